@@ -1,0 +1,12 @@
+DROP TABLE change_counter;
+DROP TABLE changes;
+DROP TABLE client_assertions;
+DROP TABLE revocations;
+DROP TABLE tokens;
+DROP TABLE signing_keys;
+DROP TABLE registration_tokens;
+DROP TABLE resource_servers;
+DROP TABLE api_keys;
+DROP TABLE client_secrets;
+DROP TABLE clients;
+DROP TABLE accounts;

@@ -1,0 +1,120 @@
+//! `keyward check`: what is wrong with this installation, and how to mend it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Context;
+use super::output::Output;
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::oauth::keys::{KEY_FILE, KeyFile, OpenKey};
+use crate::outbound;
+use crate::store::signing_key::{self, signing_at};
+use crate::store::{Store, clock_difference};
+
+/// One thing that was looked at.
+#[derive(Serialize)]
+struct Finding {
+    what: &'static str,
+    ok: bool,
+    /// What was seen, and where something is wrong, how to mend it.
+    detail: String,
+}
+
+/// What a look found: the good, or the bad with its mend.
+type Look = Result<String, String>;
+
+pub async fn run(context: Context) -> Result<Output, Error> {
+    let mut findings = Vec::new();
+    let mut found = |what, look: Look| {
+        let ok = look.is_ok();
+        findings.push(Finding { what, ok, detail: look.unwrap_or_else(|wrong| wrong) });
+        ok
+    };
+    let store = Store::open(&context.settings.database_url);
+    let reached = match &store {
+        Ok(store) => Ok(format!("{} is reached, and its tables are up to date", store.url())),
+        Err(error) => Err(format!("{error}; look at database_url, which is {}", context.settings.database_url)),
+    };
+    found("database", reached);
+    let key_file = key_file(&context.settings.keys_dir);
+    found("key file", key_file.as_ref().map(|_| "there, and its owner's alone".to_owned()).map_err(Clone::clone));
+    if let (Ok(store), Ok(key_file)) = (&store, &key_file) {
+        found("signing key", signing(store, key_file, context.now).await);
+    }
+    if let Ok(store) = &store {
+        found("clock", clock(store).await);
+    }
+    let issuer = context.settings.issuer();
+    let issuer_url = issuer.metadata_url();
+    let document = tokio::task::spawn_blocking(move || outbound::get_own(&issuer_url)).await;
+    let document = document.map_err(|error| Error::server_error(error.to_string()))?;
+    found("issuer", check_issuer(issuer.as_str(), &issuer.metadata_url(), document));
+    found("transport", transport(issuer.as_str()));
+
+    let all_well = findings.iter().all(|finding| finding.ok);
+    let rows = findings.iter().map(|finding| {
+        let state = if finding.ok { "ok" } else { "WRONG" };
+        [finding.what.to_owned(), state.to_owned(), finding.detail.clone()]
+    });
+    let output = Output::table(&findings, ["WHAT", "STATE", "DETAIL"], rows);
+    Ok(if all_well { output } else { output.refused() })
+}
+
+fn key_file(folder: &Path) -> Result<KeyFile, String> {
+    let path = folder.join(KEY_FILE);
+    let said = |error| format!("{}: {error}; start `keyward serve` once, or copy the file from another node", path.display());
+    let mode = std::fs::metadata(&path).map_err(said)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(format!("{0} can be read by others; run: chmod 600 {0}", path.display()));
+    }
+    KeyFile::open(folder)
+}
+
+async fn signing(store: &std::sync::Arc<Store>, key_file: &KeyFile, now: Timestamp) -> Look {
+    let keys = store.read(signing_key::list).await.map_err(|error| error.to_string())?;
+    let key = signing_at(&keys, now).ok_or("no key signs; start `keyward serve`, or run: keyward signing-key rotate")?;
+    let mend = |reason| format!("{reason}; copy {KEY_FILE} from a node that works");
+    OpenKey::open(key, key_file).map_err(mend)?;
+    Ok(format!("{} signs with {}", key.kid, key.algorithm.as_str()))
+}
+
+async fn clock(store: &std::sync::Arc<Store>) -> Look {
+    let difference = store.read(|database| clock_difference(database, Timestamp::now())).await;
+    let difference = difference.map_err(|error| error.to_string())?;
+    match difference {
+        None => Ok("SQLite has the clock of this machine".to_owned()),
+        Some(millis) if millis.abs() <= 500 => Ok(format!("{millis} ms from the database server's")),
+        Some(millis) => Err(format!("{millis} ms from the database server's; let NTP set the clocks of all nodes")),
+    }
+}
+
+fn check_issuer(issuer: &str, url: &str, document: Result<String, String>) -> Look {
+    let text = document.map_err(|reason| {
+        format!("{url}: {reason}; is the server running, and does the proxy in front pass this path on?")
+    })?;
+    let metadata: Value = serde_json::from_str(&text).map_err(|error| format!("{url}: {error}; something else answers there"))?;
+    match metadata["issuer"].as_str() {
+        Some(published) if published == issuer => Ok(format!("{issuer} is reached, and its metadata names it")),
+        Some(published) => Err(format!("{url} says the issuer is {published}, and here it is {issuer}; set the same everywhere, to the character")),
+        None => Err(format!("{url} names no issuer; something else answers there")),
+    }
+}
+
+fn transport(issuer: &str) -> Look {
+    let url = url::Url::parse(issuer).map_err(|error| error.to_string())?;
+    let local = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    };
+    match (url.scheme(), local) {
+        ("https", _) => Ok("secrets travel by TLS".to_owned()),
+        (_, true) => Ok("plain HTTP, on this machine alone".to_owned()),
+        _ => Err("secrets travel in the clear; set tls_cert and tls_key, or put a proxy with TLS in front and an https issuer".to_owned()),
+    }
+}

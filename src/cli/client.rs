@@ -1,0 +1,155 @@
+//! `keyward client`
+
+use std::path::{Path, PathBuf};
+
+use clap::{ArgAction, Subcommand};
+use serde_json::json;
+
+use super::output::Output;
+use super::{Context, Limits};
+use crate::error::{Code, Error};
+use crate::manage::client::{self, ClientChange, ClientView, CreatedClient, NewClient};
+use crate::scope::Scope;
+use crate::store::client::AuthMethod;
+
+#[derive(Subcommand)]
+pub enum Client {
+    /// Make a client, with a secret and a first API key
+    Create {
+        /// What to call it
+        #[arg(long)]
+        name: String,
+
+        /// Whose it is, by id or name [default: the oldest account]
+        #[arg(long)]
+        account: Option<String>,
+
+        #[command(flatten)]
+        limits: Limits,
+
+        /// Let it introspect what is meant for its resource servers
+        #[arg(long)]
+        introspect: bool,
+
+        /// client_secret_basic, client_secret_post or private_key_jwt
+        #[arg(long, value_name = "METHOD", default_value = "client_secret_basic")]
+        auth_method: AuthMethod,
+
+        /// Its public keys, for private_key_jwt: a file with a JWK Set
+        #[arg(long, value_name = "FILE")]
+        jwks: Option<PathBuf>,
+    },
+    /// List clients
+    List {
+        /// Of this account alone, by id or name
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// Show a client
+    Show { client_id: String },
+    /// Change a client; what is not named stays
+    Update {
+        client_id: String,
+
+        #[arg(long)]
+        name: Option<String>,
+
+        /// All of the scope that it is to have
+        #[arg(long)]
+        scope: Option<Scope>,
+
+        /// All of the resource servers that it is to have; may be repeated, and "" is none
+        #[arg(long = "resource", value_name = "URI")]
+        resources: Option<Vec<String>>,
+
+        /// Whether it may introspect
+        #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "true|false", hide_possible_values = true)]
+        introspect: Option<bool>,
+
+        #[arg(long, value_name = "METHOD")]
+        auth_method: Option<AuthMethod>,
+
+        #[arg(long, value_name = "FILE")]
+        jwks: Option<PathBuf>,
+    },
+    /// Refuse everything that a client presents
+    Disable { client_id: String },
+    /// Take that back
+    Enable { client_id: String },
+    /// Delete a client with its secrets, its keys and all its tokens
+    Delete { client_id: String },
+}
+
+impl Client {
+    pub async fn run(self, context: Context) -> Result<Output, Error> {
+        let store = context.store()?;
+        let now = context.now;
+        match self {
+            Client::Create { name, account, limits, introspect, auth_method, jwks } => {
+                let jwks = jwks.as_deref().map(read).transpose()?;
+                let Limits { scope, resources } = limits;
+                let new = NewClient { name, account, scope, resources, may_introspect: introspect, auth_method, jwks };
+                Ok(created(client::create(&store, new, now).await?))
+            }
+            Client::List { account } => {
+                let clients = client::list(&store, account).await?;
+                let rows = clients.iter().map(|client| {
+                    let state = if client.enabled { "enabled" } else { "disabled" };
+                    [client.client_id.clone(), client.name.clone(), client.scope.to_string(), state.to_owned()]
+                });
+                Ok(Output::table(&clients, ["CLIENT_ID", "NAME", "SCOPE", "STATE"], rows))
+            }
+            Client::Show { client_id } => Ok(shown(&client::show(&store, &client_id).await?)),
+            Client::Update { client_id, name, scope, resources, introspect, auth_method, jwks } => {
+                let jwks = jwks.as_deref().map(read).transpose()?;
+                let resources = resources.map(|all| all.into_iter().filter(|identifier| !identifier.is_empty()).collect());
+                let change = ClientChange { name, scope, resources, may_introspect: introspect, auth_method, jwks };
+                Ok(shown(&client::update(&store, &client_id, change, now).await?))
+            }
+            Client::Disable { client_id } => Ok(shown(&client::disable(&store, &client_id, now).await?)),
+            Client::Enable { client_id } => Ok(shown(&client::enable(&store, &client_id, now).await?)),
+            Client::Delete { client_id } => {
+                client::delete(&store, &client_id, now).await?;
+                Ok(Output::done(format!("Deleted the client {client_id}")))
+            }
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(file).map_err(|error| Error::new(Code::InvalidRequest, format!("{}: {error}", file.display())))
+}
+
+fn created(made: CreatedClient) -> Output {
+    let (secret, api_key) = (made.secret, made.api_key);
+    let view = ClientView::from(made.client);
+    let secret = secret.as_ref().map(|secret| secret.expose());
+    let words = format!(
+        "Made the client {}. Its secrets are shown this once:\n  client_id      {}\n  client_secret  {}\n  API key        {}",
+        view.name,
+        view.client_id,
+        secret.unwrap_or("(it authenticates with its own key)"),
+        api_key.expose(),
+    );
+    let mut document = json!(view);
+    document["client_secret"] = json!(secret);
+    document["api_key"] = json!(api_key.expose());
+    Output::new(&document, words)
+}
+
+fn shown(client: &ClientView) -> Output {
+    let words = [
+        ("client_id", client.client_id.clone()),
+        ("name", client.name.clone()),
+        ("account", client.account.clone()),
+        ("auth_method", client.auth_method.to_owned()),
+        ("grant_types", client.grant_types.join(" ")),
+        ("scope", client.scope.to_string()),
+        ("resources", client.resources.as_str().to_owned()),
+        ("introspect", client.introspect.to_string()),
+        ("enabled", client.enabled.to_string()),
+        ("created_at", client.created_at.to_string()),
+    ];
+    let lines: Vec<String> = words.into_iter().map(|(name, value)| format!("{name:12} {value}")).collect();
+    Output::new(client, lines.join("\n"))
+}

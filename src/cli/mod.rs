@@ -1,0 +1,177 @@
+//! The command line. Each command is one call of a verb, then words for people or one JSON document
+//! for programs. Exit status: 0, 1 refused, 2 usage.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::clock::{Timestamp, parse_duration};
+use crate::config::{self, Settings, Sources};
+use crate::directory::Directory;
+use crate::error::Error;
+use crate::oauth::AuthorizationServer;
+use crate::oauth::keys::KeyFile;
+use crate::scope::Scope;
+use crate::store::token_records::TokenRecords;
+use crate::store::Store;
+
+mod account;
+mod check;
+mod client;
+mod output;
+mod registration_token;
+mod resource;
+mod secret;
+mod serve;
+mod signing_key;
+mod token;
+
+use output::Output;
+
+/// An OAuth 2.0 authorization server for machines
+#[derive(Parser)]
+#[command(name = "keyward", version, about, max_term_width = 110)]
+struct Cli {
+    /// The settings file [default: keyward.toml, where it is there]
+    #[arg(long, global = true, env = "KEYWARD_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Print one JSON document, and nothing else, on standard output
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(flatten)]
+    settings: Settings,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve; this is what `keyward` alone does
+    Serve(serve::Serve),
+    /// Bring the database's tables up to date (`serve` does so by itself)
+    Migrate,
+    /// Print the settings in force, and where each comes from
+    Config,
+    /// Say what is wrong with this installation, and how to mend it
+    Check,
+    /// The partner organisations
+    #[command(subcommand)]
+    Account(account::Account),
+    /// The applications of an account
+    #[command(subcommand)]
+    Client(client::Client),
+    /// What a client authenticates with
+    #[command(subcommand)]
+    Secret(secret::Secret),
+    /// The APIs that accept tokens
+    #[command(subcommand)]
+    Resource(resource::Resource),
+    /// Initial access tokens, for clients that register themselves
+    #[command(subcommand)]
+    RegistrationToken(registration_token::RegistrationToken),
+    /// The keys that sign access tokens
+    #[command(subcommand)]
+    SigningKey(signing_key::SigningKey),
+    /// Access tokens and API keys that were issued
+    #[command(subcommand)]
+    Token(token::Token),
+}
+
+/// What every command works with.
+struct Context {
+    settings: Settings,
+    sources: Sources,
+    now: Timestamp,
+}
+
+impl Context {
+    fn store(&self) -> Result<Arc<Store>, Error> {
+        Ok(Store::open(&self.settings.database_url)?)
+    }
+
+    fn key_file(&self) -> Result<KeyFile, Error> {
+        KeyFile::open(&self.settings.keys_dir).map_err(Error::server_error)
+    }
+
+    /// For what needs to read tokens; it issues none.
+    fn authorization_server(&self) -> Result<AuthorizationServer, Error> {
+        let store = self.store()?;
+        let (directory, _) = Directory::open(store.clone(), self.now)?;
+        let issuer = self.settings.issuer();
+        Ok(AuthorizationServer::new(self.settings.clone(), issuer, directory, store, self.key_file()?, TokenRecords::Off))
+    }
+}
+
+/// Runs a command line; gives its exit status.
+pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    let command = Cli::command();
+    let read = config::read(&command, arguments, std::env::vars_os());
+    let parsed = read.and_then(|(matches, sources)| Ok((Cli::from_arg_matches(&matches)?, sources)));
+    let (cli, sources) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => error.exit(),
+    };
+    let command = cli.command.unwrap_or_else(|| Command::Serve(serve::Serve::default()));
+    let log = serve::init_log(&cli.settings, matches!(command, Command::Serve(_)));
+    let context = Context { settings: cli.settings, sources, now: Timestamp::now() };
+    let done = log.and_then(|()| execute(command, context));
+    match done {
+        Ok(output) => output.print(cli.json),
+        Err(error) => output::refused(&error),
+    }
+}
+
+fn execute(command: Command, context: Context) -> Result<Output, Error> {
+    // `serve` wants actix's runtime, which is tokio's with a little more; it serves the others too.
+    actix_web::rt::System::new().block_on(async {
+        match command {
+            Command::Serve(serve) => serve.run(context).await,
+            Command::Migrate => {
+                let store = context.store()?;
+                Ok(Output::done(format!("The tables of {} are up to date", store.url())))
+            }
+            Command::Config => Ok(settings(&context)),
+            Command::Check => check::run(context).await,
+            Command::Account(command) => command.run(context).await,
+            Command::Client(command) => command.run(context).await,
+            Command::Secret(command) => command.run(context).await,
+            Command::Resource(command) => command.run(context).await,
+            Command::RegistrationToken(command) => command.run(context).await,
+            Command::SigningKey(command) => command.run(context).await,
+            Command::Token(command) => command.run(context).await,
+        }
+    })
+}
+
+fn settings(context: &Context) -> Output {
+    let entries = context.sources.entries(&context.settings);
+    let rows = entries.iter().map(|entry| [entry.name.to_owned(), entry.value.clone().unwrap_or_default(), entry.source.clone()]);
+    Output::table(&entries, ["SETTING", "VALUE", "FROM"], rows)
+}
+
+/// What a new client may have.
+#[derive(Args)]
+struct Limits {
+    /// What may be asked for, such as "read write"
+    #[arg(long, value_name = "SCOPE", default_value = "", hide_default_value = true)]
+    scope: Scope,
+
+    /// A resource server for which tokens may be asked; may be repeated
+    #[arg(long = "resource", value_name = "URI")]
+    resources: Vec<String>,
+}
+
+/// When something ends.
+#[derive(Args)]
+struct Lifetime {
+    /// For how long, such as 90d [default: without end]
+    #[arg(long = "expires-in", value_name = "SPAN", value_parser = parse_duration)]
+    span: Option<Duration>,
+}

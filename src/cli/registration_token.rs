@@ -1,0 +1,61 @@
+//! `keyward registration-token`
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::output::{Output, when};
+use super::{Context, Lifetime, Limits};
+use crate::error::Error;
+use crate::manage::registration_token::{self, NewRegistrationToken};
+
+#[derive(Subcommand)]
+pub enum RegistrationToken {
+    /// Make an initial access token
+    Create {
+        /// Whose the clients will be, by id or name [default: the oldest account]
+        #[arg(long)]
+        account: Option<String>,
+
+        #[command(flatten)]
+        limits: Limits,
+
+        /// How many clients can register with it [default: any number]
+        #[arg(long, value_name = "N")]
+        uses: Option<i64>,
+
+        #[command(flatten)]
+        expires_in: Lifetime,
+    },
+    /// List all of them
+    List,
+    /// End one; the clients that registered with it stay
+    Delete { id: String },
+}
+
+impl RegistrationToken {
+    pub async fn run(self, context: Context) -> Result<Output, Error> {
+        let store = context.store()?;
+        match self {
+            RegistrationToken::Create { account, limits, uses, expires_in } => {
+                let Limits { scope, resources } = limits;
+                let new = NewRegistrationToken { account, scope, resources, uses, lifetime: expires_in.span };
+                let (token, view) = registration_token::create(&store, new, context.now).await?;
+                let mut document = json!(view);
+                document["token"] = json!(token.expose());
+                Ok(Output::new(&document, format!("Made the initial access token {}, shown this once:\n  {}", view.id, token.expose())))
+            }
+            RegistrationToken::List => {
+                let tokens = registration_token::list(&store).await?;
+                let rows = tokens.iter().map(|token| {
+                    let uses = token.uses_left.map_or_else(|| "any".to_owned(), |uses| uses.to_string());
+                    [token.id.clone(), token.account.clone(), token.scope.to_string(), uses, when(token.expires_at)]
+                });
+                Ok(Output::table(&tokens, ["ID", "ACCOUNT", "SCOPE", "USES LEFT", "ENDS"], rows))
+            }
+            RegistrationToken::Delete { id } => {
+                registration_token::delete(&store, &id, context.now).await?;
+                Ok(Output::done(format!("Deleted the initial access token {id}")))
+            }
+        }
+    }
+}

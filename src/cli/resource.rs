@@ -1,0 +1,64 @@
+//! `keyward resource`
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::Context;
+use super::output::Output;
+use crate::error::Error;
+use crate::manage::resource_server;
+use crate::scope::Scope;
+
+#[derive(Subcommand)]
+pub enum Resource {
+    /// Make a resource server, and the client that it introspects with
+    Create {
+        /// Its URI, which will be the `aud` of its tokens
+        #[arg(long, value_name = "URI")]
+        identifier: String,
+
+        /// What to call it
+        #[arg(long)]
+        name: String,
+
+        /// The scope that it knows
+        #[arg(long, default_value = "", hide_default_value = true)]
+        scope: Scope,
+    },
+    /// List all resource servers
+    List,
+    /// Delete a resource server and its client
+    Delete { identifier: String },
+}
+
+impl Resource {
+    pub async fn run(self, context: Context) -> Result<Output, Error> {
+        let store = context.store()?;
+        match self {
+            Resource::Create { identifier, name, scope } => {
+                let made = resource_server::create(&store, &identifier, &name, scope, context.now).await?;
+                let (server, secret) = (made.server, made.secret);
+                let words = format!(
+                    "Made the resource server {}. It introspects with these, and the secret is shown this once:\n  client_id      {}\n  client_secret  {}",
+                    server.identifier,
+                    server.client_id,
+                    secret.expose()
+                );
+                let mut document = json!(server);
+                document["client_secret"] = json!(secret.expose());
+                Ok(Output::new(&document, words))
+            }
+            Resource::List => {
+                let servers = resource_server::list(&store).await?;
+                let rows = servers.iter().map(|server| {
+                    [server.identifier.clone(), server.name.clone(), server.scope.to_string(), server.client_id.clone()]
+                });
+                Ok(Output::table(&servers, ["IDENTIFIER", "NAME", "SCOPE", "CLIENT_ID"], rows))
+            }
+            Resource::Delete { identifier } => {
+                resource_server::delete(&store, &identifier, context.now).await?;
+                Ok(Output::done(format!("Deleted the resource server {identifier}")))
+            }
+        }
+    }
+}

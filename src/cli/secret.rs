@@ -1,0 +1,52 @@
+//! `keyward secret`
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::output::{Output, when};
+use super::{Context, Lifetime};
+use crate::error::Error;
+use crate::manage::secret;
+
+#[derive(Subcommand)]
+pub enum Secret {
+    /// Make a secret, beside those that there are
+    Create {
+        client_id: String,
+        #[command(flatten)]
+        expires_in: Lifetime,
+    },
+    /// List the secrets of a client
+    List { client_id: String },
+    /// End a secret
+    Delete { client_id: String, secret_id: String },
+}
+
+impl Secret {
+    pub async fn run(self, context: Context) -> Result<Output, Error> {
+        let store = context.store()?;
+        match self {
+            Secret::Create { client_id, expires_in } => {
+                let (secret, row) = secret::create(&store, &client_id, expires_in.span, context.now).await?;
+                let document = json!({
+                    "id": row.id, "client_id": row.client_id, "client_secret": secret.expose(),
+                    "created_at": row.created_at, "expires_at": row.expires_at,
+                });
+                Ok(Output::new(&document, format!("Made the secret {}, shown this once:\n  {}", row.id, secret.expose())))
+            }
+            Secret::List { client_id } => {
+                let secrets = secret::list(&store, &client_id).await?;
+                let documents: Vec<_> = secrets
+                    .iter()
+                    .map(|secret| json!({"id": secret.id, "created_at": secret.created_at, "expires_at": secret.expires_at}))
+                    .collect();
+                let rows = secrets.iter().map(|secret| [secret.id.clone(), secret.created_at.to_string(), when(secret.expires_at)]);
+                Ok(Output::table(&documents, ["ID", "MADE", "ENDS"], rows))
+            }
+            Secret::Delete { client_id, secret_id } => {
+                secret::delete(&store, &client_id, &secret_id, context.now).await?;
+                Ok(Output::done(format!("Deleted the secret {secret_id}")))
+            }
+        }
+    }
+}

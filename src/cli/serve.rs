@@ -1,0 +1,49 @@
+//! `keyward serve`
+
+use std::io::{IsTerminal, Write};
+
+use clap::Args;
+use tracing_subscriber::EnvFilter;
+
+use super::Context;
+use super::output::Output;
+use crate::bootstrap::bootstrap;
+use crate::config::Settings;
+use crate::error::Error;
+use crate::server::Server;
+
+#[derive(Args, Default)]
+pub struct Serve {
+    /// Leave a new database empty
+    #[arg(long)]
+    no_bootstrap: bool,
+}
+
+impl Serve {
+    pub async fn run(self, context: Context) -> Result<Output, Error> {
+        let store = context.store()?;
+        let server = Server::bind(context.settings, store.clone(), context.now).await?;
+        if !self.no_bootstrap
+            && let Some(made) = bootstrap(&store, context.now).await?
+        {
+            let _ = std::io::stdout().write_all(made.text(&server.oauth().issuer).as_bytes());
+        }
+        server.run().await.map_err(|error| Error::server_error(error.to_string()))?;
+        Ok(Output::silence())
+    }
+}
+
+/// Logs to standard error: for people on a terminal, as JSON elsewhere. A command that is not the
+/// server says only what goes wrong.
+pub fn init_log(settings: &Settings, serving: bool) -> Result<(), Error> {
+    // Of what actix says of its workers, only trouble matters; what is set comes later and wins.
+    let filter = if serving { format!("actix_server=warn,{}", settings.log) } else { "warn".to_owned() };
+    let filter = EnvFilter::try_new(filter).map_err(|error| Error::server_error(error.to_string()))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let begun = if serving && !std::io::stderr().is_terminal() {
+        log.json().flatten_event(true).with_current_span(false).try_init()
+    } else {
+        log.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init()
+    };
+    begun.map_err(|error| Error::server_error(error.to_string()))
+}

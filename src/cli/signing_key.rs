@@ -1,0 +1,71 @@
+//! `keyward signing-key`
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::Context;
+use super::output::{Output, when};
+use crate::error::{Code, Error};
+use crate::manage::signing_key::{self, SigningKeyView, Times};
+
+#[derive(Subcommand)]
+pub enum SigningKey {
+    /// List the keys with their states
+    List,
+    /// Make a key that takes over once everybody can have it
+    Rotate,
+    /// Take a private key in PEM from elsewhere, which takes over in the same way
+    Import { file: PathBuf },
+    /// End a key; it stays published until the last token that it signed has ended
+    Retire {
+        kid: String,
+
+        /// It leaked: trust it no more, and refuse the tokens that it signed
+        #[arg(long)]
+        now: bool,
+    },
+}
+
+impl SigningKey {
+    pub async fn run(self, context: Context) -> Result<Output, Error> {
+        let store = context.store()?;
+        let times = Times::from(&context.settings);
+        let now = context.now;
+        match self {
+            SigningKey::List => {
+                let keys = signing_key::list(&store, now).await?;
+                let rows = keys.iter().map(|key| {
+                    [
+                        key.kid.clone(),
+                        key.algorithm.to_owned(),
+                        key.state.clone(),
+                        key.signs_from.to_string(),
+                        when(key.signs_until),
+                        when(key.published_until),
+                    ]
+                });
+                Ok(Output::table(&keys, ["KID", "ALG", "STATE", "SIGNS FROM", "SIGNS UNTIL", "PUBLISHED UNTIL"], rows))
+            }
+            SigningKey::Rotate => {
+                let key = signing_key::rotate(&store, &context.key_file()?, times, now).await?;
+                Ok(coming(&key))
+            }
+            SigningKey::Import { file } => {
+                let pem = std::fs::read(&file);
+                let pem = pem.map_err(|error| Error::new(Code::InvalidRequest, format!("{}: {error}", file.display())))?;
+                let key = signing_key::import(&store, &context.key_file()?, &pem, times, now).await?;
+                Ok(coming(&key))
+            }
+            SigningKey::Retire { kid, now: at_once } => {
+                let key = signing_key::retire(&store, &context.key_file()?, &kid, at_once, times, now).await?;
+                let words = format!("The key {} signs until {} and is published until {}", key.kid, when(key.signs_until), when(key.published_until));
+                Ok(Output::new(&key, words))
+            }
+        }
+    }
+}
+
+fn coming(key: &SigningKeyView) -> Output {
+    Output::new(key, format!("The key {} is published now, and signs from {}", key.kid, key.signs_from))
+}

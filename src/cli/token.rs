@@ -1,0 +1,68 @@
+//! `keyward token`
+
+use clap::{Args, Subcommand};
+
+use super::Context;
+use super::output::Output;
+use crate::error::Error;
+use crate::manage::token;
+
+#[derive(Subcommand)]
+pub enum Token {
+    /// Say whether a token or an API key is in force, and why not
+    Inspect { token: String },
+    /// Revoke a token or an API key, or all tokens of a client
+    Revoke(Which),
+    /// List the tokens of a client that have not ended
+    List {
+        #[arg(long, value_name = "CLIENT_ID")]
+        client: String,
+    },
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// This one
+    token: Option<String>,
+
+    /// All of this client
+    #[arg(long, value_name = "CLIENT_ID")]
+    client: Option<String>,
+}
+
+impl Token {
+    pub async fn run(self, context: Context) -> Result<Output, Error> {
+        let server = context.authorization_server()?;
+        let now = context.now;
+        match self {
+            Token::Inspect { token } => {
+                let inspection = token::inspect(&server, &token, now).await?;
+                let state = match inspection.reason {
+                    None => "in force".to_owned(),
+                    Some(reason) => format!("not in force: {reason}"),
+                };
+                let claims = inspection.claims.as_ref().and_then(|claims| serde_json::to_string_pretty(claims).ok());
+                Ok(Output::new(&inspection, [Some(state), claims].into_iter().flatten().collect::<Vec<_>>().join("\n")))
+            }
+            Token::Revoke(Which { token: Some(token), .. }) => {
+                token::revoke(&server, &token, now).await?;
+                Ok(Output::done("Revoked"))
+            }
+            Token::Revoke(Which { client, .. }) => {
+                let client_id = client.unwrap_or_default();
+                token::revoke_all(&server, &client_id, now).await?;
+                Ok(Output::done(format!("Revoked all tokens of the client {client_id}")))
+            }
+            Token::List { client } => {
+                let tokens = token::list(&server, &client, now).await?;
+                let rows = tokens.iter().map(|view| {
+                    let token = &view.token;
+                    let state = if view.revoked { "revoked" } else { "in force" };
+                    [token.jti.clone(), token.scope.clone(), token.issued_at.to_string(), token.expires_at.to_string(), state.to_owned()]
+                });
+                Ok(Output::table(&tokens, ["JTI", "SCOPE", "ISSUED", "ENDS", "STATE"], rows))
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Instants. `now` is read once, at the rim, and handed down as an argument.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Serialize, Serializer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// An instant in UTC, in milliseconds since the Unix epoch: the resolution of a UUIDv7.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+)]
+#[diesel(sql_type = diesel::sql_types::BigInt)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The epoch itself; stands for "never" where a comparison is wanted.
+    pub const EPOCH: Timestamp = Timestamp(0);
+
+    /// The machine's clock. Called where a request or a command comes in, and in background work.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    pub fn now() -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+        Timestamp(since_epoch.map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// From milliseconds since the epoch.
+    pub const fn from_millis(millis: i64) -> Self {
+        Timestamp(millis)
+    }
+
+    /// From whole seconds since the epoch, as in the JWT claims `exp` and `iat`.
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Timestamp(seconds.saturating_mul(1000))
+    }
+
+    /// Milliseconds since the epoch.
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// The same, borrowed: the database layer binds by reference.
+    pub const fn as_millis(&self) -> &i64 {
+        &self.0
+    }
+
+    /// Whole seconds since the epoch (RFC 7519 `NumericDate`).
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// This instant and `duration` more.
+    pub fn plus(self, duration: Duration) -> Self {
+        Timestamp(self.0.saturating_add(millis(duration)))
+    }
+
+    /// This instant less `duration`.
+    pub fn minus(self, duration: Duration) -> Self {
+        Timestamp(self.0.saturating_sub(millis(duration)))
+    }
+
+    /// How long from `earlier` to here; nothing where `earlier` is the later one.
+    pub fn since(self, earlier: Timestamp) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// RFC 3339 in UTC to the second, as people and JSON read it.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = OffsetDateTime::from_unix_timestamp(self.seconds()).ok().and_then(|instant| instant.format(&Rfc3339).ok());
+        match text {
+            Some(text) => f.write_str(&text),
+            None => write!(f, "{}s after the epoch", self.seconds()),
+        }
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Reads a span of time as people write it: `90d`, `24h`, `15m`, `30s`, or bare seconds.
+///
+/// # Errors
+/// A sentence that says what is wanted, where `text` is none of these.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wanted = || format!("{text:?} is no span of time; write seconds, or a number with s, m, h or d, such as 90d");
+    let digits = text.trim_end_matches(|last: char| last.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| wanted())?;
+    let seconds = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err(wanted()),
+    };
+    let longest = 100 * 366 * 24 * 60 * 60;
+    match number.checked_mul(seconds) {
+        Some(total) if total <= longest => Ok(Duration::from_secs(total)),
+        _ => Err(format!("{text:?} is longer than a hundred years")),
+    }
+}

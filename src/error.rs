@@ -1,0 +1,148 @@
+//! The one error type. What the caller may know and what the operator needs are apart from the
+//! start: `description` goes into the answer, `detail` into the log line beside the request id.
+//!
+//! "Not there" is an `Option`, "could not look" is a [`StoreError`](crate::store::StoreError),
+//! which becomes [`Code::TemporarilyUnavailable`] and nothing else.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+/// What kind of failure it is, in the words of the RFC that names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// RFC 6749 section 5.2; RFC 6750 section 3.1.
+    InvalidRequest,
+    /// RFC 6749 section 5.2.
+    InvalidClient,
+    /// RFC 6749 section 5.2.
+    UnauthorizedClient,
+    /// RFC 6749 section 5.2.
+    UnsupportedGrantType,
+    /// RFC 6749 section 5.2.
+    InvalidScope,
+    /// RFC 8707 section 2.
+    InvalidTarget,
+    /// RFC 6750 section 3.1.
+    InvalidToken,
+    /// RFC 7591 section 3.2.2.
+    InvalidClientMetadata,
+    /// RFC 7591 section 3.2.2.
+    InvalidRedirectUri,
+    /// Authenticated, but without the right.
+    AccessDenied,
+    /// No such thing, for this caller.
+    NotFound,
+    /// The path is there, the method is not.
+    MethodNotAllowed,
+    /// It clashes with what is there.
+    Conflict,
+    /// The body is over the limit.
+    ContentTooLarge,
+    /// Too many failures from there; see [`Error::retry_after`].
+    TooManyRequests,
+    /// The database, or a bounded queue, cannot serve now; see [`Error::retry_after`].
+    TemporarilyUnavailable,
+    /// A fault of Keyward's own.
+    ServerError,
+}
+
+impl Code {
+    /// The `error` member of an OAuth error answer.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Code::InvalidRequest => "invalid_request",
+            Code::InvalidClient => "invalid_client",
+            Code::UnauthorizedClient => "unauthorized_client",
+            Code::UnsupportedGrantType => "unsupported_grant_type",
+            Code::InvalidScope => "invalid_scope",
+            Code::InvalidTarget => "invalid_target",
+            Code::InvalidToken => "invalid_token",
+            Code::InvalidClientMetadata => "invalid_client_metadata",
+            Code::InvalidRedirectUri => "invalid_redirect_uri",
+            Code::AccessDenied => "access_denied",
+            Code::NotFound => "not_found",
+            Code::MethodNotAllowed => "method_not_allowed",
+            Code::Conflict => "conflict",
+            Code::ContentTooLarge => "invalid_request",
+            Code::TooManyRequests | Code::TemporarilyUnavailable => "temporarily_unavailable",
+            Code::ServerError => "server_error",
+        }
+    }
+}
+
+/// Why something was not done.
+#[derive(Debug)]
+pub struct Error {
+    code: Code,
+    description: Cow<'static, str>,
+    detail: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+impl Error {
+    /// A refusal with its public sentence. Nothing secret belongs into it.
+    pub fn new(code: Code, description: impl Into<Cow<'static, str>>) -> Self {
+        Error { code, description: description.into(), detail: None, retry_after: None }
+    }
+
+    /// Adds the exact reason, for the log alone.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// RFC 6749 section 5.2, in the same words for every cause; `detail` tells them apart.
+    pub fn invalid_client(detail: impl Into<String>) -> Self {
+        Error::new(Code::InvalidClient, "Client authentication failed").detail(detail)
+    }
+
+    /// Too many failures; worth another try after `wait`.
+    pub fn too_many_requests(wait: Duration) -> Self {
+        let mut error = Error::new(Code::TooManyRequests, "Too many failed attempts; try again later");
+        error.retry_after = Some(wait.max(Duration::from_secs(1)));
+        error
+    }
+
+    /// Cannot serve now: worth another try in a moment.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        let mut error = Error::new(Code::TemporarilyUnavailable, "The service cannot answer now; try again in a moment");
+        error.retry_after = Some(Duration::from_secs(1));
+        error.detail(detail)
+    }
+
+    /// A fault of Keyward's own.
+    pub fn server_error(detail: impl Into<String>) -> Self {
+        Error::new(Code::ServerError, "Something went wrong here; the request id names it in the log").detail(detail)
+    }
+
+    /// What kind of failure it is.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The sentence for the caller.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// The exact reason, for the log; the description where there is no more to say.
+    pub fn reason(&self) -> &str {
+        self.detail.as_deref().unwrap_or(&self.description)
+    }
+
+    /// When another try may go better, for `Retry-After`.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+/// The public sentence.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.description)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,111 @@
+//! Where an error becomes HTTP, and nowhere else: as RFC 6749 section 5.2 says on the OAuth
+//! endpoints, as a problem document (RFC 9457) on all others.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use serde_json::json;
+
+use super::observe::RequestId;
+use crate::error::{Code, Error};
+
+/// Names the protection space (RFC 7617 section 2).
+const REALM: &str = "keyward";
+
+/// The exact reason of a failure, left in the answer for the log line.
+pub struct Reason {
+    /// The code.
+    pub code: Code,
+    /// For the operator's eyes.
+    pub reason: String,
+}
+
+fn status(code: Code) -> StatusCode {
+    match code {
+        Code::InvalidRequest
+        | Code::UnauthorizedClient
+        | Code::UnsupportedGrantType
+        | Code::InvalidScope
+        | Code::InvalidTarget
+        | Code::InvalidClientMetadata
+        | Code::InvalidRedirectUri => StatusCode::BAD_REQUEST,
+        Code::InvalidClient | Code::InvalidToken => StatusCode::UNAUTHORIZED,
+        Code::AccessDenied => StatusCode::FORBIDDEN,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Code::Conflict => StatusCode::CONFLICT,
+        Code::ContentTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        Code::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// What all error answers have in common.
+fn begin(request: &HttpRequest, error: &Error) -> HttpResponseBuilder {
+    let mut answer = HttpResponse::build(status(error.code()));
+    answer.insert_header((CACHE_CONTROL, "no-store"));
+    if let Some(wait) = error.retry_after() {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        answer.insert_header((RETRY_AFTER, seconds));
+    }
+    if let Some(challenge) = challenge(request, error) {
+        answer.insert_header((WWW_AUTHENTICATE, challenge));
+    }
+    answer
+}
+
+fn challenge(request: &HttpRequest, error: &Error) -> Option<String> {
+    match error.code() {
+        // RFC 6749 section 5.2: where the client tried the Authorization header.
+        Code::InvalidClient if request.headers().contains_key(AUTHORIZATION) => Some(format!("Basic realm=\"{REALM}\"")),
+        // RFC 6750 section 3.1: no error code where there was no token at all.
+        Code::InvalidToken if !request.headers().contains_key(AUTHORIZATION) => Some(format!("Bearer realm=\"{REALM}\"")),
+        Code::InvalidToken => Some(format!("Bearer realm=\"{REALM}\", error=\"invalid_token\"")),
+        _ => None,
+    }
+}
+
+fn finish(mut answer: HttpResponse, error: &Error) -> HttpResponse {
+    answer.extensions_mut().insert(Reason { code: error.code(), reason: error.reason().to_owned() });
+    answer
+}
+
+/// As the OAuth endpoints answer.
+pub fn oauth(request: &HttpRequest, error: &Error) -> HttpResponse {
+    let body = json!({"error": error.code().as_str(), "error_description": ascii(error.description())});
+    finish(begin(request, error).json(body), error)
+}
+
+/// As all others answer.
+pub fn problem(request: &HttpRequest, error: &Error) -> HttpResponse {
+    let status = status(error.code());
+    let body = json!({
+        "type": "about:blank",
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
+        "detail": error.description(),
+        "code": error.code().as_str(),
+        "requestId": RequestId::of(request),
+    });
+    finish(begin(request, error).content_type("application/problem+json").body(body.to_string()), error)
+}
+
+/// RFC 6749 section 5.2: `error_description` is printable ASCII without quotes and backslashes.
+fn ascii(text: &str) -> String {
+    let allowed = |c: char| matches!(c, '\x20'..='\x21' | '\x23'..='\x5B' | '\x5D'..='\x7E');
+    text.chars().map(|c| if allowed(c) { c } else { '\'' }).collect()
+}
+
+/// For whatever no route answers.
+pub async fn unknown_path(request: HttpRequest) -> HttpResponse {
+    problem(&request, &Error::new(Code::NotFound, "There is nothing at this path"))
+}
+
+/// For a path that answers other methods.
+pub async fn wrong_method(request: HttpRequest, allow: &'static str) -> HttpResponse {
+    let error = Error::new(Code::MethodNotAllowed, format!("This path answers {allow}"));
+    let mut answer = if request.path().contains("/oauth/") { oauth(&request, &error) } else { problem(&request, &error) };
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    answer
+}

@@ -1,0 +1,107 @@
+//! What is read from a request, within limits.
+
+use std::future::poll_fn;
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use actix_web::web::{Bytes, BytesMut, Payload};
+use futures_core::Stream;
+
+use crate::clock::Timestamp;
+use crate::config::TrustedProxies;
+use crate::error::{Code, Error};
+use crate::oauth::parameters::Parameters;
+use crate::oauth::{self, AuthorizationServer};
+
+/// The largest body, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+/// What is read and thrown away of a larger one, so that its sender gets to read the refusal.
+const MAX_DRAINED: usize = 4 * 1024 * 1024;
+
+/// How long a body may take to arrive.
+const BODY_PATIENCE: Duration = Duration::from_secs(15);
+
+/// The body, whole.
+///
+/// # Errors
+/// Too large; broken off; too slow.
+pub async fn body(mut payload: Payload) -> Result<Bytes, Error> {
+    let read = async {
+        let (mut body, mut length) = (BytesMut::new(), 0);
+        while let Some(chunk) = poll_fn(|context| Pin::new(&mut payload).poll_next(context)).await {
+            let chunk = chunk.map_err(|error| Error::new(Code::InvalidRequest, "The body is unreadable").detail(error.to_string()))?;
+            length += chunk.len();
+            if length <= MAX_BODY {
+                body.extend_from_slice(&chunk);
+            } else if length > MAX_DRAINED {
+                break;
+            }
+        }
+        if length > MAX_BODY {
+            return Err(Error::new(Code::ContentTooLarge, format!("The body is larger than {MAX_BODY} bytes")));
+        }
+        Ok(body.freeze())
+    };
+    let late = |_| Error::new(Code::InvalidRequest, "The body took too long to arrive");
+    tokio::time::timeout(BODY_PATIENCE, read).await.map_err(late)?
+}
+
+/// The one value of a header.
+///
+/// # Errors
+/// Where it comes twice, or is no text.
+fn header(request: &HttpRequest, name: HeaderName) -> Result<Option<&str>, Error> {
+    let mut values = request.headers().get_all(&name);
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(Error::new(Code::InvalidRequest, format!("The header {name} is given twice")));
+    }
+    let text = first.map(|value| value.to_str()).transpose();
+    text.map_err(|_| Error::new(Code::InvalidRequest, format!("The header {name} is no text")))
+}
+
+/// The `Authorization` header.
+///
+/// # Errors
+/// Where it comes twice, or is no text.
+pub fn authorization(request: &HttpRequest) -> Result<Option<String>, Error> {
+    Ok(header(request, AUTHORIZATION)?.map(str::to_owned))
+}
+
+/// Whence a request came, with the configured proxies' word for it.
+pub fn address(request: &HttpRequest, proxies: &TrustedProxies) -> IpAddr {
+    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let forwarded: Vec<&str> = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
+    proxies.caller(peer, Some(forwarded.join(",")).as_deref().filter(|text| !text.is_empty()))
+}
+
+/// A form sent to an OAuth endpoint.
+///
+/// # Errors
+/// `invalid_request`, or too large.
+pub async fn form(server: &AuthorizationServer, request: &HttpRequest, payload: Payload) -> Result<oauth::Request, Error> {
+    let body = body(payload).await?;
+    let parameters = Parameters::parse(header(request, CONTENT_TYPE)?, &body)?;
+    Ok(oauth::Request {
+        authorization: authorization(request)?,
+        parameters,
+        address: address(request, &server.settings.trusted_proxies),
+        now: Timestamp::now(),
+    })
+}
+
+/// A request to the registration endpoints.
+///
+/// # Errors
+/// `invalid_request`.
+pub fn registration(server: &AuthorizationServer, request: &HttpRequest) -> Result<oauth::registration::Request, Error> {
+    Ok(oauth::registration::Request {
+        authorization: authorization(request)?,
+        address: address(request, &server.settings.trusted_proxies),
+        now: Timestamp::now(),
+    })
+}

@@ -1,0 +1,72 @@
+//! Every request gets an id, which goes into the answer and into its log line, where the exact
+//! reason of a failure stands beside it.
+
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest, web};
+use uuid::Uuid;
+
+use super::error::Reason;
+use super::extract;
+use crate::clock::Timestamp;
+use crate::credential::random_bytes;
+use crate::oauth::AuthorizationServer;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of a request: a UUIDv7.
+#[derive(Clone, Copy)]
+pub struct RequestId(Uuid);
+
+impl RequestId {
+    /// Of this request, as text.
+    pub fn of(request: &HttpRequest) -> Option<String> {
+        request.extensions().get::<RequestId>().map(|id| id.0.to_string())
+    }
+}
+
+/// The outermost layer.
+pub async fn observe(
+    server: web::Data<AuthorizationServer>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let began = Instant::now();
+    let millis = u64::try_from(Timestamp::now().millis()).unwrap_or(0);
+    let id = uuid::Builder::from_unix_timestamp_millis(millis, &random_bytes()).into_uuid();
+    request.extensions_mut().insert(RequestId(id));
+
+    let mut answer = next.call(request).await?;
+    let mut buffer = Uuid::encode_buffer();
+    let id: &str = id.hyphenated().encode_lower(&mut buffer);
+    if let Ok(value) = HeaderValue::from_str(id) {
+        answer.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    log(&server, &answer, id, began);
+    Ok(answer)
+}
+
+/// One line for each request. The query stays out of it: it may hold what is nobody's business.
+fn log<B>(server: &AuthorizationServer, answer: &ServiceResponse<B>, id: &str, began: Instant) {
+    let request = answer.request();
+    let status = answer.status();
+    let (method, path) = (request.method().as_str(), request.path());
+    let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let extensions = answer.response().extensions();
+    let address = || extract::address(request, &server.settings.trusted_proxies);
+    match extensions.get::<Reason>() {
+        Some(Reason { code, reason }) if status.is_server_error() => {
+            tracing::error!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, address = %address(), code = code.as_str(), reason);
+        }
+        Some(Reason { code, reason }) => {
+            tracing::warn!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, address = %address(), code = code.as_str(), reason);
+        }
+        None => {
+            tracing::info!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, address = %address());
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! `/.well-known/…`: what everybody may read, from any page.
+
+use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::clock::Timestamp;
+use crate::oauth::{AuthorizationServer, jwks as keys, metadata as server_metadata};
+
+/// GET `/.well-known/jwks.json`
+pub async fn jwks(server: Data<AuthorizationServer>, request: HttpRequest) -> HttpResponse {
+    let set = keys::key_set(&server, Timestamp::now());
+    let known = |value: &str| value.split(',').any(|tag| matches!(tag.trim().trim_start_matches("W/"), tag if tag == set.etag || tag == "*"));
+    let unchanged = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(known);
+    let mut answer = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    answer
+        .insert_header((CACHE_CONTROL, format!("public, max-age={}", server.settings.jwks_max_age.as_secs())))
+        .insert_header((ETAG, set.etag))
+        .insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
+    if unchanged { answer.finish() } else { answer.content_type("application/jwk-set+json").body(set.document) }
+}
+
+/// GET `/.well-known/oauth-authorization-server`, and where other libraries look for it
+pub async fn metadata(server: Data<AuthorizationServer>) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .json(server_metadata::metadata(&server))
+}

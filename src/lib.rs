@@ -1,0 +1,15 @@
+pub mod bootstrap;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod credential;
+pub mod directory;
+pub mod error;
+pub mod guard;
+pub mod http;
+pub mod manage;
+pub mod oauth;
+pub mod outbound;
+pub mod scope;
+pub mod server;
+pub mod store;

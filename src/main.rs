@@ -1,0 +1,5 @@
+//! `keyward`: see the library.
+
+fn main() -> std::process::ExitCode {
+    keyward::cli::run(std::env::args_os().collect())
+}

@@ -1,0 +1,54 @@
+//! Accounts: the partner organisations.
+
+use std::sync::Arc;
+
+use super::{check_name, not_found};
+use crate::clock::Timestamp;
+use crate::credential::new_id;
+use crate::error::{Code, Error};
+use crate::store::account::{self, Account};
+use crate::store::{Store, Transaction};
+
+/// The account of what is made without naming one, where there is none yet.
+pub const DEFAULT: &str = "Default";
+
+/// Makes an account.
+///
+/// # Errors
+/// An unusable name, or one that is taken.
+pub async fn create(store: &Arc<Store>, name: &str, now: Timestamp) -> Result<Account, Error> {
+    check_name(name)?;
+    let account = Account { id: new_id(), name: name.to_owned(), created_at: now };
+    store
+        .write(now, move |transaction| {
+            if account::find(transaction.database(), &account.name)?.is_some() {
+                return Err(Error::new(Code::Conflict, format!("There is an account {} already", account.name)));
+            }
+            account::insert(transaction, &account)?;
+            Ok(account)
+        })
+        .await
+}
+
+/// All of them.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub async fn list(store: &Arc<Store>) -> Result<Vec<Account>, Error> {
+    Ok(store.read(account::list).await?)
+}
+
+/// The account of this id or name; without one the oldest, made where there is none.
+pub(super) fn resolve(transaction: &mut Transaction<'_>, named: Option<&str>, now: Timestamp) -> Result<Account, Error> {
+    let database = transaction.database();
+    if let Some(named) = named {
+        return account::find(database, named)?.ok_or_else(|| not_found("account", named));
+    }
+    let oldest = account::list(database)?.into_iter().min_by_key(|account| (account.created_at, account.id.clone()));
+    if let Some(account) = oldest {
+        return Ok(account);
+    }
+    let account = Account { id: new_id(), name: DEFAULT.to_owned(), created_at: now };
+    account::insert(transaction, &account)?;
+    Ok(account)
+}

@@ -1,0 +1,323 @@
+//! Clients: the applications of an account.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{account, check_name, invalid, not_found};
+use crate::clock::Timestamp;
+use crate::credential::{Credential, Kind};
+use crate::error::{Code, Error};
+use crate::guard;
+use crate::oauth::{client_assertion, client_credentials};
+use crate::scope::Scope;
+use crate::store::api_key::{self, ApiKey};
+use crate::store::client::{self, AuthMethod, Client};
+use crate::store::resource_server::{self, Resources};
+use crate::store::{Store, Transaction, client_secret};
+
+/// The name of a client's first API key.
+const FIRST_KEY: &str = "Default";
+
+/// What a new client is to be.
+pub struct NewClient {
+    /// What people call it.
+    pub name: String,
+    /// Whose it is: an id or a name; the oldest account where none is named.
+    pub account: Option<String>,
+    /// The most that it may ask for.
+    pub scope: Scope,
+    /// The identifiers of the resource servers for which it may ask for tokens.
+    pub resources: Vec<String>,
+    /// Whether it may introspect what is meant for these.
+    pub may_introspect: bool,
+    /// How it authenticates.
+    pub auth_method: AuthMethod,
+    /// Its public keys, for `private_key_jwt`: a JWK Set as JSON.
+    pub jwks: Option<String>,
+}
+
+/// A client just made, with what is shown this once.
+pub struct CreatedClient {
+    /// Its row.
+    pub client: Client,
+    /// Its secret, where it uses one.
+    pub secret: Option<Credential>,
+    /// Its first API key.
+    pub api_key: Credential,
+}
+
+/// What of a client is to change; what is absent stays.
+#[derive(Default)]
+pub struct ClientChange {
+    /// Another name.
+    pub name: Option<String>,
+    /// Another scope.
+    pub scope: Option<Scope>,
+    /// Other resource servers.
+    pub resources: Option<Vec<String>>,
+    /// Whether it may introspect.
+    pub may_introspect: Option<bool>,
+    /// Another way to authenticate.
+    pub auth_method: Option<AuthMethod>,
+    /// Other public keys.
+    pub jwks: Option<String>,
+}
+
+/// A client as management shows it.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the columns say it")]
+pub struct ClientView {
+    pub client_id: String,
+    pub name: String,
+    pub account: String,
+    pub auth_method: &'static str,
+    pub grant_types: Vec<String>,
+    pub scope: Scope,
+    pub resources: Resources,
+    pub introspect: bool,
+    pub jwks: Option<Value>,
+    pub jwks_uri: Option<String>,
+    pub enabled: bool,
+    pub created_at: Timestamp,
+}
+
+impl From<Client> for ClientView {
+    fn from(client: Client) -> Self {
+        ClientView {
+            auth_method: client.auth_method.as_str(),
+            grant_types: client.grant_types.split(' ').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            client_id: client.client_id,
+            name: client.name,
+            account: client.account_id,
+            scope: client.scope,
+            resources: client.resources,
+            introspect: client.may_introspect,
+            jwks: client.jwks.and_then(|jwks| serde_json::from_str(&jwks).ok()),
+            jwks_uri: client.jwks_uri,
+            enabled: client.disabled_at.is_none(),
+            created_at: client.created_at,
+        }
+    }
+}
+
+/// Makes a client, with a secret where it uses one and its first API key.
+///
+/// # Errors
+/// An unusable name or key set, an account or resource server that is not there.
+pub async fn create(store: &Arc<Store>, new: NewClient, now: Timestamp) -> Result<CreatedClient, Error> {
+    check_name(&new.name)?;
+    store.write(now, move |transaction| insert(transaction, new, now)).await
+}
+
+/// Within a change that makes more than the client.
+pub(crate) fn insert(transaction: &mut Transaction<'_>, new: NewClient, now: Timestamp) -> Result<CreatedClient, Error> {
+    let account = account::resolve(transaction, new.account.as_deref(), now)?;
+    let resources = known_resources(transaction, &new.resources)?;
+    let client = Client {
+        client_id: client::new_id(),
+        account_id: account.id,
+        name: new.name,
+        auth_method: new.auth_method,
+        grant_types: client_credentials::GRANT_TYPE.to_owned(),
+        scope: new.scope,
+        resources,
+        may_introspect: new.may_introspect,
+        jwks: new.jwks.as_deref().map(checked_jwks).transpose()?,
+        jwks_uri: None,
+        metadata: "{}".to_owned(),
+        registration_limits: None,
+        registration_token_hash: None,
+        disabled_at: None,
+        tokens_void_before: Timestamp::EPOCH,
+        created_at: now,
+    };
+    check_auth_method(&client)?;
+    client::insert(transaction, &client)?;
+    let secret = insert_secret(transaction, &client, now)?;
+    let api_key = Credential::generate(Kind::ApiKey);
+    let first_key = ApiKey {
+        id: api_key.id().to_owned(),
+        client_id: client.client_id.clone(),
+        name: FIRST_KEY.to_owned(),
+        hash: guard::hash(&api_key),
+        shown: api_key.shown(),
+        scope: None,
+        manage_keys: true,
+        created_at: now,
+        expires_at: None,
+    };
+    api_key::insert(transaction, &first_key)?;
+    Ok(CreatedClient { client, secret, api_key })
+}
+
+pub(super) fn insert_secret(
+    transaction: &mut Transaction<'_>,
+    client: &Client,
+    now: Timestamp,
+) -> Result<Option<Credential>, Error> {
+    if !client.auth_method.uses_secret() {
+        return Ok(None);
+    }
+    let (secret, row) = client_secret::generate(&client.client_id, None, now);
+    client_secret::insert(transaction, &row)?;
+    Ok(Some(secret))
+}
+
+/// All clients, or those of the account of this id or name.
+///
+/// # Errors
+/// No such account.
+pub async fn list(store: &Arc<Store>, account: Option<String>) -> Result<Vec<ClientView>, Error> {
+    store
+        .read(move |database| {
+            let account = match account {
+                Some(named) => {
+                    Some(crate::store::account::find(database, &named)?.ok_or_else(|| not_found("account", &named))?)
+                }
+                None => None,
+            };
+            let clients = client::list(database, account.as_ref().map(|account| account.id.as_str()))?;
+            Ok(clients.into_iter().map(ClientView::from).collect())
+        })
+        .await
+}
+
+/// One of them.
+///
+/// # Errors
+/// No such client.
+pub async fn show(store: &Arc<Store>, client_id: &str) -> Result<ClientView, Error> {
+    let id = client_id.to_owned();
+    store.read(move |database| Ok(client::find(database, &id)?.ok_or_else(|| not_found("client", &id))?.into())).await
+}
+
+/// Changes a client.
+///
+/// # Errors
+/// No such client; an unusable value.
+pub async fn update(store: &Arc<Store>, client_id: &str, change: ClientChange, now: Timestamp) -> Result<ClientView, Error> {
+    if let Some(name) = &change.name {
+        check_name(name)?;
+    }
+    edit(store, client_id, now, move |transaction, client| {
+        if let Some(name) = change.name {
+            client.name = name;
+        }
+        if let Some(scope) = change.scope {
+            client.scope = scope;
+        }
+        if let Some(resources) = change.resources {
+            client.resources = known_resources(transaction, &resources)?;
+        }
+        if let Some(may_introspect) = change.may_introspect {
+            client.may_introspect = may_introspect;
+        }
+        if let Some(auth_method) = change.auth_method {
+            client.auth_method = auth_method;
+        }
+        if let Some(jwks) = change.jwks {
+            client.jwks = Some(checked_jwks(&jwks)?);
+        }
+        check_auth_method(client)
+    })
+    .await
+}
+
+/// Refuses everything that the client presents, until it is enabled again.
+///
+/// # Errors
+/// No such client.
+pub async fn disable(store: &Arc<Store>, client_id: &str, now: Timestamp) -> Result<ClientView, Error> {
+    edit(store, client_id, now, move |_, client| {
+        client.disabled_at.get_or_insert(now);
+        Ok(())
+    })
+    .await
+}
+
+/// Takes it back: what was issued before counts again, as far as it has not ended.
+///
+/// # Errors
+/// No such client.
+pub async fn enable(store: &Arc<Store>, client_id: &str, now: Timestamp) -> Result<ClientView, Error> {
+    edit(store, client_id, now, |_, client| {
+        client.disabled_at = None;
+        Ok(())
+    })
+    .await
+}
+
+/// Deletes a client: its secrets, its keys and all its tokens are refused from then on.
+///
+/// # Errors
+/// No such client; one that a resource server introspects with.
+pub async fn delete(store: &Arc<Store>, client_id: &str, now: Timestamp) -> Result<(), Error> {
+    let id = client_id.to_owned();
+    store
+        .write(now, move |transaction| {
+            let database = transaction.database();
+            client::find(database, &id)?.ok_or_else(|| not_found("client", &id))?;
+            if let Some(identifier) = resource_server::of_client(database, &id)?.first() {
+                let reason = format!("The resource server {identifier} introspects with this client; delete that instead");
+                return Err(Error::new(Code::Conflict, reason));
+            }
+            Ok(client::delete(transaction, &id)?)
+        })
+        .await
+}
+
+/// Voids all tokens that were issued to a client until now, at once, however many there are.
+///
+/// # Errors
+/// No such client.
+pub async fn revoke_tokens(store: &Arc<Store>, client_id: &str, now: Timestamp) -> Result<ClientView, Error> {
+    edit(store, client_id, now, move |_, client| {
+        client.tokens_void_before = client.tokens_void_before.max(now);
+        Ok(())
+    })
+    .await
+}
+
+async fn edit(
+    store: &Arc<Store>,
+    client_id: &str,
+    now: Timestamp,
+    change: impl FnOnce(&mut Transaction<'_>, &mut Client) -> Result<(), Error> + Send + 'static,
+) -> Result<ClientView, Error> {
+    let id = client_id.to_owned();
+    store
+        .write(now, move |transaction| {
+            let found = client::find(transaction.database(), &id)?;
+            let mut client = found.ok_or_else(|| not_found("client", &id))?;
+            change(transaction, &mut client)?;
+            client::update(transaction, &client)?;
+            Ok(client.into())
+        })
+        .await
+}
+
+pub(super) fn known_resources(transaction: &mut Transaction<'_>, identifiers: &[String]) -> Result<Resources, Error> {
+    for identifier in identifiers {
+        resource_server::check_identifier(identifier).map_err(|error| invalid(error.to_string()))?;
+        if resource_server::find(transaction.database(), identifier)?.is_none() {
+            return Err(not_found("resource server", identifier));
+        }
+    }
+    Ok(identifiers.iter().map(String::as_str).collect())
+}
+
+fn checked_jwks(text: &str) -> Result<String, Error> {
+    let jwks: Value = serde_json::from_str(text).map_err(|error| invalid(format!("jwks: {error}")))?;
+    client_assertion::check_jwks(&jwks).map_err(invalid)?;
+    Ok(jwks.to_string())
+}
+
+fn check_auth_method(client: &Client) -> Result<(), Error> {
+    let without_keys = client.jwks.is_none() && client.jwks_uri.is_none();
+    if client.auth_method == AuthMethod::PrivateKeyJwt && without_keys {
+        return Err(invalid("private_key_jwt needs the client's public keys: --jwks FILE"));
+    }
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! The verbs of management, shared by all doors: what operators and partners do with the nouns of
+//! `store/`. A refusal is an [`Error`](crate::error::Error) with a sentence for whoever asked.
+
+use crate::error::{Code, Error};
+
+pub mod account;
+pub mod client;
+pub mod registration_token;
+pub mod resource_server;
+pub mod secret;
+pub mod signing_key;
+pub mod token;
+
+fn not_found(what: &str, name: &str) -> Error {
+    Error::new(Code::NotFound, format!("There is no {what} {name}"))
+}
+
+fn invalid(reason: impl Into<String>) -> Error {
+    Error::new(Code::InvalidRequest, reason.into())
+}
+
+/// The longest name of anything, in characters.
+const MAX_NAME: usize = 100;
+
+/// Names are shown to people, in tables and logs.
+fn check_name(name: &str) -> Result<(), Error> {
+    let length = name.chars().count();
+    if !(1..=MAX_NAME).contains(&length) {
+        return Err(invalid(format!("A name has between one and {MAX_NAME} characters; this one has {length}")));
+    }
+    // Zero-width and direction marks would make two names look alike.
+    let invisible = |c: char| c.is_control() || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}');
+    if name.trim() != name || name.chars().any(invisible) {
+        return Err(invalid("A name has no space at its ends and no invisible characters"));
+    }
+    Ok(())
+}

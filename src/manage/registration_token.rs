@@ -1,0 +1,114 @@
+//! Initial access tokens, with which clients register themselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{account, client::known_resources, invalid, not_found};
+use crate::clock::Timestamp;
+use crate::credential::{Credential, Kind};
+use crate::error::Error;
+use crate::guard;
+use crate::scope::Scope;
+use crate::store::Store;
+use crate::store::client::could_be_id;
+use crate::store::registration_token::{self, RegistrationToken};
+use crate::store::resource_server::Resources;
+
+/// What a new initial access token allows.
+pub struct NewRegistrationToken {
+    /// Whose the clients will be: an id or a name; the oldest account where none is named.
+    pub account: Option<String>,
+    /// The most that they can have.
+    pub scope: Scope,
+    /// The resource servers that they can have.
+    pub resources: Vec<String>,
+    /// How many clients can register; any number where there is none.
+    pub uses: Option<i64>,
+    /// For how long; without end where there is none.
+    pub lifetime: Option<Duration>,
+}
+
+/// An initial access token as management shows it.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the columns say it")]
+pub struct RegistrationTokenView {
+    pub id: String,
+    pub account: String,
+    pub scope: Scope,
+    pub resources: Resources,
+    pub uses_left: Option<i64>,
+    pub created_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+}
+
+impl From<RegistrationToken> for RegistrationTokenView {
+    fn from(token: RegistrationToken) -> Self {
+        RegistrationTokenView {
+            id: token.id,
+            account: token.account_id,
+            scope: token.scope,
+            resources: token.resources,
+            uses_left: token.uses_left,
+            created_at: token.created_at,
+            expires_at: token.expires_at,
+        }
+    }
+}
+
+/// Makes one.
+///
+/// # Errors
+/// An account or resource server that is not there; no uses at all.
+pub async fn create(
+    store: &Arc<Store>,
+    new: NewRegistrationToken,
+    now: Timestamp,
+) -> Result<(Credential, RegistrationTokenView), Error> {
+    if new.uses.is_some_and(|uses| uses < 1) {
+        return Err(invalid("A token without a use is of no use"));
+    }
+    let token = Credential::generate(Kind::InitialAccessToken);
+    let (id, hash) = (token.id().to_owned(), guard::hash(&token));
+    let row = store
+        .write(now, move |transaction| {
+            let row = RegistrationToken {
+                id,
+                account_id: account::resolve(transaction, new.account.as_deref(), now)?.id,
+                hash,
+                scope: new.scope,
+                resources: known_resources(transaction, &new.resources)?,
+                uses_left: new.uses,
+                created_at: now,
+                expires_at: new.lifetime.map(|lifetime| now.plus(lifetime)),
+            };
+            registration_token::insert(transaction, &row)?;
+            Ok::<_, Error>(row)
+        })
+        .await?;
+    Ok((token, row.into()))
+}
+
+/// All of them, used up and ended ones too.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub async fn list(store: &Arc<Store>) -> Result<Vec<RegistrationTokenView>, Error> {
+    let tokens = store.read(registration_token::list).await?;
+    Ok(tokens.into_iter().map(RegistrationTokenView::from).collect())
+}
+
+/// Ends one. The clients that registered with it stay.
+///
+/// # Errors
+/// Not there.
+pub async fn delete(store: &Arc<Store>, id: &str, now: Timestamp) -> Result<(), Error> {
+    let id = id.to_owned();
+    store
+        .write(now, move |transaction| {
+            let deleted = could_be_id(&id) && registration_token::delete(transaction, &id)?;
+            if deleted { Ok(()) } else { Err(not_found("registration token", &id)) }
+        })
+        .await
+}

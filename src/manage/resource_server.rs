@@ -1,0 +1,106 @@
+//! Resource servers: the APIs that accept tokens and keys.
+
+use std::sync::Arc;
+
+use super::{account, check_name, client::insert_secret, invalid, not_found};
+use crate::clock::Timestamp;
+use crate::credential::Credential;
+use crate::error::{Code, Error};
+use crate::scope::Scope;
+use crate::store::client::{self, AuthMethod, Client};
+use crate::store::resource_server::{self, ResourceServer, Resources};
+use crate::store::{Store, Transaction};
+
+/// A resource server just made, with the secret of the client that it introspects with.
+pub struct CreatedResourceServer {
+    /// Its row.
+    pub server: ResourceServer,
+    /// Shown this once.
+    pub secret: Credential,
+}
+
+/// Makes a resource server and its client.
+///
+/// # Errors
+/// An unusable identifier or name, or one that is taken.
+pub async fn create(
+    store: &Arc<Store>,
+    identifier: &str,
+    name: &str,
+    scope: Scope,
+    now: Timestamp,
+) -> Result<CreatedResourceServer, Error> {
+    check_name(name)?;
+    let (identifier, name) = (identifier.to_owned(), name.to_owned());
+    store.write(now, move |transaction| insert(transaction, identifier, name, scope, now)).await
+}
+
+/// Within a change that makes more than the resource server.
+pub(crate) fn insert(
+    transaction: &mut Transaction<'_>,
+    identifier: String,
+    name: String,
+    scope: Scope,
+    now: Timestamp,
+) -> Result<CreatedResourceServer, Error> {
+    resource_server::check_identifier(&identifier).map_err(|error| invalid(error.to_string()))?;
+    if resource_server::find(transaction.database(), &identifier)?.is_some() {
+        return Err(Error::new(Code::Conflict, format!("There is a resource server {identifier} already")));
+    }
+    let account = account::resolve(transaction, None, now)?;
+    let client = Client {
+        client_id: client::new_id(),
+        account_id: account.id,
+        name: name.clone(),
+        auth_method: AuthMethod::ClientSecretBasic,
+        // It checks tokens and gets none: least privilege.
+        grant_types: String::new(),
+        scope: Scope::default(),
+        resources: Resources::default(),
+        may_introspect: true,
+        jwks: None,
+        jwks_uri: None,
+        metadata: "{}".to_owned(),
+        registration_limits: None,
+        registration_token_hash: None,
+        disabled_at: None,
+        tokens_void_before: Timestamp::EPOCH,
+        created_at: now,
+    };
+    client::insert(transaction, &client)?;
+    let secret = insert_secret(transaction, &client, now)?.ok_or_else(|| Error::server_error("no secret was made"))?;
+    let server = ResourceServer { identifier, name, scope, client_id: client.client_id, created_at: now };
+    resource_server::insert(transaction, &server)?;
+    Ok(CreatedResourceServer { server, secret })
+}
+
+/// All of them.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub async fn list(store: &Arc<Store>) -> Result<Vec<ResourceServer>, Error> {
+    Ok(store.read(resource_server::list).await?)
+}
+
+/// Deletes a resource server and its client.
+///
+/// # Errors
+/// Not there, or in use: a client whose last resource server went would be left with tokens for the
+/// issuer.
+pub async fn delete(store: &Arc<Store>, identifier: &str, now: Timestamp) -> Result<(), Error> {
+    let identifier = identifier.to_owned();
+    store
+        .write(now, move |transaction| {
+            let database = transaction.database();
+            let found = resource_server::find(database, &identifier)?;
+            let server = found.ok_or_else(|| not_found("resource server", &identifier))?;
+            let users = resource_server::users(database, &identifier)?;
+            if let Some(user) = users.first() {
+                let reason = format!("{} clients may use {identifier}, {user} for one; change them first", users.len());
+                return Err(Error::new(Code::Conflict, reason));
+            }
+            resource_server::delete(transaction, &server)?;
+            Ok(client::delete(transaction, &server.client_id)?)
+        })
+        .await
+}

@@ -1,0 +1,75 @@
+//! Client secrets. Several may live at once: make the new one, move over, delete the old one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{invalid, not_found};
+use crate::clock::Timestamp;
+use crate::credential::Credential;
+use crate::error::{Code, Error};
+use crate::store::client::{self, could_be_id};
+use crate::store::client_secret::{self, ClientSecret};
+use crate::store::{Store, Transaction};
+
+/// The most secrets of a client.
+pub const MOST: usize = 20;
+
+/// Makes a secret, beside those that there are.
+///
+/// # Errors
+/// No such client; one that does not use secrets; too many.
+pub async fn create(
+    store: &Arc<Store>,
+    client_id: &str,
+    lifetime: Option<Duration>,
+    now: Timestamp,
+) -> Result<(Credential, ClientSecret), Error> {
+    let (secret, row) = client_secret::generate(client_id, lifetime.map(|lifetime| now.plus(lifetime)), now);
+    let made = row.clone();
+    store
+        .write(now, move |transaction| {
+            let database = transaction.database();
+            let client = client::find(database, &row.client_id)?.ok_or_else(|| not_found("client", &row.client_id))?;
+            if !client.auth_method.uses_secret() {
+                return Err(invalid(format!("The client authenticates by {}, without a secret", client.auth_method)));
+            }
+            if client_secret::list(database, &row.client_id)?.len() >= MOST {
+                return Err(Error::new(Code::Conflict, format!("A client has {MOST} secrets at the most; delete one first")));
+            }
+            Ok(client_secret::insert(transaction, &row)?)
+        })
+        .await?;
+    Ok((secret, made))
+}
+
+/// Those of a client.
+///
+/// # Errors
+/// No such client.
+pub async fn list(store: &Arc<Store>, client_id: &str) -> Result<Vec<ClientSecret>, Error> {
+    let id = client_id.to_owned();
+    store
+        .read(move |database| {
+            client::find(database, &id)?.ok_or_else(|| not_found("client", &id))?;
+            Ok(client_secret::list(database, &id)?)
+        })
+        .await
+}
+
+/// Ends a secret: it is refused from then on. The last one may go too: the client then cannot
+/// authenticate until it has another.
+///
+/// # Errors
+/// No such secret of that client.
+pub async fn delete(store: &Arc<Store>, client_id: &str, id: &str, now: Timestamp) -> Result<(), Error> {
+    let (client_id, id) = (client_id.to_owned(), id.to_owned());
+    store.write(now, move |transaction| remove(transaction, &client_id, &id)).await
+}
+
+fn remove(transaction: &mut Transaction<'_>, client_id: &str, id: &str) -> Result<(), Error> {
+    if could_be_id(id) && client_secret::delete(transaction, client_id, id)? {
+        Ok(())
+    } else {
+        Err(not_found("secret", id))
+    }
+}

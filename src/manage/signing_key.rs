@@ -1,0 +1,281 @@
+//! Signing keys: made, rotated, imported, retired. Their states follow from their rows and the
+//! clock; this file writes the rows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::not_found;
+use crate::clock::Timestamp;
+use crate::config::Settings;
+use crate::error::{Code, Error};
+use crate::oauth::keys::{KeyFile, OpenKey};
+use crate::store::signing_key::{self, SigningKey, State, signing_at};
+use crate::store::{Store, Transaction};
+
+/// Beyond the JWKS `max-age`: until all nodes publish a new key, and for clocks that differ.
+const MARGIN: Duration = Duration::from_secs(2);
+
+/// Beyond the life of the last token: for a node whose clock is behind.
+const KEPT_PUBLISHED: Duration = Duration::from_secs(5);
+
+/// The times that a schedule rests on.
+#[derive(Clone, Copy)]
+pub struct Times {
+    /// How long a resource server may keep the published keys.
+    pub jwks_max_age: Duration,
+    /// How long a token lives.
+    pub token_ttl: Duration,
+    /// The age at which a key is followed by another.
+    pub max_age: Duration,
+}
+
+impl From<&Settings> for Times {
+    fn from(settings: &Settings) -> Self {
+        Times {
+            jwks_max_age: settings.jwks_max_age,
+            token_ttl: settings.token_ttl,
+            max_age: settings.signing_key_max_age,
+        }
+    }
+}
+
+impl Times {
+    /// From publishing a key to signing with it: promise 3.
+    fn lead(&self) -> Duration {
+        self.jwks_max_age + MARGIN
+    }
+}
+
+/// A signing key as management shows it.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the columns say it")]
+pub struct SigningKeyView {
+    pub kid: String,
+    pub algorithm: &'static str,
+    pub state: String,
+    pub created_at: Timestamp,
+    pub signs_from: Timestamp,
+    pub signs_until: Option<Timestamp>,
+    pub published_until: Option<Timestamp>,
+}
+
+impl SigningKeyView {
+    fn at(key: &SigningKey, now: Timestamp) -> Self {
+        SigningKeyView {
+            kid: key.kid.clone(),
+            algorithm: key.algorithm.as_str(),
+            state: key.state(now).to_string(),
+            created_at: key.created_at,
+            signs_from: key.signs_from,
+            signs_until: key.signs_until,
+            published_until: key.published_until,
+        }
+    }
+}
+
+/// All of them with their states.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub async fn list(store: &Arc<Store>, now: Timestamp) -> Result<Vec<SigningKeyView>, Error> {
+    let keys = store.read(signing_key::list).await?;
+    Ok(keys.iter().map(|key| SigningKeyView::at(key, now)).collect())
+}
+
+/// Sees to it, at the start of a node, that there is a key that signs, and that keys stay published
+/// for as long as tokens live now.
+///
+/// # Errors
+/// Where no key could be made or written.
+pub async fn ensure(store: &Arc<Store>, key_file: &KeyFile, times: Times, now: Timestamp) -> Result<(), Error> {
+    let keys = store.read(signing_key::list).await?;
+    if let Some(key) = signing_at(&keys, now) {
+        // A wrong key file is found here, and not by the first client.
+        OpenKey::open(key, key_file).map_err(Error::server_error)?;
+        return store.write(now, move |transaction| Ok(schedule(transaction, times, now).map(drop)?)).await;
+    }
+    let row = sealed_row(generate().await?, key_file, now, now)?;
+    store
+        .write(now, move |transaction| {
+            let keys = signing_key::list(transaction.database())?;
+            // Another node may have been quicker.
+            if signing_at(&keys, now).is_none() {
+                signing_key::insert(transaction, &row)?;
+            }
+            schedule(transaction, times, now)?;
+            Ok(())
+        })
+        .await
+}
+
+/// Makes a key that takes over once everybody can have it.
+///
+/// # Errors
+/// Where no key could be made or written.
+pub async fn rotate(store: &Arc<Store>, key_file: &KeyFile, times: Times, now: Timestamp) -> Result<SigningKeyView, Error> {
+    add(store, key_file, generate().await?, times, now).await
+}
+
+/// Rotates where the signing key has reached its age and none is to follow it. All nodes ask this;
+/// one acts.
+///
+/// # Errors
+/// Where no key could be made or written.
+pub async fn rotate_if_due(
+    store: &Arc<Store>,
+    keys: &[SigningKey],
+    key_file: &KeyFile,
+    times: Times,
+    now: Timestamp,
+) -> Result<Option<SigningKeyView>, Error> {
+    let due = move |keys: &[SigningKey]| {
+        signing_at(keys, now).is_some_and(|key| {
+            key.signs_until.is_none() && now.since(key.signs_from) >= times.max_age.saturating_sub(times.lead())
+        })
+    };
+    if !due(keys) {
+        return Ok(None);
+    }
+    let row = sealed_row(generate().await?, key_file, now, now.plus(times.lead()))?;
+    store
+        .write(now, move |transaction| {
+            if !due(&signing_key::list(transaction.database())?) {
+                return Ok(None);
+            }
+            signing_key::insert(transaction, &row)?;
+            schedule(transaction, times, now)?;
+            Ok(Some(SigningKeyView::at(&row, now)))
+        })
+        .await
+}
+
+/// Takes a private key in PEM from elsewhere, which takes over once everybody can have it.
+///
+/// # Errors
+/// An unusable key, or one that is there already.
+pub async fn import(
+    store: &Arc<Store>,
+    key_file: &KeyFile,
+    pem: &[u8],
+    times: Times,
+    now: Timestamp,
+) -> Result<SigningKeyView, Error> {
+    let key = OpenKey::from_pem(pem).map_err(|reason| Error::new(Code::InvalidRequest, reason))?;
+    add(store, key_file, key, times, now).await
+}
+
+async fn add(
+    store: &Arc<Store>,
+    key_file: &KeyFile,
+    key: OpenKey,
+    times: Times,
+    now: Timestamp,
+) -> Result<SigningKeyView, Error> {
+    let row = sealed_row(key, key_file, now, now.plus(times.lead()))?;
+    store
+        .write(now, move |transaction| {
+            let keys = signing_key::list(transaction.database())?;
+            if keys.iter().any(|key| key.kid == row.kid) {
+                return Err(Error::new(Code::Conflict, format!("There is a signing key {} already", row.kid)));
+            }
+            signing_key::insert(transaction, &row)?;
+            schedule(transaction, times, now)?;
+            Ok(SigningKeyView::at(&row, now))
+        })
+        .await
+}
+
+/// Ends a key. One that has signed stays published until its last token has ended; where it signs
+/// now, another is made to follow it. With `at_once`, for a key that leaked, it is published and
+/// trusted no more: the tokens that it signed are refused.
+///
+/// # Errors
+/// Not there; or on its way out already.
+pub async fn retire(
+    store: &Arc<Store>,
+    key_file: &KeyFile,
+    kid: &str,
+    at_once: bool,
+    times: Times,
+    now: Timestamp,
+) -> Result<SigningKeyView, Error> {
+    // One may be needed, and takes long to make: not while others wait.
+    let successor = generate().await?;
+    let successor = sealed_row(successor, key_file, now, if at_once { now } else { now.plus(times.lead()) })?;
+    let kid = kid.to_owned();
+    store
+        .write(now, move |transaction| {
+            let keys = signing_key::list(transaction.database())?;
+            let found = keys.iter().find(|key| key.kid == kid);
+            let mut key = found.cloned().ok_or_else(|| not_found("signing key", &kid))?;
+            let state = key.state(now);
+            let others = keys.iter().filter(|other| other.kid != kid);
+            if state == State::Gone || state == State::Retiring && !at_once {
+                return Err(Error::new(Code::Conflict, format!("The signing key {kid} is {state} already")));
+            }
+            if at_once || state == State::Published {
+                key.signs_until = Some(now);
+                key.published_until = Some(now);
+                signing_key::update(transaction, &key)?;
+                if !others.clone().any(|other| other.state(now) == State::Signing) {
+                    signing_key::insert(transaction, &successor)?;
+                }
+            } else if !others.clone().any(|other| other.state(now) == State::Published) {
+                signing_key::insert(transaction, &successor)?;
+            }
+            let keys = schedule(transaction, times, now)?;
+            let key = keys.iter().find(|key| key.kid == kid).ok_or_else(|| not_found("signing key", &kid))?;
+            Ok(SigningKeyView::at(key, now))
+        })
+        .await
+}
+
+async fn generate() -> Result<OpenKey, Error> {
+    let made = tokio::task::spawn_blocking(OpenKey::generate).await;
+    made.map_err(|error| Error::server_error(error.to_string()))?.map_err(Error::server_error)
+}
+
+fn sealed_row(key: OpenKey, key_file: &KeyFile, now: Timestamp, signs_from: Timestamp) -> Result<SigningKey, Error> {
+    Ok(SigningKey {
+        private_sealed: key.sealed(key_file).map_err(Error::server_error)?,
+        kid: key.kid,
+        algorithm: key.algorithm,
+        public_jwk: key.public_jwk,
+        created_at: now,
+        signs_from,
+        signs_until: None,
+        published_until: None,
+    })
+}
+
+/// Of the keys that sign or will sign, each signs until the next one begins, and stays published
+/// until its last token has ended. Writes what is not so yet.
+fn schedule(transaction: &mut Transaction<'_>, times: Times, now: Timestamp) -> Result<Vec<SigningKey>, Error> {
+    let mut keys = signing_key::list(transaction.database())?;
+    let mut coming: Vec<(Timestamp, String)> = keys
+        .iter()
+        .filter(|key| matches!(key.state(now), State::Signing | State::Published))
+        .map(|key| (key.signs_from, key.kid.clone()))
+        .collect();
+    coming.sort();
+    for key in &mut keys {
+        let before = (key.signs_until, key.published_until);
+        if let Some(place) = coming.iter().position(|(_, kid)| *kid == key.kid) {
+            key.signs_until = coming.get(place + 1).map(|(from, _)| *from);
+            key.published_until = key.signs_until;
+        }
+        if key.state(now) != State::Gone
+            && let Some(end) = key.signs_until
+        {
+            // Never shortened: tokens of a longer life may be about.
+            let until = end.plus(times.token_ttl).plus(KEPT_PUBLISHED);
+            key.published_until = key.published_until.max(before.1).max(Some(until));
+        }
+        if before != (key.signs_until, key.published_until) {
+            signing_key::update(transaction, key)?;
+        }
+    }
+    Ok(keys)
+}

@@ -1,0 +1,258 @@
+//! JWT access tokens (RFC 9068): what they say, how they are issued, and how Keyward checks its
+//! own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::AuthorizationServer;
+use super::client_authentication::AuthenticatedClient;
+use crate::clock::Timestamp;
+use crate::credential::{Fingerprint, random_bytes};
+use crate::directory::ClientEntry;
+use crate::error::Error;
+use crate::scope::Scope;
+use crate::store::StoreError;
+use crate::store::resource_server::Resources;
+use crate::store::signing_key::{self, Algorithm, State};
+use crate::store::token::Token;
+
+/// The longest token that is looked at, in bytes; ours are a tenth of it.
+const MAX_LENGTH: usize = 16 * 1024;
+
+/// Whom a token is for (RFC 7519 section 4.1.3): a string for one, an array for several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    /// One resource server.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl Audience {
+    /// Of these resource servers, or of the issuer where there is none.
+    pub fn of(resources: &Resources, issuer: &str) -> Self {
+        let mut all: Vec<String> = resources.iter().map(str::to_owned).collect();
+        match all.len() {
+            0 => Audience::One(issuer.to_owned()),
+            1 => Audience::One(all.remove(0)),
+            _ => Audience::Many(all),
+        }
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        match self {
+            Audience::One(one) => std::slice::from_ref(one),
+            Audience::Many(many) => many.as_slice(),
+        }
+        .iter()
+        .map(String::as_str)
+    }
+}
+
+/// The claims of an access token (RFC 9068 section 2.2).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Claims {
+    /// The issuer.
+    pub iss: String,
+    /// The client: there is no user.
+    pub sub: String,
+    /// The client.
+    pub client_id: String,
+    /// Whom it is for.
+    pub aud: Audience,
+    /// When it ends, in seconds since the epoch.
+    pub exp: i64,
+    /// When it was issued, in seconds since the epoch.
+    pub iat: i64,
+    /// A UUIDv7: it carries the millisecond of issue.
+    pub jti: Uuid,
+    /// What it may; absent where it may nothing in particular.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub scope: String,
+}
+
+impl Claims {
+    /// The millisecond of issue, from the `jti`.
+    pub fn issued_at(&self) -> Timestamp {
+        Timestamp::from_millis(i64::try_from(self.jti.as_u128() >> 80).unwrap_or(i64::MAX))
+    }
+
+    /// When it ends.
+    pub fn expires_at(&self) -> Timestamp {
+        Timestamp::from_seconds(self.exp)
+    }
+}
+
+/// What a client was granted.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// What the token may.
+    pub scope: Scope,
+    /// For which resource servers.
+    pub resources: Resources,
+}
+
+/// The successful answer of the token endpoint (RFC 6749 section 5.1).
+#[derive(Debug, Serialize)]
+pub struct TokenResponse {
+    /// The JWT.
+    pub access_token: String,
+    /// `Bearer`.
+    pub token_type: &'static str,
+    /// Seconds.
+    pub expires_in: u64,
+    /// What it may.
+    #[serde(skip_serializing_if = "Scope::is_empty")]
+    pub scope: Scope,
+}
+
+/// Issues a token. The answer may leave when this returns: the record is on disk by then.
+///
+/// # Errors
+/// Where no key can sign, or the record could not be written.
+pub async fn issue(
+    server: &AuthorizationServer,
+    client: &AuthenticatedClient,
+    grant: Grant,
+    now: Timestamp,
+) -> Result<TokenResponse, Error> {
+    let lifetime = server.settings.token_ttl;
+    let claims = claims(server, client.entry(), &grant, lifetime, now);
+    let payload = serde_json::to_vec(&claims).map_err(|error| Error::server_error(error.to_string()))?;
+
+    let keys = server.directory.signing_keys().await?;
+    let key = signing_key::signing_at(&keys, now).ok_or_else(|| Error::server_error("no signing key is in force"))?;
+    let record = Token {
+        jti: claims.jti.to_string(),
+        client_id: claims.client_id,
+        scope: claims.scope,
+        audience: grant.resources.as_str().to_owned(),
+        issued_at: now,
+        expires_at: Timestamp::from_seconds(claims.exp),
+    };
+    // Side by side: the disk works while a processor signs.
+    let recorded = async { Ok::<_, Error>(server.records.write(record).await?) };
+    let (access_token, ()) = tokio::try_join!(server.signing_keys.sign(key, payload), recorded)?;
+    Ok(TokenResponse { access_token, token_type: "Bearer", expires_in: lifetime.as_secs(), scope: grant.scope })
+}
+
+fn claims(server: &AuthorizationServer, client: &ClientEntry, grant: &Grant, lifetime: Duration, now: Timestamp) -> Claims {
+    let client = &client.client;
+    // Another node's clock may be ahead: what is issued after "revoke all" must not count as before.
+    let millisecond = now.millis().max(client.tokens_void_before.millis() + 1);
+    let jti = uuid::Builder::from_unix_timestamp_millis(u64::try_from(millisecond).unwrap_or(0), &random_bytes()).into_uuid();
+    Claims {
+        iss: server.issuer.as_str().to_owned(),
+        sub: client.client_id.clone(),
+        client_id: client.client_id.clone(),
+        aud: Audience::of(&grant.resources, server.issuer.as_str()),
+        exp: now.plus(lifetime).seconds(),
+        iat: now.seconds(),
+        jti,
+        scope: grant.scope.to_string(),
+    }
+}
+
+/// A token whose signature is proven to be ours. Whether it is in force is another question:
+/// [`in_force`].
+pub struct VerifiedToken {
+    /// What it says.
+    pub claims: Claims,
+    kid: String,
+}
+
+/// Why a token is not in force: for the log and `keyward token inspect`, never for an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotInForce(pub &'static str);
+
+/// What the signature check found.
+pub type Verified = Result<Arc<VerifiedToken>, NotInForce>;
+
+/// Proves the signature of a token, or remembers that it was proven.
+///
+/// # Errors
+/// Where the signing keys could not be looked at. A token that is not ours is no error.
+pub async fn verify(server: &AuthorizationServer, token: &str, now: Timestamp) -> Result<Verified, StoreError> {
+    if token.len() > MAX_LENGTH {
+        return Ok(Err(NotInForce("too long for a token")));
+    }
+    let keys = server.directory.signing_keys().await?;
+    let in_use = |kid: &str| keys.iter().find(|key| key.kid == kid && key.state(now) != State::Gone);
+
+    let fingerprint = Fingerprint::of(token.as_bytes());
+    if let Some(known) = server.verified.get(&fingerprint) {
+        return Ok(if in_use(&known.kid).is_some() { Ok(known) } else { Err(NotInForce("its signing key is retired")) });
+    }
+    let Some((message, signature)) = token.rsplit_once('.') else { return Ok(Err(NotInForce("not a JWT"))) };
+    let Some((_, payload)) = message.split_once('.') else { return Ok(Err(NotInForce("not a JWT"))) };
+    let Ok(header) = jsonwebtoken::decode_header(token) else { return Ok(Err(NotInForce("unreadable header"))) };
+    // RFC 9068 section 4: no other kind of JWT passes for an access token.
+    let typ = header.typ.unwrap_or_default();
+    if !typ.eq_ignore_ascii_case("at+jwt") && !typ.eq_ignore_ascii_case("application/at+jwt") {
+        return Ok(Err(NotInForce("not of the type at+jwt")));
+    }
+    // RFC 7515 section 4.1.11: we understand no critical extension.
+    if header.crit.is_some() {
+        return Ok(Err(NotInForce("a critical header that is not understood")));
+    }
+    let Some(key) = in_use(&header.kid.unwrap_or_default()) else { return Ok(Err(NotInForce("signed by an unknown key"))) };
+    // The key says how it signs; the header may only agree (RFC 8725 section 3.1).
+    let algorithm = match header.alg {
+        jsonwebtoken::Algorithm::RS256 => Some(Algorithm::Rs256),
+        jsonwebtoken::Algorithm::ES256 => Some(Algorithm::Es256),
+        jsonwebtoken::Algorithm::EdDSA => Some(Algorithm::EdDsa),
+        _ => None,
+    };
+    if algorithm != Some(key.algorithm) {
+        return Ok(Err(NotInForce("the algorithm is not that of its key")));
+    }
+    let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else { return Ok(Err(NotInForce("unreadable signature"))) };
+    if !server.signing_keys.verify(key, message.as_bytes(), &signature) {
+        return Ok(Err(NotInForce("wrong signature")));
+    }
+    let claims = URL_SAFE_NO_PAD.decode(payload).ok().and_then(|json| serde_json::from_slice::<Claims>(&json).ok());
+    let Some(claims) = claims else { return Ok(Err(NotInForce("unreadable claims"))) };
+    if claims.iss != server.issuer.as_str() {
+        return Ok(Err(NotInForce("of another issuer")));
+    }
+    let verified = Arc::new(VerifiedToken { claims, kid: key.kid.clone() });
+    server.verified.insert(fingerprint, verified.clone());
+    Ok(Ok(verified))
+}
+
+/// Whether a proven token is in force at `now`: not ended, not revoked, and its client is there and
+/// enabled.
+///
+/// # Errors
+/// Where neither memory nor the database could say.
+pub async fn in_force(
+    server: &AuthorizationServer,
+    token: &VerifiedToken,
+    now: Timestamp,
+) -> Result<Result<(), NotInForce>, StoreError> {
+    let claims = &token.claims;
+    // RFC 7519 section 4.1.4: "on or after" this time it must not be accepted.
+    if now >= claims.expires_at() {
+        return Ok(Err(NotInForce("ended")));
+    }
+    let Some(entry) = server.directory.client(&claims.client_id).await? else {
+        return Ok(Err(NotInForce("its client is deleted")));
+    };
+    if entry.client.disabled_at.is_some() {
+        return Ok(Err(NotInForce("its client is disabled")));
+    }
+    if claims.issued_at() <= entry.client.tokens_void_before {
+        return Ok(Err(NotInForce("all of the client's tokens were revoked")));
+    }
+    if server.directory.is_revoked(claims.jti).await? {
+        return Ok(Err(NotInForce("revoked")));
+    }
+    Ok(Ok(()))
+}

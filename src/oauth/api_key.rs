@@ -1,0 +1,60 @@
+//! API keys as resource servers meet them: presented in full, checked against the hash.
+
+use std::sync::Arc;
+
+use super::AuthorizationServer;
+use super::access_token::NotInForce;
+use crate::clock::Timestamp;
+use crate::credential::{Credential, Kind};
+use crate::directory::{ApiKeyEntry, ClientEntry};
+use crate::guard;
+use crate::scope::Scope;
+use crate::store::StoreError;
+
+/// A key that is in force, with the client whose it is.
+pub struct ActiveKey {
+    /// The key.
+    pub key: Arc<ApiKeyEntry>,
+    /// Whose it is.
+    pub client: Arc<ClientEntry>,
+}
+
+impl ActiveKey {
+    /// What it may: its own part of what the client may now.
+    pub fn scope(&self) -> Scope {
+        let all = &self.client.client.scope;
+        match &self.key.key.scope {
+            Some(own) => own.intersection(all),
+            None => all.clone(),
+        }
+    }
+}
+
+/// Finds the key that somebody presented, and whether it is in force at `now`.
+///
+/// # Errors
+/// Where neither memory nor the database could say.
+pub async fn find(
+    server: &AuthorizationServer,
+    presented: &str,
+    now: Timestamp,
+) -> Result<Result<ActiveKey, NotInForce>, StoreError> {
+    let Some(credential) = Credential::parse(presented, Kind::ApiKey) else {
+        return Ok(Err(NotInForce("no API key, or mistyped")));
+    };
+    let Some(key) = server.directory.api_key(credential.id()).await? else {
+        guard::compare_with_nothing(presented.as_bytes());
+        return Ok(Err(NotInForce("no such API key")));
+    };
+    if !key.secret.matches(&credential) {
+        return Ok(Err(NotInForce("wrong API key")));
+    }
+    if key.key.expires_at.is_some_and(|end| end <= now) {
+        return Ok(Err(NotInForce("ended")));
+    }
+    match server.directory.client(&key.key.client_id).await? {
+        None => Ok(Err(NotInForce("its client is deleted"))),
+        Some(client) if client.client.disabled_at.is_some() => Ok(Err(NotInForce("its client is disabled"))),
+        Some(client) => Ok(Ok(ActiveKey { key, client })),
+    }
+}

@@ -1,0 +1,182 @@
+//! `private_key_jwt`: client authentication by a signed assertion (RFC 7521, RFC 7523).
+
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::AuthorizationServer;
+use crate::clock::Timestamp;
+use crate::credential::Fingerprint;
+use crate::error::Error;
+use crate::store::client::Client;
+use crate::store::client_assertion;
+
+/// RFC 7523 section 2.2.
+pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The algorithms that an assertion may be signed with.
+pub const ALGORITHMS: [(&str, Algorithm); 4] =
+    [("RS256", Algorithm::RS256), ("PS256", Algorithm::PS256), ("ES256", Algorithm::ES256), ("EdDSA", Algorithm::EdDSA)];
+
+/// How far clocks may be apart, in seconds.
+const LEEWAY: i64 = 60;
+
+/// How far ahead an assertion may end, in seconds: for so long its use must be remembered.
+const LONGEST: i64 = 3600;
+
+/// The most keys that are tried where the assertion names none.
+const MAX_KEYS: usize = 10;
+
+/// RFC 7523 section 3.
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    sub: String,
+    aud: Value,
+    exp: f64,
+    nbf: Option<f64>,
+    iat: Option<f64>,
+    jti: Option<String>,
+}
+
+/// The client that an assertion claims to be of: to find its keys, no more.
+pub fn unproven_subject(assertion: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Subject {
+        sub: String,
+    }
+    jsonwebtoken::dangerous::insecure_decode::<Subject>(assertion).ok().map(|token| token.claims.sub)
+}
+
+/// Checks an assertion of `client`, and that it serves for the first time. The inner error is the
+/// exact reason, for the log.
+///
+/// # Errors
+/// Where the database could not say whether it has served before.
+pub async fn check(
+    server: &AuthorizationServer,
+    client: &Client,
+    assertion: &str,
+    now: Timestamp,
+) -> Result<Result<(), String>, Error> {
+    let header = match jsonwebtoken::decode_header(assertion) {
+        Ok(header) => header,
+        Err(error) => return Ok(Err(format!("the assertion is no JWT: {error}"))),
+    };
+    if !ALGORITHMS.iter().any(|(_, algorithm)| *algorithm == header.alg) {
+        return Ok(Err("the assertion is signed with an algorithm that is not taken".to_owned()));
+    }
+    if header.crit.is_some() {
+        return Ok(Err("the assertion has a critical header that is not understood".to_owned()));
+    }
+    let kid = header.kid.as_deref();
+    let keys = match keys(server, client, kid, now).await {
+        Ok(keys) => keys,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let claims = match proven_claims(assertion, header.alg, kid, &keys) {
+        Ok(claims) => claims,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    if let Err(reason) = check_claims(server, client, &claims, now) {
+        return Ok(Err(reason));
+    }
+    // Without a `jti`, what was signed is as good a name for it; not the signature, which for ES256
+    // has two spellings.
+    let signed = assertion.rsplit_once('.').map_or(assertion, |(signed, _)| signed);
+    let name = claims.jti.as_deref().unwrap_or(signed);
+    let id = Fingerprint::of(format!("{}\0{name}", client.client_id).as_bytes()).hex();
+    let expires_at = Timestamp::from_seconds(seconds(claims.exp).saturating_add(LEEWAY + 1));
+    let first = server.store.append(move |database| client_assertion::claim(database, &id, expires_at)).await?;
+    Ok(if first { Ok(()) } else { Err("the assertion has served before".to_owned()) })
+}
+
+async fn keys(server: &AuthorizationServer, client: &Client, kid: Option<&str>, now: Timestamp) -> Result<JwkSet, String> {
+    match (&client.jwks, &client.jwks_uri) {
+        (Some(jwks), _) => serde_json::from_str(jwks).map_err(|error| format!("the client's jwks: {error}")),
+        (None, Some(uri)) => server.outbound.jwks(uri, kid, now).await,
+        (None, None) => Err("the client has no keys".to_owned()),
+    }
+}
+
+fn proven_claims(assertion: &str, algorithm: Algorithm, kid: Option<&str>, keys: &JwkSet) -> Result<Claims, String> {
+    let fits = |key: &&Jwk| {
+        let named = kid.is_none() || key.common.key_id.is_none() || key.common.key_id.as_deref() == kid;
+        let for_signatures = !matches!(key.common.public_key_use, Some(PublicKeyUse::Encryption));
+        let kind = match (&key.algorithm, algorithm) {
+            (AlgorithmParameters::RSA(_), Algorithm::RS256 | Algorithm::PS256) => true,
+            (AlgorithmParameters::EllipticCurve(key), Algorithm::ES256) => key.curve == EllipticCurve::P256,
+            (AlgorithmParameters::OctetKeyPair(key), Algorithm::EdDSA) => key.curve == EllipticCurve::Ed25519,
+            _ => false,
+        };
+        named && for_signatures && kind
+    };
+    // What the claims say is checked below, with the request's own clock.
+    let mut validation = Validation::new(algorithm);
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    validation.required_spec_claims.clear();
+    let mut reason = "the client has no key that fits the assertion".to_owned();
+    for key in keys.keys.iter().filter(fits).take(MAX_KEYS) {
+        let decoded = DecodingKey::from_jwk(key).and_then(|key| jsonwebtoken::decode::<Claims>(assertion, &key, &validation));
+        match decoded {
+            Ok(token) => return Ok(token.claims),
+            Err(error) => reason = format!("the assertion: {error}"),
+        }
+    }
+    Err(reason)
+}
+
+fn check_claims(server: &AuthorizationServer, client: &Client, claims: &Claims, now: Timestamp) -> Result<(), String> {
+    if claims.iss != client.client_id || claims.sub != client.client_id {
+        return Err("iss and sub of the assertion are not the client's id".to_owned());
+    }
+    // A single string: an array could name another server, whose assertion then serves here.
+    let audience = claims.aud.as_str().unwrap_or_default();
+    let token_endpoint = server.settings.assertion_for_token_endpoint.is_on();
+    let for_us = audience == server.issuer.as_str() || token_endpoint && audience == server.issuer.endpoint("/oauth/token");
+    if !for_us {
+        return Err(format!("aud of the assertion is {}, and not the issuer as a single string", claims.aud));
+    }
+    let now = now.seconds();
+    let (exp, nbf, iat) = (seconds(claims.exp), claims.nbf.map(seconds), claims.iat.map(seconds));
+    if exp.saturating_add(LEEWAY) <= now {
+        return Err(format!("the assertion ended {} s ago", now - exp));
+    }
+    if exp > now + LONGEST + LEEWAY {
+        return Err(format!("the assertion ends in {} s, and {LONGEST} is the most", exp - now));
+    }
+    if let Some(ahead) = nbf.max(iat).map(|start| start - now).filter(|ahead| *ahead > LEEWAY) {
+        return Err(format!("the assertion begins in {ahead} s"));
+    }
+    Ok(())
+}
+
+/// A `NumericDate`; what is beyond all bounds stays there.
+#[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and fractions of a second do not matter")]
+fn seconds(date: f64) -> i64 {
+    (date as i64).clamp(-1 << 50, 1 << 50)
+}
+
+/// Checks a key set that a client wants to register.
+///
+/// # Errors
+/// A sentence that says what is wrong with it.
+pub fn check_jwks(jwks: &Value) -> Result<(), String> {
+    let Some(keys) = jwks.get("keys").and_then(Value::as_array) else {
+        return Err("jwks is an object with an array keys".to_owned());
+    };
+    if keys.is_empty() || keys.len() > 20 {
+        return Err("jwks holds between one and 20 keys".to_owned());
+    }
+    for key in keys {
+        let private = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+        if private.iter().any(|member| key.get(member).is_some()) {
+            return Err("jwks holds a private or symmetric key; register the public half alone, and make a new pair".to_owned());
+        }
+        let usable = serde_json::from_value::<Jwk>(key.clone()).map_err(|error| format!("jwks: {error}"))?;
+        DecodingKey::from_jwk(&usable).map_err(|error| format!("jwks holds an unusable key: {error}"))?;
+    }
+    Ok(())
+}

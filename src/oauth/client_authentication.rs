@@ -1,0 +1,194 @@
+//! Client authentication (RFC 6749 section 2.3, RFC 7523 section 2.2), for all endpoints.
+//!
+//! [`authenticate`] is the only maker of an [`AuthenticatedClient`], and every verb that needs one
+//! takes it as an argument. Mutual TLS (RFC 8705) will be one more variant of [`Presented`], read
+//! from the connection; a DPoP proof (RFC 9449) binds the token and not the client, and belongs
+//! into the grant.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::{AuthorizationServer, Request, client_assertion};
+use crate::clock::Timestamp;
+use crate::credential::{Credential, Kind};
+use crate::directory::ClientEntry;
+use crate::error::{Code, Error};
+use crate::guard;
+use crate::store::client::{AuthMethod, could_be_id};
+
+/// Half of the world's clients leave the padding off.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+
+/// The proof that a request comes from this client.
+pub struct AuthenticatedClient {
+    entry: Arc<ClientEntry>,
+}
+
+impl AuthenticatedClient {
+    /// What is known of it.
+    pub fn entry(&self) -> &ClientEntry {
+        &self.entry
+    }
+
+    /// Its id.
+    pub fn client_id(&self) -> &str {
+        &self.entry.client.client_id
+    }
+}
+
+/// What a request presents.
+enum Presented<'a> {
+    Secret { client_id: Cow<'a, str>, secret: Cow<'a, str> },
+    Assertion { client_id: Option<&'a str>, assertion: &'a str },
+}
+
+/// Finds out who calls.
+///
+/// # Errors
+/// `invalid_request` where it authenticates in two ways at once; `invalid_client`, in the same words
+/// for every cause and after about the same time, where it fails; too many requests where it failed
+/// too often.
+pub async fn authenticate(server: &AuthorizationServer, request: &Request) -> Result<AuthenticatedClient, Error> {
+    let presented = match presented(request)? {
+        Ok(presented) => presented,
+        Err(reason) => return Err(failed(server, request, None, reason.to_owned())),
+    };
+    let client_id = match &presented {
+        Presented::Secret { client_id, .. } => Some(client_id.clone().into_owned()),
+        Presented::Assertion { client_id, assertion } => {
+            client_id.map(str::to_owned).or_else(|| client_assertion::unproven_subject(assertion))
+        }
+    };
+    let client_id = client_id.filter(|id| could_be_id(id));
+    let entry = match &client_id {
+        Some(client_id) => server.directory.client(client_id).await?,
+        None => None,
+    };
+    let checked = match &presented {
+        Presented::Secret { secret, .. } => check_secret(entry.as_deref(), secret, request.now),
+        Presented::Assertion { assertion, .. } => check_assertion(server, entry.as_deref(), assertion, request.now).await?,
+    };
+    match (entry, checked) {
+        (Some(entry), Ok(())) => Ok(AuthenticatedClient { entry }),
+        (None, Ok(())) => Err(failed(server, request, client_id.as_deref(), "unknown client".to_owned())),
+        (_, Err(reason)) => Err(failed(server, request, client_id.as_deref(), reason)),
+    }
+}
+
+fn failed(server: &AuthorizationServer, request: &Request, client_id: Option<&str>, reason: String) -> Error {
+    let reason = match client_id {
+        Some(client_id) => format!("client {client_id}: {reason}"),
+        None => reason,
+    };
+    match server.throttle.failed(client_id, request.address, request.now) {
+        Some(wait) => Error::too_many_requests(wait).detail(reason),
+        None => Error::invalid_client(reason),
+    }
+}
+
+/// RFC 6749 section 2.3: "The client MUST NOT use more than one authentication method in each
+/// request." The inner error is a reason to refuse.
+fn presented(request: &Request) -> Result<Result<Presented<'_>, &'static str>, Error> {
+    let parameters = &request.parameters;
+    let (client_id, secret) = (parameters.get("client_id"), parameters.get("client_secret"));
+    let assertion = parameters.get("client_assertion");
+    let assertion_type = parameters.get("client_assertion_type");
+    let methods = [request.authorization.is_some(), secret.is_some(), assertion.is_some() || assertion_type.is_some()];
+    if methods.into_iter().filter(|used| *used).count() > 1 {
+        return Err(Error::new(Code::InvalidRequest, "The request uses more than one method of client authentication"));
+    }
+    if let Some(header) = &request.authorization {
+        let Some((name, secret)) = basic(header) else { return Ok(Err("unreadable Authorization header")) };
+        if client_id.is_some_and(|id| id != name) {
+            return Err(Error::new(Code::InvalidRequest, "client_id is not the one of the Authorization header"));
+        }
+        return Ok(Ok(Presented::Secret { client_id: name.into(), secret: secret.into() }));
+    }
+    if let Some(assertion) = assertion {
+        return Ok(match assertion_type {
+            Some(client_assertion::TYPE) => Ok(Presented::Assertion { client_id, assertion }),
+            _ => Err("client_assertion_type is missing or not the one for JWTs"),
+        });
+    }
+    Ok(match (client_id, secret) {
+        (Some(client_id), Some(secret)) => Ok(Presented::Secret { client_id: client_id.into(), secret: secret.into() }),
+        (None, Some(_)) => Err("client_secret without client_id"),
+        _ => Err("no client authentication in the request"),
+    })
+}
+
+/// The two halves of a Basic header (RFC 7617), form-decoded (RFC 6749 section 2.3.1).
+fn basic(header: &str) -> Option<(String, String)> {
+    let (scheme, encoded) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("Basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(BASE64.decode(encoded.trim()).ok()?).ok()?;
+    let (name, secret) = decoded.split_once(':')?;
+    Some((form_decode(name), form_decode(secret)))
+}
+
+/// Half of the world's clients encode, half do not. Our ids and secrets read the same in both; what
+/// is not well encoded stays as it is.
+fn form_decode(text: &str) -> String {
+    if !text.contains(['%', '+']) {
+        return text.to_owned();
+    }
+    let pair = format!("x={}", text.replace('&', "%26"));
+    let decoded = form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned());
+    decoded.filter(|value| !value.contains('\u{FFFD}')).unwrap_or_else(|| text.to_owned())
+}
+
+/// One comparison for each call, whatever is wrong.
+fn check_secret(entry: Option<&ClientEntry>, presented: &str, now: Timestamp) -> Result<(), String> {
+    let credential = Credential::parse(presented, Kind::ClientSecret);
+    let stored = entry.and_then(|entry| {
+        let id = credential.as_ref()?.id();
+        entry.secrets.iter().find(|secret| secret.id == id)
+    });
+    let (Some(credential), Some(stored)) = (&credential, stored) else {
+        guard::compare_with_nothing(presented.as_bytes());
+        return Err(match (entry, &credential) {
+            (None, _) => "unknown client".to_owned(),
+            (_, None) => "what was presented is no client secret, or mistyped".to_owned(),
+            (_, Some(credential)) => format!("it has no secret {}", credential.id()),
+        });
+    };
+    let right = stored.secret.matches(credential);
+    let client = entry.map(|entry| &entry.client);
+    if !right {
+        return Err(format!("wrong secret, under the id {}", stored.id));
+    }
+    if let Some(end) = stored.expires_at.filter(|end| *end <= now) {
+        return Err(format!("secret {} ended at {end}", stored.id));
+    }
+    match client {
+        Some(client) if client.disabled_at.is_some() => Err("the client is disabled".to_owned()),
+        Some(client) if !client.auth_method.uses_secret() => {
+            Err(format!("the client is registered with {}", client.auth_method))
+        }
+        Some(_) => Ok(()),
+        None => Err("unknown client".to_owned()),
+    }
+}
+
+async fn check_assertion(
+    server: &AuthorizationServer,
+    entry: Option<&ClientEntry>,
+    assertion: &str,
+    now: Timestamp,
+) -> Result<Result<(), String>, Error> {
+    let Some(entry) = entry else { return Ok(Err("unknown client".to_owned())) };
+    if entry.client.disabled_at.is_some() {
+        return Ok(Err("the client is disabled".to_owned()));
+    }
+    if entry.client.auth_method != AuthMethod::PrivateKeyJwt {
+        return Ok(Err(format!("the client is registered with {}", entry.client.auth_method)));
+    }
+    client_assertion::check(server, &entry.client, assertion, now).await
+}

@@ -1,0 +1,359 @@
+//! Keys that sign: sealed at rest, opened once, kept parsed (parsing costs as much as signing).
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, RsaPublicKeyComponents,
+};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use crate::credential::random_bytes;
+use crate::error::Error;
+use crate::store::signing_key::{Algorithm, SigningKey};
+
+/// The name of the key file within the keys folder.
+pub const KEY_FILE: &str = "sealing.key";
+
+/// How many signatures may wait for a processor before the answer is 503.
+const MAX_WAITING: usize = 2000;
+
+/// Why a key cannot be used; a sentence for the operator, without any of the key.
+pub type KeyError = String;
+
+/// The key that seals the private halves in the database: AES-256-GCM.
+pub struct KeyFile(LessSafeKey);
+
+impl KeyFile {
+    /// Reads the key file, or makes it where there is none. Of two nodes that make it at once, one
+    /// wins and both use that one.
+    ///
+    /// # Errors
+    /// Where it cannot be read or made, or holds something else.
+    pub fn open(folder: &Path) -> Result<Self, KeyError> {
+        let path = folder.join(KEY_FILE);
+        let said = |error: std::io::Error| format!("{}: {error}", path.display());
+        if !path.exists() {
+            make_key_file(folder, &path).map_err(said)?;
+        }
+        let text = std::fs::read_to_string(&path).map_err(said)?;
+        let bytes = STANDARD.decode(text.trim()).map_err(|_| format!("{} holds no sealing key", path.display()))?;
+        let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| format!("{} holds no sealing key", path.display()))?;
+        Ok(KeyFile(LessSafeKey::new(key)))
+    }
+
+    /// Seals the private half of the key `kid`: it opens only under that name.
+    pub fn seal(&self, kid: &str, pkcs8: &[u8]) -> Result<String, KeyError> {
+        let nonce: [u8; NONCE_LEN] = random_bytes();
+        let mut sealed = pkcs8.to_vec();
+        self.0
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(kid.as_bytes()), &mut sealed)
+            .map_err(|_| "cannot seal the key".to_owned())?;
+        Ok(STANDARD.encode([nonce.as_slice(), &sealed].concat()))
+    }
+
+    fn unseal(&self, kid: &str, sealed: &str) -> Result<Vec<u8>, KeyError> {
+        let other = || format!("the signing key {kid} was sealed with another {KEY_FILE} than the one in the keys folder");
+        let bytes = STANDARD.decode(sealed).map_err(|_| other())?;
+        let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>().ok_or_else(other)?;
+        let mut sealed = sealed.to_vec();
+        let opened = self.0.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(kid.as_bytes()), &mut sealed);
+        Ok(opened.map_err(|_| other())?.to_vec())
+    }
+}
+
+fn make_key_file(folder: &Path, path: &Path) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::create_dir_all(folder)?;
+    let draft: PathBuf = folder.join(format!(".{KEY_FILE}.{}", std::process::id()));
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    writeln!(file, "{}", STANDARD.encode(random_bytes::<32>()))?;
+    file.sync_all()?;
+    // A link, unlike a rename, never takes the place of one that is there already.
+    let linked = std::fs::hard_link(&draft, path);
+    std::fs::remove_file(&draft)?;
+    match linked {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => std::fs::File::open(folder)?.sync_all(),
+    }
+}
+
+enum Private {
+    Rsa(RsaKeyPair),
+    Ec(EcdsaKeyPair),
+    Ed(Ed25519KeyPair),
+}
+
+/// A key pair in the open, on its way into a row or in use.
+pub struct OpenKey {
+    /// RFC 7638 thumbprint.
+    pub kid: String,
+    /// How it signs.
+    pub algorithm: Algorithm,
+    /// The public half with `kid`, `alg` and `use` (RFC 7517).
+    pub public_jwk: String,
+    pkcs8: Vec<u8>,
+    private: Private,
+    public: ParsedPublicKey,
+    /// The encoded header of what it signs, with the dot behind it.
+    header: String,
+}
+
+impl OpenKey {
+    /// A new RSA key of 2048 bits. Takes some 100 ms: not for a request.
+    ///
+    /// # Errors
+    /// Where the crypto library makes none.
+    pub fn generate() -> Result<Self, KeyError> {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| "cannot make an RSA key".to_owned())?;
+        let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(|_| "cannot encode the RSA key".to_owned())?;
+        OpenKey::from_pkcs8(pkcs8.as_ref())
+    }
+
+    /// Reads a private key in PEM: PKCS#8, PKCS#1 or SEC1; RSA of 2048 to 8192 bits, P-256 or
+    /// Ed25519.
+    ///
+    /// # Errors
+    /// Where it is none of these.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
+        let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| "no private key in PEM is in there".to_owned())?;
+        match der {
+            PrivateKeyDer::Pkcs8(der) => OpenKey::from_pkcs8(der.secret_pkcs8_der()),
+            PrivateKeyDer::Pkcs1(der) => {
+                let pair = RsaKeyPair::from_der(der.secret_pkcs1_der()).map_err(|_| "unusable RSA key".to_owned())?;
+                let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(|_| "unusable RSA key".to_owned())?;
+                OpenKey::from_pkcs8(pkcs8.as_ref())
+            }
+            PrivateKeyDer::Sec1(der) => {
+                let curve = &ECDSA_P256_SHA256_FIXED_SIGNING;
+                let pair = EcdsaKeyPair::from_private_key_der(curve, der.secret_sec1_der());
+                let pair = pair.map_err(|_| "of elliptic curves only P-256 signs here".to_owned())?;
+                OpenKey::from_pkcs8(pair.to_pkcs8v1().map_err(|_| "unusable EC key".to_owned())?.as_ref())
+            }
+            _ => Err("unusable kind of private key".to_owned()),
+        }
+    }
+
+    fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, KeyError> {
+        let (algorithm, private) = if let Ok(pair) = RsaKeyPair::from_pkcs8(pkcs8) {
+            (Algorithm::Rs256, Private::Rsa(pair))
+        } else if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8) {
+            (Algorithm::Es256, Private::Ec(pair))
+        } else if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8) {
+            (Algorithm::EdDsa, Private::Ed(pair))
+        } else {
+            return Err("no RSA key of 2048 bits or more, no P-256 and no Ed25519 key".to_owned());
+        };
+        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let mut jwk = match &private {
+            Private::Rsa(pair) => {
+                let (n, e) = (pair.public_key().modulus(), pair.public_key().exponent());
+                json!({"kty": "RSA", "n": encode(n.big_endian_without_leading_zero()), "e": encode(e.big_endian_without_leading_zero())})
+            }
+            Private::Ec(pair) => {
+                let point = pair.public_key().as_ref();
+                let (x, y) = point.split_at_checked(33).ok_or("unusable EC key")?;
+                json!({"kty": "EC", "crv": "P-256", "x": encode(&x[1..]), "y": encode(y)})
+            }
+            Private::Ed(pair) => json!({"kty": "OKP", "crv": "Ed25519", "x": encode(pair.public_key().as_ref())}),
+        };
+        let kid = thumbprint(&jwk)?;
+        jwk["kid"] = json!(kid);
+        jwk["alg"] = json!(algorithm.as_str());
+        jwk["use"] = json!("sig");
+        let public_jwk = jwk.to_string();
+        // RFC 9068 section 2.1
+        let header = json!({"typ": "at+jwt", "alg": algorithm.as_str(), "kid": kid}).to_string();
+        let header = format!("{}.", encode(header.as_bytes()));
+        let public = parse_public_jwk(&public_jwk, algorithm)?;
+        let key = OpenKey { kid, algorithm, public_jwk, pkcs8: pkcs8.to_vec(), private, public, header };
+        // Some faults show only here: a key too small to sign, halves that are no pair.
+        let signature = key.sign(b"keyward")?;
+        key.public.verify_sig(b"keyward", &signature).map_err(|_| "the key does not verify its own signature".to_owned())?;
+        Ok(key)
+    }
+
+    /// Opens a row.
+    ///
+    /// # Errors
+    /// Where it was sealed with another key file.
+    pub fn open(row: &SigningKey, key_file: &KeyFile) -> Result<Self, KeyError> {
+        let key = OpenKey::from_pkcs8(&key_file.unseal(&row.kid, &row.private_sealed)?)?;
+        if key.kid == row.kid { Ok(key) } else { Err(format!("the signing key {} holds another key", row.kid)) }
+    }
+
+    /// The private half, sealed.
+    ///
+    /// # Errors
+    /// Where the crypto library refuses.
+    pub fn sealed(&self, key_file: &KeyFile) -> Result<String, KeyError> {
+        key_file.seal(&self.kid, &self.pkcs8)
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let random = SystemRandom::new();
+        let refused = |_| format!("the signing key {} does not sign", self.kid);
+        match &self.private {
+            Private::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map_err(refused)?;
+                Ok(signature)
+            }
+            Private::Ec(pair) => Ok(pair.sign(&random, message).map_err(refused)?.as_ref().to_vec()),
+            Private::Ed(pair) => Ok(pair.try_sign(message).map_err(refused)?.as_ref().to_vec()),
+        }
+    }
+
+    /// The compact JWS of these claims (RFC 7515 section 7.1).
+    fn compact(&self, claims: &[u8]) -> Result<String, KeyError> {
+        let mut token = String::with_capacity(self.header.len() + claims.len() * 4 / 3 + 360);
+        token.push_str(&self.header);
+        URL_SAFE_NO_PAD.encode_string(claims, &mut token);
+        let signature = self.sign(token.as_bytes())?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Ok(token)
+    }
+}
+
+/// RFC 7638.
+fn thumbprint(jwk: &serde_json::Value) -> Result<String, KeyError> {
+    let jwk: Jwk = serde_json::from_value(jwk.clone()).map_err(|error| error.to_string())?;
+    jwk.thumbprint(ThumbprintHash::SHA256).map_err(|error| error.to_string())
+}
+
+fn parse_public_jwk(jwk: &str, algorithm: Algorithm) -> Result<ParsedPublicKey, KeyError> {
+    let jwk: serde_json::Value = serde_json::from_str(jwk).map_err(|error| error.to_string())?;
+    let member = |name: &str| {
+        let text = jwk[name].as_str().unwrap_or_default();
+        URL_SAFE_NO_PAD.decode(text).map_err(|_| format!("the member {name} of the public key is unreadable"))
+    };
+    let unusable = |_| "the public key is unusable".to_owned();
+    match algorithm {
+        Algorithm::Rs256 => {
+            let components = RsaPublicKeyComponents { n: member("n")?, e: member("e")? };
+            components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(unusable)
+        }
+        Algorithm::Es256 => {
+            let point = [vec![4], member("x")?, member("y")?].concat();
+            ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(unusable)
+        }
+        Algorithm::EdDsa => ParsedPublicKey::new(&ED25519, member("x")?).map_err(unusable),
+    }
+}
+
+/// The keys in use, opened when they are first needed, and the processors that sign with them.
+pub struct SigningKeys {
+    key_file: KeyFile,
+    opened: RwLock<HashMap<String, Arc<OpenKey>>>,
+    parsed: RwLock<HashMap<String, Arc<ParsedPublicKey>>>,
+    /// As many signatures at a time as there are processors: off the event loop, which would
+    /// otherwise stand still for a millisecond each.
+    processors: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+impl SigningKeys {
+    /// With the key file that opens them.
+    pub fn new(key_file: KeyFile) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        SigningKeys {
+            key_file,
+            opened: RwLock::default(),
+            parsed: RwLock::default(),
+            processors: Arc::new(Semaphore::new(processors)),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// The file that seals them.
+    pub fn key_file(&self) -> &KeyFile {
+        &self.key_file
+    }
+
+    /// The key of this row, ready to sign.
+    ///
+    /// # Errors
+    /// Where the row was sealed with another key file.
+    pub fn open(&self, row: &SigningKey) -> Result<Arc<OpenKey>, KeyError> {
+        if let Some(key) = self.opened.read().unwrap_or_else(PoisonError::into_inner).get(&row.kid) {
+            return Ok(key.clone());
+        }
+        let key = Arc::new(OpenKey::open(row, &self.key_file)?);
+        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        // More than a handful were rotated away: none of them is needed again.
+        if opened.len() > 16 {
+            opened.clear();
+        }
+        opened.insert(row.kid.clone(), key.clone());
+        Ok(key)
+    }
+
+    /// The compact JWS of these claims, signed with the key of this row.
+    ///
+    /// # Errors
+    /// [`Code::TemporarilyUnavailable`](crate::error::Code) where too many wait already.
+    pub async fn sign(&self, row: &SigningKey, claims: Vec<u8>) -> Result<String, Error> {
+        let key = self.open(row).map_err(Error::server_error)?;
+        let _waiting = Waiting::enter(&self.waiting)?;
+        let permit = self.processors.clone().acquire_owned().await.map_err(|error| Error::server_error(error.to_string()))?;
+        let signed = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            key.compact(&claims)
+        });
+        let signed = signed.await.map_err(|error| Error::server_error(error.to_string()))?;
+        signed.map_err(Error::server_error)
+    }
+
+    /// Whether `signature` is of `message` by the key of this row.
+    pub fn verify(&self, row: &SigningKey, message: &[u8], signature: &[u8]) -> bool {
+        let known = self.parsed.read().unwrap_or_else(PoisonError::into_inner).get(&row.kid).cloned();
+        let key = match known {
+            Some(key) => key,
+            None => {
+                let Ok(key) = parse_public_jwk(&row.public_jwk, row.algorithm).map(Arc::new) else { return false };
+                let mut parsed = self.parsed.write().unwrap_or_else(PoisonError::into_inner);
+                if parsed.len() > 64 {
+                    parsed.clear();
+                }
+                parsed.insert(row.kid.clone(), key.clone());
+                key
+            }
+        };
+        key.verify_sig(message, signature).is_ok()
+    }
+}
+
+/// One who waits for a processor, or signs.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(count: &'a AtomicUsize) -> Result<Self, Error> {
+        let waiting = Waiting(count);
+        if count.fetch_add(1, Ordering::Relaxed) < MAX_WAITING {
+            Ok(waiting)
+        } else {
+            Err(Error::unavailable("too many signatures are waiting"))
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

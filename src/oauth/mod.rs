@@ -1,0 +1,93 @@
+//! The verbs of the protocol, a file per RFC or step. No HTTP here: a [`Request`] comes in, an
+//! answer or an [`Error`](crate::error::Error) goes out, and `http/` makes bytes of it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+
+use crate::clock::Timestamp;
+use crate::config::{Issuer, Settings};
+use crate::credential::Fingerprint;
+use crate::directory::Directory;
+use crate::guard::Throttle;
+use crate::outbound::Outbound;
+use crate::store::Store;
+use crate::store::token_records::TokenRecords;
+
+pub mod access_token;
+pub mod api_key;
+pub mod client_assertion;
+pub mod client_authentication;
+pub mod client_credentials;
+pub mod introspection;
+pub mod jwks;
+pub mod keys;
+pub mod metadata;
+pub mod parameters;
+pub mod registration;
+pub mod revocation;
+pub mod token_endpoint;
+
+use parameters::Parameters;
+
+/// How many proven tokens are remembered: at a kilobyte each, a bounded share of memory.
+const VERIFIED_KEPT: usize = 8_000;
+
+/// All that the verbs work with.
+pub struct AuthorizationServer {
+    /// What is set.
+    pub settings: Settings,
+    /// Exactly as tokens carry it.
+    pub issuer: Issuer,
+    /// The database.
+    pub store: Arc<Store>,
+    /// What the hot path needs, in memory.
+    pub directory: Arc<Directory>,
+    /// What signs.
+    pub signing_keys: keys::SigningKeys,
+    /// Where token records go.
+    pub records: TokenRecords,
+    /// Failed authentications.
+    pub throttle: Throttle,
+    /// For `jwks_uri`.
+    pub outbound: Outbound,
+    /// Tokens whose signature was proven; not whether they are in force.
+    pub verified: Cache<Fingerprint, Arc<access_token::VerifiedToken>>,
+}
+
+impl AuthorizationServer {
+    /// From its parts.
+    pub fn new(
+        settings: Settings,
+        issuer: Issuer,
+        directory: Arc<Directory>,
+        store: Arc<Store>,
+        key_file: keys::KeyFile,
+        records: TokenRecords,
+    ) -> Self {
+        AuthorizationServer {
+            outbound: Outbound::new(settings.private_jwks_uri.is_on()),
+            issuer,
+            store,
+            directory,
+            signing_keys: keys::SigningKeys::new(key_file),
+            records,
+            throttle: Throttle::default(),
+            verified: Cache::new(VERIFIED_KEPT),
+            settings,
+        }
+    }
+}
+
+/// What a verb needs of a request to an OAuth endpoint.
+pub struct Request {
+    /// The `Authorization` header.
+    pub authorization: Option<String>,
+    /// The body.
+    pub parameters: Parameters,
+    /// Whence it came.
+    pub address: IpAddr,
+    /// When it came.
+    pub now: Timestamp,
+}

@@ -1,0 +1,69 @@
+//! Request parameters (RFC 6749 section 3.2): form-encoded, each at the most once.
+
+use crate::error::{Code, Error};
+
+/// The most parameters that are taken.
+const MAX_PARAMETERS: usize = 100;
+
+/// May be given more than once: RFC 8707 section 2, and the alias that other servers made common.
+const REPEATABLE: [&str; 2] = ["resource", "audience"];
+
+/// The parameters of one request, in the order in which they came. Those without a value count as
+/// not given (RFC 6749 section 3.2).
+#[derive(Default)]
+pub struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// `invalid_request` where it is not form-encoded, not UTF-8, or gives a parameter twice.
+    pub fn parse(content_type: Option<&str>, body: &[u8]) -> Result<Self, Error> {
+        let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(invalid("The body must be application/x-www-form-urlencoded"));
+        }
+        let mut parameters: Vec<(String, String)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(body) {
+            // What was no UTF-8 has become the replacement character.
+            if name.contains('\u{FFFD}') || value.contains('\u{FFFD}') {
+                return Err(invalid("The body is not UTF-8"));
+            }
+            if value.is_empty() {
+                continue;
+            }
+            if parameters.len() == MAX_PARAMETERS {
+                return Err(invalid("The body has too many parameters"));
+            }
+            let repeated = parameters.iter().any(|(other, _)| *other == name);
+            if repeated && !REPEATABLE.contains(&name.as_ref()) {
+                let name: String = name.chars().filter(char::is_ascii_graphic).take(40).collect();
+                return Err(invalid(format!("The parameter {name} is given twice")));
+            }
+            parameters.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Parameters(parameters))
+    }
+
+    /// The value of a parameter that is given at the most once.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a parameter that may be repeated.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a parameter that must be there.
+    ///
+    /// # Errors
+    /// `invalid_request` where it is not.
+    pub fn require(&self, name: &'static str) -> Result<&str, Error> {
+        self.get(name).ok_or_else(|| invalid(format!("The parameter {name} is missing")))
+    }
+}
+
+fn invalid(description: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(Code::InvalidRequest, description)
+}

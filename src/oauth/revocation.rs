@@ -1,0 +1,38 @@
+//! Revocation (RFC 7009): of access tokens and of API keys.
+
+use super::{AuthorizationServer, Request, access_token, api_key, client_authentication};
+use crate::error::{Code, Error};
+use crate::store;
+
+/// Answers a revocation request. Unknown, malformed or ended already: nothing to do, and no error
+/// (section 2.2).
+///
+/// # Errors
+/// `invalid_client`; `unauthorized_client` for the token of another client, which stays as it is;
+/// and where it could not be written: then the token may live on, and the caller must know.
+pub async fn revoke(server: &AuthorizationServer, request: &Request) -> Result<(), Error> {
+    let caller = client_authentication::authenticate(server, request).await?;
+    let token = request.parameters.require("token")?;
+    let now = request.now;
+    let anothers = || Error::new(Code::UnauthorizedClient, "The token was issued to another client");
+
+    if token.starts_with("kwk_") {
+        let Ok(found) = api_key::find(server, token, now).await? else { return Ok(()) };
+        if found.client.client.client_id != caller.client_id() {
+            return Err(anothers());
+        }
+        // A leaked key must die, be it the last one.
+        let id = found.key.key.id.clone();
+        return server.store.write(now, move |transaction| Ok(store::api_key::delete(transaction, &id)?)).await;
+    }
+    let Ok(verified) = access_token::verify(server, token, now).await? else { return Ok(()) };
+    let claims = &verified.claims;
+    if claims.client_id != caller.client_id() {
+        return Err(anothers());
+    }
+    if access_token::in_force(server, &verified, now).await?.is_err() {
+        return Ok(());
+    }
+    let (jti, expires_at) = (claims.jti.to_string(), claims.expires_at());
+    server.store.write(now, move |transaction| Ok(store::token::revoke(transaction, &jti, expires_at).map(drop)?)).await
+}

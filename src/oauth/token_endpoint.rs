@@ -1,0 +1,25 @@
+//! The token endpoint (RFC 6749 section 3.2).
+
+use super::access_token::{self, TokenResponse};
+use super::{AuthorizationServer, Request, client_authentication, client_credentials};
+use crate::error::{Code, Error};
+
+/// The grants that are offered.
+pub const GRANT_TYPES: [&str; 1] = [client_credentials::GRANT_TYPE];
+
+/// Answers a token request.
+///
+/// # Errors
+/// Those of RFC 6749 section 5.2 and RFC 8707 section 2.
+pub async fn token(server: &AuthorizationServer, request: &Request) -> Result<TokenResponse, Error> {
+    let grant_type = request.parameters.require("grant_type")?;
+    if !GRANT_TYPES.contains(&grant_type) {
+        return Err(Error::new(Code::UnsupportedGrantType, format!("The grants are {}", GRANT_TYPES.join(", "))));
+    }
+    let client = client_authentication::authenticate(server, request).await?;
+    if !client.entry().client.may_use(grant_type) {
+        return Err(Error::new(Code::UnauthorizedClient, format!("The client may not use the grant {grant_type}")));
+    }
+    let grant = client_credentials::grant(&client, &request.parameters)?;
+    access_token::issue(server, &client, grant, request.now).await
+}

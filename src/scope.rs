@@ -1,0 +1,85 @@
+//! Scope (RFC 6749 section 3.3): an ordered set of case-sensitive, space-delimited tokens.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+
+/// The longest scope that is taken, in bytes.
+pub const MAX_LENGTH: usize = 4096;
+
+/// A set of scope tokens, kept in its canonical spelling: sorted, each once, one space between.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[diesel(sql_type = diesel::sql_types::Text)]
+pub struct Scope(String);
+
+impl Scope {
+    /// The canonical spelling; empty for the empty set.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether no token is in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The tokens, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ').filter(|token| !token.is_empty())
+    }
+
+    /// The tokens that are in `other` too.
+    pub fn intersection(&self, other: &Scope) -> Scope {
+        let all: BTreeSet<&str> = other.iter().collect();
+        Scope(self.iter().filter(|token| all.contains(token)).collect::<Vec<_>>().join(" "))
+    }
+
+    /// Whether each of these tokens is in `other` too.
+    pub fn is_subset(&self, other: &Scope) -> bool {
+        let all: BTreeSet<&str> = other.iter().collect();
+        self.iter().all(|token| all.contains(token))
+    }
+}
+
+/// What stands in a scope that no scope may hold.
+#[derive(Debug, PartialEq, Eq)]
+pub struct InvalidScope;
+
+impl fmt::Display for InvalidScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "a scope is a list of words of printable ASCII without quotes or backslashes, separated by spaces, of {MAX_LENGTH} bytes at the most"
+        )
+    }
+}
+
+impl std::error::Error for InvalidScope {}
+
+impl FromStr for Scope {
+    type Err = InvalidScope;
+
+    /// `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`
+    fn from_str(text: &str) -> Result<Self, InvalidScope> {
+        let allowed = |byte: u8| matches!(byte, b' ' | 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
+        if text.len() > MAX_LENGTH || !text.bytes().all(allowed) {
+            return Err(InvalidScope);
+        }
+        let tokens: BTreeSet<&str> = text.split(' ').filter(|token| !token.is_empty()).collect();
+        Ok(Scope(tokens.into_iter().collect::<Vec<_>>().join(" ")))
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Scope {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}

@@ -1,0 +1,56 @@
+//! Account: a partner organisation; it owns clients.
+
+use diesel::prelude::*;
+use serde::Serialize;
+
+use super::schema::accounts;
+use super::{Database, StoreError, Transaction};
+use crate::clock::Timestamp;
+
+/// A row of `accounts`.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize)]
+pub struct Account {
+    /// Made by Keyward.
+    pub id: String,
+    /// Unique; what people call it.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// By its id or its name.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn find(database: &mut Database, id_or_name: &str) -> Result<Option<Account>, StoreError> {
+    let named = accounts::table.filter(accounts::id.eq(id_or_name).or(accounts::name.eq(id_or_name)));
+    // An id wins over an account that took another's id for its name.
+    let mut found: Vec<Account> = named.select(Account::as_select()).load(database)?;
+    found.sort_by_key(|account| account.id != id_or_name);
+    Ok(found.into_iter().next())
+}
+
+/// All of them, by name.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn list(database: &mut Database) -> Result<Vec<Account>, StoreError> {
+    Ok(accounts::table.order(accounts::name).select(Account::as_select()).load(database)?)
+}
+
+/// Whether there is any: a new database has none.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn any(database: &mut Database) -> Result<bool, StoreError> {
+    Ok(accounts::table.select(accounts::id).first::<String>(database).optional()?.is_some())
+}
+
+/// Adds one; the name must be free.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn insert(transaction: &mut Transaction<'_>, account: &Account) -> Result<(), StoreError> {
+    diesel::insert_into(accounts::table).values(account).execute(transaction.database)?;
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! Client (RFC 6749 section 2): an application of an account.
+
+use std::fmt;
+use std::str::FromStr;
+
+use diesel::prelude::*;
+
+use super::resource_server::Resources;
+use super::schema::{api_keys, client_secrets, clients};
+use super::{Change, Database, StoreError, Transaction};
+use crate::clock::Timestamp;
+use crate::credential::random_bytes;
+use crate::scope::Scope;
+
+/// How a client authenticates at Keyward's own endpoints (RFC 7591 section 2,
+/// `token_endpoint_auth_method`). A client uses only the one it is registered with, save that
+/// basic and post serve for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[diesel(sql_type = diesel::sql_types::Text)]
+pub enum AuthMethod {
+    /// The secret in an HTTP Basic header.
+    ClientSecretBasic,
+    /// The secret in the body.
+    ClientSecretPost,
+    /// A signed assertion (RFC 7523).
+    PrivateKeyJwt,
+}
+
+impl AuthMethod {
+    /// Every one there is, in the order of the metadata document.
+    pub const ALL: [AuthMethod; 3] = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::PrivateKeyJwt];
+
+    /// The registered name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AuthMethod::ClientSecretBasic => "client_secret_basic",
+            AuthMethod::ClientSecretPost => "client_secret_post",
+            AuthMethod::PrivateKeyJwt => "private_key_jwt",
+        }
+    }
+
+    /// Whether it needs a client secret.
+    pub const fn uses_secret(self) -> bool {
+        matches!(self, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost)
+    }
+}
+
+impl FromStr for AuthMethod {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        AuthMethod::ALL
+            .into_iter()
+            .find(|method| method.as_str() == text)
+            .ok_or_else(|| format!("the authentication methods are {}", AuthMethod::ALL.map(AuthMethod::as_str).join(", ")))
+    }
+}
+
+impl fmt::Display for AuthMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A row of `clients`.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(treat_none_as_null = true)]
+pub struct Client {
+    /// What the client is known by.
+    pub client_id: String,
+    /// Whose it is.
+    pub account_id: String,
+    /// What people call it (`client_name`).
+    pub name: String,
+    /// How it authenticates.
+    pub auth_method: AuthMethod,
+    /// The grants that it may use (RFC 7591 section 2), with a space between.
+    pub grant_types: String,
+    /// The most that it may ask for.
+    pub scope: Scope,
+    /// The resource servers for which it may ask for tokens.
+    pub resources: Resources,
+    /// Whether it may call the introspection endpoint.
+    pub may_introspect: bool,
+    /// Its public keys (RFC 7517), for `private_key_jwt`.
+    pub jwks: Option<String>,
+    /// Where its public keys are, instead.
+    pub jwks_uri: Option<String>,
+    /// The other registered members (RFC 7591), as a JSON object.
+    pub metadata: String,
+    /// For a client that registered itself: the most that it may give itself, as JSON.
+    pub registration_limits: Option<String>,
+    /// Of its registration access token (RFC 7592), where it has one.
+    pub registration_token_hash: Option<String>,
+    /// Since when it is refused.
+    pub disabled_at: Option<Timestamp>,
+    /// Tokens issued until then are void.
+    pub tokens_void_before: Timestamp,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl Client {
+    /// Whether it may use this grant.
+    pub fn may_use(&self, grant_type: &str) -> bool {
+        self.grant_types.split(' ').any(|own| own == grant_type)
+    }
+}
+
+/// An id for a new client: a random UUID.
+pub fn new_id() -> String {
+    uuid::Builder::from_random_bytes(random_bytes()).into_uuid().to_string()
+}
+
+/// Whether `text` could be the id of a client (RFC 6749 appendix A.1) or of any other row. What
+/// could not be one is not worth a look, and Postgres takes no NUL.
+pub fn could_be_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// By its `client_id`.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn find(database: &mut Database, client_id: &str) -> Result<Option<Client>, StoreError> {
+    if !could_be_id(client_id) {
+        return Ok(None);
+    }
+    Ok(clients::table.find(client_id).select(Client::as_select()).first(database).optional()?)
+}
+
+/// All of them, or those of one account, the oldest first.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn list(database: &mut Database, account_id: Option<&str>) -> Result<Vec<Client>, StoreError> {
+    let all = clients::table.order((clients::created_at, clients::client_id)).select(Client::as_select());
+    Ok(match account_id {
+        Some(account_id) => all.filter(clients::account_id.eq(account_id)).load(database)?,
+        None => all.load(database)?,
+    })
+}
+
+/// Adds one.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn insert(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), StoreError> {
+    diesel::insert_into(clients::table).values(client).execute(transaction.database)?;
+    transaction.changed(Change::Client(client.client_id.clone()));
+    Ok(())
+}
+
+/// Writes all of its columns.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn update(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), StoreError> {
+    diesel::update(clients::table.find(&client.client_id)).set(client).execute(transaction.database)?;
+    transaction.changed(Change::Client(client.client_id.clone()));
+    Ok(())
+}
+
+/// Removes it with its secrets and API keys. Its tokens are void from then on, since they are
+/// checked against the client that they name.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn delete(transaction: &mut Transaction<'_>, client_id: &str) -> Result<(), StoreError> {
+    let keys: Vec<String> =
+        api_keys::table.filter(api_keys::client_id.eq(client_id)).select(api_keys::id).load(transaction.database)?;
+    diesel::delete(client_secrets::table.filter(client_secrets::client_id.eq(client_id))).execute(transaction.database)?;
+    diesel::delete(api_keys::table.filter(api_keys::client_id.eq(client_id))).execute(transaction.database)?;
+    diesel::delete(clients::table.find(client_id)).execute(transaction.database)?;
+    transaction.changed(Change::Client(client_id.to_owned()));
+    for key in keys {
+        transaction.changed(Change::ApiKey(key));
+    }
+    Ok(())
+}

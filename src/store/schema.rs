@@ -1,0 +1,134 @@
+//! The tables, as `migrations/` leaves them, on SQLite and Postgres alike.
+
+diesel::table! {
+    accounts (id) {
+        id -> Text,
+        name -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    clients (client_id) {
+        client_id -> Text,
+        account_id -> Text,
+        name -> Text,
+        auth_method -> Text,
+        grant_types -> Text,
+        scope -> Text,
+        resources -> Text,
+        may_introspect -> Bool,
+        jwks -> Nullable<Text>,
+        jwks_uri -> Nullable<Text>,
+        metadata -> Text,
+        registration_limits -> Nullable<Text>,
+        registration_token_hash -> Nullable<Text>,
+        disabled_at -> Nullable<BigInt>,
+        tokens_void_before -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    client_secrets (id) {
+        id -> Text,
+        client_id -> Text,
+        hash -> Text,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    api_keys (id) {
+        id -> Text,
+        client_id -> Text,
+        name -> Text,
+        hash -> Text,
+        shown -> Text,
+        scope -> Nullable<Text>,
+        manage_keys -> Bool,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    resource_servers (identifier) {
+        identifier -> Text,
+        name -> Text,
+        scope -> Text,
+        client_id -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    registration_tokens (id) {
+        id -> Text,
+        account_id -> Text,
+        hash -> Text,
+        scope -> Text,
+        resources -> Text,
+        uses_left -> Nullable<BigInt>,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    signing_keys (kid) {
+        kid -> Text,
+        algorithm -> Text,
+        public_jwk -> Text,
+        private_sealed -> Text,
+        created_at -> BigInt,
+        signs_from -> BigInt,
+        signs_until -> Nullable<BigInt>,
+        published_until -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    tokens (jti) {
+        jti -> Text,
+        client_id -> Text,
+        scope -> Text,
+        audience -> Text,
+        issued_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    revocations (jti) {
+        jti -> Text,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    client_assertions (id) {
+        id -> Text,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    changes (id) {
+        id -> BigInt,
+        kind -> Text,
+        subject -> Text,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    change_counter (id) {
+        id -> Integer,
+        value -> BigInt,
+    }
+}
+
+diesel::joinable!(clients -> accounts (account_id));
+diesel::allow_tables_to_appear_in_same_query!(accounts, clients, client_secrets, api_keys, resource_servers);

@@ -1,0 +1,55 @@
+//! How the domain's own types lie in their columns.
+
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql};
+use diesel::serialize::{self, Output, ToSql};
+use diesel::sql_types::{BigInt, Text};
+
+use super::client::AuthMethod;
+use super::resource_server::Resources;
+use super::signing_key::Algorithm;
+use crate::clock::Timestamp;
+use crate::scope::Scope;
+
+impl<DB: Backend> FromSql<BigInt, DB> for Timestamp
+where
+    i64: FromSql<BigInt, DB>,
+{
+    fn from_sql(value: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        i64::from_sql(value).map(Timestamp::from_millis)
+    }
+}
+
+impl<DB: Backend> ToSql<BigInt, DB> for Timestamp
+where
+    i64: ToSql<BigInt, DB>,
+{
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
+        self.as_millis().to_sql(out)
+    }
+}
+
+/// Types with a canonical text: written as `as_str`, read by `FromStr`.
+macro_rules! stored_as_text {
+    ($($type:ty),*) => {$(
+        impl<DB: Backend> FromSql<Text, DB> for $type
+        where
+            String: FromSql<Text, DB>,
+        {
+            fn from_sql(value: DB::RawValue<'_>) -> deserialize::Result<Self> {
+                Ok(String::from_sql(value)?.parse::<$type>()?)
+            }
+        }
+
+        impl<DB: Backend> ToSql<Text, DB> for $type
+        where
+            str: ToSql<Text, DB>,
+        {
+            fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
+                self.as_str().to_sql(out)
+            }
+        }
+    )*};
+}
+
+stored_as_text!(Scope, Resources, AuthMethod, Algorithm);

@@ -1,0 +1,69 @@
+//! Writes token records, many in one commit: whoever comes while a commit is under way shares the
+//! next one. The caller goes on when its own record is on disk.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::token::{self, Token};
+use super::{Store, StoreError};
+
+/// The most records in one commit.
+const BATCH: usize = 500;
+
+/// How many records may wait; past it the answer is "could not write".
+const QUEUE: usize = 4000;
+
+/// How long a caller waits for its commit.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+type Job = (Token, oneshot::Sender<Result<(), String>>);
+
+/// Where the record of each issued token goes.
+pub enum TokenRecords {
+    /// On disk before the answer.
+    On(mpsc::Sender<Job>),
+    /// Nowhere: issuing writes nothing.
+    Off,
+}
+
+impl TokenRecords {
+    /// Starts the writer, a thread of its own that ends when this is dropped.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub fn start(store: Arc<Store>) -> std::io::Result<Self> {
+        let (sender, mut receiver) = mpsc::channel::<Job>(QUEUE);
+        std::thread::Builder::new().name("token-records".to_owned()).spawn(move || {
+            let mut jobs = Vec::with_capacity(BATCH);
+            while receiver.blocking_recv_many(&mut jobs, BATCH) > 0 {
+                let (rows, callers): (Vec<_>, Vec<_>) = jobs.drain(..).unzip();
+                let written = store.append_blocking(|database| token::insert_all(database, &rows));
+                let answer = written.map_err(|error| error.to_string());
+                for caller in callers {
+                    // A caller that has hung up needs no answer.
+                    let _ = caller.send(answer.clone());
+                }
+            }
+        })?;
+        Ok(TokenRecords::On(sender))
+    }
+
+    /// Writes one; it is on disk when this returns.
+    ///
+    /// # Errors
+    /// Where it could not be written, or not in time.
+    pub async fn write(&self, row: Token) -> Result<(), StoreError> {
+        let TokenRecords::On(sender) = self else { return Ok(()) };
+        let (answer, written) = oneshot::channel();
+        if sender.try_send((row, answer)).is_err() {
+            return Err(StoreError::Unavailable("too many token records are waiting".to_owned()));
+        }
+        match tokio::time::timeout(PATIENCE, written).await {
+            Ok(Ok(result)) => result.map_err(StoreError::Unavailable),
+            Ok(Err(_)) => Err(StoreError::Fault("the writer of token records has ended".to_owned())),
+            Err(_) => Err(StoreError::Unavailable("the token record was not written in time".to_owned())),
+        }
+    }
+}
