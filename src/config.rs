@@ -35,7 +35,14 @@ pub struct Settings {
     pub issuer: Option<Issuer>,
 
     /// sqlite://PATH or postgres://…
-    #[arg(long, global = true, env = "KEYWARD_DATABASE_URL", value_name = "URL", default_value = "sqlite://data/keyward.db", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_DATABASE_URL",
+        value_name = "URL",
+        default_value = "sqlite://data/keyward.db",
+        hide_env_values = true
+    )]
     pub database_url: DatabaseUrl,
 
     /// The folder of the key file that seals the signing keys; every node needs the same
@@ -47,7 +54,14 @@ pub struct Settings {
     pub token_ttl: Duration,
 
     /// Whether each issued token leaves a durable record that can be listed
-    #[arg(long, global = true, env = "KEYWARD_TOKEN_RECORDS", value_name = "on|off", default_value = "on", hide_possible_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_TOKEN_RECORDS",
+        value_name = "on|off",
+        default_value = "on",
+        hide_possible_values = true
+    )]
     pub token_records: Switch,
 
     /// How long resource servers may keep the published keys
@@ -59,7 +73,14 @@ pub struct Settings {
     pub signing_key_max_age: Duration,
 
     /// Who may register clients: `token` (with an initial access token), `open` or `off`
-    #[arg(long, global = true, env = "KEYWARD_REGISTRATION", value_name = "MODE", default_value = "token", hide_possible_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_REGISTRATION",
+        value_name = "MODE",
+        default_value = "token",
+        hide_possible_values = true
+    )]
     pub registration: Registration,
 
     /// With open registration: the scope that such clients may have
@@ -71,11 +92,25 @@ pub struct Settings {
     pub registration_resources: Resources,
 
     /// Whether a client assertion may also name the token endpoint as its audience
-    #[arg(long, global = true, env = "KEYWARD_ASSERTION_FOR_TOKEN_ENDPOINT", value_name = "on|off", default_value = "off", hide_possible_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_ASSERTION_FOR_TOKEN_ENDPOINT",
+        value_name = "on|off",
+        default_value = "off",
+        hide_possible_values = true
+    )]
     pub assertion_for_token_endpoint: Switch,
 
     /// Whether a `jwks_uri` may lie at a loopback, private or link-local address
-    #[arg(long, global = true, env = "KEYWARD_PRIVATE_JWKS_URI", value_name = "on|off", default_value = "off", hide_possible_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_PRIVATE_JWKS_URI",
+        value_name = "on|off",
+        default_value = "off",
+        hide_possible_values = true
+    )]
     pub private_jwks_uri: Switch,
 
     /// The addresses or networks of the proxies in front, separated by commas
@@ -137,7 +172,10 @@ impl FromStr for Issuer {
         if text.contains(['?', '#']) {
             return Err("an issuer has no query and no fragment".to_owned());
         }
-        if !url.username().is_empty() || url.password().is_some() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !url.username().is_empty()
+            || url.password().is_some()
+            || !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"{}<>\"\\^`|".contains(&byte))
+        {
             return Err("an issuer is a plain URL of printable ASCII".to_owned());
         }
         Ok(Issuer(text.to_owned()))
@@ -356,7 +394,11 @@ fn deepest(matches: &ArgMatches) -> &ArgMatches {
 
 /// The names of all settings: the arguments that can come from the environment.
 fn names(command: &Command) -> Vec<String> {
-    command.get_arguments().filter(|argument| argument.get_env().is_some()).map(|argument| argument.get_id().to_string()).collect()
+    command
+        .get_arguments()
+        .filter(|argument| argument.get_env().is_some())
+        .map(|argument| argument.get_id().to_string())
+        .collect()
 }
 
 fn check_environment(command: &Command, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<(), clap::Error> {

@@ -16,8 +16,7 @@ use crate::credential::{Credential, Fingerprint, random_bytes};
 /// and a restart must not meet a wall of hashing. Some ten microseconds.
 fn least_cost() -> Argon2<'static> {
     #[expect(clippy::expect_used, reason = "the least of each parameter is allowed by definition")]
-    let params =
-        Params::new(Params::MIN_M_COST, Params::MIN_T_COST, Params::MIN_P_COST, None).expect("the least parameters");
+    let params = Params::new(Params::MIN_M_COST, Params::MIN_T_COST, Params::MIN_P_COST, None).expect("the least parameters");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 

@@ -1,3 +1,27 @@
+//! Keyward: an OAuth 2.0 authorization server for machines.
+//!
+//! # The house
+//!
+//! A noun lives in [`store`], a verb of the protocol in [`oauth`], a verb of management in
+//! [`manage`], a door in [`http`] or [`cli`]. Everything below the doors is free of HTTP.
+//!
+//! Arrows point down only, and a test over the `use crate::` lines holds them to it:
+//!
+//! ```text
+//! cli        → server, bootstrap, manage, oauth, outbound
+//! server     → http, manage, oauth, directory
+//! http       → oauth, manage
+//! bootstrap  → manage
+//! manage     → oauth
+//! oauth      → directory, outbound, guard
+//! directory  → store, guard
+//! store      → guard
+//! guard      → credential
+//! ```
+//!
+//! Beneath all of them, and used by all: [`clock`], [`config`], [`credential`], [`error`],
+//! [`scope`]. `docs/architecture.md` walks through it.
+
 pub mod bootstrap;
 pub mod cli;
 pub mod clock;

@@ -50,11 +50,7 @@ struct Fetched {
 impl Outbound {
     /// With or without the right to reach loopback, private and link-local addresses.
     pub fn new(private_addresses: bool) -> Self {
-        Outbound {
-            agent: agent(private_addresses, true),
-            fetched: Cache::new(1000),
-            turns: Arc::new(Semaphore::new(4)),
-        }
+        Outbound { agent: agent(private_addresses, true), fetched: Cache::new(1000), turns: Arc::new(Semaphore::new(4)) }
     }
 
     /// The keys behind a `jwks_uri`; fetched again where `kid` is not among those at hand.
@@ -136,7 +132,11 @@ fn agent(private_addresses: bool, https_only: bool) -> Agent {
                 .build(),
         )
         .build();
-    Agent::with_parts(config, DefaultConnector::default(), GuardedResolver { private_addresses, inner: DefaultResolver::default() })
+    Agent::with_parts(
+        config,
+        DefaultConnector::default(),
+        GuardedResolver { private_addresses, inner: DefaultResolver::default() },
+    )
 }
 
 /// The system's certificate authorities, or those that `SSL_CERT_FILE` names.
@@ -186,7 +186,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || address.is_documentation()
         || address.is_multicast();
     // "This network", carrier-grade NAT, protocol assignments, benchmarks, and the reserved end.
-    let reserved = a == 0 || (a == 100 && (64..128).contains(&b)) || (a, b, c) == (192, 0, 0) || (a == 198 && b & 0xFE == 18) || a >= 240;
+    let reserved =
+        a == 0 || (a == 100 && (64..128).contains(&b)) || (a, b, c) == (192, 0, 0) || (a == 198 && b & 0xFE == 18) || a >= 240;
     !special && !reserved
 }
 

@@ -86,10 +86,7 @@ impl Server {
         let oauth = self.oauth.clone();
         let server = HttpServer::new(move || {
             let issuer = oauth.issuer.clone();
-            App::new()
-                .app_data(oauth.clone())
-                .wrap(from_fn(http::observe))
-                .configure(move |config| http::routes(&issuer, config))
+            App::new().app_data(oauth.clone()).wrap(from_fn(http::observe)).configure(move |config| http::routes(&issuer, config))
         });
         let server = server
             .shutdown_timeout(SHUTDOWN_SECONDS)

@@ -29,7 +29,8 @@ impl Account {
             }
             Account::List => {
                 let accounts = account::list(&store).await?;
-                let rows = accounts.iter().map(|account| [account.id.clone(), account.name.clone(), account.created_at.to_string()]);
+                let rows =
+                    accounts.iter().map(|account| [account.id.clone(), account.name.clone(), account.created_at.to_string()]);
                 Ok(Output::table(&accounts, ["ID", "NAME", "MADE"], rows))
             }
         }

@@ -93,13 +93,14 @@ async fn clock(store: &std::sync::Arc<Store>) -> Look {
 }
 
 fn check_issuer(issuer: &str, url: &str, document: Result<String, String>) -> Look {
-    let text = document.map_err(|reason| {
-        format!("{url}: {reason}; is the server running, and does the proxy in front pass this path on?")
-    })?;
+    let text = document
+        .map_err(|reason| format!("{url}: {reason}; is the server running, and does the proxy in front pass this path on?"))?;
     let metadata: Value = serde_json::from_str(&text).map_err(|error| format!("{url}: {error}; something else answers there"))?;
     match metadata["issuer"].as_str() {
         Some(published) if published == issuer => Ok(format!("{issuer} is reached, and its metadata names it")),
-        Some(published) => Err(format!("{url} says the issuer is {published}, and here it is {issuer}; set the same everywhere, to the character")),
+        Some(published) => Err(format!(
+            "{url} says the issuer is {published}, and here it is {issuer}; set the same everywhere, to the character"
+        )),
         None => Err(format!("{url} names no issuer; something else answers there")),
     }
 }
@@ -115,6 +116,7 @@ fn transport(issuer: &str) -> Look {
     match (url.scheme(), local) {
         ("https", _) => Ok("secrets travel by TLS".to_owned()),
         (_, true) => Ok("plain HTTP, on this machine alone".to_owned()),
-        _ => Err("secrets travel in the clear; set tls_cert and tls_key, or put a proxy with TLS in front and an https issuer".to_owned()),
+        _ => Err("secrets travel in the clear; set tls_cert and tls_key, or put a proxy with TLS in front and an https issuer"
+            .to_owned()),
     }
 }

@@ -16,8 +16,8 @@ use crate::error::Error;
 use crate::oauth::AuthorizationServer;
 use crate::oauth::keys::KeyFile;
 use crate::scope::Scope;
-use crate::store::token_records::TokenRecords;
 use crate::store::Store;
+use crate::store::token_records::TokenRecords;
 
 mod account;
 mod check;

@@ -42,7 +42,10 @@ impl RegistrationToken {
                 let (token, view) = registration_token::create(&store, new, context.now).await?;
                 let mut document = json!(view);
                 document["token"] = json!(token.expose());
-                Ok(Output::new(&document, format!("Made the initial access token {}, shown this once:\n  {}", view.id, token.expose())))
+                Ok(Output::new(
+                    &document,
+                    format!("Made the initial access token {}, shown this once:\n  {}", view.id, token.expose()),
+                ))
             }
             RegistrationToken::List => {
                 let tokens = registration_token::list(&store).await?;

@@ -40,7 +40,8 @@ impl Secret {
                     .iter()
                     .map(|secret| json!({"id": secret.id, "created_at": secret.created_at, "expires_at": secret.expires_at}))
                     .collect();
-                let rows = secrets.iter().map(|secret| [secret.id.clone(), secret.created_at.to_string(), when(secret.expires_at)]);
+                let rows =
+                    secrets.iter().map(|secret| [secret.id.clone(), secret.created_at.to_string(), when(secret.expires_at)]);
                 Ok(Output::table(&documents, ["ID", "MADE", "ENDS"], rows))
             }
             Secret::Delete { client_id, secret_id } => {

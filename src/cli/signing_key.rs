@@ -59,7 +59,12 @@ impl SigningKey {
             }
             SigningKey::Retire { kid, now: at_once } => {
                 let key = signing_key::retire(&store, &context.key_file()?, &kid, at_once, times, now).await?;
-                let words = format!("The key {} signs until {} and is published until {}", key.kid, when(key.signs_until), when(key.published_until));
+                let words = format!(
+                    "The key {} signs until {} and is published until {}",
+                    key.kid,
+                    when(key.signs_until),
+                    when(key.published_until)
+                );
                 Ok(Output::new(&key, words))
             }
         }

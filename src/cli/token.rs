@@ -59,7 +59,13 @@ impl Token {
                 let rows = tokens.iter().map(|view| {
                     let token = &view.token;
                     let state = if view.revoked { "revoked" } else { "in force" };
-                    [token.jti.clone(), token.scope.clone(), token.issued_at.to_string(), token.expires_at.to_string(), state.to_owned()]
+                    [
+                        token.jti.clone(),
+                        token.scope.clone(),
+                        token.issued_at.to_string(),
+                        token.expires_at.to_string(),
+                        state.to_owned(),
+                    ]
                 });
                 Ok(Output::table(&tokens, ["JTI", "SCOPE", "ISSUED", "ENDS", "STATE"], rows))
             }

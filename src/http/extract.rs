@@ -33,7 +33,8 @@ pub async fn body(mut payload: Payload) -> Result<Bytes, Error> {
     let read = async {
         let (mut body, mut length) = (BytesMut::new(), 0);
         while let Some(chunk) = poll_fn(|context| Pin::new(&mut payload).poll_next(context)).await {
-            let chunk = chunk.map_err(|error| Error::new(Code::InvalidRequest, "The body is unreadable").detail(error.to_string()))?;
+            let chunk =
+                chunk.map_err(|error| Error::new(Code::InvalidRequest, "The body is unreadable").detail(error.to_string()))?;
             length += chunk.len();
             if length <= MAX_BODY {
                 body.extend_from_slice(&chunk);

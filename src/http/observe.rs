@@ -30,6 +30,9 @@ impl RequestId {
 }
 
 /// The outermost layer.
+///
+/// # Errors
+/// What actix itself refuses.
 pub async fn observe(
     server: web::Data<AuthorizationServer>,
     request: ServiceRequest,

@@ -10,7 +10,9 @@ use crate::oauth::{AuthorizationServer, jwks as keys, metadata as server_metadat
 /// GET `/.well-known/jwks.json`
 pub async fn jwks(server: Data<AuthorizationServer>, request: HttpRequest) -> HttpResponse {
     let set = keys::key_set(&server, Timestamp::now());
-    let known = |value: &str| value.split(',').any(|tag| matches!(tag.trim().trim_start_matches("W/"), tag if tag == set.etag || tag == "*"));
+    let known = |value: &str| {
+        value.split(',').any(|tag| matches!(tag.trim().trim_start_matches("W/"), tag if tag == set.etag || tag == "*"))
+    };
     let unchanged = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(known);
     let mut answer = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     answer

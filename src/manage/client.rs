@@ -173,9 +173,7 @@ pub async fn list(store: &Arc<Store>, account: Option<String>) -> Result<Vec<Cli
     store
         .read(move |database| {
             let account = match account {
-                Some(named) => {
-                    Some(crate::store::account::find(database, &named)?.ok_or_else(|| not_found("account", &named))?)
-                }
+                Some(named) => Some(crate::store::account::find(database, &named)?.ok_or_else(|| not_found("account", &named))?),
                 None => None,
             };
             let clients = client::list(database, account.as_ref().map(|account| account.id.as_str()))?;

@@ -29,7 +29,9 @@ fn check_name(name: &str) -> Result<(), Error> {
         return Err(invalid(format!("A name has between one and {MAX_NAME} characters; this one has {length}")));
     }
     // Zero-width and direction marks would make two names look alike.
-    let invisible = |c: char| c.is_control() || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}');
+    let invisible = |c: char| {
+        c.is_control() || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+    };
     if name.trim() != name || name.chars().any(invisible) {
         return Err(invalid("A name has no space at its ends and no invisible characters"));
     }

@@ -67,9 +67,5 @@ pub async fn delete(store: &Arc<Store>, client_id: &str, id: &str, now: Timestam
 }
 
 fn remove(transaction: &mut Transaction<'_>, client_id: &str, id: &str) -> Result<(), Error> {
-    if could_be_id(id) && client_secret::delete(transaction, client_id, id)? {
-        Ok(())
-    } else {
-        Err(not_found("secret", id))
-    }
+    if could_be_id(id) && client_secret::delete(transaction, client_id, id)? { Ok(()) } else { Err(not_found("secret", id)) }
 }

@@ -33,11 +33,7 @@ pub struct Times {
 
 impl From<&Settings> for Times {
     fn from(settings: &Settings) -> Self {
-        Times {
-            jwks_max_age: settings.jwks_max_age,
-            token_ttl: settings.token_ttl,
-            max_age: settings.signing_key_max_age,
-        }
+        Times { jwks_max_age: settings.jwks_max_age, token_ttl: settings.token_ttl, max_age: settings.signing_key_max_age }
     }
 }
 
@@ -94,7 +90,7 @@ pub async fn ensure(store: &Arc<Store>, key_file: &KeyFile, times: Times, now: T
     if let Some(key) = signing_at(&keys, now) {
         // A wrong key file is found here, and not by the first client.
         OpenKey::open(key, key_file).map_err(Error::server_error)?;
-        return store.write(now, move |transaction| Ok(schedule(transaction, times, now).map(drop)?)).await;
+        return store.write(now, move |transaction| schedule(transaction, times, now).map(drop)).await;
     }
     let row = sealed_row(generate().await?, key_file, now, now)?;
     store

@@ -169,9 +169,7 @@ fn check_secret(entry: Option<&ClientEntry>, presented: &str, now: Timestamp) ->
     }
     match client {
         Some(client) if client.disabled_at.is_some() => Err("the client is disabled".to_owned()),
-        Some(client) if !client.auth_method.uses_secret() => {
-            Err(format!("the client is registered with {}", client.auth_method))
-        }
+        Some(client) if !client.auth_method.uses_secret() => Err(format!("the client is registered with {}", client.auth_method)),
         Some(_) => Ok(()),
         None => Err("unknown client".to_owned()),
     }

@@ -37,6 +37,9 @@ fn parse_scope(text: &str) -> Result<Scope, Error> {
 }
 
 /// None asked: all that the client may have. More than that: refused, never cut down in silence.
+///
+/// # Errors
+/// `invalid_scope`
 pub fn decide_scope(allowed: &Scope, requested: Option<&Scope>) -> Result<Scope, Error> {
     let Some(requested) = requested.filter(|scope| !scope.is_empty()) else { return Ok(allowed.clone()) };
     if requested.is_subset(allowed) {
@@ -48,6 +51,9 @@ pub fn decide_scope(allowed: &Scope, requested: Option<&Scope>) -> Result<Scope,
 }
 
 /// RFC 8707 section 2. None asked: all that the client may use.
+///
+/// # Errors
+/// `invalid_target`
 pub fn decide_resources(allowed: &Resources, parameters: &Parameters) -> Result<Resources, Error> {
     let requested: Vec<&str> = parameters.all("resource").chain(parameters.all("audience")).collect();
     if requested.is_empty() {

@@ -56,6 +56,9 @@ impl KeyFile {
     }
 
     /// Seals the private half of the key `kid`: it opens only under that name.
+    ///
+    /// # Errors
+    /// Where the crypto library refuses.
     pub fn seal(&self, kid: &str, pkcs8: &[u8]) -> Result<String, KeyError> {
         let nonce: [u8; NONCE_LEN] = random_bytes();
         let mut sealed = pkcs8.to_vec();

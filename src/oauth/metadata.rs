@@ -19,7 +19,8 @@ pub struct Metadata {
     pub introspection_endpoint: String,
     pub revocation_endpoint: String,
     pub grant_types_supported: Vec<&'static str>,
-    /// There is no authorization endpoint, so there is no response type.
+    /// There is no authorization endpoint. Yet the member is required, and one without elements must
+    /// be left out (RFC 8414 sections 2 and 3.2): `none` is the registered name for nothing.
     pub response_types_supported: Vec<&'static str>,
     pub token_endpoint_auth_methods_supported: Vec<&'static str>,
     pub token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
@@ -44,7 +45,7 @@ pub fn metadata(server: &AuthorizationServer) -> Metadata {
         introspection_endpoint: endpoint("/oauth/introspect"),
         revocation_endpoint: endpoint("/oauth/revoke"),
         grant_types_supported: token_endpoint::GRANT_TYPES.into(),
-        response_types_supported: Vec::new(),
+        response_types_supported: vec!["none"],
         token_endpoint_auth_methods_supported: methods.clone(),
         token_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
         introspection_endpoint_auth_methods_supported: methods.clone(),

@@ -341,7 +341,8 @@ fn invalid(description: impl Into<std::borrow::Cow<'static, str>>) -> Error {
 
 /// RFC 7592 section 2.2: what an update must hold and must not.
 fn check_update(entry: &ClientEntry, body: &[u8]) -> Result<(), Error> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| invalid(format!("The client metadata is unreadable: {error}")))?;
+    let value: Value =
+        serde_json::from_slice(body).map_err(|error| invalid(format!("The client metadata is unreadable: {error}")))?;
     if value["client_id"] != entry.client.client_id.as_str() {
         return Err(invalid("client_id must be there, and be the client's own"));
     }
@@ -447,8 +448,12 @@ fn check_redirect_uris(uris: &Value) -> Result<(), Error> {
 }
 
 fn check_kept(kept: &Kept) -> Result<(), Error> {
-    let uris =
-        [("client_uri", &kept.client_uri), ("logo_uri", &kept.logo_uri), ("tos_uri", &kept.tos_uri), ("policy_uri", &kept.policy_uri)];
+    let uris = [
+        ("client_uri", &kept.client_uri),
+        ("logo_uri", &kept.logo_uri),
+        ("tos_uri", &kept.tos_uri),
+        ("policy_uri", &kept.policy_uri),
+    ];
     for (name, uri) in uris {
         let web = |text: &str| url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
         if uri.as_deref().is_some_and(|text| text.len() > MAX_URI || !web(text)) {
@@ -456,7 +461,9 @@ fn check_kept(kept: &Kept) -> Result<(), Error> {
         }
     }
     let texts = kept.contacts.iter().flatten().chain(&kept.software_id).chain(&kept.software_version);
-    if kept.contacts.as_ref().is_some_and(|contacts| contacts.len() > 10) || texts.into_iter().any(|text| text.len() > 200 || text.contains('\0')) {
+    if kept.contacts.as_ref().is_some_and(|contacts| contacts.len() > 10)
+        || texts.into_iter().any(|text| text.len() > 200 || text.contains('\0'))
+    {
         return Err(invalid("contacts are ten at the most; they, software_id and software_version have 200 bytes at the most"));
     }
     Ok(())
@@ -465,7 +472,8 @@ fn check_kept(kept: &Kept) -> Result<(), Error> {
 /// What is not offered is left out, as RFC 7591 section 2 allows; the answer says what remained.
 fn check_grant_types(wanted: Option<&[String]>) -> Result<String, Error> {
     let Some(wanted) = wanted else { return Ok(client_credentials::GRANT_TYPE.to_owned()) };
-    let offered: Vec<&str> = wanted.iter().map(String::as_str).filter(|name| token_endpoint::GRANT_TYPES.contains(name)).collect();
+    let offered: Vec<&str> =
+        wanted.iter().map(String::as_str).filter(|name| token_endpoint::GRANT_TYPES.contains(name)).collect();
     if offered.is_empty() && !wanted.is_empty() {
         return Err(invalid(format!("grant_types: what is offered is {}", token_endpoint::GRANT_TYPES.join(", "))));
     }

@@ -1,0 +1,80 @@
+//! Arrows point down only: see `src/lib.rs`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::support::repository;
+
+/// What each part may use, beside the ground floor.
+const ARROWS: [(&str, &[&str]); 15] = [
+    ("main", &["cli"]),
+    ("cli", &["server", "bootstrap", "manage", "oauth", "outbound", "directory", "store"]),
+    ("server", &["http", "manage", "oauth", "directory", "store"]),
+    ("http", &["oauth", "manage", "store"]),
+    ("bootstrap", &["manage", "store"]),
+    ("manage", &["oauth", "store", "guard"]),
+    ("oauth", &["directory", "outbound", "store", "guard"]),
+    ("outbound", &[]),
+    ("directory", &["store", "guard"]),
+    ("store", &["guard"]),
+    ("guard", &[]),
+    ("config", &["store"]),
+    ("error", &[]),
+    ("credential", &[]),
+    ("scope", &[]),
+];
+
+const GROUND_FLOOR: [&str; 5] = ["clock", "config", "credential", "error", "scope"];
+
+/// Every file, with the part of the house that it belongs to.
+fn files(folder: &Path, part: Option<&str>, found: &mut Vec<(String, std::path::PathBuf)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            files(&path, Some(part.unwrap_or(&name)), found);
+        } else {
+            found.push((part.unwrap_or(&name).to_owned(), path));
+        }
+    }
+}
+
+#[test]
+fn arrows_point_down() {
+    let allowed: BTreeMap<&str, &[&str]> = ARROWS.into_iter().collect();
+    let mut found = Vec::new();
+    files(&repository("src"), None, &mut found);
+    let (mut wrong, mut arrows) = (Vec::new(), 0);
+    for (part, path) in found {
+        for line in std::fs::read_to_string(&path).unwrap().lines() {
+            for used in line.split("crate::").skip(1) {
+                let used: String = used.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                let down = used == part
+                    || GROUND_FLOOR.contains(&used.as_str())
+                    || allowed.get(part.as_str()).is_some_and(|parts| parts.contains(&used.as_str()));
+                arrows += 1;
+                // A `{` after `crate::` would slip past this reading.
+                if !down || used.is_empty() {
+                    wrong.push(format!("{}: {line}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "arrows that point up:\n{}", wrong.join("\n"));
+    assert!(arrows > 100, "the arrows were not found");
+}
+
+/// The ground floor does not know the house; of the store, `config` reads the URL and the names.
+#[test]
+fn only_the_store_queries_and_only_the_doors_speak_http() {
+    let mut found = Vec::new();
+    files(&repository("src"), None, &mut found);
+    for (part, path) in found {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let queries = text.contains("diesel::prelude") || text.contains("RunQueryDsl");
+        assert!(part == "store" || !queries, "{} queries", path.display());
+        let actix = text.contains("actix_web::") && !["http", "server", "cli"].contains(&part.as_str());
+        assert!(!actix, "{} speaks HTTP", path.display());
+        assert!(path.ends_with("oauth/client_credentials.rs") || !text.contains("oxide_auth::"), "{}", path.display());
+    }
+}

@@ -1,0 +1,56 @@
+//! `keyward check`: what is wrong, and how to mend it.
+
+use serde_json::Value;
+
+use crate::support::World;
+
+fn check(world: &World, flags: &[&str]) -> (i32, Vec<(String, bool, String)>) {
+    let output = world.run(&[&["--json", "check"], flags].concat());
+    let findings: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let one = |row: &Value| {
+        (row["what"].as_str().unwrap().to_owned(), row["ok"].as_bool().unwrap(), row["detail"].as_str().unwrap().to_owned())
+    };
+    (output.status.code().unwrap(), findings.as_array().unwrap().iter().map(one).collect())
+}
+
+fn wrong(findings: &[(String, bool, String)]) -> Vec<&str> {
+    findings.iter().filter(|(_, ok, _)| !ok).map(|(what, _, _)| what.as_str()).collect()
+}
+
+on_both! {
+    fn what_it_finds(world: World) {
+        let (status, findings) = check(&world, &[]);
+        assert_eq!(status, 1);
+        assert_eq!(wrong(&findings), ["key file", "issuer"], "nothing was started yet: {findings:?}");
+
+        let node = world.start();
+        let issuer = ["--issuer", node.base.as_str()];
+        let (status, findings) = check(&world, &issuer);
+        assert_eq!((status, wrong(&findings)), (0, vec![]), "{findings:?}");
+        assert_eq!(findings.len(), 6);
+
+        let other = format!("{}/", node.base);
+        let (status, findings) = check(&world, &["--issuer", &other]);
+        assert_eq!((status, wrong(&findings)), (1, vec!["issuer"]));
+        assert!(findings.iter().any(|(_, _, detail)| detail.contains("to the character")), "{findings:?}");
+        assert_eq!(wrong(&check(&world, &["--issuer", "http://auth.invalid"]).1), ["issuer", "transport"]);
+
+        use std::os::unix::fs::PermissionsExt;
+        let key = world.folder.join("keys/sealing.key");
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let (_, findings) = check(&world, &issuer);
+        assert_eq!(wrong(&findings), ["key file"]);
+        assert!(findings.iter().any(|(_, _, detail)| detail.contains("chmod 600")));
+    }
+}
+
+#[test]
+fn a_database_that_is_not_there() {
+    let world = World::sqlite();
+    let (status, findings) = check(&world, &["--database-url", "postgres://x:secret@127.0.0.1:1/x"]);
+    assert_eq!(status, 1);
+    assert!(wrong(&findings).contains(&"database"));
+    assert!(findings.iter().all(|(_, _, detail)| !detail.contains("secret@")), "{findings:?}");
+    let said = world.refused(&["--database-url", "postgres://x:secret@127.0.0.1:1/x", "client", "list"]);
+    assert!(said.contains("database unavailable") && !said.contains("secret"), "{said}");
+}

@@ -1,0 +1,187 @@
+//! The command line: documents on standard output, words on standard error, exit status 0, 1, 2;
+//! beside a running server, which sees each change within a second.
+
+use serde_json::{Value, json};
+
+use crate::support::{Backend, World, within};
+
+const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
+
+on_both! {
+    fn a_client_from_making_to_deleting(world: World) {
+        world.cli(&["resource", "create", "--identifier", "urn:one", "--name", "One", "--scope", "read write"]);
+        world.resource("urn:two");
+        let node = world.start();
+        let made = world.cli(&["client", "create", "--name", "App", "--scope", "write read", "--resource", "urn:one"]);
+        for member in ["client_id", "client_secret", "api_key"] {
+            assert!(made[member].is_string(), "{member}");
+        }
+        assert_eq!((&made["scope"], &made["resources"]), (&json!("read write"), &json!(["urn:one"])));
+        let client = crate::support::Client {
+            id: made["client_id"].as_str().unwrap().to_owned(),
+            secret: made["client_secret"].as_str().unwrap().to_owned(),
+            api_key: String::new(),
+        };
+        let id = client.id.as_str();
+        let granted = || node.token_reply(&client, &[]).json();
+        assert_eq!(granted()["scope"], "read write");
+
+        let changed = world.cli(&["client", "update", id, "--name", "New", "--scope", "read", "--resource", "urn:one", "--resource", "urn:two"]);
+        assert_eq!((&changed["name"], &changed["scope"], &changed["resources"]), (&json!("New"), &json!("read"), &json!(["urn:one", "urn:two"])));
+        within(SECOND, "the change", || (granted()["scope"] == "read").then_some(()));
+        let changed = world.cli(&["client", "update", id, "--introspect", "--resource", ""]);
+        assert_eq!((&changed["introspect"], &changed["resources"], &changed["name"]), (&json!(true), &json!([]), &json!("New")));
+        assert_eq!(world.cli(&["client", "update", id, "--introspect", "false"])["introspect"], json!(false));
+        assert_eq!(world.cli(&["client", "show", id]), world.cli(&["client", "update", id]));
+        assert_eq!(world.cli(&["client", "disable", id])["enabled"], json!(false));
+        assert_eq!(world.cli(&["client", "enable", id])["enabled"], json!(true));
+        let listed = world.cli(&["client", "list"]);
+        assert_eq!(listed.as_array().unwrap().len(), 3, "with those of the resource servers");
+        assert!(!listed.to_string().contains("kws_") && !listed.to_string().contains("argon2"));
+        assert_eq!(world.cli(&["client", "delete", id])["ok"], json!(true));
+        within(SECOND, "the deletion", || (node.token_reply(&client, &[]).status == 401).then_some(()));
+        assert!(world.refused(&["client", "show", id]).contains(id));
+    }
+
+    fn accounts(world: World) {
+        let made = world.cli(&["account", "create", "--name", "Acme"]);
+        let id = made["id"].as_str().unwrap();
+        assert!(world.refused(&["account", "create", "--name", "Acme"]).contains("already"));
+        world.cli(&["account", "create", "--name", "Other"]);
+        for account in [id, "Other"] {
+            world.client_with(&["--account", account]);
+            assert_eq!(world.cli(&["client", "list", "--account", account]).as_array().unwrap().len(), 1);
+        }
+        // Without a name the oldest is meant.
+        assert_eq!(world.cli(&["client", "create", "--name", "X"])["account"], json!(id));
+        let names: Vec<Value> = world.cli(&["account", "list"]).as_array().unwrap().iter().map(|row| row["name"].clone()).collect();
+        assert_eq!(names, ["Acme", "Other"]);
+        assert!(world.refused(&["client", "create", "--name", "X", "--account", "nobody"]).contains("no account nobody"));
+        assert!(world.refused(&["client", "list", "--account", "nobody"]).contains("no account nobody"));
+        for name in ["", " x", "x\u{200b}y", &"x".repeat(101)] {
+            world.refused(&["account", "create", "--name", name]);
+        }
+    }
+
+    fn resource_servers(world: World) {
+        let made = world.cli(&["resource", "create", "--identifier", "https://api.example/", "--name", "API", "--scope", "b a"]);
+        assert_eq!((&made["identifier"], &made["scope"]), (&json!("https://api.example/"), &json!("a b")));
+        assert!(made["client_id"].is_string() && made["client_secret"].is_string());
+        let listed = world.cli(&["resource", "list"]);
+        assert_eq!((listed.as_array().unwrap().len(), &listed[0]["client_id"]), (1, &made["client_id"]));
+        assert!(world.refused(&["resource", "create", "--identifier", "https://api.example/", "--name", "API"]).contains("already"));
+        for wrong in ["", "api", "/api", "https://api.example/#x", "https://api.example/ x", &format!("urn:{}", "x".repeat(600))] {
+            world.refused(&["resource", "create", "--identifier", wrong, "--name", "API"]);
+        }
+        let own = made["client_id"].as_str().unwrap();
+        assert!(world.refused(&["client", "delete", own]).contains("https://api.example/"));
+        let user = world.client_with(&["--resource", "https://api.example/"]);
+        assert!(world.refused(&["resource", "delete", "https://api.example/"]).contains(&user.id));
+        world.cli(&["client", "delete", &user.id]);
+        world.cli(&["resource", "delete", "https://api.example/"]);
+        assert!(world.refused(&["resource", "delete", "https://api.example/"]).contains("no resource server"));
+        assert_eq!(world.count("SELECT count(*) FROM clients"), 0);
+        assert!(world.refused(&["client", "create", "--name", "X", "--resource", "https://api.example/"]).contains("no resource server"));
+        assert_eq!(world.count("SELECT count(*) FROM clients"), 0, "nothing is half-done");
+    }
+
+    fn tokens(world: World) {
+        let client = world.client_with(&["--scope", "a", "--introspect"]);
+        let node = world.start();
+        let issuer = ["--issuer", node.base.as_str()];
+        let token = node.token(&client);
+        let inspect = |token: &str| world.cli(&[&issuer[..], &["token", "inspect", token]].concat());
+        let seen = inspect(&token);
+        assert_eq!((&seen["active"], &seen["claims"]["client_id"]), (&json!(true), &json!(client.id)));
+        assert_eq!(inspect(&client.api_key)["active"], json!(true));
+        let rows = world.cli(&["token", "list", "--client", &client.id]);
+        assert_eq!((rows.as_array().unwrap().len(), &rows[0]["scope"], &rows[0]["revoked"]), (1, &json!("a"), &json!(false)));
+        assert_eq!(node.revoke(&client, &token).status, 200);
+        assert_eq!(inspect(&token)["reason"], json!("revoked"));
+        assert_eq!(inspect("nonsense")["reason"], json!("not a JWT"));
+        assert_eq!(world.cli(&["token", "list", "--client", &client.id])[0]["revoked"], json!(true));
+        assert!(world.refused(&["token", "list", "--client", "nobody"]).contains("nobody"));
+    }
+}
+
+#[test]
+fn words_for_people_and_usage() {
+    let world = World::new(Backend::Sqlite);
+    let client = world.client("read");
+    let said = |arguments: &[&str]| {
+        let output = world.run(arguments);
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (status, out, err) = said(&["client", "list"]);
+    assert!(status == 0 && err.is_empty() && out.starts_with("CLIENT_ID") && out.contains(&client.id), "{out}{err}");
+    let (status, out, err) = said(&["client", "show", "nobody"]);
+    assert_eq!((status, out.as_str(), err.trim()), (1, "", "keyward: There is no client nobody"));
+    for usage in [
+        &["client"] as &[&str],
+        &["client", "create"],
+        &["nonsense"],
+        &["token", "revoke"],
+        &["client", "create", "--name", "x", "--scope", "\""],
+    ] {
+        let (status, out, err) = said(usage);
+        assert!(status == 2 && out.is_empty() && !err.is_empty(), "{usage:?}: {out}{err}");
+    }
+    let (status, out, _) = said(&["--help"]);
+    assert!(status == 0 && out.contains("--token-ttl") && out.contains("KEYWARD_TOKEN_TTL"));
+    // Reading into a closed pipe is no failure.
+    let line = format!("{} client list | true", env!("CARGO_BIN_EXE_keyward"));
+    let piped = world
+        .command(&[])
+        .get_envs()
+        .fold(std::process::Command::new("bash"), |mut bash, (name, value)| {
+            if let Some(value) = value {
+                bash.env(name, value);
+            }
+            bash
+        })
+        .args(["-o", "pipefail", "-c", &line])
+        .current_dir(&world.folder)
+        .output()
+        .unwrap();
+    assert!(piped.status.success(), "{}", String::from_utf8_lossy(&piped.stderr));
+}
+
+/// Client-facing words are stable.
+#[test]
+fn the_commands_of_the_contract() {
+    let world = World::sqlite();
+    for command in [
+        "serve",
+        "migrate",
+        "config",
+        "check",
+        "account create",
+        "account list",
+        "client create",
+        "client list",
+        "client show",
+        "client update",
+        "client disable",
+        "client enable",
+        "client delete",
+        "secret create",
+        "secret list",
+        "secret delete",
+        "resource create",
+        "resource list",
+        "resource delete",
+        "registration-token create",
+        "registration-token list",
+        "registration-token delete",
+        "signing-key list",
+        "signing-key rotate",
+        "signing-key import",
+        "signing-key retire",
+        "token inspect",
+        "token revoke",
+        "token list",
+    ] {
+        let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        assert!(world.run(&arguments).status.success(), "{command}");
+    }
+}

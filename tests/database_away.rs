@@ -1,0 +1,135 @@
+//! Promise 4: with the database away 503, never a hang and never a false `active`; and all is well
+//! again by itself when it is back.
+
+use std::time::{Duration, Instant};
+
+use crate::support::proxy::Proxy;
+use crate::support::{Backend, Client, Node, Reply, World, eventually, within};
+
+fn unavailable(reply: &Reply) {
+    assert_eq!(reply.status, 503, "{}", reply.body);
+    assert!(reply.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
+    assert_eq!(reply.json()["error"], "temporarily_unavailable");
+}
+
+/// What must hold while the database is away, once a second has passed.
+fn degraded(node: &Node, api: &Client, client: &Client, token: &str) {
+    let fields = [("token", token)];
+    let began = Instant::now();
+    unavailable(&node.form("/oauth/introspect", Some(&api.basic()), &fields));
+    unavailable(&node.form("/oauth/revoke", Some(&client.basic()), &fields));
+    unavailable(&node.token_reply(client, &[]));
+    let registration = node.json(
+        "POST",
+        "/oauth/register",
+        Some("kwi_0000000000000000_0000000000000000000000000000000000000000000000000"),
+        &serde_json::json!({}),
+    );
+    assert!(matches!(registration.status, 401 | 503), "{}", registration.body);
+    assert_eq!(node.get("/readyz").status, 503);
+    assert!(began.elapsed() < Duration::from_secs(40), "never a hang: {:?}", began.elapsed());
+    assert_eq!(node.get("/healthz").status, 200);
+    assert_eq!(node.get("/.well-known/jwks.json").json()["keys"].as_array().unwrap().len(), 1);
+    assert_eq!(node.get("/.well-known/oauth-authorization-server").status, 200);
+}
+
+fn recovered(node: &Node, api: &Client, client: &Client, token: &str) {
+    within(Duration::from_secs(15), "the recovery", || (node.get("/readyz").status == 200).then_some(()));
+    eventually("tokens", || (node.token_reply(client, &[]).status == 200).then_some(()));
+    assert!(node.active(api, token));
+    // Not one connection from before the trouble is used unseen.
+    for _ in 0..20 {
+        assert!(node.active(api, &node.token(client)));
+    }
+}
+
+fn through_a_proxy(records: &str, away: impl Fn(&Proxy)) {
+    let world = World::new(Backend::Postgres);
+    let api = world.resource("urn:api");
+    let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+    let url = url::Url::parse(&world.database_url).unwrap();
+    let proxy = Proxy::to(format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()));
+    let mut through = url.clone();
+    through.set_port(Some(proxy.port)).unwrap();
+    let node = world.start_with(&["--database-url", through.as_str(), "--token-records", records]);
+    let token = node.token(&client);
+    assert!(node.active(&api, &token));
+
+    away(&proxy);
+    // Until the lease ends, memory may still answer: then nothing does.
+    std::thread::sleep(Duration::from_millis(1100));
+    degraded(&node, &api, &client, &token);
+    // What changes meanwhile is known as soon as the node answers again.
+    world.cli(&["client", "create", "--name", "Meanwhile"]);
+    let revoked = node.get("/healthz").status == 200;
+    assert!(revoked);
+    proxy.mend();
+    recovered(&node, &api, &client, &token);
+}
+
+#[test]
+fn connections_break() {
+    through_a_proxy("on", Proxy::cut);
+}
+
+#[test]
+fn connections_break_without_records() {
+    through_a_proxy("off", Proxy::cut);
+}
+
+#[test]
+fn connections_swallow_everything() {
+    through_a_proxy("on", Proxy::swallow);
+}
+
+/// A revocation on another node while this one is cut off: it must never be overlooked.
+#[test]
+fn what_changed_meanwhile_counts() {
+    let world = World::new(Backend::Postgres);
+    let api = world.resource("urn:api");
+    let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+    let url = url::Url::parse(&world.database_url).unwrap();
+    let proxy = Proxy::to(format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()));
+    let mut through = url.clone();
+    through.set_port(Some(proxy.port)).unwrap();
+    let cut_off = world.start_with(&["--database-url", through.as_str(), "--issuer", "http://auth.example"]);
+    let other = world.start_with(&["--issuer", "http://auth.example"]);
+    let token = cut_off.token(&client);
+    assert!(cut_off.active(&api, &token) && other.active(&api, &token));
+    proxy.cut();
+    assert_eq!(other.revoke(&client, &token).status, 200);
+    let answered = Instant::now();
+    let ask = || cut_off.form("/oauth/introspect", Some(&api.basic()), &[("token", &token)]);
+    while answered.elapsed() < Duration::from_secs(3) {
+        let asked_after = answered.elapsed();
+        let reply = ask();
+        if asked_after >= Duration::from_secs(1) {
+            assert_eq!(reply.status, 503, "after a second: {}", reply.body);
+        }
+    }
+    proxy.mend();
+    within(Duration::from_secs(15), "an answer", || {
+        let reply = ask();
+        assert_ne!(reply.json()["active"], true, "a false active");
+        (reply.status == 200).then_some(())
+    });
+}
+
+/// SQLite is locked by somebody for long.
+#[test]
+fn a_locked_file() {
+    use diesel::connection::SimpleConnection;
+    use diesel::prelude::*;
+    let world = World::sqlite();
+    let api = world.resource("urn:api");
+    let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+    let node = world.start();
+    let token = node.token(&client);
+    let mut holder = SqliteConnection::establish(&world.folder.join("keyward.db").to_string_lossy()).unwrap();
+    holder.batch_execute("BEGIN IMMEDIATE").unwrap();
+    unavailable(&node.token_reply(&client, &[]));
+    unavailable(&node.revoke(&client, &token));
+    assert!(node.active(&api, &token), "readers go on beside a writer");
+    holder.batch_execute("ROLLBACK").unwrap();
+    recovered(&node, &api, &client, &token);
+}

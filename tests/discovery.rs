@@ -1,0 +1,115 @@
+//! Metadata (RFC 8414), the published keys (RFC 7517), and what every answer has.
+
+use serde_json::json;
+
+use crate::support::{World, jwt};
+
+#[test]
+fn metadata_says_what_is_offered() {
+    let world = World::sqlite();
+    let node = world.start();
+    let document = node.get("/.well-known/oauth-authorization-server").json();
+    assert_eq!(document["issuer"], json!(node.base));
+    for (member, path) in [
+        ("token_endpoint", "/oauth/token"),
+        ("introspection_endpoint", "/oauth/introspect"),
+        ("revocation_endpoint", "/oauth/revoke"),
+        ("registration_endpoint", "/oauth/register"),
+        ("jwks_uri", "/.well-known/jwks.json"),
+    ] {
+        assert_eq!(document[member], json!(node.url(path)));
+        assert_ne!(node.get(path).status, 404);
+    }
+    assert_eq!(document["grant_types_supported"], json!(["client_credentials"]));
+    let methods = json!(["client_secret_basic", "client_secret_post", "private_key_jwt"]);
+    for endpoint in ["token", "introspection", "revocation"] {
+        assert_eq!(document[format!("{endpoint}_endpoint_auth_methods_supported")], methods);
+        let algorithms = &document[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")];
+        assert_eq!(*algorithms, json!(["RS256", "PS256", "ES256", "EdDSA"]));
+    }
+    assert_eq!(node.get("/.well-known/openid-configuration").json(), document);
+}
+
+#[test]
+fn the_issuer_is_exact() {
+    for (issuer, path, prefix) in [
+        ("https://auth.example/tenant", "/.well-known/oauth-authorization-server/tenant", "/tenant"),
+        ("https://auth.example/a/b/", "/.well-known/oauth-authorization-server/a/b", "/a/b"),
+        ("https://auth.example/", "/.well-known/oauth-authorization-server", ""),
+        ("https://Auth.Example:443", "/.well-known/oauth-authorization-server", ""),
+    ] {
+        let world = World::sqlite();
+        let client = world.client("read");
+        let node = world.start_with(&["--issuer", issuer]);
+        let document = node.get_with(path, &[("host", "evil.example"), ("x-forwarded-host", "evil.example")]).json();
+        assert_eq!(document["issuer"], json!(issuer), "to the character");
+        let base = issuer.trim_end_matches('/');
+        assert_eq!(document["token_endpoint"], json!(format!("{base}/oauth/token")));
+        assert_eq!(jwt::claims(&node.token(&client))["iss"], json!(issuer));
+        assert_eq!(node.get(&format!("{prefix}/.well-known/openid-configuration")).json(), document);
+        // With a proxy that takes the path off, and with one that leaves it on.
+        let fields = [("grant_type", "client_credentials")];
+        for prefix in [prefix, ""] {
+            assert_eq!(node.form(&format!("{prefix}/oauth/token"), Some(&client.basic()), &fields).status, 200);
+        }
+    }
+}
+
+#[test]
+fn keys_are_published_for_caches() {
+    let world = World::sqlite();
+    let node = world.start_with(&["--jwks-max-age", "77"]);
+    let reply = node.get("/.well-known/jwks.json");
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.header("cache-control"), Some("public, max-age=77"));
+    let etag = reply.header("etag").unwrap().to_owned();
+    for known in [etag.as_str(), &format!("W/{etag}"), &format!("\"other\", {etag}"), "*"] {
+        let unchanged = node.get_with("/.well-known/jwks.json", &[("if-none-match", known)]);
+        assert_eq!((unchanged.status, unchanged.body.as_str()), (304, ""), "{known}");
+        assert_eq!(unchanged.header("etag"), Some(etag.as_str()));
+    }
+    assert_eq!(node.get_with("/.well-known/jwks.json", &[("if-none-match", "\"other\"")]).status, 200);
+    let key = reply.json()["keys"][0].clone();
+    let members: Vec<&str> = key.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(members, ["alg", "e", "kid", "kty", "n", "use"], "the public half and nothing else");
+    // RFC 7638: the kid is the thumbprint.
+    let canonical = format!(r#"{{"e":{},"kty":"RSA","n":{}}}"#, key["e"], key["n"]);
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
+    assert_eq!(key["kid"], json!(jwt::encode(digest.as_ref())));
+}
+
+#[test]
+fn every_answer_has_a_request_id() {
+    let world = World::sqlite();
+    let node = world.start();
+    let mut seen = std::collections::BTreeSet::new();
+    for (method, path, status) in [
+        ("GET", "/healthz", 200),
+        ("GET", "/readyz", 200),
+        ("HEAD", "/readyz", 200),
+        ("GET", "/.well-known/jwks.json", 200),
+        ("POST", "/.well-known/jwks.json", 405),
+        ("GET", "/oauth/revoke", 405),
+        ("DELETE", "/healthz", 405),
+        ("GET", "/", 404),
+        ("GET", "/nothing/here", 404),
+        ("GET", "/oauth/token/", 404),
+        ("GET", "/%00%ff/../..", 404),
+        ("POST", "/oauth/token", 400),
+    ] {
+        let reply = node.send(method, path, &[], b"");
+        assert_eq!(reply.status, status, "{method} {path}: {}", reply.body);
+        let line = node.log_of(&reply);
+        assert_eq!((line["status"].as_u64(), line["method"].as_str()), (Some(u64::from(status)), Some(method)));
+        assert!(seen.insert(line["request_id"].to_string()), "each its own");
+        if status == 405 {
+            assert!(reply.header("allow").is_some(), "{method} {path}");
+        }
+        if status == 404 {
+            assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+            let problem = reply.json();
+            assert_eq!((&problem["status"], &problem["title"]), (&json!(404), &json!("Not Found")));
+            assert_eq!(problem["requestId"].as_str(), reply.header("x-request-id"));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Promises 2 and 8: what is answered on one node is in force on every other within a second.
+
+use std::time::Duration;
+
+use crate::support::{World, within};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+on_both! {
+    fn every_node_is_the_same_server(world: World) {
+        let api = world.resource("urn:api");
+        let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+        let one = world.start_with(&["--issuer", "http://auth.example"]);
+        let two = world.start_with(&["--issuer", "http://auth.example"]);
+        for (here, there) in [(&one, &two), (&two, &one)] {
+            let (token, key) = (here.token(&client), &client.api_key);
+            assert!(there.active(&api, &token) && there.active(&api, key) && here.active(&api, &token));
+
+            assert_eq!(here.revoke(&client, &token).status, 200);
+            assert!(!here.active(&api, &token), "here at once");
+            within(SECOND, "the revocation there", || (!there.active(&api, &token)).then_some(()));
+
+            let token = there.token(&client);
+            assert!(here.active(&api, &token));
+            world.cli(&["client", "disable", &client.id]);
+            for node in [here, there] {
+                within(SECOND, "the disabling", || (node.token_reply(&client, &[]).status == 401).then_some(()));
+                assert!(!node.active(&api, &token) && !node.active(&api, key));
+            }
+            world.cli(&["client", "enable", &client.id]);
+            for node in [here, there] {
+                within(SECOND, "the enabling", || (node.token_reply(&client, &[]).status == 200).then_some(()));
+            }
+        }
+        // A client that one node has never heard of, and was asked about already.
+        let id = "018f0000-0000-7000-8000-000000000000";
+        let ghost = crate::support::Client { id: id.to_owned(), ..client.clone() };
+        assert_eq!(one.token_reply(&ghost, &[]).status, 401);
+        let late = world.client("a");
+        within(SECOND, "the new client", || (one.token_reply(&late, &[]).status == 200).then_some(()));
+        two.token(&late);
+    }
+
+    fn nodes_that_start_at_once_make_one_installation(world: World) {
+        let nodes: Vec<_> = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..4).map(|_| scope.spawn(|| world.start_with(&["--bootstrap", "--issuer", "http://auth.example"]))).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        let printed = nodes.iter().filter(|node| node.printed.contains("client_secret")).count();
+        assert_eq!(printed, 1, "one of them filled the database");
+        assert_eq!(world.count("SELECT count(*) FROM signing_keys"), 1);
+        assert_eq!(world.count("SELECT count(*) FROM clients"), 2);
+        let kids = nodes[0].kids();
+        for node in &nodes {
+            assert_eq!(node.kids(), kids);
+        }
+    }
+}

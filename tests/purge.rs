@@ -1,0 +1,35 @@
+//! Promise 7: ended rows go, in small batches, in the background.
+
+use crate::support::{World, jwt, within};
+
+on_both! {
+    fn what_has_ended_goes(world: World) {
+        let client = world.client("a");
+        let node = world.start();
+        let live = node.token(&client);
+        assert_eq!(node.revoke(&client, &live).status, 200);
+        // Rows that ended long ago, older than the live ones by their key.
+        for table in ["tokens", "revocations"] {
+            for number in 0..1200 {
+                if number % 200 == 0 {
+                    let values: Vec<String> = (number..number + 200)
+                        .map(|n| match table {
+                            "tokens" => format!("('00000000-0000-7000-8000-{n:012}', 'x', '', '', 1, 1000)"),
+                            _ => format!("('00000000-0000-7000-8000-{n:012}', 1000)"),
+                        })
+                        .collect();
+                    world.execute(&format!("INSERT INTO {table} VALUES {}", values.join(",")));
+                }
+            }
+        }
+        world.execute("INSERT INTO client_assertions VALUES ('a', 1000), ('b', 9999999999999)");
+        world.execute("INSERT INTO changes VALUES (-5, 'client', 'x', 1000)");
+        let rest = |table: &str| world.count(&format!("SELECT count(*) FROM {table}"));
+        within(std::time::Duration::from_secs(20), "the purge", || {
+            (rest("tokens") == 1 && rest("revocations") == 1 && rest("client_assertions") == 1).then_some(())
+        });
+        assert_eq!(world.count("SELECT count(*) FROM changes WHERE id < 0"), 0);
+        let jti = jwt::claims(&live)["jti"].as_str().unwrap().to_owned();
+        assert_eq!(world.count(&format!("SELECT count(*) FROM tokens WHERE jti = '{jti}'")), 1);
+    }
+}

@@ -1,0 +1,208 @@
+//! Dynamic registration and its management: RFC 7591, RFC 7592.
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Node, Reply, World, eventually, jwt};
+
+fn initial(world: &World, flags: &[&str]) -> String {
+    world.cli(&[&["registration-token", "create"], flags].concat())["token"].as_str().unwrap().to_owned()
+}
+
+fn client(reply: &Reply) -> Client {
+    let document = reply.json();
+    let text = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
+    Client { id: text("client_id"), secret: text("client_secret"), api_key: String::new() }
+}
+
+fn path(reply: &Reply, node: &Node) -> String {
+    reply.json()["registration_client_uri"].as_str().unwrap().strip_prefix(&node.base).unwrap().to_owned()
+}
+
+on_both! {
+    fn from_registering_to_deleting(world: World) {
+        let api = world.resource("urn:api");
+        let token = initial(&world, &["--scope", "read write", "--resource", "urn:api", "--uses", "1"]);
+        let node = world.start();
+        let body = json!({
+            "client_name": "Machine \u{2603}", "scope": "read", "contacts": ["ops@partner.example"], "software_id": "x",
+            "client_name#fr": "ignored", "anything": {"else": [1, 2]},
+        });
+        let made = node.json("POST", "/oauth/register", Some(&token), &body);
+        assert_eq!(made.status, 201, "{}", made.body);
+        assert_eq!(made.header("cache-control"), Some("no-store"));
+        let document = made.json();
+        for (member, value) in [
+            ("client_name", json!("Machine \u{2603}")), ("scope", json!("read")), ("resources", json!(["urn:api"])),
+            ("grant_types", json!(["client_credentials"])), ("response_types", json!([])), ("client_secret_expires_at", json!(0)),
+            ("token_endpoint_auth_method", json!("client_secret_basic")), ("contacts", json!(["ops@partner.example"])),
+            ("software_id", json!("x")), ("client_name#fr", Value::Null),
+        ] {
+            assert_eq!(document[member], value, "{member}");
+        }
+        assert!((document["client_id_issued_at"].as_i64().unwrap() - jwt::now()).abs() < 5);
+        let own = document["registration_access_token"].as_str().unwrap().to_owned();
+        assert!(own.starts_with("kwr_") && token.starts_with("kwi_") && client(&made).secret.starts_with("kws_"));
+        let registered = client(&made);
+        let access = node.token(&registered);
+        assert!(node.active(&api, &access));
+        node.json("POST", "/oauth/register", Some(&token), &body).refused(401, "invalid_token");
+
+        let uri = path(&made, &node);
+        let read = node.json("GET", &uri, Some(&own), &Value::Null);
+        assert_eq!((read.status, read.json()["client_name"].clone()), (200, json!("Machine \u{2603}")));
+        assert_eq!(read.json()["registration_access_token"], json!(own));
+        assert!(read.json().get("client_secret").is_none(), "shown once");
+
+        let update = json!({"client_id": registered.id, "client_name": "Renamed", "scope": "write read", "client_secret": registered.secret});
+        let updated = node.json("PUT", &uri, Some(&own), &update);
+        assert_eq!(updated.status, 200, "{}", updated.body);
+        assert_eq!((&updated.json()["client_name"], &updated.json()["scope"]), (&json!("Renamed"), &json!("read write")));
+        assert!(updated.json().get("contacts").is_none(), "an update replaces");
+        assert_eq!(node.token_reply(&registered, &[]).json()["scope"], "read write");
+
+        // To a key of its own and back: the old secret ends, and a new one comes.
+        let pair = jwt::Pair::new("ES256");
+        let keyed = json!({"client_id": registered.id, "token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [pair.public_jwk("k")]}});
+        let reply = node.json("PUT", &uri, Some(&own), &keyed);
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        node.token_reply(&registered, &[]).refused(401, "invalid_client");
+        let back = node.json("PUT", &uri, Some(&own), &json!({"client_id": registered.id}));
+        let registered = client(&back);
+        node.token(&registered);
+
+        for (what, wrong) in [("none", None), ("another kind", Some(token.as_str())), ("mistyped", Some("kwr_x"))] {
+            node.json("GET", &uri, wrong, &Value::Null).refused(401, "invalid_token");
+            let challenge = node.json("DELETE", &uri, wrong, &Value::Null).header("www-authenticate").unwrap().to_owned();
+            assert!(challenge.starts_with("Bearer "), "{what}: {challenge}");
+        }
+        let other = initial(&world, &[]);
+        let other = node.json("POST", "/oauth/register", Some(&other), &json!({}));
+        let others = other.json()["registration_access_token"].as_str().unwrap().to_owned();
+        node.json("DELETE", &uri, Some(&others), &Value::Null).refused(401, "invalid_token");
+        node.json("GET", "/oauth/register/nobody", Some(&others), &Value::Null).refused(401, "invalid_token");
+
+        let deleted = node.json("DELETE", &uri, Some(&own), &Value::Null);
+        assert_eq!((deleted.status, deleted.body.as_str()), (204, ""));
+        node.token_reply(&registered, &[]).refused(401, "invalid_client");
+        assert!(!node.active(&api, &access));
+        node.json("GET", &uri, Some(&own), &Value::Null).refused(401, "invalid_token");
+        node.json("DELETE", &uri, Some(&own), &Value::Null).refused(401, "invalid_token");
+    }
+
+    fn uses_are_counted_when_many_come_at_once(world: World) {
+        let token = initial(&world, &["--uses", "3"]);
+        let node = world.start();
+        let made: usize = std::thread::scope(|scope| {
+            let one = || usize::from(node.json("POST", "/oauth/register", Some(&token), &json!({})).status == 201);
+            let all: Vec<_> = (0..10).map(|_| scope.spawn(one)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).sum()
+        });
+        assert_eq!(made, 3);
+        assert_eq!(world.count("SELECT count(*) FROM clients"), 3);
+        assert_eq!(world.cli(&["registration-token", "list"])[0]["uses_left"], json!(0));
+    }
+
+    fn initial_tokens_end(world: World) {
+        let brief = initial(&world, &["--expires-in", "1s"]);
+        let ended = initial(&world, &[]);
+        let listed = world.cli(&["registration-token", "list"]);
+        assert!(!listed.to_string().contains("kwi_"));
+        let id = listed[1]["id"].as_str().unwrap();
+        let node = world.start();
+        assert_eq!(node.json("POST", "/oauth/register", Some(&ended), &json!({})).status, 201);
+        world.cli(&["registration-token", "delete", id]);
+        node.json("POST", "/oauth/register", Some(&ended), &json!({})).refused(401, "invalid_token");
+        eventually("its end", || (node.json("POST", "/oauth/register", Some(&brief), &json!({})).status == 401).then_some(()));
+        assert!(world.refused(&["registration-token", "delete", id]).contains("no registration token"));
+    }
+}
+
+#[test]
+fn metadata_that_is_refused() {
+    let world = World::sqlite();
+    world.resource("urn:api");
+    world.resource("urn:other");
+    let token = initial(&world, &["--scope", "read", "--resource", "urn:api"]);
+    let node = world.start();
+    let public = jwt::Pair::new("ES256").public_jwk("k");
+    let mut private = public.clone();
+    private["d"] = json!("secret");
+    let cases = [
+        (json!({"scope": "read admin"}), "invalid_client_metadata"),
+        (json!({"scope": "\""}), "invalid_client_metadata"),
+        (json!({"scope": 7}), "invalid_client_metadata"),
+        (json!({"resources": ["urn:other"]}), "invalid_client_metadata"),
+        (json!({"resources": "urn:api"}), "invalid_client_metadata"),
+        (json!({"token_endpoint_auth_method": "none"}), "invalid_client_metadata"),
+        (json!({"token_endpoint_auth_method": "client_secret_jwt"}), "invalid_client_metadata"),
+        (json!({"grant_types": ["password"]}), "invalid_client_metadata"),
+        (json!({"grant_types": "client_credentials"}), "invalid_client_metadata"),
+        (json!({"client_name": ""}), "invalid_client_metadata"),
+        (json!({"client_name": "x".repeat(101)}), "invalid_client_metadata"),
+        (json!({"client_name": "a\u{0}b"}), "invalid_client_metadata"),
+        (json!({"client_name": 5}), "invalid_client_metadata"),
+        (json!({"client_uri": "javascript:alert(1)"}), "invalid_client_metadata"),
+        (json!({"contacts": ["x".repeat(300)]}), "invalid_client_metadata"),
+        (json!({"token_endpoint_auth_method": "private_key_jwt"}), "invalid_client_metadata"),
+        (json!({"jwks": {"keys": [public]}, "jwks_uri": "https://a.example/"}), "invalid_client_metadata"),
+        (json!({"jwks": {"keys": [private]}}), "invalid_client_metadata"),
+        (json!({"jwks": {"keys": []}}), "invalid_client_metadata"),
+        (json!({"jwks": {"keys": [{"kty": "oct", "k": "AAAA"}]}}), "invalid_client_metadata"),
+        (json!({"jwks": {"keys": ["x"]}}), "invalid_client_metadata"),
+        (json!({"jwks": "x"}), "invalid_client_metadata"),
+        (json!({"redirect_uris": ["no uri"]}), "invalid_redirect_uri"),
+        (json!({"redirect_uris": ["https://a.example/#x"]}), "invalid_redirect_uri"),
+        (json!({"redirect_uris": "https://a.example/"}), "invalid_redirect_uri"),
+        (json!([1]), "invalid_client_metadata"),
+        (json!("x"), "invalid_client_metadata"),
+        (json!(null), "invalid_client_metadata"),
+    ];
+    let before = world.count("SELECT count(*) FROM clients");
+    for (body, error) in &cases {
+        let reply = node.json("POST", "/oauth/register", Some(&token), body);
+        assert_eq!((reply.status, reply.json()["error"].as_str()), (400, Some(*error)), "{body}: {}", reply.body);
+    }
+    let deep = format!("{}1{}", "[".repeat(20_000), "]".repeat(20_000));
+    let bearer = format!("Bearer {token}");
+    for (what, body, status) in
+        [("broken", "{", 400), ("deep", deep.as_str(), 400), ("huge", &" ".repeat(70_000), 413), ("no UTF-8", "\u{1}", 400)]
+    {
+        let reply = node.post("/oauth/register", &[("authorization", &bearer)], body.as_bytes());
+        assert_eq!(reply.status, status, "{what}: {}", reply.body);
+    }
+    assert_eq!(world.count("SELECT count(*) FROM clients"), before, "nothing is half-done");
+    for wrong in [None, Some("kwi_x"), Some("x")] {
+        node.json("POST", "/oauth/register", wrong, &json!({})).refused(401, "invalid_token");
+    }
+
+    let made = node.json("POST", "/oauth/register", Some(&token), &json!({}));
+    let own = made.json()["registration_access_token"].as_str().unwrap().to_owned();
+    let (uri, id) = (path(&made, &node), made.json()["client_id"].clone());
+    for body in [
+        json!({}),
+        json!({"client_id": "another"}),
+        json!({"client_id": id, "scope": "read admin"}),
+        json!({"client_id": id, "client_secret": "guess"}),
+        json!({"client_id": id, "registration_access_token": own}),
+        json!({"client_id": id, "client_id_issued_at": 1}),
+    ] {
+        node.json("PUT", &uri, Some(&own), &body).refused(400, "invalid_client_metadata");
+    }
+    assert_eq!(node.json("POST", &uri, Some(&own), &json!({})).header("allow"), Some("GET, PUT, DELETE"));
+}
+
+#[test]
+fn open_and_off() {
+    let world = World::sqlite();
+    let open = world.start_with(&["--registration", "open", "--registration-scope", "read"]);
+    let made = open.json("POST", "/oauth/register", None, &json!({"client_name": "Anybody"}));
+    assert_eq!(made.status, 201, "{}", made.body);
+    assert_eq!(open.token_reply(&client(&made), &[]).json()["scope"], "read");
+    open.json("POST", "/oauth/register", None, &json!({"scope": "read write"})).refused(400, "invalid_client_metadata");
+    assert_eq!(open.json("POST", "/oauth/register", None, &json!({})).status, 201);
+    assert_eq!(world.count("SELECT count(*) FROM accounts"), 1, "all of them in one account");
+
+    let off = world.start_with(&["--registration", "off"]);
+    off.json("POST", "/oauth/register", None, &json!({})).refused(403, "access_denied");
+    assert!(off.get("/.well-known/oauth-authorization-server").json().get("registration_endpoint").is_none());
+}

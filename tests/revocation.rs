@@ -1,0 +1,72 @@
+//! Revocation: RFC 7009.
+
+use crate::support::World;
+
+on_both! {
+    fn a_client_revokes_its_own_and_nobody_elses(world: World) {
+        let api = world.resource("urn:api");
+        let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+        let other = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+        let node = world.start();
+        let (token, kept) = (node.token(&client), node.token(&client));
+
+        for anothers in [&token, &client.api_key] {
+            node.revoke(&other, anothers).refused(400, "unauthorized_client");
+            assert!(node.active(&api, anothers), "and it stays active");
+        }
+        for times in ["once", "twice"] {
+            let reply = node.revoke(&client, &token);
+            assert_eq!((reply.status, reply.body.as_str()), (200, ""), "{times}");
+            assert!(!node.active(&api, &token), "at once");
+        }
+        assert!(node.active(&api, &kept), "the others live");
+        assert_eq!(world.count("SELECT count(*) FROM revocations"), 1);
+
+        // A leaked key dies, be it the last one.
+        assert_eq!(node.revoke(&client, &client.api_key).status, 200);
+        assert!(!node.active(&api, &client.api_key));
+        assert_eq!(node.revoke(&client, &client.api_key).status, 200, "it is unknown now");
+
+        for (what, unknown) in [("a word", "nonsense"), ("dots", "a.b.c"), ("a NUL", "\u{0}"), ("a long one", &"x".repeat(20_000))] {
+            let reply = node.revoke(&client, unknown);
+            assert_eq!((reply.status, reply.body.as_str()), (200, ""), "{what}");
+        }
+        for hint in ["access_token", "refresh_token", "api_key", "nonsense", "\u{0}"] {
+            let token = node.token(&client);
+            let fields = [("token", token.as_str()), ("token_type_hint", hint)];
+            let reply = node.form("/oauth/revoke", Some(&client.basic()), &fields);
+            assert_eq!(reply.status, 200, "{hint}: {}", reply.body);
+            assert!(!node.active(&api, &token), "{hint}");
+        }
+        node.form("/oauth/revoke", Some(&client.basic()), &[]).refused(400, "invalid_request");
+        node.form("/oauth/revoke", Some(&client.basic()), &[("token", "a"), ("token", "b")]).refused(400, "invalid_request");
+    }
+
+    fn an_operator_revokes_any(world: World) {
+        let api = world.resource("urn:api");
+        let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+        let node = world.start();
+        let issuer = ["--issuer", node.base.as_str()];
+        let token = node.token(&client);
+        world.cli(&[&issuer[..], &["token", "revoke", &token]].concat());
+        crate::support::within(std::time::Duration::from_secs(1), "the revocation", || (!node.active(&api, &token)).then_some(()));
+        world.cli(&[&issuer[..], &["token", "revoke", &client.api_key]].concat());
+        crate::support::within(std::time::Duration::from_secs(1), "the key's end", || (!node.active(&api, &client.api_key)).then_some(()));
+        assert!(world.refused(&["token", "revoke", "nonsense"]).contains("Nothing to revoke"));
+        assert!(world.refused(&["token", "revoke", "--client", "nobody"]).contains("no client nobody"));
+    }
+
+    fn of_two_at_once_both_are_answered(world: World) {
+        let api = world.resource("urn:api");
+        let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+        let node = world.start();
+        let token = node.token(&client);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| assert_eq!(node.revoke(&client, &token).status, 200));
+            }
+        });
+        assert!(!node.active(&api, &token));
+        assert_eq!(world.count("SELECT count(*) FROM revocations"), 1);
+    }
+}

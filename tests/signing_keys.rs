@@ -1,0 +1,170 @@
+//! Signing keys: made, rotated, imported, retired; promise 3.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{Node, World, eventually, jwt, within};
+
+fn kid_of(token: &str) -> String {
+    jwt::header(token)["kid"].as_str().unwrap().to_owned()
+}
+
+fn states(world: &World) -> Vec<(String, String)> {
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
+    world.cli(&["signing-key", "list"]).as_array().unwrap().iter().map(|row| (text(row, "kid"), text(row, "state"))).collect()
+}
+
+/// Verifies a token with what the node publishes now, as a resource server would.
+fn verifies(node: &Node, token: &str) -> bool {
+    let set: jsonwebtoken::jwk::JwkSet = serde_json::from_value(node.get("/.well-known/jwks.json").json()).unwrap();
+    let Some(key) = set.find(&kid_of(token)) else { return false };
+    let header = jsonwebtoken::decode_header(token).unwrap();
+    let mut validation = jsonwebtoken::Validation::new(header.alg);
+    validation.validate_aud = false;
+    jsonwebtoken::decode::<Value>(token, &jsonwebtoken::DecodingKey::from_jwk(key).unwrap(), &validation).is_ok()
+}
+
+on_both! {
+    /// A new key is published for the max-age before it signs; the old one until its last token has
+    /// ended; and at no moment does a resource server fail that honours `Cache-Control`.
+    fn rotation_is_seamless(world: World) {
+        // A command that rotates must know what the nodes promise: the same settings.
+        let settings = ["--jwks-max-age", "2", "--token-ttl", "3"];
+        let client = world.client_with(&["--introspect"]);
+        let nodes = [world.start_with(&settings), world.start_with(&settings)];
+        let old = kid_of(&nodes[0].token(&client));
+        assert_eq!(kid_of(&nodes[1].token(&client)), old);
+
+        let rotated = world.cli(&[&settings[..], &["signing-key", "rotate"]].concat());
+        let new = rotated["kid"].as_str().unwrap().to_owned();
+        let asked = Instant::now();
+        for node in &nodes {
+            within(Duration::from_secs(1), "the new key in the JWKS", || node.kids().contains(&new).then_some(()));
+            assert_eq!(kid_of(&node.token(&client)), old, "published, and not yet signing");
+        }
+        let published = Instant::now();
+        let mut last_old = (nodes[0].token(&client), Instant::now());
+        for node in nodes.iter().cycle() {
+            let token = node.token(&client);
+            assert!(verifies(node, &token));
+            if kid_of(&token) == new {
+                break;
+            }
+            last_old = (token, Instant::now());
+            assert!(asked.elapsed() < Duration::from_secs(8), "the new key never signs");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(published.elapsed() >= Duration::from_millis(1900), "not before the max-age was over");
+        // The last token of the old key is good until it ends.
+        let exp = jwt::claims(&last_old.0)["exp"].as_i64().unwrap();
+        while jwt::now() < exp - 1 {
+            assert!(verifies(&nodes[1], &last_old.0), "until its end");
+            assert!(nodes[1].active(&client, &last_old.0));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        within(Duration::from_secs(15), "the old key to go", || (!nodes[0].kids().contains(&old)).then_some(()));
+        assert!(states(&world).contains(&(old, "gone".to_owned())));
+    }
+
+    fn rotation_by_age(world: World) {
+        let client = world.client("read");
+        let settings = ["--jwks-max-age", "0", "--token-ttl", "2", "--signing-key-max-age", "4s"];
+        let nodes = [world.start_with(&settings), world.start_with(&settings)];
+        let first = kid_of(&nodes[0].token(&client));
+        within(Duration::from_secs(15), "another key", || (kid_of(&nodes[0].token(&client)) != first).then_some(()));
+        // Of two nodes one acted.
+        assert!(states(&world).len() <= 3, "{:?}", states(&world));
+        for node in &nodes {
+            assert!(verifies(node, &node.token(&client)));
+        }
+    }
+
+    fn keys_from_elsewhere(world: World) {
+        let client = world.client_with(&["--introspect"]);
+        let settings = ["--jwks-max-age", "0"];
+        let node = world.start_with(&settings);
+        let kinds = [("RS256", &rcgen::PKCS_RSA_SHA256), ("ES256", &rcgen::PKCS_ECDSA_P256_SHA256), ("EdDSA", &rcgen::PKCS_ED25519)];
+        for (algorithm, kind) in kinds {
+            let pem = world.file("imported.pem", &rcgen::KeyPair::generate_for(kind).unwrap().serialize_pem());
+            let import = [&settings[..], &["signing-key", "import", pem.to_str().unwrap()]].concat();
+            let row = world.cli(&import);
+            assert_eq!(row["algorithm"], json!(algorithm));
+            let kid = row["kid"].as_str().unwrap();
+            let token = eventually("the imported key to sign", || {
+                let token = node.token(&client);
+                (kid_of(&token) == kid).then_some(token)
+            });
+            assert_eq!(jwt::header(&token)["alg"], json!(algorithm));
+            assert!(verifies(&node, &token) && node.active(&client, &token), "{algorithm}");
+            assert!(world.refused(&import).contains("already"));
+        }
+        for (what, pem) in [
+            ("no key", "hello".to_owned()),
+            ("empty", String::new()),
+            ("a public key", rcgen::KeyPair::generate().unwrap().public_key_pem()),
+            ("a curve that does not sign here", rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap().serialize_pem()),
+        ] {
+            let file = world.file("bad.pem", &pem);
+            let said = world.refused(&["signing-key", "import", file.to_str().unwrap()]);
+            assert!(!said.is_empty() && !said.contains("PRIVATE"), "{what}: {said}");
+        }
+        assert!(world.refused(&["signing-key", "import", "/nowhere.pem"]).contains("/nowhere.pem"));
+    }
+
+    fn retiring(world: World) {
+        let client = world.client_with(&["--introspect"]);
+        let settings = ["--jwks-max-age", "1", "--token-ttl", "60"];
+        fn command<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+            [&["--jwks-max-age", "1", "--token-ttl", "60"], arguments].concat()
+        }
+        let node = world.start_with(&settings);
+        let token = node.token(&client);
+        let first = kid_of(&token);
+
+        // The one that signs gets a successor, and stays published.
+        world.cli(&command(&["signing-key", "retire", &first]));
+        let second = within(Duration::from_secs(8), "the successor", || Some(kid_of(&node.token(&client))).filter(|kid| *kid != first));
+        assert!(node.active(&client, &token) && verifies(&node, &token));
+        assert!(world.refused(&command(&["signing-key", "retire", &first])).contains("retiring already"));
+
+        // One that is about to sign simply goes, and the one before it goes on.
+        let third = world.cli(&command(&["signing-key", "rotate"]))["kid"].as_str().unwrap().to_owned();
+        world.cli(&command(&["signing-key", "retire", &third]));
+        let row = world.cli(&["signing-key", "list"]);
+        let of = |kid: &str| row.as_array().unwrap().iter().find(|row| row["kid"] == kid).unwrap().clone();
+        assert_eq!((&of(&third)["state"], &of(&second)["signs_until"]), (&json!("gone"), &Value::Null));
+
+        // A leaked one is trusted no more, at once; a fresh one signs at once.
+        let leaked = node.token(&client);
+        assert_eq!(kid_of(&leaked), second);
+        assert!(node.active(&client, &leaked));
+        world.cli(&command(&["signing-key", "retire", "--now", &second]));
+        within(Duration::from_secs(1), "the end of the leaked key", || (!node.active(&client, &leaked)).then_some(()));
+        assert!(!node.kids().contains(&second));
+        assert!(node.active(&client, &token), "what the others signed is good");
+        let fresh = node.token(&client);
+        assert!(![&first, &second, &third].contains(&&kid_of(&fresh)) && node.active(&client, &fresh));
+        assert!(world.refused(&["signing-key", "retire", "nothing"]).contains("no signing key"));
+    }
+
+    fn they_lie_sealed(world: World) {
+        let node = world.start();
+        let kid = node.kids().remove(0);
+        node.stop();
+        use std::os::unix::fs::PermissionsExt;
+        let file = world.folder.join("keys/sealing.key");
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        if world.backend == crate::support::Backend::Sqlite {
+            let mode = std::fs::metadata(world.folder.join("keyward.db")).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        // With another key file nothing opens, and the start says so.
+        std::fs::remove_file(&file).unwrap();
+        let Err(said) = world.try_start(&[]) else { panic!("it started with another key file") };
+        let said = said + &String::from_utf8_lossy(&world.run(&["check"]).stdout);
+        assert!(said.contains(&kid) && said.contains("sealing.key"), "{said}");
+        world.file("keys/sealing.key", "nonsense");
+        assert!(world.try_start(&[]).is_err());
+    }
+}

@@ -1,0 +1,457 @@
+//! A world of its own for each test: a fresh database, a keys folder, nodes as real processes.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use serde_json::Value;
+
+pub mod jwt;
+pub mod proxy;
+
+/// Which database a test runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// Runs each function once on SQLite and once on Postgres.
+macro_rules! on_both {
+    ($($(#[$attribute:meta])* fn $name:ident($world:ident: $type:ty) $body:block)*) => {$(
+        $(#[$attribute])*
+        mod $name {
+            #[allow(unused_imports, reason = "each test uses its part of the file's imports")]
+            use super::*;
+
+            fn run($world: $type) $body
+
+            #[test]
+            fn sqlite() {
+                run($crate::support::World::new($crate::support::Backend::Sqlite));
+            }
+
+            #[test]
+            fn postgres() {
+                run($crate::support::World::new($crate::support::Backend::Postgres));
+            }
+        }
+    )*};
+}
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A database and a folder.
+pub struct World {
+    pub backend: Backend,
+    pub folder: PathBuf,
+    pub database_url: String,
+    postgres_name: Option<String>,
+}
+
+fn postgres_url() -> String {
+    std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL: run the tests by tests/run, which starts a Postgres")
+}
+
+impl World {
+    pub fn new(backend: Backend) -> Self {
+        let name = format!("keyward_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(&name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let (database_url, postgres_name) = match backend {
+            Backend::Sqlite => (format!("sqlite://{}", folder.join("keyward.db").display()), None),
+            Backend::Postgres => {
+                admin(&format!("CREATE DATABASE {name}"));
+                (format!("{}/{name}", postgres_url()), Some(name))
+            }
+        };
+        World { backend, folder, database_url, postgres_name }
+    }
+
+    pub fn sqlite() -> Self {
+        World::new(Backend::Sqlite)
+    }
+
+    /// The binary with this world's settings and no others.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
+        command.current_dir(&self.folder).stdin(Stdio::null());
+        for (name, _) in std::env::vars() {
+            if name.starts_with("KEYWARD_") {
+                command.env_remove(name);
+            }
+        }
+        command.env("KEYWARD_DATABASE_URL", &self.database_url).args(arguments);
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// A command that succeeds, with `--json`.
+    pub fn cli(&self, arguments: &[&str]) -> Value {
+        let output = self.run(&[&["--json"], arguments].concat());
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {err}");
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {out}"))
+    }
+
+    /// A command that is refused with status 1; gives what it said.
+    pub fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.run(&[&["--json"], arguments].concat());
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {err}");
+        assert!(output.stdout.is_empty(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+        err
+    }
+
+    pub fn start(&self) -> Node {
+        self.start_with(&[])
+    }
+
+    pub fn start_with(&self, flags: &[&str]) -> Node {
+        self.try_start(flags).unwrap_or_else(|logs| panic!("the node did not start: {logs}"))
+    }
+
+    /// Gives what it said where it does not start.
+    pub fn try_start(&self, flags: &[&str]) -> Result<Node, String> {
+        Node::start(self.command(&["serve"]), flags)
+    }
+
+    /// A node that trusts these certificate authorities as the system's.
+    pub fn start_trusting(&self, authorities: &Path, flags: &[&str]) -> Node {
+        let mut command = self.command(&["serve"]);
+        command.env("SSL_CERT_FILE", authorities);
+        Node::start(command, flags).unwrap_or_else(|logs| panic!("the node did not start: {logs}"))
+    }
+
+    /// A client with a scope and no resource server.
+    pub fn client(&self, scope: &str) -> Client {
+        self.client_with(&["--scope", scope])
+    }
+
+    pub fn client_with(&self, flags: &[&str]) -> Client {
+        Client::from(&self.cli(&[&["client", "create", "--name", "A client"], flags].concat()))
+    }
+
+    /// A resource server, with the client that it introspects with.
+    pub fn resource(&self, identifier: &str) -> Client {
+        Client::from(&self.cli(&["resource", "create", "--identifier", identifier, "--name", identifier]))
+    }
+
+    /// One number from the database, beside the server.
+    pub fn count(&self, query: &str) -> i64 {
+        let sql = diesel::dsl::sql::<diesel::sql_types::BigInt>(query);
+        match self.backend {
+            Backend::Sqlite => {
+                let mut connection = SqliteConnection::establish(&self.folder.join("keyward.db").to_string_lossy()).unwrap();
+                connection.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
+                sql.get_result(&mut connection).unwrap()
+            }
+            Backend::Postgres => sql.get_result(&mut PgConnection::establish(&self.database_url).unwrap()).unwrap(),
+        }
+    }
+
+    /// A statement, beside the server.
+    pub fn execute(&self, statement: &str) {
+        match self.backend {
+            Backend::Sqlite => {
+                let mut connection = SqliteConnection::establish(&self.folder.join("keyward.db").to_string_lossy()).unwrap();
+                connection.batch_execute(&format!("PRAGMA busy_timeout = 5000; {statement}")).unwrap();
+            }
+            Backend::Postgres => PgConnection::establish(&self.database_url).unwrap().batch_execute(statement).unwrap(),
+        }
+    }
+
+    pub fn file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.folder.join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+fn admin(statement: &str) {
+    PgConnection::establish(&format!("{}/postgres", postgres_url())).unwrap().batch_execute(statement).unwrap();
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        if let Some(name) = &self.postgres_name {
+            admin(&format!("DROP DATABASE {name} WITH (FORCE)"));
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// An id and a secret.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub id: String,
+    pub secret: String,
+    pub api_key: String,
+}
+
+impl Client {
+    fn from(document: &Value) -> Self {
+        let text = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
+        Client { id: text("client_id"), secret: text("client_secret"), api_key: text("api_key") }
+    }
+
+    pub fn basic(&self) -> String {
+        basic(&self.id, &self.secret)
+    }
+}
+
+pub fn basic(id: &str, secret: &str) -> String {
+    use base64::Engine;
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{id}:{secret}")))
+}
+
+/// A `keyward serve` of its own.
+pub struct Node {
+    child: Child,
+    pub base: String,
+    logs: Arc<Mutex<Vec<String>>>,
+    agent: ureq::Agent,
+    pub printed: String,
+}
+
+impl Node {
+    fn start(mut command: Command, flags: &[&str]) -> Result<Self, String> {
+        if !flags.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        if !flags.contains(&"--bootstrap") {
+            command.arg("--no-bootstrap");
+        }
+        command.args(flags.iter().filter(|flag| **flag != "--bootstrap"));
+        // Printed before it serves: a file has all of it then, and nobody needs to read along.
+        let out =
+            std::env::temp_dir().join(format!("keyward_out_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+        let mut child = command.stdout(std::fs::File::create(&out).unwrap()).stderr(Stdio::piped()).spawn().unwrap();
+        let logs = Arc::new(Mutex::new(Vec::new()));
+        let (kept, stderr) = (logs.clone(), child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                kept.lock().unwrap().push(line);
+            }
+        });
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let address = loop {
+            let found = logs.lock().unwrap().iter().find_map(|line| {
+                let line: Value = serde_json::from_str(line).ok()?;
+                (line["message"] == "serving").then(|| line["listen"].as_str().map(str::to_owned)).flatten()
+            });
+            if let Some(address) = found {
+                break address;
+            }
+            if child.try_wait().unwrap().is_some() || Instant::now() > deadline {
+                std::thread::sleep(Duration::from_millis(100));
+                let _ = child.kill();
+                return Err(logs.lock().unwrap().join("\n"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let printed = std::fs::read_to_string(&out).unwrap();
+        let _ = std::fs::remove_file(&out);
+        let base = format!("http://{address}");
+        Ok(Node { child, base, logs, agent: agent(), printed })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn logs(&self) -> String {
+        self.logs.lock().unwrap().join("\n")
+    }
+
+    /// The log line of a request, by the id in its answer.
+    pub fn log_of(&self, reply: &Reply) -> Value {
+        let id = reply.header("x-request-id").unwrap();
+        eventually("the log line", || {
+            let line = self.logs.lock().unwrap().iter().find(|line| line.contains(id)).cloned()?;
+            serde_json::from_str(&line).ok()
+        })
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    pub fn get(&self, path: &str) -> Reply {
+        Reply::of(self.agent.get(self.url(path)).call())
+    }
+
+    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
+        let request = headers.iter().fold(self.agent.get(self.url(path)), |request, (name, value)| request.header(*name, *value));
+        Reply::of(request.call())
+    }
+
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let mut request = ureq::http::Request::builder().method(method).uri(self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Reply::of(self.agent.run(request.body(body).unwrap()))
+    }
+
+    pub fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        self.send("POST", path, headers, body)
+    }
+
+    pub fn form(&self, path: &str, authorization: Option<&str>, fields: &[(&str, &str)]) -> Reply {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let mut headers = vec![("content-type", "application/x-www-form-urlencoded")];
+        headers.extend(authorization.map(|value| ("authorization", value)));
+        self.post(path, &headers, body.as_bytes())
+    }
+
+    pub fn json(&self, method: &str, path: &str, bearer: Option<&str>, body: &Value) -> Reply {
+        let authorization = bearer.map(|token| format!("Bearer {token}"));
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.send(method, path, &headers, body.as_bytes())
+    }
+
+    /// A token request by client credentials.
+    pub fn token_reply(&self, client: &Client, fields: &[(&str, &str)]) -> Reply {
+        let fields = [&[("grant_type", "client_credentials")], fields].concat();
+        self.form("/oauth/token", Some(&client.basic()), &fields)
+    }
+
+    /// The token of one that succeeds.
+    pub fn token(&self, client: &Client) -> String {
+        let reply = self.token_reply(client, &[]);
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        reply.json()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    pub fn introspect(&self, caller: &Client, token: &str) -> Value {
+        let reply = self.form("/oauth/introspect", Some(&caller.basic()), &[("token", token)]);
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        reply.json()
+    }
+
+    pub fn active(&self, caller: &Client, token: &str) -> bool {
+        self.introspect(caller, token)["active"].as_bool().unwrap()
+    }
+
+    pub fn revoke(&self, client: &Client, token: &str) -> Reply {
+        self.form("/oauth/revoke", Some(&client.basic()), &[("token", token)])
+    }
+
+    pub fn kids(&self) -> Vec<String> {
+        let document = self.get("/.well-known/jwks.json").json();
+        document["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// SIGKILL, as a power cut would.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let done = Command::new("kill").arg(format!("-{signal}")).arg(self.pid().to_string()).status().unwrap();
+        assert!(done.success());
+    }
+
+    /// The exit status of a node that was told to stop.
+    pub fn stop_or_gone(mut self) -> std::process::ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    /// SIGTERM; gives the exit status.
+    pub fn stop(mut self) -> std::process::ExitStatus {
+        self.signal("TERM");
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Node {
+    #[expect(clippy::print_stderr, reason = "what the node said is the first thing that one wants to know")]
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let lines = self.logs.lock().map(|lines| lines.iter().rev().take(15).rev().cloned().collect::<Vec<_>>().join("\n"));
+            eprintln!("the node's last lines:\n{}", lines.unwrap_or_default());
+        }
+    }
+}
+
+fn agent() -> ureq::Agent {
+    let config =
+        ureq::Agent::config_builder().http_status_as_error(false).proxy(None).timeout_global(Some(Duration::from_secs(30)));
+    config.build().new_agent()
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    headers: ureq::http::HeaderMap,
+    pub body: String,
+}
+
+impl Reply {
+    fn of(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Self {
+        let mut answer = answer.unwrap_or_else(|error| panic!("no answer: {error}"));
+        Reply {
+            status: answer.status().as_u16(),
+            headers: answer.headers().clone(),
+            body: answer.body_mut().read_to_string().unwrap(),
+        }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// Asserts an OAuth error (RFC 6749 section 5.2), and what all answers have.
+    pub fn refused(&self, status: u16, error: &str) -> &Self {
+        assert_eq!((self.status, self.json()["error"].as_str()), (status, Some(error)), "{}", self.body);
+        let description = self.json()["error_description"].as_str().unwrap().to_owned();
+        assert!(!description.is_empty() && description.chars().all(|c| matches!(c, ' '..='~') && c != '"' && c != '\\'));
+        assert_eq!(self.header("cache-control"), Some("no-store"));
+        assert!(self.header("x-request-id").is_some());
+        self
+    }
+}
+
+/// Waits for something that is promised soon; fails after ten seconds.
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    within(Duration::from_secs(10), what, &mut look)
+}
+
+/// Waits for something that is promised within a time.
+pub fn within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < limit, "{what} did not come within {limit:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A file of the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}

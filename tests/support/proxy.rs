@@ -1,0 +1,71 @@
+//! Stands between a node and Postgres, and can be cut or made to swallow everything.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const OPEN: u8 = 0;
+const CUT: u8 = 1;
+const SWALLOWING: u8 = 2;
+
+pub struct Proxy {
+    pub port: u16,
+    state: Arc<AtomicU8>,
+    streams: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Proxy {
+    pub fn to(target: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::new(AtomicU8::new(OPEN));
+        let streams: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
+        let (now, all) = (state.clone(), streams.clone());
+        std::thread::spawn(move || {
+            for near in listener.incoming().map_while(Result::ok) {
+                if now.load(Ordering::Relaxed) == CUT {
+                    continue;
+                }
+                let Ok(far) = TcpStream::connect(&target) else { continue };
+                all.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
+                pump(near.try_clone().unwrap(), far.try_clone().unwrap(), now.clone());
+                pump(far, near, now.clone());
+            }
+        });
+        Proxy { port, state, streams }
+    }
+
+    /// Connections break, and new ones are refused.
+    pub fn cut(&self) {
+        self.state.store(CUT, Ordering::Relaxed);
+        for stream in self.streams.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Connections stay, and nothing comes through.
+    pub fn swallow(&self) {
+        self.state.store(SWALLOWING, Ordering::Relaxed);
+    }
+
+    pub fn mend(&self) {
+        self.state.store(OPEN, Ordering::Relaxed);
+    }
+}
+
+fn pump(mut from: TcpStream, mut to: TcpStream, state: Arc<AtomicU8>) {
+    std::thread::spawn(move || {
+        let mut buffer = [0; 16 * 1024];
+        while let Ok(read @ 1..) = from.read(&mut buffer) {
+            while state.load(Ordering::Relaxed) == SWALLOWING {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            if to.write_all(&buffer[..read]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Both);
+    });
+}

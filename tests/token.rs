@@ -1,0 +1,179 @@
+//! The token endpoint: RFC 6749 sections 3.2, 4.4 and 5, RFC 8707, RFC 9068.
+
+use serde_json::json;
+
+use crate::support::{World, jwt};
+
+on_both! {
+    fn a_token_is_what_rfc_9068_says(world: World) {
+        let api = world.resource("https://api.example/");
+        let client = world.client_with(&["--scope", "write read", "--resource", "https://api.example/"]);
+        let node = world.start_with(&["--token-ttl", "120"]);
+        let reply = node.token_reply(&client, &[]);
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+        assert_eq!(reply.header("content-type"), Some("application/json"));
+        let answer = reply.json();
+        assert_eq!((&answer["token_type"], &answer["expires_in"], &answer["scope"]), (&json!("Bearer"), &json!(120), &json!("read write")));
+        assert!(answer.get("refresh_token").is_none());
+
+        let token = answer["access_token"].as_str().unwrap();
+        let (header, claims) = (jwt::header(token), jwt::claims(token));
+        assert_eq!((&header["typ"], &header["alg"]), (&json!("at+jwt"), &json!("RS256")));
+        assert_eq!(node.kids(), [header["kid"].as_str().unwrap()]);
+        for (claim, value) in [
+            ("iss", json!(node.base)),
+            ("sub", json!(client.id)),
+            ("client_id", json!(client.id)),
+            ("aud", json!("https://api.example/")),
+            ("scope", json!("read write")),
+        ] {
+            assert_eq!(claims[claim], value, "{claim}");
+        }
+        assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 120);
+        assert!((jwt::now() - claims["iat"].as_i64().unwrap()).abs() <= 2);
+        assert!(claims.get("nbf").is_none());
+        let jti = uuid::Uuid::parse_str(claims["jti"].as_str().unwrap()).unwrap();
+        assert_eq!(jti.get_version_num(), 7);
+        assert!(node.active(&api, token));
+    }
+
+    fn audiences_and_resources(world: World) {
+        world.resource("https://one.example/");
+        world.resource("urn:two");
+        let both = world.client_with(&["--scope", "a", "--resource", "https://one.example/", "--resource", "urn:two"]);
+        let none = world.client("a");
+        let node = world.start();
+        let audience = |client, fields: &[(&str, &str)]| {
+            let reply = node.token_reply(client, fields);
+            assert_eq!(reply.status, 200, "{fields:?}: {}", reply.body);
+            jwt::claims(reply.json()["access_token"].as_str().unwrap())["aud"].clone()
+        };
+        let (one, two) = ("https://one.example/", "urn:two");
+        assert_eq!(audience(&both, &[]), json!([one, two]));
+        assert_eq!(audience(&both, &[("resource", two)]), json!(two));
+        assert_eq!(audience(&both, &[("audience", one)]), json!(one));
+        assert_eq!(audience(&both, &[("resource", two), ("resource", one)]), json!([one, two]));
+        assert_eq!(audience(&both, &[("resource", two), ("audience", two)]), json!(two));
+        assert_eq!(audience(&none, &[]), json!(node.base), "the issuer where the client has none");
+        for wrong in ["https://one.example", "https://other.example/", "one", "urn:two#x", "\u{0}", "\"", ""] {
+            let reply = node.token_reply(&both, &[("resource", one), ("audience", wrong)]);
+            if wrong.is_empty() {
+                assert_eq!(reply.status, 200, "without a value it counts as not given");
+            } else {
+                reply.refused(400, "invalid_target");
+            }
+        }
+        node.token_reply(&none, &[("resource", &node.base)]).refused(400, "invalid_target");
+    }
+
+    fn scopes(world: World) {
+        let client = world.client("read write admin:all");
+        let plain = world.client("");
+        let node = world.start();
+        for (asked, granted) in [
+            ("", "admin:all read write"),
+            ("read", "read"),
+            ("write read", "read write"),
+            ("  write   write ", "write"),
+        ] {
+            let reply = node.token_reply(&client, &[("scope", asked)]);
+            assert_eq!(reply.json()["scope"], granted, "{asked:?}: {}", reply.body);
+        }
+        for refused in ["delete", "read delete", "Read", "read,write", "\"", "r\\", "lire\u{e9}", "a\u{0}b", "read\u{a0}write"] {
+            node.token_reply(&client, &[("scope", refused)]).refused(400, "invalid_scope");
+        }
+        let reply = node.token_reply(&plain, &[]);
+        assert_eq!(reply.status, 200);
+        assert!(reply.json().get("scope").is_none(), "RFC 6749 has no way to write an empty scope");
+        node.token_reply(&plain, &[("scope", "read")]).refused(400, "invalid_scope");
+    }
+}
+
+#[test]
+fn requests_that_are_refused() {
+    let world = World::sqlite();
+    let api = world.resource("https://api.example/");
+    let client = world.client("read");
+    let node = world.start();
+    let basic = client.basic();
+    let form = "application/x-www-form-urlencoded";
+    let big_scope = format!("grant_type=client_credentials&scope={}", "a".repeat(500_000));
+    let many = format!("grant_type=client_credentials{}", "&x=1".repeat(300));
+    let cases: &[(&str, Option<&str>, &[u8], u16, &str)] = &[
+        ("no body", Some(form), b"", 400, "invalid_request"),
+        ("no grant type", Some(form), b"scope=read", 400, "invalid_request"),
+        ("an empty grant type", Some(form), b"grant_type=&scope=read", 400, "invalid_request"),
+        ("no content type", None, b"grant_type=client_credentials", 400, "invalid_request"),
+        ("JSON", Some("application/json"), br#"{"grant_type":"client_credentials"}"#, 400, "invalid_request"),
+        ("multipart", Some("multipart/form-data; boundary=x"), b"--x--", 400, "invalid_request"),
+        (
+            "twice the same grant type",
+            Some(form),
+            b"grant_type=client_credentials&grant_type=client_credentials",
+            400,
+            "invalid_request",
+        ),
+        ("scope twice", Some(form), b"grant_type=client_credentials&scope=read&scope=read", 400, "invalid_request"),
+        ("an unknown one twice", Some(form), b"grant_type=client_credentials&foo=1&foo=2", 400, "invalid_request"),
+        ("not UTF-8", Some(form), b"grant_type=client_credentials&scope=%FF%FE", 400, "invalid_request"),
+        ("raw bytes", Some(form), b"grant_type=client_credentials&scope=\xFF", 400, "invalid_request"),
+        ("an unknown grant", Some(form), b"grant_type=password&username=a&password=b", 400, "unsupported_grant_type"),
+        ("a grant with a NUL", Some(form), b"grant_type=client_credentials%00", 400, "unsupported_grant_type"),
+        ("half a megabyte of scope", Some(form), big_scope.as_bytes(), 413, "invalid_request"),
+        ("hundreds of parameters", Some(form), many.as_bytes(), 400, "invalid_request"),
+    ];
+    for (what, content_type, body, status, error) in cases {
+        let mut headers = vec![("authorization", basic.as_str())];
+        headers.extend(content_type.map(|value| ("content-type", value)));
+        let reply = node.post("/oauth/token", &headers, body);
+        assert_eq!((reply.status, reply.json()["error"].as_str()), (*status, Some(*error)), "{what}: {}", reply.body);
+        reply.refused(*status, error);
+    }
+    // Parameters in the query are none.
+    node.form("/oauth/token?grant_type=client_credentials", Some(&basic), &[]).refused(400, "invalid_request");
+    // The client of a resource server checks tokens, and gets none.
+    node.token_reply(&api, &[]).refused(400, "unauthorized_client");
+    for method in ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"] {
+        let reply = node.send(method, "/oauth/token", &[], b"");
+        assert_eq!((reply.status, reply.header("allow")), (405, Some("POST")), "{method}");
+    }
+    // With charset and in capitals it is the same media type.
+    let headers = [("authorization", basic.as_str()), ("content-type", "Application/X-WWW-Form-Urlencoded; charset=UTF-8")];
+    let reply = node.post("/oauth/token", &headers, b"grant_type=client_credentials");
+    assert_eq!(reply.status, 200, "{}", reply.body);
+}
+
+#[test]
+fn records_are_kept_or_not() {
+    for (records, rows) in [("on", 5), ("off", 0)] {
+        let world = World::sqlite();
+        let api = world.resource("https://api.example/");
+        let client = world.client_with(&["--scope", "read", "--resource", "https://api.example/"]);
+        let node = world.start_with(&["--token-records", records]);
+        let tokens: Vec<String> = (0..5).map(|_| node.token(&client)).collect();
+        assert_eq!(world.count("SELECT count(*) FROM tokens"), rows, "{records}");
+        assert_eq!(world.cli(&["token", "list", "--client", &client.id]).as_array().unwrap().len() as i64, rows);
+        // Introspection and revocation are the same in both.
+        assert!(node.active(&api, &tokens[0]));
+        assert_eq!(node.revoke(&client, &tokens[0]).status, 200);
+        assert!(!node.active(&api, &tokens[0]));
+        assert!(node.active(&api, &tokens[1]));
+    }
+}
+
+#[test]
+fn a_record_never_holds_the_token() {
+    let world = World::sqlite();
+    let client = world.client("read");
+    let node = world.start();
+    let token = node.token(&client);
+    let signature = token.rsplit('.').next().unwrap();
+    node.stop();
+    for file in ["keyward.db", "keyward.db-wal"] {
+        let bytes = std::fs::read(world.folder.join(file)).unwrap_or_default();
+        for secret in [signature, &client.secret, &client.api_key] {
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{file}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Pure functions whose rules are tables.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use keyward::clock::{Timestamp, parse_duration};
+use keyward::config::{Issuer, TrustedProxies};
+use keyward::credential::{Credential, Kind};
+use keyward::guard::Throttle;
+use keyward::outbound::is_public;
+use keyward::scope::Scope;
+use keyward::store::signing_key::{Algorithm, SigningKey, State, signing_at};
+
+#[test]
+fn scope() {
+    let scope = |text: &str| text.parse::<Scope>();
+    assert_eq!(scope(" b  a b ").unwrap().as_str(), "a b");
+    assert!(scope("").unwrap().is_empty());
+    for refused in ["a\"", "a\\", "\u{7f}", "\t", "a\nb", "\u{e9}", "\0", &"x".repeat(5000)] {
+        assert!(scope(refused).is_err(), "{refused:?}");
+    }
+    for (part, whole, inside) in
+        [("", "", true), ("", "a", true), ("a", "a b", true), ("b a", "a b", true), ("c", "a b", false), ("A", "a", false)]
+    {
+        assert_eq!(scope(part).unwrap().is_subset(&scope(whole).unwrap()), inside, "{part:?} in {whole:?}");
+    }
+    assert_eq!(scope("a b c").unwrap().intersection(&scope("c a x").unwrap()).as_str(), "a c");
+}
+
+#[test]
+fn spans_of_time() {
+    for (text, seconds) in [("0", 0), ("90", 90), ("90s", 90), ("15m", 900), ("24h", 86_400), ("90d", 7_776_000)] {
+        assert_eq!(parse_duration(text).unwrap(), Duration::from_secs(seconds), "{text}");
+    }
+    for refused in ["", "d", "1w", "-1", "1.5h", "1h30m", "99999999999d", "18446744073709551616", " 1", "1 d"] {
+        assert!(parse_duration(refused).is_err(), "{refused:?}");
+    }
+}
+
+#[test]
+fn credentials() {
+    let kinds = [
+        (Kind::ApiKey, "kwk_"),
+        (Kind::ClientSecret, "kws_"),
+        (Kind::RegistrationAccessToken, "kwr_"),
+        (Kind::InitialAccessToken, "kwi_"),
+    ];
+    for (kind, prefix) in kinds {
+        let made = Credential::generate(kind);
+        let text = made.expose();
+        assert!(text.starts_with(prefix) && text.len() == 4 + 16 + 1 + 43 + 6);
+        assert!(text.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()));
+        assert_eq!(Credential::parse(text, kind).unwrap().id(), made.id());
+        for (other, _) in kinds.into_iter().filter(|(other, _)| *other != kind) {
+            assert!(Credential::parse(text, other).is_none());
+        }
+        // A typing error anywhere is refused by the checksum alone.
+        for place in 4..text.len() {
+            let mut wrong = text.to_owned();
+            let replacement = if wrong.as_bytes()[place] == b'x' { "y" } else { "x" };
+            wrong.replace_range(place..=place, replacement);
+            assert!(Credential::parse(&wrong, kind).is_none(), "{place}");
+        }
+        for cut in 0..text.len() {
+            assert!(Credential::parse(&text[..cut], kind).is_none());
+        }
+        assert!(!format!("{made:?}").contains(made.id()), "Debug shows nothing");
+        assert!(text.starts_with(&made.shown()) && made.shown().len() < 30);
+    }
+    for odd in ["", "_", "kwk", "kwk__", "kwk_\u{e9}", &format!("kwk_{}_{}", "\u{e9}".repeat(8), "x".repeat(49))] {
+        assert!(Credential::parse(odd, Kind::ApiKey).is_none(), "{odd:?}");
+    }
+}
+
+#[test]
+fn addresses_that_are_public() {
+    for public in ["1.1.1.1", "8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:8.8.8.8"] {
+        assert!(is_public(public.parse().unwrap()), "{public}");
+    }
+    for inside in [
+        "127.0.0.1",
+        "127.255.0.1",
+        "10.0.0.1",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.168.0.1",
+        "169.254.169.254",
+        "0.0.0.0",
+        "0.1.2.3",
+        "100.64.0.1",
+        "192.0.0.8",
+        "192.0.2.1",
+        "198.18.0.1",
+        "198.51.100.1",
+        "203.0.113.1",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "fe80::1",
+        "fc00::1",
+        "fd12::1",
+        "ff02::1",
+        "2001:db8::1",
+        "2002:7f00:1::",
+        "2001::1",
+        "64:ff9b::7f00:1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "::127.0.0.1",
+    ] {
+        assert!(!is_public(inside.parse().unwrap()), "{inside}");
+    }
+}
+
+#[test]
+fn issuers() {
+    for (issuer, path, metadata) in [
+        ("https://a.example", "", "https://a.example/.well-known/oauth-authorization-server"),
+        ("https://a.example/", "", "https://a.example/.well-known/oauth-authorization-server"),
+        ("https://a.example/t", "/t", "https://a.example/.well-known/oauth-authorization-server/t"),
+        ("https://a.example:8443/t/u/", "/t/u", "https://a.example:8443/.well-known/oauth-authorization-server/t/u"),
+    ] {
+        let parsed: Issuer = issuer.parse().unwrap();
+        assert_eq!((parsed.as_str(), parsed.path(), parsed.metadata_url().as_str()), (issuer, path, metadata));
+    }
+}
+
+#[test]
+fn the_throttle_forgives() {
+    let throttle = Throttle::default();
+    let address: IpAddr = "203.0.113.1".parse().unwrap();
+    let at = Timestamp::from_seconds;
+    let failures =
+        |seconds, count: usize| (0..count).filter(|_| throttle.failed(Some("c"), address, at(seconds)).is_some()).count();
+    assert_eq!(failures(1000, 30), 0);
+    assert_eq!(failures(1000, 500), 500);
+    assert_eq!(failures(1002, 1), 0, "one is forgiven");
+    assert_eq!(failures(1002, 1), 1);
+    assert_eq!(failures(2000, 30), 0, "in time all are");
+    let other: IpAddr = "2001:db8::1".parse().unwrap();
+    assert!(throttle.failed(None, other, at(2000)).is_none(), "another address is another");
+    // Who has one address of a network has them all.
+    let neighbours = |n: u16| IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, n, n, n, n));
+    assert!((0..500).any(|n| throttle.failed(None, neighbours(n), at(2000)).is_some()));
+}
+
+#[test]
+fn the_callers_address_is_read_from_the_right() {
+    let proxies: TrustedProxies = "10.0.0.0/8,2001:db8::/32".parse().unwrap();
+    let caller = |peer: &str, header: Option<&str>| proxies.caller(peer.parse().unwrap(), header).to_string();
+    assert_eq!(caller("203.0.113.1", Some("1.2.3.4")), "203.0.113.1");
+    assert_eq!(caller("10.0.0.1", Some("1.2.3.4")), "1.2.3.4");
+    assert_eq!(caller("10.0.0.1", Some("6.6.6.6, 1.2.3.4, 10.0.0.2")), "1.2.3.4");
+    assert_eq!(caller("10.0.0.1", None), "10.0.0.1");
+    assert_eq!(caller("::ffff:10.0.0.1", Some("1.2.3.4")), "1.2.3.4");
+    assert!("10.0.0.0/8, x".parse::<TrustedProxies>().is_err());
+}
+
+#[test]
+fn the_states_of_a_signing_key() {
+    let at = Timestamp::from_seconds;
+    let key = |kid: &str, from, until: Option<i64>, published: Option<i64>| SigningKey {
+        kid: kid.to_owned(),
+        algorithm: Algorithm::Rs256,
+        public_jwk: String::new(),
+        private_sealed: String::new(),
+        created_at: at(0),
+        signs_from: at(from),
+        signs_until: until.map(at),
+        published_until: published.map(at),
+    };
+    let old = key("old", 0, Some(100), Some(200));
+    for (moment, state) in
+        [(0, State::Signing), (99, State::Signing), (100, State::Retiring), (199, State::Retiring), (200, State::Gone)]
+    {
+        assert_eq!(old.state(at(moment)), state, "{moment}");
+    }
+    let new = key("new", 100, None, None);
+    assert_eq!(new.state(at(99)), State::Published);
+    let keys = [old, new];
+    for (moment, signs) in [(0, Some("old")), (99, Some("old")), (100, Some("new")), (10_000, Some("new"))] {
+        assert_eq!(signing_at(&keys, at(moment)).map(|key| key.kid.as_str()), signs, "{moment}");
+    }
+    assert!(signing_at(&[], at(0)).is_none());
+}
