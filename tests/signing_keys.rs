@@ -30,7 +30,7 @@ on_both! {
     /// ended; and at no moment does a resource server fail that honours `Cache-Control`.
     fn rotation_is_seamless(world: World) {
         // A command that rotates must know what the nodes promise: the same settings.
-        let settings = ["--jwks-max-age", "2", "--token-ttl", "3"];
+        let settings = ["--jwks-max-age", "2", "--token-ttl", "3", "--issuer", "http://auth.example"];
         let client = world.client_with(&["--introspect"]);
         let nodes = [world.start_with(&settings), world.start_with(&settings)];
         let old = kid_of(&nodes[0].token(&client));

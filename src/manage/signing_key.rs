@@ -20,6 +20,9 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// Beyond the life of the last token: for a node whose clock is behind.
 const KEPT_PUBLISHED: Duration = Duration::from_secs(5);
 
+/// How far the clocks of two nodes may be apart that start at once.
+const CLOCKS_APART: Duration = Duration::from_secs(10);
+
 /// The times that a schedule rests on.
 #[derive(Clone, Copy)]
 pub struct Times {
@@ -96,8 +99,9 @@ pub async fn ensure(store: &Arc<Store>, key_file: &KeyFile, times: Times, now: T
     store
         .write(now, move |transaction| {
             let keys = signing_key::list(transaction.database())?;
-            // Another node may have been quicker.
-            if signing_at(&keys, now).is_none() {
+            // Another node may have been quicker, and its clock a little ahead.
+            let soon = now.plus(CLOCKS_APART);
+            if !keys.iter().any(|key| key.state(soon) == State::Signing) {
                 signing_key::insert(transaction, &row)?;
             }
             schedule(transaction, times, now)?;
