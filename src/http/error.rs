@@ -6,19 +6,11 @@ use actix_web::http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, HeaderValue, 
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde_json::json;
 
-use super::observe::RequestId;
+use super::observe::{Reason, RequestId};
 use crate::error::{Code, Error};
 
 /// Names the protection space (RFC 7617 section 2).
 const REALM: &str = "keyward";
-
-/// The exact reason of a failure, left in the answer for the log line.
-pub struct Reason {
-    /// The code.
-    pub code: Code,
-    /// For the operator's eyes.
-    pub reason: String,
-}
 
 fn status(code: Code) -> StatusCode {
     match code {

@@ -10,10 +10,10 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, web};
 use uuid::Uuid;
 
-use super::error::Reason;
 use super::extract;
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
+use crate::error::Code;
 use crate::oauth::AuthorizationServer;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -27,6 +27,14 @@ impl RequestId {
     pub fn of(request: &HttpRequest) -> Option<String> {
         request.extensions().get::<RequestId>().map(|id| id.0.to_string())
     }
+}
+
+/// The exact reason of a failure, left in the answer for the log line.
+pub struct Reason {
+    /// The code.
+    pub code: Code,
+    /// For the operator's eyes.
+    pub reason: String,
 }
 
 /// The outermost layer.

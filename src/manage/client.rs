@@ -116,22 +116,12 @@ pub(crate) fn insert(transaction: &mut Transaction<'_>, new: NewClient, now: Tim
     let account = account::resolve(transaction, new.account.as_deref(), now)?;
     let resources = known_resources(transaction, &new.resources)?;
     let client = Client {
-        client_id: client::new_id(),
-        account_id: account.id,
-        name: new.name,
-        auth_method: new.auth_method,
         grant_types: client_credentials::GRANT_TYPE.to_owned(),
         scope: new.scope,
         resources,
         may_introspect: new.may_introspect,
         jwks: new.jwks.as_deref().map(checked_jwks).transpose()?,
-        jwks_uri: None,
-        metadata: "{}".to_owned(),
-        registration_limits: None,
-        registration_token_hash: None,
-        disabled_at: None,
-        tokens_void_before: Timestamp::EPOCH,
-        created_at: now,
+        ..Client::new(new.name, account.id, new.auth_method, now)
     };
     check_auth_method(&client)?;
     client::insert(transaction, &client)?;

@@ -8,7 +8,7 @@ use crate::credential::Credential;
 use crate::error::{Code, Error};
 use crate::scope::Scope;
 use crate::store::client::{self, AuthMethod, Client};
-use crate::store::resource_server::{self, ResourceServer, Resources};
+use crate::store::resource_server::{self, ResourceServer};
 use crate::store::{Store, Transaction};
 
 /// A resource server just made, with the secret of the client that it introspects with.
@@ -48,25 +48,8 @@ pub(crate) fn insert(
         return Err(Error::new(Code::Conflict, format!("There is a resource server {identifier} already")));
     }
     let account = account::resolve(transaction, None, now)?;
-    let client = Client {
-        client_id: client::new_id(),
-        account_id: account.id,
-        name: name.clone(),
-        auth_method: AuthMethod::ClientSecretBasic,
-        // It checks tokens and gets none: least privilege.
-        grant_types: String::new(),
-        scope: Scope::default(),
-        resources: Resources::default(),
-        may_introspect: true,
-        jwks: None,
-        jwks_uri: None,
-        metadata: "{}".to_owned(),
-        registration_limits: None,
-        registration_token_hash: None,
-        disabled_at: None,
-        tokens_void_before: Timestamp::EPOCH,
-        created_at: now,
-    };
+    // It checks tokens and gets none: least privilege.
+    let client = Client { may_introspect: true, ..Client::new(name.clone(), account.id, AuthMethod::ClientSecretBasic, now) };
     client::insert(transaction, &client)?;
     let secret = insert_secret(transaction, &client, now)?.ok_or_else(|| Error::server_error("no secret was made"))?;
     let server = ResourceServer { identifier, name, scope, client_id: client.client_id, created_at: now };

@@ -133,24 +133,10 @@ pub async fn register(server: &AuthorizationServer, request: &Request, body: &[u
 
     let now = request.now;
     let access_token = Credential::generate(Kind::RegistrationAccessToken);
-    let client_id = client::new_id();
     let mut client = Client {
-        name: client_id.clone(),
-        client_id,
-        account_id: String::new(),
-        auth_method: registered.auth_method,
-        grant_types: String::new(),
-        scope: Scope::default(),
-        resources: Resources::default(),
-        may_introspect: false,
-        jwks: None,
-        jwks_uri: None,
-        metadata: String::new(),
         registration_limits: Some(to_json(&limits)?),
         registration_token_hash: Some(guard::hash(&access_token)),
-        disabled_at: None,
-        tokens_void_before: Timestamp::EPOCH,
-        created_at: now,
+        ..Client::new(String::new(), String::new(), registered.auth_method, now)
     };
     registered.write_to(&mut client);
     let secret = new_secret(&client, now);

@@ -101,15 +101,32 @@ pub struct Client {
 }
 
 impl Client {
+    /// A new one that may nothing yet.
+    pub fn new(name: String, account_id: String, auth_method: AuthMethod, now: Timestamp) -> Self {
+        Client {
+            client_id: uuid::Builder::from_random_bytes(random_bytes()).into_uuid().to_string(),
+            account_id,
+            name,
+            auth_method,
+            grant_types: String::new(),
+            scope: Scope::default(),
+            resources: Resources::default(),
+            may_introspect: false,
+            jwks: None,
+            jwks_uri: None,
+            metadata: "{}".to_owned(),
+            registration_limits: None,
+            registration_token_hash: None,
+            disabled_at: None,
+            tokens_void_before: Timestamp::EPOCH,
+            created_at: now,
+        }
+    }
+
     /// Whether it may use this grant.
     pub fn may_use(&self, grant_type: &str) -> bool {
         self.grant_types.split(' ').any(|own| own == grant_type)
     }
-}
-
-/// An id for a new client: a random UUID.
-pub fn new_id() -> String {
-    uuid::Builder::from_random_bytes(random_bytes()).into_uuid().to_string()
 }
 
 /// Whether `text` could be the id of a client (RFC 6749 appendix A.1) or of any other row. What

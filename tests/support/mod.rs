@@ -26,7 +26,6 @@ macro_rules! on_both {
     ($($(#[$attribute:meta])* fn $name:ident($world:ident: $type:ty) $body:block)*) => {$(
         $(#[$attribute])*
         mod $name {
-            #[allow(unused_imports, reason = "each test uses its part of the file's imports")]
             use super::*;
 
             fn run($world: $type) $body
