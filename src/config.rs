@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::error::ContextKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, ValueEnum};
 use ipnet::IpNet;
@@ -338,7 +339,7 @@ pub fn read(
     environment: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<(ArgMatches, Sources), clap::Error> {
     check_environment(command, environment)?;
-    let first = command.clone().try_get_matches_from(&arguments)?;
+    let first = parse(command, &arguments)?;
     let leaf = deepest(&first);
     let given = |name: &str| {
         leaf.try_contains_id(name).is_ok_and(|known| known)
@@ -373,7 +374,18 @@ pub fn read(
     }
     let program = arguments.first().cloned();
     let all = program.into_iter().chain(flags).chain(arguments.into_iter().skip(1));
-    Ok((command.clone().try_get_matches_from(all)?, sources))
+    Ok((parse(command, &all.collect::<Vec<_>>())?, sources))
+}
+
+fn parse(command: &Command, arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
+    command.clone().try_get_matches_from(arguments).map_err(|error| {
+        // clap repeats the value that it refuses, and this one may hold a password.
+        let argument = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+        match argument.starts_with("--database-url") {
+            true => refuse(command, "invalid value for '--database-url': write sqlite://PATH or postgres://…".to_owned()),
+            false => error,
+        }
+    })
 }
 
 /// Where each setting that is not the default came from.

@@ -37,7 +37,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(150);
 pub const CHANGES_KEPT: Duration = Duration::from_secs(30 * 60);
 
 const CLIENTS_KEPT: usize = 20_000;
-const API_KEYS_KEPT: usize = 50_000;
+const API_KEYS_KEPT: usize = 20_000;
 const REVOCATIONS_KEPT: usize = 200_000;
 
 /// A client with all that authentication and introspection ask of it.

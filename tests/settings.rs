@@ -87,6 +87,8 @@ fn what_is_unknown_or_unreadable_is_named() {
     refused(&[], &["--trusted-proxies", "10.0.0.0/99"], "--trusted-proxies");
     refused(&[], &["--log", "keyward=loud"], "--log");
     refused(&[], &["--database-url", "mysql://x"], "--database-url");
+    let mistyped = world.run(&["--database-url", "postgress://x:hunter2@db.example/x", "config"]);
+    assert!(!String::from_utf8_lossy(&mistyped.stderr).contains("hunter2"), "not in an error either");
     refused(&[], &["--tls-cert", "cert.pem"], "required");
     for issuer in [
         "auth.example",

@@ -21,7 +21,7 @@ pub enum Database {
 }
 
 /// Which database, as its URL says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     /// `sqlite://PATH`
     Sqlite(PathBuf),
@@ -42,6 +42,12 @@ impl std::str::FromStr for DatabaseUrl {
             return Ok(DatabaseUrl::Postgres(text.to_owned()));
         }
         Err("write sqlite://PATH or postgres://…".to_owned())
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
     }
 }
 
