@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::config::Issuer;
 use crate::credential::Credential;
 use crate::error::Error;
+use crate::manage::actor::{Actor, ClientsWrite, ResourcesWrite};
 use crate::manage::client::{self, NewClient};
 use crate::manage::resource_server;
 use crate::scope::Scope;
@@ -31,6 +32,8 @@ pub struct Bootstrap {
 pub async fn bootstrap(store: &Arc<Store>, now: Timestamp) -> Result<Option<Bootstrap>, Error> {
     let fault = |_| Error::server_error("the first scope is no scope");
     let scope: Scope = "read write".parse().map_err(fault)?;
+    let operator = Arc::new(Actor::command_line());
+    let (make_resources, make_clients) = (operator.may(ResourcesWrite)?, operator.may(ClientsWrite)?);
     store
         .write(now, move |transaction| {
             // Under the lock: of nodes that start at once, one makes it.
@@ -38,7 +41,8 @@ pub async fn bootstrap(store: &Arc<Store>, now: Timestamp) -> Result<Option<Boot
                 return Ok(None);
             }
             let identifier = "https://api.example.com".to_owned();
-            let resource = resource_server::insert(transaction, identifier, "Example API".to_owned(), scope.clone(), now)?;
+            let resource =
+                resource_server::insert(transaction, &make_resources, identifier, "Example API".to_owned(), scope.clone(), now)?;
             let new = NewClient {
                 name: "First application".to_owned(),
                 account: None,
@@ -48,7 +52,7 @@ pub async fn bootstrap(store: &Arc<Store>, now: Timestamp) -> Result<Option<Boot
                 auth_method: AuthMethod::ClientSecretBasic,
                 jwks: None,
             };
-            let made = client::insert(transaction, new, now)?;
+            let made = client::insert(transaction, &make_clients, new, now)?;
             Ok(Some(Bootstrap {
                 resource: resource.server.identifier,
                 introspection_id: resource.server.client_id,

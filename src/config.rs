@@ -114,6 +114,10 @@ pub struct Settings {
     )]
     pub private_jwks_uri: Switch,
 
+    /// How long the audit is kept
+    #[arg(long, global = true, env = "KEYWARD_AUDIT_KEPT", value_name = "SPAN", default_value = "365d", value_parser = parse_duration)]
+    pub audit_kept: Duration,
+
     /// The addresses or networks of the proxies in front, separated by commas
     #[arg(long, global = true, env = "KEYWARD_TRUSTED_PROXIES", value_name = "NETWORKS", default_value = "")]
     pub trusted_proxies: TrustedProxies,
@@ -175,9 +179,9 @@ impl FromStr for Issuer {
         }
         if !url.username().is_empty()
             || url.password().is_some()
-            || !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"{}<>\"\\^`|".contains(&byte))
+            || !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"{}<>\"\\^`|%".contains(&byte))
         {
-            return Err("an issuer is a plain URL of printable ASCII".to_owned());
+            return Err("an issuer is a plain URL of printable ASCII, without percent signs".to_owned());
         }
         Ok(Issuer(text.to_owned()))
     }
@@ -321,6 +325,7 @@ impl Settings {
             ("registration_resources", Some(self.registration_resources.as_str().to_owned())),
             ("assertion_for_token_endpoint", switch(self.assertion_for_token_endpoint)),
             ("private_jwks_uri", switch(self.private_jwks_uri)),
+            ("audit_kept", seconds(self.audit_kept)),
             ("trusted_proxies", Some(self.trusted_proxies.to_string())),
             ("log", Some(self.log.clone())),
             ("tls_cert", path(&self.tls_cert)),

@@ -145,6 +145,18 @@ impl Directory {
         Ok(found)
     }
 
+    /// Whether [`Directory::client`] would answer from memory.
+    pub fn remembers_client(&self, client_id: &str) -> bool {
+        self.is_fresh() && self.clients.contains_key(client_id)
+    }
+
+    /// Looks a client up for nothing, as if memory had not known it.
+    pub async fn look_up_for_nothing(&self, client_id: &str) {
+        let id = client_id.to_owned();
+        // A dummy: what it finds, or that it finds nothing, is of no interest.
+        let _ = self.store.read(move |database| load_client(database, &id).map(drop)).await;
+    }
+
     /// The API key of this id.
     ///
     /// # Errors
@@ -352,11 +364,12 @@ fn afresh(database: &mut Database, now: Timestamp) -> Result<News, StoreError> {
 }
 
 fn load_client(database: &mut Database, client_id: &str) -> Result<Option<ClientEntry>, StoreError> {
-    let Some(client) = client::find(database, client_id)? else { return Ok(None) };
+    // All three, though the first may find nothing: how long it takes must not tell.
+    let client = client::find(database, client_id)?;
     let secrets = client_secret::list(database, client_id)?
         .into_iter()
         .map(|row| SecretEntry { id: row.id, expires_at: row.expires_at, secret: StoredSecret::new(row.hash) })
         .collect();
     let resource_servers = resource_server::of_client(database, client_id)?;
-    Ok(Some(ClientEntry { client, secrets, resource_servers }))
+    Ok(client.map(|client| ClientEntry { client, secrets, resource_servers }))
 }

@@ -25,6 +25,8 @@ pub enum Code {
     InvalidTarget,
     /// RFC 6750 section 3.1.
     InvalidToken,
+    /// RFC 6750 section 3.1.
+    InsufficientScope,
     /// RFC 7591 section 3.2.2.
     InvalidClientMetadata,
     /// RFC 7591 section 3.2.2.
@@ -39,6 +41,8 @@ pub enum Code {
     Conflict,
     /// The body is over the limit.
     ContentTooLarge,
+    /// The body took too long to arrive.
+    RequestTimeout,
     /// Too many failures from there; see [`Error::retry_after`].
     TooManyRequests,
     /// The database, or a bounded queue, cannot serve now; see [`Error::retry_after`].
@@ -58,13 +62,14 @@ impl Code {
             Code::InvalidScope => "invalid_scope",
             Code::InvalidTarget => "invalid_target",
             Code::InvalidToken => "invalid_token",
+            Code::InsufficientScope => "insufficient_scope",
             Code::InvalidClientMetadata => "invalid_client_metadata",
             Code::InvalidRedirectUri => "invalid_redirect_uri",
             Code::AccessDenied => "access_denied",
             Code::NotFound => "not_found",
             Code::MethodNotAllowed => "method_not_allowed",
             Code::Conflict => "conflict",
-            Code::ContentTooLarge => "invalid_request",
+            Code::ContentTooLarge | Code::RequestTimeout => "invalid_request",
             Code::TooManyRequests | Code::TemporarilyUnavailable => "temporarily_unavailable",
             Code::ServerError => "server_error",
         }
@@ -78,12 +83,13 @@ pub struct Error {
     description: Cow<'static, str>,
     detail: Option<String>,
     retry_after: Option<Duration>,
+    needed_scope: Option<String>,
 }
 
 impl Error {
     /// A refusal with its public sentence. Nothing secret belongs into it.
     pub fn new(code: Code, description: impl Into<Cow<'static, str>>) -> Self {
-        Error { code, description: description.into(), detail: None, retry_after: None }
+        Error { code, description: description.into(), detail: None, retry_after: None, needed_scope: None }
     }
 
     /// Adds the exact reason, for the log alone.
@@ -117,6 +123,14 @@ impl Error {
         Error::new(Code::ServerError, "Something went wrong here; the request id names it in the log").detail(detail)
     }
 
+    /// RFC 6750 section 3.1: the request needs more than the token may.
+    pub fn insufficient_scope(needed: impl Into<String>) -> Self {
+        let needed = needed.into();
+        let mut error = Error::new(Code::InsufficientScope, format!("This needs the scope {needed}"));
+        error.needed_scope = Some(needed);
+        error
+    }
+
     /// What kind of failure it is.
     pub fn code(&self) -> Code {
         self.code
@@ -130,6 +144,11 @@ impl Error {
     /// The exact reason, for the log; the description where there is no more to say.
     pub fn reason(&self) -> &str {
         self.detail.as_deref().unwrap_or(&self.description)
+    }
+
+    /// The scope that would have been needed.
+    pub fn needed_scope(&self) -> Option<&str> {
+        self.needed_scope.as_deref()
     }
 
     /// When another try may go better, for `Retry-After`.

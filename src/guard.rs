@@ -66,7 +66,7 @@ impl StoredSecret {
     }
 }
 
-/// Counts failed authentications by client and by address. It turns the answer to a failure into
+/// Counts failed authentications by client and by address, and open registrations by address. It turns the answer to a failure into
 /// "too many", and never stands before a right secret: so nobody can lock a client out.
 pub struct Throttle {
     /// For each subject the moment, in milliseconds, at which all its failures are forgiven (the
@@ -78,6 +78,7 @@ pub struct Throttle {
 enum Subject {
     Client(String),
     Address(IpAddr),
+    Registrations(IpAddr),
 }
 
 impl Subject {
@@ -86,6 +87,7 @@ impl Subject {
         match self {
             Subject::Client(_) => (30, 2000),
             Subject::Address(_) => (100, 500),
+            Subject::Registrations(_) => (20, 60_000),
         }
     }
 }
@@ -102,6 +104,11 @@ impl Throttle {
         let client = client_id.map(|id| self.count(Subject::Client(id.to_owned()), now));
         let address = self.count(Subject::Address(network(address)), now);
         client.flatten().max(address)
+    }
+
+    /// Counts a client that somebody registered openly. `Some(wait)` where there were too many.
+    pub fn registered(&self, address: IpAddr, now: Timestamp) -> Option<Duration> {
+        self.count(Subject::Registrations(network(address)), now)
     }
 
     fn count(&self, subject: Subject, now: Timestamp) -> Option<Duration> {

@@ -20,7 +20,7 @@ use crate::manage::signing_key::{self, Times};
 use crate::oauth::AuthorizationServer;
 use crate::oauth::keys::KeyFile;
 use crate::store::token_records::TokenRecords;
-use crate::store::{Store, changes, client_assertion, token};
+use crate::store::{Store, api_key, audit, changes, client_assertion, token};
 
 /// How long requests in flight may take once the server is told to stop.
 const SHUTDOWN_SECONDS: u64 = 30;
@@ -28,6 +28,12 @@ const SHUTDOWN_SECONDS: u64 = 30;
 /// How often ended rows are looked for, and how many go at a time.
 const PURGE_EVERY: Duration = Duration::from_secs(5);
 const PURGE_BATCH: i64 = 500;
+
+/// How often what is collected in memory is written.
+const USAGE_EVERY: Duration = Duration::from_secs(5);
+
+/// How long API keys that have ended stay in lists.
+const ENDED_KEYS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How often the age of the signing key is looked at.
 const ROTATION_EVERY: Duration = Duration::from_secs(1);
@@ -82,6 +88,7 @@ impl Server {
         self.follower.run()?;
         tokio::spawn(purge(self.oauth.clone()));
         tokio::spawn(rotate(self.oauth.clone()));
+        tokio::spawn(write_usage(self.oauth.clone()));
 
         let oauth = self.oauth.clone();
         let server = HttpServer::new(move || {
@@ -107,6 +114,9 @@ impl Server {
             handle.stop(true).await;
         });
         running.await?;
+        if let Err(error) = self.oauth.usage.write(&self.oauth.store).await {
+            tracing::warn!(reason = %error, "cannot write when API keys were last used");
+        }
         tracing::info!("stopped");
         Ok(())
     }
@@ -135,6 +145,16 @@ fn tls_config(cert: &Path, key: &Path) -> Result<ServerConfig, String> {
     config.with_no_client_auth().with_single_cert(chain, private).map_err(|error| said(cert, &error))
 }
 
+/// Writes what is collected: when API keys were last used, and failed authentications.
+async fn write_usage(oauth: web::Data<AuthorizationServer>) {
+    loop {
+        tokio::time::sleep(USAGE_EVERY).await;
+        if let Err(error) = oauth.usage.write(&oauth.store).await {
+            tracing::warn!(reason = %error, "cannot write when API keys were last used");
+        }
+    }
+}
+
 /// Promise 7: what has ended goes, a little at a time. Every node does it; a row goes once.
 async fn purge(oauth: web::Data<AuthorizationServer>) {
     loop {
@@ -144,11 +164,14 @@ async fn purge(oauth: web::Data<AuthorizationServer>) {
         // A little late, so that no node with a slower clock still wants it.
         let ended = now.minus(Duration::from_secs(60));
         let unread = now.minus(directory::CHANGES_KEPT);
+        let audit_kept = oauth.settings.audit_kept;
         loop {
             let batch = oauth.store.append(move |database| {
                 let tokens = token::purge(database, ended, PURGE_BATCH)?;
                 let assertions = client_assertion::purge(database, ended, PURGE_BATCH)?;
-                Ok(tokens + assertions + changes::purge(database, unread, PURGE_BATCH)?)
+                let keys = api_key::purge(database, now.minus(ENDED_KEYS_KEPT))?;
+                let audited = audit::purge(database, now.minus(audit_kept), PURGE_BATCH)?;
+                Ok(tokens + assertions + keys + audited + changes::purge(database, unread, PURGE_BATCH)?)
             });
             match batch.await {
                 Ok(0) => break,

@@ -56,7 +56,6 @@ on_both! {
             refused(Some(basic("100%", "%zz")), &[], "percent signs that encode nothing");
             refused(None, &[("client_id", "a\u{0}b"), ("client_secret", "c")], "NUL in the body");
             refused(None, &[("client_id", &"x".repeat(5000)), ("client_secret", "c")], "an endless id");
-            refused(None, &[("client_assertion", "x.y.z")], "an assertion without its type");
             let jwt_bearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
             refused(None, &[("client_assertion", "x.y.z"), ("client_assertion_type", jwt_bearer)], "no assertion at all");
 
@@ -67,6 +66,7 @@ on_both! {
             two(Some(client.basic()), &[("client_assertion", "x"), ("client_assertion_type", jwt_bearer)]);
             two(None, &[("client_id", id), ("client_secret", secret), ("client_assertion", "x")]);
             two(Some(client.basic()), &[("client_id", &post.id)]);
+            two(None, &[("client_assertion", "x.y.z")]);
         }
     }
 

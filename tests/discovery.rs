@@ -20,7 +20,8 @@ fn metadata_says_what_is_offered() {
         assert_eq!(document[member], json!(node.url(path)));
         assert_ne!(node.get(path).status, 404);
     }
-    assert_eq!(document["grant_types_supported"], json!(["client_credentials"]));
+    let exchange = "urn:ietf:params:oauth:grant-type:token-exchange";
+    assert_eq!(document["grant_types_supported"], json!(["client_credentials", exchange]));
     let methods = json!(["client_secret_basic", "client_secret_post", "private_key_jwt"]);
     for endpoint in ["token", "introspection", "revocation"] {
         assert_eq!(document[format!("{endpoint}_endpoint_auth_methods_supported")], methods);

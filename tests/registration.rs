@@ -149,6 +149,11 @@ fn metadata_that_is_refused() {
         (json!({"jwks": {"keys": []}}), "invalid_client_metadata"),
         (json!({"jwks": {"keys": [{"kty": "oct", "k": "AAAA"}]}}), "invalid_client_metadata"),
         (json!({"jwks": {"keys": ["x"]}}), "invalid_client_metadata"),
+        (json!({"jwks": {"keys": [{"kty": "RSA", "n": "AQAB", "e": "AQAB"}]}}), "invalid_client_metadata"),
+        (json!({"jwks": {"keys": [{"kty": "EC", "crv": "P-256", "x": "AQ", "y": "AQ"}]}}), "invalid_client_metadata"),
+        (json!({"jwks": {"keys": [{"kty": "EC", "crv": "P-384", "x": "AQ", "y": "AQ"}]}}), "invalid_client_metadata"),
+        (json!({"jwks": {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "AQ"}]}}), "invalid_client_metadata"),
+        (json!({"jwks_uri": "https://user:secret@partner.example/keys"}), "invalid_client_metadata"),
         (json!({"jwks": "x"}), "invalid_client_metadata"),
         (json!({"redirect_uris": ["no uri"]}), "invalid_redirect_uri"),
         (json!({"redirect_uris": ["https://a.example/#x"]}), "invalid_redirect_uri"),
@@ -167,8 +172,13 @@ fn metadata_that_is_refused() {
     for (what, body, status) in
         [("broken", "{", 400), ("deep", deep.as_str(), 400), ("huge", &" ".repeat(70_000), 413), ("no UTF-8", "\u{1}", 400)]
     {
-        let reply = node.post("/oauth/register", &[("authorization", &bearer)], body.as_bytes());
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let reply = node.post("/oauth/register", &headers, body.as_bytes());
         assert_eq!(reply.status, status, "{what}: {}", reply.body);
+    }
+    for media_type in ["text/plain", "application/x-www-form-urlencoded", ""] {
+        let headers = [("authorization", bearer.as_str()), ("content-type", media_type)];
+        node.post("/oauth/register", &headers, b"{}").refused(400, "invalid_client_metadata");
     }
     assert_eq!(world.count("SELECT count(*) FROM clients"), before, "nothing is half-done");
     for wrong in [None, Some("kwi_x"), Some("x")] {
@@ -188,7 +198,7 @@ fn metadata_that_is_refused() {
     ] {
         node.json("PUT", &uri, Some(&own), &body).refused(400, "invalid_client_metadata");
     }
-    assert_eq!(node.json("POST", &uri, Some(&own), &json!({})).header("allow"), Some("GET, PUT, DELETE"));
+    assert_eq!(node.json("POST", &uri, Some(&own), &json!({})).header("allow"), Some("GET, HEAD, PUT, DELETE"));
 }
 
 #[test]

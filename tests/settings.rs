@@ -97,6 +97,7 @@ fn what_is_unknown_or_unreadable_is_named() {
         "https://auth.example#x",
         "https://u:p@auth.example",
         "https://auth.example/{x}",
+        "https://auth.example/%C3%A9",
     ] {
         refused(&[], &["--issuer", issuer], "--issuer");
     }

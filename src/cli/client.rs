@@ -8,6 +8,7 @@ use serde_json::json;
 use super::output::Output;
 use super::{Context, Limits};
 use crate::error::{Code, Error};
+use crate::manage::actor::{ClientsRead, ClientsWrite};
 use crate::manage::client::{self, ClientChange, ClientView, CreatedClient, NewClient};
 use crate::scope::Scope;
 use crate::store::client::AuthMethod;
@@ -83,33 +84,38 @@ pub enum Client {
 impl Client {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let store = context.store()?;
+        let operator = context.operator();
         let now = context.now;
         match self {
             Client::Create { name, account, limits, introspect, auth_method, jwks } => {
                 let jwks = jwks.as_deref().map(read).transpose()?;
                 let Limits { scope, resources } = limits;
                 let new = NewClient { name, account, scope, resources, may_introspect: introspect, auth_method, jwks };
-                Ok(created(client::create(&store, new, now).await?))
+                Ok(created(client::create(&store, operator.may(ClientsWrite)?, new, now).await?))
             }
             Client::List { account } => {
-                let clients = client::list(&store, account).await?;
+                let clients = client::list(&store, operator.may(ClientsRead)?, account).await?;
                 let rows = clients.iter().map(|client| {
                     let state = if client.enabled { "enabled" } else { "disabled" };
                     [client.client_id.clone(), client.name.clone(), client.scope.to_string(), state.to_owned()]
                 });
                 Ok(Output::table(&clients, ["CLIENT_ID", "NAME", "SCOPE", "STATE"], rows))
             }
-            Client::Show { client_id } => Ok(shown(&client::show(&store, &client_id).await?)),
+            Client::Show { client_id } => Ok(shown(&client::show(&store, operator.may(ClientsRead)?, &client_id).await?)),
             Client::Update { client_id, name, scope, resources, introspect, auth_method, jwks } => {
                 let jwks = jwks.as_deref().map(read).transpose()?;
                 let resources = resources.map(|all| all.into_iter().filter(|identifier| !identifier.is_empty()).collect());
                 let change = ClientChange { name, scope, resources, may_introspect: introspect, auth_method, jwks };
-                Ok(shown(&client::update(&store, &client_id, change, now).await?))
+                Ok(shown(&client::update(&store, operator.may(ClientsWrite)?, &client_id, change, now).await?))
             }
-            Client::Disable { client_id } => Ok(shown(&client::disable(&store, &client_id, now).await?)),
-            Client::Enable { client_id } => Ok(shown(&client::enable(&store, &client_id, now).await?)),
+            Client::Disable { client_id } => {
+                Ok(shown(&client::disable(&store, operator.may(ClientsWrite)?, &client_id, now).await?))
+            }
+            Client::Enable { client_id } => {
+                Ok(shown(&client::enable(&store, operator.may(ClientsWrite)?, &client_id, now).await?))
+            }
             Client::Delete { client_id } => {
-                client::delete(&store, &client_id, now).await?;
+                client::delete(&store, operator.may(ClientsWrite)?, &client_id, now).await?;
                 Ok(Output::done(format!("Deleted the client {client_id}")))
             }
         }

@@ -13,6 +13,7 @@ use crate::clock::{Timestamp, parse_duration};
 use crate::config::{self, Settings, Sources};
 use crate::directory::Directory;
 use crate::error::Error;
+use crate::manage::actor::Actor;
 use crate::oauth::AuthorizationServer;
 use crate::oauth::keys::KeyFile;
 use crate::scope::Scope;
@@ -92,6 +93,11 @@ struct Context {
 }
 
 impl Context {
+    /// Whoever has the database at hand may do everything.
+    fn operator(&self) -> Arc<Actor> {
+        Arc::new(Actor::command_line())
+    }
+
     fn store(&self) -> Result<Arc<Store>, Error> {
         Ok(Store::open(&self.settings.database_url)?)
     }
@@ -168,10 +174,17 @@ struct Limits {
     resources: Vec<String>,
 }
 
+fn parse_lifetime(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("it would have ended when it is made".to_owned()),
+        lifetime => Ok(lifetime),
+    }
+}
+
 /// When something ends.
 #[derive(Args)]
 struct Lifetime {
     /// For how long, such as 90d [default: without end]
-    #[arg(long = "expires-in", value_name = "SPAN", value_parser = parse_duration)]
+    #[arg(long = "expires-in", value_name = "SPAN", value_parser = parse_lifetime)]
     span: Option<Duration>,
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::output::{Output, when};
 use super::{Context, Lifetime, Limits};
 use crate::error::Error;
+use crate::manage::actor::{RegistrationRead, RegistrationWrite};
 use crate::manage::registration_token::{self, NewRegistrationToken};
 
 #[derive(Subcommand)]
@@ -35,11 +36,13 @@ pub enum RegistrationToken {
 impl RegistrationToken {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let store = context.store()?;
+        let operator = context.operator();
         match self {
             RegistrationToken::Create { account, limits, uses, expires_in } => {
                 let Limits { scope, resources } = limits;
                 let new = NewRegistrationToken { account, scope, resources, uses, lifetime: expires_in.span };
-                let (token, view) = registration_token::create(&store, new, context.now).await?;
+                let (token, view) =
+                    registration_token::create(&store, operator.may(RegistrationWrite)?, new, context.now).await?;
                 let mut document = json!(view);
                 document["token"] = json!(token.expose());
                 Ok(Output::new(
@@ -48,7 +51,7 @@ impl RegistrationToken {
                 ))
             }
             RegistrationToken::List => {
-                let tokens = registration_token::list(&store).await?;
+                let tokens = registration_token::list(&store, &operator.may(RegistrationRead)?).await?;
                 let rows = tokens.iter().map(|token| {
                     let uses = token.uses_left.map_or_else(|| "any".to_owned(), |uses| uses.to_string());
                     [token.id.clone(), token.account.clone(), token.scope.to_string(), uses, when(token.expires_at)]
@@ -56,7 +59,7 @@ impl RegistrationToken {
                 Ok(Output::table(&tokens, ["ID", "ACCOUNT", "SCOPE", "USES LEFT", "ENDS"], rows))
             }
             RegistrationToken::Delete { id } => {
-                registration_token::delete(&store, &id, context.now).await?;
+                registration_token::delete(&store, operator.may(RegistrationWrite)?, &id, context.now).await?;
                 Ok(Output::done(format!("Deleted the initial access token {id}")))
             }
         }

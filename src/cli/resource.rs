@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Context;
 use super::output::Output;
 use crate::error::Error;
+use crate::manage::actor::{ResourcesRead, ResourcesWrite};
 use crate::manage::resource_server;
 use crate::scope::Scope;
 
@@ -34,9 +35,11 @@ pub enum Resource {
 impl Resource {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let store = context.store()?;
+        let operator = context.operator();
         match self {
             Resource::Create { identifier, name, scope } => {
-                let made = resource_server::create(&store, &identifier, &name, scope, context.now).await?;
+                let made = resource_server::create(&store, operator.may(ResourcesWrite)?, &identifier, &name, scope, context.now)
+                    .await?;
                 let (server, secret) = (made.server, made.secret);
                 let words = format!(
                     "Made the resource server {}. It introspects with these, and the secret is shown this once:\n  client_id      {}\n  client_secret  {}",
@@ -49,14 +52,14 @@ impl Resource {
                 Ok(Output::new(&document, words))
             }
             Resource::List => {
-                let servers = resource_server::list(&store).await?;
+                let servers = resource_server::list(&store, &operator.may(ResourcesRead)?).await?;
                 let rows = servers.iter().map(|server| {
                     [server.identifier.clone(), server.name.clone(), server.scope.to_string(), server.client_id.clone()]
                 });
                 Ok(Output::table(&servers, ["IDENTIFIER", "NAME", "SCOPE", "CLIENT_ID"], rows))
             }
             Resource::Delete { identifier } => {
-                resource_server::delete(&store, &identifier, context.now).await?;
+                resource_server::delete(&store, operator.may(ResourcesWrite)?, &identifier, context.now).await?;
                 Ok(Output::done(format!("Deleted the resource server {identifier}")))
             }
         }

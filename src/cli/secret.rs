@@ -6,6 +6,7 @@ use serde_json::json;
 use super::output::{Output, when};
 use super::{Context, Lifetime};
 use crate::error::Error;
+use crate::manage::actor::{KeysRead, KeysWrite};
 use crate::manage::secret;
 
 #[derive(Subcommand)]
@@ -25,9 +26,11 @@ pub enum Secret {
 impl Secret {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let store = context.store()?;
+        let operator = context.operator();
         match self {
             Secret::Create { client_id, expires_in } => {
-                let (secret, row) = secret::create(&store, &client_id, expires_in.span, context.now).await?;
+                let (secret, row) =
+                    secret::create(&store, operator.may(KeysWrite)?, &client_id, expires_in.span, context.now).await?;
                 let document = json!({
                     "id": row.id, "client_id": row.client_id, "client_secret": secret.expose(),
                     "created_at": row.created_at, "expires_at": row.expires_at,
@@ -35,7 +38,7 @@ impl Secret {
                 Ok(Output::new(&document, format!("Made the secret {}, shown this once:\n  {}", row.id, secret.expose())))
             }
             Secret::List { client_id } => {
-                let secrets = secret::list(&store, &client_id).await?;
+                let secrets = secret::list(&store, operator.may(KeysRead)?, &client_id).await?;
                 let documents: Vec<_> = secrets
                     .iter()
                     .map(|secret| json!({"id": secret.id, "created_at": secret.created_at, "expires_at": secret.expires_at}))
@@ -45,7 +48,7 @@ impl Secret {
                 Ok(Output::table(&documents, ["ID", "MADE", "ENDS"], rows))
             }
             Secret::Delete { client_id, secret_id } => {
-                secret::delete(&store, &client_id, &secret_id, context.now).await?;
+                secret::delete(&store, operator.may(KeysWrite)?, &client_id, &secret_id, context.now).await?;
                 Ok(Output::done(format!("Deleted the secret {secret_id}")))
             }
         }

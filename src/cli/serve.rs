@@ -36,8 +36,9 @@ impl Serve {
 /// Logs to standard error: for people on a terminal, as JSON elsewhere. A command that is not the
 /// server says only what goes wrong.
 pub fn init_log(settings: &Settings, serving: bool) -> Result<(), Error> {
-    // Of what actix says of its workers, only trouble matters; what is set comes later and wins.
-    let filter = if serving { format!("actix_server=warn,{}", settings.log) } else { "warn".to_owned() };
+    // Of what actix says of its workers only trouble matters, and of strangers who speak no HTTP
+    // nothing; what is set comes later and wins.
+    let filter = if serving { format!("actix_server=warn,actix_http=off,{}", settings.log) } else { "warn".to_owned() };
     let filter = EnvFilter::try_new(filter).map_err(|error| Error::server_error(error.to_string()))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let begun = if serving && !std::io::stderr().is_terminal() {

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use super::Context;
 use super::output::{Output, when};
 use crate::error::{Code, Error};
+use crate::manage::actor::{SigningKeysRead, SigningKeysWrite};
 use crate::manage::signing_key::{self, SigningKeyView, Times};
 
 #[derive(Subcommand)]
@@ -19,6 +20,7 @@ pub enum SigningKey {
     Import { file: PathBuf },
     /// End a key; it stays published until the last token that it signed has ended
     Retire {
+        #[arg(allow_hyphen_values = true)]
         kid: String,
 
         /// It leaked: trust it no more, and refuse the tokens that it signed
@@ -30,11 +32,12 @@ pub enum SigningKey {
 impl SigningKey {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let store = context.store()?;
+        let operator = context.operator();
         let times = Times::from(&context.settings);
         let now = context.now;
         match self {
             SigningKey::List => {
-                let keys = signing_key::list(&store, now).await?;
+                let keys = signing_key::list(&store, &operator.may(SigningKeysRead)?, now).await?;
                 let rows = keys.iter().map(|key| {
                     [
                         key.kid.clone(),
@@ -48,17 +51,20 @@ impl SigningKey {
                 Ok(Output::table(&keys, ["KID", "ALG", "STATE", "SIGNS FROM", "SIGNS UNTIL", "PUBLISHED UNTIL"], rows))
             }
             SigningKey::Rotate => {
-                let key = signing_key::rotate(&store, &context.key_file()?, times, now).await?;
+                let key = signing_key::rotate(&store, operator.may(SigningKeysWrite)?, &context.key_file()?, times, now).await?;
                 Ok(coming(&key))
             }
             SigningKey::Import { file } => {
                 let pem = std::fs::read(&file);
                 let pem = pem.map_err(|error| Error::new(Code::InvalidRequest, format!("{}: {error}", file.display())))?;
-                let key = signing_key::import(&store, &context.key_file()?, &pem, times, now).await?;
+                let key =
+                    signing_key::import(&store, operator.may(SigningKeysWrite)?, &context.key_file()?, &pem, times, now).await?;
                 Ok(coming(&key))
             }
             SigningKey::Retire { kid, now: at_once } => {
-                let key = signing_key::retire(&store, &context.key_file()?, &kid, at_once, times, now).await?;
+                let key =
+                    signing_key::retire(&store, operator.may(SigningKeysWrite)?, &context.key_file()?, &kid, at_once, times, now)
+                        .await?;
                 let words = format!(
                     "The key {} signs until {} and is published until {}",
                     key.kid,

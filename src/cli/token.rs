@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use super::Context;
 use super::output::Output;
 use crate::error::Error;
+use crate::manage::actor::{TokensRead, TokensRevoke};
 use crate::manage::token;
 
 #[derive(Subcommand)]
@@ -34,10 +35,11 @@ pub struct Which {
 impl Token {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let server = context.authorization_server()?;
+        let operator = context.operator();
         let now = context.now;
         match self {
             Token::Inspect { token } => {
-                let inspection = token::inspect(&server, &token, now).await?;
+                let inspection = token::inspect(&server, &operator.may(TokensRead)?, &token, now).await?;
                 let state = match inspection.reason {
                     None => "in force".to_owned(),
                     Some(reason) => format!("not in force: {reason}"),
@@ -46,16 +48,16 @@ impl Token {
                 Ok(Output::new(&inspection, [Some(state), claims].into_iter().flatten().collect::<Vec<_>>().join("\n")))
             }
             Token::Revoke(Which { token: Some(token), .. }) => {
-                token::revoke(&server, &token, now).await?;
+                token::revoke(&server, operator.may(TokensRevoke)?, &token, now).await?;
                 Ok(Output::done("Revoked"))
             }
             Token::Revoke(Which { client, .. }) => {
                 let client_id = client.unwrap_or_default();
-                token::revoke_all(&server, &client_id, now).await?;
+                token::revoke_all(&server, operator.may(TokensRevoke)?, &client_id, now).await?;
                 Ok(Output::done(format!("Revoked all tokens of the client {client_id}")))
             }
             Token::List { client } => {
-                let tokens = token::list(&server, &client, now).await?;
+                let tokens = token::list(&server, operator.may(TokensRead)?, &client, now).await?;
                 let rows = tokens.iter().map(|view| {
                     let token = &view.token;
                     let state = if view.revoked { "revoked" } else { "in force" };

@@ -22,11 +22,12 @@ fn status(code: Code) -> StatusCode {
         | Code::InvalidClientMetadata
         | Code::InvalidRedirectUri => StatusCode::BAD_REQUEST,
         Code::InvalidClient | Code::InvalidToken => StatusCode::UNAUTHORIZED,
-        Code::AccessDenied => StatusCode::FORBIDDEN,
+        Code::AccessDenied | Code::InsufficientScope => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::Conflict => StatusCode::CONFLICT,
         Code::ContentTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Code::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
@@ -37,6 +38,10 @@ fn status(code: Code) -> StatusCode {
 fn begin(request: &HttpRequest, error: &Error) -> HttpResponseBuilder {
     let mut answer = HttpResponse::build(status(error.code()));
     answer.insert_header((CACHE_CONTROL, "no-store"));
+    if matches!(error.code(), Code::ContentTooLarge | Code::RequestTimeout) {
+        // What is left of the body is read by nobody.
+        answer.force_close();
+    }
     if let Some(wait) = error.retry_after() {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         answer.insert_header((RETRY_AFTER, seconds));
@@ -54,6 +59,10 @@ fn challenge(request: &HttpRequest, error: &Error) -> Option<String> {
         // RFC 6750 section 3.1: no error code where there was no token at all.
         Code::InvalidToken if !request.headers().contains_key(AUTHORIZATION) => Some(format!("Bearer realm=\"{REALM}\"")),
         Code::InvalidToken => Some(format!("Bearer realm=\"{REALM}\", error=\"invalid_token\"")),
+        Code::InsufficientScope => {
+            let needed = error.needed_scope().map(|scope| format!(", scope=\"{scope}\"")).unwrap_or_default();
+            Some(format!("Bearer realm=\"{REALM}\", error=\"insufficient_scope\"{needed}"))
+        }
         _ => None,
     }
 }
@@ -81,6 +90,19 @@ pub fn problem(request: &HttpRequest, error: &Error) -> HttpResponse {
         "requestId": RequestId::of(request),
     });
     finish(begin(request, error).content_type("application/problem+json").body(body.to_string()), error)
+}
+
+/// As the SDKs of the Codat platform read it, for `/apiKeys`.
+pub fn codat(request: &HttpRequest, error: &Error) -> HttpResponse {
+    let body = json!({
+        "statusCode": status(error.code()).as_u16(),
+        "service": "PublicApi",
+        "error": error.description(),
+        "correlationId": RequestId::of(request),
+        "canBeRetried": if error.retry_after().is_some() { "Retryable" } else { "NotRetryable" },
+        "detailedErrorCode": 0,
+    });
+    finish(begin(request, error).json(body), error)
 }
 
 /// RFC 6749 section 5.2: `error_description` is printable ASCII without quotes and backslashes.

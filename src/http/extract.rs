@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_core::Stream;
 
@@ -22,14 +22,17 @@ const MAX_BODY: usize = 64 * 1024;
 /// What is read and thrown away of a larger one, so that its sender gets to read the refusal.
 const MAX_DRAINED: usize = 4 * 1024 * 1024;
 
-/// How long a body may take to arrive.
+/// How long a body may take to arrive, and how long the rest of one that is too large.
 const BODY_PATIENCE: Duration = Duration::from_secs(15);
+const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The body, whole.
 ///
 /// # Errors
 /// Too large; broken off; too slow.
-pub async fn body(mut payload: Payload) -> Result<Bytes, Error> {
+pub async fn body(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, Error> {
+    let announced = header(request, CONTENT_LENGTH)?.and_then(|length| length.parse::<usize>().ok());
+    let too_large = || Error::new(Code::ContentTooLarge, format!("The body is larger than {MAX_BODY} bytes"));
     let read = async {
         let (mut body, mut length) = (BytesMut::new(), 0);
         while let Some(chunk) = poll_fn(|context| Pin::new(&mut payload).poll_next(context)).await {
@@ -42,13 +45,26 @@ pub async fn body(mut payload: Payload) -> Result<Bytes, Error> {
                 break;
             }
         }
-        if length > MAX_BODY {
-            return Err(Error::new(Code::ContentTooLarge, format!("The body is larger than {MAX_BODY} bytes")));
-        }
-        Ok(body.freeze())
+        if length > MAX_BODY { Err(too_large()) } else { Ok(body.freeze()) }
     };
-    let late = |_| Error::new(Code::InvalidRequest, "The body took too long to arrive");
+    if announced.is_some_and(|length| length > MAX_BODY) {
+        return tokio::time::timeout(DRAIN_PATIENCE, read).await.unwrap_or_else(|_| Err(too_large()));
+    }
+    let late = |_| Error::new(Code::RequestTimeout, "The body took too long to arrive");
     tokio::time::timeout(BODY_PATIENCE, read).await.map_err(late)?
+}
+
+/// A body of JSON.
+///
+/// # Errors
+/// `unreadable` where it does not say that it is JSON; else as [`body`].
+pub async fn json_body(request: &HttpRequest, payload: Payload, unreadable: Code) -> Result<Bytes, Error> {
+    let media_type = header(request, CONTENT_TYPE)?.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        // A page on another site could send anything else without asking (CORS).
+        return Err(Error::new(unreadable, "The body must be application/json"));
+    }
+    body(request, payload).await
 }
 
 /// The one value of a header.
@@ -85,7 +101,7 @@ pub fn address(request: &HttpRequest, proxies: &TrustedProxies) -> IpAddr {
 /// # Errors
 /// `invalid_request`, or too large.
 pub async fn form(server: &AuthorizationServer, request: &HttpRequest, payload: Payload) -> Result<oauth::Request, Error> {
-    let body = body(payload).await?;
+    let body = body(request, payload).await?;
     let parameters = Parameters::parse(header(request, CONTENT_TYPE)?, &body)?;
     Ok(oauth::Request {
         authorization: authorization(request)?,

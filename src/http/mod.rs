@@ -4,11 +4,13 @@
 use actix_web::guard::{Any, Get, Head};
 use actix_web::{Resource, Route, web};
 
+mod api_keys;
 mod error;
 mod extract;
 mod health;
 mod oauth;
 mod observe;
+mod verify;
 mod well_known;
 
 pub use observe::observe;
@@ -20,7 +22,9 @@ pub fn routes(issuer: &Issuer, config: &mut web::ServiceConfig) {
     paths(config);
     if !issuer.path().is_empty() {
         // RFC 8414 section 3.1
-        config.service(resource(&issuer.metadata_path(), "GET, HEAD").route(get().to(well_known::metadata)));
+        for path in [issuer.metadata_path(), format!("/.well-known/openid-configuration{}", issuer.path())] {
+            config.service(resource(&path, "GET, HEAD").route(get().to(well_known::metadata)));
+        }
         config.service(web::scope(issuer.path()).configure(paths));
     }
     config.default_service(web::to(error::unknown_path));
@@ -33,11 +37,14 @@ fn paths(config: &mut web::ServiceConfig) {
         .service(resource("/oauth/revoke", "POST").route(web::post().to(oauth::revoke)))
         .service(resource("/oauth/register", "POST").route(web::post().to(oauth::register)))
         .service(
-            resource("/oauth/register/{client_id}", "GET, PUT, DELETE")
-                .route(web::get().to(oauth::read_registration))
+            resource("/oauth/register/{client_id}", "GET, HEAD, PUT, DELETE")
+                .route(get().to(oauth::read_registration))
                 .route(web::put().to(oauth::update_registration))
                 .route(web::delete().to(oauth::delete_registration)),
         )
+        .service(web::resource("/verify").route(web::route().to(verify::verify)))
+        .service(resource("/apiKeys", "GET, POST").route(web::get().to(api_keys::list)).route(web::post().to(api_keys::create)))
+        .service(resource("/apiKeys/{id}", "DELETE").route(web::delete().to(api_keys::delete)))
         .service(resource("/.well-known/jwks.json", "GET, HEAD").route(get().to(well_known::jwks)))
         .service(resource("/.well-known/oauth-authorization-server", "GET, HEAD").route(get().to(well_known::metadata)))
         .service(resource("/.well-known/openid-configuration", "GET, HEAD").route(get().to(well_known::metadata)))

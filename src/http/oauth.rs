@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
 use super::{error, extract};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::oauth::{AuthorizationServer, introspection, registration, revocation, token_endpoint};
 
 type Server = Data<AuthorizationServer>;
@@ -32,7 +32,7 @@ pub async fn revoke(server: Server, request: HttpRequest, payload: Payload) -> H
 /// POST `/oauth/register`
 pub async fn register(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
     let answer = async {
-        let body = extract::body(payload).await?;
+        let body = extract::json_body(&request, payload, Code::InvalidClientMetadata).await?;
         registration::register(&server, &extract::registration(&server, &request)?, &body).await
     };
     json(&request, HttpResponse::Created(), answer.await)
@@ -52,7 +52,7 @@ pub async fn update_registration(
     payload: Payload,
 ) -> HttpResponse {
     let answer = async {
-        let body = extract::body(payload).await?;
+        let body = extract::json_body(&request, payload, Code::InvalidClientMetadata).await?;
         registration::update(&server, &extract::registration(&server, &request)?, &client_id, &body).await
     };
     json(&request, HttpResponse::Ok(), answer.await)

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, web};
@@ -50,8 +51,14 @@ pub async fn observe(
     let millis = u64::try_from(Timestamp::now().millis()).unwrap_or(0);
     let id = uuid::Builder::from_unix_timestamp_millis(millis, &random_bytes()).into_uuid();
     request.extensions_mut().insert(RequestId(id));
+    let upgrade = request.head().connection_type() == ConnectionType::Upgrade;
 
     let mut answer = next.call(request).await?;
+    // Some clients offer HTTP/2 in the clear (`Upgrade: h2c`). Nobody here takes it up; actix would
+    // close the connection all the same, and must say so.
+    if upgrade {
+        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     let mut buffer = Uuid::encode_buffer();
     let id: &str = id.hyphenated().encode_lower(&mut buffer);
     if let Ok(value) = HeaderValue::from_str(id) {

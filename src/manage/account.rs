@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::actor::{AccountsRead, AccountsWrite, Permit, Right};
 use super::{check_name, not_found};
 use crate::clock::Timestamp;
 use crate::credential::new_id;
@@ -16,7 +17,7 @@ pub const DEFAULT: &str = "Default";
 ///
 /// # Errors
 /// An unusable name, or one that is taken.
-pub async fn create(store: &Arc<Store>, name: &str, now: Timestamp) -> Result<Account, Error> {
+pub async fn create(store: &Arc<Store>, permit: Permit<AccountsWrite>, name: &str, now: Timestamp) -> Result<Account, Error> {
     check_name(name)?;
     let account = Account { id: new_id(), name: name.to_owned(), created_at: now };
     store
@@ -25,24 +26,34 @@ pub async fn create(store: &Arc<Store>, name: &str, now: Timestamp) -> Result<Ac
                 return Err(Error::new(Code::Conflict, format!("There is an account {} already", account.name)));
             }
             account::insert(transaction, &account)?;
+            permit.record(transaction, "account.create", Some(&account.id), &account.id, now)?;
             Ok(account)
         })
         .await
 }
 
-/// All of them.
+/// All of them that are within reach.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn list(store: &Arc<Store>) -> Result<Vec<Account>, Error> {
-    Ok(store.read(account::list).await?)
+pub async fn list(store: &Arc<Store>, permit: &Permit<AccountsRead>) -> Result<Vec<Account>, Error> {
+    let mut accounts = store.read(account::list).await?;
+    accounts.retain(|account| permit.reaches(&account.id));
+    Ok(accounts)
 }
 
-/// The account of this id or name; without one the oldest, made where there is none.
-pub(super) fn resolve(transaction: &mut Transaction<'_>, named: Option<&str>, now: Timestamp) -> Result<Account, Error> {
+/// The account of this id or name, where it is within reach; without one the actor's own, and for an
+/// operator the oldest, made where there is none.
+pub(super) fn resolve<R: Right>(
+    transaction: &mut Transaction<'_>,
+    permit: &Permit<R>,
+    named: Option<&str>,
+    now: Timestamp,
+) -> Result<Account, Error> {
     let database = transaction.database();
-    if let Some(named) = named {
-        return account::find(database, named)?.ok_or_else(|| not_found("account", named));
+    if let Some(named) = named.or(permit.account()) {
+        let found = account::find(database, named)?.filter(|account| permit.reaches(&account.id));
+        return found.ok_or_else(|| not_found("account", named));
     }
     let oldest = account::list(database)?.into_iter().min_by_key(|account| (account.created_at, account.id.clone()));
     if let Some(account) = oldest {

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::actor::{ClientsRead, ClientsWrite, Permit, Right, TokensRevoke};
+use super::api_key::{self, NewApiKey};
 use super::{account, check_name, invalid, not_found};
 use crate::clock::Timestamp;
-use crate::credential::{Credential, Kind};
+use crate::credential::Credential;
 use crate::error::{Code, Error};
-use crate::guard;
 use crate::oauth::{client_assertion, client_credentials};
 use crate::scope::Scope;
-use crate::store::api_key::{self, ApiKey};
 use crate::store::client::{self, AuthMethod, Client};
 use crate::store::resource_server::{self, Resources};
-use crate::store::{Store, Transaction, client_secret};
+use crate::store::{self, Database, Store, Transaction, client_secret};
 
 /// The name of a client's first API key.
 const FIRST_KEY: &str = "Default";
@@ -106,14 +106,25 @@ impl From<Client> for ClientView {
 ///
 /// # Errors
 /// An unusable name or key set, an account or resource server that is not there.
-pub async fn create(store: &Arc<Store>, new: NewClient, now: Timestamp) -> Result<CreatedClient, Error> {
+pub async fn create(
+    store: &Arc<Store>,
+    permit: Permit<ClientsWrite>,
+    new: NewClient,
+    now: Timestamp,
+) -> Result<CreatedClient, Error> {
     check_name(&new.name)?;
-    store.write(now, move |transaction| insert(transaction, new, now)).await
+    store.write(now, move |transaction| insert(transaction, &permit, new, now)).await
 }
 
 /// Within a change that makes more than the client.
-pub(crate) fn insert(transaction: &mut Transaction<'_>, new: NewClient, now: Timestamp) -> Result<CreatedClient, Error> {
-    let account = account::resolve(transaction, new.account.as_deref(), now)?;
+pub(crate) fn insert(
+    transaction: &mut Transaction<'_>,
+    permit: &Permit<ClientsWrite>,
+    new: NewClient,
+    now: Timestamp,
+) -> Result<CreatedClient, Error> {
+    permit.check_gift(&new.scope)?;
+    let account = account::resolve(transaction, permit, new.account.as_deref(), now)?;
     let resources = known_resources(transaction, &new.resources)?;
     let client = Client {
         grant_types: client_credentials::GRANT_TYPE.to_owned(),
@@ -126,19 +137,10 @@ pub(crate) fn insert(transaction: &mut Transaction<'_>, new: NewClient, now: Tim
     check_auth_method(&client)?;
     client::insert(transaction, &client)?;
     let secret = insert_secret(transaction, &client, now)?;
-    let api_key = Credential::generate(Kind::ApiKey);
-    let first_key = ApiKey {
-        id: api_key.id().to_owned(),
-        client_id: client.client_id.clone(),
-        name: FIRST_KEY.to_owned(),
-        hash: guard::hash(&api_key),
-        shown: api_key.shown(),
-        scope: None,
-        manage_keys: true,
-        created_at: now,
-        expires_at: None,
-    };
-    api_key::insert(transaction, &first_key)?;
+    let first_key = NewApiKey { name: FIRST_KEY.to_owned(), manage_keys: true, ..NewApiKey::default() };
+    let (api_key, row) = api_key::generate(&client, first_key, permit.actor(), now);
+    store::api_key::insert(transaction, &row)?;
+    permit.record(transaction, "client.create", Some(&client.account_id), &client.client_id, now)?;
     Ok(CreatedClient { client, secret, api_key })
 }
 
@@ -159,14 +161,17 @@ pub(super) fn insert_secret(
 ///
 /// # Errors
 /// No such account.
-pub async fn list(store: &Arc<Store>, account: Option<String>) -> Result<Vec<ClientView>, Error> {
+pub async fn list(store: &Arc<Store>, permit: Permit<ClientsRead>, account: Option<String>) -> Result<Vec<ClientView>, Error> {
     store
         .read(move |database| {
             let account = match account {
-                Some(named) => Some(crate::store::account::find(database, &named)?.ok_or_else(|| not_found("account", &named))?),
-                None => None,
+                Some(named) => {
+                    let found = store::account::find(database, &named)?.filter(|account| permit.reaches(&account.id));
+                    Some(found.ok_or_else(|| not_found("account", &named))?.id)
+                }
+                None => permit.account().map(str::to_owned),
             };
-            let clients = client::list(database, account.as_ref().map(|account| account.id.as_str()))?;
+            let clients = client::list(database, account.as_deref())?;
             Ok(clients.into_iter().map(ClientView::from).collect())
         })
         .await
@@ -176,20 +181,30 @@ pub async fn list(store: &Arc<Store>, account: Option<String>) -> Result<Vec<Cli
 ///
 /// # Errors
 /// No such client.
-pub async fn show(store: &Arc<Store>, client_id: &str) -> Result<ClientView, Error> {
+pub async fn show(store: &Arc<Store>, permit: Permit<ClientsRead>, client_id: &str) -> Result<ClientView, Error> {
     let id = client_id.to_owned();
-    store.read(move |database| Ok(client::find(database, &id)?.ok_or_else(|| not_found("client", &id))?.into())).await
+    store.read(move |database| Ok(within_reach(database, &permit, &id)?.into())).await
 }
 
 /// Changes a client.
 ///
 /// # Errors
 /// No such client; an unusable value.
-pub async fn update(store: &Arc<Store>, client_id: &str, change: ClientChange, now: Timestamp) -> Result<ClientView, Error> {
+pub async fn update(
+    store: &Arc<Store>,
+    permit: Permit<ClientsWrite>,
+    client_id: &str,
+    change: ClientChange,
+    now: Timestamp,
+) -> Result<ClientView, Error> {
     if let Some(name) = &change.name {
         check_name(name)?;
     }
-    edit(store, client_id, now, move |transaction, client| {
+    let giver = permit.clone();
+    edit(store, permit, client_id, "client.update", now, move |transaction, client| {
+        if let Some(scope) = &change.scope {
+            giver.check_gift(scope)?;
+        }
         if let Some(name) = change.name {
             client.name = name;
         }
@@ -217,8 +232,13 @@ pub async fn update(store: &Arc<Store>, client_id: &str, change: ClientChange, n
 ///
 /// # Errors
 /// No such client.
-pub async fn disable(store: &Arc<Store>, client_id: &str, now: Timestamp) -> Result<ClientView, Error> {
-    edit(store, client_id, now, move |_, client| {
+pub async fn disable(
+    store: &Arc<Store>,
+    permit: Permit<ClientsWrite>,
+    client_id: &str,
+    now: Timestamp,
+) -> Result<ClientView, Error> {
+    edit(store, permit, client_id, "client.disable", now, move |_, client| {
         client.disabled_at.get_or_insert(now);
         Ok(())
     })
@@ -229,8 +249,13 @@ pub async fn disable(store: &Arc<Store>, client_id: &str, now: Timestamp) -> Res
 ///
 /// # Errors
 /// No such client.
-pub async fn enable(store: &Arc<Store>, client_id: &str, now: Timestamp) -> Result<ClientView, Error> {
-    edit(store, client_id, now, |_, client| {
+pub async fn enable(
+    store: &Arc<Store>,
+    permit: Permit<ClientsWrite>,
+    client_id: &str,
+    now: Timestamp,
+) -> Result<ClientView, Error> {
+    edit(store, permit, client_id, "client.enable", now, |_, client| {
         client.disabled_at = None;
         Ok(())
     })
@@ -241,17 +266,18 @@ pub async fn enable(store: &Arc<Store>, client_id: &str, now: Timestamp) -> Resu
 ///
 /// # Errors
 /// No such client; one that a resource server introspects with.
-pub async fn delete(store: &Arc<Store>, client_id: &str, now: Timestamp) -> Result<(), Error> {
+pub async fn delete(store: &Arc<Store>, permit: Permit<ClientsWrite>, client_id: &str, now: Timestamp) -> Result<(), Error> {
     let id = client_id.to_owned();
     store
         .write(now, move |transaction| {
             let database = transaction.database();
-            client::find(database, &id)?.ok_or_else(|| not_found("client", &id))?;
+            let client = within_reach(database, &permit, &id)?;
             if let Some(identifier) = resource_server::of_client(database, &id)?.first() {
                 let reason = format!("The resource server {identifier} introspects with this client; delete that instead");
                 return Err(Error::new(Code::Conflict, reason));
             }
-            Ok(client::delete(transaction, &id)?)
+            client::delete(transaction, &id)?;
+            permit.record(transaction, "client.delete", Some(&client.account_id), &id, now)
         })
         .await
 }
@@ -260,27 +286,41 @@ pub async fn delete(store: &Arc<Store>, client_id: &str, now: Timestamp) -> Resu
 ///
 /// # Errors
 /// No such client.
-pub async fn revoke_tokens(store: &Arc<Store>, client_id: &str, now: Timestamp) -> Result<ClientView, Error> {
-    edit(store, client_id, now, move |_, client| {
+pub async fn revoke_tokens(
+    store: &Arc<Store>,
+    permit: Permit<TokensRevoke>,
+    client_id: &str,
+    now: Timestamp,
+) -> Result<ClientView, Error> {
+    edit(store, permit, client_id, "token.revoke_all", now, move |_, client| {
         client.tokens_void_before = client.tokens_void_before.max(now);
         Ok(())
     })
     .await
 }
 
-async fn edit(
+/// The client of this id, where it is within reach. Of another account's not even the existence
+/// shows.
+pub(super) fn within_reach<R: Right>(database: &mut Database, permit: &Permit<R>, client_id: &str) -> Result<Client, Error> {
+    let found = client::find(database, client_id)?.filter(|client| permit.reaches(&client.account_id));
+    found.ok_or_else(|| not_found("client", client_id))
+}
+
+async fn edit<R: Right + Send + 'static>(
     store: &Arc<Store>,
+    permit: Permit<R>,
     client_id: &str,
+    action: &'static str,
     now: Timestamp,
     change: impl FnOnce(&mut Transaction<'_>, &mut Client) -> Result<(), Error> + Send + 'static,
 ) -> Result<ClientView, Error> {
     let id = client_id.to_owned();
     store
         .write(now, move |transaction| {
-            let found = client::find(transaction.database(), &id)?;
-            let mut client = found.ok_or_else(|| not_found("client", &id))?;
+            let mut client = within_reach(transaction.database(), &permit, &id)?;
             change(transaction, &mut client)?;
             client::update(transaction, &client)?;
+            permit.record(transaction, action, Some(&client.account_id), &id, now)?;
             Ok(client.into())
         })
         .await

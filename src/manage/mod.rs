@@ -4,6 +4,8 @@
 use crate::error::{Code, Error};
 
 pub mod account;
+pub mod actor;
+pub mod api_key;
 pub mod client;
 pub mod registration_token;
 pub mod resource_server;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::actor::{Permit, RegistrationRead, RegistrationWrite};
 use super::{account, client::known_resources, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
@@ -63,6 +64,7 @@ impl From<RegistrationToken> for RegistrationTokenView {
 /// An account or resource server that is not there; no uses at all.
 pub async fn create(
     store: &Arc<Store>,
+    permit: Permit<RegistrationWrite>,
     new: NewRegistrationToken,
     now: Timestamp,
 ) -> Result<(Credential, RegistrationTokenView), Error> {
@@ -73,9 +75,10 @@ pub async fn create(
     let (id, hash) = (token.id().to_owned(), guard::hash(&token));
     let row = store
         .write(now, move |transaction| {
+            permit.check_gift(&new.scope)?;
             let row = RegistrationToken {
                 id,
-                account_id: account::resolve(transaction, new.account.as_deref(), now)?.id,
+                account_id: account::resolve(transaction, &permit, new.account.as_deref(), now)?.id,
                 hash,
                 scope: new.scope,
                 resources: known_resources(transaction, &new.resources)?,
@@ -84,6 +87,7 @@ pub async fn create(
                 expires_at: new.lifetime.map(|lifetime| now.plus(lifetime)),
             };
             registration_token::insert(transaction, &row)?;
+            permit.record(transaction, "registration_token.create", Some(&row.account_id), &row.id, now)?;
             Ok::<_, Error>(row)
         })
         .await?;
@@ -94,21 +98,25 @@ pub async fn create(
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn list(store: &Arc<Store>) -> Result<Vec<RegistrationTokenView>, Error> {
+pub async fn list(store: &Arc<Store>, permit: &Permit<RegistrationRead>) -> Result<Vec<RegistrationTokenView>, Error> {
     let tokens = store.read(registration_token::list).await?;
-    Ok(tokens.into_iter().map(RegistrationTokenView::from).collect())
+    let own = tokens.into_iter().filter(|token| permit.reaches(&token.account_id));
+    Ok(own.map(RegistrationTokenView::from).collect())
 }
 
 /// Ends one. The clients that registered with it stay.
 ///
 /// # Errors
 /// Not there.
-pub async fn delete(store: &Arc<Store>, id: &str, now: Timestamp) -> Result<(), Error> {
+pub async fn delete(store: &Arc<Store>, permit: Permit<RegistrationWrite>, id: &str, now: Timestamp) -> Result<(), Error> {
     let id = id.to_owned();
     store
         .write(now, move |transaction| {
-            let deleted = could_be_id(&id) && registration_token::delete(transaction, &id)?;
-            if deleted { Ok(()) } else { Err(not_found("registration token", &id)) }
+            let found = if could_be_id(&id) { registration_token::find(transaction.database(), &id)? } else { None };
+            let found = found.filter(|token| permit.reaches(&token.account_id));
+            let token = found.ok_or_else(|| not_found("registration token", &id))?;
+            registration_token::delete(transaction, &id)?;
+            permit.record(transaction, "registration_token.delete", Some(&token.account_id), &id, now)
         })
         .await
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::actor::{Permit, ResourcesRead, ResourcesWrite};
 use super::{account, check_name, client::insert_secret, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
@@ -25,6 +26,7 @@ pub struct CreatedResourceServer {
 /// An unusable identifier or name, or one that is taken.
 pub async fn create(
     store: &Arc<Store>,
+    permit: Permit<ResourcesWrite>,
     identifier: &str,
     name: &str,
     scope: Scope,
@@ -32,12 +34,13 @@ pub async fn create(
 ) -> Result<CreatedResourceServer, Error> {
     check_name(name)?;
     let (identifier, name) = (identifier.to_owned(), name.to_owned());
-    store.write(now, move |transaction| insert(transaction, identifier, name, scope, now)).await
+    store.write(now, move |transaction| insert(transaction, &permit, identifier, name, scope, now)).await
 }
 
 /// Within a change that makes more than the resource server.
 pub(crate) fn insert(
     transaction: &mut Transaction<'_>,
+    permit: &Permit<ResourcesWrite>,
     identifier: String,
     name: String,
     scope: Scope,
@@ -47,13 +50,14 @@ pub(crate) fn insert(
     if resource_server::find(transaction.database(), &identifier)?.is_some() {
         return Err(Error::new(Code::Conflict, format!("There is a resource server {identifier} already")));
     }
-    let account = account::resolve(transaction, None, now)?;
+    let account = account::resolve(transaction, permit, None, now)?;
     // It checks tokens and gets none: least privilege.
     let client = Client { may_introspect: true, ..Client::new(name.clone(), account.id, AuthMethod::ClientSecretBasic, now) };
     client::insert(transaction, &client)?;
     let secret = insert_secret(transaction, &client, now)?.ok_or_else(|| Error::server_error("no secret was made"))?;
     let server = ResourceServer { identifier, name, scope, client_id: client.client_id, created_at: now };
     resource_server::insert(transaction, &server)?;
+    permit.record(transaction, "resource.create", None, &server.identifier, now)?;
     Ok(CreatedResourceServer { server, secret })
 }
 
@@ -61,7 +65,7 @@ pub(crate) fn insert(
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn list(store: &Arc<Store>) -> Result<Vec<ResourceServer>, Error> {
+pub async fn list(store: &Arc<Store>, _: &Permit<ResourcesRead>) -> Result<Vec<ResourceServer>, Error> {
     Ok(store.read(resource_server::list).await?)
 }
 
@@ -70,7 +74,7 @@ pub async fn list(store: &Arc<Store>) -> Result<Vec<ResourceServer>, Error> {
 /// # Errors
 /// Not there, or in use: a client whose last resource server went would be left with tokens for the
 /// issuer.
-pub async fn delete(store: &Arc<Store>, identifier: &str, now: Timestamp) -> Result<(), Error> {
+pub async fn delete(store: &Arc<Store>, permit: Permit<ResourcesWrite>, identifier: &str, now: Timestamp) -> Result<(), Error> {
     let identifier = identifier.to_owned();
     store
         .write(now, move |transaction| {
@@ -83,7 +87,8 @@ pub async fn delete(store: &Arc<Store>, identifier: &str, now: Timestamp) -> Res
                 return Err(Error::new(Code::Conflict, reason));
             }
             resource_server::delete(transaction, &server)?;
-            Ok(client::delete(transaction, &server.client_id)?)
+            client::delete(transaction, &server.client_id)?;
+            permit.record(transaction, "resource.delete", None, &identifier, now)
         })
         .await
 }

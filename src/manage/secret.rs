@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{invalid, not_found};
+use super::actor::{KeysRead, KeysWrite, Permit};
+use super::{client::within_reach, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
 use crate::error::{Code, Error};
-use crate::store::client::{self, could_be_id};
+use crate::store::Store;
+use crate::store::client::could_be_id;
 use crate::store::client_secret::{self, ClientSecret};
-use crate::store::{Store, Transaction};
 
 /// The most secrets of a client.
 pub const MOST: usize = 20;
@@ -20,6 +21,7 @@ pub const MOST: usize = 20;
 /// No such client; one that does not use secrets; too many.
 pub async fn create(
     store: &Arc<Store>,
+    permit: Permit<KeysWrite>,
     client_id: &str,
     lifetime: Option<Duration>,
     now: Timestamp,
@@ -29,14 +31,15 @@ pub async fn create(
     store
         .write(now, move |transaction| {
             let database = transaction.database();
-            let client = client::find(database, &row.client_id)?.ok_or_else(|| not_found("client", &row.client_id))?;
+            let client = within_reach(database, &permit, &row.client_id)?;
             if !client.auth_method.uses_secret() {
                 return Err(invalid(format!("The client authenticates by {}, without a secret", client.auth_method)));
             }
             if client_secret::list(database, &row.client_id)?.len() >= MOST {
                 return Err(Error::new(Code::Conflict, format!("A client has {MOST} secrets at the most; delete one first")));
             }
-            Ok(client_secret::insert(transaction, &row)?)
+            client_secret::insert(transaction, &row)?;
+            permit.record(transaction, "secret.create", Some(&client.account_id), &row.client_id, now)
         })
         .await?;
     Ok((secret, made))
@@ -46,11 +49,11 @@ pub async fn create(
 ///
 /// # Errors
 /// No such client.
-pub async fn list(store: &Arc<Store>, client_id: &str) -> Result<Vec<ClientSecret>, Error> {
+pub async fn list(store: &Arc<Store>, permit: Permit<KeysRead>, client_id: &str) -> Result<Vec<ClientSecret>, Error> {
     let id = client_id.to_owned();
     store
         .read(move |database| {
-            client::find(database, &id)?.ok_or_else(|| not_found("client", &id))?;
+            within_reach(database, &permit, &id)?;
             Ok(client_secret::list(database, &id)?)
         })
         .await
@@ -61,11 +64,21 @@ pub async fn list(store: &Arc<Store>, client_id: &str) -> Result<Vec<ClientSecre
 ///
 /// # Errors
 /// No such secret of that client.
-pub async fn delete(store: &Arc<Store>, client_id: &str, id: &str, now: Timestamp) -> Result<(), Error> {
+pub async fn delete(
+    store: &Arc<Store>,
+    permit: Permit<KeysWrite>,
+    client_id: &str,
+    id: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
     let (client_id, id) = (client_id.to_owned(), id.to_owned());
-    store.write(now, move |transaction| remove(transaction, &client_id, &id)).await
-}
-
-fn remove(transaction: &mut Transaction<'_>, client_id: &str, id: &str) -> Result<(), Error> {
-    if could_be_id(id) && client_secret::delete(transaction, client_id, id)? { Ok(()) } else { Err(not_found("secret", id)) }
+    store
+        .write(now, move |transaction| {
+            let client = within_reach(transaction.database(), &permit, &client_id)?;
+            if !could_be_id(&id) || !client_secret::delete(transaction, &client_id, &id)? {
+                return Err(not_found("secret", &id));
+            }
+            permit.record(transaction, "secret.delete", Some(&client.account_id), &client_id, now)
+        })
+        .await
 }

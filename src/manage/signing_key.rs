@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::actor::{Permit, SigningKeysRead, SigningKeysWrite};
 use super::not_found;
 use crate::clock::Timestamp;
 use crate::config::Settings;
@@ -78,7 +79,7 @@ impl SigningKeyView {
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn list(store: &Arc<Store>, now: Timestamp) -> Result<Vec<SigningKeyView>, Error> {
+pub async fn list(store: &Arc<Store>, _: &Permit<SigningKeysRead>, now: Timestamp) -> Result<Vec<SigningKeyView>, Error> {
     let keys = store.read(signing_key::list).await?;
     Ok(keys.iter().map(|key| SigningKeyView::at(key, now)).collect())
 }
@@ -114,8 +115,14 @@ pub async fn ensure(store: &Arc<Store>, key_file: &KeyFile, times: Times, now: T
 ///
 /// # Errors
 /// Where no key could be made or written.
-pub async fn rotate(store: &Arc<Store>, key_file: &KeyFile, times: Times, now: Timestamp) -> Result<SigningKeyView, Error> {
-    add(store, key_file, generate().await?, times, now).await
+pub async fn rotate(
+    store: &Arc<Store>,
+    permit: Permit<SigningKeysWrite>,
+    key_file: &KeyFile,
+    times: Times,
+    now: Timestamp,
+) -> Result<SigningKeyView, Error> {
+    add(store, permit, "signing_key.rotate", key_file, generate().await?, times, now).await
 }
 
 /// Rotates where the signing key has reached its age and none is to follow it. All nodes ask this;
@@ -157,17 +164,20 @@ pub async fn rotate_if_due(
 /// An unusable key, or one that is there already.
 pub async fn import(
     store: &Arc<Store>,
+    permit: Permit<SigningKeysWrite>,
     key_file: &KeyFile,
     pem: &[u8],
     times: Times,
     now: Timestamp,
 ) -> Result<SigningKeyView, Error> {
     let key = OpenKey::from_pem(pem).map_err(|reason| Error::new(Code::InvalidRequest, reason))?;
-    add(store, key_file, key, times, now).await
+    add(store, permit, "signing_key.import", key_file, key, times, now).await
 }
 
 async fn add(
     store: &Arc<Store>,
+    permit: Permit<SigningKeysWrite>,
+    action: &'static str,
     key_file: &KeyFile,
     key: OpenKey,
     times: Times,
@@ -182,6 +192,7 @@ async fn add(
             }
             signing_key::insert(transaction, &row)?;
             schedule(transaction, times, now)?;
+            permit.record(transaction, action, None, &row.kid, now)?;
             Ok(SigningKeyView::at(&row, now))
         })
         .await
@@ -195,6 +206,7 @@ async fn add(
 /// Not there; or on its way out already.
 pub async fn retire(
     store: &Arc<Store>,
+    permit: Permit<SigningKeysWrite>,
     key_file: &KeyFile,
     kid: &str,
     at_once: bool,
@@ -225,6 +237,7 @@ pub async fn retire(
             } else if !others.clone().any(|other| other.state(now) == State::Published) {
                 signing_key::insert(transaction, &successor)?;
             }
+            permit.record(transaction, "signing_key.retire", None, &kid, now)?;
             let keys = schedule(transaction, times, now)?;
             let key = keys.iter().find(|key| key.kid == kid).ok_or_else(|| not_found("signing key", &kid))?;
             Ok(SigningKeyView::at(key, now))

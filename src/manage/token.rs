@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{client, not_found};
+use super::actor::{Permit, TokensRead, TokensRevoke};
+use super::client;
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::oauth::access_token::NotInForce;
@@ -28,10 +29,15 @@ pub struct Inspection {
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn inspect(server: &AuthorizationServer, token: &str, now: Timestamp) -> Result<Inspection, Error> {
+pub async fn inspect(
+    server: &AuthorizationServer,
+    _: &Permit<TokensRead>,
+    token: &str,
+    now: Timestamp,
+) -> Result<Inspection, Error> {
     let inactive = |NotInForce(reason), claims| Inspection { active: false, reason: Some(reason), claims };
     if token.starts_with("kwk_") {
-        return Ok(match api_key::find(server, token, now).await? {
+        return Ok(match api_key::find(server, token, None, now).await? {
             Ok(found) => {
                 let key = &found.key.key;
                 let claims = serde_json::json!({
@@ -48,32 +54,58 @@ pub async fn inspect(server: &AuthorizationServer, token: &str, now: Timestamp) 
     };
     let claims = serde_json::to_value(&verified.claims).ok();
     Ok(match access_token::in_force(server, &verified, now).await? {
-        Ok(()) => Inspection { active: true, reason: None, claims },
+        Ok(_) => Inspection { active: true, reason: None, claims },
         Err(reason) => inactive(reason, claims),
     })
 }
 
-/// Revokes one token or API key, whosever it is.
+/// Revokes one token or API key within reach.
 ///
 /// # Errors
 /// Where it is no token of ours: an operator who mistypes must know.
-pub async fn revoke(server: &AuthorizationServer, token: &str, now: Timestamp) -> Result<(), Error> {
+pub async fn revoke(
+    server: &AuthorizationServer,
+    permit: Permit<TokensRevoke>,
+    token: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
     let refused = |NotInForce(reason)| Error::new(Code::InvalidRequest, format!("Nothing to revoke: {reason}"));
     if token.starts_with("kwk_") {
-        let id = api_key::find(server, token, now).await?.map_err(refused)?.key.key.id.clone();
-        return server.store.write(now, move |transaction| Ok(store::api_key::delete(transaction, &id)?)).await;
+        let found = api_key::find(server, token, None, now).await?.map_err(refused)?;
+        let (id, client_id) = (found.key.key.id.clone(), found.key.key.client_id.clone());
+        return server
+            .store
+            .write(now, move |transaction| {
+                let client = client::within_reach(transaction.database(), &permit, &client_id)?;
+                store::api_key::delete(transaction, &id)?;
+                permit.record(transaction, "api_key.revoke", Some(&client.account_id), &id, now)
+            })
+            .await;
     }
     let verified = access_token::verify(server, token, now).await?.map_err(refused)?;
-    let (jti, expires_at) = (verified.claims.jti.to_string(), verified.claims.expires_at());
-    server.store.write(now, move |transaction| Ok(store::token::revoke(transaction, &jti, expires_at).map(drop)?)).await
+    let claims = verified.claims.clone();
+    server
+        .store
+        .write(now, move |transaction| {
+            let client = client::within_reach(transaction.database(), &permit, &claims.client_id)?;
+            let jti = claims.jti.to_string();
+            store::token::revoke(transaction, &jti, claims.expires_at())?;
+            permit.record(transaction, "token.revoke", Some(&client.account_id), &jti, now)
+        })
+        .await
 }
 
 /// Voids all tokens of a client, at a cost that does not depend on their number.
 ///
 /// # Errors
 /// No such client.
-pub async fn revoke_all(server: &AuthorizationServer, client_id: &str, now: Timestamp) -> Result<(), Error> {
-    client::revoke_tokens(&server.store, client_id, now).await.map(drop)
+pub async fn revoke_all(
+    server: &AuthorizationServer,
+    permit: Permit<TokensRevoke>,
+    client_id: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    client::revoke_tokens(&server.store, permit, client_id, now).await.map(drop)
 }
 
 /// The most tokens in one list.
@@ -84,12 +116,17 @@ const LIST: i64 = 1000;
 ///
 /// # Errors
 /// No such client.
-pub async fn list(server: &AuthorizationServer, client_id: &str, now: Timestamp) -> Result<Vec<TokenView>, Error> {
+pub async fn list(
+    server: &AuthorizationServer,
+    permit: Permit<TokensRead>,
+    client_id: &str,
+    now: Timestamp,
+) -> Result<Vec<TokenView>, Error> {
     let id = client_id.to_owned();
     server
         .store
         .read(move |database| {
-            let client = store::client::find(database, &id)?.ok_or_else(|| not_found("client", &id))?;
+            let client = client::within_reach(database, &permit, &id)?;
             let mut views = Vec::new();
             for token in store::token::list(database, &id, now, LIST)? {
                 let revoked = token.issued_at <= client.tokens_void_before || store::token::is_revoked(database, &token.jti)?;

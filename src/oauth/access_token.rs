@@ -9,11 +9,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::AuthorizationServer;
+use super::api_key::ActiveKey;
 use super::client_authentication::AuthenticatedClient;
+use super::{AuthorizationServer, token_exchange};
 use crate::clock::Timestamp;
 use crate::credential::{Fingerprint, random_bytes};
-use crate::directory::ClientEntry;
+use crate::directory::{ApiKeyEntry, ClientEntry};
 use crate::error::Error;
 use crate::scope::Scope;
 use crate::store::StoreError;
@@ -76,6 +77,9 @@ pub struct Claims {
     /// What it may; absent where it may nothing in particular.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub scope: String,
+    /// The id of the API key that it was exchanged for, with which it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<String>,
 }
 
 impl Claims {
@@ -90,13 +94,25 @@ impl Claims {
     }
 }
 
-/// What a client was granted.
-#[derive(Debug, PartialEq, Eq)]
+/// What somebody was granted who has proven to be this client, or to hold this API key. It is the
+/// proof, too: nothing is issued without one.
 pub struct Grant {
-    /// What the token may.
-    pub scope: Scope,
-    /// For which resource servers.
-    pub resources: Resources,
+    client: Arc<ClientEntry>,
+    api_key: Option<Arc<ApiKeyEntry>>,
+    scope: Scope,
+    resources: Resources,
+}
+
+impl Grant {
+    /// To a client.
+    pub fn to_client(client: &AuthenticatedClient, scope: Scope, resources: Resources) -> Self {
+        Grant { client: client.shared(), api_key: None, scope, resources }
+    }
+
+    /// To the bearer of an API key.
+    pub fn to_key(key: &ActiveKey, scope: Scope, resources: Resources) -> Self {
+        Grant { client: key.client.clone(), api_key: Some(key.key.clone()), scope, resources }
+    }
 }
 
 /// The successful answer of the token endpoint (RFC 6749 section 5.1).
@@ -104,6 +120,9 @@ pub struct Grant {
 pub struct TokenResponse {
     /// The JWT.
     pub access_token: String,
+    /// Of an exchange: what it is (RFC 8693 section 2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<&'static str>,
     /// `Bearer`.
     pub token_type: &'static str,
     /// Seconds.
@@ -117,14 +136,11 @@ pub struct TokenResponse {
 ///
 /// # Errors
 /// Where no key can sign, or the record could not be written.
-pub async fn issue(
-    server: &AuthorizationServer,
-    client: &AuthenticatedClient,
-    grant: Grant,
-    now: Timestamp,
-) -> Result<TokenResponse, Error> {
-    let lifetime = server.settings.token_ttl;
-    let claims = claims(server, client.entry(), &grant, lifetime, now);
+pub async fn issue(server: &AuthorizationServer, grant: Grant, now: Timestamp) -> Result<TokenResponse, Error> {
+    let end = grant.api_key.as_ref().and_then(|key| key.key.expires_at);
+    let left = end.map_or(server.settings.token_ttl, |end| end.since(now));
+    let lifetime = server.settings.token_ttl.min(left);
+    let claims = claims(server, &grant, lifetime, now);
     let payload = serde_json::to_vec(&claims).map_err(|error| Error::server_error(error.to_string()))?;
 
     let keys = server.directory.signing_keys().await?;
@@ -140,11 +156,18 @@ pub async fn issue(
     // Side by side: the disk works while a processor signs.
     let recorded = async { Ok::<_, Error>(server.records.write(record).await?) };
     let (access_token, ()) = tokio::try_join!(server.signing_keys.sign(key, payload), recorded)?;
-    Ok(TokenResponse { access_token, token_type: "Bearer", expires_in: lifetime.as_secs(), scope: grant.scope })
+    let issued_token_type = grant.api_key.is_some().then_some(token_exchange::ACCESS_TOKEN);
+    Ok(TokenResponse {
+        access_token,
+        issued_token_type,
+        token_type: "Bearer",
+        expires_in: lifetime.as_secs(),
+        scope: grant.scope,
+    })
 }
 
-fn claims(server: &AuthorizationServer, client: &ClientEntry, grant: &Grant, lifetime: Duration, now: Timestamp) -> Claims {
-    let client = &client.client;
+fn claims(server: &AuthorizationServer, grant: &Grant, lifetime: Duration, now: Timestamp) -> Claims {
+    let client = &grant.client.client;
     // Another node's clock may be ahead: what is issued after "revoke all" must not count as before.
     let millisecond = now.millis().max(client.tokens_void_before.millis() + 1);
     let jti = uuid::Builder::from_unix_timestamp_millis(u64::try_from(millisecond).unwrap_or(0), &random_bytes()).into_uuid();
@@ -157,6 +180,7 @@ fn claims(server: &AuthorizationServer, client: &ClientEntry, grant: &Grant, lif
         iat: now.seconds(),
         jti,
         scope: grant.scope.to_string(),
+        api_key: grant.api_key.as_ref().map(|key| key.key.id.clone()),
     }
 }
 
@@ -228,7 +252,7 @@ pub async fn verify(server: &AuthorizationServer, token: &str, now: Timestamp) -
 }
 
 /// Whether a proven token is in force at `now`: not ended, not revoked, and its client is there and
-/// enabled.
+/// enabled; gives that client.
 ///
 /// # Errors
 /// Where neither memory nor the database could say.
@@ -236,7 +260,7 @@ pub async fn in_force(
     server: &AuthorizationServer,
     token: &VerifiedToken,
     now: Timestamp,
-) -> Result<Result<(), NotInForce>, StoreError> {
+) -> Result<Result<Arc<ClientEntry>, NotInForce>, StoreError> {
     let claims = &token.claims;
     // RFC 7519 section 4.1.4: "on or after" this time it must not be accepted.
     if now >= claims.expires_at() {
@@ -254,5 +278,10 @@ pub async fn in_force(
     if server.directory.is_revoked(claims.jti).await? {
         return Ok(Err(NotInForce("revoked")));
     }
-    Ok(Ok(()))
+    if let Some(key) = &claims.api_key
+        && server.directory.api_key(key).await?.is_none()
+    {
+        return Ok(Err(NotInForce("the API key that it was exchanged for is gone")));
+    }
+    Ok(Ok(entry))
 }

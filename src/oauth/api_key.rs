@@ -1,5 +1,6 @@
 //! API keys as resource servers meet them: presented in full, checked against the hash.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::AuthorizationServer;
@@ -30,13 +31,16 @@ impl ActiveKey {
     }
 }
 
-/// Finds the key that somebody presented, and whether it is in force at `now`.
+/// Finds the key that somebody presented, and whether it is in force at `now`; with the `address`
+/// from which it was presented, where that is known, whether it may come from there. One that is
+/// right counts as used.
 ///
 /// # Errors
 /// Where neither memory nor the database could say.
 pub async fn find(
     server: &AuthorizationServer,
     presented: &str,
+    address: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<Result<ActiveKey, NotInForce>, StoreError> {
     let Some(credential) = Credential::parse(presented, Kind::ApiKey) else {
@@ -49,12 +53,18 @@ pub async fn find(
     if !key.secret.matches(&credential) {
         return Ok(Err(NotInForce("wrong API key")));
     }
-    if key.key.expires_at.is_some_and(|end| end <= now) {
+    if key.key.has_ended(now) {
         return Ok(Err(NotInForce("ended")));
     }
     match server.directory.client(&key.key.client_id).await? {
         None => Ok(Err(NotInForce("its client is deleted"))),
         Some(client) if client.client.disabled_at.is_some() => Ok(Err(NotInForce("its client is disabled"))),
-        Some(client) => Ok(Ok(ActiveKey { key, client })),
+        Some(client) => {
+            if address.is_some_and(|address| !key.key.allowed_ips.allow(address)) {
+                return Ok(Err(NotInForce("presented from an address that is not allowed")));
+            }
+            server.usage.note(&key.key.id, now);
+            Ok(Ok(ActiveKey { key, client }))
+        }
     }
 }

@@ -1,16 +1,18 @@
 //! `private_key_jwt`: client authentication by a signed assertion (RFC 7521, RFC 7523).
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::AuthorizationServer;
+use super::keys::parse_public_jwk;
 use crate::clock::Timestamp;
 use crate::credential::Fingerprint;
 use crate::error::Error;
 use crate::store::client::Client;
 use crate::store::client_assertion;
+use crate::store::signing_key::Algorithm as SigningAlgorithm;
 
 /// RFC 7523 section 2.2.
 pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -104,13 +106,16 @@ fn proven_claims(assertion: &str, algorithm: Algorithm, kid: Option<&str>, keys:
     let fits = |key: &&Jwk| {
         let named = kid.is_none() || key.common.key_id.is_none() || key.common.key_id.as_deref() == kid;
         let for_signatures = !matches!(key.common.public_key_use, Some(PublicKeyUse::Encryption));
+        // RFC 8725 section 3.1: what the key says of its algorithm binds.
+        let own_algorithm = key.common.key_algorithm.is_none_or(|own| own == KeyAlgorithm::from(algorithm));
+        let verifies = key.common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
         let kind = match (&key.algorithm, algorithm) {
             (AlgorithmParameters::RSA(_), Algorithm::RS256 | Algorithm::PS256) => true,
             (AlgorithmParameters::EllipticCurve(key), Algorithm::ES256) => key.curve == EllipticCurve::P256,
             (AlgorithmParameters::OctetKeyPair(key), Algorithm::EdDSA) => key.curve == EllipticCurve::Ed25519,
             _ => false,
         };
-        named && for_signatures && kind
+        named && for_signatures && own_algorithm && verifies && kind
     };
     // What the claims say is checked below, with the request's own clock.
     let mut validation = Validation::new(algorithm);
@@ -170,13 +175,32 @@ pub fn check_jwks(jwks: &Value) -> Result<(), String> {
     if keys.is_empty() || keys.len() > 20 {
         return Err("jwks holds between one and 20 keys".to_owned());
     }
-    for key in keys {
-        let private = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
-        if private.iter().any(|member| key.get(member).is_some()) {
-            return Err("jwks holds a private or symmetric key; register the public half alone, and make a new pair".to_owned());
-        }
-        let usable = serde_json::from_value::<Jwk>(key.clone()).map_err(|error| format!("jwks: {error}"))?;
-        DecodingKey::from_jwk(&usable).map_err(|error| format!("jwks holds an unusable key: {error}"))?;
+    let private = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+    if keys.iter().any(|key| private.iter().any(|member| key.get(member).is_some())) {
+        return Err("jwks holds a private or symmetric key; register the public half alone, and make a new pair".to_owned());
     }
-    Ok(())
+    // RFC 7517 section 5: keys of other kinds are passed over. One must serve, though.
+    let mut reason = "jwks holds no key that can sign an assertion: RSA of 2048 bits or more, P-256 or Ed25519".to_owned();
+    for key in keys {
+        match check_key(key) {
+            Ok(()) => return Ok(()),
+            Err(unusable) => reason = unusable,
+        }
+    }
+    Err(reason)
+}
+
+/// Whether a key can verify an assertion.
+fn check_key(key: &Value) -> Result<(), String> {
+    let algorithm = match (key["kty"].as_str(), key["crv"].as_str()) {
+        (Some("RSA"), _) => SigningAlgorithm::Rs256,
+        (Some("EC"), Some("P-256")) => SigningAlgorithm::Es256,
+        (Some("OKP"), Some("Ed25519")) => SigningAlgorithm::EdDsa,
+        _ => return Err("jwks holds no key that can sign an assertion: RSA of 2048 bits or more, P-256 or Ed25519".to_owned()),
+    };
+    if key["use"] == "enc" {
+        return Err("jwks holds keys for encryption alone".to_owned());
+    }
+    serde_json::from_value::<Jwk>(key.clone()).map_err(|error| format!("jwks holds an unreadable key: {error}"))?;
+    parse_public_jwk(key, algorithm).map(drop).map_err(|reason| format!("jwks: {reason}"))
 }

@@ -8,10 +8,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-
+use super::authorization::Authorization;
 use super::{AuthorizationServer, Request, client_assertion};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
@@ -19,10 +16,6 @@ use crate::directory::ClientEntry;
 use crate::error::{Code, Error};
 use crate::guard;
 use crate::store::client::{AuthMethod, could_be_id};
-
-/// Half of the world's clients leave the padding off.
-const BASE64: GeneralPurpose =
-    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
 
 /// The proof that a request comes from this client.
 pub struct AuthenticatedClient {
@@ -33,6 +26,11 @@ impl AuthenticatedClient {
     /// What is known of it.
     pub fn entry(&self) -> &ClientEntry {
         &self.entry
+    }
+
+    /// The same, to keep.
+    pub fn shared(&self) -> Arc<ClientEntry> {
+        self.entry.clone()
     }
 
     /// Its id.
@@ -65,6 +63,7 @@ pub async fn authenticate(server: &AuthorizationServer, request: &Request) -> Re
         }
     };
     let client_id = client_id.filter(|id| could_be_id(id));
+    let remembered = client_id.as_deref().is_some_and(|id| server.directory.remembers_client(id));
     let entry = match &client_id {
         Some(client_id) => server.directory.client(client_id).await?,
         None => None,
@@ -75,8 +74,15 @@ pub async fn authenticate(server: &AuthorizationServer, request: &Request) -> Re
     };
     match (entry, checked) {
         (Some(entry), Ok(())) => Ok(AuthenticatedClient { entry }),
-        (None, Ok(())) => Err(failed(server, request, client_id.as_deref(), "unknown client".to_owned())),
-        (_, Err(reason)) => Err(failed(server, request, client_id.as_deref(), reason)),
+        (_, checked) => {
+            // Each failure costs one look into the store, or its time would tell which clients memory
+            // knows, and so which there are.
+            if remembered && let Some(client_id) = &client_id {
+                server.directory.look_up_for_nothing(client_id).await;
+            }
+            let reason = checked.err().unwrap_or_else(|| "unknown client".to_owned());
+            Err(failed(server, request, client_id.as_deref(), reason))
+        }
     }
 }
 
@@ -103,45 +109,24 @@ fn presented(request: &Request) -> Result<Result<Presented<'_>, &'static str>, E
         return Err(Error::new(Code::InvalidRequest, "The request uses more than one method of client authentication"));
     }
     if let Some(header) = &request.authorization {
-        let Some((name, secret)) = basic(header) else { return Ok(Err("unreadable Authorization header")) };
+        let credentials = Authorization::parse(header).and_then(|header| header.client_credentials());
+        let Some((name, secret)) = credentials else { return Ok(Err("unreadable Authorization header")) };
         if client_id.is_some_and(|id| id != name) {
             return Err(Error::new(Code::InvalidRequest, "client_id is not the one of the Authorization header"));
         }
         return Ok(Ok(Presented::Secret { client_id: name.into(), secret: secret.into() }));
     }
     if let Some(assertion) = assertion {
-        return Ok(match assertion_type {
-            Some(client_assertion::TYPE) => Ok(Presented::Assertion { client_id, assertion }),
-            _ => Err("client_assertion_type is missing or not the one for JWTs"),
-        });
+        return match assertion_type {
+            Some(client_assertion::TYPE) => Ok(Ok(Presented::Assertion { client_id, assertion })),
+            _ => Err(Error::new(Code::InvalidRequest, "client_assertion_type is missing or not the one for JWTs")),
+        };
     }
     Ok(match (client_id, secret) {
         (Some(client_id), Some(secret)) => Ok(Presented::Secret { client_id: client_id.into(), secret: secret.into() }),
         (None, Some(_)) => Err("client_secret without client_id"),
         _ => Err("no client authentication in the request"),
     })
-}
-
-/// The two halves of a Basic header (RFC 7617), form-decoded (RFC 6749 section 2.3.1).
-fn basic(header: &str) -> Option<(String, String)> {
-    let (scheme, encoded) = header.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("Basic") {
-        return None;
-    }
-    let decoded = String::from_utf8(BASE64.decode(encoded.trim()).ok()?).ok()?;
-    let (name, secret) = decoded.split_once(':')?;
-    Some((form_decode(name), form_decode(secret)))
-}
-
-/// Half of the world's clients encode, half do not. Our ids and secrets read the same in both; what
-/// is not well encoded stays as it is.
-fn form_decode(text: &str) -> String {
-    if !text.contains(['%', '+']) {
-        return text.to_owned();
-    }
-    let pair = format!("x={}", text.replace('&', "%26"));
-    let decoded = form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned());
-    decoded.filter(|value| !value.contains('\u{FFFD}')).unwrap_or_else(|| text.to_owned())
 }
 
 /// One comparison for each call, whatever is wrong.

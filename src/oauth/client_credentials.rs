@@ -29,10 +29,14 @@ pub fn grant(client: &AuthenticatedClient, parameters: &Parameters) -> Result<Gr
     let requested = parameters.get("scope").map(parse_scope).transpose()?;
     let resources = decide_resources(&entry.resources, parameters)?;
     let scope = negotiate(client, requested.as_ref())?;
-    Ok(Grant { scope, resources })
+    Ok(Grant::to_client(client, scope, resources))
 }
 
-fn parse_scope(text: &str) -> Result<Scope, Error> {
+/// Reads a `scope` parameter.
+///
+/// # Errors
+/// `invalid_scope`
+pub fn parse_scope(text: &str) -> Result<Scope, Error> {
     text.parse().map_err(|error| Error::new(Code::InvalidScope, format!("Not a scope: {error}")))
 }
 

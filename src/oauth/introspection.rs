@@ -73,7 +73,7 @@ async fn find(
     request: &Request,
 ) -> Result<Result<Active, NotInForce>, StoreError> {
     let active = if token.starts_with("kwk_") {
-        match api_key::find(server, token, request.now).await? {
+        match api_key::find(server, token, None, request.now).await? {
             Ok(found) => of_api_key(server, &found),
             Err(reason) => return Ok(Err(reason)),
         }

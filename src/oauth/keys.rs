@@ -18,7 +18,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::credential::random_bytes;
@@ -122,9 +122,15 @@ impl OpenKey {
     /// # Errors
     /// Where the crypto library makes none.
     pub fn generate() -> Result<Self, KeyError> {
-        let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| "cannot make an RSA key".to_owned())?;
-        let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(|_| "cannot encode the RSA key".to_owned())?;
-        OpenKey::from_pkcs8(pkcs8.as_ref())
+        loop {
+            let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| "cannot make an RSA key".to_owned())?;
+            let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(|_| "cannot encode the RSA key".to_owned())?;
+            let key = OpenKey::from_pkcs8(pkcs8.as_ref())?;
+            // On a command line a name that begins like a flag is a nuisance.
+            if !key.kid.starts_with('-') {
+                return Ok(key);
+            }
+        }
     }
 
     /// Reads a private key in PEM: PKCS#8, PKCS#1 or SEC1; RSA of 2048 to 8192 bits, P-256 or
@@ -182,7 +188,7 @@ impl OpenKey {
         // RFC 9068 section 2.1
         let header = json!({"typ": "at+jwt", "alg": algorithm.as_str(), "kid": kid}).to_string();
         let header = format!("{}.", encode(header.as_bytes()));
-        let public = parse_public_jwk(&public_jwk, algorithm)?;
+        let public = parse_public_jwk(&jwk, algorithm)?;
         let key = OpenKey { kid, algorithm, public_jwk, pkcs8: pkcs8.to_vec(), private, public, header };
         // Some faults show only here: a key too small to sign, halves that are no pair.
         let signature = key.sign(b"keyward")?;
@@ -234,13 +240,16 @@ impl OpenKey {
 }
 
 /// RFC 7638.
-fn thumbprint(jwk: &serde_json::Value) -> Result<String, KeyError> {
+fn thumbprint(jwk: &Value) -> Result<String, KeyError> {
     let jwk: Jwk = serde_json::from_value(jwk.clone()).map_err(|error| error.to_string())?;
     jwk.thumbprint(ThumbprintHash::SHA256).map_err(|error| error.to_string())
 }
 
-fn parse_public_jwk(jwk: &str, algorithm: Algorithm) -> Result<ParsedPublicKey, KeyError> {
-    let jwk: serde_json::Value = serde_json::from_str(jwk).map_err(|error| error.to_string())?;
+/// Reads a public key, and refuses what is none.
+///
+/// # Errors
+/// A sentence that says what is wrong with it.
+pub fn parse_public_jwk(jwk: &Value, algorithm: Algorithm) -> Result<ParsedPublicKey, KeyError> {
     let member = |name: &str| {
         let text = jwk[name].as_str().unwrap_or_default();
         URL_SAFE_NO_PAD.decode(text).map_err(|_| format!("the member {name} of the public key is unreadable"))
@@ -249,6 +258,11 @@ fn parse_public_jwk(jwk: &str, algorithm: Algorithm) -> Result<ParsedPublicKey, 
     match algorithm {
         Algorithm::Rs256 => {
             let components = RsaPublicKeyComponents { n: member("n")?, e: member("e")? };
+            // RFC 7518 section 3.3; and an exponent of one is no exponent.
+            let size = components.n.iter().skip_while(|byte| **byte == 0).count();
+            if !(256..=1024).contains(&size) || components.e.iter().all(|byte| *byte == 0) || matches!(components.e[..], [1]) {
+                return Err("an RSA key has between 2048 and 8192 bits".to_owned());
+            }
             components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(unusable)
         }
         Algorithm::Es256 => {
@@ -328,7 +342,8 @@ impl SigningKeys {
         let key = match known {
             Some(key) => key,
             None => {
-                let Ok(key) = parse_public_jwk(&row.public_jwk, row.algorithm).map(Arc::new) else { return false };
+                let Ok(jwk) = serde_json::from_str::<Value>(&row.public_jwk) else { return false };
+                let Ok(key) = parse_public_jwk(&jwk, row.algorithm).map(Arc::new) else { return false };
                 let mut parsed = self.parsed.write().unwrap_or_else(PoisonError::into_inner);
                 if parsed.len() > 64 {
                     parsed.clear();

@@ -17,9 +17,11 @@ use crate::store::token_records::TokenRecords;
 
 pub mod access_token;
 pub mod api_key;
+pub mod authorization;
 pub mod client_assertion;
 pub mod client_authentication;
 pub mod client_credentials;
+pub mod forward_authentication;
 pub mod introspection;
 pub mod jwks;
 pub mod keys;
@@ -28,6 +30,8 @@ pub mod parameters;
 pub mod registration;
 pub mod revocation;
 pub mod token_endpoint;
+pub mod token_exchange;
+pub mod usage;
 
 use parameters::Parameters;
 
@@ -50,6 +54,8 @@ pub struct AuthorizationServer {
     pub records: TokenRecords,
     /// Failed authentications.
     pub throttle: Throttle,
+    /// What is written in batches.
+    pub usage: usage::Usage,
     /// For `jwks_uri`.
     pub outbound: Outbound,
     /// Tokens whose signature was proven; not whether they are in force.
@@ -74,6 +80,7 @@ impl AuthorizationServer {
             signing_keys: keys::SigningKeys::new(key_file),
             records,
             throttle: Throttle::default(),
+            usage: usage::Usage::default(),
             verified: Cache::new(VERIFIED_KEPT),
             settings,
         }

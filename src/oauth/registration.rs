@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::authorization::Authorization;
 use super::{AuthorizationServer, client_assertion, client_credentials, token_endpoint};
 use crate::clock::Timestamp;
 use crate::config::Registration;
@@ -30,7 +31,7 @@ const OPEN_ACCOUNT: &str = "Open registration";
 
 /// What a client says of itself (RFC 7591 section 2). Unknown members are ignored, as the RFC says.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
+#[serde(default, expecting = "a JSON object")]
 struct Metadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     client_name: Option<String>,
@@ -122,7 +123,12 @@ pub struct Request {
 pub async fn register(server: &AuthorizationServer, request: &Request, body: &[u8]) -> Result<ClientInformation, Error> {
     let initial = match server.settings.registration {
         Registration::Off => return Err(Error::new(Code::AccessDenied, "Registration is off")),
-        Registration::Open => None,
+        Registration::Open => {
+            if let Some(wait) = server.throttle.registered(request.address, request.now) {
+                return Err(Error::too_many_requests(wait).detail("too many open registrations from one address"));
+            }
+            None
+        }
         Registration::Token => Some(initial_access_token(server, request).await?),
     };
     let limits = match &initial {
@@ -264,8 +270,7 @@ fn failed(server: &AuthorizationServer, request: &Request, client_id: Option<&st
 
 /// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1).
 fn bearer(authorization: Option<&str>, kind: Kind) -> Option<Credential> {
-    let (scheme, token) = authorization?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("Bearer").then(|| Credential::parse(token.trim(), kind)).flatten()
+    Credential::parse(Authorization::parse(authorization?)?.bearer()?, kind)
 }
 
 async fn initial_access_token(server: &AuthorizationServer, request: &Request) -> Result<RegistrationToken, Error> {
@@ -482,9 +487,11 @@ fn check_keys(server: &AuthorizationServer, metadata: &Metadata, auth_method: Au
 
 /// What can be refused right away; the address behind the name is checked at each fetch.
 fn check_jwks_uri(uri: &str, private_addresses: bool) -> Result<(), Error> {
-    let url = url::Url::parse(uri).ok().filter(|url| url.scheme() == "https" && uri.len() <= MAX_URI);
+    let url = url::Url::parse(uri)
+        .ok()
+        .filter(|url| url.scheme() == "https" && uri.len() <= MAX_URI && url.username().is_empty() && url.password().is_none());
     let address = match url.as_ref().and_then(url::Url::host) {
-        None => return Err(invalid("jwks_uri is an https URL")),
+        None => return Err(invalid("jwks_uri is an https URL without a user")),
         Some(url::Host::Domain(_)) => return Ok(()),
         Some(url::Host::Ipv4(address)) => IpAddr::V4(address),
         Some(url::Host::Ipv6(address)) => IpAddr::V6(address),

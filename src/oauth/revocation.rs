@@ -17,7 +17,7 @@ pub async fn revoke(server: &AuthorizationServer, request: &Request) -> Result<(
     let anothers = || Error::new(Code::UnauthorizedClient, "The token was issued to another client");
 
     if token.starts_with("kwk_") {
-        let Ok(found) = api_key::find(server, token, now).await? else { return Ok(()) };
+        let Ok(found) = api_key::find(server, token, None, now).await? else { return Ok(()) };
         if found.client.client.client_id != caller.client_id() {
             return Err(anothers());
         }

@@ -1,6 +1,12 @@
 //! API key: a named credential of a client that is presented straight to a resource server.
 
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
 use diesel::prelude::*;
+use ipnet::IpNet;
+use serde::{Serialize, Serializer};
 
 use super::schema::api_keys;
 use super::{Change, Database, StoreError, Transaction};
@@ -8,7 +14,8 @@ use crate::clock::Timestamp;
 use crate::scope::Scope;
 
 /// A row of `api_keys`.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(treat_none_as_null = true)]
 pub struct ApiKey {
     /// The id inside the key; its `jti` at introspection.
     pub id: String,
@@ -28,6 +35,82 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     /// From when on it is refused.
     pub expires_at: Option<Timestamp>,
+    /// Who made it.
+    pub created_by: String,
+    /// Whence it may be presented.
+    pub allowed_ips: IpRanges,
+    /// When it was last presented and right, to the minute.
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// Whether it has ended by `now`.
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+}
+
+/// The most ranges of one key.
+const MAX_RANGES: usize = 50;
+
+/// Networks and addresses; none stands for anywhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[diesel(sql_type = diesel::sql_types::Text)]
+pub struct IpRanges {
+    text: String,
+    ranges: Vec<IpNet>,
+}
+
+impl IpRanges {
+    /// With a space between.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the address lies in one of them, or there is none.
+    pub fn allow(&self, address: IpAddr) -> bool {
+        self.ranges.is_empty() || self.ranges.iter().any(|range| range.contains(&address.to_canonical()))
+    }
+
+    /// From what people write, each a network or an address.
+    ///
+    /// # Errors
+    /// A sentence that names the one that is neither.
+    pub fn from_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let range = |word: &str| {
+            let range = word.parse().or_else(|_| word.parse::<IpAddr>().map(IpNet::from));
+            let shown: String = word.chars().take(60).collect();
+            range
+                .map(|range: IpNet| range.trunc())
+                .map_err(|_| format!("{shown:?} is no IP address and no range, such as 203.0.113.0/24"))
+        };
+        let ranges: Vec<IpNet> = words.into_iter().map(range).collect::<Result<_, _>>()?;
+        if ranges.len() > MAX_RANGES {
+            return Err(format!("{MAX_RANGES} ranges are the most"));
+        }
+        let text = ranges.iter().map(IpNet::to_string).collect::<Vec<_>>().join(" ");
+        Ok(IpRanges { text, ranges })
+    }
+}
+
+impl FromStr for IpRanges {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        IpRanges::from_words(text.split(' ').filter(|word| !word.is_empty()))
+    }
+}
+
+impl fmt::Display for IpRanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Serialize for IpRanges {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.text.split(' ').filter(|word| !word.is_empty()))
+    }
 }
 
 /// By its id.
@@ -36,6 +119,15 @@ pub struct ApiKey {
 /// Where the database gave no answer.
 pub fn find(database: &mut Database, id: &str) -> Result<Option<ApiKey>, StoreError> {
     Ok(api_keys::table.find(id).select(ApiKey::as_select()).first(database).optional()?)
+}
+
+/// Those of a client, the oldest first, ended ones too.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn list(database: &mut Database, client_id: &str) -> Result<Vec<ApiKey>, StoreError> {
+    let own = api_keys::table.filter(api_keys::client_id.eq(client_id));
+    Ok(own.order((api_keys::created_at, api_keys::id)).select(ApiKey::as_select()).load(database)?)
 }
 
 /// Adds one; the name must be free within the client.
@@ -48,6 +140,16 @@ pub fn insert(transaction: &mut Transaction<'_>, key: &ApiKey) -> Result<(), Sto
     Ok(())
 }
 
+/// Writes all of its columns.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn update(transaction: &mut Transaction<'_>, key: &ApiKey) -> Result<(), StoreError> {
+    diesel::update(api_keys::table.find(&key.id)).set(key).execute(transaction.database)?;
+    transaction.changed(Change::ApiKey(key.id.clone()));
+    Ok(())
+}
+
 /// Removes one; nothing happens where it is gone already.
 ///
 /// # Errors
@@ -56,4 +158,23 @@ pub fn delete(transaction: &mut Transaction<'_>, id: &str) -> Result<(), StoreEr
     diesel::delete(api_keys::table.find(id)).execute(transaction.database)?;
     transaction.changed(Change::ApiKey(id.to_owned()));
     Ok(())
+}
+
+/// Writes when each of these was last used. No node keeps that in memory, so it is no change.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn note_used(database: &mut Database, used: &[(String, Timestamp)]) -> Result<(), StoreError> {
+    for (id, at) in used {
+        diesel::update(api_keys::table.find(id)).set(api_keys::last_used_at.eq(at)).execute(database)?;
+    }
+    Ok(())
+}
+
+/// Removes up to `limit` that ended before `moment`; tells how many.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn purge(database: &mut Database, moment: Timestamp) -> Result<usize, StoreError> {
+    Ok(diesel::delete(api_keys::table.filter(api_keys::expires_at.lt(moment))).execute(database)?)
 }

@@ -16,6 +16,7 @@ use crate::error::Error;
 
 pub mod account;
 pub mod api_key;
+pub mod audit;
 pub mod changes;
 pub mod client;
 pub mod client_assertion;
@@ -29,6 +30,7 @@ pub mod signing_key;
 mod sql;
 pub mod token;
 pub mod token_records;
+pub mod user;
 
 pub use changes::Change;
 pub use connection::{Database, DatabaseUrl};

@@ -50,6 +50,43 @@ diesel::table! {
         manage_keys -> Bool,
         created_at -> BigInt,
         expires_at -> Nullable<BigInt>,
+        created_by -> Text,
+        allowed_ips -> Text,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> Text,
+        account_id -> Nullable<Text>,
+        email -> Text,
+        role -> Text,
+        password_hash -> Nullable<Text>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    audit (id) {
+        id -> Text,
+        happened_at -> BigInt,
+        account_id -> Nullable<Text>,
+        actor -> Text,
+        action -> Text,
+        target -> Text,
+        reason -> Nullable<Text>,
+        address -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (id) {
+        id -> Text,
+        request -> Text,
+        target -> Text,
+        expires_at -> BigInt,
     }
 }
 

@@ -5,9 +5,11 @@ use diesel::deserialize::{self, FromSql};
 use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::{BigInt, Text};
 
+use super::api_key::IpRanges;
 use super::client::AuthMethod;
 use super::resource_server::Resources;
 use super::signing_key::Algorithm;
+use super::user::Role;
 use crate::clock::Timestamp;
 use crate::scope::Scope;
 
@@ -52,4 +54,4 @@ macro_rules! stored_as_text {
     )*};
 }
 
-stored_as_text!(Scope, Resources, AuthMethod, Algorithm);
+stored_as_text!(Scope, Resources, AuthMethod, Algorithm, IpRanges, Role);

@@ -1,0 +1,245 @@
+//! `cargo bench`: what Keyward's requests cost, as ratios to what they cannot do without.
+//!
+//! Absolute times are worth nothing on another machine or at another hour. So each figure is a
+//! ratio within one run: to a bare RSA signature, a bare verification, an actix-web server that does
+//! nothing. Rounds of all of them take turns, each ratio is of one round, and the median is
+//! printed with the least and the most. This never fails for being slow.
+//!
+//! ```text
+//! cargo bench                          CPU time, and instructions where perf can count them
+//! cargo bench -- --callgrind           instructions in user mode, counted by valgrind
+//! cargo bench -- --tokens 1000000      memory over so many tokens (20000 unless told)
+//! cargo bench -- --rounds 9            more rounds (7 unless told; 1 with callgrind)
+//! ```
+#![expect(clippy::print_stdout, reason = "a table on standard output is what this is for")]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+mod baseline;
+mod client;
+mod keyward;
+mod process;
+
+use client::{Connections, get, post};
+use keyward::Keyward;
+use process::{Cost, Meter, Worker};
+
+/// For tools that measure and may fail anywhere.
+pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// The argument that makes this program one of its own child processes.
+const WORKER: &str = "--worker";
+
+/// A line of the table: what is measured, what it is compared with, the ratio that the project aims at.
+type Line = (&'static str, &'static [&'static str], Option<f64>);
+
+const SIGNATURE: &str = "bare RSA-2048 signature";
+const VERIFICATION: &str = "bare RSA-2048 verification";
+const EMPTY: &str = "empty handler";
+const EMPTY_POST: &str = "empty handler, POST as introspection";
+const TOKEN_8: &str = "token, 8 connections";
+const TOKEN_64: &str = "token, 64 connections";
+const TOKEN_UNRECORDED: &str = "token, 64, records off";
+const TOKEN_UNLOGGED: &str = "token, 64, no request log";
+const INTROSPECT_NEW: &str = "introspect a token never seen";
+const INTROSPECT_AGAIN: &str = "introspect it again";
+const INTROSPECT_UNLOGGED: &str = "introspect again, no request log";
+const INTROSPECT_KEY: &str = "introspect an API key";
+const JWKS: &str = "JWKS";
+
+const TABLE: [Line; 13] = [
+    (SIGNATURE, &[], None),
+    (VERIFICATION, &[], None),
+    (EMPTY, &[], None),
+    (EMPTY_POST, &[EMPTY], None),
+    (TOKEN_8, &[SIGNATURE], Some(1.10)),
+    (TOKEN_64, &[SIGNATURE], Some(1.10)),
+    (TOKEN_UNRECORDED, &[SIGNATURE], None),
+    (TOKEN_UNLOGGED, &[SIGNATURE], None),
+    (INTROSPECT_NEW, &[EMPTY, VERIFICATION], Some(1.5)),
+    (INTROSPECT_AGAIN, &[EMPTY], Some(3.0)),
+    (INTROSPECT_UNLOGGED, &[EMPTY], None),
+    (INTROSPECT_KEY, &[EMPTY], None),
+    (JWKS, &[EMPTY], None),
+];
+
+/// What each line of the table cost, once.
+#[derive(Default)]
+struct Round(BTreeMap<&'static str, Cost>);
+
+impl Round {
+    fn note(&mut self, what: &'static str, cost: Cost) {
+        process::name_dump(&what.replace(", ", "-").replace(' ', "-"));
+        self.0.insert(what, cost);
+    }
+}
+
+/// How many operations make a measurement.
+struct Counts {
+    token: usize,
+    verification: usize,
+    request: usize,
+}
+
+/// Connections of what is not a token request.
+const CONNECTIONS: usize = 16;
+
+/// The processes that take turns.
+struct Bench {
+    meter: Meter,
+    counts: Counts,
+    signer: Worker,
+    verifier: Worker,
+    empty: Worker,
+    empty_address: SocketAddr,
+    usual: Keyward,
+    unrecorded: Keyward,
+    unlogged: Keyward,
+}
+
+impl Bench {
+    fn start(meter: Meter) -> Outcome<Self> {
+        let mut empty = Worker::start(meter, "empty")?;
+        let counts = match meter {
+            Meter::Callgrind => Counts { token: 128, verification: 400, request: 2000 },
+            _ => Counts { token: 1000, verification: 10_000, request: 20_000 },
+        };
+        Ok(Bench {
+            meter,
+            counts,
+            signer: Worker::start(meter, "sign")?,
+            verifier: Worker::start(meter, "verify")?,
+            empty_address: empty.hear()?.parse()?,
+            empty,
+            usual: Keyward::start(meter, "usual", &[])?,
+            unrecorded: Keyward::start(meter, "unrecorded", &["--token-records=off"])?,
+            unlogged: Keyward::start(meter, "unlogged", &["--log=info,keyward::request=warn"])?,
+        })
+    }
+
+    /// Measures everything once.
+    fn round(&mut self) -> Outcome<Round> {
+        let Counts { token, verification, request } = self.counts;
+        let mut costs = Round::default();
+        let (cost, mut tokens) = self.usual.tokens(8, token)?;
+        costs.note(TOKEN_8, cost);
+        costs.note(SIGNATURE, self.signer.measure(self.meter, token)?);
+        let (cost, more) = self.usual.tokens(64, token)?;
+        costs.note(TOKEN_64, cost);
+        costs.note(TOKEN_UNRECORDED, self.unrecorded.tokens(64, token)?.0);
+        let (cost, others) = self.unlogged.tokens(64, token)?;
+        costs.note(TOKEN_UNLOGGED, cost);
+
+        tokens.extend(more);
+        let (usual, unlogged) = (&self.usual, &self.unlogged);
+        costs.note(VERIFICATION, self.verifier.measure(self.meter, verification)?);
+        costs.note(INTROSPECT_NEW, usual.introspect(CONNECTIONS, tokens.len(), &tokens)?);
+        costs.note(EMPTY, self.drive_empty(&get("/"))?);
+        let seen = &tokens[..1];
+        costs.note(INTROSPECT_AGAIN, usual.introspect(CONNECTIONS, request, seen)?);
+        unlogged.introspect(1, 1, &others[..1])?;
+        costs.note(INTROSPECT_UNLOGGED, unlogged.introspect(CONNECTIONS, request, &others[..1])?);
+        costs.note(INTROSPECT_KEY, usual.introspect(CONNECTIONS, request, std::slice::from_ref(&usual.api_key))?);
+        costs.note(JWKS, usual.jwks(CONNECTIONS, request)?);
+        costs.note(EMPTY_POST, self.drive_empty(&post("/", "Basic none", &format!("token={}", tokens[0])))?);
+        Ok(costs)
+    }
+
+    fn drive_empty(&self, request: &[u8]) -> Outcome<Cost> {
+        let mut connections = Connections::open(self.empty_address, CONNECTIONS, request)?;
+        let (count, worker) = (self.counts.request, &self.empty);
+        let driven = || connections.drive(count, |_| request, |_| Ok(()));
+        Ok(self.meter.measure(&worker.process, count, driven)?.0)
+    }
+}
+
+/// The value in the middle, with the least and the most.
+fn spread(mut values: Vec<f64>) -> Option<(f64, f64, f64)> {
+    values.sort_by(f64::total_cmp);
+    Some((*values.get(values.len() / 2)?, *values.first()?, *values.last()?))
+}
+
+/// Prints the table of one kind of cost, where it was measured.
+fn print(title: &str, rounds: &[Round], cost: impl Fn(&Cost) -> Option<f64>) {
+    let value = |round: &Round, what: &str| cost(round.0.get(what)?);
+    println!("\n{title:38} {:>9}   {:>5}  (least to most)   of", "each", "ratio");
+    for (what, baseline, aim) in &TABLE {
+        let Some((each, ..)) = spread(rounds.iter().filter_map(|round| value(round, what)).collect()) else { continue };
+        print!("{what:38} {:9.1}", each / 1000.0);
+        let over = |round| baseline.iter().map(|part| value(round, part)).sum::<Option<f64>>().filter(|sum| *sum > 0.0);
+        let ratios = rounds.iter().filter_map(|round| Some(value(round, what)? / over(round)?));
+        if let Some((middle, least, most)) = spread(ratios.collect()) {
+            print!("   {middle:5.2}  ({least:5.2} to {most:5.2})  {}", baseline.join(" + "));
+        }
+        println!("{}", aim.map(|aim| format!(", aim {aim:.2}")).unwrap_or_default());
+    }
+}
+
+/// Issues tokens, and watches how memory grows.
+fn memory(count: usize) -> Outcome<()> {
+    println!("\n{:38} {:>9}   {:>9}", "memory of a fresh server, in MiB", "resident", "at most");
+    let mib = |kib: u64| kib as f64 / 1024.0;
+    let server = Keyward::start(Meter::Time, "memory", &[])?;
+    let mut issued = 0;
+    for percent in [0, 1, 5, 10, 25, 50, 75, 100] {
+        while issued < count * percent / 100 {
+            let portion = (count * percent / 100 - issued).min(10_000);
+            server.tokens(64, portion)?;
+            issued += portion;
+        }
+        let (resident, most) = (server.process.memory("VmRSS:")?, server.process.memory("VmHWM:")?);
+        println!("{:38} {:9.1}   {:9.1}", format!("after {issued} tokens"), mib(resident), mib(most));
+    }
+    Ok(())
+}
+
+fn main() -> Outcome<()> {
+    let mut arguments = std::env::args().skip(1);
+    let (mut wanted, mut callgrind, mut tokens, mut rounds) = (false, false, 20_000, None);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or_else(|| format!("{argument} wants a value"));
+        match argument.as_str() {
+            WORKER => return baseline::work(&value()?),
+            // From `cargo bench`, and not from `cargo test --benches`, which has no business here.
+            "--bench" => wanted = true,
+            "--callgrind" => callgrind = true,
+            "--tokens" => tokens = value()?.parse()?,
+            "--rounds" => rounds = Some(value()?.parse()?),
+            other => return Err(format!("unknown argument {other}: see the first lines of benches/cost/main.rs").into()),
+        }
+    }
+    if !wanted {
+        println!("nothing measured: this runs with `cargo bench`");
+        return Ok(());
+    }
+
+    let meter = Meter::choose(callgrind)?;
+    let rounds = rounds.unwrap_or(if callgrind { 1 } else { 7 });
+    println!("\nWhat a request costs the server, with SQLite. Token records and the request log are on unless it says");
+    println!("otherwise. Of {rounds} rounds the one in the middle; the aims are for instructions, with the kernel's.");
+    match meter {
+        Meter::Time => println!("perf counts no instructions here: `cargo bench -- --callgrind` counts those in user mode."),
+        Meter::TimeAndPerf => {}
+        Meter::Callgrind => {
+            println!("The kernel's instructions are not counted here, and the code for older processors runs: signatures");
+            println!("and hashes take more than they would outside. For each line there is a callgrind.NAME in target/tmp,");
+            println!("for callgrind_annotate --inclusive=yes.");
+        }
+    }
+    let mut bench = Bench::start(meter)?;
+    // The first round fills caches and starts threads, and does not count.
+    bench.round()?;
+    let costs = (0..rounds).map(|_| bench.round()).collect::<Outcome<Vec<_>>>()?;
+    drop(bench);
+    if meter != Meter::Callgrind {
+        print("CPU time, in microseconds", &costs, |cost| cost.nanos);
+    }
+    if meter != Meter::Time {
+        print("Instructions, in thousands", &costs, |cost| cost.instructions);
+    }
+    if meter != Meter::Callgrind && tokens > 0 {
+        memory(tokens)?;
+    }
+    Ok(())
+}

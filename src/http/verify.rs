@@ -1,0 +1,37 @@
+//! `/verify`: forward authentication, for nginx `auth_request`, Traefik, Caddy and Envoy.
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::{error, extract};
+use crate::clock::Timestamp;
+use crate::oauth::AuthorizationServer;
+use crate::oauth::client_credentials::parse_scope;
+use crate::oauth::forward_authentication::{self, Request};
+
+/// Any method: the one of the request that the proxy holds.
+pub async fn verify(server: Data<AuthorizationServer>, request: HttpRequest) -> HttpResponse {
+    let answer = async {
+        let query: Vec<(String, String)> = form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
+        let all = |name: &'static str| query.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str());
+        let asked = Request {
+            authorization: extract::authorization(&request)?,
+            scope: parse_scope(&all("scope").collect::<Vec<_>>().join(" "))?,
+            audiences: all("audience").map(str::to_owned).collect(),
+            address: extract::address(&request, &server.settings.trusted_proxies),
+            now: Timestamp::now(),
+        };
+        forward_authentication::authenticate(&server, &asked).await
+    };
+    match answer.await {
+        Ok(identity) => HttpResponse::Ok()
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .insert_header(("X-Keyward-Client-Id", identity.client_id))
+            .insert_header(("X-Keyward-Account", identity.account))
+            .insert_header(("X-Keyward-Scope", identity.scope.as_str()))
+            .insert_header(("X-Keyward-Token-Id", identity.token_id))
+            .finish(),
+        Err(refused) => error::problem(&request, &refused),
+    }
+}

@@ -1,0 +1,241 @@
+//! Who acts, and what they may. A right is a value: a verb wants the [`Permit`] for it, and only
+//! [`Actor::may`] makes one; to forget the check does not compile.
+
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::error::{Code, Error};
+use crate::scope::Scope;
+use crate::store::Transaction;
+use crate::store::audit::{self, Entry};
+use crate::store::user::Role;
+
+/// Something that an actor may or may not do.
+pub trait Right {
+    /// The scope token that gives it, in a token for the management API.
+    const SCOPE: &'static str;
+    /// Whether it reaches beyond any account, so that only an operator can have it.
+    const OPERATOR_ONLY: bool = false;
+}
+
+macro_rules! rights {
+    ($($(#[$doc:meta])* $name:ident = $scope:literal $(, $operator:ident)?;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, Debug)]
+            pub struct $name;
+
+            impl Right for $name {
+                const SCOPE: &'static str = $scope;
+                $(const OPERATOR_ONLY: bool = stringify!($operator).len() > 0;)?
+            }
+        )*
+
+        /// The scope tokens of all rights.
+        pub const ALL_RIGHTS: &[&str] = &[$($scope),*];
+    };
+}
+
+rights! {
+    /// See accounts.
+    AccountsRead = "accounts:read";
+    /// Make accounts.
+    AccountsWrite = "accounts:write", operator;
+    /// See users.
+    UsersRead = "users:read";
+    /// Make, change and delete users.
+    UsersWrite = "users:write";
+    /// See clients.
+    ClientsRead = "clients:read";
+    /// Make, change and delete clients.
+    ClientsWrite = "clients:write";
+    /// See secrets and API keys, never in full.
+    KeysRead = "keys:read";
+    /// Make and delete secrets and API keys.
+    KeysWrite = "keys:write";
+    /// See resource servers.
+    ResourcesRead = "resources:read";
+    /// Make and delete resource servers.
+    ResourcesWrite = "resources:write", operator;
+    /// See initial access tokens.
+    RegistrationRead = "registration:read";
+    /// Make and delete initial access tokens.
+    RegistrationWrite = "registration:write";
+    /// See signing keys.
+    SigningKeysRead = "signing-keys:read", operator;
+    /// Rotate, import and retire signing keys.
+    SigningKeysWrite = "signing-keys:write", operator;
+    /// See the records of issued tokens.
+    TokensRead = "tokens:read";
+    /// Revoke tokens.
+    TokensRevoke = "tokens:revoke";
+    /// See the audit.
+    AuditRead = "audit:read";
+}
+
+/// The scope token that lifts a caller of the management API above all accounts.
+pub const OPERATOR_SCOPE: &str = "operator";
+
+/// Whoever asks for something to be done.
+pub struct Actor {
+    name: String,
+    /// The account to which all is limited; an operator has none.
+    account: Option<String>,
+    rights: BTreeSet<String>,
+    address: Option<IpAddr>,
+    request_id: Option<String>,
+}
+
+impl Actor {
+    /// Whoever has the database at hand: the command line.
+    pub fn command_line() -> Self {
+        Actor {
+            name: "command line".to_owned(),
+            account: None,
+            rights: ALL_RIGHTS.iter().map(|&right| right.to_owned()).collect(),
+            address: None,
+            request_id: None,
+        }
+    }
+
+    /// The bearer of an access token or an API key, with what its scope gives; limited to the
+    /// account of its client unless the scope says otherwise.
+    pub fn bearer(name: String, account: &str, scope: &Scope, address: IpAddr, request_id: Option<String>) -> Self {
+        let operator = scope.iter().any(|token| token == OPERATOR_SCOPE);
+        Actor {
+            name,
+            account: (!operator).then(|| account.to_owned()),
+            rights: scope.iter().map(str::to_owned).collect(),
+            address: Some(address),
+            request_id,
+        }
+    }
+
+    /// The bearer of an API key that may manage the keys of its own client.
+    pub fn key_manager(key_id: &str, account: &str, address: IpAddr, request_id: Option<String>) -> Self {
+        Actor {
+            name: format!("API key {key_id}"),
+            account: Some(account.to_owned()),
+            rights: [KeysRead::SCOPE, KeysWrite::SCOPE].map(str::to_owned).into(),
+            address: Some(address),
+            request_id,
+        }
+    }
+
+    /// A user, with the rights of the role.
+    pub fn user(email: &str, role: Role, account: Option<&str>, address: IpAddr, request_id: Option<String>) -> Self {
+        Actor {
+            name: format!("user {email}"),
+            account: if role == Role::Operator { None } else { Some(account.unwrap_or_default().to_owned()) },
+            rights: rights_of(role).iter().map(|&right| right.to_owned()).collect(),
+            address: Some(address),
+            request_id,
+        }
+    }
+
+    /// The permit for a right.
+    ///
+    /// # Errors
+    /// `access_denied` where the actor has not got it.
+    pub fn may<R: Right>(self: &Arc<Self>, _: R) -> Result<Permit<R>, Error> {
+        if !self.rights.contains(R::SCOPE) {
+            return Err(Error::insufficient_scope(R::SCOPE));
+        }
+        if R::OPERATOR_ONLY && self.account.is_some() {
+            return Err(Error::new(Code::AccessDenied, "This is for operators alone"));
+        }
+        Ok(Permit { actor: self.clone(), right: PhantomData })
+    }
+
+    /// Whether all accounts are within reach.
+    pub fn is_operator(&self) -> bool {
+        self.account.is_none()
+    }
+}
+
+/// What each role may. A viewer sees clients, and neither secrets nor keys.
+pub fn rights_of(role: Role) -> Vec<&'static str> {
+    let viewer = ["accounts:read", "clients:read", "resources:read"];
+    let developer = ["clients:write", "keys:read", "keys:write", "tokens:read", "tokens:revoke", "audit:read"];
+    let administrator = ["users:read", "users:write", "registration:read", "registration:write"];
+    match role {
+        Role::Operator => ALL_RIGHTS.to_vec(),
+        Role::Administrator => [&viewer[..], &developer, &administrator].concat(),
+        Role::Developer => [&viewer[..], &developer].concat(),
+        Role::Viewer => viewer.to_vec(),
+    }
+}
+
+/// The proof that an actor may do something.
+pub struct Permit<R> {
+    actor: Arc<Actor>,
+    right: PhantomData<R>,
+}
+
+impl<R> Clone for Permit<R> {
+    fn clone(&self) -> Self {
+        Permit { actor: self.actor.clone(), right: PhantomData }
+    }
+}
+
+impl<R: Right> Permit<R> {
+    /// The account to which lists are narrowed; none for an operator.
+    pub fn account(&self) -> Option<&str> {
+        self.actor.account.as_deref()
+    }
+
+    /// Who acts.
+    pub fn actor(&self) -> &str {
+        &self.actor.name
+    }
+
+    /// Whether a thing of this account is within reach. What is not must look as if it were not
+    /// there.
+    pub fn reaches(&self, account: &str) -> bool {
+        self.account().is_none_or(|own| own == account)
+    }
+
+    /// Whether this scope may be given to a client: what gives rights over Keyward itself, only by
+    /// who has it.
+    ///
+    /// # Errors
+    /// `invalid_scope` where it says more than the actor may.
+    pub fn check_gift(&self, scope: &Scope) -> Result<(), Error> {
+        let reserved = |token: &&str| ALL_RIGHTS.contains(token) || *token == OPERATOR_SCOPE;
+        let mut beyond =
+            scope.iter().filter(reserved).filter(|token| self.account().is_some() && !self.actor.rights.contains(*token));
+        match beyond.next() {
+            None => Ok(()),
+            Some(token) => Err(Error::new(Code::InvalidScope, format!("You cannot give the right {token}, which you have not"))),
+        }
+    }
+
+    /// Writes down what was done, in the transaction that does it.
+    ///
+    /// # Errors
+    /// Where the database gave no answer.
+    pub fn record(
+        &self,
+        transaction: &mut Transaction<'_>,
+        action: &str,
+        account: Option<&str>,
+        target: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let entry = Entry {
+            id: audit::new_id(now),
+            happened_at: now,
+            account_id: account.map(str::to_owned),
+            actor: self.actor.name.clone(),
+            action: action.to_owned(),
+            target: target.to_owned(),
+            reason: None,
+            address: self.actor.address.map(|address| address.to_string()),
+            request_id: self.actor.request_id.clone(),
+        };
+        Ok(audit::insert(transaction, &entry)?)
+    }
+}

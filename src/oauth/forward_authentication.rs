@@ -1,0 +1,101 @@
+//! Forward authentication: a proxy asks whether to let a request through, and as whom.
+
+use std::net::IpAddr;
+
+use super::authorization::Authorization;
+use super::{AuthorizationServer, access_token, api_key};
+use crate::clock::Timestamp;
+use crate::error::{Code, Error};
+use crate::oauth::access_token::{Audience, NotInForce};
+use crate::scope::Scope;
+
+/// What a proxy asks.
+pub struct Request {
+    /// The `Authorization` header of the request that it holds.
+    pub authorization: Option<String>,
+    /// Everything that it must be allowed to do.
+    pub scope: Scope,
+    /// One of these it must be meant for; anything where there is none.
+    pub audiences: Vec<String>,
+    /// Whence the request came.
+    pub address: IpAddr,
+    /// When it came.
+    pub now: Timestamp,
+}
+
+/// As whom the request may pass.
+pub struct Identity {
+    /// The client.
+    pub client_id: String,
+    /// Whose it is.
+    pub account: String,
+    /// What it may.
+    pub scope: Scope,
+    /// The `jti` of the token, or the id of the key.
+    pub token_id: String,
+}
+
+/// Decides on a request.
+///
+/// # Errors
+/// `invalid_token` (RFC 6750 section 3.1) where there is none in force, `insufficient_scope` where it
+/// may less than what is asked.
+pub async fn authenticate(server: &AuthorizationServer, request: &Request) -> Result<Identity, Error> {
+    let header = request.authorization.as_deref().and_then(Authorization::parse);
+    let Some(token) = header.as_ref().and_then(Authorization::token) else {
+        return Err(Error::new(Code::InvalidToken, "There is no token and no API key in the request"));
+    };
+    let (identity, audience) = match find(server, token, request).await? {
+        Ok(found) => found,
+        Err(NotInForce(reason)) => {
+            return Err(match server.throttle.failed(None, request.address, request.now) {
+                Some(wait) => Error::too_many_requests(wait).detail(reason),
+                None => Error::new(Code::InvalidToken, "The token or API key is not in force").detail(reason),
+            });
+        }
+    };
+    if !request.audiences.is_empty() && !audience.iter().any(|one| request.audiences.iter().any(|wanted| wanted == one)) {
+        return Err(Error::new(Code::InvalidToken, "The token or API key is not meant for this resource server"));
+    }
+    if !request.scope.is_subset(&identity.scope) {
+        return Err(Error::insufficient_scope(request.scope.as_str()));
+    }
+    Ok(identity)
+}
+
+async fn find(
+    server: &AuthorizationServer,
+    token: &str,
+    request: &Request,
+) -> Result<Result<(Identity, Audience), NotInForce>, Error> {
+    if token.starts_with("kwk_") {
+        let found = match api_key::find(server, token, Some(request.address), request.now).await? {
+            Ok(found) => found,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let client = &found.client.client;
+        let identity = Identity {
+            client_id: client.client_id.clone(),
+            account: client.account_id.clone(),
+            scope: found.scope(),
+            token_id: found.key.key.id.clone(),
+        };
+        return Ok(Ok((identity, Audience::of(&client.resources, server.issuer.as_str()))));
+    }
+    let verified = match access_token::verify(server, token, request.now).await? {
+        Ok(verified) => verified,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let claims = &verified.claims;
+    let client = match access_token::in_force(server, &verified, request.now).await? {
+        Ok(client) => client,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let identity = Identity {
+        client_id: claims.client_id.clone(),
+        account: client.client.account_id.clone(),
+        scope: claims.scope.parse().map_err(|_| Error::server_error("an issued scope is unreadable"))?,
+        token_id: claims.jti.to_string(),
+    };
+    Ok(Ok((identity, claims.aud.clone())))
+}

@@ -1,0 +1,110 @@
+//! Audit: who did what to which thing, from where; and each failed authentication with its reason.
+//! Append-only, and kept for a set time.
+
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use serde::Serialize;
+
+use super::schema::audit;
+use super::{Database, StoreError, Transaction};
+use crate::clock::Timestamp;
+use crate::credential::random_bytes;
+
+/// A row of `audit`.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize)]
+#[diesel(table_name = audit)]
+pub struct Entry {
+    /// A UUIDv7: in order of time.
+    pub id: String,
+    /// When.
+    pub happened_at: Timestamp,
+    /// Whose thing it was; none for what is the operator's.
+    pub account_id: Option<String>,
+    /// Who did it.
+    pub actor: String,
+    /// What was done, such as `client.create`.
+    pub action: String,
+    /// To which thing.
+    pub target: String,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// Whence.
+    pub address: Option<String>,
+    /// The request, as in the log.
+    pub request_id: Option<String>,
+}
+
+/// An id for an entry of this moment.
+pub fn new_id(now: Timestamp) -> String {
+    let millis = u64::try_from(now.millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random_bytes()).into_uuid().to_string()
+}
+
+/// What a list is narrowed to; what is absent does not narrow.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this account.
+    pub account_id: Option<String>,
+    /// Of this thing.
+    pub target: Option<String>,
+    /// Of this kind.
+    pub action: Option<String>,
+    /// By this one.
+    pub actor: Option<String>,
+    /// Before this entry.
+    pub before: Option<String>,
+}
+
+/// The newest first.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn list(database: &mut Database, filter: &Filter, limit: i64) -> Result<Vec<Entry>, StoreError> {
+    // Each condition holds by itself where it is not asked for: one sentence for all filters.
+    let any = |wanted: &Option<String>| wanted.is_none();
+    let text = |wanted: &Option<String>| wanted.clone().unwrap_or_default();
+    let rows = audit::table
+        .filter(
+            audit::account_id
+                .eq(filter.account_id.clone())
+                .or(any(&filter.account_id).into_sql::<diesel::sql_types::Bool>().nullable()),
+        )
+        .filter(audit::target.eq(text(&filter.target)).or(any(&filter.target).into_sql::<diesel::sql_types::Bool>()))
+        .filter(audit::action.eq(text(&filter.action)).or(any(&filter.action).into_sql::<diesel::sql_types::Bool>()))
+        .filter(audit::actor.eq(text(&filter.actor)).or(any(&filter.actor).into_sql::<diesel::sql_types::Bool>()))
+        .filter(audit::id.lt(text(&filter.before)).or(any(&filter.before).into_sql::<diesel::sql_types::Bool>()))
+        .order(audit::id.desc())
+        .limit(limit)
+        .select(Entry::as_select());
+    Ok(rows.load(database)?)
+}
+
+/// Adds one to the change that it tells of.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn insert(transaction: &mut Transaction<'_>, entry: &Entry) -> Result<(), StoreError> {
+    insert_one(transaction.database, entry)
+}
+
+/// Adds many, by themselves.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn insert_all(database: &mut Database, entries: &[Entry]) -> Result<(), StoreError> {
+    entries.iter().try_for_each(|entry| insert_one(database, entry))
+}
+
+fn insert_one(database: &mut Database, entry: &Entry) -> Result<(), StoreError> {
+    diesel::insert_into(audit::table).values(entry).execute(database)?;
+    Ok(())
+}
+
+/// Removes entries from before `moment`, of the `limit` oldest; tells how many.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn purge(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    let sentence = "DELETE FROM audit WHERE happened_at < $1 AND id IN (SELECT id FROM audit ORDER BY id LIMIT $2)";
+    Ok(diesel::sql_query(sentence).bind::<BigInt, _>(moment).bind::<BigInt, _>(limit).execute(database)?)
+}
