@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use crate::clock::Timestamp;
 use crate::config::Issuer;
 use crate::credential::Credential;
@@ -67,6 +69,21 @@ pub async fn bootstrap(store: &Arc<Store>, now: Timestamp) -> Result<Option<Boot
 }
 
 impl Bootstrap {
+    /// What was made, for programs.
+    pub fn document(&self) -> Value {
+        json!({
+            "client_id": self.client_id,
+            "client_secret": self.client_secret.expose(),
+            "api_key": self.api_key.expose(),
+            "scope": self.scope,
+            "resource": {
+                "identifier": self.resource,
+                "client_id": self.introspection_id,
+                "client_secret": self.introspection_secret.expose(),
+            },
+        })
+    }
+
     /// What is printed: with commands that work as they stand.
     pub fn text(&self, issuer: &Issuer) -> String {
         let (token, introspect) = (issuer.endpoint("/oauth/token"), issuer.endpoint("/oauth/introspect"));

@@ -282,6 +282,11 @@ fn within(text: &str, least: u64, most: u64, rule: &str) -> Result<Duration, Str
 }
 
 fn log_filter(text: &str) -> Result<String, String> {
+    // A bare word that is no level would be taken for the name of a part, and silence all others.
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    if let Some(word) = text.split(',').find(|word| !word.contains('=') && !levels.contains(&word.trim())) {
+        return Err(format!("{word:?} is no level; there are {}", levels.join(", ")));
+    }
     match tracing_subscriber::EnvFilter::try_new(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(error.to_string()),
@@ -445,6 +450,10 @@ fn read_file(command: &Command, file: &Path, wanted: bool) -> Result<Vec<(String
         let value = match value {
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Array(words) if words.iter().all(toml::Value::is_str) => {
+                let words: Vec<&str> = words.iter().filter_map(toml::Value::as_str).collect();
+                words.join(if name == "trusted_proxies" { "," } else { " " })
+            }
             toml::Value::Boolean(on) => if on { "on" } else { "off" }.to_owned(),
             other => {
                 let kind = other.type_str();

@@ -135,3 +135,35 @@ fn network(address: IpAddr) -> IpAddr {
         v4 => v4,
     }
 }
+
+/// The shortest password, in characters, and the longest, in bytes.
+const SHORTEST_PASSWORD: usize = 10;
+const LONGEST_PASSWORD: usize = 1024;
+
+/// A password that a person chose. It cannot be printed or serialised.
+pub struct Password(String);
+
+impl Password {
+    /// Takes what somebody chose.
+    ///
+    /// # Errors
+    /// A sentence, where it is too short or too long.
+    pub fn new(text: String) -> Result<Self, String> {
+        if text.chars().count() < SHORTEST_PASSWORD || text.len() > LONGEST_PASSWORD {
+            return Err(format!(
+                "A password has at least {SHORTEST_PASSWORD} characters, and {LONGEST_PASSWORD} bytes at the most"
+            ));
+        }
+        Ok(Password(text))
+    }
+
+    /// What is stored of it: Argon2id at the cost that OWASP names (19 MiB, two passes), as a PHC
+    /// string. Some 20 milliseconds, which only few may take at a time.
+    pub fn hash(&self) -> String {
+        let salt: [u8; 16] = random_bytes();
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT);
+        #[expect(clippy::expect_used, reason = "fails on a wrong length of salt or output, and both are constants")]
+        let hash = argon2.hash_password_with_salt(self.0.as_bytes(), &salt).expect("an Argon2id hash");
+        hash.to_string()
+    }
+}

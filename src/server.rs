@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::http;
 use crate::manage::signing_key::{self, Times};
 use crate::oauth::AuthorizationServer;
-use crate::oauth::keys::KeyFile;
+use crate::store::deployment::{self, Deployment};
 use crate::store::token_records::TokenRecords;
 use crate::store::{Store, api_key, audit, changes, client_assertion, token};
 
@@ -62,16 +62,19 @@ impl Server {
             _ => None,
         };
 
-        let key_file = KeyFile::open(&settings.keys_dir).map_err(Error::server_error)?;
-        signing_key::ensure(&store, &key_file, Times::from(&settings), now).await?;
+        let issuer = settings.issuer();
+        let key_file = signing_key::key_file(&store, &settings.keys_dir).await?;
+        let own = Deployment::new(issuer.to_string(), settings.jwks_max_age, settings.token_ttl, now);
+        store.write(now, move |transaction| deployment::write(transaction, &own)).await.map_err(Error::from)?;
+        signing_key::ensure(&store, &key_file, Times::in_force(&store, &settings).await?, now).await?;
         let (directory, follower) = Directory::open(store.clone(), now)?;
         let records = if settings.token_records.is_on() {
             TokenRecords::start(store.clone()).map_err(|error| Error::server_error(error.to_string()))?
         } else {
             TokenRecords::Off
         };
-        let issuer = settings.issuer();
         let oauth = AuthorizationServer::new(settings, issuer, directory, store, key_file, records);
+        let oauth = oauth.map_err(|error| Error::server_error(error.to_string()))?;
         Ok(Server { listener, tls, oauth: web::Data::new(oauth), follower })
     }
 
@@ -113,6 +116,9 @@ impl Server {
             tracing::info!("stopping: no new connections, requests in flight are answered");
             handle.stop(true).await;
         });
+        if settings.listen.ip().is_unspecified() && settings.issuer.is_none() {
+            tracing::warn!(issuer = %self.oauth.issuer, "nobody can reach this issuer: set it to the URL that callers use");
+        }
         running.await?;
         if let Err(error) = self.oauth.usage.write(&self.oauth.store).await {
             tracing::warn!(reason = %error, "cannot write when API keys were last used");
@@ -189,8 +195,15 @@ async fn purge(oauth: web::Data<AuthorizationServer>) {
 
 /// Rotates the signing key when it reaches its age.
 async fn rotate(oauth: web::Data<AuthorizationServer>) {
-    let times = Times::from(&oauth.settings);
     loop {
+        let times = match Times::in_force(&oauth.store, &oauth.settings).await {
+            Ok(times) => times,
+            Err(error) => {
+                tracing::warn!(reason = error.reason(), "cannot see to the age of the signing key");
+                tokio::time::sleep(ROTATION_EVERY).await;
+                continue;
+            }
+        };
         tokio::time::sleep(ROTATION_EVERY).await;
         let keys = oauth.directory.known_signing_keys();
         let key_file = oauth.signing_keys.key_file();

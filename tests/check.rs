@@ -27,7 +27,14 @@ on_both! {
         let issuer = ["--issuer", node.base.as_str()];
         let (status, findings) = check(&world, &issuer);
         assert_eq!((status, wrong(&findings)), (0, vec![]), "{findings:?}");
-        assert_eq!(findings.len(), 6);
+        assert_eq!(findings.len(), 7);
+        // What the nodes serve with lies in the database: no flag is needed.
+        assert_eq!(wrong(&check(&world, &[]).1), Vec::<&str>::new());
+
+        // Another installation at the issuer's address.
+        let stranger = World::sqlite();
+        let other_node = stranger.start();
+        assert_eq!(wrong(&check(&world, &["--issuer", &other_node.base]).1), ["published keys"]);
 
         let other = format!("{}/", node.base);
         let (status, findings) = check(&world, &["--issuer", &other]);

@@ -154,6 +154,10 @@ fn no_secret_reaches_the_log() {
     node.introspect(&client, &token);
     node.introspect(&client, &client.api_key);
     node.form(&format!("/oauth/token?client_secret={}", client.secret), None, &[("client_id", &client.id)]);
+    // People mix them up, and put them into URLs.
+    node.token_reply(&Client { id: client.secret.clone(), secret: client.id.clone(), ..client.clone() }, &[]);
+    node.get(&format!("/{}", client.api_key));
+    node.get(&format!("/oauth/register/{}", client.secret));
     let stranger = Client { id: "stranger".into(), ..client.clone() };
     let last = node.token_reply(&stranger, &[]);
     node.log_of(&last);

@@ -96,6 +96,12 @@ on_both! {
         assert_eq!(inspect(&client.api_key)["active"], json!(true));
         let rows = world.cli(&["token", "list", "--client", &client.id]);
         assert_eq!((rows.as_array().unwrap().len(), &rows[0]["scope"], &rows[0]["revoked"]), (1, &json!("a"), &json!(false)));
+        // By what lists and logs show of it, too.
+        let second = crate::support::jwt::claims(&node.token(&client))["jti"].as_str().unwrap().to_owned();
+        assert_eq!(inspect(&second)["active"], json!(true));
+        world.cli(&["token", "revoke", &second]);
+        assert_eq!(inspect(&second)["reason"], json!("revoked"));
+        assert!(world.refused(&["token", "revoke", "01a1ffc2-0000-7000-8000-000000000000"]).contains("no record"));
         assert_eq!(node.revoke(&client, &token).status, 200);
         assert_eq!(inspect(&token)["reason"], json!("revoked"));
         assert_eq!(inspect("nonsense")["reason"], json!("not a JWT"));

@@ -115,6 +115,25 @@ fn what_changed_meanwhile_counts() {
     });
 }
 
+/// SIGTERM ends a node whose database hangs.
+#[test]
+fn stopping_while_it_hangs() {
+    let world = World::new(Backend::Postgres);
+    let client = world.client("a");
+    let url = url::Url::parse(&world.database_url).unwrap();
+    let proxy = Proxy::to(format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()));
+    let mut through = url.clone();
+    through.set_port(Some(proxy.port)).unwrap();
+    let node = world.start_with(&["--database-url", through.as_str()]);
+    node.token(&client);
+    proxy.swallow();
+    unavailable(&node.token_reply(&client, &[]));
+    let began = Instant::now();
+    node.stop();
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    proxy.mend();
+}
+
 /// SQLite is locked by somebody for long.
 #[test]
 fn a_locked_file() {

@@ -61,6 +61,9 @@ fn every_setting_of_the_contract_is_there() {
         assert_eq!(entry(&world, name, &[], &[]), (shown.to_owned(), "keyward.toml".to_owned()));
         std::fs::remove_file(world.folder.join("keyward.toml")).unwrap();
     }
+    world.file("keyward.toml", "trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n");
+    assert_eq!(entry(&world, "trusted_proxies", &[], &[]).0, "10.0.0.0/8,::1/128");
+    std::fs::remove_file(world.folder.join("keyward.toml")).unwrap();
     let url = "postgres://keyward:hunter2@db.example/keyward?sslpassword=hunter2";
     let (shown, source) = entry(&world, "database_url", &[("KEYWARD_DATABASE_URL", url)], &[]);
     assert_eq!(source, "KEYWARD_DATABASE_URL");
@@ -86,6 +89,7 @@ fn what_is_unknown_or_unreadable_is_named() {
     refused(&[], &["--registration", "maybe"], "--registration");
     refused(&[], &["--trusted-proxies", "10.0.0.0/99"], "--trusted-proxies");
     refused(&[], &["--log", "keyward=loud"], "--log");
+    refused(&[], &["--log", "verbose"], "--log");
     refused(&[], &["--database-url", "mysql://x"], "--database-url");
     let mistyped = world.run(&["--database-url", "postgress://x:hunter2@db.example/x", "config"]);
     assert!(!String::from_utf8_lossy(&mistyped.stderr).contains("hunter2"), "not in an error either");

@@ -67,6 +67,22 @@ on_both! {
         assert!(states(&world).contains(&(old, "gone".to_owned())));
     }
 
+    /// A command without the server's settings reckons with the server's times all the same.
+    fn rotation_by_a_command_with_other_settings(world: World) {
+        let node = world.start_with(&["--jwks-max-age", "600", "--token-ttl", "7200"]);
+        let old = node.kids().remove(0);
+        world.cli(&["--jwks-max-age", "0", "--token-ttl", "1", "signing-key", "rotate"]);
+        let rows = world.cli(&["signing-key", "list"]);
+        let at = |row: &Value, name: &str| {
+            let format = &time::format_description::well_known::Rfc3339;
+            time::OffsetDateTime::parse(row[name].as_str().unwrap(), format).unwrap().unix_timestamp()
+        };
+        let new = rows.as_array().unwrap().iter().find(|row| row["kid"] != old.as_str()).unwrap();
+        let old = rows.as_array().unwrap().iter().find(|row| row["kid"] == old.as_str()).unwrap();
+        assert!(at(new, "signs_from") - at(new, "created_at") >= 600, "{rows}");
+        assert!(at(old, "published_until") - at(old, "signs_until") >= 7200, "{rows}");
+    }
+
     fn rotation_by_age(world: World) {
         let client = world.client("read");
         let settings = ["--jwks-max-age", "0", "--token-ttl", "2", "--signing-key-max-age", "4s"];
@@ -162,8 +178,20 @@ on_both! {
         // With another key file nothing opens, and the start says so.
         std::fs::remove_file(&file).unwrap();
         let Err(said) = world.try_start(&[]) else { panic!("it started with another key file") };
-        let said = said + &String::from_utf8_lossy(&world.run(&["check"]).stdout);
-        assert!(said.contains(&kid) && said.contains("sealing.key"), "{said}");
+        assert!(said.contains("sealing.key") && said.contains("sealed"), "{said}");
+        assert!(!file.exists(), "and none is made where keys are sealed with another");
+        for command in [&["signing-key", "rotate"] as &[&str], &["signing-key", "retire", "--now", &kid]] {
+            assert!(world.refused(command).contains("sealing.key"), "{command:?}");
+        }
+        // One of another installation would seal what no node can open.
+        let stranger = World::sqlite();
+        stranger.start().stop();
+        std::fs::copy(stranger.folder.join("keys/sealing.key"), &file).unwrap();
+        for command in [&["signing-key", "rotate"] as &[&str], &["signing-key", "retire", "--now", &kid]] {
+            assert!(world.refused(command).contains("another sealing.key"), "{command:?}");
+        }
+        let Err(said) = world.try_start(&[]) else { panic!("it started with a stranger's key file") };
+        assert!(said.contains(&kid), "{said}");
         world.file("keys/sealing.key", "nonsense");
         assert!(world.try_start(&[]).is_err());
     }

@@ -32,6 +32,14 @@ on_both! {
         assert!(out.contains("\"access_token\""));
     }
 
+    fn the_first_start_for_programs(world: World) {
+        let node = world.start_with(&["--bootstrap", "--json"]);
+        let document: serde_json::Value = serde_json::from_str(&node.printed).unwrap();
+        let first = &document["first_start"];
+        assert!(first["client_secret"].is_string() && first["resource"]["client_secret"].is_string());
+        assert_eq!(document["issuer"], node.base.as_str());
+    }
+
     fn without_bootstrap_nothing_is_made(world: World) {
         let node = world.start();
         assert_eq!((node.printed.as_str(), world.count("SELECT count(*) FROM accounts")), ("", 0));
@@ -98,6 +106,30 @@ fn https() {
         };
         assert!(said.contains(cert) || said.contains(key), "{said}");
     }
+}
+
+#[test]
+fn folders_belong_to_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::sqlite();
+    let program = env!("CARGO_BIN_EXE_keyward");
+    let line = format!(
+        "umask 000; {program} --database-url sqlite://data/keyward.db migrate && {program} --database-url sqlite://data/keyward.db signing-key rotate"
+    );
+    shell(&world, &line);
+    for (path, wanted) in [("data", 0o700), ("data/keyward.db", 0o600), ("keys", 0o700), ("keys/sealing.key", 0o600)] {
+        let mode = std::fs::metadata(world.folder.join(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, wanted, "{path}");
+    }
+}
+
+/// What is shown once must not be lost without a word.
+#[test]
+fn what_cannot_be_printed_is_said() {
+    let world = World::sqlite();
+    let program = env!("CARGO_BIN_EXE_keyward");
+    let line = format!("{program} --database-url {} client create --name x > /dev/full; echo $?", world.database_url);
+    assert_eq!(shell(&world, &line).trim(), "1");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 DROP TABLE change_counter;
 DROP TABLE changes;
+DROP TABLE deployment;
 DROP TABLE client_assertions;
 DROP TABLE revocations;
 DROP TABLE tokens;

@@ -103,6 +103,15 @@ CREATE TABLE client_assertions (
 );
 CREATE INDEX client_assertions_by_end ON client_assertions (expires_at);
 
+-- What the nodes serve with, so that commands beside them reckon with the same.
+CREATE TABLE deployment (
+    id INTEGER NOT NULL PRIMARY KEY,
+    issuer TEXT NOT NULL,
+    jwks_max_age BIGINT NOT NULL,
+    token_ttl BIGINT NOT NULL,
+    written_at BIGINT NOT NULL
+);
+
 -- What every node follows to drop from memory what has changed. The counter's row is the lock of
 -- all who change: ids are visible in the order in which they were given.
 CREATE TABLE changes (

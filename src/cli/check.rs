@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::oauth::keys::{KEY_FILE, KeyFile, OpenKey};
 use crate::outbound;
-use crate::store::signing_key::{self, signing_at};
+use crate::store::signing_key::{self, State, signing_at};
 use crate::store::{Store, clock_difference};
 
 /// One thing that was looked at.
@@ -48,11 +48,18 @@ pub async fn run(context: Context) -> Result<Output, Error> {
     if let Ok(store) = &store {
         found("clock", clock(store).await);
     }
-    let issuer = context.settings.issuer();
-    let issuer_url = issuer.metadata_url();
-    let document = tokio::task::spawn_blocking(move || outbound::get_own(&issuer_url)).await;
-    let document = document.map_err(|error| Error::server_error(error.to_string()))?;
+    let issuer = match &store {
+        Ok(store) => context.issuer(store).await?,
+        Err(_) => context.settings.issuer(),
+    };
+    let (metadata, keys) = (issuer.metadata_url(), issuer.endpoint("/.well-known/jwks.json"));
+    let fetch = move || (outbound::get_own(&metadata), outbound::get_own(&keys));
+    let (document, published) =
+        tokio::task::spawn_blocking(fetch).await.map_err(|error| Error::server_error(error.to_string()))?;
     found("issuer", check_issuer(issuer.as_str(), &issuer.metadata_url(), document));
+    if let (Ok(store), Ok(published)) = (&store, published) {
+        found("published keys", check_published(store, &published, context.now).await);
+    }
     found("transport", transport(issuer.as_str()));
 
     let all_well = findings.iter().all(|finding| finding.ok);
@@ -77,8 +84,12 @@ fn key_file(folder: &Path) -> Result<KeyFile, String> {
 async fn signing(store: &std::sync::Arc<Store>, key_file: &KeyFile, now: Timestamp) -> Look {
     let keys = store.read(signing_key::list).await.map_err(|error| error.to_string())?;
     let key = signing_at(&keys, now).ok_or("no key signs; start `keyward serve`, or run: keyward signing-key rotate")?;
-    let mend = |reason| format!("{reason}; copy {KEY_FILE} from a node that works");
-    OpenKey::open(key, key_file).map_err(mend)?;
+    for key in keys.iter().filter(|key| matches!(key.state(now), State::Signing | State::Published)) {
+        let mend = |reason| {
+            format!("{reason}; copy {KEY_FILE} from a node that works, or: keyward signing-key retire --now {}", key.kid)
+        };
+        OpenKey::open(key, key_file).map_err(mend)?;
+    }
     Ok(format!("{} signs with {}", key.kid, key.algorithm.as_str()))
 }
 
@@ -102,6 +113,18 @@ fn check_issuer(issuer: &str, url: &str, document: Result<String, String>) -> Lo
             "{url} says the issuer is {published}, and here it is {issuer}; set the same everywhere, to the character"
         )),
         None => Err(format!("{url} names no issuer; something else answers there")),
+    }
+}
+
+/// Another installation may answer at the issuer's address.
+async fn check_published(store: &std::sync::Arc<Store>, published: &str, now: Timestamp) -> Look {
+    let keys = store.read(signing_key::list).await.map_err(|error| error.to_string())?;
+    let missing = keys.iter().find(|key| key.state(now) != State::Gone && !published.contains(&key.kid));
+    match missing {
+        None => Ok("the issuer publishes the keys of this database".to_owned()),
+        Some(key) => {
+            Err(format!("the issuer does not publish {}; is it the same installation, with the same database?", key.kid))
+        }
     }
 }
 

@@ -10,19 +10,21 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::clock::{Timestamp, parse_duration};
-use crate::config::{self, Settings, Sources};
+use crate::config::{self, Issuer, Settings, Sources};
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::manage::actor::Actor;
+use crate::manage::signing_key as keys;
 use crate::oauth::AuthorizationServer;
 use crate::oauth::keys::KeyFile;
 use crate::scope::Scope;
-use crate::store::Store;
 use crate::store::token_records::TokenRecords;
+use crate::store::{Store, deployment};
 
 mod account;
 mod check;
 mod client;
+mod key;
 mod output;
 mod registration_token;
 mod resource;
@@ -30,6 +32,7 @@ mod secret;
 mod serve;
 mod signing_key;
 mod token;
+mod user;
 
 use output::Output;
 
@@ -65,12 +68,18 @@ enum Command {
     /// The partner organisations
     #[command(subcommand)]
     Account(account::Account),
+    /// The people who sign in
+    #[command(subcommand)]
+    User(user::User),
     /// The applications of an account
     #[command(subcommand)]
     Client(client::Client),
     /// What a client authenticates with
     #[command(subcommand)]
     Secret(secret::Secret),
+    /// What a client presents to an API
+    #[command(subcommand)]
+    Key(key::Key),
     /// The APIs that accept tokens
     #[command(subcommand)]
     Resource(resource::Resource),
@@ -102,16 +111,23 @@ impl Context {
         Ok(Store::open(&self.settings.database_url)?)
     }
 
-    fn key_file(&self) -> Result<KeyFile, Error> {
-        KeyFile::open(&self.settings.keys_dir).map_err(Error::server_error)
+    async fn key_file(&self, store: &Arc<Store>) -> Result<KeyFile, Error> {
+        keys::key_file(store, &self.settings.keys_dir).await
+    }
+
+    /// As set here, else what the nodes serve with.
+    async fn issuer(&self, store: &Arc<Store>) -> Result<Issuer, Error> {
+        let serving = store.read(deployment::find).await?.and_then(|deployment| deployment.issuer.parse().ok());
+        Ok(self.settings.issuer.clone().or(serving).unwrap_or_else(|| self.settings.issuer()))
     }
 
     /// For what needs to read tokens; it issues none.
-    fn authorization_server(&self) -> Result<AuthorizationServer, Error> {
+    async fn authorization_server(&self) -> Result<AuthorizationServer, Error> {
         let store = self.store()?;
         let (directory, _) = Directory::open(store.clone(), self.now)?;
-        let issuer = self.settings.issuer();
-        Ok(AuthorizationServer::new(self.settings.clone(), issuer, directory, store, self.key_file()?, TokenRecords::Off))
+        let (issuer, key_file) = (self.issuer(&store).await?, self.key_file(&store).await?);
+        let server = AuthorizationServer::new(self.settings.clone(), issuer, directory, store, key_file, TokenRecords::Off);
+        server.map_err(|error| Error::server_error(error.to_string()))
     }
 }
 
@@ -124,21 +140,22 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         Ok(parsed) => parsed,
         Err(error) => error.exit(),
     };
+    let json = cli.json;
     let command = cli.command.unwrap_or_else(|| Command::Serve(serve::Serve::default()));
     let log = serve::init_log(&cli.settings, matches!(command, Command::Serve(_)));
     let context = Context { settings: cli.settings, sources, now: Timestamp::now() };
-    let done = log.and_then(|()| execute(command, context));
+    let done = log.and_then(|()| execute(command, context, json));
     match done {
-        Ok(output) => output.print(cli.json),
+        Ok(output) => output.print(json),
         Err(error) => output::refused(&error),
     }
 }
 
-fn execute(command: Command, context: Context) -> Result<Output, Error> {
+fn execute(command: Command, context: Context, json: bool) -> Result<Output, Error> {
     // `serve` wants actix's runtime, which is tokio's with a little more; it serves the others too.
     actix_web::rt::System::new().block_on(async {
         match command {
-            Command::Serve(serve) => serve.run(context).await,
+            Command::Serve(serve) => serve.run(context, json).await,
             Command::Migrate => {
                 let store = context.store()?;
                 Ok(Output::done(format!("The tables of {} are up to date", store.url())))
@@ -146,6 +163,8 @@ fn execute(command: Command, context: Context) -> Result<Output, Error> {
             Command::Config => Ok(settings(&context)),
             Command::Check => check::run(context).await,
             Command::Account(command) => command.run(context).await,
+            Command::User(command) => command.run(context).await,
+            Command::Key(command) => command.run(context).await,
             Command::Client(command) => command.run(context).await,
             Command::Secret(command) => command.run(context).await,
             Command::Resource(command) => command.run(context).await,

@@ -27,11 +27,6 @@ impl Output {
         Output::new(&json!({"ok": true}), words)
     }
 
-    /// A server has run, and has nothing more to say.
-    pub fn silence() -> Self {
-        Output { document: Value::Null, words: String::new(), exit: 0 }
-    }
-
     /// A list.
     pub fn table<const N: usize>(document: &impl Serialize, head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Self {
         let rows: Vec<[String; N]> = rows.collect();
@@ -58,23 +53,31 @@ impl Output {
 
     /// Says it.
     pub fn print(self, json: bool) -> ExitCode {
-        let text = match (json, self.words.is_empty()) {
-            (_, true) => return ExitCode::from(self.exit),
-            (true, _) => self.document.to_string(),
-            (false, _) => self.words,
-        };
-        // Whoever closed the pipe has seen enough.
-        let _ = writeln!(std::io::stdout(), "{text}");
-        ExitCode::from(self.exit)
+        let text = if json { self.document.to_string() } else { self.words };
+        match print(&text) {
+            Ok(()) => ExitCode::from(self.exit),
+            Err(error) => refused(&error),
+        }
+    }
+}
+
+/// Prints a line. What holds a secret must not be lost without a word.
+///
+/// # Errors
+/// Where standard output takes it not; whoever closed a pipe has seen enough.
+pub fn print(text: &str) -> Result<(), Error> {
+    let mut out = std::io::stdout();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::server_error(format!("it was done, but cannot be printed: {error}")))
+        }
+        _ => Ok(()),
     }
 }
 
 /// A refusal, on standard error. Here the operator sits: the exact reason is theirs to know.
 pub fn refused(error: &Error) -> ExitCode {
-    let description = error.description();
-    let reason = error.reason();
-    let words = if reason == description { description.to_owned() } else { format!("{description}: {reason}") };
-    let _ = writeln!(std::io::stderr(), "keyward: {words}");
+    let _ = writeln!(std::io::stderr(), "keyward: {}", error.reason());
     ExitCode::from(1)
 }
 

@@ -1,13 +1,14 @@
 //! `keyward serve`
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use clap::Args;
+use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
 use super::Context;
-use super::output::Output;
-use crate::bootstrap::bootstrap;
+use super::output::{Output, print};
+use crate::bootstrap::{Bootstrap, bootstrap};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::server::Server;
@@ -20,16 +21,20 @@ pub struct Serve {
 }
 
 impl Serve {
-    pub async fn run(self, context: Context) -> Result<Output, Error> {
+    pub async fn run(self, context: Context, json: bool) -> Result<Output, Error> {
         let store = context.store()?;
         let server = Server::bind(context.settings, store.clone(), context.now).await?;
-        if !self.no_bootstrap
-            && let Some(made) = bootstrap(&store, context.now).await?
-        {
-            let _ = std::io::stdout().write_all(made.text(&server.oauth().issuer).as_bytes());
+        let made = if self.no_bootstrap { None } else { bootstrap(&store, context.now).await? };
+        let issuer = &server.oauth().issuer;
+        if json {
+            let first_start = made.as_ref().map(Bootstrap::document);
+            print(&json!({"issuer": issuer.as_str(), "first_start": first_start}).to_string())?;
+        } else if let Some(made) = made {
+            print(&made.text(issuer))?;
         }
         server.run().await.map_err(|error| Error::server_error(error.to_string()))?;
-        Ok(Output::silence())
+        // A database that hangs holds threads for as long as it likes; nobody waits for them.
+        std::process::exit(0);
     }
 }
 

@@ -33,7 +33,7 @@ impl SigningKey {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let store = context.store()?;
         let operator = context.operator();
-        let times = Times::from(&context.settings);
+        let times = Times::in_force(&store, &context.settings).await?;
         let now = context.now;
         match self {
             SigningKey::List => {
@@ -51,20 +51,36 @@ impl SigningKey {
                 Ok(Output::table(&keys, ["KID", "ALG", "STATE", "SIGNS FROM", "SIGNS UNTIL", "PUBLISHED UNTIL"], rows))
             }
             SigningKey::Rotate => {
-                let key = signing_key::rotate(&store, operator.may(SigningKeysWrite)?, &context.key_file()?, times, now).await?;
+                let key =
+                    signing_key::rotate(&store, operator.may(SigningKeysWrite)?, &context.key_file(&store).await?, times, now)
+                        .await?;
                 Ok(coming(&key))
             }
             SigningKey::Import { file } => {
                 let pem = std::fs::read(&file);
                 let pem = pem.map_err(|error| Error::new(Code::InvalidRequest, format!("{}: {error}", file.display())))?;
-                let key =
-                    signing_key::import(&store, operator.may(SigningKeysWrite)?, &context.key_file()?, &pem, times, now).await?;
+                let key = signing_key::import(
+                    &store,
+                    operator.may(SigningKeysWrite)?,
+                    &context.key_file(&store).await?,
+                    &pem,
+                    times,
+                    now,
+                )
+                .await?;
                 Ok(coming(&key))
             }
             SigningKey::Retire { kid, now: at_once } => {
-                let key =
-                    signing_key::retire(&store, operator.may(SigningKeysWrite)?, &context.key_file()?, &kid, at_once, times, now)
-                        .await?;
+                let key = signing_key::retire(
+                    &store,
+                    operator.may(SigningKeysWrite)?,
+                    &context.key_file(&store).await?,
+                    &kid,
+                    at_once,
+                    times,
+                    now,
+                )
+                .await?;
                 let words = format!(
                     "The key {} signs until {} and is published until {}",
                     key.kid,

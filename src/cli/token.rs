@@ -8,11 +8,14 @@ use crate::error::Error;
 use crate::manage::actor::{TokensRead, TokensRevoke};
 use crate::manage::token;
 
+/// How many records are read at a time.
+const PAGE: i64 = 1000;
+
 #[derive(Subcommand)]
 pub enum Token {
-    /// Say whether a token or an API key is in force, and why not
+    /// Say whether a token (or its jti) or an API key is in force, and why not
     Inspect { token: String },
-    /// Revoke a token or an API key, or all tokens of a client
+    /// Revoke a token (or its jti) or an API key, or all tokens of a client
     Revoke(Which),
     /// List the tokens of a client that have not ended
     List {
@@ -34,7 +37,7 @@ pub struct Which {
 
 impl Token {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
-        let server = context.authorization_server()?;
+        let server = context.authorization_server().await?;
         let operator = context.operator();
         let now = context.now;
         match self {
@@ -57,7 +60,15 @@ impl Token {
                 Ok(Output::done(format!("Revoked all tokens of the client {client_id}")))
             }
             Token::List { client } => {
-                let tokens = token::list(&server, operator.may(TokensRead)?, &client, now).await?;
+                let mut tokens = Vec::new();
+                loop {
+                    let before = tokens.last().map(|view: &token::TokenView| view.token.jti.clone());
+                    let page = token::list(&server, operator.may(TokensRead)?, &client, before, PAGE, now).await?;
+                    if page.is_empty() {
+                        break;
+                    }
+                    tokens.extend(page);
+                }
                 let rows = tokens.iter().map(|view| {
                     let token = &view.token;
                     let state = if view.revoked { "revoked" } else { "in force" };

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::extract;
 use crate::clock::Timestamp;
-use crate::credential::random_bytes;
+use crate::credential::{random_bytes, redacted};
 use crate::error::Code;
 use crate::oauth::AuthorizationServer;
 
@@ -72,16 +72,17 @@ pub async fn observe(
 fn log<B>(server: &AuthorizationServer, answer: &ServiceResponse<B>, id: &str, began: Instant) {
     let request = answer.request();
     let status = answer.status();
-    let (method, path) = (request.method().as_str(), request.path());
+    let (method, path) = (request.method().as_str(), &*redacted(request.path()));
     let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     let extensions = answer.response().extensions();
     let address = || extract::address(request, &server.settings.trusted_proxies);
-    match extensions.get::<Reason>() {
-        Some(Reason { code, reason }) if status.is_server_error() => {
-            tracing::error!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, address = %address(), code = code.as_str(), reason);
+    let failure = extensions.get::<Reason>().map(|Reason { code, reason }| (code, redacted(reason)));
+    match failure {
+        Some((code, reason)) if status.is_server_error() => {
+            tracing::error!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, address = %address(), code = code.as_str(), reason = &*reason);
         }
-        Some(Reason { code, reason }) => {
-            tracing::warn!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, address = %address(), code = code.as_str(), reason);
+        Some((code, reason)) => {
+            tracing::warn!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, address = %address(), code = code.as_str(), reason = &*reason);
         }
         None => {
             tracing::info!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, address = %address());

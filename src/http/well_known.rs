@@ -17,9 +17,9 @@ pub async fn jwks(server: Data<AuthorizationServer>, request: HttpRequest) -> Ht
     let mut answer = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     answer
         .insert_header((CACHE_CONTROL, format!("public, max-age={}", server.settings.jwks_max_age.as_secs())))
-        .insert_header((ETAG, set.etag))
+        .insert_header((ETAG, set.etag.as_str()))
         .insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
-    if unchanged { answer.finish() } else { answer.content_type("application/jwk-set+json").body(set.document) }
+    if unchanged { answer.finish() } else { answer.content_type("application/jwk-set+json").body(set.document.clone()) }
 }
 
 /// GET `/.well-known/oauth-authorization-server`, and where other libraries look for it

@@ -12,6 +12,7 @@ pub mod resource_server;
 pub mod secret;
 pub mod signing_key;
 pub mod token;
+pub mod user;
 
 fn not_found(what: &str, name: &str) -> Error {
     Error::new(Code::NotFound, format!("There is no {what} {name}"))

@@ -1,6 +1,7 @@
 //! Signing keys: made, rotated, imported, retired. Their states follow from their rows and the
 //! clock; this file writes the rows.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::config::Settings;
 use crate::error::{Code, Error};
 use crate::oauth::keys::{KeyFile, OpenKey};
+use crate::store::deployment::{self, Deployment};
 use crate::store::signing_key::{self, SigningKey, State, signing_at};
 use crate::store::{Store, Transaction};
 
@@ -20,9 +22,6 @@ const MARGIN: Duration = Duration::from_secs(2);
 
 /// Beyond the life of the last token: for a node whose clock is behind.
 const KEPT_PUBLISHED: Duration = Duration::from_secs(5);
-
-/// How far the clocks of two nodes may be apart that start at once.
-const CLOCKS_APART: Duration = Duration::from_secs(10);
 
 /// The times that a schedule rests on.
 #[derive(Clone, Copy)]
@@ -35,13 +34,22 @@ pub struct Times {
     pub max_age: Duration,
 }
 
-impl From<&Settings> for Times {
-    fn from(settings: &Settings) -> Self {
-        Times { jwks_max_age: settings.jwks_max_age, token_ttl: settings.token_ttl, max_age: settings.signing_key_max_age }
-    }
-}
-
 impl Times {
+    /// These settings, and at least what the nodes serve with: a command beside them must not rotate
+    /// faster than resource servers fetch.
+    ///
+    /// # Errors
+    /// Where the database gave no answer.
+    pub async fn in_force(store: &Arc<Store>, settings: &Settings) -> Result<Self, Error> {
+        let deployment = store.read(deployment::find).await?;
+        let serving = |time: fn(&Deployment) -> Duration| deployment.as_ref().map_or(Duration::ZERO, time);
+        Ok(Times {
+            jwks_max_age: settings.jwks_max_age.max(serving(Deployment::jwks_max_age)),
+            token_ttl: settings.token_ttl.max(serving(Deployment::token_ttl)),
+            max_age: settings.signing_key_max_age,
+        })
+    }
+
     /// From publishing a key to signing with it: promise 3.
     fn lead(&self) -> Duration {
         self.jwks_max_age + MARGIN
@@ -84,6 +92,28 @@ pub async fn list(store: &Arc<Store>, _: &Permit<SigningKeysRead>, now: Timestam
     Ok(keys.iter().map(|key| SigningKeyView::at(key, now)).collect())
 }
 
+/// Reads the key file; makes it only where there is no key yet that another one seals.
+///
+/// # Errors
+/// Where it is not there though there are signing keys; where it cannot be read or made.
+pub async fn key_file(store: &Arc<Store>, folder: &Path) -> Result<KeyFile, Error> {
+    let keys = store.read(signing_key::list).await?;
+    if keys.is_empty() {
+        return KeyFile::open_or_make(folder).map_err(Error::server_error);
+    }
+    let sealed = |reason| Error::server_error(format!("{reason}; the signing keys of this database are sealed with that file"));
+    KeyFile::open(folder).map_err(sealed)
+}
+
+/// Refuses a key file that does not open the keys in use: what it seals, the nodes could not open.
+fn check_key_file(keys: &[SigningKey], key_file: &KeyFile, now: Timestamp) -> Result<(), Error> {
+    let in_use = keys.iter().filter(|key| matches!(key.state(now), State::Signing | State::Published));
+    for key in in_use {
+        OpenKey::open(key, key_file).map_err(Error::server_error)?;
+    }
+    Ok(())
+}
+
 /// Sees to it, at the start of a node, that there is a key that signs, and that keys stay published
 /// for as long as tokens live now.
 ///
@@ -91,18 +121,17 @@ pub async fn list(store: &Arc<Store>, _: &Permit<SigningKeysRead>, now: Timestam
 /// Where no key could be made or written.
 pub async fn ensure(store: &Arc<Store>, key_file: &KeyFile, times: Times, now: Timestamp) -> Result<(), Error> {
     let keys = store.read(signing_key::list).await?;
-    if let Some(key) = signing_at(&keys, now) {
-        // A wrong key file is found here, and not by the first client.
-        OpenKey::open(key, key_file).map_err(Error::server_error)?;
+    // A wrong key file is found here, and not by the first client.
+    check_key_file(&keys, key_file, now)?;
+    if signing_at(&keys, now).is_some() {
         return store.write(now, move |transaction| schedule(transaction, times, now).map(drop)).await;
     }
     let row = sealed_row(generate().await?, key_file, now, now)?;
     store
         .write(now, move |transaction| {
             let keys = signing_key::list(transaction.database())?;
-            // Another node may have been quicker, and its clock a little ahead.
-            let soon = now.plus(CLOCKS_APART);
-            if !keys.iter().any(|key| key.state(soon) == State::Signing) {
+            // Another node may have been quicker.
+            if signing_at(&keys, now).is_none() {
                 signing_key::insert(transaction, &row)?;
             }
             schedule(transaction, times, now)?;
@@ -184,9 +213,11 @@ async fn add(
     now: Timestamp,
 ) -> Result<SigningKeyView, Error> {
     let row = sealed_row(key, key_file, now, now.plus(times.lead()))?;
+    let key_file = key_file.clone();
     store
         .write(now, move |transaction| {
             let keys = signing_key::list(transaction.database())?;
+            check_key_file(&keys, &key_file, now)?;
             if keys.iter().any(|key| key.kid == row.kid) {
                 return Err(Error::new(Code::Conflict, format!("There is a signing key {} already", row.kid)));
             }
@@ -216,10 +247,11 @@ pub async fn retire(
     // One may be needed, and takes long to make: not while others wait.
     let successor = generate().await?;
     let successor = sealed_row(successor, key_file, now, if at_once { now } else { now.plus(times.lead()) })?;
-    let kid = kid.to_owned();
+    let (kid, key_file) = (kid.to_owned(), key_file.clone());
     store
         .write(now, move |transaction| {
             let keys = signing_key::list(transaction.database())?;
+            check_key_file(&keys, &key_file, now)?;
             let found = keys.iter().find(|key| key.kid == kid);
             let mut key = found.cloned().ok_or_else(|| not_found("signing key", &kid))?;
             let state = key.state(now);

@@ -2,14 +2,16 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::actor::{Permit, TokensRead, TokensRevoke};
 use super::client;
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
-use crate::oauth::access_token::NotInForce;
+use crate::oauth::access_token::{Audience, Claims, NotInForce};
 use crate::oauth::{AuthorizationServer, access_token, api_key};
 use crate::store;
+use crate::store::resource_server::Resources;
 use crate::store::token::Token;
 
 /// What a token is, with the exact reason where it is not in force.
@@ -23,6 +25,31 @@ pub struct Inspection {
     /// What it says, where its signature is ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claims: Option<Value>,
+}
+
+/// What the claims of a token say, as far as its record tells.
+fn recorded(server: &AuthorizationServer, token: &Token) -> Option<Claims> {
+    let resources: Resources = token.audience.parse().ok()?;
+    Some(Claims {
+        iss: server.issuer.as_str().to_owned(),
+        sub: token.client_id.clone(),
+        client_id: token.client_id.clone(),
+        aud: Audience::of(&resources, server.issuer.as_str()),
+        exp: token.expires_at.seconds(),
+        iat: token.issued_at.seconds(),
+        jti: Uuid::parse_str(&token.jti).ok()?,
+        scope: token.scope.clone(),
+        api_key: None,
+    })
+}
+
+/// The claims of a token that somebody holds, or whose `jti` somebody has read in a list or a log.
+async fn claims(server: &AuthorizationServer, token: &str, now: Timestamp) -> Result<Result<Claims, NotInForce>, Error> {
+    let Ok(jti) = Uuid::parse_str(token) else {
+        return Ok(access_token::verify(server, token, now).await?.map(|verified| verified.claims.clone()));
+    };
+    let found = server.store.read(move |database| store::token::find(database, &jti.to_string())).await?;
+    Ok(found.and_then(|token| recorded(server, &token)).ok_or(NotInForce("there is no record of a token with this jti")))
 }
 
 /// Says whether a token or an API key is in force, and why not.
@@ -48,12 +75,12 @@ pub async fn inspect(
             Err(reason) => inactive(reason, None),
         });
     }
-    let verified = match access_token::verify(server, token, now).await? {
-        Ok(verified) => verified,
+    let known = match claims(server, token, now).await? {
+        Ok(known) => known,
         Err(reason) => return Ok(inactive(reason, None)),
     };
-    let claims = serde_json::to_value(&verified.claims).ok();
-    Ok(match access_token::in_force(server, &verified, now).await? {
+    let claims = serde_json::to_value(&known).ok();
+    Ok(match access_token::in_force(server, &known, now).await? {
         Ok(_) => Inspection { active: true, reason: None, claims },
         Err(reason) => inactive(reason, claims),
     })
@@ -82,8 +109,7 @@ pub async fn revoke(
             })
             .await;
     }
-    let verified = access_token::verify(server, token, now).await?.map_err(refused)?;
-    let claims = verified.claims.clone();
+    let claims = claims(server, token, now).await?.map_err(refused)?;
     server
         .store
         .write(now, move |transaction| {
@@ -108,11 +134,8 @@ pub async fn revoke_all(
     client::revoke_tokens(&server.store, permit, client_id, now).await.map(drop)
 }
 
-/// The most tokens in one list.
-const LIST: i64 = 1000;
-
-/// The records of a client's tokens that have not ended, the newest first, a thousand at the most;
-/// without those that were revoked all at once.
+/// The records of a client's tokens that have not ended, the newest first, `limit` at the most, from
+/// before the token `before` where one is named.
 ///
 /// # Errors
 /// No such client.
@@ -120,6 +143,8 @@ pub async fn list(
     server: &AuthorizationServer,
     permit: Permit<TokensRead>,
     client_id: &str,
+    before: Option<String>,
+    limit: i64,
     now: Timestamp,
 ) -> Result<Vec<TokenView>, Error> {
     let id = client_id.to_owned();
@@ -128,7 +153,9 @@ pub async fn list(
         .read(move |database| {
             let client = client::within_reach(database, &permit, &id)?;
             let mut views = Vec::new();
-            for token in store::token::list(database, &id, now, LIST)? {
+            let beyond_all = Uuid::max().to_string();
+            let before = before.as_deref().unwrap_or(&beyond_all);
+            for token in store::token::list(database, &id, now, before, limit)? {
                 let revoked = token.issued_at <= client.tokens_void_before || store::token::is_revoked(database, &token.jti)?;
                 views.push(TokenView { revoked, token });
             }

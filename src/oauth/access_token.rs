@@ -258,10 +258,9 @@ pub async fn verify(server: &AuthorizationServer, token: &str, now: Timestamp) -
 /// Where neither memory nor the database could say.
 pub async fn in_force(
     server: &AuthorizationServer,
-    token: &VerifiedToken,
+    claims: &Claims,
     now: Timestamp,
 ) -> Result<Result<Arc<ClientEntry>, NotInForce>, StoreError> {
-    let claims = &token.claims;
     // RFC 7519 section 4.1.4: "on or after" this time it must not be accepted.
     if now >= claims.expires_at() {
         return Ok(Err(NotInForce("ended")));

@@ -87,7 +87,7 @@ async fn find(
         Err(reason) => return Ok(Err(reason)),
     };
     let claims = &verified.claims;
-    let client = match access_token::in_force(server, &verified, request.now).await? {
+    let client = match access_token::in_force(server, claims, request.now).await? {
         Ok(client) => client,
         Err(reason) => return Ok(Err(reason)),
     };

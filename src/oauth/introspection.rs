@@ -82,7 +82,7 @@ async fn find(
             Ok(verified) => verified,
             Err(reason) => return Ok(Err(reason)),
         };
-        if let Err(reason) = access_token::in_force(server, &verified, request.now).await? {
+        if let Err(reason) = access_token::in_force(server, &verified.claims, request.now).await? {
             return Ok(Err(reason));
         }
         of_claims(&verified.claims)

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
@@ -19,7 +18,7 @@ use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 use crate::credential::random_bytes;
 use crate::error::Error;
@@ -28,14 +27,15 @@ use crate::store::signing_key::{Algorithm, SigningKey};
 /// The name of the key file within the keys folder.
 pub const KEY_FILE: &str = "sealing.key";
 
-/// How many signatures may wait for a processor before the answer is 503.
+/// How many signatures may wait for a thread before the answer is 503.
 const MAX_WAITING: usize = 2000;
 
 /// Why a key cannot be used; a sentence for the operator, without any of the key.
 pub type KeyError = String;
 
 /// The key that seals the private halves in the database: AES-256-GCM.
-pub struct KeyFile(LessSafeKey);
+#[derive(Clone)]
+pub struct KeyFile(Arc<LessSafeKey>);
 
 impl KeyFile {
     /// Reads the key file, or makes it where there is none. Of two nodes that make it at once, one
@@ -43,16 +43,29 @@ impl KeyFile {
     ///
     /// # Errors
     /// Where it cannot be read or made, or holds something else.
+    pub fn open_or_make(folder: &Path) -> Result<Self, KeyError> {
+        let path = folder.join(KEY_FILE);
+        if !path.exists() {
+            make_key_file(folder, &path).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        KeyFile::open(folder)
+    }
+
+    /// Reads the key file.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or holds something else.
     pub fn open(folder: &Path) -> Result<Self, KeyError> {
+        use std::os::unix::fs::PermissionsExt;
         let path = folder.join(KEY_FILE);
         let said = |error: std::io::Error| format!("{}: {error}", path.display());
-        if !path.exists() {
-            make_key_file(folder, &path).map_err(said)?;
-        }
         let text = std::fs::read_to_string(&path).map_err(said)?;
+        if std::fs::metadata(&path).map_err(said)?.permissions().mode() & 0o077 != 0 {
+            tracing::warn!(file = %path.display(), "the key file can be read by others: chmod 600");
+        }
         let bytes = STANDARD.decode(text.trim()).map_err(|_| format!("{} holds no sealing key", path.display()))?;
         let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| format!("{} holds no sealing key", path.display()))?;
-        Ok(KeyFile(LessSafeKey::new(key)))
+        Ok(KeyFile(Arc::new(LessSafeKey::new(key))))
     }
 
     /// Seals the private half of the key `kid`: it opens only under that name.
@@ -80,8 +93,9 @@ impl KeyFile {
 
 fn make_key_file(folder: &Path, path: &Path) -> std::io::Result<()> {
     use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::create_dir_all(folder)?;
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    // Whoever may write into the folder may replace the key.
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let draft: PathBuf = folder.join(format!(".{KEY_FILE}.{}", std::process::id()));
     let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     writeln!(file, "{}", STANDARD.encode(random_bytes::<32>()))?;
@@ -139,6 +153,9 @@ impl OpenKey {
     /// # Errors
     /// Where it is none of these.
     pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
+        if pem.windows(9).any(|window| window == b"ENCRYPTED") {
+            return Err("the private key is encrypted; decrypt it first: openssl pkey -in FILE".to_owned());
+        }
         let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| "no private key in PEM is in there".to_owned())?;
         match der {
             PrivateKeyDer::Pkcs8(der) => OpenKey::from_pkcs8(der.secret_pkcs8_der()),
@@ -273,28 +290,39 @@ pub fn parse_public_jwk(jwk: &Value, algorithm: Algorithm) -> Result<ParsedPubli
     }
 }
 
-/// The keys in use, opened when they are first needed, and the processors that sign with them.
+/// A signature that is asked for: the key, the claims, and where the token goes.
+type Job = (Arc<OpenKey>, Vec<u8>, oneshot::Sender<Result<String, KeyError>>);
+
+/// The keys in use, opened when they are first needed, and the threads that sign with them.
 pub struct SigningKeys {
     key_file: KeyFile,
     opened: RwLock<HashMap<String, Arc<OpenKey>>>,
     parsed: RwLock<HashMap<String, Arc<ParsedPublicKey>>>,
-    /// As many signatures at a time as there are processors: off the event loop, which would
-    /// otherwise stand still for a millisecond each.
-    processors: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    queue: mpsc::SyncSender<Job>,
 }
 
 impl SigningKeys {
     /// With the key file that opens them.
-    pub fn new(key_file: KeyFile) -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        SigningKeys {
-            key_file,
-            opened: RwLock::default(),
-            parsed: RwLock::default(),
-            processors: Arc::new(Semaphore::new(processors)),
-            waiting: AtomicUsize::new(0),
+    ///
+    /// # Errors
+    /// Where the system gives no threads.
+    pub fn start(key_file: KeyFile) -> std::io::Result<Self> {
+        let (queue, jobs) = mpsc::sync_channel::<Job>(MAX_WAITING);
+        let jobs = Arc::new(Mutex::new(jobs));
+        // As many as there are processors, and off the event loop, which would otherwise stand still
+        // for a millisecond each. They end when the queue does.
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            let jobs = jobs.clone();
+            std::thread::Builder::new().name("signer".to_owned()).spawn(move || {
+                loop {
+                    let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok((key, claims, token)) = job else { break };
+                    // A caller that has hung up needs no answer.
+                    let _ = token.send(key.compact(&claims));
+                }
+            })?;
         }
+        Ok(SigningKeys { key_file, opened: RwLock::default(), parsed: RwLock::default(), queue })
     }
 
     /// The file that seals them.
@@ -326,13 +354,11 @@ impl SigningKeys {
     /// [`Code::TemporarilyUnavailable`](crate::error::Code) where too many wait already.
     pub async fn sign(&self, row: &SigningKey, claims: Vec<u8>) -> Result<String, Error> {
         let key = self.open(row).map_err(Error::server_error)?;
-        let _waiting = Waiting::enter(&self.waiting)?;
-        let permit = self.processors.clone().acquire_owned().await.map_err(|error| Error::server_error(error.to_string()))?;
-        let signed = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            key.compact(&claims)
-        });
-        let signed = signed.await.map_err(|error| Error::server_error(error.to_string()))?;
+        let (answer, token) = oneshot::channel();
+        if self.queue.try_send((key, claims, answer)).is_err() {
+            return Err(Error::unavailable("too many signatures are waiting"));
+        }
+        let signed = token.await.map_err(|_| Error::server_error("the signing threads have ended"))?;
         signed.map_err(Error::server_error)
     }
 
@@ -353,25 +379,5 @@ impl SigningKeys {
             }
         };
         key.verify_sig(message, signature).is_ok()
-    }
-}
-
-/// One who waits for a processor, or signs.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn enter(count: &'a AtomicUsize) -> Result<Self, Error> {
-        let waiting = Waiting(count);
-        if count.fetch_add(1, Ordering::Relaxed) < MAX_WAITING {
-            Ok(waiting)
-        } else {
-            Err(Error::unavailable("too many signatures are waiting"))
-        }
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use quick_cache::sync::Cache;
 
 use crate::clock::Timestamp;
@@ -58,12 +59,17 @@ pub struct AuthorizationServer {
     pub usage: usage::Usage,
     /// For `jwks_uri`.
     pub outbound: Outbound,
+    /// The published keys, as long as they stay as they are.
+    pub key_set: ArcSwapOption<jwks::KeySet>,
     /// Tokens whose signature was proven; not whether they are in force.
     pub verified: Cache<Fingerprint, Arc<access_token::VerifiedToken>>,
 }
 
 impl AuthorizationServer {
     /// From its parts.
+    ///
+    /// # Errors
+    /// Where the system gives no threads to sign with.
     pub fn new(
         settings: Settings,
         issuer: Issuer,
@@ -71,19 +77,20 @@ impl AuthorizationServer {
         store: Arc<Store>,
         key_file: keys::KeyFile,
         records: TokenRecords,
-    ) -> Self {
-        AuthorizationServer {
+    ) -> std::io::Result<Self> {
+        Ok(AuthorizationServer {
             outbound: Outbound::new(settings.private_jwks_uri.is_on()),
             issuer,
             store,
             directory,
-            signing_keys: keys::SigningKeys::new(key_file),
+            signing_keys: keys::SigningKeys::start(key_file)?,
             records,
             throttle: Throttle::default(),
             usage: usage::Usage::default(),
             verified: Cache::new(VERIFIED_KEPT),
+            key_set: ArcSwapOption::empty(),
             settings,
-        }
+        })
     }
 }
 

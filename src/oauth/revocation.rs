@@ -30,7 +30,7 @@ pub async fn revoke(server: &AuthorizationServer, request: &Request) -> Result<(
     if claims.client_id != caller.client_id() {
         return Err(anothers());
     }
-    if access_token::in_force(server, &verified, now).await?.is_err() {
+    if access_token::in_force(server, claims, now).await?.is_err() {
         return Ok(());
     }
     let (jti, expires_at) = (claims.jti.to_string(), claims.expires_at());

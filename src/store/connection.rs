@@ -1,6 +1,7 @@
 //! One connection, to SQLite or to Postgres, and how it is made.
 
 use std::fmt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use diesel::connection::SimpleConnection;
@@ -58,7 +59,7 @@ impl fmt::Display for DatabaseUrl {
             DatabaseUrl::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
             DatabaseUrl::Postgres(text) => match url::Url::parse(text) {
                 Ok(mut url) => {
-                    let hidden = url.password().is_none() || url.set_password(Some("…")).is_ok();
+                    let hidden = url.password().is_none() || url.set_password(Some("***")).is_ok();
                     let secret_in_query = url.query_pairs().any(|(name, _)| name == "password" || name == "sslpassword");
                     if !hidden || secret_in_query {
                         url.set_query(None);
@@ -93,14 +94,16 @@ impl DatabaseUrl {
         let DatabaseUrl::Sqlite(path) = self else { return Ok(()) };
         let unusable = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(unusable)?;
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
+        }
+        if !path.exists() {
+            tracing::warn!(file = %path.display(), "this database is new");
         }
         create_private(path).map_err(unusable)
     }
 }
 
 fn create_private(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
     std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
 }
 

@@ -22,6 +22,7 @@ pub mod client;
 pub mod client_assertion;
 pub mod client_secret;
 mod connection;
+pub mod deployment;
 mod pool;
 pub mod registration_token;
 pub mod resource_server;

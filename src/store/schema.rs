@@ -161,6 +161,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    deployment (id) {
+        id -> Integer,
+        issuer -> Text,
+        jwks_max_age -> BigInt,
+        token_ttl -> BigInt,
+        written_at -> BigInt,
+    }
+}
+
+diesel::table! {
     change_counter (id) {
         id -> Integer,
         value -> BigInt,

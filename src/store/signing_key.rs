@@ -107,9 +107,12 @@ impl SigningKey {
     }
 }
 
-/// Of these, the one that signs at `now`: of several, the last that began.
+/// Of these, the one that signs at `now`: of several, the last that began. Where all are yet to
+/// begin this node's clock is behind, and the first of them signs.
 pub fn signing_at(keys: &[SigningKey], now: Timestamp) -> Option<&SigningKey> {
-    keys.iter().filter(|key| key.state(now) == State::Signing).max_by_key(|key| (key.signs_from, &key.kid))
+    let of = |state| keys.iter().filter(move |key| key.state(now) == state);
+    let order = |key: &&SigningKey| (key.signs_from, key.kid.clone());
+    of(State::Signing).max_by_key(order).or_else(|| of(State::Published).min_by_key(order))
 }
 
 /// All of them, the oldest first.

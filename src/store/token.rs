@@ -59,15 +59,30 @@ pub fn insert_all(database: &mut Database, rows: &[Token]) -> Result<(), StoreEr
     Ok(())
 }
 
-/// The live ones of a client, the newest first. There is no index by client, which every issued
+/// By its `jti`.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn find(database: &mut Database, jti: &str) -> Result<Option<Token>, StoreError> {
+    Ok(tokens::table.find(jti).select(Token::as_select()).first(database).optional()?)
+}
+
+/// The live ones of a client, the newest first, from before the token `before`. There is no index by client, which every issued
 /// token would pay for: this walks what is live.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn list(database: &mut Database, client_id: &str, now: Timestamp, limit: i64) -> Result<Vec<Token>, StoreError> {
+pub fn list(
+    database: &mut Database,
+    client_id: &str,
+    now: Timestamp,
+    before: &str,
+    limit: i64,
+) -> Result<Vec<Token>, StoreError> {
     Ok(tokens::table
         .filter(tokens::client_id.eq(client_id))
         .filter(tokens::expires_at.gt(now))
+        .filter(tokens::jti.lt(before))
         .order(tokens::jti.desc())
         .limit(limit)
         .select(Token::as_select())

@@ -1,0 +1,69 @@
+//! `keyward user`
+
+use std::io::Read;
+
+use clap::Subcommand;
+
+use super::Context;
+use super::output::Output;
+use crate::error::{Code, Error};
+use crate::manage::actor::{UsersRead, UsersWrite};
+use crate::manage::user;
+use crate::store::user::Role;
+
+#[derive(Subcommand)]
+pub enum User {
+    /// Make a user, who has no password yet
+    Create {
+        /// The e-mail address to sign in with
+        #[arg(long)]
+        email: String,
+
+        /// operator, administrator, developer or viewer
+        #[arg(long)]
+        role: Role,
+
+        /// Whose, by id or name [default: the oldest account; none for an operator]
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// List all users
+    List,
+    /// Set a user's password, read from standard input
+    SetPassword { email: String },
+    /// Delete a user
+    Delete { email: String },
+}
+
+impl User {
+    pub async fn run(self, context: Context) -> Result<Output, Error> {
+        let store = context.store()?;
+        let operator = context.operator();
+        match self {
+            User::Create { email, role, account } => {
+                let user = user::create(&store, operator.may(UsersWrite)?, &email, role, account, context.now).await?;
+                Ok(Output::new(&user, format!("Made the user {} ({})", user.email, user.id)))
+            }
+            User::List => {
+                let users = user::list(&store, operator.may(UsersRead)?).await?;
+                let rows = users.iter().map(|user| {
+                    let account = user.account.clone().unwrap_or_else(|| "-".to_owned());
+                    [user.id.clone(), user.email.clone(), user.role.to_string(), account]
+                });
+                Ok(Output::table(&users, ["ID", "EMAIL", "ROLE", "ACCOUNT"], rows))
+            }
+            User::SetPassword { email } => {
+                let mut password = String::new();
+                let read = std::io::stdin().read_to_string(&mut password);
+                read.map_err(|error| Error::new(Code::InvalidRequest, format!("standard input: {error}")))?;
+                let password = password.trim_end_matches(['\r', '\n']).to_owned();
+                let user = user::set_password(&store, operator.may(UsersWrite)?, &email, password, context.now).await?;
+                Ok(Output::new(&user, format!("Set the password of {}", user.email)))
+            }
+            User::Delete { email } => {
+                user::delete(&store, operator.may(UsersWrite)?, &email, context.now).await?;
+                Ok(Output::done(format!("Deleted the user {email}")))
+            }
+        }
+    }
+}
