@@ -87,6 +87,16 @@ impl Serialize for Timestamp {
     }
 }
 
+impl schemars::JsonSchema for Timestamp {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "format": "date-time", "examples": ["2026-11-21T20:18:40Z"]})
+    }
+}
+
 /// Reads a span of time as people write it: `90d`, `24h`, `15m`, `30s`, or bare seconds.
 ///
 /// # Errors

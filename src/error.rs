@@ -39,6 +39,12 @@ pub enum Code {
     MethodNotAllowed,
     /// It clashes with what is there.
     Conflict,
+    /// It is not as the caller last saw it (RFC 9110 section 13.1.1).
+    PreconditionFailed,
+    /// The same Idempotency-Key came with another request before.
+    UnprocessableContent,
+    /// The same request came before, with the same Idempotency-Key.
+    AlreadyDone,
     /// The body is over the limit.
     ContentTooLarge,
     /// The body took too long to arrive.
@@ -68,7 +74,9 @@ impl Code {
             Code::AccessDenied => "access_denied",
             Code::NotFound => "not_found",
             Code::MethodNotAllowed => "method_not_allowed",
-            Code::Conflict => "conflict",
+            Code::Conflict | Code::AlreadyDone => "conflict",
+            Code::PreconditionFailed => "precondition_failed",
+            Code::UnprocessableContent => "idempotency_key_reused",
             Code::ContentTooLarge | Code::RequestTimeout => "invalid_request",
             Code::TooManyRequests | Code::TemporarilyUnavailable => "temporarily_unavailable",
             Code::ServerError => "server_error",
@@ -84,18 +92,26 @@ pub struct Error {
     detail: Option<String>,
     retry_after: Option<Duration>,
     needed_scope: Option<String>,
+    field: Option<String>,
 }
 
 impl Error {
     /// A refusal with its public sentence. Nothing secret belongs into it.
     pub fn new(code: Code, description: impl Into<Cow<'static, str>>) -> Self {
-        Error { code, description: description.into(), detail: None, retry_after: None, needed_scope: None }
+        Error { code, description: description.into(), detail: None, retry_after: None, needed_scope: None, field: None }
     }
 
     /// Adds the exact reason, for the log alone.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// Names the member of the request that is wrong.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.field.get_or_insert(field.into());
         self
     }
 
@@ -144,6 +160,11 @@ impl Error {
     /// The exact reason, for the log; the description where there is no more to say.
     pub fn reason(&self) -> &str {
         self.detail.as_deref().unwrap_or(&self.description)
+    }
+
+    /// The member of the request that is wrong.
+    pub fn wrong_field(&self) -> Option<&str> {
+        self.field.as_deref()
     }
 
     /// The scope that would have been needed.

@@ -8,7 +8,7 @@ use crate::support::repository;
 /// What each part may use, beside the ground floor.
 const ARROWS: [(&str, &[&str]); 15] = [
     ("main", &["cli"]),
-    ("cli", &["server", "bootstrap", "manage", "oauth", "outbound", "directory", "store"]),
+    ("cli", &["server", "http", "bootstrap", "manage", "oauth", "outbound", "directory", "store"]),
     ("server", &["http", "manage", "oauth", "directory", "store"]),
     ("http", &["oauth", "manage", "store"]),
     ("bootstrap", &["manage", "store"]),

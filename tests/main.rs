@@ -5,6 +5,7 @@
 #[macro_use]
 mod support;
 
+mod api_keys;
 mod architecture;
 mod check;
 mod client_assertion;
@@ -16,6 +17,7 @@ mod durability;
 mod interop;
 mod introspection;
 mod limits;
+mod management;
 mod many_nodes;
 mod purge;
 mod registration;

@@ -159,6 +159,7 @@ fn metadata_that_is_refused() {
         (json!({"redirect_uris": ["https://a.example/#x"]}), "invalid_redirect_uri"),
         (json!({"redirect_uris": "https://a.example/"}), "invalid_redirect_uri"),
         (json!([1]), "invalid_client_metadata"),
+        (json!(["In order"]), "invalid_client_metadata"),
         (json!("x"), "invalid_client_metadata"),
         (json!(null), "invalid_client_metadata"),
     ];

@@ -94,7 +94,7 @@ impl Client {
                 Ok(created(client::create(&store, operator.may(ClientsWrite)?, new, now).await?))
             }
             Client::List { account } => {
-                let clients = client::list(&store, operator.may(ClientsRead)?, account).await?;
+                let clients = client::list(&store, operator.may(ClientsRead)?, account, None, i64::MAX).await?;
                 let rows = clients.iter().map(|client| {
                     let state = if client.enabled { "enabled" } else { "disabled" };
                     [client.client_id.clone(), client.name.clone(), client.scope.to_string(), state.to_owned()]
@@ -105,7 +105,15 @@ impl Client {
             Client::Update { client_id, name, scope, resources, introspect, auth_method, jwks } => {
                 let jwks = jwks.as_deref().map(read).transpose()?;
                 let resources = resources.map(|all| all.into_iter().filter(|identifier| !identifier.is_empty()).collect());
-                let change = ClientChange { name, scope, resources, may_introspect: introspect, auth_method, jwks };
+                let change = ClientChange {
+                    name,
+                    scope,
+                    resources,
+                    may_introspect: introspect,
+                    auth_method,
+                    jwks,
+                    ..ClientChange::default()
+                };
                 Ok(shown(&client::update(&store, operator.may(ClientsWrite)?, &client_id, change, now).await?))
             }
             Client::Disable { client_id } => {

@@ -13,6 +13,7 @@ use crate::clock::{Timestamp, parse_duration};
 use crate::config::{self, Issuer, Settings, Sources};
 use crate::directory::Directory;
 use crate::error::Error;
+use crate::http;
 use crate::manage::actor::Actor;
 use crate::manage::signing_key as keys;
 use crate::oauth::AuthorizationServer;
@@ -65,6 +66,10 @@ enum Command {
     Config,
     /// Say what is wrong with this installation, and how to mend it
     Check,
+    /// Print the description of the HTTP API (OpenAPI 3.1)
+    Openapi,
+    /// Print the completions for a shell
+    Completions { shell: clap_complete::Shell },
     /// The partner organisations
     #[command(subcommand)]
     Account(account::Account),
@@ -162,6 +167,8 @@ fn execute(command: Command, context: Context, json: bool) -> Result<Output, Err
             }
             Command::Config => Ok(settings(&context)),
             Command::Check => check::run(context).await,
+            Command::Openapi => Ok(openapi()),
+            Command::Completions { shell } => Ok(completions(shell)),
             Command::Account(command) => command.run(context).await,
             Command::User(command) => command.run(context).await,
             Command::Key(command) => command.run(context).await,
@@ -173,6 +180,19 @@ fn execute(command: Command, context: Context, json: bool) -> Result<Output, Err
             Command::Token(command) => command.run(context).await,
         }
     })
+}
+
+fn openapi() -> Output {
+    let document = http::openapi::document(&http::operations(), None);
+    let words = serde_json::to_string_pretty(&document).unwrap_or_default();
+    Output::new(&document, words)
+}
+
+fn completions(shell: clap_complete::Shell) -> Output {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "keyward", &mut script);
+    let script = String::from_utf8_lossy(&script).into_owned();
+    Output::new(&serde_json::json!({"script": script}), script.trim_end())
 }
 
 fn settings(context: &Context) -> Output {

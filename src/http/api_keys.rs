@@ -22,9 +22,9 @@ use crate::oauth::{self, AuthorizationServer};
 type Server = Data<AuthorizationServer>;
 
 /// One key.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Key {
+pub struct Key {
     id: String,
     name: String,
     /// In full when it was just made; else the first characters.
@@ -38,13 +38,13 @@ impl Key {
     }
 }
 
-#[derive(Serialize)]
-struct Keys {
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct Keys {
     results: Vec<Key>,
 }
 
-#[derive(Deserialize)]
-struct Creation {
+#[derive(Deserialize, schemars::JsonSchema)]
+pub struct Creation {
     name: Option<String>,
 }
 
@@ -66,8 +66,7 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
     let answer = async {
         let (key, actor) = manager(&server, &request).await?;
         let body = extract::json_body(&request, payload, Code::InvalidRequest).await?;
-        let unreadable = |error: serde_json::Error| Error::new(Code::InvalidRequest, format!("The body is unreadable: {error}"));
-        let wanted: Creation = serde_json::from_slice(&body).map_err(unreadable)?;
+        let wanted: Creation = extract::parse(&body)?;
         let name = wanted.name.ok_or_else(|| Error::new(Code::InvalidRequest, "The name is missing"))?;
         let new = NewApiKey { name, ..NewApiKey::default() };
         let (made, view) =

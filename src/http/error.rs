@@ -25,7 +25,9 @@ fn status(code: Code) -> StatusCode {
         Code::AccessDenied | Code::InsufficientScope => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Code::Conflict => StatusCode::CONFLICT,
+        Code::Conflict | Code::AlreadyDone => StatusCode::CONFLICT,
+        Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        Code::UnprocessableContent => StatusCode::UNPROCESSABLE_ENTITY,
         Code::ContentTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
@@ -81,7 +83,7 @@ pub fn oauth(request: &HttpRequest, error: &Error) -> HttpResponse {
 /// As all others answer.
 pub fn problem(request: &HttpRequest, error: &Error) -> HttpResponse {
     let status = status(error.code());
-    let body = json!({
+    let mut body = json!({
         "type": "about:blank",
         "title": status.canonical_reason(),
         "status": status.as_u16(),
@@ -89,6 +91,9 @@ pub fn problem(request: &HttpRequest, error: &Error) -> HttpResponse {
         "code": error.code().as_str(),
         "requestId": RequestId::of(request),
     });
+    if let Some(field) = error.wrong_field() {
+        body["field"] = json!(field);
+    }
     finish(begin(request, error).content_type("application/problem+json").body(body.to_string()), error)
 }
 
@@ -117,9 +122,11 @@ pub async fn unknown_path(request: HttpRequest) -> HttpResponse {
 }
 
 /// For a path that answers other methods.
-pub async fn wrong_method(request: HttpRequest, allow: &'static str) -> HttpResponse {
+pub async fn wrong_method(request: HttpRequest, allow: String) -> HttpResponse {
     let error = Error::new(Code::MethodNotAllowed, format!("This path answers {allow}"));
     let mut answer = if request.path().contains("/oauth/") { oauth(&request, &error) } else { problem(&request, &error) };
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    if let Ok(allow) = HeaderValue::from_str(&allow) {
+        answer.headers_mut().insert(ALLOW, allow);
+    }
     answer
 }

@@ -9,7 +9,9 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_core::Stream;
+use serde::de::DeserializeOwned;
 
+use super::observe::RequestId;
 use crate::clock::Timestamp;
 use crate::config::TrustedProxies;
 use crate::error::{Code, Error};
@@ -67,6 +69,30 @@ pub async fn json_body(request: &HttpRequest, payload: Payload, unreadable: Code
     body(request, payload).await
 }
 
+/// Reads a JSON object, and names the member that is wrong.
+///
+/// # Errors
+/// `invalid_request`, with a sentence about the member.
+pub fn parse<B: DeserializeOwned>(bytes: &[u8]) -> Result<B, Error> {
+    // serde would take the members of an array in order.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(Error::new(Code::InvalidRequest, "The body is unreadable: it must be a JSON object"));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let reason = error.inner().to_string();
+        let named = reason.split('`').nth(1).filter(|_| path == ".").map(str::to_owned);
+        let described = Error::new(Code::InvalidRequest, format!("The body is unreadable: {reason}"));
+        match named.or((path != "." && path != "?").then_some(path)) {
+            Some(field) => described.field(field),
+            None => described,
+        }
+    })?;
+    let rest = reader.end().map_err(|error| Error::new(Code::InvalidRequest, format!("The body is unreadable: {error}")));
+    rest.map(|()| read)
+}
+
 /// The one value of a header.
 ///
 /// # Errors
@@ -108,6 +134,7 @@ pub async fn form(server: &AuthorizationServer, request: &HttpRequest, payload: 
         parameters,
         address: address(request, &server.settings.trusted_proxies),
         now: Timestamp::now(),
+        id: RequestId::of(request),
     })
 }
 

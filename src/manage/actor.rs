@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::credential::Fingerprint;
 use crate::error::{Code, Error};
 use crate::scope::Scope;
-use crate::store::Transaction;
 use crate::store::audit::{self, Entry};
+use crate::store::idempotency::{self, IdempotencyKey};
 use crate::store::user::Role;
+use crate::store::{Store, Transaction};
 
 /// Something that an actor may or may not do.
 pub trait Right {
@@ -87,9 +90,54 @@ pub struct Actor {
     rights: BTreeSet<String>,
     address: Option<IpAddr>,
     request_id: Option<String>,
+    once: Option<Once>,
 }
 
+/// The Idempotency-Key of a creation, and what it came with.
+#[derive(Clone)]
+pub struct Once {
+    id: String,
+    request: String,
+}
+
+impl Once {
+    /// The key, that this actor used for this request.
+    pub fn new(actor: &str, key: &str, request: &[u8]) -> Self {
+        let id = Fingerprint::of(format!("{actor}\0{key}").as_bytes()).hex();
+        Once { id, request: Fingerprint::of(request).hex() }
+    }
+
+    /// What the same request made before; nothing where it is the first.
+    ///
+    /// # Errors
+    /// Where the key came with another request.
+    pub async fn made_before(&self, store: &Store) -> Result<Option<String>, Error> {
+        let id = self.id.clone();
+        let found = store.read(move |database| idempotency::find(database, &id)).await?;
+        match found {
+            Some(row) if row.request == self.request => Ok(Some(row.target)),
+            Some(_) => Err(Error::new(Code::UnprocessableContent, "This Idempotency-Key came with another request before")),
+            None => Ok(None),
+        }
+    }
+}
+
+/// For how long an Idempotency-Key is remembered.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+
 impl Actor {
+    /// With an Idempotency-Key: of several creations with it, one is done.
+    #[must_use]
+    pub fn once(mut self, once: Option<Once>) -> Self {
+        self.once = once;
+        self
+    }
+
+    /// Who it is.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whoever has the database at hand: the command line.
     pub fn command_line() -> Self {
         Actor {
@@ -98,6 +146,7 @@ impl Actor {
             rights: ALL_RIGHTS.iter().map(|&right| right.to_owned()).collect(),
             address: None,
             request_id: None,
+            once: None,
         }
     }
 
@@ -111,6 +160,7 @@ impl Actor {
             rights: scope.iter().map(str::to_owned).collect(),
             address: Some(address),
             request_id,
+            once: None,
         }
     }
 
@@ -122,6 +172,7 @@ impl Actor {
             rights: [KeysRead::SCOPE, KeysWrite::SCOPE].map(str::to_owned).into(),
             address: Some(address),
             request_id,
+            once: None,
         }
     }
 
@@ -133,6 +184,7 @@ impl Actor {
             rights: rights_of(role).iter().map(|&right| right.to_owned()).collect(),
             address: Some(address),
             request_id,
+            once: None,
         }
     }
 
@@ -209,7 +261,10 @@ impl<R: Right> Permit<R> {
             scope.iter().filter(reserved).filter(|token| self.account().is_some() && !self.actor.rights.contains(*token));
         match beyond.next() {
             None => Ok(()),
-            Some(token) => Err(Error::new(Code::InvalidScope, format!("You cannot give the right {token}, which you have not"))),
+            Some(token) => {
+                Err(Error::new(Code::InvalidScope, format!("You cannot give the right {token}, which you have not"))
+                    .field("scope"))
+            }
         }
     }
 
@@ -236,6 +291,15 @@ impl<R: Right> Permit<R> {
             address: self.actor.address.map(|address| address.to_string()),
             request_id: self.actor.request_id.clone(),
         };
-        Ok(audit::insert(transaction, &entry)?)
+        audit::insert(transaction, &entry)?;
+        if let Some(once) = self.actor.once.as_ref().filter(|_| action.ends_with(".create")) {
+            if idempotency::find(transaction.database(), &once.id)?.is_some() {
+                return Err(Error::new(Code::AlreadyDone, "This request was done before"));
+            }
+            let (id, request) = (once.id.clone(), once.request.clone());
+            let row = IdempotencyKey { id, request, target: target.to_owned(), expires_at: now.plus(REMEMBERED) };
+            idempotency::insert(transaction, &row)?;
+        }
+        Ok(())
     }
 }

@@ -36,7 +36,7 @@ pub struct NewApiKey {
 }
 
 /// An API key as management shows it: never in full.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 #[expect(missing_docs, reason = "the columns say it")]
 pub struct ApiKeyView {
     pub id: String,
@@ -103,7 +103,7 @@ pub async fn create(
 ) -> Result<(Credential, ApiKeyView), Error> {
     check_name(&new.name)?;
     if new.expires_at.is_some_and(|end| end <= now) {
-        return Err(invalid("The end of a key lies in the future"));
+        return Err(invalid("The end of a key lies in the future").field("expires_at"));
     }
     let client_id = client_id.to_owned();
     store
@@ -112,7 +112,8 @@ pub async fn create(
             if let Some(scope) = &new.scope
                 && !scope.is_subset(&client.scope)
             {
-                return Err(Error::new(Code::InvalidScope, format!("The client has only the scope {:?}", client.scope.as_str())));
+                let reason = format!("The client has only the scope {:?}", client.scope.as_str());
+                return Err(Error::new(Code::InvalidScope, reason).field("scope"));
             }
             let live = live_keys(transaction.database(), &client_id, now)?;
             check_room(&live)?;
@@ -235,7 +236,7 @@ fn free_name(
     now: Timestamp,
 ) -> Result<(), Error> {
     if live.iter().any(|key| key.name == name) {
-        return Err(Error::new(Code::Conflict, "The client has an API key of this name already"));
+        return Err(Error::new(Code::Conflict, "The client has an API key of this name already").field("name"));
     }
     let ended = api_key::list(transaction.database(), client_id)?;
     if let Some(key) = ended.iter().find(|key| key.name == name && key.has_ended(now)) {

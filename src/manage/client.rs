@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::actor::{ClientsRead, ClientsWrite, Permit, Right, TokensRevoke};
 use super::api_key::{self, NewApiKey};
-use super::{account, check_name, invalid, not_found};
+use super::{account, check_name, invalid, not_found, version};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
 use crate::error::{Code, Error};
@@ -63,10 +63,14 @@ pub struct ClientChange {
     pub auth_method: Option<AuthMethod>,
     /// Other public keys.
     pub jwks: Option<String>,
+    /// Whether what it presents is taken.
+    pub enabled: Option<bool>,
+    /// The version that the change was made to; whichever there is, where there is none.
+    pub expected: Option<String>,
 }
 
 /// A client as management shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 #[expect(missing_docs, reason = "the columns say it")]
 pub struct ClientView {
     pub client_id: String,
@@ -157,11 +161,18 @@ pub(super) fn insert_secret(
     Ok(Some(secret))
 }
 
-/// All clients, or those of the account of this id or name.
+/// All clients within reach, or those of the account of this id or name: the oldest first, those after
+/// the client `after`, `limit` at the most.
 ///
 /// # Errors
 /// No such account.
-pub async fn list(store: &Arc<Store>, permit: Permit<ClientsRead>, account: Option<String>) -> Result<Vec<ClientView>, Error> {
+pub async fn list(
+    store: &Arc<Store>,
+    permit: Permit<ClientsRead>,
+    account: Option<String>,
+    after: Option<String>,
+    limit: i64,
+) -> Result<Vec<ClientView>, Error> {
     store
         .read(move |database| {
             let account = match account {
@@ -171,7 +182,11 @@ pub async fn list(store: &Arc<Store>, permit: Permit<ClientsRead>, account: Opti
                 }
                 None => permit.account().map(str::to_owned),
             };
-            let clients = client::list(database, account.as_deref())?;
+            let after = match after {
+                Some(id) => client::find(database, &id)?.map(|client| (client.created_at, client.client_id)),
+                None => None,
+            };
+            let clients = client::list(database, account.as_deref(), after, limit)?;
             Ok(clients.into_iter().map(ClientView::from).collect())
         })
         .await
@@ -202,6 +217,10 @@ pub async fn update(
     }
     let giver = permit.clone();
     edit(store, permit, client_id, "client.update", now, move |transaction, client| {
+        let current = version(&ClientView::from(client.clone()));
+        if change.expected.is_some_and(|expected| expected != current) {
+            return Err(Error::new(Code::PreconditionFailed, "The client was changed meanwhile; read it again"));
+        }
         if let Some(scope) = &change.scope {
             giver.check_gift(scope)?;
         }
@@ -219,6 +238,11 @@ pub async fn update(
         }
         if let Some(auth_method) = change.auth_method {
             client.auth_method = auth_method;
+        }
+        match change.enabled {
+            Some(true) => client.disabled_at = None,
+            Some(false) => drop(client.disabled_at.get_or_insert(now)),
+            None => {}
         }
         if let Some(jwks) = change.jwks {
             client.jwks = Some(checked_jwks(&jwks)?);
@@ -328,24 +352,24 @@ async fn edit<R: Right + Send + 'static>(
 
 pub(super) fn known_resources(transaction: &mut Transaction<'_>, identifiers: &[String]) -> Result<Resources, Error> {
     for identifier in identifiers {
-        resource_server::check_identifier(identifier).map_err(|error| invalid(error.to_string()))?;
+        resource_server::check_identifier(identifier).map_err(|error| invalid(error.to_string()).field("resources"))?;
         if resource_server::find(transaction.database(), identifier)?.is_none() {
-            return Err(not_found("resource server", identifier));
+            return Err(invalid(format!("There is no resource server {identifier}")).field("resources"));
         }
     }
     Ok(identifiers.iter().map(String::as_str).collect())
 }
 
 fn checked_jwks(text: &str) -> Result<String, Error> {
-    let jwks: Value = serde_json::from_str(text).map_err(|error| invalid(format!("jwks: {error}")))?;
-    client_assertion::check_jwks(&jwks).map_err(invalid)?;
+    let jwks: Value = serde_json::from_str(text).map_err(|error| invalid(format!("jwks: {error}")).field("jwks"))?;
+    client_assertion::check_jwks(&jwks).map_err(|reason| invalid(reason).field("jwks"))?;
     Ok(jwks.to_string())
 }
 
 fn check_auth_method(client: &Client) -> Result<(), Error> {
     let without_keys = client.jwks.is_none() && client.jwks_uri.is_none();
     if client.auth_method == AuthMethod::PrivateKeyJwt && without_keys {
-        return Err(invalid("private_key_jwt needs the client's public keys: --jwks FILE"));
+        return Err(invalid("private_key_jwt needs the client's public keys (jwks)").field("jwks"));
     }
     Ok(())
 }

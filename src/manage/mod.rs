@@ -1,11 +1,15 @@
 //! The verbs of management, shared by all doors: what operators and partners do with the nouns of
 //! `store/`. A refusal is an [`Error`](crate::error::Error) with a sentence for whoever asked.
 
+use serde::Serialize;
+
+use crate::credential::Fingerprint;
 use crate::error::{Code, Error};
 
 pub mod account;
 pub mod actor;
 pub mod api_key;
+pub mod audit;
 pub mod client;
 pub mod registration_token;
 pub mod resource_server;
@@ -22,6 +26,13 @@ fn invalid(reason: impl Into<String>) -> Error {
     Error::new(Code::InvalidRequest, reason.into())
 }
 
+/// What a thing looks like now, as an entity tag: whoever changes it says which look they changed.
+pub fn version(view: &impl Serialize) -> String {
+    let mut version = Fingerprint::of(&serde_json::to_vec(view).unwrap_or_default()).hex();
+    version.truncate(32);
+    version
+}
+
 /// The longest name of anything, in characters.
 const MAX_NAME: usize = 100;
 
@@ -29,14 +40,14 @@ const MAX_NAME: usize = 100;
 fn check_name(name: &str) -> Result<(), Error> {
     let length = name.chars().count();
     if !(1..=MAX_NAME).contains(&length) {
-        return Err(invalid(format!("A name has between one and {MAX_NAME} characters; this one has {length}")));
+        return Err(invalid(format!("A name has between one and {MAX_NAME} characters; this one has {length}")).field("name"));
     }
     // Zero-width and direction marks would make two names look alike.
     let invisible = |c: char| {
         c.is_control() || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
     };
     if name.trim() != name || name.chars().any(invisible) {
-        return Err(invalid("A name has no space at its ends and no invisible characters"));
+        return Err(invalid("A name has no space at its ends and no invisible characters").field("name"));
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ pub struct NewRegistrationToken {
 }
 
 /// An initial access token as management shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 #[expect(missing_docs, reason = "the columns say it")]
 pub struct RegistrationTokenView {
     pub id: String,

@@ -46,9 +46,9 @@ pub(crate) fn insert(
     scope: Scope,
     now: Timestamp,
 ) -> Result<CreatedResourceServer, Error> {
-    resource_server::check_identifier(&identifier).map_err(|error| invalid(error.to_string()))?;
+    resource_server::check_identifier(&identifier).map_err(|error| invalid(error.to_string()).field("identifier"))?;
     if resource_server::find(transaction.database(), &identifier)?.is_some() {
-        return Err(Error::new(Code::Conflict, format!("There is a resource server {identifier} already")));
+        return Err(Error::new(Code::Conflict, format!("There is a resource server {identifier} already")).field("identifier"));
     }
     let account = account::resolve(transaction, permit, None, now)?;
     // It checks tokens and gets none: least privilege.

@@ -57,7 +57,7 @@ impl Times {
 }
 
 /// A signing key as management shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 #[expect(missing_docs, reason = "the columns say it")]
 pub struct SigningKeyView {
     pub kid: String,

@@ -15,7 +15,7 @@ use crate::store::resource_server::Resources;
 use crate::store::token::Token;
 
 /// What a token is, with the exact reason where it is not in force.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Inspection {
     /// Whether it is in force.
     pub active: bool,
@@ -165,7 +165,7 @@ pub async fn list(
 }
 
 /// A token record as management shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct TokenView {
     /// Its row.
     #[serde(flatten)]

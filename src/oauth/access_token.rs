@@ -26,7 +26,7 @@ use crate::store::token::Token;
 const MAX_LENGTH: usize = 16 * 1024;
 
 /// Whom a token is for (RFC 7519 section 4.1.3): a string for one, an array for several.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum Audience {
     /// One resource server.
@@ -116,7 +116,7 @@ impl Grant {
 }
 
 /// The successful answer of the token endpoint (RFC 6749 section 5.1).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct TokenResponse {
     /// The JWT.
     pub access_token: String,

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use super::authorization::Authorization;
 use super::{AuthorizationServer, Request, client_assertion};
 use crate::clock::Timestamp;
-use crate::credential::{Credential, Kind};
+use crate::credential::{Credential, Kind, redacted};
 use crate::directory::ClientEntry;
 use crate::error::{Code, Error};
 use crate::guard;
+use crate::store::audit;
 use crate::store::client::{AuthMethod, could_be_id};
 
 /// The proof that a request comes from this client.
@@ -54,7 +55,7 @@ enum Presented<'a> {
 pub async fn authenticate(server: &AuthorizationServer, request: &Request) -> Result<AuthenticatedClient, Error> {
     let presented = match presented(request)? {
         Ok(presented) => presented,
-        Err(reason) => return Err(failed(server, request, None, reason.to_owned())),
+        Err(reason) => return Err(failed(server, request, None, None, reason.to_owned())),
     };
     let client_id = match &presented {
         Presented::Secret { client_id, .. } => Some(client_id.clone().into_owned()),
@@ -74,24 +75,44 @@ pub async fn authenticate(server: &AuthorizationServer, request: &Request) -> Re
     };
     match (entry, checked) {
         (Some(entry), Ok(())) => Ok(AuthenticatedClient { entry }),
-        (_, checked) => {
+        (entry, checked) => {
             // Each failure costs one look into the store, or its time would tell which clients memory
             // knows, and so which there are.
             if remembered && let Some(client_id) = &client_id {
                 server.directory.look_up_for_nothing(client_id).await;
             }
             let reason = checked.err().unwrap_or_else(|| "unknown client".to_owned());
-            Err(failed(server, request, client_id.as_deref(), reason))
+            Err(failed(server, request, client_id.as_deref(), entry.as_deref(), reason))
         }
     }
 }
 
-fn failed(server: &AuthorizationServer, request: &Request, client_id: Option<&str>, reason: String) -> Error {
+fn failed(
+    server: &AuthorizationServer,
+    request: &Request,
+    client_id: Option<&str>,
+    entry: Option<&ClientEntry>,
+    reason: String,
+) -> Error {
+    let wait = server.throttle.failed(client_id, request.address, request.now);
+    if wait.is_none() {
+        server.usage.note_failure(audit::Entry {
+            id: audit::new_id(request.now),
+            happened_at: request.now,
+            account_id: entry.map(|entry| entry.client.account_id.clone()),
+            actor: "nobody".to_owned(),
+            action: "authentication.failure".to_owned(),
+            target: redacted(client_id.unwrap_or_default()).into_owned(),
+            reason: Some(redacted(&reason).into_owned()),
+            address: Some(request.address.to_string()),
+            request_id: request.id.clone(),
+        });
+    }
     let reason = match client_id {
         Some(client_id) => format!("client {client_id}: {reason}"),
         None => reason,
     };
-    match server.throttle.failed(client_id, request.address, request.now) {
+    match wait {
         Some(wait) => Error::too_many_requests(wait).detail(reason),
         None => Error::invalid_client(reason),
     }

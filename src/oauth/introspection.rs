@@ -10,7 +10,7 @@ use crate::scope::Scope;
 use crate::store::StoreError;
 
 /// RFC 7662 section 2.2.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum Introspection {
     /// `{"active": false}` and nothing else, whatever the reason.
@@ -27,7 +27,7 @@ impl Introspection {
 }
 
 /// What the caller may know of what it was shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Active {
     active: bool,
     #[serde(skip_serializing_if = "String::is_empty")]

@@ -8,7 +8,7 @@ use crate::store::client::AuthMethod;
 
 /// RFC 8414 section 2; the last two are what OpenID Connect Discovery asks of a document, for
 /// libraries that know only that one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 #[expect(missing_docs, reason = "the names are the RFC's")]
 pub struct Metadata {
     pub issuer: String,

@@ -104,4 +104,6 @@ pub struct Request {
     pub address: IpAddr,
     /// When it came.
     pub now: Timestamp,
+    /// Its id, as in the log.
+    pub id: Option<String>,
 }

@@ -323,6 +323,10 @@ async fn registrant(
 }
 
 fn parse(body: &[u8]) -> Result<Metadata, Error> {
+    // serde would take the members of an array in order.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(invalid("The client metadata is unreadable: it must be a JSON object"));
+    }
     serde_json::from_slice(body).map_err(|error| invalid(format!("The client metadata is unreadable: {error}")))
 }
 

@@ -8,7 +8,7 @@ use super::{Database, StoreError, Transaction};
 use crate::clock::Timestamp;
 
 /// A row of `accounts`.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize)]
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize, schemars::JsonSchema)]
 pub struct Account {
     /// Made by Keyward.
     pub id: String,

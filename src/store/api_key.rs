@@ -107,6 +107,16 @@ impl fmt::Display for IpRanges {
     }
 }
 
+impl schemars::JsonSchema for IpRanges {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "IpRanges".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "array", "items": {"type": "string"}, "examples": [["203.0.113.0/24"]]})
+    }
+}
+
 impl Serialize for IpRanges {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.text.split(' ').filter(|word| !word.is_empty()))

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::credential::random_bytes;
 
 /// A row of `audit`.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize)]
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize, schemars::JsonSchema)]
 #[diesel(table_name = audit)]
 pub struct Entry {
     /// A UUIDv7: in order of time.

@@ -56,6 +56,22 @@ impl FromStr for AuthMethod {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for AuthMethod {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for AuthMethod {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "AuthMethod".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "enum": AuthMethod::ALL.map(AuthMethod::as_str)})
+    }
+}
+
 impl fmt::Display for AuthMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -146,12 +162,20 @@ pub fn find(database: &mut Database, client_id: &str) -> Result<Option<Client>, 
     Ok(clients::table.find(client_id).select(Client::as_select()).first(database).optional()?)
 }
 
-/// All of them, or those of one account, the oldest first.
+/// All of them, or those of one account, the oldest first, from behind one, `limit` at the most.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn list(database: &mut Database, account_id: Option<&str>) -> Result<Vec<Client>, StoreError> {
-    let all = clients::table.order((clients::created_at, clients::client_id)).select(Client::as_select());
+pub fn list(
+    database: &mut Database,
+    account_id: Option<&str>,
+    after: Option<(Timestamp, String)>,
+    limit: i64,
+) -> Result<Vec<Client>, StoreError> {
+    let (moment, id) = after.unwrap_or((Timestamp::EPOCH, String::new()));
+    let later = clients::created_at.gt(moment).or(clients::created_at.eq(moment).and(clients::client_id.gt(id)));
+    let all = clients::table.filter(later).order((clients::created_at, clients::client_id)).limit(limit);
+    let all = all.select(Client::as_select());
     Ok(match account_id {
         Some(account_id) => all.filter(clients::account_id.eq(account_id)).load(database)?,
         None => all.load(database)?,

@@ -23,6 +23,7 @@ pub mod client_assertion;
 pub mod client_secret;
 mod connection;
 pub mod deployment;
+pub mod idempotency;
 mod pool;
 pub mod registration_token;
 pub mod resource_server;

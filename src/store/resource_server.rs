@@ -17,7 +17,7 @@ use crate::scope::Scope;
 pub const MAX_IDENTIFIER_LENGTH: usize = 512;
 
 /// A row of `resource_servers`.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize)]
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize, schemars::JsonSchema)]
 pub struct ResourceServer {
     /// An absolute URI without a fragment (RFC 8707 section 2).
     pub identifier: String,
@@ -98,6 +98,16 @@ impl FromStr for Resources {
         let identifiers = text.split(' ').filter(|identifier| !identifier.is_empty());
         identifiers.clone().try_for_each(check_identifier)?;
         Ok(identifiers.collect())
+    }
+}
+
+impl schemars::JsonSchema for Resources {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Resources".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "array", "items": {"type": "string"}, "examples": [["https://orders.example/"]]})
     }
 }
 

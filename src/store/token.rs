@@ -12,7 +12,7 @@ use super::{Change, Database, StoreError, Transaction};
 use crate::clock::Timestamp;
 
 /// A row of `tokens`.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize)]
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize, schemars::JsonSchema)]
 pub struct Token {
     /// A UUIDv7: in order of time.
     pub jti: String,

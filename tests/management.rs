@@ -1,0 +1,405 @@
+//! The management API: rights, accounts, pages, versions, repetitions, the audit.
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Node, Reply, World, eventually};
+
+/// A caller with this scope, and a token for Keyward itself.
+fn caller(world: &World, node: &Node, account: &str, scope: &str) -> String {
+    let client = world.client_with(&["--account", account, "--scope", scope]);
+    node.token(&client)
+}
+
+fn operator(world: &World, node: &Node) -> String {
+    world.cli(&["account", "create", "--name", "Operators"]);
+    let all = keyward::manage::actor::ALL_RIGHTS.join(" ");
+    caller(world, node, "Operators", &format!("{all} operator"))
+}
+
+fn call(node: &Node, token: &str, method: &str, path: &str, body: &Value) -> Reply {
+    node.json(method, &format!("/api/v1{path}"), Some(token), body)
+}
+
+fn get(node: &Node, token: &str, path: &str) -> Value {
+    let reply = call(node, token, "GET", path, &Value::Null);
+    assert_eq!(reply.status, 200, "{path}: {}", reply.body);
+    reply.json()
+}
+
+fn problem(reply: &Reply, status: u16, field: Option<&str>) {
+    assert_eq!(reply.status, status, "{}", reply.body);
+    assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+    let problem = reply.json();
+    assert_eq!((problem["status"].as_u64(), problem["field"].as_str()), (Some(u64::from(status)), field), "{problem}");
+    assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
+}
+
+on_both! {
+    fn everything_that_the_command_line_can_do(world: World) {
+        let node = world.start_with(&["--jwks-max-age", "0"]);
+        let token = operator(&world, &node);
+        let make = |path: &str, body: Value| {
+            let reply = call(&node, &token, "POST", path, &body);
+            assert_eq!(reply.status, 201, "{path}: {}", reply.body);
+            reply.json()
+        };
+        let gone = |path: &str| {
+            let reply = call(&node, &token, "DELETE", path, &Value::Null);
+            assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{path}");
+            problem(&call(&node, &token, "DELETE", path, &Value::Null), 404, None);
+        };
+        let account = make("/accounts", json!({"name": "Acme"}))["id"].as_str().unwrap().to_owned();
+        let api = make("/resource-servers", json!({"identifier": "https://api.example/", "name": "API", "scope": "read write"}));
+        let made = make("/clients", json!({"name": "App", "account": account, "scope": "read", "resources": ["https://api.example/"]}));
+        let client = Client {
+            id: made["client_id"].as_str().unwrap().to_owned(),
+            secret: made["client_secret"].as_str().unwrap().to_owned(),
+            api_key: made["api_key"].as_str().unwrap().to_owned(),
+        };
+        let server = Client {
+            id: api["client_id"].as_str().unwrap().to_owned(),
+            secret: api["client_secret"].as_str().unwrap().to_owned(),
+            api_key: String::new(),
+        };
+        let access = node.token(&client);
+        assert!(node.active(&server, &access) && node.active(&server, &client.api_key));
+        let path = format!("/clients/{}", client.id);
+        let shown = get(&node, &token, &path);
+        assert_eq!((&shown["account"], &shown["enabled"]), (&json!(account), &json!(true)));
+        assert!(!shown.to_string().contains("kws_") && !shown.to_string().contains("argon2"));
+
+        let changed = call(&node, &token, "PATCH", &path, &json!({"enabled": false})).json();
+        assert_eq!(changed["enabled"], json!(false));
+        node.token_reply(&client, &[]).refused(401, "invalid_client");
+        call(&node, &token, "PATCH", &path, &json!({"enabled": true, "name": "Renamed"}));
+        assert_eq!(node.token_reply(&client, &[]).status, 200);
+
+        let secret = make(&format!("{path}/secrets"), json!({"expires_in": 3600}));
+        assert!(secret["client_secret"].as_str().unwrap().starts_with("kws_"));
+        assert_eq!(get(&node, &token, &format!("{path}/secrets"))["items"].as_array().unwrap().len(), 2);
+        gone(&format!("{path}/secrets/{}", secret["id"].as_str().unwrap()));
+
+        let key = make(&format!("{path}/keys"), json!({"name": "Second", "allowed_ips": ["127.0.0.1"], "expires_in": 60}));
+        assert!(node.active(&server, key["api_key"].as_str().unwrap()));
+        assert!(key["authorization"].as_str().unwrap().starts_with("Basic "));
+        let id = key["id"].as_str().unwrap();
+        let rotated = make(&format!("{path}/keys/{id}/rotate"), json!({"grace": 0}));
+        assert!(!node.active(&server, key["api_key"].as_str().unwrap()) && node.active(&server, rotated["api_key"].as_str().unwrap()));
+        gone(&format!("{path}/keys/{}", rotated["id"].as_str().unwrap()));
+
+        let access = node.token(&client);
+        assert_eq!(get(&node, &token, &format!("/tokens?client={}", client.id))["items"].as_array().unwrap().len(), 3);
+        let inspected = call(&node, &token, "POST", "/tokens/inspect", &json!({"token": access})).json();
+        assert_eq!(inspected["active"], json!(true));
+        assert_eq!(call(&node, &token, "POST", "/tokens/revoke", &json!({"token": access})).status, 204);
+        assert!(!node.active(&server, &access), "at once");
+        let access = node.token(&client);
+        assert_eq!(call(&node, &token, "POST", &format!("{path}/revoke-tokens"), &Value::Null).status, 204);
+        assert!(!node.active(&server, &access), "at once");
+
+        make("/users", json!({"email": "Ann@Acme.example", "role": "developer", "account": "Acme"}));
+        let users = get(&node, &token, "/users");
+        assert_eq!((&users["items"][0]["email"], &users["items"][0]["has_password"]), (&json!("ann@acme.example"), &json!(false)));
+        let user = users["items"][0]["id"].as_str().unwrap().to_owned();
+        let set = call(&node, &token, "PUT", &format!("/users/{user}/password"), &json!({"password": "correct horse battery"}));
+        assert_eq!((set.status, &set.json()["has_password"]), (200, &json!(true)));
+        problem(&call(&node, &token, "PUT", &format!("/users/{user}/password"), &json!({"password": "short"})), 400, None);
+        gone(&format!("/users/{user}"));
+
+        let initial = make("/registration-tokens", json!({"scope": "read", "uses": 1}));
+        assert_eq!(node.json("POST", "/oauth/register", initial["token"].as_str(), &json!({})).status, 201);
+        gone(&format!("/registration-tokens/{}", initial["id"].as_str().unwrap()));
+
+        let coming = make("/signing-keys/rotate", Value::Null);
+        let kid = coming["kid"].as_str().unwrap().to_owned();
+        assert_eq!(call(&node, &token, "POST", &format!("/signing-keys/{kid}/retire"), &json!({})).json()["state"], json!("gone"));
+        problem(&call(&node, &token, "POST", "/signing-keys/import", &json!({"pem": "none"})), 400, Some("pem"));
+        assert_eq!(get(&node, &token, "/signing-keys")["items"].as_array().unwrap().len(), 2);
+
+        problem(&call(&node, &token, "DELETE", "/resource-servers?identifier=https://api.example/", &Value::Null), 409, None);
+        gone(&path);
+        gone("/resource-servers?identifier=https://api.example/");
+        assert!(!node.active(&world.client_with(&["--introspect"]), &access));
+    }
+
+    /// Nobody sees another account's anything, not even whether it exists.
+    fn accounts_are_walls(world: World) {
+        let node = world.start();
+        for name in ["One", "Two"] {
+            world.cli(&["account", "create", "--name", name]);
+        }
+        let all: Vec<&str> = keyward::manage::actor::ALL_RIGHTS.to_vec();
+        let one = caller(&world, &node, "One", &all.join(" "));
+        let theirs = world.client_with(&["--account", "Two", "--scope", "read"]);
+        let two = world.cli(&["account", "list"])[1]["id"].as_str().unwrap().to_owned();
+        world.cli(&["user", "create", "--email", "bob@two.example", "--role", "viewer", "--account", "Two"]);
+        let path = format!("/clients/{}", theirs.id);
+        let nowhere = "/clients/018f0000-0000-7000-8000-000000000000".to_owned();
+        let key = theirs.api_key.split('_').nth(1).unwrap();
+        for (method, suffix, body) in [
+            ("GET", String::new(), Value::Null),
+            ("PATCH", String::new(), json!({"name": "Mine"})),
+            ("DELETE", String::new(), Value::Null),
+            ("POST", "/revoke-tokens".to_owned(), Value::Null),
+            ("GET", "/secrets".to_owned(), Value::Null),
+            ("POST", "/secrets".to_owned(), json!({})),
+            ("GET", "/keys".to_owned(), Value::Null),
+            ("POST", "/keys".to_owned(), json!({"name": "x"})),
+            ("DELETE", format!("/keys/{key}"), Value::Null),
+            ("POST", format!("/keys/{key}/rotate"), json!({})),
+        ] {
+            let there = call(&node, &one, method, &format!("{path}{suffix}"), &body);
+            let not_there = call(&node, &one, method, &format!("{nowhere}{suffix}"), &body);
+            problem(&there, 404, None);
+            let same = |reply: &Reply| reply.json()["detail"].as_str().unwrap().replace(&theirs.id, "ID").replace("018f0000-0000-7000-8000-000000000000", "ID");
+            assert_eq!(same(&there), same(&not_there), "{method} {suffix}");
+        }
+        for path in [format!("/clients?account={two}"), format!("/tokens?client={}", theirs.id), format!("/audit?account={two}")] {
+            problem(&call(&node, &one, "GET", &path, &Value::Null), 404, None);
+        }
+        problem(&call(&node, &one, "DELETE", "/users/bob@two.example", &Value::Null), 404, None);
+        problem(&call(&node, &one, "POST", "/clients", &json!({"name": "x", "account": "Two"})), 404, None);
+        for path in ["/accounts", "/clients", "/users", "/audit", "/registration-tokens"] {
+            assert!(!get(&node, &one, path).to_string().contains(&two), "{path}");
+        }
+        // What reaches beyond an account is for operators, whatever the scope says.
+        for (method, path, body) in [
+            ("POST", "/accounts", json!({"name": "x"})),
+            ("POST", "/resource-servers", json!({"identifier": "urn:x", "name": "x"})),
+            ("GET", "/signing-keys", Value::Null),
+            ("POST", "/signing-keys/rotate", Value::Null),
+        ] {
+            problem(&call(&node, &one, method, path, &body), 403, None);
+        }
+        problem(&call(&node, &one, "POST", "/users", &json!({"email": "x@y.example", "role": "operator"})), 403, Some("role"));
+        // Nor can a right be given that one has not.
+        problem(&call(&node, &one, "POST", "/clients", &json!({"name": "x", "scope": "operator"})), 400, Some("scope"));
+        problem(&call(&node, &one, "POST", "/registration-tokens", &json!({"scope": "operator"})), 400, Some("scope"));
+        assert_eq!(call(&node, &one, "POST", "/clients", &json!({"name": "x", "scope": "clients:read"})).status, 201);
+        assert!(node.token_reply(&theirs, &[]).status == 200, "and theirs is as it was");
+    }
+
+    fn rights_are_asked_for(world: World) {
+        world.resource("urn:api");
+        let node = world.start();
+        world.cli(&["account", "create", "--name", "One"]);
+        let reader = caller(&world, &node, "One", "clients:read");
+        assert_eq!(call(&node, &reader, "GET", "/clients", &Value::Null).status, 200);
+        let refused = call(&node, &reader, "POST", "/clients", &json!({"name": "x"}));
+        problem(&refused, 403, None);
+        assert!(refused.header("www-authenticate").unwrap().contains(r#"error="insufficient_scope", scope="clients:write""#));
+        for path in ["/users", "/audit", "/signing-keys", "/registration-tokens", "/tokens?client=x"] {
+            problem(&call(&node, &reader, "GET", path, &Value::Null), 403, None);
+        }
+        let elsewhere = world.client_with(&["--scope", "clients:read", "--resource", "urn:api"]);
+        let wrong = node.token(&elsewhere);
+        problem(&call(&node, &wrong, "GET", "/clients", &Value::Null), 401, None);
+        problem(&call(&node, &elsewhere.api_key, "GET", "/clients", &Value::Null), 401, None);
+        problem(&node.json("GET", "/api/v1/clients", None, &Value::Null), 401, None);
+        let own = world.client_with(&["--scope", "clients:read"]);
+        let token = node.token(&own);
+        node.revoke(&own, &token);
+        problem(&call(&node, &token, "GET", "/clients", &Value::Null), 401, None);
+    }
+
+    fn pages_versions_and_repetitions(world: World) {
+        let node = world.start();
+        let token = operator(&world, &node);
+        for number in 0..7 {
+            call(&node, &token, "POST", "/clients", &json!({"name": format!("Client {number}")}));
+        }
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = get(&node, &token, &format!("/clients?limit=3{cursor}"));
+            let items = page["items"].as_array().unwrap();
+            assert!(items.len() <= 3);
+            seen.extend(items.iter().map(|item| item["client_id"].as_str().unwrap().to_owned()));
+            let Some(next) = page["next_cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(seen.len(), 8);
+        assert_eq!(seen.iter().collect::<std::collections::BTreeSet<_>>().len(), 8, "each once");
+
+        let path = format!("/api/v1/clients/{}", seen[1]);
+        let bearer = format!("Bearer {token}");
+        let etag = node.get_with(&path, &[("authorization", &bearer)]).header("etag").unwrap().to_owned();
+        let change = |etag: &str, name: &str| {
+            let headers = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("if-match", etag)];
+            node.send("PATCH", &path, &headers, json!({"name": name}).to_string().as_bytes())
+        };
+        let first = change(&etag, "First");
+        assert_eq!(first.status, 200);
+        assert_ne!(first.header("etag"), Some(etag.as_str()));
+        problem(&change(&etag, "Second"), 412, None);
+        assert_eq!(change(first.header("etag").unwrap(), "Third").status, 200);
+        assert_eq!(change("*", "Fourth").status, 200);
+
+        let once = |key: &str, name: &str| {
+            let headers = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("idempotency-key", key)];
+            node.send("POST", "/api/v1/clients", &headers, json!({"name": name}).to_string().as_bytes())
+        };
+        let first = once("a", "Once");
+        assert_eq!(first.status, 201);
+        let again = once("a", "Once");
+        assert_eq!((again.status, &again.json()["client_id"]), (200, &first.json()["client_id"]));
+        assert!(again.json().get("client_secret").is_none(), "its secret is not shown twice");
+        problem(&once("a", "Another"), 422, None);
+        problem(&once("", "x"), 400, Some("Idempotency-Key"));
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(|| once("b", "Many"))).collect();
+            all.into_iter().map(|one| one.join().unwrap().status).collect()
+        });
+        assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
+        assert!(statuses.iter().all(|status| matches!(status, 200 | 201)), "{statuses:?}");
+        assert_eq!(world.count("SELECT count(*) FROM clients WHERE name = 'Many'"), 1);
+    }
+
+    fn the_audit_tells_who_did_what(world: World) {
+        let node = world.start();
+        let token = operator(&world, &node);
+        let reply = call(&node, &token, "POST", "/clients", &json!({"name": "Watched", "account": "Operators"}));
+        let id = reply.json()["client_id"].as_str().unwrap().to_owned();
+        call(&node, &token, "DELETE", &format!("/clients/{id}"), &Value::Null);
+        let entries = get(&node, &token, &format!("/audit?target={id}"));
+        let actions: Vec<&str> = entries["items"].as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+        assert_eq!(actions, ["client.delete", "client.create"], "the newest first");
+        let made = &entries["items"][1];
+        assert_eq!((made["request_id"].as_str(), made["address"].as_str()), (reply.header("x-request-id"), Some("127.0.0.1")));
+        assert!(made["actor"].as_str().unwrap().starts_with("client "));
+
+        // A refused request, found in a minute by whoever owns the client.
+        let client = world.client_with(&["--account", "Operators"]);
+        let wrong = Client { secret: client.secret.replace("kws_", "kws_0"), ..client.clone() };
+        let refused = node.token_reply(&wrong, &[]);
+        let found = eventually("the failure in the audit", || {
+            let entries = get(&node, &token, &format!("/audit?action=authentication.failure&target={}", client.id));
+            entries["items"].as_array().unwrap().first().cloned()
+        });
+        assert_eq!(found["request_id"].as_str(), refused.header("x-request-id"));
+        assert!(found["reason"].as_str().unwrap().contains("no client secret"), "{found}");
+        assert!(get(&node, &token, "/audit?actor=command%20line")["items"].as_array().unwrap().len() >= 2);
+    }
+}
+
+#[test]
+fn bodies_that_are_refused() {
+    let world = World::sqlite();
+    let node = world.start();
+    let token = operator(&world, &node);
+    let client = world.client("read");
+    let keys = format!("/clients/{}/keys", client.id);
+    let deep = format!("{}{}", "[".repeat(2000), "]".repeat(2000));
+    let before = world.count("SELECT count(*) FROM clients") + world.count("SELECT count(*) FROM api_keys");
+    for (path, body, status, field) in [
+        ("/clients", r#"{"name":""}"#, 400, Some("name")),
+        ("/clients", r#"{}"#, 400, Some("name")),
+        ("/clients", r#"{"name":5}"#, 400, Some("name")),
+        ("/clients", r#"{"name":"x","nonsense":1}"#, 400, Some("nonsense")),
+        ("/clients", r#"{"name":"x","scope":"\""}"#, 400, Some("scope")),
+        ("/clients", r#"{"name":"x","resources":["urn:none"]}"#, 400, Some("resources")),
+        ("/clients", r#"{"name":"x","resources":["\u0000"]}"#, 400, Some("resources")),
+        ("/clients", r#"{"name":"x","auth_method":"none"}"#, 400, Some("auth_method")),
+        ("/clients", r#"{"name":"x","auth_method":"private_key_jwt"}"#, 400, Some("jwks")),
+        ("/clients", r#"{"name":"x","jwks":{"keys":[]}}"#, 400, Some("jwks")),
+        ("/clients", r#"{"name":"a\u200bb"}"#, 400, Some("name")),
+        ("/clients", r#"{"name":"a\u0000b"}"#, 400, Some("name")),
+        ("/clients", r#"["In order"]"#, 400, None),
+        ("/clients", r#""x""#, 400, None),
+        ("/clients", r#"{"name":"x"} x"#, 400, None),
+        ("/clients", deep.as_str(), 400, None),
+        (keys.as_str(), r#"{"name":"Default"}"#, 409, Some("name")),
+        (keys.as_str(), r#"{"name":"x","scope":"write"}"#, 400, Some("scope")),
+        (keys.as_str(), r#"{"name":"x","allowed_ips":["10.0.0.0/99"]}"#, 400, Some("allowed_ips")),
+        (keys.as_str(), r#"{"name":"x","expires_in":0}"#, 400, Some("expires_at")),
+        (keys.as_str(), r#"{"name":"x","expires_in":-1}"#, 400, Some("expires_in")),
+        ("/users", r#"{"email":"nobody","role":"viewer"}"#, 400, Some("email")),
+        ("/users", r#"{"email":"a@b.example","role":"king"}"#, 400, Some("role")),
+        ("/resource-servers", r#"{"identifier":"api","name":"x"}"#, 400, Some("identifier")),
+    ] {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let reply = node.post(&format!("/api/v1{path}"), &headers, body.as_bytes());
+        assert_eq!(reply.status, status, "{body}: {}", reply.body);
+        problem(&reply, status, field);
+    }
+    for (path, field) in [
+        ("/clients?limit=0", "limit"),
+        ("/clients?limit=x", "limit"),
+        ("/clients?limit=1&limit=2", "limit"),
+        ("/accounts?cursor=x", "cursor"),
+        ("/clients?nonsense=1", "nonsense"),
+    ] {
+        problem(&call(&node, &token, "GET", path, &Value::Null), 400, Some(field));
+    }
+    assert_eq!(
+        world.count("SELECT count(*) FROM clients") + world.count("SELECT count(*) FROM api_keys"),
+        before,
+        "nothing is half-done"
+    );
+}
+
+#[test]
+fn the_description_is_complete_and_its_page_loads_nothing_from_elsewhere() {
+    let world = World::sqlite();
+    let node = world.start();
+    let document = node.get("/openapi.json").json();
+    assert_eq!(document["openapi"], json!("3.1.0"));
+    let (mut operations, mut ids) = (0, std::collections::BTreeSet::new());
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            operations += 1;
+            assert!(ids.insert(operation["operationId"].to_string()), "{operation}");
+            // What is described is there: anything but a 404 for the path, or a 405.
+            let concrete = path.replace("{client_id}", "x").replace("{id}", "x").replace("{kid}", "x");
+            let reply = node.send(&method.to_uppercase(), &concrete, &[], b"");
+            assert_ne!(reply.status, 405, "{method} {path}");
+            assert!(
+                operation["responses"].get(reply.status.to_string()).is_some(),
+                "{method} {path} answers {} undescribed",
+                reply.status
+            );
+        }
+    }
+    assert!(operations > 40, "{operations}");
+    let printed = world.cli(&["openapi"]);
+    assert_eq!(printed["paths"], document["paths"]);
+    // Every reference leads somewhere.
+    let text = document.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1) {
+        let pointer = reference.split('"').next().unwrap();
+        assert!(document.pointer(pointer).is_some(), "{pointer}");
+    }
+    for (path, kind) in [("/docs", "text/html"), ("/docs/docs.js", "text/javascript"), ("/docs/docs.css", "text/css")] {
+        let reply = node.get(path);
+        assert!(reply.status == 200 && reply.header("content-type").unwrap().starts_with(kind), "{path}");
+        assert!(
+            !reply.body.contains("http://") && !reply.body.contains("https://") && !reply.body.contains("src=\"//"),
+            "{path}"
+        );
+    }
+    assert!(node.get("/docs").header("content-security-policy").unwrap().starts_with("default-src 'none'"));
+}
+
+#[test]
+fn roles_give_rights() {
+    use keyward::manage::actor::rights_of;
+    use keyward::store::user::Role;
+    let may = |role, right: &str| rights_of(role).contains(&right);
+    for (right, viewer, developer, administrator) in [
+        ("clients:read", true, true, true),
+        ("clients:write", false, true, true),
+        ("keys:read", false, true, true),
+        ("keys:write", false, true, true),
+        ("users:read", false, false, true),
+        ("users:write", false, false, true),
+        ("signing-keys:write", false, false, false),
+        ("accounts:write", false, false, false),
+    ] {
+        assert_eq!(
+            (may(Role::Viewer, right), may(Role::Developer, right), may(Role::Administrator, right)),
+            (viewer, developer, administrator),
+            "{right}"
+        );
+        assert!(may(Role::Operator, right));
+    }
+}
