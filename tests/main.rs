@@ -19,6 +19,7 @@ mod introspection;
 mod limits;
 mod management;
 mod many_nodes;
+mod openapi;
 mod purge;
 mod registration;
 mod revocation;

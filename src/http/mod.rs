@@ -273,7 +273,7 @@ fn management() -> Vec<Op> {
 fn public() -> Vec<Op> {
     vec![
         Op::get("/.well-known/jwks.json", "publishedKeys", "The keys to verify tokens with", || get().to(well_known::jwks))
-            .answers::<forms::KeySet>(200, "A JWK Set")
+            .answers_as::<forms::KeySet>(200, "A JWK Set", "application/jwk-set+json")
             .empty(304, "Not changed"),
         Op::get("/.well-known/oauth-authorization-server", "metadata", "What this server is and where", || {
             get().to(well_known::metadata)

@@ -160,6 +160,12 @@ impl Operation {
         self
     }
 
+    /// What it answers, of another media type.
+    pub fn answers_as<T: JsonSchema>(mut self, status: u16, what: &'static str, media_type: &'static str) -> Self {
+        self.answers.push((status, what, Some((media_type, |generator| generator.subschema_for::<T>()))));
+        self
+    }
+
     /// What it answers without a body.
     pub fn empty(mut self, status: u16, what: &'static str) -> Self {
         self.answers.push((status, what, None));
