@@ -28,3 +28,4 @@ mod signing_keys;
 mod starting;
 mod token;
 mod units;
+mod verify;

@@ -1,0 +1,356 @@
+//! `/verify`: what a proxy is told about a request that it holds; and a real nginx that asks.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::support::{Node, Reply, World, eventually, jwt, within};
+
+const SECOND: Duration = Duration::from_secs(1);
+const ORDERS: &str = "https://orders.example/";
+
+fn basic(text: &str) -> String {
+    format!("Basic {}", STANDARD.encode(text))
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+/// What `/verify` answers to a request with this `Authorization`.
+fn ask(node: &Node, query: &str, authorization: &str) -> Reply {
+    let header = [("authorization", authorization)];
+    node.get_with(&format!("/verify{query}"), if authorization.is_empty() { &[] } else { &header })
+}
+
+/// The identity in the answer: client, account, scope, token.
+fn identity(reply: &Reply) -> [String; 4] {
+    assert_eq!((reply.status, reply.body.as_str()), (200, ""));
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    ["client-id", "account", "scope", "token-id"].map(|name| reply.header(&format!("x-keyward-{name}")).unwrap().to_owned())
+}
+
+/// Asserts a refusal as RFC 6750 section 3 says, and that it names nobody.
+fn refused(reply: &Reply, status: u16, challenge: &str, context: &str) {
+    assert_eq!((reply.status, reply.header("www-authenticate")), (status, Some(challenge)), "{context}: {}", reply.body);
+    assert_eq!(reply.header("content-type"), Some("application/problem+json"), "{context}");
+    assert_eq!(reply.json()["status"], json!(status), "{context}");
+    for name in ["client-id", "account", "scope", "token-id"] {
+        assert_eq!(reply.header(&format!("x-keyward-{name}")), None, "{context}");
+    }
+}
+
+const NOTHING: &str = "Bearer realm=\"keyward\"";
+const INVALID: &str = "Bearer realm=\"keyward\", error=\"invalid_token\"";
+
+on_both! {
+    fn who_passes(world: World) {
+        let account = world.cli(&["account", "create", "--name", "Partner"])["id"].as_str().unwrap().to_owned();
+        world.resource(ORDERS);
+        world.resource("urn:two");
+        let rights = ["--scope", "a b c", "--resource", ORDERS, "--resource", "urn:two", "--account", &account];
+        let client = world.client_with(&rights);
+        let without = world.client("a");
+        let node = world.start();
+        let (token, key) = (node.token(&client), client.api_key.as_str());
+        let jti = jwt::claims(&token)["jti"].as_str().unwrap().to_owned();
+        let own = |token_id: &str| [client.id.clone(), account.clone(), "a b c".to_owned(), token_id.to_owned()];
+        for form in [bearer(&token), basic(&token), basic(&format!("{token}:"))] {
+            assert_eq!(identity(&ask(&node, "", &form)), own(&jti), "{form}");
+        }
+        for form in [bearer(key), basic(key), basic(&format!("{key}:")), format!("bearer {key}")] {
+            assert_eq!(identity(&ask(&node, "", &form)), own(key.split('_').nth(1).unwrap()), "{form}");
+        }
+        let narrow = node.token_reply(&client, &[("scope", "b"), ("resource", "urn:two")]).json()["access_token"].as_str().unwrap().to_owned();
+        assert_eq!(identity(&ask(&node, "", &bearer(&narrow)))[2], "b");
+
+        let lacks = |scope: &str| (403, format!("{NOTHING}, error=\"insufficient_scope\", scope=\"{scope}\""));
+        let (passes, not_meant) = ((200, String::new()), (401, INVALID.to_owned()));
+        let two = "audience=urn:two";
+        let orders = "audience=https://orders.example/";
+        for (credential, query, (status, challenge)) in [
+            (&token, "?scope=a".to_owned(), passes.clone()),
+            (&token, "?scope=c+a".to_owned(), passes.clone()),
+            (&token, "?scope=a&scope=b%20c".to_owned(), passes.clone()),
+            (&token, "?scope=".to_owned(), passes.clone()),
+            (&token, "?other=x".to_owned(), passes.clone()),
+            (&token, "?scope=a&scope=d".to_owned(), lacks("a d")),
+            (&token, "?scope=A".to_owned(), lacks("A")),
+            (&narrow, "?scope=b".to_owned(), passes.clone()),
+            (&narrow, "?scope=a+b".to_owned(), lacks("a b")),
+            (&token, format!("?{two}"), passes.clone()),
+            (&token, format!("?{orders}&scope=a"), passes.clone()),
+            (&narrow, format!("?{two}"), passes.clone()),
+            (&narrow, format!("?{orders}"), not_meant.clone()),
+            (&narrow, format!("?{orders}&{two}"), passes.clone()),
+            (&narrow, format!("?{orders}&scope=d"), not_meant.clone()),
+            (&narrow, "?audience=".to_owned(), not_meant.clone()),
+            (&narrow, "?audience=URN:two".to_owned(), not_meant.clone()),
+            (&narrow, "?audience=urn:two/".to_owned(), not_meant.clone()),
+            (&client.api_key, format!("?{two}&scope=a"), passes.clone()),
+            (&client.api_key, "?scope=d".to_owned(), lacks("d")),
+            (&client.api_key, "?audience=urn:three".to_owned(), not_meant.clone()),
+            (&without.api_key, format!("?{two}"), not_meant.clone()),
+            (&without.api_key, format!("?audience={}", node.base), passes.clone()),
+        ] {
+            let reply = ask(&node, &query, &bearer(credential));
+            match status {
+                200 => assert_eq!(identity(&reply)[0], if *credential == without.api_key { &*without.id } else { &client.id }, "{query}"),
+                _ => refused(&reply, status, &challenge, &query),
+            }
+        }
+
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+            let body: &[u8] = if matches!(method, "POST" | "PUT" | "PATCH") { b"{\"any\": \"body\"}" } else { b"" };
+            let with = |authorization: &str| node.send(method, "/verify?scope=a", &[("authorization", authorization), ("content-type", "application/json")], body).status;
+            assert_eq!((with(&bearer(&token)), with(&basic(key)), with("Bearer x")), (200, 200, 401), "{method}");
+        }
+
+        assert_eq!(node.revoke(&client, &token).status, 200);
+        refused(&ask(&node, "", &bearer(&token)), 401, INVALID, "revoked");
+        world.cli(&["client", "disable", &client.id]);
+        within(SECOND, "the disabling", || (ask(&node, "", &bearer(&narrow)).status == 401).then_some(()));
+        refused(&ask(&node, "", &basic(key)), 401, INVALID, "disabled");
+    }
+}
+
+#[test]
+fn who_does_not() {
+    let world = World::sqlite();
+    let client = world.client("a");
+    let node = world.start();
+    let other = World::sqlite();
+    let stranger = other.client("a");
+    let strange = other.start_with(&["--issuer", &node.base]);
+    let (token, key) = (node.token(&client), client.api_key.as_str());
+    let (head, signature) = token.rsplit_once('.').unwrap();
+    let flipped = format!("{head}.{}{}", if signature.starts_with('A') { 'B' } else { 'A' }, &signature[1..]);
+    let unsigned =
+        format!("{}.{}.", jwt::encode(r#"{"alg":"none","typ":"at+jwt"}"#), jwt::encode(jwt::claims(&token).to_string()));
+    for (what, header, challenge) in [
+        ("nothing", String::new(), NOTHING),
+        ("a stranger's token", bearer(&strange.token(&stranger)), INVALID),
+        ("a stranger's key", bearer(&stranger.api_key), INVALID),
+        ("another signature", bearer(&flipped), INVALID),
+        ("no signature", bearer(&unsigned), INVALID),
+        ("half a token", bearer(head), INVALID),
+        ("half a key", bearer(&key[..30]), INVALID),
+        ("a secret", bearer(&client.secret), INVALID),
+        ("a short word", bearer("x"), INVALID),
+        ("a long word", bearer(&"x".repeat(7000)), INVALID),
+    ] {
+        refused(&ask(&node, "?scope=a", &header), 401, challenge, what);
+    }
+    // Neither a token nor a key is anywhere in these.
+    for header in [
+        client.basic(),
+        basic(&format!(":{key}")),
+        basic(&format!("{key}:x")),
+        format!("Digest {key}"),
+        key.to_owned(),
+        "Bearer".to_owned(),
+    ] {
+        let reply = ask(&node, "", &header);
+        assert!(
+            reply.status == 401 && reply.header("www-authenticate").unwrap().starts_with(NOTHING),
+            "{header}: {}",
+            reply.body
+        );
+    }
+    for query in ["?scope=%22", "?scope=a%00b", &format!("?scope={}", "x".repeat(5000))] {
+        assert_eq!(ask(&node, query, &bearer(key)).status, 400, "a wrong question: {query}");
+    }
+    // Guessing is slowed down, and who has a right one is not.
+    let reply = (0..200).map(|_| ask(&node, "", "Bearer x")).find(|reply| reply.status == 429).unwrap();
+    assert!(reply.header("retry-after").is_some());
+    assert_eq!(ask(&node, "", &bearer(key)).status, 200);
+    for secret in [key, &token, &client.secret] {
+        assert!(!node.logs().contains(secret));
+    }
+}
+
+/// An API behind the proxy, which tells what it was sent.
+fn upstream() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for connection in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || drop(tell(connection)));
+        }
+    });
+    address
+}
+
+fn tell(connection: TcpStream) -> std::io::Result<()> {
+    let mut reader = BufReader::new(connection);
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        if line.trim_end().is_empty() {
+            break;
+        }
+        lines.push(line.trim_end().to_owned());
+    }
+    let headers = lines[1..].iter().filter_map(|line| line.split_once(": "));
+    let headers: BTreeMap<String, &str> = headers.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap_or(0));
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let seen = json!({"request": lines[0], "headers": headers, "body": String::from_utf8_lossy(&body)}).to_string();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        seen.len()
+    );
+    reader.get_mut().write_all(format!("{head}{seen}").as_bytes())
+}
+
+/// The configuration that `docs/integrations.md` shows, between what makes it run as anybody, anywhere.
+fn configuration(world: &World, port: u16, keyward: &str, api: SocketAddr) -> String {
+    let document = std::fs::read_to_string(crate::support::repository("docs/integrations.md")).unwrap();
+    let shown =
+        document.split("```nginx\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the configuration for nginx");
+    let mut server = shown.to_owned();
+    for (there, here) in [
+        ("listen 80;", format!("listen 127.0.0.1:{port};")),
+        ("server 127.0.0.1:8080;", format!("server {};", keyward.trim_start_matches("http://"))),
+        ("http://127.0.0.1:9000", format!("http://{api}")),
+    ] {
+        assert!(server.contains(there), "{there}");
+        server = server.replace(there, &here);
+    }
+    let folder = world.folder.display();
+    let temporary: String =
+        ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|kind| format!("{kind}_temp_path {folder}/{kind};\n")).concat();
+    format!(
+        "daemon off;\nmaster_process off;\npid {folder}/nginx.pid;\nerror_log stderr warn;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{server}}}\n"
+    )
+}
+
+struct Nginx {
+    child: Child,
+    base: String,
+}
+
+impl Nginx {
+    fn start(world: &World, keyward: &str) -> Self {
+        let program = std::env::var("TEST_NGINX").expect("TEST_NGINX: run the tests by tests/run, which installs nginx");
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let file = world.file("nginx.conf", &configuration(world, port, keyward, upstream()));
+        let log = std::fs::File::create(world.folder.join("nginx.log")).unwrap();
+        let mut command = Command::new(program);
+        command.arg("-p").arg(&world.folder).arg("-e").arg("stderr").arg("-c").arg(file);
+        let mut child = command.stdin(Stdio::null()).stderr(log).spawn().unwrap();
+        eventually("nginx", || {
+            let ended = child.try_wait().unwrap();
+            assert!(ended.is_none(), "{}", std::fs::read_to_string(world.folder.join("nginx.log")).unwrap());
+            TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+        Nginx { child, base: format!("http://127.0.0.1:{port}") }
+    }
+
+    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, ureq::http::HeaderMap, Value) {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
+        let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let mut answer = agent.run(request.body(body).unwrap()).unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        (answer.status().as_u16(), answer.headers().clone(), serde_json::from_str(&text).unwrap_or_default())
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn nginx() {
+    let world = World::sqlite();
+    world.resource(ORDERS);
+    let of = |scope: &str| world.client_with(&["--scope", scope, "--resource", ORDERS]);
+    let (client, reader, elsewhere) =
+        (of("orders:read orders:write"), of("orders:read"), world.client("orders:read orders:write"));
+    let elsewhere_only = ["key", "create", &client.id, "--name", "Elsewhere", "--allow-ip", "203.0.113.0/24"];
+    let elsewhere_only = world.cli(&elsewhere_only)["api_key"].as_str().unwrap().to_owned();
+    let here_only = ["key", "create", &client.id, "--name", "Here", "--scope", "orders:read", "--allow-ip", "127.0.0.1"];
+    let here_only = world.cli(&here_only)["api_key"].as_str().unwrap().to_owned();
+    let node = world.start_with(&["--trusted-proxies", "127.0.0.1"]);
+    let nginx = Nginx::start(&world, &node.base);
+    let token = node.token(&client);
+    let account = ask(&node, "", &bearer(&token)).header("x-keyward-account").unwrap().to_owned();
+
+    for (how, authorization, id, scope) in [
+        ("a token", bearer(&token), jwt::claims(&token)["jti"].as_str().unwrap(), "orders:read orders:write"),
+        ("a key", bearer(&client.api_key), client.api_key.split('_').nth(1).unwrap(), "orders:read orders:write"),
+        ("a key by Basic", basic(&client.api_key), client.api_key.split('_').nth(1).unwrap(), "orders:read orders:write"),
+        (
+            "as curl -u KEY:",
+            basic(&format!("{}:", client.api_key)),
+            client.api_key.split('_').nth(1).unwrap(),
+            "orders:read orders:write",
+        ),
+        ("from the right address", bearer(&here_only), here_only.split('_').nth(1).unwrap(), "orders:read"),
+    ] {
+        let forged = [
+            ("authorization", authorization.as_str()),
+            ("x-keyward-client-id", "forged"),
+            ("x-keyward-scope", "forged"),
+            ("x-keyward-account", "forged"),
+            ("x-keyward-token-id", "forged"),
+            ("x-forwarded-for", "203.0.113.9"),
+        ];
+        let (status, _, seen) = nginx.send("GET", "/orders/1?scope=x&audience=y", &forged, b"");
+        assert_eq!((status, &seen["request"]), (200, &json!("GET /orders/1?scope=x&audience=y HTTP/1.0")), "{how}");
+        for (header, value) in [("client-id", client.id.as_str()), ("account", &account), ("scope", scope), ("token-id", id)] {
+            assert_eq!(seen["headers"][format!("x-keyward-{header}")], json!(value), "{how}: {seen}");
+        }
+        assert_eq!(seen["headers"]["authorization"], Value::Null, "the API needs no key");
+    }
+    let json_body = |authorization: &str| {
+        nginx.send("POST", "/orders/", &[("authorization", authorization), ("content-type", "application/json")], b"{\"a\": 1}")
+    };
+    let (status, _, seen) = json_body(&basic(&client.api_key));
+    assert_eq!((status, &seen["body"]), (200, &json!("{\"a\": 1}")), "the body arrives");
+
+    let challenge = |authorization: &str, method: &str| {
+        let header = [("authorization", authorization)];
+        let (status, headers, seen) = nginx.send(method, "/orders/1", if authorization.is_empty() { &[] } else { &header }, b"");
+        assert_eq!(seen, Value::Null, "it did not reach the API");
+        let challenges: Vec<_> =
+            headers.get_all("www-authenticate").iter().map(|value| value.to_str().unwrap().to_owned()).collect();
+        (status, challenges.join(" | "))
+    };
+    let needs = |scope: &str| (403, format!("{NOTHING}, error=\"insufficient_scope\", scope=\"{scope}\""));
+    for (how, authorization, method, expected) in [
+        ("nothing", String::new(), "GET", (401, NOTHING.to_owned())),
+        ("nonsense", bearer("x"), "GET", (401, INVALID.to_owned())),
+        ("for another API", bearer(&elsewhere.api_key), "GET", (401, INVALID.to_owned())),
+        ("from another address", bearer(&elsewhere_only), "GET", (401, INVALID.to_owned())),
+        ("may only read", bearer(&reader.api_key), "DELETE", needs("orders:write")),
+        ("may only read", bearer(&node.token(&reader)), "PUT", needs("orders:write")),
+        ("narrowed", bearer(&here_only), "POST", needs("orders:write")),
+    ] {
+        assert_eq!(challenge(&authorization, method), expected, "{how}");
+    }
+    assert_eq!(json_body(&bearer(&reader.api_key)).0, 403);
+    let by_reader = [("authorization", bearer(&reader.api_key))];
+    let by_reader = by_reader.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(nginx.send("GET", "/orders/1", &by_reader, b"").0, 200);
+    assert_eq!(nginx.send("GET", "/_keyward", &by_reader, b"").0, 404, "from inside alone");
+
+    assert_eq!(node.revoke(&client, &token).status, 200);
+    assert_eq!(challenge(&bearer(&token), "GET"), (401, INVALID.to_owned()), "from the next request on");
+    let guesses = (0..200).map(|_| challenge("Bearer x", "GET").0).find(|status| *status != 401);
+    assert_eq!(guesses, Some(429));
+    drop(node);
+    assert_eq!(challenge(&bearer(&client.api_key), "GET"), (503, String::new()), "nobody passes unasked");
+}
