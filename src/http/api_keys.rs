@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
@@ -56,7 +57,9 @@ pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
         // What has ended is no key any more.
         let now = Timestamp::now();
         let live = keys.into_iter().filter(|key| key.expires_at.is_none_or(|end| end > now));
-        Ok(HttpResponse::Ok().json(Keys { results: live.map(|view| Key::new(view, None)).collect() }))
+        Ok(HttpResponse::Ok()
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .json(Keys { results: live.map(|view| Key::new(view, None)).collect() }))
     };
     answer.await.unwrap_or_else(|refused: Error| error::codat(&request, &refused))
 }
@@ -71,7 +74,9 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
         let new = NewApiKey { name, ..NewApiKey::default() };
         let (made, view) =
             api_key::create(&server.store, actor.may(KeysWrite)?, &key.key.key.client_id, new, Timestamp::now()).await?;
-        Ok(HttpResponse::Created().json(Key::new(view, Some(made.expose().to_owned()))))
+        Ok(HttpResponse::Created()
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .json(Key::new(view, Some(made.expose().to_owned()))))
     };
     answer.await.unwrap_or_else(|refused: Error| error::codat(&request, &refused))
 }

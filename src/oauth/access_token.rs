@@ -278,9 +278,9 @@ pub async fn in_force(
         return Ok(Err(NotInForce("revoked")));
     }
     if let Some(key) = &claims.api_key
-        && server.directory.api_key(key).await?.is_none()
+        && server.directory.api_key(key).await?.is_none_or(|key| key.key.has_ended(now))
     {
-        return Ok(Err(NotInForce("the API key that it was exchanged for is gone")));
+        return Ok(Err(NotInForce("the API key that it was exchanged for has ended")));
     }
     Ok(Ok(entry))
 }
