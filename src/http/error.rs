@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde_json::json;
 
 use super::observe::{Reason, RequestId};
+use crate::credential::redacted;
 use crate::error::{Code, Error};
 
 /// Names the protection space (RFC 7617 section 2).
@@ -76,7 +77,7 @@ fn finish(mut answer: HttpResponse, error: &Error) -> HttpResponse {
 
 /// As the OAuth endpoints answer.
 pub fn oauth(request: &HttpRequest, error: &Error) -> HttpResponse {
-    let body = json!({"error": error.code().as_str(), "error_description": ascii(error.description())});
+    let body = json!({"error": error.code().as_str(), "error_description": ascii(&redacted(error.description()))});
     finish(begin(request, error).json(body), error)
 }
 
@@ -87,7 +88,7 @@ pub fn problem(request: &HttpRequest, error: &Error) -> HttpResponse {
         "type": "about:blank",
         "title": status.canonical_reason(),
         "status": status.as_u16(),
-        "detail": error.description(),
+        "detail": redacted(error.description()),
         "code": error.code().as_str(),
         "requestId": RequestId::of(request),
     });
@@ -102,7 +103,7 @@ pub fn codat(request: &HttpRequest, error: &Error) -> HttpResponse {
     let body = json!({
         "statusCode": status(error.code()).as_u16(),
         "service": "PublicApi",
-        "error": error.description(),
+        "error": redacted(error.description()),
         "correlationId": RequestId::of(request),
         "canBeRetried": if error.retry_after().is_some() { "Retryable" } else { "NotRetryable" },
         "detailedErrorCode": 0,
