@@ -251,7 +251,7 @@ on_both! {
         refused(&reply, 404, "a whole key where its id belongs");
         assert!(!reply.body.contains(&other.api_key), "not repeated: {}", reply.body);
         assert_eq!(list(&node, &other.api_key).len(), 1);
-        for (method, path, allow) in [("PUT", "/apiKeys", "GET, POST"), ("GET", "/apiKeys/nobody", "DELETE"), ("PATCH", "/apiKeys/nobody", "DELETE")] {
+        for (method, path, allow) in [("PUT", "/apiKeys", "GET, HEAD, POST"), ("GET", "/apiKeys/nobody", "DELETE"), ("PATCH", "/apiKeys/nobody", "DELETE")] {
             let reply = ask(&node, method, path, &basic(key), "");
             assert_eq!((reply.status, reply.header("allow")), (405, Some(allow)), "{method} {path}");
         }

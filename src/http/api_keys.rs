@@ -71,7 +71,15 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
         let body = extract::json_body(&request, payload, Code::InvalidRequest).await?;
         let wanted: Creation = extract::parse(&body)?;
         let name = wanted.name.ok_or_else(|| Error::new(Code::InvalidRequest, "The name is missing"))?;
-        let new = NewApiKey { name, ..NewApiKey::default() };
+        // Never more than its maker has, nor for longer, nor from elsewhere.
+        let own = &key.key.key;
+        let new = NewApiKey {
+            name,
+            scope: own.scope.clone(),
+            expires_at: own.expires_at,
+            allowed_ips: own.allowed_ips.clone(),
+            manage_keys: false,
+        };
         let (made, view) =
             api_key::create(&server.store, actor.may(KeysWrite)?, &key.key.key.client_id, new, Timestamp::now()).await?;
         Ok(HttpResponse::Created()

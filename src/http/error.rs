@@ -9,6 +9,7 @@ use serde_json::json;
 use super::observe::{Reason, RequestId};
 use crate::credential::redacted;
 use crate::error::{Code, Error};
+use crate::oauth::authorization::Authorization;
 
 /// Names the protection space (RFC 7617 section 2).
 const REALM: &str = "keyward";
@@ -59,8 +60,8 @@ fn challenge(request: &HttpRequest, error: &Error) -> Option<String> {
     match error.code() {
         // RFC 6749 section 5.2: where the client tried the Authorization header.
         Code::InvalidClient if request.headers().contains_key(AUTHORIZATION) => Some(format!("Basic realm=\"{REALM}\"")),
-        // RFC 6750 section 3.1: no error code where there was no token at all.
-        Code::InvalidToken if !request.headers().contains_key(AUTHORIZATION) => Some(format!("Bearer realm=\"{REALM}\"")),
+        // RFC 6750 section 3.1: no error code where there was nothing that could be a token.
+        Code::InvalidToken if !presents_token(request) => Some(format!("Bearer realm=\"{REALM}\"")),
         Code::InvalidToken => Some(format!("Bearer realm=\"{REALM}\", error=\"invalid_token\"")),
         Code::InsufficientScope => {
             let needed = error.needed_scope().map(|scope| format!(", scope=\"{scope}\"")).unwrap_or_default();
@@ -68,6 +69,11 @@ fn challenge(request: &HttpRequest, error: &Error) -> Option<String> {
         }
         _ => None,
     }
+}
+
+fn presents_token(request: &HttpRequest) -> bool {
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    header.and_then(Authorization::parse).is_some_and(|header| header.token().is_some_and(|token| !token.is_empty()))
 }
 
 fn finish(mut answer: HttpResponse, error: &Error) -> HttpResponse {

@@ -164,7 +164,8 @@ pub async fn rotate(
             let new = NewApiKey {
                 name: old.name.clone(),
                 scope: old.scope.clone(),
-                expires_at: None,
+                // As long as the old one was to live.
+                expires_at: old.expires_at.map(|end| now.plus(end.since(old.created_at))),
                 allowed_ips: old.allowed_ips.clone(),
                 manage_keys: old.manage_keys,
             };

@@ -176,7 +176,9 @@ pub fn delete(transaction: &mut Transaction<'_>, id: &str) -> Result<(), StoreEr
 /// Where the database gave no answer.
 pub fn note_used(database: &mut Database, used: &[(String, Timestamp)]) -> Result<(), StoreError> {
     for (id, at) in used {
-        diesel::update(api_keys::table.find(id)).set(api_keys::last_used_at.eq(at)).execute(database)?;
+        // Another node may have written a later one.
+        let earlier = api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(at));
+        diesel::update(api_keys::table.find(id).filter(earlier)).set(api_keys::last_used_at.eq(at)).execute(database)?;
     }
     Ok(())
 }
