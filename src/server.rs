@@ -93,10 +93,14 @@ impl Server {
         tokio::spawn(rotate(self.oauth.clone()));
         tokio::spawn(write_usage(self.oauth.clone()));
 
-        let oauth = self.oauth.clone();
+        let (oauth, metrics) = (self.oauth.clone(), web::Data::new(http::Metrics::new(Timestamp::now().seconds())));
         let server = HttpServer::new(move || {
             let issuer = oauth.issuer.clone();
-            App::new().app_data(oauth.clone()).wrap(from_fn(http::observe)).configure(move |config| http::routes(&issuer, config))
+            App::new()
+                .app_data(oauth.clone())
+                .app_data(metrics.clone())
+                .wrap(from_fn(http::observe))
+                .configure(move |config| http::routes(&issuer, config))
         });
         let server = server
             .shutdown_timeout(SHUTDOWN_SECONDS)

@@ -274,6 +274,25 @@ on_both! {
         refused(&within(SECOND, "the disabling", disabled), 401, "disabled");
     }
 
+    /// A key that a key makes has no more than its maker, nor for longer, nor from elsewhere.
+    fn a_key_made_by_a_key(world: World) {
+        let client = world.client("read write");
+        let node = world.start();
+        let key = &client.api_key;
+        let limited = world.cli(&[
+            "key", "create", &client.id, "--name", "Limited", "--scope", "", "--manage-keys", "--expires-in", "1h", "--allow-ip", "127.0.0.1",
+        ]);
+        let made = create(&node, text(&limited, "api_key"), "Its child");
+        assert_eq!(made.status, 201, "{}", made.body);
+        let rows = world.cli(&["key", "list", &client.id]);
+        let child = rows.as_array().unwrap().iter().find(|row| row["name"] == "Its child").unwrap().clone();
+        for member in ["scope", "expires_at", "allowed_ips"] {
+            assert_eq!(child[member], limited[member], "{member}");
+        }
+        assert_eq!(child["manage_keys"], json!(false));
+        refused(&ask(&node, "POST", "/apiKeys", &basic(key), r#"["In order"]"#), 400, "an array is no object");
+    }
+
     fn rotation(world: World) {
         let api = world.resource(API);
         let client = world.client_with(&["--scope", "read write", "--resource", API]);

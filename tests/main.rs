@@ -19,6 +19,7 @@ mod introspection;
 mod limits;
 mod management;
 mod many_nodes;
+mod metrics;
 mod openapi;
 mod purge;
 mod registration;

@@ -13,12 +13,14 @@ mod extract;
 mod forms;
 mod health;
 mod management;
+mod metrics;
 mod oauth;
 mod observe;
 pub mod openapi;
 mod verify;
 mod well_known;
 
+pub use metrics::Metrics;
 pub use observe::observe;
 
 use crate::config::Issuer;
@@ -287,6 +289,11 @@ fn public() -> Vec<Op> {
         Op::get("/readyz", "readyz", "Able to serve", || get().to(health::readyz))
             .answers::<forms::Health>(200, "Able to serve")
             .refuses(&[503]),
+        Op::get("/metrics", "metrics", "What is counted, for Prometheus", || get().to(metrics::metrics)).answers_as::<String>(
+            200,
+            "Counters",
+            "application/openmetrics-text",
+        ),
         Op::get("/openapi.json", "openapi", "This document", || get().to(openapi::openapi))
             .answers::<forms::Document>(200, "OpenAPI 3.1"),
     ]

@@ -12,6 +12,7 @@ use actix_web::{HttpMessage, HttpRequest, web};
 use uuid::Uuid;
 
 use super::extract;
+use super::metrics::Metrics;
 use crate::clock::Timestamp;
 use crate::credential::{random_bytes, redacted};
 use crate::error::Code;
@@ -44,6 +45,7 @@ pub struct Reason {
 /// What actix itself refuses.
 pub async fn observe(
     server: web::Data<AuthorizationServer>,
+    metrics: web::Data<Metrics>,
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
@@ -64,6 +66,8 @@ pub async fn observe(
     if let Ok(value) = HeaderValue::from_str(id) {
         answer.headers_mut().insert(X_REQUEST_ID, value);
     }
+    let refused = answer.response().extensions().get::<Reason>().map(|reason| reason.code.as_str());
+    metrics.count(answer.request().match_pattern(), answer.status().as_u16(), refused, began.elapsed());
     log(&server, &answer, id, began);
     Ok(answer)
 }
