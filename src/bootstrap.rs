@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
 use crate::config::Issuer;
-use crate::credential::Credential;
+use crate::credential::{Credential, new_id};
 use crate::error::Error;
-use crate::manage::actor::{Actor, ClientsWrite, ResourcesWrite};
+use crate::guard::Password;
+use crate::manage::actor::{Actor, ClientsWrite, ResourcesWrite, UsersWrite};
 use crate::manage::client::{self, NewClient};
 use crate::manage::resource_server;
+use crate::manage::user;
 use crate::scope::Scope;
 use crate::store::client::AuthMethod;
 use crate::store::{Store, account};
@@ -25,7 +27,12 @@ pub struct Bootstrap {
     client_secret: Credential,
     api_key: Credential,
     scope: Scope,
+    /// Of the first operator: as good as a person's, and to be changed by one.
+    password: String,
 }
+
+/// What the first operator signs in with.
+const OPERATOR: &str = "operator@keyward.local";
 
 /// Fills a new database. `None` where it is not new.
 ///
@@ -36,12 +43,16 @@ pub async fn bootstrap(store: &Arc<Store>, now: Timestamp) -> Result<Option<Boot
     let scope: Scope = "read write".parse().map_err(fault)?;
     let operator = Arc::new(Actor::command_line());
     let (make_resources, make_clients) = (operator.may(ResourcesWrite)?, operator.may(ClientsWrite)?);
+    let new_password = new_id();
+    let hash = Password::new(new_password.clone()).map_err(Error::server_error)?.hash();
+    let manage_users = operator.may(UsersWrite)?;
     store
         .write(now, move |transaction| {
             // Under the lock: of nodes that start at once, one makes it.
             if account::any(transaction.database())? {
                 return Ok(None);
             }
+            user::insert_operator(transaction, &manage_users, OPERATOR, hash, now)?;
             let identifier = "https://api.example.com".to_owned();
             let resource =
                 resource_server::insert(transaction, &make_resources, identifier, "Example API".to_owned(), scope.clone(), now)?;
@@ -63,6 +74,7 @@ pub async fn bootstrap(store: &Arc<Store>, now: Timestamp) -> Result<Option<Boot
                 client_secret: made.secret.ok_or_else(|| Error::server_error("no secret was made"))?,
                 api_key: made.api_key,
                 scope,
+                password: new_password,
             }))
         })
         .await
@@ -76,6 +88,7 @@ impl Bootstrap {
             "client_secret": self.client_secret.expose(),
             "api_key": self.api_key.expose(),
             "scope": self.scope,
+            "operator": {"email": OPERATOR, "password": self.password},
             "resource": {
                 "identifier": self.resource,
                 "client_id": self.introspection_id,
@@ -88,7 +101,7 @@ impl Bootstrap {
     pub fn text(&self, issuer: &Issuer) -> String {
         let (token, introspect) = (issuer.endpoint("/oauth/token"), issuer.endpoint("/oauth/introspect"));
         let keys = issuer.endpoint("/.well-known/jwks.json");
-        let Bootstrap { resource, introspection_id, client_id, scope, .. } = self;
+        let Bootstrap { resource, introspection_id, client_id, scope, password, .. } = self;
         let (secret, introspection_secret) = (self.client_secret.expose(), self.introspection_secret.expose());
         let api_key = self.api_key.expose();
         format!(
@@ -103,6 +116,10 @@ This database is new. These are shown this once:
   The resource server {resource}, which introspects with
     client_id      {introspection_id}
     client_secret  {introspection_secret}
+
+  An operator
+    email          {OPERATOR}
+    password       {password}
 
 Get a token:
 

@@ -10,11 +10,11 @@
 //! ```text
 //! cli        → server, bootstrap, manage, oauth, outbound
 //! server     → http, manage, oauth, directory
-//! http       → oauth, manage
+//! http       → manage, oauth
 //! bootstrap  → manage
-//! manage     → oauth
-//! oauth      → directory, outbound, guard
-//! directory  → store, guard
+//! manage     → oauth, store
+//! oauth      → directory, outbound, store
+//! directory  → store
 //! store      → guard
 //! guard      → credential
 //! ```

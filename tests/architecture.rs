@@ -11,7 +11,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("cli", &["server", "http", "bootstrap", "manage", "oauth", "outbound", "directory", "store"]),
     ("server", &["http", "manage", "oauth", "directory", "store"]),
     ("http", &["oauth", "manage", "store"]),
-    ("bootstrap", &["manage", "store"]),
+    ("bootstrap", &["manage", "store", "guard"]),
     ("manage", &["oauth", "store", "guard"]),
     ("oauth", &["directory", "outbound", "store", "guard"]),
     ("outbound", &[]),

@@ -12,6 +12,14 @@ fn unavailable(reply: &Reply) {
     assert_eq!(reply.json()["error"], "temporarily_unavailable");
 }
 
+/// A proxy in front of the world's Postgres, and the URL through it.
+fn proxied(world: &World) -> (Proxy, String) {
+    let mut url = url::Url::parse(&world.database_url).unwrap();
+    let proxy = Proxy::to(format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()));
+    url.set_port(Some(proxy.port)).unwrap();
+    (proxy, url.into())
+}
+
 /// What must hold while the database is away, once a second has passed.
 fn degraded(node: &Node, api: &Client, client: &Client, token: &str) {
     let fields = [("token", token)];
@@ -47,11 +55,8 @@ fn through_a_proxy(records: &str, away: impl Fn(&Proxy)) {
     let world = World::new(Backend::Postgres);
     let api = world.resource("urn:api");
     let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
-    let url = url::Url::parse(&world.database_url).unwrap();
-    let proxy = Proxy::to(format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()));
-    let mut through = url.clone();
-    through.set_port(Some(proxy.port)).unwrap();
-    let node = world.start_with(&["--database-url", through.as_str(), "--token-records", records]);
+    let (proxy, through) = proxied(&world);
+    let node = world.start_with(&["--database-url", &through, "--token-records", records]);
     let token = node.token(&client);
     assert!(node.active(&api, &token));
 
@@ -88,11 +93,8 @@ fn what_changed_meanwhile_counts() {
     let world = World::new(Backend::Postgres);
     let api = world.resource("urn:api");
     let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
-    let url = url::Url::parse(&world.database_url).unwrap();
-    let proxy = Proxy::to(format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()));
-    let mut through = url.clone();
-    through.set_port(Some(proxy.port)).unwrap();
-    let cut_off = world.start_with(&["--database-url", through.as_str(), "--issuer", "http://auth.example"]);
+    let (proxy, through) = proxied(&world);
+    let cut_off = world.start_with(&["--database-url", &through, "--issuer", "http://auth.example"]);
     let other = world.start_with(&["--issuer", "http://auth.example"]);
     let token = cut_off.token(&client);
     assert!(cut_off.active(&api, &token) && other.active(&api, &token));
@@ -120,11 +122,8 @@ fn what_changed_meanwhile_counts() {
 fn stopping_while_it_hangs() {
     let world = World::new(Backend::Postgres);
     let client = world.client("a");
-    let url = url::Url::parse(&world.database_url).unwrap();
-    let proxy = Proxy::to(format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()));
-    let mut through = url.clone();
-    through.set_port(Some(proxy.port)).unwrap();
-    let node = world.start_with(&["--database-url", through.as_str()]);
+    let (proxy, through) = proxied(&world);
+    let node = world.start_with(&["--database-url", &through]);
     node.token(&client);
     proxy.swallow();
     unavailable(&node.token_reply(&client, &[]));

@@ -38,6 +38,9 @@ on_both! {
         let first = &document["first_start"];
         assert!(first["client_secret"].is_string() && first["resource"]["client_secret"].is_string());
         assert_eq!(document["issuer"], node.base.as_str());
+        let users = world.cli(&["user", "list"]);
+        assert_eq!((&users[0]["email"], &users[0]["role"]), (&first["operator"]["email"], &serde_json::json!("operator")));
+        assert!(first["operator"]["password"].as_str().unwrap().len() >= 16);
     }
 
     fn without_bootstrap_nothing_is_made(world: World) {

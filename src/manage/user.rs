@@ -11,7 +11,7 @@ use crate::credential::new_id;
 use crate::error::{Code, Error};
 use crate::guard::Password;
 use crate::store::user::{self, Role, User};
-use crate::store::{Database, Store};
+use crate::store::{Database, Store, Transaction};
 
 /// A user as management shows it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -79,6 +79,21 @@ pub async fn create(
             Ok(user.into())
         })
         .await
+}
+
+/// Makes an operator with a password, within a change that makes more.
+pub(crate) fn insert_operator(
+    transaction: &mut Transaction<'_>,
+    permit: &Permit<UsersWrite>,
+    email: &str,
+    password_hash: String,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let (id, email) = (new_id(), email.to_owned());
+    let password_hash = Some(password_hash);
+    let user = User { id, account_id: None, email, role: Role::Operator, password_hash, created_at: now };
+    user::insert(transaction, &user)?;
+    permit.record(transaction, "user.create", None, &user.email, now)
 }
 
 /// All of them that are within reach.

@@ -22,6 +22,7 @@ pub mod authorization;
 pub mod client_assertion;
 pub mod client_authentication;
 pub mod client_credentials;
+pub mod client_metadata;
 pub mod forward_authentication;
 pub mod introspection;
 pub mod jwks;
