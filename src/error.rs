@@ -115,9 +115,9 @@ impl Error {
         self
     }
 
-    /// RFC 6749 section 5.2, in the same words for every cause; `detail` tells them apart.
-    pub fn invalid_client(detail: impl Into<String>) -> Self {
-        Error::new(Code::InvalidClient, "Client authentication failed").detail(detail)
+    /// RFC 6749 section 5.2, in the same words for every cause; the detail tells them apart.
+    pub fn invalid_client() -> Self {
+        Error::new(Code::InvalidClient, "Client authentication failed")
     }
 
     /// Too many failures; worth another try after `wait`.

@@ -9,7 +9,6 @@ use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
-use super::observe::RequestId;
 use super::{error, extract};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
@@ -103,22 +102,19 @@ pub async fn delete(server: Server, request: HttpRequest, id: Path<String>) -> H
 async fn manager(server: &AuthorizationServer, request: &HttpRequest) -> Result<(ActiveKey, Arc<Actor>), Error> {
     let header = extract::authorization(request)?;
     let header = header.as_deref().and_then(Authorization::parse);
-    let address = extract::address(request, &server.settings.trusted_proxies);
-    let now = Timestamp::now();
+    let origin = extract::origin(server, request);
     let presented = header.as_ref().and_then(Authorization::token).unwrap_or_default();
-    let key = match oauth::api_key::find(server, presented, Some(address), now).await? {
+    let key = match oauth::api_key::find(server, presented, Some(origin.address), origin.now).await? {
         Ok(key) => key,
         Err(NotInForce(reason)) => {
-            return Err(match server.throttle.failed(None, address, now) {
-                Some(wait) => Error::too_many_requests(wait).detail(reason),
-                None => Error::new(Code::InvalidToken, "No valid API key was presented").detail(reason),
-            });
+            let refusal = Error::new(Code::InvalidToken, "No valid API key was presented");
+            return Err(server.failed_key(&origin, presented, reason, refusal).await);
         }
     };
     if !key.key.key.manage_keys {
         return Err(Error::new(Code::AccessDenied, "This API key may not manage keys"));
     }
     let (row, client) = (&key.key.key, &key.client.client);
-    let actor = Actor::key_manager(&row.id, &client.account_id, address, RequestId::of(request));
+    let actor = Actor::key_manager(&row.id, &client.account_id, origin);
     Ok((key, Arc::new(actor)))
 }

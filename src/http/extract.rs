@@ -15,6 +15,7 @@ use super::observe::RequestId;
 use crate::clock::Timestamp;
 use crate::config::TrustedProxies;
 use crate::error::{Code, Error};
+use crate::oauth::failure::Origin;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::{self, AuthorizationServer};
 
@@ -122,6 +123,11 @@ pub fn address(request: &HttpRequest, proxies: &TrustedProxies) -> IpAddr {
     proxies.caller(peer, Some(forwarded.join(",")).as_deref().filter(|text| !text.is_empty()))
 }
 
+/// Whence and when a request came; the one place where a request reads the clock.
+pub fn origin(server: &AuthorizationServer, request: &HttpRequest) -> Origin {
+    Origin { address: address(request, &server.settings.trusted_proxies), now: Timestamp::now(), id: RequestId::of(request) }
+}
+
 /// A form sent to an OAuth endpoint.
 ///
 /// # Errors
@@ -129,13 +135,7 @@ pub fn address(request: &HttpRequest, proxies: &TrustedProxies) -> IpAddr {
 pub async fn form(server: &AuthorizationServer, request: &HttpRequest, payload: Payload) -> Result<oauth::Request, Error> {
     let body = body(request, payload).await?;
     let parameters = Parameters::parse(header(request, CONTENT_TYPE)?, &body)?;
-    Ok(oauth::Request {
-        authorization: authorization(request)?,
-        parameters,
-        address: address(request, &server.settings.trusted_proxies),
-        now: Timestamp::now(),
-        id: RequestId::of(request),
-    })
+    Ok(oauth::Request { authorization: authorization(request)?, parameters, origin: origin(server, request) })
 }
 
 /// A request to the registration endpoints.
@@ -143,9 +143,5 @@ pub async fn form(server: &AuthorizationServer, request: &HttpRequest, payload: 
 /// # Errors
 /// `invalid_request`.
 pub fn registration(server: &AuthorizationServer, request: &HttpRequest) -> Result<oauth::registration::Request, Error> {
-    Ok(oauth::registration::Request {
-        authorization: authorization(request)?,
-        address: address(request, &server.settings.trusted_proxies),
-        now: Timestamp::now(),
-    })
+    Ok(oauth::registration::Request { authorization: authorization(request)?, origin: origin(server, request) })
 }

@@ -5,7 +5,6 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{error, extract};
-use crate::clock::Timestamp;
 use crate::oauth::AuthorizationServer;
 use crate::oauth::client_credentials::parse_scope;
 use crate::oauth::forward_authentication::{self, Request};
@@ -20,8 +19,7 @@ pub async fn verify(server: Data<AuthorizationServer>, request: HttpRequest) -> 
             authorization: extract::authorization(&request).unwrap_or_default(),
             scope: parse_scope(&all("scope").collect::<Vec<_>>().join(" "))?,
             audiences: all("audience").map(str::to_owned).collect(),
-            address: extract::address(&request, &server.settings.trusted_proxies),
-            now: Timestamp::now(),
+            origin: extract::origin(&server, &request),
         };
         forward_authentication::authenticate(&server, &asked).await
     };

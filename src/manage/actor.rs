@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::credential::Fingerprint;
 use crate::error::{Code, Error};
+use crate::oauth::failure::Origin;
 use crate::scope::Scope;
 use crate::store::audit::{self, Entry};
 use crate::store::idempotency::{self, IdempotencyKey};
@@ -152,38 +153,38 @@ impl Actor {
 
     /// The bearer of an access token or an API key, with what its scope gives; limited to the
     /// account of its client unless the scope says otherwise.
-    pub fn bearer(name: String, account: &str, scope: &Scope, address: IpAddr, request_id: Option<String>) -> Self {
+    pub fn bearer(name: String, account: &str, scope: &Scope, origin: Origin) -> Self {
         let operator = scope.iter().any(|token| token == OPERATOR_SCOPE);
         Actor {
             name,
             account: (!operator).then(|| account.to_owned()),
             rights: scope.iter().map(str::to_owned).collect(),
-            address: Some(address),
-            request_id,
+            address: Some(origin.address),
+            request_id: origin.id,
             once: None,
         }
     }
 
     /// The bearer of an API key that may manage the keys of its own client.
-    pub fn key_manager(key_id: &str, account: &str, address: IpAddr, request_id: Option<String>) -> Self {
+    pub fn key_manager(key_id: &str, account: &str, origin: Origin) -> Self {
         Actor {
             name: format!("API key {key_id}"),
             account: Some(account.to_owned()),
             rights: [KeysRead::SCOPE, KeysWrite::SCOPE].map(str::to_owned).into(),
-            address: Some(address),
-            request_id,
+            address: Some(origin.address),
+            request_id: origin.id,
             once: None,
         }
     }
 
     /// A user, with the rights of the role.
-    pub fn user(email: &str, role: Role, account: Option<&str>, address: IpAddr, request_id: Option<String>) -> Self {
+    pub fn user(email: &str, role: Role, account: Option<&str>, origin: Origin) -> Self {
         Actor {
             name: format!("user {email}"),
             account: if role == Role::Operator { None } else { Some(account.unwrap_or_default().to_owned()) },
             rights: rights_of(role).iter().map(|&right| right.to_owned()).collect(),
-            address: Some(address),
-            request_id,
+            address: Some(origin.address),
+            request_id: origin.id,
             once: None,
         }
     }

@@ -9,13 +9,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::authorization::Authorization;
+use super::failure::Whose;
 use super::{AuthorizationServer, Request, client_assertion};
 use crate::clock::Timestamp;
-use crate::credential::{Credential, Kind, redacted};
+use crate::credential::{Credential, Kind};
 use crate::directory::ClientEntry;
 use crate::error::{Code, Error};
 use crate::guard;
-use crate::store::audit;
 use crate::store::client::{AuthMethod, could_be_id};
 
 /// The proof that a request comes from this client.
@@ -70,8 +70,10 @@ pub async fn authenticate(server: &AuthorizationServer, request: &Request) -> Re
         None => None,
     };
     let checked = match &presented {
-        Presented::Secret { secret, .. } => check_secret(entry.as_deref(), secret, request.now),
-        Presented::Assertion { assertion, .. } => check_assertion(server, entry.as_deref(), assertion, request.now).await?,
+        Presented::Secret { secret, .. } => check_secret(entry.as_deref(), secret, request.origin.now),
+        Presented::Assertion { assertion, .. } => {
+            check_assertion(server, entry.as_deref(), assertion, request.origin.now).await?
+        }
     };
     match (entry, checked) {
         (Some(entry), Ok(())) => Ok(AuthenticatedClient { entry }),
@@ -94,28 +96,13 @@ fn failed(
     entry: Option<&ClientEntry>,
     reason: String,
 ) -> Error {
-    let wait = server.throttle.failed(client_id, request.address, request.now);
-    if wait.is_none() {
-        server.usage.note_failure(audit::Entry {
-            id: audit::new_id(request.now),
-            happened_at: request.now,
-            account_id: entry.map(|entry| entry.client.account_id.clone()),
-            actor: "nobody".to_owned(),
-            action: "authentication.failure".to_owned(),
-            target: redacted(client_id.unwrap_or_default()).into_owned(),
-            reason: Some(redacted(&reason).into_owned()),
-            address: Some(request.address.to_string()),
-            request_id: request.id.clone(),
-        });
-    }
+    let account_id = entry.map(|entry| entry.client.account_id.as_str());
+    let whose = Whose { client_id, account_id, target: client_id.unwrap_or_default() };
     let reason = match client_id {
         Some(client_id) => format!("client {client_id}: {reason}"),
         None => reason,
     };
-    match wait {
-        Some(wait) => Error::too_many_requests(wait).detail(reason),
-        None => Error::invalid_client(reason),
-    }
+    server.failed(&request.origin, &whose, &reason, Error::invalid_client())
 }
 
 /// RFC 6749 section 2.3: "The client MUST NOT use more than one authentication method in each

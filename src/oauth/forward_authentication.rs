@@ -1,10 +1,8 @@
 //! Forward authentication: a proxy asks whether to let a request through, and as whom.
 
-use std::net::IpAddr;
-
 use super::authorization::Authorization;
+use super::failure::Origin;
 use super::{AuthorizationServer, access_token, api_key};
-use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::oauth::access_token::{Audience, NotInForce};
 use crate::scope::Scope;
@@ -17,10 +15,8 @@ pub struct Request {
     pub scope: Scope,
     /// One of these it must be meant for; anything where there is none.
     pub audiences: Vec<String>,
-    /// Whence the request came.
-    pub address: IpAddr,
-    /// When it came.
-    pub now: Timestamp,
+    /// Whence and when it came.
+    pub origin: Origin,
 }
 
 /// As whom the request may pass.
@@ -48,9 +44,12 @@ pub async fn authenticate(server: &AuthorizationServer, request: &Request) -> Re
     let (identity, audience) = match find(server, token, request).await? {
         Ok(found) => found,
         Err(NotInForce(reason)) => {
-            return Err(match server.throttle.failed(None, request.address, request.now) {
-                Some(wait) => Error::too_many_requests(wait).detail(reason),
-                None => Error::new(Code::InvalidToken, "The token or API key is not in force").detail(reason),
+            let refusal = Error::new(Code::InvalidToken, "The token or API key is not in force");
+            let refused = server.failed_key(&request.origin, token, reason, refusal).await;
+            // A proxy knows 401 and 403 alone: there it stays, however many there were.
+            return Err(match refused.code() {
+                Code::TooManyRequests => Error::new(Code::InvalidToken, "The token or API key is not in force").detail(reason),
+                _ => refused,
             });
         }
     };
@@ -69,7 +68,7 @@ async fn find(
     request: &Request,
 ) -> Result<Result<(Identity, Audience), NotInForce>, Error> {
     if token.starts_with("kwk_") {
-        let found = match api_key::find(server, token, Some(request.address), request.now).await? {
+        let found = match api_key::find(server, token, Some(request.origin.address), request.origin.now).await? {
             Ok(found) => found,
             Err(reason) => return Ok(Err(reason)),
         };
@@ -82,12 +81,12 @@ async fn find(
         };
         return Ok(Ok((identity, Audience::of(&client.resources, server.issuer.as_str()))));
     }
-    let verified = match access_token::verify(server, token, request.now).await? {
+    let verified = match access_token::verify(server, token, request.origin.now).await? {
         Ok(verified) => verified,
         Err(reason) => return Ok(Err(reason)),
     };
     let claims = &verified.claims;
-    let client = match access_token::in_force(server, claims, request.now).await? {
+    let client = match access_token::in_force(server, claims, request.origin.now).await? {
         Ok(client) => client,
         Err(reason) => return Ok(Err(reason)),
     };

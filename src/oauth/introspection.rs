@@ -73,16 +73,16 @@ async fn find(
     request: &Request,
 ) -> Result<Result<Active, NotInForce>, StoreError> {
     let active = if token.starts_with("kwk_") {
-        match api_key::find(server, token, None, request.now).await? {
+        match api_key::find(server, token, None, request.origin.now).await? {
             Ok(found) => of_api_key(server, &found),
             Err(reason) => return Ok(Err(reason)),
         }
     } else {
-        let verified = match access_token::verify(server, token, request.now).await? {
+        let verified = match access_token::verify(server, token, request.origin.now).await? {
             Ok(verified) => verified,
             Err(reason) => return Ok(Err(reason)),
         };
-        if let Err(reason) = access_token::in_force(server, &verified.claims, request.now).await? {
+        if let Err(reason) = access_token::in_force(server, &verified.claims, request.origin.now).await? {
             return Ok(Err(reason));
         }
         of_claims(&verified.claims)

@@ -1,13 +1,11 @@
 //! The verbs of the protocol, a file per RFC or step. No HTTP here: a [`Request`] comes in, an
 //! answer or an [`Error`](crate::error::Error) goes out, and `http/` makes bytes of it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use quick_cache::sync::Cache;
 
-use crate::clock::Timestamp;
 use crate::config::{Issuer, Settings};
 use crate::credential::Fingerprint;
 use crate::directory::Directory;
@@ -23,6 +21,7 @@ pub mod client_assertion;
 pub mod client_authentication;
 pub mod client_credentials;
 pub mod client_metadata;
+pub mod failure;
 pub mod forward_authentication;
 pub mod introspection;
 pub mod jwks;
@@ -35,6 +34,7 @@ pub mod token_endpoint;
 pub mod token_exchange;
 pub mod usage;
 
+use failure::Origin;
 use parameters::Parameters;
 
 /// How many proven tokens are remembered: at a kilobyte each, a bounded share of memory.
@@ -101,10 +101,6 @@ pub struct Request {
     pub authorization: Option<String>,
     /// The body.
     pub parameters: Parameters,
-    /// Whence it came.
-    pub address: IpAddr,
-    /// When it came.
-    pub now: Timestamp,
-    /// Its id, as in the log.
-    pub id: Option<String>,
+    /// Whence and when it came.
+    pub origin: Origin,
 }

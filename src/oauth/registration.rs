@@ -1,6 +1,5 @@
 //! Dynamic client registration (RFC 7591) and its management (RFC 7592).
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,6 +8,7 @@ use serde_json::Value;
 use super::AuthorizationServer;
 use super::authorization::Authorization;
 use super::client_metadata::{Limits, Metadata, Registered, invalid, parse, to_json};
+use super::failure::{Origin, Whose};
 use crate::clock::Timestamp;
 use crate::config::Registration;
 use crate::credential::{Credential, Kind};
@@ -44,10 +44,8 @@ pub struct ClientInformation {
 pub struct Request {
     /// The `Authorization` header.
     pub authorization: Option<String>,
-    /// Whence it came.
-    pub address: IpAddr,
-    /// When it came.
-    pub now: Timestamp,
+    /// Whence and when it came.
+    pub origin: Origin,
 }
 
 /// Registers a client (RFC 7591 section 3).
@@ -58,7 +56,7 @@ pub async fn register(server: &AuthorizationServer, request: &Request, body: &[u
     let initial = match server.settings.registration {
         Registration::Off => return Err(Error::new(Code::AccessDenied, "Registration is off")),
         Registration::Open => {
-            if let Some(wait) = server.throttle.registered(request.address, request.now) {
+            if let Some(wait) = server.throttle.registered(request.origin.address, request.origin.now) {
                 return Err(Error::too_many_requests(wait).detail("too many open registrations from one address"));
             }
             None
@@ -71,7 +69,7 @@ pub async fn register(server: &AuthorizationServer, request: &Request, body: &[u
     };
     let registered = Registered::check(server, parse(body)?, &limits)?;
 
-    let now = request.now;
+    let now = request.origin.now;
     let access_token = Credential::generate(Kind::RegistrationAccessToken);
     let mut client = Client {
         registration_limits: Some(to_json(&limits)?),
@@ -132,7 +130,7 @@ pub async fn update(
     let limits: Limits = serde_json::from_str(limits).map_err(|error| Error::server_error(error.to_string()))?;
     let registered = Registered::check(server, parse(body)?, &limits)?;
 
-    let now = request.now;
+    let now = request.origin.now;
     let id = client_id.to_owned();
     let (client, secret) = server
         .store
@@ -169,7 +167,7 @@ pub async fn update(
 pub async fn delete(server: &AuthorizationServer, request: &Request, client_id: &str) -> Result<(), Error> {
     let (entry, _) = registrant(server, request, client_id).await?;
     let id = entry.client.client_id.clone();
-    server.store.write(request.now, move |transaction| Ok::<_, Error>(client::delete(transaction, &id)?)).await?;
+    server.store.write(request.origin.now, move |transaction| Ok::<_, Error>(client::delete(transaction, &id)?)).await?;
     tracing::info!(client_id, "client deleted by its registration access token");
     Ok(())
 }
@@ -192,10 +190,8 @@ fn invalid_token(description: &'static str) -> Error {
 }
 
 fn failed(server: &AuthorizationServer, request: &Request, client_id: Option<&str>, reason: &str) -> Error {
-    match server.throttle.failed(client_id, request.address, request.now) {
-        Some(wait) => Error::too_many_requests(wait).detail(reason),
-        None => invalid_token("The token is missing, unknown, used up or ended").detail(reason),
-    }
+    let whose = Whose { client_id, account_id: None, target: client_id.unwrap_or_default() };
+    server.failed(&request.origin, &whose, reason, invalid_token("The token is missing, unknown, used up or ended"))
 }
 
 /// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1).
@@ -216,7 +212,7 @@ async fn initial_access_token(server: &AuthorizationServer, request: &Request) -
     if !StoredSecret::new(token.hash.clone()).matches(&presented) {
         return Err(failed(server, request, None, "wrong initial access token"));
     }
-    if token.expires_at.is_some_and(|end| end <= request.now) {
+    if token.expires_at.is_some_and(|end| end <= request.origin.now) {
         return Err(failed(server, request, None, "the initial access token has ended"));
     }
     if token.uses_left.is_some_and(|left| left < 1) {

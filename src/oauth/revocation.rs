@@ -13,7 +13,7 @@ use crate::store;
 pub async fn revoke(server: &AuthorizationServer, request: &Request) -> Result<(), Error> {
     let caller = client_authentication::authenticate(server, request).await?;
     let token = request.parameters.require("token")?;
-    let now = request.now;
+    let now = request.origin.now;
     let anothers = || Error::new(Code::UnauthorizedClient, "The token was issued to another client");
 
     if token.starts_with("kwk_") {

@@ -18,12 +18,12 @@ pub async fn token(server: &AuthorizationServer, request: &Request) -> Result<To
     }
     if grant_type == token_exchange::GRANT_TYPE {
         let grant = token_exchange::grant(server, request).await?;
-        return access_token::issue(server, grant, request.now).await;
+        return access_token::issue(server, grant, request.origin.now).await;
     }
     let client = client_authentication::authenticate(server, request).await?;
     if !client.entry().client.may_use(grant_type) {
         return Err(Error::new(Code::UnauthorizedClient, format!("The client may not use the grant {grant_type}")));
     }
     let grant = client_credentials::grant(&client, &request.parameters)?;
-    access_token::issue(server, grant, request.now).await
+    access_token::issue(server, grant, request.origin.now).await
 }

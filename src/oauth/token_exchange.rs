@@ -42,13 +42,11 @@ pub async fn grant(server: &AuthorizationServer, request: &Request) -> Result<Gr
     if authenticated || request.authorization.is_some() {
         return Err(invalid("The API key is all the authentication that there may be"));
     }
-    let found = match api_key::find(server, key, Some(request.address), request.now).await? {
+    let found = match api_key::find(server, key, Some(request.origin.address), request.origin.now).await? {
         Ok(found) => found,
         Err(NotInForce(reason)) => {
-            return Err(match server.throttle.failed(None, request.address, request.now) {
-                Some(wait) => Error::too_many_requests(wait).detail(reason),
-                None => invalid("subject_token is no API key that is in force").detail(reason),
-            });
+            let refusal = invalid("subject_token is no API key that is in force");
+            return Err(server.failed_key(&request.origin, key, reason, refusal).await);
         }
     };
     let requested = parameters.get("scope").map(parse_scope).transpose()?;

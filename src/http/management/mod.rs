@@ -14,13 +14,13 @@ use serde_json::Value;
 
 use super::error;
 use super::extract::{self, parse};
-use super::observe::RequestId;
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::manage::actor::{Actor, Once};
 use crate::manage::version;
 use crate::oauth::access_token::NotInForce;
 use crate::oauth::authorization::Authorization;
+use crate::oauth::failure::Whose;
 use crate::oauth::{AuthorizationServer, access_token};
 use crate::scope::Scope;
 
@@ -123,14 +123,14 @@ impl<T> Made<T> {
 async fn caller(server: &AuthorizationServer, request: &HttpRequest) -> Result<Actor, Error> {
     let header = extract::authorization(request)?;
     let header = header.as_deref().and_then(Authorization::parse);
-    let address = extract::address(request, &server.settings.trusted_proxies);
-    let now = Timestamp::now();
+    let origin = extract::origin(server, request);
+    let now = origin.now;
     let Some(token) = header.as_ref().and_then(Authorization::bearer) else {
         return Err(Error::new(Code::InvalidToken, "An access token is needed, as Authorization: Bearer"));
     };
-    let refused = |NotInForce(reason)| match server.throttle.failed(None, address, now) {
-        Some(wait) => Error::too_many_requests(wait).detail(reason),
-        None => Error::new(Code::InvalidToken, "The access token is not in force").detail(reason),
+    let refused = |NotInForce(reason)| {
+        let refusal = Error::new(Code::InvalidToken, "The access token is not in force");
+        server.failed(&origin, &Whose::default(), reason, refusal)
     };
     let verified = access_token::verify(server, token, now).await?.map_err(refused)?;
     let claims = &verified.claims;
@@ -140,7 +140,7 @@ async fn caller(server: &AuthorizationServer, request: &HttpRequest) -> Result<A
     }
     let scope: Scope = claims.scope.parse().map_err(|_| Error::server_error("an issued scope is unreadable"))?;
     let name = format!("client {}", claims.client_id);
-    Ok(Actor::bearer(name, &client.client.account_id, &scope, address, RequestId::of(request)))
+    Ok(Actor::bearer(name, &client.client.account_id, &scope, origin))
 }
 
 /// A request that reads, or changes what is there.
