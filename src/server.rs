@@ -16,6 +16,7 @@ use crate::config::Settings;
 use crate::directory::{self, Directory};
 use crate::error::Error;
 use crate::http;
+use crate::manage::actor::{ALL_RIGHTS, OPERATOR_SCOPE};
 use crate::manage::signing_key::{self, Times};
 use crate::oauth::AuthorizationServer;
 use crate::store::deployment::{self, Deployment};
@@ -52,6 +53,10 @@ impl Server {
     /// # Errors
     /// The address is taken; the certificate, the key file or the database cannot be used.
     pub async fn bind(mut settings: Settings, store: Arc<Store>, now: Timestamp) -> Result<Self, Error> {
+        let reserved = |token: &str| ALL_RIGHTS.contains(&token) || token == OPERATOR_SCOPE;
+        if let Some(right) = settings.registration_scope.iter().find(|token| reserved(token)) {
+            return Err(Error::server_error(format!("registration_scope must not give anybody the right {right}")));
+        }
         let listen = settings.listen;
         let unusable = |error: std::io::Error| Error::server_error(format!("cannot listen on {listen}: {error}"));
         let listener = TcpListener::bind(listen).map_err(unusable)?;

@@ -179,6 +179,86 @@ on_both! {
         assert!(node.token_reply(&theirs, &[]).status == 200, "and theirs is as it was");
     }
 
+    /// Whoever may make credentials for a client, or change it, could act as it: so nobody may who has
+    /// less over Keyward than it has.
+    fn nobody_gains_rights_by_a_stronger_client(world: World) {
+        let api = world.resource("urn:api");
+        world.resource("urn:other");
+        let node = world.start();
+        world.cli(&["account", "create", "--name", "One"]);
+        let strong = world.client_with(&["--account", "One", "--scope", "operator clients:read clients:write keys:read keys:write tokens:revoke"]);
+        world.client_with(&["--account", "One", "--scope", "read", "--resource", "urn:api"]);
+        let limited = world.client_with(&["--account", "One", "--scope", "clients:read clients:write keys:read keys:write tokens:read tokens:revoke registration:write"]);
+        let weak = node.token(&limited);
+        let path = format!("/clients/{}", strong.id);
+        let key = strong.api_key.split('_').nth(1).unwrap();
+        let pair = crate::support::jwt::Pair::new("ES256");
+        for (method, suffix, body) in [
+            ("POST", "/secrets".to_owned(), json!({})),
+            ("POST", "/keys".to_owned(), json!({"name": "Mine"})),
+            ("POST", format!("/keys/{key}/rotate"), json!({})),
+            ("DELETE", format!("/keys/{key}"), Value::Null),
+            ("PATCH", String::new(), json!({"auth_method": "private_key_jwt", "jwks": {"keys": [pair.public_jwk("k")]}})),
+            ("PATCH", String::new(), json!({"enabled": false})),
+            ("DELETE", String::new(), Value::Null),
+            ("POST", "/revoke-tokens".to_owned(), Value::Null),
+        ] {
+            problem(&call(&node, &weak, method, &format!("{path}{suffix}"), &body), 403, None);
+        }
+        // A narrowed token of the strong client is as weak as it says.
+        let narrowed = node.token_reply(&strong, &[("scope", "keys:write")]).json()["access_token"].as_str().unwrap().to_owned();
+        problem(&call(&node, &narrowed, "POST", &format!("{path}/secrets"), &json!({})), 403, None);
+
+        // An account passes on what an operator gave to it, and nothing else.
+        for (body, status, field) in [
+            (json!({"name": "a", "scope": "read", "resources": ["urn:api"]}), 201, None),
+            (json!({"name": "b", "scope": "admin"}), 400, Some("scope")),
+            (json!({"name": "c", "resources": ["urn:other"]}), 400, Some("resources")),
+            (json!({"name": "d", "introspect": true}), 403, Some("introspect")),
+        ] {
+            let reply = call(&node, &weak, "POST", "/clients", &body);
+            assert_eq!(reply.status, status, "{body}: {}", reply.body);
+            if status != 201 {
+                problem(&reply, status, field);
+            }
+        }
+        let own = format!("/clients/{}", limited.id);
+        problem(&call(&node, &weak, "PATCH", &own, &json!({"resources": ["urn:other"]})), 400, Some("resources"));
+        problem(&call(&node, &weak, "PATCH", &own, &json!({"introspect": true})), 403, Some("introspect"));
+        problem(&call(&node, &weak, "POST", "/registration-tokens", &json!({"scope": "admin"})), 400, Some("scope"));
+        // The clients of resource servers belong to nobody's account.
+        problem(&call(&node, &weak, "POST", &format!("/clients/{}/secrets", api.id), &json!({})), 404, None);
+
+        // What is taken from a client is gone from its tokens.
+        let token = node.token(&strong);
+        assert_eq!(call(&node, &token, "GET", "/clients", &Value::Null).status, 200);
+        world.cli(&["client", "update", &strong.id, "--scope", "keys:read"]);
+        crate::support::within(std::time::Duration::from_secs(1), "the end of its rights", || {
+            (call(&node, &token, "PATCH", &own, &json!({"name": "x"})).status == 403).then_some(())
+        });
+
+        // Another account's token tells nothing, whoever has got hold of its name.
+        let theirs = world.client_with(&["--account", "Resource servers", "--scope", "x"]);
+        let foreign = node.token(&theirs);
+        let jti = crate::support::jwt::claims(&foreign)["jti"].as_str().unwrap().to_owned();
+        for shown in [foreign.as_str(), &jti, "018f0000-0000-7000-8000-000000000000"] {
+            let inspected = call(&node, &weak, "POST", "/tokens/inspect", &json!({"token": shown})).json();
+            assert_eq!(inspected, json!({"active": false, "reason": "there is no record of a token with this jti"}));
+            let revoked = call(&node, &weak, "POST", "/tokens/revoke", &json!({"token": shown}));
+            assert_eq!(revoked.json()["detail"], "Nothing to revoke: there is no record of a token with this jti");
+        }
+
+        // The same rotation twice, and NUL where a name belongs.
+        let keys = format!("{own}/keys/{}/rotate", limited.api_key.split('_').nth(1).unwrap());
+        assert_eq!(call(&node, &weak, "POST", &keys, &json!({"grace": 60})).status, 201);
+        problem(&call(&node, &weak, "POST", &keys, &json!({"grace": 60})), 409, None);
+        let all = operator(&world, &node);
+        problem(&call(&node, &all, "DELETE", "/users/%00", &Value::Null), 404, None);
+        problem(&call(&node, &all, "GET", "/clients?account=%00", &Value::Null), 404, None);
+        problem(&call(&node, &all, "POST", "/clients", &json!({"name": "x", "account": "\u{0}"})), 404, None);
+        assert!(world.try_start(&["--registration-scope", "operator"]).is_err());
+    }
+
     fn rights_are_asked_for(world: World) {
         world.resource("urn:api");
         let node = world.start();

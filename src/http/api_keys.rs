@@ -68,7 +68,7 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
     let answer = async {
         let (key, actor) = manager(&server, &request).await?;
         let body = extract::json_body(&request, payload, Code::InvalidRequest).await?;
-        let wanted: Creation = extract::parse(&body)?;
+        let wanted: Creation = extract::parse("body", &body)?;
         let name = wanted.name.ok_or_else(|| Error::new(Code::InvalidRequest, "The name is missing"))?;
         // Never more than its maker has, nor for longer, nor from elsewhere.
         let own = &key.key.key;
@@ -115,6 +115,6 @@ async fn manager(server: &AuthorizationServer, request: &HttpRequest) -> Result<
         return Err(Error::new(Code::AccessDenied, "This API key may not manage keys"));
     }
     let (row, client) = (&key.key.key, &key.client.client);
-    let actor = Actor::key_manager(&row.id, &client.account_id, origin);
+    let actor = Actor::key_manager(&row.id, &client.account_id, &key.scope(), origin);
     Ok((key, Arc::new(actor)))
 }

@@ -74,23 +74,23 @@ pub async fn json_body(request: &HttpRequest, payload: Payload, unreadable: Code
 ///
 /// # Errors
 /// `invalid_request`, with a sentence about the member.
-pub fn parse<B: DeserializeOwned>(bytes: &[u8]) -> Result<B, Error> {
+pub fn parse<B: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<B, Error> {
     // serde would take the members of an array in order.
     if !bytes.trim_ascii_start().starts_with(b"{") {
-        return Err(Error::new(Code::InvalidRequest, "The body is unreadable: it must be a JSON object"));
+        return Err(Error::new(Code::InvalidRequest, format!("The {what} is unreadable: it must be a JSON object")));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         let reason = error.inner().to_string();
         let named = reason.split('`').nth(1).filter(|_| path == ".").map(str::to_owned);
-        let described = Error::new(Code::InvalidRequest, format!("The body is unreadable: {reason}"));
+        let described = Error::new(Code::InvalidRequest, format!("The {what} is unreadable: {reason}"));
         match named.or((path != "." && path != "?").then_some(path)) {
             Some(field) => described.field(field),
             None => described,
         }
     })?;
-    let rest = reader.end().map_err(|error| Error::new(Code::InvalidRequest, format!("The body is unreadable: {error}")));
+    let rest = reader.end().map_err(|error| Error::new(Code::InvalidRequest, format!("The {what} is unreadable: {error}")));
     rest.map(|()| read)
 }
 

@@ -5,6 +5,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{error, extract};
+use crate::error::{Code, Error};
 use crate::oauth::AuthorizationServer;
 use crate::oauth::client_credentials::parse_scope;
 use crate::oauth::forward_authentication::{self, Request};
@@ -13,6 +14,13 @@ use crate::oauth::forward_authentication::{self, Request};
 pub async fn verify(server: Data<AuthorizationServer>, request: HttpRequest) -> HttpResponse {
     let answer = async {
         let query: Vec<(String, String)> = form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
+        if let Some((unknown, _)) = query.iter().find(|(name, _)| name != "scope" && name != "audience") {
+            let unknown: String = unknown.chars().take(40).collect();
+            return Err(Error::new(
+                Code::InvalidRequest,
+                format!("There is no parameter {unknown}; there are scope and audience"),
+            ));
+        }
         let all = |name: &'static str| query.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str());
         let asked = Request {
             // A proxy knows no 400: what cannot be read authenticates nobody.

@@ -13,6 +13,9 @@ use crate::store::{Store, Transaction};
 /// The account of what is made without naming one, where there is none yet.
 pub const DEFAULT: &str = "Default";
 
+/// The account of the clients that resource servers introspect with.
+const RESOURCE_SERVERS: &str = "Resource servers";
+
 /// Makes an account.
 ///
 /// # Errors
@@ -55,11 +58,24 @@ pub(super) fn resolve<R: Right>(
         let found = account::find(database, named)?.filter(|account| permit.reaches(&account.id));
         return found.ok_or_else(|| not_found("account", named));
     }
-    let oldest = account::list(database)?.into_iter().min_by_key(|account| (account.created_at, account.id.clone()));
+    let all = account::list(database)?.into_iter().filter(|account| account.name != RESOURCE_SERVERS);
+    let oldest = all.min_by_key(|account| (account.created_at, account.id.clone()));
     if let Some(account) = oldest {
         return Ok(account);
     }
-    let account = Account { id: new_id(), name: DEFAULT.to_owned(), created_at: now };
+    named_or_new(transaction, DEFAULT, now)
+}
+
+/// The account of the clients that resource servers introspect with: no partner's.
+pub(super) fn of_resource_servers(transaction: &mut Transaction<'_>, now: Timestamp) -> Result<Account, Error> {
+    named_or_new(transaction, RESOURCE_SERVERS, now)
+}
+
+fn named_or_new(transaction: &mut Transaction<'_>, name: &str, now: Timestamp) -> Result<Account, Error> {
+    if let Some(account) = account::find(transaction.database(), name)? {
+        return Ok(account);
+    }
+    let account = Account { id: new_id(), name: name.to_owned(), created_at: now };
     account::insert(transaction, &account)?;
     Ok(account)
 }

@@ -166,11 +166,11 @@ impl Actor {
     }
 
     /// The bearer of an API key that may manage the keys of its own client.
-    pub fn key_manager(key_id: &str, account: &str, origin: Origin) -> Self {
+    pub fn key_manager(key_id: &str, account: &str, scope: &Scope, origin: Origin) -> Self {
         Actor {
             name: format!("API key {key_id}"),
             account: Some(account.to_owned()),
-            rights: [KeysRead::SCOPE, KeysWrite::SCOPE].map(str::to_owned).into(),
+            rights: scope.iter().chain([KeysRead::SCOPE, KeysWrite::SCOPE]).map(str::to_owned).collect(),
             address: Some(origin.address),
             request_id: origin.id,
             once: None,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::actor::{KeysRead, KeysWrite, Permit};
-use super::client::within_reach;
+use super::client::{within_power, within_reach};
 use super::{check_name, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
@@ -108,7 +108,7 @@ pub async fn create(
     let client_id = client_id.to_owned();
     store
         .write(now, move |transaction| {
-            let client = within_reach(transaction.database(), &permit, &client_id)?;
+            let client = within_power(transaction.database(), &permit, &client_id)?;
             if let Some(scope) = &new.scope
                 && !scope.is_subset(&client.scope)
             {
@@ -155,11 +155,14 @@ pub async fn rotate(
     let (client_id, id) = (client_id.to_owned(), id.to_owned());
     store
         .write(now, move |transaction| {
-            let client = within_reach(transaction.database(), &permit, &client_id)?;
+            let client = within_power(transaction.database(), &permit, &client_id)?;
             let live = live_keys(transaction.database(), &client_id, now)?;
             let mut old = live.iter().find(|key| key.id == id).cloned().ok_or_else(|| not_found("API key", &id))?;
             if !grace.is_zero() {
                 check_room(&live)?;
+            }
+            if old.name.ends_with(&format!("({id})")) {
+                return Err(Error::new(Code::Conflict, "This API key was rotated already"));
             }
             let new = NewApiKey {
                 name: old.name.clone(),
@@ -174,7 +177,7 @@ pub async fn rotate(
             } else {
                 let end = now.plus(grace);
                 old.expires_at = Some(old.expires_at.map_or(end, |own| own.min(end)));
-                old.name = format!("{} (until rotated, {})", shortened(&old.name, 60), old.id);
+                old.name = format!("{} ({id})", shortened(&old.name, 60));
                 api_key::update(transaction, &old)?;
             }
             let (key, row) = generate(&client, new, permit.actor(), now);
@@ -199,7 +202,7 @@ pub async fn delete(
     let (client_id, id) = (client_id.to_owned(), id.to_owned());
     store
         .write(now, move |transaction| {
-            let client = within_reach(transaction.database(), &permit, &client_id)?;
+            let client = within_power(transaction.database(), &permit, &client_id)?;
             let found = if could_be_id(&id) { api_key::find(transaction.database(), &id)? } else { None };
             let key = found.filter(|key| key.client_id == client_id).ok_or_else(|| not_found("API key", &id))?;
             let live = live_keys(transaction.database(), &client_id, now)?;

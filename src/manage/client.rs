@@ -127,9 +127,10 @@ pub(crate) fn insert(
     new: NewClient,
     now: Timestamp,
 ) -> Result<CreatedClient, Error> {
-    permit.check_gift(&new.scope)?;
     let account = account::resolve(transaction, permit, new.account.as_deref(), now)?;
     let resources = known_resources(transaction, &new.resources)?;
+    check_ceiling(transaction.database(), permit, &account.id, &new.scope, &resources)?;
+    check_introspection(permit, false, new.may_introspect)?;
     let client = Client {
         grant_types: client_credentials::GRANT_TYPE.to_owned(),
         scope: new.scope,
@@ -221,9 +222,7 @@ pub async fn update(
         if change.expected.is_some_and(|expected| expected != current) {
             return Err(Error::new(Code::PreconditionFailed, "The client was changed meanwhile; read it again"));
         }
-        if let Some(scope) = &change.scope {
-            giver.check_gift(scope)?;
-        }
+        let had_introspection = client.may_introspect;
         if let Some(name) = change.name {
             client.name = name;
         }
@@ -233,7 +232,9 @@ pub async fn update(
         if let Some(resources) = change.resources {
             client.resources = known_resources(transaction, &resources)?;
         }
+        check_ceiling(transaction.database(), &giver, &client.account_id, &client.scope, &client.resources)?;
         if let Some(may_introspect) = change.may_introspect {
+            check_introspection(&giver, had_introspection, may_introspect)?;
             client.may_introspect = may_introspect;
         }
         if let Some(auth_method) = change.auth_method {
@@ -295,7 +296,7 @@ pub async fn delete(store: &Arc<Store>, permit: Permit<ClientsWrite>, client_id:
     store
         .write(now, move |transaction| {
             let database = transaction.database();
-            let client = within_reach(database, &permit, &id)?;
+            let client = within_power(database, &permit, &id)?;
             if let Some(identifier) = resource_server::of_client(database, &id)?.first() {
                 let reason = format!("The resource server {identifier} introspects with this client; delete that instead");
                 return Err(Error::new(Code::Conflict, reason));
@@ -330,6 +331,49 @@ pub(super) fn within_reach<R: Right>(database: &mut Database, permit: &Permit<R>
     found.ok_or_else(|| not_found("client", client_id))
 }
 
+/// The same, for who wants to change the client, or to make credentials for it: whoever could would
+/// have all of its rights, so a client that has more over Keyward than they is not theirs to touch.
+pub(super) fn within_power<R: Right>(database: &mut Database, permit: &Permit<R>, client_id: &str) -> Result<Client, Error> {
+    let client = within_reach(database, permit, client_id)?;
+    match permit.check_gift(&client.scope) {
+        Ok(()) => Ok(client),
+        Err(_) => Err(Error::new(Code::AccessDenied, "The client has rights that you have not")),
+    }
+}
+
+/// What may be given to a client of an account: by an operator anything, by others what an operator
+/// has given to the account's clients before.
+pub(super) fn check_ceiling<R: Right>(
+    database: &mut Database,
+    permit: &Permit<R>,
+    account: &str,
+    scope: &Scope,
+    resources: &Resources,
+) -> Result<(), Error> {
+    permit.check_gift(scope)?;
+    if permit.account().is_none() {
+        return Ok(());
+    }
+    let clients = client::list(database, Some(account), None, i64::MAX)?;
+    let has_scope = |token: &str| clients.iter().any(|client| client.scope.iter().any(|own| own == token));
+    if let Some(beyond) = scope.iter().find(|token| !has_scope(token)) {
+        let reason = format!("No client of the account has the scope {beyond}; ask an operator");
+        return Err(Error::new(Code::InvalidScope, reason).field("scope"));
+    }
+    let has_resource = |identifier: &str| clients.iter().any(|client| client.resources.contains(identifier));
+    match resources.iter().find(|identifier| !has_resource(identifier)) {
+        None => Ok(()),
+        Some(beyond) => Err(invalid(format!("No client of the account may use {beyond}; ask an operator")).field("resources")),
+    }
+}
+
+fn check_introspection<R: Right>(permit: &Permit<R>, before: bool, wanted: bool) -> Result<(), Error> {
+    if wanted && !before && permit.account().is_some() {
+        return Err(Error::new(Code::AccessDenied, "Only an operator lets a client introspect").field("introspect"));
+    }
+    Ok(())
+}
+
 async fn edit<R: Right + Send + 'static>(
     store: &Arc<Store>,
     permit: Permit<R>,
@@ -341,7 +385,7 @@ async fn edit<R: Right + Send + 'static>(
     let id = client_id.to_owned();
     store
         .write(now, move |transaction| {
-            let mut client = within_reach(transaction.database(), &permit, &id)?;
+            let mut client = within_power(transaction.database(), &permit, &id)?;
             change(transaction, &mut client)?;
             client::update(transaction, &client)?;
             permit.record(transaction, action, Some(&client.account_id), &id, now)?;

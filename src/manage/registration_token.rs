@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::actor::{Permit, RegistrationRead, RegistrationWrite};
-use super::{account, client::known_resources, invalid, not_found};
+use super::{account, client::check_ceiling, client::known_resources, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
 use crate::error::Error;
@@ -75,13 +75,15 @@ pub async fn create(
     let (id, hash) = (token.id().to_owned(), guard::hash(&token));
     let row = store
         .write(now, move |transaction| {
-            permit.check_gift(&new.scope)?;
+            let account = account::resolve(transaction, &permit, new.account.as_deref(), now)?;
+            let resources = known_resources(transaction, &new.resources)?;
+            check_ceiling(transaction.database(), &permit, &account.id, &new.scope, &resources)?;
             let row = RegistrationToken {
                 id,
-                account_id: account::resolve(transaction, &permit, new.account.as_deref(), now)?.id,
+                account_id: account.id,
                 hash,
                 scope: new.scope,
-                resources: known_resources(transaction, &new.resources)?,
+                resources,
                 uses_left: new.uses,
                 created_at: now,
                 expires_at: new.lifetime.map(|lifetime| now.plus(lifetime)),

@@ -50,7 +50,7 @@ pub(crate) fn insert(
     if resource_server::find(transaction.database(), &identifier)?.is_some() {
         return Err(Error::new(Code::Conflict, format!("There is a resource server {identifier} already")).field("identifier"));
     }
-    let account = account::resolve(transaction, permit, None, now)?;
+    let account = account::of_resource_servers(transaction, now)?;
     // It checks tokens and gets none: least privilege.
     let client = Client { may_introspect: true, ..Client::new(name.clone(), account.id, AuthMethod::ClientSecretBasic, now) };
     client::insert(transaction, &client)?;

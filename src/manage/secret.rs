@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::actor::{KeysRead, KeysWrite, Permit};
-use super::{client::within_reach, invalid, not_found};
+use super::{client::within_power, client::within_reach, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
 use crate::error::{Code, Error};
@@ -31,7 +31,7 @@ pub async fn create(
     store
         .write(now, move |transaction| {
             let database = transaction.database();
-            let client = within_reach(database, &permit, &row.client_id)?;
+            let client = within_power(database, &permit, &row.client_id)?;
             if !client.auth_method.uses_secret() {
                 return Err(invalid(format!("The client authenticates by {}, without a secret", client.auth_method)));
             }
@@ -74,7 +74,7 @@ pub async fn delete(
     let (client_id, id) = (client_id.to_owned(), id.to_owned());
     store
         .write(now, move |transaction| {
-            let client = within_reach(transaction.database(), &permit, &client_id)?;
+            let client = within_power(transaction.database(), &permit, &client_id)?;
             if !could_be_id(&id) || !client_secret::delete(transaction, &client_id, &id)? {
                 return Err(not_found("secret", &id));
             }

@@ -10,9 +10,10 @@ use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::oauth::access_token::{Audience, Claims, NotInForce};
 use crate::oauth::{AuthorizationServer, access_token, api_key};
-use crate::store;
+use crate::store::client::Client;
 use crate::store::resource_server::Resources;
 use crate::store::token::Token;
+use crate::store::{self, Transaction};
 
 /// What a token is, with the exact reason where it is not in force.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -25,6 +26,22 @@ pub struct Inspection {
     /// What it says, where its signature is ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claims: Option<Value>,
+}
+
+/// What is said of another account's token: the same as of one that nobody knows.
+const UNKNOWN: NotInForce = NotInForce("there is no record of a token with this jti");
+
+fn nothing_to_revoke(NotInForce(reason): NotInForce) -> Error {
+    Error::new(Code::InvalidRequest, format!("Nothing to revoke: {reason}"))
+}
+
+/// The client whose token is to end, where that is within reach. Ending what is live needs no more
+/// rights than the client has: a leaked token must die.
+fn revocable(transaction: &mut Transaction<'_>, permit: &Permit<TokensRevoke>, client_id: &str) -> Result<Client, Error> {
+    client::within_reach(transaction.database(), permit, client_id).map_err(|error| match error.code() {
+        Code::NotFound => nothing_to_revoke(UNKNOWN),
+        _ => error,
+    })
 }
 
 /// What the claims of a token say, as far as its record tells.
@@ -49,7 +66,7 @@ async fn claims(server: &AuthorizationServer, token: &str, now: Timestamp) -> Re
         return Ok(access_token::verify(server, token, now).await?.map(|verified| verified.claims.clone()));
     };
     let found = server.store.read(move |database| store::token::find(database, &jti.to_string())).await?;
-    Ok(found.and_then(|token| recorded(server, &token)).ok_or(NotInForce("there is no record of a token with this jti")))
+    Ok(found.and_then(|token| recorded(server, &token)).ok_or(UNKNOWN))
 }
 
 /// Says whether a token or an API key is in force, and why not.
@@ -58,13 +75,14 @@ async fn claims(server: &AuthorizationServer, token: &str, now: Timestamp) -> Re
 /// Where the database gave no answer.
 pub async fn inspect(
     server: &AuthorizationServer,
-    _: &Permit<TokensRead>,
+    permit: &Permit<TokensRead>,
     token: &str,
     now: Timestamp,
 ) -> Result<Inspection, Error> {
     let inactive = |NotInForce(reason), claims| Inspection { active: false, reason: Some(reason), claims };
     if token.starts_with("kwk_") {
         return Ok(match api_key::find(server, token, None, now).await? {
+            Ok(found) if !permit.reaches(&found.client.client.account_id) => inactive(UNKNOWN, None),
             Ok(found) => {
                 let key = &found.key.key;
                 let claims = serde_json::json!({
@@ -79,6 +97,10 @@ pub async fn inspect(
         Ok(known) => known,
         Err(reason) => return Ok(inactive(reason, None)),
     };
+    let client = server.directory.client(&known.client_id).await?;
+    if permit.account().is_some() && !client.is_some_and(|entry| permit.reaches(&entry.client.account_id)) {
+        return Ok(inactive(UNKNOWN, None));
+    }
     let claims = serde_json::to_value(&known).ok();
     Ok(match access_token::in_force(server, &known, now).await? {
         Ok(_) => Inspection { active: true, reason: None, claims },
@@ -96,24 +118,23 @@ pub async fn revoke(
     token: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let refused = |NotInForce(reason)| Error::new(Code::InvalidRequest, format!("Nothing to revoke: {reason}"));
     if token.starts_with("kwk_") {
-        let found = api_key::find(server, token, None, now).await?.map_err(refused)?;
+        let found = api_key::find(server, token, None, now).await?.map_err(nothing_to_revoke)?;
         let (id, client_id) = (found.key.key.id.clone(), found.key.key.client_id.clone());
         return server
             .store
             .write(now, move |transaction| {
-                let client = client::within_reach(transaction.database(), &permit, &client_id)?;
+                let client = revocable(transaction, &permit, &client_id)?;
                 store::api_key::delete(transaction, &id)?;
                 permit.record(transaction, "api_key.revoke", Some(&client.account_id), &id, now)
             })
             .await;
     }
-    let claims = claims(server, token, now).await?.map_err(refused)?;
+    let claims = claims(server, token, now).await?.map_err(nothing_to_revoke)?;
     server
         .store
         .write(now, move |transaction| {
-            let client = client::within_reach(transaction.database(), &permit, &claims.client_id)?;
+            let client = revocable(transaction, &permit, &claims.client_id)?;
             let jti = claims.jti.to_string();
             store::token::revoke(transaction, &jti, claims.expires_at())?;
             permit.record(transaction, "token.revoke", Some(&client.account_id), &jti, now)

@@ -23,6 +23,10 @@ pub struct Account {
 /// # Errors
 /// Where the database gave no answer.
 pub fn find(database: &mut Database, id_or_name: &str) -> Result<Option<Account>, StoreError> {
+    // Nothing has such a name, and Postgres takes no NUL.
+    if id_or_name.contains('\0') {
+        return Ok(None);
+    }
     let named = accounts::table.filter(accounts::id.eq(id_or_name).or(accounts::name.eq(id_or_name)));
     // An id wins over an account that took another's id for its name.
     let mut found: Vec<Account> = named.select(Account::as_select()).load(database)?;

@@ -78,7 +78,7 @@ impl IpRanges {
     /// A sentence that names the one that is neither.
     pub fn from_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let range = |word: &str| {
-            let range = word.parse().or_else(|_| word.parse::<IpAddr>().map(IpNet::from));
+            let range = word.parse().or_else(|_| word.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical())));
             let shown: String = word.chars().take(60).collect();
             range
                 .map(|range: IpNet| range.trunc())

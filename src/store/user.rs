@@ -99,6 +99,10 @@ pub struct User {
 /// # Errors
 /// Where the database gave no answer.
 pub fn find(database: &mut Database, email_or_id: &str) -> Result<Option<User>, StoreError> {
+    // Nobody has such a name, and Postgres takes no NUL.
+    if email_or_id.contains('\0') {
+        return Ok(None);
+    }
     let email = email_or_id.to_lowercase();
     let named = users::table.filter(users::email.eq(email).or(users::id.eq(email_or_id)));
     Ok(named.select(User::as_select()).first(database).optional()?)

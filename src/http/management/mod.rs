@@ -139,6 +139,8 @@ async fn caller(server: &AuthorizationServer, request: &HttpRequest) -> Result<A
         return Err(Error::new(Code::InvalidToken, "The access token is for another resource server"));
     }
     let scope: Scope = claims.scope.parse().map_err(|_| Error::server_error("an issued scope is unreadable"))?;
+    // What was taken from the client is gone from its tokens here, too.
+    let scope = scope.intersection(&client.client.scope);
     let name = format!("client {}", claims.client_id);
     Ok(Actor::bearer(name, &client.client.account_id, &scope, origin))
 }
@@ -160,7 +162,7 @@ impl<B: DeserializeOwned> Creation<B> {
     async fn read(server: &AuthorizationServer, request: &HttpRequest, payload: Payload) -> Result<Self, Error> {
         let caller = caller(server, request).await?;
         let bytes = extract::json_body(request, payload, Code::InvalidRequest).await?;
-        let body = parse(&bytes)?;
+        let body = parse("body", &bytes)?;
         let key = request.headers().get(IDEMPOTENCY_KEY).map(|value| value.to_str().unwrap_or_default());
         if key.is_some_and(|key| key.is_empty() || key.len() > 255) {
             let wrong = Error::new(Code::InvalidRequest, "Idempotency-Key has between one and 255 printable characters");
@@ -201,7 +203,7 @@ impl<B: DeserializeOwned> Creation<B> {
 }
 
 async fn body<B: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<B, Error> {
-    parse(&extract::json_body(request, payload, Code::InvalidRequest).await?)
+    parse("body", &extract::json_body(request, payload, Code::InvalidRequest).await?)
 }
 
 /// Reads the query, and names the parameter that is wrong.
@@ -216,7 +218,7 @@ fn query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<Q, Error> {
             return Err(Error::new(Code::InvalidRequest, "A parameter is given twice").field(name));
         }
     }
-    parse(Value::Object(members).to_string().as_bytes())
+    parse("query", Value::Object(members).to_string().as_bytes())
 }
 
 /// The version that a change was made to (RFC 9110 section 13.1.1).
