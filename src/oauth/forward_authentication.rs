@@ -45,12 +45,7 @@ pub async fn authenticate(server: &AuthorizationServer, request: &Request) -> Re
         Ok(found) => found,
         Err(NotInForce(reason)) => {
             let refusal = Error::new(Code::InvalidToken, "The token or API key is not in force");
-            let refused = server.failed_key(&request.origin, token, reason, refusal).await;
-            // A proxy knows 401 and 403 alone: there it stays, however many there were.
-            return Err(match refused.code() {
-                Code::TooManyRequests => Error::new(Code::InvalidToken, "The token or API key is not in force").detail(reason),
-                _ => refused,
-            });
+            return Err(server.failed_key(&request.origin, token, reason, refusal).await);
         }
     };
     if !request.audiences.is_empty() && !audience.iter().any(|one| request.audiences.iter().any(|wanted| wanted == one)) {
