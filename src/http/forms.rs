@@ -33,6 +33,15 @@ pub struct Presented {
     client_assertion_type: Option<String>,
 }
 
+/// What a request must be allowed to do, and for whom it must be meant.
+#[derive(JsonSchema)]
+pub struct Needed {
+    /// May be repeated; all of it is needed.
+    scope: Option<String>,
+    /// May be repeated; one of them is enough.
+    audience: Option<String>,
+}
+
 /// RFC 7591 section 2.
 #[derive(JsonSchema)]
 pub struct ClientMetadata {

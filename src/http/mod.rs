@@ -285,6 +285,13 @@ fn public() -> Vec<Op> {
             get().to(well_known::metadata)
         })
         .answers::<Metadata>(200, "Metadata"),
+        // Of any method: the one of the request that the proxy holds.
+        Op::get("/verify", "verify", "Let a request through, and as whom (forward authentication)", || {
+            web::route().to(verify::verify)
+        })
+        .query::<forms::Needed>()
+        .empty(200, "Let it through; X-Keyward-Client-Id, -Account, -Scope and -Token-Id say as whom")
+        .refuses(&[400, 401, 403, 429, 503]),
         Op::get("/healthz", "healthz", "Alive", || get().to(health::healthz)).answers::<forms::Health>(200, "Alive"),
         Op::get("/readyz", "readyz", "Able to serve", || get().to(health::readyz))
             .answers::<forms::Health>(200, "Able to serve")
@@ -337,8 +344,6 @@ fn paths(config: &mut web::ServiceConfig) {
         let allow = allow.join(", ");
         config.service(resource.default_service(web::to(move |request| error::wrong_method(request, allow.clone()))));
     }
-    // For a proxy: any method, the one of the request that it holds.
-    config.service(web::resource("/verify").route(web::route().to(verify::verify)));
     config.service(web::resource("/docs").route(get().to(openapi::docs)));
     config.service(web::resource("/docs/docs.js").route(get().to(openapi::docs_script)));
     config.service(web::resource("/docs/docs.css").route(get().to(openapi::docs_style)));

@@ -11,6 +11,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use crate::manage::actor::{ALL_RIGHTS, OPERATOR_SCOPE};
 use crate::oauth::AuthorizationServer;
 
 const JSON: &str = "application/json";
@@ -24,6 +25,16 @@ enum Errors {
     OAuth,
     Problem,
     Codat,
+}
+
+impl Errors {
+    const fn name(self) -> &'static str {
+        match self {
+            Errors::OAuth => "OAuthError",
+            Errors::Problem => "Problem",
+            Errors::Codat => "KeyError",
+        }
+    }
 }
 
 /// Who may call.
@@ -208,11 +219,7 @@ impl Operation {
             responses.insert(status.to_string(), response);
         }
         for status in &self.refusals {
-            let shape = match self.errors {
-                Errors::OAuth => "OAuthError",
-                Errors::Problem => "Problem",
-                Errors::Codat => "KeyError",
-            };
+            let shape = self.errors.name();
             responses.insert(status.to_string(), json!({"$ref": format!("#/components/responses/{shape}{status}")}));
         }
         let mut operation = json!({
@@ -286,7 +293,14 @@ pub fn document(operations: &[Operation], issuer: Option<&str>) -> Value {
         let described = operation.describe(&mut generator);
         paths.entry(operation.path).or_default().insert(operation.method.as_str().to_lowercase(), described);
     }
-    let tags = ["OAuth", "Registration", "API keys", "Management", "Public"].map(|name| json!({"name": name}));
+    let tags = [
+        ("OAuth", "What clients and resource servers ask"),
+        ("Registration", "Clients that register themselves"),
+        ("API keys", "A client's own keys, in the shape of the Codat platform"),
+        ("Management", "All that the command line can do"),
+        ("Public", "What everybody may ask"),
+    ];
+    let tags = tags.map(|(name, description)| json!({"name": name, "description": description}));
     let server = issuer.map_or("/", |issuer| issuer.trim_end_matches('/'));
     json!({
         "openapi": "3.1.0",
@@ -301,7 +315,7 @@ pub fn document(operations: &[Operation], issuer: Option<&str>) -> Value {
         "paths": paths,
         "components": {
             "schemas": generator.take_definitions(true),
-            "responses": refusals(),
+            "responses": refusals(operations),
             "headers": {"X-Request-Id": {"description": "Names the request in the log", "schema": {"type": "string", "format": "uuid"}}},
             "securitySchemes": security_schemes(),
         },
@@ -315,13 +329,13 @@ fn security_schemes() -> Value {
         "apiKey": {"type": "http", "scheme": "basic", "description": "The API key as the user, without a password; or as Bearer"},
         "management": {"type": "oauth2", "description": "A token for Keyward itself", "flows": {"clientCredentials": {
             "tokenUrl": "/oauth/token",
-            "scopes": crate::manage::actor::ALL_RIGHTS.iter().map(|right| ((*right).to_owned(), json!(""))).collect::<Map<_, _>>(),
+            "scopes": ALL_RIGHTS.iter().chain(&[OPERATOR_SCOPE]).map(|right| ((*right).to_owned(), json!(""))).collect::<Map<_, _>>(),
         }}},
     })
 }
 
 /// Each way to refuse, in each shape.
-fn refusals() -> Value {
+fn refusals(operations: &[Operation]) -> Value {
     let words = [
         (400, "The request is wrong; the error says in what"),
         (401, "Not authenticated"),
@@ -337,12 +351,12 @@ fn refusals() -> Value {
     let text = json!({"type": "string"});
     let shapes = [
         (
-            "OAuthError",
+            Errors::OAuth,
             JSON,
             json!({"type": "object", "required": ["error", "error_description"], "properties": {"error": text, "error_description": text}}),
         ),
         (
-            "Problem",
+            Errors::Problem,
             "application/problem+json",
             json!({
                 "type": "object", "required": ["type", "title", "status", "detail", "code"],
@@ -353,7 +367,7 @@ fn refusals() -> Value {
             }),
         ),
         (
-            "KeyError",
+            Errors::Codat,
             JSON,
             json!({
                 "type": "object", "required": ["statusCode", "error", "correlationId"],
@@ -365,8 +379,10 @@ fn refusals() -> Value {
         ),
     ];
     let mut responses = Map::new();
-    for (name, media_type, schema) in shapes {
-        for (status, description) in words {
+    for (errors, media_type, schema) in shapes {
+        let used = |status| operations.iter().any(|one| one.errors == errors && one.refusals.contains(&status));
+        let name = errors.name();
+        for (status, description) in words.into_iter().filter(|(status, _)| used(*status)) {
             let response = json!({
                 "description": description,
                 "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
