@@ -184,7 +184,7 @@ async fn purge(oauth: web::Data<AuthorizationServer>) {
             let batch = oauth.store.append(move |database| {
                 let tokens = token::purge(database, ended, PURGE_BATCH)?;
                 let assertions = client_assertion::purge(database, ended, PURGE_BATCH)?;
-                let keys = api_key::purge(database, now.minus(ENDED_KEYS_KEPT))?;
+                let keys = api_key::purge(database, now.minus(ENDED_KEYS_KEPT), PURGE_BATCH)?;
                 let keys = keys + idempotency::purge(database, ended, PURGE_BATCH)?;
                 let audited = audit::purge(database, now.minus(audit_kept), PURGE_BATCH)?;
                 Ok(tokens + assertions + keys + audited + changes::purge(database, unread, PURGE_BATCH)?)

@@ -10,6 +10,7 @@ CREATE TABLE users (
 ALTER TABLE api_keys ADD COLUMN created_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE api_keys ADD COLUMN allowed_ips TEXT NOT NULL DEFAULT '';
 ALTER TABLE api_keys ADD COLUMN last_used_at BIGINT;
+CREATE INDEX api_keys_by_end ON api_keys (expires_at);
 
 -- Append-only. The key is in order of time, so lists page by it and the purge walks it.
 CREATE TABLE audit (

@@ -202,11 +202,6 @@ impl Actor {
         }
         Ok(Permit { actor: self.clone(), right: PhantomData })
     }
-
-    /// Whether all accounts are within reach.
-    pub fn is_operator(&self) -> bool {
-        self.account.is_none()
-    }
 }
 
 /// What each role may. A viewer sees clients, and neither secrets nor keys.

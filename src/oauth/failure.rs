@@ -52,9 +52,12 @@ impl AuthorizationServer {
         let key = Credential::parse(presented, Kind::ApiKey);
         let id = key.as_ref().map(Credential::id).unwrap_or_default();
         // Only to tell whose it is: where the database is away nobody's will do.
-        let owner = match self.directory.api_key(id).await {
-            Ok(Some(key)) => self.directory.client(&key.key.client_id).await.ok().flatten(),
-            _ => None,
+        let owner = match &key {
+            Some(key) => match self.directory.api_key(key.id()).await {
+                Ok(Some(key)) => self.directory.client(&key.key.client_id).await.ok().flatten(),
+                _ => None,
+            },
+            None => None,
         };
         let account_id = owner.as_ref().map(|owner| owner.client.account_id.as_str());
         self.failed(origin, &Whose { client_id: None, account_id, target: id }, reason, refusal)

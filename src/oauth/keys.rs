@@ -315,6 +315,8 @@ impl SigningKeys {
             let jobs = jobs.clone();
             std::thread::Builder::new().name("signer".to_owned()).spawn(move || {
                 loop {
+                    // One waits for a job with the lock in hand, the others for the lock; it is
+                    // let go before signing.
                     let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok((key, claims, token)) = job else { break };
                     // A caller that has hung up needs no answer.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
@@ -187,6 +188,8 @@ pub fn note_used(database: &mut Database, used: &[(String, Timestamp)]) -> Resul
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn purge(database: &mut Database, moment: Timestamp) -> Result<usize, StoreError> {
-    Ok(diesel::delete(api_keys::table.filter(api_keys::expires_at.lt(moment))).execute(database)?)
+pub fn purge(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    let sentence =
+        "DELETE FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+    Ok(diesel::sql_query(sentence).bind::<BigInt, _>(moment).bind::<BigInt, _>(limit).execute(database)?)
 }
