@@ -118,6 +118,14 @@ pub struct Settings {
     #[arg(long, global = true, env = "KEYWARD_AUDIT_KEPT", value_name = "SPAN", default_value = "365d", value_parser = parse_duration)]
     pub audit_kept: Duration,
 
+    /// After how long without use a session in the portal ends
+    #[arg(long, global = true, env = "KEYWARD_PORTAL_IDLE", value_name = "SPAN", default_value = "1h", value_parser = parse_duration)]
+    pub portal_idle: Duration,
+
+    /// After how long a session in the portal ends in any case
+    #[arg(long, global = true, env = "KEYWARD_PORTAL_SESSION", value_name = "SPAN", default_value = "12h", value_parser = parse_duration)]
+    pub portal_session: Duration,
+
     /// The addresses or networks of the proxies in front, separated by commas
     #[arg(long, global = true, env = "KEYWARD_TRUSTED_PROXIES", value_name = "NETWORKS", default_value = "")]
     pub trusted_proxies: TrustedProxies,
@@ -331,6 +339,8 @@ impl Settings {
             ("assertion_for_token_endpoint", switch(self.assertion_for_token_endpoint)),
             ("private_jwks_uri", switch(self.private_jwks_uri)),
             ("audit_kept", seconds(self.audit_kept)),
+            ("portal_idle", seconds(self.portal_idle)),
+            ("portal_session", seconds(self.portal_session)),
             ("trusted_proxies", Some(self.trusted_proxies.to_string())),
             ("log", Some(self.log.clone())),
             ("tls_cert", path(&self.tls_cert)),

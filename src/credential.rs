@@ -27,6 +27,10 @@ pub enum Kind {
     RegistrationAccessToken,
     /// `kwi`: an initial access token (RFC 7591).
     InitialAccessToken,
+    /// `kwp`: the cookie of a session in the portal.
+    Session,
+    /// `kwv`: what is in the link by which a user sets a password.
+    Invitation,
 }
 
 impl Kind {
@@ -36,6 +40,8 @@ impl Kind {
             Kind::ClientSecret => "kws",
             Kind::RegistrationAccessToken => "kwr",
             Kind::InitialAccessToken => "kwi",
+            Kind::Session => "kwp",
+            Kind::Invitation => "kwv",
         }
     }
 }

@@ -93,18 +93,36 @@ pub struct Error {
     retry_after: Option<Duration>,
     needed_scope: Option<String>,
     field: Option<String>,
+    phrase: Option<Box<Phrase>>,
+}
+
+/// A description once more, for who tells it in another language: its name and the values in it.
+#[derive(Debug)]
+pub struct Phrase {
+    /// Stable; each door that translates has words for it.
+    pub name: &'static str,
+    /// What stands in the sentence.
+    pub values: Vec<(&'static str, String)>,
 }
 
 impl Error {
     /// A refusal with its public sentence. Nothing secret belongs into it.
     pub fn new(code: Code, description: impl Into<Cow<'static, str>>) -> Self {
-        Error { code, description: description.into(), detail: None, retry_after: None, needed_scope: None, field: None }
+        Error { code, description: description.into(), detail: None, retry_after: None, needed_scope: None, field: None, phrase: None }
     }
 
     /// Adds the exact reason, for the log alone.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// Names the description, with the values in it.
+    #[must_use]
+    pub fn phrase<const N: usize>(mut self, name: &'static str, values: [(&'static str, &dyn ToString); N]) -> Self {
+        let values = values.map(|(name, value)| (name, value.to_string())).to_vec();
+        self.phrase = Some(Box::new(Phrase { name, values }));
         self
     }
 
@@ -165,6 +183,11 @@ impl Error {
     /// The member of the request that is wrong.
     pub fn wrong_field(&self) -> Option<&str> {
         self.field.as_deref()
+    }
+
+    /// The description's name and values, where it has one.
+    pub fn said(&self) -> Option<&Phrase> {
+        self.phrase.as_deref()
     }
 
     /// The scope that would have been needed.

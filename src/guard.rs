@@ -2,15 +2,19 @@
 //! to know it costs.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use quick_cache::sync::Cache;
+use tokio::sync::Semaphore;
 
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, random_bytes};
+use crate::error::Error;
 
 /// Argon2id at its least cost, for secrets of 256 random bits: no cost makes them harder to guess,
 /// and a restart must not meet a wall of hashing. Some ten microseconds.
@@ -22,10 +26,20 @@ fn least_cost() -> Argon2<'static> {
 
 /// What is stored of a credential: an Argon2id hash as a PHC string.
 pub fn hash(credential: &Credential) -> String {
+    hash_generated(credential.expose())
+}
+
+/// The same of what Keyward generated in another form, such as recovery codes.
+pub fn hash_generated(text: &str) -> String {
     let salt: [u8; 16] = random_bytes();
     #[expect(clippy::expect_used, reason = "fails on a wrong length of salt or output, and both are constants")]
-    let hash = least_cost().hash_password_with_salt(credential.expose().as_bytes(), &salt).expect("an Argon2id hash");
+    let hash = least_cost().hash_password_with_salt(text.as_bytes(), &salt).expect("an Argon2id hash");
     hash.to_string()
+}
+
+/// Whether this is the text of which that is the hash. In constant time for what the hash holds.
+pub fn matches_generated(text: &str, hash: &str) -> bool {
+    least_cost().verify_password(text.as_bytes(), hash).is_ok()
 }
 
 /// Does the work of a comparison for nothing, so that a name that is not there takes as long as
@@ -57,7 +71,7 @@ impl StoredSecret {
         {
             return true;
         }
-        let right = least_cost().verify_password(presented.expose().as_bytes(), self.hash.as_str()).is_ok();
+        let right = matches_generated(presented.expose(), &self.hash);
         if right {
             // Somebody else may have been quicker, with the same.
             let _ = self.proven.set(fingerprint);
@@ -66,8 +80,9 @@ impl StoredSecret {
     }
 }
 
-/// Counts failed authentications by client and by address, and open registrations by address. It turns the answer to a failure into
-/// "too many", and never stands before a right secret: so nobody can lock a client out.
+/// Counts failed authentications by client, user and address, and open registrations by address. Of
+/// generated secrets it turns the answer to a failure into "too many", and never stands before a right
+/// one: so nobody can lock a client out.
 pub struct Throttle {
     /// For each subject the moment, in milliseconds, at which all its failures are forgiven (the
     /// "theoretical arrival time" of GCRA). Bounded: under a flood the oldest are forgotten.
@@ -79,6 +94,8 @@ enum Subject {
     Client(String),
     Address(IpAddr),
     Registrations(IpAddr),
+    User(String, IpAddr),
+    UserAnywhere(String),
 }
 
 impl Subject {
@@ -88,6 +105,8 @@ impl Subject {
             Subject::Client(_) => (30, 2000),
             Subject::Address(_) => (100, 500),
             Subject::Registrations(_) => (20, 60_000),
+            Subject::User(..) => (10, 30_000),
+            Subject::UserAnywhere(_) => (100, 6_000),
         }
     }
 }
@@ -109,6 +128,27 @@ impl Throttle {
     /// Counts a client that somebody registered openly. `Some(wait)` where there were too many.
     pub fn registered(&self, address: IpAddr, now: Timestamp) -> Option<Duration> {
         self.count(Subject::Registrations(network(address)), now)
+    }
+
+    /// How long a user must wait before another password, or code of the second factor, is looked at
+    /// from this address. People choose what can be guessed, so this stands before a right one too;
+    /// from elsewhere the rightful user still gets in, until very many addresses guess at once.
+    pub fn user_must_wait(&self, user: &str, address: IpAddr, now: Timestamp) -> Option<Duration> {
+        let here = self.wait(&Subject::User(user.to_owned(), network(address)), now);
+        here.max(self.wait(&Subject::UserAnywhere(user.to_owned()), now)).max(self.wait(&Subject::Address(network(address)), now))
+    }
+
+    /// Counts a wrong password or code of a user.
+    pub fn user_failed(&self, user: &str, address: IpAddr, now: Timestamp) {
+        self.count(Subject::User(user.to_owned(), network(address)), now);
+        self.count(Subject::UserAnywhere(user.to_owned()), now);
+        self.count(Subject::Address(network(address)), now);
+    }
+
+    fn wait(&self, subject: &Subject, now: Timestamp) -> Option<Duration> {
+        let (burst, interval) = subject.limits();
+        let wait = self.forgiven_at.get(subject)? - now.millis() - (burst - 1) * interval;
+        u64::try_from(wait).ok().filter(|wait| *wait > 0).map(Duration::from_millis)
     }
 
     fn count(&self, subject: Subject, now: Timestamp) -> Option<Duration> {
@@ -157,13 +197,87 @@ impl Password {
         Ok(Password(text))
     }
 
-    /// What is stored of it: Argon2id at the cost that OWASP names (19 MiB, two passes), as a PHC
-    /// string. Some 20 milliseconds, which only few may take at a time.
-    pub fn hash(&self) -> String {
+    /// What somebody says the password is: of any length that can be compared.
+    pub fn presented(mut text: String) -> Self {
+        if text.len() > LONGEST_PASSWORD {
+            text.clear();
+        }
+        Password(text)
+    }
+}
+
+/// How many passwords are worked on at a time: each takes 19 MiB and some 20 milliseconds.
+const PASSWORDS_AT_A_TIME: usize = 2;
+
+/// How long one waits for its turn, before the answer is to come back later.
+const PASSWORD_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Hashes and compares passwords: Argon2id at the cost that OWASP names (19 MiB, two passes), a few at
+/// a time, in memory that is kept, so that a flood of them neither starves the rest nor grows.
+pub struct Passwords {
+    seats: Arc<Semaphore>,
+    memory: Arc<Mutex<Vec<Vec<Block>>>>,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Passwords { seats: Arc::new(Semaphore::new(PASSWORDS_AT_A_TIME)), memory: Arc::default() }
+    }
+}
+
+impl Passwords {
+    /// What is stored of a password: a PHC string.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable` where too many are worked on.
+    pub async fn hash(&self, password: Password) -> Result<String, Error> {
         let salt: [u8; 16] = random_bytes();
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT);
-        #[expect(clippy::expect_used, reason = "fails on a wrong length of salt or output, and both are constants")]
-        let hash = argon2.hash_password_with_salt(self.0.as_bytes(), &salt).expect("an Argon2id hash");
-        hash.to_string()
+        let output = self.compute(password, salt.to_vec(), Params::DEFAULT).await?;
+        let fault = |error: argon2::password_hash::Error| Error::server_error(error.to_string());
+        let hash = PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(&Params::DEFAULT).map_err(|error| Error::server_error(error.to_string()))?,
+            salt: Some(Salt::new(&salt).map_err(|error| fault(error.into()))?),
+            hash: Some(Output::new(&output).map_err(|error| fault(error.into()))?),
+        };
+        Ok(hash.to_string())
+    }
+
+    /// Whether this is the password of which that is stored. Where nothing is, it takes as long.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable` where too many are worked on.
+    pub async fn matches(&self, stored: Option<&str>, presented: Password) -> Result<bool, Error> {
+        let parsed = stored.and_then(|stored| PasswordHash::new(stored).ok());
+        let parts = parsed.as_ref().and_then(|hash| {
+            let params = Params::try_from(hash).ok()?;
+            Some((hash.salt.as_ref()?.to_vec(), params, hash.hash.as_ref()?))
+        });
+        let Some((salt, params, expected)) = parts else {
+            self.compute(presented, vec![0; 16], Params::DEFAULT).await?;
+            return Ok(false);
+        };
+        let output = self.compute(presented, salt, params).await?;
+        Ok(verify_slices_are_equal(expected.as_bytes(), &output).is_ok())
+    }
+
+    async fn compute(&self, password: Password, salt: Vec<u8>, params: Params) -> Result<Vec<u8>, Error> {
+        let busy = || Error::unavailable("too many passwords at a time");
+        let seat = tokio::time::timeout(PASSWORD_PATIENCE, self.seats.clone().acquire_owned()).await;
+        let seat = seat.map_err(|_| busy())?.map_err(|_| busy())?;
+        let memory = self.memory.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            // Held for as long as the work takes, even where nobody waits for it any more.
+            let _seat = seat;
+            let mut blocks = memory.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            blocks.resize(params.block_count(), Block::default());
+            let mut output = vec![0; params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN)];
+            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+            let done = argon2.hash_password_into_with_memory(password.0.as_bytes(), &salt, &mut output, &mut blocks);
+            memory.lock().unwrap_or_else(PoisonError::into_inner).push(blocks);
+            done.map(|()| output).map_err(|error| Error::server_error(error.to_string()))
+        });
+        task.await.map_err(|error| Error::server_error(error.to_string()))?
     }
 }

@@ -21,7 +21,7 @@ use crate::manage::signing_key::{self, Times};
 use crate::oauth::AuthorizationServer;
 use crate::store::deployment::{self, Deployment};
 use crate::store::token_records::TokenRecords;
-use crate::store::{Store, api_key, audit, changes, client_assertion, idempotency, token};
+use crate::store::{Store, api_key, audit, changes, client_assertion, idempotency, invitation, session, token};
 
 /// How long requests in flight may take once the server is told to stop.
 const SHUTDOWN_SECONDS: u64 = 30;
@@ -186,8 +186,9 @@ async fn purge(oauth: web::Data<AuthorizationServer>) {
                 let assertions = client_assertion::purge(database, ended, PURGE_BATCH)?;
                 let keys = api_key::purge(database, now.minus(ENDED_KEYS_KEPT), PURGE_BATCH)?;
                 let keys = keys + idempotency::purge(database, ended, PURGE_BATCH)?;
+                let people = session::purge(database, ended, PURGE_BATCH)? + invitation::purge(database, ended, PURGE_BATCH)?;
                 let audited = audit::purge(database, now.minus(audit_kept), PURGE_BATCH)?;
-                Ok(tokens + assertions + keys + audited + changes::purge(database, unread, PURGE_BATCH)?)
+                Ok(tokens + assertions + keys + people + audited + changes::purge(database, unread, PURGE_BATCH)?)
             });
             match batch.await {
                 Ok(0) => break,

@@ -8,7 +8,7 @@ use super::Context;
 use super::output::Output;
 use crate::error::{Code, Error};
 use crate::manage::actor::{UsersRead, UsersWrite};
-use crate::manage::user;
+use crate::manage::user::{self, Passwords};
 use crate::store::user::Role;
 
 #[derive(Subcommand)]
@@ -57,7 +57,8 @@ impl User {
                 let read = std::io::stdin().read_to_string(&mut password);
                 read.map_err(|error| Error::new(Code::InvalidRequest, format!("standard input: {error}")))?;
                 let password = password.trim_end_matches(['\r', '\n']).to_owned();
-                let user = user::set_password(&store, operator.may(UsersWrite)?, &email, password, context.now).await?;
+                let (permit, passwords) = (operator.may(UsersWrite)?, Passwords::default());
+                let user = user::set_password(&store, &passwords, permit, &email, password, context.now).await?;
                 Ok(Output::new(&user, format!("Set the password of {}", user.email)))
             }
             User::Delete { email } => {

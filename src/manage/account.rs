@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::actor::{AccountsRead, AccountsWrite, Permit, Right};
+use super::actor::{AccountsRead, AccountsWrite, Permit, Right, UsersWrite};
 use super::{check_name, not_found};
 use crate::clock::Timestamp;
-use crate::credential::new_id;
 use crate::error::{Code, Error};
-use crate::store::account::{self, Account};
+use crate::store::account;
+pub use crate::store::account::Account;
 use crate::store::{Store, Transaction};
 
 /// The account of what is made without naming one, where there is none yet.
@@ -22,7 +22,7 @@ const RESOURCE_SERVERS: &str = "Resource servers";
 /// An unusable name, or one that is taken.
 pub async fn create(store: &Arc<Store>, permit: Permit<AccountsWrite>, name: &str, now: Timestamp) -> Result<Account, Error> {
     check_name(name)?;
-    let account = Account { id: new_id(), name: name.to_owned(), created_at: now };
+    let account = Account::new(name, now);
     store
         .write(now, move |transaction| {
             if account::find(transaction.database(), &account.name)?.is_some() {
@@ -43,6 +43,31 @@ pub async fn list(store: &Arc<Store>, permit: &Permit<AccountsRead>) -> Result<V
     let mut accounts = store.read(account::list).await?;
     accounts.retain(|account| permit.reaches(&account.id));
     Ok(accounts)
+}
+
+/// Says whether the users of an account must have a second factor to get into the portal. Who has none
+/// sets one up at the next request.
+///
+/// # Errors
+/// No such account.
+pub async fn require_second_factor(
+    store: &Arc<Store>,
+    permit: Permit<UsersWrite>,
+    id_or_name: &str,
+    required: bool,
+    now: Timestamp,
+) -> Result<Account, Error> {
+    let named = id_or_name.to_owned();
+    store
+        .write(now, move |transaction| {
+            let found = account::find(transaction.database(), &named)?.filter(|account| permit.reaches(&account.id));
+            let mut account = found.ok_or_else(|| not_found("account", &named))?;
+            account.requires_second_factor = required;
+            account::update(transaction, &account)?;
+            permit.record(transaction, "account.update", Some(&account.id), &account.id, now)?;
+            Ok(account)
+        })
+        .await
 }
 
 /// The account of this id or name, where it is within reach; without one the actor's own, and for an
@@ -75,7 +100,7 @@ fn named_or_new(transaction: &mut Transaction<'_>, name: &str, now: Timestamp) -
     if let Some(account) = account::find(transaction.database(), name)? {
         return Ok(account);
     }
-    let account = Account { id: new_id(), name: name.to_owned(), created_at: now };
+    let account = Account::new(name, now);
     account::insert(transaction, &account)?;
     Ok(account)
 }

@@ -202,6 +202,41 @@ impl Actor {
         }
         Ok(Permit { actor: self.clone(), right: PhantomData })
     }
+
+    /// Writes down what was done, in the transaction that does it.
+    ///
+    /// # Errors
+    /// Where the database gave no answer.
+    pub(super) fn record(
+        &self,
+        transaction: &mut Transaction<'_>,
+        action: &str,
+        account: Option<&str>,
+        target: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let entry = Entry {
+            id: audit::new_id(now),
+            happened_at: now,
+            account_id: account.map(str::to_owned),
+            actor: self.name.clone(),
+            action: action.to_owned(),
+            target: target.to_owned(),
+            reason: None,
+            address: self.address.map(|address| address.to_string()),
+            request_id: self.request_id.clone(),
+        };
+        audit::insert(transaction, &entry)?;
+        if let Some(once) = self.once.as_ref().filter(|_| action.ends_with(".create")) {
+            if idempotency::find(transaction.database(), &once.id)?.is_some() {
+                return Err(Error::new(Code::AlreadyDone, "This request was done before"));
+            }
+            let (id, request) = (once.id.clone(), once.request.clone());
+            let row = IdempotencyKey { id, request, target: target.to_owned(), expires_at: now.plus(REMEMBERED) };
+            idempotency::insert(transaction, &row)?;
+        }
+        Ok(())
+    }
 }
 
 /// What each role may. A viewer sees clients, and neither secrets nor keys.
@@ -276,26 +311,6 @@ impl<R: Right> Permit<R> {
         target: &str,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let entry = Entry {
-            id: audit::new_id(now),
-            happened_at: now,
-            account_id: account.map(str::to_owned),
-            actor: self.actor.name.clone(),
-            action: action.to_owned(),
-            target: target.to_owned(),
-            reason: None,
-            address: self.actor.address.map(|address| address.to_string()),
-            request_id: self.actor.request_id.clone(),
-        };
-        audit::insert(transaction, &entry)?;
-        if let Some(once) = self.actor.once.as_ref().filter(|_| action.ends_with(".create")) {
-            if idempotency::find(transaction.database(), &once.id)?.is_some() {
-                return Err(Error::new(Code::AlreadyDone, "This request was done before"));
-            }
-            let (id, request) = (once.id.clone(), once.request.clone());
-            let row = IdempotencyKey { id, request, target: target.to_owned(), expires_at: now.plus(REMEMBERED) };
-            idempotency::insert(transaction, &row)?;
-        }
-        Ok(())
+        self.actor.record(transaction, action, account, target, now)
     }
 }

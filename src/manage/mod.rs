@@ -11,12 +11,19 @@ pub mod actor;
 pub mod api_key;
 pub mod audit;
 pub mod client;
+pub mod invitation;
 pub mod registration_token;
 pub mod resource_server;
+pub mod second_factor;
 pub mod secret;
+pub mod session;
 pub mod signing_key;
 pub mod token;
 pub mod user;
+
+/// All that the verbs work with, for the doors that know management alone.
+pub use crate::oauth::AuthorizationServer;
+pub use crate::oauth::failure::Origin;
 
 fn not_found(what: &str, name: &str) -> Error {
     Error::new(Code::NotFound, format!("There is no {what} {name}"))

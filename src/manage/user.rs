@@ -7,11 +7,12 @@ use serde::Serialize;
 use super::actor::{Permit, UsersRead, UsersWrite};
 use super::{account, invalid, not_found};
 use crate::clock::Timestamp;
-use crate::credential::new_id;
 use crate::error::{Code, Error};
 use crate::guard::Password;
-use crate::store::user::{self, Role, User};
-use crate::store::{Database, Store, Transaction};
+pub use crate::guard::Passwords;
+pub use crate::store::user::Role;
+use crate::store::user::{self, User};
+use crate::store::{Database, Store, Transaction, invitation, session};
 
 /// A user as management shows it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -22,6 +23,9 @@ pub struct UserView {
     pub role: Role,
     pub account: Option<String>,
     pub has_password: bool,
+    pub has_second_factor: bool,
+    /// Until when the link is good by which the user can set a password.
+    pub invited_until: Option<Timestamp>,
     pub created_at: Timestamp,
 }
 
@@ -33,6 +37,8 @@ impl From<User> for UserView {
             role: user.role,
             account: user.account_id,
             has_password: user.password_hash.is_some(),
+            has_second_factor: user.totp_sealed.is_some(),
+            invited_until: None,
             created_at: user.created_at,
         }
     }
@@ -73,7 +79,7 @@ pub async fn create(
                 Role::Operator => None,
                 _ => Some(account::resolve(transaction, &permit, account.as_deref(), now)?.id),
             };
-            let user = User { id: new_id(), account_id, email, role, password_hash: None, created_at: now };
+            let user = User::new(email, role, account_id, now);
             user::insert(transaction, &user)?;
             permit.record(transaction, "user.create", user.account_id.as_deref(), &user.email, now)?;
             Ok(user.into())
@@ -89,9 +95,8 @@ pub(crate) fn insert_operator(
     password_hash: String,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let (id, email) = (new_id(), email.to_owned());
-    let password_hash = Some(password_hash);
-    let user = User { id, account_id: None, email, role: Role::Operator, password_hash, created_at: now };
+    let mut user = User::new(email.to_owned(), Role::Operator, None, now);
+    user.password_hash = Some(password_hash);
     user::insert(transaction, &user)?;
     permit.record(transaction, "user.create", None, &user.email, now)
 }
@@ -101,34 +106,95 @@ pub(crate) fn insert_operator(
 /// # Errors
 /// Where the database gave no answer.
 pub async fn list(store: &Arc<Store>, permit: Permit<UsersRead>) -> Result<Vec<UserView>, Error> {
-    let users = store.read(move |database| user::list(database, permit.account())).await?;
-    Ok(users.into_iter().map(UserView::from).collect())
+    store
+        .read(move |database| {
+            let invitations = invitation::list(database)?;
+            let view = |user: User| {
+                let invited = invitations.iter().find(|invitation| invitation.user_id == user.id);
+                UserView { invited_until: invited.map(|invitation| invitation.expires_at), ..UserView::from(user) }
+            };
+            Ok(user::list(database, permit.account())?.into_iter().map(view).collect())
+        })
+        .await
 }
 
-/// Sets a user's password.
+/// A password that somebody chose, where it can be used.
+pub(super) fn usable_password(text: String) -> Result<Password, Error> {
+    Password::new(text).map_err(|reason| invalid(reason).phrase("password-unusable", []).field("password"))
+}
+
+/// Sets a user's password; the user's sessions end.
 ///
 /// # Errors
 /// No such user; an unusable password.
 pub async fn set_password(
     store: &Arc<Store>,
+    passwords: &Passwords,
     permit: Permit<UsersWrite>,
     email: &str,
     password: String,
     now: Timestamp,
 ) -> Result<UserView, Error> {
-    let password = Password::new(password).map_err(invalid)?;
-    let hashed = tokio::task::spawn_blocking(move || password.hash()).await;
-    let hash = hashed.map_err(|error| Error::server_error(error.to_string()))?;
+    let hash = passwords.hash(usable_password(password)?).await?;
+    edit(store, permit, email, "user.set_password", now, move |transaction, user| {
+        user.password_hash = Some(hash);
+        Ok(session::delete_all(transaction, &user.id, None)?)
+    })
+    .await
+}
+
+/// Changes what a user is, within an account. What the user may changes with the next request.
+///
+/// # Errors
+/// No such user; the actor's own role; an operator's.
+pub async fn set_role(
+    store: &Arc<Store>,
+    permit: Permit<UsersWrite>,
+    email: &str,
+    role: Role,
+    now: Timestamp,
+) -> Result<UserView, Error> {
+    let actor = permit.actor().to_owned();
+    edit(store, permit, email, "user.set_role", now, move |_, user| {
+        check_not_self(&actor, user)?;
+        if (role == Role::Operator) != (user.role == Role::Operator) {
+            return Err(Error::new(Code::Conflict, "An operator belongs to no account: delete the user and make another")
+                .phrase("operator-role", [])
+                .field("role"));
+        }
+        user.role = role;
+        Ok(())
+    })
+    .await
+}
+
+async fn edit(
+    store: &Arc<Store>,
+    permit: Permit<UsersWrite>,
+    email: &str,
+    action: &'static str,
+    now: Timestamp,
+    change: impl FnOnce(&mut Transaction<'_>, &mut User) -> Result<(), Error> + Send + 'static,
+) -> Result<UserView, Error> {
     let email = email.to_owned();
     store
         .write(now, move |transaction| {
             let mut user = within_reach(transaction.database(), &permit, &email)?;
-            user.password_hash = Some(hash);
+            change(transaction, &mut user)?;
             user::update(transaction, &user)?;
-            permit.record(transaction, "user.set_password", user.account_id.as_deref(), &user.email, now)?;
+            permit.record(transaction, action, user.account_id.as_deref(), &user.email, now)?;
             Ok(user.into())
         })
         .await
+}
+
+/// An account whose only administrator steps down by a slip has nobody to put it right.
+fn check_not_self(actor: &str, user: &User) -> Result<(), Error> {
+    if actor == format!("user {}", user.email) {
+        let refused = Error::new(Code::Conflict, "This is yourself: let somebody else do it");
+        return Err(refused.phrase("not-yourself", []));
+    }
+    Ok(())
 }
 
 /// Deletes a user.
@@ -140,6 +206,7 @@ pub async fn delete(store: &Arc<Store>, permit: Permit<UsersWrite>, email: &str,
     store
         .write(now, move |transaction| {
             let user = within_reach(transaction.database(), &permit, &email)?;
+            check_not_self(permit.actor(), &user)?;
             user::delete(transaction, &user.id)?;
             permit.record(transaction, "user.delete", user.account_id.as_deref(), &user.email, now)
         })
@@ -147,7 +214,7 @@ pub async fn delete(store: &Arc<Store>, permit: Permit<UsersWrite>, email: &str,
 }
 
 /// An operator is within the reach of operators alone.
-fn within_reach(database: &mut Database, permit: &Permit<UsersWrite>, email: &str) -> Result<User, Error> {
+pub(super) fn within_reach(database: &mut Database, permit: &Permit<UsersWrite>, email: &str) -> Result<User, Error> {
     let found = user::find(database, email)?.filter(|user| permit.reaches(user.account_id.as_deref().unwrap_or_default()));
     found.ok_or_else(|| not_found("user", email))
 }

@@ -68,25 +68,29 @@ impl KeyFile {
         Ok(KeyFile(Arc::new(LessSafeKey::new(key))))
     }
 
-    /// Seals the private half of the key `kid`: it opens only under that name.
+    /// Seals something secret under a name: it opens only under that name.
     ///
     /// # Errors
     /// Where the crypto library refuses.
-    pub fn seal(&self, kid: &str, pkcs8: &[u8]) -> Result<String, KeyError> {
+    pub fn seal(&self, name: &str, secret: &[u8]) -> Result<String, KeyError> {
         let nonce: [u8; NONCE_LEN] = random_bytes();
-        let mut sealed = pkcs8.to_vec();
+        let mut sealed = secret.to_vec();
         self.0
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(kid.as_bytes()), &mut sealed)
-            .map_err(|_| "cannot seal the key".to_owned())?;
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(name.as_bytes()), &mut sealed)
+            .map_err(|_| format!("cannot seal {name}"))?;
         Ok(STANDARD.encode([nonce.as_slice(), &sealed].concat()))
     }
 
-    fn unseal(&self, kid: &str, sealed: &str) -> Result<Vec<u8>, KeyError> {
-        let other = || format!("the signing key {kid} was sealed with another {KEY_FILE} than the one in the keys folder");
+    /// Opens what was sealed under this name.
+    ///
+    /// # Errors
+    /// Where it was sealed under another name, with another key file, or not at all.
+    pub fn unseal(&self, name: &str, sealed: &str) -> Result<Vec<u8>, KeyError> {
+        let other = || format!("{name} was sealed with another {KEY_FILE} than the one in the keys folder");
         let bytes = STANDARD.decode(sealed).map_err(|_| other())?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>().ok_or_else(other)?;
         let mut sealed = sealed.to_vec();
-        let opened = self.0.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(kid.as_bytes()), &mut sealed);
+        let opened = self.0.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(name.as_bytes()), &mut sealed);
         Ok(opened.map_err(|_| other())?.to_vec())
     }
 }
@@ -218,7 +222,10 @@ impl OpenKey {
     /// # Errors
     /// Where it was sealed with another key file.
     pub fn open(row: &SigningKey, key_file: &KeyFile) -> Result<Self, KeyError> {
-        let key = OpenKey::from_pkcs8(&key_file.unseal(&row.kid, &row.private_sealed)?)?;
+        let key = {
+            let opened = key_file.unseal(&row.kid, &row.private_sealed).map_err(|reason| format!("the signing key {reason}"))?;
+            OpenKey::from_pkcs8(&opened)?
+        };
         if key.kid == row.kid { Ok(key) } else { Err(format!("the signing key {} holds another key", row.kid)) }
     }
 

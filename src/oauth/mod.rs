@@ -9,7 +9,7 @@ use quick_cache::sync::Cache;
 use crate::config::{Issuer, Settings};
 use crate::credential::Fingerprint;
 use crate::directory::Directory;
-use crate::guard::Throttle;
+use crate::guard::{Passwords, Throttle};
 use crate::outbound::Outbound;
 use crate::store::Store;
 use crate::store::token_records::TokenRecords;
@@ -56,6 +56,8 @@ pub struct AuthorizationServer {
     pub records: TokenRecords,
     /// Failed authentications.
     pub throttle: Throttle,
+    /// What hashes and compares passwords.
+    pub passwords: Passwords,
     /// What is written in batches.
     pub usage: usage::Usage,
     /// For `jwks_uri`.
@@ -87,6 +89,7 @@ impl AuthorizationServer {
             signing_keys: keys::SigningKeys::start(key_file)?,
             records,
             throttle: Throttle::default(),
+            passwords: Passwords::default(),
             usage: usage::Usage::default(),
             verified: Cache::new(VERIFIED_KEPT),
             key_set: ArcSwapOption::empty(),

@@ -180,7 +180,7 @@ fn open_account(transaction: &mut crate::store::Transaction<'_>, now: Timestamp)
     if let Some(account) = account::find(transaction.database(), OPEN_ACCOUNT)? {
         return Ok(account.id);
     }
-    let account = Account { id: crate::credential::new_id(), name: OPEN_ACCOUNT.to_owned(), created_at: now };
+    let account = Account::new(OPEN_ACCOUNT, now);
     account::insert(transaction, &account)?;
     Ok(account.id)
 }

@@ -6,9 +6,10 @@ use serde::Serialize;
 use super::schema::accounts;
 use super::{Database, StoreError, Transaction};
 use crate::clock::Timestamp;
+use crate::credential::new_id;
 
 /// A row of `accounts`.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset, Serialize, schemars::JsonSchema)]
 pub struct Account {
     /// Made by Keyward.
     pub id: String,
@@ -16,6 +17,15 @@ pub struct Account {
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Whether its users must have a second factor to get into the portal.
+    pub requires_second_factor: bool,
+}
+
+impl Account {
+    /// A new one.
+    pub fn new(name: &str, now: Timestamp) -> Self {
+        Account { id: new_id(), name: name.to_owned(), created_at: now, requires_second_factor: false }
+    }
 }
 
 /// By its id or its name.
@@ -56,5 +66,14 @@ pub fn any(database: &mut Database) -> Result<bool, StoreError> {
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, account: &Account) -> Result<(), StoreError> {
     diesel::insert_into(accounts::table).values(account).execute(transaction.database)?;
+    Ok(())
+}
+
+/// Writes all of its columns.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn update(transaction: &mut Transaction<'_>, account: &Account) -> Result<(), StoreError> {
+    diesel::update(accounts::table.find(&account.id)).set(account).execute(transaction.database)?;
     Ok(())
 }

@@ -5,6 +5,7 @@ diesel::table! {
         id -> Text,
         name -> Text,
         created_at -> BigInt,
+        requires_second_factor -> Bool,
     }
 }
 
@@ -64,6 +65,33 @@ diesel::table! {
         role -> Text,
         password_hash -> Nullable<Text>,
         created_at -> BigInt,
+        totp_sealed -> Nullable<Text>,
+        totp_last_step -> BigInt,
+        recovery_hashes -> Text,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> Text,
+        user_id -> Text,
+        hash -> Text,
+        proven -> Text,
+        address -> Text,
+        agent -> Text,
+        created_at -> BigInt,
+        last_seen_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    invitations (user_id) {
+        user_id -> Text,
+        id -> Text,
+        hash -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
     }
 }
 

@@ -7,9 +7,10 @@ use std::str::FromStr;
 use diesel::prelude::*;
 use serde::{Serialize, Serializer};
 
-use super::schema::users;
+use super::schema::{invitations, sessions, users};
 use super::{Database, StoreError, Transaction};
 use crate::clock::Timestamp;
+use crate::credential::new_id;
 
 /// What a user is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
@@ -92,6 +93,29 @@ pub struct User {
     pub password_hash: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// The secret of the second factor (RFC 6238), sealed with the key file; none where there is none.
+    pub totp_sealed: Option<String>,
+    /// The last time step whose code was taken: each code serves once.
+    pub totp_last_step: i64,
+    /// Argon2id of the recovery codes that are left, as PHC strings with a space between.
+    pub recovery_hashes: String,
+}
+
+impl User {
+    /// A new one, who cannot sign in yet.
+    pub fn new(email: String, role: Role, account_id: Option<String>, now: Timestamp) -> Self {
+        User {
+            id: new_id(),
+            account_id,
+            email,
+            role,
+            password_hash: None,
+            created_at: now,
+            totp_sealed: None,
+            totp_last_step: 0,
+            recovery_hashes: String::new(),
+        }
+    }
 }
 
 /// By the e-mail address, or the id.
@@ -106,6 +130,17 @@ pub fn find(database: &mut Database, email_or_id: &str) -> Result<Option<User>, 
     let email = email_or_id.to_lowercase();
     let named = users::table.filter(users::email.eq(email).or(users::id.eq(email_or_id)));
     Ok(named.select(User::as_select()).first(database).optional()?)
+}
+
+/// By the e-mail address alone, in small letters: what a user signs in with.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn find_by_email(database: &mut Database, email: &str) -> Result<Option<User>, StoreError> {
+    if email.contains('\0') {
+        return Ok(None);
+    }
+    Ok(users::table.filter(users::email.eq(email)).select(User::as_select()).first(database).optional()?)
 }
 
 /// All of them, or those of one account, by e-mail address.
@@ -138,11 +173,13 @@ pub fn update(transaction: &mut Transaction<'_>, user: &User) -> Result<(), Stor
     Ok(())
 }
 
-/// Removes one.
+/// Removes one, with the sessions and the invitation.
 ///
 /// # Errors
 /// Where the database gave no answer.
 pub fn delete(transaction: &mut Transaction<'_>, id: &str) -> Result<(), StoreError> {
+    diesel::delete(sessions::table.filter(sessions::user_id.eq(id))).execute(transaction.database)?;
+    diesel::delete(invitations::table.filter(invitations::user_id.eq(id))).execute(transaction.database)?;
     diesel::delete(users::table.find(id)).execute(transaction.database)?;
     Ok(())
 }

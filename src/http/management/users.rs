@@ -63,7 +63,7 @@ pub async fn set_password(server: Server, request: HttpRequest, id: Path<String>
     let done = async {
         let permit = actor(&server, &request).await?.may(UsersWrite)?;
         let wanted: NewPassword = body(&request, payload).await?;
-        user::set_password(&server.store, permit, &id, wanted.password, Timestamp::now()).await
+        user::set_password(&server.store, &server.passwords, permit, &id, wanted.password, Timestamp::now()).await
     };
     ok(&request, done.await)
 }

@@ -1,0 +1,93 @@
+//! Invitations: one-time links by which users set their own passwords.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::AuthorizationServer;
+use super::actor::{Permit, UsersWrite};
+use super::user::{usable_password, within_reach};
+use crate::clock::Timestamp;
+use crate::credential::{Credential, Kind};
+use crate::error::{Code, Error};
+use crate::guard::{self, StoredSecret};
+use crate::oauth::failure::Origin;
+use crate::store::invitation::{self, Invitation};
+use crate::store::user::{self, User};
+use crate::store::{Database, Store, session};
+
+/// How long a link is good for.
+pub const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The path of the link, below the issuer.
+pub const PATH: &str = "/portal/invitation/";
+
+/// Makes a link for a user, in the place of an earlier one. The password that the user has stays good
+/// until the link is used.
+///
+/// # Errors
+/// No such user.
+pub async fn create(
+    store: &Arc<Store>,
+    permit: Permit<UsersWrite>,
+    email: &str,
+    now: Timestamp,
+) -> Result<(Credential, Timestamp), Error> {
+    let email = email.to_owned();
+    let credential = Credential::generate(Kind::Invitation);
+    let (id, hash, expires_at) = (credential.id().to_owned(), guard::hash(&credential), now.plus(LIFETIME));
+    store
+        .write(now, move |transaction| {
+            let user = within_reach(transaction.database(), &permit, &email)?;
+            let row = Invitation { user_id: user.id, id, hash, created_at: now, expires_at };
+            invitation::replace(transaction, &row)?;
+            permit.record(transaction, "user.invite", user.account_id.as_deref(), &user.email, now)
+        })
+        .await?;
+    Ok((credential, expires_at))
+}
+
+/// Whose link this is; nobody's where it was used, replaced or has ended.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub async fn find(server: &AuthorizationServer, link: &str, now: Timestamp) -> Result<Option<String>, Error> {
+    let link = link.to_owned();
+    server.store.read(move |database| Ok(user_of(database, &link, now)?.map(|user| user.email))).await
+}
+
+fn user_of(database: &mut Database, link: &str, now: Timestamp) -> Result<Option<User>, Error> {
+    let Some(credential) = Credential::parse(link, Kind::Invitation) else { return Ok(None) };
+    let found = invitation::find(database, credential.id())?;
+    let live = found.filter(|row| row.expires_at > now && StoredSecret::new(row.hash.clone()).matches(&credential));
+    match live {
+        Some(row) => Ok(user::find(database, &row.user_id)?),
+        None => Ok(None),
+    }
+}
+
+/// Sets the password by a link, which is used up by it; all of the user's sessions end. Gives the
+/// address to sign in with.
+///
+/// # Errors
+/// An unusable password; a link that is no good.
+pub async fn accept(server: &AuthorizationServer, link: &str, password: String, origin: &Origin) -> Result<String, Error> {
+    let password = usable_password(password)?;
+    let gone = || Error::new(Code::NotFound, "The link was used, replaced or has ended").phrase("invitation-gone", []);
+    // Before the costly hash: who guesses links must not keep the machine busy.
+    find(server, link, origin.now).await?.ok_or_else(gone)?;
+    let hash = server.passwords.hash(password).await?;
+    let (link, now, origin) = (link.to_owned(), origin.now, origin.clone());
+    server
+        .store
+        .write(now, move |transaction| {
+            let mut user = user_of(transaction.database(), &link, now)?.ok_or_else(gone)?;
+            user.password_hash = Some(hash);
+            user::update(transaction, &user)?;
+            invitation::delete(transaction, &user.id)?;
+            session::delete_all(transaction, &user.id, None)?;
+            let actor = super::actor::Actor::user(&user.email, user.role, user.account_id.as_deref(), origin);
+            actor.record(transaction, "user.accept_invitation", user.account_id.as_deref(), &user.email, now)?;
+            Ok(user.email)
+        })
+        .await
+}

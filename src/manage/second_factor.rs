@@ -1,0 +1,268 @@
+//! The second factor of a user: time-based one-time passwords (RFC 6238), and recovery codes for when
+//! the device is lost.
+
+use totp_rs::{Builder, Secret, Totp};
+
+use super::actor::{Permit, UsersWrite};
+use super::session::{SignedIn, check_throttle, failed, wrong_code};
+use super::{AuthorizationServer, not_found};
+use crate::clock::Timestamp;
+use crate::credential::random_bytes;
+use crate::error::{Code, Error};
+use crate::guard;
+use crate::oauth::failure::Origin;
+use crate::oauth::keys::KeyFile;
+use crate::store::session;
+use crate::store::user::{self, User};
+
+/// How many recovery codes there are.
+const RECOVERY_CODES: usize = 10;
+
+/// A second factor that is about to be set up: nothing is stored until a code proves it.
+pub struct Enrolment {
+    /// For typing: the secret in base32.
+    pub secret: String,
+    /// For scanning: `otpauth://…`
+    pub url: String,
+    /// For the form, which brings it back: the secret, sealed for this user.
+    pub sealed: String,
+}
+
+/// Makes a secret.
+///
+/// # Errors
+/// Where the crypto library refuses.
+pub fn begin(server: &AuthorizationServer, signed_in: &SignedIn) -> Result<Enrolment, Error> {
+    let secret: [u8; 20] = random_bytes();
+    enrolment(server, signed_in, &secret)
+}
+
+/// The same once more, for a form that came back with a wrong code.
+///
+/// # Errors
+/// Where it was sealed for somebody else, or with another key file.
+pub fn resume(server: &AuthorizationServer, signed_in: &SignedIn, sealed: &str) -> Result<Enrolment, Error> {
+    let secret = server.signing_keys.key_file().unseal(&under(&signed_in.user), sealed).map_err(stale)?;
+    enrolment(server, signed_in, &secret)
+}
+
+fn enrolment(server: &AuthorizationServer, signed_in: &SignedIn, secret: &[u8]) -> Result<Enrolment, Error> {
+    let sealed = server.signing_keys.key_file().seal(&under(&signed_in.user), secret).map_err(Error::server_error)?;
+    let totp = totp(secret, signed_in.email())?;
+    let url = totp.to_url().map_err(|error| Error::server_error(error.to_string()))?;
+    Ok(Enrolment { secret: totp.secret().to_base32(), url, sealed })
+}
+
+fn stale(reason: String) -> Error {
+    Error::new(Code::InvalidRequest, "The form is out of date; begin again").phrase("form-stale", []).detail(reason)
+}
+
+/// The name under which a user's secret is sealed.
+fn under(user: &User) -> String {
+    format!("second factor of {}", user.id)
+}
+
+fn totp(secret: &[u8], email: &str) -> Result<Totp, Error> {
+    // A colon would end the issuer's name in the URL.
+    let label = email.replace(':', "");
+    let builder = Builder::new().with_secret(Secret::from(secret.to_vec())).with_skew(1);
+    let built = builder.with_account_name(label).with_issuer(Some("Keyward")).build();
+    built.map_err(|error| Error::server_error(error.to_string()))
+}
+
+/// The time step of a code that is right now and was not used.
+fn step_of(secret: &[u8], user: &User, code: &str, now: Timestamp) -> Result<Option<i64>, Error> {
+    let code: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+    if code.len() != 6 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(None);
+    }
+    let seconds = u64::try_from(now.seconds()).unwrap_or(0);
+    let step = totp(secret, &user.email)?.check(&code, seconds).and_then(|step| i64::try_from(step).ok());
+    // RFC 6238 section 5.2: "The verifier MUST NOT accept the second attempt of the OTP".
+    Ok(step.filter(|step| *step > user.totp_last_step))
+}
+
+/// Whether this is the code of now, or a recovery code, either unused; then it is used.
+pub(super) fn take_code(key_file: &KeyFile, user: &mut User, code: &str, now: Timestamp) -> Result<bool, Error> {
+    let Some(sealed) = &user.totp_sealed else { return Ok(false) };
+    let secret = key_file.unseal(&under(user), sealed).map_err(Error::server_error)?;
+    if let Some(step) = step_of(&secret, user, code, now)? {
+        user.totp_last_step = step;
+        return Ok(true);
+    }
+    let Some(code) = RecoveryCode::parse(code) else { return Ok(false) };
+    let mut hashes: Vec<&str> = user.recovery_hashes.split(' ').filter(|hash| !hash.is_empty()).collect();
+    let Some(place) = hashes.iter().position(|hash| code.matches(hash)) else { return Ok(false) };
+    hashes.remove(place);
+    user.recovery_hashes = hashes.join(" ");
+    Ok(true)
+}
+
+/// Sets up the second factor: gives the recovery codes, which are shown this once.
+///
+/// # Errors
+/// A wrong code; a form of somebody else.
+pub async fn confirm(
+    server: &AuthorizationServer,
+    signed_in: &SignedIn,
+    sealed: &str,
+    code: &str,
+    origin: &Origin,
+) -> Result<Vec<String>, Error> {
+    let key_file = server.signing_keys.key_file();
+    let secret = key_file.unseal(&under(&signed_in.user), sealed).map_err(stale)?;
+    let Some(step) = step_of(&secret, &signed_in.user, code, origin.now)? else { return Err(wrong_code()) };
+    let sealed = key_file.seal(&under(&signed_in.user), &secret).map_err(Error::server_error)?;
+    change(server, signed_in, "user.set_second_factor", origin, move |user, codes| {
+        if user.totp_sealed.is_some() {
+            return Err(Error::new(Code::Conflict, "There is a second factor already").phrase("second-factor-there", []));
+        }
+        user.totp_sealed = Some(sealed);
+        user.totp_last_step = step;
+        user.recovery_hashes = codes;
+        Ok(true)
+    })
+    .await
+}
+
+/// Makes new recovery codes in the place of those that are left.
+///
+/// # Errors
+/// A wrong code; too many failures.
+pub async fn renew_codes(
+    server: &AuthorizationServer,
+    signed_in: &SignedIn,
+    code: &str,
+    origin: &Origin,
+) -> Result<Vec<String>, Error> {
+    let (key_file, code, now) = (server.signing_keys.key_file().clone(), code.to_owned(), origin.now);
+    change(server, signed_in, "user.renew_recovery_codes", origin, move |user, codes| {
+        let right = take_code(&key_file, user, &code, now)?;
+        user.recovery_hashes = codes;
+        Ok(right)
+    })
+    .await
+}
+
+/// Takes the second factor away again.
+///
+/// # Errors
+/// A wrong code; too many failures; an account that wants one.
+pub async fn remove(server: &AuthorizationServer, signed_in: &SignedIn, code: &str, origin: &Origin) -> Result<(), Error> {
+    if signed_in.account().is_some_and(|account| account.requires_second_factor) {
+        let refused = Error::new(Code::Conflict, "The account requires a second factor");
+        return Err(refused.phrase("second-factor-required", []));
+    }
+    let (key_file, code, now) = (server.signing_keys.key_file().clone(), code.to_owned(), origin.now);
+    let done = change(server, signed_in, "user.remove_second_factor", origin, move |user, _| {
+        let right = take_code(&key_file, user, &code, now)?;
+        forget(user);
+        Ok(right)
+    });
+    done.await.map(drop)
+}
+
+fn forget(user: &mut User) {
+    user.totp_sealed = None;
+    user.recovery_hashes = String::new();
+}
+
+/// A change by the user, who has proven by a code that it is them: `change` gets the hashes of new
+/// recovery codes, and says whether the code was right.
+async fn change(
+    server: &AuthorizationServer,
+    signed_in: &SignedIn,
+    action: &'static str,
+    origin: &Origin,
+    change: impl FnOnce(&mut User, String) -> Result<bool, Error> + Send + 'static,
+) -> Result<Vec<String>, Error> {
+    check_throttle(server, signed_in.email(), origin)?;
+    let codes: Vec<RecoveryCode> = (0..RECOVERY_CODES).map(|_| RecoveryCode::generate()).collect();
+    let hashes = codes.iter().map(RecoveryCode::hash).collect::<Vec<_>>().join(" ");
+    let user_id = signed_in.user.id.clone();
+    let actor = signed_in.actor(origin, None);
+    let (now, own) = (origin.now, signed_in.session.id.clone());
+    let right = server
+        .store
+        .write(now, move |transaction| {
+            let found = user::find(transaction.database(), &user_id)?;
+            let mut user = found.ok_or_else(|| not_found("user", &user_id))?;
+            if !change(&mut user, hashes)? {
+                return Ok(false);
+            }
+            user::update(transaction, &user)?;
+            // Who had the password alone is signed in no longer.
+            session::delete_all(transaction, &user.id, Some(&own))?;
+            actor.record(transaction, action, user.account_id.as_deref(), &user.email, now)?;
+            Ok::<_, Error>(true)
+        })
+        .await?;
+    if !right {
+        let account = signed_in.user.account_id.as_deref();
+        failed(server, signed_in.email(), account, origin, "wrong code of the second factor");
+        return Err(wrong_code());
+    }
+    Ok(codes.iter().map(RecoveryCode::shown).collect())
+}
+
+/// Takes a user's second factor away, for one who lost both the device and the recovery codes.
+///
+/// # Errors
+/// No such user.
+pub async fn reset(
+    store: &std::sync::Arc<crate::store::Store>,
+    permit: Permit<UsersWrite>,
+    email: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let email = email.to_owned();
+    store
+        .write(now, move |transaction| {
+            let mut user = super::user::within_reach(transaction.database(), &permit, &email)?;
+            forget(&mut user);
+            user::update(transaction, &user)?;
+            session::delete_all(transaction, &user.id, None)?;
+            permit.record(transaction, "user.reset_second_factor", user.account_id.as_deref(), &user.email, now)
+        })
+        .await
+}
+
+/// A code for when the device is lost: 80 random bits, which no cost of hashing makes harder to guess.
+/// It is a credential but for its form: people type it.
+struct RecoveryCode(String);
+
+/// Letters and digits that nobody takes for one another (Crockford's base 32).
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+impl RecoveryCode {
+    fn generate() -> Self {
+        let bytes: [u8; 16] = random_bytes();
+        RecoveryCode(bytes.iter().map(|byte| ALPHABET[usize::from(byte % 32)] as char).collect())
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let letters = text.chars().filter(|c| !c.is_whitespace() && *c != '-').map(|c| c.to_ascii_lowercase());
+        let text: String = letters
+            .map(|c| match c {
+                'o' => '0',
+                'i' | 'l' => '1',
+                other => other,
+            })
+            .collect();
+        let known = text.len() == 16 && text.bytes().all(|byte| ALPHABET.contains(&byte));
+        known.then_some(RecoveryCode(text))
+    }
+
+    fn shown(&self) -> String {
+        self.0.as_bytes().chunks(4).map(|group| String::from_utf8_lossy(group)).collect::<Vec<_>>().join("-")
+    }
+
+    fn hash(&self) -> String {
+        guard::hash_generated(&self.0)
+    }
+
+    fn matches(&self, hash: &str) -> bool {
+        guard::matches_generated(&self.0, hash)
+    }
+}
+

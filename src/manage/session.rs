@@ -1,0 +1,378 @@
+//! Sessions: users who signed in to the portal, each in a browser.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::actor::{Actor, Once};
+use super::{AuthorizationServer, invalid, second_factor};
+use crate::clock::Timestamp;
+use crate::credential::{Credential, Fingerprint, Kind};
+use crate::error::{Code, Error};
+use crate::guard::{self, Password, StoredSecret};
+use crate::oauth::failure::Origin;
+use crate::store::account::{self, Account};
+use crate::store::audit::Entry;
+use crate::store::session::{self, Proven, Session};
+use crate::store::user::{self, Role, User};
+use crate::store::{Transaction, audit};
+
+/// The action of a sign-in that failed, in the audit.
+pub const FAILURE: &str = "session.failure";
+
+/// How exactly the last use of a session is known.
+const SEEN_TO: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// What a browser calls itself is kept to this length, in characters.
+const MAX_AGENT: usize = 200;
+
+/// A user whose browser presented the cookie of a session that has not ended.
+#[derive(Clone)]
+pub struct SignedIn {
+    pub(super) user: User,
+    account: Option<Account>,
+    pub(super) session: Session,
+    form_token: Fingerprint,
+}
+
+impl SignedIn {
+    /// The address that the user signs in with.
+    pub fn email(&self) -> &str {
+        &self.user.email
+    }
+
+    /// What the user is.
+    pub fn role(&self) -> Role {
+        self.user.role
+    }
+
+    /// The user's account; an operator has none.
+    pub fn account(&self) -> Option<&Account> {
+        self.account.as_ref()
+    }
+
+    /// Whether the second factor is still to come.
+    pub fn awaits_second_factor(&self) -> bool {
+        self.session.proven == Proven::Password
+    }
+
+    /// Whether the user has a second factor.
+    pub fn has_second_factor(&self) -> bool {
+        self.user.totp_sealed.is_some()
+    }
+
+    /// How many recovery codes are left.
+    pub fn recovery_codes(&self) -> usize {
+        self.user.recovery_hashes.split(' ').filter(|hash| !hash.is_empty()).count()
+    }
+
+    /// Whether the account wants a second factor that the user has not got.
+    pub fn must_enrol(&self) -> bool {
+        !self.has_second_factor() && self.account.as_ref().is_some_and(|account| account.requires_second_factor)
+    }
+
+    /// What a form of this session carries, so that no other site can send it.
+    pub fn form_token(&self) -> String {
+        self.form_token.hex()
+    }
+
+    /// The user as an actor, with an Idempotency-Key where the form has one.
+    pub fn actor(&self, origin: &Origin, once: Option<Once>) -> Arc<Actor> {
+        let account = self.user.account_id.as_deref();
+        Arc::new(Actor::user(&self.user.email, self.user.role, account, origin.clone()).once(once))
+    }
+}
+
+/// What a form carries before anybody has signed in, from the cookie of the browser.
+pub fn form_token(cookie: &str) -> String {
+    Fingerprint::of(format!("form\0{cookie}").as_bytes()).hex()
+}
+
+/// A user of a browser, as [`sign_in`] reads it.
+pub struct Credentials {
+    /// The e-mail address.
+    pub email: String,
+    /// The password.
+    pub password: String,
+    /// What the browser calls itself.
+    pub agent: String,
+}
+
+/// Signs a user in: the cookie, and what is still to prove.
+///
+/// # Errors
+/// The same words for whatever is wrong; too many failures, with when to come back.
+pub async fn sign_in(
+    server: &AuthorizationServer,
+    credentials: Credentials,
+    origin: &Origin,
+) -> Result<(Credential, Proven), Error> {
+    let email = credentials.email.trim().to_lowercase();
+    check_throttle(server, &email, origin)?;
+    let wanted = email.clone();
+    let found = server.store.read(move |database| user::find_by_email(database, &wanted)).await?;
+    let stored = found.as_ref().and_then(|user| user.password_hash.as_deref());
+    let right = server.passwords.matches(stored, Password::presented(credentials.password)).await?;
+    let Some(user) = found.filter(|_| right) else {
+        return Err(failed(server, &email, None, origin, "wrong e-mail address or password"));
+    };
+    let proven = if user.totp_sealed.is_some() { Proven::Password } else { Proven::All };
+    let (cookie, row) = new_session(server, &user.id, proven, &credentials.agent, origin);
+    server
+        .store
+        .write(origin.now, move |transaction| {
+            session::insert(transaction, &row)?;
+            note(transaction, &user, "session.create", proven.as_str(), &row)
+        })
+        .await?;
+    Ok((cookie, proven))
+}
+
+fn new_session(
+    server: &AuthorizationServer,
+    user_id: &str,
+    proven: Proven,
+    agent: &str,
+    origin: &Origin,
+) -> (Credential, Session) {
+    let cookie = Credential::generate(Kind::Session);
+    let row = Session {
+        id: cookie.id().to_owned(),
+        user_id: user_id.to_owned(),
+        hash: guard::hash(&cookie),
+        proven,
+        address: origin.address.to_string(),
+        agent: agent.chars().filter(|c| !c.is_control()).take(MAX_AGENT).collect(),
+        created_at: origin.now,
+        last_seen_at: origin.now,
+        expires_at: origin.now.plus(server.settings.portal_session),
+    };
+    (cookie, row)
+}
+
+fn note(transaction: &mut Transaction<'_>, user: &User, action: &str, target: &str, row: &Session) -> Result<(), Error> {
+    let entry = Entry {
+        id: audit::new_id(row.created_at),
+        happened_at: row.created_at,
+        account_id: user.account_id.clone(),
+        actor: format!("user {}", user.email),
+        action: action.to_owned(),
+        target: target.to_owned(),
+        reason: None,
+        address: Some(row.address.clone()),
+        request_id: None,
+    };
+    Ok(audit::insert(transaction, &entry)?)
+}
+
+/// Before a password or a code is looked at.
+pub(super) fn check_throttle(server: &AuthorizationServer, email: &str, origin: &Origin) -> Result<(), Error> {
+    match server.throttle.user_must_wait(email, origin.address, origin.now) {
+        None => Ok(()),
+        Some(wait) => {
+            let seconds = wait.as_secs().max(1);
+            Err(Error::too_many_requests(wait).phrase("too-many-failures", [("seconds", &seconds)]))
+        }
+    }
+}
+
+/// Counts a wrong password or code, notes it, and gives what to answer.
+pub(super) fn failed(
+    server: &AuthorizationServer,
+    email: &str,
+    account: Option<&str>,
+    origin: &Origin,
+    reason: &'static str,
+) -> Error {
+    server.throttle.user_failed(email, origin.address, origin.now);
+    server.usage.note_failure(Entry {
+        id: audit::new_id(origin.now),
+        happened_at: origin.now,
+        account_id: account.map(str::to_owned),
+        actor: "nobody".to_owned(),
+        action: FAILURE.to_owned(),
+        target: crate::credential::redacted(email).chars().take(254).filter(|c| *c != '\0').collect(),
+        reason: Some(reason.to_owned()),
+        address: Some(origin.address.to_string()),
+        request_id: origin.id.clone(),
+    });
+    Error::new(Code::AccessDenied, "The e-mail address or the password is wrong").phrase("sign-in-wrong", []).detail(reason)
+}
+
+/// Who presents this cookie; nobody where its session has ended.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub async fn resume(server: &AuthorizationServer, cookie: &str, now: Timestamp) -> Result<Option<SignedIn>, Error> {
+    let Some(credential) = Credential::parse(cookie, Kind::Session) else { return Ok(None) };
+    let id = credential.id().to_owned();
+    let found = server
+        .store
+        .read(move |database| {
+            let Some(session) = session::find(database, &id)? else { return Ok(None) };
+            let Some(user) = user::find(database, &session.user_id)? else { return Ok(None) };
+            let account = match &user.account_id {
+                Some(id) => account::find(database, id)?,
+                None => None,
+            };
+            Ok::<_, Error>(Some((session, user, account)))
+        })
+        .await?;
+    let Some((session, user, account)) = found else { return Ok(None) };
+    let idle = now.since(session.last_seen_at) >= server.settings.portal_idle;
+    if idle || session.expires_at <= now || !StoredSecret::new(session.hash.clone()).matches(&credential) {
+        return Ok(None);
+    }
+    if now.since(session.last_seen_at) >= SEEN_TO {
+        let id = session.id.clone();
+        server.store.append(move |database| session::note_seen(database, &id, now)).await?;
+    }
+    let form_token = Fingerprint::of(format!("form\0{cookie}").as_bytes());
+    Ok(Some(SignedIn { user, account, session, form_token }))
+}
+
+/// Takes the second factor: a new cookie in the place of the old one.
+///
+/// # Errors
+/// A wrong code, or one that was used; too many failures.
+pub async fn prove_second_factor(
+    server: &AuthorizationServer,
+    signed_in: &SignedIn,
+    code: &str,
+    origin: &Origin,
+) -> Result<Credential, Error> {
+    check_throttle(server, signed_in.email(), origin)?;
+    let (cookie, row) = new_session(server, &signed_in.user.id, Proven::All, &signed_in.session.agent, origin);
+    let (old, code, user_id) = (signed_in.session.id.clone(), code.to_owned(), signed_in.user.id.clone());
+    let (key_file, now) = (server.signing_keys.key_file().clone(), origin.now);
+    let right = server
+        .store
+        .write(now, move |transaction| {
+            let Some(mut user) = user::find(transaction.database(), &user_id)? else { return Ok(false) };
+            if !second_factor::take_code(&key_file, &mut user, &code, now)? {
+                return Ok(false);
+            }
+            user::update(transaction, &user)?;
+            session::delete(transaction, &old)?;
+            session::insert(transaction, &row)?;
+            note(transaction, &user, "session.create", row.proven.as_str(), &row)?;
+            Ok::<_, Error>(true)
+        })
+        .await?;
+    if right {
+        return Ok(cookie);
+    }
+    let account = signed_in.user.account_id.as_deref();
+    failed(server, signed_in.email(), account, origin, "wrong code of the second factor");
+    Err(wrong_code())
+}
+
+pub(super) fn wrong_code() -> Error {
+    Error::new(Code::AccessDenied, "The code is wrong, or was used already").phrase("code-wrong", []).field("code")
+}
+
+/// Ends the session.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub async fn sign_out(server: &AuthorizationServer, signed_in: &SignedIn, origin: &Origin) -> Result<(), Error> {
+    end(server, signed_in, &signed_in.session.id, origin).await
+}
+
+/// A session as its user sees it.
+pub struct SessionView {
+    /// Names it.
+    pub id: String,
+    /// Whence it began.
+    pub address: String,
+    /// What the browser calls itself.
+    pub agent: String,
+    /// When the user signed in.
+    pub created_at: Timestamp,
+    /// When it was last used.
+    pub last_seen_at: Timestamp,
+    /// Whether it is the one that asks.
+    pub own: bool,
+}
+
+/// The user's sessions that have not ended, the newest first.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub async fn list(server: &AuthorizationServer, signed_in: &SignedIn, now: Timestamp) -> Result<Vec<SessionView>, Error> {
+    let user_id = signed_in.user.id.clone();
+    let sessions = server.store.read(move |database| session::list(database, &user_id)).await?;
+    let idle = server.settings.portal_idle;
+    let live = sessions.into_iter().filter(|session| session.expires_at > now && now.since(session.last_seen_at) < idle);
+    Ok(live
+        .map(|session| SessionView {
+            own: session.id == signed_in.session.id,
+            id: session.id,
+            address: session.address,
+            agent: session.agent,
+            created_at: session.created_at,
+            last_seen_at: session.last_seen_at,
+        })
+        .collect())
+}
+
+/// Ends one of the user's sessions; nothing happens where it has ended.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub async fn end(server: &AuthorizationServer, signed_in: &SignedIn, id: &str, origin: &Origin) -> Result<(), Error> {
+    let (id, user, now, address) = (id.to_owned(), signed_in.user.clone(), origin.now, origin.address);
+    server
+        .store
+        .write(now, move |transaction| {
+            let found = session::find(transaction.database(), &id)?.filter(|session| session.user_id == user.id);
+            let Some(found) = found else { return Ok(()) };
+            session::delete(transaction, &id)?;
+            let ended = Session { created_at: now, address: address.to_string(), ..found };
+            note(transaction, &user, "session.end", &ended.id, &ended)
+        })
+        .await
+}
+
+/// Changes the user's own password. All other sessions end, and this one gets a new cookie.
+///
+/// # Errors
+/// The current one is wrong; the new one is unusable; too many failures.
+pub async fn change_password(
+    server: &AuthorizationServer,
+    signed_in: &SignedIn,
+    current: String,
+    new: String,
+    origin: &Origin,
+) -> Result<Credential, Error> {
+    check_throttle(server, signed_in.email(), origin)?;
+    let new = super::user::usable_password(new).map_err(|error| error.field("new"))?;
+    let stored = signed_in.user.password_hash.as_deref();
+    if !server.passwords.matches(stored, Password::presented(current)).await? {
+        let account = signed_in.user.account_id.as_deref();
+        failed(server, signed_in.email(), account, origin, "wrong current password");
+        let wrong = invalid("The current password is wrong").phrase("current-password-wrong", []);
+        return Err(wrong.field("current"));
+    }
+    let hash = server.passwords.hash(new).await?;
+    let (cookie, row) = new_session(server, &signed_in.user.id, signed_in.session.proven, &signed_in.session.agent, origin);
+    let (user_id, began) = (signed_in.user.id.clone(), signed_in.session.expires_at);
+    server
+        .store
+        .write(origin.now, move |transaction| {
+            let found = user::find(transaction.database(), &user_id)?;
+            let mut user = found.ok_or_else(|| super::not_found("user", &user_id))?;
+            user.password_hash = Some(hash);
+            user::update(transaction, &user)?;
+            session::delete_all(transaction, &user.id, None)?;
+            // A new cookie is no new sign-in: it ends when the old one was to.
+            session::insert(transaction, &Session { expires_at: began, ..row.clone() })?;
+            note(transaction, &user, "user.change_password", &user.email, &row)
+        })
+        .await?;
+    Ok(cookie)
+}
+
+/// An origin for what happens in a browser.
+pub fn origin(address: IpAddr, now: Timestamp, id: Option<String>) -> Origin {
+    Origin { address, now, id }
+}
