@@ -102,7 +102,34 @@ pub struct Phrase {
     /// Stable; each door that translates has words for it.
     pub name: &'static str,
     /// What stands in the sentence.
-    pub values: Vec<(&'static str, String)>,
+    pub values: Vec<(&'static str, Value)>,
+}
+
+/// What stands in a [`Phrase`]: languages write numbers in their own ways.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// As it is.
+    Text(String),
+    /// A count of something.
+    Number(i64),
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Value::Text(text.to_owned())
+    }
+}
+
+impl From<usize> for Value {
+    fn from(number: usize) -> Self {
+        Value::Number(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Value::Number(i64::try_from(number).unwrap_or(i64::MAX))
+    }
 }
 
 impl Error {
@@ -120,9 +147,8 @@ impl Error {
 
     /// Names the description, with the values in it.
     #[must_use]
-    pub fn phrase<const N: usize>(mut self, name: &'static str, values: [(&'static str, &dyn ToString); N]) -> Self {
-        let values = values.map(|(name, value)| (name, value.to_string())).to_vec();
-        self.phrase = Some(Box::new(Phrase { name, values }));
+    pub fn phrase<const N: usize>(mut self, name: &'static str, values: [(&'static str, Value); N]) -> Self {
+        self.phrase = Some(Box::new(Phrase { name, values: values.into() }));
         self
     }
 

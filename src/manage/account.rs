@@ -26,7 +26,9 @@ pub async fn create(store: &Arc<Store>, permit: Permit<AccountsWrite>, name: &st
     store
         .write(now, move |transaction| {
             if account::find(transaction.database(), &account.name)?.is_some() {
-                return Err(Error::new(Code::Conflict, format!("There is an account {} already", account.name)).field("name"));
+                return Err(Error::new(Code::Conflict, format!("There is an account {} already", account.name))
+                    .phrase("name-taken", [])
+                    .field("name"));
             }
             account::insert(transaction, &account)?;
             permit.record(transaction, "account.create", Some(&account.id), &account.id, now)?;

@@ -13,7 +13,8 @@ use crate::credential::{Credential, Kind};
 use crate::error::{Code, Error};
 use crate::guard;
 use crate::scope::Scope;
-use crate::store::api_key::{self, ApiKey, IpRanges};
+use crate::store::api_key::{self, ApiKey};
+pub use crate::store::api_key::IpRanges;
 use crate::store::client::{Client, could_be_id};
 use crate::store::{Database, Store, Transaction};
 
@@ -103,7 +104,7 @@ pub async fn create(
 ) -> Result<(Credential, ApiKeyView), Error> {
     check_name(&new.name)?;
     if new.expires_at.is_some_and(|end| end <= now) {
-        return Err(invalid("The end of a key lies in the future").field("expires_at"));
+        return Err(invalid("The end of a key lies in the future").phrase("end-in-past", []).field("expires_at"));
     }
     let client_id = client_id.to_owned();
     store
@@ -113,7 +114,7 @@ pub async fn create(
                 && !scope.is_subset(&client.scope)
             {
                 let reason = format!("The client has only the scope {:?}", client.scope.as_str());
-                return Err(Error::new(Code::InvalidScope, reason).field("scope"));
+                return Err(Error::new(Code::InvalidScope, reason).phrase("scope-beyond-client", []).field("scope"));
             }
             let live = live_keys(transaction.database(), &client_id, now)?;
             check_room(&live)?;
@@ -162,7 +163,7 @@ pub async fn rotate(
                 check_room(&live)?;
             }
             if old.name.ends_with(&format!("({id})")) {
-                return Err(Error::new(Code::Conflict, "This API key was rotated already"));
+                return Err(Error::new(Code::Conflict, "This API key was rotated already").phrase("key-rotated", []));
             }
             let new = NewApiKey {
                 name: old.name.clone(),
@@ -207,7 +208,8 @@ pub async fn delete(
             let key = found.filter(|key| key.client_id == client_id).ok_or_else(|| not_found("API key", &id))?;
             let live = live_keys(transaction.database(), &client_id, now)?;
             if !key.has_ended(now) && live.len() == 1 {
-                return Err(Error::new(Code::Conflict, "The last API key cannot be deleted; make another one first"));
+                return Err(Error::new(Code::Conflict, "The last API key cannot be deleted; make another one first")
+                    .phrase("last-key", []));
             }
             api_key::delete(transaction, &id)?;
             permit.record(transaction, "api_key.delete", Some(&client.account_id), &id, now)
@@ -228,7 +230,8 @@ fn check_room(live: &[ApiKey]) -> Result<(), Error> {
     Err(Error::new(
         Code::Conflict,
         format!("Maximum number of API keys reached: a client has {MOST} at the most; delete one first"),
-    ))
+    )
+    .phrase("keys-full", [("most", MOST.into())]))
 }
 
 /// A live key keeps its name; one that has ended gives it up.
@@ -240,7 +243,9 @@ fn free_name(
     now: Timestamp,
 ) -> Result<(), Error> {
     if live.iter().any(|key| key.name == name) {
-        return Err(Error::new(Code::Conflict, "The client has an API key of this name already").field("name"));
+        return Err(Error::new(Code::Conflict, "The client has an API key of this name already")
+            .phrase("name-taken", [])
+            .field("name"));
     }
     let ended = api_key::list(transaction.database(), client_id)?;
     if let Some(key) = ended.iter().find(|key| key.name == name && key.has_ended(now)) {

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use super::actor::{AuditRead, Permit};
-use super::{invalid, not_found};
+use super::{client::within_reach, invalid, not_found};
 use crate::error::Error;
 use crate::store::Store;
-use crate::store::audit::{self, Entry, Filter};
+use crate::oauth::failure;
+use crate::store::api_key;
+use crate::store::audit;
+pub use crate::store::audit::{Entry, Filter};
 
 /// The entries within reach, the newest first.
 ///
@@ -24,4 +27,26 @@ pub async fn list(store: &Arc<Store>, permit: Permit<AuditRead>, mut filter: Fil
         filter.account_id = Some(own.to_owned());
     }
     Ok(store.read(move |database| audit::list(database, &filter, limit)).await?)
+}
+
+/// The newest failed authentications of a client and of its API keys, `limit` at the most.
+///
+/// # Errors
+/// No such client.
+pub async fn failures(store: &Arc<Store>, permit: Permit<AuditRead>, client_id: &str, limit: usize) -> Result<Vec<Entry>, Error> {
+    let id = client_id.to_owned();
+    store
+        .read(move |database| {
+            within_reach(database, &permit, &id)?;
+            let keys = api_key::list(database, &id)?.into_iter().map(|key| key.id);
+            let mut found = Vec::new();
+            for target in keys.chain([id]) {
+                let filter = Filter { target: Some(target), action: Some(failure::ACTION.to_owned()), ..Filter::default() };
+                found.extend(audit::list(database, &filter, i64::try_from(limit).unwrap_or(i64::MAX))?);
+            }
+            found.sort_by(|one, other| other.id.cmp(&one.id));
+            found.truncate(limit);
+            Ok(found)
+        })
+        .await
 }

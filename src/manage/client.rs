@@ -1,5 +1,6 @@
 //! Clients: the applications of an account.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -13,7 +14,8 @@ use crate::credential::Credential;
 use crate::error::{Code, Error};
 use crate::oauth::{client_assertion, client_credentials};
 use crate::scope::Scope;
-use crate::store::client::{self, AuthMethod, Client};
+pub use crate::store::client::AuthMethod;
+use crate::store::client::{self, Client};
 use crate::store::resource_server::{self, Resources};
 use crate::store::{self, Database, Store, Transaction, client_secret};
 
@@ -193,6 +195,44 @@ pub async fn list(
         .await
 }
 
+/// What can be given to a client, as a form offers it.
+#[derive(Default)]
+pub struct Choices {
+    /// Scope tokens.
+    pub scope: BTreeSet<String>,
+    /// Identifiers of resource servers.
+    pub resources: BTreeSet<String>,
+}
+
+/// What the actor can give to clients of an account: an operator what the resource servers know, others
+/// what the account has.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub async fn choices(store: &Arc<Store>, permit: Permit<ClientsWrite>) -> Result<Choices, Error> {
+    store
+        .read(move |database| {
+            let mut choices = Choices::default();
+            match permit.account() {
+                None => {
+                    for server in resource_server::list(database)? {
+                        choices.scope.extend(server.scope.iter().map(str::to_owned));
+                        choices.resources.insert(server.identifier);
+                    }
+                }
+                Some(account) => {
+                    let all = client::list(database, Some(account), None, i64::MAX)?;
+                    for client in all.into_iter().filter(|client| permit.check_gift(&client.scope).is_ok()) {
+                        choices.scope.extend(client.scope.iter().map(str::to_owned));
+                        choices.resources.extend(client.resources.iter().map(str::to_owned));
+                    }
+                }
+            }
+            Ok(choices)
+        })
+        .await
+}
+
 /// One of them.
 ///
 /// # Errors
@@ -220,7 +260,8 @@ pub async fn update(
     edit(store, permit, client_id, "client.update", now, move |transaction, client| {
         let current = version(&ClientView::from(client.clone()));
         if change.expected.is_some_and(|expected| expected != current) {
-            return Err(Error::new(Code::PreconditionFailed, "The client was changed meanwhile; read it again"));
+            return Err(Error::new(Code::PreconditionFailed, "The client was changed meanwhile; read it again")
+                .phrase("changed-meanwhile", []));
         }
         let had_introspection = client.may_introspect;
         if let Some(name) = change.name {
@@ -299,7 +340,7 @@ pub async fn delete(store: &Arc<Store>, permit: Permit<ClientsWrite>, client_id:
             let client = within_power(database, &permit, &id)?;
             if let Some(identifier) = resource_server::of_client(database, &id)?.first() {
                 let reason = format!("The resource server {identifier} introspects with this client; delete that instead");
-                return Err(Error::new(Code::Conflict, reason));
+                return Err(Error::new(Code::Conflict, reason).phrase("client-introspects", [("resource", (*identifier).as_str().into())]));
             }
             client::delete(transaction, &id)?;
             permit.record(transaction, "client.delete", Some(&client.account_id), &id, now)
@@ -337,7 +378,7 @@ pub(super) fn within_power<R: Right>(database: &mut Database, permit: &Permit<R>
     let client = within_reach(database, permit, client_id)?;
     match permit.check_gift(&client.scope) {
         Ok(()) => Ok(client),
-        Err(_) => Err(Error::new(Code::AccessDenied, "The client has rights that you have not")),
+        Err(_) => Err(Error::new(Code::AccessDenied, "The client has rights that you have not").phrase("client-beyond-you", [])),
     }
 }
 
@@ -358,18 +399,22 @@ pub(super) fn check_ceiling<R: Right>(
     let has_scope = |token: &str| clients.iter().any(|client| client.scope.iter().any(|own| own == token));
     if let Some(beyond) = scope.iter().find(|token| !has_scope(token)) {
         let reason = format!("No client of the account has the scope {beyond}; ask an operator");
-        return Err(Error::new(Code::InvalidScope, reason).field("scope"));
+        return Err(Error::new(Code::InvalidScope, reason).phrase("scope-beyond-account", [("scope", beyond.into())]).field("scope"));
     }
     let has_resource = |identifier: &str| clients.iter().any(|client| client.resources.contains(identifier));
     match resources.iter().find(|identifier| !has_resource(identifier)) {
         None => Ok(()),
-        Some(beyond) => Err(invalid(format!("No client of the account may use {beyond}; ask an operator")).field("resources")),
+        Some(beyond) => Err(invalid(format!("No client of the account may use {beyond}; ask an operator"))
+            .phrase("resource-beyond-account", [("resource", beyond.into())])
+            .field("resources")),
     }
 }
 
 fn check_introspection<R: Right>(permit: &Permit<R>, before: bool, wanted: bool) -> Result<(), Error> {
     if wanted && !before && permit.account().is_some() {
-        return Err(Error::new(Code::AccessDenied, "Only an operator lets a client introspect").field("introspect"));
+        return Err(Error::new(Code::AccessDenied, "Only an operator lets a client introspect")
+            .phrase("introspection-beyond-you", [])
+            .field("introspect"));
     }
     Ok(())
 }
@@ -398,22 +443,23 @@ pub(super) fn known_resources(transaction: &mut Transaction<'_>, identifiers: &[
     for identifier in identifiers {
         resource_server::check_identifier(identifier).map_err(|error| invalid(error.to_string()).field("resources"))?;
         if resource_server::find(transaction.database(), identifier)?.is_none() {
-            return Err(invalid(format!("There is no resource server {identifier}")).field("resources"));
+            let unknown = invalid(format!("There is no resource server {identifier}")).field("resources");
+            return Err(unknown.phrase("not-there", [("name", identifier.as_str().into())]));
         }
     }
     Ok(identifiers.iter().map(String::as_str).collect())
 }
 
 fn checked_jwks(text: &str) -> Result<String, Error> {
-    let jwks: Value = serde_json::from_str(text).map_err(|error| invalid(format!("jwks: {error}")).field("jwks"))?;
-    client_assertion::check_jwks(&jwks).map_err(|reason| invalid(reason).field("jwks"))?;
+    let jwks: Value = serde_json::from_str(text).map_err(|error| invalid(format!("jwks: {error}")).phrase("jwks-unusable", []).field("jwks"))?;
+    client_assertion::check_jwks(&jwks).map_err(|reason| invalid(reason).phrase("jwks-unusable", []).field("jwks"))?;
     Ok(jwks.to_string())
 }
 
 fn check_auth_method(client: &Client) -> Result<(), Error> {
     let without_keys = client.jwks.is_none() && client.jwks_uri.is_none();
     if client.auth_method == AuthMethod::PrivateKeyJwt && without_keys {
-        return Err(invalid("private_key_jwt needs the client's public keys (jwks)").field("jwks"));
+        return Err(invalid("private_key_jwt needs the client's public keys (jwks)").phrase("jwks-missing", []).field("jwks"));
     }
     Ok(())
 }

@@ -69,7 +69,7 @@ pub async fn create(
     now: Timestamp,
 ) -> Result<(Credential, RegistrationTokenView), Error> {
     if new.uses.is_some_and(|uses| uses < 1) {
-        return Err(invalid("A token without a use is of no use"));
+        return Err(invalid("A token without a use is of no use").phrase("uses-missing", []).field("uses"));
     }
     let token = Credential::generate(Kind::InitialAccessToken);
     let (id, hash) = (token.id().to_owned(), guard::hash(&token));

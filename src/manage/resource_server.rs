@@ -9,7 +9,8 @@ use crate::credential::Credential;
 use crate::error::{Code, Error};
 use crate::scope::Scope;
 use crate::store::client::{self, AuthMethod, Client};
-use crate::store::resource_server::{self, ResourceServer};
+use crate::store::resource_server;
+pub use crate::store::resource_server::ResourceServer;
 use crate::store::{Store, Transaction};
 
 /// A resource server just made, with the secret of the client that it introspects with.
@@ -46,9 +47,11 @@ pub(crate) fn insert(
     scope: Scope,
     now: Timestamp,
 ) -> Result<CreatedResourceServer, Error> {
-    resource_server::check_identifier(&identifier).map_err(|error| invalid(error.to_string()).field("identifier"))?;
+    resource_server::check_identifier(&identifier).map_err(|error| invalid(error.to_string()).phrase("identifier-unusable", []).field("identifier"))?;
     if resource_server::find(transaction.database(), &identifier)?.is_some() {
-        return Err(Error::new(Code::Conflict, format!("There is a resource server {identifier} already")).field("identifier"));
+        return Err(Error::new(Code::Conflict, format!("There is a resource server {identifier} already"))
+            .phrase("name-taken", [])
+            .field("identifier"));
     }
     let account = account::of_resource_servers(transaction, now)?;
     // It checks tokens and gets none: least privilege.
@@ -84,7 +87,7 @@ pub async fn delete(store: &Arc<Store>, permit: Permit<ResourcesWrite>, identifi
             let users = resource_server::users(database, &identifier)?;
             if let Some(user) = users.first() {
                 let reason = format!("{} clients may use {identifier}, {user} for one; change them first", users.len());
-                return Err(Error::new(Code::Conflict, reason));
+                return Err(Error::new(Code::Conflict, reason).phrase("resource-in-use", [("count", users.len().into())]));
             }
             resource_server::delete(transaction, &server)?;
             client::delete(transaction, &server.client_id)?;

@@ -8,9 +8,10 @@ use super::{client::within_power, client::within_reach, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
 use crate::error::{Code, Error};
-use crate::store::Store;
-use crate::store::client::could_be_id;
-use crate::store::client_secret::{self, ClientSecret};
+use crate::store::client::{Client, could_be_id};
+use crate::store::client_secret;
+pub use crate::store::client_secret::ClientSecret;
+use crate::store::{Store, Transaction};
 
 /// The most secrets of a client.
 pub const MOST: usize = 20;
@@ -30,19 +31,51 @@ pub async fn create(
     let made = row.clone();
     store
         .write(now, move |transaction| {
-            let database = transaction.database();
-            let client = within_power(database, &permit, &row.client_id)?;
-            if !client.auth_method.uses_secret() {
-                return Err(invalid(format!("The client authenticates by {}, without a secret", client.auth_method)));
-            }
-            if client_secret::list(database, &row.client_id)?.len() >= MOST {
-                return Err(Error::new(Code::Conflict, format!("A client has {MOST} secrets at the most; delete one first")));
-            }
+            let client = within_power(transaction.database(), &permit, &row.client_id)?;
+            check_room(transaction, &client)?;
             client_secret::insert(transaction, &row)?;
             permit.record(transaction, "secret.create", Some(&client.account_id), &row.client_id, now)
         })
         .await?;
     Ok((secret, made))
+}
+
+/// Makes a secret that takes over from all others, which end by themselves after `grace`; those that were
+/// to end sooner do.
+///
+/// # Errors
+/// As for [`create`].
+pub async fn rotate(
+    store: &Arc<Store>,
+    permit: Permit<KeysWrite>,
+    client_id: &str,
+    grace: Duration,
+    now: Timestamp,
+) -> Result<(Credential, ClientSecret), Error> {
+    let (secret, row) = client_secret::generate(client_id, None, now);
+    let made = row.clone();
+    store
+        .write(now, move |transaction| {
+            let client = within_power(transaction.database(), &permit, &row.client_id)?;
+            check_room(transaction, &client)?;
+            client_secret::end_all(transaction, &row.client_id, now.plus(grace))?;
+            client_secret::insert(transaction, &row)?;
+            permit.record(transaction, "secret.rotate", Some(&client.account_id), &row.client_id, now)
+        })
+        .await?;
+    Ok((secret, made))
+}
+
+fn check_room(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), Error> {
+    if !client.auth_method.uses_secret() {
+        return Err(invalid(format!("The client authenticates by {}, without a secret", client.auth_method))
+            .phrase("no-secrets-used", []));
+    }
+    if client_secret::list(transaction.database(), &client.client_id)?.len() >= MOST {
+        return Err(Error::new(Code::Conflict, format!("A client has {MOST} secrets at the most; delete one first"))
+            .phrase("secrets-full", [("most", MOST.into())]));
+    }
+    Ok(())
 }
 
 /// Those of a client.

@@ -59,6 +59,18 @@ pub fn insert(transaction: &mut Transaction<'_>, secret: &ClientSecret) -> Resul
     Ok(())
 }
 
+/// Ends all of a client's at `end`; those that were to end sooner do.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn end_all(transaction: &mut Transaction<'_>, client_id: &str, end: Timestamp) -> Result<(), StoreError> {
+    let later = client_secrets::expires_at.is_null().or(client_secrets::expires_at.gt(end));
+    let own = client_secrets::table.filter(client_secrets::client_id.eq(client_id)).filter(later);
+    diesel::update(own).set(client_secrets::expires_at.eq(end)).execute(transaction.database)?;
+    transaction.changed(Change::Client(client_id.to_owned()));
+    Ok(())
+}
+
 /// Removes one of a client's; tells whether it was there.
 ///
 /// # Errors
