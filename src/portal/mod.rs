@@ -1,0 +1,3 @@
+//! The web portal.
+
+pub mod quick_start;
