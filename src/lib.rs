@@ -34,6 +34,7 @@ pub mod http;
 pub mod manage;
 pub mod oauth;
 pub mod outbound;
+pub mod portal;
 pub mod scope;
 pub mod server;
 pub mod store;

@@ -6,11 +6,12 @@ use std::path::Path;
 use crate::support::repository;
 
 /// What each part may use, beside the ground floor.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("main", &["cli"]),
     ("cli", &["server", "http", "bootstrap", "manage", "oauth", "outbound", "directory", "store"]),
     ("server", &["http", "manage", "oauth", "directory", "store"]),
     ("http", &["oauth", "manage", "store"]),
+    ("portal", &["oauth", "store"]),
     ("bootstrap", &["manage", "store", "guard"]),
     ("manage", &["oauth", "store", "guard"]),
     ("oauth", &["directory", "outbound", "store", "guard"]),

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{World, jwt, repository};
 
-fn variable(name: &str) -> String {
+pub fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name}: run the tests by tests/run, which installs the libraries"))
 }
 

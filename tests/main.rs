@@ -22,6 +22,7 @@ mod many_nodes;
 mod metrics;
 mod openapi;
 mod purge;
+mod quick_start;
 mod registration;
 mod revocation;
 mod settings;

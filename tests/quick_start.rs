@@ -1,0 +1,172 @@
+//! The quick start of an application: each program as the portal gives it, prepared and run as the
+//! portal says, with its own toolchain.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use keyward::clock::Timestamp;
+use keyward::oauth::client_credentials;
+use keyward::portal::quick_start::{Application, Snippet};
+use keyward::scope::Scope;
+use keyward::store::client::{AuthMethod, Client};
+use serde_json::json;
+
+use crate::interop::variable;
+use crate::support::{Node, World, jwt, repository};
+
+/// What a shell, a format string, a URL, a comment or the templates themselves would trip over.
+const SCOPE: &str = "o'clock $HOME ${HOME} $(id) `id` a&b;c 1+1 100% 100%25 %s {x} {{resource}} */ // # @x <b> ~ !!";
+const RESOURCE: &str = "https://orders.example/o'clock/$HOME/`id`/*/?a=1+1&b=%2F%25s&c={{scope}}";
+/// In the place of the path that an issuer may have; the server does not mind.
+const QUERY: &str = "?o'clock=$HOME&a=1+1";
+
+/// A folder that is the same each time, so that what was compiled for it serves again.
+struct Project {
+    snippet: Snippet,
+    folder: PathBuf,
+}
+
+impl Project {
+    fn new(snippet: Snippet) -> Self {
+        let folder = repository("target/quick-start").join(snippet.slug());
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let project = Project { snippet, folder };
+        for command in snippet.prepare() {
+            let output = project.shell(command, None);
+            assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        project
+    }
+
+    fn shell(&self, command: &str, secret: Option<&str>) -> Output {
+        let cache = repository("target/quick-start/cache");
+        let python = PathBuf::from(variable("TEST_PYTHON"));
+        let path = std::env::var_os("PATH").unwrap();
+        let folders = python.parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&path));
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", command])
+            .current_dir(&self.folder)
+            .env("PATH", std::env::join_paths(folders).unwrap())
+            .env("CARGO_TARGET_DIR", cache.join("rust"))
+            .env("GOCACHE", cache.join("go"))
+            .env("GOTOOLCHAIN", "local")
+            .env_remove("KEYWARD_CLIENT_SECRET")
+            .envs(secret.map(|secret| ("KEYWARD_CLIENT_SECRET", secret)));
+        shell.output().unwrap()
+    }
+
+    fn save(&self, application: &Application) {
+        std::fs::write(self.folder.join(self.snippet.file_name()), self.snippet.code(application)).unwrap();
+    }
+
+    /// The token alone.
+    fn token(&self, secret: &str) -> String {
+        let output = self.shell(self.snippet.run(), Some(secret));
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && err.is_empty(), "{out}{err}");
+        let token = out.strip_suffix('\n').unwrap();
+        assert!(!token.contains(char::is_whitespace), "{out}");
+        token.to_owned()
+    }
+
+    /// What it says where it gets none.
+    fn refused(&self, secret: Option<&str>) -> String {
+        let output = self.shell(self.snippet.run(), secret);
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && output.stdout.is_empty(), "{}{err}", String::from_utf8_lossy(&output.stdout));
+        assert!(secret.is_none_or(|secret| !err.contains(secret)), "{err}");
+        err
+    }
+}
+
+fn application(node: &Node, client_id: &str, scope: &str, resource: Option<&str>) -> Application {
+    Application {
+        token_endpoint: format!("{}/oauth/token{QUERY}", node.base),
+        client_id: client_id.to_owned(),
+        scope: scope.parse().unwrap(),
+        resource: resource.map(str::to_owned),
+    }
+}
+
+fn run(snippet: Snippet) {
+    let world = World::sqlite();
+    let (api, other) = (world.resource(RESOURCE), world.resource("https://other.example/"));
+    // May use both, so that the token is for one only because the program says so.
+    let client = world.client_with(&["--scope", SCOPE, "--resource", RESOURCE, "--resource", "https://other.example/"]);
+    let bare = world.client("");
+    let node = world.start();
+    // As they are in the Basic header.
+    for plain in [&client.id, &client.secret] {
+        assert!(plain.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')));
+    }
+    let project = Project::new(snippet);
+
+    project.save(&application(&node, &client.id, SCOPE, Some(RESOURCE)));
+    let token = project.token(&client.secret);
+    let seen = node.introspect(&api, &token);
+    let scope: Scope = SCOPE.parse().unwrap();
+    assert_eq!(seen["active"], true);
+    assert_eq!((&seen["scope"], &seen["aud"], &seen["client_id"]), (&json!(scope), &json!(RESOURCE), &json!(client.id)));
+    assert!(!node.active(&other, &token));
+
+    let said = project.refused(Some(&bare.secret));
+    assert!(said.contains("invalid_client") && said.contains("Client authentication failed"), "{said}");
+    assert!(project.refused(None).contains("KEYWARD_CLIENT_SECRET"));
+
+    project.save(&application(&node, &bare.id, "", None));
+    let claims = jwt::claims(&project.token(&bare.secret));
+    assert_eq!((&claims["client_id"], &claims["aud"]), (&json!(bare.id), &json!(node.base)));
+}
+
+#[test]
+fn curl() {
+    run(Snippet::Curl);
+}
+
+#[test]
+fn python() {
+    run(Snippet::Python);
+}
+
+#[test]
+fn javascript() {
+    run(Snippet::JavaScript);
+}
+
+#[test]
+fn go() {
+    run(Snippet::Go);
+}
+
+#[test]
+fn java() {
+    run(Snippet::Java);
+}
+
+#[test]
+fn rust() {
+    run(Snippet::Rust);
+}
+
+#[test]
+fn only_a_client_with_a_secret_has_one() {
+    let issuer = "https://auth.example/it's".parse().unwrap();
+    for method in AuthMethod::ALL {
+        let mut client = Client::new("An app".to_owned(), "an account".to_owned(), method, Timestamp::EPOCH);
+        client.resources = "https://b.example/ https://a.example/".parse().unwrap();
+        assert!(Application::of(&client, &issuer).is_none(), "the grant");
+        client.grant_types = client_credentials::GRANT_TYPE.to_owned();
+        let found = Application::of(&client, &issuer);
+        assert_eq!(found.is_some(), method != AuthMethod::PrivateKeyJwt);
+        let Some(found) = found else { continue };
+        assert_eq!(found.token_endpoint, "https://auth.example/it's/oauth/token");
+        assert_eq!(found.resource.as_deref(), Some("https://a.example/"));
+        for snippet in Snippet::ALL {
+            let code = snippet.code(&found);
+            assert!(code.contains(&client.client_id) && code.contains("https://a.example/"), "{code}");
+            assert!(!code.contains("{{") && !code.contains("scope"), "{code}");
+        }
+    }
+}
