@@ -52,8 +52,8 @@ impl Project {
             .env("CARGO_TARGET_DIR", cache.join("rust"))
             .env("GOCACHE", cache.join("go"))
             .env("GOTOOLCHAIN", "local")
-            .env_remove("KEYWARD_CLIENT_SECRET")
-            .envs(secret.map(|secret| ("KEYWARD_CLIENT_SECRET", secret)));
+            .env_remove("CLIENT_SECRET")
+            .envs(secret.map(|secret| ("CLIENT_SECRET", secret)));
         shell.output().unwrap()
     }
 
@@ -113,7 +113,7 @@ fn run(snippet: Snippet) {
 
     let said = project.refused(Some(&bare.secret));
     assert!(said.contains("invalid_client") && said.contains("Client authentication failed"), "{said}");
-    assert!(project.refused(None).contains("KEYWARD_CLIENT_SECRET"));
+    assert!(project.refused(None).contains("CLIENT_SECRET"));
 
     project.save(&application(&node, &bare.id, "", None));
     let claims = jwt::claims(&project.token(&bare.secret));

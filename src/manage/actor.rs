@@ -227,7 +227,7 @@ impl Actor {
             request_id: self.request_id.clone(),
         };
         audit::insert(transaction, &entry)?;
-        if let Some(once) = self.once.as_ref().filter(|_| action.ends_with(".create")) {
+        if let Some(once) = self.once.as_ref().filter(|_| action.ends_with(".create") || action.ends_with(".rotate")) {
             if idempotency::find(transaction.database(), &once.id)?.is_some() {
                 return Err(Error::new(Code::AlreadyDone, "This request was done before"));
             }

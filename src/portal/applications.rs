@@ -529,15 +529,8 @@ pub async fn quick_start(member: Member, id: Path<String>) -> Result<HttpRespons
     let client = &application.client;
     let chosen = Snippet::ALL.into_iter().find(|snippet| member.here.ends_with(&format!("?language={}", snippet.slug())));
     let chosen = chosen.unwrap_or(Snippet::Curl);
-    let by_secret = client.auth_method != AuthMethod::PrivateKeyJwt.as_str();
-    let values = quick_start::Application {
-        token_endpoint: member.server.issuer.endpoint("/oauth/token"),
-        client_id: client.client_id.clone(),
-        scope: client.scope.to_string(),
-        resource: client.resources.iter().next().map(str::to_owned),
-    };
     let content = html! {
-        @if by_secret {
+        @if let Some(values) = quick_start::Application::of(client, &member.server.issuer) {
             p { (member.t("quick-start-text")) }
             nav.tabs aria-label=(member.t("quick-start-languages")) {
                 ul {
@@ -550,7 +543,7 @@ pub async fn quick_start(member: Member, id: Path<String>) -> Result<HttpRespons
         } @else {
             p { (member.t("quick-start-assertion")) }
             dl.facts {
-                dt { (member.t("token-endpoint")) } dd { code { (values.token_endpoint) } }
+                dt { (member.t("token-endpoint")) } dd { code { (member.server.issuer.endpoint("/oauth/token")) } }
                 dt { (member.t("column-client-id")) } dd { code { (client.client_id) } }
                 dt { "aud" } dd { code { (member.server.issuer) } }
             }
@@ -566,10 +559,10 @@ fn steps(member: &Member, application: &Application, snippet: Snippet, values: &
             li {
                 p { (member.t("quick-start-secret")) }
                 @if member.can(KeysRead) { p { a href=(member.link(&application.path("/secrets"))) { (member.t("secrets")) } } }
-                (copy(member, &member.t("quick-start-environment"), "environment", "export KEYWARD_CLIENT_SECRET=…"))
+                (copy(member, &member.t("quick-start-environment"), "environment", "export CLIENT_SECRET=…"))
             }
-            @if let Some(prepare) = snippet.prepare() {
-                li { (copy(member, &member.t("quick-start-prepare"), "prepare", prepare)) }
+            @if !snippet.prepare().is_empty() {
+                li { (copy(member, &member.t("quick-start-prepare"), "prepare", &snippet.prepare().join("\n"))) }
             }
             li { (copy(member, &member.tr("quick-start-save", &[("file", snippet.file_name().into())]), "code", &snippet.code(values))) }
             li { (copy(member, &member.t("quick-start-run"), "run", snippet.run())) }

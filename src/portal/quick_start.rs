@@ -6,9 +6,8 @@
 //! 2.3.1) leaves as they are. So the programs put them into the Basic header as they are.
 
 use crate::config::Issuer;
-use crate::oauth::client_credentials::GRANT_TYPE;
+use crate::manage::client::{AuthMethod, ClientView};
 use crate::scope::Scope;
-use crate::store::client::Client;
 
 /// What a program has to know of a client with a secret. All of it is printable ASCII.
 #[derive(Clone, Debug)]
@@ -26,8 +25,9 @@ pub struct Application {
 impl Application {
     /// All that the client may have, for the first of its resource servers. `None` where it has no
     /// secret, or may not use the grant.
-    pub fn of(client: &Client, issuer: &Issuer) -> Option<Self> {
-        (client.auth_method.uses_secret() && client.may_use(GRANT_TYPE)).then(|| Application {
+    pub fn of(client: &ClientView, issuer: &Issuer) -> Option<Self> {
+        let by_secret = client.auth_method != AuthMethod::PrivateKeyJwt.as_str();
+        (by_secret && client.grant_types.iter().any(|grant| grant == "client_credentials")).then(|| Application {
             token_endpoint: issuer.endpoint("/oauth/token"),
             client_id: client.client_id.clone(),
             scope: client.scope.clone(),

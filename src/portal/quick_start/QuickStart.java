@@ -9,12 +9,12 @@ import java.time.Duration;
 import java.util.Base64;
 import java.util.regex.Pattern;
 
-/** Gets an access token and prints it. The client secret is in KEYWARD_CLIENT_SECRET. */
+/** Gets an access token and prints it. The client secret is in CLIENT_SECRET. */
 public class QuickStart {
     public static void main(String[] arguments) throws Exception {
-        String secret = System.getenv("KEYWARD_CLIENT_SECRET");
+        String secret = System.getenv("CLIENT_SECRET");
         if (secret == null) {
-            throw new IllegalStateException("KEYWARD_CLIENT_SECRET is not set");
+            throw new IllegalStateException("CLIENT_SECRET is not set");
         }
         String credentials = Base64.getEncoder().encodeToString(("{{client_id}}:" + secret).getBytes(UTF_8));
 

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Gets an access token and prints it. The client secret is in KEYWARD_CLIENT_SECRET.
+# Gets an access token and prints it. The client secret is in CLIENT_SECRET.
 set -eu
 
 client_id='{{client_id}}'
 answer=$(curl --silent --show-error --max-time 10 \
-    --user "$client_id:${KEYWARD_CLIENT_SECRET:?}" \
+    --user "$client_id:${CLIENT_SECRET:?}" \
     --data-urlencode grant_type=client_credentials \
     --data-urlencode 'scope={{scope}}' \
     --data-urlencode 'resource={{resource}}' \

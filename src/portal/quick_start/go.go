@@ -1,4 +1,4 @@
-// Gets an access token and prints it. The client secret is in KEYWARD_CLIENT_SECRET.
+// Gets an access token and prints it. The client secret is in CLIENT_SECRET.
 package main
 
 import (
@@ -14,9 +14,9 @@ import (
 
 func main() {
 	log.SetFlags(0)
-	secret := os.Getenv("KEYWARD_CLIENT_SECRET")
+	secret := os.Getenv("CLIENT_SECRET")
 	if secret == "" {
-		log.Fatal("KEYWARD_CLIENT_SECRET is not set")
+		log.Fatal("CLIENT_SECRET is not set")
 	}
 
 	form := url.Values{

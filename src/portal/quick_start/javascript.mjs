@@ -1,7 +1,7 @@
-// Gets an access token and prints it. The client secret is in KEYWARD_CLIENT_SECRET.
+// Gets an access token and prints it. The client secret is in CLIENT_SECRET.
 
-const secret = process.env.KEYWARD_CLIENT_SECRET
-if (!secret) throw new Error('KEYWARD_CLIENT_SECRET is not set')
+const secret = process.env.CLIENT_SECRET
+if (!secret) throw new Error('CLIENT_SECRET is not set')
 
 const response = await fetch('{{token_endpoint}}', {
   method: 'POST',

@@ -1,4 +1,4 @@
-"""Gets an access token and prints it. The client secret is in KEYWARD_CLIENT_SECRET."""
+"""Gets an access token and prints it. The client secret is in CLIENT_SECRET."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ import requests
 
 response = requests.post(
     "{{token_endpoint}}",
-    auth=("{{client_id}}", os.environ["KEYWARD_CLIENT_SECRET"]),
+    auth=("{{client_id}}", os.environ["CLIENT_SECRET"]),
     data={
         "grant_type": "client_credentials",
         "scope": "{{scope}}",

@@ -1,4 +1,4 @@
-//! Gets an access token and prints it. The client secret is in KEYWARD_CLIENT_SECRET.
+//! Gets an access token and prints it. The client secret is in CLIENT_SECRET.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::Value;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let secret = std::env::var("KEYWARD_CLIENT_SECRET")
-        .map_err(|error| format!("KEYWARD_CLIENT_SECRET: {error}"))?;
+    let secret = std::env::var("CLIENT_SECRET")
+        .map_err(|error| format!("CLIENT_SECRET: {error}"))?;
     let credentials = BASE64_STANDARD.encode(["{{client_id}}", &secret].join(":"));
 
     let agent: ureq::Agent = ureq::Agent::config_builder()

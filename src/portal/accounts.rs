@@ -1,0 +1,68 @@
+//! Accounts, for operators.
+
+use actix_web::HttpResponse;
+use actix_web::web::Path;
+use maud::{Markup, html};
+
+use super::applications::may_be_mended;
+use super::page::{self, Field, Head, Place, badge, done, empty, hidden, member_page, table};
+use super::visit::{Failure, Form, Member, Posted};
+use crate::error::{Code, Error};
+use crate::manage::account;
+use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
+
+/// GET
+pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
+    accounts_page(&member, &Form::default(), None).await
+}
+
+async fn accounts_page(member: &Member, sent: &Form, error: Option<&Error>) -> Result<HttpResponse, Failure> {
+    member.may(AccountsWrite)?;
+    let accounts = account::list(&member.server.store, &member.may(AccountsRead)?).await?;
+    let rows: Vec<Vec<Markup>> = accounts
+        .iter()
+        .map(|account| {
+            let required = account.requires_second_factor;
+            vec![
+                html! { a href={ (member.link("/applications")) "?account=" (account.id) } { (account.name) } },
+                html! { code { (account.id) } },
+                member.language.day(account.created_at),
+                html! { @if required { (badge("good", &member.t("required"))) } @else { (member.t("not-required")) } },
+                page::form(member, &format!("/accounts/{}/second-factor", account.id), html! {
+                    (hidden("required", if required { "" } else { "on" }))
+                    button.small { (member.t(if required { "policy-turn-off" } else { "policy-turn-on" })) span.unseen { " " (account.name) } }
+                }),
+            ]
+        })
+        .collect();
+    let content = html! {
+        @if rows.is_empty() { (empty(&member.t("accounts-none"), &member.t("accounts-none-text"), None)) }
+        @else { (table(member, &member.t("menu-accounts"), &["column-name", "column-id", "column-made", "second-factor", ""], &rows)) }
+        section aria-labelledby="new-account" {
+            h2 #new-account { (member.t("account-new")) }
+            (page::form_once(member, "/accounts", sent, html! {
+                (Field::new(member, "name", error).help("help-account-name").input("text", sent.get("name")))
+                button.primary { (member.t("account-create")) }
+            }))
+        }
+    };
+    let head = Head { notice: page::notice(member), error, ..Head::titled(member.t("menu-accounts")) };
+    Ok(member_page(member, Place::Accounts, head, content))
+}
+
+/// POST
+pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
+    match account::create(&member.server.store, member.may(AccountsWrite)?, form.text("name"), member.now()).await {
+        Ok(_) => Ok(done(&member, "/accounts", "account-created")),
+        Err(error) if error.code() == Code::AlreadyDone => Ok(done(&member, "/accounts", "already")),
+        Err(error) if may_be_mended(&error) => accounts_page(&member, &form, Some(&error)).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// POST `/{id}/second-factor`
+pub async fn require_second_factor(Posted { member, form }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+    let permit = member.may(UsersWrite)?;
+    account::require_second_factor(&member.server.store, permit, &id, form.checked("required"), member.now()).await?;
+    Ok(done(&member, "/accounts", "saved"))
+}

@@ -1,0 +1,143 @@
+//! The audit: who did what, with filters; and the failed authentications in people's words.
+
+use actix_web::HttpResponse;
+use maud::{Markup, html};
+
+use super::page::{Field, Head, Place, empty, member_page, table};
+use super::visit::{Failure, Member};
+use crate::manage::account;
+use crate::manage::actor::{AccountsRead, AuditRead};
+use crate::manage::audit::{self, Entry, Filter};
+
+const PAGE: usize = 50;
+
+/// The kinds of entries that the filter offers.
+pub const ACTIONS: &[&str] = &[
+    "account.create",
+    "account.update",
+    "api_key.create",
+    "api_key.delete",
+    "api_key.revoke",
+    "api_key.rotate",
+    "authentication.failure",
+    "client.create",
+    "client.delete",
+    "client.disable",
+    "client.enable",
+    "client.update",
+    "registration_token.create",
+    "registration_token.delete",
+    "resource.create",
+    "resource.delete",
+    "secret.create",
+    "secret.delete",
+    "secret.rotate",
+    "session.create",
+    "session.end",
+    "session.failure",
+    "signing_key.import",
+    "signing_key.retire",
+    "signing_key.rotate",
+    "token.revoke",
+    "token.revoke_all",
+    "user.accept_invitation",
+    "user.change_password",
+    "user.create",
+    "user.delete",
+    "user.invite",
+    "user.remove_second_factor",
+    "user.renew_recovery_codes",
+    "user.reset_second_factor",
+    "user.set_password",
+    "user.set_role",
+    "user.set_second_factor",
+];
+
+/// The message for an action.
+pub fn action_message(action: &str) -> String {
+    format!("action-{}", action.replace(['.', '_'], "-"))
+}
+
+/// Why an authentication failed, in the member's language.
+pub fn failure_text(_member: &Member, entry: &Entry) -> String {
+    entry.reason.clone().unwrap_or_default()
+}
+
+/// GET
+pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
+    let query = member.here.split_once('?').map_or("", |(_, query)| query);
+    let value = |wanted: &str| {
+        form_urlencoded::parse(query.as_bytes())
+            .find(|(name, value)| name == wanted && !value.trim().is_empty())
+            .map(|(_, value)| value.trim().to_owned())
+    };
+    let (account, action, target, actor) = (value("account"), value("action"), value("target"), value("actor"));
+    let filter = Filter {
+        account_id: account.clone().filter(|_| member.is_operator()),
+        action: action.clone(),
+        target: target.clone(),
+        actor: actor.clone(),
+        before: value("before"),
+    };
+    let limit = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
+    let entries = audit::list(&member.server.store, member.may(AuditRead)?, filter, limit).await?;
+    let shown = &entries[..entries.len().min(PAGE)];
+    let mut accounts = vec![(String::new(), member.t("all-accounts"))];
+    if member.is_operator() {
+        let all = account::list(&member.server.store, &member.may(AccountsRead)?).await?;
+        accounts.extend(all.into_iter().map(|account| (account.id, account.name)));
+    }
+    let mut actions = vec![(String::new(), member.t("all-actions"))];
+    actions.extend(ACTIONS.iter().map(|&action| (action.to_owned(), member.t(&action_message(action)))));
+    let older = shown.last().filter(|_| entries.len() > PAGE).map(|last| {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let kept = [("account", &account), ("action", &action), ("target", &target), ("actor", &actor)];
+        for (name, value) in kept.iter().filter_map(|(name, value)| value.as_ref().map(|value| (name, value))) {
+            query.append_pair(name, value);
+        }
+        format!("{}?{}", member.link("/audit"), query.append_pair("before", &last.id).finish())
+    });
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let content = html! {
+        form.filter method="get" action=(member.link("/audit")) {
+            @if member.is_operator() { (Field::new(&member, "account", None).optional().select(&accounts, &text(&account))) }
+            (Field::new(&member, "action", None).optional().select(&actions, &text(&action)))
+            (Field::new(&member, "actor", None).optional().input("text", &text(&actor)))
+            (Field::new(&member, "target", None).optional().input("text", &text(&target)))
+            button { (member.t("filter")) }
+        }
+        @if shown.is_empty() { (empty(&member.t("audit-none"), &member.t("audit-none-text"), None)) }
+        @else { (rows(&member, shown)) }
+        @if let Some(older) = older { p { a href=(older) { (member.t("older")) } } }
+    };
+    Ok(member_page(&member, Place::Audit, Head::titled(member.t("menu-audit")), content))
+}
+
+fn rows(member: &Member, entries: &[Entry]) -> Markup {
+    let rows: Vec<Vec<Markup>> = entries
+        .iter()
+        .map(|entry| {
+            let message = action_message(&entry.action);
+            vec![
+                member.language.moment(entry.happened_at),
+                html! { (if member.language.knows(&message) { member.t(&message) } else { entry.action.clone() }) },
+                html! { (who(member, &entry.actor)) },
+                html! { span.words { (entry.target) } @if entry.reason.is_some() { br; (failure_text(member, entry)) } },
+                html! { code { (entry.address.as_deref().unwrap_or("–")) } },
+            ]
+        })
+        .collect();
+    table(member, &member.t("menu-audit"), &["column-when", "column-what", "column-who", "column-target", "column-address"], &rows)
+}
+
+/// Who did something: people by their address, others by what they are.
+pub fn who(member: &Member, actor: &str) -> String {
+    match actor.split_once(' ') {
+        Some(("user", email)) => email.to_owned(),
+        Some(("API", rest)) => format!("{} {}", member.t("api-key"), rest.strip_prefix("key ").unwrap_or(rest)),
+        Some(("client", id)) => format!("{} {id}", member.t("application")),
+        _ if actor == "nobody" => member.t("nobody"),
+        _ if actor == "command line" => member.t("command-line"),
+        _ => actor.to_owned(),
+    }
+}
