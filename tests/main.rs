@@ -28,5 +28,6 @@ mod settings;
 mod signing_keys;
 mod starting;
 mod token;
+mod traffic;
 mod units;
 mod verify;

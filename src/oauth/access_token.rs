@@ -156,6 +156,7 @@ pub async fn issue(server: &AuthorizationServer, grant: Grant, now: Timestamp) -
     // Side by side: the disk works while a processor signs.
     let recorded = async { Ok::<_, Error>(server.records.write(record).await?) };
     let (access_token, ()) = tokio::try_join!(server.signing_keys.sign(key, payload), recorded)?;
+    server.usage.count_token(&grant.client.client, now);
     let issued_token_type = grant.api_key.is_some().then_some(token_exchange::ACCESS_TOKEN);
     Ok(TokenResponse {
         access_token,

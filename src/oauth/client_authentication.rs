@@ -96,8 +96,8 @@ fn failed(
     entry: Option<&ClientEntry>,
     reason: String,
 ) -> Error {
-    let account_id = entry.map(|entry| entry.client.account_id.as_str());
-    let whose = Whose { client_id, account_id, target: client_id.unwrap_or_default() };
+    let client = entry.map(|entry| &entry.client);
+    let whose = Whose { client_id, client, target: client_id.unwrap_or_default() };
     let reason = match client_id {
         Some(client_id) => format!("client {client_id}: {reason}"),
         None => reason,

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind, redacted};
 use crate::error::Error;
 use crate::store::audit;
+use crate::store::client::Client;
 
 /// The action of a failed authentication in the audit.
 pub const ACTION: &str = "authentication.failure";
@@ -26,10 +27,10 @@ pub struct Origin {
 /// Whose authentication failed, as far as it is known.
 #[derive(Default)]
 pub struct Whose<'a> {
-    /// The client, to count by.
+    /// The client that was named, to throttle by.
     pub client_id: Option<&'a str>,
-    /// The client's account, whose audit it goes to.
-    pub account_id: Option<&'a str>,
+    /// The client where there is one, whose account's audit it goes to.
+    pub client: Option<&'a Client>,
     /// The client, or the id of the API key.
     pub target: &'a str,
 }
@@ -37,6 +38,7 @@ pub struct Whose<'a> {
 impl AuthorizationServer {
     /// Counts and notes a failure; gives what to answer: `refusal`, or that there were too many.
     pub fn failed(&self, origin: &Origin, whose: &Whose<'_>, reason: &str, refusal: Error) -> Error {
+        self.usage.count_failure(whose.client, origin.now);
         match self.throttle.failed(whose.client_id, origin.address, origin.now) {
             // Under a flood the audit has enough of it.
             Some(wait) => Error::too_many_requests(wait).detail(reason),
@@ -59,15 +61,15 @@ impl AuthorizationServer {
             },
             None => None,
         };
-        let account_id = owner.as_ref().map(|owner| owner.client.account_id.as_str());
-        self.failed(origin, &Whose { client_id: None, account_id, target: id }, reason, refusal)
+        let client = owner.as_ref().map(|owner| &owner.client);
+        self.failed(origin, &Whose { client_id: None, client, target: id }, reason, refusal)
     }
 
     fn note(&self, origin: &Origin, whose: &Whose<'_>, reason: &str) {
         self.usage.note_failure(audit::Entry {
             id: audit::new_id(origin.now),
             happened_at: origin.now,
-            account_id: whose.account_id.map(str::to_owned),
+            account_id: whose.client.map(|client| client.account_id.clone()),
             actor: "nobody".to_owned(),
             action: ACTION.to_owned(),
             target: redacted(whose.target).into_owned(),

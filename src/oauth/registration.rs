@@ -190,7 +190,7 @@ fn invalid_token(description: &'static str) -> Error {
 }
 
 fn failed(server: &AuthorizationServer, request: &Request, client_id: Option<&str>, reason: &str) -> Error {
-    let whose = Whose { client_id, account_id: None, target: client_id.unwrap_or_default() };
+    let whose = Whose { client_id, client: None, target: client_id.unwrap_or_default() };
     server.failed(&request.origin, &whose, reason, invalid_token("The token is missing, unknown, used up or ended"))
 }
 

@@ -199,6 +199,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    counts (moment, name) {
+        moment -> BigInt,
+        name -> Text,
+        count -> BigInt,
+    }
+}
+
+diesel::table! {
     change_counter (id) {
         id -> Integer,
         value -> BigInt,

@@ -33,6 +33,7 @@ pub mod resources;
 pub mod secrets;
 pub mod signing_keys;
 pub mod tokens;
+pub mod traffic;
 pub mod users;
 
 /// What every handler gets.
