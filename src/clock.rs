@@ -60,6 +60,13 @@ impl Timestamp {
         Timestamp(self.0.saturating_sub(millis(duration)))
     }
 
+    /// The last instant until here that is a multiple of `span` after the epoch: the begin of its
+    /// minute, or hour, in UTC.
+    #[must_use]
+    pub fn floor(self, span: Duration) -> Self {
+        Timestamp(self.0.saturating_sub(self.0.rem_euclid(millis(span).max(1))))
+    }
+
     /// How long from `earlier` to here; nothing where `earlier` is the later one.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

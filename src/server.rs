@@ -21,7 +21,7 @@ use crate::manage::signing_key::{self, Times};
 use crate::oauth::AuthorizationServer;
 use crate::store::deployment::{self, Deployment};
 use crate::store::token_records::TokenRecords;
-use crate::store::{Store, api_key, audit, changes, client_assertion, idempotency, invitation, session, token};
+use crate::store::{Store, api_key, audit, changes, client_assertion, counts, idempotency, invitation, session, token};
 
 /// How long requests in flight may take once the server is told to stop.
 const SHUTDOWN_SECONDS: u64 = 30;
@@ -35,6 +35,9 @@ const USAGE_EVERY: Duration = Duration::from_secs(5);
 
 /// How long API keys that have ended stay in lists.
 const ENDED_KEYS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How long counts are kept: the day that is shown, and the hour that has begun.
+const COUNTS_KEPT: Duration = Duration::from_secs(25 * 3600);
 
 /// How often the age of the signing key is looked at.
 const ROTATION_EVERY: Duration = Duration::from_secs(1);
@@ -130,7 +133,7 @@ impl Server {
         }
         running.await?;
         if let Err(error) = self.oauth.usage.write(&self.oauth.store).await {
-            tracing::warn!(reason = %error, "cannot write when API keys were last used");
+            tracing::warn!(reason = %error, "cannot write what was counted and noted");
         }
         tracing::info!("stopped");
         Ok(())
@@ -160,12 +163,12 @@ fn tls_config(cert: &Path, key: &Path) -> Result<ServerConfig, String> {
     config.with_no_client_auth().with_single_cert(chain, private).map_err(|error| said(cert, &error))
 }
 
-/// Writes what is collected: when API keys were last used, and failed authentications.
+/// Writes what is collected: when API keys were last used, failed authentications, and counts.
 async fn write_usage(oauth: web::Data<AuthorizationServer>) {
     loop {
         tokio::time::sleep(USAGE_EVERY).await;
         if let Err(error) = oauth.usage.write(&oauth.store).await {
-            tracing::warn!(reason = %error, "cannot write when API keys were last used");
+            tracing::warn!(reason = %error, "cannot write what was counted and noted");
         }
     }
 }
@@ -187,8 +190,9 @@ async fn purge(oauth: web::Data<AuthorizationServer>) {
                 let keys = api_key::purge(database, now.minus(ENDED_KEYS_KEPT), PURGE_BATCH)?;
                 let keys = keys + idempotency::purge(database, ended, PURGE_BATCH)?;
                 let people = session::purge(database, ended, PURGE_BATCH)? + invitation::purge(database, ended, PURGE_BATCH)?;
+                let counted = counts::purge(database, now.minus(COUNTS_KEPT), PURGE_BATCH)?;
                 let audited = audit::purge(database, now.minus(audit_kept), PURGE_BATCH)?;
-                Ok(tokens + assertions + keys + people + audited + changes::purge(database, unread, PURGE_BATCH)?)
+                Ok(tokens + assertions + keys + people + counted + audited + changes::purge(database, unread, PURGE_BATCH)?)
             });
             match batch.await {
                 Ok(0) => break,

@@ -29,6 +29,7 @@ use crate::manage::client::ClientView;
 use crate::manage::registration_token::RegistrationTokenView;
 use crate::manage::signing_key::SigningKeyView;
 use crate::manage::token::{Inspection, TokenView};
+use crate::manage::traffic::Traffic;
 use crate::manage::user::UserView;
 use crate::oauth::access_token::TokenResponse;
 use crate::oauth::introspection::Introspection;
@@ -38,7 +39,8 @@ use crate::store::audit::Entry;
 use crate::store::resource_server::ResourceServer;
 use management::secrets::SecretView;
 use management::{
-    Made, Page, Paging, accounts, audit, clients, keys, registration_tokens, resources, secrets, signing_keys, tokens, users,
+    Made, Page, Paging, accounts, audit, clients, keys, registration_tokens, resources, secrets, signing_keys, tokens, traffic,
+    users,
 };
 use openapi::Operation as Op;
 
@@ -265,6 +267,9 @@ fn management() -> Vec<Op> {
             .json::<tokens::Presented>()
             .empty(204, "Revoked")
             .with("tokens:revoke"),
+        Op::get("/api/v1/traffic", "showTraffic", "Show what is going on", || get().to(traffic::overview))
+            .answers::<Traffic>(200, "Of all nodes together, a few seconds late")
+            .with("tokens:read"),
         Op::get("/api/v1/audit", "listAudit", "List who did what", || get().to(audit::list))
             .query::<audit::Which>()
             .answers::<Page<Entry>>(200, "The newest first")

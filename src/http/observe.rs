@@ -17,6 +17,7 @@ use crate::clock::Timestamp;
 use crate::credential::{random_bytes, redacted};
 use crate::error::Code;
 use crate::oauth::AuthorizationServer;
+use crate::oauth::usage::Timed;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -50,7 +51,8 @@ pub async fn observe(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let began = Instant::now();
-    let millis = u64::try_from(Timestamp::now().millis()).unwrap_or(0);
+    let now = Timestamp::now();
+    let millis = u64::try_from(now.millis()).unwrap_or(0);
     let id = uuid::Builder::from_unix_timestamp_millis(millis, &random_bytes()).into_uuid();
     request.extensions_mut().insert(RequestId(id));
     let upgrade = request.head().connection_type() == ConnectionType::Upgrade;
@@ -67,9 +69,24 @@ pub async fn observe(
         answer.headers_mut().insert(X_REQUEST_ID, value);
     }
     let refused = answer.response().extensions().get::<Reason>().map(|reason| reason.code.as_str());
-    metrics.count(answer.request().match_pattern(), answer.status().as_u16(), refused, began.elapsed());
+    let (route, took) = (answer.request().match_pattern(), began.elapsed());
+    if let Some(timed) = route.as_deref().and_then(timed) {
+        server.usage.count_time(timed, took, now);
+    }
+    metrics.count(route, answer.status().as_u16(), refused, took);
     log(&server, &answer, id, began);
     Ok(answer)
+}
+
+/// What is timed; where the issuer has a path, below that too.
+fn timed(route: &str) -> Option<Timed> {
+    if route.ends_with("/oauth/token") {
+        Some(Timed::Token)
+    } else if route.ends_with("/oauth/introspect") {
+        Some(Timed::Introspection)
+    } else {
+        None
+    }
 }
 
 /// One line for each request. The query stays out of it: it may hold what is nobody's business.

@@ -19,6 +19,7 @@ pub mod secret;
 pub mod session;
 pub mod signing_key;
 pub mod token;
+pub mod traffic;
 pub mod user;
 
 /// All that the verbs work with, for the doors that know management alone.

@@ -1,10 +1,14 @@
 //! Introspection (RFC 7662): of access tokens and of API keys.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::access_token::{self, Audience, NotInForce};
 use super::client_authentication::{self, AuthenticatedClient};
+use super::failure::Reason;
 use super::{AuthorizationServer, Request, api_key};
+use crate::directory::ClientEntry;
 use crate::error::{Code, Error};
 use crate::scope::Scope;
 use crate::store::StoreError;
@@ -57,24 +61,28 @@ pub async fn introspect(server: &AuthorizationServer, request: &Request) -> Resu
     }
     // `token_type_hint` is only a hint: a token tells by itself what it is.
     let token = request.parameters.require("token")?;
-    match find(server, &caller, token, request).await? {
-        Ok(active) => Ok(Introspection::Active(Box::new(active))),
+    let found = find(server, &caller, token, request).await?;
+    let whose = found.as_ref().ok().map(|(_, client)| &client.client);
+    server.usage.count_introspection(&caller.entry().client, whose, request.origin.now);
+    match found {
+        Ok((active, _)) => Ok(Introspection::Active(Box::new(active))),
         Err(NotInForce(reason)) => {
-            tracing::debug!(caller = caller.client_id(), reason, "inactive");
+            tracing::debug!(caller = caller.client_id(), %reason, "inactive");
             Ok(Introspection::INACTIVE)
         }
     }
 }
 
+/// What the caller may know, and of which client.
 async fn find(
     server: &AuthorizationServer,
     caller: &AuthenticatedClient,
     token: &str,
     request: &Request,
-) -> Result<Result<Active, NotInForce>, StoreError> {
-    let active = if token.starts_with("kwk_") {
+) -> Result<Result<(Active, Arc<ClientEntry>), NotInForce>, StoreError> {
+    let (active, client) = if token.starts_with("kwk_") {
         match api_key::find(server, token, None, request.origin.now).await? {
-            Ok(found) => of_api_key(server, &found),
+            Ok(found) => (of_api_key(server, &found), found.client),
             Err(reason) => return Ok(Err(reason)),
         }
     } else {
@@ -82,13 +90,14 @@ async fn find(
             Ok(verified) => verified,
             Err(reason) => return Ok(Err(reason)),
         };
-        if let Err(reason) = access_token::in_force(server, &verified.claims, request.origin.now).await? {
-            return Ok(Err(reason));
-        }
-        of_claims(&verified.claims)
+        let client = match access_token::in_force(server, &verified.claims, request.origin.now).await? {
+            Ok(client) => client,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        (of_claims(&verified.claims), client)
     };
     let meant = active.aud.iter().any(|audience| may_see(server, caller, audience));
-    Ok(if meant { Ok(active) } else { Err(NotInForce("not meant for the caller")) })
+    Ok(if meant { Ok((active, client)) } else { Err(NotInForce(Reason::not_for_caller())) })
 }
 
 /// A resource server sees what is meant for it; another client with the right to introspect, what is

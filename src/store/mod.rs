@@ -22,6 +22,7 @@ pub mod client;
 pub mod client_assertion;
 pub mod client_secret;
 mod connection;
+pub mod counts;
 pub mod deployment;
 pub mod idempotency;
 pub mod invitation;

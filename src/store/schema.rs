@@ -104,6 +104,8 @@ diesel::table! {
         action -> Text,
         target -> Text,
         reason -> Nullable<Text>,
+        reason_code -> Nullable<Text>,
+        reason_parameters -> Nullable<Text>,
         address -> Nullable<Text>,
         request_id -> Nullable<Text>,
     }
@@ -195,6 +197,14 @@ diesel::table! {
         jwks_max_age -> BigInt,
         token_ttl -> BigInt,
         written_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    counts (moment, name) {
+        moment -> BigInt,
+        name -> Text,
+        count -> BigInt,
     }
 }
 
