@@ -14,6 +14,7 @@ mod command_line;
 mod database_away;
 mod discovery;
 mod durability;
+mod failure;
 mod interop;
 mod introspection;
 mod limits;

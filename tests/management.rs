@@ -243,7 +243,8 @@ on_both! {
         let jti = crate::support::jwt::claims(&foreign)["jti"].as_str().unwrap().to_owned();
         for shown in [foreign.as_str(), &jti, "018f0000-0000-7000-8000-000000000000"] {
             let inspected = call(&node, &weak, "POST", "/tokens/inspect", &json!({"token": shown})).json();
-            assert_eq!(inspected, json!({"active": false, "reason": "there is no record of a token with this jti"}));
+            let reason = "there is no record of a token with this jti";
+            assert_eq!(inspected, json!({"active": false, "reason": reason, "reason_code": "token_without_record"}));
             let revoked = call(&node, &weak, "POST", "/tokens/revoke", &json!({"token": shown}));
             assert_eq!(revoked.json()["detail"], "Nothing to revoke: there is no record of a token with this jti");
         }

@@ -43,7 +43,7 @@ impl Token {
         match self {
             Token::Inspect { token } => {
                 let inspection = token::inspect(&server, &operator.may(TokensRead)?, &token, now).await?;
-                let state = match inspection.reason {
+                let state = match &inspection.reason {
                     None => "in force".to_owned(),
                     Some(reason) => format!("not in force: {reason}"),
                 };

@@ -223,6 +223,8 @@ impl Actor {
             action: action.to_owned(),
             target: target.to_owned(),
             reason: None,
+            reason_code: None,
+            reason_parameters: None,
             address: self.address.map(|address| address.to_string()),
             request_id: self.request_id.clone(),
         };

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::credential::random_bytes;
 use crate::error::{Code, Error};
 use crate::guard;
-use crate::oauth::failure::Origin;
+use crate::oauth::failure::{Origin, Reason};
 use crate::oauth::keys::KeyFile;
 use crate::store::session;
 use crate::store::user::{self, User};
@@ -199,7 +199,7 @@ async fn change(
         .await?;
     if !right {
         let account = signed_in.user.account_id.as_deref();
-        failed(server, signed_in.email(), account, origin, "wrong code of the second factor");
+        failed(server, signed_in.email(), account, origin, &Reason::wrong_second_factor());
         return Err(wrong_code());
     }
     Ok(codes.iter().map(RecoveryCode::shown).collect())

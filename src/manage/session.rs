@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, Kind};
 use crate::error::{Code, Error};
 use crate::guard::{self, Password, StoredSecret};
-use crate::oauth::failure::Origin;
+use crate::oauth::failure::{Origin, Reason};
 use crate::store::account::{self, Account};
 use crate::store::audit::Entry;
 use crate::store::session::{self, Proven, Session};
@@ -113,7 +113,7 @@ pub async fn sign_in(
     let stored = found.as_ref().and_then(|user| user.password_hash.as_deref());
     let right = server.passwords.matches(stored, Password::presented(credentials.password)).await?;
     let Some(user) = found.filter(|_| right) else {
-        return Err(failed(server, &email, None, origin, "wrong e-mail address or password"));
+        return Err(failed(server, &email, None, origin, &Reason::wrong_password()));
     };
     let proven = if user.totp_sealed.is_some() { Proven::Password } else { Proven::All };
     let (cookie, row) = new_session(server, &user.id, proven, &credentials.agent, origin);
@@ -158,6 +158,8 @@ fn note(transaction: &mut Transaction<'_>, user: &User, action: &str, target: &s
         action: action.to_owned(),
         target: target.to_owned(),
         reason: None,
+        reason_code: None,
+        reason_parameters: None,
         address: Some(row.address.clone()),
         request_id: None,
     };
@@ -181,7 +183,7 @@ pub(super) fn failed(
     email: &str,
     account: Option<&str>,
     origin: &Origin,
-    reason: &'static str,
+    reason: &Reason,
 ) -> Error {
     server.throttle.user_failed(email, origin.address, origin.now);
     server.usage.note_failure(Entry {
@@ -191,11 +193,15 @@ pub(super) fn failed(
         actor: "nobody".to_owned(),
         action: FAILURE.to_owned(),
         target: crate::credential::redacted(email).chars().take(254).filter(|c| *c != '\0').collect(),
-        reason: Some(reason.to_owned()),
+        reason: Some(reason.to_string()),
+        reason_code: Some(reason.code().to_owned()),
+        reason_parameters: None,
         address: Some(origin.address.to_string()),
         request_id: origin.id.clone(),
     });
-    Error::new(Code::AccessDenied, "The e-mail address or the password is wrong").phrase("sign-in-wrong", []).detail(reason)
+    Error::new(Code::AccessDenied, "The e-mail address or the password is wrong")
+        .phrase("sign-in-wrong", [])
+        .detail(reason.to_string())
 }
 
 /// Who presents this cookie; nobody where its session has ended.
@@ -262,7 +268,7 @@ pub async fn prove_second_factor(
         return Ok(cookie);
     }
     let account = signed_in.user.account_id.as_deref();
-    failed(server, signed_in.email(), account, origin, "wrong code of the second factor");
+    failed(server, signed_in.email(), account, origin, &Reason::wrong_second_factor());
     Err(wrong_code())
 }
 
@@ -349,7 +355,7 @@ pub async fn change_password(
     let stored = signed_in.user.password_hash.as_deref();
     if !server.passwords.matches(stored, Password::presented(current)).await? {
         let account = signed_in.user.account_id.as_deref();
-        failed(server, signed_in.email(), account, origin, "wrong current password");
+        failed(server, signed_in.email(), account, origin, &Reason::wrong_current_password());
         let wrong = invalid("The current password is wrong").phrase("current-password-wrong", []);
         return Err(wrong.field("current"));
     }

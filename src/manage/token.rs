@@ -9,6 +9,7 @@ use super::client;
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::oauth::access_token::{Audience, Claims, NotInForce};
+use crate::oauth::failure::Reason;
 use crate::oauth::{AuthorizationServer, access_token, api_key};
 use crate::store::client::Client;
 use crate::store::resource_server::Resources;
@@ -22,14 +23,19 @@ pub struct Inspection {
     pub active: bool,
     /// Why it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<&'static str>,
+    pub reason: Option<String>,
+    /// The same, by a code that stays, such as `token_revoked`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason_code: Option<&'static str>,
     /// What it says, where its signature is ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claims: Option<Value>,
 }
 
 /// What is said of another account's token: the same as of one that nobody knows.
-const UNKNOWN: NotInForce = NotInForce("there is no record of a token with this jti");
+fn unknown() -> NotInForce {
+    NotInForce(Reason::token_without_record())
+}
 
 fn nothing_to_revoke(NotInForce(reason): NotInForce) -> Error {
     Error::new(Code::InvalidRequest, format!("Nothing to revoke: {reason}"))
@@ -39,7 +45,7 @@ fn nothing_to_revoke(NotInForce(reason): NotInForce) -> Error {
 /// rights than the client has: a leaked token must die.
 fn revocable(transaction: &mut Transaction<'_>, permit: &Permit<TokensRevoke>, client_id: &str) -> Result<Client, Error> {
     client::within_reach(transaction.database(), permit, client_id).map_err(|error| match error.code() {
-        Code::NotFound => nothing_to_revoke(UNKNOWN),
+        Code::NotFound => nothing_to_revoke(unknown()),
         _ => error,
     })
 }
@@ -66,7 +72,7 @@ async fn claims(server: &AuthorizationServer, token: &str, now: Timestamp) -> Re
         return Ok(access_token::verify(server, token, now).await?.map(|verified| verified.claims.clone()));
     };
     let found = server.store.read(move |database| store::token::find(database, &jti.to_string())).await?;
-    Ok(found.and_then(|token| recorded(server, &token)).ok_or(UNKNOWN))
+    Ok(found.and_then(|token| recorded(server, &token)).ok_or_else(unknown))
 }
 
 /// Says whether a token or an API key is in force, and why not.
@@ -79,16 +85,19 @@ pub async fn inspect(
     token: &str,
     now: Timestamp,
 ) -> Result<Inspection, Error> {
-    let inactive = |NotInForce(reason), claims| Inspection { active: false, reason: Some(reason), claims };
+    let inactive = |NotInForce(reason), claims| {
+        let (code, reason) = (reason.code(), reason.to_string());
+        Inspection { active: false, reason: Some(reason), reason_code: Some(code), claims }
+    };
     if token.starts_with("kwk_") {
         return Ok(match api_key::find(server, token, None, now).await? {
-            Ok(found) if !permit.reaches(&found.client.client.account_id) => inactive(UNKNOWN, None),
+            Ok(found) if !permit.reaches(&found.client.client.account_id) => inactive(unknown(), None),
             Ok(found) => {
                 let key = &found.key.key;
                 let claims = serde_json::json!({
                     "client_id": key.client_id, "jti": key.id, "name": key.name, "scope": found.scope(),
                 });
-                Inspection { active: true, reason: None, claims: Some(claims) }
+                Inspection { active: true, reason: None, reason_code: None, claims: Some(claims) }
             }
             Err(reason) => inactive(reason, None),
         });
@@ -99,11 +108,11 @@ pub async fn inspect(
     };
     let client = server.directory.client(&known.client_id).await?;
     if permit.account().is_some() && !client.is_some_and(|entry| permit.reaches(&entry.client.account_id)) {
-        return Ok(inactive(UNKNOWN, None));
+        return Ok(inactive(unknown(), None));
     }
     let claims = serde_json::to_value(&known).ok();
     Ok(match access_token::in_force(server, &known, now).await? {
-        Ok(_) => Inspection { active: true, reason: None, claims },
+        Ok(_) => Inspection { active: true, reason: None, reason_code: None, claims },
         Err(reason) => inactive(reason, claims),
     })
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::api_key::ActiveKey;
 use super::client_authentication::AuthenticatedClient;
+use super::failure::Reason;
 use super::{AuthorizationServer, token_exchange};
 use crate::clock::Timestamp;
 use crate::credential::{Fingerprint, random_bytes};
@@ -195,7 +196,7 @@ pub struct VerifiedToken {
 
 /// Why a token is not in force: for the log and `keyward token inspect`, never for an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotInForce(pub &'static str);
+pub struct NotInForce(pub Reason);
 
 /// What the signature check found.
 pub type Verified = Result<Arc<VerifiedToken>, NotInForce>;
@@ -206,28 +207,28 @@ pub type Verified = Result<Arc<VerifiedToken>, NotInForce>;
 /// Where the signing keys could not be looked at. A token that is not ours is no error.
 pub async fn verify(server: &AuthorizationServer, token: &str, now: Timestamp) -> Result<Verified, StoreError> {
     if token.len() > MAX_LENGTH {
-        return Ok(Err(NotInForce("too long for a token")));
+        return Ok(Err(NotInForce(Reason::token_too_long())));
     }
     let keys = server.directory.signing_keys().await?;
     let in_use = |kid: &str| keys.iter().find(|key| key.kid == kid && key.state(now) != State::Gone);
 
     let fingerprint = Fingerprint::of(token.as_bytes());
     if let Some(known) = server.verified.get(&fingerprint) {
-        return Ok(if in_use(&known.kid).is_some() { Ok(known) } else { Err(NotInForce("its signing key is retired")) });
+        return Ok(if in_use(&known.kid).is_some() { Ok(known) } else { Err(NotInForce(Reason::token_signing_key_retired())) });
     }
-    let Some((message, signature)) = token.rsplit_once('.') else { return Ok(Err(NotInForce("not a JWT"))) };
-    let Some((_, payload)) = message.split_once('.') else { return Ok(Err(NotInForce("not a JWT"))) };
-    let Ok(header) = jsonwebtoken::decode_header(token) else { return Ok(Err(NotInForce("unreadable header"))) };
+    let Some((message, signature)) = token.rsplit_once('.') else { return Ok(Err(NotInForce(Reason::not_a_token()))) };
+    let Some((_, payload)) = message.split_once('.') else { return Ok(Err(NotInForce(Reason::not_a_token()))) };
+    let Ok(header) = jsonwebtoken::decode_header(token) else { return Ok(Err(NotInForce(Reason::token_header_unreadable()))) };
     // RFC 9068 section 4: no other kind of JWT passes for an access token.
     let typ = header.typ.unwrap_or_default();
     if !typ.eq_ignore_ascii_case("at+jwt") && !typ.eq_ignore_ascii_case("application/at+jwt") {
-        return Ok(Err(NotInForce("not of the type at+jwt")));
+        return Ok(Err(NotInForce(Reason::token_wrong_type())));
     }
     // RFC 7515 section 4.1.11: we understand no critical extension.
     if header.crit.is_some() {
-        return Ok(Err(NotInForce("a critical header that is not understood")));
+        return Ok(Err(NotInForce(Reason::token_critical_header())));
     }
-    let Some(key) = in_use(&header.kid.unwrap_or_default()) else { return Ok(Err(NotInForce("signed by an unknown key"))) };
+    let Some(key) = in_use(&header.kid.unwrap_or_default()) else { return Ok(Err(NotInForce(Reason::token_unknown_key()))) };
     // The key says how it signs; the header may only agree (RFC 8725 section 3.1).
     let algorithm = match header.alg {
         jsonwebtoken::Algorithm::RS256 => Some(Algorithm::Rs256),
@@ -236,16 +237,18 @@ pub async fn verify(server: &AuthorizationServer, token: &str, now: Timestamp) -
         _ => None,
     };
     if algorithm != Some(key.algorithm) {
-        return Ok(Err(NotInForce("the algorithm is not that of its key")));
+        return Ok(Err(NotInForce(Reason::token_wrong_algorithm())));
     }
-    let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else { return Ok(Err(NotInForce("unreadable signature"))) };
+    let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else {
+        return Ok(Err(NotInForce(Reason::token_signature_unreadable())));
+    };
     if !server.signing_keys.verify(key, message.as_bytes(), &signature) {
-        return Ok(Err(NotInForce("wrong signature")));
+        return Ok(Err(NotInForce(Reason::token_wrong_signature())));
     }
     let claims = URL_SAFE_NO_PAD.decode(payload).ok().and_then(|json| serde_json::from_slice::<Claims>(&json).ok());
-    let Some(claims) = claims else { return Ok(Err(NotInForce("unreadable claims"))) };
+    let Some(claims) = claims else { return Ok(Err(NotInForce(Reason::token_claims_unreadable()))) };
     if claims.iss != server.issuer.as_str() {
-        return Ok(Err(NotInForce("of another issuer")));
+        return Ok(Err(NotInForce(Reason::token_of_another_issuer())));
     }
     let verified = Arc::new(VerifiedToken { claims, kid: key.kid.clone() });
     server.verified.insert(fingerprint, verified.clone());
@@ -264,24 +267,24 @@ pub async fn in_force(
 ) -> Result<Result<Arc<ClientEntry>, NotInForce>, StoreError> {
     // RFC 7519 section 4.1.4: "on or after" this time it must not be accepted.
     if now >= claims.expires_at() {
-        return Ok(Err(NotInForce("ended")));
+        return Ok(Err(NotInForce(Reason::token_ended())));
     }
     let Some(entry) = server.directory.client(&claims.client_id).await? else {
-        return Ok(Err(NotInForce("its client is deleted")));
+        return Ok(Err(NotInForce(Reason::owner_deleted())));
     };
     if entry.client.disabled_at.is_some() {
-        return Ok(Err(NotInForce("its client is disabled")));
+        return Ok(Err(NotInForce(Reason::owner_disabled())));
     }
     if claims.issued_at() <= entry.client.tokens_void_before {
-        return Ok(Err(NotInForce("all of the client's tokens were revoked")));
+        return Ok(Err(NotInForce(Reason::all_tokens_revoked())));
     }
     if server.directory.is_revoked(claims.jti).await? {
-        return Ok(Err(NotInForce("revoked")));
+        return Ok(Err(NotInForce(Reason::token_revoked())));
     }
     if let Some(key) = &claims.api_key
         && server.directory.api_key(key).await?.is_none_or(|key| key.key.has_ended(now))
     {
-        return Ok(Err(NotInForce("the API key that it was exchanged for has ended")));
+        return Ok(Err(NotInForce(Reason::token_api_key_ended())));
     }
     Ok(Ok(entry))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::AuthorizationServer;
 use super::access_token::NotInForce;
+use super::failure::Reason;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
 use crate::directory::{ApiKeyEntry, ClientEntry};
@@ -44,24 +45,24 @@ pub async fn find(
     now: Timestamp,
 ) -> Result<Result<ActiveKey, NotInForce>, StoreError> {
     let Some(credential) = Credential::parse(presented, Kind::ApiKey) else {
-        return Ok(Err(NotInForce("no API key, or mistyped")));
+        return Ok(Err(NotInForce(Reason::not_a_key())));
     };
     let Some(key) = server.directory.api_key(credential.id()).await? else {
         guard::compare_with_nothing(presented.as_bytes());
-        return Ok(Err(NotInForce("no such API key")));
+        return Ok(Err(NotInForce(Reason::no_such_key())));
     };
     if !key.secret.matches(&credential) {
-        return Ok(Err(NotInForce("wrong API key")));
+        return Ok(Err(NotInForce(Reason::wrong_key())));
     }
     if key.key.has_ended(now) {
-        return Ok(Err(NotInForce("ended")));
+        return Ok(Err(NotInForce(Reason::key_ended())));
     }
     match server.directory.client(&key.key.client_id).await? {
-        None => Ok(Err(NotInForce("its client is deleted"))),
-        Some(client) if client.client.disabled_at.is_some() => Ok(Err(NotInForce("its client is disabled"))),
+        None => Ok(Err(NotInForce(Reason::owner_deleted()))),
+        Some(client) if client.client.disabled_at.is_some() => Ok(Err(NotInForce(Reason::owner_disabled()))),
         Some(client) => {
             if address.is_some_and(|address| !key.key.allowed_ips.allow(address)) {
-                return Ok(Err(NotInForce("presented from an address that is not allowed")));
+                return Ok(Err(NotInForce(Reason::address_not_allowed())));
             }
             server.usage.note(&key.key.id, now);
             Ok(Ok(ActiveKey { key, client }))

@@ -1,11 +1,13 @@
 //! `private_key_jwt`: client authentication by a signed assertion (RFC 7521, RFC 7523).
 
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::AuthorizationServer;
+use super::failure::Reason;
 use super::keys::parse_public_jwk;
 use crate::clock::Timestamp;
 use crate::credential::Fingerprint;
@@ -61,16 +63,16 @@ pub async fn check(
     client: &Client,
     assertion: &str,
     now: Timestamp,
-) -> Result<Result<(), String>, Error> {
+) -> Result<Result<(), Reason>, Error> {
     let header = match jsonwebtoken::decode_header(assertion) {
         Ok(header) => header,
-        Err(error) => return Ok(Err(format!("the assertion is no JWT: {error}"))),
+        Err(error) => return Ok(Err(Reason::assertion_not_a_jwt(&error.to_string()))),
     };
     if !ALGORITHMS.iter().any(|(_, algorithm)| *algorithm == header.alg) {
-        return Ok(Err("the assertion is signed with an algorithm that is not taken".to_owned()));
+        return Ok(Err(Reason::assertion_algorithm()));
     }
     if header.crit.is_some() {
-        return Ok(Err("the assertion has a critical header that is not understood".to_owned()));
+        return Ok(Err(Reason::assertion_critical_header()));
     }
     let kid = header.kid.as_deref();
     let keys = match keys(server, client, kid, now).await {
@@ -91,18 +93,20 @@ pub async fn check(
     let id = Fingerprint::of(format!("{}\0{name}", client.client_id).as_bytes()).hex();
     let expires_at = Timestamp::from_seconds(seconds(claims.exp).saturating_add(LEEWAY + 1));
     let first = server.store.append(move |database| client_assertion::claim(database, &id, expires_at)).await?;
-    Ok(if first { Ok(()) } else { Err("the assertion has served before".to_owned()) })
+    Ok(if first { Ok(()) } else { Err(Reason::assertion_used()) })
 }
 
-async fn keys(server: &AuthorizationServer, client: &Client, kid: Option<&str>, now: Timestamp) -> Result<JwkSet, String> {
+async fn keys(server: &AuthorizationServer, client: &Client, kid: Option<&str>, now: Timestamp) -> Result<JwkSet, Reason> {
     match (&client.jwks, &client.jwks_uri) {
-        (Some(jwks), _) => serde_json::from_str(jwks).map_err(|error| format!("the client's jwks: {error}")),
-        (None, Some(uri)) => server.outbound.jwks(uri, kid, now).await,
-        (None, None) => Err("the client has no keys".to_owned()),
+        (Some(jwks), _) => serde_json::from_str(jwks).map_err(|error| Reason::assertion_keys_unreadable(&error.to_string())),
+        (None, Some(uri)) => {
+            server.outbound.jwks(uri, kid, now).await.map_err(|error| Reason::assertion_keys_unreachable(&error))
+        }
+        (None, None) => Err(Reason::assertion_no_keys()),
     }
 }
 
-fn proven_claims(assertion: &str, algorithm: Algorithm, kid: Option<&str>, keys: &JwkSet) -> Result<Claims, String> {
+fn proven_claims(assertion: &str, algorithm: Algorithm, kid: Option<&str>, keys: &JwkSet) -> Result<Claims, Reason> {
     let fits = |key: &&Jwk| {
         let named = kid.is_none() || key.common.key_id.is_none() || key.common.key_id.as_deref() == kid;
         let for_signatures = !matches!(key.common.public_key_use, Some(PublicKeyUse::Encryption));
@@ -122,38 +126,41 @@ fn proven_claims(assertion: &str, algorithm: Algorithm, kid: Option<&str>, keys:
     validation.validate_exp = false;
     validation.validate_aud = false;
     validation.required_spec_claims.clear();
-    let mut reason = "the client has no key that fits the assertion".to_owned();
+    let mut reason = Reason::assertion_no_fitting_key();
     for key in keys.keys.iter().filter(fits).take(MAX_KEYS) {
         let decoded = DecodingKey::from_jwk(key).and_then(|key| jsonwebtoken::decode::<Claims>(assertion, &key, &validation));
         match decoded {
             Ok(token) => return Ok(token.claims),
-            Err(error) => reason = format!("the assertion: {error}"),
+            Err(error) if *error.kind() == ErrorKind::InvalidSignature => {
+                reason = Reason::assertion_wrong_signature(&error.to_string());
+            }
+            Err(error) => reason = Reason::assertion_unreadable(&error.to_string()),
         }
     }
     Err(reason)
 }
 
-fn check_claims(server: &AuthorizationServer, client: &Client, claims: &Claims, now: Timestamp) -> Result<(), String> {
+fn check_claims(server: &AuthorizationServer, client: &Client, claims: &Claims, now: Timestamp) -> Result<(), Reason> {
     if claims.iss != client.client_id || claims.sub != client.client_id {
-        return Err("iss and sub of the assertion are not the client's id".to_owned());
+        return Err(Reason::assertion_wrong_client());
     }
     // A single string: an array could name another server, whose assertion then serves here.
     let audience = claims.aud.as_str().unwrap_or_default();
     let token_endpoint = server.settings.assertion_for_token_endpoint.is_on();
     let for_us = audience == server.issuer.as_str() || token_endpoint && audience == server.issuer.endpoint("/oauth/token");
     if !for_us {
-        return Err(format!("aud of the assertion is {}, and not the issuer as a single string", claims.aud));
+        return Err(Reason::assertion_wrong_audience(&claims.aud.to_string()));
     }
     let now = now.seconds();
     let (exp, nbf, iat) = (seconds(claims.exp), claims.nbf.map(seconds), claims.iat.map(seconds));
     if exp.saturating_add(LEEWAY) <= now {
-        return Err(format!("the assertion ended {} s ago", now - exp));
+        return Err(Reason::assertion_ended(now - exp));
     }
     if exp > now + LONGEST + LEEWAY {
-        return Err(format!("the assertion ends in {} s, and {LONGEST} is the most", exp - now));
+        return Err(Reason::assertion_too_long(exp - now, LONGEST));
     }
     if let Some(ahead) = nbf.max(iat).map(|start| start - now).filter(|ahead| *ahead > LEEWAY) {
-        return Err(format!("the assertion begins in {ahead} s"));
+        return Err(Reason::assertion_not_begun(ahead));
     }
     Ok(())
 }

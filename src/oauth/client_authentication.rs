@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::authorization::Authorization;
-use super::failure::Whose;
+use super::failure::{Reason, Whose};
 use super::{AuthorizationServer, Request, client_assertion};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
@@ -55,7 +55,7 @@ enum Presented<'a> {
 pub async fn authenticate(server: &AuthorizationServer, request: &Request) -> Result<AuthenticatedClient, Error> {
     let presented = match presented(request)? {
         Ok(presented) => presented,
-        Err(reason) => return Err(failed(server, request, None, None, reason.to_owned())),
+        Err(reason) => return Err(failed(server, request, None, None, reason)),
     };
     let client_id = match &presented {
         Presented::Secret { client_id, .. } => Some(client_id.clone().into_owned()),
@@ -83,7 +83,7 @@ pub async fn authenticate(server: &AuthorizationServer, request: &Request) -> Re
             if remembered && let Some(client_id) = &client_id {
                 server.directory.look_up_for_nothing(client_id).await;
             }
-            let reason = checked.err().unwrap_or_else(|| "unknown client".to_owned());
+            let reason = checked.err().unwrap_or_else(Reason::unknown_client);
             Err(failed(server, request, client_id.as_deref(), entry.as_deref(), reason))
         }
     }
@@ -94,12 +94,12 @@ fn failed(
     request: &Request,
     client_id: Option<&str>,
     entry: Option<&ClientEntry>,
-    reason: String,
+    reason: Reason,
 ) -> Error {
     let client = entry.map(|entry| &entry.client);
     let whose = Whose { client_id, client, target: client_id.unwrap_or_default() };
     let reason = match client_id {
-        Some(client_id) => format!("client {client_id}: {reason}"),
+        Some(client_id) => reason.of_client(client_id),
         None => reason,
     };
     server.failed(&request.origin, &whose, &reason, Error::invalid_client())
@@ -107,7 +107,7 @@ fn failed(
 
 /// RFC 6749 section 2.3: "The client MUST NOT use more than one authentication method in each
 /// request." The inner error is a reason to refuse.
-fn presented(request: &Request) -> Result<Result<Presented<'_>, &'static str>, Error> {
+fn presented(request: &Request) -> Result<Result<Presented<'_>, Reason>, Error> {
     let parameters = &request.parameters;
     let (client_id, secret) = (parameters.get("client_id"), parameters.get("client_secret"));
     let assertion = parameters.get("client_assertion");
@@ -118,7 +118,7 @@ fn presented(request: &Request) -> Result<Result<Presented<'_>, &'static str>, E
     }
     if let Some(header) = &request.authorization {
         let credentials = Authorization::parse(header).and_then(|header| header.client_credentials());
-        let Some((name, secret)) = credentials else { return Ok(Err("unreadable Authorization header")) };
+        let Some((name, secret)) = credentials else { return Ok(Err(Reason::unreadable_authorization())) };
         if client_id.is_some_and(|id| id != name) {
             return Err(Error::new(Code::InvalidRequest, "client_id is not the one of the Authorization header"));
         }
@@ -132,13 +132,13 @@ fn presented(request: &Request) -> Result<Result<Presented<'_>, &'static str>, E
     }
     Ok(match (client_id, secret) {
         (Some(client_id), Some(secret)) => Ok(Presented::Secret { client_id: client_id.into(), secret: secret.into() }),
-        (None, Some(_)) => Err("client_secret without client_id"),
-        _ => Err("no client authentication in the request"),
+        (None, Some(_)) => Err(Reason::secret_without_client()),
+        _ => Err(Reason::no_authentication()),
     })
 }
 
 /// One comparison for each call, whatever is wrong.
-fn check_secret(entry: Option<&ClientEntry>, presented: &str, now: Timestamp) -> Result<(), String> {
+fn check_secret(entry: Option<&ClientEntry>, presented: &str, now: Timestamp) -> Result<(), Reason> {
     let credential = Credential::parse(presented, Kind::ClientSecret);
     let stored = entry.and_then(|entry| {
         let id = credential.as_ref()?.id();
@@ -147,24 +147,24 @@ fn check_secret(entry: Option<&ClientEntry>, presented: &str, now: Timestamp) ->
     let (Some(credential), Some(stored)) = (&credential, stored) else {
         guard::compare_with_nothing(presented.as_bytes());
         return Err(match (entry, &credential) {
-            (None, _) => "unknown client".to_owned(),
-            (_, None) => "what was presented is no client secret, or mistyped".to_owned(),
-            (_, Some(credential)) => format!("it has no secret {}", credential.id()),
+            (None, _) => Reason::unknown_client(),
+            (_, None) => Reason::not_a_secret(),
+            (_, Some(credential)) => Reason::no_such_secret(credential.id()),
         });
     };
     let right = stored.secret.matches(credential);
     let client = entry.map(|entry| &entry.client);
     if !right {
-        return Err(format!("wrong secret, under the id {}", stored.id));
+        return Err(Reason::wrong_secret(&stored.id));
     }
     if let Some(end) = stored.expires_at.filter(|end| *end <= now) {
-        return Err(format!("secret {} ended at {end}", stored.id));
+        return Err(Reason::secret_ended(&stored.id, end));
     }
     match client {
-        Some(client) if client.disabled_at.is_some() => Err("the client is disabled".to_owned()),
-        Some(client) if !client.auth_method.uses_secret() => Err(format!("the client is registered with {}", client.auth_method)),
+        Some(client) if client.disabled_at.is_some() => Err(Reason::client_disabled()),
+        Some(client) if !client.auth_method.uses_secret() => Err(Reason::wrong_method(client.auth_method.as_str())),
         Some(_) => Ok(()),
-        None => Err("unknown client".to_owned()),
+        None => Err(Reason::unknown_client()),
     }
 }
 
@@ -173,13 +173,13 @@ async fn check_assertion(
     entry: Option<&ClientEntry>,
     assertion: &str,
     now: Timestamp,
-) -> Result<Result<(), String>, Error> {
-    let Some(entry) = entry else { return Ok(Err("unknown client".to_owned())) };
+) -> Result<Result<(), Reason>, Error> {
+    let Some(entry) = entry else { return Ok(Err(Reason::unknown_client())) };
     if entry.client.disabled_at.is_some() {
-        return Ok(Err("the client is disabled".to_owned()));
+        return Ok(Err(Reason::client_disabled()));
     }
     if entry.client.auth_method != AuthMethod::PrivateKeyJwt {
-        return Ok(Err(format!("the client is registered with {}", entry.client.auth_method)));
+        return Ok(Err(Reason::wrong_method(entry.client.auth_method.as_str())));
     }
     client_assertion::check(server, &entry.client, assertion, now).await
 }

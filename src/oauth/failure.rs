@@ -1,7 +1,10 @@
 //! What a failed authentication costs and leaves behind: it is counted, and written to the audit with
 //! its exact reason, so that the client's owner finds it by the request id of the answer.
 
+use std::fmt;
 use std::net::IpAddr;
+
+use serde_json::{Map, Value};
 
 use super::AuthorizationServer;
 use crate::clock::Timestamp;
@@ -12,6 +15,160 @@ use crate::store::client::Client;
 
 /// The action of a failed authentication in the audit.
 pub const ACTION: &str = "authentication.failure";
+
+/// Why an authentication failed, or a token is not in force: for the log and the audit, never for an
+/// answer. It displays as an English sentence; whoever speaks another language goes by the code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    code: &'static str,
+    parameters: Vec<(&'static str, Value)>,
+    text: String,
+}
+
+impl Reason {
+    /// The code, which stays as it is.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What the sentence names, as a JSON object; instants in milliseconds since the epoch.
+    pub fn parameters(&self) -> Map<String, Value> {
+        self.parameters.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    }
+
+    /// The same, with the client in the sentence.
+    #[must_use]
+    pub fn of_client(mut self, client_id: &str) -> Self {
+        self.text = format!("client {client_id}: {}", self.text);
+        self
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+trait Parameter {
+    fn value(self) -> Value;
+}
+
+impl Parameter for &str {
+    fn value(self) -> Value {
+        self.into()
+    }
+}
+
+impl Parameter for i64 {
+    fn value(self) -> Value {
+        self.into()
+    }
+}
+
+impl Parameter for Timestamp {
+    fn value(self) -> Value {
+        self.millis().into()
+    }
+}
+
+macro_rules! reasons {
+    ($($code:ident($($parameter:ident: $type:ty),*) = $text:literal;)*) => {
+        impl Reason {
+            $(
+                #[doc = $text]
+                pub fn $code($($parameter: $type),*) -> Self {
+                    Reason {
+                        code: stringify!($code),
+                        parameters: vec![$((stringify!($parameter), $parameter.value())),*],
+                        text: format!($text),
+                    }
+                }
+            )*
+        }
+
+        /// The codes of all reasons, each with the names of its parameters.
+        pub const ALL_REASONS: &[(&str, &[&str])] = &[$((stringify!($code), &[$(stringify!($parameter)),*])),*];
+    };
+}
+
+// A code stays once it is released: entries of the audit hold it for a year, and others translate it.
+reasons! {
+    // How a client authenticates.
+    no_authentication() = "no client authentication in the request";
+    unreadable_authorization() = "unreadable Authorization header";
+    secret_without_client() = "client_secret without client_id";
+    unknown_client() = "unknown client";
+    client_disabled() = "the client is disabled";
+    wrong_method(method: &str) = "the client is registered with {method}";
+    not_a_secret() = "what was presented is no client secret, or mistyped";
+    no_such_secret(id: &str) = "it has no secret {id}";
+    wrong_secret(id: &str) = "wrong secret, under the id {id}";
+    secret_ended(id: &str, at: Timestamp) = "secret {id} ended at {at}";
+
+    // By an assertion.
+    assertion_not_a_jwt(detail: &str) = "the assertion is no JWT: {detail}";
+    assertion_algorithm() = "the assertion is signed with an algorithm that is not taken";
+    assertion_critical_header() = "the assertion has a critical header that is not understood";
+    assertion_no_keys() = "the client has no keys";
+    assertion_keys_unreadable(detail: &str) = "the client's jwks: {detail}";
+    assertion_keys_unreachable(detail: &str) = "{detail}";
+    assertion_no_fitting_key() = "the client has no key that fits the assertion";
+    assertion_wrong_signature(detail: &str) = "the assertion: {detail}";
+    assertion_unreadable(detail: &str) = "the assertion: {detail}";
+    assertion_wrong_client() = "iss and sub of the assertion are not the client's id";
+    assertion_wrong_audience(aud: &str) = "aud of the assertion is {aud}, and not the issuer as a single string";
+    assertion_ended(seconds: i64) = "the assertion ended {seconds} s ago";
+    assertion_too_long(seconds: i64, most: i64) = "the assertion ends in {seconds} s, and {most} is the most";
+    assertion_not_begun(seconds: i64) = "the assertion begins in {seconds} s";
+    assertion_used() = "the assertion has served before";
+
+    // At registration.
+    no_initial_token() = "no initial access token";
+    unknown_initial_token() = "unknown initial access token";
+    wrong_initial_token() = "wrong initial access token";
+    initial_token_ended() = "the initial access token has ended";
+    initial_token_used_up() = "the initial access token is used up";
+    no_registration_token() = "no registration access token";
+    wrong_registration_token() = "wrong registration access token";
+    not_registered_by_itself() = "unknown client, or one that did not register itself";
+
+    // Of an access token.
+    token_too_long() = "too long for a token";
+    not_a_token() = "not a JWT";
+    token_header_unreadable() = "unreadable header";
+    token_wrong_type() = "not of the type at+jwt";
+    token_critical_header() = "a critical header that is not understood";
+    token_unknown_key() = "signed by an unknown key";
+    token_signing_key_retired() = "its signing key is retired";
+    token_wrong_algorithm() = "the algorithm is not that of its key";
+    token_signature_unreadable() = "unreadable signature";
+    token_wrong_signature() = "wrong signature";
+    token_claims_unreadable() = "unreadable claims";
+    token_of_another_issuer() = "of another issuer";
+    token_ended() = "ended";
+    token_revoked() = "revoked";
+    all_tokens_revoked() = "all of the client's tokens were revoked";
+    token_api_key_ended() = "the API key that it was exchanged for has ended";
+    token_without_record() = "there is no record of a token with this jti";
+
+    // Of an API key.
+    not_a_key() = "no API key, or mistyped";
+    no_such_key() = "no such API key";
+    wrong_key() = "wrong API key";
+    key_ended() = "ended";
+    address_not_allowed() = "presented from an address that is not allowed";
+
+    // Of a user of the portal.
+    wrong_password() = "wrong e-mail address or password";
+    wrong_current_password() = "wrong current password";
+    wrong_second_factor() = "wrong code of the second factor";
+
+    // Of a token or an API key.
+    owner_deleted() = "its client is deleted";
+    owner_disabled() = "its client is disabled";
+    not_for_caller() = "not meant for the caller";
+}
 
 /// Whence and when a request came, and its id in the log.
 #[derive(Clone, Debug)]
@@ -37,20 +194,20 @@ pub struct Whose<'a> {
 
 impl AuthorizationServer {
     /// Counts and notes a failure; gives what to answer: `refusal`, or that there were too many.
-    pub fn failed(&self, origin: &Origin, whose: &Whose<'_>, reason: &str, refusal: Error) -> Error {
+    pub fn failed(&self, origin: &Origin, whose: &Whose<'_>, reason: &Reason, refusal: Error) -> Error {
         self.usage.count_failure(whose.client, origin.now);
         match self.throttle.failed(whose.client_id, origin.address, origin.now) {
             // Under a flood the audit has enough of it.
-            Some(wait) => Error::too_many_requests(wait).detail(reason),
+            Some(wait) => Error::too_many_requests(wait).detail(reason.to_string()),
             None => {
                 self.note(origin, whose, reason);
-                refusal.detail(reason)
+                refusal.detail(reason.to_string())
             }
         }
     }
 
     /// The same for whoever presented an API key.
-    pub async fn failed_key(&self, origin: &Origin, presented: &str, reason: &str, refusal: Error) -> Error {
+    pub async fn failed_key(&self, origin: &Origin, presented: &str, reason: &Reason, refusal: Error) -> Error {
         let key = Credential::parse(presented, Kind::ApiKey);
         let id = key.as_ref().map(Credential::id).unwrap_or_default();
         // Only to tell whose it is: where the database is away nobody's will do.
@@ -65,7 +222,9 @@ impl AuthorizationServer {
         self.failed(origin, &Whose { client_id: None, client, target: id }, reason, refusal)
     }
 
-    fn note(&self, origin: &Origin, whose: &Whose<'_>, reason: &str) {
+    fn note(&self, origin: &Origin, whose: &Whose<'_>, reason: &Reason) {
+        let parameters = reason.parameters();
+        let parameters = (!parameters.is_empty()).then(|| Value::from(parameters).to_string());
         self.usage.note_failure(audit::Entry {
             id: audit::new_id(origin.now),
             happened_at: origin.now,
@@ -73,7 +232,9 @@ impl AuthorizationServer {
             actor: "nobody".to_owned(),
             action: ACTION.to_owned(),
             target: redacted(whose.target).into_owned(),
-            reason: Some(redacted(reason).into_owned()),
+            reason: Some(redacted(&reason.text).into_owned()),
+            reason_code: Some(reason.code.to_owned()),
+            reason_parameters: parameters.map(|json| redacted(&json).into_owned()),
             address: Some(origin.address.to_string()),
             request_id: origin.id.clone(),
         });

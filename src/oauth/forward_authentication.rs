@@ -45,7 +45,7 @@ pub async fn authenticate(server: &AuthorizationServer, request: &Request) -> Re
         Ok(found) => found,
         Err(NotInForce(reason)) => {
             let refusal = Error::new(Code::InvalidToken, "The token or API key is not in force");
-            return Err(server.failed_key(&request.origin, token, reason, refusal).await);
+            return Err(server.failed_key(&request.origin, token, &reason, refusal).await);
         }
     };
     if !request.audiences.is_empty() && !audience.iter().any(|one| request.audiences.iter().any(|wanted| wanted == one)) {

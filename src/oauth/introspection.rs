@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::access_token::{self, Audience, NotInForce};
 use super::client_authentication::{self, AuthenticatedClient};
+use super::failure::Reason;
 use super::{AuthorizationServer, Request, api_key};
 use crate::directory::ClientEntry;
 use crate::error::{Code, Error};
@@ -66,7 +67,7 @@ pub async fn introspect(server: &AuthorizationServer, request: &Request) -> Resu
     match found {
         Ok((active, _)) => Ok(Introspection::Active(Box::new(active))),
         Err(NotInForce(reason)) => {
-            tracing::debug!(caller = caller.client_id(), reason, "inactive");
+            tracing::debug!(caller = caller.client_id(), %reason, "inactive");
             Ok(Introspection::INACTIVE)
         }
     }
@@ -96,7 +97,7 @@ async fn find(
         (of_claims(&verified.claims), client)
     };
     let meant = active.aud.iter().any(|audience| may_see(server, caller, audience));
-    Ok(if meant { Ok((active, client)) } else { Err(NotInForce("not meant for the caller")) })
+    Ok(if meant { Ok((active, client)) } else { Err(NotInForce(Reason::not_for_caller())) })
 }
 
 /// A resource server sees what is meant for it; another client with the right to introspect, what is

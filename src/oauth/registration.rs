@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::AuthorizationServer;
 use super::authorization::Authorization;
 use super::client_metadata::{Limits, Metadata, Registered, invalid, parse, to_json};
-use super::failure::{Origin, Whose};
+use super::failure::{Origin, Reason, Whose};
 use crate::clock::Timestamp;
 use crate::config::Registration;
 use crate::credential::{Credential, Kind};
@@ -189,7 +189,7 @@ fn invalid_token(description: &'static str) -> Error {
     Error::new(Code::InvalidToken, description)
 }
 
-fn failed(server: &AuthorizationServer, request: &Request, client_id: Option<&str>, reason: &str) -> Error {
+fn failed(server: &AuthorizationServer, request: &Request, client_id: Option<&str>, reason: &Reason) -> Error {
     let whose = Whose { client_id, client: None, target: client_id.unwrap_or_default() };
     server.failed(&request.origin, &whose, reason, invalid_token("The token is missing, unknown, used up or ended"))
 }
@@ -201,22 +201,22 @@ fn bearer(authorization: Option<&str>, kind: Kind) -> Option<Credential> {
 
 async fn initial_access_token(server: &AuthorizationServer, request: &Request) -> Result<RegistrationToken, Error> {
     let Some(presented) = bearer(request.authorization.as_deref(), Kind::InitialAccessToken) else {
-        return Err(failed(server, request, None, "no initial access token"));
+        return Err(failed(server, request, None, &Reason::no_initial_token()));
     };
     let id = presented.id().to_owned();
     let found = server.store.read(move |database| registration_token::find(database, &id)).await?;
     let Some(token) = found else {
         guard::compare_with_nothing(presented.expose().as_bytes());
-        return Err(failed(server, request, None, "unknown initial access token"));
+        return Err(failed(server, request, None, &Reason::unknown_initial_token()));
     };
     if !StoredSecret::new(token.hash.clone()).matches(&presented) {
-        return Err(failed(server, request, None, "wrong initial access token"));
+        return Err(failed(server, request, None, &Reason::wrong_initial_token()));
     }
     if token.expires_at.is_some_and(|end| end <= request.origin.now) {
-        return Err(failed(server, request, None, "the initial access token has ended"));
+        return Err(failed(server, request, None, &Reason::initial_token_ended()));
     }
     if token.uses_left.is_some_and(|left| left < 1) {
-        return Err(failed(server, request, None, "the initial access token is used up"));
+        return Err(failed(server, request, None, &Reason::initial_token_used_up()));
     }
     Ok(token)
 }
@@ -228,7 +228,7 @@ async fn registrant(
     client_id: &str,
 ) -> Result<(Arc<ClientEntry>, Credential), Error> {
     let Some(presented) = bearer(request.authorization.as_deref(), Kind::RegistrationAccessToken) else {
-        return Err(failed(server, request, None, "no registration access token"));
+        return Err(failed(server, request, None, &Reason::no_registration_token()));
     };
     let entry = server.directory.client(client_id).await?;
     let hash = entry.as_ref().and_then(|entry| entry.client.registration_token_hash.clone());
@@ -238,12 +238,12 @@ async fn registrant(
             if right && entry.client.disabled_at.is_none() {
                 return Ok((entry, presented));
             }
-            let reason = if right { "the client is disabled" } else { "wrong registration access token" };
-            Err(failed(server, request, Some(client_id), reason))
+            let reason = if right { Reason::client_disabled() } else { Reason::wrong_registration_token() };
+            Err(failed(server, request, Some(client_id), &reason))
         }
         _ => {
             guard::compare_with_nothing(presented.expose().as_bytes());
-            Err(failed(server, request, None, "unknown client, or one that did not register itself"))
+            Err(failed(server, request, None, &Reason::not_registered_by_itself()))
         }
     }
 }

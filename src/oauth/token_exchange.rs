@@ -46,7 +46,7 @@ pub async fn grant(server: &AuthorizationServer, request: &Request) -> Result<Gr
         Ok(found) => found,
         Err(NotInForce(reason)) => {
             let refusal = invalid("subject_token is no API key that is in force");
-            return Err(server.failed_key(&request.origin, key, reason, refusal).await);
+            return Err(server.failed_key(&request.origin, key, &reason, refusal).await);
         }
     };
     let requested = parameters.get("scope").map(parse_scope).transpose()?;

@@ -3,7 +3,8 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::schema::audit;
 use super::{Database, StoreError, Transaction};
@@ -28,10 +29,20 @@ pub struct Entry {
     pub target: String,
     /// Why it failed.
     pub reason: Option<String>,
+    /// The same, by a code that stays, such as `secret_ended`.
+    pub reason_code: Option<String>,
+    /// What the reason tells beside its code.
+    #[serde(serialize_with = "object")]
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
+    pub reason_parameters: Option<String>,
     /// Whence.
     pub address: Option<String>,
     /// The request, as in the log.
     pub request_id: Option<String>,
+}
+
+fn object<S: Serializer>(json: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    json.as_deref().and_then(|json| serde_json::from_str::<Value>(json).ok()).serialize(serializer)
 }
 
 /// An id for an entry of this moment.

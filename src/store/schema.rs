@@ -104,6 +104,8 @@ diesel::table! {
         action -> Text,
         target -> Text,
         reason -> Nullable<Text>,
+        reason_code -> Nullable<Text>,
+        reason_parameters -> Nullable<Text>,
         address -> Nullable<Text>,
         request_id -> Nullable<Text>,
     }

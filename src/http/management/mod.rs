@@ -131,7 +131,7 @@ async fn caller(server: &AuthorizationServer, request: &HttpRequest) -> Result<A
     };
     let refused = |NotInForce(reason)| {
         let refusal = Error::new(Code::InvalidToken, "The access token is not in force");
-        server.failed(&origin, &Whose::default(), reason, refusal)
+        server.failed(&origin, &Whose::default(), &reason, refusal)
     };
     let verified = access_token::verify(server, token, now).await?.map_err(refused)?;
     let claims = &verified.claims;

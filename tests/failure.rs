@@ -1,0 +1,129 @@
+//! Failed authentications in the audit: each has a sentence, and a code with parameters for those who
+//! speak another language.
+
+use std::collections::BTreeMap;
+
+use keyward::oauth::failure::ALL_REASONS;
+use serde_json::{Value, json};
+
+use crate::support::{Client, World, eventually, jwt};
+
+const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+on_both! {
+    fn each_reason_has_a_code(world: World) {
+        let pair = jwt::Pair::new("ES256");
+        let jwks = world.file("jwks.json", &json!({"keys": [pair.public_jwk("one")]}).to_string());
+        let signer = world.client_with(&["--auth-method", "private_key_jwt", "--jwks", jwks.to_str().unwrap()]).id;
+        let (client, other) = (world.client("a"), world.client("a"));
+        let (ended, disabled) = (world.client("a"), world.client("a"));
+        world.execute(&format!("UPDATE client_secrets SET expires_at = 1000 WHERE client_id = '{}'", ended.id));
+        world.execute(&format!("UPDATE api_keys SET expires_at = 1000 WHERE client_id = '{}'", ended.id));
+        world.cli(&["client", "disable", &disabled.id]);
+        let node = world.start();
+        let operator = node.token(&world.client("audit:read operator"));
+        let id = |credential: &str| credential.split('_').nth(1).unwrap().to_owned();
+
+        let ask = |authorization: Option<&str>, fields: &[(&str, &str)]| {
+            node.form("/oauth/token", authorization, &[&[("grant_type", "client_credentials")], fields].concat());
+        };
+        ask(None, &[]);
+        ask(Some("Basic !"), &[]);
+        ask(None, &[("client_secret", "x")]);
+        node.token_reply(&Client { id: "nobody".into(), ..client.clone() }, &[]);
+        node.token_reply(&Client { secret: "wrong".into(), ..client.clone() }, &[]);
+        node.token_reply(&Client { secret: other.secret.clone(), ..client.clone() }, &[]);
+        node.token_reply(&ended, &[]);
+        node.token_reply(&disabled, &[]);
+
+        let header = json!({"alg": "ES256", "kid": "one"});
+        let claims = |changed: Value| {
+            let now = jwt::now();
+            let mut claims = json!({"iss": signer, "sub": signer, "aud": node.base, "exp": now + 60, "jti": "first"});
+            claims.as_object_mut().unwrap().extend(changed.as_object().unwrap().clone());
+            claims
+        };
+        let present = |client_id: &str, assertion: &str| {
+            ask(None, &[("client_id", client_id), ("client_assertion_type", ASSERTION), ("client_assertion", assertion)]);
+        };
+        let good = pair.sign(&header, &claims(json!({})));
+        present(&client.id, &good);
+        present(&signer, &good);
+        present(&signer, &good);
+        present(&signer, "nonsense");
+        let unsigned = |header: Value| [jwt::encode(header.to_string()), jwt::encode(claims(json!({})).to_string()), String::new()].join(".");
+        present(&signer, &unsigned(json!({"alg": "HS256"})));
+        present(&signer, &unsigned(json!({"alg": "ES256", "kid": "two"})));
+        present(&signer, &jwt::Pair::new("ES256").sign(&header, &claims(json!({}))));
+        for changed in [
+            json!({"iss": "another"}),
+            json!({"aud": ["urn:a"]}),
+            json!({"exp": 1000}),
+            json!({"exp": jwt::now() + 100_000}),
+            json!({"nbf": jwt::now() + 100_000}),
+            json!({"exp": "soon"}),
+        ] {
+            present(&signer, &pair.sign(&header, &claims(changed)));
+        }
+
+        node.post("/oauth/register", &[("content-type", "application/json")], b"{}");
+        node.get(&format!("/oauth/register/{}", client.id));
+        let verify = |bearer: &str| node.get_with("/verify", &[("authorization", &format!("Bearer {bearer}"))]);
+        let revoked = node.token(&client);
+        node.revoke(&client, &revoked);
+        for bearer in ["nonsense", "kwk_x", &revoked, &ended.api_key, &disabled.api_key] {
+            assert_eq!(verify(bearer).status, 401);
+        }
+
+        let expected = [
+            ("no_authentication", json!(null), "no client authentication in the request".to_owned()),
+            ("unreadable_authorization", json!(null), "unreadable Authorization header".to_owned()),
+            ("secret_without_client", json!(null), "client_secret without client_id".to_owned()),
+            ("unknown_client", json!(null), "client nobody: unknown client".to_owned()),
+            ("not_a_secret", json!(null), format!("client {}: what was presented is no client secret, or mistyped", client.id)),
+            ("no_such_secret", json!({"id": id(&other.secret)}), format!("client {}: it has no secret {}", client.id, id(&other.secret))),
+            (
+                "secret_ended",
+                json!({"id": id(&ended.secret), "at": 1000}),
+                format!("client {}: secret {} ended at 1970-01-01T00:00:01Z", ended.id, id(&ended.secret)),
+            ),
+            ("client_disabled", json!(null), format!("client {}: the client is disabled", disabled.id)),
+            (
+                "wrong_method",
+                json!({"method": "client_secret_basic"}),
+                format!("client {}: the client is registered with client_secret_basic", client.id),
+            ),
+            (
+                "assertion_wrong_audience",
+                json!({"aud": "[\"urn:a\"]"}),
+                format!("client {signer}: aud of the assertion is [\"urn:a\"], and not the issuer as a single string"),
+            ),
+        ];
+        let codes = [
+            "assertion_used", "assertion_not_a_jwt", "assertion_algorithm", "assertion_no_fitting_key", "assertion_wrong_signature",
+            "assertion_wrong_client", "assertion_ended", "assertion_too_long", "assertion_not_begun", "assertion_unreadable",
+            "no_initial_token", "no_registration_token", "not_a_token", "not_a_key", "token_revoked", "key_ended", "owner_disabled",
+        ];
+        let entries = eventually("the failures in the audit", || {
+            let path = "/api/v1/audit?action=authentication.failure&limit=200";
+            let page = node.json("GET", path, Some(&operator), &Value::Null).json();
+            let entries = page["items"].as_array().unwrap().clone();
+            (entries.len() >= expected.len() + codes.len()).then_some(entries)
+        });
+        let found: BTreeMap<&str, &Value> = entries.iter().map(|entry| (entry["reason_code"].as_str().unwrap(), entry)).collect();
+        for (code, parameters, reason) in &expected {
+            assert_eq!((&found[code]["reason_parameters"], &found[code]["reason"]), (parameters, &json!(reason)), "{code}");
+        }
+        let all: Vec<&str> = expected.iter().map(|(code, ..)| *code).chain(codes).collect();
+        assert!(found.keys().all(|code| all.contains(code)) && all.iter().all(|code| found.contains_key(code)), "{:?}", found.keys());
+        assert_eq!(entries.len(), all.len(), "each once");
+
+        // Whoever translates them finds all of them, and their parameters, in one list.
+        let known: BTreeMap<&str, &[&str]> = ALL_REASONS.iter().copied().collect();
+        assert_eq!(known.len(), ALL_REASONS.len(), "each code once");
+        for (code, entry) in found {
+            let parameters = entry["reason_parameters"].as_object().cloned().unwrap_or_default();
+            assert!(known[code].iter().all(|name| parameters.contains_key(*name)) && known[code].len() == parameters.len(), "{entry}");
+        }
+    }
+}
