@@ -91,8 +91,8 @@ pub struct Error {
     description: Cow<'static, str>,
     detail: Option<String>,
     retry_after: Option<Duration>,
-    needed_scope: Option<String>,
-    field: Option<String>,
+    needed_scope: Option<Box<str>>,
+    field: Option<Box<str>>,
     phrase: Option<Box<Phrase>>,
 }
 
@@ -135,7 +135,15 @@ impl From<u64> for Value {
 impl Error {
     /// A refusal with its public sentence. Nothing secret belongs into it.
     pub fn new(code: Code, description: impl Into<Cow<'static, str>>) -> Self {
-        Error { code, description: description.into(), detail: None, retry_after: None, needed_scope: None, field: None, phrase: None }
+        Error {
+            code,
+            description: description.into(),
+            detail: None,
+            retry_after: None,
+            needed_scope: None,
+            field: None,
+            phrase: None,
+        }
     }
 
     /// Adds the exact reason, for the log alone.
@@ -155,7 +163,7 @@ impl Error {
     /// Names the member of the request that is wrong.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
-        self.field.get_or_insert(field.into());
+        self.field.get_or_insert(field.into().into());
         self
     }
 
@@ -187,7 +195,7 @@ impl Error {
     pub fn insufficient_scope(needed: impl Into<String>) -> Self {
         let needed = needed.into();
         let mut error = Error::new(Code::InsufficientScope, format!("This needs the scope {needed}"));
-        error.needed_scope = Some(needed);
+        error.needed_scope = Some(needed.into());
         error
     }
 

@@ -19,6 +19,7 @@ use crate::http;
 use crate::manage::actor::{ALL_RIGHTS, OPERATOR_SCOPE};
 use crate::manage::signing_key::{self, Times};
 use crate::oauth::AuthorizationServer;
+use crate::portal;
 use crate::store::deployment::{self, Deployment};
 use crate::store::token_records::TokenRecords;
 use crate::store::{Store, api_key, audit, changes, client_assertion, counts, idempotency, invitation, session, token};
@@ -108,7 +109,8 @@ impl Server {
                 .app_data(oauth.clone())
                 .app_data(metrics.clone())
                 .wrap(from_fn(http::observe))
-                .configure(move |config| http::routes(&issuer, config))
+                .configure(|config| portal::routes(&issuer, config))
+                .configure(|config| http::routes(&issuer, config))
         });
         let server = server
             .shutdown_timeout(SHUTDOWN_SECONDS)

@@ -14,7 +14,8 @@ use crate::oauth::authorization::Authorization;
 /// Names the protection space (RFC 7617 section 2).
 const REALM: &str = "keyward";
 
-fn status(code: Code) -> StatusCode {
+/// The status that goes with a code.
+pub fn status(code: Code) -> StatusCode {
     match code {
         Code::InvalidRequest
         | Code::UnauthorizedClient

@@ -8,14 +8,14 @@ use actix_web::http::Method;
 use actix_web::{Route, web};
 
 mod api_keys;
-mod error;
-mod extract;
+pub mod error;
+pub mod extract;
 mod forms;
 mod health;
 mod management;
 mod metrics;
 mod oauth;
-mod observe;
+pub mod observe;
 pub mod openapi;
 mod verify;
 mod well_known;

@@ -13,8 +13,8 @@ use crate::credential::{Credential, Kind};
 use crate::error::{Code, Error};
 use crate::guard;
 use crate::scope::Scope;
-use crate::store::api_key::{self, ApiKey};
 pub use crate::store::api_key::IpRanges;
+use crate::store::api_key::{self, ApiKey};
 use crate::store::client::{Client, could_be_id};
 use crate::store::{Database, Store, Transaction};
 

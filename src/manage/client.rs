@@ -340,7 +340,8 @@ pub async fn delete(store: &Arc<Store>, permit: Permit<ClientsWrite>, client_id:
             let client = within_power(database, &permit, &id)?;
             if let Some(identifier) = resource_server::of_client(database, &id)?.first() {
                 let reason = format!("The resource server {identifier} introspects with this client; delete that instead");
-                return Err(Error::new(Code::Conflict, reason).phrase("client-introspects", [("resource", (*identifier).as_str().into())]));
+                return Err(Error::new(Code::Conflict, reason)
+                    .phrase("client-introspects", [("resource", (*identifier).as_str().into())]));
             }
             client::delete(transaction, &id)?;
             permit.record(transaction, "client.delete", Some(&client.account_id), &id, now)
@@ -399,7 +400,9 @@ pub(super) fn check_ceiling<R: Right>(
     let has_scope = |token: &str| clients.iter().any(|client| client.scope.iter().any(|own| own == token));
     if let Some(beyond) = scope.iter().find(|token| !has_scope(token)) {
         let reason = format!("No client of the account has the scope {beyond}; ask an operator");
-        return Err(Error::new(Code::InvalidScope, reason).phrase("scope-beyond-account", [("scope", beyond.into())]).field("scope"));
+        return Err(Error::new(Code::InvalidScope, reason)
+            .phrase("scope-beyond-account", [("scope", beyond.into())])
+            .field("scope"));
     }
     let has_resource = |identifier: &str| clients.iter().any(|client| client.resources.contains(identifier));
     match resources.iter().find(|identifier| !has_resource(identifier)) {
@@ -451,7 +454,8 @@ pub(super) fn known_resources(transaction: &mut Transaction<'_>, identifiers: &[
 }
 
 fn checked_jwks(text: &str) -> Result<String, Error> {
-    let jwks: Value = serde_json::from_str(text).map_err(|error| invalid(format!("jwks: {error}")).phrase("jwks-unusable", []).field("jwks"))?;
+    let jwks: Value = serde_json::from_str(text)
+        .map_err(|error| invalid(format!("jwks: {error}")).phrase("jwks-unusable", []).field("jwks"))?;
     client_assertion::check_jwks(&jwks).map_err(|reason| invalid(reason).phrase("jwks-unusable", []).field("jwks"))?;
     Ok(jwks.to_string())
 }

@@ -57,7 +57,9 @@ fn check_name(name: &str) -> Result<(), Error> {
         c.is_control() || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
     };
     if name.trim() != name || name.chars().any(invisible) {
-        return Err(invalid("A name has no space at its ends and no invisible characters").phrase("name-invisible", []).field("name"));
+        return Err(invalid("A name has no space at its ends and no invisible characters")
+            .phrase("name-invisible", [])
+            .field("name"));
     }
     Ok(())
 }

@@ -47,7 +47,8 @@ pub(crate) fn insert(
     scope: Scope,
     now: Timestamp,
 ) -> Result<CreatedResourceServer, Error> {
-    resource_server::check_identifier(&identifier).map_err(|error| invalid(error.to_string()).phrase("identifier-unusable", []).field("identifier"))?;
+    resource_server::check_identifier(&identifier)
+        .map_err(|error| invalid(error.to_string()).phrase("identifier-unusable", []).field("identifier"))?;
     if resource_server::find(transaction.database(), &identifier)?.is_some() {
         return Err(Error::new(Code::Conflict, format!("There is a resource server {identifier} already"))
             .phrase("name-taken", [])

@@ -265,4 +265,3 @@ impl RecoveryCode {
         guard::matches_generated(&self.0, hash)
     }
 }
-

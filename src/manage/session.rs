@@ -172,7 +172,7 @@ pub(super) fn check_throttle(server: &AuthorizationServer, email: &str, origin: 
         None => Ok(()),
         Some(wait) => {
             let seconds = wait.as_secs().max(1);
-            Err(Error::too_many_requests(wait).phrase("too-many-failures", [("seconds", seconds.into())]))
+            Err(Error::too_many_requests(wait).phrase("too-many-failures", [("seconds", &seconds)]))
         }
     }
 }
@@ -199,7 +199,9 @@ pub(super) fn failed(
         address: Some(origin.address.to_string()),
         request_id: origin.id.clone(),
     });
-    Error::new(Code::AccessDenied, "The e-mail address or the password is wrong").phrase("sign-in-wrong", []).detail(reason.to_string())
+    Error::new(Code::AccessDenied, "The e-mail address or the password is wrong")
+        .phrase("sign-in-wrong", [])
+        .detail(reason.to_string())
 }
 
 /// Who presents this cookie; nobody where its session has ended.

@@ -48,7 +48,11 @@ fn check_email(email: &str) -> Result<String, Error> {
     let email = email.to_lowercase();
     let parts = email.split_once('@').filter(|(name, host)| !name.is_empty() && host.contains('.') && !host.contains('@'));
     let printable = email.len() <= 254 && email.bytes().all(|byte| byte.is_ascii_graphic());
-    if parts.is_some() && printable { Ok(email) } else { Err(invalid("That is no e-mail address").phrase("email-unusable", []).field("email")) }
+    if parts.is_some() && printable {
+        Ok(email)
+    } else {
+        Err(invalid("That is no e-mail address").phrase("email-unusable", []).field("email"))
+    }
 }
 
 /// Makes a user, who has no password yet.
@@ -65,9 +69,7 @@ pub async fn create(
 ) -> Result<UserView, Error> {
     let email = check_email(email)?;
     if role == Role::Operator && permit.account().is_some() {
-        return Err(Error::new(Code::AccessDenied, "Only an operator makes operators")
-            .phrase("operator-role", [])
-            .field("role"));
+        return Err(Error::new(Code::AccessDenied, "Only an operator makes operators").phrase("operator-role", []).field("role"));
     }
     if role == Role::Operator && account.is_some() {
         return Err(invalid("An operator belongs to no account"));

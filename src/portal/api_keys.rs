@@ -70,7 +70,12 @@ fn above(member: &Member, application: &Application, keys: bool) -> Vec<(String,
     above
 }
 
-async fn keys_page(member: &Member, application: &Application, sent: &Form, error: Option<&Error>) -> Result<HttpResponse, Failure> {
+async fn keys_page(
+    member: &Member,
+    application: &Application,
+    sent: &Form,
+    error: Option<&Error>,
+) -> Result<HttpResponse, Failure> {
     let id = &application.client.client_id;
     let keys = api_key::list(&member.server.store, member.may(KeysRead)?, id).await?;
     let live = keys.iter().filter(|key| !has_ended(key, member.now())).count();
@@ -147,7 +152,8 @@ fn ends(member: &Member, key: &ApiKeyView, ended: bool) -> Markup {
 
 fn new_form(member: &Member, application: &Application, sent: &Form, error: Option<&Error>) -> Markup {
     let unfolded = error.is_some_and(|error| error.wrong_field().is_some_and(|field| field != "name"));
-    let lifetimes: Vec<(String, String)> = LIFETIMES.iter().map(|&span| (span.to_owned(), spell(member, span, "without-end"))).collect();
+    let lifetimes: Vec<(String, String)> =
+        LIFETIMES.iter().map(|&span| (span.to_owned(), spell(member, span, "without-end"))).collect();
     let scope: Vec<(String, String)> = application.client.scope.iter().map(|word| (word.to_owned(), word.to_owned())).collect();
     page::form_once(
         member,
@@ -182,7 +188,9 @@ fn lifetime(form: &Form, name: &'static str) -> Result<Option<Duration>, Error> 
     if text.is_empty() {
         return Ok(None);
     }
-    parse_duration(text).map(Some).map_err(|reason| Error::new(Code::InvalidRequest, reason).phrase("span-unusable", []).field(name))
+    parse_duration(text)
+        .map(Some)
+        .map_err(|reason| Error::new(Code::InvalidRequest, reason).phrase("span-unusable", []).field(name))
 }
 
 /// POST `/applications/{id}/keys`
@@ -190,16 +198,16 @@ pub async fn create(Posted { member, form }: Posted, id: Path<String>) -> Result
     let application = Application::find(&member, &id).await?;
     let made = async {
         let words = form.all("scope").collect::<Vec<_>>().join(" ");
-        let scope: Option<Scope> = match words.as_str() {
-            "" => None,
-            words => Some(words.parse().map_err(|_| {
-                Error::new(Code::InvalidScope, "That is no scope").phrase("scope-unusable", []).field("scope")
-            })?),
-        };
+        let scope: Option<Scope> =
+            match words.as_str() {
+                "" => None,
+                words => Some(words.parse().map_err(|_| {
+                    Error::new(Code::InvalidScope, "That is no scope").phrase("scope-unusable", []).field("scope")
+                })?),
+            };
         let ranges = form.get("allowed_ips").split([' ', ',', '\n', '\r', '\t']).filter(|word| !word.is_empty());
-        let allowed_ips = IpRanges::from_words(ranges).map_err(|reason| {
-            Error::new(Code::InvalidRequest, reason).phrase("ip-unusable", []).field("allowed_ips")
-        })?;
+        let allowed_ips = IpRanges::from_words(ranges)
+            .map_err(|reason| Error::new(Code::InvalidRequest, reason).phrase("ip-unusable", []).field("allowed_ips"))?;
         let expires_at = lifetime(&form, "expires_in")?.map(|lifetime| member.now().plus(lifetime));
         let name = form.text("name").to_owned();
         let new = NewApiKey { name, scope, expires_at, allowed_ips, manage_keys: form.checked("manage_keys") };
@@ -226,7 +234,12 @@ fn key_page(member: &Member, application: &Application, key: &str, view: &ApiKey
         }
         p { a.button.primary href=(member.link(&path(application, ""))) { (member.t("to-keys")) } }
     };
-    member_page(member, Place::ApiKeys, Head { above: above(member, application, true), ..Head::titled(member.t(title)) }, content)
+    member_page(
+        member,
+        Place::ApiKeys,
+        Head { above: above(member, application, true), ..Head::titled(member.t(title)) },
+        content,
+    )
 }
 
 async fn find(member: &Member, application: &Application, id: &str) -> Result<ApiKeyView, Failure> {

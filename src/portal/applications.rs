@@ -11,7 +11,7 @@ use super::visit::{Failure, Form, Member, Posted};
 use crate::error::{Code, Error};
 use crate::manage::account::{self, Account};
 use crate::manage::actor::{AccountsRead, AuditRead, ClientsRead, ClientsWrite, KeysRead, TokensRead, TokensRevoke};
-use crate::manage::client::{self, AuthMethod, ClientChange, ClientView, Choices, NewClient};
+use crate::manage::client::{self, AuthMethod, Choices, ClientChange, ClientView, NewClient};
 use crate::manage::{audit, token, version};
 use crate::scope::Scope;
 
@@ -48,7 +48,9 @@ impl Application {
 pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
     let query = member.here.split_once('?').map_or("", |(_, query)| query);
     let value = |wanted: &str| {
-        form_urlencoded::parse(query.as_bytes()).find(|(name, value)| name == wanted && !value.is_empty()).map(|(_, value)| value.into_owned())
+        form_urlencoded::parse(query.as_bytes())
+            .find(|(name, value)| name == wanted && !value.is_empty())
+            .map(|(_, value)| value.into_owned())
     };
     let (account, after) = (value("account"), value("after"));
     let permit = member.may(ClientsRead)?;
@@ -86,7 +88,8 @@ fn account_filter(member: &Member, accounts: &[Account], chosen: Option<&str>) -
 }
 
 fn rows(member: &Member, clients: &[ClientView], accounts: &[Account]) -> Markup {
-    let name_of = |id: &str| accounts.iter().find(|account| account.id == id).map_or_else(|| id.to_owned(), |account| account.name.clone());
+    let name_of =
+        |id: &str| accounts.iter().find(|account| account.id == id).map_or_else(|| id.to_owned(), |account| account.name.clone());
     let operator = member.is_operator();
     let mut columns = vec!["column-name", "column-client-id", "column-scope", "column-state"];
     if operator {
@@ -167,9 +170,11 @@ fn reach(member: &Member, choices: &Choices, sent: &Form, error: Option<&Error>)
 }
 
 fn authentication(member: &Member, sent: &Form, error: Option<&Error>) -> Markup {
-    let methods: Vec<(String, String)> =
-        AuthMethod::ALL.map(|method| (method.as_str().to_owned(), member.t(&format!("method-{}", method.as_str().replace('_', "-"))))).to_vec();
-    let key_by_key = sent.get("auth_method") == AuthMethod::PrivateKeyJwt.as_str() || error.is_some_and(|error| error.wrong_field() == Some("jwks"));
+    let methods: Vec<(String, String)> = AuthMethod::ALL
+        .map(|method| (method.as_str().to_owned(), member.t(&format!("method-{}", method.as_str().replace('_', "-")))))
+        .to_vec();
+    let key_by_key = sent.get("auth_method") == AuthMethod::PrivateKeyJwt.as_str()
+        || error.is_some_and(|error| error.wrong_field() == Some("jwks"));
     html! {
         details.more open[key_by_key] {
             summary { (member.t("application-authentication")) }
@@ -373,7 +378,8 @@ pub async fn show_edit(member: Member, id: Path<String>) -> Result<HttpResponse,
     let client = &application.client;
     let jwks = client.jwks.as_ref().and_then(|jwks| serde_json::to_string_pretty(jwks).ok()).unwrap_or_default();
     let version = version(client);
-    let mut fields = vec![("name", client.name.as_str()), ("auth_method", client.auth_method), ("jwks", &jwks), ("version", &version)];
+    let mut fields =
+        vec![("name", client.name.as_str()), ("auth_method", client.auth_method), ("jwks", &jwks), ("version", &version)];
     fields.extend(client.scope.iter().map(|word| ("scope", word)));
     fields.extend(client.resources.iter().map(|identifier| ("resources", identifier)));
     if client.introspect {
@@ -382,7 +388,12 @@ pub async fn show_edit(member: Member, id: Path<String>) -> Result<HttpResponse,
     edit_page(&member, &application, &Form::filled(&fields), None).await
 }
 
-async fn edit_page(member: &Member, application: &Application, sent: &Form, error: Option<&Error>) -> Result<HttpResponse, Failure> {
+async fn edit_page(
+    member: &Member,
+    application: &Application,
+    sent: &Form,
+    error: Option<&Error>,
+) -> Result<HttpResponse, Failure> {
     let choices = client::choices(&member.server.store, member.may(ClientsWrite)?).await?;
     // Whoever saw that it was changed meanwhile may save over it.
     let stale = error.is_some_and(|error| error.code() == Code::PreconditionFailed);

@@ -1,10 +1,13 @@
 //! The audit: who did what, with filters; and the failed authentications in people's words.
 
 use actix_web::HttpResponse;
+use fluent_bundle::FluentValue;
 use maud::{Markup, html};
+use serde_json::{Map, Value};
 
 use super::page::{Field, Head, Place, empty, member_page, table};
 use super::visit::{Failure, Member};
+use crate::clock::Timestamp;
 use crate::manage::account;
 use crate::manage::actor::{AccountsRead, AuditRead};
 use crate::manage::audit::{self, Entry, Filter};
@@ -59,9 +62,39 @@ pub fn action_message(action: &str) -> String {
 }
 
 /// Why an authentication failed, in the member's language.
-pub fn failure_text(_member: &Member, entry: &Entry) -> String {
-    entry.reason.clone().unwrap_or_default()
+pub fn failure_text(member: &Member, entry: &Entry) -> String {
+    let english = || entry.reason.clone().unwrap_or_default();
+    let Some(code) = &entry.reason_code else { return english() };
+    let message = reason_message(code);
+    if !member.language.knows(&message) {
+        return english();
+    }
+    let parameters: Map<String, Value> =
+        entry.reason_parameters.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let arguments: Vec<(&'static str, FluentValue<'_>)> = PARAMETERS
+        .iter()
+        .filter_map(|&name| {
+            let value = parameters.get(name)?;
+            Some((
+                name,
+                match (name, value.as_i64()) {
+                    ("at", Some(millis)) => member.language.relative_text(Timestamp::from_millis(millis), member.now()).into(),
+                    (_, Some(number)) => FluentValue::from(number),
+                    _ => FluentValue::from(value.as_str().unwrap_or_default().to_owned()),
+                },
+            ))
+        })
+        .collect();
+    member.tr(&message, &arguments)
 }
+
+/// The message for the code of a reason.
+pub fn reason_message(code: &str) -> String {
+    format!("reason-{}", code.replace('_', "-"))
+}
+
+/// What reasons tell beside their codes; `at` is an instant.
+const PARAMETERS: [&str; 7] = ["id", "at", "method", "detail", "aud", "seconds", "most"];
 
 /// GET
 pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
@@ -127,7 +160,12 @@ fn rows(member: &Member, entries: &[Entry]) -> Markup {
             ]
         })
         .collect();
-    table(member, &member.t("menu-audit"), &["column-when", "column-what", "column-who", "column-target", "column-address"], &rows)
+    table(
+        member,
+        &member.t("menu-audit"),
+        &["column-when", "column-what", "column-who", "column-target", "column-address"],
+        &rows,
+    )
 }
 
 /// Who did something: people by their address, others by what they are.

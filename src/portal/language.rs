@@ -8,7 +8,7 @@ use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use maud::{Markup, html};
 use time::OffsetDateTime;
-use unic_langid::{LanguageIdentifier, langid};
+use unic_langid::LanguageIdentifier;
 
 use crate::clock::Timestamp;
 use crate::error::{Phrase, Value};
@@ -24,19 +24,20 @@ pub enum Language {
 type Bundle = FluentBundle<FluentResource>;
 
 static ENGLISH: LazyLock<Bundle> = LazyLock::new(|| {
-    let mut bundle = bundle(langid!("en"), include_str!("languages/en.ftl"));
+    let mut bundle = bundle(Language::English, include_str!("languages/en.ftl"));
     bundle.set_formatter(Some(|value, _| spelled(value, ",", ".")));
     bundle
 });
 
 static FRENCH: LazyLock<Bundle> = LazyLock::new(|| {
-    let mut bundle = bundle(langid!("fr"), include_str!("languages/fr.ftl"));
+    let mut bundle = bundle(Language::French, include_str!("languages/fr.ftl"));
     bundle.set_formatter(Some(|value, _| spelled(value, "\u{202F}", ",")));
     bundle
 });
 
-fn bundle(language: LanguageIdentifier, text: &str) -> Bundle {
-    let mut bundle = Bundle::new_concurrent(vec![language]);
+fn bundle(language: Language, text: &str) -> Bundle {
+    let identifier: LanguageIdentifier = language.code().parse().unwrap_or_default();
+    let mut bundle = Bundle::new_concurrent(vec![identifier]);
     // What stands in a sentence is no longer than a name, and never of the other direction.
     bundle.set_use_isolating(false);
     // What is unreadable or double is left out here, and found by the tests, which ask for every message.

@@ -50,12 +50,15 @@ pub fn routes(issuer: &Issuer, config: &mut web::ServiceConfig) {
             let start = start.clone();
             async move { page::redirect(&start, &[]) }
         })));
-        config.service(web::scope(&format!("{prefix}/portal")).wrap(from_fn(framed)).configure(pages).default_service(web::to(nothing)));
+        config.service(
+            web::scope(&format!("{prefix}/portal")).wrap(from_fn(framed)).configure(pages).default_service(web::to(nothing)),
+        );
     }
 }
 
 fn pages(config: &mut web::ServiceConfig) {
-    let at = |path: &str, resource: fn(Resource) -> Resource| resource(web::resource(path)).default_service(web::to(wrong_method));
+    let at =
+        |path: &str, resource: fn(Resource) -> Resource| resource(web::resource(path)).default_service(web::to(wrong_method));
     config
         .service(at("", |r| r.get(sign_in::start)))
         .service(at("/", |r| r.get(sign_in::start)))
@@ -109,21 +112,25 @@ fn pages(config: &mut web::ServiceConfig) {
     config.configure(assets::routes);
 }
 
-async fn nothing() -> Failure {
-    Error::new(Code::NotFound, "There is no page at this address").into()
+async fn nothing() -> Result<HttpResponse, Failure> {
+    Err(Error::new(Code::NotFound, "There is no page at this address").into())
 }
 
-async fn wrong_method(request: HttpRequest) -> Failure {
+async fn wrong_method(request: HttpRequest) -> Result<HttpResponse, Failure> {
     // Whoever reloads the answer to a form gets here by GET.
     let method = request.method().clone();
-    Error::new(Code::MethodNotAllowed, format!("This page does not answer {method}")).into()
+    Err(Error::new(Code::MethodNotAllowed, format!("This page does not answer {method}")).into())
 }
 
 /// Around every page: what failed becomes a page too, and the headers that browsers heed are set.
-async fn framed(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+async fn framed(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let path = request.path().to_owned();
     let answer = next.call(request).await?.map_into_boxed_body();
-    let failed = answer.response().error().and_then(|error| error.as_error::<Failure>()).map(|failure| page_of(answer.request(), failure));
+    let failed =
+        answer.response().error().and_then(|error| error.as_error::<Failure>()).map(|failure| page_of(answer.request(), failure));
     let mut answer = match failed {
         Some(page) => answer.into_response(page),
         None => answer,

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, LOCATION};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
 use super::language::Language;
@@ -12,12 +12,11 @@ use super::visit::{FORM_TOKEN, Form, Member, ONCE, Visitor};
 use crate::credential::{new_id, redacted};
 use crate::error::{Code, Error};
 use crate::manage::actor::{
-    AccountsWrite, AuditRead, ClientsRead, KeysRead, RegistrationRead, ResourcesWrite, SigningKeysRead, UsersRead,
+    AccountsWrite, AuditRead, ClientsRead, KeysRead, RegistrationRead, ResourcesWrite, SigningKeysRead, TokensRead, UsersRead,
 };
 
 /// A part of the portal, as the menu shows it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum Place {
     Overview,
     Applications,
@@ -57,7 +56,7 @@ impl Place {
             places.iter().filter(|(allowed, _)| *allowed).map(|(_, place)| *place).collect()
         };
         let groups = vec![
-            ("menu-now", with(&[(member.is_operator(), Place::Overview)])),
+            ("menu-now", with(&[(member.can(TokensRead), Place::Overview)])),
             (
                 "menu-developers",
                 with(&[
@@ -121,7 +120,13 @@ pub fn member_page(member: &Member, place: Place, head: Head<'_>, content: Marku
 }
 
 /// A page for whoever has not signed in, or cannot be asked for.
-pub fn plain_page(visitor: &Visitor, status: StatusCode, head: &Head<'_>, content: Markup, cookies: &[Cookie<'_>]) -> HttpResponse {
+pub fn plain_page(
+    visitor: &Visitor,
+    status: StatusCode,
+    head: &Head<'_>,
+    content: Markup,
+    cookies: &[Cookie<'_>],
+) -> HttpResponse {
     answer(status, frame(visitor, &head.title, None, body(visitor, head, content)), cookies)
 }
 
@@ -129,7 +134,9 @@ pub fn plain_page(visitor: &Visitor, status: StatusCode, head: &Head<'_>, conten
 pub fn redirect(to: &str, cookies: &[Cookie<'_>]) -> HttpResponse {
     let mut answer = HttpResponse::SeeOther();
     answer.insert_header((LOCATION, to));
-    cookies.iter().for_each(|cookie| drop(answer.cookie(cookie.clone())));
+    for cookie in cookies {
+        answer.cookie(cookie.clone());
+    }
     answer.finish()
 }
 
@@ -150,7 +157,9 @@ pub fn notice(visitor: &Visitor) -> Option<Markup> {
 fn answer(status: StatusCode, page: Markup, cookies: &[Cookie<'_>]) -> HttpResponse {
     let mut answer = HttpResponse::build(status);
     answer.insert_header((CONTENT_TYPE, "text/html; charset=utf-8"));
-    cookies.iter().for_each(|cookie| drop(answer.cookie(cookie.clone())));
+    for cookie in cookies {
+        answer.cookie(cookie.clone());
+    }
     answer.body(page.into_string())
 }
 
@@ -287,7 +296,8 @@ impl<'a> Field<'a> {
     }
 
     fn described(&self) -> Option<String> {
-        let ids = [self.help.is_some().then(|| format!("{}-help", self.name)), self.error.map(|_| format!("{}-error", self.name))];
+        let ids =
+            [self.help.is_some().then(|| format!("{}-help", self.name)), self.error.map(|_| format!("{}-error", self.name))];
         let ids: Vec<String> = ids.into_iter().flatten().collect();
         (!ids.is_empty()).then(|| ids.join(" "))
     }
@@ -424,11 +434,6 @@ pub fn confirmation(visitor: &Visitor, question: Markup, action: &str, label: &s
     }
 }
 
-/// Raw words as they are in a page: trusted, since they are ours.
-pub fn raw(text: &str) -> Markup {
-    PreEscaped(text.to_owned())
-}
-
 /// The page of a request that failed. What was typed is in a form that can be sent again, where trying
 /// again can help.
 pub fn failed(visitor: &Visitor, error: &Error, form: Option<&Form>, request_id: Option<&str>, path: &str) -> HttpResponse {
@@ -464,7 +469,8 @@ pub fn failed(visitor: &Visitor, error: &Error, form: Option<&Form>, request_id:
 /// A form with what was typed, to be sent once more; secrets are asked for again.
 pub fn send_again(visitor: &Visitor, form: &Form, token: &str, path: &str) -> Markup {
     let secrets = ["current", "new", "password", "code"].into_iter().filter(|name| form.checked(name));
-    let shown: Vec<(&str, &str)> = form.kept().filter(|(name, value)| !matches!(*name, ONCE | "version") && !value.is_empty()).collect();
+    let shown: Vec<(&str, &str)> =
+        form.kept().filter(|(name, value)| !matches!(*name, ONCE | "version") && !value.is_empty()).collect();
     html! {
         form method="post" action=(path) {
             (hidden(FORM_TOKEN, token))

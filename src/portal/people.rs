@@ -100,7 +100,9 @@ fn rows(member: &Member, users: &[UserView], accounts: &[account::Account]) -> M
 
 fn state(member: &Member, user: &UserView) -> Markup {
     match (user.has_password, user.invited_until) {
-        (_, Some(until)) if until > member.now() => html! { (badge("plain", &member.t("person-invited"))) " " (member.relative(until)) },
+        (_, Some(until)) if until > member.now() => {
+            html! { (badge("plain", &member.t("person-invited"))) " " (member.relative(until)) }
+        }
         (true, _) => badge("good", &member.t("person-active")),
         (false, _) => badge("off", &member.t("person-no-password")),
     }
@@ -109,13 +111,14 @@ fn state(member: &Member, user: &UserView) -> Markup {
 /// POST: makes the user and the link.
 pub async fn invite(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
     let made = async {
-        let role: Role = form.get("role").parse().map_err(|reason: String| Error::new(Code::InvalidRequest, reason).field("role"))?;
+        let role: Role =
+            form.get("role").parse().map_err(|reason: String| Error::new(Code::InvalidRequest, reason).field("role"))?;
         let account = Some(form.get("account")).filter(|id| !id.is_empty() && member.is_operator() && role != Role::Operator);
         let email = form.text("email");
         let permit = member.may(UsersWrite)?;
         let user = user::create(&member.server.store, permit, email, role, account.map(str::to_owned), member.now()).await?;
         let (link, _) = invitation::create(&member.server.store, member.may(UsersWrite)?, &user.email, member.now()).await?;
-        Ok((user, link))
+        Ok::<_, Error>((user, link))
     };
     match made.await {
         Ok((user, made)) => Ok(link_page(&member, &user.email, &made)),

@@ -39,10 +39,21 @@ async fn new_form(member: &Member, sent: &Form, error: Option<&Error>) -> Result
     let choices = client::choices(&member.server.store, member.may(ClientsWrite)?).await?;
     let accounts = account::list(&member.server.store, &member.may(AccountsRead)?).await?;
     let accounts: Vec<(String, String)> = accounts.into_iter().map(|account| (account.id, account.name)).collect();
-    let pairs = |values: &std::collections::BTreeSet<String>| values.iter().map(|value| (value.clone(), value.clone())).collect::<Vec<_>>();
+    let pairs = |values: &std::collections::BTreeSet<String>| {
+        values.iter().map(|value| (value.clone(), value.clone())).collect::<Vec<_>>()
+    };
     let lifetimes: Vec<(String, String)> = LIFETIMES
         .iter()
-        .map(|&span| (span.to_owned(), if span.is_empty() { member.t("without-end") } else { parse_duration(span).map(|span| member.language.span(span)).unwrap_or_default() }))
+        .map(|&span| {
+            (
+                span.to_owned(),
+                if span.is_empty() {
+                    member.t("without-end")
+                } else {
+                    parse_duration(span).map(|span| member.language.span(span)).unwrap_or_default()
+                },
+            )
+        })
         .collect();
     let ticked = |name: &'static str| move |value: &str| sent.all(name).any(|own| own == value);
     Ok(page::form_once(
@@ -98,7 +109,9 @@ fn above(member: &Member) -> Vec<(String, String)> {
 /// POST
 pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
     let made = async {
-        let wrong = |phrase: &'static str, field: &'static str| Error::new(Code::InvalidRequest, "That cannot be").phrase(phrase, []).field(field);
+        let wrong = |phrase: &'static str, field: &'static str| {
+            Error::new(Code::InvalidRequest, "That cannot be").phrase(phrase, []).field(field)
+        };
         let scope = form.all("scope").collect::<Vec<_>>().join(" ").parse().map_err(|_| wrong("scope-unusable", "scope"))?;
         let uses = match form.text("uses") {
             "" => None,
@@ -109,7 +122,13 @@ pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
             text => Some(parse_duration(text).map_err(|_| wrong("span-unusable", "expires_in"))?),
         };
         let account = Some(form.get("account")).filter(|id| !id.is_empty() && member.is_operator()).map(str::to_owned);
-        let new = NewRegistrationToken { account, scope, resources: form.all("resources").map(str::to_owned).collect(), uses, lifetime };
+        let new = NewRegistrationToken {
+            account,
+            scope,
+            resources: form.all("resources").map(str::to_owned).collect(),
+            uses,
+            lifetime,
+        };
         registration_token::create(&member.server.store, member.may(RegistrationWrite)?, new, member.now()).await
     };
     match made.await {

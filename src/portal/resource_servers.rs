@@ -103,7 +103,8 @@ fn ask_page(member: &Member, identifier: &str, error: Option<&Error>) -> HttpRes
 pub async fn ask_delete(member: Member) -> Result<HttpResponse, Failure> {
     member.may(ResourcesWrite)?;
     let query = member.here.split_once('?').map_or("", |(_, query)| query);
-    let identifier = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "identifier").map(|(_, value)| value.into_owned());
+    let identifier =
+        form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "identifier").map(|(_, value)| value.into_owned());
     let missing = || Error::new(Code::NotFound, "No resource server is named");
     Ok(ask_page(&member, &identifier.ok_or_else(missing)?, None))
 }

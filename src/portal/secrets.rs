@@ -29,12 +29,19 @@ pub async fn list(member: Member, id: Path<String>) -> Result<HttpResponse, Fail
     secrets_page(&member, &application, &Form::default(), None).await
 }
 
-async fn secrets_page(member: &Member, application: &Application, sent: &Form, error: Option<&Error>) -> Result<HttpResponse, Failure> {
+async fn secrets_page(
+    member: &Member,
+    application: &Application,
+    sent: &Form,
+    error: Option<&Error>,
+) -> Result<HttpResponse, Failure> {
     let id = &application.client.client_id;
     let secrets = secret::list(&member.server.store, member.may(KeysRead)?, id).await?;
     let graces: Vec<(String, String)> = GRACES
         .iter()
-        .map(|&span| (span.to_owned(), parse_duration(span).map_or_else(|_| member.t("at-once"), |grace| member.language.span(grace))))
+        .map(|&span| {
+            (span.to_owned(), parse_duration(span).map_or_else(|_| member.t("at-once"), |grace| member.language.span(grace)))
+        })
         .map(|(span, name)| if span == "0s" { (span, member.t("at-once")) } else { (span, name) })
         .collect();
     let content = html! {
@@ -56,7 +63,12 @@ async fn secrets_page(member: &Member, application: &Application, sent: &Form, e
             }
         }
     };
-    let head = Head { above: above(member, application, false), notice: page::notice(member), error, ..Head::titled(member.t("secrets")) };
+    let head = Head {
+        above: above(member, application, false),
+        notice: page::notice(member),
+        error,
+        ..Head::titled(member.t("secrets"))
+    };
     Ok(member_page(member, Place::Applications, head, content))
 }
 
@@ -68,7 +80,9 @@ fn rows(member: &Member, application: &Application, secrets: &[ClientSecret]) ->
             let ends = match secret.expires_at {
                 None => html! { (member.t("never")) },
                 Some(end) if end <= member.now() => html! { (badge("off", &member.t("ended"))) " " (member.relative(end)) },
-                Some(end) => html! { span data-until=(end.millis()) data-units=(member.t("countdown-units")) { (member.relative(end)) } },
+                Some(end) => {
+                    html! { span data-until=(end.millis()) data-units=(member.t("countdown-units")) { (member.relative(end)) } }
+                }
             };
             vec![
                 html! { code { "kws_" (secret.id) "_…" } },
@@ -141,7 +155,12 @@ pub async fn ask_delete(member: Member, ids: Path<(String, String)>) -> Result<H
     let action = application.path(&format!("/secrets/{}/delete", ids.1));
     let content = confirmation(&member, question, &action, &member.t("secret-delete"), &application.path("/secrets"), html! {});
     let title = member.tr("secret-delete-which", &[("id", ids.1.as_str().into())]);
-    Ok(member_page(&member, Place::Applications, Head { above: above(&member, &application, true), ..Head::titled(title) }, content))
+    Ok(member_page(
+        &member,
+        Place::Applications,
+        Head { above: above(&member, &application, true), ..Head::titled(title) },
+        content,
+    ))
 }
 
 /// POST `/{secret}/delete`

@@ -47,7 +47,13 @@ fn inside(visitor: &Visitor, wanted: &str) -> String {
     if ours && plain && !leads_back { wanted.to_owned() } else { start }
 }
 
-fn sign_in_page(mut visitor: Visitor, status: StatusCode, notice: Option<Markup>, sent: &Form, error: Option<&Error>) -> HttpResponse {
+fn sign_in_page(
+    mut visitor: Visitor,
+    status: StatusCode,
+    notice: Option<Markup>,
+    sent: &Form,
+    error: Option<&Error>,
+) -> HttpResponse {
     // Whoever signs in anew begins anew.
     visitor.signed_in = None;
     let new_browser = visitor.know_browser();
@@ -142,7 +148,13 @@ pub async fn show_second_factor(visitor: Visitor) -> Result<HttpResponse, Failur
     }
 }
 
-fn second_factor_page(visitor: &Visitor, status: StatusCode, sent: &Form, error: Option<&Error>, cookies: &[Cookie<'_>]) -> HttpResponse {
+fn second_factor_page(
+    visitor: &Visitor,
+    status: StatusCode,
+    sent: &Form,
+    error: Option<&Error>,
+    cookies: &[Cookie<'_>],
+) -> HttpResponse {
     let content = page::form(
         visitor,
         "/second-factor",

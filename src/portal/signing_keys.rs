@@ -35,7 +35,8 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
 
 fn rows(member: &Member, keys: &[SigningKeyView]) -> Markup {
     let writes = member.can(SigningKeysWrite);
-    let moment = |moment: Option<crate::clock::Timestamp>| moment.map_or_else(|| html! { "–" }, |moment| member.language.moment(moment));
+    let moment =
+        |moment: Option<crate::clock::Timestamp>| moment.map_or_else(|| html! { "–" }, |moment| member.language.moment(moment));
     let rows: Vec<Vec<Markup>> = keys
         .iter()
         .rev()
@@ -58,7 +59,15 @@ fn rows(member: &Member, keys: &[SigningKeyView]) -> Markup {
             ]
         })
         .collect();
-    let columns = ["column-kid", "column-algorithm", "column-state", "column-signs-from", "column-signs-until", "column-published-until", ""];
+    let columns = [
+        "column-kid",
+        "column-algorithm",
+        "column-state",
+        "column-signs-from",
+        "column-signs-until",
+        "column-published-until",
+        "",
+    ];
     table(member, &member.t("menu-signing-keys"), &columns, &rows)
 }
 

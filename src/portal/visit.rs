@@ -299,7 +299,8 @@ async fn read_form(request: &HttpRequest, payload: Payload) -> Result<Form, Fail
     check_site(request)?;
     let mut payload = payload;
     let payload = web::Payload::from_request(request, &mut payload).await;
-    let payload = payload.map_err(|error| Error::new(Code::InvalidRequest, "The body is unreadable").detail(error.to_string()))?;
+    let payload =
+        payload.map_err(|error| Error::new(Code::InvalidRequest, "The body is unreadable").detail(error.to_string()))?;
     let body = extract::body(request, payload).await?;
     let form = Form(form_urlencoded::parse(&body).into_owned().collect());
     request.extensions_mut().insert(form.clone());
