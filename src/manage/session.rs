@@ -172,7 +172,7 @@ pub(super) fn check_throttle(server: &AuthorizationServer, email: &str, origin: 
         None => Ok(()),
         Some(wait) => {
             let seconds = wait.as_secs().max(1);
-            Err(Error::too_many_requests(wait).phrase("too-many-failures", [("seconds", &seconds)]))
+            Err(Error::too_many_requests(wait).phrase("too-many-failures", [("seconds", seconds.into())]))
         }
     }
 }

@@ -51,7 +51,7 @@ fn of_server(member: &Member, server: &ServerTraffic) -> Markup {
             dl.tiles {
                 (tile(member, "tokens-issued", &whole(member, sum(&server.minutes, |point| point.tokens))))
                 (tile(member, "introspections", &whole(member, sum(&server.minutes, |point| point.introspections))))
-                (tile(member, "failures", &whole(member, sum(&server.minutes, |point| point.failures))))
+                (tile(member, "failures-count", &whole(member, sum(&server.minutes, |point| point.failures))))
                 (tile(member, "token-p95", &millis(member, server.token.hour.p95)))
                 (tile(member, "introspection-p95", &millis(member, server.introspection.hour.p95)))
             }
@@ -61,7 +61,7 @@ fn of_server(member: &Member, server: &ServerTraffic) -> Markup {
                     counted(member, "introspections", &server.minutes, |point| point.introspections),
                 ]))
                 (chart::lines(member, "failing", &member.t("chart-failures"), &moments, &[
-                    counted(member, "failures", &server.minutes, |point| point.failures),
+                    counted(member, "failures-count", &server.minutes, |point| point.failures),
                 ]))
                 (chart::lines(member, "token-times", &member.t("chart-token-times"), &steps, &quantiles(member, &server.token.five_minutes)))
                 (chart::lines(member, "introspection-times", &member.t("chart-introspection-times"), &steps,
@@ -93,7 +93,7 @@ fn of_day(member: &Member, traffic: &Traffic) -> Markup {
                     counted(member, "introspections", &traffic.hours, |point| point.introspections),
                 ]))
                 (chart::lines(member, "day-failing", &member.t("chart-day-failures"), &moments, &[
-                    counted(member, "failures", &traffic.hours, |point| point.failures),
+                    counted(member, "failures-count", &traffic.hours, |point| point.failures),
                 ]))
             }
         }
@@ -122,7 +122,7 @@ fn top(member: &Member, clients: &[TopClient]) -> Markup {
         section aria-labelledby="top" {
             h2 #top { (member.t("top-clients")) }
             @if rows.is_empty() { (empty(&member.t("top-none"), &member.t("top-none-text"), None)) }
-            @else { (table(member, &member.t("top-clients"), &["application", "tokens-issued", "introspections", "failures"], &rows)) }
+            @else { (table(member, &member.t("top-clients"), &["application", "tokens-issued", "introspections", "failures-count"], &rows)) }
         }
     }
 }

@@ -33,10 +33,9 @@ async function copied(text) {
 const ends = document.querySelectorAll('[data-until]')
 if (ends.length) {
   const count = () => ends.forEach((end) => {
-    const left = Math.floor((Number(end.dataset.until) - Date.now()) / 1000)
+    const left = Math.max(0, Math.floor((Number(end.dataset.until) - Date.now()) / 1000))
     // What ends later than in two days needs no seconds.
     if (left > 2 * 86400) return
-    if (left <= 0) return location.reload()
     const [, hours, minutes, seconds] = end.dataset.units.split(' ')
     const [h, m, s] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60]
     end.textContent = `${h ? `${h} ${hours} ` : ''}${h || m ? `${m} ${minutes} ` : ''}${s} ${seconds}`

@@ -488,6 +488,7 @@ last-hour = The last hour
 last-day = The last 24 hours
 tokens-issued = Tokens
 introspections = Introspections
+failures-count = Failures
 token-p95 = Token, 95 %
 introspection-p95 = Introspection, 95 %
 p50 = half within
