@@ -87,6 +87,31 @@ pub struct Throttle {
     /// For each subject the moment, in milliseconds, at which all its failures are forgiven (the
     /// "theoretical arrival time" of GCRA). Bounded: under a flood the oldest are forgotten.
     forgiven_at: Cache<Subject, i64>,
+    /// One attempt of a user at a time is let in.
+    attempts: Mutex<()>,
+}
+
+/// A password or code that is being looked at. Where it goes without having [`Attempt::failed`], it
+/// was none: it was right, or nobody could tell.
+pub struct Attempt<'a> {
+    throttle: &'a Throttle,
+    subjects: [Subject; 3],
+    failed: bool,
+}
+
+impl Attempt<'_> {
+    /// It was wrong.
+    pub fn failed(mut self) {
+        self.failed = true;
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.failed {
+            self.throttle.take_back(&self.subjects);
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -113,7 +138,7 @@ impl Subject {
 
 impl Default for Throttle {
     fn default() -> Self {
-        Throttle { forgiven_at: Cache::new(10_000) }
+        Throttle { forgiven_at: Cache::new(10_000), attempts: Mutex::default() }
     }
 }
 
@@ -130,19 +155,36 @@ impl Throttle {
         self.count(Subject::Registrations(network(address)), now)
     }
 
-    /// How long a user must wait before another password, or code of the second factor, is looked at
-    /// from this address. People choose what can be guessed, so this stands before a right one too;
-    /// from elsewhere the rightful user still gets in, until very many addresses guess at once.
-    pub fn user_must_wait(&self, user: &str, address: IpAddr, now: Timestamp) -> Option<Duration> {
-        let here = self.wait(&Subject::User(user.to_owned(), network(address)), now);
-        here.max(self.wait(&Subject::UserAnywhere(user.to_owned()), now)).max(self.wait(&Subject::Address(network(address)), now))
+    /// Lets a password of a user, or a code of the second factor, be looked at from this address.
+    /// People choose what can be guessed, so this stands before a right one too; from elsewhere the
+    /// rightful user still gets in, until very many addresses guess at once. The attempt counts as
+    /// failed from here on, so that of many at once no more are looked at than one after the other.
+    ///
+    /// # Errors
+    /// How long to wait, where there were too many.
+    pub fn user_attempt(&self, user: &str, address: IpAddr, now: Timestamp) -> Result<Attempt<'_>, Duration> {
+        let subjects = [
+            Subject::User(user.to_owned(), network(address)),
+            Subject::UserAnywhere(user.to_owned()),
+            Subject::Address(network(address)),
+        ];
+        let _turn = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wait) = subjects.iter().filter_map(|subject| self.wait(subject, now)).max() {
+            return Err(wait);
+        }
+        for subject in &subjects {
+            self.count(subject.clone(), now);
+        }
+        Ok(Attempt { throttle: self, subjects, failed: false })
     }
 
-    /// Counts a wrong password or code of a user.
-    pub fn user_failed(&self, user: &str, address: IpAddr, now: Timestamp) {
-        self.count(Subject::User(user.to_owned(), network(address)), now);
-        self.count(Subject::UserAnywhere(user.to_owned()), now);
-        self.count(Subject::Address(network(address)), now);
+    fn take_back(&self, subjects: &[Subject]) {
+        let _turn = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        for subject in subjects {
+            if let Some(forgiven_at) = self.forgiven_at.get(subject) {
+                self.forgiven_at.insert(subject.clone(), forgiven_at - subject.limits().1);
+            }
+        }
     }
 
     fn wait(&self, subject: &Subject, now: Timestamp) -> Option<Duration> {

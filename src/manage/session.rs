@@ -8,7 +8,7 @@ use super::{AuthorizationServer, invalid, second_factor};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, Kind};
 use crate::error::{Code, Error};
-use crate::guard::{self, Password, StoredSecret};
+use crate::guard::{self, Attempt, Password, StoredSecret};
 use crate::oauth::failure::{Origin, Reason};
 use crate::store::account::{self, Account};
 use crate::store::audit::Entry;
@@ -19,7 +19,7 @@ use crate::store::{Transaction, audit};
 /// The action of a sign-in that failed, in the audit.
 pub const FAILURE: &str = "session.failure";
 
-/// How exactly the last use of a session is known.
+/// How exactly the last use of a session is known, unless it ends sooner than that.
 const SEEN_TO: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// What a browser calls itself is kept to this length, in characters.
@@ -107,13 +107,15 @@ pub async fn sign_in(
     origin: &Origin,
 ) -> Result<(Credential, Proven), Error> {
     let email = credentials.email.trim().to_lowercase();
-    check_throttle(server, &email, origin)?;
+    let attempt = attempt(server, &email, origin)?;
     let wanted = email.clone();
     let found = server.store.read(move |database| user::find_by_email(database, &wanted)).await?;
     let stored = found.as_ref().and_then(|user| user.password_hash.as_deref());
     let right = server.passwords.matches(stored, Password::presented(credentials.password)).await?;
+    // Those of the account may see that somebody tries to get in.
+    let account = found.as_ref().and_then(|user| user.account_id.clone());
     let Some(user) = found.filter(|_| right) else {
-        return Err(failed(server, &email, None, origin, &Reason::wrong_password()));
+        return Err(failed(server, attempt, &email, account.as_deref(), origin, &Reason::wrong_password()));
     };
     let proven = if user.totp_sealed.is_some() { Proven::Password } else { Proven::All };
     let (cookie, row) = new_session(server, &user.id, proven, &credentials.agent, origin);
@@ -167,25 +169,23 @@ fn note(transaction: &mut Transaction<'_>, user: &User, action: &str, target: &s
 }
 
 /// Before a password or a code is looked at.
-pub(super) fn check_throttle(server: &AuthorizationServer, email: &str, origin: &Origin) -> Result<(), Error> {
-    match server.throttle.user_must_wait(email, origin.address, origin.now) {
-        None => Ok(()),
-        Some(wait) => {
-            let seconds = wait.as_secs().max(1);
-            Err(Error::too_many_requests(wait).phrase("too-many-failures", [("seconds", seconds.into())]))
-        }
-    }
+pub(super) fn attempt<'a>(server: &'a AuthorizationServer, email: &str, origin: &Origin) -> Result<Attempt<'a>, Error> {
+    server.throttle.user_attempt(email, origin.address, origin.now).map_err(|wait| {
+        let seconds = wait.as_secs().max(1);
+        Error::too_many_requests(wait).phrase("too-many-failures", [("seconds", seconds.into())])
+    })
 }
 
-/// Counts a wrong password or code, notes it, and gives what to answer.
+/// Lets a wrong password or code count, notes it, and gives what to answer.
 pub(super) fn failed(
     server: &AuthorizationServer,
+    attempt: Attempt<'_>,
     email: &str,
     account: Option<&str>,
     origin: &Origin,
     reason: &Reason,
 ) -> Error {
-    server.throttle.user_failed(email, origin.address, origin.now);
+    attempt.failed();
     server.usage.note_failure(Entry {
         id: audit::new_id(origin.now),
         happened_at: origin.now,
@@ -228,7 +228,8 @@ pub async fn resume(server: &AuthorizationServer, cookie: &str, now: Timestamp) 
     if idle || session.expires_at <= now || !StoredSecret::new(session.hash.clone()).matches(&credential) {
         return Ok(None);
     }
-    if now.since(session.last_seen_at) >= SEEN_TO {
+    // A session that is used must not end for want of use.
+    if now.since(session.last_seen_at) >= SEEN_TO.min(server.settings.portal_idle / 2) {
         let id = session.id.clone();
         server.store.append(move |database| session::note_seen(database, &id, now)).await?;
     }
@@ -246,7 +247,7 @@ pub async fn prove_second_factor(
     code: &str,
     origin: &Origin,
 ) -> Result<Credential, Error> {
-    check_throttle(server, signed_in.email(), origin)?;
+    let attempt = attempt(server, signed_in.email(), origin)?;
     let (cookie, row) = new_session(server, &signed_in.user.id, Proven::All, &signed_in.session.agent, origin);
     let (old, code, user_id) = (signed_in.session.id.clone(), code.to_owned(), signed_in.user.id.clone());
     let (key_file, now) = (server.signing_keys.key_file().clone(), origin.now);
@@ -268,7 +269,7 @@ pub async fn prove_second_factor(
         return Ok(cookie);
     }
     let account = signed_in.user.account_id.as_deref();
-    failed(server, signed_in.email(), account, origin, &Reason::wrong_second_factor());
+    failed(server, attempt, signed_in.email(), account, origin, &Reason::wrong_second_factor());
     Err(wrong_code())
 }
 
@@ -350,12 +351,12 @@ pub async fn change_password(
     new: String,
     origin: &Origin,
 ) -> Result<Credential, Error> {
-    check_throttle(server, signed_in.email(), origin)?;
+    let attempt = attempt(server, signed_in.email(), origin)?;
     let new = super::user::usable_password(new).map_err(|error| error.field("new"))?;
     let stored = signed_in.user.password_hash.as_deref();
     if !server.passwords.matches(stored, Password::presented(current)).await? {
         let account = signed_in.user.account_id.as_deref();
-        failed(server, signed_in.email(), account, origin, &Reason::wrong_current_password());
+        failed(server, attempt, signed_in.email(), account, origin, &Reason::wrong_current_password());
         let wrong = invalid("The current password is wrong").phrase("current-password-wrong", []);
         return Err(wrong.field("current"));
     }
