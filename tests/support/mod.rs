@@ -385,9 +385,8 @@ impl Drop for Node {
 }
 
 fn agent() -> ureq::Agent {
-    let config =
-        ureq::Agent::config_builder().http_status_as_error(false).proxy(None).timeout_global(Some(Duration::from_secs(30)));
-    config.build().new_agent()
+    let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None);
+    config.timeout_global(Some(Duration::from_secs(30))).build().new_agent()
 }
 
 /// An answer, read whole.
