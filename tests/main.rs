@@ -22,6 +22,7 @@ mod management;
 mod many_nodes;
 mod metrics;
 mod openapi;
+mod people;
 mod purge;
 mod quick_start;
 mod registration;

@@ -12,6 +12,7 @@ use diesel::prelude::*;
 use serde_json::Value;
 
 pub mod jwt;
+pub mod portal;
 pub mod proxy;
 
 /// Which database a test runs on.
