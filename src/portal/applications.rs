@@ -52,21 +52,27 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
             .find(|(name, value)| name == wanted && !value.is_empty())
             .map(|(_, value)| value.into_owned())
     };
-    let (account, after) = (value("account"), value("after"));
+    let (account, after, text) = (value("account"), value("after"), value("text"));
     let permit = member.may(ClientsRead)?;
-    let clients = client::list(&member.server.store, permit, account.clone(), after, PAGE + 1).await?;
+    let clients = match text.as_deref().map(str::trim) {
+        Some(text) => client::search(&member.server.store, permit, text, PAGE).await?,
+        None => client::list(&member.server.store, permit, account.clone(), after, PAGE + 1).await?,
+    };
     let accounts = account::list(&member.server.store, &member.may(AccountsRead)?).await?;
     let page = usize::try_from(PAGE).unwrap_or(usize::MAX);
     let last = clients.get(page - 1).filter(|_| clients.len() > page).map(|last| last.client_id.clone());
     // What resource servers introspect with is nobody's application; it is found by its account.
     let of_servers = accounts.iter().find(|own| own.name == account::RESOURCE_SERVERS).map(|own| own.id.clone());
-    let hidden = |client: &ClientView| account.is_none() && of_servers.as_ref() == Some(&client.account);
-    let shown: Vec<ClientView> = clients.into_iter().take(page).filter(|client| !hidden(client)).collect();
+    let hidden = |client: &ClientView| account.is_none() && text.is_none() && of_servers.as_ref() == Some(&client.account);
+    let other = |client: &ClientView| account.as_ref().is_some_and(|chosen| *chosen != client.account);
+    let shown: Vec<ClientView> = clients.into_iter().take(page).filter(|client| !hidden(client) && !other(client)).collect();
     let may_make = member.can(ClientsWrite);
     let make = html! { a.button.primary href=(member.link("/applications/new")) { (member.t("application-new")) } };
     let content = html! {
-        @if member.is_operator() { (account_filter(&member, &accounts, account.as_deref())) }
-        @if shown.is_empty() {
+        @if member.is_operator() || last.is_some() || text.is_some() { (filter(&member, &accounts, account.as_deref(), text.as_deref())) }
+        @if shown.is_empty() && text.is_some() {
+            (empty(&member.t("applications-not-found"), &member.t("applications-not-found-text"), None))
+        } @else if shown.is_empty() {
             (empty(&member.t("applications-none"), &member.t("applications-none-text"), may_make.then_some(make)))
         } @else {
             @if may_make { p { (make) } }
@@ -80,12 +86,13 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
     Ok(member_page(&member, Place::Applications, head, content))
 }
 
-fn account_filter(member: &Member, accounts: &[Account], chosen: Option<&str>) -> Markup {
+fn filter(member: &Member, accounts: &[Account], chosen: Option<&str>, text: Option<&str>) -> Markup {
     let mut choices = vec![(String::new(), member.t("all-accounts"))];
     choices.extend(accounts.iter().map(|account| (account.id.clone(), account.name.clone())));
     html! {
         form.filter method="get" action=(member.link("/applications")) {
-            (Field::new(member, "account", None).filter().select(&choices, chosen.unwrap_or_default()))
+            (Field::new(member, "text", None).filter().input("search", text.unwrap_or_default()))
+            @if member.is_operator() { (Field::new(member, "account", None).filter().select(&choices, chosen.unwrap_or_default())) }
             button { (member.t("filter")) }
         }
     }
