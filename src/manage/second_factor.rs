@@ -219,6 +219,8 @@ pub async fn reset(
     store
         .write(now, move |transaction| {
             let mut user = super::user::within_reach(transaction.database(), &permit, &email)?;
+            // Who is at somebody else's open session must not take the second factor away.
+            super::user::check_not_self(permit.actor(), &user)?;
             forget(&mut user);
             user::update(transaction, &user)?;
             session::delete_all(transaction, &user.id, None)?;

@@ -180,6 +180,7 @@ fn page_of(request: &HttpRequest, failure: &Failure) -> HttpResponse {
         }
         Failure::SecondFactor => page::redirect(&visitor.link("/second-factor"), &[]),
         Failure::Enrol => page::redirect(&visitor.link("/profile/second-factor"), &[]),
+        Failure::Already(list) => page::redirect(&format!("{list}?done=already"), &[]),
         Failure::Again(why) => {
             let mut answer = sign_in::again(visitor, why, &form.unwrap_or_default());
             answer.extensions_mut().insert(Reason { code: Code::AccessDenied, reason: (*why).to_owned() });

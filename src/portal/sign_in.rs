@@ -29,8 +29,7 @@ pub async fn start(visitor: Visitor) -> Result<HttpResponse, Failure> {
 
 /// GET
 pub async fn show(visitor: Visitor) -> Result<HttpResponse, Failure> {
-    let query = visitor.here.split_once('?').map_or("", |(_, query)| query);
-    let next = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == NEXT).map(|(_, next)| next.into_owned());
+    let next = visitor.query(NEXT);
     if visitor.signed_in.as_ref().is_some_and(|signed_in| !signed_in.awaits_second_factor()) {
         return Ok(redirect(&inside(&visitor, next.as_deref().unwrap_or_default()), &[]));
     }
