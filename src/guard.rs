@@ -96,6 +96,33 @@ enum Subject {
     Registrations(IpAddr),
     User(String, IpAddr),
     UserAnywhere(String),
+    Browser(String),
+}
+
+/// Who guesses at what a person chose.
+pub enum Guesser {
+    /// Anybody, at the password or the code of a user.
+    Stranger {
+        /// The user's e-mail address.
+        user: String,
+        /// Whence.
+        address: IpAddr,
+    },
+    /// A browser in which the user got in before, by a name of its own: what others guess elsewhere does
+    /// not stand in its way.
+    Known(String),
+}
+
+impl Guesser {
+    fn subjects(&self) -> Vec<Subject> {
+        match self {
+            Guesser::Stranger { user, address } => {
+                let address = network(*address);
+                vec![Subject::User(user.clone(), address), Subject::UserAnywhere(user.clone()), Subject::Address(address)]
+            }
+            Guesser::Known(browser) => vec![Subject::Browser(browser.clone())],
+        }
+    }
 }
 
 impl Subject {
@@ -105,7 +132,7 @@ impl Subject {
             Subject::Client(_) => (30, 2000),
             Subject::Address(_) => (100, 500),
             Subject::Registrations(_) => (20, 60_000),
-            Subject::User(..) => (10, 30_000),
+            Subject::User(..) | Subject::Browser(_) => (10, 30_000),
             Subject::UserAnywhere(_) => (100, 6_000),
         }
     }
@@ -130,38 +157,47 @@ impl Throttle {
         self.count(Subject::Registrations(network(address)), now)
     }
 
-    /// How long a user must wait before another password, or code of the second factor, is looked at
-    /// from this address. People choose what can be guessed, so this stands before a right one too;
-    /// from elsewhere the rightful user still gets in, until very many addresses guess at once.
-    pub fn user_must_wait(&self, user: &str, address: IpAddr, now: Timestamp) -> Option<Duration> {
-        let here = self.wait(&Subject::User(user.to_owned(), network(address)), now);
-        here.max(self.wait(&Subject::UserAnywhere(user.to_owned()), now)).max(self.wait(&Subject::Address(network(address)), now))
+    /// Counts a guess at a password or a code before it is looked at, so that many at once are as many
+    /// guesses; what was right is taken back by [`Throttle::guessed_right`]. `Err(wait)` where there were
+    /// too many: people choose what can be guessed, so this stands before a right one too.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn guess(&self, guesser: &Guesser, now: Timestamp) -> Result<(), Duration> {
+        let subjects = guesser.subjects();
+        // What is refused here must not count against the user everywhere.
+        if let Some(wait) = subjects.iter().filter_map(|subject| self.after_one_more(subject, now).1).max() {
+            return Err(wait);
+        }
+        subjects.into_iter().for_each(|subject| drop(self.count(subject, now)));
+        Ok(())
     }
 
-    /// Counts a wrong password or code of a user.
-    pub fn user_failed(&self, user: &str, address: IpAddr, now: Timestamp) {
-        self.count(Subject::User(user.to_owned(), network(address)), now);
-        self.count(Subject::UserAnywhere(user.to_owned()), now);
-        self.count(Subject::Address(network(address)), now);
-    }
-
-    fn wait(&self, subject: &Subject, now: Timestamp) -> Option<Duration> {
-        let (burst, interval) = subject.limits();
-        let wait = self.forgiven_at.get(subject)? - now.millis() - (burst - 1) * interval;
-        u64::try_from(wait).ok().filter(|wait| *wait > 0).map(Duration::from_millis)
+    /// Forgives the guess that was right.
+    pub fn guessed_right(&self, guesser: &Guesser) {
+        for subject in guesser.subjects() {
+            if let Some(forgiven_at) = self.forgiven_at.get(&subject) {
+                self.forgiven_at.insert(subject.clone(), forgiven_at - subject.limits().1);
+            }
+        }
     }
 
     fn count(&self, subject: Subject, now: Timestamp) -> Option<Duration> {
+        let (forgiven_at, wait) = self.after_one_more(&subject, now);
+        if wait.is_none() {
+            self.forgiven_at.insert(subject, forgiven_at);
+        }
+        // Else not counted: a flood does not postpone its own end.
+        wait
+    }
+
+    /// When all would be forgiven, and how long one more must wait where it is too many.
+    fn after_one_more(&self, subject: &Subject, now: Timestamp) -> (i64, Option<Duration>) {
         let (burst, interval) = subject.limits();
         let now = now.millis();
-        let forgiven_at = self.forgiven_at.get(&subject).unwrap_or(now).max(now) + interval;
-        let wait = forgiven_at - now - burst * interval;
-        if wait > 0 {
-            // Not counted: a flood does not postpone its own end.
-            return Some(Duration::from_millis(u64::try_from(wait).unwrap_or(0)));
-        }
-        self.forgiven_at.insert(subject, forgiven_at);
-        None
+        let forgiven_at = self.forgiven_at.get(subject).unwrap_or(now).max(now) + interval;
+        let wait = u64::try_from(forgiven_at - now - burst * interval).ok().filter(|wait| *wait > 0);
+        (forgiven_at, wait.map(Duration::from_millis))
     }
 }
 
