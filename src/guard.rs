@@ -169,7 +169,9 @@ impl Throttle {
         if let Some(wait) = subjects.iter().filter_map(|subject| self.after_one_more(subject, now).1).max() {
             return Err(wait);
         }
-        subjects.into_iter().for_each(|subject| drop(self.count(subject, now)));
+        for subject in subjects {
+            self.count(subject, now);
+        }
         Ok(())
     }
 
