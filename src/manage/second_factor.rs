@@ -4,7 +4,7 @@
 use totp_rs::{Builder, Secret, Totp};
 
 use super::actor::{Permit, UsersWrite};
-use super::session::{SignedIn, attempt, failed, wrong_code};
+use super::session::{SignedIn, failed, guess, wrong_code};
 use super::{AuthorizationServer, not_found};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
@@ -149,7 +149,7 @@ pub async fn renew_codes(
 /// # Errors
 /// A wrong code; too many failures; an account that wants one.
 pub async fn remove(server: &AuthorizationServer, signed_in: &SignedIn, code: &str, origin: &Origin) -> Result<(), Error> {
-    if signed_in.account().is_some_and(|account| account.requires_second_factor) {
+    if signed_in.requires_second_factor() {
         let refused = Error::new(Code::Conflict, "The account requires a second factor");
         return Err(refused.phrase("second-factor-required", []));
     }
@@ -176,7 +176,8 @@ async fn change(
     origin: &Origin,
     change: impl FnOnce(&mut User, String) -> Result<bool, Error> + Send + 'static,
 ) -> Result<Vec<String>, Error> {
-    let attempt = attempt(server, signed_in.email(), origin)?;
+    let guesser = signed_in.as_guesser();
+    let guess = guess(server, &guesser, origin)?;
     let codes: Vec<RecoveryCode> = (0..RECOVERY_CODES).map(|_| RecoveryCode::generate()).collect();
     let hashes = codes.iter().map(RecoveryCode::hash).collect::<Vec<_>>().join(" ");
     let user_id = signed_in.user.id.clone();
@@ -199,7 +200,7 @@ async fn change(
         .await?;
     if !right {
         let account = signed_in.user.account_id.as_deref();
-        failed(server, attempt, signed_in.email(), account, origin, &Reason::wrong_second_factor());
+        failed(server, guess, signed_in.email(), account, origin, &Reason::wrong_second_factor());
         return Err(wrong_code());
     }
     Ok(codes.iter().map(RecoveryCode::shown).collect())
@@ -219,6 +220,8 @@ pub async fn reset(
     store
         .write(now, move |transaction| {
             let mut user = super::user::within_reach(transaction.database(), &permit, &email)?;
+            // Who is at somebody else's open session must not take the second factor away.
+            super::user::check_not_self(permit.actor(), &user)?;
             forget(&mut user);
             user::update(transaction, &user)?;
             session::delete_all(transaction, &user.id, None)?;

@@ -98,19 +98,14 @@ const PARAMETERS: [&str; 7] = ["id", "at", "method", "detail", "aud", "seconds",
 
 /// GET
 pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
-    let query = member.here.split_once('?').map_or("", |(_, query)| query);
-    let value = |wanted: &str| {
-        form_urlencoded::parse(query.as_bytes())
-            .find(|(name, value)| name == wanted && !value.trim().is_empty())
-            .map(|(_, value)| value.trim().to_owned())
-    };
-    let (account, action, target, actor) = (value("account"), value("action"), value("target"), value("actor"));
+    let (account, action, target, actor) =
+        (member.query("account"), member.query("action"), member.query("target"), member.query("actor"));
     let filter = Filter {
         account_id: account.clone().filter(|_| member.is_operator()),
         action: action.clone(),
         target: target.clone(),
-        actor: actor.clone(),
-        before: value("before"),
+        actor: actor.as_deref().map(actor_named),
+        before: member.query("before"),
     };
     let limit = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
     let entries = audit::list(&member.server.store, member.may(AuditRead)?, filter, limit).await?;
@@ -133,10 +128,10 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let content = html! {
         form.filter method="get" action=(member.link("/audit")) {
-            @if member.is_operator() { (Field::new(&member, "account", None).optional().select(&accounts, &text(&account))) }
-            (Field::new(&member, "action", None).optional().select(&actions, &text(&action)))
-            (Field::new(&member, "actor", None).optional().input("text", &text(&actor)))
-            (Field::new(&member, "target", None).optional().input("text", &text(&target)))
+            @if member.is_operator() { (Field::new(&member, "account", None).filter().select(&accounts, &text(&account))) }
+            (Field::new(&member, "action", None).filter().select(&actions, &text(&action)))
+            (Field::new(&member, "actor", None).filter().input("text", &text(&actor)))
+            (Field::new(&member, "target", None).filter().input("text", &text(&target)))
             button { (member.t("filter")) }
         }
         @if shown.is_empty() { (empty(&member.t("audit-none"), &member.t("audit-none-text"), None)) }
@@ -144,6 +139,11 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
         @if let Some(older) = older { p { a href=(older) { (member.t("older")) } } }
     };
     Ok(member_page(&member, Place::Audit, Head::titled(member.t("menu-audit")), content))
+}
+
+/// People are looked for by their address, as the table shows them.
+fn actor_named(text: &str) -> String {
+    if text.contains('@') && !text.contains(' ') { format!("user {}", text.to_lowercase()) } else { text.to_owned() }
 }
 
 fn rows(member: &Member, entries: &[Entry]) -> Markup {
@@ -156,7 +156,7 @@ fn rows(member: &Member, entries: &[Entry]) -> Markup {
                 html! { (if member.language.knows(&message) { member.t(&message) } else { entry.action.clone() }) },
                 html! { (who(member, &entry.actor)) },
                 html! { span.words { (entry.target) } @if entry.reason.is_some() { br; (failure_text(member, entry)) } },
-                html! { code { (entry.address.as_deref().unwrap_or("–")) } },
+                html! { code.short { (entry.address.as_deref().unwrap_or("–")) } },
             ]
         })
         .collect();

@@ -148,9 +148,7 @@ pub fn done(visitor: &Visitor, path: &str, what: &str) -> HttpResponse {
 
 /// What was done, where the address says so by a name that there are words for.
 pub fn notice(visitor: &Visitor) -> Option<Markup> {
-    let query = visitor.here.split_once('?').map_or("", |(_, query)| query);
-    let done = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "done")?.1;
-    let message = format!("done-{done}");
+    let message = format!("done-{}", visitor.query("done")?);
     visitor.language.knows(&message).then(|| html! { (visitor.t(&message)) })
 }
 
@@ -271,6 +269,7 @@ pub struct Field<'a> {
     name: &'static str,
     error: Option<&'a Error>,
     optional: bool,
+    marked: bool,
     help: Option<String>,
 }
 
@@ -278,13 +277,20 @@ impl<'a> Field<'a> {
     /// Labelled `field-NAME`.
     pub fn new(visitor: &'a Visitor, name: &'static str, error: Option<&'a Error>) -> Self {
         let error = error.filter(|error| error.wrong_field() == Some(name));
-        Field { visitor, name, error, optional: false, help: None }
+        Field { visitor, name, error, optional: false, marked: true, help: None }
     }
 
     /// With words of help.
     #[must_use]
     pub fn help(mut self, message: &str) -> Self {
         self.help = Some(self.visitor.t(message));
+        self
+    }
+
+    /// Of a filter, where everything may be left empty.
+    #[must_use]
+    pub fn filter(mut self) -> Self {
+        (self.optional, self.marked) = (true, false);
         self
     }
 
@@ -307,7 +313,7 @@ impl<'a> Field<'a> {
             div.field {
                 label for=(self.name) {
                     (self.visitor.t(&format!("field-{}", self.name.replace('_', "-"))))
-                    @if self.optional { span.optional { " " (self.visitor.t("optional")) } }
+                    @if self.optional && self.marked { span.optional { " " (self.visitor.t("optional")) } }
                 }
                 @if let Some(help) = &self.help { p.help id={ (self.name) "-help" } { (help) } }
                 (input)
@@ -354,7 +360,7 @@ impl<'a> Field<'a> {
             fieldset.field #(self.name) tabindex="-1" aria-describedby=[self.described()] {
                 legend {
                     (self.visitor.t(&format!("field-{}", self.name.replace('_', "-"))))
-                    @if self.optional { span.optional { " " (self.visitor.t("optional")) } }
+                    @if self.optional && self.marked { span.optional { " " (self.visitor.t("optional")) } }
                 }
                 @if let Some(help) = &self.help { p.help id={ (self.name) "-help" } { (help) } }
                 @for (value, name) in choices {

@@ -50,7 +50,7 @@ async fn profile_page(member: &Member, error: Option<&Error>, at: &str) -> Resul
 }
 
 fn has_second_factor(member: &Member, error: Option<&Error>) -> Markup {
-    let required = member.signed_in.account().is_some_and(|account| account.requires_second_factor);
+    let required = member.signed_in.requires_second_factor();
     html! {
         p { (badge("good", &member.t("second-factor-on"))) " " (member.count("recovery-codes-left", member.signed_in.recovery_codes())) }
         @if required { p { (member.t("second-factor-required")) } }
@@ -73,7 +73,7 @@ fn sessions_section(member: &Member, sessions: &[session::SessionView]) -> Marku
         .map(|session| {
             vec![
                 html! { span.words { (session.agent) } @if session.own { " " (badge("good", &member.t("this-one"))) } },
-                html! { code { (session.address) } },
+                html! { code.short { (session.address) } },
                 member.language.moment(session.created_at),
                 member.relative(session.last_seen_at),
                 html! { @if !session.own {

@@ -28,6 +28,7 @@ use crate::manage::{AuthorizationServer, Origin};
 
 const LANGUAGE_COOKIE: &str = "keyward_language";
 const BROWSER_COOKIE: &str = "keyward_browser";
+const KNOWN_COOKIE: &str = "keyward_known";
 
 /// The field by which a form says which session it is of.
 pub const FORM_TOKEN: &str = "form_token";
@@ -51,6 +52,8 @@ pub struct Visitor {
     /// The path of the issuer, which comes before all of ours.
     base: String,
     browser: Option<String>,
+    /// What the browser keeps of a user who got in there before.
+    pub known: Option<String>,
 }
 
 impl Visitor {
@@ -64,6 +67,7 @@ impl Visitor {
             here: request.uri().path_and_query().map_or_else(|| "/portal".to_owned(), ToString::to_string),
             base: server.issuer.path().to_owned(),
             browser: request.cookie(BROWSER_COOKIE).map(|cookie| cookie.value().to_owned()),
+            known: request.cookie(KNOWN_COOKIE).map(|cookie| cookie.value().to_owned()),
             server: server.clone(),
         }
     }
@@ -76,6 +80,13 @@ impl Visitor {
     /// A path of the portal, as links have it.
     pub fn link(&self, path: &str) -> String {
         format!("{}/portal{path}", self.base)
+    }
+
+    /// What the query of the address says by this name; nothing where it is empty.
+    pub fn query(&self, name: &str) -> Option<String> {
+        let query = self.here.split_once('?')?.1;
+        let value = form_urlencoded::parse(query.as_bytes()).find(|(own, _)| own == name)?.1;
+        Some(value.trim()).filter(|value| !value.is_empty()).map(str::to_owned)
     }
 
     /// The words for a message.
@@ -137,6 +148,13 @@ impl Visitor {
     pub fn language_cookie(&self, language: Language) -> Cookie<'static> {
         let mut cookie = self.cookie(LANGUAGE_COOKIE, language.code().to_owned());
         cookie.set_max_age(time::Duration::days(365));
+        cookie
+    }
+
+    /// The cookie by which a browser is no stranger to its user, for half a year. It opens nothing.
+    pub fn known_cookie(&self, value: &str) -> Cookie<'static> {
+        let mut cookie = self.cookie(KNOWN_COOKIE, value.to_owned());
+        cookie.set_max_age(time::Duration::days(180));
         cookie
     }
 
@@ -396,6 +414,25 @@ pub enum Failure {
     Enrol,
     /// A form of a session that is over, or of another one: it can be sent again from this one.
     Again(&'static str),
+    /// A form that was sent twice, and done the first time: the page that shows what it made.
+    Already(String),
+}
+
+/// What came of a form: what it made, or an error that whoever sent it can mend, for the same page again.
+///
+/// # Errors
+/// All other failures; a form that was sent twice leads to the page at `list`.
+pub fn mendable<T>(visitor: &Visitor, made: Result<T, Error>, list: &str) -> Result<Result<T, Error>, Failure> {
+    let error = match made {
+        Ok(made) => return Ok(Ok(made)),
+        Err(error) => error,
+    };
+    match error.code() {
+        Code::AlreadyDone => Err(Failure::Already(visitor.link(list))),
+        Code::InvalidRequest | Code::InvalidScope | Code::Conflict | Code::PreconditionFailed => Ok(Err(error)),
+        Code::AccessDenied if error.said().is_some() => Ok(Err(error)),
+        _ => Err(error.into()),
+    }
 }
 
 impl From<Error> for Failure {
@@ -412,6 +449,7 @@ impl fmt::Display for Failure {
             Failure::SecondFactor => f.write_str("the second factor is still to come"),
             Failure::Enrol => f.write_str("the account wants a second factor"),
             Failure::Again(why) => f.write_str(why),
+            Failure::Already(_) => f.write_str("the form was sent twice"),
         }
     }
 }
