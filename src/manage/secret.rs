@@ -32,6 +32,7 @@ pub async fn create(
     store
         .write(now, move |transaction| {
             let client = within_power(transaction.database(), &permit, &row.client_id)?;
+            permit.check_not_done(transaction)?;
             make_room(transaction, &client, now)?;
             client_secret::insert(transaction, &row)?;
             permit.record(transaction, "secret.create", Some(&client.account_id), &row.client_id, now)
@@ -57,6 +58,7 @@ pub async fn rotate(
     store
         .write(now, move |transaction| {
             let client = within_power(transaction.database(), &permit, &row.client_id)?;
+            permit.check_not_done(transaction)?;
             make_room(transaction, &client, now)?;
             client_secret::end_all(transaction, &row.client_id, now.plus(grace))?;
             client_secret::insert(transaction, &row)?;
