@@ -92,7 +92,7 @@ on_both! {
         assert_eq!((node.token_reply(&client, &[]).status, node.token_reply(&second, &[]).status), (200, 200));
         let listed = get(&node, &token, &format!("{path}/secrets"))["items"].clone();
         assert!(listed[0]["expires_at"].is_string() && listed[1]["expires_at"].is_null(), "{listed}");
-        let newest = (0..25).map(|_| rotated(json!(0))).last();
+        let newest = (0..25).map(|_| rotated(json!(0))).collect::<Vec<_>>().pop();
         let client = newest.unwrap();
         node.token_reply(&second, &[]).refused(401, "invalid_client");
         let kept = world.count(&format!("SELECT count(*) FROM client_secrets WHERE client_id = '{}'", client.id));

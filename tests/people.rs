@@ -68,22 +68,19 @@ fn page(reply: &Reply, status: u16) -> &Reply {
 }
 
 mod totp {
-    use std::time::SystemTime;
-
+    use keyward::clock::Timestamp;
     use totp_rs::{Builder, Secret};
 
     /// The code of a step, counted from now.
     pub fn code(secret: &str, steps: i64) -> String {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         let secret = Secret::try_from_base32(secret).unwrap();
         let totp = Builder::new().with_secret(secret).with_account_name("x").build().unwrap();
-        totp.generate(now.checked_add_signed(30 * steps).unwrap()).to_string()
+        totp.generate((Timestamp::now().seconds() + 30 * steps).try_into().unwrap()).to_string()
     }
 
     /// Far enough from the end of a step for a few requests.
     pub fn wait_for_room() {
-        let into = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() % 30;
-        while into() > 24 {
+        while Timestamp::now().seconds() % 30 > 24 {
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
     }
@@ -206,7 +203,8 @@ on_both! {
             all.into_iter().map(|one| one.join().unwrap()).collect()
         });
         assert!(looked_at.iter().filter(|status| **status == 403).count() <= 10, "{looked_at:?}");
-        assert!(looked_at.iter().all(|status| matches!(status, 403 | 429)), "{looked_at:?}");
+        // Those that had to wait for too long were looked at by nobody.
+        assert!(looked_at.iter().all(|status| matches!(status, 403 | 429 | 503)), "{looked_at:?}");
     }
 
     fn sessions_end(world: World) {
@@ -807,7 +805,7 @@ on_both! {
             }
         }
         // What one may ask for by GET, one may ask for by HEAD.
-        for path in ["/portal/sign-in", "/portal/invitation/x"] {
+        for path in ["/portal/sign-in", "/portal/invitation/x"]  {
             let reply = stranger.send("HEAD", path, &[], b"");
             assert_eq!((reply.status, reply.body.as_str()), (stranger.status(path), ""), "{path}");
         }
