@@ -77,6 +77,7 @@ pub async fn create(
     }
     store
         .write(now, move |transaction| {
+            permit.check_not_done(transaction)?;
             if user::find(transaction.database(), &email)?.is_some() {
                 return Err(Error::new(Code::Conflict, format!("There is a user {email} already"))
                     .phrase("email-taken", [])
