@@ -101,7 +101,7 @@ impl Bootstrap {
     /// What is printed: with commands that work as they stand.
     pub fn text(&self, issuer: &Issuer) -> String {
         let (token, introspect) = (issuer.endpoint("/oauth/token"), issuer.endpoint("/oauth/introspect"));
-        let keys = issuer.endpoint("/.well-known/jwks.json");
+        let (keys, portal) = (issuer.endpoint("/.well-known/jwks.json"), issuer.endpoint("/portal"));
         let Bootstrap { resource, introspection_id, client_id, scope, password, .. } = self;
         let (secret, introspection_secret) = (self.client_secret.expose(), self.introspection_secret.expose());
         let api_key = self.api_key.expose();
@@ -121,6 +121,10 @@ This database is new. These are shown this once:
   An operator
     email          {OPERATOR}
     password       {password}
+
+Open the portal, and sign in as the operator:
+
+  {portal}
 
 Get a token:
 

@@ -17,6 +17,7 @@ mod durability;
 mod failure;
 mod interop;
 mod introspection;
+mod languages;
 mod limits;
 mod management;
 mod many_nodes;

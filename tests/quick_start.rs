@@ -156,9 +156,9 @@ fn only_a_client_with_a_secret_has_one() {
     for method in AuthMethod::ALL {
         let mut client = Client::new("An app".to_owned(), "an account".to_owned(), method, Timestamp::EPOCH);
         client.resources = "https://b.example/ https://a.example/".parse().unwrap();
-        assert!(Application::of(&client, &issuer).is_none(), "the grant");
+        assert!(Application::of(&client.clone().into(), &issuer).is_none(), "the grant");
         client.grant_types = client_credentials::GRANT_TYPE.to_owned();
-        let found = Application::of(&client, &issuer);
+        let found = Application::of(&client.clone().into(), &issuer);
         assert_eq!(found.is_some(), method != AuthMethod::PrivateKeyJwt);
         let Some(found) = found else { continue };
         assert_eq!(found.token_endpoint, "https://auth.example/it's/oauth/token");

@@ -14,7 +14,7 @@ use crate::store::{Store, Transaction};
 pub const DEFAULT: &str = "Default";
 
 /// The account of the clients that resource servers introspect with.
-const RESOURCE_SERVERS: &str = "Resource servers";
+pub const RESOURCE_SERVERS: &str = "Resource servers";
 
 /// Makes an account.
 ///

@@ -121,7 +121,7 @@ pub async fn sign_in(
         .store
         .write(origin.now, move |transaction| {
             session::insert(transaction, &row)?;
-            note(transaction, &user, "session.create", proven.as_str(), &row)
+            note(transaction, &user, "session.create", &user.email, &row)
         })
         .await?;
     Ok((cookie, proven))
@@ -260,7 +260,7 @@ pub async fn prove_second_factor(
             user::update(transaction, &user)?;
             session::delete(transaction, &old)?;
             session::insert(transaction, &row)?;
-            note(transaction, &user, "session.create", row.proven.as_str(), &row)?;
+            note(transaction, &user, "session.create", &user.email, &row)?;
             Ok::<_, Error>(true)
         })
         .await?;
@@ -334,7 +334,7 @@ pub async fn end(server: &AuthorizationServer, signed_in: &SignedIn, id: &str, o
             let Some(found) = found else { return Ok(()) };
             session::delete(transaction, &id)?;
             let ended = Session { created_at: now, address: address.to_string(), ..found };
-            note(transaction, &user, "session.end", &ended.id, &ended)
+            note(transaction, &user, "session.end", &user.email, &ended)
         })
         .await
 }

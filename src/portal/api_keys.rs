@@ -31,7 +31,8 @@ const LIFETIMES: [&str; 4] = ["", "30d", "90d", "365d"];
 /// GET `/api-keys`: of the only application at once; of several by choice.
 pub async fn choose(member: Member) -> Result<HttpResponse, Failure> {
     member.may(KeysRead)?;
-    let clients = client::list(&member.server.store, member.may(ClientsRead)?, None, None, CHOICES).await?;
+    let mut clients = client::list(&member.server.store, member.may(ClientsRead)?, None, None, CHOICES).await?;
+    clients.retain(|client| !client.grant_types.is_empty());
     if let [only] = clients.as_slice() {
         return Ok(page::redirect(&member.link(&format!("/applications/{}/keys", only.client_id)), &[]));
     }

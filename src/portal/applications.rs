@@ -56,8 +56,12 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
     let permit = member.may(ClientsRead)?;
     let clients = client::list(&member.server.store, permit, account.clone(), after, PAGE + 1).await?;
     let accounts = account::list(&member.server.store, &member.may(AccountsRead)?).await?;
-    let more = clients.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
-    let shown = &clients[..clients.len().min(usize::try_from(PAGE).unwrap_or(usize::MAX))];
+    let page = usize::try_from(PAGE).unwrap_or(usize::MAX);
+    let last = clients.get(page - 1).filter(|_| clients.len() > page).map(|last| last.client_id.clone());
+    // What resource servers introspect with is nobody's application; it is found by its account.
+    let of_servers = accounts.iter().find(|own| own.name == account::RESOURCE_SERVERS).map(|own| own.id.clone());
+    let hidden = |client: &ClientView| account.is_none() && of_servers.as_ref() == Some(&client.account);
+    let shown: Vec<ClientView> = clients.into_iter().take(page).filter(|client| !hidden(client)).collect();
     let may_make = member.can(ClientsWrite);
     let make = html! { a.button.primary href=(member.link("/applications/new")) { (member.t("application-new")) } };
     let content = html! {
@@ -66,10 +70,10 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
             (empty(&member.t("applications-none"), &member.t("applications-none-text"), may_make.then_some(make)))
         } @else {
             @if may_make { p { (make) } }
-            (rows(&member, shown, &accounts))
-            @if let (true, Some(last)) = (more, shown.last()) {
-                p { a href={ (member.link("/applications")) "?after=" (last.client_id) "&account=" (account.unwrap_or_default()) } { (member.t("more")) } }
-            }
+            (rows(&member, &shown, &accounts))
+        }
+        @if let Some(last) = last {
+            p { a href={ (member.link("/applications")) "?after=" (last) "&account=" (account.clone().unwrap_or_default()) } { (member.t("more")) } }
         }
     };
     let head = Head { notice: page::notice(&member), ..Head::titled(member.t("menu-applications")) };
@@ -81,7 +85,7 @@ fn account_filter(member: &Member, accounts: &[Account], chosen: Option<&str>) -
     choices.extend(accounts.iter().map(|account| (account.id.clone(), account.name.clone())));
     html! {
         form.filter method="get" action=(member.link("/applications")) {
-            (Field::new(member, "account", None).optional().select(&choices, chosen.unwrap_or_default()))
+            (Field::new(member, "account", None).filter().select(&choices, chosen.unwrap_or_default()))
             button { (member.t("filter")) }
         }
     }
@@ -301,12 +305,13 @@ fn copy_inline(member: &Member, id: &str, text: &str) -> Markup {
 fn actions(member: &Member, application: &Application) -> Markup {
     let to = |below: &str, message: &str| html! { a.button href=(member.link(&application.path(below))) { (member.t(message)) } };
     let writes = member.can(ClientsWrite);
+    let gets_tokens = !application.client.grant_types.is_empty();
     let uses_secret = application.client.auth_method != AuthMethod::PrivateKeyJwt.as_str();
     html! {
         div.buttons {
-            (to("/quick-start", "quick-start"))
+            @if gets_tokens { (to("/quick-start", "quick-start")) }
             @if member.can(KeysRead) {
-                (to("/keys", "menu-api-keys"))
+                @if gets_tokens { (to("/keys", "menu-api-keys")) }
                 @if uses_secret { (to("/secrets", "secrets")) }
             }
             @if writes {
@@ -327,7 +332,7 @@ fn failures_section(member: &Member, failures: &[audit::Entry]) -> Markup {
             vec![
                 member.relative(entry.happened_at),
                 html! { (failure_text(member, entry)) },
-                html! { code { (entry.address.as_deref().unwrap_or("–")) } },
+                html! { code.short { (entry.address.as_deref().unwrap_or("–")) } },
                 html! { code { (entry.request_id.as_deref().unwrap_or("–")) } },
             ]
         })
@@ -551,6 +556,8 @@ pub async fn quick_start(member: Member, id: Path<String>) -> Result<HttpRespons
                 }
             }
             (steps(&member, &application, chosen, &values))
+        } @else if client.auth_method != AuthMethod::PrivateKeyJwt.as_str() {
+            p { (member.t("quick-start-none")) }
         } @else {
             p { (member.t("quick-start-assertion")) }
             dl.facts {

@@ -109,7 +109,7 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
         account_id: account.clone().filter(|_| member.is_operator()),
         action: action.clone(),
         target: target.clone(),
-        actor: actor.clone(),
+        actor: actor.as_deref().map(actor_named),
         before: value("before"),
     };
     let limit = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
@@ -133,10 +133,10 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let content = html! {
         form.filter method="get" action=(member.link("/audit")) {
-            @if member.is_operator() { (Field::new(&member, "account", None).optional().select(&accounts, &text(&account))) }
-            (Field::new(&member, "action", None).optional().select(&actions, &text(&action)))
-            (Field::new(&member, "actor", None).optional().input("text", &text(&actor)))
-            (Field::new(&member, "target", None).optional().input("text", &text(&target)))
+            @if member.is_operator() { (Field::new(&member, "account", None).filter().select(&accounts, &text(&account))) }
+            (Field::new(&member, "action", None).filter().select(&actions, &text(&action)))
+            (Field::new(&member, "actor", None).filter().input("text", &text(&actor)))
+            (Field::new(&member, "target", None).filter().input("text", &text(&target)))
             button { (member.t("filter")) }
         }
         @if shown.is_empty() { (empty(&member.t("audit-none"), &member.t("audit-none-text"), None)) }
@@ -144,6 +144,11 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
         @if let Some(older) = older { p { a href=(older) { (member.t("older")) } } }
     };
     Ok(member_page(&member, Place::Audit, Head::titled(member.t("menu-audit")), content))
+}
+
+/// People are looked for by their address, as the table shows them.
+fn actor_named(text: &str) -> String {
+    if text.contains('@') && !text.contains(' ') { format!("user {}", text.to_lowercase()) } else { text.to_owned() }
 }
 
 fn rows(member: &Member, entries: &[Entry]) -> Markup {
@@ -156,7 +161,7 @@ fn rows(member: &Member, entries: &[Entry]) -> Markup {
                 html! { (if member.language.knows(&message) { member.t(&message) } else { entry.action.clone() }) },
                 html! { (who(member, &entry.actor)) },
                 html! { span.words { (entry.target) } @if entry.reason.is_some() { br; (failure_text(member, entry)) } },
-                html! { code { (entry.address.as_deref().unwrap_or("–")) } },
+                html! { code.short { (entry.address.as_deref().unwrap_or("–")) } },
             ]
         })
         .collect();

@@ -112,11 +112,11 @@ fn pages(config: &mut web::ServiceConfig) {
     config.configure(assets::routes);
 }
 
-async fn nothing() -> Result<HttpResponse, Failure> {
+async fn nothing(_: Visitor) -> Result<HttpResponse, Failure> {
     Err(Error::new(Code::NotFound, "There is no page at this address").into())
 }
 
-async fn wrong_method(request: HttpRequest) -> Result<HttpResponse, Failure> {
+async fn wrong_method(_: Visitor, request: HttpRequest) -> Result<HttpResponse, Failure> {
     // Whoever reloads the answer to a form gets here by GET.
     let method = request.method().clone();
     Err(Error::new(Code::MethodNotAllowed, format!("This page does not answer {method}")).into())
@@ -157,8 +157,12 @@ fn page_of(request: &HttpRequest, failure: &Failure) -> HttpResponse {
     let Some(server) = request.app_data::<Data<AuthorizationServer>>() else {
         return HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR);
     };
-    let visitor = request.extensions().get::<Visitor>().cloned().unwrap_or_else(|| Visitor::stranger(server, request));
-    let form = request.extensions().get::<Form>().cloned();
+    let (known, form) = {
+        let extensions = request.extensions();
+        (extensions.get::<Visitor>().cloned(), extensions.get::<Form>().cloned())
+    };
+    // Reading cookies wants the extensions for itself.
+    let visitor = known.unwrap_or_else(|| Visitor::stranger(server, request));
     match failure {
         Failure::Error(error) => {
             let id = RequestId::of(request);

@@ -271,6 +271,7 @@ pub struct Field<'a> {
     name: &'static str,
     error: Option<&'a Error>,
     optional: bool,
+    marked: bool,
     help: Option<String>,
 }
 
@@ -278,13 +279,20 @@ impl<'a> Field<'a> {
     /// Labelled `field-NAME`.
     pub fn new(visitor: &'a Visitor, name: &'static str, error: Option<&'a Error>) -> Self {
         let error = error.filter(|error| error.wrong_field() == Some(name));
-        Field { visitor, name, error, optional: false, help: None }
+        Field { visitor, name, error, optional: false, marked: true, help: None }
     }
 
     /// With words of help.
     #[must_use]
     pub fn help(mut self, message: &str) -> Self {
         self.help = Some(self.visitor.t(message));
+        self
+    }
+
+    /// Of a filter, where everything may be left empty.
+    #[must_use]
+    pub fn filter(mut self) -> Self {
+        (self.optional, self.marked) = (true, false);
         self
     }
 
@@ -307,7 +315,7 @@ impl<'a> Field<'a> {
             div.field {
                 label for=(self.name) {
                     (self.visitor.t(&format!("field-{}", self.name.replace('_', "-"))))
-                    @if self.optional { span.optional { " " (self.visitor.t("optional")) } }
+                    @if self.optional && self.marked { span.optional { " " (self.visitor.t("optional")) } }
                 }
                 @if let Some(help) = &self.help { p.help id={ (self.name) "-help" } { (help) } }
                 (input)
@@ -354,7 +362,7 @@ impl<'a> Field<'a> {
             fieldset.field #(self.name) tabindex="-1" aria-describedby=[self.described()] {
                 legend {
                     (self.visitor.t(&format!("field-{}", self.name.replace('_', "-"))))
-                    @if self.optional { span.optional { " " (self.visitor.t("optional")) } }
+                    @if self.optional && self.marked { span.optional { " " (self.visitor.t("optional")) } }
                 }
                 @if let Some(help) = &self.help { p.help id={ (self.name) "-help" } { (help) } }
                 @for (value, name) in choices {

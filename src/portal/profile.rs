@@ -73,7 +73,7 @@ fn sessions_section(member: &Member, sessions: &[session::SessionView]) -> Marku
         .map(|session| {
             vec![
                 html! { span.words { (session.agent) } @if session.own { " " (badge("good", &member.t("this-one"))) } },
-                html! { code { (session.address) } },
+                html! { code.short { (session.address) } },
                 member.language.moment(session.created_at),
                 member.relative(session.last_seen_at),
                 html! { @if !session.own {

@@ -279,6 +279,7 @@ quick-start-environment = Environment
 quick-start-prepare = Prepare
 quick-start-save = Save this as { $file }
 quick-start-run = Run it
+quick-start-none = This client gets no tokens: it only introspects those of others.
 quick-start-assertion = This application authenticates with a signed assertion (RFC 7523). Sign a JWT with its private key and send it to the token endpoint as client_assertion, with these values.
 token-endpoint = Token endpoint
 
