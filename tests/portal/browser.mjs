@@ -34,7 +34,7 @@ export async function close() {
 /** A browser of somebody's own: nothing is shared with the others but the program. */
 export async function visitor(options = {}) {
   const context = await browser.newContext({ viewport: DESK, locale: 'en-GB', baseURL: input.base, ...options })
-  context.setDefaultTimeout(10_000)
+  context.setDefaultTimeout(5_000)
   context.on('page', watch)
   return context.newPage()
 }
@@ -236,4 +236,9 @@ export async function tabTo(page, locator) {
     if (await locator.first().evaluate((own) => own === document.activeElement)) return
   }
   assert.fail(`the Tab key does not reach ${locator}`)
+}
+
+/** Notes what is not so, and goes on. */
+export async function soft(what, act) {
+  try { await act() } catch (error) { console.log(`SOFT ${what}: ${error.message.slice(0, 200)}`); problems.push(`SOFT ${what}: ${error.message.slice(0, 600)}`) }
 }

@@ -1,0 +1,149 @@
+//! The portal as people meet it: journeys in a real browser, which the scripts in `tests/portal/` go.
+//! Each asserts what is seen, and what it did: what was shown is tried out at the server.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use serde_json::{Value, json};
+
+use crate::interop::variable;
+use crate::support::proxy::Proxy;
+use crate::support::{Backend, Node, World, repository};
+
+const PASSWORD: &str = "six quiet otters build dams";
+const RESOURCE: &str = "https://orders.example/";
+
+fn set_password(world: &World, email: &str) {
+    let mut command = world.command(&["user", "set-password", email]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+/// A partner with people and applications, an API, and an operator; all that a script wants to know of them.
+fn prepare(world: &World) -> Value {
+    let resource = world.cli(&["resource", "create", "--identifier", RESOURCE, "--name", "Orders API", "--scope", "orders:read orders:write"]);
+    let account = world.cli(&["account", "create", "--name", "Acme Logistics"]);
+    let mut people = BTreeMap::new();
+    for (email, role) in [
+        ("olivia@keyward.example", "operator"),
+        ("ada@acme.example", "administrator"),
+        ("devi@acme.example", "developer"),
+        ("vera@acme.example", "viewer"),
+    ] {
+        let of: &[&str] = if role == "operator" { &[] } else { &["--account", "Acme Logistics"] };
+        world.cli(&[&["user", "create", "--email", email, "--role", role], of].concat());
+        set_password(world, email);
+        people.insert(role, email);
+    }
+    let application = |name: &str| {
+        world.cli(&[
+            "client", "create", "--name", name, "--account", "Acme Logistics", "--scope", "orders:read orders:write", "--resource", RESOURCE,
+        ])
+    };
+    json!({
+        "password": PASSWORD,
+        "account": account,
+        "resource": resource,
+        "people": people,
+        "import": application("Order import"),
+        "tracking": application("Parcel tracking"),
+        "screenshots": repository("target/screenshots").join(format!("{:?}", world.backend).to_lowercase()),
+    })
+}
+
+/// Runs a journey. Where the script asks for something by a line that begins with `?`, it is done, and
+/// answered by a line.
+fn journey(world: &World, node: &Node, name: &str, mut input: Value, mut asked: impl FnMut(&str)) {
+    input["base"] = json!(node.base);
+    let script = std::path::Path::new(&variable("TEST_NODE_DIR")).join("portal/run.mjs");
+    let mut command = Command::new("node");
+    command.arg(script).arg(name).env("JOURNEY", input.to_string()).env("TEST_CHROMIUM", variable("TEST_CHROMIUM"));
+    // Failures are told on one stream with what came before them.
+    let file = world.folder.join("said");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(&file).unwrap())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut said = String::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
+        match line.strip_prefix('?') {
+            Some(what) => {
+                asked(what);
+                writeln!(stdin, "{what}").unwrap();
+            }
+            None => said.push_str(&format!("{line}\n")),
+        }
+    }
+    let passed = child.wait().unwrap().success();
+    assert!(passed, "{said}{}", std::fs::read_to_string(&file).unwrap());
+}
+
+fn go(world: &World, name: &str, flags: &[&str]) {
+    let input = prepare(world);
+    let node = world.start_with(flags);
+    journey(world, &node, name, input, |what| panic!("asked for {what}"));
+}
+
+/// The paths of all pages: whatever answers GET, from the list of routes itself.
+fn pages() -> Vec<String> {
+    let source = std::fs::read_to_string(repository("src/portal/mod.rs")).unwrap();
+    let routes = source.split(".service(at(\"").skip(1);
+    let pages = routes.filter(|route| route.contains("r.get(")).map(|route| route.split('"').next().unwrap().to_owned());
+    pages.filter(|path| !matches!(path.as_str(), "" | "/")).collect()
+}
+
+#[test]
+fn all_pages_are_found() {
+    let pages = pages();
+    assert!(pages.len() > 30 && pages.contains(&"/registration-tokens/{id}/delete".to_owned()), "{pages:?}");
+}
+
+on_both! {
+    fn getting_in_and_people(world: World) {
+        go(&world, "people", &[]);
+    }
+
+    fn keys_and_applications(world: World) {
+        go(&world, "applications", &[]);
+    }
+
+    fn operating(world: World) {
+        go(&world, "operator", &["--jwks-max-age", "1"]);
+    }
+
+    fn every_page(world: World) {
+        let mut input = prepare(&world);
+        input["pages"] = json!(pages());
+        // What pages look like does not depend on the database: all of it is looked at on one.
+        input["thorough"] = json!(world.backend == Backend::Sqlite);
+        let node = world.start();
+        journey(&world, &node, "pages", input, |what| panic!("asked for {what}"));
+    }
+
+    fn trouble(world: World) {
+        let input = prepare(&world);
+        match world.backend {
+            Backend::Sqlite => {
+                let node = world.start();
+                let mut holder = SqliteConnection::establish(&world.folder.join("keyward.db").to_string_lossy()).unwrap();
+                journey(&world, &node, "trouble", input, |what| {
+                    holder.batch_execute(if what == "away" { "BEGIN IMMEDIATE" } else { "ROLLBACK" }).unwrap();
+                });
+            }
+            Backend::Postgres => {
+                let mut url = url::Url::parse(&world.database_url).unwrap();
+                let proxy = Proxy::to(format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()));
+                url.set_port(Some(proxy.port)).unwrap();
+                let node = world.start_with(&["--database-url", url.as_str()]);
+                journey(&world, &node, "trouble", input, |what| if what == "away" { proxy.cut() } else { proxy.mend() });
+            }
+        }
+    }
+}
