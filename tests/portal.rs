@@ -25,7 +25,16 @@ fn set_password(world: &World, email: &str) {
 
 /// A partner with people and applications, an API, and an operator; all that a script wants to know of them.
 fn prepare(world: &World) -> Value {
-    let resource = world.cli(&["resource", "create", "--identifier", RESOURCE, "--name", "Orders API", "--scope", "orders:read orders:write"]);
+    let resource = world.cli(&[
+        "resource",
+        "create",
+        "--identifier",
+        RESOURCE,
+        "--name",
+        "Orders API",
+        "--scope",
+        "orders:read orders:write",
+    ]);
     let account = world.cli(&["account", "create", "--name", "Acme Logistics"]);
     let mut people = BTreeMap::new();
     for (email, role) in [
@@ -41,10 +50,26 @@ fn prepare(world: &World) -> Value {
     }
     let application = |name: &str| {
         world.cli(&[
-            "client", "create", "--name", name, "--account", "Acme Logistics", "--scope", "orders:read orders:write", "--resource", RESOURCE,
+            "client",
+            "create",
+            "--name",
+            name,
+            "--account",
+            "Acme Logistics",
+            "--scope",
+            "orders:read orders:write",
+            "--resource",
+            RESOURCE,
         ])
     };
+    let words = std::fs::read_to_string(repository("src/portal/languages/en.ftl")).unwrap();
+    let messages: Vec<&str> = words
+        .lines()
+        .filter(|line| !line.starts_with([' ', '#', '*']))
+        .filter_map(|line| Some(line.split_once(" = ")?.0))
+        .collect();
     json!({
+        "messages": messages,
         "password": PASSWORD,
         "account": account,
         "resource": resource,
@@ -64,12 +89,8 @@ fn journey(world: &World, node: &Node, name: &str, mut input: Value, mut asked: 
     command.arg(script).arg(name).env("JOURNEY", input.to_string()).env("TEST_CHROMIUM", variable("TEST_CHROMIUM"));
     // Failures are told on one stream with what came before them.
     let file = world.folder.join("said");
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(std::fs::File::create(&file).unwrap())
-        .spawn()
-        .unwrap();
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(std::fs::File::create(&file).unwrap()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut said = String::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
