@@ -126,6 +126,17 @@ pub struct Settings {
     #[arg(long, global = true, env = "KEYWARD_PORTAL_SESSION", value_name = "SPAN", default_value = "12h", value_parser = parse_duration)]
     pub portal_session: Duration,
 
+    /// Whether operators must have a second factor to get into the portal; accounts say it for themselves
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_OPERATOR_SECOND_FACTOR",
+        value_name = "on|off",
+        default_value = "off",
+        hide_possible_values = true
+    )]
+    pub operator_second_factor: Switch,
+
     /// The addresses or networks of the proxies in front, separated by commas
     #[arg(long, global = true, env = "KEYWARD_TRUSTED_PROXIES", value_name = "NETWORKS", default_value = "")]
     pub trusted_proxies: TrustedProxies,
@@ -341,6 +352,7 @@ impl Settings {
             ("audit_kept", seconds(self.audit_kept)),
             ("portal_idle", seconds(self.portal_idle)),
             ("portal_session", seconds(self.portal_session)),
+            ("operator_second_factor", switch(self.operator_second_factor)),
             ("trusted_proxies", Some(self.trusted_proxies.to_string())),
             ("log", Some(self.log.clone())),
             ("tls_cert", path(&self.tls_cert)),

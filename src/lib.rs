@@ -3,13 +3,15 @@
 //! # The house
 //!
 //! A noun lives in [`store`], a verb of the protocol in [`oauth`], a verb of management in
-//! [`manage`], a door in [`http`] or [`cli`]. Everything below the doors is free of HTTP.
+//! [`manage`], a door in [`http`] (for machines), [`portal`] (for people) or [`cli`]. Everything below
+//! the doors is free of HTTP.
 //!
 //! Arrows point down only, and a test over the `use crate::` lines holds them to it:
 //!
 //! ```text
 //! cli        → server, bootstrap, manage, oauth, outbound
-//! server     → http, manage, oauth, directory
+//! server     → http, portal, manage, oauth, directory
+//! portal     → manage; of http what both doors share
 //! http       → manage, oauth
 //! bootstrap  → manage
 //! manage     → oauth, store

@@ -9,9 +9,9 @@ use crate::support::repository;
 const ARROWS: [(&str, &[&str]); 16] = [
     ("main", &["cli"]),
     ("cli", &["server", "http", "bootstrap", "manage", "oauth", "outbound", "directory", "store"]),
-    ("server", &["http", "manage", "oauth", "directory", "store"]),
+    ("server", &["http", "portal", "manage", "oauth", "directory", "store"]),
     ("http", &["oauth", "manage", "store"]),
-    ("portal", &["oauth", "store"]),
+    ("portal", &["manage", "http"]),
     ("bootstrap", &["manage", "store", "guard"]),
     ("manage", &["oauth", "store", "guard"]),
     ("oauth", &["directory", "outbound", "store", "guard"]),
@@ -24,6 +24,10 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("credential", &[]),
     ("scope", &[]),
 ];
+
+/// What the portal shares with the door for machines: how a request is read, what its log line says, and
+/// the status of an error. The rest of `http` is for machines.
+const SHARED_BY_THE_DOORS: [&str; 3] = ["extract", "observe", "error::status"];
 
 const GROUND_FLOOR: [&str; 5] = ["clock", "config", "credential", "error", "scope"];
 
@@ -65,6 +69,26 @@ fn arrows_point_down() {
     assert!(arrows > 100, "the arrows were not found");
 }
 
+#[test]
+fn the_portal_takes_nothing_of_the_other_door_but_what_both_share() {
+    let mut found = Vec::new();
+    files(&repository("src/portal"), Some("portal"), &mut found);
+    let mut uses = 0;
+    for (_, path) in found {
+        // Pictures are in that folder too.
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        for used in text.split("crate::http").skip(1) {
+            let named = used.strip_prefix("::").unwrap_or_default();
+            let shared = SHARED_BY_THE_DOORS.iter().any(|name| {
+                named.strip_prefix(name).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'))
+            });
+            uses += 1;
+            assert!(shared, "{}: crate::http{}", path.display(), used.lines().next().unwrap_or_default());
+        }
+    }
+    assert!(uses > 3, "the uses were not found");
+}
+
 /// The ground floor does not know the house; of the store, `config` reads the URL and the names.
 #[test]
 fn only_the_store_queries_and_only_the_doors_speak_http() {
@@ -74,7 +98,7 @@ fn only_the_store_queries_and_only_the_doors_speak_http() {
         let text = std::fs::read_to_string(&path).unwrap();
         let queries = text.contains("diesel::prelude") || text.contains("RunQueryDsl");
         assert!(part == "store" || !queries, "{} queries", path.display());
-        let actix = text.contains("actix_web::") && !["http", "server", "cli"].contains(&part.as_str());
+        let actix = text.contains("actix_web::") && !["http", "portal", "server", "cli"].contains(&part.as_str());
         assert!(!actix, "{} speaks HTTP", path.display());
         assert!(path.ends_with("oauth/client_credentials.rs") || !text.contains("oxide_auth::"), "{}", path.display());
     }

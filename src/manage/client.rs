@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::actor::{ClientsRead, ClientsWrite, Permit, Right, TokensRevoke};
 use super::api_key::{self, NewApiKey};
-use super::{account, check_name, invalid, not_found, version};
+use super::{MAX_NAME, account, check_name, invalid, not_found, version};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
 use crate::error::{Code, Error};
@@ -193,6 +193,19 @@ pub async fn list(
             Ok(clients.into_iter().map(ClientView::from).collect())
         })
         .await
+}
+
+/// The clients within reach of this id, or with this text in their names, `limit` at the most.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub async fn search(store: &Arc<Store>, permit: Permit<ClientsRead>, text: &str, limit: i64) -> Result<Vec<ClientView>, Error> {
+    let text = text.to_owned();
+    if text.contains('\0') || text.len() > MAX_NAME * 4 {
+        return Ok(Vec::new());
+    }
+    let found = store.read(move |database| client::search(database, permit.account(), &text, limit)).await?;
+    Ok(found.into_iter().map(ClientView::from).collect())
 }
 
 /// What can be given to a client, as a form offers it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::AuthorizationServer;
 use super::actor::{Permit, UsersWrite};
-use super::user::{usable_password, within_reach};
+use super::user::{check_not_self, usable_password, within_reach};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
 use crate::error::{Code, Error};
@@ -38,6 +38,8 @@ pub async fn create(
     store
         .write(now, move |transaction| {
             let user = within_reach(transaction.database(), &permit, &email)?;
+            // Nor change the password without knowing it.
+            check_not_self(permit.actor(), &user)?;
             let row = Invitation { user_id: user.id, id, hash, created_at: now, expires_at };
             invitation::replace(transaction, &row)?;
             permit.record(transaction, "user.invite", user.account_id.as_deref(), &user.email, now)

@@ -149,7 +149,7 @@ pub async fn renew_codes(
 /// # Errors
 /// A wrong code; too many failures; an account that wants one.
 pub async fn remove(server: &AuthorizationServer, signed_in: &SignedIn, code: &str, origin: &Origin) -> Result<(), Error> {
-    if signed_in.account().is_some_and(|account| account.requires_second_factor) {
+    if signed_in.requires_second_factor() {
         let refused = Error::new(Code::Conflict, "The account requires a second factor");
         return Err(refused.phrase("second-factor-required", []));
     }
@@ -219,6 +219,8 @@ pub async fn reset(
     store
         .write(now, move |transaction| {
             let mut user = super::user::within_reach(transaction.database(), &permit, &email)?;
+            // Who is at somebody else's open session must not take the second factor away.
+            super::user::check_not_self(permit.actor(), &user)?;
             forget(&mut user);
             user::update(transaction, &user)?;
             session::delete_all(transaction, &user.id, None)?;

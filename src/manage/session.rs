@@ -32,6 +32,7 @@ pub struct SignedIn {
     account: Option<Account>,
     pub(super) session: Session,
     form_token: Fingerprint,
+    requires_second_factor: bool,
 }
 
 impl SignedIn {
@@ -65,9 +66,14 @@ impl SignedIn {
         self.user.recovery_hashes.split(' ').filter(|hash| !hash.is_empty()).count()
     }
 
-    /// Whether the account wants a second factor that the user has not got.
+    /// Whether the account wants a second factor, or the setting where the user is an operator.
+    pub fn requires_second_factor(&self) -> bool {
+        self.requires_second_factor
+    }
+
+    /// Whether one is wanted that the user has not got.
     pub fn must_enrol(&self) -> bool {
-        !self.has_second_factor() && self.account.as_ref().is_some_and(|account| account.requires_second_factor)
+        self.requires_second_factor && !self.has_second_factor()
     }
 
     /// What a form of this session carries, so that no other site can send it.
@@ -233,7 +239,11 @@ pub async fn resume(server: &AuthorizationServer, cookie: &str, now: Timestamp) 
         server.store.append(move |database| session::note_seen(database, &id, now)).await?;
     }
     let form_token = Fingerprint::of(format!("form\0{cookie}").as_bytes());
-    Ok(Some(SignedIn { user, account, session, form_token }))
+    let requires_second_factor = match &account {
+        Some(account) => account.requires_second_factor,
+        None => server.settings.operator_second_factor.is_on(),
+    };
+    Ok(Some(SignedIn { user, account, session, form_token, requires_second_factor }))
 }
 
 /// Takes the second factor: a new cookie in the place of the old one.

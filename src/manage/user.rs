@@ -195,7 +195,7 @@ async fn edit(
 }
 
 /// An account whose only administrator steps down by a slip has nobody to put it right.
-fn check_not_self(actor: &str, user: &User) -> Result<(), Error> {
+pub(super) fn check_not_self(actor: &str, user: &User) -> Result<(), Error> {
     if actor == format!("user {}", user.email) {
         let refused = Error::new(Code::Conflict, "This is yourself: let somebody else do it");
         return Err(refused.phrase("not-yourself", []));

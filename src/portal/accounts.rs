@@ -4,10 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
-use super::applications::may_be_mended;
 use super::page::{self, Field, Head, Place, badge, done, empty, hidden, member_page, table};
-use super::visit::{Failure, Form, Member, Posted};
-use crate::error::{Code, Error};
+use super::visit::{Failure, Form, Member, Posted, mendable};
+use crate::error::Error;
 use crate::manage::account;
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
@@ -52,11 +51,10 @@ async fn accounts_page(member: &Member, sent: &Form, error: Option<&Error>) -> R
 
 /// POST
 pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
-    match account::create(&member.server.store, member.may(AccountsWrite)?, form.text("name"), member.now()).await {
+    let made = account::create(&member.server.store, member.may(AccountsWrite)?, form.text("name"), member.now()).await;
+    match mendable(&member, made, "/accounts")? {
         Ok(_) => Ok(done(&member, "/accounts", "account-created")),
-        Err(error) if error.code() == Code::AlreadyDone => Ok(done(&member, "/accounts", "already")),
-        Err(error) if may_be_mended(&error) => accounts_page(&member, &form, Some(&error)).await,
-        Err(error) => Err(error.into()),
+        Err(error) => accounts_page(&member, &form, Some(&error)).await,
     }
 }
 

@@ -8,10 +8,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 
-use super::applications::{Application, may_be_mended};
+use super::applications::Application;
 use super::audit::who;
 use super::page::{self, Field, Head, Place, badge, confirmation, copy, done, empty, member_page, table};
-use super::visit::{Failure, Form, Member, Posted};
+use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::clock::{Timestamp, parse_duration};
 use crate::error::{Code, Error};
 use crate::manage::actor::{ClientsRead, KeysRead, KeysWrite};
@@ -214,11 +214,9 @@ pub async fn create(Posted { member, form }: Posted, id: Path<String>) -> Result
         let new = NewApiKey { name, scope, expires_at, allowed_ips, manage_keys: form.checked("manage_keys") };
         api_key::create(&member.server.store, member.may(KeysWrite)?, &id, new, member.now()).await
     };
-    match made.await {
+    match mendable(&member, made.await, &path(&application, ""))? {
         Ok((key, view)) => Ok(key_page(&member, &application, key.expose(), &view, "key-made")),
-        Err(error) if error.code() == Code::AlreadyDone => Ok(done(&member, &path(&application, ""), "already")),
-        Err(error) if may_be_mended(&error) => keys_page(&member, &application, &form, Some(&error)).await,
-        Err(error) => Err(error.into()),
+        Err(error) => keys_page(&member, &application, &form, Some(&error)).await,
     }
 }
 
@@ -291,11 +289,9 @@ pub async fn rotate(Posted { member, form }: Posted, ids: Path<(String, String)>
         let grace = lifetime(&form, "grace")?.unwrap_or_default();
         api_key::rotate(&member.server.store, member.may(KeysWrite)?, &ids.0, &ids.1, grace, member.now()).await
     };
-    match made.await {
+    match mendable(&member, made.await, &path(&application, ""))? {
         Ok((new, view)) => Ok(key_page(&member, &application, new.expose(), &view, "key-rotated")),
-        Err(error) if error.code() == Code::AlreadyDone => Ok(done(&member, &path(&application, ""), "already")),
-        Err(error) if may_be_mended(&error) => Ok(rotate_page(&member, &application, &key, &form, Some(&error))),
-        Err(error) => Err(error.into()),
+        Err(error) => Ok(rotate_page(&member, &application, &key, &form, Some(&error))),
     }
 }
 

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::audit::failure_text;
 use super::page::{self, Field, Head, Place, badge, confirmation, copy, done, empty, hidden, member_page, table};
 use super::quick_start::{self, Snippet};
-use super::visit::{Failure, Form, Member, Posted};
+use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::error::{Code, Error};
 use crate::manage::account::{self, Account};
 use crate::manage::actor::{AccountsRead, AuditRead, ClientsRead, ClientsWrite, KeysRead, TokensRead, TokensRevoke};
@@ -46,27 +46,27 @@ impl Application {
 
 /// GET
 pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
-    let query = member.here.split_once('?').map_or("", |(_, query)| query);
-    let value = |wanted: &str| {
-        form_urlencoded::parse(query.as_bytes())
-            .find(|(name, value)| name == wanted && !value.is_empty())
-            .map(|(_, value)| value.into_owned())
-    };
-    let (account, after) = (value("account"), value("after"));
+    let (account, after, text) = (member.query("account"), member.query("after"), member.query("text"));
     let permit = member.may(ClientsRead)?;
-    let clients = client::list(&member.server.store, permit, account.clone(), after, PAGE + 1).await?;
+    let clients = match text.as_deref() {
+        Some(text) => client::search(&member.server.store, permit, text, PAGE).await?,
+        None => client::list(&member.server.store, permit, account.clone(), after, PAGE + 1).await?,
+    };
     let accounts = account::list(&member.server.store, &member.may(AccountsRead)?).await?;
     let page = usize::try_from(PAGE).unwrap_or(usize::MAX);
     let last = clients.get(page - 1).filter(|_| clients.len() > page).map(|last| last.client_id.clone());
     // What resource servers introspect with is nobody's application; it is found by its account.
     let of_servers = accounts.iter().find(|own| own.name == account::RESOURCE_SERVERS).map(|own| own.id.clone());
-    let hidden = |client: &ClientView| account.is_none() && of_servers.as_ref() == Some(&client.account);
-    let shown: Vec<ClientView> = clients.into_iter().take(page).filter(|client| !hidden(client)).collect();
+    let hidden = |client: &ClientView| account.is_none() && text.is_none() && of_servers.as_ref() == Some(&client.account);
+    let other = |client: &ClientView| account.as_ref().is_some_and(|chosen| *chosen != client.account);
+    let shown: Vec<ClientView> = clients.into_iter().take(page).filter(|client| !hidden(client) && !other(client)).collect();
     let may_make = member.can(ClientsWrite);
     let make = html! { a.button.primary href=(member.link("/applications/new")) { (member.t("application-new")) } };
     let content = html! {
-        @if member.is_operator() { (account_filter(&member, &accounts, account.as_deref())) }
-        @if shown.is_empty() {
+        @if member.is_operator() || last.is_some() || text.is_some() { (filter(&member, &accounts, account.as_deref(), text.as_deref())) }
+        @if shown.is_empty() && text.is_some() {
+            (empty(&member.t("applications-not-found"), &member.t("applications-not-found-text"), None))
+        } @else if shown.is_empty() {
             (empty(&member.t("applications-none"), &member.t("applications-none-text"), may_make.then_some(make)))
         } @else {
             @if may_make { p { (make) } }
@@ -80,12 +80,13 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
     Ok(member_page(&member, Place::Applications, head, content))
 }
 
-fn account_filter(member: &Member, accounts: &[Account], chosen: Option<&str>) -> Markup {
+fn filter(member: &Member, accounts: &[Account], chosen: Option<&str>, text: Option<&str>) -> Markup {
     let mut choices = vec![(String::new(), member.t("all-accounts"))];
     choices.extend(accounts.iter().map(|account| (account.id.clone(), account.name.clone())));
     html! {
         form.filter method="get" action=(member.link("/applications")) {
-            (Field::new(member, "account", None).filter().select(&choices, chosen.unwrap_or_default()))
+            (Field::new(member, "text", None).filter().input("search", text.unwrap_or_default()))
+            @if member.is_operator() { (Field::new(member, "account", None).filter().select(&choices, chosen.unwrap_or_default())) }
             button { (member.t("filter")) }
         }
     }
@@ -220,21 +221,13 @@ pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
         };
         client::create(&member.server.store, member.may(ClientsWrite)?, new, member.now()).await
     };
-    match made.await {
+    match mendable(&member, made.await, "/applications")? {
         Ok(made) => {
             let application = Application { client: made.client.into() };
             Ok(made_page(&member, &application, made.secret.as_ref().map(|secret| secret.expose()), made.api_key.expose()))
         }
-        Err(error) if error.code() == Code::AlreadyDone => Ok(done(&member, "/applications", "already")),
-        Err(error) if may_be_mended(&error) => new_page(&member, &form, Some(&error)).await,
-        Err(error) => Err(error.into()),
+        Err(error) => new_page(&member, &form, Some(&error)).await,
     }
-}
-
-/// Whether whoever sent the form can put right what was wrong.
-pub fn may_be_mended(error: &Error) -> bool {
-    matches!(error.code(), Code::InvalidRequest | Code::InvalidScope | Code::Conflict | Code::PreconditionFailed)
-        || (error.code() == Code::AccessDenied && error.wrong_field().is_some())
 }
 
 fn made_page(member: &Member, application: &Application, secret: Option<&str>, api_key: &str) -> HttpResponse {
@@ -452,10 +445,9 @@ pub async fn edit(Posted { member, form }: Posted, id: Path<String>) -> Result<H
         };
         client::update(&member.server.store, member.may(ClientsWrite)?, &id, change, member.now()).await
     };
-    match changed.await {
+    match mendable(&member, changed.await, &application.path(""))? {
         Ok(_) => Ok(done(&member, &application.path(""), "saved")),
-        Err(error) if may_be_mended(&error) => edit_page(&member, &application, &form, Some(&error)).await,
-        Err(error) => Err(error.into()),
+        Err(error) => edit_page(&member, &application, &form, Some(&error)).await,
     }
 }
 
@@ -474,11 +466,18 @@ fn ask(member: &Member, application: &Application, what: &str) -> HttpResponse {
     member_page(member, Place::Applications, head, question)
 }
 
-/// What was refused, on the page of the application.
-fn refused(member: &Member, application: &Application, error: &Error) -> HttpResponse {
+/// What came of it: `what` was done, and `to` shows it; or why it was refused, with the way back.
+fn outcome<T>(
+    member: &Member,
+    application: &Application,
+    result: Result<T, Error>,
+    to: &str,
+    what: &str,
+) -> Result<HttpResponse, Failure> {
+    let Err(error) = mendable(member, result, to)? else { return Ok(done(member, to, what)) };
     let back = html! { p { a.button href=(member.link(&application.path(""))) { (member.t("to-application")) } } };
-    let head = Head { above: application.above(member), error: Some(error), ..Head::titled(member.t("failed-refused")) };
-    member_page(member, Place::Applications, head, back)
+    let head = Head { above: application.above(member), error: Some(&error), ..Head::titled(member.t("failed-refused")) };
+    Ok(member_page(member, Place::Applications, head, back))
 }
 
 /// GET `/{id}/disable`
@@ -490,21 +489,15 @@ pub async fn ask_disable(member: Member, id: Path<String>) -> Result<HttpRespons
 /// POST `/{id}/disable`
 pub async fn disable(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    match client::disable(&member.server.store, member.may(ClientsWrite)?, &id, member.now()).await {
-        Ok(_) => Ok(done(&member, &application.path(""), "disabled")),
-        Err(error) if error.said().is_some() => Ok(refused(&member, &application, &error)),
-        Err(error) => Err(error.into()),
-    }
+    let result = client::disable(&member.server.store, member.may(ClientsWrite)?, &id, member.now()).await;
+    outcome(&member, &application, result, &application.path(""), "disabled")
 }
 
 /// POST `/{id}/enable`
 pub async fn enable(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    match client::enable(&member.server.store, member.may(ClientsWrite)?, &id, member.now()).await {
-        Ok(_) => Ok(done(&member, &application.path(""), "enabled")),
-        Err(error) if error.said().is_some() => Ok(refused(&member, &application, &error)),
-        Err(error) => Err(error.into()),
-    }
+    let result = client::enable(&member.server.store, member.may(ClientsWrite)?, &id, member.now()).await;
+    outcome(&member, &application, result, &application.path(""), "enabled")
 }
 
 /// GET `/{id}/delete`
@@ -516,11 +509,8 @@ pub async fn ask_delete(member: Member, id: Path<String>) -> Result<HttpResponse
 /// POST `/{id}/delete`
 pub async fn delete(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    match client::delete(&member.server.store, member.may(ClientsWrite)?, &id, member.now()).await {
-        Ok(()) => Ok(done(&member, "/applications", "application-deleted")),
-        Err(error) if error.said().is_some() => Ok(refused(&member, &application, &error)),
-        Err(error) => Err(error.into()),
-    }
+    let result = client::delete(&member.server.store, member.may(ClientsWrite)?, &id, member.now()).await;
+    outcome(&member, &application, result, "/applications", "application-deleted")
 }
 
 /// GET `/{id}/revoke-tokens`
@@ -532,18 +522,16 @@ pub async fn ask_revoke(member: Member, id: Path<String>) -> Result<HttpResponse
 /// POST `/{id}/revoke-tokens`
 pub async fn revoke(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    match token::revoke_all(&member.server, member.may(TokensRevoke)?, &id, member.now()).await {
-        Ok(()) => Ok(done(&member, &application.path(""), "tokens-revoked")),
-        Err(error) if error.said().is_some() => Ok(refused(&member, &application, &error)),
-        Err(error) => Err(error.into()),
-    }
+    let result = token::revoke_all(&member.server, member.may(TokensRevoke)?, &id, member.now()).await;
+    outcome(&member, &application, result, &application.path(""), "tokens-revoked")
 }
 
 /// GET `/{id}/quick-start`
 pub async fn quick_start(member: Member, id: Path<String>) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
     let client = &application.client;
-    let chosen = Snippet::ALL.into_iter().find(|snippet| member.here.ends_with(&format!("?language={}", snippet.slug())));
+    let chosen = member.query("language");
+    let chosen = Snippet::ALL.into_iter().find(|snippet| chosen.as_deref() == Some(snippet.slug()));
     let chosen = chosen.unwrap_or(Snippet::Curl);
     let content = html! {
         @if let Some(values) = quick_start::Application::of(client, &member.server.issuer) {

@@ -98,19 +98,14 @@ const PARAMETERS: [&str; 7] = ["id", "at", "method", "detail", "aud", "seconds",
 
 /// GET
 pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
-    let query = member.here.split_once('?').map_or("", |(_, query)| query);
-    let value = |wanted: &str| {
-        form_urlencoded::parse(query.as_bytes())
-            .find(|(name, value)| name == wanted && !value.trim().is_empty())
-            .map(|(_, value)| value.trim().to_owned())
-    };
-    let (account, action, target, actor) = (value("account"), value("action"), value("target"), value("actor"));
+    let (account, action, target, actor) =
+        (member.query("account"), member.query("action"), member.query("target"), member.query("actor"));
     let filter = Filter {
         account_id: account.clone().filter(|_| member.is_operator()),
         action: action.clone(),
         target: target.clone(),
         actor: actor.as_deref().map(actor_named),
-        before: value("before"),
+        before: member.query("before"),
     };
     let limit = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
     let entries = audit::list(&member.server.store, member.may(AuditRead)?, filter, limit).await?;

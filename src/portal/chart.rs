@@ -50,6 +50,9 @@ pub fn lines(visitor: &Visitor, id: &str, title: &str, moments: &[Timestamp], se
                 }
                 @for (place, series) in series.iter().enumerate() {
                     path class={ "line series-" (place) } d=(trace(&series.values, x, y)) {}
+                    @for (at, value) in alone(&series.values) {
+                        circle class={ "series-" (place) } cx=(point(x(at))) cy=(point(y(value))) r="3" {}
+                    }
                 }
             }
             (numbers(visitor, title, moments, series))
@@ -57,7 +60,14 @@ pub fn lines(visitor: &Visitor, id: &str, title: &str, moments: &[Timestamp], se
     }
 }
 
-/// The path of a line, with a gap where there is nothing to tell, and a dot where there is nothing beside.
+/// The values with nothing beside them, which no line shows.
+fn alone(values: &[Option<f64>]) -> impl Iterator<Item = (usize, f64)> {
+    let told = |place: Option<usize>| place.and_then(|place| values.get(place)).is_some_and(Option::is_some);
+    let beside = move |place: usize| told(place.checked_sub(1)) || told(place.checked_add(1));
+    values.iter().enumerate().filter_map(|(place, value)| Some((place, (*value)?))).filter(move |(place, _)| !beside(*place))
+}
+
+/// The path of a line, with a gap where there is nothing to tell.
 fn trace(values: &[Option<f64>], x: impl Fn(usize) -> f64, y: impl Fn(f64) -> f64) -> String {
     let mut path = String::new();
     let mut drawing = false;
@@ -66,11 +76,7 @@ fn trace(values: &[Option<f64>], x: impl Fn(usize) -> f64, y: impl Fn(f64) -> f6
             None => drawing = false,
             Some(value) => {
                 let command = if drawing { 'L' } else { 'M' };
-                let (x, y) = (point(x(place)), point(y(*value)));
-                path.push_str(&format!("{command}{x} {y}"));
-                if !drawing && !values.get(place + 1).is_some_and(Option::is_some) {
-                    path.push_str(&format!("L{x} {y}"));
-                }
+                path.push_str(&format!("{command}{} {}", point(x(place)), point(y(*value))));
                 drawing = true;
             }
         }

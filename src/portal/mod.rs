@@ -6,11 +6,12 @@
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::guard::{Any, Get, Head};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::Data;
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, Resource, web};
+use actix_web::{FromRequest, Handler, HttpMessage, HttpRequest, HttpResponse, Resource, Responder, Route, web};
 
 mod accounts;
 mod api_keys;
@@ -46,7 +47,7 @@ pub fn routes(issuer: &Issuer, config: &mut web::ServiceConfig) {
     let prefixes = ["", issuer.path()];
     for prefix in if issuer.path().is_empty() { &prefixes[..1] } else { &prefixes[..] } {
         let start = format!("{}/portal", issuer.path());
-        config.service(web::resource(format!("{prefix}/")).route(web::get().to(move || {
+        config.service(web::resource(format!("{prefix}/")).route(web::route().guard(Any(Get()).or(Head())).to(move || {
             let start = start.clone();
             async move { page::redirect(&start, &[]) }
         })));
@@ -57,69 +58,103 @@ pub fn routes(issuer: &Issuer, config: &mut web::ServiceConfig) {
 }
 
 fn pages(config: &mut web::ServiceConfig) {
-    let at =
-        |path: &str, resource: fn(Resource) -> Resource| resource(web::resource(path)).default_service(web::to(wrong_method));
     config
-        .service(at("", |r| r.get(sign_in::start)))
-        .service(at("/", |r| r.get(sign_in::start)))
-        .service(at("/sign-in", |r| r.get(sign_in::show).post(sign_in::sign_in)))
-        .service(at("/second-factor", |r| r.get(sign_in::show_second_factor).post(sign_in::second_factor)))
-        .service(at("/sign-out", |r| r.post(sign_in::sign_out)))
-        .service(at("/invitation/{link}", |r| r.get(sign_in::show_invitation).post(sign_in::accept_invitation)))
-        .service(at("/language", |r| r.post(sign_in::choose_language)))
-        .service(at("/profile", |r| r.get(profile::show)))
-        .service(at("/profile/password", |r| r.post(profile::change_password)))
-        .service(at("/profile/second-factor", |r| r.get(profile::show_enrolment).post(profile::enrol)))
-        .service(at("/profile/second-factor/remove", |r| r.post(profile::remove_second_factor)))
-        .service(at("/profile/recovery-codes", |r| r.post(profile::renew_recovery_codes)))
-        .service(at("/profile/sessions/{id}/end", |r| r.post(profile::end_session)))
-        .service(at("/overview", |r| r.get(overview::show)))
-        .service(at("/applications", |r| r.get(applications::list).post(applications::create)))
-        .service(at("/applications/new", |r| r.get(applications::show_new)))
-        .service(at("/applications/{id}", |r| r.get(applications::show)))
-        .service(at("/applications/{id}/edit", |r| r.get(applications::show_edit).post(applications::edit)))
-        .service(at("/applications/{id}/disable", |r| r.get(applications::ask_disable).post(applications::disable)))
-        .service(at("/applications/{id}/enable", |r| r.post(applications::enable)))
-        .service(at("/applications/{id}/delete", |r| r.get(applications::ask_delete).post(applications::delete)))
-        .service(at("/applications/{id}/revoke-tokens", |r| r.get(applications::ask_revoke).post(applications::revoke)))
-        .service(at("/applications/{id}/quick-start", |r| r.get(applications::quick_start)))
-        .service(at("/applications/{id}/secrets", |r| r.get(secrets::list).post(secrets::create)))
-        .service(at("/applications/{id}/secrets/rotate", |r| r.post(secrets::rotate)))
-        .service(at("/applications/{id}/secrets/{secret}/delete", |r| r.get(secrets::ask_delete).post(secrets::delete)))
-        .service(at("/api-keys", |r| r.get(api_keys::choose)))
-        .service(at("/applications/{id}/keys", |r| r.get(api_keys::list).post(api_keys::create)))
-        .service(at("/applications/{id}/keys/{key}/rotate", |r| r.get(api_keys::ask_rotate).post(api_keys::rotate)))
-        .service(at("/applications/{id}/keys/{key}/revoke", |r| r.get(api_keys::ask_revoke).post(api_keys::revoke)))
-        .service(at("/people", |r| r.get(people::list).post(people::invite)))
-        .service(at("/people/second-factor", |r| r.post(people::require_second_factor)))
-        .service(at("/people/{id}", |r| r.get(people::show)))
-        .service(at("/people/{id}/role", |r| r.post(people::set_role)))
-        .service(at("/people/{id}/link", |r| r.post(people::link)))
-        .service(at("/people/{id}/second-factor/reset", |r| r.post(people::reset_second_factor)))
-        .service(at("/people/{id}/remove", |r| r.get(people::ask_remove).post(people::remove)))
-        .service(at("/accounts", |r| r.get(accounts::list).post(accounts::create)))
-        .service(at("/accounts/{id}/second-factor", |r| r.post(accounts::require_second_factor)))
-        .service(at("/resource-servers", |r| r.get(resource_servers::list).post(resource_servers::create)))
-        .service(at("/resource-servers/delete", |r| r.get(resource_servers::ask_delete).post(resource_servers::delete)))
-        .service(at("/registration-tokens", |r| r.get(registration_tokens::list).post(registration_tokens::create)))
-        .service(at("/registration-tokens/{id}/delete", |r| {
-            r.get(registration_tokens::ask_delete).post(registration_tokens::delete)
-        }))
-        .service(at("/signing-keys", |r| r.get(signing_keys::list)))
-        .service(at("/signing-keys/rotate", |r| r.post(signing_keys::rotate)))
-        .service(at("/signing-keys/{kid}/retire", |r| r.get(signing_keys::ask_retire).post(signing_keys::retire)))
-        .service(at("/audit", |r| r.get(audit::list)));
+        .service(at("", [get(sign_in::start)]))
+        .service(at("/", [get(sign_in::start)]))
+        .service(at("/sign-in", [get(sign_in::show), post(sign_in::sign_in)]))
+        .service(at("/second-factor", [get(sign_in::show_second_factor), post(sign_in::second_factor)]))
+        .service(at("/sign-out", [post(sign_in::sign_out)]))
+        .service(at("/invitation/{link}", [get(sign_in::show_invitation), post(sign_in::accept_invitation)]))
+        .service(at("/language", [post(sign_in::choose_language)]))
+        .service(at("/profile", [get(profile::show)]))
+        .service(at("/profile/password", [post(profile::change_password)]))
+        .service(at("/profile/second-factor", [get(profile::show_enrolment), post(profile::enrol)]))
+        .service(at("/profile/second-factor/remove", [post(profile::remove_second_factor)]))
+        .service(at("/profile/recovery-codes", [post(profile::renew_recovery_codes)]))
+        .service(at("/profile/sessions/{id}/end", [post(profile::end_session)]))
+        .service(at("/overview", [get(overview::show)]))
+        .service(at("/applications", [get(applications::list), post(applications::create)]))
+        .service(at("/applications/new", [get(applications::show_new)]))
+        .service(at("/applications/{id}", [get(applications::show)]))
+        .service(at("/applications/{id}/edit", [get(applications::show_edit), post(applications::edit)]))
+        .service(at("/applications/{id}/disable", [get(applications::ask_disable), post(applications::disable)]))
+        .service(at("/applications/{id}/enable", [post(applications::enable)]))
+        .service(at("/applications/{id}/delete", [get(applications::ask_delete), post(applications::delete)]))
+        .service(at("/applications/{id}/revoke-tokens", [get(applications::ask_revoke), post(applications::revoke)]))
+        .service(at("/applications/{id}/quick-start", [get(applications::quick_start)]))
+        .service(at("/applications/{id}/secrets", [get(secrets::list), post(secrets::create)]))
+        .service(at("/applications/{id}/secrets/rotate", [post(secrets::rotate)]))
+        .service(at("/applications/{id}/secrets/{secret}/delete", [get(secrets::ask_delete), post(secrets::delete)]))
+        .service(at("/api-keys", [get(api_keys::choose)]))
+        .service(at("/applications/{id}/keys", [get(api_keys::list), post(api_keys::create)]))
+        .service(at("/applications/{id}/keys/{key}/rotate", [get(api_keys::ask_rotate), post(api_keys::rotate)]))
+        .service(at("/applications/{id}/keys/{key}/revoke", [get(api_keys::ask_revoke), post(api_keys::revoke)]))
+        .service(at("/people", [get(people::list), post(people::invite)]))
+        .service(at("/people/second-factor", [post(people::require_second_factor)]))
+        .service(at("/people/{id}", [get(people::show)]))
+        .service(at("/people/{id}/role", [post(people::set_role)]))
+        .service(at("/people/{id}/link", [post(people::link)]))
+        .service(at("/people/{id}/second-factor/reset", [post(people::reset_second_factor)]))
+        .service(at("/people/{id}/remove", [get(people::ask_remove), post(people::remove)]))
+        .service(at("/accounts", [get(accounts::list), post(accounts::create)]))
+        .service(at("/accounts/{id}/second-factor", [post(accounts::require_second_factor)]))
+        .service(at("/resource-servers", [get(resource_servers::list), post(resource_servers::create)]))
+        .service(at("/resource-servers/delete", [get(resource_servers::ask_delete), post(resource_servers::delete)]))
+        .service(at("/registration-tokens", [get(registration_tokens::list), post(registration_tokens::create)]))
+        .service(at(
+            "/registration-tokens/{id}/delete",
+            [get(registration_tokens::ask_delete), post(registration_tokens::delete)],
+        ))
+        .service(at("/signing-keys", [get(signing_keys::list)]))
+        .service(at("/signing-keys/rotate", [post(signing_keys::rotate)]))
+        .service(at("/signing-keys/{kid}/retire", [get(signing_keys::ask_retire), post(signing_keys::retire)]))
+        .service(at("/audit", [get(audit::list)]));
     config.configure(assets::routes);
+}
+
+/// A path with what it answers.
+fn at<const N: usize>(path: &str, routes: [(Route, &'static str); N]) -> Resource {
+    let allow = routes.iter().map(|(_, methods)| *methods).collect::<Vec<_>>().join(", ");
+    let resource = routes.into_iter().fold(web::resource(path), |resource, (route, _)| resource.route(route));
+    resource.default_service(web::to(move |visitor: Visitor| {
+        let allow = allow.clone();
+        async move { wrong_method(&visitor, &allow) }
+    }))
+}
+
+/// A page.
+fn get<F, Args>(handler: F) -> (Route, &'static str)
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    (web::route().guard(Any(Get()).or(Head())).to(handler), "GET, HEAD")
+}
+
+/// What a form does.
+fn post<F, Args>(handler: F) -> (Route, &'static str)
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    (web::post().to(handler), "POST")
 }
 
 async fn nothing(_: Visitor) -> Result<HttpResponse, Failure> {
     Err(Error::new(Code::NotFound, "There is no page at this address").into())
 }
 
-async fn wrong_method(_: Visitor, request: HttpRequest) -> Result<HttpResponse, Failure> {
-    // Whoever reloads the answer to a form gets here by GET.
-    let method = request.method().clone();
-    Err(Error::new(Code::MethodNotAllowed, format!("This page does not answer {method}")).into())
+/// Whoever reloads the answer to a form may get here.
+fn wrong_method(visitor: &Visitor, allow: &str) -> HttpResponse {
+    let error = Error::new(Code::MethodNotAllowed, format!("This page answers {allow}"));
+    let mut answer = page::failed(visitor, &error, None, None, &visitor.here);
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        answer.headers_mut().insert(ALLOW, allow);
+    }
+    answer.extensions_mut().insert(Reason { code: error.code(), reason: error.reason().to_owned() });
+    answer
 }
 
 /// Around every page: what failed becomes a page too, and the headers that browsers heed are set.
@@ -167,10 +202,6 @@ fn page_of(request: &HttpRequest, failure: &Failure) -> HttpResponse {
         Failure::Error(error) => {
             let id = RequestId::of(request);
             let mut answer = page::failed(&visitor, error, form.as_ref(), id.as_deref(), &visitor.here);
-            if error.code() == Code::MethodNotAllowed {
-                let allow = if request.method() == "GET" { "POST" } else { "GET, HEAD" };
-                answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-            }
             answer.extensions_mut().insert(Reason { code: error.code(), reason: error.reason().to_owned() });
             answer
         }
@@ -180,6 +211,7 @@ fn page_of(request: &HttpRequest, failure: &Failure) -> HttpResponse {
         }
         Failure::SecondFactor => page::redirect(&visitor.link("/second-factor"), &[]),
         Failure::Enrol => page::redirect(&visitor.link("/profile/second-factor"), &[]),
+        Failure::Already(list) => page::redirect(&format!("{list}?done=already"), &[]),
         Failure::Again(why) => {
             let mut answer = sign_in::again(visitor, why, &form.unwrap_or_default());
             answer.extensions_mut().insert(Reason { code: Code::AccessDenied, reason: (*why).to_owned() });

@@ -43,7 +43,9 @@ fn millis(member: &Member, time: Option<f64>) -> String {
 }
 
 fn of_server(member: &Member, server: &ServerTraffic) -> Markup {
-    let moments: Vec<Timestamp> = server.minutes.iter().map(|point| point.at).collect();
+    // The last minute has only begun: a line would fall with it.
+    let whole_minutes = &server.minutes[..server.minutes.len().saturating_sub(1)];
+    let moments: Vec<Timestamp> = whole_minutes.iter().map(|point| point.at).collect();
     let steps: Vec<Timestamp> = server.token.five_minutes.iter().map(|point| point.at).collect();
     html! {
         section aria-labelledby="last-hour" {
@@ -57,11 +59,11 @@ fn of_server(member: &Member, server: &ServerTraffic) -> Markup {
             }
             div.charts {
                 (chart::lines(member, "rate", &member.t("chart-rate"), &moments, &[
-                    counted(member, "tokens-issued", &server.minutes, |point| point.tokens),
-                    counted(member, "introspections", &server.minutes, |point| point.introspections),
+                    counted(member, "tokens-issued", whole_minutes, |point| point.tokens),
+                    counted(member, "introspections", whole_minutes, |point| point.introspections),
                 ]))
                 (chart::lines(member, "failing", &member.t("chart-failures"), &moments, &[
-                    counted(member, "failures-count", &server.minutes, |point| point.failures),
+                    counted(member, "failures-count", whole_minutes, |point| point.failures),
                 ]))
                 (chart::lines(member, "token-times", &member.t("chart-token-times"), &steps, &quantiles(member, &server.token.five_minutes)))
                 (chart::lines(member, "introspection-times", &member.t("chart-introspection-times"), &steps,

@@ -148,9 +148,7 @@ pub fn done(visitor: &Visitor, path: &str, what: &str) -> HttpResponse {
 
 /// What was done, where the address says so by a name that there are words for.
 pub fn notice(visitor: &Visitor) -> Option<Markup> {
-    let query = visitor.here.split_once('?').map_or("", |(_, query)| query);
-    let done = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "done")?.1;
-    let message = format!("done-{done}");
+    let message = format!("done-{}", visitor.query("done")?);
     visitor.language.knows(&message).then(|| html! { (visitor.t(&message)) })
 }
 

@@ -4,9 +4,8 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
-use super::applications::may_be_mended;
 use super::page::{self, Field, Head, Place, badge, confirmation, copy, done, hidden, member_page, table};
-use super::visit::{Failure, Form, Member, Posted};
+use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::credential::Credential;
 use crate::error::{Code, Error};
 use crate::manage::account;
@@ -120,11 +119,9 @@ pub async fn invite(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
         let (link, _) = invitation::create(&member.server.store, member.may(UsersWrite)?, &user.email, member.now()).await?;
         Ok::<_, Error>((user, link))
     };
-    match made.await {
+    match mendable(&member, made.await, "/people")? {
         Ok((user, made)) => Ok(link_page(&member, &user.email, &made)),
-        Err(error) if error.code() == Code::AlreadyDone => Ok(done(&member, "/people", "already")),
-        Err(error) if may_be_mended(&error) => people_page(&member, &form, Some(&error)).await,
-        Err(error) => Err(error.into()),
+        Err(error) => people_page(&member, &form, Some(&error)).await,
     }
 }
 
@@ -196,6 +193,14 @@ fn person_page(member: &Member, user: &UserView, error: Option<&Error>) -> HttpR
     member_page(member, Place::People, head, content)
 }
 
+/// What came of it: `what` was done, and `to` shows it; or the person's page, with why it was refused.
+fn outcome<T>(member: &Member, user: &UserView, result: Result<T, Error>, to: &str, what: &str) -> Result<HttpResponse, Failure> {
+    Ok(match mendable(member, result, to)? {
+        Ok(_) => done(member, to, what),
+        Err(error) => person_page(member, user, Some(&error)),
+    })
+}
+
 /// POST `/{id}/role`
 pub async fn set_role(Posted { member, form }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
     let user = find(&member, &id).await?;
@@ -203,25 +208,24 @@ pub async fn set_role(Posted { member, form }: Posted, id: Path<String>) -> Resu
         let role = form.get("role").parse().map_err(|reason: String| Error::new(Code::InvalidRequest, reason).field("role"))?;
         user::set_role(&member.server.store, member.may(UsersWrite)?, &user.email, role, member.now()).await
     };
-    match changed.await {
-        Ok(_) => Ok(done(&member, &format!("/people/{id}"), "saved")),
-        Err(error) if may_be_mended(&error) => Ok(person_page(&member, &user, Some(&error))),
-        Err(error) => Err(error.into()),
-    }
+    outcome(&member, &user, changed.await, &format!("/people/{id}"), "saved")
 }
 
 /// POST `/{id}/link`
 pub async fn link(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
     let user = find(&member, &id).await?;
-    let (made, _) = invitation::create(&member.server.store, member.may(UsersWrite)?, &user.email, member.now()).await?;
-    Ok(link_page(&member, &user.email, &made))
+    let made = invitation::create(&member.server.store, member.may(UsersWrite)?, &user.email, member.now()).await;
+    match mendable(&member, made, "/people")? {
+        Ok((link, _)) => Ok(link_page(&member, &user.email, &link)),
+        Err(error) => Ok(person_page(&member, &user, Some(&error))),
+    }
 }
 
 /// POST `/{id}/second-factor/reset`
 pub async fn reset_second_factor(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
     let user = find(&member, &id).await?;
-    second_factor::reset(&member.server.store, member.may(UsersWrite)?, &user.email, member.now()).await?;
-    Ok(done(&member, &format!("/people/{id}"), "second-factor-removed"))
+    let reset = second_factor::reset(&member.server.store, member.may(UsersWrite)?, &user.email, member.now()).await;
+    outcome(&member, &user, reset, &format!("/people/{id}"), "second-factor-removed")
 }
 
 /// GET `/{id}/remove`
@@ -238,11 +242,8 @@ pub async fn ask_remove(member: Member, id: Path<String>) -> Result<HttpResponse
 /// POST `/{id}/remove`
 pub async fn remove(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
     let user = find(&member, &id).await?;
-    match user::delete(&member.server.store, member.may(UsersWrite)?, &user.email, member.now()).await {
-        Ok(()) => Ok(done(&member, "/people", "person-removed")),
-        Err(error) if may_be_mended(&error) => Ok(person_page(&member, &user, Some(&error))),
-        Err(error) => Err(error.into()),
-    }
+    let removed = user::delete(&member.server.store, member.may(UsersWrite)?, &user.email, member.now()).await;
+    outcome(&member, &user, removed, "/people", "person-removed")
 }
 
 /// POST `/second-factor`: of the member's own account.

@@ -50,7 +50,7 @@ async fn profile_page(member: &Member, error: Option<&Error>, at: &str) -> Resul
 }
 
 fn has_second_factor(member: &Member, error: Option<&Error>) -> Markup {
-    let required = member.signed_in.account().is_some_and(|account| account.requires_second_factor);
+    let required = member.signed_in.requires_second_factor();
     html! {
         p { (badge("good", &member.t("second-factor-on"))) " " (member.count("recovery-codes-left", member.signed_in.recovery_codes())) }
         @if required { p { (member.t("second-factor-required")) } }

@@ -4,9 +4,8 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
-use super::applications::may_be_mended;
 use super::page::{self, Field, Head, Place, badge, confirmation, copy, done, empty, member_page, table};
-use super::visit::{Failure, Form, Member, Posted};
+use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::clock::parse_duration;
 use crate::error::{Code, Error};
 use crate::manage::account;
@@ -131,11 +130,9 @@ pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
         };
         registration_token::create(&member.server.store, member.may(RegistrationWrite)?, new, member.now()).await
     };
-    match made.await {
+    match mendable(&member, made.await, "/registration-tokens")? {
         Ok((token, _)) => Ok(made_page(&member, token.expose())),
-        Err(error) if error.code() == Code::AlreadyDone => Ok(done(&member, "/registration-tokens", "already")),
-        Err(error) if may_be_mended(&error) => tokens_page(&member, &form, Some(&error)).await,
-        Err(error) => Err(error.into()),
+        Err(error) => tokens_page(&member, &form, Some(&error)).await,
     }
 }
 

@@ -3,9 +3,8 @@
 use actix_web::HttpResponse;
 use maud::{Markup, html};
 
-use super::applications::may_be_mended;
 use super::page::{self, Field, Head, Place, confirmation, copy, done, empty, hidden, member_page, table};
-use super::visit::{Failure, Form, Member, Posted};
+use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::error::{Code, Error};
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
 use crate::manage::resource_server::{self, ResourceServer};
@@ -66,11 +65,9 @@ pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
         let (identifier, name) = (form.text("identifier"), form.text("name"));
         resource_server::create(&member.server.store, permit, identifier, name, scope, member.now()).await
     };
-    match made.await {
+    match mendable(&member, made.await, "/resource-servers")? {
         Ok(made) => Ok(made_page(&member, &made)),
-        Err(error) if error.code() == Code::AlreadyDone => Ok(done(&member, "/resource-servers", "already")),
-        Err(error) if may_be_mended(&error) => servers_page(&member, &form, Some(&error)).await,
-        Err(error) => Err(error.into()),
+        Err(error) => servers_page(&member, &form, Some(&error)).await,
     }
 }
 
@@ -102,19 +99,16 @@ fn ask_page(member: &Member, identifier: &str, error: Option<&Error>) -> HttpRes
 /// GET `/delete`
 pub async fn ask_delete(member: Member) -> Result<HttpResponse, Failure> {
     member.may(ResourcesWrite)?;
-    let query = member.here.split_once('?').map_or("", |(_, query)| query);
-    let identifier =
-        form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "identifier").map(|(_, value)| value.into_owned());
     let missing = || Error::new(Code::NotFound, "No resource server is named");
-    Ok(ask_page(&member, &identifier.ok_or_else(missing)?, None))
+    Ok(ask_page(&member, &member.query("identifier").ok_or_else(missing)?, None))
 }
 
 /// POST `/delete`
 pub async fn delete(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
     let identifier = form.get("identifier");
-    match resource_server::delete(&member.server.store, member.may(ResourcesWrite)?, identifier, member.now()).await {
-        Ok(()) => Ok(done(&member, "/resource-servers", "resource-deleted")),
-        Err(error) if may_be_mended(&error) => Ok(ask_page(&member, identifier, Some(&error))),
-        Err(error) => Err(error.into()),
-    }
+    let deleted = resource_server::delete(&member.server.store, member.may(ResourcesWrite)?, identifier, member.now()).await;
+    Ok(match mendable(&member, deleted, "/resource-servers")? {
+        Ok(()) => done(&member, "/resource-servers", "resource-deleted"),
+        Err(error) => ask_page(&member, identifier, Some(&error)),
+    })
 }

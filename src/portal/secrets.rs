@@ -4,9 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
-use super::applications::{Application, may_be_mended};
+use super::applications::Application;
 use super::page::{self, Field, Head, Place, badge, confirmation, copy, done, empty, member_page, table};
-use super::visit::{Failure, Form, Member, Posted};
+use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::clock::parse_duration;
 use crate::error::{Code, Error};
 use crate::manage::actor::{KeysRead, KeysWrite};
@@ -117,11 +117,10 @@ fn secret_page(member: &Member, application: &Application, secret: &str) -> Http
 /// POST
 pub async fn create(Posted { member, form }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    match secret::create(&member.server.store, member.may(KeysWrite)?, &id, None, member.now()).await {
+    let made = secret::create(&member.server.store, member.may(KeysWrite)?, &id, None, member.now()).await;
+    match mendable(&member, made, &application.path("/secrets"))? {
         Ok((secret, _)) => Ok(secret_page(&member, &application, secret.expose())),
-        Err(error) if error.code() == Code::AlreadyDone => Ok(done(&member, &application.path("/secrets"), "already")),
-        Err(error) if may_be_mended(&error) => secrets_page(&member, &application, &form, Some(&error)).await,
-        Err(error) => Err(error.into()),
+        Err(error) => secrets_page(&member, &application, &form, Some(&error)).await,
     }
 }
 
@@ -133,11 +132,9 @@ pub async fn rotate(Posted { member, form }: Posted, id: Path<String>) -> Result
         let grace = parse_duration(form.text("grace")).map_err(unusable)?;
         secret::rotate(&member.server.store, member.may(KeysWrite)?, &id, grace, member.now()).await
     };
-    match made.await {
+    match mendable(&member, made.await, &application.path("/secrets"))? {
         Ok((secret, _)) => Ok(secret_page(&member, &application, secret.expose())),
-        Err(error) if error.code() == Code::AlreadyDone => Ok(done(&member, &application.path("/secrets"), "already")),
-        Err(error) if may_be_mended(&error) => secrets_page(&member, &application, &form, Some(&error)).await,
-        Err(error) => Err(error.into()),
+        Err(error) => secrets_page(&member, &application, &form, Some(&error)).await,
     }
 }
 

@@ -29,8 +29,7 @@ pub async fn start(visitor: Visitor) -> Result<HttpResponse, Failure> {
 
 /// GET
 pub async fn show(visitor: Visitor) -> Result<HttpResponse, Failure> {
-    let query = visitor.here.split_once('?').map_or("", |(_, query)| query);
-    let next = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == NEXT).map(|(_, next)| next.into_owned());
+    let next = visitor.query(NEXT);
     if visitor.signed_in.as_ref().is_some_and(|signed_in| !signed_in.awaits_second_factor()) {
         return Ok(redirect(&inside(&visitor, next.as_deref().unwrap_or_default()), &[]));
     }
@@ -42,7 +41,9 @@ pub async fn show(visitor: Visitor) -> Result<HttpResponse, Failure> {
 fn inside(visitor: &Visitor, wanted: &str) -> String {
     let start = visitor.link("");
     let ours = wanted.strip_prefix(&start).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
-    let plain = wanted.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') && !wanted.contains("//");
+    let path = wanted.split('?').next().unwrap_or_default().to_ascii_lowercase();
+    let climbs = ["..", "%2e", "//", "\\"].iter().any(|part| path.contains(part));
+    let plain = wanted.bytes().all(|byte| byte.is_ascii_graphic()) && !climbs;
     let leads_back = wanted.starts_with(&visitor.link("/sign-in")) || wanted.starts_with(&visitor.link("/second-factor"));
     if ours && plain && !leads_back { wanted.to_owned() } else { start }
 }
@@ -85,7 +86,13 @@ pub async fn sign_in(Submitted { visitor, form, agent }: Submitted) -> Result<Ht
     let credentials =
         session::Credentials { email: form.text("email").to_owned(), password: form.get("password").to_owned(), agent };
     match session::sign_in(&visitor.server, credentials, &visitor.origin).await {
-        Ok((cookie, _)) => go_on(visitor, &form, &cookie).await,
+        Ok((cookie, _)) => {
+            // Whoever was signed in here before is so no longer.
+            if let Some(earlier) = &visitor.signed_in {
+                session::sign_out(&visitor.server, earlier, &visitor.origin).await?;
+            }
+            go_on(visitor, &form, &cookie).await
+        }
         Err(error) if matches!(error.code(), Code::AccessDenied | Code::TooManyRequests) => {
             let status = crate::http::error::status(error.code());
             Ok(sign_in_page(visitor, status, None, &form, Some(&error)))

@@ -4,10 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
-use super::applications::may_be_mended;
 use super::chart;
 use super::page::{self, Head, Place, badge, confirmation, done, member_page, table};
-use super::visit::{Failure, Member, Posted};
+use super::visit::{Failure, Member, Posted, mendable};
 use crate::error::Error;
 use crate::manage::actor::{SigningKeysRead, SigningKeysWrite};
 use crate::manage::signing_key::{self, SigningKeyView, Times};
@@ -102,9 +101,8 @@ pub async fn retire(Posted { member, form }: Posted, kid: Path<String>) -> Resul
     let times = Times::in_force(&member.server.store, &member.server.settings).await?;
     let key_file = member.server.signing_keys.key_file();
     let retired = signing_key::retire(&member.server.store, permit, key_file, &kid, form.checked("now"), times, member.now());
-    match retired.await {
-        Ok(_) => Ok(done(&member, "/signing-keys", "signing-key-retired")),
-        Err(error) if may_be_mended(&error) => Ok(ask_page(&member, &kid, Some(&error))),
-        Err(error) => Err(error.into()),
-    }
+    Ok(match mendable(&member, retired.await, "/signing-keys")? {
+        Ok(_) => done(&member, "/signing-keys", "signing-key-retired"),
+        Err(error) => ask_page(&member, &kid, Some(&error)),
+    })
 }

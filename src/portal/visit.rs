@@ -78,6 +78,13 @@ impl Visitor {
         format!("{}/portal{path}", self.base)
     }
 
+    /// What the query of the address says by this name; nothing where it is empty.
+    pub fn query(&self, name: &str) -> Option<String> {
+        let query = self.here.split_once('?')?.1;
+        let value = form_urlencoded::parse(query.as_bytes()).find(|(own, _)| own == name)?.1;
+        Some(value.trim()).filter(|value| !value.is_empty()).map(str::to_owned)
+    }
+
     /// The words for a message.
     pub fn t(&self, message: &str) -> String {
         self.language.text(message, &[])
@@ -396,6 +403,25 @@ pub enum Failure {
     Enrol,
     /// A form of a session that is over, or of another one: it can be sent again from this one.
     Again(&'static str),
+    /// A form that was sent twice, and done the first time: the page that shows what it made.
+    Already(String),
+}
+
+/// What came of a form: what it made, or an error that whoever sent it can mend, for the same page again.
+///
+/// # Errors
+/// All other failures; a form that was sent twice leads to the page at `list`.
+pub fn mendable<T>(visitor: &Visitor, made: Result<T, Error>, list: &str) -> Result<Result<T, Error>, Failure> {
+    let error = match made {
+        Ok(made) => return Ok(Ok(made)),
+        Err(error) => error,
+    };
+    match error.code() {
+        Code::AlreadyDone => Err(Failure::Already(visitor.link(list))),
+        Code::InvalidRequest | Code::InvalidScope | Code::Conflict | Code::PreconditionFailed => Ok(Err(error)),
+        Code::AccessDenied if error.said().is_some() => Ok(Err(error)),
+        _ => Err(error.into()),
+    }
 }
 
 impl From<Error> for Failure {
@@ -412,6 +438,7 @@ impl fmt::Display for Failure {
             Failure::SecondFactor => f.write_str("the second factor is still to come"),
             Failure::Enrol => f.write_str("the account wants a second factor"),
             Failure::Again(why) => f.write_str(why),
+            Failure::Already(_) => f.write_str("the form was sent twice"),
         }
     }
 }

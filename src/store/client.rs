@@ -182,6 +182,27 @@ pub fn list(
     })
 }
 
+/// Those of this id, or whose names hold this text whatever its case; of one account where one is named;
+/// by name, `limit` at the most.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn search(database: &mut Database, account_id: Option<&str>, text: &str, limit: i64) -> Result<Vec<Client>, StoreError> {
+    let escaped: String =
+        text.to_lowercase().chars().flat_map(|c| ['%', '_', '\\'].contains(&c).then_some('\\').into_iter().chain([c])).collect();
+    let named = lower(clients::name).like(format!("%{escaped}%")).escape('\\').or(clients::client_id.eq(text));
+    let found = clients::table.filter(named).order((clients::name, clients::client_id)).limit(limit).select(Client::as_select());
+    Ok(match account_id {
+        Some(account_id) => found.filter(clients::account_id.eq(account_id)).load(database)?,
+        None => found.load(database)?,
+    })
+}
+
+diesel::define_sql_function! {
+    /// As both databases have it; SQLite knows of ASCII alone.
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
 /// Adds one.
 ///
 /// # Errors

@@ -70,3 +70,6 @@ if (refreshing) {
 
 // What was wrong is where one begins.
 document.querySelector('[aria-invalid]')?.focus()
+
+// On a phone the menu is one line that scrolls.
+document.querySelector('.menu [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })

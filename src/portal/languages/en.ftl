@@ -134,6 +134,7 @@ column-introspects-with = Introspects as
 
 ## Fields
 
+field-text = Name or client ID
 field-email = E-mail address
 field-password = Password
 field-current = Current password
@@ -219,6 +220,8 @@ done-session-ended = The session has ended.
 applications-none = No applications yet
 applications-none-text = An application is a program that calls APIs with tokens or API keys. Make one for each program and each environment, so that each can be changed and ended by itself.
 all-accounts = All accounts
+applications-not-found = None found
+applications-not-found-text = No application has this in its name, or for its client ID.
 application-new = New application
 application-new-text = It gets a client ID, a client secret and a first API key, which are shown once.
 application-create = Make the application
@@ -494,11 +497,11 @@ token-p95 = Token, 95 %
 introspection-p95 = Introspection, 95 %
 p50 = half within
 p95 = 95 % within
-chart-rate = A minute
+chart-rate = Tokens and introspections a minute
 chart-failures = Failures a minute
 chart-token-times = Token requests, ms
 chart-introspection-times = Introspections, ms
-chart-day = An hour
+chart-day = Tokens and introspections an hour
 chart-day-failures = Failures an hour
 top-clients = Busiest applications
 top-none = No traffic yet

@@ -140,6 +140,7 @@ column-introspects-with = Client d’introspection
 
 ## Champs
 
+field-text = Nom ou ID client
 field-email = Adresse e-mail
 field-password = Mot de passe
 field-current = Mot de passe actuel
@@ -225,6 +226,8 @@ done-session-ended = La session est terminée.
 applications-none = Pas encore d’application
 applications-none-text = Une application est un programme qui appelle des API avec des jetons ou des clés d’API. Créez-en une par programme et par environnement, pour pouvoir modifier chacune ou y mettre fin séparément.
 all-accounts = Tous les comptes
+applications-not-found = Aucun résultat
+applications-not-found-text = Aucune application n’a ce texte dans son nom, ni cet ID client.
 application-new = Nouvelle application
 application-new-text = Elle reçoit un ID client, un secret client et une première clé d’API, affichés une seule fois.
 application-create = Créer l’application
@@ -500,11 +503,11 @@ token-p95 = Jeton, 95 %
 introspection-p95 = Introspection, 95 %
 p50 = la moitié sous
 p95 = 95 % sous
-chart-rate = Par minute
+chart-rate = Jetons et introspections par minute
 chart-failures = Échecs par minute
 chart-token-times = Requêtes de jeton, ms
 chart-introspection-times = Introspections, ms
-chart-day = Par heure
+chart-day = Jetons et introspections par heure
 chart-day-failures = Échecs par heure
 top-clients = Applications les plus actives
 top-none = Pas encore de trafic
