@@ -33,7 +33,7 @@ export async function close() {
 
 /** A browser of somebody's own: nothing is shared with the others but the program. */
 export async function visitor(options = {}) {
-  const context = await browser.newContext({ viewport: DESK, locale: 'en-GB', baseURL: input.base, ...options })
+  const context = await browser.newContext({ viewport: DESK, locale: 'en-GB', baseURL: input.base, reducedMotion: 'reduce', ...options })
   context.setDefaultTimeout(5_000)
   context.on('page', watch)
   return context.newPage()
@@ -204,7 +204,7 @@ export async function axe(page) {
   const violations = await page.evaluate((tags) => globalThis.axe.run(document, {
     runOnly: { type: 'tag', values: tags }, resultTypes: ['violations'],
   }).then((found) => found.violations.map((own) => ({
-    rule: own.id, nodes: own.nodes.map((node) => `${node.html.slice(0, 160)} — ${node.failureSummary.split('\n').slice(1, 3).join(' ').slice(0, 300)}`),
+    rule: own.id, nodes: own.nodes.slice(0, 3).map((node) => `${node.html.slice(0, 160)} — ${node.failureSummary.split('\n').slice(1, 3).join(' ').slice(0, 300)}`),
   }))), TAGS)
   return violations.map((own) => `${own.rule}: ${own.nodes.join(' | ')}`)
 }
