@@ -87,6 +87,30 @@ pub struct Throttle {
     /// For each subject the moment, in milliseconds, at which all its failures are forgiven (the
     /// "theoretical arrival time" of GCRA). Bounded: under a flood the oldest are forgotten.
     forgiven_at: Cache<Subject, i64>,
+    /// Guesses are let in one after the other.
+    guesses: Mutex<()>,
+}
+
+/// A guess that is being looked at. Unless it was wrong it was none: it was right, or nobody could tell.
+pub struct Guess<'a> {
+    throttle: &'a Throttle,
+    subjects: Vec<Subject>,
+    wrong: bool,
+}
+
+impl Guess<'_> {
+    /// It counts.
+    pub fn wrong(mut self) {
+        self.wrong = true;
+    }
+}
+
+impl Drop for Guess<'_> {
+    fn drop(&mut self) {
+        if !self.wrong {
+            self.throttle.take_back(&self.subjects);
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -96,6 +120,33 @@ enum Subject {
     Registrations(IpAddr),
     User(String, IpAddr),
     UserAnywhere(String),
+    Browser(String),
+}
+
+/// Who guesses at what a person chose.
+pub enum Guesser {
+    /// Anybody, at the password or the code of a user.
+    Stranger {
+        /// The user's e-mail address.
+        user: String,
+        /// Whence.
+        address: IpAddr,
+    },
+    /// A browser in which the user got in before, by a name of its own: what others guess elsewhere does
+    /// not stand in its way.
+    Known(String),
+}
+
+impl Guesser {
+    fn subjects(&self) -> Vec<Subject> {
+        match self {
+            Guesser::Stranger { user, address } => {
+                let address = network(*address);
+                vec![Subject::User(user.clone(), address), Subject::UserAnywhere(user.clone()), Subject::Address(address)]
+            }
+            Guesser::Known(browser) => vec![Subject::Browser(browser.clone())],
+        }
+    }
 }
 
 impl Subject {
@@ -105,7 +156,7 @@ impl Subject {
             Subject::Client(_) => (30, 2000),
             Subject::Address(_) => (100, 500),
             Subject::Registrations(_) => (20, 60_000),
-            Subject::User(..) => (10, 30_000),
+            Subject::User(..) | Subject::Browser(_) => (10, 30_000),
             Subject::UserAnywhere(_) => (100, 6_000),
         }
     }
@@ -113,7 +164,7 @@ impl Subject {
 
 impl Default for Throttle {
     fn default() -> Self {
-        Throttle { forgiven_at: Cache::new(10_000) }
+        Throttle { forgiven_at: Cache::new(10_000), guesses: Mutex::default() }
     }
 }
 
@@ -130,38 +181,50 @@ impl Throttle {
         self.count(Subject::Registrations(network(address)), now)
     }
 
-    /// How long a user must wait before another password, or code of the second factor, is looked at
-    /// from this address. People choose what can be guessed, so this stands before a right one too;
-    /// from elsewhere the rightful user still gets in, until very many addresses guess at once.
-    pub fn user_must_wait(&self, user: &str, address: IpAddr, now: Timestamp) -> Option<Duration> {
-        let here = self.wait(&Subject::User(user.to_owned(), network(address)), now);
-        here.max(self.wait(&Subject::UserAnywhere(user.to_owned()), now)).max(self.wait(&Subject::Address(network(address)), now))
+    /// Counts a guess at a password or a code before it is looked at, so that many at once are as many
+    /// guesses; it is taken back where it does not turn out to be [`Guess::wrong`]. `Err(wait)` where there
+    /// were too many: people choose what can be guessed, so this stands before a right one too.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn guess(&self, guesser: &Guesser, now: Timestamp) -> Result<Guess<'_>, Duration> {
+        let subjects = guesser.subjects();
+        let _turn = self.guesses.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is refused here must not count against the user everywhere.
+        if let Some(wait) = subjects.iter().filter_map(|subject| self.after_one_more(subject, now).1).max() {
+            return Err(wait);
+        }
+        for subject in &subjects {
+            self.count(subject.clone(), now);
+        }
+        Ok(Guess { throttle: self, subjects, wrong: false })
     }
 
-    /// Counts a wrong password or code of a user.
-    pub fn user_failed(&self, user: &str, address: IpAddr, now: Timestamp) {
-        self.count(Subject::User(user.to_owned(), network(address)), now);
-        self.count(Subject::UserAnywhere(user.to_owned()), now);
-        self.count(Subject::Address(network(address)), now);
-    }
-
-    fn wait(&self, subject: &Subject, now: Timestamp) -> Option<Duration> {
-        let (burst, interval) = subject.limits();
-        let wait = self.forgiven_at.get(subject)? - now.millis() - (burst - 1) * interval;
-        u64::try_from(wait).ok().filter(|wait| *wait > 0).map(Duration::from_millis)
+    fn take_back(&self, subjects: &[Subject]) {
+        let _turn = self.guesses.lock().unwrap_or_else(PoisonError::into_inner);
+        for subject in subjects {
+            if let Some(forgiven_at) = self.forgiven_at.get(subject) {
+                self.forgiven_at.insert(subject.clone(), forgiven_at - subject.limits().1);
+            }
+        }
     }
 
     fn count(&self, subject: Subject, now: Timestamp) -> Option<Duration> {
+        let (forgiven_at, wait) = self.after_one_more(&subject, now);
+        if wait.is_none() {
+            self.forgiven_at.insert(subject, forgiven_at);
+        }
+        // Else not counted: a flood does not postpone its own end.
+        wait
+    }
+
+    /// When all would be forgiven, and how long one more must wait where it is too many.
+    fn after_one_more(&self, subject: &Subject, now: Timestamp) -> (i64, Option<Duration>) {
         let (burst, interval) = subject.limits();
         let now = now.millis();
-        let forgiven_at = self.forgiven_at.get(&subject).unwrap_or(now).max(now) + interval;
-        let wait = forgiven_at - now - burst * interval;
-        if wait > 0 {
-            // Not counted: a flood does not postpone its own end.
-            return Some(Duration::from_millis(u64::try_from(wait).unwrap_or(0)));
-        }
-        self.forgiven_at.insert(subject, forgiven_at);
-        None
+        let forgiven_at = self.forgiven_at.get(subject).unwrap_or(now).max(now) + interval;
+        let wait = u64::try_from(forgiven_at - now - burst * interval).ok().filter(|wait| *wait > 0);
+        (forgiven_at, wait.map(Duration::from_millis))
     }
 }
 

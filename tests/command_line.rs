@@ -63,6 +63,54 @@ on_both! {
         }
     }
 
+    fn people(world: World) {
+        world.cli(&["account", "create", "--name", "Acme"]);
+        world.cli(&["user", "create", "--email", "Ann@acme.example", "--role", "viewer", "--account", "Acme"]);
+        let node = world.start();
+        let invited = world.cli(&["user", "invite", "ann@acme.example"]);
+        let link = invited["link"].as_str().unwrap();
+        assert!(link.starts_with(&format!("{}/portal/invitation/kwv_", node.base)), "as the node serves: {link}");
+        assert_eq!(node.get(link.strip_prefix(&node.base).unwrap()).status, 200);
+        let set = world.cli(&["user", "set-role", "ann@acme.example", "developer"]);
+        assert_eq!((&set["role"], &set["invited_until"], &invited["email"]), (&json!("developer"), &invited["expires_at"], &set["email"]));
+        assert!(world.refused(&["user", "set-role", "ann@acme.example", "operator"]).contains("no account"));
+        let again = world.cli(&["--issuer", "https://id.example", "user", "invite", "ann@acme.example"]);
+        assert!(again["link"].as_str().unwrap().starts_with("https://id.example/portal/invitation/kwv_"));
+        assert_eq!(node.get(link.strip_prefix(&node.base).unwrap()).status, 404, "the newer link is in its place");
+        assert_eq!(world.cli(&["user", "reset-second-factor", "ann@acme.example"])["ok"], json!(true));
+        for (switch, required) in [("on", true), ("off", false)] {
+            let changed = world.cli(&["account", "update", "Acme", "--require-second-factor", switch]);
+            assert_eq!(changed["requires_second_factor"], json!(required));
+            assert_eq!(world.cli(&["account", "list"])[0], changed);
+        }
+        for refused in [
+            &["user", "invite", "bob@acme.example"] as &[&str],
+            &["user", "set-role", "bob@acme.example", "viewer"],
+            &["user", "reset-second-factor", "bob@acme.example"],
+            &["account", "update", "Nobody", "--require-second-factor", "on"],
+        ] {
+            assert!(world.refused(refused).contains("There is no"), "{refused:?}");
+        }
+    }
+
+    fn secrets(world: World) {
+        let client = world.client("a");
+        let node = world.start();
+        let rotated = |grace: &[&str]| {
+            let made = world.cli(&[&["secret", "rotate", &client.id], grace].concat());
+            crate::support::Client { secret: made["client_secret"].as_str().unwrap().to_owned(), ..client.clone() }
+        };
+        let second = rotated(&[]);
+        within(SECOND, "the new secret", || (node.token_reply(&second, &[]).status == 200).then_some(()));
+        assert_eq!(node.token_reply(&client, &[]).status, 200, "for a day");
+        let listed = world.cli(&["secret", "list", &client.id]);
+        assert!(listed[0]["expires_at"].is_string() && listed[1]["expires_at"].is_null(), "{listed}");
+        let third = rotated(&["--grace", "0"]);
+        within(SECOND, "the end of the old ones", || (node.token_reply(&second, &[]).status == 401).then_some(()));
+        assert_eq!((node.token_reply(&client, &[]).status, node.token_reply(&third, &[]).status), (401, 200));
+        assert!(world.refused(&["secret", "rotate", "nobody"]).contains("no client nobody"));
+    }
+
     fn resource_servers(world: World) {
         let made = world.cli(&["resource", "create", "--identifier", "https://api.example/", "--name", "API", "--scope", "b a"]);
         assert_eq!((&made["identifier"], &made["scope"]), (&json!("https://api.example/"), &json!("a b")));
@@ -163,6 +211,14 @@ fn the_commands_of_the_contract() {
         "check",
         "account create",
         "account list",
+        "account update",
+        "user create",
+        "user list",
+        "user invite",
+        "user set-role",
+        "user reset-second-factor",
+        "user set-password",
+        "user delete",
         "client create",
         "client list",
         "client show",
@@ -172,7 +228,12 @@ fn the_commands_of_the_contract() {
         "client delete",
         "secret create",
         "secret list",
+        "secret rotate",
         "secret delete",
+        "key create",
+        "key list",
+        "key rotate",
+        "key delete",
         "resource create",
         "resource list",
         "resource delete",

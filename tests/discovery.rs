@@ -92,7 +92,7 @@ fn every_answer_has_a_request_id() {
         ("POST", "/.well-known/jwks.json", 405),
         ("GET", "/oauth/revoke", 405),
         ("DELETE", "/healthz", 405),
-        ("GET", "/", 404),
+        ("GET", "/", 303),
         ("GET", "/nothing/here", 404),
         ("GET", "/oauth/token/", 404),
         ("GET", "/%00%ff/../..", 404),

@@ -23,6 +23,7 @@ mod management;
 mod many_nodes;
 mod metrics;
 mod openapi;
+mod people;
 mod portal;
 mod purge;
 mod quick_start;

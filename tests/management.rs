@@ -50,6 +50,11 @@ on_both! {
         };
         let account = make("/accounts", json!({"name": "Acme"}))["id"].as_str().unwrap().to_owned();
         let api = make("/resource-servers", json!({"identifier": "https://api.example/", "name": "API", "scope": "read write"}));
+        let policy = |required: bool| {
+            let path = format!("/accounts/{account}");
+            call(&node, &token, "PATCH", &path, &json!({"requires_second_factor": required})).json()["requires_second_factor"].clone()
+        };
+        assert_eq!((policy(true), policy(false)), (json!(true), json!(false)));
         let made = make("/clients", json!({"name": "App", "account": account, "scope": "read", "resources": ["https://api.example/"]}));
         let client = Client {
             id: made["client_id"].as_str().unwrap().to_owned(),
@@ -78,6 +83,20 @@ on_both! {
         assert!(secret["client_secret"].as_str().unwrap().starts_with("kws_"));
         assert_eq!(get(&node, &token, &format!("{path}/secrets"))["items"].as_array().unwrap().len(), 2);
         gone(&format!("{path}/secrets/{}", secret["id"].as_str().unwrap()));
+        // A new secret beside the old one for an hour; then in its place at once, as often as one likes.
+        let rotated = |grace: Value| {
+            let made = make(&format!("{path}/secrets/rotate"), json!({"grace": grace}));
+            Client { secret: made["client_secret"].as_str().unwrap().to_owned(), ..client.clone() }
+        };
+        let second = rotated(json!("1h"));
+        assert_eq!((node.token_reply(&client, &[]).status, node.token_reply(&second, &[]).status), (200, 200));
+        let listed = get(&node, &token, &format!("{path}/secrets"))["items"].clone();
+        assert!(listed[0]["expires_at"].is_string() && listed[1]["expires_at"].is_null(), "{listed}");
+        let newest = (0..25).map(|_| rotated(json!(0))).last();
+        let client = newest.unwrap();
+        node.token_reply(&second, &[]).refused(401, "invalid_client");
+        let kept = world.count(&format!("SELECT count(*) FROM client_secrets WHERE client_id = '{}'", client.id));
+        assert_eq!(kept, 20, "ended ones make room");
 
         let key = make(&format!("{path}/keys"), json!({"name": "Second", "allowed_ips": ["127.0.0.1"], "expires_in": 60}));
         assert!(node.active(&server, key["api_key"].as_str().unwrap()));
@@ -88,7 +107,7 @@ on_both! {
         gone(&format!("{path}/keys/{}", rotated["id"].as_str().unwrap()));
 
         let access = node.token(&client);
-        assert_eq!(get(&node, &token, &format!("/tokens?client={}", client.id))["items"].as_array().unwrap().len(), 3);
+        assert_eq!(get(&node, &token, &format!("/tokens?client={}", client.id))["items"].as_array().unwrap().len(), 5);
         let inspected = call(&node, &token, "POST", "/tokens/inspect", &json!({"token": access})).json();
         assert_eq!(inspected["active"], json!(true));
         assert_eq!(call(&node, &token, "POST", "/tokens/revoke", &json!({"token": access})).status, 204);
@@ -103,8 +122,20 @@ on_both! {
         let user = users["items"][0]["id"].as_str().unwrap().to_owned();
         let set = call(&node, &token, "PUT", &format!("/users/{user}/password"), &json!({"password": "correct horse battery"}));
         assert_eq!((set.status, &set.json()["has_password"]), (200, &json!(true)));
-        problem(&call(&node, &token, "PUT", &format!("/users/{user}/password"), &json!({"password": "short"})), 400, None);
+        problem(&call(&node, &token, "PUT", &format!("/users/{user}/password"), &json!({"password": "short"})), 400, Some("password"));
+        let role = |role: &str| call(&node, &token, "PATCH", &format!("/users/{user}"), &json!({"role": role}));
+        let viewer = role("viewer");
+        assert_eq!((viewer.status, &viewer.json()["role"]), (200, &json!("viewer")));
+        problem(&role("operator"), 409, Some("role"));
+        problem(&role("king"), 400, Some("role"));
+        let link = make(&format!("/users/{user}/invitation"), Value::Null);
+        assert!(link["link"].as_str().unwrap().starts_with(&format!("{}/portal/invitation/kwv_", node.base)), "{link}");
+        assert_eq!(get(&node, &token, "/users")["items"][0]["invited_until"], link["expires_at"]);
+        assert_eq!(role("developer").json()["invited_until"], link["expires_at"]);
+        let reset = call(&node, &token, "DELETE", &format!("/users/{user}/second-factor"), &Value::Null);
+        assert_eq!((reset.status, reset.body.as_str()), (204, ""));
         gone(&format!("/users/{user}"));
+        problem(&call(&node, &token, "POST", &format!("/users/{user}/invitation"), &Value::Null), 404, None);
 
         let initial = make("/registration-tokens", json!({"scope": "read", "uses": 1}));
         assert_eq!(node.json("POST", "/oauth/register", initial["token"].as_str(), &json!({})).status, 201);
@@ -143,6 +174,7 @@ on_both! {
             ("POST", "/revoke-tokens".to_owned(), Value::Null),
             ("GET", "/secrets".to_owned(), Value::Null),
             ("POST", "/secrets".to_owned(), json!({})),
+            ("POST", "/secrets/rotate".to_owned(), json!({})),
             ("GET", "/keys".to_owned(), Value::Null),
             ("POST", "/keys".to_owned(), json!({"name": "x"})),
             ("DELETE", format!("/keys/{key}"), Value::Null),
@@ -157,7 +189,19 @@ on_both! {
         for path in [format!("/clients?account={two}"), format!("/tokens?client={}", theirs.id), format!("/audit?account={two}")] {
             problem(&call(&node, &one, "GET", &path, &Value::Null), 404, None);
         }
-        problem(&call(&node, &one, "DELETE", "/users/bob@two.example", &Value::Null), 404, None);
+        for (method, path, body) in [
+            ("DELETE", "/users/bob@two.example".to_owned(), Value::Null),
+            ("PATCH", "/users/bob@two.example".to_owned(), json!({"role": "administrator"})),
+            ("PUT", "/users/bob@two.example/password".to_owned(), json!({"password": "correct horse battery"})),
+            ("POST", "/users/bob@two.example/invitation".to_owned(), Value::Null),
+            ("DELETE", "/users/bob@two.example/second-factor".to_owned(), Value::Null),
+            ("PATCH", format!("/accounts/{two}"), json!({"requires_second_factor": true})),
+        ] {
+            problem(&call(&node, &one, method, &path, &body), 404, None);
+        }
+        // An account's administrators say for themselves whether a second factor is needed.
+        let own = call(&node, &one, "PATCH", "/accounts/One", &json!({"requires_second_factor": true}));
+        assert_eq!((own.status, &own.json()["name"]), (200, &json!("One")));
         problem(&call(&node, &one, "POST", "/clients", &json!({"name": "x", "account": "Two"})), 404, None);
         for path in ["/accounts", "/clients", "/users", "/audit", "/registration-tokens"] {
             assert!(!get(&node, &one, path).to_string().contains(&two), "{path}");
@@ -195,6 +239,7 @@ on_both! {
         let pair = crate::support::jwt::Pair::new("ES256");
         for (method, suffix, body) in [
             ("POST", "/secrets".to_owned(), json!({})),
+            ("POST", "/secrets/rotate".to_owned(), json!({})),
             ("POST", "/keys".to_owned(), json!({"name": "Mine"})),
             ("POST", format!("/keys/{key}/rotate"), json!({})),
             ("DELETE", format!("/keys/{key}"), Value::Null),
@@ -369,6 +414,7 @@ fn bodies_that_are_refused() {
     let token = operator(&world, &node);
     let client = world.client("read");
     let keys = format!("/clients/{}/keys", client.id);
+    let rotate = format!("/clients/{}/secrets/rotate", client.id);
     let deep = format!("{}{}", "[".repeat(2000), "]".repeat(2000));
     let before = world.count("SELECT count(*) FROM clients") + world.count("SELECT count(*) FROM api_keys");
     for (path, body, status, field) in [
@@ -393,6 +439,9 @@ fn bodies_that_are_refused() {
         (keys.as_str(), r#"{"name":"x","allowed_ips":["10.0.0.0/99"]}"#, 400, Some("allowed_ips")),
         (keys.as_str(), r#"{"name":"x","expires_in":0}"#, 400, Some("expires_at")),
         (keys.as_str(), r#"{"name":"x","expires_in":-1}"#, 400, Some("expires_in")),
+        (rotate.as_str(), r#"{"grace":"soon"}"#, 400, Some("grace")),
+        (rotate.as_str(), r#"{"grace":-1}"#, 400, Some("grace")),
+        (rotate.as_str(), r#"{"grace":"101y"}"#, 400, Some("grace")),
         ("/users", r#"{"email":"nobody","role":"viewer"}"#, 400, Some("email")),
         ("/users", r#"{"email":"a@b.example","role":"king"}"#, 400, Some("role")),
         ("/resource-servers", r#"{"identifier":"api","name":"x"}"#, 400, Some("identifier")),

@@ -4,9 +4,10 @@ use clap::Subcommand;
 
 use super::Context;
 use super::output::Output;
+use crate::config::Switch;
 use crate::error::Error;
 use crate::manage::account;
-use crate::manage::actor::{AccountsRead, AccountsWrite};
+use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
 #[derive(Subcommand)]
 pub enum Account {
@@ -18,6 +19,15 @@ pub enum Account {
     },
     /// List all accounts
     List,
+    /// Change an account
+    Update {
+        /// By id or name
+        account: String,
+
+        /// Whether its users must have a second factor to get into the portal
+        #[arg(long, value_name = "on|off", hide_possible_values = true)]
+        require_second_factor: Switch,
+    },
 }
 
 impl Account {
@@ -34,6 +44,12 @@ impl Account {
                 let rows =
                     accounts.iter().map(|account| [account.id.clone(), account.name.clone(), account.created_at.to_string()]);
                 Ok(Output::table(&accounts, ["ID", "NAME", "MADE"], rows))
+            }
+            Account::Update { account, require_second_factor } => {
+                let (permit, required) = (operator.may(UsersWrite)?, require_second_factor.is_on());
+                let changed = account::require_second_factor(&store, permit, &account, required, context.now).await?;
+                let does = if required { "requires" } else { "does not require" };
+                Ok(Output::new(&changed, format!("The account {} {does} a second factor", changed.name)))
             }
         }
     }

@@ -1,13 +1,17 @@
 //! `keyward secret`
 
+use std::time::Duration;
+
 use clap::Subcommand;
 use serde_json::json;
 
 use super::output::{Output, when};
 use super::{Context, Lifetime};
+use crate::clock::parse_duration;
+use crate::credential::Credential;
 use crate::error::Error;
 use crate::manage::actor::{KeysRead, KeysWrite};
-use crate::manage::secret;
+use crate::manage::secret::{self, ClientSecret};
 
 #[derive(Subcommand)]
 pub enum Secret {
@@ -19,6 +23,14 @@ pub enum Secret {
     },
     /// List the secrets of a client
     List { client_id: String },
+    /// Make a secret that takes the place of all others
+    Rotate {
+        client_id: String,
+
+        /// For how long the old ones go on
+        #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = parse_duration)]
+        grace: Duration,
+    },
     /// End a secret
     Delete { client_id: String, secret_id: String },
 }
@@ -31,11 +43,11 @@ impl Secret {
             Secret::Create { client_id, expires_in } => {
                 let (secret, row) =
                     secret::create(&store, operator.may(KeysWrite)?, &client_id, expires_in.span, context.now).await?;
-                let document = json!({
-                    "id": row.id, "client_id": row.client_id, "client_secret": secret.expose(),
-                    "created_at": row.created_at, "expires_at": row.expires_at,
-                });
-                Ok(Output::new(&document, format!("Made the secret {}, shown this once:\n  {}", row.id, secret.expose())))
+                Ok(made(&secret, &row))
+            }
+            Secret::Rotate { client_id, grace } => {
+                let (secret, row) = secret::rotate(&store, operator.may(KeysWrite)?, &client_id, grace, context.now).await?;
+                Ok(made(&secret, &row))
             }
             Secret::List { client_id } => {
                 let secrets = secret::list(&store, operator.may(KeysRead)?, &client_id).await?;
@@ -53,4 +65,12 @@ impl Secret {
             }
         }
     }
+}
+
+fn made(secret: &Credential, row: &ClientSecret) -> Output {
+    let document = json!({
+        "id": row.id, "client_id": row.client_id, "client_secret": secret.expose(),
+        "created_at": row.created_at, "expires_at": row.expires_at,
+    });
+    Output::new(&document, format!("Made the secret {}, shown this once:\n  {}", row.id, secret.expose()))
 }

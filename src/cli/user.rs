@@ -3,12 +3,14 @@
 use std::io::Read;
 
 use clap::Subcommand;
+use serde_json::json;
 
 use super::Context;
 use super::output::Output;
 use crate::error::{Code, Error};
 use crate::manage::actor::{UsersRead, UsersWrite};
 use crate::manage::user::{self, Passwords};
+use crate::manage::{invitation, second_factor};
 use crate::store::user::Role;
 
 #[derive(Subcommand)]
@@ -29,6 +31,17 @@ pub enum User {
     },
     /// List all users
     List,
+    /// Make a link by which a user sets a password, once; an earlier one ends
+    Invite { email: String },
+    /// Change what a user is, within the account
+    SetRole {
+        email: String,
+
+        /// administrator, developer or viewer
+        role: Role,
+    },
+    /// Take the second factor away from a user who lost it
+    ResetSecondFactor { email: String },
     /// Set a user's password, read from standard input
     SetPassword { email: String },
     /// Delete a user
@@ -51,6 +64,24 @@ impl User {
                     [user.id.clone(), user.email.clone(), user.role.to_string(), account]
                 });
                 Ok(Output::table(&users, ["ID", "EMAIL", "ROLE", "ACCOUNT"], rows))
+            }
+            User::Invite { email } => {
+                let issuer = context.issuer(&store).await?;
+                let (link, expires_at) = invitation::create(&store, operator.may(UsersWrite)?, &email, context.now).await?;
+                let link = invitation::url(&issuer, &link);
+                let document = json!({"email": email, "link": link, "expires_at": expires_at});
+                Ok(Output::new(
+                    &document,
+                    format!("Made a link for {email}, good until {expires_at}, shown this once:\n  {link}"),
+                ))
+            }
+            User::SetRole { email, role } => {
+                let user = user::set_role(&store, operator.may(UsersWrite)?, &email, role, context.now).await?;
+                Ok(Output::new(&user, format!("The user {} is {} now", user.email, user.role)))
+            }
+            User::ResetSecondFactor { email } => {
+                second_factor::reset(&store, operator.may(UsersWrite)?, &email, context.now).await?;
+                Ok(Output::done(format!("Took the second factor away from {email}")))
             }
             User::SetPassword { email } => {
                 let mut password = String::new();

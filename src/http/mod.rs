@@ -39,8 +39,8 @@ use crate::store::audit::Entry;
 use crate::store::resource_server::ResourceServer;
 use management::secrets::SecretView;
 use management::{
-    Made, Page, Paging, accounts, audit, clients, keys, registration_tokens, resources, secrets, signing_keys, tokens, traffic,
-    users,
+    Made, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens, resources, secrets, signing_keys, tokens,
+    traffic, users,
 };
 use openapi::Operation as Op;
 
@@ -121,6 +121,12 @@ fn management() -> Vec<Op> {
             .json::<accounts::NewAccount>()
             .makes::<Made<Account>>()
             .with("accounts:write"),
+        Op::patch("/api/v1/accounts/{id}", "updateAccount", "Say whether an account requires a second factor", || {
+            web::patch().to(accounts::update)
+        })
+        .json::<accounts::Change>()
+        .answers::<Account>(200, "Changed")
+        .with("users:write"),
         Op::get("/api/v1/users", "listUsers", "List users", || get().to(users::list))
             .query::<Paging>()
             .answers::<Page<UserView>>(200, "Users, by e-mail address")
@@ -133,6 +139,21 @@ fn management() -> Vec<Op> {
             .json::<users::NewPassword>()
             .answers::<UserView>(200, "Set")
             .with("users:write"),
+        Op::post("/api/v1/users/{id}/invitation", "inviteUser", "Make a link by which a user sets a password", || {
+            web::post().to(users::invite)
+        })
+        .answers::<users::Link>(201, "The link, in the place of an earlier one; it is shown this once")
+        .with("users:write"),
+        Op::delete("/api/v1/users/{id}/second-factor", "resetSecondFactor", "Take a user's second factor away", || {
+            web::delete().to(users::reset_second_factor)
+        })
+        .empty(204, "Taken away; the user's sessions have ended")
+        .with("users:write"),
+        Op::patch("/api/v1/users/{id}", "updateUser", "Change what a user is", || web::patch().to(users::update))
+            .json::<users::Change>()
+            .answers::<UserView>(200, "Changed")
+            .with("users:write")
+            .refuses(&[409]),
         Op::delete("/api/v1/users/{id}", "deleteUser", "Delete a user", || web::delete().to(users::delete))
             .empty(204, "Deleted")
             .with("users:write"),
@@ -169,6 +190,16 @@ fn management() -> Vec<Op> {
             .json::<secrets::NewSecret>()
             .makes::<Made<SecretView>>()
             .with("keys:write"),
+        Op::post(
+            "/api/v1/clients/{client_id}/secrets/rotate",
+            "rotateSecrets",
+            "Make a secret that takes the place of all others",
+            || web::post().to(secrets::rotate),
+        )
+        .json::<Rotation>()
+        .answers::<Made<SecretView>>(201, "The new one; the old ones end after the grace period")
+        .with("keys:write")
+        .refuses(&[409]),
         Op::delete("/api/v1/clients/{client_id}/secrets/{id}", "deleteSecret", "End a secret", || {
             web::delete().to(secrets::delete)
         })
@@ -188,7 +219,7 @@ fn management() -> Vec<Op> {
             "Make a key that takes the place of another",
             || web::post().to(keys::rotate),
         )
-        .json::<keys::Rotation>()
+        .json::<Rotation>()
         .answers::<Made<ApiKeyView>>(201, "The new one; the old one ends after the grace period")
         .with("keys:write")
         .refuses(&[409]),

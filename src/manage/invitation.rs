@@ -7,6 +7,7 @@ use super::AuthorizationServer;
 use super::actor::{Permit, UsersWrite};
 use super::user::{check_not_self, usable_password, within_reach};
 use crate::clock::Timestamp;
+use crate::config::Issuer;
 use crate::credential::{Credential, Kind};
 use crate::error::{Code, Error};
 use crate::guard::{self, StoredSecret};
@@ -20,6 +21,11 @@ pub const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The path of the link, below the issuer.
 pub const PATH: &str = "/portal/invitation/";
+
+/// The link in full, as it is given to the user.
+pub fn url(issuer: &Issuer, link: &Credential) -> String {
+    issuer.endpoint(&format!("{PATH}{}", link.expose()))
+}
 
 /// Makes a link for a user, in the place of an earlier one. The password that the user has stays good
 /// until the link is used.
@@ -71,13 +77,12 @@ fn user_of(database: &mut Database, link: &str, now: Timestamp) -> Result<Option
 /// address to sign in with.
 ///
 /// # Errors
-/// An unusable password; a link that is no good.
+/// A link that is no good; an unusable password.
 pub async fn accept(server: &AuthorizationServer, link: &str, password: String, origin: &Origin) -> Result<String, Error> {
-    let password = usable_password(password)?;
     let gone = || Error::new(Code::NotFound, "The link was used, replaced or has ended").phrase("invitation-gone", []);
     // Before the costly hash: who guesses links must not keep the machine busy.
     find(server, link, origin.now).await?.ok_or_else(gone)?;
-    let hash = server.passwords.hash(password).await?;
+    let hash = server.passwords.hash(usable_password(password)?).await?;
     let (link, now, origin) = (link.to_owned(), origin.now, origin.clone());
     server
         .store

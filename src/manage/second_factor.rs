@@ -4,7 +4,7 @@
 use totp_rs::{Builder, Secret, Totp};
 
 use super::actor::{Permit, UsersWrite};
-use super::session::{SignedIn, check_throttle, failed, wrong_code};
+use super::session::{SignedIn, failed, guess, wrong_code};
 use super::{AuthorizationServer, not_found};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
@@ -176,7 +176,8 @@ async fn change(
     origin: &Origin,
     change: impl FnOnce(&mut User, String) -> Result<bool, Error> + Send + 'static,
 ) -> Result<Vec<String>, Error> {
-    check_throttle(server, signed_in.email(), origin)?;
+    let guesser = signed_in.as_guesser();
+    let guess = guess(server, &guesser, origin)?;
     let codes: Vec<RecoveryCode> = (0..RECOVERY_CODES).map(|_| RecoveryCode::generate()).collect();
     let hashes = codes.iter().map(RecoveryCode::hash).collect::<Vec<_>>().join(" ");
     let user_id = signed_in.user.id.clone();
@@ -199,7 +200,7 @@ async fn change(
         .await?;
     if !right {
         let account = signed_in.user.account_id.as_deref();
-        failed(server, signed_in.email(), account, origin, &Reason::wrong_second_factor());
+        failed(server, guess, signed_in.email(), account, origin, &Reason::wrong_second_factor());
         return Err(wrong_code());
     }
     Ok(codes.iter().map(RecoveryCode::shown).collect())

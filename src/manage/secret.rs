@@ -13,7 +13,7 @@ use crate::store::client_secret;
 pub use crate::store::client_secret::ClientSecret;
 use crate::store::{Store, Transaction};
 
-/// The most secrets of a client.
+/// The most secrets of a client that live at once.
 pub const MOST: usize = 20;
 
 /// Makes a secret, beside those that there are.
@@ -32,7 +32,7 @@ pub async fn create(
     store
         .write(now, move |transaction| {
             let client = within_power(transaction.database(), &permit, &row.client_id)?;
-            check_room(transaction, &client)?;
+            make_room(transaction, &client, now)?;
             client_secret::insert(transaction, &row)?;
             permit.record(transaction, "secret.create", Some(&client.account_id), &row.client_id, now)
         })
@@ -57,7 +57,7 @@ pub async fn rotate(
     store
         .write(now, move |transaction| {
             let client = within_power(transaction.database(), &permit, &row.client_id)?;
-            check_room(transaction, &client)?;
+            make_room(transaction, &client, now)?;
             client_secret::end_all(transaction, &row.client_id, now.plus(grace))?;
             client_secret::insert(transaction, &row)?;
             permit.record(transaction, "secret.rotate", Some(&client.account_id), &row.client_id, now)
@@ -66,14 +66,21 @@ pub async fn rotate(
     Ok((secret, made))
 }
 
-fn check_room(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), Error> {
+/// Of those that have ended, the newest are kept, for whoever still presents one and asks why it is
+/// refused; they stand in no way.
+fn make_room(transaction: &mut Transaction<'_>, client: &Client, now: Timestamp) -> Result<(), Error> {
     if !client.auth_method.uses_secret() {
         return Err(invalid(format!("The client authenticates by {}, without a secret", client.auth_method))
             .phrase("no-secrets-used", []));
     }
-    if client_secret::list(transaction.database(), &client.client_id)?.len() >= MOST {
+    let all = client_secret::list(transaction.database(), &client.client_id)?;
+    if all.iter().filter(|secret| !secret.has_ended(now)).count() >= MOST {
         return Err(Error::new(Code::Conflict, format!("A client has {MOST} secrets at the most; delete one first"))
             .phrase("secrets-full", [("most", MOST.into())]));
+    }
+    let surplus = (all.len() + 1).saturating_sub(MOST);
+    for secret in all.iter().filter(|secret| secret.has_ended(now)).take(surplus) {
+        client_secret::delete(transaction, &client.client_id, &secret.id)?;
     }
     Ok(())
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::actor::{Actor, Once};
 use super::{AuthorizationServer, invalid, second_factor};
 use crate::clock::Timestamp;
-use crate::credential::{Credential, Fingerprint, Kind};
+use crate::credential::{Credential, Fingerprint, Kind, random_bytes};
 use crate::error::{Code, Error};
-use crate::guard::{self, Password, StoredSecret};
+use crate::guard::{self, Guess, Guesser, Password, StoredSecret};
 use crate::oauth::failure::{Origin, Reason};
 use crate::store::account::{self, Account};
 use crate::store::audit::Entry;
@@ -19,7 +19,7 @@ use crate::store::{Transaction, audit};
 /// The action of a sign-in that failed, in the audit.
 pub const FAILURE: &str = "session.failure";
 
-/// How exactly the last use of a session is known.
+/// How exactly the last use of a session is known, unless it ends sooner than that.
 const SEEN_TO: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// What a browser calls itself is kept to this length, in characters.
@@ -76,6 +76,11 @@ impl SignedIn {
         self.requires_second_factor && !self.has_second_factor()
     }
 
+    /// At a password or a code, from within.
+    pub(super) fn as_guesser(&self) -> Guesser {
+        Guesser::Known(self.session.id.clone())
+    }
+
     /// What a form of this session carries, so that no other site can send it.
     pub fn form_token(&self) -> String {
         self.form_token.hex()
@@ -101,28 +106,38 @@ pub struct Credentials {
     pub password: String,
     /// What the browser calls itself.
     pub agent: String,
+    /// What the browser keeps of a user who got in there before.
+    pub known: Option<String>,
 }
 
-/// Signs a user in: the cookie, and what is still to prove.
+/// What a browser gets for what was right.
+pub struct Entrance {
+    /// The cookie of the session.
+    pub cookie: Credential,
+    /// What is kept beyond it, where all is proven: the browser is no stranger from then on.
+    pub known: Option<String>,
+}
+
+/// Signs a user in.
 ///
 /// # Errors
 /// The same words for whatever is wrong; too many failures, with when to come back.
-pub async fn sign_in(
-    server: &AuthorizationServer,
-    credentials: Credentials,
-    origin: &Origin,
-) -> Result<(Credential, Proven), Error> {
+pub async fn sign_in(server: &AuthorizationServer, credentials: Credentials, origin: &Origin) -> Result<Entrance, Error> {
     let email = credentials.email.trim().to_lowercase();
-    check_throttle(server, &email, origin)?;
     let wanted = email.clone();
     let found = server.store.read(move |database| user::find_by_email(database, &wanted)).await?;
+    let guesser = guesser(server, found.as_ref(), &email, credentials.known.as_deref(), origin);
+    let guess = guess(server, &guesser, origin)?;
     let stored = found.as_ref().and_then(|user| user.password_hash.as_deref());
     let right = server.passwords.matches(stored, Password::presented(credentials.password)).await?;
+    // Those of the account may see that somebody tries to get in.
+    let account = found.as_ref().and_then(|user| user.account_id.clone());
     let Some(user) = found.filter(|_| right) else {
-        return Err(failed(server, &email, None, origin, &Reason::wrong_password()));
+        return Err(failed(server, guess, &email, account.as_deref(), origin, &Reason::wrong_password()));
     };
     let proven = if user.totp_sealed.is_some() { Proven::Password } else { Proven::All };
     let (cookie, row) = new_session(server, &user.id, proven, &credentials.agent, origin);
+    let known = (proven == Proven::All).then(|| know(server, &user.id)).transpose()?;
     server
         .store
         .write(origin.now, move |transaction| {
@@ -130,7 +145,25 @@ pub async fn sign_in(
             note(transaction, &user, "session.create", &user.email, &row)
         })
         .await?;
-    Ok((cookie, proven))
+    Ok(Entrance { cookie, known })
+}
+
+/// The name under which a browser's proof of having been in is sealed.
+fn known_as(user_id: &str) -> String {
+    format!("a browser that {user_id} got in by")
+}
+
+fn know(server: &AuthorizationServer, user_id: &str) -> Result<String, Error> {
+    let number: [u8; 16] = random_bytes();
+    server.signing_keys.key_file().seal(&known_as(user_id), &number).map_err(Error::server_error)
+}
+
+fn guesser(server: &AuthorizationServer, user: Option<&User>, email: &str, known: Option<&str>, origin: &Origin) -> Guesser {
+    let proof = user.zip(known).and_then(|(user, known)| server.signing_keys.key_file().unseal(&known_as(&user.id), known).ok());
+    match proof {
+        Some(number) => Guesser::Known(Fingerprint::of(&number).hex()),
+        None => Guesser::Stranger { user: email.to_owned(), address: origin.address },
+    }
 }
 
 fn new_session(
@@ -173,25 +206,23 @@ fn note(transaction: &mut Transaction<'_>, user: &User, action: &str, target: &s
 }
 
 /// Before a password or a code is looked at.
-pub(super) fn check_throttle(server: &AuthorizationServer, email: &str, origin: &Origin) -> Result<(), Error> {
-    match server.throttle.user_must_wait(email, origin.address, origin.now) {
-        None => Ok(()),
-        Some(wait) => {
-            let seconds = wait.as_secs().max(1);
-            Err(Error::too_many_requests(wait).phrase("too-many-failures", [("seconds", seconds.into())]))
-        }
-    }
+pub(super) fn guess<'a>(server: &'a AuthorizationServer, guesser: &Guesser, origin: &Origin) -> Result<Guess<'a>, Error> {
+    server.throttle.guess(guesser, origin.now).map_err(|wait| {
+        let seconds = wait.as_secs().max(1);
+        Error::too_many_requests(wait).phrase("too-many-failures", [("seconds", seconds.into())])
+    })
 }
 
-/// Counts a wrong password or code, notes it, and gives what to answer.
+/// Lets a wrong password or code count, notes it, and gives what to answer.
 pub(super) fn failed(
     server: &AuthorizationServer,
+    guess: Guess<'_>,
     email: &str,
     account: Option<&str>,
     origin: &Origin,
     reason: &Reason,
 ) -> Error {
-    server.throttle.user_failed(email, origin.address, origin.now);
+    guess.wrong();
     server.usage.note_failure(Entry {
         id: audit::new_id(origin.now),
         happened_at: origin.now,
@@ -234,7 +265,8 @@ pub async fn resume(server: &AuthorizationServer, cookie: &str, now: Timestamp) 
     if idle || session.expires_at <= now || !StoredSecret::new(session.hash.clone()).matches(&credential) {
         return Ok(None);
     }
-    if now.since(session.last_seen_at) >= SEEN_TO {
+    // A session that is used must not end for want of use.
+    if now.since(session.last_seen_at) >= SEEN_TO.min(server.settings.portal_idle / 2) {
         let id = session.id.clone();
         server.store.append(move |database| session::note_seen(database, &id, now)).await?;
     }
@@ -254,9 +286,11 @@ pub async fn prove_second_factor(
     server: &AuthorizationServer,
     signed_in: &SignedIn,
     code: &str,
+    known: Option<&str>,
     origin: &Origin,
-) -> Result<Credential, Error> {
-    check_throttle(server, signed_in.email(), origin)?;
+) -> Result<Entrance, Error> {
+    let guesser = guesser(server, Some(&signed_in.user), signed_in.email(), known, origin);
+    let guess = guess(server, &guesser, origin)?;
     let (cookie, row) = new_session(server, &signed_in.user.id, Proven::All, &signed_in.session.agent, origin);
     let (old, code, user_id) = (signed_in.session.id.clone(), code.to_owned(), signed_in.user.id.clone());
     let (key_file, now) = (server.signing_keys.key_file().clone(), origin.now);
@@ -275,10 +309,10 @@ pub async fn prove_second_factor(
         })
         .await?;
     if right {
-        return Ok(cookie);
+        return Ok(Entrance { cookie, known: Some(know(server, &signed_in.user.id)?) });
     }
     let account = signed_in.user.account_id.as_deref();
-    failed(server, signed_in.email(), account, origin, &Reason::wrong_second_factor());
+    failed(server, guess, signed_in.email(), account, origin, &Reason::wrong_second_factor());
     Err(wrong_code())
 }
 
@@ -360,12 +394,13 @@ pub async fn change_password(
     new: String,
     origin: &Origin,
 ) -> Result<Credential, Error> {
-    check_throttle(server, signed_in.email(), origin)?;
+    let guesser = signed_in.as_guesser();
+    let guess = guess(server, &guesser, origin)?;
     let new = super::user::usable_password(new).map_err(|error| error.field("new"))?;
     let stored = signed_in.user.password_hash.as_deref();
     if !server.passwords.matches(stored, Password::presented(current)).await? {
         let account = signed_in.user.account_id.as_deref();
-        failed(server, signed_in.email(), account, origin, &Reason::wrong_current_password());
+        failed(server, guess, signed_in.email(), account, origin, &Reason::wrong_current_password());
         let wrong = invalid("The current password is wrong").phrase("current-password-wrong", []);
         return Err(wrong.field("current"));
     }

@@ -10,9 +10,10 @@ use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::guard::Password;
 pub use crate::guard::Passwords;
+use crate::store::invitation::{self, Invitation};
 pub use crate::store::user::Role;
 use crate::store::user::{self, User};
-use crate::store::{Database, Store, Transaction, invitation, session};
+use crate::store::{Database, Store, Transaction, session};
 
 /// A user as management shows it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -29,8 +30,8 @@ pub struct UserView {
     pub created_at: Timestamp,
 }
 
-impl From<User> for UserView {
-    fn from(user: User) -> Self {
+impl UserView {
+    fn new(user: User, invitation: Option<&Invitation>) -> Self {
         UserView {
             id: user.id,
             email: user.email,
@@ -38,7 +39,7 @@ impl From<User> for UserView {
             account: user.account_id,
             has_password: user.password_hash.is_some(),
             has_second_factor: user.totp_sealed.is_some(),
-            invited_until: None,
+            invited_until: invitation.map(|invitation| invitation.expires_at),
             created_at: user.created_at,
         }
     }
@@ -88,7 +89,7 @@ pub async fn create(
             let user = User::new(email, role, account_id, now);
             user::insert(transaction, &user)?;
             permit.record(transaction, "user.create", user.account_id.as_deref(), &user.email, now)?;
-            Ok(user.into())
+            Ok(UserView::new(user, None))
         })
         .await
 }
@@ -117,7 +118,7 @@ pub async fn list(store: &Arc<Store>, permit: Permit<UsersRead>) -> Result<Vec<U
             let invitations = invitation::list(database)?;
             let view = |user: User| {
                 let invited = invitations.iter().find(|invitation| invitation.user_id == user.id);
-                UserView { invited_until: invited.map(|invitation| invitation.expires_at), ..UserView::from(user) }
+                UserView::new(user, invited)
             };
             Ok(user::list(database, permit.account())?.into_iter().map(view).collect())
         })
@@ -189,7 +190,8 @@ async fn edit(
             change(transaction, &mut user)?;
             user::update(transaction, &user)?;
             permit.record(transaction, action, user.account_id.as_deref(), &user.email, now)?;
-            Ok(user.into())
+            let invited = invitation::find_of_user(transaction.database(), &user.id)?;
+            Ok(UserView::new(user, invited.as_ref()))
         })
         .await
 }

@@ -9,9 +9,9 @@ use maud::{Markup, html};
 use super::language::Language;
 use super::page::{self, Field, Head, hidden, plain_page, redirect, send_again};
 use super::visit::{Failure, Form, Submitted, Visitor};
-use crate::credential::Credential;
 use crate::error::{Code, Error};
-use crate::manage::{invitation, session};
+use crate::manage::invitation;
+use crate::manage::session::{self, Entrance};
 
 /// Where to go after signing in.
 const NEXT: &str = "next";
@@ -83,15 +83,15 @@ fn waiting(sent: &Form) -> Markup {
 
 /// POST
 pub async fn sign_in(Submitted { visitor, form, agent }: Submitted) -> Result<HttpResponse, Failure> {
-    let credentials =
-        session::Credentials { email: form.text("email").to_owned(), password: form.get("password").to_owned(), agent };
+    let (email, password) = (form.text("email").to_owned(), form.get("password").to_owned());
+    let credentials = session::Credentials { email, password, agent, known: visitor.known.clone() };
     match session::sign_in(&visitor.server, credentials, &visitor.origin).await {
-        Ok((cookie, _)) => {
+        Ok(entrance) => {
             // Whoever was signed in here before is so no longer.
             if let Some(earlier) = &visitor.signed_in {
                 session::sign_out(&visitor.server, earlier, &visitor.origin).await?;
             }
-            go_on(visitor, &form, &cookie).await
+            go_on(visitor, &form, &entrance).await
         }
         Err(error) if matches!(error.code(), Code::AccessDenied | Code::TooManyRequests) => {
             let status = crate::http::error::status(error.code());
@@ -102,10 +102,11 @@ pub async fn sign_in(Submitted { visitor, form, agent }: Submitted) -> Result<Ht
 }
 
 /// With a new cookie: to the second factor, to the form that waits, or to where the visitor wanted to go.
-async fn go_on(mut visitor: Visitor, sent: &Form, cookie: &Credential) -> Result<HttpResponse, Failure> {
-    let signed_in = session::resume(&visitor.server, cookie.expose(), visitor.now()).await?;
-    visitor.signed_in = signed_in.map(std::sync::Arc::new);
-    let cookies = [visitor.session_cookie(cookie.expose())];
+async fn go_on(mut visitor: Visitor, sent: &Form, entrance: &Entrance) -> Result<HttpResponse, Failure> {
+    let cookie = entrance.cookie.expose();
+    visitor.signed_in = session::resume(&visitor.server, cookie, visitor.now()).await?.map(std::sync::Arc::new);
+    let known = entrance.known.as_deref().map(|known| visitor.known_cookie(known));
+    let cookies: Vec<Cookie<'_>> = [visitor.session_cookie(cookie)].into_iter().chain(known).collect();
     let awaits = visitor.signed_in.as_ref().is_some_and(|signed_in| signed_in.awaits_second_factor());
     if awaits {
         return Ok(second_factor_page(&visitor, StatusCode::OK, sent, None, &cookies));
@@ -181,8 +182,9 @@ pub async fn second_factor(Submitted { visitor, form, .. }: Submitted) -> Result
     if !signed_in.awaits_second_factor() {
         return Ok(redirect(&visitor.link(""), &[]));
     }
-    match session::prove_second_factor(&visitor.server, &signed_in, form.text("code"), &visitor.origin).await {
-        Ok(cookie) => go_on(visitor, &form, &cookie).await,
+    let (code, known) = (form.text("code"), visitor.known.as_deref());
+    match session::prove_second_factor(&visitor.server, &signed_in, code, known, &visitor.origin).await {
+        Ok(entrance) => go_on(visitor, &form, &entrance).await,
         Err(error) if matches!(error.code(), Code::AccessDenied | Code::TooManyRequests) => {
             let status = crate::http::error::status(error.code());
             Ok(second_factor_page(&visitor, status, &form, Some(&error), &[]))

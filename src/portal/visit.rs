@@ -28,6 +28,7 @@ use crate::manage::{AuthorizationServer, Origin};
 
 const LANGUAGE_COOKIE: &str = "keyward_language";
 const BROWSER_COOKIE: &str = "keyward_browser";
+const KNOWN_COOKIE: &str = "keyward_known";
 
 /// The field by which a form says which session it is of.
 pub const FORM_TOKEN: &str = "form_token";
@@ -51,6 +52,8 @@ pub struct Visitor {
     /// The path of the issuer, which comes before all of ours.
     base: String,
     browser: Option<String>,
+    /// What the browser keeps of a user who got in there before.
+    pub known: Option<String>,
 }
 
 impl Visitor {
@@ -64,6 +67,7 @@ impl Visitor {
             here: request.uri().path_and_query().map_or_else(|| "/portal".to_owned(), ToString::to_string),
             base: server.issuer.path().to_owned(),
             browser: request.cookie(BROWSER_COOKIE).map(|cookie| cookie.value().to_owned()),
+            known: request.cookie(KNOWN_COOKIE).map(|cookie| cookie.value().to_owned()),
             server: server.clone(),
         }
     }
@@ -144,6 +148,13 @@ impl Visitor {
     pub fn language_cookie(&self, language: Language) -> Cookie<'static> {
         let mut cookie = self.cookie(LANGUAGE_COOKIE, language.code().to_owned());
         cookie.set_max_age(time::Duration::days(365));
+        cookie
+    }
+
+    /// The cookie by which a browser is no stranger to its user, for half a year. It opens nothing.
+    pub fn known_cookie(&self, value: &str) -> Cookie<'static> {
+        let mut cookie = self.cookie(KNOWN_COOKIE, value.to_owned());
+        cookie.set_max_age(time::Duration::days(180));
         cookie
     }
 

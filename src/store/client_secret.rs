@@ -24,6 +24,13 @@ pub struct ClientSecret {
     pub expires_at: Option<Timestamp>,
 }
 
+impl ClientSecret {
+    /// Whether it is refused at this moment.
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+}
+
 /// A new secret in full, for the one answer that shows it, beside its row.
 pub fn generate(client_id: &str, expires_at: Option<Timestamp>, now: Timestamp) -> (Credential, ClientSecret) {
     let secret = Credential::generate(Kind::ClientSecret);

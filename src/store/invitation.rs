@@ -31,6 +31,14 @@ pub fn find(database: &mut Database, id: &str) -> Result<Option<Invitation>, Sto
     Ok(named.select(Invitation::as_select()).first(database).optional()?)
 }
 
+/// Of a user.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn find_of_user(database: &mut Database, user_id: &str) -> Result<Option<Invitation>, StoreError> {
+    Ok(invitations::table.find(user_id).select(Invitation::as_select()).first(database).optional()?)
+}
+
 /// All of them.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ use diesel::prelude::*;
 use serde_json::Value;
 
 pub mod jwt;
+pub mod portal;
 pub mod proxy;
 
 /// Which database a test runs on.
@@ -385,9 +386,8 @@ impl Drop for Node {
 }
 
 fn agent() -> ureq::Agent {
-    let config =
-        ureq::Agent::config_builder().http_status_as_error(false).proxy(None).timeout_global(Some(Duration::from_secs(30)));
-    config.build().new_agent()
+    let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None);
+    config.timeout_global(Some(Duration::from_secs(30))).build().new_agent()
 }
 
 /// An answer, read whole.

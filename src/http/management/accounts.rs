@@ -1,13 +1,13 @@
 //! `/api/v1/accounts`
 
-use actix_web::web::Payload;
+use actix_web::web::{Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::*;
 use crate::manage::account;
-use crate::manage::actor::{AccountsRead, AccountsWrite};
+use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
 /// A new account.
 #[derive(Deserialize, JsonSchema)]
@@ -16,6 +16,14 @@ pub struct NewAccount {
     /// What to call it; unique.
     #[schemars(length(min = 1, max = 100))]
     name: String,
+}
+
+/// What of an account is to change.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// Whether its users must have a second factor to get into the portal.
+    requires_second_factor: bool,
 }
 
 /// GET
@@ -42,4 +50,14 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
         creation.once(&server, make, show).await
     };
     answer(&request, made.await)
+}
+
+/// PATCH `/{id}`
+pub async fn update(server: Server, request: HttpRequest, id: Path<String>, payload: Payload) -> HttpResponse {
+    let changed = async {
+        let permit = actor(&server, &request).await?.may(UsersWrite)?;
+        let wanted: Change = body(&request, payload).await?;
+        account::require_second_factor(&server.store, permit, &id, wanted.requires_second_factor, Timestamp::now()).await
+    };
+    ok(&request, changed.await)
 }

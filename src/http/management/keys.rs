@@ -1,7 +1,5 @@
 //! `/api/v1/clients/{client_id}/keys`
 
-use std::time::Duration;
-
 use actix_web::web::{Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine;
@@ -33,14 +31,6 @@ pub struct NewKey {
     /// Whether it may manage the client's keys.
     #[serde(default)]
     manage_keys: bool,
-}
-
-/// How a key is rotated.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Rotation {
-    /// For how long the old one goes on, in seconds; a day where it is left out.
-    grace: Option<u32>,
 }
 
 fn made(key: &Credential, view: ApiKeyView) -> Made<ApiKeyView> {
@@ -93,8 +83,7 @@ pub async fn rotate(server: Server, request: HttpRequest, path: Path<(String, St
     let rotated = async {
         let permit = actor(&server, &request).await?.may(KeysWrite)?;
         let wanted: Rotation = body(&request, payload).await?;
-        let grace = Duration::from_secs(wanted.grace.unwrap_or(24 * 3600).into());
-        let (key, view) = api_key::rotate(&server.store, permit, &path.0, &path.1, grace, Timestamp::now()).await?;
+        let (key, view) = api_key::rotate(&server.store, permit, &path.0, &path.1, wanted.grace(), Timestamp::now()).await?;
         Ok((StatusCode::CREATED, made(&key, view)))
     };
     answer(&request, rotated.await)

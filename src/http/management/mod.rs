@@ -2,6 +2,7 @@
 //! Keyward issued for itself; their scope says what they may, and within which account.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_MATCH};
@@ -14,7 +15,7 @@ use serde_json::Value;
 
 use super::error;
 use super::extract::{self, parse};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, parse_duration};
 use crate::error::{Code, Error};
 use crate::manage::actor::{Actor, Once};
 use crate::manage::version;
@@ -60,6 +61,56 @@ impl Paging {
             limit @ 1..=LARGEST_PAGE => Ok(limit),
             _ => Err(Error::new(Code::InvalidRequest, format!("A page has between one and {LARGEST_PAGE} rows")).field("limit")),
         }
+    }
+}
+
+/// A span of time: seconds, or as people write it.
+pub struct Span(Duration);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Seconds(u32),
+            Text(String),
+        }
+        let wanted = |_| serde::de::Error::custom("a span of time is a number of seconds, or a text such as \"24h\"");
+        match Written::deserialize(deserializer).map_err(wanted)? {
+            Written::Seconds(seconds) => Ok(Span(Duration::from_secs(seconds.into()))),
+            Written::Text(text) => parse_duration(&text).map(Span).map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+impl JsonSchema for Span {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "Seconds, or a number with s, m, h or d behind it",
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": u32::MAX},
+                {"type": "string", "pattern": "^[0-9]{1,4}[smhd]?$"},
+            ],
+            "examples": ["24h", 3600],
+        })
+    }
+}
+
+/// How credentials are rotated.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    /// For how long the old ones go on; a day where it is left out.
+    grace: Option<Span>,
+}
+
+impl Rotation {
+    fn grace(&self) -> Duration {
+        self.grace.as_ref().map_or(Duration::from_secs(24 * 3600), |span| span.0)
     }
 }
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::*;
+use crate::credential::Credential;
 use crate::manage::actor::{KeysRead, KeysWrite};
 use crate::manage::secret;
 use crate::store::client_secret::ClientSecret;
@@ -35,6 +36,12 @@ impl From<ClientSecret> for SecretView {
     }
 }
 
+fn made(secret: &Credential, row: ClientSecret) -> Made<SecretView> {
+    let mut answer = Made::again(SecretView::from(row));
+    answer.client_secret = Some(secret.expose().to_owned());
+    answer
+}
+
 /// GET
 pub async fn list(server: Server, request: HttpRequest, client_id: Path<String>) -> HttpResponse {
     let page = async {
@@ -48,18 +55,16 @@ pub async fn list(server: Server, request: HttpRequest, client_id: Path<String>)
 
 /// POST
 pub async fn create(server: Server, request: HttpRequest, client_id: Path<String>, payload: Payload) -> HttpResponse {
-    let made = async {
+    let done = async {
         let creation: Creation<NewSecret> = Creation::read(&server, &request, payload).await?;
         let permit = creation.actor.may(KeysWrite)?;
-        let lifetime = creation.body.expires_in.map(|seconds| std::time::Duration::from_secs(seconds.into()));
+        let lifetime = creation.body.expires_in.map(|seconds| Duration::from_secs(seconds.into()));
         if lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
             return Err(Error::new(Code::InvalidRequest, "It would have ended when it is made").field("expires_in"));
         }
         let make = async {
             let (secret, row) = secret::create(&server.store, permit, &client_id, lifetime, Timestamp::now()).await?;
-            let mut answer = Made::again(SecretView::from(row));
-            answer.client_secret = Some(secret.expose().to_owned());
-            Ok(answer)
+            Ok(made(&secret, row))
         };
         let show = async |target: String| {
             let all = secret::list(&server.store, creation.actor.may(KeysRead)?, &client_id).await?;
@@ -67,7 +72,18 @@ pub async fn create(server: Server, request: HttpRequest, client_id: Path<String
         };
         creation.once(&server, make, show).await
     };
-    answer(&request, made.await)
+    answer(&request, done.await)
+}
+
+/// POST `/rotate`
+pub async fn rotate(server: Server, request: HttpRequest, client_id: Path<String>, payload: Payload) -> HttpResponse {
+    let rotated = async {
+        let permit = actor(&server, &request).await?.may(KeysWrite)?;
+        let wanted: Rotation = body(&request, payload).await?;
+        let (secret, row) = secret::rotate(&server.store, permit, &client_id, wanted.grace(), Timestamp::now()).await?;
+        Ok((StatusCode::CREATED, made(&secret, row)))
+    };
+    answer(&request, rotated.await)
 }
 
 /// DELETE `/{id}`

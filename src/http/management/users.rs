@@ -3,11 +3,11 @@
 use actix_web::web::{Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::manage::actor::{UsersRead, UsersWrite};
-use crate::manage::user;
+use crate::manage::{invitation, second_factor, user};
 use crate::store::user::Role;
 
 /// A new user.
@@ -28,6 +28,23 @@ pub struct NewUser {
 pub struct NewPassword {
     #[schemars(length(min = 10, max = 1024))]
     password: String,
+}
+
+/// What of a user is to change.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// What the user becomes. An operator stays one, and nobody else becomes one.
+    role: Role,
+}
+
+/// A link by which a user sets a password, once.
+#[derive(Serialize, JsonSchema)]
+pub struct Link {
+    /// To be given to the user; it is in this answer and in no other.
+    link: String,
+    /// Until when it is good.
+    expires_at: Timestamp,
 }
 
 /// GET
@@ -66,6 +83,35 @@ pub async fn set_password(server: Server, request: HttpRequest, id: Path<String>
         user::set_password(&server.store, &server.passwords, permit, &id, wanted.password, Timestamp::now()).await
     };
     ok(&request, done.await)
+}
+
+/// PATCH `/{id}`
+pub async fn update(server: Server, request: HttpRequest, id: Path<String>, payload: Payload) -> HttpResponse {
+    let changed = async {
+        let permit = actor(&server, &request).await?.may(UsersWrite)?;
+        let wanted: Change = body(&request, payload).await?;
+        user::set_role(&server.store, permit, &id, wanted.role, Timestamp::now()).await
+    };
+    ok(&request, changed.await)
+}
+
+/// POST `/{id}/invitation`
+pub async fn invite(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
+    let made = async {
+        let permit = actor(&server, &request).await?.may(UsersWrite)?;
+        let (link, expires_at) = invitation::create(&server.store, permit, &id, Timestamp::now()).await?;
+        Ok((StatusCode::CREATED, Link { link: invitation::url(&server.issuer, &link), expires_at }))
+    };
+    answer(&request, made.await)
+}
+
+/// DELETE `/{id}/second-factor`
+pub async fn reset_second_factor(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
+    let done = async {
+        let permit = actor(&server, &request).await?.may(UsersWrite)?;
+        second_factor::reset(&server.store, permit, &id, Timestamp::now()).await
+    };
+    nothing(&request, done.await)
 }
 
 /// DELETE `/{id}`

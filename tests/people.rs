@@ -1,0 +1,917 @@
+//! People at the portal, without a browser: what one would not show well. Getting in and out, forms that
+//! others send, who sees what, what is written down; and a database that is away.
+
+use std::time::{Duration, Instant};
+
+use crate::support::portal::{Browser, PASSWORD, hidden, person};
+use crate::support::proxy::Proxy;
+use crate::support::{Backend, Node, Reply, World};
+
+const ADA: &str = "ada@one.example";
+const BOB: &str = "bob@one.example";
+
+/// An account with its administrator.
+fn one(world: &World) {
+    world.cli(&["account", "create", "--name", "One"]);
+    person(world, ADA, "administrator", Some("One"));
+}
+
+fn operator<'a>(world: &World, node: &'a Node) -> Browser<'a> {
+    person(world, "op@keyward.example", "operator", None);
+    Browser::of(node, "op@keyward.example")
+}
+
+/// An application of an account, with an API key's id.
+fn application(world: &World, account: &str) -> (String, String) {
+    let client = world.client_with(&["--account", account, "--scope", "read"]);
+    (client.id.clone(), client.api_key.split('_').nth(1).unwrap().to_owned())
+}
+
+/// Whether somebody is in: a page, and not the way to the sign-in.
+fn is_in(browser: &Browser<'_>) -> bool {
+    let reply = browser.get("/portal/profile");
+    assert!(reply.status == 200 || reply.leads_to().starts_with("/portal/sign-in?next="), "{}: {}", reply.status, reply.body);
+    reply.status == 200
+}
+
+/// All that is written down, as one number: what was refused must not change it.
+fn written(world: &World) -> i64 {
+    world.count("SELECT count(*) FROM audit WHERE action NOT LIKE '%.failure'")
+}
+
+/// Every page, whatever its status, has what browsers heed.
+fn guarded(reply: &Reply, what: &str) {
+    let policy = reply.header("content-security-policy").unwrap_or_else(|| panic!("{what}: no policy"));
+    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{what}: {policy}");
+    assert!(
+        policy.contains("base-uri 'none'") && policy.contains("form-action 'self'") && !policy.contains("unsafe"),
+        "{what}: {policy}"
+    );
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("cache-control", "no-store"),
+        ("referrer-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
+    ] {
+        assert_eq!(reply.header(name), Some(value), "{what}: {name}");
+    }
+    assert!(reply.header("x-request-id").is_some(), "{what}");
+}
+
+/// A page of the portal with this status.
+fn page(reply: &Reply, status: u16) -> &Reply {
+    assert_eq!(reply.status, status, "{}", reply.body);
+    assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(reply.body.starts_with("<!DOCTYPE html>") && reply.body.ends_with("</html>"));
+    guarded(reply, "the page");
+    reply
+}
+
+mod totp {
+    use std::time::SystemTime;
+
+    use totp_rs::{Builder, Secret};
+
+    /// The code of a step, counted from now.
+    pub fn code(secret: &str, steps: i64) -> String {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let secret = Secret::try_from_base32(secret).unwrap();
+        let totp = Builder::new().with_secret(secret).with_account_name("x").build().unwrap();
+        totp.generate(now.checked_add_signed(30 * steps).unwrap()).to_string()
+    }
+
+    /// Far enough from the end of a step for a few requests.
+    pub fn wait_for_room() {
+        let into = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() % 30;
+        while into() > 24 {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    }
+}
+
+/// Sets up a second factor; gives the secret and the recovery codes.
+fn enrol(browser: &Browser<'_>) -> (String, Vec<String>) {
+    totp::wait_for_room();
+    let form = browser.get("/portal/profile/second-factor");
+    let secret = form.shown("secret");
+    let codes = browser.submit(&form, "/portal/profile/second-factor", &[("code", &totp::code(&secret, 0))]);
+    (secret, page(&codes, 200).shown("codes").lines().map(str::to_owned).collect())
+}
+
+on_both! {
+    fn getting_in_and_out(world: World) {
+        one(&world);
+        let node = world.start();
+        let browser = Browser::new(&node);
+        // The same words for whatever is wrong; and the password is not shown again.
+        let refusals = [(ADA, "wrong password 1"), ("nobody@one.example", PASSWORD), ("", ""), ("\0", "\0"), (ADA, "")].map(|(email, password)| {
+            let reply = browser.sign_in(email, password);
+            page(&reply, 403);
+            assert!(browser.cookie("keyward").is_empty() && (password.is_empty() || !reply.body.contains(password)), "{email}");
+            let body = reply.body.clone();
+            if email.is_empty() { body } else { body.replace(&format!("value=\"{email}\""), "value=\"\"") }
+        });
+        assert!(refusals.iter().all(|body| *body == refusals[0]), "{refusals:#?}");
+
+        let reply = browser.sign_in(&ADA.to_uppercase(), PASSWORD);
+        assert_eq!(reply.leads_to(), "/portal");
+        let [cookie] = reply.all("set-cookie")[..] else { panic!("{:?}", reply.all("set-cookie")) };
+        assert!(cookie.starts_with("keyward=kwp_"), "{cookie}");
+        let attributes: Vec<&str> = cookie.split("; ").skip(1).collect();
+        assert!(["HttpOnly", "SameSite=Lax", "Path=/"].iter().all(|wanted| attributes.contains(wanted)), "{cookie}");
+        assert!(!attributes.contains(&"Secure") && !cookie.contains("Max-Age"), "{cookie}");
+        assert!(is_in(&browser));
+
+        // Another sign-in is another session.
+        let (first, other) = (browser.cookie("keyward"), Browser::of(&node, ADA));
+        assert_ne!(first, other.cookie("keyward"));
+
+        // A new password: a new cookie here, and the other browser is out.
+        for (current, new, status) in [("wrong password 1", "another horse battery", 400), (PASSWORD, "short", 400)] {
+            let reply = browser.fill("/portal/profile", "/portal/profile/password", &[("current", current), ("new", new)]);
+            assert!(page(&reply, status).body.contains("role=\"alert\"") && !reply.body.contains(new) && !reply.body.contains(current));
+        }
+        let new = "another horse battery";
+        let reply = browser.fill("/portal/profile", "/portal/profile/password", &[("current", PASSWORD), ("new", new)]);
+        assert!(reply.leads_to().starts_with("/portal/profile"), "{}", reply.body);
+        assert_ne!(browser.cookie("keyward"), first);
+        assert!(is_in(&browser) && !is_in(&other));
+        let stale = Browser::new(&node);
+        stale.set_cookie("keyward", &first);
+        assert!(!is_in(&stale));
+        assert_eq!((other.sign_in(ADA, PASSWORD).status, other.sign_in(ADA, new).status), (403, 303));
+
+        // Out: here, and of another browser from here.
+        let sessions = browser.get("/portal/profile");
+        let end = sessions.body.split("action=\"").map(|rest| rest.split('"').next().unwrap()).find(|action| action.ends_with("/end"));
+        assert_eq!(browser.submit(&sessions, end.unwrap(), &[]).status, 303);
+        assert!(is_in(&browser) && !is_in(&other));
+        let last = browser.cookie("keyward");
+        let reply = browser.fill("/portal/profile", "/portal/sign-out", &[]);
+        assert!(reply.leads_to().starts_with("/portal/sign-in") && browser.cookie("keyward").is_empty(), "{:?}", reply.all("set-cookie"));
+        stale.set_cookie("keyward", &last);
+        assert!(!is_in(&stale));
+        // A mistyped cookie is nobody's.
+        for wrong in [format!("{last}x"), last.replace("kwp_", "kws_"), last[..last.len() - 1].to_owned(), "\u{7f}".to_owned()] {
+            stale.set_cookie("keyward", &wrong);
+            assert!(!is_in(&stale), "{wrong}");
+        }
+        // Deleted, and out.
+        let gone = Browser::new(&node);
+        assert_eq!(gone.sign_in(ADA, new).status, 303);
+        world.cli(&["user", "delete", ADA]);
+        assert!(!is_in(&gone));
+    }
+
+    /// Guessing is slowed down, from where it comes, and the rightful user gets in from elsewhere.
+    fn guesses_are_counted(world: World) {
+        one(&world);
+        person(&world, BOB, "viewer", Some("One"));
+        let node = world.start_with(&["--trusted-proxies", "127.0.0.1"]);
+        let at = |address: &str| Browser::saying(&node, "x-forwarded-for", address);
+        let here = at("203.0.113.1");
+        for _ in 0..10 {
+            assert_eq!(here.sign_in(ADA, "wrong password 1").status, 403);
+        }
+        let refused = here.sign_in(ADA, PASSWORD);
+        page(&refused, 429);
+        assert!(here.cookie("keyward").is_empty());
+        let wait: u64 = refused.header("retry-after").expect("Retry-After").parse().unwrap();
+        assert!((1..=30).contains(&wait), "{wait}");
+        assert_eq!(here.sign_in("nobody@one.example", PASSWORD).status, 403, "of each name there are as many");
+        assert_eq!(here.sign_in(BOB, PASSWORD).status, 303, "somebody else from there");
+        assert_eq!(at("203.0.113.2").sign_in(ADA, PASSWORD).status, 303, "from elsewhere");
+        // Right ones do not count, however many.
+        for _ in 0..12 {
+            assert_eq!(at("203.0.113.3").sign_in(ADA, PASSWORD).status, 303);
+        }
+        // Of many at once no more are looked at.
+        let looked_at: Vec<u16> = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..30).map(|_| scope.spawn(|| at("203.0.113.4").sign_in(ADA, "wrong password 1").status)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert!(looked_at.iter().filter(|status| **status == 403).count() <= 10, "{looked_at:?}");
+        assert!(looked_at.iter().all(|status| matches!(status, 403 | 429)), "{looked_at:?}");
+    }
+
+    fn sessions_end(world: World) {
+        one(&world);
+        let node = world.start_with(&["--portal-idle", "2s", "--portal-session", "5s"]);
+        let (used, left) = (Browser::of(&node, ADA), Browser::of(&node, ADA));
+        let began = Instant::now();
+        let ended = loop {
+            if !is_in(&used) {
+                break began.elapsed();
+            }
+            assert!(began.elapsed() < Duration::from_secs(9), "it goes on for good");
+            std::thread::sleep(Duration::from_millis(300));
+        };
+        assert!(ended > Duration::from_secs(4), "used, it lasts: {ended:?}");
+        let unused = Browser::of(&node, ADA);
+        std::thread::sleep(Duration::from_millis(2100));
+        assert!(!is_in(&unused) && !is_in(&left));
+    }
+
+    /// A form that no page of this session made does nothing.
+    fn forms_of_others(world: World) {
+        one(&world);
+        let node = world.start();
+        let (ada, other) = (Browser::of(&node, ADA), Browser::of(&node, ADA));
+        let stranger = Browser::new(&node);
+        let own = ada.form_token();
+        let (others, strangers) = (other.form_token(), stranger.form_token());
+        let before = written(&world);
+        let action = "/portal/people";
+        let host = node.base.strip_prefix("http://").unwrap().to_owned();
+        let lookalike = format!("http://{host}.evil.example");
+        for (what, token, headers) in [
+            ("no token", None, &[] as &[(&str, &str)]),
+            ("an empty token", Some(""), &[]),
+            ("another session's", Some(others.as_str()), &[]),
+            ("another browser's", Some(&strangers), &[]),
+            ("cross-site", Some(&own), &[("sec-fetch-site", "cross-site")]),
+            ("same-site", Some(&own), &[("sec-fetch-site", "same-site")]),
+            ("cross-site, with our origin", Some(&own), &[("sec-fetch-site", "cross-site"), ("origin", node.base.as_str())]),
+            ("a foreign origin", Some(&own), &[("origin", "https://evil.example")]),
+            ("an origin that begins like ours", Some(&own), &[("origin", lookalike.as_str())]),
+            ("no origin", Some(&own), &[("origin", "null")]),
+        ] {
+            let mut fields = vec![("email", BOB), ("role", "viewer")];
+            fields.extend(token.map(|token| ("form_token", token)));
+            let reply = ada.post(action, headers, &fields);
+            assert_eq!((reply.status, written(&world)), (403, before), "{what}: {}", reply.body);
+            page(&reply, 403);
+            assert!(is_in(&ada));
+        }
+        // Nor the forms of whoever has not signed in.
+        for token in [None, Some(own.as_str()), Some(others.as_str())] {
+            let mut fields = vec![("email", ADA), ("password", PASSWORD)];
+            fields.extend(token.map(|token| ("form_token", token)));
+            page(&stranger.post("/portal/sign-in", &[], &fields), 403);
+            assert!(stranger.cookie("keyward").is_empty());
+        }
+        // Nobody's session: what was typed waits for the sign-in, and is sent again by hand.
+        let late = stranger.post(action, &[], &[("form_token", &own), ("email", BOB), ("role", "viewer")]);
+        page(&late, 403);
+        let waiting = stranger.submit(&late, "/portal/sign-in", &[("email", ADA), ("password", PASSWORD)]);
+        assert!(page(&waiting, 200).body.contains(BOB));
+        assert_eq!(world.count("SELECT count(*) FROM users"), 1);
+        page(&stranger.submit(&waiting, action, &[]), 200);
+        assert_eq!(world.count("SELECT count(*) FROM users"), 2);
+        // Our own pages do.
+        for headers in [&[("sec-fetch-site", "same-origin")] as &[(&str, &str)], &[("origin", node.base.as_str())], &[]] {
+            let reply = ada.post("/portal/people/second-factor", headers, &[("form_token", &own), ("required", "")]);
+            assert_eq!(reply.status, 303, "{headers:?}: {}", reply.body);
+        }
+    }
+
+    fn invitations(world: World) {
+        one(&world);
+        let node = world.start();
+        let ada = Browser::of(&node, ADA);
+        let people = "/portal/people";
+        let invited = ada.fill(people, people, &[("email", BOB), ("role", "developer")]);
+        let path = |reply: &Reply| page(reply, 200).shown("link").strip_prefix(&node.base).unwrap().to_owned();
+        let first = path(&invited);
+        assert!(first.starts_with("/portal/invitation/kwv_"), "{first}");
+        assert!(!ada.get(people).body.contains("kwv_"), "shown once");
+
+        // To look at it does not use it up; a weak password keeps it.
+        let bob = Browser::new(&node);
+        for _ in 0..2 {
+            assert!(page(&bob.get(&first), 200).body.contains(BOB));
+        }
+        let weak = bob.fill(&first, &first, &[("password", "short")]);
+        assert!(page(&weak, 400).body.contains("id=\"password-error\""), "{}", weak.body);
+        assert_eq!(bob.fill(&first, &first, &[("password", PASSWORD)]).leads_to().split('?').next(), Some("/portal/sign-in"));
+        page(&bob.get(&first), 404);
+        assert_eq!(bob.sign_in(BOB, PASSWORD).status, 303);
+
+        // A newer one takes its place; the password and the sessions stay until it is used.
+        let id = world.cli(&["user", "list"])[1]["id"].as_str().unwrap().to_owned();
+        let person = format!("{people}/{id}");
+        let link = |browser: &Browser<'_>| path(&browser.fill(&person, &format!("{person}/link"), &[]));
+        let (second, third) = (link(&ada), link(&ada));
+        page(&bob.get(&second), 404);
+        assert!(is_in(&bob));
+        let elsewhere = Browser::new(&node);
+        let open = elsewhere.get(&third);
+        assert_eq!(elsewhere.submit(&open, &third, &[("password", "another horse battery")]).status, 303);
+        assert!(!is_in(&bob), "whoever was in is out");
+        page(&elsewhere.submit(&open, &third, &[("password", "a third horse battery")]), 404);
+        assert_eq!((bob.sign_in(BOB, "a third horse battery").status, bob.sign_in(BOB, "another horse battery").status), (403, 303));
+
+        // It ends.
+        let fourth = link(&ada);
+        world.execute("UPDATE invitations SET expires_at = 1000");
+        page(&elsewhere.get(&fourth), 404);
+        let fifth = link(&ada);
+        let open = elsewhere.get(&fifth);
+        let secret = world.client("a").secret;
+        for wrong in [
+            fifth.replace("kwv_", "kws_"),
+            format!("{fifth}x"),
+            fifth[..fifth.len() - 1].to_owned(),
+            format!("/portal/invitation/{secret}"),
+            "/portal/invitation/x".to_owned(),
+            "/portal/invitation/%00".to_owned(),
+        ] {
+            page(&elsewhere.get(&wrong), 404);
+            let token = hidden(&open, &fifth);
+            for password in [PASSWORD, "short"] {
+                let reply = elsewhere.post(&wrong, &[], &[(&token[0].0, &token[0].1), ("password", password)]);
+                assert_eq!(reply.status, 404, "{wrong}: {}", reply.body);
+            }
+        }
+        assert_eq!(elsewhere.submit(&open, &fifth, &[("password", PASSWORD)]).status, 303, "and is as good as before");
+        // Whoever is gone has none.
+        let sixth = link(&ada);
+        world.cli(&["user", "delete", BOB]);
+        page(&elsewhere.get(&sixth), 404);
+    }
+
+    fn second_factors(world: World) {
+        one(&world);
+        person(&world, BOB, "viewer", Some("One"));
+        let node = world.start();
+        let (bob, other) = (Browser::of(&node, BOB), Browser::of(&node, BOB));
+        let set_up = "/portal/profile/second-factor";
+        // Nothing is set up by a wrong code, and the form keeps its secret.
+        let form = bob.get(set_up);
+        let wrong = bob.submit(&form, set_up, &[("code", "000000x")]);
+        assert_eq!(page(&wrong, 403).shown("secret"), form.shown("secret"));
+        assert_eq!(world.count("SELECT count(*) FROM users WHERE totp_sealed IS NOT NULL"), 0);
+        // Nor by the form of somebody else, whose secret it is.
+        let ada = Browser::of(&node, ADA);
+        let theirs = ada.get(set_up);
+        let sealed = hidden(&theirs, set_up).into_iter().find(|(name, _)| name == "sealed").unwrap().1;
+        let swapped = bob.submit(&form, set_up, &[("sealed", &sealed), ("code", &totp::code(&theirs.shown("secret"), 0))]);
+        assert_eq!((swapped.status, world.count("SELECT count(*) FROM users WHERE totp_sealed IS NOT NULL")), (400, 0));
+
+        let (secret, codes) = enrol(&bob);
+        assert_eq!(codes.len(), 10);
+        assert!(is_in(&bob) && !is_in(&other), "who had the password alone is out");
+        assert!(bob.get(set_up).leads_to().ends_with("/profile"), "one is enough");
+
+        // The password alone opens nothing but the next question.
+        let half = Browser::new(&node);
+        let question = half.sign_in(BOB, PASSWORD);
+        page(&question, 200);
+        let before = half.cookie("keyward");
+        for path in ["/portal/applications", "/portal/profile", set_up] {
+            assert_eq!(half.get(path).leads_to(), "/portal/second-factor", "{path}");
+        }
+        let asked = written(&world);
+        let token = hidden(&question, "/portal/second-factor")[0].1.clone();
+        for path in ["/portal/profile/password", "/portal/profile/second-factor/remove", "/portal/profile/recovery-codes"] {
+            let reply = half.post(path, &[], &[("form_token", &token), ("current", PASSWORD), ("new", "another horse battery")]);
+            assert_eq!((reply.leads_to(), written(&world)), ("/portal/second-factor", asked), "{path}");
+        }
+        let answer = |browser: &Browser<'_>, code: &str| {
+            let page = browser.get("/portal/second-factor");
+            browser.submit(&page, "/portal/second-factor", &[("code", code)])
+        };
+        // The code that set it up was used by that.
+        for wrong in [totp::code(&secret, 0), "000000".to_owned(), String::new(), "\0".to_owned()] {
+            page(&answer(&half, &wrong), 403);
+        }
+        totp::wait_for_room();
+        let code = totp::code(&secret, 1);
+        assert_eq!(answer(&half, &format!(" {} {} ", &code[..3], &code[3..])).leads_to(), "/portal", "as people type it");
+        assert!(is_in(&half) && half.cookie("keyward") != before, "with a new cookie");
+        let stale = Browser::new(&node);
+        stale.set_cookie("keyward", &before);
+        assert!(!is_in(&stale));
+        // A code serves once, a recovery code too.
+        let again = Browser::new(&node);
+        again.sign_in(BOB, PASSWORD);
+        page(&answer(&again, &code), 403);
+        assert_eq!(answer(&again, &codes[0].to_uppercase().replace('-', " ")).leads_to(), "/portal");
+        let third = Browser::new(&node);
+        third.sign_in(BOB, PASSWORD);
+        page(&answer(&third, &codes[0]), 403);
+        assert!(is_in(&again) && !third.cookie("keyward").is_empty());
+
+        // New ones take the place of those that are left.
+        let renew = |code: &str| half.fill("/portal/profile", "/portal/profile/recovery-codes", &[("code", code)]);
+        assert_eq!(page(&renew(&codes[0]), 403).body.matches("id=\"codes\"").count(), 0);
+        let renewed = page(&renew(&codes[1]), 200).shown("codes");
+        assert!(!renewed.contains(&codes[2]) && renewed.lines().count() == 10);
+        page(&answer(&third, &codes[2]), 403);
+
+        // Guesses of codes are counted as those of passwords are.
+        let statuses: Vec<u16> = (0..10).map(|_| answer(&third, "000000").status).collect();
+        assert!(statuses.contains(&429) && statuses.iter().all(|status| matches!(status, 403 | 429)), "{statuses:?}");
+        page(&answer(&third, renewed.lines().next().unwrap()), 429);
+
+        // An administrator takes it away from whoever lost it; a viewer cannot.
+        let id = world.cli(&["user", "list"])[1]["id"].as_str().unwrap().to_owned();
+        let reset = format!("/portal/people/{id}/second-factor/reset");
+        page(&half.act(&reset, &[]), 403);
+        assert_eq!(ada.fill(&format!("/portal/people/{id}"), &reset, &[]).status, 303);
+        assert!(!is_in(&half));
+        assert_eq!(world.count("SELECT count(*) FROM users WHERE totp_sealed IS NOT NULL OR recovery_hashes <> ''"), 0);
+    }
+
+    /// An account that requires a second factor lets nobody anywhere but to where they set one up.
+    fn second_factors_required(world: World) {
+        one(&world);
+        person(&world, BOB, "developer", Some("One"));
+        let (app, _) = application(&world, "One");
+        let node = world.start();
+        let (ada, bob) = (Browser::of(&node, ADA), Browser::of(&node, BOB));
+        let policy = "/portal/people/second-factor";
+        page(&bob.act(policy, &[("required", "on")]), 403);
+        assert_eq!(ada.fill("/portal/people", policy, &[]).status, 303);
+        let set_up = "/portal/profile/second-factor";
+        let form = bob.get(set_up);
+        let token = hidden(&form, set_up)[0].1.clone();
+        let before = written(&world);
+        for path in ["/portal/applications".to_owned(), "/portal/profile".to_owned(), format!("/portal/applications/{app}/keys")] {
+            assert_eq!(bob.get(&path).leads_to(), set_up, "{path}");
+        }
+        for path in [format!("/portal/applications/{app}/secrets"), "/portal/profile/password".to_owned()] {
+            let reply = bob.post(&path, &[], &[("form_token", &token), ("current", PASSWORD), ("new", "another horse battery")]);
+            assert_eq!((reply.leads_to(), written(&world)), (set_up, before), "{path}");
+        }
+        let (_, codes) = enrol(&bob);
+        assert_eq!(bob.status("/portal/applications"), 200);
+        let remove = "/portal/profile/second-factor/remove";
+        let reply = bob.act(remove, &[("code", &codes[0])]);
+        assert_eq!((reply.status, world.count("SELECT count(*) FROM users WHERE totp_sealed IS NOT NULL")), (409, 1), "{}", reply.body);
+        enrol(&ada);
+        assert_eq!(ada.fill("/portal/people", policy, &[]).status, 303);
+        assert_eq!(bob.act(remove, &[("code", &codes[0])]).status, 303);
+        assert_eq!(world.count("SELECT count(*) FROM users WHERE totp_sealed IS NOT NULL"), 1);
+    }
+
+    fn roles(world: World) {
+        world.resource("urn:api");
+        one(&world);
+        for (email, role) in [("vic@one.example", "viewer"), ("dan@one.example", "developer")] {
+            person(&world, email, role, Some("One"));
+        }
+        let (app, key) = application(&world, "One");
+        let node = world.start();
+        let operator = operator(&world, &node);
+        let [viewer, developer, administrator] = ["vic@one.example", "dan@one.example", ADA].map(|email| Browser::of(&node, email));
+        let people = world.cli(&["user", "list"]);
+        let vic = people.as_array().unwrap().iter().find(|user| user["email"] == "vic@one.example").unwrap()["id"].as_str().unwrap();
+        let kid = node.kids()[0].clone();
+        let application = format!("/portal/applications/{app}");
+
+        for (path, statuses) in [
+            ("/portal/applications".to_owned(), [200, 200, 200, 200]),
+            (application.clone(), [200, 200, 200, 200]),
+            (format!("{application}/quick-start"), [200, 200, 200, 200]),
+            ("/portal/profile".to_owned(), [200, 200, 200, 200]),
+            ("/portal/overview".to_owned(), [403, 200, 200, 200]),
+            ("/portal/applications/new".to_owned(), [403, 200, 200, 200]),
+            (format!("{application}/edit"), [403, 200, 200, 200]),
+            (format!("{application}/disable"), [403, 200, 200, 200]),
+            (format!("{application}/delete"), [403, 200, 200, 200]),
+            (format!("{application}/revoke-tokens"), [403, 200, 200, 200]),
+            (format!("{application}/secrets"), [403, 200, 200, 200]),
+            (format!("{application}/keys"), [403, 200, 200, 200]),
+            (format!("{application}/keys/{key}/rotate"), [403, 200, 200, 200]),
+            (format!("{application}/keys/{key}/revoke"), [403, 200, 200, 200]),
+            ("/portal/api-keys".to_owned(), [403, 303, 303, 200]),
+            ("/portal/audit".to_owned(), [403, 200, 200, 200]),
+            ("/portal/people".to_owned(), [403, 403, 200, 200]),
+            (format!("/portal/people/{vic}"), [403, 403, 200, 200]),
+            (format!("/portal/people/{vic}/remove"), [403, 403, 200, 200]),
+            ("/portal/registration-tokens".to_owned(), [403, 403, 200, 200]),
+            ("/portal/accounts".to_owned(), [403, 403, 403, 200]),
+            ("/portal/resource-servers".to_owned(), [403, 403, 403, 200]),
+            ("/portal/signing-keys".to_owned(), [403, 403, 403, 200]),
+            (format!("/portal/signing-keys/{kid}/retire"), [403, 403, 403, 200]),
+        ] {
+            let all = [&viewer, &developer, &administrator, &operator];
+            assert_eq!(all.map(|browser| browser.status(&path)), statuses, "{path}");
+            // And there are links to what one may see, from the menu and from the application.
+            let below = path.trim_start_matches("/portal/").contains('/');
+            if below && !path.starts_with(&application) || path.ends_with("/rotate") || path.ends_with("/revoke") {
+                continue;
+            }
+            for (browser, status) in all.into_iter().zip(statuses) {
+                let linked = [("/portal/applications"), &application].iter().any(|from| browser.get(from).body.contains(&format!("href=\"{path}\"")));
+                assert_eq!(linked, status != 403, "a link to {path}");
+            }
+        }
+
+        // What one may not, one cannot by a form either.
+        let form = [("name", "x"), ("email", "x@one.example"), ("role", "viewer"), ("grace", "0s"), ("identifier", "urn:x"), ("uses", "1"), ("required", "on")];
+        let of_clients = ["/portal/applications".to_owned()].into_iter().chain(
+            ["/edit", "/disable", "/enable", "/delete", "/revoke-tokens", "/secrets", "/secrets/rotate", "/secrets/x/delete", "/keys"]
+                .map(|below| format!("{application}{below}")),
+        );
+        let of_keys = ["rotate", "revoke"].map(|what| format!("{application}/keys/{key}/{what}"));
+        let of_people = ["", "/second-factor"].map(|below| format!("/portal/people{below}"));
+        let of_person = ["role", "link", "second-factor/reset", "remove"].map(|below| format!("/portal/people/{vic}/{below}"));
+        let of_tokens = ["", "/x/delete"].map(|below| format!("/portal/registration-tokens{below}"));
+        let of_server = ["/accounts", "/resource-servers", "/resource-servers/delete", "/signing-keys/rotate"].map(|path| format!("/portal{path}"));
+        let of_server = of_server.into_iter().chain([format!("/portal/signing-keys/{kid}/retire")]).collect::<Vec<_>>();
+        let of_account: Vec<String> = of_people.into_iter().chain(of_person).chain(of_tokens).collect();
+        let before = written(&world);
+        for (browser, paths) in [
+            (&viewer, of_clients.chain(of_keys).chain(of_account.clone()).chain(of_server.clone()).collect::<Vec<_>>()),
+            (&developer, of_account.into_iter().chain(of_server.clone()).collect()),
+            (&administrator, of_server),
+        ] {
+            for path in paths {
+                let reply = browser.act(&path, &form);
+                assert_eq!((reply.status, written(&world)), (403, before), "{path}: {}", reply.body);
+            }
+        }
+        // Nobody makes what is above them, nor steps down by a slip.
+        let ada = people.as_array().unwrap().iter().find(|user| user["email"] == ADA).unwrap()["id"].as_str().unwrap();
+        for (path, role, status) in [
+            ("/portal/people".to_owned(), "operator", 403),
+            ("/portal/people".to_owned(), "king", 400),
+            (format!("/portal/people/{vic}/role"), "operator", 409),
+            (format!("/portal/people/{ada}/role"), "viewer", 409),
+            (format!("/portal/people/{ada}/remove"), "", 409),
+        ] {
+            let reply = administrator.act(&path, &[("email", "x@one.example"), ("role", role)]);
+            assert_eq!((reply.status, written(&world)), (status, before), "{path} {role}: {}", reply.body);
+        }
+        // What a role may changes with the next request.
+        assert_eq!(administrator.act(&format!("/portal/people/{vic}/role"), &[("role", "developer")]).status, 303);
+        assert_eq!(viewer.status(&format!("{application}/keys")), 200);
+    }
+
+    /// Another account's things are not there.
+    fn accounts_are_walls(world: World) {
+        one(&world);
+        world.cli(&["account", "create", "--name", "Beta"]);
+        let (app, key) = application(&world, "Beta");
+        let bob = person(&world, "bob@beta.example", "viewer", Some("Beta"));
+        let node = world.start();
+        let operator = operator(&world, &node);
+        let ada = Browser::of(&node, ADA);
+        let boss = world.cli(&["user", "list"]);
+        let boss = boss.as_array().unwrap().iter().find(|user| user["role"] == "operator").unwrap()["id"].as_str().unwrap().to_owned();
+        let beta = world.cli(&["account", "list"])[0]["id"].as_str().unwrap().to_owned();
+        let before = written(&world);
+        for path in [
+            "", "/edit", "/disable", "/enable", "/delete", "/revoke-tokens", "/quick-start", "/secrets", "/secrets/rotate", "/keys",
+        ]
+        .map(|below| format!("/portal/applications/{app}{below}"))
+        .into_iter()
+        .chain(["rotate", "revoke"].map(|what| format!("/portal/applications/{app}/keys/{key}/{what}")))
+        .chain([&bob, &boss].into_iter().flat_map(|id| {
+            ["", "/role", "/link", "/second-factor/reset", "/remove"].map(|below| format!("/portal/people/{id}{below}"))
+        }))
+        .chain([format!("/portal/accounts/{beta}/second-factor")])
+        {
+            let seen = ada.get(&path);
+            assert!(matches!(seen.status, 404 | 405) && !seen.body.contains("Beta"), "{path}: {} {}", seen.status, seen.body);
+            let reply = ada.act(&path, &[("name", "x"), ("role", "viewer"), ("grace", "0s"), ("required", "on")]);
+            assert!(matches!(reply.status, 404 | 405), "{path}: {} {}", reply.status, reply.body);
+            assert!(!(seen.status == 405 && reply.status == 405), "{path} is asked by one of them");
+            assert_eq!(written(&world), before, "{path}");
+        }
+        for path in ["/portal/applications", "/portal/people", "/portal/audit", "/portal/overview", "/portal/registration-tokens"] {
+            for query in [String::new(), format!("?account={beta}"), format!("?target={app}"), "?account=Beta".to_owned()] {
+                let seen = ada.get(&format!("{path}{query}"));
+                assert!(matches!(seen.status, 200 | 404), "{path}{query}: {}", seen.status);
+                let body = seen.body.replace(&format!("{beta}\""), "").replace(&format!("value=\"{app}\""), "");
+                assert!(!body.contains("Beta") && !body.contains(&app) && !body.contains("bob@beta"), "{path}{query}: {body}");
+            }
+        }
+        // A form that names another account makes it in one's own, or nowhere.
+        let reply = ada.act("/portal/applications", &[("name", "Mine"), ("account", &beta)]);
+        assert!(matches!(reply.status, 200 | 404), "{}", reply.body);
+        assert_eq!(world.count(&format!("SELECT count(*) FROM clients WHERE account_id = '{beta}'")), 1);
+        // Operators see them all.
+        for path in [format!("/portal/applications/{app}"), format!("/portal/people/{bob}"), "/portal/accounts".to_owned()] {
+            assert_eq!(operator.status(&path), 200, "{path}");
+        }
+        assert!(operator.get("/portal/accounts").body.contains("Beta"));
+    }
+
+    /// What is shown once is nowhere else: neither in the log nor, but for hashes, in the database.
+    fn nothing_secret_is_kept(world: World) {
+        one(&world);
+        let (app, key) = application(&world, "One");
+        let node = world.start_with(&["--log", "debug"]);
+        let ada = Browser::of(&node, ADA);
+        let mut secrets = vec![PASSWORD.to_owned(), ada.cookie("keyward"), ada.cookie("keyward_browser"), ada.form_token()];
+        let application = format!("/portal/applications/{app}");
+        let made = ada.fill("/portal/applications/new", "/portal/applications", &[("name", "Second")]);
+        secrets.extend(["client-secret", "api-key"].map(|id| page(&made, 200).shown(id)));
+        let rotated = ada.fill(&format!("{application}/secrets"), &format!("{application}/secrets/rotate"), &[("grace", "1h")]);
+        secrets.push(page(&rotated, 200).shown("client-secret"));
+        let path = format!("{application}/keys/{key}/rotate");
+        secrets.push(page(&ada.fill(&path, &path, &[("grace", "1h")]), 200).shown("key"));
+        let token = ada.fill("/portal/registration-tokens", "/portal/registration-tokens", &[("uses", "1")]);
+        secrets.push(page(&token, 200).shown("token"));
+        let link = page(&ada.fill("/portal/people", "/portal/people", &[("email", BOB), ("role", "viewer")]), 200).shown("link");
+        let link = link.strip_prefix(&node.base).unwrap();
+        let bob = Browser::new(&node);
+        assert_eq!(bob.fill(link, link, &[("password", "another horse battery")]).status, 303);
+        page(&bob.get(link), 404);
+        secrets.extend([link.rsplit('/').next().unwrap().to_owned(), "another horse battery".to_owned()]);
+        let (secret, codes) = enrol(&ada);
+        secrets.extend(codes.iter().cloned());
+        secrets.push(secret);
+        // Where they do not belong, too.
+        bob.sign_in(&secrets[4], "a wrong password");
+        bob.get(&format!("/portal/applications/{}", secrets[4]));
+        bob.get(&format!("/portal/nothing/{}?x={}", secrets[5], secrets[5]));
+        secrets.push("a wrong password".to_owned());
+
+        let logs = node.logs();
+        let shown: std::collections::BTreeSet<&str> = secrets.iter().map(String::as_str).collect();
+        for secret in &shown {
+            assert!(!logs.contains(secret) && !logs.contains(&secret.replace('-', "")), "{secret} is in the log");
+        }
+        // After what is collected was written.
+        crate::support::eventually("the failure", || (world.count("SELECT count(*) FROM audit WHERE action = 'session.failure'") > 0).then_some(()));
+        for (table, columns) in [
+            ("users", &["id", "email", "role", "password_hash", "totp_sealed", "recovery_hashes"] as &[&str]),
+            ("sessions", &["id", "hash", "agent", "address"]),
+            ("invitations", &["id", "hash"]),
+            ("audit", &["actor", "action", "target", "reason", "reason_parameters"]),
+            ("idempotency_keys", &["id", "request", "target"]),
+        ] {
+            for column in columns {
+                for secret in &shown {
+                    let query = format!("SELECT count(*) FROM {table} WHERE {column} LIKE '%{secret}%'");
+                    assert_eq!(world.count(&query), 0, "{secret} in {table}.{column}");
+                }
+            }
+        }
+        for (what, of_all) in [
+            ("users WHERE password_hash LIKE '$argon2id$v=19$m=19456,t=2,p=1$%'", "users"),
+            ("sessions WHERE hash LIKE '$argon2id$%'", "sessions"),
+            ("users WHERE recovery_hashes LIKE '$argon2id$% $argon2id$%' AND totp_sealed IS NOT NULL", "users WHERE totp_sealed IS NOT NULL"),
+        ] {
+            let count = |what: &str| world.count(&format!("SELECT count(*) FROM {what}"));
+            assert!(count(what) > 0 && count(what) == count(of_all), "{what}");
+        }
+        let again = ada.fill("/portal/people", "/portal/people", &[("email", "eve@one.example"), ("role", "viewer")]);
+        page(&again, 200);
+        assert_eq!(world.count("SELECT count(*) FROM invitations WHERE hash LIKE '$argon2id$%'"), 1);
+    }
+
+    /// A form that makes something makes it once, however often it is sent.
+    fn forms_sent_twice(world: World) {
+        one(&world);
+        let (app, key) = application(&world, "One");
+        let node = world.start();
+        let operator = operator(&world, &node);
+        let ada = Browser::of(&node, ADA);
+        let application = format!("/portal/applications/{app}");
+        for (browser, at, action, fields, count, more) in [
+            (&ada, "/portal/applications/new".to_owned(), "/portal/applications".to_owned(), vec![("name", "New")], "clients", 1),
+            (&ada, format!("{application}/secrets"), format!("{application}/secrets"), vec![], "client_secrets", 1),
+            (&ada, format!("{application}/secrets"), format!("{application}/secrets/rotate"), vec![("grace", "1h")], "client_secrets", 1),
+            (&ada, format!("{application}/keys"), format!("{application}/keys"), vec![("name", "New")], "api_keys", 1),
+            (&ada, format!("{application}/keys/{key}/rotate"), format!("{application}/keys/{key}/rotate"), vec![("grace", "1h")], "api_keys", 1),
+            (&ada, "/portal/people".to_owned(), "/portal/people".to_owned(), vec![("email", BOB), ("role", "viewer")], "users", 1),
+            (&ada, "/portal/registration-tokens".to_owned(), "/portal/registration-tokens".to_owned(), vec![("uses", "1")], "registration_tokens", 1),
+            (&operator, "/portal/accounts".to_owned(), "/portal/accounts".to_owned(), vec![("name", "New")], "accounts", 1),
+            (&operator, "/portal/resource-servers".to_owned(), "/portal/resource-servers".to_owned(), vec![("identifier", "urn:new"), ("name", "New")], "resource_servers", 1),
+        ] {
+            let form = browser.get(&at);
+            let count = || world.count(&format!("SELECT count(*) FROM {count}"));
+            let before = count();
+            let first = browser.submit(&form, &action, &fields);
+            assert!(matches!(first.status, 200 | 303), "{action}: {}", first.body);
+            let again = browser.submit(&form, &action, &fields);
+            assert_eq!((again.status, count() - before), (303, more), "{action}: {}", again.body);
+            // A fresh form makes another, or says why not.
+            assert_ne!(hidden(&browser.get(&at), &action), hidden(&form, &action), "{action}");
+        }
+    }
+
+    fn languages(world: World) {
+        let node = world.start();
+        for (accepted, language) in [
+            ("", "en"),
+            ("fr", "fr"),
+            ("fr-CA, en;q=0.5", "fr"),
+            ("en;q=0.5, fr;q=0.8", "fr"),
+            ("de, fr;q=0.1", "fr"),
+            ("de", "en"),
+            ("*", "en"),
+            ("fr;q=0", "en"),
+            ("nonsense;;;", "en"),
+            ("\u{7f}", "en"),
+        ] {
+            let reply = Browser::saying(&node, "accept-language", accepted).get("/portal/sign-in");
+            assert!(reply.body.contains(&format!("<html lang=\"{language}\">")), "{accepted}");
+            assert!(reply.header("vary").is_some_and(|vary| vary.contains("Accept-Language")));
+        }
+        let browser = Browser::saying(&node, "accept-language", "en");
+        let english = browser.get("/portal/sign-in?next=/portal/people");
+        let chosen = browser.submit(&english, "/portal/language", &[("language", "fr")]);
+        assert!(chosen.leads_to().starts_with("/portal/sign-in"), "{}", chosen.leads_to());
+        let french = browser.get(chosen.leads_to());
+        assert!(french.body.contains("<html lang=\"fr\">"));
+        // What is no language changes nothing, and what leads elsewhere leads here.
+        for (language, here, to) in [("xx", "/portal/sign-in", "/portal/sign-in"), ("fr", "https://evil.example/portal/", "/portal"), ("fr", "//evil.example", "/portal")] {
+            let reply = browser.post("/portal/language", &[], &[("language", language), ("here", here)]);
+            assert_eq!(reply.leads_to(), to, "{here}");
+        }
+        assert!(browser.get("/portal/nothing").body.contains("<html lang=\"fr\">"), "of errors too");
+        let back = browser.submit(&french, "/portal/language", &[("language", "en")]);
+        assert!(browser.get(back.leads_to()).body.contains("<html lang=\"en\">"));
+    }
+
+    /// Wherever the address says one wants to go, it is a page of the portal.
+    fn nobody_is_sent_elsewhere(world: World) {
+        one(&world);
+        let node = world.start();
+        let path = |next: &str| {
+            let encoded: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
+            format!("/portal/sign-in?next={encoded}")
+        };
+        let ada = Browser::of(&node, ADA);
+        for (next, to) in [
+            ("/portal/people", "/portal/people"),
+            ("/portal/applications?account=x", "/portal/applications?account=x"),
+            ("", "/portal"),
+            ("//evil.example", "/portal"),
+            ("https://evil.example", "/portal"),
+            ("https://evil.example/portal/people", "/portal"),
+            ("/\\evil.example", "/portal"),
+            ("\\\\evil.example", "/portal"),
+            ("/portal/\\evil.example", "/portal"),
+            ("/portal//evil.example", "/portal"),
+            ("/portal/../x", "/portal"),
+            ("/portal/./../x", "/portal"),
+            ("/portal/%2e%2e/x", "/portal"),
+            ("/portal/.%2E/x", "/portal"),
+            ("/portal/people/..", "/portal"),
+            ("/portalevil", "/portal"),
+            ("/portal@evil.example", "/portal"),
+            ("/oauth/token", "/portal"),
+            ("javascript:alert(1)", "/portal"),
+            ("/portal/people\r\nset-cookie: x=y", "/portal"),
+            ("/portal/people\t", "/portal"),
+            ("/portal/sign-in?next=/portal/sign-in", "/portal"),
+        ] {
+            assert_eq!(ada.get(&path(next)).leads_to(), to, "signed in, {next:?}");
+            let stranger = Browser::new(&node);
+            let reply = stranger.fill(&path(next), "/portal/sign-in", &[("email", ADA), ("password", PASSWORD)]);
+            assert_eq!(reply.leads_to(), to, "{next:?}");
+            assert!(reply.header("x").is_none());
+        }
+        // A page that one had to sign in for is the one that one comes to.
+        let stranger = Browser::new(&node);
+        let asked = stranger.get("/portal/people?x=1&y=%26");
+        let reply = stranger.fill(asked.leads_to(), "/portal/sign-in", &[("email", ADA), ("password", PASSWORD)]);
+        assert_eq!(reply.leads_to(), "/portal/people?x=1&y=%26");
+    }
+
+    fn odd_requests(world: World) {
+        one(&world);
+        let node = world.start();
+        let (ada, stranger) = (Browser::of(&node, ADA), Browser::new(&node));
+        for browser in [&ada, &stranger] {
+            for path in ["/portal/nothing", "/portal/people/x/y/z", "/portal/%00%ff", "/portal/assets/x/y", "/portal/invitation/"] {
+                page(&browser.get(path), 404);
+            }
+            for (method, path, allow) in [
+                ("GET", "/portal/sign-out", "POST"),
+                ("PUT", "/portal/sign-out", "POST"),
+                ("DELETE", "/portal/sign-in", "GET, HEAD, POST"),
+                ("POST", "/portal/overview", "GET, HEAD"),
+                ("PATCH", "/portal/people", "GET, HEAD, POST"),
+            ] {
+                let reply = browser.send(method, path, &[], b"");
+                assert_eq!(page(&reply, 405).header("allow"), Some(allow), "{method} {path}");
+            }
+            let large = vec![b'x'; 70_000];
+            for path in ["/portal/sign-in", "/portal/people", "/portal/language"] {
+                page(&browser.send("POST", path, &[("content-type", "application/x-www-form-urlencoded")], &large), 413);
+            }
+        }
+        // What one may ask for by GET, one may ask for by HEAD.
+        for path in ["/portal/sign-in", "/portal/assets/x/portal.css"] {
+            let reply = stranger.send("HEAD", path, &[], b"");
+            assert_eq!((reply.status, reply.body.as_str()), (200, ""), "{path}");
+        }
+        // Where it begins, for whom.
+        assert_eq!((stranger.get("/").leads_to(), stranger.get("/portal").leads_to()), ("/portal", "/portal/sign-in"));
+        assert_eq!((ada.get("/portal").leads_to(), ada.get("/portal/").leads_to()), ("/portal/applications", "/portal/applications"));
+        // No input whatever gets a 500.
+        let token = ada.form_token();
+        for path in ["/portal/applications", "/portal/people", "/portal/registration-tokens", "/portal/profile/password", "/portal/profile/second-factor", "/portal/people/second-factor"] {
+            for value in ["\0", "\u{202e}", &"x".repeat(5000), "-1", "99999999999999999999d", "[]", "\""] {
+                let fields = ["name", "email", "role", "scope", "resources", "auth_method", "jwks", "uses", "expires_in", "current", "new", "code", "sealed", "account", "once"];
+                let fields: Vec<(&str, &str)> = fields.iter().map(|name| (*name, value)).chain([("form_token", token.as_str())]).collect();
+                let reply = ada.post(path, &[], &fields);
+                assert!(reply.status < 500, "{path} {value:?}: {} {}", reply.status, reply.body);
+            }
+            let reply = ada.send("POST", path, &[], &[0xff, b'=', 0xfe, b'&', b'%']);
+            assert!(reply.status < 500, "{path}: {}", reply.status);
+        }
+    }
+}
+
+/// Cookies that TLS alone carries, and that no neighbour's site can set.
+#[test]
+fn cookies_behind_tls() {
+    let world = World::sqlite();
+    one(&world);
+    for (issuer, name, path) in
+        [("https://id.example", "__Host-keyward", "Path=/"), ("https://id.example/auth", "keyward", "Path=/auth")]
+    {
+        let node = world.start_with(&["--issuer", issuer]);
+        let (browser, base) = (Browser::new(&node), issuer.strip_prefix("https://id.example").unwrap());
+        let sign_in = format!("{base}/portal/sign-in");
+        let reply = browser.fill(&sign_in, &sign_in, &[("email", ADA), ("password", PASSWORD)]);
+        assert_eq!(reply.leads_to(), format!("{base}/portal"));
+        let [cookie] = reply.all("set-cookie")[..] else { panic!("{:?}", reply.all("set-cookie")) };
+        assert!(cookie.starts_with(&format!("{name}=kwp_")), "{cookie}");
+        let attributes: Vec<&str> = cookie.split("; ").skip(1).collect();
+        assert!(["HttpOnly", "SameSite=Lax", "Secure", path].iter().all(|wanted| attributes.contains(wanted)), "{cookie}");
+        assert!(!cookie.contains("Domain"), "{cookie}");
+        let profile = browser.get(&format!("{base}/portal/profile"));
+        let out = browser.submit(page(&profile, 200), &format!("{base}/portal/sign-out"), &[]);
+        assert!(browser.cookie(name).is_empty(), "{:?}", out.all("set-cookie"));
+        let [cookie] = out.all("set-cookie")[..] else { panic!("{:?}", out.all("set-cookie")) };
+        // Without these a browser would not take it back.
+        assert!(["Secure", path].iter().all(|wanted| cookie.split("; ").any(|own| own == *wanted)), "{cookie}");
+    }
+}
+
+/// Where a page leads to, and what it loads, is all here.
+#[test]
+fn pages_load_nothing_from_elsewhere() {
+    let world = World::sqlite();
+    let node = world.start();
+    let operator = operator(&world, &node);
+    let (app, _) = application(&world, "Default");
+    for path in [
+        "/portal/sign-in".to_owned(),
+        "/portal/nothing".to_owned(),
+        "/portal/overview".to_owned(),
+        "/portal/applications".to_owned(),
+        format!("/portal/applications/{app}"),
+        "/portal/signing-keys".to_owned(),
+        "/portal/profile/second-factor".to_owned(),
+    ] {
+        let browser = if path == "/portal/sign-in" { &Browser::new(&node) } else { &operator };
+        let reply = browser.get(&path);
+        guarded(&reply, &path);
+        assert!(
+            !reply.body.contains(" style=\"") && !reply.body.contains("<style") && !reply.body.contains(" onclick"),
+            "{path}"
+        );
+        for attribute in ["src=\"", "href=\"", "action=\""] {
+            for address in reply.body.split(attribute).skip(1).map(|rest| rest.split('"').next().unwrap()) {
+                assert!(address.starts_with("/portal") || address.starts_with(['#', '?']), "{path}: {attribute}{address}");
+            }
+        }
+        for asset in reply.body.split("\"/portal/assets/").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            let asset = browser.get(&format!("/portal/assets/{asset}"));
+            assert_eq!(asset.status, 200);
+            assert!(asset.header("cache-control").unwrap().contains("immutable"));
+            assert_eq!(asset.header("x-content-type-options"), Some("nosniff"));
+        }
+    }
+    guarded(&operator.get("/portal"), "a redirect");
+}
+
+/// A page that says so and keeps what was typed, but for passwords; and all is well again by itself.
+#[test]
+fn the_database_is_away() {
+    let world = World::new(Backend::Postgres);
+    one(&world);
+    let mut url = url::Url::parse(&world.database_url).unwrap();
+    let proxy = Proxy::to(format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()));
+    url.set_port(Some(proxy.port)).unwrap();
+    let node = world.start_with(&["--database-url", url.as_str()]);
+    let (ada, stranger) = (Browser::of(&node, ADA), Browser::new(&node));
+    let (invite, change, entry) = (ada.get("/portal/people"), ada.get("/portal/profile"), stranger.get("/portal/sign-in"));
+    proxy.cut();
+    let unavailable = |reply: &Reply| {
+        page(reply, 503);
+        assert!(reply.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
+    };
+    unavailable(&ada.get("/portal/applications"));
+    let new = "another horse battery";
+    let kept = ada.submit(&invite, "/portal/people", &[("email", BOB), ("role", "viewer")]);
+    unavailable(&kept);
+    assert!(kept.body.contains(BOB) && !ada.cookie("keyward").is_empty());
+    let changing = ada.submit(&change, "/portal/profile/password", &[("current", PASSWORD), ("new", new)]);
+    let entering = stranger.submit(&entry, "/portal/sign-in", &[("email", ADA), ("password", PASSWORD)]);
+    for reply in [&changing, &entering] {
+        unavailable(reply);
+        assert!(!reply.body.contains(PASSWORD) && !reply.body.contains(new), "{}", reply.body);
+    }
+    assert!(entering.body.contains(ADA));
+    // What needs no database is there.
+    assert_eq!(stranger.status("/portal/sign-in"), 200);
+    proxy.mend();
+    crate::support::within(Duration::from_secs(15), "the recovery", || (node.get("/readyz").status == 200).then_some(()));
+    // What was kept is sent as it stands, with the passwords typed anew.
+    page(&ada.submit(&kept, "/portal/people", &[]), 200);
+    assert_eq!(world.count("SELECT count(*) FROM users"), 2);
+    assert_eq!(stranger.submit(&entering, "/portal/sign-in", &[("password", PASSWORD)]).status, 303);
+    assert_eq!(ada.submit(&changing, "/portal/profile/password", &[("current", PASSWORD), ("new", new)]).status, 303);
+}
