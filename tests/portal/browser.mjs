@@ -34,7 +34,7 @@ export async function close() {
 /** A browser of somebody's own: nothing is shared with the others but the program. */
 export async function visitor(options = {}) {
   const context = await browser.newContext({ viewport: DESK, locale: 'en-GB', baseURL: input.base, reducedMotion: 'reduce', ...options })
-  context.setDefaultTimeout(5_000)
+  context.setDefaultTimeout(15_000)
   context.on('page', watch)
   return context.newPage()
 }
@@ -154,7 +154,7 @@ export const given = (page, id) => page.locator(`#${id}`).textContent()
 export const row = (page, text) => page.locator('tbody tr').filter({ hasText: text })
 
 /** Looks again until it is so: what is counted and noted is written every five seconds. */
-export async function eventually(what, look, patience = 12_000) {
+export async function eventually(what, look, patience = 30_000) {
   const end = Date.now() + patience
   for (;;) {
     const found = await look()

@@ -22,7 +22,7 @@ async function look(page, language, name) {
   const first = found && !looked.has(`${language} ${found[0]}`)
   if (found) looked.add(`${language} ${found[0]}`)
   const wrong = await inspect(page, language, input.thorough)
-  console.log(language, first, input.thorough, found?.[0]); if (language === 'en' && first && input.thorough) wrong.push(...await keyboard(page))
+  if (language === 'en' && first && input.thorough) wrong.push(...await keyboard(page))
   findings.push(...wrong.map((words) => `${language} ${name}: ${words}`))
 }
 
