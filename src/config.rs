@@ -218,6 +218,11 @@ impl Issuer {
         after_scheme.find('/').map_or("", |start| &after_scheme[start..]).trim_end_matches('/')
     }
 
+    /// Scheme, host and port, as browsers say whence a request came (RFC 6454 section 7).
+    pub fn origin(&self) -> String {
+        self.0.trim_end_matches('/').strip_suffix(self.path()).unwrap_or(&self.0).to_owned()
+    }
+
     /// The URL of one of Keyward's own paths, such as `/oauth/token`.
     pub fn endpoint(&self, path: &str) -> String {
         format!("{}{path}", self.0.trim_end_matches('/'))
@@ -230,9 +235,7 @@ impl Issuer {
 
     /// The URL of [`Issuer::metadata_path`].
     pub fn metadata_url(&self) -> String {
-        let origin = self.0.trim_end_matches('/');
-        let origin = origin.strip_suffix(self.path()).unwrap_or(origin);
-        format!("{origin}{}", self.metadata_path())
+        format!("{}{}", self.origin(), self.metadata_path())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every secret is checked here: how it is hashed at rest, how it is compared, and what failing
 //! to know it costs.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -120,31 +121,50 @@ enum Subject {
     Registrations(IpAddr),
     User(String, IpAddr),
     UserAnywhere(String),
+    UserKnown(String),
+    Codes(String),
     Browser(String),
 }
 
-/// Who guesses at what a person chose.
+/// Who guesses at what a person chose. Each has counts of its own for the user, and all share those of
+/// the address.
 pub enum Guesser {
-    /// Anybody, at the password or the code of a user.
-    Stranger {
+    /// Anybody, at the password of a user.
+    Password {
         /// The user's e-mail address.
         user: String,
         /// Whence.
         address: IpAddr,
     },
-    /// A browser in which the user got in before, by a name of its own: what others guess elsewhere does
-    /// not stand in its way.
-    Known(String),
+    /// Who knows the password, at the code of the second factor: a million of them, so few guesses.
+    Code {
+        /// The user's e-mail address.
+        user: String,
+        /// Whence.
+        address: IpAddr,
+    },
+    /// A browser in which the user got in before: what others guess does not stand in its way.
+    Known {
+        /// Its name.
+        browser: String,
+        /// The user's e-mail address.
+        user: String,
+        /// Whence.
+        address: IpAddr,
+    },
 }
 
 impl Guesser {
     fn subjects(&self) -> Vec<Subject> {
         match self {
-            Guesser::Stranger { user, address } => {
+            Guesser::Password { user: name, address } => {
                 let address = network(*address);
-                vec![Subject::User(user.clone(), address), Subject::UserAnywhere(user.clone()), Subject::Address(address)]
+                vec![Subject::User(name.clone(), address), Subject::UserAnywhere(name.clone()), Subject::Address(address)]
             }
-            Guesser::Known(browser) => vec![Subject::Browser(browser.clone())],
+            Guesser::Code { user: name, address } => vec![Subject::Codes(name.clone()), Subject::Address(network(*address))],
+            Guesser::Known { browser, user: name, address } => {
+                vec![Subject::Browser(browser.clone()), Subject::UserKnown(name.clone()), Subject::Address(network(*address))]
+            }
         }
     }
 }
@@ -157,7 +177,9 @@ impl Subject {
             Subject::Address(_) => (100, 500),
             Subject::Registrations(_) => (20, 60_000),
             Subject::User(..) | Subject::Browser(_) => (10, 30_000),
-            Subject::UserAnywhere(_) => (100, 6_000),
+            Subject::UserAnywhere(_) => (1000, 1000),
+            Subject::UserKnown(_) => (100, 6_000),
+            Subject::Codes(_) => (20, 60_000),
         }
     }
 }
@@ -243,6 +265,9 @@ fn network(address: IpAddr) -> IpAddr {
 const SHORTEST_PASSWORD: usize = 10;
 const LONGEST_PASSWORD: usize = 1024;
 
+/// How many different characters a password has at least.
+const FEWEST_CHARACTERS: usize = 5;
+
 /// A password that a person chose. It cannot be printed or serialised.
 pub struct Password(String);
 
@@ -250,11 +275,14 @@ impl Password {
     /// Takes what somebody chose.
     ///
     /// # Errors
-    /// A sentence, where it is too short or too long.
+    /// A sentence, where it is too short, too long, or hardly more than one character.
     pub fn new(text: String) -> Result<Self, String> {
-        if text.chars().count() < SHORTEST_PASSWORD || text.len() > LONGEST_PASSWORD {
+        let distinct: BTreeSet<char> = text.chars().collect();
+        let usable = distinct.len() >= FEWEST_CHARACTERS && !text.chars().any(char::is_control);
+        if text.chars().count() < SHORTEST_PASSWORD || text.len() > LONGEST_PASSWORD || !usable {
             return Err(format!(
-                "A password has at least {SHORTEST_PASSWORD} characters, and {LONGEST_PASSWORD} bytes at the most"
+                "A password has at least {SHORTEST_PASSWORD} characters, {FEWEST_CHARACTERS} of them different, and \
+                 {LONGEST_PASSWORD} bytes at the most"
             ));
         }
         Ok(Password(text))

@@ -92,7 +92,7 @@ on_both! {
         assert_eq!((node.token_reply(&client, &[]).status, node.token_reply(&second, &[]).status), (200, 200));
         let listed = get(&node, &token, &format!("{path}/secrets"))["items"].clone();
         assert!(listed[0]["expires_at"].is_string() && listed[1]["expires_at"].is_null(), "{listed}");
-        let newest = (0..25).map(|_| rotated(json!(0))).last();
+        let newest = (0..25).map(|_| rotated(json!(0))).collect::<Vec<_>>().pop();
         let client = newest.unwrap();
         node.token_reply(&second, &[]).refused(401, "invalid_client");
         let kept = world.count(&format!("SELECT count(*) FROM client_secrets WHERE client_id = '{}'", client.id));
@@ -371,13 +371,28 @@ on_both! {
         assert!(again.json().get("client_secret").is_none(), "its secret is not shown twice");
         problem(&once("a", "Another"), 422, None);
         problem(&once("", "x"), 400, Some("Idempotency-Key"));
-        let statuses: Vec<u16> = std::thread::scope(|scope| {
-            let all: Vec<_> = (0..8).map(|_| scope.spawn(|| once("b", "Many"))).collect();
-            all.into_iter().map(|one| one.join().unwrap().status).collect()
-        });
-        assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
-        assert!(statuses.iter().all(|status| matches!(status, 200 | 201)), "{statuses:?}");
-        assert_eq!(world.count("SELECT count(*) FROM clients WHERE name = 'Many'"), 1);
+        // Of many at once too, and where what the first one made would stand in the way of the others.
+        for (path, body, table) in [
+            ("/clients".to_owned(), json!({"name": "Many"}), "clients"),
+            ("/accounts".to_owned(), json!({"name": "Many"}), "accounts"),
+            ("/users".to_owned(), json!({"email": "many@one.example", "role": "viewer"}), "users"),
+            ("/resource-servers".to_owned(), json!({"identifier": "urn:many", "name": "Many"}), "resource_servers"),
+            (format!("/clients/{}/keys", seen[1]), json!({"name": "Many"}), "api_keys"),
+            (format!("/clients/{}/secrets", seen[1]), json!({}), "client_secrets"),
+        ] {
+            let count = || world.count(&format!("SELECT count(*) FROM {table}"));
+            let before = count();
+            let path = format!("/api/v1{path}");
+            let headers = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("idempotency-key", table)];
+            let statuses: Vec<u16> = std::thread::scope(|scope| {
+                let send = || node.send("POST", &path, &headers, body.to_string().as_bytes()).status;
+                let all: Vec<_> = (0..8).map(|_| scope.spawn(send)).collect();
+                all.into_iter().map(|one| one.join().unwrap()).collect()
+            });
+            assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{path}: {statuses:?}");
+            assert!(statuses.iter().all(|status| matches!(status, 200 | 201)), "{path}: {statuses:?}");
+            assert_eq!(count() - before, 1, "{path}");
+        }
     }
 
     fn the_audit_tells_who_did_what(world: World) {

@@ -1,6 +1,7 @@
 //! Every request gets an id, which goes into the answer and into its log line, where the exact
 //! reason of a failure stands beside it.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use actix_web::body::MessageBody;
@@ -9,6 +10,7 @@ use actix_web::http::ConnectionType;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, web};
+use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
 use super::extract;
@@ -89,11 +91,21 @@ fn timed(route: &str) -> Option<Timed> {
     }
 }
 
+/// A path without the credentials in it, also where they are percent-encoded.
+fn shown(path: &str) -> Cow<'_, str> {
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    match redacted(&decoded) {
+        // Nothing was cut out: the path as it came.
+        clean if clean == decoded => path.into(),
+        clean => clean.into_owned().into(),
+    }
+}
+
 /// One line for each request. The query stays out of it: it may hold what is nobody's business.
 fn log<B>(server: &AuthorizationServer, answer: &ServiceResponse<B>, id: &str, began: Instant) {
     let request = answer.request();
     let status = answer.status();
-    let (method, path) = (request.method().as_str(), &*redacted(request.path()));
+    let (method, path) = (request.method().as_str(), &*shown(request.path()));
     let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     let extensions = answer.response().extensions();
     let address = || extract::address(request, &server.settings.trusted_proxies);

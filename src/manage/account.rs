@@ -25,6 +25,7 @@ pub async fn create(store: &Arc<Store>, permit: Permit<AccountsWrite>, name: &st
     let account = Account::new(name, now);
     store
         .write(now, move |transaction| {
+            permit.check_not_done(transaction)?;
             if account::find(transaction.database(), &account.name)?.is_some() {
                 return Err(Error::new(Code::Conflict, format!("There is an account {} already", account.name))
                     .phrase("name-taken", [])

@@ -203,6 +203,14 @@ impl Actor {
         Ok(Permit { actor: self.clone(), right: PhantomData })
     }
 
+    fn check_not_done(&self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
+        let Some(once) = &self.once else { return Ok(()) };
+        match idempotency::find(transaction.database(), &once.id)? {
+            Some(_) => Err(Error::new(Code::AlreadyDone, "This request was done before")),
+            None => Ok(()),
+        }
+    }
+
     /// Writes down what was done, in the transaction that does it.
     ///
     /// # Errors
@@ -230,9 +238,7 @@ impl Actor {
         };
         audit::insert(transaction, &entry)?;
         if let Some(once) = self.once.as_ref().filter(|_| action.ends_with(".create") || action.ends_with(".rotate")) {
-            if idempotency::find(transaction.database(), &once.id)?.is_some() {
-                return Err(Error::new(Code::AlreadyDone, "This request was done before"));
-            }
+            self.check_not_done(transaction)?;
             let (id, request) = (once.id.clone(), once.request.clone());
             let row = IdempotencyKey { id, request, target: target.to_owned(), expires_at: now.plus(REMEMBERED) };
             idempotency::insert(transaction, &row)?;
@@ -299,6 +305,15 @@ impl<R: Right> Permit<R> {
                     .field("scope"))
             }
         }
+    }
+
+    /// Before a creation looks whether something stands in its way: what the same request made before
+    /// would.
+    ///
+    /// # Errors
+    /// The same request, with the same Idempotency-Key, was done before.
+    pub fn check_not_done(&self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
+        self.actor.check_not_done(transaction)
     }
 
     /// Writes down what was done, in the transaction that does it.

@@ -110,6 +110,7 @@ pub async fn create(
     store
         .write(now, move |transaction| {
             let client = within_power(transaction.database(), &permit, &client_id)?;
+            permit.check_not_done(transaction)?;
             if let Some(scope) = &new.scope
                 && !scope.is_subset(&client.scope)
             {
@@ -157,6 +158,7 @@ pub async fn rotate(
     store
         .write(now, move |transaction| {
             let client = within_power(transaction.database(), &permit, &client_id)?;
+            permit.check_not_done(transaction)?;
             let live = live_keys(transaction.database(), &client_id, now)?;
             let mut old = live.iter().find(|key| key.id == id).cloned().ok_or_else(|| not_found("API key", &id))?;
             if !grace.is_zero() {

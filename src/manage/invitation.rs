@@ -81,8 +81,8 @@ fn user_of(database: &mut Database, link: &str, now: Timestamp) -> Result<Option
 pub async fn accept(server: &AuthorizationServer, link: &str, password: String, origin: &Origin) -> Result<String, Error> {
     let gone = || Error::new(Code::NotFound, "The link was used, replaced or has ended").phrase("invitation-gone", []);
     // Before the costly hash: who guesses links must not keep the machine busy.
-    find(server, link, origin.now).await?.ok_or_else(gone)?;
-    let hash = server.passwords.hash(usable_password(password)?).await?;
+    let email = find(server, link, origin.now).await?.ok_or_else(gone)?;
+    let hash = server.passwords.hash(usable_password(password, &email)?).await?;
     let (link, now, origin) = (link.to_owned(), origin.now, origin.clone());
     server
         .store

@@ -71,6 +71,9 @@ pub async fn create(
     if new.uses.is_some_and(|uses| uses < 1) {
         return Err(invalid("A token without a use is of no use").phrase("uses-missing", []).field("uses"));
     }
+    if new.lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
+        return Err(invalid("The end of a token lies in the future").phrase("end-in-past", []).field("expires_in"));
+    }
     let token = Credential::generate(Kind::InitialAccessToken);
     let (id, hash) = (token.id().to_owned(), guard::hash(&token));
     let row = store

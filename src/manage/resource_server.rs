@@ -49,6 +49,7 @@ pub(crate) fn insert(
 ) -> Result<CreatedResourceServer, Error> {
     resource_server::check_identifier(&identifier)
         .map_err(|error| invalid(error.to_string()).phrase("identifier-unusable", []).field("identifier"))?;
+    permit.check_not_done(transaction)?;
     if resource_server::find(transaction.database(), &identifier)?.is_some() {
         return Err(Error::new(Code::Conflict, format!("There is a resource server {identifier} already"))
             .phrase("name-taken", [])

@@ -4,7 +4,7 @@
 use totp_rs::{Builder, Secret, Totp};
 
 use super::actor::{Permit, UsersWrite};
-use super::session::{SignedIn, failed, guess, wrong_code};
+use super::session::{SignedIn, check_live, failed, guess, wrong_code};
 use super::{AuthorizationServer, not_found};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
@@ -176,16 +176,17 @@ async fn change(
     origin: &Origin,
     change: impl FnOnce(&mut User, String) -> Result<bool, Error> + Send + 'static,
 ) -> Result<Vec<String>, Error> {
-    let guesser = signed_in.as_guesser();
+    let guesser = signed_in.as_guesser(origin);
     let guess = guess(server, &guesser, origin)?;
     let codes: Vec<RecoveryCode> = (0..RECOVERY_CODES).map(|_| RecoveryCode::generate()).collect();
     let hashes = codes.iter().map(RecoveryCode::hash).collect::<Vec<_>>().join(" ");
     let user_id = signed_in.user.id.clone();
     let actor = signed_in.actor(origin, None);
-    let (now, own) = (origin.now, signed_in.session.id.clone());
+    let (now, own) = (origin.now, signed_in.session.clone());
     let right = server
         .store
         .write(now, move |transaction| {
+            check_live(transaction, &own)?;
             let found = user::find(transaction.database(), &user_id)?;
             let mut user = found.ok_or_else(|| not_found("user", &user_id))?;
             if !change(&mut user, hashes)? {
@@ -193,7 +194,7 @@ async fn change(
             }
             user::update(transaction, &user)?;
             // Who had the password alone is signed in no longer.
-            session::delete_all(transaction, &user.id, Some(&own))?;
+            session::delete_all(transaction, &user.id, Some(&own.id))?;
             actor.record(transaction, action, user.account_id.as_deref(), &user.email, now)?;
             Ok::<_, Error>(true)
         })

@@ -32,9 +32,10 @@ pub async fn create(
     store
         .write(now, move |transaction| {
             let client = within_power(transaction.database(), &permit, &row.client_id)?;
+            permit.check_not_done(transaction)?;
             make_room(transaction, &client, now)?;
             client_secret::insert(transaction, &row)?;
-            permit.record(transaction, "secret.create", Some(&client.account_id), &row.client_id, now)
+            permit.record(transaction, "secret.create", Some(&client.account_id), &row.id, now)
         })
         .await?;
     Ok((secret, made))
@@ -57,10 +58,11 @@ pub async fn rotate(
     store
         .write(now, move |transaction| {
             let client = within_power(transaction.database(), &permit, &row.client_id)?;
+            permit.check_not_done(transaction)?;
             make_room(transaction, &client, now)?;
             client_secret::end_all(transaction, &row.client_id, now.plus(grace))?;
             client_secret::insert(transaction, &row)?;
-            permit.record(transaction, "secret.rotate", Some(&client.account_id), &row.client_id, now)
+            permit.record(transaction, "secret.rotate", Some(&client.account_id), &row.id, now)
         })
         .await?;
     Ok((secret, made))
@@ -118,7 +120,7 @@ pub async fn delete(
             if !could_be_id(&id) || !client_secret::delete(transaction, &client_id, &id)? {
                 return Err(not_found("secret", &id));
             }
-            permit.record(transaction, "secret.delete", Some(&client.account_id), &client_id, now)
+            permit.record(transaction, "secret.delete", Some(&client.account_id), &id, now)
         })
         .await
 }

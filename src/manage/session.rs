@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::actor::{Actor, Once};
 use super::{AuthorizationServer, invalid, second_factor};
@@ -20,7 +21,7 @@ use crate::store::{Transaction, audit};
 pub const FAILURE: &str = "session.failure";
 
 /// How exactly the last use of a session is known, unless it ends sooner than that.
-const SEEN_TO: std::time::Duration = std::time::Duration::from_secs(60);
+const SEEN_TO: Duration = Duration::from_secs(60);
 
 /// What a browser calls itself is kept to this length, in characters.
 const MAX_AGENT: usize = 200;
@@ -77,8 +78,8 @@ impl SignedIn {
     }
 
     /// At a password or a code, from within.
-    pub(super) fn as_guesser(&self) -> Guesser {
-        Guesser::Known(self.session.id.clone())
+    pub(super) fn as_guesser(&self, origin: &Origin) -> Guesser {
+        Guesser::Known { browser: self.session.id.clone(), user: self.user.email.clone(), address: origin.address }
     }
 
     /// What a form of this session carries, so that no other site can send it.
@@ -126,7 +127,8 @@ pub async fn sign_in(server: &AuthorizationServer, credentials: Credentials, ori
     let email = credentials.email.trim().to_lowercase();
     let wanted = email.clone();
     let found = server.store.read(move |database| user::find_by_email(database, &wanted)).await?;
-    let guesser = guesser(server, found.as_ref(), &email, credentials.known.as_deref(), origin);
+    let stranger = Guesser::Password { user: email.clone(), address: origin.address };
+    let guesser = guesser(server, found.as_ref(), credentials.known.as_deref(), origin, stranger);
     let guess = guess(server, &guesser, origin)?;
     let stored = found.as_ref().and_then(|user| user.password_hash.as_deref());
     let right = server.passwords.matches(stored, Password::presented(credentials.password)).await?;
@@ -135,34 +137,92 @@ pub async fn sign_in(server: &AuthorizationServer, credentials: Credentials, ori
     let Some(user) = found.filter(|_| right) else {
         return Err(failed(server, guess, &email, account.as_deref(), origin, &Reason::wrong_password()));
     };
-    let proven = if user.totp_sealed.is_some() { Proven::Password } else { Proven::All };
-    let (cookie, row) = new_session(server, &user.id, proven, &credentials.agent, origin);
-    let known = (proven == Proven::All).then(|| know(server, &user.id)).transpose()?;
-    server
+    let (cookie, row) = new_session(server, &user.id, Proven::Password, &credentials.agent, origin);
+    let (compared, user_id) = (user.password_hash, user.id);
+    let entered = server
         .store
         .write(origin.now, move |transaction| {
-            session::insert(transaction, &row)?;
-            note(transaction, &user, "session.create", &user.email, &row)
+            // The password may have been changed, or a second factor set up, while this one was compared.
+            let found = user::find(transaction.database(), &user_id)?.filter(|user| user.password_hash == compared);
+            let Some(user) = found else { return Ok(None) };
+            let proven = if user.totp_sealed.is_some() { Proven::Password } else { Proven::All };
+            make_room(transaction, &user.id)?;
+            session::insert(transaction, &Session { proven, ..row.clone() })?;
+            note(transaction, &user, "session.create", &user.email, &row)?;
+            Ok::<_, Error>(Some((user, proven)))
         })
         .await?;
+    let Some((user, proven)) = entered else {
+        return Err(failed(server, guess, &email, account.as_deref(), origin, &Reason::wrong_password()));
+    };
+    let known = credentials.known.as_deref();
+    let known = (proven == Proven::All).then(|| know(server, &user, known, origin.now)).transpose()?;
     Ok(Entrance { cookie, known })
 }
 
-/// The name under which a browser's proof of having been in is sealed.
-fn known_as(user_id: &str) -> String {
-    format!("a browser that {user_id} got in by")
+/// The most sessions of a user: the oldest makes room.
+const MOST: usize = 20;
+
+fn make_room(transaction: &mut Transaction<'_>, user_id: &str) -> Result<(), Error> {
+    let sessions = session::list(transaction.database(), user_id)?;
+    for oldest in sessions.iter().skip(MOST - 1) {
+        session::delete(transaction, &oldest.id)?;
+    }
+    Ok(())
 }
 
-fn know(server: &AuthorizationServer, user_id: &str) -> Result<String, Error> {
-    let number: [u8; 16] = random_bytes();
-    server.signing_keys.key_file().seal(&known_as(user_id), &number).map_err(Error::server_error)
+/// For how long a browser is known.
+pub const KNOWN_FOR: Duration = Duration::from_secs(180 * 24 * 3600);
+
+/// The name under which a browser's proof of having been in is sealed. With another password or second
+/// factor it is a stranger again.
+fn known_as(user: &User) -> String {
+    let secrets =
+        format!("{}\0{}", user.password_hash.as_deref().unwrap_or_default(), user.totp_sealed.as_deref().unwrap_or_default());
+    format!("a browser that {} got in by with {}", user.id, Fingerprint::of(secrets.as_bytes()).hex())
 }
 
-fn guesser(server: &AuthorizationServer, user: Option<&User>, email: &str, known: Option<&str>, origin: &Origin) -> Guesser {
-    let proof = user.zip(known).and_then(|(user, known)| server.signing_keys.key_file().unseal(&known_as(&user.id), known).ok());
-    match proof {
-        Some(number) => Guesser::Known(Fingerprint::of(&number).hex()),
-        None => Guesser::Stranger { user: email.to_owned(), address: origin.address },
+/// The proof for a browser: its number and until when. One that is known keeps its number, so that nobody
+/// collects many.
+fn know(server: &AuthorizationServer, user: &User, known: Option<&str>, now: Timestamp) -> Result<String, Error> {
+    let number = known.and_then(|known| known_browser(server, user, known, now)).unwrap_or_else(random_bytes::<16>);
+    let end = now.plus(KNOWN_FOR).millis().to_be_bytes();
+    let proof = [number.as_slice(), &end].concat();
+    server.signing_keys.key_file().seal(&known_as(user), &proof).map_err(Error::server_error)
+}
+
+fn known_browser(server: &AuthorizationServer, user: &User, known: &str, now: Timestamp) -> Option<[u8; 16]> {
+    let proof = server.signing_keys.key_file().unseal(&known_as(user), known).ok()?;
+    let (number, end) = proof.split_first_chunk::<16>()?;
+    let end = Timestamp::from_millis(i64::from_be_bytes(end.try_into().ok()?));
+    (end > now).then_some(*number)
+}
+
+/// Who guesses: a browser that is known, or else `stranger`.
+fn guesser(
+    server: &AuthorizationServer,
+    user: Option<&User>,
+    known: Option<&str>,
+    origin: &Origin,
+    stranger: Guesser,
+) -> Guesser {
+    let browser = user.zip(known).and_then(|(user, known)| Some((user, known_browser(server, user, known, origin.now)?)));
+    match browser {
+        Some((user, number)) => {
+            Guesser::Known { browser: Fingerprint::of(&number).hex(), user: user.email.clone(), address: origin.address }
+        }
+        None => stranger,
+    }
+}
+
+/// Refuses a change by a session that has ended while it was asked for.
+pub(super) fn check_live(transaction: &mut Transaction<'_>, signed_in: &Session) -> Result<(), Error> {
+    match session::find(transaction.database(), &signed_in.id)? {
+        Some(_) => Ok(()),
+        None => {
+            let over = Error::new(Code::AccessDenied, "The session has ended meanwhile; sign in again");
+            Err(over.phrase("session-over", []))
+        }
     }
 }
 
@@ -229,7 +289,8 @@ pub(super) fn failed(
         account_id: account.map(str::to_owned),
         actor: "nobody".to_owned(),
         action: FAILURE.to_owned(),
-        target: crate::credential::redacted(email).chars().take(254).filter(|c| *c != '\0').collect(),
+        // A password that was typed into the wrong field is nobody's to read.
+        target: super::user::check_email(email).unwrap_or_default(),
         reason: Some(reason.to_string()),
         reason_code: Some(reason.code().to_owned()),
         reason_parameters: None,
@@ -289,27 +350,29 @@ pub async fn prove_second_factor(
     known: Option<&str>,
     origin: &Origin,
 ) -> Result<Entrance, Error> {
-    let guesser = guesser(server, Some(&signed_in.user), signed_in.email(), known, origin);
+    let stranger = Guesser::Code { user: signed_in.email().to_owned(), address: origin.address };
+    let guesser = guesser(server, Some(&signed_in.user), known, origin, stranger);
     let guess = guess(server, &guesser, origin)?;
     let (cookie, row) = new_session(server, &signed_in.user.id, Proven::All, &signed_in.session.agent, origin);
-    let (old, code, user_id) = (signed_in.session.id.clone(), code.to_owned(), signed_in.user.id.clone());
+    let (old, code, user_id) = (signed_in.session.clone(), code.to_owned(), signed_in.user.id.clone());
     let (key_file, now) = (server.signing_keys.key_file().clone(), origin.now);
     let right = server
         .store
         .write(now, move |transaction| {
-            let Some(mut user) = user::find(transaction.database(), &user_id)? else { return Ok(false) };
+            check_live(transaction, &old)?;
+            let Some(mut user) = user::find(transaction.database(), &user_id)? else { return Ok(None) };
             if !second_factor::take_code(&key_file, &mut user, &code, now)? {
-                return Ok(false);
+                return Ok(None);
             }
             user::update(transaction, &user)?;
-            session::delete(transaction, &old)?;
+            session::delete(transaction, &old.id)?;
             session::insert(transaction, &row)?;
             note(transaction, &user, "session.create", &user.email, &row)?;
-            Ok::<_, Error>(true)
+            Ok::<_, Error>(Some(user))
         })
         .await?;
-    if right {
-        return Ok(Entrance { cookie, known: Some(know(server, &signed_in.user.id)?) });
+    if let Some(user) = right {
+        return Ok(Entrance { cookie, known: Some(know(server, &user, known, origin.now)?) });
     }
     let account = signed_in.user.account_id.as_deref();
     failed(server, guess, signed_in.email(), account, origin, &Reason::wrong_second_factor());
@@ -394,9 +457,9 @@ pub async fn change_password(
     new: String,
     origin: &Origin,
 ) -> Result<Credential, Error> {
-    let guesser = signed_in.as_guesser();
+    let guesser = signed_in.as_guesser(origin);
     let guess = guess(server, &guesser, origin)?;
-    let new = super::user::usable_password(new).map_err(|error| error.field("new"))?;
+    let new = super::user::usable_password(new, signed_in.email()).map_err(|error| error.field("new"))?;
     let stored = signed_in.user.password_hash.as_deref();
     if !server.passwords.matches(stored, Password::presented(current)).await? {
         let account = signed_in.user.account_id.as_deref();
@@ -406,17 +469,19 @@ pub async fn change_password(
     }
     let hash = server.passwords.hash(new).await?;
     let (cookie, row) = new_session(server, &signed_in.user.id, signed_in.session.proven, &signed_in.session.agent, origin);
-    let (user_id, began) = (signed_in.user.id.clone(), signed_in.session.expires_at);
+    let (own, compared, user_id) = (signed_in.session.clone(), signed_in.user.password_hash.clone(), signed_in.user.id.clone());
     server
         .store
         .write(origin.now, move |transaction| {
-            let found = user::find(transaction.database(), &user_id)?;
+            // Somebody may have set another one while this one was compared: theirs holds.
+            check_live(transaction, &own)?;
+            let found = user::find(transaction.database(), &user_id)?.filter(|user| user.password_hash == compared);
             let mut user = found.ok_or_else(|| super::not_found("user", &user_id))?;
             user.password_hash = Some(hash);
             user::update(transaction, &user)?;
             session::delete_all(transaction, &user.id, None)?;
             // A new cookie is no new sign-in: it ends when the old one was to.
-            session::insert(transaction, &Session { expires_at: began, ..row.clone() })?;
+            session::insert(transaction, &Session { expires_at: own.expires_at, ..row.clone() })?;
             note(transaction, &user, "user.change_password", &user.email, &row)
         })
         .await?;

@@ -45,7 +45,7 @@ impl UserView {
     }
 }
 
-fn check_email(email: &str) -> Result<String, Error> {
+pub(super) fn check_email(email: &str) -> Result<String, Error> {
     let email = email.to_lowercase();
     let parts = email.split_once('@').filter(|(name, host)| !name.is_empty() && host.contains('.') && !host.contains('@'));
     let printable = email.len() <= 254 && email.bytes().all(|byte| byte.is_ascii_graphic());
@@ -77,6 +77,7 @@ pub async fn create(
     }
     store
         .write(now, move |transaction| {
+            permit.check_not_done(transaction)?;
             if user::find(transaction.database(), &email)?.is_some() {
                 return Err(Error::new(Code::Conflict, format!("There is a user {email} already"))
                     .phrase("email-taken", [])
@@ -126,8 +127,12 @@ pub async fn list(store: &Arc<Store>, permit: Permit<UsersRead>) -> Result<Vec<U
 }
 
 /// A password that somebody chose, where it can be used.
-pub(super) fn usable_password(text: String) -> Result<Password, Error> {
-    Password::new(text).map_err(|reason| invalid(reason).phrase("password-unusable", []).field("password"))
+pub(super) fn usable_password(text: String, email: &str) -> Result<Password, Error> {
+    let unusable = |reason: String| invalid(reason).phrase("password-unusable", []).field("password");
+    if text.to_lowercase() == email {
+        return Err(unusable("The password is the e-mail address".to_owned()));
+    }
+    Password::new(text).map_err(unusable)
 }
 
 /// Sets a user's password; the user's sessions end.
@@ -142,7 +147,7 @@ pub async fn set_password(
     password: String,
     now: Timestamp,
 ) -> Result<UserView, Error> {
-    let hash = passwords.hash(usable_password(password)?).await?;
+    let hash = passwords.hash(usable_password(password, &email.to_lowercase())?).await?;
     edit(store, permit, email, "user.set_password", now, move |transaction, user| {
         user.password_hash = Some(hash);
         Ok(session::delete_all(transaction, &user.id, None)?)

@@ -169,13 +169,18 @@ fn rows(member: &Member, entries: &[Entry]) -> Markup {
 }
 
 /// Who did something: people by their address, others by what they are.
-pub fn who(member: &Member, actor: &str) -> String {
-    match actor.split_once(' ') {
-        Some(("user", email)) => email.to_owned(),
+pub fn who(member: &Member, actor: &str) -> Markup {
+    let text = match actor.split_once(' ') {
+        Some(("user", email)) => {
+            let (name, host) = email.split_once('@').unwrap_or((email, ""));
+            // Where there is little room it breaks here.
+            return html! { (name) wbr; "@" (host) };
+        }
         Some(("API", rest)) => format!("{} {}", member.t("api-key"), rest.strip_prefix("key ").unwrap_or(rest)),
         Some(("client", id)) => format!("{} {id}", member.t("application")),
         _ if actor == "nobody" => member.t("nobody"),
         _ if actor == "command line" => member.t("command-line"),
         _ => actor.to_owned(),
-    }
+    };
+    html! { (text) }
 }

@@ -123,7 +123,7 @@ pub fn key_lines(member: &Member, keys: &[&SigningKeyView]) -> Markup {
     let span = (last - first).max(60_000);
     let end = last + span / 4;
     let x = |moment: i64| LEFT + (WIDTH - LEFT - RIGHT) * amount(moment - first) / amount(end - first);
-    let height = 34.0 * count(keys.len()) + 30.0;
+    let height = 34.0 * count(keys.len()) + 38.0;
     let phase = |class: &'static str, from: i64, until: i64, row: f64| {
         html! { rect class=(class) x=(point(x(from))) y=(point(row)) width=(point((x(until) - x(from)).max(1.0))) height="14" rx="3" {} }
     };
@@ -137,7 +137,7 @@ pub fn key_lines(member: &Member, keys: &[&SigningKeyView]) -> Markup {
             }
             svg viewBox={ "0 0 " (WIDTH) " " (height) } aria-hidden="true" {
                 @for (place, key) in keys.iter().enumerate() {
-                    @let row = 34.0 * count(place) + 18.0;
+                    @let row = 34.0 * count(place) + 30.0;
                     @let (signs_from, from) = (key.signs_from.millis(), key.created_at.millis());
                     @let signs_until = key.signs_until.map_or(end, Timestamp::millis);
                     @let published_until = key.published_until.map_or(end, Timestamp::millis);
@@ -146,8 +146,10 @@ pub fn key_lines(member: &Member, keys: &[&SigningKeyView]) -> Markup {
                     (phase("phase-signing", signs_from, signs_until.min(published_until).max(signs_from), row))
                     @if published_until > signs_until { (phase("phase-retiring", signs_until, published_until, row)) }
                 }
-                line.now x1=(point(x(now.millis()))) x2=(point(x(now.millis()))) y1="4" y2=(height - 14.0) {}
-                text.tick x=(point(x(now.millis()))) y=(height - 3.0) text-anchor="middle" { (member.t("now")) }
+                line.now x1=(point(x(now.millis()))) x2=(point(x(now.millis()))) y1="14" y2=(height - 20.0) {}
+                text.tick x=(point(x(now.millis()))) y="11" text-anchor="middle" { (member.t("now")) }
+                text.tick x=(LEFT) y=(height - 4.0) { (member.language.moment_text(Timestamp::from_millis(first))) }
+                @if last > first { text.tick x=(point(x(last))) y=(height - 4.0) text-anchor="end" { (member.language.moment_text(Timestamp::from_millis(last))) } }
             }
         }
     }

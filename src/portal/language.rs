@@ -149,6 +149,11 @@ impl Language {
         html! { time datetime=(moment) { (self.date_text("moment", moment)) } }
     }
 
+    /// The same, as words alone.
+    pub fn moment_text(self, moment: Timestamp) -> String {
+        self.date_text("moment", moment)
+    }
+
     /// A day, in UTC.
     pub fn day(self, moment: Timestamp) -> Markup {
         html! { time datetime=(moment) { (self.date_text("day", moment)) } }

@@ -26,6 +26,7 @@ use crate::manage::actor::{Actor, Once, Permit, Right};
 use crate::manage::session::{self, SignedIn};
 use crate::manage::{AuthorizationServer, Origin};
 
+const SESSION_COOKIE: &str = "keyward";
 const LANGUAGE_COOKIE: &str = "keyward_language";
 const BROWSER_COOKIE: &str = "keyward_browser";
 const KNOWN_COOKIE: &str = "keyward_known";
@@ -59,15 +60,16 @@ pub struct Visitor {
 impl Visitor {
     /// From the request alone, without a look at the session.
     pub fn stranger(server: &Data<AuthorizationServer>, request: &HttpRequest) -> Self {
-        let chosen = request.cookie(LANGUAGE_COOKIE).and_then(|cookie| Language::of_code(cookie.value()));
+        let value = |name: &str| values(server, request, name).into_iter().next();
+        let chosen = value(LANGUAGE_COOKIE).and_then(|code| Language::of_code(&code));
         Visitor {
             language: chosen.unwrap_or_else(|| Language::preferred(request)),
             origin: extract::origin(server, request),
             signed_in: None,
             here: request.uri().path_and_query().map_or_else(|| "/portal".to_owned(), ToString::to_string),
             base: server.issuer.path().to_owned(),
-            browser: request.cookie(BROWSER_COOKIE).map(|cookie| cookie.value().to_owned()),
-            known: request.cookie(KNOWN_COOKIE).map(|cookie| cookie.value().to_owned()),
+            browser: value(BROWSER_COOKIE),
+            known: value(KNOWN_COOKIE),
             server: server.clone(),
         }
     }
@@ -117,29 +119,30 @@ impl Visitor {
         }
     }
 
-    /// Whether cookies travel by TLS alone.
-    fn secure(&self) -> bool {
-        self.server.settings.tls_cert.is_some() || self.server.issuer.as_str().starts_with("https://")
+    /// RFC 6265bis section 4.1.3: a browser takes a cookie of this prefix from this host alone.
+    fn cookie_name(server: &AuthorizationServer, name: &str) -> String {
+        let own = secure(server) && server.issuer.path().is_empty();
+        format!("{}{name}", if own { "__Host-" } else { "" })
     }
 
-    /// RFC 6265bis section 4.1.3: a browser takes a cookie of this name from this host alone.
-    fn session_cookie_name(&self) -> &'static str {
-        if self.secure() && self.base.is_empty() { "__Host-keyward" } else { "keyward" }
-    }
-
-    fn cookie(&self, name: &'static str, value: String) -> Cookie<'static> {
+    fn cookie(&self, name: &str, value: String) -> Cookie<'static> {
         let path = if self.base.is_empty() { "/".to_owned() } else { self.base.clone() };
-        Cookie::build(name, value).path(path).http_only(true).secure(self.secure()).same_site(SameSite::Lax).finish()
+        Cookie::build(Visitor::cookie_name(&self.server, name), value)
+            .path(path)
+            .http_only(true)
+            .secure(secure(&self.server))
+            .same_site(SameSite::Lax)
+            .finish()
     }
 
     /// The cookie of a session, which goes with the browser's window.
     pub fn session_cookie(&self, value: &str) -> Cookie<'static> {
-        self.cookie(self.session_cookie_name(), value.to_owned())
+        self.cookie(SESSION_COOKIE, value.to_owned())
     }
 
     /// The same, taken back.
     pub fn no_session_cookie(&self) -> Cookie<'static> {
-        let mut cookie = self.cookie(self.session_cookie_name(), String::new());
+        let mut cookie = self.cookie(SESSION_COOKIE, String::new());
         cookie.make_removal();
         cookie
     }
@@ -183,14 +186,30 @@ impl Visitor {
     }
 }
 
+/// Whether cookies travel by TLS alone.
+fn secure(server: &AuthorizationServer) -> bool {
+    server.settings.tls_cert.is_some() || server.issuer.as_str().starts_with("https://")
+}
+
+/// The values of a cookie of ours, as the browser sent them.
+fn values(server: &AuthorizationServer, request: &HttpRequest, name: &str) -> Vec<String> {
+    let name = Visitor::cookie_name(server, name);
+    let Ok(cookies) = request.cookies() else { return Vec::new() };
+    cookies.iter().filter(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned()).collect()
+}
+
 /// Whoever the request is by; a session that the browser has is looked up.
 async fn visitor(request: &HttpRequest) -> Result<Visitor, Failure> {
     let Some(server) = request.app_data::<Data<AuthorizationServer>>() else {
         return Err(Error::server_error("the portal was given no server").into());
     };
     let mut visitor = Visitor::stranger(server, request);
-    if let Some(cookie) = request.cookie(visitor.session_cookie_name()) {
-        visitor.signed_in = session::resume(server, cookie.value(), visitor.now()).await?.map(Arc::new);
+    // Who can set cookies for a neighbour can put others beside ours.
+    for value in values(server, request, SESSION_COOKIE).into_iter().take(3) {
+        visitor.signed_in = session::resume(server, &value, visitor.now()).await?.map(Arc::new);
+        if visitor.signed_in.is_some() {
+            break;
+        }
     }
     // For the frame of an error page.
     request.extensions_mut().insert(visitor.clone());
@@ -330,7 +349,11 @@ fn check_site(request: &HttpRequest) -> Result<(), Error> {
     let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let ours = match (header(HeaderName::from_static("sec-fetch-site")), header(ORIGIN)) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => origin.split_once("://").map(|(_, host)| host) == header(HOST),
+        // A proxy in front may have changed the host.
+        (None, Some(origin)) => {
+            let issuer = request.app_data::<Data<AuthorizationServer>>().map(|server| server.issuer.origin());
+            issuer.as_deref() == Some(origin) || origin.split_once("://").map(|(_, host)| host) == header(HOST)
+        }
         // What sends neither is no browser, and has no cookie that somebody else could ride on.
         (None, None) => true,
     };

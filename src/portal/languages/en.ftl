@@ -553,7 +553,7 @@ error-not-there = There is no { $name }.
 error-not-yourself = This is yourself: let somebody else do it.
 error-operator-role = Only operators make operators, and an operator belongs to no account.
 error-other-site = This form was sent by another site. Nothing was changed.
-error-password-unusable = A password has at least 10 characters, and at most 1,024 bytes.
+error-password-unusable = A password has at least 10 characters, five of them different, at most 1,024 bytes, and is not your e-mail address.
 error-person-gone = There is no such person here.
 error-resource-beyond-account = None of your account’s applications may use { $resource }: ask an operator.
 error-resource-in-use = { $count ->
@@ -569,6 +569,7 @@ error-secrets-full = { $most ->
     [one] One secret is the most: delete it first.
    *[other] { $most } secrets are the most: delete one first.
 }
+error-session-over = Your session has ended meanwhile. Sign in again.
 error-sign-in-wrong = The e-mail address or the password is wrong.
 error-span-unusable = That is no span of time.
 error-too-many-failures = { $seconds ->

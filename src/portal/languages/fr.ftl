@@ -559,7 +559,7 @@ error-not-there = { $name } n’existe pas.
 error-not-yourself = Il s’agit de vous : laissez quelqu’un d’autre le faire.
 error-operator-role = Seul un opérateur peut créer un opérateur, et un opérateur n’appartient à aucun compte.
 error-other-site = Ce formulaire a été envoyé par un autre site. Rien n’a été modifié.
-error-password-unusable = Un mot de passe compte au moins 10 caractères, et au plus 1 024 octets.
+error-password-unusable = Un mot de passe compte au moins 10 caractères, dont cinq différents, n’est pas votre adresse e-mail, et compte au plus 1 024 octets.
 error-person-gone = Cette personne n’existe pas ici.
 error-resource-beyond-account = Aucune application de votre compte ne peut utiliser { $resource } : adressez-vous à un opérateur.
 error-resource-in-use = { $count ->
@@ -575,6 +575,7 @@ error-secrets-full = { $most ->
     [one] Un secret au maximum : supprimez-le d’abord.
    *[other] { $most } secrets au maximum : supprimez-en d’abord un.
 }
+error-session-over = Votre session a pris fin entre-temps. Connectez-vous de nouveau.
 error-sign-in-wrong = L’adresse e-mail ou le mot de passe est incorrect.
 error-span-unusable = Ce n’est pas une durée.
 error-too-many-failures = { $seconds ->
