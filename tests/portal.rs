@@ -120,6 +120,50 @@ fn pages() -> Vec<String> {
     pages.filter(|path| !matches!(path.as_str(), "" | "/")).collect()
 }
 
+/// What a day like any other leaves behind, for the pictures: written as the nodes write it.
+fn a_day_of_traffic(world: &World) {
+    let mut rows = BTreeMap::new();
+    let mut add = |moment: i64, name: String, count: i64| *rows.entry((moment, name)).or_insert(0) += count;
+    let (minute, hour) = (60_000, 3_600_000);
+    let now = keyward::clock::Timestamp::now().millis() / minute * minute;
+    let clients = ["Order import", "Parcel tracking", "Warehouse scanners", "Returns", "Invoices"].map(|name| {
+        let made = world.cli(&["client", "create", "--name", name, "--account", "Acme Logistics"]);
+        (made["account"].as_str().unwrap().to_owned(), made["client_id"].as_str().unwrap().to_owned())
+    });
+    for ago in 0..23 * 60 {
+        let moment = now - ago * minute;
+        // More by day than by night, and never twice the same.
+        let day = 6 - ((moment / hour) % 24 - 13).abs() / 2;
+        let chance = (ago * ago * 31 + ago * 17) % 13;
+        let tokens = 14 * day + 3 * chance + if ago % 15 == 0 { 20 } else { 0 };
+        let introspections = tokens * 2 / 3 + chance;
+        let failures = if ago % 11 == 3 { 1 + chance % 3 } else { 0 };
+        for (what, count) in [("tokens", tokens), ("introspections", introspections), ("failures", failures)] {
+            add(moment, format!("server:{what}"), count);
+            for (place, (account, client)) in clients.iter().enumerate() {
+                let part = count * [44, 26, 16, 9, 5][place] / 100;
+                add(moment / hour * hour, format!("client:{account}:{client}:{what}"), part);
+            }
+        }
+        for (what, times, count) in [
+            ("token_took", ["1500", "2000", "3000", "7000"], tokens),
+            ("introspection_took", ["300", "500", "700", "1500"], introspections),
+        ] {
+            let slow = 4 + chance;
+            for (end, part) in times.iter().zip([40, 60 - slow - 12, 12, slow]) {
+                add(moment, format!("server:{what}:{end}"), count * part / 100 + 1);
+            }
+        }
+    }
+    let rows: Vec<String> = rows.iter().map(|((moment, name), count)| format!("({moment}, '{name}', {count})")).collect();
+    for rows in rows.chunks(2000) {
+        let rows = rows.join(", ");
+        world.execute(&format!(
+            "INSERT INTO counts (moment, name, count) VALUES {rows} ON CONFLICT (moment, name) DO UPDATE SET count = excluded.count"
+        ));
+    }
+}
+
 #[test]
 fn all_pages_are_found() {
     let pages = pages();
@@ -136,7 +180,9 @@ on_both! {
     }
 
     fn operating(world: World) {
-        go(&world, "operator", &["--jwks-max-age", "1"]);
+        let input = prepare(&world);
+        let node = world.start_with(&["--jwks-max-age", "1"]);
+        journey(&world, &node, "operator", input, |_| a_day_of_traffic(&world));
     }
 
     fn every_page(world: World) {

@@ -4,6 +4,7 @@ import { createHmac } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { chromium } from 'playwright-core'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -168,6 +169,14 @@ export const reloadedUntil = (page, words) => eventually(`${words} at ${page.url
   await page.reload()
   return (await content(page)).includes(words)
 })
+
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+
+/** Has the test do something beside the browser. */
+export async function done(what) {
+  process.stdout.write(`?${what}\n`)
+  assert.equal((await lines.next()).value, what)
+}
 
 // The server, as programs see it
 

@@ -1,8 +1,8 @@
 // What operators see and do: the overview after real traffic, resource servers, registration, signing keys, the audit.
 import assert from 'node:assert/strict'
 import {
-  DESK, PHONE, basic, content, control, eventually, fill, form, given, input, lacks, leads, leave, member, notice, press,
-  row, shot, shows, soft, tab, title, titled, to, token, wrong,
+  PASSWORD, PHONE, basic, control, done, eventually, fill, form, given, input, lacks, leads, leave, member, notice, press,
+  row, shot, shows, soft, tab, titled, to, token, visitor, wrong,
 } from './browser.mjs'
 
 const { operator, developer } = input.people
@@ -37,15 +37,6 @@ async function theOverview() {
   const busiest = await page.locator('section[aria-labelledby=top] tbody tr').allInnerTexts()
   assert.deepEqual(busiest.map((line) => line.split(/\s*\t\s*/).map((cell) => cell.trim()).slice(0, 4)),
     [['Order import', '12', '6', '0'], ['Parcel tracking', '4', '0', '3']])
-  await shot(page, 'overview')
-  for (const [name, options, looks] of [['overview-dark', DESK, 'dark'], ['overview-phone', PHONE, 'light']]) {
-    await page.setViewportSize(options)
-    await page.emulateMedia({ colorScheme: looks })
-    await shot(page, name)
-  }
-  await page.setViewportSize(DESK)
-  await page.emulateMedia({ colorScheme: 'light' })
-
   // The numbers are there as a table; while somebody reads them nothing moves.
   const numbers = page.locator('[aria-labelledby=rate-title]')
   await numbers.locator('summary').click()
@@ -227,4 +218,21 @@ async function theAudit() {
   await leave(page)
 }
 
-export default [theOverview, accountsAndResourceServers, registration, signingKeys, theAudit]
+async function pictures() {
+  await done('traffic')
+  for (const [name, options] of [
+    ['overview', {}], ['overview-fr-dark', { locale: 'fr-FR', colorScheme: 'dark' }],
+    ['overview-phone', { viewport: PHONE, deviceScaleFactor: 2 }],
+  ]) {
+    page = await visitor(options)
+    await to(page, '/sign-in')
+    await fill(page, { email: operator, password: PASSWORD })
+    await leads(page, () => page.keyboard.press('Enter'))
+    await page.locator('.tile').first().waitFor()
+    await shot(page, name)
+    if (name === 'overview') await shot(page, 'overview-whole', { fullPage: true })
+    await leave(page)
+  }
+}
+
+export default [theOverview, accountsAndResourceServers, registration, signingKeys, theAudit, pictures]

@@ -161,7 +161,7 @@ async function developing(language) {
   await button(page, '/delete')
   await see('applications, deleted')
   await go(`${own}`, 'application')
-  for (const slug of ['curl', 'python', 'javascript', 'go', 'java', 'rust']) await go(`${own}/quick-start?language=${slug}`)
+  for (const slug of ['curl', 'rust']) await go(`${own}/quick-start?language=${slug}`)
 
   await go('/api-keys')
   await go(`${own}/keys`)
@@ -402,15 +402,7 @@ async function pictures() {
   await send(phone)
   await to(phone, `${own}/keys`)
   await shot(phone, 'phone-fr-dark')
-  await to(phone, '/sign-in')
   await leave(phone)
-  const dark = await visitor({ locale: 'fr-FR', colorScheme: 'dark' })
-  await to(dark, '/sign-in')
-  await fill(dark, { email: operator, password: PASSWORD })
-  await send(dark)
-  await to(dark, '/overview')
-  await shot(dark, 'overview-fr-dark')
-  await leave(dark)
 }
 
 async function allOfThem() {

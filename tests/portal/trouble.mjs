@@ -1,21 +1,13 @@
 // When something is in the way: no session, the wrong role, another tab, another user, no database.
 import assert from 'node:assert/strict'
-import { createInterface } from 'node:readline'
 import {
-  PASSWORD, content, control, eventually, fill, given, input, lacks, leads, leave, member, notice, press, row, shows, signIn,
+  PASSWORD, content, control, done, eventually, fill, given, input, lacks, leads, leave, member, notice, press, row, shows, signIn,
   signOut, soft, tab, titled, to, token, verify, visitor,
 } from './browser.mjs'
 
 const { administrator, developer, operator, viewer } = input.people
 const own = input.import.client_id
 const KEYS = `/applications/${own}/keys`
-const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
-
-/** Has the test do something to the database. */
-async function database(what) {
-  process.stdout.write(`?${what}\n`)
-  assert.equal((await lines.next()).value, what)
-}
 
 async function aLinkWhileSignedOut() {
   const page = await visitor()
@@ -151,12 +143,12 @@ async function noDatabase() {
   const page = await member(developer)
   await to(page, KEYS)
   await fill(page, { name: 'Through the storm' })
-  await database('away')
+  await done('away')
   const answer = await press(page, 'Make the key')
   assert.equal(answer.status(), 503)
   await titled(page, 'The database cannot be reached')
   await shows(page, 'Nothing was changed.', 'What you typed is kept here', 'Through the storm')
-  await database('back')
+  await done('back')
   await eventually('the database', async () => (await fetch(`${input.base}/readyz`)).ok)
   // A connection from before the trouble may still have to be found broken.
   await eventually('the key', async () => (await press(page, 'Send again')).status() !== 503)
