@@ -24,6 +24,7 @@ mod many_nodes;
 mod metrics;
 mod openapi;
 mod people;
+mod portal;
 mod purge;
 mod quick_start;
 mod registration;

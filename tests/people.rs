@@ -414,7 +414,7 @@ on_both! {
         third.sign_in(BOB, PASSWORD);
         page(&answer(&third, &codes[2]), 403);
 
-        // Guesses of codes are counted, wherever they come from.
+        // Guesses of codes are counted as those of passwords are.
         let statuses: Vec<u16> = (0..20).map(|_| answer(&third, "000000").status).collect();
         assert!(statuses.contains(&429) && statuses.iter().all(|status| matches!(status, 403 | 429)), "{statuses:?}");
         page(&answer(&third, renewed.lines().next().unwrap()), 429);
@@ -743,7 +743,8 @@ on_both! {
             let encoded: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
             format!("/portal/sign-in?next={encoded}")
         };
-        let rows = [
+        let ada = Browser::of(&node, ADA);
+        for (next, to) in [
             ("/portal/people", "/portal/people"),
             ("/portal/applications?account=x", "/portal/applications?account=x"),
             ("", "/portal"),
@@ -766,15 +767,12 @@ on_both! {
             ("/portal/people\r\nset-cookie: x=y", "/portal"),
             ("/portal/people\t", "/portal/people"),
             ("/portal/sign-in?next=/portal/sign-in", "/portal"),
-        ];
-        let ada = Browser::of(&node, ADA);
-        for (next, to) in rows {
+        ] {
             assert_eq!(ada.get(&path(next)).leads_to(), to, "signed in, {next:?}");
-        }
-        for (next, to) in rows {
             let stranger = Browser::new(&node);
             let reply = stranger.fill(&path(next), "/portal/sign-in", &[("email", ADA), ("password", PASSWORD)]);
             assert_eq!(reply.leads_to(), to, "{next:?}");
+            assert!(reply.header("x").is_none());
         }
         // A page that one had to sign in for is the one that one comes to.
         let stranger = Browser::new(&node);

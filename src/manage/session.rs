@@ -161,7 +161,7 @@ pub async fn sign_in(server: &AuthorizationServer, credentials: Credentials, ori
 }
 
 /// The most sessions of a user: the oldest makes room.
-const MOST: usize = 20;
+const MOST: usize = 50;
 
 fn make_room(transaction: &mut Transaction<'_>, user_id: &str) -> Result<(), Error> {
     let sessions = session::list(transaction.database(), user_id)?;

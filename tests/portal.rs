@@ -1,0 +1,216 @@
+//! The portal as people meet it: journeys in a real browser, which the scripts in `tests/portal/` go.
+//! Each asserts what is seen, and what it did: what was shown is tried out at the server.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use serde_json::{Value, json};
+
+use crate::interop::variable;
+use crate::support::proxy::Proxy;
+use crate::support::{Backend, Node, World, repository};
+
+const PASSWORD: &str = "six quiet otters build dams";
+const RESOURCE: &str = "https://orders.example/";
+
+fn set_password(world: &World, email: &str) {
+    let mut command = world.command(&["user", "set-password", email]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+/// A partner with people and applications, an API, and an operator; all that a script wants to know of them.
+fn prepare(world: &World) -> Value {
+    let resource = world.cli(&[
+        "resource",
+        "create",
+        "--identifier",
+        RESOURCE,
+        "--name",
+        "Orders API",
+        "--scope",
+        "orders:read orders:write",
+    ]);
+    let account = world.cli(&["account", "create", "--name", "Acme Logistics"]);
+    let mut people = BTreeMap::new();
+    for (email, role) in [
+        ("olivia@keyward.example", "operator"),
+        ("ada@acme.example", "administrator"),
+        ("devi@acme.example", "developer"),
+        ("vera@acme.example", "viewer"),
+    ] {
+        let of: &[&str] = if role == "operator" { &[] } else { &["--account", "Acme Logistics"] };
+        world.cli(&[&["user", "create", "--email", email, "--role", role], of].concat());
+        set_password(world, email);
+        people.insert(role, email);
+    }
+    let application = |name: &str| {
+        world.cli(&[
+            "client",
+            "create",
+            "--name",
+            name,
+            "--account",
+            "Acme Logistics",
+            "--scope",
+            "orders:read orders:write",
+            "--resource",
+            RESOURCE,
+        ])
+    };
+    let words = std::fs::read_to_string(repository("src/portal/languages/en.ftl")).unwrap();
+    let messages: Vec<&str> = words
+        .lines()
+        .filter(|line| !line.starts_with([' ', '#', '*']))
+        .filter_map(|line| Some(line.split_once(" = ")?.0))
+        .collect();
+    json!({
+        "messages": messages,
+        "password": PASSWORD,
+        "account": account,
+        "resource": resource,
+        "people": people,
+        "import": application("Order import"),
+        "tracking": application("Parcel tracking"),
+        "screenshots": repository("target/screenshots").join(format!("{:?}", world.backend).to_lowercase()),
+    })
+}
+
+/// Runs a journey. Where the script asks for something by a line that begins with `?`, it is done, and
+/// answered by a line.
+fn journey(world: &World, node: &Node, name: &str, mut input: Value, mut asked: impl FnMut(&str)) {
+    input["base"] = json!(node.base);
+    let script = std::path::Path::new(&variable("TEST_NODE_DIR")).join("portal/run.mjs");
+    let mut command = Command::new("node");
+    command.arg(script).arg(name).env("JOURNEY", input.to_string()).env("TEST_CHROMIUM", variable("TEST_CHROMIUM"));
+    // Failures are told on one stream with what came before them.
+    let file = world.folder.join("said");
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(std::fs::File::create(&file).unwrap()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut said = String::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
+        match line.strip_prefix('?') {
+            Some(what) => {
+                asked(what);
+                writeln!(stdin, "{what}").unwrap();
+            }
+            None => said.push_str(&format!("{line}\n")),
+        }
+    }
+    let passed = child.wait().unwrap().success();
+    assert!(passed, "{said}{}", std::fs::read_to_string(&file).unwrap());
+}
+
+fn go(world: &World, name: &str, flags: &[&str]) {
+    let input = prepare(world);
+    let node = world.start_with(flags);
+    journey(world, &node, name, input, |what| panic!("asked for {what}"));
+}
+
+/// The paths of all pages: whatever answers GET, from the list of routes itself.
+fn pages() -> Vec<String> {
+    let source = std::fs::read_to_string(repository("src/portal/mod.rs")).unwrap();
+    let routes = source.split(".service(at(\"").skip(1);
+    let pages = routes.filter(|route| route.contains("[get(")).map(|route| route.split('"').next().unwrap().to_owned());
+    pages.filter(|path| !matches!(path.as_str(), "" | "/")).collect()
+}
+
+/// What a day like any other leaves behind, for the pictures: written as the nodes write it.
+fn a_day_of_traffic(world: &World) {
+    let mut rows = BTreeMap::new();
+    let mut add = |moment: i64, name: String, count: i64| *rows.entry((moment, name)).or_insert(0) += count;
+    let (minute, hour) = (60_000, 3_600_000);
+    let now = keyward::clock::Timestamp::now().millis() / minute * minute;
+    let clients = ["Order import", "Parcel tracking", "Warehouse scanners", "Returns", "Invoices"].map(|name| {
+        let made = world.cli(&["client", "create", "--name", name, "--account", "Acme Logistics"]);
+        (made["account"].as_str().unwrap().to_owned(), made["client_id"].as_str().unwrap().to_owned())
+    });
+    for ago in 0..23 * 60 {
+        let moment = now - ago * minute;
+        // More by day than by night, and never twice the same.
+        let day = 6 - ((moment / hour) % 24 - 13).abs() / 2;
+        let chance = (ago * ago * 31 + ago * 17) % 13;
+        let tokens = 14 * day + 3 * chance + if ago % 15 == 0 { 20 } else { 0 };
+        let introspections = tokens * 2 / 3 + chance;
+        let failures = if ago % 11 == 3 { 1 + chance % 3 } else { 0 };
+        for (what, count) in [("tokens", tokens), ("introspections", introspections), ("failures", failures)] {
+            add(moment, format!("server:{what}"), count);
+            for (place, (account, client)) in clients.iter().enumerate() {
+                let part = count * [44, 26, 16, 9, 5][place] / 100;
+                add(moment / hour * hour, format!("client:{account}:{client}:{what}"), part);
+            }
+        }
+        for (what, times, count) in [
+            ("token_took", ["1500", "2000", "3000", "7000"], tokens),
+            ("introspection_took", ["300", "500", "700", "1500"], introspections),
+        ] {
+            let slow = 4 + chance;
+            for (end, part) in times.iter().zip([40, 60 - slow - 12, 12, slow]) {
+                add(moment, format!("server:{what}:{end}"), count * part / 100 + 1);
+            }
+        }
+    }
+    let rows: Vec<String> = rows.iter().map(|((moment, name), count)| format!("({moment}, '{name}', {count})")).collect();
+    for rows in rows.chunks(2000) {
+        let rows = rows.join(", ");
+        world.execute(&format!(
+            "INSERT INTO counts (moment, name, count) VALUES {rows} ON CONFLICT (moment, name) DO UPDATE SET count = excluded.count"
+        ));
+    }
+}
+
+#[test]
+fn all_pages_are_found() {
+    let pages = pages();
+    assert!(pages.len() > 30 && pages.contains(&"/registration-tokens/{id}/delete".to_owned()), "{pages:?}");
+}
+
+on_both! {
+    fn getting_in_and_people(world: World) {
+        go(&world, "people", &[]);
+    }
+
+    fn keys_and_applications(world: World) {
+        go(&world, "applications", &[]);
+    }
+
+    fn operating(world: World) {
+        let input = prepare(&world);
+        let node = world.start_with(&["--jwks-max-age", "1"]);
+        journey(&world, &node, "operator", input, |_| a_day_of_traffic(&world));
+    }
+
+    fn every_page(world: World) {
+        let mut input = prepare(&world);
+        input["pages"] = json!(pages());
+        // What pages look like does not depend on the database: all of it is looked at on one.
+        input["thorough"] = json!(world.backend == Backend::Sqlite);
+        let node = world.start();
+        journey(&world, &node, "pages", input, |what| panic!("asked for {what}"));
+    }
+
+    fn trouble(world: World) {
+        let input = prepare(&world);
+        match world.backend {
+            Backend::Sqlite => {
+                let node = world.start();
+                let mut holder = SqliteConnection::establish(&world.folder.join("keyward.db").to_string_lossy()).unwrap();
+                journey(&world, &node, "trouble", input, |what| {
+                    holder.batch_execute(if what == "away" { "BEGIN IMMEDIATE" } else { "ROLLBACK" }).unwrap();
+                });
+            }
+            Backend::Postgres => {
+                let mut url = url::Url::parse(&world.database_url).unwrap();
+                let proxy = Proxy::to(format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()));
+                url.set_port(Some(proxy.port)).unwrap();
+                let node = world.start_with(&["--database-url", url.as_str()]);
+                journey(&world, &node, "trouble", input, |what| if what == "away" { proxy.cut() } else { proxy.mend() });
+            }
+        }
+    }
+}

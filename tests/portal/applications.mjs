@@ -1,0 +1,345 @@
+// API keys and applications, as a partner's developer and as an operator.
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import {
+  content, control, eventually, fill, form, given, input, lacks, leads, leave, member, notice, press, reloadedUntil, row, shot,
+  shows, soft, tab, titled, to, token, verify, visitor, wrong,
+} from './browser.mjs'
+
+const { developer, operator } = input.people
+const own = input.import.client_id
+const KEYS = `/applications/${own}/keys`
+const shell = (line, environment = {}) =>
+  promisify(execFile)('sh', ['-c', line], { env: { ...process.env, ...environment } }).then((done) => done.stdout)
+
+const unfold = () => page.locator('details.more').evaluate((limits) => { limits.open = true })
+
+let page
+
+async function makingAKey() {
+  page = await member(developer)
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  await press(page, 'API keys', 'nav')
+  await titled(page, 'API keys')
+  await press(page, 'Order import')
+  await titled(page, 'API keys of Order import')
+  await shows(page, 'This is the only key, so it cannot be revoked')
+  assert.equal(await control(page, /^Revoke/).count(), 0)
+  // What limits a key is folded away until it is wanted.
+  assert.equal(await page.locator('#allowed_ips').isVisible(), false)
+  await fill(page, { name: 'Nightly import' })
+  await press(page, 'Make the key')
+  await titled(page, 'The key is made')
+  await shows(page, 'This is shown once.')
+  const key = await given(page, 'key')
+  assert.match(key, /^kwk_/)
+  assert.equal(await verify(key), 200)
+  const header = (await given(page, 'header')).replace('Authorization: ', '')
+  assert.equal((await fetch(`${input.base}/verify`, { headers: { authorization: header } })).status, 200)
+  assert.match(await shell(await given(page, 'curl')), /^HTTP\/1.1 200/)
+  await shot(page, 'key-made')
+
+  const copy = control(page, 'Copy Nightly import')
+  await copy.click()
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), key)
+  await page.getByText('Copied').waitFor()
+  // Without a clipboard (no TLS) the old way is taken.
+  await page.evaluate(() => {
+    navigator.clipboard.writeText = () => Promise.reject(new Error('none'))
+    document.addEventListener('copy', () => { globalThis.taken = document.getSelection().toString() || document.activeElement.value })
+  })
+  await control(page, /^(Copy|Copied) Header for each request/).click()
+  await eventually('the copy', () => page.evaluate(() => globalThis.taken))
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), `Authorization: ${header}`)
+
+  const once = await page.evaluate(() => history.length)
+  await leads(page, () => page.reload())
+  await soft('key twice', () => notice(page, 'That form was sent twice: it was done the first time.'))
+  assert.ok(!(await page.content()).includes(key), 'shown once')
+  assert.equal(await row(page, 'Nightly import').count(), 1)
+  assert.ok(once > 0)
+  await to(page, KEYS)
+  assert.ok(!(await page.content()).includes(key), 'shown once')
+  await shows(page, new RegExp(`Nightly import\\s+${key.slice(0, 8)}`))
+
+  await fill(page, { name: 'Nightly import' })
+  await unfold()
+  await fill(page, { expires_in: '90d', scope: 'orders:read', allowed_ips: '203.0.113.0/24' })
+  await press(page, 'Make the key')
+  await wrong(page, 'name', 'This name is taken.')
+  const typed = async () => ({
+    name: await page.locator('#name').inputValue(), ends: await page.locator('#expires_in').inputValue(),
+    scope: await page.locator('[name=scope]:checked').evaluateAll((all) => all.map((one) => one.value)),
+    addresses: await page.locator('#allowed_ips').inputValue(),
+  })
+  const kept = { name: 'Nightly import', ends: '90d', scope: ['orders:read'], addresses: '203.0.113.0/24' }
+  assert.deepEqual(await typed(), kept)
+  await soft('limits stay open', async () => assert.equal(await page.locator('#allowed_ips').isVisible(), true))
+  await unfold()
+  await fill(page, { name: 'Warehouse', allowed_ips: '203.0.113.0/24\nnot an address' })
+  await press(page, 'Make the key')
+  await wrong(page, 'allowed_ips', 'One of these is no IP address and no range such as 203.0.113.0/24.')
+  assert.equal(await page.locator('#allowed_ips').isVisible(), true)
+  await fill(page, { allowed_ips: '203.0.113.0/24\n2001:db8::/32' })
+  await press(page, 'Make the key')
+  await titled(page, 'The key is made')
+  // From here it is refused.
+  assert.equal(await verify(await given(page, 'key')), 401)
+  await press(page, 'To the keys')
+  const limited = await row(page, 'Warehouse').innerText()
+  for (const words of ['orders:read', '203.0.113.0/24', '2001:db8::/32', /in (89|90) days/]) assert.match(limited, new RegExp(words))
+  return key
+}
+
+async function theLifeOfAKey() {
+  await to(page, KEYS)
+  await fill(page, { name: 'Reports' })
+  await press(page, 'Make the key')
+  const key = await given(page, 'key')
+  assert.equal(await verify(key), 200)
+  await press(page, 'To the keys')
+  await control(page.locator('tbody'), 'Rotate Reports', 'tr').first().waitFor()
+  await press(page, 'Rotate Reports')
+  await titled(page, 'Rotate Reports')
+  await fill(page, { grace: '1h' })
+  await press(page, 'Rotate')
+  await titled(page, 'The new key is made')
+  const next = await given(page, 'key')
+  assert.notEqual(next, key)
+  assert.deepEqual([await verify(key), await verify(next)], [200, 200])
+  await leads(page, () => page.reload())
+  await soft('rotated twice', () => notice(page, 'That form was sent twice: it was done the first time.'))
+  await to(page, KEYS)
+  const ticking = row(page, 'Reports').locator('[data-until]')
+  const words = await ticking.innerText()
+  assert.match(words, /^59 min \d+ s$/)
+  await eventually('the next second', async () => (await ticking.innerText()) !== words)
+  assert.equal(await row(page, 'Reports').count(), 2)
+  await shot(page, 'api-keys')
+
+  // Of what was used it says so before it is revoked; that is written some seconds later.
+  await reloadedUntil(page, 'just now')
+  const used = row(page, 'Reports').filter({ hasText: 'just now' }).filter({ has: page.locator('td:has-text("never")') })
+  await leads(page, () => used.getByRole('link', { name: 'Revoke Reports' }).first().click())
+  await titled(page, 'Revoke Reports')
+  await shows(page, 'Last used just now.', 'Whatever uses it is refused from then on')
+  const late = await tab(page)
+  await late.goto(page.url())
+  await press(page, 'Revoke')
+  await notice(page, 'The key is revoked: it is refused from now on.')
+  assert.deepEqual([await verify(key), await verify(next)], [200, 401])
+  assert.equal((await press(late, 'Revoke')).status(), 404)
+  await shows(late, 'There is no such API key: it was revoked, or has ended.')
+  await late.close()
+
+  await to(page, KEYS)
+  await press(page, /^Revoke Warehouse/)
+  await shows(page, 'Never used.')
+  await press(page, 'Cancel')
+  await titled(page, 'API keys of Order import')
+}
+
+async function theMostKeys() {
+  const path = `/applications/${input.tracking.client_id}/keys`
+  for (let number = 2; number <= 10; number += 1) {
+    await to(page, path)
+    await fill(page, { name: `Depot ${number}` })
+    await press(page, 'Make the key')
+  }
+  // A form from before there were ten.
+  await to(page, path)
+  await shows(page, '10 keys are the most', 'Look at “Last used”')
+  assert.equal(await control(page, 'Make the key').count(), 0)
+  assert.equal(await page.locator('#name').count(), 0)
+  await press(page, 'Revoke Depot 10')
+  await press(page, 'Revoke')
+  assert.equal(await control(page, 'Make the key').count(), 1)
+}
+
+async function anApplication() {
+  const ours = await member(developer)
+  await press(ours, 'Applications', 'nav')
+  await press(ours, 'New application')
+  assert.deepEqual(await ours.locator('[name=scope]').evaluateAll((all) => all.map((one) => one.value)), ['orders:read', 'orders:write'])
+  assert.equal(await ours.locator('#account').count(), 0)
+  assert.equal(await ours.locator('#more_scope').count(), 0)
+  await fill(ours, { name: 'Returns', scope: 'orders:read', resources: input.resource.identifier })
+  await press(ours, 'Make the application')
+  await titled(ours, 'The application is ready')
+  const [id, secret, key] = [await given(ours, 'client-id'), await given(ours, 'client-secret'), await given(ours, 'api-key')]
+  assert.equal(await verify(key), 200)
+  assert.equal(JSON.parse(await shell(`${await given(ours, 'first-token')} 2>/dev/null`)).scope, 'orders:read')
+  await leads(ours, () => ours.reload())
+  await soft('application twice', () => notice(ours, 'That form was sent twice: it was done the first time.'))
+  await to(ours, '/applications')
+  assert.equal(await row(ours, 'Returns').count(), 1)
+  // What the account has not got cannot be taken by a form of one's own either.
+  await press(ours, 'New application')
+  await ours.locator('[name=scope]').first().evaluate((box) => { box.value = 'keyward:operate' })
+  await fill(ours, { name: 'Too much', scope: 'keyward:operate' })
+  await press(ours, 'Make the application')
+  assert.equal(await ours.locator('#name').inputValue(), 'Too much')
+  await shows(ours, 'None of your account’s applications has the scope keyward:operate: ask an operator.')
+
+  const [one, two] = [ours, await tab(ours)]
+  for (const own of [one, two]) await to(own, `/applications/${id}/edit`)
+  await fill(one, { name: 'Returns, production', scope: ['orders:read', 'orders:write'] })
+  await press(one, 'Save')
+  await notice(one, 'Saved.')
+  await titled(one, 'Returns, production')
+  assert.equal((await token(id, secret)).scope, 'orders:read orders:write')
+  await fill(two, { name: 'Returns, test' })
+  await press(two, 'Save')
+  await wrong(two, null, 'Somebody changed it while this form was open.')
+  await shows(two, /As it is now[^]*Returns, production[^]*orders:write/)
+  assert.equal(await two.locator('#name').inputValue(), 'Returns, test')
+  await press(two, 'Save')
+  await notice(two, 'Saved.')
+  await titled(two, 'Returns, test')
+  assert.equal((await token(id, secret)).scope, 'orders:read')
+
+  await press(two, 'Disable')
+  await shows(two, 'Returns, test: its secrets, API keys and tokens are refused at once')
+  await press(two, 'Disable the application')
+  await notice(two, 'The application is disabled: everything that it presents is refused.')
+  assert.deepEqual([(await token(id, secret)).error, await verify(key)], ['invalid_client', 401])
+  await press(two, 'Enable')
+  await notice(two, 'The application is enabled.')
+  assert.deepEqual([(await token(id, secret)).status, await verify(key)], [200, 200])
+
+  await press(two, 'Delete')
+  await press(two, 'Delete the application')
+  await notice(two, 'The application is deleted. Its secrets, keys and tokens are refused from now on.')
+  await lacks(two, 'Returns')
+  assert.equal((await token(id, secret)).error, 'invalid_client')
+  const answer = await to(one, `/applications/${id}`)
+  assert.equal(answer.status(), 404)
+  await titled(one, 'Not found')
+  await leave(ours)
+}
+
+async function asAnOperator() {
+  const other = await member(operator)
+  await to(other, '/accounts')
+  await fill(other, { name: 'Bolt Couriers' })
+  await press(other, 'Make the account')
+  await to(other, '/people')
+  await fill(other, { email: 'bo@bolt.example', role: 'administrator', account: { label: 'Bolt Couriers' } })
+  await press(other, 'Invite somebody')
+  const guest = await visitor()
+  await guest.goto(await given(other, 'link'))
+  await fill(guest, { password: input.password })
+  await press(guest, 'Set the password')
+  await fill(guest, { email: 'bo@bolt.example', password: input.password })
+  await press(guest, 'Sign in')
+  await titled(guest, 'Applications')
+  await shows(guest, 'No applications yet', 'Make one for each program')
+  await shot(guest, 'first-steps')
+  await press(guest, 'New application')
+  await shows(guest, 'Nothing can be given yet')
+
+  await to(other, '/applications/new')
+  await fill(other, { name: 'Courier app', account: { label: 'Bolt Couriers' }, resources: input.resource.identifier, more_scope: 'routes:read' })
+  await press(other, 'Make the application')
+  await titled(other, 'The application is ready')
+  const [id, secret] = [await given(other, 'client-id'), await given(other, 'client-secret')]
+  assert.equal((await token(id, secret)).scope, 'routes:read')
+  await to(guest, '/applications/new')
+  assert.deepEqual(await guest.locator('[name=scope]').evaluateAll((all) => all.map((one) => one.value)), ['routes:read'])
+  await to(other, '/applications')
+  await fill(other, { account: { label: 'Bolt Couriers' } })
+  await press(other, 'Show')
+  await shows(other, 'Courier app')
+  await lacks(other, 'Order import')
+  // Others' applications are not there.
+  assert.equal((await to(guest, `/applications/${own}`)).status(), 404)
+  for (const one of [guest, other]) await leave(one)
+}
+
+async function secretsAndTokens() {
+  const id = input.tracking.client_id
+  const first = input.tracking.client_secret
+  await to(page, `/applications/${id}`)
+  await shows(page, 'No token that has not ended.', 'No failed authentication lately.')
+  const issued = await token(id, first)
+  const active = async () => (await form('/oauth/introspect', Buffer.from('') && `Basic ${btoa(`${input.resource.client_id}:${input.resource.client_secret}`)}`, { token: issued.access_token })).active
+  assert.equal(await active(), true)
+  await page.reload()
+  await shows(page, /Live tokens[^]*orders:read orders:write[^]*live/)
+
+  await press(page, 'Client secrets')
+  await press(page, 'Make a secret')
+  await titled(page, 'The secret is made')
+  const second = await given(page, 'client-secret')
+  assert.equal(JSON.parse(await shell(`${await given(page, 'first-token')} 2>/dev/null`)).token_type, 'Bearer')
+  await leads(page, () => page.reload())
+  await soft('secret twice', () => notice(page, 'That form was sent twice: it was done the first time.'))
+  await to(page, `/applications/${id}/secrets`)
+  assert.equal(await page.locator('tbody tr').count(), 2)
+  await fill(page, { grace: '1h' })
+  await press(page, 'Rotate')
+  const third = await given(page, 'client-secret')
+  await press(page, 'To the secrets')
+  assert.equal(await page.locator('[data-until]').count(), 2)
+  assert.match(await page.locator('[data-until]').first().innerText(), /^(59 min \d+ s|1 h 0 min 0 s)$/)
+  for (const secret of [first, second, third]) assert.equal((await token(id, secret)).status, 200)
+
+  await press(page, new RegExp(`^Delete ${second.split('_')[1]}`))
+  await shows(page, 'Whatever authenticates with it is refused from then on.')
+  await press(page, 'Delete the secret')
+  await notice(page, 'The secret is deleted.')
+  assert.equal((await token(id, second)).error, 'invalid_client')
+  await fill(page, { grace: '0s' })
+  await press(page, 'Rotate')
+  const fourth = await given(page, 'client-secret')
+  assert.equal((await token(id, third)).error, 'invalid_client')
+  assert.equal((await token(id, `${fourth.slice(0, -4)}aaaa`)).error, 'invalid_client')
+  assert.equal((await token(id, input.import.client_secret)).error, 'invalid_client')
+  assert.equal((await form('/oauth/token', null, { grant_type: 'client_credentials', client_id: id })).error, 'invalid_client')
+  await press(page, 'To the secrets')
+  await shows(page, /ended\s+just now/)
+
+  await to(page, `/applications/${id}`)
+  await reloadedUntil(page, 'mistyped')
+  const reasons = await page.locator('section[aria-labelledby=failures] tbody tr').allInnerTexts()
+  const told = (words) => assert.ok(reasons.some((reason) => reason.includes(words)), `${words}: ${reasons.join('\n')}`)
+  told(`the secret ${third.split('_')[1]} ended just now`)
+  told('what was presented is no client secret, or mistyped')
+  for (const other of [second, input.import.client_secret]) told(`no secret ${other.split('_')[1]}: deleted, or of another application`)
+  await shot(page, 'application')
+
+  await press(page, 'Revoke all tokens')
+  await shows(page, 'Parcel tracking: all tokens issued until now are refused at once.')
+  await press(page, 'Revoke all tokens')
+  await notice(page, 'All its tokens are revoked.')
+  assert.equal(await active(), false)
+  assert.equal((await token(id, fourth)).status, 200)
+}
+
+async function theQuickStart() {
+  await to(page, `/applications/${own}/quick-start`)
+  const signs = { curl: 'curl ', Python: 'import requests', JavaScript: 'await fetch(', Go: 'package main', Java: 'class QuickStart', Rust: 'fn main()' }
+  const folder = mkdtempSync(join(tmpdir(), 'keyward-quick-start-'))
+  for (const [name, sign] of Object.entries(signs)) {
+    await press(page, name)
+    assert.equal(await page.locator('.tabs [aria-current]').innerText(), name)
+    const code = await given(page, 'code')
+    for (const words of [sign, own, `${input.base}/oauth/token`, input.resource.identifier]) assert.ok(code.includes(words), `${words}: ${code}`)
+    const saved = (await content(page)).match(/Save this as (\S+)/)[1]
+    assert.ok((await given(page, 'run')).length > 5)
+    if (name === 'curl' || name === 'JavaScript') {
+      writeFileSync(join(folder, saved), code)
+      const said = await shell(`cd ${folder} && ${await given(page, 'run')}`, { CLIENT_SECRET: input.import.client_secret })
+      const seen = await form('/oauth/introspect', `Basic ${btoa(`${input.resource.client_id}:${input.resource.client_secret}`)}`, { token: said.trim() })
+      assert.deepEqual([seen.active, seen.client_id], [true, own])
+    }
+    if (name === 'Python') await shot(page, 'quick-start')
+  }
+  await leave(page)
+}
+
+export default [makingAKey, theLifeOfAKey, theMostKeys, anApplication, asAnOperator, secretsAndTokens, theQuickStart]

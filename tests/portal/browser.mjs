@@ -1,0 +1,253 @@
+// What all journeys stand on: a browser that lets nothing pass unseen, and the words for what people do.
+import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { chromium } from 'playwright-core'
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa', 'best-practice']
+const QUIET = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync', '--no-proxy-server',
+]
+export const DESK = { width: 1280, height: 800 }
+export const PHONE = { width: 360, height: 740 }
+
+export const input = JSON.parse(process.env.JOURNEY)
+export const PASSWORD = input.password
+
+let browser
+// What no page may do, whatever the journey is about: checked at its end.
+const problems = []
+
+export async function launch() {
+  browser = await chromium.launch({ executablePath: process.env.TEST_CHROMIUM, args: QUIET })
+}
+
+export async function close() {
+  await browser.close()
+  assert.deepEqual(problems, [], 'what no page may do')
+}
+
+/** A browser of somebody's own: nothing is shared with the others but the program. */
+export async function visitor(options = {}) {
+  const context = await browser.newContext({ viewport: DESK, locale: 'en-GB', baseURL: input.base, reducedMotion: 'reduce', ...options })
+  context.setDefaultTimeout(15_000)
+  context.on('page', watch)
+  return context.newPage()
+}
+
+/** Another tab of the same browser. */
+export const tab = (page) => page.context().newPage()
+
+export const leave = (page) => page.context().close()
+
+function watch(page) {
+  const at = () => new URL(page.url(), input.base).pathname
+  page.on('pageerror', (error) => problems.push(`${at()}: ${error.stack}`))
+  page.on('console', (message) => {
+    // Of pages that are answered with 4xx on purpose; what pages load themselves is looked at below.
+    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource: the server responded')) {
+      problems.push(`${at()}: console: ${message.text()}`)
+    }
+  })
+  page.on('request', (request) => {
+    if (!request.url().startsWith(`${input.base}/`)) problems.push(`${at()}: asks ${request.url()}`)
+  })
+  page.on('response', (response) => {
+    if (response.status() >= 400 && response.request().resourceType() !== 'document') {
+      problems.push(`${at()}: ${response.status()} for ${response.url()}`)
+    }
+  })
+  page.on('dialog', (dialog) => { problems.push(`${at()}: a dialog`); dialog.dismiss() })
+}
+
+/** Does something that leads to another page, and waits for that; gives its answer. */
+export async function leads(page, act) {
+  const answered = page.waitForEvent('response', (response) =>
+    response.request().isNavigationRequest() && (response.status() < 300 || response.status() >= 400))
+  const loaded = page.waitForEvent('load')
+  const [answer] = await Promise.all([answered, loaded, act()])
+  return answer
+}
+
+export const to = async (page, path) => page.goto(`/portal${path}`)
+
+/** A button or a link by its name, in the content unless said otherwise. */
+export const control = (page, name, within = 'main') =>
+  page.locator(within).getByRole('button', { name, exact: true }).or(page.locator(within).getByRole('link', { name, exact: true }))
+
+export const press = (page, name, within) => leads(page, () => control(page, name, within).first().click())
+
+export const title = async (page) => (await page.locator('h1').textContent()).trim()
+
+export async function titled(page, wanted) {
+  assert.equal(await title(page), wanted, `the heading at ${page.url()}: ${await page.locator('main').innerText()}`)
+  assert.equal(await page.title(), `${wanted} · Keyward`)
+}
+
+export const content = (page) => page.locator('main').innerText()
+
+export async function shows(page, ...wanted) {
+  const text = await content(page)
+  for (const words of wanted) assert.ok(typeof words === 'string' ? text.includes(words) : words.test(text), `${page.url()} lacks ${words}:\n${text}`)
+}
+
+export async function lacks(page, ...unwanted) {
+  const text = await content(page)
+  for (const words of unwanted) assert.ok(!text.includes(words), `${page.url()} has ${words}:\n${text}`)
+}
+
+export async function notice(page, wanted) {
+  const found = page.locator('.notice')
+  assert.equal(await found.count(), 1, `no notice at ${page.url()}:\n${await content(page)}`)
+  assert.equal((await found.innerText()).trim(), wanted)
+}
+
+/** That a form came back with what is wrong: above it, and beside the field, which has the focus. */
+export async function wrong(page, field, words) {
+  const alert = page.getByRole('alert')
+  assert.ok((await alert.innerText()).includes(words), await alert.innerText())
+  if (!field) return
+  assert.equal((await page.locator(`#${field}-error`).innerText()).trim(), words)
+  assert.equal(await page.locator(`#${field}`).getAttribute('aria-invalid'), 'true')
+  assert.ok((await page.locator(`#${field}`).getAttribute('aria-describedby')).split(' ').includes(`${field}-error`))
+  assert.equal(await page.evaluate(() => document.activeElement.id), field, 'the focus')
+}
+
+export async function fill(page, values) {
+  for (const [name, value] of Object.entries(values)) {
+    const field = page.locator(`main [name="${name}"]`)
+    const kind = await field.first().evaluate((own) => own.type)
+    if (kind === 'checkbox') {
+      for (const own of await field.all()) await own.setChecked([value].flat().includes(await own.inputValue()))
+    } else if (kind === 'select-one') {
+      await field.selectOption(value)
+    } else {
+      await field.fill(value)
+    }
+  }
+}
+
+export async function signIn(page, email, password = PASSWORD) {
+  await page.goto('/portal/sign-in')
+  await fill(page, { email, password })
+  return press(page, 'Sign in')
+}
+
+/** Somebody who has signed in, in a browser of their own. */
+export async function member(email, options) {
+  const page = await visitor(options)
+  await signIn(page, email)
+  assert.ok(!page.url().includes('/sign-in'), await content(page))
+  return page
+}
+
+export const signOut = (page) => press(page, 'Sign out', 'header')
+
+/** A text that a page gives to be copied. */
+export const given = (page, id) => page.locator(`#${id}`).textContent()
+
+/** The row of a table that has this text. */
+export const row = (page, text) => page.locator('tbody tr').filter({ hasText: text })
+
+/** Looks again until it is so: what is counted and noted is written every five seconds. */
+export async function eventually(what, look, patience = 30_000) {
+  const end = Date.now() + patience
+  for (;;) {
+    const found = await look()
+    if (found) return found
+    assert.ok(Date.now() < end, `${what} did not come`)
+    await new Promise((done) => setTimeout(done, 250))
+  }
+}
+
+export const reloadedUntil = (page, words) => eventually(`${words} at ${page.url()}`, async () => {
+  await page.reload()
+  return (await content(page)).includes(words)
+})
+
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+
+/** Has the test do something beside the browser. */
+export async function done(what) {
+  process.stdout.write(`?${what}\n`)
+  assert.equal((await lines.next()).value, what)
+}
+
+// The server, as programs see it
+
+export const basic = (id, secret) => `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`
+
+export async function form(path, authorization, fields) {
+  const answer = await fetch(input.base + path, {
+    method: 'POST', headers: { ...(authorization && { authorization }) }, body: new URLSearchParams(fields),
+  })
+  return { status: answer.status, ...(await answer.json().catch(() => ({}))) }
+}
+
+export const token = (id, secret, fields) => form('/oauth/token', basic(id, secret), { grant_type: 'client_credentials', ...fields })
+
+/** Whether a key is taken: 200, or else 401. */
+export const verify = async (key) => (await fetch(`${input.base}/verify`, { headers: { authorization: basic(key, '') } })).status
+
+/** A code of the second factor (RFC 6238); `steps` of half a minute from now. */
+export function code(secret, steps = 0) {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+  const bits = [...secret].map((sign) => alphabet.indexOf(sign).toString(2).padStart(5, '0')).join('')
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)))
+  const counter = Buffer.alloc(8)
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps))
+  const digest = createHmac('sha1', key).update(counter).digest()
+  const number = digest.readUInt32BE(digest[19] & 15) & 0x7fffffff
+  return String(number % 1_000_000).padStart(6, '0')
+}
+
+// What holds of every page
+
+export async function axe(page) {
+  if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(AXE)
+  const violations = await page.evaluate((tags) => globalThis.axe.run(document, {
+    runOnly: { type: 'tag', values: tags }, resultTypes: ['violations'],
+  }).then((found) => found.violations.map((own) => ({
+    rule: own.id, nodes: own.nodes.slice(0, 3).map((node) => `${node.html.slice(0, 160)} — ${node.failureSummary.split('\n').slice(1, 3).join(' ').slice(0, 300)}`),
+  }))), TAGS)
+  return violations.map((own) => `${own.rule}: ${own.nodes.join(' | ')}`)
+}
+
+/** What goes over the right edge. */
+export const overflow = (page) => page.evaluate(() => {
+  const wide = document.documentElement.scrollWidth - innerWidth
+  if (wide <= 0) return []
+  const over = [...document.querySelectorAll('body *')].filter((own) => own.getBoundingClientRect().right > innerWidth + 0.5)
+  return [`overflows by ${wide} px: ${over.slice(0, 3).map((own) => own.outerHTML.slice(0, 120)).join(' | ')}`]
+})
+
+export async function shot(page, name, options = {}) {
+  mkdirSync(input.screenshots, { recursive: true })
+  await page.screenshot({ path: join(input.screenshots, `${name}.png`), ...options })
+}
+
+// The keyboard
+
+export const focused = (page) => page.evaluate(() => {
+  const own = document.activeElement
+  return own === document.body ? null : own.id || own.name || own.textContent.trim()
+})
+
+/** Goes on with the Tab key until this has the focus. */
+export async function tabTo(page, locator) {
+  for (let presses = 0; presses < 150; presses += 1) {
+    await page.keyboard.press('Tab')
+    if (await locator.first().evaluate((own) => own === document.activeElement)) return
+  }
+  assert.fail(`the Tab key does not reach ${locator}`)
+}
+
+/** Notes what is not so, and goes on. */
+export async function soft(what, act) {
+  try { await act() } catch (error) { console.log(`SOFT ${what}: ${error.message.slice(0, 200)}`); problems.push(`SOFT ${what}: ${error.message.slice(0, 600)}`) }
+}

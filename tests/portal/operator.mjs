@@ -1,0 +1,238 @@
+// What operators see and do: the overview after real traffic, resource servers, registration, signing keys, the audit.
+import assert from 'node:assert/strict'
+import {
+  PASSWORD, PHONE, basic, control, done, eventually, fill, form, given, input, lacks, leads, leave, member, notice, press,
+  row, shot, shows, soft, tab, titled, to, token, visitor, wrong,
+} from './browser.mjs'
+
+const { operator, developer } = input.people
+let page
+
+const introspect = (caller, presented) => form('/oauth/introspect', basic(caller.client_id, caller.client_secret), { token: presented })
+const tile = async (name) => (await page.locator('.tile').filter({ has: page.getByText(name, { exact: true }) }).locator('dd').innerText()).trim()
+
+async function theOverview() {
+  page = await member(operator)
+  await titled(page, 'Overview')
+  await shows(page, 'No traffic yet')
+  // The tests' clock goes on when it is told to.
+  await page.clock.install()
+  await to(page, '/overview')
+  for (let round = 0; round < 12; round += 1) {
+    const { access_token: issued } = await token(input.import.client_id, input.import.client_secret)
+    if (round % 2) await introspect(input.resource, issued)
+    if (round % 3 === 0) await token(input.tracking.client_id, input.tracking.client_secret)
+    if (round % 4 === 0) await token(input.tracking.client_id, 'not the secret')
+  }
+  const shown = () => page.locator('#live').innerText()
+  await eventually('the traffic, by itself', async () => {
+    await page.clock.fastForward(15_500)
+    return (await shown()).includes('Order import') && (await tile('Tokens')) === '16' && (await tile('Failures')) === '3'
+  })
+  assert.equal(await tile('Introspections'), '6')
+  assert.match(await tile('Token, 95 %'), /^[\d.,]+ ms$/)
+  assert.equal(await page.locator('svg path.line').count(), 10)
+  const drawn = await page.locator('[aria-labelledby=rate-title] path.line').first().getAttribute('d')
+  assert.ok(drawn.split('L').length > 30, drawn)
+  const busiest = await page.locator('section[aria-labelledby=top] tbody tr').allInnerTexts()
+  assert.deepEqual(busiest.map((line) => line.split(/\s*\t\s*/).map((cell) => cell.trim()).slice(0, 4)),
+    [['Order import', '12', '6', '0'], ['Parcel tracking', '4', '0', '3']])
+  // The numbers are there as a table; while somebody reads them nothing moves.
+  const numbers = page.locator('[aria-labelledby=rate-title]')
+  await numbers.locator('summary').click()
+  assert.ok((await numbers.locator('tbody').innerText()).includes('16'))
+  const asked = []
+  page.on('request', (request) => asked.push(request.url()))
+  const quiet = async () => {
+    await page.clock.fastForward(31_000)
+    await page.evaluate(() => document.title)
+    return asked.length
+  }
+  assert.equal(await quiet(), 0, 'it refreshes under the hands')
+  await numbers.locator('summary').click()
+  await control(page, 'Pause refreshing').click()
+  assert.equal(await quiet(), 0, 'it refreshes though it was told to pause')
+  await control(page, 'Refresh again').click()
+  await page.clock.fastForward(16_000)
+  await eventually('the refreshing', () => asked.length > 0)
+  await press(page, 'Order import')
+  await titled(page, 'Order import')
+  // Who has signed out elsewhere is not left before old numbers.
+  await to(page, '/overview')
+  const other = await tab(page)
+  await to(other, '/profile')
+  await press(other, 'Sign out', 'header')
+  await leads(page, () => page.clock.fastForward(16_000))
+  await titled(page, 'Sign in')
+  await leave(page)
+
+  const partner = await member(developer)
+  await to(partner, '/overview')
+  await lacks(partner, 'The last hour')
+  await shows(partner, 'Order import')
+  await leave(partner)
+}
+
+async function accountsAndResourceServers() {
+  page = await member(operator)
+  await press(page, 'Accounts', 'nav')
+  await shows(page, 'Acme Logistics')
+  await fill(page, { name: 'Cargo Nord' })
+  await press(page, 'Make the account')
+  await notice(page, 'The account is made. Give it a first application, and invite somebody.')
+  await shows(page, 'Cargo Nord')
+  await fill(page, { name: 'Cargo Nord' })
+  await press(page, 'Make the account')
+  await wrong(page, 'name', 'This name is taken.')
+  await press(page, 'Require it Cargo Nord')
+  await notice(page, 'Saved.')
+  assert.match(await row(page, 'Cargo Nord').innerText(), /required/)
+  await press(page, 'Do not require it Cargo Nord')
+
+  await press(page, 'Resource servers', 'nav')
+  await fill(page, { identifier: 'not a URI', name: 'Shipments API', scope: 'shipments:read' })
+  await page.locator('main form').last().evaluate((own) => { own.noValidate = true })
+  await press(page, 'Make the resource server')
+  await wrong(page, 'identifier', 'An identifier is a URI such as https://orders.example/, without a fragment.')
+  await fill(page, { identifier: 'https://shipments.example/' })
+  await press(page, 'Make the resource server')
+  await titled(page, 'The resource server is made')
+  const made = { client_id: await given(page, 'client-id'), client_secret: await given(page, 'client-secret') }
+  await leads(page, () => page.reload())
+  await soft('resource twice', () => notice(page, 'That form was sent twice: it was done the first time.'))
+
+  await to(page, '/applications/new')
+  await fill(page, { name: 'Shipping labels', account: { label: 'Acme Logistics' }, resources: 'https://shipments.example/', scope: 'shipments:read' })
+  await press(page, 'Make the application')
+  const own = { client_id: await given(page, 'client-id'), client_secret: await given(page, 'client-secret') }
+  const { access_token: issued } = await token(own.client_id, own.client_secret)
+  assert.equal((await introspect(made, issued)).active, true)
+  assert.equal((await introspect(input.resource, issued)).active, false)
+
+  await to(page, '/resource-servers')
+  await press(page, 'Delete Shipments API')
+  await shows(page, 'https://shipments.example/ and the client that it introspects with are deleted.')
+  await press(page, 'Delete the resource server')
+  await shows(page, 'One application may use it: change that first.')
+  await to(page, `/applications/${own.client_id}/delete`)
+  await press(page, 'Delete the application')
+  await to(page, '/resource-servers')
+  await press(page, 'Delete Shipments API')
+  await press(page, 'Delete the resource server')
+  await notice(page, 'The resource server is deleted.')
+  await lacks(page, 'Shipments API')
+  assert.equal((await introspect(made, issued)).error, 'invalid_client')
+}
+
+async function registration() {
+  await press(page, 'Registration tokens', 'nav')
+  await shows(page, 'No registration tokens')
+  await fill(page, { account: { label: 'Acme Logistics' }, resources: input.resource.identifier, scope: 'orders:read', uses: '1' })
+  await press(page, 'Make the token')
+  await titled(page, 'The registration token is made')
+  const bearer = await given(page, 'token')
+  assert.ok((await given(page, 'register')).includes(bearer))
+  const register = () => fetch(`${input.base}/oauth/register`, {
+    method: 'POST', headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ client_name: 'Scanner 7', scope: 'orders:read' }),
+  })
+  const registered = await register()
+  assert.equal(registered.status, 201)
+  const own = await registered.json()
+  assert.equal((await token(own.client_id, own.client_secret)).scope, 'orders:read')
+  assert.equal((await register()).status, 401)
+  await press(page, 'To the registration tokens')
+  await shows(page, 'used up')
+  await to(page, '/applications')
+  await shows(page, 'Scanner 7')
+  await to(page, '/registration-tokens')
+  await press(page, /^Delete /)
+  await press(page, 'Delete the registration token')
+  await notice(page, 'The registration token is deleted.')
+  await shows(page, 'No registration tokens')
+}
+
+async function signingKeys() {
+  await press(page, 'Signing keys', 'nav')
+  const kids = async () => (await (await fetch(`${input.base}/.well-known/jwks.json`)).json()).keys.map((key) => key.kid)
+  const signs = async () => JSON.parse(Buffer.from((await token(input.import.client_id, input.import.client_secret)).access_token.split('.')[0], 'base64url')).kid
+  const [first] = await kids()
+  assert.match(await row(page, first).innerText(), /signing/)
+  await press(page, 'Rotate')
+  await notice(page, 'The new key is published.')
+  await eventually('the new key', async () => (await kids()).length === 2)
+  const second = (await kids()).find((kid) => kid !== first)
+  assert.equal(await page.locator('.chart.keys rect').count() >= 3, true)
+  await eventually('the change of keys', async () => {
+    await page.reload()
+    return (await row(page, first).innerText()).includes('retiring')
+  })
+  assert.match(await row(page, second).innerText(), /signing/)
+  await eventually('the signatures', async () => (await signs()) === second)
+  await shot(page, 'signing-keys')
+
+  await press(page, `Retire ${first}`)
+  await shows(page, 'Only where the private key has leaked')
+  await page.getByLabel('At once').check()
+  await press(page, 'Retire')
+  await notice(page, 'The key is retired.')
+  await eventually('its end', async () => !(await kids()).includes(first))
+  assert.match(await row(page, first).innerText(), /gone/)
+}
+
+async function theAudit() {
+  await press(page, 'Audit', 'nav')
+  await shows(page, 'Signing key retired', 'Signing key rotated', operator)
+  await shot(page, 'audit')
+  await fill(page, { action: 'resource.create' })
+  await press(page, 'Show')
+  assert.deepEqual([...new Set(await page.locator('tbody tr td:nth-child(2)').allInnerTexts())].map((cell) => cell.trim()), ['Resource server made'])
+  assert.equal(await page.locator('#action').inputValue(), 'resource.create')
+  await fill(page, { action: '', target: 'https://shipments.example/' })
+  await press(page, 'Show')
+  await shows(page, 'Resource server deleted')
+  await fill(page, { target: 'nothing like it' })
+  await press(page, 'Show')
+  await shows(page, 'No entry is like that.')
+  await fill(page, { target: '', action: 'authentication.failure', account: { label: 'Acme Logistics' } })
+  await press(page, 'Show')
+  await shows(page, 'what was presented is no client secret, or mistyped')
+
+  // More than a page of it; of one application so many would be answered as too many.
+  for (let number = 0; number < 26; number += 1) {
+    for (const own of [input.import, input.tracking]) await token(own.client_id, 'not the secret')
+  }
+  await to(page, '/audit')
+  await eventually('all of them', async () => {
+    await page.reload()
+    return (await page.locator('tbody tr').filter({ hasText: 'Authentication failed' }).count()) >= 50
+  })
+  assert.equal(await page.locator('tbody tr').count(), 50)
+  await press(page, 'Older entries')
+  await shows(page, 'Signing key retired')
+  assert.ok((await page.locator('tbody tr').count()) > 3)
+  // The filter stays with the pages.
+  await to(page, '/audit?action=authentication.failure')
+  await press(page, 'Older entries')
+  assert.deepEqual([...new Set(await page.locator('tbody tr td:nth-child(2)').allInnerTexts())].map((cell) => cell.trim()), ['Authentication failed'])
+  await leave(page)
+}
+
+async function pictures() {
+  await done('traffic')
+  for (const [name, options] of [
+    ['overview', {}], ['overview-fr-dark', { locale: 'fr-FR', colorScheme: 'dark' }],
+    ['overview-phone', { viewport: PHONE, deviceScaleFactor: 2 }],
+  ]) {
+    page = await visitor(options)
+    await to(page, '/sign-in')
+    await fill(page, { email: operator, password: PASSWORD })
+    await leads(page, () => page.keyboard.press('Enter'))
+    await page.locator('.tile').first().waitFor()
+    await shot(page, name)
+    if (name === 'overview') await shot(page, 'overview-whole', { fullPage: true })
+    await leave(page)
+  }
+}
+
+export default [theOverview, accountsAndResourceServers, registration, signingKeys, theAudit, pictures]

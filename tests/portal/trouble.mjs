@@ -1,0 +1,162 @@
+// When something is in the way: no session, the wrong role, another tab, another user, no database.
+import assert from 'node:assert/strict'
+import {
+  PASSWORD, content, control, done, eventually, fill, given, input, lacks, leads, leave, member, notice, press, row, shows, signIn,
+  signOut, soft, tab, titled, to, token, verify, visitor,
+} from './browser.mjs'
+
+const { administrator, developer, operator, viewer } = input.people
+const own = input.import.client_id
+const KEYS = `/applications/${own}/keys`
+
+async function aLinkWhileSignedOut() {
+  const page = await visitor()
+  await to(page, `${KEYS}?from=mail`)
+  await titled(page, 'Sign in')
+  await fill(page, { email: developer, password: 'wrong' })
+  await press(page, 'Sign in')
+  await fill(page, { password: PASSWORD })
+  await press(page, 'Sign in')
+  await titled(page, 'API keys of Order import')
+  assert.ok(page.url().endsWith(`${KEYS}?from=mail`))
+  // Nobody is led elsewhere.
+  for (const away of ['https://elsewhere.example/', '//elsewhere.example', '/portal/../oauth', '/portal//elsewhere.example', '/portal\\elsewhere.example']) {
+    await signOut(page)
+    await page.goto(`/portal/sign-in?next=${encodeURIComponent(away)}`)
+    await fill(page, { email: developer, password: PASSWORD })
+    await press(page, 'Sign in')
+    await soft('elsewhere', async () => assert.ok(page.url().startsWith(`${input.base}/portal/`), page.url()))
+    await to(page, '/profile')
+  }
+  await leave(page)
+}
+
+async function theWrongRole() {
+  const page = await member(viewer)
+  assert.equal((await to(page, KEYS)).status(), 403)
+  await titled(page, 'Not allowed')
+  await press(page, 'To the start page')
+  await titled(page, 'Applications')
+  assert.equal((await to(page, '/nothing')).status(), 404)
+  await titled(page, 'Not found')
+  // The answer to a form, asked for by its address.
+  assert.equal((await to(page, `/applications/${own}/enable`)).status(), 405)
+  await press(page, 'To the start page')
+  await leave(page)
+}
+
+async function aSessionThatEnded() {
+  const page = await member(developer)
+  const other = await tab(page)
+  await to(page, KEYS)
+  await fill(page, { name: 'Night shift' })
+  await page.locator('details.more').evaluate((limits) => { limits.open = true })
+  await fill(page, { allowed_ips: '127.0.0.0/8', scope: 'orders:read' })
+  await to(other, '/profile')
+  await signOut(other)
+  assert.equal((await press(page, 'Make the key')).status(), 403)
+  await titled(page, 'Sign in')
+  await notice(page, 'Your session has ended. Sign in again: what you typed is kept.')
+  // A mistake on the way loses nothing.
+  await fill(page, { email: developer, password: 'wrong' })
+  await press(page, 'Sign in')
+  await fill(page, { password: PASSWORD })
+  await press(page, 'Sign in')
+  await titled(page, 'Nothing was lost')
+  await shows(page, 'Night shift', '127.0.0.0/8', 'orders:read', 'Nothing was changed yet')
+  await to(other, KEYS)
+  assert.equal(await row(other, 'Night shift').count(), 0)
+  await press(page, 'Send again')
+  await titled(page, 'The key is made')
+  assert.equal(await verify(await given(page, 'key')), 200)
+  await press(page, 'To the keys')
+  assert.match(await row(page, 'Night shift').innerText(), /orders:read\s+127\.0\.0\.0\/8/)
+
+  // The same for a form with passwords: they are asked for again, and not kept.
+  await to(page, '/profile')
+  await fill(page, { current: PASSWORD, new: 'a word that is new' })
+  await to(other, '/profile')
+  await signOut(other)
+  await press(page, 'Change the password')
+  await titled(page, 'Sign in')
+  assert.ok(!(await page.content()).includes('a word that is new'))
+  await fill(page, { email: developer, password: PASSWORD })
+  await press(page, 'Sign in')
+  await titled(page, 'Nothing was lost')
+  assert.ok(!(await page.content()).includes('a word that is new'))
+  await soft('secrets are asked for again', async () => {
+    await fill(page, { current: PASSWORD, new: PASSWORD })
+    await press(page, 'Send again')
+    await notice(page, 'The password is changed. All other sessions have ended.')
+  })
+  await leave(page)
+}
+
+async function twoUsersInOneBrowser() {
+  const page = await member(developer)
+  const other = await tab(page)
+  await to(page, `/applications/${own}/disable`)
+  await to(other, '/profile')
+  await signOut(other)
+  await signIn(other, administrator)
+  await titled(other, 'Applications')
+  // The form was made for somebody else: it is not done as the one who is here now.
+  assert.equal((await press(page, 'Disable the application')).status(), 403)
+  await shows(page, 'This form is from an earlier session, or cookies are off. Nothing was changed.')
+  assert.equal((await token(own, input.import.client_secret)).status, 200)
+  assert.ok((await page.locator('header').innerText()).includes(administrator))
+  await press(page, 'Send again')
+  await notice(page, 'The application is disabled: everything that it presents is refused.')
+  assert.equal((await token(own, input.import.client_secret)).error, 'invalid_client')
+  await press(page, 'Enable')
+
+  // A form for signing in that was left open.
+  const late = await tab(page)
+  await signOut(page)
+  await to(late, '/sign-in')
+  await signIn(page, developer)
+  await fill(late, { email: administrator, password: PASSWORD })
+  await press(late, 'Sign in')
+  await fill(late, { password: PASSWORD })
+  await press(late, 'Send again')
+  await titled(late, 'Applications')
+  assert.ok((await late.locator('header').innerText()).includes(administrator))
+  await leave(page)
+}
+
+async function withoutCookies() {
+  const page = await visitor()
+  await to(page, '/sign-in')
+  await page.context().clearCookies()
+  await fill(page, { email: developer, password: PASSWORD })
+  assert.equal((await press(page, 'Sign in')).status(), 403)
+  await titled(page, 'Sign in')
+  await notice(page, 'This form is from an earlier session, or cookies are off. Nothing was changed.')
+  assert.equal(await page.locator('#email').inputValue(), developer)
+  await fill(page, { password: PASSWORD })
+  await press(page, 'Sign in')
+  await titled(page, 'Applications')
+  await leave(page)
+}
+
+async function noDatabase() {
+  const page = await member(developer)
+  await to(page, KEYS)
+  await fill(page, { name: 'Through the storm' })
+  await done('away')
+  const answer = await press(page, 'Make the key')
+  assert.equal(answer.status(), 503)
+  await titled(page, 'The database cannot be reached')
+  await shows(page, 'Nothing was changed.', 'What you typed is kept here', 'Through the storm')
+  await done('back')
+  await eventually('the database', async () => (await fetch(`${input.base}/readyz`)).ok)
+  // A connection from before the trouble may still have to be found broken.
+  await eventually('the key', async () => (await press(page, 'Send again')).status() !== 503)
+  await titled(page, 'The key is made')
+  assert.equal(await verify(await given(page, 'key')), 200)
+  await to(page, KEYS)
+  assert.equal(await row(page, 'Through the storm').count(), 1)
+  await leave(page)
+}
+
+export default [aLinkWhileSignedOut, theWrongRole, aSessionThatEnded, twoUsersInOneBrowser, withoutCookies, noDatabase]
