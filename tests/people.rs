@@ -184,6 +184,9 @@ on_both! {
         let refused = here.sign_in(ADA, PASSWORD);
         page(&refused, 429);
         assert!(here.cookie("keyward").is_empty());
+        let wait: u64 = refused.header("retry-after").expect("Retry-After").parse().unwrap();
+        assert!((1..=30).contains(&wait), "{wait}");
+        assert_eq!(node.log_of(&refused)["code"], "temporarily_unavailable");
         assert_eq!(here.sign_in("nobody@one.example", PASSWORD).status, 403, "of each name there are as many");
         assert_eq!(here.sign_in(BOB, PASSWORD).status, 303, "somebody else from there");
         assert_eq!(at("203.0.113.2").sign_in(ADA, PASSWORD).status, 303, "from elsewhere");
@@ -713,6 +716,7 @@ on_both! {
             ("de, fr;q=0.1", "fr"),
             ("de", "en"),
             ("*", "en"),
+            ("fr;q=0", "en"),
             ("nonsense;;;", "en"),
         ] {
             let reply = Browser::saying(&node, "accept-language", accepted).get("/portal/sign-in");
@@ -786,7 +790,7 @@ on_both! {
         let node = world.start();
         let (ada, stranger) = (Browser::of(&node, ADA), Browser::new(&node));
         for browser in [&ada, &stranger] {
-            for path in ["/portal/nothing", "/portal/people/x/y/z", "/portal/%00%ff", "/portal/invitation/"] {
+            for path in ["/portal/nothing", "/portal/people/x/y/z", "/portal/%00%ff", "/portal/assets/x/y", "/portal/invitation/"] {
                 page(&browser.get(path), 404);
             }
             for (method, path, allow) in [
@@ -805,7 +809,7 @@ on_both! {
             }
         }
         // What one may ask for by GET, one may ask for by HEAD.
-        for path in ["/portal/sign-in", "/portal/invitation/x"]  {
+        for path in ["/portal/sign-in", "/portal/invitation/x", "/portal/assets/x/portal.css"] {
             let reply = stranger.send("HEAD", path, &[], b"");
             assert_eq!((reply.status, reply.body.as_str()), (stranger.status(path), ""), "{path}");
         }

@@ -15,7 +15,7 @@ use crate::store::account::{self, Account};
 use crate::store::audit::Entry;
 use crate::store::session::{self, Proven, Session};
 use crate::store::user::{self, Role, User};
-use crate::store::{Transaction, audit};
+use crate::store::{Transaction, audit, invitation};
 
 /// The action of a sign-in that failed, in the audit.
 pub const FAILURE: &str = "session.failure";
@@ -479,6 +479,7 @@ pub async fn change_password(
             let mut user = found.ok_or_else(|| super::not_found("user", &user_id))?;
             user.password_hash = Some(hash);
             user::update(transaction, &user)?;
+            invitation::delete(transaction, &user.id)?;
             session::delete_all(transaction, &user.id, None)?;
             // A new cookie is no new sign-in: it ends when the old one was to.
             session::insert(transaction, &Session { expires_at: own.expires_at, ..row.clone() })?;

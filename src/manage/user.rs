@@ -150,6 +150,7 @@ pub async fn set_password(
     let hash = passwords.hash(usable_password(password, &email.to_lowercase())?).await?;
     edit(store, permit, email, "user.set_password", now, move |transaction, user| {
         user.password_hash = Some(hash);
+        invitation::delete(transaction, &user.id)?;
         Ok(session::delete_all(transaction, &user.id, None)?)
     })
     .await

@@ -55,7 +55,7 @@ pub static ICON: Asset = Asset {
 
 /// Their routes.
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/assets/{version}/{name}").route(web::get().to(serve)));
+    config.service(super::at("/assets/{version}/{name}", [super::get(serve)]));
 }
 
 async fn serve(path: Path<(String, String)>) -> Result<HttpResponse, Failure> {

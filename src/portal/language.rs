@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use actix_web::http::header::{self, Header, LanguageTag, Preference};
+use actix_web::http::header::{self, Header, LanguageTag, Preference, Quality};
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use maud::{Markup, html};
@@ -103,7 +103,8 @@ impl Language {
             Preference::Specific(tag) => Language::of_code(tag.primary_language()),
             Preference::Any => Some(Language::English),
         };
-        accepted.ranked().into_iter().find_map(of_tag).unwrap_or(Language::English)
+        let wanted = accepted.0.into_iter().filter(|item| item.quality > Quality::ZERO).collect();
+        header::AcceptLanguage(wanted).ranked().into_iter().find_map(of_tag).unwrap_or(Language::English)
     }
 
     fn bundle(self) -> &'static Bundle {

@@ -162,7 +162,7 @@ async fn framed(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let path = request.path().to_owned();
+    let of_asset = request.path().contains("/portal/assets/");
     let answer = next.call(request).await?.map_into_boxed_body();
     let failed =
         answer.response().error().and_then(|error| error.as_error::<Failure>()).map(|failure| page_of(answer.request(), failure));
@@ -170,6 +170,7 @@ async fn framed(
         Some(page) => answer.into_response(page),
         None => answer,
     };
+    let may_be_kept = of_asset && answer.status().is_success();
     let headers = answer.headers_mut();
     let mut set = |name: &'static str, value: &'static str| {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -180,7 +181,7 @@ async fn framed(
     set("referrer-policy", "same-origin");
     set("cross-origin-opener-policy", "same-origin");
     set("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()");
-    if !path.contains("/portal/assets/") {
+    if !may_be_kept {
         // Nothing of a session stays behind: not for the back button after signing out either.
         set("cache-control", "no-store");
         set("vary", "Cookie, Accept-Language");

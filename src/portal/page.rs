@@ -2,8 +2,8 @@
 
 use actix_web::HttpResponse;
 use actix_web::cookie::Cookie;
-use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, LOCATION};
+use actix_web::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use actix_web::http::{ConnectionType, StatusCode};
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
@@ -11,6 +11,7 @@ use super::language::Language;
 use super::visit::{FORM_TOKEN, Form, Member, ONCE, Visitor};
 use crate::credential::{new_id, redacted};
 use crate::error::{Code, Error};
+use crate::http::observe::Reason;
 use crate::manage::actor::{
     AccountsWrite, AuditRead, ClientsRead, KeysRead, RegistrationRead, ResourcesWrite, SigningKeysRead, TokensRead, UsersRead,
 };
@@ -116,7 +117,7 @@ pub fn member_page(member: &Member, place: Place, head: Head<'_>, content: Marku
         }
     };
     let status = head.error.map_or(StatusCode::OK, |error| crate::http::error::status(error.code()));
-    answer(status, frame(member, &head.title, Some(menu), body(member, &head, content)), &[])
+    answer(status, frame(member, &head.title, Some(menu), body(member, &head, content)), &[], head.error)
 }
 
 /// A page for whoever has not signed in, or cannot be asked for.
@@ -127,7 +128,7 @@ pub fn plain_page(
     content: Markup,
     cookies: &[Cookie<'_>],
 ) -> HttpResponse {
-    answer(status, frame(visitor, &head.title, None, body(visitor, head, content)), cookies)
+    answer(status, frame(visitor, &head.title, None, body(visitor, head, content)), cookies, head.error)
 }
 
 /// Elsewhere, to be read with GET.
@@ -152,13 +153,20 @@ pub fn notice(visitor: &Visitor) -> Option<Markup> {
     visitor.language.knows(&message).then(|| html! { (visitor.t(&message)) })
 }
 
-fn answer(status: StatusCode, page: Markup, cookies: &[Cookie<'_>]) -> HttpResponse {
+fn answer(status: StatusCode, page: Markup, cookies: &[Cookie<'_>], error: Option<&Error>) -> HttpResponse {
     let mut answer = HttpResponse::build(status);
     answer.insert_header((CONTENT_TYPE, "text/html; charset=utf-8"));
+    if let Some(wait) = error.and_then(Error::retry_after) {
+        answer.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
+    }
     for cookie in cookies {
         answer.cookie(cookie.clone());
     }
-    answer.body(page.into_string())
+    let mut answer = answer.body(page.into_string());
+    if let Some(error) = error {
+        answer.extensions_mut().insert(Reason { code: error.code(), reason: error.reason().to_owned() });
+    }
+    answer
 }
 
 fn body(visitor: &Visitor, head: &Head<'_>, content: Markup) -> Markup {
@@ -466,8 +474,12 @@ pub fn failed(visitor: &Visitor, error: &Error, form: Option<&Form>, request_id:
     };
     let head = Head::titled(visitor.t(&format!("failed-{name}")));
     let mut answer = plain_page(visitor, crate::http::error::status(error.code()), &head, content, &[]);
+    if matches!(error.code(), Code::ContentTooLarge | Code::RequestTimeout) {
+        // What is left of the body is read by nobody.
+        answer.head_mut().set_connection_type(ConnectionType::Close);
+    }
     if let Some(wait) = error.retry_after() {
-        answer.headers_mut().insert(actix_web::http::header::RETRY_AFTER, wait.as_secs().max(1).into());
+        answer.headers_mut().insert(RETRY_AFTER, wait.as_secs().max(1).into());
     }
     answer
 }

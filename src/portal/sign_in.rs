@@ -131,6 +131,10 @@ pub fn again(visitor: Visitor, why: &str, form: &Form) -> HttpResponse {
     let notice = html! { (visitor.t(why)) };
     let own = [visitor.link("/sign-in"), visitor.link("/second-factor"), visitor.link("/sign-out")];
     if visitor.signed_in.is_none() {
+        // Whoever sets a password cannot sign in yet: the page once more, with a cookie for its form.
+        if visitor.here.starts_with(&visitor.link("/invitation/")) {
+            return redirect(&visitor.here, &[]);
+        }
         if own.contains(&visitor.here) {
             return sign_in_page(visitor, StatusCode::FORBIDDEN, Some(notice), form, None);
         }
