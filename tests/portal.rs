@@ -116,7 +116,7 @@ fn go(world: &World, name: &str, flags: &[&str]) {
 fn pages() -> Vec<String> {
     let source = std::fs::read_to_string(repository("src/portal/mod.rs")).unwrap();
     let routes = source.split(".service(at(\"").skip(1);
-    let pages = routes.filter(|route| route.contains("[get(")).map(|route| route.split('"').next().unwrap().to_owned());
+    let pages = routes.filter(|route| route.contains("get(")).map(|route| route.split('"').next().unwrap().to_owned());
     pages.filter(|path| !matches!(path.as_str(), "" | "/")).collect()
 }
 
@@ -167,7 +167,7 @@ fn a_day_of_traffic(world: &World) {
 #[test]
 fn all_pages_are_found() {
     let pages = pages();
-    assert!(pages.len() > 30 && pages.contains(&"/registration-tokens/{id}/delete".to_owned()), "{pages:?}");
+    assert!(pages.len() > 25 && pages.contains(&"/registration-tokens/{id}/delete".to_owned()), "{pages:?}");
 }
 
 on_both! {
