@@ -246,8 +246,3 @@ export async function tabTo(page, locator) {
   }
   assert.fail(`the Tab key does not reach ${locator}`)
 }
-
-/** Notes what is not so, and goes on. */
-export async function soft(what, act) {
-  try { await act() } catch (error) { console.log(`SOFT ${what}: ${error.message.slice(0, 200)}`); problems.push(`SOFT ${what}: ${error.message.slice(0, 600)}`) }
-}

@@ -1,5 +1,7 @@
 // What holds of every page, in every language, by every light, at every width.
-import { DESK, PHONE, axe, input, overflow } from './browser.mjs'
+import {
+  DESK, PHONE, axe, input, overflow,
+} from './browser.mjs'
 
 const ENGLISH = /(?<![\p{L}_])(the|and|your|you|of|with|from|this|that|which|its|are|is|for|not|have|been|made|ended|ends|never|none|nothing|revoke|rotate|delete|sign|password|name|role|account|keys?|servers?|people|last|new|show|just|now|ago|always|wrong|must|cannot|need|back|start|copy|when|who|what|why)(?![\p{L}_])/iu
 // What people typed, and what is called like that in all languages.

@@ -1,5 +1,7 @@
 // Runs one journey, by its name; says what went wrong and fails.
-import { close, launch } from './browser.mjs'
+import {
+  close, launch,
+} from './browser.mjs'
 
 const name = process.argv[2]
 try {
