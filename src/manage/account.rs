@@ -48,6 +48,16 @@ pub async fn list(store: &Arc<Store>, permit: &Permit<AccountsRead>) -> Result<V
     Ok(accounts)
 }
 
+/// The partners among them: without the account that Keyward made for the clients of resource servers.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub async fn partners(store: &Arc<Store>, permit: &Permit<AccountsRead>) -> Result<Vec<Account>, Error> {
+    let mut accounts = list(store, permit).await?;
+    accounts.retain(|account| account.name != RESOURCE_SERVERS);
+    Ok(accounts)
+}
+
 /// Says whether the users of an account must have a second factor to get into the portal. Who has none
 /// sets one up at the next request.
 ///

@@ -82,7 +82,7 @@ pub async fn accept(server: &AuthorizationServer, link: &str, password: String, 
     let gone = || Error::new(Code::NotFound, "The link was used, replaced or has ended").phrase("invitation-gone", []);
     // Before the costly hash: who guesses links must not keep the machine busy.
     let email = find(server, link, origin.now).await?.ok_or_else(gone)?;
-    let hash = server.passwords.hash(usable_password(password, &email)?).await?;
+    let hash = server.passwords.hash(usable_password(password, &email).map_err(|error| error.field("password"))?).await?;
     let (link, now, origin) = (link.to_owned(), origin.now, origin.clone());
     server
         .store

@@ -128,7 +128,7 @@ pub async fn list(store: &Arc<Store>, permit: Permit<UsersRead>) -> Result<Vec<U
 
 /// A password that somebody chose, where it can be used.
 pub(super) fn usable_password(text: String, email: &str) -> Result<Password, Error> {
-    let unusable = |reason: String| invalid(reason).phrase("password-unusable", []).field("password");
+    let unusable = |reason: String| invalid(reason).phrase("password-unusable", []);
     if text.to_lowercase() == email {
         return Err(unusable("The password is the e-mail address".to_owned()));
     }
@@ -147,7 +147,7 @@ pub async fn set_password(
     password: String,
     now: Timestamp,
 ) -> Result<UserView, Error> {
-    let hash = passwords.hash(usable_password(password, &email.to_lowercase())?).await?;
+    let hash = passwords.hash(usable_password(password, &email.to_lowercase()).map_err(|error| error.field("password"))?).await?;
     edit(store, permit, email, "user.set_password", now, move |transaction, user| {
         user.password_hash = Some(hash);
         invitation::delete(transaction, &user.id)?;

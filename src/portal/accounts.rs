@@ -17,7 +17,7 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
 
 async fn accounts_page(member: &Member, sent: &Form, error: Option<&Error>) -> Result<HttpResponse, Failure> {
     member.may(AccountsWrite)?;
-    let accounts = account::list(&member.server.store, &member.may(AccountsRead)?).await?;
+    let accounts = account::partners(&member.server.store, &member.may(AccountsRead)?).await?;
     let rows: Vec<Vec<Markup>> = accounts
         .iter()
         .map(|account| {

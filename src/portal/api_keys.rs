@@ -117,7 +117,10 @@ fn rows(member: &Member, application: &Application, keys: &[ApiKeyView], live: u
             };
             vec![
                 html! {
-                    strong { (key.name) }
+                    @match key.name.strip_suffix(&format!(" ({})", key.id)) {
+                        Some(name) => { strong { (name) } " " (badge("off", &member.t("replaced"))) },
+                        None => strong { (key.name) },
+                    }
                     @if key.manage_keys { " " (badge("plain", &member.t("manages-keys"))) }
                     @if let Some(scope) = &key.scope { div.detail { (scope) } }
                     @if !key.allowed_ips.as_str().is_empty() { div.detail { (key.allowed_ips) } }
@@ -152,7 +155,9 @@ fn ends(member: &Member, key: &ApiKeyView, ended: bool) -> Markup {
 }
 
 fn new_form(member: &Member, application: &Application, sent: &Form, error: Option<&Error>) -> Markup {
-    let unfolded = error.is_some_and(|error| error.wrong_field().is_some_and(|field| field != "name"));
+    let unfolded = ["expires_in", "scope", "allowed_ips", "manage_keys"]
+        .iter()
+        .any(|field| sent.checked(field) || error.is_some_and(|error| error.wrong_field() == Some(field)));
     let lifetimes: Vec<(String, String)> =
         LIFETIMES.iter().map(|&span| (span.to_owned(), spell(member, span, "without-end"))).collect();
     let scope: Vec<(String, String)> = application.client.scope.iter().map(|word| (word.to_owned(), word.to_owned())).collect();

@@ -130,7 +130,7 @@ pub async fn show_new(member: Member) -> Result<HttpResponse, Failure> {
 
 async fn new_page(member: &Member, sent: &Form, error: Option<&Error>) -> Result<HttpResponse, Failure> {
     let choices = client::choices(&member.server.store, member.may(ClientsWrite)?).await?;
-    let accounts = account::list(&member.server.store, &member.may(AccountsRead)?).await?;
+    let accounts = account::partners(&member.server.store, &member.may(AccountsRead)?).await?;
     let accounts: Vec<(String, String)> = accounts.into_iter().map(|account| (account.id, account.name)).collect();
     let content = page::form_once(
         member,

@@ -10,7 +10,7 @@ use crate::manage::signing_key::SigningKeyView;
 /// The drawing's own units; a browser fits it to the page.
 const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 180.0;
-const LEFT: f64 = 44.0;
+const LEFT: f64 = 56.0;
 const RIGHT: f64 = 8.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 22.0;
@@ -122,8 +122,10 @@ pub fn key_lines(member: &Member, keys: &[&SigningKeyView]) -> Markup {
     // Room after the last known moment for what has no end yet.
     let span = (last - first).max(60_000);
     let end = last + span / 4;
-    let x = |moment: i64| LEFT + (WIDTH - LEFT - RIGHT) * amount(moment - first) / amount(end - first);
-    let height = 34.0 * count(keys.len()) + 38.0;
+    // Their names stand before the lines.
+    let left = 104.0;
+    let x = |moment: i64| left + (WIDTH - left - RIGHT) * amount(moment - first) / amount(end - first);
+    let height = 24.0 * count(keys.len()) + 40.0;
     let phase = |class: &'static str, from: i64, until: i64, row: f64| {
         html! { rect class=(class) x=(point(x(from))) y=(point(row)) width=(point((x(until) - x(from)).max(1.0))) height="14" rx="3" {} }
     };
@@ -137,18 +139,18 @@ pub fn key_lines(member: &Member, keys: &[&SigningKeyView]) -> Markup {
             }
             svg viewBox={ "0 0 " (WIDTH) " " (height) } aria-hidden="true" {
                 @for (place, key) in keys.iter().enumerate() {
-                    @let row = 34.0 * count(place) + 30.0;
+                    @let row = 24.0 * count(place) + 20.0;
                     @let (signs_from, from) = (key.signs_from.millis(), key.created_at.millis());
                     @let signs_until = key.signs_until.map_or(end, Timestamp::millis);
                     @let published_until = key.published_until.map_or(end, Timestamp::millis);
-                    text.tick x=(LEFT) y=(point(row - 4.0)) { (key.kid.chars().take(12).collect::<String>()) "…" }
+                    text.tick x="2" y=(point(row + 11.0)) { (key.kid.chars().take(10).collect::<String>()) "…" }
                     @if signs_from > from { (phase("phase-published", from, signs_from, row)) }
                     (phase("phase-signing", signs_from, signs_until.min(published_until).max(signs_from), row))
                     @if published_until > signs_until { (phase("phase-retiring", signs_until, published_until, row)) }
                 }
                 line.now x1=(point(x(now.millis()))) x2=(point(x(now.millis()))) y1="14" y2=(height - 20.0) {}
                 text.tick x=(point(x(now.millis()))) y="11" text-anchor="middle" { (member.t("now")) }
-                text.tick x=(LEFT) y=(height - 4.0) { (member.language.moment_text(Timestamp::from_millis(first))) }
+                text.tick x=(left) y=(height - 4.0) { (member.language.moment_text(Timestamp::from_millis(first))) }
                 @if last > first { text.tick x=(point(x(last))) y=(height - 4.0) text-anchor="end" { (member.language.moment_text(Timestamp::from_millis(last))) } }
             }
         }

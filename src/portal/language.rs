@@ -181,7 +181,7 @@ impl Language {
     /// How long ago, or how long from now, with the instant itself at hand.
     pub fn relative(self, moment: Timestamp, now: Timestamp) -> Markup {
         let exact = self.date_text("moment", moment);
-        html! { time datetime=(moment) title=(exact) { (self.relative_text(moment, now)) } }
+        html! { time.short datetime=(moment) title=(exact) { (self.relative_text(moment, now)) } }
     }
 
     /// The same, as words alone.
@@ -196,11 +196,12 @@ impl Language {
     /// A span of time, in its largest unit.
     pub fn span(self, span: std::time::Duration) -> String {
         let seconds = span.as_secs();
+        // To the nearest: what ends in 90 days less a moment ends in 90 days.
         let (message, number) = match seconds {
             0..60 => ("seconds", seconds),
-            60..3600 => ("minutes", seconds / 60),
-            3600..172_800 => ("hours", seconds / 3600),
-            _ => ("days", seconds / 86_400),
+            60..3570 => ("minutes", (seconds + 30) / 60),
+            3570..171_000 => ("hours", (seconds + 1800) / 3600),
+            _ => ("days", (seconds + 43_200) / 86_400),
         };
         self.text(message, &[("count", FluentValue::from(number))])
     }

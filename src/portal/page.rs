@@ -486,9 +486,8 @@ pub fn failed(visitor: &Visitor, error: &Error, form: Option<&Form>, request_id:
 
 /// A form with what was typed, to be sent once more; secrets are asked for again.
 pub fn send_again(visitor: &Visitor, form: &Form, token: &str, path: &str) -> Markup {
-    let secrets = ["current", "new", "password", "code"].into_iter().filter(|name| form.checked(name));
     let shown: Vec<(&str, &str)> =
-        form.kept().filter(|(name, value)| !matches!(*name, ONCE | "version") && !value.is_empty()).collect();
+        form.kept().filter(|(name, value)| !matches!(*name, ONCE | "version" | "sealed") && !value.is_empty()).collect();
     html! {
         form method="post" action=(path) {
             (hidden(FORM_TOKEN, token))
@@ -496,7 +495,7 @@ pub fn send_again(visitor: &Visitor, form: &Form, token: &str, path: &str) -> Ma
             @if !shown.is_empty() {
                 dl.kept { @for (name, value) in shown { dt { (visitor.t(&format!("field-{}", name.replace('_', "-")))) } dd { (redacted(value)) } } }
             }
-            @for name in secrets { (Field::new(visitor, name, None).input("password", "")) }
+            @for name in form.secrets() { (Field::new(visitor, name, None).input("password", "")) }
             button { (visitor.t("send-again")) }
         }
     }

@@ -20,7 +20,7 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
 
 async fn people_page(member: &Member, sent: &Form, error: Option<&Error>) -> Result<HttpResponse, Failure> {
     let users = user::list(&member.server.store, member.may(UsersRead)?).await?;
-    let accounts = account::list(&member.server.store, &member.may(AccountsRead)?).await?;
+    let accounts = account::partners(&member.server.store, &member.may(AccountsRead)?).await?;
     let writes = member.can(UsersWrite);
     let content = html! {
         (rows(member, &users, &accounts))
@@ -234,9 +234,10 @@ pub async fn ask_remove(member: Member, id: Path<String>) -> Result<HttpResponse
     let user = find(&member, &id).await?;
     let path = format!("/people/{id}");
     let question = html! { p { (member.tr("person-remove-text", &[("email", user.email.as_str().into())])) } };
+    let title = member.tr("person-remove-who", &[("email", user.email.as_str().into())]);
     let content = confirmation(&member, question, &format!("{path}/remove"), &member.t("person-remove"), &path, html! {});
     let above = vec![("/people".to_owned(), member.t("menu-people")), (path, user.email.clone())];
-    Ok(member_page(&member, Place::People, Head { above, ..Head::titled(member.t("person-remove")) }, content))
+    Ok(member_page(&member, Place::People, Head { above, ..Head::titled(title) }, content))
 }
 
 /// POST `/{id}/remove`

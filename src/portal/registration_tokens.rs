@@ -36,7 +36,7 @@ async fn tokens_page(member: &Member, sent: &Form, error: Option<&Error>) -> Res
 
 async fn new_form(member: &Member, sent: &Form, error: Option<&Error>) -> Result<Markup, Failure> {
     let choices = client::choices(&member.server.store, member.may(ClientsWrite)?).await?;
-    let accounts = account::list(&member.server.store, &member.may(AccountsRead)?).await?;
+    let accounts = account::partners(&member.server.store, &member.may(AccountsRead)?).await?;
     let accounts: Vec<(String, String)> = accounts.into_iter().map(|account| (account.id, account.name)).collect();
     let pairs = |values: &std::collections::BTreeSet<String>| {
         values.iter().map(|value| (value.clone(), value.clone())).collect::<Vec<_>>()

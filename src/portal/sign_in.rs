@@ -138,8 +138,7 @@ pub fn again(visitor: Visitor, why: &str, form: &Form) -> HttpResponse {
         if own.contains(&visitor.here) {
             return sign_in_page(visitor, StatusCode::FORBIDDEN, Some(notice), form, None);
         }
-        let kept = form_urlencoded::Serializer::new(String::new()).extend_pairs(form.kept()).finish();
-        let sent = Form::filled(&[(KEPT, &kept), (KEPT_FOR, &visitor.here)]);
+        let sent = Form::filled(&[(KEPT, &form.for_later()), (KEPT_FOR, &visitor.here)]);
         return sign_in_page(visitor, StatusCode::FORBIDDEN, Some(notice), &sent, None);
     }
     let content = html! {

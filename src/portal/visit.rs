@@ -34,6 +34,9 @@ const KNOWN_COOKIE: &str = "keyward_known";
 /// The field by which a form says which session it is of.
 pub const FORM_TOKEN: &str = "form_token";
 
+/// The fields that are never kept.
+const SECRETS: [&str; 4] = ["current", "new", "password", "code"];
+
 /// The field by which a form that makes something is told from itself sent twice.
 pub const ONCE: &str = "once";
 
@@ -309,8 +312,19 @@ impl Form {
 
     /// What may be shown again: neither passwords nor codes, nor what is of the session.
     pub fn kept(&self) -> impl Iterator<Item = (&str, &str)> {
-        let secret = |name: &str| matches!(name, FORM_TOKEN | "password" | "current" | "new" | "code" | "sealed");
-        self.0.iter().filter(move |(name, _)| !secret(name)).map(|(name, value)| (name.as_str(), value.as_str()))
+        let other = |name: &str| name != FORM_TOKEN && !SECRETS.contains(&name);
+        self.0.iter().filter(move |(name, _)| other(name)).map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The fields that are to be typed again, since they are not kept.
+    pub fn secrets(&self) -> impl Iterator<Item = &'static str> {
+        SECRETS.into_iter().filter(|secret| self.0.iter().any(|(name, _)| name == secret))
+    }
+
+    /// What is kept for later, with empty places for what is not.
+    pub fn for_later(&self) -> String {
+        let empty = self.secrets().map(|name| (name, ""));
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(self.kept().chain(empty)).finish()
     }
 }
 
