@@ -151,7 +151,7 @@ pub fn key_lines(member: &Member, keys: &[&SigningKeyView]) -> Markup {
                 line.now x1=(point(x(now.millis()))) x2=(point(x(now.millis()))) y1="14" y2=(height - 20.0) {}
                 text.tick x=(point(x(now.millis()))) y="11" text-anchor="middle" { (member.t("now")) }
                 text.tick x=(left) y=(height - 4.0) { (member.language.moment_text(Timestamp::from_millis(first))) }
-                @if last > first { text.tick x=(point(x(last))) y=(height - 4.0) text-anchor="end" { (member.language.moment_text(Timestamp::from_millis(last))) } }
+                text.tick x=(WIDTH - RIGHT) y=(height - 4.0) text-anchor="end" { (member.language.moment_text(Timestamp::from_millis(end))) }
             }
         }
     }

@@ -251,7 +251,7 @@ async function roles() {
   await titled(page, 'API keys of Order import')
 
   await press(admin, 'Remove')
-  await titled(admin, 'Remove')
+  await titled(admin, `Remove ${viewer}`)
   await shows(admin, `${viewer} can no longer sign in`)
   await press(admin, 'Remove')
   await notice(admin, 'They are removed.')
