@@ -20,7 +20,7 @@ use crate::store::{Database, Store, session};
 pub const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The path of the link, below the issuer.
-pub const PATH: &str = "/portal/invitation/";
+const PATH: &str = "/portal/invitation/";
 
 /// The link in full, as it is given to the user.
 pub fn url(issuer: &Issuer, link: &Credential) -> String {

@@ -1,6 +1,5 @@
 //! Sessions: users who signed in to the portal, each in a browser.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -487,9 +486,4 @@ pub async fn change_password(
         })
         .await?;
     Ok(cookie)
-}
-
-/// An origin for what happens in a browser.
-pub fn origin(address: IpAddr, now: Timestamp, id: Option<String>) -> Origin {
-    Origin { address, now, id }
 }

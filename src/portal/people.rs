@@ -126,7 +126,7 @@ pub async fn invite(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
 }
 
 fn link_page(member: &Member, email: &str, link: &Credential) -> HttpResponse {
-    let url = member.server.issuer.endpoint(&format!("{}{}", invitation::PATH, link.expose()));
+    let url = invitation::url(&member.server.issuer, link);
     let content = html! {
         div.once {
             p { strong { (member.t("shown-once")) } }
