@@ -119,6 +119,7 @@ enum Subject {
     Client(String),
     Address(IpAddr),
     Registrations(IpAddr),
+    Refusals(String),
     User(String, IpAddr),
     UserAnywhere(String),
     UserKnown(String),
@@ -176,6 +177,7 @@ impl Subject {
             Subject::Client(_) => (30, 2000),
             Subject::Address(_) => (100, 500),
             Subject::Registrations(_) => (20, 60_000),
+            Subject::Refusals(_) => (30, 60_000),
             Subject::User(..) | Subject::Browser(_) => (10, 30_000),
             Subject::UserAnywhere(_) => (1000, 1000),
             Subject::UserKnown(_) => (100, 6_000),
@@ -196,6 +198,11 @@ impl Throttle {
         let client = client_id.map(|id| self.count(Subject::Client(id.to_owned()), now));
         let address = self.count(Subject::Address(network(address)), now);
         client.flatten().max(address)
+    }
+
+    /// Counts a refusal to a client that is to be noted. `Some(wait)` where there were enough.
+    pub fn refused(&self, client_id: &str, now: Timestamp) -> Option<Duration> {
+        self.count(Subject::Refusals(client_id.to_owned()), now)
     }
 
     /// Counts a client that somebody registered openly. `Some(wait)` where there were too many.

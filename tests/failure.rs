@@ -11,6 +11,26 @@ use crate::support::{Client, World, eventually, jwt};
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 on_both! {
+    fn what_a_client_may_not_have(world: World) {
+        let client = world.client("a");
+        world.resource("urn:other");
+        let node = world.start();
+        node.token_reply(&client, &[("scope", "a b")]).refused(400, "invalid_scope");
+        node.token_reply(&client, &[("resource", "urn:other")]).refused(400, "invalid_target");
+        for code in ["refused_scope", "refused_target"] {
+            let noted = format!(
+                "SELECT count(*) FROM audit WHERE action = 'token.refused' AND target = '{}' AND reason_code = '{code}'",
+                client.id
+            );
+            eventually("the refusal in the audit", || (world.count(&noted) == 1).then_some(()));
+        }
+        // Of one that asks again and again, some are enough.
+        for _ in 0..40 {
+            node.token_reply(&client, &[("scope", "b")]).refused(400, "invalid_scope");
+        }
+        eventually("the last of them", || (world.count("SELECT count(*) FROM audit WHERE action = 'token.refused'") == 30).then_some(()));
+    }
+
     fn each_reason_has_a_code(world: World) {
         let pair = jwt::Pair::new("ES256");
         let jwks = world.file("jwks.json", &json!({"keys": [pair.public_jwk("one")]}).to_string());

@@ -29,7 +29,8 @@ pub async fn list(store: &Arc<Store>, permit: Permit<AuditRead>, mut filter: Fil
     Ok(store.read(move |database| audit::list(database, &filter, limit)).await?)
 }
 
-/// The newest failed authentications of a client and of its API keys, `limit` at the most.
+/// The newest failed authentications of a client and of its API keys, and what it was refused, `limit`
+/// at the most.
 ///
 /// # Errors
 /// No such client.
@@ -40,8 +41,9 @@ pub async fn failures(store: &Arc<Store>, permit: Permit<AuditRead>, client_id: 
             within_reach(database, &permit, &id)?;
             let keys = api_key::list(database, &id)?.into_iter().map(|key| key.id);
             let mut found = Vec::new();
-            for target in keys.chain([id]) {
-                let filter = Filter { target: Some(target), action: Some(failure::ACTION.to_owned()), ..Filter::default() };
+            let failed = keys.chain([id.clone()]).map(|target| (target, failure::ACTION));
+            for (target, action) in failed.chain([(id, failure::REFUSED)]) {
+                let filter = Filter { target: Some(target), action: Some(action.to_owned()), ..Filter::default() };
                 found.extend(audit::list(database, &filter, i64::try_from(limit).unwrap_or(i64::MAX))?);
             }
             found.sort_by(|one, other| other.id.cmp(&one.id));

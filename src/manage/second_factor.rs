@@ -144,15 +144,11 @@ pub async fn renew_codes(
     .await
 }
 
-/// Takes the second factor away again.
+/// Takes the second factor away again. Where one is required, the next page sets up another.
 ///
 /// # Errors
-/// A wrong code; too many failures; an account that wants one.
+/// A wrong code; too many failures.
 pub async fn remove(server: &AuthorizationServer, signed_in: &SignedIn, code: &str, origin: &Origin) -> Result<(), Error> {
-    if signed_in.requires_second_factor() {
-        let refused = Error::new(Code::Conflict, "The account requires a second factor");
-        return Err(refused.phrase("second-factor-required", []));
-    }
     let (key_file, code, now) = (server.signing_keys.key_file().clone(), code.to_owned(), origin.now);
     let done = change(server, signed_in, "user.remove_second_factor", origin, move |user, _| {
         let right = take_code(&key_file, user, &code, now)?;
@@ -164,6 +160,8 @@ pub async fn remove(server: &AuthorizationServer, signed_in: &SignedIn, code: &s
 
 fn forget(user: &mut User) {
     user.totp_sealed = None;
+    // Another secret has other codes.
+    user.totp_last_step = 0;
     user.recovery_hashes = String::new();
 }
 

@@ -458,6 +458,7 @@ pub async fn change_password(
 ) -> Result<Credential, Error> {
     let guesser = signed_in.as_guesser(origin);
     let guess = guess(server, &guesser, origin)?;
+    let again = new.clone();
     let new = super::user::usable_password(new, signed_in.email()).map_err(|error| error.field("new"))?;
     let stored = signed_in.user.password_hash.as_deref();
     if !server.passwords.matches(stored, Password::presented(current)).await? {
@@ -465,6 +466,10 @@ pub async fn change_password(
         failed(server, guess, signed_in.email(), account, origin, &Reason::wrong_current_password());
         let wrong = invalid("The current password is wrong").phrase("current-password-wrong", []);
         return Err(wrong.field("current"));
+    }
+    if server.passwords.matches(stored, Password::presented(again)).await? {
+        let same = invalid("The new password is the current one").phrase("password-same", []);
+        return Err(same.field("new"));
     }
     let hash = server.passwords.hash(new).await?;
     let (cookie, row) = new_session(server, &signed_in.user.id, signed_in.session.proven, &signed_in.session.agent, origin);

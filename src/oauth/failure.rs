@@ -9,12 +9,15 @@ use serde_json::{Map, Value};
 use super::AuthorizationServer;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind, redacted};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::store::audit;
 use crate::store::client::Client;
 
 /// The action of a failed authentication in the audit.
 pub const ACTION: &str = "authentication.failure";
+
+/// The action, in the audit, of a request for a token by a client that may not have what it asked for.
+pub const REFUSED: &str = "token.refused";
 
 /// Why an authentication failed, or a token is not in force: for the log and the audit, never for an
 /// answer. It displays as an English sentence; whoever speaks another language goes by the code.
@@ -159,6 +162,11 @@ reasons! {
     key_ended() = "ended";
     address_not_allowed() = "presented from an address that is not allowed";
 
+    // Of a client that has authenticated, and may not have what it asks for.
+    refused_scope(detail: &str) = "{detail}";
+    refused_target(detail: &str) = "{detail}";
+    refused_grant(detail: &str) = "{detail}";
+
     // Of a user of the portal.
     wrong_password() = "wrong e-mail address or password";
     wrong_current_password() = "wrong current password";
@@ -222,7 +230,26 @@ impl AuthorizationServer {
         self.failed(origin, &Whose { client_id: None, client, target: id }, reason, refusal)
     }
 
+    /// Notes why a client that authenticated gets no token all the same, so that its owner sees it. Of a
+    /// client that asks again and again, some are enough.
+    pub fn note_refusal(&self, origin: &Origin, client: &Client, error: &Error) {
+        let reason = match error.code() {
+            Code::InvalidScope => Reason::refused_scope(error.reason()),
+            Code::InvalidTarget => Reason::refused_target(error.reason()),
+            Code::UnauthorizedClient => Reason::refused_grant(error.reason()),
+            _ => return,
+        };
+        if self.throttle.refused(&client.client_id, origin.now).is_none() {
+            let whose = Whose { client_id: None, client: Some(client), target: &client.client_id };
+            self.note_as(REFUSED, origin, &whose, &reason);
+        }
+    }
+
     fn note(&self, origin: &Origin, whose: &Whose<'_>, reason: &Reason) {
+        self.note_as(ACTION, origin, whose, reason);
+    }
+
+    fn note_as(&self, action: &str, origin: &Origin, whose: &Whose<'_>, reason: &Reason) {
         let parameters = reason.parameters();
         let parameters = (!parameters.is_empty()).then(|| Value::from(parameters).to_string());
         self.usage.note_failure(audit::Entry {
@@ -230,7 +257,7 @@ impl AuthorizationServer {
             happened_at: origin.now,
             account_id: whose.client.map(|client| client.account_id.clone()),
             actor: "nobody".to_owned(),
-            action: ACTION.to_owned(),
+            action: action.to_owned(),
             target: redacted(whose.target).into_owned(),
             reason: Some(redacted(&reason.text).into_owned()),
             reason_code: Some(reason.code.to_owned()),

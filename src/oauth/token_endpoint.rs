@@ -1,7 +1,8 @@
 //! The token endpoint (RFC 6749 section 3.2).
 
-use super::access_token::{self, TokenResponse};
-use super::{AuthorizationServer, Request, client_authentication, client_credentials, token_exchange};
+use super::access_token::{self, Grant, TokenResponse};
+use super::client_authentication::{self, AuthenticatedClient};
+use super::{AuthorizationServer, Request, client_credentials, token_exchange};
 use crate::error::{Code, Error};
 
 /// The grants that are offered.
@@ -21,9 +22,15 @@ pub async fn token(server: &AuthorizationServer, request: &Request) -> Result<To
         return access_token::issue(server, grant, request.origin.now).await;
     }
     let client = client_authentication::authenticate(server, request).await?;
+    let grant = granted(&client, grant_type, request);
+    let grant = grant.inspect_err(|error| server.note_refusal(&request.origin, &client.entry().client, error))?;
+    access_token::issue(server, grant, request.origin.now).await
+}
+
+/// What the client gets of what it asks for.
+fn granted(client: &AuthenticatedClient, grant_type: &str, request: &Request) -> Result<Grant, Error> {
     if !client.entry().client.may_use(grant_type) {
         return Err(Error::new(Code::UnauthorizedClient, format!("The client may not use the grant {grant_type}")));
     }
-    let grant = client_credentials::grant(&client, &request.parameters)?;
-    access_token::issue(server, grant, request.origin.now).await
+    client_credentials::grant(client, &request.parameters)
 }

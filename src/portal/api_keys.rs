@@ -117,10 +117,8 @@ fn rows(member: &Member, application: &Application, keys: &[ApiKeyView], live: u
             };
             vec![
                 html! {
-                    @match key.name.strip_suffix(&format!(" ({})", key.id)) {
-                        Some(name) => { strong { (name) } " " (badge("off", &member.t("replaced"))) },
-                        None => strong { (key.name) },
-                    }
+                    @if is_replaced(key) { strong { (key.name.trim_end_matches(&format!(" ({})", key.id))) } " " (badge("off", &member.t("replaced"))) }
+                    @else { strong { (key.name) } }
                     @if key.manage_keys { " " (badge("plain", &member.t("manages-keys"))) }
                     @if let Some(scope) = &key.scope { div.detail { (scope) } }
                     @if !key.allowed_ips.as_str().is_empty() { div.detail { (key.allowed_ips) } }
@@ -133,7 +131,7 @@ fn rows(member: &Member, application: &Application, keys: &[ApiKeyView], live: u
                 html! {
                     @if writes && !ended {
                         span.buttons {
-                            (to("/rotate", "rotate"))
+                            @if !is_replaced(key) { (to("/rotate", "rotate")) }
                             @if live > 1 { (to("/revoke", "revoke")) }
                         }
                     }
@@ -143,6 +141,11 @@ fn rows(member: &Member, application: &Application, keys: &[ApiKeyView], live: u
         .collect();
     let columns = ["column-name", "column-key", "column-made-by", "column-made", "column-last-used", "column-ends", ""];
     table(member, &member.t("menu-api-keys"), &columns, &rows)
+}
+
+/// Whether another key has taken its place, and its name.
+fn is_replaced(key: &ApiKeyView) -> bool {
+    key.name.ends_with(&format!(" ({})", key.id))
 }
 
 /// When a key ends; what is about to end is counted down by the script.
@@ -225,9 +228,14 @@ pub async fn create(Posted { member, form }: Posted, id: Path<String>) -> Result
     }
 }
 
+/// The header that presents a key.
+pub fn header_of(key: &str) -> String {
+    format!("Authorization: Basic {}", STANDARD.encode(key))
+}
+
 /// The page that shows a key, this once: with the header and a line that work as they stand.
 fn key_page(member: &Member, application: &Application, key: &str, view: &ApiKeyView, title: &str) -> HttpResponse {
-    let header = format!("Authorization: Basic {}", STANDARD.encode(key));
+    let header = header_of(key);
     let try_it = format!("curl -i -u {key}: {}", member.server.issuer.endpoint("/verify"));
     let content = html! {
         div.once {

@@ -191,7 +191,9 @@ fn authentication(member: &Member, sent: &Form, error: Option<&Error>) -> Markup
 
 /// The scope that a form asks for.
 fn scope_of(form: &Form) -> Result<Scope, Error> {
-    let words: Vec<&str> = form.all("scope").chain([form.text("more_scope")]).collect();
+    // People put commas between words.
+    let more = form.text("more_scope").replace(',', " ");
+    let words: Vec<&str> = form.all("scope").chain([more.as_str()]).collect();
     let unusable = |error: crate::scope::InvalidScope| {
         Error::new(Code::InvalidScope, error.to_string()).phrase("scope-unusable", []).field("more_scope")
     };
@@ -243,6 +245,7 @@ fn made_page(member: &Member, application: &Application, secret: Option<&str>, a
                     &format!("curl -u {}:{secret} -d grant_type=client_credentials {token_endpoint}", client.client_id)))
             }
             (copy(member, &member.t("first-key"), "api-key", api_key))
+            (copy(member, &member.t("ready-header"), "header", &super::api_keys::header_of(api_key)))
         }
         p {
             a.button.primary href=(member.link(&application.path("/quick-start"))) { (member.t("quick-start")) } " "

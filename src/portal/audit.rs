@@ -41,6 +41,7 @@ pub const ACTIONS: &[&str] = &[
     "signing_key.import",
     "signing_key.retire",
     "signing_key.rotate",
+    "token.refused",
     "token.revoke",
     "token.revoke_all",
     "user.accept_invitation",
@@ -103,7 +104,7 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
     let filter = Filter {
         account_id: account.clone().filter(|_| member.is_operator()),
         action: action.clone(),
-        target: target.clone(),
+        target: target.as_deref().map(target_named),
         actor: actor.as_deref().map(actor_named),
         before: member.query("before"),
     };
@@ -139,6 +140,15 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
         @if let Some(older) = older { p { a href=(older) { (member.t("older")) } } }
     };
     Ok(member_page(&member, Place::Audit, Head::titled(member.t("menu-audit")), content))
+}
+
+/// Keys and secrets are looked for by their first characters, too, as lists show them: the id is inside.
+fn target_named(text: &str) -> String {
+    let mut parts = text.split('_');
+    match (parts.next(), parts.next()) {
+        (Some(prefix), Some(id)) if prefix.len() == 3 && prefix.starts_with("kw") => id.to_owned(),
+        _ => text.to_owned(),
+    }
 }
 
 /// People are looked for by their address, as the table shows them.

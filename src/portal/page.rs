@@ -206,7 +206,8 @@ fn frame(visitor: &Visitor, title: &str, menu: Option<Markup>, content: Markup) 
                 header.top {
                     a.brand href=(visitor.link("")) { (logo()) "Keyward" }
                     div.who {
-                        (languages(visitor))
+                        // What is shown once, or was typed, would be gone.
+                        @if !visitor.answers_form { (languages(visitor)) }
                         @if let Some(signed_in) = &visitor.signed_in {
                             a.me href=(visitor.link("/profile")) { (signed_in.email()) }
                             form method="post" action=(visitor.link("/sign-out")) {

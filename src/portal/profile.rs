@@ -59,8 +59,8 @@ fn has_second_factor(member: &Member, error: Option<&Error>) -> Markup {
             (Field::new(member, "code", error).help("help-code").input_with("text", "", "one-time-code"))
             div.buttons {
                 button { (member.t("recovery-codes-renew")) }
-                @if !required {
-                    button.danger formaction=(member.link("/profile/second-factor/remove")) { (member.t("second-factor-remove")) }
+                button.danger formaction=(member.link("/profile/second-factor/remove")) {
+                    (member.t(if required { "second-factor-anew" } else { "second-factor-remove" }))
                 }
             }
         }
@@ -160,6 +160,10 @@ fn picture(member: &Member, url: &str) -> Markup {
 /// POST `/second-factor`
 pub async fn enrol(Submitted { visitor, form, .. }: Submitted) -> Result<HttpResponse, Failure> {
     let member = Member::enrolling(visitor)?;
+    if member.signed_in.has_second_factor() {
+        // The page with the recovery codes was asked for again.
+        return Ok(done(&member, "/profile", "second-factor-there"));
+    }
     let sealed = form.get("sealed");
     match second_factor::confirm(&member.server, &member.signed_in, sealed, form.text("code"), &member.origin).await {
         Ok(codes) => Ok(codes_page(&member, &codes)),
@@ -202,6 +206,7 @@ pub async fn renew_recovery_codes(Posted { member, form }: Posted) -> Result<Htt
 /// POST `/second-factor/remove`
 pub async fn remove_second_factor(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
     match second_factor::remove(&member.server, &member.signed_in, form.text("code"), &member.origin).await {
+        Ok(()) if member.signed_in.requires_second_factor() => Ok(redirect(&member.link("/profile/second-factor"), &[])),
         Ok(()) => Ok(done(&member, "/profile", "second-factor-removed")),
         Err(error) => code_form_answer(&member, error).await,
     }

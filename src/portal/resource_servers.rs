@@ -60,7 +60,8 @@ fn above(member: &Member) -> Vec<(String, String)> {
 pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
     let made = async {
         let unusable = |_| Error::new(Code::InvalidScope, "That is no scope").phrase("scope-unusable", []).field("scope");
-        let scope = form.text("scope").parse().map_err(unusable)?;
+        // People put commas between words.
+        let scope = form.text("scope").replace(',', " ").parse().map_err(unusable)?;
         let permit = member.may(ResourcesWrite)?;
         let (identifier, name) = (form.text("identifier"), form.text("name"));
         resource_server::create(&member.server.store, permit, identifier, name, scope, member.now()).await

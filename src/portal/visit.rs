@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{HOST, HeaderName, ORIGIN, USER_AGENT};
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use fluent_bundle::FluentValue;
@@ -53,6 +53,8 @@ pub struct Visitor {
     pub signed_in: Option<Arc<SignedIn>>,
     /// The path and query asked for.
     pub here: String,
+    /// Whether the page answers a form: asked for again it would be another one.
+    pub answers_form: bool,
     /// The path of the issuer, which comes before all of ours.
     base: String,
     browser: Option<String>,
@@ -70,6 +72,7 @@ impl Visitor {
             origin: extract::origin(server, request),
             signed_in: None,
             here: request.uri().path_and_query().map_or_else(|| "/portal".to_owned(), ToString::to_string),
+            answers_form: request.method() == Method::POST,
             base: server.issuer.path().to_owned(),
             browser: value(BROWSER_COOKIE),
             known: value(KNOWN_COOKIE),

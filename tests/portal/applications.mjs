@@ -265,7 +265,7 @@ async function secretsAndTokens() {
   const id = input.tracking.client_id
   const first = input.tracking.client_secret
   await to(page, `/applications/${id}`)
-  await shows(page, 'No token that has not ended.', 'No failed authentication lately.')
+  await shows(page, 'No token that has not ended.', 'Nothing failed lately.')
   const issued = await token(id, first)
   const active = async () => (await form('/oauth/introspect', basic(input.resource.client_id, input.resource.client_secret), { token: issued.access_token })).active
   assert.equal(await active(), true)
