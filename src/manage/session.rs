@@ -123,7 +123,8 @@ pub struct Entrance {
 /// # Errors
 /// The same words for whatever is wrong; too many failures, with when to come back.
 pub async fn sign_in(server: &AuthorizationServer, credentials: Credentials, origin: &Origin) -> Result<Entrance, Error> {
-    let email = credentials.email.trim().to_lowercase();
+    // No address is longer, and guesses are remembered by it.
+    let email: String = credentials.email.trim().to_lowercase().chars().take(super::user::MAX_EMAIL).collect();
     let wanted = email.clone();
     let found = server.store.read(move |database| user::find_by_email(database, &wanted)).await?;
     let stranger = Guesser::Password { user: email.clone(), address: origin.address };
