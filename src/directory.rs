@@ -18,7 +18,8 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::guard::StoredSecret;
-use crate::store::api_key::{self, ApiKey};
+use crate::metrics::CacheState;
+use crate::store::api_key::{self, ApiKey, RevokedApiKey};
 use crate::store::changes;
 use crate::store::client::{self, Client, could_be_id};
 use crate::store::client_secret;
@@ -68,11 +69,20 @@ pub struct ApiKeyEntry {
     pub secret: StoredSecret,
 }
 
+/// An API key that was revoked lately.
+pub struct RevokedKeyEntry {
+    /// Its row.
+    pub key: RevokedApiKey,
+    /// What to compare with.
+    pub secret: StoredSecret,
+}
+
 /// See the module.
 pub struct Directory {
     store: Arc<Store>,
     clients: Cache<String, Option<Arc<ClientEntry>>>,
     api_keys: Cache<String, Option<Arc<ApiKeyEntry>>>,
+    revoked_keys: Cache<String, Option<Arc<RevokedKeyEntry>>>,
     revocations: RwLock<Revocations>,
     signing_keys: ArcSwap<Vec<SigningKey>>,
     /// Counts what was dropped. What was looked up before a change must not be kept after it.
@@ -102,6 +112,7 @@ impl Directory {
         let directory = Arc::new(Directory {
             clients: Cache::new(CLIENTS_KEPT),
             api_keys: Cache::new(API_KEYS_KEPT),
+            revoked_keys: Cache::new(API_KEYS_KEPT),
             revocations: RwLock::default(),
             signing_keys: ArcSwap::default(),
             generation: RwLock::new(0),
@@ -145,6 +156,18 @@ impl Directory {
         Ok(found)
     }
 
+    /// The caches, by name.
+    pub fn cache_states(&self) -> Vec<(&'static str, CacheState)> {
+        let clients = CacheState { entries: self.clients.len(), hits: self.clients.hits(), misses: self.clients.misses() };
+        let keys = CacheState { entries: self.api_keys.len(), hits: self.api_keys.hits(), misses: self.api_keys.misses() };
+        let revocations = self.revocations.read().unwrap_or_else(PoisonError::into_inner).ends.len();
+        vec![
+            ("clients", clients),
+            ("api_keys", keys),
+            ("revocations", CacheState { entries: revocations, ..CacheState::default() }),
+        ]
+    }
+
     /// Whether [`Directory::client`] would answer from memory.
     pub fn remembers_client(&self, client_id: &str) -> bool {
         self.is_fresh() && self.clients.contains_key(client_id)
@@ -169,10 +192,32 @@ impl Directory {
         }
         let generation = self.generation();
         let wanted = id.to_owned();
-        let found = self.store.read(move |database| api_key::find(database, &wanted)).await?;
-        let found = found.map(|key| Arc::new(ApiKeyEntry { secret: StoredSecret::new(key.hash.clone()), key }));
-        self.keep(generation, || self.api_keys.insert(id.to_owned(), found.clone()));
+        let (found, revoked) = self.store.read(move |database| load_api_key(database, &wanted)).await?;
+        self.keep(generation, || {
+            self.api_keys.insert(id.to_owned(), found.clone());
+            // Who asks about a key that is not there asks next why.
+            if found.is_none() {
+                self.revoked_keys.insert(id.to_owned(), revoked);
+            }
+        });
         Ok(found)
+    }
+
+    /// The API key of this id that was revoked lately. It authenticates nobody: this only says why.
+    ///
+    /// # Errors
+    /// Where neither memory nor the database could say.
+    pub async fn revoked_api_key(&self, id: &str) -> Result<Option<Arc<RevokedKeyEntry>>, StoreError> {
+        if self.is_fresh()
+            && let Some(known) = self.revoked_keys.get(id)
+        {
+            return Ok(known);
+        }
+        let generation = self.generation();
+        let wanted = id.to_owned();
+        let (_, revoked) = self.store.read(move |database| load_api_key(database, &wanted)).await?;
+        self.keep(generation, || self.revoked_keys.insert(id.to_owned(), revoked.clone()));
+        Ok(revoked)
     }
 
     /// Whether the token of this `jti` was revoked by itself.
@@ -230,7 +275,10 @@ impl Directory {
         for change in changes {
             match change {
                 Change::Client(client_id) => drop(self.clients.remove(client_id)),
-                Change::ApiKey(id) => drop(self.api_keys.remove(id)),
+                Change::ApiKey(id) => {
+                    self.api_keys.remove(id);
+                    self.revoked_keys.remove(id);
+                }
                 Change::Revocation { jti, expires_at } => {
                     let Ok(jti) = Uuid::parse_str(jti) else { continue };
                     let mut revocations = self.revocations.write().unwrap_or_else(PoisonError::into_inner);
@@ -250,6 +298,7 @@ impl Directory {
     fn start_afresh(&self, live: Vec<(String, Timestamp)>) {
         self.clients.clear();
         self.api_keys.clear();
+        self.revoked_keys.clear();
         let complete = live.len() <= REVOCATIONS_KEPT;
         let ends = live.into_iter().filter_map(|(jti, end)| Some((Uuid::parse_str(&jti).ok()?, end))).collect();
         *self.revocations.write().unwrap_or_else(PoisonError::into_inner) = Revocations { ends, complete };
@@ -361,6 +410,16 @@ fn afresh(database: &mut Database, now: Timestamp) -> Result<News, StoreError> {
         signing_keys: Some(signing_key::list(database)?),
         revocations: Some(token::live_revocations(database, now, limit)?),
     })
+}
+
+type LoadedApiKey = (Option<Arc<ApiKeyEntry>>, Option<Arc<RevokedKeyEntry>>);
+
+fn load_api_key(database: &mut Database, id: &str) -> Result<LoadedApiKey, StoreError> {
+    if let Some(key) = api_key::find(database, id)? {
+        return Ok((Some(Arc::new(ApiKeyEntry { secret: StoredSecret::new(key.hash.clone()), key })), None));
+    }
+    let revoked = api_key::find_revoked(database, id)?;
+    Ok((None, revoked.map(|key| Arc::new(RevokedKeyEntry { secret: StoredSecret::new(key.hash.clone()), key }))))
 }
 
 fn load_client(database: &mut Database, client_id: &str) -> Result<Option<ClientEntry>, StoreError> {

@@ -91,9 +91,9 @@ pub struct Error {
     description: Cow<'static, str>,
     detail: Option<String>,
     retry_after: Option<Duration>,
-    needed_scope: Option<Box<str>>,
     field: Option<Box<str>>,
     phrase: Option<Box<Phrase>>,
+    subject: Option<Box<str>>,
 }
 
 /// A description once more, for who tells it in another language: its name and the values in it.
@@ -140,9 +140,9 @@ impl Error {
             description: description.into(),
             detail: None,
             retry_after: None,
-            needed_scope: None,
             field: None,
             phrase: None,
+            subject: None,
         }
     }
 
@@ -157,6 +157,13 @@ impl Error {
     #[must_use]
     pub fn phrase<const N: usize>(mut self, name: &'static str, values: [(&'static str, Value); N]) -> Self {
         self.phrase = Some(Box::new(Phrase { name, values: values.into() }));
+        self
+    }
+
+    /// Names what was asked for and refused: a scope, a resource server or a grant type.
+    #[must_use]
+    pub fn about(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into().into());
         self
     }
 
@@ -194,9 +201,8 @@ impl Error {
     /// RFC 6750 section 3.1: the request needs more than the token may.
     pub fn insufficient_scope(needed: impl Into<String>) -> Self {
         let needed = needed.into();
-        let mut error = Error::new(Code::InsufficientScope, format!("This needs the scope {needed}"));
-        error.needed_scope = Some(needed.into());
-        error
+        let error = Error::new(Code::InsufficientScope, format!("This needs the scope {needed}"));
+        error.about(needed)
     }
 
     /// What kind of failure it is.
@@ -214,6 +220,11 @@ impl Error {
         self.detail.as_deref().unwrap_or(&self.description)
     }
 
+    /// The scope, the resource server or the grant type that was asked for and refused.
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
     /// The member of the request that is wrong.
     pub fn wrong_field(&self) -> Option<&str> {
         self.field.as_deref()
@@ -226,7 +237,7 @@ impl Error {
 
     /// The scope that would have been needed.
     pub fn needed_scope(&self) -> Option<&str> {
-        self.needed_scope.as_deref()
+        self.subject().filter(|_| self.code == Code::InsufficientScope)
     }
 
     /// When another try may go better, for `Retry-After`.

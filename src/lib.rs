@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Beneath all of them, and used by all: [`clock`], [`config`], [`credential`], [`error`],
-//! [`scope`]. `docs/architecture.md` walks through it.
+//! [`metrics`], [`scope`]. `docs/architecture.md` walks through it.
 
 pub mod bootstrap;
 pub mod cli;
@@ -34,6 +34,7 @@ pub mod error;
 pub mod guard;
 pub mod http;
 pub mod manage;
+pub mod metrics;
 pub mod oauth;
 pub mod outbound;
 pub mod portal;

@@ -102,12 +102,11 @@ impl Server {
         tokio::spawn(rotate(self.oauth.clone()));
         tokio::spawn(write_usage(self.oauth.clone()));
 
-        let (oauth, metrics) = (self.oauth.clone(), web::Data::new(http::Metrics::new(Timestamp::now().seconds())));
+        let oauth = self.oauth.clone();
         let server = HttpServer::new(move || {
             let issuer = oauth.issuer.clone();
             App::new()
                 .app_data(oauth.clone())
-                .app_data(metrics.clone())
                 .wrap(from_fn(http::observe))
                 .configure(|config| portal::routes(&issuer, config))
                 .configure(|config| http::routes(&issuer, config))

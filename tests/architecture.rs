@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::support::repository;
 
 /// What each part may use, beside the ground floor.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("main", &["cli"]),
     ("cli", &["server", "http", "bootstrap", "manage", "oauth", "outbound", "directory", "store"]),
     ("server", &["http", "portal", "manage", "oauth", "directory", "store"]),
@@ -21,6 +21,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("guard", &[]),
     ("config", &["store"]),
     ("error", &[]),
+    ("metrics", &[]),
     ("credential", &[]),
     ("scope", &[]),
 ];
@@ -29,7 +30,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
 /// the status of an error. The rest of `http` is for machines.
 const SHARED_BY_THE_DOORS: [&str; 3] = ["extract", "observe", "error::status"];
 
-const GROUND_FLOOR: [&str; 5] = ["clock", "config", "credential", "error", "scope"];
+const GROUND_FLOOR: [&str; 6] = ["clock", "config", "credential", "error", "metrics", "scope"];
 
 /// Every file, with the part of the house that it belongs to.
 fn files(folder: &Path, part: Option<&str>, found: &mut Vec<(String, std::path::PathBuf)>) {

@@ -17,7 +17,7 @@ on_both! {
         let node = world.start();
         node.token_reply(&client, &[("scope", "a b")]).refused(400, "invalid_scope");
         node.token_reply(&client, &[("resource", "urn:other")]).refused(400, "invalid_target");
-        for code in ["refused_scope", "refused_target"] {
+        for code in ["scope_not_allowed", "resource_not_allowed"] {
             let noted = format!(
                 "SELECT count(*) FROM audit WHERE action = 'token.refused' AND target = '{}' AND reason_code = '{code}'",
                 client.id
@@ -29,6 +29,54 @@ on_both! {
             node.token_reply(&client, &[("scope", "b")]).refused(400, "invalid_scope");
         }
         eventually("the last of them", || (world.count("SELECT count(*) FROM audit WHERE action = 'token.refused'") == 30).then_some(()));
+    }
+
+    fn failures_of_api_keys_are_those_of_their_client(world: World) {
+        let client = world.client_with(&["--scope", "read pay"]);
+        let made = world.cli(&["key", "create", &client.id, "--name", "Build server", "--scope", "read"]);
+        let (key, id) = (made["api_key"].as_str().unwrap().to_owned(), made["id"].as_str().unwrap().to_owned());
+        let stranger = world.client("read");
+        let node = world.start();
+        let token = node.token(&client);
+        let verify = |query: &str, bearer: &str| {
+            node.get_with(&format!("/verify{query}"), &[("authorization", &format!("Bearer {bearer}"))]).status
+        };
+        assert_eq!(verify("?scope=read", &key), 200);
+        assert_eq!(verify("?scope=pay", &key), 403);
+        assert_eq!(verify("?audience=urn:other", &key), 401);
+        let exchange = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", &*key),
+            ("subject_token_type", "urn:keyward:token-type:api_key"),
+            ("scope", "pay"),
+        ];
+        node.form("/oauth/token", None, &exchange).refused(400, "invalid_scope");
+        world.cli(&["key", "delete", &client.id, &id]);
+        eventually("the end of the key", || (verify("", &key) == 401).then_some(()));
+        node.revoke(&client, &token);
+        assert_eq!(verify("", &token), 401);
+        // Its id alone proves nothing: the name of the key is for whoever held it.
+        assert_eq!(verify("", &stranger.api_key), 200);
+
+        let expected = [
+            ("verification.refused", &*id, "insufficient_scope", json!({"scope": "pay"})),
+            ("verification.refused", &*id, "wrong_resource_server", json!({"resource": "urn:other"})),
+            ("token.refused", &*id, "scope_not_allowed", json!({"scope": "pay"})),
+            ("authentication.failure", &*id, "key_revoked", json!({"name": "Build server"})),
+            ("authentication.failure", &*jwt::claims(&token)["jti"].as_str().unwrap().to_owned(), "token_revoked", json!(null)),
+        ]
+        .map(|(action, target, code, parameters)| json!([action, target, code, parameters, client.id]));
+        let operator = node.token(&world.client("audit:read operator"));
+        eventually("the failures in the audit", || {
+            let page = node.json("GET", "/api/v1/audit?limit=200", Some(&operator), &Value::Null).json();
+            let entries = page["items"].as_array()?.iter().rev().filter(|entry| !entry["client_id"].is_null());
+            let entry = |entry: &Value| json!([entry["action"], entry["target"], entry["reason_code"], entry["reason_parameters"], entry["client_id"]]);
+            (entries.map(entry).collect::<Vec<_>>() == expected).then_some(())
+        });
+        // For a while, not for ever.
+        assert_eq!(world.count("SELECT count(*) FROM revoked_api_keys"), 1);
+        world.execute("UPDATE revoked_api_keys SET revoked_at = 1000");
+        eventually("the end of the revoked key", || (world.count("SELECT count(*) FROM revoked_api_keys") == 0).then_some(()));
     }
 
     fn each_reason_has_a_code(world: World) {

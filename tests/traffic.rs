@@ -44,6 +44,10 @@ on_both! {
             let tokens: Vec<String> = (0..3).map(|_| node.token(&busy)).collect();
             assert!(node.active(&api, &tokens[0]) && node.active(&api, &busy.api_key) && !node.active(&api, "nonsense"));
             node.token_reply(&wrong(&busy), &[]).refused(401, "invalid_client");
+            // What is refused to an authenticated client is a failure of it too.
+            node.token_reply(&busy, &[("scope", "more")]).refused(400, "invalid_scope");
+            let verify = |query: &str| node.get_with(&format!("/verify{query}"), &[("authorization", &format!("Bearer {}", busy.api_key))]);
+            assert_eq!((verify("").status, verify("?scope=more").status), (200, 403));
         }
         assert!(nodes[0].active(&api, &quiet.api_key));
         nodes[1].token_reply(&Client { id: "nobody".into(), ..wrong(&quiet) }, &[]).refused(401, "invalid_client");
@@ -56,12 +60,13 @@ on_both! {
         // What the nodes have counted is written every few seconds.
         let seen = eventually("all counts", || {
             let seen = traffic(&nodes[0], &operator);
-            (sums(&seen["hours"]) == [6 + 3, 7, 3]).then_some(seen)
+            (sums(&seen["hours"]) == [6 + 3, 7, 7]).then_some(seen)
         });
         let server = &seen["server"];
-        assert_eq!(sums(&server["minutes"]), [6 + 3, 7, 3]);
+        assert_eq!(sums(&server["minutes"]), [6 + 3, 7, 7]);
+        assert_eq!((sum(&server["minutes"], "verifications"), sum(&seen["hours"], "verifications")), (2, 2));
         assert_eq!((server["minutes"].as_array().unwrap().len(), seen["hours"].as_array().unwrap().len()), (60, 24));
-        for (timed, count) in [("token", 6 + 3 + 3), ("introspection", 7)] {
+        for (timed, count) in [("token", 6 + 3 + 3 + 2), ("introspection", 7)] {
             let latencies = &server[timed];
             let [p50, p95, p99] = ["p50", "p95", "p99"].map(|part| latencies["hour"][part].as_f64().unwrap());
             assert!(0.0 < p50 && p50 <= p95 && p95 <= p99 && p99 < 10_000.0, "{latencies}");
@@ -75,7 +80,7 @@ on_both! {
             top[0],
             json!({
                 "client_id": busy.id, "name": "A client", "account": partner,
-                "tokens": 6, "introspections": 4, "asked": 0, "failures": 2,
+                "tokens": 6, "introspections": 4, "asked": 0, "verifications": 2, "failures": 6,
             })
         );
         let last = top.last().unwrap();
@@ -84,7 +89,7 @@ on_both! {
         // An account sees its own, and nothing of the server.
         let seen = traffic(&nodes[1], &own);
         assert_eq!(seen.get("server"), None);
-        assert_eq!(sums(&seen["hours"]), [6 + 3, 4, 2]);
+        assert_eq!(sums(&seen["hours"]), [6 + 3, 4, 6]);
         let top = seen["top"].as_array().unwrap();
         assert_eq!((top.len(), &top[0]["client_id"]), (4, &json!(busy.id)));
         assert!(top.iter().all(|client| client["account"] == json!(partner)));

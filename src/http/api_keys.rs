@@ -108,7 +108,7 @@ async fn manager(server: &AuthorizationServer, request: &HttpRequest) -> Result<
         Ok(key) => key,
         Err(NotInForce(reason)) => {
             let refusal = Error::new(Code::InvalidToken, "No valid API key was presented");
-            return Err(server.failed_key(&origin, presented, &reason, refusal).await);
+            return Err(server.failed_bearer(&origin, presented, &reason, refusal).await);
         }
     };
     if !key.key.key.manage_keys {

@@ -1,92 +1,54 @@
-//! `/metrics`: what is counted, as Prometheus reads it.
-
-use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+//! `GET /metrics`, in the format that the scraper prefers.
 
 use actix_web::HttpResponse;
-use actix_web::web::Data;
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use actix_web::http::header::Accept;
+use actix_web::web::{Data, Header};
 
-/// From a tenth of a millisecond to five seconds.
-const BUCKETS: [f64; 10] = [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 1.0, 5.0];
+use crate::clock::Timestamp;
+use crate::metrics::Format;
+use crate::oauth::AuthorizationServer;
 
-/// By route, never by what was in its place: the number of series must not grow with callers.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answered {
-    route: String,
-    status: u16,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Refused {
-    code: String,
-}
-
-/// All that is counted in this process.
-pub struct Metrics {
-    registry: Registry,
-    requests: Family<Answered, Counter>,
-    refusals: Family<Refused, Counter>,
-    seconds: Histogram,
-    fresh: Gauge<i64>,
-    started: Gauge<f64, AtomicU64>,
-}
-
-impl Metrics {
-    /// With nothing counted yet, in a process that started at this second.
-    pub fn new(started: i64) -> Self {
-        let mut metrics = Metrics {
-            registry: Registry::with_prefix("keyward"),
-            requests: Family::default(),
-            refusals: Family::default(),
-            seconds: Histogram::new(BUCKETS),
-            fresh: Gauge::default(),
-            started: Gauge::default(),
-        };
-        #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch are far below 2^52")]
-        metrics.started.set(started as f64);
-        let registry = &mut metrics.registry;
-        registry.register("http_requests", "Requests, by route and status", metrics.requests.clone());
-        registry.register("refusals", "Refused requests, by error code", metrics.refusals.clone());
-        registry.register_with_unit(
-            "http_request_duration",
-            "From the request to its answer",
-            Unit::Seconds,
-            metrics.seconds.clone(),
-        );
-        registry.register(
-            "directory_fresh",
-            "Whether memory may be trusted: 0 while the database is away",
-            metrics.fresh.clone(),
-        );
-        registry.register_with_unit("process_start_time", "Since the epoch", Unit::Seconds, metrics.started.clone());
-        metrics
-    }
-
-    /// Counts an answer.
-    pub fn count(&self, route: Option<String>, status: u16, refused: Option<&str>, took: Duration) {
-        let route = route.unwrap_or_else(|| "unknown".to_owned());
-        self.requests.get_or_create(&Answered { route, status }).inc();
-        self.seconds.observe(took.as_secs_f64());
-        if let Some(code) = refused {
-            self.refusals.get_or_create(&Refused { code: code.to_owned() }).inc();
-        }
-    }
-}
-
-/// GET `/metrics`
-pub async fn metrics(metrics: Data<Metrics>, server: Data<crate::oauth::AuthorizationServer>) -> HttpResponse {
-    metrics.fresh.set(i64::from(server.directory.is_fresh()));
-    let mut text = String::new();
-    match encode(&mut text, &metrics.registry) {
-        Ok(()) => HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text),
-        // Writing into a string does not fail; were it to, there is nothing to show.
+/// GET `/metrics`: OpenMetrics where the scraper prefers it, else the Prometheus text format.
+pub async fn metrics(server: Data<AuthorizationServer>, accept: Option<Header<Accept>>) -> HttpResponse {
+    let format = accept.map_or(Format::Prometheus, |accept| preferred(&accept));
+    match server.usage.metrics.render(&server.snapshot(Timestamp::now()), format) {
+        Ok(text) => HttpResponse::Ok().content_type(format.content_type()).body(text),
+        // Writing to memory does not fail; were it to, there is nothing to show.
         Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}
+
+fn preferred(accept: &Accept) -> Format {
+    let named = accept.ranked().into_iter().find_map(|media| match (media.type_().as_str(), media.subtype().as_str()) {
+        ("application", "openmetrics-text") => Some(Format::OpenMetrics),
+        ("text", "plain" | "*") | ("*", "*") => Some(Format::Prometheus),
+        _ => None,
+    });
+    named.unwrap_or(Format::Prometheus)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::Header;
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn the_format_follows_the_accept_header() {
+        for (accept, format) in [
+            ("", Format::Prometheus),
+            ("*/*", Format::Prometheus),
+            ("text/plain;version=0.0.4", Format::Prometheus),
+            ("application/json", Format::Prometheus),
+            ("application/openmetrics-text", Format::OpenMetrics),
+            // Prometheus 2 and 3.
+            ("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1", Format::OpenMetrics),
+            ("text/plain;version=0.0.4;q=0.9,application/openmetrics-text;q=0.2", Format::Prometheus),
+        ] {
+            let request = TestRequest::default().insert_header(("accept", accept)).to_http_request();
+            let found = Accept::parse(&request).map_or(Format::Prometheus, |accept| preferred(&accept));
+            assert_eq!(found, format, "{accept}");
+        }
     }
 }

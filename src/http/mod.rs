@@ -20,7 +20,6 @@ pub mod openapi;
 mod verify;
 mod well_known;
 
-pub use metrics::Metrics;
 pub use observe::observe;
 
 use crate::config::Issuer;
@@ -334,8 +333,8 @@ fn public() -> Vec<Op> {
             .refuses(&[503]),
         Op::get("/metrics", "metrics", "What is counted, for Prometheus", || get().to(metrics::metrics)).answers_as::<String>(
             200,
-            "Counters",
-            "application/openmetrics-text",
+            "Metrics, in the Prometheus text format or, where asked for, in OpenMetrics",
+            "text/plain",
         ),
         Op::get("/openapi.json", "openapi", "This document", || get().to(openapi::openapi))
             .answers::<forms::Document>(200, "OpenAPI 3.1"),

@@ -14,7 +14,6 @@ use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
 use super::extract;
-use super::metrics::Metrics;
 use crate::clock::Timestamp;
 use crate::credential::{random_bytes, redacted};
 use crate::error::Code;
@@ -48,7 +47,6 @@ pub struct Reason {
 /// What actix itself refuses.
 pub async fn observe(
     server: web::Data<AuthorizationServer>,
-    metrics: web::Data<Metrics>,
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
@@ -75,7 +73,7 @@ pub async fn observe(
     if let Some(timed) = route.as_deref().and_then(timed) {
         server.usage.count_time(timed, took, now);
     }
-    metrics.count(route, answer.status().as_u16(), refused, took);
+    server.usage.metrics.count_response(route, answer.status().as_u16(), refused, took);
     log(&server, &answer, id, began);
     Ok(answer)
 }

@@ -235,6 +235,7 @@ impl Actor {
             reason_parameters: None,
             address: self.address.map(|address| address.to_string()),
             request_id: self.request_id.clone(),
+            client_id: None,
         };
         audit::insert(transaction, &entry)?;
         if let Some(once) = self.once.as_ref().filter(|_| action.ends_with(".create") || action.ends_with(".rotate")) {

@@ -176,7 +176,7 @@ pub async fn rotate(
                 manage_keys: old.manage_keys,
             };
             if grace.is_zero() {
-                api_key::delete(transaction, &old.id)?;
+                api_key::delete(transaction, &old.id, now)?;
             } else {
                 let end = now.plus(grace);
                 old.expires_at = Some(old.expires_at.map_or(end, |own| own.min(end)));
@@ -213,7 +213,7 @@ pub async fn delete(
                 return Err(Error::new(Code::Conflict, "The last API key cannot be deleted; make another one first")
                     .phrase("last-key", []));
             }
-            api_key::delete(transaction, &id)?;
+            api_key::delete(transaction, &id, now)?;
             permit.record(transaction, "api_key.delete", Some(&client.account_id), &id, now)
         })
         .await
@@ -251,7 +251,7 @@ fn free_name(
     }
     let ended = api_key::list(transaction.database(), client_id)?;
     if let Some(key) = ended.iter().find(|key| key.name == name && key.has_ended(now)) {
-        api_key::delete(transaction, &key.id)?;
+        api_key::delete(transaction, &key.id, now)?;
     }
     Ok(())
 }

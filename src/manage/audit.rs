@@ -1,11 +1,11 @@
 //! The audit, as its readers see it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::actor::{AuditRead, Permit};
 use super::{client::within_reach, invalid, not_found};
 use crate::error::Error;
-use crate::oauth::failure;
 use crate::store::Store;
 use crate::store::api_key;
 use crate::store::audit;
@@ -29,26 +29,34 @@ pub async fn list(store: &Arc<Store>, permit: Permit<AuditRead>, mut filter: Fil
     Ok(store.read(move |database| audit::list(database, &filter, limit)).await?)
 }
 
-/// The newest failed authentications of a client and of its API keys, and what it was refused, `limit`
-/// at the most.
+/// A failure of a client.
+#[derive(Debug)]
+pub struct Failure {
+    /// Its entry in the audit.
+    pub entry: Entry,
+    /// The name of the API key that was presented, if it was one.
+    pub api_key: Option<String>,
+}
+
+/// The newest failures of a client, `limit` at the most: failed authentications with its secrets, assertions,
+/// tokens and API keys (revoked ones too), and requests that it was refused.
 ///
 /// # Errors
 /// No such client.
-pub async fn failures(store: &Arc<Store>, permit: Permit<AuditRead>, client_id: &str, limit: usize) -> Result<Vec<Entry>, Error> {
+pub async fn failures(
+    store: &Arc<Store>,
+    permit: Permit<AuditRead>,
+    client_id: &str,
+    limit: usize,
+) -> Result<Vec<Failure>, Error> {
     let id = client_id.to_owned();
     store
         .read(move |database| {
             within_reach(database, &permit, &id)?;
-            let keys = api_key::list(database, &id)?.into_iter().map(|key| key.id);
-            let mut found = Vec::new();
-            let failed = keys.chain([id.clone()]).map(|target| (target, failure::ACTION));
-            for (target, action) in failed.chain([(id, failure::REFUSED)]) {
-                let filter = Filter { target: Some(target), action: Some(action.to_owned()), ..Filter::default() };
-                found.extend(audit::list(database, &filter, i64::try_from(limit).unwrap_or(i64::MAX))?);
-            }
-            found.sort_by(|one, other| other.id.cmp(&one.id));
-            found.truncate(limit);
-            Ok(found)
+            let entries = audit::failures(database, &id, i64::try_from(limit).unwrap_or(i64::MAX))?;
+            let names: BTreeMap<String, String> = api_key::names(database, &id)?.into_iter().collect();
+            let named = |entry: Entry| Failure { api_key: names.get(&entry.target).cloned(), entry };
+            Ok(entries.into_iter().map(named).collect())
         })
         .await
 }

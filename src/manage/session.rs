@@ -261,6 +261,7 @@ fn note(transaction: &mut Transaction<'_>, user: &User, action: &str, target: &s
         reason_parameters: None,
         address: Some(row.address.clone()),
         request_id: None,
+        client_id: None,
     };
     Ok(audit::insert(transaction, &entry)?)
 }
@@ -296,6 +297,7 @@ pub(super) fn failed(
         reason_parameters: None,
         address: Some(origin.address.to_string()),
         request_id: origin.id.clone(),
+        client_id: None,
     });
     Error::new(Code::AccessDenied, "The e-mail address or the password is wrong")
         .phrase("sign-in-wrong", [])

@@ -134,7 +134,7 @@ pub async fn revoke(
             .store
             .write(now, move |transaction| {
                 let client = revocable(transaction, &permit, &client_id)?;
-                store::api_key::delete(transaction, &id)?;
+                store::api_key::delete(transaction, &id, now)?;
                 permit.record(transaction, "api_key.revoke", Some(&client.account_id), &id, now)
             })
             .await;

@@ -24,14 +24,14 @@ const TOP: i64 = 10;
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Traffic {
     /// The last 24 hours, the oldest first; the last one has only begun. Of an account: tokens issued
-    /// to its clients, introspections that found its tokens and keys in force, and failures in the
-    /// name of its clients.
+    /// to its clients, introspections that found its tokens and API keys active, requests that `/verify`
+    /// allowed with them, and failures of its clients.
     pub hours: Vec<Point>,
     /// What is of the whole server; absent for whoever sees a single account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerTraffic>,
-    /// The clients with the most tokens, then with the most introspections, of the last 24 hours; ten
-    /// at the most.
+    /// The busiest clients of the last 24 hours, ten at the most: by tokens issued, then by introspections and
+    /// requests allowed by `/verify`.
     pub top: Vec<TopClient>,
 }
 
@@ -55,7 +55,9 @@ pub struct Point {
     pub tokens: i64,
     /// Introspections answered.
     pub introspections: i64,
-    /// Authentications failed.
+    /// Requests that `/verify` allowed.
+    pub verifications: i64,
+    /// Failures: authentications that failed, and requests of authenticated clients that were refused.
     pub failures: i64,
 }
 
@@ -111,7 +113,10 @@ pub struct TopClient {
     pub introspections: i64,
     /// Introspections answered to it.
     pub asked: i64,
-    /// Authentications that failed in its name or with its API keys.
+    /// Requests that `/verify` allowed with its tokens and API keys.
+    pub verifications: i64,
+    /// Failures: authentications in its name or with its credentials that failed, and requests that it was
+    /// refused.
     pub failures: i64,
 }
 
@@ -170,6 +175,7 @@ fn points(whose: Whose<'_>, counted: &[Count], begin: Timestamp, span: Duration,
         at,
         tokens: count(at, Counted::Tokens),
         introspections: count(at, Counted::Introspections),
+        verifications: count(at, Counted::Verifications),
         failures: count(at, Counted::Failures),
     };
     moments(begin, span, number).map(point).collect()
@@ -218,7 +224,9 @@ fn quantile(by_end: &BTreeMap<u32, i64>, part: f64) -> Option<f64> {
 fn top(database: &mut Database, account: Option<&str>, begin: Timestamp) -> Result<Vec<TopClient>, StoreError> {
     // Whoever has the most of the one may have little of the other.
     let mut first = counts::top(database, account, Counted::Tokens.as_str(), begin, TOP)?;
-    first.extend(counts::top(database, account, Counted::Introspections.as_str(), begin, TOP)?);
+    for counted in [Counted::Introspections, Counted::Verifications] {
+        first.extend(counts::top(database, account, counted.as_str(), begin, TOP)?);
+    }
     let mut busiest: BTreeMap<(&str, &str), BTreeMap<&str, i64>> =
         first.iter().filter_map(|row| Some((counts::client_of(&row.name)?, BTreeMap::new()))).collect();
     let names: Vec<String> = busiest.keys().flat_map(|(account, id)| names(Whose::Client(account, id))).collect();
@@ -241,10 +249,11 @@ fn top(database: &mut Database, account: Option<&str>, begin: Timestamp) -> Resu
             tokens: sum(Counted::Tokens),
             introspections: sum(Counted::Introspections),
             asked: sum(Counted::Asked),
+            verifications: sum(Counted::Verifications),
             failures: sum(Counted::Failures),
         });
     }
-    top.sort_by_key(|client| std::cmp::Reverse((client.tokens, client.introspections)));
+    top.sort_by_key(|client| std::cmp::Reverse((client.tokens, client.introspections + client.verifications)));
     top.truncate(usize::try_from(TOP).unwrap_or(0));
     Ok(top)
 }

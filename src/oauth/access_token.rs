@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::api_key::ActiveKey;
 use super::client_authentication::AuthenticatedClient;
 use super::failure::Reason;
-use super::{AuthorizationServer, token_exchange};
+use super::{AuthorizationServer, client_credentials, token_exchange};
 use crate::clock::Timestamp;
 use crate::credential::{Fingerprint, random_bytes};
 use crate::directory::{ApiKeyEntry, ClientEntry};
@@ -110,6 +110,10 @@ impl Grant {
         Grant { client: client.shared(), api_key: None, scope, resources }
     }
 
+    fn grant_type(&self) -> &'static str {
+        if self.api_key.is_some() { token_exchange::GRANT_TYPE } else { client_credentials::GRANT_TYPE }
+    }
+
     /// To the bearer of an API key.
     pub fn to_key(key: &ActiveKey, scope: Scope, resources: Resources) -> Self {
         Grant { client: key.client.clone(), api_key: Some(key.key.clone()), scope, resources }
@@ -157,7 +161,7 @@ pub async fn issue(server: &AuthorizationServer, grant: Grant, now: Timestamp) -
     // Side by side: the disk works while a processor signs.
     let recorded = async { Ok::<_, Error>(server.records.write(record).await?) };
     let (access_token, ()) = tokio::try_join!(server.signing_keys.sign(key, payload), recorded)?;
-    server.usage.count_token(&grant.client.client, now);
+    server.usage.count_token(&grant.client.client, grant.grant_type(), now);
     let issued_token_type = grant.api_key.is_some().then_some(token_exchange::ACCESS_TOKEN);
     Ok(TokenResponse {
         access_token,

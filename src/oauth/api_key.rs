@@ -48,8 +48,15 @@ pub async fn find(
         return Ok(Err(NotInForce(Reason::not_a_key())));
     };
     let Some(key) = server.directory.api_key(credential.id()).await? else {
-        guard::compare_with_nothing(presented.as_bytes());
-        return Ok(Err(NotInForce(Reason::no_such_key())));
+        let revoked = server.directory.revoked_api_key(credential.id()).await?;
+        return Ok(Err(NotInForce(match revoked {
+            Some(revoked) if revoked.secret.matches(&credential) => Reason::key_revoked(&revoked.key.name),
+            Some(_) => Reason::no_such_key(),
+            None => {
+                guard::compare_with_nothing(presented.as_bytes());
+                Reason::no_such_key()
+            }
+        })));
     };
     if !key.secret.matches(&credential) {
         return Ok(Err(NotInForce(Reason::wrong_key())));

@@ -51,7 +51,8 @@ pub fn decide_scope(allowed: &Scope, requested: Option<&Scope>) -> Result<Scope,
     }
     let own: BTreeSet<&str> = allowed.iter().collect();
     let beyond: Vec<&str> = requested.iter().filter(|token| !own.contains(token)).take(5).collect();
-    Err(Error::new(Code::InvalidScope, format!("The client may not have the scope {}", beyond.join(" "))))
+    let beyond = beyond.join(" ");
+    Err(Error::new(Code::InvalidScope, format!("The client may not have the scope {beyond}")).about(beyond))
 }
 
 /// RFC 8707 section 2. None asked: all that the client may use.
@@ -65,7 +66,7 @@ pub fn decide_resources(allowed: &Resources, parameters: &Parameters) -> Result<
     }
     if let Some(beyond) = requested.iter().find(|identifier| !allowed.contains(identifier)) {
         let shown: String = beyond.chars().filter(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\')).take(200).collect();
-        return Err(Error::new(Code::InvalidTarget, format!("The client may not use the resource {shown}")));
+        return Err(Error::new(Code::InvalidTarget, format!("The client may not use the resource {shown}")).about(shown));
     }
     Ok(requested.into_iter().collect())
 }

@@ -3,21 +3,27 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::AuthorizationServer;
 use crate::clock::Timestamp;
-use crate::credential::{Credential, Kind, redacted};
+use crate::credential::{Credential, Fingerprint, Kind, redacted};
+use crate::directory::ClientEntry;
 use crate::error::{Code, Error};
-use crate::store::audit;
 use crate::store::client::Client;
+use crate::store::{StoreError, audit};
 
 /// The action of a failed authentication in the audit.
 pub const ACTION: &str = "authentication.failure";
 
 /// The action, in the audit, of a request for a token by a client that may not have what it asked for.
 pub const REFUSED: &str = "token.refused";
+
+/// The action, in the audit, of a request that forward authentication refused though its token or API key
+/// was active.
+pub const VERIFICATION_REFUSED: &str = "verification.refused";
 
 /// Why an authentication failed, or a token is not in force: for the log and the audit, never for an
 /// answer. It displays as an English sentence; whoever speaks another language goes by the code.
@@ -158,14 +164,20 @@ reasons! {
     // Of an API key.
     not_a_key() = "no API key, or mistyped";
     no_such_key() = "no such API key";
+    key_revoked(name: &str) = "the API key {name} was revoked";
     wrong_key() = "wrong API key";
     key_ended() = "ended";
     address_not_allowed() = "presented from an address that is not allowed";
 
     // Of a client that has authenticated, and may not have what it asks for.
-    refused_scope(detail: &str) = "{detail}";
-    refused_target(detail: &str) = "{detail}";
-    refused_grant(detail: &str) = "{detail}";
+    scope_malformed() = "asked for a scope that is not well-formed";
+    scope_not_allowed(scope: &str) = "asked for the scope {scope}, which the client may not have";
+    resource_not_allowed(resource: &str) = "asked for the resource server {resource}, which the client may not use";
+    grant_type_not_allowed(grant_type: &str) = "asked for the grant type {grant_type}, which the client may not use";
+
+    // Of a request to a resource server with an active token or API key.
+    insufficient_scope(scope: &str) = "the request needed the scope {scope}";
+    wrong_resource_server(resource: &str) = "presented to {resource}, which it is not meant for";
 
     // Of a user of the portal.
     wrong_password() = "wrong e-mail address or password";
@@ -203,10 +215,13 @@ pub struct Whose<'a> {
 impl AuthorizationServer {
     /// Counts and notes a failure; gives what to answer: `refusal`, or that there were too many.
     pub fn failed(&self, origin: &Origin, whose: &Whose<'_>, reason: &Reason, refusal: Error) -> Error {
-        self.usage.count_failure(whose.client, origin.now);
+        self.usage.count_failure(whose.client, reason.code, origin.now);
         match self.throttle.failed(whose.client_id, origin.address, origin.now) {
             // Under a flood the audit has enough of it.
-            Some(wait) => Error::too_many_requests(wait).detail(reason.to_string()),
+            Some(wait) => {
+                self.usage.metrics.count_rate_limited();
+                Error::too_many_requests(wait).detail(reason.to_string())
+            }
             None => {
                 self.note(origin, whose, reason);
                 refusal.detail(reason.to_string())
@@ -214,34 +229,59 @@ impl AuthorizationServer {
         }
     }
 
-    /// The same for whoever presented an API key.
-    pub async fn failed_key(&self, origin: &Origin, presented: &str, reason: &Reason, refusal: Error) -> Error {
-        let key = Credential::parse(presented, Kind::ApiKey);
-        let id = key.as_ref().map(Credential::id).unwrap_or_default();
-        // Only to tell whose it is: where the database is away nobody's will do.
-        let owner = match &key {
-            Some(key) => match self.directory.api_key(key.id()).await {
-                Ok(Some(key)) => self.directory.client(&key.key.client_id).await.ok().flatten(),
-                _ => None,
-            },
-            None => None,
-        };
+    /// The same for whoever presented a token or an API key.
+    pub async fn failed_bearer(&self, origin: &Origin, presented: &str, reason: &Reason, refusal: Error) -> Error {
+        // Best effort: a store that gives no answer leaves the owner unknown.
+        let (target, owner) = self.owner_of(presented).await.unwrap_or_default();
         let client = owner.as_ref().map(|owner| &owner.client);
-        self.failed(origin, &Whose { client_id: None, client, target: id }, reason, refusal)
+        self.failed(origin, &Whose { client_id: None, client, target: &target }, reason, refusal)
     }
 
-    /// Notes why a client that authenticated gets no token all the same, so that its owner sees it. Of a
-    /// client that asks again and again, some are enough.
-    pub fn note_refusal(&self, origin: &Origin, client: &Client, error: &Error) {
-        let reason = match error.code() {
-            Code::InvalidScope => Reason::refused_scope(error.reason()),
-            Code::InvalidTarget => Reason::refused_target(error.reason()),
-            Code::UnauthorizedClient => Reason::refused_grant(error.reason()),
+    /// The id and the client of a token whose signature was proven, or of an API key by the id in it.
+    async fn owner_of(&self, presented: &str) -> Result<(String, Option<Arc<ClientEntry>>), StoreError> {
+        if let Some(token) = self.verified.get(&Fingerprint::of(presented.as_bytes())) {
+            let owner = self.directory.client(&token.claims.client_id).await?;
+            return Ok((token.claims.jti.to_string(), owner));
+        }
+        let Some(key) = Credential::parse(presented, Kind::ApiKey) else { return Ok((String::new(), None)) };
+        let owner = self.owner_of_key(key.id()).await.unwrap_or_default();
+        Ok((key.id().to_owned(), owner))
+    }
+
+    /// The client of an API key, revoked ones included.
+    async fn owner_of_key(&self, id: &str) -> Result<Option<Arc<ClientEntry>>, StoreError> {
+        let client_id = match self.directory.api_key(id).await? {
+            Some(entry) => entry.key.client_id.clone(),
+            None => match self.directory.revoked_api_key(id).await? {
+                Some(entry) => entry.key.client_id.clone(),
+                None => return Ok(None),
+            },
+        };
+        self.directory.client(&client_id).await
+    }
+
+    /// Counts and notes why a client that authenticated gets no token, so that its owner sees it. `target`
+    /// is the client or the id of the API key. Of a client that asks again and again, some are enough.
+    pub fn note_refusal(&self, origin: &Origin, client: &Client, target: &str, error: &Error) {
+        let reason = match (error.code(), error.subject()) {
+            (Code::InvalidScope, Some(scope)) => Reason::scope_not_allowed(scope),
+            (Code::InvalidScope, None) => Reason::scope_malformed(),
+            (Code::InvalidTarget, Some(resource)) => Reason::resource_not_allowed(resource),
+            (Code::UnauthorizedClient, Some(grant_type)) => Reason::grant_type_not_allowed(grant_type),
             _ => return,
         };
+        self.note_refused(REFUSED, origin, client, target, &reason);
+    }
+
+    /// Counts and notes that forward authentication refused an active credential of a client.
+    pub fn note_refused_verification(&self, origin: &Origin, client: &Client, target: &str, reason: &Reason) {
+        self.note_refused(VERIFICATION_REFUSED, origin, client, target, reason);
+    }
+
+    fn note_refused(&self, action: &str, origin: &Origin, client: &Client, target: &str, reason: &Reason) {
+        self.usage.count_failure(Some(client), reason.code, origin.now);
         if self.throttle.refused(&client.client_id, origin.now).is_none() {
-            let whose = Whose { client_id: None, client: Some(client), target: &client.client_id };
-            self.note_as(REFUSED, origin, &whose, &reason);
+            self.note_as(action, origin, &Whose { client_id: None, client: Some(client), target }, reason);
         }
     }
 
@@ -264,6 +304,7 @@ impl AuthorizationServer {
             reason_parameters: parameters.map(|json| redacted(&json).into_owned()),
             address: Some(origin.address.to_string()),
             request_id: origin.id.clone(),
+            client_id: whose.client.map(|client| client.client_id.clone()),
         });
     }
 }

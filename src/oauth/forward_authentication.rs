@@ -1,9 +1,13 @@
 //! Forward authentication: a proxy asks whether to let a request through, and as whom.
 
+use std::sync::Arc;
+
 use super::authorization::Authorization;
-use super::failure::Origin;
+use super::failure::{Origin, Reason};
 use super::{AuthorizationServer, access_token, api_key};
+use crate::directory::ClientEntry;
 use crate::error::{Code, Error};
+use crate::metrics::Decision;
 use crate::oauth::access_token::{Audience, NotInForce};
 use crate::scope::Scope;
 
@@ -34,26 +38,45 @@ pub struct Identity {
 /// Decides on a request.
 ///
 /// # Errors
-/// `invalid_token` (RFC 6750 section 3.1) where there is none in force, `insufficient_scope` where it
-/// may less than what is asked.
+/// `invalid_token` (RFC 6750 section 3.1) if no credential is active or it is for another resource server;
+/// `insufficient_scope` if it has less than what is asked.
 pub async fn authenticate(server: &AuthorizationServer, request: &Request) -> Result<Identity, Error> {
+    let decided = decide(server, request).await;
+    server.usage.metrics.count_decision(match &decided {
+        Ok(_) => Decision::Allowed,
+        Err(error) if error.code() == Code::InvalidToken => Decision::Unauthenticated,
+        Err(error) if error.code() == Code::InsufficientScope => Decision::InsufficientScope,
+        Err(_) => Decision::Error,
+    });
+    decided
+}
+
+async fn decide(server: &AuthorizationServer, request: &Request) -> Result<Identity, Error> {
     let header = request.authorization.as_deref().and_then(Authorization::parse);
     let Some(token) = header.as_ref().and_then(Authorization::token) else {
         return Err(Error::new(Code::InvalidToken, "There is no token and no API key in the request"));
     };
-    let (identity, audience) = match find(server, token, request).await? {
+    let (identity, audience, client) = match find(server, token, request).await? {
         Ok(found) => found,
         Err(NotInForce(reason)) => {
-            let refusal = Error::new(Code::InvalidToken, "The token or API key is not in force");
-            return Err(server.failed_key(&request.origin, token, &reason, refusal).await);
+            let refusal = Error::new(Code::InvalidToken, "The token or API key is not active");
+            return Err(server.failed_bearer(&request.origin, token, &reason, refusal).await);
         }
     };
+    let client = &client.client;
+    let refused = |reason, error: Error| {
+        server.note_refused_verification(&request.origin, client, &identity.token_id, &reason);
+        error.detail(reason.to_string())
+    };
     if !request.audiences.is_empty() && !audience.iter().any(|one| request.audiences.iter().any(|wanted| wanted == one)) {
-        return Err(Error::new(Code::InvalidToken, "The token or API key is not meant for this resource server"));
+        let error = Error::new(Code::InvalidToken, "The token or API key is not meant for this resource server");
+        return Err(refused(Reason::wrong_resource_server(&request.audiences.join(" ")), error));
     }
     if !request.scope.is_subset(&identity.scope) {
-        return Err(Error::insufficient_scope(request.scope.as_str()));
+        let error = Error::insufficient_scope(request.scope.as_str());
+        return Err(refused(Reason::insufficient_scope(request.scope.as_str()), error));
     }
+    server.usage.count_verification(client, request.origin.now);
     Ok(identity)
 }
 
@@ -61,7 +84,7 @@ async fn find(
     server: &AuthorizationServer,
     token: &str,
     request: &Request,
-) -> Result<Result<(Identity, Audience), NotInForce>, Error> {
+) -> Result<Result<(Identity, Audience, Arc<ClientEntry>), NotInForce>, Error> {
     if token.starts_with("kwk_") {
         let found = match api_key::find(server, token, Some(request.origin.address), request.origin.now).await? {
             Ok(found) => found,
@@ -74,7 +97,8 @@ async fn find(
             scope: found.scope(),
             token_id: found.key.key.id.clone(),
         };
-        return Ok(Ok((identity, Audience::of(&client.resources, server.issuer.as_str()))));
+        let audience = Audience::of(&client.resources, server.issuer.as_str());
+        return Ok(Ok((identity, audience, found.client)));
     }
     let verified = match access_token::verify(server, token, request.origin.now).await? {
         Ok(verified) => verified,
@@ -91,5 +115,5 @@ async fn find(
         scope: claims.scope.parse().map_err(|_| Error::server_error("an issued scope is unreadable"))?,
         token_id: claims.jti.to_string(),
     };
-    Ok(Ok((identity, claims.aud.clone())))
+    Ok(Ok((identity, claims.aud.clone(), client)))
 }

@@ -10,6 +10,7 @@ use super::failure::Reason;
 use super::{AuthorizationServer, Request, api_key};
 use crate::directory::ClientEntry;
 use crate::error::{Code, Error};
+use crate::metrics::CredentialKind;
 use crate::scope::Scope;
 use crate::store::StoreError;
 
@@ -63,7 +64,8 @@ pub async fn introspect(server: &AuthorizationServer, request: &Request) -> Resu
     let token = request.parameters.require("token")?;
     let found = find(server, &caller, token, request).await?;
     let whose = found.as_ref().ok().map(|(_, client)| &client.client);
-    server.usage.count_introspection(&caller.entry().client, whose, request.origin.now);
+    let kind = if token.starts_with("kwk_") { CredentialKind::ApiKey } else { CredentialKind::AccessToken };
+    server.usage.count_introspection(&caller.entry().client, whose, kind, request.origin.now);
     match found {
         Ok((active, _)) => Ok(Introspection::Active(Box::new(active))),
         Err(NotInForce(reason)) => {

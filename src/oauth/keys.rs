@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
@@ -305,7 +305,7 @@ pub struct SigningKeys {
     key_file: KeyFile,
     opened: RwLock<HashMap<String, Arc<OpenKey>>>,
     parsed: RwLock<HashMap<String, Arc<ParsedPublicKey>>>,
-    queue: mpsc::SyncSender<Job>,
+    queue: crossbeam_channel::Sender<Job>,
 }
 
 impl SigningKeys {
@@ -314,24 +314,24 @@ impl SigningKeys {
     /// # Errors
     /// Where the system gives no threads.
     pub fn start(key_file: KeyFile) -> std::io::Result<Self> {
-        let (queue, jobs) = mpsc::sync_channel::<Job>(MAX_WAITING);
-        let jobs = Arc::new(Mutex::new(jobs));
+        let (queue, jobs) = crossbeam_channel::bounded::<Job>(MAX_WAITING);
         // As many as there are processors, and off the event loop, which would otherwise stand still
         // for a millisecond each. They end when the queue does.
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             let jobs = jobs.clone();
             std::thread::Builder::new().name("signer".to_owned()).spawn(move || {
-                loop {
-                    // One waits for a job with the lock in hand, the others for the lock; it is
-                    // let go before signing.
-                    let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok((key, claims, token)) = job else { break };
+                while let Ok((key, claims, token)) = jobs.recv() {
                     // A caller that has hung up needs no answer.
                     let _ = token.send(key.compact(&claims));
                 }
             })?;
         }
         Ok(SigningKeys { key_file, opened: RwLock::default(), parsed: RwLock::default(), queue })
+    }
+
+    /// How many signatures wait for a thread.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
     }
 
     /// The file that seals them.

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use quick_cache::sync::Cache;
 
+use crate::clock::Timestamp;
 use crate::config::{Issuer, Settings};
 use crate::credential::Fingerprint;
 use crate::directory::Directory;
 use crate::guard::{Passwords, Throttle};
+use crate::metrics::{CacheState, Snapshot};
 use crate::outbound::Outbound;
 use crate::store::Store;
+use crate::store::signing_key::signing_at;
 use crate::store::token_records::TokenRecords;
 
 pub mod access_token;
@@ -66,6 +69,7 @@ pub struct AuthorizationServer {
     pub key_set: ArcSwapOption<jwks::KeySet>,
     /// Tokens whose signature was proven; not whether they are in force.
     pub verified: Cache<Fingerprint, Arc<access_token::VerifiedToken>>,
+    started: Timestamp,
 }
 
 impl AuthorizationServer {
@@ -93,8 +97,28 @@ impl AuthorizationServer {
             usage: usage::Usage::default(),
             verified: Cache::new(VERIFIED_KEPT),
             key_set: ArcSwapOption::empty(),
+            started: Timestamp::now(),
             settings,
         })
+    }
+
+    /// The state that `GET /metrics` shows beside the counters.
+    pub fn snapshot(&self, now: Timestamp) -> Snapshot {
+        let keys = self.directory.known_signing_keys();
+        let signing = signing_at(&keys, now);
+        let verified = CacheState { entries: self.verified.len(), hits: self.verified.hits(), misses: self.verified.misses() };
+        let mut caches = self.directory.cache_states();
+        caches.push(("verified_tokens", verified));
+        Snapshot {
+            cache_fresh: self.directory.is_fresh(),
+            caches,
+            pools: self.store.pool_states(),
+            queues: vec![("signatures", self.signing_keys.waiting()), ("token_records", self.records.waiting())],
+            signing_key_age: signing.map(|key| now.since(key.signs_from)),
+            signing_key_max_age: self.settings.signing_key_max_age,
+            tls_certificate_not_after: None,
+            started: self.started.seconds(),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub async fn revoke(server: &AuthorizationServer, request: &Request) -> Result<(
         }
         // A leaked key must die, be it the last one.
         let id = found.key.key.id.clone();
-        return server.store.write(now, move |transaction| Ok(store::api_key::delete(transaction, &id)?)).await;
+        return server.store.write(now, move |transaction| Ok(store::api_key::delete(transaction, &id, now)?)).await;
     }
     let Ok(verified) = access_token::verify(server, token, now).await? else { return Ok(()) };
     let claims = &verified.claims;

@@ -23,14 +23,16 @@ pub async fn token(server: &AuthorizationServer, request: &Request) -> Result<To
     }
     let client = client_authentication::authenticate(server, request).await?;
     let grant = granted(&client, grant_type, request);
-    let grant = grant.inspect_err(|error| server.note_refusal(&request.origin, &client.entry().client, error))?;
+    let grant =
+        grant.inspect_err(|error| server.note_refusal(&request.origin, &client.entry().client, client.client_id(), error))?;
     access_token::issue(server, grant, request.origin.now).await
 }
 
 /// What the client gets of what it asks for.
 fn granted(client: &AuthenticatedClient, grant_type: &str, request: &Request) -> Result<Grant, Error> {
     if !client.entry().client.may_use(grant_type) {
-        return Err(Error::new(Code::UnauthorizedClient, format!("The client may not use the grant {grant_type}")));
+        let refusal = format!("The client may not use the grant {grant_type}");
+        return Err(Error::new(Code::UnauthorizedClient, refusal).about(grant_type));
     }
     client_credentials::grant(client, &request.parameters)
 }

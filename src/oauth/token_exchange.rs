@@ -46,11 +46,15 @@ pub async fn grant(server: &AuthorizationServer, request: &Request) -> Result<Gr
         Ok(found) => found,
         Err(NotInForce(reason)) => {
             let refusal = invalid("subject_token is no API key that is in force");
-            return Err(server.failed_key(&request.origin, key, &reason, refusal).await);
+            return Err(server.failed_bearer(&request.origin, key, &reason, refusal).await);
         }
     };
-    let requested = parameters.get("scope").map(parse_scope).transpose()?;
-    let resources = decide_resources(&found.client.client.resources, parameters)?;
-    let scope = decide_scope(&found.scope(), requested.as_ref())?;
+    let granted = || {
+        let requested = parameters.get("scope").map(parse_scope).transpose()?;
+        let resources = decide_resources(&found.client.client.resources, parameters)?;
+        Ok((decide_scope(&found.scope(), requested.as_ref())?, resources))
+    };
+    let refused = |error: &Error| server.note_refusal(&request.origin, &found.client.client, &found.key.key.id, error);
+    let (scope, resources) = granted().inspect_err(refused)?;
     Ok(Grant::to_key(&found, scope, resources))
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::metrics::{CredentialKind, Metrics};
 use crate::store::Store;
 use crate::store::audit::Entry;
 use crate::store::client::Client;
@@ -34,13 +35,17 @@ pub enum Counted {
     Introspections,
     /// Introspections answered to a client.
     Asked,
-    /// Authentications failed; of a client, in its name or with its API key.
+    /// Authentications failed, and requests of authenticated clients refused; of a client, in its name or
+    /// with its API keys.
     Failures,
+    /// Requests allowed by forward authentication; of a client, with its tokens or API keys.
+    Verifications,
 }
 
 impl Counted {
     /// All of them.
-    pub const ALL: [Counted; 4] = [Counted::Tokens, Counted::Introspections, Counted::Asked, Counted::Failures];
+    pub const ALL: [Counted; 5] =
+        [Counted::Tokens, Counted::Introspections, Counted::Asked, Counted::Failures, Counted::Verifications];
 
     /// As in the name of a count.
     pub const fn as_str(self) -> &'static str {
@@ -49,6 +54,7 @@ impl Counted {
             Counted::Introspections => "introspections",
             Counted::Asked => "asked",
             Counted::Failures => "failures",
+            Counted::Verifications => "verifications",
         }
     }
 }
@@ -105,6 +111,8 @@ struct Traffic {
 /// What waits to be written.
 #[derive(Default)]
 pub struct Usage {
+    /// What this process counts for Prometheus.
+    pub metrics: Metrics,
     used: Mutex<HashMap<String, Timestamp>>,
     failures: Mutex<Vec<Entry>>,
     traffic: Mutex<Traffic>,
@@ -129,22 +137,31 @@ impl Usage {
         }
     }
 
-    /// A token was issued to `client`.
-    pub fn count_token(&self, client: &Client, now: Timestamp) {
+    /// Counts a token that was issued to `client` by this grant.
+    pub fn count_token(&self, client: &Client, grant_type: &'static str, now: Timestamp) {
+        self.metrics.count_token(grant_type);
         locked(&self.traffic).count(Counted::Tokens, now).of(client, Counted::Tokens, now);
     }
 
-    /// `caller` was told of something, that is in force and `whose`, or of nothing.
-    pub fn count_introspection(&self, caller: &Client, whose: Option<&Client>, now: Timestamp) {
+    /// Counts one introspection by `caller`; `owner` is the client of the token or API key if it was active.
+    pub fn count_introspection(&self, caller: &Client, owner: Option<&Client>, kind: CredentialKind, now: Timestamp) {
+        self.metrics.count_introspection(kind, owner.is_some());
         let mut traffic = locked(&self.traffic);
         traffic.count(Counted::Introspections, now).of(caller, Counted::Asked, now);
-        if let Some(client) = whose {
+        if let Some(client) = owner {
             traffic.of(client, Counted::Introspections, now);
         }
     }
 
-    /// An authentication failed, as that client where there is one.
-    pub fn count_failure(&self, client: Option<&Client>, now: Timestamp) {
+    /// Counts a request that forward authentication allowed, with a token or an API key of `client`.
+    pub fn count_verification(&self, client: &Client, now: Timestamp) {
+        locked(&self.traffic).count(Counted::Verifications, now).of(client, Counted::Verifications, now);
+    }
+
+    /// Counts a failure: an authentication that failed, or a request that an authenticated client was
+    /// refused; of that client where it is known.
+    pub fn count_failure(&self, client: Option<&Client>, reason: &'static str, now: Timestamp) {
+        self.metrics.count_failure(reason);
         let mut traffic = locked(&self.traffic);
         traffic.count(Counted::Failures, now);
         if let Some(client) = client {

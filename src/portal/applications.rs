@@ -321,13 +321,14 @@ fn actions(member: &Member, application: &Application) -> Markup {
     }
 }
 
-fn failures_section(member: &Member, failures: &[audit::Entry]) -> Markup {
+fn failures_section(member: &Member, failures: &[audit::Failure]) -> Markup {
     let rows: Vec<Vec<Markup>> = failures
         .iter()
-        .map(|entry| {
+        .map(|audit::Failure { entry, api_key }| {
             vec![
                 member.relative(entry.happened_at),
                 html! { (failure_text(member, entry)) },
+                html! { @if let Some(name) = api_key { (name) } @else { "–" } },
                 html! { code.short { (entry.address.as_deref().unwrap_or("–")) } },
                 html! { code { (entry.request_id.as_deref().unwrap_or("–")) } },
             ]
@@ -337,7 +338,7 @@ fn failures_section(member: &Member, failures: &[audit::Entry]) -> Markup {
         section aria-labelledby="failures" {
             h2 #failures { (member.t("failures")) }
             @if rows.is_empty() { p { (member.t("failures-none")) } } @else {
-                (table(member, &member.t("failures"), &["column-when", "column-why", "column-address", "column-request"], &rows))
+                (table(member, &member.t("failures"), &["column-when", "column-why", "api-key", "column-address", "column-request"], &rows))
             }
         }
     }

@@ -55,6 +55,7 @@ pub const ACTIONS: &[&str] = &[
     "user.set_password",
     "user.set_role",
     "user.set_second_factor",
+    "verification.refused",
 ];
 
 /// The message for an action.
@@ -95,7 +96,8 @@ pub fn reason_message(code: &str) -> String {
 }
 
 /// What reasons tell beside their codes; `at` is an instant.
-const PARAMETERS: [&str; 7] = ["id", "at", "method", "detail", "aud", "seconds", "most"];
+const PARAMETERS: [&str; 11] =
+    ["id", "at", "method", "detail", "aud", "seconds", "most", "scope", "resource", "grant_type", "name"];
 
 /// GET
 pub async fn list(member: Member) -> Result<HttpResponse, Failure> {

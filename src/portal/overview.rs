@@ -53,6 +53,7 @@ fn of_server(member: &Member, server: &ServerTraffic) -> Markup {
             dl.tiles {
                 (tile(member, "tokens-issued", &whole(member, sum(&server.minutes, |point| point.tokens))))
                 (tile(member, "introspections", &whole(member, sum(&server.minutes, |point| point.introspections))))
+                (tile(member, "verifications", &whole(member, sum(&server.minutes, |point| point.verifications))))
                 (tile(member, "failures-count", &whole(member, sum(&server.minutes, |point| point.failures))))
                 (tile(member, "token-p95", &millis(member, server.token.hour.p95)))
                 (tile(member, "introspection-p95", &millis(member, server.introspection.hour.p95)))
@@ -61,6 +62,7 @@ fn of_server(member: &Member, server: &ServerTraffic) -> Markup {
                 (chart::lines(member, "rate", &member.t("chart-rate"), &moments, &[
                     counted(member, "tokens-issued", whole_minutes, |point| point.tokens),
                     counted(member, "introspections", whole_minutes, |point| point.introspections),
+                    counted(member, "verifications", whole_minutes, |point| point.verifications),
                 ]))
                 (chart::lines(member, "failing", &member.t("chart-failures"), &moments, &[
                     counted(member, "failures-count", whole_minutes, |point| point.failures),
@@ -93,6 +95,7 @@ fn of_day(member: &Member, traffic: &Traffic) -> Markup {
                 (chart::lines(member, "day", &member.t("chart-day"), &moments, &[
                     counted(member, "tokens-issued", &traffic.hours, |point| point.tokens),
                     counted(member, "introspections", &traffic.hours, |point| point.introspections),
+                    counted(member, "verifications", &traffic.hours, |point| point.verifications),
                 ]))
                 (chart::lines(member, "day-failing", &member.t("chart-day-failures"), &moments, &[
                     counted(member, "failures-count", &traffic.hours, |point| point.failures),
@@ -116,6 +119,7 @@ fn top(member: &Member, clients: &[TopClient]) -> Markup {
                 },
                 html! { (chart::bar(client.tokens, most)) " " (whole(member, client.tokens)) },
                 html! { (whole(member, client.introspections)) },
+                html! { (whole(member, client.verifications)) },
                 html! { (whole(member, client.failures)) },
             ]
         })
@@ -124,7 +128,7 @@ fn top(member: &Member, clients: &[TopClient]) -> Markup {
         section aria-labelledby="top" {
             h2 #top { (member.t("top-clients")) }
             @if rows.is_empty() { (empty(&member.t("top-none"), &member.t("top-none-text"), None)) }
-            @else { (table(member, &member.t("top-clients"), &["application", "tokens-issued", "introspections", "failures-count"], &rows)) }
+            @else { (table(member, &member.t("top-clients"), &["application", "tokens-issued", "introspections", "verifications", "failures-count"], &rows)) }
         }
     }
 }

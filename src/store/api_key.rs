@@ -9,7 +9,7 @@ use diesel::sql_types::BigInt;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
-use super::schema::api_keys;
+use super::schema::{api_keys, revoked_api_keys};
 use super::{Change, Database, StoreError, Transaction};
 use crate::clock::Timestamp;
 use crate::scope::Scope;
@@ -161,11 +161,50 @@ pub fn update(transaction: &mut Transaction<'_>, key: &ApiKey) -> Result<(), Sto
     Ok(())
 }
 
-/// Removes one; nothing happens where it is gone already.
+/// A row of `revoked_api_keys`: an API key that was revoked lately and authenticates nobody.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+pub struct RevokedApiKey {
+    /// The id inside the key.
+    pub id: String,
+    /// The client that it belonged to.
+    pub client_id: String,
+    /// Its name.
+    pub name: String,
+    /// Argon2id, as a PHC string.
+    pub hash: String,
+    /// When it was revoked.
+    pub revoked_at: Timestamp,
+}
+
+/// A revoked API key by its id.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn delete(transaction: &mut Transaction<'_>, id: &str) -> Result<(), StoreError> {
+pub fn find_revoked(database: &mut Database, id: &str) -> Result<Option<RevokedApiKey>, StoreError> {
+    Ok(revoked_api_keys::table.find(id).select(RevokedApiKey::as_select()).first(database).optional()?)
+}
+
+/// The ids and names of a client's API keys, those that were revoked lately too.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn names(database: &mut Database, client_id: &str) -> Result<Vec<(String, String)>, StoreError> {
+    let live = api_keys::table.filter(api_keys::client_id.eq(client_id)).select((api_keys::id, api_keys::name));
+    let mut names: Vec<(String, String)> = live.load(database)?;
+    let revoked = revoked_api_keys::table.filter(revoked_api_keys::client_id.eq(client_id));
+    names.extend(revoked.select((revoked_api_keys::id, revoked_api_keys::name)).load::<(String, String)>(database)?);
+    Ok(names)
+}
+
+/// Removes one, and keeps for a while what tells it from a key that never was; nothing happens if it is
+/// gone already.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn delete(transaction: &mut Transaction<'_>, id: &str, now: Timestamp) -> Result<(), StoreError> {
+    let Some(key) = find(transaction.database, id)? else { return Ok(()) };
+    let revoked = RevokedApiKey { id: key.id, client_id: key.client_id, name: key.name, hash: key.hash, revoked_at: now };
+    diesel::insert_into(revoked_api_keys::table).values(revoked).execute(transaction.database)?;
     diesel::delete(api_keys::table.find(id)).execute(transaction.database)?;
     transaction.changed(Change::ApiKey(id.to_owned()));
     Ok(())
@@ -184,12 +223,14 @@ pub fn note_used(database: &mut Database, used: &[(String, Timestamp)]) -> Resul
     Ok(())
 }
 
-/// Removes up to `limit` that ended before `moment`; tells how many.
+/// Removes up to `limit` that expired, and as many that were revoked, before `moment`; returns how many.
 ///
 /// # Errors
 /// Where the database gave no answer.
 pub fn purge(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
-    let sentence =
-        "DELETE FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
-    Ok(diesel::sql_query(sentence).bind::<BigInt, _>(moment).bind::<BigInt, _>(limit).execute(database)?)
+    let expired = "DELETE FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+    let expired = diesel::sql_query(expired).bind::<BigInt, _>(moment).bind::<BigInt, _>(limit).execute(database)?;
+    let revoked = "DELETE FROM revoked_api_keys WHERE id IN \
+                   (SELECT id FROM revoked_api_keys WHERE revoked_at < $1 ORDER BY revoked_at LIMIT $2)";
+    Ok(expired + diesel::sql_query(revoked).bind::<BigInt, _>(moment).bind::<BigInt, _>(limit).execute(database)?)
 }

@@ -39,6 +39,8 @@ pub struct Entry {
     pub address: Option<String>,
     /// The request, as in the log.
     pub request_id: Option<String>,
+    /// Of a failure: the client whose credential was presented or named.
+    pub client_id: Option<String>,
 }
 
 fn object<S: Serializer>(json: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -88,6 +90,15 @@ pub fn list(database: &mut Database, filter: &Filter, limit: i64) -> Result<Vec<
         .limit(limit)
         .select(Entry::as_select());
     Ok(rows.load(database)?)
+}
+
+/// The newest failures of a client: of its authentication, of its tokens and API keys, and of what it asked for.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn failures(database: &mut Database, client_id: &str, limit: i64) -> Result<Vec<Entry>, StoreError> {
+    let own = audit::table.filter(audit::client_id.eq(client_id)).order(audit::id.desc()).limit(limit);
+    Ok(own.select(Entry::as_select()).load(database)?)
 }
 
 /// Adds one to the change that it tells of.

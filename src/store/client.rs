@@ -6,7 +6,7 @@ use std::str::FromStr;
 use diesel::prelude::*;
 
 use super::resource_server::Resources;
-use super::schema::{api_keys, client_secrets, clients};
+use super::schema::{api_keys, client_secrets, clients, revoked_api_keys};
 use super::{Change, Database, StoreError, Transaction};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
@@ -233,6 +233,8 @@ pub fn delete(transaction: &mut Transaction<'_>, client_id: &str) -> Result<(), 
         api_keys::table.filter(api_keys::client_id.eq(client_id)).select(api_keys::id).load(transaction.database)?;
     diesel::delete(client_secrets::table.filter(client_secrets::client_id.eq(client_id))).execute(transaction.database)?;
     diesel::delete(api_keys::table.filter(api_keys::client_id.eq(client_id))).execute(transaction.database)?;
+    let revoked = revoked_api_keys::table.filter(revoked_api_keys::client_id.eq(client_id));
+    diesel::delete(revoked).execute(transaction.database)?;
     diesel::delete(clients::table.find(client_id)).execute(transaction.database)?;
     transaction.changed(Change::Client(client_id.to_owned()));
     for key in keys {

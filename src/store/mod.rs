@@ -128,6 +128,11 @@ impl Store {
         &self.url
     }
 
+    /// The connection pools by name, each with its open connections, those in use, and the most it opens.
+    pub fn pool_states(&self) -> Vec<(&'static str, [u32; 3])> {
+        vec![("readers", self.readers.state()), ("writers", self.writers.state())]
+    }
+
     /// Who is told of each change of this process, right after its commit and before its answer.
     pub fn on_change(&self, listener: impl Fn(&[Change]) + Send + Sync + 'static) {
         // A second listener would be a second directory, which nothing makes.

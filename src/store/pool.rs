@@ -67,6 +67,12 @@ impl Lane {
         Lane { pool, permits: Arc::new(Semaphore::new(size as usize)), troubles: Arc::default() }
     }
 
+    /// Open connections, those in use, and the most that are opened.
+    pub(super) fn state(&self) -> [u32; 3] {
+        let state = self.pool.state();
+        [state.connections, state.connections.saturating_sub(state.idle_connections), self.pool.max_size()]
+    }
+
     pub(super) fn with_connection<T, E: From<StoreError>>(
         &self,
         work: impl FnOnce(&mut Database) -> Result<T, E>,

@@ -108,6 +108,17 @@ diesel::table! {
         reason_parameters -> Nullable<Text>,
         address -> Nullable<Text>,
         request_id -> Nullable<Text>,
+        client_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    revoked_api_keys (id) {
+        id -> Text,
+        client_id -> Text,
+        name -> Text,
+        hash -> Text,
+        revoked_at -> BigInt,
     }
 }
 

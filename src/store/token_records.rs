@@ -50,6 +50,14 @@ impl TokenRecords {
         Ok(TokenRecords::On(sender))
     }
 
+    /// How many records wait to be written.
+    pub fn waiting(&self) -> usize {
+        match self {
+            TokenRecords::On(sender) => sender.max_capacity() - sender.capacity(),
+            TokenRecords::Off => 0,
+        }
+    }
+
     /// Writes one; it is on disk when this returns.
     ///
     /// # Errors

@@ -265,7 +265,7 @@ ask-delete-text = { $name }: its secrets, API keys and tokens are refused at onc
 ask-revoke-tokens = Revoke all tokens
 ask-revoke-tokens-text = { $name }: all tokens issued until now are refused at once. It can get new ones with its secret.
 failures = Recent failures
-failures-none = Nothing failed lately.
+failures-none = No recent failures.
 tokens = Live tokens
 tokens-none = No token that has not ended.
 tokens-off = This server keeps no records of tokens.
@@ -314,7 +314,7 @@ keys-of = API keys of { $name }
 keys-choose = Whose keys?
 keys-none = No API keys
 keys-none-text = Make the first one below.
-keys-one-left = This is the only key, so it cannot be revoked: make another one first, move over, then revoke this one. If it has leaked, disable the application or revoke the key with the client secret.
+keys-one-left = This is the only key, so it can’t be revoked. To replace it, rotate it. If it has leaked, rotate it and end the old key at once.
 keys-full = { $count ->
     [one] One key is the most
    *[other] { $count } keys are the most
@@ -487,6 +487,7 @@ action-user-reset-second-factor = Second factor reset
 action-user-set-password = Password set
 action-user-set-role = Role changed
 action-user-set-second-factor = Second factor set up
+action-verification-refused = Request refused at the proxy (/verify)
 
 ## Overview
 
@@ -497,20 +498,21 @@ last-hour = The last hour
 last-day = The last 24 hours
 tokens-issued = Tokens
 introspections = Introspections
+verifications = Checks at /verify
 failures-count = Failures
 token-p95 = Token, 95 %
 introspection-p95 = Introspection, 95 %
 p50 = half within
 p95 = 95 % within
-chart-rate = Tokens and introspections a minute
-chart-failures = Failures a minute
+chart-rate = Tokens, introspections and checks per minute
+chart-failures = Failures per minute
 chart-token-times = Token requests, ms
 chart-introspection-times = Introspections, ms
-chart-day = Tokens and introspections an hour
-chart-day-failures = Failures an hour
+chart-day = Tokens, introspections and checks per hour
+chart-day-failures = Failures per hour
 top-clients = Busiest applications
 top-none = No traffic yet
-top-none-text = Applications stand here once they get tokens.
+top-none-text = Applications appear here once they get tokens or use their API keys.
 
 ## What went wrong
 
@@ -549,7 +551,7 @@ error-keys-full = { $most ->
     [one] One key is the most: revoke it first.
    *[other] { $most } keys are the most: revoke one first.
 }
-error-last-key = The last key cannot be revoked: make another one first.
+error-last-key = The last key can’t be revoked. Rotate it instead: if it has leaked, end the old key at once.
 error-name-invisible = A name has no space at its ends and no invisible characters.
 error-name-length = A name has between one and { $most } characters.
 error-name-taken = This name is taken.
@@ -664,12 +666,16 @@ reason-token-api-key-ended = the API key that it was exchanged for has ended
 reason-token-without-record = there is no record of such a token
 reason-not-a-key = no API key, or mistyped
 reason-no-such-key = no such API key
+reason-key-revoked = the API key { $name } was revoked
 reason-wrong-key = wrong API key
 reason-key-ended = the API key has ended
 reason-address-not-allowed = presented from an address that is not allowed
-reason-refused-scope = asked for scope that it may not have ({ $detail })
-reason-refused-target = asked for a resource server that it may not use ({ $detail })
-reason-refused-grant = asked by a grant that it may not use ({ $detail })
+reason-scope-malformed = asked for a scope that is not well-formed
+reason-scope-not-allowed = asked for scope that it may not have: { $scope }
+reason-resource-not-allowed = asked for a resource server that it may not use: { $resource }
+reason-grant-type-not-allowed = asked for a grant type that it may not use: { $grant_type }
+reason-insufficient-scope = the request needed the scope { $scope }
+reason-wrong-resource-server = presented to { $resource }, which it is not meant for
 reason-wrong-password = wrong e-mail address or password
 reason-wrong-current-password = wrong current password
 reason-wrong-second-factor = wrong code of the second factor

@@ -320,7 +320,7 @@ keys-of = Clés d’API : { $name }
 keys-choose = Les clés de quelle application ?
 keys-none = Aucune clé d’API
 keys-none-text = Créez la première ci-dessous.
-keys-one-left = C’est la seule clé, elle ne peut donc pas être révoquée : créez-en d’abord une autre, passez à la nouvelle, puis révoquez celle-ci. En cas de fuite, désactivez l’application ou révoquez la clé avec le secret client.
+keys-one-left = C’est la seule clé, elle ne peut donc pas être révoquée. Pour la remplacer, renouvelez-la. En cas de fuite, renouvelez-la en mettant fin immédiatement à l’ancienne clé.
 keys-full = { $count ->
     [one] Une clé au maximum
    *[other] { $count } clés au maximum
@@ -493,6 +493,7 @@ action-user-reset-second-factor = Second facteur réinitialisé
 action-user-set-password = Mot de passe défini
 action-user-set-role = Rôle modifié
 action-user-set-second-factor = Second facteur configuré
+action-verification-refused = Requête refusée au proxy (/verify)
 
 ## Vue d’ensemble
 
@@ -503,20 +504,21 @@ last-hour = La dernière heure
 last-day = Les dernières 24 heures
 tokens-issued = Jetons
 introspections = Introspections
+verifications = Contrôles par /verify
 failures-count = Échecs
 token-p95 = Jeton, 95 %
 introspection-p95 = Introspection, 95 %
 p50 = la moitié sous
 p95 = 95 % sous
-chart-rate = Jetons et introspections par minute
+chart-rate = Jetons, introspections et contrôles par minute
 chart-failures = Échecs par minute
 chart-token-times = Requêtes de jeton, ms
 chart-introspection-times = Introspections, ms
-chart-day = Jetons et introspections par heure
+chart-day = Jetons, introspections et contrôles par heure
 chart-day-failures = Échecs par heure
 top-clients = Applications les plus actives
 top-none = Pas encore de trafic
-top-none-text = Les applications apparaissent ici dès qu’elles obtiennent des jetons.
+top-none-text = Les applications apparaissent ici dès qu’elles obtiennent des jetons ou utilisent leurs clés d’API.
 
 ## Ce qui n’a pas marché
 
@@ -555,7 +557,7 @@ error-keys-full = { $most ->
     [one] Une clé au maximum : révoquez-la d’abord.
    *[other] { $most } clés au maximum : révoquez-en d’abord une.
 }
-error-last-key = La dernière clé ne peut pas être révoquée : créez-en d’abord une autre.
+error-last-key = La dernière clé ne peut pas être révoquée. Renouvelez-la plutôt : en cas de fuite, mettez fin immédiatement à l’ancienne clé.
 error-name-invisible = Un nom n’a ni espace au début ou à la fin, ni caractère invisible.
 error-name-length = Un nom compte entre un et { $most } caractères.
 error-name-taken = Ce nom est déjà pris.
@@ -670,12 +672,16 @@ reason-token-api-key-ended = la clé d’API contre laquelle il a été échang�
 reason-token-without-record = il n’y a pas trace d’un tel jeton
 reason-not-a-key = pas une clé d’API, ou mal recopiée
 reason-no-such-key = cette clé d’API n’existe pas
+reason-key-revoked = la clé d’API { $name } a été révoquée
 reason-wrong-key = clé d’API incorrecte
 reason-key-ended = la clé d’API a expiré
 reason-address-not-allowed = présentée depuis une adresse qui n’est pas autorisée
-reason-refused-scope = portée demandée sans y avoir droit ({ $detail })
-reason-refused-target = serveur de ressources demandé sans y avoir droit ({ $detail })
-reason-refused-grant = type d’autorisation demandé sans y avoir droit ({ $detail })
+reason-scope-malformed = portée demandée mal formée
+reason-scope-not-allowed = portée demandée sans y avoir droit : { $scope }
+reason-resource-not-allowed = serveur de ressources demandé sans y avoir droit : { $resource }
+reason-grant-type-not-allowed = type d’autorisation demandé sans y avoir droit : { $grant_type }
+reason-insufficient-scope = la requête exigeait la portée { $scope }
+reason-wrong-resource-server = présenté à { $resource }, auquel il n’est pas destiné
 reason-wrong-password = adresse e-mail ou mot de passe incorrect
 reason-wrong-current-password = mot de passe actuel incorrect
 reason-wrong-second-factor = code du second facteur incorrect

@@ -1,0 +1,456 @@
+//! What this process counts for Prometheus. Every layer counts here, and `GET /metrics` shows it.
+//!
+//! Names follow the conventions of Prometheus: base units, `_total` for counters. No label holds a
+//! value that a caller chooses, so the number of series is bounded.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Upper bounds of request durations, in seconds. A token takes a few milliseconds on an idle machine
+/// and some tens on a busy one, so the buckets are close there.
+const DURATION_BUCKETS: [f64; 14] =
+    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StatusLabels {
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    route: String,
+    outcome: Outcome,
+}
+
+/// The class of a response, as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[expect(non_camel_case_types, reason = "the names are label values")]
+enum Outcome {
+    success,
+    client_error,
+    server_error,
+}
+
+impl Outcome {
+    fn of(status: u16) -> Self {
+        match status {
+            ..400 => Outcome::success,
+            400..500 => Outcome::client_error,
+            _ => Outcome::server_error,
+        }
+    }
+}
+
+macro_rules! label {
+    ($($labels:ident { $name:ident });* $(;)?) => {$(
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+        struct $labels {
+            $name: &'static str,
+        }
+    )*};
+}
+
+label! {
+    ErrorLabels { code };
+    GrantLabels { grant_type };
+    DecisionLabels { decision };
+    ReasonLabels { reason };
+    CacheLabels { cache };
+    PoolLabels { pool };
+    QueueLabels { queue };
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct IntrospectionLabels {
+    credential: &'static str,
+    active: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CacheResultLabels {
+    cache: &'static str,
+    result: &'static str,
+}
+
+/// What [`Metrics::count_introspection`] was asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// A JWT access token, or anything that is not an API key.
+    AccessToken,
+    /// An API key.
+    ApiKey,
+}
+
+/// What forward authentication decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// 200.
+    Allowed,
+    /// 401: no active credential, or one for another resource server.
+    Unauthenticated,
+    /// 403: the scope is not sufficient.
+    InsufficientScope,
+    /// Anything else: a bad request, too many failures, or a store that gives no answer.
+    Error,
+}
+
+impl Decision {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Decision::Allowed => "allowed",
+            Decision::Unauthenticated => "unauthenticated",
+            Decision::InsufficientScope => "insufficient_scope",
+            Decision::Error => "error",
+        }
+    }
+}
+
+/// The state of a bounded in-memory cache.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CacheState {
+    /// Entries.
+    pub entries: usize,
+    /// Look-ups since the start that found an entry.
+    pub hits: u64,
+    /// Look-ups since the start that found none.
+    pub misses: u64,
+}
+
+/// What is read at the moment of a scrape.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// Whether memory may be trusted: the last poll of the change feed is younger than the lease.
+    pub cache_fresh: bool,
+    /// The caches, by name.
+    pub caches: Vec<(&'static str, CacheState)>,
+    /// The connection pools, by name: connections that are open, those in use, and the most there may be.
+    pub pools: Vec<(&'static str, [u32; 3])>,
+    /// The bounded queues, by name: how many wait.
+    pub queues: Vec<(&'static str, usize)>,
+    /// The age of the key that signs now.
+    pub signing_key_age: Option<Duration>,
+    /// The age at which the signing key is rotated.
+    pub signing_key_max_age: Duration,
+    /// The `notAfter` of the TLS certificate that is served, in seconds since the epoch.
+    pub tls_certificate_not_after: Option<i64>,
+    /// Seconds since the epoch at which this process started.
+    pub started: i64,
+}
+
+/// The formats of `GET /metrics`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// The Prometheus text format, version 0.0.4.
+    Prometheus,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The value of `Content-Type`.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Format::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// All counters of this process.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<StatusLabels, Counter>,
+    durations: Family<OutcomeLabels, Histogram, fn() -> Histogram>,
+    errors: Family<ErrorLabels, Counter>,
+    tokens: Family<GrantLabels, Counter>,
+    introspections: Family<IntrospectionLabels, Counter>,
+    decisions: Family<DecisionLabels, Counter>,
+    failures: Family<ReasonLabels, Counter>,
+    rate_limited: Counter,
+    cache_fresh: Gauge,
+    cache_entries: Family<CacheLabels, Gauge>,
+    cache_requests: Family<CacheResultLabels, Counter>,
+    pool_connections: Family<PoolLabels, Gauge>,
+    pool_in_use: Family<PoolLabels, Gauge>,
+    pool_max: Family<PoolLabels, Gauge>,
+    queue_length: Family<QueueLabels, Gauge>,
+    signing_key_age: Gauge<f64, AtomicU64>,
+    signing_key_max_age: Gauge<f64, AtomicU64>,
+    process: Process,
+}
+
+/// The `process_*` metrics that every Prometheus client library has.
+#[derive(Default)]
+struct Process {
+    cpu: Counter<f64, AtomicU64>,
+    resident: Gauge,
+    virtual_memory: Gauge,
+    open_fds: Gauge,
+    max_fds: Gauge,
+    threads: Gauge,
+    started: Gauge<f64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let duration: fn() -> Histogram = || Histogram::new(DURATION_BUCKETS);
+        let mut metrics = Metrics {
+            registry: Registry::default(),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(duration),
+            errors: Family::default(),
+            tokens: Family::default(),
+            introspections: Family::default(),
+            decisions: Family::default(),
+            failures: Family::default(),
+            rate_limited: Counter::default(),
+            cache_fresh: Gauge::default(),
+            cache_entries: Family::default(),
+            cache_requests: Family::default(),
+            pool_connections: Family::default(),
+            pool_in_use: Family::default(),
+            pool_max: Family::default(),
+            queue_length: Family::default(),
+            signing_key_age: Gauge::default(),
+            signing_key_max_age: Gauge::default(),
+            process: Process::default(),
+        };
+        let mut registry = Registry::default();
+        metrics.register(registry.sub_registry_with_prefix("keyward"));
+        metrics.process.register(registry.sub_registry_with_prefix("process"));
+        metrics.registry = registry;
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&self, registry: &mut Registry) {
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The version that runs", build);
+        registry.register("http_requests", "HTTP requests, by route and status", self.requests.clone());
+        let durations = "Time from the request to its response, by route and outcome";
+        registry.register_with_unit("http_request_duration", durations, Unit::Seconds, self.durations.clone());
+        registry.register("errors", "Error responses, by error code", self.errors.clone());
+        registry.register("tokens_issued", "Access tokens issued, by grant type", self.tokens.clone());
+        let introspections = "Introspection responses, by kind of credential and whether it was active";
+        registry.register("introspections", introspections, self.introspections.clone());
+        registry.register("forward_auth_decisions", "Decisions of /verify", self.decisions.clone());
+        let failures = "Failed authentications and refused requests of clients and users, by reason code";
+        registry.register("authentication_failures", failures, self.failures.clone());
+        let limited = "Failures that were answered with 429 since there were too many";
+        registry.register("rate_limited", limited, self.rate_limited.clone());
+        let fresh = "1 while the cache follows the change feed, 0 while every look-up goes to the database";
+        registry.register("cache_fresh", fresh, self.cache_fresh.clone());
+        registry.register("cache_entries", "Entries, by cache", self.cache_entries.clone());
+        registry.register("cache_requests", "Look-ups, by cache and result", self.cache_requests.clone());
+        let pool = "Open connections to the database, by pool";
+        registry.register("database_pool_connections", pool, self.pool_connections.clone());
+        let in_use = "Connections to the database that are in use, by pool";
+        registry.register("database_pool_connections_in_use", in_use, self.pool_in_use.clone());
+        let most = "The most connections that a pool opens, by pool";
+        registry.register("database_pool_connections_max", most, self.pool_max.clone());
+        registry.register("queue_length", "Jobs that wait, by queue", self.queue_length.clone());
+        let age = "Time since the signing key in use began to sign";
+        registry.register_with_unit("signing_key_age", age, Unit::Seconds, self.signing_key_age.clone());
+        let max_age = "The age at which the signing key is rotated";
+        registry.register_with_unit("signing_key_max_age", max_age, Unit::Seconds, self.signing_key_max_age.clone());
+    }
+
+    /// Counts a response to an HTTP request. `route` is the pattern of the route, never the path.
+    pub fn count_response(&self, route: Option<String>, status: u16, error: Option<&'static str>, took: Duration) {
+        let labels = StatusLabels { route: route.unwrap_or_else(|| "unknown".to_owned()), status };
+        self.requests.get_or_create(&labels).inc();
+        let labels = OutcomeLabels { route: labels.route, outcome: Outcome::of(status) };
+        self.durations.get_or_create(&labels).observe(took.as_secs_f64());
+        if let Some(code) = error {
+            self.errors.get_or_create(&ErrorLabels { code }).inc();
+        }
+    }
+
+    /// Counts an issued access token.
+    pub fn count_token(&self, grant_type: &'static str) {
+        self.tokens.get_or_create(&GrantLabels { grant_type }).inc();
+    }
+
+    /// Counts an introspection response.
+    pub fn count_introspection(&self, kind: CredentialKind, active: bool) {
+        let credential = match kind {
+            CredentialKind::AccessToken => "access_token",
+            CredentialKind::ApiKey => "api_key",
+        };
+        let active = if active { "true" } else { "false" };
+        self.introspections.get_or_create(&IntrospectionLabels { credential, active }).inc();
+    }
+
+    /// Counts a decision of forward authentication.
+    pub fn count_decision(&self, decision: Decision) {
+        self.decisions.get_or_create(&DecisionLabels { decision: decision.as_str() }).inc();
+    }
+
+    /// Counts a failed authentication or a refusal by the code of its reason.
+    pub fn count_failure(&self, reason: &'static str) {
+        self.failures.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// Counts a failure that was answered with 429.
+    pub fn count_rate_limited(&self) {
+        self.rate_limited.inc();
+    }
+
+    /// Everything counted, with the state of this moment, as text.
+    ///
+    /// # Errors
+    /// Writing to memory does not fail in practice.
+    pub fn render(&self, snapshot: &Snapshot, format: Format) -> Result<String, std::fmt::Error> {
+        self.read(snapshot);
+        self.process.read(snapshot.started);
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        // A series that is always 0 would look like a certificate that has expired.
+        if let Some(not_after) = snapshot.tls_certificate_not_after {
+            let name = "keyward_tls_certificate_not_after_timestamp_seconds";
+            let help = "The end of the validity of the TLS certificate, in seconds since the epoch";
+            let gauge = format!("# HELP {name} {help}.\n# TYPE {name} gauge\n{name} {not_after}\n");
+            text.insert_str(text.len() - "# EOF\n".len(), &gauge);
+        }
+        Ok(match format {
+            Format::OpenMetrics => text,
+            Format::Prometheus => to_prometheus_text(&text),
+        })
+    }
+
+    fn read(&self, snapshot: &Snapshot) {
+        self.cache_fresh.set(i64::from(snapshot.cache_fresh));
+        for (cache, state) in &snapshot.caches {
+            self.cache_entries.get_or_create(&CacheLabels { cache }).set(gauge(state.entries));
+            for (result, count) in [("hit", state.hits), ("miss", state.misses)] {
+                advance(&self.cache_requests.get_or_create(&CacheResultLabels { cache, result }), count);
+            }
+        }
+        for (pool, [open, in_use, most]) in &snapshot.pools {
+            let labels = PoolLabels { pool };
+            self.pool_connections.get_or_create(&labels).set(i64::from(*open));
+            self.pool_in_use.get_or_create(&labels).set(i64::from(*in_use));
+            self.pool_max.get_or_create(&labels).set(i64::from(*most));
+        }
+        for (queue, length) in &snapshot.queues {
+            self.queue_length.get_or_create(&QueueLabels { queue }).set(gauge(*length));
+        }
+        self.signing_key_age.set(snapshot.signing_key_age.unwrap_or_default().as_secs_f64());
+        self.signing_key_max_age.set(snapshot.signing_key_max_age.as_secs_f64());
+    }
+}
+
+/// Lifts a counter to a total that something else counts. Of two scrapes at once the counter keeps the
+/// larger total.
+fn advance(counter: &Counter, total: u64) {
+    counter.inner().fetch_max(total, std::sync::atomic::Ordering::Relaxed);
+}
+
+fn gauge(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+impl Process {
+    fn register(&self, registry: &mut Registry) {
+        let cpu = "User and system CPU time spent";
+        registry.register_with_unit("cpu", cpu, Unit::Seconds, self.cpu.clone());
+        registry.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, self.resident.clone());
+        registry.register_with_unit("virtual_memory", "Virtual memory", Unit::Bytes, self.virtual_memory.clone());
+        registry.register("open_fds", "Open file descriptors", self.open_fds.clone());
+        registry.register("max_fds", "The most file descriptors that may be open", self.max_fds.clone());
+        registry.register("threads", "Threads", self.threads.clone());
+        let started = "When the process started, since the epoch";
+        registry.register_with_unit("start_time", started, Unit::Seconds, self.started.clone());
+    }
+
+    /// Reads `/proc/self`. What cannot be read keeps its last value: a scrape must not fail for it.
+    fn read(&self, started: i64) {
+        #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch are far below 2^52")]
+        self.started.set(started as f64);
+        let Ok(process) = procfs::process::Process::myself() else { return };
+        if let Ok(stat) = process.stat() {
+            #[expect(clippy::cast_precision_loss, reason = "ticks of a CPU stay far below 2^52")]
+            let seconds = (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
+            self.cpu.inner().store(seconds.to_bits(), std::sync::atomic::Ordering::Relaxed);
+            self.resident.set(i64::try_from(stat.rss.saturating_mul(procfs::page_size())).unwrap_or(i64::MAX));
+            self.virtual_memory.set(i64::try_from(stat.vsize).unwrap_or(i64::MAX));
+            self.threads.set(stat.num_threads);
+        }
+        if let Ok(count) = process.fd_count() {
+            self.open_fds.set(gauge(count));
+        }
+        if let Ok(limits) = process.limits()
+            && let procfs::process::LimitValue::Value(most) = limits.max_open_files.soft_limit
+        {
+            self.max_fds.set(i64::try_from(most).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+/// OpenMetrics as the Prometheus text format 0.0.4: there the type of a counter or an info stands under
+/// the name of its series, and there are no units and no end mark.
+fn to_prometheus_text(openmetrics: &str) -> String {
+    let mut text = String::with_capacity(openmetrics.len());
+    let mut help = None;
+    for line in openmetrics.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            help = rest.split_once(' ');
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+            let (suffix, kind) = match kind {
+                "counter" => ("_total", "counter"),
+                "info" => ("_info", "gauge"),
+                "unknown" => ("", "untyped"),
+                other => ("", other),
+            };
+            if let Some((_, words)) = help.take_if(|(named, _)| *named == name) {
+                text.push_str(&format!("# HELP {name}{suffix} {words}\n"));
+            }
+            text.push_str(&format!("# TYPE {name}{suffix} {kind}\n"));
+        } else if !line.starts_with('#') {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prometheus_text_format_names_counters_by_their_series() {
+        let openmetrics = "# HELP a_requests Requests.\n# TYPE a_requests counter\na_requests_total{route=\"/\"} 3\n\
+                           # HELP a_size_bytes Size.\n# TYPE a_size_bytes gauge\n# UNIT a_size_bytes bytes\na_size_bytes 7\n\
+                           # HELP a_build Build.\n# TYPE a_build info\na_build_info{version=\"1\"} 1\n# EOF\n";
+        let expected = "# HELP a_requests_total Requests.\n# TYPE a_requests_total counter\na_requests_total{route=\"/\"} 3\n\
+                        # HELP a_size_bytes Size.\n# TYPE a_size_bytes gauge\na_size_bytes 7\n\
+                        # HELP a_build_info Build.\n# TYPE a_build_info gauge\na_build_info{version=\"1\"} 1\n";
+        assert_eq!(to_prometheus_text(openmetrics), expected);
+    }
+
+    #[test]
+    fn outcomes_are_classes_of_the_status() {
+        for (status, outcome) in [
+            (200, Outcome::success),
+            (304, Outcome::success),
+            (400, Outcome::client_error),
+            (429, Outcome::client_error),
+            (500, Outcome::server_error),
+            (503, Outcome::server_error),
+        ] {
+            assert_eq!(Outcome::of(status), outcome, "{status}");
+        }
+    }
+}
