@@ -211,6 +211,23 @@ impl Actor {
         }
     }
 
+    /// An entry for the audit, in this actor's name.
+    pub fn entry(&self, action: &str, account: Option<&str>, target: &str, now: Timestamp) -> Entry {
+        Entry {
+            id: audit::new_id(now),
+            happened_at: now,
+            account_id: account.map(str::to_owned),
+            actor: self.name.clone(),
+            action: action.to_owned(),
+            target: target.to_owned(),
+            reason: None,
+            reason_code: None,
+            reason_parameters: None,
+            address: self.address.map(|address| address.to_string()),
+            request_id: self.request_id.clone(),
+        }
+    }
+
     /// Writes down what was done, in the transaction that does it.
     ///
     /// # Errors
@@ -223,19 +240,7 @@ impl Actor {
         target: &str,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let entry = Entry {
-            id: audit::new_id(now),
-            happened_at: now,
-            account_id: account.map(str::to_owned),
-            actor: self.name.clone(),
-            action: action.to_owned(),
-            target: target.to_owned(),
-            reason: None,
-            reason_code: None,
-            reason_parameters: None,
-            address: self.address.map(|address| address.to_string()),
-            request_id: self.request_id.clone(),
-        };
+        let entry = self.entry(action, account, target, now);
         audit::insert(transaction, &entry)?;
         if let Some(once) = self.once.as_ref().filter(|_| action.ends_with(".create") || action.ends_with(".rotate")) {
             self.check_not_done(transaction)?;
