@@ -7,6 +7,7 @@ mod support;
 
 mod api_keys;
 mod architecture;
+mod backup;
 mod check;
 mod client_assertion;
 mod client_authentication;
@@ -29,6 +30,7 @@ mod purge;
 mod quick_start;
 mod registration;
 mod revocation;
+mod sealing_key;
 mod settings;
 mod signing_keys;
 mod starting;

@@ -10,10 +10,11 @@ use super::Context;
 use super::output::Output;
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::manage::signing_key::LOST;
 use crate::oauth::keys::{KEY_FILE, KeyFile, OpenKey};
 use crate::outbound;
 use crate::store::signing_key::{self, State, signing_at};
-use crate::store::{Store, clock_difference};
+use crate::store::{DatabaseUrl, Store, clock_difference};
 
 /// One thing that was looked at.
 #[derive(Serialize)]
@@ -40,6 +41,9 @@ pub async fn run(context: Context) -> Result<Output, Error> {
         Err(error) => Err(format!("{error}; look at database_url, which is {}", context.settings.database_url)),
     };
     found("database", reached);
+    if let DatabaseUrl::Sqlite(path) = &context.settings.database_url {
+        found("database file", database_file(path));
+    }
     let key_file = key_file(&context.settings.keys_dir);
     found("key file", key_file.as_ref().map(|_| "there, and its owner's alone".to_owned()).map_err(Clone::clone));
     if let (Ok(store), Ok(key_file)) = (&store, &key_file) {
@@ -71,9 +75,18 @@ pub async fn run(context: Context) -> Result<Output, Error> {
     Ok(if all_well { output } else { output.refused() })
 }
 
+/// SQLite gives its write-ahead log and its index the permissions of the database file.
+fn database_file(path: &Path) -> Look {
+    let mode = std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?.permissions().mode();
+    match mode & 0o077 {
+        0 => Ok(format!("{} can be read by its owner alone", path.display())),
+        _ => Err(format!("{0} can be read by others; run: chmod 600 {0}", path.display())),
+    }
+}
+
 fn key_file(folder: &Path) -> Result<KeyFile, String> {
     let path = folder.join(KEY_FILE);
-    let said = |error| format!("{}: {error}; start `keyward serve` once, or copy the file from another node", path.display());
+    let said = |error| format!("{}: {error}. A new installation gets it when `keyward serve` starts. {LOST}", path.display());
     let mode = std::fs::metadata(&path).map_err(said)?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(format!("{0} can be read by others; run: chmod 600 {0}", path.display()));
@@ -85,10 +98,7 @@ async fn signing(store: &std::sync::Arc<Store>, key_file: &KeyFile, now: Timesta
     let keys = store.read(signing_key::list).await.map_err(|error| error.to_string())?;
     let key = signing_at(&keys, now).ok_or("no key signs; start `keyward serve`, or run: keyward signing-key rotate")?;
     for key in keys.iter().filter(|key| matches!(key.state(now), State::Signing | State::Published)) {
-        let mend = |reason| {
-            format!("{reason}; copy {KEY_FILE} from a node that works, or: keyward signing-key retire --now {}", key.kid)
-        };
-        OpenKey::open(key, key_file).map_err(mend)?;
+        OpenKey::open(key, key_file).map_err(|reason| format!("{reason}. {LOST}"))?;
     }
     Ok(format!("{} signs with {}", key.kid, key.algorithm.as_str()))
 }

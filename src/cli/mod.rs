@@ -23,12 +23,14 @@ use crate::store::token_records::TokenRecords;
 use crate::store::{Store, deployment};
 
 mod account;
+mod backup;
 mod check;
 mod client;
 mod key;
 mod output;
 mod registration_token;
 mod resource;
+mod sealing_key;
 mod secret;
 mod serve;
 mod signing_key;
@@ -94,6 +96,13 @@ enum Command {
     /// The keys that sign access tokens
     #[command(subcommand)]
     SigningKey(signing_key::SigningKey),
+    /// The key that seals the signing keys in the database
+    #[command(subcommand)]
+    SealingKey(sealing_key::SealingKey),
+    /// Write a consistent copy of a SQLite database to a new file, while it is served
+    Backup(backup::Backup),
+    /// Bring back what a backup holds, while the database is served
+    Restore(backup::Restore),
     /// Access tokens and API keys that were issued
     #[command(subcommand)]
     Token(token::Token),
@@ -177,6 +186,9 @@ fn execute(command: Command, context: Context, json: bool) -> Result<Output, Err
             Command::Resource(command) => command.run(context).await,
             Command::RegistrationToken(command) => command.run(context).await,
             Command::SigningKey(command) => command.run(context).await,
+            Command::SealingKey(command) => command.run(context).await,
+            Command::Backup(command) => command.run(&context),
+            Command::Restore(command) => command.run(&context),
             Command::Token(command) => command.run(context).await,
         }
     })

@@ -211,19 +211,9 @@ impl Actor {
         }
     }
 
-    /// Writes down what was done, in the transaction that does it.
-    ///
-    /// # Errors
-    /// Where the database gave no answer.
-    pub(super) fn record(
-        &self,
-        transaction: &mut Transaction<'_>,
-        action: &str,
-        account: Option<&str>,
-        target: &str,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let entry = Entry {
+    /// An entry for the audit, in this actor's name.
+    pub fn entry(&self, action: &str, account: Option<&str>, target: &str, now: Timestamp) -> Entry {
+        Entry {
             id: audit::new_id(now),
             happened_at: now,
             account_id: account.map(str::to_owned),
@@ -236,7 +226,22 @@ impl Actor {
             address: self.address.map(|address| address.to_string()),
             request_id: self.request_id.clone(),
             client_id: None,
-        };
+        }
+    }
+
+    /// Writes down what was done, in the transaction that does it.
+    ///
+    /// # Errors
+    /// Where the database gave no answer.
+    pub(super) fn record(
+        &self,
+        transaction: &mut Transaction<'_>,
+        action: &str,
+        account: Option<&str>,
+        target: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let entry = self.entry(action, account, target, now);
         audit::insert(transaction, &entry)?;
         if let Some(once) = self.once.as_ref().filter(|_| action.ends_with(".create") || action.ends_with(".rotate")) {
             self.check_not_done(transaction)?;

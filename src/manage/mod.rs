@@ -14,6 +14,7 @@ pub mod client;
 pub mod invitation;
 pub mod registration_token;
 pub mod resource_server;
+pub mod sealing_key;
 pub mod second_factor;
 pub mod secret;
 pub mod session;

@@ -58,7 +58,7 @@ fn stale(reason: String) -> Error {
 }
 
 /// The name under which a user's secret is sealed.
-fn under(user: &User) -> String {
+pub(super) fn under(user: &User) -> String {
     format!("second factor of {}", user.id)
 }
 
@@ -85,10 +85,15 @@ fn step_of(secret: &[u8], user: &User, code: &str, now: Timestamp) -> Result<Opt
 /// Whether this is the code of now, or a recovery code, either unused; then it is used.
 pub(super) fn take_code(key_file: &KeyFile, user: &mut User, code: &str, now: Timestamp) -> Result<bool, Error> {
     let Some(sealed) = &user.totp_sealed else { return Ok(false) };
-    let secret = key_file.unseal(&under(user), sealed).map_err(Error::server_error)?;
-    if let Some(step) = step_of(&secret, user, code, now)? {
-        user.totp_last_step = step;
-        return Ok(true);
+    match key_file.unseal(&under(user), sealed) {
+        Ok(secret) => {
+            if let Some(step) = step_of(&secret, user, code, now)? {
+                user.totp_last_step = step;
+                return Ok(true);
+            }
+        }
+        // Where the sealing key was lost no code is right any more; recovery codes are not sealed.
+        Err(reason) => tracing::error!(user = user.id, reason, "cannot open the secret of a second factor"),
     }
     let Some(code) = RecoveryCode::parse(code) else { return Ok(false) };
     let mut hashes: Vec<&str> = user.recovery_hashes.split(' ').filter(|hash| !hash.is_empty()).collect();

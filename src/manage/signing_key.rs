@@ -21,7 +21,11 @@ use crate::store::{Store, Transaction};
 const MARGIN: Duration = Duration::from_secs(2);
 
 /// Beyond the life of the last token: for a node whose clock is behind.
-const KEPT_PUBLISHED: Duration = Duration::from_secs(5);
+pub(super) const KEPT_PUBLISHED: Duration = Duration::from_secs(5);
+
+/// What to do where the key file does not open what the database holds.
+pub const LOST: &str = "Restore the file from a backup or copy it from another node; if it is lost for good, run: keyward \
+                        sealing-key reset";
 
 /// The times that a schedule rests on.
 #[derive(Clone, Copy)]
@@ -101,7 +105,8 @@ pub async fn key_file(store: &Arc<Store>, folder: &Path) -> Result<KeyFile, Erro
     if keys.is_empty() {
         return KeyFile::open_or_make(folder).map_err(Error::server_error);
     }
-    let sealed = |reason| Error::server_error(format!("{reason}; the signing keys of this database are sealed with that file"));
+    let sealed =
+        |reason| Error::server_error(format!("{reason}; the signing keys of this database are sealed with that file. {LOST}"));
     KeyFile::open(folder).map_err(sealed)
 }
 
@@ -109,7 +114,7 @@ pub async fn key_file(store: &Arc<Store>, folder: &Path) -> Result<KeyFile, Erro
 fn check_key_file(keys: &[SigningKey], key_file: &KeyFile, now: Timestamp) -> Result<(), Error> {
     let in_use = keys.iter().filter(|key| matches!(key.state(now), State::Signing | State::Published));
     for key in in_use {
-        OpenKey::open(key, key_file).map_err(Error::server_error)?;
+        OpenKey::open(key, key_file).map_err(|reason| Error::server_error(format!("{reason}; {LOST}")))?;
     }
     Ok(())
 }
@@ -277,12 +282,12 @@ pub async fn retire(
         .await
 }
 
-async fn generate() -> Result<OpenKey, Error> {
+pub(super) async fn generate() -> Result<OpenKey, Error> {
     let made = tokio::task::spawn_blocking(OpenKey::generate).await;
     made.map_err(|error| Error::server_error(error.to_string()))?.map_err(Error::server_error)
 }
 
-fn sealed_row(key: OpenKey, key_file: &KeyFile, now: Timestamp, signs_from: Timestamp) -> Result<SigningKey, Error> {
+pub(super) fn sealed_row(key: OpenKey, key_file: &KeyFile, now: Timestamp, signs_from: Timestamp) -> Result<SigningKey, Error> {
     Ok(SigningKey {
         private_sealed: key.sealed(key_file).map_err(Error::server_error)?,
         kid: key.kid,
@@ -297,7 +302,7 @@ fn sealed_row(key: OpenKey, key_file: &KeyFile, now: Timestamp, signs_from: Time
 
 /// Of the keys that sign or will sign, each signs until the next one begins, and stays published
 /// until its last token has ended. Writes what is not so yet.
-fn schedule(transaction: &mut Transaction<'_>, times: Times, now: Timestamp) -> Result<Vec<SigningKey>, Error> {
+pub(super) fn schedule(transaction: &mut Transaction<'_>, times: Times, now: Timestamp) -> Result<Vec<SigningKey>, Error> {
     let mut keys = signing_key::list(transaction.database())?;
     let mut coming: Vec<(Timestamp, String)> = keys
         .iter()

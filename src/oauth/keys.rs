@@ -19,6 +19,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 use crate::credential::random_bytes;
 use crate::error::Error;
@@ -27,15 +28,61 @@ use crate::store::signing_key::{Algorithm, SigningKey};
 /// The name of the key file within the keys folder.
 pub const KEY_FILE: &str = "sealing.key";
 
+/// What a line of the key file begins with whose key is prepared for the next rotation.
+pub const PREPARED: &str = "next ";
+
 /// How many signatures may wait for a thread before the answer is 503.
 const MAX_WAITING: usize = 2000;
 
 /// Why a key cannot be used; a sentence for the operator, without any of the key.
 pub type KeyError = String;
 
-/// The key that seals the private halves in the database: AES-256-GCM.
+/// The key file: AES-256-GCM keys, one a line in base64. The first seals what is secret in the database, the
+/// private halves of signing keys and the secrets of second factors; the others only open what they sealed
+/// before a rotation. A line that begins with `next` holds a prepared key, which will seal after the next rotation
+/// and only opens until then.
+///
+/// The file may be replaced while this process runs, so it is read again before it seals and when no key
+/// opens what another process has sealed.
 #[derive(Clone)]
-pub struct KeyFile(Arc<LessSafeKey>);
+pub struct KeyFile(Arc<SealingKeys>);
+
+struct SealingKeys {
+    folder: PathBuf,
+    read: RwLock<Lines>,
+}
+
+/// The key file as it was read.
+struct Lines {
+    text: Zeroizing<String>,
+    keys: Vec<LessSafeKey>,
+}
+
+impl Lines {
+    fn read(folder: &Path) -> Result<Self, KeyError> {
+        let path = folder.join(KEY_FILE);
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Lines::parse(Zeroizing::new(text)).ok_or_else(|| format!("{} holds no sealing key", path.display()))
+    }
+
+    fn parse(text: Zeroizing<String>) -> Option<Self> {
+        let key = |line: &str| {
+            let line = line.trim();
+            let bytes = Zeroizing::new(STANDARD.decode(line.strip_prefix(PREPARED).unwrap_or(line)).ok()?);
+            Some(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).ok()?))
+        };
+        let keys: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).map(key).collect::<Option<_>>()?;
+        (!keys.is_empty()).then_some(Lines { text, keys })
+    }
+
+    fn unseal(&self, name: &str, nonce: [u8; NONCE_LEN], sealed: &[u8]) -> Option<Vec<u8>> {
+        self.keys.iter().find_map(|key| {
+            let mut sealed = sealed.to_vec();
+            let nonce = Nonce::assume_unique_for_key(nonce);
+            Some(key.open_in_place(nonce, Aad::from(name.as_bytes()), &mut sealed).ok()?.to_vec())
+        })
+    }
+}
 
 impl KeyFile {
     /// Reads the key file, or makes it where there is none. Of two nodes that make it at once, one
@@ -57,26 +104,26 @@ impl KeyFile {
     /// Where it cannot be read, or holds something else.
     pub fn open(folder: &Path) -> Result<Self, KeyError> {
         use std::os::unix::fs::PermissionsExt;
+        let lines = Lines::read(folder)?;
         let path = folder.join(KEY_FILE);
-        let said = |error: std::io::Error| format!("{}: {error}", path.display());
-        let text = std::fs::read_to_string(&path).map_err(said)?;
-        if std::fs::metadata(&path).map_err(said)?.permissions().mode() & 0o077 != 0 {
+        let metadata = std::fs::metadata(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        if metadata.permissions().mode() & 0o077 != 0 {
             tracing::warn!(file = %path.display(), "the key file can be read by others: chmod 600");
         }
-        let bytes = STANDARD.decode(text.trim()).map_err(|_| format!("{} holds no sealing key", path.display()))?;
-        let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| format!("{} holds no sealing key", path.display()))?;
-        Ok(KeyFile(Arc::new(LessSafeKey::new(key))))
+        Ok(KeyFile(Arc::new(SealingKeys { folder: folder.to_owned(), read: RwLock::new(lines) })))
     }
 
-    /// Seals something secret under a name: it opens only under that name.
+    /// Seals something secret under a name, with the first key: it opens only under that name.
     ///
     /// # Errors
-    /// Where the crypto library refuses.
+    /// Where the key file cannot be read any more, or the crypto library refuses.
     pub fn seal(&self, name: &str, secret: &[u8]) -> Result<String, KeyError> {
+        self.reload()?;
+        let lines = self.0.read.read().unwrap_or_else(PoisonError::into_inner);
+        let key = lines.keys.first().ok_or_else(|| format!("{KEY_FILE} holds no sealing key"))?;
         let nonce: [u8; NONCE_LEN] = random_bytes();
         let mut sealed = secret.to_vec();
-        self.0
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(name.as_bytes()), &mut sealed)
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(name.as_bytes()), &mut sealed)
             .map_err(|_| format!("cannot seal {name}"))?;
         Ok(STANDARD.encode([nonce.as_slice(), &sealed].concat()))
     }
@@ -84,26 +131,73 @@ impl KeyFile {
     /// Opens what was sealed under this name.
     ///
     /// # Errors
-    /// Where it was sealed under another name, with another key file, or not at all.
+    /// Where it was sealed under another name, with a key that is not in the key file, or not at all.
     pub fn unseal(&self, name: &str, sealed: &str) -> Result<Vec<u8>, KeyError> {
         let other = || format!("{name} was sealed with another {KEY_FILE} than the one in the keys folder");
         let bytes = STANDARD.decode(sealed).map_err(|_| other())?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>().ok_or_else(other)?;
-        let mut sealed = sealed.to_vec();
-        let opened = self.0.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(name.as_bytes()), &mut sealed);
-        Ok(opened.map_err(|_| other())?.to_vec())
+        let opened = self.0.read.read().unwrap_or_else(PoisonError::into_inner).unseal(name, *nonce, sealed);
+        if let Some(secret) = opened {
+            return Ok(secret);
+        }
+        if !self.reload()? {
+            return Err(other());
+        }
+        self.0.read.read().unwrap_or_else(PoisonError::into_inner).unseal(name, *nonce, sealed).ok_or_else(other)
+    }
+
+    /// Reads the file again; returns whether it has changed.
+    fn reload(&self) -> Result<bool, KeyError> {
+        let lines = Lines::read(&self.0.folder)?;
+        let mut read = self.0.read.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = *read.text != *lines.text;
+        *read = lines;
+        Ok(changed)
+    }
+
+    /// The keys, as lines of the file.
+    pub fn lines(&self) -> Vec<Zeroizing<String>> {
+        let read = self.0.read.read().unwrap_or_else(PoisonError::into_inner);
+        let lines = read.text.lines().map(str::trim).filter(|line| !line.is_empty());
+        lines.map(|line| Zeroizing::new(line.to_owned())).collect()
+    }
+
+    /// A new key, as a line of the file.
+    pub fn new_line() -> Zeroizing<String> {
+        Zeroizing::new(STANDARD.encode(random_bytes::<32>()))
+    }
+
+    /// Replaces the keys in the file, durably and at once.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn replace(&self, lines: &[Zeroizing<String>]) -> Result<(), KeyError> {
+        let path = self.0.folder.join(KEY_FILE);
+        let said = |error: std::io::Error| format!("{}: {error}", path.display());
+        let text: Zeroizing<String> = Zeroizing::new(lines.iter().map(|line| format!("{}\n", **line)).collect());
+        let draft = write_draft(&self.0.folder, text.as_bytes()).map_err(said)?;
+        std::fs::rename(&draft, &path).map_err(said)?;
+        std::fs::File::open(&self.0.folder).and_then(|folder| folder.sync_all()).map_err(said)?;
+        self.reload().map(drop)
     }
 }
 
-fn make_key_file(folder: &Path, path: &Path) -> std::io::Result<()> {
+/// Writes a file beside the key file, that only its owner can read.
+fn write_draft(folder: &Path, content: &[u8]) -> std::io::Result<PathBuf> {
     use std::io::Write;
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    // Whoever may write into the folder may replace the key.
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    use std::os::unix::fs::OpenOptionsExt;
     let draft: PathBuf = folder.join(format!(".{KEY_FILE}.{}", std::process::id()));
     let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    writeln!(file, "{}", STANDARD.encode(random_bytes::<32>()))?;
+    file.write_all(content)?;
     file.sync_all()?;
+    Ok(draft)
+}
+
+fn make_key_file(folder: &Path, path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    // Whoever may write into the folder may replace the key.
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let draft = write_draft(folder, format!("{}\n", *KeyFile::new_line()).as_bytes())?;
     // A link, unlike a rename, never takes the place of one that is there already.
     let linked = std::fs::hard_link(&draft, path);
     std::fs::remove_file(&draft)?;

@@ -91,20 +91,46 @@ impl DatabaseUrl {
 
     /// A new SQLite file belongs to its owner alone.
     pub(super) fn prepare(&self) -> Result<(), StoreError> {
+        self.prepare_folder()?;
         let DatabaseUrl::Sqlite(path) = self else { return Ok(()) };
         let unusable = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
-        }
         if !path.exists() {
             tracing::warn!(file = %path.display(), "this database is new");
         }
-        create_private(path).map_err(unusable)
+        create_private(path).map_err(unusable)?;
+        make_private(path);
+        Ok(())
+    }
+
+    /// The folder of a SQLite file belongs to its owner alone, too.
+    pub(super) fn prepare_folder(&self) -> Result<(), StoreError> {
+        let DatabaseUrl::Sqlite(path) = self else { return Ok(()) };
+        let unusable = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
+        match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            Some(folder) => std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable),
+            None => Ok(()),
+        }
     }
 }
 
 fn create_private(path: &Path) -> std::io::Result<()> {
     std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
+}
+
+/// A database that was copied into place by hand may be readable by others. SQLite gives its write-ahead log
+/// the permissions of the file.
+fn make_private(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let Ok(mode) = std::fs::metadata(path).map(|metadata| metadata.permissions().mode()) else { return };
+    if mode & 0o077 == 0 {
+        return;
+    }
+    match std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)) {
+        Ok(()) => {
+            tracing::warn!(file = %path.display(), mode = format!("{:o}", mode & 0o777), "others could read this database; its mode is 600 now")
+        }
+        Err(error) => tracing::warn!(file = %path.display(), %error, "others can read this database: chmod 600"),
+    }
 }
 
 /// A server that went away without a word must not hang a connection for minutes.

@@ -17,6 +17,7 @@ use crate::error::Error;
 pub mod account;
 pub mod api_key;
 pub mod audit;
+pub mod backup;
 pub mod changes;
 pub mod client;
 pub mod client_assertion;

@@ -1,0 +1,95 @@
+//! `keyward sealing-key`
+
+use clap::Subcommand;
+
+use super::Context;
+use super::output::Output;
+use crate::error::{Code, Error};
+use crate::manage::actor::SigningKeysWrite;
+use crate::manage::sealing_key::{self, Loss, Rotated};
+use crate::manage::signing_key::Times;
+
+#[derive(Subcommand)]
+pub enum SealingKey {
+    /// Seal everything with a new key
+    Rotate {
+        /// Only add the new key to the file, so that copies of it can be brought to other nodes first
+        #[arg(long)]
+        prepare: bool,
+    },
+    /// Drop old keys from the file, once every node has the new one
+    Prune,
+    /// Bring service back after the key file was lost for good
+    Reset {
+        /// Do it; without this, only say what is lost
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+impl SealingKey {
+    pub async fn run(self, context: Context) -> Result<Output, Error> {
+        let (store, operator, now) = (context.store()?, context.operator(), context.now);
+        let permit = operator.may(SigningKeysWrite)?;
+        match self {
+            SealingKey::Rotate { prepare: true } => {
+                sealing_key::prepare(&context.key_file(&store).await?, &permit)?;
+                Ok(Output::done("A new key is in the file. Copy the file to every node, then run: keyward sealing-key rotate"))
+            }
+            SealingKey::Rotate { prepare: false } => {
+                let rotated = sealing_key::rotate(&store, permit, &context.key_file(&store).await?, now).await?;
+                Ok(done(&rotated))
+            }
+            SealingKey::Prune => Ok(done(&sealing_key::prune(&store, permit, &context.key_file(&store).await?, now).await?)),
+            SealingKey::Reset { yes } => {
+                let folder = &context.settings.keys_dir;
+                if !yes {
+                    let loss = sealing_key::assess(&store, &permit, folder, now).await?;
+                    if loss.signing_keys.is_empty() && loss.second_factors.is_empty() {
+                        return Err(Error::new(
+                            Code::Conflict,
+                            "Nothing is lost: the key file opens everything in this database",
+                        ));
+                    }
+                    let words = format!("{}\nTo go on, run: keyward sealing-key reset --yes", lost(&loss));
+                    return Ok(Output::new(&loss, words).refused());
+                }
+                let times = Times::in_force(&store, &context.settings).await?;
+                let loss = sealing_key::reset(&store, permit, folder, times, now).await?;
+                Ok(Output::new(&loss, lost(&loss)))
+            }
+        }
+    }
+}
+
+fn done(rotated: &Rotated) -> Output {
+    let sealed = format!(
+        "{} signing keys and {} second factors are sealed with the new key",
+        rotated.signing_keys, rotated.second_factors
+    );
+    let next = match rotated.keys_in_file {
+        1 => "The old key opens nothing any more, except backups from before",
+        _ => "Copy the file to every node, then run: keyward sealing-key prune",
+    };
+    Output::new(rotated, format!("{sealed}. {next}"))
+}
+
+fn lost(loss: &Loss) -> String {
+    let mut lines = Vec::new();
+    if !loss.signing_keys.is_empty() {
+        lines.push(format!(
+            "Signing keys that cannot sign any more (their tokens stay valid until they expire): {}",
+            loss.signing_keys.join(" ")
+        ));
+    }
+    if !loss.second_factors.is_empty() {
+        lines.push(format!(
+            "Users whose authenticator codes are refused (recovery codes work; else: keyward user reset-second-factor EMAIL): {}",
+            loss.second_factors.join(" ")
+        ));
+    }
+    if let Some(kid) = &loss.new_signing_key {
+        lines.push(format!("The key {kid} signs from now on. Start the servers; those that run go on by themselves"));
+    }
+    lines.join("\n")
+}

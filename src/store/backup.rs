@@ -1,0 +1,271 @@
+//! Backup and restore of a SQLite database, while it is in use.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
+use super::audit::{self, Entry};
+use super::connection::migrate;
+use super::{Database, DatabaseUrl, StoreError, in_transaction};
+use crate::clock::Timestamp;
+use crate::error::{Code, Error};
+
+/// What a restore does with a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Treatment {
+    /// The rows of the backup take the place of the present ones.
+    Replace,
+    /// The rows of the backup are added to the present ones, which win.
+    Merge,
+    /// The present rows stay.
+    Keep,
+    /// All rows go.
+    Clear,
+}
+
+/// Every table. A revocation, a used assertion and an audit entry are never undone by a restore; the signing
+/// keys of today have signed the tokens of today.
+const TABLES: &[(&str, Treatment)] = &[
+    ("accounts", Treatment::Replace),
+    ("clients", Treatment::Replace),
+    ("client_secrets", Treatment::Replace),
+    ("api_keys", Treatment::Replace),
+    ("resource_servers", Treatment::Replace),
+    ("registration_tokens", Treatment::Replace),
+    ("users", Treatment::Replace),
+    ("audit", Treatment::Merge),
+    ("tokens", Treatment::Merge),
+    ("revocations", Treatment::Merge),
+    ("client_assertions", Treatment::Merge),
+    ("revoked_api_keys", Treatment::Merge),
+    ("signing_keys", Treatment::Keep),
+    ("deployment", Treatment::Keep),
+    ("counts", Treatment::Keep),
+    ("changes", Treatment::Keep),
+    ("change_counter", Treatment::Keep),
+    ("__diesel_schema_migrations", Treatment::Keep),
+    ("sessions", Treatment::Clear),
+    ("invitations", Treatment::Clear),
+    ("idempotency_keys", Treatment::Clear),
+];
+
+/// How a restore was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restored {
+    /// There was no database: the backup became it.
+    Created,
+    /// The rows of the backup replaced those of a database that is there, and may be in use.
+    Replaced,
+}
+
+fn sqlite(url: &DatabaseUrl) -> Result<&Path, Error> {
+    match url {
+        DatabaseUrl::Sqlite(path) => Ok(path),
+        DatabaseUrl::Postgres(_) => {
+            Err(Error::new(Code::InvalidRequest, "This is for SQLite; a Postgres database has pg_dump and pg_restore"))
+        }
+    }
+}
+
+fn file_error(path: &Path) -> impl Fn(std::io::Error) -> Error {
+    let path = path.display().to_string();
+    move |error| Error::server_error(format!("{path}: {error}"))
+}
+
+fn sql(database: &mut Database, sql: &str) -> Result<usize, StoreError> {
+    Ok(diesel::sql_query(sql).execute(database)?)
+}
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+fn names(database: &mut Database, query: &str) -> Result<Vec<String>, StoreError> {
+    let rows: Vec<Name> = diesel::sql_query(query).load(database)?;
+    Ok(rows.into_iter().map(|row| row.name).collect())
+}
+
+/// Writes a consistent copy of the database to a new file that only its owner can read.
+///
+/// The copy is complete and on disk when this returns; until then it has another name.
+///
+/// # Errors
+/// Where the database is not SQLite, the file exists already, or one of them cannot be read or written.
+pub fn backup(url: &DatabaseUrl, file: &Path) -> Result<(), Error> {
+    sqlite(url)?;
+    if file.exists() {
+        return Err(Error::new(Code::Conflict, format!("{} exists already; a backup never overwrites a file", file.display())));
+    }
+    let draft = beside(file, "partial");
+    let done = copy(&mut url.connect()?, &draft).and_then(|()| publish(&draft, file));
+    if done.is_err() {
+        // Best effort: what matters is told by the error.
+        let _ = std::fs::remove_file(&draft);
+    }
+    done
+}
+
+fn beside(file: &Path, word: &str) -> PathBuf {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    file.with_file_name(format!(".{name}.{word}-{}", std::process::id()))
+}
+
+/// `VACUUM INTO` reads one snapshot, whatever is written meanwhile, and writes into an empty file.
+fn copy(from: &mut Database, to: &Path) -> Result<(), Error> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(file_error(to))?;
+    let vacuum = diesel::sql_query("VACUUM INTO ?").bind::<Text, _>(to.to_string_lossy());
+    vacuum.execute(from).map_err(StoreError::from)?;
+    File::open(to).and_then(|file| file.sync_all()).map_err(file_error(to))
+}
+
+fn publish(draft: &Path, file: &Path) -> Result<(), Error> {
+    // A link, unlike a rename, never takes the place of a file that is there.
+    std::fs::hard_link(draft, file).map_err(file_error(file))?;
+    std::fs::remove_file(draft).map_err(file_error(draft))?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(file_error(folder))
+}
+
+/// Brings back what a backup holds. Servers that use the database see it within a second.
+///
+/// What was revoked, disabled or deleted as a key since the backup stays so, as far as the present database
+/// can still tell. Sessions and invitations end.
+///
+/// # Errors
+/// Where the database is not SQLite, the file is no backup of this or an older version, or the present
+/// database cannot be read.
+pub fn restore(url: &DatabaseUrl, file: &Path, entry: &Entry, now: Timestamp) -> Result<Restored, Error> {
+    let target = sqlite(url)?;
+    // Opening a missing file would create it.
+    let readable = File::open(file).and_then(|file| file.metadata());
+    if readable.map_err(file_error(file))?.len() == 0 {
+        return Err(Error::new(Code::InvalidRequest, format!("{} is empty", file.display())));
+    }
+    url.prepare_folder()?;
+    let staged = beside(target, "restore");
+    let done = stage(file, &staged)
+        .and_then(|()| if exists(target) { replace(url, &staged, entry, now) } else { create(&staged, target) });
+    for path in [&staged, &with_suffix(&staged, "-wal"), &with_suffix(&staged, "-shm")] {
+        // Best effort: it is a copy.
+        let _ = std::fs::remove_file(path);
+    }
+    done
+}
+
+fn exists(target: &Path) -> bool {
+    std::fs::metadata(target).is_ok_and(|metadata| metadata.len() > 0)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// A copy of the backup, checked and brought up to date, that only its owner can read.
+fn stage(file: &Path, staged: &Path) -> Result<(), Error> {
+    let refused = |reason: String| Error::new(Code::InvalidRequest, format!("{}: {reason}", file.display()));
+    let away = |error: diesel::ConnectionError| refused(error.to_string());
+    let mut source = Database::Sqlite(SqliteConnection::establish(&file.to_string_lossy()).map_err(away)?);
+    copy(&mut source, staged).map_err(|error| refused(error.reason().to_owned()))?;
+    drop(source);
+    let url = DatabaseUrl::Sqlite(staged.to_owned());
+    let mut copy = url.connect()?;
+    let problems =
+        names(&mut copy, "SELECT quick_check AS name FROM pragma_quick_check").map_err(|error| refused(error.to_string()))?;
+    if problems != ["ok"] {
+        return Err(refused(format!("the file is damaged: {}", problems.join("; "))));
+    }
+    let tables = names(&mut copy, "SELECT name FROM sqlite_master WHERE type = 'table'")?;
+    if !["__diesel_schema_migrations", "clients", "changes"].iter().all(|table| tables.iter().any(|name| name == table)) {
+        return Err(refused("no backup of a Keyward database".to_owned()));
+    }
+    migrate(&mut copy).map_err(|error| refused(error.to_string()))?;
+    // All in one file, and on disk.
+    sql(&mut copy, "PRAGMA wal_checkpoint(TRUNCATE)").ok();
+    drop(copy);
+    File::open(staged).and_then(|file| file.sync_all()).map_err(file_error(staged))
+}
+
+fn create(staged: &Path, target: &Path) -> Result<Restored, Error> {
+    // An empty file, and what is left of a database that is gone, would spoil the new one.
+    for stale in [target.to_owned(), with_suffix(target, "-wal"), with_suffix(target, "-shm")] {
+        match std::fs::remove_file(&stale) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(file_error(&stale)(error)),
+            _ => {}
+        }
+    }
+    publish(staged, target)?;
+    Ok(Restored::Created)
+}
+
+fn replace(url: &DatabaseUrl, staged: &Path, entry: &Entry, now: Timestamp) -> Result<Restored, Error> {
+    let mut database = url.connect()?;
+    migrate(&mut database)?;
+    let attach = diesel::sql_query("ATTACH DATABASE ? AS backup").bind::<Text, _>(staged.to_string_lossy());
+    attach.execute(&mut database).map_err(StoreError::from)?;
+    in_transaction(&mut database, |database| {
+        // The lock of all writers first, and a number without an entry: followers see the gap and reload.
+        sql(database, "UPDATE main.change_counter SET value = value + 1")?;
+        sql(database, "PRAGMA defer_foreign_keys = ON")?;
+        sql(database, "CREATE TEMP TABLE before AS SELECT client_id, disabled_at, tokens_void_before FROM main.clients")?;
+        for (table, treatment) in TABLES {
+            if matches!(treatment, Treatment::Replace | Treatment::Clear) {
+                sql(database, &format!("DELETE FROM main.{table}"))?;
+            }
+            if matches!(treatment, Treatment::Replace | Treatment::Merge) {
+                let query = format!("SELECT name FROM pragma_table_info('{table}')");
+                let columns = names(database, &query)?.join(", ");
+                sql(database, &format!("INSERT OR IGNORE INTO main.{table} ({columns}) SELECT {columns} FROM backup.{table}"))?;
+            }
+        }
+        if names(database, "SELECT kid AS name FROM main.signing_keys LIMIT 1")?.is_empty() {
+            sql(database, "INSERT INTO main.signing_keys SELECT * FROM backup.signing_keys")?;
+        }
+        keep_revoked(database, now)?;
+        audit::insert_all(database, std::slice::from_ref(entry))?;
+        sql(database, "DROP TABLE temp.before")?;
+        Ok::<_, StoreError>(())
+    })?;
+    Ok(Restored::Replaced)
+}
+
+/// What the present database knows to be revoked or disabled stays so.
+fn keep_revoked(database: &mut Database, now: Timestamp) -> Result<(), StoreError> {
+    // A client that was deleted since comes back, its tokens do not.
+    let void = "UPDATE main.clients SET \
+                disabled_at = COALESCE((SELECT disabled_at FROM temp.before WHERE before.client_id = clients.client_id), \
+                                       disabled_at), \
+                tokens_void_before = MAX(tokens_void_before, \
+                    COALESCE((SELECT tokens_void_before FROM temp.before WHERE before.client_id = clients.client_id), ?))";
+    diesel::sql_query(void).bind::<BigInt, _>(now).execute(database)?;
+    sql(database, "DELETE FROM main.api_keys WHERE id IN (SELECT id FROM main.revoked_api_keys)")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A table that nobody has thought about would be lost, or come back, by accident.
+    #[test]
+    fn every_table_has_a_treatment() -> Result<(), StoreError> {
+        let connection = SqliteConnection::establish(":memory:").map_err(|error| StoreError::Fault(error.to_string()))?;
+        let mut database = Database::Sqlite(connection);
+        migrate(&mut database)?;
+        let mut tables = names(
+            &mut database,
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+        )?;
+        tables.sort();
+        let mut treated: Vec<&str> = TABLES.iter().map(|(table, _)| *table).collect();
+        treated.sort_unstable();
+        assert_eq!(tables, treated);
+        Ok(())
+    }
+}
