@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Beneath all of them, and used by all: [`clock`], [`config`], [`credential`], [`error`],
-//! [`scope`]. `docs/architecture.md` walks through it.
+//! [`scope`], [`share`]. `docs/architecture.md` walks through it.
 
 pub mod bootstrap;
 pub mod cli;
@@ -39,4 +39,5 @@ pub mod outbound;
 pub mod portal;
 pub mod scope;
 pub mod server;
+pub mod share;
 pub mod store;

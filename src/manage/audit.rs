@@ -26,7 +26,7 @@ pub async fn list(store: &Arc<Store>, permit: Permit<AuditRead>, mut filter: Fil
         }
         filter.account_id = Some(own.to_owned());
     }
-    Ok(store.read(move |database| audit::list(database, &filter, limit)).await?)
+    store.report(permit.account(), move |database| Ok(audit::list(database, &filter, limit)?)).await
 }
 
 /// The newest failed authentications of a client and of its API keys, and what it was refused, `limit`
@@ -35,9 +35,9 @@ pub async fn list(store: &Arc<Store>, permit: Permit<AuditRead>, mut filter: Fil
 /// # Errors
 /// No such client.
 pub async fn failures(store: &Arc<Store>, permit: Permit<AuditRead>, client_id: &str, limit: usize) -> Result<Vec<Entry>, Error> {
-    let id = client_id.to_owned();
+    let (id, account) = (client_id.to_owned(), permit.account().map(str::to_owned));
     store
-        .read(move |database| {
+        .report(account.as_deref(), move |database| {
             within_reach(database, &permit, &id)?;
             let keys = api_key::list(database, &id)?.into_iter().map(|key| key.id);
             let mut found = Vec::new();
