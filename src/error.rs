@@ -179,7 +179,7 @@ impl Error {
         error
     }
 
-    /// The caller's own requests take too much at once: worth another try when those are done.
+    /// The caller's own slow requests take all of its share: worth another try when those are done.
     pub fn busy(detail: impl Into<String>) -> Self {
         let mut error = Error::new(Code::TooManyRequests, "Too many slow requests at once; wait for those before to end");
         error.retry_after = Some(Duration::from_secs(2));

@@ -31,6 +31,7 @@ mod registration;
 mod revocation;
 mod settings;
 mod signing_keys;
+mod slow_reports;
 mod starting;
 mod token;
 mod traffic;

@@ -201,7 +201,8 @@ impl Store {
         work: impl FnOnce(&mut Database) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let share = self.report_shares.acquire(account.unwrap_or(OPERATORS), REPORT_TURN_TIMEOUT).await;
-        let share = share.ok_or_else(|| Error::busy("the account's share of reports is in use"))?;
+        let busy = || Error::busy("the account's share of reports is in use").phrase("too-many-reports", []);
+        let share = share.ok_or_else(busy)?;
         let turn = tokio::time::timeout(REPORT_TURN_TIMEOUT, self.reports.clone().acquire_owned()).await;
         let turn = turn.ok().and_then(Result::ok).ok_or_else(|| Error::unavailable("too many reports at a time"))?;
         self.management
