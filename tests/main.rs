@@ -23,6 +23,7 @@ mod management;
 mod many_nodes;
 mod metrics;
 mod openapi;
+mod outbound;
 mod people;
 mod portal;
 mod purge;

@@ -1,5 +1,7 @@
 //! `private_key_jwt`: client authentication by a signed assertion (RFC 7521, RFC 7523).
 
+use std::sync::Arc;
+
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -75,7 +77,7 @@ pub async fn check(
         return Ok(Err(Reason::assertion_critical_header()));
     }
     let kid = header.kid.as_deref();
-    let keys = match keys(server, client, kid, now).await {
+    let keys = match keys(server, client, kid).await {
         Ok(keys) => keys,
         Err(reason) => return Ok(Err(reason)),
     };
@@ -96,11 +98,15 @@ pub async fn check(
     Ok(if first { Ok(()) } else { Err(Reason::assertion_used()) })
 }
 
-async fn keys(server: &AuthorizationServer, client: &Client, kid: Option<&str>, now: Timestamp) -> Result<JwkSet, Reason> {
+async fn keys(server: &AuthorizationServer, client: &Client, kid: Option<&str>) -> Result<Arc<JwkSet>, Reason> {
     match (&client.jwks, &client.jwks_uri) {
-        (Some(jwks), _) => serde_json::from_str(jwks).map_err(|error| Reason::assertion_keys_unreadable(&error.to_string())),
+        (Some(jwks), _) => {
+            let keys = serde_json::from_str(jwks).map_err(|error| Reason::assertion_keys_unreadable(&error.to_string()))?;
+            Ok(Arc::new(keys))
+        }
         (None, Some(uri)) => {
-            server.outbound.jwks(uri, kid, now).await.map_err(|error| Reason::assertion_keys_unreachable(&error))
+            let keys = server.outbound.jwks(uri, &client.account_id, kid).await;
+            keys.map_err(|error| Reason::assertion_keys_unreachable(&error))
         }
         (None, None) => Err(Reason::assertion_no_keys()),
     }
