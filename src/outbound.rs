@@ -24,6 +24,7 @@ use crate::config::Settings;
 
 mod key_sets;
 
+pub use key_sets::Failure;
 use key_sets::KeySets;
 
 /// From the start of a request to the last byte of its answer.
@@ -48,8 +49,8 @@ impl Outbound {
     /// fetched again where `kid` is not among them.
     ///
     /// # Errors
-    /// A sentence for the log, where there are none to be had.
-    pub async fn jwks(&self, uri: &str, account: &str, kid: Option<&str>) -> Result<Arc<JwkSet>, String> {
+    /// Where there are none to be had.
+    pub async fn jwks(&self, uri: &str, account: &str, kid: Option<&str>) -> Result<Arc<JwkSet>, Failure> {
         self.key_sets.get(uri, account, kid).await
     }
 }

@@ -81,7 +81,7 @@ fn a_silent_server_of_one_partner_delays_no_other() {
         }
         for one in burst {
             let (status, took) = one.join().unwrap();
-            assert!(matches!(status, 401 | 429), "{status}");
+            assert!(matches!(status, 401 | 429 | 503), "{status}");
             // Two seconds for a turn, or five for the fetch, and what a busy machine adds.
             assert!(took < Duration::from_secs(15), "{took:?}");
         }

@@ -62,8 +62,8 @@ on_both! {
     fn tokens_and_introspections_go_on(world: World) {
         let api = world.resource("urn:api");
         let (busy, calm) = (account(&world, "Busy"), account(&world, "Calm"));
-        let clients: Vec<Client> = (0..24).map(|_| world.client_with(&["--resource", "urn:api"])).collect();
-        fill(&world, &busy, 300_000);
+        let clients: Vec<Client> = (0..12).map(|_| world.client_with(&["--resource", "urn:api"])).collect();
+        fill(&world, &busy, 200_000);
         let nodes = [0, 1].map(|_| world.start_with(&["--issuer", "http://auth.example"]));
         let (of_busy, of_calm) = (reader(&world, &nodes[0], "Busy"), reader(&world, &nodes[0], "Calm"));
         let operator = node_operator(&world, &nodes[0]);

@@ -87,8 +87,8 @@ struct Source {
     failures: u32,
     /// Fetches in a row for a key id that brought nothing new.
     fruitless: u32,
-    /// Why the last fetch failed.
-    reason: String,
+    /// Why the last fetch brought no keys.
+    failure: Option<Failure>,
     /// Open while a fetch is under way.
     fetch: Option<watch::Receiver<()>>,
 }
@@ -104,15 +104,15 @@ enum Step {
     /// Fetch, and wait for it.
     Fetch,
     /// There are none to be had for now.
-    Refuse(String),
+    Refuse(Failure),
 }
 
-/// Why a fetch brought no keys.
-#[derive(Debug)]
-enum Failure {
-    /// Others had all turns, or others of the same host or account.
+/// Why there are no keys.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// Others had all turns, or others of the same host or account: worth another try in a moment.
     NoTurn,
-    /// What the partner's server did, or did not.
+    /// What the partner's server did, or did not: a sentence for the log.
     Fetch(String),
 }
 
@@ -139,9 +139,13 @@ impl Source {
                 (Some(fetch), _) => Step::Wait(fetch.clone()),
                 (None, _) if due => Step::Fetch,
                 (None, Some((keys, _))) => Step::Use(keys),
-                (None, None) => Step::Refuse(self.reason.clone()),
+                (None, None) => Step::Refuse(self.why()),
             },
         }
+    }
+
+    fn why(&self) -> Failure {
+        self.failure.clone().unwrap_or(Failure::NoTurn)
     }
 
     /// The keys and their age, where they are not too old.
@@ -153,9 +157,7 @@ impl Source {
 
     /// Takes in what a fetch brought that began at `started`, for a key id that was not known or not.
     fn settle(&mut self, outcome: Result<Arc<JwkSet>, Failure>, for_unknown_key: bool, started: Instant) {
-        if let Err(failure) = &outcome {
-            self.reason = failure.to_string();
-        }
+        self.failure = outcome.as_ref().err().cloned();
         let pause = match outcome {
             Ok(keys) => {
                 let same = self.keys.as_ref().is_some_and(|(before, _)| *before == keys);
@@ -193,9 +195,12 @@ impl KeySets {
     }
 
     /// See [`super::Outbound::jwks`].
-    pub(super) async fn get(self: &Arc<Self>, uri: &str, account: &str, kid: Option<&str>) -> Result<Arc<JwkSet>, String> {
+    pub(super) async fn get(self: &Arc<Self>, uri: &str, account: &str, kid: Option<&str>) -> Result<Arc<JwkSet>, Failure> {
         let source = self.source(uri);
-        let refused = |reason: String| format!("jwks_uri {uri}: {reason}");
+        let named = |failure| match failure {
+            Failure::Fetch(reason) => Failure::Fetch(format!("jwks_uri {uri}: {reason}")),
+            Failure::NoTurn => Failure::NoTurn,
+        };
         let mut fetch = {
             let mut state = locked(&source);
             match state.step(kid, Instant::now()) {
@@ -206,13 +211,13 @@ impl KeySets {
                 }
                 Step::Wait(fetch) => fetch,
                 Step::Fetch => self.start(&mut state, &source, uri, account, kid.is_some()),
-                Step::Refuse(reason) => return Err(refused(reason)),
+                Step::Refuse(failure) => return Err(named(failure)),
             }
         };
         // The channel is closed when the fetch is over, however it ends.
         while fetch.changed().await.is_ok() {}
         let state = locked(&source);
-        state.usable(Instant::now()).map(|(keys, _)| keys).ok_or_else(|| refused(state.reason.clone()))
+        state.usable(Instant::now()).map(|(keys, _)| keys).ok_or_else(|| named(state.why()))
     }
 
     fn source(&self, uri: &str) -> Arc<Mutex<Source>> {
