@@ -21,6 +21,7 @@ use crate::store::DatabaseUrl;
 use crate::store::resource_server::Resources;
 
 const ENVIRONMENT_PREFIX: &str = "KEYWARD_";
+const PROXY_FORM: &str = "write http://[USER:PASSWORD@]HOST:PORT";
 const DEFAULT_FILE: &str = "keyward.toml";
 
 /// What is in force.
@@ -152,6 +153,14 @@ pub struct Settings {
     /// The private key of the certificate, in PEM
     #[arg(long, global = true, env = "KEYWARD_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+
+    /// The HTTP proxy for outgoing requests, as http://[USER:PASSWORD@]HOST:PORT; the proxy must refuse inner addresses
+    #[arg(long, global = true, env = "KEYWARD_OUTBOUND_PROXY", value_name = "URL", hide_env_values = true)]
+    pub outbound_proxy: Option<ProxyUrl>,
+
+    /// Certificate authorities for outgoing requests, in PEM, beside the system's
+    #[arg(long, global = true, env = "KEYWARD_OUTBOUND_CA", value_name = "FILE")]
+    pub outbound_ca: Option<PathBuf>,
 }
 
 /// `on` or `off`.
@@ -290,6 +299,45 @@ impl fmt::Display for TrustedProxies {
     }
 }
 
+/// The URL of an HTTP proxy (RFC 9110 section 9.3.6, CONNECT). Shown without its password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProxyUrl(url::Url);
+
+impl FromStr for ProxyUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let proxy = url::Url::parse(text).ok().filter(|url| {
+            let nothing_else = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
+            matches!(url.scheme(), "http" | "https") && url.host_str().is_some() && nothing_else
+        });
+        proxy.map(ProxyUrl).ok_or_else(|| PROXY_FORM.to_owned())
+    }
+}
+
+impl ProxyUrl {
+    /// All of it, with the password.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Display for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = self.0.clone();
+        if shown.password().is_some() && shown.set_password(Some("***")).is_err() {
+            return f.write_str("***");
+        }
+        f.write_str(shown.as_str())
+    }
+}
+
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
 fn token_ttl(text: &str) -> Result<Duration, String> {
     within(text, 1, 30 * 24 * 3600, "a token lives from a second to 30 days")
 }
@@ -360,6 +408,8 @@ impl Settings {
             ("log", Some(self.log.clone())),
             ("tls_cert", path(&self.tls_cert)),
             ("tls_key", path(&self.tls_key)),
+            ("outbound_proxy", self.outbound_proxy.as_ref().map(ToString::to_string)),
+            ("outbound_ca", path(&self.outbound_ca)),
         ]
     }
 }
@@ -414,11 +464,12 @@ pub fn read(
 
 fn parse(command: &Command, arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
     command.clone().try_get_matches_from(arguments).map_err(|error| {
-        // clap repeats the value that it refuses, and this one may hold a password.
+        // clap repeats the value that it refuses, and these may hold a password.
         let argument = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
-        match argument.starts_with("--database-url") {
-            true => refuse(command, "invalid value for '--database-url': write sqlite://PATH or postgres://…".to_owned()),
-            false => error,
+        let with_secrets = [("--database-url", "write sqlite://PATH or postgres://…"), ("--outbound-proxy", PROXY_FORM)];
+        match with_secrets.into_iter().find(|(name, _)| argument.starts_with(name)) {
+            Some((name, form)) => refuse(command, format!("invalid value for '{name}': {form}")),
+            None => error,
         }
     })
 }

@@ -151,7 +151,7 @@ impl Directory {
         }
         let generation = self.generation();
         let id = client_id.to_owned();
-        let found = self.store.read(move |database| load_client(database, &id)).await?.map(Arc::new);
+        let found = self.store.lookup(move |database| load_client(database, &id)).await?.map(Arc::new);
         self.keep(generation, || self.clients.insert(client_id.to_owned(), found.clone()));
         Ok(found)
     }
@@ -177,7 +177,7 @@ impl Directory {
     pub async fn look_up_for_nothing(&self, client_id: &str) {
         let id = client_id.to_owned();
         // A dummy: what it finds, or that it finds nothing, is of no interest.
-        let _ = self.store.read(move |database| load_client(database, &id).map(drop)).await;
+        let _ = self.store.lookup(move |database| load_client(database, &id).map(drop)).await;
     }
 
     /// The API key of this id.
@@ -192,7 +192,7 @@ impl Directory {
         }
         let generation = self.generation();
         let wanted = id.to_owned();
-        let (found, revoked) = self.store.read(move |database| load_api_key(database, &wanted)).await?;
+        let (found, revoked) = self.store.lookup(move |database| load_api_key(database, &wanted)).await?;
         self.keep(generation, || {
             self.api_keys.insert(id.to_owned(), found.clone());
             // Who asks about a key that is not there asks next why.
@@ -215,7 +215,7 @@ impl Directory {
         }
         let generation = self.generation();
         let wanted = id.to_owned();
-        let (_, revoked) = self.store.read(move |database| load_api_key(database, &wanted)).await?;
+        let (_, revoked) = self.store.lookup(move |database| load_api_key(database, &wanted)).await?;
         self.keep(generation, || self.revoked_keys.insert(id.to_owned(), revoked.clone()));
         Ok(revoked)
     }
@@ -232,7 +232,7 @@ impl Directory {
                 return Ok(known);
             }
         }
-        self.store.read(move |database| token::is_revoked(database, &jti.to_string())).await
+        self.store.lookup(move |database| token::is_revoked(database, &jti.to_string())).await
     }
 
     /// The signing keys, as far as memory knows; for publishing, which goes on with the database
@@ -249,7 +249,7 @@ impl Directory {
         if self.is_fresh() {
             return Ok(self.known_signing_keys());
         }
-        Ok(Arc::new(self.store.read(signing_key::list).await?))
+        Ok(Arc::new(self.store.lookup(signing_key::list).await?))
     }
 
     fn elapsed(&self) -> u64 {
@@ -351,7 +351,7 @@ impl Follower {
         // Half of what the feed keeps, so that nothing can have been purged unseen.
         let continues = self.last_look.is_some_and(|last| last.elapsed() < CHANGES_KEPT / 2);
         let seen = self.seen;
-        let news = directory.store.read_blocking(|database| match continues {
+        let news = directory.store.follow(|database| match continues {
             true => since(database, seen, now),
             false => afresh(database, now),
         })?;

@@ -186,6 +186,13 @@ impl Error {
         error
     }
 
+    /// The caller's own slow requests take all of its share: worth another try when those are done.
+    pub fn busy(detail: impl Into<String>) -> Self {
+        let mut error = Error::new(Code::TooManyRequests, "Too many slow requests at once; wait for those before to end");
+        error.retry_after = Some(Duration::from_secs(2));
+        error.detail(detail)
+    }
+
     /// Cannot serve now: worth another try in a moment.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         let mut error = Error::new(Code::TemporarilyUnavailable, "The service cannot answer now; try again in a moment");

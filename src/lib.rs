@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Beneath all of them, and used by all: [`clock`], [`config`], [`credential`], [`error`],
-//! [`metrics`], [`scope`]. `docs/architecture.md` walks through it.
+//! [`metrics`], [`scope`], [`share`]. `docs/architecture.md` walks through it.
 
 pub mod bootstrap;
 pub mod cli;
@@ -40,4 +40,5 @@ pub mod outbound;
 pub mod portal;
 pub mod scope;
 pub mod server;
+pub mod share;
 pub mod store;

@@ -2,110 +2,65 @@
 //!
 //! A `jwks_uri` is chosen by a partner, so it must not become a hand into the operator's network:
 //! https alone, no redirects, a small answer within a short time, and every address that the name
-//! resolves to is checked, right where the connection is made.
+//! resolves to is checked, right where the connection is made. With an outgoing proxy it is the proxy
+//! that resolves names and makes connections, so it is the proxy that has to refuse inner addresses;
+//! Keyward then refuses what it can tell by the URL.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::jwk::JwkSet;
-use quick_cache::sync::Cache;
-use tokio::sync::Semaphore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use ureq::http::Uri;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use ureq::{Agent, config::Config};
+use ureq::{Agent, Proxy, config::Config};
 
-use crate::clock::Timestamp;
+use crate::config::Settings;
 
+mod key_sets;
+
+pub use key_sets::Failure;
+use key_sets::KeySets;
+
+/// From the start of a request to the last byte of its answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const LARGEST_ANSWER: u64 = 64 * 1024;
 
-/// For how long fetched keys are used.
-const FRESH: Duration = Duration::from_secs(5 * 60);
-
-/// How soon they may be fetched again for a key that is not among them.
-const RETRY: Duration = Duration::from_secs(10);
-
-/// For how long they are used while the partner's server is away.
-const STALE: Duration = Duration::from_secs(60 * 60);
-
 /// Outgoing requests, and the keys that they brought.
 pub struct Outbound {
-    agent: Agent,
-    fetched: Cache<String, Arc<Fetched>>,
-    /// Few at a time: partners' slow servers must not take all threads.
-    turns: Arc<Semaphore>,
-}
-
-struct Fetched {
-    /// What came, or why nothing did.
-    keys: Result<JwkSet, String>,
-    at: Timestamp,
-    /// The last time that something came.
-    good_at: Timestamp,
+    key_sets: Arc<KeySets>,
 }
 
 impl Outbound {
-    /// With or without the right to reach loopback, private and link-local addresses.
-    pub fn new(private_addresses: bool) -> Self {
-        Outbound { agent: agent(private_addresses, true), fetched: Cache::new(1000), turns: Arc::new(Semaphore::new(4)) }
-    }
-
-    /// The keys behind a `jwks_uri`; fetched again where `kid` is not among those at hand.
+    /// As the settings `private_jwks_uri`, `outbound_proxy` and `outbound_ca` say.
     ///
     /// # Errors
-    /// A sentence for the log, where there are none to be had.
-    pub async fn jwks(&self, uri: &str, kid: Option<&str>, now: Timestamp) -> Result<JwkSet, String> {
-        if let Some(keys) = self.at_hand(uri, kid, now) {
-            return keys;
-        }
-        let turn = self.turns.clone().acquire_owned().await.map_err(|error| error.to_string())?;
-        // Somebody else may have fetched them while this one waited.
-        if let Some(keys) = self.at_hand(uri, kid, now) {
-            return keys;
-        }
-        let (agent, wanted) = (self.agent.clone(), uri.to_owned());
-        let answer = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            get(&agent, &wanted)
-        });
-        let answer = answer.await.map_err(|error| error.to_string())?;
-        let keys = answer.and_then(|text| serde_json::from_str::<JwkSet>(&text).map_err(|error| error.to_string()));
-        let before = self.fetched.get(uri);
-        let fetched = match (keys, before) {
-            (Ok(keys), _) => Fetched { keys: Ok(keys), at: now, good_at: now },
-            (Err(reason), Some(before)) if before.keys.is_ok() && now.since(before.good_at) < STALE => {
-                tracing::warn!(uri, reason, "cannot fetch a client's keys; using the ones from before");
-                Fetched { keys: before.keys.clone(), at: now, good_at: before.good_at }
-            }
-            (Err(reason), _) => Fetched { keys: Err(format!("jwks_uri {uri}: {reason}")), at: now, good_at: Timestamp::EPOCH },
-        };
-        let keys = fetched.keys.clone();
-        self.fetched.insert(uri.to_owned(), Arc::new(fetched));
-        keys
+    /// A sentence that names the setting that cannot be used.
+    pub fn new(settings: &Settings) -> Result<Self, String> {
+        Ok(Outbound { key_sets: Arc::new(KeySets::new(agent(settings, Target::Partner)?, settings.private_jwks_uri.is_on())) })
     }
 
-    fn at_hand(&self, uri: &str, kid: Option<&str>, now: Timestamp) -> Option<Result<JwkSet, String>> {
-        let fetched = self.fetched.get(uri)?;
-        let age = now.since(fetched.at);
-        let holds_it = match (&fetched.keys, kid) {
-            (Ok(keys), Some(kid)) => keys.find(kid).is_some(),
-            (Ok(_), None) => true,
-            (Err(_), _) => false,
-        };
-        let good = age < RETRY || holds_it && age < FRESH;
-        good.then(|| fetched.keys.clone())
+    /// The keys behind a `jwks_uri` of a client of `account`, from the cache where they are there;
+    /// fetched again where `kid` is not among them.
+    ///
+    /// # Errors
+    /// Where there are none to be had.
+    pub async fn jwks(&self, uri: &str, account: &str, kid: Option<&str>) -> Result<Arc<JwkSet>, Failure> {
+        self.key_sets.get(uri, account, kid).await
     }
 }
 
-/// Fetches a document of the operator's own, wherever it lies.
+/// Fetches a document of the operator's own, wherever it lies, and not by the outgoing proxy.
 ///
 /// # Errors
 /// A sentence that says what went wrong.
-pub fn get_own(url: &str) -> Result<String, String> {
-    get(&agent(true, false), url)
+pub fn get_own(settings: &Settings, url: &str) -> Result<String, String> {
+    get(&agent(settings, Target::Own)?, url)
 }
 
 fn get(agent: &Agent, uri: &str) -> Result<String, String> {
@@ -116,11 +71,31 @@ fn get(agent: &Agent, uri: &str) -> Result<String, String> {
     answer.body_mut().with_config().limit(LARGEST_ANSWER).read_to_string().map_err(|error| error.to_string())
 }
 
-fn agent(private_addresses: bool, https_only: bool) -> Agent {
+/// Whose servers are asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    /// Those that partners name.
+    Partner,
+    /// The operator's own.
+    Own,
+}
+
+fn agent(settings: &Settings, target: Target) -> Result<Agent, String> {
+    let proxy = match &settings.outbound_proxy {
+        Some(proxy) if target == Target::Partner => {
+            Some(Proxy::new(proxy.as_str()).map_err(|error| format!("outbound_proxy: {error}"))?)
+        }
+        _ => None,
+    };
+    let resolver = GuardedResolver {
+        // Behind a proxy only the proxy's own name is resolved here.
+        private_addresses: target == Target::Own || proxy.is_some() || settings.private_jwks_uri.is_on(),
+        inner: DefaultResolver::default(),
+    };
     let config = Config::builder()
-        .https_only(https_only)
+        .https_only(target == Target::Partner)
         .max_redirects(0)
-        .proxy(None)
+        .proxy(proxy)
         .timeout_global(Some(TIMEOUT))
         .max_idle_connections(0)
         .user_agent("keyward")
@@ -128,24 +103,35 @@ fn agent(private_addresses: bool, https_only: bool) -> Agent {
             TlsConfig::builder()
                 .provider(TlsProvider::Rustls)
                 .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-                .root_certs(system_roots())
+                .root_certs(roots(settings.outbound_ca.as_deref())?)
                 .build(),
         )
         .build();
-    Agent::with_parts(
-        config,
-        DefaultConnector::default(),
-        GuardedResolver { private_addresses, inner: DefaultResolver::default() },
-    )
+    Ok(Agent::with_parts(config, DefaultConnector::default(), resolver))
 }
 
-/// The system's certificate authorities, or those that `SSL_CERT_FILE` names.
-fn system_roots() -> RootCerts {
+/// The system's certificate authorities, or those that `SSL_CERT_FILE` names, and those in `file`.
+fn roots(file: Option<&Path>) -> Result<RootCerts, String> {
     let found = rustls_native_certs::load_native_certs();
     for error in found.errors {
         tracing::debug!(reason = %error, "a certificate authority of the system is unreadable");
     }
-    RootCerts::from(found.certs.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned()))
+    let mut all = found.certs;
+    if let Some(file) = file {
+        let unusable = |reason: &dyn std::fmt::Display| format!("outbound_ca {}: {reason}", file.display());
+        let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let certificates = certificates.map_err(|error| unusable(&error))?;
+        // What is no certificate would be passed over, and found out at the first fetch.
+        let mut store = rustls::RootCertStore::empty();
+        for certificate in &certificates {
+            store.add(certificate.clone()).map_err(|error| unusable(&error))?;
+        }
+        if certificates.is_empty() {
+            return Err(unusable(&"there is no certificate in it"));
+        }
+        all.extend(certificates);
+    }
+    Ok(RootCerts::from(all.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned())))
 }
 
 #[derive(Debug)]
@@ -165,6 +151,21 @@ impl Resolver for GuardedResolver {
             allowed.push(*address);
         }
         if allowed.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(allowed) }
+    }
+}
+
+/// Whether a URL names this machine or an inner address by itself, so that no name has to be resolved
+/// to tell.
+fn names_inner_host(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => !is_public(address.into()),
+        Some(url::Host::Ipv6(address)) => !is_public(address.into()),
+        // RFC 6761 section 6.3.
+        Some(url::Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        None => true,
     }
 }
 

@@ -1,12 +1,8 @@
 //! `private_key_jwt`: RFC 7523.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use serde_json::{Value, json};
 
+use crate::support::key_server::KeyServer;
 use crate::support::{Node, Reply, World, eventually, jwt};
 
 const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -19,16 +15,16 @@ fn client(world: &World, pair: &jwt::Pair) -> String {
     made["client_id"].as_str().unwrap().to_owned()
 }
 
-fn good_claims(node: &Node, id: &str) -> Value {
+pub fn good_claims(node: &Node, id: &str) -> Value {
     let jti = uuid::Uuid::now_v7().to_string();
     json!({"iss": id, "sub": id, "aud": node.base, "exp": jwt::now() + 60, "iat": jwt::now(), "jti": jti})
 }
 
-fn header(pair: &jwt::Pair) -> Value {
+pub fn header(pair: &jwt::Pair) -> Value {
     json!({"alg": pair.algorithm(), "kid": "one", "typ": "JWT"})
 }
 
-fn ask(node: &Node, assertion: &str) -> Reply {
+pub fn ask(node: &Node, assertion: &str) -> Reply {
     let fields = [("grant_type", "client_credentials"), ("client_assertion_type", TYPE), ("client_assertion", assertion)];
     node.form("/oauth/token", None, &fields)
 }
@@ -152,48 +148,6 @@ fn the_token_endpoint_as_audience_is_a_switch() {
     assert_eq!(ask(&node, &pair.sign(&header(&pair), &claims)).status, 200);
 }
 
-/// A partner's HTTPS server, with a certificate that the node is told to trust.
-struct KeyServer {
-    uri: String,
-    hits: Arc<AtomicUsize>,
-    document: Arc<std::sync::Mutex<String>>,
-}
-
-impl KeyServer {
-    fn start(world: &World) -> Self {
-        let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-        world.file("ca.pem", &certified.cert.pem());
-        let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = Arc::new(config.with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key).unwrap());
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let uri = format!("https://localhost:{}/keys", listener.local_addr().unwrap().port());
-        let server = KeyServer { uri, hits: Arc::default(), document: Arc::default() };
-        let (hits, document) = (server.hits.clone(), server.document.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                hits.fetch_add(1, Ordering::Relaxed);
-                let connection = rustls::ServerConnection::new(config.clone()).unwrap();
-                let mut stream = rustls::StreamOwned::new(connection, stream);
-                let mut request = [0; 4096];
-                if stream.read(&mut request).is_ok() {
-                    let body = document.lock().unwrap().clone();
-                    let _ =
-                        write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
-                    stream.conn.send_close_notify();
-                    let _ = stream.flush();
-                }
-            }
-        });
-        server
-    }
-
-    fn publish(&self, keys: &[Value]) {
-        *self.document.lock().unwrap() = json!({"keys": keys}).to_string();
-    }
-}
-
 fn register(world: &World, node: &Node, uri: &str) -> Reply {
     let token = world.cli(&["registration-token", "create", "--scope", "read"])["token"].as_str().unwrap().to_owned();
     node.json("POST", "/oauth/register", Some(&token), &json!({"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": uri}))
@@ -202,13 +156,13 @@ fn register(world: &World, node: &Node, uri: &str) -> Reply {
 #[test]
 fn keys_behind_a_jwks_uri() {
     let world = World::sqlite();
-    let keys = KeyServer::start(&world);
+    let keys = KeyServer::start(&world, &["localhost", "127.0.0.1"]);
     let old = jwt::Pair::new("ES256");
-    keys.publish(&[old.public_jwk("one")]);
+    keys.publish("/keys", &[old.public_jwk("one")]);
     let trust = world.folder.join("ca.pem");
     // The node reads the system's authorities from this file.
     let node = world.start_trusting(&trust, &["--private-jwks-uri", "on"]);
-    let reply = register(&world, &node, &keys.uri);
+    let reply = register(&world, &node, &keys.uri("localhost", "/keys"));
     assert_eq!(reply.status, 201, "{}", reply.body);
     let id = reply.json()["client_id"].as_str().unwrap().to_owned();
 
@@ -216,25 +170,25 @@ fn keys_behind_a_jwks_uri() {
         let reply = ask(&node, &old.sign(&header(&old), &good_claims(&node, &id)));
         assert_eq!(reply.status, 200, "{} {}", reply.body, node.logs());
     }
-    assert_eq!(keys.hits.load(Ordering::Relaxed), 1, "the keys are kept");
+    assert_eq!(keys.hits("/keys"), 1, "the keys are kept");
 
     // The partner rotates: an unknown kid is looked up again, though not at once for each request.
     let new = jwt::Pair::new("RS256");
-    keys.publish(&[new.public_jwk("two")]);
+    keys.publish("/keys", &[new.public_jwk("two")]);
     let attempt = || {
         let assertion = new.sign(&json!({"alg": "RS256", "kid": "two"}), &good_claims(&node, &id));
         (ask(&node, &assertion).status == 200).then_some(())
     };
     crate::support::within(std::time::Duration::from_secs(20), "the new key", attempt);
-    assert!(keys.hits.load(Ordering::Relaxed) <= 3);
+    assert!(keys.hits("/keys") <= 3);
 }
 
 #[test]
 fn a_jwks_uri_does_not_reach_inside() {
     let world = World::sqlite();
-    let keys = KeyServer::start(&world);
+    let keys = KeyServer::start(&world, &["localhost", "127.0.0.1"]);
     let pair = jwt::Pair::new("ES256");
-    keys.publish(&[pair.public_jwk("one")]);
+    keys.publish("/keys", &[pair.public_jwk("one")]);
     let trust = world.folder.join("ca.pem");
     let node = world.start_trusting(&trust, &[]);
     for uri in [
@@ -254,11 +208,11 @@ fn a_jwks_uri_does_not_reach_inside() {
         reply.refused(400, "invalid_client_metadata");
     }
     // A name is judged by where it leads, when it is asked.
-    let reply = register(&world, &node, &keys.uri);
+    let reply = register(&world, &node, &keys.uri("localhost", "/keys"));
     assert_eq!(reply.status, 201, "{}", reply.body);
     let id = reply.json()["client_id"].as_str().unwrap().to_owned();
     let reply = ask(&node, &pair.sign(&header(&pair), &good_claims(&node, &id)));
     reply.refused(401, "invalid_client");
-    assert_eq!(keys.hits.load(Ordering::Relaxed), 0, "no connection was made");
+    assert_eq!(keys.hits("/keys"), 0, "no connection was made");
     eventually("the reason", || node.log_of(&reply)["reason"].as_str()?.contains("jwks_uri").then_some(()));
 }

@@ -79,7 +79,9 @@ fn every_message_that_is_asked_for_is_there() {
     }
     asked.remove("field-");
     asked.extend(["en", "fr"].iter().flat_map(|_| ["scope".to_owned()]));
-    for phrase in ["src/manage", "src/portal", "src/oauth"].into_iter().flat_map(|folder| between(folder, ".phrase(\"", '"')) {
+    for phrase in
+        ["src/manage", "src/portal", "src/oauth", "src/store"].into_iter().flat_map(|folder| between(folder, ".phrase(\"", '"'))
+    {
         asked.insert(format!("error-{phrase}"));
     }
     for (code, _) in ALL_REASONS {

@@ -57,7 +57,8 @@ pub async fn run(context: Context) -> Result<Output, Error> {
         Err(_) => context.settings.issuer(),
     };
     let (metadata, keys) = (issuer.metadata_url(), issuer.endpoint("/.well-known/jwks.json"));
-    let fetch = move || (outbound::get_own(&metadata), outbound::get_own(&keys));
+    let settings = context.settings.clone();
+    let fetch = move || (outbound::get_own(&settings, &metadata), outbound::get_own(&settings, &keys));
     let (document, published) =
         tokio::task::spawn_blocking(fetch).await.map_err(|error| Error::server_error(error.to_string()))?;
     found("issuer", check_issuer(issuer.as_str(), &issuer.metadata_url(), document));

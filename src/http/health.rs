@@ -19,7 +19,7 @@ pub async fn healthz() -> HttpResponse {
 /// GET `/readyz`: the database was reached, and a signing key is in force and open.
 pub async fn readyz(server: Data<AuthorizationServer>, request: HttpRequest) -> HttpResponse {
     let ready = async {
-        server.store.read(changes::newest).await?;
+        server.store.lookup(changes::newest).await?;
         let keys = server.directory.signing_keys().await?;
         let key = signing_at(&keys, Timestamp::now()).ok_or_else(|| Error::unavailable("no signing key is in force"))?;
         server.signing_keys.open(key).map_err(Error::unavailable)?;

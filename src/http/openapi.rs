@@ -345,7 +345,7 @@ fn refusals(operations: &[Operation]) -> Value {
         (412, "It was changed meanwhile"),
         (413, "The body is too large"),
         (422, "The Idempotency-Key came with another request before"),
-        (429, "Too many failures; Retry-After says when to try again"),
+        (429, "Too many failures, or slow requests at once; Retry-After says when to try again"),
         (503, "The database is away; Retry-After says when to try again"),
     ];
     let text = json!({"type": "string"});

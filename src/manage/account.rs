@@ -43,7 +43,7 @@ pub async fn create(store: &Arc<Store>, permit: Permit<AccountsWrite>, name: &st
 /// # Errors
 /// Where the database gave no answer.
 pub async fn list(store: &Arc<Store>, permit: &Permit<AccountsRead>) -> Result<Vec<Account>, Error> {
-    let mut accounts = store.read(account::list).await?;
+    let mut accounts = store.report(permit.account(), |database| Ok(account::list(database)?)).await?;
     accounts.retain(|account| permit.reaches(&account.id));
     Ok(accounts)
 }

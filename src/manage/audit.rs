@@ -26,7 +26,7 @@ pub async fn list(store: &Arc<Store>, permit: Permit<AuditRead>, mut filter: Fil
         }
         filter.account_id = Some(own.to_owned());
     }
-    Ok(store.read(move |database| audit::list(database, &filter, limit)).await?)
+    store.report(permit.account(), move |database| Ok(audit::list(database, &filter, limit)?)).await
 }
 
 /// A failure of a client.
@@ -49,9 +49,9 @@ pub async fn failures(
     client_id: &str,
     limit: usize,
 ) -> Result<Vec<Failure>, Error> {
-    let id = client_id.to_owned();
+    let (id, account) = (client_id.to_owned(), permit.account().map(str::to_owned));
     store
-        .read(move |database| {
+        .report(account.as_deref(), move |database| {
             within_reach(database, &permit, &id)?;
             let entries = audit::failures(database, &id, i64::try_from(limit).unwrap_or(i64::MAX))?;
             let names: BTreeMap<String, String> = api_key::names(database, &id)?.into_iter().collect();

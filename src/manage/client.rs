@@ -176,8 +176,9 @@ pub async fn list(
     after: Option<String>,
     limit: i64,
 ) -> Result<Vec<ClientView>, Error> {
+    let own = permit.account().map(str::to_owned);
     store
-        .read(move |database| {
+        .report(own.as_deref(), move |database| {
             let account = match account {
                 Some(named) => {
                     let found = store::account::find(database, &named)?.filter(|account| permit.reaches(&account.id));
@@ -204,7 +205,9 @@ pub async fn search(store: &Arc<Store>, permit: Permit<ClientsRead>, text: &str,
     if text.contains('\0') || text.len() > MAX_NAME * 4 {
         return Ok(Vec::new());
     }
-    let found = store.read(move |database| client::search(database, permit.account(), &text, limit)).await?;
+    let account = permit.account().map(str::to_owned);
+    let found =
+        store.report(account.as_deref(), move |database| Ok(client::search(database, permit.account(), &text, limit)?)).await?;
     Ok(found.into_iter().map(ClientView::from).collect())
 }
 
@@ -223,8 +226,9 @@ pub struct Choices {
 /// # Errors
 /// Where the database gave no answer.
 pub async fn choices(store: &Arc<Store>, permit: Permit<ClientsWrite>) -> Result<Choices, Error> {
+    let account = permit.account().map(str::to_owned);
     store
-        .read(move |database| {
+        .report(account.as_deref(), move |database| {
             let mut choices = Choices::default();
             match permit.account() {
                 None => {

@@ -104,7 +104,7 @@ pub async fn create(
 /// # Errors
 /// Where the database gave no answer.
 pub async fn list(store: &Arc<Store>, permit: &Permit<RegistrationRead>) -> Result<Vec<RegistrationTokenView>, Error> {
-    let tokens = store.read(registration_token::list).await?;
+    let tokens = store.report(permit.account(), |database| Ok(registration_token::list(database)?)).await?;
     let own = tokens.into_iter().filter(|token| permit.reaches(&token.account_id));
     Ok(own.map(RegistrationTokenView::from).collect())
 }

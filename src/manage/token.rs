@@ -177,10 +177,10 @@ pub async fn list(
     limit: i64,
     now: Timestamp,
 ) -> Result<Vec<TokenView>, Error> {
-    let id = client_id.to_owned();
+    let (id, account) = (client_id.to_owned(), permit.account().map(str::to_owned));
     server
         .store
-        .read(move |database| {
+        .report(account.as_deref(), move |database| {
             let client = client::within_reach(database, &permit, &id)?;
             let mut views = Vec::new();
             let beyond_all = Uuid::max().to_string();

@@ -133,13 +133,13 @@ pub async fn overview(store: &Arc<Store>, permit: &Permit<TokensRead>, now: Time
             Whose::Server => counts::list(database, begin, HOUR)?,
             _ => counts::of(database, &names(whose), &moments(begin, HOUR, 24).collect::<Vec<_>>())?,
         };
-        Ok::<_, StoreError>(Traffic {
+        Ok(Traffic {
             hours: points(whose, &by_hour, begin, HOUR, 24),
             server: if account.is_none() { Some(of_server(database, &by_hour, begin, now)?) } else { None },
             top: top(database, account.as_deref(), begin)?,
         })
     };
-    Ok(store.read(look).await?)
+    store.report(permit.account(), look).await
 }
 
 fn of_server(database: &mut Database, by_hour: &[Count], day: Timestamp, now: Timestamp) -> Result<ServerTraffic, StoreError> {

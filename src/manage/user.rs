@@ -117,8 +117,9 @@ pub(crate) fn insert_operator(
 /// # Errors
 /// Where the database gave no answer.
 pub async fn list(store: &Arc<Store>, permit: Permit<UsersRead>) -> Result<Vec<UserView>, Error> {
+    let account = permit.account().map(str::to_owned);
     store
-        .read(move |database| {
+        .report(account.as_deref(), move |database| {
             let invitations = invitation::list(database)?;
             let view = |user: User| {
                 let invited = invitations.iter().find(|invitation| invitation.user_id == user.id);

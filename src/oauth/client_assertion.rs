@@ -1,5 +1,7 @@
 //! `private_key_jwt`: client authentication by a signed assertion (RFC 7521, RFC 7523).
 
+use std::sync::Arc;
+
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -12,6 +14,7 @@ use super::keys::parse_public_jwk;
 use crate::clock::Timestamp;
 use crate::credential::Fingerprint;
 use crate::error::Error;
+use crate::outbound::Failure;
 use crate::store::client::Client;
 use crate::store::client_assertion;
 use crate::store::signing_key::Algorithm as SigningAlgorithm;
@@ -57,7 +60,8 @@ pub fn unproven_subject(assertion: &str) -> Option<String> {
 /// exact reason, for the log.
 ///
 /// # Errors
-/// Where the database could not say whether it has served before.
+/// Where the database could not say whether it has served before; where the client's keys could not be
+/// fetched for want of a turn.
 pub async fn check(
     server: &AuthorizationServer,
     client: &Client,
@@ -75,7 +79,7 @@ pub async fn check(
         return Ok(Err(Reason::assertion_critical_header()));
     }
     let kid = header.kid.as_deref();
-    let keys = match keys(server, client, kid, now).await {
+    let keys = match keys(server, client, kid).await? {
         Ok(keys) => keys,
         Err(reason) => return Ok(Err(reason)),
     };
@@ -96,14 +100,19 @@ pub async fn check(
     Ok(if first { Ok(()) } else { Err(Reason::assertion_used()) })
 }
 
-async fn keys(server: &AuthorizationServer, client: &Client, kid: Option<&str>, now: Timestamp) -> Result<JwkSet, Reason> {
-    match (&client.jwks, &client.jwks_uri) {
-        (Some(jwks), _) => serde_json::from_str(jwks).map_err(|error| Reason::assertion_keys_unreadable(&error.to_string())),
-        (None, Some(uri)) => {
-            server.outbound.jwks(uri, kid, now).await.map_err(|error| Reason::assertion_keys_unreachable(&error))
+async fn keys(server: &AuthorizationServer, client: &Client, kid: Option<&str>) -> Result<Result<Arc<JwkSet>, Reason>, Error> {
+    Ok(match (&client.jwks, &client.jwks_uri) {
+        (Some(jwks), _) => {
+            serde_json::from_str(jwks).map(Arc::new).map_err(|error| Reason::assertion_keys_unreadable(&error.to_string()))
         }
+        (None, Some(uri)) => match server.outbound.jwks(uri, &client.account_id, kid).await {
+            Ok(keys) => Ok(keys),
+            Err(Failure::Fetch(reason)) => Err(Reason::assertion_keys_unreachable(&reason)),
+            // Not the client's fault: it may come again, and it counts as no failed attempt.
+            Err(Failure::NoTurn) => return Err(Error::unavailable(format!("jwks_uri {uri}: {}", Failure::NoTurn))),
+        },
         (None, None) => Err(Reason::assertion_no_keys()),
-    }
+    })
 }
 
 fn proven_claims(assertion: &str, algorithm: Algorithm, kid: Option<&str>, keys: &JwkSet) -> Result<Claims, Reason> {

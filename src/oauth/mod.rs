@@ -76,7 +76,8 @@ impl AuthorizationServer {
     /// From its parts.
     ///
     /// # Errors
-    /// Where the system gives no threads to sign with.
+    /// Where the system gives no threads to sign with; an outgoing proxy or a certificate authority that
+    /// cannot be used.
     pub fn new(
         settings: Settings,
         issuer: Issuer,
@@ -86,7 +87,7 @@ impl AuthorizationServer {
         records: TokenRecords,
     ) -> std::io::Result<Self> {
         Ok(AuthorizationServer {
-            outbound: Outbound::new(settings.private_jwks_uri.is_on()),
+            outbound: Outbound::new(&settings).map_err(std::io::Error::other)?,
             issuer,
             store,
             directory,

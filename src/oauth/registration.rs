@@ -204,7 +204,7 @@ async fn initial_access_token(server: &AuthorizationServer, request: &Request) -
         return Err(failed(server, request, None, &Reason::no_initial_token()));
     };
     let id = presented.id().to_owned();
-    let found = server.store.read(move |database| registration_token::find(database, &id)).await?;
+    let found = server.store.lookup(move |database| registration_token::find(database, &id)).await?;
     let Some(token) = found else {
         guard::compare_with_nothing(presented.expose().as_bytes());
         return Err(failed(server, request, None, &Reason::unknown_initial_token()));

@@ -7,12 +7,15 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use diesel::prelude::*;
 use scheduled_thread_pool::ScheduledThreadPool;
+use tokio::sync::Semaphore;
 
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::share::Shares;
 
 pub mod account;
 pub mod api_key;
@@ -24,6 +27,7 @@ pub mod client_assertion;
 pub mod client_secret;
 mod connection;
 pub mod counts;
+mod deadline;
 pub mod deployment;
 pub mod idempotency;
 pub mod invitation;
@@ -40,7 +44,7 @@ pub mod user;
 
 pub use changes::Change;
 pub use connection::{Database, DatabaseUrl};
-use pool::Lane;
+use pool::{Lane, Overtime};
 
 /// Why the database gave no answer. It says nothing about whether a thing exists.
 #[derive(Debug)]
@@ -92,14 +96,34 @@ impl From<StoreError> for Error {
     }
 }
 
+/// The most reports at a time. Management has one connection more, so that pages and look-ups go on.
+const REPORTS: usize = 3;
+
+/// The most reports at a time of one account.
+const REPORTS_OF_AN_ACCOUNT: usize = 2;
+
+/// How long a report waits for its turn.
+const REPORT_TURN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Stands for the operators among the accounts. No account has this id.
+const OPERATORS: &str = "";
+
 type Listener = Box<dyn Fn(&[Change]) + Send + Sync>;
 
-/// The database: SQLite or Postgres behind the same calls.
+/// The database: SQLite or Postgres behind the same calls. Each kind of work has connections of its
+/// own, so that what is slow never keeps tokens and introspections waiting.
 pub struct Store {
     url: DatabaseUrl,
-    readers: Lane,
+    /// Follows the change feed.
+    follower: Lane,
+    /// Look-ups by a key that tokens, introspections and authentication wait for.
+    hot_path: Lane,
+    /// Everything that people and the management API read.
+    management: Lane,
     /// SQLite has one writer at a time: they queue here, fairly, and not in its busy loop.
     writers: Lane,
+    reports: Arc<Semaphore>,
+    report_shares: Shares,
     listener: OnceLock<Listener>,
 }
 
@@ -111,15 +135,20 @@ impl Store {
     pub fn open(url: &DatabaseUrl) -> Result<Arc<Self>, StoreError> {
         url.prepare()?;
         connection::migrate(&mut url.connect()?)?;
-        let (readers, writers) = match url {
-            DatabaseUrl::Sqlite(_) => (4, 1),
-            DatabaseUrl::Postgres(_) => (6, 4),
+        let writers = match url {
+            DatabaseUrl::Sqlite(_) => 1,
+            DatabaseUrl::Postgres(_) => 4,
         };
-        let threads = Arc::new(ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("pool").build());
+        let threads = Arc::new(ScheduledThreadPool::builder().num_threads(2).thread_name_pattern("pool").build());
+        let lane = |size, overtime| Lane::new(url, size, overtime, &threads);
         Ok(Arc::new(Store {
             url: url.clone(),
-            readers: Lane::new(url, readers, &threads),
-            writers: Lane::new(url, writers, &threads),
+            follower: lane(1, Overtime::Finish),
+            hot_path: lane(4, Overtime::Finish),
+            management: lane(4, Overtime::Stop),
+            writers: lane(writers, Overtime::Finish),
+            reports: Arc::new(Semaphore::new(REPORTS)),
+            report_shares: Shares::new(REPORTS_OF_AN_ACCOUNT),
             listener: OnceLock::new(),
         }))
     }
@@ -131,7 +160,12 @@ impl Store {
 
     /// The connection pools by name, each with its open connections, those in use, and the most it opens.
     pub fn pool_states(&self) -> Vec<(&'static str, [u32; 3])> {
-        vec![("readers", self.readers.state()), ("writers", self.writers.state())]
+        vec![
+            ("follower", self.follower.state()),
+            ("hot_path", self.hot_path.state()),
+            ("management", self.management.state()),
+            ("writers", self.writers.state()),
+        ]
     }
 
     /// Who is told of each change of this process, right after its commit and before its answer.
@@ -140,7 +174,21 @@ impl Store {
         let _ = self.listener.set(Box::new(listener));
     }
 
-    /// Looks something up.
+    /// Looks something up by its key for a token, an introspection or an authentication. It costs
+    /// the same however many rows there are; all else is for [`Store::read`] and [`Store::report`].
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database gave no answer.
+    pub async fn lookup<T, E>(&self, work: impl FnOnce(&mut Database) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.hot_path.run(work).await
+    }
+
+    /// Reads for people and the management API, what takes few rows. Its statements are stopped when
+    /// the caller's time is over.
     ///
     /// # Errors
     /// [`StoreError`] where the database gave no answer.
@@ -149,15 +197,40 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.readers.run(work).await
+        self.management.run(work).await
     }
 
-    /// Like [`Store::read`], for threads of their own.
+    /// Like [`Store::read`], for what may have to read many rows: lists, searches, sums. Few run at a
+    /// time, and of one account fewer than that; `account` is none for operators.
+    ///
+    /// # Errors
+    /// [`Error::busy`] where the account's own reports take all of its share for too long;
+    /// [`StoreError`] where the database gave no answer.
+    pub async fn report<T: Send + 'static>(
+        &self,
+        account: Option<&str>,
+        work: impl FnOnce(&mut Database) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let share = self.report_shares.acquire(account.unwrap_or(OPERATORS), REPORT_TURN_TIMEOUT).await;
+        let busy = || Error::busy("the account's share of reports is in use").phrase("too-many-reports", []);
+        let share = share.ok_or_else(busy)?;
+        let turn = tokio::time::timeout(REPORT_TURN_TIMEOUT, self.reports.clone().acquire_owned()).await;
+        let turn = turn.ok().and_then(Result::ok).ok_or_else(|| Error::unavailable("too many reports at a time"))?;
+        self.management
+            .run(move |database| {
+                // Held as long as the statements run, even where nobody waits for them any more.
+                let _held = (share, turn);
+                work(database)
+            })
+            .await
+    }
+
+    /// Reads the change feed, on a connection of its own; for the thread that follows it.
     ///
     /// # Errors
     /// [`StoreError`] where the database gave no answer.
-    pub fn read_blocking<T>(&self, work: impl FnOnce(&mut Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.readers.with_connection(work)
+    pub fn follow<T>(&self, work: impl FnOnce(&mut Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.follower.with_connection(work)
     }
 
     /// Changes something, in one transaction: all of it, durably, or nothing. Those who change wait

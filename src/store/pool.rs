@@ -1,4 +1,4 @@
-//! Connections kept ready, for one kind of work each.
+//! Connections kept ready, in a pool for each kind of work, so that none waits for another.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +8,7 @@ use diesel::r2d2::R2D2Connection;
 use scheduled_thread_pool::ScheduledThreadPool;
 use tokio::sync::Semaphore;
 
+use super::deadline::Deadline;
 use super::{Database, DatabaseUrl, StoreError};
 
 /// How long one look into the database may take before the answer is "could not look".
@@ -19,20 +20,39 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
 /// A pooled connection and what is known of its health.
 struct Pooled {
     connection: Database,
+    /// On connections whose statements are stopped when their caller's time is over.
+    deadline: Option<Deadline>,
     broken: bool,
     /// The [`Lane::troubles`] at which it was last known to be well.
     well_at: u64,
 }
 
+/// What becomes of a statement that is under way when its caller's time is over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Overtime {
+    /// It goes on to its end: look-ups by a key, and what changes something.
+    Finish,
+    /// It is stopped: what may have to read many rows.
+    Stop,
+}
+
 /// Connects to the database that the URL names, and never tries the other kind.
-struct Manager(DatabaseUrl);
+struct Manager {
+    url: DatabaseUrl,
+    overtime: Overtime,
+}
 
 impl r2d2::ManageConnection for Manager {
     type Connection = Pooled;
     type Error = StoreError;
 
     fn connect(&self) -> Result<Pooled, StoreError> {
-        Ok(Pooled { connection: self.0.connect()?, broken: false, well_at: 0 })
+        let mut connection = self.url.connect()?;
+        let deadline = match self.overtime {
+            Overtime::Finish => None,
+            Overtime::Stop => Some(Deadline::install(&mut connection)?),
+        };
+        Ok(Pooled { connection, deadline, broken: false, well_at: 0 })
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), StoreError> {
@@ -55,7 +75,7 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(url: &DatabaseUrl, size: u32, threads: &Arc<ScheduledThreadPool>) -> Self {
+    pub(super) fn new(url: &DatabaseUrl, size: u32, overtime: Overtime, threads: &Arc<ScheduledThreadPool>) -> Self {
         let pool = r2d2::Pool::builder()
             .max_size(size)
             .min_idle(Some(0))
@@ -63,7 +83,7 @@ impl Lane {
             .connection_timeout(CONNECT_PATIENCE)
             .error_handler(Box::new(LogPoolError))
             .thread_pool(threads.clone())
-            .build_unchecked(Manager(url.clone()));
+            .build_unchecked(Manager { url: url.clone(), overtime });
         Lane { pool, permits: Arc::new(Semaphore::new(size as usize)), troubles: Arc::default() }
     }
 
@@ -78,7 +98,11 @@ impl Lane {
         work: impl FnOnce(&mut Database) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut pooled = self.healthy_connection()?;
-        let result = work(&mut pooled.connection);
+        let Pooled { connection, deadline, .. } = &mut *pooled;
+        let result = match deadline {
+            Some(deadline) => deadline.limit(connection, PATIENCE, work),
+            None => work(connection),
+        };
         if result.is_err() && pooled.connection.ping().is_err() {
             pooled.broken = true;
             self.troubles.fetch_add(1, Ordering::Relaxed);

@@ -12,6 +12,7 @@ use diesel::prelude::*;
 use serde_json::Value;
 
 pub mod jwt;
+pub mod key_server;
 pub mod portal;
 pub mod proxy;
 

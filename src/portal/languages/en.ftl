@@ -521,7 +521,7 @@ failed-not-found-text = There is no such page, or not for you.
 failed-unavailable = The database cannot be reached
 failed-unavailable-text = Nothing was changed. It usually comes back by itself in a moment.
 failed-kept = What you typed is kept here; try again in a moment.
-failed-too-many = Too many attempts
+failed-too-many = Too many requests
 failed-too-many-text = Wait a moment, then try again.
 failed-denied = Not allowed
 failed-denied-text = Your role does not allow this. Ask an administrator of your account.
@@ -583,6 +583,7 @@ error-too-many-failures = { $seconds ->
     [one] Too many wrong attempts. Try again in one second.
    *[other] Too many wrong attempts. Try again in { $seconds } seconds.
 }
+error-too-many-reports = Too many slow requests from your account at once. Try again in a few seconds.
 error-uses-missing = The number of uses is one or more.
 
 ## The same for whatever has no words of its own, by its code

@@ -527,7 +527,7 @@ failed-not-found-text = Cette page n’existe pas, ou n’est pas pour vous.
 failed-unavailable = La base de données est injoignable
 failed-unavailable-text = Rien n’a été modifié. En général, elle revient d’elle-même au bout d’un instant.
 failed-kept = Ce que vous avez saisi est conservé ici ; réessayez dans un instant.
-failed-too-many = Trop de tentatives
+failed-too-many = Trop de requêtes
 failed-too-many-text = Patientez un instant, puis réessayez.
 failed-denied = Non autorisé
 failed-denied-text = Votre rôle ne le permet pas. Adressez-vous à un administrateur de votre compte.
@@ -589,6 +589,7 @@ error-too-many-failures = { $seconds ->
     [one] Trop d’essais infructueux. Réessayez dans { $seconds } seconde.
    *[other] Trop d’essais infructueux. Réessayez dans { $seconds } secondes.
 }
+error-too-many-reports = Votre compte a lancé trop de requêtes lentes à la fois. Réessayez dans quelques secondes.
 error-uses-missing = Le nombre d’utilisations est d’au moins un.
 
 ## De même pour ce qui n’a pas de mots à soi, par son code
