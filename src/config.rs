@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use std::time::Duration;
 use clap::error::ContextKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, ValueEnum};
-use ipnet::IpNet;
 use serde::Serialize;
 
+use crate::client_ip::{ForwardedHeader, TrustedProxies};
 use crate::clock::parse_duration;
 use crate::scope::Scope;
 use crate::store::DatabaseUrl;
@@ -141,6 +141,17 @@ pub struct Settings {
     #[arg(long, global = true, env = "KEYWARD_TRUSTED_PROXIES", value_name = "NETWORKS", default_value = "")]
     pub trusted_proxies: TrustedProxies,
 
+    /// The header in which these proxies write the client IP: `x-forwarded-for` or `forwarded` (RFC 7239)
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_FORWARDED_HEADER",
+        value_name = "HEADER",
+        default_value = "x-forwarded-for",
+        hide_possible_values = true
+    )]
+    pub forwarded_header: ForwardedHeader,
+
     /// What is logged: error, warn, info, debug, or a filter for parts of it
     #[arg(long, global = true, env = "KEYWARD_LOG", value_name = "FILTER", default_value = "info", value_parser = log_filter)]
     pub log: String,
@@ -245,51 +256,6 @@ impl fmt::Display for Issuer {
     }
 }
 
-/// The proxies whose word about the caller's address is taken.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<IpNet>);
-
-impl FromStr for TrustedProxies {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        let network = |name: &str| name.parse().or_else(|_| name.parse::<IpAddr>().map(IpNet::from));
-        let networks = names.map(|name| network(name).map_err(|_| format!("{name:?} is no address and no network")));
-        networks.collect::<Result<_, _>>().map(TrustedProxies)
-    }
-}
-
-impl TrustedProxies {
-    /// Whether it is one of them.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&address.to_canonical()))
-    }
-
-    /// The address of the caller: of `X-Forwarded-For`, read from the right, the first that is not
-    /// one of ours. What stands further left anybody could have written.
-    pub fn caller(&self, peer: IpAddr, forwarded_for: Option<&str>) -> IpAddr {
-        let mut caller = peer.to_canonical();
-        let hops = forwarded_for.unwrap_or_default().rsplit(',');
-        for hop in hops {
-            if !self.contains(caller) {
-                break;
-            }
-            match hop.trim().parse::<IpAddr>() {
-                Ok(address) => caller = address.to_canonical(),
-                Err(_) => break,
-            }
-        }
-        caller
-    }
-}
-
-impl fmt::Display for TrustedProxies {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.iter().map(IpNet::to_string).collect::<Vec<_>>().join(","))
-    }
-}
-
 fn token_ttl(text: &str) -> Result<Duration, String> {
     within(text, 1, 30 * 24 * 3600, "a token lives from a second to 30 days")
 }
@@ -338,6 +304,7 @@ impl Settings {
         let seconds = |duration: Duration| Some(duration.as_secs().to_string());
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let registration = self.registration.to_possible_value().map(|value| value.get_name().to_owned());
+        let forwarded_header = self.forwarded_header.to_possible_value().map(|value| value.get_name().to_owned());
         vec![
             ("listen", Some(self.listen.to_string())),
             ("issuer", Some(self.issuer().to_string())),
@@ -357,6 +324,7 @@ impl Settings {
             ("portal_session", seconds(self.portal_session)),
             ("operator_second_factor", switch(self.operator_second_factor)),
             ("trusted_proxies", Some(self.trusted_proxies.to_string())),
+            ("forwarded_header", forwarded_header),
             ("log", Some(self.log.clone())),
             ("tls_cert", path(&self.tls_cert)),
             ("tls_key", path(&self.tls_key)),

@@ -10,6 +10,7 @@ mod architecture;
 mod check;
 mod client_assertion;
 mod client_authentication;
+mod client_ip;
 mod command_line;
 mod database_away;
 mod discovery;

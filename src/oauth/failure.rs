@@ -2,16 +2,17 @@
 //! its exact reason, so that the client's owner finds it by the request id of the answer.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
 use super::AuthorizationServer;
+use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind, redacted};
 use crate::error::{Code, Error};
 use crate::store::audit;
 use crate::store::client::Client;
+use crate::trace_context::TraceContext;
 
 /// The action of a failed authentication in the audit.
 pub const ACTION: &str = "authentication.failure";
@@ -181,12 +182,14 @@ reasons! {
 /// Whence and when a request came, and its id in the log.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// Whence.
-    pub address: IpAddr,
+    /// The client IP.
+    pub address: ClientIp,
     /// When.
     pub now: Timestamp,
     /// Its id.
     pub id: Option<String>,
+    /// Its place in a distributed trace.
+    pub trace: TraceContext,
 }
 
 /// Whose authentication failed, as far as it is known.
