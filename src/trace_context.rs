@@ -11,7 +11,6 @@ pub struct TraceContext {
     pub parent: Option<SpanId>,
     /// The span of this request.
     pub span: SpanId,
-    sampled: bool,
 }
 
 /// A trace id of W3C Trace Context: 32 hexadecimal digits in small letters, never all zero.
@@ -41,20 +40,15 @@ impl TraceContext {
     pub fn new(traceparent: Option<&[u8]>, request_id: u128, random: u64) -> Self {
         let span = SpanId(random.max(1));
         match traceparent.and_then(parse) {
-            Some((trace_id, parent, sampled)) => TraceContext { trace_id, parent: Some(parent), span, sampled },
-            None => TraceContext { trace_id: TraceId(request_id), parent: None, span, sampled: false },
+            Some((trace_id, parent)) => TraceContext { trace_id, parent: Some(parent), span },
+            None => TraceContext { trace_id: TraceId(request_id), parent: None, span },
         }
-    }
-
-    /// The `traceparent` header of a request that is sent on behalf of this one.
-    pub fn traceparent(&self) -> String {
-        format!("00-{}-{}-{:02x}", self.trace_id, self.span, u8::from(self.sampled))
     }
 }
 
 /// Reads `traceparent`: version, trace id, parent id and flags (W3C Trace Context section 3.2). A later
-/// version may have more after these.
-fn parse(header: &[u8]) -> Option<(TraceId, SpanId, bool)> {
+/// version may have more after these. The flags concern who records traces, and are only checked.
+fn parse(header: &[u8]) -> Option<(TraceId, SpanId)> {
     let (header, rest) = header.split_at_checked(55)?;
     let text = str::from_utf8(header).ok()?;
     let hexadecimal = |range: std::ops::Range<usize>| {
@@ -65,14 +59,14 @@ fn parse(header: &[u8]) -> Option<(TraceId, SpanId, bool)> {
     if [2, 35, 52].iter().any(|place| header[*place] != b'-') {
         return None;
     }
-    let (version, trace_id, parent, flags) =
+    let (version, trace_id, parent, _) =
         (hexadecimal(0..2)?, hexadecimal(3..35)?, u64::try_from(hexadecimal(36..52)?).ok()?, hexadecimal(53..55)?);
     let known = match version {
         0 => rest.is_empty(),
         0xff => false,
         _ => rest.is_empty() || rest.starts_with(b"-"),
     };
-    (known && trace_id != 0 && parent != 0).then_some((TraceId(trace_id), SpanId(parent), flags & 1 == 1))
+    (known && trace_id != 0 && parent != 0).then_some((TraceId(trace_id), SpanId(parent)))
 }
 
 #[cfg(test)]
@@ -85,20 +79,12 @@ mod tests {
     #[test]
     fn valid_ones_are_continued_and_others_ignored() {
         let with = |version: &str, flags: &str| format!("{version}-{TRACE}-{PARENT}-{flags}");
-        for (header, sampled) in [
-            (with("00", "01"), true),
-            (with("00", "00"), false),
-            (with("00", "03"), true),
-            (with("cc", "01"), true),
-            (with("cc", "01-what-comes-later"), true),
-        ] {
+        for header in [with("00", "01"), with("00", "00"), with("00", "03"), with("cc", "01"), with("cc", "01-what-comes-later")]
+        {
             let context = TraceContext::new(Some(header.as_bytes()), 5, 9);
-            assert_eq!(
-                (context.trace_id.to_string(), context.parent.map(|id| id.to_string())),
-                (TRACE.to_owned(), Some(PARENT.to_owned())),
-                "{header}"
-            );
-            assert_eq!(context.traceparent(), format!("00-{TRACE}-0000000000000009-0{}", u8::from(sampled)), "{header}");
+            let parent = context.parent.map(|id| id.to_string());
+            assert_eq!((context.trace_id.to_string(), parent), (TRACE.to_owned(), Some(PARENT.to_owned())), "{header}");
+            assert_eq!(context.span.to_string(), "0000000000000009");
         }
         for header in [
             String::new(),
@@ -122,7 +108,7 @@ mod tests {
         ] {
             let context = TraceContext::new(Some(header.as_bytes()), 5, 0);
             assert_eq!(context, TraceContext::new(None, 5, 0), "{header:?}");
-            assert_eq!(context.traceparent(), format!("00-{:032x}-0000000000000001-00", 5));
+            assert_eq!((context.trace_id.to_string(), context.span.to_string()), (format!("{:032x}", 5), format!("{:016x}", 1)));
         }
     }
 }

@@ -45,7 +45,9 @@ impl Serve {
                 (Ok(Some(made)), Some(file)) => Some(file.keep(&made, issuer, json)?),
                 (Ok(Some(made)), None) => Some(Shown { document: made.document(), words: made.text(issuer) }),
                 (made, _) => {
-                    secrets.map(SecretsFile::remove);
+                    if let Some(file) = secrets {
+                        file.remove();
+                    }
                     made.map(|_| None)?
                 }
             }

@@ -35,7 +35,7 @@ pub struct RequestContext {
     /// The client IP.
     pub client_ip: ClientIp,
     /// Its place in a distributed trace.
-    pub trace: TraceContext,
+    trace: TraceContext,
 }
 
 impl RequestContext {

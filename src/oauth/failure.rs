@@ -12,7 +12,6 @@ use crate::credential::{Credential, Kind, redacted};
 use crate::error::{Code, Error};
 use crate::store::audit;
 use crate::store::client::Client;
-use crate::trace_context::TraceContext;
 
 /// The action of a failed authentication in the audit.
 pub const ACTION: &str = "authentication.failure";
@@ -188,8 +187,6 @@ pub struct Origin {
     pub now: Timestamp,
     /// Its id.
     pub id: Option<String>,
-    /// Its place in a distributed trace.
-    pub trace: TraceContext,
 }
 
 /// Whose authentication failed, as far as it is known.
