@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
-use crate::config::Issuer;
+use crate::config::{Issuer, Secret};
 use crate::credential::{Credential, new_id};
 use crate::error::Error;
 use crate::guard::{Password, Passwords};
@@ -27,24 +27,51 @@ pub struct Bootstrap {
     client_secret: Credential,
     api_key: Credential,
     scope: Scope,
-    /// Of the first operator: as good as a person's, and to be changed by one.
-    password: String,
+    email: String,
+    /// The operator's, where it was made here.
+    new_password: Option<String>,
 }
 
-/// What the first operator signs in with.
-const OPERATOR: &str = "operator@keyward.local";
+/// Whom the first start makes to sign in to the portal.
+pub struct FirstOperator {
+    email: String,
+    password: Password,
+    new_password: Option<String>,
+}
+
+impl FirstOperator {
+    /// With the password that is set, or else with a random one.
+    ///
+    /// # Errors
+    /// Where the e-mail address or the password cannot be one; the error names the setting.
+    pub fn new(email: &str, password: Option<&Secret>) -> Result<Self, Error> {
+        let email =
+            user::check_email(email).map_err(|error| Error::server_error(error.reason().to_owned()).field("operator_email"))?;
+        let new_password = password.is_none().then(new_id);
+        let chosen = password.map(Secret::expose).or(new_password.as_deref()).unwrap_or_default().to_owned();
+        let password = Password::new(chosen).map_err(|reason| Error::server_error(reason).field("operator_password"))?;
+        Ok(FirstOperator { email, password, new_password })
+    }
+}
+
+/// Whether nothing was made in this database yet.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub async fn is_new(store: &Arc<Store>) -> Result<bool, Error> {
+    Ok(!store.read(account::any).await?)
+}
 
 /// Fills a new database. `None` where it is not new.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn bootstrap(store: &Arc<Store>, now: Timestamp) -> Result<Option<Bootstrap>, Error> {
+pub async fn bootstrap(store: &Arc<Store>, first: FirstOperator, now: Timestamp) -> Result<Option<Bootstrap>, Error> {
     let fault = |_| Error::server_error("the first scope is no scope");
     let scope: Scope = "read write".parse().map_err(fault)?;
     let operator = Arc::new(Actor::command_line());
     let (make_resources, make_clients) = (operator.may(ResourcesWrite)?, operator.may(ClientsWrite)?);
-    let new_password = new_id();
-    let password = Password::new(new_password.clone()).map_err(Error::server_error)?;
+    let FirstOperator { email, password, new_password } = first;
     let hash = Passwords::default().hash(password).await?;
     let manage_users = operator.may(UsersWrite)?;
     store
@@ -53,7 +80,7 @@ pub async fn bootstrap(store: &Arc<Store>, now: Timestamp) -> Result<Option<Boot
             if account::any(transaction.database())? {
                 return Ok(None);
             }
-            user::insert_operator(transaction, &manage_users, OPERATOR, hash, now)?;
+            user::insert_operator(transaction, &manage_users, &email, hash, now)?;
             let identifier = "https://api.example.com".to_owned();
             let resource =
                 resource_server::insert(transaction, &make_resources, identifier, "Example API".to_owned(), scope.clone(), now)?;
@@ -75,7 +102,8 @@ pub async fn bootstrap(store: &Arc<Store>, now: Timestamp) -> Result<Option<Boot
                 client_secret: made.secret.ok_or_else(|| Error::server_error("no secret was made"))?,
                 api_key: made.api_key,
                 scope,
-                password: new_password,
+                email,
+                new_password,
             }))
         })
         .await
@@ -84,64 +112,74 @@ pub async fn bootstrap(store: &Arc<Store>, now: Timestamp) -> Result<Option<Boot
 impl Bootstrap {
     /// What was made, for programs.
     pub fn document(&self) -> Value {
+        let mut document = self.document_without_secrets();
+        document["client_secret"] = json!(self.client_secret.expose());
+        document["api_key"] = json!(self.api_key.expose());
+        document["resource"]["client_secret"] = json!(self.introspection_secret.expose());
+        if let Some(password) = &self.new_password {
+            document["operator"]["password"] = json!(password);
+        }
+        document
+    }
+
+    /// What of it may be in a log.
+    pub fn document_without_secrets(&self) -> Value {
         json!({
             "client_id": self.client_id,
-            "client_secret": self.client_secret.expose(),
-            "api_key": self.api_key.expose(),
             "scope": self.scope,
-            "operator": {"email": OPERATOR, "password": self.password},
-            "resource": {
-                "identifier": self.resource,
-                "client_id": self.introspection_id,
-                "client_secret": self.introspection_secret.expose(),
-            },
+            "operator": {"email": self.email},
+            "resource": {"identifier": self.resource, "client_id": self.introspection_id},
         })
     }
 
-    /// What is printed: with commands that work as they stand.
+    /// What was made, with commands that work when pasted.
     pub fn text(&self, issuer: &Issuer) -> String {
-        let (token, introspect) = (issuer.endpoint("/oauth/token"), issuer.endpoint("/oauth/introspect"));
-        let (keys, portal) = (issuer.endpoint("/.well-known/jwks.json"), issuer.endpoint("/portal"));
-        let Bootstrap { resource, introspection_id, client_id, scope, password, .. } = self;
+        let (base, portal) = (issuer.endpoint(""), issuer.endpoint("/portal"));
+        let Bootstrap { resource, introspection_id, client_id, scope, email, .. } = self;
         let (secret, introspection_secret) = (self.client_secret.expose(), self.introspection_secret.expose());
         let api_key = self.api_key.expose();
+        let password = self.new_password.as_deref().unwrap_or("the one that is set as operator_password");
         format!(
             r#"
-This database is new. These are shown this once:
+This database is new. What follows is shown this once.
 
-  A client, which may ask for "{scope}" at {resource}
-    client_id      {client_id}
-    client_secret  {secret}
-    API key        {api_key}
-
-  The resource server {resource}, which introspects with
-    client_id      {introspection_id}
-    client_secret  {introspection_secret}
-
-  An operator
-    email          {OPERATOR}
-    password       {password}
-
-Open the portal, and sign in as the operator:
+The portal, for the operator:
 
   {portal}
+  e-mail    {email}
+  password  {password}
 
-Get a token:
+A client that may ask for "{scope}" at {resource},
+its API key, and the client with which that resource server introspects:
 
-  curl -u {client_id}:{secret} -d grant_type=client_credentials {token}
+  export KEYWARD={base}
+  export CLIENT_ID={client_id}
+  export CLIENT_SECRET={secret}
+  export API_KEY={api_key}
+  export RESOURCE_ID={introspection_id}
+  export RESOURCE_SECRET={introspection_secret}
 
-Get one and ask, as the resource server, whether it is in force:
+With these in the shell, get a token:
 
-  TOKEN=$(curl -s -u {client_id}:{secret} -d grant_type=client_credentials {token} | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
-  curl -u {introspection_id}:{introspection_secret} -d token=$TOKEN {introspect}
+  curl -u $CLIENT_ID:$CLIENT_SECRET $KEYWARD/oauth/token \
+    -d grant_type=client_credentials
+
+Get one and ask, as the resource server, whether it is active:
+
+  TOKEN=$(curl -s -u $CLIENT_ID:$CLIENT_SECRET $KEYWARD/oauth/token \
+    -d grant_type=client_credentials |
+    sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+  curl -u $RESOURCE_ID:$RESOURCE_SECRET $KEYWARD/oauth/introspect \
+    -d token=$TOKEN
 
 The same for the API key:
 
-  curl -u {introspection_id}:{introspection_secret} -d token={api_key} {introspect}
+  curl -u $RESOURCE_ID:$RESOURCE_SECRET $KEYWARD/oauth/introspect \
+    -d token=$API_KEY
 
 The keys to verify tokens with, offline:
 
-  curl {keys}
+  curl $KEYWARD/.well-known/jwks.json
 
 "#
         )

@@ -9,27 +9,36 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::error::ContextKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, ValueEnum};
-use ipnet::IpNet;
 use serde::Serialize;
+use toml::de::{DeTable, DeValue};
 
+use crate::client_ip::{ForwardedHeader, TrustedProxies};
 use crate::clock::parse_duration;
+use crate::error::Error;
 use crate::scope::Scope;
 use crate::store::DatabaseUrl;
 use crate::store::resource_server::Resources;
 
 const ENVIRONMENT_PREFIX: &str = "KEYWARD_";
-const PROXY_FORM: &str = "write http://[USER:PASSWORD@]HOST:PORT";
+const PROXY_FORM: &str = "expected http://[USER:PASSWORD@]HOST:PORT";
 const DEFAULT_FILE: &str = "keyward.toml";
+
+/// Settings whose values are never shown in an error: each may hold a secret.
+const SECRET_SETTINGS: [&str; 3] = ["database_url", "outbound_proxy", "operator_password"];
+
+/// Settings that may differ from node to node, and the issuer.
+const NODE_SETTINGS: [&str; 9] =
+    ["listen", "issuer", "database_url", "keys_dir", "log", "tls_cert", "tls_key", "operator_email", "operator_password"];
 
 /// What is in force.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Settings {
     /// The address and port to listen on
-    #[arg(long, global = true, env = "KEYWARD_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    #[arg(long, global = true, env = "KEYWARD_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", value_parser = listen_address)]
     pub listen: SocketAddr,
 
     /// The issuer: the exact URL that tokens carry in `iss` [default: http:// and the listen address]
@@ -142,16 +151,27 @@ pub struct Settings {
     #[arg(long, global = true, env = "KEYWARD_TRUSTED_PROXIES", value_name = "NETWORKS", default_value = "")]
     pub trusted_proxies: TrustedProxies,
 
+    /// The header in which these proxies write the client IP: `x-forwarded-for` or `forwarded` (RFC 7239)
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_FORWARDED_HEADER",
+        value_name = "HEADER",
+        default_value = "x-forwarded-for",
+        hide_possible_values = true
+    )]
+    pub forwarded_header: ForwardedHeader,
+
     /// What is logged: error, warn, info, debug, or a filter for parts of it
     #[arg(long, global = true, env = "KEYWARD_LOG", value_name = "FILTER", default_value = "info", value_parser = log_filter)]
     pub log: String,
 
     /// The certificate chain to serve HTTPS with, in PEM
-    #[arg(long, global = true, env = "KEYWARD_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    #[arg(long, global = true, env = "KEYWARD_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
     /// The private key of the certificate, in PEM
-    #[arg(long, global = true, env = "KEYWARD_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, global = true, env = "KEYWARD_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
     /// The HTTP proxy for outgoing requests, as http://[USER:PASSWORD@]HOST:PORT; the proxy must refuse inner addresses
@@ -161,6 +181,39 @@ pub struct Settings {
     /// Certificate authorities for outgoing requests, in PEM, beside the system's
     #[arg(long, global = true, env = "KEYWARD_OUTBOUND_CA", value_name = "FILE")]
     pub outbound_ca: Option<PathBuf>,
+
+    /// The e-mail address of the operator that the first start makes
+    #[arg(long, global = true, env = "KEYWARD_OPERATOR_EMAIL", value_name = "EMAIL", default_value = "operator@keyward.local")]
+    pub operator_email: String,
+
+    /// That operator's password [default: a random one, shown once]; better in the environment than as a flag
+    #[arg(long, global = true, env = "KEYWARD_OPERATOR_PASSWORD", value_name = "PASSWORD", hide_env_values = true)]
+    pub operator_password: Option<Secret>,
+}
+
+/// A value that is shown nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Secret {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Secret(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
 }
 
 /// `on` or `off`.
@@ -198,18 +251,34 @@ impl FromStr for Issuer {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let url = url::Url::parse(text).map_err(|error| error.to_string())?;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err("an issuer is an https URL".to_owned());
+        let (scheme, rest) = text.split_once(':').ok_or("expected a URL, such as https://auth.example")?;
+        if !["http", "https"].contains(&scheme.to_ascii_lowercase().as_str()) || !rest.starts_with("//") {
+            return Err("expected a URL that begins with https:// or http://, such as https://auth.example".to_owned());
         }
         if text.contains(['?', '#']) {
-            return Err("an issuer has no query and no fragment".to_owned());
+            return Err("an issuer has no query and no fragment (RFC 8414 section 2)".to_owned());
         }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"{}<>\"\\^`|%".contains(&byte)) {
+            let plain = "an issuer is printable ASCII without spaces, backslashes, quotes, braces and percent signs";
+            return Err(format!("{plain}; write a name in other letters in its ASCII form, xn--…"));
+        }
+        let url = url::Url::parse(text).map_err(|error| error.to_string())?;
         if !url.username().is_empty()
             || url.password().is_some()
-            || !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"{}<>\"\\^`|%".contains(&byte))
+            || rest[2..].split('/').next().is_some_and(|host| host.contains('@'))
         {
-            return Err("an issuer is a plain URL of printable ASCII, without percent signs".to_owned());
+            return Err("an issuer has no user name and no password".to_owned());
+        }
+        if url.port() == Some(0) {
+            return Err("nothing can be reached at port 0".to_owned());
+        }
+        if url.path().contains("//") {
+            return Err("an issuer has no empty segments in its path".to_owned());
+        }
+        // Clients compare the text, browsers and HTTP clients use what they parsed: both must be the same.
+        let parsed = url.as_str();
+        if parsed != text && parsed.strip_suffix('/') != Some(text) {
+            return Err(format!("clients would read it as another URL; write {}", parsed.trim_end_matches('/')));
         }
         Ok(Issuer(text.to_owned()))
     }
@@ -242,6 +311,16 @@ impl Issuer {
         format!("/.well-known/oauth-authorization-server{}", self.path())
     }
 
+    /// Whether it names this machine alone.
+    pub fn is_local(&self) -> bool {
+        match url::Url::parse(&self.0).as_ref().map(url::Url::host) {
+            Ok(Some(url::Host::Ipv4(address))) => address.is_loopback(),
+            Ok(Some(url::Host::Ipv6(address))) => address.is_loopback(),
+            Ok(Some(url::Host::Domain(name))) => name == "localhost" || name.ends_with(".localhost"),
+            Ok(None) | Err(_) => false,
+        }
+    }
+
     /// The URL of [`Issuer::metadata_path`].
     pub fn metadata_url(&self) -> String {
         format!("{}{}", self.origin(), self.metadata_path())
@@ -254,49 +333,8 @@ impl fmt::Display for Issuer {
     }
 }
 
-/// The proxies whose word about the caller's address is taken.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<IpNet>);
-
-impl FromStr for TrustedProxies {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        let network = |name: &str| name.parse().or_else(|_| name.parse::<IpAddr>().map(IpNet::from));
-        let networks = names.map(|name| network(name).map_err(|_| format!("{name:?} is no address and no network")));
-        networks.collect::<Result<_, _>>().map(TrustedProxies)
-    }
-}
-
-impl TrustedProxies {
-    /// Whether it is one of them.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&address.to_canonical()))
-    }
-
-    /// The address of the caller: of `X-Forwarded-For`, read from the right, the first that is not
-    /// one of ours. What stands further left anybody could have written.
-    pub fn caller(&self, peer: IpAddr, forwarded_for: Option<&str>) -> IpAddr {
-        let mut caller = peer.to_canonical();
-        let hops = forwarded_for.unwrap_or_default().rsplit(',');
-        for hop in hops {
-            if !self.contains(caller) {
-                break;
-            }
-            match hop.trim().parse::<IpAddr>() {
-                Ok(address) => caller = address.to_canonical(),
-                Err(_) => break,
-            }
-        }
-        caller
-    }
-}
-
-impl fmt::Display for TrustedProxies {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.iter().map(IpNet::to_string).collect::<Vec<_>>().join(","))
-    }
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned())
 }
 
 /// The URL of an HTTP proxy (RFC 9110 section 9.3.6, CONNECT). Shown without its password.
@@ -377,8 +415,14 @@ pub struct Entry {
 impl Settings {
     /// The issuer: as set, else `http://` and the address listened on.
     pub fn issuer(&self) -> Issuer {
-        let scheme = if self.tls_cert.is_some() { "https" } else { "http" };
-        self.issuer.clone().unwrap_or_else(|| Issuer(format!("{scheme}://{}", self.listen)))
+        let (scheme, default_port) = if self.tls_cert.is_some() { ("https", 443) } else { ("http", 80) };
+        let authority = match self.listen {
+            // As browsers and HTTP clients write it.
+            SocketAddr::V4(listen) if listen.port() == default_port => listen.ip().to_string(),
+            SocketAddr::V6(listen) if listen.port() == default_port => format!("[{}]", listen.ip()),
+            listen => listen.to_string(),
+        };
+        self.issuer.clone().unwrap_or_else(|| Issuer(format!("{scheme}://{authority}")))
     }
 
     fn values(&self) -> Vec<(&'static str, Option<String>)> {
@@ -386,6 +430,7 @@ impl Settings {
         let seconds = |duration: Duration| Some(duration.as_secs().to_string());
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let registration = self.registration.to_possible_value().map(|value| value.get_name().to_owned());
+        let forwarded_header = self.forwarded_header.to_possible_value().map(|value| value.get_name().to_owned());
         vec![
             ("listen", Some(self.listen.to_string())),
             ("issuer", Some(self.issuer().to_string())),
@@ -405,84 +450,185 @@ impl Settings {
             ("portal_session", seconds(self.portal_session)),
             ("operator_second_factor", switch(self.operator_second_factor)),
             ("trusted_proxies", Some(self.trusted_proxies.to_string())),
+            ("forwarded_header", forwarded_header),
             ("log", Some(self.log.clone())),
             ("tls_cert", path(&self.tls_cert)),
             ("tls_key", path(&self.tls_key)),
             ("outbound_proxy", self.outbound_proxy.as_ref().map(ToString::to_string)),
             ("outbound_ca", path(&self.outbound_ca)),
+            ("operator_email", Some(self.operator_email.clone())),
+            ("operator_password", self.operator_password.as_ref().map(|_| "***".to_owned())),
         ]
+    }
+
+    /// The settings that must be the same on all nodes of a deployment, with their values. The issuer, the
+    /// life of tokens and the age of published keys are compared by themselves.
+    pub fn shared(&self) -> BTreeMap<String, String> {
+        let shared = |name: &str| !NODE_SETTINGS.contains(&name);
+        let values = self.values().into_iter().filter(|(name, _)| shared(name));
+        values.map(|(name, value)| (name.to_owned(), value.unwrap_or_default())).collect()
     }
 }
 
 /// Reads the command line with the environment and the file beneath it.
 ///
 /// # Errors
-/// clap's own, for what it prints and exits with; an unknown or unreadable setting is named.
+/// clap's own, for what it prints and exits with. An unknown or unreadable setting is named as it was given:
+/// the flag, the variable, or the file and the line.
 pub fn read(
     command: &Command,
     arguments: Vec<OsString>,
     environment: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<(ArgMatches, Sources), clap::Error> {
     check_environment(command, environment)?;
-    let first = parse(command, &arguments)?;
+    let first = parse(command, &arguments, |name| {
+        let flag = flag(name);
+        let given = |argument: &OsString| {
+            argument
+                .to_str()
+                .is_some_and(|argument| argument.strip_prefix(&flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')))
+        };
+        if arguments.iter().any(given) { Source::Flag } else { Source::Environment }
+    })?;
     let leaf = deepest(&first);
-    let given = |name: &str| {
-        leaf.try_contains_id(name).is_ok_and(|known| known)
-            && matches!(leaf.value_source(name), Some(ValueSource::CommandLine | ValueSource::EnvVariable))
-    };
-
     let mut sources = Sources::default();
     for name in names(command) {
-        match leaf.value_source(&name) {
-            Some(ValueSource::CommandLine) => sources.0.insert(name, "flag".to_owned()),
-            Some(ValueSource::EnvVariable) => {
-                let variable = format!("{ENVIRONMENT_PREFIX}{}", name.to_uppercase());
-                sources.0.insert(name, variable)
-            }
-            _ => None,
+        let source = match leaf.value_source(&name) {
+            Some(ValueSource::CommandLine) => Source::Flag,
+            Some(ValueSource::EnvVariable) => Source::Environment,
+            _ => Source::Default,
         };
+        sources.0.insert(name, source);
     }
 
     let chosen: Option<&PathBuf> = leaf.get_one("config");
     let file = chosen.map_or(Path::new(DEFAULT_FILE), PathBuf::as_path);
-    let settings = read_file(command, file, chosen.is_some())?;
+    let label = chosen.map(|_| sources.label("config"));
     // What the file says goes in front, as flags: so it is read and refused like any other.
     let mut flags = Vec::new();
-    for (name, value) in settings {
-        if !given(&name) {
-            flags.push(OsString::from(format!("--{}={value}", name.replace('_', "-"))));
-            sources.0.insert(name, file.display().to_string());
+    for setting in read_file(command, file, label)? {
+        if sources.of(&setting.name) == &Source::Default {
+            flags.push(OsString::from(format!("{}={}", flag(&setting.name), setting.value)));
+            sources.0.insert(setting.name, Source::File { path: file.to_owned(), line: setting.line });
         }
     }
-    if flags.is_empty() {
-        return Ok((first, sources));
+    let matches = if flags.is_empty() {
+        first
+    } else {
+        let program = arguments.first().cloned();
+        let all = program.into_iter().chain(flags).chain(arguments.into_iter().skip(1));
+        parse(command, &all.collect::<Vec<_>>(), |name| sources.of(name).clone())?
+    };
+    for (set, missing) in [("tls_cert", "tls_key"), ("tls_key", "tls_cert")] {
+        let (set, missing) = (sources.of(set).names(set), sources.of(missing).is_default().then_some(missing));
+        if let (Some(set), Some(missing)) = (set, missing) {
+            return Err(refuse(command, format!("{set} is set and {missing} is not: HTTPS needs both")));
+        }
     }
-    let program = arguments.first().cloned();
-    let all = program.into_iter().chain(flags).chain(arguments.into_iter().skip(1));
-    Ok((parse(command, &all.collect::<Vec<_>>())?, sources))
+    Ok((matches, sources))
 }
 
-fn parse(command: &Command, arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
+/// Parses arguments; where clap refuses the value of a setting, the error names it as it was given.
+fn parse(command: &Command, arguments: &[OsString], source: impl Fn(&str) -> Source) -> Result<ArgMatches, clap::Error> {
     command.clone().try_get_matches_from(arguments).map_err(|error| {
-        // clap repeats the value that it refuses, and these may hold a password.
-        let argument = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
-        let with_secrets = [("--database-url", "write sqlite://PATH or postgres://…"), ("--outbound-proxy", PROXY_FORM)];
-        match with_secrets.into_iter().find(|(name, _)| argument.starts_with(name)) {
-            Some((name, form)) => refuse(command, format!("invalid value for '{name}': {form}")),
-            None => error,
+        let text = |kind| match error.get(kind) {
+            Some(ContextValue::String(text)) => Some(text.as_str()),
+            _ => None,
+        };
+        let argument = text(ContextKind::InvalidArg).and_then(|argument| argument.strip_prefix("--"));
+        let name = argument.and_then(|argument| argument.split([' ', '=']).next()).unwrap_or_default().replace('-', "_");
+        if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) || !names(command).contains(&name) {
+            return error;
         }
+        let expected = match error.get(ContextKind::ValidValue) {
+            Some(ContextValue::Strings(values)) => format!("expected {}", values.join(" or ")),
+            _ => std::error::Error::source(&error).map_or_else(|| "expected a value".to_owned(), ToString::to_string),
+        };
+        let (label, value) = (source(&name).label(&name), text(ContextKind::InvalidValue).unwrap_or_default());
+        let shown = format!("{value:?}");
+        refuse(
+            command,
+            match SECRET_SETTINGS.contains(&name.as_str()) || expected.contains(&shown) {
+                true => format!("{label}: {expected}"),
+                false => format!("{label} is {shown}: {expected}"),
+            },
+        )
     })
 }
 
-/// Where each setting that is not the default came from.
+fn flag(name: &str) -> String {
+    format!("--{}", name.replace('_', "-"))
+}
+
+/// Where the value of a setting came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Source {
+    Default,
+    Flag,
+    Environment,
+    File { path: PathBuf, line: usize },
+}
+
+impl Source {
+    fn is_default(&self) -> bool {
+        *self == Source::Default
+    }
+
+    /// The setting as it was given; `None` where it was not.
+    fn names(&self, name: &str) -> Option<String> {
+        match self {
+            Source::Default => None,
+            Source::Flag => Some(flag(name)),
+            Source::Environment => Some(format!("{ENVIRONMENT_PREFIX}{}", name.to_uppercase())),
+            Source::File { path, line } => Some(format!("{} line {line}: {name}", path.display())),
+        }
+    }
+
+    fn label(&self, name: &str) -> String {
+        self.names(name).unwrap_or_else(|| format!("{name} (its default)"))
+    }
+
+    /// As `keyward config` shows it.
+    fn shown(&self, name: &str) -> String {
+        match self {
+            Source::Default => "default".to_owned(),
+            Source::Flag => "flag".to_owned(),
+            Source::Environment => format!("{ENVIRONMENT_PREFIX}{}", name.to_uppercase()),
+            Source::File { path, .. } => path.display().to_string(),
+        }
+    }
+}
+
+/// Where the value of each setting came from.
 #[derive(Debug, Default)]
-pub struct Sources(BTreeMap<String, String>);
+pub struct Sources(BTreeMap<String, Source>);
 
 impl Sources {
+    fn of(&self, name: &str) -> &Source {
+        self.0.get(name).unwrap_or(&Source::Default)
+    }
+
+    /// The setting as it was given: the flag, the variable, or the file with the line.
+    pub fn label(&self, name: &str) -> String {
+        self.of(name).label(name)
+    }
+
     /// Every setting with its value and its source.
     pub fn entries(&self, settings: &Settings) -> Vec<Entry> {
-        let source = |name: &str| self.0.get(name).cloned().unwrap_or_else(|| "default".to_owned());
-        settings.values().into_iter().map(|(name, value)| Entry { name, value, source: source(name) }).collect()
+        let entry = |(name, value)| Entry { name, value, source: self.of(name).shown(name) };
+        settings.values().into_iter().map(entry).collect()
+    }
+
+    /// Puts the setting that an error is about in front of it, as it was given: the one that
+    /// [`Error::field`] names.
+    pub fn explain(&self, error: Error) -> Error {
+        match error.wrong_field().filter(|field| self.0.contains_key(*field)) {
+            Some(field) => {
+                let reason = format!("{}: {}", self.label(field), error.reason());
+                error.detail(reason)
+            }
+            None => error,
+        }
     }
 }
 
@@ -500,47 +646,115 @@ fn names(command: &Command) -> Vec<String> {
 }
 
 fn check_environment(command: &Command, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<(), clap::Error> {
-    let known: Vec<_> = command.get_arguments().filter_map(|argument| argument.get_env()).collect();
-    for (name, _) in environment {
-        let ours = name.to_string_lossy().starts_with(ENVIRONMENT_PREFIX);
-        if ours && !known.contains(&name.as_os_str()) {
-            return Err(refuse(command, format!("there is no setting {} (in the environment)", name.to_string_lossy())));
+    let path = clap::value_parser!(PathBuf).type_id();
+    for (name, value) in environment {
+        let shown = name.to_string_lossy();
+        let Some(rest) = shown.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
+        match command.get_arguments().find(|argument| argument.get_env() == Some(name.as_os_str())) {
+            None if is_service_variable(rest, &value.to_string_lossy()) => {}
+            None => {
+                let similar =
+                    similar(command, &rest.to_lowercase()).map(|name| format!("{ENVIRONMENT_PREFIX}{}", name.to_uppercase()));
+                return Err(refuse(
+                    command,
+                    format!("there is no setting {shown} (in the environment){}", did_you_mean(similar)),
+                ));
+            }
+            Some(argument) if value.to_str().is_none() && argument.get_value_parser().type_id() != path => {
+                return Err(refuse(command, format!("{shown} is no UTF-8 text")));
+            }
+            Some(_) => {}
         }
     }
     Ok(())
 }
 
-fn read_file(command: &Command, file: &Path, wanted: bool) -> Result<Vec<(String, String)>, clap::Error> {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !wanted => return Ok(Vec::new()),
-        Err(error) => return Err(refuse(command, format!("{}: {error}", file.display()))),
+/// Whether this is one of the variables that Kubernetes, and Docker's links, make in each container for a
+/// Service named `keyward` or `keyward-…`; `name` comes without `KEYWARD_`. The value has to be of such a
+/// variable too, so that a setting with a typing error is not taken for one.
+fn is_service_variable(name: &str, value: &str) -> bool {
+    let protocol = |text: &str| ["TCP", "UDP", "SCTP"].contains(&text.to_uppercase().as_str());
+    let port = |text: &str| text.parse::<u16>().is_ok();
+    let address = |text: &str| text.parse::<IpAddr>().is_ok();
+    let url =
+        || value.split_once("://").is_some_and(|(scheme, authority)| protocol(scheme) && authority.parse::<SocketAddr>().is_ok());
+    let words: Vec<&str> = name.split('_').collect();
+    match words.as_slice() {
+        [.., "SERVICE", "HOST"] => address(value),
+        [.., "PORT", number, kind] if port(number) && protocol(kind) => url(),
+        [.., "PORT", number, kind, "PROTO"] if port(number) && protocol(kind) => protocol(value),
+        [.., "PORT", number, kind, "PORT"] if port(number) && protocol(kind) => value == *number,
+        [.., "PORT", number, kind, "ADDR"] if port(number) && protocol(kind) => address(value),
+        // With the name of a port behind it, too.
+        _ if words.windows(2).any(|pair| pair == ["SERVICE", "PORT"]) => port(value),
+        [.., "PORT"] => url(),
+        _ => false,
+    }
+}
+
+/// The setting whose name is the most like this one.
+fn similar(command: &Command, name: &str) -> Option<String> {
+    let all = names(command).into_iter().map(|known| (strsim::jaro_winkler(&known, name), known));
+    all.filter(|(likeness, _)| *likeness > 0.85).max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, known)| known)
+}
+
+fn did_you_mean(similar: Option<String>) -> String {
+    similar.map(|similar| format!("; did you mean {similar}?")).unwrap_or_default()
+}
+
+/// A setting as the file has it.
+struct FileSetting {
+    name: String,
+    value: String,
+    line: usize,
+}
+
+/// Reads the settings file; `label` is how it was chosen, and a file that nobody chose may be missing.
+fn read_file(command: &Command, file: &Path, label: Option<String>) -> Result<Vec<FileSetting>, clap::Error> {
+    let bytes = match std::fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && label.is_none() => return Ok(Vec::new()),
+        Err(error) => {
+            let label = label.map(|label| format!("{label}: ")).unwrap_or_default();
+            return Err(refuse(command, format!("{label}{}: {error}", file.display())));
+        }
     };
-    let table: toml::Table = text.parse().map_err(|error| refuse(command, format!("{}: {error}", file.display())))?;
+    let line_of = |place: usize| 1 + bytes.iter().take(place).filter(|byte| **byte == b'\n').count();
+    let wrong = |place: usize, reason: String| refuse(command, format!("{} line {}: {reason}", file.display(), line_of(place)));
+    let text = str::from_utf8(&bytes).map_err(|error| wrong(error.valid_up_to(), "this is no UTF-8 text".to_owned()))?;
+    // The parser's own words would repeat the line, which may hold a secret.
+    let table = DeTable::parse(text)
+        .map_err(|error| wrong(error.span().map_or(0, |span| span.start), format!("this is no TOML: {}", error.message())))?;
     let known = names(command);
     let mut settings = Vec::new();
-    for (name, value) in table {
+    for (key, value) in table.into_inner() {
+        let (place, name) = (key.span().start, key.into_inner().into_owned());
         if !known.contains(&name) || name == "config" {
-            return Err(refuse(command, format!("{}: there is no setting {name}", file.display())));
+            let similar =
+                did_you_mean(similar(command, &name.to_lowercase().replace('-', "_")).filter(|similar| similar != "config"));
+            return Err(wrong(place, format!("there is no setting {name}{similar}")));
         }
-        let value = match value {
-            toml::Value::String(text) => text,
-            toml::Value::Integer(number) => number.to_string(),
-            toml::Value::Array(words) if words.iter().all(toml::Value::is_str) => {
-                let words: Vec<&str> = words.iter().filter_map(toml::Value::as_str).collect();
+        let value = match value.into_inner() {
+            DeValue::String(text) => text.into_owned(),
+            DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+                Ok(number) => number.to_string(),
+                Err(_) => return Err(wrong(place, format!("{name} is too large a number"))),
+            },
+            DeValue::Array(words) if words.iter().all(|word| word.get_ref().is_str()) => {
+                let words: Vec<&str> = words.iter().filter_map(|word| word.get_ref().as_str()).collect();
                 words.join(if name == "trusted_proxies" { "," } else { " " })
             }
-            toml::Value::Boolean(on) => if on { "on" } else { "off" }.to_owned(),
+            DeValue::Boolean(on) => if on { "on" } else { "off" }.to_owned(),
             other => {
                 let kind = other.type_str();
-                return Err(refuse(command, format!("{}: {name} is text or a number, and no {kind}", file.display())));
+                return Err(wrong(place, format!("{name} is text or a number, and no {kind}")));
             }
         };
-        settings.push((name, value));
+        settings.push(FileSetting { name, value, line: line_of(place) });
     }
     Ok(settings)
 }
 
 fn refuse(command: &Command, reason: String) -> clap::Error {
-    command.clone().error(clap::error::ErrorKind::InvalidValue, reason)
+    command.clone().error(ErrorKind::InvalidValue, reason)
 }

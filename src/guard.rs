@@ -13,6 +13,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
+use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, random_bytes};
 use crate::error::Error;
@@ -117,10 +118,10 @@ impl Drop for Guess<'_> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Subject {
     Client(String),
-    Address(IpAddr),
-    Registrations(IpAddr),
+    Address(ClientIp),
+    Registrations(ClientIp),
     Refusals(String),
-    User(String, IpAddr),
+    User(String, ClientIp),
     UserAnywhere(String),
     UserKnown(String),
     Codes(String),
@@ -135,14 +136,14 @@ pub enum Guesser {
         /// The user's e-mail address.
         user: String,
         /// Whence.
-        address: IpAddr,
+        address: ClientIp,
     },
     /// Who knows the password, at the code of the second factor: a million of them, so few guesses.
     Code {
         /// The user's e-mail address.
         user: String,
         /// Whence.
-        address: IpAddr,
+        address: ClientIp,
     },
     /// A browser in which the user got in before: what others guess does not stand in its way.
     Known {
@@ -151,7 +152,7 @@ pub enum Guesser {
         /// The user's e-mail address.
         user: String,
         /// Whence.
-        address: IpAddr,
+        address: ClientIp,
     },
 }
 
@@ -194,7 +195,7 @@ impl Default for Throttle {
 
 impl Throttle {
     /// Counts a failure. `Some(wait)` where there were too many, for the client or the address.
-    pub fn failed(&self, client_id: Option<&str>, address: IpAddr, now: Timestamp) -> Option<Duration> {
+    pub fn failed(&self, client_id: Option<&str>, address: ClientIp, now: Timestamp) -> Option<Duration> {
         let client = client_id.map(|id| self.count(Subject::Client(id.to_owned()), now));
         let address = self.count(Subject::Address(network(address)), now);
         client.flatten().max(address)
@@ -206,7 +207,7 @@ impl Throttle {
     }
 
     /// Counts a client that somebody registered openly. `Some(wait)` where there were too many.
-    pub fn registered(&self, address: IpAddr, now: Timestamp) -> Option<Duration> {
+    pub fn registered(&self, address: ClientIp, now: Timestamp) -> Option<Duration> {
         self.count(Subject::Registrations(network(address)), now)
     }
 
@@ -257,14 +258,15 @@ impl Throttle {
     }
 }
 
-/// Who holds one IPv6 address holds the 2^64 of its network.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
+/// Who holds one IPv6 address holds the 2^64 of its network. All whose client IP is unknown share counts
+/// of their own.
+fn network(client_ip: ClientIp) -> ClientIp {
+    match client_ip {
+        ClientIp::Known(IpAddr::V6(address)) => {
             let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            ClientIp::Known(IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0)))
         }
-        v4 => v4,
+        other => other,
     }
 }
 

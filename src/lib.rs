@@ -21,11 +21,12 @@
 //! guard      → credential
 //! ```
 //!
-//! Beneath all of them, and used by all: [`clock`], [`config`], [`credential`], [`error`],
-//! [`metrics`], [`scope`], [`share`]. `docs/architecture.md` walks through it.
+//! Beneath all of them, and used by all: [`client_ip`], [`clock`], [`config`], [`credential`], [`error`],
+//! [`metrics`], [`scope`], [`share`], [`trace_context`]. `docs/architecture.md` walks through it.
 
 pub mod bootstrap;
 pub mod cli;
+pub mod client_ip;
 pub mod clock;
 pub mod config;
 pub mod credential;
@@ -42,3 +43,4 @@ pub mod scope;
 pub mod server;
 pub mod share;
 pub mod store;
+pub mod trace_context;

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::clock::Timestamp;
-use crate::config::Settings;
+use crate::config::{Issuer, Settings};
 use crate::directory::{self, Directory};
 use crate::error::Error;
 use crate::http;
@@ -20,7 +20,7 @@ use crate::manage::actor::{ALL_RIGHTS, OPERATOR_SCOPE};
 use crate::manage::signing_key::{self, Times};
 use crate::oauth::AuthorizationServer;
 use crate::portal;
-use crate::store::deployment::{self, Deployment};
+use crate::store::deployment::{self, Deployment, Difference, Joined};
 use crate::store::token_records::TokenRecords;
 use crate::store::{Store, api_key, audit, changes, client_assertion, counts, idempotency, invitation, session, token};
 
@@ -40,6 +40,9 @@ const ENDED_KEYS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long counts are kept: the day that is shown, and the hour that has begun.
 const COUNTS_KEPT: Duration = Duration::from_secs(25 * 3600);
 
+/// How often a node says that it still serves, and compares what it serves with.
+const DEPLOYMENT_EVERY: Duration = Duration::from_secs(60);
+
 /// How often the age of the signing key is looked at.
 const ROTATION_EVERY: Duration = Duration::from_secs(1);
 
@@ -55,26 +58,28 @@ impl Server {
     /// Listens, sees to the keys, and fills memory from the store.
     ///
     /// # Errors
-    /// The address is taken; the certificate, the key file or the database cannot be used.
-    pub async fn bind(mut settings: Settings, store: Arc<Store>, now: Timestamp) -> Result<Self, Error> {
+    /// The address is taken; the certificate, the key file or the database cannot be used; nodes of this
+    /// database serve with another issuer, and `change_issuer` does not allow to replace it.
+    pub async fn bind(mut settings: Settings, store: Arc<Store>, change_issuer: bool, now: Timestamp) -> Result<Self, Error> {
         let reserved = |token: &str| ALL_RIGHTS.contains(&token) || token == OPERATOR_SCOPE;
         if let Some(right) = settings.registration_scope.iter().find(|token| reserved(token)) {
-            return Err(Error::server_error(format!("registration_scope must not give anybody the right {right}")));
+            let reason = format!("openly registered clients must not get the right {right}");
+            return Err(Error::server_error(reason).field("registration_scope"));
         }
         let listen = settings.listen;
-        let unusable = |error: std::io::Error| Error::server_error(format!("cannot listen on {listen}: {error}"));
+        let unusable = |error: std::io::Error| Error::server_error(format!("cannot listen on {listen}: {error}")).field("listen");
         let listener = TcpListener::bind(listen).map_err(unusable)?;
         // With port 0 only now is it known.
         settings.listen = listener.local_addr().map_err(unusable)?;
         let tls = match (&settings.tls_cert, &settings.tls_key) {
-            (Some(cert), Some(key)) => Some(tls_config(cert, key).map_err(Error::server_error)?),
+            (Some(cert), Some(key)) => Some(tls_config(cert, key)?),
             _ => None,
         };
 
         let issuer = settings.issuer();
         let key_file = signing_key::key_file(&store, &settings.keys_dir).await?;
-        let own = Deployment::new(issuer.to_string(), settings.jwks_max_age, settings.token_ttl, now);
-        store.write(now, move |transaction| deployment::write(transaction, &own)).await.map_err(Error::from)?;
+        let own = deployment_of(&settings, &issuer, now);
+        join(&store, own, &settings, change_issuer, now).await?;
         signing_key::ensure(&store, &key_file, Times::in_force(&store, &settings).await?, now).await?;
         let (directory, follower) = Directory::open(store.clone(), now)?;
         let records = if settings.token_records.is_on() {
@@ -101,6 +106,7 @@ impl Server {
         tokio::spawn(purge(self.oauth.clone()));
         tokio::spawn(rotate(self.oauth.clone()));
         tokio::spawn(write_usage(self.oauth.clone()));
+        tokio::spawn(compare_nodes(self.oauth.clone()));
 
         let oauth = self.oauth.clone();
         let server = HttpServer::new(move || {
@@ -154,14 +160,86 @@ async fn stop_signal() {
     }
 }
 
-fn tls_config(cert: &Path, key: &Path) -> Result<ServerConfig, String> {
-    let said = |file: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+fn deployment_of(settings: &Settings, issuer: &Issuer, now: Timestamp) -> Deployment {
+    Deployment::new(issuer.to_string(), settings.jwks_max_age, settings.token_ttl, &settings.shared(), now)
+}
+
+/// Joins the nodes of this database. An issuer that nobody chose and that names this machine alone may follow
+/// the address that is listened on; any other change must be asked for.
+async fn join(
+    store: &Arc<Store>,
+    own: Deployment,
+    settings: &Settings,
+    change_issuer: bool,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let (issuer, follows) = (settings.issuer(), settings.issuer.is_none() && settings.issuer().is_local());
+    let may_replace = move |before: &Deployment| {
+        change_issuer || follows && before.issuer.parse::<Issuer>().is_ok_and(|before| before.is_local())
+    };
+    match store.write(now, move |transaction| deployment::join(transaction, &own, may_replace)).await.map_err(Error::from)? {
+        Joined::Serves(differences) => {
+            warn_of(&differences);
+            Ok(())
+        }
+        Joined::OtherIssuer(before) => {
+            let slash = before.issuer.trim_end_matches('/') == issuer.as_str().trim_end_matches('/');
+            let (theirs, used_at) = (&before.issuer, before.used_at);
+            Err(Error::server_error(format!(
+                "here the issuer is {issuer}, and nodes of this database served as {theirs} at {used_at}{}: tokens, links and \
+                 sessions of one are worth nothing at the other; set the same issuer, or change it on purpose with \
+                 `keyward serve --change-issuer`",
+                if slash { " (they differ by the slash at the end)" } else { "" }
+            ))
+            .field("issuer"))
+        }
+    }
+}
+
+fn warn_of(differences: &[Difference]) {
+    for Difference { setting, own, other } in differences {
+        tracing::warn!(setting, own, other, "another node serves with another value of this setting; set the same on all nodes");
+    }
+}
+
+/// Says that this node still serves, and warns where others began to serve with something else.
+async fn compare_nodes(oauth: web::Data<AuthorizationServer>) {
+    let mut known = Vec::new();
+    loop {
+        tokio::time::sleep(DEPLOYMENT_EVERY).await;
+        let (now, issuer) = (Timestamp::now(), oauth.issuer.to_string());
+        let own = deployment_of(&oauth.settings, &oauth.issuer, now);
+        match oauth.store.append(move |database| deployment::touch(database, &issuer, now)).await {
+            Ok(Some(row)) if row.issuer != own.issuer => {
+                tracing::warn!(
+                    own = own.issuer,
+                    other = row.issuer,
+                    "the issuer was changed; restart this node with the new one"
+                );
+            }
+            Ok(Some(row)) => {
+                let differences = own.differences(&row);
+                if differences != known {
+                    warn_of(&differences);
+                    known = differences;
+                }
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(reason = %error, "cannot compare what the nodes serve with"),
+        }
+    }
+}
+
+fn tls_config(cert: &Path, key: &Path) -> Result<ServerConfig, Error> {
+    let unusable = |setting: &str, file: &Path, error: &dyn std::fmt::Display| {
+        Error::server_error(format!("{}: {error}", file.display())).field(setting)
+    };
     let chain = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let chain = chain.map_err(|error| said(cert, &error))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| said(key, &error))?;
+    let chain = chain.map_err(|error| unusable("tls_cert", cert, &error))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable("tls_key", key, &error))?;
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
-    let config = config.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
-    config.with_no_client_auth().with_single_cert(chain, private).map_err(|error| said(cert, &error))
+    let config = config.with_safe_default_protocol_versions().map_err(|error| Error::server_error(error.to_string()))?;
+    config.with_no_client_auth().with_single_cert(chain, private).map_err(|error| unusable("tls_cert", cert, &error))
 }
 
 /// Writes what is collected: when API keys were last used, failed authentications, and counts.

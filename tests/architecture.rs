@@ -31,7 +31,8 @@ const ARROWS: [(&str, &[&str]); 18] = [
 /// the status of an error. The rest of `http` is for machines.
 const SHARED_BY_THE_DOORS: [&str; 3] = ["extract", "observe", "error::status"];
 
-const GROUND_FLOOR: [&str; 7] = ["clock", "config", "credential", "error", "metrics", "scope", "share"];
+const GROUND_FLOOR: [&str; 9] =
+    ["client_ip", "clock", "config", "credential", "error", "metrics", "scope", "share", "trace_context"];
 
 /// Every file, with the part of the house that it belongs to.
 fn files(folder: &Path, part: Option<&str>, found: &mut Vec<(String, std::path::PathBuf)>) {

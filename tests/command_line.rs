@@ -252,3 +252,35 @@ fn the_commands_of_the_contract() {
         assert!(world.run(&arguments).status.success(), "{command}");
     }
 }
+
+/// Arguments show in the list of processes: a token can come on standard input.
+#[test]
+fn tokens_on_standard_input() {
+    use std::io::Write;
+    use std::process::Stdio;
+
+    let world = World::sqlite();
+    let client = world.client("a");
+    let node = world.start();
+    let token = node.token(&client);
+    let run = |arguments: &[&str], input: &str| {
+        let mut command = world.command(&[&["--json"], arguments].concat());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let said = if output.status.success() { output.stdout } else { output.stderr };
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    for presented in [&token, &client.api_key] {
+        let (status, said) = run(&["token", "inspect", "-"], &format!("{presented}\n"));
+        assert_eq!(status, Some(0), "{said}");
+        assert_eq!(serde_json::from_str::<Value>(&said).unwrap(), world.cli(&["token", "inspect", presented]));
+        assert_eq!(run(&["token", "revoke", "-"], presented).0, Some(0));
+        let reply = |path: &str| node.get_with(path, &[("authorization", &format!("Bearer {presented}"))]).status;
+        within(SECOND, "the revocation", || (reply("/verify") == 401).then_some(()));
+    }
+    for empty in ["", " \n"] {
+        let (status, said) = run(&["token", "revoke", "-"], empty);
+        assert!(status == Some(1) && said.contains("standard input"), "{said}");
+    }
+}

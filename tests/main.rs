@@ -11,6 +11,7 @@ mod backup;
 mod check;
 mod client_assertion;
 mod client_authentication;
+mod client_ip;
 mod command_line;
 mod database_away;
 mod discovery;

@@ -46,7 +46,7 @@ on_both! {
             let all: Vec<_> = (0..4).map(|_| scope.spawn(|| world.start_with(&["--bootstrap", "--issuer", "http://auth.example"]))).collect();
             all.into_iter().map(|one| one.join().unwrap()).collect()
         });
-        let printed = nodes.iter().filter(|node| node.printed.contains("client_secret")).count();
+        let printed = nodes.iter().filter(|node| node.printed.contains("first-start")).count();
         assert_eq!(printed, 1, "one of them filled the database");
         assert_eq!(world.count("SELECT count(*) FROM signing_keys"), 1);
         assert_eq!(world.count("SELECT count(*) FROM clients"), 2);

@@ -51,6 +51,7 @@ fn every_setting_of_the_contract_is_there() {
         ("signing_key_max_age", "30d", "2592000"),
         ("registration", "open", "open"),
         ("trusted_proxies", "10.0.0.0/8, ::1", "10.0.0.0/8,::1/128"),
+        ("forwarded_header", "forwarded", "forwarded"),
         ("log", "debug", "debug"),
     ] {
         let variable = format!("KEYWARD_{}", name.to_uppercase());
@@ -70,51 +71,301 @@ fn every_setting_of_the_contract_is_there() {
     assert!(shown.contains("db.example") && !shown.contains("hunter2"), "{shown}");
 }
 
+/// What a command that is refused says first.
+fn refused(world: &World, environment: &[(&str, &str)], flags: &[&str]) -> String {
+    let mut command = world.command(&[&["config"], flags].concat());
+    command.envs(environment.iter().copied());
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{environment:?} {flags:?}: {said}");
+    assert!(output.stdout.is_empty());
+    said.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Every setting, from every source: the error names the setting as it was given, the value unless it may hold
+/// a secret, and what is expected.
+#[test]
+fn a_wrong_value_is_named_as_it_was_given() {
+    const SECRET: &[&str] = &["database_url", "operator_password"];
+    // Any text will do for the last ones.
+    let table: &[(&str, Option<(&str, &str)>)] = &[
+        ("listen", Some(("nowhere", "an IP address and a port"))),
+        ("issuer", Some(("foo", "such as https://auth.example"))),
+        ("database_url", Some(("mysql://x:hunter2@db.example/x", "sqlite://PATH or postgres://"))),
+        ("token_ttl", Some(("soon", "write seconds"))),
+        ("token_records", Some(("maybe", "on or off"))),
+        ("jwks_max_age", Some(("700000", "a week"))),
+        ("signing_key_max_age", Some(("9 days", "write seconds"))),
+        ("registration", Some(("maybe", "token or open or off"))),
+        ("registration_scope", Some(("a\"b", "without quotes"))),
+        ("registration_resources", Some(("x", ""))),
+        ("assertion_for_token_endpoint", Some(("yes", "on or off"))),
+        ("private_jwks_uri", Some(("1", "on or off"))),
+        ("audit_kept", Some(("forever", "write seconds"))),
+        ("portal_idle", Some(("1w", "write seconds"))),
+        ("portal_session", Some(("-1", "write seconds"))),
+        ("operator_second_factor", Some(("", "on or off"))),
+        ("trusted_proxies", Some(("10.0.0.0/99", "such as 10.0.0.0/8"))),
+        ("forwarded_header", Some(("x-real-ip", "x-forwarded-for or forwarded"))),
+        ("log", Some(("verbose", "debug"))),
+        ("keys_dir", None),
+        ("tls_cert", None),
+        ("tls_key", None),
+        ("operator_email", None),
+        ("operator_password", None),
+    ];
+    let world = World::sqlite();
+    let all = world.cli(&["config"]);
+    for entry in all.as_array().unwrap() {
+        assert!(table.iter().any(|(name, _)| entry["name"] == *name), "{} needs a row in this table", entry["name"]);
+    }
+    for (name, wrong) in table.iter().filter_map(|(name, wrong)| Some((*name, (*wrong)?))) {
+        let (value, expected) = wrong;
+        let (flag, variable) = (format!("--{}", name.replace('_', "-")), format!("KEYWARD_{}", name.to_uppercase()));
+        let by_flag = refused(&world, &[], &[&format!("{flag}={value}")]);
+        let by_variable = refused(&world, &[(&variable, value)], &[]);
+        world.file("keyward.toml", &format!("# A comment.\n\n{name} = {value:?}\n"));
+        let by_file = match name {
+            // The tests set it in the environment, which comes first.
+            "database_url" => {
+                String::from_utf8_lossy(&world.command(&["config"]).env_remove(&variable).output().unwrap().stderr).into_owned()
+            }
+            _ => refused(&world, &[], &[]),
+        };
+        std::fs::remove_file(world.folder.join("keyward.toml")).unwrap();
+        for (said, label) in [(by_flag, flag), (by_variable, variable), (by_file, format!("keyward.toml line 3: {name}"))] {
+            assert!(said.contains(&label) && said.contains(expected), "{label}: {said}");
+            let shown = !value.is_empty() && said.contains(value.split('"').next().unwrap_or_default());
+            assert_eq!(shown, !SECRET.contains(&name) && !value.is_empty(), "{label}: {said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
+}
+
 #[test]
 fn what_is_unknown_or_unreadable_is_named() {
     let world = World::sqlite();
-    let refused = |environment: &[(&str, &str)], flags: &[&str], named: &str| {
-        let mut command = world.command(&[&["serve", "--no-bootstrap"], flags].concat());
-        command.envs(environment.iter().copied());
-        let output = command.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{named}: {said}");
-        assert!(said.lines().next().unwrap_or_default().contains(named), "{named}: {said}");
+    let refuses = |environment: &[(&str, &str)], flags: &[&str], named: &[&str]| {
+        let said = refused(&world, environment, flags);
+        for part in named {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert!(!said.contains("hunter2"), "{said}");
     };
-    refused(&[("KEYWARD_TOKEN_TLL", "1")], &[], "KEYWARD_TOKEN_TLL");
-    refused(&[("KEYWARD_TOKEN_TTL", "soon")], &[], "--token-ttl");
-    refused(&[("KEYWARD_TOKEN_TTL", "0")], &[], "--token-ttl");
-    refused(&[], &["--no-such-flag"], "--no-such-flag");
-    refused(&[], &["--listen", "nowhere"], "--listen");
-    refused(&[], &["--registration", "maybe"], "--registration");
-    refused(&[], &["--trusted-proxies", "10.0.0.0/99"], "--trusted-proxies");
-    refused(&[], &["--log", "keyward=loud"], "--log");
-    refused(&[], &["--log", "verbose"], "--log");
-    refused(&[], &["--database-url", "mysql://x"], "--database-url");
-    let mistyped = world.run(&["--database-url", "postgress://x:hunter2@db.example/x", "config"]);
-    assert!(!String::from_utf8_lossy(&mistyped.stderr).contains("hunter2"), "not in an error either");
-    refused(&[], &["--tls-cert", "cert.pem"], "required");
-    for issuer in [
-        "auth.example",
-        "ftp://auth.example",
-        "https://auth.example?x",
-        "https://auth.example#x",
-        "https://u:p@auth.example",
-        "https://auth.example/{x}",
-        "https://auth.example/%C3%A9",
-    ] {
-        refused(&[], &["--issuer", issuer], "--issuer");
-    }
-    refused(&[], &["--config", "missing.toml"], "missing.toml");
+    refuses(&[("KEYWARD_TOKEN_TLL", "1")], &[], &["KEYWARD_TOKEN_TLL", "did you mean KEYWARD_TOKEN_TTL?"]);
+    refuses(&[("KEYWARD_TRUSTED_PROXY", "1")], &[], &["KEYWARD_TRUSTED_PROXY ", "did you mean KEYWARD_TRUSTED_PROXIES?"]);
+    refuses(&[], &["--no-such-flag"], &["--no-such-flag"]);
+    refuses(&[("KEYWARD_TLS_CERT", "cert.pem")], &[], &["KEYWARD_TLS_CERT is set", "tls_key is not"]);
+    refuses(&[], &["--tls-key", "key.pem"], &["--tls-key is set", "tls_cert is not"]);
+    refuses(&[], &["--log", "keyward=loud"], &["--log"]);
+    refuses(&[], &["--config", "missing.toml"], &["--config: missing.toml"]);
+    refuses(&[("KEYWARD_CONFIG", "missing.toml")], &[], &["KEYWARD_CONFIG: missing.toml"]);
     for (text, named) in [
-        ("token_tll = 1", "token_tll"),
-        ("token_ttl = \"soon\"", "--token-ttl"),
-        ("token_ttl = [1]", "token_ttl"),
-        ("token_ttl", "keyward.toml"),
-        ("config = \"x\"", "config"),
-        ("no_bootstrap = true", "no_bootstrap"),
+        ("\ntoken_tll = 1", &["keyward.toml line 2", "token_tll", "did you mean token_ttl?"][..]),
+        ("token-ttl = 1", &["line 1", "did you mean token_ttl?"]),
+        ("database_url = postgres://x:hunter2@db.example/x", &["keyward.toml line 1", "TOML"]),
+        ("token_ttl = 1\ntoken_ttl", &["keyward.toml line 2"]),
+        ("token_ttl = 1\ntoken_ttl = 2", &["keyward.toml line 2"]),
+        ("token_ttl = [1]", &["keyward.toml line 1", "token_ttl", "array"]),
+        ("# x\n[tls]\ncert = \"x\"", &["keyward.toml line 2", "tls"]),
+        ("config = \"x\"", &["line 1", "config"]),
+        ("no_bootstrap = true", &["no_bootstrap"]),
+        ("tls_cert = \"cert.pem\"", &["keyward.toml line 1: tls_cert is set"]),
     ] {
         world.file("keyward.toml", text);
-        refused(&[], &[], named);
+        refuses(&[], &[], named);
+    }
+    std::fs::write(world.folder.join("keyward.toml"), b"token_ttl = 1\nissuer = \"\xff\"\n").unwrap();
+    refuses(&[], &[], &["keyward.toml line 2", "UTF-8"]);
+    std::fs::remove_file(world.folder.join("keyward.toml")).unwrap();
+    std::fs::create_dir(world.folder.join("keyward.toml")).unwrap();
+    refuses(&[], &[], &["keyward.toml: "]);
+}
+
+/// What only shows when it is used is named by its setting too.
+#[test]
+fn a_setting_that_cannot_be_used_is_named_as_it_was_given() {
+    let world = World::sqlite();
+    world.file("bad.db", "this is no database, and long enough to have a header that says so");
+    let url = format!("sqlite://{}", world.folder.join("bad.db").display());
+    let said = world.refused(&["--database-url", &url, "client", "list"]);
+    assert!(said.contains("--database-url") && said.contains("bad.db") && said.contains("not a database"), "{said}");
+    let output = world.command(&["client", "list"]).env("KEYWARD_DATABASE_URL", &url).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("KEYWARD_DATABASE_URL") && said.contains("bad.db"), "{said}");
+
+    world.file("keyward.toml", "# TLS\ntls_cert = \"missing.pem\"\ntls_key = \"missing.key\"\n");
+    let Err(said) = world.try_start(&[]) else { panic!("it started") };
+    assert!(said.contains("keyward.toml line 2: tls_cert") && said.contains("missing.pem"), "{said}");
+    world.file("keyward.toml", "registration_scope = \"audit:read\"\n");
+    let Err(said) = world.try_start(&[]) else { panic!("it started") };
+    assert!(said.contains("keyward.toml line 1: registration_scope") && said.contains("audit:read"), "{said}");
+    world.file("keyward.toml", "");
+    world.file("a-file", "");
+    let Err(said) = world.try_start(&["--keys-dir", "a-file/keys"]) else { panic!("it started") };
+    assert!(said.contains("--keys-dir") && said.contains("a-file/keys"), "{said}");
+    let Err(said) = world.try_start(&["--listen", "192.0.2.1:1"]) else { panic!("it started") };
+    assert!(said.contains("--listen") && said.contains("192.0.2.1:1"), "{said}");
+}
+
+/// Kubernetes makes these for each Service in the namespace; one named keyward must not stop the start.
+#[test]
+fn variables_of_a_kubernetes_service_are_no_settings() {
+    let world = World::sqlite();
+    let config = |environment: &[(&str, &str)]| world.command(&["config"]).envs(environment.iter().copied()).output().unwrap();
+    let made = [
+        ("KEYWARD_SERVICE_HOST", "10.96.0.7"),
+        ("KEYWARD_SERVICE_PORT", "8080"),
+        ("KEYWARD_SERVICE_PORT_HTTP", "8080"),
+        ("KEYWARD_SERVICE_PORT_HTTP_METRICS", "9090"),
+        ("KEYWARD_PORT", "tcp://10.96.0.7:8080"),
+        ("KEYWARD_PORT_8080_TCP", "tcp://10.96.0.7:8080"),
+        ("KEYWARD_PORT_8080_TCP_PROTO", "tcp"),
+        ("KEYWARD_PORT_8080_TCP_PORT", "8080"),
+        ("KEYWARD_PORT_8080_TCP_ADDR", "10.96.0.7"),
+        ("KEYWARD_PORT_53_UDP", "udp://[fd00::7]:53"),
+        ("KEYWARD_PORT_53_UDP_PROTO", "udp"),
+        ("KEYWARD_PORT_53_UDP_PORT", "53"),
+        ("KEYWARD_PORT_53_UDP_ADDR", "fd00::7"),
+        // Of a Service named keyward-postgres.
+        ("KEYWARD_POSTGRES_SERVICE_HOST", "10.96.0.8"),
+        ("KEYWARD_POSTGRES_PORT", "tcp://10.96.0.8:5432"),
+        ("KEYWARD_POSTGRES_PORT_5432_TCP_ADDR", "10.96.0.8"),
+    ];
+    let output = config(&made);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for one in [
+        ("KEYWARD_PORT", "8080"),
+        ("KEYWARD_PORT", ""),
+        ("KEYWARD_LISTEN_PORT", "8080"),
+        ("KEYWARD_SERVICE_HOST", "auth.example"),
+        ("KEYWARD_SERVICE_HOSTS", "10.96.0.7"),
+        ("KEYWARD_SERVICE_PORT", "http"),
+        ("KEYWARD_PORT_8080_TCP", "8080"),
+        ("KEYWARD_PORT_8080_TCP_PORT", "8081"),
+        ("KEYWARD_PORT_HTTP_TCP", "tcp://10.96.0.7:8080"),
+        ("KEYWARD_SERVICE", "10.96.0.7"),
+    ] {
+        let output = config(&[one]);
+        assert_eq!(output.status.code(), Some(2), "{one:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(one.0), "{one:?}");
+    }
+}
+
+/// An issuer is what clients and browsers make of it when they parse it, or it is refused with the reason.
+#[test]
+fn issuers_that_clients_would_read_otherwise() {
+    let world = World::sqlite();
+    for (issuer, reason) in [
+        ("", "expected a URL"),
+        ("foo", "such as https://auth.example"),
+        ("auth.example", "expected a URL"),
+        ("auth.example:8080", "https:// or http://"),
+        ("https:a.example", "https:// or http://"),
+        ("https:/a.example", "https:// or http://"),
+        ("https://", "host"),
+        ("https:///a.example", "write https://a.example"),
+        ("https:\\\\a.example", "https:// or http://"),
+        ("https://a.example\\x", "backslashes"),
+        ("ftp://a.example", "https:// or http://"),
+        ("https://a.example?x", "no query"),
+        ("https://a.example#x", "no fragment"),
+        ("https://u:p@a.example", "no user name"),
+        ("https://u@a.example", "no user name"),
+        ("https://@a.example", "no user name"),
+        ("https://a.example:443", "write https://a.example"),
+        ("http://a.example:80/x", "write http://a.example/x"),
+        ("https://a.example:", "write https://a.example"),
+        ("https://a.example:0", "port 0"),
+        ("https://a.example:99999", "port"),
+        ("https://A.example", "write https://a.example"),
+        ("HTTPS://a.example", "write https://a.example"),
+        ("https://a.example/x/../y", "write https://a.example/y"),
+        ("https://a.example/./x", "write https://a.example/x"),
+        ("https://a.example//x", "empty segments"),
+        ("https://a.example/x//", "empty segments"),
+        ("https://127.1", "write https://127.0.0.1"),
+        ("https://[::0001]", "write https://[::1]"),
+        ("https://a.example/{x}", "braces"),
+        ("https://a.example/%C3%A9", "percent signs"),
+        ("https://a.ex\u{e4}mple", "xn--"),
+        (" https://a.example", "https:// or http://"),
+        ("https://a.example ", "spaces"),
+        ("https://a.exa\tmple", "printable"),
+        ("https://a.example\n", "printable"),
+    ] {
+        let said = refused(&world, &[("KEYWARD_ISSUER", issuer)], &[]);
+        assert!(said.contains("KEYWARD_ISSUER") && said.contains(reason), "{issuer:?}: {said}");
+    }
+    for issuer in
+        ["https://a.example", "https://a.example/", "https://a.example/t/", "http://a.example:443/it's", "https://[::1]:8443/x"]
+    {
+        assert_eq!(entry(&world, "issuer", &[("KEYWARD_ISSUER", issuer)], &[]).0, issuer);
+    }
+    assert_eq!(entry(&world, "issuer", &[], &["--listen", "127.0.0.1:80"]).0, "http://127.0.0.1");
+    assert_eq!(entry(&world, "issuer", &[], &["--listen", "[::1]:80"]).0, "http://[::1]");
+    assert_eq!(entry(&world, "issuer", &[], &["--listen", "[::1]:81"]).0, "http://[::1]:81");
+}
+
+on_both! {
+    /// `config`, `check` and the links of invitations have the same issuer.
+    fn one_issuer_for_all_commands(world: World) {
+        let of = |flags: &[&str]| entry(&world, "issuer", &[], flags);
+        assert_eq!(of(&[]).0, "http://127.0.0.1:8080");
+        assert!(of(&[]).1.starts_with("default"));
+        assert!(!world.folder.join("keyward.db").exists(), "config makes no database");
+        let node = world.start_with(&["--issuer", "http://auth.example/t"]);
+        assert_eq!(of(&[]), ("http://auth.example/t".to_owned(), "database".to_owned()));
+        let findings = world.run(&["--json", "check"]);
+        let findings: Value = serde_json::from_slice(&findings.stdout).unwrap();
+        let issuer = findings.as_array().unwrap().iter().find(|finding| finding["what"] == "issuer").unwrap();
+        assert!(issuer["detail"].as_str().unwrap().contains("http://auth.example/"), "{issuer}");
+        world.cli(&["user", "create", "--email", "ann@ops.example", "--role", "operator"]);
+        let link = world.cli(&["user", "invite", "ann@ops.example"])["link"].as_str().unwrap().to_owned();
+        assert!(link.starts_with("http://auth.example/t/portal/"), "{link}");
+        assert_eq!(of(&["--issuer", "http://other.example"]), ("http://other.example".to_owned(), "flag".to_owned()));
+        drop(node);
+    }
+
+    /// A node that would take the deployment over with another issuer does not start.
+    fn another_issuer_on_the_same_database(world: World) {
+        let issuer = "http://auth.example/t";
+        let one = world.start_with(&["--issuer", issuer]);
+        let refuses = |flags: &[&str]| {
+            let Err(said) = world.try_start(flags) else { panic!("it started with {flags:?}") };
+            assert!(said.contains(issuer) && said.contains("--change-issuer"), "{said}");
+            said
+        };
+        let said = refuses(&["--issuer", "http://another.example"]);
+        assert!(said.contains("--issuer: ") && said.contains("http://another.example"), "{said}");
+        assert!(refuses(&["--issuer", "http://auth.example/t/"]).contains("slash"));
+        assert!(refuses(&[]).contains("issuer (its default)"), "a setting that was forgotten");
+        assert_eq!(entry(&world, "issuer", &[], &[]).0, issuer, "nothing changed");
+        world.start_with(&["--issuer", issuer]).stop();
+
+        // Also after it stopped, for an hour.
+        one.stop();
+        refuses(&["--issuer", "http://another.example"]);
+        world.start_with(&["--issuer", "http://another.example", "--change-issuer"]).stop();
+        assert_eq!(entry(&world, "issuer", &[], &[]).0, "http://another.example");
+        world.start_with(&["--issuer", "http://another.example"]).stop();
+        world.execute("UPDATE deployment SET written_at = written_at - 3700000, used_at = used_at - 3700000");
+        world.start_with(&["--issuer", issuer]).stop();
+        // What nobody chose follows the address that is listened on.
+        world.start_with(&["--issuer", "http://127.0.0.1:9", "--change-issuer"]).stop();
+        let node = world.start();
+        assert_eq!(entry(&world, "issuer", &[], &[]).0, node.base);
+    }
+
+    fn settings_that_nodes_do_not_agree_on(world: World) {
+        let issuer = ["--issuer", "http://auth.example"];
+        let one = world.start_with(&[&issuer[..], &["--registration", "off", "--trusted-proxies", "10.0.0.1"]].concat());
+        assert!(!one.logs().contains("another node"), "{}", one.logs());
+        let two = world.start_with(&[&issuer[..], &["--registration", "open", "--log", "debug"]].concat());
+        let warnings: Vec<Value> = two.logs().lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).filter(|line| line["setting"].is_string()).collect();
+        let named: Vec<_> = warnings.iter().map(|line| (line["setting"].as_str().unwrap(), line["own"].as_str().unwrap(), line["other"].as_str().unwrap())).collect();
+        assert_eq!(named, [("registration", "open", "off"), ("trusted_proxies", "", "10.0.0.1/32")]);
+        let three = world.start_with(&[&issuer[..], &["--registration", "open"]].concat());
+        assert!(!three.logs().contains("another node"), "{}", three.logs());
     }
 }

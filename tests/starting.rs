@@ -1,10 +1,13 @@
 //! The first command, stopping, TLS.
 
-use std::process::Command;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::support::{World, repository};
+use crate::support::portal::Browser;
+use crate::support::{Node, World, eventually, repository};
 
 fn shell(world: &World, line: &str) -> String {
     let output = Command::new("bash").args(["-c", line]).current_dir(&world.folder).output().unwrap();
@@ -12,35 +15,74 @@ fn shell(world: &World, line: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// What the first start wrote to the file that it names.
+fn secrets_file(world: &World, printed: &str) -> (PathBuf, String) {
+    let path = printed.lines().map(str::trim).find(|line| line.starts_with('/')).expect("the path of a file");
+    let path = PathBuf::from(path);
+    assert_eq!(path, world.folder.canonicalize().unwrap().join("keys/first-start.txt"));
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = std::fs::read_to_string(&path).unwrap();
+    (path, text)
+}
+
+/// Pastes everything from the first `export` on, and asserts what it prints.
+fn paste(world: &World, text: &str) {
+    let indented = text.lines().filter_map(|line| line.strip_prefix("  "));
+    let lines: Vec<&str> = indented.skip_while(|line| !line.starts_with("export ")).collect();
+    for line in text.lines().filter(|line| !line.contains("export ")) {
+        assert!(line.chars().count() <= 80, "{line} wraps");
+    }
+    let printed = shell(world, &format!("set -e\n{}", lines.join("\n")));
+    assert_eq!(printed.matches("\"access_token\"").count(), 1, "{printed}");
+    assert_eq!(printed.matches("\"active\":true").count(), 2, "{printed}");
+    assert!(printed.contains("\"token_type\":\"api_key\"") && printed.contains("\"keys\""), "{printed}");
+}
+
 on_both! {
-    /// Each command that the first start prints works when it is pasted.
-    fn the_first_start_prints_commands_that_work(world: World) {
+    /// Each command that the first start shows works when it is pasted; and a log gets no secret.
+    fn the_first_start_writes_commands_that_work_to_a_file(world: World) {
         let node = world.start_with(&["--bootstrap"]);
-        let printed = node.printed.clone();
-        let commands: Vec<&str> = printed.lines().map(str::trim).filter(|line| line.starts_with("curl") || line.starts_with("TOKEN=")).collect();
-        let [token, assignment, introspect, api_key, keys] = commands[..] else { panic!("{}", node.printed) };
-        assert!(shell(&world, token).contains("\"access_token\""));
-        assert!(shell(&world, &format!("{assignment}\n{introspect}")).contains("\"active\":true"));
-        assert!(shell(&world, api_key).contains("\"token_type\":\"api_key\""));
-        assert!(shell(&world, keys).contains("\"keys\""));
-        let base = node.base.clone();
+        let (path, text) = secrets_file(&world, &node.printed);
+        for secret in ["kws_", "kwk_", "password "] {
+            assert!(!node.printed.contains(secret) && !node.logs().contains(secret), "{}", node.printed);
+            assert!(text.contains(secret), "{text}");
+        }
+        paste(&world, &text);
+        let password = text.lines().find_map(|line| line.trim().strip_prefix("password ")).unwrap().trim().to_owned();
+        assert!(password.len() >= 16);
         node.stop();
         let again = world.start_with(&["--bootstrap"]);
         assert_eq!(again.printed, "", "once, and never again");
+        assert_eq!(std::fs::read_to_string(path).unwrap(), text);
+        assert_eq!(std::fs::read_dir(world.folder.join("keys")).unwrap().count(), 2, "no second file");
         // The first client is as good as before.
-        let out = shell(&world, &token.replace(&base, &again.base));
-        assert!(out.contains("\"access_token\""));
+        paste(&world, &text.replace(&format!("KEYWARD={}", text.lines().find_map(|line| line.trim().strip_prefix("export KEYWARD=")).unwrap()), &format!("KEYWARD={}", again.base)));
     }
 
     fn the_first_start_for_programs(world: World) {
         let node = world.start_with(&["--bootstrap", "--json"]);
         let document: serde_json::Value = serde_json::from_str(&node.printed).unwrap();
-        let first = &document["first_start"];
-        assert!(first["client_secret"].is_string() && first["resource"]["client_secret"].is_string());
-        assert_eq!(document["issuer"], node.base.as_str());
+        let shown = &document["first_start"];
+        assert!(!node.printed.contains("kws_") && !node.printed.contains("kwk_") && shown["operator"]["password"].is_null(), "{shown}");
+        let (_, text) = secrets_file(&world, shown["secrets_file"].as_str().unwrap());
+        let first: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(first["client_secret"].is_string() && first["resource"]["client_secret"].is_string() && first["api_key"].is_string());
+        assert_eq!((&first["client_id"], &document["issuer"]), (&shown["client_id"], &serde_json::json!(node.base)));
         let users = world.cli(&["user", "list"]);
         assert_eq!((&users[0]["email"], &users[0]["role"]), (&first["operator"]["email"], &serde_json::json!("operator")));
         assert!(first["operator"]["password"].as_str().unwrap().len() >= 16);
+    }
+
+    fn the_first_operator_of_the_settings(world: World) {
+        let password = "correct horse battery";
+        let mut command = world.command(&["serve"]);
+        command.envs([("KEYWARD_OPERATOR_EMAIL", "Ann@ops.example"), ("KEYWARD_OPERATOR_PASSWORD", password)]);
+        let node = Node::start(command, &["--bootstrap"]).unwrap_or_else(|logs| panic!("{logs}"));
+        let (_, text) = secrets_file(&world, &node.printed);
+        assert!(text.contains("ann@ops.example") && !text.contains(password) && !node.printed.contains(password) && !node.logs().contains(password));
+        assert_eq!(world.cli(&["user", "list"])[0]["email"], "ann@ops.example");
+        let reply = Browser::new(&node).sign_in("ann@ops.example", password);
+        assert_eq!(reply.status, 303, "{}", reply.body);
     }
 
     fn without_bootstrap_nothing_is_made(world: World) {
@@ -79,6 +121,69 @@ on_both! {
     }
 }
 
+/// A terminal shows everything, and no file is written.
+#[test]
+fn the_first_start_in_a_terminal_shows_its_secrets() {
+    let world = World::sqlite();
+    let line = format!(
+        "echo PID=$$; exec {} --database-url {} serve --listen 127.0.0.1:0",
+        env!("CARGO_BIN_EXE_keyward"),
+        world.database_url
+    );
+    let typescript = world.folder.join("typescript");
+    let mut terminal = Command::new("script");
+    terminal.args(["-q", "-f", "-c", &line]).arg(&typescript).current_dir(&world.folder);
+    let mut terminal = terminal.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let shown = eventually("the server in the terminal", || {
+        let shown = std::fs::read_to_string(&typescript).unwrap_or_default().replace('\r', "");
+        shown.contains("serving").then_some(shown)
+    });
+    let pid = shown.lines().find_map(|line| line.strip_prefix("PID=")).unwrap().to_owned();
+    let text: String = shown
+        .lines()
+        .skip_while(|line| !line.starts_with("This database is new"))
+        .take_while(|line| !line.contains("serving"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert!(text.contains("export CLIENT_SECRET=kws_") && text.contains("password "), "{shown}");
+    assert!(!world.folder.join("keys/first-start.txt").exists());
+    paste(&world, &text);
+    assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+    terminal.wait().unwrap();
+}
+
+/// Where the first secrets can be kept nowhere, nothing is made.
+#[test]
+fn first_secrets_that_cannot_be_kept_are_not_made() {
+    let world = World::sqlite();
+    let missing = world.folder.join("keys");
+    for number in 1..=100 {
+        std::fs::create_dir_all(&missing).unwrap();
+        let name = if number == 1 { "first-start.txt".to_owned() } else { format!("first-start-{number}.txt") };
+        std::fs::write(missing.join(name), "").unwrap();
+    }
+    let Err(said) = world.try_start(&["--bootstrap"]) else { panic!("it started") };
+    assert!(said.contains("keys_dir") && said.contains("first-start-100.txt") && said.contains("--no-bootstrap"), "{said}");
+    assert_eq!(world.count("SELECT count(*) FROM accounts"), 0);
+    // A file from before is never overwritten.
+    std::fs::write(missing.join("first-start.txt"), "before").unwrap();
+    std::fs::remove_file(missing.join("first-start-2.txt")).unwrap();
+    let node = world.start_with(&["--bootstrap"]);
+    assert!(node.printed.contains("first-start-2.txt"), "{}", node.printed);
+    assert_eq!(std::fs::read_to_string(missing.join("first-start.txt")).unwrap(), "before");
+}
+
+#[test]
+fn an_operator_who_cannot_be_one_stops_the_start() {
+    let world = World::sqlite();
+    for (variable, value) in [("KEYWARD_OPERATOR_PASSWORD", "short-one"), ("KEYWARD_OPERATOR_EMAIL", "nobody")] {
+        let output = world.command(&["serve", "--listen", "127.0.0.1:0"]).env(variable, value).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(variable) && !said.contains("short-one"), "{said}");
+    }
+}
+
 #[test]
 fn the_keys_folder_of_the_repository_holds_a_word_alone() {
     let tracked = Command::new("git").args(["ls-files", "keys"]).current_dir(repository(".")).output().unwrap();
@@ -107,13 +212,13 @@ fn https() {
         let Err(said) = world.try_start(&["--tls-cert", cert, "--tls-key", key]) else {
             panic!("it started with {cert} and {key}")
         };
-        assert!(said.contains(cert) || said.contains(key), "{said}");
+        let (setting, file) = if cert == "cert.pem" { ("--tls-key", key) } else { ("--tls-cert", cert) };
+        assert!(said.contains(setting) && said.contains(file), "{said}");
     }
 }
 
 #[test]
 fn folders_belong_to_their_owner_alone() {
-    use std::os::unix::fs::PermissionsExt;
     let world = World::sqlite();
     let program = env!("CARGO_BIN_EXE_keyward");
     let line = format!(

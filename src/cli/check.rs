@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Context;
 use super::output::Output;
 use crate::clock::Timestamp;
+use crate::config::Issuer;
 use crate::error::Error;
 use crate::manage::signing_key::LOST;
 use crate::oauth::keys::{KEY_FILE, KeyFile, OpenKey};
@@ -35,10 +36,10 @@ pub async fn run(context: Context) -> Result<Output, Error> {
         findings.push(Finding { what, ok, detail: look.unwrap_or_else(|wrong| wrong) });
         ok
     };
-    let store = Store::open(&context.settings.database_url);
+    let store = context.store();
     let reached = match &store {
         Ok(store) => Ok(format!("{} is reached, and its tables are up to date", store.url())),
-        Err(error) => Err(format!("{error}; look at database_url, which is {}", context.settings.database_url)),
+        Err(error) => Err(error.reason().to_owned()),
     };
     found("database", reached);
     if let DatabaseUrl::Sqlite(path) = &context.settings.database_url {
@@ -65,7 +66,7 @@ pub async fn run(context: Context) -> Result<Output, Error> {
     if let (Ok(store), Ok(published)) = (&store, published) {
         found("published keys", check_published(store, &published, context.now).await);
     }
-    found("transport", transport(issuer.as_str()));
+    found("transport", transport(&issuer));
 
     let all_well = findings.iter().all(|finding| finding.ok);
     let rows = findings.iter().map(|finding| {
@@ -139,18 +140,13 @@ async fn check_published(store: &std::sync::Arc<Store>, published: &str, now: Ti
     }
 }
 
-fn transport(issuer: &str) -> Look {
-    let url = url::Url::parse(issuer).map_err(|error| error.to_string())?;
-    let local = match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
-    };
-    match (url.scheme(), local) {
-        ("https", _) => Ok("secrets travel by TLS".to_owned()),
-        (_, true) => Ok("plain HTTP, on this machine alone".to_owned()),
-        _ => Err("secrets travel in the clear; set tls_cert and tls_key, or put a proxy with TLS in front and an https issuer"
-            .to_owned()),
+fn transport(issuer: &Issuer) -> Look {
+    if issuer.as_str().starts_with("https:") {
+        Ok("secrets travel by TLS".to_owned())
+    } else if issuer.is_local() {
+        Ok("plain HTTP, on this machine alone".to_owned())
+    } else {
+        Err("secrets travel in the clear; set tls_cert and tls_key, or put a proxy with TLS in front and an https issuer"
+            .to_owned())
     }
 }

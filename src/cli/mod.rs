@@ -19,8 +19,9 @@ use crate::manage::signing_key as keys;
 use crate::oauth::AuthorizationServer;
 use crate::oauth::keys::KeyFile;
 use crate::scope::Scope;
+use crate::store::deployment::{self, Deployment};
 use crate::store::token_records::TokenRecords;
-use crate::store::{Store, deployment};
+use crate::store::{Store, StoreError};
 
 mod account;
 mod backup;
@@ -64,7 +65,7 @@ enum Command {
     Serve(serve::Serve),
     /// Bring the database's tables up to date (`serve` does so by itself)
     Migrate,
-    /// Print the settings in force, and where each comes from
+    /// Print the settings that apply, and where each comes from
     Config,
     /// Say what is wrong with this installation, and how to mend it
     Check,
@@ -122,17 +123,26 @@ impl Context {
     }
 
     fn store(&self) -> Result<Arc<Store>, Error> {
-        Ok(Store::open(&self.settings.database_url)?)
+        let url = &self.settings.database_url;
+        let unusable = |error: StoreError| Error::unavailable(format!("{url}: {error}")).field("database_url");
+        Store::open(url).map_err(|error| self.sources.explain(unusable(error)))
     }
 
     async fn key_file(&self, store: &Arc<Store>) -> Result<KeyFile, Error> {
-        keys::key_file(store, &self.settings.keys_dir).await
+        keys::key_file(store, &self.settings.keys_dir).await.map_err(|error| self.sources.explain(error))
     }
 
-    /// As set here, else what the nodes serve with.
+    /// The issuer that commands work with: as set here, else what the nodes serve with, else the default.
     async fn issuer(&self, store: &Arc<Store>) -> Result<Issuer, Error> {
-        let serving = store.read(deployment::find).await?.and_then(|deployment| deployment.issuer.parse().ok());
-        Ok(self.settings.issuer.clone().or(serving).unwrap_or_else(|| self.settings.issuer()))
+        if let Some(issuer) = &self.settings.issuer {
+            return Ok(issuer.clone());
+        }
+        match store.read(deployment::find).await? {
+            Some(Deployment { issuer, .. }) => issuer.parse().map_err(|reason| {
+                Error::server_error(format!("the nodes serve with the issuer {issuer}: {reason}")).field("issuer")
+            }),
+            None => Ok(self.settings.issuer()),
+        }
     }
 
     /// For what needs to read tokens; it issues none.
@@ -208,7 +218,17 @@ fn completions(shell: clap_complete::Shell) -> Output {
 }
 
 fn settings(context: &Context) -> Output {
-    let entries = context.sources.entries(&context.settings);
+    let mut entries = context.sources.entries(&context.settings);
+    // Commands take the issuer that the nodes serve with where none is set: see `Context::issuer`.
+    if context.settings.issuer.is_none()
+        && let Some(entry) = entries.iter_mut().find(|entry| entry.name == "issuer")
+    {
+        match deployment::issuer_of(&context.settings.database_url) {
+            Ok(Some(serving)) => (entry.value, entry.source) = (Some(serving), "database".to_owned()),
+            Ok(None) => {}
+            Err(_) => "default; the database, which may have another, gives no answer".clone_into(&mut entry.source),
+        }
+    }
     let rows = entries.iter().map(|entry| [entry.name.to_owned(), entry.value.clone().unwrap_or_default(), entry.source.clone()]);
     Output::table(&entries, ["SETTING", "VALUE", "FROM"], rows)
 }

@@ -1,10 +1,12 @@
 //! `keyward token`
 
+use std::io::Read;
+
 use clap::{Args, Subcommand};
 
 use super::Context;
 use super::output::Output;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::manage::actor::{TokensRead, TokensRevoke};
 use crate::manage::token;
 
@@ -14,7 +16,11 @@ const PAGE: i64 = 1000;
 #[derive(Subcommand)]
 pub enum Token {
     /// Say whether a token (or its jti) or an API key is in force, and why not
-    Inspect { token: String },
+    Inspect {
+        /// The token, its jti or the API key; `-` reads it from standard input, so that it shows neither in
+        /// the list of processes nor in the shell's history
+        token: String,
+    },
     /// Revoke a token (or its jti) or an API key, or all tokens of a client
     Revoke(Which),
     /// List the tokens of a client that have not ended
@@ -27,12 +33,29 @@ pub enum Token {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub struct Which {
-    /// This one
+    /// The token, its jti or the API key; `-` reads it from standard input
     token: Option<String>,
 
     /// All of this client
     #[arg(long, value_name = "CLIENT_ID")]
     client: Option<String>,
+}
+
+/// The longest token that is read from standard input, in bytes.
+const MAX_TOKEN: u64 = 64 * 1024;
+
+/// The argument, or what stands on standard input where it is `-`.
+fn read_token(argument: String) -> Result<String, Error> {
+    if argument != "-" {
+        return Ok(argument);
+    }
+    let mut token = String::new();
+    let read = std::io::stdin().take(MAX_TOKEN).read_to_string(&mut token);
+    read.map_err(|error| Error::new(Code::InvalidRequest, format!("standard input: {error}")))?;
+    match token.trim() {
+        "" => Err(Error::new(Code::InvalidRequest, "standard input holds no token")),
+        token => Ok(token.to_owned()),
+    }
 }
 
 impl Token {
@@ -42,6 +65,7 @@ impl Token {
         let now = context.now;
         match self {
             Token::Inspect { token } => {
+                let token = read_token(token)?;
                 let inspection = token::inspect(&server, &operator.may(TokensRead)?, &token, now).await?;
                 let state = match &inspection.reason {
                     None => "in force".to_owned(),
@@ -51,6 +75,7 @@ impl Token {
                 Ok(Output::new(&inspection, [Some(state), claims].into_iter().flatten().collect::<Vec<_>>().join("\n")))
             }
             Token::Revoke(Which { token: Some(token), .. }) => {
+                let token = read_token(token)?;
                 token::revoke(&server, operator.may(TokensRevoke)?, &token, now).await?;
                 Ok(Output::done("Revoked"))
             }

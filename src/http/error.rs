@@ -14,6 +14,10 @@ use crate::oauth::authorization::Authorization;
 /// Names the protection space (RFC 7617 section 2).
 const REALM: &str = "keyward";
 
+/// The longest scope that a challenge names, in bytes: proxies refuse an answer whose header is too large,
+/// and the attribute is optional (RFC 6750 section 3).
+const MAX_SCOPE_IN_CHALLENGE: usize = 2048;
+
 /// The status that goes with a code.
 pub fn status(code: Code) -> StatusCode {
     match code {
@@ -65,7 +69,8 @@ fn challenge(request: &HttpRequest, error: &Error) -> Option<String> {
         Code::InvalidToken if !presents_token(request) => Some(format!("Bearer realm=\"{REALM}\"")),
         Code::InvalidToken => Some(format!("Bearer realm=\"{REALM}\", error=\"invalid_token\"")),
         Code::InsufficientScope => {
-            let needed = error.needed_scope().map(|scope| format!(", scope=\"{scope}\"")).unwrap_or_default();
+            let needed = error.needed_scope().filter(|scope| scope.len() <= MAX_SCOPE_IN_CHALLENGE);
+            let needed = needed.map(|scope| format!(", scope=\"{scope}\"")).unwrap_or_default();
             Some(format!("Bearer realm=\"{REALM}\", error=\"insufficient_scope\"{needed}"))
         }
         _ => None,

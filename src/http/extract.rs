@@ -1,19 +1,21 @@
 //! What is read from a request, within limits.
 
 use std::future::poll_fn;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, FORWARDED, HeaderName, HeaderValue, X_FORWARDED_FOR};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
-use super::observe::RequestId;
+use super::observe::RequestContext;
+use crate::client_ip::{ClientIp, ForwardedHeader};
 use crate::clock::Timestamp;
-use crate::config::TrustedProxies;
+use crate::config::Settings;
 use crate::error::{Code, Error};
 use crate::oauth::failure::Origin;
 use crate::oauth::parameters::Parameters;
@@ -116,16 +118,38 @@ pub fn authorization(request: &HttpRequest) -> Result<Option<String>, Error> {
     Ok(header(request, AUTHORIZATION)?.map(str::to_owned))
 }
 
-/// Whence a request came, with the configured proxies' word for it.
-pub fn address(request: &HttpRequest, proxies: &TrustedProxies) -> IpAddr {
-    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-    let forwarded: Vec<&str> = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
-    proxies.caller(peer, Some(forwarded.join(",")).as_deref().filter(|text| !text.is_empty()))
+/// The client IP, with what trusted proxies say of it. Called once for each request, by
+/// [`observe`](super::observe::observe()).
+pub fn client_ip(request: &HttpRequest, settings: &Settings) -> ClientIp {
+    let name = match settings.forwarded_header {
+        ForwardedHeader::XForwardedFor => X_FORWARDED_FOR,
+        ForwardedHeader::Forwarded => FORWARDED,
+    };
+    let lines = request.headers().get_all(&name);
+    let (proxies, peer) = (&settings.trusted_proxies, request.peer_addr().map(|peer| peer.ip()));
+    if lines.len() > 0
+        && let Some(peer) = peer.filter(|peer| !proxies.contains(*peer))
+    {
+        warn_of_untrusted_peer(&name, peer);
+    }
+    proxies.client_ip(peer, settings.forwarded_header, lines.map(HeaderValue::as_bytes))
+}
+
+/// Once for each process: anybody can send the header.
+fn warn_of_untrusted_peer(header: &HeaderName, peer: IpAddr) {
+    static WARNED: AtomicBool = AtomicBool::new(false);
+    if !WARNED.swap(true, Ordering::Relaxed) {
+        tracing::warn!(
+            %peer, %header,
+            "this header comes from a peer that is no trusted proxy and is ignored; if the peer is your proxy, name it in trusted_proxies"
+        );
+    }
 }
 
 /// Whence and when a request came; the one place where a request reads the clock.
 pub fn origin(server: &AuthorizationServer, request: &HttpRequest) -> Origin {
-    Origin { address: address(request, &server.settings.trusted_proxies), now: Timestamp::now(), id: RequestId::of(request) }
+    let context = RequestContext::of(request).unwrap_or_else(|| RequestContext::new(&server.settings, request, Timestamp::now()));
+    Origin { address: context.client_ip, now: Timestamp::now(), id: Some(context.id()) }
 }
 
 /// A form sent to an OAuth endpoint.

@@ -325,7 +325,7 @@ fn public() -> Vec<Op> {
             web::route().to(verify::verify)
         })
         .query::<forms::Needed>()
-        .empty(200, "Let it through; X-Keyward-Client-Id, -Account, -Scope and -Token-Id say as whom")
+        .empty(200, "Let it through; X-Keyward-Client-Id, -Account, -Scope and -Token-Id say as whom. A scope of more than 2,048 bytes is narrowed to what was asked for, and X-Keyward-Scope-Truncated is true")
         .refuses(&[400, 401, 403, 429, 503]),
         Op::get("/healthz", "healthz", "Alive", || get().to(health::healthz)).answers::<forms::Health>(200, "Alive"),
         Op::get("/readyz", "readyz", "Able to serve", || get().to(health::readyz))

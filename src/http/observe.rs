@@ -14,22 +14,67 @@ use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
 use super::extract;
+use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
+use crate::config::Settings;
 use crate::credential::{random_bytes, redacted};
 use crate::error::Code;
 use crate::oauth::AuthorizationServer;
 use crate::oauth::usage::Timed;
+use crate::trace_context::TraceContext;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// What is known of a request before it is read. Made once, and kept with the request.
+#[derive(Clone, Copy)]
+pub struct RequestContext {
+    /// A UUIDv7.
+    id: Uuid,
+    /// The client IP.
+    pub client_ip: ClientIp,
+    /// Its place in a distributed trace.
+    trace: TraceContext,
+}
+
+impl RequestContext {
+    /// From the headers and the peer of a request that came at `now`.
+    pub fn new(settings: &Settings, request: &HttpRequest, now: Timestamp) -> Self {
+        let millis = u64::try_from(now.millis()).unwrap_or(0);
+        let random: [u8; 18] = random_bytes();
+        let [for_id @ .., _, _, _, _, _, _, _, _] = random;
+        let [_, _, _, _, _, _, _, _, _, _, for_span @ ..] = random;
+        let id = uuid::Builder::from_unix_timestamp_millis(millis, &for_id).into_uuid();
+        // Twice is not valid, as if there were none (W3C Trace Context section 3.2).
+        let traceparent = match request.headers().get_all(TRACEPARENT).as_slice() {
+            [one] => Some(one.as_bytes()),
+            _ => None,
+        };
+        RequestContext {
+            id,
+            client_ip: extract::client_ip(request, settings),
+            trace: TraceContext::new(traceparent, id.as_u128(), u64::from_be_bytes(for_span)),
+        }
+    }
+
+    /// Of this request, once [`observe()`] has seen it.
+    pub fn of(request: &HttpRequest) -> Option<Self> {
+        request.extensions().get().copied()
+    }
+
+    /// The request id, as text.
+    pub fn id(&self) -> String {
+        self.id.to_string()
+    }
+}
 
 /// The id of a request: a UUIDv7.
-#[derive(Clone, Copy)]
-pub struct RequestId(Uuid);
+pub struct RequestId;
 
 impl RequestId {
     /// Of this request, as text.
     pub fn of(request: &HttpRequest) -> Option<String> {
-        request.extensions().get::<RequestId>().map(|id| id.0.to_string())
+        RequestContext::of(request).map(|context| context.id())
     }
 }
 
@@ -52,9 +97,8 @@ pub async fn observe(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let began = Instant::now();
     let now = Timestamp::now();
-    let millis = u64::try_from(now.millis()).unwrap_or(0);
-    let id = uuid::Builder::from_unix_timestamp_millis(millis, &random_bytes()).into_uuid();
-    request.extensions_mut().insert(RequestId(id));
+    let context = RequestContext::new(&server.settings, request.request(), now);
+    request.extensions_mut().insert(context);
     let upgrade = request.head().connection_type() == ConnectionType::Upgrade;
 
     let mut answer = next.call(request).await?;
@@ -64,7 +108,7 @@ pub async fn observe(
         answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     let mut buffer = Uuid::encode_buffer();
-    let id: &str = id.hyphenated().encode_lower(&mut buffer);
+    let id: &str = context.id.hyphenated().encode_lower(&mut buffer);
     if let Ok(value) = HeaderValue::from_str(id) {
         answer.headers_mut().insert(X_REQUEST_ID, value);
     }
@@ -74,7 +118,7 @@ pub async fn observe(
         server.usage.count_time(timed, took, now);
     }
     server.usage.metrics.count_response(route, answer.status().as_u16(), refused, took);
-    log(&server, &answer, id, began);
+    log(&answer, &context, id, began);
     Ok(answer)
 }
 
@@ -100,23 +144,24 @@ fn shown(path: &str) -> Cow<'_, str> {
 }
 
 /// One line for each request. The query stays out of it: it may hold what is nobody's business.
-fn log<B>(server: &AuthorizationServer, answer: &ServiceResponse<B>, id: &str, began: Instant) {
+fn log<B>(answer: &ServiceResponse<B>, context: &RequestContext, id: &str, began: Instant) {
     let request = answer.request();
     let status = answer.status();
     let (method, path) = (request.method().as_str(), &*shown(request.path()));
     let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     let extensions = answer.response().extensions();
-    let address = || extract::address(request, &server.settings.trusted_proxies);
+    let (address, trace_id, span_id) = (context.client_ip, context.trace.trace_id, context.trace.span);
+    let parent_id = context.trace.parent.map(tracing::field::display);
     let failure = extensions.get::<Reason>().map(|Reason { code, reason }| (code, redacted(reason)));
     match failure {
         Some((code, reason)) if status.is_server_error() => {
-            tracing::error!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, address = %address(), code = code.as_str(), reason = &*reason);
+            tracing::error!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, %address, %trace_id, %span_id, parent_id, code = code.as_str(), reason = &*reason);
         }
         Some((code, reason)) => {
-            tracing::warn!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, address = %address(), code = code.as_str(), reason = &*reason);
+            tracing::warn!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, %address, %trace_id, %span_id, parent_id, code = code.as_str(), reason = &*reason);
         }
         None => {
-            tracing::info!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, address = %address());
+            tracing::info!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, %address, %trace_id, %span_id, parent_id);
         }
     }
 }

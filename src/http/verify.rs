@@ -10,6 +10,10 @@ use crate::oauth::AuthorizationServer;
 use crate::oauth::client_credentials::parse_scope;
 use crate::oauth::forward_authentication::{self, Request};
 
+/// The longest `X-Keyward-Scope`, in bytes: with it the header of an answer stays below the 4 KiB that
+/// proxies reserve for it by default (nginx's `proxy_buffer_size`).
+const MAX_SCOPE_HEADER: usize = 2048;
+
 /// Any method: the one of the request that the proxy holds.
 pub async fn verify(server: Data<AuthorizationServer>, request: HttpRequest) -> HttpResponse {
     let answer = async {
@@ -21,6 +25,13 @@ pub async fn verify(server: Data<AuthorizationServer>, request: HttpRequest) -> 
                 format!("There is no parameter {unknown}; there are scope and audience"),
             ));
         }
+        // A variable of the proxy that is not set must not let everything pass.
+        if let Some((empty, _)) = query.iter().find(|(_, value)| value.trim().is_empty()) {
+            return Err(Error::new(
+                Code::InvalidRequest,
+                format!("The parameter {empty} is empty; leave it out to allow any {empty}"),
+            ));
+        }
         let all = |name: &'static str| query.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str());
         let asked = Request {
             // A proxy knows no 400: what cannot be read authenticates nobody.
@@ -29,16 +40,27 @@ pub async fn verify(server: Data<AuthorizationServer>, request: HttpRequest) -> 
             audiences: all("audience").map(str::to_owned).collect(),
             origin: extract::origin(&server, &request),
         };
-        forward_authentication::authenticate(&server, &asked).await
+        Ok((forward_authentication::authenticate(&server, &asked).await?, asked.scope))
     };
     match answer.await {
-        Ok(identity) => HttpResponse::Ok()
-            .insert_header((CACHE_CONTROL, "no-store"))
-            .insert_header(("X-Keyward-Client-Id", identity.client_id))
-            .insert_header(("X-Keyward-Account", identity.account))
-            .insert_header(("X-Keyward-Scope", identity.scope.as_str()))
-            .insert_header(("X-Keyward-Token-Id", identity.token_id))
-            .finish(),
+        Ok((identity, asked)) => {
+            let mut answer = HttpResponse::Ok();
+            answer
+                .insert_header((CACHE_CONTROL, "no-store"))
+                .insert_header(("X-Keyward-Client-Id", identity.client_id))
+                .insert_header(("X-Keyward-Account", identity.account))
+                .insert_header(("X-Keyward-Token-Id", identity.token_id));
+            if identity.scope.as_str().len() <= MAX_SCOPE_HEADER {
+                answer.insert_header(("X-Keyward-Scope", identity.scope.as_str()));
+            } else {
+                // Less than there is, and never more: what was asked for, where anything was.
+                answer.insert_header(("X-Keyward-Scope-Truncated", "true"));
+                if !asked.is_empty() && asked.as_str().len() <= MAX_SCOPE_HEADER {
+                    answer.insert_header(("X-Keyward-Scope", asked.as_str()));
+                }
+            }
+            answer.finish()
+        }
         Err(refused) => error::problem(&request, &refused),
     }
 }

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
 use crate::credential::Fingerprint;
 use crate::error::{Code, Error};
@@ -89,7 +89,7 @@ pub struct Actor {
     /// The account to which all is limited; an operator has none.
     account: Option<String>,
     rights: BTreeSet<String>,
-    address: Option<IpAddr>,
+    address: Option<ClientIp>,
     request_id: Option<String>,
     once: Option<Once>,
 }

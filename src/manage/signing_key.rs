@@ -103,10 +103,12 @@ pub async fn list(store: &Arc<Store>, _: &Permit<SigningKeysRead>, now: Timestam
 pub async fn key_file(store: &Arc<Store>, folder: &Path) -> Result<KeyFile, Error> {
     let keys = store.read(signing_key::list).await?;
     if keys.is_empty() {
-        return KeyFile::open_or_make(folder).map_err(Error::server_error);
+        return KeyFile::open_or_make(folder).map_err(|reason| Error::server_error(reason).field("keys_dir"));
     }
-    let sealed =
-        |reason| Error::server_error(format!("{reason}; the signing keys of this database are sealed with that file. {LOST}"));
+    let sealed = |reason| {
+        let reason = format!("{reason}; the signing keys of this database are sealed with that file. {LOST}");
+        Error::server_error(reason).field("keys_dir")
+    };
     KeyFile::open(folder).map_err(sealed)
 }
 

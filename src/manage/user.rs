@@ -48,7 +48,7 @@ impl UserView {
 /// The longest address, in bytes (RFC 5321 section 4.5.3.1.3, without the brackets).
 pub(super) const MAX_EMAIL: usize = 254;
 
-pub(super) fn check_email(email: &str) -> Result<String, Error> {
+pub(crate) fn check_email(email: &str) -> Result<String, Error> {
     let email = email.to_lowercase();
     let parts = email.split_once('@').filter(|(name, host)| !name.is_empty() && host.contains('.') && !host.contains('@'));
     let printable = email.len() <= MAX_EMAIL && email.bytes().all(|byte| byte.is_ascii_graphic());

@@ -1,11 +1,11 @@
 //! API keys as resource servers meet them: presented in full, checked against the hash.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::AuthorizationServer;
 use super::access_token::NotInForce;
 use super::failure::Reason;
+use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
 use crate::directory::{ApiKeyEntry, ClientEntry};
@@ -41,7 +41,7 @@ impl ActiveKey {
 pub async fn find(
     server: &AuthorizationServer,
     presented: &str,
-    address: Option<IpAddr>,
+    address: Option<ClientIp>,
     now: Timestamp,
 ) -> Result<Result<ActiveKey, NotInForce>, StoreError> {
     let Some(credential) = Credential::parse(presented, Kind::ApiKey) else {

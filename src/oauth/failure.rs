@@ -2,12 +2,12 @@
 //! its exact reason, so that the client's owner finds it by the request id of the answer.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::AuthorizationServer;
+use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, Kind, redacted};
 use crate::directory::ClientEntry;
@@ -193,8 +193,8 @@ reasons! {
 /// Whence and when a request came, and its id in the log.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// Whence.
-    pub address: IpAddr,
+    /// The client IP.
+    pub address: ClientIp,
     /// When.
     pub now: Timestamp,
     /// Its id.

@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 
 use super::schema::{api_keys, revoked_api_keys};
 use super::{Change, Database, StoreError, Transaction};
+use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
 use crate::scope::Scope;
 
@@ -68,9 +69,13 @@ impl IpRanges {
         &self.text
     }
 
-    /// Whether the address lies in one of them, or there is none.
-    pub fn allow(&self, address: IpAddr) -> bool {
-        self.ranges.is_empty() || self.ranges.iter().any(|range| range.contains(&address.to_canonical()))
+    /// Whether the client IP lies in one of them, or there is none. One that is unknown lies in none.
+    pub fn allow(&self, client_ip: ClientIp) -> bool {
+        match client_ip {
+            _ if self.ranges.is_empty() => true,
+            ClientIp::Known(address) => self.ranges.iter().any(|range| range.contains(&address)),
+            ClientIp::Unknown => false,
+        }
     }
 
     /// From what people write, each a network or an address.

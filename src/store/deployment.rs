@@ -1,13 +1,18 @@
 //! What the nodes serve with: commands beside them must reckon with the same issuer and times, though
 //! their own settings say otherwise.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use diesel::prelude::*;
 
 use super::schema::deployment;
-use super::{Database, StoreError, Transaction};
+use super::{Database, DatabaseUrl, StoreError, Transaction};
 use crate::clock::Timestamp;
+
+/// For how long after its last use another issuer cannot be taken in silence: tokens of it are still around,
+/// and a node that serves with it may be.
+const RECENT: Duration = Duration::from_secs(3600);
 
 /// The one row of `deployment`.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
@@ -19,13 +24,61 @@ pub struct Deployment {
     jwks_max_age: i64,
     token_ttl: i64,
     written_at: Timestamp,
+    /// When a node last said that it serves with this issuer.
+    pub used_at: Timestamp,
+    settings: String,
+}
+
+/// A setting that two nodes of a deployment do not agree on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Its name.
+    pub setting: String,
+    /// The value of this node.
+    pub own: String,
+    /// The value of the node that started last.
+    pub other: String,
+}
+
+/// What came of a node that wants to serve.
+pub enum Joined {
+    /// It serves; these settings differ from those that others served with a short time ago.
+    Serves(Vec<Difference>),
+    /// Another issuer was in use a short time ago.
+    OtherIssuer(Deployment),
 }
 
 impl Deployment {
     /// What a node serves with that starts now.
-    pub fn new(issuer: String, jwks_max_age: Duration, token_ttl: Duration, now: Timestamp) -> Self {
+    pub fn new(
+        issuer: String,
+        jwks_max_age: Duration,
+        token_ttl: Duration,
+        settings: &BTreeMap<String, String>,
+        now: Timestamp,
+    ) -> Self {
         let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-        Deployment { id: 1, issuer, jwks_max_age: seconds(jwks_max_age), token_ttl: seconds(token_ttl), written_at: now }
+        Deployment {
+            id: 1,
+            issuer,
+            jwks_max_age: seconds(jwks_max_age),
+            token_ttl: seconds(token_ttl),
+            written_at: now,
+            used_at: now,
+            settings: serde_json::to_string(settings).unwrap_or_default(),
+        }
+    }
+
+    /// The settings that `other` has otherwise. One that either does not know, being of another version, is
+    /// none of them.
+    pub fn differences(&self, other: &Deployment) -> Vec<Difference> {
+        let read = |row: &Deployment| serde_json::from_str::<BTreeMap<String, String>>(&row.settings).unwrap_or_default();
+        let mut others = read(other);
+        let pairs = read(self).into_iter().filter_map(|(setting, own)| {
+            let other = others.remove(&setting)?;
+            Some(Difference { setting, own, other })
+        });
+        pairs.filter(|difference| difference.own != difference.other).collect()
     }
 
     /// How long resource servers may keep the published keys.
@@ -47,16 +100,38 @@ pub fn find(database: &mut Database) -> Result<Option<Deployment>, StoreError> {
     Ok(deployment::table.find(1).select(Deployment::as_select()).first(database).optional()?)
 }
 
-/// Writes it down. A time that was longer before counts until what was issued or fetched under it
-/// has ended: a node that serves with it may not have been restarted yet.
+/// The issuer that the nodes serve with, of a database that may not be there and is left as it is.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn write(transaction: &mut Transaction<'_>, own: &Deployment) -> Result<(), StoreError> {
+pub fn issuer_of(url: &DatabaseUrl) -> Result<Option<String>, StoreError> {
+    if let DatabaseUrl::Sqlite(path) = url
+        && !path.exists()
+    {
+        return Ok(None);
+    }
+    Ok(deployment::table.find(1).select(deployment::issuer).first(&mut url.connect()?).optional()?)
+}
+
+/// Writes down what this node serves with. A time that was longer before counts until what was issued or
+/// fetched under it has expired: a node that serves with it may not have been restarted yet. Another issuer
+/// that was in use a short time ago is left in its place unless `may_replace` allows it.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn join(
+    transaction: &mut Transaction<'_>,
+    own: &Deployment,
+    may_replace: impl FnOnce(&Deployment) -> bool,
+) -> Result<Joined, StoreError> {
     let Some(before) = find(transaction.database)? else {
         diesel::insert_into(deployment::table).values(own).execute(transaction.database)?;
-        return Ok(());
+        return Ok(Joined::Serves(Vec::new()));
     };
+    let recent = own.written_at.since(before.used_at.max(before.written_at)) < RECENT;
+    if recent && before.issuer != own.issuer && !may_replace(&before) {
+        return Ok(Joined::OtherIssuer(before));
+    }
     let age = own.written_at.since(before.written_at);
     let longest = |own: i64, before: i64, counts: bool| if counts { own.max(before) } else { own };
     let row = Deployment {
@@ -65,5 +140,16 @@ pub fn write(transaction: &mut Transaction<'_>, own: &Deployment) -> Result<(), 
         ..own.clone()
     };
     diesel::update(deployment::table.find(1)).set(&row).execute(transaction.database)?;
-    Ok(())
+    Ok(Joined::Serves(if recent { own.differences(&before) } else { Vec::new() }))
+}
+
+/// Says that a node still serves with this issuer; gives what all serve with, which is another issuer where
+/// somebody changed it.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn touch(database: &mut Database, issuer: &str, now: Timestamp) -> Result<Option<Deployment>, StoreError> {
+    let own = deployment::table.find(1).filter(deployment::issuer.eq(issuer).and(deployment::used_at.lt(now)));
+    diesel::update(own).set(deployment::used_at.eq(now)).execute(database)?;
+    find(database)
 }

@@ -208,6 +208,8 @@ diesel::table! {
         jwks_max_age -> BigInt,
         token_ttl -> BigInt,
         written_at -> BigInt,
+        used_at -> BigInt,
+        settings -> Text,
     }
 }
 

@@ -227,7 +227,7 @@ pub struct Node {
 }
 
 impl Node {
-    fn start(mut command: Command, flags: &[&str]) -> Result<Self, String> {
+    pub fn start(mut command: Command, flags: &[&str]) -> Result<Self, String> {
         if !flags.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
