@@ -1,6 +1,7 @@
 //! `/metrics`: what is counted, as Prometheus reads it.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::HttpResponse;
@@ -12,6 +13,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::net::connections::Connections;
+use crate::telemetry::Log;
 
 /// From a tenth of a millisecond to five seconds.
 const BUCKETS: [f64; 10] = [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 1.0, 5.0];
@@ -36,11 +40,16 @@ pub struct Metrics {
     seconds: Histogram,
     fresh: Gauge<i64>,
     started: Gauge<f64, AtomicU64>,
+    open: Gauge<i64>,
+    evicted: Counter,
+    dropped_lines: Counter,
+    connections: Arc<Connections>,
+    log: Log,
 }
 
 impl Metrics {
     /// With nothing counted yet, in a process that started at this second.
-    pub fn new(started: i64) -> Self {
+    pub fn new(started: i64, connections: Arc<Connections>, log: Log) -> Self {
         let mut metrics = Metrics {
             registry: Registry::with_prefix("keyward"),
             requests: Family::default(),
@@ -48,6 +57,11 @@ impl Metrics {
             seconds: Histogram::new(BUCKETS),
             fresh: Gauge::default(),
             started: Gauge::default(),
+            open: Gauge::default(),
+            evicted: Counter::default(),
+            dropped_lines: Counter::default(),
+            connections,
+            log,
         };
         #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch are far below 2^52")]
         metrics.started.set(started as f64);
@@ -65,8 +79,22 @@ impl Metrics {
             "Whether memory may be trusted: 0 while the database is away",
             metrics.fresh.clone(),
         );
+        registry.register("connections", "Open connections", metrics.open.clone());
+        registry.register(
+            "connections_evicted",
+            "Idle connections that were closed to make room for others",
+            metrics.evicted.clone(),
+        );
+        registry.register("log_lines_dropped", "Log lines that could not be written", metrics.dropped_lines.clone());
         registry.register_with_unit("process_start_time", "Since the epoch", Unit::Seconds, metrics.started.clone());
         metrics
+    }
+
+    /// Takes over what is counted elsewhere.
+    fn collect(&self) {
+        self.open.set(i64::try_from(self.connections.open()).unwrap_or(i64::MAX));
+        self.evicted.inner().store(self.connections.evicted(), Ordering::Relaxed);
+        self.dropped_lines.inner().store(self.log.dropped_lines(), Ordering::Relaxed);
     }
 
     /// Counts an answer.
@@ -83,6 +111,7 @@ impl Metrics {
 /// GET `/metrics`
 pub async fn metrics(metrics: Data<Metrics>, server: Data<crate::oauth::AuthorizationServer>) -> HttpResponse {
     metrics.fresh.set(i64::from(server.directory.is_fresh()));
+    metrics.collect();
     let mut text = String::new();
     match encode(&mut text, &metrics.registry) {
         Ok(()) => HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use quick_cache::sync::Cache;
 
-use crate::config::{Issuer, Settings};
+use crate::config::{Issuer, LiveSettings, Settings};
 use crate::credential::Fingerprint;
 use crate::directory::Directory;
 use crate::guard::{Passwords, Throttle};
@@ -43,7 +43,7 @@ const VERIFIED_KEPT: usize = 8_000;
 /// All that the verbs work with.
 pub struct AuthorizationServer {
     /// What is set.
-    pub settings: Settings,
+    pub settings: LiveSettings,
     /// Exactly as tokens carry it.
     pub issuer: Issuer,
     /// The database.
@@ -93,7 +93,7 @@ impl AuthorizationServer {
             usage: usage::Usage::default(),
             verified: Cache::new(VERIFIED_KEPT),
             key_set: ArcSwapOption::empty(),
-            settings,
+            settings: LiveSettings::new(settings),
         })
     }
 }
