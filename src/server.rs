@@ -56,9 +56,10 @@ impl Listener {
     /// Listens on the address of the settings, and reads the TLS files.
     ///
     /// # Errors
-    /// The address is taken; the certificate cannot be used; more connections are wanted than the system
+    /// The address is taken; a setting or the certificate cannot be used; more connections are wanted than the system
     /// allows.
     pub fn bind(settings: &Settings) -> Result<Self, Error> {
+        check_registration_scope(settings).map_err(Error::server_error)?;
         let certificate = match (&settings.tls_cert, &settings.tls_key) {
             (Some(cert), Some(key)) => Some(Certificate::load(cert, key).map_err(Error::server_error)?),
             _ => None,
@@ -88,7 +89,6 @@ impl Server {
     /// # Errors
     /// The key file or the database cannot be used.
     pub async fn new(listener: Listener, mut settings: Settings, store: Arc<Store>, now: Timestamp) -> Result<Self, Error> {
-        check_registration_scope(&settings).map_err(Error::server_error)?;
         // With port 0 only now is it known.
         settings.listen = listener.socket.local_addr().map_err(|error| Error::server_error(error.to_string()))?;
 

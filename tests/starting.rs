@@ -142,4 +142,19 @@ fn a_taken_address_is_named() {
     let address = node.base.strip_prefix("http://").unwrap();
     let Err(said) = world.try_start(&["--listen", address]) else { panic!("two on one address") };
     assert!(said.contains(address), "{said}");
+    // And it leaves no trace.
+    let other = World::sqlite();
+    let urls = ["--database-url", "sqlite://data/keyward.db", "--listen", address];
+    assert!(other.try_start(&urls).is_err());
+    let left: Vec<_> = std::fs::read_dir(&other.folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn an_ordinary_first_start_warns_of_nothing() {
+    let world = World::sqlite();
+    let node = world.start_with(&["--bootstrap"]);
+    node.get("/healthz");
+    assert!(node.logs().contains("this database is new"));
+    assert!(!node.logs().contains("WARN") && !node.logs().contains("ERROR"), "{}", node.logs());
 }

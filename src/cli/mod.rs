@@ -118,6 +118,10 @@ impl Context {
     }
 
     fn store(&self) -> Result<Arc<Store>, Error> {
+        // A server makes its database; for other commands a new one is most likely a mistyped path.
+        if self.settings.database_url.is_new() {
+            tracing::warn!(database = %self.settings.database_url, "this database is new");
+        }
         Ok(Store::open(&self.settings.database_url)?)
     }
 

@@ -8,6 +8,7 @@ use super::output::{Output, print};
 use crate::bootstrap::{Bootstrap, bootstrap};
 use crate::error::Error;
 use crate::server::{Listener, Server};
+use crate::store::Store;
 
 #[derive(Args, Default)]
 pub struct Serve {
@@ -20,7 +21,7 @@ impl Serve {
     pub async fn run(self, context: Context, json: bool) -> Result<Output, Error> {
         // First of all: whoever cannot listen makes nothing.
         let listener = Listener::bind(&context.settings)?;
-        let store = context.store()?;
+        let store = Store::open(&context.settings.database_url)?;
         let Context { settings, now, log, read_settings, .. } = context;
         let server = Server::new(listener, settings, store.clone(), now).await?;
         let made = if self.no_bootstrap { None } else { bootstrap(&store, now).await? };

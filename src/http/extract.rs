@@ -46,7 +46,7 @@ pub async fn body(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, 
                 chunk.map_err(|error| Error::new(Code::InvalidRequest, "The body is unreadable").detail(error.to_string()))?;
             length += chunk.len();
             if let Some(activity) = activity {
-                activity.claim(chunk.len());
+                activity.take_body(chunk.len());
             }
             if length <= MAX_BODY {
                 body.extend_from_slice(&chunk);

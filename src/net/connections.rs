@@ -43,13 +43,18 @@ const BLOCKED_EVICTABLE: Duration = Duration::from_secs(5);
 /// How often the table is looked through.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many bytes are read in one go before other connections have their turn.
-const READ_BURST: usize = 8 * 1024;
+/// How many bytes are read in one go before what was read is dealt with and others have their turn. With
+/// HTTP/1.1 all requests in it are taken apart at once, and each takes many times its size in memory.
+const READ_BURST: usize = 4 * 1024;
+const READ_BURST_HTTP2: usize = 16 * 1024;
 
-/// How many bytes may be read that no request has asked for. With HTTP/1.1 these are further requests, each
-/// of which takes many times its size in memory; with HTTP/2 they are frames, which are dealt with at once.
-const UNCLAIMED_BYTES: usize = 16 * 1024;
+/// How many bytes may be read that no request has asked for. With HTTP/1.1 these are further requests, which
+/// wait for the answers to those before; with HTTP/2 they are frames, which are dealt with at once.
+const UNCLAIMED_BYTES: usize = 8 * 1024;
 const UNCLAIMED_BYTES_HTTP2: usize = 256 * 1024;
+
+/// What the framing of a part of a body takes at the most, beside the part.
+const FRAMING_BYTES: usize = 64;
 
 /// How often at the most the log says that the table is nearly full.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
@@ -130,24 +135,23 @@ impl Connections {
         let proxy = (self.is_proxy)(peer);
         let mut table = self.lock();
         let of_address = table.by_address.get(&address).copied().unwrap_or(0);
-        if !proxy && of_address >= self.limit_by_address() {
-            let evicted = self.evict(&mut table, 1, Some(address));
-            if evicted == 0 {
-                self.warn(
-                    &mut table,
-                    "an address has too many connections, all of them busy: a new one was refused",
-                    Some(address),
-                );
-                return None;
-            }
-            self.warn(&mut table, "an address has too many connections: its idle ones are closed", Some(address));
-        }
         let open = table.rows.len();
         if open >= self.limit {
             // Some more than needed, so that a flood does not look through the table for each of its connections.
             let excess = open - self.limit + 1 + self.limit / 64;
             self.evict(&mut table, excess, None);
             self.warn(&mut table, "the table of connections is nearly full: idle ones are closed", None);
+        } else if !proxy && of_address >= self.limit_by_address() {
+            let evicted = self.evict(&mut table, 1 + self.limit_by_address() / 64, Some(address));
+            if evicted == 0 {
+                self.warn(
+                    &mut table,
+                    "an address has too many connections, all of them busy: new ones are refused",
+                    Some(address),
+                );
+                return None;
+            }
+            self.warn(&mut table, "an address has too many connections: its idle ones are closed", Some(address));
         }
         let id = table.next_id;
         table.next_id += 1;
@@ -301,8 +305,12 @@ impl Activity {
         self.claim(if self.http2.load(Ordering::Relaxed) { usize::MAX } else { 0 });
     }
 
-    /// A request has taken so many bytes of what was read: as many more may be read.
-    pub fn claim(&self, bytes: usize) {
+    /// A request has taken a part of its body: as much more may be read.
+    pub fn take_body(&self, bytes: usize) {
+        self.claim(bytes + FRAMING_BYTES);
+    }
+
+    fn claim(&self, bytes: usize) {
         let claimed = self.claimed.load(Ordering::Relaxed);
         self.claimed.store(claimed.saturating_add(bytes), Ordering::Relaxed);
         if self.paused.load(Ordering::Relaxed) {
@@ -426,12 +434,12 @@ impl Connection {
         }
         self.unclaimed = self.unclaimed.saturating_sub(activity.claimed.load(Ordering::Relaxed));
         activity.claimed.store(0, Ordering::Relaxed);
-        if self.burst >= READ_BURST {
+        let http2 = activity.http2.load(Ordering::Relaxed);
+        if self.burst >= if http2 { READ_BURST_HTTP2 } else { READ_BURST } {
             self.burst = 0;
             context.waker().wake_by_ref();
             return true;
         }
-        let http2 = activity.http2.load(Ordering::Relaxed);
         // With HTTP/1.1 what comes next cannot be answered before the answers that wait.
         if self.blocked && !http2 {
             return true;
@@ -479,7 +487,16 @@ impl AsyncRead for Connection {
             return this.activity.wait(context);
         }
         let before = buffer.filled().len();
-        match Pin::new(&mut this.stream).poll_read(context, buffer) {
+        let result = if this.activity.http2.load(Ordering::Relaxed) || buffer.remaining() <= READ_BURST {
+            Pin::new(&mut this.stream).poll_read(context, buffer)
+        } else {
+            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(READ_BURST));
+            let result = Pin::new(&mut this.stream).poll_read(context, &mut part);
+            let count = part.filled().len();
+            buffer.advance(count);
+            result
+        };
+        match result {
             Poll::Ready(Ok(())) => {
                 let count = buffer.filled().len() - before;
                 this.burst += count;

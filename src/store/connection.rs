@@ -89,6 +89,11 @@ impl DatabaseUrl {
         }
     }
 
+    /// Whether opening it makes a new SQLite file.
+    pub fn is_new(&self) -> bool {
+        matches!(self, DatabaseUrl::Sqlite(path) if !path.exists())
+    }
+
     /// A new SQLite file belongs to its owner alone.
     pub(super) fn prepare(&self) -> Result<(), StoreError> {
         let DatabaseUrl::Sqlite(path) = self else { return Ok(()) };
@@ -96,8 +101,8 @@ impl DatabaseUrl {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
         }
-        if !path.exists() {
-            tracing::warn!(file = %path.display(), "this database is new");
+        if self.is_new() {
+            tracing::info!(file = %path.display(), "this database is new");
         }
         create_private(path).map_err(unusable)
     }
