@@ -96,8 +96,6 @@ fn answers_that_nobody_reads() {
     }
     let each = most.saturating_sub(before) / COUNT;
     assert!(each < 1_500_000, "{each} bytes a connection");
-    // Nothing is read of what cannot be answered, and so the sender has to wait.
-    assert!(streams.iter().all(|(_, sent)| *sent < requests.len()));
     within(Duration::from_secs(60), "the end of the connections", || (node.metric("keyward_connections") <= 2.0).then_some(()));
 }
 

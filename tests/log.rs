@@ -10,6 +10,7 @@ use crate::support::{World, eventually, within};
 struct Serving {
     child: Child,
     base: String,
+    agent: ureq::Agent,
 }
 
 impl Serving {
@@ -17,14 +18,14 @@ impl Serving {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut command = world.command(&["serve", "--no-bootstrap", "--listen", &address.to_string()]);
         let child = command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
-        let serving = Serving { child, base: format!("http://{address}") };
+        let config = ureq::Agent::config_builder().proxy(None).timeout_global(Some(Duration::from_secs(20))).build();
+        let serving = Serving { child, base: format!("http://{address}"), agent: config.new_agent() };
         within(Duration::from_secs(30), "the server", || serving.get("/healthz").ok());
         serving
     }
 
     fn get(&self, path: &str) -> Result<String, ureq::Error> {
-        let config = ureq::Agent::config_builder().proxy(None).timeout_global(Some(Duration::from_secs(20))).build();
-        config.new_agent().get(format!("{}{path}", self.base)).call()?.body_mut().read_to_string()
+        self.agent.get(format!("{}{path}", self.base)).call()?.body_mut().read_to_string()
     }
 
     fn dropped(&self) -> u64 {

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::support::{World, repository};
+use crate::support::{World, repository, within};
 
 fn shell(world: &World, line: &str) -> String {
     let output = Command::new("bash").args(["-c", line]).current_dir(&world.folder).output().unwrap();
@@ -63,7 +63,7 @@ on_both! {
                     }
                 });
             }
-            std::thread::sleep(Duration::from_millis(500));
+            within(Duration::from_secs(30), "some answers", || (issued.load(Ordering::Relaxed) > 5).then_some(()));
             node.signal("TERM");
         });
         assert!(node.stop_or_gone().success());
