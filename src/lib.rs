@@ -9,10 +9,10 @@
 //! Arrows point down only, and a test over the `use crate::` lines holds them to it:
 //!
 //! ```text
-//! cli        → server, bootstrap, manage, oauth, outbound
-//! server     → http, portal, manage, oauth, directory
+//! cli        → server, bootstrap, manage, oauth, outbound, telemetry
+//! server     → http, portal, manage, oauth, directory, net, telemetry
 //! portal     → manage; of http what both doors share
-//! http       → manage, oauth
+//! http       → manage, oauth, net, telemetry
 //! bootstrap  → manage
 //! manage     → oauth, store
 //! oauth      → directory, outbound, store
@@ -36,6 +36,7 @@ pub mod guard;
 pub mod http;
 pub mod manage;
 pub mod metrics;
+pub mod net;
 pub mod oauth;
 pub mod outbound;
 pub mod portal;
@@ -43,4 +44,5 @@ pub mod scope;
 pub mod server;
 pub mod share;
 pub mod store;
+pub mod telemetry;
 pub mod trace_context;

@@ -6,15 +6,17 @@ use std::path::Path;
 use crate::support::repository;
 
 /// What each part may use, beside the ground floor.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("main", &["cli"]),
-    ("cli", &["server", "http", "bootstrap", "manage", "oauth", "outbound", "directory", "store"]),
-    ("server", &["http", "portal", "manage", "oauth", "directory", "store"]),
-    ("http", &["oauth", "manage", "store"]),
+    ("cli", &["server", "telemetry", "http", "bootstrap", "manage", "oauth", "outbound", "directory", "store"]),
+    ("server", &["http", "portal", "net", "telemetry", "manage", "oauth", "directory", "store"]),
+    ("http", &["oauth", "manage", "store", "net", "telemetry"]),
     ("portal", &["manage", "http"]),
     ("bootstrap", &["manage", "store", "guard"]),
     ("manage", &["oauth", "store", "guard"]),
     ("oauth", &["directory", "outbound", "store", "guard"]),
+    ("net", &[]),
+    ("telemetry", &[]),
     ("outbound", &[]),
     ("directory", &["store", "guard"]),
     ("store", &["guard"]),

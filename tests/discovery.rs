@@ -114,3 +114,52 @@ fn every_answer_has_a_request_id() {
         }
     }
 }
+
+/// Browsers ask beforehand whether a page of another origin may read a document (CORS).
+#[test]
+fn pages_may_read_what_is_public() {
+    let world = World::sqlite();
+    let node = world.start_with(&["--issuer", "https://auth.example/tenant"]);
+    for path in [
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-authorization-server/tenant",
+        "/.well-known/openid-configuration",
+        "/.well-known/jwks.json",
+        "/tenant/.well-known/jwks.json",
+    ] {
+        let asked = [
+            ("origin", "https://app.example"),
+            ("access-control-request-method", "GET"),
+            ("access-control-request-headers", "x-trace"),
+        ];
+        let reply = node.send("OPTIONS", path, &asked, b"");
+        assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{path}");
+        assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+        assert_eq!(reply.header("access-control-allow-methods"), Some("GET, HEAD"));
+        assert_eq!(reply.header("access-control-allow-headers"), Some("*"));
+        assert_eq!(node.get(path).header("access-control-allow-origin"), Some("*"));
+        let wrong = node.send("POST", path, &[], b"");
+        assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET, HEAD, OPTIONS")), "{path}");
+    }
+    for path in ["/oauth/token", "/oauth/introspect", "/api/v1/clients", "/healthz"] {
+        let reply = node.send("OPTIONS", path, &[("origin", "https://app.example")], b"");
+        assert_eq!(reply.status, 405, "{path}");
+        assert_eq!(reply.header("access-control-allow-origin"), None, "{path}");
+    }
+}
+
+/// The scheme of the issuer decides, with TLS of its own and behind a proxy.
+#[test]
+fn browsers_are_told_to_guess_nothing_and_to_stay_with_https() {
+    for (issuer, told) in [("https://auth.example", Some("max-age=31536000")), ("http://auth.example", None)] {
+        let world = World::sqlite();
+        let node = world.start_with(&["--issuer", issuer]);
+        for path in
+            ["/healthz", "/openapi.json", "/docs/docs.js", "/.well-known/jwks.json", "/nothing", "/portal/sign-in", "/verify"]
+        {
+            let reply = node.get(path);
+            assert_eq!(reply.header("strict-transport-security"), told, "{path}");
+            assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{path}");
+        }
+    }
+}

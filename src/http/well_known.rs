@@ -1,11 +1,16 @@
 //! `/.well-known/…`: what everybody may read, from any page.
 
-use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use actix_web::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ALLOW,
+    CACHE_CONTROL, ETAG, IF_NONE_MATCH,
+};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::documents::Documents;
+use super::error;
 use crate::clock::Timestamp;
-use crate::oauth::{AuthorizationServer, jwks as keys, metadata as server_metadata};
+use crate::oauth::{AuthorizationServer, jwks as keys};
 
 /// GET `/.well-known/jwks.json`
 pub async fn jwks(server: Data<AuthorizationServer>, request: HttpRequest) -> HttpResponse {
@@ -23,9 +28,24 @@ pub async fn jwks(server: Data<AuthorizationServer>, request: HttpRequest) -> Ht
 }
 
 /// GET `/.well-known/oauth-authorization-server`, and where other libraries look for it
-pub async fn metadata(server: Data<AuthorizationServer>) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+pub async fn metadata(server: Data<AuthorizationServer>, documents: Data<Documents>, request: HttpRequest) -> HttpResponse {
+    match documents.metadata(&server) {
+        Ok(document) => HttpResponse::Ok()
+            .insert_header((CACHE_CONTROL, "public, max-age=300"))
+            .insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+            .content_type("application/json")
+            .body(document),
+        Err(error) => error::problem(&request, &error),
+    }
+}
+
+/// OPTIONS: any page may read what is public (the Fetch standard, CORS protocol).
+pub async fn preflight() -> HttpResponse {
+    HttpResponse::NoContent()
         .insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
-        .json(server_metadata::metadata(&server))
+        .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD"))
+        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, "*"))
+        .insert_header((ACCESS_CONTROL_MAX_AGE, "86400"))
+        .insert_header((ALLOW, "GET, HEAD, OPTIONS"))
+        .finish()
 }
