@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Beneath all of them, and used by all: [`clock`], [`config`], [`credential`], [`error`],
-//! [`scope`]. `docs/architecture.md` walks through it.
+//! [`jose`], [`scope`], [`uri`]. `docs/architecture.md` walks through it.
 
 pub mod bootstrap;
 pub mod cli;
@@ -33,6 +33,7 @@ pub mod directory;
 pub mod error;
 pub mod guard;
 pub mod http;
+pub mod jose;
 pub mod manage;
 pub mod oauth;
 pub mod outbound;
@@ -40,3 +41,4 @@ pub mod portal;
 pub mod scope;
 pub mod server;
 pub mod store;
+pub mod uri;

@@ -8,7 +8,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jsonwebtoken::jwk::JwkSet;
 use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 use ureq::http::Uri;
@@ -18,6 +17,7 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, config::Config};
 
 use crate::clock::Timestamp;
+use crate::jose::JwkSet;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const LARGEST_ANSWER: u64 = 64 * 1024;

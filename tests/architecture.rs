@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::support::repository;
 
 /// What each part may use, beside the ground floor.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("main", &["cli"]),
     ("cli", &["server", "http", "bootstrap", "manage", "oauth", "outbound", "directory", "store"]),
     ("server", &["http", "portal", "manage", "oauth", "directory", "store"]),
@@ -23,13 +23,15 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("error", &[]),
     ("credential", &[]),
     ("scope", &[]),
+    ("jose", &[]),
+    ("uri", &[]),
 ];
 
 /// What the portal shares with the door for machines: how a request is read, what its log line says, and
 /// the status of an error. The rest of `http` is for machines.
 const SHARED_BY_THE_DOORS: [&str; 3] = ["extract", "observe", "error::status"];
 
-const GROUND_FLOOR: [&str; 5] = ["clock", "config", "credential", "error", "scope"];
+const GROUND_FLOOR: [&str; 7] = ["clock", "config", "credential", "error", "jose", "scope", "uri"];
 
 /// Every file, with the part of the house that it belongs to.
 fn files(folder: &Path, part: Option<&str>, found: &mut Vec<(String, std::path::PathBuf)>) {

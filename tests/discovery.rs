@@ -26,7 +26,7 @@ fn metadata_says_what_is_offered() {
     for endpoint in ["token", "introspection", "revocation"] {
         assert_eq!(document[format!("{endpoint}_endpoint_auth_methods_supported")], methods);
         let algorithms = &document[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")];
-        assert_eq!(*algorithms, json!(["RS256", "PS256", "ES256", "EdDSA"]));
+        assert_eq!(*algorithms, json!(["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]));
     }
     assert_eq!(node.get("/.well-known/openid-configuration").json(), document);
 }

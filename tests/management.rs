@@ -10,7 +10,8 @@ fn caller(world: &World, node: &Node, account: &str, scope: &str) -> String {
     node.token(&client)
 }
 
-fn operator(world: &World, node: &Node) -> String {
+/// A token that may do everything.
+pub fn operator(world: &World, node: &Node) -> String {
     world.cli(&["account", "create", "--name", "Operators"]);
     let all = keyward::manage::actor::ALL_RIGHTS.join(" ");
     caller(world, node, "Operators", &format!("{all} operator"))

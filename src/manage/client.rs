@@ -12,7 +12,8 @@ use super::{MAX_NAME, account, check_name, invalid, not_found, version};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
 use crate::error::{Code, Error};
-use crate::oauth::{client_assertion, client_credentials};
+use crate::jose::JwkSet;
+use crate::oauth::client_credentials;
 use crate::scope::Scope;
 pub use crate::store::client::AuthMethod;
 use crate::store::client::{self, Client};
@@ -457,7 +458,6 @@ async fn edit<R: Right + Send + 'static>(
 
 pub(super) fn known_resources(transaction: &mut Transaction<'_>, identifiers: &[String]) -> Result<Resources, Error> {
     for identifier in identifiers {
-        resource_server::check_identifier(identifier).map_err(|error| invalid(error.to_string()).field("resources"))?;
         if resource_server::find(transaction.database(), identifier)?.is_none() {
             let unknown = invalid(format!("There is no resource server {identifier}")).field("resources");
             return Err(unknown.phrase("not-there", [("name", identifier.as_str().into())]));
@@ -469,7 +469,7 @@ pub(super) fn known_resources(transaction: &mut Transaction<'_>, identifiers: &[
 fn checked_jwks(text: &str) -> Result<String, Error> {
     let jwks: Value = serde_json::from_str(text)
         .map_err(|error| invalid(format!("jwks: {error}")).phrase("jwks-unusable", []).field("jwks"))?;
-    client_assertion::check_jwks(&jwks).map_err(|reason| invalid(reason).phrase("jwks-unusable", []).field("jwks"))?;
+    JwkSet::check_registered(&jwks).map_err(|reason| invalid(reason).phrase("jwks-unusable", []).field("jwks"))?;
     Ok(jwks.to_string())
 }
 

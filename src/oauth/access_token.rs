@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -17,10 +15,11 @@ use crate::clock::Timestamp;
 use crate::credential::{Fingerprint, random_bytes};
 use crate::directory::{ApiKeyEntry, ClientEntry};
 use crate::error::Error;
+use crate::jose::{Jws, JwsError};
 use crate::scope::Scope;
 use crate::store::StoreError;
 use crate::store::resource_server::Resources;
-use crate::store::signing_key::{self, Algorithm, State};
+use crate::store::signing_key::{self, State};
 use crate::store::token::Token;
 
 /// The longest token that is looked at, in bytes; ours are a tenth of it.
@@ -216,37 +215,31 @@ pub async fn verify(server: &AuthorizationServer, token: &str, now: Timestamp) -
     if let Some(known) = server.verified.get(&fingerprint) {
         return Ok(if in_use(&known.kid).is_some() { Ok(known) } else { Err(NotInForce(Reason::token_signing_key_retired())) });
     }
-    let Some((message, signature)) = token.rsplit_once('.') else { return Ok(Err(NotInForce(Reason::not_a_token()))) };
-    let Some((_, payload)) = message.split_once('.') else { return Ok(Err(NotInForce(Reason::not_a_token()))) };
-    let Ok(header) = jsonwebtoken::decode_header(token) else { return Ok(Err(NotInForce(Reason::token_header_unreadable()))) };
+    let jws = match Jws::parse(token) {
+        Ok(jws) => jws,
+        Err(JwsError::Parts) => return Ok(Err(NotInForce(Reason::not_a_token()))),
+        Err(JwsError::Header(_)) => return Ok(Err(NotInForce(Reason::token_header_unreadable()))),
+        Err(JwsError::Signature) => return Ok(Err(NotInForce(Reason::token_signature_unreadable()))),
+    };
     // RFC 9068 section 4: no other kind of JWT passes for an access token.
-    let typ = header.typ.unwrap_or_default();
+    let typ = jws.header.typ.as_deref().unwrap_or_default();
     if !typ.eq_ignore_ascii_case("at+jwt") && !typ.eq_ignore_ascii_case("application/at+jwt") {
         return Ok(Err(NotInForce(Reason::token_wrong_type())));
     }
     // RFC 7515 section 4.1.11: we understand no critical extension.
-    if header.crit.is_some() {
+    if jws.header.has_critical_extensions() {
         return Ok(Err(NotInForce(Reason::token_critical_header())));
     }
-    let Some(key) = in_use(&header.kid.unwrap_or_default()) else { return Ok(Err(NotInForce(Reason::token_unknown_key()))) };
+    let kid = jws.header.kid.as_deref().unwrap_or_default();
+    let Some(key) = in_use(kid) else { return Ok(Err(NotInForce(Reason::token_unknown_key()))) };
     // The key says how it signs; the header may only agree (RFC 8725 section 3.1).
-    let algorithm = match header.alg {
-        jsonwebtoken::Algorithm::RS256 => Some(Algorithm::Rs256),
-        jsonwebtoken::Algorithm::ES256 => Some(Algorithm::Es256),
-        jsonwebtoken::Algorithm::EdDSA => Some(Algorithm::EdDsa),
-        _ => None,
-    };
-    if algorithm != Some(key.algorithm) {
+    if jws.header.algorithm() != Some(key.algorithm.into()) {
         return Ok(Err(NotInForce(Reason::token_wrong_algorithm())));
     }
-    let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else {
-        return Ok(Err(NotInForce(Reason::token_signature_unreadable())));
-    };
-    if !server.signing_keys.verify(key, message.as_bytes(), &signature) {
+    if !server.signing_keys.verify(key, &jws) {
         return Ok(Err(NotInForce(Reason::token_wrong_signature())));
     }
-    let claims = URL_SAFE_NO_PAD.decode(payload).ok().and_then(|json| serde_json::from_slice::<Claims>(&json).ok());
-    let Some(claims) = claims else { return Ok(Err(NotInForce(Reason::token_claims_unreadable()))) };
+    let Ok(claims) = jws.claims::<Claims>() else { return Ok(Err(NotInForce(Reason::token_claims_unreadable()))) };
     if claims.iss != server.issuer.as_str() {
         return Ok(Err(NotInForce(Reason::token_of_another_issuer())));
     }

@@ -9,12 +9,10 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKey,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, RsaPublicKeyComponents,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKey, RSA_PKCS1_SHA256, RsaKeyPair,
 };
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
@@ -22,6 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::credential::random_bytes;
 use crate::error::Error;
+use crate::jose::{Jws, PublicKey, SignatureAlgorithm};
 use crate::store::signing_key::{Algorithm, SigningKey};
 
 /// The name of the key file within the keys folder.
@@ -201,7 +200,8 @@ impl OpenKey {
             }
             Private::Ed(pair) => json!({"kty": "OKP", "crv": "Ed25519", "x": encode(pair.public_key().as_ref())}),
         };
-        let kid = thumbprint(&jwk)?;
+        let (public_key, public) = parsed_public_key(&jwk, algorithm)?;
+        let kid = public_key.thumbprint();
         jwk["kid"] = json!(kid);
         jwk["alg"] = json!(algorithm.as_str());
         jwk["use"] = json!("sig");
@@ -209,7 +209,6 @@ impl OpenKey {
         // RFC 9068 section 2.1
         let header = json!({"typ": "at+jwt", "alg": algorithm.as_str(), "kid": kid}).to_string();
         let header = format!("{}.", encode(header.as_bytes()));
-        let public = parse_public_jwk(&jwk, algorithm)?;
         let key = OpenKey { kid, algorithm, public_jwk, pkcs8: pkcs8.to_vec(), private, public, header };
         // Some faults show only here: a key too small to sign, halves that are no pair.
         let signature = key.sign(b"keyward")?;
@@ -263,37 +262,20 @@ impl OpenKey {
     }
 }
 
-/// RFC 7638.
-fn thumbprint(jwk: &Value) -> Result<String, KeyError> {
-    let jwk: Jwk = serde_json::from_value(jwk.clone()).map_err(|error| error.to_string())?;
-    jwk.thumbprint(ThumbprintHash::SHA256).map_err(|error| error.to_string())
+/// The public half of a row's JWK, ready to verify.
+fn parsed_public_key(jwk: &Value, algorithm: Algorithm) -> Result<(PublicKey, ParsedPublicKey), KeyError> {
+    let key = PublicKey::from_jwk(jwk.as_object().ok_or("the public key is unreadable")?)?;
+    let parsed = key.parsed(algorithm.into())?;
+    Ok((key, parsed))
 }
 
-/// Reads a public key, and refuses what is none.
-///
-/// # Errors
-/// A sentence that says what is wrong with it.
-pub fn parse_public_jwk(jwk: &Value, algorithm: Algorithm) -> Result<ParsedPublicKey, KeyError> {
-    let member = |name: &str| {
-        let text = jwk[name].as_str().unwrap_or_default();
-        URL_SAFE_NO_PAD.decode(text).map_err(|_| format!("the member {name} of the public key is unreadable"))
-    };
-    let unusable = |_| "the public key is unusable".to_owned();
-    match algorithm {
-        Algorithm::Rs256 => {
-            let components = RsaPublicKeyComponents { n: member("n")?, e: member("e")? };
-            // RFC 7518 section 3.3; and an exponent of one is no exponent.
-            let size = components.n.iter().skip_while(|byte| **byte == 0).count();
-            if !(256..=1024).contains(&size) || components.e.iter().all(|byte| *byte == 0) || matches!(components.e[..], [1]) {
-                return Err("an RSA key has between 2048 and 8192 bits".to_owned());
-            }
-            components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(unusable)
+impl From<Algorithm> for SignatureAlgorithm {
+    fn from(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Rs256 => SignatureAlgorithm::Rs256,
+            Algorithm::Es256 => SignatureAlgorithm::Es256,
+            Algorithm::EdDsa => SignatureAlgorithm::Ed25519,
         }
-        Algorithm::Es256 => {
-            let point = [vec![4], member("x")?, member("y")?].concat();
-            ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(unusable)
-        }
-        Algorithm::EdDsa => ParsedPublicKey::new(&ED25519, member("x")?).map_err(unusable),
     }
 }
 
@@ -371,14 +353,15 @@ impl SigningKeys {
         signed.map_err(Error::server_error)
     }
 
-    /// Whether `signature` is of `message` by the key of this row.
-    pub fn verify(&self, row: &SigningKey, message: &[u8], signature: &[u8]) -> bool {
+    /// Whether `jws` is signed by the key of this row.
+    pub fn verify(&self, row: &SigningKey, jws: &Jws<'_>) -> bool {
         let known = self.parsed.read().unwrap_or_else(PoisonError::into_inner).get(&row.kid).cloned();
         let key = match known {
             Some(key) => key,
             None => {
                 let Ok(jwk) = serde_json::from_str::<Value>(&row.public_jwk) else { return false };
-                let Ok(key) = parse_public_jwk(&jwk, row.algorithm).map(Arc::new) else { return false };
+                let Ok((_, key)) = parsed_public_key(&jwk, row.algorithm) else { return false };
+                let key = Arc::new(key);
                 let mut parsed = self.parsed.write().unwrap_or_else(PoisonError::into_inner);
                 if parsed.len() > 64 {
                     parsed.clear();
@@ -387,6 +370,6 @@ impl SigningKeys {
                 key
             }
         };
-        key.verify_sig(message, signature).is_ok()
+        jws.is_signed_by(&key)
     }
 }

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use super::{AuthorizationServer, client_assertion, token_endpoint};
+use super::{AuthorizationServer, token_endpoint};
 use crate::config::Registration;
+use crate::jose::SignatureAlgorithm;
 use crate::store::client::AuthMethod;
 
 /// RFC 8414 section 2; the last two are what OpenID Connect Discovery asks of a document, for
@@ -36,7 +37,7 @@ pub struct Metadata {
 pub fn metadata(server: &AuthorizationServer) -> Metadata {
     let endpoint = |path| server.issuer.endpoint(path);
     let methods: Vec<_> = AuthMethod::ALL.map(AuthMethod::as_str).into();
-    let algorithms: Vec<_> = client_assertion::ALGORITHMS.map(|(name, _)| name).into();
+    let algorithms: Vec<_> = SignatureAlgorithm::NAMES.map(|(name, _)| name).into();
     Metadata {
         issuer: server.issuer.to_string(),
         token_endpoint: endpoint("/oauth/token"),

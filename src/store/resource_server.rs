@@ -2,7 +2,6 @@
 //! the `aud` of its tokens (RFC 8707). It has a client of its own to introspect with.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::str::FromStr;
 
 use diesel::prelude::*;
@@ -12,9 +11,7 @@ use super::schema::{clients, resource_servers};
 use super::{Change, Database, StoreError, Transaction};
 use crate::clock::Timestamp;
 use crate::scope::Scope;
-
-/// The longest identifier, in bytes.
-pub const MAX_IDENTIFIER_LENGTH: usize = 512;
+use crate::uri::{ExternalUri, UriError};
 
 /// A row of `resource_servers`.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize, schemars::JsonSchema)]
@@ -58,30 +55,17 @@ impl Resources {
     }
 }
 
-/// Why something is no identifier of a resource server.
-#[derive(Debug, PartialEq, Eq)]
-pub struct InvalidIdentifier(String);
-
-impl fmt::Display for InvalidIdentifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is not an absolute URI without a fragment, of {MAX_IDENTIFIER_LENGTH} bytes at the most", self.0)
-    }
+/// Whether a resource server may be known by this name: the rule that identifiers have always kept.
+fn could_be_identifier(text: &str) -> bool {
+    text.len() <= crate::uri::MAX_LENGTH && text.contains(':') && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-impl std::error::Error for InvalidIdentifier {}
-
-/// Checks that `identifier` may name a resource server.
+/// Checks that `identifier` may name a new resource server.
 ///
 /// # Errors
-/// Where it is no absolute URI, has a fragment or is too long.
-pub fn check_identifier(identifier: &str) -> Result<(), InvalidIdentifier> {
-    let printable = identifier.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'));
-    let absolute = url::Url::parse(identifier).is_ok_and(|url| url.fragment().is_none());
-    if printable && absolute && identifier.len() <= MAX_IDENTIFIER_LENGTH {
-        Ok(())
-    } else {
-        Err(InvalidIdentifier(identifier.chars().take(80).collect()))
-    }
+/// Where it is no absolute URI, has a fragment or is too long, or where others could read it otherwise.
+pub fn check_identifier(identifier: &str) -> Result<(), UriError> {
+    ExternalUri::parse(identifier).and_then(ExternalUri::for_resource).map(drop)
 }
 
 impl<'a> FromIterator<&'a str> for Resources {
@@ -92,12 +76,14 @@ impl<'a> FromIterator<&'a str> for Resources {
 }
 
 impl FromStr for Resources {
-    type Err = InvalidIdentifier;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, InvalidIdentifier> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let identifiers = text.split(' ').filter(|identifier| !identifier.is_empty());
-        identifiers.clone().try_for_each(check_identifier)?;
-        Ok(identifiers.collect())
+        match identifiers.clone().find(|identifier| !could_be_identifier(identifier)) {
+            Some(wrong) => Err(format!("{wrong:.100?} is no identifier of a resource server: it is an absolute URI")),
+            None => Ok(identifiers.collect()),
+        }
     }
 }
 
@@ -122,6 +108,9 @@ impl Serialize for Resources {
 /// # Errors
 /// Where the database gave no answer.
 pub fn find(database: &mut Database, identifier: &str) -> Result<Option<ResourceServer>, StoreError> {
+    if !could_be_identifier(identifier) {
+        return Ok(None);
+    }
     Ok(resource_servers::table.find(identifier).select(ResourceServer::as_select()).first(database).optional()?)
 }
 

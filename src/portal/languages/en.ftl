@@ -622,11 +622,13 @@ reason-assertion-critical-header = the assertion has a critical header that is n
 reason-assertion-no-keys = the application has no keys
 reason-assertion-keys-unreadable = the application’s keys are unreadable ({ $detail })
 reason-assertion-keys-unreachable = the application’s keys cannot be fetched ({ $detail })
+reason-assertion-no-usable-key = none of the application’s keys can verify an assertion ({ $detail })
 reason-assertion-no-fitting-key = the application has no key that fits the assertion
 reason-assertion-wrong-signature = wrong signature of the assertion ({ $detail })
 reason-assertion-unreadable = the assertion is unreadable ({ $detail })
 reason-assertion-wrong-client = iss and sub of the assertion are not the client ID
-reason-assertion-wrong-audience = aud of the assertion is { $aud }, and not the issuer as a single string
+reason-assertion-wrong-audience = aud of the assertion is { $aud }, and not the issuer alone
+reason-assertion-for-token-endpoint = aud of the assertion is the token endpoint instead of the issuer; set the issuer in the application, or ask an operator to turn on assertion_for_token_endpoint
 reason-assertion-ended = { $seconds ->
     [one] the assertion ended one second ago
    *[other] the assertion ended { $seconds } seconds ago

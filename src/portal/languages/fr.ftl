@@ -628,11 +628,13 @@ reason-assertion-critical-header = l’assertion a un en-tête critique qui n’
 reason-assertion-no-keys = l’application n’a pas de clés
 reason-assertion-keys-unreadable = les clés de l’application sont illisibles ({ $detail })
 reason-assertion-keys-unreachable = les clés de l’application ne peuvent pas être récupérées ({ $detail })
+reason-assertion-no-usable-key = aucune des clés de l’application ne permet de vérifier une assertion ({ $detail })
 reason-assertion-no-fitting-key = l’application n’a pas de clé qui convienne à l’assertion
 reason-assertion-wrong-signature = signature de l’assertion incorrecte ({ $detail })
 reason-assertion-unreadable = l’assertion est illisible ({ $detail })
 reason-assertion-wrong-client = iss et sub de l’assertion ne sont pas l’ID client
-reason-assertion-wrong-audience = aud de l’assertion est { $aud }, et non l’émetteur en une seule chaîne
+reason-assertion-wrong-audience = aud de l’assertion est { $aud }, et non l’émetteur seul
+reason-assertion-for-token-endpoint = aud de l’assertion est le point de terminaison des jetons au lieu de l’émetteur ; indiquez l’émetteur dans l’application, ou demandez à un opérateur d’activer assertion_for_token_endpoint
 reason-assertion-ended = { $seconds ->
     [one] l’assertion a expiré il y a { $seconds } seconde
    *[other] l’assertion a expiré il y a { $seconds } secondes
