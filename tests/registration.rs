@@ -197,11 +197,20 @@ fn metadata_that_is_refused() {
         json!({"client_id": "another"}),
         json!({"client_id": id, "scope": "read admin"}),
         json!({"client_id": id, "client_secret": "guess"}),
-        json!({"client_id": id, "registration_access_token": own}),
+        json!({"client_id": id, "registration_access_token": "another"}),
+        json!({"client_id": id, "registration_client_uri": "https://evil.example/"}),
         json!({"client_id": id, "client_id_issued_at": 1}),
+        json!({"client_id": id, "client_secret_expires_at": 1}),
     ] {
         node.json("PUT", &uri, Some(&own), &body).refused(400, "invalid_client_metadata");
     }
+    // A library sends back all that it was given.
+    let mut update = made.json();
+    update["client_name"] = json!("Renamed");
+    let updated = node.json("PUT", &uri, Some(&own), &update);
+    assert_eq!((updated.status, updated.json()["client_name"].as_str()), (200, Some("Renamed")), "{}", updated.body);
+    update["client_id_issued_at"] = Value::Null;
+    assert_eq!(node.json("PUT", &uri, Some(&own), &update).status, 200);
     assert_eq!(node.json("POST", &uri, Some(&own), &json!({})).header("allow"), Some("GET, HEAD, PUT, DELETE"));
 }
 

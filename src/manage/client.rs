@@ -68,8 +68,8 @@ pub struct ClientChange {
     pub jwks: Option<String>,
     /// Whether what it presents is taken.
     pub enabled: Option<bool>,
-    /// The version that the change was made to; whichever there is, where there is none.
-    pub expected: Option<String>,
+    /// The versions of which the change was made to one; whichever there is, where none is named.
+    pub expected: Option<Vec<String>>,
 }
 
 /// A client as management shows it.
@@ -273,7 +273,7 @@ pub async fn update(
     let giver = permit.clone();
     edit(store, permit, client_id, "client.update", now, move |transaction, client| {
         let current = version(&ClientView::from(client.clone()));
-        if change.expected.is_some_and(|expected| expected != current) {
+        if change.expected.is_some_and(|expected| !expected.contains(&current)) {
             return Err(Error::new(Code::PreconditionFailed, "The client was changed meanwhile; read it again")
                 .phrase("changed-meanwhile", []));
         }

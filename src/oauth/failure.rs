@@ -142,7 +142,7 @@ reasons! {
     token_too_long() = "too long for a token";
     not_a_token() = "not a JWT";
     token_header_unreadable() = "unreadable header";
-    token_wrong_type() = "not of the type at+jwt";
+    token_wrong_type() = "not of the type at+jwt or JWT";
     token_critical_header() = "a critical header that is not understood";
     token_unknown_key() = "signed by an unknown key";
     token_signing_key_retired() = "its signing key is retired";

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use crate::credential::random_bytes;
 use crate::error::Error;
 use crate::jose::{Jws, PublicKey, SignatureAlgorithm};
+use crate::store::resource_server::TokenTyp;
 use crate::store::signing_key::{Algorithm, SigningKey};
 
 /// The name of the key file within the keys folder.
@@ -129,8 +130,9 @@ pub struct OpenKey {
     pkcs8: Vec<u8>,
     private: Private,
     public: ParsedPublicKey,
-    /// The encoded header of what it signs, with the dot behind it.
-    header: String,
+    /// The encoded header of what it signs, with the dot behind it, for each `typ`. Access tokens are
+    /// all that these keys sign: so a token with the `typ` JWT cannot be a JWT of another kind.
+    headers: [(TokenTyp, String); 2],
 }
 
 impl OpenKey {
@@ -207,9 +209,11 @@ impl OpenKey {
         jwk["use"] = json!("sig");
         let public_jwk = jwk.to_string();
         // RFC 9068 section 2.1
-        let header = json!({"typ": "at+jwt", "alg": algorithm.as_str(), "kid": kid}).to_string();
-        let header = format!("{}.", encode(header.as_bytes()));
-        let key = OpenKey { kid, algorithm, public_jwk, pkcs8: pkcs8.to_vec(), private, public, header };
+        let headers = TokenTyp::ALL.map(|typ| {
+            let header = json!({"typ": typ.as_str(), "alg": algorithm.as_str(), "kid": kid}).to_string();
+            (typ, format!("{}.", encode(header.as_bytes())))
+        });
+        let key = OpenKey { kid, algorithm, public_jwk, pkcs8: pkcs8.to_vec(), private, public, headers };
         // Some faults show only here: a key too small to sign, halves that are no pair.
         let signature = key.sign(b"keyward")?;
         key.public.verify_sig(b"keyward", &signature).map_err(|_| "the key does not verify its own signature".to_owned())?;
@@ -251,9 +255,10 @@ impl OpenKey {
     }
 
     /// The compact JWS of these claims (RFC 7515 section 7.1).
-    fn compact(&self, claims: &[u8]) -> Result<String, KeyError> {
-        let mut token = String::with_capacity(self.header.len() + claims.len() * 4 / 3 + 360);
-        token.push_str(&self.header);
+    fn compact(&self, typ: TokenTyp, claims: &[u8]) -> Result<String, KeyError> {
+        let header = self.headers.iter().find(|(own, _)| *own == typ).map(|(_, header)| header.as_str()).unwrap_or_default();
+        let mut token = String::with_capacity(header.len() + claims.len() * 4 / 3 + 360);
+        token.push_str(header);
         URL_SAFE_NO_PAD.encode_string(claims, &mut token);
         let signature = self.sign(token.as_bytes())?;
         token.push('.');
@@ -269,6 +274,24 @@ fn parsed_public_key(jwk: &Value, algorithm: Algorithm) -> Result<(PublicKey, Pa
     Ok((key, parsed))
 }
 
+/// The public half in PEM (RFC 7468 section 13), for whoever reads no JWK.
+///
+/// # Errors
+/// Where the row holds no such key.
+pub fn public_pem(row: &SigningKey) -> Result<String, KeyError> {
+    let jwk: Value = serde_json::from_str(&row.public_jwk).map_err(|_| "the public key is unreadable")?;
+    let (_, key) = parsed_public_key(&jwk, row.algorithm)?;
+    let der = AsDer::<PublicKeyX509Der<'_>>::as_der(&key).map_err(|_| "cannot encode the public key")?;
+    let text = STANDARD.encode(der.as_ref());
+    let mut pem = "-----BEGIN PUBLIC KEY-----\n".to_owned();
+    for line in text.as_bytes().chunks(64) {
+        pem.extend(line.iter().map(|byte| char::from(*byte)));
+        pem.push('\n');
+    }
+    pem.push_str("-----END PUBLIC KEY-----\n");
+    Ok(pem)
+}
+
 impl From<Algorithm> for SignatureAlgorithm {
     fn from(algorithm: Algorithm) -> Self {
         match algorithm {
@@ -279,8 +302,8 @@ impl From<Algorithm> for SignatureAlgorithm {
     }
 }
 
-/// A signature that is asked for: the key, the claims, and where the token goes.
-type Job = (Arc<OpenKey>, Vec<u8>, oneshot::Sender<Result<String, KeyError>>);
+/// A signature that is asked for: the key, the `typ`, the claims, and where the token goes.
+type Job = (Arc<OpenKey>, TokenTyp, Vec<u8>, oneshot::Sender<Result<String, KeyError>>);
 
 /// The keys in use, opened when they are first needed, and the threads that sign with them.
 pub struct SigningKeys {
@@ -307,9 +330,9 @@ impl SigningKeys {
                     // One waits for a job with the lock in hand, the others for the lock; it is
                     // let go before signing.
                     let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok((key, claims, token)) = job else { break };
+                    let Ok((key, typ, claims, token)) = job else { break };
                     // A caller that has hung up needs no answer.
-                    let _ = token.send(key.compact(&claims));
+                    let _ = token.send(key.compact(typ, &claims));
                 }
             })?;
         }
@@ -343,10 +366,10 @@ impl SigningKeys {
     ///
     /// # Errors
     /// [`Code::TemporarilyUnavailable`](crate::error::Code) where too many wait already.
-    pub async fn sign(&self, row: &SigningKey, claims: Vec<u8>) -> Result<String, Error> {
+    pub async fn sign(&self, row: &SigningKey, typ: TokenTyp, claims: Vec<u8>) -> Result<String, Error> {
         let key = self.open(row).map_err(Error::server_error)?;
         let (answer, token) = oneshot::channel();
-        if self.queue.try_send((key, claims, answer)).is_err() {
+        if self.queue.try_send((key, typ, claims, answer)).is_err() {
             return Err(Error::unavailable("too many signatures are waiting"));
         }
         let signed = token.await.map_err(|_| Error::server_error("the signing threads have ended"))?;

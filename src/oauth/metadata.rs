@@ -13,6 +13,9 @@ use crate::store::client::AuthMethod;
 #[expect(missing_docs, reason = "the names are the RFC's")]
 pub struct Metadata {
     pub issuer: String,
+    /// Always there, since libraries refuse a document without it; `response_types_supported` says what
+    /// it serves.
+    pub authorization_endpoint: String,
     pub token_endpoint: String,
     pub jwks_uri: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -20,7 +23,7 @@ pub struct Metadata {
     pub introspection_endpoint: String,
     pub revocation_endpoint: String,
     pub grant_types_supported: Vec<&'static str>,
-    /// There is no authorization endpoint. Yet the member is required, and one without elements must
+    /// The authorization endpoint serves none. Yet the member is required, and one without elements must
     /// be left out (RFC 8414 sections 2 and 3.2): `none` is the registered name for nothing.
     pub response_types_supported: Vec<&'static str>,
     pub token_endpoint_auth_methods_supported: Vec<&'static str>,
@@ -40,6 +43,7 @@ pub fn metadata(server: &AuthorizationServer) -> Metadata {
     let algorithms: Vec<_> = SignatureAlgorithm::NAMES.map(|(name, _)| name).into();
     Metadata {
         issuer: server.issuer.to_string(),
+        authorization_endpoint: endpoint("/oauth/authorize"),
         token_endpoint: endpoint("/oauth/token"),
         jwks_uri: endpoint("/.well-known/jwks.json"),
         registration_endpoint: (server.settings.registration != Registration::Off).then(|| endpoint("/oauth/register")),
