@@ -593,6 +593,7 @@ error-uses-missing = The number of uses is one or more.
 error-invalid-request = The request cannot be understood.
 error-invalid-client = Authentication failed.
 error-unauthorized-client = The application may not do this.
+error-unsupported-response-type = This response type is not supported.
 error-unsupported-grant-type = There is no such grant.
 error-invalid-scope = That scope cannot be.
 error-invalid-target = That resource server cannot be used.

@@ -599,6 +599,7 @@ error-uses-missing = Le nombre d’utilisations est d’au moins un.
 error-invalid-request = La requête est incompréhensible.
 error-invalid-client = L’authentification a échoué.
 error-unauthorized-client = L’application n’a pas le droit de faire cela.
+error-unsupported-response-type = Ce type de réponse n’est pas pris en charge.
 error-unsupported-grant-type = Ce type d’autorisation n’existe pas.
 error-invalid-scope = Cette portée n’est pas possible.
 error-invalid-target = Ce serveur de ressources ne peut pas être utilisé.

@@ -16,8 +16,8 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
-import java.util.function.Consumer;
 import org.springframework.security.oauth2.client.endpoint.NimbusJwtClientAuthenticationParametersConverter;
 import org.springframework.security.oauth2.client.endpoint.OAuth2ClientCredentialsGrantRequest;
 import org.springframework.security.oauth2.client.endpoint.RestClientClientCredentialsTokenResponseClient;
@@ -27,6 +27,7 @@ import org.springframework.security.oauth2.core.AuthorizationGrantType;
 import org.springframework.security.oauth2.core.ClientAuthenticationMethod;
 import org.springframework.security.oauth2.core.OAuth2AuthorizationException;
 import org.springframework.security.oauth2.jwt.Jwt;
+import org.springframework.security.oauth2.jwt.JwtClaimValidator;
 import org.springframework.security.oauth2.jwt.JwtDecoder;
 import org.springframework.security.oauth2.jwt.JwtDecoders;
 import org.springframework.security.oauth2.jwt.JwtException;
@@ -84,14 +85,14 @@ public class SpringSecurity {
         JwtDecoder fromIssuer = JwtDecoders.fromIssuerLocation(ISSUER);
         Jwt jwt = fromIssuer.decode(plain);
         check(jwt.getAudience().equals(List.of(PLAIN)) && jwt.getClaimAsString("scope").equals("read"), jwt.getClaims());
-        refused(fromIssuer, standard, "at+jwt");
+        refused(fromIssuer, standard, "typ");
         System.out.println("resource server: issuer-uri alone takes the typ JWT");
 
         NimbusJwtDecoder recipe = NimbusJwtDecoder.withIssuerLocation(ISSUER).validateType(false).build();
         recipe.setJwtValidator(JwtValidators.createAtJwtValidator()
             .issuer(ISSUER)
             .audience(STANDARD)
-            .validators(validators -> validators.remove("client_id"))
+            .validators(validators -> validators.put("client_id", new JwtClaimValidator<String>("client_id", Objects::nonNull)))
             .build());
         check(recipe.decode(standard).getSubject().equals(System.getenv("CLIENT_ID")), "the subject");
         refused(recipe, plain, "");
