@@ -156,8 +156,6 @@ on_both! {
         let jwks = world.file("jwks.json", &json!({"keys": [public_jwk(&key)]}).to_string());
         let with_key = ["--auth-method", "private_key_jwt", "--jwks", jwks.to_str().unwrap()];
         let keyed = world.client_with(&[&flags[..], &with_key].concat());
-        // Nimbus reads PEM of both halves.
-        let pem = format!("{}\n{}", key.serialize_pem(), key.public_key_pem());
         for setting in ["off", "on"] {
             let initial = world.cli(&["registration-token", "create", "--scope", "read", "--uses", "1"]);
             let node = world.start_with(&["--assertion-for-token-endpoint", setting]);
@@ -169,7 +167,7 @@ on_both! {
                 .env("CLIENT_ID", &client.id)
                 .env("CLIENT_SECRET", &client.secret)
                 .env("JWT_CLIENT_ID", &keyed.id)
-                .env("JWT_KEY_FILE", world.file("key.pem", &pem))
+                .env("JWT_KEY_FILE", world.file("key.pem", &key.serialize_pem()))
                 .env("RESOURCE", standard)
                 .env("PLAIN_RESOURCE", plain)
                 .env("OTHER_RESOURCE", other)

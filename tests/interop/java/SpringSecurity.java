@@ -1,7 +1,6 @@
 // Spring Security as a resource server and as a client, with the recipes of docs/integrations.md, and Nimbus' SDK for
 // dynamic registration.
 
-import com.nimbusds.jose.jwk.JWK;
 import com.nimbusds.jose.jwk.RSAKey;
 import com.nimbusds.oauth2.sdk.client.ClientInformation;
 import com.nimbusds.oauth2.sdk.client.ClientInformationResponse;
@@ -15,6 +14,12 @@ import com.nimbusds.oauth2.sdk.token.BearerAccessToken;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.KeyFactory;
+import java.security.interfaces.RSAPrivateCrtKey;
+import java.security.interfaces.RSAPublicKey;
+import java.security.spec.PKCS8EncodedKeySpec;
+import java.security.spec.RSAPublicKeySpec;
+import java.util.Base64;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
@@ -100,12 +105,20 @@ public class SpringSecurity {
         System.out.println("resource server: the recipe takes at+jwt");
     }
 
+    static RSAKey key() throws Exception {
+        String pem = Files.readString(Path.of(System.getenv("JWT_KEY_FILE"))).replaceAll("-----.*-----", "");
+        var factory = KeyFactory.getInstance("RSA");
+        var secret = (RSAPrivateCrtKey) factory.generatePrivate(new PKCS8EncodedKeySpec(Base64.getMimeDecoder().decode(pem)));
+        var half = factory.generatePublic(new RSAPublicKeySpec(secret.getModulus(), secret.getPublicExponent()));
+        return new RSAKey.Builder((RSAPublicKey) half).privateKey(secret).keyID("interop").build();
+    }
+
     // As it comes it names the token endpoint in `aud`; with the customizer it names the issuer.
     static void privateKeyJwt() throws Exception {
         var keyed = registration(System.getenv("JWT_CLIENT_ID"))
             .clientAuthenticationMethod(ClientAuthenticationMethod.PRIVATE_KEY_JWT)
             .build();
-        RSAKey key = JWK.parseFromPEMEncodedObjects(Files.readString(Path.of(System.getenv("JWT_KEY_FILE")))).toRSAKey();
+        RSAKey key = key();
 
         var asItComes = asking(STANDARD);
         asItComes.addParametersConverter(new NimbusJwtClientAuthenticationParametersConverter<>(registration -> key));
