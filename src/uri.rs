@@ -76,7 +76,8 @@ impl ExternalUri {
         }
         // The parser writes an empty path as a slash, and an apostrophe in a query as %27.
         let same = |text: &str| url.as_str().replace('\'', "%27") == text.replace('\'', "%27");
-        if !same(text) && !(url.path() == "/" && same(&with_slash(text))) {
+        let as_parsed = same(text) || url.path() == "/" && same(&with_slash(text));
+        if !as_parsed {
             return refused("write the scheme and the host in lower case, an address in its usual form, and no default port");
         }
         Ok(ExternalUri { text: text.to_owned(), url })
