@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Beneath all of them, and used by all: [`client_ip`], [`clock`], [`config`], [`credential`], [`error`],
-//! [`metrics`], [`scope`], [`share`], [`trace_context`]. `docs/architecture.md` walks through it.
+//! [`jose`], [`metrics`], [`scope`], [`share`], [`trace_context`], [`uri`]. `docs/architecture.md` walks through it.
 
 pub mod bootstrap;
 pub mod cli;
@@ -34,6 +34,7 @@ pub mod directory;
 pub mod error;
 pub mod guard;
 pub mod http;
+pub mod jose;
 pub mod manage;
 pub mod metrics;
 pub mod net;
@@ -46,3 +47,4 @@ pub mod share;
 pub mod store;
 pub mod telemetry;
 pub mod trace_context;
+pub mod uri;

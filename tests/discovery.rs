@@ -11,6 +11,7 @@ fn metadata_says_what_is_offered() {
     let document = node.get("/.well-known/oauth-authorization-server").json();
     assert_eq!(document["issuer"], json!(node.base));
     for (member, path) in [
+        ("authorization_endpoint", "/oauth/authorize"),
         ("token_endpoint", "/oauth/token"),
         ("introspection_endpoint", "/oauth/introspect"),
         ("revocation_endpoint", "/oauth/revoke"),
@@ -26,9 +27,21 @@ fn metadata_says_what_is_offered() {
     for endpoint in ["token", "introspection", "revocation"] {
         assert_eq!(document[format!("{endpoint}_endpoint_auth_methods_supported")], methods);
         let algorithms = &document[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")];
-        assert_eq!(*algorithms, json!(["RS256", "PS256", "ES256", "EdDSA"]));
+        assert_eq!(*algorithms, json!(["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]));
     }
     assert_eq!(node.get("/.well-known/openid-configuration").json(), document);
+    // What the authorization endpoint offers is what it does: nothing, said in the RFC's words, and nobody
+    // is sent on to an address that nobody has checked.
+    assert_eq!(document["response_types_supported"], json!(["none"]));
+    assert!(document.get("code_challenge_methods_supported").is_none());
+    let question = "?response_type=code&client_id=x&redirect_uri=https://evil.example/&state=s";
+    for path in ["/oauth/authorize".to_owned(), format!("/oauth/authorize{question}"), "/oauth/authorize?%00=%ff".to_owned()] {
+        for reply in [node.get(&path), node.form(&path, None, &[("response_type", "code")])] {
+            reply.refused(400, "unsupported_response_type");
+            assert!(reply.header("location").is_none());
+        }
+        assert_eq!(node.send("PUT", &path, &[], b"").header("allow"), Some("GET, HEAD, POST"));
+    }
 }
 
 #[test]
@@ -69,6 +82,8 @@ fn keys_are_published_for_caches() {
         assert_eq!((unchanged.status, unchanged.body.as_str()), (304, ""), "{known}");
         assert_eq!(unchanged.header("etag"), Some(etag.as_str()));
     }
+    let lines = [("if-none-match", "\"other\""), ("if-none-match", etag.as_str())];
+    assert_eq!(node.get_with("/.well-known/jwks.json", &lines).status, 304, "several lines are one list");
     assert_eq!(node.get_with("/.well-known/jwks.json", &[("if-none-match", "\"other\"")]).status, 200);
     let key = reply.json()["keys"][0].clone();
     let members: Vec<&str> = key.as_object().unwrap().keys().map(String::as_str).collect();

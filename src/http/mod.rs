@@ -239,6 +239,13 @@ fn management() -> Vec<Op> {
         .json::<resources::NewResourceServer>()
         .makes::<Made<ResourceServer>>()
         .with("resources:write"),
+        Op::patch("/api/v1/resource-servers", "updateResourceServer", "Change the type of a resource server's tokens", || {
+            web::patch().to(resources::update)
+        })
+        .query::<resources::Which>()
+        .json::<resources::Change>()
+        .answers::<ResourceServer>(200, "Changed")
+        .with("resources:write"),
         Op::delete("/api/v1/resource-servers", "deleteResourceServer", "Delete a resource server and its client", || {
             web::delete().to(resources::delete)
         })
@@ -391,6 +398,9 @@ fn paths(config: &mut web::ServiceConfig) {
         let allow = allow.join(", ");
         config.service(resource.default_service(web::to(move |request| error::wrong_method(request, allow.clone()))));
     }
+    // Not in the table: it has nothing to offer yet, and so nothing to describe.
+    let authorize = web::resource("/oauth/authorize").route(get().to(oauth::authorize)).route(web::post().to(oauth::authorize));
+    config.service(authorize.default_service(web::to(|request| error::wrong_method(request, "GET, HEAD, POST".to_owned()))));
     config.service(web::resource("/docs").route(get().to(openapi::docs)));
     config.service(web::resource("/docs/docs.js").route(get().to(openapi::docs_script)));
     config.service(web::resource("/docs/docs.css").route(get().to(openapi::docs_style)));

@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ALLOW,
-    CACHE_CONTROL, ETAG, IF_NONE_MATCH,
+    CACHE_CONTROL, ETAG, Header, IfNoneMatch,
 };
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -15,10 +15,12 @@ use crate::oauth::{AuthorizationServer, jwks as keys};
 /// GET `/.well-known/jwks.json`
 pub async fn jwks(server: Data<AuthorizationServer>, request: HttpRequest) -> HttpResponse {
     let set = keys::key_set(&server, Timestamp::now());
-    let known = |value: &str| {
-        value.split(',').any(|tag| matches!(tag.trim().trim_start_matches("W/"), tag if tag == set.etag || tag == "*"))
+    // RFC 9110 section 13.1.2: compared weakly, over all lines of the header.
+    let unchanged = match IfNoneMatch::parse(&request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|tag| set.etag.trim_matches('"') == tag.tag()),
+        Err(_) => false,
     };
-    let unchanged = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(known);
     let mut answer = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     answer
         .insert_header((CACHE_CONTROL, format!("public, max-age={}", server.settings.jwks_max_age.as_secs())))
