@@ -225,7 +225,6 @@ fn write_batch(out: &mut impl Write, batch: &[u8]) -> (usize, io::Result<()>) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
 
