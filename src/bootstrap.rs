@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::config::Issuer;
 use crate::credential::{Credential, new_id};
 use crate::error::Error;
-use crate::guard::{Password, Passwords};
+use crate::password::{Password, Passwords};
 use crate::manage::actor::{Actor, ClientsWrite, ResourcesWrite, UsersWrite};
 use crate::manage::client::{self, NewClient};
 use crate::manage::resource_server;
@@ -44,8 +44,7 @@ pub async fn bootstrap(store: &Arc<Store>, now: Timestamp) -> Result<Option<Boot
     let operator = Arc::new(Actor::command_line());
     let (make_resources, make_clients) = (operator.may(ResourcesWrite)?, operator.may(ClientsWrite)?);
     let new_password = new_id();
-    let password = Password::new(new_password.clone()).map_err(Error::server_error)?;
-    let hash = Passwords::default().hash(password).await?;
+    let hash = Passwords::default().hash(Password::generated(new_password.clone())).await?;
     let manage_users = operator.may(UsersWrite)?;
     store
         .write(now, move |transaction| {

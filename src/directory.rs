@@ -17,7 +17,7 @@ use quick_cache::sync::Cache;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::guard::StoredSecret;
+use crate::secret_hash::StoredSecret;
 use crate::store::api_key::{self, ApiKey};
 use crate::store::changes;
 use crate::store::client::{self, Client, could_be_id};

@@ -17,11 +17,11 @@
 //! manage     → oauth, store
 //! oauth      → directory, outbound, store
 //! directory  → store
-//! store      → guard
-//! guard      → credential
+//! store      → secret_hash
 //! ```
 //!
-//! Beneath all of them, and used by all: [`clock`], [`config`], [`credential`], [`error`],
+//! [`secret_hash`], [`password`] and [`rate_limit`] need none of these. Beneath all of them, and used by
+//! all: [`clock`], [`config`], [`credential`], [`error`],
 //! [`scope`]. `docs/architecture.md` walks through it.
 
 pub mod bootstrap;
@@ -31,12 +31,14 @@ pub mod config;
 pub mod credential;
 pub mod directory;
 pub mod error;
-pub mod guard;
 pub mod http;
 pub mod manage;
 pub mod oauth;
 pub mod outbound;
+pub mod password;
 pub mod portal;
+pub mod rate_limit;
 pub mod scope;
+pub mod secret_hash;
 pub mod server;
 pub mod store;

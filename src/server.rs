@@ -134,7 +134,7 @@ impl Server {
             tracing::warn!(issuer = %self.oauth.issuer, "nobody can reach this issuer: set it to the URL that callers use");
         }
         running.await?;
-        if let Err(error) = self.oauth.usage.write(&self.oauth.store).await {
+        if let Err(error) = self.oauth.usage.write(&self.oauth.store, Timestamp::now()).await {
             tracing::warn!(reason = %error, "cannot write what was counted and noted");
         }
         tracing::info!("stopped");
@@ -169,7 +169,7 @@ fn tls_config(cert: &Path, key: &Path) -> Result<ServerConfig, String> {
 async fn write_usage(oauth: web::Data<AuthorizationServer>) {
     loop {
         tokio::time::sleep(USAGE_EVERY).await;
-        if let Err(error) = oauth.usage.write(&oauth.store).await {
+        if let Err(error) = oauth.usage.write(&oauth.store, Timestamp::now()).await {
             tracing::warn!(reason = %error, "cannot write what was counted and noted");
         }
     }
@@ -193,7 +193,7 @@ async fn purge(oauth: web::Data<AuthorizationServer>) {
                 let keys = keys + idempotency::purge(database, ended, PURGE_BATCH)?;
                 let people = session::purge(database, ended, PURGE_BATCH)? + invitation::purge(database, ended, PURGE_BATCH)?;
                 let counted = counts::purge(database, now.minus(COUNTS_KEPT), PURGE_BATCH)?;
-                let audited = audit::purge(database, now.minus(audit_kept), PURGE_BATCH)?;
+                let audited = audit::purge(database, now.minus(audit_kept), now, PURGE_BATCH)?;
                 Ok(tokens + assertions + keys + people + counted + audited + changes::purge(database, unread, PURGE_BATCH)?)
             });
             match batch.await {

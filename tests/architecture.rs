@@ -6,19 +6,21 @@ use std::path::Path;
 use crate::support::repository;
 
 /// What each part may use, beside the ground floor.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("main", &["cli"]),
     ("cli", &["server", "http", "bootstrap", "manage", "oauth", "outbound", "directory", "store"]),
     ("server", &["http", "portal", "manage", "oauth", "directory", "store"]),
     ("http", &["oauth", "manage", "store"]),
     ("portal", &["manage", "http"]),
-    ("bootstrap", &["manage", "store", "guard"]),
-    ("manage", &["oauth", "store", "guard"]),
-    ("oauth", &["directory", "outbound", "store", "guard"]),
+    ("bootstrap", &["manage", "store", "password"]),
+    ("manage", &["oauth", "store", "password", "rate_limit", "secret_hash"]),
+    ("oauth", &["directory", "outbound", "store", "password", "rate_limit", "secret_hash"]),
     ("outbound", &[]),
-    ("directory", &["store", "guard"]),
-    ("store", &["guard"]),
-    ("guard", &[]),
+    ("directory", &["store", "secret_hash"]),
+    ("store", &["secret_hash"]),
+    ("password", &[]),
+    ("rate_limit", &[]),
+    ("secret_hash", &[]),
     ("config", &["store"]),
     ("error", &[]),
     ("credential", &[]),

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::config::Issuer;
 use crate::credential::{Credential, Kind};
 use crate::error::{Code, Error};
-use crate::guard::{self, StoredSecret};
+use crate::secret_hash::{self, StoredSecret};
 use crate::oauth::failure::Origin;
 use crate::store::invitation::{self, Invitation};
 use crate::store::user::{self, User};
@@ -40,7 +40,7 @@ pub async fn create(
 ) -> Result<(Credential, Timestamp), Error> {
     let email = email.to_owned();
     let credential = Credential::generate(Kind::Invitation);
-    let (id, hash, expires_at) = (credential.id().to_owned(), guard::hash(&credential), now.plus(LIFETIME));
+    let (id, hash, expires_at) = (credential.id().to_owned(), secret_hash::hash(&credential), now.plus(LIFETIME));
     store
         .write(now, move |transaction| {
             let user = within_reach(transaction.database(), &permit, &email)?;
@@ -82,13 +82,15 @@ pub async fn accept(server: &AuthorizationServer, link: &str, password: String, 
     let gone = || Error::new(Code::NotFound, "The link was used, replaced or has ended").phrase("invitation-gone", []);
     // Before the costly hash: who guesses links must not keep the machine busy.
     let email = find(server, link, origin.now).await?.ok_or_else(gone)?;
-    let hash = server.passwords.hash(usable_password(password, &email).map_err(|error| error.field("password"))?).await?;
+    let password = usable_password(&server.store, password, &email).await.map_err(|error| error.field("password"))?;
+    let hash = server.passwords.hash(password).await?;
     let (link, now, origin) = (link.to_owned(), origin.now, origin.clone());
     server
         .store
         .write(now, move |transaction| {
             let mut user = user_of(transaction.database(), &link, now)?.ok_or_else(gone)?;
             user.password_hash = Some(hash);
+            user.wrong_codes = 0;
             user::update(transaction, &user)?;
             invitation::delete(transaction, &user.id)?;
             session::delete_all(transaction, &user.id, None)?;

@@ -9,7 +9,7 @@ use super::failure::Reason;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
 use crate::directory::{ApiKeyEntry, ClientEntry};
-use crate::guard;
+use crate::secret_hash;
 use crate::scope::Scope;
 use crate::store::StoreError;
 
@@ -48,7 +48,7 @@ pub async fn find(
         return Ok(Err(NotInForce(Reason::not_a_key())));
     };
     let Some(key) = server.directory.api_key(credential.id()).await? else {
-        guard::compare_with_nothing(presented.as_bytes());
+        secret_hash::dummy_verify(presented.as_bytes());
         return Ok(Err(NotInForce(Reason::no_such_key())));
     };
     if !key.secret.matches(&credential) {

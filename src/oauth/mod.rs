@@ -9,7 +9,8 @@ use quick_cache::sync::Cache;
 use crate::config::{Issuer, Settings};
 use crate::credential::Fingerprint;
 use crate::directory::Directory;
-use crate::guard::{Passwords, Throttle};
+use crate::password::Passwords;
+use crate::rate_limit::RateLimiter;
 use crate::outbound::Outbound;
 use crate::store::Store;
 use crate::store::token_records::TokenRecords;
@@ -54,8 +55,8 @@ pub struct AuthorizationServer {
     pub signing_keys: keys::SigningKeys,
     /// Where token records go.
     pub records: TokenRecords,
-    /// Failed authentications.
-    pub throttle: Throttle,
+    /// Limits failed authentications.
+    pub rate_limiter: RateLimiter,
     /// What hashes and compares passwords.
     pub passwords: Passwords,
     /// What is written in batches.
@@ -88,7 +89,7 @@ impl AuthorizationServer {
             directory,
             signing_keys: keys::SigningKeys::start(key_file)?,
             records,
-            throttle: Throttle::default(),
+            rate_limiter: RateLimiter::default(),
             passwords: Passwords::default(),
             usage: usage::Usage::default(),
             verified: Cache::new(VERIFIED_KEPT),

@@ -38,9 +38,11 @@ pub const ACTIONS: &[&str] = &[
     "session.create",
     "session.end",
     "session.failure",
+    "signing_key.create",
     "signing_key.import",
     "signing_key.retire",
     "signing_key.rotate",
+    "signing_key.update",
     "token.refused",
     "token.revoke",
     "token.revoke_all",
@@ -95,7 +97,7 @@ pub fn reason_message(code: &str) -> String {
 }
 
 /// What reasons tell beside their codes; `at` is an instant.
-const PARAMETERS: [&str; 7] = ["id", "at", "method", "detail", "aud", "seconds", "most"];
+const PARAMETERS: [&str; 8] = ["id", "at", "method", "detail", "aud", "seconds", "most", "count"];
 
 /// GET
 pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
@@ -188,6 +190,9 @@ pub fn who(member: &Member, actor: &str) -> Markup {
         }
         Some(("API", rest)) => format!("{} {}", member.t("api-key"), rest.strip_prefix("key ").unwrap_or(rest)),
         Some(("client", id)) => format!("{} {id}", member.t("application")),
+        Some(("initial", rest)) => {
+            format!("{} {}", member.t("registration-token"), rest.strip_prefix("access token ").unwrap_or(rest))
+        }
         _ if actor == "nobody" => member.t("nobody"),
         _ if actor == "command line" => member.t("command-line"),
         _ => actor.to_owned(),

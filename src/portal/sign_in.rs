@@ -111,18 +111,37 @@ async fn go_on(mut visitor: Visitor, sent: &Form, entrance: &Entrance) -> Result
     if awaits {
         return Ok(second_factor_page(&visitor, StatusCode::OK, sent, None, &cookies));
     }
-    if !sent.checked(KEPT_FOR) {
+    if entrance.wrong_codes == 0 && !sent.checked(KEPT_FOR) {
         return Ok(redirect(&inside(&visitor, sent.get(NEXT)), &cookies));
+    }
+    let warning = html! { @if entrance.wrong_codes > 0 { (wrong_codes_warning(&visitor, entrance.wrong_codes)) } };
+    if !sent.checked(KEPT_FOR) {
+        let content = html! {
+            (warning)
+            p { a.button.primary href=(inside(&visitor, sent.get(NEXT))) { (visitor.t("go-on")) } }
+        };
+        return Ok(plain_page(&visitor, StatusCode::OK, &Head::titled(visitor.t("wrong-codes")), content, &cookies));
     }
     let kept: Vec<(String, String)> = form_urlencoded::parse(sent.get(KEPT).as_bytes()).into_owned().collect();
     let fields: Vec<(&str, &str)> = kept.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let path = inside(&visitor, sent.get(KEPT_FOR));
     let content = html! {
+        (warning)
         p { (visitor.t("kept-text")) }
         (send_again(&visitor, &Form::filled(&fields), &visitor.form_token(), &path))
         p { a href=(visitor.link("")) { (visitor.t("kept-leave")) } }
     };
     Ok(plain_page(&visitor, StatusCode::OK, &Head::titled(visitor.t("kept")), content, &cookies))
+}
+
+/// Somebody else got as far as the second factor, and so knows the password.
+fn wrong_codes_warning(visitor: &Visitor, count: i64) -> Markup {
+    html! {
+        div.hint {
+            p { (visitor.count("wrong-codes-count", usize::try_from(count).unwrap_or_default())) }
+            p { (visitor.t("wrong-codes-text")) " " a href=(visitor.link("/profile")) { (visitor.t("change-password")) } }
+        }
+    }
 }
 
 /// A form of a session that is over, or of another one: nothing is done, and nothing of it is lost.

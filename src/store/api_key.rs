@@ -146,7 +146,7 @@ pub fn list(database: &mut Database, client_id: &str) -> Result<Vec<ApiKey>, Sto
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, key: &ApiKey) -> Result<(), StoreError> {
-    diesel::insert_into(api_keys::table).values(key).execute(transaction.database)?;
+    diesel::insert_into(api_keys::table).values(key).execute(transaction.modify())?;
     transaction.changed(Change::ApiKey(key.id.clone()));
     Ok(())
 }
@@ -156,7 +156,7 @@ pub fn insert(transaction: &mut Transaction<'_>, key: &ApiKey) -> Result<(), Sto
 /// # Errors
 /// Where the database gave no answer.
 pub fn update(transaction: &mut Transaction<'_>, key: &ApiKey) -> Result<(), StoreError> {
-    diesel::update(api_keys::table.find(&key.id)).set(key).execute(transaction.database)?;
+    diesel::update(api_keys::table.find(&key.id)).set(key).execute(transaction.modify())?;
     transaction.changed(Change::ApiKey(key.id.clone()));
     Ok(())
 }
@@ -166,7 +166,7 @@ pub fn update(transaction: &mut Transaction<'_>, key: &ApiKey) -> Result<(), Sto
 /// # Errors
 /// Where the database gave no answer.
 pub fn delete(transaction: &mut Transaction<'_>, id: &str) -> Result<(), StoreError> {
-    diesel::delete(api_keys::table.find(id)).execute(transaction.database)?;
+    diesel::delete(api_keys::table.find(id)).execute(transaction.modify())?;
     transaction.changed(Change::ApiKey(id.to_owned()));
     Ok(())
 }

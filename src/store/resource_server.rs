@@ -157,7 +157,7 @@ pub fn users(database: &mut Database, identifier: &str) -> Result<Vec<String>, S
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, server: &ResourceServer) -> Result<(), StoreError> {
-    diesel::insert_into(resource_servers::table).values(server).execute(transaction.database)?;
+    diesel::insert_into(resource_servers::table).values(server).execute(transaction.modify())?;
     transaction.changed(Change::Client(server.client_id.clone()));
     Ok(())
 }
@@ -167,7 +167,7 @@ pub fn insert(transaction: &mut Transaction<'_>, server: &ResourceServer) -> Res
 /// # Errors
 /// Where the database gave no answer.
 pub fn delete(transaction: &mut Transaction<'_>, server: &ResourceServer) -> Result<(), StoreError> {
-    diesel::delete(resource_servers::table.find(&server.identifier)).execute(transaction.database)?;
+    diesel::delete(resource_servers::table.find(&server.identifier)).execute(transaction.modify())?;
     transaction.changed(Change::Client(server.client_id.clone()));
     Ok(())
 }
