@@ -309,16 +309,29 @@ mod tests {
         ] {
             assert_eq!(refused(password), Some(weakness), "{password}");
         }
-        for password in ["1234567890", "qwertyuiop", "qwertyuiop[]", "0987654321", "abcdefghij", "abcabcabcabcd", "1qaz2wsx3edc", "12031987190"] {
+        for password in [
+            "1234567890",
+            "qwertyuiop",
+            "qwertyuiop[]",
+            "0987654321",
+            "abcdefghij",
+            "abcabcabcabcd",
+            "1qaz2wsx3edc",
+            "12031987190",
+        ] {
             assert!(refused(password).is_some(), "{password}");
         }
     }
 
     #[test]
     fn good_passwords_are_accepted() {
-        for password in
-            ["correct horse battery", "six quiet otters build dams", "xK9#vQ2!mZ", "a lamp below the green stairs", "日本語の長いパスワードです"]
-        {
+        for password in [
+            "correct horse battery",
+            "six quiet otters build dams",
+            "xK9#vQ2!mZ",
+            "a lamp below the green stairs",
+            "日本語の長いパスワードです",
+        ] {
             assert_eq!(refused(password), None, "{password}");
         }
         // As long as can be, and in every script.
@@ -336,7 +349,10 @@ mod tests {
         let known = passwords.permit(Caller::Known).await;
         assert!(known.is_ok());
         let presented = Password::presented("correct horse battery".to_owned());
-        assert_eq!(passwords.matches(None, presented, Caller::Known).await.unwrap_err().code(), crate::error::Code::TemporarilyUnavailable);
+        assert_eq!(
+            passwords.matches(None, presented, Caller::Known).await.unwrap_err().code(),
+            crate::error::Code::TemporarilyUnavailable
+        );
         drop(known);
         let presented = Password::presented("correct horse battery".to_owned());
         assert!(!passwords.matches(None, presented, Caller::Known).await.unwrap());

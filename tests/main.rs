@@ -15,6 +15,7 @@ mod database_away;
 mod discovery;
 mod durability;
 mod failure;
+mod guessing;
 mod interop;
 mod introspection;
 mod languages;

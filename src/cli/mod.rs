@@ -138,6 +138,7 @@ impl Context {
 
 /// Runs a command line; gives its exit status.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    forbid_core_dumps();
     let command = Cli::command();
     let read = config::read(&command, arguments, std::env::vars_os());
     let parsed = read.and_then(|(matches, sources)| Ok((Cli::from_arg_matches(&matches)?, sources)));
@@ -154,6 +155,14 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         Ok(output) => output.print(json),
         Err(error) => output::refused(&error),
     }
+}
+
+/// Keeps the secrets in memory out of core files and away from other processes of the same user (prctl(2),
+/// `PR_SET_DUMPABLE`).
+fn forbid_core_dumps() {
+    #[cfg(target_os = "linux")]
+    // Where the kernel refuses, the limits of the service still hold; see `LimitCORE` in the docs.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 fn execute(command: Command, context: Context, json: bool) -> Result<Output, Error> {

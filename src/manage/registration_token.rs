@@ -10,8 +10,8 @@ use super::{account, client::check_ceiling, client::known_resources, invalid, no
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
 use crate::error::Error;
-use crate::secret_hash;
 use crate::scope::Scope;
+use crate::secret_hash;
 use crate::store::Store;
 use crate::store::client::could_be_id;
 use crate::store::registration_token::{self, RegistrationToken};

@@ -2,6 +2,7 @@
 //! the device is lost.
 
 use totp_rs::{Builder, Secret, Totp};
+use zeroize::Zeroizing;
 
 use super::actor::{Permit, UsersWrite};
 use super::session::{SignedIn, attempt, check_live, confirm_password, failure, refuse_code, wrong_code};
@@ -9,9 +10,9 @@ use super::{AuthorizationServer, not_found};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
 use crate::error::{Code, Error};
-use crate::secret_hash;
 use crate::oauth::failure::{Origin, Reason};
 use crate::oauth::keys::KeyFile;
+use crate::secret_hash;
 use crate::store::user::{self, User};
 use crate::store::{Transaction, audit, session};
 
@@ -42,7 +43,7 @@ pub fn begin(server: &AuthorizationServer, signed_in: &SignedIn) -> Result<Enrol
 /// # Errors
 /// Where it was sealed for somebody else, or with another key file.
 pub fn resume(server: &AuthorizationServer, signed_in: &SignedIn, sealed: &str) -> Result<Enrolment, Error> {
-    let secret = server.signing_keys.key_file().unseal(&under(&signed_in.user), sealed).map_err(stale)?;
+    let secret = server.signing_keys.key_file().unseal(&under(&signed_in.user), sealed).map(Zeroizing::new).map_err(stale)?;
     enrolment(server, signed_in, &secret)
 }
 
@@ -128,7 +129,7 @@ pub(super) fn check_code(
 /// Whether this is the code of now, unused; then it is used.
 fn take_code(key_file: &KeyFile, user: &mut User, code: &str, now: Timestamp) -> Result<bool, Error> {
     let Some(sealed) = &user.totp_sealed else { return Ok(false) };
-    let secret = key_file.unseal(&under(user), sealed).map_err(Error::server_error)?;
+    let secret = key_file.unseal(&under(user), sealed).map(Zeroizing::new).map_err(Error::server_error)?;
     if let Some(step) = step_of(&secret, user, code, now)? {
         user.totp_last_step = step;
         return Ok(true);
@@ -166,7 +167,7 @@ pub async fn confirm(
     origin: &Origin,
 ) -> Result<Vec<String>, Error> {
     let key_file = server.signing_keys.key_file();
-    let secret = key_file.unseal(&under(&signed_in.user), sealed).map_err(stale)?;
+    let secret = key_file.unseal(&under(&signed_in.user), sealed).map(Zeroizing::new).map_err(stale)?;
     confirm_password(server, signed_in, proof.password.to_owned(), "password", origin).await?;
     let Some(step) = step_of(&secret, &signed_in.user, proof.code, origin.now)? else { return Err(wrong_code()) };
     let sealed = key_file.seal(&under(&signed_in.user), &secret).map_err(Error::server_error)?;

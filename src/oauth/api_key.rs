@@ -9,8 +9,8 @@ use super::failure::Reason;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
 use crate::directory::{ApiKeyEntry, ClientEntry};
-use crate::secret_hash;
 use crate::scope::Scope;
+use crate::secret_hash;
 use crate::store::StoreError;
 
 /// A key that is in force, with the client whose it is.

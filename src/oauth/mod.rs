@@ -9,9 +9,9 @@ use quick_cache::sync::Cache;
 use crate::config::{Issuer, Settings};
 use crate::credential::Fingerprint;
 use crate::directory::Directory;
+use crate::outbound::Outbound;
 use crate::password::Passwords;
 use crate::rate_limit::RateLimiter;
-use crate::outbound::Outbound;
 use crate::store::Store;
 use crate::store::token_records::TokenRecords;
 

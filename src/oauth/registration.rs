@@ -192,11 +192,7 @@ fn new_secret(client: &Client, now: Timestamp) -> Option<(Credential, ClientSecr
     client.auth_method.uses_secret().then(|| client_secret::generate(&client.client_id, None, now))
 }
 
-fn open_account(
-    transaction: &mut crate::store::Transaction<'_>,
-    recorder: &Recorder,
-    now: Timestamp,
-) -> Result<String, Error> {
+fn open_account(transaction: &mut crate::store::Transaction<'_>, recorder: &Recorder, now: Timestamp) -> Result<String, Error> {
     if let Some(account) = account::find(transaction.database(), OPEN_ACCOUNT)? {
         return Ok(account.id);
     }

@@ -160,6 +160,7 @@ field-actor = Who
 field-target = Which
 field-required = Required
 field-now = At once
+field-link = Link
 
 ## Getting in
 
@@ -171,6 +172,7 @@ help-code = Six digits from your authenticator app, or one of your recovery code
 help-first-code = The six digits that the app shows now.
 help-password = At least 10 characters. A few words that mean something to you alone are good.
 help-own-password = The password that you sign in with.
+help-link = Paste the link that you were given.
 wrong-codes = Check your account
 wrong-codes-count = { $count ->
     [one] One wrong code of the second factor was entered elsewhere since you last signed in.

@@ -166,6 +166,7 @@ field-actor = Qui
 field-target = Objet
 field-required = Obligatoire
 field-now = Immédiatement
+field-link = Lien
 
 ## Entrer
 
@@ -177,6 +178,7 @@ help-code = Six chiffres de votre application d’authentification, ou l’un de
 help-first-code = Les six chiffres que l’application affiche maintenant.
 help-password = Au moins 10 caractères. Quelques mots qui n’ont de sens que pour vous conviennent bien.
 help-own-password = Le mot de passe avec lequel vous vous connectez.
+help-link = Collez le lien que l’on vous a donné.
 wrong-codes = Vérifiez votre compte
 wrong-codes-count = { $count ->
     [one] Un code incorrect du second facteur a été saisi ailleurs depuis votre dernière connexion.
