@@ -3,23 +3,17 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::portal::{Browser, PASSWORD, hidden, person};
+use crate::support::portal::{Browser, INVITATION, PASSWORD, hidden, person};
 use crate::support::proxy::Proxy;
 use crate::support::{Backend, Node, Reply, World};
 
 const ADA: &str = "ada@one.example";
 const BOB: &str = "bob@one.example";
 
-/// Where a link is posted, and where a password is set by it.
-const INVITATION: &str = "/portal/invitation";
+/// Where a password is set by a link.
 const ACCEPT: &str = "/portal/invitation/password";
 
 impl Browser<'_> {
-    /// The page of an invitation link, as somebody gets it who pastes the link.
-    fn open(&self, link: &str) -> Reply {
-        self.fill(INVITATION, INVITATION, &[("link", link)])
-    }
-
     /// Sets a password by a link.
     fn accept(&self, link: &str, password: &str) -> Reply {
         self.submit(&self.open(link), ACCEPT, &[("password", password)])
