@@ -345,7 +345,7 @@ mod tests {
         let passwords = Passwords::default();
         let _first = passwords.permit(Caller::Anyone).await.unwrap();
         let _second = passwords.permit(Caller::Anyone).await.unwrap();
-        tokio::time::timeout(Duration::from_millis(50), passwords.permit(Caller::Anyone)).await.err().expect("none is left");
+        tokio::time::timeout(Duration::from_millis(50), passwords.permit(Caller::Anyone)).await.expect_err("none is left");
         let known = passwords.permit(Caller::Known).await;
         assert!(known.is_ok());
         let presented = Password::presented("correct horse battery".to_owned());

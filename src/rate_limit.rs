@@ -560,7 +560,8 @@ mod tests {
     fn ipv6_networks_have_limits_of_their_own() {
         let address = |net: u16, subnet: u16, host: u16| Ipv6Addr::new(0x2001, 0xdb8, net, subnet, 0, 0, 0, host).into();
         // (addresses, what is accepted of 2000 failures in turn)
-        let cases: [(&str, fn(u16) -> (u16, u16, u16), usize); 4] = [
+        type Place = fn(u16) -> (u16, u16, u16);
+        let cases: [(&str, Place, usize); 4] = [
             ("one /64", |n| (1, 0, n), 100),
             ("one /56", |n| (1, n % 256, 1), 300),
             ("one /48", |n| (1, n * 256, 1), 1000),
