@@ -71,10 +71,8 @@ impl Listener {
         let max_connections = listener::connection_limit(descriptors, settings.max_connections)
             .map_err(|reason| Error::server_error(reason).field("max_connections"))?;
         let listen = settings.listen;
-        let socket =
-            listener::listen(listen).map_err(|error| {
-                Error::server_error(format!("cannot listen on {listen}: {error}")).field("listen")
-            })?;
+        let socket = listener::listen(listen)
+            .map_err(|error| Error::server_error(format!("cannot listen on {listen}: {error}")).field("listen"))?;
         Ok(Listener { socket, certificate, max_connections })
     }
 }
@@ -150,11 +148,7 @@ impl Server {
         tokio::spawn(connections.clone().sweep());
         let documents = web::Data::new(http::Documents::new(&oauth));
         let certificate = listener.certificate.clone();
-        let process = http::ProcessState {
-            connections: connections.clone(),
-            log: log.clone(),
-            certificate: certificate.clone(),
-        };
+        let process = http::ProcessState { connections: connections.clone(), log: log.clone(), certificate: certificate.clone() };
         let process = web::Data::new(process);
         if let Some(certificate) = certificate.clone() {
             tokio::spawn(certificate.watch());
@@ -195,7 +189,7 @@ impl Server {
             handle.stop(true).await;
         });
         running.await?;
-        if let Err(error) = oauth.usage.write(&oauth.store).await {
+        if let Err(error) = oauth.usage.write(&oauth.store, Timestamp::now()).await {
             tracing::warn!(reason = %error, "cannot write what was counted and noted");
         }
         tracing::info!("stopped");
@@ -310,7 +304,7 @@ fn reload(oauth: &AuthorizationServer, log: &Log, read_settings: &ReadSettings, 
 async fn write_usage(oauth: web::Data<AuthorizationServer>) {
     loop {
         tokio::time::sleep(USAGE_EVERY).await;
-        if let Err(error) = oauth.usage.write(&oauth.store).await {
+        if let Err(error) = oauth.usage.write(&oauth.store, Timestamp::now()).await {
             tracing::warn!(reason = %error, "cannot write what was counted and noted");
         }
     }
@@ -334,7 +328,7 @@ async fn purge(oauth: web::Data<AuthorizationServer>) {
                 let keys = keys + idempotency::purge(database, ended, PURGE_BATCH)?;
                 let people = session::purge(database, ended, PURGE_BATCH)? + invitation::purge(database, ended, PURGE_BATCH)?;
                 let counted = counts::purge(database, now.minus(COUNTS_KEPT), PURGE_BATCH)?;
-                let audited = audit::purge(database, now.minus(audit_kept), PURGE_BATCH)?;
+                let audited = audit::purge(database, now.minus(audit_kept), now, PURGE_BATCH)?;
                 Ok(tokens + assertions + keys + people + counted + audited + changes::purge(database, unread, PURGE_BATCH)?)
             });
             match batch.await {

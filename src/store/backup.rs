@@ -228,7 +228,7 @@ fn replace(url: &DatabaseUrl, staged: &Path, entry: &Entry, now: Timestamp) -> R
             sql(database, "INSERT INTO main.signing_keys SELECT * FROM backup.signing_keys")?;
         }
         keep_revoked(database, now)?;
-        audit::insert_all(database, std::slice::from_ref(entry))?;
+        audit::insert_all(database, std::slice::from_ref(entry), None)?;
         sql(database, "DROP TABLE temp.before")?;
         Ok::<_, StoreError>(())
     })?;

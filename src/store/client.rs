@@ -208,7 +208,7 @@ diesel::define_sql_function! {
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), StoreError> {
-    diesel::insert_into(clients::table).values(client).execute(transaction.database)?;
+    diesel::insert_into(clients::table).values(client).execute(transaction.modify())?;
     transaction.changed(Change::Client(client.client_id.clone()));
     Ok(())
 }
@@ -218,7 +218,7 @@ pub fn insert(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), 
 /// # Errors
 /// Where the database gave no answer.
 pub fn update(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), StoreError> {
-    diesel::update(clients::table.find(&client.client_id)).set(client).execute(transaction.database)?;
+    diesel::update(clients::table.find(&client.client_id)).set(client).execute(transaction.modify())?;
     transaction.changed(Change::Client(client.client_id.clone()));
     Ok(())
 }
@@ -231,11 +231,11 @@ pub fn update(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), 
 pub fn delete(transaction: &mut Transaction<'_>, client_id: &str) -> Result<(), StoreError> {
     let keys: Vec<String> =
         api_keys::table.filter(api_keys::client_id.eq(client_id)).select(api_keys::id).load(transaction.database)?;
-    diesel::delete(client_secrets::table.filter(client_secrets::client_id.eq(client_id))).execute(transaction.database)?;
-    diesel::delete(api_keys::table.filter(api_keys::client_id.eq(client_id))).execute(transaction.database)?;
+    diesel::delete(client_secrets::table.filter(client_secrets::client_id.eq(client_id))).execute(transaction.modify())?;
+    diesel::delete(api_keys::table.filter(api_keys::client_id.eq(client_id))).execute(transaction.modify())?;
     let revoked = revoked_api_keys::table.filter(revoked_api_keys::client_id.eq(client_id));
-    diesel::delete(revoked).execute(transaction.database)?;
-    diesel::delete(clients::table.find(client_id)).execute(transaction.database)?;
+    diesel::delete(revoked).execute(transaction.modify())?;
+    diesel::delete(clients::table.find(client_id)).execute(transaction.modify())?;
     transaction.changed(Change::Client(client_id.to_owned()));
     for key in keys {
         transaction.changed(Change::ApiKey(key));

@@ -68,6 +68,14 @@ if (refreshing) {
   }, Number(refreshing.dataset.refresh) * 1000)
 }
 
+// The secret of an invitation is in the fragment, which no log has. Neither has the history from here on.
+const fragment = document.querySelector('#fragment input')
+if (fragment && location.hash.length > 1) {
+  fragment.value = location.hash.slice(1)
+  history.replaceState(null, '', location.pathname)
+  fragment.form.submit()
+}
+
 // What was wrong is where one begins.
 document.querySelector('[aria-invalid]')?.focus()
 
