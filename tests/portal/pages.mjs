@@ -63,7 +63,7 @@ async function gettingIn(language) {
   await button(admin, '/people')
   await look(admin, language, 'link made')
   await page.goto(await given(admin, 'link'))
-  await page.locator('#fragment').waitFor({ state: 'detached' })
+  await page.locator('#password').waitFor()
   await see('invitation')
   await fill(page, { password: 'short' })
   await send(page)

@@ -36,7 +36,8 @@ async function signingInAndOut() {
 /** Follows an invitation link, whose secret a script posts. */
 async function open(page, link) {
   await page.goto(link)
-  await page.locator('#fragment').waitFor({ state: 'detached' })
+  await eventually('the page of the link', async () =>
+    !page.url().includes('#') && await page.locator('#fragment').count() === 0)
 }
 
 async function anInvitation() {

@@ -75,6 +75,10 @@ if (fragment && location.hash.length > 1) {
   history.replaceState(null, '', location.pathname)
   fragment.form.submit()
 }
+// A link that is opened on the page of another one changes nothing but the fragment.
+addEventListener('hashchange', () => {
+  if (location.hash.startsWith('#kwv_')) location.replace(`${location.pathname}?open${location.hash}`)
+})
 
 // What was wrong is where one begins.
 document.querySelector('[aria-invalid]')?.focus()
