@@ -10,7 +10,8 @@
 //!
 //! ```text
 //! cli        → server, bootstrap, manage, oauth, outbound
-//! server     → http, portal, manage, oauth, directory
+//! server     → http, portal, jobs, manage, oauth, directory
+//! jobs       → manage, oauth, directory, store
 //! portal     → manage; of http what both doors share
 //! http       → manage, oauth
 //! bootstrap  → manage
@@ -33,6 +34,7 @@ pub mod directory;
 pub mod error;
 pub mod guard;
 pub mod http;
+pub mod jobs;
 pub mod manage;
 pub mod oauth;
 pub mod outbound;

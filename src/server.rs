@@ -16,32 +16,17 @@ use crate::config::Settings;
 use crate::directory::{self, Directory};
 use crate::error::Error;
 use crate::http;
+use crate::jobs;
 use crate::manage::actor::{ALL_RIGHTS, OPERATOR_SCOPE};
 use crate::manage::signing_key::{self, Times};
 use crate::oauth::AuthorizationServer;
 use crate::portal;
+use crate::store::Store;
 use crate::store::deployment::{self, Deployment};
 use crate::store::token_records::TokenRecords;
-use crate::store::{Store, api_key, audit, changes, client_assertion, counts, idempotency, invitation, session, token};
 
 /// How long requests in flight may take once the server is told to stop.
 const SHUTDOWN_SECONDS: u64 = 30;
-
-/// How often ended rows are looked for, and how many go at a time.
-const PURGE_EVERY: Duration = Duration::from_secs(5);
-const PURGE_BATCH: i64 = 500;
-
-/// How often what is collected in memory is written.
-const USAGE_EVERY: Duration = Duration::from_secs(5);
-
-/// How long API keys that have ended stay in lists.
-const ENDED_KEYS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
-
-/// How long counts are kept: the day that is shown, and the hour that has begun.
-const COUNTS_KEPT: Duration = Duration::from_secs(25 * 3600);
-
-/// How often the age of the signing key is looked at.
-const ROTATION_EVERY: Duration = Duration::from_secs(1);
 
 /// A server that listens and is ready to run.
 pub struct Server {
@@ -98,9 +83,7 @@ impl Server {
     /// Where the system refuses threads or sockets.
     pub async fn run(self) -> std::io::Result<()> {
         self.follower.run()?;
-        tokio::spawn(purge(self.oauth.clone()));
-        tokio::spawn(rotate(self.oauth.clone()));
-        tokio::spawn(write_usage(self.oauth.clone()));
+        jobs::start(&self.oauth);
 
         let (oauth, metrics) = (self.oauth.clone(), web::Data::new(http::Metrics::new(Timestamp::now().seconds())));
         let server = HttpServer::new(move || {
@@ -163,71 +146,4 @@ fn tls_config(cert: &Path, key: &Path) -> Result<ServerConfig, String> {
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
     let config = config.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
     config.with_no_client_auth().with_single_cert(chain, private).map_err(|error| said(cert, &error))
-}
-
-/// Writes what is collected: when API keys were last used, failed authentications, and counts.
-async fn write_usage(oauth: web::Data<AuthorizationServer>) {
-    loop {
-        tokio::time::sleep(USAGE_EVERY).await;
-        if let Err(error) = oauth.usage.write(&oauth.store).await {
-            tracing::warn!(reason = %error, "cannot write what was counted and noted");
-        }
-    }
-}
-
-/// Promise 7: what has ended goes, a little at a time. Every node does it; a row goes once.
-async fn purge(oauth: web::Data<AuthorizationServer>) {
-    loop {
-        tokio::time::sleep(PURGE_EVERY).await;
-        let now = Timestamp::now();
-        oauth.directory.forget_ended(now);
-        // A little late, so that no node with a slower clock still wants it.
-        let ended = now.minus(Duration::from_secs(60));
-        let unread = now.minus(directory::CHANGES_KEPT);
-        let audit_kept = oauth.settings.audit_kept;
-        loop {
-            let batch = oauth.store.append(move |database| {
-                let tokens = token::purge(database, ended, PURGE_BATCH)?;
-                let assertions = client_assertion::purge(database, ended, PURGE_BATCH)?;
-                let keys = api_key::purge(database, now.minus(ENDED_KEYS_KEPT), PURGE_BATCH)?;
-                let keys = keys + idempotency::purge(database, ended, PURGE_BATCH)?;
-                let people = session::purge(database, ended, PURGE_BATCH)? + invitation::purge(database, ended, PURGE_BATCH)?;
-                let counted = counts::purge(database, now.minus(COUNTS_KEPT), PURGE_BATCH)?;
-                let audited = audit::purge(database, now.minus(audit_kept), PURGE_BATCH)?;
-                Ok(tokens + assertions + keys + people + counted + audited + changes::purge(database, unread, PURGE_BATCH)?)
-            });
-            match batch.await {
-                Ok(0) => break,
-                Ok(rows) => tracing::debug!(rows, "purged"),
-                Err(error) => {
-                    tracing::warn!(reason = %error, "cannot purge");
-                    break;
-                }
-            }
-            // Others write too.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
-
-/// Rotates the signing key when it reaches its age.
-async fn rotate(oauth: web::Data<AuthorizationServer>) {
-    loop {
-        let times = match Times::in_force(&oauth.store, &oauth.settings).await {
-            Ok(times) => times,
-            Err(error) => {
-                tracing::warn!(reason = error.reason(), "cannot see to the age of the signing key");
-                tokio::time::sleep(ROTATION_EVERY).await;
-                continue;
-            }
-        };
-        tokio::time::sleep(ROTATION_EVERY).await;
-        let keys = oauth.directory.known_signing_keys();
-        let key_file = oauth.signing_keys.key_file();
-        match signing_key::rotate_if_due(&oauth.store, &keys, key_file, times, Timestamp::now()).await {
-            Ok(Some(key)) => tracing::info!(kid = key.kid, signs_from = %key.signs_from, "signing key rotated by age"),
-            Ok(None) => {}
-            Err(error) => tracing::warn!(reason = error.reason(), "cannot rotate the signing key"),
-        }
-    }
 }

@@ -10,6 +10,7 @@ mod architecture;
 mod check;
 mod client_assertion;
 mod client_authentication;
+mod clocks;
 mod command_line;
 mod database_away;
 mod discovery;

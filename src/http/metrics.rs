@@ -36,6 +36,8 @@ pub struct Metrics {
     seconds: Histogram,
     fresh: Gauge<i64>,
     started: Gauge<f64, AtomicU64>,
+    clock_difference: Gauge<f64, AtomicU64>,
+    clock_agreed: Gauge<i64>,
 }
 
 impl Metrics {
@@ -48,6 +50,8 @@ impl Metrics {
             seconds: Histogram::new(BUCKETS),
             fresh: Gauge::default(),
             started: Gauge::default(),
+            clock_difference: Gauge::default(),
+            clock_agreed: Gauge::default(),
         };
         #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch are far below 2^52")]
         metrics.started.set(started as f64);
@@ -66,6 +70,17 @@ impl Metrics {
             metrics.fresh.clone(),
         );
         registry.register_with_unit("process_start_time", "Since the epoch", Unit::Seconds, metrics.started.clone());
+        registry.register_with_unit(
+            "clock_difference",
+            "How far the clock of the database server is ahead of this machine's",
+            Unit::Seconds,
+            metrics.clock_difference.clone(),
+        );
+        registry.register(
+            "clock_agreed",
+            "Whether the clocks agree: 0 while nothing is purged and no key rotated by age",
+            metrics.clock_agreed.clone(),
+        );
         metrics
     }
 
@@ -83,6 +98,9 @@ impl Metrics {
 /// GET `/metrics`
 pub async fn metrics(metrics: Data<Metrics>, server: Data<crate::oauth::AuthorizationServer>) -> HttpResponse {
     metrics.fresh.set(i64::from(server.directory.is_fresh()));
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds between two clocks are far below 2^52")]
+    metrics.clock_difference.set(server.clock.difference() as f64 / 1000.0);
+    metrics.clock_agreed.set(i64::from(!server.clock.is_doubted()));
     let mut text = String::new();
     match encode(&mut text, &metrics.registry) {
         Ok(()) => HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text),

@@ -65,7 +65,9 @@ pub struct SigningKeyView {
     pub state: String,
     pub created_at: Timestamp,
     pub signs_from: Timestamp,
+    /// 1970-01-01T00:00:00Z for a key that was retired at once: no clock is so far behind.
     pub signs_until: Option<Timestamp>,
+    /// Likewise.
     pub published_until: Option<Timestamp>,
 }
 
@@ -76,7 +78,8 @@ impl SigningKeyView {
             algorithm: key.algorithm.as_str(),
             state: key.state(now).to_string(),
             created_at: key.created_at,
-            signs_from: key.signs_from,
+            // One that took over at once signs from the epoch on, by any clock.
+            signs_from: key.signs_from.max(key.created_at),
             signs_until: key.signs_until,
             published_until: key.published_until,
         }
@@ -154,7 +157,16 @@ pub async fn rotate(
     add(store, permit, "signing_key.rotate", key_file, generate().await?, times, now).await
 }
 
-/// Rotates where the signing key has reached its age and none is to follow it. All nodes ask this;
+/// Whether the signing key has reached its age and none is to follow it.
+pub fn is_due(keys: &[SigningKey], times: Times, now: Timestamp) -> bool {
+    signing_at(keys, now).is_some_and(|key| {
+        // One that took over at once from a key that leaked signs from the epoch on.
+        let age = now.since(key.signs_from.max(key.created_at));
+        key.signs_until.is_none() && age >= times.max_age.saturating_sub(times.lead())
+    })
+}
+
+/// Rotates where [`is_due`] at `now`, a moment that clocks agree on. All nodes ask this;
 /// one acts.
 ///
 /// # Errors
@@ -166,18 +178,13 @@ pub async fn rotate_if_due(
     times: Times,
     now: Timestamp,
 ) -> Result<Option<SigningKeyView>, Error> {
-    let due = move |keys: &[SigningKey]| {
-        signing_at(keys, now).is_some_and(|key| {
-            key.signs_until.is_none() && now.since(key.signs_from) >= times.max_age.saturating_sub(times.lead())
-        })
-    };
-    if !due(keys) {
+    if !is_due(keys, times, now) {
         return Ok(None);
     }
     let row = sealed_row(generate().await?, key_file, now, now.plus(times.lead()))?;
     store
         .write(now, move |transaction| {
-            if !due(&signing_key::list(transaction.database())?) {
+            if !is_due(&signing_key::list(transaction.database())?, times, now) {
                 return Ok(None);
             }
             signing_key::insert(transaction, &row)?;
@@ -231,7 +238,8 @@ async fn add(
 
 /// Ends a key. One that has signed stays published until its last token has ended; where it signs
 /// now, another is made to follow it. With `at_once`, for a key that leaked, it is published and
-/// trusted no more: the tokens that it signed are refused.
+/// trusted no more: the tokens that it signed are refused. No moment is written for that, but the epoch: by
+/// a clock that is behind it would not have come yet.
 ///
 /// # Errors
 /// Not there; or on its way out already.
@@ -246,7 +254,8 @@ pub async fn retire(
 ) -> Result<SigningKeyView, Error> {
     // One may be needed, and takes long to make: not while others wait.
     let successor = generate().await?;
-    let successor = sealed_row(successor, key_file, now, if at_once { now } else { now.plus(times.lead()) })?;
+    let signs_from = if at_once { Timestamp::EPOCH } else { now.plus(times.lead()) };
+    let successor = sealed_row(successor, key_file, now, signs_from)?;
     let (kid, key_file) = (kid.to_owned(), key_file.clone());
     store
         .write(now, move |transaction| {
@@ -260,8 +269,8 @@ pub async fn retire(
                 return Err(Error::new(Code::Conflict, format!("The signing key {kid} is {state} already")));
             }
             if at_once || state == State::Published {
-                key.signs_until = Some(now);
-                key.published_until = Some(now);
+                key.signs_until = Some(Timestamp::EPOCH);
+                key.published_until = Some(Timestamp::EPOCH);
                 signing_key::update(transaction, &key)?;
                 if !others.clone().any(|other| other.state(now) == State::Signing) {
                     signing_key::insert(transaction, &successor)?;

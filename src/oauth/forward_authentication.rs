@@ -41,7 +41,7 @@ pub async fn authenticate(server: &AuthorizationServer, request: &Request) -> Re
     let Some(token) = header.as_ref().and_then(Authorization::token) else {
         return Err(Error::new(Code::InvalidToken, "There is no token and no API key in the request"));
     };
-    let (identity, audience) = match find(server, token, request).await? {
+    let (identity, audience) = match server.directory.under_lease(async || find(server, token, request).await).await? {
         Ok(found) => found,
         Err(NotInForce(reason)) => {
             let refusal = Error::new(Code::InvalidToken, "The token or API key is not in force");

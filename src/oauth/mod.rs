@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use quick_cache::sync::Cache;
 
+use crate::clock::watch::ClockWatch;
 use crate::config::{Issuer, Settings};
 use crate::credential::Fingerprint;
 use crate::directory::Directory;
@@ -66,6 +67,8 @@ pub struct AuthorizationServer {
     pub key_set: ArcSwapOption<jwks::KeySet>,
     /// Tokens whose signature was proven; not whether they are in force.
     pub verified: Cache<Fingerprint, Arc<access_token::VerifiedToken>>,
+    /// Whether the clocks agree.
+    pub clock: ClockWatch,
 }
 
 impl AuthorizationServer {
@@ -93,6 +96,7 @@ impl AuthorizationServer {
             usage: usage::Usage::default(),
             verified: Cache::new(VERIFIED_KEPT),
             key_set: ArcSwapOption::empty(),
+            clock: ClockWatch::default(),
             settings,
         })
     }

@@ -27,6 +27,7 @@ diesel::table! {
         disabled_at -> Nullable<BigInt>,
         tokens_void_before -> BigInt,
         created_at -> BigInt,
+        token_epoch -> BigInt,
     }
 }
 
@@ -164,6 +165,8 @@ diesel::table! {
         audience -> Text,
         issued_at -> BigInt,
         expires_at -> BigInt,
+        token_epoch -> BigInt,
+        api_key_id -> Nullable<Text>,
     }
 }
 
@@ -197,6 +200,13 @@ diesel::table! {
         jwks_max_age -> BigInt,
         token_ttl -> BigInt,
         written_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    clock (id) {
+        id -> Integer,
+        seen_at -> BigInt,
     }
 }
 
