@@ -488,3 +488,130 @@ fn load_client(database: &mut Database, client_id: &str) -> Result<Option<Client
     let resource_servers = resource_server::of_client(database, client_id)?;
     Ok(client.map(|client| ClientEntry { client, secrets, resource_servers }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::DatabaseUrl;
+    use crate::store::signing_key::Algorithm;
+
+    fn opened(name: &str) -> (Arc<Store>, Arc<Directory>, Follower) {
+        let file = std::env::temp_dir().join(format!("keyward_directory_{}_{name}.db", std::process::id()));
+        let store = Store::open(&DatabaseUrl::Sqlite(file)).unwrap();
+        let (directory, follower) = Directory::open(store.clone(), Timestamp::now()).unwrap();
+        (store, directory, follower)
+    }
+
+    fn key(kid: &str) -> SigningKey {
+        SigningKey {
+            kid: kid.to_owned(),
+            algorithm: Algorithm::Rs256,
+            public_jwk: String::new(),
+            private_sealed: String::new(),
+            created_at: Timestamp::EPOCH,
+            signs_from: Timestamp::EPOCH,
+            signs_until: None,
+            published_until: None,
+        }
+    }
+
+    async fn insert(store: &Arc<Store>, kid: &'static str) {
+        let inserted = store.write(Timestamp::now(), move |transaction| signing_key::insert(transaction, &key(kid))).await;
+        inserted.unwrap();
+    }
+
+    async fn revoke(store: &Arc<Store>, jti: Uuid) {
+        let end = Timestamp::now().plus(Duration::from_secs(3600));
+        let revoked = store.write(Timestamp::now(), move |transaction| token::revoke(transaction, &jti.to_string(), end)).await;
+        assert!(revoked.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_poll_that_began_before_a_change_of_the_keys_does_not_bring_them() {
+        let (store, directory, mut follower) = opened("keys");
+        insert(&store, "one").await;
+        for _ in 0..2 {
+            follower.look(Timestamp::now()).unwrap();
+            assert!(directory.knows_signing_keys());
+        }
+        let look = follower.begin(Timestamp::now());
+        let news = store.read_blocking(|database| look.read(database)).unwrap();
+        insert(&store, "two").await;
+        follower.take(&look, news);
+        assert!(directory.is_fresh() && !directory.knows_signing_keys());
+        assert_eq!(directory.signing_keys().await.unwrap().len(), 2);
+        follower.look(Timestamp::now()).unwrap();
+        assert_eq!((directory.knows_signing_keys(), directory.known_signing_keys().len()), (true, 2));
+    }
+
+    /// The poll has the change in its feed already, and the process hears of it only afterwards.
+    #[tokio::test]
+    async fn keys_that_a_poll_found_too_early_are_read_again() {
+        let (store, directory, mut follower) = opened("early");
+        insert(&store, "one").await;
+        let look = follower.begin(Timestamp::now());
+        let news = store.read_blocking(|database| look.read(database)).unwrap();
+        directory.apply_own(&[Change::SigningKeys]);
+        follower.take(&look, news);
+        assert!(!directory.knows_signing_keys());
+        follower.look(Timestamp::now()).unwrap();
+        assert!(directory.knows_signing_keys());
+    }
+
+    #[tokio::test]
+    async fn the_lease_ends_with_time_and_where_the_wall_clock_jumps() {
+        let (_, directory, mut follower) = opened("lease");
+        assert!(directory.is_fresh());
+        directory.looked_at.store(0, Ordering::Relaxed);
+        assert!(!directory.is_fresh(), "never looked");
+        directory.looked_at.store(since_boot() - LEASE, Ordering::Relaxed);
+        assert!(!directory.is_fresh(), "too old");
+        for jump in [-2500, 2500] {
+            follower.look(Timestamp::now()).unwrap();
+            assert!(directory.is_fresh());
+            directory.wall_offset.fetch_add(jump, Ordering::Relaxed);
+            assert!(!directory.is_fresh(), "the clock jumped");
+        }
+        follower.look(Timestamp::now()).unwrap();
+        directory.wall_offset.fetch_add(1100, Ordering::Relaxed);
+        assert!(directory.is_fresh(), "a leap second is no jump");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_outlived_its_lease_is_looked_for_again() {
+        let (_, directory, mut follower) = opened("answer");
+        follower.look(Timestamp::now()).unwrap();
+        let looks = AtomicU64::new(0);
+        let look = async || {
+            // As if the process had been stopped, and the follower were the first to go on.
+            if looks.fetch_add(1, Ordering::Relaxed) == 0 {
+                tokio::time::sleep(Duration::from_millis(LEASE + 50)).await;
+            }
+            Ok::<_, StoreError>(())
+        };
+        directory.under_lease(look).await.unwrap();
+        assert_eq!(looks.load(Ordering::Relaxed), 2);
+        // Without one, everything came from the store.
+        directory.under_lease(look).await.unwrap();
+        assert_eq!(looks.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test]
+    async fn a_gap_in_the_feed_reads_everything_again() {
+        let (store, directory, mut follower) = opened("gap");
+        // What other nodes do reaches this one by the feed alone.
+        let other = Store::open(store.url()).unwrap();
+        for purged in [2, 4] {
+            let jtis = [1, 2, 3].map(|_| Uuid::from_bytes(crate::credential::random_bytes()));
+            for jti in jtis {
+                revoke(&other, jti).await;
+            }
+            let future = Timestamp::now().plus(Duration::from_secs(60));
+            other.append(move |database| changes::purge(database, future, purged)).await.unwrap();
+            follower.look(Timestamp::now()).unwrap();
+            for jti in jtis {
+                assert!(directory.revocations.read().unwrap().ends.contains_key(&jti), "{purged}");
+            }
+        }
+    }
+}

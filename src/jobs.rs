@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::web;
 
-use crate::clock::watch::{KEPT_LONGER, Reading};
+use crate::clock::watch::{Agreed, KEPT_LONGER, Reading};
 use crate::clock::{self, Timestamp};
 use crate::directory;
 use crate::manage::signing_key::{self, Times};
@@ -48,8 +48,8 @@ async fn write_usage(oauth: web::Data<AuthorizationServer>) {
     }
 }
 
-/// The moment by which rows may be deleted and keys rotated; `None` while the clocks disagree.
-async fn agreed_now(oauth: &AuthorizationServer) -> Result<Option<Timestamp>, StoreError> {
+/// What the clocks agree on, and the last moment that was written down; `None` while they disagree.
+async fn agreed(oauth: &AuthorizationServer) -> Result<Option<(Agreed, Timestamp)>, StoreError> {
     let reading = oauth.store.read(|database| {
         let before = Timestamp::now();
         let theirs = store_clock::database_now(database)?;
@@ -60,59 +60,52 @@ async fn agreed_now(oauth: &AuthorizationServer) -> Result<Option<Timestamp>, St
         let theirs = theirs.map(|theirs| theirs.plus(on_the_way));
         Ok::<_, StoreError>(Reading { wall, since_boot, database: theirs, last_seen: store_clock::last_seen(database)? })
     });
-    Ok(oauth.clock.check(&reading.await?).ok())
+    let reading = reading.await?;
+    // Where they disagree it is in the log already, and in `/readyz`.
+    Ok(oauth.clock.check(&reading).ok().map(|agreed| (agreed, reading.last_seen)))
 }
 
 /// Promise 7: what has expired is purged, a little at a time. Every node does it; a row goes once.
 async fn purge(oauth: web::Data<AuthorizationServer>) {
-    let mut seen_at: Option<Timestamp> = None;
     loop {
-        match agreed_now(&oauth).await {
-            Ok(Some(now)) => {
-                oauth.directory.evict_expired(now);
-                purge_expired(&oauth, now).await;
-                if seen_at.is_none_or(|seen_at| now.since(seen_at) >= SEEN_EVERY || now < seen_at) {
-                    match oauth.store.append(move |database| store_clock::write_seen(database, now)).await {
-                        Ok(()) => seen_at = Some(now),
-                        Err(error) => tracing::warn!(reason = %error, "cannot write down when this node ran"),
-                    }
-                }
-            }
-            // It is in the log already, and in `/readyz`.
-            Ok(None) => {}
-            Err(error) => tracing::warn!(reason = %error, "cannot purge"),
+        if let Err(error) = purge_once(&oauth).await {
+            tracing::warn!(reason = %error, "cannot purge");
         }
         tokio::time::sleep(PURGE_EVERY).await;
     }
 }
 
-async fn purge_expired(oauth: &AuthorizationServer, now: Timestamp) {
+async fn purge_once(oauth: &AuthorizationServer) -> Result<(), StoreError> {
+    let Some((Agreed { passed, .. }, mut written)) = agreed(oauth).await? else { return Ok(()) };
+    // Before anything is purged by it: every node must know by then that what expired is past.
+    if passed < written || passed.since(written) >= SEEN_EVERY {
+        oauth.store.append(move |database| store_clock::write_seen(database, passed)).await?;
+        oauth.clock.learn(passed);
+        written = passed;
+    }
+    oauth.directory.evict_expired(passed);
     // A little late, so that no node with a slower clock still wants it.
-    let expired = now.minus(Duration::from_secs(60));
-    // What would make something active again that is not, were the clocks wrong all the same.
-    let long_expired = now.minus(KEPT_LONGER);
-    let unread = now.minus(directory::CHANGES_KEPT);
+    let expired = passed.minus(Duration::from_secs(60));
+    // What would make something active again that is not.
+    let past = passed.min(written).minus(KEPT_LONGER);
+    let unread = passed.minus(directory::CHANGES_KEPT);
     let audit_kept = oauth.settings.audit_kept;
     loop {
         let batch = oauth.store.append(move |database| {
             let tokens = token::purge(database, expired, PURGE_BATCH)?;
-            let revoked = token::purge_revocations(database, long_expired, PURGE_BATCH)?;
-            let assertions = client_assertion::purge(database, long_expired, PURGE_BATCH)?;
-            let keys = api_key::purge(database, now.minus(ENDED_KEYS_KEPT), PURGE_BATCH)?;
+            let revoked = token::purge_revocations(database, past, PURGE_BATCH)?;
+            let assertions = client_assertion::purge(database, past, PURGE_BATCH)?;
+            let keys = api_key::purge(database, passed.minus(ENDED_KEYS_KEPT), PURGE_BATCH)?;
             let keys = keys + idempotency::purge(database, expired, PURGE_BATCH)?;
             let people = session::purge(database, expired, PURGE_BATCH)? + invitation::purge(database, expired, PURGE_BATCH)?;
-            let counted = counts::purge(database, now.minus(COUNTS_KEPT), PURGE_BATCH)?;
-            let audited = audit::purge(database, now.minus(audit_kept), PURGE_BATCH)?;
+            let counted = counts::purge(database, passed.minus(COUNTS_KEPT), PURGE_BATCH)?;
+            let audited = audit::purge(database, passed.minus(audit_kept), PURGE_BATCH)?;
             let fed = changes::purge(database, unread, PURGE_BATCH)?;
             Ok(tokens + revoked + assertions + keys + people + counted + audited + fed)
         });
-        match batch.await {
-            Ok(0) => break,
-            Ok(rows) => tracing::debug!(rows, "purged"),
-            Err(error) => {
-                tracing::warn!(reason = %error, "cannot purge");
-                break;
-            }
+        match batch.await? {
+            0 => return Ok(()),
+            rows => tracing::debug!(rows, "purged"),
         }
         // Others write too.
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -135,8 +128,8 @@ async fn rotate(oauth: web::Data<AuthorizationServer>) {
         if !signing_key::is_due(&keys, times, Timestamp::now()) {
             continue;
         }
-        let now = match agreed_now(&oauth).await {
-            Ok(Some(now)) => now,
+        let now = match agreed(&oauth).await {
+            Ok(Some((Agreed { now, .. }, _))) => now,
             Ok(None) => continue,
             Err(error) => {
                 tracing::warn!(reason = %error, "cannot rotate the signing key");

@@ -22,6 +22,7 @@ use crate::manage::signing_key::{self, Times};
 use crate::oauth::AuthorizationServer;
 use crate::portal;
 use crate::store::Store;
+use crate::store::clock as store_clock;
 use crate::store::deployment::{self, Deployment};
 use crate::store::token_records::TokenRecords;
 
@@ -69,6 +70,8 @@ impl Server {
         };
         let oauth = AuthorizationServer::new(settings, issuer, directory, store, key_file, records);
         let oauth = oauth.map_err(|error| Error::server_error(error.to_string()))?;
+        // Before the first request: the clock of this machine may be days behind.
+        oauth.clock.learn(oauth.store.read(store_clock::last_seen).await?);
         Ok(Server { listener, tls, oauth: web::Data::new(oauth), follower })
     }
 

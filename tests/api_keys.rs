@@ -91,6 +91,25 @@ fn live_keys(world: &World, client: &Client) -> i64 {
     world.count(&format!("SELECT count(*) FROM api_keys WHERE client_id = '{}' AND {ended}", client.id))
 }
 
+/// The operator gets one answer, whether they hold the token or have read its `jti`, and the list says the
+/// same.
+fn ended_with_its_key(world: &World, node: &Node, client: &Client, token: &str) {
+    let jti = text(&jwt::claims(token), "jti").to_owned();
+    for named in [token, &jti] {
+        let inspected = world.cli(&["--issuer", &node.base, "token", "inspect", named]);
+        assert_eq!(
+            (&inspected["active"], text(&inspected, "reason_code")),
+            (&json!(false), "token_api_key_ended"),
+            "{inspected}"
+        );
+    }
+    let list = world.cli(&["token", "list", "--client", &client.id]);
+    // One that has expired is in no list.
+    if let Some(row) = list.as_array().unwrap().iter().find(|row| row["jti"] == jti.as_str()) {
+        assert_eq!((&row["revoked"], &row["api_key_id"]), (&json!(true), &jwt::claims(token)["api_key"]), "{row}");
+    }
+}
+
 on_both! {
     fn on_the_command_line(world: World) {
         let client = world.client("read write");
@@ -319,10 +338,13 @@ on_both! {
         assert_eq!(list(&node, new).len(), 2, "what has ended is no key any more");
         assert_eq!(exchange(&node, &old, &[]).status, 400);
         assert!(!node.active(&api, &token), "what it was exchanged for ends with it");
+        ended_with_its_key(&world, &node, &client, &token);
         assert!(world.refused(&["key", "rotate", &client.id, id_of(&old)]).contains(id_of(&old)), "it has ended");
 
+        let token = exchanged(&node, new);
         let newest = world.cli(&["key", "rotate", &client.id, id_of(new), "--grace", "0s"]);
         within(SECOND, "the end", || (!node.active(&api, new)).then_some(()));
+        ended_with_its_key(&world, &node, &client, &token);
         assert!(node.active(&api, text(&newest, "api_key")));
         assert_eq!(text(&newest, "name"), "Orders");
     }

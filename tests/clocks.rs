@@ -83,6 +83,32 @@ on_both! {
         assert!(!node.active(&api, &token));
     }
 
+    /// The revocation of a token that expired long ago is purged. Where the clock goes back to when the
+    /// token was alive, it is expired all the same.
+    fn a_clock_that_goes_back_by_days(world: World) {
+        let api = world.resource("urn:api");
+        let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+        let clock = Clock::new(&world, "node");
+        let flags = ["--issuer", "http://auth.example"];
+        clock.set("-3d");
+        let node = clock.start(&world, &flags);
+        let token = node.token(&client);
+        assert!(node.active(&api, &token));
+        assert_eq!(node.revoke(&client, &token).status, 200);
+        node.stop();
+        clock.set("+0s");
+        world.execute("UPDATE clock SET seen_at = 0");
+        let node = clock.start(&world, &flags);
+        within(PURGED, "the purge", || (world.count("SELECT count(*) FROM revocations") == 0).then_some(()));
+        clock.set("-3d");
+        std::thread::sleep(SECOND);
+        assert!(!node.active(&api, &token), "while it runs");
+        node.stop();
+        let node = clock.start(&world, &flags);
+        assert!(!node.active(&api, &token), "from the start");
+        paused(&node);
+    }
+
     /// "Revoke all" by a clock that went back since the token was issued.
     fn revoking_all_after_the_clock_went_back(world: World) {
         let api = world.resource("urn:api");

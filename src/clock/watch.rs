@@ -6,6 +6,12 @@
 //! sets, [`since_boot`](super::since_boot), with the database's, and at the start of a process with the
 //! last moment that a node wrote down. Where two of them disagree, nothing of the kind is done for
 //! [`PAUSE`].
+//!
+//! Nor is a clock believed at once that is wrong for longer. Rows are purged by [`Agreed::passed`], which
+//! goes on from the moment that was last written down at twice the pace of time at the most, so a clock
+//! that is a year ahead for an hour makes an hour of difference. And whatever had expired by then is
+//! expired for good ([`ClockWatch::is_past`]): a clock that is days behind finds no revocations any more of
+//! the tokens that it would take for live ones.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -53,6 +59,18 @@ pub enum Doubt {
     Differs(i64),
     /// At the start of this process, so many milliseconds had passed since any node last ran.
     Unknown(i64),
+    /// It is so many milliseconds behind a moment that has passed.
+    Behind(i64),
+}
+
+/// What the clocks agree on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// The moment, by the earlier of them.
+    pub now: Timestamp,
+    /// A moment that has passed, whatever the clocks say: at most as late, and later only by twice the time
+    /// that went by.
+    pub passed: Timestamp,
 }
 
 impl fmt::Display for Doubt {
@@ -62,6 +80,9 @@ impl fmt::Display for Doubt {
             Doubt::Jumped(millis) => write!(f, "the clock of this machine jumped by {} s", seconds(millis)),
             Doubt::Differs(millis) => {
                 write!(f, "the clock of the database server is {} s ahead of this machine's", seconds(millis))
+            }
+            Doubt::Behind(millis) => {
+                write!(f, "the clock of this machine is {} s behind the last moment that a node wrote down", seconds(millis))
             }
             Doubt::Unknown(millis) => {
                 write!(f, "by the clock of this machine no node has run for {} s, which cannot be checked", seconds(millis))
@@ -77,19 +98,20 @@ struct History {
     anchor: Option<(Timestamp, Duration)>,
     /// The doubt that is not over, and until when, since boot.
     doubt: Option<(Doubt, Duration)>,
+    /// The last [`Agreed::passed`], and when that was found, since boot.
+    passed: Option<(Timestamp, Duration)>,
 }
 
 impl History {
     /// The moment that may be relied on: the earlier of the clocks that agree.
-    fn check(&mut self, reading: &Reading) -> Result<Timestamp, Doubt> {
+    fn check(&mut self, reading: &Reading) -> Result<Agreed, Doubt> {
         let Reading { wall, since_boot, database, last_seen } = *reading;
         let found = match self.anchor {
             Some((then, boot)) => {
                 let (wall_passed, passed) = (wall.millis() - then.millis(), millis(since_boot) - millis(boot));
                 Some(wall_passed - passed).filter(|by| is_beyond(*by, TOLERANCE)).map(Doubt::Jumped)
             }
-            // Behind the last moment is harmless: it deletes less. Less than a day ahead is, too: that is
-            // how long everything that matters is kept beyond its expiry.
+            // Less than a day is harmless: so long everything that matters is kept beyond its expiry.
             None if last_seen > Timestamp::EPOCH => {
                 let passed = wall.millis() - last_seen.millis();
                 (passed > millis(KEPT_LONGER)).then_some(Doubt::Unknown(passed))
@@ -97,7 +119,8 @@ impl History {
             None => None,
         };
         let differs = database.map(|theirs| theirs.millis() - wall.millis()).filter(|by| is_beyond(*by, TOLERANCE));
-        if let Some(doubt) = differs.map(Doubt::Differs).or(found) {
+        let behind = Some(last_seen.millis() - wall.millis()).filter(|by| *by > millis(KEPT_LONGER));
+        if let Some(doubt) = differs.map(Doubt::Differs).or(behind.map(Doubt::Behind)).or(found) {
             self.doubt = Some((doubt, since_boot + PAUSE));
         }
         // What comes from here on is compared with this, and is trusted where it is steady.
@@ -108,8 +131,20 @@ impl History {
             Some((doubt, until)) if since_boot < until => Err(doubt),
             _ => {
                 self.doubt = None;
-                Ok(database.map_or(wall, |theirs| theirs.min(wall)))
+                let now = database.map_or(wall, |theirs| theirs.min(wall));
+                let passed = self.passed(now, last_seen, since_boot);
+                self.passed = Some((passed, since_boot));
+                Ok(Agreed { now, passed })
             }
+        }
+    }
+
+    fn passed(&self, now: Timestamp, last_seen: Timestamp, since_boot: Duration) -> Timestamp {
+        match self.passed {
+            Some((before, boot)) => now.min(before.plus(since_boot.saturating_sub(boot) * 2)),
+            None if last_seen > Timestamp::EPOCH => now.min(last_seen),
+            // There is nothing yet that a wrong clock could bring back.
+            None => now,
         }
     }
 }
@@ -119,20 +154,27 @@ pub struct ClockWatch {
     history: Mutex<History>,
     doubted: AtomicBool,
     difference: AtomicI64,
+    past: AtomicI64,
 }
 
 impl Default for ClockWatch {
     fn default() -> Self {
-        ClockWatch { history: Mutex::default(), doubted: AtomicBool::new(false), difference: AtomicI64::new(0) }
+        ClockWatch {
+            history: Mutex::default(),
+            doubted: AtomicBool::new(false),
+            difference: AtomicI64::new(0),
+            past: AtomicI64::new(0),
+        }
     }
 }
 
 impl ClockWatch {
-    /// Compares the clocks: the moment by which rows may be deleted and keys rotated, or why by none.
+    /// Compares the clocks: the moments by which rows may be deleted and keys rotated, or why by none.
     ///
     /// # Errors
     /// What the clocks disagree about, or did within the last ten minutes.
-    pub fn check(&self, reading: &Reading) -> Result<Timestamp, Doubt> {
+    pub fn check(&self, reading: &Reading) -> Result<Agreed, Doubt> {
+        self.learn(reading.last_seen);
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         let before = history.doubt.map(|(doubt, _)| std::mem::discriminant(&doubt));
         let checked = history.check(reading);
@@ -147,6 +189,17 @@ impl ClockWatch {
             _ => {}
         }
         checked
+    }
+
+    /// A node wrote this moment down, and may purge by it.
+    pub fn learn(&self, last_seen: Timestamp) {
+        self.past.fetch_max(last_seen.minus(KEPT_LONGER).millis(), Ordering::Relaxed);
+    }
+
+    /// Whether what expires at `end` expired so long ago that its revocation may be purged: it is expired
+    /// whatever the wall clock says.
+    pub fn is_past(&self, end: Timestamp) -> bool {
+        end.millis() <= self.past.load(Ordering::Relaxed)
     }
 
     /// Whether purging and rotation by age are paused.
@@ -220,7 +273,8 @@ mod tests {
         assert_eq!(trusted(0, &[(0, 0, Some(HOUR)), (700, 0, Some(HOUR))]), [false, false], "for as long as they differ");
         assert_eq!(trusted(0, &[(0, 0, Some(3)), (5, 0, Some(-3))]), [true, true]);
         let earlier = History::default().check(&reading(0, 0, Some(-7), 0));
-        assert_eq!(earlier, Ok(Timestamp::from_seconds(1_000_000 - 7)));
+        let moment = Timestamp::from_seconds(1_000_000 - 7);
+        assert_eq!(earlier, Ok(Agreed { now: moment, passed: moment }));
     }
 
     #[test]
@@ -230,12 +284,48 @@ mod tests {
             (-60, 0, true),
             (-60, 2 * HOUR, true),
             (-60, 48 * HOUR, false),
-            (-60, -48 * HOUR, true),
+            (-60, -2 * HOUR, true),
+            (-60, -48 * HOUR, false),
             (-72 * HOUR, 0, false),
         ] {
             assert_eq!(trusted(last_seen, &[(0, error, None)]), [expected], "{last_seen} {error}");
         }
         // Off for long, and steady since: the clock is what there is.
         assert_eq!(trusted(-72 * HOUR, &[(0, 0, None), (599, 0, None), (600, 0, None)]), [false, false, true]);
+        assert_eq!(
+            trusted(-60, &[(0, -48 * HOUR, None), (700, -48 * HOUR, None)]),
+            [false, false],
+            "for as long as it is behind"
+        );
+    }
+
+    #[test]
+    fn what_has_passed_goes_no_faster_than_twice_the_time() {
+        let mut history = History::default();
+        let mut passed = |at, error, last_seen| {
+            let checked = history.check(&reading(at, error, None, last_seen));
+            checked.ok().map(|agreed| agreed.passed.seconds() - 1_000_000)
+        };
+        // Ten hours off, and then it catches up.
+        assert_eq!(passed(0, 0, -10 * HOUR), Some(-10 * HOUR));
+        assert_eq!(passed(HOUR, 0, -10 * HOUR), Some(-8 * HOUR));
+        assert_eq!(passed(12 * HOUR, 0, -8 * HOUR), Some(12 * HOUR));
+        // A year ahead for an hour and ten minutes: an hour ahead.
+        let year = 365 * 24 * HOUR;
+        assert_eq!(passed(13 * HOUR, year, 12 * HOUR), None);
+        assert_eq!(passed(14 * HOUR, year, 12 * HOUR), Some(16 * HOUR));
+        // Right again.
+        assert_eq!(passed(14 * HOUR + 5, 0, 16 * HOUR), None);
+        assert_eq!(passed(15 * HOUR, 0, 16 * HOUR), Some(15 * HOUR));
+    }
+
+    #[test]
+    fn what_expired_a_day_before_a_moment_that_was_written_down_stays_so() {
+        let clock = ClockWatch::default();
+        assert!(!clock.is_past(Timestamp::from_seconds(1)));
+        let day = 24 * HOUR;
+        clock.learn(Timestamp::from_seconds(2 * day));
+        clock.learn(Timestamp::from_seconds(1));
+        assert!(clock.is_past(Timestamp::from_seconds(day)) && !clock.is_past(Timestamp::from_seconds(day + 1)));
     }
 }

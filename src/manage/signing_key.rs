@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::config::Settings;
 use crate::error::{Code, Error};
 use crate::oauth::keys::{KeyFile, OpenKey};
+use crate::store::clock as store_clock;
 use crate::store::deployment::{self, Deployment};
 use crate::store::signing_key::{self, SigningKey, State, signing_at};
 use crate::store::{Store, Transaction};
@@ -129,7 +130,7 @@ pub async fn ensure(store: &Arc<Store>, key_file: &KeyFile, times: Times, now: T
     if signing_at(&keys, now).is_some() {
         return store.write(now, move |transaction| schedule(transaction, times, now).map(drop)).await;
     }
-    let row = sealed_row(generate().await?, key_file, now, now)?;
+    let row = sealed_row(generate().await?, key_file, now)?;
     store
         .write(now, move |transaction| {
             let keys = signing_key::list(transaction.database())?;
@@ -181,12 +182,13 @@ pub async fn rotate_if_due(
     if !is_due(keys, times, now) {
         return Ok(None);
     }
-    let row = sealed_row(generate().await?, key_file, now, now.plus(times.lead()))?;
+    let row = sealed_row(generate().await?, key_file, now)?;
     store
         .write(now, move |transaction| {
             if !is_due(&signing_key::list(transaction.database())?, times, now) {
                 return Ok(None);
             }
+            let row = taking_over(transaction, &row, times, now)?;
             signing_key::insert(transaction, &row)?;
             schedule(transaction, times, now)?;
             Ok(Some(SigningKeyView::at(&row, now)))
@@ -219,7 +221,7 @@ async fn add(
     times: Times,
     now: Timestamp,
 ) -> Result<SigningKeyView, Error> {
-    let row = sealed_row(key, key_file, now, now.plus(times.lead()))?;
+    let row = sealed_row(key, key_file, now)?;
     let key_file = key_file.clone();
     store
         .write(now, move |transaction| {
@@ -228,6 +230,7 @@ async fn add(
             if keys.iter().any(|key| key.kid == row.kid) {
                 return Err(Error::new(Code::Conflict, format!("There is a signing key {} already", row.kid)));
             }
+            let row = taking_over(transaction, &row, times, now)?;
             signing_key::insert(transaction, &row)?;
             schedule(transaction, times, now)?;
             permit.record(transaction, action, None, &row.kid, now)?;
@@ -254,8 +257,7 @@ pub async fn retire(
 ) -> Result<SigningKeyView, Error> {
     // One may be needed, and takes long to make: not while others wait.
     let successor = generate().await?;
-    let signs_from = if at_once { Timestamp::EPOCH } else { now.plus(times.lead()) };
-    let successor = sealed_row(successor, key_file, now, signs_from)?;
+    let successor = sealed_row(successor, key_file, now)?;
     let (kid, key_file) = (kid.to_owned(), key_file.clone());
     store
         .write(now, move |transaction| {
@@ -273,9 +275,11 @@ pub async fn retire(
                 key.published_until = Some(Timestamp::EPOCH);
                 signing_key::update(transaction, &key)?;
                 if !others.clone().any(|other| other.state(now) == State::Signing) {
-                    signing_key::insert(transaction, &successor)?;
+                    let at_once = SigningKey { signs_from: Timestamp::EPOCH, ..successor.clone() };
+                    signing_key::insert(transaction, &at_once)?;
                 }
             } else if !others.clone().any(|other| other.state(now) == State::Published) {
+                let successor = taking_over(transaction, &successor, times, now)?;
                 signing_key::insert(transaction, &successor)?;
             }
             permit.record(transaction, "signing_key.retire", None, &kid, now)?;
@@ -291,14 +295,21 @@ async fn generate() -> Result<OpenKey, Error> {
     made.map_err(|error| Error::server_error(error.to_string()))?.map_err(Error::server_error)
 }
 
-fn sealed_row(key: OpenKey, key_file: &KeyFile, now: Timestamp, signs_from: Timestamp) -> Result<SigningKey, Error> {
+/// A new key that signs once everybody can have it; by no clock that is behind.
+fn taking_over(transaction: &mut Transaction<'_>, key: &SigningKey, times: Times, now: Timestamp) -> Result<SigningKey, Error> {
+    let published = store_clock::not_before(transaction.database(), now)?;
+    Ok(SigningKey { signs_from: published.plus(times.lead()), ..key.clone() })
+}
+
+/// A new key that signs at once.
+fn sealed_row(key: OpenKey, key_file: &KeyFile, now: Timestamp) -> Result<SigningKey, Error> {
     Ok(SigningKey {
         private_sealed: key.sealed(key_file).map_err(Error::server_error)?,
         kid: key.kid,
         algorithm: key.algorithm,
         public_jwk: key.public_jwk,
         created_at: now,
-        signs_from,
+        signs_from: now,
         signs_until: None,
         published_until: None,
     })

@@ -297,7 +297,8 @@ pub async fn in_force(
     now: Timestamp,
 ) -> Result<Result<Arc<ClientEntry>, NotInForce>, StoreError> {
     // RFC 7519 section 4.1.4: "on or after" this time it must not be accepted.
-    if now >= claims.expires_at() {
+    let expires_at = claims.expires_at();
+    if now >= expires_at || server.clock.is_past(expires_at) {
         return Ok(Err(NotInForce(Reason::token_ended())));
     }
     let Some(entry) = server.directory.client(&claims.client_id).await? else {

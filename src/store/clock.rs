@@ -16,6 +16,14 @@ pub fn database_now(database: &mut Database) -> Result<Option<Timestamp>, StoreE
     Ok(Some(Timestamp::from_millis(millis.get_result(connection)?)))
 }
 
+/// The later of `now` and the clock of the database's machine, for what must not come too early.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn not_before(database: &mut Database, now: Timestamp) -> Result<Timestamp, StoreError> {
+    Ok(database_now(database)?.map_or(now, |theirs| theirs.max(now)))
+}
+
 /// The last moment that a node wrote down, of those at which it trusted its clock; the epoch where none
 /// has run yet.
 ///

@@ -57,6 +57,9 @@ pub fn write(transaction: &mut Transaction<'_>, own: &Deployment) -> Result<(), 
         diesel::insert_into(deployment::table).values(own).execute(transaction.database)?;
         return Ok(());
     };
+    // By one clock, where there is one: the nodes' may differ.
+    let own =
+        &Deployment { written_at: super::clock::database_now(transaction.database)?.unwrap_or(own.written_at), ..own.clone() };
     let age = own.written_at.since(before.written_at);
     let longest = |own: i64, before: i64, counts: bool| if counts { own.max(before) } else { own };
     let row = Deployment {
