@@ -106,6 +106,13 @@ struct Lease {
     looked_at: u64,
 }
 
+impl Lease {
+    /// Whether what was read from memory in that moment may still be answered.
+    fn holds(self) -> bool {
+        self.looked_at > 0 && since_boot().saturating_sub(self.looked_at) < LEASE
+    }
+}
+
 /// The revocations of tokens that still live.
 #[derive(Default)]
 struct Revocations {
@@ -153,14 +160,19 @@ impl Directory {
 
     fn lease(&self) -> Option<Lease> {
         let lease = Lease { looked_at: self.looked_at.load(Ordering::Acquire) };
-        self.holds(lease).then_some(lease)
+        lease.holds().then_some(lease)
     }
 
-    /// Whether what was read from memory in that moment may still be answered.
-    fn holds(&self, lease: Lease) -> bool {
-        let since_boot = since_boot();
-        let stepped = wall_offset(Timestamp::now(), since_boot).abs_diff(self.wall_offset.load(Ordering::Relaxed));
-        lease.looked_at > 0 && since_boot.saturating_sub(lease.looked_at) < LEASE && stepped <= CLOCK_STEP
+    /// Compares the wall clock, which says `now`, with the clock that nobody sets, for each request: where
+    /// it was set since memory was filled, memory is not trusted until the follower has filled it again.
+    pub fn notice_clock(&self, now: Timestamp) {
+        if self.has_stepped(wall_offset(now, since_boot())) {
+            self.looked_at.store(0, Ordering::Release);
+        }
+    }
+
+    fn has_stepped(&self, wall_offset: i64) -> bool {
+        wall_offset.abs_diff(self.wall_offset.load(Ordering::Relaxed)) > CLOCK_STEP
     }
 
     /// What `look` finds, which is asked once more where the lease has ended meanwhile: the process may
@@ -172,7 +184,11 @@ impl Directory {
         let lease = self.lease();
         let found = look().await?;
         // Without a lease everything came from the store.
-        if lease.is_none_or(|lease| self.holds(lease)) {
+        let Some(lease) = lease else { return Ok(found) };
+        let wall_offset = wall_offset(Timestamp::now(), since_boot());
+        if self.has_stepped(wall_offset) {
+            self.looked_at.store(0, Ordering::Release);
+        } else if lease.holds() {
             return Ok(found);
         }
         look().await
@@ -384,7 +400,7 @@ impl Follower {
         let since_boot = since_boot();
         let passed = since_boot.saturating_sub(directory.looked_at.load(Ordering::Acquire));
         let wall_offset = wall_offset(now, since_boot);
-        let stepped = wall_offset.abs_diff(directory.wall_offset.load(Ordering::Relaxed)) > CLOCK_STEP;
+        let stepped = directory.has_stepped(wall_offset);
         // Half of what the feed keeps, so that nothing can have been purged unseen.
         let continues = u128::from(passed) < CHANGES_KEPT.as_millis() / 2 && !stepped;
         Look {
@@ -538,7 +554,7 @@ mod tests {
         let news = store.read_blocking(|database| look.read(database)).unwrap();
         insert(&store, "two").await;
         follower.take(&look, news);
-        assert!(directory.is_fresh() && !directory.knows_signing_keys());
+        assert!(!directory.knows_signing_keys());
         assert_eq!(directory.signing_keys().await.unwrap().len(), 2);
         follower.look(Timestamp::now()).unwrap();
         assert_eq!((directory.knows_signing_keys(), directory.known_signing_keys().len()), (true, 2));
@@ -558,40 +574,49 @@ mod tests {
         assert!(directory.knows_signing_keys());
     }
 
+    /// As if the follower had looked just now, however slow this machine is.
+    fn refresh(directory: &Directory) {
+        directory.looked_at.store(since_boot() + 600_000, Ordering::Relaxed);
+        assert!(directory.is_fresh());
+    }
+
     #[tokio::test]
     async fn the_lease_ends_with_time_and_where_the_wall_clock_jumps() {
         let (_, directory, mut follower) = opened("lease");
-        assert!(directory.is_fresh());
         directory.looked_at.store(0, Ordering::Relaxed);
         assert!(!directory.is_fresh(), "never looked");
         directory.looked_at.store(since_boot() - LEASE, Ordering::Relaxed);
         assert!(!directory.is_fresh(), "too old");
         for jump in [-2500, 2500] {
             follower.look(Timestamp::now()).unwrap();
-            assert!(directory.is_fresh());
+            refresh(&directory);
             directory.wall_offset.fetch_add(jump, Ordering::Relaxed);
+            directory.notice_clock(Timestamp::now());
             assert!(!directory.is_fresh(), "the clock jumped");
+            follower.look(Timestamp::now()).unwrap();
+            assert!(!directory.has_stepped(wall_offset(Timestamp::now(), since_boot())), "read again");
         }
-        follower.look(Timestamp::now()).unwrap();
+        refresh(&directory);
         directory.wall_offset.fetch_add(1100, Ordering::Relaxed);
+        directory.notice_clock(Timestamp::now());
         assert!(directory.is_fresh(), "a leap second is no jump");
     }
 
     #[tokio::test]
     async fn an_answer_that_outlived_its_lease_is_looked_for_again() {
-        let (_, directory, mut follower) = opened("answer");
-        follower.look(Timestamp::now()).unwrap();
+        let (_, directory, _) = opened("answer");
+        refresh(&directory);
         let looks = AtomicU64::new(0);
         let look = async || {
-            // As if the process had been stopped, and the follower were the first to go on.
+            // As if the machine had been paused meanwhile.
             if looks.fetch_add(1, Ordering::Relaxed) == 0 {
-                tokio::time::sleep(Duration::from_millis(LEASE + 50)).await;
+                directory.wall_offset.fetch_add(60_000, Ordering::Relaxed);
             }
             Ok::<_, StoreError>(())
         };
         directory.under_lease(look).await.unwrap();
-        assert_eq!(looks.load(Ordering::Relaxed), 2);
-        // Without one, everything came from the store.
+        assert_eq!((looks.load(Ordering::Relaxed), directory.is_fresh()), (2, false));
+        // Without a lease, everything came from the store.
         directory.under_lease(look).await.unwrap();
         assert_eq!(looks.load(Ordering::Relaxed), 3);
     }

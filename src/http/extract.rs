@@ -125,7 +125,9 @@ pub fn address(request: &HttpRequest, proxies: &TrustedProxies) -> IpAddr {
 
 /// Whence and when a request came; the one place where a request reads the clock.
 pub fn origin(server: &AuthorizationServer, request: &HttpRequest) -> Origin {
-    Origin { address: address(request, &server.settings.trusted_proxies), now: Timestamp::now(), id: RequestId::of(request) }
+    let now = Timestamp::now();
+    server.directory.notice_clock(now);
+    Origin { address: address(request, &server.settings.trusted_proxies), now, id: RequestId::of(request) }
 }
 
 /// A form sent to an OAuth endpoint.

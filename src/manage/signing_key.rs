@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::actor::{Permit, SigningKeysRead, SigningKeysWrite};
 use super::not_found;
-use crate::clock::Timestamp;
+use crate::clock::{self, Timestamp};
 use crate::config::Settings;
 use crate::error::{Code, Error};
 use crate::oauth::keys::{KeyFile, OpenKey};
@@ -155,7 +155,8 @@ pub async fn rotate(
     times: Times,
     now: Timestamp,
 ) -> Result<SigningKeyView, Error> {
-    add(store, permit, "signing_key.rotate", key_file, generate().await?, times, now).await
+    let asked = Asked::at(now);
+    add(store, permit, "signing_key.rotate", key_file, generate().await?, times, asked).await
 }
 
 /// Whether the signing key has reached its age and none is to follow it.
@@ -182,13 +183,14 @@ pub async fn rotate_if_due(
     if !is_due(keys, times, now) {
         return Ok(None);
     }
+    let asked = Asked::at(now);
     let row = sealed_row(generate().await?, key_file, now)?;
     store
         .write(now, move |transaction| {
             if !is_due(&signing_key::list(transaction.database())?, times, now) {
                 return Ok(None);
             }
-            let row = taking_over(transaction, &row, times, now)?;
+            let row = taking_over(transaction, &row, times, asked)?;
             signing_key::insert(transaction, &row)?;
             schedule(transaction, times, now)?;
             Ok(Some(SigningKeyView::at(&row, now)))
@@ -209,7 +211,7 @@ pub async fn import(
     now: Timestamp,
 ) -> Result<SigningKeyView, Error> {
     let key = OpenKey::from_pem(pem).map_err(|reason| Error::new(Code::InvalidRequest, reason))?;
-    add(store, permit, "signing_key.import", key_file, key, times, now).await
+    add(store, permit, "signing_key.import", key_file, key, times, Asked::at(now)).await
 }
 
 async fn add(
@@ -219,8 +221,9 @@ async fn add(
     key_file: &KeyFile,
     key: OpenKey,
     times: Times,
-    now: Timestamp,
+    asked: Asked,
 ) -> Result<SigningKeyView, Error> {
+    let now = asked.now;
     let row = sealed_row(key, key_file, now)?;
     let key_file = key_file.clone();
     store
@@ -230,7 +233,7 @@ async fn add(
             if keys.iter().any(|key| key.kid == row.kid) {
                 return Err(Error::new(Code::Conflict, format!("There is a signing key {} already", row.kid)));
             }
-            let row = taking_over(transaction, &row, times, now)?;
+            let row = taking_over(transaction, &row, times, asked)?;
             signing_key::insert(transaction, &row)?;
             schedule(transaction, times, now)?;
             permit.record(transaction, action, None, &row.kid, now)?;
@@ -255,6 +258,7 @@ pub async fn retire(
     times: Times,
     now: Timestamp,
 ) -> Result<SigningKeyView, Error> {
+    let asked = Asked::at(now);
     // One may be needed, and takes long to make: not while others wait.
     let successor = generate().await?;
     let successor = sealed_row(successor, key_file, now)?;
@@ -279,7 +283,7 @@ pub async fn retire(
                     signing_key::insert(transaction, &at_once)?;
                 }
             } else if !others.clone().any(|other| other.state(now) == State::Published) {
-                let successor = taking_over(transaction, &successor, times, now)?;
+                let successor = taking_over(transaction, &successor, times, asked)?;
                 signing_key::insert(transaction, &successor)?;
             }
             permit.record(transaction, "signing_key.retire", None, &kid, now)?;
@@ -295,8 +299,23 @@ async fn generate() -> Result<OpenKey, Error> {
     made.map_err(|error| Error::server_error(error.to_string()))?.map_err(Error::server_error)
 }
 
-/// A new key that signs once everybody can have it; by no clock that is behind.
-fn taking_over(transaction: &mut Transaction<'_>, key: &SigningKey, times: Times, now: Timestamp) -> Result<SigningKey, Error> {
+/// When a key was asked for. Making it takes a while, and so may the turn to write it.
+#[derive(Clone, Copy)]
+struct Asked {
+    now: Timestamp,
+    since_boot: Duration,
+}
+
+impl Asked {
+    fn at(now: Timestamp) -> Self {
+        Asked { now, since_boot: clock::since_boot() }
+    }
+}
+
+/// A new key that signs once everybody can have it: counted from when it is written, and by no clock that
+/// is behind.
+fn taking_over(transaction: &mut Transaction<'_>, key: &SigningKey, times: Times, asked: Asked) -> Result<SigningKey, Error> {
+    let now = asked.now.plus(clock::since_boot().saturating_sub(asked.since_boot));
     let published = store_clock::not_before(transaction.database(), now)?;
     Ok(SigningKey { signs_from: published.plus(times.lead()), ..key.clone() })
 }
