@@ -1,6 +1,7 @@
 //! A wall clock of its own for a process, which the test sets: libfaketime.
 
-use std::path::PathBuf;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -8,6 +9,19 @@ use super::{Node, World};
 
 pub struct Clock {
     file: PathBuf,
+    pids: RefCell<Vec<u32>>,
+}
+
+/// What the library shares between processes stays behind where one was killed, and would be in the way of
+/// the next one of that number.
+impl Drop for Clock {
+    fn drop(&mut self) {
+        for pid in self.pids.borrow().iter() {
+            for name in [format!("faketime_shm_{pid}"), format!("sem.faketime_sem_{pid}")] {
+                let _ = std::fs::remove_file(Path::new("/dev/shm").join(name));
+            }
+        }
+    }
 }
 
 /// Where the library lies: the command that preloads it says so.
@@ -23,7 +37,7 @@ fn library() -> &'static str {
 impl Clock {
     /// Right at first.
     pub fn new(world: &World, name: &str) -> Self {
-        let clock = Clock { file: world.folder.join(format!("clock-{name}")) };
+        let clock = Clock { file: world.folder.join(format!("clock-{name}")), pids: RefCell::default() };
         clock.set("+0s");
         clock
     }
@@ -49,7 +63,9 @@ impl Clock {
     pub fn start(&self, world: &World, flags: &[&str]) -> Node {
         let mut command = world.command(&["serve"]);
         self.give_to(&mut command);
-        Node::start(command, flags).unwrap_or_else(|logs| panic!("the node did not start: {logs}"))
+        let node = Node::start(command, flags).unwrap_or_else(|logs| panic!("the node did not start: {logs}"));
+        self.pids.borrow_mut().push(node.pid());
+        node
     }
 
     /// A command that succeeds.
