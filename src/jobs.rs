@@ -67,11 +67,15 @@ async fn agreed(oauth: &AuthorizationServer) -> Result<Option<(Agreed, Timestamp
 
 /// Promise 7: what has expired is purged, a little at a time. Every node does it; a row goes once.
 async fn purge(oauth: web::Data<AuthorizationServer>) {
+    // The sooner there is something to compare the clocks with, the better.
+    if let Err(error) = agreed(&oauth).await {
+        tracing::warn!(reason = %error, "cannot compare the clocks");
+    }
     loop {
+        tokio::time::sleep(PURGE_EVERY).await;
         if let Err(error) = purge_once(&oauth).await {
             tracing::warn!(reason = %error, "cannot purge");
         }
-        tokio::time::sleep(PURGE_EVERY).await;
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::clock::Clock;
-use crate::support::{Backend, Client, Node, World, eventually, jwt, within};
+use crate::support::{Backend, Client, Node, World, jwt, within};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -69,7 +69,7 @@ on_both! {
         let node = clock.start(&world, &flags);
         let token = node.token(&client);
         assert_eq!(node.revoke(&client, &token).status, 200);
-        eventually("the moment to compare with", || (world.count("SELECT seen_at FROM clock") > 0).then_some(()));
+        within(PURGED, "the moment to compare with", || (world.count("SELECT seen_at FROM clock") > 0).then_some(()));
         let before = rows(&world)[0];
         node.stop();
 
