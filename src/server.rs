@@ -16,7 +16,6 @@ use crate::config::Settings;
 use crate::directory::{self, Directory};
 use crate::error::Error;
 use crate::http;
-use crate::manage::actor::{ALL_RIGHTS, OPERATOR_SCOPE};
 use crate::manage::signing_key::{self, Times};
 use crate::oauth::AuthorizationServer;
 use crate::portal;
@@ -57,8 +56,7 @@ impl Server {
     /// # Errors
     /// The address is taken; the certificate, the key file or the database cannot be used.
     pub async fn bind(mut settings: Settings, store: Arc<Store>, now: Timestamp) -> Result<Self, Error> {
-        let reserved = |token: &str| ALL_RIGHTS.contains(&token) || token == OPERATOR_SCOPE;
-        if let Some(right) = settings.registration_scope.iter().find(|token| reserved(token)) {
+        if let Some(right) = settings.registration_scope.rights().next() {
             return Err(Error::server_error(format!("registration_scope must not give anybody the right {right}")));
         }
         let listen = settings.listen;
@@ -72,6 +70,9 @@ impl Server {
         };
 
         let issuer = settings.issuer();
+        if settings.registration_resources.contains(&issuer.management_audience()) {
+            return Err(Error::server_error("registration_resources must not hold the management API"));
+        }
         let key_file = signing_key::key_file(&store, &settings.keys_dir).await?;
         let own = Deployment::new(issuer.to_string(), settings.jwks_max_age, settings.token_ttl, now);
         store.write(now, move |transaction| deployment::write(transaction, &own)).await.map_err(Error::from)?;

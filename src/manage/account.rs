@@ -7,6 +7,7 @@ use super::{check_name, not_found};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::store::account;
+use crate::store::user::Role;
 pub use crate::store::account::Account;
 use crate::store::{Store, Transaction};
 
@@ -75,6 +76,10 @@ pub async fn require_second_factor(
         .write(now, move |transaction| {
             let found = account::find(transaction.database(), &named)?.filter(|account| permit.reaches(&account.id));
             let mut account = found.ok_or_else(|| not_found("account", &named))?;
+            if !required {
+                // It protects the administrators, too.
+                permit.check_role(Role::Administrator)?;
+            }
             account.requires_second_factor = required;
             account::update(transaction, &account)?;
             permit.record(transaction, "account.update", Some(&account.id), &account.id, now)?;

@@ -13,7 +13,7 @@ use crate::manage::account::{self, Account};
 use crate::manage::actor::{AccountsRead, AuditRead, ClientsRead, ClientsWrite, KeysRead, TokensRead, TokensRevoke};
 use crate::manage::client::{self, AuthMethod, Choices, ClientChange, ClientView, NewClient};
 use crate::manage::{audit, token, version};
-use crate::scope::Scope;
+use crate::scope::{Scope, is_right};
 
 /// How many rows a page shows.
 const PAGE: i64 = 50;
@@ -158,6 +158,7 @@ fn reach(member: &Member, choices: &Choices, sent: &Form, error: Option<&Error>)
         all.into_iter().map(|value| (value.clone(), value)).collect()
     };
     let (resources, scope) = (pairs(&choices.resources, "resources"), pairs(&choices.scope, "scope"));
+    let rights = pairs(&choices.rights, "rights");
     html! {
         @if resources.is_empty() && scope.is_empty() && !member.is_operator() {
             div.hint { p { (member.t("reach-nothing")) } }
@@ -167,6 +168,12 @@ fn reach(member: &Member, choices: &Choices, sent: &Form, error: Option<&Error>)
         }
         @if !scope.is_empty() {
             (Field::new(member, "scope", error).optional().help("help-scope").boxes(&scope, |value| sent.all("scope").any(|own| own == value)))
+        }
+        @if !rights.is_empty() {
+            details.more open[sent.all("rights").next().is_some()] {
+                summary { (member.t("rights")) }
+                (Field::new(member, "rights", error).optional().help("help-rights").boxes(&rights, |value| sent.all("rights").any(|own| own == value)))
+            }
         }
         @if member.is_operator() {
             (Field::new(member, "more_scope", error).optional().help("help-more-scope").input("text", sent.get("more_scope")))
@@ -193,7 +200,7 @@ fn authentication(member: &Member, sent: &Form, error: Option<&Error>) -> Markup
 fn scope_of(form: &Form) -> Result<Scope, Error> {
     // People put commas between words.
     let more = form.text("more_scope").replace(',', " ");
-    let words: Vec<&str> = form.all("scope").chain([more.as_str()]).collect();
+    let words: Vec<&str> = form.all("scope").chain(form.all("rights")).chain([more.as_str()]).collect();
     let unusable = |error: crate::scope::InvalidScope| {
         Error::new(Code::InvalidScope, error.to_string()).phrase("scope-unusable", []).field("more_scope")
     };
@@ -381,7 +388,7 @@ pub async fn show_edit(member: Member, id: Path<String>) -> Result<HttpResponse,
     let version = version(client);
     let mut fields =
         vec![("name", client.name.as_str()), ("auth_method", client.auth_method), ("jwks", &jwks), ("version", &version)];
-    fields.extend(client.scope.iter().map(|word| ("scope", word)));
+    fields.extend(client.scope.iter().map(|token| (if is_right(token) { "rights" } else { "scope" }, token)));
     fields.extend(client.resources.iter().map(|identifier| ("resources", identifier)));
     if client.introspect {
         fields.push(("introspect", "on"));

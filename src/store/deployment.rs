@@ -6,7 +6,7 @@ use std::time::Duration;
 use diesel::prelude::*;
 
 use super::schema::deployment;
-use super::{Database, StoreError, Transaction};
+use super::{Database, StoreError, Transaction, client, resource_server};
 use crate::clock::Timestamp;
 
 /// The one row of `deployment`.
@@ -47,7 +47,16 @@ pub fn find(database: &mut Database) -> Result<Option<Deployment>, StoreError> {
     Ok(deployment::table.find(1).select(Deployment::as_select()).first(database).optional()?)
 }
 
-/// Writes it down. A time that was longer before counts until what was issued or fetched under it
+/// The audience of the management API; unknown before the first node has started.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn management_audience(database: &mut Database) -> Result<Option<String>, StoreError> {
+    Ok(find(database)?.map(|deployment| resource_server::management_audience(&deployment.issuer)))
+}
+
+/// Writes it down. Where the issuer changes, the clients of the management API keep it: it is the same
+/// resource under its new name. A time that was longer before counts until what was issued or fetched under it
 /// has ended: a node that serves with it may not have been restarted yet.
 ///
 /// # Errors
@@ -57,6 +66,10 @@ pub fn write(transaction: &mut Transaction<'_>, own: &Deployment) -> Result<(), 
         diesel::insert_into(deployment::table).values(own).execute(transaction.database)?;
         return Ok(());
     };
+    if before.issuer != own.issuer {
+        let [old, new] = [&before.issuer, &own.issuer].map(|issuer| resource_server::management_audience(issuer));
+        client::rename_resource(transaction, &old, &new)?;
+    }
     let age = own.written_at.since(before.written_at);
     let longest = |own: i64, before: i64, counts: bool| if counts { own.max(before) } else { own };
     let row = Deployment {
