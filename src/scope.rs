@@ -46,6 +46,13 @@ impl Scope {
         self.iter().filter(|token| is_right(token))
     }
 
+    /// Whether each token of a text in canonical spelling is in it. Both are in order, so that one walk
+    /// does, without an allocation.
+    pub fn covers(&self, canonical: &str) -> bool {
+        let mut own = self.iter();
+        canonical.split(' ').filter(|token| !token.is_empty()).all(|token| own.any(|own| own == token))
+    }
+
     /// Whether `token` is in it.
     pub fn contains(&self, token: &str) -> bool {
         self.iter().any(|own| own == token)

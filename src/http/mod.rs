@@ -27,6 +27,7 @@ use crate::config::Issuer;
 use crate::manage::api_key::ApiKeyView;
 use crate::manage::client::ClientView;
 use crate::manage::registration_token::RegistrationTokenView;
+use crate::manage::resource_server::ResourceServerView;
 use crate::manage::signing_key::SigningKeyView;
 use crate::manage::token::{Inspection, TokenView};
 use crate::manage::traffic::Traffic;
@@ -36,7 +37,6 @@ use crate::oauth::introspection::Introspection;
 use crate::oauth::metadata::Metadata;
 use crate::store::account::Account;
 use crate::store::audit::Entry;
-use crate::store::resource_server::ResourceServer;
 use management::secrets::SecretView;
 use management::{
     Made, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens, resources, secrets, signing_keys, tokens,
@@ -121,7 +121,7 @@ fn management() -> Vec<Op> {
             .json::<accounts::NewAccount>()
             .makes::<Made<Account>>()
             .with("keyward:accounts:write"),
-        Op::patch("/api/v1/accounts/{id}", "updateAccount", "Say whether an account requires a second factor", || {
+        Op::patch("/api/v1/accounts/{id}", "updateAccount", "Change whether an account requires a second factor, or its limit of clients", || {
             web::patch().to(accounts::update)
         })
         .json::<accounts::Change>()
@@ -182,6 +182,24 @@ fn management() -> Vec<Op> {
         })
         .empty(204, "Revoked, however many there were")
         .with("keyward:tokens:revoke"),
+        Op::post(
+            "/api/v1/clients/{client_id}/registration-access-token",
+            "renewRegistrationAccessToken",
+            "Replace the registration access token of a client that registered itself",
+            || web::post().to(clients::renew_registration_token),
+        )
+        .answers::<clients::RegistrationAccess>(201, "The new token, shown once; the previous one is refused from now on")
+        .with("keyward:clients:write")
+        .refuses(&[409]),
+        Op::delete(
+            "/api/v1/clients/{client_id}/registration-access-token",
+            "revokeRegistrationAccessToken",
+            "Revoke the registration access token of a client that registered itself",
+            || web::delete().to(clients::revoke_registration_token),
+        )
+        .empty(204, "Revoked; the client itself stays as it is")
+        .with("keyward:clients:write")
+        .refuses(&[409]),
         Op::get("/api/v1/clients/{client_id}/secrets", "listSecrets", "List a client's secrets", || get().to(secrets::list))
             .query::<Paging>()
             .answers::<Page<SecretView>>(200, "Without the secrets themselves")
@@ -229,13 +247,13 @@ fn management() -> Vec<Op> {
             .refuses(&[409]),
         Op::get("/api/v1/resource-servers", "listResourceServers", "List resource servers", || get().to(resources::list))
             .query::<Paging>()
-            .answers::<Page<ResourceServer>>(200, "Resource servers, by identifier")
+            .answers::<Page<ResourceServerView>>(200, "Resource servers, by identifier")
             .with("keyward:resources:read"),
         Op::post("/api/v1/resource-servers", "createResourceServer", "Make a resource server", || {
             web::post().to(resources::create)
         })
         .json::<resources::NewResourceServer>()
-        .makes::<Made<ResourceServer>>()
+        .makes::<Made<ResourceServerView>>()
         .with("keyward:resources:write"),
         Op::delete("/api/v1/resource-servers", "deleteResourceServer", "Delete a resource server and its client", || {
             web::delete().to(resources::delete)

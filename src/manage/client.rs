@@ -11,8 +11,9 @@ use super::api_key::{self, NewApiKey};
 use super::policy::{Grantee, check_grant, known_resources, management_audience};
 use super::{MAX_NAME, account, check_name, invalid, not_found, version};
 use crate::clock::Timestamp;
-use crate::credential::Credential;
+use crate::credential::{Credential, Kind};
 use crate::error::{Code, Error};
+use crate::guard;
 use crate::oauth::client_metadata::Limits;
 use crate::oauth::{client_assertion, token_endpoint};
 use crate::scope::{Scope, is_right};
@@ -96,6 +97,10 @@ pub struct ClientView {
     pub jwks: Option<Value>,
     pub jwks_uri: Option<String>,
     pub enabled: bool,
+    /// Whether it registered itself (RFC 7591).
+    pub self_registered: bool,
+    /// Whether it has a registration access token, by which it can change what it registered (RFC 7592).
+    pub has_registration_token: bool,
     pub created_at: Timestamp,
 }
 
@@ -113,6 +118,8 @@ impl From<Client> for ClientView {
             jwks: client.jwks.and_then(|jwks| serde_json::from_str(&jwks).ok()),
             jwks_uri: client.jwks_uri,
             enabled: client.disabled_at.is_none(),
+            self_registered: client.registration_limits.is_some(),
+            has_registration_token: client.registration_token_hash.is_some(),
             created_at: client.created_at,
         }
     }
@@ -439,6 +446,54 @@ pub async fn revoke_tokens(
         Ok(())
     })
     .await
+}
+
+/// Gives a client that registered itself another registration access token (RFC 7592) in the place of the
+/// one it has: whoever holds that can change the client no longer.
+///
+/// # Errors
+/// No such client; one that did not register itself.
+pub async fn renew_registration_token(
+    store: &Arc<Store>,
+    permit: Permit<ClientsWrite>,
+    client_id: &str,
+    now: Timestamp,
+) -> Result<Credential, Error> {
+    let token = Credential::generate(Kind::RegistrationAccessToken);
+    let hash = guard::hash(&token);
+    edit(store, permit, client_id, Needs::Power, "client.renew_registration_token", now, move |_, client| {
+        check_registered(client)?;
+        client.registration_token_hash = Some(hash);
+        Ok(())
+    })
+    .await?;
+    Ok(token)
+}
+
+/// Ends the registration access token of a client that registered itself. The client stays as it is.
+///
+/// # Errors
+/// No such client; one that did not register itself.
+pub async fn revoke_registration_token(
+    store: &Arc<Store>,
+    permit: Permit<ClientsWrite>,
+    client_id: &str,
+    now: Timestamp,
+) -> Result<ClientView, Error> {
+    edit(store, permit, client_id, Needs::Reach, "client.revoke_registration_token", now, move |_, client| {
+        check_registered(client)?;
+        client.registration_token_hash = None;
+        Ok(())
+    })
+    .await
+}
+
+fn check_registered(client: &Client) -> Result<(), Error> {
+    if client.registration_limits.is_some() {
+        return Ok(());
+    }
+    Err(Error::new(Code::Conflict, "The client did not register itself, so it has no registration access token")
+        .phrase("unregistered", []))
 }
 
 /// The client of this id, where it is within reach. Of another account's not even the existence

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::actor::{Permit, ResourcesRead, ResourcesWrite};
 use super::{account, check_name, client::insert_secret, invalid, not_found};
 use crate::clock::Timestamp;
@@ -12,6 +14,29 @@ use crate::store::client::{self, AuthMethod, Client};
 use crate::store::resource_server;
 pub use crate::store::resource_server::ResourceServer;
 use crate::store::{Store, Transaction, deployment};
+
+/// A resource server as management shows it.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct ResourceServerView {
+    /// Its URI, which is the `aud` of its tokens.
+    pub identifier: String,
+    /// What people call it.
+    pub name: String,
+    /// The scope tokens that it knows.
+    pub scope: Scope,
+    /// The client that it introspects with; for operators alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+impl From<ResourceServer> for ResourceServerView {
+    fn from(server: ResourceServer) -> Self {
+        let ResourceServer { identifier, name, scope, client_id, created_at } = server;
+        ResourceServerView { identifier, name, scope, client_id: Some(client_id), created_at }
+    }
+}
 
 /// A resource server just made, with the secret of the client that it introspects with.
 pub struct CreatedResourceServer {
@@ -76,12 +101,22 @@ pub(crate) fn insert(
     Ok(CreatedResourceServer { server, secret })
 }
 
-/// All of them.
+/// All of them for an operator; for others those that the clients of their account may use, without the
+/// clients that they introspect with.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn list(store: &Arc<Store>, _: &Permit<ResourcesRead>) -> Result<Vec<ResourceServer>, Error> {
-    Ok(store.read(resource_server::list).await?)
+pub async fn list(store: &Arc<Store>, permit: Permit<ResourcesRead>) -> Result<Vec<ResourceServerView>, Error> {
+    store
+        .read(move |database| {
+            let all = resource_server::list(database)?.into_iter().map(ResourceServerView::from);
+            let Some(account) = permit.account() else { return Ok(all.collect()) };
+            let grants = client::grants(database, account)?;
+            let used = |identifier: &str| grants.iter().any(|(_, resources)| resources.contains(identifier));
+            let own = all.filter(|server| used(&server.identifier));
+            Ok(own.map(|server| ResourceServerView { client_id: None, ..server }).collect())
+        })
+        .await
 }
 
 /// Deletes a resource server and its client.

@@ -136,13 +136,8 @@ pub async fn update(
         .store
         .write(now, move |transaction| {
             let database = transaction.database();
-            let Some(mut client) = client::find(database, &id)? else {
-                return Err(invalid_token("The client is gone"));
-            };
-            // Asked again: what was taken away meanwhile stays away.
-            if client.registration_token_hash != proven || client.disabled_at.is_some() {
-                return Err(invalid_token("The registration access token was ended meanwhile"));
-            }
+            let found = client::find(database, &id)?;
+            let mut client = check_still_proven(found, proven.as_ref())?;
             let secrets = client_secret::list(database, &id)?;
             let before = client.resources.clone();
             let limits = Limits::of(&client)?;
@@ -176,10 +171,22 @@ pub async fn update(
 /// `invalid_token`.
 pub async fn delete(server: &AuthorizationServer, request: &Request, client_id: &str) -> Result<(), Error> {
     let (entry, _) = registrant(server, request, client_id).await?;
-    let id = entry.client.client_id.clone();
-    server.store.write(request.origin.now, move |transaction| Ok::<_, Error>(client::delete(transaction, &id)?)).await?;
+    let (id, proven) = (entry.client.client_id.clone(), entry.client.registration_token_hash.clone());
+    server
+        .store
+        .write(request.origin.now, move |transaction| {
+            check_still_proven(client::find(transaction.database(), &id)?, proven.as_ref())?;
+            Ok::<_, Error>(client::delete(transaction, &id)?)
+        })
+        .await?;
     tracing::info!(client_id, "client deleted by its registration access token");
     Ok(())
+}
+
+/// Under the lock: what was taken away since the registration access token was looked at stays away.
+fn check_still_proven(found: Option<Client>, proven: Option<&String>) -> Result<Client, Error> {
+    let still = found.filter(|client| client.registration_token_hash.as_ref() == proven && client.disabled_at.is_none());
+    still.ok_or_else(|| invalid_token("The client or its registration access token is gone"))
 }
 
 fn new_secret(client: &Client, now: Timestamp) -> Option<(Credential, ClientSecret)> {

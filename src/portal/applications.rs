@@ -293,6 +293,7 @@ pub async fn show(member: Member, id: Path<String>) -> Result<HttpResponse, Fail
                 dt { (member.t("column-made")) } dd { (member.language.moment(client.created_at)) }
             }
         }
+        @if client.self_registered && member.can(ClientsWrite) { (registration_section(&member, &application)) }
         @if let Some(failures) = failures { (failures_section(&member, &failures)) }
         @if let Some(tokens) = tokens { (tokens_section(&member, &application, &tokens)) }
     };
@@ -323,6 +324,22 @@ fn actions(member: &Member, application: &Application) -> Markup {
                     (page::button(member, &application.path("/enable"), &member.t("enable"), ""))
                 }
                 (to("/delete", "delete"))
+            }
+        }
+    }
+}
+
+/// What a client that registered itself can change by itself, and the buttons that end that.
+fn registration_section(member: &Member, application: &Application) -> Markup {
+    let has_token = application.client.has_registration_token;
+    let to = |below: &str, message: &str| html! { a.button href=(member.link(&application.path(below))) { (member.t(message)) } };
+    html! {
+        section aria-labelledby="registration-access" {
+            h2 #registration-access { (member.t("registration-access")) }
+            p { (member.t(if has_token { "registration-access-text" } else { "registration-access-none" })) }
+            div.buttons {
+                (to("/renew-registration-token", "ask-renew-registration-token"))
+                @if has_token { (to("/revoke-registration-token", "ask-revoke-registration-token")) }
             }
         }
     }
@@ -534,6 +551,47 @@ pub async fn revoke(Posted { member, .. }: Posted, id: Path<String>) -> Result<H
     let application = Application::find(&member, &id).await?;
     let result = token::revoke_all(&member.server, member.may(TokensRevoke)?, &id, member.now()).await;
     outcome(&member, &application, result, &application.path(""), "tokens-revoked")
+}
+
+/// GET `/{id}/renew-registration-token`
+pub async fn ask_renew_registration(member: Member, id: Path<String>) -> Result<HttpResponse, Failure> {
+    member.may(ClientsWrite)?;
+    Ok(ask(&member, &Application::find(&member, &id).await?, "renew-registration-token"))
+}
+
+/// POST `/{id}/renew-registration-token`
+pub async fn renew_registration(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+    let application = Application::find(&member, &id).await?;
+    let renewed =
+        client::renew_registration_token(&member.server.store, member.may(ClientsWrite)?, &id, member.now()).await;
+    let token = match renewed {
+        Ok(token) => token,
+        refused => return outcome(&member, &application, refused, &application.path(""), "saved"),
+    };
+    let uri = member.server.issuer.endpoint(&format!("/oauth/register/{id}"));
+    let content = html! {
+        div.once {
+            p { strong { (member.t("shown-once")) } }
+            (copy(&member, &member.t("registration-access"), "registration-access-token", token.expose()))
+            (copy(&member, &member.t("registration-access-uri"), "registration-client-uri", &uri))
+        }
+        p { a.button.primary href=(member.link(&application.path(""))) { (member.t("to-application")) } }
+    };
+    let head = Head { above: application.above(&member), ..Head::titled(member.t("registration-access-made")) };
+    Ok(member_page(&member, Place::Applications, head, content))
+}
+
+/// GET `/{id}/revoke-registration-token`
+pub async fn ask_revoke_registration(member: Member, id: Path<String>) -> Result<HttpResponse, Failure> {
+    member.may(ClientsWrite)?;
+    Ok(ask(&member, &Application::find(&member, &id).await?, "revoke-registration-token"))
+}
+
+/// POST `/{id}/revoke-registration-token`
+pub async fn revoke_registration(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+    let application = Application::find(&member, &id).await?;
+    let result = client::revoke_registration_token(&member.server.store, member.may(ClientsWrite)?, &id, member.now()).await;
+    outcome(&member, &application, result, &application.path(""), "registration-access-revoked")
 }
 
 /// GET `/{id}/quick-start`

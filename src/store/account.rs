@@ -10,6 +10,7 @@ use crate::credential::new_id;
 
 /// A row of `accounts`.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset, Serialize, schemars::JsonSchema)]
+#[diesel(treat_none_as_null = true)]
 pub struct Account {
     /// Made by Keyward.
     pub id: String,

@@ -45,7 +45,7 @@ pub fn is_reserved(identifier: &str, issuer: &str) -> bool {
 }
 
 /// A row of `resource_servers`.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize)]
 pub struct ResourceServer {
     /// An absolute URI without a fragment (RFC 8707 section 2).
     pub identifier: String,
