@@ -29,6 +29,7 @@ mod purge;
 mod quick_start;
 mod registration;
 mod revocation;
+mod rights;
 mod settings;
 mod signing_keys;
 mod starting;

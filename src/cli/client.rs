@@ -129,7 +129,8 @@ impl Client {
             Client::RenewRegistrationToken { client_id } => {
                 let token = client::renew_registration_token(&store, operator.may(ClientsWrite)?, &client_id, now).await?;
                 let uri = context.issuer(&store).await?.endpoint(&format!("/oauth/register/{client_id}"));
-                let words = format!("The new registration access token, shown once:\n  {}\nIt is presented at {uri}", token.expose());
+                let words =
+                    format!("The new registration access token, shown once:\n  {}\nIt is presented at {uri}", token.expose());
                 let document = json!({"registration_access_token": token.expose(), "registration_client_uri": uri});
                 Ok(Output::new(&document, words))
             }

@@ -121,9 +121,12 @@ fn management() -> Vec<Op> {
             .json::<accounts::NewAccount>()
             .makes::<Made<Account>>()
             .with("keyward:accounts:write"),
-        Op::patch("/api/v1/accounts/{id}", "updateAccount", "Change whether an account requires a second factor, or its limit of clients", || {
-            web::patch().to(accounts::update)
-        })
+        Op::patch(
+            "/api/v1/accounts/{id}",
+            "updateAccount",
+            "Change whether an account requires a second factor, or its limit of clients",
+            || web::patch().to(accounts::update),
+        )
         .json::<accounts::Change>()
         .answers::<Account>(200, "Changed")
         .with("keyward:users:write"),

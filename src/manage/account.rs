@@ -7,8 +7,8 @@ use super::{check_name, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::store::account;
-use crate::store::user::Role;
 pub use crate::store::account::Account;
+use crate::store::user::Role;
 use crate::store::{Store, Transaction};
 
 /// The account of what is made without naming one, where there is none yet.

@@ -265,14 +265,8 @@ impl Actor {
 /// operator has every right, and [`OPERATOR_SCOPE`].
 pub fn rights_of(role: Role) -> Vec<&'static str> {
     let viewer = [AccountsRead::SCOPE, ClientsRead::SCOPE, ResourcesRead::SCOPE];
-    let developer = [
-        ClientsWrite::SCOPE,
-        KeysRead::SCOPE,
-        KeysWrite::SCOPE,
-        TokensRead::SCOPE,
-        TokensRevoke::SCOPE,
-        AuditRead::SCOPE,
-    ];
+    let developer =
+        [ClientsWrite::SCOPE, KeysRead::SCOPE, KeysWrite::SCOPE, TokensRead::SCOPE, TokensRevoke::SCOPE, AuditRead::SCOPE];
     let administrator = [UsersRead::SCOPE, UsersWrite::SCOPE, RegistrationRead::SCOPE, RegistrationWrite::SCOPE];
     match role {
         Role::Operator => [ALL_RIGHTS, &[OPERATOR_SCOPE]].concat(),
@@ -337,7 +331,8 @@ impl<R: Right> Permit<R> {
             Error::new(Code::InvalidScope, format!("You cannot give the right {beyond}, which you have not"))
                 .phrase("right-beyond-you", [("right", beyond.into())])
         } else {
-            let reason = format!("There is no right {beyond}; what begins with {RIGHTS_PREFIX} is reserved for rights over Keyward");
+            let reason =
+                format!("There is no right {beyond}; what begins with {RIGHTS_PREFIX} is reserved for rights over Keyward");
             Error::new(Code::InvalidScope, reason).phrase("right-unknown", [("right", beyond.into())])
         };
         Err(refused.field("scope"))
@@ -355,8 +350,9 @@ impl<R: Right> Permit<R> {
             return Ok(());
         }
         let refused = match role {
-            Role::Operator => Error::new(Code::AccessDenied, "Only an operator can do this for an operator")
-                .phrase("operator-role", []),
+            Role::Operator => {
+                Error::new(Code::AccessDenied, "Only an operator can do this for an operator").phrase("operator-role", [])
+            }
             _ => {
                 let missing = beyond.unwrap_or_default();
                 Error::new(Code::AccessDenied, format!("The role {role} has the right {missing}, which you have not"))

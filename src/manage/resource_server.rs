@@ -77,12 +77,16 @@ pub(crate) fn insert(
     let issuer = deployment::find(transaction.database())?.map(|deployment| deployment.issuer);
     let issuer = issuer.or_else(|| permit.assumed_issuer().map(ToString::to_string));
     if issuer.is_some_and(|issuer| resource_server::is_reserved(&identifier, &issuer)) {
-        let reason = format!("{identifier} is Keyward itself: the issuer, and what lies at or below its management API, is no resource server");
+        let reason = format!(
+            "{identifier} is Keyward itself: the issuer, and what lies at or below its management API, is no resource server"
+        );
         return Err(invalid(reason).phrase("identifier-reserved", []).field("identifier"));
     }
     if let Some(right) = scope.rights().next() {
         let reason = format!("{right} begins like a right over Keyward, which no resource server can have");
-        return Err(Error::new(Code::InvalidScope, reason).phrase("right-of-resource-server", [("right", right.into())]).field("scope"));
+        return Err(Error::new(Code::InvalidScope, reason)
+            .phrase("right-of-resource-server", [("right", right.into())])
+            .field("scope"));
     }
     permit.check_not_done(transaction)?;
     if resource_server::find(transaction.database(), &identifier)?.is_some() {

@@ -92,7 +92,10 @@ async fn find(
     let identity = Identity {
         client_id: claims.client_id.clone(),
         account: client.client.account_id.clone(),
-        scope: claims.remaining_scope(&client.client).parse().map_err(|_| Error::server_error("an issued scope is unreadable"))?,
+        scope: claims
+            .remaining_scope(&client.client)
+            .parse()
+            .map_err(|_| Error::server_error("an issued scope is unreadable"))?,
         token_id: claims.jti.to_string(),
     };
     Ok(Ok((identity, audience.into_owned())))

@@ -562,8 +562,7 @@ pub async fn ask_renew_registration(member: Member, id: Path<String>) -> Result<
 /// POST `/{id}/renew-registration-token`
 pub async fn renew_registration(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    let renewed =
-        client::renew_registration_token(&member.server.store, member.may(ClientsWrite)?, &id, member.now()).await;
+    let renewed = client::renew_registration_token(&member.server.store, member.may(ClientsWrite)?, &id, member.now()).await;
     let token = match renewed {
         Ok(token) => token,
         refused => return outcome(&member, &application, refused, &application.path(""), "saved"),
