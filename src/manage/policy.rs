@@ -5,7 +5,7 @@
 use super::actor::{Permit, Right};
 use super::invalid;
 use crate::error::{Code, Error};
-use crate::scope::Scope;
+use crate::scope::{Scope, is_right};
 use crate::store::resource_server::{self, Resources};
 use crate::store::{Database, Transaction, client, deployment};
 
@@ -49,7 +49,7 @@ pub(super) fn known_resources<R: Right>(
 
 /// Whether this scope and these resource servers may be granted within an account. An operator grants
 /// what there is, others what an operator has granted to the account's clients before; and nobody a
-/// right over Keyward that they have not.
+/// right over Keyward that they have not. Scope tokens that no resource server has are warned of.
 ///
 /// # Errors
 /// `invalid_scope` or `invalid_request`, with the token or the identifier that is refused.
@@ -67,7 +67,7 @@ pub(super) fn check_grant<R: Right>(
     if permit.account().is_some() {
         check_ceiling(database, account, scope, resources)?;
     }
-    check_described(database, scope, resources)
+    warn_of_undescribed(database, scope, resources)
 }
 
 fn check_management<R: Right>(
@@ -118,9 +118,10 @@ fn check_ceiling(database: &mut Database, account: &str, scope: &Scope, resource
     Ok(())
 }
 
-/// Where all of the resource servers describe their scopes, a token that none of them describes is a
-/// typing error.
-fn check_described(database: &mut Database, scope: &Scope, resources: &Resources) -> Result<(), Error> {
+/// Where all of the resource servers describe their scopes, a token that none of them describes is most
+/// likely a typing error. An operator may mean it all the same, so it is a warning: on standard error for a
+/// command, in the log for the server.
+fn warn_of_undescribed(database: &mut Database, scope: &Scope, resources: &Resources) -> Result<(), Error> {
     let mut described = Vec::new();
     for identifier in resources.iter() {
         // The management API is none of the rows: its scope is the rights.
@@ -130,18 +131,11 @@ fn check_described(database: &mut Database, scope: &Scope, resources: &Resources
         }
         described.push(server.scope);
     }
-    if described.is_empty() {
-        return Ok(());
+    let known = |token: &str| is_right(token) || described.iter().any(|scope| scope.contains(token));
+    let unknown: Vec<&str> = scope.iter().filter(|token| !described.is_empty() && !known(token)).collect();
+    if !unknown.is_empty() {
+        let known: Vec<&str> = described.iter().map(Scope::as_str).collect();
+        tracing::warn!("none of the resource servers has the scope {}; they have: {}", unknown.join(" "), known.join(" "));
     }
-    let known = |token: &str| crate::scope::is_right(token) || described.iter().any(|scope| scope.contains(token));
-    match scope.iter().find(|token| !known(token)) {
-        None => Ok(()),
-        Some(unknown) => {
-            let all = described.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
-            let reason = format!("None of its resource servers has the scope {unknown}; they have: {all}");
-            Err(Error::new(Code::InvalidScope, reason)
-                .phrase("scope-not-described", [("scope", unknown.into()), ("known", all.as_str().into())])
-                .field("scope"))
-        }
-    }
+    Ok(())
 }

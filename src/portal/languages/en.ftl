@@ -597,7 +597,6 @@ error-right-without-management = To use the right { $right }, the application al
 error-role-beyond-you = This role has the right { $right }, which you don’t have.
 error-scope-beyond-account = None of your account’s applications has the scope { $scope }: ask an operator.
 error-scope-beyond-client = The application does not have all of this scope.
-error-scope-not-described = Its resource servers don’t have the scope { $scope }. Available scopes: { $known }.
 error-scope-unusable = A scope is words without quotes and backslashes, with a space between.
 error-second-factor-there = There is a second factor already.
 error-secrets-full = { $most ->

@@ -603,7 +603,6 @@ error-right-without-management = Pour utiliser le droit { $right }, l’applicat
 error-role-beyond-you = Ce rôle comporte le droit { $right }, dont vous ne disposez pas.
 error-scope-beyond-account = Aucune application de votre compte n’a la portée { $scope } : adressez-vous à un opérateur.
 error-scope-beyond-client = L’application n’a pas toute cette portée.
-error-scope-not-described = Ses serveurs de ressources ne proposent pas la portée { $scope }. Portées disponibles : { $known }.
 error-scope-unusable = Une portée se compose de mots sans guillemets ni barres obliques inverses, séparés par un espace.
 error-second-factor-there = Il y a déjà un second facteur.
 error-secrets-full = { $most ->
