@@ -36,7 +36,7 @@ fn problem(reply: &Reply, status: u16, field: Option<&str>) {
 
 on_both! {
     fn everything_that_the_command_line_can_do(world: World) {
-        let node = world.start_with(&["--jwks-max-age", "0"]);
+        let node = world.start();
         let token = operator(&world, &node);
         let make = |path: &str, body: Value| {
             let reply = call(&node, &token, "POST", path, &body);

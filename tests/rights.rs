@@ -691,6 +691,16 @@ on_both! {
         let kept = put(&own, json!({"client_id": client.id})).json();
         assert_eq!((&kept["scope"], &kept["resources"]), (&json!("read"), &json!(["urn:one"])));
         node.token_reply(&client, &[("scope", "pay")]).refused(400, "invalid_scope");
+        // Also where it had given itself less already; a new name alone sets no limit.
+        let modest = initial(&world, &["--scope", "read write"]);
+        let modest = node.json("POST", "/oauth/register", Some(&modest), &json!({"scope": "read"})).json();
+        let (id, token) = (modest["client_id"].as_str().unwrap(), modest["registration_access_token"].as_str().unwrap());
+        let widen = || node.json("PUT", &format!("/oauth/register/{id}"), Some(token), &json!({"client_id": id, "scope": "read write"})).status;
+        world.cli(&["client", "update", id, "--name", "Modest"]);
+        assert_eq!(widen(), 200);
+        assert_eq!(node.json("PUT", &format!("/oauth/register/{id}"), Some(token), &json!({"client_id": id, "scope": "read"})).status, 200);
+        world.cli(&["client", "update", id, "--scope", "read"]);
+        assert_eq!(widen(), 400);
 
         // Its registration access token is renewed and revoked, by the command line and by the API.
         let renewed = world.cli(&["client", "renew-registration-token", &client.id]);

@@ -19,7 +19,8 @@ use crate::oauth::{client_assertion, token_endpoint};
 use crate::scope::{Scope, is_right};
 pub use crate::store::client::AuthMethod;
 use crate::store::client::{self, Client};
-use crate::store::resource_server::{self, Resources};
+use crate::store::resource_server;
+pub use crate::store::resource_server::Resources;
 use crate::store::{self, Database, Store, Transaction, client_secret};
 
 /// The name of a client's first API key.
@@ -349,8 +350,6 @@ fn regrant(
     scope: Option<Scope>,
     resources: Option<Resources>,
 ) -> Result<(), Error> {
-    let scope = scope.filter(|scope| *scope != client.scope);
-    let resources = resources.filter(|resources| *resources != client.resources);
     if scope.is_none() && resources.is_none() {
         return Ok(());
     }
@@ -358,19 +357,24 @@ fn regrant(
     if let Some(wanted) = &resources
         && client.may_introspect
         && giver.account().is_some()
+        && *wanted != client.resources
         && (wanted.is_empty() || !wanted.is_subset(&client.resources))
     {
         return Err(Error::new(Code::AccessDenied, "Only an operator gives other resource servers to a client that introspects")
             .phrase("introspection-moves", [])
             .field("resources"));
     }
-    client.scope = scope.unwrap_or_else(|| client.scope.clone());
-    client.resources = resources.unwrap_or_else(|| client.resources.clone());
     let registered = client.registration_limits.is_some();
-    let grantee = if registered { Grantee::Registrant } else { Grantee::Client };
-    check_grant(transaction, giver, &client.account_id, grantee, &client.scope, &client.resources)?;
+    let scope = scope.unwrap_or_else(|| client.scope.clone());
+    let resources = resources.unwrap_or_else(|| client.resources.clone());
+    if scope != client.scope || resources != client.resources {
+        let grantee = if registered { Grantee::Registrant } else { Grantee::Client };
+        check_grant(transaction, giver, &client.account_id, grantee, &scope, &resources)?;
+        (client.scope, client.resources) = (scope, resources);
+    }
     if registered {
-        // What was taken from it here, it cannot take back by its own registration access token.
+        // What was set here is the most that it can have: it cannot take back more by its own registration
+        // access token.
         client.registration_limits = Some(Limits::new(&client.scope, &client.resources).to_json()?);
     }
     Ok(())

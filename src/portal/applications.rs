@@ -11,7 +11,7 @@ use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::error::{Code, Error};
 use crate::manage::account::{self, Account};
 use crate::manage::actor::{AccountsRead, AuditRead, ClientsRead, ClientsWrite, KeysRead, TokensRead, TokensRevoke};
-use crate::manage::client::{self, AuthMethod, Choices, ClientChange, ClientView, NewClient};
+use crate::manage::client::{self, AuthMethod, Choices, ClientChange, ClientView, NewClient, Resources};
 use crate::manage::{audit, token, version};
 use crate::scope::{Scope, is_right};
 
@@ -460,10 +460,14 @@ pub async fn edit(Posted { member, form }: Posted, id: Path<String>) -> Result<H
     let application = Application::find(&member, &id).await?;
     let changed = async {
         let introspect = form.checked("introspect");
+        // The form always has them; what is as it was is not set anew.
+        let (scope, before) = (scope_of(&form)?, &application.client);
+        let resources: Vec<String> = form.all("resources").map(str::to_owned).collect();
+        let same = resources.iter().map(String::as_str).collect::<Resources>() == before.resources;
         let change = ClientChange {
             name: Some(form.text("name").to_owned()),
-            scope: Some(scope_of(&form)?),
-            resources: Some(form.all("resources").map(str::to_owned).collect()),
+            scope: Some(scope).filter(|scope| *scope != before.scope),
+            resources: Some(resources).filter(|_| !same),
             may_introspect: member.is_operator().then_some(introspect),
             auth_method: Some(method_of(&form)?),
             jwks: some(form.text("jwks")),
