@@ -13,7 +13,6 @@ use crate::directory::{self, Directory};
 use crate::error::Error;
 use crate::http;
 use crate::jobs;
-use crate::manage::actor::{ALL_RIGHTS, OPERATOR_SCOPE};
 use crate::manage::signing_key::{self, Times};
 use crate::net::connections::Connections;
 use crate::net::listener;
@@ -92,6 +91,10 @@ impl Server {
         settings.listen = listener.socket.local_addr().map_err(|error| Error::server_error(error.to_string()))?;
 
         let issuer = settings.issuer();
+        if settings.registration_resources.contains(&issuer.management_audience()) {
+            let reason = "openly registered clients must not use the management API";
+            return Err(Error::server_error(reason).field("registration_resources"));
+        }
         let key_file = signing_key::key_file(&store, &settings.keys_dir).await?;
         let own = deployment_of(&settings, &issuer, now);
         join(&store, own, &settings, change_issuer, now).await?;
@@ -191,8 +194,7 @@ impl Server {
 
 /// What clients that register themselves must never get.
 fn check_registration_scope(settings: &Settings) -> Result<(), String> {
-    let reserved = |token: &str| ALL_RIGHTS.contains(&token) || token == OPERATOR_SCOPE;
-    match settings.registration_scope.iter().find(|token| reserved(token)) {
+    match settings.registration_scope.rights().next() {
         Some(right) => Err(format!("openly registered clients must not get the right {right}")),
         None => Ok(()),
     }

@@ -37,6 +37,7 @@ mod quick_start;
 mod registration;
 mod reload;
 mod revocation;
+mod rights;
 mod sealing_key;
 mod settings;
 mod signing_keys;

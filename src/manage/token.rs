@@ -4,9 +4,10 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::actor::{Permit, TokensRead, TokensRevoke};
+use super::actor::{Permit, Right, TokensRead, TokensRevoke};
 use super::client;
 use crate::clock::Timestamp;
+use crate::credential::{Credential, Kind};
 use crate::error::{Code, Error};
 use crate::oauth::access_token::{Audience, Claims, NotInForce};
 use crate::oauth::failure::Reason;
@@ -39,6 +40,25 @@ fn unknown() -> NotInForce {
 
 fn nothing_to_revoke(NotInForce(reason): NotInForce) -> Error {
     Error::new(Code::InvalidRequest, format!("Nothing to revoke: {reason}"))
+}
+
+/// Whether an API key that somebody presents is of a client within reach. Of another account's key not
+/// even the existence shows.
+async fn key_within_reach<R: Right>(
+    server: &AuthorizationServer,
+    permit: &Permit<R>,
+    presented: &str,
+) -> Result<Result<(), NotInForce>, Error> {
+    // What is no key at all tells by its checksum alone.
+    let Some(credential) = Credential::parse(presented, Kind::ApiKey).filter(|_| permit.account().is_some()) else {
+        return Ok(Ok(()));
+    };
+    let client = match server.directory.api_key(credential.id()).await? {
+        Some(key) => server.directory.client(&key.key.client_id).await?,
+        None => None,
+    };
+    let reached = client.is_some_and(|entry| permit.reaches(&entry.client.account_id));
+    Ok(if reached { Ok(()) } else { Err(NotInForce(Reason::no_such_key())) })
 }
 
 /// The client whose token is to end, where that is within reach. Ending what is live needs no more
@@ -91,8 +111,10 @@ pub async fn inspect(
         Inspection { active: false, reason: Some(reason), reason_code: Some(code), claims }
     };
     if token.starts_with("kwk_") {
+        if let Err(unknown) = key_within_reach(server, permit, token).await? {
+            return Ok(inactive(unknown, None));
+        }
         return Ok(match api_key::find(server, token, None, now).await? {
-            Ok(found) if !permit.reaches(&found.client.client.account_id) => inactive(unknown(), None),
             Ok(found) => {
                 let key = &found.key.key;
                 let claims = serde_json::json!({
@@ -129,6 +151,7 @@ pub async fn revoke(
     now: Timestamp,
 ) -> Result<(), Error> {
     if token.starts_with("kwk_") {
+        key_within_reach(server, &permit, token).await?.map_err(nothing_to_revoke)?;
         let found = api_key::find(server, token, None, now).await?.map_err(nothing_to_revoke)?;
         let (id, client_id) = (found.key.key.id.clone(), found.key.key.client_id.clone());
         return server

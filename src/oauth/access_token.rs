@@ -1,6 +1,7 @@
 //! JWT access tokens (RFC 9068): what they say, how they are issued, and how Keyward checks its
 //! own.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::error::Error;
 use crate::jose::{Jws, JwsError};
 use crate::scope::Scope;
 use crate::store::StoreError;
+use crate::store::client::Client;
 use crate::store::resource_server::{Resources, TokenTyp};
 use crate::store::signing_key::{self, State};
 use crate::store::token::{self, Token};
@@ -95,6 +97,33 @@ impl Claims {
     /// The millisecond of issue, from the `jti`.
     pub fn issued_at(&self) -> Timestamp {
         token::issued_at(self.jti)
+    }
+
+    /// The scope, without what the client has lost since. A resource server that verifies offline cannot
+    /// know of that.
+    pub fn remaining_scope(&self, client: &Client) -> Cow<'_, str> {
+        // Most tokens have all of their client's scope.
+        if self.scope == client.scope.as_str() || client.scope.covers(&self.scope) {
+            return Cow::Borrowed(&self.scope);
+        }
+        let remaining: Vec<&str> = self.scope.split(' ').filter(|token| client.scope.contains(token)).collect();
+        Cow::Owned(remaining.join(" "))
+    }
+
+    /// The audience, without the resource servers that the client has lost since; nothing where it has
+    /// lost all of them.
+    pub fn remaining_audience(&self, client: &Client) -> Option<Cow<'_, Audience>> {
+        // The issuer is the audience where there is no resource server, and is given to nobody.
+        let has = |audience: &str| audience == self.iss || client.resources.contains(audience);
+        if self.aud.iter().all(has) {
+            return Some(Cow::Borrowed(&self.aud));
+        }
+        let mut remaining: Vec<String> = self.aud.iter().filter(|audience| has(audience)).map(str::to_owned).collect();
+        match remaining.len() {
+            0 => None,
+            1 => remaining.pop().map(|one| Cow::Owned(Audience::One(one))),
+            _ => Some(Cow::Owned(Audience::Many(remaining))),
+        }
     }
 
     /// When it ends.

@@ -44,6 +44,7 @@ const TABLES: &[(&str, Treatment)] = &[
     ("signing_keys", Treatment::Keep),
     ("deployment", Treatment::Keep),
     ("counts", Treatment::Keep),
+    ("clock", Treatment::Keep),
     ("changes", Treatment::Keep),
     ("change_counter", Treatment::Keep),
     ("__diesel_schema_migrations", Treatment::Keep),

@@ -6,6 +6,7 @@ diesel::table! {
         name -> Text,
         created_at -> BigInt,
         requires_second_factor -> Bool,
+        max_clients -> Nullable<BigInt>,
     }
 }
 
@@ -93,6 +94,7 @@ diesel::table! {
         hash -> Text,
         created_at -> BigInt,
         expires_at -> BigInt,
+        rights -> Text,
     }
 }
 

@@ -157,6 +157,11 @@ impl World {
         Client::from(&self.cli(&[&["client", "create", "--name", "A client"], flags].concat()))
     }
 
+    /// A client of the management API with these rights.
+    pub fn manager(&self, node: &Node, flags: &[&str], rights: &str) -> Client {
+        self.client_with(&[flags, &["--scope", rights, "--resource", &node.management()]].concat())
+    }
+
     /// A resource server, with the client that it introspects with.
     pub fn resource(&self, identifier: &str) -> Client {
         Client::from(&self.cli(&["resource", "create", "--identifier", identifier, "--name", identifier]))
@@ -318,6 +323,12 @@ impl Node {
 
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
+    }
+
+    /// The audience of the management API.
+    pub fn management(&self) -> String {
+        let metadata = self.get("/.well-known/oauth-authorization-server").json();
+        format!("{}/api/v1", metadata["issuer"].as_str().unwrap())
     }
 
     pub fn get(&self, path: &str) -> Reply {
