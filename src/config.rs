@@ -22,7 +22,7 @@ use crate::clock::parse_duration;
 use crate::error::Error;
 use crate::scope::Scope;
 use crate::store::DatabaseUrl;
-use crate::store::resource_server::Resources;
+use crate::store::resource_server::{self, Resources};
 
 const ENVIRONMENT_PREFIX: &str = "KEYWARD_";
 const PROXY_FORM: &str = "expected http://[USER:PASSWORD@]HOST:PORT";
@@ -407,6 +407,11 @@ impl Issuer {
     /// The URL of one of Keyward's own paths, such as `/oauth/token`.
     pub fn endpoint(&self, path: &str) -> String {
         format!("{}{path}", self.0.trim_end_matches('/'))
+    }
+
+    /// The audience of the management API.
+    pub fn management_audience(&self) -> String {
+        resource_server::management_audience(&self.0)
     }
 
     /// Where RFC 8414 section 3.1 puts the metadata: before the path of the issuer.

@@ -9,6 +9,17 @@ use serde::{Serialize, Serializer};
 /// The longest scope that is taken, in bytes.
 pub const MAX_LENGTH: usize = 4096;
 
+/// What a scope token begins with that is a right over Keyward itself, such as
+/// `keyward:clients:read`.
+pub const RIGHTS_PREFIX: &str = "keyward:";
+
+/// Whether a scope token is reserved for rights over Keyward itself. Case does not matter here: a
+/// token that differs from a right by its case alone would only mislead its readers.
+pub fn is_right(token: &str) -> bool {
+    let prefix = token.as_bytes().get(..RIGHTS_PREFIX.len());
+    prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(RIGHTS_PREFIX.as_bytes()))
+}
+
 /// A set of scope tokens, kept in its canonical spelling: sorted, each once, one space between.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
 #[diesel(sql_type = diesel::sql_types::Text)]
@@ -28,6 +39,23 @@ impl Scope {
     /// The tokens, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split(' ').filter(|token| !token.is_empty())
+    }
+
+    /// The tokens that are rights over Keyward itself, in order.
+    pub fn rights(&self) -> impl Iterator<Item = &str> {
+        self.iter().filter(|token| is_right(token))
+    }
+
+    /// Whether each token of a text in canonical spelling is in it. Both are in order, so that one walk
+    /// does, without an allocation.
+    pub fn covers(&self, canonical: &str) -> bool {
+        let mut own = self.iter();
+        canonical.split(' ').filter(|token| !token.is_empty()).all(|token| own.any(|own| own == token))
+    }
+
+    /// Whether `token` is in it.
+    pub fn contains(&self, token: &str) -> bool {
+        self.iter().any(|own| own == token)
     }
 
     /// The tokens that are in `other` too.

@@ -89,7 +89,7 @@ on_both! {
         world.execute(&format!("UPDATE api_keys SET expires_at = 1000 WHERE client_id = '{}'", ended.id));
         world.cli(&["client", "disable", &disabled.id]);
         let node = world.start();
-        let operator = node.token(&world.client("audit:read operator"));
+        let operator = node.token(&world.manager(&node, &[], "keyward:audit:read keyward:operator"));
         let id = |credential: &str| credential.split('_').nth(1).unwrap().to_owned();
 
         let ask = |authorization: Option<&str>, fields: &[(&str, &str)]| {

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, Node, Reply, World, eventually};
 
-/// A caller with this scope, and a token for Keyward itself.
-fn caller(world: &World, node: &Node, account: &str, scope: &str) -> String {
-    let client = world.client_with(&["--account", account, "--scope", scope]);
+/// A caller with these rights, and a token for the management API.
+fn caller(world: &World, node: &Node, account: &str, rights: &str) -> String {
+    let client = world.manager(node, &["--account", account], rights);
     node.token(&client)
 }
 
@@ -14,7 +14,7 @@ fn caller(world: &World, node: &Node, account: &str, scope: &str) -> String {
 pub fn operator(world: &World, node: &Node) -> String {
     world.cli(&["account", "create", "--name", "Operators"]);
     let all = keyward::manage::actor::ALL_RIGHTS.join(" ");
-    caller(world, node, "Operators", &format!("{all} operator"))
+    caller(world, node, "Operators", &format!("{all} keyward:operator"))
 }
 
 fn call(node: &Node, token: &str, method: &str, path: &str, body: &Value) -> Reply {
@@ -37,7 +37,7 @@ fn problem(reply: &Reply, status: u16, field: Option<&str>) {
 
 on_both! {
     fn everything_that_the_command_line_can_do(world: World) {
-        let node = world.start_with(&["--jwks-max-age", "0"]);
+        let node = world.start();
         let token = operator(&world, &node);
         let make = |path: &str, body: Value| {
             let reply = call(&node, &token, "POST", path, &body);
@@ -97,7 +97,7 @@ on_both! {
         let client = newest.unwrap();
         node.token_reply(&second, &[]).refused(401, "invalid_client");
         let kept = world.count(&format!("SELECT count(*) FROM client_secrets WHERE client_id = '{}'", client.id));
-        assert_eq!(kept, 20, "ended ones make room");
+        assert_eq!(kept, 1, "without a grace the old ones are gone");
 
         let key = make(&format!("{path}/keys"), json!({"name": "Second", "allowed_ips": ["127.0.0.1"], "expires_in": 60}));
         assert!(node.active(&server, key["api_key"].as_str().unwrap()));
@@ -218,9 +218,9 @@ on_both! {
         }
         problem(&call(&node, &one, "POST", "/users", &json!({"email": "x@y.example", "role": "operator"})), 403, Some("role"));
         // Nor can a right be given that one has not.
-        problem(&call(&node, &one, "POST", "/clients", &json!({"name": "x", "scope": "operator"})), 400, Some("scope"));
-        problem(&call(&node, &one, "POST", "/registration-tokens", &json!({"scope": "operator"})), 400, Some("scope"));
-        assert_eq!(call(&node, &one, "POST", "/clients", &json!({"name": "x", "scope": "clients:read"})).status, 201);
+        problem(&call(&node, &one, "POST", "/clients", &json!({"name": "x", "scope": "keyward:operator"})), 400, Some("scope"));
+        problem(&call(&node, &one, "POST", "/registration-tokens", &json!({"scope": "keyward:operator"})), 400, Some("scope"));
+        assert_eq!(call(&node, &one, "POST", "/clients", &json!({"name": "x", "scope": "keyward:clients:read", "resources": [node.management()]})).status, 201);
         assert!(node.token_reply(&theirs, &[]).status == 200, "and theirs is as it was");
     }
 
@@ -231,9 +231,9 @@ on_both! {
         world.resource("urn:other");
         let node = world.start();
         world.cli(&["account", "create", "--name", "One"]);
-        let strong = world.client_with(&["--account", "One", "--scope", "operator clients:read clients:write keys:read keys:write tokens:revoke"]);
+        let strong = world.manager(&node, &["--account", "One"], "keyward:operator keyward:clients:read keyward:clients:write keyward:keys:read keyward:keys:write keyward:tokens:revoke");
         world.client_with(&["--account", "One", "--scope", "read", "--resource", "urn:api"]);
-        let limited = world.client_with(&["--account", "One", "--scope", "clients:read clients:write keys:read keys:write tokens:read tokens:revoke registration:write"]);
+        let limited = world.manager(&node, &["--account", "One"], "keyward:clients:read keyward:clients:write keyward:keys:read keyward:keys:write keyward:tokens:read keyward:tokens:revoke keyward:registration:write");
         let weak = node.token(&limited);
         let path = format!("/clients/{}", strong.id);
         let key = strong.api_key.split('_').nth(1).unwrap();
@@ -245,14 +245,13 @@ on_both! {
             ("POST", format!("/keys/{key}/rotate"), json!({})),
             ("DELETE", format!("/keys/{key}"), Value::Null),
             ("PATCH", String::new(), json!({"auth_method": "private_key_jwt", "jwks": {"keys": [pair.public_jwk("k")]}})),
-            ("PATCH", String::new(), json!({"enabled": false})),
+            ("PATCH", String::new(), json!({"enabled": false, "name": "Mine"})),
             ("DELETE", String::new(), Value::Null),
-            ("POST", "/revoke-tokens".to_owned(), Value::Null),
         ] {
             problem(&call(&node, &weak, method, &format!("{path}{suffix}"), &body), 403, None);
         }
         // A narrowed token of the strong client is as weak as it says.
-        let narrowed = node.token_reply(&strong, &[("scope", "keys:write")]).json()["access_token"].as_str().unwrap().to_owned();
+        let narrowed = node.token_reply(&strong, &[("scope", "keyward:keys:write")]).json()["access_token"].as_str().unwrap().to_owned();
         problem(&call(&node, &narrowed, "POST", &format!("{path}/secrets"), &json!({})), 403, None);
 
         // An account passes on what an operator gave to it, and nothing else.
@@ -278,7 +277,7 @@ on_both! {
         // What is taken from a client is gone from its tokens.
         let token = node.token(&strong);
         assert_eq!(call(&node, &token, "GET", "/clients", &Value::Null).status, 200);
-        world.cli(&["client", "update", &strong.id, "--scope", "keys:read"]);
+        world.cli(&["client", "update", &strong.id, "--scope", "keyward:keys:read"]);
         crate::support::within(std::time::Duration::from_secs(1), "the end of its rights", || {
             (call(&node, &token, "PATCH", &own, &json!({"name": "x"})).status == 403).then_some(())
         });
@@ -303,18 +302,18 @@ on_both! {
         problem(&call(&node, &all, "DELETE", "/users/%00", &Value::Null), 404, None);
         problem(&call(&node, &all, "GET", "/clients?account=%00", &Value::Null), 404, None);
         problem(&call(&node, &all, "POST", "/clients", &json!({"name": "x", "account": "\u{0}"})), 404, None);
-        assert!(world.try_start(&["--registration-scope", "operator"]).is_err());
+        assert!(world.try_start(&["--registration-scope", "keyward:operator"]).is_err());
     }
 
     fn rights_are_asked_for(world: World) {
         world.resource("urn:api");
         let node = world.start();
         world.cli(&["account", "create", "--name", "One"]);
-        let reader = caller(&world, &node, "One", "clients:read");
+        let reader = caller(&world, &node, "One", "keyward:clients:read");
         assert_eq!(call(&node, &reader, "GET", "/clients", &Value::Null).status, 200);
         let refused = call(&node, &reader, "POST", "/clients", &json!({"name": "x"}));
         problem(&refused, 403, None);
-        assert!(refused.header("www-authenticate").unwrap().contains(r#"error="insufficient_scope", scope="clients:write""#));
+        assert!(refused.header("www-authenticate").unwrap().contains(r#"error="insufficient_scope", scope="keyward:clients:write""#));
         for path in ["/users", "/audit", "/signing-keys", "/registration-tokens", "/tokens?client=x"] {
             problem(&call(&node, &reader, "GET", path, &Value::Null), 403, None);
         }
@@ -323,7 +322,7 @@ on_both! {
         problem(&call(&node, &wrong, "GET", "/clients", &Value::Null), 401, None);
         problem(&call(&node, &elsewhere.api_key, "GET", "/clients", &Value::Null), 401, None);
         problem(&node.json("GET", "/api/v1/clients", None, &Value::Null), 401, None);
-        let own = world.client_with(&["--scope", "clients:read"]);
+        let own = world.manager(&node, &[], "keyward:clients:read");
         let token = node.token(&own);
         node.revoke(&own, &token);
         problem(&call(&node, &token, "GET", "/clients", &Value::Null), 401, None);
@@ -550,14 +549,14 @@ fn roles_give_rights() {
     use keyward::store::user::Role;
     let may = |role, right: &str| rights_of(role).contains(&right);
     for (right, viewer, developer, administrator) in [
-        ("clients:read", true, true, true),
-        ("clients:write", false, true, true),
-        ("keys:read", false, true, true),
-        ("keys:write", false, true, true),
-        ("users:read", false, false, true),
-        ("users:write", false, false, true),
-        ("signing-keys:write", false, false, false),
-        ("accounts:write", false, false, false),
+        ("keyward:clients:read", true, true, true),
+        ("keyward:clients:write", false, true, true),
+        ("keyward:keys:read", false, true, true),
+        ("keyward:keys:write", false, true, true),
+        ("keyward:users:read", false, false, true),
+        ("keyward:users:write", false, false, true),
+        ("keyward:signing-keys:write", false, false, false),
+        ("keyward:accounts:write", false, false, false),
     ] {
         assert_eq!(
             (may(Role::Viewer, right), may(Role::Developer, right), may(Role::Administrator, right)),

@@ -17,7 +17,7 @@ fn traffic(node: &Node, token: &str) -> Value {
 
 /// The token of a client of this account.
 fn caller(world: &World, node: &Node, account: &str, scope: &str) -> String {
-    node.token(&world.client_with(&["--account", account, "--scope", scope]))
+    node.token(&world.manager(node, &["--account", account], scope))
 }
 
 fn sum(points: &Value, what: &str) -> i64 {
@@ -52,9 +52,9 @@ on_both! {
         assert!(nodes[0].active(&api, &quiet.api_key));
         nodes[1].token_reply(&Client { id: "nobody".into(), ..wrong(&quiet) }, &[]).refused(401, "invalid_client");
 
-        let operator = caller(&world, &nodes[0], "Partner", "tokens:read operator");
-        let own = caller(&world, &nodes[1], "Partner", "tokens:read");
-        let none = caller(&world, &nodes[1], "Partner", "clients:read");
+        let operator = caller(&world, &nodes[0], "Partner", "keyward:tokens:read keyward:operator");
+        let own = caller(&world, &nodes[1], "Partner", "keyward:tokens:read");
+        let none = caller(&world, &nodes[1], "Partner", "keyward:clients:read");
         assert_eq!(ask(&nodes[0], &none).status, 403);
 
         // What the nodes have counted is written every few seconds.
@@ -111,7 +111,7 @@ on_both! {
 
     fn times_are_estimated_from_how_many_took_how_long(world: World) {
         let node = world.start();
-        let operator = node.token(&world.client("tokens:read operator"));
+        let operator = node.token(&world.manager(&node, &[], "keyward:tokens:read keyward:operator"));
         let minute = Timestamp::now().floor(std::time::Duration::from_secs(60)).millis();
         for (name, count) in [("server:introspection_took:1000", 90), ("server:introspection_took:5000", 10)] {
             world.execute(&format!("INSERT INTO counts VALUES ({minute}, '{name}', {count})"));

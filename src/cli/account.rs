@@ -25,8 +25,12 @@ pub enum Account {
         account: String,
 
         /// Whether its users must have a second factor to get into the portal
-        #[arg(long, value_name = "on|off", hide_possible_values = true)]
-        require_second_factor: Switch,
+        #[arg(long, value_name = "on|off", hide_possible_values = true, required_unless_present = "max_clients")]
+        require_second_factor: Option<Switch>,
+
+        /// How many clients its own people, and registration, can bring it to
+        #[arg(long, value_name = "N")]
+        max_clients: Option<u32>,
     },
 }
 
@@ -45,11 +49,21 @@ impl Account {
                     accounts.iter().map(|account| [account.id.clone(), account.name.clone(), account.created_at.to_string()]);
                 Ok(Output::table(&accounts, ["ID", "NAME", "MADE"], rows))
             }
-            Account::Update { account, require_second_factor } => {
-                let (permit, required) = (operator.may(UsersWrite)?, require_second_factor.is_on());
-                let changed = account::require_second_factor(&store, permit, &account, required, context.now).await?;
-                let does = if required { "requires" } else { "does not require" };
-                Ok(Output::new(&changed, format!("The account {} {does} a second factor", changed.name)))
+            Account::Update { account, require_second_factor, max_clients } => {
+                let mut words = Vec::new();
+                let mut changed = None;
+                if let Some(most) = max_clients {
+                    let permit = operator.may(AccountsWrite)?;
+                    changed = Some(account::limit_clients(&store, permit, &account, Some(most.into()), context.now).await?);
+                    words.push(format!("The account {account} can have {most} clients"));
+                }
+                if let Some(required) = require_second_factor.map(Switch::is_on) {
+                    let permit = operator.may(UsersWrite)?;
+                    changed = Some(account::require_second_factor(&store, permit, &account, required, context.now).await?);
+                    let does = if required { "requires" } else { "does not require" };
+                    words.push(format!("The account {account} {does} a second factor"));
+                }
+                Ok(Output::new(&changed, words.join("\n")))
             }
         }
     }

@@ -77,6 +77,10 @@ pub enum Client {
     Disable { client_id: String },
     /// Take that back
     Enable { client_id: String },
+    /// Replace the registration access token of a client that registered itself
+    RenewRegistrationToken { client_id: String },
+    /// Revoke the registration access token of a client that registered itself
+    RevokeRegistrationToken { client_id: String },
     /// Delete a client with its secrets, its keys and all its tokens
     Delete { client_id: String },
 }
@@ -121,6 +125,17 @@ impl Client {
             }
             Client::Enable { client_id } => {
                 Ok(shown(&client::enable(&store, operator.may(ClientsWrite)?, &client_id, now).await?))
+            }
+            Client::RenewRegistrationToken { client_id } => {
+                let token = client::renew_registration_token(&store, operator.may(ClientsWrite)?, &client_id, now).await?;
+                let uri = context.issuer(&store).await?.endpoint(&format!("/oauth/register/{client_id}"));
+                let words =
+                    format!("The new registration access token, shown once:\n  {}\nIt is presented at {uri}", token.expose());
+                let document = json!({"registration_access_token": token.expose(), "registration_client_uri": uri});
+                Ok(Output::new(&document, words))
+            }
+            Client::RevokeRegistrationToken { client_id } => {
+                Ok(shown(&client::revoke_registration_token(&store, operator.may(ClientsWrite)?, &client_id, now).await?))
             }
             Client::Delete { client_id } => {
                 client::delete(&store, operator.may(ClientsWrite)?, &client_id, now).await?;

@@ -124,7 +124,7 @@ struct Context {
 impl Context {
     /// Whoever has the database at hand may do everything.
     fn operator(&self) -> Arc<Actor> {
-        Arc::new(Actor::command_line())
+        Arc::new(Actor::command_line().assuming(self.settings.issuer()))
     }
 
     fn store(&self) -> Result<Arc<Store>, Error> {

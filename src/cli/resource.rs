@@ -70,9 +70,10 @@ impl Resource {
                 Ok(Output::new(&server, words))
             }
             Resource::List => {
-                let servers = resource_server::list(&store, &operator.may(ResourcesRead)?).await?;
+                let servers = resource_server::list(&store, operator.may(ResourcesRead)?).await?;
                 let rows = servers.iter().map(|server| {
-                    [server.identifier.clone(), server.name.clone(), server.scope.to_string(), server.client_id.clone()]
+                    let client_id = server.client_id.clone().unwrap_or_default();
+                    [server.identifier.clone(), server.name.clone(), server.scope.to_string(), client_id]
                 });
                 Ok(Output::table(&servers, ["IDENTIFIER", "NAME", "SCOPE", "CLIENT_ID"], rows))
             }

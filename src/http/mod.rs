@@ -29,6 +29,7 @@ use crate::config::Issuer;
 use crate::manage::api_key::ApiKeyView;
 use crate::manage::client::ClientView;
 use crate::manage::registration_token::RegistrationTokenView;
+use crate::manage::resource_server::ResourceServerView;
 use crate::manage::signing_key::SigningKeyView;
 use crate::manage::token::{Inspection, TokenView};
 use crate::manage::traffic::Traffic;
@@ -38,7 +39,6 @@ use crate::oauth::introspection::Introspection;
 use crate::oauth::metadata::Metadata;
 use crate::store::account::Account;
 use crate::store::audit::Entry;
-use crate::store::resource_server::ResourceServer;
 use management::secrets::SecretView;
 use management::{
     Made, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens, resources, secrets, signing_keys, tokens,
@@ -118,80 +118,101 @@ fn management() -> Vec<Op> {
         Op::get("/api/v1/accounts", "listAccounts", "List accounts", || get().to(accounts::list))
             .query::<Paging>()
             .answers::<Page<Account>>(200, "Accounts, by name")
-            .with("accounts:read"),
+            .with("keyward:accounts:read"),
         Op::post("/api/v1/accounts", "createAccount", "Make an account", || web::post().to(accounts::create))
             .json::<accounts::NewAccount>()
             .makes::<Made<Account>>()
-            .with("accounts:write"),
-        Op::patch("/api/v1/accounts/{id}", "updateAccount", "Say whether an account requires a second factor", || {
-            web::patch().to(accounts::update)
-        })
+            .with("keyward:accounts:write"),
+        Op::patch(
+            "/api/v1/accounts/{id}",
+            "updateAccount",
+            "Change whether an account requires a second factor, or its limit of clients",
+            || web::patch().to(accounts::update),
+        )
         .json::<accounts::Change>()
         .answers::<Account>(200, "Changed")
-        .with("users:write"),
+        .with("keyward:users:write"),
         Op::get("/api/v1/users", "listUsers", "List users", || get().to(users::list))
             .query::<Paging>()
             .answers::<Page<UserView>>(200, "Users, by e-mail address")
-            .with("users:read"),
+            .with("keyward:users:read"),
         Op::post("/api/v1/users", "createUser", "Make a user", || web::post().to(users::create))
             .json::<users::NewUser>()
             .makes::<Made<UserView>>()
-            .with("users:write"),
+            .with("keyward:users:write"),
         Op::put("/api/v1/users/{id}/password", "setPassword", "Set a user's password", || web::put().to(users::set_password))
             .json::<users::NewPassword>()
             .answers::<UserView>(200, "Set")
-            .with("users:write"),
+            .with("keyward:users:write"),
         Op::post("/api/v1/users/{id}/invitation", "inviteUser", "Make a link by which a user sets a password", || {
             web::post().to(users::invite)
         })
         .answers::<users::Link>(201, "The link, in the place of an earlier one; it is shown this once")
-        .with("users:write"),
+        .with("keyward:users:write"),
         Op::delete("/api/v1/users/{id}/second-factor", "resetSecondFactor", "Take a user's second factor away", || {
             web::delete().to(users::reset_second_factor)
         })
         .empty(204, "Taken away; the user's sessions have ended")
-        .with("users:write"),
+        .with("keyward:users:write"),
         Op::patch("/api/v1/users/{id}", "updateUser", "Change what a user is", || web::patch().to(users::update))
             .json::<users::Change>()
             .answers::<UserView>(200, "Changed")
-            .with("users:write")
+            .with("keyward:users:write")
             .refuses(&[409]),
         Op::delete("/api/v1/users/{id}", "deleteUser", "Delete a user", || web::delete().to(users::delete))
             .empty(204, "Deleted")
-            .with("users:write"),
+            .with("keyward:users:write"),
         Op::get("/api/v1/clients", "listClients", "List clients", || get().to(clients::list))
             .query::<clients::Which>()
             .answers::<Page<ClientView>>(200, "Clients, the oldest first")
-            .with("clients:read"),
+            .with("keyward:clients:read"),
         Op::post("/api/v1/clients", "createClient", "Make a client", || web::post().to(clients::create))
             .json::<clients::NewClient>()
             .makes::<Made<ClientView>>()
-            .with("clients:write"),
+            .with("keyward:clients:write"),
         Op::get("/api/v1/clients/{client_id}", "showClient", "Show a client", || get().to(clients::show))
             .answers::<ClientView>(200, "With its ETag")
-            .with("clients:read"),
+            .with("keyward:clients:read"),
         Op::patch("/api/v1/clients/{client_id}", "updateClient", "Change a client", || web::patch().to(clients::update))
             .json::<clients::Change>()
             .answers::<ClientView>(200, "Changed, with its new ETag")
-            .with("clients:write")
+            .with("keyward:clients:write")
             .conditional(),
         Op::delete("/api/v1/clients/{client_id}", "deleteClient", "Delete a client", || web::delete().to(clients::delete))
             .empty(204, "Deleted, with its secrets, keys and tokens")
-            .with("clients:write")
+            .with("keyward:clients:write")
             .refuses(&[409]),
         Op::post("/api/v1/clients/{client_id}/revoke-tokens", "revokeTokens", "Revoke all of a client's tokens", || {
             web::post().to(clients::revoke_tokens)
         })
         .empty(204, "Revoked, however many there were")
-        .with("tokens:revoke"),
+        .with("keyward:tokens:revoke"),
+        Op::post(
+            "/api/v1/clients/{client_id}/registration-access-token",
+            "renewRegistrationAccessToken",
+            "Replace the registration access token of a client that registered itself",
+            || web::post().to(clients::renew_registration_token),
+        )
+        .answers::<clients::RegistrationAccess>(201, "The new token, shown once; the previous one is refused from now on")
+        .with("keyward:clients:write")
+        .refuses(&[409]),
+        Op::delete(
+            "/api/v1/clients/{client_id}/registration-access-token",
+            "revokeRegistrationAccessToken",
+            "Revoke the registration access token of a client that registered itself",
+            || web::delete().to(clients::revoke_registration_token),
+        )
+        .empty(204, "Revoked; the client itself stays as it is")
+        .with("keyward:clients:write")
+        .refuses(&[409]),
         Op::get("/api/v1/clients/{client_id}/secrets", "listSecrets", "List a client's secrets", || get().to(secrets::list))
             .query::<Paging>()
             .answers::<Page<SecretView>>(200, "Without the secrets themselves")
-            .with("keys:read"),
+            .with("keyward:keys:read"),
         Op::post("/api/v1/clients/{client_id}/secrets", "createSecret", "Make a secret", || web::post().to(secrets::create))
             .json::<secrets::NewSecret>()
             .makes::<Made<SecretView>>()
-            .with("keys:write"),
+            .with("keyward:keys:write"),
         Op::post(
             "/api/v1/clients/{client_id}/secrets/rotate",
             "rotateSecrets",
@@ -200,21 +221,21 @@ fn management() -> Vec<Op> {
         )
         .json::<Rotation>()
         .answers::<Made<SecretView>>(201, "The new one; the old ones end after the grace period")
-        .with("keys:write")
+        .with("keyward:keys:write")
         .refuses(&[409]),
         Op::delete("/api/v1/clients/{client_id}/secrets/{id}", "deleteSecret", "End a secret", || {
             web::delete().to(secrets::delete)
         })
         .empty(204, "Ended")
-        .with("keys:write"),
+        .with("keyward:keys:write"),
         Op::get("/api/v1/clients/{client_id}/keys", "listKeys", "List a client's API keys", || get().to(keys::list))
             .query::<Paging>()
             .answers::<Page<ApiKeyView>>(200, "Without the keys themselves")
-            .with("keys:read"),
+            .with("keyward:keys:read"),
         Op::post("/api/v1/clients/{client_id}/keys", "createKey", "Make an API key", || web::post().to(keys::create))
             .json::<keys::NewKey>()
             .makes::<Made<ApiKeyView>>()
-            .with("keys:write"),
+            .with("keyward:keys:write"),
         Op::post(
             "/api/v1/clients/{client_id}/keys/{id}/rotate",
             "rotateKey",
@@ -223,97 +244,97 @@ fn management() -> Vec<Op> {
         )
         .json::<Rotation>()
         .answers::<Made<ApiKeyView>>(201, "The new one; the old one ends after the grace period")
-        .with("keys:write")
+        .with("keyward:keys:write")
         .refuses(&[409]),
         Op::delete("/api/v1/clients/{client_id}/keys/{id}", "deleteKey", "End an API key", || web::delete().to(keys::delete))
             .empty(204, "Ended")
-            .with("keys:write")
+            .with("keyward:keys:write")
             .refuses(&[409]),
         Op::get("/api/v1/resource-servers", "listResourceServers", "List resource servers", || get().to(resources::list))
             .query::<Paging>()
-            .answers::<Page<ResourceServer>>(200, "Resource servers, by identifier")
-            .with("resources:read"),
+            .answers::<Page<ResourceServerView>>(200, "Resource servers, by identifier")
+            .with("keyward:resources:read"),
         Op::post("/api/v1/resource-servers", "createResourceServer", "Make a resource server", || {
             web::post().to(resources::create)
         })
         .json::<resources::NewResourceServer>()
-        .makes::<Made<ResourceServer>>()
-        .with("resources:write"),
+        .makes::<Made<ResourceServerView>>()
+        .with("keyward:resources:write"),
         Op::patch("/api/v1/resource-servers", "updateResourceServer", "Change the type of a resource server's tokens", || {
             web::patch().to(resources::update)
         })
         .query::<resources::Which>()
         .json::<resources::Change>()
-        .answers::<ResourceServer>(200, "Changed")
-        .with("resources:write"),
+        .answers::<ResourceServerView>(200, "Changed")
+        .with("keyward:resources:write"),
         Op::delete("/api/v1/resource-servers", "deleteResourceServer", "Delete a resource server and its client", || {
             web::delete().to(resources::delete)
         })
         .query::<resources::Which>()
         .empty(204, "Deleted")
-        .with("resources:write")
+        .with("keyward:resources:write")
         .refuses(&[409]),
         Op::get("/api/v1/registration-tokens", "listRegistrationTokens", "List initial access tokens", || {
             get().to(registration_tokens::list)
         })
         .query::<Paging>()
         .answers::<Page<RegistrationTokenView>>(200, "Without the tokens themselves")
-        .with("registration:read"),
+        .with("keyward:registration:read"),
         Op::post("/api/v1/registration-tokens", "createRegistrationToken", "Make an initial access token", || {
             web::post().to(registration_tokens::create)
         })
         .json::<registration_tokens::NewRegistrationToken>()
         .makes::<Made<RegistrationTokenView>>()
-        .with("registration:write"),
+        .with("keyward:registration:write"),
         Op::delete("/api/v1/registration-tokens/{id}", "deleteRegistrationToken", "End an initial access token", || {
             web::delete().to(registration_tokens::delete)
         })
         .empty(204, "Ended")
-        .with("registration:write"),
+        .with("keyward:registration:write"),
         Op::get("/api/v1/signing-keys", "listSigningKeys", "List the signing keys", || get().to(signing_keys::list))
             .query::<Paging>()
             .answers::<Page<SigningKeyView>>(200, "With their states")
-            .with("signing-keys:read"),
+            .with("keyward:signing-keys:read"),
         Op::post("/api/v1/signing-keys/rotate", "rotateSigningKey", "Make a signing key that takes over", || {
             web::post().to(signing_keys::rotate)
         })
         .answers::<SigningKeyView>(201, "Published now; signs once everybody can have it")
-        .with("signing-keys:write"),
+        .with("keyward:signing-keys:write"),
         Op::post("/api/v1/signing-keys/import", "importSigningKey", "Take a private key from elsewhere", || {
             web::post().to(signing_keys::import)
         })
         .json::<signing_keys::Import>()
         .answers::<SigningKeyView>(201, "Published now; signs once everybody can have it")
-        .with("signing-keys:write")
+        .with("keyward:signing-keys:write")
         .refuses(&[409]),
         Op::post("/api/v1/signing-keys/{kid}/retire", "retireSigningKey", "End a signing key", || {
             web::post().to(signing_keys::retire)
         })
         .json::<signing_keys::Retirement>()
         .answers::<SigningKeyView>(200, "Until when it signs and is published")
-        .with("signing-keys:write")
+        .with("keyward:signing-keys:write")
         .refuses(&[409]),
         Op::get("/api/v1/tokens", "listTokens", "List a client's tokens that have not ended", || get().to(tokens::list))
             .query::<tokens::Which>()
             .answers::<Page<TokenView>>(200, "Their records, the newest first")
-            .with("tokens:read"),
+            .with("keyward:tokens:read"),
         Op::post("/api/v1/tokens/inspect", "inspectToken", "Say whether a token is in force, and why not", || {
             web::post().to(tokens::inspect)
         })
         .json::<tokens::Presented>()
         .answers::<Inspection>(200, "What it is")
-        .with("tokens:read"),
+        .with("keyward:tokens:read"),
         Op::post("/api/v1/tokens/revoke", "revokeToken", "End a token or an API key", || web::post().to(tokens::revoke))
             .json::<tokens::Presented>()
             .empty(204, "Revoked")
-            .with("tokens:revoke"),
+            .with("keyward:tokens:revoke"),
         Op::get("/api/v1/traffic", "showTraffic", "Show what is going on", || get().to(traffic::overview))
             .answers::<Traffic>(200, "Of all nodes together, a few seconds late")
-            .with("tokens:read"),
+            .with("keyward:tokens:read"),
         Op::get("/api/v1/audit", "listAudit", "List who did what", || get().to(audit::list))
             .query::<audit::Which>()
             .answers::<Page<Entry>>(200, "The newest first")
-            .with("audit:read"),
+            .with("keyward:audit:read"),
     ]
 }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::actor::{AccountsRead, AccountsWrite, Permit, Right, UsersWrite};
-use super::{check_name, not_found};
+use super::{check_name, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::store::account;
 pub use crate::store::account::Account;
+use crate::store::user::Role;
 use crate::store::{Store, Transaction};
 
 /// The account of what is made without naming one, where there is none yet.
@@ -75,7 +76,39 @@ pub async fn require_second_factor(
         .write(now, move |transaction| {
             let found = account::find(transaction.database(), &named)?.filter(|account| permit.reaches(&account.id));
             let mut account = found.ok_or_else(|| not_found("account", &named))?;
+            if !required {
+                // It protects the administrators, too.
+                permit.check_role(Role::Administrator)?;
+            }
             account.requires_second_factor = required;
+            account::update(transaction, &account)?;
+            permit.record(transaction, "account.update", Some(&account.id), &account.id, now)?;
+            Ok(account)
+        })
+        .await
+}
+
+/// Sets how many clients an account's own people, and registration, can bring it to; the default where
+/// there is no number. Clients beyond a lower limit stay.
+///
+/// # Errors
+/// No such account; a negative number.
+pub async fn limit_clients(
+    store: &Arc<Store>,
+    permit: Permit<AccountsWrite>,
+    id_or_name: &str,
+    most: Option<i64>,
+    now: Timestamp,
+) -> Result<Account, Error> {
+    if most.is_some_and(|most| most < 0) {
+        return Err(invalid("The limit of clients is zero or more").field("max_clients"));
+    }
+    let named = id_or_name.to_owned();
+    store
+        .write(now, move |transaction| {
+            let found = account::find(transaction.database(), &named)?.filter(|account| permit.reaches(&account.id));
+            let mut account = found.ok_or_else(|| not_found("account", &named))?;
+            account.max_clients = most;
             account::update(transaction, &account)?;
             permit.record(transaction, "account.update", Some(&account.id), &account.id, now)?;
             Ok(account)

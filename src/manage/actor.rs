@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
+use crate::config::Issuer;
 use crate::credential::Fingerprint;
 use crate::error::{Code, Error};
 use crate::oauth::failure::Origin;
-use crate::scope::Scope;
+use crate::scope::{RIGHTS_PREFIX, Scope};
 use crate::store::audit::{Entry, Recorder};
 use crate::store::idempotency::{self, IdempotencyKey};
 use crate::store::user::Role;
@@ -38,50 +39,50 @@ macro_rules! rights {
             }
         )*
 
-        /// The scope tokens of all rights.
+        /// The scope tokens of all rights, each with the prefix [`RIGHTS_PREFIX`](crate::scope::RIGHTS_PREFIX).
         pub const ALL_RIGHTS: &[&str] = &[$($scope),*];
     };
 }
 
 rights! {
     /// See accounts.
-    AccountsRead = "accounts:read";
+    AccountsRead = "keyward:accounts:read";
     /// Make accounts.
-    AccountsWrite = "accounts:write", operator;
+    AccountsWrite = "keyward:accounts:write", operator;
     /// See users.
-    UsersRead = "users:read";
+    UsersRead = "keyward:users:read";
     /// Make, change and delete users.
-    UsersWrite = "users:write";
+    UsersWrite = "keyward:users:write";
     /// See clients.
-    ClientsRead = "clients:read";
+    ClientsRead = "keyward:clients:read";
     /// Make, change and delete clients.
-    ClientsWrite = "clients:write";
+    ClientsWrite = "keyward:clients:write";
     /// See secrets and API keys, never in full.
-    KeysRead = "keys:read";
+    KeysRead = "keyward:keys:read";
     /// Make and delete secrets and API keys.
-    KeysWrite = "keys:write";
+    KeysWrite = "keyward:keys:write";
     /// See resource servers.
-    ResourcesRead = "resources:read";
+    ResourcesRead = "keyward:resources:read";
     /// Make and delete resource servers.
-    ResourcesWrite = "resources:write", operator;
+    ResourcesWrite = "keyward:resources:write", operator;
     /// See initial access tokens.
-    RegistrationRead = "registration:read";
+    RegistrationRead = "keyward:registration:read";
     /// Make and delete initial access tokens.
-    RegistrationWrite = "registration:write";
+    RegistrationWrite = "keyward:registration:write";
     /// See signing keys.
-    SigningKeysRead = "signing-keys:read", operator;
+    SigningKeysRead = "keyward:signing-keys:read", operator;
     /// Rotate, import and retire signing keys.
-    SigningKeysWrite = "signing-keys:write", operator;
+    SigningKeysWrite = "keyward:signing-keys:write", operator;
     /// See the records of issued tokens.
-    TokensRead = "tokens:read";
+    TokensRead = "keyward:tokens:read";
     /// Revoke tokens.
-    TokensRevoke = "tokens:revoke";
+    TokensRevoke = "keyward:tokens:revoke";
     /// See the audit.
-    AuditRead = "audit:read";
+    AuditRead = "keyward:audit:read";
 }
 
 /// The scope token that lifts a caller of the management API above all accounts.
-pub const OPERATOR_SCOPE: &str = "operator";
+pub const OPERATOR_SCOPE: &str = "keyward:operator";
 
 /// Whoever asks for something to be done.
 pub struct Actor {
@@ -89,6 +90,8 @@ pub struct Actor {
     /// The account to which all is limited; an operator has none.
     account: Option<String>,
     rights: BTreeSet<String>,
+    /// The issuer to reckon with where no node has started yet.
+    assumed_issuer: Option<Issuer>,
     address: Option<ClientIp>,
     request_id: Option<String>,
     once: Option<Once>,
@@ -144,11 +147,19 @@ impl Actor {
         Actor {
             name: "command line".to_owned(),
             account: None,
-            rights: ALL_RIGHTS.iter().map(|&right| right.to_owned()).collect(),
+            rights: rights_of(Role::Operator).into_iter().map(str::to_owned).collect(),
+            assumed_issuer: None,
             address: None,
             request_id: None,
             once: None,
         }
+    }
+
+    /// The issuer to reckon with where no node has started on the database yet.
+    #[must_use]
+    pub fn assuming(mut self, issuer: Issuer) -> Self {
+        self.assumed_issuer = Some(issuer);
+        self
     }
 
     /// The bearer of an access token or an API key, with what its scope gives; limited to the
@@ -158,7 +169,8 @@ impl Actor {
         Actor {
             name,
             account: (!operator).then(|| account.to_owned()),
-            rights: scope.iter().map(str::to_owned).collect(),
+            rights: scope.rights().map(str::to_owned).collect(),
+            assumed_issuer: None,
             address: Some(origin.address),
             request_id: origin.id,
             once: None,
@@ -170,7 +182,8 @@ impl Actor {
         Actor {
             name: format!("API key {key_id}"),
             account: Some(account.to_owned()),
-            rights: scope.iter().chain([KeysRead::SCOPE, KeysWrite::SCOPE]).map(str::to_owned).collect(),
+            rights: scope.rights().chain([KeysRead::SCOPE, KeysWrite::SCOPE]).map(str::to_owned).collect(),
+            assumed_issuer: None,
             address: Some(origin.address),
             request_id: origin.id,
             once: None,
@@ -182,7 +195,8 @@ impl Actor {
         Actor {
             name: format!("user {email}"),
             account: if role == Role::Operator { None } else { Some(account.unwrap_or_default().to_owned()) },
-            rights: rights_of(role).iter().map(|&right| right.to_owned()).collect(),
+            rights: rights_of(role).into_iter().map(str::to_owned).collect(),
+            assumed_issuer: None,
             address: Some(origin.address),
             request_id: origin.id,
             once: None,
@@ -244,13 +258,15 @@ impl Actor {
     }
 }
 
-/// What each role may. A viewer sees clients, and neither secrets nor keys.
+/// The rights of each role, as scope tokens. A viewer sees clients, and neither secrets nor keys. An
+/// operator has every right, and [`OPERATOR_SCOPE`].
 pub fn rights_of(role: Role) -> Vec<&'static str> {
-    let viewer = ["accounts:read", "clients:read", "resources:read"];
-    let developer = ["clients:write", "keys:read", "keys:write", "tokens:read", "tokens:revoke", "audit:read"];
-    let administrator = ["users:read", "users:write", "registration:read", "registration:write"];
+    let viewer = [AccountsRead::SCOPE, ClientsRead::SCOPE, ResourcesRead::SCOPE];
+    let developer =
+        [ClientsWrite::SCOPE, KeysRead::SCOPE, KeysWrite::SCOPE, TokensRead::SCOPE, TokensRevoke::SCOPE, AuditRead::SCOPE];
+    let administrator = [UsersRead::SCOPE, UsersWrite::SCOPE, RegistrationRead::SCOPE, RegistrationWrite::SCOPE];
     match role {
-        Role::Operator => ALL_RIGHTS.to_vec(),
+        Role::Operator => [ALL_RIGHTS, &[OPERATOR_SCOPE]].concat(),
         Role::Administrator => [&viewer[..], &developer, &administrator].concat(),
         Role::Developer => [&viewer[..], &developer].concat(),
         Role::Viewer => viewer.to_vec(),
@@ -280,28 +296,67 @@ impl<R: Right> Permit<R> {
         &self.actor.name
     }
 
+    /// All rights of whoever acts.
+    ///
+    /// # Errors
+    /// A fault of Keyward's own.
+    pub fn rights(&self) -> Result<Scope, Error> {
+        let words: Vec<&str> = self.actor.rights.iter().map(String::as_str).collect();
+        words.join(" ").parse().map_err(|_| Error::server_error("the rights of an actor are no scope"))
+    }
+
     /// Whether a thing of this account is within reach. What is not must look as if it were not
     /// there.
     pub fn reaches(&self, account: &str) -> bool {
         self.account().is_none_or(|own| own == account)
     }
 
-    /// Whether this scope may be given to a client: what gives rights over Keyward itself, only by
-    /// who has it.
+    /// The issuer to reckon with where no node has started on the database yet.
+    pub fn assumed_issuer(&self) -> Option<&Issuer> {
+        self.actor.assumed_issuer.as_ref()
+    }
+
+    /// Nobody gives to a client rights over Keyward that they have not, nor changes a client that has
+    /// such rights.
     ///
     /// # Errors
-    /// `invalid_scope` where it says more than the actor may.
+    /// `invalid_scope` where the scope holds a right that the actor has not, or one that does not exist.
     pub fn check_gift(&self, scope: &Scope) -> Result<(), Error> {
-        let reserved = |token: &&str| ALL_RIGHTS.contains(token) || *token == OPERATOR_SCOPE;
-        let mut beyond =
-            scope.iter().filter(reserved).filter(|token| self.account().is_some() && !self.actor.rights.contains(*token));
-        match beyond.next() {
-            None => Ok(()),
-            Some(token) => {
-                Err(Error::new(Code::InvalidScope, format!("You cannot give the right {token}, which you have not"))
-                    .field("scope"))
-            }
+        let Some(beyond) = scope.rights().find(|right| !self.actor.rights.contains(*right)) else { return Ok(()) };
+        let known = beyond == OPERATOR_SCOPE || ALL_RIGHTS.contains(&beyond);
+        let refused = if known {
+            Error::new(Code::InvalidScope, format!("You cannot give the right {beyond}, which you have not"))
+                .phrase("right-beyond-you", [("right", beyond.into())])
+        } else {
+            let reason =
+                format!("There is no right {beyond}; what begins with {RIGHTS_PREFIX} is reserved for rights over Keyward");
+            Error::new(Code::InvalidScope, reason).phrase("right-unknown", [("right", beyond.into())])
+        };
+        Err(refused.field("scope"))
+    }
+
+    /// Nobody makes, invites, changes, takes over or deletes a user with rights that they have not: all
+    /// rights of the role must be among the actor's.
+    ///
+    /// # Errors
+    /// `access_denied` where the role has a right that the actor has not.
+    pub fn check_role(&self, role: Role) -> Result<(), Error> {
+        let beyond = rights_of(role).into_iter().find(|right| !self.actor.rights.contains(*right));
+        let within = beyond.is_none() && (role != Role::Operator || self.account().is_none());
+        if within {
+            return Ok(());
         }
+        let refused = match role {
+            Role::Operator => {
+                Error::new(Code::AccessDenied, "Only an operator can do this for an operator").phrase("operator-role", [])
+            }
+            _ => {
+                let missing = beyond.unwrap_or_default();
+                Error::new(Code::AccessDenied, format!("The role {role} has the right {missing}, which you have not"))
+                    .phrase("role-beyond-you", [("right", missing.into())])
+            }
+        };
+        Err(refused.field("role"))
     }
 
     /// Writes entries for what an action brings about beside what it is named for.

@@ -6,18 +6,22 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::actor::{ClientsRead, ClientsWrite, Permit, Right, TokensRevoke};
+use super::actor::{ALL_RIGHTS, ClientsRead, ClientsWrite, OPERATOR_SCOPE, Permit, Right, TokensRevoke};
 use super::api_key::{self, NewApiKey};
+use super::policy::{Grantee, check_grant, known_resources, management_audience};
 use super::{MAX_NAME, account, check_name, invalid, not_found, version};
 use crate::clock::Timestamp;
-use crate::credential::Credential;
+use crate::credential::{Credential, Kind};
 use crate::error::{Code, Error};
 use crate::jose::JwkSet;
-use crate::oauth::client_credentials;
-use crate::scope::Scope;
+use crate::oauth::client_metadata::Limits;
+use crate::oauth::token_endpoint;
+use crate::scope::{Scope, is_right};
+use crate::secret_hash;
 pub use crate::store::client::AuthMethod;
 use crate::store::client::{self, Client};
-use crate::store::resource_server::{self, Resources};
+use crate::store::resource_server;
+pub use crate::store::resource_server::Resources;
 use crate::store::{self, Database, Store, Transaction, client_secret};
 
 /// The name of a client's first API key.
@@ -72,6 +76,14 @@ pub struct ClientChange {
     pub expected: Option<Vec<String>>,
 }
 
+impl ClientChange {
+    fn only_disables(&self) -> bool {
+        let ClientChange { name, scope, resources, may_introspect, auth_method, jwks, enabled, expected: _ } = self;
+        let nothing_else = name.is_none() && scope.is_none() && resources.is_none() && may_introspect.is_none();
+        *enabled == Some(false) && nothing_else && auth_method.is_none() && jwks.is_none()
+    }
+}
+
 /// A client as management shows it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 #[expect(missing_docs, reason = "the columns say it")]
@@ -87,6 +99,10 @@ pub struct ClientView {
     pub jwks: Option<Value>,
     pub jwks_uri: Option<String>,
     pub enabled: bool,
+    /// Whether it registered itself (RFC 7591).
+    pub self_registered: bool,
+    /// Whether it has a registration access token, by which it can change what it registered (RFC 7592).
+    pub has_registration_token: bool,
     pub created_at: Timestamp,
 }
 
@@ -104,6 +120,8 @@ impl From<Client> for ClientView {
             jwks: client.jwks.and_then(|jwks| serde_json::from_str(&jwks).ok()),
             jwks_uri: client.jwks_uri,
             enabled: client.disabled_at.is_none(),
+            self_registered: client.registration_limits.is_some(),
+            has_registration_token: client.registration_token_hash.is_some(),
             created_at: client.created_at,
         }
     }
@@ -131,11 +149,14 @@ pub(crate) fn insert(
     now: Timestamp,
 ) -> Result<CreatedClient, Error> {
     let account = account::resolve(transaction, permit, new.account.as_deref(), now)?;
-    let resources = known_resources(transaction, &new.resources)?;
-    check_ceiling(transaction.database(), permit, &account.id, &new.scope, &resources)?;
+    let resources = known_resources(transaction.database(), permit, &new.resources)?;
+    check_grant(transaction, permit, &account.id, Grantee::Client, &new.scope, &resources)?;
     check_introspection(permit, false, new.may_introspect)?;
+    if permit.account().is_some() {
+        check_room(transaction.database(), &account)?;
+    }
     let client = Client {
-        grant_types: client_credentials::GRANT_TYPE.to_owned(),
+        grant_types: token_endpoint::GRANT_TYPES.join(" "),
         scope: new.scope,
         resources,
         may_introspect: new.may_introspect,
@@ -212,11 +233,23 @@ pub async fn search(store: &Arc<Store>, permit: Permit<ClientsRead>, text: &str,
     Ok(found.into_iter().map(ClientView::from).collect())
 }
 
+/// Refuses one more client where the account has as many as it can have.
+pub(crate) fn check_room(database: &mut Database, account: &store::account::Account) -> Result<(), Error> {
+    let most = account.client_limit();
+    if !client::has_as_many(database, &account.id, most)? {
+        return Ok(());
+    }
+    Err(Error::new(Code::Conflict, format!("The account has {most} clients, the most that it can have; ask an operator"))
+        .phrase("clients-full", [("most", usize::try_from(most).unwrap_or(0).into())]))
+}
+
 /// What can be given to a client, as a form offers it.
 #[derive(Default)]
 pub struct Choices {
-    /// Scope tokens.
+    /// Scope tokens, without rights over Keyward.
     pub scope: BTreeSet<String>,
+    /// Rights over Keyward.
+    pub rights: BTreeSet<String>,
     /// Identifiers of resource servers.
     pub resources: BTreeSet<String>,
 }
@@ -237,12 +270,15 @@ pub async fn choices(store: &Arc<Store>, permit: Permit<ClientsWrite>) -> Result
                         choices.scope.extend(server.scope.iter().map(str::to_owned));
                         choices.resources.insert(server.identifier);
                     }
+                    choices.resources.extend(management_audience(database, &permit)?);
+                    choices.rights.extend(ALL_RIGHTS.iter().chain(&[OPERATOR_SCOPE]).map(|&right| right.to_owned()));
                 }
                 Some(account) => {
-                    let all = client::list(database, Some(account), None, i64::MAX)?;
-                    for client in all.into_iter().filter(|client| permit.check_gift(&client.scope).is_ok()) {
-                        choices.scope.extend(client.scope.iter().map(str::to_owned));
-                        choices.resources.extend(client.resources.iter().map(str::to_owned));
+                    let grants = client::grants(database, account)?;
+                    for (scope, resources) in grants.into_iter().filter(|(scope, _)| permit.check_gift(scope).is_ok()) {
+                        choices.rights.extend(scope.rights().map(str::to_owned));
+                        choices.scope.extend(scope.iter().filter(|token| !is_right(token)).map(str::to_owned));
+                        choices.resources.extend(resources.iter().map(str::to_owned));
                     }
                 }
             }
@@ -275,25 +311,24 @@ pub async fn update(
         check_name(name)?;
     }
     let giver = permit.clone();
-    edit(store, permit, client_id, "client.update", now, move |transaction, client| {
+    // A leak must end: to refuse all that a client presents takes no more rights than to see it.
+    let needs = if change.only_disables() { Needs::Reach } else { Needs::Power };
+    edit(store, permit, client_id, needs, "client.update", now, move |transaction, client| {
         let current = version(&ClientView::from(client.clone()));
         if change.expected.is_some_and(|expected| !expected.contains(&current)) {
             return Err(Error::new(Code::PreconditionFailed, "The client was changed meanwhile; read it again")
                 .phrase("changed-meanwhile", []));
         }
-        let had_introspection = client.may_introspect;
         if let Some(name) = change.name {
             client.name = name;
         }
-        if let Some(scope) = change.scope {
-            client.scope = scope;
-        }
-        if let Some(resources) = change.resources {
-            client.resources = known_resources(transaction, &resources)?;
-        }
-        check_ceiling(transaction.database(), &giver, &client.account_id, &client.scope, &client.resources)?;
+        let resources = match change.resources {
+            Some(named) => Some(known_resources(transaction.database(), &giver, &named)?),
+            None => None,
+        };
+        regrant(transaction, &giver, client, change.scope, resources)?;
         if let Some(may_introspect) = change.may_introspect {
-            check_introspection(&giver, had_introspection, may_introspect)?;
+            check_introspection(&giver, client.may_introspect, may_introspect)?;
             client.may_introspect = may_introspect;
         }
         if let Some(auth_method) = change.auth_method {
@@ -312,6 +347,44 @@ pub async fn update(
     .await
 }
 
+/// Gives a client another scope or other resource servers, as far as the actor may.
+fn regrant(
+    transaction: &mut Transaction<'_>,
+    giver: &Permit<ClientsWrite>,
+    client: &mut Client,
+    scope: Option<Scope>,
+    resources: Option<Resources>,
+) -> Result<(), Error> {
+    if scope.is_none() && resources.is_none() {
+        return Ok(());
+    }
+    // The right to introspect is for the resource servers that it was given for.
+    if let Some(wanted) = &resources
+        && client.may_introspect
+        && giver.account().is_some()
+        && *wanted != client.resources
+        && (wanted.is_empty() || !wanted.is_subset(&client.resources))
+    {
+        return Err(Error::new(Code::AccessDenied, "Only an operator gives other resource servers to a client that introspects")
+            .phrase("introspection-moves", [])
+            .field("resources"));
+    }
+    let registered = client.registration_limits.is_some();
+    let scope = scope.unwrap_or_else(|| client.scope.clone());
+    let resources = resources.unwrap_or_else(|| client.resources.clone());
+    if scope != client.scope || resources != client.resources {
+        let grantee = if registered { Grantee::Registrant } else { Grantee::Client };
+        check_grant(transaction, giver, &client.account_id, grantee, &scope, &resources)?;
+        (client.scope, client.resources) = (scope, resources);
+    }
+    if registered {
+        // What was set here is the most that it can have: it cannot take back more by its own registration
+        // access token.
+        client.registration_limits = Some(Limits::new(&client.scope, &client.resources).to_json()?);
+    }
+    Ok(())
+}
+
 /// Refuses everything that the client presents, until it is enabled again.
 ///
 /// # Errors
@@ -322,7 +395,7 @@ pub async fn disable(
     client_id: &str,
     now: Timestamp,
 ) -> Result<ClientView, Error> {
-    edit(store, permit, client_id, "client.disable", now, move |_, client| {
+    edit(store, permit, client_id, Needs::Reach, "client.disable", now, move |_, client| {
         client.disabled_at.get_or_insert(now);
         Ok(())
     })
@@ -339,7 +412,7 @@ pub async fn enable(
     client_id: &str,
     now: Timestamp,
 ) -> Result<ClientView, Error> {
-    edit(store, permit, client_id, "client.enable", now, |_, client| {
+    edit(store, permit, client_id, Needs::Power, "client.enable", now, |_, client| {
         client.disabled_at = None;
         Ok(())
     })
@@ -367,7 +440,8 @@ pub async fn delete(store: &Arc<Store>, permit: Permit<ClientsWrite>, client_id:
         .await
 }
 
-/// Voids all tokens that were issued to a client until now, at once, however many there are.
+/// Revokes all tokens that were issued to a client until now, at once, however many there are, and
+/// whatever the clocks of the nodes say.
 ///
 /// # Errors
 /// No such client.
@@ -377,11 +451,59 @@ pub async fn revoke_tokens(
     client_id: &str,
     now: Timestamp,
 ) -> Result<ClientView, Error> {
-    edit(store, permit, client_id, "token.revoke_all", now, move |_, client| {
-        client.tokens_void_before = client.tokens_void_before.max(now);
+    edit(store, permit, client_id, Needs::Reach, "token.revoke_all", now, move |_, client| {
+        client.token_epoch += 1;
         Ok(())
     })
     .await
+}
+
+/// Gives a client that registered itself another registration access token (RFC 7592) in the place of the
+/// one it has: whoever holds that can change the client no longer.
+///
+/// # Errors
+/// No such client; one that did not register itself.
+pub async fn renew_registration_token(
+    store: &Arc<Store>,
+    permit: Permit<ClientsWrite>,
+    client_id: &str,
+    now: Timestamp,
+) -> Result<Credential, Error> {
+    let token = Credential::generate(Kind::RegistrationAccessToken);
+    let hash = secret_hash::hash(&token);
+    edit(store, permit, client_id, Needs::Power, "client.renew_registration_token", now, move |_, client| {
+        check_registered(client)?;
+        client.registration_token_hash = Some(hash);
+        Ok(())
+    })
+    .await?;
+    Ok(token)
+}
+
+/// Ends the registration access token of a client that registered itself. The client stays as it is.
+///
+/// # Errors
+/// No such client; one that did not register itself.
+pub async fn revoke_registration_token(
+    store: &Arc<Store>,
+    permit: Permit<ClientsWrite>,
+    client_id: &str,
+    now: Timestamp,
+) -> Result<ClientView, Error> {
+    edit(store, permit, client_id, Needs::Reach, "client.revoke_registration_token", now, move |_, client| {
+        check_registered(client)?;
+        client.registration_token_hash = None;
+        Ok(())
+    })
+    .await
+}
+
+fn check_registered(client: &Client) -> Result<(), Error> {
+    if client.registration_limits.is_some() {
+        return Ok(());
+    }
+    Err(Error::new(Code::Conflict, "The client did not register itself, so it has no registration access token")
+        .phrase("unregistered", []))
 }
 
 /// The client of this id, where it is within reach. Of another account's not even the existence
@@ -401,36 +523,6 @@ pub(super) fn within_power<R: Right>(database: &mut Database, permit: &Permit<R>
     }
 }
 
-/// What may be given to a client of an account: by an operator anything, by others what an operator
-/// has given to the account's clients before.
-pub(super) fn check_ceiling<R: Right>(
-    database: &mut Database,
-    permit: &Permit<R>,
-    account: &str,
-    scope: &Scope,
-    resources: &Resources,
-) -> Result<(), Error> {
-    permit.check_gift(scope)?;
-    if permit.account().is_none() {
-        return Ok(());
-    }
-    let clients = client::list(database, Some(account), None, i64::MAX)?;
-    let has_scope = |token: &str| clients.iter().any(|client| client.scope.iter().any(|own| own == token));
-    if let Some(beyond) = scope.iter().find(|token| !has_scope(token)) {
-        let reason = format!("No client of the account has the scope {beyond}; ask an operator");
-        return Err(Error::new(Code::InvalidScope, reason)
-            .phrase("scope-beyond-account", [("scope", beyond.into())])
-            .field("scope"));
-    }
-    let has_resource = |identifier: &str| clients.iter().any(|client| client.resources.contains(identifier));
-    match resources.iter().find(|identifier| !has_resource(identifier)) {
-        None => Ok(()),
-        Some(beyond) => Err(invalid(format!("No client of the account may use {beyond}; ask an operator"))
-            .phrase("resource-beyond-account", [("resource", beyond.into())])
-            .field("resources")),
-    }
-}
-
 fn check_introspection<R: Right>(permit: &Permit<R>, before: bool, wanted: bool) -> Result<(), Error> {
     if wanted && !before && permit.account().is_some() {
         return Err(Error::new(Code::AccessDenied, "Only an operator lets a client introspect")
@@ -440,10 +532,20 @@ fn check_introspection<R: Right>(permit: &Permit<R>, before: bool, wanted: bool)
     Ok(())
 }
 
+/// What an actor needs for a change of a client.
+#[derive(Clone, Copy)]
+enum Needs {
+    /// That it is within reach, for what only takes away.
+    Reach,
+    /// That it has no more rights than the actor, too.
+    Power,
+}
+
 async fn edit<R: Right + Send + 'static>(
     store: &Arc<Store>,
     permit: Permit<R>,
     client_id: &str,
+    needs: Needs,
     action: &'static str,
     now: Timestamp,
     change: impl FnOnce(&mut Transaction<'_>, &mut Client) -> Result<(), Error> + Send + 'static,
@@ -451,23 +553,16 @@ async fn edit<R: Right + Send + 'static>(
     let id = client_id.to_owned();
     store
         .write(now, move |transaction| {
-            let mut client = within_power(transaction.database(), &permit, &id)?;
+            let mut client = match needs {
+                Needs::Reach => within_reach(transaction.database(), &permit, &id)?,
+                Needs::Power => within_power(transaction.database(), &permit, &id)?,
+            };
             change(transaction, &mut client)?;
             client::update(transaction, &client)?;
             permit.record(transaction, action, Some(&client.account_id), &id, now)?;
             Ok(client.into())
         })
         .await
-}
-
-pub(super) fn known_resources(transaction: &mut Transaction<'_>, identifiers: &[String]) -> Result<Resources, Error> {
-    for identifier in identifiers {
-        if resource_server::find(transaction.database(), identifier)?.is_none() {
-            let unknown = invalid(format!("There is no resource server {identifier}")).field("resources");
-            return Err(unknown.phrase("not-there", [("name", identifier.as_str().into())]));
-        }
-    }
-    Ok(identifiers.iter().map(String::as_str).collect())
 }
 
 fn checked_jwks(text: &str) -> Result<String, Error> {

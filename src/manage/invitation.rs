@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::AuthorizationServer;
 use super::actor::{Permit, UsersWrite};
-use super::user::{check_not_self, usable_password, within_reach};
+use super::user::{check_not_self, usable_password, within_power};
 use crate::clock::Timestamp;
 use crate::config::Issuer;
 use crate::credential::{Credential, Kind};
@@ -49,10 +49,10 @@ pub async fn create(
     let (id, hash, expires_at) = (credential.id().to_owned(), secret_hash::hash(&credential), now.plus(LIFETIME));
     store
         .write(now, move |transaction| {
-            let user = within_reach(transaction.database(), &permit, &email)?;
+            let user = within_power(transaction.database(), &permit, &email)?;
             // Nor change the password without knowing it.
             check_not_self(permit.actor(), &user)?;
-            let row = Invitation { user_id: user.id, id, hash, created_at: now, expires_at };
+            let row = Invitation { user_id: user.id, id, hash, created_at: now, expires_at, rights: permit.rights()? };
             invitation::replace(transaction, &row)?;
             permit.record(transaction, "user.invite", user.account_id.as_deref(), &user.email, now)
         })

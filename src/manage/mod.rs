@@ -12,6 +12,7 @@ pub mod api_key;
 pub mod audit;
 pub mod client;
 pub mod invitation;
+mod policy;
 pub mod registration_token;
 pub mod resource_server;
 pub mod sealing_key;

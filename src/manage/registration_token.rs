@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::actor::{Permit, RegistrationRead, RegistrationWrite};
-use super::{account, client::check_ceiling, client::known_resources, invalid, not_found};
+use super::policy::{Grantee, check_grant, known_resources};
+use super::{account, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
 use crate::error::Error;
@@ -79,8 +80,8 @@ pub async fn create(
     let row = store
         .write(now, move |transaction| {
             let account = account::resolve(transaction, &permit, new.account.as_deref(), now)?;
-            let resources = known_resources(transaction, &new.resources)?;
-            check_ceiling(transaction.database(), &permit, &account.id, &new.scope, &resources)?;
+            let resources = known_resources(transaction.database(), &permit, &new.resources)?;
+            check_grant(transaction, &permit, &account.id, Grantee::Registrant, &new.scope, &resources)?;
             let row = RegistrationToken {
                 id,
                 account_id: account.id,

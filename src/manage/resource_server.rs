@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::actor::{Permit, ResourcesRead, ResourcesWrite};
 use super::{account, check_name, client::insert_secret, invalid, not_found};
 use crate::clock::Timestamp;
@@ -11,7 +13,32 @@ use crate::scope::Scope;
 use crate::store::client::{self, AuthMethod, Client};
 use crate::store::resource_server;
 pub use crate::store::resource_server::{ResourceServer, TokenTyp};
-use crate::store::{Store, Transaction};
+use crate::store::{Store, Transaction, deployment};
+
+/// A resource server as management shows it.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct ResourceServerView {
+    /// Its URI, which is the `aud` of its tokens.
+    pub identifier: String,
+    /// What people call it.
+    pub name: String,
+    /// The scope tokens that it knows.
+    pub scope: Scope,
+    /// The client that it introspects with; for operators alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// The `typ` of its tokens.
+    pub token_typ: TokenTyp,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+impl From<ResourceServer> for ResourceServerView {
+    fn from(server: ResourceServer) -> Self {
+        let ResourceServer { identifier, name, scope, client_id, created_at, token_typ } = server;
+        ResourceServerView { identifier, name, scope, client_id: Some(client_id), token_typ, created_at }
+    }
+}
 
 /// A resource server just made, with the secret of the client that it introspects with.
 pub struct CreatedResourceServer {
@@ -51,6 +78,20 @@ pub(crate) fn insert(
 ) -> Result<CreatedResourceServer, Error> {
     resource_server::check_identifier(&identifier)
         .map_err(|error| invalid(error.to_string()).phrase("identifier-unusable", []).field("identifier"))?;
+    let issuer = deployment::find(transaction.database())?.map(|deployment| deployment.issuer);
+    let issuer = issuer.or_else(|| permit.assumed_issuer().map(ToString::to_string));
+    if issuer.is_some_and(|issuer| resource_server::is_reserved(&identifier, &issuer)) {
+        let reason = format!(
+            "{identifier} is Keyward itself: the issuer, and what lies at or below its management API, is no resource server"
+        );
+        return Err(invalid(reason).phrase("identifier-reserved", []).field("identifier"));
+    }
+    if let Some(right) = scope.rights().next() {
+        let reason = format!("{right} begins like a right over Keyward, which no resource server can have");
+        return Err(Error::new(Code::InvalidScope, reason)
+            .phrase("right-of-resource-server", [("right", right.into())])
+            .field("scope"));
+    }
     permit.check_not_done(transaction)?;
     if resource_server::find(transaction.database(), &identifier)?.is_some() {
         return Err(Error::new(Code::Conflict, format!("There is a resource server {identifier} already"))
@@ -91,12 +132,22 @@ pub async fn update(
         .await
 }
 
-/// All of them.
+/// All of them for an operator; for others those that the clients of their account may use, without the
+/// clients that they introspect with.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn list(store: &Arc<Store>, _: &Permit<ResourcesRead>) -> Result<Vec<ResourceServer>, Error> {
-    Ok(store.read(resource_server::list).await?)
+pub async fn list(store: &Arc<Store>, permit: Permit<ResourcesRead>) -> Result<Vec<ResourceServerView>, Error> {
+    store
+        .read(move |database| {
+            let all = resource_server::list(database)?.into_iter().map(ResourceServerView::from);
+            let Some(account) = permit.account() else { return Ok(all.collect()) };
+            let grants = client::grants(database, account)?;
+            let used = |identifier: &str| grants.iter().any(|(_, resources)| resources.contains(identifier));
+            let own = all.filter(|server| used(&server.identifier));
+            Ok(own.map(|server| ResourceServerView { client_id: None, ..server }).collect())
+        })
+        .await
 }
 
 /// Deletes a resource server and its client.

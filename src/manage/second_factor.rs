@@ -286,7 +286,7 @@ pub async fn reset(
     let email = email.to_owned();
     store
         .write(now, move |transaction| {
-            let mut user = super::user::within_reach(transaction.database(), &permit, &email)?;
+            let mut user = super::user::within_power(transaction.database(), &permit, &email)?;
             // Who is at somebody else's open session must not take the second factor away.
             super::user::check_not_self(permit.actor(), &user)?;
             forget(&mut user);

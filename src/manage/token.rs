@@ -4,9 +4,10 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::actor::{Permit, TokensRead, TokensRevoke};
+use super::actor::{Permit, Right, TokensRead, TokensRevoke};
 use super::client;
 use crate::clock::Timestamp;
+use crate::credential::{Credential, Kind};
 use crate::error::{Code, Error};
 use crate::oauth::access_token::{Audience, Claims, NotInForce};
 use crate::oauth::failure::Reason;
@@ -14,7 +15,7 @@ use crate::oauth::{AuthorizationServer, access_token, api_key};
 use crate::store::client::Client;
 use crate::store::resource_server::Resources;
 use crate::store::token::Token;
-use crate::store::{self, Transaction};
+use crate::store::{self, Database, StoreError, Transaction};
 
 /// What a token is, with the exact reason where it is not in force.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -41,6 +42,25 @@ fn nothing_to_revoke(NotInForce(reason): NotInForce) -> Error {
     Error::new(Code::InvalidRequest, format!("Nothing to revoke: {reason}"))
 }
 
+/// Whether an API key that somebody presents is of a client within reach. Of another account's key not
+/// even the existence shows.
+async fn key_within_reach<R: Right>(
+    server: &AuthorizationServer,
+    permit: &Permit<R>,
+    presented: &str,
+) -> Result<Result<(), NotInForce>, Error> {
+    // What is no key at all tells by its checksum alone.
+    let Some(credential) = Credential::parse(presented, Kind::ApiKey).filter(|_| permit.account().is_some()) else {
+        return Ok(Ok(()));
+    };
+    let client = match server.directory.api_key(credential.id()).await? {
+        Some(key) => server.directory.client(&key.key.client_id).await?,
+        None => None,
+    };
+    let reached = client.is_some_and(|entry| permit.reaches(&entry.client.account_id));
+    Ok(if reached { Ok(()) } else { Err(NotInForce(Reason::no_such_key())) })
+}
+
 /// The client whose token is to end, where that is within reach. Ending what is live needs no more
 /// rights than the client has: a leaked token must die.
 fn revocable(transaction: &mut Transaction<'_>, permit: &Permit<TokensRevoke>, client_id: &str) -> Result<Client, Error> {
@@ -62,7 +82,8 @@ fn recorded(server: &AuthorizationServer, token: &Token) -> Option<Claims> {
         iat: token.issued_at.seconds(),
         jti: Uuid::parse_str(&token.jti).ok()?,
         scope: token.scope.clone(),
-        api_key: None,
+        api_key: token.api_key_id.clone(),
+        token_epoch: token.token_epoch,
     })
 }
 
@@ -90,8 +111,10 @@ pub async fn inspect(
         Inspection { active: false, reason: Some(reason), reason_code: Some(code), claims }
     };
     if token.starts_with("kwk_") {
+        if let Err(unknown) = key_within_reach(server, permit, token).await? {
+            return Ok(inactive(unknown, None));
+        }
         return Ok(match api_key::find(server, token, None, now).await? {
-            Ok(found) if !permit.reaches(&found.client.client.account_id) => inactive(unknown(), None),
             Ok(found) => {
                 let key = &found.key.key;
                 let claims = serde_json::json!({
@@ -128,6 +151,7 @@ pub async fn revoke(
     now: Timestamp,
 ) -> Result<(), Error> {
     if token.starts_with("kwk_") {
+        key_within_reach(server, &permit, token).await?.map_err(nothing_to_revoke)?;
         let found = api_key::find(server, token, None, now).await?.map_err(nothing_to_revoke)?;
         let (id, client_id) = (found.key.key.id.clone(), found.key.key.client_id.clone());
         return server
@@ -151,7 +175,7 @@ pub async fn revoke(
         .await
 }
 
-/// Voids all tokens of a client, at a cost that does not depend on their number.
+/// Revokes all tokens of a client, at a cost that does not depend on their number.
 ///
 /// # Errors
 /// No such client.
@@ -186,12 +210,26 @@ pub async fn list(
             let beyond_all = Uuid::max().to_string();
             let before = before.as_deref().unwrap_or(&beyond_all);
             for token in store::token::list(database, &id, now, before, limit)? {
-                let revoked = token.issued_at <= client.tokens_void_before || store::token::is_revoked(database, &token.jti)?;
+                let revoked = is_revoked(database, &client, &token, now)?;
                 views.push(TokenView { revoked, token });
             }
             Ok(views)
         })
         .await
+}
+
+/// Whether a token that has not expired was revoked: the rule of
+/// [`access_token::in_force`](crate::oauth::access_token::in_force), on the record and the rows.
+fn is_revoked(database: &mut Database, client: &Client, token: &Token, now: Timestamp) -> Result<bool, StoreError> {
+    // A record has the `jti` that we made.
+    let issued_at = Uuid::parse_str(&token.jti).map_or(token.issued_at, store::token::issued_at);
+    if client.has_revoked(token.token_epoch, issued_at) || store::token::is_revoked(database, &token.jti)? {
+        return Ok(true);
+    }
+    match &token.api_key_id {
+        Some(id) => Ok(store::api_key::find(database, id)?.is_none_or(|key| key.has_ended(now))),
+        None => Ok(false),
+    }
 }
 
 /// A token record as management shows it.
@@ -200,6 +238,7 @@ pub struct TokenView {
     /// Its row.
     #[serde(flatten)]
     pub token: Token,
-    /// Whether it was revoked, by itself or with all of the client's.
+    /// Whether it was revoked: by itself, with all of the client's, or with the API key that it was
+    /// exchanged for.
     pub revoked: bool,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::actor::{Permit, UsersRead, UsersWrite};
+use super::actor::{Permit, UsersRead, UsersWrite, rights_of};
 use super::{account, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
@@ -72,19 +72,15 @@ pub async fn create(
     now: Timestamp,
 ) -> Result<UserView, Error> {
     let email = check_email(email)?;
-    if role == Role::Operator && permit.account().is_some() {
-        return Err(Error::new(Code::AccessDenied, "Only an operator makes operators").phrase("operator-role", []).field("role"));
-    }
+    permit.check_role(role)?;
     if role == Role::Operator && account.is_some() {
         return Err(invalid("An operator belongs to no account"));
     }
     store
         .write(now, move |transaction| {
             permit.check_not_done(transaction)?;
-            if user::find(transaction.database(), &email)?.is_some() {
-                return Err(Error::new(Code::Conflict, format!("There is a user {email} already"))
-                    .phrase("email-taken", [])
-                    .field("email"));
+            if let Some(user) = user::find(transaction.database(), &email)? {
+                return Err(taken(&permit, &user));
             }
             let account_id = match role {
                 Role::Operator => None,
@@ -96,6 +92,17 @@ pub async fn create(
             Ok(UserView::new(user, None))
         })
         .await
+}
+
+/// A person signs in with one address, whatever the account. Whose an address is that another account
+/// uses, and whether anybody's, is not said; that it cannot be used has to be.
+fn taken(permit: &Permit<UsersWrite>, user: &User) -> Error {
+    let refused = if permit.reaches(user.account_id.as_deref().unwrap_or_default()) {
+        Error::new(Code::Conflict, format!("There is a user {} already", user.email)).phrase("email-taken", [])
+    } else {
+        Error::new(Code::Conflict, "This e-mail address cannot be used here; ask an operator").phrase("email-reserved", [])
+    };
+    refused.field("email")
 }
 
 /// Makes an operator with a password, within a change that makes more.
@@ -172,12 +179,19 @@ pub async fn set_role(
     now: Timestamp,
 ) -> Result<UserView, Error> {
     let actor = permit.actor().to_owned();
-    edit(store, permit, email, "user.set_role", now, move |_, user| {
+    let giver = permit.clone();
+    edit(store, permit, email, "user.set_role", now, move |transaction, user| {
         check_not_self(&actor, user)?;
         if (role == Role::Operator) != (user.role == Role::Operator) {
             return Err(Error::new(Code::Conflict, "An operator belongs to no account: delete the user and make another")
                 .phrase("operator-role", [])
                 .field("role"));
+        }
+        giver.check_role(role)?;
+        // Whoever made a link may have fewer rights than the user has from now on.
+        let link = invitation::find_of_user(transaction.database(), &user.id)?;
+        if link.is_some_and(|link| rights_of(role).iter().any(|right| !link.rights.contains(right))) {
+            invitation::delete(transaction, &user.id)?;
         }
         user.role = role;
         Ok(())
@@ -196,7 +210,7 @@ async fn edit(
     let email = email.to_owned();
     store
         .write(now, move |transaction| {
-            let mut user = within_reach(transaction.database(), &permit, &email)?;
+            let mut user = within_power(transaction.database(), &permit, &email)?;
             change(transaction, &mut user)?;
             user::update(transaction, &user)?;
             permit.record(transaction, action, user.account_id.as_deref(), &user.email, now)?;
@@ -223,7 +237,7 @@ pub async fn delete(store: &Arc<Store>, permit: Permit<UsersWrite>, email: &str,
     let email = email.to_owned();
     store
         .write(now, move |transaction| {
-            let user = within_reach(transaction.database(), &permit, &email)?;
+            let user = within_power(transaction.database(), &permit, &email)?;
             check_not_self(permit.actor(), &user)?;
             user::delete(transaction, &user.id)?;
             permit.record(transaction, "user.delete", user.account_id.as_deref(), &user.email, now)
@@ -231,8 +245,13 @@ pub async fn delete(store: &Arc<Store>, permit: Permit<UsersWrite>, email: &str,
         .await
 }
 
-/// An operator is within the reach of operators alone.
-pub(super) fn within_reach(database: &mut Database, permit: &Permit<UsersWrite>, email: &str) -> Result<User, Error> {
+/// The user of this address or id, for who wants to change, take over or delete it: within reach, and
+/// without rights that the actor has not. An operator is within the reach of operators alone.
+pub(super) fn within_power(database: &mut Database, permit: &Permit<UsersWrite>, email: &str) -> Result<User, Error> {
     let found = user::find(database, email)?.filter(|user| permit.reaches(user.account_id.as_deref().unwrap_or_default()));
-    found.ok_or_else(|| not_found("user", email))
+    let user = found.ok_or_else(|| not_found("user", email))?;
+    match permit.check_role(user.role) {
+        Ok(()) => Ok(user),
+        Err(_) => Err(Error::new(Code::AccessDenied, "The user has rights that you have not").phrase("user-beyond-you", [])),
+    }
 }

@@ -95,6 +95,23 @@ impl Limits {
     pub fn new(scope: &Scope, resources: &Resources) -> Self {
         Limits { scope: scope.to_string(), resources: resources.iter().map(str::to_owned).collect() }
     }
+
+    /// As they stand in a client's row.
+    ///
+    /// # Errors
+    /// A fault of Keyward's own.
+    pub fn to_json(&self) -> Result<String, Error> {
+        to_json(self)
+    }
+
+    /// Those of a client that registered itself.
+    ///
+    /// # Errors
+    /// A fault of Keyward's own: they cannot be read.
+    pub fn of(client: &Client) -> Result<Self, Error> {
+        let limits = client.registration_limits.as_deref().unwrap_or_default();
+        serde_json::from_str(limits).map_err(|error| Error::server_error(error.to_string()))
+    }
 }
 
 /// Reads what a client sends.
@@ -114,25 +131,26 @@ pub fn invalid(description: impl Into<std::borrow::Cow<'static, str>>) -> Error 
     Error::new(Code::InvalidClientMetadata, description)
 }
 
-/// Metadata that was checked, as it goes into the row.
+/// Metadata that was checked, as it goes into the row; save for what it asks for, which is held against
+/// the limits when it is written.
 pub struct Registered {
     name: Option<String>,
     /// How the client will authenticate.
     pub auth_method: AuthMethod,
     grant_types: String,
-    scope: Scope,
-    resources: Resources,
+    scope: Option<Scope>,
+    resources: Option<Vec<String>>,
     jwks: Option<String>,
     jwks_uri: Option<String>,
     metadata: String,
 }
 
 impl Registered {
-    /// Holds metadata against what may be registered.
+    /// Checks metadata, save for what it asks for.
     ///
     /// # Errors
     /// `invalid_client_metadata`, `invalid_redirect_uri`.
-    pub fn check(server: &AuthorizationServer, mut metadata: Metadata, limits: &Limits) -> Result<Self, Error> {
+    pub fn check(server: &AuthorizationServer, mut metadata: Metadata) -> Result<Self, Error> {
         if let Some(uris) = &metadata.rest.redirect_uris {
             metadata.rest.redirect_uris = Some(check_redirect_uris(uris)?.into());
         }
@@ -144,41 +162,52 @@ impl Registered {
             Some(text) => text.parse().map_err(|error| invalid(format!("token_endpoint_auth_method: {error}")))?,
         };
         let jwks = check_keys(server, &metadata, auth_method)?;
-        let scope = match metadata.scope.as_deref() {
-            None => limits.scope.parse(),
-            Some(text) => text.parse(),
-        };
-        let scope: Scope = scope.map_err(|error| invalid(format!("scope: {error}")))?;
-        let most: Scope = limits.scope.parse().map_err(|_| Error::server_error("unreadable registration limits"))?;
-        if !scope.is_subset(&most) {
-            return Err(invalid(format!("scope: the most that can be registered here is {:?}", limits.scope)));
-        }
-        let resources = metadata.resources.as_ref().unwrap_or(&limits.resources);
-        if let Some(beyond) = resources.iter().find(|identifier| !limits.resources.contains(identifier)) {
-            return Err(invalid(format!("resources: {} cannot be registered here", printable(beyond))));
-        }
+        let scope = metadata.scope.as_deref().map(str::parse).transpose();
         Ok(Registered {
             name: metadata.client_name,
             auth_method,
             grant_types: check_grant_types(metadata.grant_types.as_deref())?,
-            scope,
-            resources: resources.iter().map(String::as_str).collect(),
+            scope: scope.map_err(|error| invalid(format!("scope: {error}")))?,
+            resources: metadata.resources,
             jwks,
             jwks_uri: metadata.jwks_uri,
             metadata: to_json(&metadata.rest)?,
         })
     }
 
-    /// Puts it into a client's row.
-    pub fn write_to(&self, client: &mut Client) {
+    /// Puts it into a client's row, with what it asks for within these limits; all of the limits where
+    /// it asks for nothing in particular. `management` is the audience of the management API.
+    ///
+    /// # Errors
+    /// `invalid_client_metadata` where it asks for more than the limits, for rights over Keyward, or for
+    /// no resource server at all: that would be another audience.
+    pub fn write_to(&self, client: &mut Client, limits: &Limits, management: &str) -> Result<(), Error> {
+        let most: Scope = limits.scope.parse().map_err(|_| Error::server_error("unreadable registration limits"))?;
+        let scope = self.scope.clone().unwrap_or_else(|| most.clone());
+        if !scope.is_subset(&most) {
+            return Err(invalid(format!("scope: the most that can be registered here is {:?}", limits.scope)));
+        }
+        if let Some(right) = scope.rights().next() {
+            return Err(invalid(format!("scope: {right} is a right over Keyward, which cannot be registered")));
+        }
+        let resources = self.resources.as_ref().unwrap_or(&limits.resources);
+        let beyond = resources.iter().find(|identifier| !limits.resources.contains(identifier) || *identifier == management);
+        if let Some(beyond) = beyond {
+            return Err(invalid(format!("resources: {} cannot be registered here", printable(beyond))));
+        }
+        if resources.is_empty() && !limits.resources.is_empty() {
+            let all = limits.resources.join(", ");
+            return Err(invalid(format!("resources: at least one is needed; what can be registered here is {all}")));
+        }
+        client.scope = scope;
+        client.resources = resources.iter().map(String::as_str).collect();
         client.name = self.name.clone().unwrap_or_else(|| client.client_id.clone());
         client.auth_method = self.auth_method;
         client.grant_types.clone_from(&self.grant_types);
-        client.scope = self.scope.clone();
-        client.resources = self.resources.clone();
         client.jwks.clone_from(&self.jwks);
         client.jwks_uri.clone_from(&self.jwks_uri);
         client.metadata.clone_from(&self.metadata);
+        Ok(())
     }
 }
 
@@ -264,9 +293,6 @@ fn check_jwks_uri(uri: &str, private_addresses: bool) -> Result<(), Error> {
 }
 
 /// JSON for a column.
-///
-/// # Errors
-/// A fault of Keyward's own.
-pub fn to_json(value: &impl Serialize) -> Result<String, Error> {
+fn to_json(value: &impl Serialize) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|error| Error::server_error(error.to_string()))
 }

@@ -56,7 +56,8 @@ async fn decide(server: &AuthorizationServer, request: &Request) -> Result<Ident
     let Some(token) = header.as_ref().and_then(Authorization::token) else {
         return Err(Error::new(Code::InvalidToken, "There is no token and no API key in the request"));
     };
-    let (identity, audience, client) = match find(server, token, request).await? {
+    let found = server.directory.under_lease(async || find(server, token, request).await).await?;
+    let (identity, audience, client) = match found {
         Ok(found) => found,
         Err(NotInForce(reason)) => {
             let refusal = Error::new(Code::InvalidToken, "The token or API key is not active");
@@ -109,11 +110,18 @@ async fn find(
         Ok(client) => client,
         Err(reason) => return Ok(Err(reason)),
     };
+    let Some(audience) = claims.remaining_audience(&client.client) else {
+        return Err(Error::new(Code::InvalidToken, "The token or API key is not meant for this resource server")
+            .detail("the client may use none of the token's resource servers any more"));
+    };
     let identity = Identity {
         client_id: claims.client_id.clone(),
         account: client.client.account_id.clone(),
-        scope: claims.scope.parse().map_err(|_| Error::server_error("an issued scope is unreadable"))?,
+        scope: claims
+            .remaining_scope(&client.client)
+            .parse()
+            .map_err(|_| Error::server_error("an issued scope is unreadable"))?,
         token_id: claims.jti.to_string(),
     };
-    Ok(Ok((identity, claims.aud.clone(), client)))
+    Ok(Ok((identity, audience.into_owned(), client)))
 }

@@ -62,7 +62,7 @@ pub async fn introspect(server: &AuthorizationServer, request: &Request) -> Resu
     }
     // `token_type_hint` is only a hint: a token tells by itself what it is.
     let token = request.parameters.require("token")?;
-    let found = find(server, &caller, token, request).await?;
+    let found = server.directory.under_lease(async || find(server, &caller, token, request).await).await?;
     let whose = found.as_ref().ok().map(|(_, client)| &client.client);
     let kind = if token.starts_with("kwk_") { CredentialKind::ApiKey } else { CredentialKind::AccessToken };
     server.usage.count_introspection(&caller.entry().client, whose, kind, request.origin.now);
@@ -96,7 +96,11 @@ async fn find(
             Ok(client) => client,
             Err(reason) => return Ok(Err(reason)),
         };
-        (of_claims(&verified.claims), client)
+        let Some(audience) = verified.claims.remaining_audience(&client.client) else {
+            return Ok(Err(NotInForce(Reason::not_for_caller())));
+        };
+        let scope = verified.claims.remaining_scope(&client.client);
+        (of_claims(&verified.claims, scope.into_owned(), audience.into_owned()), client)
     };
     let meant = active.aud.iter().any(|audience| may_see(server, caller, audience));
     Ok(if meant { Ok((active, client)) } else { Err(NotInForce(Reason::not_for_caller())) })
@@ -114,15 +118,15 @@ fn may_see(server: &AuthorizationServer, caller: &AuthenticatedClient, audience:
     own.iter().any(|identifier| identifier == audience) || used.contains(audience)
 }
 
-fn of_claims(claims: &access_token::Claims) -> Active {
+fn of_claims(claims: &access_token::Claims, scope: String, aud: Audience) -> Active {
     Active {
         active: true,
-        scope: claims.scope.clone(),
+        scope,
         client_id: claims.client_id.clone(),
         token_type: "Bearer",
         iss: claims.iss.clone(),
         sub: claims.sub.clone(),
-        aud: claims.aud.clone(),
+        aud,
         iat: claims.iat,
         exp: Some(claims.exp),
         jti: claims.jti.to_string(),

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::AuthorizationServer;
 use super::authorization::Authorization;
-use super::client_metadata::{Limits, Metadata, Registered, invalid, parse, to_json};
+use super::client_metadata::{Limits, Metadata, Registered, invalid, parse};
 use super::failure::{Origin, Reason, Whose};
 use crate::clock::Timestamp;
 use crate::config::Registration;
@@ -68,16 +68,16 @@ pub async fn register(server: &AuthorizationServer, request: &Request, body: &[u
         Some(token) => Limits::new(&token.scope, &token.resources),
         None => Limits::new(&server.settings.registration_scope, &server.settings.registration_resources),
     };
-    let registered = Registered::check(server, parse(body)?, &limits)?;
+    let registered = Registered::check(server, parse(body)?)?;
 
     let now = request.origin.now;
     let access_token = Credential::generate(Kind::RegistrationAccessToken);
     let mut client = Client {
-        registration_limits: Some(to_json(&limits)?),
+        registration_limits: Some(limits.to_json()?),
         registration_token_hash: Some(secret_hash::hash(&access_token)),
         ..Client::new(String::new(), String::new(), registered.auth_method, now)
     };
-    registered.write_to(&mut client);
+    registered.write_to(&mut client, &limits, &server.issuer.management_audience())?;
     let secret = new_secret(&client, now);
 
     let actor = match &initial {
@@ -98,6 +98,7 @@ pub async fn register(server: &AuthorizationServer, request: &Request, body: &[u
                 }
                 None => open_account(transaction, &recorder, now)?,
             };
+            check_room(transaction, &account_id)?;
             let row = Client { account_id: account_id.clone(), ..row };
             client::insert(transaction, &row)?;
             if let Some(secret) = &secret_row {
@@ -133,22 +134,26 @@ pub async fn update(
 ) -> Result<ClientInformation, Error> {
     let (entry, access_token) = registrant(server, request, client_id).await?;
     check_update(server, &entry, &access_token, body)?;
-    let limits = entry.client.registration_limits.as_deref().unwrap_or_default();
-    let limits: Limits = serde_json::from_str(limits).map_err(|error| Error::server_error(error.to_string()))?;
-    let registered = Registered::check(server, parse(body)?, &limits)?;
+    let registered = Registered::check(server, parse(body)?)?;
 
     let now = request.origin.now;
-    let id = client_id.to_owned();
+    let (id, management) = (client_id.to_owned(), server.issuer.management_audience());
+    let proven = entry.client.registration_token_hash.clone();
     let recorder = request.origin.recorder(format!("client {id}"));
     let (client, secret) = server
         .store
         .write(now, move |transaction| {
             let database = transaction.database();
-            let Some(mut client) = client::find(database, &id)? else {
-                return Err(invalid_token("The client is gone"));
-            };
+            let found = client::find(database, &id)?;
+            let mut client = check_still_proven(found, proven.as_ref())?;
             let secrets = client_secret::list(database, &id)?;
-            registered.write_to(&mut client);
+            let before = client.resources.clone();
+            let limits = Limits::of(&client)?;
+            registered.write_to(&mut client, &limits, &management)?;
+            // The right to introspect is for the resource servers that it was given for.
+            if client.may_introspect && !client.resources.is_subset(&before) {
+                return Err(invalid("resources: only an operator gives other ones to a client that introspects"));
+            }
             client::update(transaction, &client)?;
             recorder.record(transaction, "client.update", Some(&client.account_id), &id, now)?;
             if !client.auth_method.uses_secret() {
@@ -176,16 +181,24 @@ pub async fn update(
 pub async fn delete(server: &AuthorizationServer, request: &Request, client_id: &str) -> Result<(), Error> {
     let (entry, _) = registrant(server, request, client_id).await?;
     let (id, account_id, now) = (entry.client.client_id.clone(), entry.client.account_id.clone(), request.origin.now);
+    let proven = entry.client.registration_token_hash.clone();
     let recorder = request.origin.recorder(format!("client {id}"));
     server
         .store
         .write(now, move |transaction| {
+            check_still_proven(client::find(transaction.database(), &id)?, proven.as_ref())?;
             client::delete(transaction, &id)?;
             Ok::<_, Error>(recorder.record(transaction, "client.delete", Some(&account_id), &id, now)?)
         })
         .await?;
     tracing::info!(client_id, "client deleted by its registration access token");
     Ok(())
+}
+
+/// Under the lock: what was taken away since the registration access token was looked at stays away.
+fn check_still_proven(found: Option<Client>, proven: Option<&String>) -> Result<Client, Error> {
+    let still = found.filter(|client| client.registration_token_hash.as_ref() == proven && client.disabled_at.is_none());
+    still.ok_or_else(|| invalid_token("The client or its registration access token is gone"))
 }
 
 fn new_secret(client: &Client, now: Timestamp) -> Option<(Credential, ClientSecret)> {
@@ -200,6 +213,17 @@ fn open_account(transaction: &mut crate::store::Transaction<'_>, recorder: &Reco
     account::insert(transaction, &account)?;
     recorder.record(transaction, "account.create", Some(&account.id), &account.id, now)?;
     Ok(account.id)
+}
+
+/// An account has a limit; whoever registers without an end would fill the disk.
+fn check_room(transaction: &mut crate::store::Transaction<'_>, account_id: &str) -> Result<(), Error> {
+    let database = transaction.database();
+    let most = account::find(database, account_id)?.map_or(0, |account| account.client_limit());
+    if client::has_as_many(database, account_id, most)? {
+        return Err(Error::new(Code::AccessDenied, "The account has as many clients as it can have")
+            .detail(format!("account {account_id} has {most} clients, the most that it can have")));
+    }
+    Ok(())
 }
 
 fn invalid_token(description: &'static str) -> Error {

@@ -3,6 +3,7 @@
 
 use super::access_token::Grant;
 use super::client_credentials::{decide_resources, decide_scope, parse_scope};
+use super::parameters::Parameters;
 use super::{AuthorizationServer, Request, api_key};
 use crate::error::{Code, Error};
 use crate::oauth::access_token::NotInForce;
@@ -22,8 +23,8 @@ const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 /// Decides what the bearer of the key gets: never more than the key has, never for longer.
 ///
 /// # Errors
-/// `invalid_request` for a key that is not in force, as RFC 8693 section 2.2.2 says; `invalid_scope`,
-/// `invalid_target`.
+/// `invalid_request` for a key that is not in force, as RFC 8693 section 2.2.2 says; `unauthorized_client`
+/// where its client may not use this grant; `invalid_scope`, `invalid_target`.
 pub async fn grant(server: &AuthorizationServer, request: &Request) -> Result<Grant, Error> {
     let parameters = &request.parameters;
     let invalid = |description: &'static str| Error::new(Code::InvalidRequest, description);
@@ -49,12 +50,19 @@ pub async fn grant(server: &AuthorizationServer, request: &Request) -> Result<Gr
             return Err(server.failed_bearer(&request.origin, key, &reason, refusal).await);
         }
     };
-    let granted = || {
-        let requested = parameters.get("scope").map(parse_scope).transpose()?;
-        let resources = decide_resources(&found.client.client.resources, parameters)?;
-        Ok((decide_scope(&found.scope(), requested.as_ref())?, resources))
-    };
-    let refused = |error: &Error| server.note_refusal(&request.origin, &found.client.client, &found.key.key.id, error);
-    let (scope, resources) = granted().inspect_err(refused)?;
-    Ok(Grant::to_key(&found, scope, resources))
+    let client = &found.client.client;
+    granted(&found, parameters).inspect_err(|error| server.note_refusal(&request.origin, client, &found.key.key.id, error))
+}
+
+/// What the bearer of the key gets of what it asks for.
+fn granted(found: &api_key::ActiveKey, parameters: &Parameters) -> Result<Grant, Error> {
+    let client = &found.client.client;
+    if !client.may_use(GRANT_TYPE) {
+        let refusal = format!("The client may not use the grant {GRANT_TYPE}");
+        return Err(Error::new(Code::UnauthorizedClient, refusal).about(GRANT_TYPE));
+    }
+    let requested = parameters.get("scope").map(parse_scope).transpose()?;
+    let resources = decide_resources(&client.resources, parameters)?;
+    let scope = decide_scope(&found.scope(), requested.as_ref())?;
+    Ok(Grant::to_key(found, scope, resources))
 }

@@ -11,9 +11,9 @@ use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::error::{Code, Error};
 use crate::manage::account::{self, Account};
 use crate::manage::actor::{AccountsRead, AuditRead, ClientsRead, ClientsWrite, KeysRead, TokensRead, TokensRevoke};
-use crate::manage::client::{self, AuthMethod, Choices, ClientChange, ClientView, NewClient};
+use crate::manage::client::{self, AuthMethod, Choices, ClientChange, ClientView, NewClient, Resources};
 use crate::manage::{audit, token, version};
-use crate::scope::Scope;
+use crate::scope::{Scope, is_right};
 
 /// How many rows a page shows.
 const PAGE: i64 = 50;
@@ -158,6 +158,7 @@ fn reach(member: &Member, choices: &Choices, sent: &Form, error: Option<&Error>)
         all.into_iter().map(|value| (value.clone(), value)).collect()
     };
     let (resources, scope) = (pairs(&choices.resources, "resources"), pairs(&choices.scope, "scope"));
+    let rights = pairs(&choices.rights, "rights");
     html! {
         @if resources.is_empty() && scope.is_empty() && !member.is_operator() {
             div.hint { p { (member.t("reach-nothing")) } }
@@ -167,6 +168,12 @@ fn reach(member: &Member, choices: &Choices, sent: &Form, error: Option<&Error>)
         }
         @if !scope.is_empty() {
             (Field::new(member, "scope", error).optional().help("help-scope").boxes(&scope, |value| sent.all("scope").any(|own| own == value)))
+        }
+        @if !rights.is_empty() {
+            details.more open[sent.all("rights").next().is_some()] {
+                summary { (member.t("rights")) }
+                (Field::new(member, "rights", error).optional().help("help-rights").boxes(&rights, |value| sent.all("rights").any(|own| own == value)))
+            }
         }
         @if member.is_operator() {
             (Field::new(member, "more_scope", error).optional().help("help-more-scope").input("text", sent.get("more_scope")))
@@ -193,7 +200,7 @@ fn authentication(member: &Member, sent: &Form, error: Option<&Error>) -> Markup
 fn scope_of(form: &Form) -> Result<Scope, Error> {
     // People put commas between words.
     let more = form.text("more_scope").replace(',', " ");
-    let words: Vec<&str> = form.all("scope").chain([more.as_str()]).collect();
+    let words: Vec<&str> = form.all("scope").chain(form.all("rights")).chain([more.as_str()]).collect();
     let unusable = |error: crate::scope::InvalidScope| {
         Error::new(Code::InvalidScope, error.to_string()).phrase("scope-unusable", []).field("more_scope")
     };
@@ -286,6 +293,7 @@ pub async fn show(member: Member, id: Path<String>) -> Result<HttpResponse, Fail
                 dt { (member.t("column-made")) } dd { (member.language.moment(client.created_at)) }
             }
         }
+        @if client.self_registered && member.can(ClientsWrite) { (registration_section(&member, &application)) }
         @if let Some(failures) = failures { (failures_section(&member, &failures)) }
         @if let Some(tokens) = tokens { (tokens_section(&member, &application, &tokens)) }
     };
@@ -316,6 +324,22 @@ fn actions(member: &Member, application: &Application) -> Markup {
                     (page::button(member, &application.path("/enable"), &member.t("enable"), ""))
                 }
                 (to("/delete", "delete"))
+            }
+        }
+    }
+}
+
+/// What a client that registered itself can change by itself, and the buttons that end that.
+fn registration_section(member: &Member, application: &Application) -> Markup {
+    let has_token = application.client.has_registration_token;
+    let to = |below: &str, message: &str| html! { a.button href=(member.link(&application.path(below))) { (member.t(message)) } };
+    html! {
+        section aria-labelledby="registration-access" {
+            h2 #registration-access { (member.t("registration-access")) }
+            p { (member.t(if has_token { "registration-access-text" } else { "registration-access-none" })) }
+            div.buttons {
+                (to("/renew-registration-token", "ask-renew-registration-token"))
+                @if has_token { (to("/revoke-registration-token", "ask-revoke-registration-token")) }
             }
         }
     }
@@ -382,7 +406,7 @@ pub async fn show_edit(member: Member, id: Path<String>) -> Result<HttpResponse,
     let version = version(client);
     let mut fields =
         vec![("name", client.name.as_str()), ("auth_method", client.auth_method), ("jwks", &jwks), ("version", &version)];
-    fields.extend(client.scope.iter().map(|word| ("scope", word)));
+    fields.extend(client.scope.iter().map(|token| (if is_right(token) { "rights" } else { "scope" }, token)));
     fields.extend(client.resources.iter().map(|identifier| ("resources", identifier)));
     if client.introspect {
         fields.push(("introspect", "on"));
@@ -437,10 +461,14 @@ pub async fn edit(Posted { member, form }: Posted, id: Path<String>) -> Result<H
     let application = Application::find(&member, &id).await?;
     let changed = async {
         let introspect = form.checked("introspect");
+        // The form always has them; what is as it was is not set anew.
+        let (scope, before) = (scope_of(&form)?, &application.client);
+        let resources: Vec<String> = form.all("resources").map(str::to_owned).collect();
+        let same = resources.iter().map(String::as_str).collect::<Resources>() == before.resources;
         let change = ClientChange {
             name: Some(form.text("name").to_owned()),
-            scope: Some(scope_of(&form)?),
-            resources: Some(form.all("resources").map(str::to_owned).collect()),
+            scope: Some(scope).filter(|scope| *scope != before.scope),
+            resources: Some(resources).filter(|_| !same),
             may_introspect: member.is_operator().then_some(introspect),
             auth_method: Some(method_of(&form)?),
             jwks: some(form.text("jwks")),
@@ -528,6 +556,46 @@ pub async fn revoke(Posted { member, .. }: Posted, id: Path<String>) -> Result<H
     let application = Application::find(&member, &id).await?;
     let result = token::revoke_all(&member.server, member.may(TokensRevoke)?, &id, member.now()).await;
     outcome(&member, &application, result, &application.path(""), "tokens-revoked")
+}
+
+/// GET `/{id}/renew-registration-token`
+pub async fn ask_renew_registration(member: Member, id: Path<String>) -> Result<HttpResponse, Failure> {
+    member.may(ClientsWrite)?;
+    Ok(ask(&member, &Application::find(&member, &id).await?, "renew-registration-token"))
+}
+
+/// POST `/{id}/renew-registration-token`
+pub async fn renew_registration(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+    let application = Application::find(&member, &id).await?;
+    let renewed = client::renew_registration_token(&member.server.store, member.may(ClientsWrite)?, &id, member.now()).await;
+    let token = match renewed {
+        Ok(token) => token,
+        refused => return outcome(&member, &application, refused, &application.path(""), "saved"),
+    };
+    let uri = member.server.issuer.endpoint(&format!("/oauth/register/{id}"));
+    let content = html! {
+        div.once {
+            p { strong { (member.t("shown-once")) } }
+            (copy(&member, &member.t("registration-access"), "registration-access-token", token.expose()))
+            (copy(&member, &member.t("registration-access-uri"), "registration-client-uri", &uri))
+        }
+        p { a.button.primary href=(member.link(&application.path(""))) { (member.t("to-application")) } }
+    };
+    let head = Head { above: application.above(&member), ..Head::titled(member.t("registration-access-made")) };
+    Ok(member_page(&member, Place::Applications, head, content))
+}
+
+/// GET `/{id}/revoke-registration-token`
+pub async fn ask_revoke_registration(member: Member, id: Path<String>) -> Result<HttpResponse, Failure> {
+    member.may(ClientsWrite)?;
+    Ok(ask(&member, &Application::find(&member, &id).await?, "revoke-registration-token"))
+}
+
+/// POST `/{id}/revoke-registration-token`
+pub async fn revoke_registration(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+    let application = Application::find(&member, &id).await?;
+    let result = client::revoke_registration_token(&member.server.store, member.may(ClientsWrite)?, &id, member.now()).await;
+    outcome(&member, &application, result, &application.path(""), "registration-access-revoked")
 }
 
 /// GET `/{id}/quick-start`

@@ -27,6 +27,8 @@ pub const ACTIONS: &[&str] = &[
     "client.delete",
     "client.disable",
     "client.enable",
+    "client.renew_registration_token",
+    "client.revoke_registration_token",
     "client.update",
     "database.restore",
     "registration_token.create",

@@ -82,6 +82,14 @@ fn pages(config: &mut web::ServiceConfig) {
         .service(at("/applications/{id}/enable", [post(applications::enable)]))
         .service(at("/applications/{id}/delete", [get(applications::ask_delete), post(applications::delete)]))
         .service(at("/applications/{id}/revoke-tokens", [get(applications::ask_revoke), post(applications::revoke)]))
+        .service(at(
+            "/applications/{id}/renew-registration-token",
+            [get(applications::ask_renew_registration), post(applications::renew_registration)],
+        ))
+        .service(at(
+            "/applications/{id}/revoke-registration-token",
+            [get(applications::ask_revoke_registration), post(applications::revoke_registration)],
+        ))
         .service(at("/applications/{id}/quick-start", [get(applications::quick_start)]))
         .service(at("/applications/{id}/secrets", [get(secrets::list), post(secrets::create)]))
         .service(at("/applications/{id}/secrets/rotate", [post(secrets::rotate)]))

@@ -35,7 +35,9 @@ async fn tokens_page(member: &Member, sent: &Form, error: Option<&Error>) -> Res
 }
 
 async fn new_form(member: &Member, sent: &Form, error: Option<&Error>) -> Result<Markup, Failure> {
-    let choices = client::choices(&member.server.store, member.may(ClientsWrite)?).await?;
+    let mut choices = client::choices(&member.server.store, member.may(ClientsWrite)?).await?;
+    // No client that registers itself can use it.
+    choices.resources.remove(&member.server.issuer.management_audience());
     let accounts = account::partners(&member.server.store, &member.may(AccountsRead)?).await?;
     let accounts: Vec<(String, String)> = accounts.into_iter().map(|account| (account.id, account.name)).collect();
     let pairs = |values: &std::collections::BTreeSet<String>| {

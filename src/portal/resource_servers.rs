@@ -7,7 +7,7 @@ use super::page::{self, Field, Head, Place, confirmation, copy, done, empty, hid
 use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::error::{Code, Error};
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
-use crate::manage::resource_server::{self, ResourceServer, TokenTyp};
+use crate::manage::resource_server::{self, ResourceServerView, TokenTyp};
 
 /// GET
 pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
@@ -16,7 +16,7 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
 
 async fn servers_page(member: &Member, sent: &Form, error: Option<&Error>) -> Result<HttpResponse, Failure> {
     member.may(ResourcesWrite)?;
-    let servers = resource_server::list(&member.server.store, &member.may(ResourcesRead)?).await?;
+    let servers = resource_server::list(&member.server.store, member.may(ResourcesRead)?).await?;
     let content = html! {
         @if servers.is_empty() { (empty(&member.t("resources-none"), &member.t("resources-none-text"), None)) } @else { (rows(member, &servers)) }
         section aria-labelledby="new-resource" {
@@ -35,7 +35,7 @@ async fn servers_page(member: &Member, sent: &Form, error: Option<&Error>) -> Re
     Ok(member_page(member, Place::ResourceServers, head, content))
 }
 
-fn rows(member: &Member, servers: &[ResourceServer]) -> Markup {
+fn rows(member: &Member, servers: &[ResourceServerView]) -> Markup {
     let rows: Vec<Vec<Markup>> = servers
         .iter()
         .map(|server| {
@@ -44,7 +44,7 @@ fn rows(member: &Member, servers: &[ResourceServer]) -> Markup {
                 html! { strong { (server.name) } },
                 html! { code { (server.identifier) } },
                 html! { span.words { (server.scope) } },
-                html! { a href=(member.link(&format!("/applications/{}", server.client_id))) { code { (server.client_id) } } },
+                html! { @if let Some(id) = &server.client_id { a href=(member.link(&format!("/applications/{id}"))) { code { (id) } } } },
                 html! { a.button.small href={ (member.link("/resource-servers/delete")) "?" (query) } { (member.t("delete")) span.unseen { " " (server.name) } } },
             ]
         })

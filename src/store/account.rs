@@ -10,6 +10,7 @@ use crate::credential::new_id;
 
 /// A row of `accounts`.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset, Serialize, schemars::JsonSchema)]
+#[diesel(treat_none_as_null = true)]
 pub struct Account {
     /// Made by Keyward.
     pub id: String,
@@ -19,12 +20,23 @@ pub struct Account {
     pub created_at: Timestamp,
     /// Whether its users must have a second factor to get into the portal.
     pub requires_second_factor: bool,
+    /// How many clients the account's own people and registration can bring it to; the default where
+    /// it is null. Operators are not limited.
+    pub max_clients: Option<i64>,
 }
 
+/// How many clients an account can have that has no number of its own.
+pub const DEFAULT_MAX_CLIENTS: i64 = 1000;
+
 impl Account {
+    /// How many clients the account can have.
+    pub fn client_limit(&self) -> i64 {
+        self.max_clients.unwrap_or(DEFAULT_MAX_CLIENTS)
+    }
+
     /// A new one.
     pub fn new(name: &str, now: Timestamp) -> Self {
-        Account { id: new_id(), name: name.to_owned(), created_at: now, requires_second_factor: false }
+        Account { id: new_id(), name: name.to_owned(), created_at: now, requires_second_factor: false, max_clients: None }
     }
 }
 

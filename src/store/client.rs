@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 
+use super::audit::Recorder;
 use super::resource_server::Resources;
 use super::schema::{api_keys, client_secrets, clients, revoked_api_keys};
 use super::{Change, Database, StoreError, Transaction};
@@ -110,10 +112,14 @@ pub struct Client {
     pub registration_token_hash: Option<String>,
     /// Since when it is refused.
     pub disabled_at: Option<Timestamp>,
-    /// Tokens issued until then are void.
+    /// Tokens issued until then are revoked. Only "revoke all" of before there was a
+    /// [`Client::token_epoch`] has written it.
     pub tokens_void_before: Timestamp,
     /// When it was made.
     pub created_at: Timestamp,
+    /// How often all tokens were revoked. A token is active only under the number that it was issued
+    /// under, so no clock has a say in it.
+    pub token_epoch: i64,
 }
 
 impl Client {
@@ -136,7 +142,13 @@ impl Client {
             disabled_at: None,
             tokens_void_before: Timestamp::EPOCH,
             created_at: now,
+            token_epoch: 0,
         }
+    }
+
+    /// Whether a token, issued under that epoch in that millisecond, was revoked with all of the client's.
+    pub fn has_revoked(&self, token_epoch: i64, issued_at: Timestamp) -> bool {
+        token_epoch != self.token_epoch || issued_at <= self.tokens_void_before
     }
 
     /// Whether it may use this grant.
@@ -196,6 +208,71 @@ pub fn search(database: &mut Database, account_id: Option<&str>, text: &str, lim
         Some(account_id) => found.filter(clients::account_id.eq(account_id)).load(database)?,
         None => found.load(database)?,
     })
+}
+
+/// The different pairs of scope and resource servers that the clients of an account have.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn grants(database: &mut Database, account_id: &str) -> Result<Vec<(Scope, Resources)>, StoreError> {
+    let own = clients::table.filter(clients::account_id.eq(account_id));
+    Ok(own.select((clients::scope, clients::resources)).distinct().load(database)?)
+}
+
+/// Whether any client of the account has this scope token.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn any_has_scope(database: &mut Database, account_id: &str, token: &str) -> Result<bool, StoreError> {
+    let padded = || " ".into_sql::<Text>().concat(clients::scope).concat(" ");
+    let has = replace(padded(), format!(" {token} "), " ").ne(padded());
+    let own = clients::table.filter(clients::account_id.eq(account_id)).filter(has);
+    Ok(own.select(clients::client_id).first::<String>(database).optional()?.is_some())
+}
+
+/// Whether any client of the account may use this resource server.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn any_may_use(database: &mut Database, account_id: &str, identifier: &str) -> Result<bool, StoreError> {
+    let padded = || " ".into_sql::<Text>().concat(clients::resources).concat(" ");
+    let has = replace(padded(), format!(" {identifier} "), " ").ne(padded());
+    let own = clients::table.filter(clients::account_id.eq(account_id)).filter(has);
+    Ok(own.select(clients::client_id).first::<String>(database).optional()?.is_some())
+}
+
+/// Whether the account has `most` clients or more. It counts no further than that.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn has_as_many(database: &mut Database, account_id: &str, most: i64) -> Result<bool, StoreError> {
+    if most < 1 {
+        return Ok(true);
+    }
+    let own = clients::table.filter(clients::account_id.eq(account_id)).select(clients::client_id);
+    Ok(own.offset(most - 1).limit(1).first::<String>(database).optional()?.is_some())
+}
+
+/// Puts another identifier in the place of one, in all clients that may use it, and records that.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn rename_resource(transaction: &mut Transaction<'_>, old: &str, new: &str, now: Timestamp) -> Result<(), StoreError> {
+    let all = clients::table.filter(clients::resources.ne(""));
+    let all = all.select((clients::client_id, clients::account_id, clients::resources));
+    let all: Vec<(String, String, Resources)> = all.load(transaction.database)?;
+    for (id, account_id, resources) in all.into_iter().filter(|(_, _, resources)| resources.contains(old)) {
+        let renamed: Resources = resources.iter().map(|own| if own == old { new } else { own }).collect();
+        diesel::update(clients::table.find(&id)).set(clients::resources.eq(renamed)).execute(transaction.modify())?;
+        Recorder::keyward().record(transaction, "client.update", Some(&account_id), &id, now)?;
+        transaction.changed(Change::Client(id));
+    }
+    Ok(())
+}
+
+diesel::define_sql_function! {
+    /// As both databases have it, case-sensitive.
+    fn replace(text: diesel::sql_types::Text, from: diesel::sql_types::Text, to: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }
 
 diesel::define_sql_function! {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use diesel::prelude::*;
 
 use super::schema::deployment;
-use super::{Database, DatabaseUrl, StoreError, Transaction};
+use super::{Database, DatabaseUrl, StoreError, Transaction, client, resource_server};
 use crate::clock::Timestamp;
 
 /// For how long after its last use another issuer cannot be taken in silence: tokens of it are still around,
@@ -100,6 +100,14 @@ pub fn find(database: &mut Database) -> Result<Option<Deployment>, StoreError> {
     Ok(deployment::table.find(1).select(Deployment::as_select()).first(database).optional()?)
 }
 
+/// The audience of the management API; unknown before the first node has started.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn management_audience(database: &mut Database) -> Result<Option<String>, StoreError> {
+    Ok(find(database)?.map(|deployment| resource_server::management_audience(&deployment.issuer)))
+}
+
 /// The issuer that the nodes serve with, of a database that may not be there and is left as it is.
 ///
 /// # Errors
@@ -128,9 +136,16 @@ pub fn join(
         diesel::insert_into(deployment::table).values(own).execute(transaction.database)?;
         return Ok(Joined::Serves(Vec::new()));
     };
+    // By one clock, where there is one: the nodes' may differ.
+    let own =
+        &Deployment { written_at: super::clock::database_now(transaction.database)?.unwrap_or(own.written_at), ..own.clone() };
     let recent = own.written_at.since(before.used_at.max(before.written_at)) < RECENT;
     if recent && before.issuer != own.issuer && !may_replace(&before) {
         return Ok(Joined::OtherIssuer(before));
+    }
+    if before.issuer != own.issuer {
+        let [old, new] = [&before.issuer, &own.issuer].map(|issuer| resource_server::management_audience(issuer));
+        client::rename_resource(transaction, &old, &new, own.written_at)?;
     }
     let age = own.written_at.since(before.written_at);
     let longest = |own: i64, before: i64, counts: bool| if counts { own.max(before) } else { own };

@@ -6,6 +6,7 @@ use diesel::sql_types::BigInt;
 use super::schema::invitations;
 use super::{Database, StoreError, Transaction};
 use crate::clock::Timestamp;
+use crate::scope::Scope;
 
 /// A row of `invitations`.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -20,6 +21,8 @@ pub struct Invitation {
     pub created_at: Timestamp,
     /// From when on it is refused.
     pub expires_at: Timestamp,
+    /// The rights of whoever made it.
+    pub rights: Scope,
 }
 
 /// By the id inside the link.

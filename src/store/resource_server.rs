@@ -69,8 +69,36 @@ impl schemars::JsonSchema for TokenTyp {
     }
 }
 
+/// The path of the management API below the issuer.
+const MANAGEMENT_PATH: &str = "/api/v1";
+
+/// The audience of the management API of this issuer: a resource that has to be given to a client and
+/// is asked for like any other (RFC 8707).
+pub fn management_audience(issuer: &str) -> String {
+    format!("{}{MANAGEMENT_PATH}", issuer.trim_end_matches('/'))
+}
+
+/// Whether no resource server may have this identifier, since it names the issuer itself or anything
+/// at or below its management API, in whatever spelling.
+pub fn is_reserved(identifier: &str, issuer: &str) -> bool {
+    let (Ok(named), Ok(issuer)) = (url::Url::parse(identifier), url::Url::parse(issuer)) else { return false };
+    // Plain http and https of one host are one server to whoever reads a token's audience.
+    let place = |url: &url::Url| (url.host_str().map(str::to_lowercase), url.port());
+    if place(&named) != place(&issuer) || !matches!(named.scheme(), "http" | "https") {
+        return false;
+    }
+    let path = |url: &url::Url| {
+        let decoded = percent_encoding::percent_decode_str(url.path()).decode_utf8_lossy().to_lowercase();
+        decoded.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (named, issuer) = (path(&named), path(&issuer));
+    let own = MANAGEMENT_PATH.split('/').filter(|part| !part.is_empty()).map(str::to_owned);
+    let management: Vec<String> = issuer.iter().cloned().chain(own).collect();
+    named == issuer || named.starts_with(&management)
+}
+
 /// A row of `resource_servers`.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize)]
 pub struct ResourceServer {
     /// An absolute URI without a fragment (RFC 8707 section 2).
     pub identifier: String,
@@ -105,6 +133,11 @@ impl Resources {
     /// In order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split(' ').filter(|identifier| !identifier.is_empty())
+    }
+
+    /// Whether each of them is in `other` too.
+    pub fn is_subset(&self, other: &Resources) -> bool {
+        self.iter().all(|own| other.contains(own))
     }
 
     /// Whether `identifier` is one of them, character by character.

@@ -6,6 +6,7 @@ diesel::table! {
         name -> Text,
         created_at -> BigInt,
         requires_second_factor -> Bool,
+        max_clients -> Nullable<BigInt>,
     }
 }
 
@@ -27,6 +28,7 @@ diesel::table! {
         disabled_at -> Nullable<BigInt>,
         tokens_void_before -> BigInt,
         created_at -> BigInt,
+        token_epoch -> BigInt,
     }
 }
 
@@ -95,6 +97,7 @@ diesel::table! {
         hash -> Text,
         created_at -> BigInt,
         expires_at -> BigInt,
+        rights -> Text,
     }
 }
 
@@ -180,6 +183,8 @@ diesel::table! {
         audience -> Text,
         issued_at -> BigInt,
         expires_at -> BigInt,
+        token_epoch -> BigInt,
+        api_key_id -> Nullable<Text>,
     }
 }
 
@@ -215,6 +220,13 @@ diesel::table! {
         written_at -> BigInt,
         used_at -> BigInt,
         settings -> Text,
+    }
+}
+
+diesel::table! {
+    clock (id) {
+        id -> Integer,
+        seen_at -> BigInt,
     }
 }
 

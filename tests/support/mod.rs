@@ -11,6 +11,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use serde_json::Value;
 
+pub mod clock;
 pub mod jwt;
 pub mod key_server;
 pub mod portal;
@@ -154,6 +155,11 @@ impl World {
 
     pub fn client_with(&self, flags: &[&str]) -> Client {
         Client::from(&self.cli(&[&["client", "create", "--name", "A client"], flags].concat()))
+    }
+
+    /// A client of the management API with these rights.
+    pub fn manager(&self, node: &Node, flags: &[&str], rights: &str) -> Client {
+        self.client_with(&[flags, &["--scope", rights, "--resource", &node.management()]].concat())
     }
 
     /// A resource server, with the client that it introspects with.
@@ -317,6 +323,12 @@ impl Node {
 
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
+    }
+
+    /// The audience of the management API.
+    pub fn management(&self) -> String {
+        let metadata = self.get("/.well-known/oauth-authorization-server").json();
+        format!("{}/api/v1", metadata["issuer"].as_str().unwrap())
     }
 
     pub fn get(&self, path: &str) -> Reply {

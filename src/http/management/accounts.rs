@@ -23,7 +23,11 @@ pub struct NewAccount {
 #[serde(deny_unknown_fields)]
 pub struct Change {
     /// Whether its users must have a second factor to get into the portal.
-    requires_second_factor: bool,
+    requires_second_factor: Option<bool>,
+    /// How many clients its own people, and registration, can bring it to. For operators, with the right
+    /// `keyward:accounts:write`.
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    max_clients: Option<u32>,
 }
 
 /// GET
@@ -55,9 +59,18 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
 /// PATCH `/{id}`
 pub async fn update(server: Server, request: HttpRequest, id: Path<String>, payload: Payload) -> HttpResponse {
     let changed = async {
-        let permit = actor(&server, &request).await?.may(UsersWrite)?;
-        let wanted: Change = body(&request, payload).await?;
-        account::require_second_factor(&server.store, permit, &id, wanted.requires_second_factor, Timestamp::now()).await
+        let actor = actor(&server, &request).await?;
+        let permit = actor.may(UsersWrite)?;
+        let (store, now) = (&server.store, Timestamp::now());
+        match body(&request, payload).await? {
+            Change { requires_second_factor: Some(required), max_clients: None } => {
+                account::require_second_factor(store, permit, &id, required, now).await
+            }
+            Change { requires_second_factor: None, max_clients: Some(most) } => {
+                account::limit_clients(store, actor.may(AccountsWrite)?, &id, Some(most.into()), now).await
+            }
+            _ => Err(Error::new(Code::InvalidRequest, "Change either requires_second_factor or max_clients")),
+        }
     };
     ok(&request, changed.await)
 }

@@ -3,7 +3,7 @@
 use actix_web::web::{Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::manage::actor::{ClientsRead, ClientsWrite, TokensRevoke};
@@ -145,6 +145,35 @@ pub async fn revoke_tokens(server: Server, request: HttpRequest, id: Path<String
     let done = async {
         let permit = actor(&server, &request).await?.may(TokensRevoke)?;
         client::revoke_tokens(&server.store, permit, &id, Timestamp::now()).await.map(drop)
+    };
+    nothing(&request, done.await)
+}
+
+/// A registration access token, and where it is presented (RFC 7592 section 3).
+#[derive(Serialize, JsonSchema)]
+pub struct RegistrationAccess {
+    /// It is in this answer and in no other.
+    registration_access_token: String,
+    registration_client_uri: String,
+}
+
+/// POST `/{client_id}/registration-access-token`
+pub async fn renew_registration_token(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
+    let renewed = async {
+        let permit = actor(&server, &request).await?.may(ClientsWrite)?;
+        let token = client::renew_registration_token(&server.store, permit, &id, Timestamp::now()).await?;
+        let registration_client_uri = server.issuer.endpoint(&format!("/oauth/register/{id}"));
+        let registration_access_token = token.expose().to_owned();
+        Ok((StatusCode::CREATED, RegistrationAccess { registration_access_token, registration_client_uri }))
+    };
+    answer(&request, renewed.await)
+}
+
+/// DELETE `/{client_id}/registration-access-token`
+pub async fn revoke_registration_token(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
+    let done = async {
+        let permit = actor(&server, &request).await?.may(ClientsWrite)?;
+        client::revoke_registration_token(&server.store, permit, &id, Timestamp::now()).await.map(drop)
     };
     nothing(&request, done.await)
 }

@@ -1,5 +1,5 @@
-//! `/api/v1/…`: all that the command line can do, over HTTP. Callers present access tokens that
-//! Keyward issued for itself; their scope says what they may, and within which account.
+//! `/api/v1/…`: all that the command line can do, over HTTP. Callers present access tokens for the
+//! management API, an audience of its own; their scope says what they may, and within which account.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::clock::{Timestamp, parse_duration};
 use crate::error::{Code, Error};
 use crate::manage::actor::{Actor, Once};
 use crate::manage::version;
-use crate::oauth::access_token::NotInForce;
+use crate::oauth::access_token::{Audience, NotInForce};
 use crate::oauth::authorization::Authorization;
 use crate::oauth::failure::Whose;
 use crate::oauth::{AuthorizationServer, access_token};
@@ -171,7 +171,7 @@ impl<T> Made<T> {
     }
 }
 
-/// Who calls: the bearer of a token in force that was issued for Keyward itself.
+/// Who calls: the bearer of an active access token for the management API, and for nothing else.
 async fn caller(server: &AuthorizationServer, request: &HttpRequest) -> Result<Actor, Error> {
     let header = extract::authorization(request)?;
     let header = header.as_deref().and_then(Authorization::parse);
@@ -187,11 +187,21 @@ async fn caller(server: &AuthorizationServer, request: &HttpRequest) -> Result<A
     let verified = access_token::verify(server, token, now).await?.map_err(refused)?;
     let claims = &verified.claims;
     let client = access_token::in_force(server, claims, now).await?.map_err(refused)?;
-    if !claims.aud.iter().any(|audience| audience == server.issuer.as_str()) {
-        return Err(Error::new(Code::InvalidToken, "The access token is for another resource server"));
+    let audience = server.issuer.management_audience();
+    // Whoever is shown a token that is for others too could present it here.
+    if !matches!(&claims.aud, Audience::One(one) if *one == audience) {
+        let reason = if claims.aud.iter().any(|one| one == audience) {
+            format!("The access token is for other resource servers too; ask for one with resource={audience} alone")
+        } else {
+            format!("The access token is for another resource server; the management API is {audience}")
+        };
+        return Err(Error::new(Code::InvalidToken, reason));
+    }
+    // What was taken from the client is gone from its tokens here, too.
+    if !client.client.resources.contains(&audience) {
+        return Err(Error::new(Code::InvalidToken, "The client may not use the management API any more"));
     }
     let scope: Scope = claims.scope.parse().map_err(|_| Error::server_error("an issued scope is unreadable"))?;
-    // What was taken from the client is gone from its tokens here, too.
     let scope = scope.intersection(&client.client.scope);
     let name = format!("client {}", claims.client_id);
     Ok(Actor::bearer(name, &client.client.account_id, &scope, origin))

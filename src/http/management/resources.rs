@@ -47,7 +47,7 @@ pub struct Which {
 pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
     let page = async {
         let actor = actor(&server, &request).await?;
-        let servers = resource_server::list(&server.store, &actor.may(ResourcesRead)?).await?;
+        let servers = resource_server::list(&server.store, actor.may(ResourcesRead)?).await?;
         Page::of(servers, &query(&request)?, |server| &server.identifier)
     };
     ok(&request, page.await)
@@ -62,12 +62,12 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
             let (identifier, scope) = (&new.identifier, new.scope.clone());
             let now = Timestamp::now();
             let made = resource_server::create(&server.store, permit, identifier, &new.name, scope, new.token_typ, now).await?;
-            let mut answer = Made::again(made.server);
+            let mut answer = Made::again(made.server.into());
             answer.client_secret = Some(made.secret.expose().to_owned());
             Ok(answer)
         };
         let show = async |target: String| {
-            let all = resource_server::list(&server.store, &creation.actor.may(ResourcesRead)?).await?;
+            let all = resource_server::list(&server.store, creation.actor.may(ResourcesRead)?).await?;
             Ok(all.into_iter().find(|server| server.identifier == target))
         };
         creation.once(&server, make, show).await

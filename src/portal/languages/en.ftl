@@ -144,6 +144,7 @@ field-name = Name
 field-account = Account
 field-role = Role
 field-scope = Scope
+field-rights = Rights
 field-more-scope = Other scope
 field-resources = Resource servers
 field-auth-method = How it authenticates
@@ -244,6 +245,8 @@ reach-nothing = Nothing can be given yet: an operator has to give your account i
 help-resources = The APIs that it may get tokens for.
 help-scope = What it may ask for there.
 help-more-scope = Words with a space between, beyond those above.
+rights = Management API
+help-rights = What it can do in Keyward itself. Select the management API above as well.
 help-auth-method = With a secret is simplest. With a key of its own, no secret ever travels.
 help-jwks = Only for a key of its own: the public keys, as JSON.
 help-introspect = It may ask whether tokens for its resource servers are in force.
@@ -267,6 +270,16 @@ done-disabled = The application is disabled: everything that it presents is refu
 done-enabled = The application is enabled.
 done-tokens-revoked = All its tokens are revoked.
 as-it-is = As it is now
+registration-access = Registration access token
+registration-access-text = This application registered itself. Whoever has its registration access token can change what it registered, or delete it.
+registration-access-none = This application registered itself. It has no registration access token, so it can’t change what it registered.
+registration-access-made = New registration access token
+registration-access-uri = Client configuration endpoint
+done-registration-access-revoked = Registration access token revoked.
+ask-renew-registration-token = Renew registration access token
+ask-renew-registration-token-text = { $name } gets a new registration access token, shown once. The current one stops working immediately.
+ask-revoke-registration-token = Revoke registration access token
+ask-revoke-registration-token-text = { $name } keeps working, but can no longer change or delete its registration. You can create a new token at any time.
 ask-disable = Disable the application
 ask-disable-text = { $name }: its secrets, API keys and tokens are refused at once, everywhere. Enabling it again brings back what has not ended.
 ask-delete = Delete the application
@@ -472,6 +485,8 @@ action-client-create = Application made
 action-client-delete = Application deleted
 action-client-disable = Application disabled
 action-client-enable = Application enabled
+action-client-renew-registration-token = Registration access token renewed
+action-client-revoke-registration-token = Registration access token revoked
 action-client-update = Application changed
 action-database-restore = Database restored from a backup
 action-registration-token-create = Registration token made
@@ -553,14 +568,21 @@ failed-refused-text = The request cannot be understood.
 error-changed-meanwhile = Somebody changed it while this form was open. Look at how it is now; saving again takes what you typed.
 error-client-beyond-you = The application has rights that you have not.
 error-client-introspects = The resource server { $resource } introspects with it; delete that instead.
+error-clients-full = { $most ->
+    [one] This account can have one application. Ask an operator to raise the limit.
+   *[other] This account can have { $most } applications. Ask an operator to raise the limit.
+}
 error-code-wrong = The code is wrong, or was used already.
 error-current-password-wrong = That is not your current password.
+error-email-reserved = You can’t use this email address here. Use another one, or ask an operator.
 error-email-taken = There is somebody with this address already.
 error-email-unusable = That is no e-mail address.
 error-end-in-past = The end must lie in the future.
 error-form-stale = The form is out of date: begin again.
+error-identifier-reserved = This address belongs to Keyward itself. Use the address of your own API.
 error-identifier-unusable = An identifier is a URI such as https://orders.example/, without a fragment.
 error-introspection-beyond-you = Only an operator lets an application introspect.
+error-introspection-moves = This application can introspect tokens, so only an operator can give it other resource servers.
 error-invitation-gone = The link was used, replaced or has ended.
 error-ip-unusable = One of these is no IP address and no range such as 203.0.113.0/24.
 error-jwks-missing = A signed assertion needs the public keys.
@@ -572,6 +594,7 @@ error-keys-full = { $most ->
    *[other] { $most } keys are the most: revoke one first.
 }
 error-last-key = The last key can’t be revoked. Rotate it instead: if it has leaked, end the old key at once.
+error-management-of-registrant = Applications that register themselves can’t use the management API.
 error-name-invisible = A name has no space at its ends and no invisible characters.
 error-name-length = A name has between one and { $most } characters.
 error-name-taken = This name is taken.
@@ -595,6 +618,12 @@ error-resource-in-use = { $count ->
     [one] One application may use it: change that first.
    *[other] { $count } applications may use it: change them first.
 }
+error-right-beyond-you = You don’t have the right { $right }, so you can’t grant it.
+error-right-of-registrant = Applications that register themselves can’t have the right { $right }.
+error-right-of-resource-server = Scopes that start with “keyward:” are reserved. Rename { $right }.
+error-right-unknown = There is no right { $right }. Scopes that start with “keyward:” are reserved.
+error-right-without-management = To use the right { $right }, the application also needs the resource { $resource }.
+error-role-beyond-you = This role has the right { $right }, which you don’t have.
 error-scope-beyond-account = None of your account’s applications has the scope { $scope }: ask an operator.
 error-scope-beyond-client = The application does not have all of this scope.
 error-scope-unusable = A scope is words without quotes and backslashes, with a space between.
@@ -612,6 +641,8 @@ error-too-many-failures = { $seconds ->
    *[other] Too many wrong attempts. Try again in { $seconds } seconds.
 }
 error-too-many-reports = Too many slow requests from your account at once. Try again in a few seconds.
+error-user-beyond-you = This person has rights that you don’t have.
+error-unregistered = This application didn’t register itself, so it has no registration access token.
 error-uses-missing = The number of uses is one or more.
 
 ## The same for whatever has no words of its own, by its code

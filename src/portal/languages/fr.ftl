@@ -150,6 +150,7 @@ field-name = Nom
 field-account = Compte
 field-role = Rôle
 field-scope = Portée
+field-rights = Droits
 field-more-scope = Autre portée
 field-resources = Serveurs de ressources
 field-auth-method = Mode d’authentification
@@ -250,6 +251,8 @@ reach-nothing = Rien ne peut encore être accordé : un opérateur doit donner 
 help-resources = Les API pour lesquelles elle peut obtenir des jetons.
 help-scope = Ce qu’elle peut y demander.
 help-more-scope = Des mots séparés par un espace, en plus de ceux ci-dessus.
+rights = API d’administration
+help-rights = Ce qu’elle peut faire dans Keyward même. Sélectionnez aussi l’API d’administration ci-dessus.
 help-auth-method = Avec un secret, c’est le plus simple. Avec une clé qui lui est propre, aucun secret ne circule jamais.
 help-jwks = Seulement pour une clé qui lui est propre : les clés publiques, en JSON.
 help-introspect = Elle peut demander si les jetons destinés à ses serveurs de ressources sont valables.
@@ -273,6 +276,16 @@ done-disabled = L’application est désactivée : tout ce qu’elle présente 
 done-enabled = L’application est activée.
 done-tokens-revoked = Tous ses jetons sont révoqués.
 as-it-is = L’état actuel
+registration-access = Jeton d’accès d’enregistrement
+registration-access-text = Cette application s’est enregistrée elle-même. Quiconque détient son jeton d’accès d’enregistrement peut modifier son enregistrement ou la supprimer.
+registration-access-none = Cette application s’est enregistrée elle-même. Sans jeton d’accès d’enregistrement, elle ne peut pas modifier son enregistrement.
+registration-access-made = Nouveau jeton d’accès d’enregistrement
+registration-access-uri = Point de configuration du client
+done-registration-access-revoked = Jeton d’accès d’enregistrement révoqué.
+ask-renew-registration-token = Renouveler le jeton d’accès d’enregistrement
+ask-renew-registration-token-text = { $name } reçoit un nouveau jeton d’accès d’enregistrement, affiché une seule fois. Le jeton actuel cesse immédiatement de fonctionner.
+ask-revoke-registration-token = Révoquer le jeton d’accès d’enregistrement
+ask-revoke-registration-token-text = { $name } continue de fonctionner, mais ne peut plus modifier ni supprimer son enregistrement. Vous pourrez créer un nouveau jeton à tout moment.
 ask-disable = Désactiver l’application
 ask-disable-text = { $name } : ses secrets, clés d’API et jetons seront refusés immédiatement, partout. La réactiver rétablit ceux qui n’ont pas expiré.
 ask-delete = Supprimer l’application
@@ -478,6 +491,8 @@ action-client-create = Application créée
 action-client-delete = Application supprimée
 action-client-disable = Application désactivée
 action-client-enable = Application activée
+action-client-renew-registration-token = Jeton d’accès d’enregistrement renouvelé
+action-client-revoke-registration-token = Jeton d’accès d’enregistrement révoqué
 action-client-update = Application modifiée
 action-database-restore = Base de données restaurée depuis une sauvegarde
 action-registration-token-create = Jeton d’enregistrement créé
@@ -559,14 +574,21 @@ failed-refused-text = La requête est incompréhensible.
 error-changed-meanwhile = Quelqu’un a fait une modification pendant que ce formulaire était ouvert. Voyez l’état actuel ; si vous enregistrez de nouveau, c’est votre saisie qui s’applique.
 error-client-beyond-you = L’application a des droits que vous n’avez pas.
 error-client-introspects = Le serveur de ressources { $resource } l’utilise pour l’introspection ; supprimez plutôt ce serveur.
+error-clients-full = { $most ->
+    [one] Ce compte est limité à une application. Demandez à un opérateur de relever la limite.
+   *[other] Ce compte est limité à { $most } applications. Demandez à un opérateur de relever la limite.
+}
 error-code-wrong = Le code est incorrect, ou a déjà été utilisé.
 error-current-password-wrong = Ce n’est pas votre mot de passe actuel.
+error-email-reserved = Cette adresse e-mail ne peut pas être utilisée ici. Choisissez-en une autre ou contactez un opérateur.
 error-email-taken = Il y a déjà quelqu’un avec cette adresse.
 error-email-unusable = Ce n’est pas une adresse e-mail.
 error-end-in-past = La fin doit se situer dans le futur.
 error-form-stale = Le formulaire n’est plus à jour : recommencez.
+error-identifier-reserved = Cette adresse est celle de Keyward. Indiquez l’adresse de votre propre API.
 error-identifier-unusable = Un identifiant est un URI comme https://orders.example/, sans fragment.
 error-introspection-beyond-you = Seul un opérateur peut permettre à une application d’introspecter.
+error-introspection-moves = Cette application peut introspecter des jetons : seul un opérateur peut lui attribuer d’autres serveurs de ressources.
 error-invitation-gone = Le lien a été utilisé, remplacé, ou a expiré.
 error-ip-unusable = L’une de ces valeurs n’est ni une adresse IP, ni une plage comme 203.0.113.0/24.
 error-jwks-missing = Une assertion signée a besoin des clés publiques.
@@ -578,6 +600,7 @@ error-keys-full = { $most ->
    *[other] { $most } clés au maximum : révoquez-en d’abord une.
 }
 error-last-key = La dernière clé ne peut pas être révoquée. Renouvelez-la plutôt : en cas de fuite, mettez fin immédiatement à l’ancienne clé.
+error-management-of-registrant = Une application qui s’enregistre elle-même ne peut pas utiliser l’API d’administration.
 error-name-invisible = Un nom n’a ni espace au début ou à la fin, ni caractère invisible.
 error-name-length = Un nom compte entre un et { $most } caractères.
 error-name-taken = Ce nom est déjà pris.
@@ -601,6 +624,12 @@ error-resource-in-use = { $count ->
     [one] Une application peut l’utiliser : modifiez-la d’abord.
    *[other] { $count } applications peuvent l’utiliser : modifiez-les d’abord.
 }
+error-right-beyond-you = Vous ne disposez pas du droit { $right } : vous ne pouvez pas l’accorder.
+error-right-of-registrant = Une application qui s’enregistre elle-même ne peut pas recevoir le droit { $right }.
+error-right-of-resource-server = Les portées qui commencent par « keyward: » sont réservées. Renommez { $right }.
+error-right-unknown = Le droit { $right } n’existe pas. Les portées qui commencent par « keyward: » sont réservées.
+error-right-without-management = Pour utiliser le droit { $right }, l’application doit aussi avoir accès à { $resource }.
+error-role-beyond-you = Ce rôle comporte le droit { $right }, dont vous ne disposez pas.
 error-scope-beyond-account = Aucune application de votre compte n’a la portée { $scope } : adressez-vous à un opérateur.
 error-scope-beyond-client = L’application n’a pas toute cette portée.
 error-scope-unusable = Une portée se compose de mots sans guillemets ni barres obliques inverses, séparés par un espace.
@@ -618,6 +647,8 @@ error-too-many-failures = { $seconds ->
    *[other] Trop d’essais infructueux. Réessayez dans { $seconds } secondes.
 }
 error-too-many-reports = Votre compte a lancé trop de requêtes lentes à la fois. Réessayez dans quelques secondes.
+error-user-beyond-you = Cette personne dispose de droits que vous n’avez pas.
+error-unregistered = Cette application ne s’est pas enregistrée elle-même : elle n’a pas de jeton d’accès d’enregistrement.
 error-uses-missing = Le nombre d’utilisations est d’au moins un.
 
 ## De même pour ce qui n’a pas de mots à soi, par son code

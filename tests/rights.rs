@@ -1,0 +1,912 @@
+//! Who may do what, as tables: each operation of the HTTP API and each route of the portal, for each kind
+//! of caller. The operations come from what the server itself describes, so one that is missing in a table
+//! fails here. Then the ways by which somebody could come to more rights than they have.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use keyward::manage::actor::{ALL_RIGHTS, OPERATOR_SCOPE, rights_of};
+use keyward::store::user::Role;
+use serde_json::{Value, json};
+
+use crate::support::portal::{Browser, person};
+use crate::support::{Client, Node, Reply, World, repository, within};
+
+/// What a caller needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    /// Nothing at all.
+    Nothing,
+    /// A client's own credentials.
+    Client,
+    /// An initial access token, or a registration access token.
+    RegistrationToken,
+    /// An API key that may manage keys.
+    ApiKey,
+    /// Any active access token or API key.
+    AnyToken,
+    /// This right, within the caller's account.
+    Right(&'static str),
+    /// This right, and to be an operator.
+    Operator(&'static str),
+}
+
+use Needs::{AnyToken, ApiKey, Nothing, Operator, RegistrationToken, Right};
+
+/// Every operation, what it needs, and a body that gets past the check of rights and then does nothing.
+const OPERATIONS: &[(&str, Needs, &str)] = &[
+    ("GET /api/v1/accounts", Right("keyward:accounts:read"), ""),
+    ("POST /api/v1/accounts", Operator("keyward:accounts:write"), r#"{"name": ""}"#),
+    ("PATCH /api/v1/accounts/{id}", Right("keyward:users:write"), r#"{"requires_second_factor": true}"#),
+    ("GET /api/v1/users", Right("keyward:users:read"), ""),
+    ("POST /api/v1/users", Right("keyward:users:write"), r#"{"email": "nowhere", "role": "viewer", "account": "none"}"#),
+    ("PATCH /api/v1/users/{id}", Right("keyward:users:write"), r#"{"role": "viewer"}"#),
+    ("DELETE /api/v1/users/{id}", Right("keyward:users:write"), ""),
+    ("PUT /api/v1/users/{id}/password", Right("keyward:users:write"), r#"{"password": "short"}"#),
+    ("POST /api/v1/users/{id}/invitation", Right("keyward:users:write"), ""),
+    ("DELETE /api/v1/users/{id}/second-factor", Right("keyward:users:write"), ""),
+    ("GET /api/v1/clients", Right("keyward:clients:read"), ""),
+    ("POST /api/v1/clients", Right("keyward:clients:write"), r#"{"name": ""}"#),
+    ("GET /api/v1/clients/{client_id}", Right("keyward:clients:read"), ""),
+    ("PATCH /api/v1/clients/{client_id}", Right("keyward:clients:write"), r#"{"name": "x"}"#),
+    ("DELETE /api/v1/clients/{client_id}", Right("keyward:clients:write"), ""),
+    ("POST /api/v1/clients/{client_id}/revoke-tokens", Right("keyward:tokens:revoke"), ""),
+    ("POST /api/v1/clients/{client_id}/registration-access-token", Right("keyward:clients:write"), ""),
+    ("DELETE /api/v1/clients/{client_id}/registration-access-token", Right("keyward:clients:write"), ""),
+    ("GET /api/v1/clients/{client_id}/secrets", Right("keyward:keys:read"), ""),
+    ("POST /api/v1/clients/{client_id}/secrets", Right("keyward:keys:write"), "{}"),
+    ("POST /api/v1/clients/{client_id}/secrets/rotate", Right("keyward:keys:write"), "{}"),
+    ("DELETE /api/v1/clients/{client_id}/secrets/{id}", Right("keyward:keys:write"), ""),
+    ("GET /api/v1/clients/{client_id}/keys", Right("keyward:keys:read"), ""),
+    ("POST /api/v1/clients/{client_id}/keys", Right("keyward:keys:write"), r#"{"name": "x"}"#),
+    ("POST /api/v1/clients/{client_id}/keys/{id}/rotate", Right("keyward:keys:write"), "{}"),
+    ("DELETE /api/v1/clients/{client_id}/keys/{id}", Right("keyward:keys:write"), ""),
+    ("GET /api/v1/resource-servers", Right("keyward:resources:read"), ""),
+    ("POST /api/v1/resource-servers", Operator("keyward:resources:write"), r#"{"identifier": "urn:x", "name": ""}"#),
+    ("DELETE /api/v1/resource-servers", Operator("keyward:resources:write"), ""),
+    ("GET /api/v1/registration-tokens", Right("keyward:registration:read"), ""),
+    ("POST /api/v1/registration-tokens", Right("keyward:registration:write"), r#"{"uses": 0}"#),
+    ("DELETE /api/v1/registration-tokens/{id}", Right("keyward:registration:write"), ""),
+    ("GET /api/v1/signing-keys", Operator("keyward:signing-keys:read"), ""),
+    ("POST /api/v1/signing-keys/rotate", Operator("keyward:signing-keys:write"), ""),
+    ("POST /api/v1/signing-keys/import", Operator("keyward:signing-keys:write"), r#"{"pem": "none"}"#),
+    ("POST /api/v1/signing-keys/{kid}/retire", Operator("keyward:signing-keys:write"), "{}"),
+    ("GET /api/v1/tokens", Right("keyward:tokens:read"), ""),
+    ("POST /api/v1/tokens/inspect", Right("keyward:tokens:read"), r#"{"token": "x"}"#),
+    ("POST /api/v1/tokens/revoke", Right("keyward:tokens:revoke"), r#"{"token": "x"}"#),
+    ("GET /api/v1/traffic", Right("keyward:tokens:read"), ""),
+    ("GET /api/v1/audit", Right("keyward:audit:read"), ""),
+    ("POST /oauth/token", Needs::Client, "grant_type=client_credentials"),
+    ("POST /oauth/introspect", Needs::Client, "token=x"),
+    ("POST /oauth/revoke", Needs::Client, "token=x"),
+    ("POST /oauth/register", RegistrationToken, "{}"),
+    ("GET /oauth/register/{client_id}", RegistrationToken, ""),
+    ("PUT /oauth/register/{client_id}", RegistrationToken, "{}"),
+    ("DELETE /oauth/register/{client_id}", RegistrationToken, ""),
+    ("GET /apiKeys", ApiKey, ""),
+    ("POST /apiKeys", ApiKey, r#"{"name": ""}"#),
+    ("DELETE /apiKeys/{id}", ApiKey, ""),
+    ("GET /verify", AnyToken, ""),
+    ("GET /.well-known/jwks.json", Nothing, ""),
+    ("GET /.well-known/oauth-authorization-server", Nothing, ""),
+    ("GET /.well-known/openid-configuration", Nothing, ""),
+    ("GET /healthz", Nothing, ""),
+    ("GET /readyz", Nothing, ""),
+    ("GET /metrics", Nothing, ""),
+    ("GET /openapi.json", Nothing, ""),
+];
+
+const VIEWER: &[&str] = &["keyward:accounts:read", "keyward:clients:read", "keyward:resources:read"];
+const DEVELOPER: &[&str] = &[
+    "keyward:accounts:read",
+    "keyward:clients:read",
+    "keyward:resources:read",
+    "keyward:clients:write",
+    "keyward:keys:read",
+    "keyward:keys:write",
+    "keyward:tokens:read",
+    "keyward:tokens:revoke",
+    "keyward:audit:read",
+];
+const ADMINISTRATOR: &[&str] = &[
+    "keyward:accounts:read",
+    "keyward:clients:read",
+    "keyward:resources:read",
+    "keyward:clients:write",
+    "keyward:keys:read",
+    "keyward:keys:write",
+    "keyward:tokens:read",
+    "keyward:tokens:revoke",
+    "keyward:audit:read",
+    "keyward:users:read",
+    "keyward:users:write",
+    "keyward:registration:read",
+    "keyward:registration:write",
+];
+const OPERATOR: &[&str] = &[
+    "keyward:accounts:read",
+    "keyward:accounts:write",
+    "keyward:users:read",
+    "keyward:users:write",
+    "keyward:clients:read",
+    "keyward:clients:write",
+    "keyward:keys:read",
+    "keyward:keys:write",
+    "keyward:resources:read",
+    "keyward:resources:write",
+    "keyward:registration:read",
+    "keyward:registration:write",
+    "keyward:signing-keys:read",
+    "keyward:signing-keys:write",
+    "keyward:tokens:read",
+    "keyward:tokens:revoke",
+    "keyward:audit:read",
+    "keyward:operator",
+];
+
+const ROLES: [(Role, &[&str]); 4] =
+    [(Role::Viewer, VIEWER), (Role::Developer, DEVELOPER), (Role::Administrator, ADMINISTRATOR), (Role::Operator, OPERATOR)];
+
+/// Every operation that the server describes, with the right that it names there.
+fn described(node: &Node) -> BTreeMap<String, Option<String>> {
+    let document = node.get("/openapi.json").json();
+    let mut found = BTreeMap::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            if ["get", "put", "post", "delete", "patch", "options", "head", "trace"].contains(&method.as_str()) {
+                let right = operation["security"][0]["management"][0].as_str().map(str::to_owned);
+                found.insert(format!("{} {path}", method.to_uppercase()), right);
+            }
+        }
+    }
+    found
+}
+
+/// Asks for an operation, of things that are not there.
+fn ask(node: &Node, operation: &str, body: &str, authorization: Option<&str>) -> Reply {
+    let (method, path) = operation.split_once(' ').unwrap();
+    let path = path
+        .replace("{client_id}", "018f0000-0000-7000-8000-000000000000")
+        .replace("{id}", "nothing")
+        .replace("{kid}", "nothing");
+    let form = ["/oauth/token", "/oauth/introspect", "/oauth/revoke"].contains(&path.as_str());
+    let mut headers = vec![("content-type", if form { "application/x-www-form-urlencoded" } else { "application/json" })];
+    headers.extend(authorization.map(|value| ("authorization", value)));
+    node.send(method, &path, &headers, body.as_bytes())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Allowed,
+    /// 403: it is known who asks, and they may not.
+    Forbidden,
+    /// 401: what was presented is good for nothing here.
+    Unauthorized,
+}
+
+fn verdict(reply: &Reply) -> Verdict {
+    match reply.status {
+        401 => Verdict::Unauthorized,
+        403 => Verdict::Forbidden,
+        200..=299 | 400 | 404 | 409 | 422 => Verdict::Allowed,
+        other => panic!("{other}: {}", reply.body),
+    }
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+fn management(node: &Node, token: &str, method: &str, path: &str, body: &Value) -> Reply {
+    node.json(method, &format!("/api/v1{path}"), Some(token), body)
+}
+
+fn expected(needs: Needs, rights: &[&str]) -> Verdict {
+    let operator = rights.contains(&OPERATOR_SCOPE);
+    match needs {
+        Right(right) if rights.contains(&right) => Verdict::Allowed,
+        Operator(right) if rights.contains(&right) && operator => Verdict::Allowed,
+        Right(_) | Operator(_) => Verdict::Forbidden,
+        Nothing | AnyToken => Verdict::Allowed,
+        Needs::Client | RegistrationToken | ApiKey => Verdict::Unauthorized,
+    }
+}
+
+#[test]
+fn every_operation_is_in_the_table_and_says_the_right_that_it_needs() {
+    let world = World::sqlite();
+    let node = world.start();
+    let described = described(&node);
+    let listed: BTreeMap<String, Option<String>> = OPERATIONS
+        .iter()
+        .map(|(operation, needs, _)| {
+            let right = match needs {
+                Right(right) | Operator(right) => Some((*right).to_owned()),
+                _ => None,
+            };
+            ((*operation).to_owned(), right)
+        })
+        .collect();
+    assert_eq!(listed.len(), OPERATIONS.len(), "an operation is listed twice");
+    assert_eq!(described, listed, "the table and /openapi.json must have the same operations, with the same rights");
+
+    let used: BTreeSet<&str> = listed.values().flatten().map(String::as_str).collect();
+    assert_eq!(used, ALL_RIGHTS.iter().copied().collect(), "each right opens something, and nothing else does");
+    for (role, rights) in ROLES {
+        let actual: BTreeSet<&str> = rights_of(role).into_iter().collect();
+        assert_eq!(actual, rights.iter().copied().collect(), "{role}");
+    }
+    assert!(ALL_RIGHTS.iter().chain(&[OPERATOR_SCOPE]).all(|right| right.starts_with("keyward:")));
+}
+
+on_both! {
+    fn every_operation_for_every_caller(world: World) {
+        world.resource("urn:api");
+        let node = world.start();
+        world.cli(&["account", "create", "--name", "One"]);
+        let audience = node.management();
+        let of_one = ["--account", "One"];
+        let with = |rights: &[&str]| bearer(&node.token(&world.manager(&node, &of_one, &rights.join(" "))));
+
+        // Tokens with all rights of a role, and tokens with a single right.
+        let mut callers: Vec<(String, String, Vec<&str>)> =
+            ROLES.iter().map(|(role, rights)| (format!("the rights of {role}"), with(rights), rights.to_vec())).collect();
+        for right in ALL_RIGHTS.iter().chain(&[OPERATOR_SCOPE]) {
+            callers.push((format!("{right} alone"), with(&[right]), vec![right]));
+        }
+        // A strong client that asks for less has less.
+        let strong = world.manager(&node, &of_one, &OPERATOR.join(" "));
+        let narrowed = node.token_reply(&strong, &[("scope", "keyward:audit:read")]).json()["access_token"].as_str().unwrap().to_owned();
+        callers.push(("narrowed".to_owned(), bearer(&narrowed), vec!["keyward:audit:read"]));
+        // An API key that is exchanged.
+        let exchanged = node.form("/oauth/token", None, &[
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"), ("subject_token", &strong.api_key),
+            ("subject_token_type", "urn:keyward:token-type:api_key"), ("scope", "keyward:keys:read"),
+        ]);
+        let exchanged = exchanged.json()["access_token"].as_str().unwrap().to_owned();
+        callers.push(("exchanged".to_owned(), bearer(&exchanged), vec!["keyward:keys:read"]));
+        for (name, authorization, rights) in &callers {
+            for (operation, needs, body) in OPERATIONS {
+                // A token is no credential of the others; failures there are counted, so one is enough.
+                if !matches!(needs, Right(_) | Operator(_)) && !name.ends_with("of operator") {
+                    continue;
+                }
+                let reply = ask(&node, operation, body, Some(authorization));
+                assert_eq!(verdict(&reply), expected(*needs, rights), "{operation}, {name}: {}", reply.body);
+            }
+        }
+
+        // What is good for nothing at the management API, however much it says.
+        let words = "accounts:read users:read users:write clients:write operator";
+        let initial = world.cli(&["registration-token", "create", "--account", "One", "--scope", words]);
+        let registered = node.json("POST", "/oauth/register", initial["token"].as_str(), &json!({})).json();
+        let registered = Client {
+            id: registered["client_id"].as_str().unwrap().to_owned(),
+            secret: registered["client_secret"].as_str().unwrap().to_owned(),
+            api_key: String::new(),
+        };
+        let several = world.client_with(&["--resource", "urn:api", "--resource", &audience, "--scope", &OPERATOR.join(" ")]);
+        let elsewhere = node.token_reply(&several, &[("resource", "urn:api")]).json()["access_token"].as_str().unwrap().to_owned();
+        let lost = world.manager(&node, &[], &OPERATOR.join(" "));
+        let of_lost = node.token(&lost);
+        world.cli(&["client", "update", &lost.id, "--scope", "", "--resource", ""]);
+        let revoked = node.token(&strong);
+        node.revoke(&strong, &revoked);
+        within(std::time::Duration::from_secs(1), "the end of the lost resource", || {
+            (management(&node, &of_lost, "GET", "/clients", &Value::Null).status == 401).then_some(())
+        });
+        let strangers = [
+            ("no credential", None),
+            ("a token for the issuer", Some(bearer(&node.token(&world.client(words))))),
+            ("a token for another audience", Some(bearer(&node.token(&world.client_with(&["--resource", "urn:api", "--scope", words]))))),
+            ("a token for another audience of a client with rights", Some(bearer(&elsewhere))),
+            ("a token for several audiences", Some(bearer(&node.token(&several)))),
+            ("a token of a self-registered client", Some(bearer(&node.token(&registered)))),
+            ("a token whose client lost the management API", Some(bearer(&of_lost))),
+            ("a revoked token", Some(bearer(&revoked))),
+            ("an API key", Some(bearer(&strong.api_key))),
+            ("an API key as Basic", Some(crate::support::basic(&strong.api_key, ""))),
+            ("the client's own secret", Some(strong.basic())),
+        ];
+        for (name, authorization) in &strangers {
+            for (operation, needs, body) in OPERATIONS {
+                if !matches!(needs, Right(_) | Operator(_)) {
+                    continue;
+                }
+                let reply = ask(&node, operation, body, authorization.as_deref());
+                // Whoever presents what is no token at all is slowed down after a while.
+                assert!(reply.status == 401 || reply.status == 429, "{operation}, {name}: {} {}", reply.status, reply.body);
+            }
+        }
+        // And without a credential, the other endpoints.
+        for (operation, needs, body) in OPERATIONS {
+            let wanted = if *needs == Nothing { Verdict::Allowed } else { Verdict::Unauthorized };
+            let reply = ask(&node, operation, body, None);
+            assert!(verdict(&reply) == wanted || reply.status == 429, "{operation}: {}", reply.body);
+        }
+    }
+}
+
+/// Every route of the portal: its path, its methods, and the right that it needs; none where every member
+/// may, or where nobody has signed in yet.
+const ROUTES: &[(&str, &str, Option<&str>)] = &[
+    ("", "get", None),
+    ("/", "get", None),
+    ("/sign-in", "get post", None),
+    ("/second-factor", "get post", None),
+    ("/sign-out", "post", None),
+    ("/invitation/{link}", "get post", None),
+    ("/language", "post", None),
+    ("/profile", "get", None),
+    ("/profile/password", "post", None),
+    ("/profile/second-factor", "get post", None),
+    ("/profile/second-factor/remove", "post", None),
+    ("/profile/recovery-codes", "post", None),
+    ("/profile/sessions/{id}/end", "post", None),
+    ("/overview", "get", Some("keyward:tokens:read")),
+    ("/applications", "get", Some("keyward:clients:read")),
+    ("/applications", "post", Some("keyward:clients:write")),
+    ("/applications/new", "get", Some("keyward:clients:write")),
+    ("/applications/{id}", "get", Some("keyward:clients:read")),
+    ("/applications/{id}/edit", "get post", Some("keyward:clients:write")),
+    ("/applications/{id}/disable", "get post", Some("keyward:clients:write")),
+    ("/applications/{id}/enable", "post", Some("keyward:clients:write")),
+    ("/applications/{id}/delete", "get post", Some("keyward:clients:write")),
+    ("/applications/{id}/revoke-tokens", "get post", Some("keyward:tokens:revoke")),
+    ("/applications/{id}/renew-registration-token", "get post", Some("keyward:clients:write")),
+    ("/applications/{id}/revoke-registration-token", "get post", Some("keyward:clients:write")),
+    ("/applications/{id}/quick-start", "get", Some("keyward:clients:read")),
+    ("/applications/{id}/secrets", "get", Some("keyward:keys:read")),
+    ("/applications/{id}/secrets", "post", Some("keyward:keys:write")),
+    ("/applications/{id}/secrets/rotate", "post", Some("keyward:keys:write")),
+    ("/applications/{id}/secrets/{secret}/delete", "get post", Some("keyward:keys:write")),
+    ("/api-keys", "get", Some("keyward:keys:read")),
+    ("/applications/{id}/keys", "get", Some("keyward:keys:read")),
+    ("/applications/{id}/keys", "post", Some("keyward:keys:write")),
+    ("/applications/{id}/keys/{key}/rotate", "get post", Some("keyward:keys:write")),
+    ("/applications/{id}/keys/{key}/revoke", "get post", Some("keyward:keys:write")),
+    ("/people", "get", Some("keyward:users:read")),
+    ("/people", "post", Some("keyward:users:write")),
+    ("/people/second-factor", "post", Some("keyward:users:write")),
+    ("/people/{id}", "get", Some("keyward:users:read")),
+    ("/people/{id}/role", "post", Some("keyward:users:write")),
+    ("/people/{id}/link", "post", Some("keyward:users:write")),
+    ("/people/{id}/second-factor/reset", "post", Some("keyward:users:write")),
+    ("/people/{id}/remove", "get post", Some("keyward:users:write")),
+    ("/accounts", "get post", Some("keyward:accounts:write")),
+    ("/accounts/{id}/second-factor", "post", Some("keyward:users:write")),
+    ("/resource-servers", "get post", Some("keyward:resources:write")),
+    ("/resource-servers/delete", "get post", Some("keyward:resources:write")),
+    ("/registration-tokens", "get", Some("keyward:registration:read")),
+    ("/registration-tokens", "post", Some("keyward:registration:write")),
+    ("/registration-tokens/{id}/delete", "get post", Some("keyward:registration:write")),
+    ("/signing-keys", "get", Some("keyward:signing-keys:read")),
+    ("/signing-keys/rotate", "post", Some("keyward:signing-keys:write")),
+    ("/signing-keys/{kid}/retire", "get post", Some("keyward:signing-keys:write")),
+    ("/audit", "get", Some("keyward:audit:read")),
+];
+
+fn routes() -> BTreeSet<(String, String)> {
+    let each = |(path, methods, _): &(&str, &str, Option<&str>)| {
+        methods.split(' ').map(|method| ((*path).to_owned(), method.to_owned())).collect::<Vec<_>>()
+    };
+    ROUTES.iter().flat_map(each).collect()
+}
+
+#[test]
+fn every_route_of_the_portal_is_in_the_table() {
+    let text = std::fs::read_to_string(repository("src/portal/mod.rs")).unwrap();
+    let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ").replace("at( ", "at(");
+    let mut found = BTreeSet::new();
+    for route in text.split(".service(at(\"").skip(1) {
+        let (path, rest) = route.split_once('"').unwrap();
+        let handlers = rest.split_once('[').unwrap().1.split_once(']').unwrap().0;
+        for method in ["get", "post"] {
+            if handlers.contains(&format!("{method}(")) {
+                found.insert((path.to_owned(), method.to_owned()));
+            }
+        }
+    }
+    assert_eq!(found, routes());
+}
+
+on_both! {
+    fn every_route_of_the_portal_for_every_role(world: World) {
+        world.cli(&["account", "create", "--name", "One"]);
+        for (email, role) in [("vic@one.example", "viewer"), ("dan@one.example", "developer"), ("ada@one.example", "administrator")] {
+            person(&world, email, role, Some("One"));
+        }
+        person(&world, "op@keyward.example", "operator", None);
+        let node = world.start();
+        let app = world.client_with(&["--account", "One", "--scope", "read"]);
+        let (key, secret) = (app.api_key.split('_').nth(1).unwrap(), app.secret.split('_').nth(1).unwrap());
+        let people = world.cli(&["user", "list"]);
+        let vic = people.as_array().unwrap().iter().find(|user| user["email"] == "vic@one.example").unwrap()["id"].as_str().unwrap();
+        let account = world.cli(&["account", "list"])[0]["id"].as_str().unwrap().to_owned();
+        let initial = world.cli(&["registration-token", "create", "--account", "One"]);
+        let kid = node.kids()[0].clone();
+        let real = |path: &str| {
+            let id = if path.starts_with("/people") { vic } else if path.starts_with("/accounts") { &account } else if path.starts_with("/registration-tokens") { initial["id"].as_str().unwrap() } else { &app.id };
+            path.replace("{id}", id).replace("{key}", key).replace("{secret}", secret).replace("{kid}", &kid)
+        };
+        let written = || world.count("SELECT count(*) FROM audit WHERE action NOT LIKE '%.failure'");
+        let form = [("name", "x"), ("email", "x@one.example"), ("role", "viewer"), ("grace", "0s"), ("identifier", "urn:x"), ("uses", "1"), ("required", "on")];
+        for (email, rights) in [("vic@one.example", VIEWER), ("dan@one.example", DEVELOPER), ("ada@one.example", ADMINISTRATOR), ("op@keyward.example", OPERATOR)] {
+            let browser = Browser::of(&node, email);
+            let before = written();
+            for (path, methods, right) in ROUTES {
+                let Some(right) = right else { continue };
+                let (path, allowed) = (format!("/portal{}", real(path)), rights.contains(right));
+                // Of accounts beyond their own nobody but an operator sees even that they exist.
+                if methods.contains("get") {
+                    let status = browser.get(&path).status;
+                    if allowed {
+                        assert!([200, 303, 404].contains(&status), "{email} GET {path}: {status}");
+                    } else {
+                        assert_eq!(status, 403, "{email} GET {path}");
+                    }
+                }
+                if methods.contains("post") && !allowed {
+                    let reply = browser.act(&path, &form);
+                    assert_eq!((reply.status, written()), (403, before), "{email} POST {path}: {}", reply.body);
+                }
+            }
+        }
+    }
+}
+
+fn initial(world: &World, flags: &[&str]) -> String {
+    world.cli(&[&["registration-token", "create"], flags].concat())["token"].as_str().unwrap().to_owned()
+}
+
+fn refused(reply: &Reply, status: u16, what: &str) {
+    assert_eq!(reply.status, status, "{}", reply.body);
+    assert!(reply.body.contains(what), "{what} is not named: {}", reply.body);
+}
+
+on_both! {
+    fn a_client_that_registers_itself_gets_no_rights(world: World) {
+        world.cli(&["account", "create", "--name", "Partner"]);
+        // The words that an API uses for itself give no rights over Keyward.
+        let words = "users:read users:write operator";
+        world.cli(&["resource", "create", "--identifier", "https://crm.example", "--name", "CRM", "--scope", words]);
+        let token = initial(&world, &["--account", "Partner", "--scope", words, "--resource", "https://crm.example"]);
+        let node = world.start();
+        let audience = node.management();
+        let register = |body: Value| node.json("POST", "/oauth/register", Some(&token), &body);
+        register(json!({"resources": []})).refused(400, "invalid_client_metadata");
+        register(json!({"resources": [audience]})).refused(400, "invalid_client_metadata");
+        register(json!({"scope": "keyward:users:write"})).refused(400, "invalid_client_metadata");
+        let made = register(json!({})).json();
+        assert_eq!(made["resources"], json!(["https://crm.example"]));
+        let client = Client { id: made["client_id"].as_str().unwrap().into(), secret: made["client_secret"].as_str().unwrap().into(), api_key: String::new() };
+        let own = made["registration_access_token"].as_str().unwrap();
+        let put = |body: Value| node.json("PUT", &format!("/oauth/register/{}", client.id), Some(own), &body);
+        put(json!({"client_id": client.id, "resources": []})).refused(400, "invalid_client_metadata");
+        put(json!({"client_id": client.id, "resources": [audience]})).refused(400, "invalid_client_metadata");
+        assert_eq!(put(json!({"client_id": client.id})).json()["resources"], json!(["https://crm.example"]));
+        node.token_reply(&client, &[("resource", &audience)]).refused(400, "invalid_target");
+        let new = json!({"email": "eve@partner.example", "role": "administrator"});
+        assert_eq!(management(&node, &node.token(&client), "POST", "/users", &new).status, 401);
+
+        // Nobody gives it any afterwards, an operator neither.
+        for flags in [["--scope", "keyward:users:write"], ["--resource", &audience]] {
+            assert!(world.refused(&[&["client", "update", &client.id], &flags[..]].concat()).contains("registers itself"));
+        }
+        for flags in [["--scope", "keyward:users:write"], ["--resource", &audience]] {
+            assert!(world.refused(&[&["registration-token", "create"], &flags[..]].concat()).contains("registers itself"));
+        }
+        for flags in [["--registration-scope", "keyward:users:write"], ["--registration-scope", "KEYWARD:x"]] {
+            assert!(world.try_start(&flags).is_err());
+        }
+        assert!(world.try_start(&["--issuer", "http://auth.example", "--registration-resources", "http://auth.example/api/v1"]).is_err());
+    }
+
+    fn no_resource_server_passes_for_keyward(world: World) {
+        let node = world.start_with(&["--issuer", "https://auth.example/tenant"]);
+        let create = |identifier: &str, scope: &str| ["resource", "create", "--identifier", identifier, "--name", "x", "--scope", scope].map(str::to_owned);
+        for identifier in [
+            "https://auth.example/tenant", "https://auth.example/tenant/", "HTTPS://AUTH.example/tenant", "https://auth.example:443/tenant",
+            "http://auth.example/tenant", "https://auth.example/x/../tenant", "https://auth.example/tenant?x=1",
+            "https://auth.example/tenant/api/v1", "https://auth.example/tenant/api/v1/", "https://auth.example/tenant/api/v1/clients",
+            "https://auth.example/tenant/API/V1", "https://auth.example/tenant/%61pi/v1", "https://auth.example//tenant//api//v1",
+        ] {
+            let words = create(identifier, "");
+            assert!(world.refused(&words.each_ref().map(String::as_str)).contains("Keyward itself"), "{identifier}");
+        }
+        for identifier in ["https://auth.example/orders", "https://auth.example/tenant/orders", "https://auth.example:8443/tenant", "urn:auth.example:tenant"] {
+            world.cli(&create(identifier, "read").each_ref().map(String::as_str));
+        }
+        for scope in ["keyward:clients:read", "read keyward:anything", "Keyward:x"] {
+            let words = create("urn:x", scope);
+            assert!(world.refused(&words.each_ref().map(String::as_str)).contains("right over Keyward"), "{scope}");
+        }
+        drop(node);
+    }
+
+    fn management_is_given_and_asked_for_like_any_resource(world: World) {
+        world.resource("urn:orders");
+        let node = world.start();
+        let audience = node.management();
+        // Rights without the resource, and words that are no rights, are refused with what is wrong.
+        assert!(world.refused(&["client", "create", "--name", "x", "--scope", "keyward:clients:read"]).contains(&audience));
+        assert!(world.refused(&["client", "create", "--name", "x", "--scope", "keyward:nonsense", "--resource", &audience]).contains("keyward:nonsense"));
+        let both = world.client_with(&["--resource", "urn:orders", "--resource", &audience, "--scope", "read keyward:clients:read keyward:operator"]);
+        let token = |fields: &[(&str, &str)]| node.token_reply(&both, fields).json()["access_token"].as_str().unwrap().to_owned();
+        let audience_of = |token: &str| crate::support::jwt::claims(token)["aud"].clone();
+        let (all, alone, orders) = (token(&[]), token(&[("resource", &audience)]), token(&[("resource", "urn:orders")]));
+        assert_eq!(audience_of(&all), json!([audience, "urn:orders"]));
+        assert_eq!((audience_of(&alone), audience_of(&orders)), (json!(audience), json!("urn:orders")));
+        let list = |token: &str| management(&node, token, "GET", "/clients", &Value::Null);
+        assert_eq!(list(&alone).status, 200);
+        refused(&list(&all), 401, &format!("resource={audience}"));
+        refused(&list(&orders), 401, "another resource server");
+        node.token_reply(&world.client("read"), &[("resource", &audience)]).refused(400, "invalid_target");
+
+        // What the client loses its tokens lose: the resource, then a right.
+        let reader = world.manager(&node, &[], "keyward:clients:read keyward:users:read");
+        let held = node.token(&reader);
+        world.cli(&["client", "update", &reader.id, "--scope", "keyward:users:read"]);
+        within(std::time::Duration::from_secs(1), "the end of the right", || (list(&held).status == 403).then_some(()));
+        world.cli(&["client", "update", &reader.id, "--scope", "", "--resource", ""]);
+        within(std::time::Duration::from_secs(1), "the end of the resource", || (list(&held).status == 401).then_some(()));
+
+        // The API gives it too, by who has the rights, and to nobody beyond them.
+        let giver = world.manager(&node, &[], "keyward:operator keyward:clients:write keyward:clients:read");
+        let giver = node.token(&giver);
+        let new = |scope: &str| management(&node, &giver, "POST", "/clients", &json!({"name": "x", "scope": scope, "resources": [audience]}));
+        assert_eq!(new("keyward:clients:read").status, 201);
+        refused(&new("keyward:users:write"), 400, "keyward:users:write");
+        refused(&management(&node, &giver, "POST", "/clients", &json!({"name": "x", "scope": "keyward:clients:read"})), 400, &audience);
+        // Words without the prefix are anybody's, and no rights.
+        let plain = world.client_with(&["--resource", &audience, "--scope", "clients:read operator"]);
+        assert_eq!(list(&node.token(&plain)).status, 403);
+    }
+
+    fn nobody_gains_rights_over_people(world: World) {
+        let node = world.start();
+        world.cli(&["account", "create", "--name", "One"]);
+        for (email, role) in [("ann@one.example", "administrator"), ("dev@one.example", "developer"), ("vic@one.example", "viewer")] {
+            person(&world, email, role, Some("One"));
+        }
+        person(&world, "op@keyward.example", "operator", None);
+        let with = |rights: &[&str]| node.token(&world.manager(&node, &["--account", "One"], &rights.join(" ")));
+        let users = ["keyward:users:read", "keyward:users:write"];
+        let alone = with(&users);
+        let lifted = with(&[&users[..], &["keyward:operator"]].concat());
+        let as_developer = with(&[DEVELOPER, &users].concat());
+        let as_administrator = with(ADMINISTRATOR);
+        let as_operator = with(OPERATOR);
+        let written = || world.count("SELECT count(*) FROM audit WHERE action LIKE 'user.%' OR action LIKE 'account.%'");
+        let acts = |role: &str, email: &str| {
+            [
+                ("POST", "/users".to_owned(), json!({"email": format!("new-{role}@one.example"), "role": role, "account": if role == "operator" { Value::Null } else { json!("One") }})),
+                ("PUT", format!("/users/{email}/password"), json!({"password": "correct horse battery"})),
+                ("POST", format!("/users/{email}/invitation"), Value::Null),
+                ("DELETE", format!("/users/{email}/second-factor"), Value::Null),
+                ("PATCH", format!("/users/{email}"), json!({"role": "viewer"})),
+                ("DELETE", format!("/users/{email}"), Value::Null),
+            ]
+        };
+        for (name, token, beyond) in [
+            ("users alone", &alone, &["viewer", "developer", "administrator"][..]),
+            ("users and operator", &lifted, &["viewer", "developer", "administrator", "operator"]),
+            ("a developer with users", &as_developer, &["administrator"]),
+        ] {
+            for role in beyond {
+                let email = match *role { "viewer" => "vic@one.example", "developer" => "dev@one.example", "administrator" => "ann@one.example", _ => "op@keyward.example" };
+                for (method, path, body) in acts(role, email) {
+                    let before = written();
+                    let reply = management(&node, token, method, &path, &body);
+                    assert_eq!((reply.status, written()), (403, before), "{name}: {method} {path}: {}", reply.body);
+                }
+            }
+        }
+        // Nor lifted by a change of the role, nor by taking away what protects them.
+        refused(&management(&node, &as_developer, "PATCH", "/users/vic@one.example", &json!({"role": "administrator"})), 403, "keyward:");
+        for token in [&alone, &as_developer] {
+            assert_eq!(management(&node, token, "PATCH", "/accounts/One", &json!({"requires_second_factor": false})).status, 403);
+        }
+        assert_eq!(management(&node, &as_administrator, "POST", "/users", &json!({"email": "x@one.example", "role": "operator"})).status, 403);
+        assert_eq!(management(&node, &as_administrator, "DELETE", "/users/op@keyward.example", &Value::Null).status, 404);
+        assert_eq!(management(&node, &lifted, "POST", "/users", &json!({"email": "x@one.example", "role": "operator"})).status, 403);
+
+        // A link that somebody with fewer rights made ends when the user gains more.
+        let link = management(&node, &as_developer, "POST", "/users/vic@one.example/invitation", &Value::Null).json()["link"].as_str().unwrap().to_owned();
+        let path = link.strip_prefix(&node.base).unwrap();
+        assert_eq!(node.get(path).status, 200);
+        assert_eq!(management(&node, &as_administrator, "PATCH", "/users/vic@one.example", &json!({"role": "developer"})).status, 200);
+        assert_eq!(node.get(path).status, 200, "it gives no more than its maker has");
+        assert_eq!(management(&node, &as_administrator, "PATCH", "/users/vic@one.example", &json!({"role": "administrator"})).status, 200);
+        assert_ne!(node.get(path).status, 200);
+
+        // Who has all rights of the role may.
+        for (token, role, email) in [(&as_developer, "developer", "dev@one.example"), (&as_administrator, "administrator", "ann@one.example"), (&as_operator, "operator", "op@keyward.example")] {
+            for (method, path, body) in acts(role, email) {
+                if method == "PATCH" {
+                    continue;
+                }
+                let reply = management(&node, token, method, &path, &body);
+                assert!(reply.status < 300, "{role}: {method} {path}: {}", reply.body);
+            }
+        }
+        assert_eq!(management(&node, &as_administrator, "PATCH", "/accounts/One", &json!({"requires_second_factor": false})).status, 200);
+
+        // An address of another account is not said to be one.
+        world.cli(&["account", "create", "--name", "Two"]);
+        person(&world, "bob@two.example", "viewer", Some("Two"));
+        let taken = management(&node, &as_administrator, "POST", "/users", &json!({"email": "bob@two.example", "role": "viewer"}));
+        assert_eq!(taken.status, 409);
+        assert!(!taken.body.contains("already") && !taken.body.contains("bob@two.example"), "{}", taken.body);
+    }
+
+    fn the_right_to_introspect_stays_where_it_was_given(world: World) {
+        world.cli(&["account", "create", "--name", "One"]);
+        world.cli(&["account", "create", "--name", "Two"]);
+        for identifier in ["https://crm.example", "https://pay.example"] {
+            world.resource(identifier);
+        }
+        let node = world.start();
+        let gateway = world.client_with(&["--account", "One", "--introspect", "--resource", "https://crm.example"]);
+        world.client_with(&["--account", "One", "--resource", "https://pay.example"]);
+        let theirs = node.token(&world.client_with(&["--account", "Two", "--scope", "pay", "--resource", "https://pay.example"]));
+        person(&world, "dan@one.example", "developer", Some("One"));
+        let developer = Browser::of(&node, "dan@one.example");
+        let token = node.token(&world.manager(&node, &["--account", "One"], &DEVELOPER.join(" ")));
+        let path = format!("/clients/{}", gateway.id);
+        for resources in [json!(["https://pay.example"]), json!(["https://crm.example", "https://pay.example"]), json!([]), json!([node.management()])] {
+            let reply = management(&node, &token, "PATCH", &path, &json!({"resources": resources}));
+            assert_eq!(reply.status, 403, "{resources}: {}", reply.body);
+        }
+        let form = [("name", "A client"), ("auth_method", "client_secret_basic"), ("resources", "https://pay.example")];
+        assert_eq!(developer.act(&format!("/portal/applications/{}/edit", gateway.id), &form).status, 403);
+        assert!(!node.active(&gateway, &theirs));
+        assert_eq!(management(&node, &token, "PATCH", &path, &json!({"name": "Gateway"})).status, 200);
+        // An operator may, and a client may give up a part.
+        world.cli(&["client", "update", &gateway.id, "--resource", "https://crm.example", "--resource", "https://pay.example"]);
+        assert!(crate::support::eventually("the wider right", || node.active(&gateway, &theirs).then_some(true)));
+        assert_eq!(management(&node, &token, "PATCH", &path, &json!({"resources": ["https://crm.example"]})).status, 200);
+        assert!(!node.active(&gateway, &theirs));
+
+        // A client that registered itself does not move it either.
+        let initial = initial(&world, &["--account", "One", "--resource", "https://crm.example", "--resource", "https://pay.example"]);
+        let made = node.json("POST", "/oauth/register", Some(&initial), &json!({"resources": ["https://crm.example"]})).json();
+        let (id, own) = (made["client_id"].as_str().unwrap(), made["registration_access_token"].as_str().unwrap());
+        world.cli(&["client", "update", id, "--introspect"]);
+        node.json("PUT", &format!("/oauth/register/{id}"), Some(own), &json!({"client_id": id, "resources": ["https://pay.example"]})).refused(400, "invalid_client_metadata");
+    }
+
+    fn what_was_taken_from_a_registered_client_stays_away(world: World) {
+        world.resource("urn:one");
+        world.resource("urn:two");
+        let token = initial(&world, &["--scope", "read write pay", "--resource", "urn:one", "--resource", "urn:two"]);
+        let node = world.start();
+        let made = node.json("POST", "/oauth/register", Some(&token), &json!({})).json();
+        let client = Client { id: made["client_id"].as_str().unwrap().into(), secret: made["client_secret"].as_str().unwrap().into(), api_key: String::new() };
+        let own = made["registration_access_token"].as_str().unwrap().to_owned();
+        let path = format!("/oauth/register/{}", client.id);
+        let put = |token: &str, body: Value| node.json("PUT", &path, Some(token), &body);
+        world.cli(&["client", "update", &client.id, "--scope", "read", "--resource", "urn:one"]);
+        put(&own, json!({"client_id": client.id, "scope": "read write pay"})).refused(400, "invalid_client_metadata");
+        put(&own, json!({"client_id": client.id, "resources": ["urn:two"]})).refused(400, "invalid_client_metadata");
+        let kept = put(&own, json!({"client_id": client.id})).json();
+        assert_eq!((&kept["scope"], &kept["resources"]), (&json!("read"), &json!(["urn:one"])));
+        node.token_reply(&client, &[("scope", "pay")]).refused(400, "invalid_scope");
+        // Also where it had given itself less already; a new name alone sets no limit.
+        let modest = initial(&world, &["--scope", "read write"]);
+        let modest = node.json("POST", "/oauth/register", Some(&modest), &json!({"scope": "read"})).json();
+        let (id, token) = (modest["client_id"].as_str().unwrap(), modest["registration_access_token"].as_str().unwrap());
+        let widen = || node.json("PUT", &format!("/oauth/register/{id}"), Some(token), &json!({"client_id": id, "scope": "read write"})).status;
+        world.cli(&["client", "update", id, "--name", "Modest"]);
+        assert_eq!(widen(), 200);
+        assert_eq!(node.json("PUT", &format!("/oauth/register/{id}"), Some(token), &json!({"client_id": id, "scope": "read"})).status, 200);
+        world.cli(&["client", "update", id, "--scope", "read"]);
+        assert_eq!(widen(), 400);
+
+        // Its registration access token is renewed and revoked, by the command line and by the API.
+        let renewed = world.cli(&["client", "renew-registration-token", &client.id]);
+        assert_eq!(renewed["registration_client_uri"], made["registration_client_uri"]);
+        let second = renewed["registration_access_token"].as_str().unwrap();
+        within(std::time::Duration::from_secs(1), "the end of the first", || (node.json("GET", &path, Some(&own), &Value::Null).status == 401).then_some(()));
+        assert_eq!(node.json("GET", &path, Some(second), &Value::Null).status, 200);
+        world.cli(&["client", "revoke-registration-token", &client.id]);
+        within(std::time::Duration::from_secs(1), "the end of the second", || (node.json("GET", &path, Some(second), &Value::Null).status == 401).then_some(()));
+        node.json("DELETE", &path, Some(second), &Value::Null).refused(401, "invalid_token");
+        let operator = node.token(&world.manager(&node, &[], &OPERATOR.join(" ")));
+        let of_client = format!("/clients/{}/registration-access-token", client.id);
+        let third = management(&node, &operator, "POST", &of_client, &Value::Null);
+        assert_eq!(third.status, 201, "{}", third.body);
+        let third = third.json()["registration_access_token"].as_str().unwrap().to_owned();
+        assert_eq!(node.json("GET", &path, Some(&third), &Value::Null).status, 200, "at once");
+        assert_eq!(management(&node, &operator, "DELETE", &of_client, &Value::Null).status, 204);
+        node.json("GET", &path, Some(&third), &Value::Null).refused(401, "invalid_token");
+        assert_eq!(node.token_reply(&client, &[]).status, 200, "the client stays as it is");
+
+        // And in the portal.
+        person(&world, "op@keyward.example", "operator", None);
+        let browser = Browser::of(&node, "op@keyward.example");
+        let page = browser.act(&format!("/portal/applications/{}/renew-registration-token", client.id), &[]);
+        let fourth = page.body.split("kwr_").nth(1).map(|rest| format!("kwr_{}", rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap())).unwrap();
+        assert_eq!(node.json("GET", &path, Some(&fourth), &Value::Null).status, 200);
+        assert_eq!(browser.act(&format!("/portal/applications/{}/revoke-registration-token", client.id), &[]).status, 303);
+        node.json("GET", &path, Some(&fourth), &Value::Null).refused(401, "invalid_token");
+
+        let plain = world.client("read");
+        assert!(world.refused(&["client", "renew-registration-token", &plain.id]).contains("did not register itself"));
+    }
+
+    fn tokens_lose_what_their_client_loses(world: World) {
+        let (one, two) = (world.resource("urn:one"), world.resource("urn:two"));
+        let node = world.start();
+        let client = world.client_with(&["--scope", "pay read", "--resource", "urn:one", "--resource", "urn:two"]);
+        let token = node.token(&client);
+        let narrow = node.token_reply(&client, &[("scope", "read"), ("resource", "urn:one")]).json()["access_token"].as_str().unwrap().to_owned();
+        let verify = |query: &str| node.get_with(&format!("/verify?{query}"), &[("authorization", &bearer(&token))]).status;
+        assert_eq!((node.introspect(&one, &token)["scope"].clone(), verify("scope=pay")), (json!("pay read"), 200));
+        world.cli(&["client", "update", &client.id, "--scope", "read"]);
+        within(std::time::Duration::from_secs(1), "the end of the scope", || (node.introspect(&one, &token)["scope"] == "read").then_some(()));
+        assert_eq!((verify("scope=pay"), verify("scope=read"), verify("audience=urn:two")), (403, 200, 200));
+        assert_eq!(node.introspect(&one, &narrow)["scope"], json!("read"));
+        world.cli(&["client", "update", &client.id, "--resource", "urn:one"]);
+        within(std::time::Duration::from_secs(1), "the end of the audience", || (node.introspect(&two, &token) == json!({"active": false})).then_some(()));
+        assert_eq!(node.introspect(&one, &token)["aud"], json!("urn:one"));
+        assert_eq!((verify("audience=urn:two"), verify("audience=urn:one")), (401, 200));
+        world.cli(&["client", "update", &client.id, "--resource", "urn:two"]);
+        within(std::time::Duration::from_secs(1), "the end of the only one", || (!node.active(&one, &narrow)).then_some(()));
+        assert_eq!(node.get_with("/verify", &[("authorization", &bearer(&narrow))]).status, 401);
+        assert_eq!(node.introspect(&two, &token)["aud"], json!("urn:two"));
+    }
+
+    fn what_one_account_learns_of_another_and_ends_of_its_own(world: World) {
+        for name in ["One", "Two"] {
+            world.cli(&["account", "create", "--name", name]);
+        }
+        world.resource("urn:ours");
+        world.resource("urn:theirs");
+        let node = world.start();
+        let audience = node.management();
+        let theirs = world.client_with(&["--account", "Two", "--scope", "read", "--resource", "urn:theirs"]);
+        let ours = world.client_with(&["--account", "One", "--scope", "read", "--resource", "urn:ours"]);
+        let token = node.token(&world.manager(&node, &["--account", "One"], &DEVELOPER.join(" ")));
+
+        // An id of another account's key looks like one of no key at all, with a right secret and a wrong one.
+        let id = |key: &str| key.split('_').nth(1).unwrap().to_owned();
+        let other = world.client_with(&["--account", "Two"]).api_key;
+        let swapped = reissued(&other, &id(&theirs.api_key));
+        let nobody = reissued(&other, "0000000000000000");
+        let inspect = |key: &str| management(&node, &token, "POST", "/tokens/inspect", &json!({"token": key})).json();
+        let revoke = |key: &str| management(&node, &token, "POST", "/tokens/revoke", &json!({"token": key}));
+        for key in [&theirs.api_key, &swapped] {
+            assert_eq!(inspect(key), inspect(&nobody));
+            let (one, none) = (revoke(key), revoke(&nobody));
+            assert_eq!((one.status, &one.json()["detail"]), (none.status, &none.json()["detail"]));
+        }
+        assert_eq!(inspect(&reissued(&other, &id(&ours.api_key)))["reason_code"], json!("wrong_key"), "of one's own it is said");
+        assert_eq!(inspect(&ours.api_key)["active"], json!(true));
+
+        let servers = management(&node, &token, "GET", "/resource-servers", &Value::Null).json();
+        assert_eq!(servers["items"].as_array().unwrap().len(), 1, "{servers}");
+        assert_eq!(servers["items"][0]["identifier"], json!("urn:ours"));
+        assert!(servers["items"][0].get("client_id").is_none(), "{servers}");
+        let operator = node.token(&world.manager(&node, &[], &OPERATOR.join(" ")));
+        let all = management(&node, &operator, "GET", "/resource-servers", &Value::Null).json();
+        assert!(all["items"].as_array().unwrap().iter().all(|server| server["client_id"].is_string()) && all["items"].as_array().unwrap().len() == 2);
+
+        // A leak ends by whoever may end each of its parts; more takes the rights of the client.
+        let strong = world.client_with(&["--account", "One", "--scope", &ADMINISTRATOR.join(" "), "--resource", &audience]);
+        let held = node.token(&strong);
+        let path = format!("/clients/{}", strong.id);
+        assert_eq!(management(&node, &token, "POST", &format!("{path}/revoke-tokens"), &Value::Null).status, 204);
+        assert_eq!(management(&node, &held, "GET", "/clients", &Value::Null).status, 401);
+        assert_eq!(management(&node, &token, "PATCH", &path, &json!({"enabled": false, "name": "x"})).status, 403);
+        assert_eq!(management(&node, &token, "PATCH", &path, &json!({"enabled": false})).status, 200);
+        assert_eq!(management(&node, &token, "PATCH", &path, &json!({"enabled": true})).status, 403);
+        assert_eq!(management(&node, &token, "POST", &format!("{path}/secrets"), &json!({})).status, 403);
+
+        // Exchanging an API key is a grant like any other.
+        let grants = |body: Value| {
+            let initial = initial(&world, &["--account", "One"]);
+            let made = node.json("POST", "/oauth/register", Some(&initial), &body).json();
+            let key = world.cli(&["key", "create", made["client_id"].as_str().unwrap(), "--name", "x"])["api_key"].as_str().unwrap().to_owned();
+            node.form("/oauth/token", None, &[
+                ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"), ("subject_token", &key),
+                ("subject_token_type", "urn:keyward:token-type:api_key"),
+            ])
+        };
+        grants(json!({"grant_types": []})).refused(400, "unauthorized_client");
+        grants(json!({"grant_types": ["client_credentials"]})).refused(400, "unauthorized_client");
+        assert_eq!(grants(json!({"grant_types": ["urn:ietf:params:oauth:grant-type:token-exchange"]})).status, 200);
+    }
+
+    fn an_account_grants_what_it_has_and_to_so_many(world: World) {
+        world.cli(&["account", "create", "--name", "One"]);
+        world.resource("urn:api");
+        world.resource("urn:api:more");
+        let node = world.start();
+        world.client_with(&["--account", "One", "--scope", "read:all Write", "--resource", "urn:api:more"]);
+        let token = node.token(&world.manager(&node, &["--account", "One"], &ADMINISTRATOR.join(" ")));
+        let create = |scope: &str, resources: Value| management(&node, &token, "POST", "/clients", &json!({"name": "x", "scope": scope, "resources": resources}));
+        assert_eq!(create("Write read:all", json!(["urn:api:more"])).status, 201);
+        // Neither a part of a word, nor another case, nor a pattern.
+        for scope in ["read", "all", "write", "WRITE", "read%", "%", "read:al_"] {
+            refused(&create(scope, json!([])), 400, scope);
+        }
+        refused(&create("", json!(["urn:api"])), 400, "urn:api");
+
+        assert_eq!(world.cli(&["account", "update", "One", "--max-clients", "4"])["max_clients"], json!(4));
+        assert_eq!(create("", json!([])).status, 201);
+        refused(&create("", json!([])), 409, "4 clients");
+        let initial = initial(&world, &["--account", "One"]);
+        assert_eq!(node.json("POST", "/oauth/register", Some(&initial), &json!({})).status, 403);
+        assert_eq!(management(&node, &token, "PATCH", "/accounts/One", &json!({"max_clients": 9})).status, 403);
+        world.cli(&["account", "create", "--name", "Two"]);
+        let operator = node.token(&world.manager(&node, &["--account", "Two"], &OPERATOR.join(" ")));
+        assert_eq!(management(&node, &operator, "PATCH", "/accounts/One", &json!({"max_clients": 6})).json()["max_clients"], json!(6));
+        assert_eq!(create("", json!([])).status, 201);
+        assert_eq!(node.json("POST", "/oauth/register", Some(&initial), &json!({})).status, 201);
+        refused(&create("", json!([])), 409, "6 clients");
+        world.client_with(&["--account", "One"]);
+    }
+
+    fn a_scope_that_no_resource_server_has_is_warned_of(world: World) {
+        world.cli(&["resource", "create", "--identifier", "urn:orders", "--name", "Orders", "--scope", "orders:read orders:write"]);
+        world.resource("urn:quiet");
+        let client = world.client_with(&["--scope", "orders:read", "--resource", "urn:orders"]);
+        let said = |arguments: &[&str]| {
+            let output = world.run(arguments);
+            assert!(output.status.success());
+            String::from_utf8_lossy(&output.stderr).into_owned()
+        };
+        for arguments in [
+            &["client", "update", &client.id, "--scope", "orders:read bogus"][..],
+            &["client", "create", "--name", "x", "--scope", "bogus orders:write", "--resource", "urn:orders"],
+            &["registration-token", "create", "--scope", "bogus", "--resource", "urn:orders"],
+        ] {
+            let warning = said(arguments);
+            assert!(warning.contains("has the scope bogus; they have: orders:read orders:write"), "{arguments:?}: {warning}");
+        }
+        for arguments in [
+            &["client", "update", &client.id, "--scope", "orders:read orders:write"][..],
+            &["client", "update", &client.id, "--name", "Renamed"],
+            // One of them that describes no scopes may have any.
+            &["client", "create", "--name", "x", "--scope", "bogus", "--resource", "urn:orders", "--resource", "urn:quiet"],
+            &["client", "create", "--name", "x", "--scope", "bogus"],
+        ] {
+            assert_eq!(said(arguments), "", "{arguments:?}");
+        }
+    }
+
+    fn a_new_issuer_keeps_who_manages(world: World) {
+        let node = world.start_with(&["--issuer", "http://one.example"]);
+        let client = world.manager(&node, &[], "keyward:clients:read");
+        assert_eq!(node.management(), "http://one.example/api/v1");
+        drop(node);
+        let node = world.start_with(&["--issuer", "http://two.example"]);
+        assert_eq!(world.cli(&["client", "show", &client.id])["resources"], json!(["http://two.example/api/v1"]));
+        assert_eq!(management(&node, &node.token(&client), "GET", "/clients", &Value::Null).status, 200);
+    }
+}
+
+/// A key of this id with the secret of another, and a right checksum.
+fn reissued(key: &str, id: &str) -> String {
+    let parts: Vec<&str> = key.split('_').collect();
+    let body = format!("{}_{id}_{}", parts[0], &parts[2][..parts[2].len() - 6]);
+    format!("{body}{}", checksum(&body))
+}
+
+/// CRC-32 in base 62, as `docs/security.md` gives it.
+fn checksum(text: &str) -> String {
+    let mut crc = u32::MAX;
+    for byte in text.bytes() {
+        crc ^= u32::from(byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+        }
+    }
+    let (mut rest, digits) = (!crc, b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+    let mut text: Vec<char> = Vec::new();
+    for _ in 0..6 {
+        text.push(char::from(digits[(rest % 62) as usize]));
+        rest /= 62;
+    }
+    text.iter().rev().collect()
+}
