@@ -197,9 +197,9 @@ fn a_setting_that_cannot_be_used_is_named_as_it_was_given() {
     world.file("keyward.toml", "# TLS\ntls_cert = \"missing.pem\"\ntls_key = \"missing.key\"\n");
     let Err(said) = world.try_start(&[]) else { panic!("it started") };
     assert!(said.contains("keyward.toml line 2: tls_cert") && said.contains("missing.pem"), "{said}");
-    world.file("keyward.toml", "registration_scope = \"audit:read\"\n");
+    world.file("keyward.toml", "registration_scope = \"keyward:audit:read\"\n");
     let Err(said) = world.try_start(&[]) else { panic!("it started") };
-    assert!(said.contains("keyward.toml line 1: registration_scope") && said.contains("audit:read"), "{said}");
+    assert!(said.contains("keyward.toml line 1: registration_scope") && said.contains("keyward:audit:read"), "{said}");
     world.file("keyward.toml", "");
     world.file("a-file", "");
     let Err(said) = world.try_start(&["--keys-dir", "a-file/keys"]) else { panic!("it started") };
