@@ -53,7 +53,7 @@ pub async fn bootstrap(store: &Arc<Store>, now: Timestamp) -> Result<Option<Boot
             if account::any(transaction.database())? {
                 return Ok(None);
             }
-            user::insert_operator(transaction, &manage_users, OPERATOR, hash, now)?;
+            user::insert_operator(transaction, &manage_users, OPERATOR, hash.clone(), now)?;
             let identifier = "https://api.example.com".to_owned();
             let resource =
                 resource_server::insert(transaction, &make_resources, identifier, "Example API".to_owned(), scope.clone(), now)?;
@@ -74,8 +74,8 @@ pub async fn bootstrap(store: &Arc<Store>, now: Timestamp) -> Result<Option<Boot
                 client_id: made.client.client_id,
                 client_secret: made.secret.ok_or_else(|| Error::server_error("no secret was made"))?,
                 api_key: made.api_key,
-                scope,
-                password: new_password,
+                scope: scope.clone(),
+                password: new_password.clone(),
             }))
         })
         .await

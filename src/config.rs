@@ -416,8 +416,16 @@ fn parse(command: &Command, arguments: &[OsString]) -> Result<ArgMatches, clap::
     command.clone().try_get_matches_from(arguments).map_err(|error| {
         // clap repeats the value that it refuses, and this one may hold a password.
         let argument = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
-        match argument.starts_with("--database-url") {
-            true => refuse(command, "invalid value for '--database-url': write sqlite://PATH or postgres://…".to_owned()),
+        if argument.starts_with("--database-url") {
+            // The reason that the URL's own reading gives repeats nothing of it.
+            let reason = std::error::Error::source(&error).map_or_else(|| "it is missing".to_owned(), ToString::to_string);
+            return refuse(command, format!("invalid value for '--database-url': {reason}"));
+        }
+        // A URL in the place of a command, or behind a mistyped flag.
+        let given = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue];
+        let given = given.into_iter().filter_map(|kind| error.get(kind)).map(ToString::to_string);
+        match given.filter(|given| given.contains("postgres")).any(|given| given.contains("://")) {
+            true => refuse(command, "unexpected URL of a database; write --database-url in front of it".to_owned()),
             false => error,
         }
     })
@@ -465,7 +473,11 @@ fn read_file(command: &Command, file: &Path, wanted: bool) -> Result<Vec<(String
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !wanted => return Ok(Vec::new()),
         Err(error) => return Err(refuse(command, format!("{}: {error}", file.display()))),
     };
-    let table: toml::Table = text.parse().map_err(|error| refuse(command, format!("{}: {error}", file.display())))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        // The error shows the line, which may hold a secret: its number does.
+        let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
+        refuse(command, format!("{}, line {line}: {}", file.display(), error.message()))
+    })?;
     let known = names(command);
     let mut settings = Vec::new();
     for (name, value) in table {

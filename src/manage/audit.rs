@@ -42,7 +42,7 @@ pub async fn failures(store: &Arc<Store>, permit: Permit<AuditRead>, client_id: 
             let keys = api_key::list(database, &id)?.into_iter().map(|key| key.id);
             let mut found = Vec::new();
             let failed = keys.chain([id.clone()]).map(|target| (target, failure::ACTION));
-            for (target, action) in failed.chain([(id, failure::REFUSED)]) {
+            for (target, action) in failed.chain([(id.clone(), failure::REFUSED)]) {
                 let filter = Filter { target: Some(target), action: Some(action.to_owned()), ..Filter::default() };
                 found.extend(audit::list(database, &filter, i64::try_from(limit).unwrap_or(i64::MAX))?);
             }

@@ -35,7 +35,7 @@ pub async fn create(
 ) -> Result<CreatedResourceServer, Error> {
     check_name(name)?;
     let (identifier, name) = (identifier.to_owned(), name.to_owned());
-    store.write(now, move |transaction| insert(transaction, &permit, identifier, name, scope, now)).await
+    store.write(now, move |transaction| insert(transaction, &permit, identifier.clone(), name.clone(), scope.clone(), now)).await
 }
 
 /// Within a change that makes more than the resource server.
