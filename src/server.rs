@@ -123,6 +123,9 @@ impl Server {
         };
         let settings = &self.oauth.settings;
         tracing::info!(listen = %settings.listen, issuer = %self.oauth.issuer, database = %settings.database_url, "serving");
+        if let Some(warning) = self.oauth.store.transport().warning() {
+            tracing::warn!(database = %settings.database_url, "{warning}");
+        }
         let running = server.run();
         let handle = running.handle();
         tokio::spawn(async move {

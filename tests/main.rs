@@ -25,6 +25,8 @@ mod metrics;
 mod openapi;
 mod people;
 mod portal;
+mod postgres;
+mod postgres_tls;
 mod purge;
 mod quick_start;
 mod registration;

@@ -36,7 +36,10 @@ pub async fn run(context: Context) -> Result<Output, Error> {
     };
     let store = Store::open(&context.settings.database_url);
     let reached = match &store {
-        Ok(store) => Ok(format!("{} is reached, and its tables are up to date", store.url())),
+        Ok(store) => match store.transport().warning() {
+            Some(warning) => Err(format!("{}: {warning}", store.url())),
+            None => Ok(format!("{} is reached {}, and its tables are up to date", store.url(), store.transport())),
+        },
         Err(error) => Err(format!("{error}; look at database_url, which is {}", context.settings.database_url)),
     };
     found("database", reached);

@@ -136,6 +136,30 @@ pub enum Transport {
     },
 }
 
+impl Transport {
+    /// What to say of it, where nobody has asked for it to be so.
+    pub fn warning(self) -> Option<&'static str> {
+        (self == Transport::Plain { wanted: false }).then_some(
+            "what is said to Postgres crosses a network in the clear, for its server offers no TLS: give it a certificate and \
+             add sslmode=verify-full to database_url, or sslmode=disable where that network is safe",
+        )
+    }
+}
+
+/// As part of a sentence.
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Transport::Local => f.write_str("on this machine"),
+            Transport::Tls { version, verified: true } => write!(f, "by TLS {version}, with its certificate verified"),
+            Transport::Tls { version, verified: false } => {
+                write!(f, "by TLS {version}, with whoever answers (sslmode=verify-full would verify its certificate)")
+            }
+            Transport::Plain { .. } => f.write_str("in the clear"),
+        }
+    }
+}
+
 /// Makes connections to one database.
 pub(super) struct Connector {
     url: DatabaseUrl,

@@ -78,7 +78,7 @@ impl Lane {
         deadline: Instant,
         work: impl Fn(&mut Session) -> Result<T, Failed<E>>,
     ) -> Result<T, E> {
-        let mut tries = 1;
+        let (mut tries, mut budget) = (0, BUDGET);
         loop {
             let mut pooled = self.healthy_connection(deadline)?;
             pooled.session.forget_trouble();
@@ -98,12 +98,13 @@ impl Lane {
             // After a failover a new connection may lead to a server that takes changes.
             pooled.broken = lost || trouble == Trouble::ReadOnly;
             drop(pooled);
-            let wait = pause(tries);
-            match failed {
-                Failed::Retry(_) if tries < most_tries(trouble) && Instant::now() + wait < deadline => std::thread::sleep(wait),
-                Failed::Retry(error) | Failed::Final(error) => return Err(error),
-            }
             tries += 1;
+            let (wait, left) = (pause(tries), price(trouble).and_then(|price| budget.checked_sub(price)));
+            match (failed, left) {
+                (Failed::Retry(_), Some(left)) if Instant::now() + wait < deadline => budget = left,
+                (Failed::Retry(error) | Failed::Final(error), _) => return Err(error),
+            }
+            std::thread::sleep(wait);
         }
     }
 
@@ -148,15 +149,19 @@ impl Lane {
     }
 }
 
-/// How often work is done at the most, by what befell it.
-fn most_tries(trouble: Trouble) -> u32 {
+/// What all retries of one piece of work may cost together.
+const BUDGET: u32 = 20;
+
+/// What another try costs after this; nothing is tried again for no reason.
+fn price(trouble: Trouble) -> Option<u32> {
     match trouble {
         // Somebody else got on, so they end.
-        Trouble::Conflict => 20,
-        // Stale connections, or one that the server took back; a deadlock.
-        Trouble::Lost | Trouble::Other => 3,
-        Trouble::ReadOnly => 2,
-        Trouble::None => 1,
+        Trouble::Conflict => Some(1),
+        // Connections that went stale; a deadlock, which has no name of its own, among faults that stay.
+        Trouble::Lost | Trouble::Other => Some(5),
+        // One more, by a new connection.
+        Trouble::ReadOnly => Some(BUDGET),
+        Trouble::None => None,
     }
 }
 

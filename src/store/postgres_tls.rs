@@ -362,10 +362,15 @@ impl Far {
     fn explain(&self, error: &std::io::Error) -> String {
         let reason = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         let explained = match reason {
-            Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => match &self.options.roots {
-                Some(Roots::File(file)) => format!("its certificate was not issued by a CA of sslrootcert={}", file.display()),
-                _ => "its certificate was not issued by a CA that this system trusts; name another by sslrootcert".to_owned(),
-            },
+            // A bad signature: another CA of the same name.
+            Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
+                match &self.options.roots {
+                    Some(Roots::File(file)) => {
+                        format!("its certificate was not issued by a CA of sslrootcert={}", file.display())
+                    }
+                    _ => "its certificate was not issued by a CA that this system trusts; name another by sslrootcert".to_owned(),
+                }
+            }
             Some(rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. })) => {
                 let names = if presented.is_empty() { "no host (subjectAltName)".to_owned() } else { presented.join(", ") };
                 format!("its certificate is for {names}, and not for this host")
