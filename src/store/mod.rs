@@ -126,7 +126,7 @@ impl Store {
             DatabaseUrl::Sqlite(_) => (4, 1),
             DatabaseUrl::Postgres(_) => (6, 4),
         };
-        let threads = Arc::new(ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("pool").build());
+        let threads = Arc::new(ScheduledThreadPool::builder().num_threads(3).thread_name_pattern("pool").build());
         Ok(Arc::new(Store {
             url: url.clone(),
             readers: Lane::new(&connector, readers, &threads),
