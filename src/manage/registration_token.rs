@@ -82,10 +82,10 @@ pub async fn create(
             let resources = known_resources(transaction, &new.resources)?;
             check_ceiling(transaction.database(), &permit, &account.id, &new.scope, &resources)?;
             let row = RegistrationToken {
-                id,
+                id: id.clone(),
                 account_id: account.id,
-                hash,
-                scope: new.scope,
+                hash: hash.clone(),
+                scope: new.scope.clone(),
                 resources,
                 uses_left: new.uses,
                 created_at: now,

@@ -28,7 +28,7 @@ pub struct Token {
     pub expires_at: Timestamp,
 }
 
-/// Adds many at once.
+/// Adds many at once; those that are there already stay as they are.
 ///
 /// # Errors
 /// Where the database gave no answer.
@@ -36,7 +36,7 @@ pub fn insert_all(database: &mut Database, rows: &[Token]) -> Result<(), StoreEr
     match database {
         Database::Sqlite(database) => {
             for row in rows {
-                diesel::insert_into(tokens::table).values(row).execute(database)?;
+                diesel::insert_or_ignore_into(tokens::table).values(row).execute(database)?;
             }
         }
         // One statement with six parameters, whatever the number of rows.
@@ -45,7 +45,7 @@ pub fn insert_all(database: &mut Database, rows: &[Token]) -> Result<(), StoreEr
             let instant = |column: fn(&Token) -> Timestamp| rows.iter().map(|row| column(row).millis()).collect::<Vec<_>>();
             diesel::sql_query(
                 "INSERT INTO tokens (jti, client_id, scope, audience, issued_at, expires_at) \
-                 SELECT * FROM unnest($1, $2, $3, $4, $5, $6)",
+                 SELECT * FROM unnest($1, $2, $3, $4, $5, $6) ON CONFLICT (jti) DO NOTHING",
             )
             .bind::<Array<Text>, _>(text(|row| &row.jti))
             .bind::<Array<Text>, _>(text(|row| &row.client_id))
