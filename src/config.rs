@@ -655,7 +655,13 @@ fn parse(command: &Command, arguments: &[OsString], source: impl Fn(&str) -> Sou
         let argument = text(ContextKind::InvalidArg).and_then(|argument| argument.strip_prefix("--"));
         let name = argument.and_then(|argument| argument.split([' ', '=']).next()).unwrap_or_default().replace('-', "_");
         if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) || !names(command).contains(&name) {
-            return error;
+            // A URL in the place of a command, or behind a mistyped flag, may hold a password.
+            let given = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue];
+            let given = given.into_iter().filter_map(|kind| error.get(kind)).map(ToString::to_string);
+            return match given.filter(|given| given.contains("postgres")).any(|given| given.contains("://")) {
+                true => refuse(command, "unexpected URL of a database; write --database-url in front of it".to_owned()),
+                false => error,
+            };
         }
         let expected = match error.get(ContextKind::ValidValue) {
             Some(ContextValue::Strings(values)) => format!("expected {}", values.join(" or ")),

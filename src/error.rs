@@ -138,15 +138,7 @@ impl From<u64> for Value {
 impl Error {
     /// A refusal with its public sentence. Nothing secret belongs into it.
     pub fn new(code: Code, description: impl Into<Cow<'static, str>>) -> Self {
-        Error {
-            code,
-            description: description.into(),
-            detail: None,
-            retry_after: None,
-            field: None,
-            phrase: None,
-            subject: None,
-        }
+        Error { code, description: description.into(), detail: None, retry_after: None, field: None, phrase: None, subject: None }
     }
 
     /// Adds the exact reason, for the log alone.
@@ -201,6 +193,11 @@ impl Error {
         let mut error = Error::new(Code::TemporarilyUnavailable, "The service cannot answer now; try again in a moment");
         error.retry_after = Some(Duration::from_secs(1));
         error.detail(detail)
+    }
+
+    /// The same, with a public sentence that says what is missing.
+    pub fn not_ready(description: &'static str, detail: impl Into<String>) -> Self {
+        Error { description: description.into(), ..Error::unavailable(detail) }
     }
 
     /// A fault of Keyward's own.

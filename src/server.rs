@@ -56,10 +56,8 @@ impl Listener {
         let max_connections = listener::connection_limit(descriptors, settings.max_connections)
             .map_err(|reason| Error::server_error(reason).field("max_connections"))?;
         let listen = settings.listen;
-        let socket =
-            listener::listen(listen).map_err(|error| {
-                Error::server_error(format!("cannot listen on {listen}: {error}")).field("listen")
-            })?;
+        let socket = listener::listen(listen)
+            .map_err(|error| Error::server_error(format!("cannot listen on {listen}: {error}")).field("listen"))?;
         Ok(Listener { socket, certificate, max_connections })
     }
 }
@@ -139,11 +137,7 @@ impl Server {
         tokio::spawn(connections.clone().sweep());
         let documents = web::Data::new(http::Documents::new(&oauth));
         let certificate = listener.certificate.clone();
-        let process = http::ProcessState {
-            connections: connections.clone(),
-            log: log.clone(),
-            certificate: certificate.clone(),
-        };
+        let process = http::ProcessState { connections: connections.clone(), log: log.clone(), certificate: certificate.clone() };
         let process = web::Data::new(process);
         if let Some(certificate) = certificate.clone() {
             tokio::spawn(certificate.watch());
@@ -168,6 +162,9 @@ impl Server {
         tracing::info!(%listen, issuer = %oauth.issuer, database = %settings.database_url, max_connections, "serving");
         if listen.ip().is_unspecified() && settings.issuer.is_none() {
             tracing::warn!(issuer = %oauth.issuer, "nobody can reach this issuer: set it to the URL that callers use");
+        }
+        if let Some(warning) = oauth.store.transport().warning() {
+            tracing::warn!(database = %settings.database_url, "{warning}");
         }
         let handle = running.handle();
         let reload = {

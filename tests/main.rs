@@ -32,6 +32,8 @@ mod openapi;
 mod outbound;
 mod people;
 mod portal;
+mod postgres;
+mod postgres_tls;
 mod purge;
 mod quick_start;
 mod registration;

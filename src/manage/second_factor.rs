@@ -122,7 +122,7 @@ pub async fn confirm(
         if user.totp_sealed.is_some() {
             return Err(Error::new(Code::Conflict, "There is a second factor already").phrase("second-factor-there", []));
         }
-        user.totp_sealed = Some(sealed);
+        user.totp_sealed = Some(sealed.clone());
         user.totp_last_step = step;
         user.recovery_hashes = codes;
         Ok(true)
@@ -177,7 +177,7 @@ async fn change(
     signed_in: &SignedIn,
     action: &'static str,
     origin: &Origin,
-    change: impl FnOnce(&mut User, String) -> Result<bool, Error> + Send + 'static,
+    change: impl Fn(&mut User, String) -> Result<bool, Error> + Send + 'static,
 ) -> Result<Vec<String>, Error> {
     let guesser = signed_in.as_guesser(origin);
     let guess = guess(server, &guesser, origin)?;
@@ -192,7 +192,7 @@ async fn change(
             check_live(transaction, &own)?;
             let found = user::find(transaction.database(), &user_id)?;
             let mut user = found.ok_or_else(|| not_found("user", &user_id))?;
-            if !change(&mut user, hashes)? {
+            if !change(&mut user, hashes.clone())? {
                 return Ok(false);
             }
             user::update(transaction, &user)?;

@@ -484,7 +484,7 @@ pub async fn change_password(
             check_live(transaction, &own)?;
             let found = user::find(transaction.database(), &user_id)?.filter(|user| user.password_hash == compared);
             let mut user = found.ok_or_else(|| super::not_found("user", &user_id))?;
-            user.password_hash = Some(hash);
+            user.password_hash = Some(hash.clone());
             user::update(transaction, &user)?;
             invitation::delete(transaction, &user.id)?;
             session::delete_all(transaction, &user.id, None)?;
