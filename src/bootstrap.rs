@@ -9,11 +9,11 @@ use crate::clock::Timestamp;
 use crate::config::{Issuer, Secret};
 use crate::credential::{Credential, new_id};
 use crate::error::Error;
-use crate::guard::{Password, Passwords};
 use crate::manage::actor::{Actor, ClientsWrite, ResourcesWrite, UsersWrite};
 use crate::manage::client::{self, NewClient};
 use crate::manage::resource_server::{self, TokenTyp};
 use crate::manage::user;
+use crate::password::{Password, Passwords};
 use crate::scope::Scope;
 use crate::store::client::AuthMethod;
 use crate::store::{Store, account};
@@ -48,8 +48,11 @@ impl FirstOperator {
         let email =
             user::check_email(email).map_err(|error| Error::server_error(error.reason().to_owned()).field("operator_email"))?;
         let new_password = password.is_none().then(new_id);
-        let chosen = password.map(Secret::expose).or(new_password.as_deref()).unwrap_or_default().to_owned();
-        let password = Password::new(chosen).map_err(|reason| Error::server_error(reason).field("operator_password"))?;
+        let password = match (&new_password, password) {
+            (None, Some(chosen)) => Password::choose(chosen.expose().to_owned(), &[&email])
+                .map_err(|weakness| Error::server_error(weakness.description()).field("operator_password"))?,
+            (generated, _) => Password::generated(generated.clone().unwrap_or_default()),
+        };
         Ok(FirstOperator { email, password, new_password })
     }
 }

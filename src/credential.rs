@@ -10,6 +10,7 @@ use std::fmt;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
 use aws_lc_rs::rand;
+use zeroize::Zeroizing;
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const ID_LENGTH: usize = 16;
@@ -50,15 +51,18 @@ impl Kind {
 /// is the only way to its text.
 #[derive(Clone)]
 pub struct Credential {
-    text: String,
+    /// Zeroed when it is dropped.
+    text: Zeroizing<String>,
 }
 
 impl Credential {
     /// A new one, from the system's randomness.
     pub fn generate(kind: Kind) -> Self {
-        let mut text = format!("{}_{}_{}", kind.prefix(), random_base62(ID_LENGTH), random_base62(SECRET_LENGTH));
+        let secret = Zeroizing::new(random_base62(SECRET_LENGTH));
+        let mut text = Zeroizing::new(format!("{}_{}_{}", kind.prefix(), random_base62(ID_LENGTH), *secret));
         let checksum = checksum(&text);
-        text.push_str(&checksum);
+        // Growing in place would leave a copy behind.
+        text = Zeroizing::new([text.as_str(), &checksum].concat());
         Credential { text }
     }
 
@@ -75,7 +79,7 @@ impl Credential {
             return None;
         }
         let (body, given) = text.split_at(text.len() - CHECKSUM_LENGTH);
-        (checksum(body) == given).then(|| Credential { text: text.to_owned() })
+        (checksum(body) == given).then(|| Credential { text: Zeroizing::new(text.to_owned()) })
     }
 
     /// The public id inside.

@@ -21,8 +21,8 @@ use quick_cache::sync::Cache;
 use uuid::Uuid;
 
 use crate::clock::{self, Timestamp};
-use crate::guard::StoredSecret;
 use crate::metrics::CacheState;
+use crate::secret_hash::StoredSecret;
 use crate::store::api_key::{self, ApiKey, RevokedApiKey};
 use crate::store::changes;
 use crate::store::client::{self, Client, could_be_id};

@@ -42,7 +42,7 @@ pub fn start(oauth: &web::Data<AuthorizationServer>) {
 async fn write_usage(oauth: web::Data<AuthorizationServer>) {
     loop {
         tokio::time::sleep(USAGE_EVERY).await;
-        if let Err(error) = oauth.usage.write(&oauth.store).await {
+        if let Err(error) = oauth.usage.write(&oauth.store, Timestamp::now()).await {
             tracing::warn!(reason = %error, "cannot write what was counted and noted");
         }
     }
@@ -103,7 +103,7 @@ async fn purge_once(oauth: &AuthorizationServer) -> Result<(), StoreError> {
             let keys = keys + idempotency::purge(database, expired, PURGE_BATCH)?;
             let people = session::purge(database, expired, PURGE_BATCH)? + invitation::purge(database, expired, PURGE_BATCH)?;
             let counted = counts::purge(database, passed.minus(COUNTS_KEPT), PURGE_BATCH)?;
-            let audited = audit::purge(database, passed.minus(audit_kept), PURGE_BATCH)?;
+            let audited = audit::purge(database, passed.minus(audit_kept), passed, PURGE_BATCH)?;
             let fed = changes::purge(database, unread, PURGE_BATCH)?;
             Ok(tokens + revoked + assertions + keys + people + counted + audited + fed)
         });

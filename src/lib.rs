@@ -18,12 +18,12 @@
 //! manage     → oauth, store
 //! oauth      → directory, outbound, store
 //! directory  → store
-//! store      → guard
-//! guard      → credential
+//! store      → secret_hash
 //! ```
 //!
-//! Beneath all of them, and used by all: [`client_ip`], [`clock`], [`config`], [`credential`], [`error`],
-//! [`jose`], [`metrics`], [`scope`], [`share`], [`trace_context`], [`uri`]. `docs/architecture.md` walks through it.
+//! [`secret_hash`], [`password`] and [`rate_limit`] need none of these. Beneath all of them, and used by
+//! all: [`client_ip`], [`clock`], [`config`], [`credential`], [`error`], [`jose`], [`metrics`], [`scope`],
+//! [`share`], [`trace_context`], [`uri`]. `docs/architecture.md` walks through it.
 
 pub mod bootstrap;
 pub mod cli;
@@ -33,7 +33,6 @@ pub mod config;
 pub mod credential;
 pub mod directory;
 pub mod error;
-pub mod guard;
 pub mod http;
 pub mod jobs;
 pub mod jose;
@@ -42,8 +41,11 @@ pub mod metrics;
 pub mod net;
 pub mod oauth;
 pub mod outbound;
+pub mod password;
 pub mod portal;
+pub mod rate_limit;
 pub mod scope;
+pub mod secret_hash;
 pub mod server;
 pub mod share;
 pub mod store;

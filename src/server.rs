@@ -181,7 +181,7 @@ impl Server {
             handle.stop(true).await;
         });
         running.await?;
-        if let Err(error) = oauth.usage.write(&oauth.store).await {
+        if let Err(error) = oauth.usage.write(&oauth.store, Timestamp::now()).await {
             tracing::warn!(reason = %error, "cannot write what was counted and noted");
         }
         tracing::info!("stopped");

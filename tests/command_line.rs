@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::portal::Browser;
 use crate::support::{Backend, World, within};
 
 const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
@@ -69,14 +70,14 @@ on_both! {
         let node = world.start();
         let invited = world.cli(&["user", "invite", "ann@acme.example"]);
         let link = invited["link"].as_str().unwrap();
-        assert!(link.starts_with(&format!("{}/portal/invitation/kwv_", node.base)), "as the node serves: {link}");
-        assert_eq!(node.get(link.strip_prefix(&node.base).unwrap()).status, 200);
+        assert!(link.starts_with(&format!("{}/portal/invitation#kwv_", node.base)), "as the node serves: {link}");
+        assert_eq!(Browser::new(&node).open(link).status, 200);
         let set = world.cli(&["user", "set-role", "ann@acme.example", "developer"]);
         assert_eq!((&set["role"], &set["invited_until"], &invited["email"]), (&json!("developer"), &invited["expires_at"], &set["email"]));
         assert!(world.refused(&["user", "set-role", "ann@acme.example", "operator"]).contains("no account"));
         let again = world.cli(&["--issuer", "https://id.example", "user", "invite", "ann@acme.example"]);
-        assert!(again["link"].as_str().unwrap().starts_with("https://id.example/portal/invitation/kwv_"));
-        assert_eq!(node.get(link.strip_prefix(&node.base).unwrap()).status, 404, "the newer link is in its place");
+        assert!(again["link"].as_str().unwrap().starts_with("https://id.example/portal/invitation#kwv_"));
+        assert_eq!(Browser::new(&node).open(link).status, 404, "the newer link is in its place");
         assert_eq!(world.cli(&["user", "reset-second-factor", "ann@acme.example"])["ok"], json!(true));
         for (switch, required) in [("on", true), ("off", false)] {
             let changed = world.cli(&["account", "update", "Acme", "--require-second-factor", switch]);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fluent_bundle::FluentResource;
 use keyward::clock::Timestamp;
 use keyward::oauth::failure::ALL_REASONS;
+use keyward::password::Weakness;
 use keyward::portal::language::Language;
 
 use crate::support::repository;
@@ -83,6 +84,9 @@ fn every_message_that_is_asked_for_is_there() {
         ["src/manage", "src/portal", "src/oauth", "src/store"].into_iter().flat_map(|folder| between(folder, ".phrase(\"", '"'))
     {
         asked.insert(format!("error-{phrase}"));
+    }
+    for weakness in Weakness::ALL {
+        asked.insert(format!("error-{}", weakness.message()));
     }
     for (code, _) in ALL_REASONS {
         asked.insert(format!("reason-{}", code.replace('_', "-")));

@@ -19,6 +19,7 @@ mod database_away;
 mod discovery;
 mod durability;
 mod failure;
+mod guessing;
 mod http2;
 mod interop;
 mod introspection;

@@ -130,7 +130,7 @@ on_both! {
         problem(&role("operator"), 409, Some("role"));
         problem(&role("king"), 400, Some("role"));
         let link = make(&format!("/users/{user}/invitation"), Value::Null);
-        assert!(link["link"].as_str().unwrap().starts_with(&format!("{}/portal/invitation/kwv_", node.base)), "{link}");
+        assert!(link["link"].as_str().unwrap().starts_with(&format!("{}/portal/invitation#kwv_", node.base)), "{link}");
         assert_eq!(get(&node, &token, "/users")["items"][0]["invited_until"], link["expires_at"]);
         assert_eq!(role("developer").json()["invited_until"], link["expires_at"]);
         let reset = call(&node, &token, "DELETE", &format!("/users/{user}/second-factor"), &Value::Null);

@@ -3,12 +3,22 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::portal::{Browser, PASSWORD, hidden, person};
+use crate::support::portal::{Browser, INVITATION, PASSWORD, hidden, person};
 use crate::support::proxy::Proxy;
 use crate::support::{Backend, Node, Reply, World};
 
 const ADA: &str = "ada@one.example";
 const BOB: &str = "bob@one.example";
+
+/// Where a password is set by a link.
+const ACCEPT: &str = "/portal/invitation/password";
+
+impl Browser<'_> {
+    /// Sets a password by a link.
+    fn accept(&self, link: &str, password: &str) -> Reply {
+        self.submit(&self.open(link), ACCEPT, &[("password", password)])
+    }
+}
 
 /// An account with its administrator.
 fn one(world: &World) {
@@ -91,7 +101,8 @@ fn enrol(browser: &Browser<'_>) -> (String, Vec<String>) {
     totp::wait_for_room();
     let form = browser.get("/portal/profile/second-factor");
     let secret = form.shown("secret");
-    let codes = browser.submit(&form, "/portal/profile/second-factor", &[("code", &totp::code(&secret, 0))]);
+    let code = totp::code(&secret, 0);
+    let codes = browser.submit(&form, "/portal/profile/second-factor", &[("password", PASSWORD), ("code", &code)]);
     (secret, page(&codes, 200).shown("codes").lines().map(str::to_owned).collect())
 }
 
@@ -287,63 +298,69 @@ on_both! {
         let ada = Browser::of(&node, ADA);
         let people = "/portal/people";
         let invited = ada.fill(people, people, &[("email", BOB), ("role", "developer")]);
-        let path = |reply: &Reply| page(reply, 200).shown("link").strip_prefix(&node.base).unwrap().to_owned();
-        let first = path(&invited);
-        assert!(first.starts_with("/portal/invitation/kwv_"), "{first}");
+        let shown = |reply: &Reply| page(reply, 200).shown("link");
+        let first = shown(&invited);
+        // The secret is in the fragment: no request, and so no proxy's log, has it.
+        assert!(first.starts_with(&format!("{}/portal/invitation#kwv_", node.base)), "{first}");
         assert!(!ada.get(people).body.contains("kwv_"), "shown once");
 
         // To look at it does not use it up; a weak password keeps it.
         let bob = Browser::new(&node);
-        for _ in 0..2 {
-            assert!(page(&bob.get(&first), 200).body.contains(BOB));
+        for link in [&first, first.split('#').nth(1).unwrap(), &format!(" {first} ")] {
+            assert!(page(&bob.open(link), 200).body.contains(BOB));
         }
-        let weak = bob.fill(&first, &first, &[("password", "short")]);
+        let weak = bob.accept(&first, "short");
         assert!(page(&weak, 400).body.contains("id=\"password-error\""), "{}", weak.body);
-        assert_eq!(bob.fill(&first, &first, &[("password", PASSWORD)]).leads_to().split('?').next(), Some("/portal/sign-in"));
-        page(&bob.get(&first), 404);
+        assert_eq!(bob.submit(&weak, ACCEPT, &[("password", PASSWORD)]).leads_to().split('?').next(), Some("/portal/sign-in"));
+        page(&bob.open(&first), 404);
         assert_eq!(bob.sign_in(BOB, PASSWORD).status, 303);
 
         // A newer one takes its place; the password and the sessions stay until it is used.
         let id = world.cli(&["user", "list"])[1]["id"].as_str().unwrap().to_owned();
         let person = format!("{people}/{id}");
-        let link = |browser: &Browser<'_>| path(&browser.fill(&person, &format!("{person}/link"), &[]));
+        let link = |browser: &Browser<'_>| shown(&browser.fill(&person, &format!("{person}/link"), &[]));
         let (second, third) = (link(&ada), link(&ada));
-        page(&bob.get(&second), 404);
+        page(&bob.open(&second), 404);
         assert!(is_in(&bob));
         let elsewhere = Browser::new(&node);
-        let open = elsewhere.get(&third);
-        assert_eq!(elsewhere.submit(&open, &third, &[("password", "another horse battery")]).status, 303);
+        let open = elsewhere.open(&third);
+        assert_eq!(elsewhere.submit(&open, ACCEPT, &[("password", "another horse battery")]).status, 303);
         assert!(!is_in(&bob), "whoever was in is out");
-        page(&elsewhere.submit(&open, &third, &[("password", "a third horse battery")]), 404);
+        page(&elsewhere.submit(&open, ACCEPT, &[("password", "a third horse battery")]), 404);
         assert_eq!((bob.sign_in(BOB, "a third horse battery").status, bob.sign_in(BOB, "another horse battery").status), (403, 303));
 
         // It ends.
         let fourth = link(&ada);
         world.execute("UPDATE invitations SET expires_at = 1000");
-        page(&elsewhere.get(&fourth), 404);
+        page(&elsewhere.open(&fourth), 404);
         let fifth = link(&ada);
-        let open = elsewhere.get(&fifth);
+        let open = elsewhere.open(&fifth);
         let secret = world.client("a").secret;
         for wrong in [
             fifth.replace("kwv_", "kws_"),
             format!("{fifth}x"),
             fifth[..fifth.len() - 1].to_owned(),
-            format!("/portal/invitation/{secret}"),
-            "/portal/invitation/x".to_owned(),
-            "/portal/invitation/%00".to_owned(),
+            format!("{}/portal/invitation#{secret}", node.base),
+            "x".to_owned(),
+            String::new(),
+            "\0".to_owned(),
         ] {
-            page(&elsewhere.get(&wrong), 404);
-            let token = hidden(&open, &fifth);
+            page(&elsewhere.open(&wrong), 404);
             for password in [PASSWORD, "short"] {
-                let reply = elsewhere.post(&wrong, &[], &[(&token[0].0, &token[0].1), ("password", password)]);
+                let reply = elsewhere.submit(&open, ACCEPT, &[("link", &wrong), ("password", password)]);
                 assert_eq!(reply.status, 404, "{wrong}: {}", reply.body);
             }
         }
-        assert_eq!(elsewhere.submit(&open, &fifth, &[("password", PASSWORD)]).status, 303, "and is as good as before");
+        // A form without its cookie does nothing, and the link is not lost.
+        let stranger = Browser::new(&node);
+        let lost = stranger.post(ACCEPT, &[], &[("link", &fifth), ("password", PASSWORD)]);
+        let open_again = stranger.submit(page(&lost, 403), INVITATION, &[("link", &fifth)]);
+        assert!(lost.body.contains(fifth.split('#').nth(1).unwrap()) && page(&open_again, 200).body.contains(BOB));
+        assert_eq!(elsewhere.submit(&open, ACCEPT, &[("password", PASSWORD)]).status, 303, "and is as good as before");
         // Whoever is gone has none.
         let sixth = link(&ada);
         world.cli(&["user", "delete", BOB]);
-        page(&elsewhere.get(&sixth), 404);
+        page(&elsewhere.open(&sixth), 404);
     }
 
     fn second_factors(world: World) {
@@ -354,14 +371,14 @@ on_both! {
         let set_up = "/portal/profile/second-factor";
         // Nothing is set up by a wrong code, and the form keeps its secret.
         let form = bob.get(set_up);
-        let wrong = bob.submit(&form, set_up, &[("code", "000000x")]);
+        let wrong = bob.submit(&form, set_up, &[("password", PASSWORD), ("code", "000000x")]);
         assert_eq!(page(&wrong, 403).shown("secret"), form.shown("secret"));
         assert_eq!(world.count("SELECT count(*) FROM users WHERE totp_sealed IS NOT NULL"), 0);
         // Nor by the form of somebody else, whose secret it is.
         let ada = Browser::of(&node, ADA);
         let theirs = ada.get(set_up);
         let sealed = hidden(&theirs, set_up).into_iter().find(|(name, _)| name == "sealed").unwrap().1;
-        let swapped = bob.submit(&form, set_up, &[("sealed", &sealed), ("code", &totp::code(&theirs.shown("secret"), 0))]);
+        let swapped = bob.submit(&form, set_up, &[("sealed", &sealed), ("password", PASSWORD), ("code", &totp::code(&theirs.shown("secret"), 0))]);
         assert_eq!((swapped.status, world.count("SELECT count(*) FROM users WHERE totp_sealed IS NOT NULL")), (400, 0));
 
         let (secret, codes) = enrol(&bob);
@@ -409,7 +426,7 @@ on_both! {
         assert!(is_in(&again) && !third.cookie("keyward").is_empty());
 
         // New ones take the place of those that are left.
-        let renew = |code: &str| half.fill("/portal/profile", "/portal/profile/recovery-codes", &[("code", code)]);
+        let renew = |code: &str| half.fill("/portal/profile", "/portal/profile/recovery-codes", &[("password", PASSWORD), ("code", code)]);
         assert_eq!(page(&renew(&codes[0]), 403).body.matches("id=\"codes\"").count(), 0);
         let renewed = page(&renew(&codes[1]), 200).shown("codes");
         assert!(!renewed.contains(&codes[2]) && renewed.lines().count() == 10);
@@ -456,13 +473,13 @@ on_both! {
         assert_eq!(bob.status("/portal/applications"), 200);
         let remove = "/portal/profile/second-factor/remove";
         // Another phone: without a second factor there is nothing but the page that sets one up.
-        let reply = bob.act(remove, &[("code", &codes[0])]);
+        let reply = bob.act(remove, &[("password", PASSWORD), ("code", &codes[0])]);
         assert_eq!((reply.leads_to(), world.count("SELECT count(*) FROM users WHERE totp_sealed IS NOT NULL")), (set_up, 0));
         assert_eq!(bob.get("/portal/applications").leads_to(), set_up);
         let (_, codes) = enrol(&bob);
         enrol(&ada);
         assert_eq!(ada.fill("/portal/people", policy, &[]).status, 303);
-        assert_eq!(bob.act(remove, &[("code", &codes[0])]).status, 303);
+        assert_eq!(bob.act(remove, &[("password", PASSWORD), ("code", &codes[0])]).status, 303);
         assert_eq!(world.count("SELECT count(*) FROM users WHERE totp_sealed IS NOT NULL"), 1);
     }
 
@@ -630,11 +647,10 @@ on_both! {
         let token = ada.fill("/portal/registration-tokens", "/portal/registration-tokens", &[("uses", "1")]);
         secrets.push(page(&token, 200).shown("token"));
         let link = page(&ada.fill("/portal/people", "/portal/people", &[("email", BOB), ("role", "viewer")]), 200).shown("link");
-        let link = link.strip_prefix(&node.base).unwrap();
         let bob = Browser::new(&node);
-        assert_eq!(bob.fill(link, link, &[("password", "another horse battery")]).status, 303);
-        page(&bob.get(link), 404);
-        secrets.extend([link.rsplit('/').next().unwrap().to_owned(), "another horse battery".to_owned()]);
+        assert_eq!(bob.accept(&link, "another horse battery").status, 303);
+        page(&bob.open(&link), 404);
+        secrets.extend([link.rsplit('#').next().unwrap().to_owned(), "another horse battery".to_owned()]);
         let (secret, codes) = enrol(&ada);
         secrets.extend(codes.iter().cloned());
         secrets.push(secret);

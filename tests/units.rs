@@ -1,13 +1,10 @@
 //! Pure functions whose rules are tables.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
-use keyward::client_ip::ClientIp;
 use keyward::clock::{Timestamp, parse_duration};
 use keyward::config::Issuer;
 use keyward::credential::{Credential, Kind};
-use keyward::guard::Throttle;
 use keyward::outbound::is_public;
 use keyward::scope::Scope;
 use keyward::store::signing_key::{Algorithm, SigningKey, State, signing_at};
@@ -126,27 +123,6 @@ fn issuers() {
         let parsed: Issuer = issuer.parse().unwrap();
         assert_eq!((parsed.as_str(), parsed.path(), parsed.metadata_url().as_str()), (issuer, path, metadata));
     }
-}
-
-#[test]
-fn the_throttle_forgives() {
-    let throttle = Throttle::default();
-    let address: IpAddr = "203.0.113.1".parse().unwrap();
-    let at = Timestamp::from_seconds;
-    let failures =
-        |seconds, count: usize| (0..count).filter(|_| throttle.failed(Some("c"), address.into(), at(seconds)).is_some()).count();
-    assert_eq!(failures(1000, 30), 0);
-    assert_eq!(failures(1000, 500), 500);
-    assert_eq!(failures(1002, 1), 0, "one is forgiven");
-    assert_eq!(failures(1002, 1), 1);
-    assert_eq!(failures(2000, 30), 0, "in time all are");
-    let other: IpAddr = "2001:db8::1".parse().unwrap();
-    assert!(throttle.failed(None, other.into(), at(2000)).is_none(), "another address is another");
-    // Who has one address of a network has them all.
-    let neighbours = |n: u16| IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, n, n, n, n));
-    assert!((0..500).any(|n| throttle.failed(None, neighbours(n).into(), at(2000)).is_some()));
-    assert!((0..100).all(|_| throttle.failed(None, ClientIp::Unknown, at(2000)).is_none()), "counts of their own");
-    assert!(throttle.failed(None, ClientIp::Unknown, at(2000)).is_some());
 }
 
 #[test]

@@ -171,6 +171,7 @@ impl Context {
 
 /// Runs a command line; gives its exit status.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    forbid_core_dumps();
     let command = Cli::command();
     let again = (command.clone(), arguments.clone());
     let read_settings: ReadSettings = Box::new(move || {
@@ -197,6 +198,14 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         Ok(output) => output.print(json),
         Err(error) => output::refused(&error),
     }
+}
+
+/// Keeps the secrets in memory out of core files and away from other processes of the same user (prctl(2),
+/// `PR_SET_DUMPABLE`).
+fn forbid_core_dumps() {
+    #[cfg(target_os = "linux")]
+    // Where the kernel refuses, the limits of the service still hold; see `LimitCORE` in the docs.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 fn execute(command: Command, context: Context, json: bool) -> Result<Output, Error> {

@@ -33,11 +33,14 @@ impl Serve {
         let listener = Listener::bind(&context.settings).map_err(explain)?;
         let store = context.open_store()?;
         let settings = context.settings.clone();
-        let operator = FirstOperator::new(&settings.operator_email, settings.operator_password.as_ref()).map_err(explain)?;
+        // Only then: a password that was good enough for an older version must not stop a later start.
+        let is_new = !self.no_bootstrap && bootstrap::is_new(&store).await?;
+        let operator = is_new.then(|| FirstOperator::new(&settings.operator_email, settings.operator_password.as_ref()));
+        let operator = operator.transpose().map_err(explain)?;
         let keys_dir = settings.keys_dir.clone();
         let server = Server::new(listener, settings, store.clone(), self.change_issuer, context.now).await.map_err(explain)?;
         let issuer = &server.oauth().issuer;
-        let first_start = if !self.no_bootstrap && bootstrap::is_new(&store).await? {
+        let first_start = if let Some(operator) = operator {
             // Standard output may be a log, which others read and which is kept.
             let mut secrets =
                 (!std::io::stdout().is_terminal()).then(|| SecretsFile::create(&keys_dir)).transpose().map_err(explain)?;

@@ -134,19 +134,29 @@ pub(super) fn resolve<R: Right>(
     if let Some(account) = oldest {
         return Ok(account);
     }
-    named_or_new(transaction, DEFAULT, now)
+    named_or_new(transaction, permit, DEFAULT, now)
 }
 
 /// The account of the clients that resource servers introspect with: no partner's.
-pub(super) fn of_resource_servers(transaction: &mut Transaction<'_>, now: Timestamp) -> Result<Account, Error> {
-    named_or_new(transaction, RESOURCE_SERVERS, now)
+pub(super) fn of_resource_servers<R: Right>(
+    transaction: &mut Transaction<'_>,
+    permit: &Permit<R>,
+    now: Timestamp,
+) -> Result<Account, Error> {
+    named_or_new(transaction, permit, RESOURCE_SERVERS, now)
 }
 
-fn named_or_new(transaction: &mut Transaction<'_>, name: &str, now: Timestamp) -> Result<Account, Error> {
+fn named_or_new<R: Right>(
+    transaction: &mut Transaction<'_>,
+    permit: &Permit<R>,
+    name: &str,
+    now: Timestamp,
+) -> Result<Account, Error> {
     if let Some(account) = account::find(transaction.database(), name)? {
         return Ok(account);
     }
     let account = Account::new(name, now);
     account::insert(transaction, &account)?;
+    permit.recorder().record(transaction, "account.create", Some(&account.id), &account.id, now)?;
     Ok(account)
 }

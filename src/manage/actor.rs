@@ -13,7 +13,7 @@ use crate::credential::Fingerprint;
 use crate::error::{Code, Error};
 use crate::oauth::failure::Origin;
 use crate::scope::{RIGHTS_PREFIX, Scope};
-use crate::store::audit::{self, Entry};
+use crate::store::audit::{Entry, Recorder};
 use crate::store::idempotency::{self, IdempotencyKey};
 use crate::store::user::Role;
 use crate::store::{Store, Transaction};
@@ -217,6 +217,11 @@ impl Actor {
         Ok(Permit { actor: self.clone(), right: PhantomData })
     }
 
+    /// Writes entries that stand beside the one of the action itself.
+    fn recorder(&self) -> Recorder {
+        Recorder { actor: self.name.clone(), client_ip: self.address, request_id: self.request_id.clone() }
+    }
+
     fn check_not_done(&self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
         let Some(once) = &self.once else { return Ok(()) };
         match idempotency::find(transaction.database(), &once.id)? {
@@ -227,20 +232,7 @@ impl Actor {
 
     /// An entry for the audit, in this actor's name.
     pub fn entry(&self, action: &str, account: Option<&str>, target: &str, now: Timestamp) -> Entry {
-        Entry {
-            id: audit::new_id(now),
-            happened_at: now,
-            account_id: account.map(str::to_owned),
-            actor: self.name.clone(),
-            action: action.to_owned(),
-            target: target.to_owned(),
-            reason: None,
-            reason_code: None,
-            reason_parameters: None,
-            address: self.address.map(|address| address.to_string()),
-            request_id: self.request_id.clone(),
-            client_id: None,
-        }
+        self.recorder().entry(action, account, target, now)
     }
 
     /// Writes down what was done, in the transaction that does it.
@@ -255,8 +247,7 @@ impl Actor {
         target: &str,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let entry = self.entry(action, account, target, now);
-        audit::insert(transaction, &entry)?;
+        self.recorder().record(transaction, action, account, target, now)?;
         if let Some(once) = self.once.as_ref().filter(|_| action.ends_with(".create") || action.ends_with(".rotate")) {
             self.check_not_done(transaction)?;
             let (id, request) = (once.id.clone(), once.request.clone());
@@ -366,6 +357,11 @@ impl<R: Right> Permit<R> {
             }
         };
         Err(refused.field("role"))
+    }
+
+    /// Writes entries for what an action brings about beside what it is named for.
+    pub(super) fn recorder(&self) -> Recorder {
+        self.actor.recorder()
     }
 
     /// Before a creation looks whether something stands in its way: what the same request made before

@@ -11,8 +11,8 @@ use super::{check_name, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
 use crate::error::{Code, Error};
-use crate::guard;
 use crate::scope::Scope;
+use crate::secret_hash;
 pub use crate::store::api_key::IpRanges;
 use crate::store::api_key::{self, ApiKey};
 use crate::store::client::{Client, could_be_id};
@@ -78,7 +78,7 @@ pub(super) fn generate(client: &Client, new: NewApiKey, created_by: &str, now: T
         id: key.id().to_owned(),
         client_id: client.client_id.clone(),
         name: new.name,
-        hash: guard::hash(&key),
+        hash: secret_hash::hash(&key),
         shown: key.shown(),
         scope: new.scope,
         manage_keys: new.manage_keys,

@@ -13,11 +13,11 @@ use super::{MAX_NAME, account, check_name, invalid, not_found, version};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
 use crate::error::{Code, Error};
-use crate::guard;
 use crate::jose::JwkSet;
 use crate::oauth::client_metadata::Limits;
 use crate::oauth::token_endpoint;
 use crate::scope::{Scope, is_right};
+use crate::secret_hash;
 pub use crate::store::client::AuthMethod;
 use crate::store::client::{self, Client};
 use crate::store::resource_server;
@@ -472,10 +472,10 @@ pub async fn renew_registration_token(
     now: Timestamp,
 ) -> Result<Credential, Error> {
     let token = Credential::generate(Kind::RegistrationAccessToken);
-    let hash = guard::hash(&token);
+    let hash = secret_hash::hash(&token);
     edit(store, permit, client_id, Needs::Power, "client.renew_registration_token", now, move |_, client| {
         check_registered(client)?;
-        client.registration_token_hash = Some(hash);
+        client.registration_token_hash = Some(hash.clone());
         Ok(())
     })
     .await?;

@@ -10,8 +10,8 @@ use crate::clock::Timestamp;
 use crate::config::Issuer;
 use crate::credential::{Credential, Kind};
 use crate::error::{Code, Error};
-use crate::guard::{self, StoredSecret};
 use crate::oauth::failure::Origin;
+use crate::secret_hash::{self, StoredSecret};
 use crate::store::invitation::{self, Invitation};
 use crate::store::user::{self, User};
 use crate::store::{Database, Store, session};
@@ -20,11 +20,17 @@ use crate::store::{Database, Store, session};
 pub const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The path of the link, below the issuer.
-const PATH: &str = "/portal/invitation/";
+const PATH: &str = "/portal/invitation";
 
-/// The link in full, as it is given to the user.
+/// The link in full, as it is given to the user. Its secret is in the fragment, which browsers keep to
+/// themselves: it is in the log of no proxy. The page posts it.
 pub fn url(issuer: &Issuer, link: &Credential) -> String {
-    issuer.endpoint(&format!("{PATH}{}", link.expose()))
+    format!("{}#{}", issuer.endpoint(PATH), link.expose())
+}
+
+/// The secret in what somebody pasted: the whole link, or its end.
+fn secret_of(link: &str) -> &str {
+    link.rsplit('#').next().unwrap_or_default().trim()
 }
 
 /// Makes a link for a user, in the place of an earlier one. The password that the user has stays good
@@ -40,7 +46,7 @@ pub async fn create(
 ) -> Result<(Credential, Timestamp), Error> {
     let email = email.to_owned();
     let credential = Credential::generate(Kind::Invitation);
-    let (id, hash, expires_at) = (credential.id().to_owned(), guard::hash(&credential), now.plus(LIFETIME));
+    let (id, hash, expires_at) = (credential.id().to_owned(), secret_hash::hash(&credential), now.plus(LIFETIME));
     store
         .write(now, move |transaction| {
             let user = within_power(transaction.database(), &permit, &email)?;
@@ -71,7 +77,7 @@ pub async fn find(server: &AuthorizationServer, link: &str, now: Timestamp) -> R
 }
 
 fn user_of(database: &mut Database, link: &str, now: Timestamp) -> Result<Option<User>, Error> {
-    let Some(credential) = Credential::parse(link, Kind::Invitation) else { return Ok(None) };
+    let Some(credential) = Credential::parse(secret_of(link), Kind::Invitation) else { return Ok(None) };
     let found = invitation::find(database, credential.id())?;
     let live = found.filter(|row| row.expires_at > now && StoredSecret::new(row.hash.clone()).matches(&credential));
     match live {
@@ -89,13 +95,15 @@ pub async fn accept(server: &AuthorizationServer, link: &str, password: String, 
     let gone = || Error::new(Code::NotFound, "The link was used, replaced or has ended").phrase("invitation-gone", []);
     // Before the costly hash: who guesses links must not keep the machine busy.
     let email = find(server, link, origin.now).await?.ok_or_else(gone)?;
-    let hash = server.passwords.hash(usable_password(password, &email).map_err(|error| error.field("password"))?).await?;
+    let password = usable_password(&server.store, password, &email).await.map_err(|error| error.field("password"))?;
+    let hash = server.passwords.hash(password).await?;
     let (link, now, origin) = (link.to_owned(), origin.now, origin.clone());
     server
         .store
         .write(now, move |transaction| {
             let mut user = user_of(transaction.database(), &link, now)?.ok_or_else(gone)?;
             user.password_hash = Some(hash.clone());
+            user.wrong_codes = 0;
             user::update(transaction, &user)?;
             invitation::delete(transaction, &user.id)?;
             session::delete_all(transaction, &user.id, None)?;

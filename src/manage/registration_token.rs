@@ -11,8 +11,8 @@ use super::{account, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
 use crate::error::Error;
-use crate::guard;
 use crate::scope::Scope;
+use crate::secret_hash;
 use crate::store::Store;
 use crate::store::client::could_be_id;
 use crate::store::registration_token::{self, RegistrationToken};
@@ -76,7 +76,7 @@ pub async fn create(
         return Err(invalid("The end of a token lies in the future").phrase("end-in-past", []).field("expires_in"));
     }
     let token = Credential::generate(Kind::InitialAccessToken);
-    let (id, hash) = (token.id().to_owned(), guard::hash(&token));
+    let (id, hash) = (token.id().to_owned(), secret_hash::hash(&token));
     let row = store
         .write(now, move |transaction| {
             let account = account::resolve(transaction, &permit, new.account.as_deref(), now)?;

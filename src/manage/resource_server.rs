@@ -102,7 +102,7 @@ pub(crate) fn insert(
             .phrase("name-taken", [])
             .field("identifier"));
     }
-    let account = account::of_resource_servers(transaction, now)?;
+    let account = account::of_resource_servers(transaction, permit, now)?;
     // It checks tokens and gets none: least privilege.
     let client = Client { may_introspect: true, ..Client::new(name.clone(), account.id, AuthMethod::ClientSecretBasic, now) };
     client::insert(transaction, &client)?;

@@ -2,18 +2,19 @@
 //! the device is lost.
 
 use totp_rs::{Builder, Secret, Totp};
+use zeroize::Zeroizing;
 
 use super::actor::{Permit, UsersWrite};
-use super::session::{SignedIn, check_live, failed, guess, wrong_code};
+use super::session::{SignedIn, attempt, check_live, confirm_password, failure, refuse_code, wrong_code};
 use super::{AuthorizationServer, not_found};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
 use crate::error::{Code, Error};
-use crate::guard;
 use crate::oauth::failure::{Origin, Reason};
 use crate::oauth::keys::KeyFile;
-use crate::store::session;
+use crate::secret_hash;
 use crate::store::user::{self, User};
+use crate::store::{Transaction, audit, session};
 
 /// How many recovery codes there are.
 const RECOVERY_CODES: usize = 10;
@@ -42,7 +43,7 @@ pub fn begin(server: &AuthorizationServer, signed_in: &SignedIn) -> Result<Enrol
 /// # Errors
 /// Where it was sealed for somebody else, or with another key file.
 pub fn resume(server: &AuthorizationServer, signed_in: &SignedIn, sealed: &str) -> Result<Enrolment, Error> {
-    let secret = server.signing_keys.key_file().unseal(&under(&signed_in.user), sealed).map_err(stale)?;
+    let secret = server.signing_keys.key_file().unseal(&under(&signed_in.user), sealed).map(Zeroizing::new).map_err(stale)?;
     enrolment(server, signed_in, &secret)
 }
 
@@ -82,10 +83,53 @@ fn step_of(secret: &[u8], user: &User, code: &str, now: Timestamp) -> Result<Opt
     Ok(step.filter(|step| *step > user.totp_last_step))
 }
 
-/// Whether this is the code of now, or a recovery code, either unused; then it is used.
-pub(super) fn take_code(key_file: &KeyFile, user: &mut User, code: &str, now: Timestamp) -> Result<bool, Error> {
+/// After how many wrong codes in a row the second factor is locked, on all nodes: until the user has a new
+/// password or signs in with a recovery code (NIST SP 800-63B section 5.2.2).
+const MAX_WRONG_CODES: i64 = 100;
+
+/// What came of a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CodeCheck {
+    /// It is right, and used up.
+    Right,
+    /// It is wrong, and counted.
+    Wrong,
+    /// It was not compared: there were too many wrong ones.
+    Locked,
+}
+
+/// Checks a code of the user that the transaction found. A right one is used up with the next update of
+/// the user; a wrong one is counted and recorded.
+///
+/// # Errors
+/// Where the database gave no answer, or the key file is another one.
+pub(super) fn check_code(
+    transaction: &mut Transaction<'_>,
+    key_file: &KeyFile,
+    user: &mut User,
+    code: &str,
+    origin: &Origin,
+) -> Result<CodeCheck, Error> {
+    let locked = user.wrong_codes >= MAX_WRONG_CODES;
+    // Nobody guesses a recovery code, so these are good at any time.
+    if take_recovery_code(user, code) || !locked && take_code(key_file, user, code, origin.now)? {
+        user.wrong_codes = 0;
+        return Ok(CodeCheck::Right);
+    }
+    if locked {
+        return Ok(CodeCheck::Locked);
+    }
+    user.wrong_codes += 1;
+    user.wrong_codes_since_sign_in += 1;
+    user::update(transaction, user)?;
+    audit::insert(transaction, &failure(&user.email, Some(user), origin, &Reason::wrong_second_factor()))?;
+    Ok(CodeCheck::Wrong)
+}
+
+/// Whether this is the code of now, unused; then it is used.
+fn take_code(key_file: &KeyFile, user: &mut User, code: &str, now: Timestamp) -> Result<bool, Error> {
     let Some(sealed) = &user.totp_sealed else { return Ok(false) };
-    match key_file.unseal(&under(user), sealed) {
+    match key_file.unseal(&under(user), sealed).map(Zeroizing::new) {
         Ok(secret) => {
             if let Some(step) = step_of(&secret, user, code, now)? {
                 user.totp_last_step = step;
@@ -95,37 +139,51 @@ pub(super) fn take_code(key_file: &KeyFile, user: &mut User, code: &str, now: Ti
         // Where the sealing key was lost no code is right any more; recovery codes are not sealed.
         Err(reason) => tracing::error!(user = user.id, reason, "cannot open the secret of a second factor"),
     }
-    let Some(code) = RecoveryCode::parse(code) else { return Ok(false) };
+    Ok(false)
+}
+
+/// Whether this is a recovery code, unused; then it is used.
+fn take_recovery_code(user: &mut User, code: &str) -> bool {
+    let Some(code) = RecoveryCode::parse(code) else { return false };
     let mut hashes: Vec<&str> = user.recovery_hashes.split(' ').filter(|hash| !hash.is_empty()).collect();
-    let Some(place) = hashes.iter().position(|hash| code.matches(hash)) else { return Ok(false) };
+    let Some(place) = hashes.iter().position(|hash| code.matches(hash)) else { return false };
     hashes.remove(place);
     user.recovery_hashes = hashes.join(" ");
-    Ok(true)
+    true
+}
+
+/// What a change of the second factor asks for: whoever sits at an open session must not make it their own.
+pub struct Proof<'a> {
+    /// The password.
+    pub password: &'a str,
+    /// A code: of the second factor that is set up, or of the one that is about to be.
+    pub code: &'a str,
 }
 
 /// Sets up the second factor: gives the recovery codes, which are shown this once.
 ///
 /// # Errors
-/// A wrong code; a form of somebody else.
+/// A wrong password; a wrong code; a form of somebody else; too many failures.
 pub async fn confirm(
     server: &AuthorizationServer,
     signed_in: &SignedIn,
     sealed: &str,
-    code: &str,
+    proof: Proof<'_>,
     origin: &Origin,
 ) -> Result<Vec<String>, Error> {
     let key_file = server.signing_keys.key_file();
-    let secret = key_file.unseal(&under(&signed_in.user), sealed).map_err(stale)?;
-    let Some(step) = step_of(&secret, &signed_in.user, code, origin.now)? else { return Err(wrong_code()) };
+    let secret = key_file.unseal(&under(&signed_in.user), sealed).map(Zeroizing::new).map_err(stale)?;
+    confirm_password(server, signed_in, proof.password.to_owned(), "password", origin).await?;
+    let Some(step) = step_of(&secret, &signed_in.user, proof.code, origin.now)? else { return Err(wrong_code()) };
     let sealed = key_file.seal(&under(&signed_in.user), &secret).map_err(Error::server_error)?;
-    change(server, signed_in, "user.set_second_factor", origin, move |user, codes| {
+    change(server, signed_in, "user.set_second_factor", origin, move |_, user, codes| {
         if user.totp_sealed.is_some() {
             return Err(Error::new(Code::Conflict, "There is a second factor already").phrase("second-factor-there", []));
         }
         user.totp_sealed = Some(sealed.clone());
         user.totp_last_step = step;
         user.recovery_hashes = codes;
-        Ok(true)
+        Ok(CodeCheck::Right)
     })
     .await
 }
@@ -133,18 +191,21 @@ pub async fn confirm(
 /// Makes new recovery codes in the place of those that are left.
 ///
 /// # Errors
-/// A wrong code; too many failures.
+/// A wrong password; a wrong code; too many failures.
 pub async fn renew_codes(
     server: &AuthorizationServer,
     signed_in: &SignedIn,
-    code: &str,
+    proof: Proof<'_>,
     origin: &Origin,
 ) -> Result<Vec<String>, Error> {
-    let (key_file, code, now) = (server.signing_keys.key_file().clone(), code.to_owned(), origin.now);
-    change(server, signed_in, "user.renew_recovery_codes", origin, move |user, codes| {
-        let right = take_code(&key_file, user, &code, now)?;
-        user.recovery_hashes = codes;
-        Ok(right)
+    confirm_password(server, signed_in, proof.password.to_owned(), "password", origin).await?;
+    let (key_file, code, asked) = (server.signing_keys.key_file().clone(), proof.code.to_owned(), origin.clone());
+    change(server, signed_in, "user.renew_recovery_codes", origin, move |transaction, user, codes| {
+        let check = check_code(transaction, &key_file, user, &code, &asked)?;
+        if check == CodeCheck::Right {
+            user.recovery_hashes = codes;
+        }
+        Ok(check)
     })
     .await
 }
@@ -152,13 +213,16 @@ pub async fn renew_codes(
 /// Takes the second factor away again. Where one is required, the next page sets up another.
 ///
 /// # Errors
-/// A wrong code; too many failures.
-pub async fn remove(server: &AuthorizationServer, signed_in: &SignedIn, code: &str, origin: &Origin) -> Result<(), Error> {
-    let (key_file, code, now) = (server.signing_keys.key_file().clone(), code.to_owned(), origin.now);
-    let done = change(server, signed_in, "user.remove_second_factor", origin, move |user, _| {
-        let right = take_code(&key_file, user, &code, now)?;
-        forget(user);
-        Ok(right)
+/// A wrong password; a wrong code; too many failures.
+pub async fn remove(server: &AuthorizationServer, signed_in: &SignedIn, proof: Proof<'_>, origin: &Origin) -> Result<(), Error> {
+    confirm_password(server, signed_in, proof.password.to_owned(), "password", origin).await?;
+    let (key_file, code, asked) = (server.signing_keys.key_file().clone(), proof.code.to_owned(), origin.clone());
+    let done = change(server, signed_in, "user.remove_second_factor", origin, move |transaction, user, _| {
+        let check = check_code(transaction, &key_file, user, &code, &asked)?;
+        if check == CodeCheck::Right {
+            forget(user);
+        }
+        Ok(check)
     });
     done.await.map(drop)
 }
@@ -168,44 +232,43 @@ fn forget(user: &mut User) {
     // Another secret has other codes.
     user.totp_last_step = 0;
     user.recovery_hashes = String::new();
+    user.wrong_codes = 0;
 }
 
-/// A change by the user, who has proven by a code that it is them: `change` gets the hashes of new
-/// recovery codes, and says whether the code was right.
+/// A change by the user, who has proven by password and code that it is them: `change` gets the hashes of
+/// new recovery codes, and says what came of the code.
 async fn change(
     server: &AuthorizationServer,
     signed_in: &SignedIn,
     action: &'static str,
     origin: &Origin,
-    change: impl Fn(&mut User, String) -> Result<bool, Error> + Send + 'static,
+    change: impl Fn(&mut Transaction<'_>, &mut User, String) -> Result<CodeCheck, Error> + Send + 'static,
 ) -> Result<Vec<String>, Error> {
-    let guesser = signed_in.as_guesser(origin);
-    let guess = guess(server, &guesser, origin)?;
+    let attempt = attempt(server, &signed_in.attempt_by(), origin)?;
     let codes: Vec<RecoveryCode> = (0..RECOVERY_CODES).map(|_| RecoveryCode::generate()).collect();
     let hashes = codes.iter().map(RecoveryCode::hash).collect::<Vec<_>>().join(" ");
     let user_id = signed_in.user.id.clone();
     let actor = signed_in.actor(origin, None);
     let (now, own) = (origin.now, signed_in.session.clone());
-    let right = server
+    let check = server
         .store
         .write(now, move |transaction| {
             check_live(transaction, &own)?;
             let found = user::find(transaction.database(), &user_id)?;
             let mut user = found.ok_or_else(|| not_found("user", &user_id))?;
-            if !change(&mut user, hashes.clone())? {
-                return Ok(false);
+            let check = change(transaction, &mut user, hashes.clone())?;
+            if check != CodeCheck::Right {
+                return Ok(check);
             }
             user::update(transaction, &user)?;
             // Who had the password alone is signed in no longer.
             session::delete_all(transaction, &user.id, Some(&own.id))?;
             actor.record(transaction, action, user.account_id.as_deref(), &user.email, now)?;
-            Ok::<_, Error>(true)
+            Ok::<_, Error>(check)
         })
         .await?;
-    if !right {
-        let account = signed_in.user.account_id.as_deref();
-        failed(server, guess, signed_in.email(), account, origin, &Reason::wrong_second_factor());
-        return Err(wrong_code());
+    if check != CodeCheck::Right {
+        return Err(refuse_code(server, attempt, signed_in, check, origin));
     }
     Ok(codes.iter().map(RecoveryCode::shown).collect())
 }
@@ -265,10 +328,10 @@ impl RecoveryCode {
     }
 
     fn hash(&self) -> String {
-        guard::hash_generated(&self.0)
+        secret_hash::hash_high_entropy(&self.0)
     }
 
     fn matches(&self, hash: &str) -> bool {
-        guard::matches_generated(&self.0, hash)
+        secret_hash::verify_high_entropy(&self.0, hash)
     }
 }

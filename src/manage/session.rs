@@ -4,14 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::actor::{Actor, Once};
-use super::{AuthorizationServer, invalid, second_factor};
+use super::second_factor::{self, CodeCheck};
+use super::{AuthorizationServer, invalid};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, Kind, random_bytes};
 use crate::error::{Code, Error};
-use crate::guard::{self, Guess, Guesser, Password, StoredSecret};
 use crate::oauth::failure::{Origin, Reason};
+use crate::oauth::usage::Of;
+use crate::password::{Caller, Password};
+use crate::rate_limit::{Attempt, AttemptBy};
+use crate::secret_hash::{self, StoredSecret};
 use crate::store::account::{self, Account};
-use crate::store::audit::Entry;
+use crate::store::audit::{Entry, Recorder};
 use crate::store::session::{self, Proven, Session};
 use crate::store::user::{self, Role, User};
 use crate::store::{Transaction, audit, invitation};
@@ -76,9 +80,9 @@ impl SignedIn {
         self.requires_second_factor && !self.has_second_factor()
     }
 
-    /// At a password or a code, from within.
-    pub(super) fn as_guesser(&self, origin: &Origin) -> Guesser {
-        Guesser::Known { browser: self.session.id.clone(), user: self.user.email.clone(), address: origin.address }
+    /// Who guesses at a password or a code within the session.
+    pub(super) fn attempt_by(&self) -> AttemptBy<'_> {
+        AttemptBy::KnownBrowser { browser: self.session.id.as_bytes(), user: &self.user.id }
     }
 
     /// What a form of this session carries, so that no other site can send it.
@@ -116,6 +120,9 @@ pub struct Entrance {
     pub cookie: Credential,
     /// What is kept beyond it, where all is proven: the browser is no stranger from then on.
     pub known: Option<String>,
+    /// How many wrong codes of the second factor were entered in other browsers since the user last
+    /// signed in: somebody knows the password.
+    pub wrong_codes: i64,
 }
 
 /// Signs a user in.
@@ -123,22 +130,28 @@ pub struct Entrance {
 /// # Errors
 /// The same words for whatever is wrong; too many failures, with when to come back.
 pub async fn sign_in(server: &AuthorizationServer, credentials: Credentials, origin: &Origin) -> Result<Entrance, Error> {
-    // No address is longer, and guesses are remembered by it.
+    // No address is longer.
     let email: String = credentials.email.trim().to_lowercase().chars().take(super::user::MAX_EMAIL).collect();
     let wanted = email.clone();
     let found = server.store.read(move |database| user::find_by_email(database, &wanted)).await?;
-    let stranger = Guesser::Password { user: email.clone(), address: origin.address };
-    let guesser = guesser(server, found.as_ref(), credentials.known.as_deref(), origin, stranger);
-    let guess = guess(server, &guesser, origin)?;
+    let known = credentials.known.as_deref();
+    let browser = found.as_ref().zip(known).and_then(|(user, known)| known_browser(server, user, known, origin.now));
+    let by = match (&found, &browser) {
+        (Some(user), Some(browser)) => AttemptBy::KnownBrowser { browser, user: &user.id },
+        (Some(user), None) => AttemptBy::Password { user: &user.id },
+        (None, _) => AttemptBy::UnknownUser { name: &email },
+    };
+    let attempt = attempt(server, &by, origin)?;
     let stored = found.as_ref().and_then(|user| user.password_hash.as_deref());
-    let right = server.passwords.matches(stored, Password::presented(credentials.password)).await?;
-    // Those of the account may see that somebody tries to get in.
-    let account = found.as_ref().and_then(|user| user.account_id.clone());
-    let Some(user) = found.filter(|_| right) else {
-        return Err(failed(server, guess, &email, account.as_deref(), origin, &Reason::wrong_password()));
+    let caller = if browser.is_some() { Caller::Known } else { Caller::Anyone };
+    let right = server.passwords.matches(stored, Password::presented(credentials.password), caller).await?;
+    let Some(user) = found.as_ref().filter(|_| right) else {
+        return Err(failed(server, attempt, &email, found.as_ref(), origin, &Reason::wrong_password()));
     };
     let (cookie, row) = new_session(server, &user.id, Proven::Password, &credentials.agent, origin);
-    let (compared, user_id) = (user.password_hash, user.id);
+    let (compared, user_id) = (user.password_hash.clone(), user.id.clone());
+    let recorder = recorder(user, origin);
+    let max_age = server.settings.portal_session;
     let entered = server
         .store
         .write(origin.now, move |transaction| {
@@ -146,26 +159,41 @@ pub async fn sign_in(server: &AuthorizationServer, credentials: Credentials, ori
             let found = user::find(transaction.database(), &user_id)?.filter(|user| user.password_hash == compared);
             let Some(user) = found else { return Ok(None) };
             let proven = if user.totp_sealed.is_some() { Proven::Password } else { Proven::All };
-            make_room(transaction, &user.id)?;
-            session::insert(transaction, &Session { proven, ..row.clone() })?;
-            note(transaction, &user, "session.create", &user.email, &row)?;
+            let row = Session { proven, expires_at: row.created_at.plus(max_age.min(longest(proven))), ..row.clone() };
+            evict_oldest(transaction, &user.id, proven)?;
+            session::insert(transaction, &row)?;
+            recorder.record(transaction, "session.create", user.account_id.as_deref(), &user.email, row.created_at)?;
             Ok::<_, Error>(Some((user, proven)))
         })
         .await?;
     let Some((user, proven)) = entered else {
-        return Err(failed(server, guess, &email, account.as_deref(), origin, &Reason::wrong_password()));
+        return Err(failed(server, attempt, &email, found.as_ref(), origin, &Reason::wrong_password()));
     };
-    let known = credentials.known.as_deref();
     let known = (proven == Proven::All).then(|| know(server, &user, known, origin.now)).transpose()?;
-    Ok(Entrance { cookie, known })
+    Ok(Entrance { cookie, known, wrong_codes: 0 })
 }
 
-/// The most sessions of a user: the oldest makes room.
-const MOST: usize = 50;
+/// How many sessions a user has at the most. Whoever knows the password alone must not end the sessions of
+/// the rightful user, so those that wait for the second factor make room only among themselves.
+const fn max_sessions(proven: Proven) -> usize {
+    match proven {
+        Proven::Password => 5,
+        Proven::All => 50,
+    }
+}
 
-fn make_room(transaction: &mut Transaction<'_>, user_id: &str) -> Result<(), Error> {
+/// How long a session lasts at the most, whatever is set.
+const fn longest(proven: Proven) -> Duration {
+    match proven {
+        Proven::Password => Duration::from_secs(600),
+        Proven::All => Duration::MAX,
+    }
+}
+
+/// Makes room for one more session that proved as much.
+fn evict_oldest(transaction: &mut Transaction<'_>, user_id: &str, proven: Proven) -> Result<(), Error> {
     let sessions = session::list(transaction.database(), user_id)?;
-    for oldest in sessions.iter().skip(MOST - 1) {
+    for oldest in sessions.iter().filter(|session| session.proven == proven).skip(max_sessions(proven) - 1) {
         session::delete(transaction, &oldest.id)?;
     }
     Ok(())
@@ -198,27 +226,10 @@ fn known_browser(server: &AuthorizationServer, user: &User, known: &str, now: Ti
     (end > now).then_some(*number)
 }
 
-/// Who guesses: a browser that is known, or else `stranger`.
-fn guesser(
-    server: &AuthorizationServer,
-    user: Option<&User>,
-    known: Option<&str>,
-    origin: &Origin,
-    stranger: Guesser,
-) -> Guesser {
-    let browser = user.zip(known).and_then(|(user, known)| Some((user, known_browser(server, user, known, origin.now)?)));
-    match browser {
-        Some((user, number)) => {
-            Guesser::Known { browser: Fingerprint::of(&number).hex(), user: user.email.clone(), address: origin.address }
-        }
-        None => stranger,
-    }
-}
-
 /// Refuses a change by a session that has ended while it was asked for.
-pub(super) fn check_live(transaction: &mut Transaction<'_>, signed_in: &Session) -> Result<(), Error> {
+pub(super) fn check_live(transaction: &mut Transaction<'_>, signed_in: &Session) -> Result<Session, Error> {
     match session::find(transaction.database(), &signed_in.id)? {
-        Some(_) => Ok(()),
+        Some(session) => Ok(session),
         None => {
             let over = Error::new(Code::AccessDenied, "The session has ended meanwhile; sign in again");
             Err(over.phrase("session-over", []))
@@ -237,57 +248,37 @@ fn new_session(
     let row = Session {
         id: cookie.id().to_owned(),
         user_id: user_id.to_owned(),
-        hash: guard::hash(&cookie),
+        hash: secret_hash::hash(&cookie),
         proven,
         address: origin.address.to_string(),
         agent: agent.chars().filter(|c| !c.is_control()).take(MAX_AGENT).collect(),
         created_at: origin.now,
         last_seen_at: origin.now,
         expires_at: origin.now.plus(server.settings.portal_session),
+        wrong_codes: 0,
     };
     (cookie, row)
 }
 
-fn note(transaction: &mut Transaction<'_>, user: &User, action: &str, target: &str, row: &Session) -> Result<(), Error> {
-    let entry = Entry {
-        id: audit::new_id(row.created_at),
-        happened_at: row.created_at,
-        account_id: user.account_id.clone(),
-        actor: format!("user {}", user.email),
-        action: action.to_owned(),
-        target: target.to_owned(),
-        reason: None,
-        reason_code: None,
-        reason_parameters: None,
-        address: Some(row.address.clone()),
-        request_id: None,
-        client_id: None,
-    };
-    Ok(audit::insert(transaction, &entry)?)
+/// What the audit says of whatever the user does in this request.
+fn recorder(user: &User, origin: &Origin) -> Recorder {
+    origin.recorder(format!("user {}", user.email))
 }
 
-/// Before a password or a code is looked at.
-pub(super) fn guess<'a>(server: &'a AuthorizationServer, guesser: &Guesser, origin: &Origin) -> Result<Guess<'a>, Error> {
-    server.throttle.guess(guesser, origin.now).map_err(|wait| {
+/// Counts an attempt before a password or a code is compared.
+pub(super) fn attempt<'a>(server: &'a AuthorizationServer, by: &AttemptBy<'_>, origin: &Origin) -> Result<Attempt<'a>, Error> {
+    server.rate_limiter.attempt(by, origin.address).map_err(|wait| {
         let seconds = wait.as_secs().max(1);
         Error::too_many_requests(wait).phrase("too-many-failures", [("seconds", seconds.into())])
     })
 }
 
-/// Lets a wrong password or code count, notes it, and gives what to answer.
-pub(super) fn failed(
-    server: &AuthorizationServer,
-    guess: Guess<'_>,
-    email: &str,
-    account: Option<&str>,
-    origin: &Origin,
-    reason: &Reason,
-) -> Error {
-    guess.wrong();
-    server.usage.note_failure(Entry {
+/// The entry of a failed attempt. Those of the user's account see that somebody tries to get in.
+pub(super) fn failure(email: &str, user: Option<&User>, origin: &Origin, reason: &Reason) -> Entry {
+    Entry {
         id: audit::new_id(origin.now),
         happened_at: origin.now,
-        account_id: account.map(str::to_owned),
+        account_id: user.and_then(|user| user.account_id.clone()),
         actor: "nobody".to_owned(),
         action: FAILURE.to_owned(),
         // A password that was typed into the wrong field is nobody's to read.
@@ -298,7 +289,21 @@ pub(super) fn failed(
         address: Some(origin.address.to_string()),
         request_id: origin.id.clone(),
         client_id: None,
-    });
+    }
+}
+
+/// Lets a failed attempt count, records it, and gives what to answer.
+fn failed(
+    server: &AuthorizationServer,
+    attempt: Attempt<'_>,
+    email: &str,
+    user: Option<&User>,
+    origin: &Origin,
+    reason: &Reason,
+) -> Error {
+    attempt.fail();
+    let of = if user.is_some() { Of::Known } else { Of::Unknown };
+    server.usage.record_failure(failure(email, user, origin, reason), of);
     Error::new(Code::AccessDenied, "The e-mail address or the password is wrong")
         .phrase("sign-in-wrong", [])
         .detail(reason.to_string())
@@ -352,37 +357,85 @@ pub async fn prove_second_factor(
     known: Option<&str>,
     origin: &Origin,
 ) -> Result<Entrance, Error> {
-    let stranger = Guesser::Code { user: signed_in.email().to_owned(), address: origin.address };
-    let guesser = guesser(server, Some(&signed_in.user), known, origin, stranger);
-    let guess = guess(server, &guesser, origin)?;
+    let browser = known.and_then(|known| known_browser(server, &signed_in.user, known, origin.now));
+    let user = &signed_in.user.id;
+    let by = browser.as_ref().map_or(AttemptBy::Code { user }, |browser| AttemptBy::KnownBrowser { browser, user });
+    let attempt = attempt(server, &by, origin)?;
     let (cookie, row) = new_session(server, &signed_in.user.id, Proven::All, &signed_in.session.agent, origin);
     let (old, code, user_id) = (signed_in.session.clone(), code.to_owned(), signed_in.user.id.clone());
     let (key_file, now) = (server.signing_keys.key_file().clone(), origin.now);
-    let right = server
+    let (recorder, origin_of) = (recorder(&signed_in.user, origin), origin.clone());
+    let proven = server
         .store
         .write(now, move |transaction| {
-            check_live(transaction, &old)?;
-            let Some(mut user) = user::find(transaction.database(), &user_id)? else { return Ok(None) };
-            if !second_factor::take_code(&key_file, &mut user, &code, now)? {
-                return Ok(None);
+            let session = check_live(transaction, &old)?;
+            let found = user::find(transaction.database(), &user_id)?;
+            let mut user = found.ok_or_else(|| super::not_found("user", &user_id))?;
+            let check = second_factor::check_code(transaction, &key_file, &mut user, &code, &origin_of)?;
+            if check != CodeCheck::Right {
+                if check == CodeCheck::Wrong {
+                    session::add_wrong_code(transaction, &old.id)?;
+                }
+                return Ok::<_, Error>(Err(check));
             }
+            let wrong_codes = user.wrong_codes_since_sign_in - session.wrong_codes;
+            user.wrong_codes_since_sign_in = 0;
             user::update(transaction, &user)?;
             session::delete(transaction, &old.id)?;
+            evict_oldest(transaction, &user.id, Proven::All)?;
             session::insert(transaction, &row)?;
-            note(transaction, &user, "session.create", &user.email, &row)?;
-            Ok::<_, Error>(Some(user))
+            recorder.record(transaction, "session.create", user.account_id.as_deref(), &user.email, now)?;
+            Ok(Ok((user, wrong_codes)))
         })
         .await?;
-    if let Some(user) = right {
-        return Ok(Entrance { cookie, known: Some(know(server, &user, known, origin.now)?) });
+    match proven {
+        Ok((user, wrong_codes)) => {
+            Ok(Entrance { cookie, known: Some(know(server, &user, known, origin.now)?), wrong_codes: wrong_codes.max(0) })
+        }
+        Err(check) => Err(refuse_code(server, attempt, signed_in, check, origin)),
     }
-    let account = signed_in.user.account_id.as_deref();
-    failed(server, guess, signed_in.email(), account, origin, &Reason::wrong_second_factor());
-    Err(wrong_code())
+}
+
+/// Lets a wrong code count, and gives what to answer. A wrong code was recorded with the change that
+/// counted it.
+pub(super) fn refuse_code(
+    server: &AuthorizationServer,
+    attempt: Attempt<'_>,
+    signed_in: &SignedIn,
+    check: CodeCheck,
+    origin: &Origin,
+) -> Error {
+    if check == CodeCheck::Locked {
+        failed(server, attempt, signed_in.email(), Some(&signed_in.user), origin, &Reason::second_factor_locked());
+        let locked = "The second factor is locked after too many wrong codes; set a new password, or use a recovery code";
+        return Error::new(Code::AccessDenied, locked).phrase("second-factor-locked", []).field("code");
+    }
+    attempt.fail();
+    wrong_code()
 }
 
 pub(super) fn wrong_code() -> Error {
     Error::new(Code::AccessDenied, "The code is wrong, or was used already").phrase("code-wrong", []).field("code")
+}
+
+/// Whether whoever is at an open session knows the password. `field` names where it was typed.
+///
+/// # Errors
+/// It is wrong; too many failures.
+pub(super) async fn confirm_password(
+    server: &AuthorizationServer,
+    signed_in: &SignedIn,
+    password: String,
+    field: &'static str,
+    origin: &Origin,
+) -> Result<(), Error> {
+    let attempt = attempt(server, &signed_in.attempt_by(), origin)?;
+    let stored = signed_in.user.password_hash.as_deref();
+    if server.passwords.matches(stored, Password::presented(password), Caller::Known).await? {
+        return Ok(());
+    }
+    failed(server, attempt, signed_in.email(), Some(&signed_in.user), origin, &Reason::wrong_current_password());
+    Err(invalid("The current password is wrong").phrase("current-password-wrong", []).field(field))
 }
 
 /// Ends the session.
@@ -435,15 +488,16 @@ pub async fn list(server: &AuthorizationServer, signed_in: &SignedIn, now: Times
 /// # Errors
 /// Where the database gave no answer.
 pub async fn end(server: &AuthorizationServer, signed_in: &SignedIn, id: &str, origin: &Origin) -> Result<(), Error> {
-    let (id, user, now, address) = (id.to_owned(), signed_in.user.clone(), origin.now, origin.address);
+    let (id, user, now, recorder) = (id.to_owned(), signed_in.user.clone(), origin.now, recorder(&signed_in.user, origin));
     server
         .store
         .write(now, move |transaction| {
             let found = session::find(transaction.database(), &id)?.filter(|session| session.user_id == user.id);
-            let Some(found) = found else { return Ok(()) };
+            if found.is_none() {
+                return Ok(());
+            }
             session::delete(transaction, &id)?;
-            let ended = Session { created_at: now, address: address.to_string(), ..found };
-            note(transaction, &user, "session.end", &user.email, &ended)
+            Ok(recorder.record(transaction, "session.end", user.account_id.as_deref(), &user.email, now)?)
         })
         .await
 }
@@ -459,24 +513,18 @@ pub async fn change_password(
     new: String,
     origin: &Origin,
 ) -> Result<Credential, Error> {
-    let guesser = signed_in.as_guesser(origin);
-    let guess = guess(server, &guesser, origin)?;
     let again = new.clone();
-    let new = super::user::usable_password(new, signed_in.email()).map_err(|error| error.field("new"))?;
+    let new = super::user::usable_password(&server.store, new, signed_in.email()).await.map_err(|error| error.field("new"))?;
+    confirm_password(server, signed_in, current, "current", origin).await?;
     let stored = signed_in.user.password_hash.as_deref();
-    if !server.passwords.matches(stored, Password::presented(current)).await? {
-        let account = signed_in.user.account_id.as_deref();
-        failed(server, guess, signed_in.email(), account, origin, &Reason::wrong_current_password());
-        let wrong = invalid("The current password is wrong").phrase("current-password-wrong", []);
-        return Err(wrong.field("current"));
-    }
-    if server.passwords.matches(stored, Password::presented(again)).await? {
+    if server.passwords.matches(stored, Password::presented(again), Caller::Known).await? {
         let same = invalid("The new password is the current one").phrase("password-same", []);
         return Err(same.field("new"));
     }
     let hash = server.passwords.hash(new).await?;
     let (cookie, row) = new_session(server, &signed_in.user.id, signed_in.session.proven, &signed_in.session.agent, origin);
     let (own, compared, user_id) = (signed_in.session.clone(), signed_in.user.password_hash.clone(), signed_in.user.id.clone());
+    let recorder = recorder(&signed_in.user, origin);
     server
         .store
         .write(origin.now, move |transaction| {
@@ -485,12 +533,19 @@ pub async fn change_password(
             let found = user::find(transaction.database(), &user_id)?.filter(|user| user.password_hash == compared);
             let mut user = found.ok_or_else(|| super::not_found("user", &user_id))?;
             user.password_hash = Some(hash.clone());
+            user.wrong_codes = 0;
             user::update(transaction, &user)?;
             invitation::delete(transaction, &user.id)?;
             session::delete_all(transaction, &user.id, None)?;
             // A new cookie is no new sign-in: it ends when the old one was to.
             session::insert(transaction, &Session { expires_at: own.expires_at, ..row.clone() })?;
-            note(transaction, &user, "user.change_password", &user.email, &row)
+            Ok::<_, Error>(recorder.record(
+                transaction,
+                "user.change_password",
+                user.account_id.as_deref(),
+                &user.email,
+                row.created_at,
+            )?)
         })
         .await?;
     Ok(cookie)

@@ -14,6 +14,7 @@ use crate::clock::{self, Timestamp};
 use crate::config::Settings;
 use crate::error::{Code, Error};
 use crate::oauth::keys::{KeyFile, OpenKey, public_pem};
+use crate::store::audit::Recorder;
 use crate::store::clock as store_clock;
 use crate::store::deployment::{self, Deployment};
 use crate::store::signing_key::{self, SigningKey, State, signing_at};
@@ -162,7 +163,7 @@ pub async fn ensure(store: &Arc<Store>, key_file: &KeyFile, times: Times, now: T
     // A wrong key file is found here, and not by the first client.
     check_key_file(&keys, key_file, now)?;
     if signing_at(&keys, now).is_some() {
-        return store.write(now, move |transaction| schedule(transaction, times, now).map(drop)).await;
+        return store.write(now, move |transaction| schedule_by_itself(transaction, times, now)).await;
     }
     let row = sealed_row(generate().await?, key_file, now)?;
     store
@@ -171,9 +172,9 @@ pub async fn ensure(store: &Arc<Store>, key_file: &KeyFile, times: Times, now: T
             // Another node may have been quicker.
             if signing_at(&keys, now).is_none() {
                 signing_key::insert(transaction, &row)?;
+                Recorder::keyward().record(transaction, "signing_key.create", None, &row.kid, now)?;
             }
-            schedule(transaction, times, now)?;
-            Ok(())
+            schedule_by_itself(transaction, times, now)
         })
         .await
 }
@@ -227,6 +228,7 @@ pub async fn rotate_if_due(
             let row = taking_over(transaction, &row, times, asked)?;
             signing_key::insert(transaction, &row)?;
             schedule(transaction, times, now)?;
+            Recorder::keyward().record(transaction, "signing_key.rotate", None, &row.kid, now)?;
             Ok(Some(SigningKeyView::at(&row, now)))
         })
         .await
@@ -366,6 +368,18 @@ pub(super) fn sealed_row(key: OpenKey, key_file: &KeyFile, now: Timestamp) -> Re
         signs_until: None,
         published_until: None,
     })
+}
+
+/// Schedules the keys at the start of a node, and records which ones that changed.
+fn schedule_by_itself(transaction: &mut Transaction<'_>, times: Times, now: Timestamp) -> Result<(), Error> {
+    let times_of = |key: &SigningKey| (key.kid.clone(), key.signs_until, key.published_until);
+    let before: Vec<_> = signing_key::list(transaction.database())?.iter().map(times_of).collect();
+    for key in schedule(transaction, times, now)? {
+        if !before.contains(&times_of(&key)) {
+            Recorder::keyward().record(transaction, "signing_key.update", None, &key.kid, now)?;
+        }
+    }
+    Ok(())
 }
 
 /// Of the keys that sign or will sign, each signs until the next one begins, and stays published

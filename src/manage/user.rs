@@ -8,12 +8,12 @@ use super::actor::{Permit, UsersRead, UsersWrite, rights_of};
 use super::{account, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
-use crate::guard::Password;
-pub use crate::guard::Passwords;
+use crate::password::Password;
+pub use crate::password::Passwords;
 use crate::store::invitation::{self, Invitation};
 pub use crate::store::user::Role;
 use crate::store::user::{self, User};
-use crate::store::{Database, Store, Transaction, session};
+use crate::store::{Database, Store, Transaction, deployment, session};
 
 /// A user as management shows it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -137,13 +137,11 @@ pub async fn list(store: &Arc<Store>, permit: Permit<UsersRead>) -> Result<Vec<U
         .await
 }
 
-/// A password that somebody chose, where it can be used.
-pub(super) fn usable_password(text: String, email: &str) -> Result<Password, Error> {
-    let unusable = |reason: String| invalid(reason).phrase("password-unusable", []);
-    if text.to_lowercase() == email {
-        return Err(unusable("The password is the e-mail address".to_owned()));
-    }
-    Password::new(text).map_err(unusable)
+/// A password that the user with this e-mail address chose, where it is not easy to guess.
+pub(super) async fn usable_password(store: &Arc<Store>, text: String, email: &str) -> Result<Password, Error> {
+    let issuer = store.read(deployment::find).await?.map(|deployment| deployment.issuer);
+    let related = [email, issuer.as_deref().unwrap_or_default()];
+    Password::choose(text, &related).map_err(|weakness| invalid(weakness.description()).phrase(weakness.message(), []))
 }
 
 /// Sets a user's password; the user's sessions end.
@@ -158,9 +156,11 @@ pub async fn set_password(
     password: String,
     now: Timestamp,
 ) -> Result<UserView, Error> {
-    let hash = passwords.hash(usable_password(password, &email.to_lowercase()).map_err(|error| error.field("password"))?).await?;
+    let password = usable_password(store, password, email).await.map_err(|error| error.field("password"))?;
+    let hash = passwords.hash(password).await?;
     edit(store, permit, email, "user.set_password", now, move |transaction, user| {
         user.password_hash = Some(hash.clone());
+        user.wrong_codes = 0;
         invitation::delete(transaction, &user.id)?;
         Ok(session::delete_all(transaction, &user.id, None)?)
     })

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::AuthorizationServer;
+use super::usage::Of;
 use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, Kind, redacted};
 use crate::directory::ClientEntry;
 use crate::error::{Code, Error};
+use crate::store::StoreError;
+use crate::store::audit::{self, Recorder};
 use crate::store::client::Client;
-use crate::store::{StoreError, audit};
 
 /// The action of a failed authentication in the audit.
 pub const ACTION: &str = "authentication.failure";
@@ -185,6 +187,10 @@ reasons! {
     wrong_password() = "wrong e-mail address or password";
     wrong_current_password() = "wrong current password";
     wrong_second_factor() = "wrong code of the second factor";
+    second_factor_locked() = "the second factor is locked after too many wrong codes";
+
+    // Of failures by callers that are not known.
+    failures_left_out(count: i64) = "{count} more failures by unknown callers were not recorded";
 
     // Of a token or an API key.
     owner_deleted() = "its client is deleted";
@@ -203,6 +209,13 @@ pub struct Origin {
     pub id: Option<String>,
 }
 
+impl Origin {
+    /// What the audit says of whatever `actor` does in this request.
+    pub fn recorder(&self, actor: String) -> Recorder {
+        Recorder { actor, client_ip: Some(self.address), request_id: self.id.clone() }
+    }
+}
+
 /// Whose authentication failed, as far as it is known.
 #[derive(Default)]
 pub struct Whose<'a> {
@@ -218,7 +231,7 @@ impl AuthorizationServer {
     /// Counts and notes a failure; gives what to answer: `refusal`, or that there were too many.
     pub fn failed(&self, origin: &Origin, whose: &Whose<'_>, reason: &Reason, refusal: Error) -> Error {
         self.usage.count_failure(whose.client, reason.code, origin.now);
-        match self.throttle.failed(whose.client_id, origin.address, origin.now) {
+        match self.rate_limiter.failed(whose.client_id, origin.address) {
             // Under a flood the audit has enough of it.
             Some(wait) => {
                 self.usage.metrics.count_rate_limited();
@@ -282,19 +295,24 @@ impl AuthorizationServer {
 
     fn note_refused(&self, action: &str, origin: &Origin, client: &Client, target: &str, reason: &Reason) {
         self.usage.count_failure(Some(client), reason.code, origin.now);
-        if self.throttle.refused(&client.client_id, origin.now).is_none() {
+        if self.rate_limiter.refused(&client.client_id).is_none() {
             self.note_as(action, origin, &Whose { client_id: None, client: Some(client), target }, reason);
         }
     }
 
     fn note(&self, origin: &Origin, whose: &Whose<'_>, reason: &Reason) {
+        // Failures in the name of a client are limited by that name already; those with its API keys are not.
+        let by_key = whose.client.filter(|_| whose.client_id.is_none());
+        if by_key.is_some_and(|client| self.rate_limiter.failed_api_key(&client.client_id).is_some()) {
+            return;
+        }
         self.note_as(ACTION, origin, whose, reason);
     }
 
     fn note_as(&self, action: &str, origin: &Origin, whose: &Whose<'_>, reason: &Reason) {
         let parameters = reason.parameters();
         let parameters = (!parameters.is_empty()).then(|| Value::from(parameters).to_string());
-        self.usage.note_failure(audit::Entry {
+        let entry = audit::Entry {
             id: audit::new_id(origin.now),
             happened_at: origin.now,
             account_id: whose.client.map(|client| client.account_id.clone()),
@@ -307,6 +325,7 @@ impl AuthorizationServer {
             address: Some(origin.address.to_string()),
             request_id: origin.id.clone(),
             client_id: whose.client.map(|client| client.client_id.clone()),
-        });
+        };
+        self.usage.record_failure(entry, if whose.client.is_some() { Of::Known } else { Of::Unknown });
     }
 }

@@ -11,9 +11,10 @@ use crate::clock::watch::ClockWatch;
 use crate::config::{Issuer, LiveSettings, Settings};
 use crate::credential::Fingerprint;
 use crate::directory::Directory;
-use crate::guard::{Passwords, Throttle};
 use crate::metrics::{CacheState, Snapshot};
 use crate::outbound::Outbound;
+use crate::password::Passwords;
+use crate::rate_limit::RateLimiter;
 use crate::store::Store;
 use crate::store::signing_key::signing_at;
 use crate::store::token_records::TokenRecords;
@@ -58,8 +59,8 @@ pub struct AuthorizationServer {
     pub signing_keys: keys::SigningKeys,
     /// Where token records go.
     pub records: TokenRecords,
-    /// Failed authentications.
-    pub throttle: Throttle,
+    /// Limits failed authentications.
+    pub rate_limiter: RateLimiter,
     /// What hashes and compares passwords.
     pub passwords: Passwords,
     /// What is written in batches.
@@ -96,7 +97,7 @@ impl AuthorizationServer {
             directory,
             signing_keys: keys::SigningKeys::start(key_file)?,
             records,
-            throttle: Throttle::default(),
+            rate_limiter: RateLimiter::default(),
             passwords: Passwords::default(),
             usage: usage::Usage::default(),
             verified: Cache::new(VERIFIED_KEPT),

@@ -14,8 +14,9 @@ use crate::config::Registration;
 use crate::credential::{Credential, Kind};
 use crate::directory::ClientEntry;
 use crate::error::{Code, Error};
-use crate::guard::{self, StoredSecret};
+use crate::secret_hash::{self, StoredSecret};
 use crate::store::account::{self, Account};
+use crate::store::audit::Recorder;
 use crate::store::client::{self, Client};
 use crate::store::client_secret::{self, ClientSecret};
 use crate::store::registration_token::{self, RegistrationToken};
@@ -56,7 +57,7 @@ pub async fn register(server: &AuthorizationServer, request: &Request, body: &[u
     let initial = match server.settings.registration {
         Registration::Off => return Err(Error::new(Code::AccessDenied, "Registration is off")),
         Registration::Open => {
-            if let Some(wait) = server.throttle.registered(request.origin.address, request.origin.now) {
+            if let Some(wait) = server.rate_limiter.registered(request.origin.address) {
                 return Err(Error::too_many_requests(wait).detail("too many open registrations from one address"));
             }
             None
@@ -73,12 +74,17 @@ pub async fn register(server: &AuthorizationServer, request: &Request, body: &[u
     let access_token = Credential::generate(Kind::RegistrationAccessToken);
     let mut client = Client {
         registration_limits: Some(limits.to_json()?),
-        registration_token_hash: Some(guard::hash(&access_token)),
+        registration_token_hash: Some(secret_hash::hash(&access_token)),
         ..Client::new(String::new(), String::new(), registered.auth_method, now)
     };
     registered.write_to(&mut client, &limits, &server.issuer.management_audience())?;
     let secret = new_secret(&client, now);
 
+    let actor = match &initial {
+        Some(token) => format!("initial access token {}", token.id),
+        None => format!("client {}", client.client_id),
+    };
+    let recorder = request.origin.recorder(actor);
     let (row, secret_row) = (client.clone(), secret.as_ref().map(|(_, row)| row.clone()));
     let account = server
         .store
@@ -90,7 +96,7 @@ pub async fn register(server: &AuthorizationServer, request: &Request, body: &[u
                     }
                     token.account_id.clone()
                 }
-                None => open_account(transaction, now)?,
+                None => open_account(transaction, &recorder, now)?,
             };
             check_room(transaction, &account_id)?;
             let row = Client { account_id: account_id.clone(), ..row.clone() };
@@ -98,6 +104,7 @@ pub async fn register(server: &AuthorizationServer, request: &Request, body: &[u
             if let Some(secret) = &secret_row {
                 client_secret::insert(transaction, secret)?;
             }
+            recorder.record(transaction, "client.create", Some(&account_id), &row.client_id, now)?;
             Ok(account_id)
         })
         .await?;
@@ -132,6 +139,7 @@ pub async fn update(
     let now = request.origin.now;
     let (id, management) = (client_id.to_owned(), server.issuer.management_audience());
     let proven = entry.client.registration_token_hash.clone();
+    let recorder = request.origin.recorder(format!("client {id}"));
     let (client, secret) = server
         .store
         .write(now, move |transaction| {
@@ -147,6 +155,7 @@ pub async fn update(
                 return Err(invalid("resources: only an operator gives other ones to a client that introspects"));
             }
             client::update(transaction, &client)?;
+            recorder.record(transaction, "client.update", Some(&client.account_id), &id, now)?;
             if !client.auth_method.uses_secret() {
                 for secret in secrets {
                     client_secret::delete(transaction, &id, &secret.id)?;
@@ -171,12 +180,15 @@ pub async fn update(
 /// `invalid_token`.
 pub async fn delete(server: &AuthorizationServer, request: &Request, client_id: &str) -> Result<(), Error> {
     let (entry, _) = registrant(server, request, client_id).await?;
-    let (id, proven) = (entry.client.client_id.clone(), entry.client.registration_token_hash.clone());
+    let (id, account_id, now) = (entry.client.client_id.clone(), entry.client.account_id.clone(), request.origin.now);
+    let proven = entry.client.registration_token_hash.clone();
+    let recorder = request.origin.recorder(format!("client {id}"));
     server
         .store
-        .write(request.origin.now, move |transaction| {
+        .write(now, move |transaction| {
             check_still_proven(client::find(transaction.database(), &id)?, proven.as_ref())?;
-            Ok::<_, Error>(client::delete(transaction, &id)?)
+            client::delete(transaction, &id)?;
+            Ok::<_, Error>(recorder.record(transaction, "client.delete", Some(&account_id), &id, now)?)
         })
         .await?;
     tracing::info!(client_id, "client deleted by its registration access token");
@@ -193,12 +205,13 @@ fn new_secret(client: &Client, now: Timestamp) -> Option<(Credential, ClientSecr
     client.auth_method.uses_secret().then(|| client_secret::generate(&client.client_id, None, now))
 }
 
-fn open_account(transaction: &mut crate::store::Transaction<'_>, now: Timestamp) -> Result<String, Error> {
+fn open_account(transaction: &mut crate::store::Transaction<'_>, recorder: &Recorder, now: Timestamp) -> Result<String, Error> {
     if let Some(account) = account::find(transaction.database(), OPEN_ACCOUNT)? {
         return Ok(account.id);
     }
     let account = Account::new(OPEN_ACCOUNT, now);
     account::insert(transaction, &account)?;
+    recorder.record(transaction, "account.create", Some(&account.id), &account.id, now)?;
     Ok(account.id)
 }
 
@@ -234,7 +247,7 @@ async fn initial_access_token(server: &AuthorizationServer, request: &Request) -
     let id = presented.id().to_owned();
     let found = server.store.lookup(move |database| registration_token::find(database, &id)).await?;
     let Some(token) = found else {
-        guard::compare_with_nothing(presented.expose().as_bytes());
+        secret_hash::dummy_verify(presented.expose().as_bytes());
         return Err(failed(server, request, None, &Reason::unknown_initial_token()));
     };
     if !StoredSecret::new(token.hash.clone()).matches(&presented) {
@@ -270,7 +283,7 @@ async fn registrant(
             Err(failed(server, request, Some(client_id), &reason))
         }
         _ => {
-            guard::compare_with_nothing(presented.expose().as_bytes());
+            secret_hash::dummy_verify(presented.expose().as_bytes());
             Err(failed(server, request, None, &Reason::not_registered_by_itself()))
         }
     }

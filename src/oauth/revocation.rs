@@ -14,6 +14,8 @@ pub async fn revoke(server: &AuthorizationServer, request: &Request) -> Result<(
     let caller = client_authentication::authenticate(server, request).await?;
     let token = request.parameters.require("token")?;
     let now = request.origin.now;
+    let account_id = caller.entry().client.account_id.clone();
+    let recorder = request.origin.recorder(format!("client {}", caller.client_id()));
     let anothers = || Error::new(Code::UnauthorizedClient, "The token was issued to another client");
 
     if token.starts_with("kwk_") {
@@ -23,7 +25,17 @@ pub async fn revoke(server: &AuthorizationServer, request: &Request) -> Result<(
         }
         // A leaked key must die, be it the last one.
         let id = found.key.key.id.clone();
-        return server.store.write(now, move |transaction| Ok(store::api_key::delete(transaction, &id, now)?)).await;
+        return server
+            .store
+            .write(now, move |transaction| {
+                // Another node may have been quicker.
+                if store::api_key::find(transaction.database(), &id)?.is_none() {
+                    return Ok(());
+                }
+                store::api_key::delete(transaction, &id, now)?;
+                Ok(recorder.record(transaction, "api_key.revoke", Some(&account_id), &id, now)?)
+            })
+            .await;
     }
     let Ok(verified) = access_token::verify(server, token, now).await? else { return Ok(()) };
     let claims = &verified.claims;
@@ -34,5 +46,13 @@ pub async fn revoke(server: &AuthorizationServer, request: &Request) -> Result<(
         return Ok(());
     }
     let (jti, expires_at) = (claims.jti.to_string(), claims.expires_at());
-    server.store.write(now, move |transaction| Ok(store::token::revoke(transaction, &jti, expires_at).map(drop)?)).await
+    server
+        .store
+        .write(now, move |transaction| {
+            if store::token::revoke(transaction, &jti, expires_at)? {
+                recorder.record(transaction, "token.revoke", Some(&account_id), &jti, now)?;
+            }
+            Ok(())
+        })
+        .await
 }

@@ -51,8 +51,7 @@ pub async fn grant(server: &AuthorizationServer, request: &Request) -> Result<Gr
         }
     };
     let client = &found.client.client;
-    granted(&found, parameters)
-        .inspect_err(|error| server.note_refusal(&request.origin, client, &found.key.key.id, error))
+    granted(&found, parameters).inspect_err(|error| server.note_refusal(&request.origin, client, &found.key.key.id, error))
 }
 
 /// What the bearer of the key gets of what it asks for.

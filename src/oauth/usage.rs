@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::failure::{ACTION, Reason};
 use crate::clock::Timestamp;
 use crate::metrics::{CredentialKind, Metrics};
 use crate::store::Store;
@@ -108,13 +109,102 @@ struct Traffic {
     hours: Vec<(Timestamp, HashMap<String, OfClient>)>,
 }
 
+/// Whose name, secret or address a failure concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// A client or a user that exists.
+    Known,
+    /// Nobody that Keyward knows. What is recorded of these has a budget, and is kept for
+    /// [`UNKNOWN_KEPT`].
+    Unknown,
+}
+
+/// How long failures by unknown callers are kept in the audit.
+pub const UNKNOWN_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How many failures by unknown callers a node records: a burst, so many a second after that, and so many
+/// a day.
+const UNKNOWN_BURST: u32 = 100;
+const UNKNOWN_PER_SECOND: u32 = 10;
+const UNKNOWN_PER_DAY: u32 = 100_000;
+
+/// How often an entry is written with the number of failures that were left out.
+const LEFT_OUT_EVERY: Duration = Duration::from_secs(60);
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The failures by unknown callers that wait to be written, within their budget.
+#[derive(Default)]
+struct UnknownFailures {
+    waiting: Vec<Entry>,
+    /// The second in which the bucket was last filled, and what is spent of it.
+    filled_at: i64,
+    spent: u32,
+    /// The day, and what was recorded in it.
+    day: i64,
+    recorded: u32,
+    /// What was left out since the last entry that says so.
+    left_out: i64,
+    said_at: Option<Timestamp>,
+}
+
+impl UnknownFailures {
+    fn record(&mut self, entry: Entry) {
+        let (second, day) = (entry.happened_at.seconds(), entry.happened_at.floor(DAY).seconds());
+        if second != self.filled_at {
+            // A clock that was set back fills the bucket for one second.
+            let refill = u32::try_from(second.abs_diff(self.filled_at)).unwrap_or(u32::MAX).saturating_mul(UNKNOWN_PER_SECOND);
+            self.spent = self.spent.saturating_sub(refill);
+            self.filled_at = second;
+        }
+        if day != self.day {
+            (self.day, self.recorded) = (day, 0);
+        }
+        if self.spent >= UNKNOWN_BURST || self.recorded >= UNKNOWN_PER_DAY {
+            self.left_out += 1;
+            return;
+        }
+        self.spent += 1;
+        self.recorded += 1;
+        self.waiting.push(entry);
+    }
+
+    /// What is to be written at `now`, with an entry for what was left out where one is due.
+    fn take(&mut self, now: Timestamp) -> Vec<Entry> {
+        let mut entries = std::mem::take(&mut self.waiting);
+        let due = self.said_at.is_none_or(|said| now.since(said) >= LEFT_OUT_EVERY || said > now);
+        if self.left_out > 0 && due {
+            let reason = Reason::failures_left_out(self.left_out);
+            (self.left_out, self.said_at) = (0, Some(now));
+            entries.push(Entry {
+                id: audit::new_id(now),
+                happened_at: now,
+                account_id: None,
+                actor: "nobody".to_owned(),
+                action: ACTION.to_owned(),
+                target: String::new(),
+                reason: Some(reason.to_string()),
+                reason_code: Some(reason.code().to_owned()),
+                reason_parameters: Some(serde_json::Value::from(reason.parameters()).to_string()),
+                address: None,
+                request_id: None,
+                client_id: None,
+            });
+        }
+        entries
+    }
+}
+
 /// What waits to be written.
 #[derive(Default)]
 pub struct Usage {
     /// What this process counts for Prometheus.
     pub metrics: Metrics,
     used: Mutex<HashMap<String, Timestamp>>,
+    /// Of clients and users that exist.
     failures: Mutex<Vec<Entry>>,
+    /// Of nobody known: apart, so that a flood of these pushes out none of the others.
+    unknown_failures: Mutex<UnknownFailures>,
     traffic: Mutex<Traffic>,
 }
 
@@ -129,11 +219,16 @@ impl Usage {
         }
     }
 
-    /// An authentication failed.
-    pub fn note_failure(&self, entry: Entry) {
-        let mut failures = locked(&self.failures);
-        if failures.len() < KEPT {
-            failures.push(entry);
+    /// Records a failed authentication in the audit, with the next batch.
+    pub fn record_failure(&self, entry: Entry, of: Of) {
+        match of {
+            Of::Unknown => locked(&self.unknown_failures).record(entry),
+            Of::Known => {
+                let mut failures = locked(&self.failures);
+                if failures.len() < KEPT {
+                    failures.push(entry);
+                }
+            }
         }
     }
 
@@ -175,23 +270,25 @@ impl Usage {
         locked(&self.traffic).minute(now).took[timed as usize][took] += 1;
     }
 
-    /// Writes what waits. Where that fails it is lost: an aid, not a promise.
+    /// Writes what waits at `now`. Where that fails it is lost: an aid, not a promise.
     ///
     /// # Errors
     /// Where the database gave no answer.
-    pub async fn write(&self, store: &Store) -> Result<(), StoreError> {
+    pub async fn write(&self, store: &Store, now: Timestamp) -> Result<(), StoreError> {
         let used = std::mem::take(&mut *locked(&self.used));
         let failures = std::mem::take(&mut *locked(&self.failures));
+        let unknown = locked(&self.unknown_failures).take(now);
         let traffic = std::mem::take(&mut *locked(&self.traffic));
         // In order, so that nodes that write at once wait for each other and not in a circle.
         let mut used: Vec<(String, Timestamp)> = used.into_iter().collect();
         used.sort();
         let counted = traffic.counts();
         let mut written = Ok(());
-        if !used.is_empty() || !failures.is_empty() {
+        if !used.is_empty() || !failures.is_empty() || !unknown.is_empty() {
             let note = store.append(move |database| {
                 api_key::note_used(database, &used)?;
-                audit::insert_all(database, &failures)
+                audit::insert_all(database, &failures, None)?;
+                audit::insert_all(database, &unknown, Some(UNKNOWN_KEPT))
             });
             written = note.await;
         }
@@ -271,5 +368,51 @@ fn add(rows: &mut Vec<Count>, moment: Timestamp, whose: Whose<'_>, tally: &Tally
         if count > 0 {
             rows.push(Count { moment, name: whose.name(counted.as_str()), count });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(now: Timestamp) -> Entry {
+        Entry {
+            id: audit::new_id(now),
+            happened_at: now,
+            account_id: None,
+            actor: "nobody".to_owned(),
+            action: ACTION.to_owned(),
+            target: String::new(),
+            reason: None,
+            reason_code: None,
+            reason_parameters: None,
+            address: None,
+            request_id: None,
+            client_id: None,
+        }
+    }
+
+    #[test]
+    fn failures_by_unknown_callers_have_a_budget() {
+        let at = |seconds: i64| Timestamp::from_seconds(1_800_000_000 + seconds);
+        let mut failures = UnknownFailures::default();
+        let mut flood = |seconds: i64, count: usize| {
+            (0..count).for_each(|_| failures.record(failure(at(seconds))));
+            failures.take(at(seconds))
+        };
+        let left_out = |entries: &[Entry]| {
+            let last = entries.last().filter(|entry| entry.reason_code.is_some());
+            last.map(|entry| entry.reason.clone().unwrap().split(' ').next().unwrap().parse::<usize>().unwrap())
+        };
+        let first = flood(0, 500);
+        assert_eq!((first.len(), left_out(&first)), (101, Some(400)));
+        let second = flood(1, 500);
+        assert_eq!((second.len(), left_out(&second)), (10, None), "what was left out is said once a minute");
+        let third = flood(60, 500);
+        assert_eq!((third.len(), left_out(&third)), (101, Some(490 + 400)));
+        // And a day has an end.
+        let day: usize = (1..20_000).map(|n| flood(60 + n, 20).iter().filter(|entry| entry.reason_code.is_none()).count()).sum();
+        assert!(day < 100_000, "{day}");
+        assert_eq!(flood(90_000, 5).iter().filter(|entry| entry.reason_code.is_none()).count(), 5, "the next day");
     }
 }

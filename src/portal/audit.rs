@@ -30,20 +30,26 @@ pub const ACTIONS: &[&str] = &[
     "client.renew_registration_token",
     "client.revoke_registration_token",
     "client.update",
+    "database.restore",
     "registration_token.create",
     "registration_token.delete",
     "resource.create",
     "resource.update",
     "resource.delete",
+    "sealing_key.prune",
+    "sealing_key.reset",
+    "sealing_key.rotate",
     "secret.create",
     "secret.delete",
     "secret.rotate",
     "session.create",
     "session.end",
     "session.failure",
+    "signing_key.create",
     "signing_key.import",
     "signing_key.retire",
     "signing_key.rotate",
+    "signing_key.update",
     "token.refused",
     "token.revoke",
     "token.revoke_all",
@@ -99,8 +105,8 @@ pub fn reason_message(code: &str) -> String {
 }
 
 /// What reasons tell beside their codes; `at` is an instant.
-const PARAMETERS: [&str; 11] =
-    ["id", "at", "method", "detail", "aud", "seconds", "most", "scope", "resource", "grant_type", "name"];
+const PARAMETERS: [&str; 12] =
+    ["id", "at", "method", "detail", "aud", "seconds", "most", "scope", "resource", "grant_type", "name", "count"];
 
 /// GET
 pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
@@ -193,6 +199,9 @@ pub fn who(member: &Member, actor: &str) -> Markup {
         }
         Some(("API", rest)) => format!("{} {}", member.t("api-key"), rest.strip_prefix("key ").unwrap_or(rest)),
         Some(("client", id)) => format!("{} {id}", member.t("application")),
+        Some(("initial", rest)) => {
+            format!("{} {}", member.t("registration-token"), rest.strip_prefix("access token ").unwrap_or(rest))
+        }
         _ if actor == "nobody" => member.t("nobody"),
         _ if actor == "command line" => member.t("command-line"),
         _ => actor.to_owned(),

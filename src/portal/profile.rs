@@ -6,9 +6,9 @@ use maud::{Markup, PreEscaped, html};
 use qrcode::{Color, QrCode};
 
 use super::page::{self, Field, Head, Place, badge, copy, done, hidden, member_page, redirect, table};
-use super::visit::{Failure, Member, Posted, Submitted, Visitor};
+use super::visit::{Failure, Form, Member, Posted, Submitted, Visitor};
 use crate::error::{Code, Error};
-use crate::manage::second_factor::{self, Enrolment};
+use crate::manage::second_factor::{self, Enrolment, Proof};
 use crate::manage::session;
 
 /// GET
@@ -56,6 +56,7 @@ fn has_second_factor(member: &Member, error: Option<&Error>) -> Markup {
         @if required { p { (member.t("second-factor-required")) } }
         form method="post" action=(member.link("/profile/recovery-codes")) {
             (hidden(super::visit::FORM_TOKEN, &member.form_token()))
+            (Field::new(member, "password", error).input_with("password", "", "current-password"))
             (Field::new(member, "code", error).help("help-code").input_with("text", "", "one-time-code"))
             div.buttons {
                 button { (member.t("recovery-codes-renew")) }
@@ -128,6 +129,7 @@ fn enrolment_page(member: &Member, enrolment: &Enrolment, error: Option<&Error>)
             li {
                 (page::form(member, "/profile/second-factor", html! {
                     (hidden("sealed", &enrolment.sealed))
+                    (Field::new(member, "password", error).help("help-own-password").input_with("password", "", "current-password"))
                     (Field::new(member, "code", error).help("help-first-code").input_with("text", "", "one-time-code"))
                     button.primary { (member.t("second-factor-confirm")) }
                 }))
@@ -157,6 +159,11 @@ fn picture(member: &Member, url: &str) -> Markup {
     }
 }
 
+/// What a change of the second factor asks for.
+fn proof(form: &Form) -> Proof<'_> {
+    Proof { password: form.get("password"), code: form.text("code") }
+}
+
 /// POST `/second-factor`
 pub async fn enrol(Submitted { visitor, form, .. }: Submitted) -> Result<HttpResponse, Failure> {
     let member = Member::enrolling(visitor)?;
@@ -165,7 +172,7 @@ pub async fn enrol(Submitted { visitor, form, .. }: Submitted) -> Result<HttpRes
         return Ok(done(&member, "/profile", "second-factor-there"));
     }
     let sealed = form.get("sealed");
-    match second_factor::confirm(&member.server, &member.signed_in, sealed, form.text("code"), &member.origin).await {
+    match second_factor::confirm(&member.server, &member.signed_in, sealed, proof(&form), &member.origin).await {
         Ok(codes) => Ok(codes_page(&member, &codes)),
         Err(error) if error.wrong_field().is_some() || error.code() == Code::TooManyRequests => {
             let enrolment = second_factor::resume(&member.server, &member.signed_in, sealed)?;
@@ -197,7 +204,7 @@ async fn code_form_answer(member: &Member, error: Error) -> Result<HttpResponse,
 
 /// POST `/recovery-codes`
 pub async fn renew_recovery_codes(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
-    match second_factor::renew_codes(&member.server, &member.signed_in, form.text("code"), &member.origin).await {
+    match second_factor::renew_codes(&member.server, &member.signed_in, proof(&form), &member.origin).await {
         Ok(codes) => Ok(codes_page(&member, &codes)),
         Err(error) => code_form_answer(&member, error).await,
     }
@@ -205,7 +212,7 @@ pub async fn renew_recovery_codes(Posted { member, form }: Posted) -> Result<Htt
 
 /// POST `/second-factor/remove`
 pub async fn remove_second_factor(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
-    match second_factor::remove(&member.server, &member.signed_in, form.text("code"), &member.origin).await {
+    match second_factor::remove(&member.server, &member.signed_in, proof(&form), &member.origin).await {
         Ok(()) if member.signed_in.requires_second_factor() => Ok(redirect(&member.link("/profile/second-factor"), &[])),
         Ok(()) => Ok(done(&member, "/profile", "second-factor-removed")),
         Err(error) => code_form_answer(&member, error).await,

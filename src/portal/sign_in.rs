@@ -3,7 +3,6 @@
 use actix_web::HttpResponse;
 use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
-use actix_web::web::Path;
 use maud::{Markup, html};
 
 use super::language::Language;
@@ -19,6 +18,9 @@ const NEXT: &str = "next";
 /// A form that waits for its session: what it sent, and where to.
 const KEPT: &str = "kept";
 const KEPT_FOR: &str = "kept_for";
+
+/// The field with an invitation link.
+const LINK: &str = "link";
 
 /// GET `/portal`: to whatever this visitor begins with.
 pub async fn start(visitor: Visitor) -> Result<HttpResponse, Failure> {
@@ -111,18 +113,37 @@ async fn go_on(mut visitor: Visitor, sent: &Form, entrance: &Entrance) -> Result
     if awaits {
         return Ok(second_factor_page(&visitor, StatusCode::OK, sent, None, &cookies));
     }
-    if !sent.checked(KEPT_FOR) {
+    if entrance.wrong_codes == 0 && !sent.checked(KEPT_FOR) {
         return Ok(redirect(&inside(&visitor, sent.get(NEXT)), &cookies));
+    }
+    let warning = html! { @if entrance.wrong_codes > 0 { (wrong_codes_warning(&visitor, entrance.wrong_codes)) } };
+    if !sent.checked(KEPT_FOR) {
+        let content = html! {
+            (warning)
+            p { a.button.primary href=(inside(&visitor, sent.get(NEXT))) { (visitor.t("go-on")) } }
+        };
+        return Ok(plain_page(&visitor, StatusCode::OK, &Head::titled(visitor.t("wrong-codes")), content, &cookies));
     }
     let kept: Vec<(String, String)> = form_urlencoded::parse(sent.get(KEPT).as_bytes()).into_owned().collect();
     let fields: Vec<(&str, &str)> = kept.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let path = inside(&visitor, sent.get(KEPT_FOR));
     let content = html! {
+        (warning)
         p { (visitor.t("kept-text")) }
         (send_again(&visitor, &Form::filled(&fields), &visitor.form_token(), &path))
         p { a href=(visitor.link("")) { (visitor.t("kept-leave")) } }
     };
     Ok(plain_page(&visitor, StatusCode::OK, &Head::titled(visitor.t("kept")), content, &cookies))
+}
+
+/// Somebody else got as far as the second factor, and so knows the password.
+fn wrong_codes_warning(visitor: &Visitor, count: i64) -> Markup {
+    html! {
+        div.hint {
+            p { (visitor.count("wrong-codes-count", usize::try_from(count).unwrap_or_default())) }
+            p { (visitor.t("wrong-codes-text")) " " a href=(visitor.link("/profile")) { (visitor.t("change-password")) } }
+        }
+    }
 }
 
 /// A form of a session that is over, or of another one: nothing is done, and nothing of it is lost.
@@ -131,9 +152,9 @@ pub fn again(visitor: Visitor, why: &str, form: &Form) -> HttpResponse {
     let notice = html! { (visitor.t(why)) };
     let own = [visitor.link("/sign-in"), visitor.link("/second-factor"), visitor.link("/sign-out")];
     if visitor.signed_in.is_none() {
-        // Whoever sets a password cannot sign in yet: the page once more, with a cookie for its form.
-        if visitor.here.starts_with(&visitor.link("/invitation/")) {
-            return redirect(&visitor.here, &[]);
+        // Whoever sets a password cannot sign in yet: the link once more, with a cookie for its form.
+        if visitor.here.starts_with(&visitor.link("/invitation")) {
+            return paste_page(visitor, StatusCode::FORBIDDEN, Some(notice), form.get(LINK));
         }
         if own.contains(&visitor.here) {
             return sign_in_page(visitor, StatusCode::FORBIDDEN, Some(notice), form, None);
@@ -204,11 +225,32 @@ pub async fn sign_out(Submitted { visitor, .. }: Submitted) -> Result<HttpRespon
     Ok(redirect(&format!("{}?done=signed-out", visitor.link("/sign-in")), &[visitor.no_session_cookie()]))
 }
 
-/// GET `/invitation/{link}`
-pub async fn show_invitation(visitor: Visitor, link: Path<String>) -> Result<HttpResponse, Failure> {
-    let found = invitation::find(&visitor.server, &link, visitor.now()).await?;
-    Ok(match found {
-        Some(email) => invitation_page(visitor, StatusCode::OK, &link, &email, None),
+/// GET `/invitation`. The link has its secret in the fragment, which the server does not see: a script
+/// posts it, and without a script whoever holds the link pastes it.
+pub async fn show_invitation(visitor: Visitor) -> Result<HttpResponse, Failure> {
+    Ok(paste_page(visitor, StatusCode::OK, None, ""))
+}
+
+fn paste_page(mut visitor: Visitor, status: StatusCode, notice: Option<Markup>, link: &str) -> HttpResponse {
+    let new_browser = visitor.know_browser();
+    let content = page::form(
+        &visitor,
+        "/invitation",
+        html! {
+            div #fragment { (Field::new(&visitor, LINK, None).help("help-link").input_with("text", link, "off")) }
+            button.primary { (visitor.t("go-on")) }
+        },
+    );
+    let head = Head { notice, ..Head::titled(visitor.t("invitation")) };
+    let cookies: Vec<Cookie<'_>> = new_browser.into_iter().collect();
+    plain_page(&visitor, status, &head, content, &cookies)
+}
+
+/// POST `/invitation`: the page to set the password.
+pub async fn open_invitation(Submitted { visitor, form, .. }: Submitted) -> Result<HttpResponse, Failure> {
+    let link = form.text(LINK);
+    Ok(match invitation::find(&visitor.server, link, visitor.now()).await? {
+        Some(email) => invitation_page(&visitor, StatusCode::OK, link, &email, None),
         None => no_invitation(&visitor),
     })
 }
@@ -218,33 +260,33 @@ fn no_invitation(visitor: &Visitor) -> HttpResponse {
     plain_page(visitor, StatusCode::NOT_FOUND, &Head::titled(visitor.t("invitation-gone")), content, &[])
 }
 
-fn invitation_page(mut visitor: Visitor, status: StatusCode, link: &str, email: &str, error: Option<&Error>) -> HttpResponse {
-    let new_browser = visitor.know_browser();
+fn invitation_page(visitor: &Visitor, status: StatusCode, link: &str, email: &str, error: Option<&Error>) -> HttpResponse {
     let content = html! {
         p { (visitor.t("invitation-text")) }
-        (page::form(&visitor, &format!("/invitation/{link}"), html! {
+        (page::form(visitor, "/invitation/password", html! {
+            (hidden(LINK, link))
             // Password managers want to know whose it is.
             div.field {
                 label for="email" { (visitor.t("field-email")) }
                 input id="email" type="email" value=(email) readonly autocomplete="username";
             }
-            (Field::new(&visitor, "password", error).help("help-password").input_with("password", "", "new-password"))
+            (Field::new(visitor, "password", error).help("help-password").input_with("password", "", "new-password"))
             button.primary { (visitor.t("set-password")) }
         }))
     };
     let head = Head { error, ..Head::titled(visitor.t("invitation")) };
-    let cookies: Vec<Cookie<'_>> = new_browser.into_iter().collect();
-    plain_page(&visitor, status, &head, content, &cookies)
+    plain_page(visitor, status, &head, content, &[])
 }
 
-/// POST `/invitation/{link}`
-pub async fn accept_invitation(Submitted { visitor, form, .. }: Submitted, link: Path<String>) -> Result<HttpResponse, Failure> {
-    match invitation::accept(&visitor.server, &link, form.get("password").to_owned(), &visitor.origin).await {
+/// POST `/invitation/password`
+pub async fn accept_invitation(Submitted { visitor, form, .. }: Submitted) -> Result<HttpResponse, Failure> {
+    let link = form.text(LINK);
+    match invitation::accept(&visitor.server, link, form.get("password").to_owned(), &visitor.origin).await {
         Ok(_) => Ok(redirect(&format!("{}?done=password-set", visitor.link("/sign-in")), &[visitor.no_session_cookie()])),
         Err(error) if error.code() == Code::NotFound => Ok(no_invitation(&visitor)),
         Err(error) if error.wrong_field().is_some() => {
-            let email = invitation::find(&visitor.server, &link, visitor.now()).await?.unwrap_or_default();
-            Ok(invitation_page(visitor, StatusCode::BAD_REQUEST, &link, &email, Some(&error)))
+            let email = invitation::find(&visitor.server, link, visitor.now()).await?.unwrap_or_default();
+            Ok(invitation_page(&visitor, StatusCode::BAD_REQUEST, link, &email, Some(&error)))
         }
         Err(error) => Err(error.into()),
     }

@@ -77,7 +77,7 @@ pub fn any(database: &mut Database) -> Result<bool, StoreError> {
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, account: &Account) -> Result<(), StoreError> {
-    diesel::insert_into(accounts::table).values(account).execute(transaction.database)?;
+    diesel::insert_into(accounts::table).values(account).execute(transaction.modify())?;
     Ok(())
 }
 
@@ -86,6 +86,6 @@ pub fn insert(transaction: &mut Transaction<'_>, account: &Account) -> Result<()
 /// # Errors
 /// Where the database gave no answer.
 pub fn update(transaction: &mut Transaction<'_>, account: &Account) -> Result<(), StoreError> {
-    diesel::update(accounts::table.find(&account.id)).set(account).execute(transaction.database)?;
+    diesel::update(accounts::table.find(&account.id)).set(account).execute(transaction.modify())?;
     Ok(())
 }

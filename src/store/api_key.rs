@@ -151,7 +151,7 @@ pub fn list(database: &mut Database, client_id: &str) -> Result<Vec<ApiKey>, Sto
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, key: &ApiKey) -> Result<(), StoreError> {
-    diesel::insert_into(api_keys::table).values(key).execute(transaction.database)?;
+    diesel::insert_into(api_keys::table).values(key).execute(transaction.modify())?;
     transaction.changed(Change::ApiKey(key.id.clone()));
     Ok(())
 }
@@ -161,7 +161,7 @@ pub fn insert(transaction: &mut Transaction<'_>, key: &ApiKey) -> Result<(), Sto
 /// # Errors
 /// Where the database gave no answer.
 pub fn update(transaction: &mut Transaction<'_>, key: &ApiKey) -> Result<(), StoreError> {
-    diesel::update(api_keys::table.find(&key.id)).set(key).execute(transaction.database)?;
+    diesel::update(api_keys::table.find(&key.id)).set(key).execute(transaction.modify())?;
     transaction.changed(Change::ApiKey(key.id.clone()));
     Ok(())
 }
@@ -209,8 +209,8 @@ pub fn names(database: &mut Database, client_id: &str) -> Result<Vec<(String, St
 pub fn delete(transaction: &mut Transaction<'_>, id: &str, now: Timestamp) -> Result<(), StoreError> {
     let Some(key) = find(transaction.database, id)? else { return Ok(()) };
     let revoked = RevokedApiKey { id: key.id, client_id: key.client_id, name: key.name, hash: key.hash, revoked_at: now };
-    diesel::insert_into(revoked_api_keys::table).values(revoked).execute(transaction.database)?;
-    diesel::delete(api_keys::table.find(id)).execute(transaction.database)?;
+    diesel::insert_into(revoked_api_keys::table).values(revoked).execute(transaction.modify())?;
+    diesel::delete(api_keys::table.find(id)).execute(transaction.modify())?;
     transaction.changed(Change::ApiKey(id.to_owned()));
     Ok(())
 }

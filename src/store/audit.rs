@@ -1,6 +1,8 @@
 //! Audit: who did what to which thing, from where; and each failed authentication with its reason.
 //! Append-only, and kept for a set time.
 
+use std::time::Duration;
+
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use serde::{Serialize, Serializer};
@@ -8,6 +10,7 @@ use serde_json::Value;
 
 use super::schema::audit;
 use super::{Database, StoreError, Transaction};
+use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
 
@@ -107,27 +110,88 @@ pub fn failures(database: &mut Database, client_id: &str, limit: i64) -> Result<
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, entry: &Entry) -> Result<(), StoreError> {
-    insert_one(transaction.database, entry)
-}
-
-/// Adds many, by themselves.
-///
-/// # Errors
-/// Where the database gave no answer.
-pub fn insert_all(database: &mut Database, entries: &[Entry]) -> Result<(), StoreError> {
-    entries.iter().try_for_each(|entry| insert_one(database, entry))
-}
-
-fn insert_one(database: &mut Database, entry: &Entry) -> Result<(), StoreError> {
-    diesel::insert_into(audit::table).values(entry).execute(database)?;
+    diesel::insert_into(audit::table).values(entry).execute(transaction.database)?;
+    transaction.audited = true;
     Ok(())
 }
 
-/// Removes entries from before `moment`, of the `limit` oldest; tells how many.
+/// Who does something, from where and in which request: what every entry of the audit says beside the
+/// action and its target.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    /// Who: `user ada@acme.example`, `client ID`, `command line`, …
+    pub actor: String,
+    /// The client IP address; none for what Keyward does by itself.
+    pub client_ip: Option<ClientIp>,
+    /// The id of the request in the log.
+    pub request_id: Option<String>,
+}
+
+impl Recorder {
+    /// What Keyward does by itself, such as rotating a signing key by age.
+    pub fn keyward() -> Self {
+        Recorder { actor: "Keyward".to_owned(), client_ip: None, request_id: None }
+    }
+
+    /// The entry of an action.
+    pub fn entry(&self, action: &str, account_id: Option<&str>, target: &str, now: Timestamp) -> Entry {
+        Entry {
+            id: new_id(now),
+            happened_at: now,
+            account_id: account_id.map(str::to_owned),
+            actor: self.actor.clone(),
+            action: action.to_owned(),
+            target: target.to_owned(),
+            reason: None,
+            reason_code: None,
+            reason_parameters: None,
+            address: self.client_ip.map(|client_ip| client_ip.to_string()),
+            request_id: self.request_id.clone(),
+            client_id: None,
+        }
+    }
+
+    /// Adds an entry to the transaction that it tells of.
+    ///
+    /// # Errors
+    /// Where the database gave no answer.
+    pub fn record(
+        &self,
+        transaction: &mut Transaction<'_>,
+        action: &str,
+        account_id: Option<&str>,
+        target: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        insert(transaction, &self.entry(action, account_id, target, now))
+    }
+}
+
+/// Adds many, which tell of no change. Those that are kept for a set time expire then; the others stay
+/// as long as the audit does.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn purge(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
-    let sentence = "DELETE FROM audit WHERE happened_at < $1 AND id IN (SELECT id FROM audit ORDER BY id LIMIT $2)";
-    Ok(diesel::sql_query(sentence).bind::<BigInt, _>(moment).bind::<BigInt, _>(limit).execute(database)?)
+pub fn insert_all(database: &mut Database, entries: &[Entry], kept: Option<Duration>) -> Result<(), StoreError> {
+    for entry in entries {
+        let expires_at = kept.map(|kept| entry.happened_at.plus(kept));
+        diesel::insert_into(audit::table).values((entry, audit::expires_at.eq(expires_at))).execute(database)?;
+    }
+    Ok(())
+}
+
+/// Removes entries from before `moment`, of the `limit` oldest, and up to `limit` that expired by `now`;
+/// gives how many.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn purge(database: &mut Database, moment: Timestamp, now: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    let old = "DELETE FROM audit WHERE happened_at < $1 AND id IN (SELECT id FROM audit ORDER BY id LIMIT $2)";
+    let expired = "DELETE FROM audit WHERE id IN \
+                   (SELECT id FROM audit WHERE expires_at IS NOT NULL AND expires_at < $1 ORDER BY expires_at LIMIT $2)";
+    let mut removed = 0;
+    for (sql, before) in [(old, moment), (expired, now)] {
+        removed += diesel::sql_query(sql).bind::<BigInt, _>(before).bind::<BigInt, _>(limit).execute(database)?;
+    }
+    Ok(removed)
 }

@@ -215,7 +215,10 @@ fn replace(url: &DatabaseUrl, staged: &Path, entry: &Entry, now: Timestamp) -> R
         // The lock of all writers first, and a number without an entry: followers see the gap and reload.
         sql(database, "UPDATE main.change_counter SET value = value + 1")?;
         sql(database, "PRAGMA defer_foreign_keys = ON")?;
-        sql(database, "CREATE TEMP TABLE before AS SELECT client_id, disabled_at, tokens_void_before, token_epoch FROM main.clients")?;
+        sql(
+            database,
+            "CREATE TEMP TABLE before AS SELECT client_id, disabled_at, tokens_void_before, token_epoch FROM main.clients",
+        )?;
         for (table, treatment) in TABLES {
             if matches!(treatment, Treatment::Replace | Treatment::Clear) {
                 sql(database, &format!("DELETE FROM main.{table}"))?;
@@ -230,7 +233,7 @@ fn replace(url: &DatabaseUrl, staged: &Path, entry: &Entry, now: Timestamp) -> R
             sql(database, "INSERT INTO main.signing_keys SELECT * FROM backup.signing_keys")?;
         }
         keep_revoked(database, now)?;
-        audit::insert_all(database, std::slice::from_ref(entry))?;
+        audit::insert_all(database, std::slice::from_ref(entry), None)?;
         sql(database, "DROP TABLE temp.before")?;
         Ok::<_, StoreError>(())
     });

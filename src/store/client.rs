@@ -6,6 +6,7 @@ use std::str::FromStr;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
+use super::audit::Recorder;
 use super::resource_server::Resources;
 use super::schema::{api_keys, client_secrets, clients, revoked_api_keys};
 use super::{Change, Database, StoreError, Transaction};
@@ -252,16 +253,18 @@ pub fn has_as_many(database: &mut Database, account_id: &str, most: i64) -> Resu
     Ok(own.offset(most - 1).limit(1).first::<String>(database).optional()?.is_some())
 }
 
-/// Puts another identifier in the place of one, in all clients that may use it.
+/// Puts another identifier in the place of one, in all clients that may use it, and records that.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn rename_resource(transaction: &mut Transaction<'_>, old: &str, new: &str) -> Result<(), StoreError> {
-    let all = clients::table.filter(clients::resources.ne("")).select((clients::client_id, clients::resources));
-    let all: Vec<(String, Resources)> = all.load(transaction.database)?;
-    for (id, resources) in all.into_iter().filter(|(_, resources)| resources.contains(old)) {
+pub fn rename_resource(transaction: &mut Transaction<'_>, old: &str, new: &str, now: Timestamp) -> Result<(), StoreError> {
+    let all = clients::table.filter(clients::resources.ne(""));
+    let all = all.select((clients::client_id, clients::account_id, clients::resources));
+    let all: Vec<(String, String, Resources)> = all.load(transaction.database)?;
+    for (id, account_id, resources) in all.into_iter().filter(|(_, _, resources)| resources.contains(old)) {
         let renamed: Resources = resources.iter().map(|own| if own == old { new } else { own }).collect();
-        diesel::update(clients::table.find(&id)).set(clients::resources.eq(renamed)).execute(transaction.database)?;
+        diesel::update(clients::table.find(&id)).set(clients::resources.eq(renamed)).execute(transaction.modify())?;
+        Recorder::keyward().record(transaction, "client.update", Some(&account_id), &id, now)?;
         transaction.changed(Change::Client(id));
     }
     Ok(())
@@ -282,7 +285,7 @@ diesel::define_sql_function! {
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), StoreError> {
-    diesel::insert_into(clients::table).values(client).execute(transaction.database)?;
+    diesel::insert_into(clients::table).values(client).execute(transaction.modify())?;
     transaction.changed(Change::Client(client.client_id.clone()));
     Ok(())
 }
@@ -292,7 +295,7 @@ pub fn insert(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), 
 /// # Errors
 /// Where the database gave no answer.
 pub fn update(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), StoreError> {
-    diesel::update(clients::table.find(&client.client_id)).set(client).execute(transaction.database)?;
+    diesel::update(clients::table.find(&client.client_id)).set(client).execute(transaction.modify())?;
     transaction.changed(Change::Client(client.client_id.clone()));
     Ok(())
 }
@@ -305,11 +308,11 @@ pub fn update(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), 
 pub fn delete(transaction: &mut Transaction<'_>, client_id: &str) -> Result<(), StoreError> {
     let keys: Vec<String> =
         api_keys::table.filter(api_keys::client_id.eq(client_id)).select(api_keys::id).load(transaction.database)?;
-    diesel::delete(client_secrets::table.filter(client_secrets::client_id.eq(client_id))).execute(transaction.database)?;
-    diesel::delete(api_keys::table.filter(api_keys::client_id.eq(client_id))).execute(transaction.database)?;
+    diesel::delete(client_secrets::table.filter(client_secrets::client_id.eq(client_id))).execute(transaction.modify())?;
+    diesel::delete(api_keys::table.filter(api_keys::client_id.eq(client_id))).execute(transaction.modify())?;
     let revoked = revoked_api_keys::table.filter(revoked_api_keys::client_id.eq(client_id));
-    diesel::delete(revoked).execute(transaction.database)?;
-    diesel::delete(clients::table.find(client_id)).execute(transaction.database)?;
+    diesel::delete(revoked).execute(transaction.modify())?;
+    diesel::delete(clients::table.find(client_id)).execute(transaction.modify())?;
     transaction.changed(Change::Client(client_id.to_owned()));
     for key in keys {
         transaction.changed(Change::ApiKey(key));

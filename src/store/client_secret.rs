@@ -7,7 +7,7 @@ use super::schema::client_secrets;
 use super::{Change, Database, StoreError, Transaction};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
-use crate::guard;
+use crate::secret_hash;
 
 /// A row of `client_secrets`.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -37,7 +37,7 @@ pub fn generate(client_id: &str, expires_at: Option<Timestamp>, now: Timestamp) 
     let row = ClientSecret {
         id: secret.id().to_owned(),
         client_id: client_id.to_owned(),
-        hash: guard::hash(&secret),
+        hash: secret_hash::hash(&secret),
         created_at: now,
         expires_at,
     };
@@ -61,7 +61,7 @@ pub fn list(database: &mut Database, client_id: &str) -> Result<Vec<ClientSecret
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, secret: &ClientSecret) -> Result<(), StoreError> {
-    diesel::insert_into(client_secrets::table).values(secret).execute(transaction.database)?;
+    diesel::insert_into(client_secrets::table).values(secret).execute(transaction.modify())?;
     transaction.changed(Change::Client(secret.client_id.clone()));
     Ok(())
 }
@@ -73,7 +73,7 @@ pub fn insert(transaction: &mut Transaction<'_>, secret: &ClientSecret) -> Resul
 pub fn end_all(transaction: &mut Transaction<'_>, client_id: &str, end: Timestamp) -> Result<(), StoreError> {
     let later = client_secrets::expires_at.is_null().or(client_secrets::expires_at.gt(end));
     let own = client_secrets::table.filter(client_secrets::client_id.eq(client_id)).filter(later);
-    diesel::update(own).set(client_secrets::expires_at.eq(end)).execute(transaction.database)?;
+    diesel::update(own).set(client_secrets::expires_at.eq(end)).execute(transaction.modify())?;
     transaction.changed(Change::Client(client_id.to_owned()));
     Ok(())
 }
@@ -83,7 +83,7 @@ pub fn end_all(transaction: &mut Transaction<'_>, client_id: &str, end: Timestam
 /// # Errors
 /// Where the database gave no answer.
 pub fn delete_all(transaction: &mut Transaction<'_>, client_id: &str) -> Result<(), StoreError> {
-    diesel::delete(client_secrets::table.filter(client_secrets::client_id.eq(client_id))).execute(transaction.database)?;
+    diesel::delete(client_secrets::table.filter(client_secrets::client_id.eq(client_id))).execute(transaction.modify())?;
     transaction.changed(Change::Client(client_id.to_owned()));
     Ok(())
 }
@@ -94,7 +94,7 @@ pub fn delete_all(transaction: &mut Transaction<'_>, client_id: &str) -> Result<
 /// Where the database gave no answer.
 pub fn delete(transaction: &mut Transaction<'_>, client_id: &str, id: &str) -> Result<bool, StoreError> {
     let one = client_secrets::table.find(id).filter(client_secrets::client_id.eq(client_id));
-    let deleted = diesel::delete(one).execute(transaction.database)?;
+    let deleted = diesel::delete(one).execute(transaction.modify())?;
     transaction.changed(Change::Client(client_id.to_owned()));
     Ok(deleted > 0)
 }

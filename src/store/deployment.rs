@@ -145,7 +145,7 @@ pub fn join(
     }
     if before.issuer != own.issuer {
         let [old, new] = [&before.issuer, &own.issuer].map(|issuer| resource_server::management_audience(issuer));
-        client::rename_resource(transaction, &old, &new)?;
+        client::rename_resource(transaction, &old, &new, own.written_at)?;
     }
     let age = own.written_at.since(before.written_at);
     let longest = |own: i64, before: i64, counts: bool| if counts { own.max(before) } else { own };

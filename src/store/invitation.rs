@@ -56,7 +56,7 @@ pub fn list(database: &mut Database) -> Result<Vec<Invitation>, StoreError> {
 /// Where the database gave no answer.
 pub fn replace(transaction: &mut Transaction<'_>, invitation: &Invitation) -> Result<(), StoreError> {
     delete(transaction, &invitation.user_id)?;
-    diesel::insert_into(invitations::table).values(invitation).execute(transaction.database)?;
+    diesel::insert_into(invitations::table).values(invitation).execute(transaction.modify())?;
     Ok(())
 }
 
@@ -65,7 +65,7 @@ pub fn replace(transaction: &mut Transaction<'_>, invitation: &Invitation) -> Re
 /// # Errors
 /// Where the database gave no answer.
 pub fn delete(transaction: &mut Transaction<'_>, user_id: &str) -> Result<(), StoreError> {
-    diesel::delete(invitations::table.find(user_id)).execute(transaction.database)?;
+    diesel::delete(invitations::table.find(user_id)).execute(transaction.modify())?;
     Ok(())
 }
 

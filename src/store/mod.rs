@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
-use diesel::prelude::*;
 use scheduled_thread_pool::ScheduledThreadPool;
 use tokio::sync::Semaphore;
 
@@ -277,7 +276,8 @@ impl Store {
         self.follower.with_connection(Instant::now() + PATIENCE, |session| read(session, &work))
     }
 
-    /// Changes something, in one transaction: all of it, durably, or nothing. Those who change wait
+    /// Changes something, in one transaction: all of it, durably, or nothing. A change that leaves no entry
+    /// in the audit is a fault, and is rolled back. Those who change wait
     /// for each other on all nodes, so that what `work` looked up first still holds when it writes.
     ///
     /// `work` is done again where it met another transaction (SQLSTATE 40001, 40P01) or the connection
@@ -300,8 +300,11 @@ impl Store {
             .run(move |session| {
                 let (result, changes) = transaction(session, |database| -> Result<_, E> {
                     let newest = changes::lock(database)?;
-                    let mut transaction = Transaction { database, changes: Vec::new() };
+                    let mut transaction = Transaction { database, changes: Vec::new(), modified: false, audited: false };
                     let result = work(&mut transaction)?;
+                    if transaction.modified && !transaction.audited {
+                        return Err(StoreError::Fault("a change without an entry in the audit".to_owned()).into());
+                    }
                     let changes = transaction.changes;
                     changes::append(database, newest, &changes, now)?;
                     Ok((result, changes))
@@ -337,15 +340,24 @@ impl Store {
     }
 }
 
-/// A change under way. The nouns' own functions record what they changed.
+/// A change under way. The nouns' own functions record what they changed. It is committed only where an
+/// entry of the audit says what was done.
 pub struct Transaction<'a> {
     database: &'a mut Database,
     changes: Vec<Change>,
+    modified: bool,
+    audited: bool,
 }
 
 impl Transaction<'_> {
     /// For look-ups within the change.
     pub fn database(&mut self) -> &mut Database {
+        self.database
+    }
+
+    /// For writing rows that people or programs manage.
+    fn modify(&mut self) -> &mut Database {
+        self.modified = true;
         self.database
     }
 

@@ -52,7 +52,7 @@ pub fn list(database: &mut Database) -> Result<Vec<RegistrationToken>, StoreErro
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, token: &RegistrationToken) -> Result<(), StoreError> {
-    diesel::insert_into(registration_tokens::table).values(token).execute(transaction.database)?;
+    diesel::insert_into(registration_tokens::table).values(token).execute(transaction.modify())?;
     Ok(())
 }
 
@@ -68,7 +68,7 @@ pub fn take_use(transaction: &mut Transaction<'_>, id: &str) -> Result<bool, Sto
     }
     diesel::update(registration_tokens::table.find(id))
         .set(registration_tokens::uses_left.eq(uses_left - 1))
-        .execute(transaction.database)?;
+        .execute(transaction.modify())?;
     Ok(true)
 }
 
@@ -77,5 +77,5 @@ pub fn take_use(transaction: &mut Transaction<'_>, id: &str) -> Result<bool, Sto
 /// # Errors
 /// Where the database gave no answer.
 pub fn delete(transaction: &mut Transaction<'_>, id: &str) -> Result<bool, StoreError> {
-    Ok(diesel::delete(registration_tokens::table.find(id)).execute(transaction.database)? > 0)
+    Ok(diesel::delete(registration_tokens::table.find(id)).execute(transaction.modify())? > 0)
 }

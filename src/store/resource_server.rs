@@ -248,7 +248,7 @@ pub fn with_typ(database: &mut Database, resources: &Resources, typ: TokenTyp) -
 /// Where the database gave no answer.
 pub fn set_typ(transaction: &mut Transaction<'_>, identifier: &str, typ: TokenTyp) -> Result<(), StoreError> {
     let row = diesel::update(resource_servers::table.find(identifier));
-    row.set(resource_servers::token_typ.eq(typ)).execute(transaction.database)?;
+    row.set(resource_servers::token_typ.eq(typ)).execute(transaction.modify())?;
     for client_id in users(transaction.database, identifier)? {
         transaction.changed(Change::Client(client_id));
     }
@@ -260,7 +260,7 @@ pub fn set_typ(transaction: &mut Transaction<'_>, identifier: &str, typ: TokenTy
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, server: &ResourceServer) -> Result<(), StoreError> {
-    diesel::insert_into(resource_servers::table).values(server).execute(transaction.database)?;
+    diesel::insert_into(resource_servers::table).values(server).execute(transaction.modify())?;
     transaction.changed(Change::Client(server.client_id.clone()));
     Ok(())
 }
@@ -270,7 +270,7 @@ pub fn insert(transaction: &mut Transaction<'_>, server: &ResourceServer) -> Res
 /// # Errors
 /// Where the database gave no answer.
 pub fn delete(transaction: &mut Transaction<'_>, server: &ResourceServer) -> Result<(), StoreError> {
-    diesel::delete(resource_servers::table.find(&server.identifier)).execute(transaction.database)?;
+    diesel::delete(resource_servers::table.find(&server.identifier)).execute(transaction.modify())?;
     transaction.changed(Change::Client(server.client_id.clone()));
     Ok(())
 }

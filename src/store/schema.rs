@@ -70,6 +70,8 @@ diesel::table! {
         totp_sealed -> Nullable<Text>,
         totp_last_step -> BigInt,
         recovery_hashes -> Text,
+        wrong_codes -> BigInt,
+        wrong_codes_since_sign_in -> BigInt,
     }
 }
 
@@ -84,6 +86,7 @@ diesel::table! {
         created_at -> BigInt,
         last_seen_at -> BigInt,
         expires_at -> BigInt,
+        wrong_codes -> BigInt,
     }
 }
 
@@ -112,6 +115,7 @@ diesel::table! {
         address -> Nullable<Text>,
         request_id -> Nullable<Text>,
         client_id -> Nullable<Text>,
+        expires_at -> Nullable<BigInt>,
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Session {
     pub last_seen_at: Timestamp,
     /// When it ends, used or not.
     pub expires_at: Timestamp,
+    /// How many wrong codes of the second factor were entered in it.
+    pub wrong_codes: i64,
 }
 
 /// By its id.
@@ -83,7 +85,17 @@ pub fn list(database: &mut Database, user_id: &str) -> Result<Vec<Session>, Stor
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, session: &Session) -> Result<(), StoreError> {
-    diesel::insert_into(sessions::table).values(session).execute(transaction.database)?;
+    diesel::insert_into(sessions::table).values(session).execute(transaction.modify())?;
+    Ok(())
+}
+
+/// Counts a wrong code of the second factor.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn add_wrong_code(transaction: &mut Transaction<'_>, id: &str) -> Result<(), StoreError> {
+    let counted = diesel::update(sessions::table.find(id)).set(sessions::wrong_codes.eq(sessions::wrong_codes + 1));
+    counted.execute(transaction.modify())?;
     Ok(())
 }
 
@@ -101,7 +113,7 @@ pub fn note_seen(database: &mut Database, id: &str, now: Timestamp) -> Result<()
 /// # Errors
 /// Where the database gave no answer.
 pub fn delete(transaction: &mut Transaction<'_>, id: &str) -> Result<(), StoreError> {
-    diesel::delete(sessions::table.find(id)).execute(transaction.database)?;
+    diesel::delete(sessions::table.find(id)).execute(transaction.modify())?;
     Ok(())
 }
 
@@ -111,7 +123,7 @@ pub fn delete(transaction: &mut Transaction<'_>, id: &str) -> Result<(), StoreEr
 /// Where the database gave no answer.
 pub fn delete_all(transaction: &mut Transaction<'_>, user_id: &str, save: Option<&str>) -> Result<(), StoreError> {
     let own = sessions::table.filter(sessions::user_id.eq(user_id)).filter(sessions::id.ne(save.unwrap_or_default()));
-    diesel::delete(own).execute(transaction.database)?;
+    diesel::delete(own).execute(transaction.modify())?;
     Ok(())
 }
 

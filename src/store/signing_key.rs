@@ -129,7 +129,7 @@ pub fn list(database: &mut Database) -> Result<Vec<SigningKey>, StoreError> {
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, key: &SigningKey) -> Result<(), StoreError> {
-    diesel::insert_into(signing_keys::table).values(key).execute(transaction.database)?;
+    diesel::insert_into(signing_keys::table).values(key).execute(transaction.modify())?;
     transaction.changed(Change::SigningKeys);
     Ok(())
 }
@@ -139,7 +139,7 @@ pub fn insert(transaction: &mut Transaction<'_>, key: &SigningKey) -> Result<(),
 /// # Errors
 /// Where the database gave no answer.
 pub fn update(transaction: &mut Transaction<'_>, key: &SigningKey) -> Result<(), StoreError> {
-    diesel::update(signing_keys::table.find(&key.kid)).set(key).execute(transaction.database)?;
+    diesel::update(signing_keys::table.find(&key.kid)).set(key).execute(transaction.modify())?;
     transaction.changed(Change::SigningKeys);
     Ok(())
 }

@@ -112,7 +112,7 @@ pub fn revoke(transaction: &mut Transaction<'_>, jti: &str, expires_at: Timestam
     }
     diesel::insert_into(revocations::table)
         .values((revocations::jti.eq(jti), revocations::expires_at.eq(expires_at)))
-        .execute(transaction.database)?;
+        .execute(transaction.modify())?;
     transaction.changed(Change::Revocation { jti: jti.to_owned(), expires_at });
     Ok(true)
 }

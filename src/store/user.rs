@@ -99,6 +99,10 @@ pub struct User {
     pub totp_last_step: i64,
     /// Argon2id of the recovery codes that are left, as PHC strings with a space between.
     pub recovery_hashes: String,
+    /// How many wrong codes of the second factor were entered in a row.
+    pub wrong_codes: i64,
+    /// How many of them since the user last signed in, to tell the user.
+    pub wrong_codes_since_sign_in: i64,
 }
 
 impl User {
@@ -114,6 +118,8 @@ impl User {
             totp_sealed: None,
             totp_last_step: 0,
             recovery_hashes: String::new(),
+            wrong_codes: 0,
+            wrong_codes_since_sign_in: 0,
         }
     }
 }
@@ -160,7 +166,7 @@ pub fn list(database: &mut Database, account_id: Option<&str>) -> Result<Vec<Use
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, user: &User) -> Result<(), StoreError> {
-    diesel::insert_into(users::table).values(user).execute(transaction.database)?;
+    diesel::insert_into(users::table).values(user).execute(transaction.modify())?;
     Ok(())
 }
 
@@ -169,7 +175,7 @@ pub fn insert(transaction: &mut Transaction<'_>, user: &User) -> Result<(), Stor
 /// # Errors
 /// Where the database gave no answer.
 pub fn update(transaction: &mut Transaction<'_>, user: &User) -> Result<(), StoreError> {
-    diesel::update(users::table.find(&user.id)).set(user).execute(transaction.database)?;
+    diesel::update(users::table.find(&user.id)).set(user).execute(transaction.modify())?;
     Ok(())
 }
 
@@ -178,8 +184,8 @@ pub fn update(transaction: &mut Transaction<'_>, user: &User) -> Result<(), Stor
 /// # Errors
 /// Where the database gave no answer.
 pub fn delete(transaction: &mut Transaction<'_>, id: &str) -> Result<(), StoreError> {
-    diesel::delete(sessions::table.filter(sessions::user_id.eq(id))).execute(transaction.database)?;
-    diesel::delete(invitations::table.filter(invitations::user_id.eq(id))).execute(transaction.database)?;
-    diesel::delete(users::table.find(id)).execute(transaction.database)?;
+    diesel::delete(sessions::table.filter(sessions::user_id.eq(id))).execute(transaction.modify())?;
+    diesel::delete(invitations::table.filter(invitations::user_id.eq(id))).execute(transaction.modify())?;
+    diesel::delete(users::table.find(id)).execute(transaction.modify())?;
     Ok(())
 }

@@ -33,6 +33,13 @@ async function signingInAndOut() {
   await leave(page)
 }
 
+/** Follows an invitation link, whose secret a script posts. */
+async function open(page, link) {
+  await page.goto(link)
+  await eventually('the page of the link', async () =>
+    !page.url().includes('#') && await page.locator('#fragment').count() === 0)
+}
+
 async function anInvitation() {
   const admin = await member(administrator)
   await admin.context().grantPermissions(['clipboard-read', 'clipboard-write'])
@@ -49,7 +56,7 @@ async function anInvitation() {
   await control(admin, 'Copy Link').click()
   const link = await admin.evaluate(() => navigator.clipboard.readText())
   assert.equal(link, await given(admin, 'link'))
-  assert.ok(link.startsWith(`${input.base}/portal/invitation/`))
+  assert.ok(link.startsWith(`${input.base}/portal/invitation#kwv_`))
   // The form sent twice makes nobody twice.
   await leads(admin, () => admin.reload())
   await notice(admin, 'That form was sent twice: it was done the first time.')
@@ -58,8 +65,9 @@ async function anInvitation() {
   await shows(admin, /invited, ends/)
 
   const page = await visitor()
-  await page.goto(link)
+  await open(page, link)
   await titled(page, 'Set your password')
+  assert.equal(page.url(), `${input.base}/portal/invitation`, 'the secret is not left in the address')
   assert.equal(await page.getByLabel('E-mail address').inputValue(), NEW)
   assert.equal(await page.getByLabel('E-mail address').isEditable(), false)
   await fill(page, { password: 'short' })
@@ -71,7 +79,7 @@ async function anInvitation() {
   await notice(page, 'The password is set. Sign in with it.')
   await signIn(page, NEW, WORDS)
   await titled(page, 'Applications')
-  await page.goto(link)
+  await open(page, link)
   await titled(page, 'This link no longer works')
   await to(admin, '/people')
   await shows(admin, /nora@acme\.example\s+Developer\s+active/)
@@ -114,14 +122,18 @@ async function changingThePassword() {
 /** Not at the end of a half minute: a code is for one. */
 const steady = () => eventually('a half minute', () => Date.now() % 30_000 < 26_000)
 
-async function enrol(page) {
+async function enrol(page, password = PASSWORD) {
   const secret = await given(page, 'secret')
-  await fill(page, { code: '000000' })
+  await steady()
+  await fill(page, { password: 'not the password', code: code(secret) })
+  await press(page, 'Confirm')
+  await wrong(page, 'password', 'That is not your current password.')
+  await fill(page, { password, code: '000000' })
   await press(page, 'Confirm')
   await wrong(page, 'code', 'The code is wrong, or was used already.')
   assert.equal(await given(page, 'secret'), secret, 'the secret that the phone has by now')
   await steady()
-  await fill(page, { code: code(secret, -1) })
+  await fill(page, { password, code: code(secret, -1) })
   await press(page, 'Confirm')
   await titled(page, 'Recovery codes')
   const codes = (await given(page, 'codes')).split('\n')
@@ -134,7 +146,8 @@ async function theSecondFactor() {
   await signIn(page, NEW, `${WORDS}, two`)
   await to(page, '/profile')
   await press(page, 'Set up the second factor')
-  const { secret, codes } = await enrol(page)
+  const own = `${WORDS}, two`
+  const { secret, codes } = await enrol(page, own)
   await press(page, 'I have kept them')
   await titled(page, 'Applications')
 
@@ -153,11 +166,11 @@ async function theSecondFactor() {
   await prove('123 456')
   await wrong(page, 'code', 'The code is wrong, or was used already.')
   await steady()
-  const own = code(secret)
-  await prove(own)
+  const used = code(secret)
+  await prove(used)
   await titled(page, 'Applications')
   await begin()
-  await prove(own)
+  await prove(used)
   await wrong(page, 'code', 'The code is wrong, or was used already.')
   await prove(codes[3])
   await titled(page, 'Applications')
@@ -169,16 +182,16 @@ async function theSecondFactor() {
   await to(page, '/profile')
   await shows(page, '8 recovery codes are left.')
 
-  await fill(page, { code: codes[5] })
+  await fill(page, { password: own, code: codes[5] })
   await press(page, 'Make new recovery codes')
   await titled(page, 'Recovery codes')
   const renewed = (await given(page, 'codes')).split('\n')
   await to(page, '/profile')
   await shows(page, '10 recovery codes are left.')
-  await fill(page, { code: codes[6] })
+  await fill(page, { password: own, code: codes[6] })
   await press(page, 'Turn the second factor off')
   await wrong(page, 'code', 'The code is wrong, or was used already.')
-  await fill(page, { code: renewed[0] })
+  await fill(page, { password: own, code: renewed[0] })
   await press(page, 'Turn the second factor off')
   await notice(page, 'The second factor is off.')
   await leave(page)

@@ -20,6 +20,9 @@ pub fn person(world: &World, email: &str, role: &str, account: Option<&str>) -> 
     made["id"].as_str().unwrap().to_owned()
 }
 
+/// Where an invitation link is posted.
+pub const INVITATION: &str = "/portal/invitation";
+
 pub struct Browser<'a> {
     node: &'a Node,
     cookies: RefCell<BTreeMap<String, String>>,
@@ -110,6 +113,11 @@ impl<'a> Browser<'a> {
 
     pub fn sign_in(&self, email: &str, password: &str) -> Reply {
         self.fill("/portal/sign-in", "/portal/sign-in", &[("email", email), ("password", password)])
+    }
+
+    /// The page of an invitation link, as somebody gets it who pastes the link.
+    pub fn open(&self, link: &str) -> Reply {
+        self.fill(INVITATION, INVITATION, &[("link", link)])
     }
 
     /// The cookie of this name; empty where there is none.

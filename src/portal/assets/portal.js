@@ -68,6 +68,18 @@ if (refreshing) {
   }, Number(refreshing.dataset.refresh) * 1000)
 }
 
+// The secret of an invitation is in the fragment, which no log has. Neither has the history from here on.
+const fragment = document.querySelector('#fragment input')
+if (fragment && location.hash.length > 1) {
+  fragment.value = location.hash.slice(1)
+  history.replaceState(null, '', location.pathname)
+  fragment.form.submit()
+}
+// A link that is opened on the page of another one changes nothing but the fragment.
+addEventListener('hashchange', () => {
+  if (location.hash.startsWith('#kwv_')) location.replace(`${location.pathname}?open${location.hash}`)
+})
+
 // What was wrong is where one begins.
 document.querySelector('[aria-invalid]')?.focus()
 

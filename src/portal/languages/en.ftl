@@ -161,6 +161,7 @@ field-actor = Who
 field-target = Which
 field-required = Required
 field-now = At once
+field-link = Link
 
 ## Getting in
 
@@ -171,6 +172,14 @@ second-factor = Second factor
 help-code = Six digits from your authenticator app, or one of your recovery codes.
 help-first-code = The six digits that the app shows now.
 help-password = At least 10 characters. A few words that mean something to you alone are good.
+help-own-password = The password that you sign in with.
+help-link = Paste the link that you were given.
+wrong-codes = Check your account
+wrong-codes-count = { $count ->
+    [one] One wrong code of the second factor was entered elsewhere since you last signed in.
+   *[other] { $count } wrong codes of the second factor were entered elsewhere since you last signed in.
+}
+wrong-codes-text = If that was not you, somebody knows your password. Change it now.
 invitation = Set your password
 invitation-text = This link is for you alone, and works once.
 invitation-gone = This link no longer works
@@ -479,20 +488,26 @@ action-client-enable = Application enabled
 action-client-renew-registration-token = Registration access token renewed
 action-client-revoke-registration-token = Registration access token revoked
 action-client-update = Application changed
+action-database-restore = Database restored from a backup
 action-registration-token-create = Registration token made
 action-registration-token-delete = Registration token deleted
 action-resource-create = Resource server made
 action-resource-update = Resource server changed
 action-resource-delete = Resource server deleted
+action-sealing-key-prune = Old sealing keys removed
+action-sealing-key-reset = Sealing key replaced after a loss
+action-sealing-key-rotate = Sealing key rotated
 action-secret-create = Client secret made
 action-secret-delete = Client secret deleted
 action-secret-rotate = Client secrets rotated
 action-session-create = Signed in
 action-session-end = Session ended
 action-session-failure = Sign-in failed
+action-signing-key-create = Signing key created
 action-signing-key-import = Signing key imported
 action-signing-key-retire = Signing key retired
 action-signing-key-rotate = Signing key rotated
+action-signing-key-update = Signing key published for longer
 action-token-refused = Token refused
 action-token-revoke = Token revoked
 action-token-revoke-all = All tokens revoked
@@ -590,6 +605,13 @@ error-operator-role = Only operators make operators, and an operator belongs to 
 error-other-site = This form was sent by another site. Nothing was changed.
 error-password-same = That is your current password.
 error-password-unusable = A password has at least 10 characters, five of them different, at most 1,024 bytes, and is not your e-mail address.
+error-password-common = This is, or resembles, one of the most common passwords. Choose a few words that mean something to you alone.
+error-password-date = Dates and years are easy to guess. Choose a few words that mean something to you alone.
+error-password-guessable = This password is easy to guess. Add another word or two.
+error-password-keyboard = Keys that are next to each other on the keyboard are easy to guess. Choose a few words that mean something to you alone.
+error-password-personal = The password contains your e-mail address or the name of this service. Choose a few words that nobody would expect of you.
+error-password-repeated = A password that repeats the same characters is easy to guess. Choose a few different words.
+error-password-sequence = Sequences such as abc or 1234 are easy to guess. Choose a few words that mean something to you alone.
 error-person-gone = There is no such person here.
 error-resource-beyond-account = None of your account’s applications may use { $resource }: ask an operator.
 error-resource-in-use = { $count ->
@@ -606,6 +628,7 @@ error-scope-beyond-account = None of your account’s applications has the scope
 error-scope-beyond-client = The application does not have all of this scope.
 error-scope-unusable = A scope is words without quotes and backslashes, with a space between.
 error-second-factor-there = There is a second factor already.
+error-second-factor-locked = Too many wrong codes were entered. Use a recovery code, or ask an administrator for a link to set a new password.
 error-secrets-full = { $most ->
     [one] One secret is the most: delete it first.
    *[other] { $most } secrets are the most: delete one first.
@@ -719,6 +742,8 @@ reason-wrong-resource-server = presented to { $resource }, which it is not meant
 reason-wrong-password = wrong e-mail address or password
 reason-wrong-current-password = wrong current password
 reason-wrong-second-factor = wrong code of the second factor
+reason-second-factor-locked = the second factor is locked after too many wrong codes
+reason-failures-left-out = { $count } more failures by unknown callers were not recorded
 reason-owner-deleted = the application is deleted
 reason-owner-disabled = the application is disabled
 reason-not-for-caller = not meant for whoever asked

@@ -167,6 +167,7 @@ field-actor = Qui
 field-target = Objet
 field-required = Obligatoire
 field-now = Immédiatement
+field-link = Lien
 
 ## Entrer
 
@@ -177,6 +178,14 @@ second-factor = Second facteur
 help-code = Six chiffres de votre application d’authentification, ou l’un de vos codes de secours.
 help-first-code = Les six chiffres que l’application affiche maintenant.
 help-password = Au moins 10 caractères. Quelques mots qui n’ont de sens que pour vous conviennent bien.
+help-own-password = Le mot de passe avec lequel vous vous connectez.
+help-link = Collez le lien que l’on vous a donné.
+wrong-codes = Vérifiez votre compte
+wrong-codes-count = { $count ->
+    [one] Un code incorrect du second facteur a été saisi ailleurs depuis votre dernière connexion.
+   *[other] { $count } codes incorrects du second facteur ont été saisis ailleurs depuis votre dernière connexion.
+}
+wrong-codes-text = Si ce n’était pas vous, quelqu’un connaît votre mot de passe. Changez-le dès maintenant.
 invitation = Définissez votre mot de passe
 invitation-text = Ce lien vous est personnel et ne fonctionne qu’une fois.
 invitation-gone = Ce lien ne fonctionne plus
@@ -485,20 +494,26 @@ action-client-enable = Application activée
 action-client-renew-registration-token = Jeton d’accès d’enregistrement renouvelé
 action-client-revoke-registration-token = Jeton d’accès d’enregistrement révoqué
 action-client-update = Application modifiée
+action-database-restore = Base de données restaurée depuis une sauvegarde
 action-registration-token-create = Jeton d’enregistrement créé
 action-registration-token-delete = Jeton d’enregistrement supprimé
 action-resource-create = Serveur de ressources créé
 action-resource-update = Serveur de ressources modifié
 action-resource-delete = Serveur de ressources supprimé
+action-sealing-key-prune = Anciennes clés de scellement supprimées
+action-sealing-key-reset = Clé de scellement remplacée après une perte
+action-sealing-key-rotate = Clé de scellement renouvelée
 action-secret-create = Secret client créé
 action-secret-delete = Secret client supprimé
 action-secret-rotate = Secrets client renouvelés
 action-session-create = Connexion
 action-session-end = Session terminée
 action-session-failure = Échec de connexion
+action-signing-key-create = Clé de signature créée
 action-signing-key-import = Clé de signature importée
 action-signing-key-retire = Clé de signature retirée
 action-signing-key-rotate = Clé de signature renouvelée
+action-signing-key-update = Clé de signature publiée plus longtemps
 action-token-refused = Jeton refusé
 action-token-revoke = Jeton révoqué
 action-token-revoke-all = Tous les jetons révoqués
@@ -596,6 +611,13 @@ error-operator-role = Seul un opérateur peut créer un opérateur, et un opéra
 error-other-site = Ce formulaire a été envoyé par un autre site. Rien n’a été modifié.
 error-password-same = C’est votre mot de passe actuel.
 error-password-unusable = Un mot de passe compte au moins 10 caractères, dont cinq différents, n’est pas votre adresse e-mail, et compte au plus 1 024 octets.
+error-password-common = C’est l’un des mots de passe les plus courants, ou presque. Choisissez quelques mots qui n’ont de sens que pour vous.
+error-password-date = Les dates et les années sont faciles à deviner. Choisissez quelques mots qui n’ont de sens que pour vous.
+error-password-guessable = Ce mot de passe est facile à deviner. Ajoutez un mot ou deux.
+error-password-keyboard = Des touches voisines sur le clavier sont faciles à deviner. Choisissez quelques mots qui n’ont de sens que pour vous.
+error-password-personal = Le mot de passe contient votre adresse e-mail ou le nom de ce service. Choisissez quelques mots auxquels personne ne s’attend.
+error-password-repeated = Un mot de passe qui répète les mêmes caractères est facile à deviner. Choisissez quelques mots différents.
+error-password-sequence = Les suites comme abc ou 1234 sont faciles à deviner. Choisissez quelques mots qui n’ont de sens que pour vous.
 error-person-gone = Cette personne n’existe pas ici.
 error-resource-beyond-account = Aucune application de votre compte ne peut utiliser { $resource } : adressez-vous à un opérateur.
 error-resource-in-use = { $count ->
@@ -612,6 +634,7 @@ error-scope-beyond-account = Aucune application de votre compte n’a la portée
 error-scope-beyond-client = L’application n’a pas toute cette portée.
 error-scope-unusable = Une portée se compose de mots sans guillemets ni barres obliques inverses, séparés par un espace.
 error-second-factor-there = Il y a déjà un second facteur.
+error-second-factor-locked = Trop de codes incorrects ont été saisis. Utilisez un code de secours, ou demandez à un administrateur un lien pour définir un nouveau mot de passe.
 error-secrets-full = { $most ->
     [one] Un secret au maximum : supprimez-le d’abord.
    *[other] { $most } secrets au maximum : supprimez-en d’abord un.
@@ -725,6 +748,8 @@ reason-wrong-resource-server = présenté à { $resource }, auquel il n’est pa
 reason-wrong-password = adresse e-mail ou mot de passe incorrect
 reason-wrong-current-password = mot de passe actuel incorrect
 reason-wrong-second-factor = code du second facteur incorrect
+reason-second-factor-locked = le second facteur est bloqué après trop de codes incorrects
+reason-failures-left-out = { $count } autres échecs d’appelants inconnus n’ont pas été enregistrés
 reason-owner-deleted = l’application est supprimée
 reason-owner-disabled = l’application est désactivée
 reason-not-for-caller = pas destiné à qui l’a demandé

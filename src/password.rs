@@ -1,0 +1,360 @@
+//! Passwords that people choose: which ones are accepted, and how they are hashed and compared.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use zeroize::Zeroizing;
+use zxcvbn::matching::patterns::MatchPattern;
+use zxcvbn::{Score, zxcvbn};
+
+use crate::credential::random_bytes;
+use crate::error::Error;
+
+/// The shortest password, in characters, and the longest, in bytes.
+const MIN_LENGTH: usize = 10;
+const MAX_LENGTH: usize = 1024;
+
+/// How many different characters a password has at least.
+const MIN_DISTINCT: usize = 5;
+
+/// A password that is estimated to fall within 10^8 guesses is refused. At one guess every ten seconds,
+/// which is what the rate limit leaves an attacker with many addresses, 10^8 take thirty years.
+const MIN_SCORE: Score = Score::Three;
+
+/// Related words that are shorter than this, in characters, are ignored: they occur by chance.
+const MIN_RELATED: usize = 3;
+
+/// Words that are related to every user of the product.
+const PRODUCT: [&str; 2] = ["keyward", "portal"];
+
+/// A password that a person chose. It cannot be printed or serialised, and its memory is zeroed when it
+/// is dropped.
+pub struct Password(Zeroizing<String>);
+
+/// Why a password is refused (NIST SP 800-63B section 5.1.1.2). The name of the variant is the message
+/// that each language has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weakness {
+    /// Too short, too long, with a control character, or with too few different characters.
+    Format,
+    /// It contains the user's e-mail address, the issuer's name or the product's.
+    Personal,
+    /// It is a common password, or close to one.
+    Common,
+    /// Keys that lie next to each other on a keyboard.
+    Keyboard,
+    /// The same characters again and again.
+    Repeated,
+    /// A run of the alphabet or of digits.
+    Sequence,
+    /// A date or a year.
+    Date,
+    /// Easy to guess for no single reason.
+    Guessable,
+}
+
+impl Weakness {
+    /// All of them.
+    pub const ALL: [Weakness; 8] = [
+        Weakness::Format,
+        Weakness::Personal,
+        Weakness::Common,
+        Weakness::Keyboard,
+        Weakness::Repeated,
+        Weakness::Sequence,
+        Weakness::Date,
+        Weakness::Guessable,
+    ];
+
+    /// The id of its message in the languages of the portal.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Weakness::Format => "password-unusable",
+            Weakness::Personal => "password-personal",
+            Weakness::Common => "password-common",
+            Weakness::Keyboard => "password-keyboard",
+            Weakness::Repeated => "password-repeated",
+            Weakness::Sequence => "password-sequence",
+            Weakness::Date => "password-date",
+            Weakness::Guessable => "password-guessable",
+        }
+    }
+
+    /// The same in English, for the API and the command line.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Weakness::Format => {
+                "A password has at least 10 characters, five of them different, no control characters, and at most 1024 bytes"
+            }
+            Weakness::Personal => "The password contains the e-mail address or the name of this service: it is easy to guess",
+            Weakness::Common => "The password is, or resembles, one of the most common ones: it is easy to guess",
+            Weakness::Keyboard => "Keys that are next to each other on the keyboard are easy to guess",
+            Weakness::Repeated => "A password that repeats the same characters is easy to guess",
+            Weakness::Sequence => "Sequences such as abc or 1234 are easy to guess",
+            Weakness::Date => "Dates and years are easy to guess",
+            Weakness::Guessable => "The password is easy to guess: add another word or two",
+        }
+    }
+}
+
+impl Password {
+    /// Checks a password that somebody chose. `related` are words that an attacker would try first: the
+    /// user's e-mail address, the issuer.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn choose(text: String, related: &[&str]) -> Result<Self, Weakness> {
+        let text = Zeroizing::new(text);
+        let distinct: BTreeSet<char> = text.chars().collect();
+        let length = text.chars().count();
+        if length < MIN_LENGTH || text.len() > MAX_LENGTH || distinct.len() < MIN_DISTINCT || text.chars().any(char::is_control) {
+            return Err(Weakness::Format);
+        }
+        match weakness(&text, &words(related)) {
+            None => Ok(Password(text)),
+            Some(weakness) => Err(weakness),
+        }
+    }
+
+    /// A generated password, which needs no check.
+    pub fn generated(text: String) -> Self {
+        Password(Zeroizing::new(text))
+    }
+
+    /// What somebody presents as the password, of any length that can be compared.
+    pub fn presented(text: String) -> Self {
+        let text = Zeroizing::new(text);
+        if text.len() > MAX_LENGTH { Password(Zeroizing::default()) } else { Password(text) }
+    }
+}
+
+/// The related texts and the words inside them, in lower case.
+fn words(related: &[&str]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for text in related.iter().chain(&PRODUCT) {
+        let text = text.to_lowercase();
+        all.extend(text.split(|c: char| !c.is_alphanumeric()).map(str::to_owned));
+        // A mail address without its host, and with it.
+        all.extend(text.split_once('@').map(|(name, _)| name.to_owned()));
+        all.push(text);
+    }
+    all.retain(|word| word.chars().count() >= MIN_RELATED);
+    all
+}
+
+/// The main reason why a password would be guessed soon; none for a good one.
+fn weakness(text: &str, related: &[String]) -> Option<Weakness> {
+    let related: Vec<&str> = related.iter().map(String::as_str).collect();
+    let estimate = zxcvbn(text, &related);
+    if estimate.score() >= MIN_SCORE {
+        return None;
+    }
+    let of = |pattern: &MatchPattern| match pattern {
+        MatchPattern::Dictionary(word) if related.contains(&word.matched_word.as_str()) => Weakness::Personal,
+        MatchPattern::Dictionary(_) => Weakness::Common,
+        MatchPattern::Spatial(_) => Weakness::Keyboard,
+        MatchPattern::Repeat(_) => Weakness::Repeated,
+        MatchPattern::Sequence(_) => Weakness::Sequence,
+        MatchPattern::Regex(_) | MatchPattern::Date(_) => Weakness::Date,
+        MatchPattern::BruteForce => Weakness::Guessable,
+    };
+    let personal = estimate.sequence().iter().any(|found| of(&found.pattern) == Weakness::Personal);
+    let longest = estimate.sequence().iter().max_by_key(|found| found.token.chars().count());
+    let main = longest.map_or(Weakness::Guessable, |found| of(&found.pattern));
+    Some(if personal { Weakness::Personal } else { main })
+}
+
+/// How many computations run at a time for anybody: each takes 19 MiB and some 20 milliseconds.
+const SHARED_PERMITS: usize = 2;
+
+/// How many more run for callers that are known, see [`Caller::Known`].
+const RESERVED_PERMITS: usize = 1;
+
+/// How long a caller waits for a permit before it is told to retry later.
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Who has a password compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// Anybody at the sign-in page.
+    Anyone,
+    /// A user who is signed in, or in a browser where the user signed in before. A flood of sign-ins by
+    /// others does not keep these out.
+    Known,
+}
+
+/// Hashes and compares passwords: Argon2id at the cost that OWASP names (19 MiB, two passes). A bounded
+/// number runs at a time, in memory that is reused, so that a flood neither starves the rest of the
+/// server nor grows.
+pub struct Passwords {
+    shared: Arc<Semaphore>,
+    reserved: Arc<Semaphore>,
+    memory: Arc<Mutex<Vec<Vec<Block>>>>,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Passwords {
+            shared: Arc::new(Semaphore::new(SHARED_PERMITS)),
+            reserved: Arc::new(Semaphore::new(RESERVED_PERMITS)),
+            memory: Arc::default(),
+        }
+    }
+}
+
+impl Passwords {
+    /// The hash of a new password, as a PHC string. Only known callers get to choose one.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable` while too many are computed.
+    pub async fn hash(&self, password: Password) -> Result<String, Error> {
+        let salt: [u8; 16] = random_bytes();
+        let output = self.compute(password, salt.to_vec(), Params::DEFAULT, Caller::Known).await?;
+        let fault = |error: argon2::password_hash::Error| Error::server_error(error.to_string());
+        let hash = PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(&Params::DEFAULT).map_err(|error| Error::server_error(error.to_string()))?,
+            salt: Some(Salt::new(&salt).map_err(|error| fault(error.into()))?),
+            hash: Some(Output::new(&output).map_err(|error| fault(error.into()))?),
+        };
+        Ok(hash.to_string())
+    }
+
+    /// Whether `presented` is the password whose hash is `stored`. Takes as long where nothing is stored.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable` while too many are computed.
+    pub async fn matches(&self, stored: Option<&str>, presented: Password, caller: Caller) -> Result<bool, Error> {
+        let parsed = stored.and_then(|stored| PasswordHash::new(stored).ok());
+        let parts = parsed.as_ref().and_then(|hash| {
+            let params = Params::try_from(hash).ok()?;
+            Some((hash.salt.as_ref()?.to_vec(), params, hash.hash.as_ref()?))
+        });
+        let Some((salt, params, expected)) = parts else {
+            self.compute(presented, vec![0; 16], Params::DEFAULT, caller).await?;
+            return Ok(false);
+        };
+        let output = self.compute(presented, salt, params, caller).await?;
+        Ok(verify_slices_are_equal(expected.as_bytes(), &output).is_ok())
+    }
+
+    async fn permit(&self, caller: Caller) -> Result<OwnedSemaphorePermit, Error> {
+        let busy = || Error::unavailable("too many passwords at a time");
+        let shared = self.shared.clone().acquire_owned();
+        let permit = match caller {
+            Caller::Anyone => tokio::time::timeout(PERMIT_TIMEOUT, shared).await,
+            Caller::Known => {
+                let reserved = self.reserved.clone().acquire_owned();
+                let either = async {
+                    tokio::select! {
+                        biased;
+                        permit = shared => permit,
+                        permit = reserved => permit,
+                    }
+                };
+                tokio::time::timeout(PERMIT_TIMEOUT, either).await
+            }
+        };
+        permit.map_err(|_| busy())?.map_err(|_| busy())
+    }
+
+    async fn compute(&self, password: Password, salt: Vec<u8>, params: Params, caller: Caller) -> Result<Vec<u8>, Error> {
+        let permit = self.permit(caller).await?;
+        let memory = self.memory.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            // Held for as long as the work takes, even where nobody waits for it any more.
+            let _permit = permit;
+            let mut blocks = memory.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            blocks.resize(params.block_count(), Block::default());
+            let mut output = vec![0; params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN)];
+            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+            let done = argon2.hash_password_into_with_memory(password.0.as_bytes(), &salt, &mut output, &mut blocks);
+            memory.lock().unwrap_or_else(PoisonError::into_inner).push(blocks);
+            done.map(|()| output).map_err(|error| Error::server_error(error.to_string()))
+        });
+        task.await.map_err(|error| Error::server_error(error.to_string()))?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RELATED: [&str; 2] = ["bartholomew.hill@acme.example", "https://login.northwind.example"];
+
+    fn refused(text: &str) -> Option<Weakness> {
+        Password::choose(text.to_owned(), &RELATED).err()
+    }
+
+    #[test]
+    fn common_passwords_are_refused_with_the_reason() {
+        for (password, weakness) in [
+            ("short", Weakness::Format),
+            ("aaaaaaaaaaaa", Weakness::Format),
+            ("a password\u{7}", Weakness::Format),
+            ("password123", Weakness::Common),
+            ("Password1!", Weakness::Common),
+            ("p@ssw0rd2024", Weakness::Common),
+            ("letmein12345", Weakness::Common),
+            ("keyward123", Weakness::Personal),
+            ("bartholomew12", Weakness::Personal),
+            ("northwind2026", Weakness::Personal),
+            ("bartholomew.hill@acme.example", Weakness::Personal),
+        ] {
+            assert_eq!(refused(password), Some(weakness), "{password}");
+        }
+        for password in [
+            "1234567890",
+            "qwertyuiop",
+            "qwertyuiop[]",
+            "0987654321",
+            "abcdefghij",
+            "abcabcabcabcd",
+            "1qaz2wsx3edc",
+            "12031987190",
+        ] {
+            assert!(refused(password).is_some(), "{password}");
+        }
+    }
+
+    #[test]
+    fn good_passwords_are_accepted() {
+        for password in [
+            "correct horse battery",
+            "six quiet otters build dams",
+            "xK9#vQ2!mZ",
+            "a lamp below the green stairs",
+            "日本語の長いパスワードです",
+        ] {
+            assert_eq!(refused(password), None, "{password}");
+        }
+        // As long as can be, and in every script.
+        assert_eq!(refused(&"é🦀 ßx".repeat(80)), Some(Weakness::Repeated));
+        assert_eq!(refused(&"x".repeat(MAX_LENGTH + 1)), Some(Weakness::Format));
+    }
+
+    /// While a flood by strangers holds all shared permits, a known caller still gets one.
+    #[tokio::test]
+    async fn a_permit_is_reserved_for_known_callers() {
+        let passwords = Passwords::default();
+        let _first = passwords.permit(Caller::Anyone).await.unwrap();
+        let _second = passwords.permit(Caller::Anyone).await.unwrap();
+        tokio::time::timeout(Duration::from_millis(50), passwords.permit(Caller::Anyone)).await.expect_err("none is left");
+        let known = passwords.permit(Caller::Known).await;
+        assert!(known.is_ok());
+        let presented = Password::presented("correct horse battery".to_owned());
+        assert_eq!(
+            passwords.matches(None, presented, Caller::Known).await.unwrap_err().code(),
+            crate::error::Code::TemporarilyUnavailable
+        );
+        drop(known);
+        let presented = Password::presented("correct horse battery".to_owned());
+        assert!(!passwords.matches(None, presented, Caller::Known).await.unwrap());
+    }
+}

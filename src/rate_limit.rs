@@ -1,0 +1,677 @@
+//! Rate limits: of failed authentications by client and network, of guesses at passwords and codes by
+//! user, browser and network, and of open registrations by network.
+//!
+//! Each limit is a GCRA: a burst, then one every interval. What is kept for a key is its theoretical
+//! arrival time (TAT): the instant at which everything counted so far is forgiven. Counts live in the
+//! memory of one node and are lost when it stops.
+//!
+//! Two kinds of memory keep attackers from flushing the counts of others:
+//!
+//! - Users that exist have exact counts, which are removed only after they are forgiven. Their number is
+//!   bounded by the number of users, and what is kept for each user is bounded too.
+//! - Everything else that a caller can invent (client ids, names of users that do not exist, addresses)
+//!   shares arrays of a fixed size, in which a keyed hash chooses the slots. Nothing is ever evicted;
+//!   under a heavy flood two keys may share their slots, so that one of them is limited too early.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::client_ip::ClientIp;
+
+/// Milliseconds since the limiter was made, by a clock that never steps.
+type Millis = i64;
+
+/// A burst, then one more every `interval`.
+#[derive(Clone, Copy)]
+struct Limit {
+    burst: Millis,
+    interval: Millis,
+}
+
+const fn limit(burst: Millis, interval: Millis) -> Limit {
+    Limit { burst, interval }
+}
+
+/// A kind of key with counts in arrays of a fixed size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Failed authentications as a client, by its id.
+    Client,
+    /// Failures with the API keys of a client that are recorded, by the client's id.
+    ApiKeys,
+    /// Refusals to an authenticated client that are recorded, by its id.
+    Refusals,
+    /// Failures of one IPv4 address or /64 network.
+    Network,
+    /// Failures of an IPv6 /56 network, which one customer of a provider may hold.
+    Network56,
+    /// Failures of an IPv6 /48 network, which one site may hold.
+    Network48,
+    /// Open registrations of one IPv4 address or /64 network.
+    Registrations,
+    /// Guesses at a user that does not exist, by one network.
+    UnknownUser,
+    /// Guesses at a user that does not exist, from everywhere.
+    UnknownUserAnywhere,
+}
+
+impl Kind {
+    const ALL: [Kind; 9] = [
+        Kind::Client,
+        Kind::ApiKeys,
+        Kind::Refusals,
+        Kind::Network,
+        Kind::Network56,
+        Kind::Network48,
+        Kind::Registrations,
+        Kind::UnknownUser,
+        Kind::UnknownUserAnywhere,
+    ];
+
+    const fn limit(self) -> Limit {
+        match self {
+            Kind::Client | Kind::ApiKeys => limit(30, 2_000),
+            Kind::Refusals => limit(30, 60_000),
+            Kind::Network => limit(100, 500),
+            Kind::Network56 => limit(300, 200),
+            Kind::Network48 => limit(1000, 50),
+            Kind::Registrations => limit(20, 60_000),
+            // The same as for users that exist, or the difference would tell which do.
+            Kind::UnknownUser => UserKey::Network(ClientIp::Unknown).limit(),
+            Kind::UnknownUserAnywhere => UserKey::Anywhere.limit(),
+        }
+    }
+}
+
+/// A count of a user that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum UserKey {
+    /// Guesses at the password from one network.
+    Network(ClientIp),
+    /// Guesses at the password from everywhere, known browsers apart.
+    Anywhere,
+    /// Guesses at the code of the second factor, known browsers apart.
+    Codes,
+    /// Guesses in one known browser.
+    Browser(u64),
+    /// Guesses in all known browsers.
+    KnownBrowsers,
+}
+
+impl UserKey {
+    const fn limit(self) -> Limit {
+        match self {
+            UserKey::Network(_) | UserKey::Browser(_) => limit(10, 30_000),
+            UserKey::Anywhere => limit(1000, 10_000),
+            UserKey::Codes => limit(20, 60_000),
+            UserKey::KnownBrowsers => limit(100, 6_000),
+        }
+    }
+}
+
+/// Something that is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum LimitKey {
+    /// In the arrays: the kind and the keyed hash of the key.
+    Hashed(Kind, u64),
+    /// Exactly: the id of a user, and which of its counts.
+    User(String, UserKey),
+}
+
+impl LimitKey {
+    const fn limit(&self) -> Limit {
+        match self {
+            LimitKey::Hashed(kind, _) => kind.limit(),
+            LimitKey::User(_, key) => key.limit(),
+        }
+    }
+}
+
+/// Who guesses at what a person chose.
+pub enum AttemptBy<'a> {
+    /// Anybody, at the password of the user with this id.
+    Password {
+        /// The user's id.
+        user: &'a str,
+    },
+    /// Anybody, at the password of a user that does not exist, by the name that was given.
+    UnknownUser {
+        /// The name.
+        name: &'a str,
+    },
+    /// Somebody who knows the password, at the code of the second factor. There are a million codes, so
+    /// few guesses are allowed.
+    Code {
+        /// The user's id.
+        user: &'a str,
+    },
+    /// A browser in which the user signed in before. It has a budget of its own: what others guess does
+    /// not keep it out.
+    KnownBrowser {
+        /// What identifies the browser.
+        browser: &'a [u8],
+        /// The user's id.
+        user: &'a str,
+    },
+}
+
+/// An attempt under way, counted in advance. Refunds itself when it is dropped, unless [`Attempt::fail`]
+/// was called: the guess was right, or was never compared.
+pub struct Attempt<'a> {
+    limiter: &'a RateLimiter,
+    keys: Vec<LimitKey>,
+    failed: bool,
+}
+
+impl Attempt<'_> {
+    /// The guess was wrong: it stays counted.
+    pub fn fail(mut self) {
+        self.failed = true;
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.failed {
+            self.limiter.refund(&self.keys);
+        }
+    }
+}
+
+/// Counts failures. For generated secrets a limit only turns the answer to a failure into "too many
+/// requests"; a correct secret is always accepted, so attackers cannot lock a client out.
+#[derive(Default)]
+pub struct RateLimiter {
+    clock: Clock,
+    hasher: RandomState,
+    counts: Mutex<Counts>,
+}
+
+impl RateLimiter {
+    /// Counts a failed authentication. `Some(wait)` where there were too many, of the client or of the
+    /// network. A network over its limit counts nothing: a flood neither postpones its own end nor spends
+    /// the budget of the clients that it names.
+    pub fn failed(&self, client_id: Option<&str>, client_ip: ClientIp) -> Option<Duration> {
+        let mut counts = self.lock();
+        let now = self.clock.now();
+        let networks = self.networks(client_ip);
+        if let Some(wait) = networks.iter().filter_map(|key| counts.wait(key, now)).max() {
+            return Some(wait);
+        }
+        networks.iter().for_each(|key| counts.add(key, now));
+        let client = self.hashed(Kind::Client, client_id?);
+        counts.add_within_limit(&client, now)
+    }
+
+    /// Counts a failure with an API key of a client before it is recorded. `Some(wait)` where enough are.
+    pub fn failed_api_key(&self, client_id: &str) -> Option<Duration> {
+        self.count(Kind::ApiKeys, client_id)
+    }
+
+    /// Counts a refusal to an authenticated client before it is recorded. `Some(wait)` where enough are.
+    pub fn refused(&self, client_id: &str) -> Option<Duration> {
+        self.count(Kind::Refusals, client_id)
+    }
+
+    /// Counts an open registration. `Some(wait)` where there were too many.
+    pub fn registered(&self, client_ip: ClientIp) -> Option<Duration> {
+        self.count(Kind::Registrations, prefix(client_ip, 64))
+    }
+
+    fn count(&self, kind: Kind, key: impl std::hash::Hash) -> Option<Duration> {
+        let key = self.hashed(kind, key);
+        self.lock().add_within_limit(&key, self.clock.now())
+    }
+
+    /// Counts a guess at a password or a code before it is compared, so that concurrent attempts cannot
+    /// exceed the limit. Past the limit a right guess is not compared either: people choose what can be
+    /// guessed.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn attempt(&self, by: &AttemptBy<'_>, client_ip: ClientIp) -> Result<Attempt<'_>, Duration> {
+        let keys = self.keys(by, client_ip);
+        let mut counts = self.lock();
+        let now = self.clock.now();
+        // What one limit refuses must not spend the others.
+        if let Some(wait) = keys.iter().filter_map(|key| counts.wait(key, now)).max() {
+            return Err(wait);
+        }
+        keys.iter().for_each(|key| counts.add(key, now));
+        drop(counts);
+        Ok(Attempt { limiter: self, keys, failed: false })
+    }
+
+    fn keys(&self, by: &AttemptBy<'_>, client_ip: ClientIp) -> Vec<LimitKey> {
+        let network = prefix(client_ip, 64);
+        let of = |user: &str, key: UserKey| LimitKey::User(user.to_owned(), key);
+        let own = match by {
+            AttemptBy::Password { user } => [Some(of(user, UserKey::Network(network))), Some(of(user, UserKey::Anywhere))],
+            AttemptBy::UnknownUser { name } => {
+                [Some(self.hashed(Kind::UnknownUser, (name, network))), Some(self.hashed(Kind::UnknownUserAnywhere, name))]
+            }
+            AttemptBy::Code { user } => [Some(of(user, UserKey::Codes)), None],
+            AttemptBy::KnownBrowser { browser, user } => {
+                let browser = self.hasher.hash_one(browser);
+                [Some(of(user, UserKey::Browser(browser))), Some(of(user, UserKey::KnownBrowsers))]
+            }
+        };
+        own.into_iter().flatten().chain(self.networks(client_ip)).collect()
+    }
+
+    /// Whoever holds one IPv6 address holds the 2^64 of its network, and often a larger one.
+    fn networks(&self, client_ip: ClientIp) -> Vec<LimitKey> {
+        let mut keys = vec![self.hashed(Kind::Network, prefix(client_ip, 64))];
+        if matches!(client_ip, ClientIp::Known(IpAddr::V6(_))) {
+            keys.push(self.hashed(Kind::Network56, prefix(client_ip, 56)));
+            keys.push(self.hashed(Kind::Network48, prefix(client_ip, 48)));
+        }
+        keys
+    }
+
+    fn hashed(&self, kind: Kind, key: impl std::hash::Hash) -> LimitKey {
+        LimitKey::Hashed(kind, self.hasher.hash_one(key))
+    }
+
+    fn refund(&self, keys: &[LimitKey]) {
+        let mut counts = self.lock();
+        keys.iter().for_each(|key| counts.subtract(key));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An IPv4 address, or the network of an IPv6 address with so many bits. All requests whose client IP is
+/// unknown count as one network of their own.
+fn prefix(client_ip: ClientIp, bits: u32) -> ClientIp {
+    match client_ip {
+        ClientIp::Known(IpAddr::V6(address)) => {
+            ClientIp::Known(IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << (128 - bits)))))
+        }
+        other => other,
+    }
+}
+
+/// All counts. Their memory is bounded, see the module.
+struct Counts {
+    arrays: [Array; Kind::ALL.len()],
+    users: HashMap<String, UserCounts>,
+    /// How many users there may be before those whose failures are all forgiven are removed.
+    sweep_at: usize,
+}
+
+/// The fewest users at which it is worth to look for forgiven ones.
+const MIN_SWEEP: usize = 1024;
+
+impl Default for Counts {
+    fn default() -> Self {
+        Counts { arrays: std::array::from_fn(|_| Array::default()), users: HashMap::new(), sweep_at: MIN_SWEEP }
+    }
+}
+
+impl Counts {
+    fn tat(&self, key: &LimitKey) -> Millis {
+        match key {
+            LimitKey::Hashed(kind, hash) => self.arrays[*kind as usize].tat(*hash),
+            LimitKey::User(user, key) => self.users.get(user).map_or(0, |counts| counts.tat(*key)),
+        }
+    }
+
+    /// How long one more must wait; none where it is within the limit.
+    fn wait(&self, key: &LimitKey, now: Millis) -> Option<Duration> {
+        let Limit { burst, interval } = key.limit();
+        let tat = self.tat(key).max(now) + interval;
+        u64::try_from(tat - now - burst * interval).ok().filter(|wait| *wait > 0).map(Duration::from_millis)
+    }
+
+    fn add(&mut self, key: &LimitKey, now: Millis) {
+        let interval = key.limit().interval;
+        match key {
+            LimitKey::Hashed(kind, hash) => self.arrays[*kind as usize].update(*hash, |tat| tat.max(now) + interval),
+            LimitKey::User(user, key) => {
+                if !self.users.contains_key(user) {
+                    self.sweep(now);
+                }
+                let tat = self.users.entry(user.clone()).or_default().entry(*key, now);
+                *tat = (*tat).max(now) + interval;
+            }
+        }
+    }
+
+    /// Counts one more unless it is over the limit; then gives how long to wait.
+    fn add_within_limit(&mut self, key: &LimitKey, now: Millis) -> Option<Duration> {
+        let wait = self.wait(key, now);
+        if wait.is_none() {
+            self.add(key, now);
+        }
+        wait
+    }
+
+    fn subtract(&mut self, key: &LimitKey) {
+        let interval = key.limit().interval;
+        match key {
+            LimitKey::Hashed(kind, hash) => self.arrays[*kind as usize].update(*hash, |tat| tat - interval),
+            LimitKey::User(user, key) => {
+                if let Some(tat) = self.users.get_mut(user).and_then(|counts| counts.get_mut(*key)) {
+                    *tat -= interval;
+                }
+            }
+        }
+    }
+
+    /// Removes users whose failures are all forgiven, where the number of users has doubled.
+    fn sweep(&mut self, now: Millis) {
+        if self.users.len() < self.sweep_at {
+            return;
+        }
+        self.users.retain(|_, counts| !counts.is_forgiven(now));
+        self.sweep_at = MIN_SWEEP.max(self.users.len() * 2);
+    }
+}
+
+/// Slots of an array: half a mebibyte, of which only what is used is resident.
+const SLOTS: usize = 1 << 15;
+
+/// A counting sketch of two rows: each key has a slot in either, and counts as the lower of both. So a
+/// key is counted too high only where other keys share both of its slots, and never too low.
+struct Array([Vec<Millis>; 2]);
+
+impl Default for Array {
+    fn default() -> Self {
+        Array(std::array::from_fn(|_| vec![0; SLOTS]))
+    }
+}
+
+impl Array {
+    fn slots(hash: u64) -> [usize; 2] {
+        [hash, hash >> 32].map(|part| usize::try_from(part % SLOTS as u64).unwrap_or_default())
+    }
+
+    fn tat(&self, hash: u64) -> Millis {
+        let [first, second] = Array::slots(hash);
+        self.0[0][first].min(self.0[1][second])
+    }
+
+    fn update(&mut self, hash: u64, change: impl Fn(Millis) -> Millis) {
+        for (row, slot) in self.0.iter_mut().zip(Array::slots(hash)) {
+            row[slot] = change(row[slot]);
+        }
+    }
+}
+
+/// How many networks, and how many browsers, are counted apart for each user. The limits over all of them
+/// hold in any case.
+const MAX_SOURCES: usize = 128;
+
+/// The counts of a user that exists.
+#[derive(Default)]
+struct UserCounts {
+    anywhere: Millis,
+    codes: Millis,
+    known_browsers: Millis,
+    networks: Vec<(UserKey, Millis)>,
+    browsers: Vec<(UserKey, Millis)>,
+}
+
+impl UserCounts {
+    fn tat(&self, key: UserKey) -> Millis {
+        let find = |sources: &[(UserKey, Millis)]| sources.iter().find(|(own, _)| *own == key).map_or(0, |(_, tat)| *tat);
+        match key {
+            UserKey::Anywhere => self.anywhere,
+            UserKey::Codes => self.codes,
+            UserKey::KnownBrowsers => self.known_browsers,
+            UserKey::Network(_) => find(&self.networks),
+            UserKey::Browser(_) => find(&self.browsers),
+        }
+    }
+
+    fn get_mut(&mut self, key: UserKey) -> Option<&mut Millis> {
+        let sources = match key {
+            UserKey::Anywhere => return Some(&mut self.anywhere),
+            UserKey::Codes => return Some(&mut self.codes),
+            UserKey::KnownBrowsers => return Some(&mut self.known_browsers),
+            UserKey::Network(_) => &mut self.networks,
+            UserKey::Browser(_) => &mut self.browsers,
+        };
+        sources.iter_mut().find(|(own, _)| *own == key).map(|(_, tat)| tat)
+    }
+
+    fn entry(&mut self, key: UserKey, now: Millis) -> &mut Millis {
+        let sources = match key {
+            UserKey::Anywhere => return &mut self.anywhere,
+            UserKey::Codes => return &mut self.codes,
+            UserKey::KnownBrowsers => return &mut self.known_browsers,
+            UserKey::Network(_) => &mut self.networks,
+            UserKey::Browser(_) => &mut self.browsers,
+        };
+        let place = match sources.iter().position(|(own, _)| *own == key) {
+            Some(place) => place,
+            None => {
+                sources.retain(|(_, tat)| *tat > now);
+                if sources.len() >= MAX_SOURCES {
+                    // The one with the fewest failures is the smallest loss.
+                    let fewest = sources.iter().enumerate().min_by_key(|(_, (_, tat))| *tat).map(|(place, _)| place);
+                    sources.swap_remove(fewest.unwrap_or_default());
+                }
+                sources.push((key, 0));
+                sources.len() - 1
+            }
+        };
+        &mut sources[place].1
+    }
+
+    fn is_forgiven(&self, now: Millis) -> bool {
+        let tats = [self.anywhere, self.codes, self.known_browsers];
+        let sources = self.networks.iter().chain(&self.browsers).map(|(_, tat)| *tat);
+        tats.into_iter().chain(sources).all(|tat| tat <= now)
+    }
+}
+
+#[cfg(not(test))]
+use monotonic::Clock;
+
+/// A wall clock that is set back a day must not lock anybody out for that day.
+#[cfg(not(test))]
+mod monotonic {
+    use std::time::Instant;
+
+    pub(super) struct Clock(Instant);
+
+    impl Default for Clock {
+        fn default() -> Self {
+            Clock(Instant::now())
+        }
+    }
+
+    impl Clock {
+        pub(super) fn now(&self) -> super::Millis {
+            i64::try_from(self.0.elapsed().as_millis()).unwrap_or(i64::MAX)
+        }
+    }
+}
+
+#[cfg(test)]
+use manual::Clock;
+
+/// A clock that tests move.
+#[cfg(test)]
+mod manual {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    #[derive(Default)]
+    pub(super) struct Clock(AtomicI64);
+
+    impl Clock {
+        pub(super) fn now(&self) -> super::Millis {
+            self.0.load(Ordering::Relaxed)
+        }
+
+        pub(super) fn set(&self, seconds: i64) {
+            self.0.store(seconds * 1000, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADA: AttemptBy<'_> = AttemptBy::Password { user: "ada" };
+
+    fn v4(last: u8) -> ClientIp {
+        IpAddr::from([127, 0, 0, last]).into()
+    }
+
+    /// An address of its own /64, /56 and /48 network for each number.
+    fn v6(number: u16) -> ClientIp {
+        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, number, 0, 0, 0, 0, 1)).into()
+    }
+
+    /// How many of `count` wrong guesses are compared.
+    fn compared(limiter: &RateLimiter, by: &AttemptBy<'_>, client_ip: ClientIp, count: usize) -> usize {
+        let attempt = |_: &usize| limiter.attempt(by, client_ip).map(Attempt::fail).is_ok();
+        (0..count).filter(attempt).count()
+    }
+
+    #[test]
+    fn failures_are_forgiven_one_by_one() {
+        let limiter = RateLimiter::default();
+        let refused = |count: usize| (0..count).filter(|_| limiter.failed(Some("c"), v4(1)).is_some()).count();
+        assert_eq!(refused(40), 10, "thirty of a client at once");
+        limiter.clock.set(4);
+        assert_eq!(refused(5), 3, "one every two seconds");
+        limiter.clock.set(3600);
+        assert_eq!(refused(40), 10);
+        assert!(limiter.failed(None, v4(2)).is_none(), "another address");
+        assert!(limiter.failed(Some("d"), v4(1)).is_none(), "another client");
+    }
+
+    #[test]
+    fn a_network_over_its_limit_does_not_spend_the_budget_of_clients() {
+        let limiter = RateLimiter::default();
+        assert_eq!((0..200).filter(|_| limiter.failed(None, v4(1)).is_none()).count(), 100);
+        for _ in 0..100 {
+            assert!(limiter.failed(Some("c"), v4(1)).is_some());
+        }
+        assert_eq!((0..40).filter(|_| limiter.failed(Some("c"), v4(2)).is_none()).count(), 30);
+    }
+
+    #[test]
+    fn ipv6_networks_have_limits_of_their_own() {
+        let address = |net: u16, subnet: u16, host: u16| {
+            ClientIp::from(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, net, subnet, 0, 0, 0, host)))
+        };
+        // (addresses, what is accepted of 2000 failures in turn)
+        type Place = fn(u16) -> (u16, u16, u16);
+        let cases: [(&str, Place, usize); 4] = [
+            ("one /64", |n| (1, 0, n), 100),
+            ("one /56", |n| (1, n % 256, 1), 300),
+            ("one /48", |n| (1, n * 256, 1), 1000),
+            ("many /48", |n| (n, 0, 1), 2000),
+        ];
+        for (name, of, accepted) in cases {
+            let limiter = RateLimiter::default();
+            let failed = (0..2000u16).filter(|n| {
+                let (net, subnet, host) = of(n % 250);
+                limiter.failed(None, address(net, subnet, host)).is_none()
+            });
+            assert_eq!(failed.count(), accepted, "{name}");
+        }
+        let limiter = RateLimiter::default();
+        let mapped = |last: u8| ClientIp::from(IpAddr::V6(std::net::Ipv4Addr::new(127, 0, 0, last).to_ipv6_mapped()));
+        (0..100).for_each(|_| assert!(limiter.failed(None, mapped(1)).is_none()));
+        assert!(limiter.failed(None, v4(1)).is_some(), "an IPv4 address in the form of IPv6 is the same");
+        assert!(limiter.failed(None, mapped(2)).is_none());
+    }
+
+    #[test]
+    fn an_unknown_client_ip_has_counts_of_its_own() {
+        let limiter = RateLimiter::default();
+        let accepted = |client_ip| (0..200).filter(|_| limiter.failed(None, client_ip).is_none()).count();
+        assert_eq!(accepted(ClientIp::Unknown), 100);
+        assert_eq!(accepted(v4(1)), 100);
+        assert_eq!(accepted(IpAddr::V6(Ipv6Addr::UNSPECIFIED).into()), 100);
+        assert_eq!(accepted(IpAddr::from([0, 0, 0, 0]).into()), 100);
+        assert_eq!(compared(&RateLimiter::default(), &ADA, ClientIp::Unknown, 20), 10);
+    }
+
+    #[test]
+    fn guesses_have_limits_by_network_user_and_browser() {
+        let limiter = RateLimiter::default();
+        assert_eq!(compared(&limiter, &ADA, v4(1), 20), 10);
+        assert_eq!(compared(&limiter, &AttemptBy::Password { user: "bob" }, v4(1), 20), 10, "another user");
+        assert_eq!(compared(&limiter, &ADA, v4(2), 20), 10, "another address");
+        let known = AttemptBy::KnownBrowser { browser: b"one", user: "ada" };
+        assert_eq!(compared(&limiter, &known, v4(3), 20), 10, "a known browser");
+        assert_eq!(compared(&limiter, &AttemptBy::Code { user: "ada" }, v4(4), 30), 20, "codes");
+        // A right guess does not count.
+        limiter.clock.set(3600);
+        (0..50).for_each(|_| drop(limiter.attempt(&ADA, v4(1)).unwrap()));
+        assert_eq!(compared(&limiter, &ADA, v4(1), 20), 10);
+    }
+
+    #[test]
+    fn a_user_can_be_guessed_at_every_ten_seconds_from_everywhere() {
+        for by in [ADA, AttemptBy::UnknownUser { name: "nobody" }] {
+            let limiter = RateLimiter::default();
+            let all = |count: u16| (0..count).map(|n| compared(&limiter, &by, v6(n), 1)).sum::<usize>();
+            assert_eq!(all(2000), 1000);
+            limiter.clock.set(100);
+            assert_eq!(all(2000), 10);
+        }
+    }
+
+    /// The counts that stand before a right answer outlive a flood of names, addresses and users.
+    #[test]
+    fn nothing_flushes_the_counts_of_a_user() {
+        let limiter = RateLimiter::default();
+        let (code, known) = (AttemptBy::Code { user: "ada" }, AttemptBy::KnownBrowser { browser: b"one", user: "ada" });
+        let all = [(&ADA, v4(2)), (&code, v4(3)), (&known, v4(4))];
+        for (by, client_ip) in all {
+            compared(&limiter, by, client_ip, 100);
+        }
+        for n in 0..100_000u32 {
+            let name = format!("client-{n}");
+            let client_ip = ClientIp::from(IpAddr::V6(Ipv6Addr::from_bits(u128::from(n) << 80)));
+            limiter.failed(Some(&name), client_ip);
+            compared(&limiter, &AttemptBy::UnknownUser { name: &name }, client_ip, 2);
+            if n % 10 == 0 {
+                compared(&limiter, &AttemptBy::Password { user: &name }, client_ip, 2);
+            }
+        }
+        // At the same user, from more networks than are counted apart.
+        (0..500).for_each(|n| assert!(compared(&limiter, &ADA, v6(n), 1) <= 1));
+        for (by, client_ip) in all {
+            assert_eq!(compared(&limiter, by, client_ip, 10), 0);
+        }
+        let counts = limiter.lock();
+        assert!(counts.users["ada"].networks.len() <= MAX_SOURCES);
+    }
+
+    #[test]
+    fn forgiven_users_are_removed() {
+        let limiter = RateLimiter::default();
+        for n in 0..10_000i64 {
+            limiter.clock.set(n * 100);
+            compared(&limiter, &AttemptBy::Password { user: &n.to_string() }, v4(1), 1);
+        }
+        assert!(limiter.lock().users.len() <= 2 * MIN_SWEEP);
+    }
+
+    #[test]
+    fn a_wait_is_as_long_as_it_says() {
+        let limiter = RateLimiter::default();
+        compared(&limiter, &ADA, v4(1), 10);
+        let wait = limiter.attempt(&ADA, v4(1)).err().unwrap();
+        assert_eq!(wait, Duration::from_secs(30));
+        limiter.clock.set(29);
+        assert!(limiter.attempt(&ADA, v4(1)).is_err());
+        limiter.clock.set(30);
+        assert!(limiter.attempt(&ADA, v4(1)).is_ok());
+    }
+}

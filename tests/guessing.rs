@@ -1,0 +1,432 @@
+//! Guesses at passwords and codes, and what they leave behind: nothing an attacker can do buys more of
+//! them, ends the sessions of others, or fills the audit.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::portal::{Browser, PASSWORD, hidden, person};
+use crate::support::{Node, Reply, World, basic, eventually, within};
+
+const ADA: &str = "ada@one.example";
+const SECOND_FACTOR: &str = "/portal/second-factor";
+const SET_UP: &str = "/portal/profile/second-factor";
+
+fn one(world: &World) {
+    world.cli(&["account", "create", "--name", "One"]);
+    person(world, ADA, "administrator", Some("One"));
+}
+
+fn code(secret: &str, steps: i64) -> String {
+    use totp_rs::{Builder, Secret};
+    let totp = Builder::new().with_secret(Secret::try_from_base32(secret).unwrap()).with_account_name("x").build().unwrap();
+    totp.generate((keyward::clock::Timestamp::now().seconds() + 30 * steps).try_into().unwrap()).to_string()
+}
+
+/// Waits until a code is good for a few more requests.
+fn early_in_a_step() {
+    while keyward::clock::Timestamp::now().seconds() % 30 > 20 {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Sets up a second factor; gives its secret and the recovery codes.
+fn enrol(browser: &Browser<'_>) -> (String, Vec<String>) {
+    early_in_a_step();
+    let form = browser.get(SET_UP);
+    let secret = form.shown("secret");
+    let done = browser.submit(&form, SET_UP, &[("password", PASSWORD), ("code", &code(&secret, 0))]);
+    assert_eq!(done.status, 200, "{}", done.body);
+    (secret, done.shown("codes").lines().map(str::to_owned).collect())
+}
+
+/// A browser that knows the password.
+fn half<'a>(node: &'a Node) -> Browser<'a> {
+    let browser = Browser::new(node);
+    let reply = browser.sign_in(ADA, PASSWORD);
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    browser
+}
+
+fn prove(browser: &Browser<'_>, code: &str) -> Reply {
+    browser.fill(SECOND_FACTOR, SECOND_FACTOR, &[("code", code)])
+}
+
+fn is_in(browser: &Browser<'_>) -> bool {
+    browser.status("/portal/profile") == 200
+}
+
+/// A failed authentication as this client, from this address behind a trusted proxy.
+fn fail_as(node: &Node, client_id: &str, client_ip: &str) -> Reply {
+    let authorization = basic(client_id, "wrong");
+    let headers = [
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("authorization", authorization.as_str()),
+        ("x-forwarded-for", client_ip),
+    ];
+    node.post("/oauth/token", &headers, b"grant_type=client_credentials")
+}
+
+/// Failures of so many callers, one behind the other on one connection, so that a slow machine has a flood
+/// too. Gives how many were refused.
+fn pipelined_failures(node: &Node, first: usize, count: usize) -> usize {
+    let mut stream = std::net::TcpStream::connect(node.base.strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut writer = stream.try_clone().unwrap();
+    let requests: String = (0..count)
+        .map(|n| {
+            let close = if n + 1 == count { "connection: close\r\n" } else { "" };
+            format!(
+                "POST /oauth/token HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+                 x-forwarded-for: {}\r\n{close}content-length: 29\r\n\r\ngrant_type=client_credentials",
+                somewhere(first + n)
+            )
+        })
+        .collect();
+    let writing = std::thread::spawn(move || writer.write_all(requests.as_bytes()).unwrap());
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).unwrap();
+    writing.join().unwrap();
+    answers.matches("HTTP/1.1 401 ").count()
+}
+
+/// An IPv6 address in a network of its own.
+fn somewhere(number: usize) -> String {
+    format!("2001:db8:{number:x}::1")
+}
+
+on_both! {
+    /// Common passwords, and those made of the user's and the product's names, are refused with the reason,
+    /// wherever they are set.
+    fn common_passwords(world: World) {
+        world.cli(&["account", "create", "--name", "One"]);
+        person(&world, "bartholomew@one.example", "administrator", Some("One"));
+        let node = world.start_with(&["--issuer", "https://login.northwind.example"]);
+        let set = |password: &str| {
+            let mut command = world.command(&["user", "set-password", "bartholomew@one.example"]);
+            let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+            child.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
+            let output = child.wait_with_output().unwrap();
+            (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+        };
+        let browser = |language: &str| {
+            let browser = Browser::saying(&node, "accept-language", language);
+            assert_eq!(browser.sign_in("bartholomew@one.example", PASSWORD).status, 303);
+            browser
+        };
+        let (english, french) = (browser("en"), browser("fr"));
+        let profile = "/portal/profile";
+        for (password, said, dit) in [
+            ("password123", "most common passwords", "les plus courants"),
+            ("Password1!", "most common passwords", "les plus courants"),
+            ("1234567890", "most common passwords", "les plus courants"),
+            ("qwertyuiop", "most common passwords", "les plus courants"),
+            ("keyward123", "name of this service", "le nom de ce service"),
+            ("bartholomew12", "your e-mail address", "votre adresse e-mail"),
+            ("northwind2026", "name of this service", "le nom de ce service"),
+        ] {
+            let (status, reason) = set(password);
+            assert!(status == Some(1) && reason.contains("password") | reason.contains("easy to guess"), "{password}: {reason}");
+            assert!(!reason.contains(password), "{reason}");
+            for (browser, words) in [(&english, said), (&french, dit)] {
+                let reply = browser.fill(profile, "/portal/profile/password", &[("current", PASSWORD), ("new", password)]);
+                let error = reply.body.split("id=\"new-error\"").nth(1).and_then(|rest| rest.split("</").next()).unwrap_or_default();
+                assert!(error.contains(words), "{password}: {error}");
+            }
+        }
+        assert_eq!(set("six quiet otters build dams").0, Some(0));
+    }
+
+    /// Whoever knows the password alone ends no session of the rightful user, however often they sign in.
+    fn sessions_that_wait_for_the_second_factor(world: World) {
+        one(&world);
+        let node = world.start();
+        let ada = Browser::of(&node, ADA);
+        enrol(&ada);
+        let waiting = half(&node);
+        for _ in 0..52 {
+            half(&node);
+        }
+        assert!(is_in(&ada), "the rightful session");
+        assert_eq!(waiting.get(SECOND_FACTOR).leads_to().split('?').next(), Some("/portal/sign-in"), "the oldest made room");
+        assert_eq!(world.count("SELECT count(*) FROM sessions WHERE proven = 'password'"), 5);
+        let longest = "SELECT max(expires_at - created_at) FROM sessions WHERE proven =";
+        assert_eq!(world.count(&format!("{longest} 'password'")), 600_000, "ten minutes");
+        assert_eq!(world.count(&format!("{longest} 'all'")), 12 * 3_600_000);
+    }
+
+    /// Wrong codes in a row are counted for the user, on all nodes, and lock the second factor.
+    fn wrong_codes_lock_the_second_factor(world: World) {
+        one(&world);
+        let (node, other) = (world.start(), world.start());
+        let ada = Browser::of(&node, ADA);
+        let (secret, codes) = enrol(&ada);
+        let stranger = half(&node);
+        for browser in [&stranger, &half(&other), &stranger] {
+            assert_eq!(prove(browser, "000000").status, 403);
+        }
+        assert_eq!(world.count("SELECT wrong_codes FROM users"), 3);
+        let failures = "SELECT count(*) FROM audit WHERE action = 'session.failure' AND reason_code = 'wrong_second_factor'";
+        assert_eq!(world.count(failures), 3, "each is recorded with the change that counts it");
+
+        // The user is told, but not of own slips.
+        early_in_a_step();
+        let rightful = half(&node);
+        prove(&rightful, "111111");
+        let told = prove(&rightful, &code(&secret, 1));
+        assert_eq!(told.status, 200, "{}", told.body);
+        assert!(told.body.contains("3 wrong codes of the second factor were entered elsewhere"), "{}", told.body);
+        assert!(is_in(&rightful) && told.body.contains("href=\"/portal/profile\""));
+        assert_eq!(world.count("SELECT wrong_codes FROM users"), 0, "in a row");
+        assert_eq!(prove(&half(&node), &codes[0]).leads_to(), "/portal", "told once");
+
+        // The hundredth wrong one is the last that is compared.
+        world.execute("UPDATE users SET wrong_codes = 99, totp_last_step = 0");
+        early_in_a_step();
+        assert_eq!(prove(&half(&other), "000000").status, 403);
+        let refused = prove(&half(&node), &code(&secret, 0));
+        assert_eq!(refused.status, 403);
+        assert!(refused.body.contains("Too many wrong codes were entered."), "{}", refused.body);
+        assert_eq!(world.count("SELECT wrong_codes FROM users"), 100);
+        // A recovery code cannot be guessed, and gets the user in.
+        assert_eq!(prove(&half(&other), &codes[1]).status, 200);
+        assert_eq!(world.count("SELECT wrong_codes FROM users"), 0);
+        // So does a new password.
+        world.execute("UPDATE users SET wrong_codes = 100, totp_last_step = 0");
+        assert_eq!(prove(&half(&node), &code(&secret, 0)).status, 403);
+        let mut child = world.command(&["user", "set-password", ADA]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+        early_in_a_step();
+        assert!(matches!(prove(&half(&node), &code(&secret, 0)).status, 200 | 303));
+    }
+
+    /// Whoever sits at an open session does not make the account their own.
+    fn the_second_factor_asks_for_the_password(world: World) {
+        one(&world);
+        let node = world.start();
+        let ada = Browser::of(&node, ADA);
+        let form = ada.get(SET_UP);
+        early_in_a_step();
+        let secret = form.shown("secret");
+        let proof = code(&secret, 0);
+        for fields in [&[("code", proof.as_str())] as &[(&str, &str)], &[("code", proof.as_str()), ("password", "wrong password 1")]] {
+            let refused = ada.submit(&form, SET_UP, fields);
+            assert!(refused.status == 400 && refused.body.contains("id=\"password-error\""), "{}", refused.body);
+            assert_eq!(refused.shown("secret"), secret);
+        }
+        assert_eq!(world.count("SELECT count(*) FROM users WHERE totp_sealed IS NOT NULL"), 0);
+        let (_, codes) = enrol(&ada);
+        for path in ["/portal/profile/recovery-codes", "/portal/profile/second-factor/remove"] {
+            let refused = ada.act(path, &[("password", "wrong password 1"), ("code", &codes[0])]);
+            assert!(refused.status == 400 && refused.body.contains("id=\"password-error\""), "{path}: {}", refused.body);
+        }
+        assert_eq!(world.count("SELECT count(*) FROM users WHERE totp_sealed IS NOT NULL"), 1);
+        let done = ada.fill("/portal/profile", "/portal/profile/recovery-codes", &[("password", PASSWORD), ("code", &codes[0])]);
+        assert_eq!(done.shown("codes").lines().count(), 10, "the code was not used up");
+    }
+
+    /// A flood of failures by nobody known leaves a bounded number of entries, and hides none of the others.
+    fn a_flood_of_unknown_callers_in_the_audit(world: World) {
+        let client = world.client("read");
+        let node = world.start_with(&["--trusted-proxies", "127.0.0.1"]);
+        let left_out = || world.count("SELECT count(*) FROM audit WHERE reason_code = 'failures_left_out'") > 0;
+        let began = Instant::now();
+        std::thread::scope(|scope| {
+            let node = &node;
+            let all: Vec<_> = (0..4).map(|thread| scope.spawn(move || pipelined_failures(node, thread * 1000, 250))).collect();
+            all.into_iter().for_each(|one| assert_eq!(one.join().unwrap(), 250));
+        });
+        let flooded = began.elapsed().as_secs() + 2;
+        assert_eq!(fail_as(&node, &client.id, "203.0.113.9").status, 401);
+        let rows = |condition: &str| world.count(&format!("SELECT count(*) FROM audit WHERE action = 'authentication.failure' AND {condition}"));
+        within(Duration::from_secs(20), "the known client's failure", || (rows("account_id IS NOT NULL") == 1).then_some(()));
+        within(Duration::from_secs(20), "the number left out", || left_out().then_some(()));
+        let unknown = rows("account_id IS NULL");
+        let said = i64::try_from(flooded / 60 + 1).unwrap();
+        assert!(unknown <= 100 + 10 * i64::try_from(flooded).unwrap() + said, "{unknown} rows in {flooded} s");
+        assert!(unknown >= 100, "{unknown}");
+        // They are kept for thirty days, and then go by themselves.
+        assert_eq!(rows("account_id IS NULL AND expires_at - happened_at = 2592000000"), unknown);
+        assert_eq!(rows("account_id IS NOT NULL AND expires_at IS NULL"), 1);
+        world.execute("UPDATE audit SET expires_at = 1000 WHERE expires_at IS NOT NULL");
+        within(Duration::from_secs(20), "the purge", || (rows("account_id IS NULL") == 0).then_some(()));
+        assert_eq!(rows("account_id IS NOT NULL"), 1);
+    }
+
+    /// Whoever changes something, through whichever entry point, leaves an entry with the request.
+    fn every_change_is_in_the_audit(world: World) {
+        one(&world);
+        let node = world.start_with(&["--registration", "open", "--registration-scope", "read"]);
+        let id = |reply: &Reply| reply.header("x-request-id").unwrap().to_owned();
+        // (action, actor, target), by the request that did it.
+        let mut expected: Vec<(Reply, &str, String, String)> = Vec::new();
+        let user = format!("user {ADA}");
+
+        let registered = node.json("POST", "/oauth/register", None, &json!({"client_name": "Self-made", "scope": "read"}));
+        assert_eq!(registered.status, 201, "{}", registered.body);
+        let information = registered.json();
+        let text = |name: &str| information[name].as_str().unwrap().to_owned();
+        let (client_id, secret, access_token) = (text("client_id"), text("client_secret"), text("registration_access_token"));
+        let itself = format!("client {client_id}");
+        expected.push((registered, "client.create", itself.clone(), client_id.clone()));
+        let path = format!("/oauth/register/{client_id}");
+        let changed = node.json("PUT", &path, Some(&access_token), &json!({"client_id": client_id, "client_name": "Renamed", "scope": "read"}));
+        assert_eq!(changed.status, 200, "{}", changed.body);
+        expected.push((changed, "client.update", itself.clone(), client_id.clone()));
+
+        let authorization = basic(&client_id, &secret);
+        let token = node.form("/oauth/token", Some(&authorization), &[("grant_type", "client_credentials")]).json();
+        let token = token["access_token"].as_str().unwrap();
+        let jti = world.cli(&["token", "inspect", token])["jti"].as_str().map(str::to_owned);
+        let revoked = node.form("/oauth/revoke", Some(&authorization), &[("token", token)]);
+        assert_eq!(revoked.status, 200);
+        let jti = jti.unwrap_or_else(|| jti_of(token));
+        expected.push((revoked, "token.revoke", itself.clone(), jti));
+        assert_eq!(node.form("/oauth/revoke", Some(&authorization), &[("token", token)]).status, 200, "twice is once");
+
+        let deleted = node.send("DELETE", &path, &[("authorization", &format!("Bearer {access_token}"))], b"");
+        assert_eq!(deleted.status, 204, "{}", deleted.body);
+        expected.push((deleted, "client.delete", itself, client_id));
+
+        let client = world.client_with(&["--account", "One", "--scope", "read"]);
+        let key_id = |key: &str| key.split('_').nth(1).unwrap().to_owned();
+        let manager = format!("API key {}", key_id(&client.api_key));
+        let by_key = format!("Bearer {}", client.api_key);
+        let headers = [("authorization", by_key.as_str()), ("content-type", "application/json")];
+        let made = node.post("/apiKeys", &headers, br#"{"name": "Second"}"#);
+        assert_eq!(made.status, 201, "{}", made.body);
+        let second = made.json();
+        let made_id = second["id"].as_str().unwrap().to_owned();
+        expected.push((made, "api_key.create", manager.clone(), made_id.clone()));
+        let gone = node.send("DELETE", &format!("/apiKeys/{made_id}"), &[("authorization", &by_key)], b"");
+        assert_eq!(gone.status, 204);
+        expected.push((gone, "api_key.delete", manager, made_id));
+        let revoked = node.form("/oauth/revoke", Some(&client.basic()), &[("token", &client.api_key)]);
+        assert_eq!(revoked.status, 200);
+        expected.push((revoked, "api_key.revoke", format!("client {}", client.id), key_id(&client.api_key)));
+        assert_eq!(node.form("/oauth/revoke", Some(&client.basic()), &[("token", &client.api_key)]).status, 200);
+
+        // A user at the portal.
+        let (ada, other) = (Browser::new(&node), Browser::of(&node, ADA));
+        let mut by_user = |reply: Reply, action: &'static str| {
+            assert!(matches!(reply.status, 200 | 303), "{action}: {} {}", reply.status, reply.body);
+            let shown = reply.body.split("<code id=\"codes\">").nth(1).map(|rest| rest.split("</code>").next().unwrap().to_owned());
+            expected.push((reply, action, user.clone(), ADA.to_owned()));
+            shown.unwrap_or_default()
+        };
+        by_user(ada.sign_in(ADA, PASSWORD), "session.create");
+        let sessions = ada.get("/portal/profile");
+        let end = sessions.body.split("action=\"").map(|rest| rest.split('"').next().unwrap()).find(|action| action.ends_with("/end"));
+        by_user(ada.submit(&sessions, end.unwrap(), &[]), "session.end");
+        assert!(!is_in(&other));
+        early_in_a_step();
+        let form = ada.get(SET_UP);
+        let proof = code(&form.shown("secret"), 0);
+        let codes = by_user(ada.submit(&form, SET_UP, &[("password", PASSWORD), ("code", &proof)]), "user.set_second_factor");
+        let fields = [("password", PASSWORD), ("code", codes.lines().next().unwrap())];
+        let codes = by_user(ada.fill("/portal/profile", "/portal/profile/recovery-codes", &fields), "user.renew_recovery_codes");
+        let fields = [("password", PASSWORD), ("code", codes.lines().next().unwrap())];
+        by_user(ada.act("/portal/profile/second-factor/remove", &fields), "user.remove_second_factor");
+        let fields = [("current", PASSWORD), ("new", "another horse battery")];
+        by_user(ada.fill("/portal/profile", "/portal/profile/password", &fields), "user.change_password");
+        let link = world.cli(&["user", "invite", ADA])["link"].as_str().unwrap().to_owned();
+        by_user(ada.fill("/portal/profile", "/portal/sign-out", &[]), "session.end");
+        let open = ada.open(&link);
+        let accepted = ada.submit(&open, "/portal/invitation/password", &[("password", PASSWORD)]);
+        by_user(accepted, "user.accept_invitation");
+
+        for (reply, action, actor, target) in &expected {
+            let found = world.count(&format!(
+                "SELECT count(*) FROM audit WHERE request_id = '{}' AND action = '{action}' AND actor = '{actor}' \
+                 AND target = '{target}' AND address = '127.0.0.1'",
+                id(reply)
+            ));
+            assert_eq!(found, 1, "{action} of {target} by {actor}");
+        }
+        for (action, count) in [("token.revoke", 1), ("api_key.revoke", 1)] {
+            assert_eq!(world.count(&format!("SELECT count(*) FROM audit WHERE action = '{action}'")), count, "{action}");
+        }
+        // What is made beside what was asked for, and what Keyward does by itself.
+        for (action, condition) in [
+            ("account.create", "actor LIKE 'client %'"),
+            ("signing_key.create", "actor = 'Keyward' AND target <> ''"),
+        ] {
+            assert_eq!(world.count(&format!("SELECT count(*) FROM audit WHERE action = '{action}' AND {condition}")), 1, "{action}");
+        }
+    }
+
+    fn registration_by_token_and_rotation_by_age_are_in_the_audit(world: World) {
+        let made = world.cli(&["registration-token", "create", "--scope", "read"]);
+        let node = world.start_with(&["--signing-key-max-age", "3s", "--jwks-max-age", "1s", "--token-ttl", "1s"]);
+        let token = made.as_object().unwrap().values().filter_map(Value::as_str).find(|value| value.starts_with("kwi_")).unwrap();
+        let reply = node.json("POST", "/oauth/register", Some(token), &json!({"scope": "read"}));
+        assert_eq!(reply.status, 201, "{}", reply.body);
+        let actor = format!("initial access token {}", token.split('_').nth(1).unwrap());
+        let count = |condition: &str| world.count(&format!("SELECT count(*) FROM audit WHERE {condition}"));
+        assert_eq!(count(&format!("action = 'client.create' AND actor = '{actor}' AND request_id IS NOT NULL")), 1);
+        within(Duration::from_secs(20), "the rotation", || (count("action = 'signing_key.rotate' AND actor = 'Keyward'") > 0).then_some(()));
+    }
+}
+
+fn jti_of(token: &str) -> String {
+    use base64::Engine;
+    let payload = token.split('.').nth(1).unwrap();
+    let claims: Value =
+        serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+    claims["jti"].as_str().unwrap().to_owned()
+}
+
+/// What an address over its limit sends counts against nobody else, and more of a provider's network than
+/// one /64 is limited too.
+#[test]
+fn floods_do_not_spend_the_budget_of_others() {
+    let world = World::sqlite();
+    one(&world);
+    let client = world.client("read");
+    let node = world.start_with(&["--trusted-proxies", "127.0.0.1"]);
+    let statuses = |client_id: &dyn Fn(usize) -> String, client_ip: &dyn Fn(usize) -> String, count: usize| {
+        let mut found: BTreeMap<u16, usize> = BTreeMap::new();
+        for n in 0..count {
+            *found.entry(fail_as(&node, &client_id(n), &client_ip(n)).status).or_default() += 1;
+        }
+        found
+    };
+    let here = |_: usize| "203.0.113.1".to_owned();
+    let first = statuses(&|n| format!("made-up-{n}"), &here, 130);
+    assert!((100..=125).contains(&first[&401]), "{first:?}");
+    let named = statuses(&|_| client.id.clone(), &here, 60);
+    assert!(named[&429] >= 50, "{named:?}");
+    assert_eq!(fail_as(&node, &client.id, "203.0.113.2").status, 401, "as from nobody's fault");
+
+    // Users of the portal are counted apart from all that is made up.
+    let stranger = Browser::saying(&node, "x-forwarded-for", "203.0.113.7");
+    for _ in 0..10 {
+        assert_eq!(stranger.sign_in(ADA, "wrong password 1").status, 403);
+    }
+    assert_eq!(stranger.sign_in(ADA, PASSWORD).status, 429);
+    statuses(&|n| format!("other-{n}"), &somewhere, 300);
+    assert_eq!(stranger.sign_in(ADA, PASSWORD).status, 429);
+
+    // 400 networks of 64 bits in one of 56.
+    let neighbours = statuses(&|n| format!("neighbour-{n}"), &|n| format!("2001:db8:ffff:{:x}::1", n % 256), 400);
+    assert!(neighbours.get(&429).is_some_and(|refused| *refused > 0), "{neighbours:?}");
+}
+
+/// The link of an invitation is a page for those without a script, too: it asks for the link.
+#[test]
+fn an_invitation_works_without_a_script() {
+    let world = World::sqlite();
+    one(&world);
+    let node = world.start();
+    let browser = Browser::new(&node);
+    let page = browser.get("/portal/invitation");
+    assert!(page.status == 200 && page.body.contains("name=\"link\""), "{}", page.body);
+    assert!(!hidden(&page, "/portal/invitation").is_empty());
+    // What was in the path once is no page.
+    assert_eq!(browser.status("/portal/invitation/kwv_x"), 404);
+    eventually("the log line", || node.logs().contains("/portal/invitation").then_some(()));
+}
