@@ -135,15 +135,7 @@ impl From<u64> for Value {
 impl Error {
     /// A refusal with its public sentence. Nothing secret belongs into it.
     pub fn new(code: Code, description: impl Into<Cow<'static, str>>) -> Self {
-        Error {
-            code,
-            description: description.into(),
-            detail: None,
-            retry_after: None,
-            field: None,
-            phrase: None,
-            subject: None,
-        }
+        Error { code, description: description.into(), detail: None, retry_after: None, field: None, phrase: None, subject: None }
     }
 
     /// Adds the exact reason, for the log alone.
