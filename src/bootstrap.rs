@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::guard::{Password, Passwords};
 use crate::manage::actor::{Actor, ClientsWrite, ResourcesWrite, UsersWrite};
 use crate::manage::client::{self, NewClient};
-use crate::manage::resource_server;
+use crate::manage::resource_server::{self, TokenTyp};
 use crate::manage::user;
 use crate::scope::Scope;
 use crate::store::client::AuthMethod;
@@ -82,8 +82,8 @@ pub async fn bootstrap(store: &Arc<Store>, first: FirstOperator, now: Timestamp)
             }
             user::insert_operator(transaction, &manage_users, &email, hash, now)?;
             let identifier = "https://api.example.com".to_owned();
-            let resource =
-                resource_server::insert(transaction, &make_resources, identifier, "Example API".to_owned(), scope.clone(), now)?;
+            let (name, typ) = ("Example API".to_owned(), TokenTyp::default());
+            let resource = resource_server::insert(transaction, &make_resources, identifier, name, scope.clone(), typ, now)?;
             let new = NewClient {
                 name: "First application".to_owned(),
                 account: None,

@@ -7,8 +7,10 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, ValueEnum};
@@ -30,8 +32,19 @@ const DEFAULT_FILE: &str = "keyward.toml";
 const SECRET_SETTINGS: [&str; 3] = ["database_url", "outbound_proxy", "operator_password"];
 
 /// Settings that may differ from node to node, and the issuer.
-const NODE_SETTINGS: [&str; 9] =
-    ["listen", "issuer", "database_url", "keys_dir", "log", "tls_cert", "tls_key", "operator_email", "operator_password"];
+const NODE_SETTINGS: [&str; 11] = [
+    "listen",
+    "issuer",
+    "database_url",
+    "keys_dir",
+    "log",
+    "tls_cert",
+    "tls_key",
+    "max_connections",
+    "http2_cleartext",
+    "operator_email",
+    "operator_password",
+];
 
 /// What is in force.
 #[derive(Clone, Debug, clap::Args)]
@@ -174,6 +187,21 @@ pub struct Settings {
     #[arg(long, global = true, env = "KEYWARD_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
+    /// How many connections may be open [default: as many as the descriptors allow, 10000 at the most]
+    #[arg(long, global = true, env = "KEYWARD_MAX_CONNECTIONS", value_name = "NUMBER", value_parser = max_connections)]
+    pub max_connections: Option<usize>,
+
+    /// Whether HTTP/2 is also spoken without TLS, with prior knowledge (h2c), as some proxies do
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_HTTP2_CLEARTEXT",
+        value_name = "on|off",
+        default_value = "off",
+        hide_possible_values = true
+    )]
+    pub http2_cleartext: Switch,
+
     /// The HTTP proxy for outgoing requests, as http://[USER:PASSWORD@]HOST:PORT; the proxy must refuse inner addresses
     #[arg(long, global = true, env = "KEYWARD_OUTBOUND_PROXY", value_name = "URL", hide_env_values = true)]
     pub outbound_proxy: Option<ProxyUrl>,
@@ -213,6 +241,76 @@ impl FromStr for Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
+    }
+}
+
+/// The settings that [`LiveSettings::reload`] takes over. The others are read once, at the start.
+const RELOADABLE: [&str; 11] = [
+    "registration",
+    "registration_scope",
+    "registration_resources",
+    "assertion_for_token_endpoint",
+    "audit_kept",
+    "portal_idle",
+    "portal_session",
+    "operator_second_factor",
+    "trusted_proxies",
+    "forwarded_header",
+    "log",
+];
+
+/// The settings of a server that runs: read like [`Settings`], and replaced as a whole by a reload.
+///
+/// What was replaced stays in memory, a kilobyte for each reload that changed something, so that a setting
+/// can be borrowed like any field.
+pub struct LiveSettings(ArcSwap<&'static Settings>);
+
+impl LiveSettings {
+    /// The settings of the start.
+    pub fn new(settings: Settings) -> Self {
+        LiveSettings(ArcSwap::from_pointee(Box::leak(Box::new(settings))))
+    }
+
+    /// The settings of this moment.
+    pub fn current(&self) -> &'static Settings {
+        **self.0.load()
+    }
+
+    /// Takes over what can change while the server runs; gives the names of all settings that changed,
+    /// and whether each was taken over.
+    pub fn reload(&self, new: Settings) -> Vec<(&'static str, bool)> {
+        let old = self.current();
+        let mut kept = old.clone();
+        // The listen address of the start may have been port 0, which is another one now.
+        let new = Settings { listen: old.listen, ..new };
+        let pairs = old.values().into_iter().zip(new.values());
+        let changed: Vec<_> = pairs
+            .filter(|((_, before), (_, after))| before != after)
+            .map(|((name, _), _)| (name, RELOADABLE.contains(&name)))
+            .collect();
+        kept.registration = new.registration;
+        kept.registration_scope = new.registration_scope;
+        kept.registration_resources = new.registration_resources;
+        kept.assertion_for_token_endpoint = new.assertion_for_token_endpoint;
+        kept.audit_kept = new.audit_kept;
+        kept.portal_idle = new.portal_idle;
+        kept.portal_session = new.portal_session;
+        kept.operator_second_factor = new.operator_second_factor;
+        kept.trusted_proxies = new.trusted_proxies;
+        kept.forwarded_header = new.forwarded_header;
+        kept.log = new.log;
+        if changed.iter().any(|(_, taken)| *taken) {
+            self.0.store(Arc::new(Box::leak(Box::new(kept))));
+        }
+        changed
+    }
+}
+
+impl std::ops::Deref for LiveSettings {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        self.current()
     }
 }
 
@@ -293,6 +391,11 @@ impl Issuer {
     /// Character by character.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether callers reach it by TLS, its own or a proxy's.
+    pub fn is_https(&self) -> bool {
+        self.0.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
     }
 
     /// The path of the issuer, without a slash at its end; empty where it has none.
@@ -401,6 +504,13 @@ fn within(text: &str, least: u64, most: u64, rule: &str) -> Result<Duration, Str
     if (least..=most).contains(&duration.as_secs()) { Ok(duration) } else { Err(rule.to_owned()) }
 }
 
+fn max_connections(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number >= 16 => Ok(number),
+        _ => Err("a number of 16 or more".to_owned()),
+    }
+}
+
 fn log_filter(text: &str) -> Result<String, String> {
     // A bare word that is no level would be taken for the name of a part, and silence all others.
     let levels = ["off", "error", "warn", "info", "debug", "trace"];
@@ -466,6 +576,8 @@ impl Settings {
             ("log", Some(self.log.clone())),
             ("tls_cert", path(&self.tls_cert)),
             ("tls_key", path(&self.tls_key)),
+            ("max_connections", self.max_connections.map(|number| number.to_string())),
+            ("http2_cleartext", switch(self.http2_cleartext)),
             ("outbound_proxy", self.outbound_proxy.as_ref().map(ToString::to_string)),
             ("outbound_ca", path(&self.outbound_ca)),
             ("operator_email", Some(self.operator_email.clone())),

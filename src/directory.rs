@@ -23,7 +23,7 @@ use crate::store::api_key::{self, ApiKey, RevokedApiKey};
 use crate::store::changes;
 use crate::store::client::{self, Client, could_be_id};
 use crate::store::client_secret;
-use crate::store::resource_server;
+use crate::store::resource_server::{self, Resources, TokenTyp};
 use crate::store::signing_key::{self, SigningKey};
 use crate::store::token;
 use crate::store::{Change, Database, Store, StoreError};
@@ -49,6 +49,18 @@ pub struct ClientEntry {
     pub secrets: Vec<SecretEntry>,
     /// The resource servers whose client it is.
     pub resource_servers: Vec<String>,
+    /// Of the resource servers that it may use, those whose tokens have the `typ` JWT.
+    plain_jwt: Resources,
+}
+
+impl ClientEntry {
+    /// The `typ` of a token for these resource servers: what all of them ask for, or the standard's.
+    pub fn token_typ(&self, resources: &Resources) -> TokenTyp {
+        let agreed = !self.plain_jwt.is_empty()
+            && !resources.is_empty()
+            && resources.iter().all(|identifier| self.plain_jwt.contains(identifier));
+        if agreed { TokenTyp::Jwt } else { TokenTyp::AtJwt }
+    }
 }
 
 /// One secret of a client.
@@ -423,12 +435,14 @@ fn load_api_key(database: &mut Database, id: &str) -> Result<LoadedApiKey, Store
 }
 
 fn load_client(database: &mut Database, client_id: &str) -> Result<Option<ClientEntry>, StoreError> {
-    // All three, though the first may find nothing: how long it takes must not tell.
+    // All four, though the first may find nothing: how long it takes must not tell.
     let client = client::find(database, client_id)?;
     let secrets = client_secret::list(database, client_id)?
         .into_iter()
         .map(|row| SecretEntry { id: row.id, expires_at: row.expires_at, secret: StoredSecret::new(row.hash) })
         .collect();
     let resource_servers = resource_server::of_client(database, client_id)?;
-    Ok(client.map(|client| ClientEntry { client, secrets, resource_servers }))
+    let used = client.as_ref().map(|client| client.resources.clone()).unwrap_or_default();
+    let plain_jwt = resource_server::with_typ(database, &used, TokenTyp::Jwt)?;
+    Ok(client.map(|client| ClientEntry { client, secrets, resource_servers, plain_jwt }))
 }

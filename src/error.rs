@@ -19,6 +19,8 @@ pub enum Code {
     UnauthorizedClient,
     /// RFC 6749 section 5.2.
     UnsupportedGrantType,
+    /// RFC 6749 section 4.1.2.1.
+    UnsupportedResponseType,
     /// RFC 6749 section 5.2.
     InvalidScope,
     /// RFC 8707 section 2.
@@ -65,6 +67,7 @@ impl Code {
             Code::InvalidClient => "invalid_client",
             Code::UnauthorizedClient => "unauthorized_client",
             Code::UnsupportedGrantType => "unsupported_grant_type",
+            Code::UnsupportedResponseType => "unsupported_response_type",
             Code::InvalidScope => "invalid_scope",
             Code::InvalidTarget => "invalid_target",
             Code::InvalidToken => "invalid_token",

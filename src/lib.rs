@@ -9,10 +9,10 @@
 //! Arrows point down only, and a test over the `use crate::` lines holds them to it:
 //!
 //! ```text
-//! cli        → server, bootstrap, manage, oauth, outbound
-//! server     → http, portal, manage, oauth, directory
+//! cli        → server, bootstrap, manage, oauth, outbound, telemetry
+//! server     → http, portal, manage, oauth, directory, net, telemetry
 //! portal     → manage; of http what both doors share
-//! http       → manage, oauth
+//! http       → manage, oauth, net, telemetry
 //! bootstrap  → manage
 //! manage     → oauth, store
 //! oauth      → directory, outbound, store
@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Beneath all of them, and used by all: [`client_ip`], [`clock`], [`config`], [`credential`], [`error`],
-//! [`metrics`], [`scope`], [`share`], [`trace_context`]. `docs/architecture.md` walks through it.
+//! [`jose`], [`metrics`], [`scope`], [`share`], [`trace_context`], [`uri`]. `docs/architecture.md` walks through it.
 
 pub mod bootstrap;
 pub mod cli;
@@ -34,8 +34,10 @@ pub mod directory;
 pub mod error;
 pub mod guard;
 pub mod http;
+pub mod jose;
 pub mod manage;
 pub mod metrics;
+pub mod net;
 pub mod oauth;
 pub mod outbound;
 pub mod portal;
@@ -43,4 +45,6 @@ pub mod scope;
 pub mod server;
 pub mod share;
 pub mod store;
+pub mod telemetry;
 pub mod trace_context;
+pub mod uri;

@@ -143,6 +143,12 @@ pub struct Snapshot {
     pub signing_key_max_age: Duration,
     /// The `notAfter` of the TLS certificate that is served, in seconds since the epoch.
     pub tls_certificate_not_after: Option<i64>,
+    /// Open connections.
+    pub connections: usize,
+    /// Idle connections that were closed to make room for others, since the start.
+    pub connections_evicted: u64,
+    /// Log lines that could not be written, since the start.
+    pub log_lines_dropped: u64,
     /// Seconds since the epoch at which this process started.
     pub started: i64,
 }
@@ -184,6 +190,9 @@ pub struct Metrics {
     pool_in_use: Family<PoolLabels, Gauge>,
     pool_max: Family<PoolLabels, Gauge>,
     queue_length: Family<QueueLabels, Gauge>,
+    connections: Gauge,
+    connections_evicted: Counter,
+    log_lines_dropped: Counter,
     signing_key_age: Gauge<f64, AtomicU64>,
     signing_key_max_age: Gauge<f64, AtomicU64>,
     process: Process,
@@ -221,6 +230,9 @@ impl Default for Metrics {
             pool_in_use: Family::default(),
             pool_max: Family::default(),
             queue_length: Family::default(),
+            connections: Gauge::default(),
+            connections_evicted: Counter::default(),
+            log_lines_dropped: Counter::default(),
             signing_key_age: Gauge::default(),
             signing_key_max_age: Gauge::default(),
             process: Process::default(),
@@ -260,6 +272,11 @@ impl Metrics {
         let most = "The most connections that a pool opens, by pool";
         registry.register("database_pool_connections_max", most, self.pool_max.clone());
         registry.register("queue_length", "Jobs that wait, by queue", self.queue_length.clone());
+        registry.register("connections", "Open connections", self.connections.clone());
+        let evicted = "Idle connections that were closed to make room for others";
+        registry.register("connections_evicted", evicted, self.connections_evicted.clone());
+        let dropped = "Log lines that could not be written";
+        registry.register("log_lines_dropped", dropped, self.log_lines_dropped.clone());
         let age = "Time since the signing key in use began to sign";
         registry.register_with_unit("signing_key_age", age, Unit::Seconds, self.signing_key_age.clone());
         let max_age = "The age at which the signing key is rotated";
@@ -346,6 +363,9 @@ impl Metrics {
         for (queue, length) in &snapshot.queues {
             self.queue_length.get_or_create(&QueueLabels { queue }).set(gauge(*length));
         }
+        self.connections.set(gauge(snapshot.connections));
+        advance(&self.connections_evicted, snapshot.connections_evicted);
+        advance(&self.log_lines_dropped, snapshot.log_lines_dropped);
         self.signing_key_age.set(snapshot.signing_key_age.unwrap_or_default().as_secs_f64());
         self.signing_key_max_age.set(snapshot.signing_key_max_age.as_secs_f64());
     }

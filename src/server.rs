@@ -1,15 +1,11 @@
 //! The composition root: what serves, put together from its parts, and taken down in order.
 
 use std::net::TcpListener;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use actix_web::{App, web};
 
 use crate::clock::Timestamp;
 use crate::config::{Issuer, Settings};
@@ -18,14 +14,20 @@ use crate::error::Error;
 use crate::http;
 use crate::manage::actor::{ALL_RIGHTS, OPERATOR_SCOPE};
 use crate::manage::signing_key::{self, Times};
+use crate::net::connections::Connections;
+use crate::net::listener;
+use crate::net::tls::Certificate;
 use crate::oauth::AuthorizationServer;
 use crate::portal;
 use crate::store::deployment::{self, Deployment, Difference, Joined};
 use crate::store::token_records::TokenRecords;
 use crate::store::{Store, api_key, audit, changes, client_assertion, counts, idempotency, invitation, session, token};
+use crate::telemetry::Log;
 
-/// How long requests in flight may take once the server is told to stop.
-const SHUTDOWN_SECONDS: u64 = 30;
+mod accept;
+mod signals;
+
+use signals::{Request, Signals};
 
 /// How often ended rows are looked for, and how many go at a time.
 const PURGE_EVERY: Duration = Duration::from_secs(5);
@@ -40,41 +42,68 @@ const ENDED_KEYS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long counts are kept: the day that is shown, and the hour that has begun.
 const COUNTS_KEPT: Duration = Duration::from_secs(25 * 3600);
 
-/// How often a node says that it still serves, and compares what it serves with.
-const DEPLOYMENT_EVERY: Duration = Duration::from_secs(60);
-
 /// How often the age of the signing key is looked at.
 const ROTATION_EVERY: Duration = Duration::from_secs(1);
 
+/// How often a node says that it still serves, and compares what it serves with.
+const DEPLOYMENT_EVERY: Duration = Duration::from_secs(60);
+
+/// What listens, before anything else is made or opened: whoever cannot serve leaves no trace.
+pub struct Listener {
+    socket: TcpListener,
+    certificate: Option<Arc<Certificate>>,
+    max_connections: usize,
+}
+
+impl Listener {
+    /// Listens on the address of the settings, and reads the TLS files.
+    ///
+    /// # Errors
+    /// The address is taken; a setting or the certificate cannot be used; more connections are wanted than the system
+    /// allows.
+    pub fn bind(settings: &Settings) -> Result<Self, Error> {
+        check_registration_scope(settings).map_err(|reason| Error::server_error(reason).field("registration_scope"))?;
+        let certificate = match (&settings.tls_cert, &settings.tls_key) {
+            (Some(cert), Some(key)) => Some(Certificate::load(cert, key)?),
+            _ => None,
+        };
+        let descriptors = listener::raise_descriptor_limit();
+        let max_connections = listener::connection_limit(descriptors, settings.max_connections)
+            .map_err(|reason| Error::server_error(reason).field("max_connections"))?;
+        let listen = settings.listen;
+        let socket =
+            listener::listen(listen).map_err(|error| {
+                Error::server_error(format!("cannot listen on {listen}: {error}")).field("listen")
+            })?;
+        Ok(Listener { socket, certificate, max_connections })
+    }
+}
+
+/// Reads the settings as at the start.
+pub type ReadSettings = Box<dyn Fn() -> Result<Settings, String> + Send>;
+
 /// A server that listens and is ready to run.
 pub struct Server {
-    listener: TcpListener,
-    tls: Option<ServerConfig>,
+    listener: Listener,
     oauth: web::Data<AuthorizationServer>,
     follower: directory::Follower,
 }
 
 impl Server {
-    /// Listens, sees to the keys, and fills memory from the store.
+    /// Sees to the keys, and fills memory from the store.
     ///
     /// # Errors
-    /// The address is taken; the certificate, the key file or the database cannot be used; nodes of this
-    /// database serve with another issuer, and `change_issuer` does not allow to replace it.
-    pub async fn bind(mut settings: Settings, store: Arc<Store>, change_issuer: bool, now: Timestamp) -> Result<Self, Error> {
-        let reserved = |token: &str| ALL_RIGHTS.contains(&token) || token == OPERATOR_SCOPE;
-        if let Some(right) = settings.registration_scope.iter().find(|token| reserved(token)) {
-            let reason = format!("openly registered clients must not get the right {right}");
-            return Err(Error::server_error(reason).field("registration_scope"));
-        }
-        let listen = settings.listen;
-        let unusable = |error: std::io::Error| Error::server_error(format!("cannot listen on {listen}: {error}")).field("listen");
-        let listener = TcpListener::bind(listen).map_err(unusable)?;
+    /// The key file or the database cannot be used; nodes of this database serve with another issuer, and
+    /// `change_issuer` does not allow to replace it.
+    pub async fn new(
+        listener: Listener,
+        mut settings: Settings,
+        store: Arc<Store>,
+        change_issuer: bool,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
         // With port 0 only now is it known.
-        settings.listen = listener.local_addr().map_err(unusable)?;
-        let tls = match (&settings.tls_cert, &settings.tls_key) {
-            (Some(cert), Some(key)) => Some(tls_config(cert, key)?),
-            _ => None,
-        };
+        settings.listen = listener.socket.local_addr().map_err(|error| Error::server_error(error.to_string()))?;
 
         let issuer = settings.issuer();
         let key_file = signing_key::key_file(&store, &settings.keys_dir).await?;
@@ -89,7 +118,7 @@ impl Server {
         };
         let oauth = AuthorizationServer::new(settings, issuer, directory, store, key_file, records);
         let oauth = oauth.map_err(|error| Error::server_error(error.to_string()))?;
-        Ok(Server { listener, tls, oauth: web::Data::new(oauth), follower })
+        Ok(Server { listener, oauth: web::Data::new(oauth), follower })
     }
 
     /// The parts, for what is made at the first start.
@@ -97,49 +126,76 @@ impl Server {
         &self.oauth
     }
 
-    /// Serves until SIGTERM or SIGINT; then answers what is in flight, and returns.
+    /// Serves until SIGTERM or SIGINT; then answers what is in flight, and returns. SIGHUP reads the
+    /// settings and the TLS files again.
     ///
     /// # Errors
     /// Where the system refuses threads or sockets.
-    pub async fn run(self) -> std::io::Result<()> {
-        self.follower.run()?;
-        tokio::spawn(purge(self.oauth.clone()));
-        tokio::spawn(rotate(self.oauth.clone()));
-        tokio::spawn(write_usage(self.oauth.clone()));
-        tokio::spawn(compare_nodes(self.oauth.clone()));
+    pub async fn run(self, log: Log, read_settings: ReadSettings) -> std::io::Result<()> {
+        let Server { listener, oauth, follower } = self;
+        let settings = oauth.settings.current();
+        // Before anything is served: from now on a signal is never the end of the process.
+        let signals = Signals::listen()?;
+        follower.run()?;
+        tokio::spawn(purge(oauth.clone()));
+        tokio::spawn(rotate(oauth.clone()));
+        tokio::spawn(write_usage(oauth.clone()));
+        tokio::spawn(compare_nodes(oauth.clone()));
 
-        let oauth = self.oauth.clone();
-        let server = HttpServer::new(move || {
-            let issuer = oauth.issuer.clone();
-            App::new()
-                .app_data(oauth.clone())
-                .wrap(from_fn(http::observe))
-                .configure(|config| portal::routes(&issuer, config))
-                .configure(|config| http::routes(&issuer, config))
-        });
-        let server = server
-            .shutdown_timeout(SHUTDOWN_SECONDS)
-            .client_request_timeout(Duration::from_secs(10))
-            .keep_alive(Duration::from_secs(75))
-            .disable_signals();
-        let server = match self.tls {
-            Some(tls) => server.listen_rustls_0_23(self.listener, tls)?,
-            None => server.listen(self.listener)?,
+        let trusted = oauth.clone();
+        let connections = Connections::new(
+            listener.max_connections,
+            Box::new(move |address| trusted.settings.trusted_proxies.contains(address)),
+        );
+        tokio::spawn(connections.clone().sweep());
+        let documents = web::Data::new(http::Documents::new(&oauth));
+        let certificate = listener.certificate.clone();
+        let process = http::ProcessState {
+            connections: connections.clone(),
+            log: log.clone(),
+            certificate: certificate.clone(),
         };
-        let settings = &self.oauth.settings;
-        tracing::info!(listen = %settings.listen, issuer = %self.oauth.issuer, database = %settings.database_url, "serving");
-        let running = server.run();
+        let process = web::Data::new(process);
+        if let Some(certificate) = certificate.clone() {
+            tokio::spawn(certificate.watch());
+        }
+
+        let application = {
+            let oauth = oauth.clone();
+            move || {
+                let issuer = oauth.issuer.clone();
+                App::new()
+                    .app_data(oauth.clone())
+                    .app_data(process.clone())
+                    .app_data(documents.clone())
+                    .wrap(from_fn(http::observe))
+                    .configure(|config| portal::routes(&issuer, config))
+                    .configure(|config| http::routes(&issuer, config))
+            }
+        };
+        let http2_cleartext = settings.http2_cleartext.is_on();
+        let (listen, max_connections) = (settings.listen, listener.max_connections);
+        let running = accept::start(listener, &connections, http2_cleartext, application)?;
+        tracing::info!(%listen, issuer = %oauth.issuer, database = %settings.database_url, max_connections, "serving");
+        if listen.ip().is_unspecified() && settings.issuer.is_none() {
+            tracing::warn!(issuer = %oauth.issuer, "nobody can reach this issuer: set it to the URL that callers use");
+        }
         let handle = running.handle();
+        let reload = {
+            let oauth = oauth.clone();
+            move || reload(&oauth, &log, &read_settings, certificate.as_deref())
+        };
         tokio::spawn(async move {
-            stop_signal().await;
+            let mut signals = signals;
+            while signals.next().await == Request::Reload {
+                reload();
+            }
             tracing::info!("stopping: no new connections, requests in flight are answered");
+            connections.stop();
             handle.stop(true).await;
         });
-        if settings.listen.ip().is_unspecified() && settings.issuer.is_none() {
-            tracing::warn!(issuer = %self.oauth.issuer, "nobody can reach this issuer: set it to the URL that callers use");
-        }
         running.await?;
-        if let Err(error) = self.oauth.usage.write(&self.oauth.store).await {
+        if let Err(error) = oauth.usage.write(&oauth.store).await {
             tracing::warn!(reason = %error, "cannot write what was counted and noted");
         }
         tracing::info!("stopped");
@@ -147,16 +203,12 @@ impl Server {
     }
 }
 
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
-        tracing::error!("cannot hear signals: stop this process with SIGKILL, nothing is lost by it");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What clients that register themselves must never get.
+fn check_registration_scope(settings: &Settings) -> Result<(), String> {
+    let reserved = |token: &str| ALL_RIGHTS.contains(&token) || token == OPERATOR_SCOPE;
+    match settings.registration_scope.iter().find(|token| reserved(token)) {
+        Some(right) => Err(format!("openly registered clients must not get the right {right}")),
+        None => Ok(()),
     }
 }
 
@@ -230,16 +282,28 @@ async fn compare_nodes(oauth: web::Data<AuthorizationServer>) {
     }
 }
 
-fn tls_config(cert: &Path, key: &Path) -> Result<ServerConfig, Error> {
-    let unusable = |setting: &str, file: &Path, error: &dyn std::fmt::Display| {
-        Error::server_error(format!("{}: {error}", file.display())).field(setting)
+/// Reads the settings and the TLS files again. Settings that cannot be used change nothing.
+fn reload(oauth: &AuthorizationServer, log: &Log, read_settings: &ReadSettings, certificate: Option<&Certificate>) {
+    if let Some(certificate) = certificate {
+        certificate.reload();
+    }
+    let settings = read_settings().and_then(|settings| check_registration_scope(&settings).map(|()| settings));
+    let changed = match settings {
+        Ok(settings) => oauth.settings.reload(settings),
+        Err(reason) => return tracing::error!(reason, "cannot reload the settings: the present ones stay in use"),
     };
-    let chain = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let chain = chain.map_err(|error| unusable("tls_cert", cert, &error))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable("tls_key", key, &error))?;
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
-    let config = config.with_safe_default_protocol_versions().map_err(|error| Error::server_error(error.to_string()))?;
-    config.with_no_client_auth().with_single_cert(chain, private).map_err(|error| unusable("tls_cert", cert, &error))
+    let names = |taken: bool| {
+        let names = changed.iter().filter(|(_, now)| *now == taken).map(|(name, _)| *name);
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let (reloaded, restart) = (names(true), names(false));
+    if let Err(error) = log.set_filter(&oauth.settings.log) {
+        tracing::error!(reason = error.reason(), "cannot change the log filter");
+    }
+    tracing::info!(changed = reloaded, "settings reloaded");
+    if !restart.is_empty() {
+        tracing::warn!(settings = restart, "these settings changed too, and take effect after a restart");
+    }
 }
 
 /// Writes what is collected: when API keys were last used, failed authentications, and counts.

@@ -103,7 +103,9 @@ fn assertions_that_are_refused() {
         ("no audience", with("aud", Value::Null)),
         ("another audience", with("aud", json!("https://other.example"))),
         ("the issuer with a slash", with("aud", json!(format!("{}/", node.base)))),
-        ("the issuer in an array", with("aud", json!([node.base]))),
+        ("the issuer twice", with("aud", json!([node.base, node.base]))),
+        ("an empty array", with("aud", json!([]))),
+        ("an array in an array", with("aud", json!([[node.base]]))),
         ("the issuer and another", with("aud", json!([node.base, "https://other.example"]))),
         ("the token endpoint", with("aud", json!(token_endpoint))),
         ("no end", with("exp", Value::Null)),
@@ -133,6 +135,8 @@ fn assertions_that_are_refused() {
     }
     // Without `kid` the keys are tried.
     assert_eq!(ask(&node, &pair.sign(&json!({"alg": "ES256"}), &good)).status, 200);
+    // RFC 7519 section 4.1.3: an array of one is as good as the string, and some libraries write no other.
+    assert_eq!(ask(&node, &with("aud", json!([node.base]))).status, 200);
     // A client with a key has no secret, and none can be made for it.
     assert!(world.refused(&["secret", "create", &id]).contains("without a secret"));
 }
@@ -143,9 +147,146 @@ fn the_token_endpoint_as_audience_is_a_switch() {
     let node = world.start_with(&["--assertion-for-token-endpoint", "on"]);
     let pair = jwt::Pair::new("ES256");
     let id = client(&world, &pair);
+    for audience in [json!(node.url("/oauth/token")), json!([node.url("/oauth/token")])] {
+        let mut claims = good_claims(&node, &id);
+        claims["aud"] = audience;
+        assert_eq!(ask(&node, &pair.sign(&header(&pair), &claims)).status, 200);
+    }
+    // Without it the refusal says what to change, on either side.
+    let strict = world.start_with(&["--issuer", &node.base]);
     let mut claims = good_claims(&node, &id);
     claims["aud"] = json!(node.url("/oauth/token"));
-    assert_eq!(ask(&node, &pair.sign(&header(&pair), &claims)).status, 200);
+    let refused = ask(&strict, &pair.sign(&header(&pair), &claims));
+    refused.refused(401, "invalid_client");
+    let line = strict.log_of(&refused);
+    let reason = line["reason"].as_str().unwrap();
+    assert!(reason.contains("assertion_for_token_endpoint") && reason.contains("Spring"), "{reason}");
+}
+
+/// What other implementations put beside a good key, none of which is one for us.
+fn passed_over() -> Vec<Value> {
+    let good = jwt::Pair::new("RS256").public_jwk("other");
+    let with = |member: &str, value: Value| {
+        let mut key = good.clone();
+        key[member] = value;
+        key
+    };
+    vec![
+        with("kid", json!(7)),
+        with("use", json!("enc")),
+        with("use", json!(["sig"])),
+        with("alg", json!("RSA-OAEP")),
+        with("alg", json!("ES256")),
+        with("key_ops", json!("verify")),
+        with("n", json!("AQAB")),
+        with("n", json!("not base64url!")),
+        with("e", json!(65537)),
+        json!({"kty": "RSA", "x5c": ["MIIB"], "kid": "certificate"}),
+        json!({"kty": "AKP", "alg": "ML-DSA-44", "pub": "AAAA"}),
+        json!({"kty": "EC", "crv": "P-256", "x": "AQ", "y": "AQ"}),
+        json!({"kid": "one"}),
+        json!("one"),
+        Value::Null,
+    ]
+}
+
+/// Ways to write a good key that are not quite those of the RFCs.
+fn deviations() -> Vec<(&'static str, jwt::Pair, Value)> {
+    use base64::Engine;
+    use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+    let written = |algorithm: &'static str, change: &dyn Fn(&mut Value)| {
+        let pair = jwt::Pair::new(algorithm);
+        let mut key = pair.public_jwk("one");
+        change(&mut key);
+        (pair, key)
+    };
+    let octets = |key: &Value, name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap();
+    let mut all = Vec::new();
+    let mut add = |what, (pair, key)| all.push((what, pair, key));
+    add(
+        "a leading zero",
+        written("RS256", &|key| {
+            key["n"] = json!(jwt::encode([&[0][..], &octets(key, "n")].concat()));
+            key["e"] = json!(jwt::encode([&[0][..], &octets(key, "e")].concat()));
+        }),
+    );
+    add("padding", written("RS256", &|key| key["n"] = json!(URL_SAFE.encode(octets(key, "n")))));
+    add(
+        "a coordinate with a leading zero",
+        written("ES256", &|key| {
+            key["x"] = json!(jwt::encode([&[0][..], &octets(key, "x")].concat()));
+        }),
+    );
+    add("Ed25519 by its newer name", written("EdDSA", &|key| key["alg"] = json!("Ed25519")));
+    add("no alg", written("EdDSA", &|key| drop(key.as_object_mut().unwrap().remove("alg"))));
+    add("no kid", written("ES256", &|key| drop(key.as_object_mut().unwrap().remove("kid"))));
+    add("no use", written("PS256", &|key| drop(key.as_object_mut().unwrap().remove("use"))));
+    add("key_ops", written("ES256", &|key| key["key_ops"] = json!(["verify"])));
+    all
+}
+
+on_both! {
+    /// At registration, by the command line, by the management API and at a jwks_uri alike.
+    fn key_sets_of_others(world: World) {
+        let keys = KeyServer::start(&world);
+        let node = world.start_trusting(&world.folder.join("ca.pem"), &["--private-jwks-uri", "on"]);
+        let operator = crate::management::operator(&world, &node);
+        let initial = world.cli(&["registration-token", "create", "--scope", "read"])["token"].as_str().unwrap().to_owned();
+        let served = |what: &str, id: &Value, pair: &jwt::Pair| {
+            let id = id.as_str().unwrap();
+            for name in if pair.algorithm() == "EdDSA" { vec!["EdDSA", "Ed25519"] } else { vec![pair.algorithm()] } {
+                let reply = ask(&node, &pair.sign(&json!({"alg": name, "kid": "one"}), &good_claims(&node, id)));
+                assert_eq!(reply.status, 200, "{what}, {name}: {}", node.log_of(&reply));
+            }
+        };
+        let method = "private_key_jwt";
+        for (what, pair, key) in deviations() {
+            // Twice under one name, and last of all.
+            let twin = jwt::Pair::new(pair.algorithm()).public_jwk("one");
+            let members = [passed_over(), vec![twin, key]].concat();
+            let set = json!({"keys": members});
+            let file = world.file("set.json", &set.to_string());
+            let arguments = ["client", "create", "--name", what, "--scope", "read", "--auth-method", method, "--jwks"];
+            let made = world.cli(&[&arguments, &[file.to_str().unwrap()] as &[&str]].concat());
+            served(what, &made["client_id"], &pair);
+
+            let body = json!({"name": what, "scope": "read", "auth_method": method, "jwks": set});
+            let made = node.json("POST", "/api/v1/clients", Some(&operator), &body);
+            assert_eq!(made.status, 201, "{what}: {}", made.body);
+            served(what, &made.json()["client_id"], &pair);
+
+            let body = json!({"token_endpoint_auth_method": method, "jwks": set});
+            let made = node.json("POST", "/oauth/register", Some(&initial), &body);
+            assert_eq!(made.status, 201, "{what}: {}", made.body);
+            served(what, &made.json()["client_id"], &pair);
+            let own = made.json()["registration_access_token"].as_str().unwrap().to_owned();
+            let uri = made.json()["registration_client_uri"].as_str().unwrap().strip_prefix(&node.base).unwrap().to_owned();
+            let body = json!({"token_endpoint_auth_method": method, "jwks": set, "client_id": made.json()["client_id"]});
+            assert_eq!(node.json("PUT", &uri, Some(&own), &body).status, 200, "{what}");
+            served(what, &made.json()["client_id"], &pair);
+
+            keys.publish(set["keys"].as_array().unwrap());
+            let made = register(&world, &node, &format!("{}?{}", keys.uri, made.json()["client_id"].as_str().unwrap()));
+            assert_eq!(made.status, 201, "{what}: {}", made.body);
+            served(what, &made.json()["client_id"], &pair);
+        }
+
+        // None that can serve, or one that is no secret any longer: nobody keeps such a set.
+        let good = jwt::Pair::new("ES256").public_jwk("one");
+        let mut private = good.clone();
+        private["d"] = json!("AAAA");
+        let secret = json!({"kty": "oct", "k": "AAAA"});
+        for set in [passed_over(), vec![], vec![good.clone(), private], vec![good, secret]] {
+            let set = json!({"keys": set});
+            let file = world.file("set.json", &set.to_string());
+            let arguments = ["client", "create", "--name", "x", "--auth-method", method, "--jwks", file.to_str().unwrap()];
+            assert!(world.refused(&arguments).contains("jwks holds"), "{set}");
+            let body = json!({"name": "x", "auth_method": method, "jwks": set});
+            assert_eq!(node.json("POST", "/api/v1/clients", Some(&operator), &body).status, 400, "{set}");
+            let body = json!({"token_endpoint_auth_method": method, "jwks": set});
+            node.json("POST", "/oauth/register", Some(&initial), &body).refused(400, "invalid_client_metadata");
+        }
+    }
 }
 
 fn register(world: &World, node: &Node, uri: &str) -> Reply {

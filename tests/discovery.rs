@@ -11,6 +11,7 @@ fn metadata_says_what_is_offered() {
     let document = node.get("/.well-known/oauth-authorization-server").json();
     assert_eq!(document["issuer"], json!(node.base));
     for (member, path) in [
+        ("authorization_endpoint", "/oauth/authorize"),
         ("token_endpoint", "/oauth/token"),
         ("introspection_endpoint", "/oauth/introspect"),
         ("revocation_endpoint", "/oauth/revoke"),
@@ -26,9 +27,21 @@ fn metadata_says_what_is_offered() {
     for endpoint in ["token", "introspection", "revocation"] {
         assert_eq!(document[format!("{endpoint}_endpoint_auth_methods_supported")], methods);
         let algorithms = &document[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")];
-        assert_eq!(*algorithms, json!(["RS256", "PS256", "ES256", "EdDSA"]));
+        assert_eq!(*algorithms, json!(["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]));
     }
     assert_eq!(node.get("/.well-known/openid-configuration").json(), document);
+    // What the authorization endpoint offers is what it does: nothing, said in the RFC's words, and nobody
+    // is sent on to an address that nobody has checked.
+    assert_eq!(document["response_types_supported"], json!(["none"]));
+    assert!(document.get("code_challenge_methods_supported").is_none());
+    let question = "?response_type=code&client_id=x&redirect_uri=https://evil.example/&state=s";
+    for path in ["/oauth/authorize".to_owned(), format!("/oauth/authorize{question}"), "/oauth/authorize?%00=%ff".to_owned()] {
+        for reply in [node.get(&path), node.form(&path, None, &[("response_type", "code")])] {
+            reply.refused(400, "unsupported_response_type");
+            assert!(reply.header("location").is_none());
+        }
+        assert_eq!(node.send("PUT", &path, &[], b"").header("allow"), Some("GET, HEAD, POST"));
+    }
 }
 
 #[test]
@@ -69,6 +82,8 @@ fn keys_are_published_for_caches() {
         assert_eq!((unchanged.status, unchanged.body.as_str()), (304, ""), "{known}");
         assert_eq!(unchanged.header("etag"), Some(etag.as_str()));
     }
+    let lines = [("if-none-match", "\"other\""), ("if-none-match", etag.as_str())];
+    assert_eq!(node.get_with("/.well-known/jwks.json", &lines).status, 304, "several lines are one list");
     assert_eq!(node.get_with("/.well-known/jwks.json", &[("if-none-match", "\"other\"")]).status, 200);
     let key = reply.json()["keys"][0].clone();
     let members: Vec<&str> = key.as_object().unwrap().keys().map(String::as_str).collect();
@@ -111,6 +126,55 @@ fn every_answer_has_a_request_id() {
             let problem = reply.json();
             assert_eq!((&problem["status"], &problem["title"]), (&json!(404), &json!("Not Found")));
             assert_eq!(problem["requestId"].as_str(), reply.header("x-request-id"));
+        }
+    }
+}
+
+/// Browsers ask beforehand whether a page of another origin may read a document (CORS).
+#[test]
+fn pages_may_read_what_is_public() {
+    let world = World::sqlite();
+    let node = world.start_with(&["--issuer", "https://auth.example/tenant"]);
+    for path in [
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-authorization-server/tenant",
+        "/.well-known/openid-configuration",
+        "/.well-known/jwks.json",
+        "/tenant/.well-known/jwks.json",
+    ] {
+        let asked = [
+            ("origin", "https://app.example"),
+            ("access-control-request-method", "GET"),
+            ("access-control-request-headers", "x-trace"),
+        ];
+        let reply = node.send("OPTIONS", path, &asked, b"");
+        assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{path}");
+        assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+        assert_eq!(reply.header("access-control-allow-methods"), Some("GET, HEAD"));
+        assert_eq!(reply.header("access-control-allow-headers"), Some("*"));
+        assert_eq!(node.get(path).header("access-control-allow-origin"), Some("*"));
+        let wrong = node.send("POST", path, &[], b"");
+        assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET, HEAD, OPTIONS")), "{path}");
+    }
+    for path in ["/oauth/token", "/oauth/introspect", "/api/v1/clients", "/healthz"] {
+        let reply = node.send("OPTIONS", path, &[("origin", "https://app.example")], b"");
+        assert_eq!(reply.status, 405, "{path}");
+        assert_eq!(reply.header("access-control-allow-origin"), None, "{path}");
+    }
+}
+
+/// The scheme of the issuer decides, with TLS of its own and behind a proxy.
+#[test]
+fn browsers_are_told_to_guess_nothing_and_to_stay_with_https() {
+    for (issuer, told) in [("https://auth.example", Some("max-age=31536000")), ("http://auth.example", None)] {
+        let world = World::sqlite();
+        let node = world.start_with(&["--issuer", issuer]);
+        for path in
+            ["/healthz", "/openapi.json", "/docs/docs.js", "/.well-known/jwks.json", "/nothing", "/portal/sign-in", "/verify"]
+        {
+            let reply = node.get(path);
+            assert_eq!(reply.header("strict-transport-security"), told, "{path}");
+            assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{path}");
         }
     }
 }

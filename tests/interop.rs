@@ -57,6 +57,42 @@ fn public_jwk(key: &rcgen::KeyPair) -> serde_json::Value {
     json!({"kty": "RSA", "n": jwt::encode(n), "e": jwt::encode(e), "use": "sig", "alg": "RS256", "kid": "interop"})
 }
 
+/// Runs a script that is a resource server itself: it says where it listens, and is then told what there is to
+/// authenticate with.
+fn resource_server(world: &World, mut command: Command) {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::process::Stdio;
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let key_file = world.file("key.pem", &key.serialize_pem());
+    let jwks = world.file("jwks.json", &json!({"keys": [public_jwk(&key)]}).to_string());
+    let node = world.start();
+    // Whatever it says goes into a file: a full pipe must not hold it up.
+    let errors = std::fs::File::create(world.folder.join("stderr")).unwrap();
+    let said = || std::fs::read_to_string(world.folder.join("stderr")).unwrap();
+    command.env("ISSUER", &node.base).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
+    let mut script = command.spawn().unwrap();
+    let mut out = BufReader::new(script.stdout.take().unwrap());
+    let mut url = String::new();
+    out.read_line(&mut url).unwrap();
+    let url = url.trim();
+    if url.is_empty() {
+        let _ = script.wait();
+        panic!("{command:?}: it does not listen:\n{}", said());
+    }
+    world.resource(url);
+    let flags = ["--scope", "read write", "--resource", url];
+    let client = world.client_with(&flags);
+    let with_key = ["--auth-method", "private_key_jwt", "--jwks", jwks.to_str().unwrap()];
+    let keyed = world.client_with(&[&flags[..], &with_key].concat());
+    let given = json!({
+        "client_id": client.id, "client_secret": client.secret, "jwt_client_id": keyed.id, "key_file": key_file,
+    });
+    writeln!(script.stdin.take().unwrap(), "{given}").unwrap();
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert!(script.wait().unwrap().success(), "{command:?}:\n{rest}{}", said());
+}
+
 fn python(world: World, name: &str) {
     let mut command = Command::new(variable("TEST_PYTHON"));
     command.arg(repository("tests/interop/python").join(name));
@@ -84,6 +120,64 @@ on_both! {
 
     fn javascript_jose(world: World) {
         javascript(world, "jose_offline.mjs");
+    }
+
+    /// The chain of an MCP client that knows nothing but the server's URL: 401, protected resource metadata,
+    /// authorization server metadata, a token for that resource, the call.
+    fn python_mcp(world: World) {
+        let mut command = Command::new(variable("TEST_PYTHON"));
+        command.arg(repository("tests/interop/python/mcp_sdk.py"));
+        resource_server(&world, command);
+    }
+
+    fn javascript_mcp(world: World) {
+        let mut command = Command::new("node");
+        command.arg(std::path::Path::new(&variable("TEST_NODE_DIR")).join("mcp_sdk.mjs"));
+        resource_server(&world, command);
+    }
+
+    fn go_golang_jwt(world: World) {
+        let mut command = Command::new("go");
+        command.args(["run", "."]).current_dir(repository("tests/interop/go"));
+        command.env("GOCACHE", repository("target/quick-start/cache/go")).env("GOTOOLCHAIN", "local");
+        script(world, command);
+    }
+
+    /// Also what `docs/integrations.md` says to users of Spring.
+    fn java_spring_security_and_nimbus(world: World) {
+        let (standard, plain, other) = ("https://api.example/", "https://plain.example/", "https://other.example/");
+        for resource in [standard, other] {
+            world.resource(resource);
+        }
+        world.cli(&["resource", "create", "--identifier", plain, "--name", "Plain", "--token-typ", "JWT"]);
+        let flags = ["--scope", "read write", "--resource", standard, "--resource", plain, "--resource", other];
+        let client = world.client_with(&flags);
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+        let jwks = world.file("jwks.json", &json!({"keys": [public_jwk(&key)]}).to_string());
+        let with_key = ["--auth-method", "private_key_jwt", "--jwks", jwks.to_str().unwrap()];
+        let keyed = world.client_with(&[&flags[..], &with_key].concat());
+        for setting in ["off", "on"] {
+            let initial = world.cli(&["registration-token", "create", "--scope", "read", "--uses", "1"]);
+            let node = world.start_with(&["--assertion-for-token-endpoint", setting]);
+            let jars = std::path::Path::new(&variable("TEST_JAVA_DIR")).join("*");
+            let mut java = Command::new("java");
+            java.arg("-cp").arg(jars).arg(repository("tests/interop/java/SpringSecurity.java"));
+            let output = java
+                .env("ISSUER", &node.base)
+                .env("CLIENT_ID", &client.id)
+                .env("CLIENT_SECRET", &client.secret)
+                .env("JWT_CLIENT_ID", &keyed.id)
+                .env("JWT_KEY_FILE", world.file("key.pem", &key.serialize_pem()))
+                .env("RESOURCE", standard)
+                .env("PLAIN_RESOURCE", plain)
+                .env("OTHER_RESOURCE", other)
+                .env("TOKEN_ENDPOINT_AS_AUDIENCE", setting)
+                .env("REGISTRATION_TOKEN", initial["token"].as_str().unwrap())
+                .output()
+                .unwrap();
+            let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert!(output.status.success(), "assertion_for_token_endpoint {setting}:\n{said}");
+        }
     }
 
     fn rust_oauth2(world: World) {

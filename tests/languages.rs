@@ -74,7 +74,7 @@ fn every_message_that_is_asked_for_is_there() {
         asked.insert(format!("field-{field}"));
     }
     // Of forms, not of messages.
-    for field in ["name", "email", "code", "identifier", "scope", "uses", "jwks", "grace", "actor", "target"] {
+    for field in ["name", "email", "code", "identifier", "scope", "uses", "jwks", "grace", "actor", "target", "token-typ"] {
         asked.remove(field);
     }
     asked.remove("field-");

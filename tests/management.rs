@@ -10,7 +10,8 @@ fn caller(world: &World, node: &Node, account: &str, scope: &str) -> String {
     node.token(&client)
 }
 
-fn operator(world: &World, node: &Node) -> String {
+/// A token that may do everything.
+pub fn operator(world: &World, node: &Node) -> String {
     world.cli(&["account", "create", "--name", "Operators"]);
     let all = keyward::manage::actor::ALL_RIGHTS.join(" ");
     caller(world, node, "Operators", &format!("{all} operator"))
@@ -358,7 +359,25 @@ on_both! {
         assert_ne!(first.header("etag"), Some(etag.as_str()));
         problem(&change(&etag, "Second"), 412, None);
         assert_eq!(change(first.header("etag").unwrap(), "Third").status, 200);
-        assert_eq!(change("*", "Fourth").status, 200);
+        let last = change("*", "Fourth");
+        assert_eq!(last.status, 200);
+        // RFC 9110 section 13.1.1: any one of several may match, and a weak one never does.
+        let mut current = last.header("etag").unwrap().to_owned();
+        for (number, written) in ["\"zzz\", TAG", "TAG,\"zzz\"", "\"zzz\" ,, W/\"zzz\",\tTAG "].into_iter().enumerate() {
+            let changed = change(&written.replace("TAG", &current), &format!("List {number}"));
+            assert_eq!(changed.status, 200, "{written}: {}", changed.body);
+            current = changed.header("etag").unwrap().to_owned();
+        }
+        let headers = [
+            ("authorization", bearer.as_str()), ("content-type", "application/json"),
+            ("if-match", "\"zzz\""), ("if-match", current.as_str()),
+        ];
+        let lines = node.send("PATCH", &path, &headers, br#"{"name": "Lines"}"#);
+        assert_eq!(lines.status, 200, "several lines are one list: {}", lines.body);
+        let current = lines.header("etag").unwrap().to_owned();
+        for refused in [&format!("W/{current}"), "\"zzz\", \"yyy\"", "", ",", current.trim_matches('"'), "\"*\""] {
+            problem(&change(refused, "Never"), 412, None);
+        }
 
         let once = |key: &str, name: &str| {
             let headers = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("idempotency-key", key)];

@@ -16,7 +16,7 @@ use crate::support::{Node, World, jwt, repository};
 
 /// What a shell, a format string, a URL, a comment or the templates themselves would trip over.
 const SCOPE: &str = "o'clock $HOME ${HOME} $(id) `id` a&b;c 1+1 100% 100%25 %s {x} {{resource}} */ // # @x <b> ~ !!";
-const RESOURCE: &str = "https://orders.example/o'clock/$HOME/`id`/*/?a=1+1&b=%2F%25s&c={{scope}}";
+const RESOURCE: &str = "https://orders.example/o'clock/$HOME/$(id)/*/?a=1+1&b=%2F%25s&c=(scope);!";
 /// In the place of the path that an issuer may have; the server does not mind.
 const QUERY: &str = "?o'clock=$HOME&a=1+1";
 

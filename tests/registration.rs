@@ -148,6 +148,9 @@ fn metadata_that_is_refused() {
         (json!({"jwks": {"keys": [private]}}), "invalid_client_metadata"),
         (json!({"jwks": {"keys": []}}), "invalid_client_metadata"),
         (json!({"jwks": {"keys": [{"kty": "oct", "k": "AAAA"}]}}), "invalid_client_metadata"),
+        (json!({"jwks": {"keys": [public, {"kty": "oct", "k": "AAAA"}]}}), "invalid_client_metadata"),
+        (json!({"jwks": {"keys": [{"kty": "RSA", "x5c": ["MIIB"]}]}}), "invalid_client_metadata"),
+        (json!({"jwks": {"keys": vec![public.clone(); 21]}}), "invalid_client_metadata"),
         (json!({"jwks": {"keys": ["x"]}}), "invalid_client_metadata"),
         (json!({"jwks": {"keys": [{"kty": "RSA", "n": "AQAB", "e": "AQAB"}]}}), "invalid_client_metadata"),
         (json!({"jwks": {"keys": [{"kty": "EC", "crv": "P-256", "x": "AQ", "y": "AQ"}]}}), "invalid_client_metadata"),
@@ -194,11 +197,20 @@ fn metadata_that_is_refused() {
         json!({"client_id": "another"}),
         json!({"client_id": id, "scope": "read admin"}),
         json!({"client_id": id, "client_secret": "guess"}),
-        json!({"client_id": id, "registration_access_token": own}),
+        json!({"client_id": id, "registration_access_token": "another"}),
+        json!({"client_id": id, "registration_client_uri": "https://evil.example/"}),
         json!({"client_id": id, "client_id_issued_at": 1}),
+        json!({"client_id": id, "client_secret_expires_at": 1}),
     ] {
         node.json("PUT", &uri, Some(&own), &body).refused(400, "invalid_client_metadata");
     }
+    // A library sends back all that it was given.
+    let mut update = made.json();
+    update["client_name"] = json!("Renamed");
+    let updated = node.json("PUT", &uri, Some(&own), &update);
+    assert_eq!((updated.status, updated.json()["client_name"].as_str()), (200, Some("Renamed")), "{}", updated.body);
+    update["client_id_issued_at"] = Value::Null;
+    assert_eq!(node.json("PUT", &uri, Some(&own), &update).status, 200);
     assert_eq!(node.json("POST", &uri, Some(&own), &json!({})).header("allow"), Some("GET, HEAD, PUT, DELETE"));
 }
 
@@ -216,4 +228,109 @@ fn open_and_off() {
     let off = world.start_with(&["--registration", "off"]);
     off.json("POST", "/oauth/register", None, &json!({})).refused(403, "access_denied");
     assert!(off.get("/.well-known/oauth-authorization-server").json().get("registration_endpoint").is_none());
+}
+
+/// Redirect URIs that browsers, proxies and libraries read in different ways, or that lead to somebody
+/// else.
+const REFUSED_REDIRECT_URIS: &[&str] = &[
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "file:///etc/passwd",
+    "ftp://a.example/",
+    "app:/cb",
+    "https://*.a.example/cb",
+    "https://user:hunter2@a.example/",
+    "https://@a.example/",
+    "https:cb",
+    "https:///a.example/",
+    "https://a.example\\@evil.example/cb",
+    " https://a.example/",
+    "https://a.example/ ",
+    "https://a.example/\n",
+    "https://a.example/\r\n",
+    "ht\ntps://a.example/",
+    "https://a.example/\u{0}",
+    "https://a.example/../cb",
+    "https://a.example/%2e%2e/cb",
+    "https://a.example/%0d%0ax",
+    "https://a.example/cb#x",
+    "https://a.example/cb#",
+    "http://a.example/",
+    "http://127.0.0.1.example/",
+    "https://2130706433/",
+    "https://%61.example/",
+    "HTTPS://A.example/",
+    "cb",
+    "",
+];
+
+/// The same of web addresses, for the members that hold one.
+const REFUSED_PAGES: &[&str] = &[
+    "https://a.example/\n",
+    " https://a.example/",
+    "ht\ntps://a.example/",
+    "https:a",
+    "https://a.example\\@evil.example/",
+    "https://user:hunter2@a.example/",
+    "https://*.a.example/",
+    "https://a.example/a b",
+    "https://a.example/../b",
+    "javascript:alert(1)",
+    "com.example.app:/x",
+    "",
+];
+
+#[test]
+fn uris_are_read_the_same_way_everywhere() {
+    let world = World::sqlite();
+    let token = initial(&world, &[]);
+    let node = world.start();
+    let taken = json!({
+        "redirect_uris": [
+            "https://a.example/cb", "https://a.example", "https://a.example:8443/cb?tenant=o'clock", "http://127.0.0.1/cb",
+            "http://[::1]:49152/", "http://localhost:3000/callback", "com.example.app:/oauth2redirect",
+        ],
+        "client_uri": "https://a.example", "logo_uri": "https://a.example/logo.svg?v=1", "tos_uri": "http://a.example/tos#top",
+        "policy_uri": "https://a.example/policy",
+    });
+    let made = node.json("POST", "/oauth/register", Some(&token), &taken);
+    assert_eq!(made.status, 201, "{}", made.body);
+    let own = made.json()["registration_access_token"].as_str().unwrap().to_owned();
+    let (uri, id) = (path(&made, &node), made.json()["client_id"].clone());
+    let kept = || {
+        let read = node.json("GET", &uri, Some(&own), &Value::Null).json();
+        for (member, value) in taken.as_object().unwrap() {
+            assert_eq!(read[member], *value, "{member} is given back as it was understood");
+        }
+    };
+    kept();
+
+    let mut cases = Vec::new();
+    for text in REFUSED_REDIRECT_URIS {
+        cases.push((json!({"redirect_uris": ["https://a.example/cb", text]}), "invalid_redirect_uri"));
+    }
+    for wrong in [json!([7]), json!({}), json!([["https://a.example/"]]), json!(vec!["https://a.example/"; 21])] {
+        cases.push((json!({"redirect_uris": wrong}), "invalid_redirect_uri"));
+    }
+    for member in ["client_uri", "logo_uri", "tos_uri", "policy_uri", "jwks_uri"] {
+        for text in REFUSED_PAGES {
+            cases.push((json!({member: text}), "invalid_client_metadata"));
+        }
+    }
+    for text in
+        ["http://a.example/keys", "https://a.example/keys#x", "https://a.exa\tmple/", "https://%61.example/", "https://127.1/"]
+    {
+        cases.push((json!({"jwks_uri": text}), "invalid_client_metadata"));
+    }
+    for (mut body, error) in cases {
+        let registered = node.json("POST", "/oauth/register", Some(&token), &body);
+        body["client_id"] = id.clone();
+        let updated = node.json("PUT", &uri, Some(&own), &body);
+        for reply in [registered, updated] {
+            assert_eq!((reply.status, reply.json()["error"].as_str()), (400, Some(error)), "{body}: {}", reply.body);
+            reply.refused(400, error);
+            assert!(!reply.body.contains("hunter2"), "{}", reply.body);
+        }
+    }
+    kept();
 }

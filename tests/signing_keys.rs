@@ -196,3 +196,42 @@ on_both! {
         assert!(world.try_start(&[]).is_err());
     }
 }
+
+/// What reads no JWK, such as HAProxy's `jwt_verify`, gets the same key in PEM.
+#[test]
+fn public_keys_in_pem() {
+    let world = World::sqlite();
+    let client = world.client("read");
+    let node = world.start_with(&["--jwks-max-age", "0"]);
+    let mut algorithms = std::collections::BTreeSet::new();
+    for generate in [None, Some(&rcgen::PKCS_ECDSA_P256_SHA256), Some(&rcgen::PKCS_ED25519)] {
+        if let Some(algorithm) = generate {
+            let file = world.file("key.pem", &rcgen::KeyPair::generate_for(algorithm).unwrap().serialize_pem());
+            world.cli(&["--jwks-max-age", "0", "signing-key", "import", file.to_str().unwrap()]);
+        }
+        let signs = || {
+            let token = node.token(&client);
+            (jwt::header(&token)["alg"] != "RS256" || generate.is_none()).then_some(token)
+        };
+        let token = within(Duration::from_secs(20), "the imported key signs", || {
+            signs().filter(|token| !algorithms.contains(jwt::header(token)["alg"].as_str().unwrap()))
+        });
+        let alg = jwt::header(&token)["alg"].as_str().unwrap().to_owned();
+        algorithms.insert(alg.clone());
+        let kid = kid_of(&token);
+        let shown = world.cli(&["signing-key", "show", &kid, "--pem"]);
+        assert_eq!((&shown["kid"], &shown["jwk"]["kid"], &shown["state"]), (&json!(kid), &json!(kid), &json!("signing")));
+        assert!(shown["jwk"].get("d").is_none() && !shown.to_string().contains("PRIVATE"));
+        let printed = world.run(&["signing-key", "show", &kid, "--pem"]);
+        assert_eq!(String::from_utf8(printed.stdout).unwrap(), shown["pem"].as_str().unwrap(), "ready for a file");
+        // A library that reads PEM verifies with it.
+        let verify =
+            "import jwt, sys; jwt.decode(sys.argv[1], sys.argv[2], algorithms=[sys.argv[3]], options={'verify_aud': False})";
+        let pem = shown["pem"].as_str().unwrap();
+        let mut python = std::process::Command::new(crate::interop::variable("TEST_PYTHON"));
+        let output = python.args(["-c", verify, &token, pem, &alg]).output().unwrap();
+        assert!(output.status.success(), "{alg}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(algorithms.len(), 3);
+    assert!(world.refused(&["signing-key", "show", "nobody"]).contains("nobody"));
+}

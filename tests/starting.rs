@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::portal::Browser;
-use crate::support::{Node, World, eventually, repository};
+use crate::support::{Node, World, eventually, repository, within};
 
 fn shell(world: &World, line: &str) -> String {
     let output = Command::new("bash").args(["-c", line]).current_dir(&world.folder).output().unwrap();
@@ -105,7 +105,7 @@ on_both! {
                     }
                 });
             }
-            std::thread::sleep(Duration::from_millis(500));
+            within(Duration::from_secs(30), "some answers", || (issued.load(Ordering::Relaxed) > 5).then_some(()));
             node.signal("TERM");
         });
         assert!(node.stop_or_gone().success());
@@ -247,4 +247,19 @@ fn a_taken_address_is_named() {
     let address = node.base.strip_prefix("http://").unwrap();
     let Err(said) = world.try_start(&["--listen", address]) else { panic!("two on one address") };
     assert!(said.contains(address), "{said}");
+    // And it leaves no trace.
+    let other = World::sqlite();
+    let urls = ["--database-url", "sqlite://data/keyward.db", "--listen", address];
+    assert!(other.try_start(&urls).is_err());
+    let left: Vec<_> = std::fs::read_dir(&other.folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn an_ordinary_first_start_warns_of_nothing() {
+    let world = World::sqlite();
+    let node = world.start_with(&["--bootstrap"]);
+    node.get("/healthz");
+    assert!(node.logs().contains("this database is new"));
+    assert!(!node.logs().contains("WARN") && !node.logs().contains("ERROR"), "{}", node.logs());
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{World, jwt};
+use crate::support::{Client, Node, World, eventually, jwt};
 
 on_both! {
     fn a_token_is_what_rfc_9068_says(world: World) {
@@ -176,5 +176,56 @@ fn a_record_never_holds_the_token() {
         for secret in [signature, &client.secret, &client.api_key] {
             assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{file}");
         }
+    }
+}
+
+on_both! {
+    /// Only where all audiences agree; and what is changed holds for the next token, on every node.
+    fn the_typ_that_a_resource_server_asks_for(world: World) {
+        let plain = "https://plain.example/";
+        let api = world.cli(&["resource", "create", "--identifier", plain, "--name", "Plain", "--token-typ", "JWT"]);
+        assert_eq!(api["token_typ"], "JWT");
+        let api = Client {
+            id: api["client_id"].as_str().unwrap().to_owned(),
+            secret: api["client_secret"].as_str().unwrap().to_owned(),
+            api_key: String::new(),
+        };
+        world.resource("https://standard.example/");
+        let client = world.client_with(&["--resource", plain, "--resource", "https://standard.example/"]);
+        let none = world.client("");
+        let node = world.start();
+        let second = world.start_with(&["--issuer", &node.base]);
+        let typ = |node: &Node, client: &Client, resources: &[&str]| {
+            let fields: Vec<_> = resources.iter().map(|resource| ("resource", *resource)).collect();
+            let token = node.token_reply(client, &fields).json()["access_token"].as_str().unwrap().to_owned();
+            (jwt::header(&token)["typ"].as_str().unwrap().to_owned(), token)
+        };
+        let (own, token) = typ(&node, &client, &[plain]);
+        assert_eq!(own, "JWT");
+        // Our own verification takes it, and nothing else that is not one of ours.
+        assert!(node.active(&api, &token) && second.active(&api, &token));
+        let verified = node.get_with(&format!("/verify?audience={plain}"), &[("authorization", &format!("Bearer {token}"))]);
+        assert_eq!(verified.status, 200, "{}", verified.body);
+        let parts: Vec<&str> = token.split('.').collect();
+        for typ in ["at+jwt", "logout+jwt", "statuslist+jwt", ""] {
+            let mut header = jwt::header(&token);
+            header["typ"] = json!(typ);
+            let forged = format!("{}.{}.{}", jwt::encode(header.to_string()), parts[1], parts[2]);
+            assert!(!node.active(&api, &forged), "{typ}");
+        }
+        assert_eq!(typ(&node, &client, &["https://standard.example/"]).0, "at+jwt");
+        assert_eq!(typ(&node, &client, &[]).0, "at+jwt", "they do not agree");
+        assert_eq!(typ(&node, &none, &[]).0, "at+jwt", "for the issuer");
+
+        world.cli(&["resource", "update", "https://standard.example/", "--token-typ", "JWT"]);
+        for node in [&node, &second] {
+            eventually("the change", || (typ(node, &client, &[]).0 == "JWT").then_some(()));
+        }
+        world.cli(&["resource", "update", plain, "--token-typ", "at+jwt"]);
+        for node in [&node, &second] {
+            eventually("the change", || (typ(node, &client, &[plain]).0 == "at+jwt").then_some(()));
+        }
+        assert!(node.active(&api, &token), "what was issued before goes on");
+        assert!(world.refused(&["resource", "update", "urn:nobody", "--token-typ", "JWT"]).contains("urn:nobody"));
     }
 }

@@ -19,9 +19,11 @@ use crate::manage::signing_key as keys;
 use crate::oauth::AuthorizationServer;
 use crate::oauth::keys::KeyFile;
 use crate::scope::Scope;
+use crate::server::ReadSettings;
 use crate::store::deployment::{self, Deployment};
 use crate::store::token_records::TokenRecords;
 use crate::store::{Store, StoreError};
+use crate::telemetry::Log;
 
 mod account;
 mod backup;
@@ -114,6 +116,9 @@ struct Context {
     settings: Settings,
     sources: Sources,
     now: Timestamp,
+    log: Log,
+    /// For `serve`, which reads them again.
+    read_settings: ReadSettings,
 }
 
 impl Context {
@@ -123,6 +128,15 @@ impl Context {
     }
 
     fn store(&self) -> Result<Arc<Store>, Error> {
+        // A server makes its database; for other commands a new one is most likely a mistyped path.
+        if self.settings.database_url.is_new() {
+            tracing::warn!(database = %self.settings.database_url, "this database is new");
+        }
+        self.open_store()
+    }
+
+    /// Opens the database, or makes it.
+    fn open_store(&self) -> Result<Arc<Store>, Error> {
         let url = &self.settings.database_url;
         let unusable = |error: StoreError| Error::unavailable(format!("{url}: {error}")).field("database_url");
         Store::open(url).map_err(|error| self.sources.explain(unusable(error)))
@@ -158,6 +172,12 @@ impl Context {
 /// Runs a command line; gives its exit status.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     let command = Cli::command();
+    let again = (command.clone(), arguments.clone());
+    let read_settings: ReadSettings = Box::new(move || {
+        let read = config::read(&again.0, again.1.clone(), std::env::vars_os());
+        let cli = read.and_then(|(matches, _)| Cli::from_arg_matches(&matches));
+        cli.map(|cli| cli.settings).map_err(|error| error.to_string().trim().to_owned())
+    });
     let read = config::read(&command, arguments, std::env::vars_os());
     let parsed = read.and_then(|(matches, sources)| Ok((Cli::from_arg_matches(&matches)?, sources)));
     let (cli, sources) = match parsed {
@@ -166,9 +186,13 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
     };
     let json = cli.json;
     let command = cli.command.unwrap_or_else(|| Command::Serve(serve::Serve::default()));
-    let log = serve::init_log(&cli.settings, matches!(command, Command::Serve(_)));
-    let context = Context { settings: cli.settings, sources, now: Timestamp::now() };
-    let done = log.and_then(|()| execute(command, context, json));
+    let log = match Log::start(&cli.settings.log, matches!(command, Command::Serve(_))) {
+        Ok(log) => log,
+        Err(error) => return output::refused(&error),
+    };
+    let (settings, now) = (cli.settings, Timestamp::now());
+    let done = execute(command, Context { settings, sources, now, log: log.clone(), read_settings }, json);
+    log.flush();
     match done {
         Ok(output) => output.print(json),
         Err(error) => output::refused(&error),

@@ -7,7 +7,7 @@ use super::Context;
 use super::output::Output;
 use crate::error::Error;
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
-use crate::manage::resource_server;
+use crate::manage::resource_server::{self, TokenTyp};
 use crate::scope::Scope;
 
 #[derive(Subcommand)]
@@ -25,6 +25,18 @@ pub enum Resource {
         /// The scope that it knows
         #[arg(long, default_value = "", hide_default_value = true)]
         scope: Scope,
+
+        /// The header `typ` of its tokens: at+jwt, or JWT for libraries that know no other
+        #[arg(long, value_name = "TYP", default_value = "at+jwt")]
+        token_typ: TokenTyp,
+    },
+    /// Change a resource server
+    Update {
+        identifier: String,
+
+        /// The header `typ` of its tokens: at+jwt, or JWT for libraries that know no other
+        #[arg(long, value_name = "TYP")]
+        token_typ: TokenTyp,
     },
     /// List all resource servers
     List,
@@ -37,9 +49,9 @@ impl Resource {
         let store = context.store()?;
         let operator = context.operator();
         match self {
-            Resource::Create { identifier, name, scope } => {
-                let made = resource_server::create(&store, operator.may(ResourcesWrite)?, &identifier, &name, scope, context.now)
-                    .await?;
+            Resource::Create { identifier, name, scope, token_typ } => {
+                let permit = operator.may(ResourcesWrite)?;
+                let made = resource_server::create(&store, permit, &identifier, &name, scope, token_typ, context.now).await?;
                 let (server, secret) = (made.server, made.secret);
                 let words = format!(
                     "Made the resource server {}. It introspects with these, and the secret is shown this once:\n  client_id      {}\n  client_secret  {}",
@@ -50,6 +62,12 @@ impl Resource {
                 let mut document = json!(server);
                 document["client_secret"] = json!(secret.expose());
                 Ok(Output::new(&document, words))
+            }
+            Resource::Update { identifier, token_typ } => {
+                let permit = operator.may(ResourcesWrite)?;
+                let server = resource_server::update(&store, permit, &identifier, token_typ, context.now).await?;
+                let words = format!("Tokens for {} have the typ {} from now on", server.identifier, server.token_typ.as_str());
+                Ok(Output::new(&server, words))
             }
             Resource::List => {
                 let servers = resource_server::list(&store, &operator.may(ResourcesRead)?).await?;

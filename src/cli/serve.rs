@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
-use tracing_subscriber::EnvFilter;
 
 use super::Context;
 use super::output::{Output, print};
 use crate::bootstrap::{self, Bootstrap, FirstOperator};
-use crate::config::{Issuer, Settings};
+use crate::config::Issuer;
 use crate::error::Error;
-use crate::server::Server;
+use crate::server::{Listener, Server};
 
 #[derive(Args, Default)]
 pub struct Serve {
@@ -29,12 +28,14 @@ pub struct Serve {
 
 impl Serve {
     pub async fn run(self, context: Context, json: bool) -> Result<Output, Error> {
-        let store = context.store()?;
-        let settings = context.settings;
+        // First of all: whoever cannot listen makes nothing.
         let explain = |error| context.sources.explain(error);
+        let listener = Listener::bind(&context.settings).map_err(explain)?;
+        let store = context.open_store()?;
+        let settings = context.settings.clone();
         let operator = FirstOperator::new(&settings.operator_email, settings.operator_password.as_ref()).map_err(explain)?;
         let keys_dir = settings.keys_dir.clone();
-        let server = Server::bind(settings, store.clone(), self.change_issuer, context.now).await.map_err(explain)?;
+        let server = Server::new(listener, settings, store.clone(), self.change_issuer, context.now).await.map_err(explain)?;
         let issuer = &server.oauth().issuer;
         let first_start = if !self.no_bootstrap && bootstrap::is_new(&store).await? {
             // Standard output may be a log, which others read and which is kept.
@@ -60,7 +61,8 @@ impl Serve {
         } else if let Some(shown) = first_start {
             print(&shown.words)?;
         }
-        server.run().await.map_err(|error| Error::server_error(error.to_string()))?;
+        server.run(context.log.clone(), context.read_settings).await.map_err(|error| Error::server_error(error.to_string()))?;
+        context.log.flush();
         // A database that hangs holds threads for as long as it likes; nobody waits for them.
         std::process::exit(0);
     }
@@ -117,20 +119,4 @@ impl SecretsFile {
             tracing::warn!(file = %self.path.display(), reason = %error, "cannot remove an empty file");
         }
     }
-}
-
-/// Logs to standard error: for people on a terminal, as JSON elsewhere. A command that is not the
-/// server says only what goes wrong.
-pub fn init_log(settings: &Settings, serving: bool) -> Result<(), Error> {
-    // Of what actix says of its workers only trouble matters, and of strangers who speak no HTTP
-    // nothing; what is set comes later and wins.
-    let filter = if serving { format!("actix_server=warn,actix_http=off,{}", settings.log) } else { "warn".to_owned() };
-    let filter = EnvFilter::try_new(filter).map_err(|error| Error::server_error(error.to_string()))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let begun = if serving && !std::io::stderr().is_terminal() {
-        log.json().flatten_event(true).with_current_span(false).try_init()
-    } else {
-        log.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init()
-    };
-    begun.map_err(|error| Error::server_error(error.to_string()))
 }

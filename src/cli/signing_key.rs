@@ -14,6 +14,15 @@ use crate::manage::signing_key::{self, SigningKeyView, Times};
 pub enum SigningKey {
     /// List the keys with their states
     List,
+    /// Show a key with its public half
+    Show {
+        #[arg(allow_hyphen_values = true)]
+        kid: String,
+
+        /// Only the public half, in PEM
+        #[arg(long)]
+        pem: bool,
+    },
     /// Make a key that takes over once everybody can have it
     Rotate,
     /// Take a private key in PEM from elsewhere, which takes over in the same way
@@ -49,6 +58,15 @@ impl SigningKey {
                     ]
                 });
                 Ok(Output::table(&keys, ["KID", "ALG", "STATE", "SIGNS FROM", "SIGNS UNTIL", "PUBLISHED UNTIL"], rows))
+            }
+            SigningKey::Show { kid, pem } => {
+                let shown = signing_key::show(&store, &operator.may(SigningKeysRead)?, &kid, now).await?;
+                let public = shown.pem.trim_end();
+                let words = match pem {
+                    true => public.to_owned(),
+                    false => format!("{} ({}, {})\n{}\n{public}", shown.key.kid, shown.key.algorithm, shown.key.state, shown.jwk),
+                };
+                Ok(Output::new(&shown, words))
             }
             SigningKey::Rotate => {
                 let key =

@@ -24,6 +24,7 @@ pub fn status(code: Code) -> StatusCode {
         Code::InvalidRequest
         | Code::UnauthorizedClient
         | Code::UnsupportedGrantType
+        | Code::UnsupportedResponseType
         | Code::InvalidScope
         | Code::InvalidTarget
         | Code::InvalidClientMetadata

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::client_ip::{ClientIp, ForwardedHeader};
 use crate::clock::Timestamp;
 use crate::config::Settings;
 use crate::error::{Code, Error};
+use crate::net::connections::Activity;
 use crate::oauth::failure::Origin;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::{self, AuthorizationServer};
@@ -37,6 +39,7 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 /// Too large; broken off; too slow.
 pub async fn body(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, Error> {
     let announced = header(request, CONTENT_LENGTH)?.and_then(|length| length.parse::<usize>().ok());
+    let activity = request.conn_data::<Arc<Activity>>();
     let too_large = || Error::new(Code::ContentTooLarge, format!("The body is larger than {MAX_BODY} bytes"));
     let read = async {
         let (mut body, mut length) = (BytesMut::new(), 0);
@@ -44,6 +47,9 @@ pub async fn body(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, 
             let chunk =
                 chunk.map_err(|error| Error::new(Code::InvalidRequest, "The body is unreadable").detail(error.to_string()))?;
             length += chunk.len();
+            if let Some(activity) = activity {
+                activity.take_body(chunk.len());
+            }
             if length <= MAX_BODY {
                 body.extend_from_slice(&chunk);
             } else if length > MAX_DRAINED {

@@ -1,17 +1,43 @@
 //! `GET /metrics`, in the format that the scraper prefers.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::header::Accept;
 use actix_web::web::{Data, Header};
 
 use crate::clock::Timestamp;
-use crate::metrics::Format;
+use crate::metrics::{Format, Snapshot};
+use crate::net::connections::Connections;
+use crate::net::tls::Certificate;
 use crate::oauth::AuthorizationServer;
+use crate::telemetry::Log;
+
+/// What of the process is shown beside what the authorization server counts.
+pub struct ProcessState {
+    /// The open connections.
+    pub connections: Arc<Connections>,
+    /// The log.
+    pub log: Log,
+    /// The certificate, with TLS of its own.
+    pub certificate: Option<Arc<Certificate>>,
+}
 
 /// GET `/metrics`: OpenMetrics where the scraper prefers it, else the Prometheus text format.
-pub async fn metrics(server: Data<AuthorizationServer>, accept: Option<Header<Accept>>) -> HttpResponse {
+pub async fn metrics(
+    server: Data<AuthorizationServer>,
+    process: Data<ProcessState>,
+    accept: Option<Header<Accept>>,
+) -> HttpResponse {
     let format = accept.map_or(Format::Prometheus, |accept| preferred(&accept));
-    match server.usage.metrics.render(&server.snapshot(Timestamp::now()), format) {
+    let snapshot = Snapshot {
+        connections: process.connections.open(),
+        connections_evicted: process.connections.evicted(),
+        log_lines_dropped: process.log.dropped_lines(),
+        tls_certificate_not_after: process.certificate.as_deref().and_then(Certificate::not_after),
+        ..server.snapshot(Timestamp::now())
+    };
+    match server.usage.metrics.render(&snapshot, format) {
         Ok(text) => HttpResponse::Ok().content_type(format.content_type()).body(text),
         // Writing to memory does not fail; were it to, there is nothing to show.
         Err(_) => HttpResponse::InternalServerError().finish(),

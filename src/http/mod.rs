@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::guard::{Any, Get, Head};
+use actix_web::guard::{Any, Get, Head, Options};
 use actix_web::http::Method;
 use actix_web::{Route, web};
 
 mod api_keys;
+mod documents;
 pub mod error;
 pub mod extract;
 mod forms;
@@ -20,6 +21,8 @@ pub mod openapi;
 mod verify;
 mod well_known;
 
+pub use documents::Documents;
+pub use metrics::ProcessState;
 pub use observe::observe;
 
 use crate::config::Issuer;
@@ -236,6 +239,13 @@ fn management() -> Vec<Op> {
         .json::<resources::NewResourceServer>()
         .makes::<Made<ResourceServer>>()
         .with("resources:write"),
+        Op::patch("/api/v1/resource-servers", "updateResourceServer", "Change the type of a resource server's tokens", || {
+            web::patch().to(resources::update)
+        })
+        .query::<resources::Which>()
+        .json::<resources::Change>()
+        .answers::<ResourceServer>(200, "Changed")
+        .with("resources:write"),
         Op::delete("/api/v1/resource-servers", "deleteResourceServer", "Delete a resource server and its client", || {
             web::delete().to(resources::delete)
         })
@@ -311,15 +321,18 @@ fn public() -> Vec<Op> {
     vec![
         Op::get("/.well-known/jwks.json", "publishedKeys", "The keys to verify tokens with", || get().to(well_known::jwks))
             .answers_as::<forms::KeySet>(200, "A JWK Set", "application/jwk-set+json")
-            .empty(304, "Not changed"),
+            .empty(304, "Not changed")
+            .for_any_origin(),
         Op::get("/.well-known/oauth-authorization-server", "metadata", "What this server is and where", || {
             get().to(well_known::metadata)
         })
-        .answers::<Metadata>(200, "Metadata"),
+        .answers::<Metadata>(200, "Metadata")
+        .for_any_origin(),
         Op::get("/.well-known/openid-configuration", "openidConfiguration", "The same, for libraries that look here", || {
             get().to(well_known::metadata)
         })
-        .answers::<Metadata>(200, "Metadata"),
+        .answers::<Metadata>(200, "Metadata")
+        .for_any_origin(),
         // Of any method: the one of the request that the proxy holds.
         Op::get("/verify", "verify", "Let a request through, and as whom (forward authentication)", || {
             web::route().to(verify::verify)
@@ -347,7 +360,9 @@ pub fn routes(issuer: &Issuer, config: &mut web::ServiceConfig) {
     if !issuer.path().is_empty() {
         // RFC 8414 section 3.1, and the same for libraries that know only the other name.
         for path in [issuer.metadata_path(), format!("/.well-known/openid-configuration{}", issuer.path())] {
-            config.service(web::resource(&path).route(get().to(well_known::metadata)));
+            let allow = "GET, HEAD, OPTIONS".to_owned();
+            let resource = web::resource(&path).route(get().to(well_known::metadata)).route(preflight());
+            config.service(resource.default_service(web::to(move |request| error::wrong_method(request, allow.clone()))));
         }
         config.service(web::scope(issuer.path()).configure(paths));
     }
@@ -376,12 +391,23 @@ fn paths(config: &mut web::ServiceConfig) {
                 allow.push("HEAD");
             }
         }
+        if operations.iter().any(|operation| operation.any_origin) {
+            resource = resource.route(preflight());
+            allow.push("OPTIONS");
+        }
         let allow = allow.join(", ");
         config.service(resource.default_service(web::to(move |request| error::wrong_method(request, allow.clone()))));
     }
+    // Not in the table: it has nothing to offer yet, and so nothing to describe.
+    let authorize = web::resource("/oauth/authorize").route(get().to(oauth::authorize)).route(web::post().to(oauth::authorize));
+    config.service(authorize.default_service(web::to(|request| error::wrong_method(request, "GET, HEAD, POST".to_owned()))));
     config.service(web::resource("/docs").route(get().to(openapi::docs)));
     config.service(web::resource("/docs/docs.js").route(get().to(openapi::docs_script)));
     config.service(web::resource("/docs/docs.css").route(get().to(openapi::docs_style)));
+}
+
+fn preflight() -> Route {
+    web::route().guard(Options()).to(well_known::preflight)
 }
 
 fn get() -> Route {

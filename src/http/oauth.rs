@@ -17,6 +17,14 @@ pub async fn token(server: Server, request: HttpRequest, payload: Payload) -> Ht
     json(&request, HttpResponse::Ok(), answer.await)
 }
 
+/// GET and POST `/oauth/authorize`: the metadata names it, since libraries ask for the member, and lists
+/// no response type that it would serve. So whoever comes here is told so (RFC 6749 section 4.1.2.1),
+/// and not sent on: a redirect URI that nobody has checked is none.
+pub async fn authorize(request: HttpRequest) -> HttpResponse {
+    let reason = "No response type is offered: clients get tokens by client credentials at the token endpoint";
+    error::oauth(&request, &Error::new(Code::UnsupportedResponseType, reason))
+}
+
 /// POST `/oauth/introspect`
 pub async fn introspect(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
     let answer = async { introspection::introspect(&server, &extract::form(&server, &request, payload).await?).await };

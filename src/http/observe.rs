@@ -2,23 +2,28 @@
 //! reason of a failure stands beside it.
 
 use std::borrow::Cow;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::ConnectionType;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::{ConnectionType, Version};
 use actix_web::middleware::Next;
+use actix_web::web::Bytes;
 use actix_web::{HttpMessage, HttpRequest, web};
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
-use super::extract;
+use super::{error, extract};
 use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
 use crate::config::Settings;
 use crate::credential::{random_bytes, redacted};
-use crate::error::Code;
+use crate::error::{Code, Error};
+use crate::net::connections::Activity;
 use crate::oauth::AuthorizationServer;
 use crate::oauth::usage::Timed;
 use crate::trace_context::TraceContext;
@@ -68,6 +73,20 @@ impl RequestContext {
     }
 }
 
+/// Browsers then speak HTTPS to this host alone, for a year (RFC 6797).
+const ONLY_HTTPS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// How many requests of one connection (HTTP/2) are worked on at a time.
+const MAX_CONCURRENT_REQUESTS: u32 = 128;
+
+/// The largest head of a request by HTTP/2. By HTTP/1.1 actix has such limits.
+const MAX_HEADERS: usize = 96;
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+
+/// The largest part of an answer that is handed over at a time: what one peer does not read takes no more
+/// memory than a few of these.
+const CHUNK: usize = 16 * 1024;
+
 /// The id of a request: a UUIDv7.
 pub struct RequestId;
 
@@ -93,15 +112,22 @@ pub struct Reason {
 pub async fn observe(
     server: web::Data<AuthorizationServer>,
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let began = Instant::now();
     let now = Timestamp::now();
     let context = RequestContext::new(&server.settings, request.request(), now);
     request.extensions_mut().insert(context);
     let upgrade = request.head().connection_type() == ConnectionType::Upgrade;
+    let in_flight = InFlight::begin(request.conn_data::<Arc<Activity>>(), began);
 
-    let mut answer = next.call(request).await?;
+    let mut answer = match refuse_excess(&request, &in_flight) {
+        None => next.call(request).await?.map_into_left_body(),
+        Some(excess) => {
+            let refused = error::problem(request.request(), &excess);
+            request.into_response(refused).map_into_right_body()
+        }
+    };
     // Some clients offer HTTP/2 in the clear (`Upgrade: h2c`). Nobody here takes it up; actix would
     // close the connection all the same, and must say so.
     if upgrade {
@@ -112,6 +138,13 @@ pub async fn observe(
     if let Ok(value) = HeaderValue::from_str(id) {
         answer.headers_mut().insert(X_REQUEST_ID, value);
     }
+    answer.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if server.issuer.is_https() {
+        answer.headers_mut().insert(STRICT_TRANSPORT_SECURITY, ONLY_HTTPS);
+    }
+    if answer.response().head().connection_type() == ConnectionType::Close {
+        in_flight.linger();
+    }
     let refused = answer.response().extensions().get::<Reason>().map(|reason| reason.code.as_str());
     let (route, took) = (answer.request().match_pattern(), began.elapsed());
     if let Some(timed) = route.as_deref().and_then(timed) {
@@ -119,7 +152,81 @@ pub async fn observe(
     }
     server.usage.metrics.count_response(route, answer.status().as_u16(), refused, took);
     log(&answer, &context, id, began);
-    Ok(answer)
+    Ok(answer.map_body(|_, body| ObservedBody { body, rest: Bytes::new(), _in_flight: in_flight }))
+}
+
+/// What HTTP/2 would let a single connection ask for without bound.
+fn refuse_excess(request: &ServiceRequest, in_flight: &InFlight) -> Option<Error> {
+    if request.version() != Version::HTTP_2 {
+        return None;
+    }
+    if in_flight.concurrent > MAX_CONCURRENT_REQUESTS {
+        return Some(Error::unavailable("too many requests at a time on one connection"));
+    }
+    let headers = request.headers();
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers.len() > MAX_HEADERS || bytes + request.path().len() + request.query_string().len() > MAX_HEADER_BYTES {
+        return Some(Error::new(Code::InvalidRequest, "The request has too many headers, or too large ones"));
+    }
+    None
+}
+
+/// A request that is worked on, or whose answer is not yet handed over whole.
+struct InFlight {
+    activity: Option<Arc<Activity>>,
+    /// How many there are on the connection, with this one.
+    concurrent: u32,
+}
+
+impl InFlight {
+    fn begin(activity: Option<&Arc<Activity>>, now: Instant) -> Self {
+        let concurrent = activity.map_or(0, |activity| activity.begin_request(now));
+        InFlight { activity: activity.cloned(), concurrent }
+    }
+
+    fn linger(&self) {
+        if let Some(activity) = &self.activity {
+            activity.linger();
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if let Some(activity) = &self.activity {
+            activity.end_request();
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The body of an answer. The request is in flight for as long as there is something left of it.
+    struct ObservedBody<B> {
+        #[pin]
+        body: B,
+        rest: Bytes,
+        _in_flight: InFlight,
+    }
+}
+
+impl<B: MessageBody> MessageBody for ObservedBody<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let this = self.project();
+        if this.rest.is_empty() {
+            match this.body.poll_next(context) {
+                Poll::Ready(Some(Ok(bytes))) => *this.rest = bytes,
+                other => return other,
+            }
+        }
+        let length = this.rest.len().min(CHUNK);
+        Poll::Ready(Some(Ok(this.rest.split_to(length))))
+    }
 }
 
 /// What is timed; where the issuer has a path, below that too.

@@ -11,8 +11,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::documents::Documents;
 use crate::manage::actor::{ALL_RIGHTS, OPERATOR_SCOPE};
-use crate::oauth::AuthorizationServer;
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -69,6 +69,8 @@ pub struct Operation {
     refusals: Vec<u16>,
     idempotent: bool,
     conditional: bool,
+    /// Whether pages of any origin may read it (CORS).
+    pub any_origin: bool,
 }
 
 impl Operation {
@@ -87,6 +89,7 @@ impl Operation {
             refusals: Vec::new(),
             idempotent: false,
             conditional: false,
+            any_origin: false,
         }
     }
 
@@ -180,6 +183,12 @@ impl Operation {
     /// What it answers without a body.
     pub fn empty(mut self, status: u16, what: &'static str) -> Self {
         self.answers.push((status, what, None));
+        self
+    }
+
+    /// Pages of any origin may read it (CORS), and ask beforehand.
+    pub fn for_any_origin(mut self) -> Self {
+        self.any_origin = true;
         self
     }
 
@@ -395,9 +404,8 @@ fn refusals(operations: &[Operation]) -> Value {
 }
 
 /// GET `/openapi.json`
-pub async fn openapi(server: Data<AuthorizationServer>) -> HttpResponse {
-    let document = document(&super::operations(), Some(server.issuer.as_str()));
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(document)
+pub async fn openapi(documents: Data<Documents>) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).content_type(JSON).body(documents.openapi.clone())
 }
 
 /// GET `/docs`

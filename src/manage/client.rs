@@ -12,7 +12,8 @@ use super::{MAX_NAME, account, check_name, invalid, not_found, version};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
 use crate::error::{Code, Error};
-use crate::oauth::{client_assertion, client_credentials};
+use crate::jose::JwkSet;
+use crate::oauth::client_credentials;
 use crate::scope::Scope;
 pub use crate::store::client::AuthMethod;
 use crate::store::client::{self, Client};
@@ -67,8 +68,8 @@ pub struct ClientChange {
     pub jwks: Option<String>,
     /// Whether what it presents is taken.
     pub enabled: Option<bool>,
-    /// The version that the change was made to; whichever there is, where there is none.
-    pub expected: Option<String>,
+    /// The versions of which the change was made to one; whichever there is, where none is named.
+    pub expected: Option<Vec<String>>,
 }
 
 /// A client as management shows it.
@@ -276,7 +277,7 @@ pub async fn update(
     let giver = permit.clone();
     edit(store, permit, client_id, "client.update", now, move |transaction, client| {
         let current = version(&ClientView::from(client.clone()));
-        if change.expected.is_some_and(|expected| expected != current) {
+        if change.expected.is_some_and(|expected| !expected.contains(&current)) {
             return Err(Error::new(Code::PreconditionFailed, "The client was changed meanwhile; read it again")
                 .phrase("changed-meanwhile", []));
         }
@@ -461,7 +462,6 @@ async fn edit<R: Right + Send + 'static>(
 
 pub(super) fn known_resources(transaction: &mut Transaction<'_>, identifiers: &[String]) -> Result<Resources, Error> {
     for identifier in identifiers {
-        resource_server::check_identifier(identifier).map_err(|error| invalid(error.to_string()).field("resources"))?;
         if resource_server::find(transaction.database(), identifier)?.is_none() {
             let unknown = invalid(format!("There is no resource server {identifier}")).field("resources");
             return Err(unknown.phrase("not-there", [("name", identifier.as_str().into())]));
@@ -473,7 +473,7 @@ pub(super) fn known_resources(transaction: &mut Transaction<'_>, identifiers: &[
 fn checked_jwks(text: &str) -> Result<String, Error> {
     let jwks: Value = serde_json::from_str(text)
         .map_err(|error| invalid(format!("jwks: {error}")).phrase("jwks-unusable", []).field("jwks"))?;
-    client_assertion::check_jwks(&jwks).map_err(|reason| invalid(reason).phrase("jwks-unusable", []).field("jwks"))?;
+    JwkSet::check_registered(&jwks).map_err(|reason| invalid(reason).phrase("jwks-unusable", []).field("jwks"))?;
     Ok(jwks.to_string())
 }
 

@@ -10,7 +10,7 @@ use crate::error::{Code, Error};
 use crate::scope::Scope;
 use crate::store::client::{self, AuthMethod, Client};
 use crate::store::resource_server;
-pub use crate::store::resource_server::ResourceServer;
+pub use crate::store::resource_server::{ResourceServer, TokenTyp};
 use crate::store::{Store, Transaction};
 
 /// A resource server just made, with the secret of the client that it introspects with.
@@ -31,11 +31,12 @@ pub async fn create(
     identifier: &str,
     name: &str,
     scope: Scope,
+    token_typ: TokenTyp,
     now: Timestamp,
 ) -> Result<CreatedResourceServer, Error> {
     check_name(name)?;
     let (identifier, name) = (identifier.to_owned(), name.to_owned());
-    store.write(now, move |transaction| insert(transaction, &permit, identifier, name, scope, now)).await
+    store.write(now, move |transaction| insert(transaction, &permit, identifier, name, scope, token_typ, now)).await
 }
 
 /// Within a change that makes more than the resource server.
@@ -45,6 +46,7 @@ pub(crate) fn insert(
     identifier: String,
     name: String,
     scope: Scope,
+    token_typ: TokenTyp,
     now: Timestamp,
 ) -> Result<CreatedResourceServer, Error> {
     resource_server::check_identifier(&identifier)
@@ -60,10 +62,33 @@ pub(crate) fn insert(
     let client = Client { may_introspect: true, ..Client::new(name.clone(), account.id, AuthMethod::ClientSecretBasic, now) };
     client::insert(transaction, &client)?;
     let secret = insert_secret(transaction, &client, now)?.ok_or_else(|| Error::server_error("no secret was made"))?;
-    let server = ResourceServer { identifier, name, scope, client_id: client.client_id, created_at: now };
+    let server = ResourceServer { identifier, name, scope, client_id: client.client_id, created_at: now, token_typ };
     resource_server::insert(transaction, &server)?;
     permit.record(transaction, "resource.create", None, &server.identifier, now)?;
     Ok(CreatedResourceServer { server, secret })
+}
+
+/// Changes the `typ` of a resource server's tokens, from the next one on.
+///
+/// # Errors
+/// Not there.
+pub async fn update(
+    store: &Arc<Store>,
+    permit: Permit<ResourcesWrite>,
+    identifier: &str,
+    token_typ: TokenTyp,
+    now: Timestamp,
+) -> Result<ResourceServer, Error> {
+    let identifier = identifier.to_owned();
+    store
+        .write(now, move |transaction| {
+            let found = resource_server::find(transaction.database(), &identifier)?;
+            let server = found.ok_or_else(|| not_found("resource server", &identifier))?;
+            resource_server::set_typ(transaction, &identifier, token_typ)?;
+            permit.record(transaction, "resource.update", None, &identifier, now)?;
+            Ok(ResourceServer { token_typ, ..server })
+        })
+        .await
 }
 
 /// All of them.

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::actor::{Permit, SigningKeysRead, SigningKeysWrite};
 use super::not_found;
 use crate::clock::Timestamp;
 use crate::config::Settings;
 use crate::error::{Code, Error};
-use crate::oauth::keys::{KeyFile, OpenKey};
+use crate::oauth::keys::{KeyFile, OpenKey, public_pem};
 use crate::store::deployment::{self, Deployment};
 use crate::store::signing_key::{self, SigningKey, State, signing_at};
 use crate::store::{Store, Transaction};
@@ -94,6 +95,32 @@ impl SigningKeyView {
 pub async fn list(store: &Arc<Store>, _: &Permit<SigningKeysRead>, now: Timestamp) -> Result<Vec<SigningKeyView>, Error> {
     let keys = store.read(signing_key::list).await?;
     Ok(keys.iter().map(|key| SigningKeyView::at(key, now)).collect())
+}
+
+/// One of them with its public half.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct PublicKeyView {
+    /// Its state.
+    #[serde(flatten)]
+    pub key: SigningKeyView,
+    /// The public half as a JWK (RFC 7517).
+    pub jwk: Value,
+    /// The public half in PEM (RFC 7468 section 13).
+    pub pem: String,
+}
+
+/// One of them with its public half.
+///
+/// # Errors
+/// Not there.
+pub async fn show(store: &Arc<Store>, _: &Permit<SigningKeysRead>, kid: &str, now: Timestamp) -> Result<PublicKeyView, Error> {
+    let keys = store.read(signing_key::list).await?;
+    let key = keys.iter().find(|key| key.kid == kid).ok_or_else(|| not_found("signing key", kid))?;
+    Ok(PublicKeyView {
+        key: SigningKeyView::at(key, now),
+        jwk: serde_json::from_str(&key.public_jwk).map_err(|error| Error::server_error(error.to_string()))?,
+        pem: public_pem(key).map_err(Error::server_error)?,
+    })
 }
 
 /// Reads the key file; makes it only where there is no key yet that another one seals.

@@ -2,29 +2,20 @@
 
 use std::sync::Arc;
 
-use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::AuthorizationServer;
 use super::failure::Reason;
-use super::keys::parse_public_jwk;
 use crate::clock::Timestamp;
 use crate::credential::Fingerprint;
 use crate::error::Error;
+use crate::jose::{JwkSet, Jws, SignatureAlgorithm};
 use crate::outbound::Failure;
 use crate::store::client::Client;
 use crate::store::client_assertion;
-use crate::store::signing_key::Algorithm as SigningAlgorithm;
 
 /// RFC 7523 section 2.2.
 pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
-/// The algorithms that an assertion may be signed with.
-pub const ALGORITHMS: [(&str, Algorithm); 4] =
-    [("RS256", Algorithm::RS256), ("PS256", Algorithm::PS256), ("ES256", Algorithm::ES256), ("EdDSA", Algorithm::EdDSA)];
 
 /// How far clocks may be apart, in seconds.
 const LEEWAY: i64 = 60;
@@ -40,11 +31,42 @@ const MAX_KEYS: usize = 10;
 struct Claims {
     iss: String,
     sub: String,
-    aud: Value,
+    aud: Audience,
     exp: f64,
     nbf: Option<f64>,
     iat: Option<f64>,
     jti: Option<String>,
+}
+
+/// RFC 7519 section 4.1.3: "an array of case-sensitive strings", or "a single case-sensitive string".
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Audience {
+    /// The audience where it is the only one: an array could name another server beside us, which
+    /// could then use the assertion here.
+    fn sole(&self) -> Option<&str> {
+        match self {
+            Audience::One(one) => Some(one),
+            Audience::Many(many) => match many.as_slice() {
+                [one] => Some(one),
+                _ => None,
+            },
+        }
+    }
+
+    /// For the log, shortened.
+    fn shown(&self) -> String {
+        let text = match self {
+            Audience::One(one) => format!("{one:?}"),
+            Audience::Many(many) => format!("{many:?}"),
+        };
+        text.chars().take(200).collect()
+    }
 }
 
 /// The client that an assertion claims to be of: to find its keys, no more.
@@ -53,7 +75,7 @@ pub fn unproven_subject(assertion: &str) -> Option<String> {
     struct Subject {
         sub: String,
     }
-    jsonwebtoken::dangerous::insecure_decode::<Subject>(assertion).ok().map(|token| token.claims.sub)
+    Jws::parse(assertion).ok()?.claims::<Subject>().ok().map(|claims| claims.sub)
 }
 
 /// Checks an assertion of `client`, and that it serves for the first time. The inner error is the
@@ -68,32 +90,31 @@ pub async fn check(
     assertion: &str,
     now: Timestamp,
 ) -> Result<Result<(), Reason>, Error> {
-    let header = match jsonwebtoken::decode_header(assertion) {
-        Ok(header) => header,
+    let jws = match Jws::parse(assertion) {
+        Ok(jws) => jws,
         Err(error) => return Ok(Err(Reason::assertion_not_a_jwt(&error.to_string()))),
     };
-    if !ALGORITHMS.iter().any(|(_, algorithm)| *algorithm == header.alg) {
-        return Ok(Err(Reason::assertion_algorithm()));
-    }
-    if header.crit.is_some() {
+    let Some(algorithm) = jws.header.algorithm() else { return Ok(Err(Reason::assertion_algorithm())) };
+    if jws.header.has_critical_extensions() {
         return Ok(Err(Reason::assertion_critical_header()));
     }
-    let kid = header.kid.as_deref();
-    let keys = match keys(server, client, kid).await? {
+    let keys = match keys(server, client, jws.header.kid.as_deref()).await? {
         Ok(keys) => keys,
         Err(reason) => return Ok(Err(reason)),
     };
-    let claims = match proven_claims(assertion, header.alg, kid, &keys) {
+    if let Err(reason) = prove(&jws, algorithm, &keys) {
+        return Ok(Err(reason));
+    }
+    let claims = match jws.claims::<Claims>() {
         Ok(claims) => claims,
-        Err(reason) => return Ok(Err(reason)),
+        Err(reason) => return Ok(Err(Reason::assertion_unreadable(&reason))),
     };
     if let Err(reason) = check_claims(server, client, &claims, now) {
         return Ok(Err(reason));
     }
     // Without a `jti`, what was signed is as good a name for it; not the signature, which for ES256
     // has two spellings.
-    let signed = assertion.rsplit_once('.').map_or(assertion, |(signed, _)| signed);
-    let name = claims.jti.as_deref().unwrap_or(signed);
+    let name = claims.jti.as_deref().unwrap_or(jws.signed);
     let id = Fingerprint::of(format!("{}\0{name}", client.client_id).as_bytes()).hex();
     let expires_at = Timestamp::from_seconds(seconds(claims.exp).saturating_add(LEEWAY + 1));
     let first = server.store.append(move |database| client_assertion::claim(database, &id, expires_at)).await?;
@@ -115,35 +136,17 @@ async fn keys(server: &AuthorizationServer, client: &Client, kid: Option<&str>) 
     })
 }
 
-fn proven_claims(assertion: &str, algorithm: Algorithm, kid: Option<&str>, keys: &JwkSet) -> Result<Claims, Reason> {
-    let fits = |key: &&Jwk| {
-        let named = kid.is_none() || key.common.key_id.is_none() || key.common.key_id.as_deref() == kid;
-        let for_signatures = !matches!(key.common.public_key_use, Some(PublicKeyUse::Encryption));
-        // RFC 8725 section 3.1: what the key says of its algorithm binds.
-        let own_algorithm = key.common.key_algorithm.is_none_or(|own| own == KeyAlgorithm::from(algorithm));
-        let verifies = key.common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
-        let kind = match (&key.algorithm, algorithm) {
-            (AlgorithmParameters::RSA(_), Algorithm::RS256 | Algorithm::PS256) => true,
-            (AlgorithmParameters::EllipticCurve(key), Algorithm::ES256) => key.curve == EllipticCurve::P256,
-            (AlgorithmParameters::OctetKeyPair(key), Algorithm::EdDSA) => key.curve == EllipticCurve::Ed25519,
-            _ => false,
-        };
-        named && for_signatures && own_algorithm && verifies && kind
-    };
-    // What the claims say is checked below, with the request's own clock.
-    let mut validation = Validation::new(algorithm);
-    validation.validate_exp = false;
-    validation.validate_aud = false;
-    validation.required_spec_claims.clear();
+/// Whether one of the keys made the signature.
+fn prove(jws: &Jws<'_>, algorithm: SignatureAlgorithm, keys: &JwkSet) -> Result<(), Reason> {
+    if let Some(reason) = keys.why_unusable() {
+        return Err(Reason::assertion_no_usable_key(reason));
+    }
     let mut reason = Reason::assertion_no_fitting_key();
-    for key in keys.keys.iter().filter(fits).take(MAX_KEYS) {
-        let decoded = DecodingKey::from_jwk(key).and_then(|key| jsonwebtoken::decode::<Claims>(assertion, &key, &validation));
-        match decoded {
-            Ok(token) => return Ok(token.claims),
-            Err(error) if *error.kind() == ErrorKind::InvalidSignature => {
-                reason = Reason::assertion_wrong_signature(&error.to_string());
-            }
-            Err(error) => reason = Reason::assertion_unreadable(&error.to_string()),
+    for key in keys.fitting(algorithm, jws.header.kid.as_deref()).take(MAX_KEYS) {
+        match key.parsed(algorithm) {
+            Ok(key) if jws.is_signed_by(&key) => return Ok(()),
+            Ok(_) => reason = Reason::assertion_wrong_signature("its signature is not by the client's key"),
+            Err(unusable) => reason = Reason::assertion_no_usable_key(&unusable),
         }
     }
     Err(reason)
@@ -153,12 +156,15 @@ fn check_claims(server: &AuthorizationServer, client: &Client, claims: &Claims, 
     if claims.iss != client.client_id || claims.sub != client.client_id {
         return Err(Reason::assertion_wrong_client());
     }
-    // A single string: an array could name another server, whose assertion then serves here.
-    let audience = claims.aud.as_str().unwrap_or_default();
-    let token_endpoint = server.settings.assertion_for_token_endpoint.is_on();
-    let for_us = audience == server.issuer.as_str() || token_endpoint && audience == server.issuer.endpoint("/oauth/token");
-    if !for_us {
-        return Err(Reason::assertion_wrong_audience(&claims.aud.to_string()));
+    let token_endpoint = server.issuer.endpoint("/oauth/token");
+    match claims.aud.sole() {
+        Some(audience) if audience == server.issuer.as_str() => {}
+        Some(audience) if audience == token_endpoint => {
+            if !server.settings.assertion_for_token_endpoint.is_on() {
+                return Err(Reason::assertion_for_token_endpoint());
+            }
+        }
+        _ => return Err(Reason::assertion_wrong_audience(&claims.aud.shown())),
     }
     let now = now.seconds();
     let (exp, nbf, iat) = (seconds(claims.exp), claims.nbf.map(seconds), claims.iat.map(seconds));
@@ -178,45 +184,4 @@ fn check_claims(server: &AuthorizationServer, client: &Client, claims: &Claims, 
 #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and fractions of a second do not matter")]
 fn seconds(date: f64) -> i64 {
     (date as i64).clamp(-1 << 50, 1 << 50)
-}
-
-/// Checks a key set that a client wants to register.
-///
-/// # Errors
-/// A sentence that says what is wrong with it.
-pub fn check_jwks(jwks: &Value) -> Result<(), String> {
-    let Some(keys) = jwks.get("keys").and_then(Value::as_array) else {
-        return Err("jwks is an object with an array keys".to_owned());
-    };
-    if keys.is_empty() || keys.len() > 20 {
-        return Err("jwks holds between one and 20 keys".to_owned());
-    }
-    let private = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
-    if keys.iter().any(|key| private.iter().any(|member| key.get(member).is_some())) {
-        return Err("jwks holds a private or symmetric key; register the public half alone, and make a new pair".to_owned());
-    }
-    // RFC 7517 section 5: keys of other kinds are passed over. One must serve, though.
-    let mut reason = "jwks holds no key that can sign an assertion: RSA of 2048 bits or more, P-256 or Ed25519".to_owned();
-    for key in keys {
-        match check_key(key) {
-            Ok(()) => return Ok(()),
-            Err(unusable) => reason = unusable,
-        }
-    }
-    Err(reason)
-}
-
-/// Whether a key can verify an assertion.
-fn check_key(key: &Value) -> Result<(), String> {
-    let algorithm = match (key["kty"].as_str(), key["crv"].as_str()) {
-        (Some("RSA"), _) => SigningAlgorithm::Rs256,
-        (Some("EC"), Some("P-256")) => SigningAlgorithm::Es256,
-        (Some("OKP"), Some("Ed25519")) => SigningAlgorithm::EdDsa,
-        _ => return Err("jwks holds no key that can sign an assertion: RSA of 2048 bits or more, P-256 or Ed25519".to_owned()),
-    };
-    if key["use"] == "enc" {
-        return Err("jwks holds keys for encryption alone".to_owned());
-    }
-    serde_json::from_value::<Jwk>(key.clone()).map_err(|error| format!("jwks holds an unreadable key: {error}"))?;
-    parse_public_jwk(key, algorithm).map(drop).map_err(|reason| format!("jwks: {reason}"))
 }

@@ -1,20 +1,22 @@
 //! Client metadata (RFC 7591 section 2): what a client says of itself, and what of it is registered.
 
-use std::net::IpAddr;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{AuthorizationServer, client_assertion, client_credentials, token_endpoint};
+use super::{AuthorizationServer, client_credentials, token_endpoint};
 use crate::error::{Code, Error};
+use crate::jose::JwkSet;
 use crate::outbound;
 use crate::scope::Scope;
 use crate::store::client::{AuthMethod, Client};
 use crate::store::resource_server::Resources;
+use crate::uri::ExternalUri;
 
-/// The longest name, in characters, and the longest URI, in bytes.
+/// The longest name, in characters.
 const MAX_NAME: usize = 100;
-const MAX_URI: usize = 512;
+
+/// The most redirect URIs that a client has.
+const MAX_REDIRECT_URIS: usize = 20;
 
 /// What a client says of itself (RFC 7591 section 2). Unknown members are ignored, as the RFC says.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -130,9 +132,9 @@ impl Registered {
     ///
     /// # Errors
     /// `invalid_client_metadata`, `invalid_redirect_uri`.
-    pub fn check(server: &AuthorizationServer, metadata: Metadata, limits: &Limits) -> Result<Self, Error> {
+    pub fn check(server: &AuthorizationServer, mut metadata: Metadata, limits: &Limits) -> Result<Self, Error> {
         if let Some(uris) = &metadata.rest.redirect_uris {
-            check_redirect_uris(uris)?;
+            metadata.rest.redirect_uris = Some(check_redirect_uris(uris)?.into());
         }
         check_name(metadata.client_name.as_deref())?;
         check_kept(&metadata.rest)?;
@@ -194,14 +196,17 @@ fn check_name(name: Option<&str>) -> Result<(), Error> {
     }
 }
 
-fn check_redirect_uris(uris: &Value) -> Result<(), Error> {
-    let refused = || Error::new(Code::InvalidRedirectUri, "redirect_uris is an array of absolute URIs without fragments");
-    let uris = uris.as_array().filter(|uris| uris.len() <= 20).ok_or_else(refused)?;
-    let sound = |uri: &Value| {
-        let text = uri.as_str().filter(|text| text.len() <= MAX_URI)?;
-        url::Url::parse(text).ok().filter(|url| url.fragment().is_none())
-    };
-    if uris.iter().all(|uri| sound(uri).is_some()) { Ok(()) } else { Err(refused()) }
+/// The redirect URIs as they are kept.
+fn check_redirect_uris(uris: &Value) -> Result<Vec<String>, Error> {
+    let invalid = |reason: String| Error::new(Code::InvalidRedirectUri, format!("redirect_uris: {reason}"));
+    let uris = uris.as_array().filter(|uris| uris.len() <= MAX_REDIRECT_URIS);
+    let uris = uris.ok_or_else(|| invalid(format!("it is an array of {MAX_REDIRECT_URIS} URIs at the most")))?;
+    let checked = uris.iter().map(|uri| {
+        let text = uri.as_str().ok_or_else(|| invalid("each of them is a string".to_owned()))?;
+        let uri = ExternalUri::parse(text).and_then(ExternalUri::for_redirect);
+        uri.map(|uri| uri.to_string()).map_err(|error| invalid(error.to_string()))
+    });
+    checked.collect()
 }
 
 fn check_kept(kept: &Kept) -> Result<(), Error> {
@@ -212,9 +217,9 @@ fn check_kept(kept: &Kept) -> Result<(), Error> {
         ("policy_uri", &kept.policy_uri),
     ];
     for (name, uri) in uris {
-        let web = |text: &str| url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-        if uri.as_deref().is_some_and(|text| text.len() > MAX_URI || !web(text)) {
-            return Err(invalid(format!("{name} is a web address of {MAX_URI} bytes at the most")));
+        if let Some(text) = uri {
+            let page = ExternalUri::parse(text).and_then(ExternalUri::for_page);
+            page.map_err(|error| invalid(format!("{name}: {error}")))?;
         }
     }
     let texts = kept.contacts.iter().flatten().chain(&kept.software_id).chain(&kept.software_version);
@@ -243,7 +248,7 @@ fn check_keys(server: &AuthorizationServer, metadata: &Metadata, auth_method: Au
         (Some(_), Some(_)) => Err(invalid("jwks and jwks_uri exclude each other")),
         (None, None) if auth_method == AuthMethod::PrivateKeyJwt => Err(invalid("private_key_jwt needs jwks or jwks_uri")),
         (Some(jwks), None) => {
-            client_assertion::check_jwks(jwks).map_err(invalid)?;
+            JwkSet::check_registered(jwks).map_err(invalid)?;
             Ok(Some(jwks.to_string()))
         }
         (None, Some(uri)) => check_jwks_uri(uri, server.settings.private_jwks_uri.is_on()).map(|()| None),
@@ -251,22 +256,11 @@ fn check_keys(server: &AuthorizationServer, metadata: &Metadata, auth_method: Au
     }
 }
 
-/// What can be refused right away; the address behind the name is checked at each fetch.
+/// What can be refused right away; the address behind a name is checked at each fetch.
 fn check_jwks_uri(uri: &str, private_addresses: bool) -> Result<(), Error> {
-    let url = url::Url::parse(uri)
-        .ok()
-        .filter(|url| url.scheme() == "https" && uri.len() <= MAX_URI && url.username().is_empty() && url.password().is_none());
-    let address = match url.as_ref().and_then(url::Url::host) {
-        None => return Err(invalid("jwks_uri is an https URL without a user")),
-        Some(url::Host::Domain(_)) => return Ok(()),
-        Some(url::Host::Ipv4(address)) => IpAddr::V4(address),
-        Some(url::Host::Ipv6(address)) => IpAddr::V6(address),
-    };
-    if private_addresses || outbound::is_public(address) {
-        Ok(())
-    } else {
-        Err(invalid("jwks_uri must not name a loopback, private or link-local address"))
-    }
+    let allowed = |address| private_addresses || outbound::is_public(address);
+    let checked = ExternalUri::parse(uri).and_then(|uri| uri.for_keys(allowed));
+    checked.map(drop).map_err(|error| invalid(format!("jwks_uri: {error}")))
 }
 
 /// JSON for a column.

@@ -122,11 +122,13 @@ reasons! {
     assertion_no_keys() = "the client has no keys";
     assertion_keys_unreadable(detail: &str) = "the client's jwks: {detail}";
     assertion_keys_unreachable(detail: &str) = "{detail}";
+    assertion_no_usable_key(detail: &str) = "none of the client's keys can verify an assertion: {detail}";
     assertion_no_fitting_key() = "the client has no key that fits the assertion";
     assertion_wrong_signature(detail: &str) = "the assertion: {detail}";
     assertion_unreadable(detail: &str) = "the assertion: {detail}";
     assertion_wrong_client() = "iss and sub of the assertion are not the client's id";
-    assertion_wrong_audience(aud: &str) = "aud of the assertion is {aud}, and not the issuer as a single string";
+    assertion_wrong_audience(aud: &str) = "aud of the assertion is {aud}, and not the issuer alone";
+    assertion_for_token_endpoint() = "aud of the assertion is the token endpoint, and not the issuer: let the client name the issuer (Spring Security: the parameters converter's JWT client assertion customizer), or turn assertion_for_token_endpoint on";
     assertion_ended(seconds: i64) = "the assertion ended {seconds} s ago";
     assertion_too_long(seconds: i64, most: i64) = "the assertion ends in {seconds} s, and {most} is the most";
     assertion_not_begun(seconds: i64) = "the assertion begins in {seconds} s";
@@ -146,7 +148,7 @@ reasons! {
     token_too_long() = "too long for a token";
     not_a_token() = "not a JWT";
     token_header_unreadable() = "unreadable header";
-    token_wrong_type() = "not of the type at+jwt";
+    token_wrong_type() = "not of the type at+jwt or JWT";
     token_critical_header() = "a critical header that is not understood";
     token_unknown_key() = "signed by an unknown key";
     token_signing_key_retired() = "its signing key is retired";

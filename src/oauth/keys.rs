@@ -5,16 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKey,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, RsaPublicKeyComponents,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKey, RSA_PKCS1_SHA256, RsaKeyPair,
 };
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
@@ -23,6 +21,8 @@ use zeroize::Zeroizing;
 
 use crate::credential::random_bytes;
 use crate::error::Error;
+use crate::jose::{Jws, PublicKey, SignatureAlgorithm};
+use crate::store::resource_server::TokenTyp;
 use crate::store::signing_key::{Algorithm, SigningKey};
 
 /// The name of the key file within the keys folder.
@@ -224,8 +224,9 @@ pub struct OpenKey {
     pkcs8: Vec<u8>,
     private: Private,
     public: ParsedPublicKey,
-    /// The encoded header of what it signs, with the dot behind it.
-    header: String,
+    /// The encoded header of what it signs, with the dot behind it, for each `typ`. Access tokens are
+    /// all that these keys sign: so a token with the `typ` JWT cannot be a JWT of another kind.
+    headers: [(TokenTyp, String); 2],
 }
 
 impl OpenKey {
@@ -295,16 +296,18 @@ impl OpenKey {
             }
             Private::Ed(pair) => json!({"kty": "OKP", "crv": "Ed25519", "x": encode(pair.public_key().as_ref())}),
         };
-        let kid = thumbprint(&jwk)?;
+        let (public_key, public) = parsed_public_key(&jwk, algorithm)?;
+        let kid = public_key.thumbprint();
         jwk["kid"] = json!(kid);
         jwk["alg"] = json!(algorithm.as_str());
         jwk["use"] = json!("sig");
         let public_jwk = jwk.to_string();
         // RFC 9068 section 2.1
-        let header = json!({"typ": "at+jwt", "alg": algorithm.as_str(), "kid": kid}).to_string();
-        let header = format!("{}.", encode(header.as_bytes()));
-        let public = parse_public_jwk(&jwk, algorithm)?;
-        let key = OpenKey { kid, algorithm, public_jwk, pkcs8: pkcs8.to_vec(), private, public, header };
+        let headers = TokenTyp::ALL.map(|typ| {
+            let header = json!({"typ": typ.as_str(), "alg": algorithm.as_str(), "kid": kid}).to_string();
+            (typ, format!("{}.", encode(header.as_bytes())))
+        });
+        let key = OpenKey { kid, algorithm, public_jwk, pkcs8: pkcs8.to_vec(), private, public, headers };
         // Some faults show only here: a key too small to sign, halves that are no pair.
         let signature = key.sign(b"keyward")?;
         key.public.verify_sig(b"keyward", &signature).map_err(|_| "the key does not verify its own signature".to_owned())?;
@@ -346,9 +349,10 @@ impl OpenKey {
     }
 
     /// The compact JWS of these claims (RFC 7515 section 7.1).
-    fn compact(&self, claims: &[u8]) -> Result<String, KeyError> {
-        let mut token = String::with_capacity(self.header.len() + claims.len() * 4 / 3 + 360);
-        token.push_str(&self.header);
+    fn compact(&self, typ: TokenTyp, claims: &[u8]) -> Result<String, KeyError> {
+        let header = self.headers.iter().find(|(own, _)| *own == typ).map(|(_, header)| header.as_str()).unwrap_or_default();
+        let mut token = String::with_capacity(header.len() + claims.len() * 4 / 3 + 360);
+        token.push_str(header);
         URL_SAFE_NO_PAD.encode_string(claims, &mut token);
         let signature = self.sign(token.as_bytes())?;
         token.push('.');
@@ -357,42 +361,43 @@ impl OpenKey {
     }
 }
 
-/// RFC 7638.
-fn thumbprint(jwk: &Value) -> Result<String, KeyError> {
-    let jwk: Jwk = serde_json::from_value(jwk.clone()).map_err(|error| error.to_string())?;
-    jwk.thumbprint(ThumbprintHash::SHA256).map_err(|error| error.to_string())
+/// The public half of a row's JWK, ready to verify.
+fn parsed_public_key(jwk: &Value, algorithm: Algorithm) -> Result<(PublicKey, ParsedPublicKey), KeyError> {
+    let key = PublicKey::from_jwk(jwk.as_object().ok_or("the public key is unreadable")?)?;
+    let parsed = key.parsed(algorithm.into())?;
+    Ok((key, parsed))
 }
 
-/// Reads a public key, and refuses what is none.
+/// The public half in PEM (RFC 7468 section 13), for whoever reads no JWK.
 ///
 /// # Errors
-/// A sentence that says what is wrong with it.
-pub fn parse_public_jwk(jwk: &Value, algorithm: Algorithm) -> Result<ParsedPublicKey, KeyError> {
-    let member = |name: &str| {
-        let text = jwk[name].as_str().unwrap_or_default();
-        URL_SAFE_NO_PAD.decode(text).map_err(|_| format!("the member {name} of the public key is unreadable"))
-    };
-    let unusable = |_| "the public key is unusable".to_owned();
-    match algorithm {
-        Algorithm::Rs256 => {
-            let components = RsaPublicKeyComponents { n: member("n")?, e: member("e")? };
-            // RFC 7518 section 3.3; and an exponent of one is no exponent.
-            let size = components.n.iter().skip_while(|byte| **byte == 0).count();
-            if !(256..=1024).contains(&size) || components.e.iter().all(|byte| *byte == 0) || matches!(components.e[..], [1]) {
-                return Err("an RSA key has between 2048 and 8192 bits".to_owned());
-            }
-            components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(unusable)
+/// Where the row holds no such key.
+pub fn public_pem(row: &SigningKey) -> Result<String, KeyError> {
+    let jwk: Value = serde_json::from_str(&row.public_jwk).map_err(|_| "the public key is unreadable")?;
+    let (_, key) = parsed_public_key(&jwk, row.algorithm)?;
+    let der = AsDer::<PublicKeyX509Der<'_>>::as_der(&key).map_err(|_| "cannot encode the public key")?;
+    let text = STANDARD.encode(der.as_ref());
+    let mut pem = "-----BEGIN PUBLIC KEY-----\n".to_owned();
+    for line in text.as_bytes().chunks(64) {
+        pem.extend(line.iter().map(|byte| char::from(*byte)));
+        pem.push('\n');
+    }
+    pem.push_str("-----END PUBLIC KEY-----\n");
+    Ok(pem)
+}
+
+impl From<Algorithm> for SignatureAlgorithm {
+    fn from(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Rs256 => SignatureAlgorithm::Rs256,
+            Algorithm::Es256 => SignatureAlgorithm::Es256,
+            Algorithm::EdDsa => SignatureAlgorithm::Ed25519,
         }
-        Algorithm::Es256 => {
-            let point = [vec![4], member("x")?, member("y")?].concat();
-            ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(unusable)
-        }
-        Algorithm::EdDsa => ParsedPublicKey::new(&ED25519, member("x")?).map_err(unusable),
     }
 }
 
-/// A signature that is asked for: the key, the claims, and where the token goes.
-type Job = (Arc<OpenKey>, Vec<u8>, oneshot::Sender<Result<String, KeyError>>);
+/// A signature that is asked for: the key, the `typ`, the claims, and where the token goes.
+type Job = (Arc<OpenKey>, TokenTyp, Vec<u8>, oneshot::Sender<Result<String, KeyError>>);
 
 /// The keys in use, opened when they are first needed, and the threads that sign with them.
 pub struct SigningKeys {
@@ -414,9 +419,9 @@ impl SigningKeys {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             let jobs = jobs.clone();
             std::thread::Builder::new().name("signer".to_owned()).spawn(move || {
-                while let Ok((key, claims, token)) = jobs.recv() {
+                while let Ok((key, typ, claims, token)) = jobs.recv() {
                     // A caller that has hung up needs no answer.
-                    let _ = token.send(key.compact(&claims));
+                    let _ = token.send(key.compact(typ, &claims));
                 }
             })?;
         }
@@ -455,24 +460,25 @@ impl SigningKeys {
     ///
     /// # Errors
     /// [`Code::TemporarilyUnavailable`](crate::error::Code) where too many wait already.
-    pub async fn sign(&self, row: &SigningKey, claims: Vec<u8>) -> Result<String, Error> {
+    pub async fn sign(&self, row: &SigningKey, typ: TokenTyp, claims: Vec<u8>) -> Result<String, Error> {
         let key = self.open(row).map_err(Error::server_error)?;
         let (answer, token) = oneshot::channel();
-        if self.queue.try_send((key, claims, answer)).is_err() {
+        if self.queue.try_send((key, typ, claims, answer)).is_err() {
             return Err(Error::unavailable("too many signatures are waiting"));
         }
         let signed = token.await.map_err(|_| Error::server_error("the signing threads have ended"))?;
         signed.map_err(Error::server_error)
     }
 
-    /// Whether `signature` is of `message` by the key of this row.
-    pub fn verify(&self, row: &SigningKey, message: &[u8], signature: &[u8]) -> bool {
+    /// Whether `jws` is signed by the key of this row.
+    pub fn verify(&self, row: &SigningKey, jws: &Jws<'_>) -> bool {
         let known = self.parsed.read().unwrap_or_else(PoisonError::into_inner).get(&row.kid).cloned();
         let key = match known {
             Some(key) => key,
             None => {
                 let Ok(jwk) = serde_json::from_str::<Value>(&row.public_jwk) else { return false };
-                let Ok(key) = parse_public_jwk(&jwk, row.algorithm).map(Arc::new) else { return false };
+                let Ok((_, key)) = parsed_public_key(&jwk, row.algorithm) else { return false };
+                let key = Arc::new(key);
                 let mut parsed = self.parsed.write().unwrap_or_else(PoisonError::into_inner);
                 if parsed.len() > 64 {
                     parsed.clear();
@@ -481,6 +487,6 @@ impl SigningKeys {
                 key
             }
         };
-        key.verify_sig(message, signature).is_ok()
+        jws.is_signed_by(&key)
     }
 }

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use super::{AuthorizationServer, client_assertion, token_endpoint};
+use super::{AuthorizationServer, token_endpoint};
 use crate::config::Registration;
+use crate::jose::SignatureAlgorithm;
 use crate::store::client::AuthMethod;
 
 /// RFC 8414 section 2; the last two are what OpenID Connect Discovery asks of a document, for
@@ -12,6 +13,9 @@ use crate::store::client::AuthMethod;
 #[expect(missing_docs, reason = "the names are the RFC's")]
 pub struct Metadata {
     pub issuer: String,
+    /// Always there, since libraries refuse a document without it; `response_types_supported` says what
+    /// it serves.
+    pub authorization_endpoint: String,
     pub token_endpoint: String,
     pub jwks_uri: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,7 +23,7 @@ pub struct Metadata {
     pub introspection_endpoint: String,
     pub revocation_endpoint: String,
     pub grant_types_supported: Vec<&'static str>,
-    /// There is no authorization endpoint. Yet the member is required, and one without elements must
+    /// The authorization endpoint serves none. Yet the member is required, and one without elements must
     /// be left out (RFC 8414 sections 2 and 3.2): `none` is the registered name for nothing.
     pub response_types_supported: Vec<&'static str>,
     pub token_endpoint_auth_methods_supported: Vec<&'static str>,
@@ -36,9 +40,10 @@ pub struct Metadata {
 pub fn metadata(server: &AuthorizationServer) -> Metadata {
     let endpoint = |path| server.issuer.endpoint(path);
     let methods: Vec<_> = AuthMethod::ALL.map(AuthMethod::as_str).into();
-    let algorithms: Vec<_> = client_assertion::ALGORITHMS.map(|(name, _)| name).into();
+    let algorithms: Vec<_> = SignatureAlgorithm::NAMES.map(|(name, _)| name).into();
     Metadata {
         issuer: server.issuer.to_string(),
+        authorization_endpoint: endpoint("/oauth/authorize"),
         token_endpoint: endpoint("/oauth/token"),
         jwks_uri: endpoint("/.well-known/jwks.json"),
         registration_endpoint: (server.settings.registration != Registration::Off).then(|| endpoint("/oauth/register")),

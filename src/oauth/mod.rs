@@ -7,7 +7,7 @@ use arc_swap::ArcSwapOption;
 use quick_cache::sync::Cache;
 
 use crate::clock::Timestamp;
-use crate::config::{Issuer, Settings};
+use crate::config::{Issuer, LiveSettings, Settings};
 use crate::credential::Fingerprint;
 use crate::directory::Directory;
 use crate::guard::{Passwords, Throttle};
@@ -46,7 +46,7 @@ const VERIFIED_KEPT: usize = 8_000;
 /// All that the verbs work with.
 pub struct AuthorizationServer {
     /// What is set.
-    pub settings: Settings,
+    pub settings: LiveSettings,
     /// Exactly as tokens carry it.
     pub issuer: Issuer,
     /// The database.
@@ -99,7 +99,7 @@ impl AuthorizationServer {
             verified: Cache::new(VERIFIED_KEPT),
             key_set: ArcSwapOption::empty(),
             started: Timestamp::now(),
-            settings,
+            settings: LiveSettings::new(settings),
         })
     }
 
@@ -117,8 +117,8 @@ impl AuthorizationServer {
             queues: vec![("signatures", self.signing_keys.waiting()), ("token_records", self.records.waiting())],
             signing_key_age: signing.map(|key| now.since(key.signs_from)),
             signing_key_max_age: self.settings.signing_key_max_age,
-            tls_certificate_not_after: None,
             started: self.started.seconds(),
+            ..Snapshot::default()
         }
     }
 }

@@ -125,7 +125,7 @@ pub async fn update(
     body: &[u8],
 ) -> Result<ClientInformation, Error> {
     let (entry, access_token) = registrant(server, request, client_id).await?;
-    check_update(&entry, body)?;
+    check_update(server, &entry, &access_token, body)?;
     let limits = entry.client.registration_limits.as_deref().unwrap_or_default();
     let limits: Limits = serde_json::from_str(limits).map_err(|error| Error::server_error(error.to_string()))?;
     let registered = Registered::check(server, parse(body)?, &limits)?;
@@ -248,17 +248,39 @@ async fn registrant(
     }
 }
 
-/// RFC 7592 section 2.2: what an update must hold and must not.
-fn check_update(entry: &ClientEntry, body: &[u8]) -> Result<(), Error> {
+/// RFC 7592 section 2.2: what an update must hold and must not. The members of the answer that a client
+/// must not send are passed over where they are as the answer had them: libraries send all that they
+/// were given.
+fn check_update(server: &AuthorizationServer, entry: &ClientEntry, access_token: &Credential, body: &[u8]) -> Result<(), Error> {
     let value: Value =
         serde_json::from_slice(body).map_err(|error| invalid(format!("The client metadata is unreadable: {error}")))?;
-    if value["client_id"] != entry.client.client_id.as_str() {
+    let client = &entry.client;
+    if value["client_id"] != client.client_id.as_str() {
         return Err(invalid("client_id must be there, and be the client's own"));
     }
-    for member in ["registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at"] {
-        if value.get(member).is_some() {
-            return Err(invalid(format!("{member} must not be in an update")));
-        }
+    let given = |member: &str| value.get(member).filter(|value| !value.is_null());
+    let unchanged = [
+        (
+            "registration_access_token",
+            given("registration_access_token").is_none_or(|value| {
+                let presented = value.as_str().and_then(|text| Credential::parse(text, Kind::RegistrationAccessToken));
+                presented.is_some_and(|presented| presented.fingerprint().matches(&access_token.fingerprint()))
+            }),
+        ),
+        (
+            "registration_client_uri",
+            given("registration_client_uri").is_none_or(|value| *value == registration_client_uri(server, client)),
+        ),
+        ("client_id_issued_at", given("client_id_issued_at").is_none_or(|value| *value == client.created_at.seconds())),
+        (
+            "client_secret_expires_at",
+            given("client_secret_expires_at").is_none_or(|value| {
+                *value == 0 || entry.secrets.iter().any(|secret| secret.expires_at.is_some_and(|end| *value == end.seconds()))
+            }),
+        ),
+    ];
+    if let Some((member, _)) = unchanged.iter().find(|(_, unchanged)| !unchanged) {
+        return Err(invalid(format!("{member} cannot be changed: leave it out, or send it as it was in the answer")));
     }
     if let Some(presented) = value.get("client_secret") {
         let presented = presented.as_str().and_then(|text| Credential::parse(text, Kind::ClientSecret));
@@ -268,6 +290,10 @@ fn check_update(entry: &ClientEntry, body: &[u8]) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+fn registration_client_uri(server: &AuthorizationServer, client: &Client) -> String {
+    server.issuer.endpoint(&format!("/oauth/register/{}", client.client_id))
 }
 
 fn information(
@@ -282,7 +308,7 @@ fn information(
         client_secret: secret.map(|secret| secret.expose().to_owned()),
         client_id_issued_at: client.created_at.seconds(),
         registration_access_token: access_token.expose().to_owned(),
-        registration_client_uri: server.issuer.endpoint(&format!("/oauth/register/{}", client.client_id)),
+        registration_client_uri: registration_client_uri(server, client),
         metadata: Metadata::of(client),
     }
 }

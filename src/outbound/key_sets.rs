@@ -14,12 +14,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use jsonwebtoken::jwk::JwkSet;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::sync::{Semaphore, watch};
 use ureq::Agent;
 
+use crate::jose::JwkSet;
 use crate::share::Shares;
 
 /// For how long fetched keys are good; past half of it they are fetched again.
@@ -305,7 +305,7 @@ mod tests {
     use super::*;
 
     fn keys(kids: &[&str]) -> Arc<JwkSet> {
-        let key = |kid: &&str| serde_json::json!({"kty": "OKP", "crv": "Ed25519", "x": "AA", "kid": kid});
+        let key = |kid: &&str| serde_json::json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "kid": kid});
         let keys: Vec<_> = kids.iter().map(key).collect();
         Arc::new(serde_json::from_value(serde_json::json!({ "keys": keys })).unwrap())
     }

@@ -445,7 +445,7 @@ pub async fn edit(Posted { member, form }: Posted, id: Path<String>) -> Result<H
             auth_method: Some(method_of(&form)?),
             jwks: some(form.text("jwks")),
             enabled: None,
-            expected: some(form.get("version")),
+            expected: some(form.get("version")).map(|version| vec![version]),
         };
         client::update(&member.server.store, member.may(ClientsWrite)?, &id, change, member.now()).await
     };

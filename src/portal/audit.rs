@@ -31,6 +31,7 @@ pub const ACTIONS: &[&str] = &[
     "registration_token.create",
     "registration_token.delete",
     "resource.create",
+    "resource.update",
     "resource.delete",
     "secret.create",
     "secret.delete",

@@ -7,7 +7,7 @@ use super::page::{self, Field, Head, Place, confirmation, copy, done, empty, hid
 use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::error::{Code, Error};
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
-use crate::manage::resource_server::{self, ResourceServer};
+use crate::manage::resource_server::{self, ResourceServer, TokenTyp};
 
 /// GET
 pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
@@ -26,6 +26,7 @@ async fn servers_page(member: &Member, sent: &Form, error: Option<&Error>) -> Re
                 (Field::new(member, "identifier", error).help("help-identifier").input("url", sent.get("identifier")))
                 (Field::new(member, "name", error).input("text", sent.get("name")))
                 (Field::new(member, "scope", error).optional().help("help-resource-scope").input("text", sent.get("scope")))
+                (Field::new(member, "token-typ", error).help("help-token-typ").select(&typs(member), sent.get("token-typ")))
                 button.primary { (member.t("resource-create")) }
             }))
         }
@@ -52,6 +53,14 @@ fn rows(member: &Member, servers: &[ResourceServer]) -> Markup {
     table(member, &member.t("menu-resource-servers"), &columns, &rows)
 }
 
+fn typs(member: &Member) -> Vec<(String, String)> {
+    let named = |typ: TokenTyp| match typ {
+        TokenTyp::AtJwt => member.t("typ-at-jwt"),
+        TokenTyp::Jwt => member.t("typ-jwt"),
+    };
+    TokenTyp::ALL.map(|typ| (typ.as_str().to_owned(), named(typ))).into()
+}
+
 fn above(member: &Member) -> Vec<(String, String)> {
     vec![("/resource-servers".to_owned(), member.t("menu-resource-servers"))]
 }
@@ -62,9 +71,15 @@ pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
         let unusable = |_| Error::new(Code::InvalidScope, "That is no scope").phrase("scope-unusable", []).field("scope");
         // People put commas between words.
         let scope = form.text("scope").replace(',', " ").parse().map_err(unusable)?;
+        let wrong = |reason| Error::new(Code::InvalidRequest, reason).field("token-typ");
+        // A page from before the choice was there does not send it.
+        let token_typ = match form.text("token-typ") {
+            "" => TokenTyp::default(),
+            chosen => chosen.parse().map_err(wrong)?,
+        };
         let permit = member.may(ResourcesWrite)?;
         let (identifier, name) = (form.text("identifier"), form.text("name"));
-        resource_server::create(&member.server.store, permit, identifier, name, scope, member.now()).await
+        resource_server::create(&member.server.store, permit, identifier, name, scope, token_typ, member.now()).await
     };
     match mendable(&member, made.await, "/resource-servers")? {
         Ok(made) => Ok(made_page(&member, &made)),

@@ -89,13 +89,18 @@ impl DatabaseUrl {
         }
     }
 
+    /// Whether opening it makes a new SQLite file.
+    pub fn is_new(&self) -> bool {
+        matches!(self, DatabaseUrl::Sqlite(path) if !path.exists())
+    }
+
     /// A new SQLite file belongs to its owner alone.
     pub(super) fn prepare(&self) -> Result<(), StoreError> {
         self.prepare_folder()?;
         let DatabaseUrl::Sqlite(path) = self else { return Ok(()) };
         let unusable = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
-        if !path.exists() {
-            tracing::warn!(file = %path.display(), "this database is new");
+        if self.is_new() {
+            tracing::info!(file = %path.display(), "this database is new");
         }
         create_private(path).map_err(unusable)?;
         make_private(path);

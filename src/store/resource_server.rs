@@ -2,7 +2,6 @@
 //! the `aud` of its tokens (RFC 8707). It has a client of its own to introspect with.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::str::FromStr;
 
 use diesel::prelude::*;
@@ -12,9 +11,63 @@ use super::schema::{clients, resource_servers};
 use super::{Change, Database, StoreError, Transaction};
 use crate::clock::Timestamp;
 use crate::scope::Scope;
+use crate::uri::{ExternalUri, UriError};
 
-/// The longest identifier, in bytes.
-pub const MAX_IDENTIFIER_LENGTH: usize = 512;
+/// The header `typ` of a resource server's tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[diesel(sql_type = diesel::sql_types::Text)]
+pub enum TokenTyp {
+    /// `at+jwt`, as RFC 9068 section 2.1 asks for.
+    #[default]
+    AtJwt,
+    /// `JWT`, for libraries that refuse what they do not know.
+    Jwt,
+}
+
+impl TokenTyp {
+    /// Every one there is, the default first.
+    pub const ALL: [TokenTyp; 2] = [TokenTyp::AtJwt, TokenTyp::Jwt];
+
+    /// As it stands in the header.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            TokenTyp::AtJwt => "at+jwt",
+            TokenTyp::Jwt => "JWT",
+        }
+    }
+}
+
+impl FromStr for TokenTyp {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // RFC 7515 section 4.1.9: media types know no case.
+        let found = TokenTyp::ALL.into_iter().find(|typ| typ.as_str().eq_ignore_ascii_case(text));
+        found.ok_or_else(|| format!("the typ of tokens is {}", TokenTyp::ALL.map(TokenTyp::as_str).join(" or ")))
+    }
+}
+
+impl Serialize for TokenTyp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for TokenTyp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for TokenTyp {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TokenTyp".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "enum": TokenTyp::ALL.map(TokenTyp::as_str)})
+    }
+}
 
 /// A row of `resource_servers`.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize, schemars::JsonSchema)]
@@ -29,6 +82,8 @@ pub struct ResourceServer {
     pub client_id: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// The header `typ` of its tokens.
+    pub token_typ: TokenTyp,
 }
 
 /// An ordered set of resource server identifiers.
@@ -58,30 +113,17 @@ impl Resources {
     }
 }
 
-/// Why something is no identifier of a resource server.
-#[derive(Debug, PartialEq, Eq)]
-pub struct InvalidIdentifier(String);
-
-impl fmt::Display for InvalidIdentifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is not an absolute URI without a fragment, of {MAX_IDENTIFIER_LENGTH} bytes at the most", self.0)
-    }
+/// Whether a resource server may be known by this name: the rule that identifiers have always kept.
+fn could_be_identifier(text: &str) -> bool {
+    text.len() <= crate::uri::MAX_LENGTH && text.contains(':') && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-impl std::error::Error for InvalidIdentifier {}
-
-/// Checks that `identifier` may name a resource server.
+/// Checks that `identifier` may name a new resource server.
 ///
 /// # Errors
-/// Where it is no absolute URI, has a fragment or is too long.
-pub fn check_identifier(identifier: &str) -> Result<(), InvalidIdentifier> {
-    let printable = identifier.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'));
-    let absolute = url::Url::parse(identifier).is_ok_and(|url| url.fragment().is_none());
-    if printable && absolute && identifier.len() <= MAX_IDENTIFIER_LENGTH {
-        Ok(())
-    } else {
-        Err(InvalidIdentifier(identifier.chars().take(80).collect()))
-    }
+/// Where it is no absolute URI, has a fragment or is too long, or where others could read it otherwise.
+pub fn check_identifier(identifier: &str) -> Result<(), UriError> {
+    ExternalUri::parse(identifier).and_then(ExternalUri::for_resource).map(drop)
 }
 
 impl<'a> FromIterator<&'a str> for Resources {
@@ -92,12 +134,14 @@ impl<'a> FromIterator<&'a str> for Resources {
 }
 
 impl FromStr for Resources {
-    type Err = InvalidIdentifier;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, InvalidIdentifier> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let identifiers = text.split(' ').filter(|identifier| !identifier.is_empty());
-        identifiers.clone().try_for_each(check_identifier)?;
-        Ok(identifiers.collect())
+        match identifiers.clone().find(|identifier| !could_be_identifier(identifier)) {
+            Some(wrong) => Err(format!("{wrong:.100?} is no identifier of a resource server: it is an absolute URI")),
+            None => Ok(identifiers.collect()),
+        }
     }
 }
 
@@ -122,6 +166,9 @@ impl Serialize for Resources {
 /// # Errors
 /// Where the database gave no answer.
 pub fn find(database: &mut Database, identifier: &str) -> Result<Option<ResourceServer>, StoreError> {
+    if !could_be_identifier(identifier) {
+        return Ok(None);
+    }
     Ok(resource_servers::table.find(identifier).select(ResourceServer::as_select()).first(database).optional()?)
 }
 
@@ -150,6 +197,29 @@ pub fn users(database: &mut Database, identifier: &str) -> Result<Vec<String>, S
     let all: Vec<(String, Resources)> =
         clients::table.filter(clients::resources.ne("")).select((clients::client_id, clients::resources)).load(database)?;
     Ok(all.into_iter().filter(|(_, resources)| resources.contains(identifier)).map(|(id, _)| id).collect())
+}
+
+/// Of these resource servers, the ones whose tokens have this `typ`.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn with_typ(database: &mut Database, resources: &Resources, typ: TokenTyp) -> Result<Resources, StoreError> {
+    let all = resource_servers::table.filter(resource_servers::token_typ.eq(typ));
+    let all: Vec<String> = all.select(resource_servers::identifier).load(database)?;
+    Ok(all.iter().map(String::as_str).filter(|identifier| resources.contains(identifier)).collect())
+}
+
+/// Changes the `typ` of its tokens; the clients that may use it are read anew.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn set_typ(transaction: &mut Transaction<'_>, identifier: &str, typ: TokenTyp) -> Result<(), StoreError> {
+    let row = diesel::update(resource_servers::table.find(identifier));
+    row.set(resource_servers::token_typ.eq(typ)).execute(transaction.database)?;
+    for client_id in users(transaction.database, identifier)? {
+        transaction.changed(Change::Client(client_id));
+    }
+    Ok(())
 }
 
 /// Adds one; the identifier must be free.

@@ -138,6 +138,7 @@ diesel::table! {
         scope -> Text,
         client_id -> Text,
         created_at -> BigInt,
+        token_typ -> Text,
     }
 }
 

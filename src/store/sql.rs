@@ -7,7 +7,7 @@ use diesel::sql_types::{BigInt, Text};
 
 use super::api_key::IpRanges;
 use super::client::AuthMethod;
-use super::resource_server::Resources;
+use super::resource_server::{Resources, TokenTyp};
 use super::session::Proven;
 use super::signing_key::Algorithm;
 use super::user::Role;
@@ -55,4 +55,4 @@ macro_rules! stored_as_text {
     )*};
 }
 
-stored_as_text!(Scope, Resources, AuthMethod, Algorithm, IpRanges, Role, Proven);
+stored_as_text!(Scope, Resources, TokenTyp, AuthMethod, Algorithm, IpRanges, Role, Proven);

@@ -125,6 +125,21 @@ impl World {
         Node::start(self.command(&["serve"]), flags)
     }
 
+    /// A node that may have so many open descriptors.
+    pub fn start_with_descriptors(&self, limit: u32, flags: &[&str]) -> Node {
+        let plain = self.command(&["serve"]);
+        let mut command = Command::new("bash");
+        command.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]).arg(plain.get_program()).args(plain.get_args());
+        command.current_dir(&self.folder).stdin(Stdio::null());
+        for (name, value) in plain.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        Node::start(command, flags).unwrap_or_else(|logs| panic!("the node did not start: {logs}"))
+    }
+
     /// A node that trusts these certificate authorities as the system's.
     pub fn start_trusting(&self, authorities: &Path, flags: &[&str]) -> Node {
         let mut command = self.command(&["serve"]);
@@ -283,6 +298,21 @@ impl Node {
             let line = self.logs.lock().unwrap().iter().find(|line| line.contains(id)).cloned()?;
             serde_json::from_str(&line).ok()
         })
+    }
+
+    /// A connection of one's own.
+    pub fn connect(&self) -> std::net::TcpStream {
+        let stream = std::net::TcpStream::connect(self.base.strip_prefix("http://").unwrap()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_write_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+    }
+
+    /// A number from `/metrics`.
+    pub fn metric(&self, series: &str) -> f64 {
+        let text = self.get("/metrics").body;
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("no {series} in {text}"))
     }
 
     pub fn url(&self, path: &str) -> String {

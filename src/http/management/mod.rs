@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_MATCH};
+use actix_web::http::header::{CACHE_CONTROL, ETAG, Header, IF_MATCH, IfMatch};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
@@ -273,10 +273,17 @@ fn query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<Q, Error> {
     parse("query", Value::Object(members).to_string().as_bytes())
 }
 
-/// The version that a change was made to (RFC 9110 section 13.1.1).
-fn expected(request: &HttpRequest) -> Option<String> {
-    let value = request.headers().get(IF_MATCH)?.to_str().ok()?.trim();
-    (value != "*").then(|| value.trim_matches('"').to_owned())
+/// The versions of which the change was made to one (RFC 9110 section 13.1.1): the strong tags of all
+/// `If-Match` lines. Where there is such a line without a tag that could match, none does.
+fn expected(request: &HttpRequest) -> Option<Vec<String>> {
+    if !request.headers().contains_key(IF_MATCH) {
+        return None;
+    }
+    match IfMatch::parse(request) {
+        Ok(IfMatch::Any) => None,
+        Ok(IfMatch::Items(tags)) => Some(tags.iter().filter(|tag| !tag.weak).map(|tag| tag.tag().to_owned()).collect()),
+        Err(_) => Some(Vec::new()),
+    }
 }
 
 fn answer<T: Serialize>(request: &HttpRequest, result: Result<(StatusCode, T), Error>) -> HttpResponse {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
-use crate::manage::resource_server;
+use crate::manage::resource_server::{self, TokenTyp};
 
 /// A new resource server.
 #[derive(Deserialize, JsonSchema)]
@@ -22,6 +22,17 @@ pub struct NewResourceServer {
     /// The scope that it knows.
     #[serde(default)]
     scope: Scope,
+    /// The header `typ` of its tokens; `at+jwt` where it is left out.
+    #[serde(default)]
+    token_typ: TokenTyp,
+}
+
+/// What of a resource server is to change.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// The header `typ` of its tokens, from the next one on.
+    token_typ: TokenTyp,
 }
 
 /// Which one.
@@ -49,7 +60,8 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
         let (permit, new) = (creation.actor.may(ResourcesWrite)?, &creation.body);
         let make = async {
             let (identifier, scope) = (&new.identifier, new.scope.clone());
-            let made = resource_server::create(&server.store, permit, identifier, &new.name, scope, Timestamp::now()).await?;
+            let now = Timestamp::now();
+            let made = resource_server::create(&server.store, permit, identifier, &new.name, scope, new.token_typ, now).await?;
             let mut answer = Made::again(made.server);
             answer.client_secret = Some(made.secret.expose().to_owned());
             Ok(answer)
@@ -61,6 +73,17 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
         creation.once(&server, make, show).await
     };
     answer(&request, made.await)
+}
+
+/// PATCH, with the identifier in the query
+pub async fn update(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
+    let changed = async {
+        let permit = actor(&server, &request).await?.may(ResourcesWrite)?;
+        let Which { identifier } = query(&request)?;
+        let Change { token_typ } = body(&request, payload).await?;
+        resource_server::update(&server.store, permit, &identifier, token_typ, Timestamp::now()).await
+    };
+    ok(&request, changed.await)
 }
 
 /// DELETE, with the identifier in the query: it is a URI.

@@ -1,0 +1,342 @@
+//! URIs from outside: one way to read them, so that what is kept is what was understood.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use url::{Host, Url};
+
+/// The longest URI, in bytes.
+pub const MAX_LENGTH: usize = 512;
+
+/// An absolute URI (RFC 3986) that somebody else wrote, and that everybody reads alike: it holds no
+/// character that a URI may not have and nothing that a parser would repair (a missing `//`, a
+/// backslash, dot segments, upper case in the host, an address in another notation), no user and no
+/// password. So its text is what was parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalUri {
+    text: String,
+    url: Url,
+}
+
+/// Why a text is not such a URI, or not one for its purpose. Displays as a sentence that names the
+/// text, save where that may hold a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UriError {
+    shown: Option<String>,
+    reason: &'static str,
+}
+
+impl UriError {
+    fn new(text: &str, reason: &'static str) -> Self {
+        let shown: String = text.chars().filter(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\')).take(100).collect();
+        UriError { shown: Some(shown).filter(|shown| !shown.is_empty()), reason }
+    }
+}
+
+impl fmt::Display for UriError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.shown {
+            Some(shown) => write!(f, "{shown} cannot be used: {}", self.reason),
+            None => write!(f, "this URI cannot be used: {}", self.reason),
+        }
+    }
+}
+
+impl std::error::Error for UriError {}
+
+impl ExternalUri {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// Where the text is not such a URI.
+    pub fn parse(text: &str) -> Result<Self, UriError> {
+        let refused = |reason| Err(UriError::new(text, reason));
+        if text.len() > MAX_LENGTH {
+            return refused("a URI has 512 bytes at the most");
+        }
+        if !text.bytes().all(is_uri_byte) {
+            return refused("it holds a space, a line end, a backslash or another character that a URI cannot hold");
+        }
+        if !percent_encodings_are_whole(text) {
+            return refused("a percent sign is followed by two hexadecimal digits");
+        }
+        let Some((scheme, rest)) = text.split_once(':') else {
+            return refused("it is not absolute: a URI begins with its scheme");
+        };
+        if matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") && !rest.starts_with("//") {
+            return refused("the scheme of a web address is followed by ://");
+        }
+        let Ok(url) = Url::parse(text) else { return refused("it is not an absolute URI") };
+        // What stands between the slashes and the host must not get into a message or a log.
+        if !url.username().is_empty() || url.password().is_some() || authority(rest).contains('@') {
+            return Err(UriError { shown: None, reason: "it holds a user or a password" });
+        }
+        if has_dot_segment(rest) {
+            return refused("its path holds a dot segment");
+        }
+        // The parser writes an empty path as a slash, and an apostrophe in a query as %27.
+        let same = |text: &str| url.as_str().replace('\'', "%27") == text.replace('\'', "%27");
+        let as_parsed = same(text) || url.path() == "/" && same(&with_slash(text));
+        if !as_parsed {
+            return refused("write the scheme and the host in lower case, an address in its usual form, and no default port");
+        }
+        Ok(ExternalUri { text: text.to_owned(), url })
+    }
+
+    /// As it was written, and so as it was understood.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    fn refused(&self, reason: &'static str) -> UriError {
+        UriError::new(&self.text, reason)
+    }
+
+    /// The address of a page for people: https or http.
+    ///
+    /// # Errors
+    /// Where it is something else.
+    pub fn for_page(self) -> Result<Self, UriError> {
+        match self.url.scheme() {
+            "http" | "https" if self.has_plain_host() => Ok(self),
+            _ => Err(self.refused("it is not a web address, with https or http and a host")),
+        }
+    }
+
+    /// The identifier of a resource server (RFC 8707 section 2): without a fragment.
+    ///
+    /// # Errors
+    /// Where it has one.
+    pub fn for_resource(self) -> Result<Self, UriError> {
+        if self.url.fragment().is_some() { Err(self.refused("it has a fragment")) } else { Ok(self) }
+    }
+
+    /// The address of a JWK Set: https, without a fragment, and by name or by an address for which
+    /// `allowed` holds. Where a name leads is for whoever fetches it to check.
+    ///
+    /// # Errors
+    /// Where it is something else.
+    pub fn for_keys(self, allowed: impl Fn(IpAddr) -> bool) -> Result<Self, UriError> {
+        if self.url.scheme() != "https" || !self.has_plain_host() {
+            return Err(self.refused("it is not a web address with https and a host"));
+        }
+        if self.url.fragment().is_some() {
+            return Err(self.refused("it has a fragment"));
+        }
+        match self.address() {
+            Some(address) if !allowed(address) => Err(self.refused("it must not name a loopback, private or link-local address")),
+            _ => Ok(self),
+        }
+    }
+
+    /// A redirect URI (RFC 6749 section 3.1.2, RFC 8252 section 7): https; http to this machine; or a
+    /// scheme of an app's own, which is a domain name turned round and so has a dot.
+    ///
+    /// # Errors
+    /// Where it is something else, has a fragment or a wildcard, or hides a control character or a
+    /// backslash behind a percent sign.
+    pub fn for_redirect(self) -> Result<Self, UriError> {
+        if self.url.fragment().is_some() {
+            return Err(self.refused("it has a fragment"));
+        }
+        if self.text.contains('*') {
+            return Err(self.refused("it holds a wildcard; redirect URIs are compared as they are"));
+        }
+        let decoded = percent_encoding::percent_decode_str(&self.text);
+        if decoded.into_iter().any(|byte| byte.is_ascii_control() || byte == b'\\') {
+            return Err(self.refused("it holds an encoded control character or backslash"));
+        }
+        match self.url.scheme() {
+            "https" if self.has_plain_host() => Ok(self),
+            "http" if self.is_loopback() => Ok(self),
+            "http" => Err(self.refused("http serves for 127.0.0.1, [::1] and localhost alone; elsewhere it is https")),
+            scheme if is_private_use(scheme) && self.text.len() > scheme.len() + 1 => Ok(self),
+            _ => Err(self.refused("the scheme is https, or an app's own with a dot in it, such as com.example.app")),
+        }
+    }
+
+    fn address(&self) -> Option<IpAddr> {
+        match self.url.host() {
+            Some(Host::Ipv4(address)) => Some(address.into()),
+            Some(Host::Ipv6(address)) => Some(address.into()),
+            _ => None,
+        }
+    }
+
+    fn is_loopback(&self) -> bool {
+        self.url.host_str() == Some("localhost") || self.address().is_some_and(|address| address.is_loopback())
+    }
+
+    /// A name of letters, digits, hyphens and dots, or an address.
+    fn has_plain_host(&self) -> bool {
+        match self.url.host() {
+            Some(Host::Domain(name)) => name
+                .split('.')
+                .all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')),
+            Some(_) => true,
+            None => false,
+        }
+    }
+}
+
+impl fmt::Display for ExternalUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// RFC 3986 section 2: reserved, unreserved, and the percent sign.
+fn is_uri_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte)
+}
+
+fn percent_encodings_are_whole(text: &str) -> bool {
+    let mut parts = text.split('%');
+    parts.next();
+    parts.all(|part| matches!(part.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
+}
+
+/// What stands between `//` and the path; nothing where there is no `//`.
+fn authority(rest: &str) -> &str {
+    let rest = rest.strip_prefix("//").unwrap_or_default();
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
+}
+
+fn has_dot_segment(rest: &str) -> bool {
+    let path = rest.split(['?', '#']).next().unwrap_or_default();
+    path.split('/').any(|segment| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."))
+}
+
+/// With the slash of an empty path: before the query and the fragment.
+fn with_slash(text: &str) -> String {
+    let end = text.find(['?', '#']).unwrap_or(text.len());
+    format!("{}/{}", &text[..end], &text[end..])
+}
+
+/// RFC 8252 section 7.1, RFC 3986 section 3.1.
+fn is_private_use(scheme: &str) -> bool {
+    scheme.contains('.') && scheme.split('.').all(|label| !label.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redirect(text: &str) -> Result<ExternalUri, UriError> {
+        ExternalUri::parse(text)?.for_redirect()
+    }
+
+    #[test]
+    fn redirect_uris_that_are_taken_stay_as_they_are() {
+        for text in [
+            "https://a.example/cb",
+            "https://a.example",
+            "https://a.example?x=1",
+            "https://a.example:8443/cb?tenant=o'clock&x=%20",
+            "https://192.0.2.7/cb",
+            "https://xn--bcher-kva.example/",
+            "http://127.0.0.1/cb",
+            "http://127.9.9.9:49152/cb",
+            "http://[::1]:8080/",
+            "http://localhost:3000/callback",
+            "com.example.app:/oauth2redirect",
+            "com.example.app://callback",
+        ] {
+            assert_eq!(redirect(text).map(|uri| uri.as_str().to_owned()), Ok(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn redirect_uris_that_are_refused() {
+        for text in [
+            "",
+            "cb",
+            "/cb",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "file:///etc/passwd",
+            "ftp://a.example/",
+            "app:/cb",
+            ".app:/cb",
+            "com..app:/cb",
+            "com.example.app:",
+            "urn:a.example:cb",
+            "http://a.example/",
+            "http://localhost.example/",
+            "http://localhost./",
+            "http://127.0.0.1.example/",
+            "http://0.0.0.0/",
+            "https:cb",
+            "https:/a.example/",
+            "https:///a.example/",
+            "https://",
+            "https://*.a.example/cb",
+            "https://a.example/*",
+            "https://user@a.example/",
+            "https://user:pw@a.example/",
+            "https://@a.example/",
+            "https://a.example\\@evil.example/cb",
+            "https://a.example/\\",
+            "https://a.example/%5c",
+            "https://a.example/%0d%0aLocation:x",
+            "https://a.example/%00",
+            "https://a.example/%zz",
+            "https://a.example/%",
+            " https://a.example/",
+            "https://a.example/ ",
+            "https://a.example/\n",
+            "\thttps://a.example/",
+            "ht\ntps://a.example/",
+            "https://a.exa\tmple/",
+            "https://a.example/a b",
+            "https://a.example/../cb",
+            "https://a.example/x/./cb",
+            "https://a.example/x/..",
+            "https://a.example/%2e%2E/cb",
+            "https://a.example/.%2e",
+            "https://a.example/#x",
+            "https://a.example/#",
+            "https://A.example/",
+            "HTTPS://a.example/",
+            "https://a.example:443/",
+            "https://a.example:99999/",
+            "https://a.example./",
+            "https://a..example/",
+            "https://%61.example/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://[::0001]/",
+            "https://b\u{fc}cher.example/",
+            "https://a.example/\u{202e}",
+            "https://a.example/<script>",
+            "https://a.example/\u{0}",
+        ] {
+            let refused = redirect(text);
+            assert!(refused.is_err(), "{text:?}: {refused:?}");
+        }
+        assert!(redirect(&format!("https://a.example/{}", "x".repeat(500))).is_err());
+        let password = redirect("https://user:hunter2@a.example/").unwrap_err().to_string();
+        assert!(!password.contains("hunter2"), "{password}");
+    }
+
+    #[test]
+    fn other_purposes() {
+        let keys = |text: &str| ExternalUri::parse(text)?.for_keys(|address| !address.is_loopback());
+        assert!(keys("https://a.example/jwks.json?v=1").is_ok());
+        for text in ["http://a.example/", "https://a.example/#x", "https://127.0.0.1/", "https://[::1]/", "https:a", "urn:a"] {
+            assert!(keys(text).is_err(), "{text}");
+        }
+        let page = |text: &str| ExternalUri::parse(text)?.for_page();
+        assert!(page("http://a.example/about#us").is_ok() && page("https://a.example").is_ok());
+        for text in ["javascript:alert(1)", "com.example.app:/x", "https://a.example\\@b.example/", "https://*/"] {
+            assert!(page(text).is_err(), "{text}");
+        }
+        let resource = |text: &str| ExternalUri::parse(text)?.for_resource();
+        for text in ["urn:api", "https://api.example", "https://api.example/a?b=c", "api://orders", "http://127.0.0.1:1/mcp"] {
+            assert_eq!(resource(text).unwrap().as_str(), text);
+        }
+        for text in ["orders", "urn:a#b", "https:a.example", "https://u:p@a.example/", "https://a.example/a/../b"] {
+            assert!(resource(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! One careless or hostile peer does not stop the others: connections that say nothing, do not read, or
+//! never come to an end.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::support::{Node, World, within};
+
+const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+
+/// A connection that takes as little as the system lets it.
+fn narrow(node: &Node) -> TcpStream {
+    let address: SocketAddr = node.base.strip_prefix("http://").unwrap().parse().unwrap();
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&address.into()).unwrap();
+    socket.into()
+}
+
+fn read_some(stream: &mut TcpStream) -> usize {
+    stream.read(&mut [0; 4096]).unwrap_or(0)
+}
+
+/// Resident memory, in bytes.
+fn memory(node: &Node) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", node.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
+fn served_at_once(node: &Node) {
+    for _ in 0..10 {
+        let began = Instant::now();
+        let mut stream = node.connect();
+        stream.write_all(HEALTH).unwrap();
+        assert!(read_some(&mut stream) > 0, "no answer");
+        assert!(began.elapsed() < Duration::from_secs(5), "after {:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn connections_that_say_nothing() {
+    let world = World::sqlite();
+    let node = world.start_with_descriptors(256, &[]);
+    let silent: Vec<TcpStream> = (0..300).map(|_| node.connect()).collect();
+    served_at_once(&node);
+    drop(silent);
+    let mut asked_once: Vec<TcpStream> = Vec::new();
+    for _ in 0..300 {
+        let mut stream = node.connect();
+        stream.write_all(HEALTH).unwrap();
+        assert!(read_some(&mut stream) > 0, "no answer");
+        asked_once.push(stream);
+    }
+    served_at_once(&node);
+    assert!(node.metric("keyward_connections") <= 200.0);
+    assert!(node.metric("keyward_connections_evicted_total") > 100.0);
+    let warnings = node.logs().lines().filter(|line| line.contains("table of connections is nearly full")).count();
+    assert_eq!(warnings, 1, "once a minute\n{}", node.logs());
+}
+
+#[test]
+fn more_connections_than_descriptors_cannot_be_wanted() {
+    let world = World::sqlite();
+    let node = world.start_with_descriptors(256, &["--max-connections", "20"]);
+    let silent: Vec<TcpStream> = (0..100).map(|_| node.connect()).collect();
+    served_at_once(&node);
+    within(Duration::from_secs(10), "closing", || (node.metric("keyward_connections") <= 22.0).then_some(()));
+    drop(silent);
+    let refused = world.refused(&["serve", "--max-connections", "100000000"]);
+    assert!(refused.contains("max_connections") && refused.contains("ulimit"), "{refused}");
+}
+
+#[test]
+fn answers_that_nobody_reads() {
+    const COUNT: usize = 40;
+    let world = World::sqlite();
+    let node = world.start();
+    served_at_once(&node);
+    node.get("/openapi.json");
+    let before = memory(&node);
+    let requests = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(10_000);
+    let mut streams: Vec<(TcpStream, usize)> = (0..COUNT).map(|_| (narrow(&node), 0)).collect();
+    let mut most = 0;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(15) {
+        for (stream, sent) in &mut streams {
+            stream.set_nonblocking(true).unwrap();
+            if let Ok(count) = stream.write(&requests[*sent..]) {
+                *sent += count;
+            }
+        }
+        served_at_once(&node);
+        most = most.max(memory(&node));
+    }
+    let each = most.saturating_sub(before) / COUNT;
+    assert!(each < 1_500_000, "{each} bytes a connection");
+    within(Duration::from_secs(60), "the end of the connections", || (node.metric("keyward_connections") <= 2.0).then_some(()));
+}
+
+#[test]
+fn slow_readers_who_do_read_get_all_of_it() {
+    let world = World::sqlite();
+    let node = world.start();
+    let whole = node.get("/openapi.json").body;
+    let mut stream = narrow(&node);
+    stream.write_all(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    let mut part = [0; 4096];
+    loop {
+        let count = stream.read(&mut part).unwrap();
+        answer.extend_from_slice(&part[..count]);
+        if count == 0 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(40));
+    }
+    assert!(String::from_utf8(answer).unwrap().ends_with(&whole));
+}
+
+#[test]
+fn what_is_sent_at_once_is_answered_in_order() {
+    let world = World::sqlite();
+    let node = world.start();
+    let mut stream = node.connect();
+    let paths: Vec<String> = (0..1500).map(|number| format!("/nothing/{number}")).collect();
+    let requests: String = paths.iter().map(|path| format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).collect();
+    let mut sender = stream.try_clone().unwrap();
+    let sending = std::thread::spawn(move || {
+        sender.write_all(requests.as_bytes()).unwrap();
+        sender.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    });
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).unwrap();
+    sending.join().unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 404").count(), paths.len());
+    assert!(answers.ends_with("{\"status\":\"ok\"}"));
+}
+
+/// Heads and bodies up to the limits arrive, however they are cut.
+#[test]
+fn bodies_come_through() {
+    let world = World::sqlite();
+    let client = world.client("a");
+    let node = world.start();
+    let form = |length: usize| {
+        let known = "grant_type=client_credentials&padding=";
+        format!("{known}{}", "x".repeat(length - known.len()))
+    };
+    let head = |more: &str| {
+        let basic = client.basic();
+        format!(
+            "POST /oauth/token HTTP/1.1\r\nhost: x\r\nauthorization: {basic}\r\ncontent-type: application/x-www-form-urlencoded\r\nconnection: close\r\n{more}\r\n"
+        )
+    };
+    let ask = |request: &[u8]| {
+        let mut stream = node.connect();
+        stream.write_all(request).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let large_head = format!("x-large: {}\r\n", "y".repeat(24_000));
+    for (length, more) in [(60_000, ""), (9_000, large_head.as_str()), (65_000, large_head.as_str())] {
+        let request = format!("{}{}", head(&format!("{more}content-length: {length}\r\n")), form(length));
+        let answer = ask(request.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 200"), "{length}: {answer}");
+    }
+    for size in [1, 7, 1000] {
+        let body = form(20_000);
+        let chunks: String = body
+            .as_bytes()
+            .chunks(size)
+            .map(|part| format!("{:x}\r\n{}\r\n", part.len(), String::from_utf8_lossy(part)))
+            .collect();
+        let answer = ask(format!("{}{chunks}0\r\n\r\n", head("transfer-encoding: chunked\r\n")).as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 200"), "chunks of {size}: {answer}");
+    }
+}
+
+/// The rest of a body that is too large is read for a short time, and then no more.
+#[test]
+fn after_a_refusal_the_rest_is_not_read_for_ever() {
+    let world = World::sqlite();
+    let node = world.start();
+    let mut stream = node.connect();
+    stream
+        .write_all(b"POST /oauth/token HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ntransfer-encoding: chunked\r\n\r\n")
+        .unwrap();
+    let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
+    let (began, mut sent) = (Instant::now(), 0);
+    while stream.write_all(chunk.as_bytes()).is_ok() {
+        sent += chunk.len();
+        assert!(began.elapsed() < Duration::from_secs(40) && sent < 64 * 1024 * 1024, "{sent} bytes in {:?}", began.elapsed());
+    }
+    // One that trickles is not waited for either.
+    let mut stream = node.connect();
+    stream
+        .write_all(b"POST /oauth/token HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 99999999\r\n\r\n")
+        .unwrap();
+    let began = Instant::now();
+    while stream.write_all(b"x").is_ok() {
+        assert!(began.elapsed() < Duration::from_secs(40), "still open");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A connection is kept for a next request, but the next request has to come.
+#[test]
+fn a_next_request_must_come_whole() {
+    let world = World::sqlite();
+    let node = world.start();
+    let streams = [b"".as_slice(), b"GET /heal", b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-slow: "].map(|begun| {
+        let mut stream = node.connect();
+        stream.write_all(HEALTH).unwrap();
+        assert!(read_some(&mut stream) > 0);
+        stream.write_all(begun).unwrap();
+        stream
+    });
+    let began = Instant::now();
+    for mut stream in streams {
+        assert_eq!(read_some(&mut stream), 0);
+    }
+    let took = began.elapsed();
+    assert!(took > Duration::from_secs(10) && took < Duration::from_secs(45), "{took:?}");
+}
+
+#[test]
+fn a_handshake_that_is_never_finished() {
+    let world = World::sqlite();
+    let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    world.file("cert.pem", &certified.cert.pem());
+    world.file("key.pem", &certified.signing_key.serialize_pem());
+    let node = world.start_with(&["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
+    // More than any bound on handshakes at a time.
+    let mut silent: Vec<TcpStream> = (0..600).map(|_| node.connect()).collect();
+    for stream in silent.iter_mut().step_by(2) {
+        stream.write_all(b"\x16\x03\x01\x02\x00\x01").unwrap();
+    }
+    let began = Instant::now();
+    let url = node.base.replace("http://", "https://");
+    let asked = std::process::Command::new("curl")
+        .args(["-sf", "--cacert", "cert.pem", &format!("{url}/healthz")])
+        .current_dir(&world.folder)
+        .output()
+        .unwrap();
+    assert!(asked.status.success());
+    assert!(began.elapsed() < Duration::from_secs(5), "after {:?}", began.elapsed());
+    let began = Instant::now();
+    for stream in &mut silent {
+        assert_eq!(read_some(stream), 0);
+    }
+    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+}

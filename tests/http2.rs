@@ -1,0 +1,114 @@
+//! HTTP/2: by ALPN with TLS, in the clear where it is set, and within limits.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+
+use crate::support::{Node, World};
+
+fn curl(world: &World, arguments: &[&str]) -> String {
+    let mut curl = Command::new("curl");
+    curl.args(["-s", "-o", "body", "-w", "%{http_version} %{http_code}"]).args(arguments).current_dir(&world.folder);
+    String::from_utf8(curl.output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn by_alpn() {
+    let world = World::sqlite();
+    let client = world.client("read");
+    let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    world.file("cert.pem", &certified.cert.pem());
+    world.file("key.pem", &certified.signing_key.serialize_pem());
+    let node = world.start_with(&["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
+    let url = node.base.replace("http://", "https://") + "/oauth/token";
+    let user = format!("{}:{}", client.id, client.secret);
+    let token = ["--cacert", "cert.pem", "-u", &user, "-d", "grant_type=client_credentials", &url];
+    assert_eq!(curl(&world, &token), "2 200");
+    assert!(std::fs::read_to_string(world.folder.join("body")).unwrap().contains("access_token"));
+    assert_eq!(curl(&world, &[&["--http1.1"], token.as_slice()].concat()), "1.1 200");
+    assert!(node.stop().success());
+}
+
+#[test]
+fn in_the_clear_where_it_is_set() {
+    let world = World::sqlite();
+    let client = world.client("read");
+    let node = world.start_with(&["--http2-cleartext", "on"]);
+    let user = format!("{}:{}", client.id, client.secret);
+    let url = node.url("/oauth/token");
+    let token = ["-u", &user, "-d", "grant_type=client_credentials", &url];
+    assert_eq!(curl(&world, &[&["--http2-prior-knowledge"], token.as_slice()].concat()), "2 200");
+    assert_eq!(curl(&world, &token), "1.1 200");
+    assert_eq!(curl(&world, &["--http2-prior-knowledge", &node.url("/openapi.json")]), "2 200");
+    let document = std::fs::read_to_string(world.folder.join("body")).unwrap();
+    assert_eq!(document, node.get("/openapi.json").body, "also what is larger than a window");
+    let large = format!("padding={}", "x".repeat(100_000));
+    assert_eq!(curl(&world, &["--http2-prior-knowledge", "-d", &large, &url]), "2 413");
+    let plain = world.start();
+    assert_eq!(curl(&world, &["--http2-prior-knowledge", &plain.url("/healthz")]), "0 000", "off by default");
+}
+
+/// A frame (RFC 9113 section 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+fn connect(node: &Node) -> TcpStream {
+    let mut stream = node.connect();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+    stream.write_all(&frame(4, 0, 0, &[])).unwrap();
+    stream
+}
+
+/// `GET /`, with fields without an index (RFC 7541 section 6.2.2).
+fn get(stream: u32, fields: usize) -> Vec<u8> {
+    let mut block = vec![0x82, 0x86, 0x84, 0x41, 1, b'x'];
+    for _ in 0..fields {
+        block.extend_from_slice(&[0, 1, b'a', 1, b'b']);
+    }
+    frame(1, 0x5, stream, &block)
+}
+
+/// The first byte of the header block of the first answer: the status, by its index.
+fn status(stream: &mut TcpStream) -> Option<u8> {
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).ok()?;
+        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+        let mut payload = vec![0; length];
+        stream.read_exact(&mut payload).ok()?;
+        if head[3] == 1 {
+            return payload.first().copied();
+        }
+    }
+}
+
+#[test]
+fn within_limits() {
+    let world = World::sqlite();
+    let node = world.start_with(&["--http2-cleartext", "on"]);
+    let mut stream = connect(&node);
+    stream.write_all(&get(1, 500)).unwrap();
+    assert_eq!(status(&mut stream), Some(0x8c), "400, index 12 of the static table");
+
+    // Streams that are opened and given up at once, again and again.
+    let mut stream = connect(&node);
+    let mut flood = Vec::new();
+    for number in 0..20_000 {
+        flood.extend(get(2 * number + 1, 0));
+        flood.extend(frame(3, 0, 2 * number + 1, &[0, 0, 0, 8]));
+    }
+    let _ = stream.write_all(&flood);
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    assert_eq!(node.get("/healthz").status, 200);
+
+    // Thousands at a time: some are served, the others refused at once, all are answered.
+    let mut stream = connect(&node);
+    let requests: Vec<u8> = (0..2000).flat_map(|number| get(2 * number + 1, 0)).collect();
+    stream.write_all(&requests).unwrap();
+    for _ in 0..2000 {
+        assert!(status(&mut stream).is_some());
+    }
+}

@@ -1,0 +1,112 @@
+//! A log that cannot be written stops nothing: no request, no start, no end.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use crate::support::{World, eventually, within};
+
+struct Serving {
+    child: Child,
+    base: String,
+    agent: ureq::Agent,
+}
+
+impl Serving {
+    fn start(world: &World, stderr: impl Into<Stdio>) -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut command = world.command(&["serve", "--no-bootstrap", "--listen", &address.to_string()]);
+        let child = command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
+        let config = ureq::Agent::config_builder().proxy(None).timeout_global(Some(Duration::from_secs(20))).build();
+        let serving = Serving { child, base: format!("http://{address}"), agent: config.new_agent() };
+        within(Duration::from_secs(30), "the server", || serving.get("/healthz").ok());
+        serving
+    }
+
+    fn get(&self, path: &str) -> Result<String, ureq::Error> {
+        self.agent.get(format!("{}{path}", self.base)).call()?.body_mut().read_to_string()
+    }
+
+    fn dropped(&self) -> u64 {
+        let metrics = self.get("/metrics").unwrap();
+        let line = metrics.lines().find_map(|line| line.strip_prefix("keyward_log_lines_dropped_total "));
+        line.unwrap().parse().unwrap()
+    }
+
+    fn stops(mut self) {
+        let signal = format!("kill -TERM {}", self.child.id());
+        assert!(std::process::Command::new("bash").args(["-c", &signal]).status().unwrap().success());
+        let status = within(Duration::from_secs(30), "the end", || self.child.try_wait().unwrap());
+        assert!(status.success(), "{status}");
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_reader_ends() {
+    let world = World::sqlite();
+    let mut serving = Serving::start(&world, Stdio::piped());
+    let mut log = BufReader::new(serving.child.stderr.take().unwrap());
+    log.read_line(&mut String::new()).unwrap();
+    drop(log);
+    for _ in 0..20 {
+        serving.get("/healthz").unwrap();
+    }
+    eventually("the count", || (serving.dropped() >= 20).then_some(()));
+    serving.get("/.well-known/jwks.json").unwrap();
+    serving.stops();
+}
+
+#[test]
+fn the_disk_is_full() {
+    let world = World::sqlite();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let serving = Serving::start(&world, full);
+    for _ in 0..20 {
+        serving.get("/healthz").unwrap();
+    }
+    eventually("the count", || (serving.dropped() >= 20).then_some(()));
+    serving.stops();
+    // Other commands have something to say there, too.
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let status =
+        world.command(&["--database-url", "sqlite://other.db", "account", "list"]).stderr(full).stdout(Stdio::null()).status();
+    assert!(status.unwrap().success());
+}
+
+/// The reader is there, but does not read; then it does.
+#[test]
+fn the_reader_does_not_read() {
+    let world = World::sqlite();
+    let mut serving = Serving::start(&world, Stdio::piped());
+    let mut log = serving.child.stderr.take().unwrap();
+    // Much more than the pipe holds.
+    for _ in 0..1000 {
+        serving.get("/healthz").unwrap();
+    }
+    let reading = std::thread::spawn(move || {
+        let mut text = String::new();
+        log.read_to_string(&mut text).unwrap();
+        text
+    });
+    serving.stops();
+    let text = reading.join().unwrap();
+    assert!(text.lines().filter(|line| line.contains("/healthz")).count() >= 1000, "what waited is written");
+    assert!(text.contains("\"stopped\""), "to the last line");
+
+    // And one that never reads does not hold up the end.
+    let mut serving = Serving::start(&world, Stdio::piped());
+    let log = serving.child.stderr.take().unwrap();
+    for _ in 0..1000 {
+        serving.get("/healthz").unwrap();
+    }
+    serving.stops();
+    drop(log);
+}

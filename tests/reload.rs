@@ -1,0 +1,82 @@
+//! SIGHUP and renewed TLS files: what can change while the server runs.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::{World, eventually, within};
+
+#[test]
+fn settings_are_read_again() {
+    let world = World::sqlite();
+    world.file("keyward.toml", "registration = \"token\"\ntoken_ttl = 600\n");
+    let node = world.start_with(&["--portal-idle", "2h"]);
+    let registers = || node.get("/.well-known/oauth-authorization-server").json()["registration_endpoint"].is_string();
+    assert!(registers());
+    world.file(
+        "keyward.toml",
+        "registration = \"off\"\ntoken_ttl = 700\ntrusted_proxies = \"127.0.0.1\"\nlog = \"info,keyward::request=warn\"\nportal_idle = \"5h\"\n",
+    );
+    node.signal("HUP");
+    eventually("the change", || (!registers()).then_some(()));
+    node.json("POST", "/oauth/register", None, &serde_json::json!({})).refused(403, "access_denied");
+    let line = |part: &str| eventually(part, || node.logs().lines().find(|line| line.contains(part)).map(str::to_owned));
+    let reloaded = line("settings reloaded");
+    assert!(reloaded.contains("registration, trusted_proxies, log"), "{reloaded}");
+    assert!(!reloaded.contains("portal_idle"), "the flag wins, as at the start: {reloaded}");
+    let restart = line("after a restart");
+    assert!(restart.contains("\"token_ttl\""), "{restart}");
+    // The filter: what is in order is no longer logged, a refusal is, with the address that the proxy gives.
+    let quiet = node.get("/healthz");
+    let refused = node.get_with("/verify", &[("x-forwarded-for", "203.0.113.9")]);
+    assert_eq!(node.log_of(&refused)["address"], "203.0.113.9");
+    assert!(!node.logs().contains(quiet.header("x-request-id").unwrap()));
+
+    world.file("keyward.toml", "registration = \"maybe\"\n");
+    node.signal("HUP");
+    let refused = line("cannot reload the settings");
+    assert!(refused.contains("--registration"), "{refused}");
+    assert!(!registers(), "as before");
+    assert!(node.stop().success());
+}
+
+fn certificate(world: &World, names: [&str; 2]) -> String {
+    let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let [cert, key] = names;
+    world.file(key, &certified.signing_key.serialize_pem());
+    world.file(cert, &certified.cert.pem());
+    certified.cert.pem()
+}
+
+#[test]
+fn tls_files_are_read_again() {
+    let world = World::sqlite();
+    let first = certificate(&world, ["cert.pem", "key.pem"]);
+    let node = world.start_with(&["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
+    let url = node.base.replace("http://", "https://");
+    let accepted = |pem: &str| {
+        world.file("known.pem", pem);
+        let mut curl = Command::new("curl");
+        curl.args(["-sf", "--cacert", "known.pem", &format!("{url}/healthz")]).current_dir(&world.folder);
+        curl.output().unwrap().status.success()
+    };
+    assert!(accepted(&first));
+    // By itself.
+    let second = certificate(&world, ["cert.pem", "key.pem"]);
+    within(Duration::from_secs(30), "the second certificate", || accepted(&second).then_some(()));
+    assert!(!accepted(&first));
+    // Replaced by renaming, as some tools do, and at once with SIGHUP.
+    let third = certificate(&world, ["new-cert.pem", "new-key.pem"]);
+    for (from, to) in [("new-key.pem", "key.pem"), ("new-cert.pem", "cert.pem")] {
+        std::fs::rename(world.folder.join(from), world.folder.join(to)).unwrap();
+    }
+    node.signal("HUP");
+    within(Duration::from_secs(30), "the third certificate", || accepted(&third).then_some(()));
+    // A pair that does not fit together, and one that is no certificate.
+    let other = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    world.file("cert.pem", &other.cert.pem());
+    within(Duration::from_secs(30), "the refusal", || node.logs().contains("cannot reload the TLS certificate").then_some(()));
+    assert!(accepted(&third), "the present one stays");
+    world.file("key.pem", &other.signing_key.serialize_pem());
+    within(Duration::from_secs(30), "the fourth certificate", || accepted(&other.cert.pem()).then_some(()));
+    assert!(node.stop().success());
+}
