@@ -32,7 +32,7 @@ const DEFAULT_FILE: &str = "keyward.toml";
 const SECRET_SETTINGS: [&str; 3] = ["database_url", "outbound_proxy", "operator_password"];
 
 /// Settings that may differ from node to node, and the issuer.
-const NODE_SETTINGS: [&str; 11] = [
+const NODE_SETTINGS: [&str; 13] = [
     "listen",
     "issuer",
     "database_url",
@@ -42,6 +42,8 @@ const NODE_SETTINGS: [&str; 11] = [
     "tls_key",
     "max_connections",
     "http2_cleartext",
+    "outbound_proxy",
+    "outbound_ca",
     "operator_email",
     "operator_password",
 ];

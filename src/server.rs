@@ -71,10 +71,8 @@ impl Listener {
         let max_connections = listener::connection_limit(descriptors, settings.max_connections)
             .map_err(|reason| Error::server_error(reason).field("max_connections"))?;
         let listen = settings.listen;
-        let socket =
-            listener::listen(listen).map_err(|error| {
-                Error::server_error(format!("cannot listen on {listen}: {error}")).field("listen")
-            })?;
+        let socket = listener::listen(listen)
+            .map_err(|error| Error::server_error(format!("cannot listen on {listen}: {error}")).field("listen"))?;
         Ok(Listener { socket, certificate, max_connections })
     }
 }
@@ -150,11 +148,7 @@ impl Server {
         tokio::spawn(connections.clone().sweep());
         let documents = web::Data::new(http::Documents::new(&oauth));
         let certificate = listener.certificate.clone();
-        let process = http::ProcessState {
-            connections: connections.clone(),
-            log: log.clone(),
-            certificate: certificate.clone(),
-        };
+        let process = http::ProcessState { connections: connections.clone(), log: log.clone(), certificate: certificate.clone() };
         let process = web::Data::new(process);
         if let Some(certificate) = certificate.clone() {
             tokio::spawn(certificate.watch());

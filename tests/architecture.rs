@@ -35,9 +35,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// the status of an error. The rest of `http` is for machines.
 const SHARED_BY_THE_DOORS: [&str; 3] = ["extract", "observe", "error::status"];
 
-const GROUND_FLOOR: &[&str] = &[
-    "client_ip", "clock", "config", "credential", "error", "jose", "metrics", "scope", "share", "trace_context", "uri",
-];
+const GROUND_FLOOR: &[&str] =
+    &["client_ip", "clock", "config", "credential", "error", "jose", "metrics", "scope", "share", "trace_context", "uri"];
 
 /// Every file, with the part of the house that it belongs to.
 fn files(folder: &Path, part: Option<&str>, found: &mut Vec<(String, std::path::PathBuf)>) {

@@ -86,7 +86,7 @@ fn refused(world: &World, environment: &[(&str, &str)], flags: &[&str]) -> Strin
 /// a secret, and what is expected.
 #[test]
 fn a_wrong_value_is_named_as_it_was_given() {
-    const SECRET: &[&str] = &["database_url", "operator_password"];
+    const SECRET: &[&str] = &["database_url", "outbound_proxy", "operator_password"];
     // Any text will do for the last ones.
     let table: &[(&str, Option<(&str, &str)>)] = &[
         ("listen", Some(("nowhere", "an IP address and a port"))),
@@ -108,6 +108,10 @@ fn a_wrong_value_is_named_as_it_was_given() {
         ("trusted_proxies", Some(("10.0.0.0/99", "such as 10.0.0.0/8"))),
         ("forwarded_header", Some(("x-real-ip", "x-forwarded-for or forwarded"))),
         ("log", Some(("verbose", "debug"))),
+        ("max_connections", Some(("15", "16 or more"))),
+        ("http2_cleartext", Some(("yes", "on or off"))),
+        ("outbound_proxy", Some(("socks5://x:hunter2@proxy.example", "http"))),
+        ("outbound_ca", None),
         ("keys_dir", None),
         ("tls_cert", None),
         ("tls_key", None),

@@ -60,7 +60,9 @@ impl Certificate {
                 self.current.store(renewed);
                 tracing::info!(cert = %self.cert.display(), "TLS certificate reloaded");
             }
-            Err(error) => tracing::error!(reason = error.reason(), "cannot reload the TLS certificate: the present one stays in use"),
+            Err(error) => {
+                tracing::error!(reason = error.reason(), "cannot reload the TLS certificate: the present one stays in use")
+            }
         }
     }
 
