@@ -6,17 +6,21 @@
 //! last successful look at the feed is younger than [`LEASE`]. Past that it looks into the store,
 //! and where the store gives no answer, neither does the node. So a revocation that is answered
 //! anywhere is in force everywhere within a second, with the database away too.
+//!
+//! The lease is measured with a clock that counts the time in which the machine was suspended, and ends
+//! as well where the wall clock jumps. The ids of the feed have no gaps: where one is missing, a node
+//! drops everything and reads it again.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use quick_cache::sync::Cache;
 use uuid::Uuid;
 
-use crate::clock::Timestamp;
+use crate::clock::{self, Timestamp};
 use crate::guard::StoredSecret;
 use crate::metrics::CacheState;
 use crate::store::api_key::{self, ApiKey, RevokedApiKey};
@@ -28,8 +32,17 @@ use crate::store::signing_key::{self, SigningKey};
 use crate::store::token;
 use crate::store::{Change, Database, Store, StoreError};
 
-/// How old the last successful look at the feed may be: less than the second that is promised.
-const LEASE: Duration = Duration::from_millis(900);
+/// How old the last successful look at the feed may be, in milliseconds: less than the second that is
+/// promised.
+const LEASE: u64 = 900;
+
+/// How far, in milliseconds, the wall clock may move against the clock that nobody sets before memory is
+/// read again: it was set, or the machine was paused without its clocks knowing. A leap second is less.
+const CLOCK_STEP: u64 = 2000;
+
+/// How long revocations stay in memory beyond the expiry of their tokens, for a wall clock that is set
+/// back by less than [`CLOCK_STEP`].
+const EVICTED_AFTER: Duration = Duration::from_secs(60);
 
 /// How often the feed is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
@@ -97,11 +110,29 @@ pub struct Directory {
     revoked_keys: Cache<String, Option<Arc<RevokedKeyEntry>>>,
     revocations: RwLock<Revocations>,
     signing_keys: ArcSwap<Vec<SigningKey>>,
+    /// Counts the changes that this process made to the signing keys, and how many of them the keys in
+    /// memory have in them. While these differ, the store is asked.
+    key_changes: AtomicU64,
+    key_changes_read: AtomicU64,
     /// Counts what was dropped. What was looked up before a change must not be kept after it.
     generation: RwLock<u64>,
-    born: Instant,
-    /// Milliseconds from `born` to the start of the last successful look at the feed.
+    /// When the last successful look at the feed began, in milliseconds since boot; 0 before the first.
     looked_at: AtomicU64,
+    /// The wall clock less the time since boot, in milliseconds, when everything was last read.
+    wall_offset: AtomicI64,
+}
+
+/// A moment in which memory was trusted.
+#[derive(Clone, Copy)]
+struct Lease {
+    looked_at: u64,
+}
+
+impl Lease {
+    /// Whether what was read from memory in that moment may still be answered.
+    fn holds(self) -> bool {
+        self.looked_at > 0 && since_boot().saturating_sub(self.looked_at) < LEASE
+    }
 }
 
 /// The revocations of tokens that still live.
@@ -127,25 +158,63 @@ impl Directory {
             revoked_keys: Cache::new(API_KEYS_KEPT),
             revocations: RwLock::default(),
             signing_keys: ArcSwap::default(),
+            key_changes: AtomicU64::new(0),
+            key_changes_read: AtomicU64::new(0),
             generation: RwLock::new(0),
-            born: Instant::now(),
             looked_at: AtomicU64::new(0),
+            wall_offset: AtomicI64::new(0),
             store,
         });
         let listening = Arc::downgrade(&directory);
         directory.store.on_change(move |changes| {
             if let Some(directory) = listening.upgrade() {
-                directory.apply(changes);
+                directory.apply_own(changes);
             }
         });
-        let mut follower = Follower { directory: directory.clone(), seen: 0, last_look: None };
+        let mut follower = Follower { directory: directory.clone(), seen: None };
         follower.look(now)?;
         Ok((directory, follower))
     }
 
     /// Whether memory may be trusted now.
     pub fn is_fresh(&self) -> bool {
-        self.elapsed().saturating_sub(self.looked_at.load(Ordering::Acquire)) < u64::try_from(LEASE.as_millis()).unwrap_or(0)
+        self.lease().is_some()
+    }
+
+    fn lease(&self) -> Option<Lease> {
+        let lease = Lease { looked_at: self.looked_at.load(Ordering::Acquire) };
+        lease.holds().then_some(lease)
+    }
+
+    /// Compares the wall clock, which says `now`, with the clock that nobody sets, for each request: where
+    /// it was set since memory was filled, memory is not trusted until the follower has filled it again.
+    pub fn notice_clock(&self, now: Timestamp) {
+        if self.has_stepped(wall_offset(now, since_boot())) {
+            self.looked_at.store(0, Ordering::Release);
+        }
+    }
+
+    fn has_stepped(&self, wall_offset: i64) -> bool {
+        wall_offset.abs_diff(self.wall_offset.load(Ordering::Relaxed)) > CLOCK_STEP
+    }
+
+    /// What `look` finds, which is asked once more where the lease has ended meanwhile: the process may
+    /// have been stopped between a look into memory and its answer, for longer than any promise.
+    ///
+    /// # Errors
+    /// Those of `look`.
+    pub async fn under_lease<T, E>(&self, look: impl AsyncFn() -> Result<T, E>) -> Result<T, E> {
+        let lease = self.lease();
+        let found = look().await?;
+        // Without a lease everything came from the store.
+        let Some(lease) = lease else { return Ok(found) };
+        let wall_offset = wall_offset(Timestamp::now(), since_boot());
+        if self.has_stepped(wall_offset) {
+            self.looked_at.store(0, Ordering::Release);
+        } else if lease.holds() {
+            return Ok(found);
+        }
+        look().await
     }
 
     /// The client of this id.
@@ -258,14 +327,15 @@ impl Directory {
     /// # Errors
     /// Where neither memory nor the database could say.
     pub async fn signing_keys(&self) -> Result<Arc<Vec<SigningKey>>, StoreError> {
-        if self.is_fresh() {
+        if self.is_fresh() && self.knows_signing_keys() {
             return Ok(self.known_signing_keys());
         }
         Ok(Arc::new(self.store.lookup(signing_key::list).await?))
     }
 
-    fn elapsed(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// Whether the keys in memory have in them what this process changed.
+    fn knows_signing_keys(&self) -> bool {
+        self.key_changes_read.load(Ordering::Acquire) == self.key_changes.load(Ordering::Acquire)
     }
 
     fn generation(&self) -> u64 {
@@ -280,7 +350,17 @@ impl Directory {
         }
     }
 
-    /// Drops what has changed. On the node that made the change this comes before its answer.
+    /// Drops what this process has changed, before the answer to who changed it. The signing keys are
+    /// asked of the store until the follower has read them: a look that began before the change cannot
+    /// have them, whenever it ends.
+    fn apply_own(&self, changes: &[Change]) {
+        self.apply(changes);
+        if changes.contains(&Change::SigningKeys) {
+            self.key_changes.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Drops what has changed.
     fn apply(&self, changes: &[Change]) {
         let mut generation = self.generation.write().unwrap_or_else(PoisonError::into_inner);
         *generation += 1;
@@ -300,33 +380,46 @@ impl Directory {
                         revocations.complete = false;
                     }
                 }
-                // Until the follower has read them again, the store is asked.
-                Change::SigningKeys => self.looked_at.store(0, Ordering::Release),
+                // All of them are read at once, by the follower.
+                Change::SigningKeys => {}
             }
         }
     }
 
-    /// Drops everything, and takes these as the revocations that there are.
-    fn start_afresh(&self, live: Vec<(String, Timestamp)>) {
+    /// Drops everything, and takes these revocations. Those that memory holds already stay: nothing
+    /// takes a revocation back, and one may have been made here since these were read.
+    fn start_afresh(&self, revoked: Vec<(String, Timestamp)>) {
+        *self.generation.write().unwrap_or_else(PoisonError::into_inner) += 1;
         self.clients.clear();
         self.api_keys.clear();
         self.revoked_keys.clear();
-        let complete = live.len() <= REVOCATIONS_KEPT;
-        let ends = live.into_iter().filter_map(|(jti, end)| Some((Uuid::parse_str(&jti).ok()?, end))).collect();
-        *self.revocations.write().unwrap_or_else(PoisonError::into_inner) = Revocations { ends, complete };
+        let mut revocations = self.revocations.write().unwrap_or_else(PoisonError::into_inner);
+        revocations.complete = revoked.len() <= REVOCATIONS_KEPT;
+        revocations.ends.extend(revoked.into_iter().filter_map(|(jti, end)| Some((Uuid::parse_str(&jti).ok()?, end))));
     }
 
-    /// Forgets the revocations of tokens that have ended by themselves.
-    pub fn forget_ended(&self, now: Timestamp) {
-        self.revocations.write().unwrap_or_else(PoisonError::into_inner).ends.retain(|_, end| *end > now);
+    /// Evicts the revocations of tokens that have expired. `now` must be a moment that clocks agree on.
+    pub fn evict_expired(&self, now: Timestamp) {
+        let expired = now.minus(EVICTED_AFTER);
+        self.revocations.write().unwrap_or_else(PoisonError::into_inner).ends.retain(|_, end| *end > expired);
     }
+}
+
+/// In milliseconds.
+fn since_boot() -> u64 {
+    u64::try_from(clock::since_boot().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// By how much the wall clock is ahead of the time since boot. It changes where the wall clock is set.
+fn wall_offset(wall: Timestamp, since_boot: u64) -> i64 {
+    wall.millis().saturating_sub(i64::try_from(since_boot).unwrap_or(i64::MAX))
 }
 
 /// Reads the feed and applies it.
 pub struct Follower {
     directory: Arc<Directory>,
-    seen: i64,
-    last_look: Option<Instant>,
+    /// The id of the last change that was applied.
+    seen: Option<i64>,
 }
 
 /// What one look at the feed found.
@@ -357,71 +450,109 @@ impl Follower {
     }
 
     fn look(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let directory = &self.directory;
-        let (began, started) = (directory.elapsed(), Instant::now());
-        let generation = directory.generation();
-        // Half of what the feed keeps, so that nothing can have been purged unseen.
-        let continues = self.last_look.is_some_and(|last| last.elapsed() < CHANGES_KEPT / 2);
-        let seen = self.seen;
-        let news = directory.store.follow(|database| match continues {
-            true => since(database, seen, now),
-            false => afresh(database, now),
-        })?;
+        let look = self.begin(now);
+        let news = self.directory.store.follow(|database| look.read(database))?;
+        self.take(&look, news);
+        Ok(())
+    }
 
-        if news.signing_keys.is_some() || news.revocations.is_some() {
-            let mut current = directory.generation.write().unwrap_or_else(PoisonError::into_inner);
-            if *current != generation {
-                // Something changed here in between, and these may be from before it: once more.
-                return Ok(());
-            }
-            *current += 1;
-            if let Some(revocations) = news.revocations {
-                directory.start_afresh(revocations);
-            }
-            if let Some(signing_keys) = news.signing_keys {
-                directory.signing_keys.store(Arc::new(signing_keys));
-            }
+    fn begin(&self, now: Timestamp) -> Look {
+        let directory = &self.directory;
+        let since_boot = since_boot();
+        let passed = since_boot.saturating_sub(directory.looked_at.load(Ordering::Acquire));
+        let wall_offset = wall_offset(now, since_boot);
+        let stepped = directory.has_stepped(wall_offset);
+        // Half of what the feed keeps, so that nothing can have been purged unseen.
+        let continues = u128::from(passed) < CHANGES_KEPT.as_millis() / 2 && !stepped;
+        Look {
+            seen: self.seen.filter(|_| continues),
+            key_changes: directory.key_changes.load(Ordering::Acquire),
+            knows_signing_keys: directory.knows_signing_keys(),
+            since_boot,
+            wall_offset,
+            now,
+        }
+    }
+
+    fn take(&mut self, look: &Look, news: News) {
+        let directory = &self.directory;
+        let reloaded = news.revocations.is_some();
+        if let Some(revocations) = news.revocations {
+            directory.start_afresh(revocations);
         }
         if !news.changes.is_empty() {
             directory.apply(&news.changes);
         }
-        self.seen = news.seen;
-        self.last_look = Some(started);
-        // Later than what `apply` may have written for the signing keys, which are read by now.
-        directory.looked_at.store(began.max(1), Ordering::Release);
-        Ok(())
+        if let Some(signing_keys) = news.signing_keys {
+            directory.signing_keys.store(Arc::new(signing_keys));
+            // Where this process has changed them since the look began, these do not count as known.
+            directory.key_changes_read.store(look.key_changes, Ordering::Release);
+        }
+        self.seen = Some(news.seen);
+        if reloaded {
+            directory.wall_offset.store(look.wall_offset, Ordering::Relaxed);
+        }
+        directory.looked_at.store(look.since_boot.max(1), Ordering::Release);
     }
 }
 
-fn since(database: &mut Database, seen: i64, now: Timestamp) -> Result<News, StoreError> {
-    let mut news = News { seen, changes: Vec::new(), signing_keys: None, revocations: None };
-    while changes::newest(database)? > news.seen {
-        let batch = changes::after(database, news.seen)?;
-        if batch.is_empty() {
-            // The clocks or the purge are off: there were changes, and they are gone.
-            return afresh(database, now);
-        }
-        for (id, change) in batch {
-            news.seen = id;
-            news.changes.extend(change);
-        }
-    }
-    if news.changes.contains(&Change::SigningKeys) {
-        news.signing_keys = Some(signing_key::list(database)?);
-    }
-    Ok(news)
+/// One look at the feed, as it begins.
+struct Look {
+    /// From behind which change; everything is read again where there is none.
+    seen: Option<i64>,
+    key_changes: u64,
+    knows_signing_keys: bool,
+    since_boot: u64,
+    wall_offset: i64,
+    now: Timestamp,
 }
 
-fn afresh(database: &mut Database, now: Timestamp) -> Result<News, StoreError> {
-    // The number first: what changes while the rest is read will then be seen once more.
-    let seen = changes::newest(database)?;
-    let limit = i64::try_from(REVOCATIONS_KEPT).unwrap_or(i64::MAX).saturating_add(1);
-    Ok(News {
-        seen,
-        changes: Vec::new(),
-        signing_keys: Some(signing_key::list(database)?),
-        revocations: Some(token::live_revocations(database, now, limit)?),
-    })
+impl Look {
+    fn read(&self, database: &mut Database) -> Result<News, StoreError> {
+        match self.seen {
+            Some(seen) => self.since(database, seen),
+            None => self.afresh(database),
+        }
+    }
+
+    fn since(&self, database: &mut Database, seen: i64) -> Result<News, StoreError> {
+        let mut news = News { seen, changes: Vec::new(), signing_keys: None, revocations: None };
+        loop {
+            let newest = changes::newest(database)?;
+            if newest == news.seen {
+                break;
+            }
+            let batch = changes::after(database, news.seen)?;
+            // A counter behind what was seen is another database: one that was restored.
+            if newest < news.seen || batch.is_empty() {
+                return self.afresh(database);
+            }
+            for (id, change) in batch {
+                // Ids have no gaps. What is missing was purged, and nobody can say any more what it was.
+                if id != news.seen + 1 {
+                    return self.afresh(database);
+                }
+                news.seen = id;
+                news.changes.extend(change);
+            }
+        }
+        if !self.knows_signing_keys || news.changes.contains(&Change::SigningKeys) {
+            news.signing_keys = Some(signing_key::list(database)?);
+        }
+        Ok(news)
+    }
+
+    fn afresh(&self, database: &mut Database) -> Result<News, StoreError> {
+        // The number first: what changes while the rest is read will then be seen once more.
+        let seen = changes::newest(database)?;
+        let limit = i64::try_from(REVOCATIONS_KEPT).unwrap_or(i64::MAX).saturating_add(1);
+        Ok(News {
+            seen,
+            changes: Vec::new(),
+            signing_keys: Some(signing_key::list(database)?),
+            revocations: Some(token::live_revocations(database, self.now.minus(EVICTED_AFTER), limit)?),
+        })
+    }
 }
 
 type LoadedApiKey = (Option<Arc<ApiKeyEntry>>, Option<Arc<RevokedKeyEntry>>);
@@ -445,4 +576,140 @@ fn load_client(database: &mut Database, client_id: &str) -> Result<Option<Client
     let used = client.as_ref().map(|client| client.resources.clone()).unwrap_or_default();
     let plain_jwt = resource_server::with_typ(database, &used, TokenTyp::Jwt)?;
     Ok(client.map(|client| ClientEntry { client, secrets, resource_servers, plain_jwt }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::DatabaseUrl;
+    use crate::store::signing_key::Algorithm;
+
+    fn opened(name: &str) -> (Arc<Store>, Arc<Directory>, Follower) {
+        let file = std::env::temp_dir().join(format!("keyward_directory_{}_{name}.db", std::process::id()));
+        let store = Store::open(&DatabaseUrl::Sqlite(file)).unwrap();
+        let (directory, follower) = Directory::open(store.clone(), Timestamp::now()).unwrap();
+        (store, directory, follower)
+    }
+
+    fn key(kid: &str) -> SigningKey {
+        SigningKey {
+            kid: kid.to_owned(),
+            algorithm: Algorithm::Rs256,
+            public_jwk: String::new(),
+            private_sealed: String::new(),
+            created_at: Timestamp::EPOCH,
+            signs_from: Timestamp::EPOCH,
+            signs_until: None,
+            published_until: None,
+        }
+    }
+
+    async fn insert(store: &Arc<Store>, kid: &'static str) {
+        let inserted = store.write(Timestamp::now(), move |transaction| signing_key::insert(transaction, &key(kid))).await;
+        inserted.unwrap();
+    }
+
+    async fn revoke(store: &Arc<Store>, jti: Uuid) {
+        let end = Timestamp::now().plus(Duration::from_secs(3600));
+        let revoked = store.write(Timestamp::now(), move |transaction| token::revoke(transaction, &jti.to_string(), end)).await;
+        assert!(revoked.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_poll_that_began_before_a_change_of_the_keys_does_not_bring_them() {
+        let (store, directory, mut follower) = opened("keys");
+        insert(&store, "one").await;
+        for _ in 0..2 {
+            follower.look(Timestamp::now()).unwrap();
+            assert!(directory.knows_signing_keys());
+        }
+        let look = follower.begin(Timestamp::now());
+        let news = store.follow(|database| look.read(database)).unwrap();
+        insert(&store, "two").await;
+        follower.take(&look, news);
+        assert!(!directory.knows_signing_keys());
+        assert_eq!(directory.signing_keys().await.unwrap().len(), 2);
+        follower.look(Timestamp::now()).unwrap();
+        assert_eq!((directory.knows_signing_keys(), directory.known_signing_keys().len()), (true, 2));
+    }
+
+    /// The poll has the change in its feed already, and the process hears of it only afterwards.
+    #[tokio::test]
+    async fn keys_that_a_poll_found_too_early_are_read_again() {
+        let (store, directory, mut follower) = opened("early");
+        insert(&store, "one").await;
+        let look = follower.begin(Timestamp::now());
+        let news = store.follow(|database| look.read(database)).unwrap();
+        directory.apply_own(&[Change::SigningKeys]);
+        follower.take(&look, news);
+        assert!(!directory.knows_signing_keys());
+        follower.look(Timestamp::now()).unwrap();
+        assert!(directory.knows_signing_keys());
+    }
+
+    /// As if the follower had looked just now, however slow this machine is.
+    fn refresh(directory: &Directory) {
+        directory.looked_at.store(since_boot() + 600_000, Ordering::Relaxed);
+        assert!(directory.is_fresh());
+    }
+
+    #[tokio::test]
+    async fn the_lease_ends_with_time_and_where_the_wall_clock_jumps() {
+        let (_, directory, mut follower) = opened("lease");
+        directory.looked_at.store(0, Ordering::Relaxed);
+        assert!(!directory.is_fresh(), "never looked");
+        directory.looked_at.store(since_boot() - LEASE, Ordering::Relaxed);
+        assert!(!directory.is_fresh(), "too old");
+        for jump in [-2500, 2500] {
+            follower.look(Timestamp::now()).unwrap();
+            refresh(&directory);
+            directory.wall_offset.fetch_add(jump, Ordering::Relaxed);
+            directory.notice_clock(Timestamp::now());
+            assert!(!directory.is_fresh(), "the clock jumped");
+            follower.look(Timestamp::now()).unwrap();
+            assert!(!directory.has_stepped(wall_offset(Timestamp::now(), since_boot())), "read again");
+        }
+        refresh(&directory);
+        directory.wall_offset.fetch_add(1100, Ordering::Relaxed);
+        directory.notice_clock(Timestamp::now());
+        assert!(directory.is_fresh(), "a leap second is no jump");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_outlived_its_lease_is_looked_for_again() {
+        let (_, directory, _) = opened("answer");
+        refresh(&directory);
+        let looks = AtomicU64::new(0);
+        let look = async || {
+            // As if the machine had been paused meanwhile.
+            if looks.fetch_add(1, Ordering::Relaxed) == 0 {
+                directory.wall_offset.fetch_add(60_000, Ordering::Relaxed);
+            }
+            Ok::<_, StoreError>(())
+        };
+        directory.under_lease(look).await.unwrap();
+        assert_eq!((looks.load(Ordering::Relaxed), directory.is_fresh()), (2, false));
+        // Without a lease, everything came from the store.
+        directory.under_lease(look).await.unwrap();
+        assert_eq!(looks.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test]
+    async fn a_gap_in_the_feed_reads_everything_again() {
+        let (store, directory, mut follower) = opened("gap");
+        // What other nodes do reaches this one by the feed alone.
+        let other = Store::open(store.url()).unwrap();
+        for purged in [2, 4] {
+            let jtis = [1, 2, 3].map(|_| Uuid::from_bytes(crate::credential::random_bytes()));
+            for jti in jtis {
+                revoke(&other, jti).await;
+            }
+            let future = Timestamp::now().plus(Duration::from_secs(60));
+            other.append(move |database| changes::purge(database, future, purged)).await.unwrap();
+            follower.look(Timestamp::now()).unwrap();
+            for jti in jtis {
+                assert!(directory.revocations.read().unwrap().ends.contains_key(&jti), "{purged}");
+            }
+        }
+    }
 }

@@ -10,7 +10,8 @@
 //!
 //! ```text
 //! cli        → server, bootstrap, manage, oauth, outbound, telemetry
-//! server     → http, portal, manage, oauth, directory, net, telemetry
+//! server     → http, portal, jobs, manage, oauth, directory, net, telemetry
+//! jobs       → manage, oauth, directory, store
 //! portal     → manage; of http what both doors share
 //! http       → manage, oauth, net, telemetry
 //! bootstrap  → manage
@@ -34,6 +35,7 @@ pub mod directory;
 pub mod error;
 pub mod guard;
 pub mod http;
+pub mod jobs;
 pub mod jose;
 pub mod manage;
 pub mod metrics;

@@ -143,6 +143,10 @@ pub struct Snapshot {
     pub signing_key_max_age: Duration,
     /// The `notAfter` of the TLS certificate that is served, in seconds since the epoch.
     pub tls_certificate_not_after: Option<i64>,
+    /// How many milliseconds the clock of the database server is ahead of this machine's.
+    pub clock_difference_millis: i64,
+    /// Whether the clocks agree; while they do not, nothing is purged and no key is rotated by age.
+    pub clock_agreed: bool,
     /// Open connections.
     pub connections: usize,
     /// Idle connections that were closed to make room for others, since the start.
@@ -190,6 +194,8 @@ pub struct Metrics {
     pool_in_use: Family<PoolLabels, Gauge>,
     pool_max: Family<PoolLabels, Gauge>,
     queue_length: Family<QueueLabels, Gauge>,
+    clock_difference: Gauge<f64, AtomicU64>,
+    clock_agreed: Gauge,
     connections: Gauge,
     connections_evicted: Counter,
     log_lines_dropped: Counter,
@@ -230,6 +236,8 @@ impl Default for Metrics {
             pool_in_use: Family::default(),
             pool_max: Family::default(),
             queue_length: Family::default(),
+            clock_difference: Gauge::default(),
+            clock_agreed: Gauge::default(),
             connections: Gauge::default(),
             connections_evicted: Counter::default(),
             log_lines_dropped: Counter::default(),
@@ -272,6 +280,10 @@ impl Metrics {
         let most = "The most connections that a pool opens, by pool";
         registry.register("database_pool_connections_max", most, self.pool_max.clone());
         registry.register("queue_length", "Jobs that wait, by queue", self.queue_length.clone());
+        let difference = "How far the clock of the database server is ahead of this machine's";
+        registry.register_with_unit("clock_difference", difference, Unit::Seconds, self.clock_difference.clone());
+        let agreed = "1 while the clocks agree, 0 while nothing is purged and no signing key is rotated by age";
+        registry.register("clock_agreed", agreed, self.clock_agreed.clone());
         registry.register("connections", "Open connections", self.connections.clone());
         let evicted = "Idle connections that were closed to make room for others";
         registry.register("connections_evicted", evicted, self.connections_evicted.clone());
@@ -363,6 +375,9 @@ impl Metrics {
         for (queue, length) in &snapshot.queues {
             self.queue_length.get_or_create(&QueueLabels { queue }).set(gauge(*length));
         }
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds between two clocks are far below 2^52")]
+        self.clock_difference.set(snapshot.clock_difference_millis as f64 / 1000.0);
+        self.clock_agreed.set(i64::from(snapshot.clock_agreed));
         self.connections.set(gauge(snapshot.connections));
         advance(&self.connections_evicted, snapshot.connections_evicted);
         advance(&self.log_lines_dropped, snapshot.log_lines_dropped);

@@ -12,6 +12,7 @@ use crate::config::{Issuer, Settings};
 use crate::directory::{self, Directory};
 use crate::error::Error;
 use crate::http;
+use crate::jobs;
 use crate::manage::actor::{ALL_RIGHTS, OPERATOR_SCOPE};
 use crate::manage::signing_key::{self, Times};
 use crate::net::connections::Connections;
@@ -19,31 +20,16 @@ use crate::net::listener;
 use crate::net::tls::Certificate;
 use crate::oauth::AuthorizationServer;
 use crate::portal;
+use crate::store::Store;
+use crate::store::clock as store_clock;
 use crate::store::deployment::{self, Deployment, Difference, Joined};
 use crate::store::token_records::TokenRecords;
-use crate::store::{Store, api_key, audit, changes, client_assertion, counts, idempotency, invitation, session, token};
 use crate::telemetry::Log;
 
 mod accept;
 mod signals;
 
 use signals::{Request, Signals};
-
-/// How often ended rows are looked for, and how many go at a time.
-const PURGE_EVERY: Duration = Duration::from_secs(5);
-const PURGE_BATCH: i64 = 500;
-
-/// How often what is collected in memory is written.
-const USAGE_EVERY: Duration = Duration::from_secs(5);
-
-/// How long API keys that have ended stay in lists.
-const ENDED_KEYS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
-
-/// How long counts are kept: the day that is shown, and the hour that has begun.
-const COUNTS_KEPT: Duration = Duration::from_secs(25 * 3600);
-
-/// How often the age of the signing key is looked at.
-const ROTATION_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a node says that it still serves, and compares what it serves with.
 const DEPLOYMENT_EVERY: Duration = Duration::from_secs(60);
@@ -116,6 +102,8 @@ impl Server {
         };
         let oauth = AuthorizationServer::new(settings, issuer, directory, store, key_file, records);
         let oauth = oauth.map_err(|error| Error::server_error(error.to_string()))?;
+        // Before the first request: the clock of this machine may be days behind.
+        oauth.clock.learn(oauth.store.read(store_clock::last_seen).await?);
         Ok(Server { listener, oauth: web::Data::new(oauth), follower })
     }
 
@@ -135,9 +123,7 @@ impl Server {
         // Before anything is served: from now on a signal is never the end of the process.
         let signals = Signals::listen()?;
         follower.run()?;
-        tokio::spawn(purge(oauth.clone()));
-        tokio::spawn(rotate(oauth.clone()));
-        tokio::spawn(write_usage(oauth.clone()));
+        jobs::start(&oauth);
         tokio::spawn(compare_nodes(oauth.clone()));
 
         let trusted = oauth.clone();
@@ -297,72 +283,5 @@ fn reload(oauth: &AuthorizationServer, log: &Log, read_settings: &ReadSettings, 
     tracing::info!(changed = reloaded, "settings reloaded");
     if !restart.is_empty() {
         tracing::warn!(settings = restart, "these settings changed too, and take effect after a restart");
-    }
-}
-
-/// Writes what is collected: when API keys were last used, failed authentications, and counts.
-async fn write_usage(oauth: web::Data<AuthorizationServer>) {
-    loop {
-        tokio::time::sleep(USAGE_EVERY).await;
-        if let Err(error) = oauth.usage.write(&oauth.store).await {
-            tracing::warn!(reason = %error, "cannot write what was counted and noted");
-        }
-    }
-}
-
-/// Promise 7: what has ended goes, a little at a time. Every node does it; a row goes once.
-async fn purge(oauth: web::Data<AuthorizationServer>) {
-    loop {
-        tokio::time::sleep(PURGE_EVERY).await;
-        let now = Timestamp::now();
-        oauth.directory.forget_ended(now);
-        // A little late, so that no node with a slower clock still wants it.
-        let ended = now.minus(Duration::from_secs(60));
-        let unread = now.minus(directory::CHANGES_KEPT);
-        let audit_kept = oauth.settings.audit_kept;
-        loop {
-            let batch = oauth.store.append(move |database| {
-                let tokens = token::purge(database, ended, PURGE_BATCH)?;
-                let assertions = client_assertion::purge(database, ended, PURGE_BATCH)?;
-                let keys = api_key::purge(database, now.minus(ENDED_KEYS_KEPT), PURGE_BATCH)?;
-                let keys = keys + idempotency::purge(database, ended, PURGE_BATCH)?;
-                let people = session::purge(database, ended, PURGE_BATCH)? + invitation::purge(database, ended, PURGE_BATCH)?;
-                let counted = counts::purge(database, now.minus(COUNTS_KEPT), PURGE_BATCH)?;
-                let audited = audit::purge(database, now.minus(audit_kept), PURGE_BATCH)?;
-                Ok(tokens + assertions + keys + people + counted + audited + changes::purge(database, unread, PURGE_BATCH)?)
-            });
-            match batch.await {
-                Ok(0) => break,
-                Ok(rows) => tracing::debug!(rows, "purged"),
-                Err(error) => {
-                    tracing::warn!(reason = %error, "cannot purge");
-                    break;
-                }
-            }
-            // Others write too.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
-
-/// Rotates the signing key when it reaches its age.
-async fn rotate(oauth: web::Data<AuthorizationServer>) {
-    loop {
-        let times = match Times::in_force(&oauth.store, &oauth.settings).await {
-            Ok(times) => times,
-            Err(error) => {
-                tracing::warn!(reason = error.reason(), "cannot see to the age of the signing key");
-                tokio::time::sleep(ROTATION_EVERY).await;
-                continue;
-            }
-        };
-        tokio::time::sleep(ROTATION_EVERY).await;
-        let keys = oauth.directory.known_signing_keys();
-        let key_file = oauth.signing_keys.key_file();
-        match signing_key::rotate_if_due(&oauth.store, &keys, key_file, times, Timestamp::now()).await {
-            Ok(Some(key)) => tracing::info!(kid = key.kid, signs_from = %key.signs_from, "signing key rotated by age"),
-            Ok(None) => {}
-            Err(error) => tracing::warn!(reason = error.reason(), "cannot rotate the signing key"),
-        }
     }
 }

@@ -91,6 +91,23 @@ fn live_keys(world: &World, client: &Client) -> i64 {
     world.count(&format!("SELECT count(*) FROM api_keys WHERE client_id = '{}' AND {ended}", client.id))
 }
 
+/// The operator gets one answer, whether they hold the token or have read its `jti`, and the list says the
+/// same.
+fn ended_with_its_key(world: &World, node: &Node, client: &Client, token: &str) {
+    let jti = text(&jwt::claims(token), "jti").to_owned();
+    for named in [token, &jti] {
+        let inspected = world.cli(&["--issuer", &node.base, "token", "inspect", named]);
+        assert_eq!(
+            (&inspected["active"], text(&inspected, "reason_code")),
+            (&json!(false), "token_api_key_ended"),
+            "{inspected}"
+        );
+    }
+    let list = world.cli(&["token", "list", "--client", &client.id]);
+    let row = list.as_array().unwrap().iter().find(|row| row["jti"] == jti.as_str()).unwrap();
+    assert_eq!((&row["revoked"], &row["api_key_id"]), (&json!(true), &jwt::claims(token)["api_key"]), "{row}");
+}
+
 on_both! {
     fn on_the_command_line(world: World) {
         let client = world.client("read write");
@@ -325,6 +342,19 @@ on_both! {
         within(SECOND, "the end", || (!node.active(&api, new)).then_some(()));
         assert!(node.active(&api, text(&newest, "api_key")));
         assert_eq!(text(&newest, "name"), "Orders");
+    }
+
+    fn one_answer_about_a_token_whose_key_has_ended(world: World) {
+        let client = world.client_with(&["--scope", "read"]);
+        let node = world.start();
+        let tokens = [exchanged(&node, &client.api_key), exchanged(&node, &client.api_key)];
+        for named in [&tokens[0], &text(&jwt::claims(&tokens[0]), "jti").to_owned()] {
+            assert_eq!(world.cli(&["--issuer", &node.base, "token", "inspect", named])["active"], json!(true));
+        }
+        world.cli(&["token", "revoke", &client.api_key]);
+        for token in &tokens {
+            ended_with_its_key(&world, &node, &client, token);
+        }
     }
 
     fn an_end_date(world: World) {

@@ -228,7 +228,7 @@ fn deviations() -> Vec<(&'static str, jwt::Pair, Value)> {
 on_both! {
     /// At registration, by the command line, by the management API and at a jwks_uri alike.
     fn key_sets_of_others(world: World) {
-        let keys = KeyServer::start(&world);
+        let keys = KeyServer::start(&world, &["localhost"]);
         let node = world.start_trusting(&world.folder.join("ca.pem"), &["--private-jwks-uri", "on"]);
         let operator = crate::management::operator(&world, &node);
         let initial = world.cli(&["registration-token", "create", "--scope", "read"])["token"].as_str().unwrap().to_owned();
@@ -265,8 +265,10 @@ on_both! {
             assert_eq!(node.json("PUT", &uri, Some(&own), &body).status, 200, "{what}");
             served(what, &made.json()["client_id"], &pair);
 
-            keys.publish(set["keys"].as_array().unwrap());
-            let made = register(&world, &node, &format!("{}?{}", keys.uri, made.json()["client_id"].as_str().unwrap()));
+            // A URI of its own each time: keys of one that was asked for lately are kept.
+            let path = format!("/keys?{}", made.json()["client_id"].as_str().unwrap());
+            keys.publish(&path, set["keys"].as_array().unwrap());
+            let made = register(&world, &node, &keys.uri("localhost", &path));
             assert_eq!(made.status, 201, "{what}: {}", made.body);
             served(what, &made.json()["client_id"], &pair);
         }

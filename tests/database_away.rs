@@ -13,7 +13,7 @@ fn unavailable(reply: &Reply) {
 }
 
 /// A proxy in front of the world's Postgres, and the URL through it.
-fn proxied(world: &World) -> (Proxy, String) {
+pub fn proxied(world: &World) -> (Proxy, String) {
     let mut url = url::Url::parse(&world.database_url).unwrap();
     let proxy = Proxy::to(format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()));
     url.set_port(Some(proxy.port)).unwrap();

@@ -12,6 +12,7 @@ mod check;
 mod client_assertion;
 mod client_authentication;
 mod client_ip;
+mod clocks;
 mod command_line;
 mod connections;
 mod database_away;

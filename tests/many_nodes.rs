@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{World, within};
+use crate::support::{Backend, World, eventually, within};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -55,4 +55,59 @@ on_both! {
             assert_eq!(node.kids(), kids);
         }
     }
+}
+
+/// A node that slept while the feed was purged must not go on as if nothing had been in it.
+#[test]
+fn a_node_that_slept_while_the_feed_was_purged() {
+    for newer in [true, false] {
+        let world = World::new(Backend::Postgres);
+        let api = world.resource("urn:api");
+        let [revoked, disabled] = ["a", "b"].map(|scope| world.client_with(&["--scope", scope, "--resource", "urn:api"]));
+        let flags = ["--issuer", "http://auth.example"];
+        let (awake, slept) = (world.start_with(&flags), world.start_with(&flags));
+        let tokens = [slept.token(&revoked), slept.token(&disabled)];
+        assert!(tokens.iter().all(|token| slept.active(&api, token)) && slept.active(&api, &disabled.api_key));
+        slept.signal("STOP");
+        assert_eq!(awake.revoke(&revoked, &tokens[0]).status, 200);
+        world.cli(&["client", "disable", &disabled.id]);
+        world.execute("DELETE FROM changes");
+        if newer {
+            world.client("a");
+        }
+        slept.signal("CONT");
+        // Also once it follows the feed again, and so trusts its memory.
+        std::thread::sleep(SECOND);
+        for _ in 0..10 {
+            assert!(tokens.iter().all(|token| !slept.active(&api, token)) && !slept.active(&api, &disabled.api_key));
+            std::thread::sleep(SECOND / 10);
+        }
+    }
+}
+
+/// All of a client's tokens are revoked while one is written down: it must not be handed out dead.
+#[test]
+fn no_dead_token_is_handed_out() {
+    use diesel::connection::SimpleConnection;
+    use diesel::prelude::*;
+    let world = World::new(Backend::Postgres);
+    let api = world.resource("urn:api");
+    let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+    let node = world.start();
+    let earlier = node.token(&client);
+    let mut holder = PgConnection::establish(&world.database_url).unwrap();
+    holder.batch_execute("BEGIN; LOCK TABLE tokens IN SHARE MODE").unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| node.token_reply(&client, &[]));
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually("the record to wait", || (world.count(waits) > 0).then_some(()));
+        world.cli(&["token", "revoke", "--client", &client.id]);
+        eventually("the revocation", || (!node.active(&api, &earlier)).then_some(()));
+        holder.batch_execute("COMMIT").unwrap();
+        let reply = waiting.join().unwrap();
+        assert_eq!(reply.status, 503, "{}", reply.body);
+        assert!(reply.header("retry-after").is_some());
+        assert!(!reply.body.contains("access_token"));
+    });
+    assert!(node.active(&api, &node.token(&client)), "the next one is alive");
 }

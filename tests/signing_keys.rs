@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Node, World, eventually, jwt, within};
+use crate::database_away::proxied;
+use crate::support::{Backend, Node, World, eventually, jwt, within};
 
 fn kid_of(token: &str) -> String {
     jwt::header(token)["kid"].as_str().unwrap().to_owned()
@@ -171,7 +172,7 @@ on_both! {
         use std::os::unix::fs::PermissionsExt;
         let file = world.folder.join("keys/sealing.key");
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        if world.backend == crate::support::Backend::Sqlite {
+        if world.backend == Backend::Sqlite {
             let mode = std::fs::metadata(world.folder.join("keyward.db")).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
@@ -234,4 +235,25 @@ fn public_keys_in_pem() {
     }
     assert_eq!(algorithms.len(), 3);
     assert!(world.refused(&["signing-key", "show", "nobody"]).contains("nobody"));
+}
+
+/// The node that answered "retired at once" refuses at once what the key signed, however late the
+/// database's answers to looks come that began before.
+#[test]
+fn retired_at_once_on_the_same_node() {
+    let world = World::new(Backend::Postgres);
+    let api = world.resource("urn:api");
+    let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+    let operator = world.client_with(&["--scope", "operator signing-keys:write"]);
+    let (proxy, through) = proxied(&world);
+    let node = world.start_with(&["--database-url", &through, "--token-records", "off"]);
+    proxy.jitter(Duration::from_millis(100));
+    for round in 0..25 {
+        let (bearer, token) = (node.token(&operator), node.token(&client));
+        assert!(node.active(&api, &token));
+        let retire = format!("/api/v1/signing-keys/{}/retire", kid_of(&token));
+        let reply = node.json("POST", &retire, Some(&bearer), &json!({"now": true}));
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        assert!(!node.active(&api, &token), "in round {round}");
+    }
 }

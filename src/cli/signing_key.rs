@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use super::Context;
 use super::output::{Output, when};
+use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::manage::actor::{SigningKeysRead, SigningKeysWrite};
 use crate::manage::signing_key::{self, SigningKeyView, Times};
@@ -53,8 +54,8 @@ impl SigningKey {
                         key.algorithm.to_owned(),
                         key.state.clone(),
                         key.signs_from.to_string(),
-                        when(key.signs_until),
-                        when(key.published_until),
+                        when(key.signs_until.filter(|end| *end > Timestamp::EPOCH)),
+                        when(key.published_until.filter(|end| *end > Timestamp::EPOCH)),
                     ]
                 });
                 Ok(Output::table(&keys, ["KID", "ALG", "STATE", "SIGNS FROM", "SIGNS UNTIL", "PUBLISHED UNTIL"], rows))
@@ -99,12 +100,17 @@ impl SigningKey {
                     now,
                 )
                 .await?;
-                let words = format!(
-                    "The key {} signs until {} and is published until {}",
-                    key.kid,
-                    when(key.signs_until),
-                    when(key.published_until)
-                );
+                let words = match key.published_until {
+                    Some(Timestamp::EPOCH) => {
+                        format!("The key {} neither signs nor is published any more, and what it signed is refused", key.kid)
+                    }
+                    _ => format!(
+                        "The key {} signs until {} and is published until {}",
+                        key.kid,
+                        when(key.signs_until),
+                        when(key.published_until)
+                    ),
+                };
                 Ok(Output::new(&key, words))
             }
         }

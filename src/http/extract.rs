@@ -154,8 +154,10 @@ fn warn_of_untrusted_peer(header: &HeaderName, peer: IpAddr) {
 
 /// Whence and when a request came; the one place where a request reads the clock.
 pub fn origin(server: &AuthorizationServer, request: &HttpRequest) -> Origin {
-    let context = RequestContext::of(request).unwrap_or_else(|| RequestContext::new(&server.settings, request, Timestamp::now()));
-    Origin { address: context.client_ip, now: Timestamp::now(), id: Some(context.id()) }
+    let now = Timestamp::now();
+    server.directory.notice_clock(now);
+    let context = RequestContext::of(request).unwrap_or_else(|| RequestContext::new(&server.settings, request, now));
+    Origin { address: context.client_ip, now, id: Some(context.id()) }
 }
 
 /// A form sent to an OAuth endpoint.

@@ -79,6 +79,9 @@ pub struct KeySet {
 #[derive(JsonSchema)]
 pub struct Health {
     status: String,
+    /// What is wrong but does not keep the server from serving.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warnings: Option<Vec<String>>,
 }
 
 /// A JSON document.

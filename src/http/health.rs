@@ -16,7 +16,9 @@ pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "ok"}))
 }
 
-/// GET `/readyz`: the database was reached, and a signing key is in force and open.
+/// GET `/readyz`: the database was reached, and a signing key is active and open. What is wrong with the
+/// clocks is a warning beside `ready`: a node whose clock is wrong still refuses what was revoked, and
+/// where the clock of the database is wrong no node at all would be ready.
 pub async fn readyz(server: Data<AuthorizationServer>, request: HttpRequest) -> HttpResponse {
     let ready = async {
         server.store.lookup(changes::newest).await?;
@@ -26,7 +28,23 @@ pub async fn readyz(server: Data<AuthorizationServer>, request: HttpRequest) -> 
         Ok::<_, Error>(())
     };
     match ready.await {
-        Ok(()) => HttpResponse::Ok().json(json!({"status": "ready"})),
+        Ok(()) => match warnings(&server) {
+            none if none.is_empty() => HttpResponse::Ok().json(json!({"status": "ready"})),
+            warnings => HttpResponse::Ok().json(json!({"status": "ready", "warnings": warnings})),
+        },
         Err(unready) => error::problem(&request, &unready),
     }
+}
+
+fn warnings(server: &AuthorizationServer) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if server.clock.differs() {
+        let millis = server.clock.difference();
+        warnings.push(format!("the clock of the database server is {millis} ms ahead of this machine's; let NTP set both"));
+    }
+    if server.clock.is_doubted() {
+        warnings
+            .push("the clocks disagree: nothing is purged, and no key rotated by age, until they agree for ten minutes".into());
+    }
+    warnings
 }

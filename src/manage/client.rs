@@ -367,7 +367,8 @@ pub async fn delete(store: &Arc<Store>, permit: Permit<ClientsWrite>, client_id:
         .await
 }
 
-/// Voids all tokens that were issued to a client until now, at once, however many there are.
+/// Revokes all tokens that were issued to a client until now, at once, however many there are, and
+/// whatever the clocks of the nodes say.
 ///
 /// # Errors
 /// No such client.
@@ -378,7 +379,7 @@ pub async fn revoke_tokens(
     now: Timestamp,
 ) -> Result<ClientView, Error> {
     edit(store, permit, client_id, "token.revoke_all", now, move |_, client| {
-        client.tokens_void_before = client.tokens_void_before.max(now);
+        client.token_epoch += 1;
         Ok(())
     })
     .await

@@ -188,7 +188,7 @@ pub async fn reset(
             KeyFile::open_or_make(folder).map_err(Error::server_error)?
         }
     };
-    let successor = sealed_row(generate().await?, &key_file, now, now.minus(BACKDATED))?;
+    let successor = SigningKey { signs_from: now.minus(BACKDATED), ..sealed_row(generate().await?, &key_file, now)? };
     store
         .write(now, move |transaction| {
             let (mut loss, lost) = loss(transaction.database(), Some(&key_file), now)?;

@@ -42,7 +42,7 @@ pub async fn create(
 }
 
 /// Makes a secret that takes over from all others, which end by themselves after `grace`; those that were
-/// to end sooner do.
+/// to end sooner do. Without a grace they are deleted: another node's clock may be behind.
 ///
 /// # Errors
 /// As for [`create`].
@@ -60,7 +60,11 @@ pub async fn rotate(
             let client = within_power(transaction.database(), &permit, &row.client_id)?;
             permit.check_not_done(transaction)?;
             make_room(transaction, &client, now)?;
-            client_secret::end_all(transaction, &row.client_id, now.plus(grace))?;
+            if grace.is_zero() {
+                client_secret::delete_all(transaction, &row.client_id)?;
+            } else {
+                client_secret::end_all(transaction, &row.client_id, now.plus(grace))?;
+            }
             client_secret::insert(transaction, &row)?;
             permit.record(transaction, "secret.rotate", Some(&client.account_id), &row.id, now)
         })

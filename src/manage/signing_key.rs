@@ -10,10 +10,11 @@ use serde_json::Value;
 
 use super::actor::{Permit, SigningKeysRead, SigningKeysWrite};
 use super::not_found;
-use crate::clock::Timestamp;
+use crate::clock::{self, Timestamp};
 use crate::config::Settings;
 use crate::error::{Code, Error};
 use crate::oauth::keys::{KeyFile, OpenKey, public_pem};
+use crate::store::clock as store_clock;
 use crate::store::deployment::{self, Deployment};
 use crate::store::signing_key::{self, SigningKey, State, signing_at};
 use crate::store::{Store, Transaction};
@@ -70,7 +71,9 @@ pub struct SigningKeyView {
     pub state: String,
     pub created_at: Timestamp,
     pub signs_from: Timestamp,
+    /// 1970-01-01T00:00:00Z for a key that was retired at once: no clock is so far behind.
     pub signs_until: Option<Timestamp>,
+    /// Likewise.
     pub published_until: Option<Timestamp>,
 }
 
@@ -81,7 +84,8 @@ impl SigningKeyView {
             algorithm: key.algorithm.as_str(),
             state: key.state(now).to_string(),
             created_at: key.created_at,
-            signs_from: key.signs_from,
+            // One that took over at once signs from the epoch on, by any clock.
+            signs_from: key.signs_from.max(key.created_at),
             signs_until: key.signs_until,
             published_until: key.published_until,
         }
@@ -160,7 +164,7 @@ pub async fn ensure(store: &Arc<Store>, key_file: &KeyFile, times: Times, now: T
     if signing_at(&keys, now).is_some() {
         return store.write(now, move |transaction| schedule(transaction, times, now).map(drop)).await;
     }
-    let row = sealed_row(generate().await?, key_file, now, now)?;
+    let row = sealed_row(generate().await?, key_file, now)?;
     store
         .write(now, move |transaction| {
             let keys = signing_key::list(transaction.database())?;
@@ -185,10 +189,20 @@ pub async fn rotate(
     times: Times,
     now: Timestamp,
 ) -> Result<SigningKeyView, Error> {
-    add(store, permit, "signing_key.rotate", key_file, generate().await?, times, now).await
+    let asked = Asked::at(now);
+    add(store, permit, "signing_key.rotate", key_file, generate().await?, times, asked).await
 }
 
-/// Rotates where the signing key has reached its age and none is to follow it. All nodes ask this;
+/// Whether the signing key has reached its age and none is to follow it.
+pub fn is_due(keys: &[SigningKey], times: Times, now: Timestamp) -> bool {
+    signing_at(keys, now).is_some_and(|key| {
+        // One that took over at once from a key that leaked signs from the epoch on.
+        let age = now.since(key.signs_from.max(key.created_at));
+        key.signs_until.is_none() && age >= times.max_age.saturating_sub(times.lead())
+    })
+}
+
+/// Rotates where [`is_due`] at `now`, a moment that clocks agree on. All nodes ask this;
 /// one acts.
 ///
 /// # Errors
@@ -200,20 +214,17 @@ pub async fn rotate_if_due(
     times: Times,
     now: Timestamp,
 ) -> Result<Option<SigningKeyView>, Error> {
-    let due = move |keys: &[SigningKey]| {
-        signing_at(keys, now).is_some_and(|key| {
-            key.signs_until.is_none() && now.since(key.signs_from) >= times.max_age.saturating_sub(times.lead())
-        })
-    };
-    if !due(keys) {
+    if !is_due(keys, times, now) {
         return Ok(None);
     }
-    let row = sealed_row(generate().await?, key_file, now, now.plus(times.lead()))?;
+    let asked = Asked::at(now);
+    let row = sealed_row(generate().await?, key_file, now)?;
     store
         .write(now, move |transaction| {
-            if !due(&signing_key::list(transaction.database())?) {
+            if !is_due(&signing_key::list(transaction.database())?, times, now) {
                 return Ok(None);
             }
+            let row = taking_over(transaction, &row, times, asked)?;
             signing_key::insert(transaction, &row)?;
             schedule(transaction, times, now)?;
             Ok(Some(SigningKeyView::at(&row, now)))
@@ -234,7 +245,7 @@ pub async fn import(
     now: Timestamp,
 ) -> Result<SigningKeyView, Error> {
     let key = OpenKey::from_pem(pem).map_err(|reason| Error::new(Code::InvalidRequest, reason))?;
-    add(store, permit, "signing_key.import", key_file, key, times, now).await
+    add(store, permit, "signing_key.import", key_file, key, times, Asked::at(now)).await
 }
 
 async fn add(
@@ -244,9 +255,10 @@ async fn add(
     key_file: &KeyFile,
     key: OpenKey,
     times: Times,
-    now: Timestamp,
+    asked: Asked,
 ) -> Result<SigningKeyView, Error> {
-    let row = sealed_row(key, key_file, now, now.plus(times.lead()))?;
+    let now = asked.now;
+    let row = sealed_row(key, key_file, now)?;
     let key_file = key_file.clone();
     store
         .write(now, move |transaction| {
@@ -255,6 +267,7 @@ async fn add(
             if keys.iter().any(|key| key.kid == row.kid) {
                 return Err(Error::new(Code::Conflict, format!("There is a signing key {} already", row.kid)));
             }
+            let row = taking_over(transaction, &row, times, asked)?;
             signing_key::insert(transaction, &row)?;
             schedule(transaction, times, now)?;
             permit.record(transaction, action, None, &row.kid, now)?;
@@ -265,7 +278,8 @@ async fn add(
 
 /// Ends a key. One that has signed stays published until its last token has ended; where it signs
 /// now, another is made to follow it. With `at_once`, for a key that leaked, it is published and
-/// trusted no more: the tokens that it signed are refused.
+/// trusted no more: the tokens that it signed are refused. No moment is written for that, but the epoch: by
+/// a clock that is behind it would not have come yet.
 ///
 /// # Errors
 /// Not there; or on its way out already.
@@ -278,9 +292,10 @@ pub async fn retire(
     times: Times,
     now: Timestamp,
 ) -> Result<SigningKeyView, Error> {
+    let asked = Asked::at(now);
     // One may be needed, and takes long to make: not while others wait.
     let successor = generate().await?;
-    let successor = sealed_row(successor, key_file, now, if at_once { now } else { now.plus(times.lead()) })?;
+    let successor = sealed_row(successor, key_file, now)?;
     let (kid, key_file) = (kid.to_owned(), key_file.clone());
     store
         .write(now, move |transaction| {
@@ -294,13 +309,15 @@ pub async fn retire(
                 return Err(Error::new(Code::Conflict, format!("The signing key {kid} is {state} already")));
             }
             if at_once || state == State::Published {
-                key.signs_until = Some(now);
-                key.published_until = Some(now);
+                key.signs_until = Some(Timestamp::EPOCH);
+                key.published_until = Some(Timestamp::EPOCH);
                 signing_key::update(transaction, &key)?;
                 if !others.clone().any(|other| other.state(now) == State::Signing) {
-                    signing_key::insert(transaction, &successor)?;
+                    let at_once = SigningKey { signs_from: Timestamp::EPOCH, ..successor.clone() };
+                    signing_key::insert(transaction, &at_once)?;
                 }
             } else if !others.clone().any(|other| other.state(now) == State::Published) {
+                let successor = taking_over(transaction, &successor, times, asked)?;
                 signing_key::insert(transaction, &successor)?;
             }
             permit.record(transaction, "signing_key.retire", None, &kid, now)?;
@@ -316,14 +333,36 @@ pub(super) async fn generate() -> Result<OpenKey, Error> {
     made.map_err(|error| Error::server_error(error.to_string()))?.map_err(Error::server_error)
 }
 
-pub(super) fn sealed_row(key: OpenKey, key_file: &KeyFile, now: Timestamp, signs_from: Timestamp) -> Result<SigningKey, Error> {
+/// When a key was asked for. Making it takes a while, and so may the turn to write it.
+#[derive(Clone, Copy)]
+struct Asked {
+    now: Timestamp,
+    since_boot: Duration,
+}
+
+impl Asked {
+    fn at(now: Timestamp) -> Self {
+        Asked { now, since_boot: clock::since_boot() }
+    }
+}
+
+/// A new key that signs once everybody can have it: counted from when it is written, and by no clock that
+/// is behind.
+fn taking_over(transaction: &mut Transaction<'_>, key: &SigningKey, times: Times, asked: Asked) -> Result<SigningKey, Error> {
+    let now = asked.now.plus(clock::since_boot().saturating_sub(asked.since_boot));
+    let published = store_clock::not_before(transaction.database(), now)?;
+    Ok(SigningKey { signs_from: published.plus(times.lead()), ..key.clone() })
+}
+
+/// A new key that signs at once.
+pub(super) fn sealed_row(key: OpenKey, key_file: &KeyFile, now: Timestamp) -> Result<SigningKey, Error> {
     Ok(SigningKey {
         private_sealed: key.sealed(key_file).map_err(Error::server_error)?,
         kid: key.kid,
         algorithm: key.algorithm,
         public_jwk: key.public_jwk,
         created_at: now,
-        signs_from,
+        signs_from: now,
         signs_until: None,
         published_until: None,
     })

@@ -14,7 +14,7 @@ use crate::oauth::{AuthorizationServer, access_token, api_key};
 use crate::store::client::Client;
 use crate::store::resource_server::Resources;
 use crate::store::token::Token;
-use crate::store::{self, Transaction};
+use crate::store::{self, Database, StoreError, Transaction};
 
 /// What a token is, with the exact reason where it is not in force.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -62,7 +62,8 @@ fn recorded(server: &AuthorizationServer, token: &Token) -> Option<Claims> {
         iat: token.issued_at.seconds(),
         jti: Uuid::parse_str(&token.jti).ok()?,
         scope: token.scope.clone(),
-        api_key: None,
+        api_key: token.api_key_id.clone(),
+        token_epoch: token.token_epoch,
     })
 }
 
@@ -151,7 +152,7 @@ pub async fn revoke(
         .await
 }
 
-/// Voids all tokens of a client, at a cost that does not depend on their number.
+/// Revokes all tokens of a client, at a cost that does not depend on their number.
 ///
 /// # Errors
 /// No such client.
@@ -186,12 +187,26 @@ pub async fn list(
             let beyond_all = Uuid::max().to_string();
             let before = before.as_deref().unwrap_or(&beyond_all);
             for token in store::token::list(database, &id, now, before, limit)? {
-                let revoked = token.issued_at <= client.tokens_void_before || store::token::is_revoked(database, &token.jti)?;
+                let revoked = is_revoked(database, &client, &token, now)?;
                 views.push(TokenView { revoked, token });
             }
             Ok(views)
         })
         .await
+}
+
+/// Whether a token that has not expired was revoked: the rule of
+/// [`access_token::in_force`](crate::oauth::access_token::in_force), on the record and the rows.
+fn is_revoked(database: &mut Database, client: &Client, token: &Token, now: Timestamp) -> Result<bool, StoreError> {
+    // A record has the `jti` that we made.
+    let issued_at = Uuid::parse_str(&token.jti).map_or(token.issued_at, store::token::issued_at);
+    if client.has_revoked(token.token_epoch, issued_at) || store::token::is_revoked(database, &token.jti)? {
+        return Ok(true);
+    }
+    match &token.api_key_id {
+        Some(id) => Ok(store::api_key::find(database, id)?.is_none_or(|key| key.has_ended(now))),
+        None => Ok(false),
+    }
 }
 
 /// A token record as management shows it.
@@ -200,6 +215,7 @@ pub struct TokenView {
     /// Its row.
     #[serde(flatten)]
     pub token: Token,
-    /// Whether it was revoked, by itself or with all of the client's.
+    /// Whether it was revoked: by itself, with all of the client's, or with the API key that it was
+    /// exchanged for.
     pub revoked: bool,
 }

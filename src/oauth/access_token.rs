@@ -20,7 +20,7 @@ use crate::scope::Scope;
 use crate::store::StoreError;
 use crate::store::resource_server::{Resources, TokenTyp};
 use crate::store::signing_key::{self, State};
-use crate::store::token::Token;
+use crate::store::token::{self, Token};
 
 /// The longest token that is looked at, in bytes; ours are a tenth of it.
 const MAX_LENGTH: usize = 16 * 1024;
@@ -80,12 +80,21 @@ pub struct Claims {
     /// The id of the API key that it was exchanged for, with which it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key: Option<String>,
+    /// The [`Client::token_epoch`](crate::store::client::Client::token_epoch) that it was issued under;
+    /// absent where that is 0: all tokens of most clients were never revoked.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub token_epoch: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 impl Claims {
     /// The millisecond of issue, from the `jti`.
     pub fn issued_at(&self) -> Timestamp {
-        Timestamp::from_millis(i64::try_from(self.jti.as_u128() >> 80).unwrap_or(i64::MAX))
+        token::issued_at(self.jti)
     }
 
     /// When it ends.
@@ -157,10 +166,13 @@ pub async fn issue(server: &AuthorizationServer, grant: Grant, now: Timestamp) -
         audience: grant.resources.as_str().to_owned(),
         issued_at: now,
         expires_at: Timestamp::from_seconds(claims.exp),
+        token_epoch: claims.token_epoch,
+        api_key_id: claims.api_key,
     };
     // Side by side: the disk works while a processor signs.
     let recorded = async { Ok::<_, Error>(server.records.write(record).await?) };
     let (access_token, ()) = tokio::try_join!(server.signing_keys.sign(key, typ, payload), recorded)?;
+    check_still_active(server, &grant, &key.kid, now).await?;
     server.usage.count_token(&grant.client.client, grant.grant_type(), now);
     let issued_token_type = grant.api_key.is_some().then_some(token_exchange::ACCESS_TOKEN);
     Ok(TokenResponse {
@@ -172,9 +184,27 @@ pub async fn issue(server: &AuthorizationServer, grant: Grant, now: Timestamp) -
     })
 }
 
+/// Refuses to hand out a token that was revoked while it was signed: with all of the client's, or with
+/// the client, the API key or the signing key.
+async fn check_still_active(server: &AuthorizationServer, grant: &Grant, kid: &str, now: Timestamp) -> Result<(), Error> {
+    let revoked = || Error::unavailable("the token was revoked while it was signed");
+    let issued = &grant.client.client;
+    let client = server.directory.client(&issued.client_id).await?;
+    if client.is_none_or(|entry| entry.client.disabled_at.is_some() || entry.client.token_epoch != issued.token_epoch) {
+        return Err(revoked());
+    }
+    if let Some(key) = &grant.api_key
+        && server.directory.api_key(&key.key.id).await?.is_none()
+    {
+        return Err(revoked());
+    }
+    let keys = server.directory.signing_keys().await?;
+    if keys.iter().any(|key| key.kid == kid && key.state(now) != State::Gone) { Ok(()) } else { Err(revoked()) }
+}
+
 fn claims(server: &AuthorizationServer, grant: &Grant, lifetime: Duration, now: Timestamp) -> Claims {
     let client = &grant.client.client;
-    // Another node's clock may be ahead: what is issued after "revoke all" must not count as before.
+    // Written by a node whose clock was ahead, before there were epochs: what is issued now is later.
     let millisecond = now.millis().max(client.tokens_void_before.millis() + 1);
     let jti = uuid::Builder::from_unix_timestamp_millis(u64::try_from(millisecond).unwrap_or(0), &random_bytes()).into_uuid();
     Claims {
@@ -187,6 +217,7 @@ fn claims(server: &AuthorizationServer, grant: &Grant, lifetime: Duration, now: 
         jti,
         scope: grant.scope.to_string(),
         api_key: grant.api_key.as_ref().map(|key| key.key.id.clone()),
+        token_epoch: client.token_epoch,
     }
 }
 
@@ -267,7 +298,8 @@ pub async fn in_force(
     now: Timestamp,
 ) -> Result<Result<Arc<ClientEntry>, NotInForce>, StoreError> {
     // RFC 7519 section 4.1.4: "on or after" this time it must not be accepted.
-    if now >= claims.expires_at() {
+    let expires_at = claims.expires_at();
+    if now >= expires_at || server.clock.is_past(expires_at) {
         return Ok(Err(NotInForce(Reason::token_ended())));
     }
     let Some(entry) = server.directory.client(&claims.client_id).await? else {
@@ -276,7 +308,7 @@ pub async fn in_force(
     if entry.client.disabled_at.is_some() {
         return Ok(Err(NotInForce(Reason::owner_disabled())));
     }
-    if claims.issued_at() <= entry.client.tokens_void_before {
+    if entry.client.has_revoked(claims.token_epoch, claims.issued_at()) {
         return Ok(Err(NotInForce(Reason::all_tokens_revoked())));
     }
     if server.directory.is_revoked(claims.jti).await? {

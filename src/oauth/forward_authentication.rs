@@ -56,7 +56,8 @@ async fn decide(server: &AuthorizationServer, request: &Request) -> Result<Ident
     let Some(token) = header.as_ref().and_then(Authorization::token) else {
         return Err(Error::new(Code::InvalidToken, "There is no token and no API key in the request"));
     };
-    let (identity, audience, client) = match find(server, token, request).await? {
+    let found = server.directory.under_lease(async || find(server, token, request).await).await?;
+    let (identity, audience, client) = match found {
         Ok(found) => found,
         Err(NotInForce(reason)) => {
             let refusal = Error::new(Code::InvalidToken, "The token or API key is not active");

@@ -62,7 +62,7 @@ pub async fn introspect(server: &AuthorizationServer, request: &Request) -> Resu
     }
     // `token_type_hint` is only a hint: a token tells by itself what it is.
     let token = request.parameters.require("token")?;
-    let found = find(server, &caller, token, request).await?;
+    let found = server.directory.under_lease(async || find(server, &caller, token, request).await).await?;
     let whose = found.as_ref().ok().map(|(_, client)| &client.client);
     let kind = if token.starts_with("kwk_") { CredentialKind::ApiKey } else { CredentialKind::AccessToken };
     server.usage.count_introspection(&caller.entry().client, whose, kind, request.origin.now);

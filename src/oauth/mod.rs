@@ -7,6 +7,7 @@ use arc_swap::ArcSwapOption;
 use quick_cache::sync::Cache;
 
 use crate::clock::Timestamp;
+use crate::clock::watch::ClockWatch;
 use crate::config::{Issuer, LiveSettings, Settings};
 use crate::credential::Fingerprint;
 use crate::directory::Directory;
@@ -69,6 +70,8 @@ pub struct AuthorizationServer {
     pub key_set: ArcSwapOption<jwks::KeySet>,
     /// Tokens whose signature was proven; not whether they are in force.
     pub verified: Cache<Fingerprint, Arc<access_token::VerifiedToken>>,
+    /// Whether the clocks agree.
+    pub clock: ClockWatch,
     started: Timestamp,
 }
 
@@ -98,6 +101,7 @@ impl AuthorizationServer {
             usage: usage::Usage::default(),
             verified: Cache::new(VERIFIED_KEPT),
             key_set: ArcSwapOption::empty(),
+            clock: ClockWatch::default(),
             started: Timestamp::now(),
             settings: LiveSettings::new(settings),
         })
@@ -117,6 +121,8 @@ impl AuthorizationServer {
             queues: vec![("signatures", self.signing_keys.waiting()), ("token_records", self.records.waiting())],
             signing_key_age: signing.map(|key| now.since(key.signs_from)),
             signing_key_max_age: self.settings.signing_key_max_age,
+            clock_difference_millis: self.clock.difference(),
+            clock_agreed: !self.clock.is_doubted(),
             started: self.started.seconds(),
             ..Snapshot::default()
         }

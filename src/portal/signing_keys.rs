@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use super::chart;
 use super::page::{self, Head, Place, badge, confirmation, done, member_page, table};
 use super::visit::{Failure, Member, Posted, mendable};
+use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::manage::actor::{SigningKeysRead, SigningKeysWrite};
 use crate::manage::signing_key::{self, SigningKeyView, Times};
@@ -34,8 +35,10 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
 
 fn rows(member: &Member, keys: &[SigningKeyView]) -> Markup {
     let writes = member.can(SigningKeysWrite);
-    let moment =
-        |moment: Option<crate::clock::Timestamp>| moment.map_or_else(|| html! { "–" }, |moment| member.language.moment(moment));
+    // Of a key that was retired at once there is no moment to show.
+    let moment = |moment: Option<Timestamp>| {
+        moment.filter(|moment| *moment > Timestamp::EPOCH).map_or_else(|| html! { "–" }, |moment| member.language.moment(moment))
+    };
     let rows: Vec<Vec<Markup>> = keys
         .iter()
         .rev()

@@ -213,7 +213,7 @@ fn replace(url: &DatabaseUrl, staged: &Path, entry: &Entry, now: Timestamp) -> R
         // The lock of all writers first, and a number without an entry: followers see the gap and reload.
         sql(database, "UPDATE main.change_counter SET value = value + 1")?;
         sql(database, "PRAGMA defer_foreign_keys = ON")?;
-        sql(database, "CREATE TEMP TABLE before AS SELECT client_id, disabled_at, tokens_void_before FROM main.clients")?;
+        sql(database, "CREATE TEMP TABLE before AS SELECT client_id, disabled_at, tokens_void_before, token_epoch FROM main.clients")?;
         for (table, treatment) in TABLES {
             if matches!(treatment, Treatment::Replace | Treatment::Clear) {
                 sql(database, &format!("DELETE FROM main.{table}"))?;
@@ -242,7 +242,9 @@ fn keep_revoked(database: &mut Database, now: Timestamp) -> Result<(), StoreErro
                 disabled_at = COALESCE((SELECT disabled_at FROM temp.before WHERE before.client_id = clients.client_id), \
                                        disabled_at), \
                 tokens_void_before = MAX(tokens_void_before, \
-                    COALESCE((SELECT tokens_void_before FROM temp.before WHERE before.client_id = clients.client_id), ?))";
+                    COALESCE((SELECT tokens_void_before FROM temp.before WHERE before.client_id = clients.client_id), ?)), \
+                token_epoch = MAX(token_epoch, \
+                    COALESCE((SELECT token_epoch FROM temp.before WHERE before.client_id = clients.client_id), token_epoch + 1))";
     diesel::sql_query(void).bind::<BigInt, _>(now).execute(database)?;
     sql(database, "DELETE FROM main.api_keys WHERE id IN (SELECT id FROM main.revoked_api_keys)")?;
     Ok(())

@@ -67,8 +67,13 @@ pub(super) fn lock(database: &mut Database) -> Result<i64, StoreError> {
     Ok(row.select(change_counter::value).first(database)?)
 }
 
-/// Appends these after `newest`, under the lock.
+/// Appends these after `newest`, under the lock. They carry the time of the database, where that has a
+/// clock of its own: by the clock of a node that is behind they could be purged before all have read them.
 pub(super) fn append(database: &mut Database, newest: i64, appended: &[Change], now: Timestamp) -> Result<(), StoreError> {
+    if appended.is_empty() {
+        return Ok(());
+    }
+    let now = super::clock::database_now(database)?.unwrap_or(now);
     let mut id = newest;
     for change in appended {
         id += 1;
@@ -81,9 +86,7 @@ pub(super) fn append(database: &mut Database, newest: i64, appended: &[Change], 
             ))
             .execute(database)?;
     }
-    if id > newest {
-        diesel::update(change_counter::table.find(1)).set(change_counter::value.eq(id)).execute(database)?;
-    }
+    diesel::update(change_counter::table.find(1)).set(change_counter::value.eq(id)).execute(database)?;
     Ok(())
 }
 

@@ -110,10 +110,14 @@ pub struct Client {
     pub registration_token_hash: Option<String>,
     /// Since when it is refused.
     pub disabled_at: Option<Timestamp>,
-    /// Tokens issued until then are void.
+    /// Tokens issued until then are revoked. Only "revoke all" of before there was a
+    /// [`Client::token_epoch`] has written it.
     pub tokens_void_before: Timestamp,
     /// When it was made.
     pub created_at: Timestamp,
+    /// How often all tokens were revoked. A token is active only under the number that it was issued
+    /// under, so no clock has a say in it.
+    pub token_epoch: i64,
 }
 
 impl Client {
@@ -136,7 +140,13 @@ impl Client {
             disabled_at: None,
             tokens_void_before: Timestamp::EPOCH,
             created_at: now,
+            token_epoch: 0,
         }
+    }
+
+    /// Whether a token, issued under that epoch in that millisecond, was revoked with all of the client's.
+    pub fn has_revoked(&self, token_epoch: i64, issued_at: Timestamp) -> bool {
+        token_epoch != self.token_epoch || issued_at <= self.tokens_void_before
     }
 
     /// Whether it may use this grant.

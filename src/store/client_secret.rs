@@ -78,6 +78,16 @@ pub fn end_all(transaction: &mut Transaction<'_>, client_id: &str, end: Timestam
     Ok(())
 }
 
+/// Removes all of a client's.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn delete_all(transaction: &mut Transaction<'_>, client_id: &str) -> Result<(), StoreError> {
+    diesel::delete(client_secrets::table.filter(client_secrets::client_id.eq(client_id))).execute(transaction.database)?;
+    transaction.changed(Change::Client(client_id.to_owned()));
+    Ok(())
+}
+
 /// Removes one of a client's; tells whether it was there.
 ///
 /// # Errors

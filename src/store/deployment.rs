@@ -128,6 +128,9 @@ pub fn join(
         diesel::insert_into(deployment::table).values(own).execute(transaction.database)?;
         return Ok(Joined::Serves(Vec::new()));
     };
+    // By one clock, where there is one: the nodes' may differ.
+    let own =
+        &Deployment { written_at: super::clock::database_now(transaction.database)?.unwrap_or(own.written_at), ..own.clone() };
     let recent = own.written_at.since(before.used_at.max(before.written_at)) < RECENT;
     if recent && before.issuer != own.issuer && !may_replace(&before) {
         return Ok(Joined::OtherIssuer(before));

@@ -25,6 +25,7 @@ pub mod changes;
 pub mod client;
 pub mod client_assertion;
 pub mod client_secret;
+pub mod clock;
 mod connection;
 pub mod counts;
 mod deadline;
@@ -309,10 +310,7 @@ impl Transaction<'_> {
 /// # Errors
 /// Where the database gave no answer.
 pub fn clock_difference(database: &mut Database, now: Timestamp) -> Result<Option<i64>, StoreError> {
-    let Database::Postgres(connection) = database else { return Ok(None) };
-    let millis = diesel::dsl::sql::<diesel::sql_types::BigInt>("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint");
-    let theirs: i64 = millis.get_result(connection)?;
-    Ok(Some(theirs - now.millis()))
+    Ok(clock::database_now(database)?.map(|theirs| theirs.millis() - now.millis()))
 }
 
 /// What ends a transaction: a fault of the database, or a refusal by the one who asked for it.

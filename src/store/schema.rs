@@ -27,6 +27,7 @@ diesel::table! {
         disabled_at -> Nullable<BigInt>,
         tokens_void_before -> BigInt,
         created_at -> BigInt,
+        token_epoch -> BigInt,
     }
 }
 
@@ -176,6 +177,8 @@ diesel::table! {
         audience -> Text,
         issued_at -> BigInt,
         expires_at -> BigInt,
+        token_epoch -> BigInt,
+        api_key_id -> Nullable<Text>,
     }
 }
 
@@ -211,6 +214,13 @@ diesel::table! {
         written_at -> BigInt,
         used_at -> BigInt,
         settings -> Text,
+    }
+}
+
+diesel::table! {
+    clock (id) {
+        id -> Integer,
+        seen_at -> BigInt,
     }
 }
 

@@ -4,8 +4,9 @@
 //! revoked.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Text};
+use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::schema::{revocations, tokens};
 use super::{Change, Database, StoreError, Transaction};
@@ -26,6 +27,16 @@ pub struct Token {
     pub issued_at: Timestamp,
     /// When it ends by itself.
     pub expires_at: Timestamp,
+    /// The [`Client::token_epoch`](super::client::Client::token_epoch) that it was issued under.
+    #[serde(skip)]
+    pub token_epoch: i64,
+    /// The API key that it was exchanged for, and without which it is refused.
+    pub api_key_id: Option<String>,
+}
+
+/// The millisecond in which a token was issued, which its `jti`, a UUIDv7, carries.
+pub fn issued_at(jti: Uuid) -> Timestamp {
+    Timestamp::from_millis(i64::try_from(jti.as_u128() >> 80).unwrap_or(i64::MAX))
 }
 
 /// Adds many at once.
@@ -39,13 +50,13 @@ pub fn insert_all(database: &mut Database, rows: &[Token]) -> Result<(), StoreEr
                 diesel::insert_into(tokens::table).values(row).execute(database)?;
             }
         }
-        // One statement with six parameters, whatever the number of rows.
+        // One statement with eight parameters, whatever the number of rows.
         Database::Postgres(database) => {
             let text = |column: fn(&Token) -> &str| rows.iter().map(column).collect::<Vec<_>>();
             let instant = |column: fn(&Token) -> Timestamp| rows.iter().map(|row| column(row).millis()).collect::<Vec<_>>();
             diesel::sql_query(
-                "INSERT INTO tokens (jti, client_id, scope, audience, issued_at, expires_at) \
-                 SELECT * FROM unnest($1, $2, $3, $4, $5, $6)",
+                "INSERT INTO tokens (jti, client_id, scope, audience, issued_at, expires_at, token_epoch, api_key_id) \
+                 SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)",
             )
             .bind::<Array<Text>, _>(text(|row| &row.jti))
             .bind::<Array<Text>, _>(text(|row| &row.client_id))
@@ -53,6 +64,8 @@ pub fn insert_all(database: &mut Database, rows: &[Token]) -> Result<(), StoreEr
             .bind::<Array<Text>, _>(text(|row| &row.audience))
             .bind::<Array<BigInt>, _>(instant(|row| row.issued_at))
             .bind::<Array<BigInt>, _>(instant(|row| row.expires_at))
+            .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.token_epoch).collect::<Vec<_>>())
+            .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.api_key_id.as_deref()).collect::<Vec<_>>())
             .execute(database)?;
         }
     }
@@ -124,19 +137,22 @@ pub fn live_revocations(database: &mut Database, now: Timestamp, limit: i64) -> 
         .load(database)?)
 }
 
-/// Removes records and revocations of tokens that have ended by `moment`, of the `limit` oldest of
-/// each; tells how many. It looks no further: while the oldest live, a purge costs the same however
-/// many rows there are.
+/// Removes records of tokens that have expired by `moment`, of the `limit` oldest; tells how many. It
+/// looks no further: while the oldest live, a purge costs the same however many rows there are.
 ///
 /// # Errors
 /// Where the database gave no answer.
 pub fn purge(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
-    let mut removed = 0;
-    for sentence in [
-        "DELETE FROM tokens WHERE expires_at <= $1 AND jti IN (SELECT jti FROM tokens ORDER BY jti LIMIT $2)",
-        "DELETE FROM revocations WHERE expires_at <= $1 AND jti IN (SELECT jti FROM revocations ORDER BY jti LIMIT $2)",
-    ] {
-        removed += diesel::sql_query(sentence).bind::<BigInt, _>(moment).bind::<BigInt, _>(limit).execute(database)?;
-    }
-    Ok(removed)
+    let sentence = "DELETE FROM tokens WHERE expires_at <= $1 AND jti IN (SELECT jti FROM tokens ORDER BY jti LIMIT $2)";
+    Ok(diesel::sql_query(sentence).bind::<BigInt, _>(moment).bind::<BigInt, _>(limit).execute(database)?)
+}
+
+/// Removes revocations in the same way.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn purge_revocations(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    let sentence =
+        "DELETE FROM revocations WHERE expires_at <= $1 AND jti IN (SELECT jti FROM revocations ORDER BY jti LIMIT $2)";
+    Ok(diesel::sql_query(sentence).bind::<BigInt, _>(moment).bind::<BigInt, _>(limit).execute(database)?)
 }

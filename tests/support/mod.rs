@@ -11,6 +11,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use serde_json::Value;
 
+pub mod clock;
 pub mod jwt;
 pub mod key_server;
 pub mod portal;

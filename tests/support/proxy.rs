@@ -1,8 +1,10 @@
-//! Stands between a node and Postgres, and can be cut or made to swallow everything.
+//! Stands between a node and Postgres, and can be cut, made to swallow everything, or made to answer late.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ const SWALLOWING: u8 = 2;
 pub struct Proxy {
     pub port: u16,
     state: Arc<AtomicU8>,
+    late: Arc<AtomicU64>,
     streams: Arc<Mutex<Vec<TcpStream>>>,
 }
 
@@ -22,7 +25,8 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(AtomicU8::new(OPEN));
         let streams: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
-        let (now, all) = (state.clone(), streams.clone());
+        let late = Arc::<AtomicU64>::default();
+        let (now, all, delay) = (state.clone(), streams.clone(), late.clone());
         std::thread::spawn(move || {
             for near in listener.incoming().map_while(Result::ok) {
                 if now.load(Ordering::Relaxed) == CUT {
@@ -30,11 +34,16 @@ impl Proxy {
                 }
                 let Ok(far) = TcpStream::connect(&target) else { continue };
                 all.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
-                pump(near.try_clone().unwrap(), far.try_clone().unwrap(), now.clone());
-                pump(far, near, now.clone());
+                pump(near.try_clone().unwrap(), far.try_clone().unwrap(), now.clone(), Arc::default());
+                pump(far, near, now.clone(), delay.clone());
             }
         });
-        Proxy { port, state, streams }
+        Proxy { port, state, late, streams }
+    }
+
+    /// From now on half of the answers come late by so much.
+    pub fn jitter(&self, late: Duration) {
+        self.late.store(u64::try_from(late.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
     /// Connections break, and new ones are refused.
@@ -55,12 +64,18 @@ impl Proxy {
     }
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream, state: Arc<AtomicU8>) {
+fn pump(mut from: TcpStream, mut to: TcpStream, state: Arc<AtomicU8>, late: Arc<AtomicU64>) {
     std::thread::spawn(move || {
         let mut buffer = [0; 16 * 1024];
+        let (random, mut count) = (RandomState::new(), 0_u64);
         while let Ok(read @ 1..) = from.read(&mut buffer) {
             while state.load(Ordering::Relaxed) == SWALLOWING {
                 std::thread::sleep(Duration::from_millis(20));
+            }
+            count += 1;
+            let late = late.load(Ordering::Relaxed);
+            if late > 0 && random.hash_one(count) % 2 == 0 {
+                std::thread::sleep(Duration::from_millis(late));
             }
             if to.write_all(&buffer[..read]).is_err() {
                 break;
