@@ -83,7 +83,7 @@ pub async fn bootstrap(store: &Arc<Store>, first: FirstOperator, now: Timestamp)
             if account::any(transaction.database())? {
                 return Ok(None);
             }
-            user::insert_operator(transaction, &manage_users, &email, hash, now)?;
+            user::insert_operator(transaction, &manage_users, &email, hash.clone(), now)?;
             let identifier = "https://api.example.com".to_owned();
             let (name, typ) = ("Example API".to_owned(), TokenTyp::default());
             let resource = resource_server::insert(transaction, &make_resources, identifier, name, scope.clone(), typ, now)?;
@@ -104,9 +104,9 @@ pub async fn bootstrap(store: &Arc<Store>, first: FirstOperator, now: Timestamp)
                 client_id: made.client.client_id,
                 client_secret: made.secret.ok_or_else(|| Error::server_error("no secret was made"))?,
                 api_key: made.api_key,
-                scope,
-                email,
-                new_password,
+                scope: scope.clone(),
+                email: email.clone(),
+                new_password: new_password.clone(),
             }))
         })
         .await

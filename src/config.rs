@@ -32,7 +32,7 @@ const DEFAULT_FILE: &str = "keyward.toml";
 const SECRET_SETTINGS: [&str; 3] = ["database_url", "outbound_proxy", "operator_password"];
 
 /// Settings that may differ from node to node, and the issuer.
-const NODE_SETTINGS: [&str; 11] = [
+const NODE_SETTINGS: [&str; 13] = [
     "listen",
     "issuer",
     "database_url",
@@ -42,6 +42,8 @@ const NODE_SETTINGS: [&str; 11] = [
     "tls_key",
     "max_connections",
     "http2_cleartext",
+    "outbound_proxy",
+    "outbound_ca",
     "operator_email",
     "operator_password",
 ];
@@ -373,9 +375,14 @@ impl FromStr for Issuer {
         if url.path().contains("//") {
             return Err("an issuer has no empty segments in its path".to_owned());
         }
-        // Clients compare the text, browsers and HTTP clients use what they parsed: both must be the same.
+        // HTTP clients use what they parsed. Capitals in the host and a default port make no difference to
+        // them (RFC 3986 section 6.2); whatever else they would change is a mistake.
         let parsed = url.as_str();
-        if parsed != text && parsed.strip_suffix('/') != Some(text) {
+        let (authority, path) = rest[2..].find('/').map_or((&rest[2..], ""), |slash| rest[2..].split_at(slash));
+        let default_port = if scheme == "https" { ":443" } else { ":80" };
+        let host = authority.strip_suffix(default_port).unwrap_or(authority).to_ascii_lowercase();
+        let expected = format!("{scheme}://{host}{path}");
+        if parsed != expected && parsed.strip_suffix('/') != Some(&expected) {
             return Err(format!("clients would read it as another URL; write {}", parsed.trim_end_matches('/')));
         }
         Ok(Issuer(text.to_owned()))
@@ -399,9 +406,16 @@ impl Issuer {
         after_scheme.find('/').map_or("", |start| &after_scheme[start..]).trim_end_matches('/')
     }
 
-    /// Scheme, host and port, as browsers say whence a request came (RFC 6454 section 7).
+    /// Scheme, host and port, as browsers write them in `Origin` (RFC 6454 section 7): without capitals and
+    /// without a default port, also where the issuer has them.
     pub fn origin(&self) -> String {
-        self.0.trim_end_matches('/').strip_suffix(self.path()).unwrap_or(&self.0).to_owned()
+        url::Url::parse(&self.0).map_or_else(|_| self.authority().to_owned(), |url| url.origin().ascii_serialization())
+    }
+
+    /// What stands before the path.
+    fn authority(&self) -> &str {
+        let whole = self.0.trim_end_matches('/');
+        whole.strip_suffix(self.path()).unwrap_or(whole)
     }
 
     /// The URL of one of Keyward's own paths, such as `/oauth/token`.
@@ -431,7 +445,7 @@ impl Issuer {
 
     /// The URL of [`Issuer::metadata_path`].
     pub fn metadata_url(&self) -> String {
-        format!("{}{}", self.origin(), self.metadata_path())
+        format!("{}{}", self.authority(), self.metadata_path())
     }
 }
 
@@ -655,7 +669,13 @@ fn parse(command: &Command, arguments: &[OsString], source: impl Fn(&str) -> Sou
         let argument = text(ContextKind::InvalidArg).and_then(|argument| argument.strip_prefix("--"));
         let name = argument.and_then(|argument| argument.split([' ', '=']).next()).unwrap_or_default().replace('-', "_");
         if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) || !names(command).contains(&name) {
-            return error;
+            // A URL in the place of a command, or behind a mistyped flag, may hold a password.
+            let given = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue];
+            let given = given.into_iter().filter_map(|kind| error.get(kind)).map(ToString::to_string);
+            return match given.filter(|given| given.contains("postgres")).any(|given| given.contains("://")) {
+                true => refuse(command, "unexpected URL of a database; write --database-url in front of it".to_owned()),
+                false => error,
+            };
         }
         let expected = match error.get(ContextKind::ValidValue) {
             Some(ContextValue::Strings(values)) => format!("expected {}", values.join(" or ")),

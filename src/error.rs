@@ -195,6 +195,11 @@ impl Error {
         error.detail(detail)
     }
 
+    /// The same, with a public sentence that says what is missing.
+    pub fn not_ready(description: &'static str, detail: impl Into<String>) -> Self {
+        Error { description: description.into(), ..Error::unavailable(detail) }
+    }
+
     /// A fault of Keyward's own.
     pub fn server_error(detail: impl Into<String>) -> Self {
         Error::new(Code::ServerError, "Something went wrong here; the request id names it in the log").detail(detail)

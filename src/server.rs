@@ -163,6 +163,9 @@ impl Server {
         if listen.ip().is_unspecified() && settings.issuer.is_none() {
             tracing::warn!(issuer = %oauth.issuer, "nobody can reach this issuer: set it to the URL that callers use");
         }
+        if let Some(warning) = oauth.store.transport().warning() {
+            tracing::warn!(database = %settings.database_url, "{warning}");
+        }
         let handle = running.handle();
         let reload = {
             let oauth = oauth.clone();

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use uuid::Uuid;
+
 /// The trace of a request, the span of its caller, and the span that is this server's work on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceContext {
@@ -23,13 +25,16 @@ pub struct SpanId(u64);
 
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        f.write_str(Uuid::from_u128(self.0).simple().encode_lower(&mut Uuid::encode_buffer()))
     }
 }
 
 impl fmt::Display for SpanId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        // The digits of a UUID: several times faster than `{:016x}`, and each request is logged.
+        let mut buffer = Uuid::encode_buffer();
+        let digits = Uuid::from_u64_pair(self.0, 0).simple().encode_lower(&mut buffer);
+        f.write_str(digits.get(..16).unwrap_or_default())
     }
 }
 

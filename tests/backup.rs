@@ -44,7 +44,7 @@ fn a_backup_under_load_restores_into_an_empty_place() {
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
     assert_eq!(other.cli(&["restore", &file])["restored"], "created");
     assert_eq!(mode(&other.folder.join("keyward.db")), 0o600);
-    let node = other.start_with(&["--issuer", "http://elsewhere.example"]);
+    let node = other.start_with(&["--issuer", "http://elsewhere.example", "--change-issuer"]);
     node.token(&client);
     let jti = crate::support::jwt::claims(&token)["jti"].as_str().unwrap().to_owned();
     assert_eq!(other.count(&format!("SELECT count(*) FROM tokens WHERE jti = '{jti}'")), 1, "the record came along");

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::support::{Client, World, jwt};
+use crate::support::{Client, World, jwt, within};
 
 on_both! {
     fn kill_minus_nine_loses_nothing(world: World) {
@@ -39,7 +39,12 @@ on_both! {
                         }
                     });
                 }
-                std::thread::sleep(Duration::from_millis(400 + round * 150));
+                within(Duration::from_secs(30), "answers", || {
+                    let issued = issued.lock().unwrap();
+                    let enough = issued.len() > 3 && issued.values().any(|revoked| *revoked);
+                    (enough && !registered.lock().unwrap().is_empty()).then_some(())
+                });
+                std::thread::sleep(Duration::from_millis(round * 150));
                 node.signal("KILL");
                 over.store(true, Ordering::Relaxed);
             });

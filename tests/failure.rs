@@ -66,7 +66,7 @@ on_both! {
             ("authentication.failure", &*jwt::claims(&token)["jti"].as_str().unwrap().to_owned(), "token_revoked", json!(null)),
         ]
         .map(|(action, target, code, parameters)| json!([action, target, code, parameters, client.id]));
-        let operator = node.token(&world.client("audit:read operator"));
+        let operator = node.token(&world.manager(&node, &[], "keyward:audit:read keyward:operator"));
         eventually("the failures in the audit", || {
             let page = node.json("GET", "/api/v1/audit?limit=200", Some(&operator), &Value::Null).json();
             let entries = page["items"].as_array()?.iter().rev().filter(|entry| !entry["client_id"].is_null());

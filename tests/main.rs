@@ -33,6 +33,8 @@ mod openapi;
 mod outbound;
 mod people;
 mod portal;
+mod postgres;
+mod postgres_tls;
 mod purge;
 mod quick_start;
 mod registration;

@@ -858,7 +858,7 @@ fn cookies_behind_tls() {
     for (issuer, name, path) in
         [("https://id.example", "__Host-keyward", "Path=/"), ("https://id.example/auth", "keyward", "Path=/auth")]
     {
-        let node = world.start_with(&["--issuer", issuer]);
+        let node = world.start_with(&["--issuer", issuer, "--change-issuer"]);
         let (browser, base) = (Browser::new(&node), issuer.strip_prefix("https://id.example").unwrap());
         let sign_in = format!("{base}/portal/sign-in");
         let reply = browser.fill(&sign_in, &sign_in, &[("email", ADA), ("password", PASSWORD)]);

@@ -244,9 +244,9 @@ fn retired_at_once_on_the_same_node() {
     let world = World::new(Backend::Postgres);
     let api = world.resource("urn:api");
     let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
-    let operator = world.client_with(&["--scope", "operator signing-keys:write"]);
     let (proxy, through) = proxied(&world);
     let node = world.start_with(&["--database-url", &through, "--token-records", "off"]);
+    let operator = world.manager(&node, &[], "keyward:operator keyward:signing-keys:write");
     proxy.jitter(Duration::from_millis(100));
     for round in 0..25 {
         let (bearer, token) = (node.token(&operator), node.token(&client));

@@ -34,7 +34,7 @@ fn account(world: &World, name: &str) -> String {
 }
 
 fn reader(world: &World, node: &Node, account: &str) -> String {
-    node.token(&world.client_with(&["--account", account, "--scope", "audit:read tokens:read clients:read"]))
+    node.token(&world.manager(node, &["--account", account], "keyward:audit:read keyward:tokens:read keyward:clients:read"))
 }
 
 /// Calls `path` again and again until told to stop; each answer is the report or a refusal that says
@@ -109,7 +109,7 @@ on_both! {
 }
 
 fn node_operator(world: &World, node: &Node) -> String {
-    node.token(&world.client("tokens:read operator"))
+    node.token(&world.manager(node, &[], "keyward:tokens:read keyward:operator"))
 }
 
 /// So that a failed assertion does not wait for the hammers for ever.

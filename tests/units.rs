@@ -123,6 +123,14 @@ fn issuers() {
         let parsed: Issuer = issuer.parse().unwrap();
         assert_eq!((parsed.as_str(), parsed.path(), parsed.metadata_url().as_str()), (issuer, path, metadata));
     }
+    for (issuer, origin) in [
+        ("https://a.example", "https://a.example"),
+        ("https://A.Example:443/t/", "https://a.example"),
+        ("http://a.example:8080/t", "http://a.example:8080"),
+        ("http://[::1]:80", "http://[::1]"),
+    ] {
+        assert_eq!(issuer.parse::<Issuer>().unwrap().origin(), origin, "as browsers write it");
+    }
 }
 
 #[test]

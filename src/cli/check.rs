@@ -38,7 +38,10 @@ pub async fn run(context: Context) -> Result<Output, Error> {
     };
     let store = context.store();
     let reached = match &store {
-        Ok(store) => Ok(format!("{} is reached, and its tables are up to date", store.url())),
+        Ok(store) => match store.transport().warning() {
+            Some(warning) => Err(format!("{}: {warning}", store.url())),
+            None => Ok(format!("{} is reached {}, and its tables are up to date", store.url(), store.transport())),
+        },
         Err(error) => Err(error.reason().to_owned()),
     };
     found("database", reached);

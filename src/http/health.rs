@@ -8,23 +8,29 @@ use super::error;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::oauth::AuthorizationServer;
-use crate::store::changes;
 use crate::store::signing_key::signing_at;
+use crate::store::{StoreError, changes};
 
 /// GET `/healthz`
 pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "ok"}))
 }
 
-/// GET `/readyz`: the database was reached, and a signing key is active and open. What is wrong with the
+/// GET `/readyz`: the database is reached and takes changes, and a signing key is active and open. What is wrong with the
 /// clocks is a warning beside `ready`: a node whose clock is wrong still refuses what was revoked, and
 /// where the clock of the database is wrong no node at all would be ready.
 pub async fn readyz(server: Data<AuthorizationServer>, request: HttpRequest) -> HttpResponse {
     let ready = async {
-        server.store.lookup(changes::newest).await?;
-        let keys = server.directory.signing_keys().await?;
-        let key = signing_at(&keys, Timestamp::now()).ok_or_else(|| Error::unavailable("no signing key is in force"))?;
-        server.signing_keys.open(key).map_err(Error::unavailable)?;
+        let away = |error: StoreError| Error::not_ready("The database gives no answer", error.to_string());
+        server.store.lookup(changes::newest).await.map_err(away)?;
+        let no_writes = |error: StoreError| {
+            Error::not_ready("The database takes no changes: it is read-only, full or locked", error.to_string())
+        };
+        server.store.check_writable().await.map_err(no_writes)?;
+        let keys = server.directory.signing_keys().await.map_err(away)?;
+        let no_key = |reason: String| Error::not_ready("There is no signing key to sign with", reason);
+        let key = signing_at(&keys, Timestamp::now()).ok_or_else(|| no_key("no signing key is active".to_owned()))?;
+        server.signing_keys.open(key).map_err(no_key)?;
         Ok::<_, Error>(())
     };
     match ready.await {

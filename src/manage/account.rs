@@ -34,7 +34,7 @@ pub async fn create(store: &Arc<Store>, permit: Permit<AccountsWrite>, name: &st
             }
             account::insert(transaction, &account)?;
             permit.record(transaction, "account.create", Some(&account.id), &account.id, now)?;
-            Ok(account)
+            Ok(account.clone())
         })
         .await
 }

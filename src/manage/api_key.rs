@@ -22,7 +22,7 @@ use crate::store::{Database, Store, Transaction};
 pub const MOST: usize = 10;
 
 /// What a new key is to be.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct NewApiKey {
     /// Unique among the client's live keys.
     pub name: String,
@@ -120,7 +120,7 @@ pub async fn create(
             let live = live_keys(transaction.database(), &client_id, now)?;
             check_room(&live)?;
             free_name(transaction, &client_id, &live, &new.name, now)?;
-            let (key, row) = generate(&client, new, permit.actor(), now);
+            let (key, row) = generate(&client, new.clone(), permit.actor(), now);
             api_key::insert(transaction, &row)?;
             permit.record(transaction, "api_key.create", Some(&client.account_id), &row.id, now)?;
             Ok((key, row.into()))

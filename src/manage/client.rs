@@ -28,6 +28,7 @@ use crate::store::{self, Database, Store, Transaction, client_secret};
 const FIRST_KEY: &str = "Default";
 
 /// What a new client is to be.
+#[derive(Clone)]
 pub struct NewClient {
     /// What people call it.
     pub name: String,
@@ -56,7 +57,7 @@ pub struct CreatedClient {
 }
 
 /// What of a client is to change; what is absent stays.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct ClientChange {
     /// Another name.
     pub name: Option<String>,
@@ -138,7 +139,7 @@ pub async fn create(
     now: Timestamp,
 ) -> Result<CreatedClient, Error> {
     check_name(&new.name)?;
-    store.write(now, move |transaction| insert(transaction, &permit, new, now)).await
+    store.write(now, move |transaction| insert(transaction, &permit, new.clone(), now)).await
 }
 
 /// Within a change that makes more than the client.
@@ -201,15 +202,15 @@ pub async fn list(
     let own = permit.account().map(str::to_owned);
     store
         .report(own.as_deref(), move |database| {
-            let account = match account {
+            let account = match &account {
                 Some(named) => {
-                    let found = store::account::find(database, &named)?.filter(|account| permit.reaches(&account.id));
-                    Some(found.ok_or_else(|| not_found("account", &named))?.id)
+                    let found = store::account::find(database, named)?.filter(|account| permit.reaches(&account.id));
+                    Some(found.ok_or_else(|| not_found("account", named))?.id)
                 }
                 None => permit.account().map(str::to_owned),
             };
-            let after = match after {
-                Some(id) => client::find(database, &id)?.map(|client| (client.created_at, client.client_id)),
+            let after = match &after {
+                Some(id) => client::find(database, id)?.map(|client| (client.created_at, client.client_id)),
                 None => None,
             };
             let clients = client::list(database, account.as_deref(), after, limit)?;
@@ -314,6 +315,7 @@ pub async fn update(
     // A leak must end: to refuse all that a client presents takes no more rights than to see it.
     let needs = if change.only_disables() { Needs::Reach } else { Needs::Power };
     edit(store, permit, client_id, needs, "client.update", now, move |transaction, client| {
+        let change = change.clone();
         let current = version(&ClientView::from(client.clone()));
         if change.expected.is_some_and(|expected| !expected.contains(&current)) {
             return Err(Error::new(Code::PreconditionFailed, "The client was changed meanwhile; read it again")
@@ -473,7 +475,7 @@ pub async fn renew_registration_token(
     let hash = secret_hash::hash(&token);
     edit(store, permit, client_id, Needs::Power, "client.renew_registration_token", now, move |_, client| {
         check_registered(client)?;
-        client.registration_token_hash = Some(hash);
+        client.registration_token_hash = Some(hash.clone());
         Ok(())
     })
     .await?;
@@ -548,7 +550,7 @@ async fn edit<R: Right + Send + 'static>(
     needs: Needs,
     action: &'static str,
     now: Timestamp,
-    change: impl FnOnce(&mut Transaction<'_>, &mut Client) -> Result<(), Error> + Send + 'static,
+    change: impl Fn(&mut Transaction<'_>, &mut Client) -> Result<(), Error> + Send + 'static,
 ) -> Result<ClientView, Error> {
     let id = client_id.to_owned();
     store

@@ -52,7 +52,14 @@ pub async fn create(
             let user = within_power(transaction.database(), &permit, &email)?;
             // Nor change the password without knowing it.
             check_not_self(permit.actor(), &user)?;
-            let row = Invitation { user_id: user.id, id, hash, created_at: now, expires_at, rights: permit.rights()? };
+            let row = Invitation {
+                user_id: user.id,
+                id: id.clone(),
+                hash: hash.clone(),
+                created_at: now,
+                expires_at,
+                rights: permit.rights()?,
+            };
             invitation::replace(transaction, &row)?;
             permit.record(transaction, "user.invite", user.account_id.as_deref(), &user.email, now)
         })
@@ -95,12 +102,12 @@ pub async fn accept(server: &AuthorizationServer, link: &str, password: String, 
         .store
         .write(now, move |transaction| {
             let mut user = user_of(transaction.database(), &link, now)?.ok_or_else(gone)?;
-            user.password_hash = Some(hash);
+            user.password_hash = Some(hash.clone());
             user.wrong_codes = 0;
             user::update(transaction, &user)?;
             invitation::delete(transaction, &user.id)?;
             session::delete_all(transaction, &user.id, None)?;
-            let actor = super::actor::Actor::user(&user.email, user.role, user.account_id.as_deref(), origin);
+            let actor = super::actor::Actor::user(&user.email, user.role, user.account_id.as_deref(), origin.clone());
             actor.record(transaction, "user.accept_invitation", user.account_id.as_deref(), &user.email, now)?;
             Ok(user.email)
         })

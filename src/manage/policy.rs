@@ -62,11 +62,11 @@ pub(super) fn check_grant<R: Right>(
     resources: &Resources,
 ) -> Result<(), Error> {
     let database = transaction.database();
-    permit.check_gift(scope)?;
-    check_management(database, permit, grantee, scope, resources)?;
     if permit.account().is_some() {
         check_ceiling(database, account, scope, resources)?;
     }
+    permit.check_gift(scope)?;
+    check_management(database, permit, grantee, scope, resources)?;
     warn_of_undescribed(database, scope, resources)
 }
 

@@ -83,10 +83,10 @@ pub async fn create(
             let resources = known_resources(transaction.database(), &permit, &new.resources)?;
             check_grant(transaction, &permit, &account.id, Grantee::Registrant, &new.scope, &resources)?;
             let row = RegistrationToken {
-                id,
+                id: id.clone(),
                 account_id: account.id,
-                hash,
-                scope: new.scope,
+                hash: hash.clone(),
+                scope: new.scope.clone(),
                 resources,
                 uses_left: new.uses,
                 created_at: now,

@@ -63,7 +63,11 @@ pub async fn create(
 ) -> Result<CreatedResourceServer, Error> {
     check_name(name)?;
     let (identifier, name) = (identifier.to_owned(), name.to_owned());
-    store.write(now, move |transaction| insert(transaction, &permit, identifier, name, scope, token_typ, now)).await
+    store
+        .write(now, move |transaction| {
+            insert(transaction, &permit, identifier.clone(), name.clone(), scope.clone(), token_typ.clone(), now)
+        })
+        .await
 }
 
 /// Within a change that makes more than the resource server.

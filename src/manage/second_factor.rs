@@ -180,7 +180,7 @@ pub async fn confirm(
         if user.totp_sealed.is_some() {
             return Err(Error::new(Code::Conflict, "There is a second factor already").phrase("second-factor-there", []));
         }
-        user.totp_sealed = Some(sealed);
+        user.totp_sealed = Some(sealed.clone());
         user.totp_last_step = step;
         user.recovery_hashes = codes;
         Ok(CodeCheck::Right)
@@ -242,7 +242,7 @@ async fn change(
     signed_in: &SignedIn,
     action: &'static str,
     origin: &Origin,
-    change: impl FnOnce(&mut Transaction<'_>, &mut User, String) -> Result<CodeCheck, Error> + Send + 'static,
+    change: impl Fn(&mut Transaction<'_>, &mut User, String) -> Result<CodeCheck, Error> + Send + 'static,
 ) -> Result<Vec<String>, Error> {
     let attempt = attempt(server, &signed_in.attempt_by(), origin)?;
     let codes: Vec<RecoveryCode> = (0..RECOVERY_CODES).map(|_| RecoveryCode::generate()).collect();
@@ -256,7 +256,7 @@ async fn change(
             check_live(transaction, &own)?;
             let found = user::find(transaction.database(), &user_id)?;
             let mut user = found.ok_or_else(|| not_found("user", &user_id))?;
-            let check = change(transaction, &mut user, hashes)?;
+            let check = change(transaction, &mut user, hashes.clone())?;
             if check != CodeCheck::Right {
                 return Ok(check);
             }

@@ -159,7 +159,7 @@ pub async fn sign_in(server: &AuthorizationServer, credentials: Credentials, ori
             let found = user::find(transaction.database(), &user_id)?.filter(|user| user.password_hash == compared);
             let Some(user) = found else { return Ok(None) };
             let proven = if user.totp_sealed.is_some() { Proven::Password } else { Proven::All };
-            let row = Session { proven, expires_at: row.created_at.plus(max_age.min(longest(proven))), ..row };
+            let row = Session { proven, expires_at: row.created_at.plus(max_age.min(longest(proven))), ..row.clone() };
             evict_oldest(transaction, &user.id, proven)?;
             session::insert(transaction, &row)?;
             recorder.record(transaction, "session.create", user.account_id.as_deref(), &user.email, row.created_at)?;
@@ -532,7 +532,7 @@ pub async fn change_password(
             check_live(transaction, &own)?;
             let found = user::find(transaction.database(), &user_id)?.filter(|user| user.password_hash == compared);
             let mut user = found.ok_or_else(|| super::not_found("user", &user_id))?;
-            user.password_hash = Some(hash);
+            user.password_hash = Some(hash.clone());
             user.wrong_codes = 0;
             user::update(transaction, &user)?;
             invitation::delete(transaction, &user.id)?;

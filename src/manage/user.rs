@@ -86,7 +86,7 @@ pub async fn create(
                 Role::Operator => None,
                 _ => Some(account::resolve(transaction, &permit, account.as_deref(), now)?.id),
             };
-            let user = User::new(email, role, account_id, now);
+            let user = User::new(email.clone(), role, account_id, now);
             user::insert(transaction, &user)?;
             permit.record(transaction, "user.create", user.account_id.as_deref(), &user.email, now)?;
             Ok(UserView::new(user, None))
@@ -159,7 +159,7 @@ pub async fn set_password(
     let password = usable_password(store, password, email).await.map_err(|error| error.field("password"))?;
     let hash = passwords.hash(password).await?;
     edit(store, permit, email, "user.set_password", now, move |transaction, user| {
-        user.password_hash = Some(hash);
+        user.password_hash = Some(hash.clone());
         user.wrong_codes = 0;
         invitation::delete(transaction, &user.id)?;
         Ok(session::delete_all(transaction, &user.id, None)?)
@@ -205,7 +205,7 @@ async fn edit(
     email: &str,
     action: &'static str,
     now: Timestamp,
-    change: impl FnOnce(&mut Transaction<'_>, &mut User) -> Result<(), Error> + Send + 'static,
+    change: impl Fn(&mut Transaction<'_>, &mut User) -> Result<(), Error> + Send + 'static,
 ) -> Result<UserView, Error> {
     let email = email.to_owned();
     store

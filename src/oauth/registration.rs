@@ -99,7 +99,7 @@ pub async fn register(server: &AuthorizationServer, request: &Request, body: &[u
                 None => open_account(transaction, &recorder, now)?,
             };
             check_room(transaction, &account_id)?;
-            let row = Client { account_id: account_id.clone(), ..row };
+            let row = Client { account_id: account_id.clone(), ..row.clone() };
             client::insert(transaction, &row)?;
             if let Some(secret) = &secret_row {
                 client_secret::insert(transaction, secret)?;

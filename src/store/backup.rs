@@ -9,7 +9,7 @@ use diesel::sql_types::{BigInt, Text};
 
 use super::audit::{self, Entry};
 use super::connection::migrate;
-use super::{Database, DatabaseUrl, StoreError, in_transaction};
+use super::{Database, DatabaseUrl, Failed, StoreError, transaction};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 
@@ -103,7 +103,7 @@ pub fn backup(url: &DatabaseUrl, file: &Path) -> Result<(), Error> {
         return Err(Error::new(Code::Conflict, format!("{} exists already; a backup never overwrites a file", file.display())));
     }
     let draft = beside(file, "partial");
-    let done = copy(&mut url.connect()?, &draft).and_then(|()| publish(&draft, file));
+    let done = copy(&mut url.connect()?.database, &draft).and_then(|()| publish(&draft, file));
     if done.is_err() {
         // Best effort: what matters is told by the error.
         let _ = std::fs::remove_file(&draft);
@@ -176,20 +176,21 @@ fn stage(file: &Path, staged: &Path) -> Result<(), Error> {
     copy(&mut source, staged).map_err(|error| refused(error.reason().to_owned()))?;
     drop(source);
     let url = DatabaseUrl::Sqlite(staged.to_owned());
-    let mut copy = url.connect()?;
+    let mut session = url.connect()?;
+    let copy = &mut session.database;
     let problems =
-        names(&mut copy, "SELECT quick_check AS name FROM pragma_quick_check").map_err(|error| refused(error.to_string()))?;
+        names(copy, "SELECT quick_check AS name FROM pragma_quick_check").map_err(|error| refused(error.to_string()))?;
     if problems != ["ok"] {
         return Err(refused(format!("the file is damaged: {}", problems.join("; "))));
     }
-    let tables = names(&mut copy, "SELECT name FROM sqlite_master WHERE type = 'table'")?;
+    let tables = names(copy, "SELECT name FROM sqlite_master WHERE type = 'table'")?;
     if !["__diesel_schema_migrations", "clients", "changes"].iter().all(|table| tables.iter().any(|name| name == table)) {
         return Err(refused("no backup of a Keyward database".to_owned()));
     }
-    migrate(&mut copy).map_err(|error| refused(error.to_string()))?;
+    migrate(&mut session).map_err(|error| refused(error.to_string()))?;
     // All in one file, and on disk.
-    sql(&mut copy, "PRAGMA wal_checkpoint(TRUNCATE)").ok();
-    drop(copy);
+    sql(&mut session.database, "PRAGMA wal_checkpoint(TRUNCATE)").ok();
+    drop(session);
     File::open(staged).and_then(|file| file.sync_all()).map_err(file_error(staged))
 }
 
@@ -206,11 +207,11 @@ fn create(staged: &Path, target: &Path) -> Result<Restored, Error> {
 }
 
 fn replace(url: &DatabaseUrl, staged: &Path, entry: &Entry, now: Timestamp) -> Result<Restored, Error> {
-    let mut database = url.connect()?;
-    migrate(&mut database)?;
+    let mut session = url.connect()?;
+    migrate(&mut session)?;
     let attach = diesel::sql_query("ATTACH DATABASE ? AS backup").bind::<Text, _>(staged.to_string_lossy());
-    attach.execute(&mut database).map_err(StoreError::from)?;
-    in_transaction(&mut database, |database| {
+    attach.execute(&mut session.database).map_err(StoreError::from)?;
+    let replaced = transaction(&mut session, |database| {
         // The lock of all writers first, and a number without an entry: followers see the gap and reload.
         sql(database, "UPDATE main.change_counter SET value = value + 1")?;
         sql(database, "PRAGMA defer_foreign_keys = ON")?;
@@ -235,7 +236,8 @@ fn replace(url: &DatabaseUrl, staged: &Path, entry: &Entry, now: Timestamp) -> R
         audit::insert_all(database, std::slice::from_ref(entry), None)?;
         sql(database, "DROP TABLE temp.before")?;
         Ok::<_, StoreError>(())
-    })?;
+    });
+    replaced.map_err(Failed::into_error)?;
     Ok(Restored::Replaced)
 }
 
@@ -261,11 +263,10 @@ mod tests {
     /// A table that nobody has thought about would be lost, or come back, by accident.
     #[test]
     fn every_table_has_a_treatment() -> Result<(), StoreError> {
-        let connection = SqliteConnection::establish(":memory:").map_err(|error| StoreError::Fault(error.to_string()))?;
-        let mut database = Database::Sqlite(connection);
-        migrate(&mut database)?;
+        let mut session = DatabaseUrl::Sqlite(":memory:".into()).connect()?;
+        migrate(&mut session)?;
         let mut tables = names(
-            &mut database,
+            &mut session.database,
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
         )?;
         tables.sort();

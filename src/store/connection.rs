@@ -3,12 +3,20 @@
 use std::fmt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{CacheSize, InstrumentationEvent, SimpleConnection};
+use diesel::migration::{Migration, MigrationSource};
 use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::{StoreError, in_transaction};
+use super::deadline::Deadline;
+use super::postgres_tls::{Bridge, Patience, Seen};
+use super::postgres_url::{PostgresUrl, Server, SslMode, TlsOptions};
+use super::{Failed, StoreError, transaction};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
@@ -26,8 +34,8 @@ pub enum Database {
 pub enum DatabaseUrl {
     /// `sqlite://PATH`
     Sqlite(PathBuf),
-    /// `postgres://…`, as libpq reads it.
-    Postgres(String),
+    /// `postgres://…`
+    Postgres(PostgresUrl),
 }
 
 impl std::str::FromStr for DatabaseUrl {
@@ -40,7 +48,7 @@ impl std::str::FromStr for DatabaseUrl {
             return Ok(DatabaseUrl::Sqlite(PathBuf::from(path)));
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(DatabaseUrl::Postgres(text.to_owned()));
+            return text.parse().map(DatabaseUrl::Postgres);
         }
         Err("write sqlite://PATH or postgres://…".to_owned())
     }
@@ -57,25 +65,177 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DatabaseUrl::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
-            DatabaseUrl::Postgres(text) => match url::Url::parse(text) {
-                Ok(mut url) => {
-                    let hidden = url.password().is_none() || url.set_password(Some("***")).is_ok();
-                    let secret_in_query = url.query_pairs().any(|(name, _)| name == "password" || name == "sslpassword");
-                    if !hidden || secret_in_query {
-                        url.set_query(None);
-                    }
-                    f.write_str(url.as_str())
-                }
-                Err(_) => f.write_str("postgres://…"),
-            },
+            DatabaseUrl::Postgres(url) => write!(f, "{url}"),
         }
     }
 }
 
-impl DatabaseUrl {
-    pub(super) fn connect(&self) -> Result<Database, StoreError> {
-        let away = |error: diesel::ConnectionError| StoreError::Unavailable(error.to_string());
+/// What became of the statements on a connection since it was last asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// None failed, or the database is SQLite, which waits for its neighbours by itself.
+    None = 0,
+    /// One met another transaction (SQLSTATE 40001).
+    Conflict = 1,
+    /// The connection broke.
+    Lost = 2,
+    /// The server takes no changes on this connection.
+    ReadOnly = 3,
+    /// One failed for a reason that diesel has no name for: a deadlock, a full disk, a fault.
+    Other = 4,
+}
+
+/// A connection and what became of its statements.
+pub(super) struct Session {
+    pub database: Database,
+    /// On connections whose statements are stopped when their caller's time is over.
+    pub deadline: Option<Deadline>,
+    trouble: Arc<AtomicU8>,
+    /// What the bytes go through must live as long.
+    _connector: Arc<Connector>,
+}
+
+impl Session {
+    pub fn trouble(&self) -> Trouble {
+        match self.trouble.load(Ordering::Relaxed) {
+            1 => Trouble::Conflict,
+            2 => Trouble::Lost,
+            3 => Trouble::ReadOnly,
+            4 => Trouble::Other,
+            _ => Trouble::None,
+        }
+    }
+
+    /// Before each try: forgets what was, and sets when its caller's time is over.
+    pub fn begin(&self, until: Instant) {
+        self.trouble.store(Trouble::None as u8, Ordering::Relaxed);
+        if let Some(deadline) = &self.deadline {
+            deadline.set(until);
+        }
+    }
+}
+
+fn trouble_of(error: &Error) -> Trouble {
+    match error {
+        Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Trouble::Conflict,
+        Error::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, _)
+        | Error::BrokenTransactionManager => Trouble::Lost,
+        Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => Trouble::ReadOnly,
+        Error::DatabaseError(DatabaseErrorKind::Unknown, _) => Trouble::Other,
+        _ => Trouble::None,
+    }
+}
+
+/// How what is said to the database is protected on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// It stays on this machine.
+    Local,
+    /// By TLS.
+    Tls {
+        /// `1.2` or `1.3`.
+        version: &'static str,
+        /// Whether the server's certificate was verified.
+        verified: bool,
+    },
+    /// Anybody in between can read and change it.
+    Plain {
+        /// Whether `sslmode=disable` asks for it.
+        wanted: bool,
+    },
+}
+
+impl Transport {
+    /// What to say of it, where nobody has asked for it to be so.
+    pub fn warning(self) -> Option<&'static str> {
+        (self == Transport::Plain { wanted: false }).then_some(
+            "what is said to Postgres crosses a network in the clear, for its server offers no TLS: give it a certificate and \
+             add sslmode=verify-full to database_url, or sslmode=disable where that network is safe",
+        )
+    }
+}
+
+/// As part of a sentence.
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Transport::Local => f.write_str("on this machine"),
+            Transport::Tls { version, verified: true } => write!(f, "by TLS {version}, with its certificate verified"),
+            Transport::Tls { version, verified: false } => {
+                write!(f, "by TLS {version}, with whoever answers (sslmode=verify-full would verify its certificate)")
+            }
+            Transport::Plain { .. } => f.write_str("in the clear"),
+        }
+    }
+}
+
+/// Makes connections to one database.
+pub(super) struct Connector {
+    url: DatabaseUrl,
+    servers: Vec<Server>,
+    tls: Option<TlsOptions>,
+    bridge: Option<Bridge>,
+}
+
+impl Connector {
+    /// # Errors
+    /// Where the URL and libpq's variables do not fit together, or the system gives no socket.
+    pub fn new(url: &DatabaseUrl) -> Result<Self, StoreError> {
+        let mut connector = Connector { url: url.clone(), servers: Vec::new(), tls: None, bridge: None };
+        if let DatabaseUrl::Postgres(url) = url {
+            let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+            let unusable = |reason: String| StoreError::Unavailable(format!("database_url: {reason}"));
+            connector.servers = url.servers(&variable).map_err(unusable)?;
+            connector.tls = url.tls(&variable).map_err(unusable)?;
+            if let Some(options) = connector.options() {
+                let bridge = Bridge::start(&connector.servers, &options, patience(url));
+                let bridge =
+                    bridge.map_err(|error| StoreError::Unavailable(format!("no socket for TLS to Postgres: {error}")))?;
+                connector.bridge = Some(bridge);
+                connector.tls = Some(options);
+            }
+        }
+        Ok(connector)
+    }
+
+    /// TLS where it is asked for, and where a network lies in between and nobody says otherwise.
+    fn options(&self) -> Option<TlsOptions> {
+        if self.servers.iter().all(Server::is_socket) {
+            return None;
+        }
+        match &self.tls {
+            Some(options) => (options.mode != SslMode::Disable).then(|| options.clone()),
+            None => (!self.servers.iter().all(Server::is_local)).then_some(TlsOptions {
+                mode: SslMode::Prefer,
+                roots: None,
+                client: None,
+                direct: false,
+                sni: true,
+                tls12: true,
+                tls13: true,
+            }),
+        }
+    }
+
+    /// How what is said to the database is protected, as far as a connection was made.
+    pub fn transport(&self) -> Transport {
+        let plain = Transport::Plain { wanted: self.tls.as_ref().is_some_and(|options| options.mode == SslMode::Disable) };
+        if self.servers.iter().all(Server::is_local) && self.bridge.is_none() {
+            return Transport::Local;
+        }
+        let verified = self.tls.as_ref().is_some_and(|options| options.roots.is_some());
+        match self.bridge.as_ref().map_or(Seen::Nothing, Bridge::seen) {
+            Seen::Tls12 => Transport::Tls { version: "1.2", verified },
+            Seen::Tls13 => Transport::Tls { version: "1.3", verified },
+            Seen::Plain if self.servers.iter().all(Server::is_local) => Transport::Local,
+            Seen::Plain | Seen::Nothing => plain,
+        }
+    }
+
+    pub fn connect(self: &Arc<Self>) -> Result<Session, StoreError> {
+        let trouble = Arc::new(AtomicU8::new(Trouble::None as u8));
+        let away = |error: ConnectionError| StoreError::Unavailable(self.told(&error));
+        let database = match &self.url {
             DatabaseUrl::Sqlite(path) => {
                 let mut connection = SqliteConnection::establish(&path.to_string_lossy()).map_err(away)?;
                 // Promise 1: what was answered is on disk. The time-out comes first, so that the
@@ -83,10 +243,83 @@ impl DatabaseUrl {
                 connection.batch_execute(
                     "PRAGMA busy_timeout = 3000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
                 )?;
-                Ok(Database::Sqlite(connection))
+                Database::Sqlite(connection)
             }
-            DatabaseUrl::Postgres(url) => Ok(Database::Postgres(PgConnection::establish(&with_timeouts(url)).map_err(away)?)),
+            DatabaseUrl::Postgres(url) => {
+                let mut connection = self.establish(url).map_err(away)?;
+                // Statements that the server keeps by name belong to its session, and behind a pooler
+                // each transaction may run in another one.
+                connection.set_prepared_statement_cache_size(CacheSize::Disabled);
+                let noted = trouble.clone();
+                connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+                    if let InstrumentationEvent::FinishQuery { error: Some(error), .. } = event
+                        && noted.load(Ordering::Relaxed) != Trouble::Lost as u8
+                    {
+                        noted.store(trouble_of(error) as u8, Ordering::Relaxed);
+                    }
+                });
+                Database::Postgres(connection)
+            }
+        };
+        Ok(Session { database, deadline: None, trouble, _connector: self.clone() })
+    }
+
+    fn establish(&self, url: &PostgresUrl) -> Result<PgConnection, ConnectionError> {
+        // A libpq that knows TLS by itself is not to speak it too.
+        let mut replaced =
+            vec![("sslmode", "disable".to_owned()), ("gssencmode", "disable".to_owned()), ("sslrootcert", String::new())];
+        // A server that went away without a word must not hang a connection for minutes.
+        for (name, value) in [
+            ("connect_timeout", "2"),
+            ("tcp_user_timeout", "4000"),
+            ("keepalives_idle", "5"),
+            ("keepalives_interval", "2"),
+            ("application_name", "keyward"),
+        ] {
+            if url.get(name).is_none() {
+                replaced.push((name, value.to_owned()));
+            }
         }
+        let Some(bridge) = &self.bridge else { return PgConnection::establish(&url.for_libpq(&replaced)) };
+        // A server that offers no TLS, and need not, is spoken to without the detour from then on.
+        if self.servers.len() == 1 && bridge.seen() == Seen::Plain {
+            return PgConnection::establish(&url.for_libpq(&replaced)).inspect_err(|_| bridge.forget());
+        }
+        let number = |(index, server): (usize, &Server)| match server.is_socket() {
+            true => (server.host.clone(), server.port.to_string()),
+            false => (bridge.host.clone(), (index + 1).to_string()),
+        };
+        let (hosts, ports): (Vec<_>, Vec<_>) = self.servers.iter().enumerate().map(number).unzip();
+        replaced.extend([("host", hosts.join(",")), ("hostaddr", String::new()), ("port", ports.join(","))]);
+        PgConnection::establish(&url.for_libpq(&replaced))
+    }
+
+    /// What libpq says, without the bridge in between.
+    fn told(&self, error: &ConnectionError) -> String {
+        let text = error.to_string();
+        let Some(bridge) = &self.bridge else { return text.trim().to_owned() };
+        let lines = text.trim().lines().map(|line| match line.split_once(" failed: ") {
+            Some((to, reason)) if to.contains(&bridge.host) => reason.trim_start_matches("FATAL:").trim(),
+            _ => line,
+        });
+        lines.collect::<Vec<_>>().join("; ")
+    }
+}
+
+fn patience(url: &PostgresUrl) -> Patience {
+    let least = Patience::default();
+    let number = |name: &str| url.get(name).and_then(|value| value.trim().parse::<u64>().ok()).filter(|number| *number > 0);
+    Patience {
+        connect: number("connect_timeout").map_or(least.connect, Duration::from_secs),
+        unacknowledged: number("tcp_user_timeout").map_or(least.unacknowledged, Duration::from_millis),
+        keepalive_idle: number("keepalives_idle").map_or(least.keepalive_idle, Duration::from_secs),
+    }
+}
+
+impl DatabaseUrl {
+    /// One connection, outside of the pools.
+    pub(super) fn connect(&self) -> Result<Session, StoreError> {
+        Arc::new(Connector::new(self)?).connect()
     }
 
     /// Whether opening it makes a new SQLite file.
@@ -138,28 +371,31 @@ fn make_private(path: &Path) {
     }
 }
 
-/// A server that went away without a word must not hang a connection for minutes.
-fn with_timeouts(url: &str) -> String {
-    let mut url = url.to_owned();
-    for (name, value) in
-        [("connect_timeout", "2"), ("tcp_user_timeout", "4000"), ("keepalives_idle", "5"), ("application_name", "keyward")]
-    {
-        if !url.contains(&format!("{name}=")) {
-            let sign = if url.contains('?') { '&' } else { '?' };
-            url.push_str(&format!("{sign}{name}={value}"));
-        }
-    }
-    url
-}
-
 /// Nodes that start at once wait for each other here.
-pub(super) fn migrate(connection: &mut Database) -> Result<(), StoreError> {
-    in_transaction(connection, |connection| {
-        match connection {
+pub(super) fn migrate(session: &mut Session) -> Result<(), StoreError> {
+    let migrated = transaction(session, |database| {
+        match database {
             // "KEYWARD" in ASCII.
             Database::Postgres(connection) => connection.batch_execute("SELECT pg_advisory_xact_lock(21182344966492740)")?,
             Database::Sqlite(connection) => connection.batch_execute("PRAGMA user_version = 1")?,
         }
-        connection.run_pending_migrations(MIGRATIONS).map(drop).map_err(|error| StoreError::Fault(format!("migrations: {error}")))
-    })
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| StoreError::Fault(format!("migrations: {error}"));
+        refuse_newer(database)?;
+        database.run_pending_migrations(MIGRATIONS).map(drop).map_err(failed)
+    });
+    migrated.map_err(Failed::into_error)
+}
+
+/// What a newer Keyward has made of the tables, this one cannot know how to keep.
+fn refuse_newer(database: &mut Database) -> Result<(), StoreError> {
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| StoreError::Fault(format!("migrations: {error}"));
+    let applied = database.applied_migrations().map_err(failed)?;
+    let known: Vec<Box<dyn Migration<<Database as Connection>::Backend>>> = MIGRATIONS.migrations().map_err(failed)?;
+    let unknown = applied.iter().find(|version| !known.iter().any(|migration| migration.name().version() == **version));
+    match unknown {
+        None => Ok(()),
+        Some(version) => Err(StoreError::Fault(format!(
+            "a newer Keyward has changed its tables ({version}), which this one does not know: start the newer one"
+        ))),
+    }
 }

@@ -17,7 +17,7 @@ use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{Bool, Text};
 use diesel::sqlite::Sqlite;
 
-use super::{Database, StoreError, in_transaction};
+use super::{Database, StoreError};
 
 /// Until when the statements of one connection may run.
 pub(super) struct Deadline {
@@ -52,7 +52,7 @@ struct Table {
 }
 
 impl Deadline {
-    /// Prepares a new connection, so that [`Deadline::limit`] has effect on it. On SQLite the
+    /// Prepares a new connection, so that [`Deadline::set`] has effect on it. On SQLite the
     /// connection serves for reading alone from then on.
     ///
     /// # Errors
@@ -78,29 +78,29 @@ impl Deadline {
         Ok(deadline)
     }
 
-    /// Does `work`, whose statements fail once `limit` is over.
-    ///
-    /// # Errors
-    /// What `work` says, and [`StoreError`] where the database gave no answer in time.
-    pub(super) fn limit<T, E: From<StoreError>>(
-        &self,
-        database: &mut Database,
-        limit: Duration,
-        work: impl FnOnce(&mut Database) -> Result<T, E>,
-    ) -> Result<T, E> {
-        if let Database::Sqlite(_) = database {
-            self.at.store(millis(self.created.elapsed()).saturating_add(millis(limit)), Ordering::Relaxed);
-            return work(database);
-        }
-        // Within a transaction, since a pooler may hand the next one to another connection.
-        in_transaction(database, |database| {
-            if let Database::Postgres(connection) = database {
-                let set = diesel::sql_query("SELECT set_config('statement_timeout', $1, true)");
-                set.bind::<Text, _>(millis(limit).max(1).to_string()).execute(connection).map_err(StoreError::from)?;
-            }
-            work(database)
-        })
+    /// Sets when the time of the next statements is over. On SQLite they fail from then on; on Postgres
+    /// what is [`left`](Self::left) has to become their [`set_statement_timeout`].
+    pub(super) fn set(&self, until: Instant) {
+        self.at.store(millis(until.saturating_duration_since(self.created)), Ordering::Relaxed);
     }
+
+    /// How much time is left.
+    pub(super) fn left(&self) -> Duration {
+        Duration::from_millis(self.at.load(Ordering::Relaxed).saturating_sub(millis(self.created.elapsed())))
+    }
+}
+
+/// Lets each further statement of the transaction under way take so long at the most. On SQLite a
+/// [`Deadline`] does that.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub(super) fn set_statement_timeout(database: &mut Database, timeout: Duration) -> Result<(), StoreError> {
+    if let Database::Postgres(connection) = database {
+        let set = diesel::sql_query("SELECT set_config('statement_timeout', $1, true)");
+        set.bind::<Text, _>(millis(timeout).max(1).to_string()).execute(connection)?;
+    }
+    Ok(())
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -129,6 +129,15 @@ mod tests {
         (database, deadline)
     }
 
+    fn limited<T>(
+        (database, deadline): (&mut Database, &Deadline),
+        limit: Duration,
+        work: impl FnOnce(&mut Database) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        deadline.set(Instant::now() + limit);
+        work(database)
+    }
+
     #[derive(QueryableByName)]
     struct Number {
         #[diesel(sql_type = BigInt)]
@@ -152,7 +161,7 @@ mod tests {
         let (mut database, deadline) = filled();
         for sql in SLOW {
             let started = Instant::now();
-            let result = deadline.limit(&mut database, Duration::from_millis(200), |database| number(database, sql));
+            let result = limited((&mut database, &deadline), Duration::from_millis(200), |database| number(database, sql));
             assert!(matches!(&result, Err(StoreError::Unavailable(reason)) if reason.contains("too long")), "{sql}: {result:?}");
             assert!(started.elapsed() < Duration::from_secs(20), "{sql}: {:?}", started.elapsed());
         }
@@ -161,9 +170,10 @@ mod tests {
     #[test]
     fn the_next_one_has_its_own_time_and_sees_all_rows() {
         let (mut database, deadline) = filled();
-        let _ = deadline.limit(&mut database, Duration::ZERO, |database| number(database, SLOW[1]));
-        let all = deadline
-            .limit(&mut database, Duration::from_secs(60), |database| number(database, "SELECT COUNT(*) AS number FROM rows"));
+        let _ = limited((&mut database, &deadline), Duration::ZERO, |database| number(database, SLOW[1]));
+        let all = limited((&mut database, &deadline), Duration::from_secs(60), |database| {
+            number(database, "SELECT COUNT(*) AS number FROM rows")
+        });
         assert_eq!(all.unwrap(), 300_000);
     }
 
@@ -180,7 +190,7 @@ mod tests {
             ("SELECT * FROM rows WHERE id = 7", "INDEX sqlite_autoindex_rows_1 (id=?)"),
             ("SELECT * FROM rows WHERE kind = 3 AND id < 9 ORDER BY id DESC LIMIT 2", "INDEX rows_by_kind (kind=? AND id<?)"),
         ] {
-            let steps = deadline.limit(&mut database, Duration::from_secs(60), |database| {
+            let steps = limited((&mut database, &deadline), Duration::from_secs(60), |database| {
                 Ok::<_, StoreError>(diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}")).load::<Step>(database)?)
             });
             let steps: Vec<_> = steps.unwrap().into_iter().map(|step| step.detail).collect();

@@ -118,7 +118,7 @@ pub fn issuer_of(url: &DatabaseUrl) -> Result<Option<String>, StoreError> {
     {
         return Ok(None);
     }
-    Ok(deployment::table.find(1).select(deployment::issuer).first(&mut url.connect()?).optional()?)
+    Ok(deployment::table.find(1).select(deployment::issuer).first(&mut url.connect()?.database).optional()?)
 }
 
 /// Writes down what this node serves with. A time that was longer before counts until what was issued or

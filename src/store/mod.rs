@@ -6,10 +6,10 @@
 //! what every node has to drop from memory.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
-use diesel::prelude::*;
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use scheduled_thread_pool::ScheduledThreadPool;
 use tokio::sync::Semaphore;
 
@@ -33,6 +33,8 @@ pub mod deployment;
 pub mod idempotency;
 pub mod invitation;
 mod pool;
+mod postgres_tls;
+mod postgres_url;
 pub mod registration_token;
 pub mod resource_server;
 mod schema;
@@ -44,8 +46,10 @@ pub mod token_records;
 pub mod user;
 
 pub use changes::Change;
-pub use connection::{Database, DatabaseUrl};
-use pool::{Lane, Overtime};
+use connection::{Connector, Session, Trouble};
+pub use connection::{Database, DatabaseUrl, Transport};
+use deadline::Deadline;
+use pool::{Lane, Overtime, PATIENCE};
 
 /// Why the database gave no answer. It says nothing about whether a thing exists.
 #[derive(Debug)]
@@ -115,6 +119,7 @@ type Listener = Box<dyn Fn(&[Change]) + Send + Sync>;
 /// own, so that what is slow never keeps tokens and introspections waiting.
 pub struct Store {
     url: DatabaseUrl,
+    connector: Arc<Connector>,
     /// Follows the change feed.
     follower: Lane,
     /// Look-ups by a key that tokens, introspections and authentication wait for.
@@ -126,7 +131,12 @@ pub struct Store {
     reports: Arc<Semaphore>,
     report_shares: Shares,
     listener: OnceLock<Listener>,
+    /// When it was last found out whether changes can be written, and what came of it.
+    writable: Mutex<Option<(Instant, Result<(), String>)>>,
 }
+
+/// For how long is taken as true what was found out about writing.
+const WRITABLE_KEPT: Duration = Duration::from_secs(1);
 
 impl Store {
     /// Opens the database and brings its tables up to date.
@@ -135,13 +145,14 @@ impl Store {
     /// Where it cannot be reached or migrated.
     pub fn open(url: &DatabaseUrl) -> Result<Arc<Self>, StoreError> {
         url.prepare()?;
-        connection::migrate(&mut url.connect()?)?;
+        let connector = Arc::new(Connector::new(url)?);
+        connection::migrate(&mut connector.connect()?)?;
         let writers = match url {
             DatabaseUrl::Sqlite(_) => 1,
             DatabaseUrl::Postgres(_) => 4,
         };
-        let threads = Arc::new(ScheduledThreadPool::builder().num_threads(2).thread_name_pattern("pool").build());
-        let lane = |size, overtime| Lane::new(url, size, overtime, &threads);
+        let threads = Arc::new(ScheduledThreadPool::builder().num_threads(4).thread_name_pattern("pool").build());
+        let lane = |size, overtime| Lane::new(&connector, size, overtime, &threads);
         Ok(Arc::new(Store {
             url: url.clone(),
             follower: lane(1, Overtime::Finish),
@@ -150,8 +161,37 @@ impl Store {
             writers: lane(writers, Overtime::Finish),
             reports: Arc::new(Semaphore::new(REPORTS)),
             report_shares: Shares::new(REPORTS_OF_AN_ACCOUNT),
+            connector,
             listener: OnceLock::new(),
+            writable: Mutex::default(),
         }))
+    }
+
+    /// How what is said to the database is protected on its way.
+    pub fn transport(&self) -> Transport {
+        self.connector.transport()
+    }
+
+    /// Whether changes can be written: not to a standby, a read-only server or a full disk. Found out
+    /// once a second at the most, however often it is asked.
+    ///
+    /// # Errors
+    /// [`StoreError`] where they cannot.
+    pub async fn check_writable(&self) -> Result<(), StoreError> {
+        let now = Instant::now();
+        let known = self.writable.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((at, result)) = known
+            && now.duration_since(at) < WRITABLE_KEPT
+        {
+            return result.map_err(StoreError::Unavailable);
+        }
+        let result = self.append(changes::try_to_write).await;
+        let told = match &result {
+            Ok(()) => Ok(()),
+            Err(StoreError::Unavailable(reason) | StoreError::Fault(reason)) => Err(reason.clone()),
+        };
+        *self.writable.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, told));
+        result
     }
 
     /// Which database this is.
@@ -177,15 +217,16 @@ impl Store {
 
     /// Looks something up by its key for a token, an introspection or an authentication. It costs
     /// the same however many rows there are; all else is for [`Store::read`] and [`Store::report`].
+    /// Where the connection broke or the question met a change, it is asked again, here and in those.
     ///
     /// # Errors
     /// [`StoreError`] where the database gave no answer.
-    pub async fn lookup<T, E>(&self, work: impl FnOnce(&mut Database) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub async fn lookup<T, E>(&self, work: impl Fn(&mut Database) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.hot_path.run(work).await
+        self.hot_path.run(move |session| read(session, &work)).await
     }
 
     /// Reads for people and the management API, what takes few rows. Its statements are stopped when
@@ -193,12 +234,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] where the database gave no answer.
-    pub async fn read<T, E>(&self, work: impl FnOnce(&mut Database) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub async fn read<T, E>(&self, work: impl Fn(&mut Database) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.management.run(work).await
+        self.management.run(move |session| read(session, &work)).await
     }
 
     /// Like [`Store::read`], for what may have to read many rows: lists, searches, sums. Few run at a
@@ -210,18 +251,19 @@ impl Store {
     pub async fn report<T: Send + 'static>(
         &self,
         account: Option<&str>,
-        work: impl FnOnce(&mut Database) -> Result<T, Error> + Send + 'static,
+        work: impl Fn(&mut Database) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let share = self.report_shares.acquire(account.unwrap_or(OPERATORS), REPORT_TURN_TIMEOUT).await;
         let busy = || Error::busy("the account's share of reports is in use").phrase("too-many-reports", []);
         let share = share.ok_or_else(busy)?;
         let turn = tokio::time::timeout(REPORT_TURN_TIMEOUT, self.reports.clone().acquire_owned()).await;
         let turn = turn.ok().and_then(Result::ok).ok_or_else(|| Error::unavailable("too many reports at a time"))?;
+        let held = (share, turn);
         self.management
-            .run(move |database| {
+            .run(move |session| {
                 // Held as long as the statements run, even where nobody waits for them any more.
-                let _held = (share, turn);
-                work(database)
+                let _held = &held;
+                read(session, &work)
             })
             .await
     }
@@ -230,20 +272,24 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] where the database gave no answer.
-    pub fn follow<T>(&self, work: impl FnOnce(&mut Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.follower.with_connection(work)
+    pub fn follow<T>(&self, work: impl Fn(&mut Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.follower.with_connection(Instant::now() + PATIENCE, |session| read(session, &work))
     }
 
     /// Changes something, in one transaction: all of it, durably, or nothing. A change that leaves no entry
     /// in the audit is a fault, and is rolled back. Those who change wait
     /// for each other on all nodes, so that what `work` looked up first still holds when it writes.
     ///
+    /// `work` is done again where it met another transaction (SQLSTATE 40001, 40P01) or the connection
+    /// broke before the commit: what it did is then gone without a trace. Where the connection breaks
+    /// during the commit nobody knows, and the caller is told.
+    ///
     /// # Errors
     /// What `work` refuses, and [`StoreError`] where the database gave no answer.
     pub async fn write<T, E>(
         self: &Arc<Self>,
         now: Timestamp,
-        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E> + Send + 'static,
+        work: impl Fn(&mut Transaction<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -251,8 +297,8 @@ impl Store {
     {
         let store = self.clone();
         self.writers
-            .run(move |database| {
-                let (result, changes) = in_transaction(database, |database| -> Result<_, E> {
+            .run(move |session| {
+                let (result, changes) = transaction(session, |database| -> Result<_, E> {
                     let newest = changes::lock(database)?;
                     let mut transaction = Transaction { database, changes: Vec::new(), modified: false, audited: false };
                     let result = work(&mut transaction)?;
@@ -277,17 +323,20 @@ impl Store {
     /// [`StoreError`] where the database gave no answer.
     pub async fn append<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Database) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&mut Database) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writers.run(|database| in_transaction(database, work)).await
+        self.writers.run(move |session| transaction(session, &work)).await
     }
 
-    /// Like [`Store::append`], for threads of their own.
+    /// Like [`Store::append`], for threads of their own, and for work that may be done twice: it is done
+    /// again also where nobody knows whether it was committed.
     ///
     /// # Errors
     /// [`StoreError`] where the database gave no answer.
-    pub fn append_blocking<T>(&self, work: impl FnOnce(&mut Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.writers.with_connection(|database| in_transaction(database, work))
+    pub fn append_twice_blocking<T>(&self, work: impl Fn(&mut Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.writers.with_connection(Instant::now() + PATIENCE, |session| {
+            transaction(session, &work).map_err(|failed| Failed::Retry(failed.into_error()))
+        })
     }
 }
 
@@ -326,26 +375,73 @@ pub fn clock_difference(database: &mut Database, now: Timestamp) -> Result<Optio
     Ok(clock::database_now(database)?.map(|theirs| theirs.millis() - now.millis()))
 }
 
-/// What ends a transaction: a fault of the database, or a refusal by the one who asked for it.
-enum Ended<E> {
-    Store(diesel::result::Error),
-    Work(E),
+/// Why one try gave nothing.
+enum Failed<E> {
+    /// It stays so, or it is not known what came of it.
+    Final(E),
+    /// It left no trace, and another try may go better.
+    Retry(E),
 }
 
-impl<E> From<diesel::result::Error> for Ended<E> {
-    fn from(error: diesel::result::Error) -> Self {
-        Ended::Store(error)
+impl<E> Failed<E> {
+    fn into_error(self) -> E {
+        let (Failed::Final(error) | Failed::Retry(error)) = self;
+        error
+    }
+
+    fn of(trouble: Trouble, error: E) -> Self {
+        match trouble {
+            Trouble::None => Failed::Final(error),
+            Trouble::Conflict | Trouble::Lost | Trouble::ReadOnly | Trouble::Other => Failed::Retry(error),
+        }
     }
 }
 
-/// On SQLite the first statement of `work` must write: it then waits for its turn, while a
-/// transaction that has read before cannot be lifted to writing behind a neighbour's back.
-fn in_transaction<T, E: From<StoreError>>(
-    database: &mut Database,
+fn read<T, E: From<StoreError>>(session: &mut Session, work: impl Fn(&mut Database) -> Result<T, E>) -> Result<T, Failed<E>> {
+    let timeout = session.deadline.as_ref().filter(|_| matches!(session.database, Database::Postgres(_))).map(Deadline::left);
+    let Some(timeout) = timeout else {
+        return work(&mut session.database).map_err(|error| Failed::of(session.trouble(), error));
+    };
+    // Within a transaction, since a pooler may hand the next one to another connection.
+    let result = transaction(session, |database| {
+        deadline::set_statement_timeout(database, timeout)?;
+        work(database)
+    });
+    // It changes nothing, so a commit whose answer was lost does no harm.
+    result.map_err(|failed| Failed::of(session.trouble(), failed.into_error()))
+}
+
+/// One try at a transaction. On SQLite the first statement of `work` must write: it then waits for its
+/// turn, while a transaction that has read before cannot be lifted to writing behind a neighbour's back.
+///
+/// On Postgres it is READ COMMITTED, whatever the server's default is: those who change hold the lock
+/// of all who change, and what they look up under it is what was committed last. A stricter level would
+/// take its view from before the lock, and refuse.
+fn transaction<T, E: From<StoreError>>(
+    session: &mut Session,
     work: impl FnOnce(&mut Database) -> Result<T, E>,
-) -> Result<T, E> {
-    database.transaction(|database| work(database).map_err(Ended::Work)).map_err(|ended| match ended {
-        Ended::Store(error) => StoreError::from(error).into(),
-        Ended::Work(error) => error,
-    })
+) -> Result<T, Failed<E>> {
+    let begun = match &mut session.database {
+        Database::Postgres(connection) => {
+            AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN ISOLATION LEVEL READ COMMITTED")
+        }
+        database @ Database::Sqlite(_) => Database::begin_transaction(database),
+    };
+    begun.map_err(|error| Failed::of(session.trouble(), StoreError::from(error).into()))?;
+    match work(&mut session.database) {
+        Ok(value) => match Database::commit_transaction(&mut session.database) {
+            Ok(()) => Ok(value),
+            Err(error) => {
+                let (trouble, error) = (session.trouble(), StoreError::from(error).into());
+                // A server that answers has not committed; one that does not may have.
+                Err(if trouble == Trouble::Lost { Failed::Final(error) } else { Failed::of(trouble, error) })
+            }
+        },
+        Err(error) => {
+            let trouble = session.trouble();
+            // Where this fails, the connection is broken, and the server has rolled back.
+            let _ = Database::rollback_transaction(&mut session.database);
+            Err(Failed::of(trouble, error))
+        }
+    }
 }

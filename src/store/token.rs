@@ -39,7 +39,7 @@ pub fn issued_at(jti: Uuid) -> Timestamp {
     Timestamp::from_millis(i64::try_from(jti.as_u128() >> 80).unwrap_or(i64::MAX))
 }
 
-/// Adds many at once.
+/// Adds many at once; those that are there already stay as they are.
 ///
 /// # Errors
 /// Where the database gave no answer.
@@ -47,7 +47,7 @@ pub fn insert_all(database: &mut Database, rows: &[Token]) -> Result<(), StoreEr
     match database {
         Database::Sqlite(database) => {
             for row in rows {
-                diesel::insert_into(tokens::table).values(row).execute(database)?;
+                diesel::insert_or_ignore_into(tokens::table).values(row).execute(database)?;
             }
         }
         // One statement with eight parameters, whatever the number of rows.
@@ -56,7 +56,7 @@ pub fn insert_all(database: &mut Database, rows: &[Token]) -> Result<(), StoreEr
             let instant = |column: fn(&Token) -> Timestamp| rows.iter().map(|row| column(row).millis()).collect::<Vec<_>>();
             diesel::sql_query(
                 "INSERT INTO tokens (jti, client_id, scope, audience, issued_at, expires_at, token_epoch, api_key_id) \
-                 SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)",
+                 SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (jti) DO NOTHING",
             )
             .bind::<Array<Text>, _>(text(|row| &row.jti))
             .bind::<Array<Text>, _>(text(|row| &row.client_id))

@@ -2,10 +2,10 @@
 //! next one. The caller goes on when its own record is on disk.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::pool::PATIENCE;
 use super::token::{self, Token};
 use super::{Store, StoreError};
 
@@ -14,9 +14,6 @@ const BATCH: usize = 500;
 
 /// How many records may wait; past it the answer is "could not write".
 const QUEUE: usize = 4000;
-
-/// How long a caller waits for its commit.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 type Job = (Token, oneshot::Sender<Result<(), String>>);
 
@@ -39,7 +36,7 @@ impl TokenRecords {
             let mut jobs = Vec::with_capacity(BATCH);
             while receiver.blocking_recv_many(&mut jobs, BATCH) > 0 {
                 let (rows, callers): (Vec<_>, Vec<_>) = jobs.drain(..).unzip();
-                let written = store.append_blocking(|database| token::insert_all(database, &rows));
+                let written = store.append_twice_blocking(|database| token::insert_all(database, &rows));
                 let answer = written.map_err(|error| error.to_string());
                 for caller in callers {
                     // A caller that has hung up needs no answer.

@@ -180,11 +180,11 @@ async function anApplication() {
   assert.equal(await row(ours, 'Returns').count(), 1)
   // What the account has not got cannot be taken by a form of one's own either.
   await press(ours, 'New application')
-  await ours.locator('[name=scope]').first().evaluate((box) => { box.value = 'orders:operate' })
-  await fill(ours, { name: 'Too much', scope: 'orders:operate' })
+  await ours.locator('[name=scope]').first().evaluate((box) => { box.value = 'keyward:operate' })
+  await fill(ours, { name: 'Too much', scope: 'keyward:operate' })
   await press(ours, 'Make the application')
   assert.equal(await ours.locator('#name').inputValue(), 'Too much')
-  await shows(ours, 'None of your account’s applications has the scope orders:operate: ask an operator.')
+  await shows(ours, 'None of your account’s applications has the scope keyward:operate: ask an operator.')
 
   const [one, two] = [ours, await tab(ours)]
   for (const own of [one, two]) await to(own, `/applications/${id}/edit`)

@@ -15,6 +15,7 @@ pub mod clock;
 pub mod jwt;
 pub mod key_server;
 pub mod portal;
+pub mod postgres;
 pub mod proxy;
 
 /// Which database a test runs on.
@@ -60,6 +61,11 @@ fn postgres_url() -> String {
     std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL: run the tests by tests/run, which starts a Postgres")
 }
 
+/// The port of the Postgres that all tests share.
+pub fn postgres_port() -> u16 {
+    url::Url::parse(&postgres_url()).unwrap().port().unwrap()
+}
+
 impl World {
     pub fn new(backend: Backend) -> Self {
         let name = format!("keyward_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -69,10 +75,20 @@ impl World {
             Backend::Sqlite => (format!("sqlite://{}", folder.join("keyward.db").display()), None),
             Backend::Postgres => {
                 admin(&format!("CREATE DATABASE {name}"));
+                if let Ok(isolation) = std::env::var("TEST_POSTGRES_ISOLATION") {
+                    admin(&format!("ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'"));
+                }
                 (format!("{}/{name}", postgres_url()), Some(name))
             }
         };
         World { backend, folder, database_url, postgres_name }
+    }
+
+    /// On a Postgres of the test's own.
+    pub fn on(url: String) -> Self {
+        let mut world = World::sqlite();
+        (world.backend, world.database_url) = (Backend::Postgres, url);
+        world
     }
 
     pub fn sqlite() -> Self {

@@ -1,0 +1,320 @@
+//! Postgres as it is in real deployments: behind a pooler, restarted, frozen, read-only, with
+//! transactions that meet.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::postgres::{Cluster, Pooler};
+use crate::support::{Backend, Node, World, postgres_port, within};
+
+/// So many at once, `each` of them by each of so many threads; gives the statuses.
+fn at_once(threads: usize, each: usize, work: impl Fn() -> u16 + Sync) -> Vec<u16> {
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads).map(|_| scope.spawn(|| (0..each).map(|_| work()).collect::<Vec<_>>())).collect();
+        all.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+fn register(node: &Node, initial: &str) -> u16 {
+    node.json("POST", "/oauth/register", Some(initial), &json!({})).status
+}
+
+#[test]
+fn behind_a_transaction_pooler() {
+    let direct = World::new(Backend::Postgres);
+    let pooler = Pooler::to("127.0.0.1", postgres_port(), "postgres");
+    let name = direct.database_url.rsplit('/').next().unwrap();
+    let world = World::on(format!("postgres://postgres@127.0.0.1:{}/{name}", pooler.port));
+    for _ in 0..2 {
+        assert!(world.run(&["migrate"]).status.success());
+    }
+    let api = world.resource("urn:api");
+    let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+    let initial = world.cli(&["registration-token", "create"])["token"].as_str().unwrap().to_owned();
+    let (one, two) =
+        (world.start_with(&["--issuer", "http://auth.example"]), world.start_with(&["--issuer", "http://auth.example"]));
+    let statuses = at_once(8, 6, || {
+        let (token, other) = (one.token(&client), two.token(&client));
+        assert_eq!(one.revoke(&client, &token).status, 200);
+        assert!(!one.active(&api, &token) && one.active(&api, &other));
+        register(&one, &initial)
+    });
+    assert_eq!(statuses, [201; 48]);
+    assert_eq!(world.count("SELECT count(*) FROM tokens"), 96);
+    for arguments in [
+        &["client", "list"][..],
+        &["account", "list"],
+        &["token", "list", "--client", &client.id],
+        &["signing-key", "list"],
+        &["key", "list", &client.id],
+        &["secret", "create", &client.id],
+        &["signing-key", "rotate"],
+        &["token", "revoke", "--client", &client.id],
+    ] {
+        world.cli(arguments);
+    }
+    let token = two.token(&client);
+    assert!(one.active(&api, &token));
+    world.cli(&["token", "revoke", &token]);
+    for node in [&one, &two] {
+        within(Duration::from_secs(2), "the revocation", || (!node.active(&api, &token)).then_some(()));
+    }
+}
+
+/// Statements fail as they do where transactions meet: each third in the course of the transaction, by a
+/// conflict and by a deadlock, and each fourth at the commit.
+#[test]
+fn transactions_that_meet_are_done_again() {
+    let world = World::new(Backend::Postgres);
+    assert!(world.run(&["migrate"]).status.success());
+    let api = world.resource("urn:api");
+    let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+    let initial = world.cli(&["registration-token", "create"])["token"].as_str().unwrap().to_owned();
+    // A sequence does not go back with the transaction.
+    world.execute(
+        "CREATE SEQUENCE tried;
+         CREATE SEQUENCE committed;
+         CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             CASE nextval('tried') % 5
+                 WHEN 1 THEN RAISE EXCEPTION 'met' USING ERRCODE = '40001';
+                 WHEN 3 THEN RAISE EXCEPTION 'met' USING ERRCODE = '40P01';
+                 ELSE RETURN NEW;
+             END CASE;
+         END $$;
+         CREATE FUNCTION meet_at_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             IF nextval('committed') % 4 = 1 THEN RAISE EXCEPTION 'met' USING ERRCODE = '40001'; END IF;
+             RETURN NULL;
+         END $$;
+         CREATE TRIGGER meet BEFORE INSERT ON clients FOR EACH ROW EXECUTE FUNCTION meet();
+         CREATE TRIGGER meet BEFORE INSERT ON tokens FOR EACH ROW EXECUTE FUNCTION meet();
+         CREATE TRIGGER meet BEFORE INSERT ON revocations FOR EACH ROW EXECUTE FUNCTION meet();
+         CREATE CONSTRAINT TRIGGER meet_at_commit AFTER INSERT ON clients
+             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION meet_at_commit();",
+    );
+    let node = world.start();
+    let before = world.count("SELECT count(*) FROM clients");
+    for round in 1..=10 {
+        let token = node.token(&client);
+        assert!(node.active(&api, &token));
+        assert_eq!(node.revoke(&client, &token).status, 200);
+        assert!(!node.active(&api, &token), "this node knows of it");
+        assert_eq!(register(&node, &initial), 201);
+        assert_eq!(world.count("SELECT count(*) FROM clients"), before + round, "each is there once");
+        assert_eq!(world.count("SELECT count(*) FROM tokens"), round);
+    }
+    assert!(world.count("SELECT last_value FROM tried") > 40, "they did meet");
+    assert!(world.count("SELECT last_value FROM committed") > 12);
+
+    // What never ends is given up, in good time.
+    world.execute("CREATE OR REPLACE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'met' USING ERRCODE = '40001'; END $$");
+    let began = Instant::now();
+    let reply = node.token_reply(&client, &[]);
+    assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")));
+    assert!(began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
+}
+
+/// An engine whose transactions are serializable unless it is told otherwise.
+#[test]
+fn many_register_where_serializable_is_the_default() {
+    let world = World::new(Backend::Postgres);
+    let name = world.database_url.rsplit('/').next().unwrap();
+    world.execute(&format!("ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'"));
+    let initial = world.cli(&["registration-token", "create"])["token"].as_str().unwrap().to_owned();
+    let node = world.start();
+    assert_eq!(at_once(8, 15, || register(&node, &initial)), [201; 120]);
+    assert_eq!(world.count("SELECT count(*) FROM clients"), 120);
+}
+
+/// Nobody is refused for the connections that were there before.
+#[test]
+fn stopped_and_started_again() {
+    let cluster = Cluster::start("");
+    let world = World::on(cluster.url("postgres"));
+    let api = world.resource("urn:api");
+    let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+    let initial = world.cli(&["registration-token", "create"])["token"].as_str().unwrap().to_owned();
+    let node = world.start();
+    for round in 0..4 {
+        // Several connections of each kind.
+        assert_eq!(at_once(6, 2, || register(&node, &initial)), [201; 12]);
+        let token = node.token(&client);
+        cluster.stop();
+        if round % 2 == 0 {
+            within(Duration::from_secs(10), "that it is noticed", || (node.get("/readyz").status == 503).then_some(()));
+        }
+        cluster.start_again();
+        within(Duration::from_secs(20), "readiness", || (node.get("/readyz").status == 200).then_some(()));
+        match round {
+            0 | 1 => drop(node.token(&client)),
+            2 => assert_eq!(register(&node, &initial), 201),
+            _ => assert_eq!(node.revoke(&client, &token).status, 200),
+        }
+        assert_eq!(at_once(6, 2, || register(&node, &initial)), [201; 12]);
+        assert_eq!(at_once(4, 4, || node.token_reply(&client, &[]).status), [200; 16]);
+        assert_eq!(node.active(&api, &token), round < 3);
+    }
+}
+
+/// However many wait, each has its answer in the time that is meant.
+#[test]
+fn frozen() {
+    let cluster = Cluster::start("");
+    let world = World::on(cluster.url("postgres"));
+    let client = world.client("a");
+    let initial = world.cli(&["registration-token", "create"])["token"].as_str().unwrap().to_owned();
+    let node = world.start();
+    node.token(&client);
+    cluster.signal("STOP");
+    let (slowest, turn) = (std::sync::Mutex::new(Duration::ZERO), std::sync::atomic::AtomicU8::new(0));
+    let statuses = at_once(24, 1, || {
+        let began = Instant::now();
+        let second = turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 == 1;
+        let status = if second { register(&node, &initial) } else { node.token_reply(&client, &[]).status };
+        let mut slowest = slowest.lock().unwrap();
+        *slowest = slowest.max(began.elapsed());
+        status
+    });
+    assert_eq!(statuses, [503; 24]);
+    // Four seconds, and what a busy machine adds.
+    let slowest = slowest.into_inner().unwrap();
+    assert!(slowest < Duration::from_millis(5500), "{slowest:?}");
+    cluster.signal("CONT");
+    within(Duration::from_secs(20), "the recovery", || (node.token_reply(&client, &[]).status == 200).then_some(()));
+}
+
+fn not_ready(node: &Node) {
+    within(Duration::from_secs(10), "that it is noticed", || {
+        let reply = node.get("/readyz");
+        let reason = reply.json()["detail"].as_str().unwrap_or_default().to_owned();
+        (reply.status == 503 && reason.contains("takes no changes") && reply.header("retry-after").is_some()).then_some(())
+    });
+}
+
+/// As after a failover, or where a service guards a full disk. The setting counts for new sessions alone.
+#[test]
+fn a_server_that_takes_no_changes() {
+    let world = World::new(Backend::Postgres);
+    let name = world.database_url.rsplit('/').next().unwrap().to_owned();
+    let client = world.client("a");
+    let node = world.start();
+    let token = node.token(&client);
+    let end_sessions =
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()");
+    world.execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on; {end_sessions}"));
+    not_ready(&node);
+    for reply in [node.token_reply(&client, &[]), node.revoke(&client, &token)] {
+        assert_eq!(reply.json()["error"], "temporarily_unavailable", "{}", reply.body);
+        assert_eq!((reply.status, reply.header("retry-after").is_some()), (503, true));
+    }
+    assert_eq!(node.get("/healthz").status, 200);
+    world.execute(&format!("BEGIN READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only; COMMIT"));
+    within(Duration::from_secs(10), "the recovery", || (node.get("/readyz").status == 200).then_some(()));
+    node.token(&client);
+    assert_eq!(node.revoke(&client, &token).status, 200);
+}
+
+/// The file must not grow, as on a full disk.
+#[test]
+fn a_full_disk() {
+    let world = World::sqlite();
+    let client = world.client("a");
+    let mut command = std::process::Command::new("sh");
+    let serve = format!("trap '' XFSZ; exec {} serve", env!("CARGO_BIN_EXE_keyward"));
+    command.args(["-c", &format!("{serve} \"$@\""), "sh"]).current_dir(&world.folder);
+    command.env("KEYWARD_DATABASE_URL", &world.database_url);
+    let node = Node::start(command, &[]).unwrap();
+    node.token(&client);
+    let limit = |bytes: &str| {
+        let mut command = std::process::Command::new("prlimit");
+        command.args(["--pid", &node.pid().to_string(), &format!("--fsize={bytes}")]);
+        assert!(command.status().unwrap().success());
+    };
+    limit("1:unlimited");
+    not_ready(&node);
+    let reply = node.token_reply(&client, &[]);
+    assert_eq!((reply.status, reply.header("retry-after").is_some()), (503, true), "{}", reply.body);
+    limit("unlimited:unlimited");
+    within(Duration::from_secs(10), "the recovery", || (node.get("/readyz").status == 200).then_some(()));
+    node.token(&client);
+}
+
+on_both! {
+    fn tables_that_a_newer_keyward_has_changed(world: World) {
+        assert!(world.run(&["migrate"]).status.success());
+        world.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('29991231235959')");
+        for command in [&["client", "list"][..], &["migrate"], &["serve"]] {
+            let said = world.refused(command);
+            assert!(said.contains("newer") && said.contains("29991231235959"), "{said}");
+        }
+    }
+}
+
+/// A URL that is wrong in any way: the message says what, and nothing of it.
+#[test]
+fn no_message_shows_a_part_of_the_password() {
+    let world = World::sqlite();
+    let nowhere = "127.0.0.1:1/kw";
+    let shown = |words: &str| ["TOP", "SECRET"].iter().any(|part| words.contains(part));
+    for url in [
+        format!("postgres://kw:TOP%SECRET@{nowhere}"),
+        format!("postgres://kw:TOPSECRET%@{nowhere}"),
+        format!("postgres://kw:TOP SECRET@{nowhere}"),
+        format!("postgres://kw:TOP/SECRET@{nowhere}"),
+        format!("postgres://kw:TOP@SECRET@{nowhere}"),
+        format!("postgres://kw:TOP#SECRET@{nowhere}"),
+        format!("postgres://kw:TOP?SECRET@{nowhere}"),
+        format!("postgres://kw:TOP\nSECRET@{nowhere}"),
+        format!("postgres://kw:TOP'SECRET\\@{nowhere}"),
+        format!(" postgres://kw:TOPSECRET@{nowhere}"),
+        format!("postgres:/kw:TOPSECRET@{nowhere}"),
+        format!("postgres://{nowhere}?user=kw&password=TOPSECRET"),
+        format!("postgres://{nowhere}?user=kw&password=TOP%SECRET"),
+        format!("postgres://{nowhere}?user=kw&password=TOP&SECRET"),
+        format!("postgres://kw:TOPSECRET@{nowhere}?sslmode=verify-fulll"),
+        format!("postgres://kw:TOPSECRET@{nowhere}?sslmode=require"),
+        format!("postgres://kw:TOPSECRET@{nowhere}?connect_timeout=soon"),
+        format!("postgres://kw:TOPSECRET@{nowhere}?application_name=%"),
+        format!("postgres://kw:TOPSECRET@{}/kw", nowhere.replace(":1", ":99999")),
+        "postgres://kw:TOPSECRET@no-such-host.invalid/kw".to_owned(),
+        "host=127.0.0.1 port=1 user=kw password=TOPSECRET".to_owned(),
+        "mysql://kw:TOPSECRET@127.0.0.1/kw".to_owned(),
+    ] {
+        for (command, may_succeed) in
+            [(&["migrate"][..], false), (&["config"], true), (&["check"], false), (&["--json", "serve"], false)]
+        {
+            for by_flag in [true, false] {
+                let mut command = world.command(command);
+                if by_flag {
+                    command.args(["--database-url", &url]);
+                } else {
+                    command.env("KEYWARD_DATABASE_URL", &url);
+                }
+                let output = command.env("KEYWARD_LOG", "trace").output().unwrap();
+                let words = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+                assert!(!shown(&words), "{url:?}: {words}");
+                assert!(may_succeed || !output.status.success(), "{url:?}");
+            }
+        }
+    }
+    // In the wrong place.
+    let url = format!("postgres://kw:TOPSECRET@{nowhere}");
+    for arguments in
+        [&["migrate", &url][..], &[&url], &["migrate", &format!("--databse-url={url}")], &["migrate", "--databse-url", &url]]
+    {
+        let output = world.run(arguments);
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && !shown(&words), "{arguments:?}: {words}");
+    }
+    for text in
+        [format!("database_url = {url}\n"), format!("database_url = \"{url}\n"), format!("database_url = [\"{url}\", 1]\n")]
+    {
+        world.file("keyward.toml", &text);
+        let mut command = world.command(&["migrate"]);
+        let output = command.env_remove("KEYWARD_DATABASE_URL").output().unwrap();
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && words.contains("keyward.toml") && !shown(&words), "{text}: {words}");
+    }
+}
