@@ -164,7 +164,7 @@ on_both! {
             (
                 "assertion_wrong_audience",
                 json!({"aud": "[\"urn:a\"]"}),
-                format!("client {signer}: aud of the assertion is [\"urn:a\"], and not the issuer as a single string"),
+                format!("client {signer}: aud of the assertion is [\"urn:a\"], and not the issuer alone"),
             ),
         ];
         let codes = [
