@@ -219,7 +219,7 @@ impl Origin {
 /// Whose authentication failed, as far as it is known.
 #[derive(Default)]
 pub struct Whose<'a> {
-    /// The client that was named, to throttle by.
+    /// The client that was named, to count failures by.
     pub client_id: Option<&'a str>,
     /// The client where there is one, whose account's audit it goes to.
     pub client: Option<&'a Client>,
