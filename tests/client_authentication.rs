@@ -100,7 +100,7 @@ on_both! {
         let token = node.token(&client);
         assert!(node.active(&client, &token));
         world.cli(&["client", "disable", &client.id]);
-        let reply = eventually("the refusal", || Some(node.token_reply(&client, &[])).filter(|reply| reply.status != 200));
+        let reply = eventually("the refusal", || Some(node.token_reply(&client, &[])).filter(|reply| reply.status == 401));
         reply.refused(401, "invalid_client");
         assert_eq!(reply.json()["error_description"], "Client authentication failed");
         assert!(node.log_of(&reply)["reason"].as_str().unwrap().contains("disabled"));

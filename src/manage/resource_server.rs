@@ -65,7 +65,7 @@ pub async fn create(
     let (identifier, name) = (identifier.to_owned(), name.to_owned());
     store
         .write(now, move |transaction| {
-            insert(transaction, &permit, identifier.clone(), name.clone(), scope.clone(), token_typ.clone(), now)
+            insert(transaction, &permit, identifier.clone(), name.clone(), scope.clone(), token_typ, now)
         })
         .await
 }

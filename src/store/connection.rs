@@ -238,11 +238,11 @@ impl Connector {
         let database = match &self.url {
             DatabaseUrl::Sqlite(path) => {
                 let mut connection = SqliteConnection::establish(&path.to_string_lossy()).map_err(away)?;
-                // Promise 1: what was answered is on disk. The time-out comes first, so that the
-                // others wait for a neighbour too.
-                connection.batch_execute(
-                    "PRAGMA busy_timeout = 3000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
-                )?;
+                // The time-out comes first, so that the others wait for a neighbour too.
+                connection.batch_execute("PRAGMA busy_timeout = 3000")?;
+                write_ahead(&mut connection)?;
+                // Promise 1: what was answered is on disk.
+                connection.batch_execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")?;
                 Database::Sqlite(connection)
             }
             DatabaseUrl::Postgres(url) => {
@@ -347,6 +347,21 @@ impl DatabaseUrl {
         match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             Some(folder) => std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable),
             None => Ok(()),
+        }
+    }
+}
+
+/// Of several connections that do this to a new file at once, SQLite refuses all but one without a wait.
+fn write_ahead(connection: &mut SqliteConnection) -> Result<(), Error> {
+    let started = Instant::now();
+    loop {
+        match connection.batch_execute("PRAGMA journal_mode = WAL") {
+            Err(Error::DatabaseError(_, reason))
+                if reason.message().contains("locked") && started.elapsed() < Duration::from_secs(3) =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            result => return result,
         }
     }
 }
