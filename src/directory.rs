@@ -582,6 +582,7 @@ fn load_client(database: &mut Database, client_id: &str) -> Result<Option<Client
 mod tests {
     use super::*;
     use crate::store::DatabaseUrl;
+    use crate::store::audit::Recorder;
     use crate::store::signing_key::Algorithm;
 
     fn opened(name: &str) -> (Arc<Store>, Arc<Directory>, Follower) {
@@ -605,14 +606,23 @@ mod tests {
     }
 
     async fn insert(store: &Arc<Store>, kid: &'static str) {
-        let inserted = store.write(Timestamp::now(), move |transaction| signing_key::insert(transaction, &key(kid))).await;
-        inserted.unwrap();
+        let now = Timestamp::now();
+        let inserted = store.write(now, move |transaction| {
+            signing_key::insert(transaction, &key(kid))?;
+            Recorder::keyward().record(transaction, "signing_key.create", None, kid, now)
+        });
+        inserted.await.unwrap();
     }
 
     async fn revoke(store: &Arc<Store>, jti: Uuid) {
-        let end = Timestamp::now().plus(Duration::from_secs(3600));
-        let revoked = store.write(Timestamp::now(), move |transaction| token::revoke(transaction, &jti.to_string(), end)).await;
-        assert!(revoked.unwrap());
+        let now = Timestamp::now();
+        let revoked = store.write(now, move |transaction| {
+            let jti = jti.to_string();
+            let new = token::revoke(transaction, &jti, now.plus(Duration::from_secs(3600)))?;
+            Recorder::keyward().record(transaction, "token.revoke", None, &jti, now)?;
+            Ok::<_, StoreError>(new)
+        });
+        assert!(revoked.await.unwrap());
     }
 
     #[tokio::test]
