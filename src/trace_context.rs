@@ -1,7 +1,5 @@
 //! W3C Trace Context: the place of a request in a distributed trace, from its `traceparent` header.
 
-use std::fmt;
-
 use uuid::Uuid;
 
 /// The trace of a request, the span of its caller, and the span that is this server's work on it.
@@ -23,19 +21,29 @@ pub struct TraceId(u128);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpanId(u64);
 
-impl fmt::Display for TraceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Uuid::from_u128(self.0).simple().encode_lower(&mut Uuid::encode_buffer()))
+/// Room for the digits of an id.
+pub type Digits = [u8; Uuid::encode_buffer().len()];
+
+// Each request is logged with its ids, so they are written without the machinery of `fmt`: the digits of a
+// UUID take a small part of the time of `{:016x}`, and a `&str` a small part of that of a `Display`.
+
+impl TraceId {
+    /// The digits, written into `buffer`.
+    pub fn encode(self, buffer: &mut Digits) -> &str {
+        Uuid::from_u128(self.0).simple().encode_lower(buffer)
     }
 }
 
-impl fmt::Display for SpanId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The digits of a UUID: several times faster than `{:016x}`, and each request is logged.
-        let mut buffer = Uuid::encode_buffer();
-        let digits = Uuid::from_u64_pair(self.0, 0).simple().encode_lower(&mut buffer);
-        f.write_str(digits.get(..16).unwrap_or_default())
+impl SpanId {
+    /// The digits, written into `buffer`.
+    pub fn encode(self, buffer: &mut Digits) -> &str {
+        Uuid::from_u64_pair(self.0, 0).simple().encode_lower(buffer).get(..16).unwrap_or_default()
     }
+}
+
+/// Room for the digits of an id, to be written into.
+pub const fn digits() -> Digits {
+    Uuid::encode_buffer()
 }
 
 impl TraceContext {
@@ -87,9 +95,9 @@ mod tests {
         for header in [with("00", "01"), with("00", "00"), with("00", "03"), with("cc", "01"), with("cc", "01-what-comes-later")]
         {
             let context = TraceContext::new(Some(header.as_bytes()), 5, 9);
-            let parent = context.parent.map(|id| id.to_string());
-            assert_eq!((context.trace_id.to_string(), parent), (TRACE.to_owned(), Some(PARENT.to_owned())), "{header}");
-            assert_eq!(context.span.to_string(), "0000000000000009");
+            assert_eq!(context.trace_id.encode(&mut digits()), TRACE, "{header}");
+            assert_eq!(context.parent.unwrap().encode(&mut digits()), PARENT, "{header}");
+            assert_eq!(context.span.encode(&mut digits()), "0000000000000009");
         }
         for header in [
             String::new(),
@@ -113,7 +121,8 @@ mod tests {
         ] {
             let context = TraceContext::new(Some(header.as_bytes()), 5, 0);
             assert_eq!(context, TraceContext::new(None, 5, 0), "{header:?}");
-            assert_eq!((context.trace_id.to_string(), context.span.to_string()), (format!("{:032x}", 5), format!("{:016x}", 1)));
+            assert_eq!(context.trace_id.encode(&mut digits()), format!("{:032x}", 5));
+            assert_eq!(context.span.encode(&mut digits()), format!("{:016x}", 1));
         }
     }
 }

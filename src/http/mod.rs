@@ -392,7 +392,8 @@ pub fn routes(issuer: &Issuer, config: &mut web::ServiceConfig) {
 
 fn paths(config: &mut web::ServiceConfig) {
     let all = operations();
-    // In the order of the table: what is asked most stands first.
+    // In the order of the table, those with parameters last: actix tries one after the other, and these take a
+    // regular expression each.
     let mut order: Vec<&str> = Vec::new();
     let mut by_path: BTreeMap<&str, Vec<&Op>> = BTreeMap::new();
     for operation in &all {
@@ -401,6 +402,7 @@ fn paths(config: &mut web::ServiceConfig) {
         }
         by_path.entry(operation.path).or_default().push(operation);
     }
+    order.sort_by_key(|path| path.contains('{'));
     for path in order {
         let operations = &by_path[path];
         let mut resource = web::resource(path);

@@ -26,7 +26,7 @@ use crate::error::{Code, Error};
 use crate::net::connections::Activity;
 use crate::oauth::AuthorizationServer;
 use crate::oauth::usage::Timed;
-use crate::trace_context::TraceContext;
+use crate::trace_context::{TraceContext, digits};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -257,18 +257,21 @@ fn log<B>(answer: &ServiceResponse<B>, context: &RequestContext, id: &str, began
     let (method, path) = (request.method().as_str(), &*shown(request.path()));
     let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     let extensions = answer.response().extensions();
-    let (address, trace_id, span_id) = (context.client_ip, context.trace.trace_id, context.trace.span);
-    let parent_id = context.trace.parent.map(tracing::field::display);
+    let (mut trace, mut span, mut parent) = (digits(), digits(), digits());
+    let TraceContext { trace_id, span: span_id, parent: parent_id } = context.trace;
+    let (trace_id, span_id) = (trace_id.encode(&mut trace), span_id.encode(&mut span));
+    let parent_id = parent_id.map(|id| id.encode(&mut parent));
+    let address = context.client_ip;
     let failure = extensions.get::<Reason>().map(|Reason { code, reason }| (code, redacted(reason)));
     match failure {
         Some((code, reason)) if status.is_server_error() => {
-            tracing::error!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, %address, %trace_id, %span_id, parent_id, code = code.as_str(), reason = &*reason);
+            tracing::error!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, %address, trace_id, span_id, parent_id, code = code.as_str(), reason = &*reason);
         }
         Some((code, reason)) => {
-            tracing::warn!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, %address, %trace_id, %span_id, parent_id, code = code.as_str(), reason = &*reason);
+            tracing::warn!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, %address, trace_id, span_id, parent_id, code = code.as_str(), reason = &*reason);
         }
         None => {
-            tracing::info!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, %address, %trace_id, %span_id, parent_id);
+            tracing::info!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, %address, trace_id, span_id, parent_id);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! too long, never sends a request, or does not read its answers is closed. When the table is nearly full
 //! the connections that are idle longest are closed before newcomers have to wait.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -47,6 +48,11 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// HTTP/1.1 all requests in it are taken apart at once, and each takes many times its size in memory.
 const READ_BURST: usize = 4 * 1024;
 const READ_BURST_HTTP2: usize = 16 * 1024;
+
+thread_local! {
+    /// Where what is read by HTTP/1.1 arrives.
+    static PART: RefCell<[u8; READ_BURST]> = const { RefCell::new([0; READ_BURST]) };
+}
 
 /// How many bytes may be read that no request has asked for. With HTTP/1.1 these are further requests, which
 /// wait for the answers to those before; with HTTP/2 they are frames, which are dealt with at once.
@@ -490,11 +496,13 @@ impl AsyncRead for Connection {
         let result = if this.activity.http2.load(Ordering::Relaxed) || buffer.remaining() <= READ_BURST {
             Pin::new(&mut this.stream).poll_read(context, buffer)
         } else {
-            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(READ_BURST));
-            let result = Pin::new(&mut this.stream).poll_read(context, &mut part);
-            let count = part.filled().len();
-            buffer.advance(count);
-            result
+            // To give a part of `buffer` away it would have to be zeroed each time, for the little that comes.
+            PART.with_borrow_mut(|part| {
+                let mut part = ReadBuf::new(part);
+                let result = Pin::new(&mut this.stream).poll_read(context, &mut part);
+                buffer.put_slice(part.filled());
+                result
+            })
         };
         match result {
             Poll::Ready(Ok(())) => {

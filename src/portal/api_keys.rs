@@ -163,7 +163,6 @@ fn new_form(member: &Member, application: &Application, sent: &Form, error: Opti
         .any(|field| sent.checked(field) || error.is_some_and(|error| error.wrong_field() == Some(field)));
     let lifetimes: Vec<(String, String)> =
         LIFETIMES.iter().map(|&span| (span.to_owned(), spell(member, span, "without-end"))).collect();
-    let scope: Vec<(String, String)> = application.client.scope.iter().map(|word| (word.to_owned(), word.to_owned())).collect();
     page::form_once(
         member,
         &path(application, ""),
@@ -173,8 +172,8 @@ fn new_form(member: &Member, application: &Application, sent: &Form, error: Opti
             details.more open[unfolded] {
                 summary { (member.t("key-limits")) }
                 (Field::new(member, "expires_in", error).select(&lifetimes, sent.get("expires_in")))
-                @if !scope.is_empty() {
-                    (Field::new(member, "scope", error).optional().help("help-key-scope").boxes(&scope, |word| sent.all("scope").any(|own| own == word)))
+                @if !application.client.scope.is_empty() {
+                    (Field::new(member, "scope", error).optional().help("help-key-scope").boxes(application.client.scope.iter(), sent))
                 }
                 (Field::new(member, "allowed_ips", error).optional().help("help-allowed-ips").area(sent.get("allowed_ips")))
                 (Field::new(member, "manage_keys", error).help("help-manage-keys").tick(sent.checked("manage_keys")))

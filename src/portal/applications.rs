@@ -1,5 +1,7 @@
 //! Applications: the clients of an account.
 
+use std::collections::BTreeSet;
+
 use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
@@ -152,27 +154,25 @@ async fn new_page(member: &Member, sent: &Form, error: Option<&Error>) -> Result
 
 /// What the application may reach: what there is to choose from, and what it has.
 fn reach(member: &Member, choices: &Choices, sent: &Form, error: Option<&Error>) -> Markup {
-    let pairs = |known: &std::collections::BTreeSet<String>, name: &'static str| -> Vec<(String, String)> {
-        let mut all = known.clone();
-        all.extend(sent.all(name).map(str::to_owned));
-        all.into_iter().map(|value| (value.clone(), value)).collect()
+    let values = |known: &BTreeSet<String>, name: &'static str| -> BTreeSet<String> {
+        known.iter().cloned().chain(sent.all(name).map(str::to_owned)).collect()
     };
-    let (resources, scope) = (pairs(&choices.resources, "resources"), pairs(&choices.scope, "scope"));
-    let rights = pairs(&choices.rights, "rights");
+    let resources = values(&choices.resources, "resources");
+    let (scope, rights) = (values(&choices.scope, "scope"), values(&choices.rights, "rights"));
     html! {
         @if resources.is_empty() && scope.is_empty() && !member.is_operator() {
             div.hint { p { (member.t("reach-nothing")) } }
         }
         @if !resources.is_empty() {
-            (Field::new(member, "resources", error).optional().help("help-resources").boxes(&resources, |value| sent.all("resources").any(|own| own == value)))
+            (Field::new(member, "resources", error).optional().help("help-resources").boxes(resources.iter().map(String::as_str), sent))
         }
         @if !scope.is_empty() {
-            (Field::new(member, "scope", error).optional().help("help-scope").boxes(&scope, |value| sent.all("scope").any(|own| own == value)))
+            (Field::new(member, "scope", error).optional().help("help-scope").boxes(scope.iter().map(String::as_str), sent))
         }
         @if !rights.is_empty() {
             details.more open[sent.all("rights").next().is_some()] {
                 summary { (member.t("rights")) }
-                (Field::new(member, "rights", error).optional().help("help-rights").boxes(&rights, |value| sent.all("rights").any(|own| own == value)))
+                (Field::new(member, "rights", error).optional().help("help-rights").boxes(rights.iter().map(String::as_str), sent))
             }
         }
         @if member.is_operator() {

@@ -363,8 +363,8 @@ impl<'a> Field<'a> {
         })
     }
 
-    /// Any of several: values and names.
-    pub fn boxes(self, choices: &[(String, String)], chosen: impl Fn(&str) -> bool) -> Markup {
+    /// Any of several identifiers, as they are written in requests; those of `sent` are ticked.
+    pub fn boxes<'v>(self, values: impl IntoIterator<Item = &'v str>, sent: &Form) -> Markup {
         html! {
             fieldset.field #(self.name) tabindex="-1" aria-describedby=[self.described()] {
                 legend {
@@ -372,8 +372,8 @@ impl<'a> Field<'a> {
                     @if self.optional && self.marked { span.optional { " " (self.visitor.t("optional")) } }
                 }
                 @if let Some(help) = &self.help { p.help id={ (self.name) "-help" } { (help) } }
-                @for (value, name) in choices {
-                    label.box { input type="checkbox" name=(self.name) value=(value) checked[chosen(value)]; span { (name) } }
+                @for value in values {
+                    label.box { input type="checkbox" name=(self.name) value=(value) checked[sent.all(self.name).any(|own| own == value)]; code { (value) } }
                 }
                 @if let Some(error) = self.error { p.error id={ (self.name) "-error" } { (self.visitor.says(error)) } }
             }

@@ -40,9 +40,6 @@ async fn new_form(member: &Member, sent: &Form, error: Option<&Error>) -> Result
     choices.resources.remove(&member.server.issuer.management_audience());
     let accounts = account::partners(&member.server.store, &member.may(AccountsRead)?).await?;
     let accounts: Vec<(String, String)> = accounts.into_iter().map(|account| (account.id, account.name)).collect();
-    let pairs = |values: &std::collections::BTreeSet<String>| {
-        values.iter().map(|value| (value.clone(), value.clone())).collect::<Vec<_>>()
-    };
     let lifetimes: Vec<(String, String)> = LIFETIMES
         .iter()
         .map(|&span| {
@@ -56,15 +53,14 @@ async fn new_form(member: &Member, sent: &Form, error: Option<&Error>) -> Result
             )
         })
         .collect();
-    let ticked = |name: &'static str| move |value: &str| sent.all(name).any(|own| own == value);
     Ok(page::form_once(
         member,
         "/registration-tokens",
         sent,
         html! {
             @if member.is_operator() { (Field::new(member, "account", error).select(&accounts, sent.get("account"))) }
-            @if !choices.resources.is_empty() { (Field::new(member, "resources", error).optional().help("help-resources").boxes(&pairs(&choices.resources), ticked("resources"))) }
-            @if !choices.scope.is_empty() { (Field::new(member, "scope", error).optional().help("help-registration-scope").boxes(&pairs(&choices.scope), ticked("scope"))) }
+            @if !choices.resources.is_empty() { (Field::new(member, "resources", error).optional().help("help-resources").boxes(choices.resources.iter().map(String::as_str), sent)) }
+            @if !choices.scope.is_empty() { (Field::new(member, "scope", error).optional().help("help-registration-scope").boxes(choices.scope.iter().map(String::as_str), sent)) }
             (Field::new(member, "uses", error).optional().help("help-uses").input("number", sent.get("uses")))
             (Field::new(member, "expires_in", error).select(&lifetimes, sent.get("expires_in")))
             button.primary { (member.t("registration-create")) }

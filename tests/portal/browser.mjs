@@ -191,6 +191,14 @@ export async function form(path, authorization, fields) {
 
 export const token = (id, secret, fields) => form('/oauth/token', basic(id, secret), { grant_type: 'client_credentials', ...fields })
 
+/** Registers a client (RFC 7591); gives its metadata, or the error. */
+export async function register(bearer, metadata) {
+  const answer = await fetch(`${input.base}/oauth/register`, {
+    method: 'POST', headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' }, body: JSON.stringify(metadata),
+  })
+  return answer.json()
+}
+
 /** Whether a key is taken: 200, or else 401. */
 export const verify = async (key) => (await fetch(`${input.base}/verify`, { headers: { authorization: basic(key, '') } })).status
 

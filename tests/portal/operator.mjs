@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import {
   PASSWORD, PHONE, basic, control, done, eventually, fill, form, given, input, lacks, leads, leave, member, notice,
-  press, row, shot, shows, tab, titled, to, token, visitor, wrong,
+  press, register, row, shot, shows, tab, titled, to, token, visitor, wrong,
 } from './browser.mjs'
 
 const { operator, developer } = input.people
@@ -132,19 +132,31 @@ async function registration() {
   await titled(page, 'The registration token is made')
   const bearer = await given(page, 'token')
   assert.ok((await given(page, 'register')).includes(bearer))
-  const register = () => fetch(`${input.base}/oauth/register`, {
-    method: 'POST', headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ client_name: 'Scanner 7', scope: 'orders:read' }),
-  })
-  const registered = await register()
-  assert.equal(registered.status, 201)
-  const own = await registered.json()
+  const metadata = { client_name: 'Scanner 7', scope: 'orders:read' }
+  const own = await register(bearer, metadata)
   assert.equal((await token(own.client_id, own.client_secret)).scope, 'orders:read')
-  assert.equal((await register()).status, 401)
+  assert.equal((await register(bearer, metadata)).error, 'invalid_token')
   await press(page, 'To the registration tokens')
   await shows(page, 'used up')
   await to(page, '/applications')
-  await shows(page, 'Scanner 7')
+  await press(page, 'Scanner 7')
+  await shows(page, 'Whoever has its registration access token')
+  const reads = (registrationToken) => fetch(own.registration_client_uri, { headers: { authorization: `Bearer ${registrationToken}` } })
+    .then((answer) => answer.status)
+  assert.equal(await reads(own.registration_access_token), 200)
+  await press(page, 'Renew registration access token')
+  await press(page, 'Renew registration access token')
+  await titled(page, 'New registration access token')
+  assert.equal(await given(page, 'registration-client-uri'), own.registration_client_uri)
+  const renewed = await given(page, 'registration-access-token')
+  assert.equal(await reads(own.registration_access_token), 401)
+  assert.equal(await reads(renewed), 200)
+  await press(page, 'To the application')
+  await press(page, 'Revoke registration access token')
+  await press(page, 'Revoke registration access token')
+  await notice(page, 'Registration access token revoked.')
+  await shows(page, 'It has no registration access token')
+  assert.equal(await reads(renewed), 401)
   await to(page, '/registration-tokens')
   await press(page, /^Delete /)
   await press(page, 'Delete the registration token')

@@ -1,7 +1,7 @@
 // Every page, in both languages, by both lights, on a phone and on a desk; and what can be done on it with the keyboard alone.
 import assert from 'node:assert/strict'
 import {
-  PASSWORD, PHONE, code, content, control, eventually, fill, given, input, leads, leave, press, row, shot, tab, tabTo,
+  PASSWORD, PHONE, code, content, control, eventually, fill, given, input, leads, leave, press, register, row, shot, tab, tabTo,
   title, titled, to, token, verify, visitor,
 } from './browser.mjs'
 import { inspect, keyboard } from './looks.mjs'
@@ -233,6 +233,14 @@ async function administering(language) {
   await to(page, '/registration-tokens')
   await button(page, '/registration-tokens')
   await see('registration token made')
+  const own = await register(await given(page, 'token'), { client_name: `Page ${language} scanner` })
+  await go(`/applications/${own.client_id}`, 'application that registered itself')
+  await go(`/applications/${own.client_id}/renew-registration-token`)
+  await send(page)
+  await see('registration access token made')
+  await go(`/applications/${own.client_id}/revoke-registration-token`)
+  await send(page)
+  await see('registration access token revoked')
   await go('/registration-tokens', 'registration tokens')
   await leads(page, () => page.locator('a[href$="/delete"]').first().click())
   await see('delete a registration token')
