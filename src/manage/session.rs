@@ -18,7 +18,7 @@ use crate::store::account::{self, Account};
 use crate::store::audit::{Entry, Recorder};
 use crate::store::session::{self, Proven, Session};
 use crate::store::user::{self, Role, User};
-use crate::store::{Transaction, audit, invitation};
+use crate::store::{Transaction, invitation};
 
 /// The action of a sign-in that failed, in the audit.
 pub const FAILURE: &str = "session.failure";
@@ -275,20 +275,13 @@ pub(super) fn attempt<'a>(server: &'a AuthorizationServer, by: &AttemptBy<'_>, o
 
 /// The entry of a failed attempt. Those of the user's account see that somebody tries to get in.
 pub(super) fn failure(email: &str, user: Option<&User>, origin: &Origin, reason: &Reason) -> Entry {
+    // A password that was typed into the wrong field is nobody's to read.
+    let target = super::user::check_email(email).unwrap_or_default();
+    let account = user.and_then(|user| user.account_id.as_deref());
     Entry {
-        id: audit::new_id(origin.now),
-        happened_at: origin.now,
-        account_id: user.and_then(|user| user.account_id.clone()),
-        actor: "nobody".to_owned(),
-        action: FAILURE.to_owned(),
-        // A password that was typed into the wrong field is nobody's to read.
-        target: super::user::check_email(email).unwrap_or_default(),
         reason: Some(reason.to_string()),
         reason_code: Some(reason.code().to_owned()),
-        reason_parameters: None,
-        address: Some(origin.address.to_string()),
-        request_id: origin.id.clone(),
-        client_id: None,
+        ..Recorder::nobody(Some(origin.address), origin.id.clone()).entry(FAILURE, account, &target, origin.now)
     }
 }
 

@@ -312,19 +312,14 @@ impl AuthorizationServer {
     fn note_as(&self, action: &str, origin: &Origin, whose: &Whose<'_>, reason: &Reason) {
         let parameters = reason.parameters();
         let parameters = (!parameters.is_empty()).then(|| Value::from(parameters).to_string());
+        let account = whose.client.map(|client| client.account_id.as_str());
+        let recorder = audit::Recorder::nobody(Some(origin.address), origin.id.clone());
         let entry = audit::Entry {
-            id: audit::new_id(origin.now),
-            happened_at: origin.now,
-            account_id: whose.client.map(|client| client.account_id.clone()),
-            actor: "nobody".to_owned(),
-            action: action.to_owned(),
-            target: redacted(whose.target).into_owned(),
             reason: Some(redacted(&reason.text).into_owned()),
             reason_code: Some(reason.code.to_owned()),
             reason_parameters: parameters.map(|json| redacted(&json).into_owned()),
-            address: Some(origin.address.to_string()),
-            request_id: origin.id.clone(),
             client_id: whose.client.map(|client| client.client_id.clone()),
+            ..recorder.entry(action, account, &redacted(whose.target), origin.now)
         };
         self.usage.record_failure(entry, if whose.client.is_some() { Of::Known } else { Of::Unknown });
     }

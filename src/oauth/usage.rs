@@ -9,7 +9,7 @@ use super::failure::{ACTION, Reason};
 use crate::clock::Timestamp;
 use crate::metrics::{CredentialKind, Metrics};
 use crate::store::Store;
-use crate::store::audit::Entry;
+use crate::store::audit::{Entry, Recorder};
 use crate::store::client::Client;
 use crate::store::counts::{Count, Whose};
 use crate::store::{StoreError, api_key, audit, counts};
@@ -177,18 +177,10 @@ impl UnknownFailures {
             let reason = Reason::failures_left_out(self.left_out);
             (self.left_out, self.said_at) = (0, Some(now));
             entries.push(Entry {
-                id: audit::new_id(now),
-                happened_at: now,
-                account_id: None,
-                actor: "nobody".to_owned(),
-                action: ACTION.to_owned(),
-                target: String::new(),
                 reason: Some(reason.to_string()),
                 reason_code: Some(reason.code().to_owned()),
                 reason_parameters: Some(serde_json::Value::from(reason.parameters()).to_string()),
-                address: None,
-                request_id: None,
-                client_id: None,
+                ..Recorder::nobody(None, None).entry(ACTION, None, "", now)
             });
         }
         entries
@@ -376,20 +368,7 @@ mod tests {
     use super::*;
 
     fn failure(now: Timestamp) -> Entry {
-        Entry {
-            id: audit::new_id(now),
-            happened_at: now,
-            account_id: None,
-            actor: "nobody".to_owned(),
-            action: ACTION.to_owned(),
-            target: String::new(),
-            reason: None,
-            reason_code: None,
-            reason_parameters: None,
-            address: None,
-            request_id: None,
-            client_id: None,
-        }
+        Recorder::nobody(None, None).entry(ACTION, None, "", now)
     }
 
     #[test]

@@ -133,7 +133,12 @@ impl Recorder {
         Recorder { actor: "Keyward".to_owned(), client_ip: None, request_id: None }
     }
 
-    /// The entry of an action.
+    /// Who has not authenticated.
+    pub fn nobody(client_ip: Option<ClientIp>, request_id: Option<String>) -> Self {
+        Recorder { actor: "nobody".to_owned(), client_ip, request_id }
+    }
+
+    /// The entry of an action that succeeded.
     pub fn entry(&self, action: &str, account_id: Option<&str>, target: &str, now: Timestamp) -> Entry {
         Entry {
             id: new_id(now),
