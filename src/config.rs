@@ -20,7 +20,7 @@ use toml::de::{DeTable, DeValue};
 use crate::client_ip::{ForwardedHeader, TrustedProxies};
 use crate::clock::parse_duration;
 use crate::error::Error;
-use crate::scope::Scope;
+use crate::scope::{InvalidScope, Scope};
 use crate::store::DatabaseUrl;
 use crate::store::resource_server::{self, Resources};
 
@@ -110,7 +110,7 @@ pub struct Settings {
     pub registration: Registration,
 
     /// With open registration: the scope that such clients may have
-    #[arg(long, global = true, env = "KEYWARD_REGISTRATION_SCOPE", value_name = "SCOPE", default_value = "")]
+    #[arg(long, global = true, env = "KEYWARD_REGISTRATION_SCOPE", value_name = "SCOPE", default_value = "", value_parser = registration_scope)]
     pub registration_scope: Scope,
 
     /// With open registration: the resource servers that such clients may use, separated by spaces
@@ -511,6 +511,15 @@ fn within(text: &str, least: u64, most: u64, rule: &str) -> Result<Duration, Str
     if (least..=most).contains(&duration.as_secs()) { Ok(duration) } else { Err(rule.to_owned()) }
 }
 
+/// What clients that register themselves must never get is no right of the management API.
+fn registration_scope(text: &str) -> Result<Scope, String> {
+    let scope: Scope = text.parse().map_err(|error: InvalidScope| error.to_string())?;
+    if let Some(right) = scope.rights().next() {
+        return Err(format!("openly registered clients must not get the right {right}"));
+    }
+    Ok(scope)
+}
+
 fn max_connections(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number >= 16 => Ok(number),
@@ -542,6 +551,18 @@ pub struct Entry {
 }
 
 impl Settings {
+    /// Checks what several settings say together, with the issuer that is served with.
+    ///
+    /// # Errors
+    /// Openly registered clients would get to the management API.
+    pub fn check(&self, issuer: &Issuer) -> Result<(), Error> {
+        if self.registration_resources.contains(&issuer.management_audience()) {
+            let reason = "openly registered clients must not use the management API";
+            return Err(Error::server_error(reason).field("registration_resources"));
+        }
+        Ok(())
+    }
+
     /// The issuer: as set, else `http://` and the address listened on.
     pub fn issuer(&self) -> Issuer {
         let (scheme, default_port) = if self.tls_cert.is_some() { ("https", 443) } else { ("http", 80) };

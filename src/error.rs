@@ -175,8 +175,8 @@ impl Error {
     }
 
     /// Too many failures; worth another try after `wait`.
-    pub fn too_many_requests(wait: Duration) -> Self {
-        let mut error = Error::new(Code::TooManyRequests, "Too many failed attempts; try again later");
+    pub fn too_many_requests(description: &'static str, wait: Duration) -> Self {
+        let mut error = Error::new(Code::TooManyRequests, description);
         error.retry_after = Some(wait.max(Duration::from_secs(1)));
         error
     }

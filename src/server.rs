@@ -47,7 +47,6 @@ impl Listener {
     /// The address is taken; a setting or the certificate cannot be used; more connections are wanted than the system
     /// allows.
     pub fn bind(settings: &Settings) -> Result<Self, Error> {
-        check_registration_scope(settings).map_err(|reason| Error::server_error(reason).field("registration_scope"))?;
         let certificate = match (&settings.tls_cert, &settings.tls_key) {
             (Some(cert), Some(key)) => Some(Certificate::load(cert, key)?),
             _ => None,
@@ -89,10 +88,7 @@ impl Server {
         settings.listen = listener.socket.local_addr().map_err(|error| Error::server_error(error.to_string()))?;
 
         let issuer = settings.issuer();
-        if settings.registration_resources.contains(&issuer.management_audience()) {
-            let reason = "openly registered clients must not use the management API";
-            return Err(Error::server_error(reason).field("registration_resources"));
-        }
+        settings.check(&issuer)?;
         let key_file = signing_key::key_file(&store, &settings.keys_dir).await?;
         let own = deployment_of(&settings, &issuer, now);
         join(&store, own, &settings, change_issuer, now).await?;
@@ -189,20 +185,13 @@ impl Server {
     }
 }
 
-/// What clients that register themselves must never get.
-fn check_registration_scope(settings: &Settings) -> Result<(), String> {
-    match settings.registration_scope.rights().next() {
-        Some(right) => Err(format!("openly registered clients must not get the right {right}")),
-        None => Ok(()),
-    }
-}
-
 fn deployment_of(settings: &Settings, issuer: &Issuer, now: Timestamp) -> Deployment {
-    Deployment::new(issuer.to_string(), settings.jwks_max_age, settings.token_ttl, &settings.shared(), now)
+    let issuer_set = settings.issuer.is_some();
+    Deployment::new(issuer.to_string(), issuer_set, settings.jwks_max_age, settings.token_ttl, &settings.shared(), now)
 }
 
-/// Joins the nodes of this database. An issuer that nobody chose and that names this machine alone may follow
-/// the address that is listened on; any other change must be asked for.
+/// Joins the nodes of this database. A default issuer may take the place of another default: it follows the
+/// address that is listened on. Any other change must be asked for.
 async fn join(
     store: &Arc<Store>,
     own: Deployment,
@@ -210,13 +199,22 @@ async fn join(
     change_issuer: bool,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let (issuer, follows) = (settings.issuer(), settings.issuer.is_none() && settings.issuer().is_local());
-    let may_replace = move |before: &Deployment| {
-        change_issuer || follows && before.issuer.parse::<Issuer>().is_ok_and(|before| before.is_local())
+    let issuer = settings.issuer();
+    let may_replace = {
+        let issuer_set = own.issuer_set;
+        move |before: &Deployment| change_issuer || !issuer_set && !before.issuer_set
     };
     match store.write(now, move |transaction| deployment::join(transaction, &own, may_replace)).await.map_err(Error::from)? {
-        Joined::Serves(differences) => {
+        Joined::Serves { differences, replaced } => {
             warn_of(&differences);
+            if let Some(before) = replaced {
+                tracing::warn!(
+                    before,
+                    issuer = issuer.as_str(),
+                    "the issuer was changed: tokens, links and sessions of the one before are refused, and a node that still \
+                     serves with it must be restarted"
+                );
+            }
             Ok(())
         }
         Joined::OtherIssuer(before) => {
@@ -272,7 +270,11 @@ fn reload(oauth: &AuthorizationServer, log: &Log, read_settings: &ReadSettings, 
     if let Some(certificate) = certificate {
         certificate.reload();
     }
-    let settings = read_settings().and_then(|settings| check_registration_scope(&settings).map(|()| settings));
+    let checked = |settings: Settings| match settings.check(&oauth.issuer) {
+        Ok(()) => Ok(settings),
+        Err(error) => Err(format!("{}: {}", error.wrong_field().unwrap_or_default(), error.reason())),
+    };
+    let settings = read_settings().and_then(checked);
     let changed = match settings {
         Ok(settings) => oauth.settings.reload(settings),
         Err(reason) => return tracing::error!(reason, "cannot reload the settings: the present ones stay in use"),

@@ -177,6 +177,7 @@ fn words_for_people_and_usage() {
         &["nonsense"],
         &["token", "revoke"],
         &["client", "create", "--name", "x", "--scope", "\""],
+        &["--no-bootstrap", "client", "list"],
     ] {
         let (status, out, err) = said(usage);
         assert!(status == 2 && out.is_empty() && !err.is_empty(), "{usage:?}: {out}{err}");

@@ -16,7 +16,7 @@ struct Serving {
 impl Serving {
     fn start(world: &World, stderr: impl Into<Stdio>) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut command = world.command(&["serve", "--no-bootstrap", "--listen", &address.to_string()]);
+        let mut command = world.command(&["--no-bootstrap", "--listen", &address.to_string()]);
         let child = command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
         let config = ureq::Agent::config_builder().proxy(None).timeout_global(Some(Duration::from_secs(20))).build();
         let serving = Serving { child, base: format!("http://{address}"), agent: config.new_agent() };

@@ -300,7 +300,15 @@ on_both! {
         problem(&call(&node, &weak, "POST", &keys, &json!({"grace": 60})), 409, None);
         let all = operator(&world, &node);
         problem(&call(&node, &all, "DELETE", "/users/%00", &Value::Null), 404, None);
-        problem(&call(&node, &all, "GET", "/clients?account=%00", &Value::Null), 404, None);
+        for list in ["clients", "audit"] {
+            for nobody in ["%00", "nobody"] {
+                problem(&call(&node, &all, "GET", &format!("/{list}?account={nobody}"), &Value::Null), 404, None);
+            }
+        }
+        let by = |account: &str| call(&node, &all, "GET", &format!("/audit?account={account}"), &Value::Null).json()["items"].clone();
+        let account = call(&node, &all, "GET", "/accounts", &Value::Null).json()["items"][0].clone();
+        assert_eq!(by(account["name"].as_str().unwrap()), by(account["id"].as_str().unwrap()));
+        assert!(by(account["id"].as_str().unwrap()).as_array().is_some_and(|entries| !entries.is_empty()));
         problem(&call(&node, &all, "POST", "/clients", &json!({"name": "x", "account": "\u{0}"})), 404, None);
         assert!(world.try_start(&["--registration-scope", "keyward:operator"]).is_err());
     }

@@ -225,7 +225,13 @@ fn open_and_off() {
     assert_eq!(open.json("POST", "/oauth/register", None, &json!({})).status, 201);
     assert_eq!(world.count("SELECT count(*) FROM accounts"), 1, "all of them in one account");
 
-    let off = world.start_with(&["--registration", "off"]);
+    let flood = |_| open.json("POST", "/oauth/register", None, &json!({}));
+    let refused = (0..25).map(flood).find(|reply| reply.status != 201).unwrap();
+    assert_eq!((refused.status, refused.header("retry-after").is_some()), (429, true));
+    assert!(refused.body.contains("Too many registrations"), "{}", refused.body);
+    assert!(open.get("/metrics").body.contains("keyward_rate_limited_total 1"));
+
+    let off = world.start_with(&["--registration", "off", "--issuer", &open.base]);
     off.json("POST", "/oauth/register", None, &json!({})).refused(403, "access_denied");
     assert!(off.get("/.well-known/oauth-authorization-server").json().get("registration_endpoint").is_none());
 }

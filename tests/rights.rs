@@ -843,8 +843,10 @@ on_both! {
         assert_eq!(node.json("POST", "/oauth/register", Some(&initial), &json!({})).status, 403);
         assert_eq!(management(&node, &token, "PATCH", "/accounts/One", &json!({"max_clients": 9})).status, 403);
         world.cli(&["account", "create", "--name", "Two"]);
-        let operator = node.token(&world.manager(&node, &["--account", "Two"], &OPERATOR.join(" ")));
+        let operator = node.token(&world.manager(&node, &["--account", "Two"], "keyward:operator keyward:accounts:write"));
         assert_eq!(management(&node, &operator, "PATCH", "/accounts/One", &json!({"max_clients": 6})).json()["max_clients"], json!(6));
+        let second_factor = json!({"requires_second_factor": true});
+        assert_eq!(management(&node, &operator, "PATCH", "/accounts/One", &second_factor).status, 403);
         assert_eq!(create("", json!([])).status, 201);
         assert_eq!(node.json("POST", "/oauth/register", Some(&initial), &json!({})).status, 201);
         refused(&create("", json!([])), 409, "6 clients");

@@ -204,7 +204,12 @@ fn a_setting_that_cannot_be_used_is_named_as_it_was_given() {
     world.file("keyward.toml", "registration_scope = \"keyward:audit:read\"\n");
     let Err(said) = world.try_start(&[]) else { panic!("it started") };
     assert!(said.contains("keyward.toml line 1: registration_scope") && said.contains("keyward:audit:read"), "{said}");
+    let output = world.run(&["config"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("keyward.toml line 1: registration_scope"), "{said}");
     world.file("keyward.toml", "");
+    let said = world.refused(&["config", "--issuer", "http://a.example", "--registration-resources", "http://a.example/api/v1"]);
+    assert!(said.contains("--registration-resources: ") && said.contains("management API"), "{said}");
     world.file("a-file", "");
     let Err(said) = world.try_start(&["--keys-dir", "a-file/keys"]) else { panic!("it started") };
     assert!(said.contains("--keys-dir") && said.contains("a-file/keys"), "{said}");
@@ -358,10 +363,15 @@ on_both! {
         world.start_with(&["--issuer", "http://another.example"]).stop();
         world.execute("UPDATE deployment SET written_at = written_at - 3700000, used_at = used_at - 3700000");
         world.start_with(&["--issuer", issuer]).stop();
-        // What nobody chose follows the address that is listened on.
+        // A default follows the address that is listened on, and takes no place but another default's.
         world.start_with(&["--issuer", "http://127.0.0.1:9", "--change-issuer"]).stop();
-        let node = world.start();
-        assert_eq!(entry(&world, "issuer", &[], &[]).0, node.base);
+        let Err(said) = world.try_start(&[]) else { panic!("it took the place of an issuer that was set") };
+        assert!(said.contains("http://127.0.0.1:9") && said.contains("--change-issuer"), "{said}");
+        let first = world.start_with(&["--change-issuer"]);
+        let second = world.start();
+        assert_eq!(entry(&world, "issuer", &[], &[]).0, second.base);
+        let warning = second.logs().lines().find(|line| line.contains("the issuer was changed")).map(str::to_owned);
+        assert!(warning.as_ref().is_some_and(|line| line.contains(&first.base) && line.contains(&second.base)), "{warning:?}");
     }
 
     fn settings_that_nodes_do_not_agree_on(world: World) {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::clock::{Timestamp, parse_duration};
@@ -56,6 +57,9 @@ struct Cli {
 
     #[command(flatten)]
     settings: Settings,
+
+    #[command(flatten)]
+    serve: serve::Serve,
 
     #[command(subcommand)]
     command: Option<Command>,
@@ -109,6 +113,23 @@ enum Command {
     /// Access tokens and API keys that were issued
     #[command(subcommand)]
     Token(token::Token),
+}
+
+impl Cli {
+    /// The command; without one, and with the flags of `serve` alone, that is `serve`.
+    fn take_command(&mut self) -> Result<Command, clap::Error> {
+        let flags = std::mem::take(&mut self.serve);
+        match self.command.take() {
+            None => Ok(Command::Serve(flags)),
+            Some(Command::Serve(own)) => Ok(Command::Serve(own.or(flags))),
+            Some(command) => match flags.given() {
+                None => Ok(command),
+                Some(flag) => {
+                    Err(Cli::command().error(ErrorKind::ArgumentConflict, format!("{flag} is a flag of `serve` alone")))
+                }
+            },
+        }
+    }
 }
 
 /// What every command works with.
@@ -180,13 +201,15 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         cli.map(|cli| cli.settings).map_err(|error| error.to_string().trim().to_owned())
     });
     let read = config::read(&command, arguments, std::env::vars_os());
-    let parsed = read.and_then(|(matches, sources)| Ok((Cli::from_arg_matches(&matches)?, sources)));
-    let (cli, sources) = match parsed {
+    let parsed = read.and_then(|(matches, sources)| {
+        let mut cli = Cli::from_arg_matches(&matches)?;
+        Ok((cli.take_command()?, cli, sources))
+    });
+    let (command, cli, sources) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => error.exit(),
     };
     let json = cli.json;
-    let command = cli.command.unwrap_or_else(|| Command::Serve(serve::Serve::default()));
     let log = match Log::start(&cli.settings.log, matches!(command, Command::Serve(_))) {
         Ok(log) => log,
         Err(error) => return output::refused(&error),
@@ -217,7 +240,11 @@ fn execute(command: Command, context: Context, json: bool) -> Result<Output, Err
                 let store = context.store()?;
                 Ok(Output::done(format!("The tables of {} are up to date", store.url())))
             }
-            Command::Config => Ok(settings(&context)),
+            Command::Config => {
+                let checked = context.settings.check(&context.settings.issuer());
+                checked.map_err(|error| context.sources.explain(error))?;
+                Ok(settings(&context))
+            }
             Command::Check => check::run(context).await,
             Command::Openapi => Ok(openapi()),
             Command::Completions { shell } => Ok(completions(shell)),

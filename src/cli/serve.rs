@@ -27,6 +27,18 @@ pub struct Serve {
 }
 
 impl Serve {
+    /// With what stands before and after `serve` on a command line.
+    pub fn or(self, other: Self) -> Self {
+        Serve { no_bootstrap: self.no_bootstrap || other.no_bootstrap, change_issuer: self.change_issuer || other.change_issuer }
+    }
+
+    /// A flag that is there.
+    pub fn given(&self) -> Option<&'static str> {
+        [("--no-bootstrap", self.no_bootstrap), ("--change-issuer", self.change_issuer)]
+            .into_iter()
+            .find_map(|(flag, given)| given.then_some(flag))
+    }
+
     pub async fn run(self, context: Context, json: bool) -> Result<Output, Error> {
         // First of all: whoever cannot listen makes nothing.
         let explain = |error| context.sources.explain(error);

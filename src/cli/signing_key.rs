@@ -48,14 +48,18 @@ impl SigningKey {
         match self {
             SigningKey::List => {
                 let keys = signing_key::list(&store, &operator.may(SigningKeysRead)?, now).await?;
+                let end = |end: Option<Timestamp>| match end {
+                    Some(Timestamp::EPOCH) => "ended".to_owned(),
+                    end => when(end),
+                };
                 let rows = keys.iter().map(|key| {
                     [
                         key.kid.clone(),
                         key.algorithm.to_owned(),
                         key.state.clone(),
                         key.signs_from.to_string(),
-                        when(key.signs_until.filter(|end| *end > Timestamp::EPOCH)),
-                        when(key.published_until.filter(|end| *end > Timestamp::EPOCH)),
+                        end(key.signs_until),
+                        end(key.published_until),
                     ]
                 });
                 Ok(Output::table(&keys, ["KID", "ALG", "STATE", "SIGNS FROM", "SIGNS UNTIL", "PUBLISHED UNTIL"], rows))

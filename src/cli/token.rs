@@ -85,6 +85,9 @@ impl Token {
                 Ok(Output::done(format!("Revoked all tokens of the client {client_id}")))
             }
             Token::List { client } => {
+                if !context.settings.token_records.is_on() {
+                    tracing::warn!("token_records is off: what was issued without a record is not listed");
+                }
                 let mut tokens = Vec::new();
                 loop {
                     let before = tokens.last().map(|view: &token::TokenView| view.token.jti.clone());

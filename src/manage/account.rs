@@ -9,7 +9,7 @@ use crate::error::{Code, Error};
 use crate::store::account;
 pub use crate::store::account::Account;
 use crate::store::user::Role;
-use crate::store::{Store, Transaction};
+use crate::store::{Database, Store, Transaction};
 
 /// The account of what is made without naming one, where there is none yet.
 pub const DEFAULT: &str = "Default";
@@ -114,6 +114,21 @@ pub async fn limit_clients(
             Ok(account)
         })
         .await
+}
+
+/// The id of the account that a list is asked for by id or name; without one the actor's own, and for an operator
+/// none, which is all of them.
+///
+/// # Errors
+/// No such account within reach.
+pub(super) fn filter<R: Right>(
+    database: &mut Database,
+    permit: &Permit<R>,
+    id_or_name: Option<&str>,
+) -> Result<Option<String>, Error> {
+    let Some(named) = id_or_name else { return Ok(permit.account().map(str::to_owned)) };
+    let found = account::find(database, named)?.filter(|account| permit.reaches(&account.id));
+    Ok(Some(found.ok_or_else(|| not_found("account", named))?.id))
 }
 
 /// The account of this id or name, where it is within reach; without one the actor's own, and for an

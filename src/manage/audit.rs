@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::actor::{AuditRead, Permit};
-use super::{client::within_reach, invalid, not_found};
+use super::{account, client::within_reach, invalid};
 use crate::error::Error;
 use crate::store::Store;
 use crate::store::api_key;
@@ -15,18 +15,18 @@ pub use crate::store::audit::{Entry, Filter};
 ///
 /// # Errors
 /// An account that is not within reach; a filter that cannot be.
-pub async fn list(store: &Arc<Store>, permit: Permit<AuditRead>, mut filter: Filter, limit: i64) -> Result<Vec<Entry>, Error> {
+pub async fn list(store: &Arc<Store>, permit: Permit<AuditRead>, filter: Filter, limit: i64) -> Result<Vec<Entry>, Error> {
     let words = [&filter.account_id, &filter.target, &filter.action, &filter.actor, &filter.before];
     if words.into_iter().flatten().any(|word| word.contains('\0') || word.len() > 600) {
         return Err(invalid("No entry can be like that"));
     }
-    if let Some(own) = permit.account() {
-        if let Some(named) = filter.account_id.as_deref().filter(|named| *named != own) {
-            return Err(not_found("account", named));
-        }
-        filter.account_id = Some(own.to_owned());
-    }
-    store.report(permit.account(), move |database| Ok(audit::list(database, &filter, limit)?)).await
+    let account = permit.account().map(str::to_owned);
+    store
+        .report(account.as_deref(), move |database| {
+            let account_id = account::filter(database, &permit, filter.account_id.as_deref())?;
+            Ok(audit::list(database, &Filter { account_id, ..filter.clone() }, limit)?)
+        })
+        .await
 }
 
 /// A failure of a client.

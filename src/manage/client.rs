@@ -202,13 +202,7 @@ pub async fn list(
     let own = permit.account().map(str::to_owned);
     store
         .report(own.as_deref(), move |database| {
-            let account = match &account {
-                Some(named) => {
-                    let found = store::account::find(database, named)?.filter(|account| permit.reaches(&account.id));
-                    Some(found.ok_or_else(|| not_found("account", named))?.id)
-                }
-                None => permit.account().map(str::to_owned),
-            };
+            let account = account::filter(database, &permit, account.as_deref())?;
             let after = match &after {
                 Some(id) => client::find(database, id)?.map(|client| (client.created_at, client.client_id)),
                 None => None,

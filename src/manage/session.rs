@@ -269,7 +269,8 @@ fn recorder(user: &User, origin: &Origin) -> Recorder {
 pub(super) fn attempt<'a>(server: &'a AuthorizationServer, by: &AttemptBy<'_>, origin: &Origin) -> Result<Attempt<'a>, Error> {
     server.rate_limiter.attempt(by, origin.address).map_err(|wait| {
         let seconds = wait.as_secs().max(1);
-        Error::too_many_requests(wait).phrase("too-many-failures", [("seconds", seconds.into())])
+        Error::too_many_requests("Too many failed attempts; try again later", wait)
+            .phrase("too-many-failures", [("seconds", seconds.into())])
     })
 }
 

@@ -235,7 +235,7 @@ impl AuthorizationServer {
             // Under a flood the audit has enough of it.
             Some(wait) => {
                 self.usage.metrics.count_rate_limited();
-                Error::too_many_requests(wait).detail(reason.to_string())
+                Error::too_many_requests("Too many failed attempts; try again later", wait).detail(reason.to_string())
             }
             None => {
                 self.note(origin, whose, reason);

@@ -58,7 +58,8 @@ pub async fn register(server: &AuthorizationServer, request: &Request, body: &[u
         Registration::Off => return Err(Error::new(Code::AccessDenied, "Registration is off")),
         Registration::Open => {
             if let Some(wait) = server.rate_limiter.registered(request.origin.address) {
-                return Err(Error::too_many_requests(wait).detail("too many open registrations from one address"));
+                server.usage.metrics.count_rate_limited();
+                return Err(Error::too_many_requests("Too many registrations from one network; try again later", wait));
             }
             None
         }

@@ -27,6 +27,8 @@ pub struct Deployment {
     /// When a node last said that it serves with this issuer.
     pub used_at: Timestamp,
     settings: String,
+    /// Whether the issuer is a setting, and not the default that follows the address listened on.
+    pub issuer_set: bool,
 }
 
 /// A setting that two nodes of a deployment do not agree on.
@@ -42,16 +44,22 @@ pub struct Difference {
 
 /// What came of a node that wants to serve.
 pub enum Joined {
-    /// It serves; these settings differ from those that others served with a short time ago.
-    Serves(Vec<Difference>),
+    /// It serves.
+    Serves {
+        /// The settings that differ from those that others served with a short time ago.
+        differences: Vec<Difference>,
+        /// The issuer that was in use a short time ago, where it was another one.
+        replaced: Option<String>,
+    },
     /// Another issuer was in use a short time ago.
     OtherIssuer(Deployment),
 }
 
 impl Deployment {
-    /// What a node serves with that starts now.
+    /// What a node serves with that starts now; `issuer_set` where the issuer is not the default.
     pub fn new(
         issuer: String,
+        issuer_set: bool,
         jwks_max_age: Duration,
         token_ttl: Duration,
         settings: &BTreeMap<String, String>,
@@ -66,6 +74,7 @@ impl Deployment {
             written_at: now,
             used_at: now,
             settings: serde_json::to_string(settings).unwrap_or_default(),
+            issuer_set,
         }
     }
 
@@ -134,7 +143,7 @@ pub fn join(
 ) -> Result<Joined, StoreError> {
     let Some(before) = find(transaction.database)? else {
         diesel::insert_into(deployment::table).values(own).execute(transaction.database)?;
-        return Ok(Joined::Serves(Vec::new()));
+        return Ok(Joined::Serves { differences: Vec::new(), replaced: None });
     };
     // By one clock, where there is one: the nodes' may differ.
     let own =
@@ -155,7 +164,9 @@ pub fn join(
         ..own.clone()
     };
     diesel::update(deployment::table.find(1)).set(&row).execute(transaction.database)?;
-    Ok(Joined::Serves(if recent { own.differences(&before) } else { Vec::new() }))
+    let differences = if recent { own.differences(&before) } else { Vec::new() };
+    let replaced = (recent && before.issuer != own.issuer).then_some(before.issuer);
+    Ok(Joined::Serves { differences, replaced })
 }
 
 /// Says that a node still serves with this issuer; gives what all serve with, which is another issuer where

@@ -220,6 +220,7 @@ diesel::table! {
         written_at -> BigInt,
         used_at -> BigInt,
         settings -> Text,
+        issuer_set -> Bool,
     }
 }
 

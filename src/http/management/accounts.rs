@@ -60,11 +60,10 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
 pub async fn update(server: Server, request: HttpRequest, id: Path<String>, payload: Payload) -> HttpResponse {
     let changed = async {
         let actor = actor(&server, &request).await?;
-        let permit = actor.may(UsersWrite)?;
         let (store, now) = (&server.store, Timestamp::now());
         match body(&request, payload).await? {
             Change { requires_second_factor: Some(required), max_clients: None } => {
-                account::require_second_factor(store, permit, &id, required, now).await
+                account::require_second_factor(store, actor.may(UsersWrite)?, &id, required, now).await
             }
             Change { requires_second_factor: None, max_clients: Some(most) } => {
                 account::limit_clients(store, actor.may(AccountsWrite)?, &id, Some(most.into()), now).await
