@@ -708,7 +708,7 @@ fn parse(command: &Command, arguments: &[OsString], source: impl Fn(&str) -> Sou
         let shown = format!("{value:?}");
         // A URL with a password may have been meant for another setting.
         let user_info = value.rsplit_once('@').map(|(before, _)| before.rsplit('/').next().unwrap_or_default());
-        let secret = SECRET_SETTINGS.contains(&name.as_str()) || user_info.is_some() || redacted(&value) != value;
+        let secret = SECRET_SETTINGS.contains(&name.as_str()) || user_info.is_some() || redacted(value) != *value;
         let reason = if user_info.is_some_and(|user_info| expected.contains(&format!("{user_info}@"))) {
             format!("{label} cannot be used; its value, which may hold a secret, is not shown")
         } else if secret || expected.contains(&shown) {
