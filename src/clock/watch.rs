@@ -204,7 +204,7 @@ impl ClockWatch {
         self.difference.store(difference, Ordering::Relaxed);
         match checked {
             Err(doubt @ Doubt::Behind(_)) if before != Some(std::mem::discriminant(&doubt)) => {
-                tracing::error!(reason = %doubt, "{BEHIND}");
+                tracing::error!(reason = %doubt, "clocks disagree: nothing is purged, and {BEHIND}");
             }
             Err(doubt) if before != Some(std::mem::discriminant(&doubt)) => {
                 tracing::warn!(reason = %doubt, "clocks disagree: nothing is purged, and no key rotated by age, until they agree for ten minutes");
