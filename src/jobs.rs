@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::web;
 
-use crate::clock::watch::{Agreed, KEPT_LONGER, Reading};
+use crate::clock::watch::{Agreed, KEPT_LONGER, Reading, Seen};
 use crate::clock::{self, Timestamp};
 use crate::directory;
 use crate::manage::signing_key::{self, Times};
@@ -48,8 +48,8 @@ async fn write_usage(oauth: web::Data<AuthorizationServer>) {
     }
 }
 
-/// What the clocks agree on, and the last moment that was written down; `None` while they disagree.
-async fn agreed(oauth: &AuthorizationServer) -> Result<Option<(Agreed, Timestamp)>, StoreError> {
+/// What the clocks agree on, and what was written down; `None` while they disagree.
+async fn agreed(oauth: &AuthorizationServer) -> Result<Option<(Agreed, Seen)>, StoreError> {
     let reading = oauth.store.read(|database| {
         let before = Timestamp::now();
         let theirs = store_clock::database_now(database)?;
@@ -58,11 +58,17 @@ async fn agreed(oauth: &AuthorizationServer) -> Result<Option<(Agreed, Timestamp
         // The database was asked somewhere between the two.
         let on_the_way = wall.since(before) / 2;
         let theirs = theirs.map(|theirs| theirs.plus(on_the_way));
-        Ok::<_, StoreError>(Reading { wall, since_boot, database: theirs, last_seen: store_clock::last_seen(database)? })
+        Ok::<_, StoreError>(Reading { wall, since_boot, database: theirs, seen: store_clock::seen(database)? })
     });
-    let reading = reading.await?;
+    let mut reading = reading.await?;
+    let Seen { at, begun_at, .. } = &mut reading.seen;
+    if *at == Timestamp::EPOCH && *begun_at == Timestamp::EPOCH {
+        let wall = reading.wall;
+        oauth.store.append(move |database| store_clock::write_begun(database, wall)).await?;
+        *begun_at = wall;
+    }
     // Where they disagree it is in the log already, and in `/readyz`.
-    Ok(oauth.clock.check(&reading).ok().map(|agreed| (agreed, reading.last_seen)))
+    Ok(oauth.clock.check(&reading).ok().map(|agreed| (agreed, reading.seen)))
 }
 
 /// Promise 7: what has expired is purged, a little at a time. Every node does it; a row goes once.
@@ -80,18 +86,18 @@ async fn purge(oauth: web::Data<AuthorizationServer>) {
 }
 
 async fn purge_once(oauth: &AuthorizationServer) -> Result<(), StoreError> {
-    let Some((Agreed { passed, .. }, mut written)) = agreed(oauth).await? else { return Ok(()) };
+    let Some((Agreed { passed: Some(passed), .. }, mut seen)) = agreed(oauth).await? else { return Ok(()) };
     // Before anything is purged by it: every node must know by then that what expired is past.
-    if passed < written || passed.since(written) >= SEEN_EVERY {
+    if passed < seen.at || passed.since(seen.at) >= SEEN_EVERY {
         oauth.store.append(move |database| store_clock::write_seen(database, passed)).await?;
-        oauth.clock.learn(passed);
-        written = passed;
+        seen.at = passed;
+        oauth.clock.learn(&seen);
     }
     oauth.directory.evict_expired(passed);
     // A little late, so that no node with a slower clock still wants it.
     let expired = passed.minus(Duration::from_secs(60));
     // What would make something active again that is not.
-    let past = passed.min(written).minus(KEPT_LONGER);
+    let past = passed.min(seen.at).minus(KEPT_LONGER);
     let unread = passed.minus(directory::CHANGES_KEPT);
     let audit_kept = oauth.settings.audit_kept;
     loop {

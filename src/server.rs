@@ -20,7 +20,6 @@ use crate::net::tls::Certificate;
 use crate::oauth::AuthorizationServer;
 use crate::portal;
 use crate::store::Store;
-use crate::store::clock as store_clock;
 use crate::store::deployment::{self, Deployment, Difference, Joined};
 use crate::store::token_records::TokenRecords;
 use crate::telemetry::Log;
@@ -102,7 +101,7 @@ impl Server {
         let oauth = AuthorizationServer::new(settings, issuer, directory, store, key_file, records);
         let oauth = oauth.map_err(|error| Error::server_error(error.to_string()))?;
         // Before the first request: the clock of this machine may be days behind.
-        oauth.clock.learn(oauth.store.read(store_clock::last_seen).await?);
+        oauth.learn_seen().await?;
         Ok(Server { listener, oauth: web::Data::new(oauth), follower })
     }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::clock::Clock;
 use crate::support::{Backend, Client, Node, World, jwt, within};
@@ -69,7 +69,7 @@ on_both! {
         let node = clock.start(&world, &flags);
         let token = node.token(&client);
         assert_eq!(node.revoke(&client, &token).status, 200);
-        within(PURGED, "the moment to compare with", || (world.count("SELECT seen_at FROM clock") > 0).then_some(()));
+        world.clocks_are_trusted();
         let before = rows(&world)[0];
         node.stop();
 
@@ -97,7 +97,7 @@ on_both! {
         assert_eq!(node.revoke(&client, &token).status, 200);
         node.stop();
         clock.set("+0s");
-        world.execute("UPDATE clock SET seen_at = 0");
+        world.clocks_are_trusted();
         let node = clock.start(&world, &flags);
         within(PURGED, "the purge", || (world.count("SELECT count(*) FROM revocations") == 0).then_some(()));
         clock.set("-3d");
@@ -107,6 +107,119 @@ on_both! {
         let node = clock.start(&world, &flags);
         assert!(!node.active(&api, &token), "from the start");
         paused(&node);
+    }
+
+    /// What has expired by the clock of the node that revokes it may be active everywhere else.
+    fn a_revocation_by_a_clock_that_is_ahead(world: World) {
+        let api = world.resource("urn:api");
+        let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+        let clock = Clock::new(&world, "node");
+        let issuer = ["--issuer", "http://auth.example"];
+        let node = clock.start(&world, &issuer);
+        let key = |name: &str| {
+            let made = world.cli(&["key", "create", &client.id, "--name", name, "--expires-in", "30m"]);
+            made["api_key"].as_str().unwrap().to_owned()
+        };
+        let by_command = |arguments: &[&str]| clock.run(&world, &[&issuer[..], arguments].concat());
+        for (offset, rotated) in [("+2h", false), ("+3d", true)] {
+            let (at_node, by_operator, leaked) = (node.token(&client), node.token(&client), node.token(&client));
+            let keys = [key(&format!("node {offset}")), key(&format!("operator {offset}"))];
+            let kid = jwt::header(&leaked)["kid"].as_str().unwrap().to_owned();
+            if rotated {
+                // By the wrong clock it is gone.
+                world.cli(&["signing-key", "rotate"]);
+                world.execute(&format!("UPDATE signing_keys SET signs_from = 1 WHERE kid <> '{kid}'"));
+            }
+            let all = [&at_node, &by_operator, &leaked, &keys[0], &keys[1]];
+            assert!(all.iter().all(|token| node.active(&api, token)));
+            clock.set(offset);
+            for token in [&at_node, &keys[0]] {
+                assert_eq!(node.revoke(&client, token).status, 200);
+            }
+            for token in [&by_operator, &keys[1]] {
+                by_command(&["token", "revoke", token]);
+            }
+            if rotated {
+                by_command(&["signing-key", "retire", "--now", &kid]);
+            }
+            clock.set("+0s");
+            for token in [&at_node, &by_operator, &keys[0], &keys[1]] {
+                within(SECOND, "the revocation", || (!node.active(&api, token)).then_some(()));
+            }
+            within(SECOND, "the end of the key", || (node.active(&api, &leaked) != rotated).then_some(()));
+        }
+        assert_eq!(world.count("SELECT count(*) FROM revocations"), 4);
+    }
+
+    /// What a clock says that was ahead in the first seconds of a new database is not written down.
+    fn a_clock_that_is_ahead_at_the_first_start(world: World) {
+        let clock = Clock::new(&world, "node");
+        clock.set("+400d");
+        let node = clock.start(&world, &["--issuer", "http://auth.example"]);
+        within(PURGED, "the first look", || (world.count("SELECT begun_at FROM clock") > 0).then_some(()));
+        // A purge comes around.
+        std::thread::sleep(SECOND * 7);
+        clock.set("+0s");
+        let api = world.resource("urn:api");
+        let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+        paused(&node);
+        assert_eq!(world.count("SELECT seen_at FROM clock"), 0);
+        assert!(node.active(&api, &node.token(&client)));
+        node.stop();
+        let node = clock.start(&world, &["--issuer", "http://auth.example"]);
+        assert!(node.active(&api, &node.token(&client)));
+        assert_eq!(node.get("/readyz").json(), json!({"status": "ready"}));
+    }
+
+    /// A node whose clock was ahead wrote a moment down that has not come yet. It is said everywhere, and there is
+    /// a way on.
+    fn a_moment_that_has_not_come_yet(world: World) {
+        let api = world.resource("urn:api");
+        let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+        let issuer = ["--issuer", "http://auth.example"];
+        let inspect = |token: &str| world.cli(&[&issuer[..], &["token", "inspect", token]].concat());
+        let finding = || {
+            let output = world.run(&["--json", "check"]);
+            let findings: Value = serde_json::from_slice(&output.stdout).unwrap();
+            findings.as_array().unwrap().iter().find(|finding| finding["what"] == "clock").unwrap().clone()
+        };
+        let seen = |days: i64| world.execute(&format!("UPDATE clock SET seen_at = {}", (jwt::now() + days * 24 * 3600) * 1000));
+        seen(0);
+        let node = world.start_with(&issuer);
+        let before = node.token(&client);
+        assert!(node.active(&api, &before));
+        assert_eq!(finding()["ok"], json!(true));
+        assert!(world.refused(&["clock", "reset"]).contains("Nothing to reset"));
+
+        seen(3);
+        let warned = || node.get("/readyz").body.contains("keyward clock reset");
+        within(PURGED, "the warning", || warned().then_some(()));
+        let error = || node.logs().lines().any(|line| line.contains("ERROR") && line.contains("keyward clock reset"));
+        within(PURGED, "the error in the log", || error().then_some(()));
+        let token = node.token(&client);
+        for token in [&before, &token] {
+            assert!(!node.active(&api, token));
+            let inspected = inspect(token);
+            assert_eq!((&inspected["active"], &inspected["reason_code"]), (&json!(false), &json!("token_ended_by_later_clock")));
+        }
+        assert_eq!(world.cli(&["token", "list", "--client", &client.id]), json!([]));
+        let wrong = finding();
+        assert!(wrong["ok"] == json!(false) && wrong["detail"].as_str().unwrap().contains("keyward clock reset"), "{wrong}");
+
+        world.cli(&["clock", "reset"]);
+        within(PURGED, "a token that is active", || {
+            // One that is signed meanwhile is revoked with all of them, and not handed out.
+            let reply = node.token_reply(&client, &[]);
+            (reply.status == 200 && node.active(&api, reply.json()["access_token"].as_str()?)).then_some(())
+        });
+        for token in [&before, &token] {
+            assert!(!node.active(&api, token), "its revocation may have been purged");
+            assert_eq!(inspect(token)["active"], json!(false));
+        }
+        assert!(!warned());
+        assert_eq!(finding()["ok"], json!(true));
+        assert_eq!(world.count("SELECT count(*) FROM audit WHERE action = 'clock.reset'"), 1);
+        assert!(world.refused(&["clock", "reset"]).contains("Nothing to reset"));
     }
 
     /// "Revoke all" by a clock that went back since the token was issued.

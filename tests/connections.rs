@@ -1,8 +1,9 @@
 //! One careless or hostile peer does not stop the others: connections that say nothing, do not read, or
 //! never come to an end.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::{Node, World, within};
@@ -15,6 +16,15 @@ fn narrow(node: &Node) -> TcpStream {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     socket.connect(&address.into()).unwrap();
+    socket.into()
+}
+
+/// A connection from another address of this machine.
+fn connect_from(node: &Node, number: u8) -> TcpStream {
+    let target: SocketAddr = node.base.strip_prefix("http://").unwrap().parse().unwrap();
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 2 + number], 0)).into()).unwrap();
+    socket.connect(&target.into()).unwrap();
     socket.into()
 }
 
@@ -43,21 +53,75 @@ fn served_at_once(node: &Node) {
 fn connections_that_say_nothing() {
     let world = World::sqlite();
     let node = world.start_with_descriptors(256, &[]);
-    let silent: Vec<TcpStream> = (0..300).map(|_| node.connect()).collect();
+    // Of each of three addresses less than one may have.
+    let silent: Vec<TcpStream> = (0..240).map(|number| connect_from(&node, number % 3)).collect();
     served_at_once(&node);
     drop(silent);
     let mut asked_once: Vec<TcpStream> = Vec::new();
-    for _ in 0..300 {
-        let mut stream = node.connect();
+    for number in 0..240 {
+        let mut stream = connect_from(&node, number % 3);
         stream.write_all(HEALTH).unwrap();
         assert!(read_some(&mut stream) > 0, "no answer");
         asked_once.push(stream);
     }
     served_at_once(&node);
     assert!(node.metric("keyward_connections") <= 200.0);
-    assert!(node.metric("keyward_connections_evicted_total") > 100.0);
+    assert!(node.metric("keyward_connections_evicted_total") > 60.0);
     let warnings = node.logs().lines().filter(|line| line.contains("table of connections is nearly full")).count();
     assert_eq!(warnings, 1, "once a minute\n{}", node.logs());
+}
+
+/// Keeps so many connections open from each of these addresses, each with a request whose body never comes.
+fn hold_bodies(node: &Node, addresses: u8, each: usize, stop: &AtomicBool) {
+    let target: SocketAddr = node.base.strip_prefix("http://").unwrap().parse().unwrap();
+    let begun = b"POST /oauth/token HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 60000\r\n\r\na";
+    let connect = |number: u8| {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 2 + number], 0)).into()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let _ = socket.connect(&target.into());
+        (number, TcpStream::from(socket), false)
+    };
+    let mut held: Vec<(u8, TcpStream, bool)> = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        for number in 0..addresses {
+            let open = held.iter().filter(|(of, ..)| *of == number).count();
+            held.extend((open..each).map(|_| connect(number)));
+        }
+        held.retain_mut(|(_, stream, sent)| {
+            *sent = *sent || stream.write(begun).is_ok();
+            let error = |error: &std::io::Error| error.kind() == ErrorKind::WouldBlock || error.kind() == ErrorKind::NotConnected;
+            stream.read(&mut [0; 512]).is_err_and(|found| error(&found))
+        });
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Whoever holds all connections of a small table in the middle of bodies keeps nobody out.
+#[test]
+fn bodies_that_never_come() {
+    let world = World::sqlite();
+    let node = world.start_with_descriptors(256, &[]);
+    for (addresses, each) in [(1, 300), (6, 50)] {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| hold_bodies(&node, addresses, each, &stop));
+            std::thread::sleep(Duration::from_secs(2));
+            let waits: Vec<Option<Duration>> = (0..30)
+                .map(|_| {
+                    std::thread::sleep(Duration::from_millis(100));
+                    let began = Instant::now();
+                    let mut stream = node.connect();
+                    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                    (stream.write_all(HEALTH).is_ok() && read_some(&mut stream) > 0).then(|| began.elapsed())
+                })
+                .collect();
+            stop.store(true, Ordering::Relaxed);
+            let served = |wait: &Option<Duration>| wait.is_some_and(|wait| wait < Duration::from_secs(2));
+            assert!(waits.iter().all(served), "{addresses}: {waits:?}");
+        });
+    }
+    assert!(node.metric("keyward_connections") <= 225.0);
 }
 
 #[test]

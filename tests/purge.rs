@@ -12,6 +12,7 @@ fn columns(table: &str) -> &'static str {
 on_both! {
     fn what_has_ended_goes(world: World) {
         let client = world.client("a");
+        world.clocks_are_trusted();
         let node = world.start();
         let live = node.token(&client);
         assert_eq!(node.revoke(&client, &live).status, 200);

@@ -56,6 +56,32 @@ on_both! {
         assert!(world.refused(&["token", "revoke", "--client", "nobody"]).contains("no client nobody"));
     }
 
+    /// A key that leaks while its client is disabled must not live again with the client.
+    fn what_is_not_active_now_is_revoked_all_the_same(world: World) {
+        let api = world.resource("urn:api");
+        let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+        let node = world.start();
+        let issuer = ["--issuer", node.base.as_str()];
+        let token = node.token(&client);
+        assert!(node.active(&api, &token) && node.active(&api, &client.api_key));
+        world.cli(&["client", "disable", &client.id]);
+        world.cli(&[&issuer[..], &["token", "revoke", &token]].concat());
+        world.cli(&[&issuer[..], &["token", "revoke", &client.api_key]].concat());
+        assert!(world.refused(&["token", "revoke", &client.api_key]).contains("Nothing to revoke"), "it is");
+        world.cli(&["client", "enable", &client.id]);
+        crate::support::within(std::time::Duration::from_secs(1), "the client", || {
+            (node.token_reply(&client, &[]).status == 200).then_some(())
+        });
+        assert!(node.active(&api, &node.token(&client)));
+        assert!(!node.active(&api, &token) && !node.active(&api, &client.api_key));
+
+        let made = world.cli(&["key", "create", &client.id, "--name", "expired", "--expires-in", "30m"]);
+        let expired = made["api_key"].as_str().unwrap();
+        world.execute("UPDATE api_keys SET expires_at = 1000");
+        assert_eq!(node.revoke(&client, expired).status, 200);
+        assert_eq!(world.count("SELECT count(*) FROM api_keys WHERE expires_at = 1000"), 0);
+    }
+
     fn of_two_at_once_both_are_answered(world: World) {
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);

@@ -9,13 +9,15 @@ use serde_json::Value;
 use super::Context;
 use super::output::Output;
 use crate::clock::Timestamp;
+use crate::clock::watch::{ClockWatch, TOLERANCE};
 use crate::config::Issuer;
 use crate::error::Error;
 use crate::manage::signing_key::LOST;
 use crate::oauth::keys::{KEY_FILE, KeyFile, OpenKey};
 use crate::outbound;
+use crate::store::clock as store_clock;
 use crate::store::signing_key::{self, State, signing_at};
-use crate::store::{DatabaseUrl, Store, clock_difference};
+use crate::store::{DatabaseUrl, Store, StoreError, clock_difference};
 
 /// One thing that was looked at.
 #[derive(Serialize)]
@@ -109,8 +111,24 @@ async fn signing(store: &std::sync::Arc<Store>, key_file: &KeyFile, now: Timesta
 }
 
 async fn clock(store: &std::sync::Arc<Store>) -> Look {
-    let difference = store.read(|database| clock_difference(database, Timestamp::now())).await;
-    let difference = difference.map_err(|error| error.to_string())?;
+    let read = store.read(|database| {
+        let now = Timestamp::now();
+        Ok::<_, StoreError>((clock_difference(database, now)?, store_clock::seen(database)?, now))
+    });
+    let (difference, seen, now) = read.await.map_err(|error| error.to_string())?;
+    let watch = ClockWatch::default();
+    watch.learn(&seen);
+    if let Some(behind) = watch.behind(now) {
+        return Err(behind);
+    }
+    let behind = seen.at.since(now);
+    if behind > TOLERANCE {
+        return Err(format!(
+            "{} s behind the last moment that a node wrote down: it is behind now, or a clock was ahead before; let NTP set \
+             the clocks of all nodes",
+            behind.as_secs()
+        ));
+    }
     match difference {
         None => Ok("SQLite has the clock of this machine".to_owned()),
         Some(millis) if millis.abs() <= 500 => Ok(format!("{millis} ms from the database server's")),

@@ -30,6 +30,7 @@ mod account;
 mod backup;
 mod check;
 mod client;
+mod clock;
 mod key;
 mod output;
 mod registration_token;
@@ -110,6 +111,9 @@ enum Command {
     Backup(backup::Backup),
     /// Bring back what a backup holds, while the database is served
     Restore(backup::Restore),
+    /// The last moment that the nodes have seen
+    #[command(subcommand)]
+    Clock(clock::Clock),
     /// Access tokens and API keys that were issued
     #[command(subcommand)]
     Token(token::Token),
@@ -186,7 +190,9 @@ impl Context {
         let (directory, _) = Directory::open(store.clone(), self.now)?;
         let (issuer, key_file) = (self.issuer(&store).await?, self.key_file(&store).await?);
         let server = AuthorizationServer::new(self.settings.clone(), issuer, directory, store, key_file, TokenRecords::Off);
-        server.map_err(|error| Error::server_error(error.to_string()))
+        let server = server.map_err(|error| Error::server_error(error.to_string()))?;
+        server.learn_seen().await?;
+        Ok(server)
     }
 }
 
@@ -259,6 +265,7 @@ fn execute(command: Command, context: Context, json: bool) -> Result<Output, Err
             Command::SealingKey(command) => command.run(context).await,
             Command::Backup(command) => command.run(&context),
             Command::Restore(command) => command.run(&context),
+            Command::Clock(command) => command.run(context).await,
             Command::Token(command) => command.run(context).await,
         }
     })

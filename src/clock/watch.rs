@@ -9,7 +9,9 @@
 //!
 //! Nor is a clock believed at once that is wrong for longer. Rows are purged by [`Agreed::passed`], which
 //! goes on from the moment that was last written down at twice the pace of time at the most, so a clock
-//! that is a year ahead for an hour makes an hour of difference. And whatever had expired by then is
+//! that is a year ahead for an hour makes an hour of difference. On a new database nothing is written down, and so
+//! nothing purged, before the clocks have been steady for [`PAUSE`]; the first moment that a node read stands for
+//! the last one until then. And whatever had expired by then is
 //! expired for good ([`ClockWatch::is_past`]): a clock that is days behind finds no revocations any more of
 //! the tokens that it would take for live ones.
 
@@ -21,7 +23,7 @@ use std::time::Duration;
 use super::Timestamp;
 
 /// How far two clocks may be apart.
-const TOLERANCE: Duration = Duration::from_secs(60);
+pub const TOLERANCE: Duration = Duration::from_secs(60);
 
 /// For how long nothing is deleted or rotated after a disagreement: NTP puts a clock right within
 /// minutes.
@@ -35,6 +37,22 @@ pub const KEPT_LONGER: Duration = Duration::from_secs(24 * 3600);
 /// the signing keys has.
 const WARN_BEYOND: Duration = Duration::from_secs(2);
 
+/// What follows from a clock that is far behind, and what to do.
+const BEHIND: &str = "tokens issued now may be refused as expired. Set the clock of this machine; where it is right, a clock \
+                      was ahead before: run `keyward clock reset`";
+
+/// What the nodes of the deployment wrote down of their clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The last moment, of those at which a node trusted its clock; the epoch where none has yet.
+    pub at: Timestamp,
+    /// The first moment that a node read on a new database, trusted or not; the epoch where none has yet, or the
+    /// database is older.
+    pub begun_at: Timestamp,
+    /// How often an operator has set [`Seen::at`] back.
+    pub resets: i64,
+}
+
 /// What the clocks say at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
@@ -44,9 +62,8 @@ pub struct Reading {
     pub since_boot: Duration,
     /// The wall clock of the database's machine, where that has one of its own.
     pub database: Option<Timestamp>,
-    /// When a node of the deployment last wrote down a moment that it trusted; the epoch where none
-    /// has yet.
-    pub last_seen: Timestamp,
+    /// What the nodes of the deployment wrote down.
+    pub seen: Seen,
 }
 
 /// Why the wall clock is not trusted.
@@ -69,8 +86,8 @@ pub struct Agreed {
     /// The moment, by the earlier of them.
     pub now: Timestamp,
     /// A moment that has passed, whatever the clocks say: at most as late, and later only by twice the time
-    /// that went by.
-    pub passed: Timestamp,
+    /// that went by. None on a new database until the clocks have been steady for long enough.
+    pub passed: Option<Timestamp>,
 }
 
 impl fmt::Display for Doubt {
@@ -105,7 +122,8 @@ struct History {
 impl History {
     /// The moment that may be relied on: the earlier of the clocks that agree.
     fn check(&mut self, reading: &Reading) -> Result<Agreed, Doubt> {
-        let Reading { wall, since_boot, database, last_seen } = *reading;
+        let Reading { wall, since_boot, database, seen } = *reading;
+        let last_seen = seen.at;
         let found = match self.anchor {
             Some((then, boot)) => {
                 let (wall_passed, passed) = (wall.millis() - then.millis(), millis(since_boot) - millis(boot));
@@ -124,27 +142,28 @@ impl History {
             self.doubt = Some((doubt, since_boot + PAUSE));
         }
         // What comes from here on is compared with this, and is trusted where it is steady.
-        if found.is_some() || self.anchor.is_none() {
-            self.anchor = Some((wall, since_boot));
-        }
+        let (_, anchored) = match self.anchor {
+            Some(anchor) if found.is_none() => anchor,
+            _ => *self.anchor.insert((wall, since_boot)),
+        };
         match self.doubt {
             Some((doubt, until)) if since_boot < until => Err(doubt),
             _ => {
                 self.doubt = None;
                 let now = database.map_or(wall, |theirs| theirs.min(wall));
-                let passed = self.passed(now, last_seen, since_boot);
+                let passed = self.passed(now, &seen, since_boot);
                 self.passed = Some((passed, since_boot));
-                Ok(Agreed { now, passed })
+                let proven = last_seen > Timestamp::EPOCH || since_boot >= anchored + PAUSE;
+                Ok(Agreed { now, passed: proven.then_some(passed) })
             }
         }
     }
 
-    fn passed(&self, now: Timestamp, last_seen: Timestamp, since_boot: Duration) -> Timestamp {
+    fn passed(&self, now: Timestamp, seen: &Seen, since_boot: Duration) -> Timestamp {
         match self.passed {
             Some((before, boot)) => now.min(before.plus(since_boot.saturating_sub(boot) * 2)),
-            None if last_seen > Timestamp::EPOCH => now.min(last_seen),
-            // There is nothing yet that a wrong clock could bring back.
-            None => now,
+            None if seen.at > Timestamp::EPOCH => now.min(seen.at),
+            None => now.min(seen.begun_at),
         }
     }
 }
@@ -155,6 +174,7 @@ pub struct ClockWatch {
     doubted: AtomicBool,
     difference: AtomicI64,
     past: AtomicI64,
+    resets: AtomicI64,
 }
 
 impl Default for ClockWatch {
@@ -164,6 +184,7 @@ impl Default for ClockWatch {
             doubted: AtomicBool::new(false),
             difference: AtomicI64::new(0),
             past: AtomicI64::new(0),
+            resets: AtomicI64::new(0),
         }
     }
 }
@@ -174,7 +195,7 @@ impl ClockWatch {
     /// # Errors
     /// What the clocks disagree about, or did within the last ten minutes.
     pub fn check(&self, reading: &Reading) -> Result<Agreed, Doubt> {
-        self.learn(reading.last_seen);
+        self.learn(&reading.seen);
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         let before = history.doubt.map(|(doubt, _)| std::mem::discriminant(&doubt));
         let checked = history.check(reading);
@@ -182,6 +203,9 @@ impl ClockWatch {
         let difference = reading.database.map_or(0, |theirs| theirs.millis() - reading.wall.millis());
         self.difference.store(difference, Ordering::Relaxed);
         match checked {
+            Err(doubt @ Doubt::Behind(_)) if before != Some(std::mem::discriminant(&doubt)) => {
+                tracing::error!(reason = %doubt, "clocks disagree: nothing is purged, and {BEHIND}");
+            }
             Err(doubt) if before != Some(std::mem::discriminant(&doubt)) => {
                 tracing::warn!(reason = %doubt, "clocks disagree: nothing is purged, and no key rotated by age, until they agree for ten minutes");
             }
@@ -192,14 +216,32 @@ impl ClockWatch {
     }
 
     /// A node wrote this moment down, and may purge by it.
-    pub fn learn(&self, last_seen: Timestamp) {
-        self.past.fetch_max(last_seen.minus(KEPT_LONGER).millis(), Ordering::Relaxed);
+    pub fn learn(&self, seen: &Seen) {
+        let past = seen.at.minus(KEPT_LONGER).millis().max(0);
+        let resets = self.resets.fetch_max(seen.resets, Ordering::Relaxed);
+        if resets < seen.resets {
+            self.past.store(past, Ordering::Relaxed);
+        } else if resets == seen.resets {
+            self.past.fetch_max(past, Ordering::Relaxed);
+        }
+    }
+
+    /// The last moment of which [`ClockWatch::is_past`] says so.
+    pub fn past(&self) -> Timestamp {
+        Timestamp::from_millis(self.past.load(Ordering::Relaxed))
+    }
+
+    /// Why new tokens may be expired from the start, and what to do, where `now` is by so much behind what a
+    /// node wrote down.
+    pub fn behind(&self, now: Timestamp) -> Option<String> {
+        let past = self.past();
+        (past > now).then(|| format!("{}: {BEHIND}", Doubt::Behind(past.plus(KEPT_LONGER).millis() - now.millis())))
     }
 
     /// Whether what expires at `end` expired so long ago that its revocation may be purged: it is expired
     /// whatever the wall clock says.
     pub fn is_past(&self, end: Timestamp) -> bool {
-        end.millis() <= self.past.load(Ordering::Relaxed)
+        end <= self.past()
     }
 
     /// Whether purging and rotation by age are paused.
@@ -239,8 +281,12 @@ mod tests {
             wall: Timestamp::from_seconds(1_000_000 + at + error),
             since_boot: Duration::from_secs(u64::try_from(50_000 + at).unwrap()),
             database: database.map(|error| Timestamp::from_seconds(1_000_000 + at + error)),
-            last_seen: Timestamp::from_seconds(if last_seen == 0 { 0 } else { 1_000_000 + last_seen }),
+            seen: seen(if last_seen == 0 { 0 } else { 1_000_000 + last_seen }),
         }
+    }
+
+    fn seen(seconds: i64) -> Seen {
+        Seen { at: Timestamp::from_seconds(seconds), begun_at: Timestamp::from_seconds(1_000_000), resets: 0 }
     }
 
     /// Whether each of these, as (at, error, database's error), is trusted, in this order.
@@ -272,9 +318,9 @@ mod tests {
         assert_eq!(trusted(0, &ahead), [false, false, false, true]);
         assert_eq!(trusted(0, &[(0, 0, Some(HOUR)), (700, 0, Some(HOUR))]), [false, false], "for as long as they differ");
         assert_eq!(trusted(0, &[(0, 0, Some(3)), (5, 0, Some(-3))]), [true, true]);
-        let earlier = History::default().check(&reading(0, 0, Some(-7), 0));
+        let earlier = History::default().check(&reading(0, 0, Some(-7), -1));
         let moment = Timestamp::from_seconds(1_000_000 - 7);
-        assert_eq!(earlier, Ok(Agreed { now: moment, passed: moment }));
+        assert_eq!(earlier, Ok(Agreed { now: moment, passed: Some(moment) }));
     }
 
     #[test]
@@ -304,7 +350,7 @@ mod tests {
         let mut history = History::default();
         let mut passed = |at, error, last_seen| {
             let checked = history.check(&reading(at, error, None, last_seen));
-            checked.ok().map(|agreed| agreed.passed.seconds() - 1_000_000)
+            checked.ok().and_then(|agreed| agreed.passed).map(|passed| passed.seconds() - 1_000_000)
         };
         // Ten hours off, and then it catches up.
         assert_eq!(passed(0, 0, -10 * HOUR), Some(-10 * HOUR));
@@ -320,12 +366,38 @@ mod tests {
     }
 
     #[test]
+    fn on_a_new_database_nothing_has_passed_before_the_clock_was_steady() {
+        let passed = |readings: &[(i64, i64)]| {
+            let mut history = History::default();
+            let check = |(at, error): &(i64, i64)| history.check(&reading(*at, *error, None, 0)).ok();
+            let found: Vec<_> = readings.iter().map(check).collect();
+            found
+                .into_iter()
+                .map(|agreed| agreed.map(|agreed| agreed.passed.map(|at| at.seconds() - 1_000_000)))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(passed(&[(0, 0), (599, 0), (600, 0)]), [Some(None), Some(None), Some(Some(600))]);
+        let year = 365 * 24 * HOUR;
+        // It was ahead for its first seconds.
+        assert_eq!(passed(&[(0, year), (5, 0), (604, 0), (605, 0)]), [Some(None), None, None, Some(Some(605))]);
+        // It is ahead from a second start on: what passed before goes on from the first.
+        assert_eq!(passed(&[(100, year), (700, year)]), [Some(None), Some(Some(1200))]);
+    }
+
+    #[test]
     fn what_expired_a_day_before_a_moment_that_was_written_down_stays_so() {
         let clock = ClockWatch::default();
         assert!(!clock.is_past(Timestamp::from_seconds(1)));
         let day = 24 * HOUR;
-        clock.learn(Timestamp::from_seconds(2 * day));
-        clock.learn(Timestamp::from_seconds(1));
+        clock.learn(&seen(2 * day));
+        clock.learn(&seen(1));
         assert!(clock.is_past(Timestamp::from_seconds(day)) && !clock.is_past(Timestamp::from_seconds(day + 1)));
+        assert!(clock.behind(Timestamp::from_seconds(day - 1)).is_some_and(|text| text.contains("86401 s behind")));
+        assert_eq!(clock.behind(Timestamp::from_seconds(day)), None);
+        // An operator says that it was wrong; who has not heard of it yet does not undo that.
+        clock.learn(&Seen { resets: 1, ..seen(day) });
+        assert!(!clock.is_past(Timestamp::from_seconds(day)));
+        clock.learn(&seen(2 * day));
+        assert!(!clock.is_past(Timestamp::from_seconds(day)));
     }
 }

@@ -42,6 +42,7 @@ pub async fn body(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, 
     let activity = request.conn_data::<Arc<Activity>>();
     let too_large = || Error::new(Code::ContentTooLarge, format!("The body is larger than {MAX_BODY} bytes"));
     let read = async {
+        let _receiving = activity.map(Activity::receive_body);
         let (mut body, mut length) = (BytesMut::new(), 0);
         while let Some(chunk) = poll_fn(|context| Pin::new(&mut payload).poll_next(context)).await {
             let chunk =

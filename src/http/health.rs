@@ -48,6 +48,9 @@ fn warnings(server: &AuthorizationServer) -> Vec<String> {
         let millis = server.clock.difference();
         warnings.push(format!("the clock of the database server is {millis} ms ahead of this machine's; let NTP set both"));
     }
+    if let Some(behind) = server.clock.behind(Timestamp::now()) {
+        warnings.push(behind);
+    }
     if server.clock.is_doubted() {
         warnings
             .push("the clocks disagree: nothing is purged, and no key rotated by age, until they agree for ten minutes".into());

@@ -11,6 +11,7 @@ pub mod actor;
 pub mod api_key;
 pub mod audit;
 pub mod client;
+pub mod clock;
 pub mod invitation;
 mod policy;
 pub mod registration_token;

@@ -307,7 +307,13 @@ pub async fn retire(
             let mut key = found.cloned().ok_or_else(|| not_found("signing key", &kid))?;
             let state = key.state(now);
             let others = keys.iter().filter(|other| other.kid != kid);
-            if state == State::Gone || state == State::Retiring && !at_once {
+            // Gone by the clock of this machine, which may be ahead, is not gone by all clocks.
+            let ended = if at_once {
+                key.published_until == Some(Timestamp::EPOCH)
+            } else {
+                matches!(state, State::Retiring | State::Gone)
+            };
+            if ended {
                 return Err(Error::new(Code::Conflict, format!("The signing key {kid} is {state} already")));
             }
             if at_once || state == State::Published {

@@ -2,7 +2,8 @@
 //!
 //! Every connection has a row in a table. Once a second the table is looked through, and what is idle for
 //! too long, never sends a request, or does not read its answers is closed. When the table is nearly full
-//! the connections that are idle longest are closed before newcomers have to wait.
+//! the connections that are idle longest are closed before newcomers have to wait, and where there are too few
+//! of these, those that wait for the rest of a body; those of addresses with many connections before others.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -40,6 +41,9 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// After how long a connection whose peer does not read may be closed to make room.
 const BLOCKED_EVICTABLE: Duration = Duration::from_secs(5);
+
+/// For how long a connection is closed last, to make room: its request, or the rest of it, may be on the way.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// How often the table is looked through.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -128,13 +132,12 @@ impl Connections {
         self.limit + self.limit / 8
     }
 
-    /// How many connections one address may have. A small table is everybody's: there the oldest idle ones go
-    /// whosever they are.
+    /// How many connections one address may have: an eighth of the table, or of a small one up to a half.
     fn limit_by_address(&self) -> usize {
-        (self.limit / 8).max(256).min(self.limit)
+        (self.limit / 8).max(256.min(self.limit / 2)).max(1)
     }
 
-    /// Takes a new connection into the table. `None` where its address has too many, all of them busy.
+    /// Takes a new connection into the table. `None` where its address has too many, all of them at work.
     pub fn admit(self: &Arc<Self>, stream: TcpStream) -> Option<Connection> {
         let peer = stream.peer_addr().ok()?.ip().to_canonical();
         let address = network(peer);
@@ -146,7 +149,7 @@ impl Connections {
             // Some more than needed, so that a flood does not look through the table for each of its connections.
             let excess = open - self.limit + 1 + self.limit / 64;
             self.evict(&mut table, excess, None);
-            self.warn(&mut table, "the table of connections is nearly full: idle ones are closed", None);
+            self.warn(&mut table, "the table of connections is nearly full: idle and slow ones are closed", None);
         } else if !proxy && of_address >= self.limit_by_address() {
             let evicted = self.evict(&mut table, 1 + self.limit_by_address() / 64, Some(address));
             if evicted == 0 {
@@ -157,7 +160,7 @@ impl Connections {
                 );
                 return None;
             }
-            self.warn(&mut table, "an address has too many connections: its idle ones are closed", Some(address));
+            self.warn(&mut table, "an address has too many connections: its idle and slow ones are closed", Some(address));
         }
         let id = table.next_id;
         table.next_id += 1;
@@ -167,6 +170,7 @@ impl Connections {
             address,
             http2: AtomicBool::new(false),
             requests: AtomicU32::new(0),
+            receiving: AtomicU32::new(0),
             served: AtomicBool::new(false),
             lingering: AtomicBool::new(false),
             changed_at: AtomicU64::new(self.millis(Instant::now())),
@@ -182,19 +186,29 @@ impl Connections {
         Some(Connection { stream, activity, burst: 0, unclaimed: 0, lingered: 0, blocked: false })
     }
 
-    /// Closes up to `count` connections that are idle, those first that are idle longest; gives how many.
+    /// Closes up to `count` connections that the server does no work for; gives how many. Of addresses with many
+    /// connections first, there those that are idle longest, then those that wait for a body. What has just begun
+    /// goes last: a flood must not take the place of those who have a request on the way.
     fn evict(&self, table: &mut Table, count: usize, address: Option<IpAddr>) -> usize {
         let now = self.millis(Instant::now());
-        let idle = |row: &&Arc<Activity>| row.is_evictable(now) && address.is_none_or(|address| row.address == address);
-        let mut idle: Vec<(u64, u64)> =
-            table.rows.values().filter(idle).map(|row| (row.changed_at.load(Ordering::Relaxed), row.id)).collect();
-        idle.sort_unstable();
-        idle.truncate(count);
-        for (_, id) in &idle {
+        let many = self.limit_by_address() / 2;
+        let place = |row: &Arc<Activity>| {
+            let waiting = row.evictable(now)?;
+            let changed_at = row.changed_at.load(Ordering::Relaxed);
+            let of_address = table.by_address.get(&row.address).copied().unwrap_or(0);
+            let fresh = !longer_than(FRESH, changed_at, now);
+            let fewest = if waiting == Waiting::Idle { 0 } else { usize::MAX - of_address };
+            Some((fresh, of_address <= many, waiting, fewest, changed_at, row.id))
+        };
+        let of_address = |row: &&Arc<Activity>| address.is_none_or(|address| row.address == address);
+        let mut places: Vec<_> = table.rows.values().filter(of_address).filter_map(place).collect();
+        places.sort_unstable();
+        places.truncate(count);
+        for (.., id) in &places {
             self.close(table, *id);
         }
-        self.evicted.fetch_add(u64::try_from(idle.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        idle.len()
+        self.evicted.fetch_add(u64::try_from(places.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        places.len()
     }
 
     fn close(&self, table: &mut Table, id: u64) {
@@ -256,6 +270,25 @@ fn network(address: IpAddr) -> IpAddr {
 
 const NOT_BLOCKED: u64 = u64::MAX;
 
+/// For what the server waits, of a connection that it does no work for. In the order in which they are closed to
+/// make room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Waiting {
+    /// For a request, or for the peer to take its answer.
+    Idle,
+    /// For the rest of the body of each request.
+    ForBody,
+}
+
+/// A request that waits for its body.
+pub struct ReceivingBody(Arc<Activity>);
+
+impl Drop for ReceivingBody {
+    fn drop(&mut self) {
+        self.0.receiving.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Whether from `since` to `now`, in milliseconds, more than `limit` has gone by.
 fn longer_than(limit: Duration, since: u64, now: u64) -> bool {
     u128::from(now.saturating_sub(since)) > limit.as_millis()
@@ -269,6 +302,8 @@ pub struct Activity {
     http2: AtomicBool,
     /// Requests whose answer is not yet handed over whole.
     requests: AtomicU32,
+    /// Of these, how many wait for more of their body.
+    receiving: AtomicU32,
     /// At least one request has come.
     served: AtomicBool,
     /// The last answer ends the connection.
@@ -311,6 +346,12 @@ impl Activity {
         self.claim(if self.http2.load(Ordering::Relaxed) { usize::MAX } else { 0 });
     }
 
+    /// A request waits for its body, until what this gives is dropped.
+    pub fn receive_body(self: &Arc<Self>) -> ReceivingBody {
+        self.receiving.fetch_add(1, Ordering::Relaxed);
+        ReceivingBody(self.clone())
+    }
+
     /// A request has taken a part of its body: as much more may be read.
     pub fn take_body(&self, bytes: usize) {
         self.claim(bytes + FRAMING_BYTES);
@@ -335,9 +376,17 @@ impl Activity {
         self.requests.load(Ordering::Relaxed) == 0
     }
 
-    fn is_evictable(&self, now: u64) -> bool {
+    /// For what the connection may be closed to make room; nothing while the server works for it.
+    fn evictable(&self, now: u64) -> Option<Waiting> {
         let blocked_at = self.blocked_at.load(Ordering::Relaxed);
-        self.is_idle() || (blocked_at != NOT_BLOCKED && longer_than(BLOCKED_EVICTABLE, blocked_at, now))
+        let requests = self.requests.load(Ordering::Relaxed);
+        if requests == 0 || (blocked_at != NOT_BLOCKED && longer_than(BLOCKED_EVICTABLE, blocked_at, now)) {
+            Some(Waiting::Idle)
+        } else if self.receiving.load(Ordering::Relaxed) >= requests {
+            Some(Waiting::ForBody)
+        } else {
+            None
+        }
     }
 
     fn is_late(&self, now: u64, stopping: bool) -> bool {

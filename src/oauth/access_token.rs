@@ -21,7 +21,7 @@ use crate::scope::Scope;
 use crate::store::StoreError;
 use crate::store::client::Client;
 use crate::store::resource_server::{Resources, TokenTyp};
-use crate::store::signing_key::{self, State};
+use crate::store::signing_key::{self, SigningKey, State};
 use crate::store::token::{self, Token};
 
 /// The longest token that is looked at, in bytes; ours are a tenth of it.
@@ -270,11 +270,28 @@ pub type Verified = Result<Arc<VerifiedToken>, NotInForce>;
 /// # Errors
 /// Where the signing keys could not be looked at. A token that is not ours is no error.
 pub async fn verify(server: &AuthorizationServer, token: &str, now: Timestamp) -> Result<Verified, StoreError> {
+    verify_with(server, token, |key| key.state(now) != State::Gone).await
+}
+
+/// Proves the signature of a token that is to be revoked. The clock of this machine may be ahead, so a key counts
+/// whose time is over by that clock alone; one that was retired at once does not.
+///
+/// # Errors
+/// Where the signing keys could not be looked at. A token that is not ours is no error.
+pub async fn verify_for_revocation(server: &AuthorizationServer, token: &str) -> Result<Verified, StoreError> {
+    verify_with(server, token, |key| !key.published_until.is_some_and(|end| server.clock.is_past(end))).await
+}
+
+async fn verify_with(
+    server: &AuthorizationServer,
+    token: &str,
+    is_trusted: impl Fn(&SigningKey) -> bool,
+) -> Result<Verified, StoreError> {
     if token.len() > MAX_LENGTH {
         return Ok(Err(NotInForce(Reason::token_too_long())));
     }
     let keys = server.directory.signing_keys().await?;
-    let in_use = |kid: &str| keys.iter().find(|key| key.kid == kid && key.state(now) != State::Gone);
+    let in_use = |kid: &str| keys.iter().find(|key| key.kid == kid && is_trusted(key));
 
     let fingerprint = Fingerprint::of(token.as_bytes());
     if let Some(known) = server.verified.get(&fingerprint) {
@@ -328,8 +345,11 @@ pub async fn in_force(
 ) -> Result<Result<Arc<ClientEntry>, NotInForce>, StoreError> {
     // RFC 7519 section 4.1.4: "on or after" this time it must not be accepted.
     let expires_at = claims.expires_at();
-    if now >= expires_at || server.clock.is_past(expires_at) {
+    if now >= expires_at {
         return Ok(Err(NotInForce(Reason::token_ended())));
+    }
+    if server.clock.is_past(expires_at) {
+        return Ok(Err(NotInForce(Reason::token_ended_by_later_clock())));
     }
     let Some(entry) = server.directory.client(&claims.client_id).await? else {
         return Ok(Err(NotInForce(Reason::owner_deleted())));

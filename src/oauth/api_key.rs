@@ -32,18 +32,15 @@ impl ActiveKey {
     }
 }
 
-/// Finds the key that somebody presented, and whether it is in force at `now`; with the `address`
-/// from which it was presented, where that is known, whether it may come from there. One that is
-/// right counts as used.
+/// Finds the key that somebody presented: it is there, and right. Whether it is active is another question:
+/// [`find`].
 ///
 /// # Errors
 /// Where neither memory nor the database could say.
-pub async fn find(
+pub async fn authenticate(
     server: &AuthorizationServer,
     presented: &str,
-    address: Option<ClientIp>,
-    now: Timestamp,
-) -> Result<Result<ActiveKey, NotInForce>, StoreError> {
+) -> Result<Result<Arc<ApiKeyEntry>, NotInForce>, StoreError> {
     let Some(credential) = Credential::parse(presented, Kind::ApiKey) else {
         return Ok(Err(NotInForce(Reason::not_a_key())));
     };
@@ -58,9 +55,25 @@ pub async fn find(
             }
         })));
     };
-    if !key.secret.matches(&credential) {
-        return Ok(Err(NotInForce(Reason::wrong_key())));
-    }
+    Ok(if key.secret.matches(&credential) { Ok(key) } else { Err(NotInForce(Reason::wrong_key())) })
+}
+
+/// Finds the key that somebody presented, and whether it is in force at `now`; with the `address`
+/// from which it was presented, where that is known, whether it may come from there. One that is
+/// right counts as used.
+///
+/// # Errors
+/// Where neither memory nor the database could say.
+pub async fn find(
+    server: &AuthorizationServer,
+    presented: &str,
+    address: Option<ClientIp>,
+    now: Timestamp,
+) -> Result<Result<ActiveKey, NotInForce>, StoreError> {
+    let key = match authenticate(server, presented).await? {
+        Ok(key) => key,
+        Err(reason) => return Ok(Err(reason)),
+    };
     if key.key.has_ended(now) {
         return Ok(Err(NotInForce(Reason::key_ended())));
     }

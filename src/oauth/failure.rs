@@ -160,6 +160,8 @@ reasons! {
     token_claims_unreadable() = "unreadable claims";
     token_of_another_issuer() = "of another issuer";
     token_ended() = "ended";
+    token_ended_by_later_clock() =
+        "ended by the last moment that a node wrote down, which the clock of this machine is more than a day behind";
     token_revoked() = "revoked";
     all_tokens_revoked() = "all of the client's tokens were revoked";
     token_api_key_ended() = "the API key that it was exchanged for has ended";

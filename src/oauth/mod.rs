@@ -15,9 +15,10 @@ use crate::metrics::{CacheState, Snapshot};
 use crate::outbound::Outbound;
 use crate::password::Passwords;
 use crate::rate_limit::RateLimiter;
-use crate::store::Store;
+use crate::store::clock as store_clock;
 use crate::store::signing_key::signing_at;
 use crate::store::token_records::TokenRecords;
+use crate::store::{Store, StoreError};
 
 pub mod access_token;
 pub mod api_key;
@@ -106,6 +107,15 @@ impl AuthorizationServer {
             started: Timestamp::now(),
             settings: LiveSettings::new(settings),
         })
+    }
+
+    /// Learns what the nodes have seen of the clocks, before the first answer.
+    ///
+    /// # Errors
+    /// Where the database gave no answer.
+    pub async fn learn_seen(&self) -> Result<(), StoreError> {
+        self.clock.learn(&self.store.read(store_clock::seen).await?);
+        Ok(())
     }
 
     /// The state that `GET /metrics` shows beside the counters.

@@ -30,6 +30,7 @@ pub const ACTIONS: &[&str] = &[
     "client.renew_registration_token",
     "client.revoke_registration_token",
     "client.update",
+    "clock.reset",
     "database.restore",
     "registration_token.create",
     "registration_token.delete",

@@ -91,6 +91,16 @@ pub(super) fn append(database: &mut Database, newest: i64, appended: &[Change], 
     Ok(())
 }
 
+/// Leaves a number without an entry, under the lock of [`Store::write`](super::Store::write): whoever follows
+/// finds a gap, and reads everything again.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn skip(database: &mut Database) -> Result<(), StoreError> {
+    diesel::update(change_counter::table.find(1)).set(change_counter::value.eq(change_counter::value + 1)).execute(database)?;
+    Ok(())
+}
+
 /// Writes, and changes nothing. On Postgres no row is touched: a server that takes no changes refuses
 /// the statement as such. On SQLite a page goes to disk, since a disk that is full shows at nothing less.
 pub(super) fn try_to_write(database: &mut Database) -> Result<(), StoreError> {

@@ -300,6 +300,16 @@ pub fn update(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), 
     Ok(())
 }
 
+/// Revokes all tokens of all clients. Nodes must read everything again
+/// ([`changes::skip`](super::changes::skip)): an entry for each client would be too much.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn revoke_all_tokens(transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+    diesel::update(clients::table).set(clients::token_epoch.eq(clients::token_epoch + 1)).execute(transaction.modify())?;
+    Ok(())
+}
+
 /// Removes it with its secrets and API keys. Its tokens are void from then on, since they are
 /// checked against the client that they name.
 ///

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use super::schema::clock;
 use super::{Database, StoreError};
 use crate::clock::Timestamp;
+use crate::clock::watch::Seen;
 
 /// What the clock of the database's machine says; `None` on SQLite, which has the clock of this machine.
 ///
@@ -24,20 +25,41 @@ pub fn not_before(database: &mut Database, now: Timestamp) -> Result<Timestamp, 
     Ok(database_now(database)?.map_or(now, |theirs| theirs.max(now)))
 }
 
-/// The last moment that a node wrote down, of those at which it trusted its clock; the epoch where none
-/// has run yet.
+/// What was written down.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn last_seen(database: &mut Database) -> Result<Timestamp, StoreError> {
-    Ok(clock::table.find(1).select(clock::seen_at).first(database)?)
+pub fn seen(database: &mut Database) -> Result<Seen, StoreError> {
+    let columns = (clock::seen_at, clock::begun_at, clock::resets);
+    let (at, begun_at, resets) = clock::table.find(1).select(columns).first(database)?;
+    Ok(Seen { at, begun_at, resets })
 }
 
-/// Writes such a moment down.
+/// Writes a moment down that is trusted.
 ///
 /// # Errors
 /// Where the database gave no answer.
 pub fn write_seen(database: &mut Database, now: Timestamp) -> Result<(), StoreError> {
     diesel::update(clock::table.find(1)).set(clock::seen_at.eq(now)).execute(database)?;
+    Ok(())
+}
+
+/// Writes the first moment of a new database down; where there is one already it stays.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn write_begun(database: &mut Database, now: Timestamp) -> Result<(), StoreError> {
+    let first = clock::table.find(1).filter(clock::begun_at.eq(Timestamp::EPOCH));
+    diesel::update(first).set(clock::begun_at.eq(now)).execute(database)?;
+    Ok(())
+}
+
+/// Sets the last moment back, because an operator says so.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn reset_seen(database: &mut Database, now: Timestamp) -> Result<(), StoreError> {
+    let row = clock::table.find(1);
+    diesel::update(row).set((clock::seen_at.eq(now), clock::resets.eq(clock::resets + 1))).execute(database)?;
     Ok(())
 }

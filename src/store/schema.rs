@@ -228,6 +228,8 @@ diesel::table! {
     clock (id) {
         id -> Integer,
         seen_at -> BigInt,
+        begun_at -> BigInt,
+        resets -> BigInt,
     }
 }
 

@@ -1,0 +1,2 @@
+ALTER TABLE clock DROP COLUMN resets;
+ALTER TABLE clock DROP COLUMN begun_at;
