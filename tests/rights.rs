@@ -28,9 +28,11 @@ enum Needs {
     Right(&'static str),
     /// This right, and to be an operator.
     Operator(&'static str),
+    /// This right, and every other one.
+    Every(&'static str),
 }
 
-use Needs::{AnyToken, ApiKey, Nothing, Operator, RegistrationToken, Right};
+use Needs::{AnyToken, ApiKey, Every, Nothing, Operator, RegistrationToken, Right};
 
 /// Every operation, what it needs, and a body that gets past the check of rights and then does nothing.
 const OPERATIONS: &[(&str, Needs, &str)] = &[
@@ -69,7 +71,7 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
     ("DELETE /api/v1/registration-tokens/{id}", Right("keyward:registration:write"), ""),
     ("GET /api/v1/signing-keys", Operator("keyward:signing-keys:read"), ""),
     ("POST /api/v1/signing-keys/rotate", Operator("keyward:signing-keys:write"), ""),
-    ("POST /api/v1/signing-keys/import", Operator("keyward:signing-keys:write"), r#"{"pem": "none"}"#),
+    ("POST /api/v1/signing-keys/import", Every("keyward:signing-keys:write"), r#"{"pem": "none"}"#),
     ("POST /api/v1/signing-keys/{kid}/retire", Operator("keyward:signing-keys:write"), "{}"),
     ("GET /api/v1/tokens", Right("keyward:tokens:read"), ""),
     ("POST /api/v1/tokens/inspect", Right("keyward:tokens:read"), r#"{"token": "x"}"#),
@@ -206,7 +208,8 @@ fn expected(needs: Needs, rights: &[&str]) -> Verdict {
     match needs {
         Right(right) if rights.contains(&right) => Verdict::Allowed,
         Operator(right) if rights.contains(&right) && operator => Verdict::Allowed,
-        Right(_) | Operator(_) => Verdict::Forbidden,
+        Every(_) if rights.len() == OPERATOR.len() => Verdict::Allowed,
+        Right(_) | Operator(_) | Every(_) => Verdict::Forbidden,
         Nothing | AnyToken => Verdict::Allowed,
         Needs::Client | RegistrationToken | ApiKey => Verdict::Unauthorized,
     }
@@ -221,7 +224,7 @@ fn every_operation_is_in_the_table_and_says_the_right_that_it_needs() {
         .iter()
         .map(|(operation, needs, _)| {
             let right = match needs {
-                Right(right) | Operator(right) => Some((*right).to_owned()),
+                Right(right) | Operator(right) | Every(right) => Some((*right).to_owned()),
                 _ => None,
             };
             ((*operation).to_owned(), right)
@@ -268,7 +271,7 @@ on_both! {
         for (name, authorization, rights) in &callers {
             for (operation, needs, body) in OPERATIONS {
                 // A token is no credential of the others; failures there are counted, so one is enough.
-                if !matches!(needs, Right(_) | Operator(_)) && !name.ends_with("of operator") {
+                if !matches!(needs, Right(_) | Operator(_) | Every(_)) && !name.ends_with("of operator") {
                     continue;
                 }
                 let reply = ask(&node, operation, body, Some(authorization));
@@ -310,7 +313,7 @@ on_both! {
         ];
         for (name, authorization) in &strangers {
             for (operation, needs, body) in OPERATIONS {
-                if !matches!(needs, Right(_) | Operator(_)) {
+                if !matches!(needs, Right(_) | Operator(_) | Every(_)) {
                     continue;
                 }
                 let reply = ask(&node, operation, body, authorization.as_deref());
@@ -564,6 +567,34 @@ on_both! {
         // Words without the prefix are anybody's, and no rights.
         let plain = world.client_with(&["--resource", &audience, "--scope", "clients:read operator"]);
         assert_eq!(list(&node.token(&plain)).status, 403);
+    }
+
+    fn a_signing_key_is_imported_by_who_has_every_right(world: World) {
+        let node = world.start();
+        world.cli(&["account", "create", "--name", "One"]);
+        let pem = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap().serialize_pem();
+        let import = |token: &str| management(&node, token, "POST", "/signing-keys/import", &json!({"pem": pem}));
+        let with = |rights: &[&str]| node.token(&world.manager(&node, &["--account", "One"], &rights.join(" ")));
+        let before = node.kids();
+        // Whoever knows the key signs tokens of any client with any right.
+        refused(&import(&with(&["keyward:signing-keys:write", "keyward:operator"])), 403, "keyward:accounts:read");
+        for missing in OPERATOR.iter().filter(|right| **right != "keyward:signing-keys:write") {
+            let others: Vec<&str> = OPERATOR.iter().copied().filter(|right| right != missing).collect();
+            let what = if *missing == OPERATOR_SCOPE { "operators alone" } else { missing };
+            refused(&import(&with(&others)), 403, what);
+        }
+        assert_eq!(node.kids(), before);
+        // Rotating and retiring need their own right alone: nobody learns a key from them.
+        let keeper = with(&["keyward:signing-keys:write", "keyward:operator"]);
+        let made = management(&node, &keeper, "POST", "/signing-keys/rotate", &json!({}));
+        assert_eq!(made.status, 201, "{}", made.body);
+        let path = format!("/signing-keys/{}/retire", made.json()["kid"].as_str().unwrap());
+        assert_eq!(management(&node, &keeper, "POST", &path, &json!({})).status, 200);
+        let imported = import(&with(OPERATOR));
+        assert_eq!(imported.status, 201, "{}", imported.body);
+        let document = node.get("/openapi.json").json();
+        let description = document["paths"]["/api/v1/signing-keys/import"]["post"]["description"].as_str().unwrap().to_owned();
+        assert!(description.contains("every other right"), "{description}");
     }
 
     fn nobody_gains_rights_over_people(world: World) {

@@ -306,6 +306,10 @@ fn management() -> Vec<Op> {
         .json::<signing_keys::Import>()
         .answers::<SigningKeyView>(201, "Published now; signs once everybody can have it")
         .with("keyward:signing-keys:write")
+        .note(
+            "The caller must have every other right as well, `keyward:operator` among them: whoever knows a signing key can \
+             sign tokens with any right.",
+        )
         .refuses(&[409]),
         Op::post("/api/v1/signing-keys/{kid}/retire", "retireSigningKey", "End a signing key", || {
             web::post().to(signing_keys::retire)
