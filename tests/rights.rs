@@ -884,6 +884,111 @@ on_both! {
         world.client_with(&["--account", "One"]);
     }
 
+    fn an_account_grants_each_scope_where_it_has_it(world: World) {
+        world.cli(&["account", "create", "--name", "One"]);
+        for identifier in ["urn:crm", "urn:bank"] {
+            world.resource(identifier);
+        }
+        let node = world.start();
+        let crm = world.client_with(&["--account", "One", "--scope", "read write", "--resource", "urn:crm"]);
+        let bank = world.client_with(&["--account", "One", "--scope", "read", "--resource", "urn:bank"]);
+        let token = node.token(&world.manager(&node, &["--account", "One"], &ADMINISTRATOR.join(" ")));
+        let create = |scope: &str, resources: Value| management(&node, &token, "POST", "/clients", &json!({"name": "x", "scope": scope, "resources": resources}));
+        let change = |client: &Client, body: Value| management(&node, &token, "PATCH", &format!("/clients/{}", client.id), &body);
+        let initial = |scope: &str, resources: Value| management(&node, &token, "POST", "/registration-tokens", &json!({"scope": scope, "resources": resources}));
+        let beyond = |reply: Reply| refused(&reply, 400, "the scope write for urn:bank");
+
+        // A token has each word of its scope for each of its audiences.
+        beyond(create("write", json!(["urn:bank"])));
+        beyond(create("read write", json!(["urn:bank", "urn:crm"])));
+        beyond(change(&crm, json!({"resources": ["urn:bank"]})));
+        beyond(change(&crm, json!({"resources": ["urn:bank", "urn:crm"]})));
+        beyond(change(&bank, json!({"scope": "read write"})));
+        beyond(initial("write", json!(["urn:bank"])));
+        beyond(initial("read write", json!(["urn:crm", "urn:bank"])));
+        refused(&create("write", json!([])), 400, "the scope write without a resource server");
+        refused(&change(&crm, json!({"resources": []})), 400, "without a resource server");
+
+        // What it has it gives, from several clients and in part.
+        assert_eq!(create("read", json!(["urn:bank", "urn:crm"])).status, 201);
+        assert_eq!(create("write", json!(["urn:crm"])).status, 201);
+        assert_eq!(create("", json!(["urn:bank"])).status, 201);
+        assert_eq!(change(&crm, json!({"resources": ["urn:bank", "urn:crm"], "scope": "read"})).status, 200);
+        assert_eq!(change(&crm, json!({"resources": ["urn:crm"], "scope": "read write"})).status, 200);
+        assert_eq!(initial("read", json!(["urn:crm", "urn:bank"])).status, 201);
+
+        // An operator gives more, and takes it back: nobody has it from a client that an operator disabled.
+        let given = world.client_with(&["--account", "One", "--scope", "write", "--resource", "urn:bank"]);
+        let made = create("write", json!(["urn:bank"]));
+        assert_eq!(made.status, 201, "{}", made.body);
+        for id in [&given.id, made.json()["client_id"].as_str().unwrap()] {
+            world.cli(&["client", "disable", id]);
+        }
+        beyond(create("write", json!(["urn:bank"])));
+        assert_eq!(change(&given, json!({"name": "y"})).status, 200, "it keeps what it has");
+
+        // What takes a look at very many clients is refused, and nothing is lost.
+        let operator = node.token(&world.manager(&node, &[], &OPERATOR.join(" ")));
+        let words: Vec<String> = (0..33).map(|number| format!("word{number}")).collect();
+        for word in &words {
+            let body = json!({"name": word, "account": "One", "scope": word, "resources": ["urn:crm"]});
+            assert_eq!(management(&node, &operator, "POST", "/clients", &body).status, 201);
+        }
+        refused(&create(&words.join(" "), json!(["urn:crm"])), 400, "several clients");
+        assert_eq!(create(&words[1..].join(" "), json!(["urn:crm"])).status, 201);
+        assert_eq!(create(&words.join(" "), json!(["urn:crm"])).status, 201, "one more client has nearly all of it now");
+    }
+
+    fn what_an_operator_disabled_an_operator_enables(world: World) {
+        world.cli(&["account", "create", "--name", "One"]);
+        person(&world, "dev@one.example", "developer", Some("One"));
+        person(&world, "op@keyward.example", "operator", None);
+        let node = world.start();
+        let client = world.client_with(&["--account", "One", "--scope", "read"]);
+        let developer = node.token(&world.manager(&node, &["--account", "One"], &DEVELOPER.join(" ")));
+        let operator = node.token(&world.manager(&node, &[], &OPERATOR.join(" ")));
+        let path = format!("/clients/{}", client.id);
+        let enabled = |token: &str, on: bool| management(&node, token, "PATCH", &path, &json!({"enabled": on}));
+        let by = || world.cli(&["client", "show", &client.id])["disabled_by"].clone();
+        let browser = Browser::of(&node, "dev@one.example");
+        let page = format!("/portal/applications/{}", client.id);
+
+        // Their own they enable again, by the API and in the portal.
+        assert_eq!(by(), Value::Null);
+        assert_eq!(enabled(&developer, false).json()["disabled_by"], "account");
+        assert_eq!(enabled(&developer, true).json()["disabled_by"], Value::Null);
+        assert_eq!(browser.act(&format!("{page}/disable"), &[]).status, 303);
+        assert_eq!(by(), "account");
+        assert_eq!(browser.act(&format!("{page}/enable"), &[]).status, 303);
+        assert_eq!(node.token_reply(&client, &[]).status, 200);
+
+        // An operator's, by whichever way, they do not, nor by disabling it themselves.
+        let of_operator: [(&str, &dyn Fn()); 3] = [
+            ("the command line", &|| drop(world.cli(&["client", "disable", &client.id]))),
+            ("the API", &|| assert_eq!(enabled(&operator, false).status, 200)),
+            ("the portal", &|| assert_eq!(Browser::of(&node, "op@keyward.example").act(&format!("{page}/disable"), &[]).status, 303)),
+        ];
+        for (way, disable) in of_operator {
+            assert_eq!(enabled(&developer, false).status, 200, "an operator's word counts beside theirs");
+            disable();
+            assert_eq!(enabled(&developer, false).json()["disabled_by"], "operator", "{way}");
+            let reply = enabled(&developer, true);
+            refused(&reply, 403, "only an operator can enable it");
+            assert_eq!(reply.json()["field"], "enabled");
+            let shown = browser.get(&page).body;
+            assert!(shown.contains("disabled by an operator") && !shown.contains(&format!("{page}/enable\"")), "{shown}");
+            let reply = browser.act(&format!("{page}/enable"), &[]);
+            assert!(reply.status != 303 && reply.body.contains("only an operator can enable it"), "{way}: {} {}", reply.status, reply.body);
+            assert_eq!(by(), "operator", "{way}");
+            node.token_reply(&client, &[]).refused(401, "invalid_client");
+            let listed = world.run(&["client", "list"]);
+            assert!(String::from_utf8_lossy(&listed.stdout).contains("operator"));
+            assert_eq!(enabled(&operator, true).json()["enabled"], json!(true));
+            assert_eq!(by(), Value::Null);
+            assert_eq!(node.token_reply(&client, &[]).status, 200);
+        }
+    }
+
     fn a_scope_that_no_resource_server_has_is_warned_of(world: World) {
         world.cli(&["resource", "create", "--identifier", "urn:orders", "--name", "Orders", "--scope", "orders:read orders:write"]);
         world.resource("urn:quiet");
@@ -910,6 +1015,35 @@ on_both! {
         ] {
             assert_eq!(said(arguments), "", "{arguments:?}");
         }
+
+        // Over HTTP the answer says it, and the entity tag is that of the client.
+        let node = world.start();
+        let operator = node.token(&world.manager(&node, &[], &OPERATOR.join(" ")));
+        let ask = |method: &str, path: &str, scope: &str| {
+            management(&node, &operator, method, path, &json!({"scope": scope, "resources": ["urn:orders"]}))
+        };
+        let new = |scope: &str| management(&node, &operator, "POST", "/clients", &json!({"name": "x", "scope": scope, "resources": ["urn:orders"]}));
+        let path = format!("/clients/{}", client.id);
+        for reply in [new("bogus orders:write"), ask("PATCH", &path, "bogus orders:write"), ask("POST", "/registration-tokens", "bogus")] {
+            let warnings = reply.json()["warnings"].clone();
+            assert_eq!(warnings.as_array().map(Vec::len), Some(1), "{}", reply.body);
+            assert!(warnings[0].as_str().unwrap().contains("has the scope bogus; they have: orders:read orders:write"), "{warnings}");
+            if let Some(tag) = reply.header("etag") {
+                assert_eq!(management(&node, &operator, "GET", &path, &Value::Null).header("etag"), Some(tag));
+            }
+        }
+        for reply in [new("orders:write"), ask("PATCH", &path, "orders:write"), ask("POST", "/registration-tokens", "orders:write")] {
+            assert!(reply.status < 300 && reply.json().get("warnings").is_none(), "{}", reply.body);
+        }
+        // And the portal, after it was saved.
+        person(&world, "op@keyward.example", "operator", None);
+        let browser = Browser::of(&node, "op@keyward.example");
+        let form = [("name", "x"), ("resources", "urn:orders"), ("more_scope", "bogus")];
+        let page = format!("/portal/applications/{}", client.id);
+        assert!(browser.act("/portal/applications", &form).body.contains("none of the resource servers has bogus"));
+        let saved = browser.act(&format!("{page}/edit"), &form);
+        assert!(browser.get(saved.header("location").unwrap()).body.contains("none of the resource servers has bogus"));
+        assert!(!browser.get(&page).body.contains("none of the resource servers"), "not for ever");
     }
 
     fn a_new_issuer_keeps_who_manages(world: World) {

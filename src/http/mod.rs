@@ -41,8 +41,8 @@ use crate::store::account::Account;
 use crate::store::audit::Entry;
 use management::secrets::SecretView;
 use management::{
-    Made, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens, resources, secrets, signing_keys, tokens,
-    traffic, users,
+    Changed, Made, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens, resources, secrets, signing_keys,
+    tokens, traffic, users,
 };
 use openapi::Operation as Op;
 
@@ -175,7 +175,7 @@ fn management() -> Vec<Op> {
             .with("keyward:clients:read"),
         Op::patch("/api/v1/clients/{client_id}", "updateClient", "Change a client", || web::patch().to(clients::update))
             .json::<clients::Change>()
-            .answers::<ClientView>(200, "Changed, with its new ETag")
+            .answers::<Changed<ClientView>>(200, "Changed, with its new ETag")
             .with("keyward:clients:write")
             .conditional(),
         Op::delete("/api/v1/clients/{client_id}", "deleteClient", "Delete a client", || web::delete().to(clients::delete))
