@@ -126,8 +126,12 @@ fn check_management<R: Right>(database: &mut Database, permit: &Permit<R>, wante
 
 /// How many clients of the account are looked at for one grant, and how many pairs of a scope token and a
 /// resource server it can have: the check holds the lock of all who write.
-const MOST_HOLDERS: usize = 32;
+const MOST_HOLDERS: usize = 16;
 const MOST_PAIRS: usize = 10_000;
+
+/// So many clients are taken as they come. In most accounts the first will do, and to find the one with the most
+/// takes a look at all of them.
+const ANY_HOLDERS: usize = 4;
 
 /// A token says for each of its resource servers that it has each word of its scope. So for each such pair
 /// there must be a client of the account that has it already: it came from an operator once. A client without a
@@ -148,10 +152,12 @@ fn check_ceiling(database: &mut Database, wanted: &Wanted<'_>) -> Result<(), Err
     if open.count() > MOST_PAIRS {
         return Err(too_many());
     }
-    for _ in 0..MOST_HOLDERS {
+    for round in 0..MOST_HOLDERS {
         let Some((word, identifier)) = open.first() else { return Ok(()) };
-        let Some((scope, resources)) = client::holder(database, account, word, identifier)? else {
-            return Err(beyond_account(word, identifier));
+        let found = client::holder(database, account, word, identifier, round >= ANY_HOLDERS)?;
+        let Some((scope, resources)) = found else {
+            let of_none = client::holder(database, account, "", identifier, false)?.is_none();
+            return Err(beyond_account(if of_none && !identifier.is_empty() { "" } else { word }, identifier));
         };
         open.remove(&scope, &resources);
     }

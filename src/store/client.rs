@@ -282,9 +282,9 @@ pub fn grants(database: &mut Database, account_id: &str) -> Result<Vec<(Scope, R
     Ok(own.select((clients::scope, clients::resources)).distinct().load(database)?)
 }
 
-/// Of the clients of the account that have this scope token and may use this resource server, the scope and the
-/// resource servers of the one with the most of them; a client that an operator disabled gives nothing. An empty token is any scope, an empty identifier a client
-/// without a resource server.
+/// The scope and the resource servers of a client of the account that has this scope token and may use this
+/// resource server: of any, or of the one with the most of them. A client that an operator disabled gives nothing.
+/// An empty token is any scope, an empty identifier a client without a resource server.
 ///
 /// # Errors
 /// Where the database gave no answer.
@@ -293,6 +293,7 @@ pub fn holder(
     account_id: &str,
     token: &str,
     identifier: &str,
+    with_most: bool,
 ) -> Result<Option<(Scope, Resources)>, StoreError> {
     let scope = || " ".into_sql::<Text>().concat(clients::scope).concat(" ");
     let has_token = replace(scope(), format!(" {token} "), " ").ne(scope()).or(token.is_empty().into_sql::<Bool>());
@@ -301,8 +302,12 @@ pub fn holder(
     let may_use = replace(resources(), format!(" {identifier} "), " ").ne(resources());
     let own = clients::table.filter(clients::account_id.eq(account_id)).filter(not_disabled_by_operator());
     let own = own.filter(has_token.and(may_use));
-    let most_first = own.order(length(clients::scope.concat(clients::resources)).desc()).limit(1);
-    Ok(most_first.select((clients::scope, clients::resources)).first(database).optional()?)
+    let own = own.select((clients::scope, clients::resources)).limit(1);
+    let found = match with_most {
+        true => own.order(length(clients::scope.concat(clients::resources)).desc()).first(database),
+        false => own.first(database),
+    };
+    Ok(found.optional()?)
 }
 
 #[diesel::dsl::auto_type(no_type_alias)]
