@@ -19,6 +19,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::client_ip::{ForwardedHeader, TrustedProxies};
 use crate::clock::parse_duration;
+use crate::credential::redacted;
 use crate::error::Error;
 use crate::scope::{InvalidScope, Scope};
 use crate::store::DatabaseUrl;
@@ -283,8 +284,9 @@ impl LiveSettings {
     pub fn reload(&self, new: Settings) -> Vec<(&'static str, bool)> {
         let old = self.current();
         let mut kept = old.clone();
-        // The listen address of the start may have been port 0, which is another one now.
-        let new = Settings { listen: old.listen, ..new };
+        // Port 0 became another one at the start.
+        let any_port = new.listen.port() == 0 && new.listen.ip() == old.listen.ip();
+        let new = Settings { listen: if any_port { old.listen } else { new.listen }, ..new };
         let pairs = old.values().into_iter().zip(new.values());
         let changed: Vec<_> = pairs
             .filter(|((_, before), (_, after))| before != after)
@@ -699,18 +701,22 @@ fn parse(command: &Command, arguments: &[OsString], source: impl Fn(&str) -> Sou
             };
         }
         let expected = match error.get(ContextKind::ValidValue) {
-            Some(ContextValue::Strings(values)) => format!("expected {}", values.join(" or ")),
+            Some(ContextValue::Strings(values)) if !values.is_empty() => format!("expected {}", values.join(" or ")),
             _ => std::error::Error::source(&error).map_or_else(|| "expected a value".to_owned(), ToString::to_string),
         };
         let (label, value) = (source(&name).label(&name), text(ContextKind::InvalidValue).unwrap_or_default());
         let shown = format!("{value:?}");
-        refuse(
-            command,
-            match SECRET_SETTINGS.contains(&name.as_str()) || expected.contains(&shown) {
-                true => format!("{label}: {expected}"),
-                false => format!("{label} is {shown}: {expected}"),
-            },
-        )
+        // A URL with a password may have been meant for another setting.
+        let user_info = value.rsplit_once('@').map(|(before, _)| before.rsplit('/').next().unwrap_or_default());
+        let secret = SECRET_SETTINGS.contains(&name.as_str()) || user_info.is_some() || redacted(value) != *value;
+        let reason = if user_info.is_some_and(|user_info| expected.contains(&format!("{user_info}@"))) {
+            format!("{label} cannot be used; its value, which may hold a secret, is not shown")
+        } else if secret || expected.contains(&shown) {
+            format!("{label}: {expected}")
+        } else {
+            format!("{label} is {shown}: {expected}")
+        };
+        refuse(command, reason)
     })
 }
 

@@ -143,6 +143,14 @@ fn a_wrong_value_is_named_as_it_was_given() {
             assert_eq!(shown, !SECRET.contains(&name) && !value.is_empty(), "{label}: {said}");
             assert!(!said.contains("hunter2"), "{said}");
         }
+        // What was meant for another setting; some take any text.
+        let mut command = world.command(&["config"]);
+        let output = command.env(format!("KEYWARD_{}", name.to_uppercase()), "https://x:hunter2@a.example").output().unwrap();
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("hunter2"), "{name}");
+    }
+    for (name, _) in table {
+        let said = refused(&world, &[], &[&format!("--{}", name.replace('_', "-"))]);
+        assert!(said.trim_end().lines().all(|line| !line.trim_end().ends_with("expected")), "{said}");
     }
 }
 

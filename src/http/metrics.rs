@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
-use actix_web::http::header::Accept;
+use actix_web::http::header::{Accept, Quality};
 use actix_web::web::{Data, Header};
 
 use crate::clock::Timestamp;
@@ -45,7 +45,9 @@ pub async fn metrics(
 }
 
 fn preferred(accept: &Accept) -> Format {
-    let named = accept.ranked().into_iter().find_map(|media| match (media.type_().as_str(), media.subtype().as_str()) {
+    // With a weight of zero it is not wanted (RFC 9110 section 12.4.2).
+    let wanted = Accept(accept.iter().filter(|item| item.quality > Quality::ZERO).cloned().collect());
+    let named = wanted.ranked().into_iter().find_map(|media| match (media.type_().as_str(), media.subtype().as_str()) {
         ("application", "openmetrics-text") => Some(Format::OpenMetrics),
         ("text", "plain" | "*") | ("*", "*") => Some(Format::Prometheus),
         _ => None,
@@ -68,6 +70,8 @@ mod tests {
             ("text/plain;version=0.0.4", Format::Prometheus),
             ("application/json", Format::Prometheus),
             ("application/openmetrics-text", Format::OpenMetrics),
+            ("application/openmetrics-text;q=0", Format::Prometheus),
+            ("application/openmetrics-text;q=0,text/plain;q=0.1", Format::Prometheus),
             // Prometheus 2 and 3.
             ("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1", Format::OpenMetrics),
             ("text/plain;version=0.0.4;q=0.9,application/openmetrics-text;q=0.2", Format::Prometheus),

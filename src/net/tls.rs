@@ -74,7 +74,8 @@ impl Certificate {
             tokio::time::sleep(POLL_INTERVAL).await;
             let certificate = self.clone();
             let Ok(stamp) = tokio::task::spawn_blocking(move || certificate.stamp()).await else { continue };
-            if stamp != loaded && stamp == seen && stamp.iter().all(Option::is_some) {
+            // Also where a file is gone: the next start would fail for want of it.
+            if stamp != loaded && stamp == seen {
                 self.reload();
                 loaded = stamp;
             }

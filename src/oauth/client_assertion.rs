@@ -145,7 +145,7 @@ fn prove(jws: &Jws<'_>, algorithm: SignatureAlgorithm, keys: &JwkSet) -> Result<
     for key in keys.fitting(algorithm, jws.header.kid.as_deref()).take(MAX_KEYS) {
         match key.parsed(algorithm) {
             Ok(key) if jws.is_signed_by(&key) => return Ok(()),
-            Ok(_) => reason = Reason::assertion_wrong_signature("its signature is not by the client's key"),
+            Ok(_) => reason = Reason::assertion_wrong_signature(),
             Err(unusable) => reason = Reason::assertion_no_usable_key(&unusable),
         }
     }

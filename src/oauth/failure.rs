@@ -126,7 +126,7 @@ reasons! {
     assertion_keys_unreachable(detail: &str) = "{detail}";
     assertion_no_usable_key(detail: &str) = "none of the client's keys can verify an assertion: {detail}";
     assertion_no_fitting_key() = "the client has no key that fits the assertion";
-    assertion_wrong_signature(detail: &str) = "the assertion: {detail}";
+    assertion_wrong_signature() = "the signature of the assertion is not by the client's key";
     assertion_unreadable(detail: &str) = "the assertion: {detail}";
     assertion_wrong_client() = "iss and sub of the assertion are not the client's id";
     assertion_wrong_audience(aud: &str) = "aud of the assertion is {aud}, and not the issuer alone";

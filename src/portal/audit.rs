@@ -73,8 +73,8 @@ pub fn action_message(action: &str) -> String {
 }
 
 /// Why an authentication failed, in the member's language.
-pub fn failure_text(member: &Member, entry: &Entry) -> String {
-    let english = || entry.reason.clone().unwrap_or_default();
+pub fn failure_text(member: &Member, entry: &Entry) -> Markup {
+    let english = || html! { span lang="en" { (entry.reason.as_deref().unwrap_or_default()) } };
     let Some(code) = &entry.reason_code else { return english() };
     let message = reason_message(code);
     if !member.language.knows(&message) {
@@ -96,7 +96,12 @@ pub fn failure_text(member: &Member, entry: &Entry) -> String {
             ))
         })
         .collect();
-    member.tr(&message, &arguments)
+    // What a library says of the client's input is for its developers, and in English.
+    let detail = parameters.get("detail").and_then(Value::as_str);
+    html! {
+        (member.tr(&message, &arguments))
+        @if let Some(detail) = detail { br; code lang="en" { (detail) } }
+    }
 }
 
 /// The message for the code of a reason.
@@ -105,8 +110,8 @@ pub fn reason_message(code: &str) -> String {
 }
 
 /// What reasons tell beside their codes; `at` is an instant.
-const PARAMETERS: [&str; 12] =
-    ["id", "at", "method", "detail", "aud", "seconds", "most", "scope", "resource", "grant_type", "name", "count"];
+const PARAMETERS: [&str; 11] =
+    ["id", "at", "method", "aud", "seconds", "most", "scope", "resource", "grant_type", "name", "count"];
 
 /// GET
 pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
