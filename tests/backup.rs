@@ -73,6 +73,7 @@ fn a_restore_reaches_a_running_server_and_revives_nothing_that_was_revoked() {
     eventually("the deleted client", || (node.token_reply(&lost, &[]).status == 200).then_some(()));
     eventually("the end of the newer one", || (node.token_reply(&newer, &[]).status == 401).then_some(()));
     node.token_reply(&kept, &[]).refused(401, "invalid_client");
+    assert_eq!(world.cli(&["client", "show", &kept.id])["disabled_by"], "operator", "who disabled it since");
     world.cli(&["client", "enable", &kept.id]);
     eventually("the enabled client", || (node.token_reply(&kept, &[]).status == 200).then_some(()));
     for (token, why) in [(&revoked, "revoked"), (&all_revoked, "all revoked"), (&of_deleted, "its client was deleted")] {

@@ -28,9 +28,11 @@ enum Needs {
     Right(&'static str),
     /// This right, and to be an operator.
     Operator(&'static str),
+    /// This right, and every other one.
+    Every(&'static str),
 }
 
-use Needs::{AnyToken, ApiKey, Nothing, Operator, RegistrationToken, Right};
+use Needs::{AnyToken, ApiKey, Every, Nothing, Operator, RegistrationToken, Right};
 
 /// Every operation, what it needs, and a body that gets past the check of rights and then does nothing.
 const OPERATIONS: &[(&str, Needs, &str)] = &[
@@ -69,7 +71,7 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
     ("DELETE /api/v1/registration-tokens/{id}", Right("keyward:registration:write"), ""),
     ("GET /api/v1/signing-keys", Operator("keyward:signing-keys:read"), ""),
     ("POST /api/v1/signing-keys/rotate", Operator("keyward:signing-keys:write"), ""),
-    ("POST /api/v1/signing-keys/import", Operator("keyward:signing-keys:write"), r#"{"pem": "none"}"#),
+    ("POST /api/v1/signing-keys/import", Every("keyward:signing-keys:write"), r#"{"pem": "none"}"#),
     ("POST /api/v1/signing-keys/{kid}/retire", Operator("keyward:signing-keys:write"), "{}"),
     ("GET /api/v1/tokens", Right("keyward:tokens:read"), ""),
     ("POST /api/v1/tokens/inspect", Right("keyward:tokens:read"), r#"{"token": "x"}"#),
@@ -206,7 +208,8 @@ fn expected(needs: Needs, rights: &[&str]) -> Verdict {
     match needs {
         Right(right) if rights.contains(&right) => Verdict::Allowed,
         Operator(right) if rights.contains(&right) && operator => Verdict::Allowed,
-        Right(_) | Operator(_) => Verdict::Forbidden,
+        Every(_) if rights.len() == OPERATOR.len() => Verdict::Allowed,
+        Right(_) | Operator(_) | Every(_) => Verdict::Forbidden,
         Nothing | AnyToken => Verdict::Allowed,
         Needs::Client | RegistrationToken | ApiKey => Verdict::Unauthorized,
     }
@@ -221,7 +224,7 @@ fn every_operation_is_in_the_table_and_says_the_right_that_it_needs() {
         .iter()
         .map(|(operation, needs, _)| {
             let right = match needs {
-                Right(right) | Operator(right) => Some((*right).to_owned()),
+                Right(right) | Operator(right) | Every(right) => Some((*right).to_owned()),
                 _ => None,
             };
             ((*operation).to_owned(), right)
@@ -268,7 +271,7 @@ on_both! {
         for (name, authorization, rights) in &callers {
             for (operation, needs, body) in OPERATIONS {
                 // A token is no credential of the others; failures there are counted, so one is enough.
-                if !matches!(needs, Right(_) | Operator(_)) && !name.ends_with("of operator") {
+                if !matches!(needs, Right(_) | Operator(_) | Every(_)) && !name.ends_with("of operator") {
                     continue;
                 }
                 let reply = ask(&node, operation, body, Some(authorization));
@@ -310,7 +313,7 @@ on_both! {
         ];
         for (name, authorization) in &strangers {
             for (operation, needs, body) in OPERATIONS {
-                if !matches!(needs, Right(_) | Operator(_)) {
+                if !matches!(needs, Right(_) | Operator(_) | Every(_)) {
                     continue;
                 }
                 let reply = ask(&node, operation, body, authorization.as_deref());
@@ -564,6 +567,34 @@ on_both! {
         // Words without the prefix are anybody's, and no rights.
         let plain = world.client_with(&["--resource", &audience, "--scope", "clients:read operator"]);
         assert_eq!(list(&node.token(&plain)).status, 403);
+    }
+
+    fn a_signing_key_is_imported_by_who_has_every_right(world: World) {
+        let node = world.start();
+        world.cli(&["account", "create", "--name", "One"]);
+        let pem = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap().serialize_pem();
+        let import = |token: &str| management(&node, token, "POST", "/signing-keys/import", &json!({"pem": pem}));
+        let with = |rights: &[&str]| node.token(&world.manager(&node, &["--account", "One"], &rights.join(" ")));
+        let before = node.kids();
+        // Whoever knows the key signs tokens of any client with any right.
+        refused(&import(&with(&["keyward:signing-keys:write", "keyward:operator"])), 403, "keyward:accounts:read");
+        for missing in OPERATOR.iter().filter(|right| **right != "keyward:signing-keys:write") {
+            let others: Vec<&str> = OPERATOR.iter().copied().filter(|right| right != missing).collect();
+            let what = if *missing == OPERATOR_SCOPE { "operators alone" } else { missing };
+            refused(&import(&with(&others)), 403, what);
+        }
+        assert_eq!(node.kids(), before);
+        // Rotating and retiring need their own right alone: nobody learns a key from them.
+        let keeper = with(&["keyward:signing-keys:write", "keyward:operator"]);
+        let made = management(&node, &keeper, "POST", "/signing-keys/rotate", &json!({}));
+        assert_eq!(made.status, 201, "{}", made.body);
+        let path = format!("/signing-keys/{}/retire", made.json()["kid"].as_str().unwrap());
+        assert_eq!(management(&node, &keeper, "POST", &path, &json!({})).status, 200);
+        let imported = import(&with(OPERATOR));
+        assert_eq!(imported.status, 201, "{}", imported.body);
+        let document = node.get("/openapi.json").json();
+        let description = document["paths"]["/api/v1/signing-keys/import"]["post"]["description"].as_str().unwrap().to_owned();
+        assert!(description.contains("every other right"), "{description}");
     }
 
     fn nobody_gains_rights_over_people(world: World) {
@@ -851,6 +882,132 @@ on_both! {
         assert_eq!(node.json("POST", "/oauth/register", Some(&initial), &json!({})).status, 201);
         refused(&create("", json!([])), 409, "6 clients");
         world.client_with(&["--account", "One"]);
+
+        // Null is the default, and what is left out stays; both at once need both rights, or nothing changes.
+        let change = |token: &str, body: Value| management(&node, token, "PATCH", "/accounts/One", &body);
+        let all = node.token(&world.manager(&node, &[], &OPERATOR.join(" ")));
+        let back = change(&operator, json!({"max_clients": null}));
+        assert_eq!((back.status, &back.json()["max_clients"]), (200, &Value::Null), "{}", back.body);
+        assert_eq!(create("", json!([])).status, 201);
+        let both = json!({"max_clients": 7, "requires_second_factor": true});
+        assert_eq!(change(&operator, both.clone()).status, 403);
+        assert_eq!(change(&token, both.clone()).status, 403);
+        let account = || world.cli(&["account", "list"]).as_array().unwrap().iter().find(|account| account["name"] == "One").unwrap().clone();
+        assert_eq!((&account()["max_clients"], &account()["requires_second_factor"]), (&Value::Null, &json!(false)));
+        assert_eq!(change(&all, both).status, 200);
+        assert_eq!((&account()["max_clients"], &account()["requires_second_factor"]), (&json!(7), &json!(true)));
+        assert_eq!(change(&all, json!({"requires_second_factor": false})).json()["max_clients"], json!(7), "it stays");
+        for body in [json!({}), json!({"max_clients": "7"}), json!({"max_clients": -1})] {
+            assert_eq!(change(&all, body.clone()).status, 400, "{body}");
+        }
+        assert_eq!(world.cli(&["account", "update", "One", "--max-clients", "default", "--require-second-factor", "on"])["max_clients"], Value::Null);
+        assert_eq!(account()["requires_second_factor"], json!(true));
+        assert_eq!(world.run(&["account", "update", "One", "--max-clients", "many"]).status.code(), Some(2));
+    }
+
+    fn an_account_grants_each_scope_where_it_has_it(world: World) {
+        world.cli(&["account", "create", "--name", "One"]);
+        for identifier in ["urn:crm", "urn:bank"] {
+            world.resource(identifier);
+        }
+        let node = world.start();
+        let crm = world.client_with(&["--account", "One", "--scope", "read write", "--resource", "urn:crm"]);
+        let bank = world.client_with(&["--account", "One", "--scope", "read", "--resource", "urn:bank"]);
+        let token = node.token(&world.manager(&node, &["--account", "One"], &ADMINISTRATOR.join(" ")));
+        let create = |scope: &str, resources: Value| management(&node, &token, "POST", "/clients", &json!({"name": "x", "scope": scope, "resources": resources}));
+        let change = |client: &Client, body: Value| management(&node, &token, "PATCH", &format!("/clients/{}", client.id), &body);
+        let initial = |scope: &str, resources: Value| management(&node, &token, "POST", "/registration-tokens", &json!({"scope": scope, "resources": resources}));
+        let beyond = |reply: Reply| refused(&reply, 400, "the scope write for urn:bank");
+
+        // A token has each word of its scope for each of its audiences.
+        beyond(create("write", json!(["urn:bank"])));
+        beyond(create("read write", json!(["urn:bank", "urn:crm"])));
+        beyond(change(&crm, json!({"resources": ["urn:bank"]})));
+        beyond(change(&crm, json!({"resources": ["urn:bank", "urn:crm"]})));
+        beyond(change(&bank, json!({"scope": "read write"})));
+        beyond(initial("write", json!(["urn:bank"])));
+        beyond(initial("read write", json!(["urn:crm", "urn:bank"])));
+        refused(&create("write", json!([])), 400, "the scope write without a resource server");
+        refused(&change(&crm, json!({"resources": []})), 400, "without a resource server");
+
+        // What it has it gives, from several clients and in part.
+        assert_eq!(create("read", json!(["urn:bank", "urn:crm"])).status, 201);
+        assert_eq!(create("write", json!(["urn:crm"])).status, 201);
+        assert_eq!(create("", json!(["urn:bank"])).status, 201);
+        assert_eq!(change(&crm, json!({"resources": ["urn:bank", "urn:crm"], "scope": "read"})).status, 200);
+        assert_eq!(change(&crm, json!({"resources": ["urn:crm"], "scope": "read write"})).status, 200);
+        assert_eq!(initial("read", json!(["urn:crm", "urn:bank"])).status, 201);
+
+        // An operator gives more, and takes it back: nobody has it from a client that an operator disabled.
+        let given = world.client_with(&["--account", "One", "--scope", "write", "--resource", "urn:bank"]);
+        let made = create("write", json!(["urn:bank"]));
+        assert_eq!(made.status, 201, "{}", made.body);
+        for id in [&given.id, made.json()["client_id"].as_str().unwrap()] {
+            world.cli(&["client", "disable", id]);
+        }
+        beyond(create("write", json!(["urn:bank"])));
+        assert_eq!(change(&given, json!({"name": "y"})).status, 200, "it keeps what it has");
+
+        // What takes a look at very many clients is refused, and nothing is lost.
+        let operator = node.token(&world.manager(&node, &[], &OPERATOR.join(" ")));
+        let words: Vec<String> = (0..17).map(|number| format!("word{number}")).collect();
+        for word in &words {
+            let body = json!({"name": word, "account": "One", "scope": word, "resources": ["urn:crm"]});
+            assert_eq!(management(&node, &operator, "POST", "/clients", &body).status, 201);
+        }
+        refused(&create(&words.join(" "), json!(["urn:crm"])), 400, "several clients");
+        assert_eq!(create(&words[1..].join(" "), json!(["urn:crm"])).status, 201);
+        assert_eq!(create(&words.join(" "), json!(["urn:crm"])).status, 201, "one more client has nearly all of it now");
+    }
+
+    fn what_an_operator_disabled_an_operator_enables(world: World) {
+        world.cli(&["account", "create", "--name", "One"]);
+        person(&world, "dev@one.example", "developer", Some("One"));
+        person(&world, "op@keyward.example", "operator", None);
+        let node = world.start();
+        let client = world.client_with(&["--account", "One", "--scope", "read"]);
+        let developer = node.token(&world.manager(&node, &["--account", "One"], &DEVELOPER.join(" ")));
+        let operator = node.token(&world.manager(&node, &[], &OPERATOR.join(" ")));
+        let path = format!("/clients/{}", client.id);
+        let enabled = |token: &str, on: bool| management(&node, token, "PATCH", &path, &json!({"enabled": on}));
+        let by = || world.cli(&["client", "show", &client.id])["disabled_by"].clone();
+        let browser = Browser::of(&node, "dev@one.example");
+        let page = format!("/portal/applications/{}", client.id);
+
+        // Their own they enable again, by the API and in the portal.
+        assert_eq!(by(), Value::Null);
+        assert_eq!(enabled(&developer, false).json()["disabled_by"], "account");
+        assert_eq!(enabled(&developer, true).json()["disabled_by"], Value::Null);
+        assert_eq!(browser.act(&format!("{page}/disable"), &[]).status, 303);
+        assert_eq!(by(), "account");
+        assert_eq!(browser.act(&format!("{page}/enable"), &[]).status, 303);
+        assert_eq!(node.token_reply(&client, &[]).status, 200);
+
+        // An operator's, by whichever way, they do not, nor by disabling it themselves.
+        let of_operator: [(&str, &dyn Fn()); 3] = [
+            ("the command line", &|| drop(world.cli(&["client", "disable", &client.id]))),
+            ("the API", &|| assert_eq!(enabled(&operator, false).status, 200)),
+            ("the portal", &|| assert_eq!(Browser::of(&node, "op@keyward.example").act(&format!("{page}/disable"), &[]).status, 303)),
+        ];
+        for (way, disable) in of_operator {
+            assert_eq!(enabled(&developer, false).status, 200, "an operator's word counts beside theirs");
+            disable();
+            assert_eq!(enabled(&developer, false).json()["disabled_by"], "operator", "{way}");
+            let reply = enabled(&developer, true);
+            refused(&reply, 403, "only an operator can enable it");
+            assert_eq!(reply.json()["field"], "enabled");
+            let shown = browser.get(&page).body;
+            assert!(shown.contains("disabled by an operator") && !shown.contains(&format!("{page}/enable\"")), "{shown}");
+            let reply = browser.act(&format!("{page}/enable"), &[]);
+            assert!(reply.status != 303 && reply.body.contains("only an operator can enable it"), "{way}: {} {}", reply.status, reply.body);
+            assert_eq!(by(), "operator", "{way}");
+            node.token_reply(&client, &[]).refused(401, "invalid_client");
+            let listed = world.run(&["client", "list"]);
+            assert!(String::from_utf8_lossy(&listed.stdout).contains("operator"));
+            assert_eq!(enabled(&operator, true).json()["enabled"], json!(true));
+            assert_eq!(by(), Value::Null);
+            assert_eq!(node.token_reply(&client, &[]).status, 200);
+        }
     }
 
     fn a_scope_that_no_resource_server_has_is_warned_of(world: World) {
@@ -879,6 +1036,35 @@ on_both! {
         ] {
             assert_eq!(said(arguments), "", "{arguments:?}");
         }
+
+        // Over HTTP the answer says it, and the entity tag is that of the client.
+        let node = world.start();
+        let operator = node.token(&world.manager(&node, &[], &OPERATOR.join(" ")));
+        let ask = |method: &str, path: &str, scope: &str| {
+            management(&node, &operator, method, path, &json!({"scope": scope, "resources": ["urn:orders"]}))
+        };
+        let new = |scope: &str| management(&node, &operator, "POST", "/clients", &json!({"name": "x", "scope": scope, "resources": ["urn:orders"]}));
+        let path = format!("/clients/{}", client.id);
+        for reply in [new("bogus orders:write"), ask("PATCH", &path, "bogus orders:write"), ask("POST", "/registration-tokens", "bogus")] {
+            let warnings = reply.json()["warnings"].clone();
+            assert_eq!(warnings.as_array().map(Vec::len), Some(1), "{}", reply.body);
+            assert!(warnings[0].as_str().unwrap().contains("has the scope bogus; they have: orders:read orders:write"), "{warnings}");
+            if let Some(tag) = reply.header("etag") {
+                assert_eq!(management(&node, &operator, "GET", &path, &Value::Null).header("etag"), Some(tag));
+            }
+        }
+        for reply in [new("orders:write"), ask("PATCH", &path, "orders:write"), ask("POST", "/registration-tokens", "orders:write")] {
+            assert!(reply.status < 300 && reply.json().get("warnings").is_none(), "{}", reply.body);
+        }
+        // And the portal, after it was saved.
+        person(&world, "op@keyward.example", "operator", None);
+        let browser = Browser::of(&node, "op@keyward.example");
+        let form = [("name", "x"), ("resources", "urn:orders"), ("more_scope", "bogus")];
+        let page = format!("/portal/applications/{}", client.id);
+        assert!(browser.act("/portal/applications", &form).body.contains("none of the resource servers has bogus"));
+        let saved = browser.act(&format!("{page}/edit"), &form);
+        assert!(browser.get(saved.header("location").unwrap()).body.contains("none of the resource servers has bogus"));
+        assert!(!browser.get(&page).body.contains("none of the resource servers"), "not for ever");
     }
 
     fn a_new_issuer_keeps_who_manages(world: World) {

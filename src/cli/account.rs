@@ -1,12 +1,14 @@
 //! `keyward account`
 
+use std::str::FromStr;
+
 use clap::Subcommand;
 
 use super::Context;
 use super::output::Output;
 use crate::config::Switch;
 use crate::error::Error;
-use crate::manage::account;
+use crate::manage::account::{self, AccountChange};
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
 #[derive(Subcommand)]
@@ -28,10 +30,25 @@ pub enum Account {
         #[arg(long, value_name = "on|off", hide_possible_values = true, required_unless_present = "max_clients")]
         require_second_factor: Option<Switch>,
 
-        /// How many clients its own people, and registration, can bring it to
-        #[arg(long, value_name = "N")]
-        max_clients: Option<u32>,
+        /// How many clients its own people, and registration, can bring it to; "default" is 1000
+        #[arg(long, value_name = "N|default")]
+        max_clients: Option<ClientLimit>,
     },
+}
+
+/// A number of its own, or the default.
+#[derive(Clone, Copy)]
+pub struct ClientLimit(Option<u32>);
+
+impl FromStr for ClientLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "default" => Ok(ClientLimit(None)),
+            text => text.parse().map(|most| ClientLimit(Some(most))).map_err(|_| "it is a number, or default".to_owned()),
+        }
+    }
 }
 
 impl Account {
@@ -50,16 +67,21 @@ impl Account {
                 Ok(Output::table(&accounts, ["ID", "NAME", "MADE"], rows))
             }
             Account::Update { account, require_second_factor, max_clients } => {
+                let required = require_second_factor.map(Switch::is_on);
+                let change = AccountChange {
+                    requires_second_factor: required
+                        .map(|required| Ok::<_, Error>((operator.may(UsersWrite)?, required)))
+                        .transpose()?,
+                    max_clients: max_clients
+                        .map(|ClientLimit(most)| Ok::<_, Error>((operator.may(AccountsWrite)?, most)))
+                        .transpose()?,
+                };
+                let changed = account::update(&store, change, &account, context.now).await?;
                 let mut words = Vec::new();
-                let mut changed = None;
-                if let Some(most) = max_clients {
-                    let permit = operator.may(AccountsWrite)?;
-                    changed = Some(account::limit_clients(&store, permit, &account, Some(most.into()), context.now).await?);
-                    words.push(format!("The account {account} can have {most} clients"));
+                if max_clients.is_some() {
+                    words.push(format!("The account {account} can have {} clients", changed.client_limit()));
                 }
-                if let Some(required) = require_second_factor.map(Switch::is_on) {
-                    let permit = operator.may(UsersWrite)?;
-                    changed = Some(account::require_second_factor(&store, permit, &account, required, context.now).await?);
+                if let Some(required) = required {
                     let does = if required { "requires" } else { "does not require" };
                     words.push(format!("The account {account} {does} a second factor"));
                 }

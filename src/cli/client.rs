@@ -99,10 +99,9 @@ impl Client {
             }
             Client::List { account } => {
                 let clients = client::list(&store, operator.may(ClientsRead)?, account, None, i64::MAX).await?;
-                let rows = clients.iter().map(|client| {
-                    let state = if client.enabled { "enabled" } else { "disabled" };
-                    [client.client_id.clone(), client.name.clone(), client.scope.to_string(), state.to_owned()]
-                });
+                let rows = clients
+                    .iter()
+                    .map(|client| [client.client_id.clone(), client.name.clone(), client.scope.to_string(), state(client)]);
                 Ok(Output::table(&clients, ["CLIENT_ID", "NAME", "SCOPE", "STATE"], rows))
             }
             Client::Show { client_id } => Ok(shown(&client::show(&store, operator.may(ClientsRead)?, &client_id).await?)),
@@ -118,7 +117,8 @@ impl Client {
                     jwks,
                     ..ClientChange::default()
                 };
-                Ok(shown(&client::update(&store, operator.may(ClientsWrite)?, &client_id, change, now).await?))
+                let changed = client::update(&store, operator.may(ClientsWrite)?, &client_id, change, now).await?;
+                Ok(shown(&changed.client).warning(changed.warning.as_ref()))
             }
             Client::Disable { client_id } => {
                 Ok(shown(&client::disable(&store, operator.may(ClientsWrite)?, &client_id, now).await?))
@@ -150,7 +150,7 @@ fn read(file: &Path) -> Result<String, Error> {
 }
 
 fn created(made: CreatedClient) -> Output {
-    let (secret, api_key) = (made.secret, made.api_key);
+    let (secret, api_key, warning) = (made.secret, made.api_key, made.warning);
     let view = ClientView::from(made.client);
     let secret = secret.as_ref().map(|secret| secret.expose());
     let words = format!(
@@ -163,7 +163,15 @@ fn created(made: CreatedClient) -> Output {
     let mut document = json!(view);
     document["client_secret"] = json!(secret);
     document["api_key"] = json!(api_key.expose());
-    Output::new(&document, words)
+    Output::new(&document, words).warning(warning.as_ref())
+}
+
+fn state(client: &ClientView) -> String {
+    match client.disabled_by {
+        _ if client.enabled => "enabled".to_owned(),
+        None => "disabled".to_owned(),
+        Some(by) => format!("disabled by {}", by.as_str()),
+    }
 }
 
 fn shown(client: &ClientView) -> Output {
@@ -176,7 +184,10 @@ fn shown(client: &ClientView) -> Output {
         ("scope", client.scope.to_string()),
         ("resources", client.resources.as_str().to_owned()),
         ("introspect", client.introspect.to_string()),
-        ("enabled", client.enabled.to_string()),
+        (
+            "enabled",
+            client.disabled_by.map_or_else(|| client.enabled.to_string(), |by| format!("false, disabled by {}", by.as_str())),
+        ),
         ("created_at", client.created_at.to_string()),
     ];
     let lines: Vec<String> = words.into_iter().map(|(name, value)| format!("{name:12} {value}")).collect();

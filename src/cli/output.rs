@@ -44,6 +44,17 @@ impl Output {
         Output::new(document, lines.join("\n"))
     }
 
+    /// The same, with a warning: on standard error, and as a member `warnings` of the document.
+    #[must_use]
+    pub fn warning(mut self, warning: Option<&impl ToString>) -> Self {
+        if let (Some(warning), Some(members)) = (warning, self.document.as_object_mut()) {
+            let warning = warning.to_string();
+            tracing::warn!("{warning}");
+            members.insert("warnings".to_owned(), json!([warning]));
+        }
+        self
+    }
+
     /// The same, with exit status 1: something is wrong.
     #[must_use]
     pub fn refused(mut self) -> Self {

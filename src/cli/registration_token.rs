@@ -41,14 +41,12 @@ impl RegistrationToken {
             RegistrationToken::Create { account, limits, uses, expires_in } => {
                 let Limits { scope, resources } = limits;
                 let new = NewRegistrationToken { account, scope, resources, uses, lifetime: expires_in.span };
-                let (token, view) =
+                let (token, view, warning) =
                     registration_token::create(&store, operator.may(RegistrationWrite)?, new, context.now).await?;
                 let mut document = json!(view);
                 document["token"] = json!(token.expose());
-                Ok(Output::new(
-                    &document,
-                    format!("Made the initial access token {}, shown this once:\n  {}", view.id, token.expose()),
-                ))
+                let words = format!("Made the initial access token {}, shown this once:\n  {}", view.id, token.expose());
+                Ok(Output::new(&document, words).warning(warning.as_ref()))
             }
             RegistrationToken::List => {
                 let tokens = registration_token::list(&store, &operator.may(RegistrationRead)?).await?;

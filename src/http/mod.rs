@@ -41,8 +41,8 @@ use crate::store::account::Account;
 use crate::store::audit::Entry;
 use management::secrets::SecretView;
 use management::{
-    Made, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens, resources, secrets, signing_keys, tokens,
-    traffic, users,
+    Changed, Made, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens, resources, secrets, signing_keys,
+    tokens, traffic, users,
 };
 use openapi::Operation as Op;
 
@@ -175,7 +175,7 @@ fn management() -> Vec<Op> {
             .with("keyward:clients:read"),
         Op::patch("/api/v1/clients/{client_id}", "updateClient", "Change a client", || web::patch().to(clients::update))
             .json::<clients::Change>()
-            .answers::<ClientView>(200, "Changed, with its new ETag")
+            .answers::<Changed<ClientView>>(200, "Changed, with its new ETag")
             .with("keyward:clients:write")
             .conditional(),
         Op::delete("/api/v1/clients/{client_id}", "deleteClient", "Delete a client", || web::delete().to(clients::delete))
@@ -306,6 +306,10 @@ fn management() -> Vec<Op> {
         .json::<signing_keys::Import>()
         .answers::<SigningKeyView>(201, "Published now; signs once everybody can have it")
         .with("keyward:signing-keys:write")
+        .note(
+            "The caller must have every other right as well, `keyward:operator` among them: whoever knows a signing key can \
+             sign tokens with any right.",
+        )
         .refuses(&[409]),
         Op::post("/api/v1/signing-keys/{kid}/retire", "retireSigningKey", "End a signing key", || {
             web::post().to(signing_keys::retire)

@@ -67,6 +67,7 @@ pub struct Operation {
     body: Option<(&'static str, SchemaOf)>,
     answers: Vec<Answer>,
     refusals: Vec<u16>,
+    note: Option<&'static str>,
     idempotent: bool,
     conditional: bool,
     /// Whether pages of any origin may read it (CORS).
@@ -87,6 +88,7 @@ impl Operation {
             body: None,
             answers: Vec::new(),
             refusals: Vec::new(),
+            note: None,
             idempotent: false,
             conditional: false,
             any_origin: false,
@@ -140,6 +142,12 @@ impl Operation {
     pub fn with(mut self, scope: &'static str) -> Self {
         self.caller = Caller::Management(scope);
         self.refuses(&[400, 401, 403, 404, 429, 503])
+    }
+
+    /// A sentence for the description, after the scope that it needs.
+    pub fn note(mut self, note: &'static str) -> Self {
+        self.note = Some(note);
+        self
     }
 
     /// What else it may refuse with.
@@ -238,8 +246,13 @@ impl Operation {
             "responses": responses,
             "security": self.security(),
         });
-        if let Caller::Management(scope) = self.caller {
-            operation["description"] = json!(format!("Needs the scope `{scope}`."));
+        let needs = match self.caller {
+            Caller::Management(scope) => Some(format!("Needs the scope `{scope}`.")),
+            _ => None,
+        };
+        let description: Vec<&str> = needs.as_deref().into_iter().chain(self.note).collect();
+        if !description.is_empty() {
+            operation["description"] = json!(description.join(" "));
         }
         if !parameters.is_empty() {
             operation["parameters"] = json!(parameters);

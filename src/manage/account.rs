@@ -59,58 +59,48 @@ pub async fn partners(store: &Arc<Store>, permit: &Permit<AccountsRead>) -> Resu
     Ok(accounts)
 }
 
-/// Says whether the users of an account must have a second factor to get into the portal. Who has none
-/// sets one up at the next request.
-///
-/// # Errors
-/// No such account.
-pub async fn require_second_factor(
-    store: &Arc<Store>,
-    permit: Permit<UsersWrite>,
-    id_or_name: &str,
-    required: bool,
-    now: Timestamp,
-) -> Result<Account, Error> {
-    let named = id_or_name.to_owned();
-    store
-        .write(now, move |transaction| {
-            let found = account::find(transaction.database(), &named)?.filter(|account| permit.reaches(&account.id));
-            let mut account = found.ok_or_else(|| not_found("account", &named))?;
-            if !required {
-                // It protects the administrators, too.
-                permit.check_role(Role::Administrator)?;
-            }
-            account.requires_second_factor = required;
-            account::update(transaction, &account)?;
-            permit.record(transaction, "account.update", Some(&account.id), &account.id, now)?;
-            Ok(account)
-        })
-        .await
+/// What of an account is to change, each with the permit that it takes; what is absent stays.
+#[derive(Clone, Default)]
+pub struct AccountChange {
+    /// Whether its users must have a second factor to get into the portal. Who has none sets one up at the next
+    /// request.
+    pub requires_second_factor: Option<(Permit<UsersWrite>, bool)>,
+    /// How many clients its own people, and registration, can bring it to; the default where there is no number.
+    /// Clients beyond a lower limit stay.
+    pub max_clients: Option<(Permit<AccountsWrite>, Option<u32>)>,
 }
 
-/// Sets how many clients an account's own people, and registration, can bring it to; the default where
-/// there is no number. Clients beyond a lower limit stay.
+/// Changes an account, wholly or not at all.
 ///
 /// # Errors
-/// No such account; a negative number.
-pub async fn limit_clients(
-    store: &Arc<Store>,
-    permit: Permit<AccountsWrite>,
-    id_or_name: &str,
-    most: Option<i64>,
-    now: Timestamp,
-) -> Result<Account, Error> {
-    if most.is_some_and(|most| most < 0) {
-        return Err(invalid("The limit of clients is zero or more").field("max_clients"));
-    }
+/// No such account; nothing to change; a second factor that protects who has more rights than the actor.
+pub async fn update(store: &Arc<Store>, change: AccountChange, id_or_name: &str, now: Timestamp) -> Result<Account, Error> {
     let named = id_or_name.to_owned();
     store
         .write(now, move |transaction| {
-            let found = account::find(transaction.database(), &named)?.filter(|account| permit.reaches(&account.id));
+            let AccountChange { requires_second_factor, max_clients } = &change;
+            let reaches = |account: &Account| {
+                requires_second_factor.as_ref().is_none_or(|(permit, _)| permit.reaches(&account.id))
+                    && max_clients.as_ref().is_none_or(|(permit, _)| permit.reaches(&account.id))
+            };
+            let found = account::find(transaction.database(), &named)?.filter(reaches);
             let mut account = found.ok_or_else(|| not_found("account", &named))?;
-            account.max_clients = most;
+            if let Some((permit, required)) = requires_second_factor {
+                if !required {
+                    // It protects the administrators, too.
+                    permit.check_role(Role::Administrator)?;
+                }
+                account.requires_second_factor = *required;
+            }
+            if let Some((_, most)) = max_clients {
+                account.max_clients = most.map(i64::from);
+            }
             account::update(transaction, &account)?;
-            permit.record(transaction, "account.update", Some(&account.id), &account.id, now)?;
+            match (requires_second_factor, max_clients) {
+                (Some((permit, _)), _) => permit.record(transaction, "account.update", Some(&account.id), &account.id, now)?,
+                (_, Some((permit, _))) => permit.record(transaction, "account.update", Some(&account.id), &account.id, now)?,
+                _ => return Err(invalid("Change requires_second_factor, max_clients or both")),
+            }
             Ok(account)
         })
         .await

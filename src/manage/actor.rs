@@ -359,6 +359,21 @@ impl<R: Right> Permit<R> {
         Err(refused.field("role"))
     }
 
+    /// For what gives every right over Keyward to whoever does it.
+    ///
+    /// # Errors
+    /// `access_denied` where the actor lacks any right.
+    pub fn check_every_right(&self) -> Result<(), Error> {
+        let all = rights_of(Role::Operator);
+        let missing =
+            all.into_iter().find(|right| !self.actor.rights.contains(*right)).or(self.account().map(|_| OPERATOR_SCOPE));
+        let Some(missing) = missing else { return Ok(()) };
+        let reason = format!(
+            "Whoever knows a signing key can give themselves every right, so importing one needs every right; you do not have {missing}"
+        );
+        Err(Error::new(Code::AccessDenied, reason))
+    }
+
     /// Writes entries for what an action brings about beside what it is named for.
     pub(super) fn recorder(&self) -> Recorder {
         self.actor.recorder()

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::actor::{ALL_RIGHTS, ClientsRead, ClientsWrite, OPERATOR_SCOPE, Permit, Right, TokensRevoke};
 use super::api_key::{self, NewApiKey};
-use super::policy::{Grantee, check_grant, known_resources, management_audience};
+pub use super::policy::Warning;
+use super::policy::{Grantee, Wanted, check_grant, known_resources, management_audience, undescribed};
 use super::{MAX_NAME, account, check_name, invalid, not_found, version};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
@@ -18,8 +19,8 @@ use crate::oauth::client_metadata::Limits;
 use crate::oauth::token_endpoint;
 use crate::scope::{Scope, is_right};
 use crate::secret_hash;
-pub use crate::store::client::AuthMethod;
 use crate::store::client::{self, Client};
+pub use crate::store::client::{AuthMethod, DisabledBy};
 use crate::store::resource_server;
 pub use crate::store::resource_server::Resources;
 use crate::store::{self, Database, Store, Transaction, client_secret};
@@ -54,6 +55,16 @@ pub struct CreatedClient {
     pub secret: Option<Credential>,
     /// Its first API key.
     pub api_key: Credential,
+    /// What is most likely not meant.
+    pub warning: Option<Warning>,
+}
+
+/// A client that was changed.
+pub struct ChangedClient {
+    /// As it is now.
+    pub client: ClientView,
+    /// What is most likely not meant.
+    pub warning: Option<Warning>,
 }
 
 /// What of a client is to change; what is absent stays.
@@ -100,6 +111,8 @@ pub struct ClientView {
     pub jwks: Option<Value>,
     pub jwks_uri: Option<String>,
     pub enabled: bool,
+    /// Who disabled it, where it is disabled. What an operator disabled only an operator enables.
+    pub disabled_by: Option<DisabledBy>,
     /// Whether it registered itself (RFC 7591).
     pub self_registered: bool,
     /// Whether it has a registration access token, by which it can change what it registered (RFC 7592).
@@ -121,6 +134,7 @@ impl From<Client> for ClientView {
             jwks: client.jwks.and_then(|jwks| serde_json::from_str(&jwks).ok()),
             jwks_uri: client.jwks_uri,
             enabled: client.disabled_at.is_none(),
+            disabled_by: client.disabled_by,
             self_registered: client.registration_limits.is_some(),
             has_registration_token: client.registration_token_hash.is_some(),
             created_at: client.created_at,
@@ -151,7 +165,9 @@ pub(crate) fn insert(
 ) -> Result<CreatedClient, Error> {
     let account = account::resolve(transaction, permit, new.account.as_deref(), now)?;
     let resources = known_resources(transaction.database(), permit, &new.resources)?;
-    check_grant(transaction, permit, &account.id, Grantee::Client, &new.scope, &resources)?;
+    let wanted =
+        Wanted { account: &account.id, grantee: Grantee::Client, scope: &new.scope, resources: &resources, current: None };
+    let warning = check_grant(transaction, permit, &wanted)?;
     check_introspection(permit, false, new.may_introspect)?;
     if permit.account().is_some() {
         check_room(transaction.database(), &account)?;
@@ -171,7 +187,7 @@ pub(crate) fn insert(
     let (api_key, row) = api_key::generate(&client, first_key, permit.actor(), now);
     store::api_key::insert(transaction, &row)?;
     permit.record(transaction, "client.create", Some(&client.account_id), &client.client_id, now)?;
-    Ok(CreatedClient { client, secret, api_key })
+    Ok(CreatedClient { client, secret, api_key, warning })
 }
 
 pub(super) fn insert_secret(
@@ -301,14 +317,14 @@ pub async fn update(
     client_id: &str,
     change: ClientChange,
     now: Timestamp,
-) -> Result<ClientView, Error> {
+) -> Result<ChangedClient, Error> {
     if let Some(name) = &change.name {
         check_name(name)?;
     }
     let giver = permit.clone();
     // A leak must end: to refuse all that a client presents takes no more rights than to see it.
     let needs = if change.only_disables() { Needs::Reach } else { Needs::Power };
-    edit(store, permit, client_id, needs, "client.update", now, move |transaction, client| {
+    let changed = edit(store, permit, client_id, needs, "client.update", now, move |transaction, client| {
         let change = change.clone();
         let current = version(&ClientView::from(client.clone()));
         if change.expected.is_some_and(|expected| !expected.contains(&current)) {
@@ -322,7 +338,7 @@ pub async fn update(
             Some(named) => Some(known_resources(transaction.database(), &giver, &named)?),
             None => None,
         };
-        regrant(transaction, &giver, client, change.scope, resources)?;
+        let warning = regrant(transaction, &giver, client, change.scope, resources)?;
         if let Some(may_introspect) = change.may_introspect {
             check_introspection(&giver, client.may_introspect, may_introspect)?;
             client.may_introspect = may_introspect;
@@ -331,16 +347,27 @@ pub async fn update(
             client.auth_method = auth_method;
         }
         match change.enabled {
-            Some(true) => client.disabled_at = None,
-            Some(false) => drop(client.disabled_at.get_or_insert(now)),
+            Some(true) => enable_again(&giver, client)?,
+            Some(false) => client.disable(disabler(&giver), now),
             None => {}
         }
         if let Some(jwks) = change.jwks {
             client.jwks = Some(checked_jwks(&jwks)?);
         }
-        check_auth_method(client)
-    })
-    .await
+        check_auth_method(client)?;
+        Ok(warning)
+    });
+    let (client, warning) = changed.await?;
+    Ok(ChangedClient { client, warning })
+}
+
+/// What is most likely not meant with a client as it is.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub async fn warning(store: &Arc<Store>, _: Permit<ClientsRead>, client: &ClientView) -> Result<Option<Warning>, Error> {
+    let (scope, resources) = (client.scope.clone(), client.resources.clone());
+    store.read(move |database| undescribed(database, &scope, &resources)).await
 }
 
 /// Gives a client another scope or other resource servers, as far as the actor may.
@@ -350,10 +377,11 @@ fn regrant(
     client: &mut Client,
     scope: Option<Scope>,
     resources: Option<Resources>,
-) -> Result<(), Error> {
+) -> Result<Option<Warning>, Error> {
     if scope.is_none() && resources.is_none() {
-        return Ok(());
+        return Ok(None);
     }
+    let mut warning = None;
     // The right to introspect is for the resource servers that it was given for.
     if let Some(wanted) = &resources
         && client.may_introspect
@@ -370,7 +398,9 @@ fn regrant(
     let resources = resources.unwrap_or_else(|| client.resources.clone());
     if scope != client.scope || resources != client.resources {
         let grantee = if registered { Grantee::Registrant } else { Grantee::Client };
-        check_grant(transaction, giver, &client.account_id, grantee, &scope, &resources)?;
+        let wanted =
+            Wanted { account: &client.account_id, grantee, scope: &scope, resources: &resources, current: Some(&*client) };
+        warning = check_grant(transaction, giver, &wanted)?;
         (client.scope, client.resources) = (scope, resources);
     }
     if registered {
@@ -378,7 +408,7 @@ fn regrant(
         // access token.
         client.registration_limits = Some(Limits::new(&client.scope, &client.resources).to_json()?);
     }
-    Ok(())
+    Ok(warning)
 }
 
 /// Refuses everything that the client presents, until it is enabled again.
@@ -391,28 +421,43 @@ pub async fn disable(
     client_id: &str,
     now: Timestamp,
 ) -> Result<ClientView, Error> {
+    let by = disabler(&permit);
     edit(store, permit, client_id, Needs::Reach, "client.disable", now, move |_, client| {
-        client.disabled_at.get_or_insert(now);
+        client.disable(by, now);
         Ok(())
     })
     .await
+    .map(|(client, ())| client)
 }
 
 /// Takes it back: what was issued before counts again, as far as it has not ended.
 ///
 /// # Errors
-/// No such client.
+/// No such client; one that an operator disabled, for who is none.
 pub async fn enable(
     store: &Arc<Store>,
     permit: Permit<ClientsWrite>,
     client_id: &str,
     now: Timestamp,
 ) -> Result<ClientView, Error> {
-    edit(store, permit, client_id, Needs::Power, "client.enable", now, |_, client| {
-        client.disabled_at = None;
-        Ok(())
-    })
-    .await
+    let enabler = permit.clone();
+    edit(store, permit, client_id, Needs::Power, "client.enable", now, move |_, client| enable_again(&enabler, client))
+        .await
+        .map(|(client, ())| client)
+}
+
+fn disabler<R: Right>(permit: &Permit<R>) -> DisabledBy {
+    if permit.account().is_some() { DisabledBy::Account } else { DisabledBy::Operator }
+}
+
+fn enable_again<R: Right>(permit: &Permit<R>, client: &mut Client) -> Result<(), Error> {
+    if client.disabled_by == Some(DisabledBy::Operator) && permit.account().is_some() {
+        return Err(Error::new(Code::AccessDenied, "An operator disabled this client, so only an operator can enable it")
+            .phrase("disabled-by-operator", [])
+            .field("enabled"));
+    }
+    client.enable();
+    Ok(())
 }
 
 /// Deletes a client: its secrets, its keys and all its tokens are refused from then on.
@@ -452,6 +497,7 @@ pub async fn revoke_tokens(
         Ok(())
     })
     .await
+    .map(|(client, ())| client)
 }
 
 /// Gives a client that registered itself another registration access token (RFC 7592) in the place of the
@@ -492,6 +538,7 @@ pub async fn revoke_registration_token(
         Ok(())
     })
     .await
+    .map(|(client, ())| client)
 }
 
 fn check_registered(client: &Client) -> Result<(), Error> {
@@ -537,15 +584,15 @@ enum Needs {
     Power,
 }
 
-async fn edit<R: Right + Send + 'static>(
+async fn edit<R: Right + Send + 'static, T: Send + 'static>(
     store: &Arc<Store>,
     permit: Permit<R>,
     client_id: &str,
     needs: Needs,
     action: &'static str,
     now: Timestamp,
-    change: impl Fn(&mut Transaction<'_>, &mut Client) -> Result<(), Error> + Send + 'static,
-) -> Result<ClientView, Error> {
+    change: impl Fn(&mut Transaction<'_>, &mut Client) -> Result<T, Error> + Send + 'static,
+) -> Result<(ClientView, T), Error> {
     let id = client_id.to_owned();
     store
         .write(now, move |transaction| {
@@ -553,10 +600,10 @@ async fn edit<R: Right + Send + 'static>(
                 Needs::Reach => within_reach(transaction.database(), &permit, &id)?,
                 Needs::Power => within_power(transaction.database(), &permit, &id)?,
             };
-            change(transaction, &mut client)?;
+            let more = change(transaction, &mut client)?;
             client::update(transaction, &client)?;
             permit.record(transaction, action, Some(&client.account_id), &id, now)?;
-            Ok(client.into())
+            Ok((client.into(), more))
         })
         .await
 }

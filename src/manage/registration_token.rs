@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::actor::{Permit, RegistrationRead, RegistrationWrite};
-use super::policy::{Grantee, check_grant, known_resources};
+use super::policy::{Grantee, Wanted, Warning, check_grant, known_resources};
 use super::{account, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
@@ -59,7 +59,7 @@ impl From<RegistrationToken> for RegistrationTokenView {
     }
 }
 
-/// Makes one.
+/// Makes one. The warning is of what is most likely not meant.
 ///
 /// # Errors
 /// An account or resource server that is not there; no uses at all.
@@ -68,7 +68,7 @@ pub async fn create(
     permit: Permit<RegistrationWrite>,
     new: NewRegistrationToken,
     now: Timestamp,
-) -> Result<(Credential, RegistrationTokenView), Error> {
+) -> Result<(Credential, RegistrationTokenView, Option<Warning>), Error> {
     if new.uses.is_some_and(|uses| uses < 1) {
         return Err(invalid("A token without a use is of no use").phrase("uses-missing", []).field("uses"));
     }
@@ -77,11 +77,14 @@ pub async fn create(
     }
     let token = Credential::generate(Kind::InitialAccessToken);
     let (id, hash) = (token.id().to_owned(), secret_hash::hash(&token));
-    let row = store
+    let (row, warning) = store
         .write(now, move |transaction| {
             let account = account::resolve(transaction, &permit, new.account.as_deref(), now)?;
             let resources = known_resources(transaction.database(), &permit, &new.resources)?;
-            check_grant(transaction, &permit, &account.id, Grantee::Registrant, &new.scope, &resources)?;
+            let (account_id, scope) = (&account.id, &new.scope);
+            let wanted =
+                Wanted { account: account_id, grantee: Grantee::Registrant, scope, resources: &resources, current: None };
+            let warning = check_grant(transaction, &permit, &wanted)?;
             let row = RegistrationToken {
                 id: id.clone(),
                 account_id: account.id,
@@ -94,10 +97,10 @@ pub async fn create(
             };
             registration_token::insert(transaction, &row)?;
             permit.record(transaction, "registration_token.create", Some(&row.account_id), &row.id, now)?;
-            Ok::<_, Error>(row)
+            Ok::<_, Error>((row, warning))
         })
         .await?;
-    Ok((token, row.into()))
+    Ok((token, row.into(), warning))
 }
 
 /// All of them, used up and ended ones too.

@@ -234,10 +234,11 @@ pub async fn rotate_if_due(
         .await
 }
 
-/// Takes a private key in PEM from elsewhere, which takes over once everybody can have it.
+/// Takes a private key in PEM from elsewhere, which takes over once everybody can have it. Whoever knows it
+/// signs tokens with whatever scope they like, so they must have every right already.
 ///
 /// # Errors
-/// An unusable key, or one that is there already.
+/// An unusable key, or one that is there already; `access_denied` where the actor lacks any right.
 pub async fn import(
     store: &Arc<Store>,
     permit: Permit<SigningKeysWrite>,
@@ -246,6 +247,7 @@ pub async fn import(
     times: Times,
     now: Timestamp,
 ) -> Result<SigningKeyView, Error> {
+    permit.check_every_right()?;
     let key = OpenKey::from_pem(pem).map_err(|reason| Error::new(Code::InvalidRequest, reason))?;
     add(store, permit, "signing_key.import", key_file, key, times, Asked::at(now)).await
 }

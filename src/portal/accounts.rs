@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::page::{self, Field, Head, Place, badge, done, empty, hidden, member_page, table};
 use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::error::Error;
-use crate::manage::account;
+use crate::manage::account::{self, AccountChange};
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
 /// GET
@@ -60,7 +60,8 @@ pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
 
 /// POST `/{id}/second-factor`
 pub async fn require_second_factor(Posted { member, form }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
-    let permit = member.may(UsersWrite)?;
-    account::require_second_factor(&member.server.store, permit, &id, form.checked("required"), member.now()).await?;
+    let required = Some((member.may(UsersWrite)?, form.checked("required")));
+    let change = AccountChange { requires_second_factor: required, ..AccountChange::default() };
+    account::update(&member.server.store, change, &id, member.now()).await?;
     Ok(done(&member, "/accounts", "saved"))
 }

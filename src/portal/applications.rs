@@ -13,7 +13,7 @@ use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::error::{Code, Error};
 use crate::manage::account::{self, Account};
 use crate::manage::actor::{AccountsRead, AuditRead, ClientsRead, ClientsWrite, KeysRead, TokensRead, TokensRevoke};
-use crate::manage::client::{self, AuthMethod, Choices, ClientChange, ClientView, NewClient, Resources};
+use crate::manage::client::{self, AuthMethod, Choices, ClientChange, ClientView, DisabledBy, NewClient, Resources, Warning};
 use crate::manage::{audit, token, version};
 use crate::scope::{Scope, is_right};
 
@@ -121,7 +121,11 @@ fn rows(member: &Member, clients: &[ClientView], accounts: &[Account]) -> Markup
 }
 
 fn state(member: &Member, client: &ClientView) -> Markup {
-    if client.enabled { badge("good", &member.t("enabled")) } else { badge("off", &member.t("disabled")) }
+    match client.disabled_by {
+        _ if client.enabled => badge("good", &member.t("enabled")),
+        Some(DisabledBy::Operator) => badge("off", &member.t("disabled-by-operator")),
+        _ => badge("off", &member.t("disabled")),
+    }
 }
 
 /// GET `/new`
@@ -233,16 +237,24 @@ pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
     match mendable(&member, made.await, "/applications")? {
         Ok(made) => {
             let application = Application { client: made.client.into() };
-            Ok(made_page(&member, &application, made.secret.as_ref().map(|secret| secret.expose()), made.api_key.expose()))
+            let secret = made.secret.as_ref().map(|secret| secret.expose());
+            Ok(made_page(&member, &application, secret, made.api_key.expose(), made.warning.as_ref()))
         }
         Err(error) => new_page(&member, &form, Some(&error)).await,
     }
 }
 
-fn made_page(member: &Member, application: &Application, secret: Option<&str>, api_key: &str) -> HttpResponse {
+fn made_page(
+    member: &Member,
+    application: &Application,
+    secret: Option<&str>,
+    api_key: &str,
+    warning: Option<&Warning>,
+) -> HttpResponse {
     let client = &application.client;
     let token_endpoint = member.server.issuer.endpoint("/oauth/token");
     let content = html! {
+        @if let Some(warning) = warning { (warned(member, warning)) }
         div.once {
             p { strong { (member.t("shown-once")) } }
             (copy(member, &member.t("column-client-id"), "client-id", &client.client_id))
@@ -280,8 +292,17 @@ pub async fn show(member: Member, id: Path<String>) -> Result<HttpResponse, Fail
         }
         Err(_) => None,
     };
+    // Right after it was saved; later it would be noise.
+    let warning = match member.query("done").as_deref() {
+        Some("saved") => client::warning(store, member.may(ClientsRead)?, client).await?,
+        _ => None,
+    };
     let content = html! {
         p.badges { (state(&member, client)) @if client.introspect { " " (badge("plain", &member.t("introspects"))) } }
+        @if client.disabled_by == Some(DisabledBy::Operator) && !member.is_operator() {
+            div.hint { p { (member.t("disabled-by-operator-text")) } }
+        }
+        @if let Some(warning) = &warning { (warned(&member, warning)) }
         (actions(&member, &application))
         section aria-labelledby="about" {
             h2 #about { (member.t("application-about")) }
@@ -302,6 +323,12 @@ pub async fn show(member: Member, id: Path<String>) -> Result<HttpResponse, Fail
     Ok(member_page(&member, Place::Applications, head, content))
 }
 
+/// What is most likely not meant with its scope.
+pub fn warned(member: &Member, warning: &Warning) -> Markup {
+    let values = [("unknown", warning.unknown.as_str().into()), ("known", warning.known.as_str().into())];
+    html! { div.hint { p { (member.tr("scope-undescribed", &values)) } } }
+}
+
 fn copy_inline(member: &Member, id: &str, text: &str) -> Markup {
     html! { code #(id) { (text) } " " button.small type="button" data-copy=(id) hidden { (member.t("copy")) } }
 }
@@ -320,7 +347,8 @@ fn actions(member: &Member, application: &Application) -> Markup {
             }
             @if writes {
                 (to("/edit", "edit"))
-                @if application.client.enabled { (to("/disable", "disable")) } @else {
+                @if application.client.enabled { (to("/disable", "disable")) }
+                @else if member.is_operator() || application.client.disabled_by != Some(DisabledBy::Operator) {
                     (page::button(member, &application.path("/enable"), &member.t("enable"), ""))
                 }
                 (to("/delete", "delete"))

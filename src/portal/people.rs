@@ -8,7 +8,7 @@ use super::page::{self, Field, Head, Place, badge, confirmation, copy, done, hid
 use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::credential::Credential;
 use crate::error::{Code, Error};
-use crate::manage::account;
+use crate::manage::account::{self, AccountChange};
 use crate::manage::actor::{AccountsRead, UsersRead, UsersWrite};
 use crate::manage::user::{self, Role, UserView};
 use crate::manage::{invitation, second_factor};
@@ -252,7 +252,8 @@ pub async fn require_second_factor(Posted { member, form }: Posted) -> Result<Ht
     let Some(account) = member.signed_in.account() else {
         return Err(Error::new(Code::NotFound, "An operator belongs to no account").into());
     };
-    let permit = member.may(UsersWrite)?;
-    account::require_second_factor(&member.server.store, permit, &account.id, form.checked("required"), member.now()).await?;
+    let required = Some((member.may(UsersWrite)?, form.checked("required")));
+    let change = AccountChange { requires_second_factor: required, ..AccountChange::default() };
+    account::update(&member.server.store, change, &account.id, member.now()).await?;
     Ok(done(&member, "/people", "saved"))
 }

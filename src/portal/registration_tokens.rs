@@ -4,13 +4,14 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
+use super::applications::warned;
 use super::page::{self, Field, Head, Place, badge, confirmation, copy, done, empty, member_page, table};
 use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::clock::parse_duration;
 use crate::error::{Code, Error};
 use crate::manage::account;
 use crate::manage::actor::{AccountsRead, ClientsWrite, RegistrationRead, RegistrationWrite};
-use crate::manage::client;
+use crate::manage::client::{self, Warning};
 use crate::manage::registration_token::{self, NewRegistrationToken, RegistrationTokenView};
 
 /// For how long a token is good, as the form offers it; without end last.
@@ -129,17 +130,18 @@ pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
         registration_token::create(&member.server.store, member.may(RegistrationWrite)?, new, member.now()).await
     };
     match mendable(&member, made.await, "/registration-tokens")? {
-        Ok((token, _)) => Ok(made_page(&member, token.expose())),
+        Ok((token, _, warning)) => Ok(made_page(&member, token.expose(), warning.as_ref())),
         Err(error) => tokens_page(&member, &form, Some(&error)).await,
     }
 }
 
-fn made_page(member: &Member, token: &str) -> HttpResponse {
+fn made_page(member: &Member, token: &str, warning: Option<&Warning>) -> HttpResponse {
     let register = member.server.issuer.endpoint("/oauth/register");
     let line = format!(
         "curl -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{{\"client_name\": \"My application\"}}' {register}"
     );
     let content = html! {
+        @if let Some(warning) = warning { (warned(member, warning)) }
         div.once {
             p { strong { (member.t("shown-once")) } }
             (copy(member, &member.t("registration-token"), "token", token))

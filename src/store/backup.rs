@@ -217,7 +217,7 @@ fn replace(url: &DatabaseUrl, staged: &Path, entry: &Entry, now: Timestamp) -> R
         sql(database, "PRAGMA defer_foreign_keys = ON")?;
         sql(
             database,
-            "CREATE TEMP TABLE before AS SELECT client_id, disabled_at, tokens_void_before, token_epoch FROM main.clients",
+            "CREATE TEMP TABLE before AS SELECT client_id, disabled_at, disabled_by, tokens_void_before, token_epoch FROM main.clients",
         )?;
         for (table, treatment) in TABLES {
             if matches!(treatment, Treatment::Replace | Treatment::Clear) {
@@ -247,6 +247,8 @@ fn keep_revoked(database: &mut Database, now: Timestamp) -> Result<(), StoreErro
     let void = "UPDATE main.clients SET \
                 disabled_at = COALESCE((SELECT disabled_at FROM temp.before WHERE before.client_id = clients.client_id), \
                                        disabled_at), \
+                disabled_by = COALESCE((SELECT disabled_by FROM temp.before WHERE before.client_id = clients.client_id), \
+                                       disabled_by), \
                 tokens_void_before = MAX(tokens_void_before, \
                     COALESCE((SELECT tokens_void_before FROM temp.before WHERE before.client_id = clients.client_id), ?)), \
                 token_epoch = MAX(token_epoch, \

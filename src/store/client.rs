@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Bool, Text};
 
 use super::audit::Recorder;
 use super::resource_server::Resources;
@@ -80,6 +80,52 @@ impl fmt::Display for AuthMethod {
     }
 }
 
+/// Who disabled a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[diesel(sql_type = diesel::sql_types::Text)]
+pub enum DisabledBy {
+    /// An operator, who alone enables it again.
+    Operator,
+    /// Somebody of the client's own account.
+    Account,
+}
+
+impl DisabledBy {
+    /// As it is stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DisabledBy::Operator => "operator",
+            DisabledBy::Account => "account",
+        }
+    }
+}
+
+impl FromStr for DisabledBy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = [DisabledBy::Operator, DisabledBy::Account].into_iter().find(|by| by.as_str() == text);
+        found.ok_or_else(|| format!("a client is disabled by operator or account, not by {text:?}"))
+    }
+}
+
+impl serde::Serialize for DisabledBy {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl schemars::JsonSchema for DisabledBy {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "DisabledBy".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let names = [DisabledBy::Operator, DisabledBy::Account].map(DisabledBy::as_str);
+        schemars::json_schema!({"type": "string", "enum": names})
+    }
+}
+
 /// A row of `clients`.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(treat_none_as_null = true)]
@@ -120,6 +166,8 @@ pub struct Client {
     /// How often all tokens were revoked. A token is active only under the number that it was issued
     /// under, so no clock has a say in it.
     pub token_epoch: i64,
+    /// Who disabled it, where it is disabled.
+    pub disabled_by: Option<DisabledBy>,
 }
 
 impl Client {
@@ -143,12 +191,26 @@ impl Client {
             tokens_void_before: Timestamp::EPOCH,
             created_at: now,
             token_epoch: 0,
+            disabled_by: None,
         }
     }
 
     /// Whether a token, issued under that epoch in that millisecond, was revoked with all of the client's.
     pub fn has_revoked(&self, token_epoch: i64, issued_at: Timestamp) -> bool {
         token_epoch != self.token_epoch || issued_at <= self.tokens_void_before
+    }
+
+    /// Refuses all that it presents. What an operator disabled stays so, whoever disables it too.
+    pub fn disable(&mut self, by: DisabledBy, now: Timestamp) {
+        self.disabled_at.get_or_insert(now);
+        if self.disabled_by != Some(DisabledBy::Operator) {
+            self.disabled_by = Some(by);
+        }
+    }
+
+    /// Takes that back.
+    pub fn enable(&mut self) {
+        (self.disabled_at, self.disabled_by) = (None, None);
     }
 
     /// Whether it may use this grant.
@@ -210,35 +272,48 @@ pub fn search(database: &mut Database, account_id: Option<&str>, text: &str, lim
     })
 }
 
-/// The different pairs of scope and resource servers that the clients of an account have.
+/// The different pairs of scope and resource servers that the clients of an account have, without the clients that
+/// an operator disabled.
 ///
 /// # Errors
 /// Where the database gave no answer.
 pub fn grants(database: &mut Database, account_id: &str) -> Result<Vec<(Scope, Resources)>, StoreError> {
-    let own = clients::table.filter(clients::account_id.eq(account_id));
+    let own = clients::table.filter(clients::account_id.eq(account_id)).filter(not_disabled_by_operator());
     Ok(own.select((clients::scope, clients::resources)).distinct().load(database)?)
 }
 
-/// Whether any client of the account has this scope token.
+/// The scope and the resource servers of a client of the account that has this scope token and may use this
+/// resource server: of any, or of the one with the most of them. A client that an operator disabled gives nothing.
+/// An empty token is any scope, an empty identifier a client without a resource server.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn any_has_scope(database: &mut Database, account_id: &str, token: &str) -> Result<bool, StoreError> {
-    let padded = || " ".into_sql::<Text>().concat(clients::scope).concat(" ");
-    let has = replace(padded(), format!(" {token} "), " ").ne(padded());
-    let own = clients::table.filter(clients::account_id.eq(account_id)).filter(has);
-    Ok(own.select(clients::client_id).first::<String>(database).optional()?.is_some())
+pub fn holder(
+    database: &mut Database,
+    account_id: &str,
+    token: &str,
+    identifier: &str,
+    with_most: bool,
+) -> Result<Option<(Scope, Resources)>, StoreError> {
+    let scope = || " ".into_sql::<Text>().concat(clients::scope).concat(" ");
+    let has_token = replace(scope(), format!(" {token} "), " ").ne(scope()).or(token.is_empty().into_sql::<Bool>());
+    // No text but the empty one has two spaces in a row.
+    let resources = || " ".into_sql::<Text>().concat(clients::resources).concat(" ");
+    let may_use = replace(resources(), format!(" {identifier} "), " ").ne(resources());
+    let own = clients::table.filter(clients::account_id.eq(account_id)).filter(not_disabled_by_operator());
+    let own = own.filter(has_token.and(may_use));
+    let own = own.select((clients::scope, clients::resources)).limit(1);
+    let found = match with_most {
+        true => own.order(length(clients::scope.concat(clients::resources)).desc()).first(database),
+        false => own.first(database),
+    };
+    Ok(found.optional()?)
 }
 
-/// Whether any client of the account may use this resource server.
-///
-/// # Errors
-/// Where the database gave no answer.
-pub fn any_may_use(database: &mut Database, account_id: &str, identifier: &str) -> Result<bool, StoreError> {
-    let padded = || " ".into_sql::<Text>().concat(clients::resources).concat(" ");
-    let has = replace(padded(), format!(" {identifier} "), " ").ne(padded());
-    let own = clients::table.filter(clients::account_id.eq(account_id)).filter(has);
-    Ok(own.select(clients::client_id).first::<String>(database).optional()?.is_some())
+#[diesel::dsl::auto_type(no_type_alias)]
+fn not_disabled_by_operator() -> _ {
+    let operator: DisabledBy = DisabledBy::Operator;
+    clients::disabled_by.is_null().or(clients::disabled_by.ne(operator))
 }
 
 /// Whether the account has `most` clients or more. It counts no further than that.
@@ -273,6 +348,11 @@ pub fn rename_resource(transaction: &mut Transaction<'_>, old: &str, new: &str, 
 diesel::define_sql_function! {
     /// As both databases have it, case-sensitive.
     fn replace(text: diesel::sql_types::Text, from: diesel::sql_types::Text, to: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
+diesel::define_sql_function! {
+    /// In characters.
+    fn length(text: diesel::sql_types::Text) -> diesel::sql_types::Integer;
 }
 
 diesel::define_sql_function! {

@@ -29,6 +29,7 @@ diesel::table! {
         tokens_void_before -> BigInt,
         created_at -> BigInt,
         token_epoch -> BigInt,
+        disabled_by -> Nullable<Text>,
     }
 }
 

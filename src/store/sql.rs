@@ -6,7 +6,7 @@ use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::{BigInt, Text};
 
 use super::api_key::IpRanges;
-use super::client::AuthMethod;
+use super::client::{AuthMethod, DisabledBy};
 use super::resource_server::{Resources, TokenTyp};
 use super::session::Proven;
 use super::signing_key::Algorithm;
@@ -55,4 +55,4 @@ macro_rules! stored_as_text {
     )*};
 }
 
-stored_as_text!(Scope, Resources, TokenTyp, AuthMethod, Algorithm, IpRanges, Role, Proven);
+stored_as_text!(Scope, Resources, TokenTyp, AuthMethod, DisabledBy, Algorithm, IpRanges, Role, Proven);

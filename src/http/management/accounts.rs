@@ -3,10 +3,10 @@
 use actix_web::web::{Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::*;
-use crate::manage::account;
+use crate::manage::account::{self, AccountChange};
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
 /// A new account.
@@ -24,10 +24,16 @@ pub struct NewAccount {
 pub struct Change {
     /// Whether its users must have a second factor to get into the portal.
     requires_second_factor: Option<bool>,
-    /// How many clients its own people, and registration, can bring it to. For operators, with the right
-    /// `keyward:accounts:write`.
-    #[schemars(range(min = 0, max = 1_000_000_000))]
-    max_clients: Option<u32>,
+    /// How many clients its own people, and registration, can bring it to; null is the default. For operators,
+    /// with the right `keyward:accounts:write`.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<u32>", range(min = 0, max = 1_000_000_000))]
+    max_clients: Option<Option<u32>>,
+}
+
+/// Null where it is given: a value of its own.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// GET
@@ -60,16 +66,14 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
 pub async fn update(server: Server, request: HttpRequest, id: Path<String>, payload: Payload) -> HttpResponse {
     let changed = async {
         let actor = actor(&server, &request).await?;
-        let (store, now) = (&server.store, Timestamp::now());
-        match body(&request, payload).await? {
-            Change { requires_second_factor: Some(required), max_clients: None } => {
-                account::require_second_factor(store, actor.may(UsersWrite)?, &id, required, now).await
-            }
-            Change { requires_second_factor: None, max_clients: Some(most) } => {
-                account::limit_clients(store, actor.may(AccountsWrite)?, &id, Some(most.into()), now).await
-            }
-            _ => Err(Error::new(Code::InvalidRequest, "Change either requires_second_factor or max_clients")),
-        }
+        let Change { requires_second_factor, max_clients } = body(&request, payload).await?;
+        let change = AccountChange {
+            requires_second_factor: requires_second_factor
+                .map(|required| Ok::<_, Error>((actor.may(UsersWrite)?, required)))
+                .transpose()?,
+            max_clients: max_clients.map(|most| Ok::<_, Error>((actor.may(AccountsWrite)?, most))).transpose()?,
+        };
+        account::update(&server.store, change, &id, Timestamp::now()).await
     };
     ok(&request, changed.await)
 }

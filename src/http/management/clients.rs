@@ -94,6 +94,7 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
             let mut answer = Made::again(ClientView::from(made.client));
             answer.client_secret = made.secret.map(|secret| secret.expose().to_owned());
             answer.api_key = Some(made.api_key.expose().to_owned());
+            answer.warnings = made.warning.iter().map(ToString::to_string).collect();
             Ok(answer)
         };
         let show = async |target: String| client::show(&server.store, creation.actor.may(ClientsRead)?, &target).await.map(Some);
@@ -126,9 +127,11 @@ pub async fn update(server: Server, request: HttpRequest, id: Path<String>, payl
             enabled: wanted.enabled,
             expected: expected(&request),
         };
-        client::update(&server.store, permit, &id, change, Timestamp::now()).await
+        let changed = client::update(&server.store, permit, &id, change, Timestamp::now()).await?;
+        let warnings = changed.warning.iter().map(ToString::to_string).collect();
+        Ok(Changed { thing: changed.client, warnings })
     };
-    tagged(&request, changed.await)
+    tagged_changed(&request, changed.await)
 }
 
 /// DELETE `/{client_id}`

@@ -162,12 +162,29 @@ pub struct Made<T> {
     /// The initial access token.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
+    /// What was done all the same, and is most likely not meant: a scope that none of the resource servers
+    /// describes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    warnings: Vec<String>,
+}
+
+/// A thing that was changed.
+#[derive(Serialize, JsonSchema)]
+pub struct Changed<T> {
+    #[serde(flatten)]
+    thing: T,
+    /// What was done all the same, and is most likely not meant: a scope that none of the resource servers
+    /// describes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    warnings: Vec<String>,
 }
 
 impl<T> Made<T> {
     /// Without a secret, as a repetition is answered.
     fn again(thing: T) -> Self {
-        Made { thing, client_secret: None, api_key: None, authorization: None, token: None }
+        Made { thing, client_secret: None, api_key: None, authorization: None, token: None, warnings: Vec::new() }
     }
 }
 
@@ -309,10 +326,15 @@ fn ok<T: Serialize>(request: &HttpRequest, result: Result<T, Error>) -> HttpResp
 
 /// With the entity tag of what is shown.
 fn tagged<T: Serialize>(request: &HttpRequest, result: Result<T, Error>) -> HttpResponse {
+    tagged_changed(request, result.map(|thing| Changed { thing, warnings: Vec::new() }))
+}
+
+/// With the entity tag of the thing, which is the same whatever was warned of.
+fn tagged_changed<T: Serialize>(request: &HttpRequest, result: Result<Changed<T>, Error>) -> HttpResponse {
     match result {
         Ok(body) => HttpResponse::Ok()
             .insert_header((CACHE_CONTROL, "no-store"))
-            .insert_header((ETAG, format!("\"{}\"", version(&body))))
+            .insert_header((ETAG, format!("\"{}\"", version(&body.thing))))
             .json(body),
         Err(refused) => error::problem(request, &refused),
     }

@@ -54,9 +54,10 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
             lifetime: wanted.expires_in.map(|seconds| Duration::from_secs(seconds.into())),
         };
         let make = async {
-            let (token, view) = registration_token::create(&server.store, permit, new, Timestamp::now()).await?;
+            let (token, view, warning) = registration_token::create(&server.store, permit, new, Timestamp::now()).await?;
             let mut answer = Made::again(view);
             answer.token = Some(token.expose().to_owned());
+            answer.warnings = warning.iter().map(ToString::to_string).collect();
             Ok(answer)
         };
         let show = async |target: String| {
