@@ -11,8 +11,8 @@ use super::output::Output;
 use crate::clock::Timestamp;
 use crate::config::Issuer;
 use crate::error::Error;
-use crate::manage::signing_key::LOST;
-use crate::oauth::keys::{KEY_FILE, KeyFile, OpenKey};
+use crate::manage::signing_key::{LOST, opened_keys};
+use crate::oauth::keys::{KEY_FILE, KeyFile};
 use crate::outbound;
 use crate::store::signing_key::{self, State, signing_at};
 use crate::store::{DatabaseUrl, Store, clock_difference};
@@ -100,11 +100,8 @@ fn key_file(folder: &Path) -> Result<KeyFile, String> {
 }
 
 async fn signing(store: &std::sync::Arc<Store>, key_file: &KeyFile, now: Timestamp) -> Look {
-    let keys = store.read(signing_key::list).await.map_err(|error| error.to_string())?;
+    let keys = opened_keys(store, key_file, now).await.map_err(|error| error.reason().to_owned())?;
     let key = signing_at(&keys, now).ok_or("no key signs; start `keyward serve`, or run: keyward signing-key rotate")?;
-    for key in keys.iter().filter(|key| matches!(key.state(now), State::Signing | State::Published)) {
-        OpenKey::open(key, key_file).map_err(|reason| format!("{reason}. {LOST}"))?;
-    }
     Ok(format!("{} signs with {}", key.kid, key.algorithm.as_str()))
 }
 
