@@ -15,7 +15,7 @@ use crate::manage::signing_key::{LOST, opened_keys};
 use crate::oauth::keys::{KEY_FILE, KeyFile};
 use crate::outbound;
 use crate::store::signing_key::{self, State, signing_at};
-use crate::store::{DatabaseUrl, Store, clock_difference};
+use crate::store::{DatabaseUrl, Store, StoreError, clock_difference};
 
 /// One thing that was looked at.
 #[derive(Serialize)]
@@ -38,14 +38,20 @@ pub async fn run(context: Context) -> Result<Output, Error> {
     };
     let store = context.store();
     let reached = match &store {
-        Ok(store) => match store.transport().warning() {
-            Some(warning) => Err(format!("{}: {warning}", store.url())),
-            None => Ok(format!("{} is reached {}, and its tables are up to date", store.url(), store.transport())),
+        Ok(store) => match (store.check_writable().await, store.transport().warning()) {
+            (Err(StoreError::ReadOnly), _) => {
+                Err(format!("{}: the database is read-only; changes are refused, and no token is issued", store.url()))
+            }
+            (Err(error), _) => Err(format!("{}: {error}", store.url())),
+            (Ok(()), Some(warning)) => Err(format!("{}: {warning}", store.url())),
+            (Ok(()), None) => Ok(format!("{} is reached {}, and its tables are up to date", store.url(), store.transport())),
         },
         Err(error) => Err(error.reason().to_owned()),
     };
     found("database", reached);
-    if let DatabaseUrl::Sqlite(path) = &context.settings.database_url {
+    if let DatabaseUrl::Sqlite(path) = &context.settings.database_url
+        && store.is_ok()
+    {
         found("database file", database_file(path));
     }
     let key_file = key_file(&context.settings.keys_dir);

@@ -75,7 +75,7 @@ impl SigningKey {
             }
             SigningKey::Rotate => {
                 let key =
-                    signing_key::rotate(&store, operator.may(SigningKeysWrite)?, &context.key_file(&store).await?, times, now)
+                    signing_key::rotate(&store, operator.may(SigningKeysWrite)?, &context.key_file_or_new(&store).await?, times, now)
                         .await?;
                 Ok(coming(&key))
             }
@@ -85,7 +85,7 @@ impl SigningKey {
                 let key = signing_key::import(
                     &store,
                     operator.may(SigningKeysWrite)?,
-                    &context.key_file(&store).await?,
+                    &context.key_file_or_new(&store).await?,
                     &pem,
                     times,
                     now,

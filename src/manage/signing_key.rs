@@ -137,6 +137,22 @@ pub async fn key_file(store: &Arc<Store>, folder: &Path) -> Result<KeyFile, Erro
     if keys.is_empty() {
         return KeyFile::open_or_make(folder).map_err(|reason| Error::server_error(reason).field("keys_dir"));
     }
+    open_sealing(folder)
+}
+
+/// Reads the key file, and makes none.
+///
+/// # Errors
+/// Where it is not there or cannot be read.
+pub async fn existing_key_file(store: &Arc<Store>, folder: &Path) -> Result<KeyFile, Error> {
+    if store.read(signing_key::list).await?.is_empty() {
+        let first = |reason| Error::server_error(format!("{reason}; `keyward serve` makes it")).field("keys_dir");
+        return KeyFile::open(folder).map_err(first);
+    }
+    open_sealing(folder)
+}
+
+fn open_sealing(folder: &Path) -> Result<KeyFile, Error> {
     let sealed = |reason| {
         let reason = format!("{reason}; the signing keys of this database are sealed with that file. {LOST}");
         Error::server_error(reason).field("keys_dir")
@@ -168,6 +184,17 @@ pub async fn opened_keys(store: &Arc<Store>, key_file: &KeyFile, now: Timestamp)
         if sealed(&keys) == before {
             return Err(error);
         }
+    }
+}
+
+/// Whether there is a key that signs and opens, where nothing can be written.
+///
+/// # Errors
+/// There is none; the database gave no answer.
+pub async fn check(store: &Arc<Store>, key_file: &KeyFile, now: Timestamp) -> Result<(), Error> {
+    match signing_at(&opened_keys(store, key_file, now).await?, now) {
+        Some(_) => Ok(()),
+        None => Err(Error::unavailable("no signing key is active, and the database is read-only")),
     }
 }
 

@@ -16,6 +16,7 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rustix::fs::{Access, access};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
@@ -103,6 +104,24 @@ impl KeyFile {
             make_key_file(folder, &path).map_err(|error| format!("{}: {error}", path.display()))?;
         }
         KeyFile::open(folder)
+    }
+
+    /// Whether the key file in this folder can be read, or made where it is not there. Changes nothing.
+    ///
+    /// # Errors
+    /// The error names the setting.
+    pub fn check_folder(folder: &Path) -> Result<(), Error> {
+        let refused = |reason: KeyError| Error::server_error(reason).field("keys_dir");
+        let path = folder.join(KEY_FILE);
+        match std::fs::metadata(&path) {
+            Ok(_) => return Lines::read(folder).map(drop).map_err(refused),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(refused(format!("{}: {error}", path.display()))),
+        }
+        let around = folder.parent().filter(|around| !around.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let writable = if folder.is_dir() { folder } else { around };
+        access(writable, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|error| refused(format!("{}: {}", writable.display(), std::io::Error::from(error))))
     }
 
     /// Reads the key file.
