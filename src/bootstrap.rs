@@ -45,8 +45,8 @@ impl FirstOperator {
     /// # Errors
     /// Where the e-mail address or the password cannot be one; the error names the setting.
     pub fn new(email: &str, password: Option<&Secret>) -> Result<Self, Error> {
-        let email =
-            manage_user::check_email(email).map_err(|error| Error::server_error(error.reason().to_owned()).field("operator_email"))?;
+        let email = manage_user::check_email(email)
+            .map_err(|error| Error::server_error(error.reason().to_owned()).field("operator_email"))?;
         let new_password = password.is_none().then(new_id);
         let password = match (&new_password, password) {
             (None, Some(chosen)) => Password::choose(chosen.expose().to_owned(), &[&email])
@@ -101,7 +101,8 @@ pub async fn bootstrap(
             manage_user::insert_operator(transaction, &manage_users, &email, hash.clone(), now)?;
             let identifier = "https://api.example.com".to_owned();
             let (name, typ) = ("Example API".to_owned(), TokenTyp::default());
-            let resource = manage_resource_server::insert(transaction, &make_resources, identifier, name, scope.clone(), typ, now)?;
+            let resource =
+                manage_resource_server::insert(transaction, &make_resources, identifier, name, scope.clone(), typ, now)?;
             let new = NewClient {
                 name: "First application".to_owned(),
                 account: None,
@@ -154,10 +155,7 @@ impl Bootstrap {
 
     /// What somebody needs who has not got the secrets: commands that make new ones.
     pub fn recovery(&self) -> String {
-        format!(
-            "keyward user set-password {}, and for the first client: keyward secret create {}",
-            self.email, self.client_id
-        )
+        format!("keyward user set-password {}, and for the first client: keyward secret create {}", self.email, self.client_id)
     }
 
     /// What was made, with commands that work when pasted.

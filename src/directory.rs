@@ -581,9 +581,9 @@ fn load_client(database: &mut Database, client_id: &str) -> Result<Option<Client
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{DatabaseUrl, IfMissing};
     use crate::store::audit::Recorder;
     use crate::store::signing_key::Algorithm;
+    use crate::store::{DatabaseUrl, IfMissing};
 
     fn opened(name: &str) -> (Arc<Store>, Arc<Directory>, Follower) {
         let file = std::env::temp_dir().join(format!("keyward_directory_{}_{name}.db", std::process::id()));

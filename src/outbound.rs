@@ -128,9 +128,8 @@ fn roots(file: Option<&Path>) -> Result<RootCerts, Error> {
     }
     let mut all = found.certs;
     if let Some(file) = file {
-        let unusable = |reason: &dyn std::fmt::Display| {
-            Error::server_error(format!("{}: {reason}", file.display())).field("outbound_ca")
-        };
+        let unusable =
+            |reason: &dyn std::fmt::Display| Error::server_error(format!("{}: {reason}", file.display())).field("outbound_ca");
         let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let certificates = certificates.map_err(|error| unusable(&error))?;
         // What is no certificate would be passed over, and found out at the first fetch.

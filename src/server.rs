@@ -19,10 +19,10 @@ use crate::net::listener;
 use crate::net::tls::Certificate;
 use crate::oauth::AuthorizationServer;
 use crate::portal;
-use crate::store::{Store, StoreError};
 use crate::store::clock as store_clock;
 use crate::store::deployment::{self, Deployment, Difference, Joined};
 use crate::store::token_records::TokenRecords;
+use crate::store::{Store, StoreError};
 use crate::telemetry::Log;
 
 mod accept;

@@ -121,7 +121,8 @@ fn what_a_killed_backup_left_is_removed() {
     let world = World::sqlite();
     world.client("a");
     let file = |name: &str| world.file(name, "half a copy");
-    let (stale, other, kept) = (file(".copy.db.partial-999999"), file(".other.db.partial-999999"), file(".copy.db.partial-notes"));
+    let (stale, other, kept) =
+        (file(".copy.db.partial-999999"), file(".other.db.partial-999999"), file(".copy.db.partial-notes"));
     let busy = file(".copy.db.partial-999998");
     let lock = std::fs::File::open(&busy).unwrap();
     lock.try_lock().unwrap();

@@ -80,7 +80,8 @@ fn what_makes_something_makes_the_database_too() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("this database is new"));
     assert_eq!(world.cli(&["account", "list"]).as_array().unwrap().len(), 1);
     assert!(!world.folder.join("keys").exists());
-    let said = world.refused(&["token", "inspect", "x"]);
+    assert_eq!(world.cli(&["token", "inspect", "x"])["active"], false);
+    let said = world.refused(&["sealing-key", "rotate"]);
     assert!(said.contains("sealing.key") && said.contains("keyward serve"), "{said}");
     assert!(!world.folder.join("keys").exists());
 }

@@ -242,7 +242,8 @@ fn a_start_that_fails_leaves_no_trace() {
     let world = World::sqlite();
     world.file("a-file", "nothing");
     world.file("keyward.toml", "database_url = \"sqlite://data/keyward.db\"\n\noutbound_ca = \"a-file\"\n");
-    let cases: [(&[&str], &[(&str, &str)], &[&str]); 7] = [
+    type Case = (&'static [&'static str], &'static [(&'static str, &'static str)], &'static [&'static str]);
+    let cases: [Case; 7] = [
         (&[], &[], &["keyward.toml line 3: outbound_ca", "a-file"]),
         (&["--outbound-ca", "missing.pem"], &[], &["--outbound-ca", "missing.pem"]),
         (&[], &[("KEYWARD_OUTBOUND_CA", "missing.pem")], &["KEYWARD_OUTBOUND_CA", "missing.pem"]),

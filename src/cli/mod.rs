@@ -207,11 +207,11 @@ impl Context {
         }
     }
 
-    /// For what needs to read tokens; it issues none.
+    /// For what needs to read tokens; it issues none, so it does without the key file.
     async fn authorization_server(&self) -> Result<AuthorizationServer, Error> {
         let store = self.store()?;
         let (directory, _) = Directory::open(store.clone(), self.now)?;
-        let (issuer, key_file) = (self.issuer(&store).await?, self.key_file(&store).await?);
+        let (issuer, key_file) = (self.issuer(&store).await?, KeyFile::unread(&self.settings.keys_dir));
         let server = AuthorizationServer::new(self.settings.clone(), issuer, directory, store, key_file, TokenRecords::Off);
         server.map_err(|error| self.sources.explain(error))
     }

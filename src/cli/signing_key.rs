@@ -74,9 +74,14 @@ impl SigningKey {
                 Ok(Output::new(&shown, words))
             }
             SigningKey::Rotate => {
-                let key =
-                    signing_key::rotate(&store, operator.may(SigningKeysWrite)?, &context.key_file_or_new(&store).await?, times, now)
-                        .await?;
+                let key = signing_key::rotate(
+                    &store,
+                    operator.may(SigningKeysWrite)?,
+                    &context.key_file_or_new(&store).await?,
+                    times,
+                    now,
+                )
+                .await?;
                 Ok(coming(&key))
             }
             SigningKey::Import { file } => {

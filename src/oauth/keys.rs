@@ -139,6 +139,12 @@ impl KeyFile {
         Ok(KeyFile(Arc::new(SealingKeys { folder: folder.to_owned(), read: RwLock::new(lines) })))
     }
 
+    /// The key file, to be read when something is sealed or opened: for those who most likely do neither.
+    pub fn unread(folder: &Path) -> Self {
+        let lines = Lines { text: Zeroizing::default(), keys: Vec::new() };
+        KeyFile(Arc::new(SealingKeys { folder: folder.to_owned(), read: RwLock::new(lines) }))
+    }
+
     /// Seals something secret under a name, with the first key: it opens only under that name.
     ///
     /// # Errors

@@ -185,8 +185,8 @@ pub fn restore(url: &DatabaseUrl, file: &Path, entry: &Entry, now: Timestamp) ->
     url.prepare_folder()?;
     remove_stale(target, STAGED);
     let staged = beside(target, STAGED);
-    let done = stage(file, &staged)
-        .and_then(|_lock| if missing { create(&staged, target) } else { replace(url, &staged, entry, now) });
+    let done =
+        stage(file, &staged).and_then(|_lock| if missing { create(&staged, target) } else { replace(url, &staged, entry, now) });
     for path in [&staged, &with_suffix(&staged, "-wal"), &with_suffix(&staged, "-shm")] {
         // Best effort: it is a copy.
         let _ = std::fs::remove_file(path);

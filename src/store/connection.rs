@@ -496,8 +496,10 @@ pub(super) fn migrate(session: &mut Session) -> Result<(), StoreError> {
 fn applied_migrations(database: &mut Database) -> Result<Option<Vec<String>>, StoreError> {
     let there = match database {
         Database::Sqlite(_) => "SELECT name FROM sqlite_master WHERE type = 'table' AND name = '__diesel_schema_migrations'",
-        Database::Postgres(_) => "SELECT name FROM (SELECT to_regclass('__diesel_schema_migrations')::text AS name) AS found \
-                                  WHERE name IS NOT NULL",
+        Database::Postgres(_) => {
+            "SELECT name FROM (SELECT to_regclass('__diesel_schema_migrations')::text AS name) AS found \
+                                  WHERE name IS NOT NULL"
+        }
     };
     if sql_query(there).load::<Name>(database)?.is_empty() {
         return Ok(None);
