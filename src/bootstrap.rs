@@ -10,13 +10,13 @@ use crate::config::{Issuer, Secret};
 use crate::credential::{Credential, new_id};
 use crate::error::Error;
 use crate::manage::actor::{Actor, ClientsWrite, ResourcesWrite, UsersWrite};
-use crate::manage::client::{self, NewClient};
-use crate::manage::resource_server::{self, TokenTyp};
-use crate::manage::user;
+use crate::manage::client::{self as manage_client, NewClient};
+use crate::manage::resource_server::{self as manage_resource_server, TokenTyp};
+use crate::manage::user as manage_user;
 use crate::password::{Password, Passwords};
 use crate::scope::Scope;
-use crate::store::client::AuthMethod;
-use crate::store::{Store, account};
+use crate::store::client::{self, AuthMethod};
+use crate::store::{Database, Store, StoreError, account, audit, resource_server, user};
 
 /// What was made.
 pub struct Bootstrap {
@@ -45,8 +45,8 @@ impl FirstOperator {
     /// # Errors
     /// Where the e-mail address or the password cannot be one; the error names the setting.
     pub fn new(email: &str, password: Option<&Secret>) -> Result<Self, Error> {
-        let email =
-            user::check_email(email).map_err(|error| Error::server_error(error.reason().to_owned()).field("operator_email"))?;
+        let email = manage_user::check_email(email)
+            .map_err(|error| Error::server_error(error.reason().to_owned()).field("operator_email"))?;
         let new_password = password.is_none().then(new_id);
         let password = match (&new_password, password) {
             (None, Some(chosen)) => Password::choose(chosen.expose().to_owned(), &[&email])
@@ -62,14 +62,29 @@ impl FirstOperator {
 /// # Errors
 /// Where the database gave no answer.
 pub async fn is_new(store: &Arc<Store>) -> Result<bool, Error> {
-    Ok(!store.read(account::any).await?)
+    Ok(!store.read(is_used).await?)
 }
 
-/// Fills a new database. `None` where it is not new.
+/// Whether anybody has made or changed anything. What Keyward does by itself does not count.
+fn is_used(database: &mut Database) -> Result<bool, StoreError> {
+    Ok(account::any(database)?
+        || user::any(database)?
+        || client::any(database)?
+        || resource_server::any(database)?
+        || audit::any_by_others(database)?)
+}
+
+/// Fills a new database. `None` where it is not new. `keep` brings the secrets to where they can be read; where it
+/// fails, nothing is made. It is called again where the database has to be asked again.
 ///
 /// # Errors
-/// Where the database gave no answer.
-pub async fn bootstrap(store: &Arc<Store>, first: FirstOperator, now: Timestamp) -> Result<Option<Bootstrap>, Error> {
+/// Where the database gave no answer, and of `keep`.
+pub async fn bootstrap(
+    store: &Arc<Store>,
+    first: FirstOperator,
+    keep: impl Fn(&Bootstrap) -> Result<(), Error> + Send + 'static,
+    now: Timestamp,
+) -> Result<Option<Bootstrap>, Error> {
     let fault = |_| Error::server_error("the first scope is no scope");
     let scope: Scope = "read write".parse().map_err(fault)?;
     let operator = Arc::new(Actor::command_line());
@@ -80,13 +95,14 @@ pub async fn bootstrap(store: &Arc<Store>, first: FirstOperator, now: Timestamp)
     store
         .write(now, move |transaction| {
             // Under the lock: of nodes that start at once, one makes it.
-            if account::any(transaction.database())? {
+            if is_used(transaction.database())? {
                 return Ok(None);
             }
-            user::insert_operator(transaction, &manage_users, &email, hash.clone(), now)?;
+            manage_user::insert_operator(transaction, &manage_users, &email, hash.clone(), now)?;
             let identifier = "https://api.example.com".to_owned();
             let (name, typ) = ("Example API".to_owned(), TokenTyp::default());
-            let resource = resource_server::insert(transaction, &make_resources, identifier, name, scope.clone(), typ, now)?;
+            let resource =
+                manage_resource_server::insert(transaction, &make_resources, identifier, name, scope.clone(), typ, now)?;
             let new = NewClient {
                 name: "First application".to_owned(),
                 account: None,
@@ -96,8 +112,8 @@ pub async fn bootstrap(store: &Arc<Store>, first: FirstOperator, now: Timestamp)
                 auth_method: AuthMethod::ClientSecretBasic,
                 jwks: None,
             };
-            let made = client::insert(transaction, &make_clients, new, now)?;
-            Ok(Some(Bootstrap {
+            let made = manage_client::insert(transaction, &make_clients, new, now)?;
+            let bootstrap = Bootstrap {
                 resource: resource.server.identifier,
                 introspection_id: resource.server.client_id,
                 introspection_secret: resource.secret,
@@ -107,7 +123,9 @@ pub async fn bootstrap(store: &Arc<Store>, first: FirstOperator, now: Timestamp)
                 scope: scope.clone(),
                 email: email.clone(),
                 new_password: new_password.clone(),
-            }))
+            };
+            keep(&bootstrap)?;
+            Ok(Some(bootstrap))
         })
         .await
 }
@@ -133,6 +151,11 @@ impl Bootstrap {
             "operator": {"email": self.email},
             "resource": {"identifier": self.resource, "client_id": self.introspection_id},
         })
+    }
+
+    /// What somebody needs who has not got the secrets: commands that make new ones.
+    pub fn recovery(&self) -> String {
+        format!("keyward user set-password {}, and for the first client: keyward secret create {}", self.email, self.client_id)
     }
 
     /// What was made, with commands that work when pasted.

@@ -581,13 +581,13 @@ fn load_client(database: &mut Database, client_id: &str) -> Result<Option<Client
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::DatabaseUrl;
     use crate::store::audit::Recorder;
     use crate::store::signing_key::Algorithm;
+    use crate::store::{DatabaseUrl, IfMissing};
 
     fn opened(name: &str) -> (Arc<Store>, Arc<Directory>, Follower) {
         let file = std::env::temp_dir().join(format!("keyward_directory_{}_{name}.db", std::process::id()));
-        let store = Store::open(&DatabaseUrl::Sqlite(file)).unwrap();
+        let store = Store::open(&DatabaseUrl::Sqlite(file), IfMissing::Make).unwrap();
         let (directory, follower) = Directory::open(store.clone(), Timestamp::now()).unwrap();
         (store, directory, follower)
     }
@@ -708,7 +708,7 @@ mod tests {
     async fn a_gap_in_the_feed_reads_everything_again() {
         let (store, directory, mut follower) = opened("gap");
         // What other nodes do reaches this one by the feed alone.
-        let other = Store::open(store.url()).unwrap();
+        let other = Store::open(store.url(), IfMissing::Refuse).unwrap();
         for purged in [2, 4] {
             let jtis = [1, 2, 3].map(|_| Uuid::from_bytes(crate::credential::random_bytes()));
             for jti in jtis {

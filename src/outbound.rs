@@ -20,6 +20,7 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Proxy, config::Config};
 
 use crate::config::Settings;
+use crate::error::Error;
 use crate::jose::JwkSet;
 
 mod key_sets;
@@ -40,8 +41,8 @@ impl Outbound {
     /// As the settings `private_jwks_uri`, `outbound_proxy` and `outbound_ca` say.
     ///
     /// # Errors
-    /// A sentence that names the setting that cannot be used.
-    pub fn new(settings: &Settings) -> Result<Self, String> {
+    /// The error names the setting that cannot be used.
+    pub fn new(settings: &Settings) -> Result<Self, Error> {
         Ok(Outbound { key_sets: Arc::new(KeySets::new(agent(settings, Target::Partner)?, settings.private_jwks_uri.is_on())) })
     }
 
@@ -55,12 +56,20 @@ impl Outbound {
     }
 }
 
+/// Whether outgoing requests can be made as the settings say.
+///
+/// # Errors
+/// The error names the setting that cannot be used.
+pub fn check(settings: &Settings) -> Result<(), Error> {
+    agent(settings, Target::Partner).map(drop)
+}
+
 /// Fetches a document of the operator's own, wherever it lies, and not by the outgoing proxy.
 ///
 /// # Errors
 /// A sentence that says what went wrong.
 pub fn get_own(settings: &Settings, url: &str) -> Result<String, String> {
-    get(&agent(settings, Target::Own)?, url)
+    get(&agent(settings, Target::Own).map_err(|error| error.reason().to_owned())?, url)
 }
 
 fn get(agent: &Agent, uri: &str) -> Result<String, String> {
@@ -80,10 +89,11 @@ enum Target {
     Own,
 }
 
-fn agent(settings: &Settings, target: Target) -> Result<Agent, String> {
+fn agent(settings: &Settings, target: Target) -> Result<Agent, Error> {
     let proxy = match &settings.outbound_proxy {
         Some(proxy) if target == Target::Partner => {
-            Some(Proxy::new(proxy.as_str()).map_err(|error| format!("outbound_proxy: {error}"))?)
+            let unusable = |error: ureq::Error| Error::server_error(error.to_string()).field("outbound_proxy");
+            Some(Proxy::new(proxy.as_str()).map_err(unusable)?)
         }
         _ => None,
     };
@@ -111,14 +121,15 @@ fn agent(settings: &Settings, target: Target) -> Result<Agent, String> {
 }
 
 /// The system's certificate authorities, or those that `SSL_CERT_FILE` names, and those in `file`.
-fn roots(file: Option<&Path>) -> Result<RootCerts, String> {
+fn roots(file: Option<&Path>) -> Result<RootCerts, Error> {
     let found = rustls_native_certs::load_native_certs();
     for error in found.errors {
         tracing::debug!(reason = %error, "a certificate authority of the system is unreadable");
     }
     let mut all = found.certs;
     if let Some(file) = file {
-        let unusable = |reason: &dyn std::fmt::Display| format!("outbound_ca {}: {reason}", file.display());
+        let unusable =
+            |reason: &dyn std::fmt::Display| Error::server_error(format!("{}: {reason}", file.display())).field("outbound_ca");
         let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let certificates = certificates.map_err(|error| unusable(&error))?;
         // What is no certificate would be passed over, and found out at the first fetch.

@@ -19,15 +19,16 @@ use crate::net::listener;
 use crate::net::tls::Certificate;
 use crate::oauth::AuthorizationServer;
 use crate::portal;
-use crate::store::Store;
 use crate::store::deployment::{self, Deployment, Difference, Joined};
 use crate::store::token_records::TokenRecords;
+use crate::store::{Store, StoreError};
 use crate::telemetry::Log;
 
 mod accept;
 mod signals;
 
-use signals::{Request, Signals};
+use signals::Request;
+pub use signals::Signals;
 
 /// How often a node says that it still serves, and compares what it serves with.
 const DEPLOYMENT_EVERY: Duration = Duration::from_secs(60);
@@ -88,18 +89,29 @@ impl Server {
 
         let issuer = settings.issuer();
         settings.check(&issuer)?;
+        // With one that takes no changes, a node whose keys and issuer are there already can serve what only reads.
+        let read_only = matches!(store.check_writable().await, Err(StoreError::ReadOnly));
         let key_file = signing_key::key_file(&store, &settings.keys_dir).await?;
         let own = deployment_of(&settings, &issuer, now);
-        join(&store, own, &settings, change_issuer, now).await?;
-        signing_key::ensure(&store, &key_file, Times::in_force(&store, &settings).await?, now).await?;
-        let (directory, follower) = Directory::open(store.clone(), now)?;
+        if read_only {
+            tracing::warn!("the database is read-only: no token is issued and nothing is changed until it is not");
+            compare(&store, &own, &issuer).await?;
+            signing_key::check(&store, &key_file, now).await?;
+        } else {
+            join(&store, own, &settings, change_issuer, now).await?;
+            signing_key::ensure(&store, &key_file, Times::in_force(&store, &settings).await?, now).await?;
+        }
+        let opened = {
+            let store = store.clone();
+            tokio::task::spawn_blocking(move || Directory::open(store, now)).await
+        };
+        let (directory, follower) = opened.map_err(|error| Error::server_error(error.to_string()))??;
         let records = if settings.token_records.is_on() {
             TokenRecords::start(store.clone()).map_err(|error| Error::server_error(error.to_string()))?
         } else {
             TokenRecords::Off
         };
-        let oauth = AuthorizationServer::new(settings, issuer, directory, store, key_file, records);
-        let oauth = oauth.map_err(|error| Error::server_error(error.to_string()))?;
+        let oauth = AuthorizationServer::new(settings, issuer, directory, store, key_file, records)?;
         // Before the first request: the clock of this machine may be days behind.
         oauth.learn_seen().await?;
         Ok(Server { listener, oauth: web::Data::new(oauth), follower })
@@ -111,15 +123,13 @@ impl Server {
     }
 
     /// Serves until SIGTERM or SIGINT; then answers what is in flight, and returns. SIGHUP reads the
-    /// settings and the TLS files again.
+    /// settings and the TLS files again. One that came while the server started is answered first.
     ///
     /// # Errors
     /// Where the system refuses threads or sockets.
-    pub async fn run(self, log: Log, read_settings: ReadSettings) -> std::io::Result<()> {
+    pub async fn run(self, mut signals: Signals, log: Log, read_settings: ReadSettings) -> std::io::Result<()> {
         let Server { listener, oauth, follower } = self;
         let settings = oauth.settings.current();
-        // Before anything is served: from now on a signal is never the end of the process.
-        let signals = Signals::listen()?;
         follower.run()?;
         jobs::start(&oauth);
         tokio::spawn(compare_nodes(oauth.clone()));
@@ -167,7 +177,6 @@ impl Server {
             move || reload(&oauth, &log, &read_settings, certificate.as_deref())
         };
         tokio::spawn(async move {
-            let mut signals = signals;
             while signals.next().await == Request::Reload {
                 reload();
             }
@@ -216,16 +225,30 @@ async fn join(
             }
             Ok(())
         }
-        Joined::OtherIssuer(before) => {
-            let slash = before.issuer.trim_end_matches('/') == issuer.as_str().trim_end_matches('/');
-            let (theirs, used_at) = (&before.issuer, before.used_at);
-            Err(Error::server_error(format!(
-                "here the issuer is {issuer}, and nodes of this database served as {theirs} at {used_at}{}: tokens, links and \
-                 sessions of one are worth nothing at the other; set the same issuer, or change it on purpose with \
-                 `keyward serve --change-issuer`",
-                if slash { " (they differ by the slash at the end)" } else { "" }
-            ))
-            .field("issuer"))
+        Joined::OtherIssuer(before) => Err(other_issuer(&issuer, &before)),
+    }
+}
+
+fn other_issuer(issuer: &Issuer, before: &Deployment) -> Error {
+    let slash = before.issuer.trim_end_matches('/') == issuer.as_str().trim_end_matches('/');
+    let (theirs, used_at) = (&before.issuer, before.used_at);
+    Error::server_error(format!(
+        "here the issuer is {issuer}, and nodes of this database served as {theirs} at {used_at}{}: tokens, links and \
+         sessions of one are worth nothing at the other; set the same issuer, or change it on purpose with \
+         `keyward serve --change-issuer`",
+        if slash { " (they differ by the slash at the end)" } else { "" }
+    ))
+    .field("issuer")
+}
+
+/// Instead of [`join`], where nothing can be written: this node must serve as the others do.
+async fn compare(store: &Arc<Store>, own: &Deployment, issuer: &Issuer) -> Result<(), Error> {
+    match store.read(deployment::find).await? {
+        None => Err(StoreError::ReadOnly.into()),
+        Some(before) if before.issuer != own.issuer => Err(other_issuer(issuer, &before)),
+        Some(before) => {
+            warn_of(&own.differences(&before));
+            Ok(())
         }
     }
 }

@@ -116,6 +116,26 @@ fn what_is_no_backup_is_refused_and_changes_nothing() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// What a backup left that was killed goes with the next one of that name; one that is at work stays.
+#[test]
+fn what_a_killed_backup_left_is_removed() {
+    let world = World::sqlite();
+    world.client("a");
+    let file = |name: &str| world.file(name, "half a copy");
+    let (stale, other, kept) =
+        (file(".copy.db.partial-999999"), file(".other.db.partial-999999"), file(".copy.db.partial-notes"));
+    let busy = file(".copy.db.partial-999998");
+    let lock = std::fs::File::open(&busy).unwrap();
+    lock.try_lock().unwrap();
+    world.cli(&["backup", &path(&world, "copy.db")]);
+    assert!(!stale.exists());
+    assert!(other.exists() && kept.exists() && busy.exists());
+    // The same for a restore.
+    let stale = file(".keyward.db.restore-999999");
+    world.cli(&["restore", &path(&world, "copy.db")]);
+    assert!(!stale.exists());
+}
+
 #[test]
 fn postgres_has_tools_of_its_own() {
     let world = World::new(Backend::Postgres);

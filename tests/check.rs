@@ -21,7 +21,10 @@ on_both! {
     fn what_it_finds(world: World) {
         let (status, findings) = check(&world, &[]);
         assert_eq!(status, 1);
-        assert_eq!(wrong(&findings), ["key file", "issuer"], "nothing was started yet: {findings:?}");
+        assert_eq!(wrong(&findings), ["database", "key file", "issuer"], "nothing was made yet: {findings:?}");
+        assert!(findings[0].2.contains("there is no database"), "{findings:?}");
+        world.cli(&["migrate"]);
+        assert_eq!(wrong(&check(&world, &[]).1), ["key file", "issuer"], "nothing was started yet");
 
         let node = world.start();
         let issuer = ["--issuer", node.base.as_str()];

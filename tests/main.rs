@@ -29,6 +29,7 @@ mod log;
 mod management;
 mod many_nodes;
 mod metrics;
+mod missing_database;
 mod openapi;
 mod outbound;
 mod people;

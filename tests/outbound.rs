@@ -255,7 +255,7 @@ fn settings_that_cannot_be_used_stop_the_start() {
     for file in [&text, &broken, &missing] {
         let file = file.to_str().unwrap();
         let Err(said) = world.try_start(&["--outbound-ca", file]) else { panic!("{file} was taken") };
-        assert!(said.contains("outbound_ca") && said.contains(file), "{said}");
+        assert!(said.contains("--outbound-ca") && said.contains(file), "{said}");
     }
     for url in [
         "proxy.example:3128",

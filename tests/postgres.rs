@@ -216,6 +216,46 @@ fn a_server_that_takes_no_changes() {
     assert_eq!(node.revoke(&client, &token).status, 200);
 }
 
+/// Nothing is pending, so nothing has to be written: commands read, and a node that restarts serves what it can.
+#[test]
+fn a_server_that_takes_no_changes_can_be_read() {
+    let world = World::new(Backend::Postgres);
+    let name = world.database_url.rsplit('/').next().unwrap().to_owned();
+    let (api, client) = (world.resource("https://api.example"), world.client_with(&["--resource", "https://api.example"]));
+    let flags = ["--issuer", "http://auth.example"];
+    let node = world.start_with(&flags);
+    let token = node.token(&client);
+    assert!(node.stop().success());
+    world.execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on"));
+    assert_eq!(world.cli(&["client", "list"]).as_array().unwrap().len(), 2);
+    assert_eq!(world.cli(&["token", "inspect", &token])["active"], true);
+    assert_eq!(world.cli(&["migrate"])["ok"], true, "nothing is pending");
+    for arguments in [["client", "create", "--name", "x"], ["client", "delete", &client.id, "--json"]] {
+        let said = world.refused(&arguments);
+        assert!(said.contains("the database is read-only") && !said.contains("cannot execute"), "{said}");
+    }
+    let check = String::from_utf8(world.run(&["check"]).stdout).unwrap();
+    assert!(check.contains("read-only") && !check.contains("cannot execute"), "{check}");
+
+    let Err(said) = world.try_start(&["--issuer", "http://other.example"]) else { panic!("it started") };
+    assert!(said.contains("http://auth.example"), "{said}");
+    let node = world.start_with(&flags);
+    not_ready(&node);
+    assert!(node.active(&api, &token));
+    assert_eq!((node.kids().len(), node.get("/.well-known/oauth-authorization-server").status), (1, 200));
+    assert_eq!(node.token_reply(&client, &[]).status, 503);
+    world.execute(&format!("BEGIN READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only; COMMIT"));
+    within(Duration::from_secs(10), "the recovery", || (node.get("/readyz").status == 200).then_some(()));
+    node.token(&client);
+
+    // Tables that are not there yet cannot be made.
+    let empty = World::new(Backend::Postgres);
+    let name = empty.database_url.rsplit('/').next().unwrap().to_owned();
+    empty.execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on"));
+    let said = empty.refused(&["migrate"]);
+    assert!(said.contains("read-only") && !said.contains("CREATE"), "{said}");
+}
+
 /// The file must not grow, as on a full disk.
 #[test]
 fn a_full_disk() {

@@ -121,6 +121,157 @@ on_both! {
     }
 }
 
+on_both! {
+    /// Somebody has worked with it: the first start is over, though there is no account yet.
+    fn a_database_in_use_is_not_new(world: World) {
+        assert!(world.start().stop().success());
+        world.cli(&["user", "create", "--email", "ann@ops.example", "--role", "operator"]);
+        let node = world.start_with(&["--bootstrap"]);
+        assert_eq!(node.printed, "");
+        assert_eq!(world.cli(&["user", "list"]).as_array().unwrap().len(), 1);
+        assert_eq!(world.count("SELECT count(*) FROM clients"), 0);
+        assert!(node.stop().success());
+        // Somebody who is not there any more has been there.
+        world.cli(&["user", "delete", "ann@ops.example"]);
+        assert_eq!(world.start_with(&["--bootstrap"]).printed, "");
+        assert_eq!(world.count("SELECT count(*) FROM users"), 0);
+    }
+
+    /// What only started has made nothing that anybody has to keep.
+    fn a_database_that_was_only_served_is_new(world: World) {
+        assert!(world.start().stop().success());
+        let node = world.start_with(&["--bootstrap"]);
+        assert!(node.printed.contains("first-start.txt"), "{}", node.printed);
+    }
+
+    /// The secrets are in the file, so a notice that nobody gets stops nothing.
+    fn standard_output_that_is_full_does_not_stop_the_first_start(world: World) {
+        for json in [false, true] {
+            let log = world.folder.join("log");
+            let mut command = world.command(&["serve", "--listen", "127.0.0.1:0"]);
+            command.args(json.then_some("--json"));
+            let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+            let mut server = command.stdout(full).stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
+            eventually("the server", || std::fs::read_to_string(&log).unwrap().contains("\"serving\"").then_some(()));
+            let said = std::fs::read_to_string(&log).unwrap();
+            assert!(said.contains("standard output takes nothing"), "{said}");
+            assert!(std::fs::read_to_string(world.folder.join("keys/first-start.txt")).unwrap().contains("CLIENT_SECRET"));
+            server.kill().unwrap();
+            server.wait().unwrap();
+        }
+    }
+}
+
+/// A file system with room for the sealing key and not for the first secrets: nothing is made, so that the next
+/// start makes it.
+#[test]
+fn first_secrets_that_do_not_fit_are_not_made() {
+    let world = World::new(crate::support::Backend::Postgres);
+    let plain = world.command(&["serve", "--listen", "127.0.0.1:0"]);
+    // Of each file 1024 bytes fit.
+    let mut command = Command::new("bash");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""]).arg(plain.get_program()).args(plain.get_args());
+    let output = command.current_dir(&world.folder).env("KEYWARD_DATABASE_URL", &world.database_url).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("first-start.txt") && said.contains("--no-bootstrap"), "{said}");
+    assert!(!world.folder.join("keys/first-start.txt").exists());
+    assert_eq!(world.count("SELECT count(*) FROM accounts") + world.count("SELECT count(*) FROM users"), 0);
+    let node = world.start_with(&["--bootstrap"]);
+    let (_, text) = secrets_file(&world, &node.printed);
+    paste(&world, &text);
+}
+
+/// Starts a server of which nobody waits that it serves; its log goes to a file.
+fn starting(world: &World, flags: &[&str]) -> (std::process::Child, impl Fn() -> String + use<>) {
+    let log = world.folder.join("log");
+    let mut command = world.command(&["serve", "--listen", "127.0.0.1:0", "--no-bootstrap"]);
+    command.args(flags).stdout(Stdio::null()).stderr(std::fs::File::create(&log).unwrap());
+    (command.spawn().unwrap(), move || std::fs::read_to_string(&log).unwrap())
+}
+
+fn signal(process: &std::process::Child, name: &str) {
+    assert!(Command::new("kill").args([&format!("-{name}"), &process.id().to_string()]).status().unwrap().success());
+}
+
+/// A database that takes connections and never says a word.
+#[test]
+fn a_server_that_starts_can_be_stopped() {
+    let world = World::sqlite();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://nobody@{}/none?connect_timeout=60&sslmode=disable", silent.local_addr().unwrap());
+    for name in ["TERM", "INT"] {
+        let (mut server, log) = starting(&world, &["--database-url", &url]);
+        let _connection = silent.accept().unwrap();
+        signal(&server, "HUP");
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(server.try_wait().unwrap().is_none(), "SIGHUP is harmless: {}", log());
+        signal(&server, name);
+        let status = eventually("its end", || server.try_wait().unwrap());
+        assert_eq!(status.code(), Some(0), "{}", log());
+        assert!(log().contains("stopping"), "{}", log());
+    }
+    assert!(!world.folder.join("keys").exists());
+}
+
+/// The settings are read again as soon as it serves.
+#[test]
+fn a_reload_that_is_asked_for_during_the_start_is_kept() {
+    use diesel::connection::SimpleConnection;
+    use diesel::{Connection, PgConnection};
+    let world = World::new(crate::support::Backend::Postgres);
+    let mut other = PgConnection::establish(&world.database_url).unwrap();
+    // The lock of those who make the tables.
+    other.batch_execute("SELECT pg_advisory_lock(21182344966492740)").unwrap();
+    let (mut server, log) = starting(&world, &[]);
+    eventually("the wait", || {
+        (world.count("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())") > 0).then_some(())
+    });
+    signal(&server, "HUP");
+    other.batch_execute("SELECT pg_advisory_unlock(21182344966492740)").unwrap();
+    eventually("the reload", || log().contains("settings reloaded").then_some(()));
+    let said = log();
+    assert!(said.find("\"serving\"").unwrap() < said.find("settings reloaded").unwrap(), "{said}");
+    signal(&server, "TERM");
+    assert!(server.wait().unwrap().success());
+}
+
+/// What cannot be used is found before anything is made, and named as it was given.
+#[test]
+fn a_start_that_fails_leaves_no_trace() {
+    let world = World::sqlite();
+    world.file("a-file", "nothing");
+    world.file("keyward.toml", "database_url = \"sqlite://data/keyward.db\"\n\noutbound_ca = \"a-file\"\n");
+    type Case = (&'static [&'static str], &'static [(&'static str, &'static str)], &'static [&'static str]);
+    let cases: [Case; 7] = [
+        (&[], &[], &["keyward.toml line 3: outbound_ca", "a-file"]),
+        (&["--outbound-ca", "missing.pem"], &[], &["--outbound-ca", "missing.pem"]),
+        (&[], &[("KEYWARD_OUTBOUND_CA", "missing.pem")], &["KEYWARD_OUTBOUND_CA", "missing.pem"]),
+        (&["--config", "none.toml", "--operator-email", "nobody"], &[], &["--operator-email"]),
+        (&["--config", "none.toml"], &[("KEYWARD_OPERATOR_PASSWORD", "short-one")], &["KEYWARD_OPERATOR_PASSWORD"]),
+        (&["--config", "none.toml", "--keys-dir", "a-file"], &[], &["--keys-dir", "a-file"]),
+        (&["--config", "none.toml", "--keys-dir", "nope/x/keys"], &[], &["--keys-dir", "nope/x"]),
+    ];
+    world.file("none.toml", "");
+    let names = || {
+        let mut names: Vec<_> =
+            std::fs::read_dir(&world.folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    for (flags, variables, parts) in cases {
+        for command in ["serve", "config"] {
+            let mut plain = world.command(&[command, "--listen", "127.0.0.1:0"]);
+            let output = plain.env_remove("KEYWARD_DATABASE_URL").args(flags).envs(variables.iter().copied()).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{command} {flags:?}: {said}");
+            assert!(parts.iter().all(|part| said.contains(part)) && !said.contains("short-one"), "{command} {flags:?}: {said}");
+            assert_eq!(names(), before, "{command} {flags:?}");
+        }
+    }
+}
+
 /// A terminal shows everything, and no file is written.
 #[test]
 fn the_first_start_in_a_terminal_shows_its_secrets() {

@@ -53,7 +53,8 @@ impl FromStr for ClientLimit {
 
 impl Account {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
-        let store = context.store()?;
+        let makes = matches!(self, Account::Create { .. });
+        let store = if makes { context.store_or_new()? } else { context.store()? };
         let operator = context.operator();
         match self {
             Account::Create { name } => {

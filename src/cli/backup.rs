@@ -25,7 +25,7 @@ pub struct Restore {
 
 impl Backup {
     pub fn run(self, context: &Context) -> Result<Output, Error> {
-        backup::backup(&context.settings.database_url, &self.file)?;
+        backup::backup(&context.settings.database_url, &self.file).map_err(|error| context.sources.explain(error))?;
         let key = context.settings.keys_dir.join(KEY_FILE);
         let file = self.file.display().to_string();
         let words =

@@ -12,8 +12,8 @@ use crate::clock::Timestamp;
 use crate::clock::watch::{ClockWatch, TOLERANCE};
 use crate::config::Issuer;
 use crate::error::Error;
-use crate::manage::signing_key::LOST;
-use crate::oauth::keys::{KEY_FILE, KeyFile, OpenKey};
+use crate::manage::signing_key::{LOST, opened_keys};
+use crate::oauth::keys::{KEY_FILE, KeyFile};
 use crate::outbound;
 use crate::store::clock as store_clock;
 use crate::store::signing_key::{self, State, signing_at};
@@ -40,14 +40,20 @@ pub async fn run(context: Context) -> Result<Output, Error> {
     };
     let store = context.store();
     let reached = match &store {
-        Ok(store) => match store.transport().warning() {
-            Some(warning) => Err(format!("{}: {warning}", store.url())),
-            None => Ok(format!("{} is reached {}, and its tables are up to date", store.url(), store.transport())),
+        Ok(store) => match (store.check_writable().await, store.transport().warning()) {
+            (Err(StoreError::ReadOnly), _) => {
+                Err(format!("{}: the database is read-only; changes are refused, and no token is issued", store.url()))
+            }
+            (Err(error), _) => Err(format!("{}: {error}", store.url())),
+            (Ok(()), Some(warning)) => Err(format!("{}: {warning}", store.url())),
+            (Ok(()), None) => Ok(format!("{} is reached {}, and its tables are up to date", store.url(), store.transport())),
         },
         Err(error) => Err(error.reason().to_owned()),
     };
     found("database", reached);
-    if let DatabaseUrl::Sqlite(path) = &context.settings.database_url {
+    if let DatabaseUrl::Sqlite(path) = &context.settings.database_url
+        && store.is_ok()
+    {
         found("database file", database_file(path));
     }
     let key_file = key_file(&context.settings.keys_dir);
@@ -102,11 +108,8 @@ fn key_file(folder: &Path) -> Result<KeyFile, String> {
 }
 
 async fn signing(store: &std::sync::Arc<Store>, key_file: &KeyFile, now: Timestamp) -> Look {
-    let keys = store.read(signing_key::list).await.map_err(|error| error.to_string())?;
+    let keys = opened_keys(store, key_file, now).await.map_err(|error| error.reason().to_owned())?;
     let key = signing_at(&keys, now).ok_or("no key signs; start `keyward serve`, or run: keyward signing-key rotate")?;
-    for key in keys.iter().filter(|key| matches!(key.state(now), State::Signing | State::Published)) {
-        OpenKey::open(key, key_file).map_err(|reason| format!("{reason}. {LOST}"))?;
-    }
     Ok(format!("{} signs with {}", key.kid, key.algorithm.as_str()))
 }
 

@@ -87,7 +87,8 @@ pub enum Client {
 
 impl Client {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
-        let store = context.store()?;
+        let makes = matches!(self, Client::Create { .. });
+        let store = if makes { context.store_or_new()? } else { context.store()? };
         let operator = context.operator();
         let now = context.now;
         match self {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::bootstrap::FirstOperator;
 use crate::clock::{Timestamp, parse_duration};
 use crate::config::{self, Issuer, Settings, Sources};
 use crate::directory::Directory;
@@ -19,11 +20,12 @@ use crate::manage::actor::Actor;
 use crate::manage::signing_key as keys;
 use crate::oauth::AuthorizationServer;
 use crate::oauth::keys::KeyFile;
+use crate::outbound;
 use crate::scope::Scope;
 use crate::server::ReadSettings;
 use crate::store::deployment::{self, Deployment};
 use crate::store::token_records::TokenRecords;
-use crate::store::{Store, StoreError};
+use crate::store::{IfMissing, Store};
 use crate::telemetry::Log;
 
 mod account;
@@ -152,23 +154,48 @@ impl Context {
         Arc::new(Actor::command_line().assuming(self.settings.issuer()))
     }
 
+    /// The database, which must be there: in another folder, or with a mistyped path, there is none to read or to
+    /// change.
     fn store(&self) -> Result<Arc<Store>, Error> {
-        // A server makes its database; for other commands a new one is most likely a mistyped path.
-        if self.settings.database_url.is_new() {
-            tracing::warn!(database = %self.settings.database_url, "this database is new");
-        }
-        self.open_store()
+        self.open_store(IfMissing::Refuse)
     }
 
-    /// Opens the database, or makes it.
-    fn open_store(&self) -> Result<Arc<Store>, Error> {
+    /// For commands that make things: they may come before the first start.
+    fn store_or_new(&self) -> Result<Arc<Store>, Error> {
         let url = &self.settings.database_url;
-        let unusable = |error: StoreError| Error::unavailable(format!("{url}: {error}")).field("database_url");
-        Store::open(url).map_err(|error| self.sources.explain(unusable(error)))
+        if url.is_missing().is_ok_and(|missing| missing) {
+            tracing::warn!(database = %url, "this database is new");
+        }
+        self.open_store(IfMissing::Make)
     }
 
+    fn open_store(&self, if_missing: IfMissing) -> Result<Arc<Store>, Error> {
+        let url = &self.settings.database_url;
+        Store::open(url, if_missing).map_err(|error| self.sources.explain(url.explain(&error)))
+    }
+
+    /// The key file, which must be there.
     async fn key_file(&self, store: &Arc<Store>) -> Result<KeyFile, Error> {
+        keys::existing_key_file(store, &self.settings.keys_dir).await.map_err(|error| self.sources.explain(error))
+    }
+
+    /// The key file; made where there is nothing yet that another one seals.
+    async fn key_file_or_new(&self, store: &Arc<Store>) -> Result<KeyFile, Error> {
         keys::key_file(store, &self.settings.keys_dir).await.map_err(|error| self.sources.explain(error))
+    }
+
+    /// Refuses what the next start of `keyward serve` would refuse.
+    fn check_settings(&self) -> Result<(), Error> {
+        let settings = &self.settings;
+        let checked = settings.check(&settings.issuer());
+        let checked = checked.and_then(|()| outbound::check(settings)).and_then(|()| KeyFile::check_folder(&settings.keys_dir));
+        checked.map_err(|error| self.sources.explain(error))
+    }
+
+    /// Whom the first start makes.
+    fn first_operator(&self) -> Result<FirstOperator, Error> {
+        let first = FirstOperator::new(&self.settings.operator_email, self.settings.operator_password.as_ref());
+        first.map_err(|error| self.sources.explain(error))
     }
 
     /// The issuer that commands work with: as set here, else what the nodes serve with, else the default.
@@ -184,13 +211,13 @@ impl Context {
         }
     }
 
-    /// For what needs to read tokens; it issues none.
+    /// For what needs to read tokens; it issues none, so it does without the key file.
     async fn authorization_server(&self) -> Result<AuthorizationServer, Error> {
         let store = self.store()?;
         let (directory, _) = Directory::open(store.clone(), self.now)?;
-        let (issuer, key_file) = (self.issuer(&store).await?, self.key_file(&store).await?);
+        let (issuer, key_file) = (self.issuer(&store).await?, KeyFile::unread(&self.settings.keys_dir));
         let server = AuthorizationServer::new(self.settings.clone(), issuer, directory, store, key_file, TokenRecords::Off);
-        let server = server.map_err(|error| Error::server_error(error.to_string()))?;
+        let server = server.map_err(|error| self.sources.explain(error))?;
         server.learn_seen().await?;
         Ok(server)
     }
@@ -243,12 +270,15 @@ fn execute(command: Command, context: Context, json: bool) -> Result<Output, Err
         match command {
             Command::Serve(serve) => serve.run(context, json).await,
             Command::Migrate => {
-                let store = context.store()?;
+                let store = context.store_or_new()?;
                 Ok(Output::done(format!("The tables of {} are up to date", store.url())))
             }
             Command::Config => {
-                let checked = context.settings.check(&context.settings.issuer());
-                checked.map_err(|error| context.sources.explain(error))?;
+                context.check_settings()?;
+                // In use at the first start alone.
+                if context.settings.database_url.is_missing().is_ok_and(|missing| missing) {
+                    context.first_operator()?;
+                }
                 Ok(settings(&context))
             }
             Command::Check => check::run(context).await,

@@ -35,7 +35,8 @@ pub enum RegistrationToken {
 
 impl RegistrationToken {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
-        let store = context.store()?;
+        let makes = matches!(self, RegistrationToken::Create { .. });
+        let store = if makes { context.store_or_new()? } else { context.store()? };
         let operator = context.operator();
         match self {
             RegistrationToken::Create { account, limits, uses, expires_in } => {

@@ -46,7 +46,8 @@ pub enum Resource {
 
 impl Resource {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
-        let store = context.store()?;
+        let makes = matches!(self, Resource::Create { .. });
+        let store = if makes { context.store_or_new()? } else { context.store()? };
         let operator = context.operator();
         match self {
             Resource::Create { identifier, name, scope, token_typ } => {

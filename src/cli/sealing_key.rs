@@ -33,7 +33,7 @@ impl SealingKey {
         let permit = operator.may(SigningKeysWrite)?;
         match self {
             SealingKey::Rotate { prepare: true } => {
-                sealing_key::prepare(&context.key_file(&store).await?, &permit)?;
+                sealing_key::prepare(&context.key_file(&store).await?, &permit).await?;
                 Ok(Output::done("A new key is in the file. Copy the file to every node, then run: keyward sealing-key rotate"))
             }
             SealingKey::Rotate { prepare: false } => {

@@ -1,9 +1,10 @@
 //! `keyward serve`
 
 use std::fs::File;
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -13,7 +14,9 @@ use super::output::{Output, print};
 use crate::bootstrap::{self, Bootstrap, FirstOperator};
 use crate::config::Issuer;
 use crate::error::Error;
-use crate::server::{Listener, Server};
+use crate::server::{Listener, Server, Signals};
+use crate::store::{IfMissing, Store};
+use crate::telemetry::Log;
 
 #[derive(Args, Default)]
 pub struct Serve {
@@ -40,46 +43,121 @@ impl Serve {
     }
 
     pub async fn run(self, context: Context, json: bool) -> Result<Output, Error> {
-        // First of all: whoever cannot listen makes nothing.
-        let explain = |error| context.sources.explain(error);
-        let listener = Listener::bind(&context.settings).map_err(explain)?;
-        let store = context.open_store()?;
-        let settings = context.settings.clone();
-        // Only then: a password that was good enough for an older version must not stop a later start.
-        let is_new = !self.no_bootstrap && bootstrap::is_new(&store).await?;
-        let operator = is_new.then(|| FirstOperator::new(&settings.operator_email, settings.operator_password.as_ref()));
-        let operator = operator.transpose().map_err(explain)?;
-        let keys_dir = settings.keys_dir.clone();
-        let server = Server::new(listener, settings, store.clone(), self.change_issuer, context.now).await.map_err(explain)?;
-        let issuer = &server.oauth().issuer;
-        let first_start = if let Some(operator) = operator {
-            // Standard output may be a log, which others read and which is kept.
-            let mut secrets =
-                (!std::io::stdout().is_terminal()).then(|| SecretsFile::create(&keys_dir)).transpose().map_err(explain)?;
-            let made = bootstrap::bootstrap(&store, operator, context.now).await;
-            match (made, &mut secrets) {
-                (Ok(Some(made)), Some(file)) => Some(file.keep(&made, issuer, json)?),
-                (Ok(Some(made)), None) => Some(Shown { document: made.document(), words: made.text(issuer) }),
-                (made, _) => {
-                    if let Some(file) = secrets {
-                        file.remove();
-                    }
-                    made.map(|_| None)?
+        // First of all: from now on a signal is never the end of the process by itself.
+        let mut signals = Signals::listen().map_err(|error| Error::server_error(error.to_string()))?;
+        let started = tokio::select! {
+            started = self.start(&context) => Some(started?),
+            () = signals.stop() => None,
+        };
+        let Some(Started { server, store, operator }) = started else {
+            tracing::info!("stopping: this server had not begun to serve");
+            stopped(&context.log);
+        };
+        // Whatever it makes, it brings to an end.
+        let issuer = server.oauth().issuer.clone();
+        let first_start = match operator {
+            Some(operator) => first_start(&context, &store, operator, issuer.clone(), json).await?,
+            None => None,
+        };
+        if json || first_start.is_some() {
+            let text = match (json, &first_start) {
+                (false, Some(shown)) => shown.words.clone(),
+                (_, shown) => {
+                    let document = shown.as_ref().map(|shown| &shown.document);
+                    json!({"issuer": issuer.as_str(), "first_start": document}).to_string()
+                }
+            };
+            match (print(&text), first_start.and_then(|shown| shown.recovery)) {
+                (Ok(()), _) => {}
+                (Err(error), None) => tracing::warn!(reason = error.reason(), "standard output takes nothing"),
+                (Err(error), Some(recovery)) => {
+                    let lost = "the first secrets were made, and are lost; this makes new ones";
+                    return Err(Error::server_error(format!("{}; {lost}: {recovery}", error.reason())));
                 }
             }
-        } else {
-            None
-        };
-        if json {
-            let document = first_start.map(|shown| shown.document);
-            print(&json!({"issuer": issuer.as_str(), "first_start": document}).to_string())?;
-        } else if let Some(shown) = first_start {
-            print(&shown.words)?;
         }
-        server.run(context.log.clone(), context.read_settings).await.map_err(|error| Error::server_error(error.to_string()))?;
-        context.log.flush();
-        // A database that hangs holds threads for as long as it likes; nobody waits for them.
-        std::process::exit(0);
+        let log = context.log;
+        let ran = server.run(signals, log.clone(), context.read_settings).await;
+        ran.map_err(|error| Error::server_error(error.to_string()))?;
+        stopped(&log)
+    }
+
+    /// Everything that can be refused is looked at before anything is made: a start that fails leaves no trace.
+    async fn start(&self, context: &Context) -> Result<Started, Error> {
+        let settings = context.settings.clone();
+        let explain = |error| context.sources.explain(error);
+        let listener = Listener::bind(&settings).map_err(explain)?;
+        context.check_settings()?;
+        let url = settings.database_url.clone();
+        let missing = blocking(move || url.is_missing().map_err(|error| url.explain(&error))).await.map_err(explain)?;
+        // Only then: a password that was good enough for an older version must not stop a later start.
+        let mut operator = (missing && !self.no_bootstrap).then(|| context.first_operator()).transpose()?;
+        let url = settings.database_url.clone();
+        let opened = blocking(move || Store::open(&url, IfMissing::Make).map_err(|error| url.explain(&error)));
+        let store = opened.await.map_err(explain)?;
+        if operator.is_none() && !self.no_bootstrap && bootstrap::is_new(&store).await? {
+            operator = Some(context.first_operator()?);
+        }
+        let server = Server::new(listener, settings, store.clone(), self.change_issuer, context.now).await.map_err(explain)?;
+        Ok(Started { server, store, operator })
+    }
+}
+
+/// A server that is ready to run.
+struct Started {
+    server: Server,
+    store: Arc<Store>,
+    /// Where the database is new, and is to be filled.
+    operator: Option<FirstOperator>,
+}
+
+/// A database that does not answer must not keep signals from being heard.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::server_error(error.to_string()))?
+}
+
+fn stopped(log: &Log) -> ! {
+    log.flush();
+    // A database that hangs holds threads for as long as it likes; nobody waits for them.
+    std::process::exit(0);
+}
+
+/// Fills a new database. Its secrets are in the file, on disk, before it is committed that they are made.
+async fn first_start(
+    context: &Context,
+    store: &Arc<Store>,
+    operator: FirstOperator,
+    issuer: Issuer,
+    json: bool,
+) -> Result<Option<Shown>, Error> {
+    let explain = |error| context.sources.explain(error);
+    // Standard output may be a log, which others read and which is kept.
+    let in_file = !std::io::stdout().is_terminal();
+    let file = in_file.then(|| SecretsFile::create(&context.settings.keys_dir)).transpose().map_err(explain)?.map(Arc::new);
+    let keep = {
+        let (file, issuer) = (file.clone(), issuer.clone());
+        move |made: &Bootstrap| file.as_ref().map_or(Ok(()), |file| file.keep(made, &issuer, json))
+    };
+    let made = bootstrap::bootstrap(store, operator, keep, context.now).await;
+    match (made, file) {
+        (Ok(Some(made)), Some(file)) => Ok(Some(file.shown(&made))),
+        (Ok(Some(made)), None) => {
+            let (document, words) = (made.document(), made.text(&issuer));
+            Ok(Some(Shown { document, words, recovery: Some(made.recovery()) }))
+        }
+        (made, file) => {
+            // Where a commit got no answer, it may be all there is of the secrets.
+            let nothing_made = match &made {
+                Ok(_) => true,
+                Err(_) => bootstrap::is_new(store).await.is_ok_and(|new| new),
+            };
+            match file {
+                Some(file) if nothing_made => file.remove(),
+                Some(file) => tracing::warn!(file = %file.path.display(), "the first secrets are in this file if they were made"),
+                None => {}
+            }
+            made.map(|_| None).map_err(explain)
+        }
     }
 }
 
@@ -87,6 +165,8 @@ impl Serve {
 struct Shown {
     document: Value,
     words: String,
+    /// How to go on where it is all there is of the secrets, and cannot be printed.
+    recovery: Option<String>,
 }
 
 /// A new file that its owner alone can read, for what the first start makes. It is there before anything is
@@ -105,33 +185,40 @@ impl SecretsFile {
             match File::options().write(true).create_new(true).mode(0o600).open(&path) {
                 Ok(file) => return Ok(SecretsFile { path: std::path::absolute(&path).unwrap_or(path), file }),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && number < 100 => number += 1,
-                Err(error) => {
-                    let way_out = "start once in a terminal, which shows the first secrets, or with --no-bootstrap";
-                    let reason = format!("{}: {error}; {way_out}", path.display());
-                    return Err(Error::server_error(reason).field("keys_dir"));
-                }
+                Err(error) => return Err(cannot_keep(&path, &error)),
             }
         }
     }
 
-    /// Writes what was made, as words or as JSON; gives what may be shown in its place.
-    fn keep(&mut self, made: &Bootstrap, issuer: &Issuer, json: bool) -> Result<Shown, Error> {
+    /// Writes what is about to be made, as words or as JSON, in the place of what an earlier try wrote.
+    fn keep(&self, made: &Bootstrap, issuer: &Issuer, json: bool) -> Result<(), Error> {
         let text = if json { format!("{}\n", made.document()) } else { made.text(issuer) };
-        let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_all());
+        let mut file = &self.file;
+        let emptied = file.set_len(0).and_then(|()| file.rewind());
+        let written = emptied.and_then(|()| file.write_all(text.as_bytes())).and_then(|()| file.sync_all());
+        written.map_err(|error| cannot_keep(&self.path, &error))
+    }
+
+    /// What may be shown in the place of what it holds.
+    fn shown(&self, made: &Bootstrap) -> Shown {
         let path = self.path.display().to_string();
-        written.map_err(|error| Error::server_error(format!("the first client was made, but {path}: {error}")))?;
         let mut document = made.document_without_secrets();
         document["secrets_file"] = json!(path);
         let words = format!(
             "\nThis database is new. The first client, its secret and API key, and the operator's\n\
              sign-in are in this file, which its owner alone can read. Read it, then delete it:\n\n  {path}\n"
         );
-        Ok(Shown { document, words })
+        Shown { document, words, recovery: None }
     }
 
-    fn remove(self) {
+    fn remove(&self) {
         if let Err(error) = std::fs::remove_file(&self.path) {
             tracing::warn!(file = %self.path.display(), reason = %error, "cannot remove an empty file");
         }
     }
+}
+
+fn cannot_keep(path: &Path, error: &std::io::Error) -> Error {
+    let way_out = "start once in a terminal, which shows the first secrets, or with --no-bootstrap";
+    Error::server_error(format!("{}: {error}; {way_out}", path.display())).field("keys_dir")
 }

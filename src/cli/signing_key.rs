@@ -74,9 +74,14 @@ impl SigningKey {
                 Ok(Output::new(&shown, words))
             }
             SigningKey::Rotate => {
-                let key =
-                    signing_key::rotate(&store, operator.may(SigningKeysWrite)?, &context.key_file(&store).await?, times, now)
-                        .await?;
+                let key = signing_key::rotate(
+                    &store,
+                    operator.may(SigningKeysWrite)?,
+                    &context.key_file_or_new(&store).await?,
+                    times,
+                    now,
+                )
+                .await?;
                 Ok(coming(&key))
             }
             SigningKey::Import { file } => {
@@ -85,7 +90,7 @@ impl SigningKey {
                 let key = signing_key::import(
                     &store,
                     operator.may(SigningKeysWrite)?,
-                    &context.key_file(&store).await?,
+                    &context.key_file_or_new(&store).await?,
                     &pem,
                     times,
                     now,

@@ -50,7 +50,8 @@ pub enum User {
 
 impl User {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
-        let store = context.store()?;
+        let makes = matches!(self, User::Create { .. });
+        let store = if makes { context.store_or_new()? } else { context.store()? };
         let operator = context.operator();
         match self {
             User::Create { email, role, account } => {

@@ -8,7 +8,7 @@ use super::error;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::oauth::AuthorizationServer;
-use crate::store::signing_key::signing_at;
+use crate::oauth::access_token::signing_key_of;
 use crate::store::{StoreError, changes};
 
 /// GET `/healthz`
@@ -27,10 +27,9 @@ pub async fn readyz(server: Data<AuthorizationServer>, request: HttpRequest) -> 
             Error::not_ready("The database takes no changes: it is read-only, full or locked", error.to_string())
         };
         server.store.check_writable().await.map_err(no_writes)?;
-        let keys = server.directory.signing_keys().await.map_err(away)?;
-        let no_key = |reason: String| Error::not_ready("There is no signing key to sign with", reason);
-        let key = signing_at(&keys, Timestamp::now()).ok_or_else(|| no_key("no signing key is active".to_owned()))?;
-        server.signing_keys.open(key).map_err(no_key)?;
+        server.directory.signing_keys().await.map_err(away)?;
+        let no_key = |error: Error| Error::not_ready("There is no signing key to sign with", error.reason());
+        signing_key_of(&server, Timestamp::now()).await.map_err(no_key)?;
         Ok::<_, Error>(())
     };
     match ready.await {

@@ -11,7 +11,7 @@ use super::second_factor;
 use super::signing_key::{KEPT_PUBLISHED, Times, generate, schedule, sealed_row};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
-use crate::oauth::keys::{KEY_FILE, KeyFile, OpenKey, PREPARED};
+use crate::oauth::keys::{KEY_FILE, KeyFile, LockedKeyFile, OpenKey, PREPARED, make_folder};
 use crate::store::signing_key::{self, SigningKey, State};
 use crate::store::user::{self, User};
 use crate::store::{Database, Store, StoreError, Transaction};
@@ -35,15 +35,16 @@ pub struct Rotated {
 /// rotation where nodes have copies of the file.
 ///
 /// # Errors
-/// Where a key is prepared already, or the file cannot be written.
-pub fn prepare(key_file: &KeyFile, _: &Permit<SigningKeysWrite>) -> Result<(), Error> {
+/// Where a key is prepared already, another process changes the file, or it cannot be written.
+pub async fn prepare(key_file: &KeyFile, _: &Permit<SigningKeysWrite>) -> Result<(), Error> {
+    let locked = key_file.lock().await?;
     let mut lines = key_file.lines();
     if lines.iter().any(|line| line.starts_with(PREPARED)) {
         let pending = "A new sealing key is prepared already: copy the file to every node, then run keyward sealing-key rotate";
         return Err(Error::new(Code::Conflict, pending));
     }
     lines.push(Zeroizing::new(format!("{PREPARED}{}", *KeyFile::new_line())));
-    key_file.replace(&lines).map_err(Error::server_error)
+    key_file.replace(&lines, &locked).map_err(Error::server_error)
 }
 
 /// Seals everything with a new key: the prepared one, which keeps the old one in the file for nodes with
@@ -52,38 +53,54 @@ pub fn prepare(key_file: &KeyFile, _: &Permit<SigningKeysWrite>) -> Result<(), E
 /// A crash at any point leaves a file that opens everything; the rotation can be run again.
 ///
 /// # Errors
-/// Where something in use does not open, or the file or the database cannot be written.
+/// Where something in use does not open, another process changes the file, or the file or the database cannot
+/// be written.
 pub async fn rotate(
     store: &Arc<Store>,
     permit: Permit<SigningKeysWrite>,
     key_file: &KeyFile,
     now: Timestamp,
 ) -> Result<Rotated, Error> {
-    let (prepared, old): (Vec<_>, Vec<_>) = key_file.lines().into_iter().partition(|line| line.starts_with(PREPARED));
+    let locked = key_file.lock().await?;
+    let (prepared, mut old): (Vec<_>, Vec<_>) = key_file.lines().into_iter().partition(|line| line.starts_with(PREPARED));
     let prepared = prepared.first().map(|line| Zeroizing::new(line.trim_start_matches(PREPARED).to_owned()));
     let keep_old = prepared.is_some();
-    let lines: Vec<_> = std::iter::once(prepared.unwrap_or_else(KeyFile::new_line)).chain(old).collect();
-    key_file.replace(&lines).map_err(Error::server_error)?;
-    reseal(store, permit, key_file, "sealing_key.rotate", if keep_old { lines.len() } else { 1 }, now).await
+    let first = prepared.unwrap_or_else(KeyFile::new_line);
+    // There already after a crash.
+    old.retain(|line| **line != *first);
+    let mut lines: Vec<_> = std::iter::once(first.clone()).chain(old).collect();
+    if keep_old {
+        // Until all is done: a rotation after a crash must not make another key and drop the old one.
+        lines.push(Zeroizing::new(format!("{PREPARED}{}", *first)));
+    }
+    key_file.replace(&lines, &locked).map_err(Error::server_error)?;
+    let kept = if keep_old { lines.len() - 1 } else { 1 };
+    reseal(store, permit, (key_file, &locked), "sealing_key.rotate", kept, now).await
 }
 
 /// Seals with the first key what nodes have sealed with the others meanwhile, and drops these from the file.
 ///
 /// # Errors
-/// As [`rotate`].
+/// As [`rotate`]; where a key is prepared, which would be dropped too.
 pub async fn prune(
     store: &Arc<Store>,
     permit: Permit<SigningKeysWrite>,
     key_file: &KeyFile,
     now: Timestamp,
 ) -> Result<Rotated, Error> {
-    reseal(store, permit, key_file, "sealing_key.prune", 1, now).await
+    let locked = key_file.lock().await?;
+    if key_file.lines().iter().any(|line| line.starts_with(PREPARED)) {
+        return Err(Error::new(Code::Conflict, "A new sealing key is prepared: run keyward sealing-key rotate first"));
+    }
+    reseal(store, permit, (key_file, &locked), "sealing_key.prune", 1, now).await
 }
 
+/// Whoever seals for the database reads the file within the transaction that writes the row, so before this
+/// one, which finds the row, or after it, with the first key.
 async fn reseal(
     store: &Arc<Store>,
     permit: Permit<SigningKeysWrite>,
-    key_file: &KeyFile,
+    (key_file, locked): (&KeyFile, &LockedKeyFile),
     action: &'static str,
     kept: usize,
     now: Timestamp,
@@ -118,12 +135,12 @@ async fn reseal(
         .await?;
     let mut lines = key_file.lines();
     lines.truncate(kept);
-    key_file.replace(&lines).map_err(Error::server_error)?;
+    key_file.replace(&lines, locked).map_err(Error::server_error)?;
     Ok(Rotated { signing_keys, second_factors, keys_in_file: lines.len() })
 }
 
 /// What is lost with a sealing key.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Loss {
     /// Signing keys that cannot sign any more. Tokens that they signed stay valid until they expire.
     pub signing_keys: Vec<String>,
@@ -158,7 +175,16 @@ fn loss(database: &mut Database, key_file: Option<&KeyFile>, now: Timestamp) -> 
 /// Where the database gave no answer.
 pub async fn assess(store: &Arc<Store>, _: &Permit<SigningKeysWrite>, folder: &Path, now: Timestamp) -> Result<Loss, Error> {
     let key_file = KeyFile::open(folder).ok();
-    Ok(store.read(move |database| loss(database, key_file.as_ref(), now)).await?.0)
+    let look = move || {
+        let key_file = key_file.clone();
+        store.read(move |database| Ok::<_, Error>(loss(database, key_file.as_ref(), now)?.0))
+    };
+    let (mut found, mut again) = (look().await?, look().await?);
+    // A rotation between reading the database and the file makes it look like a loss.
+    while found != again {
+        (found, again) = (again, look().await?);
+    }
+    Ok(found)
 }
 
 /// Brings service back after the sealing key was lost: makes a key file where there is none that can be read,
@@ -177,10 +203,10 @@ pub async fn reset(
     times: Times,
     now: Timestamp,
 ) -> Result<Loss, Error> {
-    let found = assess(store, &permit, folder, now).await?;
-    if found.signing_keys.is_empty() && found.second_factors.is_empty() {
-        return Err(Error::new(Code::Conflict, "Nothing is lost: the key file opens everything in this database"));
-    }
+    refuse_intact(&assess(store, &permit, folder, now).await?)?;
+    make_folder(folder).map_err(|error| Error::server_error(format!("{}: {error}", folder.display())))?;
+    let _locked = LockedKeyFile::lock(folder).await?;
+    refuse_intact(&assess(store, &permit, folder, now).await?)?;
     let key_file = match KeyFile::open(folder) {
         Ok(key_file) => key_file,
         Err(_) => {
@@ -188,7 +214,7 @@ pub async fn reset(
             KeyFile::open_or_make(folder).map_err(Error::server_error)?
         }
     };
-    let successor = SigningKey { signs_from: now.minus(BACKDATED), ..sealed_row(generate().await?, &key_file, now)? };
+    let successor = generate().await?;
     store
         .write(now, move |transaction| {
             let (mut loss, lost) = loss(transaction.database(), Some(&key_file), now)?;
@@ -201,6 +227,7 @@ pub async fn reset(
                 signing_key::update(transaction, &key)?;
             }
             if !signs(transaction, now)? {
+                let successor = SigningKey { signs_from: now.minus(BACKDATED), ..sealed_row(&successor, &key_file, now)? };
                 signing_key::insert(transaction, &successor)?;
                 loss.new_signing_key = Some(successor.kid.clone());
             }
@@ -209,6 +236,13 @@ pub async fn reset(
             Ok(loss)
         })
         .await
+}
+
+fn refuse_intact(found: &Loss) -> Result<(), Error> {
+    if found.signing_keys.is_empty() && found.second_factors.is_empty() {
+        return Err(Error::new(Code::Conflict, "Nothing is lost: the key file opens everything in this database"));
+    }
+    Ok(())
 }
 
 fn signs(transaction: &mut Transaction<'_>, now: Timestamp) -> Result<bool, StoreError> {

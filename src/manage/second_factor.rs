@@ -175,12 +175,13 @@ pub async fn confirm(
     let secret = key_file.unseal(&under(&signed_in.user), sealed).map(Zeroizing::new).map_err(stale)?;
     confirm_password(server, signed_in, proof.password.to_owned(), "password", origin).await?;
     let Some(step) = step_of(&secret, &signed_in.user, proof.code, origin.now)? else { return Err(wrong_code()) };
-    let sealed = key_file.seal(&under(&signed_in.user), &secret).map_err(Error::server_error)?;
+    let key_file = key_file.clone();
     change(server, signed_in, "user.set_second_factor", origin, move |_, user, codes| {
         if user.totp_sealed.is_some() {
             return Err(Error::new(Code::Conflict, "There is a second factor already").phrase("second-factor-there", []));
         }
-        user.totp_sealed = Some(sealed.clone());
+        // Not before: the sealing key may be rotated meanwhile.
+        user.totp_sealed = Some(key_file.seal(&under(user), &secret).map_err(Error::server_error)?);
         user.totp_last_step = step;
         user.recovery_hashes = codes;
         Ok(CodeCheck::Right)

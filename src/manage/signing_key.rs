@@ -137,6 +137,22 @@ pub async fn key_file(store: &Arc<Store>, folder: &Path) -> Result<KeyFile, Erro
     if keys.is_empty() {
         return KeyFile::open_or_make(folder).map_err(|reason| Error::server_error(reason).field("keys_dir"));
     }
+    open_sealing(folder)
+}
+
+/// Reads the key file, and makes none.
+///
+/// # Errors
+/// Where it is not there or cannot be read.
+pub async fn existing_key_file(store: &Arc<Store>, folder: &Path) -> Result<KeyFile, Error> {
+    if store.read(signing_key::list).await?.is_empty() {
+        let first = |reason| Error::server_error(format!("{reason}; `keyward serve` makes it")).field("keys_dir");
+        return KeyFile::open(folder).map_err(first);
+    }
+    open_sealing(folder)
+}
+
+fn open_sealing(folder: &Path) -> Result<KeyFile, Error> {
     let sealed = |reason| {
         let reason = format!("{reason}; the signing keys of this database are sealed with that file. {LOST}");
         Error::server_error(reason).field("keys_dir")
@@ -153,24 +169,53 @@ fn check_key_file(keys: &[SigningKey], key_file: &KeyFile, now: Timestamp) -> Re
     Ok(())
 }
 
+/// All keys, of which those in use open. Where the sealing key is rotated between reading the database and
+/// reading the file, both are read again.
+///
+/// # Errors
+/// Where one does not open; where the database gave no answer.
+pub async fn opened_keys(store: &Arc<Store>, key_file: &KeyFile, now: Timestamp) -> Result<Vec<SigningKey>, Error> {
+    let sealed = |keys: &[SigningKey]| keys.iter().map(|key| key.private_sealed.clone()).collect::<Vec<_>>();
+    let mut keys = store.read(signing_key::list).await?;
+    loop {
+        let Err(error) = check_key_file(&keys, key_file, now) else { return Ok(keys) };
+        let before = sealed(&keys);
+        keys = store.read(signing_key::list).await?;
+        if sealed(&keys) == before {
+            return Err(error);
+        }
+    }
+}
+
+/// Whether there is a key that signs and opens, where nothing can be written.
+///
+/// # Errors
+/// There is none; the database gave no answer.
+pub async fn check(store: &Arc<Store>, key_file: &KeyFile, now: Timestamp) -> Result<(), Error> {
+    match signing_at(&opened_keys(store, key_file, now).await?, now) {
+        Some(_) => Ok(()),
+        None => Err(Error::unavailable("no signing key is active, and the database is read-only")),
+    }
+}
+
 /// Sees to it, at the start of a node, that there is a key that signs, and that keys stay published
 /// for as long as tokens live now.
 ///
 /// # Errors
 /// Where no key could be made or written.
 pub async fn ensure(store: &Arc<Store>, key_file: &KeyFile, times: Times, now: Timestamp) -> Result<(), Error> {
-    let keys = store.read(signing_key::list).await?;
     // A wrong key file is found here, and not by the first client.
-    check_key_file(&keys, key_file, now)?;
+    let keys = opened_keys(store, key_file, now).await?;
     if signing_at(&keys, now).is_some() {
         return store.write(now, move |transaction| schedule_by_itself(transaction, times, now)).await;
     }
-    let row = sealed_row(generate().await?, key_file, now)?;
+    let (key, key_file) = (generate().await?, key_file.clone());
     store
         .write(now, move |transaction| {
             let keys = signing_key::list(transaction.database())?;
             // Another node may have been quicker.
             if signing_at(&keys, now).is_none() {
+                let row = sealed_row(&key, &key_file, now)?;
                 signing_key::insert(transaction, &row)?;
                 Recorder::keyward().record(transaction, "signing_key.create", None, &row.kid, now)?;
             }
@@ -219,13 +264,13 @@ pub async fn rotate_if_due(
         return Ok(None);
     }
     let asked = Asked::at(now);
-    let row = sealed_row(generate().await?, key_file, now)?;
+    let (key, key_file) = (generate().await?, key_file.clone());
     store
         .write(now, move |transaction| {
             if !is_due(&signing_key::list(transaction.database())?, times, now) {
                 return Ok(None);
             }
-            let row = taking_over(transaction, &row, times, asked)?;
+            let row = taking_over(transaction, sealed_row(&key, &key_file, now)?, times, asked)?;
             signing_key::insert(transaction, &row)?;
             schedule(transaction, times, now)?;
             Recorder::keyward().record(transaction, "signing_key.rotate", None, &row.kid, now)?;
@@ -262,16 +307,15 @@ async fn add(
     asked: Asked,
 ) -> Result<SigningKeyView, Error> {
     let now = asked.now;
-    let row = sealed_row(key, key_file, now)?;
     let key_file = key_file.clone();
     store
         .write(now, move |transaction| {
             let keys = signing_key::list(transaction.database())?;
             check_key_file(&keys, &key_file, now)?;
-            if keys.iter().any(|key| key.kid == row.kid) {
-                return Err(Error::new(Code::Conflict, format!("There is a signing key {} already", row.kid)));
+            if keys.iter().any(|there| there.kid == key.kid) {
+                return Err(Error::new(Code::Conflict, format!("There is a signing key {} already", key.kid)));
             }
-            let row = taking_over(transaction, &row, times, asked)?;
+            let row = taking_over(transaction, sealed_row(&key, &key_file, now)?, times, asked)?;
             signing_key::insert(transaction, &row)?;
             schedule(transaction, times, now)?;
             permit.record(transaction, action, None, &row.kid, now)?;
@@ -299,7 +343,6 @@ pub async fn retire(
     let asked = Asked::at(now);
     // One may be needed, and takes long to make: not while others wait.
     let successor = generate().await?;
-    let successor = sealed_row(successor, key_file, now)?;
     let (kid, key_file) = (kid.to_owned(), key_file.clone());
     store
         .write(now, move |transaction| {
@@ -323,11 +366,11 @@ pub async fn retire(
                 key.published_until = Some(Timestamp::EPOCH);
                 signing_key::update(transaction, &key)?;
                 if !others.clone().any(|other| other.state(now) == State::Signing) {
-                    let at_once = SigningKey { signs_from: Timestamp::EPOCH, ..successor.clone() };
+                    let at_once = SigningKey { signs_from: Timestamp::EPOCH, ..sealed_row(&successor, &key_file, now)? };
                     signing_key::insert(transaction, &at_once)?;
                 }
             } else if !others.clone().any(|other| other.state(now) == State::Published) {
-                let successor = taking_over(transaction, &successor, times, asked)?;
+                let successor = taking_over(transaction, sealed_row(&successor, &key_file, now)?, times, asked)?;
                 signing_key::insert(transaction, &successor)?;
             }
             permit.record(transaction, "signing_key.retire", None, &kid, now)?;
@@ -358,19 +401,20 @@ impl Asked {
 
 /// A new key that signs once everybody can have it: counted from when it is written, and by no clock that
 /// is behind.
-fn taking_over(transaction: &mut Transaction<'_>, key: &SigningKey, times: Times, asked: Asked) -> Result<SigningKey, Error> {
+fn taking_over(transaction: &mut Transaction<'_>, key: SigningKey, times: Times, asked: Asked) -> Result<SigningKey, Error> {
     let now = asked.now.plus(clock::since_boot().saturating_sub(asked.since_boot));
     let published = store_clock::not_before(transaction.database(), now)?;
-    Ok(SigningKey { signs_from: published.plus(times.lead()), ..key.clone() })
+    Ok(SigningKey { signs_from: published.plus(times.lead()), ..key })
 }
 
-/// A new key that signs at once.
-pub(super) fn sealed_row(key: OpenKey, key_file: &KeyFile, now: Timestamp) -> Result<SigningKey, Error> {
+/// A new key that signs at once. To be called within the transaction that writes it: a rotation of the sealing
+/// key comes before it or after it then, and not in between.
+pub(super) fn sealed_row(key: &OpenKey, key_file: &KeyFile, now: Timestamp) -> Result<SigningKey, Error> {
     Ok(SigningKey {
         private_sealed: key.sealed(key_file).map_err(Error::server_error)?,
-        kid: key.kid,
+        kid: key.kid.clone(),
         algorithm: key.algorithm,
-        public_jwk: key.public_jwk,
+        public_jwk: key.public_jwk.clone(),
         created_at: now,
         signs_from: now,
         signs_until: None,

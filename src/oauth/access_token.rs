@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::api_key::ActiveKey;
 use super::client_authentication::AuthenticatedClient;
 use super::failure::Reason;
+use super::keys::OpenKey;
 use super::{AuthorizationServer, client_credentials, token_exchange};
 use crate::clock::Timestamp;
 use crate::credential::{Fingerprint, random_bytes};
@@ -174,6 +175,21 @@ pub struct TokenResponse {
     pub scope: Scope,
 }
 
+/// The key that signs at this moment, open.
+///
+/// # Errors
+/// Where no key signs, it was sealed with another key file, or the database gave no answer.
+pub async fn signing_key_of(server: &AuthorizationServer, now: Timestamp) -> Result<Arc<OpenKey>, Error> {
+    let none = || Error::server_error("no signing key is active");
+    let keys = server.directory.signing_keys().await?;
+    if let Ok(open) = server.signing_keys.open(signing_key::signing_at(&keys, now).ok_or_else(none)?) {
+        return Ok(open);
+    }
+    // The sealing key was rotated, and memory does not have the row that is sealed with the new one yet.
+    let keys = server.store.lookup(signing_key::list).await?;
+    server.signing_keys.open(signing_key::signing_at(&keys, now).ok_or_else(none)?).map_err(Error::server_error)
+}
+
 /// Issues a token. The answer may leave when this returns: the record is on disk by then.
 ///
 /// # Errors
@@ -186,8 +202,8 @@ pub async fn issue(server: &AuthorizationServer, grant: Grant, now: Timestamp) -
     let payload = serde_json::to_vec(&claims).map_err(|error| Error::server_error(error.to_string()))?;
 
     let typ = grant.client.token_typ(&grant.resources);
-    let keys = server.directory.signing_keys().await?;
-    let key = signing_key::signing_at(&keys, now).ok_or_else(|| Error::server_error("no signing key is in force"))?;
+    let key = signing_key_of(server, now).await?;
+    let kid = key.kid.clone();
     let record = Token {
         jti: claims.jti.to_string(),
         client_id: claims.client_id,
@@ -201,7 +217,7 @@ pub async fn issue(server: &AuthorizationServer, grant: Grant, now: Timestamp) -
     // Side by side: the disk works while a processor signs.
     let recorded = async { Ok::<_, Error>(server.records.write(record).await?) };
     let (access_token, ()) = tokio::try_join!(server.signing_keys.sign(key, typ, payload), recorded)?;
-    check_still_active(server, &grant, &key.kid, now).await?;
+    check_still_active(server, &grant, &kid, now).await?;
     server.usage.count_token(&grant.client.client, grant.grant_type(), now);
     let issued_token_type = grant.api_key.is_some().then_some(token_exchange::ACCESS_TOKEN);
     Ok(TokenResponse {

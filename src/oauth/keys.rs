@@ -1,8 +1,11 @@
 //! Keys that sign: sealed at rest, opened once, kept parsed (parsing costs as much as signing).
 
 use std::collections::HashMap;
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
@@ -13,6 +16,7 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rustix::fs::{Access, access};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
@@ -20,7 +24,7 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::credential::random_bytes;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::jose::{Jws, PublicKey, SignatureAlgorithm};
 use crate::store::resource_server::TokenTyp;
 use crate::store::signing_key::{Algorithm, SigningKey};
@@ -30,6 +34,10 @@ pub const KEY_FILE: &str = "sealing.key";
 
 /// What a line of the key file begins with whose key is prepared for the next rotation.
 pub const PREPARED: &str = "next ";
+
+/// How long to wait for another process that changes the key file, and how often to look.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+const LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// How many signatures may wait for a thread before the answer is 503.
 const MAX_WAITING: usize = 2000;
@@ -98,6 +106,24 @@ impl KeyFile {
         KeyFile::open(folder)
     }
 
+    /// Whether the key file in this folder can be read, or made where it is not there. Changes nothing.
+    ///
+    /// # Errors
+    /// The error names the setting.
+    pub fn check_folder(folder: &Path) -> Result<(), Error> {
+        let refused = |reason: KeyError| Error::server_error(reason).field("keys_dir");
+        let path = folder.join(KEY_FILE);
+        match std::fs::metadata(&path) {
+            Ok(_) => return Lines::read(folder).map(drop).map_err(refused),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(refused(format!("{}: {error}", path.display()))),
+        }
+        let around = folder.parent().filter(|around| !around.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let writable = if folder.is_dir() { folder } else { around };
+        access(writable, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|error| refused(format!("{}: {}", writable.display(), std::io::Error::from(error))))
+    }
+
     /// Reads the key file.
     ///
     /// # Errors
@@ -111,6 +137,12 @@ impl KeyFile {
             tracing::warn!(file = %path.display(), "the key file can be read by others: chmod 600");
         }
         Ok(KeyFile(Arc::new(SealingKeys { folder: folder.to_owned(), read: RwLock::new(lines) })))
+    }
+
+    /// The key file, to be read when something is sealed or opened: for those who most likely do neither.
+    pub fn unread(folder: &Path) -> Self {
+        let lines = Lines { text: Zeroizing::default(), keys: Vec::new() };
+        KeyFile(Arc::new(SealingKeys { folder: folder.to_owned(), read: RwLock::new(lines) }))
     }
 
     /// Seals something secret under a name, with the first key: it opens only under that name.
@@ -155,7 +187,7 @@ impl KeyFile {
         Ok(changed)
     }
 
-    /// The keys, as lines of the file.
+    /// The keys, as lines of the file that was read last.
     pub fn lines(&self) -> Vec<Zeroizing<String>> {
         let read = self.0.read.read().unwrap_or_else(PoisonError::into_inner);
         let lines = read.text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -170,40 +202,97 @@ impl KeyFile {
     /// Replaces the keys in the file, durably and at once.
     ///
     /// # Errors
-    /// Where the file cannot be written.
-    pub fn replace(&self, lines: &[Zeroizing<String>]) -> Result<(), KeyError> {
+    /// Where the file cannot be written; it is as before then.
+    pub fn replace(&self, lines: &[Zeroizing<String>], _: &LockedKeyFile) -> Result<(), KeyError> {
         let path = self.0.folder.join(KEY_FILE);
         let said = |error: std::io::Error| format!("{}: {error}", path.display());
         let text: Zeroizing<String> = Zeroizing::new(lines.iter().map(|line| format!("{}\n", **line)).collect());
-        let draft = write_draft(&self.0.folder, text.as_bytes()).map_err(said)?;
+        let draft = write_draft(&self.0.folder, "new", text.as_bytes()).map_err(said)?;
         std::fs::rename(&draft, &path).map_err(said)?;
-        std::fs::File::open(&self.0.folder).and_then(|folder| folder.sync_all()).map_err(said)?;
+        File::open(&self.0.folder).and_then(|folder| folder.sync_all()).map_err(said)?;
         self.reload().map(drop)
+    }
+
+    /// Waits until this process alone may change the file, and reads it again.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] where another process changes it for too long; where it cannot be locked or read.
+    pub async fn lock(&self) -> Result<LockedKeyFile, Error> {
+        let locked = LockedKeyFile::lock(&self.0.folder).await?;
+        self.reload().map_err(Error::server_error)?;
+        Ok(locked)
     }
 }
 
-/// Writes a file beside the key file, that only its owner can read.
-fn write_draft(folder: &Path, content: &[u8]) -> std::io::Result<PathBuf> {
+/// The right to change the key file, which one process has at a time: what one of them has sealed meanwhile
+/// with a key that another one drops would be lost. The system takes it back when the process ends, however
+/// it ends.
+pub struct LockedKeyFile(#[expect(dead_code, reason = "closing it unlocks")] File);
+
+impl LockedKeyFile {
+    /// Waits until this process alone may change the file in `folder`, which need not be there.
+    ///
+    /// # Errors
+    /// As [`KeyFile::lock`].
+    pub async fn lock(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join(format!(".{KEY_FILE}.lock"));
+        let said = |error: std::io::Error| Error::server_error(format!("{}: {error}", path.display()));
+        let lock = File::options().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(said)?;
+        let started = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(LockedKeyFile(lock)),
+                Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_TIMEOUT => {
+                    tokio::time::sleep(LOCK_POLL).await;
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let key_file = folder.join(KEY_FILE);
+                    let busy = format!("Another process is changing {}; try again when it is done", key_file.display());
+                    return Err(Error::new(Code::Conflict, busy));
+                }
+                Err(TryLockError::Error(error)) => return Err(said(error)),
+            }
+        }
+    }
+}
+
+/// Writes a file beside the key file, that only its owner can read; leaves none where it fails.
+fn write_draft(folder: &Path, name: &str, content: &[u8]) -> std::io::Result<PathBuf> {
     use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let draft: PathBuf = folder.join(format!(".{KEY_FILE}.{}", std::process::id()));
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    Ok(draft)
+    let draft: PathBuf = folder.join(format!(".{KEY_FILE}.{name}"));
+    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    match file.write_all(content).and_then(|()| file.sync_all()) {
+        Ok(()) => Ok(draft),
+        Err(error) => {
+            // Best effort: what matters is told by the error.
+            let _ = std::fs::remove_file(&draft);
+            Err(error)
+        }
+    }
 }
 
 fn make_key_file(folder: &Path, path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    // Whoever may write into the folder may replace the key.
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let draft = write_draft(folder, format!("{}\n", *KeyFile::new_line()).as_bytes())?;
+    make_folder(folder)?;
+    let name = std::process::id().to_string();
+    let draft = write_draft(folder, &name, format!("{}\n", *KeyFile::new_line()).as_bytes())?;
     // A link, unlike a rename, never takes the place of one that is there already.
     let linked = std::fs::hard_link(&draft, path);
     std::fs::remove_file(&draft)?;
     match linked {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
-        _ => std::fs::File::open(folder)?.sync_all(),
+        _ => File::open(folder)?.sync_all(),
+    }
+}
+
+/// Makes the keys folder where it is not there, but no folder around it. Whoever may write into it may replace
+/// the key.
+///
+/// # Errors
+/// Where it cannot be made.
+pub fn make_folder(folder: &Path) -> std::io::Result<()> {
+    match std::fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        made => made,
     }
 }
 
@@ -456,12 +545,11 @@ impl SigningKeys {
         Ok(key)
     }
 
-    /// The compact JWS of these claims, signed with the key of this row.
+    /// The compact JWS of these claims, signed with this key.
     ///
     /// # Errors
     /// [`Code::TemporarilyUnavailable`](crate::error::Code) where too many wait already.
-    pub async fn sign(&self, row: &SigningKey, typ: TokenTyp, claims: Vec<u8>) -> Result<String, Error> {
-        let key = self.open(row).map_err(Error::server_error)?;
+    pub async fn sign(&self, key: Arc<OpenKey>, typ: TokenTyp, claims: Vec<u8>) -> Result<String, Error> {
         let (answer, token) = oneshot::channel();
         if self.queue.try_send((key, typ, claims, answer)).is_err() {
             return Err(Error::unavailable("too many signatures are waiting"));

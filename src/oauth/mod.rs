@@ -11,6 +11,7 @@ use crate::clock::watch::ClockWatch;
 use crate::config::{Issuer, LiveSettings, Settings};
 use crate::credential::Fingerprint;
 use crate::directory::Directory;
+use crate::error::Error;
 use crate::metrics::{CacheState, Snapshot};
 use crate::outbound::Outbound;
 use crate::password::Passwords;
@@ -90,13 +91,14 @@ impl AuthorizationServer {
         store: Arc<Store>,
         key_file: keys::KeyFile,
         records: TokenRecords,
-    ) -> std::io::Result<Self> {
+    ) -> Result<Self, Error> {
+        let no_threads = |error: std::io::Error| Error::server_error(error.to_string());
         Ok(AuthorizationServer {
-            outbound: Outbound::new(&settings).map_err(std::io::Error::other)?,
+            outbound: Outbound::new(&settings)?,
             issuer,
             store,
             directory,
-            signing_keys: keys::SigningKeys::start(key_file)?,
+            signing_keys: keys::SigningKeys::start(key_file).map_err(no_threads)?,
             records,
             rate_limiter: RateLimiter::default(),
             passwords: Passwords::default(),

@@ -31,6 +31,14 @@ impl Signals {
         })
     }
 
+    /// Waits until one asks to stop. Others are kept for [`Signals::next`].
+    pub async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
     /// Waits for the next one.
     pub async fn next(&mut self) -> Request {
         tokio::select! {

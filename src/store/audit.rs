@@ -14,6 +14,9 @@ use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
 
+/// The actor of what Keyward does by itself.
+const KEYWARD: &str = "Keyward";
+
 /// A row of `audit`.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize, schemars::JsonSchema)]
 #[diesel(table_name = audit)]
@@ -105,6 +108,15 @@ pub fn failures(database: &mut Database, client_id: &str, limit: i64) -> Result<
     Ok(own.select(Entry::as_select()).load(database)?)
 }
 
+/// Whether there is an entry of something that was done, and not by Keyward itself.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn any_by_others(database: &mut Database) -> Result<bool, StoreError> {
+    let done = audit::table.filter(audit::reason.is_null().and(audit::actor.ne(KEYWARD)));
+    Ok(done.select(audit::id).first::<String>(database).optional()?.is_some())
+}
+
 /// Adds one to the change that it tells of.
 ///
 /// # Errors
@@ -130,7 +142,7 @@ pub struct Recorder {
 impl Recorder {
     /// What Keyward does by itself, such as rotating a signing key by age.
     pub fn keyward() -> Self {
-        Recorder { actor: "Keyward".to_owned(), client_ip: None, request_id: None }
+        Recorder { actor: KEYWARD.to_owned(), client_ip: None, request_id: None }
     }
 
     /// Who has not authenticated.

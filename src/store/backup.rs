@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 use super::audit::{self, Entry};
-use super::connection::migrate;
+use super::connection::{KEYWARD_TABLES, migrate};
 use super::{Database, DatabaseUrl, Failed, StoreError, transaction};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
@@ -52,6 +52,10 @@ const TABLES: &[(&str, Treatment)] = &[
     ("invitations", Treatment::Clear),
     ("idempotency_keys", Treatment::Clear),
 ];
+
+/// In the names of files that are not complete yet.
+const PARTIAL: &str = "partial";
+const STAGED: &str = "restore";
 
 /// How a restore was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,8 +106,13 @@ pub fn backup(url: &DatabaseUrl, file: &Path) -> Result<(), Error> {
     if file.exists() {
         return Err(Error::new(Code::Conflict, format!("{} exists already; a backup never overwrites a file", file.display())));
     }
-    let draft = beside(file, "partial");
-    let done = copy(&mut url.connect()?.database, &draft).and_then(|()| publish(&draft, file));
+    if url.is_missing()? {
+        return Err(url.explain(&StoreError::Missing));
+    }
+    let mut session = url.connect()?;
+    remove_stale(file, PARTIAL);
+    let draft = beside(file, PARTIAL);
+    let done = copy(&mut session.database, &draft).and_then(|_lock| publish(&draft, file));
     if done.is_err() {
         // Best effort: what matters is told by the error.
         let _ = std::fs::remove_file(&draft);
@@ -112,23 +121,48 @@ pub fn backup(url: &DatabaseUrl, file: &Path) -> Result<(), Error> {
 }
 
 fn beside(file: &Path, word: &str) -> PathBuf {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    file.with_file_name(format!(".{name}.{word}-{}", std::process::id()))
+    file.with_file_name(format!("{}{}", prefix(file, word), std::process::id()))
 }
 
-/// `VACUUM INTO` reads one snapshot, whatever is written meanwhile, and writes into an empty file.
-fn copy(from: &mut Database, to: &Path) -> Result<(), Error> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(file_error(to))?;
+fn prefix(file: &Path, word: &str) -> String {
+    format!(".{}.{word}-", file.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// Removes what earlier ones of the same name have left that were killed: who is at work holds a lock.
+fn remove_stale(file: &Path, word: &str) {
+    let prefix = prefix(file, word);
+    for entry in std::fs::read_dir(folder_of(file)).into_iter().flatten().flatten() {
+        let process = entry.file_name().to_str().and_then(|name| name.strip_prefix(&prefix)).map(str::to_owned);
+        if process.is_some_and(|process| process.bytes().all(|byte| byte.is_ascii_digit()))
+            && File::open(entry.path()).is_ok_and(|stale| stale.try_lock().is_ok())
+        {
+            // Best effort: the next one tries again.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// `VACUUM INTO` reads one snapshot, whatever is written meanwhile, and writes into an empty file. Gives the lock
+/// that says that the copy is in use: see [`remove_stale`].
+fn copy(from: &mut Database, to: &Path) -> Result<File, Error> {
+    let draft = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(file_error(to))?;
+    // Where the file system knows no locks, nobody else gets one either.
+    let _ = draft.try_lock();
     let vacuum = diesel::sql_query("VACUUM INTO ?").bind::<Text, _>(to.to_string_lossy());
     vacuum.execute(from).map_err(StoreError::from)?;
-    File::open(to).and_then(|file| file.sync_all()).map_err(file_error(to))
+    File::open(to).and_then(|file| file.sync_all()).map_err(file_error(to))?;
+    Ok(draft)
 }
 
 fn publish(draft: &Path, file: &Path) -> Result<(), Error> {
     // A link, unlike a rename, never takes the place of a file that is there.
     std::fs::hard_link(draft, file).map_err(file_error(file))?;
     std::fs::remove_file(draft).map_err(file_error(draft))?;
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(file);
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(file_error(folder))
 }
 
@@ -147,19 +181,17 @@ pub fn restore(url: &DatabaseUrl, file: &Path, entry: &Entry, now: Timestamp) ->
     if readable.map_err(file_error(file))?.len() == 0 {
         return Err(Error::new(Code::InvalidRequest, format!("{} is empty", file.display())));
     }
+    let missing = url.is_missing()?;
     url.prepare_folder()?;
-    let staged = beside(target, "restore");
-    let done = stage(file, &staged)
-        .and_then(|()| if exists(target) { replace(url, &staged, entry, now) } else { create(&staged, target) });
+    remove_stale(target, STAGED);
+    let staged = beside(target, STAGED);
+    let done =
+        stage(file, &staged).and_then(|_lock| if missing { create(&staged, target) } else { replace(url, &staged, entry, now) });
     for path in [&staged, &with_suffix(&staged, "-wal"), &with_suffix(&staged, "-shm")] {
         // Best effort: it is a copy.
         let _ = std::fs::remove_file(path);
     }
     done
-}
-
-fn exists(target: &Path) -> bool {
-    std::fs::metadata(target).is_ok_and(|metadata| metadata.len() > 0)
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -168,12 +200,12 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// A copy of the backup, checked and brought up to date, that only its owner can read.
-fn stage(file: &Path, staged: &Path) -> Result<(), Error> {
+/// A copy of the backup, checked and brought up to date, that only its owner can read; gives its lock.
+fn stage(file: &Path, staged: &Path) -> Result<File, Error> {
     let refused = |reason: String| Error::new(Code::InvalidRequest, format!("{}: {reason}", file.display()));
     let away = |error: diesel::ConnectionError| refused(error.to_string());
     let mut source = Database::Sqlite(SqliteConnection::establish(&file.to_string_lossy()).map_err(away)?);
-    copy(&mut source, staged).map_err(|error| refused(error.reason().to_owned()))?;
+    let lock = copy(&mut source, staged).map_err(|error| refused(error.reason().to_owned()))?;
     drop(source);
     let url = DatabaseUrl::Sqlite(staged.to_owned());
     let mut session = url.connect()?;
@@ -184,14 +216,15 @@ fn stage(file: &Path, staged: &Path) -> Result<(), Error> {
         return Err(refused(format!("the file is damaged: {}", problems.join("; "))));
     }
     let tables = names(copy, "SELECT name FROM sqlite_master WHERE type = 'table'")?;
-    if !["__diesel_schema_migrations", "clients", "changes"].iter().all(|table| tables.iter().any(|name| name == table)) {
+    if !KEYWARD_TABLES.iter().all(|table| tables.iter().any(|name| name == table)) {
         return Err(refused("no backup of a Keyward database".to_owned()));
     }
     migrate(&mut session).map_err(|error| refused(error.to_string()))?;
     // All in one file, and on disk.
     sql(&mut session.database, "PRAGMA wal_checkpoint(TRUNCATE)").ok();
     drop(session);
-    File::open(staged).and_then(|file| file.sync_all()).map_err(file_error(staged))
+    File::open(staged).and_then(|file| file.sync_all()).map_err(file_error(staged))?;
+    Ok(lock)
 }
 
 fn create(staged: &Path, target: &Path) -> Result<Restored, Error> {

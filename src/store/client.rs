@@ -256,6 +256,14 @@ pub fn list(
     })
 }
 
+/// Whether there is any.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn any(database: &mut Database) -> Result<bool, StoreError> {
+    Ok(clients::table.select(clients::client_id).first::<String>(database).optional()?.is_some())
+}
+
 /// Those of this id, or whose names hold this text whatever its case; of one account where one is named;
 /// by name, `limit` at the most.
 ///

@@ -1,6 +1,7 @@
 //! One connection, to SQLite or to Postgres, and how it is made.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,14 +12,28 @@ use diesel::connection::{CacheSize, InstrumentationEvent, SimpleConnection};
 use diesel::migration::{Migration, MigrationSource};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
+use diesel::sql_query;
+use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::deadline::Deadline;
 use super::postgres_tls::{Bridge, Patience, Seen};
 use super::postgres_url::{PostgresUrl, Server, SslMode, TlsOptions};
-use super::{Failed, StoreError, transaction};
+use super::{StoreError, transaction};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
+
+/// By which a SQLite file is known to be a database of Keyward's, of whatever version.
+pub(super) const KEYWARD_TABLES: [&str; 3] = ["__diesel_schema_migrations", "clients", "changes"];
+
+/// What becomes of a database that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfMissing {
+    /// It is made.
+    Make,
+    /// It stays so, and whoever wanted it is told.
+    Refuse,
+}
 
 /// One connection, to either database; the queries are the same.
 #[derive(diesel::MultiConnection)]
@@ -322,33 +337,92 @@ impl DatabaseUrl {
         Arc::new(Connector::new(self)?).connect()
     }
 
-    /// Whether opening it makes a new SQLite file.
-    pub fn is_new(&self) -> bool {
-        matches!(self, DatabaseUrl::Sqlite(path) if !path.exists())
+    /// Whether there is no database of Keyward's yet: no file, or one without tables. Changes nothing.
+    ///
+    /// # Errors
+    /// Where it holds something else, or gives no answer.
+    pub fn is_missing(&self) -> Result<bool, StoreError> {
+        match self {
+            DatabaseUrl::Sqlite(path) => Ok(!holds_keyward(path)?),
+            DatabaseUrl::Postgres(_) => Ok(applied_migrations(&mut self.connect()?.database)?.is_none()),
+        }
     }
 
-    /// A new SQLite file belongs to its owner alone.
-    pub(super) fn prepare(&self) -> Result<(), StoreError> {
-        self.prepare_folder()?;
+    /// What to say where it gave no answer; the error is about the setting.
+    pub fn explain(&self, error: &StoreError) -> crate::error::Error {
+        let reason = match error {
+            StoreError::Missing => format!("there is no database at {self}; `keyward serve` or `keyward migrate` makes one"),
+            error => format!("{self}: {error}"),
+        };
+        crate::error::Error::unavailable(reason).field("database_url")
+    }
+
+    /// A SQLite file belongs to its owner alone. One that holds something else is not touched.
+    pub(super) fn prepare(&self, if_missing: IfMissing) -> Result<(), StoreError> {
         let DatabaseUrl::Sqlite(path) = self else { return Ok(()) };
-        let unusable = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
-        if self.is_new() {
+        if !holds_keyward(path)? {
+            if if_missing == IfMissing::Refuse {
+                return Err(StoreError::Missing);
+            }
+            self.prepare_folder()?;
             tracing::info!(file = %path.display(), "this database is new");
+            create_private(path).map_err(|error| unusable(path, &error))?;
         }
-        create_private(path).map_err(unusable)?;
         make_private(path);
         Ok(())
     }
 
-    /// The folder of a SQLite file belongs to its owner alone, too.
+    /// The folder of a SQLite file belongs to its owner alone, too. It is made where it is not there, but no
+    /// folder around it: that is most likely a mistyped path.
     pub(super) fn prepare_folder(&self) -> Result<(), StoreError> {
         let DatabaseUrl::Sqlite(path) = self else { return Ok(()) };
-        let unusable = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
         match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            Some(folder) => std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable),
-            None => Ok(()),
+            Some(folder) if !folder.is_dir() => match std::fs::DirBuilder::new().mode(0o700).create(folder) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(unusable(folder, &error)),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
         }
     }
+}
+
+fn unusable(path: &Path, reason: &dyn fmt::Display) -> StoreError {
+    StoreError::Unavailable(format!("{}: {reason}", path.display()))
+}
+
+/// Whether this file is a database of Keyward's. `false` where there is no file, or nothing in it.
+fn holds_keyward(path: &Path) -> Result<bool, StoreError> {
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(unusable(path, &error)),
+        Ok(metadata) if !metadata.is_file() => return Err(unusable(path, &"this is no file")),
+        Ok(metadata) if metadata.len() == 0 => return Ok(false),
+        Ok(_) => {}
+    }
+    let strange = |reason: &dyn fmt::Display| unusable(path, &format!("this is no database of Keyward's: {reason}"));
+    let mut connection = SqliteConnection::establish(&path.to_string_lossy()).map_err(|error| unusable(path, &error))?;
+    // Nothing that writes: the file may be anybody's.
+    connection.batch_execute("PRAGMA busy_timeout = 3000")?;
+    let tables = sql_query("SELECT name FROM sqlite_master WHERE type = 'table'").load::<Name>(&mut connection);
+    let tables = match tables {
+        Ok(tables) => tables,
+        Err(Error::DatabaseError(_, reason)) if reason.message().contains("not a database") => {
+            return Err(strange(&reason.message()));
+        }
+        Err(error) => return Err(unusable(path, &error)),
+    };
+    let known = |name: &&str| tables.iter().any(|table| table.name == **name);
+    match KEYWARD_TABLES.iter().find(|name| !known(name)) {
+        None => Ok(true),
+        Some(_) if tables.is_empty() => Ok(false),
+        Some(missing) => Err(strange(&format!("it has no table {missing}"))),
+    }
+}
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    name: String,
 }
 
 /// Of several connections that do this to a new file at once, SQLite refuses all but one without a wait.
@@ -386,6 +460,16 @@ fn make_private(path: &Path) {
     }
 }
 
+/// Makes and changes the tables where that is pending. Where nothing is, nothing is written: a database that
+/// takes no changes can be read.
+pub(super) fn bring_up_to_date(session: &mut Session, if_missing: IfMissing) -> Result<(), StoreError> {
+    match applied_migrations(&mut session.database)? {
+        None if if_missing == IfMissing::Refuse => Err(StoreError::Missing),
+        Some(applied) if pending(&mut session.database, &applied)? == 0 => Ok(()),
+        _ => migrate(session),
+    }
+}
+
 /// Nodes that start at once wait for each other here.
 pub(super) fn migrate(session: &mut Session) -> Result<(), StoreError> {
     let migrated = transaction(session, |database| {
@@ -394,23 +478,53 @@ pub(super) fn migrate(session: &mut Session) -> Result<(), StoreError> {
             Database::Postgres(connection) => connection.batch_execute("SELECT pg_advisory_xact_lock(21182344966492740)")?,
             Database::Sqlite(connection) => connection.batch_execute("PRAGMA user_version = 1")?,
         }
+        if let Some(applied) = applied_migrations(database)? {
+            pending(database, &applied)?;
+        }
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| StoreError::Fault(format!("migrations: {error}"));
-        refuse_newer(database)?;
         database.run_pending_migrations(MIGRATIONS).map(drop).map_err(failed)
     });
-    migrated.map_err(Failed::into_error)
+    migrated.map_err(|failed| match session.trouble() {
+        Trouble::ReadOnly => {
+            StoreError::Unavailable("it is read-only, and its tables are not those of this version of Keyward yet".to_owned())
+        }
+        _ => failed.into_error(),
+    })
 }
 
-/// What a newer Keyward has made of the tables, this one cannot know how to keep.
-fn refuse_newer(database: &mut Database) -> Result<(), StoreError> {
-    let failed = |error: Box<dyn std::error::Error + Send + Sync>| StoreError::Fault(format!("migrations: {error}"));
-    let applied = database.applied_migrations().map_err(failed)?;
-    let known: Vec<Box<dyn Migration<<Database as Connection>::Backend>>> = MIGRATIONS.migrations().map_err(failed)?;
-    let unknown = applied.iter().find(|version| !known.iter().any(|migration| migration.name().version() == **version));
-    match unknown {
-        None => Ok(()),
+/// The versions of the migrations that were applied; `None` where the database has no tables yet.
+fn applied_migrations(database: &mut Database) -> Result<Option<Vec<String>>, StoreError> {
+    let there = match database {
+        Database::Sqlite(_) => "SELECT name FROM sqlite_master WHERE type = 'table' AND name = '__diesel_schema_migrations'",
+        Database::Postgres(_) => {
+            "SELECT name FROM (SELECT to_regclass('__diesel_schema_migrations')::text AS name) AS found \
+                                  WHERE name IS NOT NULL"
+        }
+    };
+    if sql_query(there).load::<Name>(database)?.is_empty() {
+        return Ok(None);
+    }
+    let applied = sql_query("SELECT version AS name FROM __diesel_schema_migrations").load::<Name>(database)?;
+    Ok(Some(applied.into_iter().map(|row| row.name).collect()))
+}
+
+/// How many migrations are to be applied yet. What a newer Keyward has made of the tables, this one cannot know
+/// how to keep.
+fn pending(database: &mut Database, applied: &[String]) -> Result<usize, StoreError> {
+    let known = match database {
+        Database::Sqlite(_) => versions::<diesel::sqlite::Sqlite>(),
+        Database::Postgres(_) => versions::<diesel::pg::Pg>(),
+    };
+    let known = known.map_err(|error| StoreError::Fault(format!("migrations: {error}")))?;
+    match applied.iter().find(|version| !known.contains(version)) {
+        None => Ok(known.iter().filter(|version| !applied.contains(version)).count()),
         Some(version) => Err(StoreError::Fault(format!(
             "a newer Keyward has changed its tables ({version}), which this one does not know: start the newer one"
         ))),
     }
+}
+
+fn versions<B: diesel::backend::Backend>() -> diesel::migration::Result<Vec<String>> {
+    let known: Vec<Box<dyn Migration<B>>> = MIGRATIONS.migrations()?;
+    Ok(known.iter().map(|migration| migration.name().version().to_string()).collect())
 }

@@ -122,9 +122,7 @@ pub fn management_audience(database: &mut Database) -> Result<Option<String>, St
 /// # Errors
 /// Where the database gave no answer.
 pub fn issuer_of(url: &DatabaseUrl) -> Result<Option<String>, StoreError> {
-    if let DatabaseUrl::Sqlite(path) = url
-        && !path.exists()
-    {
+    if url.is_missing()? {
         return Ok(None);
     }
     Ok(deployment::table.find(1).select(deployment::issuer).first(&mut url.connect()?.database).optional()?)

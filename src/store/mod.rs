@@ -47,13 +47,17 @@ pub mod user;
 
 pub use changes::Change;
 use connection::{Connector, Session, Trouble};
-pub use connection::{Database, DatabaseUrl, Transport};
+pub use connection::{Database, DatabaseUrl, IfMissing, Transport};
 use deadline::Deadline;
 use pool::{Lane, Overtime, PATIENCE};
 
 /// Why the database gave no answer. It says nothing about whether a thing exists.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum StoreError {
+    /// There is none, and this was not to make one.
+    Missing,
+    /// It answers, and takes no changes: a standby, or a server that is set so.
+    ReadOnly,
     /// It cannot be reached, is busy for too long, full or read-only: worth another try.
     Unavailable(String),
     /// It answered what cannot be: a fault of Keyward's own.
@@ -63,6 +67,8 @@ pub enum StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            StoreError::Missing => f.write_str("there is no database; `keyward serve` or `keyward migrate` makes one"),
+            StoreError::ReadOnly => f.write_str("the database is read-only"),
             StoreError::Unavailable(reason) => write!(f, "database unavailable: {reason}"),
             StoreError::Fault(reason) => write!(f, "database fault: {reason}"),
         }
@@ -82,6 +88,7 @@ impl From<diesel::result::Error> for StoreError {
                 | DatabaseErrorKind::CheckViolation,
                 _,
             ) => StoreError::Fault(error.to_string()),
+            Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => StoreError::ReadOnly,
             // Neither database tells diesel more than a sentence about being locked, full, shut
             // down or unreachable: they all come as `Unknown`, or with the transaction's end.
             Error::DatabaseError(..) | Error::BrokenTransactionManager | Error::RollbackErrorOnCommit { .. } => {
@@ -95,7 +102,7 @@ impl From<diesel::result::Error> for StoreError {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => Error::unavailable(error.to_string()),
+            StoreError::Missing | StoreError::ReadOnly | StoreError::Unavailable(_) => Error::unavailable(error.to_string()),
             StoreError::Fault(_) => Error::server_error(error.to_string()),
         }
     }
@@ -132,21 +139,22 @@ pub struct Store {
     report_shares: Shares,
     listener: OnceLock<Listener>,
     /// When it was last found out whether changes can be written, and what came of it.
-    writable: Mutex<Option<(Instant, Result<(), String>)>>,
+    writable: Mutex<Option<(Instant, Result<(), StoreError>)>>,
 }
 
 /// For how long is taken as true what was found out about writing.
 const WRITABLE_KEPT: Duration = Duration::from_secs(1);
 
 impl Store {
-    /// Opens the database and brings its tables up to date.
+    /// Opens the database, and brings its tables up to date where they are not. A file that holds something else
+    /// is left as it is.
     ///
     /// # Errors
-    /// Where it cannot be reached or migrated.
-    pub fn open(url: &DatabaseUrl) -> Result<Arc<Self>, StoreError> {
-        url.prepare()?;
+    /// [`StoreError::Missing`] where there is none and none is to be made; where it cannot be reached or migrated.
+    pub fn open(url: &DatabaseUrl, if_missing: IfMissing) -> Result<Arc<Self>, StoreError> {
+        url.prepare(if_missing)?;
         let connector = Arc::new(Connector::new(url)?);
-        connection::migrate(&mut connector.connect()?)?;
+        connection::bring_up_to_date(&mut connector.connect()?, if_missing)?;
         let writers = match url {
             DatabaseUrl::Sqlite(_) => 1,
             DatabaseUrl::Postgres(_) => 4,
@@ -183,14 +191,10 @@ impl Store {
         if let Some((at, result)) = known
             && now.duration_since(at) < WRITABLE_KEPT
         {
-            return result.map_err(StoreError::Unavailable);
+            return result;
         }
         let result = self.append(changes::try_to_write).await;
-        let told = match &result {
-            Ok(()) => Ok(()),
-            Err(StoreError::Unavailable(reason) | StoreError::Fault(reason)) => Err(reason.clone()),
-        };
-        *self.writable.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, told));
+        *self.writable.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, result.clone()));
         result
     }
 

@@ -213,6 +213,14 @@ pub fn list(database: &mut Database) -> Result<Vec<ResourceServer>, StoreError> 
     Ok(resource_servers::table.order(resource_servers::identifier).select(ResourceServer::as_select()).load(database)?)
 }
 
+/// Whether there is any.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn any(database: &mut Database) -> Result<bool, StoreError> {
+    Ok(resource_servers::table.select(resource_servers::identifier).first::<String>(database).optional()?.is_some())
+}
+
 /// The identifiers of those that introspect with this client.
 ///
 /// # Errors

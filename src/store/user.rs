@@ -161,6 +161,14 @@ pub fn list(database: &mut Database, account_id: Option<&str>) -> Result<Vec<Use
     })
 }
 
+/// Whether there is any.
+///
+/// # Errors
+/// Where the database gave no answer.
+pub fn any(database: &mut Database) -> Result<bool, StoreError> {
+    Ok(users::table.select(users::id).first::<String>(database).optional()?.is_some())
+}
+
 /// Adds one; the e-mail address must be free.
 ///
 /// # Errors
