@@ -188,7 +188,8 @@ impl Connections {
 
     /// Closes up to `count` connections that the server does no work for; gives how many. Of addresses with many
     /// connections first, there those that are idle longest, then those that wait for a body. What has just begun
-    /// goes last: a flood must not take the place of those who have a request on the way.
+    /// goes last, there too of addresses with the most connections first: a flood must not take the place of those
+    /// who have a request on the way.
     fn evict(&self, table: &mut Table, count: usize, address: Option<IpAddr>) -> usize {
         let now = self.millis(Instant::now());
         let many = self.limit_by_address() / 2;
@@ -197,8 +198,13 @@ impl Connections {
             let changed_at = row.changed_at.load(Ordering::Relaxed);
             let of_address = table.by_address.get(&row.address).copied().unwrap_or(0);
             let fresh = !longer_than(FRESH, changed_at, now);
-            let fewest = if waiting == Waiting::Idle { 0 } else { usize::MAX - of_address };
-            Some((fresh, of_address <= many, waiting, fewest, changed_at, row.id))
+            let fewest = usize::MAX - of_address;
+            let (first, then) = match (fresh, waiting) {
+                (true, _) => (fewest, 0),
+                (false, Waiting::Idle) => (0, 0),
+                (false, Waiting::ForBody) => (0, fewest),
+            };
+            Some((fresh, of_address <= many, first, waiting, then, changed_at, row.id))
         };
         let of_address = |row: &&Arc<Activity>| address.is_none_or(|address| row.address == address);
         let mut places: Vec<_> = table.rows.values().filter(of_address).filter_map(place).collect();

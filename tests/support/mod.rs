@@ -196,12 +196,12 @@ impl World {
         }
     }
 
-    /// A statement, beside the server.
     /// As if nodes had run for a while: on a new database nothing is purged for ten minutes.
     pub fn clocks_are_trusted(&self) {
         self.execute(&format!("UPDATE clock SET seen_at = {}", jwt::now() * 1000));
     }
 
+    /// A statement, beside the server.
     pub fn execute(&self, statement: &str) {
         match self.backend {
             Backend::Sqlite => {
