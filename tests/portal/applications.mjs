@@ -184,7 +184,7 @@ async function anApplication() {
   await fill(ours, { name: 'Too much', scope: 'keyward:operate' })
   await press(ours, 'Make the application')
   assert.equal(await ours.locator('#name').inputValue(), 'Too much')
-  await shows(ours, 'None of your account’s applications has the scope keyward:operate: ask an operator.')
+  await shows(ours, 'None of your account’s applications has the scope keyward:operate without a resource server: select one, or ask an operator.')
 
   const [one, two] = [ours, await tab(ours)]
   for (const own of [one, two]) await to(own, `/applications/${id}/edit`)
