@@ -45,15 +45,22 @@ impl FirstOperator {
     /// # Errors
     /// Where the e-mail address or the password cannot be one; the error names the setting.
     pub fn new(email: &str, password: Option<&Secret>) -> Result<Self, Error> {
-        let email = manage_user::check_email(email)
-            .map_err(|error| Error::server_error(error.reason().to_owned()).field("operator_email"))?;
+        let email = manage_user::check_email(email).map_err(|error| {
+            Error::server_error(error.reason().to_owned()).field("operator_email")
+        })?;
         let new_password = password.is_none().then(new_id);
         let password = match (&new_password, password) {
             (None, Some(chosen)) => Password::choose(chosen.expose().to_owned(), &[&email])
-                .map_err(|weakness| Error::server_error(weakness.description()).field("operator_password"))?,
+                .map_err(|weakness| {
+                    Error::server_error(weakness.description()).field("operator_password")
+                })?,
             (generated, _) => Password::generated(generated.clone().unwrap_or_default()),
         };
-        Ok(FirstOperator { email, password, new_password })
+        Ok(FirstOperator {
+            email,
+            password,
+            new_password,
+        })
     }
 }
 
@@ -88,8 +95,13 @@ pub async fn bootstrap(
     let fault = |_| Error::server_error("the first scope is no scope");
     let scope: Scope = "read write".parse().map_err(fault)?;
     let operator = Arc::new(Actor::command_line());
-    let (make_resources, make_clients) = (operator.may(ResourcesWrite)?, operator.may(ClientsWrite)?);
-    let FirstOperator { email, password, new_password } = first;
+    let (make_resources, make_clients) =
+        (operator.may(ResourcesWrite)?, operator.may(ClientsWrite)?);
+    let FirstOperator {
+        email,
+        password,
+        new_password,
+    } = first;
     let hash = Passwords::default().hash(password).await?;
     let manage_users = operator.may(UsersWrite)?;
     store
@@ -101,8 +113,15 @@ pub async fn bootstrap(
             manage_user::insert_operator(transaction, &manage_users, &email, hash.clone(), now)?;
             let identifier = "https://api.example.com".to_owned();
             let (name, typ) = ("Example API".to_owned(), TokenTyp::default());
-            let resource =
-                manage_resource_server::insert(transaction, &make_resources, identifier, name, scope.clone(), typ, now)?;
+            let resource = manage_resource_server::insert(
+                transaction,
+                &make_resources,
+                identifier,
+                name,
+                scope.clone(),
+                typ,
+                now,
+            )?;
             let new = NewClient {
                 name: "First application".to_owned(),
                 account: None,
@@ -118,7 +137,9 @@ pub async fn bootstrap(
                 introspection_id: resource.server.client_id,
                 introspection_secret: resource.secret,
                 client_id: made.client.client_id,
-                client_secret: made.secret.ok_or_else(|| Error::server_error("no secret was made"))?,
+                client_secret: made
+                    .secret
+                    .ok_or_else(|| Error::server_error("no secret was made"))?,
                 api_key: made.api_key,
                 scope: scope.clone(),
                 email: email.clone(),
@@ -155,16 +176,32 @@ impl Bootstrap {
 
     /// What somebody needs who has not got the secrets: commands that make new ones.
     pub fn recovery(&self) -> String {
-        format!("keyward user set-password {}, and for the first client: keyward secret create {}", self.email, self.client_id)
+        format!(
+            "keyward user set-password {}, and for the first client: keyward secret create {}",
+            self.email, self.client_id
+        )
     }
 
     /// What was made, with commands that work when pasted.
     pub fn text(&self, issuer: &Issuer) -> String {
         let (base, portal) = (issuer.endpoint(""), issuer.endpoint("/portal"));
-        let Bootstrap { resource, introspection_id, client_id, scope, email, .. } = self;
-        let (secret, introspection_secret) = (self.client_secret.expose(), self.introspection_secret.expose());
+        let Bootstrap {
+            resource,
+            introspection_id,
+            client_id,
+            scope,
+            email,
+            ..
+        } = self;
+        let (secret, introspection_secret) = (
+            self.client_secret.expose(),
+            self.introspection_secret.expose(),
+        );
         let api_key = self.api_key.expose();
-        let password = self.new_password.as_deref().unwrap_or("the one that is set as operator_password");
+        let password = self
+            .new_password
+            .as_deref()
+            .unwrap_or("the one that is set as operator_password");
         format!(
             r#"
 This database is new. What follows is shown this once.

@@ -52,24 +52,44 @@ impl FromStr for TrustedProxies {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        let network = |name: &str| name.parse().or_else(|_| name.parse::<IpAddr>().map(|ip| IpNet::from(ip.to_canonical())));
-        let networks =
-            names.map(|name| network(name).map_err(|_| format!("{name:?} is no IP address and no network, such as 10.0.0.0/8")));
+        let names = text
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
+        let network = |name: &str| {
+            name.parse().or_else(|_| {
+                name.parse::<IpAddr>()
+                    .map(|ip| IpNet::from(ip.to_canonical()))
+            })
+        };
+        let networks = names.map(|name| {
+            network(name).map_err(|_| {
+                format!("{name:?} is no IP address and no network, such as 10.0.0.0/8")
+            })
+        });
         networks.collect::<Result<_, _>>().map(TrustedProxies)
     }
 }
 
 impl fmt::Display for TrustedProxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.iter().map(IpNet::to_string).collect::<Vec<_>>().join(","))
+        f.write_str(
+            &self
+                .0
+                .iter()
+                .map(IpNet::to_string)
+                .collect::<Vec<_>>()
+                .join(","),
+        )
     }
 }
 
 impl TrustedProxies {
     /// Whether the address is one of them.
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&address.to_canonical()))
+        self.0
+            .iter()
+            .any(|network| network.contains(&address.to_canonical()))
     }
 
     /// The client IP of a request from `peer` with these lines of `header`, in their order.
@@ -85,19 +105,27 @@ impl TrustedProxies {
         header: ForwardedHeader,
         lines: impl DoubleEndedIterator<Item = &'a [u8]>,
     ) -> ClientIp {
-        let Some(peer) = peer else { return ClientIp::Unknown };
+        let Some(peer) = peer else {
+            return ClientIp::Unknown;
+        };
         let mut client = peer.to_canonical();
         if !self.contains(client) {
             return ClientIp::Known(client);
         }
         let (mut present, mut read) = (false, false);
-        for element in lines.rev().flat_map(|line| line.rsplit(|byte| *byte == b',')).map(<[u8]>::trim_ascii) {
+        for element in lines
+            .rev()
+            .flat_map(|line| line.rsplit(|byte| *byte == b','))
+            .map(<[u8]>::trim_ascii)
+        {
             present = true;
             // RFC 9110 section 5.6.1.2: empty elements of a list are ignored.
             if element.is_empty() {
                 continue;
             }
-            let Some(address) = header.address(element) else { return ClientIp::Unknown };
+            let Some(address) = header.address(element) else {
+                return ClientIp::Unknown;
+            };
             read = true;
             client = address.to_canonical();
             if !self.contains(client) {
@@ -105,7 +133,11 @@ impl TrustedProxies {
             }
         }
         // Without the header the proxy itself is the client, for example with its health checks.
-        if present && !read { ClientIp::Unknown } else { ClientIp::Known(client) }
+        if present && !read {
+            ClientIp::Unknown
+        } else {
+            ClientIp::Known(client)
+        }
     }
 }
 
@@ -121,7 +153,9 @@ impl ForwardedHeader {
 }
 
 fn unquoted(text: &str) -> &str {
-    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
+    text.strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(text)
 }
 
 /// The value of `for` in a `forwarded-element` (RFC 7239 section 4), which must be well-formed as a whole
@@ -135,14 +169,22 @@ fn for_parameter(element: &str) -> Option<&str> {
             continue;
         }
         let (name, after) = rest.split_once('=')?;
-        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)) {
+        if name.is_empty()
+            || !name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+        {
             return None;
         }
         let (value, tail) = match after.strip_prefix('"') {
             Some(after) => quoted_string(after)?,
             None => {
-                let (value, tail) = after.split_at(after.find([';', ' ', '\t']).unwrap_or(after.len()));
-                let plain = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte));
+                let (value, tail) =
+                    after.split_at(after.find([';', ' ', '\t']).unwrap_or(after.len()));
+                let plain = !value.is_empty()
+                    && value
+                        .bytes()
+                        .all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte));
                 (plain.then_some(value)?, tail)
             }
         };
@@ -174,7 +216,8 @@ fn quoted_string(text: &str) -> Option<(&str, &str)> {
 fn node(text: &str) -> Option<IpAddr> {
     if let Some(rest) = text.strip_prefix('[') {
         let (address, rest) = rest.split_once(']')?;
-        return (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port)).then_some(IpAddr::V6(v6(address)?));
+        return (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port))
+            .then_some(IpAddr::V6(v6(address)?));
     }
     match text.split_once(':') {
         None => text.parse().map(IpAddr::V4).ok(),
@@ -188,15 +231,19 @@ fn node(text: &str) -> Option<IpAddr> {
 /// An IPv6 address; a zone (RFC 4007 section 11) says something to its own host alone, and is dropped.
 fn v6(text: &str) -> Option<Ipv6Addr> {
     let (address, zone) = text.split_once('%').unwrap_or((text, "0"));
-    (!zone.is_empty() && zone.bytes().all(|byte| byte.is_ascii_graphic())).then_some(address.parse().ok()?)
+    (!zone.is_empty() && zone.bytes().all(|byte| byte.is_ascii_graphic()))
+        .then_some(address.parse().ok()?)
 }
 
 /// `node-port` of RFC 7239 section 6.
 fn is_port(text: &str) -> bool {
     let digits = (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    let obfuscated = text
-        .strip_prefix('_')
-        .is_some_and(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)));
+    let obfuscated = text.strip_prefix('_').is_some_and(|name| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    });
     digits || obfuscated
 }
 
@@ -207,8 +254,12 @@ mod tests {
     const PEER: &str = "10.0.0.1";
 
     fn resolve(header: ForwardedHeader, peer: &str, lines: &[&[u8]]) -> String {
-        let proxies: TrustedProxies = "10.0.0.0/8, 2001:db8:aa::/48, ::ffff:172.16.0.9".parse().unwrap_or_default();
-        proxies.client_ip(peer.parse().ok(), header, lines.iter().copied()).to_string()
+        let proxies: TrustedProxies = "10.0.0.0/8, 2001:db8:aa::/48, ::ffff:172.16.0.9"
+            .parse()
+            .unwrap_or_default();
+        proxies
+            .client_ip(peer.parse().ok(), header, lines.iter().copied())
+            .to_string()
     }
 
     #[test]
@@ -271,15 +322,29 @@ mod tests {
             (&[b"for=203.0.113.7"], "unknown"),
         ];
         for (lines, expected) in rows {
-            assert_eq!(resolve(ForwardedHeader::XForwardedFor, PEER, lines), *expected, "{lines:?}");
+            assert_eq!(
+                resolve(ForwardedHeader::XForwardedFor, PEER, lines),
+                *expected,
+                "{lines:?}"
+            );
         }
         for peer in ["192.0.2.1", "::ffff:192.0.2.1"] {
             let lines: [&[u8]; 1] = [b"203.0.113.7"];
-            assert_eq!(resolve(ForwardedHeader::XForwardedFor, peer, &lines), "192.0.2.1", "not trusted");
+            assert_eq!(
+                resolve(ForwardedHeader::XForwardedFor, peer, &lines),
+                "192.0.2.1",
+                "not trusted"
+            );
         }
         let lines: [&[u8]; 1] = [b"203.0.113.7"];
-        assert_eq!(resolve(ForwardedHeader::XForwardedFor, "::ffff:10.0.0.1", &lines), "203.0.113.7");
-        assert_eq!(resolve(ForwardedHeader::XForwardedFor, "no peer", &lines), "unknown");
+        assert_eq!(
+            resolve(ForwardedHeader::XForwardedFor, "::ffff:10.0.0.1", &lines),
+            "203.0.113.7"
+        );
+        assert_eq!(
+            resolve(ForwardedHeader::XForwardedFor, "no peer", &lines),
+            "unknown"
+        );
     }
 
     #[test]
@@ -293,12 +358,18 @@ mod tests {
             (&[b"for=\"[2001:db8::7]\";proto=https"], "2001:db8::7"),
             (&[b"proto=http;FOR=203.0.113.7; by=10.0.0.1"], "203.0.113.7"),
             (&[b"for=203.0.113.7;;host=a.example;"], "203.0.113.7"),
-            (&[b"for=1.2.3.4, for=203.0.113.7;host=\"a\\\"b;c\""], "203.0.113.7"),
+            (
+                &[b"for=1.2.3.4, for=203.0.113.7;host=\"a\\\"b;c\""],
+                "203.0.113.7",
+            ),
             (&[b"for=203.0.113.7, for=10.0.0.5"], "203.0.113.7"),
             (&[b"for=1.2.3.4", b"for=203.0.113.7"], "203.0.113.7"),
             (&[b"for=203.0.113.7,"], "203.0.113.7"),
             (&[b"for=\"abc, for=203.0.113.7"], "203.0.113.7"),
-            (&[b"for=127.0.0.1;x=\", for=\"[2001:db8::7]:4711\""], "2001:db8::7"),
+            (
+                &[b"for=127.0.0.1;x=\", for=\"[2001:db8::7]:4711\""],
+                "2001:db8::7",
+            ),
             (&[b"\xff, for=203.0.113.7"], "203.0.113.7"),
             (&[b"for=unknown"], "unknown"),
             (&[b"for=_hidden, for=\"_SEVKISEK:80\""], "unknown"),
@@ -317,7 +388,11 @@ mod tests {
             (&[b" "], "unknown"),
         ];
         for (lines, expected) in rows {
-            assert_eq!(resolve(ForwardedHeader::Forwarded, PEER, lines), *expected, "{lines:?}");
+            assert_eq!(
+                resolve(ForwardedHeader::Forwarded, PEER, lines),
+                *expected,
+                "{lines:?}"
+            );
         }
     }
 }

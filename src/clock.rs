@@ -11,7 +11,16 @@ pub mod watch;
 
 /// An instant in UTC, in milliseconds since the Unix epoch: the resolution of a UUIDv7.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
 )]
 #[diesel(sql_type = diesel::sql_types::BigInt)]
 pub struct Timestamp(i64);
@@ -21,10 +30,15 @@ impl Timestamp {
     pub const EPOCH: Timestamp = Timestamp(0);
 
     /// The machine's clock. Called where a request or a command comes in, and in background work.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the clock"
+    )]
     pub fn now() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-        Timestamp(since_epoch.map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)))
+        Timestamp(since_epoch.map_or(0, |elapsed| {
+            i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
+        }))
     }
 
     /// From milliseconds since the epoch.
@@ -66,7 +80,10 @@ impl Timestamp {
     /// minute, or hour, in UTC.
     #[must_use]
     pub fn floor(self, span: Duration) -> Self {
-        Timestamp(self.0.saturating_sub(self.0.rem_euclid(millis(span).max(1))))
+        Timestamp(
+            self.0
+                .saturating_sub(self.0.rem_euclid(millis(span).max(1))),
+        )
     }
 
     /// How long from `earlier` to here; nothing where `earlier` is the later one.
@@ -85,7 +102,10 @@ pub fn since_boot() -> Duration {
     #[cfg(not(target_os = "linux"))]
     let clock = rustix::time::ClockId::Monotonic;
     let time = rustix::time::clock_gettime(clock);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
 }
 
 fn millis(duration: Duration) -> i64 {
@@ -95,7 +115,9 @@ fn millis(duration: Duration) -> i64 {
 /// RFC 3339 in UTC to the second, as people and JSON read it.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = OffsetDateTime::from_unix_timestamp(self.seconds()).ok().and_then(|instant| instant.format(&Rfc3339).ok());
+        let text = OffsetDateTime::from_unix_timestamp(self.seconds())
+            .ok()
+            .and_then(|instant| instant.format(&Rfc3339).ok());
         match text {
             Some(text) => f.write_str(&text),
             None => write!(f, "{}s after the epoch", self.seconds()),
@@ -124,7 +146,11 @@ impl schemars::JsonSchema for Timestamp {
 /// # Errors
 /// A sentence that says what is wanted, where `text` is none of these.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wanted = || format!("{text:?} is no span of time; write seconds, or a number with s, m, h or d, such as 90d");
+    let wanted = || {
+        format!(
+            "{text:?} is no span of time; write seconds, or a number with s, m, h or d, such as 90d"
+        )
+    };
     let digits = text.trim_end_matches(|last: char| last.is_ascii_alphabetic());
     let number: u64 = digits.parse().map_err(|_| wanted())?;
     let seconds = match &text[digits.len()..] {

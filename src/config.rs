@@ -73,7 +73,13 @@ pub struct Settings {
     pub database_url: DatabaseUrl,
 
     /// The folder of the key file that seals the signing keys; every node needs the same
-    #[arg(long, global = true, env = "KEYWARD_KEYS_DIR", value_name = "DIR", default_value = "keys")]
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_KEYS_DIR",
+        value_name = "DIR",
+        default_value = "keys"
+    )]
     pub keys_dir: PathBuf,
 
     /// How long an access token lives
@@ -115,7 +121,13 @@ pub struct Settings {
     pub registration_scope: Scope,
 
     /// With open registration: the resource servers that such clients may use, separated by spaces
-    #[arg(long, global = true, env = "KEYWARD_REGISTRATION_RESOURCES", value_name = "URIS", default_value = "")]
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_REGISTRATION_RESOURCES",
+        value_name = "URIS",
+        default_value = ""
+    )]
     pub registration_resources: Resources,
 
     /// Whether a client assertion may also name the token endpoint as its audience
@@ -164,7 +176,13 @@ pub struct Settings {
     pub operator_second_factor: Switch,
 
     /// The addresses or networks of the proxies in front, separated by commas
-    #[arg(long, global = true, env = "KEYWARD_TRUSTED_PROXIES", value_name = "NETWORKS", default_value = "")]
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_TRUSTED_PROXIES",
+        value_name = "NETWORKS",
+        default_value = ""
+    )]
     pub trusted_proxies: TrustedProxies,
 
     /// The header in which these proxies write the client IP: `x-forwarded-for` or `forwarded` (RFC 7239)
@@ -206,7 +224,13 @@ pub struct Settings {
     pub http2_cleartext: Switch,
 
     /// The HTTP proxy for outgoing requests, as http://[USER:PASSWORD@]HOST:PORT; the proxy must refuse inner addresses
-    #[arg(long, global = true, env = "KEYWARD_OUTBOUND_PROXY", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_OUTBOUND_PROXY",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub outbound_proxy: Option<ProxyUrl>,
 
     /// Certificate authorities for outgoing requests, in PEM, beside the system's
@@ -214,11 +238,23 @@ pub struct Settings {
     pub outbound_ca: Option<PathBuf>,
 
     /// The e-mail address of the operator that the first start makes
-    #[arg(long, global = true, env = "KEYWARD_OPERATOR_EMAIL", value_name = "EMAIL", default_value = "operator@keyward.local")]
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_OPERATOR_EMAIL",
+        value_name = "EMAIL",
+        default_value = "operator@keyward.local"
+    )]
     pub operator_email: String,
 
     /// That operator's password [default: a random one, shown once]; better in the environment than as a flag
-    #[arg(long, global = true, env = "KEYWARD_OPERATOR_PASSWORD", value_name = "PASSWORD", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_OPERATOR_PASSWORD",
+        value_name = "PASSWORD",
+        hide_env_values = true
+    )]
     pub operator_password: Option<Secret>,
 }
 
@@ -286,7 +322,10 @@ impl LiveSettings {
         let mut kept = old.clone();
         // Port 0 became another one at the start.
         let any_port = new.listen.port() == 0 && new.listen.ip() == old.listen.ip();
-        let new = Settings { listen: if any_port { old.listen } else { new.listen }, ..new };
+        let new = Settings {
+            listen: if any_port { old.listen } else { new.listen },
+            ..new
+        };
         let pairs = old.values().into_iter().zip(new.values());
         let changed: Vec<_> = pairs
             .filter(|((_, before), (_, after))| before != after)
@@ -353,21 +392,36 @@ impl FromStr for Issuer {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (scheme, rest) = text.split_once(':').ok_or("expected a URL, such as https://auth.example")?;
-        if !["http", "https"].contains(&scheme.to_ascii_lowercase().as_str()) || !rest.starts_with("//") {
-            return Err("expected a URL that begins with https:// or http://, such as https://auth.example".to_owned());
+        let (scheme, rest) = text
+            .split_once(':')
+            .ok_or("expected a URL, such as https://auth.example")?;
+        if !["http", "https"].contains(&scheme.to_ascii_lowercase().as_str())
+            || !rest.starts_with("//")
+        {
+            return Err(
+                "expected a URL that begins with https:// or http://, such as https://auth.example"
+                    .to_owned(),
+            );
         }
         if text.contains(['?', '#']) {
             return Err("an issuer has no query and no fragment (RFC 8414 section 2)".to_owned());
         }
-        if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"{}<>\"\\^`|%".contains(&byte)) {
+        if !text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"{}<>\"\\^`|%".contains(&byte))
+        {
             let plain = "an issuer is printable ASCII without spaces, backslashes, quotes, braces and percent signs";
-            return Err(format!("{plain}; write a name in other letters in its ASCII form, xn--…"));
+            return Err(format!(
+                "{plain}; write a name in other letters in its ASCII form, xn--…"
+            ));
         }
         let url = url::Url::parse(text).map_err(|error| error.to_string())?;
         if !url.username().is_empty()
             || url.password().is_some()
-            || rest[2..].split('/').next().is_some_and(|host| host.contains('@'))
+            || rest[2..]
+                .split('/')
+                .next()
+                .is_some_and(|host| host.contains('@'))
         {
             return Err("an issuer has no user name and no password".to_owned());
         }
@@ -380,12 +434,20 @@ impl FromStr for Issuer {
         // HTTP clients use what they parsed. Capitals in the host and a default port make no difference to
         // them (RFC 3986 section 6.2); whatever else they would change is a mistake.
         let parsed = url.as_str();
-        let (authority, path) = rest[2..].find('/').map_or((&rest[2..], ""), |slash| rest[2..].split_at(slash));
+        let (authority, path) = rest[2..]
+            .find('/')
+            .map_or((&rest[2..], ""), |slash| rest[2..].split_at(slash));
         let default_port = if scheme == "https" { ":443" } else { ":80" };
-        let host = authority.strip_suffix(default_port).unwrap_or(authority).to_ascii_lowercase();
+        let host = authority
+            .strip_suffix(default_port)
+            .unwrap_or(authority)
+            .to_ascii_lowercase();
         let expected = format!("{scheme}://{host}{path}");
         if parsed != expected && parsed.strip_suffix('/') != Some(&expected) {
-            return Err(format!("clients would read it as another URL; write {}", parsed.trim_end_matches('/')));
+            return Err(format!(
+                "clients would read it as another URL; write {}",
+                parsed.trim_end_matches('/')
+            ));
         }
         Ok(Issuer(text.to_owned()))
     }
@@ -399,19 +461,27 @@ impl Issuer {
 
     /// Whether callers reach it by TLS, its own or a proxy's.
     pub fn is_https(&self) -> bool {
-        self.0.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+        self.0
+            .get(..6)
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
     }
 
     /// The path of the issuer, without a slash at its end; empty where it has none.
     pub fn path(&self) -> &str {
         let after_scheme = self.0.split_once("://").map_or("", |(_, rest)| rest);
-        after_scheme.find('/').map_or("", |start| &after_scheme[start..]).trim_end_matches('/')
+        after_scheme
+            .find('/')
+            .map_or("", |start| &after_scheme[start..])
+            .trim_end_matches('/')
     }
 
     /// Scheme, host and port, as browsers write them in `Origin` (RFC 6454 section 7): without capitals and
     /// without a default port, also where the issuer has them.
     pub fn origin(&self) -> String {
-        url::Url::parse(&self.0).map_or_else(|_| self.authority().to_owned(), |url| url.origin().ascii_serialization())
+        url::Url::parse(&self.0).map_or_else(
+            |_| self.authority().to_owned(),
+            |url| url.origin().ascii_serialization(),
+        )
     }
 
     /// What stands before the path.
@@ -440,7 +510,9 @@ impl Issuer {
         match url::Url::parse(&self.0).as_ref().map(url::Url::host) {
             Ok(Some(url::Host::Ipv4(address))) => address.is_loopback(),
             Ok(Some(url::Host::Ipv6(address))) => address.is_loopback(),
-            Ok(Some(url::Host::Domain(name))) => name == "localhost" || name.ends_with(".localhost"),
+            Ok(Some(url::Host::Domain(name))) => {
+                name == "localhost" || name.ends_with(".localhost")
+            }
             Ok(None) | Err(_) => false,
         }
     }
@@ -458,7 +530,9 @@ impl fmt::Display for Issuer {
 }
 
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned())
+    text.parse().map_err(|_| {
+        "expected an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned()
+    })
 }
 
 /// The URL of an HTTP proxy (RFC 9110 section 9.3.6, CONNECT). Shown without its password.
@@ -470,7 +544,8 @@ impl FromStr for ProxyUrl {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let proxy = url::Url::parse(text).ok().filter(|url| {
-            let nothing_else = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
+            let nothing_else =
+                matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
             matches!(url.scheme(), "http" | "https") && url.host_str().is_some() && nothing_else
         });
         proxy.map(ProxyUrl).ok_or_else(|| PROXY_FORM.to_owned())
@@ -501,23 +576,41 @@ impl fmt::Debug for ProxyUrl {
 }
 
 fn token_ttl(text: &str) -> Result<Duration, String> {
-    within(text, 1, 30 * 24 * 3600, "a token lives from a second to 30 days")
+    within(
+        text,
+        1,
+        30 * 24 * 3600,
+        "a token lives from a second to 30 days",
+    )
 }
 
 fn jwks_max_age(text: &str) -> Result<Duration, String> {
-    within(text, 0, 7 * 24 * 3600, "the published keys may be kept for a week at the most")
+    within(
+        text,
+        0,
+        7 * 24 * 3600,
+        "the published keys may be kept for a week at the most",
+    )
 }
 
 fn within(text: &str, least: u64, most: u64, rule: &str) -> Result<Duration, String> {
     let duration = parse_duration(text)?;
-    if (least..=most).contains(&duration.as_secs()) { Ok(duration) } else { Err(rule.to_owned()) }
+    if (least..=most).contains(&duration.as_secs()) {
+        Ok(duration)
+    } else {
+        Err(rule.to_owned())
+    }
 }
 
 /// What clients that register themselves must never get is no right of the management API.
 fn registration_scope(text: &str) -> Result<Scope, String> {
-    let scope: Scope = text.parse().map_err(|error: InvalidScope| error.to_string())?;
+    let scope: Scope = text
+        .parse()
+        .map_err(|error: InvalidScope| error.to_string())?;
     if let Some(right) = scope.rights().next() {
-        return Err(format!("openly registered clients must not get the right {right}"));
+        return Err(format!(
+            "openly registered clients must not get the right {right}"
+        ));
     }
     Ok(scope)
 }
@@ -532,8 +625,14 @@ fn max_connections(text: &str) -> Result<usize, String> {
 fn log_filter(text: &str) -> Result<String, String> {
     // A bare word that is no level would be taken for the name of a part, and silence all others.
     let levels = ["off", "error", "warn", "info", "debug", "trace"];
-    if let Some(word) = text.split(',').find(|word| !word.contains('=') && !levels.contains(&word.trim())) {
-        return Err(format!("{word:?} is no level; there are {}", levels.join(", ")));
+    if let Some(word) = text
+        .split(',')
+        .find(|word| !word.contains('=') && !levels.contains(&word.trim()))
+    {
+        return Err(format!(
+            "{word:?} is no level; there are {}",
+            levels.join(", ")
+        ));
     }
     match tracing_subscriber::EnvFilter::try_new(text) {
         Ok(_) => Ok(text.to_owned()),
@@ -558,7 +657,10 @@ impl Settings {
     /// # Errors
     /// Openly registered clients would get to the management API.
     pub fn check(&self, issuer: &Issuer) -> Result<(), Error> {
-        if self.registration_resources.contains(&issuer.management_audience()) {
+        if self
+            .registration_resources
+            .contains(&issuer.management_audience())
+        {
             let reason = "openly registered clients must not use the management API";
             return Err(Error::server_error(reason).field("registration_resources"));
         }
@@ -567,22 +669,34 @@ impl Settings {
 
     /// The issuer: as set, else `http://` and the address listened on.
     pub fn issuer(&self) -> Issuer {
-        let (scheme, default_port) = if self.tls_cert.is_some() { ("https", 443) } else { ("http", 80) };
+        let (scheme, default_port) = if self.tls_cert.is_some() {
+            ("https", 443)
+        } else {
+            ("http", 80)
+        };
         let authority = match self.listen {
             // As browsers and HTTP clients write it.
             SocketAddr::V4(listen) if listen.port() == default_port => listen.ip().to_string(),
             SocketAddr::V6(listen) if listen.port() == default_port => format!("[{}]", listen.ip()),
             listen => listen.to_string(),
         };
-        self.issuer.clone().unwrap_or_else(|| Issuer(format!("{scheme}://{authority}")))
+        self.issuer
+            .clone()
+            .unwrap_or_else(|| Issuer(format!("{scheme}://{authority}")))
     }
 
     fn values(&self) -> Vec<(&'static str, Option<String>)> {
         let switch = |switch: Switch| Some(if switch.is_on() { "on" } else { "off" }.to_owned());
         let seconds = |duration: Duration| Some(duration.as_secs().to_string());
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-        let registration = self.registration.to_possible_value().map(|value| value.get_name().to_owned());
-        let forwarded_header = self.forwarded_header.to_possible_value().map(|value| value.get_name().to_owned());
+        let registration = self
+            .registration
+            .to_possible_value()
+            .map(|value| value.get_name().to_owned());
+        let forwarded_header = self
+            .forwarded_header
+            .to_possible_value()
+            .map(|value| value.get_name().to_owned());
         vec![
             ("listen", Some(self.listen.to_string())),
             ("issuer", Some(self.issuer().to_string())),
@@ -593,25 +707,46 @@ impl Settings {
             ("jwks_max_age", seconds(self.jwks_max_age)),
             ("signing_key_max_age", seconds(self.signing_key_max_age)),
             ("registration", registration),
-            ("registration_scope", Some(self.registration_scope.to_string())),
-            ("registration_resources", Some(self.registration_resources.as_str().to_owned())),
-            ("assertion_for_token_endpoint", switch(self.assertion_for_token_endpoint)),
+            (
+                "registration_scope",
+                Some(self.registration_scope.to_string()),
+            ),
+            (
+                "registration_resources",
+                Some(self.registration_resources.as_str().to_owned()),
+            ),
+            (
+                "assertion_for_token_endpoint",
+                switch(self.assertion_for_token_endpoint),
+            ),
             ("private_jwks_uri", switch(self.private_jwks_uri)),
             ("audit_kept", seconds(self.audit_kept)),
             ("portal_idle", seconds(self.portal_idle)),
             ("portal_session", seconds(self.portal_session)),
-            ("operator_second_factor", switch(self.operator_second_factor)),
+            (
+                "operator_second_factor",
+                switch(self.operator_second_factor),
+            ),
             ("trusted_proxies", Some(self.trusted_proxies.to_string())),
             ("forwarded_header", forwarded_header),
             ("log", Some(self.log.clone())),
             ("tls_cert", path(&self.tls_cert)),
             ("tls_key", path(&self.tls_key)),
-            ("max_connections", self.max_connections.map(|number| number.to_string())),
+            (
+                "max_connections",
+                self.max_connections.map(|number| number.to_string()),
+            ),
             ("http2_cleartext", switch(self.http2_cleartext)),
-            ("outbound_proxy", self.outbound_proxy.as_ref().map(ToString::to_string)),
+            (
+                "outbound_proxy",
+                self.outbound_proxy.as_ref().map(ToString::to_string),
+            ),
             ("outbound_ca", path(&self.outbound_ca)),
             ("operator_email", Some(self.operator_email.clone())),
-            ("operator_password", self.operator_password.as_ref().map(|_| "***".to_owned())),
+            (
+                "operator_password",
+                self.operator_password.as_ref().map(|_| "***".to_owned()),
+            ),
         ]
     }
 
@@ -620,7 +755,9 @@ impl Settings {
     pub fn shared(&self) -> BTreeMap<String, String> {
         let shared = |name: &str| !NODE_SETTINGS.contains(&name);
         let values = self.values().into_iter().filter(|(name, _)| shared(name));
-        values.map(|(name, value)| (name.to_owned(), value.unwrap_or_default())).collect()
+        values
+            .map(|(name, value)| (name.to_owned(), value.unwrap_or_default()))
+            .collect()
     }
 }
 
@@ -638,11 +775,17 @@ pub fn read(
     let first = parse(command, &arguments, |name| {
         let flag = flag(name);
         let given = |argument: &OsString| {
-            argument
-                .to_str()
-                .is_some_and(|argument| argument.strip_prefix(&flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')))
+            argument.to_str().is_some_and(|argument| {
+                argument
+                    .strip_prefix(&flag)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+            })
         };
-        if arguments.iter().any(given) { Source::Flag } else { Source::Environment }
+        if arguments.iter().any(given) {
+            Source::Flag
+        } else {
+            Source::Environment
+        }
     })?;
     let leaf = deepest(&first);
     let mut sources = Sources::default();
@@ -662,62 +805,124 @@ pub fn read(
     let mut flags = Vec::new();
     for setting in read_file(command, file, label)? {
         if sources.of(&setting.name) == &Source::Default {
-            flags.push(OsString::from(format!("{}={}", flag(&setting.name), setting.value)));
-            sources.0.insert(setting.name, Source::File { path: file.to_owned(), line: setting.line });
+            flags.push(OsString::from(format!(
+                "{}={}",
+                flag(&setting.name),
+                setting.value
+            )));
+            sources.0.insert(
+                setting.name,
+                Source::File {
+                    path: file.to_owned(),
+                    line: setting.line,
+                },
+            );
         }
     }
     let matches = if flags.is_empty() {
         first
     } else {
         let program = arguments.first().cloned();
-        let all = program.into_iter().chain(flags).chain(arguments.into_iter().skip(1));
-        parse(command, &all.collect::<Vec<_>>(), |name| sources.of(name).clone())?
+        let all = program
+            .into_iter()
+            .chain(flags)
+            .chain(arguments.into_iter().skip(1));
+        parse(command, &all.collect::<Vec<_>>(), |name| {
+            sources.of(name).clone()
+        })?
     };
     for (set, missing) in [("tls_cert", "tls_key"), ("tls_key", "tls_cert")] {
-        let (set, missing) = (sources.of(set).names(set), sources.of(missing).is_default().then_some(missing));
+        let (set, missing) = (
+            sources.of(set).names(set),
+            sources.of(missing).is_default().then_some(missing),
+        );
         if let (Some(set), Some(missing)) = (set, missing) {
-            return Err(refuse(command, format!("{set} is set and {missing} is not: HTTPS needs both")));
+            return Err(refuse(
+                command,
+                format!("{set} is set and {missing} is not: HTTPS needs both"),
+            ));
         }
     }
     Ok((matches, sources))
 }
 
 /// Parses arguments; where clap refuses the value of a setting, the error names it as it was given.
-fn parse(command: &Command, arguments: &[OsString], source: impl Fn(&str) -> Source) -> Result<ArgMatches, clap::Error> {
-    command.clone().try_get_matches_from(arguments).map_err(|error| {
-        let text = |kind| match error.get(kind) {
-            Some(ContextValue::String(text)) => Some(text.as_str()),
-            _ => None,
-        };
-        let argument = text(ContextKind::InvalidArg).and_then(|argument| argument.strip_prefix("--"));
-        let name = argument.and_then(|argument| argument.split([' ', '=']).next()).unwrap_or_default().replace('-', "_");
-        if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) || !names(command).contains(&name) {
-            // A URL in the place of a command, or behind a mistyped flag, may hold a password.
-            let given = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue];
-            let given = given.into_iter().filter_map(|kind| error.get(kind)).map(ToString::to_string);
-            return match given.filter(|given| given.contains("postgres")).any(|given| given.contains("://")) {
-                true => refuse(command, "unexpected URL of a database; write --database-url in front of it".to_owned()),
-                false => error,
+fn parse(
+    command: &Command,
+    arguments: &[OsString],
+    source: impl Fn(&str) -> Source,
+) -> Result<ArgMatches, clap::Error> {
+    command
+        .clone()
+        .try_get_matches_from(arguments)
+        .map_err(|error| {
+            let text = |kind| match error.get(kind) {
+                Some(ContextValue::String(text)) => Some(text.as_str()),
+                _ => None,
             };
-        }
-        let expected = match error.get(ContextKind::ValidValue) {
-            Some(ContextValue::Strings(values)) if !values.is_empty() => format!("expected {}", values.join(" or ")),
-            _ => std::error::Error::source(&error).map_or_else(|| "expected a value".to_owned(), ToString::to_string),
-        };
-        let (label, value) = (source(&name).label(&name), text(ContextKind::InvalidValue).unwrap_or_default());
-        let shown = format!("{value:?}");
-        // A URL with a password may have been meant for another setting.
-        let user_info = value.rsplit_once('@').map(|(before, _)| before.rsplit('/').next().unwrap_or_default());
-        let secret = SECRET_SETTINGS.contains(&name.as_str()) || user_info.is_some() || redacted(value) != *value;
-        let reason = if user_info.is_some_and(|user_info| expected.contains(&format!("{user_info}@"))) {
-            format!("{label} cannot be used; its value, which may hold a secret, is not shown")
-        } else if secret || expected.contains(&shown) {
-            format!("{label}: {expected}")
-        } else {
-            format!("{label} is {shown}: {expected}")
-        };
-        refuse(command, reason)
-    })
+            let argument =
+                text(ContextKind::InvalidArg).and_then(|argument| argument.strip_prefix("--"));
+            let name = argument
+                .and_then(|argument| argument.split([' ', '=']).next())
+                .unwrap_or_default()
+                .replace('-', "_");
+            if !matches!(
+                error.kind(),
+                ErrorKind::ValueValidation | ErrorKind::InvalidValue
+            ) || !names(command).contains(&name)
+            {
+                // A URL in the place of a command, or behind a mistyped flag, may hold a password.
+                let given = [
+                    ContextKind::InvalidArg,
+                    ContextKind::InvalidSubcommand,
+                    ContextKind::InvalidValue,
+                ];
+                let given = given
+                    .into_iter()
+                    .filter_map(|kind| error.get(kind))
+                    .map(ToString::to_string);
+                return match given
+                    .filter(|given| given.contains("postgres"))
+                    .any(|given| given.contains("://"))
+                {
+                    true => refuse(
+                        command,
+                        "unexpected URL of a database; write --database-url in front of it"
+                            .to_owned(),
+                    ),
+                    false => error,
+                };
+            }
+            let expected = match error.get(ContextKind::ValidValue) {
+                Some(ContextValue::Strings(values)) if !values.is_empty() => {
+                    format!("expected {}", values.join(" or "))
+                }
+                _ => std::error::Error::source(&error)
+                    .map_or_else(|| "expected a value".to_owned(), ToString::to_string),
+            };
+            let (label, value) = (
+                source(&name).label(&name),
+                text(ContextKind::InvalidValue).unwrap_or_default(),
+            );
+            let shown = format!("{value:?}");
+            // A URL with a password may have been meant for another setting.
+            let user_info = value
+                .rsplit_once('@')
+                .map(|(before, _)| before.rsplit('/').next().unwrap_or_default());
+            let secret = SECRET_SETTINGS.contains(&name.as_str())
+                || user_info.is_some()
+                || redacted(value) != *value;
+            let reason = if user_info
+                .is_some_and(|user_info| expected.contains(&format!("{user_info}@")))
+            {
+                format!("{label} cannot be used; its value, which may hold a secret, is not shown")
+            } else if secret || expected.contains(&shown) {
+                format!("{label}: {expected}")
+            } else {
+                format!("{label} is {shown}: {expected}")
+            };
+            refuse(command, reason)
+        })
 }
 
 fn flag(name: &str) -> String {
@@ -749,7 +954,8 @@ impl Source {
     }
 
     fn label(&self, name: &str) -> String {
-        self.names(name).unwrap_or_else(|| format!("{name} (its default)"))
+        self.names(name)
+            .unwrap_or_else(|| format!("{name} (its default)"))
     }
 
     /// As `keyward config` shows it.
@@ -779,14 +985,21 @@ impl Sources {
 
     /// Every setting with its value and its source.
     pub fn entries(&self, settings: &Settings) -> Vec<Entry> {
-        let entry = |(name, value)| Entry { name, value, source: self.of(name).shown(name) };
+        let entry = |(name, value)| Entry {
+            name,
+            value,
+            source: self.of(name).shown(name),
+        };
         settings.values().into_iter().map(entry).collect()
     }
 
     /// Puts the setting that an error is about in front of it, as it was given: the one that
     /// [`Error::field`] names.
     pub fn explain(&self, error: Error) -> Error {
-        match error.wrong_field().filter(|field| self.0.contains_key(*field)) {
+        match error
+            .wrong_field()
+            .filter(|field| self.0.contains_key(*field))
+        {
             Some(field) => {
                 let reason = format!("{}: {}", self.label(field), error.reason());
                 error.detail(reason)
@@ -797,7 +1010,9 @@ impl Sources {
 }
 
 fn deepest(matches: &ArgMatches) -> &ArgMatches {
-    matches.subcommand().map_or(matches, |(_, inner)| deepest(inner))
+    matches
+        .subcommand()
+        .map_or(matches, |(_, inner)| deepest(inner))
 }
 
 /// The names of all settings: the arguments that can come from the environment.
@@ -809,22 +1024,35 @@ fn names(command: &Command) -> Vec<String> {
         .collect()
 }
 
-fn check_environment(command: &Command, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<(), clap::Error> {
+fn check_environment(
+    command: &Command,
+    environment: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<(), clap::Error> {
     let path = clap::value_parser!(PathBuf).type_id();
     for (name, value) in environment {
         let shown = name.to_string_lossy();
-        let Some(rest) = shown.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
-        match command.get_arguments().find(|argument| argument.get_env() == Some(name.as_os_str())) {
+        let Some(rest) = shown.strip_prefix(ENVIRONMENT_PREFIX) else {
+            continue;
+        };
+        match command
+            .get_arguments()
+            .find(|argument| argument.get_env() == Some(name.as_os_str()))
+        {
             None if is_service_variable(rest, &value.to_string_lossy()) => {}
             None => {
-                let similar =
-                    similar(command, &rest.to_lowercase()).map(|name| format!("{ENVIRONMENT_PREFIX}{}", name.to_uppercase()));
+                let similar = similar(command, &rest.to_lowercase())
+                    .map(|name| format!("{ENVIRONMENT_PREFIX}{}", name.to_uppercase()));
                 return Err(refuse(
                     command,
-                    format!("there is no setting {shown} (in the environment){}", did_you_mean(similar)),
+                    format!(
+                        "there is no setting {shown} (in the environment){}",
+                        did_you_mean(similar)
+                    ),
                 ));
             }
-            Some(argument) if value.to_str().is_none() && argument.get_value_parser().type_id() != path => {
+            Some(argument)
+                if value.to_str().is_none() && argument.get_value_parser().type_id() != path =>
+            {
                 return Err(refuse(command, format!("{shown} is no UTF-8 text")));
             }
             Some(_) => {}
@@ -840,8 +1068,11 @@ fn is_service_variable(name: &str, value: &str) -> bool {
     let protocol = |text: &str| ["TCP", "UDP", "SCTP"].contains(&text.to_uppercase().as_str());
     let port = |text: &str| text.parse::<u16>().is_ok();
     let address = |text: &str| text.parse::<IpAddr>().is_ok();
-    let url =
-        || value.split_once("://").is_some_and(|(scheme, authority)| protocol(scheme) && authority.parse::<SocketAddr>().is_ok());
+    let url = || {
+        value.split_once("://").is_some_and(|(scheme, authority)| {
+            protocol(scheme) && authority.parse::<SocketAddr>().is_ok()
+        })
+    };
     let words: Vec<&str> = name.split('_').collect();
     match words.as_slice() {
         [.., "SERVICE", "HOST"] => address(value),
@@ -858,12 +1089,18 @@ fn is_service_variable(name: &str, value: &str) -> bool {
 
 /// The setting whose name is the most like this one.
 fn similar(command: &Command, name: &str) -> Option<String> {
-    let all = names(command).into_iter().map(|known| (strsim::jaro_winkler(&known, name), known));
-    all.filter(|(likeness, _)| *likeness > 0.85).max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, known)| known)
+    let all = names(command)
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(&known, name), known));
+    all.filter(|(likeness, _)| *likeness > 0.85)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, known)| known)
 }
 
 fn did_you_mean(similar: Option<String>) -> String {
-    similar.map(|similar| format!("; did you mean {similar}?")).unwrap_or_default()
+    similar
+        .map(|similar| format!("; did you mean {similar}?"))
+        .unwrap_or_default()
 }
 
 /// A setting as the file has it.
@@ -874,47 +1111,86 @@ struct FileSetting {
 }
 
 /// Reads the settings file; `label` is how it was chosen, and a file that nobody chose may be missing.
-fn read_file(command: &Command, file: &Path, label: Option<String>) -> Result<Vec<FileSetting>, clap::Error> {
+fn read_file(
+    command: &Command,
+    file: &Path,
+    label: Option<String>,
+) -> Result<Vec<FileSetting>, clap::Error> {
     let bytes = match std::fs::read(file) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && label.is_none() => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && label.is_none() => {
+            return Ok(Vec::new());
+        }
         Err(error) => {
             let label = label.map(|label| format!("{label}: ")).unwrap_or_default();
-            return Err(refuse(command, format!("{label}{}: {error}", file.display())));
+            return Err(refuse(
+                command,
+                format!("{label}{}: {error}", file.display()),
+            ));
         }
     };
-    let line_of = |place: usize| 1 + bytes.iter().take(place).filter(|byte| **byte == b'\n').count();
-    let wrong = |place: usize, reason: String| refuse(command, format!("{} line {}: {reason}", file.display(), line_of(place)));
-    let text = str::from_utf8(&bytes).map_err(|error| wrong(error.valid_up_to(), "this is no UTF-8 text".to_owned()))?;
+    let line_of = |place: usize| {
+        1 + bytes
+            .iter()
+            .take(place)
+            .filter(|byte| **byte == b'\n')
+            .count()
+    };
+    let wrong = |place: usize, reason: String| {
+        refuse(
+            command,
+            format!("{} line {}: {reason}", file.display(), line_of(place)),
+        )
+    };
+    let text = str::from_utf8(&bytes)
+        .map_err(|error| wrong(error.valid_up_to(), "this is no UTF-8 text".to_owned()))?;
     // The parser's own words would repeat the line, which may hold a secret.
-    let table = DeTable::parse(text)
-        .map_err(|error| wrong(error.span().map_or(0, |span| span.start), format!("this is no TOML: {}", error.message())))?;
+    let table = DeTable::parse(text).map_err(|error| {
+        wrong(
+            error.span().map_or(0, |span| span.start),
+            format!("this is no TOML: {}", error.message()),
+        )
+    })?;
     let known = names(command);
     let mut settings = Vec::new();
     for (key, value) in table.into_inner() {
         let (place, name) = (key.span().start, key.into_inner().into_owned());
         if !known.contains(&name) || name == "config" {
-            let similar =
-                did_you_mean(similar(command, &name.to_lowercase().replace('-', "_")).filter(|similar| similar != "config"));
+            let similar = did_you_mean(
+                similar(command, &name.to_lowercase().replace('-', "_"))
+                    .filter(|similar| similar != "config"),
+            );
             return Err(wrong(place, format!("there is no setting {name}{similar}")));
         }
         let value = match value.into_inner() {
             DeValue::String(text) => text.into_owned(),
-            DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
-                Ok(number) => number.to_string(),
-                Err(_) => return Err(wrong(place, format!("{name} is too large a number"))),
-            },
+            DeValue::Integer(number) => {
+                match i64::from_str_radix(number.as_str(), number.radix()) {
+                    Ok(number) => number.to_string(),
+                    Err(_) => return Err(wrong(place, format!("{name} is too large a number"))),
+                }
+            }
             DeValue::Array(words) if words.iter().all(|word| word.get_ref().is_str()) => {
-                let words: Vec<&str> = words.iter().filter_map(|word| word.get_ref().as_str()).collect();
+                let words: Vec<&str> = words
+                    .iter()
+                    .filter_map(|word| word.get_ref().as_str())
+                    .collect();
                 words.join(if name == "trusted_proxies" { "," } else { " " })
             }
             DeValue::Boolean(on) => if on { "on" } else { "off" }.to_owned(),
             other => {
                 let kind = other.type_str();
-                return Err(wrong(place, format!("{name} is text or a number, and no {kind}")));
+                return Err(wrong(
+                    place,
+                    format!("{name} is text or a number, and no {kind}"),
+                ));
             }
         };
-        settings.push(FileSetting { name, value, line: line_of(place) });
+        settings.push(FileSetting {
+            name,
+            value,
+            line: line_of(place),
+        });
     }
     Ok(settings)
 }

@@ -59,7 +59,12 @@ impl Credential {
     /// A new one, from the system's randomness.
     pub fn generate(kind: Kind) -> Self {
         let secret = Zeroizing::new(random_base62(SECRET_LENGTH));
-        let mut text = Zeroizing::new(format!("{}_{}_{}", kind.prefix(), random_base62(ID_LENGTH), *secret));
+        let mut text = Zeroizing::new(format!(
+            "{}_{}_{}",
+            kind.prefix(),
+            random_base62(ID_LENGTH),
+            *secret
+        ));
         let checksum = checksum(&text);
         // Growing in place would leave a copy behind.
         text = Zeroizing::new([text.as_str(), &checksum].concat());
@@ -74,12 +79,16 @@ impl Credential {
         let well_formed = prefix == kind.prefix()
             && id.len() == ID_LENGTH
             && secret.len() == SECRET_LENGTH + CHECKSUM_LENGTH
-            && rest.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
+            && rest
+                .bytes()
+                .all(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
         if !well_formed {
             return None;
         }
         let (body, given) = text.split_at(text.len() - CHECKSUM_LENGTH);
-        (checksum(body) == given).then(|| Credential { text: Zeroizing::new(text.to_owned()) })
+        (checksum(body) == given).then(|| Credential {
+            text: Zeroizing::new(text.to_owned()),
+        })
     }
 
     /// The public id inside.
@@ -117,10 +126,17 @@ pub fn redacted(text: &str) -> std::borrow::Cow<'_, str> {
     let mut clean = String::new();
     while let Some(start) = rest.find("kw") {
         let (before, candidate) = rest.split_at(start);
-        let word = candidate.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+        let word = candidate
+            .bytes()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+            .count();
         let is_credential = word > kept && candidate.as_bytes()[3] == b'_';
         clean.push_str(before);
-        clean.push_str(if is_credential { &candidate[..kept] } else { &candidate[..2] });
+        clean.push_str(if is_credential {
+            &candidate[..kept]
+        } else {
+            &candidate[..2]
+        });
         clean.push_str(if is_credential { "***" } else { "" });
         rest = &candidate[if is_credential { word } else { 2 }..];
     }
@@ -163,7 +179,10 @@ pub fn new_id() -> String {
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // Without randomness nothing here may go on; aws-lc itself aborts in that case.
-    #[expect(clippy::expect_used, reason = "aws-lc's generator does not fail once seeded, and aborts where it cannot be")]
+    #[expect(
+        clippy::expect_used,
+        reason = "aws-lc's generator does not fail once seeded, and aborts where it cannot be"
+    )]
     rand::fill(&mut bytes).expect("the system's randomness");
     bytes
 }
@@ -173,7 +192,11 @@ fn random_base62(length: usize) -> String {
     while text.len() < length {
         // 248 is the largest multiple of 62 in a byte: what lies above would favour some digits.
         let digits = random_bytes::<64>().into_iter().filter(|byte| *byte < 248);
-        text.extend(digits.map(|byte| ALPHABET[usize::from(byte % 62)] as char).take(length - text.len()));
+        text.extend(
+            digits
+                .map(|byte| ALPHABET[usize::from(byte % 62)] as char)
+                .take(length - text.len()),
+        );
     }
     text
 }

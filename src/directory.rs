@@ -71,8 +71,14 @@ impl ClientEntry {
     pub fn token_typ(&self, resources: &Resources) -> TokenTyp {
         let agreed = !self.plain_jwt.is_empty()
             && !resources.is_empty()
-            && resources.iter().all(|identifier| self.plain_jwt.contains(identifier));
-        if agreed { TokenTyp::Jwt } else { TokenTyp::AtJwt }
+            && resources
+                .iter()
+                .all(|identifier| self.plain_jwt.contains(identifier));
+        if agreed {
+            TokenTyp::Jwt
+        } else {
+            TokenTyp::AtJwt
+        }
     }
 }
 
@@ -171,7 +177,10 @@ impl Directory {
                 directory.apply_own(changes);
             }
         });
-        let mut follower = Follower { directory: directory.clone(), seen: None };
+        let mut follower = Follower {
+            directory: directory.clone(),
+            seen: None,
+        };
         follower.look(now)?;
         Ok((directory, follower))
     }
@@ -182,7 +191,9 @@ impl Directory {
     }
 
     fn lease(&self) -> Option<Lease> {
-        let lease = Lease { looked_at: self.looked_at.load(Ordering::Acquire) };
+        let lease = Lease {
+            looked_at: self.looked_at.load(Ordering::Acquire),
+        };
         lease.holds().then_some(lease)
     }
 
@@ -232,20 +243,45 @@ impl Directory {
         }
         let generation = self.generation();
         let id = client_id.to_owned();
-        let found = self.store.lookup(move |database| load_client(database, &id)).await?.map(Arc::new);
-        self.keep(generation, || self.clients.insert(client_id.to_owned(), found.clone()));
+        let found = self
+            .store
+            .lookup(move |database| load_client(database, &id))
+            .await?
+            .map(Arc::new);
+        self.keep(generation, || {
+            self.clients.insert(client_id.to_owned(), found.clone())
+        });
         Ok(found)
     }
 
     /// The caches, by name.
     pub fn cache_states(&self) -> Vec<(&'static str, CacheState)> {
-        let clients = CacheState { entries: self.clients.len(), hits: self.clients.hits(), misses: self.clients.misses() };
-        let keys = CacheState { entries: self.api_keys.len(), hits: self.api_keys.hits(), misses: self.api_keys.misses() };
-        let revocations = self.revocations.read().unwrap_or_else(PoisonError::into_inner).ends.len();
+        let clients = CacheState {
+            entries: self.clients.len(),
+            hits: self.clients.hits(),
+            misses: self.clients.misses(),
+        };
+        let keys = CacheState {
+            entries: self.api_keys.len(),
+            hits: self.api_keys.hits(),
+            misses: self.api_keys.misses(),
+        };
+        let revocations = self
+            .revocations
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .ends
+            .len();
         vec![
             ("clients", clients),
             ("api_keys", keys),
-            ("revocations", CacheState { entries: revocations, ..CacheState::default() }),
+            (
+                "revocations",
+                CacheState {
+                    entries: revocations,
+                    ..CacheState::default()
+                },
+            ),
         ]
     }
 
@@ -258,7 +294,10 @@ impl Directory {
     pub async fn look_up_for_nothing(&self, client_id: &str) {
         let id = client_id.to_owned();
         // A dummy: what it finds, or that it finds nothing, is of no interest.
-        let _ = self.store.lookup(move |database| load_client(database, &id).map(drop)).await;
+        let _ = self
+            .store
+            .lookup(move |database| load_client(database, &id).map(drop))
+            .await;
     }
 
     /// The API key of this id.
@@ -273,7 +312,10 @@ impl Directory {
         }
         let generation = self.generation();
         let wanted = id.to_owned();
-        let (found, revoked) = self.store.lookup(move |database| load_api_key(database, &wanted)).await?;
+        let (found, revoked) = self
+            .store
+            .lookup(move |database| load_api_key(database, &wanted))
+            .await?;
         self.keep(generation, || {
             self.api_keys.insert(id.to_owned(), found.clone());
             // Who asks about a key that is not there asks next why.
@@ -288,7 +330,10 @@ impl Directory {
     ///
     /// # Errors
     /// Where neither memory nor the database could say.
-    pub async fn revoked_api_key(&self, id: &str) -> Result<Option<Arc<RevokedKeyEntry>>, StoreError> {
+    pub async fn revoked_api_key(
+        &self,
+        id: &str,
+    ) -> Result<Option<Arc<RevokedKeyEntry>>, StoreError> {
         if self.is_fresh()
             && let Some(known) = self.revoked_keys.get(id)
         {
@@ -296,8 +341,13 @@ impl Directory {
         }
         let generation = self.generation();
         let wanted = id.to_owned();
-        let (_, revoked) = self.store.lookup(move |database| load_api_key(database, &wanted)).await?;
-        self.keep(generation, || self.revoked_keys.insert(id.to_owned(), revoked.clone()));
+        let (_, revoked) = self
+            .store
+            .lookup(move |database| load_api_key(database, &wanted))
+            .await?;
+        self.keep(generation, || {
+            self.revoked_keys.insert(id.to_owned(), revoked.clone())
+        });
         Ok(revoked)
     }
 
@@ -307,13 +357,18 @@ impl Directory {
     /// Where neither memory nor the database could say.
     pub async fn is_revoked(&self, jti: Uuid) -> Result<bool, StoreError> {
         if self.is_fresh() {
-            let revocations = self.revocations.read().unwrap_or_else(PoisonError::into_inner);
+            let revocations = self
+                .revocations
+                .read()
+                .unwrap_or_else(PoisonError::into_inner);
             let known = revocations.ends.contains_key(&jti);
             if known || revocations.complete {
                 return Ok(known);
             }
         }
-        self.store.lookup(move |database| token::is_revoked(database, &jti.to_string())).await
+        self.store
+            .lookup(move |database| token::is_revoked(database, &jti.to_string()))
+            .await
     }
 
     /// The signing keys, as far as memory knows; for publishing, which goes on with the database
@@ -339,12 +394,18 @@ impl Directory {
     }
 
     fn generation(&self) -> u64 {
-        *self.generation.read().unwrap_or_else(PoisonError::into_inner)
+        *self
+            .generation
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps what was looked up at `generation`, unless something was dropped since.
     fn keep(&self, generation: u64, insert: impl FnOnce()) {
-        let now = self.generation.read().unwrap_or_else(PoisonError::into_inner);
+        let now = self
+            .generation
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         if *now == generation {
             insert();
         }
@@ -362,7 +423,10 @@ impl Directory {
 
     /// Drops what has changed.
     fn apply(&self, changes: &[Change]) {
-        let mut generation = self.generation.write().unwrap_or_else(PoisonError::into_inner);
+        let mut generation = self
+            .generation
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         *generation += 1;
         for change in changes {
             match change {
@@ -372,8 +436,13 @@ impl Directory {
                     self.revoked_keys.remove(id);
                 }
                 Change::Revocation { jti, expires_at } => {
-                    let Ok(jti) = Uuid::parse_str(jti) else { continue };
-                    let mut revocations = self.revocations.write().unwrap_or_else(PoisonError::into_inner);
+                    let Ok(jti) = Uuid::parse_str(jti) else {
+                        continue;
+                    };
+                    let mut revocations = self
+                        .revocations
+                        .write()
+                        .unwrap_or_else(PoisonError::into_inner);
                     if revocations.ends.len() < REVOCATIONS_KEPT {
                         revocations.ends.insert(jti, *expires_at);
                     } else {
@@ -389,19 +458,33 @@ impl Directory {
     /// Drops everything, and takes these revocations. Those that memory holds already stay: nothing
     /// takes a revocation back, and one may have been made here since these were read.
     fn start_afresh(&self, revoked: Vec<(String, Timestamp)>) {
-        *self.generation.write().unwrap_or_else(PoisonError::into_inner) += 1;
+        *self
+            .generation
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) += 1;
         self.clients.clear();
         self.api_keys.clear();
         self.revoked_keys.clear();
-        let mut revocations = self.revocations.write().unwrap_or_else(PoisonError::into_inner);
+        let mut revocations = self
+            .revocations
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         revocations.complete = revoked.len() <= REVOCATIONS_KEPT;
-        revocations.ends.extend(revoked.into_iter().filter_map(|(jti, end)| Some((Uuid::parse_str(&jti).ok()?, end))));
+        revocations.ends.extend(
+            revoked
+                .into_iter()
+                .filter_map(|(jti, end)| Some((Uuid::parse_str(&jti).ok()?, end))),
+        );
     }
 
     /// Evicts the revocations of tokens that have expired. `now` must be a moment that clocks agree on.
     pub fn evict_expired(&self, now: Timestamp) {
         let expired = now.minus(EVICTED_AFTER);
-        self.revocations.write().unwrap_or_else(PoisonError::into_inner).ends.retain(|_, end| *end > expired);
+        self.revocations
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .ends
+            .retain(|_, end| *end > expired);
     }
 }
 
@@ -412,7 +495,8 @@ fn since_boot() -> u64 {
 
 /// By how much the wall clock is ahead of the time since boot. It changes where the wall clock is set.
 fn wall_offset(wall: Timestamp, since_boot: u64) -> i64 {
-    wall.millis().saturating_sub(i64::try_from(since_boot).unwrap_or(i64::MAX))
+    wall.millis()
+        .saturating_sub(i64::try_from(since_boot).unwrap_or(i64::MAX))
 }
 
 /// Reads the feed and applies it.
@@ -451,7 +535,10 @@ impl Follower {
 
     fn look(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let look = self.begin(now);
-        let news = self.directory.store.follow(|database| look.read(database))?;
+        let news = self
+            .directory
+            .store
+            .follow(|database| look.read(database))?;
         self.take(&look, news);
         Ok(())
     }
@@ -486,13 +573,19 @@ impl Follower {
         if let Some(signing_keys) = news.signing_keys {
             directory.signing_keys.store(Arc::new(signing_keys));
             // Where this process has changed them since the look began, these do not count as known.
-            directory.key_changes_read.store(look.key_changes, Ordering::Release);
+            directory
+                .key_changes_read
+                .store(look.key_changes, Ordering::Release);
         }
         self.seen = Some(news.seen);
         if reloaded {
-            directory.wall_offset.store(look.wall_offset, Ordering::Relaxed);
+            directory
+                .wall_offset
+                .store(look.wall_offset, Ordering::Relaxed);
         }
-        directory.looked_at.store(look.since_boot.max(1), Ordering::Release);
+        directory
+            .looked_at
+            .store(look.since_boot.max(1), Ordering::Release);
     }
 }
 
@@ -516,7 +609,12 @@ impl Look {
     }
 
     fn since(&self, database: &mut Database, seen: i64) -> Result<News, StoreError> {
-        let mut news = News { seen, changes: Vec::new(), signing_keys: None, revocations: None };
+        let mut news = News {
+            seen,
+            changes: Vec::new(),
+            signing_keys: None,
+            revocations: None,
+        };
         loop {
             let newest = changes::newest(database)?;
             if newest == news.seen {
@@ -545,12 +643,18 @@ impl Look {
     fn afresh(&self, database: &mut Database) -> Result<News, StoreError> {
         // The number first: what changes while the rest is read will then be seen once more.
         let seen = changes::newest(database)?;
-        let limit = i64::try_from(REVOCATIONS_KEPT).unwrap_or(i64::MAX).saturating_add(1);
+        let limit = i64::try_from(REVOCATIONS_KEPT)
+            .unwrap_or(i64::MAX)
+            .saturating_add(1);
         Ok(News {
             seen,
             changes: Vec::new(),
             signing_keys: Some(signing_key::list(database)?),
-            revocations: Some(token::live_revocations(database, self.now.minus(EVICTED_AFTER), limit)?),
+            revocations: Some(token::live_revocations(
+                database,
+                self.now.minus(EVICTED_AFTER),
+                limit,
+            )?),
         })
     }
 }
@@ -559,23 +663,52 @@ type LoadedApiKey = (Option<Arc<ApiKeyEntry>>, Option<Arc<RevokedKeyEntry>>);
 
 fn load_api_key(database: &mut Database, id: &str) -> Result<LoadedApiKey, StoreError> {
     if let Some(key) = api_key::find(database, id)? {
-        return Ok((Some(Arc::new(ApiKeyEntry { secret: StoredSecret::new(key.hash.clone()), key })), None));
+        return Ok((
+            Some(Arc::new(ApiKeyEntry {
+                secret: StoredSecret::new(key.hash.clone()),
+                key,
+            })),
+            None,
+        ));
     }
     let revoked = api_key::find_revoked(database, id)?;
-    Ok((None, revoked.map(|key| Arc::new(RevokedKeyEntry { secret: StoredSecret::new(key.hash.clone()), key }))))
+    Ok((
+        None,
+        revoked.map(|key| {
+            Arc::new(RevokedKeyEntry {
+                secret: StoredSecret::new(key.hash.clone()),
+                key,
+            })
+        }),
+    ))
 }
 
-fn load_client(database: &mut Database, client_id: &str) -> Result<Option<ClientEntry>, StoreError> {
+fn load_client(
+    database: &mut Database,
+    client_id: &str,
+) -> Result<Option<ClientEntry>, StoreError> {
     // All four, though the first may find nothing: how long it takes must not tell.
     let client = client::find(database, client_id)?;
     let secrets = client_secret::list(database, client_id)?
         .into_iter()
-        .map(|row| SecretEntry { id: row.id, expires_at: row.expires_at, secret: StoredSecret::new(row.hash) })
+        .map(|row| SecretEntry {
+            id: row.id,
+            expires_at: row.expires_at,
+            secret: StoredSecret::new(row.hash),
+        })
         .collect();
     let resource_servers = resource_server::of_client(database, client_id)?;
-    let used = client.as_ref().map(|client| client.resources.clone()).unwrap_or_default();
+    let used = client
+        .as_ref()
+        .map(|client| client.resources.clone())
+        .unwrap_or_default();
     let plain_jwt = resource_server::with_typ(database, &used, TokenTyp::Jwt)?;
-    Ok(client.map(|client| ClientEntry { client, secrets, resource_servers, plain_jwt }))
+    Ok(client.map(|client| ClientEntry {
+        client,
+        secrets,
+        resource_servers,
+        plain_jwt,
+    }))
 }
 
 #[cfg(test)]
@@ -586,7 +719,10 @@ mod tests {
     use crate::store::{DatabaseUrl, IfMissing};
 
     fn opened(name: &str) -> (Arc<Store>, Arc<Directory>, Follower) {
-        let file = std::env::temp_dir().join(format!("keyward_directory_{}_{name}.db", std::process::id()));
+        let file = std::env::temp_dir().join(format!(
+            "keyward_directory_{}_{name}.db",
+            std::process::id()
+        ));
         let store = Store::open(&DatabaseUrl::Sqlite(file), IfMissing::Make).unwrap();
         let (directory, follower) = Directory::open(store.clone(), Timestamp::now()).unwrap();
         (store, directory, follower)
@@ -640,7 +776,13 @@ mod tests {
         assert!(!directory.knows_signing_keys());
         assert_eq!(directory.signing_keys().await.unwrap().len(), 2);
         follower.look(Timestamp::now()).unwrap();
-        assert_eq!((directory.knows_signing_keys(), directory.known_signing_keys().len()), (true, 2));
+        assert_eq!(
+            (
+                directory.knows_signing_keys(),
+                directory.known_signing_keys().len()
+            ),
+            (true, 2)
+        );
     }
 
     /// The poll has the change in its feed already, and the process hears of it only afterwards.
@@ -659,7 +801,9 @@ mod tests {
 
     /// As if the follower had looked just now, however slow this machine is.
     fn refresh(directory: &Directory) {
-        directory.looked_at.store(since_boot() + 600_000, Ordering::Relaxed);
+        directory
+            .looked_at
+            .store(since_boot() + 600_000, Ordering::Relaxed);
         assert!(directory.is_fresh());
     }
 
@@ -668,7 +812,9 @@ mod tests {
         let (_, directory, mut follower) = opened("lease");
         directory.looked_at.store(0, Ordering::Relaxed);
         assert!(!directory.is_fresh(), "never looked");
-        directory.looked_at.store(since_boot() - LEASE, Ordering::Relaxed);
+        directory
+            .looked_at
+            .store(since_boot() - LEASE, Ordering::Relaxed);
         assert!(!directory.is_fresh(), "too old");
         for jump in [-2500, 2500] {
             follower.look(Timestamp::now()).unwrap();
@@ -677,7 +823,10 @@ mod tests {
             directory.notice_clock(Timestamp::now());
             assert!(!directory.is_fresh(), "the clock jumped");
             follower.look(Timestamp::now()).unwrap();
-            assert!(!directory.has_stepped(wall_offset(Timestamp::now(), since_boot())), "read again");
+            assert!(
+                !directory.has_stepped(wall_offset(Timestamp::now(), since_boot())),
+                "read again"
+            );
         }
         refresh(&directory);
         directory.wall_offset.fetch_add(1100, Ordering::Relaxed);
@@ -698,7 +847,10 @@ mod tests {
             Ok::<_, StoreError>(())
         };
         directory.under_lease(look).await.unwrap();
-        assert_eq!((looks.load(Ordering::Relaxed), directory.is_fresh()), (2, false));
+        assert_eq!(
+            (looks.load(Ordering::Relaxed), directory.is_fresh()),
+            (2, false)
+        );
         // Without a lease, everything came from the store.
         directory.under_lease(look).await.unwrap();
         assert_eq!(looks.load(Ordering::Relaxed), 3);
@@ -715,10 +867,21 @@ mod tests {
                 revoke(&other, jti).await;
             }
             let future = Timestamp::now().plus(Duration::from_secs(60));
-            other.append(move |database| changes::purge(database, future, purged)).await.unwrap();
+            other
+                .append(move |database| changes::purge(database, future, purged))
+                .await
+                .unwrap();
             follower.look(Timestamp::now()).unwrap();
             for jti in jtis {
-                assert!(directory.revocations.read().unwrap().ends.contains_key(&jti), "{purged}");
+                assert!(
+                    directory
+                        .revocations
+                        .read()
+                        .unwrap()
+                        .ends
+                        .contains_key(&jti),
+                    "{purged}"
+                );
             }
         }
     }

@@ -138,7 +138,15 @@ impl From<u64> for Value {
 impl Error {
     /// A refusal with its public sentence. Nothing secret belongs into it.
     pub fn new(code: Code, description: impl Into<Cow<'static, str>>) -> Self {
-        Error { code, description: description.into(), detail: None, retry_after: None, field: None, phrase: None, subject: None }
+        Error {
+            code,
+            description: description.into(),
+            detail: None,
+            retry_after: None,
+            field: None,
+            phrase: None,
+            subject: None,
+        }
     }
 
     /// Adds the exact reason, for the log alone.
@@ -150,8 +158,15 @@ impl Error {
 
     /// Names the description, with the values in it.
     #[must_use]
-    pub fn phrase<const N: usize>(mut self, name: &'static str, values: [(&'static str, Value); N]) -> Self {
-        self.phrase = Some(Box::new(Phrase { name, values: values.into() }));
+    pub fn phrase<const N: usize>(
+        mut self,
+        name: &'static str,
+        values: [(&'static str, Value); N],
+    ) -> Self {
+        self.phrase = Some(Box::new(Phrase {
+            name,
+            values: values.into(),
+        }));
         self
     }
 
@@ -183,32 +198,48 @@ impl Error {
 
     /// The caller's own slow requests take all of its share: worth another try when those are done.
     pub fn busy(detail: impl Into<String>) -> Self {
-        let mut error = Error::new(Code::TooManyRequests, "Too many slow requests at once; wait for those before to end");
+        let mut error = Error::new(
+            Code::TooManyRequests,
+            "Too many slow requests at once; wait for those before to end",
+        );
         error.retry_after = Some(Duration::from_secs(2));
         error.detail(detail)
     }
 
     /// Cannot serve now: worth another try in a moment.
     pub fn unavailable(detail: impl Into<String>) -> Self {
-        let mut error = Error::new(Code::TemporarilyUnavailable, "The service cannot answer now; try again in a moment");
+        let mut error = Error::new(
+            Code::TemporarilyUnavailable,
+            "The service cannot answer now; try again in a moment",
+        );
         error.retry_after = Some(Duration::from_secs(1));
         error.detail(detail)
     }
 
     /// The same, with a public sentence that says what is missing.
     pub fn not_ready(description: &'static str, detail: impl Into<String>) -> Self {
-        Error { description: description.into(), ..Error::unavailable(detail) }
+        Error {
+            description: description.into(),
+            ..Error::unavailable(detail)
+        }
     }
 
     /// A fault of Keyward's own.
     pub fn server_error(detail: impl Into<String>) -> Self {
-        Error::new(Code::ServerError, "Something went wrong here; the request id names it in the log").detail(detail)
+        Error::new(
+            Code::ServerError,
+            "Something went wrong here; the request id names it in the log",
+        )
+        .detail(detail)
     }
 
     /// RFC 6750 section 3.1: the request needs more than the token may.
     pub fn insufficient_scope(needed: impl Into<String>) -> Self {
         let needed = needed.into();
-        let error = Error::new(Code::InsufficientScope, format!("This needs the scope {needed}"));
+        let error = Error::new(
+            Code::InsufficientScope,
+            format!("This needs the scope {needed}"),
+        );
         error.about(needed)
     }
 
@@ -244,7 +275,8 @@ impl Error {
 
     /// The scope that would have been needed.
     pub fn needed_scope(&self) -> Option<&str> {
-        self.subject().filter(|_| self.code == Code::InsufficientScope)
+        self.subject()
+            .filter(|_| self.code == Code::InsufficientScope)
     }
 
     /// When another try may go better, for `Retry-After`.

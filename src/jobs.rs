@@ -10,7 +10,10 @@ use crate::directory;
 use crate::manage::signing_key::{self, Times};
 use crate::oauth::AuthorizationServer;
 use crate::store::clock as store_clock;
-use crate::store::{StoreError, api_key, audit, changes, client_assertion, counts, idempotency, invitation, session, token};
+use crate::store::{
+    StoreError, api_key, audit, changes, client_assertion, counts, idempotency, invitation,
+    session, token,
+};
 
 /// How often expired rows are looked for, and how many go at a time.
 const PURGE_EVERY: Duration = Duration::from_secs(5);
@@ -58,17 +61,29 @@ async fn agreed(oauth: &AuthorizationServer) -> Result<Option<(Agreed, Seen)>, S
         // The database was asked somewhere between the two.
         let on_the_way = wall.since(before) / 2;
         let theirs = theirs.map(|theirs| theirs.plus(on_the_way));
-        Ok::<_, StoreError>(Reading { wall, since_boot, database: theirs, seen: store_clock::seen(database)? })
+        Ok::<_, StoreError>(Reading {
+            wall,
+            since_boot,
+            database: theirs,
+            seen: store_clock::seen(database)?,
+        })
     });
     let mut reading = reading.await?;
     let Seen { at, begun_at, .. } = &mut reading.seen;
     if *at == Timestamp::EPOCH && *begun_at == Timestamp::EPOCH {
         let wall = reading.wall;
-        oauth.store.append(move |database| store_clock::write_begun(database, wall)).await?;
+        oauth
+            .store
+            .append(move |database| store_clock::write_begun(database, wall))
+            .await?;
         *begun_at = wall;
     }
     // Where they disagree it is in the log already, and in `/readyz`.
-    Ok(oauth.clock.check(&reading).ok().map(|agreed| (agreed, reading.seen)))
+    Ok(oauth
+        .clock
+        .check(&reading)
+        .ok()
+        .map(|agreed| (agreed, reading.seen)))
 }
 
 /// Promise 7: what has expired is purged, a little at a time. Every node does it; a row goes once.
@@ -86,10 +101,22 @@ async fn purge(oauth: web::Data<AuthorizationServer>) {
 }
 
 async fn purge_once(oauth: &AuthorizationServer) -> Result<(), StoreError> {
-    let Some((Agreed { passed: Some(passed), .. }, mut seen)) = agreed(oauth).await? else { return Ok(()) };
+    let Some((
+        Agreed {
+            passed: Some(passed),
+            ..
+        },
+        mut seen,
+    )) = agreed(oauth).await?
+    else {
+        return Ok(());
+    };
     // Before anything is purged by it: every node must know by then that what expired is past.
     if passed < seen.at || passed.since(seen.at) >= SEEN_EVERY {
-        oauth.store.append(move |database| store_clock::write_seen(database, passed)).await?;
+        oauth
+            .store
+            .append(move |database| store_clock::write_seen(database, passed))
+            .await?;
         seen.at = passed;
         oauth.clock.learn(&seen);
     }
@@ -107,7 +134,8 @@ async fn purge_once(oauth: &AuthorizationServer) -> Result<(), StoreError> {
             let assertions = client_assertion::purge(database, past, PURGE_BATCH)?;
             let keys = api_key::purge(database, passed.minus(ENDED_KEYS_KEPT), PURGE_BATCH)?;
             let keys = keys + idempotency::purge(database, expired, PURGE_BATCH)?;
-            let people = session::purge(database, expired, PURGE_BATCH)? + invitation::purge(database, expired, PURGE_BATCH)?;
+            let people = session::purge(database, expired, PURGE_BATCH)?
+                + invitation::purge(database, expired, PURGE_BATCH)?;
             let counted = counts::purge(database, passed.minus(COUNTS_KEPT), PURGE_BATCH)?;
             let audited = audit::purge(database, passed.minus(audit_kept), passed, PURGE_BATCH)?;
             let fed = changes::purge(database, unread, PURGE_BATCH)?;
@@ -128,7 +156,10 @@ async fn rotate(oauth: web::Data<AuthorizationServer>) {
         let times = match Times::in_force(&oauth.store, &oauth.settings).await {
             Ok(times) => times,
             Err(error) => {
-                tracing::warn!(reason = error.reason(), "cannot see to the age of the signing key");
+                tracing::warn!(
+                    reason = error.reason(),
+                    "cannot see to the age of the signing key"
+                );
                 tokio::time::sleep(ROTATION_EVERY).await;
                 continue;
             }
@@ -148,7 +179,9 @@ async fn rotate(oauth: web::Data<AuthorizationServer>) {
         };
         let key_file = oauth.signing_keys.key_file();
         match signing_key::rotate_if_due(&oauth.store, &keys, key_file, times, now).await {
-            Ok(Some(key)) => tracing::info!(kid = key.kid, signs_from = %key.signs_from, "signing key rotated by age"),
+            Ok(Some(key)) => {
+                tracing::info!(kid = key.kid, signs_from = %key.signs_from, "signing key rotated by age")
+            }
             Ok(None) => {}
             Err(error) => tracing::warn!(reason = error.reason(), "cannot rotate the signing key"),
         }

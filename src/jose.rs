@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256,
-    RsaPublicKeyComponents,
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA256, RsaPublicKeyComponents,
 };
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
@@ -26,7 +26,9 @@ const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
 /// Base64url as RFC 7515 section 2 has it, and with the padding that some libraries leave on.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(false),
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(false),
 );
 
 /// The algorithms whose signatures are accepted (RFC 7518 section 3.1, RFC 8037, RFC 9864).
@@ -54,7 +56,10 @@ impl SignatureAlgorithm {
 
     /// The algorithm of this registered name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(own, _)| *own == name).map(|(_, algorithm)| *algorithm)
+        Self::NAMES
+            .iter()
+            .find(|(own, _)| *own == name)
+            .map(|(_, algorithm)| *algorithm)
     }
 }
 
@@ -133,8 +138,15 @@ impl<'a> Jws<'a> {
             return Err(JwsError::Parts);
         }
         let header = decode_json(header).map_err(JwsError::Header)?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| JwsError::Signature)?;
-        Ok(Jws { header, signed, payload, signature })
+        let signature = URL_SAFE_NO_PAD
+            .decode(signature)
+            .map_err(|_| JwsError::Signature)?;
+        Ok(Jws {
+            header,
+            signed,
+            payload,
+            signature,
+        })
     }
 
     /// The claims, unproven unless the signature was verified.
@@ -147,12 +159,15 @@ impl<'a> Jws<'a> {
 
     /// Whether the signature is by this key.
     pub fn is_signed_by(&self, key: &ParsedPublicKey) -> bool {
-        key.verify_sig(self.signed.as_bytes(), &self.signature).is_ok()
+        key.verify_sig(self.signed.as_bytes(), &self.signature)
+            .is_ok()
     }
 }
 
 fn decode_json<T: DeserializeOwned>(part: &str) -> Result<T, String> {
-    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| "not base64url".to_owned())?;
+    let bytes = URL_SAFE_NO_PAD
+        .decode(part)
+        .map_err(|_| "not base64url".to_owned())?;
     // serde would take the members of an array in order.
     if !bytes.trim_ascii_start().starts_with(b"{") {
         return Err("not a JSON object".to_owned());
@@ -185,9 +200,15 @@ impl PublicKey {
         let key = match (text(jwk, "kty")?, text(jwk, "crv")?) {
             (Some("RSA"), _) => {
                 // RFC 7518 section 2 leaves no leading zero octets; many libraries write one.
-                let (n, e) = (without_zeros(octets(jwk, "n")?), without_zeros(octets(jwk, "e")?));
+                let (n, e) = (
+                    without_zeros(octets(jwk, "n")?),
+                    without_zeros(octets(jwk, "e")?),
+                );
                 if !(256..=1024).contains(&n.len()) {
-                    return Err(format!("an RSA key of {} bits: between 2048 and 8192 are accepted", n.len() * 8));
+                    return Err(format!(
+                        "an RSA key of {} bits: between 2048 and 8192 are accepted",
+                        n.len() * 8
+                    ));
                 }
                 if matches!(e[..], [] | [1]) {
                     return Err("an RSA key with an exponent that is none".to_owned());
@@ -202,13 +223,21 @@ impl PublicKey {
             }
             (Some("OKP"), Some("Ed25519")) => {
                 let x = octets(jwk, "x")?;
-                PublicKey::Ed25519(x.try_into().map_err(|_| "the member x is not 32 octets long".to_owned())?)
+                PublicKey::Ed25519(
+                    x.try_into()
+                        .map_err(|_| "the member x is not 32 octets long".to_owned())?,
+                )
             }
             (None, _) => return Err("the member kty is missing".to_owned()),
             (Some(kind), curve) => {
-                let curve = curve.map(|curve| format!(" on {}", printable(curve))).unwrap_or_default();
+                let curve = curve
+                    .map(|curve| format!(" on {}", printable(curve)))
+                    .unwrap_or_default();
                 let accepted = "RSA, EC on P-256 and OKP on Ed25519 are accepted";
-                return Err(format!("a key of the kind {}{curve}: {accepted}", printable(kind)));
+                return Err(format!(
+                    "a key of the kind {}{curve}: {accepted}",
+                    printable(kind)
+                ));
             }
         };
         // Some faults show only here: a point that is not on the curve, an even modulus.
@@ -228,8 +257,10 @@ impl PublicKey {
     pub fn is_for(&self, algorithm: SignatureAlgorithm) -> bool {
         matches!(
             (self, algorithm),
-            (PublicKey::Rsa { .. }, SignatureAlgorithm::Rs256 | SignatureAlgorithm::Ps256)
-                | (PublicKey::P256(_), SignatureAlgorithm::Es256)
+            (
+                PublicKey::Rsa { .. },
+                SignatureAlgorithm::Rs256 | SignatureAlgorithm::Ps256
+            ) | (PublicKey::P256(_), SignatureAlgorithm::Es256)
                 | (PublicKey::Ed25519(_), SignatureAlgorithm::Ed25519)
         )
     }
@@ -246,30 +277,43 @@ impl PublicKey {
             (PublicKey::Rsa { n, e }, SignatureAlgorithm::Ps256) => {
                 RsaPublicKeyComponents { n, e }.to_parsed_public_key(&RSA_PSS_2048_8192_SHA256)
             }
-            (PublicKey::P256(point), SignatureAlgorithm::Es256) => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point),
-            (PublicKey::Ed25519(x), SignatureAlgorithm::Ed25519) => ParsedPublicKey::new(&ED25519, x),
+            (PublicKey::P256(point), SignatureAlgorithm::Es256) => {
+                ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
+            }
+            (PublicKey::Ed25519(x), SignatureAlgorithm::Ed25519) => {
+                ParsedPublicKey::new(&ED25519, x)
+            }
             _ => return Err("the key is not one of that algorithm".to_owned()),
         };
-        parsed.map_err(|_| "the public key is unusable: what its members say is no such key".to_owned())
+        parsed.map_err(|_| {
+            "the public key is unusable: what its members say is no such key".to_owned()
+        })
     }
 
     /// The RFC 7638 thumbprint, with SHA-256.
     pub fn thumbprint(&self) -> String {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let canonical = match self {
-            PublicKey::Rsa { n, e } => format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, encode(e), encode(n)),
+            PublicKey::Rsa { n, e } => {
+                format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, encode(e), encode(n))
+            }
             PublicKey::P256(point) => {
                 let (x, y) = (encode(&point[1..33]), encode(&point[33..]));
                 format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#)
             }
-            PublicKey::Ed25519(x) => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, encode(x)),
+            PublicKey::Ed25519(x) => {
+                format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, encode(x))
+            }
         };
         encode(digest(&SHA256, canonical.as_bytes()).as_ref())
     }
 }
 
 fn printable(text: &str) -> String {
-    text.chars().filter(char::is_ascii_graphic).take(40).collect()
+    text.chars()
+        .filter(char::is_ascii_graphic)
+        .take(40)
+        .collect()
 }
 
 /// A member that is text where it is there.
@@ -283,7 +327,9 @@ fn text<'a>(jwk: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, 
 
 fn octets(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, String> {
     let text = text(jwk, name)?.ok_or_else(|| format!("the member {name} is missing"))?;
-    LENIENT.decode(text).map_err(|_| format!("the member {name} is not base64url"))
+    LENIENT
+        .decode(text)
+        .map_err(|_| format!("the member {name} is not base64url"))
 }
 
 fn without_zeros(octets: Vec<u8>) -> Vec<u8> {
@@ -299,7 +345,10 @@ fn without_zeros(octets: Vec<u8>) -> Vec<u8> {
 fn fixed(octets: Vec<u8>, name: &str) -> Result<[u8; 32], String> {
     let octets = without_zeros(octets);
     let mut whole = [0; 32];
-    let start = whole.len().checked_sub(octets.len()).ok_or_else(|| format!("the member {name} is longer than 32 octets"))?;
+    let start = whole
+        .len()
+        .checked_sub(octets.len())
+        .ok_or_else(|| format!("the member {name} is longer than 32 octets"))?;
     whole[start..].copy_from_slice(&octets);
     Ok(whole)
 }
@@ -326,7 +375,9 @@ impl Jwk {
             return Err(format!("its use is {}, not sig", printable(used)));
         }
         if let Some(operations) = jwk.get("key_ops") {
-            let operations = operations.as_array().ok_or("the member key_ops is not an array")?;
+            let operations = operations
+                .as_array()
+                .ok_or("the member key_ops is not an array")?;
             if !operations.iter().any(|operation| operation == "verify") {
                 return Err("its key_ops do not have verify".to_owned());
             }
@@ -336,12 +387,23 @@ impl Jwk {
         // RFC 8725 section 3.1: what the key says of its algorithm binds.
         let algorithm = match text(jwk, "alg")? {
             None => None,
-            Some(name) => match SignatureAlgorithm::named(name).filter(|algorithm| key.is_for(*algorithm)) {
-                Some(algorithm) => Some(algorithm),
-                None => return Err(format!("its alg, {}, is not one for signatures by such a key", printable(name))),
-            },
+            Some(name) => {
+                match SignatureAlgorithm::named(name).filter(|algorithm| key.is_for(*algorithm)) {
+                    Some(algorithm) => Some(algorithm),
+                    None => {
+                        return Err(format!(
+                            "its alg, {}, is not one for signatures by such a key",
+                            printable(name)
+                        ));
+                    }
+                }
+            }
         };
-        Ok(Jwk { kid, algorithm, key })
+        Ok(Jwk {
+            kid,
+            algorithm,
+            key,
+        })
     }
 
     /// Whether it may have made a signature with this algorithm, by a key of this name.
@@ -352,7 +414,9 @@ impl Jwk {
 }
 
 fn holds_secret(jwk: &Map<String, Value>) -> bool {
-    PRIVATE_MEMBERS.iter().any(|member| jwk.contains_key(*member))
+    PRIVATE_MEMBERS
+        .iter()
+        .any(|member| jwk.contains_key(*member))
 }
 
 /// A JWK Set of somebody else: the keys that can verify a signature. RFC 7517 section 5: what
@@ -370,17 +434,25 @@ impl TryFrom<Value> for JwkSet {
     type Error = String;
 
     fn try_from(set: Value) -> Result<Self, String> {
-        let members = set.get("keys").and_then(Value::as_array).ok_or("a JWK Set is an object with an array keys")?;
+        let members = set
+            .get("keys")
+            .and_then(Value::as_array)
+            .ok_or("a JWK Set is an object with an array keys")?;
         let (mut keys, mut passed_over) = (Vec::new(), None);
         for (place, member) in members.iter().enumerate() {
             match Jwk::parse(member) {
                 Ok(key) => keys.push(key),
                 Err(reason) => {
-                    passed_over.get_or_insert_with(|| format!("key {} of {}: {reason}", place + 1, members.len()).into());
+                    passed_over.get_or_insert_with(|| {
+                        format!("key {} of {}: {reason}", place + 1, members.len()).into()
+                    });
                 }
             }
         }
-        Ok(JwkSet { keys: keys.into(), passed_over })
+        Ok(JwkSet {
+            keys: keys.into(),
+            passed_over,
+        })
     }
 }
 
@@ -391,17 +463,29 @@ impl JwkSet {
     /// # Errors
     /// A sentence that says what is wrong with it.
     pub fn check_registered(set: &Value) -> Result<(), String> {
-        let members = set.get("keys").and_then(Value::as_array).ok_or("jwks is an object with an array keys")?;
+        let members = set
+            .get("keys")
+            .and_then(Value::as_array)
+            .ok_or("jwks is an object with an array keys")?;
         if !(1..=MAX_KEYS).contains(&members.len()) {
-            return Err(format!("jwks holds between one and {MAX_KEYS} keys, and not {}", members.len()));
+            return Err(format!(
+                "jwks holds between one and {MAX_KEYS} keys, and not {}",
+                members.len()
+            ));
         }
-        if members.iter().filter_map(Value::as_object).any(holds_secret) {
+        if members
+            .iter()
+            .filter_map(Value::as_object)
+            .any(holds_secret)
+        {
             let advice = "register the public half alone, and make a new pair";
             return Err(format!("jwks holds a private or symmetric key; {advice}"));
         }
         let parsed = JwkSet::try_from(set.clone())?;
         match parsed.why_unusable() {
-            Some(reason) => Err(format!("jwks holds no key that can verify an assertion: {reason}")),
+            Some(reason) => Err(format!(
+                "jwks holds no key that can verify an assertion: {reason}"
+            )),
             None => Ok(()),
         }
     }
@@ -414,13 +498,22 @@ impl JwkSet {
     /// Where none of its keys can serve: why not.
     pub fn why_unusable(&self) -> Option<&str> {
         let empty = "the JWK Set is empty";
-        self.keys.is_empty().then(|| self.passed_over.as_deref().unwrap_or(empty))
+        self.keys
+            .is_empty()
+            .then(|| self.passed_over.as_deref().unwrap_or(empty))
     }
 
     /// The keys that may have made a signature with this algorithm, by a key of this name where it
     /// is named.
-    pub fn fitting(&self, algorithm: SignatureAlgorithm, kid: Option<&str>) -> impl Iterator<Item = &PublicKey> {
-        self.keys.iter().filter(move |key| key.fits(algorithm, kid)).map(|key| &key.key)
+    pub fn fitting(
+        &self,
+        algorithm: SignatureAlgorithm,
+        kid: Option<&str>,
+    ) -> impl Iterator<Item = &PublicKey> {
+        self.keys
+            .iter()
+            .filter(move |key| key.fits(algorithm, kid))
+            .map(|key| &key.key)
     }
 }
 
@@ -441,23 +534,48 @@ mod tests {
     #[test]
     fn thumbprints_are_those_of_the_rfcs() {
         for (jwk, thumbprint) in [
-            (json!({"kty": "RSA", "n": N, "e": "AQAB", "kid": "any"}), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"),
-            (json!({"kty": "OKP", "crv": "Ed25519", "x": X}), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"),
+            (
+                json!({"kty": "RSA", "n": N, "e": "AQAB", "kid": "any"}),
+                "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+            ),
+            (
+                json!({"kty": "OKP", "crv": "Ed25519", "x": X}),
+                "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+            ),
         ] {
-            assert_eq!(PublicKey::from_jwk(&object(jwk)).unwrap().thumbprint(), thumbprint);
+            assert_eq!(
+                PublicKey::from_jwk(&object(jwk)).unwrap().thumbprint(),
+                thumbprint
+            );
         }
     }
 
     #[test]
     fn keys_that_are_read() {
-        let leading_zero = URL_SAFE_NO_PAD.encode([&[0][..], &URL_SAFE_NO_PAD.decode(N).unwrap()].concat());
+        let leading_zero =
+            URL_SAFE_NO_PAD.encode([&[0][..], &URL_SAFE_NO_PAD.decode(N).unwrap()].concat());
         for (what, jwk) in [
             ("plain", json!({"kty": "RSA", "n": N, "e": "AQAB"})),
-            ("a leading zero", json!({"kty": "RSA", "n": leading_zero, "e": "AAEAAQ"})),
-            ("padding", json!({"kty": "RSA", "n": format!("{N}=="), "e": "AQAB"})),
-            ("EdDSA", json!({"kty": "OKP", "crv": "Ed25519", "x": X, "alg": "EdDSA", "use": "sig"})),
-            ("Ed25519", json!({"kty": "OKP", "crv": "Ed25519", "x": X, "alg": "Ed25519", "key_ops": ["verify"]})),
-            ("unknown members", json!({"kty": "RSA", "n": N, "e": "AQAB", "x5t": 7, "x5c": [], "else": {}})),
+            (
+                "a leading zero",
+                json!({"kty": "RSA", "n": leading_zero, "e": "AAEAAQ"}),
+            ),
+            (
+                "padding",
+                json!({"kty": "RSA", "n": format!("{N}=="), "e": "AQAB"}),
+            ),
+            (
+                "EdDSA",
+                json!({"kty": "OKP", "crv": "Ed25519", "x": X, "alg": "EdDSA", "use": "sig"}),
+            ),
+            (
+                "Ed25519",
+                json!({"kty": "OKP", "crv": "Ed25519", "x": X, "alg": "Ed25519", "key_ops": ["verify"]}),
+            ),
+            (
+                "unknown members",
+                json!({"kty": "RSA", "n": N, "e": "AQAB", "x5t": 7, "x5c": [], "else": {}}),
+            ),
         ] {
             Jwk::parse(&jwk).unwrap_or_else(|reason| panic!("{what}: {reason}"));
         }
@@ -469,20 +587,50 @@ mod tests {
             (json!("x"), "not a JSON object"),
             (json!({}), "kty is missing"),
             (json!({"kty": 7}), "kty is not a string"),
-            (json!({"kty": "RSA", "n": N, "e": "AQAB", "kid": 7}), "kid is not a string"),
+            (
+                json!({"kty": "RSA", "n": N, "e": "AQAB", "kid": 7}),
+                "kid is not a string",
+            ),
             (json!({"kty": "RSA", "n": N}), "e is missing"),
             (json!({"kty": "RSA", "x5c": ["MIIB"]}), "n is missing"),
             (json!({"kty": "RSA", "n": "AQAB", "e": "AQAB"}), "24 bits"),
             (json!({"kty": "RSA", "n": N, "e": "AQ"}), "exponent"),
-            (json!({"kty": "RSA", "n": format!("{N}+"), "e": "AQAB"}), "n is not base64url"),
-            (json!({"kty": "RSA", "n": N, "e": "AQAB", "use": "enc"}), "use is enc"),
-            (json!({"kty": "RSA", "n": N, "e": "AQAB", "key_ops": ["encrypt"]}), "key_ops"),
-            (json!({"kty": "RSA", "n": N, "e": "AQAB", "alg": "RSA-OAEP"}), "RSA-OAEP"),
-            (json!({"kty": "RSA", "n": N, "e": "AQAB", "alg": "ES256"}), "ES256"),
-            (json!({"kty": "RSA", "n": N, "e": "AQAB", "d": "AQ"}), "private"),
-            (json!({"kty": "EC", "crv": "P-256", "x": "AQ", "y": "AQ"}), "unusable"),
-            (json!({"kty": "EC", "crv": "P-384", "x": "AQ", "y": "AQ"}), "EC on P-384"),
-            (json!({"kty": "OKP", "crv": "Ed25519", "x": "AQ"}), "32 octets"),
+            (
+                json!({"kty": "RSA", "n": format!("{N}+"), "e": "AQAB"}),
+                "n is not base64url",
+            ),
+            (
+                json!({"kty": "RSA", "n": N, "e": "AQAB", "use": "enc"}),
+                "use is enc",
+            ),
+            (
+                json!({"kty": "RSA", "n": N, "e": "AQAB", "key_ops": ["encrypt"]}),
+                "key_ops",
+            ),
+            (
+                json!({"kty": "RSA", "n": N, "e": "AQAB", "alg": "RSA-OAEP"}),
+                "RSA-OAEP",
+            ),
+            (
+                json!({"kty": "RSA", "n": N, "e": "AQAB", "alg": "ES256"}),
+                "ES256",
+            ),
+            (
+                json!({"kty": "RSA", "n": N, "e": "AQAB", "d": "AQ"}),
+                "private",
+            ),
+            (
+                json!({"kty": "EC", "crv": "P-256", "x": "AQ", "y": "AQ"}),
+                "unusable",
+            ),
+            (
+                json!({"kty": "EC", "crv": "P-384", "x": "AQ", "y": "AQ"}),
+                "EC on P-384",
+            ),
+            (
+                json!({"kty": "OKP", "crv": "Ed25519", "x": "AQ"}),
+                "32 octets",
+            ),
             (json!({"kty": "oct", "k": "AQ"}), "symmetric"),
             (json!({"kty": "AKP", "pub": "AQ"}), "AKP"),
         ] {
@@ -490,7 +638,12 @@ mod tests {
             assert!(refused.contains(reason), "{jwk}: {refused}");
             let set = json!({"keys": [jwk, {"kty": "OKP", "crv": "Ed25519", "x": X}]});
             let set = JwkSet::try_from(set).unwrap();
-            assert_eq!(set.fitting(SignatureAlgorithm::Ed25519, Some("any")).count(), 1, "the good one serves");
+            assert_eq!(
+                set.fitting(SignatureAlgorithm::Ed25519, Some("any"))
+                    .count(),
+                1,
+                "the good one serves"
+            );
         }
     }
 
@@ -504,12 +657,24 @@ mod tests {
             ("{}", "missing field"),
         ] {
             let text = format!("{}.e30.AA", encode(header));
-            assert!(Jws::parse(&text).err().unwrap().to_string().contains(expected), "{header}");
+            assert!(
+                Jws::parse(&text)
+                    .err()
+                    .unwrap()
+                    .to_string()
+                    .contains(expected),
+                "{header}"
+            );
         }
         for text in ["", "a", "a.b", "a.b.c.d"] {
             assert!(Jws::parse(text).is_err(), "{text}");
         }
         let critical = format!("{}.e30.AA", encode("{\"alg\":\"RS256\",\"crit\":null}"));
-        assert!(Jws::parse(&critical).unwrap().header.has_critical_extensions());
+        assert!(
+            Jws::parse(&critical)
+                .unwrap()
+                .header
+                .has_critical_extensions()
+        );
     }
 }

@@ -17,8 +17,9 @@ use prometheus_client::registry::{Registry, Unit};
 
 /// Upper bounds of request durations, in seconds. A token takes a few milliseconds on an idle machine
 /// and some tens on a busy one, so the buckets are close there.
-const DURATION_BUCKETS: [f64; 14] =
-    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+const DURATION_BUCKETS: [f64; 14] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StatusLabels {
@@ -247,7 +248,9 @@ impl Default for Metrics {
         };
         let mut registry = Registry::default();
         metrics.register(registry.sub_registry_with_prefix("keyward"));
-        metrics.process.register(registry.sub_registry_with_prefix("process"));
+        metrics
+            .process
+            .register(registry.sub_registry_with_prefix("process"));
         metrics.registry = registry;
         metrics
     }
@@ -257,50 +260,131 @@ impl Metrics {
     fn register(&self, registry: &mut Registry) {
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version that runs", build);
-        registry.register("http_requests", "HTTP requests, by route and status", self.requests.clone());
+        registry.register(
+            "http_requests",
+            "HTTP requests, by route and status",
+            self.requests.clone(),
+        );
         let durations = "Time from the request to its response, by route and outcome";
-        registry.register_with_unit("http_request_duration", durations, Unit::Seconds, self.durations.clone());
-        registry.register("errors", "Error responses, by error code", self.errors.clone());
-        registry.register("tokens_issued", "Access tokens issued, by grant type", self.tokens.clone());
-        let introspections = "Introspection responses, by kind of credential and whether it was active";
-        registry.register("introspections", introspections, self.introspections.clone());
-        registry.register("forward_auth_decisions", "Decisions of /verify", self.decisions.clone());
-        let failures = "Failed authentications and refused requests of clients and users, by reason code";
+        registry.register_with_unit(
+            "http_request_duration",
+            durations,
+            Unit::Seconds,
+            self.durations.clone(),
+        );
+        registry.register(
+            "errors",
+            "Error responses, by error code",
+            self.errors.clone(),
+        );
+        registry.register(
+            "tokens_issued",
+            "Access tokens issued, by grant type",
+            self.tokens.clone(),
+        );
+        let introspections =
+            "Introspection responses, by kind of credential and whether it was active";
+        registry.register(
+            "introspections",
+            introspections,
+            self.introspections.clone(),
+        );
+        registry.register(
+            "forward_auth_decisions",
+            "Decisions of /verify",
+            self.decisions.clone(),
+        );
+        let failures =
+            "Failed authentications and refused requests of clients and users, by reason code";
         registry.register("authentication_failures", failures, self.failures.clone());
         let limited = "Failures that were answered with 429 since there were too many";
         registry.register("rate_limited", limited, self.rate_limited.clone());
-        let fresh = "1 while the cache follows the change feed, 0 while every look-up goes to the database";
+        let fresh =
+            "1 while the cache follows the change feed, 0 while every look-up goes to the database";
         registry.register("cache_fresh", fresh, self.cache_fresh.clone());
-        registry.register("cache_entries", "Entries, by cache", self.cache_entries.clone());
-        registry.register("cache_requests", "Look-ups, by cache and result", self.cache_requests.clone());
+        registry.register(
+            "cache_entries",
+            "Entries, by cache",
+            self.cache_entries.clone(),
+        );
+        registry.register(
+            "cache_requests",
+            "Look-ups, by cache and result",
+            self.cache_requests.clone(),
+        );
         let pool = "Open connections to the database, by pool";
-        registry.register("database_pool_connections", pool, self.pool_connections.clone());
+        registry.register(
+            "database_pool_connections",
+            pool,
+            self.pool_connections.clone(),
+        );
         let in_use = "Connections to the database that are in use, by pool";
-        registry.register("database_pool_connections_in_use", in_use, self.pool_in_use.clone());
+        registry.register(
+            "database_pool_connections_in_use",
+            in_use,
+            self.pool_in_use.clone(),
+        );
         let most = "The most connections that a pool opens, by pool";
         registry.register("database_pool_connections_max", most, self.pool_max.clone());
-        registry.register("queue_length", "Jobs that wait, by queue", self.queue_length.clone());
+        registry.register(
+            "queue_length",
+            "Jobs that wait, by queue",
+            self.queue_length.clone(),
+        );
         let difference = "How far the clock of the database server is ahead of this machine's";
-        registry.register_with_unit("clock_difference", difference, Unit::Seconds, self.clock_difference.clone());
+        registry.register_with_unit(
+            "clock_difference",
+            difference,
+            Unit::Seconds,
+            self.clock_difference.clone(),
+        );
         let agreed = "1 while the clocks agree, 0 while nothing is purged and no signing key is rotated by age";
         registry.register("clock_agreed", agreed, self.clock_agreed.clone());
         registry.register("connections", "Open connections", self.connections.clone());
         let evicted = "Idle connections that were closed to make room for others";
-        registry.register("connections_evicted", evicted, self.connections_evicted.clone());
+        registry.register(
+            "connections_evicted",
+            evicted,
+            self.connections_evicted.clone(),
+        );
         let dropped = "Log lines that could not be written";
         registry.register("log_lines_dropped", dropped, self.log_lines_dropped.clone());
         let age = "Time since the signing key in use began to sign";
-        registry.register_with_unit("signing_key_age", age, Unit::Seconds, self.signing_key_age.clone());
+        registry.register_with_unit(
+            "signing_key_age",
+            age,
+            Unit::Seconds,
+            self.signing_key_age.clone(),
+        );
         let max_age = "The age at which the signing key is rotated";
-        registry.register_with_unit("signing_key_max_age", max_age, Unit::Seconds, self.signing_key_max_age.clone());
+        registry.register_with_unit(
+            "signing_key_max_age",
+            max_age,
+            Unit::Seconds,
+            self.signing_key_max_age.clone(),
+        );
     }
 
     /// Counts a response to an HTTP request. `route` is the pattern of the route, never the path.
-    pub fn count_response(&self, route: Option<String>, status: u16, error: Option<&'static str>, took: Duration) {
-        let labels = StatusLabels { route: route.unwrap_or_else(|| "unknown".to_owned()), status };
+    pub fn count_response(
+        &self,
+        route: Option<String>,
+        status: u16,
+        error: Option<&'static str>,
+        took: Duration,
+    ) {
+        let labels = StatusLabels {
+            route: route.unwrap_or_else(|| "unknown".to_owned()),
+            status,
+        };
         self.requests.get_or_create(&labels).inc();
-        let labels = OutcomeLabels { route: labels.route, outcome: Outcome::of(status) };
-        self.durations.get_or_create(&labels).observe(took.as_secs_f64());
+        let labels = OutcomeLabels {
+            route: labels.route,
+            outcome: Outcome::of(status),
+        };
+        self.durations
+            .get_or_create(&labels)
+            .observe(took.as_secs_f64());
         if let Some(code) = error {
             self.errors.get_or_create(&ErrorLabels { code }).inc();
         }
@@ -318,12 +402,18 @@ impl Metrics {
             CredentialKind::ApiKey => "api_key",
         };
         let active = if active { "true" } else { "false" };
-        self.introspections.get_or_create(&IntrospectionLabels { credential, active }).inc();
+        self.introspections
+            .get_or_create(&IntrospectionLabels { credential, active })
+            .inc();
     }
 
     /// Counts a decision of forward authentication.
     pub fn count_decision(&self, decision: Decision) {
-        self.decisions.get_or_create(&DecisionLabels { decision: decision.as_str() }).inc();
+        self.decisions
+            .get_or_create(&DecisionLabels {
+                decision: decision.as_str(),
+            })
+            .inc();
     }
 
     /// Counts a failed authentication or a refusal by the code of its reason.
@@ -361,35 +451,56 @@ impl Metrics {
     fn read(&self, snapshot: &Snapshot) {
         self.cache_fresh.set(i64::from(snapshot.cache_fresh));
         for (cache, state) in &snapshot.caches {
-            self.cache_entries.get_or_create(&CacheLabels { cache }).set(gauge(state.entries));
+            self.cache_entries
+                .get_or_create(&CacheLabels { cache })
+                .set(gauge(state.entries));
             for (result, count) in [("hit", state.hits), ("miss", state.misses)] {
-                advance(&self.cache_requests.get_or_create(&CacheResultLabels { cache, result }), count);
+                advance(
+                    &self
+                        .cache_requests
+                        .get_or_create(&CacheResultLabels { cache, result }),
+                    count,
+                );
             }
         }
         for (pool, [open, in_use, most]) in &snapshot.pools {
             let labels = PoolLabels { pool };
-            self.pool_connections.get_or_create(&labels).set(i64::from(*open));
-            self.pool_in_use.get_or_create(&labels).set(i64::from(*in_use));
+            self.pool_connections
+                .get_or_create(&labels)
+                .set(i64::from(*open));
+            self.pool_in_use
+                .get_or_create(&labels)
+                .set(i64::from(*in_use));
             self.pool_max.get_or_create(&labels).set(i64::from(*most));
         }
         for (queue, length) in &snapshot.queues {
-            self.queue_length.get_or_create(&QueueLabels { queue }).set(gauge(*length));
+            self.queue_length
+                .get_or_create(&QueueLabels { queue })
+                .set(gauge(*length));
         }
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds between two clocks are far below 2^52")]
-        self.clock_difference.set(snapshot.clock_difference_millis as f64 / 1000.0);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "milliseconds between two clocks are far below 2^52"
+        )]
+        self.clock_difference
+            .set(snapshot.clock_difference_millis as f64 / 1000.0);
         self.clock_agreed.set(i64::from(snapshot.clock_agreed));
         self.connections.set(gauge(snapshot.connections));
         advance(&self.connections_evicted, snapshot.connections_evicted);
         advance(&self.log_lines_dropped, snapshot.log_lines_dropped);
-        self.signing_key_age.set(snapshot.signing_key_age.unwrap_or_default().as_secs_f64());
-        self.signing_key_max_age.set(snapshot.signing_key_max_age.as_secs_f64());
+        self.signing_key_age
+            .set(snapshot.signing_key_age.unwrap_or_default().as_secs_f64());
+        self.signing_key_max_age
+            .set(snapshot.signing_key_max_age.as_secs_f64());
     }
 }
 
 /// Lifts a counter to a total that something else counts. Of two scrapes at once the counter keeps the
 /// larger total.
 fn advance(counter: &Counter, total: u64) {
-    counter.inner().fetch_max(total, std::sync::atomic::Ordering::Relaxed);
+    counter
+        .inner()
+        .fetch_max(total, std::sync::atomic::Ordering::Relaxed);
 }
 
 fn gauge(number: usize) -> i64 {
@@ -400,10 +511,24 @@ impl Process {
     fn register(&self, registry: &mut Registry) {
         let cpu = "User and system CPU time spent";
         registry.register_with_unit("cpu", cpu, Unit::Seconds, self.cpu.clone());
-        registry.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, self.resident.clone());
-        registry.register_with_unit("virtual_memory", "Virtual memory", Unit::Bytes, self.virtual_memory.clone());
+        registry.register_with_unit(
+            "resident_memory",
+            "Resident memory",
+            Unit::Bytes,
+            self.resident.clone(),
+        );
+        registry.register_with_unit(
+            "virtual_memory",
+            "Virtual memory",
+            Unit::Bytes,
+            self.virtual_memory.clone(),
+        );
         registry.register("open_fds", "Open file descriptors", self.open_fds.clone());
-        registry.register("max_fds", "The most file descriptors that may be open", self.max_fds.clone());
+        registry.register(
+            "max_fds",
+            "The most file descriptors that may be open",
+            self.max_fds.clone(),
+        );
         registry.register("threads", "Threads", self.threads.clone());
         let started = "When the process started, since the epoch";
         registry.register_with_unit("start_time", started, Unit::Seconds, self.started.clone());
@@ -411,15 +536,28 @@ impl Process {
 
     /// Reads `/proc/self`. What cannot be read keeps its last value: a scrape must not fail for it.
     fn read(&self, started: i64) {
-        #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch are far below 2^52")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "seconds since the epoch are far below 2^52"
+        )]
         self.started.set(started as f64);
-        let Ok(process) = procfs::process::Process::myself() else { return };
+        let Ok(process) = procfs::process::Process::myself() else {
+            return;
+        };
         if let Ok(stat) = process.stat() {
-            #[expect(clippy::cast_precision_loss, reason = "ticks of a CPU stay far below 2^52")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "ticks of a CPU stay far below 2^52"
+            )]
             let seconds = (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
-            self.cpu.inner().store(seconds.to_bits(), std::sync::atomic::Ordering::Relaxed);
-            self.resident.set(i64::try_from(stat.rss.saturating_mul(procfs::page_size())).unwrap_or(i64::MAX));
-            self.virtual_memory.set(i64::try_from(stat.vsize).unwrap_or(i64::MAX));
+            self.cpu
+                .inner()
+                .store(seconds.to_bits(), std::sync::atomic::Ordering::Relaxed);
+            self.resident.set(
+                i64::try_from(stat.rss.saturating_mul(procfs::page_size())).unwrap_or(i64::MAX),
+            );
+            self.virtual_memory
+                .set(i64::try_from(stat.vsize).unwrap_or(i64::MAX));
             self.threads.set(stat.num_threads);
         }
         if let Ok(count) = process.fd_count() {
@@ -441,7 +579,10 @@ fn to_prometheus_text(openmetrics: &str) -> String {
     for line in openmetrics.lines() {
         if let Some(rest) = line.strip_prefix("# HELP ") {
             help = rest.split_once(' ');
-        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+        } else if let Some((name, kind)) = line
+            .strip_prefix("# TYPE ")
+            .and_then(|rest| rest.split_once(' '))
+        {
             let (suffix, kind) = match kind {
                 "counter" => ("_total", "counter"),
                 "info" => ("_info", "gauge"),

@@ -43,7 +43,12 @@ impl Outbound {
     /// # Errors
     /// The error names the setting that cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
-        Ok(Outbound { key_sets: Arc::new(KeySets::new(agent(settings, Target::Partner)?, settings.private_jwks_uri.is_on())) })
+        Ok(Outbound {
+            key_sets: Arc::new(KeySets::new(
+                agent(settings, Target::Partner)?,
+                settings.private_jwks_uri.is_on(),
+            )),
+        })
     }
 
     /// The keys behind a `jwks_uri` of a client of `account`, from the cache where they are there;
@@ -51,7 +56,12 @@ impl Outbound {
     ///
     /// # Errors
     /// Where there are none to be had.
-    pub async fn jwks(&self, uri: &str, account: &str, kid: Option<&str>) -> Result<Arc<JwkSet>, Failure> {
+    pub async fn jwks(
+        &self,
+        uri: &str,
+        account: &str,
+        kid: Option<&str>,
+    ) -> Result<Arc<JwkSet>, Failure> {
         self.key_sets.get(uri, account, kid).await
     }
 }
@@ -69,15 +79,27 @@ pub fn check(settings: &Settings) -> Result<(), Error> {
 /// # Errors
 /// A sentence that says what went wrong.
 pub fn get_own(settings: &Settings, url: &str) -> Result<String, String> {
-    get(&agent(settings, Target::Own).map_err(|error| error.reason().to_owned())?, url)
+    get(
+        &agent(settings, Target::Own).map_err(|error| error.reason().to_owned())?,
+        url,
+    )
 }
 
 fn get(agent: &Agent, uri: &str) -> Result<String, String> {
-    let mut answer = agent.get(uri).header("Accept", "application/json").call().map_err(|error| error.to_string())?;
+    let mut answer = agent
+        .get(uri)
+        .header("Accept", "application/json")
+        .call()
+        .map_err(|error| error.to_string())?;
     if answer.status() != 200 {
         return Err(format!("answered {}", answer.status()));
     }
-    answer.body_mut().with_config().limit(LARGEST_ANSWER).read_to_string().map_err(|error| error.to_string())
+    answer
+        .body_mut()
+        .with_config()
+        .limit(LARGEST_ANSWER)
+        .read_to_string()
+        .map_err(|error| error.to_string())
 }
 
 /// Whose servers are asked.
@@ -92,14 +114,17 @@ enum Target {
 fn agent(settings: &Settings, target: Target) -> Result<Agent, Error> {
     let proxy = match &settings.outbound_proxy {
         Some(proxy) if target == Target::Partner => {
-            let unusable = |error: ureq::Error| Error::server_error(error.to_string()).field("outbound_proxy");
+            let unusable =
+                |error: ureq::Error| Error::server_error(error.to_string()).field("outbound_proxy");
             Some(Proxy::new(proxy.as_str()).map_err(unusable)?)
         }
         _ => None,
     };
     let resolver = GuardedResolver {
         // Behind a proxy only the proxy's own name is resolved here.
-        private_addresses: target == Target::Own || proxy.is_some() || settings.private_jwks_uri.is_on(),
+        private_addresses: target == Target::Own
+            || proxy.is_some()
+            || settings.private_jwks_uri.is_on(),
         inner: DefaultResolver::default(),
     };
     let config = Config::builder()
@@ -112,12 +137,18 @@ fn agent(settings: &Settings, target: Target) -> Result<Agent, Error> {
         .tls_config(
             TlsConfig::builder()
                 .provider(TlsProvider::Rustls)
-                .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+                .unversioned_rustls_crypto_provider(Arc::new(
+                    rustls::crypto::aws_lc_rs::default_provider(),
+                ))
                 .root_certs(roots(settings.outbound_ca.as_deref())?)
                 .build(),
         )
         .build();
-    Ok(Agent::with_parts(config, DefaultConnector::default(), resolver))
+    Ok(Agent::with_parts(
+        config,
+        DefaultConnector::default(),
+        resolver,
+    ))
 }
 
 /// The system's certificate authorities, or those that `SSL_CERT_FILE` names, and those in `file`.
@@ -128,21 +159,28 @@ fn roots(file: Option<&Path>) -> Result<RootCerts, Error> {
     }
     let mut all = found.certs;
     if let Some(file) = file {
-        let unusable =
-            |reason: &dyn std::fmt::Display| Error::server_error(format!("{}: {reason}", file.display())).field("outbound_ca");
-        let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let unusable = |reason: &dyn std::fmt::Display| {
+            Error::server_error(format!("{}: {reason}", file.display())).field("outbound_ca")
+        };
+        let certificates =
+            CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let certificates = certificates.map_err(|error| unusable(&error))?;
         // What is no certificate would be passed over, and found out at the first fetch.
         let mut store = rustls::RootCertStore::empty();
         for certificate in &certificates {
-            store.add(certificate.clone()).map_err(|error| unusable(&error))?;
+            store
+                .add(certificate.clone())
+                .map_err(|error| unusable(&error))?;
         }
         if certificates.is_empty() {
             return Err(unusable(&"there is no certificate in it"));
         }
         all.extend(certificates);
     }
-    Ok(RootCerts::from(all.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned())))
+    Ok(RootCerts::from(
+        all.iter()
+            .map(|der| Certificate::from_der(der.as_ref()).to_owned()),
+    ))
 }
 
 #[derive(Debug)]
@@ -152,7 +190,12 @@ struct GuardedResolver {
 }
 
 impl Resolver for GuardedResolver {
-    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let all = self.inner.resolve(uri, config, timeout)?;
         if self.private_addresses {
             return Ok(all);
@@ -161,7 +204,11 @@ impl Resolver for GuardedResolver {
         for address in all.iter().filter(|address| is_public(address.ip())) {
             allowed.push(*address);
         }
-        if allowed.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(allowed) }
+        if allowed.is_empty() {
+            Err(ureq::Error::HostNotFound)
+        } else {
+            Ok(allowed)
+        }
     }
 }
 
@@ -198,8 +245,11 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || address.is_documentation()
         || address.is_multicast();
     // "This network", carrier-grade NAT, protocol assignments, benchmarks, and the reserved end.
-    let reserved =
-        a == 0 || (a == 100 && (64..128).contains(&b)) || (a, b, c) == (192, 0, 0) || (a == 198 && b & 0xFE == 18) || a >= 240;
+    let reserved = a == 0
+        || (a == 100 && (64..128).contains(&b))
+        || (a, b, c) == (192, 0, 0)
+        || (a == 198 && b & 0xFE == 18)
+        || a >= 240;
     !special && !reserved
 }
 
@@ -208,6 +258,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     // Of 2000::/3, which is all that is given out: without documentation, Teredo and 6to4, which
     // carry an IPv4 address inside.
     let global = segments[0] & 0xE000 == 0x2000;
-    let special = (segments[0] == 0x2001 && (segments[1] == 0xDB8 || segments[1] < 0x200)) || segments[0] == 0x2002;
+    let special = (segments[0] == 0x2001 && (segments[1] == 0xDB8 || segments[1] < 0x200))
+        || segments[0] == 0x2002;
     global && !special
 }

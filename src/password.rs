@@ -91,9 +91,15 @@ impl Weakness {
             Weakness::Format => {
                 "A password has at least 10 characters, five of them different, no control characters, and at most 1024 bytes"
             }
-            Weakness::Personal => "The password contains the e-mail address or the name of this service: it is easy to guess",
-            Weakness::Common => "The password is, or resembles, one of the most common ones: it is easy to guess",
-            Weakness::Keyboard => "Keys that are next to each other on the keyboard are easy to guess",
+            Weakness::Personal => {
+                "The password contains the e-mail address or the name of this service: it is easy to guess"
+            }
+            Weakness::Common => {
+                "The password is, or resembles, one of the most common ones: it is easy to guess"
+            }
+            Weakness::Keyboard => {
+                "Keys that are next to each other on the keyboard are easy to guess"
+            }
             Weakness::Repeated => "A password that repeats the same characters is easy to guess",
             Weakness::Sequence => "Sequences such as abc or 1234 are easy to guess",
             Weakness::Date => "Dates and years are easy to guess",
@@ -112,7 +118,11 @@ impl Password {
         let text = Zeroizing::new(text);
         let distinct: BTreeSet<char> = text.chars().collect();
         let length = text.chars().count();
-        if length < MIN_LENGTH || text.len() > MAX_LENGTH || distinct.len() < MIN_DISTINCT || text.chars().any(char::is_control) {
+        if length < MIN_LENGTH
+            || text.len() > MAX_LENGTH
+            || distinct.len() < MIN_DISTINCT
+            || text.chars().any(char::is_control)
+        {
             return Err(Weakness::Format);
         }
         match weakness(&text, &words(related)) {
@@ -129,7 +139,11 @@ impl Password {
     /// What somebody presents as the password, of any length that can be compared.
     pub fn presented(text: String) -> Self {
         let text = Zeroizing::new(text);
-        if text.len() > MAX_LENGTH { Password(Zeroizing::default()) } else { Password(text) }
+        if text.len() > MAX_LENGTH {
+            Password(Zeroizing::default())
+        } else {
+            Password(text)
+        }
     }
 }
 
@@ -138,7 +152,10 @@ fn words(related: &[&str]) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for text in related.iter().chain(&PRODUCT) {
         let text = text.to_lowercase();
-        all.extend(text.split(|c: char| !c.is_alphanumeric()).map(str::to_owned));
+        all.extend(
+            text.split(|c: char| !c.is_alphanumeric())
+                .map(str::to_owned),
+        );
         // A mail address without its host, and with it.
         all.extend(text.split_once('@').map(|(name, _)| name.to_owned()));
         all.push(text);
@@ -155,7 +172,9 @@ fn weakness(text: &str, related: &[String]) -> Option<Weakness> {
         return None;
     }
     let of = |pattern: &MatchPattern| match pattern {
-        MatchPattern::Dictionary(word) if related.contains(&word.matched_word.as_str()) => Weakness::Personal,
+        MatchPattern::Dictionary(word) if related.contains(&word.matched_word.as_str()) => {
+            Weakness::Personal
+        }
         MatchPattern::Dictionary(_) => Weakness::Common,
         MatchPattern::Spatial(_) => Weakness::Keyboard,
         MatchPattern::Repeat(_) => Weakness::Repeated,
@@ -163,8 +182,14 @@ fn weakness(text: &str, related: &[String]) -> Option<Weakness> {
         MatchPattern::Regex(_) | MatchPattern::Date(_) => Weakness::Date,
         MatchPattern::BruteForce => Weakness::Guessable,
     };
-    let personal = estimate.sequence().iter().any(|found| of(&found.pattern) == Weakness::Personal);
-    let longest = estimate.sequence().iter().max_by_key(|found| found.token.chars().count());
+    let personal = estimate
+        .sequence()
+        .iter()
+        .any(|found| of(&found.pattern) == Weakness::Personal);
+    let longest = estimate
+        .sequence()
+        .iter()
+        .max_by_key(|found| found.token.chars().count());
     let main = longest.map_or(Weakness::Guessable, |found| of(&found.pattern));
     Some(if personal { Weakness::Personal } else { main })
 }
@@ -214,12 +239,15 @@ impl Passwords {
     /// `temporarily_unavailable` while too many are computed.
     pub async fn hash(&self, password: Password) -> Result<String, Error> {
         let salt: [u8; 16] = random_bytes();
-        let output = self.compute(password, salt.to_vec(), Params::DEFAULT, Caller::Known).await?;
+        let output = self
+            .compute(password, salt.to_vec(), Params::DEFAULT, Caller::Known)
+            .await?;
         let fault = |error: argon2::password_hash::Error| Error::server_error(error.to_string());
         let hash = PasswordHash {
             algorithm: Algorithm::Argon2id.ident(),
             version: Some(Version::V0x13.into()),
-            params: ParamsString::try_from(&Params::DEFAULT).map_err(|error| Error::server_error(error.to_string()))?,
+            params: ParamsString::try_from(&Params::DEFAULT)
+                .map_err(|error| Error::server_error(error.to_string()))?,
             salt: Some(Salt::new(&salt).map_err(|error| fault(error.into()))?),
             hash: Some(Output::new(&output).map_err(|error| fault(error.into()))?),
         };
@@ -230,14 +258,20 @@ impl Passwords {
     ///
     /// # Errors
     /// `temporarily_unavailable` while too many are computed.
-    pub async fn matches(&self, stored: Option<&str>, presented: Password, caller: Caller) -> Result<bool, Error> {
+    pub async fn matches(
+        &self,
+        stored: Option<&str>,
+        presented: Password,
+        caller: Caller,
+    ) -> Result<bool, Error> {
         let parsed = stored.and_then(|stored| PasswordHash::new(stored).ok());
         let parts = parsed.as_ref().and_then(|hash| {
             let params = Params::try_from(hash).ok()?;
             Some((hash.salt.as_ref()?.to_vec(), params, hash.hash.as_ref()?))
         });
         let Some((salt, params, expected)) = parts else {
-            self.compute(presented, vec![0; 16], Params::DEFAULT, caller).await?;
+            self.compute(presented, vec![0; 16], Params::DEFAULT, caller)
+                .await?;
             return Ok(false);
         };
         let output = self.compute(presented, salt, params, caller).await?;
@@ -264,21 +298,41 @@ impl Passwords {
         permit.map_err(|_| busy())?.map_err(|_| busy())
     }
 
-    async fn compute(&self, password: Password, salt: Vec<u8>, params: Params, caller: Caller) -> Result<Vec<u8>, Error> {
+    async fn compute(
+        &self,
+        password: Password,
+        salt: Vec<u8>,
+        params: Params,
+        caller: Caller,
+    ) -> Result<Vec<u8>, Error> {
         let permit = self.permit(caller).await?;
         let memory = self.memory.clone();
         let task = tokio::task::spawn_blocking(move || {
             // Held for as long as the work takes, even where nobody waits for it any more.
             let _permit = permit;
-            let mut blocks = memory.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            let mut blocks = memory
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop()
+                .unwrap_or_default();
             blocks.resize(params.block_count(), Block::default());
             let mut output = vec![0; params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN)];
             let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-            let done = argon2.hash_password_into_with_memory(password.0.as_bytes(), &salt, &mut output, &mut blocks);
-            memory.lock().unwrap_or_else(PoisonError::into_inner).push(blocks);
-            done.map(|()| output).map_err(|error| Error::server_error(error.to_string()))
+            let done = argon2.hash_password_into_with_memory(
+                password.0.as_bytes(),
+                &salt,
+                &mut output,
+                &mut blocks,
+            );
+            memory
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(blocks);
+            done.map(|()| output)
+                .map_err(|error| Error::server_error(error.to_string()))
         });
-        task.await.map_err(|error| Error::server_error(error.to_string()))?
+        task.await
+            .map_err(|error| Error::server_error(error.to_string()))?
     }
 }
 
@@ -286,7 +340,10 @@ impl Passwords {
 mod tests {
     use super::*;
 
-    const RELATED: [&str; 2] = ["bartholomew.hill@acme.example", "https://login.northwind.example"];
+    const RELATED: [&str; 2] = [
+        "bartholomew.hill@acme.example",
+        "https://login.northwind.example",
+    ];
 
     fn refused(text: &str) -> Option<Weakness> {
         Password::choose(text.to_owned(), &RELATED).err()
@@ -345,16 +402,27 @@ mod tests {
         let passwords = Passwords::default();
         let _first = passwords.permit(Caller::Anyone).await.unwrap();
         let _second = passwords.permit(Caller::Anyone).await.unwrap();
-        tokio::time::timeout(Duration::from_millis(50), passwords.permit(Caller::Anyone)).await.expect_err("none is left");
+        tokio::time::timeout(Duration::from_millis(50), passwords.permit(Caller::Anyone))
+            .await
+            .expect_err("none is left");
         let known = passwords.permit(Caller::Known).await;
         assert!(known.is_ok());
         let presented = Password::presented("correct horse battery".to_owned());
         assert_eq!(
-            passwords.matches(None, presented, Caller::Known).await.unwrap_err().code(),
+            passwords
+                .matches(None, presented, Caller::Known)
+                .await
+                .unwrap_err()
+                .code(),
             crate::error::Code::TemporarilyUnavailable
         );
         drop(known);
         let presented = Password::presented("correct horse battery".to_owned());
-        assert!(!passwords.matches(None, presented, Caller::Known).await.unwrap());
+        assert!(
+            !passwords
+                .matches(None, presented, Caller::Known)
+                .await
+                .unwrap()
+        );
     }
 }

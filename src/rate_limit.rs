@@ -198,7 +198,11 @@ impl RateLimiter {
         let mut counts = self.lock();
         let now = self.clock.now();
         let networks = self.networks(client_ip);
-        if let Some(wait) = networks.iter().filter_map(|key| counts.wait(key, now)).max() {
+        if let Some(wait) = networks
+            .iter()
+            .filter_map(|key| counts.wait(key, now))
+            .max()
+        {
             return Some(wait);
         }
         networks.iter().for_each(|key| counts.add(key, now));
@@ -232,7 +236,11 @@ impl RateLimiter {
     ///
     /// # Errors
     /// How long to wait.
-    pub fn attempt(&self, by: &AttemptBy<'_>, client_ip: ClientIp) -> Result<Attempt<'_>, Duration> {
+    pub fn attempt(
+        &self,
+        by: &AttemptBy<'_>,
+        client_ip: ClientIp,
+    ) -> Result<Attempt<'_>, Duration> {
         let keys = self.keys(by, client_ip);
         let mut counts = self.lock();
         let now = self.clock.now();
@@ -242,24 +250,38 @@ impl RateLimiter {
         }
         keys.iter().for_each(|key| counts.add(key, now));
         drop(counts);
-        Ok(Attempt { limiter: self, keys, failed: false })
+        Ok(Attempt {
+            limiter: self,
+            keys,
+            failed: false,
+        })
     }
 
     fn keys(&self, by: &AttemptBy<'_>, client_ip: ClientIp) -> Vec<LimitKey> {
         let network = prefix(client_ip, 64);
         let of = |user: &str, key: UserKey| LimitKey::User(user.to_owned(), key);
         let own = match by {
-            AttemptBy::Password { user } => [Some(of(user, UserKey::Network(network))), Some(of(user, UserKey::Anywhere))],
-            AttemptBy::UnknownUser { name } => {
-                [Some(self.hashed(Kind::UnknownUser, (name, network))), Some(self.hashed(Kind::UnknownUserAnywhere, name))]
-            }
+            AttemptBy::Password { user } => [
+                Some(of(user, UserKey::Network(network))),
+                Some(of(user, UserKey::Anywhere)),
+            ],
+            AttemptBy::UnknownUser { name } => [
+                Some(self.hashed(Kind::UnknownUser, (name, network))),
+                Some(self.hashed(Kind::UnknownUserAnywhere, name)),
+            ],
             AttemptBy::Code { user } => [Some(of(user, UserKey::Codes)), None],
             AttemptBy::KnownBrowser { browser, user } => {
                 let browser = self.hasher.hash_one(browser);
-                [Some(of(user, UserKey::Browser(browser))), Some(of(user, UserKey::KnownBrowsers))]
+                [
+                    Some(of(user, UserKey::Browser(browser))),
+                    Some(of(user, UserKey::KnownBrowsers)),
+                ]
             }
         };
-        own.into_iter().flatten().chain(self.networks(client_ip)).collect()
+        own.into_iter()
+            .flatten()
+            .chain(self.networks(client_ip))
+            .collect()
     }
 
     /// Whoever holds one IPv6 address holds the 2^64 of its network, and often a larger one.
@@ -290,9 +312,9 @@ impl RateLimiter {
 /// unknown count as one network of their own.
 fn prefix(client_ip: ClientIp, bits: u32) -> ClientIp {
     match client_ip {
-        ClientIp::Known(IpAddr::V6(address)) => {
-            ClientIp::Known(IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << (128 - bits)))))
-        }
+        ClientIp::Known(IpAddr::V6(address)) => ClientIp::Known(IpAddr::V6(Ipv6Addr::from_bits(
+            address.to_bits() & (u128::MAX << (128 - bits)),
+        ))),
         other => other,
     }
 }
@@ -310,7 +332,11 @@ const MIN_SWEEP: usize = 1024;
 
 impl Default for Counts {
     fn default() -> Self {
-        Counts { arrays: std::array::from_fn(|_| Array::default()), users: HashMap::new(), sweep_at: MIN_SWEEP }
+        Counts {
+            arrays: std::array::from_fn(|_| Array::default()),
+            users: HashMap::new(),
+            sweep_at: MIN_SWEEP,
+        }
     }
 }
 
@@ -326,13 +352,18 @@ impl Counts {
     fn wait(&self, key: &LimitKey, now: Millis) -> Option<Duration> {
         let Limit { burst, interval } = key.limit();
         let tat = self.tat(key).max(now) + interval;
-        u64::try_from(tat - now - burst * interval).ok().filter(|wait| *wait > 0).map(Duration::from_millis)
+        u64::try_from(tat - now - burst * interval)
+            .ok()
+            .filter(|wait| *wait > 0)
+            .map(Duration::from_millis)
     }
 
     fn add(&mut self, key: &LimitKey, now: Millis) {
         let interval = key.limit().interval;
         match key {
-            LimitKey::Hashed(kind, hash) => self.arrays[*kind as usize].update(*hash, |tat| tat.max(now) + interval),
+            LimitKey::Hashed(kind, hash) => {
+                self.arrays[*kind as usize].update(*hash, |tat| tat.max(now) + interval)
+            }
             LimitKey::User(user, key) => {
                 if !self.users.contains_key(user) {
                     self.sweep(now);
@@ -355,9 +386,15 @@ impl Counts {
     fn subtract(&mut self, key: &LimitKey) {
         let interval = key.limit().interval;
         match key {
-            LimitKey::Hashed(kind, hash) => self.arrays[*kind as usize].update(*hash, |tat| tat - interval),
+            LimitKey::Hashed(kind, hash) => {
+                self.arrays[*kind as usize].update(*hash, |tat| tat - interval)
+            }
             LimitKey::User(user, key) => {
-                if let Some(tat) = self.users.get_mut(user).and_then(|counts| counts.get_mut(*key)) {
+                if let Some(tat) = self
+                    .users
+                    .get_mut(user)
+                    .and_then(|counts| counts.get_mut(*key))
+                {
                     *tat -= interval;
                 }
             }
@@ -420,7 +457,12 @@ struct UserCounts {
 
 impl UserCounts {
     fn tat(&self, key: UserKey) -> Millis {
-        let find = |sources: &[(UserKey, Millis)]| sources.iter().find(|(own, _)| *own == key).map_or(0, |(_, tat)| *tat);
+        let find = |sources: &[(UserKey, Millis)]| {
+            sources
+                .iter()
+                .find(|(own, _)| *own == key)
+                .map_or(0, |(_, tat)| *tat)
+        };
         match key {
             UserKey::Anywhere => self.anywhere,
             UserKey::Codes => self.codes,
@@ -438,7 +480,10 @@ impl UserCounts {
             UserKey::Network(_) => &mut self.networks,
             UserKey::Browser(_) => &mut self.browsers,
         };
-        sources.iter_mut().find(|(own, _)| *own == key).map(|(_, tat)| tat)
+        sources
+            .iter_mut()
+            .find(|(own, _)| *own == key)
+            .map(|(_, tat)| tat)
     }
 
     fn entry(&mut self, key: UserKey, now: Millis) -> &mut Millis {
@@ -455,7 +500,11 @@ impl UserCounts {
                 sources.retain(|(_, tat)| *tat > now);
                 if sources.len() >= MAX_SOURCES {
                     // The one with the fewest failures is the smallest loss.
-                    let fewest = sources.iter().enumerate().min_by_key(|(_, (_, tat))| *tat).map(|(place, _)| place);
+                    let fewest = sources
+                        .iter()
+                        .enumerate()
+                        .min_by_key(|(_, (_, tat))| *tat)
+                        .map(|(place, _)| place);
                     sources.swap_remove(fewest.unwrap_or_default());
                 }
                 sources.push((key, 0));
@@ -467,7 +516,11 @@ impl UserCounts {
 
     fn is_forgiven(&self, now: Millis) -> bool {
         let tats = [self.anywhere, self.codes, self.known_browsers];
-        let sources = self.networks.iter().chain(&self.browsers).map(|(_, tat)| *tat);
+        let sources = self
+            .networks
+            .iter()
+            .chain(&self.browsers)
+            .map(|(_, tat)| *tat);
         tats.into_iter().chain(sources).all(|tat| tat <= now)
     }
 }
@@ -533,7 +586,12 @@ mod tests {
     }
 
     /// How many of `count` wrong guesses are compared.
-    fn compared(limiter: &RateLimiter, by: &AttemptBy<'_>, client_ip: ClientIp, count: usize) -> usize {
+    fn compared(
+        limiter: &RateLimiter,
+        by: &AttemptBy<'_>,
+        client_ip: ClientIp,
+        count: usize,
+    ) -> usize {
         let attempt = |_: &usize| limiter.attempt(by, client_ip).map(Attempt::fail).is_ok();
         (0..count).filter(attempt).count()
     }
@@ -541,7 +599,11 @@ mod tests {
     #[test]
     fn failures_are_forgiven_one_by_one() {
         let limiter = RateLimiter::default();
-        let refused = |count: usize| (0..count).filter(|_| limiter.failed(Some("c"), v4(1)).is_some()).count();
+        let refused = |count: usize| {
+            (0..count)
+                .filter(|_| limiter.failed(Some("c"), v4(1)).is_some())
+                .count()
+        };
         assert_eq!(refused(40), 10, "thirty of a client at once");
         limiter.clock.set(4);
         assert_eq!(refused(5), 3, "one every two seconds");
@@ -554,17 +616,29 @@ mod tests {
     #[test]
     fn a_network_over_its_limit_does_not_spend_the_budget_of_clients() {
         let limiter = RateLimiter::default();
-        assert_eq!((0..200).filter(|_| limiter.failed(None, v4(1)).is_none()).count(), 100);
+        assert_eq!(
+            (0..200)
+                .filter(|_| limiter.failed(None, v4(1)).is_none())
+                .count(),
+            100
+        );
         for _ in 0..100 {
             assert!(limiter.failed(Some("c"), v4(1)).is_some());
         }
-        assert_eq!((0..40).filter(|_| limiter.failed(Some("c"), v4(2)).is_none()).count(), 30);
+        assert_eq!(
+            (0..40)
+                .filter(|_| limiter.failed(Some("c"), v4(2)).is_none())
+                .count(),
+            30
+        );
     }
 
     #[test]
     fn ipv6_networks_have_limits_of_their_own() {
         let address = |net: u16, subnet: u16, host: u16| {
-            ClientIp::from(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, net, subnet, 0, 0, 0, host)))
+            ClientIp::from(IpAddr::V6(Ipv6Addr::new(
+                0x2001, 0xdb8, net, subnet, 0, 0, 0, host,
+            )))
         };
         // (addresses, what is accepted of 2000 failures in turn)
         type Place = fn(u16) -> (u16, u16, u16);
@@ -583,32 +657,57 @@ mod tests {
             assert_eq!(failed.count(), accepted, "{name}");
         }
         let limiter = RateLimiter::default();
-        let mapped = |last: u8| ClientIp::from(IpAddr::V6(std::net::Ipv4Addr::new(127, 0, 0, last).to_ipv6_mapped()));
+        let mapped = |last: u8| {
+            ClientIp::from(IpAddr::V6(
+                std::net::Ipv4Addr::new(127, 0, 0, last).to_ipv6_mapped(),
+            ))
+        };
         (0..100).for_each(|_| assert!(limiter.failed(None, mapped(1)).is_none()));
-        assert!(limiter.failed(None, v4(1)).is_some(), "an IPv4 address in the form of IPv6 is the same");
+        assert!(
+            limiter.failed(None, v4(1)).is_some(),
+            "an IPv4 address in the form of IPv6 is the same"
+        );
         assert!(limiter.failed(None, mapped(2)).is_none());
     }
 
     #[test]
     fn an_unknown_client_ip_has_counts_of_its_own() {
         let limiter = RateLimiter::default();
-        let accepted = |client_ip| (0..200).filter(|_| limiter.failed(None, client_ip).is_none()).count();
+        let accepted = |client_ip| {
+            (0..200)
+                .filter(|_| limiter.failed(None, client_ip).is_none())
+                .count()
+        };
         assert_eq!(accepted(ClientIp::Unknown), 100);
         assert_eq!(accepted(v4(1)), 100);
         assert_eq!(accepted(IpAddr::V6(Ipv6Addr::UNSPECIFIED).into()), 100);
         assert_eq!(accepted(IpAddr::from([0, 0, 0, 0]).into()), 100);
-        assert_eq!(compared(&RateLimiter::default(), &ADA, ClientIp::Unknown, 20), 10);
+        assert_eq!(
+            compared(&RateLimiter::default(), &ADA, ClientIp::Unknown, 20),
+            10
+        );
     }
 
     #[test]
     fn guesses_have_limits_by_network_user_and_browser() {
         let limiter = RateLimiter::default();
         assert_eq!(compared(&limiter, &ADA, v4(1), 20), 10);
-        assert_eq!(compared(&limiter, &AttemptBy::Password { user: "bob" }, v4(1), 20), 10, "another user");
+        assert_eq!(
+            compared(&limiter, &AttemptBy::Password { user: "bob" }, v4(1), 20),
+            10,
+            "another user"
+        );
         assert_eq!(compared(&limiter, &ADA, v4(2), 20), 10, "another address");
-        let known = AttemptBy::KnownBrowser { browser: b"one", user: "ada" };
+        let known = AttemptBy::KnownBrowser {
+            browser: b"one",
+            user: "ada",
+        };
         assert_eq!(compared(&limiter, &known, v4(3), 20), 10, "a known browser");
-        assert_eq!(compared(&limiter, &AttemptBy::Code { user: "ada" }, v4(4), 30), 20, "codes");
+        assert_eq!(
+            compared(&limiter, &AttemptBy::Code { user: "ada" }, v4(4), 30),
+            20,
+            "codes"
+        );
         // A right guess does not count.
         limiter.clock.set(3600);
         (0..50).for_each(|_| drop(limiter.attempt(&ADA, v4(1)).unwrap()));
@@ -619,7 +718,11 @@ mod tests {
     fn a_user_can_be_guessed_at_every_ten_seconds_from_everywhere() {
         for by in [ADA, AttemptBy::UnknownUser { name: "nobody" }] {
             let limiter = RateLimiter::default();
-            let all = |count: u16| (0..count).map(|n| compared(&limiter, &by, v6(n), 1)).sum::<usize>();
+            let all = |count: u16| {
+                (0..count)
+                    .map(|n| compared(&limiter, &by, v6(n), 1))
+                    .sum::<usize>()
+            };
             assert_eq!(all(2000), 1000);
             limiter.clock.set(100);
             assert_eq!(all(2000), 10);
@@ -630,7 +733,13 @@ mod tests {
     #[test]
     fn nothing_flushes_the_counts_of_a_user() {
         let limiter = RateLimiter::default();
-        let (code, known) = (AttemptBy::Code { user: "ada" }, AttemptBy::KnownBrowser { browser: b"one", user: "ada" });
+        let (code, known) = (
+            AttemptBy::Code { user: "ada" },
+            AttemptBy::KnownBrowser {
+                browser: b"one",
+                user: "ada",
+            },
+        );
         let all = [(&ADA, v4(2)), (&code, v4(3)), (&known, v4(4))];
         for (by, client_ip) in all {
             compared(&limiter, by, client_ip, 100);
@@ -639,7 +748,12 @@ mod tests {
             let name = format!("client-{n}");
             let client_ip = ClientIp::from(IpAddr::V6(Ipv6Addr::from_bits(u128::from(n) << 80)));
             limiter.failed(Some(&name), client_ip);
-            compared(&limiter, &AttemptBy::UnknownUser { name: &name }, client_ip, 2);
+            compared(
+                &limiter,
+                &AttemptBy::UnknownUser { name: &name },
+                client_ip,
+                2,
+            );
             if n % 10 == 0 {
                 compared(&limiter, &AttemptBy::Password { user: &name }, client_ip, 2);
             }
@@ -658,7 +772,14 @@ mod tests {
         let limiter = RateLimiter::default();
         for n in 0..10_000i64 {
             limiter.clock.set(n * 100);
-            compared(&limiter, &AttemptBy::Password { user: &n.to_string() }, v4(1), 1);
+            compared(
+                &limiter,
+                &AttemptBy::Password {
+                    user: &n.to_string(),
+                },
+                v4(1),
+                1,
+            );
         }
         assert!(limiter.lock().users.len() <= 2 * MIN_SWEEP);
     }

@@ -21,7 +21,16 @@ pub fn is_right(token: &str) -> bool {
 }
 
 /// A set of scope tokens, kept in its canonical spelling: sorted, each once, one space between.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[derive(
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+)]
 #[diesel(sql_type = diesel::sql_types::Text)]
 pub struct Scope(String);
 
@@ -50,7 +59,10 @@ impl Scope {
     /// does, without an allocation.
     pub fn covers(&self, canonical: &str) -> bool {
         let mut own = self.iter();
-        canonical.split(' ').filter(|token| !token.is_empty()).all(|token| own.any(|own| own == token))
+        canonical
+            .split(' ')
+            .filter(|token| !token.is_empty())
+            .all(|token| own.any(|own| own == token))
     }
 
     /// Whether `token` is in it.
@@ -61,7 +73,12 @@ impl Scope {
     /// The tokens that are in `other` too.
     pub fn intersection(&self, other: &Scope) -> Scope {
         let all: BTreeSet<&str> = other.iter().collect();
-        Scope(self.iter().filter(|token| all.contains(token)).collect::<Vec<_>>().join(" "))
+        Scope(
+            self.iter()
+                .filter(|token| all.contains(token))
+                .collect::<Vec<_>>()
+                .join(" "),
+        )
     }
 
     /// Whether each of these tokens is in `other` too.
@@ -108,7 +125,9 @@ impl fmt::Display for Scope {
 
 impl<'de> serde::Deserialize<'de> for Scope {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 

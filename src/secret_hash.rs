@@ -11,8 +11,17 @@ use crate::credential::{Credential, Fingerprint, random_bytes};
 /// Argon2id at its minimal cost, some ten microseconds. No cost makes 256 random bits harder to guess,
 /// and a restart or a burst of new clients must not queue for expensive hashes.
 fn minimal_cost() -> Argon2<'static> {
-    #[expect(clippy::expect_used, reason = "the minimum of each parameter is allowed by definition")]
-    let params = Params::new(Params::MIN_M_COST, Params::MIN_T_COST, Params::MIN_P_COST, None).expect("the minimal parameters");
+    #[expect(
+        clippy::expect_used,
+        reason = "the minimum of each parameter is allowed by definition"
+    )]
+    let params = Params::new(
+        Params::MIN_M_COST,
+        Params::MIN_T_COST,
+        Params::MIN_P_COST,
+        None,
+    )
+    .expect("the minimal parameters");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
@@ -24,14 +33,21 @@ pub fn hash(credential: &Credential) -> String {
 /// The hash of a generated secret in another form, such as a recovery code, as a PHC string.
 pub fn hash_high_entropy(text: &str) -> String {
     let salt: [u8; 16] = random_bytes();
-    #[expect(clippy::expect_used, reason = "fails on a wrong length of salt or output, and both are constants")]
-    let hash = minimal_cost().hash_password_with_salt(text.as_bytes(), &salt).expect("an Argon2id hash");
+    #[expect(
+        clippy::expect_used,
+        reason = "fails on a wrong length of salt or output, and both are constants"
+    )]
+    let hash = minimal_cost()
+        .hash_password_with_salt(text.as_bytes(), &salt)
+        .expect("an Argon2id hash");
     hash.to_string()
 }
 
 /// Whether `hash` is the hash of `text`. Takes constant time for a given hash.
 pub fn verify_high_entropy(text: &str, hash: &str) -> bool {
-    minimal_cost().verify_password(text.as_bytes(), hash).is_ok()
+    minimal_cost()
+        .verify_password(text.as_bytes(), hash)
+        .is_ok()
 }
 
 /// Does the work of a comparison and discards it, so that an unknown name takes as long as a known one.
@@ -51,13 +67,20 @@ pub struct StoredSecret {
 impl StoredSecret {
     /// Wraps a PHC string from the database.
     pub fn new(hash: String) -> Self {
-        StoredSecret { hash, verified_digest: OnceLock::new() }
+        StoredSecret {
+            hash,
+            verified_digest: OnceLock::new(),
+        }
     }
 
     /// Whether `presented` is the secret. Takes constant time for a given hash.
     pub fn matches(&self, presented: &Credential) -> bool {
         let digest = presented.fingerprint();
-        if self.verified_digest.get().is_some_and(|verified| verified.matches(&digest)) {
+        if self
+            .verified_digest
+            .get()
+            .is_some_and(|verified| verified.matches(&digest))
+        {
             return true;
         }
         let right = verify_high_entropy(presented.expose(), &self.hash);

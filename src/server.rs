@@ -55,9 +55,14 @@ impl Listener {
         let max_connections = listener::connection_limit(descriptors, settings.max_connections)
             .map_err(|reason| Error::server_error(reason).field("max_connections"))?;
         let listen = settings.listen;
-        let socket = listener::listen(listen)
-            .map_err(|error| Error::server_error(format!("cannot listen on {listen}: {error}")).field("listen"))?;
-        Ok(Listener { socket, certificate, max_connections })
+        let socket = listener::listen(listen).map_err(|error| {
+            Error::server_error(format!("cannot listen on {listen}: {error}")).field("listen")
+        })?;
+        Ok(Listener {
+            socket,
+            certificate,
+            max_connections,
+        })
     }
 }
 
@@ -85,7 +90,10 @@ impl Server {
         now: Timestamp,
     ) -> Result<Self, Error> {
         // With port 0 only now is it known.
-        settings.listen = listener.socket.local_addr().map_err(|error| Error::server_error(error.to_string()))?;
+        settings.listen = listener
+            .socket
+            .local_addr()
+            .map_err(|error| Error::server_error(error.to_string()))?;
 
         let issuer = settings.issuer();
         settings.check(&issuer)?;
@@ -94,27 +102,42 @@ impl Server {
         let key_file = signing_key::key_file(&store, &settings.keys_dir).await?;
         let own = deployment_of(&settings, &issuer, now);
         if read_only {
-            tracing::warn!("the database is read-only: no token is issued and nothing is changed until it is not");
+            tracing::warn!(
+                "the database is read-only: no token is issued and nothing is changed until it is not"
+            );
             compare(&store, &own, &issuer).await?;
             signing_key::check(&store, &key_file, now).await?;
         } else {
             join(&store, own, &settings, change_issuer, now).await?;
-            signing_key::ensure(&store, &key_file, Times::in_force(&store, &settings).await?, now).await?;
+            signing_key::ensure(
+                &store,
+                &key_file,
+                Times::in_force(&store, &settings).await?,
+                now,
+            )
+            .await?;
         }
         let opened = {
             let store = store.clone();
             tokio::task::spawn_blocking(move || Directory::open(store, now)).await
         };
-        let (directory, follower) = opened.map_err(|error| Error::server_error(error.to_string()))??;
+        let (directory, follower) =
+            opened.map_err(|error| Error::server_error(error.to_string()))??;
         let records = if settings.token_records.is_on() {
-            TokenRecords::start(store.clone()).map_err(|error| Error::server_error(error.to_string()))?
+            TokenRecords::start(store.clone())
+                .map_err(|error| Error::server_error(error.to_string()))?
         } else {
             TokenRecords::Off
         };
-        let oauth = AuthorizationServer::new(settings, issuer, directory, store, key_file, records)?;
+        let oauth =
+            AuthorizationServer::new(settings, issuer, directory, store, key_file, records)?;
         // Before the first request: the clock of this machine may be days behind.
         oauth.learn_seen().await?;
-        Ok(Server { listener, oauth: web::Data::new(oauth), follower })
+        Ok(Server {
+            listener,
+            oauth: web::Data::new(oauth),
+            follower,
+        })
     }
 
     /// The parts, for what is made at the first start.
@@ -127,8 +150,17 @@ impl Server {
     ///
     /// # Errors
     /// Where the system refuses threads or sockets.
-    pub async fn run(self, mut signals: Signals, log: Log, read_settings: ReadSettings) -> std::io::Result<()> {
-        let Server { listener, oauth, follower } = self;
+    pub async fn run(
+        self,
+        mut signals: Signals,
+        log: Log,
+        read_settings: ReadSettings,
+    ) -> std::io::Result<()> {
+        let Server {
+            listener,
+            oauth,
+            follower,
+        } = self;
         let settings = oauth.settings.current();
         follower.run()?;
         jobs::start(&oauth);
@@ -142,7 +174,11 @@ impl Server {
         tokio::spawn(connections.clone().sweep());
         let documents = web::Data::new(http::Documents::new(&oauth));
         let certificate = listener.certificate.clone();
-        let process = http::ProcessState { connections: connections.clone(), log: log.clone(), certificate: certificate.clone() };
+        let process = http::ProcessState {
+            connections: connections.clone(),
+            log: log.clone(),
+            certificate: certificate.clone(),
+        };
         let process = web::Data::new(process);
         if let Some(certificate) = certificate.clone() {
             tokio::spawn(certificate.watch());
@@ -195,7 +231,14 @@ impl Server {
 
 fn deployment_of(settings: &Settings, issuer: &Issuer, now: Timestamp) -> Deployment {
     let issuer_set = settings.issuer.is_some();
-    Deployment::new(issuer.to_string(), issuer_set, settings.jwks_max_age, settings.token_ttl, &settings.shared(), now)
+    Deployment::new(
+        issuer.to_string(),
+        issuer_set,
+        settings.jwks_max_age,
+        settings.token_ttl,
+        &settings.shared(),
+        now,
+    )
 }
 
 /// Joins the nodes of this database. A default issuer may take the place of another default: it follows the
@@ -212,8 +255,17 @@ async fn join(
         let issuer_set = own.issuer_set;
         move |before: &Deployment| change_issuer || !issuer_set && !before.issuer_set
     };
-    match store.write(now, move |transaction| deployment::join(transaction, &own, may_replace)).await.map_err(Error::from)? {
-        Joined::Serves { differences, replaced } => {
+    match store
+        .write(now, move |transaction| {
+            deployment::join(transaction, &own, may_replace)
+        })
+        .await
+        .map_err(Error::from)?
+    {
+        Joined::Serves {
+            differences,
+            replaced,
+        } => {
             warn_of(&differences);
             if let Some(before) = replaced {
                 tracing::warn!(
@@ -254,8 +306,18 @@ async fn compare(store: &Arc<Store>, own: &Deployment, issuer: &Issuer) -> Resul
 }
 
 fn warn_of(differences: &[Difference]) {
-    for Difference { setting, own, other } in differences {
-        tracing::warn!(setting, own, other, "another node serves with another value of this setting; set the same on all nodes");
+    for Difference {
+        setting,
+        own,
+        other,
+    } in differences
+    {
+        tracing::warn!(
+            setting,
+            own,
+            other,
+            "another node serves with another value of this setting; set the same on all nodes"
+        );
     }
 }
 
@@ -266,7 +328,11 @@ async fn compare_nodes(oauth: web::Data<AuthorizationServer>) {
         tokio::time::sleep(DEPLOYMENT_EVERY).await;
         let (now, issuer) = (Timestamp::now(), oauth.issuer.to_string());
         let own = deployment_of(&oauth.settings, &oauth.issuer, now);
-        match oauth.store.append(move |database| deployment::touch(database, &issuer, now)).await {
+        match oauth
+            .store
+            .append(move |database| deployment::touch(database, &issuer, now))
+            .await
+        {
             Ok(Some(row)) if row.issuer != own.issuer => {
                 tracing::warn!(
                     own = own.issuer,
@@ -282,27 +348,46 @@ async fn compare_nodes(oauth: web::Data<AuthorizationServer>) {
                 }
             }
             Ok(None) => {}
-            Err(error) => tracing::warn!(reason = %error, "cannot compare what the nodes serve with"),
+            Err(error) => {
+                tracing::warn!(reason = %error, "cannot compare what the nodes serve with")
+            }
         }
     }
 }
 
 /// Reads the settings and the TLS files again. Settings that cannot be used change nothing.
-fn reload(oauth: &AuthorizationServer, log: &Log, read_settings: &ReadSettings, certificate: Option<&Certificate>) {
+fn reload(
+    oauth: &AuthorizationServer,
+    log: &Log,
+    read_settings: &ReadSettings,
+    certificate: Option<&Certificate>,
+) {
     if let Some(certificate) = certificate {
         certificate.reload();
     }
     let checked = |settings: Settings| match settings.check(&oauth.issuer) {
         Ok(()) => Ok(settings),
-        Err(error) => Err(format!("{}: {}", error.wrong_field().unwrap_or_default(), error.reason())),
+        Err(error) => Err(format!(
+            "{}: {}",
+            error.wrong_field().unwrap_or_default(),
+            error.reason()
+        )),
     };
     let settings = read_settings().and_then(checked);
     let changed = match settings {
         Ok(settings) => oauth.settings.reload(settings),
-        Err(reason) => return tracing::error!(reason, "cannot reload the settings: the present ones stay in use"),
+        Err(reason) => {
+            return tracing::error!(
+                reason,
+                "cannot reload the settings: the present ones stay in use"
+            );
+        }
     };
     let names = |taken: bool| {
-        let names = changed.iter().filter(|(_, now)| *now == taken).map(|(name, _)| *name);
+        let names = changed
+            .iter()
+            .filter(|(_, now)| *now == taken)
+            .map(|(name, _)| *name);
         names.collect::<Vec<_>>().join(", ")
     };
     let (reloaded, restart) = (names(true), names(false));
@@ -311,6 +396,9 @@ fn reload(oauth: &AuthorizationServer, log: &Log, read_settings: &ReadSettings, 
     }
     tracing::info!(changed = reloaded, "settings reloaded");
     if !restart.is_empty() {
-        tracing::warn!(settings = restart, "these settings changed too, and take effect after a restart");
+        tracing::warn!(
+            settings = restart,
+            "these settings changed too, and take effect after a restart"
+        );
     }
 }

@@ -29,25 +29,43 @@ pub struct Share {
 impl Shares {
     /// At most `for_each` holders at a time for each key.
     pub fn new(for_each: usize) -> Self {
-        Shares { keys: Keys::default(), for_each }
+        Shares {
+            keys: Keys::default(),
+            for_each,
+        }
     }
 
     /// Waits up to `timeout` for a unit of the share of `key`; `None` where that was not enough.
     pub async fn acquire(&self, key: &str, timeout: Duration) -> Option<Share> {
         let semaphore = {
             let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-            keys.entry(key.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(self.for_each))).clone()
+            keys.entry(key.to_owned())
+                .or_insert_with(|| Arc::new(Semaphore::new(self.for_each)))
+                .clone()
         };
         // Made before the wait: a caller that gives up while it waits must leave no entry behind.
-        let mut share = Share { keys: self.keys.clone(), key: key.to_owned(), semaphore: Some(semaphore.clone()), permit: None };
-        share.permit = Some(tokio::time::timeout(timeout, semaphore.acquire_owned()).await.ok()?.ok()?);
+        let mut share = Share {
+            keys: self.keys.clone(),
+            key: key.to_owned(),
+            semaphore: Some(semaphore.clone()),
+            permit: None,
+        };
+        share.permit = Some(
+            tokio::time::timeout(timeout, semaphore.acquire_owned())
+                .await
+                .ok()?
+                .ok()?,
+        );
         Some(share)
     }
 
     /// How many keys are held or waited for.
     #[cfg(test)]
     fn keys(&self) -> usize {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 }
 
@@ -58,7 +76,10 @@ impl Drop for Share {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         self.semaphore = None;
         // Others refer to it only after a look into `keys`, which is locked.
-        if keys.get(&self.key).is_some_and(|semaphore| Arc::strong_count(semaphore) == 1) {
+        if keys
+            .get(&self.key)
+            .is_some_and(|semaphore| Arc::strong_count(semaphore) == 1)
+        {
             keys.remove(&self.key);
         }
     }
@@ -74,11 +95,20 @@ mod tests {
     #[tokio::test]
     async fn one_key_does_not_take_the_share_of_another() {
         let shares = Shares::new(2);
-        let (first, second) = (shares.acquire("a", SHORT).await.unwrap(), shares.acquire("a", SHORT).await.unwrap());
-        assert!(shares.acquire("a", SHORT).await.is_none(), "a third holder of the same key");
+        let (first, second) = (
+            shares.acquire("a", SHORT).await.unwrap(),
+            shares.acquire("a", SHORT).await.unwrap(),
+        );
+        assert!(
+            shares.acquire("a", SHORT).await.is_none(),
+            "a third holder of the same key"
+        );
         assert!(shares.acquire("b", SHORT).await.is_some(), "another key");
         drop(first);
-        assert!(shares.acquire("a", SHORT).await.is_some(), "a share that was given back");
+        assert!(
+            shares.acquire("a", SHORT).await.is_some(),
+            "a share that was given back"
+        );
         drop(second);
         assert_eq!(shares.keys(), 0, "keys that nobody holds are forgotten");
     }

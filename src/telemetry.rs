@@ -53,25 +53,48 @@ impl Log {
         let queue = Arc::new(Queue::default());
         let writer = queue.clone();
         let thread = std::thread::Builder::new().name("log".to_owned());
-        thread.spawn(move || writer.write_to(&mut io::stderr())).map_err(|error| fault(&error))?;
+        thread
+            .spawn(move || writer.write_to(&mut io::stderr()))
+            .map_err(|error| fault(&error))?;
 
-        let log = tracing_subscriber::fmt().with_env_filter(parse_filter(filter, serving)?).with_writer(queue.clone());
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(parse_filter(filter, serving)?)
+            .with_writer(queue.clone());
         let terminal = io::stderr().is_terminal();
         let set_filter: Arc<dyn Fn(EnvFilter) -> Result<(), Error> + Send + Sync>;
         // Without a writer that fails there are no internal errors; were there one, it would go to
         // standard error by a macro that panics.
         if serving && !terminal {
-            let log = log.log_internal_errors(false).event_format(JsonLines).with_filter_reloading();
+            let log = log
+                .log_internal_errors(false)
+                .event_format(JsonLines)
+                .with_filter_reloading();
             let handle = log.reload_handle();
-            set_filter = Arc::new(move |filter| handle.reload(filter).map_err(|error| Error::server_error(error.to_string())));
+            set_filter = Arc::new(move |filter| {
+                handle
+                    .reload(filter)
+                    .map_err(|error| Error::server_error(error.to_string()))
+            });
             log.try_init().map_err(|error| fault(&error))?;
         } else {
-            let log = log.log_internal_errors(false).with_target(false).with_ansi(terminal).with_filter_reloading();
+            let log = log
+                .log_internal_errors(false)
+                .with_target(false)
+                .with_ansi(terminal)
+                .with_filter_reloading();
             let handle = log.reload_handle();
-            set_filter = Arc::new(move |filter| handle.reload(filter).map_err(|error| Error::server_error(error.to_string())));
+            set_filter = Arc::new(move |filter| {
+                handle
+                    .reload(filter)
+                    .map_err(|error| Error::server_error(error.to_string()))
+            });
             log.try_init().map_err(|error| fault(&error))?;
         }
-        Ok(Log { queue, set_filter, serving })
+        Ok(Log {
+            queue,
+            set_filter,
+            serving,
+        })
     }
 
     /// Replaces the filter.
@@ -96,7 +119,11 @@ impl Log {
 /// The setting, after Keyward's own defaults: of what actix says of its workers only trouble matters,
 /// and of strangers who speak no HTTP nothing. What is set comes later and wins.
 fn parse_filter(filter: &str, serving: bool) -> Result<EnvFilter, Error> {
-    let filter = if serving { format!("actix_server=warn,actix_http=off,{filter}") } else { "warn".to_owned() };
+    let filter = if serving {
+        format!("actix_server=warn,actix_http=off,{filter}")
+    } else {
+        "warn".to_owned()
+    };
     EnvFilter::try_new(filter).map_err(|error| Error::server_error(error.to_string()))
 }
 
@@ -116,7 +143,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let mut timestamp = String::new();
         SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
         // Taken, not borrowed: a field may log something while it is written.
@@ -199,10 +231,17 @@ impl Queue {
         self.written.notify_all();
         while state.lines.is_empty() {
             state.idle = true;
-            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .filled
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         if !state.flushing {
-            state = self.filled.wait_timeout(state, BATCH_TIME).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .filled
+                .wait_timeout(state, BATCH_TIME)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         state.writing = true;
         std::mem::swap(&mut state.lines, batch);
@@ -217,18 +256,27 @@ impl Queue {
                 batch.insert(0, b'\n');
             }
             let (written, result) = write_batch(out, &batch);
-            broken_line = batch[..written].last().map_or(broken_line, |last| *last != b'\n');
+            broken_line = batch[..written]
+                .last()
+                .map_or(broken_line, |last| *last != b'\n');
             match result {
                 Ok(()) => {
                     let dropped = self.dropped.load(Ordering::Relaxed);
                     if dropped > reported {
-                        tracing::warn!(lines = dropped - reported, "the log could not be written: lines were dropped");
+                        tracing::warn!(
+                            lines = dropped - reported,
+                            "the log could not be written: lines were dropped"
+                        );
                         reported = dropped;
                     }
                 }
                 Err(_) => {
-                    let lost = batch[written..].iter().filter(|byte| **byte == b'\n').count();
-                    self.dropped.fetch_add(u64::try_from(lost).unwrap_or(u64::MAX), Ordering::Relaxed);
+                    let lost = batch[written..]
+                        .iter()
+                        .filter(|byte| **byte == b'\n')
+                        .count();
+                    self.dropped
+                        .fetch_add(u64::try_from(lost).unwrap_or(u64::MAX), Ordering::Relaxed);
                     self.pause();
                 }
             }
@@ -244,7 +292,11 @@ impl Queue {
     fn pause(&self) {
         let state = self.lock();
         let flushing = |state: &mut State| !state.flushing;
-        drop(self.filled.wait_timeout_while(state, RETRY_TIME, flushing).unwrap_or_else(PoisonError::into_inner));
+        drop(
+            self.filled
+                .wait_timeout_while(state, RETRY_TIME, flushing)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     }
 
     fn flush(&self, timeout: Duration) {
@@ -253,7 +305,10 @@ impl Queue {
         state.idle = false;
         self.filled.notify_one();
         let waiting = |state: &mut State| state.writing || !state.lines.is_empty();
-        let (mut state, _) = self.written.wait_timeout_while(state, timeout, waiting).unwrap_or_else(PoisonError::into_inner);
+        let (mut state, _) = self
+            .written
+            .wait_timeout_while(state, timeout, waiting)
+            .unwrap_or_else(PoisonError::into_inner);
         state.flushing = false;
     }
 }
@@ -268,7 +323,9 @@ fn write_batch(out: &mut impl Write, batch: &[u8]) -> (usize, io::Result<()>) {
             Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
             Ok(count) => written += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => {
+            Err(error)
+                if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline =>
+            {
                 std::thread::sleep(BATCH_TIME);
             }
             Err(error) => return (written, Err(error)),
@@ -307,7 +364,10 @@ mod tests {
                 }
                 None => bytes.len(),
             };
-            self.taken.lock().unwrap().extend_from_slice(&bytes[..count]);
+            self.taken
+                .lock()
+                .unwrap()
+                .extend_from_slice(&bytes[..count]);
             Ok(count)
         }
 
@@ -318,7 +378,13 @@ mod tests {
 
     fn start(steps: Vec<Step>) -> (Arc<Queue>, Arc<Mutex<Vec<u8>>>) {
         let (queue, taken) = (Arc::new(Queue::default()), Arc::new(Mutex::new(Vec::new())));
-        let (writer, mut out) = (queue.clone(), Scripted { steps: steps.into_iter(), taken: taken.clone() });
+        let (writer, mut out) = (
+            queue.clone(),
+            Scripted {
+                steps: steps.into_iter(),
+                taken: taken.clone(),
+            },
+        );
         std::thread::spawn(move || writer.write_to(&mut out));
         (queue, taken)
     }
@@ -349,7 +415,10 @@ mod tests {
         let (queue, taken) = start(vec![Step::Take(8), Step::Fail]);
         say(&queue, "one\nbroken\nthree\n");
         queue.flush(Duration::from_secs(20));
-        assert_eq!((text(&taken).as_str(), queue.dropped.load(Ordering::Relaxed)), ("one\nbrok", 2));
+        assert_eq!(
+            (text(&taken).as_str(), queue.dropped.load(Ordering::Relaxed)),
+            ("one\nbrok", 2)
+        );
         say(&queue, "four\n");
         queue.flush(Duration::from_secs(20));
         assert_eq!(text(&taken), "one\nbrok\nfour\n", "a line of its own");
@@ -367,10 +436,16 @@ mod tests {
         assert!(dropped > 0 && queue.lock().lines.len() <= MAX_QUEUED);
         let began = Instant::now();
         queue.flush(Duration::from_millis(50));
-        assert!(began.elapsed() < Duration::from_secs(10), "the end does not wait for it");
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "the end does not wait for it"
+        );
         go.send(()).unwrap();
         queue.flush(Duration::from_secs(20));
         let written = u64::try_from(text(&taken).lines().count()).unwrap();
-        assert_eq!(written + dropped, u64::try_from(3 * MAX_QUEUED / line.len()).unwrap());
+        assert_eq!(
+            written + dropped,
+            u64::try_from(3 * MAX_QUEUED / line.len()).unwrap()
+        );
     }
 }

@@ -37,7 +37,11 @@ impl TraceId {
 impl SpanId {
     /// The digits, written into `buffer`.
     pub fn encode(self, buffer: &mut Digits) -> &str {
-        Uuid::from_u64_pair(self.0, 0).simple().encode_lower(buffer).get(..16).unwrap_or_default()
+        Uuid::from_u64_pair(self.0, 0)
+            .simple()
+            .encode_lower(buffer)
+            .get(..16)
+            .unwrap_or_default()
     }
 }
 
@@ -53,8 +57,16 @@ impl TraceContext {
     pub fn new(traceparent: Option<&[u8]>, request_id: u128, random: u64) -> Self {
         let span = SpanId(random.max(1));
         match traceparent.and_then(parse) {
-            Some((trace_id, parent)) => TraceContext { trace_id, parent: Some(parent), span },
-            None => TraceContext { trace_id: TraceId(request_id), parent: None, span },
+            Some((trace_id, parent)) => TraceContext {
+                trace_id,
+                parent: Some(parent),
+                span,
+            },
+            None => TraceContext {
+                trace_id: TraceId(request_id),
+                parent: None,
+                span,
+            },
         }
     }
 }
@@ -66,14 +78,20 @@ fn parse(header: &[u8]) -> Option<(TraceId, SpanId)> {
     let text = str::from_utf8(header).ok()?;
     let hexadecimal = |range: std::ops::Range<usize>| {
         let digits = text.get(range)?;
-        let small = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let small = digits
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         u128::from_str_radix(small.then_some(digits)?, 16).ok()
     };
     if [2, 35, 52].iter().any(|place| header[*place] != b'-') {
         return None;
     }
-    let (version, trace_id, parent, _) =
-        (hexadecimal(0..2)?, hexadecimal(3..35)?, u64::try_from(hexadecimal(36..52)?).ok()?, hexadecimal(53..55)?);
+    let (version, trace_id, parent, _) = (
+        hexadecimal(0..2)?,
+        hexadecimal(3..35)?,
+        u64::try_from(hexadecimal(36..52)?).ok()?,
+        hexadecimal(53..55)?,
+    );
     let known = match version {
         0 => rest.is_empty(),
         0xff => false,
@@ -92,11 +110,20 @@ mod tests {
     #[test]
     fn valid_ones_are_continued_and_others_ignored() {
         let with = |version: &str, flags: &str| format!("{version}-{TRACE}-{PARENT}-{flags}");
-        for header in [with("00", "01"), with("00", "00"), with("00", "03"), with("cc", "01"), with("cc", "01-what-comes-later")]
-        {
+        for header in [
+            with("00", "01"),
+            with("00", "00"),
+            with("00", "03"),
+            with("cc", "01"),
+            with("cc", "01-what-comes-later"),
+        ] {
             let context = TraceContext::new(Some(header.as_bytes()), 5, 9);
             assert_eq!(context.trace_id.encode(&mut digits()), TRACE, "{header}");
-            assert_eq!(context.parent.unwrap().encode(&mut digits()), PARENT, "{header}");
+            assert_eq!(
+                context.parent.unwrap().encode(&mut digits()),
+                PARENT,
+                "{header}"
+            );
             assert_eq!(context.span.encode(&mut digits()), "0000000000000009");
         }
         for header in [
@@ -121,7 +148,10 @@ mod tests {
         ] {
             let context = TraceContext::new(Some(header.as_bytes()), 5, 0);
             assert_eq!(context, TraceContext::new(None, 5, 0), "{header:?}");
-            assert_eq!(context.trace_id.encode(&mut digits()), format!("{:032x}", 5));
+            assert_eq!(
+                context.trace_id.encode(&mut digits()),
+                format!("{:032x}", 5)
+            );
             assert_eq!(context.span.encode(&mut digits()), format!("{:016x}", 1));
         }
     }

@@ -28,8 +28,15 @@ pub struct UriError {
 
 impl UriError {
     fn new(text: &str, reason: &'static str) -> Self {
-        let shown: String = text.chars().filter(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\')).take(100).collect();
-        UriError { shown: Some(shown).filter(|shown| !shown.is_empty()), reason }
+        let shown: String = text
+            .chars()
+            .filter(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\'))
+            .take(100)
+            .collect();
+        UriError {
+            shown: Some(shown).filter(|shown| !shown.is_empty()),
+            reason,
+        }
     }
 }
 
@@ -55,7 +62,9 @@ impl ExternalUri {
             return refused("a URI has 512 bytes at the most");
         }
         if !text.bytes().all(is_uri_byte) {
-            return refused("it holds a space, a line end, a backslash or another character that a URI cannot hold");
+            return refused(
+                "it holds a space, a line end, a backslash or another character that a URI cannot hold",
+            );
         }
         if !percent_encodings_are_whole(text) {
             return refused("a percent sign is followed by two hexadecimal digits");
@@ -63,13 +72,20 @@ impl ExternalUri {
         let Some((scheme, rest)) = text.split_once(':') else {
             return refused("it is not absolute: a URI begins with its scheme");
         };
-        if matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") && !rest.starts_with("//") {
+        if matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https")
+            && !rest.starts_with("//")
+        {
             return refused("the scheme of a web address is followed by ://");
         }
-        let Ok(url) = Url::parse(text) else { return refused("it is not an absolute URI") };
+        let Ok(url) = Url::parse(text) else {
+            return refused("it is not an absolute URI");
+        };
         // What stands between the slashes and the host must not get into a message or a log.
         if !url.username().is_empty() || url.password().is_some() || authority(rest).contains('@') {
-            return Err(UriError { shown: None, reason: "it holds a user or a password" });
+            return Err(UriError {
+                shown: None,
+                reason: "it holds a user or a password",
+            });
         }
         if has_dot_segment(rest) {
             return refused("its path holds a dot segment");
@@ -78,9 +94,14 @@ impl ExternalUri {
         let same = |text: &str| url.as_str().replace('\'', "%27") == text.replace('\'', "%27");
         let as_parsed = same(text) || url.path() == "/" && same(&with_slash(text));
         if !as_parsed {
-            return refused("write the scheme and the host in lower case, an address in its usual form, and no default port");
+            return refused(
+                "write the scheme and the host in lower case, an address in its usual form, and no default port",
+            );
         }
-        Ok(ExternalUri { text: text.to_owned(), url })
+        Ok(ExternalUri {
+            text: text.to_owned(),
+            url,
+        })
     }
 
     /// As it was written, and so as it was understood.
@@ -108,7 +129,11 @@ impl ExternalUri {
     /// # Errors
     /// Where it has one.
     pub fn for_resource(self) -> Result<Self, UriError> {
-        if self.url.fragment().is_some() { Err(self.refused("it has a fragment")) } else { Ok(self) }
+        if self.url.fragment().is_some() {
+            Err(self.refused("it has a fragment"))
+        } else {
+            Ok(self)
+        }
     }
 
     /// The address of a JWK Set: https, without a fragment, and by name or by an address for which
@@ -124,7 +149,9 @@ impl ExternalUri {
             return Err(self.refused("it has a fragment"));
         }
         match self.address() {
-            Some(address) if !allowed(address) => Err(self.refused("it must not name a loopback, private or link-local address")),
+            Some(address) if !allowed(address) => {
+                Err(self.refused("it must not name a loopback, private or link-local address"))
+            }
             _ => Ok(self),
         }
     }
@@ -143,15 +170,22 @@ impl ExternalUri {
             return Err(self.refused("it holds a wildcard; redirect URIs are compared as they are"));
         }
         let decoded = percent_encoding::percent_decode_str(&self.text);
-        if decoded.into_iter().any(|byte| byte.is_ascii_control() || byte == b'\\') {
+        if decoded
+            .into_iter()
+            .any(|byte| byte.is_ascii_control() || byte == b'\\')
+        {
             return Err(self.refused("it holds an encoded control character or backslash"));
         }
         match self.url.scheme() {
             "https" if self.has_plain_host() => Ok(self),
             "http" if self.is_loopback() => Ok(self),
-            "http" => Err(self.refused("http serves for 127.0.0.1, [::1] and localhost alone; elsewhere it is https")),
+            "http" => Err(self.refused(
+                "http serves for 127.0.0.1, [::1] and localhost alone; elsewhere it is https",
+            )),
             scheme if is_private_use(scheme) && self.text.len() > scheme.len() + 1 => Ok(self),
-            _ => Err(self.refused("the scheme is https, or an app's own with a dot in it, such as com.example.app")),
+            _ => Err(self.refused(
+                "the scheme is https, or an app's own with a dot in it, such as com.example.app",
+            )),
         }
     }
 
@@ -164,15 +198,19 @@ impl ExternalUri {
     }
 
     fn is_loopback(&self) -> bool {
-        self.url.host_str() == Some("localhost") || self.address().is_some_and(|address| address.is_loopback())
+        self.url.host_str() == Some("localhost")
+            || self.address().is_some_and(|address| address.is_loopback())
     }
 
     /// A name of letters, digits, hyphens and dots, or an address.
     fn has_plain_host(&self) -> bool {
         match self.url.host() {
-            Some(Host::Domain(name)) => name
-                .split('.')
-                .all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')),
+            Some(Host::Domain(name)) => name.split('.').all(|label| {
+                !label.is_empty()
+                    && label
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            }),
             Some(_) => true,
             None => false,
         }
@@ -204,7 +242,12 @@ fn authority(rest: &str) -> &str {
 
 fn has_dot_segment(rest: &str) -> bool {
     let path = rest.split(['?', '#']).next().unwrap_or_default();
-    path.split('/').any(|segment| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."))
+    path.split('/').any(|segment| {
+        matches!(
+            segment.to_ascii_lowercase().replace("%2e", ".").as_str(),
+            "." | ".."
+        )
+    })
 }
 
 /// With the slash of an empty path: before the query and the fragment.
@@ -242,7 +285,10 @@ mod tests {
             "com.example.app:/oauth2redirect",
             "com.example.app://callback",
         ] {
-            assert_eq!(redirect(text).map(|uri| uri.as_str().to_owned()), Ok(text.to_owned()));
+            assert_eq!(
+                redirect(text).map(|uri| uri.as_str().to_owned()),
+                Ok(text.to_owned())
+            );
         }
     }
 
@@ -315,27 +361,54 @@ mod tests {
             assert!(refused.is_err(), "{text:?}: {refused:?}");
         }
         assert!(redirect(&format!("https://a.example/{}", "x".repeat(500))).is_err());
-        let password = redirect("https://user:hunter2@a.example/").unwrap_err().to_string();
+        let password = redirect("https://user:hunter2@a.example/")
+            .unwrap_err()
+            .to_string();
         assert!(!password.contains("hunter2"), "{password}");
     }
 
     #[test]
     fn other_purposes() {
-        let keys = |text: &str| ExternalUri::parse(text)?.for_keys(|address| !address.is_loopback());
+        let keys =
+            |text: &str| ExternalUri::parse(text)?.for_keys(|address| !address.is_loopback());
         assert!(keys("https://a.example/jwks.json?v=1").is_ok());
-        for text in ["http://a.example/", "https://a.example/#x", "https://127.0.0.1/", "https://[::1]/", "https:a", "urn:a"] {
+        for text in [
+            "http://a.example/",
+            "https://a.example/#x",
+            "https://127.0.0.1/",
+            "https://[::1]/",
+            "https:a",
+            "urn:a",
+        ] {
             assert!(keys(text).is_err(), "{text}");
         }
         let page = |text: &str| ExternalUri::parse(text)?.for_page();
         assert!(page("http://a.example/about#us").is_ok() && page("https://a.example").is_ok());
-        for text in ["javascript:alert(1)", "com.example.app:/x", "https://a.example\\@b.example/", "https://*/"] {
+        for text in [
+            "javascript:alert(1)",
+            "com.example.app:/x",
+            "https://a.example\\@b.example/",
+            "https://*/",
+        ] {
             assert!(page(text).is_err(), "{text}");
         }
         let resource = |text: &str| ExternalUri::parse(text)?.for_resource();
-        for text in ["urn:api", "https://api.example", "https://api.example/a?b=c", "api://orders", "http://127.0.0.1:1/mcp"] {
+        for text in [
+            "urn:api",
+            "https://api.example",
+            "https://api.example/a?b=c",
+            "api://orders",
+            "http://127.0.0.1:1/mcp",
+        ] {
             assert_eq!(resource(text).unwrap().as_str(), text);
         }
-        for text in ["orders", "urn:a#b", "https:a.example", "https://u:p@a.example/", "https://a.example/a/../b"] {
+        for text in [
+            "orders",
+            "urn:a#b",
+            "https:a.example",
+            "https://u:p@a.example/",
+            "https://a.example/a/../b",
+        ] {
             assert!(resource(text).is_err(), "{text}");
         }
     }

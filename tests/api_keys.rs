@@ -21,7 +21,9 @@ fn make(world: &World, client: &Client, flags: &[&str]) -> Value {
 }
 
 fn text<'a>(document: &'a Value, member: &str) -> &'a str {
-    document[member].as_str().unwrap_or_else(|| panic!("{member}: {document}"))
+    document[member]
+        .as_str()
+        .unwrap_or_else(|| panic!("{member}: {document}"))
 }
 
 fn id_of(key: &str) -> &str {
@@ -50,7 +52,13 @@ fn list(node: &Node, key: &str) -> Vec<Value> {
 }
 
 fn create(node: &Node, key: &str, name: &str) -> Reply {
-    ask(node, "POST", "/apiKeys", &basic(key), &json!({"name": name}).to_string())
+    ask(
+        node,
+        "POST",
+        "/apiKeys",
+        &basic(key),
+        &json!({"name": name}).to_string(),
+    )
 }
 
 fn delete(node: &Node, key: &str, id: &str) -> Reply {
@@ -62,15 +70,40 @@ fn refused(reply: &Reply, status: u16, context: &str) {
     assert_eq!(reply.status, status, "{context}: {}", reply.body);
     let body = reply.json();
     assert_eq!(body["statusCode"], json!(status), "{context}: {body}");
-    assert_eq!(body["correlationId"].as_str(), reply.header("x-request-id"), "{context}: {body}");
-    assert!(body["error"].as_str().is_some_and(|error| !error.is_empty()), "{context}: {body}");
-    assert_eq!(reply.header("content-type"), Some("application/json"), "{context}");
+    assert_eq!(
+        body["correlationId"].as_str(),
+        reply.header("x-request-id"),
+        "{context}: {body}"
+    );
+    assert!(
+        body["error"]
+            .as_str()
+            .is_some_and(|error| !error.is_empty()),
+        "{context}: {body}"
+    );
+    assert_eq!(
+        reply.header("content-type"),
+        Some("application/json"),
+        "{context}"
+    );
     assert_eq!(reply.header("cache-control"), Some("no-store"), "{context}");
-    assert_eq!(reply.header("www-authenticate").is_some(), status == 401, "{context}");
+    assert_eq!(
+        reply.header("www-authenticate").is_some(),
+        status == 401,
+        "{context}"
+    );
 }
 
 fn exchange(node: &Node, key: &str, fields: &[(&str, &str)]) -> Reply {
-    let all = [&[("grant_type", EXCHANGE), ("subject_token", key), ("subject_token_type", KEY_TYPE)], fields].concat();
+    let all = [
+        &[
+            ("grant_type", EXCHANGE),
+            ("subject_token", key),
+            ("subject_token_type", KEY_TYPE),
+        ],
+        fields,
+    ]
+    .concat();
     node.form("/oauth/token", None, &all)
 }
 
@@ -82,13 +115,20 @@ fn exchanged(node: &Node, key: &str) -> String {
 
 fn verify(node: &Node, key: &str, headers: &[(&str, &str)]) -> u16 {
     let authorization = format!("Bearer {key}");
-    node.get_with("/verify", &[&[("authorization", authorization.as_str())], headers].concat()).status
+    node.get_with(
+        "/verify",
+        &[&[("authorization", authorization.as_str())], headers].concat(),
+    )
+    .status
 }
 
 fn live_keys(world: &World, client: &Client) -> i64 {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
     let ended = format!("(expires_at IS NULL OR expires_at > {now})");
-    world.count(&format!("SELECT count(*) FROM api_keys WHERE client_id = '{}' AND {ended}", client.id))
+    world.count(&format!(
+        "SELECT count(*) FROM api_keys WHERE client_id = '{}' AND {ended}",
+        client.id
+    ))
 }
 
 /// The operator gets one answer, whether they hold the token or have read its `jti`, and the list says the
@@ -104,8 +144,17 @@ fn ended_with_its_key(world: &World, node: &Node, client: &Client, token: &str) 
         );
     }
     let list = world.cli(&["token", "list", "--client", &client.id]);
-    let row = list.as_array().unwrap().iter().find(|row| row["jti"] == jti.as_str()).unwrap();
-    assert_eq!((&row["revoked"], &row["api_key_id"]), (&json!(true), &jwt::claims(token)["api_key"]), "{row}");
+    let row = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["jti"] == jti.as_str())
+        .unwrap();
+    assert_eq!(
+        (&row["revoked"], &row["api_key_id"]),
+        (&json!(true), &jwt::claims(token)["api_key"]),
+        "{row}"
+    );
 }
 
 on_both! {
@@ -594,7 +643,11 @@ fn every_form_of_presenting_one() {
     let (key, secret) = (client.api_key.as_str(), client.secret.as_str());
     let token = node.token(&client);
     let (mistyped, stranger) = (key.replacen("kwk_", "kwk_0", 1), world.client("read"));
-    let foreign = format!("{}_{}", &key[..20], stranger.api_key.rsplit('_').next().unwrap());
+    let foreign = format!(
+        "{}_{}",
+        &key[..20],
+        stranger.api_key.rsplit('_').next().unwrap()
+    );
     for (header, status) in [
         (basic(key), 200),
         (basic(&format!("{key}:")), 200),
@@ -630,10 +683,16 @@ fn every_form_of_presenting_one() {
         }
     }
     let twice = [("authorization", basic(key)), ("authorization", basic(key))];
-    let twice = twice.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let twice = twice
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
     refused(&node.get_with("/apiKeys", &twice), 400, "twice");
     // The key is looked at before the body.
-    refused(&ask(&node, "POST", "/apiKeys", "", "{"), 401, "unreadable, and nobody's");
+    refused(
+        &ask(&node, "POST", "/apiKeys", "", "{"),
+        401,
+        "unreadable, and nobody's",
+    );
     assert!(!node.logs().contains(key), "no key in the log");
 }
 
@@ -641,10 +700,36 @@ fn every_form_of_presenting_one() {
 fn from_where() {
     let world = World::sqlite();
     let client = world.client("read");
-    let ranges = ["--allow-ip", "203.0.113.0/24", "--allow-ip", "198.51.100.7", "--allow-ip", "2001:db8::/32"];
-    let key = text(&make(&world, &client, &[&["--name", "Ranges", "--manage-keys"], &ranges[..]].concat()), "api_key").to_owned();
-    let inside = text(&make(&world, &client, &["--name", "Inside", "--allow-ip", "127.0.0.0/8"]), "api_key").to_owned();
-    let (behind, direct) = (world.start_with(&["--trusted-proxies", "127.0.0.1,10.0.0.0/8"]), world.start());
+    let ranges = [
+        "--allow-ip",
+        "203.0.113.0/24",
+        "--allow-ip",
+        "198.51.100.7",
+        "--allow-ip",
+        "2001:db8::/32",
+    ];
+    let key = text(
+        &make(
+            &world,
+            &client,
+            &[&["--name", "Ranges", "--manage-keys"], &ranges[..]].concat(),
+        ),
+        "api_key",
+    )
+    .to_owned();
+    let inside = text(
+        &make(
+            &world,
+            &client,
+            &["--name", "Inside", "--allow-ip", "127.0.0.0/8"],
+        ),
+        "api_key",
+    )
+    .to_owned();
+    let (behind, direct) = (
+        world.start_with(&["--trusted-proxies", "127.0.0.1,10.0.0.0/8"]),
+        world.start(),
+    );
     let authorization = basic(&key);
     for (forwarded, allowed) in [
         ("203.0.113.9", true),
@@ -661,22 +746,70 @@ fn from_where() {
         ("", false),
     ] {
         let headers = [("x-forwarded-for", forwarded)];
-        assert_eq!(verify(&behind, &key, &headers), if allowed { 200 } else { 401 }, "{forwarded}");
-        assert_eq!(verify(&direct, &key, &headers), 401, "nobody vouches for {forwarded}");
-        let reply = behind.get_with("/apiKeys", &[("authorization", &authorization), ("x-forwarded-for", forwarded)]);
-        assert_eq!(reply.status, if allowed { 200 } else { 401 }, "{forwarded}: {}", reply.body);
+        assert_eq!(
+            verify(&behind, &key, &headers),
+            if allowed { 200 } else { 401 },
+            "{forwarded}"
+        );
+        assert_eq!(
+            verify(&direct, &key, &headers),
+            401,
+            "nobody vouches for {forwarded}"
+        );
+        let reply = behind.get_with(
+            "/apiKeys",
+            &[
+                ("authorization", &authorization),
+                ("x-forwarded-for", forwarded),
+            ],
+        );
+        assert_eq!(
+            reply.status,
+            if allowed { 200 } else { 401 },
+            "{forwarded}: {}",
+            reply.body
+        );
         let form = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([("grant_type", EXCHANGE), ("subject_token", &key), ("subject_token_type", KEY_TYPE)])
+            .extend_pairs([
+                ("grant_type", EXCHANGE),
+                ("subject_token", &key),
+                ("subject_token_type", KEY_TYPE),
+            ])
             .finish();
-        let headers = [("content-type", "application/x-www-form-urlencoded"), ("x-forwarded-for", forwarded)];
-        assert_eq!(behind.post("/oauth/token", &headers, form.as_bytes()).status, if allowed { 200 } else { 400 }, "{forwarded}");
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("x-forwarded-for", forwarded),
+        ];
+        assert_eq!(
+            behind
+                .post("/oauth/token", &headers, form.as_bytes())
+                .status,
+            if allowed { 200 } else { 400 },
+            "{forwarded}"
+        );
     }
-    assert_eq!((verify(&direct, &inside, &[]), verify(&behind, &inside, &[("x-forwarded-for", "203.0.113.9")])), (200, 401));
-    assert_eq!(verify(&behind, &client.api_key, &[("x-forwarded-for", "192.0.2.1")]), 200, "a key without ranges");
+    assert_eq!(
+        (
+            verify(&direct, &inside, &[]),
+            verify(&behind, &inside, &[("x-forwarded-for", "203.0.113.9")])
+        ),
+        (200, 401)
+    );
+    assert_eq!(
+        verify(
+            &behind,
+            &client.api_key,
+            &[("x-forwarded-for", "192.0.2.1")]
+        ),
+        200,
+        "a key without ranges"
+    );
 }
 
 fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name}: run the tests by tests/run, which installs the libraries"))
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name}: run the tests by tests/run, which installs the libraries")
+    })
 }
 
 /// The official SDK of the platform whose key API this is.
@@ -684,9 +817,16 @@ fn sdk(world: World, mut command: Command) {
     let client = world.client("read write");
     let plain = make(&world, &world.client("read"), &["--name", "Plain"]);
     let node = world.start();
-    command.env("ISSUER", &node.base).env("API_KEY", &client.api_key).env("PLAIN_API_KEY", text(&plain, "api_key"));
+    command
+        .env("ISSUER", &node.base)
+        .env("API_KEY", &client.api_key)
+        .env("PLAIN_API_KEY", text(&plain, "api_key"));
     let output = command.output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(output.status.success(), "{command:?}:\n{said}");
 }
 

@@ -8,14 +8,53 @@ use crate::support::repository;
 /// What each part may use, beside the ground floor.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["server", "telemetry", "http", "bootstrap", "manage", "oauth", "outbound", "directory", "store"]),
-    ("server", &["http", "portal", "jobs", "net", "telemetry", "manage", "oauth", "directory", "store"]),
+    (
+        "cli",
+        &[
+            "server",
+            "telemetry",
+            "http",
+            "bootstrap",
+            "manage",
+            "oauth",
+            "outbound",
+            "directory",
+            "store",
+        ],
+    ),
+    (
+        "server",
+        &[
+            "http",
+            "portal",
+            "jobs",
+            "net",
+            "telemetry",
+            "manage",
+            "oauth",
+            "directory",
+            "store",
+        ],
+    ),
     ("jobs", &["manage", "oauth", "directory", "store"]),
     ("http", &["oauth", "manage", "store", "net", "telemetry"]),
     ("portal", &["manage", "http"]),
     ("bootstrap", &["manage", "store", "password"]),
-    ("manage", &["oauth", "store", "password", "rate_limit", "secret_hash"]),
-    ("oauth", &["directory", "outbound", "store", "password", "rate_limit", "secret_hash"]),
+    (
+        "manage",
+        &["oauth", "store", "password", "rate_limit", "secret_hash"],
+    ),
+    (
+        "oauth",
+        &[
+            "directory",
+            "outbound",
+            "store",
+            "password",
+            "rate_limit",
+            "secret_hash",
+        ],
+    ),
     ("net", &[]),
     ("telemetry", &[]),
     ("outbound", &[]),
@@ -38,8 +77,19 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// the status of an error. The rest of `http` is for machines.
 const SHARED_BY_THE_DOORS: [&str; 3] = ["extract", "observe", "error::status"];
 
-const GROUND_FLOOR: &[&str] =
-    &["client_ip", "clock", "config", "credential", "error", "jose", "metrics", "scope", "share", "trace_context", "uri"];
+const GROUND_FLOOR: &[&str] = &[
+    "client_ip",
+    "clock",
+    "config",
+    "credential",
+    "error",
+    "jose",
+    "metrics",
+    "scope",
+    "share",
+    "trace_context",
+    "uri",
+];
 
 /// Every file, with the part of the house that it belongs to.
 fn files(folder: &Path, part: Option<&str>, found: &mut Vec<(String, std::path::PathBuf)>) {
@@ -61,12 +111,21 @@ fn arrows_point_down() {
     files(&repository("src"), None, &mut found);
     let (mut wrong, mut arrows) = (Vec::new(), 0);
     for (part, path) in found {
-        for line in std::fs::read_to_string(&path).unwrap().lines().filter(|line| !line.trim_start().starts_with("//")) {
+        for line in std::fs::read_to_string(&path)
+            .unwrap()
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+        {
             for used in line.split("crate::").skip(1) {
-                let used: String = used.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                let used: String = used
+                    .chars()
+                    .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                    .collect();
                 let down = used == part
                     || GROUND_FLOOR.contains(&used.as_str())
-                    || allowed.get(part.as_str()).is_some_and(|parts| parts.contains(&used.as_str()));
+                    || allowed
+                        .get(part.as_str())
+                        .is_some_and(|parts| parts.contains(&used.as_str()));
                 arrows += 1;
                 // A `{` after `crate::` would slip past this reading.
                 if !down || used.is_empty() {
@@ -75,7 +134,11 @@ fn arrows_point_down() {
             }
         }
     }
-    assert!(wrong.is_empty(), "arrows that point up:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "arrows that point up:\n{}",
+        wrong.join("\n")
+    );
     assert!(arrows > 100, "the arrows were not found");
 }
 
@@ -86,14 +149,23 @@ fn the_portal_takes_nothing_of_the_other_door_but_what_both_share() {
     let mut uses = 0;
     for (_, path) in found {
         // Pictures are in that folder too.
-        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            continue;
+        };
         for used in text.split("crate::http").skip(1) {
             let named = used.strip_prefix("::").unwrap_or_default();
             let shared = SHARED_BY_THE_DOORS.iter().any(|name| {
-                named.strip_prefix(name).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'))
+                named.strip_prefix(name).is_some_and(|rest| {
+                    !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+                })
             });
             uses += 1;
-            assert!(shared, "{}: crate::http{}", path.display(), used.lines().next().unwrap_or_default());
+            assert!(
+                shared,
+                "{}: crate::http{}",
+                path.display(),
+                used.lines().next().unwrap_or_default()
+            );
         }
     }
     assert!(uses > 3, "the uses were not found");
@@ -108,9 +180,14 @@ fn only_the_store_queries_and_only_the_doors_speak_http() {
         let text = std::fs::read_to_string(&path).unwrap();
         let queries = text.contains("diesel::prelude") || text.contains("RunQueryDsl");
         assert!(part == "store" || !queries, "{} queries", path.display());
-        let actix = text.contains("actix_web::") && !["http", "portal", "server", "jobs", "cli"].contains(&part.as_str());
+        let actix = text.contains("actix_web::")
+            && !["http", "portal", "server", "jobs", "cli"].contains(&part.as_str());
         assert!(!actix, "{} speaks HTTP", path.display());
-        assert!(path.ends_with("oauth/client_credentials.rs") || !text.contains("oxide_auth::"), "{}", path.display());
+        assert!(
+            path.ends_with("oauth/client_credentials.rs") || !text.contains("oxide_auth::"),
+            "{}",
+            path.display()
+        );
     }
 }
 
@@ -125,7 +202,10 @@ fn changes_ask_for_an_entry_in_the_audit() {
         let text = std::fs::read_to_string(&path).unwrap();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let exempt = ["audit.rs", "deployment.rs", "idempotency.rs"].contains(&name.as_str());
-        assert!(exempt || !text.contains(".execute(transaction.database)"), "{name} writes without an entry");
+        assert!(
+            exempt || !text.contains(".execute(transaction.database)"),
+            "{name} writes without an entry"
+        );
         modifying += text.matches(".execute(transaction.modify())").count();
     }
     assert!(modifying > 20, "the changes were not found");

@@ -34,29 +34,47 @@ fn a_backup_under_load_restores_into_an_empty_place() {
         stop.store(true, Ordering::Relaxed);
     });
     assert_eq!(mode(Path::new(&file)), 0o600);
-    assert!(world.refused(&["backup", &file]).contains("exists already"), "never overwritten");
+    assert!(
+        world.refused(&["backup", &file]).contains("exists already"),
+        "never overwritten"
+    );
     assert!(node.stop().success());
 
     // Another machine: the file, and the sealing key.
     let other = World::sqlite();
     std::fs::create_dir_all(other.folder.join("keys")).unwrap();
-    std::fs::copy(world.folder.join("keys/sealing.key"), other.folder.join("keys/sealing.key")).unwrap();
+    std::fs::copy(
+        world.folder.join("keys/sealing.key"),
+        other.folder.join("keys/sealing.key"),
+    )
+    .unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
     assert_eq!(other.cli(&["restore", &file])["restored"], "created");
     assert_eq!(mode(&other.folder.join("keyward.db")), 0o600);
     let node = other.start_with(&["--issuer", "http://elsewhere.example", "--change-issuer"]);
     node.token(&client);
-    let jti = crate::support::jwt::claims(&token)["jti"].as_str().unwrap().to_owned();
-    assert_eq!(other.count(&format!("SELECT count(*) FROM tokens WHERE jti = '{jti}'")), 1, "the record came along");
+    let jti = crate::support::jwt::claims(&token)["jti"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        other.count(&format!("SELECT count(*) FROM tokens WHERE jti = '{jti}'")),
+        1,
+        "the record came along"
+    );
 }
 
 #[test]
 fn a_restore_reaches_a_running_server_and_revives_nothing_that_was_revoked() {
     let world = World::sqlite();
     let api = world.resource("urn:api");
-    let (kept, lost) = (world.client_with(&["--resource", "urn:api"]), world.client_with(&["--resource", "urn:api"]));
+    let (kept, lost) = (
+        world.client_with(&["--resource", "urn:api"]),
+        world.client_with(&["--resource", "urn:api"]),
+    );
     let node = world.start();
-    let (revoked, all_revoked, of_deleted) = (node.token(&kept), node.token(&kept), node.token(&lost));
+    let (revoked, all_revoked, of_deleted) =
+        (node.token(&kept), node.token(&kept), node.token(&lost));
     let file = path(&world, "copy.db");
     world.cli(&["backup", &file]);
 
@@ -67,23 +85,49 @@ fn a_restore_reaches_a_running_server_and_revives_nothing_that_was_revoked() {
     world.cli(&["client", "delete", &lost.id]);
     let newer = world.client_with(&["--resource", "urn:api"]);
     node.token(&newer);
-    eventually("the deletion", || (node.token_reply(&lost, &[]).status == 401).then_some(()));
+    eventually("the deletion", || {
+        (node.token_reply(&lost, &[]).status == 401).then_some(())
+    });
 
     assert_eq!(world.cli(&["restore", &file])["restored"], "replaced");
-    eventually("the deleted client", || (node.token_reply(&lost, &[]).status == 200).then_some(()));
-    eventually("the end of the newer one", || (node.token_reply(&newer, &[]).status == 401).then_some(()));
+    eventually("the deleted client", || {
+        (node.token_reply(&lost, &[]).status == 200).then_some(())
+    });
+    eventually("the end of the newer one", || {
+        (node.token_reply(&newer, &[]).status == 401).then_some(())
+    });
     node.token_reply(&kept, &[]).refused(401, "invalid_client");
-    assert_eq!(world.cli(&["client", "show", &kept.id])["disabled_by"], "operator", "who disabled it since");
+    assert_eq!(
+        world.cli(&["client", "show", &kept.id])["disabled_by"],
+        "operator",
+        "who disabled it since"
+    );
     world.cli(&["client", "enable", &kept.id]);
-    eventually("the enabled client", || (node.token_reply(&kept, &[]).status == 200).then_some(()));
-    for (token, why) in [(&revoked, "revoked"), (&all_revoked, "all revoked"), (&of_deleted, "its client was deleted")] {
+    eventually("the enabled client", || {
+        (node.token_reply(&kept, &[]).status == 200).then_some(())
+    });
+    for (token, why) in [
+        (&revoked, "revoked"),
+        (&all_revoked, "all revoked"),
+        (&of_deleted, "its client was deleted"),
+    ] {
         assert!(!node.active(&api, token), "{why}");
     }
-    assert!(!node.active(&api, &kept.api_key), "an API key that was revoked");
+    assert!(
+        !node.active(&api, &kept.api_key),
+        "an API key that was revoked"
+    );
     assert!(node.active(&api, &lost.api_key), "one that came back");
     assert!(node.active(&api, &node.token(&kept)));
-    assert_eq!(world.count("SELECT count(*) FROM audit WHERE action = 'database.restore'"), 1);
-    assert_eq!(world.count("SELECT count(*) FROM audit WHERE action = 'client.delete'"), 1, "the audit of since is kept");
+    assert_eq!(
+        world.count("SELECT count(*) FROM audit WHERE action = 'database.restore'"),
+        1
+    );
+    assert_eq!(
+        world.count("SELECT count(*) FROM audit WHERE action = 'client.delete'"),
+        1,
+        "the audit of since is kept"
+    );
 }
 
 #[test]
@@ -122,8 +166,11 @@ fn what_a_killed_backup_left_is_removed() {
     let world = World::sqlite();
     world.client("a");
     let file = |name: &str| world.file(name, "half a copy");
-    let (stale, other, kept) =
-        (file(".copy.db.partial-999999"), file(".other.db.partial-999999"), file(".copy.db.partial-notes"));
+    let (stale, other, kept) = (
+        file(".copy.db.partial-999999"),
+        file(".other.db.partial-999999"),
+        file(".copy.db.partial-notes"),
+    );
     let busy = file(".copy.db.partial-999998");
     let lock = std::fs::File::open(&busy).unwrap();
     lock.try_lock().unwrap();
@@ -139,8 +186,16 @@ fn what_a_killed_backup_left_is_removed() {
 #[test]
 fn postgres_has_tools_of_its_own() {
     let world = World::new(Backend::Postgres);
-    assert!(world.refused(&["backup", &path(&world, "copy.db")]).contains("pg_dump"));
-    assert!(world.refused(&["restore", &path(&world, "copy.db")]).contains("pg_restore"));
+    assert!(
+        world
+            .refused(&["backup", &path(&world, "copy.db")])
+            .contains("pg_dump")
+    );
+    assert!(
+        world
+            .refused(&["restore", &path(&world, "copy.db")])
+            .contains("pg_restore")
+    );
 }
 
 #[test]

@@ -8,13 +8,24 @@ fn check(world: &World, flags: &[&str]) -> (i32, Vec<(String, bool, String)>) {
     let output = world.run(&[&["--json", "check"], flags].concat());
     let findings: Value = serde_json::from_slice(&output.stdout).unwrap();
     let one = |row: &Value| {
-        (row["what"].as_str().unwrap().to_owned(), row["ok"].as_bool().unwrap(), row["detail"].as_str().unwrap().to_owned())
+        (
+            row["what"].as_str().unwrap().to_owned(),
+            row["ok"].as_bool().unwrap(),
+            row["detail"].as_str().unwrap().to_owned(),
+        )
     };
-    (output.status.code().unwrap(), findings.as_array().unwrap().iter().map(one).collect())
+    (
+        output.status.code().unwrap(),
+        findings.as_array().unwrap().iter().map(one).collect(),
+    )
 }
 
 fn wrong(findings: &[(String, bool, String)]) -> Vec<&str> {
-    findings.iter().filter(|(_, ok, _)| !ok).map(|(what, _, _)| what.as_str()).collect()
+    findings
+        .iter()
+        .filter(|(_, ok, _)| !ok)
+        .map(|(what, _, _)| what.as_str())
+        .collect()
 }
 
 on_both! {
@@ -58,10 +69,28 @@ on_both! {
 #[test]
 fn a_database_that_is_not_there() {
     let world = World::sqlite();
-    let (status, findings) = check(&world, &["--database-url", "postgres://x:secret@127.0.0.1:1/x"]);
+    let (status, findings) = check(
+        &world,
+        &["--database-url", "postgres://x:secret@127.0.0.1:1/x"],
+    );
     assert_eq!(status, 1);
     assert!(wrong(&findings).contains(&"database"));
-    assert!(findings.iter().all(|(_, _, detail)| !detail.contains("secret@")), "{findings:?}");
-    let said = world.refused(&["--database-url", "postgres://x:secret@127.0.0.1:1/x", "client", "list"]);
-    assert!(said.contains("--database-url") && said.contains("database unavailable") && !said.contains("secret"), "{said}");
+    assert!(
+        findings
+            .iter()
+            .all(|(_, _, detail)| !detail.contains("secret@")),
+        "{findings:?}"
+    );
+    let said = world.refused(&[
+        "--database-url",
+        "postgres://x:secret@127.0.0.1:1/x",
+        "client",
+        "list",
+    ]);
+    assert!(
+        said.contains("--database-url")
+            && said.contains("database unavailable")
+            && !said.contains("secret"),
+        "{said}"
+    );
 }

@@ -8,8 +8,21 @@ use crate::support::{Node, Reply, World, eventually, jwt};
 const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 fn client(world: &World, pair: &jwt::Pair) -> String {
-    let jwks = world.file("jwks.json", &json!({"keys": [pair.public_jwk("one")]}).to_string());
-    let arguments = ["client", "create", "--name", "J", "--scope", "read", "--auth-method", "private_key_jwt", "--jwks"];
+    let jwks = world.file(
+        "jwks.json",
+        &json!({"keys": [pair.public_jwk("one")]}).to_string(),
+    );
+    let arguments = [
+        "client",
+        "create",
+        "--name",
+        "J",
+        "--scope",
+        "read",
+        "--auth-method",
+        "private_key_jwt",
+        "--jwks",
+    ];
     let made = world.cli(&[&arguments, &[jwks.to_str().unwrap()] as &[&str]].concat());
     assert!(made["client_secret"].is_null());
     made["client_id"].as_str().unwrap().to_owned()
@@ -25,7 +38,11 @@ pub fn header(pair: &jwt::Pair) -> Value {
 }
 
 pub fn ask(node: &Node, assertion: &str) -> Reply {
-    let fields = [("grant_type", "client_credentials"), ("client_assertion_type", TYPE), ("client_assertion", assertion)];
+    let fields = [
+        ("grant_type", "client_credentials"),
+        ("client_assertion_type", TYPE),
+        ("client_assertion", assertion),
+    ];
     node.form("/oauth/token", None, &fields)
 }
 
@@ -93,20 +110,40 @@ fn assertions_that_are_refused() {
     let stranger = jwt::Pair::new("ES256");
     let now = jwt::now();
     let token_endpoint = node.url("/oauth/token");
-    let hs256 =
-        format!("{}.{}.{}", jwt::encode(r#"{"alg":"HS256","kid":"one"}"#), jwt::encode(good.to_string()), jwt::encode([0; 32]));
-    let none = format!("{}.{}.", jwt::encode(r#"{"alg":"none"}"#), jwt::encode(good.to_string()));
+    let hs256 = format!(
+        "{}.{}.{}",
+        jwt::encode(r#"{"alg":"HS256","kid":"one"}"#),
+        jwt::encode(good.to_string()),
+        jwt::encode([0; 32])
+    );
+    let none = format!(
+        "{}.{}.",
+        jwt::encode(r#"{"alg":"none"}"#),
+        jwt::encode(good.to_string())
+    );
     let cases = [
         ("another issuer", with("iss", json!("somebody"))),
         ("another subject", with("sub", json!("somebody"))),
         ("no subject", with("sub", Value::Null)),
         ("no audience", with("aud", Value::Null)),
-        ("another audience", with("aud", json!("https://other.example"))),
-        ("the issuer with a slash", with("aud", json!(format!("{}/", node.base)))),
-        ("the issuer twice", with("aud", json!([node.base, node.base]))),
+        (
+            "another audience",
+            with("aud", json!("https://other.example")),
+        ),
+        (
+            "the issuer with a slash",
+            with("aud", json!(format!("{}/", node.base))),
+        ),
+        (
+            "the issuer twice",
+            with("aud", json!([node.base, node.base])),
+        ),
         ("an empty array", with("aud", json!([]))),
         ("an array in an array", with("aud", json!([[node.base]]))),
-        ("the issuer and another", with("aud", json!([node.base, "https://other.example"]))),
+        (
+            "the issuer and another",
+            with("aud", json!([node.base, "https://other.example"])),
+        ),
         ("the token endpoint", with("aud", json!(token_endpoint))),
         ("no end", with("exp", Value::Null)),
         ("ended", with("exp", json!(now - 61))),
@@ -116,8 +153,14 @@ fn assertions_that_are_refused() {
         ("issued in the future", with("iat", json!(now + 120))),
         ("an end that is text", with("exp", json!("soon"))),
         ("another's key", stranger.sign(&header(&stranger), &good)),
-        ("an unknown kid", pair.sign(&json!({"alg": "ES256", "kid": "two"}), &good)),
-        ("a critical header", pair.sign(&json!({"alg": "ES256", "kid": "one", "crit": ["x"]}), &good)),
+        (
+            "an unknown kid",
+            pair.sign(&json!({"alg": "ES256", "kid": "two"}), &good),
+        ),
+        (
+            "a critical header",
+            pair.sign(&json!({"alg": "ES256", "kid": "one", "crit": ["x"]}), &good),
+        ),
         ("HS256", hs256),
         ("none", none),
         ("no JWT", "a.b.c".to_owned()),
@@ -125,20 +168,36 @@ fn assertions_that_are_refused() {
     ];
     for (what, assertion) in &cases {
         let reply = ask(&node, assertion);
-        assert!(matches!(reply.status, 401 | 429), "{what}: {} {}", reply.status, reply.body);
+        assert!(
+            matches!(reply.status, 401 | 429),
+            "{what}: {} {}",
+            reply.status,
+            reply.body
+        );
         assert!(reply.json()["error_description"].is_string());
     }
     // A minute of difference between the clocks does no harm.
-    for (name, value) in [("exp", json!(now - 30)), ("nbf", json!(now + 30)), ("iat", json!(now + 30))] {
+    for (name, value) in [
+        ("exp", json!(now - 30)),
+        ("nbf", json!(now + 30)),
+        ("iat", json!(now + 30)),
+    ] {
         let reply = ask(&node, &with(name, value));
         assert_eq!(reply.status, 200, "{name}: {}", reply.body);
     }
     // Without `kid` the keys are tried.
-    assert_eq!(ask(&node, &pair.sign(&json!({"alg": "ES256"}), &good)).status, 200);
+    assert_eq!(
+        ask(&node, &pair.sign(&json!({"alg": "ES256"}), &good)).status,
+        200
+    );
     // RFC 7519 section 4.1.3: an array of one is as good as the string, and some libraries write no other.
     assert_eq!(ask(&node, &with("aud", json!([node.base]))).status, 200);
     // A client with a key has no secret, and none can be made for it.
-    assert!(world.refused(&["secret", "create", &id]).contains("without a secret"));
+    assert!(
+        world
+            .refused(&["secret", "create", &id])
+            .contains("without a secret")
+    );
 }
 
 #[test]
@@ -147,7 +206,10 @@ fn the_token_endpoint_as_audience_is_a_switch() {
     let node = world.start_with(&["--assertion-for-token-endpoint", "on"]);
     let pair = jwt::Pair::new("ES256");
     let id = client(&world, &pair);
-    for audience in [json!(node.url("/oauth/token")), json!([node.url("/oauth/token")])] {
+    for audience in [
+        json!(node.url("/oauth/token")),
+        json!([node.url("/oauth/token")]),
+    ] {
         let mut claims = good_claims(&node, &id);
         claims["aud"] = audience;
         assert_eq!(ask(&node, &pair.sign(&header(&pair), &claims)).status, 200);
@@ -160,7 +222,10 @@ fn the_token_endpoint_as_audience_is_a_switch() {
     refused.refused(401, "invalid_client");
     let line = strict.log_of(&refused);
     let reason = line["reason"].as_str().unwrap();
-    assert!(reason.contains("assertion_for_token_endpoint") && reason.contains("Spring"), "{reason}");
+    assert!(
+        reason.contains("assertion_for_token_endpoint") && reason.contains("Spring"),
+        "{reason}"
+    );
 }
 
 /// What other implementations put beside a good key, none of which is one for us.
@@ -200,7 +265,8 @@ fn deviations() -> Vec<(&'static str, jwt::Pair, Value)> {
         change(&mut key);
         (pair, key)
     };
-    let octets = |key: &Value, name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap();
+    let octets =
+        |key: &Value, name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap();
     let mut all = Vec::new();
     let mut add = |what, (pair, key)| all.push((what, pair, key));
     add(
@@ -210,18 +276,44 @@ fn deviations() -> Vec<(&'static str, jwt::Pair, Value)> {
             key["e"] = json!(jwt::encode([&[0][..], &octets(key, "e")].concat()));
         }),
     );
-    add("padding", written("RS256", &|key| key["n"] = json!(URL_SAFE.encode(octets(key, "n")))));
+    add(
+        "padding",
+        written("RS256", &|key| {
+            key["n"] = json!(URL_SAFE.encode(octets(key, "n")))
+        }),
+    );
     add(
         "a coordinate with a leading zero",
         written("ES256", &|key| {
             key["x"] = json!(jwt::encode([&[0][..], &octets(key, "x")].concat()));
         }),
     );
-    add("Ed25519 by its newer name", written("EdDSA", &|key| key["alg"] = json!("Ed25519")));
-    add("no alg", written("EdDSA", &|key| drop(key.as_object_mut().unwrap().remove("alg"))));
-    add("no kid", written("ES256", &|key| drop(key.as_object_mut().unwrap().remove("kid"))));
-    add("no use", written("PS256", &|key| drop(key.as_object_mut().unwrap().remove("use"))));
-    add("key_ops", written("ES256", &|key| key["key_ops"] = json!(["verify"])));
+    add(
+        "Ed25519 by its newer name",
+        written("EdDSA", &|key| key["alg"] = json!("Ed25519")),
+    );
+    add(
+        "no alg",
+        written("EdDSA", &|key| {
+            drop(key.as_object_mut().unwrap().remove("alg"))
+        }),
+    );
+    add(
+        "no kid",
+        written("ES256", &|key| {
+            drop(key.as_object_mut().unwrap().remove("kid"))
+        }),
+    );
+    add(
+        "no use",
+        written("PS256", &|key| {
+            drop(key.as_object_mut().unwrap().remove("use"))
+        }),
+    );
+    add(
+        "key_ops",
+        written("ES256", &|key| key["key_ops"] = json!(["verify"])),
+    );
     all
 }
 
@@ -292,8 +384,16 @@ on_both! {
 }
 
 fn register(world: &World, node: &Node, uri: &str) -> Reply {
-    let token = world.cli(&["registration-token", "create", "--scope", "read"])["token"].as_str().unwrap().to_owned();
-    node.json("POST", "/oauth/register", Some(&token), &json!({"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": uri}))
+    let token = world.cli(&["registration-token", "create", "--scope", "read"])["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    node.json(
+        "POST",
+        "/oauth/register",
+        Some(&token),
+        &json!({"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": uri}),
+    )
 }
 
 #[test]
@@ -319,7 +419,10 @@ fn keys_behind_a_jwks_uri() {
     let new = jwt::Pair::new("RS256");
     keys.publish("/keys", &[new.public_jwk("two")]);
     let attempt = || {
-        let assertion = new.sign(&json!({"alg": "RS256", "kid": "two"}), &good_claims(&node, &id));
+        let assertion = new.sign(
+            &json!({"alg": "RS256", "kid": "two"}),
+            &good_claims(&node, &id),
+        );
         (ask(&node, &assertion).status == 200).then_some(())
     };
     crate::support::within(std::time::Duration::from_secs(20), "the new key", attempt);
@@ -357,5 +460,10 @@ fn a_jwks_uri_does_not_reach_inside() {
     let reply = ask(&node, &pair.sign(&header(&pair), &good_claims(&node, &id)));
     reply.refused(401, "invalid_client");
     assert_eq!(keys.hits("/keys"), 0, "no connection was made");
-    eventually("the reason", || node.log_of(&reply)["reason"].as_str()?.contains("jwks_uri").then_some(()));
+    eventually("the reason", || {
+        node.log_of(&reply)["reason"]
+            .as_str()?
+            .contains("jwks_uri")
+            .then_some(())
+    });
 }

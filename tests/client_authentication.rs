@@ -6,8 +6,11 @@ const ENDPOINTS: [&str; 3] = ["/oauth/token", "/oauth/introspect", "/oauth/revok
 
 /// A request that is right but for its authentication.
 fn ask(node: &Node, endpoint: &str, authorization: Option<&str>, fields: &[(&str, &str)]) -> Reply {
-    let own: &[(&str, &str)] =
-        if endpoint == "/oauth/token" { &[("grant_type", "client_credentials")] } else { &[("token", "x")] };
+    let own: &[(&str, &str)] = if endpoint == "/oauth/token" {
+        &[("grant_type", "client_credentials")]
+    } else {
+        &[("token", "x")]
+    };
     node.form(endpoint, authorization, &[own, fields].concat())
 }
 
@@ -120,7 +123,8 @@ fn two_authorization_headers_are_one_too_many() {
         ("authorization", basic.as_str()),
         ("content-type", "application/x-www-form-urlencoded"),
     ];
-    node.post("/oauth/token", &headers, b"grant_type=client_credentials").refused(400, "invalid_request");
+    node.post("/oauth/token", &headers, b"grant_type=client_credentials")
+        .refused(400, "invalid_request");
 }
 
 /// Promise 6: the answer to guessing becomes "too many", and the rightful client gets in all the
@@ -131,8 +135,13 @@ fn guessing_is_throttled_and_nobody_is_locked_out() {
     let client = world.client("read");
     let other = world.client("read");
     let node = world.start();
-    let wrong = Client { secret: other.secret.clone(), ..client.clone() };
-    let replies: Vec<u16> = (0..60).map(|_| node.token_reply(&wrong, &[]).status).collect();
+    let wrong = Client {
+        secret: other.secret.clone(),
+        ..client.clone()
+    };
+    let replies: Vec<u16> = (0..60)
+        .map(|_| node.token_reply(&wrong, &[]).status)
+        .collect();
     assert_eq!(replies[0], 401);
     let late = node.token_reply(&wrong, &[]);
     assert_eq!(late.status, 429, "{replies:?}");
@@ -153,18 +162,41 @@ fn no_secret_reaches_the_log() {
     let token = node.token(&client);
     node.introspect(&client, &token);
     node.introspect(&client, &client.api_key);
-    node.form(&format!("/oauth/token?client_secret={}", client.secret), None, &[("client_id", &client.id)]);
+    node.form(
+        &format!("/oauth/token?client_secret={}", client.secret),
+        None,
+        &[("client_id", &client.id)],
+    );
     // People mix them up, and put them into URLs.
-    node.token_reply(&Client { id: client.secret.clone(), secret: client.id.clone(), ..client.clone() }, &[]);
+    node.token_reply(
+        &Client {
+            id: client.secret.clone(),
+            secret: client.id.clone(),
+            ..client.clone()
+        },
+        &[],
+    );
     node.get(&format!("/{}", client.api_key));
     node.get(&format!("/oauth/register/{}", client.secret));
-    let stranger = Client { id: "stranger".into(), ..client.clone() };
+    let stranger = Client {
+        id: "stranger".into(),
+        ..client.clone()
+    };
     let last = node.token_reply(&stranger, &[]);
     node.log_of(&last);
     let logs = node.logs();
-    assert!(logs.contains("client stranger: unknown client"), "the log says who it was");
+    assert!(
+        logs.contains("client stranger: unknown client"),
+        "the log says who it was"
+    );
     let signature = token.rsplit('.').next().unwrap();
-    for secret in [client.secret.as_str(), &client.secret[21..], &client.api_key, signature, &client.basic()[6..]] {
+    for secret in [
+        client.secret.as_str(),
+        &client.secret[21..],
+        &client.api_key,
+        signature,
+        &client.basic()[6..],
+    ] {
         assert!(!logs.contains(secret), "a secret is in the log");
     }
 }

@@ -15,14 +15,21 @@ const PURGED: Duration = Duration::from_secs(20);
 
 fn metric(node: &Node, name: &str) -> f64 {
     let text = node.get("/metrics").body;
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
     value.unwrap_or_else(|| panic!("no {name}: {text}"))
 }
 
 fn paused(node: &Node) {
-    within(PURGED, "the pause", || (metric(node, "keyward_clock_agreed") == 0.0).then_some(()));
+    within(PURGED, "the pause", || {
+        (metric(node, "keyward_clock_agreed") == 0.0).then_some(())
+    });
     let ready = node.get("/readyz");
-    assert_eq!((ready.status, &ready.json()["status"]), (200, &json!("ready")));
+    assert_eq!(
+        (ready.status, &ready.json()["status"]),
+        (200, &json!("ready"))
+    );
     assert!(ready.body.contains("nothing is purged"), "{}", ready.body);
     assert!(node.logs().contains("clocks disagree"), "{}", node.logs());
 }
@@ -30,7 +37,10 @@ fn paused(node: &Node) {
 /// What must outlast a clock that is wrong: a revocation, a used assertion, the audit, a session.
 fn rows(world: &World) -> Vec<i64> {
     let tables = ["revocations", "client_assertions", "audit", "changes"];
-    tables.iter().map(|table| world.count(&format!("SELECT count(*) FROM {table}"))).collect()
+    tables
+        .iter()
+        .map(|table| world.count(&format!("SELECT count(*) FROM {table}")))
+        .collect()
 }
 
 on_both! {
@@ -247,10 +257,16 @@ fn listed(world: &World, client: &Client, tokens: &[(&str, bool)]) {
     let list = world.cli(&["token", "list", "--client", &client.id]);
     for (token, revoked) in tokens {
         let jti = jwt::claims(token)["jti"].as_str().unwrap().to_owned();
-        let row = list.as_array().unwrap().iter().find(|row| row["jti"] == jti.as_str()).unwrap();
+        let row = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["jti"] == jti.as_str())
+            .unwrap();
         assert_eq!(row["revoked"], json!(revoked), "{row}");
         for named in [*token, &jti] {
-            let inspected = world.cli(&["--issuer", "http://auth.example", "token", "inspect", named]);
+            let inspected =
+                world.cli(&["--issuer", "http://auth.example", "token", "inspect", named]);
             assert_eq!(inspected["active"], json!(!revoked), "{inspected}");
         }
     }
@@ -276,7 +292,12 @@ fn nodes_whose_clocks_differ() {
         });
         let ready = node.get("/readyz");
         assert_eq!(ready.status, 200);
-        assert_eq!(ready.body.contains("let NTP set both"), difference != 0.0, "{}", ready.body);
+        assert_eq!(
+            ready.body.contains("let NTP set both"),
+            difference != 0.0,
+            "{}",
+            ready.body
+        );
     }
     let everywhere = |what: &str, holds: &dyn Fn(&Node) -> bool| {
         for node in &nodes {
@@ -298,20 +319,33 @@ fn nodes_whose_clocks_differ() {
         everywhere("tokens from after it", &|node| node.active(&api, token));
         listed(&world, &client, &[(token, false)]);
     }
-    listed(&world, &client, &[(&tokens[0], true), (&tokens[1], true), (&tokens[2], true)]);
+    listed(
+        &world,
+        &client,
+        &[(&tokens[0], true), (&tokens[1], true), (&tokens[2], true)],
+    );
 
     // Another secret, and the old one good no more.
     let made = world.cli(&["secret", "rotate", &client.id, "--grace", "0"]);
-    let new = Client { secret: made["client_secret"].as_str().unwrap().to_owned(), ..client.clone() };
-    everywhere("the end of the secret", &|node| node.token_reply(&client, &[]).status == 401);
-    everywhere("the new secret", &|node| node.token_reply(&new, &[]).status == 200);
+    let new = Client {
+        secret: made["client_secret"].as_str().unwrap().to_owned(),
+        ..client.clone()
+    };
+    everywhere("the end of the secret", &|node| {
+        node.token_reply(&client, &[]).status == 401
+    });
+    everywhere("the new secret", &|node| {
+        node.token_reply(&new, &[]).status == 200
+    });
 
     // A signing key that leaked.
     let leaked = nodes.each_ref().map(|node| node.token(&new));
     let kid = jwt::header(&leaked[0])["kid"].as_str().unwrap().to_owned();
     world.cli(&["signing-key", "retire", "--now", &kid]);
     for token in &leaked {
-        everywhere("the end of what it signed", &|node| !node.active(&api, token));
+        everywhere("the end of what it signed", &|node| {
+            !node.active(&api, token)
+        });
     }
     everywhere("the end of the key", &|node| !node.kids().contains(&kid));
     for node in &nodes {
@@ -331,6 +365,8 @@ fn changes_by_a_node_that_is_far_behind() {
     let node = clock.start(&world, &[]);
     let before = world.count("SELECT max(id) FROM changes");
     assert_eq!(node.revoke(&client, &node.token(&client)).status, 200);
-    let written = world.count(&format!("SELECT max(changed_at) FROM changes WHERE id > {before}"));
+    let written = world.count(&format!(
+        "SELECT max(changed_at) FROM changes WHERE id > {before}"
+    ));
     assert!(written > (jwt::now() - 60) * 1000, "{written}");
 }

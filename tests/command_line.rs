@@ -165,12 +165,22 @@ fn words_for_people_and_usage() {
     let client = world.client("read");
     let said = |arguments: &[&str]| {
         let output = world.run(arguments);
-        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
     };
     let (status, out, err) = said(&["client", "list"]);
-    assert!(status == 0 && err.is_empty() && out.starts_with("CLIENT_ID") && out.contains(&client.id), "{out}{err}");
+    assert!(
+        status == 0 && err.is_empty() && out.starts_with("CLIENT_ID") && out.contains(&client.id),
+        "{out}{err}"
+    );
     let (status, out, err) = said(&["client", "show", "nobody"]);
-    assert_eq!((status, out.as_str(), err.trim()), (1, "", "keyward: There is no client nobody"));
+    assert_eq!(
+        (status, out.as_str(), err.trim()),
+        (1, "", "keyward: There is no client nobody")
+    );
     for usage in [
         &["client"] as &[&str],
         &["client", "create"],
@@ -180,7 +190,10 @@ fn words_for_people_and_usage() {
         &["--no-bootstrap", "client", "list"],
     ] {
         let (status, out, err) = said(usage);
-        assert!(status == 2 && out.is_empty() && !err.is_empty(), "{usage:?}: {out}{err}");
+        assert!(
+            status == 2 && out.is_empty() && !err.is_empty(),
+            "{usage:?}: {out}{err}"
+        );
     }
     let (status, out, _) = said(&["--help"]);
     assert!(status == 0 && out.contains("--token-ttl") && out.contains("KEYWARD_TOKEN_TTL"));
@@ -189,17 +202,24 @@ fn words_for_people_and_usage() {
     let piped = world
         .command(&[])
         .get_envs()
-        .fold(std::process::Command::new("bash"), |mut bash, (name, value)| {
-            if let Some(value) = value {
-                bash.env(name, value);
-            }
-            bash
-        })
+        .fold(
+            std::process::Command::new("bash"),
+            |mut bash, (name, value)| {
+                if let Some(value) = value {
+                    bash.env(name, value);
+                }
+                bash
+            },
+        )
         .args(["-o", "pipefail", "-c", &line])
         .current_dir(&world.folder)
         .output()
         .unwrap();
-    assert!(piped.status.success(), "{}", String::from_utf8_lossy(&piped.stderr));
+    assert!(
+        piped.status.success(),
+        "{}",
+        String::from_utf8_lossy(&piped.stderr)
+    );
 }
 
 /// Client-facing words are stable.
@@ -269,22 +289,47 @@ fn tokens_on_standard_input() {
     let token = node.token(&client);
     let run = |arguments: &[&str], input: &str| {
         let mut command = world.command(&[&["--json"], arguments].concat());
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
         let output = child.wait_with_output().unwrap();
-        let said = if output.status.success() { output.stdout } else { output.stderr };
+        let said = if output.status.success() {
+            output.stdout
+        } else {
+            output.stderr
+        };
         (output.status.code(), String::from_utf8(said).unwrap())
     };
     for presented in [&token, &client.api_key] {
         let (status, said) = run(&["token", "inspect", "-"], &format!("{presented}\n"));
         assert_eq!(status, Some(0), "{said}");
-        assert_eq!(serde_json::from_str::<Value>(&said).unwrap(), world.cli(&["token", "inspect", presented]));
+        assert_eq!(
+            serde_json::from_str::<Value>(&said).unwrap(),
+            world.cli(&["token", "inspect", presented])
+        );
         assert_eq!(run(&["token", "revoke", "-"], presented).0, Some(0));
-        let reply = |path: &str| node.get_with(path, &[("authorization", &format!("Bearer {presented}"))]).status;
-        within(SECOND, "the revocation", || (reply("/verify") == 401).then_some(()));
+        let reply = |path: &str| {
+            node.get_with(path, &[("authorization", &format!("Bearer {presented}"))])
+                .status
+        };
+        within(SECOND, "the revocation", || {
+            (reply("/verify") == 401).then_some(())
+        });
     }
     for empty in ["", " \n"] {
         let (status, said) = run(&["token", "revoke", "-"], empty);
-        assert!(status == Some(1) && said.contains("standard input"), "{said}");
+        assert!(
+            status == Some(1) && said.contains("standard input"),
+            "{said}"
+        );
     }
 }

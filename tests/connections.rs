@@ -23,7 +23,9 @@ fn narrow(node: &Node) -> TcpStream {
 fn connect_from(node: &Node, number: u8) -> TcpStream {
     let target: SocketAddr = node.base.strip_prefix("http://").unwrap().parse().unwrap();
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from(([127, 0, 0, 2 + number], 0)).into()).unwrap();
+    socket
+        .bind(&SocketAddr::from(([127, 0, 0, 2 + number], 0)).into())
+        .unwrap();
     socket.connect(&target.into()).unwrap();
     socket.into()
 }
@@ -35,8 +37,16 @@ fn read_some(stream: &mut TcpStream) -> usize {
 /// Resident memory, in bytes.
 fn memory(node: &Node) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", node.pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<usize>()
+        .unwrap()
+        * 1024
 }
 
 fn served_at_once(node: &Node) {
@@ -45,7 +55,11 @@ fn served_at_once(node: &Node) {
         let mut stream = node.connect();
         stream.write_all(HEALTH).unwrap();
         assert!(read_some(&mut stream) > 0, "no answer");
-        assert!(began.elapsed() < Duration::from_secs(5), "after {:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "after {:?}",
+            began.elapsed()
+        );
     }
 }
 
@@ -54,7 +68,9 @@ fn connections_that_say_nothing() {
     let world = World::sqlite();
     let node = world.start_with_descriptors(256, &[]);
     // Of each of three addresses less than one may have.
-    let silent: Vec<TcpStream> = (0..240).map(|number| connect_from(&node, number % 3)).collect();
+    let silent: Vec<TcpStream> = (0..240)
+        .map(|number| connect_from(&node, number % 3))
+        .collect();
     served_at_once(&node);
     drop(silent);
     let mut asked_once: Vec<TcpStream> = Vec::new();
@@ -67,7 +83,11 @@ fn connections_that_say_nothing() {
     served_at_once(&node);
     assert!(node.metric("keyward_connections") <= 200.0);
     assert!(node.metric("keyward_connections_evicted_total") > 60.0);
-    let warnings = node.logs().lines().filter(|line| line.contains("table of connections is nearly full")).count();
+    let warnings = node
+        .logs()
+        .lines()
+        .filter(|line| line.contains("table of connections is nearly full"))
+        .count();
     assert_eq!(warnings, 1, "once a minute\n{}", node.logs());
 }
 
@@ -76,8 +96,11 @@ fn hold_bodies(node: &Node, addresses: u8, each: usize, stop: &AtomicBool) {
     let target: SocketAddr = node.base.strip_prefix("http://").unwrap().parse().unwrap();
     let begun = b"POST /oauth/token HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 60000\r\n\r\na";
     let connect = |number: u8| {
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        socket.bind(&SocketAddr::from(([127, 0, 0, 2 + number], 0)).into()).unwrap();
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket
+            .bind(&SocketAddr::from(([127, 0, 0, 2 + number], 0)).into())
+            .unwrap();
         socket.set_nonblocking(true).unwrap();
         let _ = socket.connect(&target.into());
         (number, TcpStream::from(socket), false)
@@ -90,7 +113,9 @@ fn hold_bodies(node: &Node, addresses: u8, each: usize, stop: &AtomicBool) {
         }
         held.retain_mut(|(_, stream, sent)| {
             *sent = *sent || stream.write(begun).is_ok();
-            let error = |error: &std::io::Error| error.kind() == ErrorKind::WouldBlock || error.kind() == ErrorKind::NotConnected;
+            let error = |error: &std::io::Error| {
+                error.kind() == ErrorKind::WouldBlock || error.kind() == ErrorKind::NotConnected
+            };
             stream.read(&mut [0; 512]).is_err_and(|found| error(&found))
         });
         std::thread::sleep(Duration::from_millis(200));
@@ -112,12 +137,16 @@ fn bodies_that_never_come() {
                     std::thread::sleep(Duration::from_millis(100));
                     let began = Instant::now();
                     let mut stream = node.connect();
-                    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-                    (stream.write_all(HEALTH).is_ok() && read_some(&mut stream) > 0).then(|| began.elapsed())
+                    stream
+                        .set_read_timeout(Some(Duration::from_secs(20)))
+                        .unwrap();
+                    (stream.write_all(HEALTH).is_ok() && read_some(&mut stream) > 0)
+                        .then(|| began.elapsed())
                 })
                 .collect();
             stop.store(true, Ordering::Relaxed);
-            let served = |wait: &Option<Duration>| wait.is_some_and(|wait| wait < Duration::from_secs(5));
+            let served =
+                |wait: &Option<Duration>| wait.is_some_and(|wait| wait < Duration::from_secs(5));
             assert!(waits.iter().all(served), "{addresses}: {waits:?}");
         });
     }
@@ -130,10 +159,15 @@ fn more_connections_than_descriptors_cannot_be_wanted() {
     let node = world.start_with_descriptors(256, &["--max-connections", "20"]);
     let silent: Vec<TcpStream> = (0..100).map(|_| node.connect()).collect();
     served_at_once(&node);
-    within(Duration::from_secs(10), "closing", || (node.metric("keyward_connections") <= 22.0).then_some(()));
+    within(Duration::from_secs(10), "closing", || {
+        (node.metric("keyward_connections") <= 22.0).then_some(())
+    });
     drop(silent);
     let refused = world.refused(&["serve", "--max-connections", "100000000"]);
-    assert!(refused.contains("max_connections") && refused.contains("ulimit"), "{refused}");
+    assert!(
+        refused.contains("max_connections") && refused.contains("ulimit"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -160,7 +194,11 @@ fn answers_that_nobody_reads() {
     }
     let each = most.saturating_sub(before) / COUNT;
     assert!(each < 1_500_000, "{each} bytes a connection");
-    within(Duration::from_secs(60), "the end of the connections", || (node.metric("keyward_connections") <= 2.0).then_some(()));
+    within(
+        Duration::from_secs(60),
+        "the end of the connections",
+        || (node.metric("keyward_connections") <= 2.0).then_some(()),
+    );
 }
 
 #[test]
@@ -169,7 +207,9 @@ fn slow_readers_who_do_read_get_all_of_it() {
     let node = world.start();
     let whole = node.get("/openapi.json").body;
     let mut stream = narrow(&node);
-    stream.write_all(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    stream
+        .write_all(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .unwrap();
     let mut answer = Vec::new();
     let mut part = [0; 4096];
     loop {
@@ -188,12 +228,19 @@ fn what_is_sent_at_once_is_answered_in_order() {
     let world = World::sqlite();
     let node = world.start();
     let mut stream = node.connect();
-    let paths: Vec<String> = (0..1500).map(|number| format!("/nothing/{number}")).collect();
-    let requests: String = paths.iter().map(|path| format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).collect();
+    let paths: Vec<String> = (0..1500)
+        .map(|number| format!("/nothing/{number}"))
+        .collect();
+    let requests: String = paths
+        .iter()
+        .map(|path| format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"))
+        .collect();
     let mut sender = stream.try_clone().unwrap();
     let sending = std::thread::spawn(move || {
         sender.write_all(requests.as_bytes()).unwrap();
-        sender.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        sender
+            .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            .unwrap();
     });
     let mut answers = String::new();
     stream.read_to_string(&mut answers).unwrap();
@@ -226,8 +273,16 @@ fn bodies_come_through() {
         answer
     };
     let large_head = format!("x-large: {}\r\n", "y".repeat(24_000));
-    for (length, more) in [(60_000, ""), (9_000, large_head.as_str()), (65_000, large_head.as_str())] {
-        let request = format!("{}{}", head(&format!("{more}content-length: {length}\r\n")), form(length));
+    for (length, more) in [
+        (60_000, ""),
+        (9_000, large_head.as_str()),
+        (65_000, large_head.as_str()),
+    ] {
+        let request = format!(
+            "{}{}",
+            head(&format!("{more}content-length: {length}\r\n")),
+            form(length)
+        );
         let answer = ask(request.as_bytes());
         assert!(answer.starts_with("HTTP/1.1 200"), "{length}: {answer}");
     }
@@ -238,8 +293,15 @@ fn bodies_come_through() {
             .chunks(size)
             .map(|part| format!("{:x}\r\n{}\r\n", part.len(), String::from_utf8_lossy(part)))
             .collect();
-        let answer = ask(format!("{}{chunks}0\r\n\r\n", head("transfer-encoding: chunked\r\n")).as_bytes());
-        assert!(answer.starts_with("HTTP/1.1 200"), "chunks of {size}: {answer}");
+        let answer = ask(format!(
+            "{}{chunks}0\r\n\r\n",
+            head("transfer-encoding: chunked\r\n")
+        )
+        .as_bytes());
+        assert!(
+            answer.starts_with("HTTP/1.1 200"),
+            "chunks of {size}: {answer}"
+        );
     }
 }
 
@@ -256,7 +318,11 @@ fn after_a_refusal_the_rest_is_not_read_for_ever() {
     let (began, mut sent) = (Instant::now(), 0);
     while stream.write_all(chunk.as_bytes()).is_ok() {
         sent += chunk.len();
-        assert!(began.elapsed() < Duration::from_secs(40) && sent < 64 * 1024 * 1024, "{sent} bytes in {:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_secs(40) && sent < 64 * 1024 * 1024,
+            "{sent} bytes in {:?}",
+            began.elapsed()
+        );
     }
     // One that trickles is not waited for either.
     let mut stream = node.connect();
@@ -275,7 +341,12 @@ fn after_a_refusal_the_rest_is_not_read_for_ever() {
 fn a_next_request_must_come_whole() {
     let world = World::sqlite();
     let node = world.start();
-    let streams = [b"".as_slice(), b"GET /heal", b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-slow: "].map(|begun| {
+    let streams = [
+        b"".as_slice(),
+        b"GET /heal",
+        b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-slow: ",
+    ]
+    .map(|begun| {
         let mut stream = node.connect();
         stream.write_all(HEALTH).unwrap();
         assert!(read_some(&mut stream) > 0);
@@ -287,7 +358,10 @@ fn a_next_request_must_come_whole() {
         assert_eq!(read_some(&mut stream), 0);
     }
     let took = began.elapsed();
-    assert!(took > Duration::from_secs(10) && took < Duration::from_secs(45), "{took:?}");
+    assert!(
+        took > Duration::from_secs(10) && took < Duration::from_secs(45),
+        "{took:?}"
+    );
 }
 
 #[test]
@@ -310,10 +384,18 @@ fn a_handshake_that_is_never_finished() {
         .output()
         .unwrap();
     assert!(asked.status.success());
-    assert!(began.elapsed() < Duration::from_secs(5), "after {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "after {:?}",
+        began.elapsed()
+    );
     let began = Instant::now();
     for stream in &mut silent {
         assert_eq!(read_some(stream), 0);
     }
-    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(40),
+        "{:?}",
+        began.elapsed()
+    );
 }

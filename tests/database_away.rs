@@ -15,7 +15,11 @@ fn unavailable(reply: &Reply) {
 /// A proxy in front of the world's Postgres, and the URL through it.
 pub fn proxied(world: &World) -> (Proxy, String) {
     let mut url = url::Url::parse(&world.database_url).unwrap();
-    let proxy = Proxy::to(format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()));
+    let proxy = Proxy::to(format!(
+        "{}:{}",
+        url.host_str().unwrap(),
+        url.port().unwrap()
+    ));
     url.set_port(Some(proxy.port)).unwrap();
     (proxy, url.into())
 }
@@ -33,17 +37,38 @@ fn degraded(node: &Node, api: &Client, client: &Client, token: &str) {
         Some("kwi_0000000000000000_0000000000000000000000000000000000000000000000000"),
         &serde_json::json!({}),
     );
-    assert!(matches!(registration.status, 401 | 503), "{}", registration.body);
+    assert!(
+        matches!(registration.status, 401 | 503),
+        "{}",
+        registration.body
+    );
     assert_eq!(node.get("/readyz").status, 503);
-    assert!(began.elapsed() < Duration::from_secs(40), "never a hang: {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(40),
+        "never a hang: {:?}",
+        began.elapsed()
+    );
     assert_eq!(node.get("/healthz").status, 200);
-    assert_eq!(node.get("/.well-known/jwks.json").json()["keys"].as_array().unwrap().len(), 1);
-    assert_eq!(node.get("/.well-known/oauth-authorization-server").status, 200);
+    assert_eq!(
+        node.get("/.well-known/jwks.json").json()["keys"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        node.get("/.well-known/oauth-authorization-server").status,
+        200
+    );
 }
 
 fn recovered(node: &Node, api: &Client, client: &Client, token: &str) {
-    within(Duration::from_secs(15), "the recovery", || (node.get("/readyz").status == 200).then_some(()));
-    eventually("tokens", || (node.token_reply(client, &[]).status == 200).then_some(()));
+    within(Duration::from_secs(15), "the recovery", || {
+        (node.get("/readyz").status == 200).then_some(())
+    });
+    eventually("tokens", || {
+        (node.token_reply(client, &[]).status == 200).then_some(())
+    });
     assert!(node.active(api, token));
     // Not one connection from before the trouble is used unseen.
     for _ in 0..20 {
@@ -94,14 +119,25 @@ fn what_changed_meanwhile_counts() {
     let api = world.resource("urn:api");
     let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
     let (proxy, through) = proxied(&world);
-    let cut_off = world.start_with(&["--database-url", &through, "--issuer", "http://auth.example"]);
+    let cut_off = world.start_with(&[
+        "--database-url",
+        &through,
+        "--issuer",
+        "http://auth.example",
+    ]);
     let other = world.start_with(&["--issuer", "http://auth.example"]);
     let token = cut_off.token(&client);
     assert!(cut_off.active(&api, &token) && other.active(&api, &token));
     proxy.cut();
     assert_eq!(other.revoke(&client, &token).status, 200);
     let answered = Instant::now();
-    let ask = || cut_off.form("/oauth/introspect", Some(&api.basic()), &[("token", &token)]);
+    let ask = || {
+        cut_off.form(
+            "/oauth/introspect",
+            Some(&api.basic()),
+            &[("token", &token)],
+        )
+    };
     while answered.elapsed() < Duration::from_secs(3) {
         let asked_after = answered.elapsed();
         let reply = ask();
@@ -129,7 +165,11 @@ fn stopping_while_it_hangs() {
     unavailable(&node.token_reply(&client, &[]));
     let began = Instant::now();
     node.stop();
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        began.elapsed()
+    );
     proxy.mend();
 }
 
@@ -143,7 +183,8 @@ fn a_locked_file() {
     let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
     let node = world.start();
     let token = node.token(&client);
-    let mut holder = SqliteConnection::establish(&world.folder.join("keyward.db").to_string_lossy()).unwrap();
+    let mut holder =
+        SqliteConnection::establish(&world.folder.join("keyward.db").to_string_lossy()).unwrap();
     holder.batch_execute("BEGIN IMMEDIATE").unwrap();
     unavailable(&node.token_reply(&client, &[]));
     unavailable(&node.revoke(&client, &token));

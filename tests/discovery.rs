@@ -22,49 +22,115 @@ fn metadata_says_what_is_offered() {
         assert_ne!(node.get(path).status, 404);
     }
     let exchange = "urn:ietf:params:oauth:grant-type:token-exchange";
-    assert_eq!(document["grant_types_supported"], json!(["client_credentials", exchange]));
-    let methods = json!(["client_secret_basic", "client_secret_post", "private_key_jwt"]);
+    assert_eq!(
+        document["grant_types_supported"],
+        json!(["client_credentials", exchange])
+    );
+    let methods = json!([
+        "client_secret_basic",
+        "client_secret_post",
+        "private_key_jwt"
+    ]);
     for endpoint in ["token", "introspection", "revocation"] {
-        assert_eq!(document[format!("{endpoint}_endpoint_auth_methods_supported")], methods);
-        let algorithms = &document[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")];
-        assert_eq!(*algorithms, json!(["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]));
+        assert_eq!(
+            document[format!("{endpoint}_endpoint_auth_methods_supported")],
+            methods
+        );
+        let algorithms =
+            &document[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")];
+        assert_eq!(
+            *algorithms,
+            json!(["RS256", "PS256", "ES256", "EdDSA", "Ed25519"])
+        );
     }
-    assert_eq!(node.get("/.well-known/openid-configuration").json(), document);
+    assert_eq!(
+        node.get("/.well-known/openid-configuration").json(),
+        document
+    );
     // What the authorization endpoint offers is what it does: nothing, said in the RFC's words, and nobody
     // is sent on to an address that nobody has checked.
     assert_eq!(document["response_types_supported"], json!(["none"]));
     assert!(document.get("code_challenge_methods_supported").is_none());
     let question = "?response_type=code&client_id=x&redirect_uri=https://evil.example/&state=s";
-    for path in ["/oauth/authorize".to_owned(), format!("/oauth/authorize{question}"), "/oauth/authorize?%00=%ff".to_owned()] {
-        for reply in [node.get(&path), node.form(&path, None, &[("response_type", "code")])] {
+    for path in [
+        "/oauth/authorize".to_owned(),
+        format!("/oauth/authorize{question}"),
+        "/oauth/authorize?%00=%ff".to_owned(),
+    ] {
+        for reply in [
+            node.get(&path),
+            node.form(&path, None, &[("response_type", "code")]),
+        ] {
             reply.refused(400, "unsupported_response_type");
             assert!(reply.header("location").is_none());
         }
-        assert_eq!(node.send("PUT", &path, &[], b"").header("allow"), Some("GET, HEAD, POST"));
+        assert_eq!(
+            node.send("PUT", &path, &[], b"").header("allow"),
+            Some("GET, HEAD, POST")
+        );
     }
 }
 
 #[test]
 fn the_issuer_is_exact() {
     for (issuer, path, prefix) in [
-        ("https://auth.example/tenant", "/.well-known/oauth-authorization-server/tenant", "/tenant"),
-        ("https://auth.example/a/b/", "/.well-known/oauth-authorization-server/a/b", "/a/b"),
-        ("https://auth.example/", "/.well-known/oauth-authorization-server", ""),
-        ("https://Auth.Example:443", "/.well-known/oauth-authorization-server", ""),
+        (
+            "https://auth.example/tenant",
+            "/.well-known/oauth-authorization-server/tenant",
+            "/tenant",
+        ),
+        (
+            "https://auth.example/a/b/",
+            "/.well-known/oauth-authorization-server/a/b",
+            "/a/b",
+        ),
+        (
+            "https://auth.example/",
+            "/.well-known/oauth-authorization-server",
+            "",
+        ),
+        (
+            "https://Auth.Example:443",
+            "/.well-known/oauth-authorization-server",
+            "",
+        ),
     ] {
         let world = World::sqlite();
         let client = world.client("read");
         let node = world.start_with(&["--issuer", issuer]);
-        let document = node.get_with(path, &[("host", "evil.example"), ("x-forwarded-host", "evil.example")]).json();
+        let document = node
+            .get_with(
+                path,
+                &[
+                    ("host", "evil.example"),
+                    ("x-forwarded-host", "evil.example"),
+                ],
+            )
+            .json();
         assert_eq!(document["issuer"], json!(issuer), "to the character");
         let base = issuer.trim_end_matches('/');
-        assert_eq!(document["token_endpoint"], json!(format!("{base}/oauth/token")));
+        assert_eq!(
+            document["token_endpoint"],
+            json!(format!("{base}/oauth/token"))
+        );
         assert_eq!(jwt::claims(&node.token(&client))["iss"], json!(issuer));
-        assert_eq!(node.get(&format!("{prefix}/.well-known/openid-configuration")).json(), document);
+        assert_eq!(
+            node.get(&format!("{prefix}/.well-known/openid-configuration"))
+                .json(),
+            document
+        );
         // With a proxy that takes the path off, and with one that leaves it on.
         let fields = [("grant_type", "client_credentials")];
         for prefix in [prefix, ""] {
-            assert_eq!(node.form(&format!("{prefix}/oauth/token"), Some(&client.basic()), &fields).status, 200);
+            assert_eq!(
+                node.form(
+                    &format!("{prefix}/oauth/token"),
+                    Some(&client.basic()),
+                    &fields
+                )
+                .status,
+                200
+            );
         }
     }
 }
@@ -77,17 +143,46 @@ fn keys_are_published_for_caches() {
     assert_eq!(reply.status, 200);
     assert_eq!(reply.header("cache-control"), Some("public, max-age=77"));
     let etag = reply.header("etag").unwrap().to_owned();
-    for known in [etag.as_str(), &format!("W/{etag}"), &format!("\"other\", {etag}"), "*"] {
+    for known in [
+        etag.as_str(),
+        &format!("W/{etag}"),
+        &format!("\"other\", {etag}"),
+        "*",
+    ] {
         let unchanged = node.get_with("/.well-known/jwks.json", &[("if-none-match", known)]);
-        assert_eq!((unchanged.status, unchanged.body.as_str()), (304, ""), "{known}");
+        assert_eq!(
+            (unchanged.status, unchanged.body.as_str()),
+            (304, ""),
+            "{known}"
+        );
         assert_eq!(unchanged.header("etag"), Some(etag.as_str()));
     }
-    let lines = [("if-none-match", "\"other\""), ("if-none-match", etag.as_str())];
-    assert_eq!(node.get_with("/.well-known/jwks.json", &lines).status, 304, "several lines are one list");
-    assert_eq!(node.get_with("/.well-known/jwks.json", &[("if-none-match", "\"other\"")]).status, 200);
+    let lines = [
+        ("if-none-match", "\"other\""),
+        ("if-none-match", etag.as_str()),
+    ];
+    assert_eq!(
+        node.get_with("/.well-known/jwks.json", &lines).status,
+        304,
+        "several lines are one list"
+    );
+    assert_eq!(
+        node.get_with("/.well-known/jwks.json", &[("if-none-match", "\"other\"")])
+            .status,
+        200
+    );
     let key = reply.json()["keys"][0].clone();
-    let members: Vec<&str> = key.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(members, ["alg", "e", "kid", "kty", "n", "use"], "the public half and nothing else");
+    let members: Vec<&str> = key
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        members,
+        ["alg", "e", "kid", "kty", "n", "use"],
+        "the public half and nothing else"
+    );
     // RFC 7638: the kid is the thumbprint.
     let canonical = format!(r#"{{"e":{},"kty":"RSA","n":{}}}"#, key["e"], key["n"]);
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
@@ -116,15 +211,24 @@ fn every_answer_has_a_request_id() {
         let reply = node.send(method, path, &[], b"");
         assert_eq!(reply.status, status, "{method} {path}: {}", reply.body);
         let line = node.log_of(&reply);
-        assert_eq!((line["status"].as_u64(), line["method"].as_str()), (Some(u64::from(status)), Some(method)));
+        assert_eq!(
+            (line["status"].as_u64(), line["method"].as_str()),
+            (Some(u64::from(status)), Some(method))
+        );
         assert!(seen.insert(line["request_id"].to_string()), "each its own");
         if status == 405 {
             assert!(reply.header("allow").is_some(), "{method} {path}");
         }
         if status == 404 {
-            assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+            assert_eq!(
+                reply.header("content-type"),
+                Some("application/problem+json")
+            );
             let problem = reply.json();
-            assert_eq!((&problem["status"], &problem["title"]), (&json!(404), &json!("Not Found")));
+            assert_eq!(
+                (&problem["status"], &problem["title"]),
+                (&json!(404), &json!("Not Found"))
+            );
             assert_eq!(problem["requestId"].as_str(), reply.header("x-request-id"));
         }
     }
@@ -150,13 +254,28 @@ fn pages_may_read_what_is_public() {
         let reply = node.send("OPTIONS", path, &asked, b"");
         assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{path}");
         assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
-        assert_eq!(reply.header("access-control-allow-methods"), Some("GET, HEAD"));
+        assert_eq!(
+            reply.header("access-control-allow-methods"),
+            Some("GET, HEAD")
+        );
         assert_eq!(reply.header("access-control-allow-headers"), Some("*"));
-        assert_eq!(node.get(path).header("access-control-allow-origin"), Some("*"));
+        assert_eq!(
+            node.get(path).header("access-control-allow-origin"),
+            Some("*")
+        );
         let wrong = node.send("POST", path, &[], b"");
-        assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET, HEAD, OPTIONS")), "{path}");
+        assert_eq!(
+            (wrong.status, wrong.header("allow")),
+            (405, Some("GET, HEAD, OPTIONS")),
+            "{path}"
+        );
     }
-    for path in ["/oauth/token", "/oauth/introspect", "/api/v1/clients", "/healthz"] {
+    for path in [
+        "/oauth/token",
+        "/oauth/introspect",
+        "/api/v1/clients",
+        "/healthz",
+    ] {
         let reply = node.send("OPTIONS", path, &[("origin", "https://app.example")], b"");
         assert_eq!(reply.status, 405, "{path}");
         assert_eq!(reply.header("access-control-allow-origin"), None, "{path}");
@@ -166,15 +285,28 @@ fn pages_may_read_what_is_public() {
 /// The scheme of the issuer decides, with TLS of its own and behind a proxy.
 #[test]
 fn browsers_are_told_to_guess_nothing_and_to_stay_with_https() {
-    for (issuer, told) in [("https://auth.example", Some("max-age=31536000")), ("http://auth.example", None)] {
+    for (issuer, told) in [
+        ("https://auth.example", Some("max-age=31536000")),
+        ("http://auth.example", None),
+    ] {
         let world = World::sqlite();
         let node = world.start_with(&["--issuer", issuer]);
-        for path in
-            ["/healthz", "/openapi.json", "/docs/docs.js", "/.well-known/jwks.json", "/nothing", "/portal/sign-in", "/verify"]
-        {
+        for path in [
+            "/healthz",
+            "/openapi.json",
+            "/docs/docs.js",
+            "/.well-known/jwks.json",
+            "/nothing",
+            "/portal/sign-in",
+            "/verify",
+        ] {
             let reply = node.get(path);
             assert_eq!(reply.header("strict-transport-security"), told, "{path}");
-            assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{path}");
+            assert_eq!(
+                reply.header("x-content-type-options"),
+                Some("nosniff"),
+                "{path}"
+            );
         }
     }
 }

@@ -22,8 +22,17 @@ fn one(world: &World) {
 
 fn code(secret: &str, steps: i64) -> String {
     use totp_rs::{Builder, Secret};
-    let totp = Builder::new().with_secret(Secret::try_from_base32(secret).unwrap()).with_account_name("x").build().unwrap();
-    totp.generate((keyward::clock::Timestamp::now().seconds() + 30 * steps).try_into().unwrap()).to_string()
+    let totp = Builder::new()
+        .with_secret(Secret::try_from_base32(secret).unwrap())
+        .with_account_name("x")
+        .build()
+        .unwrap();
+    totp.generate(
+        (keyward::clock::Timestamp::now().seconds() + 30 * steps)
+            .try_into()
+            .unwrap(),
+    )
+    .to_string()
 }
 
 /// Waits until a code is good for a few more requests.
@@ -38,9 +47,16 @@ fn enrol(browser: &Browser<'_>) -> (String, Vec<String>) {
     early_in_a_step();
     let form = browser.get(SET_UP);
     let secret = form.shown("secret");
-    let done = browser.submit(&form, SET_UP, &[("password", PASSWORD), ("code", &code(&secret, 0))]);
+    let done = browser.submit(
+        &form,
+        SET_UP,
+        &[("password", PASSWORD), ("code", &code(&secret, 0))],
+    );
     assert_eq!(done.status, 200, "{}", done.body);
-    (secret, done.shown("codes").lines().map(str::to_owned).collect())
+    (
+        secret,
+        done.shown("codes").lines().map(str::to_owned).collect(),
+    )
 }
 
 /// A browser that knows the password.
@@ -73,12 +89,19 @@ fn fail_as(node: &Node, client_id: &str, client_ip: &str) -> Reply {
 /// Failures as these clients from these addresses, one behind the other on one connection, so that a slow
 /// machine has a flood too. Gives how many had which status.
 fn pipelined(node: &Node, callers: &[(String, String)]) -> BTreeMap<u16, usize> {
-    let mut stream = std::net::TcpStream::connect(node.base.strip_prefix("http://").unwrap()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut stream =
+        std::net::TcpStream::connect(node.base.strip_prefix("http://").unwrap()).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
     let mut writer = stream.try_clone().unwrap();
     let mut requests = String::new();
     for (n, (client_id, client_ip)) in callers.iter().enumerate() {
-        let close = if n + 1 == callers.len() { "connection: close\r\n" } else { "" };
+        let close = if n + 1 == callers.len() {
+            "connection: close\r\n"
+        } else {
+            ""
+        };
         // Without an id there is nothing to look up in the database.
         let authorization = match client_id.as_str() {
             "" => String::new(),
@@ -387,8 +410,12 @@ on_both! {
 fn jti_of(token: &str) -> String {
     use base64::Engine;
     let payload = token.split('.').nth(1).unwrap();
-    let claims: Value =
-        serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(
+        &base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .decode(payload)
+            .unwrap(),
+    )
+    .unwrap();
     claims["jti"].as_str().unwrap().to_owned()
 }
 
@@ -400,14 +427,23 @@ fn floods_do_not_spend_the_budget_of_others() {
     one(&world);
     let client = world.client("read");
     let node = world.start_with(&["--trusted-proxies", "127.0.0.1"]);
-    let callers = |count: usize, of: &dyn Fn(usize) -> (String, String)| (0..count).map(of).collect::<Vec<_>>();
+    let callers = |count: usize, of: &dyn Fn(usize) -> (String, String)| {
+        (0..count).map(of).collect::<Vec<_>>()
+    };
     let here = || "203.0.113.1".to_owned();
     let first = pipelined(&node, &callers(200, &|n| (format!("made-up-{n}"), here())));
     assert!(first[&401] >= 100 && first[&429] > 0, "{first:?}");
     // In the name of a client: refused, and not counted against it.
     pipelined(&node, &callers(100, &|_| (client.id.clone(), here())));
-    let elsewhere = pipelined(&node, &callers(15, &|_| (client.id.clone(), "203.0.113.2".to_owned())));
-    assert_eq!(elsewhere, BTreeMap::from([(401, 15)]), "as if nobody had failed before");
+    let elsewhere = pipelined(
+        &node,
+        &callers(15, &|_| (client.id.clone(), "203.0.113.2".to_owned())),
+    );
+    assert_eq!(
+        elsewhere,
+        BTreeMap::from([(401, 15)]),
+        "as if nobody had failed before"
+    );
 
     // The counts of a user outlive all that is made up.
     let stranger = Browser::saying(&node, "x-forwarded-for", "203.0.113.7");
@@ -417,14 +453,28 @@ fn floods_do_not_spend_the_budget_of_others() {
     while guess() == 403 {
         compared += 1;
     }
-    pipelined(&node, &callers(400, &|n| (format!("other-{n}"), somewhere(n))));
+    pipelined(
+        &node,
+        &callers(400, &|n| (format!("other-{n}"), somewhere(n))),
+    );
     compared += (0..5).filter(|_| guess() == 403).count();
     let allowed = 10 + usize::try_from(began.elapsed().as_secs() / 30).unwrap();
-    assert!((10..=allowed).contains(&compared), "{compared} guesses were compared, {allowed} are allowed");
+    assert!(
+        (10..=allowed).contains(&compared),
+        "{compared} guesses were compared, {allowed} are allowed"
+    );
 
     // Many networks of 64 bits in one of 56.
-    let neighbours = pipelined(&node, &callers(1000, &|n| (String::new(), format!("2001:db8:ffff:{:x}::1", n % 256))));
-    assert!(neighbours[&401] >= 300 && neighbours.get(&429).is_some_and(|refused| *refused > 0), "{neighbours:?}");
+    let neighbours = pipelined(
+        &node,
+        &callers(1000, &|n| {
+            (String::new(), format!("2001:db8:ffff:{:x}::1", n % 256))
+        }),
+    );
+    assert!(
+        neighbours[&401] >= 300 && neighbours.get(&429).is_some_and(|refused| *refused > 0),
+        "{neighbours:?}"
+    );
 }
 
 /// The link of an invitation is a page for those without a script, too: it asks for the link.
@@ -435,9 +485,15 @@ fn an_invitation_works_without_a_script() {
     let node = world.start();
     let browser = Browser::new(&node);
     let page = browser.get("/portal/invitation");
-    assert!(page.status == 200 && page.body.contains("name=\"link\""), "{}", page.body);
+    assert!(
+        page.status == 200 && page.body.contains("name=\"link\""),
+        "{}",
+        page.body
+    );
     assert!(!hidden(&page, "/portal/invitation").is_empty());
     // What was in the path once is no page.
     assert_eq!(browser.status("/portal/invitation/kwv_x"), 404);
-    eventually("the log line", || node.logs().contains("/portal/invitation").then_some(()));
+    eventually("the log line", || {
+        node.logs().contains("/portal/invitation").then_some(())
+    });
 }

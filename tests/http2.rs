@@ -8,7 +8,9 @@ use crate::support::{Node, World};
 
 fn curl(world: &World, arguments: &[&str]) -> String {
     let mut curl = Command::new("curl");
-    curl.args(["-s", "-o", "body", "-w", "%{http_version} %{http_code}"]).args(arguments).current_dir(&world.folder);
+    curl.args(["-s", "-o", "body", "-w", "%{http_version} %{http_code}"])
+        .args(arguments)
+        .current_dir(&world.folder);
     String::from_utf8(curl.output().unwrap().stdout).unwrap()
 }
 
@@ -22,10 +24,25 @@ fn by_alpn() {
     let node = world.start_with(&["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
     let url = node.base.replace("http://", "https://") + "/oauth/token";
     let user = format!("{}:{}", client.id, client.secret);
-    let token = ["--cacert", "cert.pem", "-u", &user, "-d", "grant_type=client_credentials", &url];
+    let token = [
+        "--cacert",
+        "cert.pem",
+        "-u",
+        &user,
+        "-d",
+        "grant_type=client_credentials",
+        &url,
+    ];
     assert_eq!(curl(&world, &token), "2 200");
-    assert!(std::fs::read_to_string(world.folder.join("body")).unwrap().contains("access_token"));
-    assert_eq!(curl(&world, &[&["--http1.1"], token.as_slice()].concat()), "1.1 200");
+    assert!(
+        std::fs::read_to_string(world.folder.join("body"))
+            .unwrap()
+            .contains("access_token")
+    );
+    assert_eq!(
+        curl(&world, &[&["--http1.1"], token.as_slice()].concat()),
+        "1.1 200"
+    );
     assert!(node.stop().success());
 }
 
@@ -37,15 +54,38 @@ fn in_the_clear_where_it_is_set() {
     let user = format!("{}:{}", client.id, client.secret);
     let url = node.url("/oauth/token");
     let token = ["-u", &user, "-d", "grant_type=client_credentials", &url];
-    assert_eq!(curl(&world, &[&["--http2-prior-knowledge"], token.as_slice()].concat()), "2 200");
+    assert_eq!(
+        curl(
+            &world,
+            &[&["--http2-prior-knowledge"], token.as_slice()].concat()
+        ),
+        "2 200"
+    );
     assert_eq!(curl(&world, &token), "1.1 200");
-    assert_eq!(curl(&world, &["--http2-prior-knowledge", &node.url("/openapi.json")]), "2 200");
+    assert_eq!(
+        curl(
+            &world,
+            &["--http2-prior-knowledge", &node.url("/openapi.json")]
+        ),
+        "2 200"
+    );
     let document = std::fs::read_to_string(world.folder.join("body")).unwrap();
-    assert_eq!(document, node.get("/openapi.json").body, "also what is larger than a window");
+    assert_eq!(
+        document,
+        node.get("/openapi.json").body,
+        "also what is larger than a window"
+    );
     let large = format!("padding={}", "x".repeat(100_000));
-    assert_eq!(curl(&world, &["--http2-prior-knowledge", "-d", &large, &url]), "2 413");
+    assert_eq!(
+        curl(&world, &["--http2-prior-knowledge", "-d", &large, &url]),
+        "2 413"
+    );
     let plain = world.start();
-    assert_eq!(curl(&world, &["--http2-prior-knowledge", &plain.url("/healthz")]), "0 000", "off by default");
+    assert_eq!(
+        curl(&world, &["--http2-prior-knowledge", &plain.url("/healthz")]),
+        "0 000",
+        "off by default"
+    );
 }
 
 /// A frame (RFC 9113 section 4.1).
@@ -56,7 +96,9 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 
 fn connect(node: &Node) -> TcpStream {
     let mut stream = node.connect();
-    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        .unwrap();
     stream.write_all(&frame(4, 0, 0, &[])).unwrap();
     stream
 }
@@ -90,7 +132,11 @@ fn within_limits() {
     let node = world.start_with(&["--http2-cleartext", "on"]);
     let mut stream = connect(&node);
     stream.write_all(&get(1, 500)).unwrap();
-    assert_eq!(status(&mut stream), Some(0x8c), "400, index 12 of the static table");
+    assert_eq!(
+        status(&mut stream),
+        Some(0x8c),
+        "400, index 12 of the static table"
+    );
 
     // Streams that are opened and given up at once, again and again.
     let mut stream = connect(&node);
@@ -106,7 +152,9 @@ fn within_limits() {
 
     // Thousands at a time: some are served, the others refused at once, all are answered.
     let mut stream = connect(&node);
-    let requests: Vec<u8> = (0..2000).flat_map(|number| get(2 * number + 1, 0)).collect();
+    let requests: Vec<u8> = (0..2000)
+        .flat_map(|number| get(2 * number + 1, 0))
+        .collect();
     stream.write_all(&requests).unwrap();
     for _ in 0..2000 {
         assert!(status(&mut stream).is_some());

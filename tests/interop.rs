@@ -8,7 +8,9 @@ use serde_json::json;
 use crate::support::{World, jwt, repository};
 
 pub fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name}: run the tests by tests/run, which installs the libraries"))
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name}: run the tests by tests/run, which installs the libraries")
+    })
 }
 
 /// Runs a script with all that it may need in its environment.
@@ -30,7 +32,14 @@ fn script(world: World, mut command: Command) {
         "--jwks",
         jwks.to_str().unwrap(),
     ]);
-    let registration = world.cli(&["registration-token", "create", "--scope", "read", "--resource", resource]);
+    let registration = world.cli(&[
+        "registration-token",
+        "create",
+        "--scope",
+        "read",
+        "--resource",
+        resource,
+    ]);
     let node = world.start();
     let output = command
         .env("ISSUER", &node.base)
@@ -42,10 +51,17 @@ fn script(world: World, mut command: Command) {
         .env("INTROSPECTION_CLIENT_SECRET", &api.secret)
         .env("JWT_CLIENT_ID", &keyed.id)
         .env("JWT_KEY_FILE", &key_file)
-        .env("REGISTRATION_TOKEN", registration["token"].as_str().unwrap())
+        .env(
+            "REGISTRATION_TOKEN",
+            registration["token"].as_str().unwrap(),
+        )
         .output()
         .unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(output.status.success(), "{command:?}:\n{said}");
 }
 
@@ -53,7 +69,10 @@ fn public_jwk(key: &rcgen::KeyPair) -> serde_json::Value {
     use aws_lc_rs::signature::{KeyPair, RsaKeyPair};
     let pair = RsaKeyPair::from_pkcs8(&key.serialize_der()).unwrap();
     let (n, e) = (pair.public_key().modulus(), pair.public_key().exponent());
-    let (n, e) = (n.big_endian_without_leading_zero(), e.big_endian_without_leading_zero());
+    let (n, e) = (
+        n.big_endian_without_leading_zero(),
+        e.big_endian_without_leading_zero(),
+    );
     json!({"kty": "RSA", "n": jwt::encode(n), "e": jwt::encode(e), "use": "sig", "alg": "RS256", "kid": "interop"})
 }
 
@@ -64,12 +83,19 @@ fn resource_server(world: &World, mut command: Command) {
     use std::process::Stdio;
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
     let key_file = world.file("key.pem", &key.serialize_pem());
-    let jwks = world.file("jwks.json", &json!({"keys": [public_jwk(&key)]}).to_string());
+    let jwks = world.file(
+        "jwks.json",
+        &json!({"keys": [public_jwk(&key)]}).to_string(),
+    );
     let node = world.start();
     // Whatever it says goes into a file: a full pipe must not hold it up.
     let errors = std::fs::File::create(world.folder.join("stderr")).unwrap();
     let said = || std::fs::read_to_string(world.folder.join("stderr")).unwrap();
-    command.env("ISSUER", &node.base).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
+    command
+        .env("ISSUER", &node.base)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(errors);
     let mut script = command.spawn().unwrap();
     let mut out = BufReader::new(script.stdout.take().unwrap());
     let mut url = String::new();
@@ -82,7 +108,12 @@ fn resource_server(world: &World, mut command: Command) {
     world.resource(url);
     let flags = ["--scope", "read write", "--resource", url];
     let client = world.client_with(&flags);
-    let with_key = ["--auth-method", "private_key_jwt", "--jwks", jwks.to_str().unwrap()];
+    let with_key = [
+        "--auth-method",
+        "private_key_jwt",
+        "--jwks",
+        jwks.to_str().unwrap(),
+    ];
     let keyed = world.client_with(&[&flags[..], &with_key].concat());
     let given = json!({
         "client_id": client.id, "client_secret": client.secret, "jwt_client_id": keyed.id, "key_file": key_file,
@@ -90,7 +121,11 @@ fn resource_server(world: &World, mut command: Command) {
     writeln!(script.stdin.take().unwrap(), "{given}").unwrap();
     let mut rest = String::new();
     out.read_to_string(&mut rest).unwrap();
-    assert!(script.wait().unwrap().success(), "{command:?}:\n{rest}{}", said());
+    assert!(
+        script.wait().unwrap().success(),
+        "{command:?}:\n{rest}{}",
+        said()
+    );
 }
 
 fn python(world: World, name: &str) {

@@ -182,5 +182,8 @@ fn an_expired_token_at_the_second_it_ends() {
     // Another issuer is in force for the command line than for the node, which listens elsewhere.
     assert_eq!(reason["active"], json!(false));
     let own = world.cli(&["--issuer", &node.base, "token", "inspect", &token]);
-    assert_eq!((&own["active"], &own["reason"]), (&json!(false), &json!("ended")));
+    assert_eq!(
+        (&own["active"], &own["reason"]),
+        (&json!(false), &json!("ended"))
+    );
 }

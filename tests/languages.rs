@@ -14,16 +14,28 @@ use crate::support::repository;
 fn messages(language: Language) -> BTreeMap<String, BTreeSet<String>> {
     let path = repository("src/portal/languages").join(format!("{}.ftl", language.code()));
     let text = std::fs::read_to_string(path).unwrap();
-    FluentResource::try_new(text.clone()).unwrap_or_else(|(_, errors)| panic!("{}: {errors:?}", language.code()));
+    FluentResource::try_new(text.clone())
+        .unwrap_or_else(|(_, errors)| panic!("{}: {errors:?}", language.code()));
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut last = String::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
-        if let Some((name, _)) = line.split_once(" =").filter(|_| !line.starts_with([' ', '}'])) {
+        if let Some((name, _)) = line
+            .split_once(" =")
+            .filter(|_| !line.starts_with([' ', '}']))
+        {
             last = name.to_owned();
-            assert!(found.insert(last.clone(), BTreeSet::new()).is_none(), "{}: {name} is there twice", language.code());
+            assert!(
+                found.insert(last.clone(), BTreeSet::new()).is_none(),
+                "{}: {name} is there twice",
+                language.code()
+            );
         }
         let variables = line.split('$').skip(1);
-        let names = variables.map(|rest| rest.chars().take_while(char::is_ascii_alphabetic).collect::<String>());
+        let names = variables.map(|rest| {
+            rest.chars()
+                .take_while(char::is_ascii_alphabetic)
+                .collect::<String>()
+        });
         found.entry(last.clone()).or_default().extend(names);
     }
     found.remove("");
@@ -37,9 +49,18 @@ fn between(folder: &str, begin: &str, end: char) -> BTreeSet<String> {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "rs") {
             // As if each expression were on one line.
-            let text: String =
-                std::fs::read_to_string(&path).unwrap().split_whitespace().collect::<Vec<_>>().join(" ").replace("( ", "(");
-            found.extend(text.split(begin).skip(1).filter_map(|rest| rest.split_once(end)).map(|(name, _)| name.to_owned()));
+            let text: String = std::fs::read_to_string(&path)
+                .unwrap()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+                .replace("( ", "(");
+            found.extend(
+                text.split(begin)
+                    .skip(1)
+                    .filter_map(|rest| rest.split_once(end))
+                    .map(|(name, _)| name.to_owned()),
+            );
         }
     }
     found
@@ -52,9 +73,17 @@ fn every_language_has_the_same_messages_with_the_same_things_in_them() {
     for language in Language::ALL {
         let other = messages(language);
         for (name, variables) in &english {
-            assert_eq!(other.get(name), Some(variables), "{}: {name}", language.code());
+            assert_eq!(
+                other.get(name),
+                Some(variables),
+                "{}: {name}",
+                language.code()
+            );
         }
-        let beyond: Vec<_> = other.keys().filter(|name| !english.contains_key(*name)).collect();
+        let beyond: Vec<_> = other
+            .keys()
+            .filter(|name| !english.contains_key(*name))
+            .collect();
         assert!(beyond.is_empty(), "{}: {beyond:?}", language.code());
     }
 }
@@ -63,25 +92,45 @@ fn every_language_has_the_same_messages_with_the_same_things_in_them() {
 fn every_message_that_is_asked_for_is_there() {
     let portal = "src/portal";
     let mut asked: BTreeSet<String> = BTreeSet::new();
-    for begin in [".t(\"", ".tr(\"", ".count(\"", ".text(\"", ".help(\"", "tile(member, \"", "counted(member, \""] {
-        asked.extend(
-            between(portal, begin, '"')
-                .into_iter()
-                .filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')),
-        );
+    for begin in [
+        ".t(\"",
+        ".tr(\"",
+        ".count(\"",
+        ".text(\"",
+        ".help(\"",
+        "tile(member, \"",
+        "counted(member, \"",
+    ] {
+        asked.extend(between(portal, begin, '"').into_iter().filter(|name| {
+            name.chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        }));
     }
     for name in between(portal, "Field::new(", ')') {
         let field = name.split('"').nth(1).unwrap_or_default().replace('_', "-");
         asked.insert(format!("field-{field}"));
     }
     // Of forms, not of messages.
-    for field in ["name", "email", "code", "identifier", "scope", "uses", "jwks", "grace", "actor", "target", "token-typ"] {
+    for field in [
+        "name",
+        "email",
+        "code",
+        "identifier",
+        "scope",
+        "uses",
+        "jwks",
+        "grace",
+        "actor",
+        "target",
+        "token-typ",
+    ] {
         asked.remove(field);
     }
     asked.remove("field-");
     asked.extend(["en", "fr"].iter().flat_map(|_| ["scope".to_owned()]));
-    for phrase in
-        ["src/manage", "src/portal", "src/oauth", "src/store"].into_iter().flat_map(|folder| between(folder, ".phrase(\"", '"'))
+    for phrase in ["src/manage", "src/portal", "src/oauth", "src/store"]
+        .into_iter()
+        .flat_map(|folder| between(folder, ".phrase(\"", '"'))
     {
         asked.insert(format!("error-{phrase}"));
     }
@@ -95,11 +144,18 @@ fn every_message_that_is_asked_for_is_there() {
         asked.insert(format!("action-{}", action.replace(['.', '_'], "-")));
     }
     let error_codes = std::fs::read_to_string(repository("src/error.rs")).unwrap();
-    for code in error_codes.split("=> \"").skip(1).filter_map(|rest| rest.split_once('"')) {
+    for code in error_codes
+        .split("=> \"")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('"'))
+    {
         asked.insert(format!("error-{}", code.0.replace('_', "-")));
     }
     let known = messages(Language::English);
-    let missing: Vec<_> = asked.iter().filter(|name| !known.contains_key(*name)).collect();
+    let missing: Vec<_> = asked
+        .iter()
+        .filter(|name| !known.contains_key(*name))
+        .collect();
     assert!(missing.is_empty(), "there are no words for {missing:?}");
     assert!(asked.len() > 300, "what is asked for was not found");
 }
@@ -127,9 +183,15 @@ fn actions() -> BTreeSet<String> {
 #[test]
 fn every_action_can_be_asked_for_in_the_audit() {
     let written = actions();
-    assert!(written.len() > 25, "the actions were not found: {written:?}");
+    assert!(
+        written.len() > 25,
+        "the actions were not found: {written:?}"
+    );
     let offered = std::fs::read_to_string(repository("src/portal/audit.rs")).unwrap();
-    let missing: Vec<_> = written.iter().filter(|action| !offered.contains(&format!("\"{action}\""))).collect();
+    let missing: Vec<_> = written
+        .iter()
+        .filter(|action| !offered.contains(&format!("\"{action}\"")))
+        .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 
@@ -138,16 +200,38 @@ fn dates_numbers_and_plurals_are_those_of_the_language() {
     let moment = Timestamp::from_seconds(1_793_491_200 + 20 * 3600 + 18 * 60);
     let (english, french) = (Language::English, Language::French);
     assert!(
-        english.moment(moment).into_string().contains("1 November 2026, 20:18 UTC"),
+        english
+            .moment(moment)
+            .into_string()
+            .contains("1 November 2026, 20:18 UTC"),
         "{}",
         english.moment(moment).into_string()
     );
-    assert!(french.moment(moment).into_string().contains("1er novembre 2026"), "{}", french.moment(moment).into_string());
+    assert!(
+        french
+            .moment(moment)
+            .into_string()
+            .contains("1er novembre 2026"),
+        "{}",
+        french.moment(moment).into_string()
+    );
     assert_eq!(english.number(1_234_567), "1,234,567");
     assert_eq!(french.number(1_234_567), "1\u{202F}234\u{202F}567");
-    assert_eq!((english.number(0.5), french.number(0.5)), ("0.5".to_owned(), "0,5".to_owned()));
+    assert_eq!(
+        (english.number(0.5), french.number(0.5)),
+        ("0.5".to_owned(), "0,5".to_owned())
+    );
     // French counts nothing in the singular, English in the plural.
     let zero = std::time::Duration::ZERO;
-    assert_eq!((english.span(zero), french.span(zero)), ("0 seconds".to_owned(), "0 seconde".to_owned()));
-    assert_eq!(english.relative_text(Timestamp::from_seconds(0), Timestamp::from_seconds(3 * 86_400)), "3 days ago");
+    assert_eq!(
+        (english.span(zero), french.span(zero)),
+        ("0 seconds".to_owned(), "0 seconde".to_owned())
+    );
+    assert_eq!(
+        english.relative_text(
+            Timestamp::from_seconds(0),
+            Timestamp::from_seconds(3 * 86_400)
+        ),
+        "3 days ago"
+    );
 }

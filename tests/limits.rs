@@ -8,7 +8,9 @@ use crate::support::World;
 
 fn raw(base: &str, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(base.strip_prefix("http://").unwrap()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
     let _ = stream.write_all(request);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
@@ -20,35 +22,75 @@ fn odd_requests_are_refused_and_the_server_lives() {
     let world = World::sqlite();
     let client = world.client("read");
     let node = world.start();
-    let head =
-        "POST /oauth/token HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/x-www-form-urlencoded\r\n";
+    let head = "POST /oauth/token HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/x-www-form-urlencoded\r\n";
     let long = "x".repeat(300_000);
     let cases: Vec<(&str, Vec<u8>)> = vec![
-        ("no HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec()),
+        (
+            "no HTTP",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
+        ),
         ("a half line", b"POST /oauth".to_vec()),
-        ("an endless header", format!("GET / HTTP/1.1\r\nhost: {long}\r\n\r\n").into_bytes()),
-        ("an endless path", format!("GET /{long} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").into_bytes()),
-        ("a header with NUL", b"GET /healthz HTTP/1.1\r\nhost: \0\r\n\r\n".to_vec()),
-        ("raw bytes in Authorization", [head.as_bytes(), b"authorization: Basic \xff\xfe\r\ncontent-length: 0\r\n\r\n"].concat()),
-        ("a length that is no number", format!("{head}content-length: x\r\n\r\n").into_bytes()),
-        ("two lengths", format!("{head}content-length: 1\r\ncontent-length: 2\r\n\r\nab").into_bytes()),
-        ("a negative length", format!("{head}content-length: -1\r\n\r\n").into_bytes()),
-        ("a broken chunk", format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n").into_bytes()),
-        ("a length beyond all bounds", format!("{head}content-length: 99999999999\r\n\r\nx").into_bytes()),
-        ("two content types", format!("{head}content-type: text/plain\r\ncontent-length: 0\r\n\r\n").into_bytes()),
+        (
+            "an endless header",
+            format!("GET / HTTP/1.1\r\nhost: {long}\r\n\r\n").into_bytes(),
+        ),
+        (
+            "an endless path",
+            format!("GET /{long} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").into_bytes(),
+        ),
+        (
+            "a header with NUL",
+            b"GET /healthz HTTP/1.1\r\nhost: \0\r\n\r\n".to_vec(),
+        ),
+        (
+            "raw bytes in Authorization",
+            [
+                head.as_bytes(),
+                b"authorization: Basic \xff\xfe\r\ncontent-length: 0\r\n\r\n",
+            ]
+            .concat(),
+        ),
+        (
+            "a length that is no number",
+            format!("{head}content-length: x\r\n\r\n").into_bytes(),
+        ),
+        (
+            "two lengths",
+            format!("{head}content-length: 1\r\ncontent-length: 2\r\n\r\nab").into_bytes(),
+        ),
+        (
+            "a negative length",
+            format!("{head}content-length: -1\r\n\r\n").into_bytes(),
+        ),
+        (
+            "a broken chunk",
+            format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n").into_bytes(),
+        ),
+        (
+            "a length beyond all bounds",
+            format!("{head}content-length: 99999999999\r\n\r\nx").into_bytes(),
+        ),
+        (
+            "two content types",
+            format!("{head}content-type: text/plain\r\ncontent-length: 0\r\n\r\n").into_bytes(),
+        ),
     ];
     for (what, request) in &cases {
         let mut request = request.clone();
         if *what == "a length beyond all bounds" {
             // The sender goes away in the middle.
-            let mut stream = TcpStream::connect(node.base.strip_prefix("http://").unwrap()).unwrap();
+            let mut stream =
+                TcpStream::connect(node.base.strip_prefix("http://").unwrap()).unwrap();
             stream.write_all(&request).unwrap();
             drop(stream);
-            request = head.replace("content-type", "content-length: 0\r\ncontent-type").into_bytes();
+            request = head
+                .replace("content-type", "content-length: 0\r\ncontent-type")
+                .into_bytes();
             request.extend_from_slice(b"\r\n");
         }
         if *what == "a half line" {
-            let mut stream = TcpStream::connect(node.base.strip_prefix("http://").unwrap()).unwrap();
+            let mut stream =
+                TcpStream::connect(node.base.strip_prefix("http://").unwrap()).unwrap();
             stream.write_all(&request).unwrap();
             drop(stream);
             continue;
@@ -62,15 +104,35 @@ fn odd_requests_are_refused_and_the_server_lives() {
         let body = format!(
             "grant_type=client_credentials&scope=%{byte:02X}&client_id=%{byte:02X}&client_secret=%{byte:02X}&resource=%{byte:02X}"
         );
-        let reply = node.post("/oauth/token", &[("content-type", "application/x-www-form-urlencoded")], body.as_bytes());
-        assert!(matches!(reply.status, 400 | 401 | 429), "{byte:02X}: {}", reply.body);
+        let reply = node.post(
+            "/oauth/token",
+            &[("content-type", "application/x-www-form-urlencoded")],
+            body.as_bytes(),
+        );
+        assert!(
+            matches!(reply.status, 400 | 401 | 429),
+            "{byte:02X}: {}",
+            reply.body
+        );
         let body = format!("token=%{byte:02X}&token_type_hint=%{byte:02X}");
         let basic = client.basic();
-        let headers = [("content-type", "application/x-www-form-urlencoded"), ("authorization", basic.as_str())];
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("authorization", basic.as_str()),
+        ];
         let reply = node.post("/oauth/revoke", &headers, body.as_bytes());
-        assert!(matches!(reply.status, 200 | 400), "{byte:02X}: {}", reply.body);
+        assert!(
+            matches!(reply.status, 200 | 400),
+            "{byte:02X}: {}",
+            reply.body
+        );
         let reply = node.get(&format!("/oauth/register/%{byte:02X}"));
-        assert!(matches!(reply.status, 401 | 404 | 429), "{byte:02X}: {} {}", reply.status, reply.body);
+        assert!(
+            matches!(reply.status, 401 | 404 | 429),
+            "{byte:02X}: {} {}",
+            reply.status,
+            reply.body
+        );
     }
     node.token(&client);
 }
@@ -85,7 +147,11 @@ fn the_callers_address() {
         let reply = node.get_with("/healthz", &[("x-forwarded-for", forwarded)]);
         node.log_of(&reply)["address"].as_str().unwrap().to_owned()
     };
-    assert_eq!(address(&plain, "203.0.113.9"), "127.0.0.1", "never by trusting a header");
+    assert_eq!(
+        address(&plain, "203.0.113.9"),
+        "127.0.0.1",
+        "never by trusting a header"
+    );
     for (forwarded, seen) in [
         ("203.0.113.9", "203.0.113.9"),
         ("198.51.100.1, 203.0.113.9", "203.0.113.9"),

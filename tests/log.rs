@@ -15,29 +15,59 @@ struct Serving {
 
 impl Serving {
     fn start(world: &World, stderr: impl Into<Stdio>) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let mut command = world.command(&["--no-bootstrap", "--listen", &address.to_string()]);
-        let child = command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
-        let config = ureq::Agent::config_builder().proxy(None).timeout_global(Some(Duration::from_secs(20))).build();
-        let serving = Serving { child, base: format!("http://{address}"), agent: config.new_agent() };
-        within(Duration::from_secs(30), "the server", || serving.get("/healthz").ok());
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
+        let config = ureq::Agent::config_builder()
+            .proxy(None)
+            .timeout_global(Some(Duration::from_secs(20)))
+            .build();
+        let serving = Serving {
+            child,
+            base: format!("http://{address}"),
+            agent: config.new_agent(),
+        };
+        within(Duration::from_secs(30), "the server", || {
+            serving.get("/healthz").ok()
+        });
         serving
     }
 
     fn get(&self, path: &str) -> Result<String, ureq::Error> {
-        self.agent.get(format!("{}{path}", self.base)).call()?.body_mut().read_to_string()
+        self.agent
+            .get(format!("{}{path}", self.base))
+            .call()?
+            .body_mut()
+            .read_to_string()
     }
 
     fn dropped(&self) -> u64 {
         let metrics = self.get("/metrics").unwrap();
-        let line = metrics.lines().find_map(|line| line.strip_prefix("keyward_log_lines_dropped_total "));
+        let line = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("keyward_log_lines_dropped_total "));
         line.unwrap().parse().unwrap()
     }
 
     fn stops(mut self) {
         let signal = format!("kill -TERM {}", self.child.id());
-        assert!(std::process::Command::new("bash").args(["-c", &signal]).status().unwrap().success());
-        let status = within(Duration::from_secs(30), "the end", || self.child.try_wait().unwrap());
+        assert!(
+            std::process::Command::new("bash")
+                .args(["-c", &signal])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let status = within(Duration::from_secs(30), "the end", || {
+            self.child.try_wait().unwrap()
+        });
         assert!(status.success(), "{status}");
     }
 }
@@ -67,7 +97,10 @@ fn the_reader_ends() {
 #[test]
 fn the_disk_is_full() {
     let world = World::sqlite();
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
     let serving = Serving::start(&world, full);
     for _ in 0..20 {
         serving.get("/healthz").unwrap();
@@ -75,8 +108,15 @@ fn the_disk_is_full() {
     eventually("the count", || (serving.dropped() >= 20).then_some(()));
     serving.stops();
     // Other commands have something to say there, too.
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let status = world.command(&["--database-url", "sqlite://other.db", "migrate"]).stderr(full).stdout(Stdio::null()).status();
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let status = world
+        .command(&["--database-url", "sqlite://other.db", "migrate"])
+        .stderr(full)
+        .stdout(Stdio::null())
+        .status();
     assert!(status.unwrap().success());
 }
 
@@ -97,7 +137,13 @@ fn the_reader_does_not_read() {
     });
     serving.stops();
     let text = reading.join().unwrap();
-    assert!(text.lines().filter(|line| line.contains("/healthz")).count() >= 1000, "what waited is written");
+    assert!(
+        text.lines()
+            .filter(|line| line.contains("/healthz"))
+            .count()
+            >= 1000,
+        "what waited is written"
+    );
     assert!(text.contains("\"stopped\""), "to the last line");
 
     // And one that never reads does not hold up the end.

@@ -1,6 +1,11 @@
 //! One binary; a file for each thing that it tests. Everything is real: the binary as a process, its
 //! HTTP, SQLite files, a Postgres (which `tests/run` starts), the client libraries of others.
-#![expect(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on has failed"
+)]
 
 #[macro_use]
 mod support;

@@ -29,10 +29,21 @@ fn get(node: &Node, token: &str, path: &str) -> Value {
 
 fn problem(reply: &Reply, status: u16, field: Option<&str>) {
     assert_eq!(reply.status, status, "{}", reply.body);
-    assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+    assert_eq!(
+        reply.header("content-type"),
+        Some("application/problem+json")
+    );
     let problem = reply.json();
-    assert_eq!((problem["status"].as_u64(), problem["field"].as_str()), (Some(u64::from(status)), field), "{problem}");
-    assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
+    assert_eq!(
+        (problem["status"].as_u64(), problem["field"].as_str()),
+        (Some(u64::from(status)), field),
+        "{problem}"
+    );
+    assert!(
+        problem["detail"]
+            .as_str()
+            .is_some_and(|detail| !detail.is_empty())
+    );
 }
 
 on_both! {
@@ -457,18 +468,54 @@ fn bodies_that_are_refused() {
     let keys = format!("/clients/{}/keys", client.id);
     let rotate = format!("/clients/{}/secrets/rotate", client.id);
     let deep = format!("{}{}", "[".repeat(2000), "]".repeat(2000));
-    let before = world.count("SELECT count(*) FROM clients") + world.count("SELECT count(*) FROM api_keys");
+    let before =
+        world.count("SELECT count(*) FROM clients") + world.count("SELECT count(*) FROM api_keys");
     for (path, body, status, field) in [
         ("/clients", r#"{"name":""}"#, 400, Some("name")),
         ("/clients", r#"{}"#, 400, Some("name")),
         ("/clients", r#"{"name":5}"#, 400, Some("name")),
-        ("/clients", r#"{"name":"x","nonsense":1}"#, 400, Some("nonsense")),
-        ("/clients", r#"{"name":"x","scope":"\""}"#, 400, Some("scope")),
-        ("/clients", r#"{"name":"x","resources":["urn:none"]}"#, 400, Some("resources")),
-        ("/clients", r#"{"name":"x","resources":["\u0000"]}"#, 400, Some("resources")),
-        ("/clients", r#"{"name":"x","auth_method":"none"}"#, 400, Some("auth_method")),
-        ("/clients", r#"{"name":"x","auth_method":"private_key_jwt"}"#, 400, Some("jwks")),
-        ("/clients", r#"{"name":"x","jwks":{"keys":[]}}"#, 400, Some("jwks")),
+        (
+            "/clients",
+            r#"{"name":"x","nonsense":1}"#,
+            400,
+            Some("nonsense"),
+        ),
+        (
+            "/clients",
+            r#"{"name":"x","scope":"\""}"#,
+            400,
+            Some("scope"),
+        ),
+        (
+            "/clients",
+            r#"{"name":"x","resources":["urn:none"]}"#,
+            400,
+            Some("resources"),
+        ),
+        (
+            "/clients",
+            r#"{"name":"x","resources":["\u0000"]}"#,
+            400,
+            Some("resources"),
+        ),
+        (
+            "/clients",
+            r#"{"name":"x","auth_method":"none"}"#,
+            400,
+            Some("auth_method"),
+        ),
+        (
+            "/clients",
+            r#"{"name":"x","auth_method":"private_key_jwt"}"#,
+            400,
+            Some("jwks"),
+        ),
+        (
+            "/clients",
+            r#"{"name":"x","jwks":{"keys":[]}}"#,
+            400,
+            Some("jwks"),
+        ),
         ("/clients", r#"{"name":"a\u200bb"}"#, 400, Some("name")),
         ("/clients", r#"{"name":"a\u0000b"}"#, 400, Some("name")),
         ("/clients", r#"["In order"]"#, 400, None),
@@ -476,19 +523,57 @@ fn bodies_that_are_refused() {
         ("/clients", r#"{"name":"x"} x"#, 400, None),
         ("/clients", deep.as_str(), 400, None),
         (keys.as_str(), r#"{"name":"Default"}"#, 409, Some("name")),
-        (keys.as_str(), r#"{"name":"x","scope":"write"}"#, 400, Some("scope")),
-        (keys.as_str(), r#"{"name":"x","allowed_ips":["10.0.0.0/99"]}"#, 400, Some("allowed_ips")),
-        (keys.as_str(), r#"{"name":"x","expires_in":0}"#, 400, Some("expires_at")),
-        (keys.as_str(), r#"{"name":"x","expires_in":-1}"#, 400, Some("expires_in")),
+        (
+            keys.as_str(),
+            r#"{"name":"x","scope":"write"}"#,
+            400,
+            Some("scope"),
+        ),
+        (
+            keys.as_str(),
+            r#"{"name":"x","allowed_ips":["10.0.0.0/99"]}"#,
+            400,
+            Some("allowed_ips"),
+        ),
+        (
+            keys.as_str(),
+            r#"{"name":"x","expires_in":0}"#,
+            400,
+            Some("expires_at"),
+        ),
+        (
+            keys.as_str(),
+            r#"{"name":"x","expires_in":-1}"#,
+            400,
+            Some("expires_in"),
+        ),
         (rotate.as_str(), r#"{"grace":"soon"}"#, 400, Some("grace")),
         (rotate.as_str(), r#"{"grace":-1}"#, 400, Some("grace")),
         (rotate.as_str(), r#"{"grace":"101y"}"#, 400, Some("grace")),
-        ("/users", r#"{"email":"nobody","role":"viewer"}"#, 400, Some("email")),
-        ("/users", r#"{"email":"a@b.example","role":"king"}"#, 400, Some("role")),
-        ("/resource-servers", r#"{"identifier":"api","name":"x"}"#, 400, Some("identifier")),
+        (
+            "/users",
+            r#"{"email":"nobody","role":"viewer"}"#,
+            400,
+            Some("email"),
+        ),
+        (
+            "/users",
+            r#"{"email":"a@b.example","role":"king"}"#,
+            400,
+            Some("role"),
+        ),
+        (
+            "/resource-servers",
+            r#"{"identifier":"api","name":"x"}"#,
+            400,
+            Some("identifier"),
+        ),
     ] {
         let bearer = format!("Bearer {token}");
-        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+        ];
         let reply = node.post(&format!("/api/v1{path}"), &headers, body.as_bytes());
         assert_eq!(reply.status, status, "{body}: {}", reply.body);
         problem(&reply, status, field);
@@ -500,7 +585,11 @@ fn bodies_that_are_refused() {
         ("/accounts?cursor=x", "cursor"),
         ("/clients?nonsense=1", "nonsense"),
     ] {
-        problem(&call(&node, &token, "GET", path, &Value::Null), 400, Some(field));
+        problem(
+            &call(&node, &token, "GET", path, &Value::Null),
+            400,
+            Some(field),
+        );
     }
     assert_eq!(
         world.count("SELECT count(*) FROM clients") + world.count("SELECT count(*) FROM api_keys"),
@@ -519,13 +608,21 @@ fn the_description_is_complete_and_its_page_loads_nothing_from_elsewhere() {
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             operations += 1;
-            assert!(ids.insert(operation["operationId"].to_string()), "{operation}");
+            assert!(
+                ids.insert(operation["operationId"].to_string()),
+                "{operation}"
+            );
             // What is described is there: anything but a 404 for the path, or a 405.
-            let concrete = path.replace("{client_id}", "x").replace("{id}", "x").replace("{kid}", "x");
+            let concrete = path
+                .replace("{client_id}", "x")
+                .replace("{id}", "x")
+                .replace("{kid}", "x");
             let reply = node.send(&method.to_uppercase(), &concrete, &[], b"");
             assert_ne!(reply.status, 405, "{method} {path}");
             assert!(
-                operation["responses"].get(reply.status.to_string()).is_some(),
+                operation["responses"]
+                    .get(reply.status.to_string())
+                    .is_some(),
                 "{method} {path} answers {} undescribed",
                 reply.status
             );
@@ -540,15 +637,29 @@ fn the_description_is_complete_and_its_page_loads_nothing_from_elsewhere() {
         let pointer = reference.split('"').next().unwrap();
         assert!(document.pointer(pointer).is_some(), "{pointer}");
     }
-    for (path, kind) in [("/docs", "text/html"), ("/docs/docs.js", "text/javascript"), ("/docs/docs.css", "text/css")] {
+    for (path, kind) in [
+        ("/docs", "text/html"),
+        ("/docs/docs.js", "text/javascript"),
+        ("/docs/docs.css", "text/css"),
+    ] {
         let reply = node.get(path);
-        assert!(reply.status == 200 && reply.header("content-type").unwrap().starts_with(kind), "{path}");
         assert!(
-            !reply.body.contains("http://") && !reply.body.contains("https://") && !reply.body.contains("src=\"//"),
+            reply.status == 200 && reply.header("content-type").unwrap().starts_with(kind),
+            "{path}"
+        );
+        assert!(
+            !reply.body.contains("http://")
+                && !reply.body.contains("https://")
+                && !reply.body.contains("src=\"//"),
             "{path}"
         );
     }
-    assert!(node.get("/docs").header("content-security-policy").unwrap().starts_with("default-src 'none'"));
+    assert!(
+        node.get("/docs")
+            .header("content-security-policy")
+            .unwrap()
+            .starts_with("default-src 'none'")
+    );
 }
 
 #[test]
@@ -567,7 +678,11 @@ fn roles_give_rights() {
         ("keyward:accounts:write", false, false, false),
     ] {
         assert_eq!(
-            (may(Role::Viewer, right), may(Role::Developer, right), may(Role::Administrator, right)),
+            (
+                may(Role::Viewer, right),
+                may(Role::Developer, right),
+                may(Role::Administrator, right)
+            ),
             (viewer, developer, administrator),
             "{right}"
         );

@@ -63,11 +63,15 @@ fn a_node_that_slept_while_the_feed_was_purged() {
     for newer in [true, false] {
         let world = World::new(Backend::Postgres);
         let api = world.resource("urn:api");
-        let [revoked, disabled] = ["a", "b"].map(|scope| world.client_with(&["--scope", scope, "--resource", "urn:api"]));
+        let [revoked, disabled] =
+            ["a", "b"].map(|scope| world.client_with(&["--scope", scope, "--resource", "urn:api"]));
         let flags = ["--issuer", "http://auth.example"];
         let (awake, slept) = (world.start_with(&flags), world.start_with(&flags));
         let tokens = [slept.token(&revoked), slept.token(&disabled)];
-        assert!(tokens.iter().all(|token| slept.active(&api, token)) && slept.active(&api, &disabled.api_key));
+        assert!(
+            tokens.iter().all(|token| slept.active(&api, token))
+                && slept.active(&api, &disabled.api_key)
+        );
         slept.signal("STOP");
         assert_eq!(awake.revoke(&revoked, &tokens[0]).status, 200);
         world.cli(&["client", "disable", &disabled.id]);
@@ -79,7 +83,10 @@ fn a_node_that_slept_while_the_feed_was_purged() {
         // Also once it follows the feed again, and so trusts its memory.
         std::thread::sleep(SECOND);
         for _ in 0..10 {
-            assert!(tokens.iter().all(|token| !slept.active(&api, token)) && !slept.active(&api, &disabled.api_key));
+            assert!(
+                tokens.iter().all(|token| !slept.active(&api, token))
+                    && !slept.active(&api, &disabled.api_key)
+            );
             std::thread::sleep(SECOND / 10);
         }
     }
@@ -96,18 +103,27 @@ fn no_dead_token_is_handed_out() {
     let node = world.start();
     let earlier = node.token(&client);
     let mut holder = PgConnection::establish(&world.database_url).unwrap();
-    holder.batch_execute("BEGIN; LOCK TABLE tokens IN SHARE MODE").unwrap();
+    holder
+        .batch_execute("BEGIN; LOCK TABLE tokens IN SHARE MODE")
+        .unwrap();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| node.token_reply(&client, &[]));
         let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        eventually("the record to wait", || (world.count(waits) > 0).then_some(()));
+        eventually("the record to wait", || {
+            (world.count(waits) > 0).then_some(())
+        });
         world.cli(&["token", "revoke", "--client", &client.id]);
-        eventually("the revocation", || (!node.active(&api, &earlier)).then_some(()));
+        eventually("the revocation", || {
+            (!node.active(&api, &earlier)).then_some(())
+        });
         holder.batch_execute("COMMIT").unwrap();
         let reply = waiting.join().unwrap();
         assert_eq!(reply.status, 503, "{}", reply.body);
         assert!(reply.header("retry-after").is_some());
         assert!(!reply.body.contains("access_token"));
     });
-    assert!(node.active(&api, &node.token(&client)), "the next one is alive");
+    assert!(
+        node.active(&api, &node.token(&client)),
+        "the next one is alive"
+    );
 }

@@ -37,8 +37,10 @@ const COMMANDS: [&[&str]; 23] = [
 ];
 
 fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -46,17 +48,39 @@ fn names(folder: &Path) -> Vec<String> {
 #[test]
 fn commands_make_none() {
     let world = World::sqlite();
-    for arguments in COMMANDS.into_iter().chain([["backup", "copy.db"].as_slice()]) {
-        let output = world.command(arguments).env_remove("KEYWARD_DATABASE_URL").output().unwrap();
+    for arguments in COMMANDS
+        .into_iter()
+        .chain([["backup", "copy.db"].as_slice()])
+    {
+        let output = world
+            .command(arguments)
+            .env_remove("KEYWARD_DATABASE_URL")
+            .output()
+            .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
-        assert!(said.contains("database_url") && said.contains("there is no database at sqlite://data/keyward.db"), "{said}");
+        assert!(
+            said.contains("database_url")
+                && said.contains("there is no database at sqlite://data/keyward.db"),
+            "{said}"
+        );
         assert!(said.contains("keyward serve"), "{said}");
     }
-    let check = world.command(&["check"]).env_remove("KEYWARD_DATABASE_URL").output().unwrap();
+    let check = world
+        .command(&["check"])
+        .env_remove("KEYWARD_DATABASE_URL")
+        .output()
+        .unwrap();
     assert_eq!(check.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&check.stdout).contains("there is no database at sqlite://data/keyward.db"));
-    world.command(&["config"]).env_remove("KEYWARD_DATABASE_URL").output().unwrap();
+    assert!(
+        String::from_utf8_lossy(&check.stdout)
+            .contains("there is no database at sqlite://data/keyward.db")
+    );
+    world
+        .command(&["config"])
+        .env_remove("KEYWARD_DATABASE_URL")
+        .output()
+        .unwrap();
     assert_eq!(names(&world.folder), Vec::<String>::new());
 }
 
@@ -65,9 +89,15 @@ fn commands_make_no_tables_on_postgres() {
     let world = World::new(Backend::Postgres);
     for arguments in COMMANDS {
         let said = world.refused(arguments);
-        assert!(said.contains("there is no database at postgres"), "{arguments:?}: {said}");
+        assert!(
+            said.contains("there is no database at postgres"),
+            "{arguments:?}: {said}"
+        );
     }
-    assert_eq!(world.count("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"), 0);
+    assert_eq!(
+        world.count("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"),
+        0
+    );
     assert!(!world.folder.join("keys").exists());
 }
 
@@ -82,7 +112,10 @@ fn what_makes_something_makes_the_database_too() {
     assert!(!world.folder.join("keys").exists());
     assert_eq!(world.cli(&["token", "inspect", "x"])["active"], false);
     let said = world.refused(&["sealing-key", "rotate"]);
-    assert!(said.contains("sealing.key") && said.contains("keyward serve"), "{said}");
+    assert!(
+        said.contains("sealing.key") && said.contains("keyward serve"),
+        "{said}"
+    );
     assert!(!world.folder.join("keys").exists());
 }
 
@@ -90,12 +123,24 @@ fn what_makes_something_makes_the_database_too() {
 #[test]
 fn a_mistyped_path_makes_no_folders() {
     let world = World::sqlite();
-    for arguments in [["client", "create", "--name", "x"].as_slice(), &["migrate"], &["serve", "--listen", "127.0.0.1:0"]] {
+    for arguments in [
+        ["client", "create", "--name", "x"].as_slice(),
+        &["migrate"],
+        &["serve", "--listen", "127.0.0.1:0"],
+    ] {
         let said = String::from_utf8(
-            world.command(arguments).env("KEYWARD_DATABASE_URL", "sqlite://nope/x/y.db").output().unwrap().stderr,
+            world
+                .command(arguments)
+                .env("KEYWARD_DATABASE_URL", "sqlite://nope/x/y.db")
+                .output()
+                .unwrap()
+                .stderr,
         );
         let said = said.unwrap();
-        assert!(said.contains("KEYWARD_DATABASE_URL") && said.contains("nope/x"), "{said}");
+        assert!(
+            said.contains("KEYWARD_DATABASE_URL") && said.contains("nope/x"),
+            "{said}"
+        );
     }
     assert_eq!(names(&world.folder), Vec::<String>::new());
 }
@@ -108,7 +153,9 @@ fn what_is_no_database_of_keywards_is_left_as_it_is() {
     world.file("text", "root:x:0:0:root:/root:/bin/bash\n");
     let path = world.folder.join("photos.db");
     let mut photos = SqliteConnection::establish(&path.to_string_lossy()).unwrap();
-    photos.batch_execute("CREATE TABLE photos (name TEXT); INSERT INTO photos VALUES ('sea')").unwrap();
+    photos
+        .batch_execute("CREATE TABLE photos (name TEXT); INSERT INTO photos VALUES ('sea')")
+        .unwrap();
     drop(photos);
     std::fs::create_dir(world.folder.join("folder")).unwrap();
     let before = names(&world.folder);
@@ -128,14 +175,26 @@ fn what_is_no_database_of_keywards_is_left_as_it_is() {
             &["restore", "backup.db"],
         ];
         for arguments in COMMANDS.into_iter().chain(more) {
-            let output = world.command(arguments).env("KEYWARD_DATABASE_URL", &url).output().unwrap();
+            let output = world
+                .command(arguments)
+                .env("KEYWARD_DATABASE_URL", &url)
+                .output()
+                .unwrap();
             let said = String::from_utf8_lossy(&output.stderr);
             if !matches!(arguments[0], "check" | "config") {
                 assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
                 assert!(said.contains(name), "{arguments:?}: {said}");
             }
-            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode, "{arguments:?} {name}");
-            assert_eq!(std::fs::read(&path).unwrap_or_default(), content, "{arguments:?} {name}");
+            assert_eq!(
+                std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+                mode,
+                "{arguments:?} {name}"
+            );
+            assert_eq!(
+                std::fs::read(&path).unwrap_or_default(),
+                content,
+                "{arguments:?} {name}"
+            );
         }
         assert_eq!(names(&world.folder), before);
     }

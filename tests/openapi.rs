@@ -6,14 +6,22 @@ use std::process::Command;
 use crate::support::World;
 
 fn tool(name: &str) -> Command {
-    let python = std::env::var("TEST_PYTHON").expect("TEST_PYTHON: run the tests by tests/run, which installs the tools");
-    let folder = std::path::Path::new(&python).parent().unwrap().to_path_buf();
+    let python = std::env::var("TEST_PYTHON")
+        .expect("TEST_PYTHON: run the tests by tests/run, which installs the tools");
+    let folder = std::path::Path::new(&python)
+        .parent()
+        .unwrap()
+        .to_path_buf();
     Command::new(folder.join(name))
 }
 
 fn passes(command: &mut Command) {
     let output = command.output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(output.status.success(), "{said}");
 }
 
@@ -29,13 +37,28 @@ fn the_description_is_valid() {
 fn a_linter_finds_nothing() {
     let world = World::sqlite();
     let file = world.file("openapi.json", &world.cli(&["openapi"]).to_string());
-    let folder = std::env::var("TEST_NODE_DIR").expect("TEST_NODE_DIR: run the tests by tests/run, which installs the tools");
+    let folder = std::env::var("TEST_NODE_DIR")
+        .expect("TEST_NODE_DIR: run the tests by tests/run, which installs the tools");
     let mut linter = Command::new(std::path::Path::new(&folder).join("node_modules/.bin/redocly"));
     // What everybody may ask refuses nobody: no 4xx to describe.
-    linter.args(["lint", "--format", "json", "--skip-rule", "operation-4xx-response"]).arg(file).current_dir(&world.folder);
+    linter
+        .args([
+            "lint",
+            "--format",
+            "json",
+            "--skip-rule",
+            "operation-4xx-response",
+        ])
+        .arg(file)
+        .current_dir(&world.folder);
     let output = linter.env("REDOCLY_TELEMETRY", "off").output().unwrap();
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(found["problems"], serde_json::json!([]), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        found["problems"],
+        serde_json::json!([]),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(output.status.success());
 }
 

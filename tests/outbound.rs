@@ -23,7 +23,14 @@ fn start(world: &World, keys: &KeyServer, flags: &[&str]) -> Node {
 /// An initial access token for clients of an account.
 fn registration_token(world: &World, account: &str) -> String {
     world.cli(&["account", "create", "--name", account]);
-    let made = world.cli(&["registration-token", "create", "--account", account, "--scope", "read"]);
+    let made = world.cli(&[
+        "registration-token",
+        "create",
+        "--account",
+        account,
+        "--scope",
+        "read",
+    ]);
     made["token"].as_str().unwrap().to_owned()
 }
 
@@ -54,8 +61,15 @@ fn a_silent_server_of_one_partner_delays_no_other() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent_port = silent.local_addr().unwrap().port();
     let hostile = registration_token(&world, "Hostile");
-    let slow: Vec<String> =
-        (0..12).map(|place| register(&node, &hostile, &format!("https://localhost:{silent_port}/keys/{place}"))).collect();
+    let slow: Vec<String> = (0..12)
+        .map(|place| {
+            register(
+                &node,
+                &hostile,
+                &format!("https://localhost:{silent_port}/keys/{place}"),
+            )
+        })
+        .collect();
     let calm = registration_token(&world, "Calm");
     let worked_before = register(&node, &calm, &keys.uri("127.0.0.1", "/good"));
     assert_eq!(attempt(&node, &pair, &worked_before).status, 200);
@@ -68,7 +82,10 @@ fn a_silent_server_of_one_partner_delays_no_other() {
             .map(|place| {
                 scope.spawn(move || {
                     let began = Instant::now();
-                    (attempt(node, pair, &slow[place % slow.len()]).status, began.elapsed())
+                    (
+                        attempt(node, pair, &slow[place % slow.len()]).status,
+                        began.elapsed(),
+                    )
                 })
             })
             .collect();
@@ -77,7 +94,11 @@ fn a_silent_server_of_one_partner_delays_no_other() {
             let began = Instant::now();
             let reply = attempt(node, pair, id);
             assert_eq!(reply.status, 200, "{}", reply.body);
-            assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+            assert!(
+                began.elapsed() < Duration::from_secs(5),
+                "{:?}",
+                began.elapsed()
+            );
         }
         for one in burst {
             let (status, took) = one.join().unwrap();
@@ -96,10 +117,14 @@ fn who_wants_the_same_keys_waits_for_the_same_fetch() {
     keys.publish("/keys", &[pair.public_jwk("one")]);
     let node = start(&world, &keys, &PRIVATE);
     let token = registration_token(&world, "Partner");
-    let ids: Vec<String> = (0..3).map(|_| register(&node, &token, &keys.uri("localhost", "/keys"))).collect();
+    let ids: Vec<String> = (0..3)
+        .map(|_| register(&node, &token, &keys.uri("localhost", "/keys")))
+        .collect();
     std::thread::scope(|scope| {
         let (node, pair, ids) = (&node, &pair, &ids);
-        let all: Vec<_> = (0..24).map(|i| scope.spawn(move || attempt(node, pair, &ids[i % 3]).status)).collect();
+        let all: Vec<_> = (0..24)
+            .map(|i| scope.spawn(move || attempt(node, pair, &ids[i % 3]).status))
+            .collect();
         let statuses: Vec<u16> = all.into_iter().map(|one| one.join().unwrap()).collect();
         assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
     });
@@ -113,15 +138,34 @@ fn keys_from_before_serve_while_the_server_fails_and_key_ids_are_made_up() {
     let pair = jwt::Pair::new("ES256");
     keys.publish("/keys", &[pair.public_jwk("one")]);
     let node = start(&world, &keys, &PRIVATE);
-    let id = register(&node, &registration_token(&world, "Partner"), &keys.uri("localhost", "/keys"));
+    let id = register(
+        &node,
+        &registration_token(&world, "Partner"),
+        &keys.uri("localhost", "/keys"),
+    );
     assert_eq!(attempt(&node, &pair, &id).status, 200);
-    keys.answer("/keys", Answer::Head("500 Internal Server Error".to_owned()));
-    let made_up = || ask(&node, &pair.sign(&json!({"alg": "ES256", "kid": "made-up"}), &good_claims(&node, &id)));
+    keys.answer(
+        "/keys",
+        Answer::Head("500 Internal Server Error".to_owned()),
+    );
+    let made_up = || {
+        ask(
+            &node,
+            &pair.sign(
+                &json!({"alg": "ES256", "kid": "made-up"}),
+                &good_claims(&node, &id),
+            ),
+        )
+    };
     // Ten seconds after the fetch before, and not for each key id.
-    within(Duration::from_secs(30), "a fetch for an unknown key id", || {
-        assert!(matches!(made_up().status, 401 | 429));
-        (keys.hits("/keys") > 1).then_some(())
-    });
+    within(
+        Duration::from_secs(30),
+        "a fetch for an unknown key id",
+        || {
+            assert!(matches!(made_up().status, 401 | 429));
+            (keys.hits("/keys") > 1).then_some(())
+        },
+    );
     for _ in 0..20 {
         assert!(matches!(made_up().status, 401 | 429));
     }
@@ -142,19 +186,43 @@ fn servers_that_do_not_answer_as_they_should() {
         ("/drip", Answer::Drip, "timeout"),
         ("/silent", Answer::Nothing, "timeout"),
         ("/endless", Answer::Endless, "larger than"),
-        ("/redirect", Answer::Head(format!("302 Found\r\nlocation: {elsewhere}")), "302"),
-        ("/failing", Answer::Head("500 Internal Server Error".to_owned()), "500"),
-        ("/page", Answer::Document("<html>".to_owned()), "expected value"),
+        (
+            "/redirect",
+            Answer::Head(format!("302 Found\r\nlocation: {elsewhere}")),
+            "302",
+        ),
+        (
+            "/failing",
+            Answer::Head("500 Internal Server Error".to_owned()),
+            "500",
+        ),
+        (
+            "/page",
+            Answer::Document("<html>".to_owned()),
+            "expected value",
+        ),
     ];
     for (path, answer, why) in cases {
         keys.answer(path, answer);
         let id = register(&node, &token, &keys.uri("localhost", path));
         let began = Instant::now();
         let reply = attempt(&node, &pair, &id);
-        assert!(matches!(reply.status, 401 | 429), "{path}: {} {}", reply.status, reply.body);
+        assert!(
+            matches!(reply.status, 401 | 429),
+            "{path}: {} {}",
+            reply.status,
+            reply.body
+        );
         let reason = reason(&node, &reply);
-        assert!(reason.contains("jwks_uri") && reason.contains(why), "{path}: {reason}");
-        assert!(began.elapsed() < Duration::from_secs(15), "{path}: {:?}", began.elapsed());
+        assert!(
+            reason.contains("jwks_uri") && reason.contains(why),
+            "{path}: {reason}"
+        );
+        assert!(
+            began.elapsed() < Duration::from_secs(15),
+            "{path}: {:?}",
+            began.elapsed()
+        );
         // Not asked again at once.
         attempt(&node, &pair, &id);
         assert_eq!(keys.hits(path), 1, "{path}");
@@ -172,7 +240,10 @@ struct ConnectProxy {
 impl ConnectProxy {
     fn to(target: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let proxy = ConnectProxy { port: listener.local_addr().unwrap().port(), asked: Arc::default() };
+        let proxy = ConnectProxy {
+            port: listener.local_addr().unwrap().port(),
+            asked: Arc::default(),
+        };
         let asked = proxy.asked.clone();
         std::thread::spawn(move || {
             for near in listener.incoming().map_while(Result::ok) {
@@ -181,8 +252,13 @@ impl ConnectProxy {
                 while reader.read_line(&mut head).is_ok_and(|read| read > 2) {}
                 asked.lock().unwrap().push(head);
                 let far = TcpStream::connect(("127.0.0.1", target)).unwrap();
-                (&near).write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
-                for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {
+                (&near)
+                    .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                    .unwrap();
+                for (mut from, mut to) in [
+                    (near.try_clone().unwrap(), far.try_clone().unwrap()),
+                    (far, near),
+                ] {
                     std::thread::spawn(move || std::io::copy(&mut from, &mut to));
                 }
             }
@@ -212,15 +288,25 @@ fn keys_are_fetched_by_the_proxy() {
     let asked = proxy.asked();
     assert_eq!(asked.len(), 1, "{asked:?}");
     let credentials = base64::engine::general_purpose::STANDARD.encode("keyward:open sesame");
-    assert!(asked[0].starts_with("CONNECT keys.partner.example:443 HTTP/1.1\r\n"), "{asked:?}");
-    assert!(asked[0].contains(&format!("Proxy-Authorization: Basic {credentials}\r\n")), "{asked:?}");
+    assert!(
+        asked[0].starts_with("CONNECT keys.partner.example:443 HTTP/1.1\r\n"),
+        "{asked:?}"
+    );
+    assert!(
+        asked[0].contains(&format!("Proxy-Authorization: Basic {credentials}\r\n")),
+        "{asked:?}"
+    );
     assert!(!node.logs().contains("sesame"));
 
     // What can be told by the URL is refused here, whatever the proxy would do.
     let id = register(&node, &token, &keys.uri("localhost", "/keys"));
     let reply = attempt(&node, &pair, &id);
     reply.refused(401, "invalid_client");
-    eventually("the reason", || reason(&node, &reply).contains("inner address").then_some(()));
+    eventually("the reason", || {
+        reason(&node, &reply)
+            .contains("inner address")
+            .then_some(())
+    });
     assert_eq!(proxy.asked().len(), 1);
 }
 
@@ -239,23 +325,38 @@ fn a_proxy_that_refuses_is_named_in_the_log() {
         }
     });
     let node = start(&world, &keys, &["--outbound-proxy", &url]);
-    let id = register(&node, &registration_token(&world, "Partner"), "https://keys.partner.example/keys");
+    let id = register(
+        &node,
+        &registration_token(&world, "Partner"),
+        "https://keys.partner.example/keys",
+    );
     let reply = attempt(&node, &jwt::Pair::new("ES256"), &id);
     reply.refused(401, "invalid_client");
     let reason = reason(&node, &reply);
-    assert!(reason.contains("proxy") && reason.contains("403"), "{reason}");
+    assert!(
+        reason.contains("proxy") && reason.contains("403"),
+        "{reason}"
+    );
 }
 
 #[test]
 fn settings_that_cannot_be_used_stop_the_start() {
     let world = World::sqlite();
     let text = world.file("text.pem", "no certificate");
-    let broken = world.file("broken.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let broken = world.file(
+        "broken.pem",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    );
     let missing = world.folder.join("missing.pem");
     for file in [&text, &broken, &missing] {
         let file = file.to_str().unwrap();
-        let Err(said) = world.try_start(&["--outbound-ca", file]) else { panic!("{file} was taken") };
-        assert!(said.contains("--outbound-ca") && said.contains(file), "{said}");
+        let Err(said) = world.try_start(&["--outbound-ca", file]) else {
+            panic!("{file} was taken")
+        };
+        assert!(
+            said.contains("--outbound-ca") && said.contains(file),
+            "{said}"
+        );
     }
     for url in [
         "proxy.example:3128",
@@ -267,8 +368,20 @@ fn settings_that_cannot_be_used_stop_the_start() {
         let output = world.run(&["--outbound-proxy", url, "config"]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{url}: {said}");
-        assert!(said.contains("--outbound-proxy") && !said.contains("sesame"), "{said}");
+        assert!(
+            said.contains("--outbound-proxy") && !said.contains("sesame"),
+            "{said}"
+        );
     }
-    let shown = world.cli(&["config", "--outbound-proxy", "http://keyward:sesame@proxy.example:3128"]).to_string();
-    assert!(shown.contains("http://keyward:***@proxy.example:3128") && !shown.contains("sesame"), "{shown}");
+    let shown = world
+        .cli(&[
+            "config",
+            "--outbound-proxy",
+            "http://keyward:sesame@proxy.example:3128",
+        ])
+        .to_string();
+    assert!(
+        shown.contains("http://keyward:***@proxy.example:3128") && !shown.contains("sesame"),
+        "{shown}"
+    );
 }

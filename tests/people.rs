@@ -34,13 +34,21 @@ fn operator<'a>(world: &World, node: &'a Node) -> Browser<'a> {
 /// An application of an account, with an API key's id.
 fn application(world: &World, account: &str) -> (String, String) {
     let client = world.client_with(&["--account", account, "--scope", "read"]);
-    (client.id.clone(), client.api_key.split('_').nth(1).unwrap().to_owned())
+    (
+        client.id.clone(),
+        client.api_key.split('_').nth(1).unwrap().to_owned(),
+    )
 }
 
 /// Whether somebody is in: a page, and not the way to the sign-in.
 fn is_in(browser: &Browser<'_>) -> bool {
     let reply = browser.get("/portal/profile");
-    assert!(reply.status == 200 || reply.leads_to().starts_with("/portal/sign-in?next="), "{}: {}", reply.status, reply.body);
+    assert!(
+        reply.status == 200 || reply.leads_to().starts_with("/portal/sign-in?next="),
+        "{}: {}",
+        reply.status,
+        reply.body
+    );
     reply.status == 200
 }
 
@@ -51,10 +59,17 @@ fn written(world: &World) -> i64 {
 
 /// Every page, whatever its status, has what browsers heed.
 fn guarded(reply: &Reply, what: &str) {
-    let policy = reply.header("content-security-policy").unwrap_or_else(|| panic!("{what}: no policy"));
-    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{what}: {policy}");
+    let policy = reply
+        .header("content-security-policy")
+        .unwrap_or_else(|| panic!("{what}: no policy"));
     assert!(
-        policy.contains("base-uri 'none'") && policy.contains("form-action 'self'") && !policy.contains("unsafe"),
+        policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+        "{what}: {policy}"
+    );
+    assert!(
+        policy.contains("base-uri 'none'")
+            && policy.contains("form-action 'self'")
+            && !policy.contains("unsafe"),
         "{what}: {policy}"
     );
     for (name, value) in [
@@ -71,7 +86,10 @@ fn guarded(reply: &Reply, what: &str) {
 /// A page of the portal with this status.
 fn page(reply: &Reply, status: u16) -> &Reply {
     assert_eq!(reply.status, status, "{}", reply.body);
-    assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(
+        reply.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
     assert!(reply.body.starts_with("<!DOCTYPE html>") && reply.body.ends_with("</html>"));
     guarded(reply, "the page");
     reply
@@ -84,8 +102,17 @@ mod totp {
     /// The code of a step, counted from now.
     pub fn code(secret: &str, steps: i64) -> String {
         let secret = Secret::try_from_base32(secret).unwrap();
-        let totp = Builder::new().with_secret(secret).with_account_name("x").build().unwrap();
-        totp.generate((Timestamp::now().seconds() + 30 * steps).try_into().unwrap()).to_string()
+        let totp = Builder::new()
+            .with_secret(secret)
+            .with_account_name("x")
+            .build()
+            .unwrap();
+        totp.generate(
+            (Timestamp::now().seconds() + 30 * steps)
+                .try_into()
+                .unwrap(),
+        )
+        .to_string()
     }
 
     /// Far enough from the end of a step for a few requests.
@@ -102,8 +129,19 @@ fn enrol(browser: &Browser<'_>) -> (String, Vec<String>) {
     let form = browser.get("/portal/profile/second-factor");
     let secret = form.shown("secret");
     let code = totp::code(&secret, 0);
-    let codes = browser.submit(&form, "/portal/profile/second-factor", &[("password", PASSWORD), ("code", &code)]);
-    (secret, page(&codes, 200).shown("codes").lines().map(str::to_owned).collect())
+    let codes = browser.submit(
+        &form,
+        "/portal/profile/second-factor",
+        &[("password", PASSWORD), ("code", &code)],
+    );
+    (
+        secret,
+        page(&codes, 200)
+            .shown("codes")
+            .lines()
+            .map(str::to_owned)
+            .collect(),
+    )
 }
 
 on_both! {
@@ -855,27 +893,56 @@ on_both! {
 fn cookies_behind_tls() {
     let world = World::sqlite();
     one(&world);
-    for (issuer, name, path) in
-        [("https://id.example", "__Host-keyward", "Path=/"), ("https://id.example/auth", "keyward", "Path=/auth")]
-    {
+    for (issuer, name, path) in [
+        ("https://id.example", "__Host-keyward", "Path=/"),
+        ("https://id.example/auth", "keyward", "Path=/auth"),
+    ] {
         let node = world.start_with(&["--issuer", issuer, "--change-issuer"]);
-        let (browser, base) = (Browser::new(&node), issuer.strip_prefix("https://id.example").unwrap());
+        let (browser, base) = (
+            Browser::new(&node),
+            issuer.strip_prefix("https://id.example").unwrap(),
+        );
         let sign_in = format!("{base}/portal/sign-in");
-        let reply = browser.fill(&sign_in, &sign_in, &[("email", ADA), ("password", PASSWORD)]);
+        let reply = browser.fill(
+            &sign_in,
+            &sign_in,
+            &[("email", ADA), ("password", PASSWORD)],
+        );
         assert_eq!(reply.leads_to(), format!("{base}/portal"));
         let cookies = reply.all("set-cookie");
-        assert!(cookies.iter().any(|cookie| cookie.starts_with(&format!("{name}=kwp_"))), "{cookies:?}");
+        assert!(
+            cookies
+                .iter()
+                .any(|cookie| cookie.starts_with(&format!("{name}=kwp_"))),
+            "{cookies:?}"
+        );
         for cookie in cookies {
             let attributes: Vec<&str> = cookie.split("; ").skip(1).collect();
-            assert!(["HttpOnly", "SameSite=Lax", "Secure", path].iter().all(|wanted| attributes.contains(wanted)), "{cookie}");
+            assert!(
+                ["HttpOnly", "SameSite=Lax", "Secure", path]
+                    .iter()
+                    .all(|wanted| attributes.contains(wanted)),
+                "{cookie}"
+            );
             assert!(!cookie.contains("Domain"), "{cookie}");
         }
         let profile = browser.get(&format!("{base}/portal/profile"));
         let out = browser.submit(page(&profile, 200), &format!("{base}/portal/sign-out"), &[]);
-        assert!(browser.cookie(name).is_empty(), "{:?}", out.all("set-cookie"));
-        let [cookie] = out.all("set-cookie")[..] else { panic!("{:?}", out.all("set-cookie")) };
+        assert!(
+            browser.cookie(name).is_empty(),
+            "{:?}",
+            out.all("set-cookie")
+        );
+        let [cookie] = out.all("set-cookie")[..] else {
+            panic!("{:?}", out.all("set-cookie"))
+        };
         // Without these a browser would not take it back.
-        assert!(["Secure", path].iter().all(|wanted| cookie.split("; ").any(|own| own == *wanted)), "{cookie}");
+        assert!(
+            ["Secure", path]
+                .iter()
+                .all(|wanted| cookie.split("; ").any(|own| own == *wanted)),
+            "{cookie}"
+        );
     }
 }
 
@@ -896,19 +963,38 @@ fn pages_load_nothing_from_elsewhere() {
         "/portal/signing-keys".to_owned(),
         "/portal/profile/second-factor".to_owned(),
     ] {
-        let browser = if path == "/portal/sign-in" { &Browser::new(&node) } else { &operator };
+        let browser = if path == "/portal/sign-in" {
+            &Browser::new(&node)
+        } else {
+            &operator
+        };
         let reply = browser.get(&path);
         guarded(&reply, &path);
         assert!(
-            !reply.body.contains(" style=\"") && !reply.body.contains("<style") && !reply.body.contains(" onclick"),
+            !reply.body.contains(" style=\"")
+                && !reply.body.contains("<style")
+                && !reply.body.contains(" onclick"),
             "{path}"
         );
         for attribute in ["src=\"", "href=\"", "action=\""] {
-            for address in reply.body.split(attribute).skip(1).map(|rest| rest.split('"').next().unwrap()) {
-                assert!(address.starts_with("/portal") || address.starts_with(['#', '?']), "{path}: {attribute}{address}");
+            for address in reply
+                .body
+                .split(attribute)
+                .skip(1)
+                .map(|rest| rest.split('"').next().unwrap())
+            {
+                assert!(
+                    address.starts_with("/portal") || address.starts_with(['#', '?']),
+                    "{path}: {attribute}{address}"
+                );
             }
         }
-        for asset in reply.body.split("\"/portal/assets/").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        for asset in reply
+            .body
+            .split("\"/portal/assets/")
+            .skip(1)
+            .map(|rest| rest.split('"').next().unwrap())
+        {
             let asset = browser.get(&format!("/portal/assets/{asset}"));
             assert_eq!(asset.status, 200);
             assert!(asset.header("cache-control").unwrap().contains("immutable"));
@@ -924,11 +1010,19 @@ fn the_database_is_away() {
     let world = World::new(Backend::Postgres);
     one(&world);
     let mut url = url::Url::parse(&world.database_url).unwrap();
-    let proxy = Proxy::to(format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()));
+    let proxy = Proxy::to(format!(
+        "{}:{}",
+        url.host_str().unwrap(),
+        url.port().unwrap()
+    ));
     url.set_port(Some(proxy.port)).unwrap();
     let node = world.start_with(&["--database-url", url.as_str()]);
     let (ada, stranger) = (Browser::of(&node, ADA), Browser::new(&node));
-    let (invite, change, entry) = (ada.get("/portal/people"), ada.get("/portal/profile"), stranger.get("/portal/sign-in"));
+    let (invite, change, entry) = (
+        ada.get("/portal/people"),
+        ada.get("/portal/profile"),
+        stranger.get("/portal/sign-in"),
+    );
     proxy.cut();
     let unavailable = |reply: &Reply| {
         page(reply, 503);
@@ -936,23 +1030,54 @@ fn the_database_is_away() {
     };
     unavailable(&ada.get("/portal/applications"));
     let new = "another horse battery";
-    let kept = ada.submit(&invite, "/portal/people", &[("email", BOB), ("role", "viewer")]);
+    let kept = ada.submit(
+        &invite,
+        "/portal/people",
+        &[("email", BOB), ("role", "viewer")],
+    );
     unavailable(&kept);
     assert!(kept.body.contains(BOB) && !ada.cookie("keyward").is_empty());
-    let changing = ada.submit(&change, "/portal/profile/password", &[("current", PASSWORD), ("new", new)]);
-    let entering = stranger.submit(&entry, "/portal/sign-in", &[("email", ADA), ("password", PASSWORD)]);
+    let changing = ada.submit(
+        &change,
+        "/portal/profile/password",
+        &[("current", PASSWORD), ("new", new)],
+    );
+    let entering = stranger.submit(
+        &entry,
+        "/portal/sign-in",
+        &[("email", ADA), ("password", PASSWORD)],
+    );
     for reply in [&changing, &entering] {
         unavailable(reply);
-        assert!(!reply.body.contains(PASSWORD) && !reply.body.contains(new), "{}", reply.body);
+        assert!(
+            !reply.body.contains(PASSWORD) && !reply.body.contains(new),
+            "{}",
+            reply.body
+        );
     }
     assert!(entering.body.contains(ADA));
     // What needs no database is there.
     assert_eq!(stranger.status("/portal/sign-in"), 200);
     proxy.mend();
-    crate::support::within(Duration::from_secs(15), "the recovery", || (node.get("/readyz").status == 200).then_some(()));
+    crate::support::within(Duration::from_secs(15), "the recovery", || {
+        (node.get("/readyz").status == 200).then_some(())
+    });
     // What was kept is sent as it stands, with the passwords typed anew.
     page(&ada.submit(&kept, "/portal/people", &[]), 200);
     assert_eq!(world.count("SELECT count(*) FROM users"), 2);
-    assert_eq!(stranger.submit(&entering, "/portal/sign-in", &[("password", PASSWORD)]).status, 303);
-    assert_eq!(ada.submit(&changing, "/portal/profile/password", &[("current", PASSWORD), ("new", new)]).status, 303);
+    assert_eq!(
+        stranger
+            .submit(&entering, "/portal/sign-in", &[("password", PASSWORD)])
+            .status,
+        303
+    );
+    assert_eq!(
+        ada.submit(
+            &changing,
+            "/portal/profile/password",
+            &[("current", PASSWORD), ("new", new)]
+        )
+        .status,
+        303
+    );
 }

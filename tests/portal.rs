@@ -18,8 +18,17 @@ const RESOURCE: &str = "https://orders.example/";
 
 fn set_password(world: &World, email: &str) {
     let mut command = world.command(&["user", "set-password", email]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(PASSWORD.as_bytes())
+        .unwrap();
     assert!(child.wait().unwrap().success());
 }
 
@@ -43,7 +52,11 @@ fn prepare(world: &World) -> Value {
         ("devi@acme.example", "developer"),
         ("vera@acme.example", "viewer"),
     ] {
-        let of: &[&str] = if role == "operator" { &[] } else { &["--account", "Acme Logistics"] };
+        let of: &[&str] = if role == "operator" {
+            &[]
+        } else {
+            &["--account", "Acme Logistics"]
+        };
         world.cli(&[&["user", "create", "--email", email, "--role", role], of].concat());
         set_password(world, email);
         people.insert(role, email);
@@ -86,14 +99,25 @@ fn journey(world: &World, node: &Node, name: &str, mut input: Value, mut asked: 
     input["base"] = json!(node.base);
     let script = std::path::Path::new(&variable("TEST_NODE_DIR")).join("portal/run.mjs");
     let mut command = Command::new("node");
-    command.arg(script).arg(name).env("JOURNEY", input.to_string()).env("TEST_CHROMIUM", variable("TEST_CHROMIUM"));
+    command
+        .arg(script)
+        .arg(name)
+        .env("JOURNEY", input.to_string())
+        .env("TEST_CHROMIUM", variable("TEST_CHROMIUM"));
     // Failures are told on one stream with what came before them.
     let file = world.folder.join("said");
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(std::fs::File::create(&file).unwrap()).spawn().unwrap();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(&file).unwrap())
+        .spawn()
+        .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut said = String::new();
-    for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
+    for line in BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok)
+    {
         match line.strip_prefix('?') {
             Some(what) => {
                 asked(what);
@@ -116,19 +140,41 @@ fn go(world: &World, name: &str, flags: &[&str]) {
 fn pages() -> Vec<String> {
     let source = std::fs::read_to_string(repository("src/portal/mod.rs")).unwrap();
     let routes = source.split(".service(at(").skip(1);
-    let pages = routes.filter(|route| route.contains("get(")).map(|route| route.split('"').nth(1).unwrap().to_owned());
-    pages.filter(|path| !matches!(path.as_str(), "" | "/")).collect()
+    let pages = routes
+        .filter(|route| route.contains("get("))
+        .map(|route| route.split('"').nth(1).unwrap().to_owned());
+    pages
+        .filter(|path| !matches!(path.as_str(), "" | "/"))
+        .collect()
 }
 
 /// What a day like any other leaves behind, for the pictures: written as the nodes write it.
 fn a_day_of_traffic(world: &World) {
     let mut rows = BTreeMap::new();
-    let mut add = |moment: i64, name: String, count: i64| *rows.entry((moment, name)).or_insert(0) += count;
+    let mut add =
+        |moment: i64, name: String, count: i64| *rows.entry((moment, name)).or_insert(0) += count;
     let (minute, hour) = (60_000, 3_600_000);
     let now = keyward::clock::Timestamp::now().millis() / minute * minute;
-    let clients = ["Storefront", "Warehouse scanners", "Carrier rates", "Returns", "Invoices"].map(|name| {
-        let made = world.cli(&["client", "create", "--name", name, "--account", "Acme Logistics"]);
-        (made["account"].as_str().unwrap().to_owned(), made["client_id"].as_str().unwrap().to_owned())
+    let clients = [
+        "Storefront",
+        "Warehouse scanners",
+        "Carrier rates",
+        "Returns",
+        "Invoices",
+    ]
+    .map(|name| {
+        let made = world.cli(&[
+            "client",
+            "create",
+            "--name",
+            name,
+            "--account",
+            "Acme Logistics",
+        ]);
+        (
+            made["account"].as_str().unwrap().to_owned(),
+            made["client_id"].as_str().unwrap().to_owned(),
+        )
     });
     for ago in 0..23 * 60 {
         let moment = now - ago * minute;
@@ -138,24 +184,43 @@ fn a_day_of_traffic(world: &World) {
         let tokens = 14 * day + 3 * chance + if ago % 15 == 0 { 20 } else { 0 };
         let introspections = tokens * 2 / 3 + chance;
         let failures = if ago % 11 == 3 { 1 + chance % 3 } else { 0 };
-        for (what, count) in [("tokens", tokens), ("introspections", introspections), ("failures", failures)] {
+        for (what, count) in [
+            ("tokens", tokens),
+            ("introspections", introspections),
+            ("failures", failures),
+        ] {
             add(moment, format!("server:{what}"), count);
             for (place, (account, client)) in clients.iter().enumerate() {
                 let part = count * [44, 26, 16, 9, 5][place] / 100;
-                add(moment / hour * hour, format!("client:{account}:{client}:{what}"), part);
+                add(
+                    moment / hour * hour,
+                    format!("client:{account}:{client}:{what}"),
+                    part,
+                );
             }
         }
         for (what, times, count) in [
             ("token_took", ["1500", "2000", "3000", "7000"], tokens),
-            ("introspection_took", ["300", "500", "700", "1500"], introspections),
+            (
+                "introspection_took",
+                ["300", "500", "700", "1500"],
+                introspections,
+            ),
         ] {
             let slow = 4 + chance;
             for (end, part) in times.iter().zip([40, 60 - slow - 12, 12, slow]) {
-                add(moment, format!("server:{what}:{end}"), count * part / 100 + 1);
+                add(
+                    moment,
+                    format!("server:{what}:{end}"),
+                    count * part / 100 + 1,
+                );
             }
         }
     }
-    let rows: Vec<String> = rows.iter().map(|((moment, name), count)| format!("({moment}, '{name}', {count})")).collect();
+    let rows: Vec<String> = rows
+        .iter()
+        .map(|((moment, name), count)| format!("({moment}, '{name}', {count})"))
+        .collect();
     for rows in rows.chunks(2000) {
         let rows = rows.join(", ");
         world.execute(&format!(
@@ -167,7 +232,10 @@ fn a_day_of_traffic(world: &World) {
 #[test]
 fn all_pages_are_found() {
     let pages = pages();
-    assert!(pages.len() > 25 && pages.contains(&"/registration-tokens/{id}/delete".to_owned()), "{pages:?}");
+    assert!(
+        pages.len() > 25 && pages.contains(&"/registration-tokens/{id}/delete".to_owned()),
+        "{pages:?}"
+    );
 }
 
 on_both! {

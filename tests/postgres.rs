@@ -11,13 +11,18 @@ use crate::support::{Backend, Node, World, postgres_port, within};
 /// So many at once, `each` of them by each of so many threads; gives the statuses.
 fn at_once(threads: usize, each: usize, work: impl Fn() -> u16 + Sync) -> Vec<u16> {
     std::thread::scope(|scope| {
-        let all: Vec<_> = (0..threads).map(|_| scope.spawn(|| (0..each).map(|_| work()).collect::<Vec<_>>())).collect();
-        all.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        let all: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(|| (0..each).map(|_| work()).collect::<Vec<_>>()))
+            .collect();
+        all.into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
     })
 }
 
 fn register(node: &Node, initial: &str) -> u16 {
-    node.json("POST", "/oauth/register", Some(initial), &json!({})).status
+    node.json("POST", "/oauth/register", Some(initial), &json!({}))
+        .status
 }
 
 #[test]
@@ -25,15 +30,23 @@ fn behind_a_transaction_pooler() {
     let direct = World::new(Backend::Postgres);
     let pooler = Pooler::to("127.0.0.1", postgres_port(), "postgres");
     let name = direct.database_url.rsplit('/').next().unwrap();
-    let world = World::on(format!("postgres://postgres@127.0.0.1:{}/{name}", pooler.port));
+    let world = World::on(format!(
+        "postgres://postgres@127.0.0.1:{}/{name}",
+        pooler.port
+    ));
     for _ in 0..2 {
         assert!(world.run(&["migrate"]).status.success());
     }
     let api = world.resource("urn:api");
     let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
-    let initial = world.cli(&["registration-token", "create"])["token"].as_str().unwrap().to_owned();
-    let (one, two) =
-        (world.start_with(&["--issuer", "http://auth.example"]), world.start_with(&["--issuer", "http://auth.example"]));
+    let initial = world.cli(&["registration-token", "create"])["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let (one, two) = (
+        world.start_with(&["--issuer", "http://auth.example"]),
+        world.start_with(&["--issuer", "http://auth.example"]),
+    );
     let statuses = at_once(8, 6, || {
         let (token, other) = (one.token(&client), two.token(&client));
         assert_eq!(one.revoke(&client, &token).status, 200);
@@ -58,7 +71,9 @@ fn behind_a_transaction_pooler() {
     assert!(one.active(&api, &token));
     world.cli(&["token", "revoke", &token]);
     for node in [&one, &two] {
-        within(Duration::from_secs(2), "the revocation", || (!node.active(&api, &token)).then_some(()));
+        within(Duration::from_secs(2), "the revocation", || {
+            (!node.active(&api, &token)).then_some(())
+        });
     }
 }
 
@@ -70,7 +85,10 @@ fn transactions_that_meet_are_done_again() {
     assert!(world.run(&["migrate"]).status.success());
     let api = world.resource("urn:api");
     let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
-    let initial = world.cli(&["registration-token", "create"])["token"].as_str().unwrap().to_owned();
+    let initial = world.cli(&["registration-token", "create"])["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     // A sequence does not go back with the transaction.
     world.execute(
         "CREATE SEQUENCE tried;
@@ -102,18 +120,32 @@ fn transactions_that_meet_are_done_again() {
         assert_eq!(node.revoke(&client, &token).status, 200);
         assert!(!node.active(&api, &token), "this node knows of it");
         assert_eq!(register(&node, &initial), 201);
-        assert_eq!(world.count("SELECT count(*) FROM clients"), before + round, "each is there once");
+        assert_eq!(
+            world.count("SELECT count(*) FROM clients"),
+            before + round,
+            "each is there once"
+        );
         assert_eq!(world.count("SELECT count(*) FROM tokens"), round);
     }
-    assert!(world.count("SELECT last_value FROM tried") > 40, "they did meet");
+    assert!(
+        world.count("SELECT last_value FROM tried") > 40,
+        "they did meet"
+    );
     assert!(world.count("SELECT last_value FROM committed") > 12);
 
     // What never ends is given up, in good time.
     world.execute("CREATE OR REPLACE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'met' USING ERRCODE = '40001'; END $$");
     let began = Instant::now();
     let reply = node.token_reply(&client, &[]);
-    assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")));
-    assert!(began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
+    assert_eq!(
+        (reply.status, reply.header("retry-after")),
+        (503, Some("1"))
+    );
+    assert!(
+        began.elapsed() < Duration::from_secs(7),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 /// An engine whose transactions are serializable unless it is told otherwise.
@@ -121,8 +153,13 @@ fn transactions_that_meet_are_done_again() {
 fn many_register_where_serializable_is_the_default() {
     let world = World::new(Backend::Postgres);
     let name = world.database_url.rsplit('/').next().unwrap();
-    world.execute(&format!("ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'"));
-    let initial = world.cli(&["registration-token", "create"])["token"].as_str().unwrap().to_owned();
+    world.execute(&format!(
+        "ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'"
+    ));
+    let initial = world.cli(&["registration-token", "create"])["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let node = world.start();
     assert_eq!(at_once(8, 15, || register(&node, &initial)), [201; 120]);
     assert_eq!(world.count("SELECT count(*) FROM clients"), 120);
@@ -135,7 +172,10 @@ fn stopped_and_started_again() {
     let world = World::on(cluster.url("postgres"));
     let api = world.resource("urn:api");
     let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
-    let initial = world.cli(&["registration-token", "create"])["token"].as_str().unwrap().to_owned();
+    let initial = world.cli(&["registration-token", "create"])["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let node = world.start();
     for round in 0..4 {
         // Several connections of each kind.
@@ -143,17 +183,24 @@ fn stopped_and_started_again() {
         let token = node.token(&client);
         cluster.stop();
         if round % 2 == 0 {
-            within(Duration::from_secs(10), "that it is noticed", || (node.get("/readyz").status == 503).then_some(()));
+            within(Duration::from_secs(10), "that it is noticed", || {
+                (node.get("/readyz").status == 503).then_some(())
+            });
         }
         cluster.start_again();
-        within(Duration::from_secs(20), "readiness", || (node.get("/readyz").status == 200).then_some(()));
+        within(Duration::from_secs(20), "readiness", || {
+            (node.get("/readyz").status == 200).then_some(())
+        });
         match round {
             0 | 1 => drop(node.token(&client)),
             2 => assert_eq!(register(&node, &initial), 201),
             _ => assert_eq!(node.revoke(&client, &token).status, 200),
         }
         assert_eq!(at_once(6, 2, || register(&node, &initial)), [201; 12]);
-        assert_eq!(at_once(4, 4, || node.token_reply(&client, &[]).status), [200; 16]);
+        assert_eq!(
+            at_once(4, 4, || node.token_reply(&client, &[]).status),
+            [200; 16]
+        );
         assert_eq!(node.active(&api, &token), round < 3);
     }
 }
@@ -164,15 +211,25 @@ fn frozen() {
     let cluster = Cluster::start("");
     let world = World::on(cluster.url("postgres"));
     let client = world.client("a");
-    let initial = world.cli(&["registration-token", "create"])["token"].as_str().unwrap().to_owned();
+    let initial = world.cli(&["registration-token", "create"])["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let node = world.start();
     node.token(&client);
     cluster.signal("STOP");
-    let (slowest, turn) = (std::sync::Mutex::new(Duration::ZERO), std::sync::atomic::AtomicU8::new(0));
+    let (slowest, turn) = (
+        std::sync::Mutex::new(Duration::ZERO),
+        std::sync::atomic::AtomicU8::new(0),
+    );
     let statuses = at_once(24, 1, || {
         let began = Instant::now();
         let second = turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 == 1;
-        let status = if second { register(&node, &initial) } else { node.token_reply(&client, &[]).status };
+        let status = if second {
+            register(&node, &initial)
+        } else {
+            node.token_reply(&client, &[]).status
+        };
         let mut slowest = slowest.lock().unwrap();
         *slowest = slowest.max(began.elapsed());
         status
@@ -182,14 +239,22 @@ fn frozen() {
     let slowest = slowest.into_inner().unwrap();
     assert!(slowest < Duration::from_millis(5500), "{slowest:?}");
     cluster.signal("CONT");
-    within(Duration::from_secs(20), "the recovery", || (node.token_reply(&client, &[]).status == 200).then_some(()));
+    within(Duration::from_secs(20), "the recovery", || {
+        (node.token_reply(&client, &[]).status == 200).then_some(())
+    });
 }
 
 fn not_ready(node: &Node) {
     within(Duration::from_secs(10), "that it is noticed", || {
         let reply = node.get("/readyz");
-        let reason = reply.json()["detail"].as_str().unwrap_or_default().to_owned();
-        (reply.status == 503 && reason.contains("takes no changes") && reply.header("retry-after").is_some()).then_some(())
+        let reason = reply.json()["detail"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        (reply.status == 503
+            && reason.contains("takes no changes")
+            && reply.header("retry-after").is_some())
+        .then_some(())
     });
 }
 
@@ -201,17 +266,32 @@ fn a_server_that_takes_no_changes() {
     let client = world.client("a");
     let node = world.start();
     let token = node.token(&client);
-    let end_sessions =
-        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()");
-    world.execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on; {end_sessions}"));
+    let end_sessions = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()"
+    );
+    world.execute(&format!(
+        "ALTER DATABASE {name} SET default_transaction_read_only = on; {end_sessions}"
+    ));
     not_ready(&node);
     for reply in [node.token_reply(&client, &[]), node.revoke(&client, &token)] {
-        assert_eq!(reply.json()["error"], "temporarily_unavailable", "{}", reply.body);
-        assert_eq!((reply.status, reply.header("retry-after").is_some()), (503, true));
+        assert_eq!(
+            reply.json()["error"],
+            "temporarily_unavailable",
+            "{}",
+            reply.body
+        );
+        assert_eq!(
+            (reply.status, reply.header("retry-after").is_some()),
+            (503, true)
+        );
     }
     assert_eq!(node.get("/healthz").status, 200);
-    world.execute(&format!("BEGIN READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only; COMMIT"));
-    within(Duration::from_secs(10), "the recovery", || (node.get("/readyz").status == 200).then_some(()));
+    world.execute(&format!(
+        "BEGIN READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only; COMMIT"
+    ));
+    within(Duration::from_secs(10), "the recovery", || {
+        (node.get("/readyz").status == 200).then_some(())
+    });
     node.token(&client);
     assert_eq!(node.revoke(&client, &token).status, 200);
 }
@@ -221,39 +301,70 @@ fn a_server_that_takes_no_changes() {
 fn a_server_that_takes_no_changes_can_be_read() {
     let world = World::new(Backend::Postgres);
     let name = world.database_url.rsplit('/').next().unwrap().to_owned();
-    let (api, client) = (world.resource("https://api.example"), world.client_with(&["--resource", "https://api.example"]));
+    let (api, client) = (
+        world.resource("https://api.example"),
+        world.client_with(&["--resource", "https://api.example"]),
+    );
     let flags = ["--issuer", "http://auth.example"];
     let node = world.start_with(&flags);
     let token = node.token(&client);
     assert!(node.stop().success());
-    world.execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on"));
+    world.execute(&format!(
+        "ALTER DATABASE {name} SET default_transaction_read_only = on"
+    ));
     assert_eq!(world.cli(&["client", "list"]).as_array().unwrap().len(), 2);
     assert_eq!(world.cli(&["token", "inspect", &token])["active"], true);
     assert_eq!(world.cli(&["migrate"])["ok"], true, "nothing is pending");
-    for arguments in [["client", "create", "--name", "x"], ["client", "delete", &client.id, "--json"]] {
+    for arguments in [
+        ["client", "create", "--name", "x"],
+        ["client", "delete", &client.id, "--json"],
+    ] {
         let said = world.refused(&arguments);
-        assert!(said.contains("the database is read-only") && !said.contains("cannot execute"), "{said}");
+        assert!(
+            said.contains("the database is read-only") && !said.contains("cannot execute"),
+            "{said}"
+        );
     }
     let check = String::from_utf8(world.run(&["check"]).stdout).unwrap();
-    assert!(check.contains("read-only") && !check.contains("cannot execute"), "{check}");
+    assert!(
+        check.contains("read-only") && !check.contains("cannot execute"),
+        "{check}"
+    );
 
-    let Err(said) = world.try_start(&["--issuer", "http://other.example"]) else { panic!("it started") };
+    let Err(said) = world.try_start(&["--issuer", "http://other.example"]) else {
+        panic!("it started")
+    };
     assert!(said.contains("http://auth.example"), "{said}");
     let node = world.start_with(&flags);
     not_ready(&node);
     assert!(node.active(&api, &token));
-    assert_eq!((node.kids().len(), node.get("/.well-known/oauth-authorization-server").status), (1, 200));
+    assert_eq!(
+        (
+            node.kids().len(),
+            node.get("/.well-known/oauth-authorization-server").status
+        ),
+        (1, 200)
+    );
     assert_eq!(node.token_reply(&client, &[]).status, 503);
-    world.execute(&format!("BEGIN READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only; COMMIT"));
-    within(Duration::from_secs(10), "the recovery", || (node.get("/readyz").status == 200).then_some(()));
+    world.execute(&format!(
+        "BEGIN READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only; COMMIT"
+    ));
+    within(Duration::from_secs(10), "the recovery", || {
+        (node.get("/readyz").status == 200).then_some(())
+    });
     node.token(&client);
 
     // Tables that are not there yet cannot be made.
     let empty = World::new(Backend::Postgres);
     let name = empty.database_url.rsplit('/').next().unwrap().to_owned();
-    empty.execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on"));
+    empty.execute(&format!(
+        "ALTER DATABASE {name} SET default_transaction_read_only = on"
+    ));
     let said = empty.refused(&["migrate"]);
-    assert!(said.contains("read-only") && !said.contains("CREATE"), "{said}");
+    assert!(
+        said.contains("read-only") && !said.contains("CREATE"),
+        "{said}"
+    );
 }
 
 /// The file must not grow, as on a full disk.
@@ -263,21 +374,34 @@ fn a_full_disk() {
     let client = world.client("a");
     let mut command = std::process::Command::new("sh");
     let serve = format!("trap '' XFSZ; exec {} serve", env!("CARGO_BIN_EXE_keyward"));
-    command.args(["-c", &format!("{serve} \"$@\""), "sh"]).current_dir(&world.folder);
+    command
+        .args(["-c", &format!("{serve} \"$@\""), "sh"])
+        .current_dir(&world.folder);
     command.env("KEYWARD_DATABASE_URL", &world.database_url);
     let node = Node::start(command, &[]).unwrap();
     node.token(&client);
     let limit = |bytes: &str| {
         let mut command = std::process::Command::new("prlimit");
-        command.args(["--pid", &node.pid().to_string(), &format!("--fsize={bytes}")]);
+        command.args([
+            "--pid",
+            &node.pid().to_string(),
+            &format!("--fsize={bytes}"),
+        ]);
         assert!(command.status().unwrap().success());
     };
     limit("1:unlimited");
     not_ready(&node);
     let reply = node.token_reply(&client, &[]);
-    assert_eq!((reply.status, reply.header("retry-after").is_some()), (503, true), "{}", reply.body);
+    assert_eq!(
+        (reply.status, reply.header("retry-after").is_some()),
+        (503, true),
+        "{}",
+        reply.body
+    );
     limit("unlimited:unlimited");
-    within(Duration::from_secs(10), "the recovery", || (node.get("/readyz").status == 200).then_some(()));
+    within(Duration::from_secs(10), "the recovery", || {
+        (node.get("/readyz").status == 200).then_some(())
+    });
     node.token(&client);
 }
 
@@ -285,7 +409,7 @@ on_both! {
     fn tables_that_a_newer_keyward_has_changed(world: World) {
         assert!(world.run(&["migrate"]).status.success());
         world.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('29991231235959')");
-        for command in [&["client", "list"][..], &["migrate"], &["serve"]] {
+        for command in [&["client", "list"][..], &["migrate"], &["serve", "--listen", "127.0.0.1:0"]] {
             let said = world.refused(command);
             assert!(said.contains("newer") && said.contains("29991231235959"), "{said}");
         }
@@ -317,14 +441,20 @@ fn no_message_shows_a_part_of_the_password() {
         format!("postgres://kw:TOPSECRET@{nowhere}?sslmode=require"),
         format!("postgres://kw:TOPSECRET@{nowhere}?connect_timeout=soon"),
         format!("postgres://kw:TOPSECRET@{nowhere}?application_name=%"),
-        format!("postgres://kw:TOPSECRET@{}/kw", nowhere.replace(":1", ":99999")),
+        format!(
+            "postgres://kw:TOPSECRET@{}/kw",
+            nowhere.replace(":1", ":99999")
+        ),
         "postgres://kw:TOPSECRET@no-such-host.invalid/kw".to_owned(),
         "host=127.0.0.1 port=1 user=kw password=TOPSECRET".to_owned(),
         "mysql://kw:TOPSECRET@127.0.0.1/kw".to_owned(),
     ] {
-        for (command, may_succeed) in
-            [(&["migrate"][..], false), (&["config"], true), (&["check"], false), (&["--json", "serve"], false)]
-        {
+        for (command, may_succeed) in [
+            (&["migrate"][..], false),
+            (&["config"], true),
+            (&["check"], false),
+            (&["--json", "serve"], false),
+        ] {
             for by_flag in [true, false] {
                 let mut command = world.command(command);
                 if by_flag {
@@ -333,7 +463,8 @@ fn no_message_shows_a_part_of_the_password() {
                     command.env("KEYWARD_DATABASE_URL", &url);
                 }
                 let output = command.env("KEYWARD_LOG", "trace").output().unwrap();
-                let words = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+                let words =
+                    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
                 assert!(!shown(&words), "{url:?}: {words}");
                 assert!(may_succeed || !output.status.success(), "{url:?}");
             }
@@ -341,20 +472,31 @@ fn no_message_shows_a_part_of_the_password() {
     }
     // In the wrong place.
     let url = format!("postgres://kw:TOPSECRET@{nowhere}");
-    for arguments in
-        [&["migrate", &url][..], &[&url], &["migrate", &format!("--databse-url={url}")], &["migrate", "--databse-url", &url]]
-    {
+    for arguments in [
+        &["migrate", &url][..],
+        &[&url],
+        &["migrate", &format!("--databse-url={url}")],
+        &["migrate", "--databse-url", &url],
+    ] {
         let output = world.run(arguments);
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && !shown(&words), "{arguments:?}: {words}");
+        assert!(
+            !output.status.success() && !shown(&words),
+            "{arguments:?}: {words}"
+        );
     }
-    for text in
-        [format!("database_url = {url}\n"), format!("database_url = \"{url}\n"), format!("database_url = [\"{url}\", 1]\n")]
-    {
+    for text in [
+        format!("database_url = {url}\n"),
+        format!("database_url = \"{url}\n"),
+        format!("database_url = [\"{url}\", 1]\n"),
+    ] {
         world.file("keyward.toml", &text);
         let mut command = world.command(&["migrate"]);
         let output = command.env_remove("KEYWARD_DATABASE_URL").output().unwrap();
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && words.contains("keyward.toml") && !shown(&words), "{text}: {words}");
+        assert!(
+            !output.status.success() && words.contains("keyward.toml") && !shown(&words),
+            "{text}: {words}"
+        );
     }
 }

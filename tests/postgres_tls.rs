@@ -21,19 +21,36 @@ impl Authority {
 
     /// A certificate and its key, in PEM.
     fn issue(&self, hosts: &[&str], common_name: &str) -> (String, String) {
-        let mut params = CertificateParams::new(hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, common_name);
+        let mut params = CertificateParams::new(
+            hosts
+                .iter()
+                .map(|host| (*host).to_owned())
+                .collect::<Vec<_>>(),
+        )
+        .unwrap();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, common_name);
         let key = KeyPair::generate().unwrap();
-        (params.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
+        (
+            params.signed_by(&key, &self.0).unwrap().pem(),
+            key.serialize_pem(),
+        )
     }
 }
 
 /// Whether the tables are reached by this URL; else what was said.
 fn migrate(world: &World, url: &str, trusted: Option<&Path>) -> Result<(), String> {
     let mut command = world.command(&["migrate"]);
-    command.env("KEYWARD_DATABASE_URL", url).env("SSL_CERT_FILE", trusted.unwrap_or(Path::new("/dev/null")));
+    command
+        .env("KEYWARD_DATABASE_URL", url)
+        .env("SSL_CERT_FILE", trusted.unwrap_or(Path::new("/dev/null")));
     let output = command.output().unwrap();
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
 }
 
 #[test]
@@ -53,7 +70,10 @@ fn as_strict_as_the_mode() {
         "host all postgres 127.0.0.1/32 trust\nhostssl kw kw 127.0.0.1/32 scram-sha-256\nhostssl kw certified 127.0.0.1/32 cert\n",
     );
     let own = std::fs::read_to_string(cluster.folder.join("data/more.conf")).unwrap();
-    cluster.file("data/more.conf", &format!("{own}ssl = on\nssl_ca_file = 'ca.pem'\n"));
+    cluster.file(
+        "data/more.conf",
+        &format!("{own}ssl = on\nssl_ca_file = 'ca.pem'\n"),
+    );
     cluster.reload();
 
     let world = World::on(cluster.url("kw"));
@@ -65,14 +85,24 @@ fn as_strict_as_the_mode() {
     world.file("client.key", &key);
     let port = cluster.port;
     let url = |host: &str, query: &str| {
-        let address = if host == "db.example" { "&hostaddr=127.0.0.1" } else { "" };
+        let address = if host == "db.example" {
+            "&hostaddr=127.0.0.1"
+        } else {
+            ""
+        };
         format!("postgres://kw:p%40ss%20word@{host}:{port}/kw?{query}{address}&connect_timeout=20")
     };
 
     for (host, query) in [
         ("db.example", "sslmode=verify-full&sslrootcert=ca.pem"),
-        ("db.example", "sslmode=verify-full&sslrootcert=ca.pem&ssl_min_protocol_version=TLSv1.3"),
-        ("db.example", "sslmode=verify-full&sslrootcert=ca.pem&ssl_max_protocol_version=TLSv1.2&sslsni=0"),
+        (
+            "db.example",
+            "sslmode=verify-full&sslrootcert=ca.pem&ssl_min_protocol_version=TLSv1.3",
+        ),
+        (
+            "db.example",
+            "sslmode=verify-full&sslrootcert=ca.pem&ssl_max_protocol_version=TLSv1.2&sslsni=0",
+        ),
         ("127.0.0.1", "sslmode=verify-ca&sslrootcert=ca.pem"),
         ("127.0.0.1", "sslmode=require&sslrootcert=ca.pem"),
         ("127.0.0.1", "sslmode=require"),
@@ -80,7 +110,10 @@ fn as_strict_as_the_mode() {
         ("127.0.0.1", "ssl=true"),
         ("0.0.0.0", ""),
         // The first does not answer.
-        (&format!("127.0.0.1:1,db.example:{port}"), "sslmode=verify-full&sslrootcert=ca.pem&hostaddr=127.0.0.1,127.0.0.1"),
+        (
+            &format!("127.0.0.1:1,db.example:{port}"),
+            "sslmode=verify-full&sslrootcert=ca.pem&hostaddr=127.0.0.1,127.0.0.1",
+        ),
     ] {
         let url = match host.contains(',') {
             true => format!("postgres://kw:p%40ss%20word@{host}/kw?{query}&connect_timeout=20"),
@@ -88,38 +121,98 @@ fn as_strict_as_the_mode() {
         };
         assert_eq!(migrate(&world, &url, None), Ok(()), "{host} {query}");
     }
-    assert_eq!(migrate(&world, &url("db.example", "sslmode=verify-full"), Some(&ca)), Ok(()), "a CA of the system");
+    assert_eq!(
+        migrate(&world, &url("db.example", "sslmode=verify-full"), Some(&ca)),
+        Ok(()),
+        "a CA of the system"
+    );
 
     for (host, query, said) in [
-        ("db.example", "sslmode=verify-full&sslrootcert=other.pem", "sslrootcert=other.pem"),
+        (
+            "db.example",
+            "sslmode=verify-full&sslrootcert=other.pem",
+            "sslrootcert=other.pem",
+        ),
         ("db.example", "sslmode=verify-full", "sslrootcert"),
-        ("127.0.0.1", "sslmode=verify-full&sslrootcert=ca.pem", "db.example"),
-        ("localhost", "sslmode=verify-full&sslrootcert=ca.pem", "db.example"),
-        ("127.0.0.1", "sslmode=verify-ca&sslrootcert=other.pem", "sslrootcert=other.pem"),
-        ("127.0.0.1", "sslmode=require&sslrootcert=other.pem", "sslrootcert=other.pem"),
-        ("127.0.0.1", "sslmode=prefer&sslrootcert=other.pem", "sslrootcert=other.pem"),
-        ("127.0.0.1", "sslmode=verify-ca&sslrootcert=missing.pem", "sslrootcert=missing.pem"),
-        ("127.0.0.1", "sslmode=verify-ca&sslrootcert=empty.pem", "sslrootcert=empty.pem"),
+        (
+            "127.0.0.1",
+            "sslmode=verify-full&sslrootcert=ca.pem",
+            "db.example",
+        ),
+        (
+            "localhost",
+            "sslmode=verify-full&sslrootcert=ca.pem",
+            "db.example",
+        ),
+        (
+            "127.0.0.1",
+            "sslmode=verify-ca&sslrootcert=other.pem",
+            "sslrootcert=other.pem",
+        ),
+        (
+            "127.0.0.1",
+            "sslmode=require&sslrootcert=other.pem",
+            "sslrootcert=other.pem",
+        ),
+        (
+            "127.0.0.1",
+            "sslmode=prefer&sslrootcert=other.pem",
+            "sslrootcert=other.pem",
+        ),
+        (
+            "127.0.0.1",
+            "sslmode=verify-ca&sslrootcert=missing.pem",
+            "sslrootcert=missing.pem",
+        ),
+        (
+            "127.0.0.1",
+            "sslmode=verify-ca&sslrootcert=empty.pem",
+            "sslrootcert=empty.pem",
+        ),
         ("127.0.0.1", "sslmode=verify-ca", "sslrootcert"),
         // In the clear because that is asked for, and there the server lets nobody in.
         ("127.0.0.1", "sslmode=disable", "no encryption"),
         ("127.0.0.1", "", "no encryption"),
     ] {
         let refused = migrate(&world, &url(host, query), None).unwrap_err();
-        assert!(refused.contains(said) && !refused.contains("p@ss") && !refused.contains("%40"), "{host} {query}: {refused}");
-        assert!(!refused.contains(".s.PGSQL"), "nobody knows that socket: {refused}");
+        assert!(
+            refused.contains(said) && !refused.contains("p@ss") && !refused.contains("%40"),
+            "{host} {query}: {refused}"
+        );
+        assert!(
+            !refused.contains(".s.PGSQL"),
+            "nobody knows that socket: {refused}"
+        );
     }
     let wrong = url("127.0.0.1", "sslmode=require").replace("p%40ss", "secret");
     let refused = migrate(&world, &wrong, None).unwrap_err();
-    assert!(refused.contains("password authentication failed") && !refused.contains("secret"), "{refused}");
+    assert!(
+        refused.contains("password authentication failed") && !refused.contains("secret"),
+        "{refused}"
+    );
 
     // A certificate of our own instead of a password.
     cluster.execute("ALTER DATABASE kw OWNER TO certified; GRANT kw TO certified");
-    let certified = |query: &str| format!("postgres://certified@127.0.0.1:{port}/kw?sslmode=require{query}&connect_timeout=20");
-    assert_eq!(migrate(&world, &certified("&sslcert=client.crt&sslkey=client.key"), None), Ok(()));
+    let certified = |query: &str| {
+        format!(
+            "postgres://certified@127.0.0.1:{port}/kw?sslmode=require{query}&connect_timeout=20"
+        )
+    };
+    assert_eq!(
+        migrate(
+            &world,
+            &certified("&sslcert=client.crt&sslkey=client.key"),
+            None
+        ),
+        Ok(())
+    );
     let refused = migrate(&world, &certified(""), None).unwrap_err();
     assert!(refused.contains("certificate"), "{refused}");
-    assert!(migrate(&world, &certified("&sslcert=client.crt"), None).unwrap_err().contains("sslkey"));
+    assert!(
+        migrate(&world, &certified("&sslcert=client.crt"), None)
+            .unwrap_err()
+            .contains("sslkey")
+    );
 
     cluster.execute("ALTER DATABASE kw OWNER TO kw");
 
@@ -128,15 +221,26 @@ fn as_strict_as_the_mode() {
     let node = world.start_with(&["--database-url", &strict]);
     let client = world.client("a");
     node.token(&client);
-    let by =
-        |tls: &str| format!("SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'kw' AND {tls}");
+    let by = |tls: &str| {
+        format!(
+            "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'kw' AND {tls}"
+        )
+    };
     assert!(world.count(&by("version = 'TLSv1.3'")) >= 2);
     assert_eq!(world.count(&by("NOT ssl")), 0);
-    assert_eq!(database_finding(&world, &strict), (true, "TLS 1.3, with its certificate verified"));
-    assert_eq!(database_finding(&world, &url("0.0.0.0", "")), (true, "TLS 1.3, with whoever answers"));
+    assert_eq!(
+        database_finding(&world, &strict),
+        (true, "TLS 1.3, with its certificate verified")
+    );
+    assert_eq!(
+        database_finding(&world, &url("0.0.0.0", "")),
+        (true, "TLS 1.3, with whoever answers")
+    );
     // The server breaks all connections: new ones are made, by TLS again.
     cluster.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'kw'");
-    within(Duration::from_secs(30), "a token", || (node.token_reply(&client, &[]).status == 200).then_some(()));
+    within(Duration::from_secs(30), "a token", || {
+        (node.token_reply(&client, &[]).status == 200).then_some(())
+    });
     assert_eq!(world.count(&by("NOT ssl")), 0);
     drop(node);
 
@@ -145,20 +249,52 @@ fn as_strict_as_the_mode() {
     set_certificate((own.0.pem(), own.0.key().serialize_pem()));
     cluster.reload();
     world.file("own.pem", &own.0.pem());
-    assert_eq!(migrate(&world, &url("127.0.0.1", "sslmode=verify-ca&sslrootcert=own.pem"), None), Ok(()));
-    let refused = migrate(&world, &url("127.0.0.1", "sslmode=verify-full&sslrootcert=own.pem"), None).unwrap_err();
+    assert_eq!(
+        migrate(
+            &world,
+            &url("127.0.0.1", "sslmode=verify-ca&sslrootcert=own.pem"),
+            None
+        ),
+        Ok(())
+    );
+    let refused = migrate(
+        &world,
+        &url("127.0.0.1", "sslmode=verify-full&sslrootcert=own.pem"),
+        None,
+    )
+    .unwrap_err();
     assert!(refused.contains("subjectAltName"), "{refused}");
-    assert!(migrate(&world, &url("127.0.0.1", "sslmode=verify-ca&sslrootcert=ca.pem"), None).is_err());
+    assert!(
+        migrate(
+            &world,
+            &url("127.0.0.1", "sslmode=verify-ca&sslrootcert=ca.pem"),
+            None
+        )
+        .is_err()
+    );
 }
 
 /// The word on the database that `check` has, as far as it is one of these.
 fn database_finding(world: &World, url: &str) -> (bool, &'static str) {
     let output = world.run(&["--json", "check", "--database-url", url]);
     let findings: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let database = findings.as_array().unwrap().iter().find(|finding| finding["what"] == "database").unwrap();
+    let database = findings
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|finding| finding["what"] == "database")
+        .unwrap();
     let detail = database["detail"].as_str().unwrap();
-    let known = ["TLS 1.3, with its certificate verified", "TLS 1.3, with whoever answers", "in the clear", "on this machine"];
-    let known = known.into_iter().find(|known| detail.contains(known)).unwrap_or_else(|| panic!("{detail}"));
+    let known = [
+        "TLS 1.3, with its certificate verified",
+        "TLS 1.3, with whoever answers",
+        "in the clear",
+        "on this machine",
+    ];
+    let known = known
+        .into_iter()
+        .find(|known| detail.contains(known))
+        .unwrap_or_else(|| panic!("{detail}"));
     (database["ok"].as_bool().unwrap(), known)
 }
 
@@ -166,15 +302,26 @@ fn database_finding(world: &World, url: &str) -> (bool, &'static str) {
 fn a_server_without_tls() {
     let world = World::new(Backend::Postgres);
     for mode in ["require", "verify-full", "verify-ca&sslrootcert=/dev/null"] {
-        let refused = migrate(&world, &format!("{}?sslmode={mode}", world.database_url), None).unwrap_err();
+        let refused = migrate(
+            &world,
+            &format!("{}?sslmode={mode}", world.database_url),
+            None,
+        )
+        .unwrap_err();
         let named = mode.split('&').next().unwrap();
-        assert!(refused.contains("offers no TLS") && refused.contains(&format!("sslmode={named}")), "{refused}");
+        assert!(
+            refused.contains("offers no TLS") && refused.contains(&format!("sslmode={named}")),
+            "{refused}"
+        );
     }
     let mut command = world.command(&["migrate"]);
     let output = command.env("PGSSLMODE", "require").output().unwrap();
     assert!(!output.status.success(), "libpq's own variable counts too");
     migrate(&world, &world.database_url, None).unwrap();
-    assert_eq!(database_finding(&world, &world.database_url), (true, "on this machine"));
+    assert_eq!(
+        database_finding(&world, &world.database_url),
+        (true, "on this machine")
+    );
 
     // This address leads to the same server, and is no loopback by name.
     let across = world.database_url.replace("127.0.0.1", "0.0.0.0");

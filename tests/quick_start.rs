@@ -34,7 +34,11 @@ impl Project {
         let project = Project { snippet, folder };
         for command in snippet.prepare() {
             let output = project.shell(command, None);
-            assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(
+                output.status.success(),
+                "{command}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
         project
     }
@@ -43,7 +47,11 @@ impl Project {
         let cache = repository("target/quick-start/cache");
         let python = PathBuf::from(variable("TEST_PYTHON"));
         let path = std::env::var_os("PATH").unwrap();
-        let folders = python.parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&path));
+        let folders = python
+            .parent()
+            .map(Path::to_owned)
+            .into_iter()
+            .chain(std::env::split_paths(&path));
         let mut shell = Command::new("sh");
         shell
             .args(["-c", command])
@@ -58,13 +66,20 @@ impl Project {
     }
 
     fn save(&self, application: &Application) {
-        std::fs::write(self.folder.join(self.snippet.file_name()), self.snippet.code(application)).unwrap();
+        std::fs::write(
+            self.folder.join(self.snippet.file_name()),
+            self.snippet.code(application),
+        )
+        .unwrap();
     }
 
     /// The token alone.
     fn token(&self, secret: &str) -> String {
         let output = self.shell(self.snippet.run(), Some(secret));
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (out, err) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
         assert!(output.status.success() && err.is_empty(), "{out}{err}");
         let token = out.strip_suffix('\n').unwrap();
         assert!(!token.contains(char::is_whitespace), "{out}");
@@ -75,7 +90,11 @@ impl Project {
     fn refused(&self, secret: Option<&str>) -> String {
         let output = self.shell(self.snippet.run(), secret);
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && output.stdout.is_empty(), "{}{err}", String::from_utf8_lossy(&output.stdout));
+        assert!(
+            !output.status.success() && output.stdout.is_empty(),
+            "{}{err}",
+            String::from_utf8_lossy(&output.stdout)
+        );
         assert!(secret.is_none_or(|secret| !err.contains(secret)), "{err}");
         err
     }
@@ -92,14 +111,28 @@ fn application(node: &Node, client_id: &str, scope: &str, resource: Option<&str>
 
 fn run(snippet: Snippet) {
     let world = World::sqlite();
-    let (api, other) = (world.resource(RESOURCE), world.resource("https://other.example/"));
+    let (api, other) = (
+        world.resource(RESOURCE),
+        world.resource("https://other.example/"),
+    );
     // May use both, so that the token is for one only because the program says so.
-    let client = world.client_with(&["--scope", SCOPE, "--resource", RESOURCE, "--resource", "https://other.example/"]);
+    let client = world.client_with(&[
+        "--scope",
+        SCOPE,
+        "--resource",
+        RESOURCE,
+        "--resource",
+        "https://other.example/",
+    ]);
     let bare = world.client("");
     let node = world.start();
     // As they are in the Basic header.
     for plain in [&client.id, &client.secret] {
-        assert!(plain.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')));
+        assert!(
+            plain
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        );
     }
     let project = Project::new(snippet);
 
@@ -108,16 +141,25 @@ fn run(snippet: Snippet) {
     let seen = node.introspect(&api, &token);
     let scope: Scope = SCOPE.parse().unwrap();
     assert_eq!(seen["active"], true);
-    assert_eq!((&seen["scope"], &seen["aud"], &seen["client_id"]), (&json!(scope), &json!(RESOURCE), &json!(client.id)));
+    assert_eq!(
+        (&seen["scope"], &seen["aud"], &seen["client_id"]),
+        (&json!(scope), &json!(RESOURCE), &json!(client.id))
+    );
     assert!(!node.active(&other, &token));
 
     let said = project.refused(Some(&bare.secret));
-    assert!(said.contains("invalid_client") && said.contains("Client authentication failed"), "{said}");
+    assert!(
+        said.contains("invalid_client") && said.contains("Client authentication failed"),
+        "{said}"
+    );
     assert!(project.refused(None).contains("CLIENT_SECRET"));
 
     project.save(&application(&node, &bare.id, "", None));
     let claims = jwt::claims(&project.token(&bare.secret));
-    assert_eq!((&claims["client_id"], &claims["aud"]), (&json!(bare.id), &json!(node.base)));
+    assert_eq!(
+        (&claims["client_id"], &claims["aud"]),
+        (&json!(bare.id), &json!(node.base))
+    );
 }
 
 #[test]
@@ -154,18 +196,32 @@ fn rust() {
 fn only_a_client_with_a_secret_has_one() {
     let issuer = "https://auth.example/it's".parse().unwrap();
     for method in AuthMethod::ALL {
-        let mut client = Client::new("An app".to_owned(), "an account".to_owned(), method, Timestamp::EPOCH);
+        let mut client = Client::new(
+            "An app".to_owned(),
+            "an account".to_owned(),
+            method,
+            Timestamp::EPOCH,
+        );
         client.resources = "https://b.example/ https://a.example/".parse().unwrap();
-        assert!(Application::of(&client.clone().into(), &issuer).is_none(), "the grant");
+        assert!(
+            Application::of(&client.clone().into(), &issuer).is_none(),
+            "the grant"
+        );
         client.grant_types = client_credentials::GRANT_TYPE.to_owned();
         let found = Application::of(&client.clone().into(), &issuer);
         assert_eq!(found.is_some(), method != AuthMethod::PrivateKeyJwt);
         let Some(found) = found else { continue };
-        assert_eq!(found.token_endpoint, "https://auth.example/it's/oauth/token");
+        assert_eq!(
+            found.token_endpoint,
+            "https://auth.example/it's/oauth/token"
+        );
         assert_eq!(found.resource.as_deref(), Some("https://a.example/"));
         for snippet in Snippet::ALL {
             let code = snippet.code(&found);
-            assert!(code.contains(&client.client_id) && code.contains("https://a.example/"), "{code}");
+            assert!(
+                code.contains(&client.client_id) && code.contains("https://a.example/"),
+                "{code}"
+            );
             assert!(!code.contains("{{") && !code.contains("scope"), "{code}");
         }
     }

@@ -5,17 +5,29 @@ use serde_json::{Value, json};
 use crate::support::{Client, Node, Reply, World, eventually, jwt};
 
 fn initial(world: &World, flags: &[&str]) -> String {
-    world.cli(&[&["registration-token", "create"], flags].concat())["token"].as_str().unwrap().to_owned()
+    world.cli(&[&["registration-token", "create"], flags].concat())["token"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 fn client(reply: &Reply) -> Client {
     let document = reply.json();
     let text = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
-    Client { id: text("client_id"), secret: text("client_secret"), api_key: String::new() }
+    Client {
+        id: text("client_id"),
+        secret: text("client_secret"),
+        api_key: String::new(),
+    }
 }
 
 fn path(reply: &Reply, node: &Node) -> String {
-    reply.json()["registration_client_uri"].as_str().unwrap().strip_prefix(&node.base).unwrap().to_owned()
+    reply.json()["registration_client_uri"]
+        .as_str()
+        .unwrap()
+        .strip_prefix(&node.base)
+        .unwrap()
+        .to_owned()
 }
 
 on_both! {
@@ -131,36 +143,102 @@ fn metadata_that_is_refused() {
         (json!({"scope": "read admin"}), "invalid_client_metadata"),
         (json!({"scope": "\""}), "invalid_client_metadata"),
         (json!({"scope": 7}), "invalid_client_metadata"),
-        (json!({"resources": ["urn:other"]}), "invalid_client_metadata"),
+        (
+            json!({"resources": ["urn:other"]}),
+            "invalid_client_metadata",
+        ),
         (json!({"resources": "urn:api"}), "invalid_client_metadata"),
-        (json!({"token_endpoint_auth_method": "none"}), "invalid_client_metadata"),
-        (json!({"token_endpoint_auth_method": "client_secret_jwt"}), "invalid_client_metadata"),
-        (json!({"grant_types": ["password"]}), "invalid_client_metadata"),
-        (json!({"grant_types": "client_credentials"}), "invalid_client_metadata"),
+        (
+            json!({"token_endpoint_auth_method": "none"}),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({"token_endpoint_auth_method": "client_secret_jwt"}),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({"grant_types": ["password"]}),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({"grant_types": "client_credentials"}),
+            "invalid_client_metadata",
+        ),
         (json!({"client_name": ""}), "invalid_client_metadata"),
-        (json!({"client_name": "x".repeat(101)}), "invalid_client_metadata"),
+        (
+            json!({"client_name": "x".repeat(101)}),
+            "invalid_client_metadata",
+        ),
         (json!({"client_name": "a\u{0}b"}), "invalid_client_metadata"),
         (json!({"client_name": 5}), "invalid_client_metadata"),
-        (json!({"client_uri": "javascript:alert(1)"}), "invalid_client_metadata"),
-        (json!({"contacts": ["x".repeat(300)]}), "invalid_client_metadata"),
-        (json!({"token_endpoint_auth_method": "private_key_jwt"}), "invalid_client_metadata"),
-        (json!({"jwks": {"keys": [public]}, "jwks_uri": "https://a.example/"}), "invalid_client_metadata"),
-        (json!({"jwks": {"keys": [private]}}), "invalid_client_metadata"),
+        (
+            json!({"client_uri": "javascript:alert(1)"}),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({"contacts": ["x".repeat(300)]}),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({"token_endpoint_auth_method": "private_key_jwt"}),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({"jwks": {"keys": [public]}, "jwks_uri": "https://a.example/"}),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({"jwks": {"keys": [private]}}),
+            "invalid_client_metadata",
+        ),
         (json!({"jwks": {"keys": []}}), "invalid_client_metadata"),
-        (json!({"jwks": {"keys": [{"kty": "oct", "k": "AAAA"}]}}), "invalid_client_metadata"),
-        (json!({"jwks": {"keys": [public, {"kty": "oct", "k": "AAAA"}]}}), "invalid_client_metadata"),
-        (json!({"jwks": {"keys": [{"kty": "RSA", "x5c": ["MIIB"]}]}}), "invalid_client_metadata"),
-        (json!({"jwks": {"keys": vec![public.clone(); 21]}}), "invalid_client_metadata"),
+        (
+            json!({"jwks": {"keys": [{"kty": "oct", "k": "AAAA"}]}}),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({"jwks": {"keys": [public, {"kty": "oct", "k": "AAAA"}]}}),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({"jwks": {"keys": [{"kty": "RSA", "x5c": ["MIIB"]}]}}),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({"jwks": {"keys": vec![public.clone(); 21]}}),
+            "invalid_client_metadata",
+        ),
         (json!({"jwks": {"keys": ["x"]}}), "invalid_client_metadata"),
-        (json!({"jwks": {"keys": [{"kty": "RSA", "n": "AQAB", "e": "AQAB"}]}}), "invalid_client_metadata"),
-        (json!({"jwks": {"keys": [{"kty": "EC", "crv": "P-256", "x": "AQ", "y": "AQ"}]}}), "invalid_client_metadata"),
-        (json!({"jwks": {"keys": [{"kty": "EC", "crv": "P-384", "x": "AQ", "y": "AQ"}]}}), "invalid_client_metadata"),
-        (json!({"jwks": {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "AQ"}]}}), "invalid_client_metadata"),
-        (json!({"jwks_uri": "https://user:secret@partner.example/keys"}), "invalid_client_metadata"),
+        (
+            json!({"jwks": {"keys": [{"kty": "RSA", "n": "AQAB", "e": "AQAB"}]}}),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({"jwks": {"keys": [{"kty": "EC", "crv": "P-256", "x": "AQ", "y": "AQ"}]}}),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({"jwks": {"keys": [{"kty": "EC", "crv": "P-384", "x": "AQ", "y": "AQ"}]}}),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({"jwks": {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "AQ"}]}}),
+            "invalid_client_metadata",
+        ),
+        (
+            json!({"jwks_uri": "https://user:secret@partner.example/keys"}),
+            "invalid_client_metadata",
+        ),
         (json!({"jwks": "x"}), "invalid_client_metadata"),
         (json!({"redirect_uris": ["no uri"]}), "invalid_redirect_uri"),
-        (json!({"redirect_uris": ["https://a.example/#x"]}), "invalid_redirect_uri"),
-        (json!({"redirect_uris": "https://a.example/"}), "invalid_redirect_uri"),
+        (
+            json!({"redirect_uris": ["https://a.example/#x"]}),
+            "invalid_redirect_uri",
+        ),
+        (
+            json!({"redirect_uris": "https://a.example/"}),
+            "invalid_redirect_uri",
+        ),
         (json!([1]), "invalid_client_metadata"),
         (json!(["In order"]), "invalid_client_metadata"),
         (json!("x"), "invalid_client_metadata"),
@@ -169,28 +247,51 @@ fn metadata_that_is_refused() {
     let before = world.count("SELECT count(*) FROM clients");
     for (body, error) in &cases {
         let reply = node.json("POST", "/oauth/register", Some(&token), body);
-        assert_eq!((reply.status, reply.json()["error"].as_str()), (400, Some(*error)), "{body}: {}", reply.body);
+        assert_eq!(
+            (reply.status, reply.json()["error"].as_str()),
+            (400, Some(*error)),
+            "{body}: {}",
+            reply.body
+        );
     }
     let deep = format!("{}1{}", "[".repeat(20_000), "]".repeat(20_000));
     let bearer = format!("Bearer {token}");
-    for (what, body, status) in
-        [("broken", "{", 400), ("deep", deep.as_str(), 400), ("huge", &" ".repeat(70_000), 413), ("no UTF-8", "\u{1}", 400)]
-    {
-        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    for (what, body, status) in [
+        ("broken", "{", 400),
+        ("deep", deep.as_str(), 400),
+        ("huge", &" ".repeat(70_000), 413),
+        ("no UTF-8", "\u{1}", 400),
+    ] {
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+        ];
         let reply = node.post("/oauth/register", &headers, body.as_bytes());
         assert_eq!(reply.status, status, "{what}: {}", reply.body);
     }
     for media_type in ["text/plain", "application/x-www-form-urlencoded", ""] {
-        let headers = [("authorization", bearer.as_str()), ("content-type", media_type)];
-        node.post("/oauth/register", &headers, b"{}").refused(400, "invalid_client_metadata");
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", media_type),
+        ];
+        node.post("/oauth/register", &headers, b"{}")
+            .refused(400, "invalid_client_metadata");
     }
-    assert_eq!(world.count("SELECT count(*) FROM clients"), before, "nothing is half-done");
+    assert_eq!(
+        world.count("SELECT count(*) FROM clients"),
+        before,
+        "nothing is half-done"
+    );
     for wrong in [None, Some("kwi_x"), Some("x")] {
-        node.json("POST", "/oauth/register", wrong, &json!({})).refused(401, "invalid_token");
+        node.json("POST", "/oauth/register", wrong, &json!({}))
+            .refused(401, "invalid_token");
     }
 
     let made = node.json("POST", "/oauth/register", Some(&token), &json!({}));
-    let own = made.json()["registration_access_token"].as_str().unwrap().to_owned();
+    let own = made.json()["registration_access_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let (uri, id) = (path(&made, &node), made.json()["client_id"].clone());
     for body in [
         json!({}),
@@ -202,38 +303,90 @@ fn metadata_that_is_refused() {
         json!({"client_id": id, "client_id_issued_at": 1}),
         json!({"client_id": id, "client_secret_expires_at": 1}),
     ] {
-        node.json("PUT", &uri, Some(&own), &body).refused(400, "invalid_client_metadata");
+        node.json("PUT", &uri, Some(&own), &body)
+            .refused(400, "invalid_client_metadata");
     }
     // A library sends back all that it was given.
     let mut update = made.json();
     update["client_name"] = json!("Renamed");
     let updated = node.json("PUT", &uri, Some(&own), &update);
-    assert_eq!((updated.status, updated.json()["client_name"].as_str()), (200, Some("Renamed")), "{}", updated.body);
+    assert_eq!(
+        (updated.status, updated.json()["client_name"].as_str()),
+        (200, Some("Renamed")),
+        "{}",
+        updated.body
+    );
     update["client_id_issued_at"] = Value::Null;
     assert_eq!(node.json("PUT", &uri, Some(&own), &update).status, 200);
-    assert_eq!(node.json("POST", &uri, Some(&own), &json!({})).header("allow"), Some("GET, HEAD, PUT, DELETE"));
+    assert_eq!(
+        node.json("POST", &uri, Some(&own), &json!({}))
+            .header("allow"),
+        Some("GET, HEAD, PUT, DELETE")
+    );
 }
 
 #[test]
 fn open_and_off() {
     let world = World::sqlite();
     let open = world.start_with(&["--registration", "open", "--registration-scope", "read"]);
-    let made = open.json("POST", "/oauth/register", None, &json!({"client_name": "Anybody"}));
+    let made = open.json(
+        "POST",
+        "/oauth/register",
+        None,
+        &json!({"client_name": "Anybody"}),
+    );
     assert_eq!(made.status, 201, "{}", made.body);
-    assert_eq!(open.token_reply(&client(&made), &[]).json()["scope"], "read");
-    open.json("POST", "/oauth/register", None, &json!({"scope": "read write"})).refused(400, "invalid_client_metadata");
-    assert_eq!(open.json("POST", "/oauth/register", None, &json!({})).status, 201);
-    assert_eq!(world.count("SELECT count(*) FROM accounts"), 1, "all of them in one account");
+    assert_eq!(
+        open.token_reply(&client(&made), &[]).json()["scope"],
+        "read"
+    );
+    open.json(
+        "POST",
+        "/oauth/register",
+        None,
+        &json!({"scope": "read write"}),
+    )
+    .refused(400, "invalid_client_metadata");
+    assert_eq!(
+        open.json("POST", "/oauth/register", None, &json!({}))
+            .status,
+        201
+    );
+    assert_eq!(
+        world.count("SELECT count(*) FROM accounts"),
+        1,
+        "all of them in one account"
+    );
 
     let flood = |_| open.json("POST", "/oauth/register", None, &json!({}));
-    let refused = (0..25).map(flood).find(|reply| reply.status != 201).unwrap();
-    assert_eq!((refused.status, refused.header("retry-after").is_some()), (429, true));
-    assert!(refused.body.contains("Too many registrations"), "{}", refused.body);
-    assert!(open.get("/metrics").body.contains("keyward_rate_limited_total 1"));
+    let refused = (0..25)
+        .map(flood)
+        .find(|reply| reply.status != 201)
+        .unwrap();
+    assert_eq!(
+        (refused.status, refused.header("retry-after").is_some()),
+        (429, true)
+    );
+    assert!(
+        refused.body.contains("Too many registrations"),
+        "{}",
+        refused.body
+    );
+    assert!(
+        open.get("/metrics")
+            .body
+            .contains("keyward_rate_limited_total 1")
+    );
 
     let off = world.start_with(&["--registration", "off", "--issuer", &open.base]);
-    off.json("POST", "/oauth/register", None, &json!({})).refused(403, "access_denied");
-    assert!(off.get("/.well-known/oauth-authorization-server").json().get("registration_endpoint").is_none());
+    off.json("POST", "/oauth/register", None, &json!({}))
+        .refused(403, "access_denied");
+    assert!(
+        off.get("/.well-known/oauth-authorization-server")
+            .json()
+            .get("registration_endpoint")
+            .is_none()
+    );
 }
 
 /// Redirect URIs that browsers, proxies and libraries read in different ways, or that lead to somebody
@@ -301,31 +454,55 @@ fn uris_are_read_the_same_way_everywhere() {
     });
     let made = node.json("POST", "/oauth/register", Some(&token), &taken);
     assert_eq!(made.status, 201, "{}", made.body);
-    let own = made.json()["registration_access_token"].as_str().unwrap().to_owned();
+    let own = made.json()["registration_access_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let (uri, id) = (path(&made, &node), made.json()["client_id"].clone());
     let kept = || {
         let read = node.json("GET", &uri, Some(&own), &Value::Null).json();
         for (member, value) in taken.as_object().unwrap() {
-            assert_eq!(read[member], *value, "{member} is given back as it was understood");
+            assert_eq!(
+                read[member], *value,
+                "{member} is given back as it was understood"
+            );
         }
     };
     kept();
 
     let mut cases = Vec::new();
     for text in REFUSED_REDIRECT_URIS {
-        cases.push((json!({"redirect_uris": ["https://a.example/cb", text]}), "invalid_redirect_uri"));
+        cases.push((
+            json!({"redirect_uris": ["https://a.example/cb", text]}),
+            "invalid_redirect_uri",
+        ));
     }
-    for wrong in [json!([7]), json!({}), json!([["https://a.example/"]]), json!(vec!["https://a.example/"; 21])] {
+    for wrong in [
+        json!([7]),
+        json!({}),
+        json!([["https://a.example/"]]),
+        json!(vec!["https://a.example/"; 21]),
+    ] {
         cases.push((json!({"redirect_uris": wrong}), "invalid_redirect_uri"));
     }
-    for member in ["client_uri", "logo_uri", "tos_uri", "policy_uri", "jwks_uri"] {
+    for member in [
+        "client_uri",
+        "logo_uri",
+        "tos_uri",
+        "policy_uri",
+        "jwks_uri",
+    ] {
         for text in REFUSED_PAGES {
             cases.push((json!({member: text}), "invalid_client_metadata"));
         }
     }
-    for text in
-        ["http://a.example/keys", "https://a.example/keys#x", "https://a.exa\tmple/", "https://%61.example/", "https://127.1/"]
-    {
+    for text in [
+        "http://a.example/keys",
+        "https://a.example/keys#x",
+        "https://a.exa\tmple/",
+        "https://%61.example/",
+        "https://127.1/",
+    ] {
         cases.push((json!({"jwks_uri": text}), "invalid_client_metadata"));
     }
     for (mut body, error) in cases {
@@ -333,7 +510,12 @@ fn uris_are_read_the_same_way_everywhere() {
         body["client_id"] = id.clone();
         let updated = node.json("PUT", &uri, Some(&own), &body);
         for reply in [registered, updated] {
-            assert_eq!((reply.status, reply.json()["error"].as_str()), (400, Some(error)), "{body}: {}", reply.body);
+            assert_eq!(
+                (reply.status, reply.json()["error"].as_str()),
+                (400, Some(error)),
+                "{body}: {}",
+                reply.body
+            );
             reply.refused(400, error);
             assert!(!reply.body.contains("hunter2"), "{}", reply.body);
         }

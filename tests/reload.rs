@@ -8,13 +8,32 @@ use crate::support::{World, eventually, within};
 #[test]
 fn settings_are_read_again() {
     let world = World::sqlite();
-    world.file("keyward.toml", "registration = \"token\"\ntoken_ttl = 600\n");
+    world.file(
+        "keyward.toml",
+        "registration = \"token\"\ntoken_ttl = 600\n",
+    );
     let node = world.start_with(&["--portal-idle", "2h"]);
-    let registers = || node.get("/.well-known/oauth-authorization-server").json()["registration_endpoint"].is_string();
+    let registers = || {
+        node.get("/.well-known/oauth-authorization-server").json()["registration_endpoint"]
+            .is_string()
+    };
     assert!(registers());
-    let line = |part: &str| eventually(part, || node.logs().lines().find(|line| line.contains(part)).map(str::to_owned));
+    let line = |part: &str| {
+        eventually(part, || {
+            node.logs()
+                .lines()
+                .find(|line| line.contains(part))
+                .map(str::to_owned)
+        })
+    };
     // Several settings together.
-    world.file("keyward.toml", &format!("registration = \"off\"\nregistration_resources = \"{}\"\n", node.management()));
+    world.file(
+        "keyward.toml",
+        &format!(
+            "registration = \"off\"\nregistration_resources = \"{}\"\n",
+            node.management()
+        ),
+    );
     node.signal("HUP");
     assert!(line("cannot reload the settings").contains("registration_resources: "));
     assert!(registers());
@@ -24,10 +43,17 @@ fn settings_are_read_again() {
     );
     node.signal("HUP");
     eventually("the change", || (!registers()).then_some(()));
-    node.json("POST", "/oauth/register", None, &serde_json::json!({})).refused(403, "access_denied");
+    node.json("POST", "/oauth/register", None, &serde_json::json!({}))
+        .refused(403, "access_denied");
     let reloaded = line("settings reloaded");
-    assert!(reloaded.contains("registration, trusted_proxies, log"), "{reloaded}");
-    assert!(!reloaded.contains("portal_idle"), "the flag wins, as at the start: {reloaded}");
+    assert!(
+        reloaded.contains("registration, trusted_proxies, log"),
+        "{reloaded}"
+    );
+    assert!(
+        !reloaded.contains("portal_idle"),
+        "the flag wins, as at the start: {reloaded}"
+    );
     let restart = line("after a restart");
     assert!(restart.contains("token_ttl"), "{restart}");
     // The filter: what is in order is no longer logged, a refusal is, with the address that the proxy gives.
@@ -60,13 +86,16 @@ fn tls_files_are_read_again() {
     let accepted = |pem: &str| {
         world.file("known.pem", pem);
         let mut curl = Command::new("curl");
-        curl.args(["-sf", "--cacert", "known.pem", &format!("{url}/healthz")]).current_dir(&world.folder);
+        curl.args(["-sf", "--cacert", "known.pem", &format!("{url}/healthz")])
+            .current_dir(&world.folder);
         curl.output().unwrap().status.success()
     };
     assert!(accepted(&first));
     // By itself.
     let second = certificate(&world, ["cert.pem", "key.pem"]);
-    within(Duration::from_secs(30), "the second certificate", || accepted(&second).then_some(()));
+    within(Duration::from_secs(30), "the second certificate", || {
+        accepted(&second).then_some(())
+    });
     assert!(!accepted(&first));
     // Replaced by renaming, as some tools do, and at once with SIGHUP.
     let third = certificate(&world, ["new-cert.pem", "new-key.pem"]);
@@ -74,16 +103,26 @@ fn tls_files_are_read_again() {
         std::fs::rename(world.folder.join(from), world.folder.join(to)).unwrap();
     }
     node.signal("HUP");
-    within(Duration::from_secs(30), "the third certificate", || accepted(&third).then_some(()));
+    within(Duration::from_secs(30), "the third certificate", || {
+        accepted(&third).then_some(())
+    });
     // A pair that does not fit together, and one that is no certificate.
     let other = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
     world.file("cert.pem", &other.cert.pem());
-    within(Duration::from_secs(30), "the refusal", || node.logs().contains("cannot reload the TLS certificate").then_some(()));
+    within(Duration::from_secs(30), "the refusal", || {
+        node.logs()
+            .contains("cannot reload the TLS certificate")
+            .then_some(())
+    });
     assert!(accepted(&third), "the present one stays");
     world.file("key.pem", &other.signing_key.serialize_pem());
-    within(Duration::from_secs(30), "the fourth certificate", || accepted(&other.cert.pem()).then_some(()));
+    within(Duration::from_secs(30), "the fourth certificate", || {
+        accepted(&other.cert.pem()).then_some(())
+    });
     std::fs::remove_file(world.folder.join("cert.pem")).unwrap();
-    within(Duration::from_secs(30), "the missing file", || node.logs().contains("cert.pem: ").then_some(()));
+    within(Duration::from_secs(30), "the missing file", || {
+        node.logs().contains("cert.pem: ").then_some(())
+    });
     assert!(accepted(&other.cert.pem()), "the present one stays");
     assert!(node.stop().success());
 }

@@ -37,48 +37,196 @@ use Needs::{AnyToken, ApiKey, Every, Nothing, Operator, RegistrationToken, Right
 /// Every operation, what it needs, and a body that gets past the check of rights and then does nothing.
 const OPERATIONS: &[(&str, Needs, &str)] = &[
     ("GET /api/v1/accounts", Right("keyward:accounts:read"), ""),
-    ("POST /api/v1/accounts", Operator("keyward:accounts:write"), r#"{"name": ""}"#),
-    ("PATCH /api/v1/accounts/{id}", Right("keyward:users:write"), r#"{"requires_second_factor": true}"#),
+    (
+        "POST /api/v1/accounts",
+        Operator("keyward:accounts:write"),
+        r#"{"name": ""}"#,
+    ),
+    (
+        "PATCH /api/v1/accounts/{id}",
+        Right("keyward:users:write"),
+        r#"{"requires_second_factor": true}"#,
+    ),
     ("GET /api/v1/users", Right("keyward:users:read"), ""),
-    ("POST /api/v1/users", Right("keyward:users:write"), r#"{"email": "nowhere", "role": "viewer", "account": "none"}"#),
-    ("PATCH /api/v1/users/{id}", Right("keyward:users:write"), r#"{"role": "viewer"}"#),
-    ("DELETE /api/v1/users/{id}", Right("keyward:users:write"), ""),
-    ("PUT /api/v1/users/{id}/password", Right("keyward:users:write"), r#"{"password": "short"}"#),
-    ("POST /api/v1/users/{id}/invitation", Right("keyward:users:write"), ""),
-    ("DELETE /api/v1/users/{id}/second-factor", Right("keyward:users:write"), ""),
+    (
+        "POST /api/v1/users",
+        Right("keyward:users:write"),
+        r#"{"email": "nowhere", "role": "viewer", "account": "none"}"#,
+    ),
+    (
+        "PATCH /api/v1/users/{id}",
+        Right("keyward:users:write"),
+        r#"{"role": "viewer"}"#,
+    ),
+    (
+        "DELETE /api/v1/users/{id}",
+        Right("keyward:users:write"),
+        "",
+    ),
+    (
+        "PUT /api/v1/users/{id}/password",
+        Right("keyward:users:write"),
+        r#"{"password": "short"}"#,
+    ),
+    (
+        "POST /api/v1/users/{id}/invitation",
+        Right("keyward:users:write"),
+        "",
+    ),
+    (
+        "DELETE /api/v1/users/{id}/second-factor",
+        Right("keyward:users:write"),
+        "",
+    ),
     ("GET /api/v1/clients", Right("keyward:clients:read"), ""),
-    ("POST /api/v1/clients", Right("keyward:clients:write"), r#"{"name": ""}"#),
-    ("GET /api/v1/clients/{client_id}", Right("keyward:clients:read"), ""),
-    ("PATCH /api/v1/clients/{client_id}", Right("keyward:clients:write"), r#"{"name": "x"}"#),
-    ("DELETE /api/v1/clients/{client_id}", Right("keyward:clients:write"), ""),
-    ("POST /api/v1/clients/{client_id}/revoke-tokens", Right("keyward:tokens:revoke"), ""),
-    ("POST /api/v1/clients/{client_id}/registration-access-token", Right("keyward:clients:write"), ""),
-    ("DELETE /api/v1/clients/{client_id}/registration-access-token", Right("keyward:clients:write"), ""),
-    ("GET /api/v1/clients/{client_id}/secrets", Right("keyward:keys:read"), ""),
-    ("POST /api/v1/clients/{client_id}/secrets", Right("keyward:keys:write"), "{}"),
-    ("POST /api/v1/clients/{client_id}/secrets/rotate", Right("keyward:keys:write"), "{}"),
-    ("DELETE /api/v1/clients/{client_id}/secrets/{id}", Right("keyward:keys:write"), ""),
-    ("GET /api/v1/clients/{client_id}/keys", Right("keyward:keys:read"), ""),
-    ("POST /api/v1/clients/{client_id}/keys", Right("keyward:keys:write"), r#"{"name": "x"}"#),
-    ("POST /api/v1/clients/{client_id}/keys/{id}/rotate", Right("keyward:keys:write"), "{}"),
-    ("DELETE /api/v1/clients/{client_id}/keys/{id}", Right("keyward:keys:write"), ""),
-    ("GET /api/v1/resource-servers", Right("keyward:resources:read"), ""),
-    ("POST /api/v1/resource-servers", Operator("keyward:resources:write"), r#"{"identifier": "urn:x", "name": ""}"#),
-    ("PATCH /api/v1/resource-servers", Operator("keyward:resources:write"), r#"{"token_typ": "JWT"}"#),
-    ("DELETE /api/v1/resource-servers", Operator("keyward:resources:write"), ""),
-    ("GET /api/v1/registration-tokens", Right("keyward:registration:read"), ""),
-    ("POST /api/v1/registration-tokens", Right("keyward:registration:write"), r#"{"uses": 0}"#),
-    ("DELETE /api/v1/registration-tokens/{id}", Right("keyward:registration:write"), ""),
-    ("GET /api/v1/signing-keys", Operator("keyward:signing-keys:read"), ""),
-    ("POST /api/v1/signing-keys/rotate", Operator("keyward:signing-keys:write"), ""),
-    ("POST /api/v1/signing-keys/import", Every("keyward:signing-keys:write"), r#"{"pem": "none"}"#),
-    ("POST /api/v1/signing-keys/{kid}/retire", Operator("keyward:signing-keys:write"), "{}"),
+    (
+        "POST /api/v1/clients",
+        Right("keyward:clients:write"),
+        r#"{"name": ""}"#,
+    ),
+    (
+        "GET /api/v1/clients/{client_id}",
+        Right("keyward:clients:read"),
+        "",
+    ),
+    (
+        "PATCH /api/v1/clients/{client_id}",
+        Right("keyward:clients:write"),
+        r#"{"name": "x"}"#,
+    ),
+    (
+        "DELETE /api/v1/clients/{client_id}",
+        Right("keyward:clients:write"),
+        "",
+    ),
+    (
+        "POST /api/v1/clients/{client_id}/revoke-tokens",
+        Right("keyward:tokens:revoke"),
+        "",
+    ),
+    (
+        "POST /api/v1/clients/{client_id}/registration-access-token",
+        Right("keyward:clients:write"),
+        "",
+    ),
+    (
+        "DELETE /api/v1/clients/{client_id}/registration-access-token",
+        Right("keyward:clients:write"),
+        "",
+    ),
+    (
+        "GET /api/v1/clients/{client_id}/secrets",
+        Right("keyward:keys:read"),
+        "",
+    ),
+    (
+        "POST /api/v1/clients/{client_id}/secrets",
+        Right("keyward:keys:write"),
+        "{}",
+    ),
+    (
+        "POST /api/v1/clients/{client_id}/secrets/rotate",
+        Right("keyward:keys:write"),
+        "{}",
+    ),
+    (
+        "DELETE /api/v1/clients/{client_id}/secrets/{id}",
+        Right("keyward:keys:write"),
+        "",
+    ),
+    (
+        "GET /api/v1/clients/{client_id}/keys",
+        Right("keyward:keys:read"),
+        "",
+    ),
+    (
+        "POST /api/v1/clients/{client_id}/keys",
+        Right("keyward:keys:write"),
+        r#"{"name": "x"}"#,
+    ),
+    (
+        "POST /api/v1/clients/{client_id}/keys/{id}/rotate",
+        Right("keyward:keys:write"),
+        "{}",
+    ),
+    (
+        "DELETE /api/v1/clients/{client_id}/keys/{id}",
+        Right("keyward:keys:write"),
+        "",
+    ),
+    (
+        "GET /api/v1/resource-servers",
+        Right("keyward:resources:read"),
+        "",
+    ),
+    (
+        "POST /api/v1/resource-servers",
+        Operator("keyward:resources:write"),
+        r#"{"identifier": "urn:x", "name": ""}"#,
+    ),
+    (
+        "PATCH /api/v1/resource-servers",
+        Operator("keyward:resources:write"),
+        r#"{"token_typ": "JWT"}"#,
+    ),
+    (
+        "DELETE /api/v1/resource-servers",
+        Operator("keyward:resources:write"),
+        "",
+    ),
+    (
+        "GET /api/v1/registration-tokens",
+        Right("keyward:registration:read"),
+        "",
+    ),
+    (
+        "POST /api/v1/registration-tokens",
+        Right("keyward:registration:write"),
+        r#"{"uses": 0}"#,
+    ),
+    (
+        "DELETE /api/v1/registration-tokens/{id}",
+        Right("keyward:registration:write"),
+        "",
+    ),
+    (
+        "GET /api/v1/signing-keys",
+        Operator("keyward:signing-keys:read"),
+        "",
+    ),
+    (
+        "POST /api/v1/signing-keys/rotate",
+        Operator("keyward:signing-keys:write"),
+        "",
+    ),
+    (
+        "POST /api/v1/signing-keys/import",
+        Every("keyward:signing-keys:write"),
+        r#"{"pem": "none"}"#,
+    ),
+    (
+        "POST /api/v1/signing-keys/{kid}/retire",
+        Operator("keyward:signing-keys:write"),
+        "{}",
+    ),
     ("GET /api/v1/tokens", Right("keyward:tokens:read"), ""),
-    ("POST /api/v1/tokens/inspect", Right("keyward:tokens:read"), r#"{"token": "x"}"#),
-    ("POST /api/v1/tokens/revoke", Right("keyward:tokens:revoke"), r#"{"token": "x"}"#),
+    (
+        "POST /api/v1/tokens/inspect",
+        Right("keyward:tokens:read"),
+        r#"{"token": "x"}"#,
+    ),
+    (
+        "POST /api/v1/tokens/revoke",
+        Right("keyward:tokens:revoke"),
+        r#"{"token": "x"}"#,
+    ),
     ("GET /api/v1/traffic", Right("keyward:tokens:read"), ""),
     ("GET /api/v1/audit", Right("keyward:audit:read"), ""),
-    ("POST /oauth/token", Needs::Client, "grant_type=client_credentials"),
+    (
+        "POST /oauth/token",
+        Needs::Client,
+        "grant_type=client_credentials",
+    ),
     ("POST /oauth/introspect", Needs::Client, "token=x"),
     ("POST /oauth/revoke", Needs::Client, "token=x"),
     ("POST /oauth/register", RegistrationToken, "{}"),
@@ -98,7 +246,11 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
     ("GET /openapi.json", Nothing, ""),
 ];
 
-const VIEWER: &[&str] = &["keyward:accounts:read", "keyward:clients:read", "keyward:resources:read"];
+const VIEWER: &[&str] = &[
+    "keyward:accounts:read",
+    "keyward:clients:read",
+    "keyward:resources:read",
+];
 const DEVELOPER: &[&str] = &[
     "keyward:accounts:read",
     "keyward:clients:read",
@@ -146,8 +298,12 @@ const OPERATOR: &[&str] = &[
     "keyward:operator",
 ];
 
-const ROLES: [(Role, &[&str]); 4] =
-    [(Role::Viewer, VIEWER), (Role::Developer, DEVELOPER), (Role::Administrator, ADMINISTRATOR), (Role::Operator, OPERATOR)];
+const ROLES: [(Role, &[&str]); 4] = [
+    (Role::Viewer, VIEWER),
+    (Role::Developer, DEVELOPER),
+    (Role::Administrator, ADMINISTRATOR),
+    (Role::Operator, OPERATOR),
+];
 
 /// Every operation that the server describes, with the right that it names there.
 fn described(node: &Node) -> BTreeMap<String, Option<String>> {
@@ -155,8 +311,14 @@ fn described(node: &Node) -> BTreeMap<String, Option<String>> {
     let mut found = BTreeMap::new();
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
-            if ["get", "put", "post", "delete", "patch", "options", "head", "trace"].contains(&method.as_str()) {
-                let right = operation["security"][0]["management"][0].as_str().map(str::to_owned);
+            if [
+                "get", "put", "post", "delete", "patch", "options", "head", "trace",
+            ]
+            .contains(&method.as_str())
+            {
+                let right = operation["security"][0]["management"][0]
+                    .as_str()
+                    .map(str::to_owned);
                 found.insert(format!("{} {path}", method.to_uppercase()), right);
             }
         }
@@ -172,7 +334,14 @@ fn ask(node: &Node, operation: &str, body: &str, authorization: Option<&str>) ->
         .replace("{id}", "nothing")
         .replace("{kid}", "nothing");
     let form = ["/oauth/token", "/oauth/introspect", "/oauth/revoke"].contains(&path.as_str());
-    let mut headers = vec![("content-type", if form { "application/x-www-form-urlencoded" } else { "application/json" })];
+    let mut headers = vec![(
+        "content-type",
+        if form {
+            "application/x-www-form-urlencoded"
+        } else {
+            "application/json"
+        },
+    )];
     headers.extend(authorization.map(|value| ("authorization", value)));
     node.send(method, &path, &headers, body.as_bytes())
 }
@@ -230,16 +399,32 @@ fn every_operation_is_in_the_table_and_says_the_right_that_it_needs() {
             ((*operation).to_owned(), right)
         })
         .collect();
-    assert_eq!(listed.len(), OPERATIONS.len(), "an operation is listed twice");
-    assert_eq!(described, listed, "the table and /openapi.json must have the same operations, with the same rights");
+    assert_eq!(
+        listed.len(),
+        OPERATIONS.len(),
+        "an operation is listed twice"
+    );
+    assert_eq!(
+        described, listed,
+        "the table and /openapi.json must have the same operations, with the same rights"
+    );
 
     let used: BTreeSet<&str> = listed.values().flatten().map(String::as_str).collect();
-    assert_eq!(used, ALL_RIGHTS.iter().copied().collect(), "each right opens something, and nothing else does");
+    assert_eq!(
+        used,
+        ALL_RIGHTS.iter().copied().collect(),
+        "each right opens something, and nothing else does"
+    );
     for (role, rights) in ROLES {
         let actual: BTreeSet<&str> = rights_of(role).into_iter().collect();
         assert_eq!(actual, rights.iter().copied().collect(), "{role}");
     }
-    assert!(ALL_RIGHTS.iter().chain(&[OPERATOR_SCOPE]).all(|right| right.starts_with("keyward:")));
+    assert!(
+        ALL_RIGHTS
+            .iter()
+            .chain(&[OPERATOR_SCOPE])
+            .all(|right| right.starts_with("keyward:"))
+    );
 }
 
 on_both! {
@@ -352,47 +537,150 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ("/applications", "post", Some("keyward:clients:write")),
     ("/applications/new", "get", Some("keyward:clients:write")),
     ("/applications/{id}", "get", Some("keyward:clients:read")),
-    ("/applications/{id}/edit", "get post", Some("keyward:clients:write")),
-    ("/applications/{id}/disable", "get post", Some("keyward:clients:write")),
-    ("/applications/{id}/enable", "post", Some("keyward:clients:write")),
-    ("/applications/{id}/delete", "get post", Some("keyward:clients:write")),
-    ("/applications/{id}/revoke-tokens", "get post", Some("keyward:tokens:revoke")),
-    ("/applications/{id}/renew-registration-token", "get post", Some("keyward:clients:write")),
-    ("/applications/{id}/revoke-registration-token", "get post", Some("keyward:clients:write")),
-    ("/applications/{id}/quick-start", "get", Some("keyward:clients:read")),
-    ("/applications/{id}/secrets", "get", Some("keyward:keys:read")),
-    ("/applications/{id}/secrets", "post", Some("keyward:keys:write")),
-    ("/applications/{id}/secrets/rotate", "post", Some("keyward:keys:write")),
-    ("/applications/{id}/secrets/{secret}/delete", "get post", Some("keyward:keys:write")),
+    (
+        "/applications/{id}/edit",
+        "get post",
+        Some("keyward:clients:write"),
+    ),
+    (
+        "/applications/{id}/disable",
+        "get post",
+        Some("keyward:clients:write"),
+    ),
+    (
+        "/applications/{id}/enable",
+        "post",
+        Some("keyward:clients:write"),
+    ),
+    (
+        "/applications/{id}/delete",
+        "get post",
+        Some("keyward:clients:write"),
+    ),
+    (
+        "/applications/{id}/revoke-tokens",
+        "get post",
+        Some("keyward:tokens:revoke"),
+    ),
+    (
+        "/applications/{id}/renew-registration-token",
+        "get post",
+        Some("keyward:clients:write"),
+    ),
+    (
+        "/applications/{id}/revoke-registration-token",
+        "get post",
+        Some("keyward:clients:write"),
+    ),
+    (
+        "/applications/{id}/quick-start",
+        "get",
+        Some("keyward:clients:read"),
+    ),
+    (
+        "/applications/{id}/secrets",
+        "get",
+        Some("keyward:keys:read"),
+    ),
+    (
+        "/applications/{id}/secrets",
+        "post",
+        Some("keyward:keys:write"),
+    ),
+    (
+        "/applications/{id}/secrets/rotate",
+        "post",
+        Some("keyward:keys:write"),
+    ),
+    (
+        "/applications/{id}/secrets/{secret}/delete",
+        "get post",
+        Some("keyward:keys:write"),
+    ),
     ("/api-keys", "get", Some("keyward:keys:read")),
     ("/applications/{id}/keys", "get", Some("keyward:keys:read")),
-    ("/applications/{id}/keys", "post", Some("keyward:keys:write")),
-    ("/applications/{id}/keys/{key}/rotate", "get post", Some("keyward:keys:write")),
-    ("/applications/{id}/keys/{key}/revoke", "get post", Some("keyward:keys:write")),
+    (
+        "/applications/{id}/keys",
+        "post",
+        Some("keyward:keys:write"),
+    ),
+    (
+        "/applications/{id}/keys/{key}/rotate",
+        "get post",
+        Some("keyward:keys:write"),
+    ),
+    (
+        "/applications/{id}/keys/{key}/revoke",
+        "get post",
+        Some("keyward:keys:write"),
+    ),
     ("/people", "get", Some("keyward:users:read")),
     ("/people", "post", Some("keyward:users:write")),
     ("/people/second-factor", "post", Some("keyward:users:write")),
     ("/people/{id}", "get", Some("keyward:users:read")),
     ("/people/{id}/role", "post", Some("keyward:users:write")),
     ("/people/{id}/link", "post", Some("keyward:users:write")),
-    ("/people/{id}/second-factor/reset", "post", Some("keyward:users:write")),
-    ("/people/{id}/remove", "get post", Some("keyward:users:write")),
+    (
+        "/people/{id}/second-factor/reset",
+        "post",
+        Some("keyward:users:write"),
+    ),
+    (
+        "/people/{id}/remove",
+        "get post",
+        Some("keyward:users:write"),
+    ),
     ("/accounts", "get post", Some("keyward:accounts:write")),
-    ("/accounts/{id}/second-factor", "post", Some("keyward:users:write")),
-    ("/resource-servers", "get post", Some("keyward:resources:write")),
-    ("/resource-servers/delete", "get post", Some("keyward:resources:write")),
-    ("/registration-tokens", "get", Some("keyward:registration:read")),
-    ("/registration-tokens", "post", Some("keyward:registration:write")),
-    ("/registration-tokens/{id}/delete", "get post", Some("keyward:registration:write")),
+    (
+        "/accounts/{id}/second-factor",
+        "post",
+        Some("keyward:users:write"),
+    ),
+    (
+        "/resource-servers",
+        "get post",
+        Some("keyward:resources:write"),
+    ),
+    (
+        "/resource-servers/delete",
+        "get post",
+        Some("keyward:resources:write"),
+    ),
+    (
+        "/registration-tokens",
+        "get",
+        Some("keyward:registration:read"),
+    ),
+    (
+        "/registration-tokens",
+        "post",
+        Some("keyward:registration:write"),
+    ),
+    (
+        "/registration-tokens/{id}/delete",
+        "get post",
+        Some("keyward:registration:write"),
+    ),
     ("/signing-keys", "get", Some("keyward:signing-keys:read")),
-    ("/signing-keys/rotate", "post", Some("keyward:signing-keys:write")),
-    ("/signing-keys/{kid}/retire", "get post", Some("keyward:signing-keys:write")),
+    (
+        "/signing-keys/rotate",
+        "post",
+        Some("keyward:signing-keys:write"),
+    ),
+    (
+        "/signing-keys/{kid}/retire",
+        "get post",
+        Some("keyward:signing-keys:write"),
+    ),
     ("/audit", "get", Some("keyward:audit:read")),
 ];
 
 fn routes() -> BTreeSet<(String, String)> {
     let each = |(path, methods, _): &(&str, &str, Option<&str>)| {
-        methods.split(' ').map(|method| ((*path).to_owned(), method.to_owned())).collect::<Vec<_>>()
+        methods
+            .split(' ')
+            .map(|method| ((*path).to_owned(), method.to_owned()))
+            .collect::<Vec<_>>()
     };
     ROUTES.iter().flat_map(each).collect()
 }
@@ -400,7 +688,11 @@ fn routes() -> BTreeSet<(String, String)> {
 #[test]
 fn every_route_of_the_portal_is_in_the_table() {
     let text = std::fs::read_to_string(repository("src/portal/mod.rs")).unwrap();
-    let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ").replace("at( ", "at(");
+    let text: String = text
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace("at( ", "at(");
     let mut found = BTreeSet::new();
     for route in text.split(".service(at(\"").skip(1) {
         let (path, rest) = route.split_once('"').unwrap();
@@ -460,12 +752,19 @@ on_both! {
 }
 
 fn initial(world: &World, flags: &[&str]) -> String {
-    world.cli(&[&["registration-token", "create"], flags].concat())["token"].as_str().unwrap().to_owned()
+    world.cli(&[&["registration-token", "create"], flags].concat())["token"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 fn refused(reply: &Reply, status: u16, what: &str) {
     assert_eq!(reply.status, status, "{}", reply.body);
-    assert!(reply.body.contains(what), "{what} is not named: {}", reply.body);
+    assert!(
+        reply.body.contains(what),
+        "{what} is not named: {}",
+        reply.body
+    );
 }
 
 on_both! {
@@ -1093,10 +1392,17 @@ fn checksum(text: &str) -> String {
     for byte in text.bytes() {
         crc ^= u32::from(byte);
         for _ in 0..8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+            crc = if crc & 1 == 1 {
+                (crc >> 1) ^ 0xEDB8_8320
+            } else {
+                crc >> 1
+            };
         }
     }
-    let (mut rest, digits) = (!crc, b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+    let (mut rest, digits) = (
+        !crc,
+        b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+    );
     let mut text: Vec<char> = Vec::new();
     for _ in 0..6 {
         text.push(char::from(digits[(rest % 62) as usize]));

@@ -115,33 +115,64 @@ fn rotate_at_once(world: &World, rounds: usize) {
             &["sealing-key", "rotate"],
             &["sealing-key", "prune"],
         ];
-        let children = commands
-            .map(|arguments| (arguments, world.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()));
+        let children = commands.map(|arguments| {
+            (
+                arguments,
+                world
+                    .command(arguments)
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::piped())
+                    .spawn()
+                    .unwrap(),
+            )
+        });
         for (arguments, child) in children {
             let output = child.wait_with_output().unwrap();
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(output.status.success() || said.contains("prepared"), "round {round}: {arguments:?}: {said}");
+            assert!(
+                output.status.success() || said.contains("prepared"),
+                "round {round}: {arguments:?}: {said}"
+            );
         }
         let check = world.run(&["check"]);
-        assert!(check.status.success(), "round {round}: {}", String::from_utf8_lossy(&check.stdout));
+        assert!(
+            check.status.success(),
+            "round {round}: {}",
+            String::from_utf8_lossy(&check.stdout)
+        );
         node.token(&client);
     }
     // One that is killed in the middle of it harms nothing.
     for delay in 0..rounds * 2 {
-        let mut child = world.command(&["sealing-key", "rotate"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(20 + 30 * u64::try_from(delay).unwrap()));
+        let mut child = world
+            .command(&["sealing-key", "rotate"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(
+            20 + 30 * u64::try_from(delay).unwrap(),
+        ));
         let _ = child.kill();
         child.wait().unwrap();
         let check = world.run(&["check"]);
-        assert!(check.status.success(), "killed: {}", String::from_utf8_lossy(&check.stdout));
+        assert!(
+            check.status.success(),
+            "killed: {}",
+            String::from_utf8_lossy(&check.stdout)
+        );
     }
     world.cli(&["sealing-key", "rotate"]);
     node.token(&client);
     assert!(node.stop().success());
     let node = world.start();
     node.token(&client);
-    let drafts = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let drafts: Vec<_> = drafts.filter(|name| name != "sealing.key" && name != ".sealing.key.lock").collect();
+    let drafts = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let drafts: Vec<_> = drafts
+        .filter(|name| name != "sealing.key" && name != ".sealing.key.lock")
+        .collect();
     assert!(drafts.is_empty(), "{drafts:?}");
 }
 
@@ -158,18 +189,36 @@ fn a_rotation_that_cannot_write_leaves_nothing_behind() {
     drop(world.start());
     let folder = world.folder.join("keys");
     let names = || {
-        let names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| !name.ends_with(".lock")).collect::<Vec<_>>()
+        let names = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names
+            .filter(|name| !name.ends_with(".lock"))
+            .collect::<Vec<_>>()
     };
     let before = std::fs::read_to_string(folder.join("sealing.key")).unwrap();
     // Files of no more than 0 bytes can be written: like a disk without room, but for everything beside the database.
     let plain = world.command(&["sealing-key", "rotate", "--prepare"]);
     let mut command = Command::new("bash");
-    command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]).arg(plain.get_program()).args(plain.get_args());
-    command.current_dir(&world.folder).env("KEYWARD_DATABASE_URL", &world.database_url).stdin(Stdio::null());
+    command
+        .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""])
+        .arg(plain.get_program())
+        .args(plain.get_args());
+    command
+        .current_dir(&world.folder)
+        .env("KEYWARD_DATABASE_URL", &world.database_url)
+        .stdin(Stdio::null());
     let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert_eq!(names(), ["sealing.key"]);
-    assert_eq!(std::fs::read_to_string(folder.join("sealing.key")).unwrap(), before);
+    assert_eq!(
+        std::fs::read_to_string(folder.join("sealing.key")).unwrap(),
+        before
+    );
     drop(world.start());
 }

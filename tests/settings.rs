@@ -4,14 +4,32 @@ use serde_json::Value;
 
 use crate::support::World;
 
-fn entry(world: &World, name: &str, environment: &[(&str, &str)], flags: &[&str]) -> (String, String) {
+fn entry(
+    world: &World,
+    name: &str,
+    environment: &[(&str, &str)],
+    flags: &[&str],
+) -> (String, String) {
     let mut command = world.command(&[&["--json", "config"], flags].concat());
     command.envs(environment.iter().copied());
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let entries: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let entry = entries.as_array().unwrap().iter().find(|entry| entry["name"] == name).unwrap().clone();
-    (entry["value"].as_str().unwrap_or_default().to_owned(), entry["source"].as_str().unwrap().to_owned())
+    let entry = entries
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|entry| entry["name"] == name)
+        .unwrap()
+        .clone();
+    (
+        entry["value"].as_str().unwrap_or_default().to_owned(),
+        entry["source"].as_str().unwrap().to_owned(),
+    )
 }
 
 #[test]
@@ -30,12 +48,21 @@ fn each_source_wins_over_the_next() {
     assert_eq!(of(&[], &["--token-ttl", "30"]), "30 flag");
     world.file("other.toml", "token_ttl = \"2m\"\ntoken_records = false\n");
     assert_eq!(of(&[], &["--config", "other.toml"]), "120 other.toml");
-    assert_eq!(of(&[("KEYWARD_CONFIG", "other.toml")], &[]), "120 other.toml");
-    assert_eq!(entry(&world, "token_records", &[], &["--config", "other.toml"]).0, "off");
+    assert_eq!(
+        of(&[("KEYWARD_CONFIG", "other.toml")], &[]),
+        "120 other.toml"
+    );
+    assert_eq!(
+        entry(&world, "token_records", &[], &["--config", "other.toml"]).0,
+        "off"
+    );
     // The file counts for a command as it does for the server.
     world.file("keyward.toml", "jwks_max_age = 5\n");
     let node = world.start();
-    assert_eq!(node.get("/.well-known/jwks.json").header("cache-control"), Some("public, max-age=5"));
+    assert_eq!(
+        node.get("/.well-known/jwks.json").header("cache-control"),
+        Some("public, max-age=5")
+    );
 }
 
 #[test]
@@ -55,20 +82,43 @@ fn every_setting_of_the_contract_is_there() {
         ("log", "debug", "debug"),
     ] {
         let variable = format!("KEYWARD_{}", name.to_uppercase());
-        assert_eq!(entry(&world, name, &[(&variable, value)], &[]), (shown.to_owned(), variable.clone()));
+        assert_eq!(
+            entry(&world, name, &[(&variable, value)], &[]),
+            (shown.to_owned(), variable.clone())
+        );
         let flag = format!("--{}", name.replace('_', "-"));
-        assert_eq!(entry(&world, name, &[], &[&flag, value]), (shown.to_owned(), "flag".to_owned()));
+        assert_eq!(
+            entry(&world, name, &[], &[&flag, value]),
+            (shown.to_owned(), "flag".to_owned())
+        );
         world.file("keyward.toml", &format!("{name} = {value:?}\n"));
-        assert_eq!(entry(&world, name, &[], &[]), (shown.to_owned(), "keyward.toml".to_owned()));
+        assert_eq!(
+            entry(&world, name, &[], &[]),
+            (shown.to_owned(), "keyward.toml".to_owned())
+        );
         std::fs::remove_file(world.folder.join("keyward.toml")).unwrap();
     }
-    world.file("keyward.toml", "trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n");
-    assert_eq!(entry(&world, "trusted_proxies", &[], &[]).0, "10.0.0.0/8,::1/128");
+    world.file(
+        "keyward.toml",
+        "trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n",
+    );
+    assert_eq!(
+        entry(&world, "trusted_proxies", &[], &[]).0,
+        "10.0.0.0/8,::1/128"
+    );
     std::fs::remove_file(world.folder.join("keyward.toml")).unwrap();
     let url = "postgres://keyward:hunter2@db.example/keyward?sslpassword=hunter2";
-    let (shown, source) = entry(&world, "database_url", &[("KEYWARD_DATABASE_URL", url)], &[]);
+    let (shown, source) = entry(
+        &world,
+        "database_url",
+        &[("KEYWARD_DATABASE_URL", url)],
+        &[],
+    );
     assert_eq!(source, "KEYWARD_DATABASE_URL");
-    assert!(shown.contains("db.example") && !shown.contains("hunter2"), "{shown}");
+    assert!(
+        shown.contains("db.example") && !shown.contains("hunter2"),
+        "{shown}"
+    );
 }
 
 /// What a command that is refused says first.
@@ -77,7 +127,11 @@ fn refused(world: &World, environment: &[(&str, &str)], flags: &[&str]) -> Strin
     command.envs(environment.iter().copied());
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{environment:?} {flags:?}: {said}");
+    assert_eq!(
+        output.status.code(),
+        Some(2),
+        "{environment:?} {flags:?}: {said}"
+    );
     assert!(output.stdout.is_empty());
     said.lines().next().unwrap_or_default().to_owned()
 }
@@ -91,7 +145,13 @@ fn a_wrong_value_is_named_as_it_was_given() {
     let table: &[(&str, Option<(&str, &str)>)] = &[
         ("listen", Some(("nowhere", "an IP address and a port"))),
         ("issuer", Some(("foo", "such as https://auth.example"))),
-        ("database_url", Some(("mysql://x:hunter2@db.example/x", "sqlite://PATH or postgres://"))),
+        (
+            "database_url",
+            Some((
+                "mysql://x:hunter2@db.example/x",
+                "sqlite://PATH or postgres://",
+            )),
+        ),
         ("token_ttl", Some(("soon", "write seconds"))),
         ("token_records", Some(("maybe", "on or off"))),
         ("jwks_max_age", Some(("700000", "a week"))),
@@ -105,12 +165,21 @@ fn a_wrong_value_is_named_as_it_was_given() {
         ("portal_idle", Some(("1w", "write seconds"))),
         ("portal_session", Some(("-1", "write seconds"))),
         ("operator_second_factor", Some(("", "on or off"))),
-        ("trusted_proxies", Some(("10.0.0.0/99", "such as 10.0.0.0/8"))),
-        ("forwarded_header", Some(("x-real-ip", "x-forwarded-for or forwarded"))),
+        (
+            "trusted_proxies",
+            Some(("10.0.0.0/99", "such as 10.0.0.0/8")),
+        ),
+        (
+            "forwarded_header",
+            Some(("x-real-ip", "x-forwarded-for or forwarded")),
+        ),
         ("log", Some(("verbose", "debug"))),
         ("max_connections", Some(("15", "16 or more"))),
         ("http2_cleartext", Some(("yes", "on or off"))),
-        ("outbound_proxy", Some(("socks5://x:hunter2@proxy.example", "http"))),
+        (
+            "outbound_proxy",
+            Some(("socks5://x:hunter2@proxy.example", "http")),
+        ),
         ("outbound_ca", None),
         ("keys_dir", None),
         ("tls_cert", None),
@@ -121,36 +190,81 @@ fn a_wrong_value_is_named_as_it_was_given() {
     let world = World::sqlite();
     let all = world.cli(&["config"]);
     for entry in all.as_array().unwrap() {
-        assert!(table.iter().any(|(name, _)| entry["name"] == *name), "{} needs a row in this table", entry["name"]);
+        assert!(
+            table.iter().any(|(name, _)| entry["name"] == *name),
+            "{} needs a row in this table",
+            entry["name"]
+        );
     }
-    for (name, wrong) in table.iter().filter_map(|(name, wrong)| Some((*name, (*wrong)?))) {
+    for (name, wrong) in table
+        .iter()
+        .filter_map(|(name, wrong)| Some((*name, (*wrong)?)))
+    {
         let (value, expected) = wrong;
-        let (flag, variable) = (format!("--{}", name.replace('_', "-")), format!("KEYWARD_{}", name.to_uppercase()));
+        let (flag, variable) = (
+            format!("--{}", name.replace('_', "-")),
+            format!("KEYWARD_{}", name.to_uppercase()),
+        );
         let by_flag = refused(&world, &[], &[&format!("{flag}={value}")]);
         let by_variable = refused(&world, &[(&variable, value)], &[]);
-        world.file("keyward.toml", &format!("# A comment.\n\n{name} = {value:?}\n"));
+        world.file(
+            "keyward.toml",
+            &format!("# A comment.\n\n{name} = {value:?}\n"),
+        );
         let by_file = match name {
             // The tests set it in the environment, which comes first.
-            "database_url" => {
-                String::from_utf8_lossy(&world.command(&["config"]).env_remove(&variable).output().unwrap().stderr).into_owned()
-            }
+            "database_url" => String::from_utf8_lossy(
+                &world
+                    .command(&["config"])
+                    .env_remove(&variable)
+                    .output()
+                    .unwrap()
+                    .stderr,
+            )
+            .into_owned(),
             _ => refused(&world, &[], &[]),
         };
         std::fs::remove_file(world.folder.join("keyward.toml")).unwrap();
-        for (said, label) in [(by_flag, flag), (by_variable, variable), (by_file, format!("keyward.toml line 3: {name}"))] {
-            assert!(said.contains(&label) && said.contains(expected), "{label}: {said}");
-            let shown = !value.is_empty() && said.contains(value.split('"').next().unwrap_or_default());
-            assert_eq!(shown, !SECRET.contains(&name) && !value.is_empty(), "{label}: {said}");
+        for (said, label) in [
+            (by_flag, flag),
+            (by_variable, variable),
+            (by_file, format!("keyward.toml line 3: {name}")),
+        ] {
+            assert!(
+                said.contains(&label) && said.contains(expected),
+                "{label}: {said}"
+            );
+            let shown =
+                !value.is_empty() && said.contains(value.split('"').next().unwrap_or_default());
+            assert_eq!(
+                shown,
+                !SECRET.contains(&name) && !value.is_empty(),
+                "{label}: {said}"
+            );
             assert!(!said.contains("hunter2"), "{said}");
         }
         // What was meant for another setting; some take any text.
         let mut command = world.command(&["config"]);
-        let output = command.env(format!("KEYWARD_{}", name.to_uppercase()), "https://x:hunter2@a.example").output().unwrap();
-        assert!(!String::from_utf8_lossy(&output.stderr).contains("hunter2"), "{name}");
+        let output = command
+            .env(
+                format!("KEYWARD_{}", name.to_uppercase()),
+                "https://x:hunter2@a.example",
+            )
+            .output()
+            .unwrap();
+        assert!(
+            !String::from_utf8_lossy(&output.stderr).contains("hunter2"),
+            "{name}"
+        );
     }
     for (name, _) in table {
         let said = refused(&world, &[], &[&format!("--{}", name.replace('_', "-"))]);
-        assert!(said.trim_end().lines().all(|line| !line.trim_end().ends_with("expected")), "{said}");
+        assert!(
+            said.trim_end()
+                .lines()
+                .all(|line| !line.trim_end().ends_with("expected")),
+            "{said}"
+        );
     }
 }
 
@@ -164,30 +278,77 @@ fn what_is_unknown_or_unreadable_is_named() {
         }
         assert!(!said.contains("hunter2"), "{said}");
     };
-    refuses(&[("KEYWARD_TOKEN_TLL", "1")], &[], &["KEYWARD_TOKEN_TLL", "did you mean KEYWARD_TOKEN_TTL?"]);
-    refuses(&[("KEYWARD_TRUSTED_PROXY", "1")], &[], &["KEYWARD_TRUSTED_PROXY ", "did you mean KEYWARD_TRUSTED_PROXIES?"]);
+    refuses(
+        &[("KEYWARD_TOKEN_TLL", "1")],
+        &[],
+        &["KEYWARD_TOKEN_TLL", "did you mean KEYWARD_TOKEN_TTL?"],
+    );
+    refuses(
+        &[("KEYWARD_TRUSTED_PROXY", "1")],
+        &[],
+        &[
+            "KEYWARD_TRUSTED_PROXY ",
+            "did you mean KEYWARD_TRUSTED_PROXIES?",
+        ],
+    );
     refuses(&[], &["--no-such-flag"], &["--no-such-flag"]);
-    refuses(&[("KEYWARD_TLS_CERT", "cert.pem")], &[], &["KEYWARD_TLS_CERT is set", "tls_key is not"]);
-    refuses(&[], &["--tls-key", "key.pem"], &["--tls-key is set", "tls_cert is not"]);
+    refuses(
+        &[("KEYWARD_TLS_CERT", "cert.pem")],
+        &[],
+        &["KEYWARD_TLS_CERT is set", "tls_key is not"],
+    );
+    refuses(
+        &[],
+        &["--tls-key", "key.pem"],
+        &["--tls-key is set", "tls_cert is not"],
+    );
     refuses(&[], &["--log", "keyward=loud"], &["--log"]);
-    refuses(&[], &["--config", "missing.toml"], &["--config: missing.toml"]);
-    refuses(&[("KEYWARD_CONFIG", "missing.toml")], &[], &["KEYWARD_CONFIG: missing.toml"]);
+    refuses(
+        &[],
+        &["--config", "missing.toml"],
+        &["--config: missing.toml"],
+    );
+    refuses(
+        &[("KEYWARD_CONFIG", "missing.toml")],
+        &[],
+        &["KEYWARD_CONFIG: missing.toml"],
+    );
     for (text, named) in [
-        ("\ntoken_tll = 1", &["keyward.toml line 2", "token_tll", "did you mean token_ttl?"][..]),
+        (
+            "\ntoken_tll = 1",
+            &[
+                "keyward.toml line 2",
+                "token_tll",
+                "did you mean token_ttl?",
+            ][..],
+        ),
         ("token-ttl = 1", &["line 1", "did you mean token_ttl?"]),
-        ("database_url = postgres://x:hunter2@db.example/x", &["keyward.toml line 1", "TOML"]),
+        (
+            "database_url = postgres://x:hunter2@db.example/x",
+            &["keyward.toml line 1", "TOML"],
+        ),
         ("token_ttl = 1\ntoken_ttl", &["keyward.toml line 2"]),
         ("token_ttl = 1\ntoken_ttl = 2", &["keyward.toml line 2"]),
-        ("token_ttl = [1]", &["keyward.toml line 1", "token_ttl", "array"]),
+        (
+            "token_ttl = [1]",
+            &["keyward.toml line 1", "token_ttl", "array"],
+        ),
         ("# x\n[tls]\ncert = \"x\"", &["keyward.toml line 2", "tls"]),
         ("config = \"x\"", &["line 1", "config"]),
         ("no_bootstrap = true", &["no_bootstrap"]),
-        ("tls_cert = \"cert.pem\"", &["keyward.toml line 1: tls_cert is set"]),
+        (
+            "tls_cert = \"cert.pem\"",
+            &["keyward.toml line 1: tls_cert is set"],
+        ),
     ] {
         world.file("keyward.toml", text);
         refuses(&[], &[], named);
     }
-    std::fs::write(world.folder.join("keyward.toml"), b"token_ttl = 1\nissuer = \"\xff\"\n").unwrap();
+    std::fs::write(
+        world.folder.join("keyward.toml"),
+        b"token_ttl = 1\nissuer = \"\xff\"\n",
+    )
+    .unwrap();
     refuses(&[], &[], &["keyward.toml line 2", "UTF-8"]);
     std::fs::remove_file(world.folder.join("keyward.toml")).unwrap();
     std::fs::create_dir(world.folder.join("keyward.toml")).unwrap();
@@ -198,38 +359,98 @@ fn what_is_unknown_or_unreadable_is_named() {
 #[test]
 fn a_setting_that_cannot_be_used_is_named_as_it_was_given() {
     let world = World::sqlite();
-    world.file("bad.db", "this is no database, and long enough to have a header that says so");
+    world.file(
+        "bad.db",
+        "this is no database, and long enough to have a header that says so",
+    );
     let url = format!("sqlite://{}", world.folder.join("bad.db").display());
     let said = world.refused(&["--database-url", &url, "client", "list"]);
-    assert!(said.contains("--database-url") && said.contains("bad.db") && said.contains("not a database"), "{said}");
-    let output = world.command(&["client", "list"]).env("KEYWARD_DATABASE_URL", &url).output().unwrap();
+    assert!(
+        said.contains("--database-url")
+            && said.contains("bad.db")
+            && said.contains("not a database"),
+        "{said}"
+    );
+    let output = world
+        .command(&["client", "list"])
+        .env("KEYWARD_DATABASE_URL", &url)
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("KEYWARD_DATABASE_URL") && said.contains("bad.db"), "{said}");
+    assert!(
+        said.contains("KEYWARD_DATABASE_URL") && said.contains("bad.db"),
+        "{said}"
+    );
 
-    world.file("keyward.toml", "# TLS\ntls_cert = \"missing.pem\"\ntls_key = \"missing.key\"\n");
-    let Err(said) = world.try_start(&[]) else { panic!("it started") };
-    assert!(said.contains("keyward.toml line 2: tls_cert") && said.contains("missing.pem"), "{said}");
-    world.file("keyward.toml", "registration_scope = \"keyward:audit:read\"\n");
-    let Err(said) = world.try_start(&[]) else { panic!("it started") };
-    assert!(said.contains("keyward.toml line 1: registration_scope") && said.contains("keyward:audit:read"), "{said}");
+    world.file(
+        "keyward.toml",
+        "# TLS\ntls_cert = \"missing.pem\"\ntls_key = \"missing.key\"\n",
+    );
+    let Err(said) = world.try_start(&[]) else {
+        panic!("it started")
+    };
+    assert!(
+        said.contains("keyward.toml line 2: tls_cert") && said.contains("missing.pem"),
+        "{said}"
+    );
+    world.file(
+        "keyward.toml",
+        "registration_scope = \"keyward:audit:read\"\n",
+    );
+    let Err(said) = world.try_start(&[]) else {
+        panic!("it started")
+    };
+    assert!(
+        said.contains("keyward.toml line 1: registration_scope")
+            && said.contains("keyward:audit:read"),
+        "{said}"
+    );
     let output = world.run(&["config"]);
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("keyward.toml line 1: registration_scope"), "{said}");
+    assert!(
+        !output.status.success() && said.contains("keyward.toml line 1: registration_scope"),
+        "{said}"
+    );
     world.file("keyward.toml", "");
-    let said = world.refused(&["config", "--issuer", "http://a.example", "--registration-resources", "http://a.example/api/v1"]);
-    assert!(said.contains("--registration-resources: ") && said.contains("management API"), "{said}");
+    let said = world.refused(&[
+        "config",
+        "--issuer",
+        "http://a.example",
+        "--registration-resources",
+        "http://a.example/api/v1",
+    ]);
+    assert!(
+        said.contains("--registration-resources: ") && said.contains("management API"),
+        "{said}"
+    );
     world.file("a-file", "");
-    let Err(said) = world.try_start(&["--keys-dir", "a-file/keys"]) else { panic!("it started") };
-    assert!(said.contains("--keys-dir") && said.contains("a-file/keys"), "{said}");
-    let Err(said) = world.try_start(&["--listen", "192.0.2.1:1"]) else { panic!("it started") };
-    assert!(said.contains("--listen") && said.contains("192.0.2.1:1"), "{said}");
+    let Err(said) = world.try_start(&["--keys-dir", "a-file/keys"]) else {
+        panic!("it started")
+    };
+    assert!(
+        said.contains("--keys-dir") && said.contains("a-file/keys"),
+        "{said}"
+    );
+    let Err(said) = world.try_start(&["--listen", "192.0.2.1:1"]) else {
+        panic!("it started")
+    };
+    assert!(
+        said.contains("--listen") && said.contains("192.0.2.1:1"),
+        "{said}"
+    );
 }
 
 /// Kubernetes makes these for each Service in the namespace; one named keyward must not stop the start.
 #[test]
 fn variables_of_a_kubernetes_service_are_no_settings() {
     let world = World::sqlite();
-    let config = |environment: &[(&str, &str)]| world.command(&["config"]).envs(environment.iter().copied()).output().unwrap();
+    let config = |environment: &[(&str, &str)]| {
+        world
+            .command(&["config"])
+            .envs(environment.iter().copied())
+            .output()
+            .unwrap()
+    };
     let made = [
         ("KEYWARD_SERVICE_HOST", "10.96.0.7"),
         ("KEYWARD_SERVICE_PORT", "8080"),
@@ -250,7 +471,11 @@ fn variables_of_a_kubernetes_service_are_no_settings() {
         ("KEYWARD_POSTGRES_PORT_5432_TCP_ADDR", "10.96.0.8"),
     ];
     let output = config(&made);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     for one in [
         ("KEYWARD_PORT", "8080"),
         ("KEYWARD_PORT", ""),
@@ -265,7 +490,10 @@ fn variables_of_a_kubernetes_service_are_no_settings() {
     ] {
         let output = config(&[one]);
         assert_eq!(output.status.code(), Some(2), "{one:?}");
-        assert!(String::from_utf8_lossy(&output.stderr).contains(one.0), "{one:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains(one.0),
+            "{one:?}"
+        );
     }
 }
 
@@ -310,7 +538,10 @@ fn issuers_that_clients_would_read_otherwise() {
         ("https://a.example\n", "printable"),
     ] {
         let said = refused(&world, &[("KEYWARD_ISSUER", issuer)], &[]);
-        assert!(said.contains("KEYWARD_ISSUER") && said.contains(reason), "{issuer:?}: {said}");
+        assert!(
+            said.contains("KEYWARD_ISSUER") && said.contains(reason),
+            "{issuer:?}: {said}"
+        );
     }
     for issuer in [
         "https://a.example",
@@ -320,11 +551,23 @@ fn issuers_that_clients_would_read_otherwise() {
         "http://a.example:443/it's",
         "https://[::1]:8443/x",
     ] {
-        assert_eq!(entry(&world, "issuer", &[("KEYWARD_ISSUER", issuer)], &[]).0, issuer);
+        assert_eq!(
+            entry(&world, "issuer", &[("KEYWARD_ISSUER", issuer)], &[]).0,
+            issuer
+        );
     }
-    assert_eq!(entry(&world, "issuer", &[], &["--listen", "127.0.0.1:80"]).0, "http://127.0.0.1");
-    assert_eq!(entry(&world, "issuer", &[], &["--listen", "[::1]:80"]).0, "http://[::1]");
-    assert_eq!(entry(&world, "issuer", &[], &["--listen", "[::1]:81"]).0, "http://[::1]:81");
+    assert_eq!(
+        entry(&world, "issuer", &[], &["--listen", "127.0.0.1:80"]).0,
+        "http://127.0.0.1"
+    );
+    assert_eq!(
+        entry(&world, "issuer", &[], &["--listen", "[::1]:80"]).0,
+        "http://[::1]"
+    );
+    assert_eq!(
+        entry(&world, "issuer", &[], &["--listen", "[::1]:81"]).0,
+        "http://[::1]:81"
+    );
 }
 
 on_both! {

@@ -13,17 +13,31 @@ fn kid_of(token: &str) -> String {
 
 fn states(world: &World) -> Vec<(String, String)> {
     let text = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
-    world.cli(&["signing-key", "list"]).as_array().unwrap().iter().map(|row| (text(row, "kid"), text(row, "state"))).collect()
+    world
+        .cli(&["signing-key", "list"])
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (text(row, "kid"), text(row, "state")))
+        .collect()
 }
 
 /// Verifies a token with what the node publishes now, as a resource server would.
 fn verifies(node: &Node, token: &str) -> bool {
-    let set: jsonwebtoken::jwk::JwkSet = serde_json::from_value(node.get("/.well-known/jwks.json").json()).unwrap();
-    let Some(key) = set.find(&kid_of(token)) else { return false };
+    let set: jsonwebtoken::jwk::JwkSet =
+        serde_json::from_value(node.get("/.well-known/jwks.json").json()).unwrap();
+    let Some(key) = set.find(&kid_of(token)) else {
+        return false;
+    };
     let header = jsonwebtoken::decode_header(token).unwrap();
     let mut validation = jsonwebtoken::Validation::new(header.alg);
     validation.validate_aud = false;
-    jsonwebtoken::decode::<Value>(token, &jsonwebtoken::DecodingKey::from_jwk(key).unwrap(), &validation).is_ok()
+    jsonwebtoken::decode::<Value>(
+        token,
+        &jsonwebtoken::DecodingKey::from_jwk(key).unwrap(),
+        &validation,
+    )
+    .is_ok()
 }
 
 on_both! {
@@ -205,36 +219,69 @@ fn public_keys_in_pem() {
     let client = world.client("read");
     let node = world.start_with(&["--jwks-max-age", "0"]);
     let mut algorithms = std::collections::BTreeSet::new();
-    for generate in [None, Some(&rcgen::PKCS_ECDSA_P256_SHA256), Some(&rcgen::PKCS_ED25519)] {
+    for generate in [
+        None,
+        Some(&rcgen::PKCS_ECDSA_P256_SHA256),
+        Some(&rcgen::PKCS_ED25519),
+    ] {
         if let Some(algorithm) = generate {
-            let file = world.file("key.pem", &rcgen::KeyPair::generate_for(algorithm).unwrap().serialize_pem());
-            world.cli(&["--jwks-max-age", "0", "signing-key", "import", file.to_str().unwrap()]);
+            let file = world.file(
+                "key.pem",
+                &rcgen::KeyPair::generate_for(algorithm)
+                    .unwrap()
+                    .serialize_pem(),
+            );
+            world.cli(&[
+                "--jwks-max-age",
+                "0",
+                "signing-key",
+                "import",
+                file.to_str().unwrap(),
+            ]);
         }
         let signs = || {
             let token = node.token(&client);
             (jwt::header(&token)["alg"] != "RS256" || generate.is_none()).then_some(token)
         };
         let token = within(Duration::from_secs(20), "the imported key signs", || {
-            signs().filter(|token| !algorithms.contains(jwt::header(token)["alg"].as_str().unwrap()))
+            signs()
+                .filter(|token| !algorithms.contains(jwt::header(token)["alg"].as_str().unwrap()))
         });
         let alg = jwt::header(&token)["alg"].as_str().unwrap().to_owned();
         algorithms.insert(alg.clone());
         let kid = kid_of(&token);
         let shown = world.cli(&["signing-key", "show", &kid, "--pem"]);
-        assert_eq!((&shown["kid"], &shown["jwk"]["kid"], &shown["state"]), (&json!(kid), &json!(kid), &json!("signing")));
+        assert_eq!(
+            (&shown["kid"], &shown["jwk"]["kid"], &shown["state"]),
+            (&json!(kid), &json!(kid), &json!("signing"))
+        );
         assert!(shown["jwk"].get("d").is_none() && !shown.to_string().contains("PRIVATE"));
         let printed = world.run(&["signing-key", "show", &kid, "--pem"]);
-        assert_eq!(String::from_utf8(printed.stdout).unwrap(), shown["pem"].as_str().unwrap(), "ready for a file");
+        assert_eq!(
+            String::from_utf8(printed.stdout).unwrap(),
+            shown["pem"].as_str().unwrap(),
+            "ready for a file"
+        );
         // A library that reads PEM verifies with it.
-        let verify =
-            "import jwt, sys; jwt.decode(sys.argv[1], sys.argv[2], algorithms=[sys.argv[3]], options={'verify_aud': False})";
+        let verify = "import jwt, sys; jwt.decode(sys.argv[1], sys.argv[2], algorithms=[sys.argv[3]], options={'verify_aud': False})";
         let pem = shown["pem"].as_str().unwrap();
         let mut python = std::process::Command::new(crate::interop::variable("TEST_PYTHON"));
-        let output = python.args(["-c", verify, &token, pem, &alg]).output().unwrap();
-        assert!(output.status.success(), "{alg}: {}", String::from_utf8_lossy(&output.stderr));
+        let output = python
+            .args(["-c", verify, &token, pem, &alg])
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{alg}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     assert_eq!(algorithms.len(), 3);
-    assert!(world.refused(&["signing-key", "show", "nobody"]).contains("nobody"));
+    assert!(
+        world
+            .refused(&["signing-key", "show", "nobody"])
+            .contains("nobody")
+    );
 }
 
 /// The node that answered "retired at once" refuses at once what the key signed, however late the

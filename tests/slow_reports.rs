@@ -14,10 +14,14 @@ const FINDS_NOTHING: &str = "/api/v1/audit?actor=first&action=second";
 
 /// Much to read: audit entries of an account, and counts of as many clients.
 fn fill(world: &World, account: &str, rows: u32) {
-    let hour = keyward::clock::Timestamp::now().floor(Duration::from_secs(3600)).millis();
+    let hour = keyward::clock::Timestamp::now()
+        .floor(Duration::from_secs(3600))
+        .millis();
     let numbers = match world.backend {
         Backend::Sqlite => {
-            format!("(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) SELECT i FROM n)")
+            format!(
+                "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) SELECT i FROM n)"
+            )
         }
         Backend::Postgres => format!("(SELECT generate_series(1, {rows}) AS i)"),
     };
@@ -30,11 +34,18 @@ fn fill(world: &World, account: &str, rows: u32) {
 }
 
 fn account(world: &World, name: &str) -> String {
-    world.cli(&["account", "create", "--name", name])["id"].as_str().unwrap().to_owned()
+    world.cli(&["account", "create", "--name", name])["id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 fn reader(world: &World, node: &Node, account: &str) -> String {
-    node.token(&world.manager(node, &["--account", account], "keyward:audit:read keyward:tokens:read keyward:clients:read"))
+    node.token(&world.manager(
+        node,
+        &["--account", account],
+        "keyward:audit:read keyward:tokens:read keyward:clients:read",
+    ))
 }
 
 /// Calls `path` again and again until told to stop; each answer is the report or a refusal that says
@@ -43,7 +54,12 @@ fn hammer(node: &Node, token: &str, path: &str, stop: &AtomicBool) -> Vec<u16> {
     let mut statuses = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let reply = node.json("GET", path, Some(token), &Value::Null);
-        assert!(matches!(reply.status, 200 | 429 | 503), "{} {}", reply.status, reply.body);
+        assert!(
+            matches!(reply.status, 200 | 429 | 503),
+            "{} {}",
+            reply.status,
+            reply.body
+        );
         assert!(reply.status == 200 || reply.header("retry-after").is_some());
         statuses.push(reply.status);
     }
@@ -127,27 +143,46 @@ fn a_stuck_report_is_stopped() {
     let world = World::new(Backend::Postgres);
     let api = world.resource("urn:api");
     account(&world, "Busy");
-    let clients: Vec<Client> = (0..3).map(|_| world.client_with(&["--resource", "urn:api"])).collect();
+    let clients: Vec<Client> = (0..3)
+        .map(|_| world.client_with(&["--resource", "urn:api"]))
+        .collect();
     let node = world.start();
     let token = reader(&world, &node, "Busy");
     let mut holder = PgConnection::establish(&world.database_url).unwrap();
-    holder.batch_execute("BEGIN; LOCK TABLE audit IN ACCESS EXCLUSIVE MODE").unwrap();
+    holder
+        .batch_execute("BEGIN; LOCK TABLE audit IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
     std::thread::scope(|scope| {
-        let callers: Vec<_> =
-            (0..8).map(|_| scope.spawn(|| node.json("GET", "/api/v1/audit", Some(&token), &Value::Null))).collect();
+        let callers: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| node.json("GET", "/api/v1/audit", Some(&token), &Value::Null)))
+            .collect();
         // Of the lists alone: what is purged and noted waits for the lock as well.
         let waiting = "SELECT count(*) FROM pg_stat_activity \
                    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'SELECT %audit%ORDER BY%'";
-        eventually("a report that waits", || (world.count(waiting) > 0).then_some(()));
+        eventually("a report that waits", || {
+            (world.count(waiting) > 0).then_some(())
+        });
         assert!(world.count(waiting) <= 2, "the share of one account");
         for client in &clients {
             works(&node, &api, client);
         }
-        let statuses: Vec<u16> = callers.into_iter().map(|caller| caller.join().unwrap().status).collect();
-        assert!(statuses.iter().all(|status| matches!(status, 429 | 503)), "{statuses:?}");
+        let statuses: Vec<u16> = callers
+            .into_iter()
+            .map(|caller| caller.join().unwrap().status)
+            .collect();
+        assert!(
+            statuses.iter().all(|status| matches!(status, 429 | 503)),
+            "{statuses:?}"
+        );
         assert!(statuses.contains(&503), "{statuses:?}");
-        eventually("the end of all statements", || (world.count(waiting) == 0).then_some(()));
+        eventually("the end of all statements", || {
+            (world.count(waiting) == 0).then_some(())
+        });
     });
     holder.batch_execute("ROLLBACK").unwrap();
-    assert_eq!(node.json("GET", "/api/v1/audit", Some(&token), &Value::Null).status, 200);
+    assert_eq!(
+        node.json("GET", "/api/v1/audit", Some(&token), &Value::Null)
+            .status,
+        200
+    );
 }

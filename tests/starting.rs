@@ -10,17 +10,39 @@ use crate::support::portal::Browser;
 use crate::support::{Node, World, eventually, repository, within};
 
 fn shell(world: &World, line: &str) -> String {
-    let output = Command::new("bash").args(["-c", line]).current_dir(&world.folder).output().unwrap();
-    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("bash")
+        .args(["-c", line])
+        .current_dir(&world.folder)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{line}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// What the first start wrote to the file that it names.
 fn secrets_file(world: &World, printed: &str) -> (PathBuf, String) {
-    let path = printed.lines().map(str::trim).find(|line| line.starts_with('/')).expect("the path of a file");
+    let path = printed
+        .lines()
+        .map(str::trim)
+        .find(|line| line.starts_with('/'))
+        .expect("the path of a file");
     let path = PathBuf::from(path);
-    assert_eq!(path, world.folder.canonicalize().unwrap().join("keys/first-start.txt"));
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        path,
+        world
+            .folder
+            .canonicalize()
+            .unwrap()
+            .join("keys/first-start.txt")
+    );
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     let text = std::fs::read_to_string(&path).unwrap();
     (path, text)
 }
@@ -28,14 +50,19 @@ fn secrets_file(world: &World, printed: &str) -> (PathBuf, String) {
 /// Pastes everything from the first `export` on, and asserts what it prints.
 fn paste(world: &World, text: &str) {
     let indented = text.lines().filter_map(|line| line.strip_prefix("  "));
-    let lines: Vec<&str> = indented.skip_while(|line| !line.starts_with("export ")).collect();
+    let lines: Vec<&str> = indented
+        .skip_while(|line| !line.starts_with("export "))
+        .collect();
     for line in text.lines().filter(|line| !line.contains("export ")) {
         assert!(line.chars().count() <= 80, "{line} wraps");
     }
     let printed = shell(world, &format!("set -e\n{}", lines.join("\n")));
     assert_eq!(printed.matches("\"access_token\"").count(), 1, "{printed}");
     assert_eq!(printed.matches("\"active\":true").count(), 2, "{printed}");
-    assert!(printed.contains("\"token_type\":\"api_key\"") && printed.contains("\"keys\""), "{printed}");
+    assert!(
+        printed.contains("\"token_type\":\"api_key\"") && printed.contains("\"keys\""),
+        "{printed}"
+    );
 }
 
 on_both! {
@@ -170,13 +197,26 @@ fn first_secrets_that_do_not_fit_are_not_made() {
     let plain = world.command(&["serve", "--listen", "127.0.0.1:0"]);
     // Of each file 1024 bytes fit.
     let mut command = Command::new("bash");
-    command.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""]).arg(plain.get_program()).args(plain.get_args());
-    let output = command.current_dir(&world.folder).env("KEYWARD_DATABASE_URL", &world.database_url).output().unwrap();
+    command
+        .args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""])
+        .arg(plain.get_program())
+        .args(plain.get_args());
+    let output = command
+        .current_dir(&world.folder)
+        .env("KEYWARD_DATABASE_URL", &world.database_url)
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("first-start.txt") && said.contains("--no-bootstrap"), "{said}");
+    assert!(
+        said.contains("first-start.txt") && said.contains("--no-bootstrap"),
+        "{said}"
+    );
     assert!(!world.folder.join("keys/first-start.txt").exists());
-    assert_eq!(world.count("SELECT count(*) FROM accounts") + world.count("SELECT count(*) FROM users"), 0);
+    assert_eq!(
+        world.count("SELECT count(*) FROM accounts") + world.count("SELECT count(*) FROM users"),
+        0
+    );
     let node = world.start_with(&["--bootstrap"]);
     let (_, text) = secrets_file(&world, &node.printed);
     paste(&world, &text);
@@ -186,12 +226,23 @@ fn first_secrets_that_do_not_fit_are_not_made() {
 fn starting(world: &World, flags: &[&str]) -> (std::process::Child, impl Fn() -> String + use<>) {
     let log = world.folder.join("log");
     let mut command = world.command(&["serve", "--listen", "127.0.0.1:0", "--no-bootstrap"]);
-    command.args(flags).stdout(Stdio::null()).stderr(std::fs::File::create(&log).unwrap());
-    (command.spawn().unwrap(), move || std::fs::read_to_string(&log).unwrap())
+    command
+        .args(flags)
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log).unwrap());
+    (command.spawn().unwrap(), move || {
+        std::fs::read_to_string(&log).unwrap()
+    })
 }
 
 fn signal(process: &std::process::Child, name: &str) {
-    assert!(Command::new("kill").args([&format!("-{name}"), &process.id().to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args([&format!("-{name}"), &process.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 /// A database that takes connections and never says a word.
@@ -199,13 +250,20 @@ fn signal(process: &std::process::Child, name: &str) {
 fn a_server_that_starts_can_be_stopped() {
     let world = World::sqlite();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("postgres://nobody@{}/none?connect_timeout=60&sslmode=disable", silent.local_addr().unwrap());
+    let url = format!(
+        "postgres://nobody@{}/none?connect_timeout=60&sslmode=disable",
+        silent.local_addr().unwrap()
+    );
     for name in ["TERM", "INT"] {
         let (mut server, log) = starting(&world, &["--database-url", &url]);
         let _connection = silent.accept().unwrap();
         signal(&server, "HUP");
         std::thread::sleep(Duration::from_millis(100));
-        assert!(server.try_wait().unwrap().is_none(), "SIGHUP is harmless: {}", log());
+        assert!(
+            server.try_wait().unwrap().is_none(),
+            "SIGHUP is harmless: {}",
+            log()
+        );
         signal(&server, name);
         let status = eventually("its end", || server.try_wait().unwrap());
         assert_eq!(status.code(), Some(0), "{}", log());
@@ -222,16 +280,25 @@ fn a_reload_that_is_asked_for_during_the_start_is_kept() {
     let world = World::new(crate::support::Backend::Postgres);
     let mut other = PgConnection::establish(&world.database_url).unwrap();
     // The lock of those who make the tables.
-    other.batch_execute("SELECT pg_advisory_lock(21182344966492740)").unwrap();
+    other
+        .batch_execute("SELECT pg_advisory_lock(21182344966492740)")
+        .unwrap();
     let (mut server, log) = starting(&world, &[]);
     eventually("the wait", || {
         (world.count("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())") > 0).then_some(())
     });
     signal(&server, "HUP");
-    other.batch_execute("SELECT pg_advisory_unlock(21182344966492740)").unwrap();
-    eventually("the reload", || log().contains("settings reloaded").then_some(()));
+    other
+        .batch_execute("SELECT pg_advisory_unlock(21182344966492740)")
+        .unwrap();
+    eventually("the reload", || {
+        log().contains("settings reloaded").then_some(())
+    });
     let said = log();
-    assert!(said.find("\"serving\"").unwrap() < said.find("settings reloaded").unwrap(), "{said}");
+    assert!(
+        said.find("\"serving\"").unwrap() < said.find("settings reloaded").unwrap(),
+        "{said}"
+    );
     signal(&server, "TERM");
     assert!(server.wait().unwrap().success());
 }
@@ -241,21 +308,54 @@ fn a_reload_that_is_asked_for_during_the_start_is_kept() {
 fn a_start_that_fails_leaves_no_trace() {
     let world = World::sqlite();
     world.file("a-file", "nothing");
-    world.file("keyward.toml", "database_url = \"sqlite://data/keyward.db\"\n\noutbound_ca = \"a-file\"\n");
-    type Case = (&'static [&'static str], &'static [(&'static str, &'static str)], &'static [&'static str]);
+    world.file(
+        "keyward.toml",
+        "database_url = \"sqlite://data/keyward.db\"\n\noutbound_ca = \"a-file\"\n",
+    );
+    type Case = (
+        &'static [&'static str],
+        &'static [(&'static str, &'static str)],
+        &'static [&'static str],
+    );
     let cases: [Case; 7] = [
         (&[], &[], &["keyward.toml line 3: outbound_ca", "a-file"]),
-        (&["--outbound-ca", "missing.pem"], &[], &["--outbound-ca", "missing.pem"]),
-        (&[], &[("KEYWARD_OUTBOUND_CA", "missing.pem")], &["KEYWARD_OUTBOUND_CA", "missing.pem"]),
-        (&["--config", "none.toml", "--operator-email", "nobody"], &[], &["--operator-email"]),
-        (&["--config", "none.toml"], &[("KEYWARD_OPERATOR_PASSWORD", "short-one")], &["KEYWARD_OPERATOR_PASSWORD"]),
-        (&["--config", "none.toml", "--keys-dir", "a-file"], &[], &["--keys-dir", "a-file"]),
-        (&["--config", "none.toml", "--keys-dir", "nope/x/keys"], &[], &["--keys-dir", "nope/x"]),
+        (
+            &["--outbound-ca", "missing.pem"],
+            &[],
+            &["--outbound-ca", "missing.pem"],
+        ),
+        (
+            &[],
+            &[("KEYWARD_OUTBOUND_CA", "missing.pem")],
+            &["KEYWARD_OUTBOUND_CA", "missing.pem"],
+        ),
+        (
+            &["--config", "none.toml", "--operator-email", "nobody"],
+            &[],
+            &["--operator-email"],
+        ),
+        (
+            &["--config", "none.toml"],
+            &[("KEYWARD_OPERATOR_PASSWORD", "short-one")],
+            &["KEYWARD_OPERATOR_PASSWORD"],
+        ),
+        (
+            &["--config", "none.toml", "--keys-dir", "a-file"],
+            &[],
+            &["--keys-dir", "a-file"],
+        ),
+        (
+            &["--config", "none.toml", "--keys-dir", "nope/x/keys"],
+            &[],
+            &["--keys-dir", "nope/x"],
+        ),
     ];
     world.file("none.toml", "");
     let names = || {
-        let mut names: Vec<_> =
-            std::fs::read_dir(&world.folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = std::fs::read_dir(&world.folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     };
@@ -263,10 +363,18 @@ fn a_start_that_fails_leaves_no_trace() {
     for (flags, variables, parts) in cases {
         for command in ["serve", "config"] {
             let mut plain = world.command(&[command, "--listen", "127.0.0.1:0"]);
-            let output = plain.env_remove("KEYWARD_DATABASE_URL").args(flags).envs(variables.iter().copied()).output().unwrap();
+            let output = plain
+                .env_remove("KEYWARD_DATABASE_URL")
+                .args(flags)
+                .envs(variables.iter().copied())
+                .output()
+                .unwrap();
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(1), "{command} {flags:?}: {said}");
-            assert!(parts.iter().all(|part| said.contains(part)) && !said.contains("short-one"), "{command} {flags:?}: {said}");
+            assert!(
+                parts.iter().all(|part| said.contains(part)) && !said.contains("short-one"),
+                "{command} {flags:?}: {said}"
+            );
             assert_eq!(names(), before, "{command} {flags:?}");
         }
     }
@@ -283,20 +391,37 @@ fn the_first_start_in_a_terminal_shows_its_secrets() {
     );
     let typescript = world.folder.join("typescript");
     let mut terminal = Command::new("script");
-    terminal.args(["-q", "-f", "-c", &line]).arg(&typescript).current_dir(&world.folder);
-    let mut terminal = terminal.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    terminal
+        .args(["-q", "-f", "-c", &line])
+        .arg(&typescript)
+        .current_dir(&world.folder);
+    let mut terminal = terminal
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let shown = eventually("the server in the terminal", || {
-        let shown = std::fs::read_to_string(&typescript).unwrap_or_default().replace('\r', "");
+        let shown = std::fs::read_to_string(&typescript)
+            .unwrap_or_default()
+            .replace('\r', "");
         shown.contains("serving").then_some(shown)
     });
-    let pid = shown.lines().find_map(|line| line.strip_prefix("PID=")).unwrap().to_owned();
+    let pid = shown
+        .lines()
+        .find_map(|line| line.strip_prefix("PID="))
+        .unwrap()
+        .to_owned();
     let text: String = shown
         .lines()
         .skip_while(|line| !line.starts_with("This database is new"))
         .take_while(|line| !line.contains("serving"))
         .map(|line| format!("{line}\n"))
         .collect();
-    assert!(text.contains("export CLIENT_SECRET=kws_") && text.contains("password "), "{shown}");
+    assert!(
+        text.contains("export CLIENT_SECRET=kws_") && text.contains("password "),
+        "{shown}"
+    );
     assert!(!world.folder.join("keys/first-start.txt").exists());
     paste(&world, &text);
     assert!(Command::new("kill").arg(&pid).status().unwrap().success());
@@ -310,35 +435,70 @@ fn first_secrets_that_cannot_be_kept_are_not_made() {
     let missing = world.folder.join("keys");
     for number in 1..=100 {
         std::fs::create_dir_all(&missing).unwrap();
-        let name = if number == 1 { "first-start.txt".to_owned() } else { format!("first-start-{number}.txt") };
+        let name = if number == 1 {
+            "first-start.txt".to_owned()
+        } else {
+            format!("first-start-{number}.txt")
+        };
         std::fs::write(missing.join(name), "").unwrap();
     }
-    let Err(said) = world.try_start(&["--bootstrap"]) else { panic!("it started") };
-    assert!(said.contains("keys_dir") && said.contains("first-start-100.txt") && said.contains("--no-bootstrap"), "{said}");
+    let Err(said) = world.try_start(&["--bootstrap"]) else {
+        panic!("it started")
+    };
+    assert!(
+        said.contains("keys_dir")
+            && said.contains("first-start-100.txt")
+            && said.contains("--no-bootstrap"),
+        "{said}"
+    );
     assert_eq!(world.count("SELECT count(*) FROM accounts"), 0);
     // A file from before is never overwritten.
     std::fs::write(missing.join("first-start.txt"), "before").unwrap();
     std::fs::remove_file(missing.join("first-start-2.txt")).unwrap();
     let node = world.start_with(&["--bootstrap"]);
-    assert!(node.printed.contains("first-start-2.txt"), "{}", node.printed);
-    assert_eq!(std::fs::read_to_string(missing.join("first-start.txt")).unwrap(), "before");
+    assert!(
+        node.printed.contains("first-start-2.txt"),
+        "{}",
+        node.printed
+    );
+    assert_eq!(
+        std::fs::read_to_string(missing.join("first-start.txt")).unwrap(),
+        "before"
+    );
 }
 
 #[test]
 fn an_operator_who_cannot_be_one_stops_the_start() {
     let world = World::sqlite();
-    for (variable, value) in [("KEYWARD_OPERATOR_PASSWORD", "short-one"), ("KEYWARD_OPERATOR_EMAIL", "nobody")] {
-        let output = world.command(&["serve", "--listen", "127.0.0.1:0"]).env(variable, value).output().unwrap();
+    for (variable, value) in [
+        ("KEYWARD_OPERATOR_PASSWORD", "short-one"),
+        ("KEYWARD_OPERATOR_EMAIL", "nobody"),
+    ] {
+        let output = world
+            .command(&["serve", "--listen", "127.0.0.1:0"])
+            .env(variable, value)
+            .output()
+            .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains(variable) && !said.contains("short-one"), "{said}");
+        assert!(
+            said.contains(variable) && !said.contains("short-one"),
+            "{said}"
+        );
     }
 }
 
 #[test]
 fn the_keys_folder_of_the_repository_holds_a_word_alone() {
-    let tracked = Command::new("git").args(["ls-files", "keys"]).current_dir(repository(".")).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&tracked.stdout).trim(), "keys/README.md");
+    let tracked = Command::new("git")
+        .args(["ls-files", "keys"])
+        .current_dir(repository("."))
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&tracked.stdout).trim(),
+        "keys/README.md"
+    );
 }
 
 #[test]
@@ -355,15 +515,29 @@ fn https() {
         client.id, client.secret
     );
     assert!(shell(&world, &line).contains("access_token"));
-    let metadata = shell(&world, &format!("curl -sf --cacert cert.pem {base}/.well-known/oauth-authorization-server"));
-    assert!(metadata.contains(&format!("\"issuer\":\"{base}\"")), "{metadata}");
+    let metadata = shell(
+        &world,
+        &format!("curl -sf --cacert cert.pem {base}/.well-known/oauth-authorization-server"),
+    );
+    assert!(
+        metadata.contains(&format!("\"issuer\":\"{base}\"")),
+        "{metadata}"
+    );
 
     world.file("broken.pem", "nothing");
-    for (cert, key) in [("broken.pem", "key.pem"), ("cert.pem", "broken.pem"), ("missing.pem", "key.pem")] {
+    for (cert, key) in [
+        ("broken.pem", "key.pem"),
+        ("cert.pem", "broken.pem"),
+        ("missing.pem", "key.pem"),
+    ] {
         let Err(said) = world.try_start(&["--tls-cert", cert, "--tls-key", key]) else {
             panic!("it started with {cert} and {key}")
         };
-        let (setting, file) = if cert == "cert.pem" { ("--tls-key", key) } else { ("--tls-cert", cert) };
+        let (setting, file) = if cert == "cert.pem" {
+            ("--tls-key", key)
+        } else {
+            ("--tls-cert", cert)
+        };
         assert!(said.contains(setting) && said.contains(file), "{said}");
     }
 }
@@ -376,8 +550,17 @@ fn folders_belong_to_their_owner_alone() {
         "umask 000; {program} --database-url sqlite://data/keyward.db migrate && {program} --database-url sqlite://data/keyward.db signing-key rotate"
     );
     shell(&world, &line);
-    for (path, wanted) in [("data", 0o700), ("data/keyward.db", 0o600), ("keys", 0o700), ("keys/sealing.key", 0o600)] {
-        let mode = std::fs::metadata(world.folder.join(path)).unwrap().permissions().mode() & 0o777;
+    for (path, wanted) in [
+        ("data", 0o700),
+        ("data/keyward.db", 0o600),
+        ("keys", 0o700),
+        ("keys/sealing.key", 0o600),
+    ] {
+        let mode = std::fs::metadata(world.folder.join(path))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777;
         assert_eq!(mode, wanted, "{path}");
     }
 }
@@ -387,7 +570,10 @@ fn folders_belong_to_their_owner_alone() {
 fn what_cannot_be_printed_is_said() {
     let world = World::sqlite();
     let program = env!("CARGO_BIN_EXE_keyward");
-    let line = format!("{program} --database-url {} client create --name x > /dev/full; echo $?", world.database_url);
+    let line = format!(
+        "{program} --database-url {} client create --name x > /dev/full; echo $?",
+        world.database_url
+    );
     assert_eq!(shell(&world, &line).trim(), "1");
 }
 
@@ -396,13 +582,23 @@ fn a_taken_address_is_named() {
     let world = World::sqlite();
     let node = world.start();
     let address = node.base.strip_prefix("http://").unwrap();
-    let Err(said) = world.try_start(&["--listen", address]) else { panic!("two on one address") };
+    let Err(said) = world.try_start(&["--listen", address]) else {
+        panic!("two on one address")
+    };
     assert!(said.contains(address), "{said}");
     // And it leaves no trace.
     let other = World::sqlite();
-    let urls = ["--database-url", "sqlite://data/keyward.db", "--listen", address];
+    let urls = [
+        "--database-url",
+        "sqlite://data/keyward.db",
+        "--listen",
+        address,
+    ];
     assert!(other.try_start(&urls).is_err());
-    let left: Vec<_> = std::fs::read_dir(&other.folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(&other.folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -412,5 +608,9 @@ fn an_ordinary_first_start_warns_of_nothing() {
     let node = world.start_with(&["--bootstrap"]);
     node.get("/healthz");
     assert!(node.logs().contains("this database is new"));
-    assert!(!node.logs().contains("WARN") && !node.logs().contains("ERROR"), "{}", node.logs());
+    assert!(
+        !node.logs().contains("WARN") && !node.logs().contains("ERROR"),
+        "{}",
+        node.logs()
+    );
 }

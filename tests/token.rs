@@ -98,16 +98,49 @@ fn requests_that_are_refused() {
     let node = world.start();
     let basic = client.basic();
     let form = "application/x-www-form-urlencoded";
-    let big_scope = format!("grant_type=client_credentials&scope={}", "a".repeat(500_000));
+    let big_scope = format!(
+        "grant_type=client_credentials&scope={}",
+        "a".repeat(500_000)
+    );
     let many = format!("grant_type=client_credentials{}", "&x=1".repeat(300));
     type Case<'a> = (&'a str, Option<&'a str>, &'a [u8], u16, &'a str);
     let cases: &[Case] = &[
         ("no body", Some(form), b"", 400, "invalid_request"),
-        ("no grant type", Some(form), b"scope=read", 400, "invalid_request"),
-        ("an empty grant type", Some(form), b"grant_type=&scope=read", 400, "invalid_request"),
-        ("no content type", None, b"grant_type=client_credentials", 400, "invalid_request"),
-        ("JSON", Some("application/json"), br#"{"grant_type":"client_credentials"}"#, 400, "invalid_request"),
-        ("multipart", Some("multipart/form-data; boundary=x"), b"--x--", 400, "invalid_request"),
+        (
+            "no grant type",
+            Some(form),
+            b"scope=read",
+            400,
+            "invalid_request",
+        ),
+        (
+            "an empty grant type",
+            Some(form),
+            b"grant_type=&scope=read",
+            400,
+            "invalid_request",
+        ),
+        (
+            "no content type",
+            None,
+            b"grant_type=client_credentials",
+            400,
+            "invalid_request",
+        ),
+        (
+            "JSON",
+            Some("application/json"),
+            br#"{"grant_type":"client_credentials"}"#,
+            400,
+            "invalid_request",
+        ),
+        (
+            "multipart",
+            Some("multipart/form-data; boundary=x"),
+            b"--x--",
+            400,
+            "invalid_request",
+        ),
         (
             "twice the same grant type",
             Some(form),
@@ -115,32 +148,101 @@ fn requests_that_are_refused() {
             400,
             "invalid_request",
         ),
-        ("scope twice", Some(form), b"grant_type=client_credentials&scope=read&scope=read", 400, "invalid_request"),
-        ("an unknown one twice", Some(form), b"grant_type=client_credentials&foo=1&foo=2", 400, "invalid_request"),
-        ("not UTF-8", Some(form), b"grant_type=client_credentials&scope=%FF%FE", 400, "invalid_request"),
-        ("raw bytes", Some(form), b"grant_type=client_credentials&scope=\xFF", 400, "invalid_request"),
-        ("an unknown grant", Some(form), b"grant_type=password&username=a&password=b", 400, "unsupported_grant_type"),
-        ("a grant with a NUL", Some(form), b"grant_type=client_credentials%00", 400, "unsupported_grant_type"),
-        ("half a megabyte of scope", Some(form), big_scope.as_bytes(), 413, "invalid_request"),
-        ("hundreds of parameters", Some(form), many.as_bytes(), 400, "invalid_request"),
+        (
+            "scope twice",
+            Some(form),
+            b"grant_type=client_credentials&scope=read&scope=read",
+            400,
+            "invalid_request",
+        ),
+        (
+            "an unknown one twice",
+            Some(form),
+            b"grant_type=client_credentials&foo=1&foo=2",
+            400,
+            "invalid_request",
+        ),
+        (
+            "not UTF-8",
+            Some(form),
+            b"grant_type=client_credentials&scope=%FF%FE",
+            400,
+            "invalid_request",
+        ),
+        (
+            "raw bytes",
+            Some(form),
+            b"grant_type=client_credentials&scope=\xFF",
+            400,
+            "invalid_request",
+        ),
+        (
+            "an unknown grant",
+            Some(form),
+            b"grant_type=password&username=a&password=b",
+            400,
+            "unsupported_grant_type",
+        ),
+        (
+            "a grant with a NUL",
+            Some(form),
+            b"grant_type=client_credentials%00",
+            400,
+            "unsupported_grant_type",
+        ),
+        (
+            "half a megabyte of scope",
+            Some(form),
+            big_scope.as_bytes(),
+            413,
+            "invalid_request",
+        ),
+        (
+            "hundreds of parameters",
+            Some(form),
+            many.as_bytes(),
+            400,
+            "invalid_request",
+        ),
     ];
     for (what, content_type, body, status, error) in cases {
         let mut headers = vec![("authorization", basic.as_str())];
         headers.extend(content_type.map(|value| ("content-type", value)));
         let reply = node.post("/oauth/token", &headers, body);
-        assert_eq!((reply.status, reply.json()["error"].as_str()), (*status, Some(*error)), "{what}: {}", reply.body);
+        assert_eq!(
+            (reply.status, reply.json()["error"].as_str()),
+            (*status, Some(*error)),
+            "{what}: {}",
+            reply.body
+        );
         reply.refused(*status, error);
     }
     // Parameters in the query are none.
-    node.form("/oauth/token?grant_type=client_credentials", Some(&basic), &[]).refused(400, "invalid_request");
+    node.form(
+        "/oauth/token?grant_type=client_credentials",
+        Some(&basic),
+        &[],
+    )
+    .refused(400, "invalid_request");
     // The client of a resource server checks tokens, and gets none.
-    node.token_reply(&api, &[]).refused(400, "unauthorized_client");
+    node.token_reply(&api, &[])
+        .refused(400, "unauthorized_client");
     for method in ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"] {
         let reply = node.send(method, "/oauth/token", &[], b"");
-        assert_eq!((reply.status, reply.header("allow")), (405, Some("POST")), "{method}");
+        assert_eq!(
+            (reply.status, reply.header("allow")),
+            (405, Some("POST")),
+            "{method}"
+        );
     }
     // With charset and in capitals it is the same media type.
-    let headers = [("authorization", basic.as_str()), ("content-type", "Application/X-WWW-Form-Urlencoded; charset=UTF-8")];
+    let headers = [
+        ("authorization", basic.as_str()),
+        (
+            "content-type",
+            "Application/X-WWW-Form-Urlencoded; charset=UTF-8",
+        ),
+    ];
     let reply = node.post("/oauth/token", &headers, b"grant_type=client_credentials");
     assert_eq!(reply.status, 200, "{}", reply.body);
 }
@@ -153,8 +255,19 @@ fn records_are_kept_or_not() {
         let client = world.client_with(&["--scope", "read", "--resource", "https://api.example/"]);
         let node = world.start_with(&["--token-records", records]);
         let tokens: Vec<String> = (0..5).map(|_| node.token(&client)).collect();
-        assert_eq!(usize::try_from(world.count("SELECT count(*) FROM tokens")), Ok(rows), "{records}");
-        assert_eq!(world.cli(&["token", "list", "--client", &client.id]).as_array().unwrap().len(), rows);
+        assert_eq!(
+            usize::try_from(world.count("SELECT count(*) FROM tokens")),
+            Ok(rows),
+            "{records}"
+        );
+        assert_eq!(
+            world
+                .cli(&["token", "list", "--client", &client.id])
+                .as_array()
+                .unwrap()
+                .len(),
+            rows
+        );
         // Introspection and revocation are the same in both.
         assert!(node.active(&api, &tokens[0]));
         assert_eq!(node.revoke(&client, &tokens[0]).status, 200);
@@ -174,7 +287,12 @@ fn a_record_never_holds_the_token() {
     for file in ["keyward.db", "keyward.db-wal"] {
         let bytes = std::fs::read(world.folder.join(file)).unwrap_or_default();
         for secret in [signature, &client.secret, &client.api_key] {
-            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{file}");
+            assert!(
+                !bytes
+                    .windows(secret.len())
+                    .any(|window| window == secret.as_bytes()),
+                "{file}"
+            );
         }
     }
 }

@@ -21,7 +21,12 @@ fn caller(world: &World, node: &Node, account: &str, scope: &str) -> String {
 }
 
 fn sum(points: &Value, what: &str) -> i64 {
-    points.as_array().unwrap().iter().map(|point| point[what].as_i64().unwrap()).sum()
+    points
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|point| point[what].as_i64().unwrap())
+        .sum()
 }
 
 fn sums(points: &Value) -> [i64; 3] {
@@ -29,7 +34,10 @@ fn sums(points: &Value) -> [i64; 3] {
 }
 
 fn wrong(client: &Client) -> Client {
-    Client { secret: "wrong".into(), ..client.clone() }
+    Client {
+        secret: "wrong".into(),
+        ..client.clone()
+    }
 }
 
 on_both! {

@@ -14,23 +14,69 @@ fn scope() {
     let scope = |text: &str| text.parse::<Scope>();
     assert_eq!(scope(" b  a b ").unwrap().as_str(), "a b");
     assert!(scope("").unwrap().is_empty());
-    for refused in ["a\"", "a\\", "\u{7f}", "\t", "a\nb", "\u{e9}", "\0", &"x".repeat(5000)] {
+    for refused in [
+        "a\"",
+        "a\\",
+        "\u{7f}",
+        "\t",
+        "a\nb",
+        "\u{e9}",
+        "\0",
+        &"x".repeat(5000),
+    ] {
         assert!(scope(refused).is_err(), "{refused:?}");
     }
-    for (part, whole, inside) in
-        [("", "", true), ("", "a", true), ("a", "a b", true), ("b a", "a b", true), ("c", "a b", false), ("A", "a", false)]
-    {
-        assert_eq!(scope(part).unwrap().is_subset(&scope(whole).unwrap()), inside, "{part:?} in {whole:?}");
+    for (part, whole, inside) in [
+        ("", "", true),
+        ("", "a", true),
+        ("a", "a b", true),
+        ("b a", "a b", true),
+        ("c", "a b", false),
+        ("A", "a", false),
+    ] {
+        assert_eq!(
+            scope(part).unwrap().is_subset(&scope(whole).unwrap()),
+            inside,
+            "{part:?} in {whole:?}"
+        );
     }
-    assert_eq!(scope("a b c").unwrap().intersection(&scope("c a x").unwrap()).as_str(), "a c");
+    assert_eq!(
+        scope("a b c")
+            .unwrap()
+            .intersection(&scope("c a x").unwrap())
+            .as_str(),
+        "a c"
+    );
 }
 
 #[test]
 fn spans_of_time() {
-    for (text, seconds) in [("0", 0), ("90", 90), ("90s", 90), ("15m", 900), ("24h", 86_400), ("90d", 7_776_000)] {
-        assert_eq!(parse_duration(text).unwrap(), Duration::from_secs(seconds), "{text}");
+    for (text, seconds) in [
+        ("0", 0),
+        ("90", 90),
+        ("90s", 90),
+        ("15m", 900),
+        ("24h", 86_400),
+        ("90d", 7_776_000),
+    ] {
+        assert_eq!(
+            parse_duration(text).unwrap(),
+            Duration::from_secs(seconds),
+            "{text}"
+        );
     }
-    for refused in ["", "d", "1w", "-1", "1.5h", "1h30m", "99999999999d", "18446744073709551616", " 1", "1 d"] {
+    for refused in [
+        "",
+        "d",
+        "1w",
+        "-1",
+        "1.5h",
+        "1h30m",
+        "99999999999d",
+        "18446744073709551616",
+        " 1",
+        "1 d",
+    ] {
         assert!(parse_duration(refused).is_err(), "{refused:?}");
     }
 }
@@ -47,7 +93,10 @@ fn credentials() {
         let made = Credential::generate(kind);
         let text = made.expose();
         assert!(text.starts_with(prefix) && text.len() == 4 + 16 + 1 + 43 + 6);
-        assert!(text.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()));
+        assert!(
+            text.bytes()
+                .all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
+        );
         assert_eq!(Credential::parse(text, kind).unwrap().id(), made.id());
         for (other, _) in kinds.into_iter().filter(|(other, _)| *other != kind) {
             assert!(Credential::parse(text, other).is_none());
@@ -55,24 +104,45 @@ fn credentials() {
         // A typing error anywhere is refused by the checksum alone.
         for place in 4..text.len() {
             let mut wrong = text.to_owned();
-            let replacement = if wrong.as_bytes()[place] == b'x' { "y" } else { "x" };
+            let replacement = if wrong.as_bytes()[place] == b'x' {
+                "y"
+            } else {
+                "x"
+            };
             wrong.replace_range(place..=place, replacement);
             assert!(Credential::parse(&wrong, kind).is_none(), "{place}");
         }
         for cut in 0..text.len() {
             assert!(Credential::parse(&text[..cut], kind).is_none());
         }
-        assert!(!format!("{made:?}").contains(made.id()), "Debug shows nothing");
+        assert!(
+            !format!("{made:?}").contains(made.id()),
+            "Debug shows nothing"
+        );
         assert!(text.starts_with(&made.shown()) && made.shown().len() < 30);
     }
-    for odd in ["", "_", "kwk", "kwk__", "kwk_\u{e9}", &format!("kwk_{}_{}", "\u{e9}".repeat(8), "x".repeat(49))] {
+    for odd in [
+        "",
+        "_",
+        "kwk",
+        "kwk__",
+        "kwk_\u{e9}",
+        &format!("kwk_{}_{}", "\u{e9}".repeat(8), "x".repeat(49)),
+    ] {
         assert!(Credential::parse(odd, Kind::ApiKey).is_none(), "{odd:?}");
     }
 }
 
 #[test]
 fn addresses_that_are_public() {
-    for public in ["1.1.1.1", "8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:8.8.8.8"] {
+    for public in [
+        "1.1.1.1",
+        "8.8.8.8",
+        "172.32.0.1",
+        "100.128.0.1",
+        "2606:4700::1111",
+        "::ffff:8.8.8.8",
+    ] {
         assert!(is_public(public.parse().unwrap()), "{public}");
     }
     for inside in [
@@ -115,13 +185,36 @@ fn addresses_that_are_public() {
 #[test]
 fn issuers() {
     for (issuer, path, metadata) in [
-        ("https://a.example", "", "https://a.example/.well-known/oauth-authorization-server"),
-        ("https://a.example/", "", "https://a.example/.well-known/oauth-authorization-server"),
-        ("https://a.example/t", "/t", "https://a.example/.well-known/oauth-authorization-server/t"),
-        ("https://a.example:8443/t/u/", "/t/u", "https://a.example:8443/.well-known/oauth-authorization-server/t/u"),
+        (
+            "https://a.example",
+            "",
+            "https://a.example/.well-known/oauth-authorization-server",
+        ),
+        (
+            "https://a.example/",
+            "",
+            "https://a.example/.well-known/oauth-authorization-server",
+        ),
+        (
+            "https://a.example/t",
+            "/t",
+            "https://a.example/.well-known/oauth-authorization-server/t",
+        ),
+        (
+            "https://a.example:8443/t/u/",
+            "/t/u",
+            "https://a.example:8443/.well-known/oauth-authorization-server/t/u",
+        ),
     ] {
         let parsed: Issuer = issuer.parse().unwrap();
-        assert_eq!((parsed.as_str(), parsed.path(), parsed.metadata_url().as_str()), (issuer, path, metadata));
+        assert_eq!(
+            (
+                parsed.as_str(),
+                parsed.path(),
+                parsed.metadata_url().as_str()
+            ),
+            (issuer, path, metadata)
+        );
     }
     for (issuer, origin) in [
         ("https://a.example", "https://a.example"),
@@ -129,7 +222,11 @@ fn issuers() {
         ("http://a.example:8080/t", "http://a.example:8080"),
         ("http://[::1]:80", "http://[::1]"),
     ] {
-        assert_eq!(issuer.parse::<Issuer>().unwrap().origin(), origin, "as browsers write it");
+        assert_eq!(
+            issuer.parse::<Issuer>().unwrap().origin(),
+            origin,
+            "as browsers write it"
+        );
     }
 }
 
@@ -147,16 +244,29 @@ fn the_states_of_a_signing_key() {
         published_until: published.map(at),
     };
     let old = key("old", 0, Some(100), Some(200));
-    for (moment, state) in
-        [(0, State::Signing), (99, State::Signing), (100, State::Retiring), (199, State::Retiring), (200, State::Gone)]
-    {
+    for (moment, state) in [
+        (0, State::Signing),
+        (99, State::Signing),
+        (100, State::Retiring),
+        (199, State::Retiring),
+        (200, State::Gone),
+    ] {
         assert_eq!(old.state(at(moment)), state, "{moment}");
     }
     let new = key("new", 100, None, None);
     assert_eq!(new.state(at(99)), State::Published);
     let keys = [old, new];
-    for (moment, signs) in [(0, Some("old")), (99, Some("old")), (100, Some("new")), (10_000, Some("new"))] {
-        assert_eq!(signing_at(&keys, at(moment)).map(|key| key.kid.as_str()), signs, "{moment}");
+    for (moment, signs) in [
+        (0, Some("old")),
+        (99, Some("old")),
+        (100, Some("new")),
+        (10_000, Some("new")),
+    ] {
+        assert_eq!(
+            signing_at(&keys, at(moment)).map(|key| key.kid.as_str()),
+            signs,
+            "{moment}"
+        );
     }
     assert!(signing_at(&[], at(0)).is_none());
 }

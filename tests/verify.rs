@@ -26,23 +26,48 @@ fn bearer(token: &str) -> String {
 /// What `/verify` answers to a request with this `Authorization`.
 fn ask(node: &Node, query: &str, authorization: &str) -> Reply {
     let header = [("authorization", authorization)];
-    node.get_with(&format!("/verify{query}"), if authorization.is_empty() { &[] } else { &header })
+    node.get_with(
+        &format!("/verify{query}"),
+        if authorization.is_empty() {
+            &[]
+        } else {
+            &header
+        },
+    )
 }
 
 /// The identity in the answer: client, account, scope, token.
 fn identity(reply: &Reply) -> [String; 4] {
     assert_eq!((reply.status, reply.body.as_str()), (200, ""));
     assert_eq!(reply.header("cache-control"), Some("no-store"));
-    ["client-id", "account", "scope", "token-id"].map(|name| reply.header(&format!("x-keyward-{name}")).unwrap().to_owned())
+    ["client-id", "account", "scope", "token-id"].map(|name| {
+        reply
+            .header(&format!("x-keyward-{name}"))
+            .unwrap()
+            .to_owned()
+    })
 }
 
 /// Asserts a refusal as RFC 6750 section 3 says, and that it names nobody.
 fn refused(reply: &Reply, status: u16, challenge: &str, context: &str) {
-    assert_eq!((reply.status, reply.header("www-authenticate")), (status, Some(challenge)), "{context}: {}", reply.body);
-    assert_eq!(reply.header("content-type"), Some("application/problem+json"), "{context}");
+    assert_eq!(
+        (reply.status, reply.header("www-authenticate")),
+        (status, Some(challenge)),
+        "{context}: {}",
+        reply.body
+    );
+    assert_eq!(
+        reply.header("content-type"),
+        Some("application/problem+json"),
+        "{context}"
+    );
     assert_eq!(reply.json()["status"], json!(status), "{context}");
     for name in ["client-id", "account", "scope", "token-id"] {
-        assert_eq!(reply.header(&format!("x-keyward-{name}")), None, "{context}");
+        assert_eq!(
+            reply.header(&format!("x-keyward-{name}")),
+            None,
+            "{context}"
+        );
     }
 }
 
@@ -127,12 +152,23 @@ fn who_does_not() {
     let strange = other.start_with(&["--issuer", &node.base]);
     let (token, key) = (node.token(&client), client.api_key.as_str());
     let (head, signature) = token.rsplit_once('.').unwrap();
-    let flipped = format!("{head}.{}{}", if signature.starts_with('A') { 'B' } else { 'A' }, &signature[1..]);
-    let unsigned =
-        format!("{}.{}.", jwt::encode(r#"{"alg":"none","typ":"at+jwt"}"#), jwt::encode(jwt::claims(&token).to_string()));
+    let flipped = format!(
+        "{head}.{}{}",
+        if signature.starts_with('A') { 'B' } else { 'A' },
+        &signature[1..]
+    );
+    let unsigned = format!(
+        "{}.{}.",
+        jwt::encode(r#"{"alg":"none","typ":"at+jwt"}"#),
+        jwt::encode(jwt::claims(&token).to_string())
+    );
     for (what, header, challenge) in [
         ("nothing", String::new(), NOTHING),
-        ("a stranger's token", bearer(&strange.token(&stranger)), INVALID),
+        (
+            "a stranger's token",
+            bearer(&strange.token(&stranger)),
+            INVALID,
+        ),
         ("a stranger's key", bearer(&stranger.api_key), INVALID),
         ("another signature", bearer(&flipped), INVALID),
         ("no signature", bearer(&unsigned), INVALID),
@@ -155,7 +191,11 @@ fn who_does_not() {
     ] {
         let reply = ask(&node, "", &header);
         assert!(
-            reply.status == 401 && reply.header("www-authenticate").unwrap().starts_with(NOTHING),
+            reply.status == 401
+                && reply
+                    .header("www-authenticate")
+                    .unwrap()
+                    .starts_with(NOTHING),
             "{header}: {}",
             reply.body
         );
@@ -175,16 +215,35 @@ fn who_does_not() {
     ] {
         let reply = ask(&node, query, &bearer(key));
         assert_eq!(reply.status, 400, "{query}");
-        assert!(reply.json()["detail"].as_str().unwrap().contains("is empty"), "{query}: {}", reply.body);
+        assert!(
+            reply.json()["detail"]
+                .as_str()
+                .unwrap()
+                .contains("is empty"),
+            "{query}: {}",
+            reply.body
+        );
         assert_eq!(reply.header("x-keyward-client-id"), None);
     }
-    for query in
-        ["?other=x", "?scopes=admin", "?scope[]=admin", "?scope=%22", "?scope=a%00b", &format!("?scope={}", "x".repeat(5000))]
-    {
-        assert_eq!(ask(&node, query, &bearer(key)).status, 400, "a wrong question: {query}");
+    for query in [
+        "?other=x",
+        "?scopes=admin",
+        "?scope[]=admin",
+        "?scope=%22",
+        "?scope=a%00b",
+        &format!("?scope={}", "x".repeat(5000)),
+    ] {
+        assert_eq!(
+            ask(&node, query, &bearer(key)).status,
+            400,
+            "a wrong question: {query}"
+        );
     }
     // Guessing is slowed down, and who has a right one is not.
-    let reply = (0..200).map(|_| ask(&node, "", "Bearer x")).find(|reply| reply.status == 429).unwrap();
+    let reply = (0..200)
+        .map(|_| ask(&node, "", "Bearer x"))
+        .find(|reply| reply.status == 429)
+        .unwrap();
     assert!(reply.header("retry-after").is_some());
     assert_eq!(ask(&node, "", &bearer(key)).status, 200);
     for secret in [key, &token, &client.secret] {
@@ -216,35 +275,51 @@ fn tell(connection: TcpStream) -> std::io::Result<()> {
         lines.push(line.trim_end().to_owned());
     }
     let headers = lines[1..].iter().filter_map(|line| line.split_once(": "));
-    let headers: BTreeMap<String, &str> = headers.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
-    let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap_or(0));
+    let headers: BTreeMap<String, &str> = headers
+        .map(|(name, value)| (name.to_ascii_lowercase(), value))
+        .collect();
+    let length = headers
+        .get("content-length")
+        .map_or(0, |length| length.parse().unwrap_or(0));
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    let seen = json!({"request": lines[0], "headers": headers, "body": String::from_utf8_lossy(&body)}).to_string();
+    let seen =
+        json!({"request": lines[0], "headers": headers, "body": String::from_utf8_lossy(&body)})
+            .to_string();
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         seen.len()
     );
-    reader.get_mut().write_all(format!("{head}{seen}").as_bytes())
+    reader
+        .get_mut()
+        .write_all(format!("{head}{seen}").as_bytes())
 }
 
 /// The configuration that `docs/integrations.md` shows, between what makes it run as anybody, anywhere.
 fn configuration(world: &World, port: u16, keyward: &str, api: SocketAddr) -> String {
-    let document = std::fs::read_to_string(crate::support::repository("docs/integrations.md")).unwrap();
-    let shown =
-        document.split("```nginx\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the configuration for nginx");
+    let document =
+        std::fs::read_to_string(crate::support::repository("docs/integrations.md")).unwrap();
+    let shown = document
+        .split("```nginx\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("the configuration for nginx");
     let mut server = shown.to_owned();
     for (there, here) in [
         ("listen 80;", format!("listen 127.0.0.1:{port};")),
-        ("server 127.0.0.1:8080;", format!("server {};", keyward.trim_start_matches("http://"))),
+        (
+            "server 127.0.0.1:8080;",
+            format!("server {};", keyward.trim_start_matches("http://")),
+        ),
         ("http://127.0.0.1:9000", format!("http://{api}")),
     ] {
         assert!(server.contains(there), "{there}");
         server = server.replace(there, &here);
     }
     let folder = world.folder.display();
-    let temporary: String =
-        ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|kind| format!("{kind}_temp_path {folder}/{kind};\n")).concat();
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {folder}/{kind};\n"))
+        .concat();
     format!(
         "daemon off;\nmaster_process off;\npid {folder}/nginx.pid;\nerror_log stderr warn;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{server}}}\n"
     )
@@ -257,32 +332,71 @@ struct Nginx {
 
 impl Nginx {
     fn start(world: &World, keyward: &str) -> Self {
-        let program = std::env::var("TEST_NGINX").expect("TEST_NGINX: run the tests by tests/run, which installs nginx");
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let file = world.file("nginx.conf", &configuration(world, port, keyward, upstream()));
+        let program = std::env::var("TEST_NGINX")
+            .expect("TEST_NGINX: run the tests by tests/run, which installs nginx");
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let file = world.file(
+            "nginx.conf",
+            &configuration(world, port, keyward, upstream()),
+        );
         let log = std::fs::File::create(world.folder.join("nginx.log")).unwrap();
         let mut command = Command::new(program);
-        command.arg("-p").arg(&world.folder).arg("-e").arg("stderr").arg("-c").arg(file);
+        command
+            .arg("-p")
+            .arg(&world.folder)
+            .arg("-e")
+            .arg("stderr")
+            .arg("-c")
+            .arg(file);
         let mut child = command.stdin(Stdio::null()).stderr(log).spawn().unwrap();
         eventually("nginx", || {
             let ended = child.try_wait().unwrap();
-            assert!(ended.is_none(), "{}", std::fs::read_to_string(world.folder.join("nginx.log")).unwrap());
+            assert!(
+                ended.is_none(),
+                "{}",
+                std::fs::read_to_string(world.folder.join("nginx.log")).unwrap()
+            );
             TcpStream::connect(("127.0.0.1", port)).ok()
         });
-        Nginx { child, base: format!("http://127.0.0.1:{port}") }
+        Nginx {
+            child,
+            base: format!("http://127.0.0.1:{port}"),
+        }
     }
 
     fn log(&self, world: &World) -> String {
         std::fs::read_to_string(world.folder.join("nginx.log")).unwrap()
     }
 
-    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, ureq::http::HeaderMap, Value) {
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
-        let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> (u16, ureq::http::HeaderMap, Value) {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .build()
+            .into();
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base));
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        });
         let mut answer = agent.run(request.body(body).unwrap()).unwrap();
         let text = answer.body_mut().read_to_string().unwrap();
-        (answer.status().as_u16(), answer.headers().clone(), serde_json::from_str(&text).unwrap_or_default())
+        (
+            answer.status().as_u16(),
+            answer.headers().clone(),
+            serde_json::from_str(&text).unwrap_or_default(),
+        )
     }
 }
 
@@ -298,28 +412,78 @@ fn nginx() {
     let world = World::sqlite();
     world.resource(ORDERS);
     let of = |scope: &str| world.client_with(&["--scope", scope, "--resource", ORDERS]);
-    let (client, reader, elsewhere) =
-        (of("orders:read orders:write"), of("orders:read"), world.client("orders:read orders:write"));
-    let elsewhere_only = ["key", "create", &client.id, "--name", "Elsewhere", "--allow-ip", "203.0.113.0/24"];
-    let elsewhere_only = world.cli(&elsewhere_only)["api_key"].as_str().unwrap().to_owned();
-    let here_only = ["key", "create", &client.id, "--name", "Here", "--scope", "orders:read", "--allow-ip", "127.0.0.1"];
-    let here_only = world.cli(&here_only)["api_key"].as_str().unwrap().to_owned();
+    let (client, reader, elsewhere) = (
+        of("orders:read orders:write"),
+        of("orders:read"),
+        world.client("orders:read orders:write"),
+    );
+    let elsewhere_only = [
+        "key",
+        "create",
+        &client.id,
+        "--name",
+        "Elsewhere",
+        "--allow-ip",
+        "203.0.113.0/24",
+    ];
+    let elsewhere_only = world.cli(&elsewhere_only)["api_key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let here_only = [
+        "key",
+        "create",
+        &client.id,
+        "--name",
+        "Here",
+        "--scope",
+        "orders:read",
+        "--allow-ip",
+        "127.0.0.1",
+    ];
+    let here_only = world.cli(&here_only)["api_key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let node = world.start_with(&["--trusted-proxies", "127.0.0.1"]);
     let nginx = Nginx::start(&world, &node.base);
     let token = node.token(&client);
-    let account = ask(&node, "", &bearer(&token)).header("x-keyward-account").unwrap().to_owned();
+    let account = ask(&node, "", &bearer(&token))
+        .header("x-keyward-account")
+        .unwrap()
+        .to_owned();
 
     for (how, authorization, id, scope) in [
-        ("a token", bearer(&token), jwt::claims(&token)["jti"].as_str().unwrap(), "orders:read orders:write"),
-        ("a key", bearer(&client.api_key), client.api_key.split('_').nth(1).unwrap(), "orders:read orders:write"),
-        ("a key by Basic", basic(&client.api_key), client.api_key.split('_').nth(1).unwrap(), "orders:read orders:write"),
+        (
+            "a token",
+            bearer(&token),
+            jwt::claims(&token)["jti"].as_str().unwrap(),
+            "orders:read orders:write",
+        ),
+        (
+            "a key",
+            bearer(&client.api_key),
+            client.api_key.split('_').nth(1).unwrap(),
+            "orders:read orders:write",
+        ),
+        (
+            "a key by Basic",
+            basic(&client.api_key),
+            client.api_key.split('_').nth(1).unwrap(),
+            "orders:read orders:write",
+        ),
         (
             "as curl -u KEY:",
             basic(&format!("{}:", client.api_key)),
             client.api_key.split('_').nth(1).unwrap(),
             "orders:read orders:write",
         ),
-        ("from the right address", bearer(&here_only), here_only.split('_').nth(1).unwrap(), "orders:read"),
+        (
+            "from the right address",
+            bearer(&here_only),
+            here_only.split('_').nth(1).unwrap(),
+            "orders:read",
+        ),
     ] {
         let forged = [
             ("authorization", authorization.as_str()),
@@ -330,50 +494,137 @@ fn nginx() {
             ("x-forwarded-for", "203.0.113.9"),
         ];
         let (status, _, seen) = nginx.send("GET", "/orders/1?scope=x&audience=y", &forged, b"");
-        assert_eq!((status, &seen["request"]), (200, &json!("GET /orders/1?scope=x&audience=y HTTP/1.0")), "{how}");
-        for (header, value) in [("client-id", client.id.as_str()), ("account", &account), ("scope", scope), ("token-id", id)] {
-            assert_eq!(seen["headers"][format!("x-keyward-{header}")], json!(value), "{how}: {seen}");
+        assert_eq!(
+            (status, &seen["request"]),
+            (200, &json!("GET /orders/1?scope=x&audience=y HTTP/1.0")),
+            "{how}"
+        );
+        for (header, value) in [
+            ("client-id", client.id.as_str()),
+            ("account", &account),
+            ("scope", scope),
+            ("token-id", id),
+        ] {
+            assert_eq!(
+                seen["headers"][format!("x-keyward-{header}")],
+                json!(value),
+                "{how}: {seen}"
+            );
         }
-        assert_eq!(seen["headers"]["authorization"], Value::Null, "the API needs no key");
+        assert_eq!(
+            seen["headers"]["authorization"],
+            Value::Null,
+            "the API needs no key"
+        );
     }
     let json_body = |authorization: &str| {
-        nginx.send("POST", "/orders/", &[("authorization", authorization), ("content-type", "application/json")], b"{\"a\": 1}")
+        nginx.send(
+            "POST",
+            "/orders/",
+            &[
+                ("authorization", authorization),
+                ("content-type", "application/json"),
+            ],
+            b"{\"a\": 1}",
+        )
     };
     let (status, _, seen) = json_body(&basic(&client.api_key));
-    assert_eq!((status, &seen["body"]), (200, &json!("{\"a\": 1}")), "the body arrives");
+    assert_eq!(
+        (status, &seen["body"]),
+        (200, &json!("{\"a\": 1}")),
+        "the body arrives"
+    );
 
     let challenge = |authorization: &str, method: &str| {
         let header = [("authorization", authorization)];
-        let (status, headers, seen) = nginx.send(method, "/orders/1", if authorization.is_empty() { &[] } else { &header }, b"");
+        let (status, headers, seen) = nginx.send(
+            method,
+            "/orders/1",
+            if authorization.is_empty() {
+                &[]
+            } else {
+                &header
+            },
+            b"",
+        );
         assert_eq!(seen, Value::Null, "it did not reach the API");
-        let challenges: Vec<_> =
-            headers.get_all("www-authenticate").iter().map(|value| value.to_str().unwrap().to_owned()).collect();
+        let challenges: Vec<_> = headers
+            .get_all("www-authenticate")
+            .iter()
+            .map(|value| value.to_str().unwrap().to_owned())
+            .collect();
         (status, challenges.join(" | "))
     };
-    let needs = |scope: &str| (403, format!("{NOTHING}, error=\"insufficient_scope\", scope=\"{scope}\""));
+    let needs = |scope: &str| {
+        (
+            403,
+            format!("{NOTHING}, error=\"insufficient_scope\", scope=\"{scope}\""),
+        )
+    };
     for (how, authorization, method, expected) in [
         ("nothing", String::new(), "GET", (401, NOTHING.to_owned())),
         ("nonsense", bearer("x"), "GET", (401, INVALID.to_owned())),
-        ("for another API", bearer(&elsewhere.api_key), "GET", (401, INVALID.to_owned())),
-        ("from another address", bearer(&elsewhere_only), "GET", (401, INVALID.to_owned())),
-        ("may only read", bearer(&reader.api_key), "DELETE", needs("orders:write")),
-        ("may only read", bearer(&node.token(&reader)), "PUT", needs("orders:write")),
-        ("narrowed", bearer(&here_only), "POST", needs("orders:write")),
+        (
+            "for another API",
+            bearer(&elsewhere.api_key),
+            "GET",
+            (401, INVALID.to_owned()),
+        ),
+        (
+            "from another address",
+            bearer(&elsewhere_only),
+            "GET",
+            (401, INVALID.to_owned()),
+        ),
+        (
+            "may only read",
+            bearer(&reader.api_key),
+            "DELETE",
+            needs("orders:write"),
+        ),
+        (
+            "may only read",
+            bearer(&node.token(&reader)),
+            "PUT",
+            needs("orders:write"),
+        ),
+        (
+            "narrowed",
+            bearer(&here_only),
+            "POST",
+            needs("orders:write"),
+        ),
     ] {
         assert_eq!(challenge(&authorization, method), expected, "{how}");
     }
     assert_eq!(json_body(&bearer(&reader.api_key)).0, 403);
     let by_reader = [("authorization", bearer(&reader.api_key))];
-    let by_reader = by_reader.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let by_reader = by_reader
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
     assert_eq!(nginx.send("GET", "/orders/1", &by_reader, b"").0, 200);
-    assert_eq!(nginx.send("GET", "/_keyward", &by_reader, b"").0, 404, "from inside alone");
+    assert_eq!(
+        nginx.send("GET", "/_keyward", &by_reader, b"").0,
+        404,
+        "from inside alone"
+    );
 
     assert_eq!(node.revoke(&client, &token).status, 200);
-    assert_eq!(challenge(&bearer(&token), "GET"), (401, INVALID.to_owned()), "from the next request on");
-    let guesses = (0..200).map(|_| challenge("Bearer x", "GET").0).find(|status| *status != 401);
+    assert_eq!(
+        challenge(&bearer(&token), "GET"),
+        (401, INVALID.to_owned()),
+        "from the next request on"
+    );
+    let guesses = (0..200)
+        .map(|_| challenge("Bearer x", "GET").0)
+        .find(|status| *status != 401);
     assert_eq!(guesses, Some(429));
     drop(node);
-    assert_eq!(challenge(&bearer(&client.api_key), "GET"), (503, String::new()), "nobody passes unasked");
+    assert_eq!(
+        challenge(&bearer(&client.api_key), "GET"),
+        (503, String::new()),
+        "nobody passes unasked"
+    );
 }
 
 /// A scope of many words passes a proxy's buffers: it is narrowed to what was asked for, and says so.
@@ -381,34 +632,69 @@ fn nginx() {
 fn a_long_scope_does_not_overflow_the_buffers_of_a_proxy() {
     let world = World::sqlite();
     world.resource(ORDERS);
-    let words: Vec<String> = (0..210).map(|n| format!("orders:read-of-part-{n:03}")).collect();
+    let words: Vec<String> = (0..210)
+        .map(|n| format!("orders:read-of-part-{n:03}"))
+        .collect();
     let scope = format!("orders:read orders:write {}", words[..150].join(" "));
     assert!(scope.len() > 3500 && scope.len() < 4096);
     let wide = world.client_with(&["--scope", &scope, "--resource", ORDERS]);
     let many: Vec<String> = (0..214).map(|n| format!("s{n}")).collect();
-    let many = world.client_with(&["--scope", &format!("orders:read {}", many.join(" ")), "--resource", ORDERS]);
+    let many = world.client_with(&[
+        "--scope",
+        &format!("orders:read {}", many.join(" ")),
+        "--resource",
+        ORDERS,
+    ]);
     let exact = world.client_with(&["--scope", &"x".repeat(2048)]);
     let beyond = world.client_with(&["--scope", &"x".repeat(2049)]);
     let node = world.start_with(&["--trusted-proxies", "127.0.0.1"]);
 
     let reply = ask(&node, "?scope=orders:read", &bearer(&wide.api_key));
-    assert_eq!((reply.status, reply.header("x-keyward-scope")), (200, Some("orders:read")));
+    assert_eq!(
+        (reply.status, reply.header("x-keyward-scope")),
+        (200, Some("orders:read"))
+    );
     assert_eq!(reply.header("x-keyward-scope-truncated"), Some("true"));
     let reply = ask(&node, "", &bearer(&wide.api_key));
-    assert_eq!((reply.status, reply.header("x-keyward-scope")), (200, None), "nothing was asked for");
+    assert_eq!(
+        (reply.status, reply.header("x-keyward-scope")),
+        (200, None),
+        "nothing was asked for"
+    );
     assert_eq!(reply.header("x-keyward-client-id"), Some(wide.id.as_str()));
     let asked = scope.replace(' ', "+");
     let reply = ask(&node, &format!("?scope={asked}"), &bearer(&wide.api_key));
     assert_eq!(
-        (reply.status, reply.header("x-keyward-scope"), reply.header("x-keyward-scope-truncated")),
+        (
+            reply.status,
+            reply.header("x-keyward-scope"),
+            reply.header("x-keyward-scope-truncated")
+        ),
         (200, None, Some("true"))
     );
     let reply = ask(&node, "", &bearer(&exact.api_key));
-    assert_eq!((reply.header("x-keyward-scope").map(str::len), reply.header("x-keyward-scope-truncated")), (Some(2048), None));
+    assert_eq!(
+        (
+            reply.header("x-keyward-scope").map(str::len),
+            reply.header("x-keyward-scope-truncated")
+        ),
+        (Some(2048), None)
+    );
     let reply = ask(&node, "", &bearer(&beyond.api_key));
-    assert_eq!((reply.header("x-keyward-scope"), reply.header("x-keyward-scope-truncated")), (None, Some("true")));
+    assert_eq!(
+        (
+            reply.header("x-keyward-scope"),
+            reply.header("x-keyward-scope-truncated")
+        ),
+        (None, Some("true"))
+    );
     let reply = ask(&node, &format!("?scope={asked}"), &bearer(&exact.api_key));
-    refused(&reply, 403, &format!("{NOTHING}, error=\"insufficient_scope\""), "too long to be named");
+    refused(
+        &reply,
+        403,
+        &format!("{NOTHING}, error=\"insufficient_scope\""),
+        "too long to be named",
+    );
 
     let nginx = Nginx::start(&world, &node.base);
     for (client, truncated) in [(&wide, true), (&many, false)] {
@@ -417,13 +703,28 @@ fn a_long_scope_does_not_overflow_the_buffers_of_a_proxy() {
             let (status, _, seen) = nginx.send(
                 "GET",
                 "/orders/1",
-                &[("authorization", &authorization), ("x-keyward-scope-truncated", "forged")],
+                &[
+                    ("authorization", &authorization),
+                    ("x-keyward-scope-truncated", "forged"),
+                ],
                 b"",
             );
-            assert_eq!((status, &seen["headers"]["x-keyward-client-id"]), (200, &json!(client.id)), "{}", nginx.log(&world));
+            assert_eq!(
+                (status, &seen["headers"]["x-keyward-client-id"]),
+                (200, &json!(client.id)),
+                "{}",
+                nginx.log(&world)
+            );
             let scope = seen["headers"]["x-keyward-scope"].as_str().unwrap();
             assert_eq!(scope == "orders:read", truncated, "{scope}");
-            assert_eq!(seen["headers"]["x-keyward-scope-truncated"], if truncated { json!("true") } else { Value::Null });
+            assert_eq!(
+                seen["headers"]["x-keyward-scope-truncated"],
+                if truncated {
+                    json!("true")
+                } else {
+                    Value::Null
+                }
+            );
         }
     }
 }

@@ -7,7 +7,9 @@ use std::io::{BufRead, Write};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
-use aws_lc_rs::signature::{KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{
+    KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256,
+};
 
 use crate::Outcome;
 use crate::process::DONE;
@@ -28,7 +30,12 @@ pub fn work(name: &str) -> Outcome<()> {
     for line in std::io::stdin().lock().lines() {
         for _ in 0..line?.parse::<u64>()? {
             if name == "sign" {
-                pair.sign(&RSA_PKCS1_SHA256, &random, black_box(&MESSAGE), &mut signature)?;
+                pair.sign(
+                    &RSA_PKCS1_SHA256,
+                    &random,
+                    black_box(&MESSAGE),
+                    &mut signature,
+                )?;
             } else {
                 public.verify_sig(black_box(&MESSAGE), &signature)?;
             }
@@ -46,6 +53,10 @@ fn empty() -> Outcome<()> {
         App::new().service(resource.post(async |_: web::Bytes| HttpResponse::Ok().finish()))
     });
     let server = server.bind(("127.0.0.1", 0))?;
-    writeln!(std::io::stdout(), "{}", server.addrs().first().ok_or("not bound")?)?;
+    writeln!(
+        std::io::stdout(),
+        "{}",
+        server.addrs().first().ok_or("not bound")?
+    )?;
     Ok(actix_web::rt::System::new().block_on(server.run())?)
 }

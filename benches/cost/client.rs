@@ -16,7 +16,10 @@ impl Connection {
     fn open(address: SocketAddr) -> Outcome<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        Ok(Connection { stream, answer: Vec::with_capacity(4096) })
+        Ok(Connection {
+            stream,
+            answer: Vec::with_capacity(4096),
+        })
     }
 
     /// Sends a request; gives the body of its answer, which has to be a 200 with a length.
@@ -45,13 +48,17 @@ impl Connection {
 
 /// Where the body begins and ends, once all of the head is there.
 fn frame(answer: &[u8]) -> Outcome<Option<(usize, usize)>> {
-    let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(None) };
+    let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
+        return Ok(None);
+    };
     let head = std::str::from_utf8(&answer[..end])?;
     if !head.starts_with("HTTP/1.1 200 ") {
         return Err(format!("not a 200: {}", String::from_utf8_lossy(answer)).into());
     }
-    let length =
-        head.lines().filter_map(|line| line.split_once(": ")).find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let length = head
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let (_, length) = length.ok_or("an answer without content-length")?;
     let body = end + 4;
     Ok(Some((body, body + length.parse::<usize>()?)))
@@ -63,7 +70,11 @@ pub struct Connections(Vec<Connection>);
 impl Connections {
     /// Opens them, and makes the server see each by one `request`.
     pub fn open(address: SocketAddr, number: usize, request: &[u8]) -> Outcome<Self> {
-        let mut connections = Connections((0..number).map(|_| Connection::open(address)).collect::<Outcome<_>>()?);
+        let mut connections = Connections(
+            (0..number)
+                .map(|_| Connection::open(address))
+                .collect::<Outcome<_>>()?,
+        );
         connections.drive(number, |_| request, |_| Ok(()))?;
         Ok(connections)
     }
@@ -86,7 +97,8 @@ impl Connections {
                 .map(|(first, connection)| {
                     scope.spawn(move || {
                         let mine = (first..count).step_by(number);
-                        mine.map(|index| read(connection.send(request(index))?)).collect::<Outcome<Vec<T>>>()
+                        mine.map(|index| read(connection.send(request(index))?))
+                            .collect::<Outcome<Vec<T>>>()
                     })
                 })
                 .collect();

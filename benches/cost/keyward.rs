@@ -37,14 +37,29 @@ impl Keyward {
     pub fn start(meter: Meter, name: &str, flags: &[&str]) -> Outcome<Self> {
         let folder = Folder::new(name)?;
         make(&folder, &["account", "create", "--name", "Bench"])?;
-        let resource = make(&folder, &[&["resource", "create", "--identifier", RESOURCE], &ALIKE[..]].concat())?;
-        let client = make(&folder, &[&["client", "create", "--resource", RESOURCE], &ALIKE[..]].concat())?;
+        let resource = make(
+            &folder,
+            &[
+                &["resource", "create", "--identifier", RESOURCE],
+                &ALIKE[..],
+            ]
+            .concat(),
+        )?;
+        let client = make(
+            &folder,
+            &[&["client", "create", "--resource", RESOURCE], &ALIKE[..]].concat(),
+        )?;
 
         // To a file, as under a service manager; and from there the address is read.
         let log = folder.file("log");
         let mut command = meter.command(Path::new(PROGRAM), &folder);
-        set(&mut command, &folder).args(["serve", "--no-bootstrap", "--listen=127.0.0.1:0"]).args(flags);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
+        set(&mut command, &folder)
+            .args(["serve", "--no-bootstrap", "--listen=127.0.0.1:0"])
+            .args(flags);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?);
         let mut process = Process::start(folder, &mut command)?;
         let address = loop {
             let said = read_to_string(&log)?;
@@ -61,7 +76,11 @@ impl Keyward {
             api_key: text(&client, "api_key")?.to_owned(),
             meter,
             address,
-            token_request: post("/oauth/token", &basic(&client)?, "grant_type=client_credentials"),
+            token_request: post(
+                "/oauth/token",
+                &basic(&client)?,
+                "grant_type=client_credentials",
+            ),
             jwks_request: get("/.well-known/jwks.json"),
             introspector: basic(&resource)?,
         })
@@ -69,21 +88,43 @@ impl Keyward {
 
     /// What a token costs; and the tokens.
     pub fn tokens(&self, connections: usize, count: usize) -> Outcome<(Cost, Vec<String>)> {
-        let read = |body: &[u8]| Ok(text(&serde_json::from_slice(body)?, "access_token")?.to_owned());
+        let read =
+            |body: &[u8]| Ok(text(&serde_json::from_slice(body)?, "access_token")?.to_owned());
         self.drive(connections, count, |_| &self.token_request, read)
     }
 
     /// What it costs to introspect these, one after the other; all of them have to be in force.
     pub fn introspect(&self, connections: usize, count: usize, tokens: &[String]) -> Outcome<Cost> {
-        let ask = |token: &String| post("/oauth/introspect", &self.introspector, &format!("token={token}"));
+        let ask = |token: &String| {
+            post(
+                "/oauth/introspect",
+                &self.introspector,
+                &format!("token={token}"),
+            )
+        };
         let requests: Vec<_> = tokens.iter().map(ask).collect();
-        let active = |body: &[u8]| if body.starts_with(br#"{"active":true,"#) { Ok(()) } else { Err("not active".into()) };
-        Ok(self.drive(connections, count, |index| &requests[index % requests.len()], active)?.0)
+        let active = |body: &[u8]| {
+            if body.starts_with(br#"{"active":true,"#) {
+                Ok(())
+            } else {
+                Err("not active".into())
+            }
+        };
+        Ok(self
+            .drive(
+                connections,
+                count,
+                |index| &requests[index % requests.len()],
+                active,
+            )?
+            .0)
     }
 
     /// What it costs to hand out the public keys.
     pub fn jwks(&self, connections: usize, count: usize) -> Outcome<Cost> {
-        Ok(self.drive(connections, count, |_| &self.jwks_request, |_| Ok(()))?.0)
+        Ok(self
+            .drive(connections, count, |_| &self.jwks_request, |_| Ok(()))?
+            .0)
     }
 
     fn drive<'a, T: Send>(
@@ -94,39 +135,68 @@ impl Keyward {
         read: impl Fn(&[u8]) -> Outcome<T> + Sync,
     ) -> Outcome<(Cost, Vec<T>)> {
         let mut connections = Connections::open(self.address, connections, &self.jwks_request)?;
-        self.meter.measure(&self.process, count, || connections.drive(count, request, read))
+        self.meter.measure(&self.process, count, || {
+            connections.drive(count, request, read)
+        })
     }
 }
 
 /// The settings, and nothing of where this happens to run.
 fn set<'a>(command: &'a mut Command, folder: &Folder) -> &'a mut Command {
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KEYWARD_")) {
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KEYWARD_"))
+    {
         command.env_remove(name);
     }
     command.current_dir(folder.file(""));
-    command.arg(format!("--database-url=sqlite://{}", folder.file("keyward.db").display()));
+    command.arg(format!(
+        "--database-url=sqlite://{}",
+        folder.file("keyward.db").display()
+    ));
     command.arg(format!("--keys-dir={}", folder.file("keys").display()))
 }
 
 /// Runs a command of the command line; gives its document.
 fn make(folder: &Folder, arguments: &[&str]) -> Outcome<Value> {
-    let output = set(&mut Command::new(PROGRAM), folder).arg("--json").args(arguments).output()?;
+    let output = set(&mut Command::new(PROGRAM), folder)
+        .arg("--json")
+        .args(arguments)
+        .output()?;
     if !output.status.success() {
-        return Err(format!("keyward {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr)).into());
+        return Err(format!(
+            "keyward {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        )
+        .into());
     }
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// The address, from the log line that says "serving".
 fn serving(log: &str) -> Option<SocketAddr> {
-    let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.find(|line| line["message"] == "serving")?["listen"].as_str()?.parse().ok()
+    let mut lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.find(|line| line["message"] == "serving")?["listen"]
+        .as_str()?
+        .parse()
+        .ok()
 }
 
 fn basic(made: &Value) -> Outcome<String> {
-    Ok(format!("Basic {}", STANDARD.encode(format!("{}:{}", text(made, "client_id")?, text(made, "client_secret")?))))
+    Ok(format!(
+        "Basic {}",
+        STANDARD.encode(format!(
+            "{}:{}",
+            text(made, "client_id")?,
+            text(made, "client_secret")?
+        ))
+    ))
 }
 
 fn text<'a>(document: &'a Value, member: &str) -> Outcome<&'a str> {
-    Ok(document[member].as_str().ok_or_else(|| format!("no {member} in an answer"))?)
+    Ok(document[member]
+        .as_str()
+        .ok_or_else(|| format!("no {member} in an answer"))?)
 }

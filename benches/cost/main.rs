@@ -11,7 +11,10 @@
 //! cargo bench -- --tokens 1000000      memory over so many tokens (20000 unless told)
 //! cargo bench -- --rounds 9            more rounds (7 unless told; 1 with callgrind)
 //! ```
-#![expect(clippy::print_stdout, reason = "a table on standard output is what this is for")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a table on standard output is what this is for"
+)]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -102,8 +105,16 @@ impl Bench {
     fn start(meter: Meter) -> Outcome<Self> {
         let mut empty = Worker::start(meter, "empty")?;
         let counts = match meter {
-            Meter::Callgrind => Counts { token: 128, verification: 400, request: 2000 },
-            _ => Counts { token: 1000, verification: 10_000, request: 20_000 },
+            Meter::Callgrind => Counts {
+                token: 128,
+                verification: 400,
+                request: 2000,
+            },
+            _ => Counts {
+                token: 1000,
+                verification: 10_000,
+                request: 20_000,
+            },
         };
         Ok(Bench {
             meter,
@@ -120,7 +131,11 @@ impl Bench {
 
     /// Measures everything once.
     fn round(&mut self) -> Outcome<Round> {
-        let Counts { token, verification, request } = self.counts;
+        let Counts {
+            token,
+            verification,
+            request,
+        } = self.counts;
         let mut costs = Round::default();
         let (cost, mut tokens) = self.usual.tokens(8, token)?;
         costs.note(TOKEN_8, cost);
@@ -133,16 +148,34 @@ impl Bench {
 
         tokens.extend(more);
         let (usual, unlogged) = (&self.usual, &self.unlogged);
-        costs.note(VERIFICATION, self.verifier.measure(self.meter, verification)?);
-        costs.note(INTROSPECT_NEW, usual.introspect(CONNECTIONS, tokens.len(), &tokens)?);
+        costs.note(
+            VERIFICATION,
+            self.verifier.measure(self.meter, verification)?,
+        );
+        costs.note(
+            INTROSPECT_NEW,
+            usual.introspect(CONNECTIONS, tokens.len(), &tokens)?,
+        );
         costs.note(EMPTY, self.drive_empty(&get("/"))?);
         let seen = &tokens[..1];
-        costs.note(INTROSPECT_AGAIN, usual.introspect(CONNECTIONS, request, seen)?);
+        costs.note(
+            INTROSPECT_AGAIN,
+            usual.introspect(CONNECTIONS, request, seen)?,
+        );
         unlogged.introspect(1, 1, &others[..1])?;
-        costs.note(INTROSPECT_UNLOGGED, unlogged.introspect(CONNECTIONS, request, &others[..1])?);
-        costs.note(INTROSPECT_KEY, usual.introspect(CONNECTIONS, request, std::slice::from_ref(&usual.api_key))?);
+        costs.note(
+            INTROSPECT_UNLOGGED,
+            unlogged.introspect(CONNECTIONS, request, &others[..1])?,
+        );
+        costs.note(
+            INTROSPECT_KEY,
+            usual.introspect(CONNECTIONS, request, std::slice::from_ref(&usual.api_key))?,
+        );
         costs.note(JWKS, usual.jwks(CONNECTIONS, request)?);
-        costs.note(EMPTY_POST, self.drive_empty(&post("/", "Basic none", &format!("token={}", tokens[0])))?);
+        costs.note(
+            EMPTY_POST,
+            self.drive_empty(&post("/", "Basic none", &format!("token={}", tokens[0])))?,
+        );
         Ok(costs)
     }
 
@@ -157,28 +190,59 @@ impl Bench {
 /// The value in the middle, with the least and the most.
 fn spread(mut values: Vec<f64>) -> Option<(f64, f64, f64)> {
     values.sort_by(f64::total_cmp);
-    Some((*values.get(values.len() / 2)?, *values.first()?, *values.last()?))
+    Some((
+        *values.get(values.len() / 2)?,
+        *values.first()?,
+        *values.last()?,
+    ))
 }
 
 /// Prints the table of one kind of cost, where it was measured.
 fn print(title: &str, rounds: &[Round], cost: impl Fn(&Cost) -> Option<f64>) {
     let value = |round: &Round, what: &str| cost(round.0.get(what)?);
-    println!("\n{title:38} {:>9}   {:>5}  (least to most)   of", "each", "ratio");
+    println!(
+        "\n{title:38} {:>9}   {:>5}  (least to most)   of",
+        "each", "ratio"
+    );
     for (what, baseline, aim) in &TABLE {
-        let Some((each, ..)) = spread(rounds.iter().filter_map(|round| value(round, what)).collect()) else { continue };
+        let Some((each, ..)) = spread(
+            rounds
+                .iter()
+                .filter_map(|round| value(round, what))
+                .collect(),
+        ) else {
+            continue;
+        };
         print!("{what:38} {:9.1}", each / 1000.0);
-        let over = |round| baseline.iter().map(|part| value(round, part)).sum::<Option<f64>>().filter(|sum| *sum > 0.0);
-        let ratios = rounds.iter().filter_map(|round| Some(value(round, what)? / over(round)?));
+        let over = |round| {
+            baseline
+                .iter()
+                .map(|part| value(round, part))
+                .sum::<Option<f64>>()
+                .filter(|sum| *sum > 0.0)
+        };
+        let ratios = rounds
+            .iter()
+            .filter_map(|round| Some(value(round, what)? / over(round)?));
         if let Some((middle, least, most)) = spread(ratios.collect()) {
-            print!("   {middle:5.2}  ({least:5.2} to {most:5.2})  {}", baseline.join(" + "));
+            print!(
+                "   {middle:5.2}  ({least:5.2} to {most:5.2})  {}",
+                baseline.join(" + ")
+            );
         }
-        println!("{}", aim.map(|aim| format!(", aim {aim:.2}")).unwrap_or_default());
+        println!(
+            "{}",
+            aim.map(|aim| format!(", aim {aim:.2}")).unwrap_or_default()
+        );
     }
 }
 
 /// Issues tokens, and watches how memory grows.
 fn memory(count: usize) -> Outcome<()> {
-    println!("\n{:38} {:>9}   {:>9}", "memory of a fresh server, in MiB", "resident", "at most");
+    println!(
+        "\n{:38} {:>9}   {:>9}",
+        "memory of a fresh server, in MiB", "resident", "at most"
+    );
     let mib = |kib: u64| kib as f64 / 1024.0;
     let server = Keyward::start(Meter::Time, "memory", &[])?;
     let mut issued = 0;
@@ -188,8 +252,16 @@ fn memory(count: usize) -> Outcome<()> {
             server.tokens(64, portion)?;
             issued += portion;
         }
-        let (resident, most) = (server.process.memory("VmRSS:")?, server.process.memory("VmHWM:")?);
-        println!("{:38} {:9.1}   {:9.1}", format!("after {issued} tokens"), mib(resident), mib(most));
+        let (resident, most) = (
+            server.process.memory("VmRSS:")?,
+            server.process.memory("VmHWM:")?,
+        );
+        println!(
+            "{:38} {:9.1}   {:9.1}",
+            format!("after {issued} tokens"),
+            mib(resident),
+            mib(most)
+        );
     }
     Ok(())
 }
@@ -198,7 +270,11 @@ fn main() -> Outcome<()> {
     let mut arguments = std::env::args().skip(1);
     let (mut wanted, mut callgrind, mut tokens, mut rounds) = (false, false, 20_000, None);
     while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().ok_or_else(|| format!("{argument} wants a value"));
+        let mut value = || {
+            arguments
+                .next()
+                .ok_or_else(|| format!("{argument} wants a value"))
+        };
         match argument.as_str() {
             WORKER => return baseline::work(&value()?),
             // From `cargo bench`, and not from `cargo test --benches`, which has no business here.
@@ -206,7 +282,12 @@ fn main() -> Outcome<()> {
             "--callgrind" => callgrind = true,
             "--tokens" => tokens = value()?.parse()?,
             "--rounds" => rounds = Some(value()?.parse()?),
-            other => return Err(format!("unknown argument {other}: see the first lines of benches/cost/main.rs").into()),
+            other => {
+                return Err(format!(
+                    "unknown argument {other}: see the first lines of benches/cost/main.rs"
+                )
+                .into());
+            }
         }
     }
     if !wanted {
@@ -216,27 +297,41 @@ fn main() -> Outcome<()> {
 
     let meter = Meter::choose(callgrind)?;
     let rounds = rounds.unwrap_or(if callgrind { 1 } else { 7 });
-    println!("\nWhat a request costs the server, with SQLite. Token records and the request log are on unless it says");
-    println!("otherwise. Of {rounds} rounds the one in the middle; the aims are for instructions, with the kernel's.");
+    println!(
+        "\nWhat a request costs the server, with SQLite. Token records and the request log are on unless it says"
+    );
+    println!(
+        "otherwise. Of {rounds} rounds the one in the middle; the aims are for instructions, with the kernel's."
+    );
     match meter {
-        Meter::Time => println!("perf counts no instructions here: `cargo bench -- --callgrind` counts those in user mode."),
+        Meter::Time => println!(
+            "perf counts no instructions here: `cargo bench -- --callgrind` counts those in user mode."
+        ),
         Meter::TimeAndPerf => {}
         Meter::Callgrind => {
-            println!("The kernel's instructions are not counted here, and the code for older processors runs: signatures");
-            println!("and hashes take more than they would outside. For each line there is a callgrind.NAME in target/tmp,");
+            println!(
+                "The kernel's instructions are not counted here, and the code for older processors runs: signatures"
+            );
+            println!(
+                "and hashes take more than they would outside. For each line there is a callgrind.NAME in target/tmp,"
+            );
             println!("for callgrind_annotate --inclusive=yes.");
         }
     }
     let mut bench = Bench::start(meter)?;
     // The first round fills caches and starts threads, and does not count.
     bench.round()?;
-    let costs = (0..rounds).map(|_| bench.round()).collect::<Outcome<Vec<_>>>()?;
+    let costs = (0..rounds)
+        .map(|_| bench.round())
+        .collect::<Outcome<Vec<_>>>()?;
     drop(bench);
     if meter != Meter::Callgrind {
         print("CPU time, in microseconds", &costs, |cost| cost.nanos);
     }
     if meter != Meter::Time {
-        print("Instructions, in thousands", &costs, |cost| cost.instructions);
+        print("Instructions, in thousands", &costs, |cost| {
+            cost.instructions
+        });
     }
     if meter != Meter::Callgrind && tokens > 0 {
         memory(tokens)?;

@@ -46,7 +46,9 @@ pub struct Process {
 impl Process {
     /// Starts it.
     pub fn start(folder: Folder, command: &mut Command) -> Outcome<Self> {
-        let child = command.spawn().map_err(|error| format!("{}: {error}", command.get_program().to_string_lossy()))?;
+        let child = command
+            .spawn()
+            .map_err(|error| format!("{}: {error}", command.get_program().to_string_lossy()))?;
         Ok(Process { child, folder })
     }
 
@@ -56,13 +58,18 @@ impl Process {
     }
 
     fn proc(&self, file: &str) -> PathBuf {
-        Path::new("/proc").join(self.child.id().to_string()).join(file)
+        Path::new("/proc")
+            .join(self.child.id().to_string())
+            .join(file)
     }
 
     /// Of its memory, in KiB: what is resident (`VmRSS:`), or ever was (`VmHWM:`).
     pub fn memory(&self, what: &str) -> Outcome<u64> {
         let status = fs::read_to_string(self.proc("status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(what)).ok_or("not in status")?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(what))
+            .ok_or("not in status")?;
         Ok(line.trim_end_matches("kB").trim().parse()?)
     }
 
@@ -72,15 +79,24 @@ impl Process {
         for task in fs::read_dir(self.proc("task"))? {
             let task = task?.path();
             // Between the listing and the look it may have ended.
-            let Ok(text) = fs::read_to_string(task.join("schedstat")) else { continue };
+            let Ok(text) = fs::read_to_string(task.join("schedstat")) else {
+                continue;
+            };
             runtimes.insert(task, text.split(' ').next().unwrap_or_default().parse()?);
         }
-        if runtimes.is_empty() { Err("this kernel keeps no schedstat".into()) } else { Ok(runtimes) }
+        if runtimes.is_empty() {
+            Err("this kernel keeps no schedstat".into())
+        } else {
+            Ok(runtimes)
+        }
     }
 
     /// Makes callgrind write down what was spent since the last time, and sums it up.
     fn dump(&self) -> Outcome<u64> {
-        let asked = Command::new("vgdb").arg(format!("--pid={}", self.child.id())).arg("dump").output()?;
+        let asked = Command::new("vgdb")
+            .arg(format!("--pid={}", self.child.id()))
+            .arg("dump")
+            .output()?;
         if !asked.status.success() {
             return Err(format!("vgdb: {}", String::from_utf8_lossy(&asked.stderr)).into());
         }
@@ -88,9 +104,14 @@ impl Process {
         for file in fs::read_dir(&self.folder.0)? {
             let file = file?.path();
             // It appends a number.
-            if file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(DUMP)) {
+            if file
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(DUMP))
+            {
                 let text = fs::read_to_string(&file)?;
-                total = text.lines().find_map(|line| line.strip_prefix("totals: ")?.trim().parse().ok());
+                total = text
+                    .lines()
+                    .find_map(|line| line.strip_prefix("totals: ")?.trim().parse().ok());
                 fs::rename(&file, Path::new(SCRATCH).join(DUMP))?;
             }
         }
@@ -139,12 +160,25 @@ impl Meter {
     /// The best that this machine has; callgrind where it is wanted.
     pub fn choose(callgrind: bool) -> Outcome<Self> {
         if callgrind {
-            let there = ["valgrind", "vgdb"].iter().all(|tool| Command::new(tool).arg("--version").output().is_ok());
-            return if there { Ok(Meter::Callgrind) } else { Err("--callgrind needs valgrind, with its vgdb".into()) };
+            let there = ["valgrind", "vgdb"]
+                .iter()
+                .all(|tool| Command::new(tool).arg("--version").output().is_ok());
+            return if there {
+                Ok(Meter::Callgrind)
+            } else {
+                Err("--callgrind needs valgrind, with its vgdb".into())
+            };
         }
-        let tried = Command::new("perf").args(["stat", "-x,", "-e", EVENTS, "true"]).output();
-        let counted = tried.is_ok_and(|tried| instructions(&String::from_utf8_lossy(&tried.stderr)).is_some());
-        Ok(if counted { Meter::TimeAndPerf } else { Meter::Time })
+        let tried = Command::new("perf")
+            .args(["stat", "-x,", "-e", EVENTS, "true"])
+            .output();
+        let counted = tried
+            .is_ok_and(|tried| instructions(&String::from_utf8_lossy(&tried.stderr)).is_some());
+        Ok(if counted {
+            Meter::TimeAndPerf
+        } else {
+            Meter::Time
+        })
     }
 
     /// The command that runs `program` so that it can be measured.
@@ -155,27 +189,55 @@ impl Meter {
         let mut command = Command::new("valgrind");
         // Fair to threads, or one that waits for a lock starves.
         command.args(["--quiet", "--tool=callgrind", "--fair-sched=yes"]);
-        command.arg(format!("--callgrind-out-file={}", folder.file(DUMP).display())).arg(program);
+        command
+            .arg(format!(
+                "--callgrind-out-file={}",
+                folder.file(DUMP).display()
+            ))
+            .arg(program);
         command
     }
 
     /// What `process` spends on one operation while `work` makes it do `count` of them.
-    pub fn measure<T>(self, process: &Process, count: usize, work: impl FnOnce() -> Outcome<T>) -> Outcome<(Cost, T)> {
+    pub fn measure<T>(
+        self,
+        process: &Process,
+        count: usize,
+        work: impl FnOnce() -> Outcome<T>,
+    ) -> Outcome<(Cost, T)> {
         let each = |all: u64| Some(all as f64 / count as f64);
         if self == Meter::Callgrind {
             // A dump tells what was spent since the one before it: so the start drops out.
             process.dump()?;
             let result = work()?;
-            return Ok((Cost { nanos: None, instructions: each(process.dump()?) }, result));
+            return Ok((
+                Cost {
+                    nanos: None,
+                    instructions: each(process.dump()?),
+                },
+                result,
+            ));
         }
-        let perf = if self == Meter::TimeAndPerf { Some(Perf::attach(process)?) } else { None };
+        let perf = if self == Meter::TimeAndPerf {
+            Some(Perf::attach(process)?)
+        } else {
+            None
+        };
         let before = process.runtimes()?;
         let result = work()?;
         let after = process.runtimes()?;
         // By thread: one that has idled may end, and would take its past along.
-        let spent = after.iter().map(|(task, runtime)| runtime - before.get(task).unwrap_or(&0));
+        let spent = after
+            .iter()
+            .map(|(task, runtime)| runtime - before.get(task).unwrap_or(&0));
         let counted = perf.map(Perf::detach).transpose()?.flatten();
-        Ok((Cost { nanos: each(spent.sum()), instructions: counted.and_then(each) }, result))
+        Ok((
+            Cost {
+                nanos: each(spent.sum()),
+                instructions: counted.and_then(each),
+            },
+            result,
+        ))
     }
 }
 
@@ -187,17 +249,34 @@ struct Perf(Child);
 impl Perf {
     fn attach(process: &Process) -> Outcome<Self> {
         let mut command = Command::new("perf");
-        command.args(["stat", "-x,", "-e", EVENTS, "-p", &process.child.id().to_string()]);
-        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        command.args([
+            "stat",
+            "-x,",
+            "-e",
+            EVENTS,
+            "-p",
+            &process.child.id().to_string(),
+        ]);
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
         // It says nothing when it has begun.
         sleep(Duration::from_millis(200));
         Ok(Perf(child))
     }
 
     fn detach(mut self) -> Outcome<Option<u64>> {
-        Command::new("kill").arg("-INT").arg(self.0.id().to_string()).status()?;
+        Command::new("kill")
+            .arg("-INT")
+            .arg(self.0.id().to_string())
+            .status()?;
         let mut said = String::new();
-        self.0.stderr.take().ok_or("no pipe")?.read_to_string(&mut said)?;
+        self.0
+            .stderr
+            .take()
+            .ok_or("no pipe")?
+            .read_to_string(&mut said)?;
         self.0.wait()?;
         Ok(instructions(&said))
     }
@@ -206,7 +285,9 @@ impl Perf {
 /// The sum of both events in what `perf stat -x,` prints; nothing where one is not supported.
 fn instructions(said: &str) -> Option<u64> {
     let counts = said.lines().filter(|line| line.contains(",instructions:"));
-    let counts: Vec<u64> = counts.map(|line| line.split(',').next()?.parse().ok()).collect::<Option<_>>()?;
+    let counts: Vec<u64> = counts
+        .map(|line| line.split(',').next()?.parse().ok())
+        .collect::<Option<_>>()?;
     (counts.len() == 2).then(|| counts.iter().sum())
 }
 
@@ -226,11 +307,18 @@ impl Worker {
     pub fn start(meter: Meter, name: &str) -> Outcome<Self> {
         let folder = Folder::new(name)?;
         let mut command = meter.command(&std::env::current_exe()?, &folder);
-        let command = command.args([crate::WORKER, name]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let command = command
+            .args([crate::WORKER, name])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut process = Process::start(folder, command)?;
         let pipes = process.child.stdin.take().zip(process.child.stdout.take());
         let (stdin, stdout) = pipes.ok_or("no pipes")?;
-        Ok(Worker { process, stdin, stdout: BufReader::new(stdout) })
+        Ok(Worker {
+            process,
+            stdin,
+            stdout: BufReader::new(stdout),
+        })
     }
 
     /// Its next line.
@@ -240,12 +328,20 @@ impl Worker {
 
     /// What it spends on one operation, of `count`.
     pub fn measure(&mut self, meter: Meter, count: usize) -> Outcome<Cost> {
-        let Worker { process, stdin, stdout } = self;
+        let Worker {
+            process,
+            stdin,
+            stdout,
+        } = self;
         let (cost, said) = meter.measure(process, count, || {
             writeln!(stdin, "{count}")?;
             hear(stdout)
         })?;
-        if said == DONE { Ok(cost) } else { Err("a worker ended before its work".into()) }
+        if said == DONE {
+            Ok(cost)
+        } else {
+            Err("a worker ended before its work".into())
+        }
     }
 }
 

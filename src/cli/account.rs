@@ -27,7 +27,12 @@ pub enum Account {
         account: String,
 
         /// Whether its users must have a second factor to get into the portal
-        #[arg(long, value_name = "on|off", hide_possible_values = true, required_unless_present = "max_clients")]
+        #[arg(
+            long,
+            value_name = "on|off",
+            hide_possible_values = true,
+            required_unless_present = "max_clients"
+        )]
         require_second_factor: Option<Switch>,
 
         /// How many clients its own people, and registration, can bring it to; "default" is 1000
@@ -46,7 +51,10 @@ impl FromStr for ClientLimit {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "default" => Ok(ClientLimit(None)),
-            text => text.parse().map(|most| ClientLimit(Some(most))).map_err(|_| "it is a number, or default".to_owned()),
+            text => text
+                .parse()
+                .map(|most| ClientLimit(Some(most)))
+                .map_err(|_| "it is a number, or default".to_owned()),
         }
     }
 }
@@ -54,36 +62,63 @@ impl FromStr for ClientLimit {
 impl Account {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let makes = matches!(self, Account::Create { .. });
-        let store = if makes { context.store_or_new()? } else { context.store()? };
+        let store = if makes {
+            context.store_or_new()?
+        } else {
+            context.store()?
+        };
         let operator = context.operator();
         match self {
             Account::Create { name } => {
-                let account = account::create(&store, operator.may(AccountsWrite)?, &name, context.now).await?;
-                Ok(Output::new(&account, format!("Made the account {} ({})", account.name, account.id)))
+                let account =
+                    account::create(&store, operator.may(AccountsWrite)?, &name, context.now)
+                        .await?;
+                Ok(Output::new(
+                    &account,
+                    format!("Made the account {} ({})", account.name, account.id),
+                ))
             }
             Account::List => {
                 let accounts = account::list(&store, &operator.may(AccountsRead)?).await?;
-                let rows =
-                    accounts.iter().map(|account| [account.id.clone(), account.name.clone(), account.created_at.to_string()]);
+                let rows = accounts.iter().map(|account| {
+                    [
+                        account.id.clone(),
+                        account.name.clone(),
+                        account.created_at.to_string(),
+                    ]
+                });
                 Ok(Output::table(&accounts, ["ID", "NAME", "MADE"], rows))
             }
-            Account::Update { account, require_second_factor, max_clients } => {
+            Account::Update {
+                account,
+                require_second_factor,
+                max_clients,
+            } => {
                 let required = require_second_factor.map(Switch::is_on);
                 let change = AccountChange {
                     requires_second_factor: required
                         .map(|required| Ok::<_, Error>((operator.may(UsersWrite)?, required)))
                         .transpose()?,
                     max_clients: max_clients
-                        .map(|ClientLimit(most)| Ok::<_, Error>((operator.may(AccountsWrite)?, most)))
+                        .map(|ClientLimit(most)| {
+                            Ok::<_, Error>((operator.may(AccountsWrite)?, most))
+                        })
                         .transpose()?,
                 };
                 let changed = account::update(&store, change, &account, context.now).await?;
                 let mut words = Vec::new();
                 if max_clients.is_some() {
-                    words.push(format!("The account {account} can have {} clients", changed.client_limit()));
+                    words.push(format!(
+                        "The account {account} can have {} clients",
+                        changed.client_limit()
+                    ));
                 }
                 if let Some(required) = required {
-                    let does = if required { "requires" } else { "does not require" };
+                    let does = if required {
+                        "requires"
+                    } else {
+                        "does not require"
+                    };
                     words.push(format!("The account {account} {does} a second factor"));
                 }
                 Ok(Output::new(&changed, words.join("\n")))

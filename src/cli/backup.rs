@@ -25,21 +25,37 @@ pub struct Restore {
 
 impl Backup {
     pub fn run(self, context: &Context) -> Result<Output, Error> {
-        backup::backup(&context.settings.database_url, &self.file).map_err(|error| context.sources.explain(error))?;
+        backup::backup(&context.settings.database_url, &self.file)
+            .map_err(|error| context.sources.explain(error))?;
         let key = context.settings.keys_dir.join(KEY_FILE);
         let file = self.file.display().to_string();
-        let words =
-            format!("{file} is written. Keep {} too, in another place: without it the signing keys do not open", key.display());
+        let words = format!(
+            "{file} is written. Keep {} too, in another place: without it the signing keys do not open",
+            key.display()
+        );
         Ok(Output::new(&json!({"file": file}), words))
     }
 }
 
 impl Restore {
     pub fn run(self, context: &Context) -> Result<Output, Error> {
-        let entry = context.operator().entry("database.restore", None, &self.file.display().to_string(), context.now);
-        let restored = backup::restore(&context.settings.database_url, &self.file, &entry, context.now)?;
+        let entry = context.operator().entry(
+            "database.restore",
+            None,
+            &self.file.display().to_string(),
+            context.now,
+        );
+        let restored = backup::restore(
+            &context.settings.database_url,
+            &self.file,
+            &entry,
+            context.now,
+        )?;
         let (document, words) = match restored {
-            Restored::Created => ("created", "The backup is the database now. Start the server: keyward serve"),
+            Restored::Created => (
+                "created",
+                "The backup is the database now. Start the server: keyward serve",
+            ),
             Restored::Replaced => (
                 "replaced",
                 "The database holds what the backup held. Running servers see it within a second; sessions in the portal have ended",

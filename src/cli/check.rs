@@ -35,18 +35,27 @@ pub async fn run(context: Context) -> Result<Output, Error> {
     let mut findings = Vec::new();
     let mut found = |what, look: Look| {
         let ok = look.is_ok();
-        findings.push(Finding { what, ok, detail: look.unwrap_or_else(|wrong| wrong) });
+        findings.push(Finding {
+            what,
+            ok,
+            detail: look.unwrap_or_else(|wrong| wrong),
+        });
         ok
     };
     let store = context.store();
     let reached = match &store {
         Ok(store) => match (store.check_writable().await, store.transport().warning()) {
-            (Err(StoreError::ReadOnly), _) => {
-                Err(format!("{}: the database is read-only; changes are refused, and no token is issued", store.url()))
-            }
+            (Err(StoreError::ReadOnly), _) => Err(format!(
+                "{}: the database is read-only; changes are refused, and no token is issued",
+                store.url()
+            )),
             (Err(error), _) => Err(format!("{}: {error}", store.url())),
             (Ok(()), Some(warning)) => Err(format!("{}: {warning}", store.url())),
-            (Ok(()), None) => Ok(format!("{} is reached {}, and its tables are up to date", store.url(), store.transport())),
+            (Ok(()), None) => Ok(format!(
+                "{} is reached {}, and its tables are up to date",
+                store.url(),
+                store.transport()
+            )),
         },
         Err(error) => Err(error.reason().to_owned()),
     };
@@ -57,7 +66,13 @@ pub async fn run(context: Context) -> Result<Output, Error> {
         found("database file", database_file(path));
     }
     let key_file = key_file(&context.settings.keys_dir);
-    found("key file", key_file.as_ref().map(|_| "there, and its owner's alone".to_owned()).map_err(Clone::clone));
+    found(
+        "key file",
+        key_file
+            .as_ref()
+            .map(|_| "there, and its owner's alone".to_owned())
+            .map_err(Clone::clone),
+    );
     if let (Ok(store), Ok(key_file)) = (&store, &key_file) {
         found("signing key", signing(store, key_file, context.now).await);
     }
@@ -68,21 +83,40 @@ pub async fn run(context: Context) -> Result<Output, Error> {
         Ok(store) => context.issuer(store).await?,
         Err(_) => context.settings.issuer(),
     };
-    let (metadata, keys) = (issuer.metadata_url(), issuer.endpoint("/.well-known/jwks.json"));
+    let (metadata, keys) = (
+        issuer.metadata_url(),
+        issuer.endpoint("/.well-known/jwks.json"),
+    );
     let settings = context.settings.clone();
-    let fetch = move || (outbound::get_own(&settings, &metadata), outbound::get_own(&settings, &keys));
-    let (document, published) =
-        tokio::task::spawn_blocking(fetch).await.map_err(|error| Error::server_error(error.to_string()))?;
-    found("issuer", check_issuer(issuer.as_str(), &issuer.metadata_url(), document));
+    let fetch = move || {
+        (
+            outbound::get_own(&settings, &metadata),
+            outbound::get_own(&settings, &keys),
+        )
+    };
+    let (document, published) = tokio::task::spawn_blocking(fetch)
+        .await
+        .map_err(|error| Error::server_error(error.to_string()))?;
+    found(
+        "issuer",
+        check_issuer(issuer.as_str(), &issuer.metadata_url(), document),
+    );
     if let (Ok(store), Ok(published)) = (&store, published) {
-        found("published keys", check_published(store, &published, context.now).await);
+        found(
+            "published keys",
+            check_published(store, &published, context.now).await,
+        );
     }
     found("transport", transport(&issuer));
 
     let all_well = findings.iter().all(|finding| finding.ok);
     let rows = findings.iter().map(|finding| {
         let state = if finding.ok { "ok" } else { "WRONG" };
-        [finding.what.to_owned(), state.to_owned(), finding.detail.clone()]
+        [
+            finding.what.to_owned(),
+            state.to_owned(),
+            finding.detail.clone(),
+        ]
     });
     let output = Output::table(&findings, ["WHAT", "STATE", "DETAIL"], rows);
     Ok(if all_well { output } else { output.refused() })
@@ -90,33 +124,54 @@ pub async fn run(context: Context) -> Result<Output, Error> {
 
 /// SQLite gives its write-ahead log and its index the permissions of the database file.
 fn database_file(path: &Path) -> Look {
-    let mode = std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?.permissions().mode();
+    let mode = std::fs::metadata(path)
+        .map_err(|error| format!("{}: {error}", path.display()))?
+        .permissions()
+        .mode();
     match mode & 0o077 {
         0 => Ok(format!("{} can be read by its owner alone", path.display())),
-        _ => Err(format!("{0} can be read by others; run: chmod 600 {0}", path.display())),
+        _ => Err(format!(
+            "{0} can be read by others; run: chmod 600 {0}",
+            path.display()
+        )),
     }
 }
 
 fn key_file(folder: &Path) -> Result<KeyFile, String> {
     let path = folder.join(KEY_FILE);
-    let said = |error| format!("{}: {error}. A new installation gets it when `keyward serve` starts. {LOST}", path.display());
+    let said = |error| {
+        format!(
+            "{}: {error}. A new installation gets it when `keyward serve` starts. {LOST}",
+            path.display()
+        )
+    };
     let mode = std::fs::metadata(&path).map_err(said)?.permissions().mode();
     if mode & 0o077 != 0 {
-        return Err(format!("{0} can be read by others; run: chmod 600 {0}", path.display()));
+        return Err(format!(
+            "{0} can be read by others; run: chmod 600 {0}",
+            path.display()
+        ));
     }
     KeyFile::open(folder)
 }
 
 async fn signing(store: &std::sync::Arc<Store>, key_file: &KeyFile, now: Timestamp) -> Look {
-    let keys = opened_keys(store, key_file, now).await.map_err(|error| error.reason().to_owned())?;
-    let key = signing_at(&keys, now).ok_or("no key signs; start `keyward serve`, or run: keyward signing-key rotate")?;
+    let keys = opened_keys(store, key_file, now)
+        .await
+        .map_err(|error| error.reason().to_owned())?;
+    let key = signing_at(&keys, now)
+        .ok_or("no key signs; start `keyward serve`, or run: keyward signing-key rotate")?;
     Ok(format!("{} signs with {}", key.kid, key.algorithm.as_str()))
 }
 
 async fn clock(store: &std::sync::Arc<Store>) -> Look {
     let read = store.read(|database| {
         let now = Timestamp::now();
-        Ok::<_, StoreError>((clock_difference(database, now)?, store_clock::seen(database)?, now))
+        Ok::<_, StoreError>((
+            clock_difference(database, now)?,
+            store_clock::seen(database)?,
+            now,
+        ))
     });
     let (difference, seen, now) = read.await.map_err(|error| error.to_string())?;
     let watch = ClockWatch::default();
@@ -134,33 +189,51 @@ async fn clock(store: &std::sync::Arc<Store>) -> Look {
     }
     match difference {
         None => Ok("SQLite has the clock of this machine".to_owned()),
-        Some(millis) if millis.abs() <= 500 => Ok(format!("{millis} ms from the database server's")),
-        Some(millis) => Err(format!("{millis} ms from the database server's; let NTP set the clocks of all nodes")),
+        Some(millis) if millis.abs() <= 500 => {
+            Ok(format!("{millis} ms from the database server's"))
+        }
+        Some(millis) => Err(format!(
+            "{millis} ms from the database server's; let NTP set the clocks of all nodes"
+        )),
     }
 }
 
 fn check_issuer(issuer: &str, url: &str, document: Result<String, String>) -> Look {
-    let text = document
-        .map_err(|reason| format!("{url}: {reason}; is the server running, and does the proxy in front pass this path on?"))?;
-    let metadata: Value = serde_json::from_str(&text).map_err(|error| format!("{url}: {error}; something else answers there"))?;
+    let text = document.map_err(|reason| {
+        format!(
+            "{url}: {reason}; is the server running, and does the proxy in front pass this path on?"
+        )
+    })?;
+    let metadata: Value = serde_json::from_str(&text)
+        .map_err(|error| format!("{url}: {error}; something else answers there"))?;
     match metadata["issuer"].as_str() {
-        Some(published) if published == issuer => Ok(format!("{issuer} is reached, and its metadata names it")),
+        Some(published) if published == issuer => {
+            Ok(format!("{issuer} is reached, and its metadata names it"))
+        }
         Some(published) => Err(format!(
             "{url} says the issuer is {published}, and here it is {issuer}; set the same everywhere, to the character"
         )),
-        None => Err(format!("{url} names no issuer; something else answers there")),
+        None => Err(format!(
+            "{url} names no issuer; something else answers there"
+        )),
     }
 }
 
 /// Another installation may answer at the issuer's address.
 async fn check_published(store: &std::sync::Arc<Store>, published: &str, now: Timestamp) -> Look {
-    let keys = store.read(signing_key::list).await.map_err(|error| error.to_string())?;
-    let missing = keys.iter().find(|key| key.state(now) != State::Gone && !published.contains(&key.kid));
+    let keys = store
+        .read(signing_key::list)
+        .await
+        .map_err(|error| error.to_string())?;
+    let missing = keys
+        .iter()
+        .find(|key| key.state(now) != State::Gone && !published.contains(&key.kid));
     match missing {
         None => Ok("the issuer publishes the keys of this database".to_owned()),
-        Some(key) => {
-            Err(format!("the issuer does not publish {}; is it the same installation, with the same database?", key.kid))
-        }
+        Some(key) => Err(format!(
+            "the issuer does not publish {}; is it the same installation, with the same database?",
+            key.kid
+        )),
     }
 }
 

@@ -88,27 +88,73 @@ pub enum Client {
 impl Client {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let makes = matches!(self, Client::Create { .. });
-        let store = if makes { context.store_or_new()? } else { context.store()? };
+        let store = if makes {
+            context.store_or_new()?
+        } else {
+            context.store()?
+        };
         let operator = context.operator();
         let now = context.now;
         match self {
-            Client::Create { name, account, limits, introspect, auth_method, jwks } => {
+            Client::Create {
+                name,
+                account,
+                limits,
+                introspect,
+                auth_method,
+                jwks,
+            } => {
                 let jwks = jwks.as_deref().map(read).transpose()?;
                 let Limits { scope, resources } = limits;
-                let new = NewClient { name, account, scope, resources, may_introspect: introspect, auth_method, jwks };
-                Ok(created(client::create(&store, operator.may(ClientsWrite)?, new, now).await?))
+                let new = NewClient {
+                    name,
+                    account,
+                    scope,
+                    resources,
+                    may_introspect: introspect,
+                    auth_method,
+                    jwks,
+                };
+                Ok(created(
+                    client::create(&store, operator.may(ClientsWrite)?, new, now).await?,
+                ))
             }
             Client::List { account } => {
-                let clients = client::list(&store, operator.may(ClientsRead)?, account, None, i64::MAX).await?;
-                let rows = clients
-                    .iter()
-                    .map(|client| [client.client_id.clone(), client.name.clone(), client.scope.to_string(), state(client)]);
-                Ok(Output::table(&clients, ["CLIENT_ID", "NAME", "SCOPE", "STATE"], rows))
+                let clients =
+                    client::list(&store, operator.may(ClientsRead)?, account, None, i64::MAX)
+                        .await?;
+                let rows = clients.iter().map(|client| {
+                    [
+                        client.client_id.clone(),
+                        client.name.clone(),
+                        client.scope.to_string(),
+                        state(client),
+                    ]
+                });
+                Ok(Output::table(
+                    &clients,
+                    ["CLIENT_ID", "NAME", "SCOPE", "STATE"],
+                    rows,
+                ))
             }
-            Client::Show { client_id } => Ok(shown(&client::show(&store, operator.may(ClientsRead)?, &client_id).await?)),
-            Client::Update { client_id, name, scope, resources, introspect, auth_method, jwks } => {
+            Client::Show { client_id } => Ok(shown(
+                &client::show(&store, operator.may(ClientsRead)?, &client_id).await?,
+            )),
+            Client::Update {
+                client_id,
+                name,
+                scope,
+                resources,
+                introspect,
+                auth_method,
+                jwks,
+            } => {
                 let jwks = jwks.as_deref().map(read).transpose()?;
-                let resources = resources.map(|all| all.into_iter().filter(|identifier| !identifier.is_empty()).collect());
+                let resources = resources.map(|all| {
+                    all.into_iter()
+                        .filter(|identifier| !identifier.is_empty())
+                        .collect()
+                });
                 let change = ClientChange {
                     name,
                     scope,
@@ -118,26 +164,45 @@ impl Client {
                     jwks,
                     ..ClientChange::default()
                 };
-                let changed = client::update(&store, operator.may(ClientsWrite)?, &client_id, change, now).await?;
+                let changed =
+                    client::update(&store, operator.may(ClientsWrite)?, &client_id, change, now)
+                        .await?;
                 Ok(shown(&changed.client).warning(changed.warning.as_ref()))
             }
-            Client::Disable { client_id } => {
-                Ok(shown(&client::disable(&store, operator.may(ClientsWrite)?, &client_id, now).await?))
-            }
-            Client::Enable { client_id } => {
-                Ok(shown(&client::enable(&store, operator.may(ClientsWrite)?, &client_id, now).await?))
-            }
+            Client::Disable { client_id } => Ok(shown(
+                &client::disable(&store, operator.may(ClientsWrite)?, &client_id, now).await?,
+            )),
+            Client::Enable { client_id } => Ok(shown(
+                &client::enable(&store, operator.may(ClientsWrite)?, &client_id, now).await?,
+            )),
             Client::RenewRegistrationToken { client_id } => {
-                let token = client::renew_registration_token(&store, operator.may(ClientsWrite)?, &client_id, now).await?;
-                let uri = context.issuer(&store).await?.endpoint(&format!("/oauth/register/{client_id}"));
-                let words =
-                    format!("The new registration access token, shown once:\n  {}\nIt is presented at {uri}", token.expose());
+                let token = client::renew_registration_token(
+                    &store,
+                    operator.may(ClientsWrite)?,
+                    &client_id,
+                    now,
+                )
+                .await?;
+                let uri = context
+                    .issuer(&store)
+                    .await?
+                    .endpoint(&format!("/oauth/register/{client_id}"));
+                let words = format!(
+                    "The new registration access token, shown once:\n  {}\nIt is presented at {uri}",
+                    token.expose()
+                );
                 let document = json!({"registration_access_token": token.expose(), "registration_client_uri": uri});
                 Ok(Output::new(&document, words))
             }
-            Client::RevokeRegistrationToken { client_id } => {
-                Ok(shown(&client::revoke_registration_token(&store, operator.may(ClientsWrite)?, &client_id, now).await?))
-            }
+            Client::RevokeRegistrationToken { client_id } => Ok(shown(
+                &client::revoke_registration_token(
+                    &store,
+                    operator.may(ClientsWrite)?,
+                    &client_id,
+                    now,
+                )
+                .await?,
+            )),
             Client::Delete { client_id } => {
                 client::delete(&store, operator.may(ClientsWrite)?, &client_id, now).await?;
                 Ok(Output::done(format!("Deleted the client {client_id}")))
@@ -147,7 +212,8 @@ impl Client {
 }
 
 fn read(file: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(file).map_err(|error| Error::new(Code::InvalidRequest, format!("{}: {error}", file.display())))
+    std::fs::read_to_string(file)
+        .map_err(|error| Error::new(Code::InvalidRequest, format!("{}: {error}", file.display())))
 }
 
 fn created(made: CreatedClient) -> Output {
@@ -187,10 +253,16 @@ fn shown(client: &ClientView) -> Output {
         ("introspect", client.introspect.to_string()),
         (
             "enabled",
-            client.disabled_by.map_or_else(|| client.enabled.to_string(), |by| format!("false, disabled by {}", by.as_str())),
+            client.disabled_by.map_or_else(
+                || client.enabled.to_string(),
+                |by| format!("false, disabled by {}", by.as_str()),
+            ),
         ),
         ("created_at", client.created_at.to_string()),
     ];
-    let lines: Vec<String> = words.into_iter().map(|(name, value)| format!("{name:12} {value}")).collect();
+    let lines: Vec<String> = words
+        .into_iter()
+        .map(|(name, value)| format!("{name:12} {value}"))
+        .collect();
     Output::new(client, lines.join("\n"))
 }

@@ -18,7 +18,9 @@ pub enum Clock {
 impl Clock {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let Clock::Reset = self;
-        let entry = context.operator().entry("clock.reset", None, "clock", context.now);
+        let entry = context
+            .operator()
+            .entry("clock.reset", None, "clock", context.now);
         let was = clock::reset(&context.store()?, entry, context.now).await?;
         let now = context.now;
         let words = format!(

@@ -63,12 +63,27 @@ impl Key {
         let operator = context.operator();
         let now = context.now;
         match self {
-            Key::Create { client_id, name, scope, expires_in, allowed_ips, manage_keys } => {
+            Key::Create {
+                client_id,
+                name,
+                scope,
+                expires_in,
+                allowed_ips,
+                manage_keys,
+            } => {
                 let ranges = IpRanges::from_words(allowed_ips.iter().map(String::as_str));
-                let allowed_ips = ranges.map_err(|reason| Error::new(Code::InvalidRequest, reason))?;
+                let allowed_ips =
+                    ranges.map_err(|reason| Error::new(Code::InvalidRequest, reason))?;
                 let expires_at = expires_in.span.map(|span| now.plus(span));
-                let new = NewApiKey { name, scope, expires_at, allowed_ips, manage_keys };
-                let (key, view) = api_key::create(&store, operator.may(KeysWrite)?, &client_id, new, now).await?;
+                let new = NewApiKey {
+                    name,
+                    scope,
+                    expires_at,
+                    allowed_ips,
+                    manage_keys,
+                };
+                let (key, view) =
+                    api_key::create(&store, operator.may(KeysWrite)?, &client_id, new, now).await?;
                 Ok(made(&key, &view))
             }
             Key::List { client_id } => {
@@ -84,10 +99,34 @@ impl Key {
                         when(key.expires_at),
                     ]
                 });
-                Ok(Output::table(&keys, ["ID", "NAME", "BEGINS", "MADE BY", "MADE", "LAST USED", "ENDS"], rows))
+                Ok(Output::table(
+                    &keys,
+                    [
+                        "ID",
+                        "NAME",
+                        "BEGINS",
+                        "MADE BY",
+                        "MADE",
+                        "LAST USED",
+                        "ENDS",
+                    ],
+                    rows,
+                ))
             }
-            Key::Rotate { client_id, key_id, grace } => {
-                let (key, view) = api_key::rotate(&store, operator.may(KeysWrite)?, &client_id, &key_id, grace, now).await?;
+            Key::Rotate {
+                client_id,
+                key_id,
+                grace,
+            } => {
+                let (key, view) = api_key::rotate(
+                    &store,
+                    operator.may(KeysWrite)?,
+                    &client_id,
+                    &key_id,
+                    grace,
+                    now,
+                )
+                .await?;
                 Ok(made(&key, &view))
             }
             Key::Delete { client_id, key_id } => {

@@ -130,9 +130,10 @@ impl Cli {
             Some(Command::Serve(own)) => Ok(Command::Serve(own.or(flags))),
             Some(command) => match flags.given() {
                 None => Ok(command),
-                Some(flag) => {
-                    Err(Cli::command().error(ErrorKind::ArgumentConflict, format!("{flag} is a flag of `serve` alone")))
-                }
+                Some(flag) => Err(Cli::command().error(
+                    ErrorKind::ArgumentConflict,
+                    format!("{flag} is a flag of `serve` alone"),
+                )),
             },
         }
     }
@@ -176,25 +177,34 @@ impl Context {
 
     /// The key file, which must be there.
     async fn key_file(&self, store: &Arc<Store>) -> Result<KeyFile, Error> {
-        keys::existing_key_file(store, &self.settings.keys_dir).await.map_err(|error| self.sources.explain(error))
+        keys::existing_key_file(store, &self.settings.keys_dir)
+            .await
+            .map_err(|error| self.sources.explain(error))
     }
 
     /// The key file; made where there is nothing yet that another one seals.
     async fn key_file_or_new(&self, store: &Arc<Store>) -> Result<KeyFile, Error> {
-        keys::key_file(store, &self.settings.keys_dir).await.map_err(|error| self.sources.explain(error))
+        keys::key_file(store, &self.settings.keys_dir)
+            .await
+            .map_err(|error| self.sources.explain(error))
     }
 
     /// Refuses what the next start of `keyward serve` would refuse.
     fn check_settings(&self) -> Result<(), Error> {
         let settings = &self.settings;
         let checked = settings.check(&settings.issuer());
-        let checked = checked.and_then(|()| outbound::check(settings)).and_then(|()| KeyFile::check_folder(&settings.keys_dir));
+        let checked = checked
+            .and_then(|()| outbound::check(settings))
+            .and_then(|()| KeyFile::check_folder(&settings.keys_dir));
         checked.map_err(|error| self.sources.explain(error))
     }
 
     /// Whom the first start makes.
     fn first_operator(&self) -> Result<FirstOperator, Error> {
-        let first = FirstOperator::new(&self.settings.operator_email, self.settings.operator_password.as_ref());
+        let first = FirstOperator::new(
+            &self.settings.operator_email,
+            self.settings.operator_password.as_ref(),
+        );
         first.map_err(|error| self.sources.explain(error))
     }
 
@@ -205,7 +215,10 @@ impl Context {
         }
         match store.read(deployment::find).await? {
             Some(Deployment { issuer, .. }) => issuer.parse().map_err(|reason| {
-                Error::server_error(format!("the nodes serve with the issuer {issuer}: {reason}")).field("issuer")
+                Error::server_error(format!(
+                    "the nodes serve with the issuer {issuer}: {reason}"
+                ))
+                .field("issuer")
             }),
             None => Ok(self.settings.issuer()),
         }
@@ -215,8 +228,18 @@ impl Context {
     async fn authorization_server(&self) -> Result<AuthorizationServer, Error> {
         let store = self.store()?;
         let (directory, _) = Directory::open(store.clone(), self.now)?;
-        let (issuer, key_file) = (self.issuer(&store).await?, KeyFile::unread(&self.settings.keys_dir));
-        let server = AuthorizationServer::new(self.settings.clone(), issuer, directory, store, key_file, TokenRecords::Off);
+        let (issuer, key_file) = (
+            self.issuer(&store).await?,
+            KeyFile::unread(&self.settings.keys_dir),
+        );
+        let server = AuthorizationServer::new(
+            self.settings.clone(),
+            issuer,
+            directory,
+            store,
+            key_file,
+            TokenRecords::Off,
+        );
         let server = server.map_err(|error| self.sources.explain(error))?;
         server.learn_seen().await?;
         Ok(server)
@@ -231,7 +254,8 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
     let read_settings: ReadSettings = Box::new(move || {
         let read = config::read(&again.0, again.1.clone(), std::env::vars_os());
         let cli = read.and_then(|(matches, _)| Cli::from_arg_matches(&matches));
-        cli.map(|cli| cli.settings).map_err(|error| error.to_string().trim().to_owned())
+        cli.map(|cli| cli.settings)
+            .map_err(|error| error.to_string().trim().to_owned())
     });
     let read = config::read(&command, arguments, std::env::vars_os());
     let parsed = read.and_then(|(matches, sources)| {
@@ -248,7 +272,17 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         Err(error) => return output::refused(&error),
     };
     let (settings, now) = (cli.settings, Timestamp::now());
-    let done = execute(command, Context { settings, sources, now, log: log.clone(), read_settings }, json);
+    let done = execute(
+        command,
+        Context {
+            settings,
+            sources,
+            now,
+            log: log.clone(),
+            read_settings,
+        },
+        json,
+    );
     log.flush();
     match done {
         Ok(output) => output.print(json),
@@ -271,12 +305,20 @@ fn execute(command: Command, context: Context, json: bool) -> Result<Output, Err
             Command::Serve(serve) => serve.run(context, json).await,
             Command::Migrate => {
                 let store = context.store_or_new()?;
-                Ok(Output::done(format!("The tables of {} are up to date", store.url())))
+                Ok(Output::done(format!(
+                    "The tables of {} are up to date",
+                    store.url()
+                )))
             }
             Command::Config => {
                 context.check_settings()?;
                 // In use at the first start alone.
-                if context.settings.database_url.is_missing().is_ok_and(|missing| missing) {
+                if context
+                    .settings
+                    .database_url
+                    .is_missing()
+                    .is_ok_and(|missing| missing)
+                {
                     context.first_operator()?;
                 }
                 Ok(settings(&context))
@@ -321,12 +363,21 @@ fn settings(context: &Context) -> Output {
         && let Some(entry) = entries.iter_mut().find(|entry| entry.name == "issuer")
     {
         match deployment::issuer_of(&context.settings.database_url) {
-            Ok(Some(serving)) => (entry.value, entry.source) = (Some(serving), "database".to_owned()),
+            Ok(Some(serving)) => {
+                (entry.value, entry.source) = (Some(serving), "database".to_owned())
+            }
             Ok(None) => {}
-            Err(_) => "default; the database, which may have another, gives no answer".clone_into(&mut entry.source),
+            Err(_) => "default; the database, which may have another, gives no answer"
+                .clone_into(&mut entry.source),
         }
     }
-    let rows = entries.iter().map(|entry| [entry.name.to_owned(), entry.value.clone().unwrap_or_default(), entry.source.clone()]);
+    let rows = entries.iter().map(|entry| {
+        [
+            entry.name.to_owned(),
+            entry.value.clone().unwrap_or_default(),
+            entry.source.clone(),
+        ]
+    });
     Output::table(&entries, ["SETTING", "VALUE", "FROM"], rows)
 }
 
@@ -334,7 +385,12 @@ fn settings(context: &Context) -> Output {
 #[derive(Args)]
 struct Limits {
     /// What may be asked for, such as "read write"
-    #[arg(long, value_name = "SCOPE", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "SCOPE",
+        default_value = "",
+        hide_default_value = true
+    )]
     scope: Scope,
 
     /// A resource server for which tokens may be asked; may be repeated

@@ -19,7 +19,11 @@ pub struct Output {
 impl Output {
     /// A document, and the same in words.
     pub fn new(document: &impl Serialize, words: impl Into<String>) -> Self {
-        Output { document: serde_json::to_value(document).unwrap_or(Value::Null), words: words.into(), exit: 0 }
+        Output {
+            document: serde_json::to_value(document).unwrap_or(Value::Null),
+            words: words.into(),
+            exit: 0,
+        }
     }
 
     /// Something was done, and there is nothing to show for it.
@@ -28,7 +32,11 @@ impl Output {
     }
 
     /// A list.
-    pub fn table<const N: usize>(document: &impl Serialize, head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Self {
+    pub fn table<const N: usize>(
+        document: &impl Serialize,
+        head: [&str; N],
+        rows: impl Iterator<Item = [String; N]>,
+    ) -> Self {
         let rows: Vec<[String; N]> = rows.collect();
         let width = |column: usize| {
             let cells = rows.iter().map(|row| row[column].chars().count());
@@ -36,11 +44,17 @@ impl Output {
         };
         let widths: Vec<usize> = (0..N).map(width).collect();
         let line = |cells: Vec<&str>| {
-            let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+            let padded = cells
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:width$}"));
             padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         };
         let mut lines = vec![line(head.to_vec())];
-        lines.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
+        lines.extend(
+            rows.iter()
+                .map(|row| line(row.iter().map(String::as_str).collect())),
+        );
         Output::new(document, lines.join("\n"))
     }
 
@@ -64,7 +78,11 @@ impl Output {
 
     /// Says it.
     pub fn print(self, json: bool) -> ExitCode {
-        let text = if json { self.document.to_string() } else { self.words };
+        let text = if json {
+            self.document.to_string()
+        } else {
+            self.words
+        };
         match print(&text) {
             Ok(()) => ExitCode::from(self.exit),
             Err(error) => refused(&error),
@@ -79,9 +97,9 @@ impl Output {
 pub fn print(text: &str) -> Result<(), Error> {
     let mut out = std::io::stdout();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Error::server_error(format!("it was done, but cannot be printed: {error}")))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::server_error(
+            format!("it was done, but cannot be printed: {error}"),
+        )),
         _ => Ok(()),
     }
 }

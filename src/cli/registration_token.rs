@@ -36,30 +36,75 @@ pub enum RegistrationToken {
 impl RegistrationToken {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let makes = matches!(self, RegistrationToken::Create { .. });
-        let store = if makes { context.store_or_new()? } else { context.store()? };
+        let store = if makes {
+            context.store_or_new()?
+        } else {
+            context.store()?
+        };
         let operator = context.operator();
         match self {
-            RegistrationToken::Create { account, limits, uses, expires_in } => {
+            RegistrationToken::Create {
+                account,
+                limits,
+                uses,
+                expires_in,
+            } => {
                 let Limits { scope, resources } = limits;
-                let new = NewRegistrationToken { account, scope, resources, uses, lifetime: expires_in.span };
-                let (token, view, warning) =
-                    registration_token::create(&store, operator.may(RegistrationWrite)?, new, context.now).await?;
+                let new = NewRegistrationToken {
+                    account,
+                    scope,
+                    resources,
+                    uses,
+                    lifetime: expires_in.span,
+                };
+                let (token, view, warning) = registration_token::create(
+                    &store,
+                    operator.may(RegistrationWrite)?,
+                    new,
+                    context.now,
+                )
+                .await?;
                 let mut document = json!(view);
                 document["token"] = json!(token.expose());
-                let words = format!("Made the initial access token {}, shown this once:\n  {}", view.id, token.expose());
+                let words = format!(
+                    "Made the initial access token {}, shown this once:\n  {}",
+                    view.id,
+                    token.expose()
+                );
                 Ok(Output::new(&document, words).warning(warning.as_ref()))
             }
             RegistrationToken::List => {
-                let tokens = registration_token::list(&store, &operator.may(RegistrationRead)?).await?;
+                let tokens =
+                    registration_token::list(&store, &operator.may(RegistrationRead)?).await?;
                 let rows = tokens.iter().map(|token| {
-                    let uses = token.uses_left.map_or_else(|| "any".to_owned(), |uses| uses.to_string());
-                    [token.id.clone(), token.account.clone(), token.scope.to_string(), uses, when(token.expires_at)]
+                    let uses = token
+                        .uses_left
+                        .map_or_else(|| "any".to_owned(), |uses| uses.to_string());
+                    [
+                        token.id.clone(),
+                        token.account.clone(),
+                        token.scope.to_string(),
+                        uses,
+                        when(token.expires_at),
+                    ]
                 });
-                Ok(Output::table(&tokens, ["ID", "ACCOUNT", "SCOPE", "USES LEFT", "ENDS"], rows))
+                Ok(Output::table(
+                    &tokens,
+                    ["ID", "ACCOUNT", "SCOPE", "USES LEFT", "ENDS"],
+                    rows,
+                ))
             }
             RegistrationToken::Delete { id } => {
-                registration_token::delete(&store, operator.may(RegistrationWrite)?, &id, context.now).await?;
-                Ok(Output::done(format!("Deleted the initial access token {id}")))
+                registration_token::delete(
+                    &store,
+                    operator.may(RegistrationWrite)?,
+                    &id,
+                    context.now,
+                )
+                .await?;
+                Ok(Output::done(format!(
+                    "Deleted the initial access token {id}"
+                )))
             }
         }
     }

@@ -47,12 +47,30 @@ pub enum Resource {
 impl Resource {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let makes = matches!(self, Resource::Create { .. });
-        let store = if makes { context.store_or_new()? } else { context.store()? };
+        let store = if makes {
+            context.store_or_new()?
+        } else {
+            context.store()?
+        };
         let operator = context.operator();
         match self {
-            Resource::Create { identifier, name, scope, token_typ } => {
+            Resource::Create {
+                identifier,
+                name,
+                scope,
+                token_typ,
+            } => {
                 let permit = operator.may(ResourcesWrite)?;
-                let made = resource_server::create(&store, permit, &identifier, &name, scope, token_typ, context.now).await?;
+                let made = resource_server::create(
+                    &store,
+                    permit,
+                    &identifier,
+                    &name,
+                    scope,
+                    token_typ,
+                    context.now,
+                )
+                .await?;
                 let (server, secret) = (made.server, made.secret);
                 let words = format!(
                     "Made the resource server {}. It introspects with these, and the secret is shown this once:\n  client_id      {}\n  client_secret  {}",
@@ -64,23 +82,49 @@ impl Resource {
                 document["client_secret"] = json!(secret.expose());
                 Ok(Output::new(&document, words))
             }
-            Resource::Update { identifier, token_typ } => {
+            Resource::Update {
+                identifier,
+                token_typ,
+            } => {
                 let permit = operator.may(ResourcesWrite)?;
-                let server = resource_server::update(&store, permit, &identifier, token_typ, context.now).await?;
-                let words = format!("Tokens for {} have the typ {} from now on", server.identifier, server.token_typ.as_str());
+                let server =
+                    resource_server::update(&store, permit, &identifier, token_typ, context.now)
+                        .await?;
+                let words = format!(
+                    "Tokens for {} have the typ {} from now on",
+                    server.identifier,
+                    server.token_typ.as_str()
+                );
                 Ok(Output::new(&server, words))
             }
             Resource::List => {
                 let servers = resource_server::list(&store, operator.may(ResourcesRead)?).await?;
                 let rows = servers.iter().map(|server| {
                     let client_id = server.client_id.clone().unwrap_or_default();
-                    [server.identifier.clone(), server.name.clone(), server.scope.to_string(), client_id]
+                    [
+                        server.identifier.clone(),
+                        server.name.clone(),
+                        server.scope.to_string(),
+                        client_id,
+                    ]
                 });
-                Ok(Output::table(&servers, ["IDENTIFIER", "NAME", "SCOPE", "CLIENT_ID"], rows))
+                Ok(Output::table(
+                    &servers,
+                    ["IDENTIFIER", "NAME", "SCOPE", "CLIENT_ID"],
+                    rows,
+                ))
             }
             Resource::Delete { identifier } => {
-                resource_server::delete(&store, operator.may(ResourcesWrite)?, &identifier, context.now).await?;
-                Ok(Output::done(format!("Deleted the resource server {identifier}")))
+                resource_server::delete(
+                    &store,
+                    operator.may(ResourcesWrite)?,
+                    &identifier,
+                    context.now,
+                )
+                .await?;
+                Ok(Output::done(format!(
+                    "Deleted the resource server {identifier}"
+                )))
             }
         }
     }

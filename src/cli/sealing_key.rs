@@ -34,13 +34,19 @@ impl SealingKey {
         match self {
             SealingKey::Rotate { prepare: true } => {
                 sealing_key::prepare(&context.key_file(&store).await?, &permit).await?;
-                Ok(Output::done("A new key is in the file. Copy the file to every node, then run: keyward sealing-key rotate"))
+                Ok(Output::done(
+                    "A new key is in the file. Copy the file to every node, then run: keyward sealing-key rotate",
+                ))
             }
             SealingKey::Rotate { prepare: false } => {
-                let rotated = sealing_key::rotate(&store, permit, &context.key_file(&store).await?, now).await?;
+                let rotated =
+                    sealing_key::rotate(&store, permit, &context.key_file(&store).await?, now)
+                        .await?;
                 Ok(done(&rotated))
             }
-            SealingKey::Prune => Ok(done(&sealing_key::prune(&store, permit, &context.key_file(&store).await?, now).await?)),
+            SealingKey::Prune => Ok(done(
+                &sealing_key::prune(&store, permit, &context.key_file(&store).await?, now).await?,
+            )),
             SealingKey::Reset { yes } => {
                 let folder = &context.settings.keys_dir;
                 if !yes {
@@ -51,7 +57,10 @@ impl SealingKey {
                             "Nothing is lost: the key file opens everything in this database",
                         ));
                     }
-                    let words = format!("{}\nTo go on, run: keyward sealing-key reset --yes", lost(&loss));
+                    let words = format!(
+                        "{}\nTo go on, run: keyward sealing-key reset --yes",
+                        lost(&loss)
+                    );
                     return Ok(Output::new(&loss, words).refused());
                 }
                 let times = Times::in_force(&store, &context.settings).await?;
@@ -89,7 +98,9 @@ fn lost(loss: &Loss) -> String {
         ));
     }
     if let Some(kid) = &loss.new_signing_key {
-        lines.push(format!("The key {kid} signs from now on. Start the servers; those that run go on by themselves"));
+        lines.push(format!(
+            "The key {kid} signs from now on. Start the servers; those that run go on by themselves"
+        ));
     }
     lines.join("\n")
 }

@@ -32,7 +32,10 @@ pub enum Secret {
         grace: Duration,
     },
     /// End a secret
-    Delete { client_id: String, secret_id: String },
+    Delete {
+        client_id: String,
+        secret_id: String,
+    },
 }
 
 impl Secret {
@@ -40,13 +43,29 @@ impl Secret {
         let store = context.store()?;
         let operator = context.operator();
         match self {
-            Secret::Create { client_id, expires_in } => {
-                let (secret, row) =
-                    secret::create(&store, operator.may(KeysWrite)?, &client_id, expires_in.span, context.now).await?;
+            Secret::Create {
+                client_id,
+                expires_in,
+            } => {
+                let (secret, row) = secret::create(
+                    &store,
+                    operator.may(KeysWrite)?,
+                    &client_id,
+                    expires_in.span,
+                    context.now,
+                )
+                .await?;
                 Ok(made(&secret, &row))
             }
             Secret::Rotate { client_id, grace } => {
-                let (secret, row) = secret::rotate(&store, operator.may(KeysWrite)?, &client_id, grace, context.now).await?;
+                let (secret, row) = secret::rotate(
+                    &store,
+                    operator.may(KeysWrite)?,
+                    &client_id,
+                    grace,
+                    context.now,
+                )
+                .await?;
                 Ok(made(&secret, &row))
             }
             Secret::List { client_id } => {
@@ -55,12 +74,27 @@ impl Secret {
                     .iter()
                     .map(|secret| json!({"id": secret.id, "created_at": secret.created_at, "expires_at": secret.expires_at}))
                     .collect();
-                let rows =
-                    secrets.iter().map(|secret| [secret.id.clone(), secret.created_at.to_string(), when(secret.expires_at)]);
+                let rows = secrets.iter().map(|secret| {
+                    [
+                        secret.id.clone(),
+                        secret.created_at.to_string(),
+                        when(secret.expires_at),
+                    ]
+                });
                 Ok(Output::table(&documents, ["ID", "MADE", "ENDS"], rows))
             }
-            Secret::Delete { client_id, secret_id } => {
-                secret::delete(&store, operator.may(KeysWrite)?, &client_id, &secret_id, context.now).await?;
+            Secret::Delete {
+                client_id,
+                secret_id,
+            } => {
+                secret::delete(
+                    &store,
+                    operator.may(KeysWrite)?,
+                    &client_id,
+                    &secret_id,
+                    context.now,
+                )
+                .await?;
                 Ok(Output::done(format!("Deleted the secret {secret_id}")))
             }
         }
@@ -72,5 +106,12 @@ fn made(secret: &Credential, row: &ClientSecret) -> Output {
         "id": row.id, "client_id": row.client_id, "client_secret": secret.expose(),
         "created_at": row.created_at, "expires_at": row.expires_at,
     });
-    Output::new(&document, format!("Made the secret {}, shown this once:\n  {}", row.id, secret.expose()))
+    Output::new(
+        &document,
+        format!(
+            "Made the secret {}, shown this once:\n  {}",
+            row.id,
+            secret.expose()
+        ),
+    )
 }

@@ -32,24 +32,36 @@ pub struct Serve {
 impl Serve {
     /// With what stands before and after `serve` on a command line.
     pub fn or(self, other: Self) -> Self {
-        Serve { no_bootstrap: self.no_bootstrap || other.no_bootstrap, change_issuer: self.change_issuer || other.change_issuer }
+        Serve {
+            no_bootstrap: self.no_bootstrap || other.no_bootstrap,
+            change_issuer: self.change_issuer || other.change_issuer,
+        }
     }
 
     /// A flag that is there.
     pub fn given(&self) -> Option<&'static str> {
-        [("--no-bootstrap", self.no_bootstrap), ("--change-issuer", self.change_issuer)]
-            .into_iter()
-            .find_map(|(flag, given)| given.then_some(flag))
+        [
+            ("--no-bootstrap", self.no_bootstrap),
+            ("--change-issuer", self.change_issuer),
+        ]
+        .into_iter()
+        .find_map(|(flag, given)| given.then_some(flag))
     }
 
     pub async fn run(self, context: Context, json: bool) -> Result<Output, Error> {
         // First of all: from now on a signal is never the end of the process by itself.
-        let mut signals = Signals::listen().map_err(|error| Error::server_error(error.to_string()))?;
+        let mut signals =
+            Signals::listen().map_err(|error| Error::server_error(error.to_string()))?;
         let started = tokio::select! {
             started = self.start(&context) => Some(started?),
             () = signals.stop() => None,
         };
-        let Some(Started { server, store, operator }) = started else {
+        let Some(Started {
+            server,
+            store,
+            operator,
+        }) = started
+        else {
             tracing::info!("stopping: this server had not begun to serve");
             stopped(&context.log);
         };
@@ -69,15 +81,22 @@ impl Serve {
             };
             match (print(&text), first_start.and_then(|shown| shown.recovery)) {
                 (Ok(()), _) => {}
-                (Err(error), None) => tracing::warn!(reason = error.reason(), "standard output takes nothing"),
+                (Err(error), None) => {
+                    tracing::warn!(reason = error.reason(), "standard output takes nothing")
+                }
                 (Err(error), Some(recovery)) => {
                     let lost = "the first secrets were made, and are lost; this makes new ones";
-                    return Err(Error::server_error(format!("{}; {lost}: {recovery}", error.reason())));
+                    return Err(Error::server_error(format!(
+                        "{}; {lost}: {recovery}",
+                        error.reason()
+                    )));
                 }
             }
         }
         let log = context.log;
-        let ran = server.run(signals, log.clone(), context.read_settings).await;
+        let ran = server
+            .run(signals, log.clone(), context.read_settings)
+            .await;
         ran.map_err(|error| Error::server_error(error.to_string()))?;
         stopped(&log)
     }
@@ -89,17 +108,35 @@ impl Serve {
         let listener = Listener::bind(&settings).map_err(explain)?;
         context.check_settings()?;
         let url = settings.database_url.clone();
-        let missing = blocking(move || url.is_missing().map_err(|error| url.explain(&error))).await.map_err(explain)?;
+        let missing = blocking(move || url.is_missing().map_err(|error| url.explain(&error)))
+            .await
+            .map_err(explain)?;
         // Only then: a password that was good enough for an older version must not stop a later start.
-        let mut operator = (missing && !self.no_bootstrap).then(|| context.first_operator()).transpose()?;
+        let mut operator = (missing && !self.no_bootstrap)
+            .then(|| context.first_operator())
+            .transpose()?;
         let url = settings.database_url.clone();
-        let opened = blocking(move || Store::open(&url, IfMissing::Make).map_err(|error| url.explain(&error)));
+        let opened = blocking(move || {
+            Store::open(&url, IfMissing::Make).map_err(|error| url.explain(&error))
+        });
         let store = opened.await.map_err(explain)?;
         if operator.is_none() && !self.no_bootstrap && bootstrap::is_new(&store).await? {
             operator = Some(context.first_operator()?);
         }
-        let server = Server::new(listener, settings, store.clone(), self.change_issuer, context.now).await.map_err(explain)?;
-        Ok(Started { server, store, operator })
+        let server = Server::new(
+            listener,
+            settings,
+            store.clone(),
+            self.change_issuer,
+            context.now,
+        )
+        .await
+        .map_err(explain)?;
+        Ok(Started {
+            server,
+            store,
+            operator,
+        })
     }
 }
 
@@ -112,8 +149,12 @@ struct Started {
 }
 
 /// A database that does not answer must not keep signals from being heard.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Error::server_error(error.to_string()))?
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::server_error(error.to_string()))?
 }
 
 fn stopped(log: &Log) -> ! {
@@ -133,17 +174,28 @@ async fn first_start(
     let explain = |error| context.sources.explain(error);
     // Standard output may be a log, which others read and which is kept.
     let in_file = !std::io::stdout().is_terminal();
-    let file = in_file.then(|| SecretsFile::create(&context.settings.keys_dir)).transpose().map_err(explain)?.map(Arc::new);
+    let file = in_file
+        .then(|| SecretsFile::create(&context.settings.keys_dir))
+        .transpose()
+        .map_err(explain)?
+        .map(Arc::new);
     let keep = {
         let (file, issuer) = (file.clone(), issuer.clone());
-        move |made: &Bootstrap| file.as_ref().map_or(Ok(()), |file| file.keep(made, &issuer, json))
+        move |made: &Bootstrap| {
+            file.as_ref()
+                .map_or(Ok(()), |file| file.keep(made, &issuer, json))
+        }
     };
     let made = bootstrap::bootstrap(store, operator, keep, context.now).await;
     match (made, file) {
         (Ok(Some(made)), Some(file)) => Ok(Some(file.shown(&made))),
         (Ok(Some(made)), None) => {
             let (document, words) = (made.document(), made.text(&issuer));
-            Ok(Some(Shown { document, words, recovery: Some(made.recovery()) }))
+            Ok(Some(Shown {
+                document,
+                words,
+                recovery: Some(made.recovery()),
+            }))
         }
         (made, file) => {
             // Where a commit got no answer, it may be all there is of the secrets.
@@ -153,7 +205,9 @@ async fn first_start(
             };
             match file {
                 Some(file) if nothing_made => file.remove(),
-                Some(file) => tracing::warn!(file = %file.path.display(), "the first secrets are in this file if they were made"),
+                Some(file) => {
+                    tracing::warn!(file = %file.path.display(), "the first secrets are in this file if they were made")
+                }
                 None => {}
             }
             made.map(|_| None).map_err(explain)
@@ -181,10 +235,26 @@ impl SecretsFile {
     fn create(folder: &Path) -> Result<Self, Error> {
         let mut number = 1;
         loop {
-            let path = folder.join(if number == 1 { "first-start.txt".to_owned() } else { format!("first-start-{number}.txt") });
-            match File::options().write(true).create_new(true).mode(0o600).open(&path) {
-                Ok(file) => return Ok(SecretsFile { path: std::path::absolute(&path).unwrap_or(path), file }),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists && number < 100 => number += 1,
+            let path = folder.join(if number == 1 {
+                "first-start.txt".to_owned()
+            } else {
+                format!("first-start-{number}.txt")
+            });
+            match File::options()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)
+            {
+                Ok(file) => {
+                    return Ok(SecretsFile {
+                        path: std::path::absolute(&path).unwrap_or(path),
+                        file,
+                    });
+                }
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && number < 100 => {
+                    number += 1
+                }
                 Err(error) => return Err(cannot_keep(&path, &error)),
             }
         }
@@ -192,10 +262,16 @@ impl SecretsFile {
 
     /// Writes what is about to be made, as words or as JSON, in the place of what an earlier try wrote.
     fn keep(&self, made: &Bootstrap, issuer: &Issuer, json: bool) -> Result<(), Error> {
-        let text = if json { format!("{}\n", made.document()) } else { made.text(issuer) };
+        let text = if json {
+            format!("{}\n", made.document())
+        } else {
+            made.text(issuer)
+        };
         let mut file = &self.file;
         let emptied = file.set_len(0).and_then(|()| file.rewind());
-        let written = emptied.and_then(|()| file.write_all(text.as_bytes())).and_then(|()| file.sync_all());
+        let written = emptied
+            .and_then(|()| file.write_all(text.as_bytes()))
+            .and_then(|()| file.sync_all());
         written.map_err(|error| cannot_keep(&self.path, &error))
     }
 
@@ -208,7 +284,11 @@ impl SecretsFile {
             "\nThis database is new. The first client, its secret and API key, and the operator's\n\
              sign-in are in this file, which its owner alone can read. Read it, then delete it:\n\n  {path}\n"
         );
-        Shown { document, words, recovery: None }
+        Shown {
+            document,
+            words,
+            recovery: None,
+        }
     }
 
     fn remove(&self) {

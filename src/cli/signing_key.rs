@@ -62,14 +62,29 @@ impl SigningKey {
                         end(key.published_until),
                     ]
                 });
-                Ok(Output::table(&keys, ["KID", "ALG", "STATE", "SIGNS FROM", "SIGNS UNTIL", "PUBLISHED UNTIL"], rows))
+                Ok(Output::table(
+                    &keys,
+                    [
+                        "KID",
+                        "ALG",
+                        "STATE",
+                        "SIGNS FROM",
+                        "SIGNS UNTIL",
+                        "PUBLISHED UNTIL",
+                    ],
+                    rows,
+                ))
             }
             SigningKey::Show { kid, pem } => {
-                let shown = signing_key::show(&store, &operator.may(SigningKeysRead)?, &kid, now).await?;
+                let shown =
+                    signing_key::show(&store, &operator.may(SigningKeysRead)?, &kid, now).await?;
                 let public = shown.pem.trim_end();
                 let words = match pem {
                     true => public.to_owned(),
-                    false => format!("{} ({}, {})\n{}\n{public}", shown.key.kid, shown.key.algorithm, shown.key.state, shown.jwk),
+                    false => format!(
+                        "{} ({}, {})\n{}\n{public}",
+                        shown.key.kid, shown.key.algorithm, shown.key.state, shown.jwk
+                    ),
                 };
                 Ok(Output::new(&shown, words))
             }
@@ -86,7 +101,9 @@ impl SigningKey {
             }
             SigningKey::Import { file } => {
                 let pem = std::fs::read(&file);
-                let pem = pem.map_err(|error| Error::new(Code::InvalidRequest, format!("{}: {error}", file.display())))?;
+                let pem = pem.map_err(|error| {
+                    Error::new(Code::InvalidRequest, format!("{}: {error}", file.display()))
+                })?;
                 let key = signing_key::import(
                     &store,
                     operator.may(SigningKeysWrite)?,
@@ -111,7 +128,10 @@ impl SigningKey {
                 .await?;
                 let words = match key.published_until {
                     Some(Timestamp::EPOCH) => {
-                        format!("The key {} neither signs nor is published any more, and what it signed is refused", key.kid)
+                        format!(
+                            "The key {} neither signs nor is published any more, and what it signed is refused",
+                            key.kid
+                        )
                     }
                     _ => format!(
                         "The key {} signs until {} and is published until {}",
@@ -127,5 +147,11 @@ impl SigningKey {
 }
 
 fn coming(key: &SigningKeyView) -> Output {
-    Output::new(key, format!("The key {} is published now, and signs from {}", key.kid, key.signs_from))
+    Output::new(
+        key,
+        format!(
+            "The key {} is published now, and signs from {}",
+            key.kid, key.signs_from
+        ),
+    )
 }

@@ -53,7 +53,10 @@ fn read_token(argument: String) -> Result<String, Error> {
     let read = std::io::stdin().take(MAX_TOKEN).read_to_string(&mut token);
     read.map_err(|error| Error::new(Code::InvalidRequest, format!("standard input: {error}")))?;
     match token.trim() {
-        "" => Err(Error::new(Code::InvalidRequest, "standard input holds no token")),
+        "" => Err(Error::new(
+            Code::InvalidRequest,
+            "standard input holds no token",
+        )),
         token => Ok(token.to_owned()),
     }
 }
@@ -66,15 +69,28 @@ impl Token {
         match self {
             Token::Inspect { token } => {
                 let token = read_token(token)?;
-                let inspection = token::inspect(&server, &operator.may(TokensRead)?, &token, now).await?;
+                let inspection =
+                    token::inspect(&server, &operator.may(TokensRead)?, &token, now).await?;
                 let state = match &inspection.reason {
                     None => "in force".to_owned(),
                     Some(reason) => format!("not in force: {reason}"),
                 };
-                let claims = inspection.claims.as_ref().and_then(|claims| serde_json::to_string_pretty(claims).ok());
-                Ok(Output::new(&inspection, [Some(state), claims].into_iter().flatten().collect::<Vec<_>>().join("\n")))
+                let claims = inspection
+                    .claims
+                    .as_ref()
+                    .and_then(|claims| serde_json::to_string_pretty(claims).ok());
+                Ok(Output::new(
+                    &inspection,
+                    [Some(state), claims]
+                        .into_iter()
+                        .flatten()
+                        .collect::<Vec<_>>()
+                        .join("\n"),
+                ))
             }
-            Token::Revoke(Which { token: Some(token), .. }) => {
+            Token::Revoke(Which {
+                token: Some(token), ..
+            }) => {
                 let token = read_token(token)?;
                 token::revoke(&server, operator.may(TokensRevoke)?, &token, now).await?;
                 Ok(Output::done("Revoked"))
@@ -82,16 +98,30 @@ impl Token {
             Token::Revoke(Which { client, .. }) => {
                 let client_id = client.unwrap_or_default();
                 token::revoke_all(&server, operator.may(TokensRevoke)?, &client_id, now).await?;
-                Ok(Output::done(format!("Revoked all tokens of the client {client_id}")))
+                Ok(Output::done(format!(
+                    "Revoked all tokens of the client {client_id}"
+                )))
             }
             Token::List { client } => {
                 if !context.settings.token_records.is_on() {
-                    tracing::warn!("token_records is off: what was issued without a record is not listed");
+                    tracing::warn!(
+                        "token_records is off: what was issued without a record is not listed"
+                    );
                 }
                 let mut tokens = Vec::new();
                 loop {
-                    let before = tokens.last().map(|view: &token::TokenView| view.token.jti.clone());
-                    let page = token::list(&server, operator.may(TokensRead)?, &client, before, PAGE, now).await?;
+                    let before = tokens
+                        .last()
+                        .map(|view: &token::TokenView| view.token.jti.clone());
+                    let page = token::list(
+                        &server,
+                        operator.may(TokensRead)?,
+                        &client,
+                        before,
+                        PAGE,
+                        now,
+                    )
+                    .await?;
                     if page.is_empty() {
                         break;
                     }
@@ -108,7 +138,11 @@ impl Token {
                         state.to_owned(),
                     ]
                 });
-                Ok(Output::table(&tokens, ["JTI", "SCOPE", "ISSUED", "ENDS", "STATE"], rows))
+                Ok(Output::table(
+                    &tokens,
+                    ["JTI", "SCOPE", "ISSUED", "ENDS", "STATE"],
+                    rows,
+                ))
             }
         }
     }

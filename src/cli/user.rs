@@ -51,47 +51,94 @@ pub enum User {
 impl User {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let makes = matches!(self, User::Create { .. });
-        let store = if makes { context.store_or_new()? } else { context.store()? };
+        let store = if makes {
+            context.store_or_new()?
+        } else {
+            context.store()?
+        };
         let operator = context.operator();
         match self {
-            User::Create { email, role, account } => {
-                let user = user::create(&store, operator.may(UsersWrite)?, &email, role, account, context.now).await?;
-                Ok(Output::new(&user, format!("Made the user {} ({})", user.email, user.id)))
+            User::Create {
+                email,
+                role,
+                account,
+            } => {
+                let user = user::create(
+                    &store,
+                    operator.may(UsersWrite)?,
+                    &email,
+                    role,
+                    account,
+                    context.now,
+                )
+                .await?;
+                Ok(Output::new(
+                    &user,
+                    format!("Made the user {} ({})", user.email, user.id),
+                ))
             }
             User::List => {
                 let users = user::list(&store, operator.may(UsersRead)?).await?;
                 let rows = users.iter().map(|user| {
                     let account = user.account.clone().unwrap_or_else(|| "-".to_owned());
-                    [user.id.clone(), user.email.clone(), user.role.to_string(), account]
+                    [
+                        user.id.clone(),
+                        user.email.clone(),
+                        user.role.to_string(),
+                        account,
+                    ]
                 });
-                Ok(Output::table(&users, ["ID", "EMAIL", "ROLE", "ACCOUNT"], rows))
+                Ok(Output::table(
+                    &users,
+                    ["ID", "EMAIL", "ROLE", "ACCOUNT"],
+                    rows,
+                ))
             }
             User::Invite { email } => {
                 let issuer = context.issuer(&store).await?;
-                let (link, expires_at) = invitation::create(&store, operator.may(UsersWrite)?, &email, context.now).await?;
+                let (link, expires_at) =
+                    invitation::create(&store, operator.may(UsersWrite)?, &email, context.now)
+                        .await?;
                 let link = invitation::url(&issuer, &link);
                 let document = json!({"email": email, "link": link, "expires_at": expires_at});
                 Ok(Output::new(
                     &document,
-                    format!("Made a link for {email}, good until {expires_at}, shown this once:\n  {link}"),
+                    format!(
+                        "Made a link for {email}, good until {expires_at}, shown this once:\n  {link}"
+                    ),
                 ))
             }
             User::SetRole { email, role } => {
-                let user = user::set_role(&store, operator.may(UsersWrite)?, &email, role, context.now).await?;
-                Ok(Output::new(&user, format!("The user {} is {} now", user.email, user.role)))
+                let user =
+                    user::set_role(&store, operator.may(UsersWrite)?, &email, role, context.now)
+                        .await?;
+                Ok(Output::new(
+                    &user,
+                    format!("The user {} is {} now", user.email, user.role),
+                ))
             }
             User::ResetSecondFactor { email } => {
-                second_factor::reset(&store, operator.may(UsersWrite)?, &email, context.now).await?;
-                Ok(Output::done(format!("Took the second factor away from {email}")))
+                second_factor::reset(&store, operator.may(UsersWrite)?, &email, context.now)
+                    .await?;
+                Ok(Output::done(format!(
+                    "Took the second factor away from {email}"
+                )))
             }
             User::SetPassword { email } => {
                 let mut password = String::new();
                 let read = std::io::stdin().read_to_string(&mut password);
-                read.map_err(|error| Error::new(Code::InvalidRequest, format!("standard input: {error}")))?;
+                read.map_err(|error| {
+                    Error::new(Code::InvalidRequest, format!("standard input: {error}"))
+                })?;
                 let password = password.trim_end_matches(['\r', '\n']).to_owned();
                 let (permit, passwords) = (operator.may(UsersWrite)?, Passwords::default());
-                let user = user::set_password(&store, &passwords, permit, &email, password, context.now).await?;
-                Ok(Output::new(&user, format!("Set the password of {}", user.email)))
+                let user =
+                    user::set_password(&store, &passwords, permit, &email, password, context.now)
+                        .await?;
+                Ok(Output::new(
+                    &user,
+                    format!("Set the password of {}", user.email),
+                ))
             }
             User::Delete { email } => {
                 user::delete(&store, operator.may(UsersWrite)?, &email, context.now).await?;

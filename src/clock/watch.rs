@@ -94,15 +94,31 @@ impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |millis: &i64| millis / 1000;
         match self {
-            Doubt::Jumped(millis) => write!(f, "the clock of this machine jumped by {} s", seconds(millis)),
+            Doubt::Jumped(millis) => write!(
+                f,
+                "the clock of this machine jumped by {} s",
+                seconds(millis)
+            ),
             Doubt::Differs(millis) => {
-                write!(f, "the clock of the database server is {} s ahead of this machine's", seconds(millis))
+                write!(
+                    f,
+                    "the clock of the database server is {} s ahead of this machine's",
+                    seconds(millis)
+                )
             }
             Doubt::Behind(millis) => {
-                write!(f, "the clock of this machine is {} s behind the last moment that a node wrote down", seconds(millis))
+                write!(
+                    f,
+                    "the clock of this machine is {} s behind the last moment that a node wrote down",
+                    seconds(millis)
+                )
             }
             Doubt::Unknown(millis) => {
-                write!(f, "by the clock of this machine no node has run for {} s, which cannot be checked", seconds(millis))
+                write!(
+                    f,
+                    "by the clock of this machine no node has run for {} s, which cannot be checked",
+                    seconds(millis)
+                )
             }
         }
     }
@@ -122,12 +138,22 @@ struct History {
 impl History {
     /// The moment that may be relied on: the earlier of the clocks that agree.
     fn check(&mut self, reading: &Reading) -> Result<Agreed, Doubt> {
-        let Reading { wall, since_boot, database, seen } = *reading;
+        let Reading {
+            wall,
+            since_boot,
+            database,
+            seen,
+        } = *reading;
         let last_seen = seen.at;
         let found = match self.anchor {
             Some((then, boot)) => {
-                let (wall_passed, passed) = (wall.millis() - then.millis(), millis(since_boot) - millis(boot));
-                Some(wall_passed - passed).filter(|by| is_beyond(*by, TOLERANCE)).map(Doubt::Jumped)
+                let (wall_passed, passed) = (
+                    wall.millis() - then.millis(),
+                    millis(since_boot) - millis(boot),
+                );
+                Some(wall_passed - passed)
+                    .filter(|by| is_beyond(*by, TOLERANCE))
+                    .map(Doubt::Jumped)
             }
             // Less than a day is harmless: so long everything that matters is kept beyond its expiry.
             None if last_seen > Timestamp::EPOCH => {
@@ -136,9 +162,16 @@ impl History {
             }
             None => None,
         };
-        let differs = database.map(|theirs| theirs.millis() - wall.millis()).filter(|by| is_beyond(*by, TOLERANCE));
-        let behind = Some(last_seen.millis() - wall.millis()).filter(|by| *by > millis(KEPT_LONGER));
-        if let Some(doubt) = differs.map(Doubt::Differs).or(behind.map(Doubt::Behind)).or(found) {
+        let differs = database
+            .map(|theirs| theirs.millis() - wall.millis())
+            .filter(|by| is_beyond(*by, TOLERANCE));
+        let behind =
+            Some(last_seen.millis() - wall.millis()).filter(|by| *by > millis(KEPT_LONGER));
+        if let Some(doubt) = differs
+            .map(Doubt::Differs)
+            .or(behind.map(Doubt::Behind))
+            .or(found)
+        {
             self.doubt = Some((doubt, since_boot + PAUSE));
         }
         // What comes from here on is compared with this, and is trusted where it is steady.
@@ -154,7 +187,10 @@ impl History {
                 let passed = self.passed(now, &seen, since_boot);
                 self.passed = Some((passed, since_boot));
                 let proven = last_seen > Timestamp::EPOCH || since_boot >= anchored + PAUSE;
-                Ok(Agreed { now, passed: proven.then_some(passed) })
+                Ok(Agreed {
+                    now,
+                    passed: proven.then_some(passed),
+                })
             }
         }
     }
@@ -197,10 +233,14 @@ impl ClockWatch {
     pub fn check(&self, reading: &Reading) -> Result<Agreed, Doubt> {
         self.learn(&reading.seen);
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = history.doubt.map(|(doubt, _)| std::mem::discriminant(&doubt));
+        let before = history
+            .doubt
+            .map(|(doubt, _)| std::mem::discriminant(&doubt));
         let checked = history.check(reading);
         self.doubted.store(checked.is_err(), Ordering::Relaxed);
-        let difference = reading.database.map_or(0, |theirs| theirs.millis() - reading.wall.millis());
+        let difference = reading
+            .database
+            .map_or(0, |theirs| theirs.millis() - reading.wall.millis());
         self.difference.store(difference, Ordering::Relaxed);
         match checked {
             Err(doubt @ Doubt::Behind(_)) if before != Some(std::mem::discriminant(&doubt)) => {
@@ -209,7 +249,9 @@ impl ClockWatch {
             Err(doubt) if before != Some(std::mem::discriminant(&doubt)) => {
                 tracing::warn!(reason = %doubt, "clocks disagree: nothing is purged, and no key rotated by age, until they agree for ten minutes");
             }
-            Ok(_) if before.is_some() => tracing::info!("the clocks agree again: purging and rotation by age go on"),
+            Ok(_) if before.is_some() => {
+                tracing::info!("the clocks agree again: purging and rotation by age go on")
+            }
             _ => {}
         }
         checked
@@ -235,7 +277,12 @@ impl ClockWatch {
     /// node wrote down.
     pub fn behind(&self, now: Timestamp) -> Option<String> {
         let past = self.past();
-        (past > now).then(|| format!("{}: {BEHIND}", Doubt::Behind(past.plus(KEPT_LONGER).millis() - now.millis())))
+        (past > now).then(|| {
+            format!(
+                "{}: {BEHIND}",
+                Doubt::Behind(past.plus(KEPT_LONGER).millis() - now.millis())
+            )
+        })
     }
 
     /// Whether what expires at `end` expired so long ago that its revocation may be purged: it is expired
@@ -281,28 +328,58 @@ mod tests {
             wall: Timestamp::from_seconds(1_000_000 + at + error),
             since_boot: Duration::from_secs(u64::try_from(50_000 + at).unwrap()),
             database: database.map(|error| Timestamp::from_seconds(1_000_000 + at + error)),
-            seen: seen(if last_seen == 0 { 0 } else { 1_000_000 + last_seen }),
+            seen: seen(if last_seen == 0 {
+                0
+            } else {
+                1_000_000 + last_seen
+            }),
         }
     }
 
     fn seen(seconds: i64) -> Seen {
-        Seen { at: Timestamp::from_seconds(seconds), begun_at: Timestamp::from_seconds(1_000_000), resets: 0 }
+        Seen {
+            at: Timestamp::from_seconds(seconds),
+            begun_at: Timestamp::from_seconds(1_000_000),
+            resets: 0,
+        }
     }
 
     /// Whether each of these, as (at, error, database's error), is trusted, in this order.
     fn trusted(last_seen: i64, readings: &[(i64, i64, Option<i64>)]) -> Vec<bool> {
         let mut history = History::default();
-        let check =
-            |(at, error, database): &(i64, i64, Option<i64>)| history.check(&reading(*at, *error, *database, last_seen)).is_ok();
+        let check = |(at, error, database): &(i64, i64, Option<i64>)| {
+            history
+                .check(&reading(*at, *error, *database, last_seen))
+                .is_ok()
+        };
         readings.iter().map(check).collect()
     }
 
     #[test]
     fn a_jump_pauses_for_ten_minutes_from_its_last_step() {
-        assert_eq!(trusted(0, &[(0, 0, None), (5, 0, None), (10, 50, None)]), [true, true, true], "less than a minute");
-        let there_and_back = [(0, 0, None), (5, 2 * HOUR, None), (14, 0, None), (600, 0, None), (613, 0, None), (615, 0, None)];
-        assert_eq!(trusted(0, &there_and_back), [true, false, false, false, false, true]);
-        let back = [(0, 0, None), (5, -2 * HOUR, None), (604, -2 * HOUR, None), (606, -2 * HOUR, None)];
+        assert_eq!(
+            trusted(0, &[(0, 0, None), (5, 0, None), (10, 50, None)]),
+            [true, true, true],
+            "less than a minute"
+        );
+        let there_and_back = [
+            (0, 0, None),
+            (5, 2 * HOUR, None),
+            (14, 0, None),
+            (600, 0, None),
+            (613, 0, None),
+            (615, 0, None),
+        ];
+        assert_eq!(
+            trusted(0, &there_and_back),
+            [true, false, false, false, false, true]
+        );
+        let back = [
+            (0, 0, None),
+            (5, -2 * HOUR, None),
+            (604, -2 * HOUR, None),
+            (606, -2 * HOUR, None),
+        ];
         assert_eq!(trusted(0, &back), [true, false, false, true]);
     }
 
@@ -314,13 +391,31 @@ mod tests {
 
     #[test]
     fn the_database_is_asked_too() {
-        let ahead = [(0, 2 * HOUR, Some(0)), (5, 0, Some(0)), (500, 0, Some(0)), (700, 0, Some(0))];
+        let ahead = [
+            (0, 2 * HOUR, Some(0)),
+            (5, 0, Some(0)),
+            (500, 0, Some(0)),
+            (700, 0, Some(0)),
+        ];
         assert_eq!(trusted(0, &ahead), [false, false, false, true]);
-        assert_eq!(trusted(0, &[(0, 0, Some(HOUR)), (700, 0, Some(HOUR))]), [false, false], "for as long as they differ");
-        assert_eq!(trusted(0, &[(0, 0, Some(3)), (5, 0, Some(-3))]), [true, true]);
+        assert_eq!(
+            trusted(0, &[(0, 0, Some(HOUR)), (700, 0, Some(HOUR))]),
+            [false, false],
+            "for as long as they differ"
+        );
+        assert_eq!(
+            trusted(0, &[(0, 0, Some(3)), (5, 0, Some(-3))]),
+            [true, true]
+        );
         let earlier = History::default().check(&reading(0, 0, Some(-7), -1));
         let moment = Timestamp::from_seconds(1_000_000 - 7);
-        assert_eq!(earlier, Ok(Agreed { now: moment, passed: Some(moment) }));
+        assert_eq!(
+            earlier,
+            Ok(Agreed {
+                now: moment,
+                passed: Some(moment)
+            })
+        );
     }
 
     #[test]
@@ -334,10 +429,17 @@ mod tests {
             (-60, -48 * HOUR, false),
             (-72 * HOUR, 0, false),
         ] {
-            assert_eq!(trusted(last_seen, &[(0, error, None)]), [expected], "{last_seen} {error}");
+            assert_eq!(
+                trusted(last_seen, &[(0, error, None)]),
+                [expected],
+                "{last_seen} {error}"
+            );
         }
         // Off for long, and steady since: the clock is what there is.
-        assert_eq!(trusted(-72 * HOUR, &[(0, 0, None), (599, 0, None), (600, 0, None)]), [false, false, true]);
+        assert_eq!(
+            trusted(-72 * HOUR, &[(0, 0, None), (599, 0, None), (600, 0, None)]),
+            [false, false, true]
+        );
         assert_eq!(
             trusted(-60, &[(0, -48 * HOUR, None), (700, -48 * HOUR, None)]),
             [false, false],
@@ -350,7 +452,10 @@ mod tests {
         let mut history = History::default();
         let mut passed = |at, error, last_seen| {
             let checked = history.check(&reading(at, error, None, last_seen));
-            checked.ok().and_then(|agreed| agreed.passed).map(|passed| passed.seconds() - 1_000_000)
+            checked
+                .ok()
+                .and_then(|agreed| agreed.passed)
+                .map(|passed| passed.seconds() - 1_000_000)
         };
         // Ten hours off, and then it catches up.
         assert_eq!(passed(0, 0, -10 * HOUR), Some(-10 * HOUR));
@@ -369,19 +474,29 @@ mod tests {
     fn on_a_new_database_nothing_has_passed_before_the_clock_was_steady() {
         let passed = |readings: &[(i64, i64)]| {
             let mut history = History::default();
-            let check = |(at, error): &(i64, i64)| history.check(&reading(*at, *error, None, 0)).ok();
+            let check =
+                |(at, error): &(i64, i64)| history.check(&reading(*at, *error, None, 0)).ok();
             let found: Vec<_> = readings.iter().map(check).collect();
             found
                 .into_iter()
                 .map(|agreed| agreed.map(|agreed| agreed.passed.map(|at| at.seconds() - 1_000_000)))
                 .collect::<Vec<_>>()
         };
-        assert_eq!(passed(&[(0, 0), (599, 0), (600, 0)]), [Some(None), Some(None), Some(Some(600))]);
+        assert_eq!(
+            passed(&[(0, 0), (599, 0), (600, 0)]),
+            [Some(None), Some(None), Some(Some(600))]
+        );
         let year = 365 * 24 * HOUR;
         // It was ahead for its first seconds.
-        assert_eq!(passed(&[(0, year), (5, 0), (604, 0), (605, 0)]), [Some(None), None, None, Some(Some(605))]);
+        assert_eq!(
+            passed(&[(0, year), (5, 0), (604, 0), (605, 0)]),
+            [Some(None), None, None, Some(Some(605))]
+        );
         // It is ahead from a second start on: what passed before goes on from the first.
-        assert_eq!(passed(&[(100, year), (700, year)]), [Some(None), Some(Some(1200))]);
+        assert_eq!(
+            passed(&[(100, year), (700, year)]),
+            [Some(None), Some(Some(1200))]
+        );
     }
 
     #[test]
@@ -391,11 +506,21 @@ mod tests {
         let day = 24 * HOUR;
         clock.learn(&seen(2 * day));
         clock.learn(&seen(1));
-        assert!(clock.is_past(Timestamp::from_seconds(day)) && !clock.is_past(Timestamp::from_seconds(day + 1)));
-        assert!(clock.behind(Timestamp::from_seconds(day - 1)).is_some_and(|text| text.contains("86401 s behind")));
+        assert!(
+            clock.is_past(Timestamp::from_seconds(day))
+                && !clock.is_past(Timestamp::from_seconds(day + 1))
+        );
+        assert!(
+            clock
+                .behind(Timestamp::from_seconds(day - 1))
+                .is_some_and(|text| text.contains("86401 s behind"))
+        );
         assert_eq!(clock.behind(Timestamp::from_seconds(day)), None);
         // An operator says that it was wrong; who has not heard of it yet does not undo that.
-        clock.learn(&Seen { resets: 1, ..seen(day) });
+        clock.learn(&Seen {
+            resets: 1,
+            ..seen(day)
+        });
         assert!(!clock.is_past(Timestamp::from_seconds(day)));
         clock.learn(&seen(2 * day));
         assert!(!clock.is_past(Timestamp::from_seconds(day)));

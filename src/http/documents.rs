@@ -27,7 +27,10 @@ impl Documents {
     /// Makes what never changes.
     pub fn new(server: &AuthorizationServer) -> Self {
         let document = openapi::document(&super::operations(), Some(server.issuer.as_str()));
-        Documents { openapi: document.to_string().into(), metadata: ArcSwapOption::empty() }
+        Documents {
+            openapi: document.to_string().into(),
+            metadata: ArcSwapOption::empty(),
+        }
     }
 
     /// Authorization server metadata (RFC 8414), as JSON. It is made anew after the settings were reloaded.
@@ -42,8 +45,12 @@ impl Documents {
             return Ok(kept.document.clone());
         }
         let document = serde_json::to_vec(&metadata::metadata(server));
-        let document = Bytes::from(document.map_err(|error| Error::server_error(error.to_string()))?);
-        self.metadata.store(Some(Arc::new(Metadata { settings, document: document.clone() })));
+        let document =
+            Bytes::from(document.map_err(|error| Error::server_error(error.to_string()))?);
+        self.metadata.store(Some(Arc::new(Metadata {
+            settings,
+            document: document.clone(),
+        })));
         Ok(document)
     }
 }

@@ -2,7 +2,9 @@
 //! endpoints, as a problem document (RFC 9457) on all others.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde_json::json;
 
@@ -65,26 +67,42 @@ fn begin(request: &HttpRequest, error: &Error) -> HttpResponseBuilder {
 fn challenge(request: &HttpRequest, error: &Error) -> Option<String> {
     match error.code() {
         // RFC 6749 section 5.2: where the client tried the Authorization header.
-        Code::InvalidClient if request.headers().contains_key(AUTHORIZATION) => Some(format!("Basic realm=\"{REALM}\"")),
+        Code::InvalidClient if request.headers().contains_key(AUTHORIZATION) => {
+            Some(format!("Basic realm=\"{REALM}\""))
+        }
         // RFC 6750 section 3.1: no error code where there was nothing that could be a token.
         Code::InvalidToken if !presents_token(request) => Some(format!("Bearer realm=\"{REALM}\"")),
         Code::InvalidToken => Some(format!("Bearer realm=\"{REALM}\", error=\"invalid_token\"")),
         Code::InsufficientScope => {
-            let needed = error.needed_scope().filter(|scope| scope.len() <= MAX_SCOPE_IN_CHALLENGE);
-            let needed = needed.map(|scope| format!(", scope=\"{scope}\"")).unwrap_or_default();
-            Some(format!("Bearer realm=\"{REALM}\", error=\"insufficient_scope\"{needed}"))
+            let needed = error
+                .needed_scope()
+                .filter(|scope| scope.len() <= MAX_SCOPE_IN_CHALLENGE);
+            let needed = needed
+                .map(|scope| format!(", scope=\"{scope}\""))
+                .unwrap_or_default();
+            Some(format!(
+                "Bearer realm=\"{REALM}\", error=\"insufficient_scope\"{needed}"
+            ))
         }
         _ => None,
     }
 }
 
 fn presents_token(request: &HttpRequest) -> bool {
-    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    header.and_then(Authorization::parse).is_some_and(|header| header.token().is_some_and(|token| !token.is_empty()))
+    let header = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    header
+        .and_then(Authorization::parse)
+        .is_some_and(|header| header.token().is_some_and(|token| !token.is_empty()))
 }
 
 fn finish(mut answer: HttpResponse, error: &Error) -> HttpResponse {
-    answer.extensions_mut().insert(Reason { code: error.code(), reason: error.reason().to_owned() });
+    answer.extensions_mut().insert(Reason {
+        code: error.code(),
+        reason: error.reason().to_owned(),
+    });
     answer
 }
 
@@ -108,7 +126,12 @@ pub fn problem(request: &HttpRequest, error: &Error) -> HttpResponse {
     if let Some(field) = error.wrong_field() {
         body["field"] = json!(field);
     }
-    finish(begin(request, error).content_type("application/problem+json").body(body.to_string()), error)
+    finish(
+        begin(request, error)
+            .content_type("application/problem+json")
+            .body(body.to_string()),
+        error,
+    )
 }
 
 /// As the SDKs of the Codat platform read it, for `/apiKeys`.
@@ -127,18 +150,27 @@ pub fn codat(request: &HttpRequest, error: &Error) -> HttpResponse {
 /// RFC 6749 section 5.2: `error_description` is printable ASCII without quotes and backslashes.
 fn ascii(text: &str) -> String {
     let allowed = |c: char| matches!(c, '\x20'..='\x21' | '\x23'..='\x5B' | '\x5D'..='\x7E');
-    text.chars().map(|c| if allowed(c) { c } else { '\'' }).collect()
+    text.chars()
+        .map(|c| if allowed(c) { c } else { '\'' })
+        .collect()
 }
 
 /// For whatever no route answers.
 pub async fn unknown_path(request: HttpRequest) -> HttpResponse {
-    problem(&request, &Error::new(Code::NotFound, "There is nothing at this path"))
+    problem(
+        &request,
+        &Error::new(Code::NotFound, "There is nothing at this path"),
+    )
 }
 
 /// For a path that answers other methods.
 pub async fn wrong_method(request: HttpRequest, allow: String) -> HttpResponse {
     let error = Error::new(Code::MethodNotAllowed, format!("This path answers {allow}"));
-    let mut answer = if request.path().contains("/oauth/") { oauth(&request, &error) } else { problem(&request, &error) };
+    let mut answer = if request.path().contains("/oauth/") {
+        oauth(&request, &error)
+    } else {
+        problem(&request, &error)
+    };
     if let Ok(allow) = HeaderValue::from_str(&allow) {
         answer.headers_mut().insert(ALLOW, allow);
     }

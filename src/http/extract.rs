@@ -8,7 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, FORWARDED, HeaderName, HeaderValue, X_FORWARDED_FOR};
+use actix_web::http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, FORWARDED, HeaderName, HeaderValue,
+    X_FORWARDED_FOR,
+};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
@@ -38,15 +41,22 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 /// # Errors
 /// Too large; broken off; too slow.
 pub async fn body(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, Error> {
-    let announced = header(request, CONTENT_LENGTH)?.and_then(|length| length.parse::<usize>().ok());
+    let announced =
+        header(request, CONTENT_LENGTH)?.and_then(|length| length.parse::<usize>().ok());
     let activity = request.conn_data::<Arc<Activity>>();
-    let too_large = || Error::new(Code::ContentTooLarge, format!("The body is larger than {MAX_BODY} bytes"));
+    let too_large = || {
+        Error::new(
+            Code::ContentTooLarge,
+            format!("The body is larger than {MAX_BODY} bytes"),
+        )
+    };
     let read = async {
         let _receiving = activity.map(Activity::receive_body);
         let (mut body, mut length) = (BytesMut::new(), 0);
         while let Some(chunk) = poll_fn(|context| Pin::new(&mut payload).poll_next(context)).await {
-            let chunk =
-                chunk.map_err(|error| Error::new(Code::InvalidRequest, "The body is unreadable").detail(error.to_string()))?;
+            let chunk = chunk.map_err(|error| {
+                Error::new(Code::InvalidRequest, "The body is unreadable").detail(error.to_string())
+            })?;
             length += chunk.len();
             if let Some(activity) = activity {
                 activity.take_body(chunk.len());
@@ -57,21 +67,38 @@ pub async fn body(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, 
                 break;
             }
         }
-        if length > MAX_BODY { Err(too_large()) } else { Ok(body.freeze()) }
+        if length > MAX_BODY {
+            Err(too_large())
+        } else {
+            Ok(body.freeze())
+        }
     };
     if announced.is_some_and(|length| length > MAX_BODY) {
-        return tokio::time::timeout(DRAIN_PATIENCE, read).await.unwrap_or_else(|_| Err(too_large()));
+        return tokio::time::timeout(DRAIN_PATIENCE, read)
+            .await
+            .unwrap_or_else(|_| Err(too_large()));
     }
     let late = |_| Error::new(Code::RequestTimeout, "The body took too long to arrive");
-    tokio::time::timeout(BODY_PATIENCE, read).await.map_err(late)?
+    tokio::time::timeout(BODY_PATIENCE, read)
+        .await
+        .map_err(late)?
 }
 
 /// A body of JSON.
 ///
 /// # Errors
 /// `unreadable` where it does not say that it is JSON; else as [`body`].
-pub async fn json_body(request: &HttpRequest, payload: Payload, unreadable: Code) -> Result<Bytes, Error> {
-    let media_type = header(request, CONTENT_TYPE)?.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+pub async fn json_body(
+    request: &HttpRequest,
+    payload: Payload,
+    unreadable: Code,
+) -> Result<Bytes, Error> {
+    let media_type = header(request, CONTENT_TYPE)?
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
         // A page on another site could send anything else without asking (CORS).
         return Err(Error::new(unreadable, "The body must be application/json"));
@@ -86,20 +113,35 @@ pub async fn json_body(request: &HttpRequest, payload: Payload, unreadable: Code
 pub fn parse<B: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<B, Error> {
     // serde would take the members of an array in order.
     if !bytes.trim_ascii_start().starts_with(b"{") {
-        return Err(Error::new(Code::InvalidRequest, format!("The {what} is unreadable: it must be a JSON object")));
+        return Err(Error::new(
+            Code::InvalidRequest,
+            format!("The {what} is unreadable: it must be a JSON object"),
+        ));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         let reason = error.inner().to_string();
-        let named = reason.split('`').nth(1).filter(|_| path == ".").map(str::to_owned);
-        let described = Error::new(Code::InvalidRequest, format!("The {what} is unreadable: {reason}"));
+        let named = reason
+            .split('`')
+            .nth(1)
+            .filter(|_| path == ".")
+            .map(str::to_owned);
+        let described = Error::new(
+            Code::InvalidRequest,
+            format!("The {what} is unreadable: {reason}"),
+        );
         match named.or((path != "." && path != "?").then_some(path)) {
             Some(field) => described.field(field),
             None => described,
         }
     })?;
-    let rest = reader.end().map_err(|error| Error::new(Code::InvalidRequest, format!("The {what} is unreadable: {error}")));
+    let rest = reader.end().map_err(|error| {
+        Error::new(
+            Code::InvalidRequest,
+            format!("The {what} is unreadable: {error}"),
+        )
+    });
     rest.map(|()| read)
 }
 
@@ -111,10 +153,18 @@ fn header(request: &HttpRequest, name: HeaderName) -> Result<Option<&str>, Error
     let mut values = request.headers().get_all(&name);
     let first = values.next();
     if values.next().is_some() {
-        return Err(Error::new(Code::InvalidRequest, format!("The header {name} is given twice")));
+        return Err(Error::new(
+            Code::InvalidRequest,
+            format!("The header {name} is given twice"),
+        ));
     }
     let text = first.map(|value| value.to_str()).transpose();
-    text.map_err(|_| Error::new(Code::InvalidRequest, format!("The header {name} is no text")))
+    text.map_err(|_| {
+        Error::new(
+            Code::InvalidRequest,
+            format!("The header {name} is no text"),
+        )
+    })
 }
 
 /// The `Authorization` header.
@@ -133,13 +183,20 @@ pub fn client_ip(request: &HttpRequest, settings: &Settings) -> ClientIp {
         ForwardedHeader::Forwarded => FORWARDED,
     };
     let lines = request.headers().get_all(&name);
-    let (proxies, peer) = (&settings.trusted_proxies, request.peer_addr().map(|peer| peer.ip()));
+    let (proxies, peer) = (
+        &settings.trusted_proxies,
+        request.peer_addr().map(|peer| peer.ip()),
+    );
     if lines.len() > 0
         && let Some(peer) = peer.filter(|peer| !proxies.contains(*peer))
     {
         warn_of_untrusted_peer(&name, peer);
     }
-    proxies.client_ip(peer, settings.forwarded_header, lines.map(HeaderValue::as_bytes))
+    proxies.client_ip(
+        peer,
+        settings.forwarded_header,
+        lines.map(HeaderValue::as_bytes),
+    )
 }
 
 /// Once for each process: anybody can send the header.
@@ -157,24 +214,43 @@ fn warn_of_untrusted_peer(header: &HeaderName, peer: IpAddr) {
 pub fn origin(server: &AuthorizationServer, request: &HttpRequest) -> Origin {
     let now = Timestamp::now();
     server.directory.notice_clock(now);
-    let context = RequestContext::of(request).unwrap_or_else(|| RequestContext::new(&server.settings, request, now));
-    Origin { address: context.client_ip, now, id: Some(context.id()) }
+    let context = RequestContext::of(request)
+        .unwrap_or_else(|| RequestContext::new(&server.settings, request, now));
+    Origin {
+        address: context.client_ip,
+        now,
+        id: Some(context.id()),
+    }
 }
 
 /// A form sent to an OAuth endpoint.
 ///
 /// # Errors
 /// `invalid_request`, or too large.
-pub async fn form(server: &AuthorizationServer, request: &HttpRequest, payload: Payload) -> Result<oauth::Request, Error> {
+pub async fn form(
+    server: &AuthorizationServer,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<oauth::Request, Error> {
     let body = body(request, payload).await?;
     let parameters = Parameters::parse(header(request, CONTENT_TYPE)?, &body)?;
-    Ok(oauth::Request { authorization: authorization(request)?, parameters, origin: origin(server, request) })
+    Ok(oauth::Request {
+        authorization: authorization(request)?,
+        parameters,
+        origin: origin(server, request),
+    })
 }
 
 /// A request to the registration endpoints.
 ///
 /// # Errors
 /// `invalid_request`.
-pub fn registration(server: &AuthorizationServer, request: &HttpRequest) -> Result<oauth::registration::Request, Error> {
-    Ok(oauth::registration::Request { authorization: authorization(request)?, origin: origin(server, request) })
+pub fn registration(
+    server: &AuthorizationServer,
+    request: &HttpRequest,
+) -> Result<oauth::registration::Request, Error> {
+    Ok(oauth::registration::Request {
+        authorization: authorization(request)?,
+        origin: origin(server, request),
+    })
 }

@@ -21,15 +21,22 @@ pub async fn healthz() -> HttpResponse {
 /// where the clock of the database is wrong no node at all would be ready.
 pub async fn readyz(server: Data<AuthorizationServer>, request: HttpRequest) -> HttpResponse {
     let ready = async {
-        let away = |error: StoreError| Error::not_ready("The database gives no answer", error.to_string());
+        let away =
+            |error: StoreError| Error::not_ready("The database gives no answer", error.to_string());
         server.store.lookup(changes::newest).await.map_err(away)?;
         let no_writes = |error: StoreError| {
-            Error::not_ready("The database takes no changes: it is read-only, full or locked", error.to_string())
+            Error::not_ready(
+                "The database takes no changes: it is read-only, full or locked",
+                error.to_string(),
+            )
         };
         server.store.check_writable().await.map_err(no_writes)?;
         server.directory.signing_keys().await.map_err(away)?;
-        let no_key = |error: Error| Error::not_ready("There is no signing key to sign with", error.reason());
-        signing_key_of(&server, Timestamp::now()).await.map_err(no_key)?;
+        let no_key =
+            |error: Error| Error::not_ready("There is no signing key to sign with", error.reason());
+        signing_key_of(&server, Timestamp::now())
+            .await
+            .map_err(no_key)?;
         Ok::<_, Error>(())
     };
     match ready.await {

@@ -34,11 +34,16 @@ pub async fn metrics(
         connections: process.connections.open(),
         connections_evicted: process.connections.evicted(),
         log_lines_dropped: process.log.dropped_lines(),
-        tls_certificate_not_after: process.certificate.as_deref().and_then(Certificate::not_after),
+        tls_certificate_not_after: process
+            .certificate
+            .as_deref()
+            .and_then(Certificate::not_after),
         ..server.snapshot(Timestamp::now())
     };
     match server.usage.metrics.render(&snapshot, format) {
-        Ok(text) => HttpResponse::Ok().content_type(format.content_type()).body(text),
+        Ok(text) => HttpResponse::Ok()
+            .content_type(format.content_type())
+            .body(text),
         // Writing to memory does not fail; were it to, there is nothing to show.
         Err(_) => HttpResponse::InternalServerError().finish(),
     }
@@ -46,11 +51,19 @@ pub async fn metrics(
 
 fn preferred(accept: &Accept) -> Format {
     // With a weight of zero it is not wanted (RFC 9110 section 12.4.2).
-    let wanted = Accept(accept.iter().filter(|item| item.quality > Quality::ZERO).cloned().collect());
-    let named = wanted.ranked().into_iter().find_map(|media| match (media.type_().as_str(), media.subtype().as_str()) {
-        ("application", "openmetrics-text") => Some(Format::OpenMetrics),
-        ("text", "plain" | "*") | ("*", "*") => Some(Format::Prometheus),
-        _ => None,
+    let wanted = Accept(
+        accept
+            .iter()
+            .filter(|item| item.quality > Quality::ZERO)
+            .cloned()
+            .collect(),
+    );
+    let named = wanted.ranked().into_iter().find_map(|media| {
+        match (media.type_().as_str(), media.subtype().as_str()) {
+            ("application", "openmetrics-text") => Some(Format::OpenMetrics),
+            ("text", "plain" | "*") | ("*", "*") => Some(Format::Prometheus),
+            _ => None,
+        }
     });
     named.unwrap_or(Format::Prometheus)
 }
@@ -71,13 +84,25 @@ mod tests {
             ("application/json", Format::Prometheus),
             ("application/openmetrics-text", Format::OpenMetrics),
             ("application/openmetrics-text;q=0", Format::Prometheus),
-            ("application/openmetrics-text;q=0,text/plain;q=0.1", Format::Prometheus),
+            (
+                "application/openmetrics-text;q=0,text/plain;q=0.1",
+                Format::Prometheus,
+            ),
             // Prometheus 2 and 3.
-            ("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1", Format::OpenMetrics),
-            ("text/plain;version=0.0.4;q=0.9,application/openmetrics-text;q=0.2", Format::Prometheus),
+            (
+                "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1",
+                Format::OpenMetrics,
+            ),
+            (
+                "text/plain;version=0.0.4;q=0.9,application/openmetrics-text;q=0.2",
+                Format::Prometheus,
+            ),
         ] {
-            let request = TestRequest::default().insert_header(("accept", accept)).to_http_request();
-            let found = Accept::parse(&request).map_or(Format::Prometheus, |accept| preferred(&accept));
+            let request = TestRequest::default()
+                .insert_header(("accept", accept))
+                .to_http_request();
+            let found =
+                Accept::parse(&request).map_or(Format::Prometheus, |accept| preferred(&accept));
             assert_eq!(found, format, "{accept}");
         }
     }

@@ -41,8 +41,8 @@ use crate::store::account::Account;
 use crate::store::audit::Entry;
 use management::secrets::SecretView;
 use management::{
-    Changed, Made, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens, resources, secrets, signing_keys,
-    tokens, traffic, users,
+    Changed, Made, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens,
+    resources, secrets, signing_keys, tokens, traffic, users,
 };
 use openapi::Operation as Op;
 
@@ -57,40 +57,61 @@ pub fn operations() -> Vec<Op> {
 
 fn protocol() -> Vec<Op> {
     vec![
-        Op::post("/oauth/token", "getToken", "Get an access token", || web::post().to(oauth::token))
-            .form::<forms::Token>()
-            .answers::<TokenResponse>(200, "The token")
-            .by_client(),
-        Op::post("/oauth/introspect", "introspect", "Ask whether a token or an API key is in force", || {
-            web::post().to(oauth::introspect)
+        Op::post("/oauth/token", "getToken", "Get an access token", || {
+            web::post().to(oauth::token)
         })
+        .form::<forms::Token>()
+        .answers::<TokenResponse>(200, "The token")
+        .by_client(),
+        Op::post(
+            "/oauth/introspect",
+            "introspect",
+            "Ask whether a token or an API key is in force",
+            || web::post().to(oauth::introspect),
+        )
         .form::<forms::Presented>()
         .answers::<Introspection>(200, "What it is")
         .by_client()
         .refuses(&[403]),
-        Op::post("/oauth/revoke", "revoke", "End a token or an API key", || web::post().to(oauth::revoke))
-            .form::<forms::Presented>()
-            .empty(200, "It is not in force, or no longer")
-            .by_client(),
-        Op::post("/oauth/register", "register", "Register a client", || web::post().to(oauth::register))
-            .json::<forms::ClientMetadata>()
-            .answers::<forms::ClientInformation>(201, "The client, with what is shown this once")
-            .by_registrant()
-            .refuses(&[403]),
-        Op::get("/oauth/register/{client_id}", "readRegistration", "See what is registered", || {
-            get().to(oauth::read_registration)
+        Op::post(
+            "/oauth/revoke",
+            "revoke",
+            "End a token or an API key",
+            || web::post().to(oauth::revoke),
+        )
+        .form::<forms::Presented>()
+        .empty(200, "It is not in force, or no longer")
+        .by_client(),
+        Op::post("/oauth/register", "register", "Register a client", || {
+            web::post().to(oauth::register)
         })
+        .json::<forms::ClientMetadata>()
+        .answers::<forms::ClientInformation>(201, "The client, with what is shown this once")
+        .by_registrant()
+        .refuses(&[403]),
+        Op::get(
+            "/oauth/register/{client_id}",
+            "readRegistration",
+            "See what is registered",
+            || get().to(oauth::read_registration),
+        )
         .answers::<forms::ClientInformation>(200, "The client")
         .by_registrant(),
-        Op::put("/oauth/register/{client_id}", "updateRegistration", "Replace what is registered", || {
-            web::put().to(oauth::update_registration)
-        })
+        Op::put(
+            "/oauth/register/{client_id}",
+            "updateRegistration",
+            "Replace what is registered",
+            || web::put().to(oauth::update_registration),
+        )
         .json::<forms::ClientMetadata>()
         .answers::<forms::ClientInformation>(200, "The client")
         .by_registrant(),
-        Op::delete("/oauth/register/{client_id}", "deleteRegistration", "Delete the client", || {
-            web::delete().to(oauth::delete_registration)
-        })
+        Op::delete(
+            "/oauth/register/{client_id}",
+            "deleteRegistration",
+            "Delete the client",
+            || web::delete().to(oauth::delete_registration),
+        )
         .empty(204, "Deleted")
         .by_registrant(),
     ]
@@ -98,18 +119,27 @@ fn protocol() -> Vec<Op> {
 
 fn api_keys() -> Vec<Op> {
     vec![
-        Op::get("/apiKeys", "listOwnKeys", "List the client's own API keys", || get().to(api_keys::list))
-            .answers::<api_keys::Keys>(200, "Without the keys themselves")
-            .by_api_key(),
-        Op::post("/apiKeys", "createOwnKey", "Make an API key", || web::post().to(api_keys::create))
-            .json::<api_keys::Creation>()
-            .answers::<api_keys::Key>(201, "With the whole key, this once")
-            .by_api_key()
-            .refuses(&[409]),
-        Op::delete("/apiKeys/{id}", "deleteOwnKey", "End an API key", || web::delete().to(api_keys::delete))
-            .empty(204, "Ended")
-            .by_api_key()
-            .refuses(&[404, 409]),
+        Op::get(
+            "/apiKeys",
+            "listOwnKeys",
+            "List the client's own API keys",
+            || get().to(api_keys::list),
+        )
+        .answers::<api_keys::Keys>(200, "Without the keys themselves")
+        .by_api_key(),
+        Op::post("/apiKeys", "createOwnKey", "Make an API key", || {
+            web::post().to(api_keys::create)
+        })
+        .json::<api_keys::Creation>()
+        .answers::<api_keys::Key>(201, "With the whole key, this once")
+        .by_api_key()
+        .refuses(&[409]),
+        Op::delete("/apiKeys/{id}", "deleteOwnKey", "End an API key", || {
+            web::delete().to(api_keys::delete)
+        })
+        .empty(204, "Ended")
+        .by_api_key()
+        .refuses(&[404, 409]),
     ]
 }
 
@@ -384,10 +414,17 @@ pub fn routes(issuer: &Issuer, config: &mut web::ServiceConfig) {
     paths(config);
     if !issuer.path().is_empty() {
         // RFC 8414 section 3.1, and the same for libraries that know only the other name.
-        for path in [issuer.metadata_path(), format!("/.well-known/openid-configuration{}", issuer.path())] {
+        for path in [
+            issuer.metadata_path(),
+            format!("/.well-known/openid-configuration{}", issuer.path()),
+        ] {
             let allow = "GET, HEAD, OPTIONS".to_owned();
-            let resource = web::resource(&path).route(get().to(well_known::metadata)).route(preflight());
-            config.service(resource.default_service(web::to(move |request| error::wrong_method(request, allow.clone()))));
+            let resource = web::resource(&path)
+                .route(get().to(well_known::metadata))
+                .route(preflight());
+            config.service(resource.default_service(web::to(move |request| {
+                error::wrong_method(request, allow.clone())
+            })));
         }
         config.service(web::scope(issuer.path()).configure(paths));
     }
@@ -423,11 +460,17 @@ fn paths(config: &mut web::ServiceConfig) {
             allow.push("OPTIONS");
         }
         let allow = allow.join(", ");
-        config.service(resource.default_service(web::to(move |request| error::wrong_method(request, allow.clone()))));
+        config.service(resource.default_service(web::to(move |request| {
+            error::wrong_method(request, allow.clone())
+        })));
     }
     // Not in the table: it has nothing to offer yet, and so nothing to describe.
-    let authorize = web::resource("/oauth/authorize").route(get().to(oauth::authorize)).route(web::post().to(oauth::authorize));
-    config.service(authorize.default_service(web::to(|request| error::wrong_method(request, "GET, HEAD, POST".to_owned()))));
+    let authorize = web::resource("/oauth/authorize")
+        .route(get().to(oauth::authorize))
+        .route(web::post().to(oauth::authorize));
+    config.service(authorize.default_service(web::to(|request| {
+        error::wrong_method(request, "GET, HEAD, POST".to_owned())
+    })));
     config.service(web::resource("/docs").route(get().to(openapi::docs)));
     config.service(web::resource("/docs/docs.js").route(get().to(openapi::docs_script)));
     config.service(web::resource("/docs/docs.css").route(get().to(openapi::docs_style)));

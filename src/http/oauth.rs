@@ -13,7 +13,9 @@ type Server = Data<AuthorizationServer>;
 
 /// POST `/oauth/token`
 pub async fn token(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let answer = async { token_endpoint::token(&server, &extract::form(&server, &request, payload).await?).await };
+    let answer = async {
+        token_endpoint::token(&server, &extract::form(&server, &request, payload).await?).await
+    };
     json(&request, HttpResponse::Ok(), answer.await)
 }
 
@@ -27,13 +29,17 @@ pub async fn authorize(request: HttpRequest) -> HttpResponse {
 
 /// POST `/oauth/introspect`
 pub async fn introspect(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let answer = async { introspection::introspect(&server, &extract::form(&server, &request, payload).await?).await };
+    let answer = async {
+        introspection::introspect(&server, &extract::form(&server, &request, payload).await?).await
+    };
     json(&request, HttpResponse::Ok(), answer.await)
 }
 
 /// POST `/oauth/revoke`
 pub async fn revoke(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let answer = async { revocation::revoke(&server, &extract::form(&server, &request, payload).await?).await };
+    let answer = async {
+        revocation::revoke(&server, &extract::form(&server, &request, payload).await?).await
+    };
     empty(&request, HttpResponse::Ok(), answer.await)
 }
 
@@ -47,8 +53,19 @@ pub async fn register(server: Server, request: HttpRequest, payload: Payload) ->
 }
 
 /// GET `/oauth/register/{client_id}`
-pub async fn read_registration(server: Server, request: HttpRequest, client_id: Path<String>) -> HttpResponse {
-    let answer = async { registration::read(&server, &extract::registration(&server, &request)?, &client_id).await };
+pub async fn read_registration(
+    server: Server,
+    request: HttpRequest,
+    client_id: Path<String>,
+) -> HttpResponse {
+    let answer = async {
+        registration::read(
+            &server,
+            &extract::registration(&server, &request)?,
+            &client_id,
+        )
+        .await
+    };
     json(&request, HttpResponse::Ok(), answer.await)
 }
 
@@ -61,31 +78,58 @@ pub async fn update_registration(
 ) -> HttpResponse {
     let answer = async {
         let body = extract::json_body(&request, payload, Code::InvalidClientMetadata).await?;
-        registration::update(&server, &extract::registration(&server, &request)?, &client_id, &body).await
+        registration::update(
+            &server,
+            &extract::registration(&server, &request)?,
+            &client_id,
+            &body,
+        )
+        .await
     };
     json(&request, HttpResponse::Ok(), answer.await)
 }
 
 /// DELETE `/oauth/register/{client_id}`
-pub async fn delete_registration(server: Server, request: HttpRequest, client_id: Path<String>) -> HttpResponse {
-    let answer = async { registration::delete(&server, &extract::registration(&server, &request)?, &client_id).await };
+pub async fn delete_registration(
+    server: Server,
+    request: HttpRequest,
+    client_id: Path<String>,
+) -> HttpResponse {
+    let answer = async {
+        registration::delete(
+            &server,
+            &extract::registration(&server, &request)?,
+            &client_id,
+        )
+        .await
+    };
     empty(&request, HttpResponse::NoContent(), answer.await)
 }
 
 /// RFC 6749 section 5.1: what holds a token or a secret is kept by nobody on its way.
 fn private(mut answer: HttpResponseBuilder) -> HttpResponseBuilder {
-    answer.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));
+    answer
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((PRAGMA, "no-cache"));
     answer
 }
 
-fn json(request: &HttpRequest, answer: HttpResponseBuilder, result: Result<impl Serialize, Error>) -> HttpResponse {
+fn json(
+    request: &HttpRequest,
+    answer: HttpResponseBuilder,
+    result: Result<impl Serialize, Error>,
+) -> HttpResponse {
     match result {
         Ok(body) => private(answer).json(body),
         Err(refused) => error::oauth(request, &refused),
     }
 }
 
-fn empty(request: &HttpRequest, answer: HttpResponseBuilder, result: Result<(), Error>) -> HttpResponse {
+fn empty(
+    request: &HttpRequest,
+    answer: HttpResponseBuilder,
+    result: Result<(), Error>,
+) -> HttpResponse {
     match result {
         Ok(()) => private(answer).finish(),
         Err(refused) => error::oauth(request, &refused),

@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{
+    HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::http::{ConnectionType, Version};
 use actix_web::middleware::Next;
 use actix_web::web::Bytes;
@@ -131,28 +133,46 @@ pub async fn observe(
     // Some clients offer HTTP/2 in the clear (`Upgrade: h2c`). Nobody here takes it up; actix would
     // close the connection all the same, and must say so.
     if upgrade {
-        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        answer
+            .response_mut()
+            .head_mut()
+            .set_connection_type(ConnectionType::Close);
     }
     let mut buffer = Uuid::encode_buffer();
     let id: &str = context.id.hyphenated().encode_lower(&mut buffer);
     if let Ok(value) = HeaderValue::from_str(id) {
         answer.headers_mut().insert(X_REQUEST_ID, value);
     }
-    answer.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+        .headers_mut()
+        .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if server.issuer.is_https() {
-        answer.headers_mut().insert(STRICT_TRANSPORT_SECURITY, ONLY_HTTPS);
+        answer
+            .headers_mut()
+            .insert(STRICT_TRANSPORT_SECURITY, ONLY_HTTPS);
     }
     if answer.response().head().connection_type() == ConnectionType::Close {
         in_flight.linger();
     }
-    let refused = answer.response().extensions().get::<Reason>().map(|reason| reason.code.as_str());
+    let refused = answer
+        .response()
+        .extensions()
+        .get::<Reason>()
+        .map(|reason| reason.code.as_str());
     let (route, took) = (answer.request().match_pattern(), began.elapsed());
     if let Some(timed) = route.as_deref().and_then(timed) {
         server.usage.count_time(timed, took, now);
     }
-    server.usage.metrics.count_response(route, answer.status().as_u16(), refused, took);
+    server
+        .usage
+        .metrics
+        .count_response(route, answer.status().as_u16(), refused, took);
     log(&answer, &context, id, began);
-    Ok(answer.map_body(|_, body| ObservedBody { body, rest: Bytes::new(), _in_flight: in_flight }))
+    Ok(answer.map_body(|_, body| ObservedBody {
+        body,
+        rest: Bytes::new(),
+        _in_flight: in_flight,
+    }))
 }
 
 /// What HTTP/2 would let a single connection ask for without bound.
@@ -161,12 +181,22 @@ fn refuse_excess(request: &ServiceRequest, in_flight: &InFlight) -> Option<Error
         return None;
     }
     if in_flight.concurrent > MAX_CONCURRENT_REQUESTS {
-        return Some(Error::unavailable("too many requests at a time on one connection"));
+        return Some(Error::unavailable(
+            "too many requests at a time on one connection",
+        ));
     }
     let headers = request.headers();
-    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if headers.len() > MAX_HEADERS || bytes + request.path().len() + request.query_string().len() > MAX_HEADER_BYTES {
-        return Some(Error::new(Code::InvalidRequest, "The request has too many headers, or too large ones"));
+    let bytes: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if headers.len() > MAX_HEADERS
+        || bytes + request.path().len() + request.query_string().len() > MAX_HEADER_BYTES
+    {
+        return Some(Error::new(
+            Code::InvalidRequest,
+            "The request has too many headers, or too large ones",
+        ));
     }
     None
 }
@@ -181,7 +211,10 @@ struct InFlight {
 impl InFlight {
     fn begin(activity: Option<&Arc<Activity>>, now: Instant) -> Self {
         let concurrent = activity.map_or(0, |activity| activity.begin_request(now));
-        InFlight { activity: activity.cloned(), concurrent }
+        InFlight {
+            activity: activity.cloned(),
+            concurrent,
+        }
     }
 
     fn linger(&self) {
@@ -216,7 +249,10 @@ impl<B: MessageBody> MessageBody for ObservedBody<B> {
         self.body.size()
     }
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.project();
         if this.rest.is_empty() {
             match this.body.poll_next(context) {
@@ -258,11 +294,17 @@ fn log<B>(answer: &ServiceResponse<B>, context: &RequestContext, id: &str, began
     let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     let extensions = answer.response().extensions();
     let (mut trace, mut span, mut parent) = (digits(), digits(), digits());
-    let TraceContext { trace_id, span: span_id, parent: parent_id } = context.trace;
+    let TraceContext {
+        trace_id,
+        span: span_id,
+        parent: parent_id,
+    } = context.trace;
     let (trace_id, span_id) = (trace_id.encode(&mut trace), span_id.encode(&mut span));
     let parent_id = parent_id.map(|id| id.encode(&mut parent));
     let address = context.client_ip;
-    let failure = extensions.get::<Reason>().map(|Reason { code, reason }| (code, redacted(reason)));
+    let failure = extensions
+        .get::<Reason>()
+        .map(|Reason { code, reason }| (code, redacted(reason)));
     match failure {
         Some((code, reason)) if status.is_server_error() => {
             tracing::error!(target: "keyward::request", request_id = id, method, path, status = status.as_u16(), micros, %address, trace_id, span_id, parent_id, code = code.as_str(), reason = &*reason);

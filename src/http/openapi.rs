@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use actix_web::http::Method;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::web::Data;
 use actix_web::{HttpResponse, Route};
 use schemars::generate::SchemaSettings;
@@ -75,7 +77,13 @@ pub struct Operation {
 }
 
 impl Operation {
-    fn new(method: Method, path: &'static str, id: &'static str, summary: &'static str, route: fn() -> Route) -> Self {
+    fn new(
+        method: Method,
+        path: &'static str,
+        id: &'static str,
+        summary: &'static str,
+        route: fn() -> Route,
+    ) -> Self {
         Operation {
             method,
             path,
@@ -96,27 +104,52 @@ impl Operation {
     }
 
     /// GET, and with it HEAD.
-    pub fn get(path: &'static str, id: &'static str, summary: &'static str, route: fn() -> Route) -> Self {
+    pub fn get(
+        path: &'static str,
+        id: &'static str,
+        summary: &'static str,
+        route: fn() -> Route,
+    ) -> Self {
         Operation::new(Method::GET, path, id, summary, route)
     }
 
     /// POST
-    pub fn post(path: &'static str, id: &'static str, summary: &'static str, route: fn() -> Route) -> Self {
+    pub fn post(
+        path: &'static str,
+        id: &'static str,
+        summary: &'static str,
+        route: fn() -> Route,
+    ) -> Self {
         Operation::new(Method::POST, path, id, summary, route)
     }
 
     /// PUT
-    pub fn put(path: &'static str, id: &'static str, summary: &'static str, route: fn() -> Route) -> Self {
+    pub fn put(
+        path: &'static str,
+        id: &'static str,
+        summary: &'static str,
+        route: fn() -> Route,
+    ) -> Self {
         Operation::new(Method::PUT, path, id, summary, route)
     }
 
     /// PATCH
-    pub fn patch(path: &'static str, id: &'static str, summary: &'static str, route: fn() -> Route) -> Self {
+    pub fn patch(
+        path: &'static str,
+        id: &'static str,
+        summary: &'static str,
+        route: fn() -> Route,
+    ) -> Self {
         Operation::new(Method::PATCH, path, id, summary, route)
     }
 
     /// DELETE
-    pub fn delete(path: &'static str, id: &'static str, summary: &'static str, route: fn() -> Route) -> Self {
+    pub fn delete(
+        path: &'static str,
+        id: &'static str,
+        summary: &'static str,
+        route: fn() -> Route,
+    ) -> Self {
         Operation::new(Method::DELETE, path, id, summary, route)
     }
 
@@ -178,13 +211,26 @@ impl Operation {
 
     /// What it answers.
     pub fn answers<T: JsonSchema>(mut self, status: u16, what: &'static str) -> Self {
-        self.answers.push((status, what, Some((JSON, |generator| generator.subschema_for::<T>()))));
+        self.answers.push((
+            status,
+            what,
+            Some((JSON, |generator| generator.subschema_for::<T>())),
+        ));
         self
     }
 
     /// What it answers, of another media type.
-    pub fn answers_as<T: JsonSchema>(mut self, status: u16, what: &'static str, media_type: &'static str) -> Self {
-        self.answers.push((status, what, Some((media_type, |generator| generator.subschema_for::<T>()))));
+    pub fn answers_as<T: JsonSchema>(
+        mut self,
+        status: u16,
+        what: &'static str,
+        media_type: &'static str,
+    ) -> Self {
+        self.answers.push((
+            status,
+            what,
+            Some((media_type, |generator| generator.subschema_for::<T>())),
+        ));
         self
     }
 
@@ -204,7 +250,10 @@ impl Operation {
     pub fn makes<T: JsonSchema>(mut self) -> Self {
         self.idempotent = true;
         self.answers::<T>(201, "Made; its secrets are shown this once")
-            .answers::<T>(200, "Made by the same request before, with this Idempotency-Key; without its secrets")
+            .answers::<T>(
+                200,
+                "Made by the same request before, with this Idempotency-Key; without its secrets",
+            )
             .refuses(&[409, 413, 422])
     }
 
@@ -221,15 +270,17 @@ impl Operation {
         }
         let header = |name: &str, description: &str| json!({"name": name, "in": "header", "description": description, "schema": {"type": "string", "minLength": 1, "maxLength": 255}});
         if self.idempotent {
-            parameters.push(header("Idempotency-Key", "Of several requests with it, one is done"));
+            parameters.push(header(
+                "Idempotency-Key",
+                "Of several requests with it, one is done",
+            ));
         }
         if self.conditional {
             parameters.push(header("If-Match", "The ETag that the change was made to"));
         }
         let mut responses = Map::new();
         for (status, what, body) in &self.answers {
-            let mut response =
-                json!({"description": what, "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}});
+            let mut response = json!({"description": what, "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}});
             if let Some((media_type, schema)) = body {
                 response["content"] = json!({*media_type: {"schema": schema(generator)}});
             }
@@ -237,7 +288,10 @@ impl Operation {
         }
         for status in &self.refusals {
             let shape = self.errors.name();
-            responses.insert(status.to_string(), json!({"$ref": format!("#/components/responses/{shape}{status}")}));
+            responses.insert(
+                status.to_string(),
+                json!({"$ref": format!("#/components/responses/{shape}{status}")}),
+            );
         }
         let mut operation = json!({
             "operationId": self.id,
@@ -258,7 +312,8 @@ impl Operation {
             operation["parameters"] = json!(parameters);
         }
         if let Some((media_type, schema)) = self.body {
-            operation["requestBody"] = json!({"required": true, "content": {media_type: {"schema": schema(generator)}}});
+            operation["requestBody"] =
+                json!({"required": true, "content": {media_type: {"schema": schema(generator)}}});
         }
         operation
     }
@@ -284,7 +339,10 @@ impl Operation {
     }
 
     fn path_parameters(&self) -> Vec<Value> {
-        let named = self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        let named = self
+            .path
+            .split('/')
+            .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
         named.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})).collect()
     }
 }
@@ -292,9 +350,13 @@ impl Operation {
 /// The members of a query's schema, as parameters.
 fn query_parameters(mut schema: Value) -> Vec<Value> {
     let required: Vec<Value> = schema["required"].as_array().cloned().unwrap_or_default();
-    let Some(members) = schema["properties"].as_object_mut() else { return Vec::new() };
+    let Some(members) = schema["properties"].as_object_mut() else {
+        return Vec::new();
+    };
     let parameter = |(name, mut schema): (String, Value)| {
-        let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
+        let description = schema
+            .as_object_mut()
+            .and_then(|schema| schema.remove("description"));
         let mut parameter = json!({"name": name, "in": "query", "required": required.contains(&json!(name)), "schema": schema});
         if let Some(description) = description {
             parameter["description"] = description;
@@ -313,12 +375,18 @@ pub fn document(operations: &[Operation], issuer: Option<&str>) -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for operation in operations {
         let described = operation.describe(&mut generator);
-        paths.entry(operation.path).or_default().insert(operation.method.as_str().to_lowercase(), described);
+        paths
+            .entry(operation.path)
+            .or_default()
+            .insert(operation.method.as_str().to_lowercase(), described);
     }
     let tags = [
         ("OAuth", "What clients and resource servers ask"),
         ("Registration", "Clients that register themselves"),
-        ("API keys", "A client's own keys, in the shape of the Codat platform"),
+        (
+            "API keys",
+            "A client's own keys, in the shape of the Codat platform",
+        ),
         ("Management", "All that the command line can do"),
         ("Public", "What everybody may ask"),
     ];
@@ -367,8 +435,14 @@ fn refusals(operations: &[Operation]) -> Value {
         (412, "It was changed meanwhile"),
         (413, "The body is too large"),
         (422, "The Idempotency-Key came with another request before"),
-        (429, "Too many failures, or slow requests at once; Retry-After says when to try again"),
-        (503, "The database is away; Retry-After says when to try again"),
+        (
+            429,
+            "Too many failures, or slow requests at once; Retry-After says when to try again",
+        ),
+        (
+            503,
+            "The database is away; Retry-After says when to try again",
+        ),
     ];
     let text = json!({"type": "string"});
     let shapes = [
@@ -402,7 +476,11 @@ fn refusals(operations: &[Operation]) -> Value {
     ];
     let mut responses = Map::new();
     for (errors, media_type, schema) in shapes {
-        let used = |status| operations.iter().any(|one| one.errors == errors && one.refusals.contains(&status));
+        let used = |status| {
+            operations
+                .iter()
+                .any(|one| one.errors == errors && one.refusals.contains(&status))
+        };
         let name = errors.name();
         for (status, description) in words.into_iter().filter(|(status, _)| used(*status)) {
             let response = json!({
@@ -418,7 +496,10 @@ fn refusals(operations: &[Operation]) -> Value {
 
 /// GET `/openapi.json`
 pub async fn openapi(documents: Data<Documents>) -> HttpResponse {
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).content_type(JSON).body(documents.openapi.clone())
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .content_type(JSON)
+        .body(documents.openapi.clone())
 }
 
 /// GET `/docs`
@@ -433,10 +514,14 @@ pub async fn docs() -> HttpResponse {
 
 /// GET `/docs/docs.js`
 pub async fn docs_script() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/javascript; charset=utf-8").body(include_str!("docs/docs.js"))
+    HttpResponse::Ok()
+        .content_type("text/javascript; charset=utf-8")
+        .body(include_str!("docs/docs.js"))
 }
 
 /// GET `/docs/docs.css`
 pub async fn docs_style() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/css; charset=utf-8").body(include_str!("docs/docs.css"))
+    HttpResponse::Ok()
+        .content_type("text/css; charset=utf-8")
+        .body(include_str!("docs/docs.css"))
 }

@@ -17,8 +17,14 @@ const MAX_SCOPE_HEADER: usize = 2048;
 /// Any method: the one of the request that the proxy holds.
 pub async fn verify(server: Data<AuthorizationServer>, request: HttpRequest) -> HttpResponse {
     let answer = async {
-        let query: Vec<(String, String)> = form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
-        if let Some((unknown, _)) = query.iter().find(|(name, _)| name != "scope" && name != "audience") {
+        let query: Vec<(String, String)> =
+            form_urlencoded::parse(request.query_string().as_bytes())
+                .into_owned()
+                .collect();
+        if let Some((unknown, _)) = query
+            .iter()
+            .find(|(name, _)| name != "scope" && name != "audience")
+        {
             let unknown: String = unknown.chars().take(40).collect();
             return Err(Error::new(
                 Code::InvalidRequest,
@@ -32,7 +38,12 @@ pub async fn verify(server: Data<AuthorizationServer>, request: HttpRequest) -> 
                 format!("The parameter {empty} is empty; leave it out to allow any {empty}"),
             ));
         }
-        let all = |name: &'static str| query.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str());
+        let all = |name: &'static str| {
+            query
+                .iter()
+                .filter(move |(own, _)| own == name)
+                .map(|(_, value)| value.as_str())
+        };
         let asked = Request {
             // A proxy knows no 400: what cannot be read authenticates nobody.
             authorization: extract::authorization(&request).unwrap_or_default(),
@@ -40,7 +51,10 @@ pub async fn verify(server: Data<AuthorizationServer>, request: HttpRequest) -> 
             audiences: all("audience").map(str::to_owned).collect(),
             origin: extract::origin(&server, &request),
         };
-        Ok((forward_authentication::authenticate(&server, &asked).await?, asked.scope))
+        Ok((
+            forward_authentication::authenticate(&server, &asked).await?,
+            asked.scope,
+        ))
     };
     match answer.await {
         Ok((identity, asked)) => {

@@ -21,19 +21,33 @@ pub const RESOURCE_SERVERS: &str = "Resource servers";
 ///
 /// # Errors
 /// An unusable name, or one that is taken.
-pub async fn create(store: &Arc<Store>, permit: Permit<AccountsWrite>, name: &str, now: Timestamp) -> Result<Account, Error> {
+pub async fn create(
+    store: &Arc<Store>,
+    permit: Permit<AccountsWrite>,
+    name: &str,
+    now: Timestamp,
+) -> Result<Account, Error> {
     check_name(name)?;
     let account = Account::new(name, now);
     store
         .write(now, move |transaction| {
             permit.check_not_done(transaction)?;
             if account::find(transaction.database(), &account.name)?.is_some() {
-                return Err(Error::new(Code::Conflict, format!("There is an account {} already", account.name))
-                    .phrase("name-taken", [])
-                    .field("name"));
+                return Err(Error::new(
+                    Code::Conflict,
+                    format!("There is an account {} already", account.name),
+                )
+                .phrase("name-taken", [])
+                .field("name"));
             }
             account::insert(transaction, &account)?;
-            permit.record(transaction, "account.create", Some(&account.id), &account.id, now)?;
+            permit.record(
+                transaction,
+                "account.create",
+                Some(&account.id),
+                &account.id,
+                now,
+            )?;
             Ok(account.clone())
         })
         .await
@@ -43,8 +57,13 @@ pub async fn create(store: &Arc<Store>, permit: Permit<AccountsWrite>, name: &st
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn list(store: &Arc<Store>, permit: &Permit<AccountsRead>) -> Result<Vec<Account>, Error> {
-    let mut accounts = store.report(permit.account(), |database| Ok(account::list(database)?)).await?;
+pub async fn list(
+    store: &Arc<Store>,
+    permit: &Permit<AccountsRead>,
+) -> Result<Vec<Account>, Error> {
+    let mut accounts = store
+        .report(permit.account(), |database| Ok(account::list(database)?))
+        .await?;
     accounts.retain(|account| permit.reaches(&account.id));
     Ok(accounts)
 }
@@ -53,7 +72,10 @@ pub async fn list(store: &Arc<Store>, permit: &Permit<AccountsRead>) -> Result<V
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn partners(store: &Arc<Store>, permit: &Permit<AccountsRead>) -> Result<Vec<Account>, Error> {
+pub async fn partners(
+    store: &Arc<Store>,
+    permit: &Permit<AccountsRead>,
+) -> Result<Vec<Account>, Error> {
     let mut accounts = list(store, permit).await?;
     accounts.retain(|account| account.name != RESOURCE_SERVERS);
     Ok(accounts)
@@ -74,14 +96,26 @@ pub struct AccountChange {
 ///
 /// # Errors
 /// No such account; nothing to change; a second factor that protects who has more rights than the actor.
-pub async fn update(store: &Arc<Store>, change: AccountChange, id_or_name: &str, now: Timestamp) -> Result<Account, Error> {
+pub async fn update(
+    store: &Arc<Store>,
+    change: AccountChange,
+    id_or_name: &str,
+    now: Timestamp,
+) -> Result<Account, Error> {
     let named = id_or_name.to_owned();
     store
         .write(now, move |transaction| {
-            let AccountChange { requires_second_factor, max_clients } = &change;
+            let AccountChange {
+                requires_second_factor,
+                max_clients,
+            } = &change;
             let reaches = |account: &Account| {
-                requires_second_factor.as_ref().is_none_or(|(permit, _)| permit.reaches(&account.id))
-                    && max_clients.as_ref().is_none_or(|(permit, _)| permit.reaches(&account.id))
+                requires_second_factor
+                    .as_ref()
+                    .is_none_or(|(permit, _)| permit.reaches(&account.id))
+                    && max_clients
+                        .as_ref()
+                        .is_none_or(|(permit, _)| permit.reaches(&account.id))
             };
             let found = account::find(transaction.database(), &named)?.filter(reaches);
             let mut account = found.ok_or_else(|| not_found("account", &named))?;
@@ -97,9 +131,25 @@ pub async fn update(store: &Arc<Store>, change: AccountChange, id_or_name: &str,
             }
             account::update(transaction, &account)?;
             match (requires_second_factor, max_clients) {
-                (Some((permit, _)), _) => permit.record(transaction, "account.update", Some(&account.id), &account.id, now)?,
-                (_, Some((permit, _))) => permit.record(transaction, "account.update", Some(&account.id), &account.id, now)?,
-                _ => return Err(invalid("Change requires_second_factor, max_clients or both")),
+                (Some((permit, _)), _) => permit.record(
+                    transaction,
+                    "account.update",
+                    Some(&account.id),
+                    &account.id,
+                    now,
+                )?,
+                (_, Some((permit, _))) => permit.record(
+                    transaction,
+                    "account.update",
+                    Some(&account.id),
+                    &account.id,
+                    now,
+                )?,
+                _ => {
+                    return Err(invalid(
+                        "Change requires_second_factor, max_clients or both",
+                    ));
+                }
             }
             Ok(account)
         })
@@ -116,7 +166,9 @@ pub(super) fn filter<R: Right>(
     permit: &Permit<R>,
     id_or_name: Option<&str>,
 ) -> Result<Option<String>, Error> {
-    let Some(named) = id_or_name else { return Ok(permit.account().map(str::to_owned)) };
+    let Some(named) = id_or_name else {
+        return Ok(permit.account().map(str::to_owned));
+    };
     let found = account::find(database, named)?.filter(|account| permit.reaches(&account.id));
     Ok(Some(found.ok_or_else(|| not_found("account", named))?.id))
 }
@@ -134,7 +186,9 @@ pub(super) fn resolve<R: Right>(
         let found = account::find(database, named)?.filter(|account| permit.reaches(&account.id));
         return found.ok_or_else(|| not_found("account", named));
     }
-    let all = account::list(database)?.into_iter().filter(|account| account.name != RESOURCE_SERVERS);
+    let all = account::list(database)?
+        .into_iter()
+        .filter(|account| account.name != RESOURCE_SERVERS);
     let oldest = all.min_by_key(|account| (account.created_at, account.id.clone()));
     if let Some(account) = oldest {
         return Ok(account);
@@ -162,6 +216,12 @@ fn named_or_new<R: Right>(
     }
     let account = Account::new(name, now);
     account::insert(transaction, &account)?;
-    permit.recorder().record(transaction, "account.create", Some(&account.id), &account.id, now)?;
+    permit.recorder().record(
+        transaction,
+        "account.create",
+        Some(&account.id),
+        &account.id,
+        now,
+    )?;
     Ok(account)
 }

@@ -108,7 +108,10 @@ impl Once {
     /// The key, that this actor used for this request.
     pub fn new(actor: &str, key: &str, request: &[u8]) -> Self {
         let id = Fingerprint::of(format!("{actor}\0{key}").as_bytes()).hex();
-        Once { id, request: Fingerprint::of(request).hex() }
+        Once {
+            id,
+            request: Fingerprint::of(request).hex(),
+        }
     }
 
     /// What the same request made before; nothing where it is the first.
@@ -117,10 +120,15 @@ impl Once {
     /// Where the key came with another request.
     pub async fn made_before(&self, store: &Store) -> Result<Option<String>, Error> {
         let id = self.id.clone();
-        let found = store.read(move |database| idempotency::find(database, &id)).await?;
+        let found = store
+            .read(move |database| idempotency::find(database, &id))
+            .await?;
         match found {
             Some(row) if row.request == self.request => Ok(Some(row.target)),
-            Some(_) => Err(Error::new(Code::UnprocessableContent, "This Idempotency-Key came with another request before")),
+            Some(_) => Err(Error::new(
+                Code::UnprocessableContent,
+                "This Idempotency-Key came with another request before",
+            )),
             None => Ok(None),
         }
     }
@@ -147,7 +155,10 @@ impl Actor {
         Actor {
             name: "command line".to_owned(),
             account: None,
-            rights: rights_of(Role::Operator).into_iter().map(str::to_owned).collect(),
+            rights: rights_of(Role::Operator)
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
             assumed_issuer: None,
             address: None,
             request_id: None,
@@ -182,7 +193,11 @@ impl Actor {
         Actor {
             name: format!("API key {key_id}"),
             account: Some(account.to_owned()),
-            rights: scope.rights().chain([KeysRead::SCOPE, KeysWrite::SCOPE]).map(str::to_owned).collect(),
+            rights: scope
+                .rights()
+                .chain([KeysRead::SCOPE, KeysWrite::SCOPE])
+                .map(str::to_owned)
+                .collect(),
             assumed_issuer: None,
             address: Some(origin.address),
             request_id: origin.id,
@@ -194,7 +209,11 @@ impl Actor {
     pub fn user(email: &str, role: Role, account: Option<&str>, origin: Origin) -> Self {
         Actor {
             name: format!("user {email}"),
-            account: if role == Role::Operator { None } else { Some(account.unwrap_or_default().to_owned()) },
+            account: if role == Role::Operator {
+                None
+            } else {
+                Some(account.unwrap_or_default().to_owned())
+            },
             rights: rights_of(role).into_iter().map(str::to_owned).collect(),
             assumed_issuer: None,
             address: Some(origin.address),
@@ -212,26 +231,47 @@ impl Actor {
             return Err(Error::insufficient_scope(R::SCOPE));
         }
         if R::OPERATOR_ONLY && self.account.is_some() {
-            return Err(Error::new(Code::AccessDenied, "This is for operators alone"));
+            return Err(Error::new(
+                Code::AccessDenied,
+                "This is for operators alone",
+            ));
         }
-        Ok(Permit { actor: self.clone(), right: PhantomData })
+        Ok(Permit {
+            actor: self.clone(),
+            right: PhantomData,
+        })
     }
 
     /// Writes entries that stand beside the one of the action itself.
     fn recorder(&self) -> Recorder {
-        Recorder { actor: self.name.clone(), client_ip: self.address, request_id: self.request_id.clone() }
+        Recorder {
+            actor: self.name.clone(),
+            client_ip: self.address,
+            request_id: self.request_id.clone(),
+        }
     }
 
     fn check_not_done(&self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
-        let Some(once) = &self.once else { return Ok(()) };
+        let Some(once) = &self.once else {
+            return Ok(());
+        };
         match idempotency::find(transaction.database(), &once.id)? {
-            Some(_) => Err(Error::new(Code::AlreadyDone, "This request was done before")),
+            Some(_) => Err(Error::new(
+                Code::AlreadyDone,
+                "This request was done before",
+            )),
             None => Ok(()),
         }
     }
 
     /// An entry for the audit, in this actor's name.
-    pub fn entry(&self, action: &str, account: Option<&str>, target: &str, now: Timestamp) -> Entry {
+    pub fn entry(
+        &self,
+        action: &str,
+        account: Option<&str>,
+        target: &str,
+        now: Timestamp,
+    ) -> Entry {
         self.recorder().entry(action, account, target, now)
     }
 
@@ -247,11 +287,21 @@ impl Actor {
         target: &str,
         now: Timestamp,
     ) -> Result<(), Error> {
-        self.recorder().record(transaction, action, account, target, now)?;
-        if let Some(once) = self.once.as_ref().filter(|_| action.ends_with(".create") || action.ends_with(".rotate")) {
+        self.recorder()
+            .record(transaction, action, account, target, now)?;
+        if let Some(once) = self
+            .once
+            .as_ref()
+            .filter(|_| action.ends_with(".create") || action.ends_with(".rotate"))
+        {
             self.check_not_done(transaction)?;
             let (id, request) = (once.id.clone(), once.request.clone());
-            let row = IdempotencyKey { id, request, target: target.to_owned(), expires_at: now.plus(REMEMBERED) };
+            let row = IdempotencyKey {
+                id,
+                request,
+                target: target.to_owned(),
+                expires_at: now.plus(REMEMBERED),
+            };
             idempotency::insert(transaction, &row)?;
         }
         Ok(())
@@ -261,10 +311,25 @@ impl Actor {
 /// The rights of each role, as scope tokens. A viewer sees clients, and neither secrets nor keys. An
 /// operator has every right, and [`OPERATOR_SCOPE`].
 pub fn rights_of(role: Role) -> Vec<&'static str> {
-    let viewer = [AccountsRead::SCOPE, ClientsRead::SCOPE, ResourcesRead::SCOPE];
-    let developer =
-        [ClientsWrite::SCOPE, KeysRead::SCOPE, KeysWrite::SCOPE, TokensRead::SCOPE, TokensRevoke::SCOPE, AuditRead::SCOPE];
-    let administrator = [UsersRead::SCOPE, UsersWrite::SCOPE, RegistrationRead::SCOPE, RegistrationWrite::SCOPE];
+    let viewer = [
+        AccountsRead::SCOPE,
+        ClientsRead::SCOPE,
+        ResourcesRead::SCOPE,
+    ];
+    let developer = [
+        ClientsWrite::SCOPE,
+        KeysRead::SCOPE,
+        KeysWrite::SCOPE,
+        TokensRead::SCOPE,
+        TokensRevoke::SCOPE,
+        AuditRead::SCOPE,
+    ];
+    let administrator = [
+        UsersRead::SCOPE,
+        UsersWrite::SCOPE,
+        RegistrationRead::SCOPE,
+        RegistrationWrite::SCOPE,
+    ];
     match role {
         Role::Operator => [ALL_RIGHTS, &[OPERATOR_SCOPE]].concat(),
         Role::Administrator => [&viewer[..], &developer, &administrator].concat(),
@@ -281,7 +346,10 @@ pub struct Permit<R> {
 
 impl<R> Clone for Permit<R> {
     fn clone(&self) -> Self {
-        Permit { actor: self.actor.clone(), right: PhantomData }
+        Permit {
+            actor: self.actor.clone(),
+            right: PhantomData,
+        }
     }
 }
 
@@ -302,7 +370,10 @@ impl<R: Right> Permit<R> {
     /// A fault of Keyward's own.
     pub fn rights(&self) -> Result<Scope, Error> {
         let words: Vec<&str> = self.actor.rights.iter().map(String::as_str).collect();
-        words.join(" ").parse().map_err(|_| Error::server_error("the rights of an actor are no scope"))
+        words
+            .join(" ")
+            .parse()
+            .map_err(|_| Error::server_error("the rights of an actor are no scope"))
     }
 
     /// Whether a thing of this account is within reach. What is not must look as if it were not
@@ -322,15 +393,25 @@ impl<R: Right> Permit<R> {
     /// # Errors
     /// `invalid_scope` where the scope holds a right that the actor has not, or one that does not exist.
     pub fn check_gift(&self, scope: &Scope) -> Result<(), Error> {
-        let Some(beyond) = scope.rights().find(|right| !self.actor.rights.contains(*right)) else { return Ok(()) };
+        let Some(beyond) = scope
+            .rights()
+            .find(|right| !self.actor.rights.contains(*right))
+        else {
+            return Ok(());
+        };
         let known = beyond == OPERATOR_SCOPE || ALL_RIGHTS.contains(&beyond);
         let refused = if known {
-            Error::new(Code::InvalidScope, format!("You cannot give the right {beyond}, which you have not"))
-                .phrase("right-beyond-you", [("right", beyond.into())])
+            Error::new(
+                Code::InvalidScope,
+                format!("You cannot give the right {beyond}, which you have not"),
+            )
+            .phrase("right-beyond-you", [("right", beyond.into())])
         } else {
-            let reason =
-                format!("There is no right {beyond}; what begins with {RIGHTS_PREFIX} is reserved for rights over Keyward");
-            Error::new(Code::InvalidScope, reason).phrase("right-unknown", [("right", beyond.into())])
+            let reason = format!(
+                "There is no right {beyond}; what begins with {RIGHTS_PREFIX} is reserved for rights over Keyward"
+            );
+            Error::new(Code::InvalidScope, reason)
+                .phrase("right-unknown", [("right", beyond.into())])
         };
         Err(refused.field("scope"))
     }
@@ -341,19 +422,26 @@ impl<R: Right> Permit<R> {
     /// # Errors
     /// `access_denied` where the role has a right that the actor has not.
     pub fn check_role(&self, role: Role) -> Result<(), Error> {
-        let beyond = rights_of(role).into_iter().find(|right| !self.actor.rights.contains(*right));
+        let beyond = rights_of(role)
+            .into_iter()
+            .find(|right| !self.actor.rights.contains(*right));
         let within = beyond.is_none() && (role != Role::Operator || self.account().is_none());
         if within {
             return Ok(());
         }
         let refused = match role {
-            Role::Operator => {
-                Error::new(Code::AccessDenied, "Only an operator can do this for an operator").phrase("operator-role", [])
-            }
+            Role::Operator => Error::new(
+                Code::AccessDenied,
+                "Only an operator can do this for an operator",
+            )
+            .phrase("operator-role", []),
             _ => {
                 let missing = beyond.unwrap_or_default();
-                Error::new(Code::AccessDenied, format!("The role {role} has the right {missing}, which you have not"))
-                    .phrase("role-beyond-you", [("right", missing.into())])
+                Error::new(
+                    Code::AccessDenied,
+                    format!("The role {role} has the right {missing}, which you have not"),
+                )
+                .phrase("role-beyond-you", [("right", missing.into())])
             }
         };
         Err(refused.field("role"))
@@ -365,9 +453,13 @@ impl<R: Right> Permit<R> {
     /// `access_denied` where the actor lacks any right.
     pub fn check_every_right(&self) -> Result<(), Error> {
         let all = rights_of(Role::Operator);
-        let missing =
-            all.into_iter().find(|right| !self.actor.rights.contains(*right)).or(self.account().map(|_| OPERATOR_SCOPE));
-        let Some(missing) = missing else { return Ok(()) };
+        let missing = all
+            .into_iter()
+            .find(|right| !self.actor.rights.contains(*right))
+            .or(self.account().map(|_| OPERATOR_SCOPE));
+        let Some(missing) = missing else {
+            return Ok(());
+        };
         let reason = format!(
             "Whoever knows a signing key can give themselves every right, so importing one needs every right; you do not have {missing}"
         );

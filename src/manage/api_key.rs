@@ -72,7 +72,12 @@ impl From<ApiKey> for ApiKeyView {
 }
 
 /// A new key in full, for the one answer that shows it, beside its row.
-pub(super) fn generate(client: &Client, new: NewApiKey, created_by: &str, now: Timestamp) -> (Credential, ApiKey) {
+pub(super) fn generate(
+    client: &Client,
+    new: NewApiKey,
+    created_by: &str,
+    now: Timestamp,
+) -> (Credential, ApiKey) {
     let key = Credential::generate(Kind::ApiKey);
     let row = ApiKey {
         id: key.id().to_owned(),
@@ -104,7 +109,9 @@ pub async fn create(
 ) -> Result<(Credential, ApiKeyView), Error> {
     check_name(&new.name)?;
     if new.expires_at.is_some_and(|end| end <= now) {
-        return Err(invalid("The end of a key lies in the future").phrase("end-in-past", []).field("expires_at"));
+        return Err(invalid("The end of a key lies in the future")
+            .phrase("end-in-past", [])
+            .field("expires_at"));
     }
     let client_id = client_id.to_owned();
     store
@@ -115,14 +122,22 @@ pub async fn create(
                 && !scope.is_subset(&client.scope)
             {
                 let reason = format!("The client has only the scope {:?}", client.scope.as_str());
-                return Err(Error::new(Code::InvalidScope, reason).phrase("scope-beyond-client", []).field("scope"));
+                return Err(Error::new(Code::InvalidScope, reason)
+                    .phrase("scope-beyond-client", [])
+                    .field("scope"));
             }
             let live = live_keys(transaction.database(), &client_id, now)?;
             check_room(&live)?;
             free_name(transaction, &client_id, &live, &new.name, now)?;
             let (key, row) = generate(&client, new.clone(), permit.actor(), now);
             api_key::insert(transaction, &row)?;
-            permit.record(transaction, "api_key.create", Some(&client.account_id), &row.id, now)?;
+            permit.record(
+                transaction,
+                "api_key.create",
+                Some(&client.account_id),
+                &row.id,
+                now,
+            )?;
             Ok((key, row.into()))
         })
         .await
@@ -132,12 +147,19 @@ pub async fn create(
 ///
 /// # Errors
 /// No such client.
-pub async fn list(store: &Arc<Store>, permit: Permit<KeysRead>, client_id: &str) -> Result<Vec<ApiKeyView>, Error> {
+pub async fn list(
+    store: &Arc<Store>,
+    permit: Permit<KeysRead>,
+    client_id: &str,
+) -> Result<Vec<ApiKeyView>, Error> {
     let id = client_id.to_owned();
     store
         .read(move |database| {
             within_reach(database, &permit, &id)?;
-            Ok(api_key::list(database, &id)?.into_iter().map(ApiKeyView::from).collect())
+            Ok(api_key::list(database, &id)?
+                .into_iter()
+                .map(ApiKeyView::from)
+                .collect())
         })
         .await
 }
@@ -160,18 +182,27 @@ pub async fn rotate(
             let client = within_power(transaction.database(), &permit, &client_id)?;
             permit.check_not_done(transaction)?;
             let live = live_keys(transaction.database(), &client_id, now)?;
-            let mut old = live.iter().find(|key| key.id == id).cloned().ok_or_else(|| not_found("API key", &id))?;
+            let mut old = live
+                .iter()
+                .find(|key| key.id == id)
+                .cloned()
+                .ok_or_else(|| not_found("API key", &id))?;
             if !grace.is_zero() {
                 check_room(&live)?;
             }
             if old.name.ends_with(&format!("({id})")) {
-                return Err(Error::new(Code::Conflict, "This API key was rotated already").phrase("key-rotated", []));
+                return Err(
+                    Error::new(Code::Conflict, "This API key was rotated already")
+                        .phrase("key-rotated", []),
+                );
             }
             let new = NewApiKey {
                 name: old.name.clone(),
                 scope: old.scope.clone(),
                 // As long as the old one was to live.
-                expires_at: old.expires_at.map(|end| now.plus(end.since(old.created_at))),
+                expires_at: old
+                    .expires_at
+                    .map(|end| now.plus(end.since(old.created_at))),
                 allowed_ips: old.allowed_ips.clone(),
                 manage_keys: old.manage_keys,
             };
@@ -185,7 +216,13 @@ pub async fn rotate(
             }
             let (key, row) = generate(&client, new, permit.actor(), now);
             api_key::insert(transaction, &row)?;
-            permit.record(transaction, "api_key.rotate", Some(&client.account_id), &id, now)?;
+            permit.record(
+                transaction,
+                "api_key.rotate",
+                Some(&client.account_id),
+                &id,
+                now,
+            )?;
             Ok((key, row.into()))
         })
         .await
@@ -206,20 +243,39 @@ pub async fn delete(
     store
         .write(now, move |transaction| {
             let client = within_power(transaction.database(), &permit, &client_id)?;
-            let found = if could_be_id(&id) { api_key::find(transaction.database(), &id)? } else { None };
-            let key = found.filter(|key| key.client_id == client_id).ok_or_else(|| not_found("API key", &id))?;
+            let found = if could_be_id(&id) {
+                api_key::find(transaction.database(), &id)?
+            } else {
+                None
+            };
+            let key = found
+                .filter(|key| key.client_id == client_id)
+                .ok_or_else(|| not_found("API key", &id))?;
             let live = live_keys(transaction.database(), &client_id, now)?;
             if !key.has_ended(now) && live.len() == 1 {
-                return Err(Error::new(Code::Conflict, "The last API key cannot be deleted; make another one first")
-                    .phrase("last-key", []));
+                return Err(Error::new(
+                    Code::Conflict,
+                    "The last API key cannot be deleted; make another one first",
+                )
+                .phrase("last-key", []));
             }
             api_key::delete(transaction, &id, now)?;
-            permit.record(transaction, "api_key.delete", Some(&client.account_id), &id, now)
+            permit.record(
+                transaction,
+                "api_key.delete",
+                Some(&client.account_id),
+                &id,
+                now,
+            )
         })
         .await
 }
 
-fn live_keys(database: &mut Database, client_id: &str, now: Timestamp) -> Result<Vec<ApiKey>, Error> {
+fn live_keys(
+    database: &mut Database,
+    client_id: &str,
+    now: Timestamp,
+) -> Result<Vec<ApiKey>, Error> {
     let mut keys = api_key::list(database, client_id)?;
     keys.retain(|key| !key.has_ended(now));
     Ok(keys)
@@ -231,7 +287,9 @@ fn check_room(live: &[ApiKey]) -> Result<(), Error> {
     }
     Err(Error::new(
         Code::Conflict,
-        format!("Maximum number of API keys reached: a client has {MOST} at the most; delete one first"),
+        format!(
+            "Maximum number of API keys reached: a client has {MOST} at the most; delete one first"
+        ),
     )
     .phrase("keys-full", [("most", MOST.into())]))
 }
@@ -245,12 +303,18 @@ fn free_name(
     now: Timestamp,
 ) -> Result<(), Error> {
     if live.iter().any(|key| key.name == name) {
-        return Err(Error::new(Code::Conflict, "The client has an API key of this name already")
-            .phrase("name-taken", [])
-            .field("name"));
+        return Err(Error::new(
+            Code::Conflict,
+            "The client has an API key of this name already",
+        )
+        .phrase("name-taken", [])
+        .field("name"));
     }
     let ended = api_key::list(transaction.database(), client_id)?;
-    if let Some(key) = ended.iter().find(|key| key.name == name && key.has_ended(now)) {
+    if let Some(key) = ended
+        .iter()
+        .find(|key| key.name == name && key.has_ended(now))
+    {
         api_key::delete(transaction, &key.id, now)?;
     }
     Ok(())

@@ -15,16 +15,37 @@ pub use crate::store::audit::{Entry, Filter};
 ///
 /// # Errors
 /// An account that is not within reach; a filter that cannot be.
-pub async fn list(store: &Arc<Store>, permit: Permit<AuditRead>, filter: Filter, limit: i64) -> Result<Vec<Entry>, Error> {
-    let words = [&filter.target, &filter.action, &filter.actor, &filter.before];
-    if words.into_iter().flatten().any(|word| word.contains('\0') || word.len() > 600) {
+pub async fn list(
+    store: &Arc<Store>,
+    permit: Permit<AuditRead>,
+    filter: Filter,
+    limit: i64,
+) -> Result<Vec<Entry>, Error> {
+    let words = [
+        &filter.target,
+        &filter.action,
+        &filter.actor,
+        &filter.before,
+    ];
+    if words
+        .into_iter()
+        .flatten()
+        .any(|word| word.contains('\0') || word.len() > 600)
+    {
         return Err(invalid("No entry can be like that"));
     }
     let account = permit.account().map(str::to_owned);
     store
         .report(account.as_deref(), move |database| {
             let account_id = account::filter(database, &permit, filter.account_id.as_deref())?;
-            Ok(audit::list(database, &Filter { account_id, ..filter.clone() }, limit)?)
+            Ok(audit::list(
+                database,
+                &Filter {
+                    account_id,
+                    ..filter.clone()
+                },
+                limit,
+            )?)
         })
         .await
 }
@@ -54,8 +75,12 @@ pub async fn failures(
         .report(account.as_deref(), move |database| {
             within_reach(database, &permit, &id)?;
             let entries = audit::failures(database, &id, i64::try_from(limit).unwrap_or(i64::MAX))?;
-            let names: BTreeMap<String, String> = api_key::names(database, &id)?.into_iter().collect();
-            let named = |entry: Entry| Failure { api_key: names.get(&entry.target).cloned(), entry };
+            let names: BTreeMap<String, String> =
+                api_key::names(database, &id)?.into_iter().collect();
+            let named = |entry: Entry| Failure {
+                api_key: names.get(&entry.target).cloned(),
+                entry,
+            };
             Ok(entries.into_iter().map(named).collect())
         })
         .await

@@ -6,10 +6,14 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::actor::{ALL_RIGHTS, ClientsRead, ClientsWrite, OPERATOR_SCOPE, Permit, Right, TokensRevoke};
+use super::actor::{
+    ALL_RIGHTS, ClientsRead, ClientsWrite, OPERATOR_SCOPE, Permit, Right, TokensRevoke,
+};
 use super::api_key::{self, NewApiKey};
 pub use super::policy::Warning;
-use super::policy::{Grantee, Wanted, check_grant, known_resources, management_audience, undescribed};
+use super::policy::{
+    Grantee, Wanted, check_grant, known_resources, management_audience, undescribed,
+};
 use super::{MAX_NAME, account, check_name, invalid, not_found, version};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
@@ -90,8 +94,18 @@ pub struct ClientChange {
 
 impl ClientChange {
     fn only_disables(&self) -> bool {
-        let ClientChange { name, scope, resources, may_introspect, auth_method, jwks, enabled, expected: _ } = self;
-        let nothing_else = name.is_none() && scope.is_none() && resources.is_none() && may_introspect.is_none();
+        let ClientChange {
+            name,
+            scope,
+            resources,
+            may_introspect,
+            auth_method,
+            jwks,
+            enabled,
+            expected: _,
+        } = self;
+        let nothing_else =
+            name.is_none() && scope.is_none() && resources.is_none() && may_introspect.is_none();
         *enabled == Some(false) && nothing_else && auth_method.is_none() && jwks.is_none()
     }
 }
@@ -124,14 +138,21 @@ impl From<Client> for ClientView {
     fn from(client: Client) -> Self {
         ClientView {
             auth_method: client.auth_method.as_str(),
-            grant_types: client.grant_types.split(' ').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            grant_types: client
+                .grant_types
+                .split(' ')
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
             client_id: client.client_id,
             name: client.name,
             account: client.account_id,
             scope: client.scope,
             resources: client.resources,
             introspect: client.may_introspect,
-            jwks: client.jwks.and_then(|jwks| serde_json::from_str(&jwks).ok()),
+            jwks: client
+                .jwks
+                .and_then(|jwks| serde_json::from_str(&jwks).ok()),
             jwks_uri: client.jwks_uri,
             enabled: client.disabled_at.is_none(),
             disabled_by: client.disabled_by,
@@ -153,7 +174,11 @@ pub async fn create(
     now: Timestamp,
 ) -> Result<CreatedClient, Error> {
     check_name(&new.name)?;
-    store.write(now, move |transaction| insert(transaction, &permit, new.clone(), now)).await
+    store
+        .write(now, move |transaction| {
+            insert(transaction, &permit, new.clone(), now)
+        })
+        .await
 }
 
 /// Within a change that makes more than the client.
@@ -165,8 +190,13 @@ pub(crate) fn insert(
 ) -> Result<CreatedClient, Error> {
     let account = account::resolve(transaction, permit, new.account.as_deref(), now)?;
     let resources = known_resources(transaction.database(), permit, &new.resources)?;
-    let wanted =
-        Wanted { account: &account.id, grantee: Grantee::Client, scope: &new.scope, resources: &resources, current: None };
+    let wanted = Wanted {
+        account: &account.id,
+        grantee: Grantee::Client,
+        scope: &new.scope,
+        resources: &resources,
+        current: None,
+    };
     let warning = check_grant(transaction, permit, &wanted)?;
     check_introspection(permit, false, new.may_introspect)?;
     if permit.account().is_some() {
@@ -183,11 +213,26 @@ pub(crate) fn insert(
     check_auth_method(&client)?;
     client::insert(transaction, &client)?;
     let secret = insert_secret(transaction, &client, now)?;
-    let first_key = NewApiKey { name: FIRST_KEY.to_owned(), manage_keys: true, ..NewApiKey::default() };
+    let first_key = NewApiKey {
+        name: FIRST_KEY.to_owned(),
+        manage_keys: true,
+        ..NewApiKey::default()
+    };
     let (api_key, row) = api_key::generate(&client, first_key, permit.actor(), now);
     store::api_key::insert(transaction, &row)?;
-    permit.record(transaction, "client.create", Some(&client.account_id), &client.client_id, now)?;
-    Ok(CreatedClient { client, secret, api_key, warning })
+    permit.record(
+        transaction,
+        "client.create",
+        Some(&client.account_id),
+        &client.client_id,
+        now,
+    )?;
+    Ok(CreatedClient {
+        client,
+        secret,
+        api_key,
+        warning,
+    })
 }
 
 pub(super) fn insert_secret(
@@ -220,7 +265,9 @@ pub async fn list(
         .report(own.as_deref(), move |database| {
             let account = account::filter(database, &permit, account.as_deref())?;
             let after = match &after {
-                Some(id) => client::find(database, id)?.map(|client| (client.created_at, client.client_id)),
+                Some(id) => {
+                    client::find(database, id)?.map(|client| (client.created_at, client.client_id))
+                }
                 None => None,
             };
             let clients = client::list(database, account.as_deref(), after, limit)?;
@@ -233,25 +280,42 @@ pub async fn list(
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn search(store: &Arc<Store>, permit: Permit<ClientsRead>, text: &str, limit: i64) -> Result<Vec<ClientView>, Error> {
+pub async fn search(
+    store: &Arc<Store>,
+    permit: Permit<ClientsRead>,
+    text: &str,
+    limit: i64,
+) -> Result<Vec<ClientView>, Error> {
     let text = text.to_owned();
     if text.contains('\0') || text.len() > MAX_NAME * 4 {
         return Ok(Vec::new());
     }
     let account = permit.account().map(str::to_owned);
-    let found =
-        store.report(account.as_deref(), move |database| Ok(client::search(database, permit.account(), &text, limit)?)).await?;
+    let found = store
+        .report(account.as_deref(), move |database| {
+            Ok(client::search(database, permit.account(), &text, limit)?)
+        })
+        .await?;
     Ok(found.into_iter().map(ClientView::from).collect())
 }
 
 /// Refuses one more client where the account has as many as it can have.
-pub(crate) fn check_room(database: &mut Database, account: &store::account::Account) -> Result<(), Error> {
+pub(crate) fn check_room(
+    database: &mut Database,
+    account: &store::account::Account,
+) -> Result<(), Error> {
     let most = account.client_limit();
     if !client::has_as_many(database, &account.id, most)? {
         return Ok(());
     }
-    Err(Error::new(Code::Conflict, format!("The account has {most} clients, the most that it can have; ask an operator"))
-        .phrase("clients-full", [("most", usize::try_from(most).unwrap_or(0).into())]))
+    Err(Error::new(
+        Code::Conflict,
+        format!("The account has {most} clients, the most that it can have; ask an operator"),
+    )
+    .phrase(
+        "clients-full",
+        [("most", usize::try_from(most).unwrap_or(0).into())],
+    ))
 }
 
 /// What can be given to a client, as a form offers it.
@@ -281,15 +345,32 @@ pub async fn choices(store: &Arc<Store>, permit: Permit<ClientsWrite>) -> Result
                         choices.scope.extend(server.scope.iter().map(str::to_owned));
                         choices.resources.insert(server.identifier);
                     }
-                    choices.resources.extend(management_audience(database, &permit)?);
-                    choices.rights.extend(ALL_RIGHTS.iter().chain(&[OPERATOR_SCOPE]).map(|&right| right.to_owned()));
+                    choices
+                        .resources
+                        .extend(management_audience(database, &permit)?);
+                    choices.rights.extend(
+                        ALL_RIGHTS
+                            .iter()
+                            .chain(&[OPERATOR_SCOPE])
+                            .map(|&right| right.to_owned()),
+                    );
                 }
                 Some(account) => {
                     let grants = client::grants(database, account)?;
-                    for (scope, resources) in grants.into_iter().filter(|(scope, _)| permit.check_gift(scope).is_ok()) {
+                    for (scope, resources) in grants
+                        .into_iter()
+                        .filter(|(scope, _)| permit.check_gift(scope).is_ok())
+                    {
                         choices.rights.extend(scope.rights().map(str::to_owned));
-                        choices.scope.extend(scope.iter().filter(|token| !is_right(token)).map(str::to_owned));
-                        choices.resources.extend(resources.iter().map(str::to_owned));
+                        choices.scope.extend(
+                            scope
+                                .iter()
+                                .filter(|token| !is_right(token))
+                                .map(str::to_owned),
+                        );
+                        choices
+                            .resources
+                            .extend(resources.iter().map(str::to_owned));
                     }
                 }
             }
@@ -302,9 +383,15 @@ pub async fn choices(store: &Arc<Store>, permit: Permit<ClientsWrite>) -> Result
 ///
 /// # Errors
 /// No such client.
-pub async fn show(store: &Arc<Store>, permit: Permit<ClientsRead>, client_id: &str) -> Result<ClientView, Error> {
+pub async fn show(
+    store: &Arc<Store>,
+    permit: Permit<ClientsRead>,
+    client_id: &str,
+) -> Result<ClientView, Error> {
     let id = client_id.to_owned();
-    store.read(move |database| Ok(within_reach(database, &permit, &id)?.into())).await
+    store
+        .read(move |database| Ok(within_reach(database, &permit, &id)?.into()))
+        .await
 }
 
 /// Changes a client.
@@ -323,40 +410,58 @@ pub async fn update(
     }
     let giver = permit.clone();
     // A leak must end: to refuse all that a client presents takes no more rights than to see it.
-    let needs = if change.only_disables() { Needs::Reach } else { Needs::Power };
-    let changed = edit(store, permit, client_id, needs, "client.update", now, move |transaction, client| {
-        let change = change.clone();
-        let current = version(&ClientView::from(client.clone()));
-        if change.expected.is_some_and(|expected| !expected.contains(&current)) {
-            return Err(Error::new(Code::PreconditionFailed, "The client was changed meanwhile; read it again")
+    let needs = if change.only_disables() {
+        Needs::Reach
+    } else {
+        Needs::Power
+    };
+    let changed = edit(
+        store,
+        permit,
+        client_id,
+        needs,
+        "client.update",
+        now,
+        move |transaction, client| {
+            let change = change.clone();
+            let current = version(&ClientView::from(client.clone()));
+            if change
+                .expected
+                .is_some_and(|expected| !expected.contains(&current))
+            {
+                return Err(Error::new(
+                    Code::PreconditionFailed,
+                    "The client was changed meanwhile; read it again",
+                )
                 .phrase("changed-meanwhile", []));
-        }
-        if let Some(name) = change.name {
-            client.name = name;
-        }
-        let resources = match change.resources {
-            Some(named) => Some(known_resources(transaction.database(), &giver, &named)?),
-            None => None,
-        };
-        let warning = regrant(transaction, &giver, client, change.scope, resources)?;
-        if let Some(may_introspect) = change.may_introspect {
-            check_introspection(&giver, client.may_introspect, may_introspect)?;
-            client.may_introspect = may_introspect;
-        }
-        if let Some(auth_method) = change.auth_method {
-            client.auth_method = auth_method;
-        }
-        match change.enabled {
-            Some(true) => enable_again(&giver, client)?,
-            Some(false) => client.disable(disabler(&giver), now),
-            None => {}
-        }
-        if let Some(jwks) = change.jwks {
-            client.jwks = Some(checked_jwks(&jwks)?);
-        }
-        check_auth_method(client)?;
-        Ok(warning)
-    });
+            }
+            if let Some(name) = change.name {
+                client.name = name;
+            }
+            let resources = match change.resources {
+                Some(named) => Some(known_resources(transaction.database(), &giver, &named)?),
+                None => None,
+            };
+            let warning = regrant(transaction, &giver, client, change.scope, resources)?;
+            if let Some(may_introspect) = change.may_introspect {
+                check_introspection(&giver, client.may_introspect, may_introspect)?;
+                client.may_introspect = may_introspect;
+            }
+            if let Some(auth_method) = change.auth_method {
+                client.auth_method = auth_method;
+            }
+            match change.enabled {
+                Some(true) => enable_again(&giver, client)?,
+                Some(false) => client.disable(disabler(&giver), now),
+                None => {}
+            }
+            if let Some(jwks) = change.jwks {
+                client.jwks = Some(checked_jwks(&jwks)?);
+            }
+            check_auth_method(client)?;
+            Ok(warning)
+        },
+    );
     let (client, warning) = changed.await?;
     Ok(ChangedClient { client, warning })
 }
@@ -365,9 +470,15 @@ pub async fn update(
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn warning(store: &Arc<Store>, _: Permit<ClientsRead>, client: &ClientView) -> Result<Option<Warning>, Error> {
+pub async fn warning(
+    store: &Arc<Store>,
+    _: Permit<ClientsRead>,
+    client: &ClientView,
+) -> Result<Option<Warning>, Error> {
     let (scope, resources) = (client.scope.clone(), client.resources.clone());
-    store.read(move |database| undescribed(database, &scope, &resources)).await
+    store
+        .read(move |database| undescribed(database, &scope, &resources))
+        .await
 }
 
 /// Gives a client another scope or other resource servers, as far as the actor may.
@@ -389,17 +500,29 @@ fn regrant(
         && *wanted != client.resources
         && (wanted.is_empty() || !wanted.is_subset(&client.resources))
     {
-        return Err(Error::new(Code::AccessDenied, "Only an operator gives other resource servers to a client that introspects")
-            .phrase("introspection-moves", [])
-            .field("resources"));
+        return Err(Error::new(
+            Code::AccessDenied,
+            "Only an operator gives other resource servers to a client that introspects",
+        )
+        .phrase("introspection-moves", [])
+        .field("resources"));
     }
     let registered = client.registration_limits.is_some();
     let scope = scope.unwrap_or_else(|| client.scope.clone());
     let resources = resources.unwrap_or_else(|| client.resources.clone());
     if scope != client.scope || resources != client.resources {
-        let grantee = if registered { Grantee::Registrant } else { Grantee::Client };
-        let wanted =
-            Wanted { account: &client.account_id, grantee, scope: &scope, resources: &resources, current: Some(&*client) };
+        let grantee = if registered {
+            Grantee::Registrant
+        } else {
+            Grantee::Client
+        };
+        let wanted = Wanted {
+            account: &client.account_id,
+            grantee,
+            scope: &scope,
+            resources: &resources,
+            current: Some(&*client),
+        };
         warning = check_grant(transaction, giver, &wanted)?;
         (client.scope, client.resources) = (scope, resources);
     }
@@ -422,10 +545,18 @@ pub async fn disable(
     now: Timestamp,
 ) -> Result<ClientView, Error> {
     let by = disabler(&permit);
-    edit(store, permit, client_id, Needs::Reach, "client.disable", now, move |_, client| {
-        client.disable(by, now);
-        Ok(())
-    })
+    edit(
+        store,
+        permit,
+        client_id,
+        Needs::Reach,
+        "client.disable",
+        now,
+        move |_, client| {
+            client.disable(by, now);
+            Ok(())
+        },
+    )
     .await
     .map(|(client, ())| client)
 }
@@ -441,20 +572,35 @@ pub async fn enable(
     now: Timestamp,
 ) -> Result<ClientView, Error> {
     let enabler = permit.clone();
-    edit(store, permit, client_id, Needs::Power, "client.enable", now, move |_, client| enable_again(&enabler, client))
-        .await
-        .map(|(client, ())| client)
+    edit(
+        store,
+        permit,
+        client_id,
+        Needs::Power,
+        "client.enable",
+        now,
+        move |_, client| enable_again(&enabler, client),
+    )
+    .await
+    .map(|(client, ())| client)
 }
 
 fn disabler<R: Right>(permit: &Permit<R>) -> DisabledBy {
-    if permit.account().is_some() { DisabledBy::Account } else { DisabledBy::Operator }
+    if permit.account().is_some() {
+        DisabledBy::Account
+    } else {
+        DisabledBy::Operator
+    }
 }
 
 fn enable_again<R: Right>(permit: &Permit<R>, client: &mut Client) -> Result<(), Error> {
     if client.disabled_by == Some(DisabledBy::Operator) && permit.account().is_some() {
-        return Err(Error::new(Code::AccessDenied, "An operator disabled this client, so only an operator can enable it")
-            .phrase("disabled-by-operator", [])
-            .field("enabled"));
+        return Err(Error::new(
+            Code::AccessDenied,
+            "An operator disabled this client, so only an operator can enable it",
+        )
+        .phrase("disabled-by-operator", [])
+        .field("enabled"));
     }
     client.enable();
     Ok(())
@@ -464,7 +610,12 @@ fn enable_again<R: Right>(permit: &Permit<R>, client: &mut Client) -> Result<(),
 ///
 /// # Errors
 /// No such client; one that a resource server introspects with.
-pub async fn delete(store: &Arc<Store>, permit: Permit<ClientsWrite>, client_id: &str, now: Timestamp) -> Result<(), Error> {
+pub async fn delete(
+    store: &Arc<Store>,
+    permit: Permit<ClientsWrite>,
+    client_id: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
     let id = client_id.to_owned();
     store
         .write(now, move |transaction| {
@@ -492,10 +643,18 @@ pub async fn revoke_tokens(
     client_id: &str,
     now: Timestamp,
 ) -> Result<ClientView, Error> {
-    edit(store, permit, client_id, Needs::Reach, "token.revoke_all", now, move |_, client| {
-        client.token_epoch += 1;
-        Ok(())
-    })
+    edit(
+        store,
+        permit,
+        client_id,
+        Needs::Reach,
+        "token.revoke_all",
+        now,
+        move |_, client| {
+            client.token_epoch += 1;
+            Ok(())
+        },
+    )
     .await
     .map(|(client, ())| client)
 }
@@ -513,11 +672,19 @@ pub async fn renew_registration_token(
 ) -> Result<Credential, Error> {
     let token = Credential::generate(Kind::RegistrationAccessToken);
     let hash = secret_hash::hash(&token);
-    edit(store, permit, client_id, Needs::Power, "client.renew_registration_token", now, move |_, client| {
-        check_registered(client)?;
-        client.registration_token_hash = Some(hash.clone());
-        Ok(())
-    })
+    edit(
+        store,
+        permit,
+        client_id,
+        Needs::Power,
+        "client.renew_registration_token",
+        now,
+        move |_, client| {
+            check_registered(client)?;
+            client.registration_token_hash = Some(hash.clone());
+            Ok(())
+        },
+    )
     .await?;
     Ok(token)
 }
@@ -532,11 +699,19 @@ pub async fn revoke_registration_token(
     client_id: &str,
     now: Timestamp,
 ) -> Result<ClientView, Error> {
-    edit(store, permit, client_id, Needs::Reach, "client.revoke_registration_token", now, move |_, client| {
-        check_registered(client)?;
-        client.registration_token_hash = None;
-        Ok(())
-    })
+    edit(
+        store,
+        permit,
+        client_id,
+        Needs::Reach,
+        "client.revoke_registration_token",
+        now,
+        move |_, client| {
+            check_registered(client)?;
+            client.registration_token_hash = None;
+            Ok(())
+        },
+    )
     .await
     .map(|(client, ())| client)
 }
@@ -545,32 +720,55 @@ fn check_registered(client: &Client) -> Result<(), Error> {
     if client.registration_limits.is_some() {
         return Ok(());
     }
-    Err(Error::new(Code::Conflict, "The client did not register itself, so it has no registration access token")
-        .phrase("unregistered", []))
+    Err(Error::new(
+        Code::Conflict,
+        "The client did not register itself, so it has no registration access token",
+    )
+    .phrase("unregistered", []))
 }
 
 /// The client of this id, where it is within reach. Of another account's not even the existence
 /// shows.
-pub(super) fn within_reach<R: Right>(database: &mut Database, permit: &Permit<R>, client_id: &str) -> Result<Client, Error> {
-    let found = client::find(database, client_id)?.filter(|client| permit.reaches(&client.account_id));
+pub(super) fn within_reach<R: Right>(
+    database: &mut Database,
+    permit: &Permit<R>,
+    client_id: &str,
+) -> Result<Client, Error> {
+    let found =
+        client::find(database, client_id)?.filter(|client| permit.reaches(&client.account_id));
     found.ok_or_else(|| not_found("client", client_id))
 }
 
 /// The same, for who wants to change the client, or to make credentials for it: whoever could would
 /// have all of its rights, so a client that has more over Keyward than they is not theirs to touch.
-pub(super) fn within_power<R: Right>(database: &mut Database, permit: &Permit<R>, client_id: &str) -> Result<Client, Error> {
+pub(super) fn within_power<R: Right>(
+    database: &mut Database,
+    permit: &Permit<R>,
+    client_id: &str,
+) -> Result<Client, Error> {
     let client = within_reach(database, permit, client_id)?;
     match permit.check_gift(&client.scope) {
         Ok(()) => Ok(client),
-        Err(_) => Err(Error::new(Code::AccessDenied, "The client has rights that you have not").phrase("client-beyond-you", [])),
+        Err(_) => Err(Error::new(
+            Code::AccessDenied,
+            "The client has rights that you have not",
+        )
+        .phrase("client-beyond-you", [])),
     }
 }
 
-fn check_introspection<R: Right>(permit: &Permit<R>, before: bool, wanted: bool) -> Result<(), Error> {
+fn check_introspection<R: Right>(
+    permit: &Permit<R>,
+    before: bool,
+    wanted: bool,
+) -> Result<(), Error> {
     if wanted && !before && permit.account().is_some() {
-        return Err(Error::new(Code::AccessDenied, "Only an operator lets a client introspect")
-            .phrase("introspection-beyond-you", [])
-            .field("introspect"));
+        return Err(Error::new(
+            Code::AccessDenied,
+            "Only an operator lets a client introspect",
+        )
+        .phrase("introspection-beyond-you", [])
+        .field("introspect"));
     }
     Ok(())
 }
@@ -609,16 +807,24 @@ async fn edit<R: Right + Send + 'static, T: Send + 'static>(
 }
 
 fn checked_jwks(text: &str) -> Result<String, Error> {
-    let jwks: Value = serde_json::from_str(text)
-        .map_err(|error| invalid(format!("jwks: {error}")).phrase("jwks-unusable", []).field("jwks"))?;
-    JwkSet::check_registered(&jwks).map_err(|reason| invalid(reason).phrase("jwks-unusable", []).field("jwks"))?;
+    let jwks: Value = serde_json::from_str(text).map_err(|error| {
+        invalid(format!("jwks: {error}"))
+            .phrase("jwks-unusable", [])
+            .field("jwks")
+    })?;
+    JwkSet::check_registered(&jwks)
+        .map_err(|reason| invalid(reason).phrase("jwks-unusable", []).field("jwks"))?;
     Ok(jwks.to_string())
 }
 
 fn check_auth_method(client: &Client) -> Result<(), Error> {
     let without_keys = client.jwks.is_none() && client.jwks_uri.is_none();
     if client.auth_method == AuthMethod::PrivateKeyJwt && without_keys {
-        return Err(invalid("private_key_jwt needs the client's public keys (jwks)").phrase("jwks-missing", []).field("jwks"));
+        return Err(
+            invalid("private_key_jwt needs the client's public keys (jwks)")
+                .phrase("jwks-missing", [])
+                .field("jwks"),
+        );
     }
     Ok(())
 }

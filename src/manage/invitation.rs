@@ -46,7 +46,11 @@ pub async fn create(
 ) -> Result<(Credential, Timestamp), Error> {
     let email = email.to_owned();
     let credential = Credential::generate(Kind::Invitation);
-    let (id, hash, expires_at) = (credential.id().to_owned(), secret_hash::hash(&credential), now.plus(LIFETIME));
+    let (id, hash, expires_at) = (
+        credential.id().to_owned(),
+        secret_hash::hash(&credential),
+        now.plus(LIFETIME),
+    );
     store
         .write(now, move |transaction| {
             let user = within_power(transaction.database(), &permit, &email)?;
@@ -61,7 +65,13 @@ pub async fn create(
                 rights: permit.rights()?,
             };
             invitation::replace(transaction, &row)?;
-            permit.record(transaction, "user.invite", user.account_id.as_deref(), &user.email, now)
+            permit.record(
+                transaction,
+                "user.invite",
+                user.account_id.as_deref(),
+                &user.email,
+                now,
+            )
         })
         .await?;
     Ok((credential, expires_at))
@@ -71,15 +81,26 @@ pub async fn create(
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn find(server: &AuthorizationServer, link: &str, now: Timestamp) -> Result<Option<String>, Error> {
+pub async fn find(
+    server: &AuthorizationServer,
+    link: &str,
+    now: Timestamp,
+) -> Result<Option<String>, Error> {
     let link = link.to_owned();
-    server.store.read(move |database| Ok(user_of(database, &link, now)?.map(|user| user.email))).await
+    server
+        .store
+        .read(move |database| Ok(user_of(database, &link, now)?.map(|user| user.email)))
+        .await
 }
 
 fn user_of(database: &mut Database, link: &str, now: Timestamp) -> Result<Option<User>, Error> {
-    let Some(credential) = Credential::parse(secret_of(link), Kind::Invitation) else { return Ok(None) };
+    let Some(credential) = Credential::parse(secret_of(link), Kind::Invitation) else {
+        return Ok(None);
+    };
     let found = invitation::find(database, credential.id())?;
-    let live = found.filter(|row| row.expires_at > now && StoredSecret::new(row.hash.clone()).matches(&credential));
+    let live = found.filter(|row| {
+        row.expires_at > now && StoredSecret::new(row.hash.clone()).matches(&credential)
+    });
     match live {
         Some(row) => Ok(user::find(database, &row.user_id)?),
         None => Ok(None),
@@ -91,11 +112,21 @@ fn user_of(database: &mut Database, link: &str, now: Timestamp) -> Result<Option
 ///
 /// # Errors
 /// A link that is no good; an unusable password.
-pub async fn accept(server: &AuthorizationServer, link: &str, password: String, origin: &Origin) -> Result<String, Error> {
-    let gone = || Error::new(Code::NotFound, "The link was used, replaced or has ended").phrase("invitation-gone", []);
+pub async fn accept(
+    server: &AuthorizationServer,
+    link: &str,
+    password: String,
+    origin: &Origin,
+) -> Result<String, Error> {
+    let gone = || {
+        Error::new(Code::NotFound, "The link was used, replaced or has ended")
+            .phrase("invitation-gone", [])
+    };
     // Before the costly hash: who guesses links must not keep the machine busy.
     let email = find(server, link, origin.now).await?.ok_or_else(gone)?;
-    let password = usable_password(&server.store, password, &email).await.map_err(|error| error.field("password"))?;
+    let password = usable_password(&server.store, password, &email)
+        .await
+        .map_err(|error| error.field("password"))?;
     let hash = server.passwords.hash(password).await?;
     let (link, now, origin) = (link.to_owned(), origin.now, origin.clone());
     server
@@ -107,8 +138,19 @@ pub async fn accept(server: &AuthorizationServer, link: &str, password: String, 
             user::update(transaction, &user)?;
             invitation::delete(transaction, &user.id)?;
             session::delete_all(transaction, &user.id, None)?;
-            let actor = super::actor::Actor::user(&user.email, user.role, user.account_id.as_deref(), origin.clone());
-            actor.record(transaction, "user.accept_invitation", user.account_id.as_deref(), &user.email, now)?;
+            let actor = super::actor::Actor::user(
+                &user.email,
+                user.role,
+                user.account_id.as_deref(),
+                origin.clone(),
+            );
+            actor.record(
+                transaction,
+                "user.accept_invitation",
+                user.account_id.as_deref(),
+                &user.email,
+                now,
+            )?;
             Ok(user.email)
         })
         .await

@@ -30,7 +30,8 @@ pub use crate::oauth::AuthorizationServer;
 pub use crate::oauth::failure::Origin;
 
 fn not_found(what: &str, name: &str) -> Error {
-    Error::new(Code::NotFound, format!("There is no {what} {name}")).phrase("not-there", [("name", name.into())])
+    Error::new(Code::NotFound, format!("There is no {what} {name}"))
+        .phrase("not-there", [("name", name.into())])
 }
 
 fn invalid(reason: impl Into<String>) -> Error {
@@ -51,18 +52,23 @@ const MAX_NAME: usize = 100;
 fn check_name(name: &str) -> Result<(), Error> {
     let length = name.chars().count();
     if !(1..=MAX_NAME).contains(&length) {
-        return Err(invalid(format!("A name has between one and {MAX_NAME} characters; this one has {length}"))
-            .phrase("name-length", [("most", MAX_NAME.into())])
-            .field("name"));
+        return Err(invalid(format!(
+            "A name has between one and {MAX_NAME} characters; this one has {length}"
+        ))
+        .phrase("name-length", [("most", MAX_NAME.into())])
+        .field("name"));
     }
     // Zero-width and direction marks would make two names look alike.
     let invisible = |c: char| {
-        c.is_control() || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+        c.is_control()
+            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
     };
     if name.trim() != name || name.chars().any(invisible) {
-        return Err(invalid("A name has no space at its ends and no invisible characters")
-            .phrase("name-invisible", [])
-            .field("name"));
+        return Err(
+            invalid("A name has no space at its ends and no invisible characters")
+                .phrase("name-invisible", [])
+                .field("name"),
+        );
     }
     Ok(())
 }

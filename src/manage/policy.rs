@@ -26,9 +26,16 @@ pub(super) enum Grantee {
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub(super) fn management_audience<R: Right>(database: &mut Database, permit: &Permit<R>) -> Result<Option<String>, Error> {
+pub(super) fn management_audience<R: Right>(
+    database: &mut Database,
+    permit: &Permit<R>,
+) -> Result<Option<String>, Error> {
     let known = deployment::management_audience(database)?;
-    Ok(known.or_else(|| permit.assumed_issuer().map(|issuer| issuer.management_audience())))
+    Ok(known.or_else(|| {
+        permit
+            .assumed_issuer()
+            .map(|issuer| issuer.management_audience())
+    }))
 }
 
 /// Resource servers by their identifiers: those that there are, and the management API.
@@ -42,9 +49,13 @@ pub(super) fn known_resources<R: Right>(
 ) -> Result<Resources, Error> {
     let management = management_audience(database, permit)?;
     for identifier in identifiers {
-        resource_server::check_identifier(identifier).map_err(|error| invalid(error.to_string()).field("resources"))?;
-        if management.as_ref() != Some(identifier) && resource_server::find(database, identifier)?.is_none() {
-            let unknown = invalid(format!("There is no resource server {identifier}")).field("resources");
+        resource_server::check_identifier(identifier)
+            .map_err(|error| invalid(error.to_string()).field("resources"))?;
+        if management.as_ref() != Some(identifier)
+            && resource_server::find(database, identifier)?.is_none()
+        {
+            let unknown =
+                invalid(format!("There is no resource server {identifier}")).field("resources");
             return Err(unknown.phrase("not-there", [("name", identifier.as_str().into())]));
         }
     }
@@ -76,7 +87,11 @@ pub struct Warning {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "none of the resource servers has the scope {}; they have: {}", self.unknown, self.known)
+        write!(
+            f,
+            "none of the resource servers has the scope {}; they have: {}",
+            self.unknown, self.known
+        )
     }
 }
 
@@ -100,26 +115,45 @@ pub(super) fn check_grant<R: Right>(
     undescribed(database, wanted.scope, wanted.resources)
 }
 
-fn check_management<R: Right>(database: &mut Database, permit: &Permit<R>, wanted: &Wanted<'_>) -> Result<(), Error> {
-    let Wanted { grantee, scope, resources, .. } = *wanted;
+fn check_management<R: Right>(
+    database: &mut Database,
+    permit: &Permit<R>,
+    wanted: &Wanted<'_>,
+) -> Result<(), Error> {
+    let Wanted {
+        grantee,
+        scope,
+        resources,
+        ..
+    } = *wanted;
     let management = management_audience(database, permit)?.unwrap_or_default();
     let managed = resources.contains(&management);
     let right = scope.rights().next();
     match (grantee, right, managed) {
         (Grantee::Registrant, Some(right), _) => {
-            let reason = format!("{right} is a right over Keyward, which no client that registers itself can have");
-            Err(Error::new(Code::InvalidScope, reason).phrase("right-of-registrant", [("right", right.into())]).field("scope"))
+            let reason = format!(
+                "{right} is a right over Keyward, which no client that registers itself can have"
+            );
+            Err(Error::new(Code::InvalidScope, reason)
+                .phrase("right-of-registrant", [("right", right.into())])
+                .field("scope"))
         }
-        (Grantee::Registrant, None, true) => {
-            Err(invalid(format!("{management} is the management API, which no client that registers itself can use"))
-                .phrase("management-of-registrant", [])
-                .field("resources"))
-        }
-        (Grantee::Client, Some(right), false) => {
-            Err(invalid(format!("The right {right} is of use only together with the resource {management}"))
-                .phrase("right-without-management", [("right", right.into()), ("resource", management.as_str().into())])
-                .field("resources"))
-        }
+        (Grantee::Registrant, None, true) => Err(invalid(format!(
+            "{management} is the management API, which no client that registers itself can use"
+        ))
+        .phrase("management-of-registrant", [])
+        .field("resources")),
+        (Grantee::Client, Some(right), false) => Err(invalid(format!(
+            "The right {right} is of use only together with the resource {management}"
+        ))
+        .phrase(
+            "right-without-management",
+            [
+                ("right", right.into()),
+                ("resource", management.as_str().into()),
+            ],
+        )
+        .field("resources")),
         _ => Ok(()),
     }
 }
@@ -137,7 +171,13 @@ const ANY_HOLDERS: usize = 4;
 /// there must be a client of the account that has it already: it came from an operator once. A client without a
 /// resource server has its words for the issuer alone, which is one more audience.
 fn check_ceiling(database: &mut Database, wanted: &Wanted<'_>) -> Result<(), Error> {
-    let Wanted { account, scope, resources, current, .. } = *wanted;
+    let Wanted {
+        account,
+        scope,
+        resources,
+        current,
+        ..
+    } = *wanted;
     if scope.is_empty() && resources.is_empty() {
         return Ok(());
     }
@@ -147,36 +187,63 @@ fn check_ceiling(database: &mut Database, wanted: &Wanted<'_>) -> Result<(), Err
     }
     let too_many = || {
         let reason = "This takes more pairs of a scope and a resource server than can be checked at once; make several clients";
-        Error::new(Code::InvalidScope, reason).phrase("pairs-too-many", []).field("scope")
+        Error::new(Code::InvalidScope, reason)
+            .phrase("pairs-too-many", [])
+            .field("scope")
     };
     if open.count() > MOST_PAIRS {
         return Err(too_many());
     }
     for round in 0..MOST_HOLDERS {
-        let Some((word, identifier)) = open.first() else { return Ok(()) };
+        let Some((word, identifier)) = open.first() else {
+            return Ok(());
+        };
         let found = client::holder(database, account, word, identifier, round >= ANY_HOLDERS)?;
         let Some((scope, resources)) = found else {
             let of_none = client::holder(database, account, "", identifier, false)?.is_none();
-            return Err(beyond_account(if of_none && !identifier.is_empty() { "" } else { word }, identifier));
+            return Err(beyond_account(
+                if of_none && !identifier.is_empty() {
+                    ""
+                } else {
+                    word
+                },
+                identifier,
+            ));
         };
         open.remove(&scope, &resources);
     }
-    if open.first().is_some() { Err(too_many()) } else { Ok(()) }
+    if open.first().is_some() {
+        Err(too_many())
+    } else {
+        Ok(())
+    }
 }
 
 fn beyond_account(word: &str, identifier: &str) -> Error {
     if word.is_empty() {
-        return invalid(format!("No client of the account may use {identifier}; ask an operator"))
-            .phrase("resource-beyond-account", [("resource", identifier.into())])
-            .field("resources");
+        return invalid(format!(
+            "No client of the account may use {identifier}; ask an operator"
+        ))
+        .phrase("resource-beyond-account", [("resource", identifier.into())])
+        .field("resources");
     }
     if identifier.is_empty() {
-        let reason = format!("No client of the account has the scope {word} without a resource server; ask an operator");
-        return Error::new(Code::InvalidScope, reason).phrase("scope-beyond-account", [("scope", word.into())]).field("scope");
+        let reason = format!(
+            "No client of the account has the scope {word} without a resource server; ask an operator"
+        );
+        return Error::new(Code::InvalidScope, reason)
+            .phrase("scope-beyond-account", [("scope", word.into())])
+            .field("scope");
     }
-    Error::new(Code::InvalidScope, format!("No client of the account has the scope {word} for {identifier}; ask an operator"))
-        .phrase("pair-beyond-account", [("scope", word.into()), ("resource", identifier.into())])
-        .field("scope")
+    Error::new(
+        Code::InvalidScope,
+        format!("No client of the account has the scope {word} for {identifier}; ask an operator"),
+    )
+    .phrase(
+        "pair-beyond-account",
+        [("scope", word.into()), ("resource", identifier.into())],
+    )
+    .field("scope")
 }
 
 /// The words of a scope for each resource server. No word and no resource server are the empty text: a client
@@ -185,9 +252,22 @@ struct Pairs<'a>(BTreeMap<&'a str, BTreeSet<&'a str>>);
 
 impl<'a> Pairs<'a> {
     fn of(scope: &'a Scope, resources: &'a Resources) -> Self {
-        let words: BTreeSet<&str> = if scope.is_empty() { BTreeSet::from([""]) } else { scope.iter().collect() };
-        let identifiers: Vec<&str> = if resources.is_empty() { vec![""] } else { resources.iter().collect() };
-        Pairs(identifiers.into_iter().map(|identifier| (identifier, words.clone())).collect())
+        let words: BTreeSet<&str> = if scope.is_empty() {
+            BTreeSet::from([""])
+        } else {
+            scope.iter().collect()
+        };
+        let identifiers: Vec<&str> = if resources.is_empty() {
+            vec![""]
+        } else {
+            resources.iter().collect()
+        };
+        Pairs(
+            identifiers
+                .into_iter()
+                .map(|identifier| (identifier, words.clone()))
+                .collect(),
+        )
     }
 
     fn count(&self) -> usize {
@@ -203,7 +283,11 @@ impl<'a> Pairs<'a> {
     fn remove(&mut self, scope: &Scope, resources: &Resources) {
         let held: BTreeSet<&str> = scope.iter().chain([""]).collect();
         for (identifier, words) in &mut self.0 {
-            if if identifier.is_empty() { resources.is_empty() } else { resources.contains(identifier) } {
+            if if identifier.is_empty() {
+                resources.is_empty()
+            } else {
+                resources.contains(identifier)
+            } {
                 words.retain(|word| !held.contains(word));
             }
         }
@@ -213,21 +297,34 @@ impl<'a> Pairs<'a> {
 
 /// Where all of the resource servers describe their scopes, a token that none of them describes is most
 /// likely a typing error. An operator may mean it all the same, so it is a warning.
-pub(super) fn undescribed(database: &mut Database, scope: &Scope, resources: &Resources) -> Result<Option<Warning>, Error> {
+pub(super) fn undescribed(
+    database: &mut Database,
+    scope: &Scope,
+    resources: &Resources,
+) -> Result<Option<Warning>, Error> {
     let mut described = Vec::new();
     for identifier in resources.iter() {
         // The management API is none of the rows: its scope is the rights.
-        let Some(server) = resource_server::find(database, identifier)? else { continue };
+        let Some(server) = resource_server::find(database, identifier)? else {
+            continue;
+        };
         if server.scope.is_empty() {
             return Ok(None);
         }
         described.push(server.scope);
     }
-    let known = |token: &str| is_right(token) || described.iter().any(|scope| scope.contains(token));
-    let unknown: Vec<&str> = scope.iter().filter(|token| !described.is_empty() && !known(token)).collect();
+    let known =
+        |token: &str| is_right(token) || described.iter().any(|scope| scope.contains(token));
+    let unknown: Vec<&str> = scope
+        .iter()
+        .filter(|token| !described.is_empty() && !known(token))
+        .collect();
     if unknown.is_empty() {
         return Ok(None);
     }
     let known: Vec<&str> = described.iter().map(Scope::as_str).collect();
-    Ok(Some(Warning { unknown: unknown.join(" "), known: known.join(" ") }))
+    Ok(Some(Warning {
+        unknown: unknown.join(" "),
+        known: known.join(" "),
+    }))
 }

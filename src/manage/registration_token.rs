@@ -70,10 +70,14 @@ pub async fn create(
     now: Timestamp,
 ) -> Result<(Credential, RegistrationTokenView, Option<Warning>), Error> {
     if new.uses.is_some_and(|uses| uses < 1) {
-        return Err(invalid("A token without a use is of no use").phrase("uses-missing", []).field("uses"));
+        return Err(invalid("A token without a use is of no use")
+            .phrase("uses-missing", [])
+            .field("uses"));
     }
     if new.lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
-        return Err(invalid("The end of a token lies in the future").phrase("end-in-past", []).field("expires_in"));
+        return Err(invalid("The end of a token lies in the future")
+            .phrase("end-in-past", [])
+            .field("expires_in"));
     }
     let token = Credential::generate(Kind::InitialAccessToken);
     let (id, hash) = (token.id().to_owned(), secret_hash::hash(&token));
@@ -82,8 +86,13 @@ pub async fn create(
             let account = account::resolve(transaction, &permit, new.account.as_deref(), now)?;
             let resources = known_resources(transaction.database(), &permit, &new.resources)?;
             let (account_id, scope) = (&account.id, &new.scope);
-            let wanted =
-                Wanted { account: account_id, grantee: Grantee::Registrant, scope, resources: &resources, current: None };
+            let wanted = Wanted {
+                account: account_id,
+                grantee: Grantee::Registrant,
+                scope,
+                resources: &resources,
+                current: None,
+            };
             let warning = check_grant(transaction, &permit, &wanted)?;
             let row = RegistrationToken {
                 id: id.clone(),
@@ -96,7 +105,13 @@ pub async fn create(
                 expires_at: new.lifetime.map(|lifetime| now.plus(lifetime)),
             };
             registration_token::insert(transaction, &row)?;
-            permit.record(transaction, "registration_token.create", Some(&row.account_id), &row.id, now)?;
+            permit.record(
+                transaction,
+                "registration_token.create",
+                Some(&row.account_id),
+                &row.id,
+                now,
+            )?;
             Ok::<_, Error>((row, warning))
         })
         .await?;
@@ -107,9 +122,18 @@ pub async fn create(
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn list(store: &Arc<Store>, permit: &Permit<RegistrationRead>) -> Result<Vec<RegistrationTokenView>, Error> {
-    let tokens = store.report(permit.account(), |database| Ok(registration_token::list(database)?)).await?;
-    let own = tokens.into_iter().filter(|token| permit.reaches(&token.account_id));
+pub async fn list(
+    store: &Arc<Store>,
+    permit: &Permit<RegistrationRead>,
+) -> Result<Vec<RegistrationTokenView>, Error> {
+    let tokens = store
+        .report(permit.account(), |database| {
+            Ok(registration_token::list(database)?)
+        })
+        .await?;
+    let own = tokens
+        .into_iter()
+        .filter(|token| permit.reaches(&token.account_id));
     Ok(own.map(RegistrationTokenView::from).collect())
 }
 
@@ -117,15 +141,30 @@ pub async fn list(store: &Arc<Store>, permit: &Permit<RegistrationRead>) -> Resu
 ///
 /// # Errors
 /// Not there.
-pub async fn delete(store: &Arc<Store>, permit: Permit<RegistrationWrite>, id: &str, now: Timestamp) -> Result<(), Error> {
+pub async fn delete(
+    store: &Arc<Store>,
+    permit: Permit<RegistrationWrite>,
+    id: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
     let id = id.to_owned();
     store
         .write(now, move |transaction| {
-            let found = if could_be_id(&id) { registration_token::find(transaction.database(), &id)? } else { None };
+            let found = if could_be_id(&id) {
+                registration_token::find(transaction.database(), &id)?
+            } else {
+                None
+            };
             let found = found.filter(|token| permit.reaches(&token.account_id));
             let token = found.ok_or_else(|| not_found("registration token", &id))?;
             registration_token::delete(transaction, &id)?;
-            permit.record(transaction, "registration_token.delete", Some(&token.account_id), &id, now)
+            permit.record(
+                transaction,
+                "registration_token.delete",
+                Some(&token.account_id),
+                &id,
+                now,
+            )
         })
         .await
 }

@@ -35,8 +35,22 @@ pub struct ResourceServerView {
 
 impl From<ResourceServer> for ResourceServerView {
     fn from(server: ResourceServer) -> Self {
-        let ResourceServer { identifier, name, scope, client_id, created_at, token_typ } = server;
-        ResourceServerView { identifier, name, scope, client_id: Some(client_id), token_typ, created_at }
+        let ResourceServer {
+            identifier,
+            name,
+            scope,
+            client_id,
+            created_at,
+            token_typ,
+        } = server;
+        ResourceServerView {
+            identifier,
+            name,
+            scope,
+            client_id: Some(client_id),
+            token_typ,
+            created_at,
+        }
     }
 }
 
@@ -65,7 +79,15 @@ pub async fn create(
     let (identifier, name) = (identifier.to_owned(), name.to_owned());
     store
         .write(now, move |transaction| {
-            insert(transaction, &permit, identifier.clone(), name.clone(), scope.clone(), token_typ, now)
+            insert(
+                transaction,
+                &permit,
+                identifier.clone(),
+                name.clone(),
+                scope.clone(),
+                token_typ,
+                now,
+            )
         })
         .await
 }
@@ -80,36 +102,62 @@ pub(crate) fn insert(
     token_typ: TokenTyp,
     now: Timestamp,
 ) -> Result<CreatedResourceServer, Error> {
-    resource_server::check_identifier(&identifier)
-        .map_err(|error| invalid(error.to_string()).phrase("identifier-unusable", []).field("identifier"))?;
+    resource_server::check_identifier(&identifier).map_err(|error| {
+        invalid(error.to_string())
+            .phrase("identifier-unusable", [])
+            .field("identifier")
+    })?;
     let issuer = deployment::find(transaction.database())?.map(|deployment| deployment.issuer);
     let issuer = issuer.or_else(|| permit.assumed_issuer().map(ToString::to_string));
     if issuer.is_some_and(|issuer| resource_server::is_reserved(&identifier, &issuer)) {
         let reason = format!(
             "{identifier} is Keyward itself: the issuer, and what lies at or below its management API, is no resource server"
         );
-        return Err(invalid(reason).phrase("identifier-reserved", []).field("identifier"));
+        return Err(invalid(reason)
+            .phrase("identifier-reserved", [])
+            .field("identifier"));
     }
     if let Some(right) = scope.rights().next() {
-        let reason = format!("{right} begins like a right over Keyward, which no resource server can have");
+        let reason =
+            format!("{right} begins like a right over Keyward, which no resource server can have");
         return Err(Error::new(Code::InvalidScope, reason)
             .phrase("right-of-resource-server", [("right", right.into())])
             .field("scope"));
     }
     permit.check_not_done(transaction)?;
     if resource_server::find(transaction.database(), &identifier)?.is_some() {
-        return Err(Error::new(Code::Conflict, format!("There is a resource server {identifier} already"))
-            .phrase("name-taken", [])
-            .field("identifier"));
+        return Err(Error::new(
+            Code::Conflict,
+            format!("There is a resource server {identifier} already"),
+        )
+        .phrase("name-taken", [])
+        .field("identifier"));
     }
     let account = account::of_resource_servers(transaction, permit, now)?;
     // It checks tokens and gets none: least privilege.
-    let client = Client { may_introspect: true, ..Client::new(name.clone(), account.id, AuthMethod::ClientSecretBasic, now) };
+    let client = Client {
+        may_introspect: true,
+        ..Client::new(name.clone(), account.id, AuthMethod::ClientSecretBasic, now)
+    };
     client::insert(transaction, &client)?;
-    let secret = insert_secret(transaction, &client, now)?.ok_or_else(|| Error::server_error("no secret was made"))?;
-    let server = ResourceServer { identifier, name, scope, client_id: client.client_id, created_at: now, token_typ };
+    let secret = insert_secret(transaction, &client, now)?
+        .ok_or_else(|| Error::server_error("no secret was made"))?;
+    let server = ResourceServer {
+        identifier,
+        name,
+        scope,
+        client_id: client.client_id,
+        created_at: now,
+        token_typ,
+    };
     resource_server::insert(transaction, &server)?;
-    permit.record(transaction, "resource.create", None, &server.identifier, now)?;
+    permit.record(
+        transaction,
+        "resource.create",
+        None,
+        &server.identifier,
+        now,
+    )?;
     Ok(CreatedResourceServer { server, secret })
 }
 
@@ -131,7 +179,10 @@ pub async fn update(
             let server = found.ok_or_else(|| not_found("resource server", &identifier))?;
             resource_server::set_typ(transaction, &identifier, token_typ)?;
             permit.record(transaction, "resource.update", None, &identifier, now)?;
-            Ok(ResourceServer { token_typ, ..server })
+            Ok(ResourceServer {
+                token_typ,
+                ..server
+            })
         })
         .await
 }
@@ -141,15 +192,31 @@ pub async fn update(
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn list(store: &Arc<Store>, permit: Permit<ResourcesRead>) -> Result<Vec<ResourceServerView>, Error> {
+pub async fn list(
+    store: &Arc<Store>,
+    permit: Permit<ResourcesRead>,
+) -> Result<Vec<ResourceServerView>, Error> {
     store
         .read(move |database| {
-            let all = resource_server::list(database)?.into_iter().map(ResourceServerView::from);
-            let Some(account) = permit.account() else { return Ok(all.collect()) };
+            let all = resource_server::list(database)?
+                .into_iter()
+                .map(ResourceServerView::from);
+            let Some(account) = permit.account() else {
+                return Ok(all.collect());
+            };
             let grants = client::grants(database, account)?;
-            let used = |identifier: &str| grants.iter().any(|(_, resources)| resources.contains(identifier));
+            let used = |identifier: &str| {
+                grants
+                    .iter()
+                    .any(|(_, resources)| resources.contains(identifier))
+            };
             let own = all.filter(|server| used(&server.identifier));
-            Ok(own.map(|server| ResourceServerView { client_id: None, ..server }).collect())
+            Ok(own
+                .map(|server| ResourceServerView {
+                    client_id: None,
+                    ..server
+                })
+                .collect())
         })
         .await
 }
@@ -159,7 +226,12 @@ pub async fn list(store: &Arc<Store>, permit: Permit<ResourcesRead>) -> Result<V
 /// # Errors
 /// Not there, or in use: a client whose last resource server went would be left with tokens for the
 /// issuer.
-pub async fn delete(store: &Arc<Store>, permit: Permit<ResourcesWrite>, identifier: &str, now: Timestamp) -> Result<(), Error> {
+pub async fn delete(
+    store: &Arc<Store>,
+    permit: Permit<ResourcesWrite>,
+    identifier: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
     let identifier = identifier.to_owned();
     store
         .write(now, move |transaction| {
@@ -168,8 +240,12 @@ pub async fn delete(store: &Arc<Store>, permit: Permit<ResourcesWrite>, identifi
             let server = found.ok_or_else(|| not_found("resource server", &identifier))?;
             let users = resource_server::users(database, &identifier)?;
             if let Some(user) = users.first() {
-                let reason = format!("{} clients may use {identifier}, {user} for one; change them first", users.len());
-                return Err(Error::new(Code::Conflict, reason).phrase("resource-in-use", [("count", users.len().into())]));
+                let reason = format!(
+                    "{} clients may use {identifier}, {user} for one; change them first",
+                    users.len()
+                );
+                return Err(Error::new(Code::Conflict, reason)
+                    .phrase("resource-in-use", [("count", users.len().into())]));
             }
             resource_server::delete(transaction, &server)?;
             client::delete(transaction, &server.client_id)?;

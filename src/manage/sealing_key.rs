@@ -43,8 +43,13 @@ pub async fn prepare(key_file: &KeyFile, _: &Permit<SigningKeysWrite>) -> Result
         let pending = "A new sealing key is prepared already: copy the file to every node, then run keyward sealing-key rotate";
         return Err(Error::new(Code::Conflict, pending));
     }
-    lines.push(Zeroizing::new(format!("{PREPARED}{}", *KeyFile::new_line())));
-    key_file.replace(&lines, &locked).map_err(Error::server_error)
+    lines.push(Zeroizing::new(format!(
+        "{PREPARED}{}",
+        *KeyFile::new_line()
+    )));
+    key_file
+        .replace(&lines, &locked)
+        .map_err(Error::server_error)
 }
 
 /// Seals everything with a new key: the prepared one, which keeps the old one in the file for nodes with
@@ -62,8 +67,13 @@ pub async fn rotate(
     now: Timestamp,
 ) -> Result<Rotated, Error> {
     let locked = key_file.lock().await?;
-    let (prepared, mut old): (Vec<_>, Vec<_>) = key_file.lines().into_iter().partition(|line| line.starts_with(PREPARED));
-    let prepared = prepared.first().map(|line| Zeroizing::new(line.trim_start_matches(PREPARED).to_owned()));
+    let (prepared, mut old): (Vec<_>, Vec<_>) = key_file
+        .lines()
+        .into_iter()
+        .partition(|line| line.starts_with(PREPARED));
+    let prepared = prepared
+        .first()
+        .map(|line| Zeroizing::new(line.trim_start_matches(PREPARED).to_owned()));
     let keep_old = prepared.is_some();
     let first = prepared.unwrap_or_else(KeyFile::new_line);
     // There already after a crash.
@@ -73,9 +83,19 @@ pub async fn rotate(
         // Until all is done: a rotation after a crash must not make another key and drop the old one.
         lines.push(Zeroizing::new(format!("{PREPARED}{}", *first)));
     }
-    key_file.replace(&lines, &locked).map_err(Error::server_error)?;
+    key_file
+        .replace(&lines, &locked)
+        .map_err(Error::server_error)?;
     let kept = if keep_old { lines.len() - 1 } else { 1 };
-    reseal(store, permit, (key_file, &locked), "sealing_key.rotate", kept, now).await
+    reseal(
+        store,
+        permit,
+        (key_file, &locked),
+        "sealing_key.rotate",
+        kept,
+        now,
+    )
+    .await
 }
 
 /// Seals with the first key what nodes have sealed with the others meanwhile, and drops these from the file.
@@ -89,10 +109,25 @@ pub async fn prune(
     now: Timestamp,
 ) -> Result<Rotated, Error> {
     let locked = key_file.lock().await?;
-    if key_file.lines().iter().any(|line| line.starts_with(PREPARED)) {
-        return Err(Error::new(Code::Conflict, "A new sealing key is prepared: run keyward sealing-key rotate first"));
+    if key_file
+        .lines()
+        .iter()
+        .any(|line| line.starts_with(PREPARED))
+    {
+        return Err(Error::new(
+            Code::Conflict,
+            "A new sealing key is prepared: run keyward sealing-key rotate first",
+        ));
     }
-    reseal(store, permit, (key_file, &locked), "sealing_key.prune", 1, now).await
+    reseal(
+        store,
+        permit,
+        (key_file, &locked),
+        "sealing_key.prune",
+        1,
+        now,
+    )
+    .await
 }
 
 /// Whoever seals for the database reads the file within the transaction that writes the row, so before this
@@ -111,7 +146,9 @@ async fn reseal(
             let mut signing_keys = 0;
             for mut key in signing_key::list(transaction.database())? {
                 match OpenKey::open(&key, &own) {
-                    Ok(open) => key.private_sealed = open.sealed(&own).map_err(Error::server_error)?,
+                    Ok(open) => {
+                        key.private_sealed = open.sealed(&own).map_err(Error::server_error)?
+                    }
                     // Nobody needs the private half of a key that signs no more.
                     Err(_) if matches!(key.state(now), State::Retiring | State::Gone) => continue,
                     Err(reason) => return Err(Error::server_error(reason)),
@@ -122,9 +159,13 @@ async fn reseal(
             let mut second_factors = 0;
             for mut user in user::list(transaction.database(), None)? {
                 let name = second_factor::under(&user);
-                let Some(sealed) = &user.totp_sealed else { continue };
+                let Some(sealed) = &user.totp_sealed else {
+                    continue;
+                };
                 // One that does not open now did not before.
-                let Ok(secret) = own.unseal(&name, sealed) else { continue };
+                let Ok(secret) = own.unseal(&name, sealed) else {
+                    continue;
+                };
                 user.totp_sealed = Some(own.seal(&name, &secret).map_err(Error::server_error)?);
                 user::update(transaction, &user)?;
                 second_factors += 1;
@@ -135,8 +176,14 @@ async fn reseal(
         .await?;
     let mut lines = key_file.lines();
     lines.truncate(kept);
-    key_file.replace(&lines, locked).map_err(Error::server_error)?;
-    Ok(Rotated { signing_keys, second_factors, keys_in_file: lines.len() })
+    key_file
+        .replace(&lines, locked)
+        .map_err(Error::server_error)?;
+    Ok(Rotated {
+        signing_keys,
+        second_factors,
+        keys_in_file: lines.len(),
+    })
 }
 
 /// What is lost with a sealing key.
@@ -151,19 +198,35 @@ pub struct Loss {
     pub new_signing_key: Option<String>,
 }
 
-fn loss(database: &mut Database, key_file: Option<&KeyFile>, now: Timestamp) -> Result<(Loss, Vec<SigningKey>), StoreError> {
-    let opens = |key: &SigningKey| key_file.is_some_and(|key_file| OpenKey::open(key, key_file).is_ok());
+fn loss(
+    database: &mut Database,
+    key_file: Option<&KeyFile>,
+    now: Timestamp,
+) -> Result<(Loss, Vec<SigningKey>), StoreError> {
+    let opens =
+        |key: &SigningKey| key_file.is_some_and(|key_file| OpenKey::open(key, key_file).is_ok());
     let needed = |key: &SigningKey| matches!(key.state(now), State::Signing | State::Published);
     let keys = signing_key::list(database)?;
-    let lost: Vec<SigningKey> = keys.into_iter().filter(|key| needed(key) && !opens(key)).collect();
+    let lost: Vec<SigningKey> = keys
+        .into_iter()
+        .filter(|key| needed(key) && !opens(key))
+        .collect();
     let closed = |user: &User| {
-        let opens = |sealed: &str| key_file.is_some_and(|file| file.unseal(&second_factor::under(user), sealed).is_ok());
-        user.totp_sealed.as_deref().is_some_and(|sealed| !opens(sealed))
+        let opens = |sealed: &str| {
+            key_file.is_some_and(|file| file.unseal(&second_factor::under(user), sealed).is_ok())
+        };
+        user.totp_sealed
+            .as_deref()
+            .is_some_and(|sealed| !opens(sealed))
     };
     let users = user::list(database, None)?;
     let loss = Loss {
         signing_keys: lost.iter().map(|key| key.kid.clone()).collect(),
-        second_factors: users.into_iter().filter(closed).map(|user| user.email).collect(),
+        second_factors: users
+            .into_iter()
+            .filter(closed)
+            .map(|user| user.email)
+            .collect(),
         new_signing_key: None,
     };
     Ok((loss, lost))
@@ -173,7 +236,12 @@ fn loss(database: &mut Database, key_file: Option<&KeyFile>, now: Timestamp) -> 
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn assess(store: &Arc<Store>, _: &Permit<SigningKeysWrite>, folder: &Path, now: Timestamp) -> Result<Loss, Error> {
+pub async fn assess(
+    store: &Arc<Store>,
+    _: &Permit<SigningKeysWrite>,
+    folder: &Path,
+    now: Timestamp,
+) -> Result<Loss, Error> {
     let key_file = KeyFile::open(folder).ok();
     let look = move || {
         let key_file = key_file.clone();
@@ -204,7 +272,8 @@ pub async fn reset(
     now: Timestamp,
 ) -> Result<Loss, Error> {
     refuse_intact(&assess(store, &permit, folder, now).await?)?;
-    make_folder(folder).map_err(|error| Error::server_error(format!("{}: {error}", folder.display())))?;
+    make_folder(folder)
+        .map_err(|error| Error::server_error(format!("{}: {error}", folder.display())))?;
     let _locked = LockedKeyFile::lock(folder).await?;
     refuse_intact(&assess(store, &permit, folder, now).await?)?;
     let key_file = match KeyFile::open(folder) {
@@ -222,12 +291,18 @@ pub async fn reset(
                 let signed = key.state(now) == State::Signing;
                 // Not "now": a node whose clock is behind would go on choosing it.
                 key.signs_until = Some(Timestamp::EPOCH);
-                key.published_until =
-                    Some(if signed { now.plus(times.token_ttl).plus(KEPT_PUBLISHED) } else { Timestamp::EPOCH });
+                key.published_until = Some(if signed {
+                    now.plus(times.token_ttl).plus(KEPT_PUBLISHED)
+                } else {
+                    Timestamp::EPOCH
+                });
                 signing_key::update(transaction, &key)?;
             }
             if !signs(transaction, now)? {
-                let successor = SigningKey { signs_from: now.minus(BACKDATED), ..sealed_row(&successor, &key_file, now)? };
+                let successor = SigningKey {
+                    signs_from: now.minus(BACKDATED),
+                    ..sealed_row(&successor, &key_file, now)?
+                };
                 signing_key::insert(transaction, &successor)?;
                 loss.new_signing_key = Some(successor.kid.clone());
             }
@@ -240,13 +315,18 @@ pub async fn reset(
 
 fn refuse_intact(found: &Loss) -> Result<(), Error> {
     if found.signing_keys.is_empty() && found.second_factors.is_empty() {
-        return Err(Error::new(Code::Conflict, "Nothing is lost: the key file opens everything in this database"));
+        return Err(Error::new(
+            Code::Conflict,
+            "Nothing is lost: the key file opens everything in this database",
+        ));
     }
     Ok(())
 }
 
 fn signs(transaction: &mut Transaction<'_>, now: Timestamp) -> Result<bool, StoreError> {
-    Ok(signing_key::list(transaction.database())?.iter().any(|key| key.state(now) == State::Signing))
+    Ok(signing_key::list(transaction.database())?
+        .iter()
+        .any(|key| key.state(now) == State::Signing))
 }
 
 /// Renames a key file that cannot be read: somebody may still repair it.
@@ -256,5 +336,6 @@ fn set_aside(folder: &Path, now: Timestamp) -> Result<(), Error> {
         return Ok(());
     }
     let aside = folder.join(format!("{KEY_FILE}.unreadable-{}", now.seconds()));
-    std::fs::rename(&path, aside).map_err(|error| Error::server_error(format!("{}: {error}", path.display())))
+    std::fs::rename(&path, aside)
+        .map_err(|error| Error::server_error(format!("{}: {error}", path.display())))
 }

@@ -5,7 +5,9 @@ use totp_rs::{Builder, Secret, Totp};
 use zeroize::Zeroizing;
 
 use super::actor::{Permit, UsersWrite};
-use super::session::{SignedIn, attempt, check_live, confirm_password, failure, refuse_code, wrong_code};
+use super::session::{
+    SignedIn, attempt, check_live, confirm_password, failure, refuse_code, wrong_code,
+};
 use super::{AuthorizationServer, not_found};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
@@ -42,20 +44,45 @@ pub fn begin(server: &AuthorizationServer, signed_in: &SignedIn) -> Result<Enrol
 ///
 /// # Errors
 /// Where it was sealed for somebody else, or with another key file.
-pub fn resume(server: &AuthorizationServer, signed_in: &SignedIn, sealed: &str) -> Result<Enrolment, Error> {
-    let secret = server.signing_keys.key_file().unseal(&under(&signed_in.user), sealed).map(Zeroizing::new).map_err(stale)?;
+pub fn resume(
+    server: &AuthorizationServer,
+    signed_in: &SignedIn,
+    sealed: &str,
+) -> Result<Enrolment, Error> {
+    let secret = server
+        .signing_keys
+        .key_file()
+        .unseal(&under(&signed_in.user), sealed)
+        .map(Zeroizing::new)
+        .map_err(stale)?;
     enrolment(server, signed_in, &secret)
 }
 
-fn enrolment(server: &AuthorizationServer, signed_in: &SignedIn, secret: &[u8]) -> Result<Enrolment, Error> {
-    let sealed = server.signing_keys.key_file().seal(&under(&signed_in.user), secret).map_err(Error::server_error)?;
+fn enrolment(
+    server: &AuthorizationServer,
+    signed_in: &SignedIn,
+    secret: &[u8],
+) -> Result<Enrolment, Error> {
+    let sealed = server
+        .signing_keys
+        .key_file()
+        .seal(&under(&signed_in.user), secret)
+        .map_err(Error::server_error)?;
     let totp = totp(secret, signed_in.email())?;
-    let url = totp.to_url().map_err(|error| Error::server_error(error.to_string()))?;
-    Ok(Enrolment { secret: totp.secret().to_base32(), url, sealed })
+    let url = totp
+        .to_url()
+        .map_err(|error| Error::server_error(error.to_string()))?;
+    Ok(Enrolment {
+        secret: totp.secret().to_base32(),
+        url,
+        sealed,
+    })
 }
 
 fn stale(reason: String) -> Error {
-    Error::new(Code::InvalidRequest, "The form is out of date; begin again").phrase("form-stale", []).detail(reason)
+    Error::new(Code::InvalidRequest, "The form is out of date; begin again")
+        .phrase("form-stale", [])
+        .detail(reason)
 }
 
 /// The name under which a user's secret is sealed.
@@ -66,8 +93,13 @@ pub(super) fn under(user: &User) -> String {
 fn totp(secret: &[u8], email: &str) -> Result<Totp, Error> {
     // A colon would end the issuer's name in the URL.
     let label = email.replace(':', "");
-    let builder = Builder::new().with_secret(Secret::from(secret.to_vec())).with_skew(1);
-    let built = builder.with_account_name(label).with_issuer(Some("Keyward")).build();
+    let builder = Builder::new()
+        .with_secret(Secret::from(secret.to_vec()))
+        .with_skew(1);
+    let built = builder
+        .with_account_name(label)
+        .with_issuer(Some("Keyward"))
+        .build();
     built.map_err(|error| Error::server_error(error.to_string()))
 }
 
@@ -78,7 +110,9 @@ fn step_of(secret: &[u8], user: &User, code: &str, now: Timestamp) -> Result<Opt
         return Ok(None);
     }
     let seconds = u64::try_from(now.seconds()).unwrap_or(0);
-    let step = totp(secret, &user.email)?.check(&code, seconds).and_then(|step| i64::try_from(step).ok());
+    let step = totp(secret, &user.email)?
+        .check(&code, seconds)
+        .and_then(|step| i64::try_from(step).ok());
     // RFC 6238 section 5.2: "The verifier MUST NOT accept the second attempt of the OTP".
     Ok(step.filter(|step| *step > user.totp_last_step))
 }
@@ -122,13 +156,28 @@ pub(super) fn check_code(
     user.wrong_codes += 1;
     user.wrong_codes_since_sign_in += 1;
     user::update(transaction, user)?;
-    audit::insert(transaction, &failure(&user.email, Some(user), origin, &Reason::wrong_second_factor()))?;
+    audit::insert(
+        transaction,
+        &failure(
+            &user.email,
+            Some(user),
+            origin,
+            &Reason::wrong_second_factor(),
+        ),
+    )?;
     Ok(CodeCheck::Wrong)
 }
 
 /// Whether this is the code of now, unused; then it is used.
-fn take_code(key_file: &KeyFile, user: &mut User, code: &str, now: Timestamp) -> Result<bool, Error> {
-    let Some(sealed) = &user.totp_sealed else { return Ok(false) };
+fn take_code(
+    key_file: &KeyFile,
+    user: &mut User,
+    code: &str,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let Some(sealed) = &user.totp_sealed else {
+        return Ok(false);
+    };
     match key_file.unseal(&under(user), sealed).map(Zeroizing::new) {
         Ok(secret) => {
             if let Some(step) = step_of(&secret, user, code, now)? {
@@ -137,16 +186,28 @@ fn take_code(key_file: &KeyFile, user: &mut User, code: &str, now: Timestamp) ->
             }
         }
         // Where the sealing key was lost no code is right any more; recovery codes are not sealed.
-        Err(reason) => tracing::error!(user = user.id, reason, "cannot open the secret of a second factor"),
+        Err(reason) => tracing::error!(
+            user = user.id,
+            reason,
+            "cannot open the secret of a second factor"
+        ),
     }
     Ok(false)
 }
 
 /// Whether this is a recovery code, unused; then it is used.
 fn take_recovery_code(user: &mut User, code: &str) -> bool {
-    let Some(code) = RecoveryCode::parse(code) else { return false };
-    let mut hashes: Vec<&str> = user.recovery_hashes.split(' ').filter(|hash| !hash.is_empty()).collect();
-    let Some(place) = hashes.iter().position(|hash| code.matches(hash)) else { return false };
+    let Some(code) = RecoveryCode::parse(code) else {
+        return false;
+    };
+    let mut hashes: Vec<&str> = user
+        .recovery_hashes
+        .split(' ')
+        .filter(|hash| !hash.is_empty())
+        .collect();
+    let Some(place) = hashes.iter().position(|hash| code.matches(hash)) else {
+        return false;
+    };
     hashes.remove(place);
     user.recovery_hashes = hashes.join(" ");
     true
@@ -172,20 +233,45 @@ pub async fn confirm(
     origin: &Origin,
 ) -> Result<Vec<String>, Error> {
     let key_file = server.signing_keys.key_file();
-    let secret = key_file.unseal(&under(&signed_in.user), sealed).map(Zeroizing::new).map_err(stale)?;
-    confirm_password(server, signed_in, proof.password.to_owned(), "password", origin).await?;
-    let Some(step) = step_of(&secret, &signed_in.user, proof.code, origin.now)? else { return Err(wrong_code()) };
+    let secret = key_file
+        .unseal(&under(&signed_in.user), sealed)
+        .map(Zeroizing::new)
+        .map_err(stale)?;
+    confirm_password(
+        server,
+        signed_in,
+        proof.password.to_owned(),
+        "password",
+        origin,
+    )
+    .await?;
+    let Some(step) = step_of(&secret, &signed_in.user, proof.code, origin.now)? else {
+        return Err(wrong_code());
+    };
     let key_file = key_file.clone();
-    change(server, signed_in, "user.set_second_factor", origin, move |_, user, codes| {
-        if user.totp_sealed.is_some() {
-            return Err(Error::new(Code::Conflict, "There is a second factor already").phrase("second-factor-there", []));
-        }
-        // Not before: the sealing key may be rotated meanwhile.
-        user.totp_sealed = Some(key_file.seal(&under(user), &secret).map_err(Error::server_error)?);
-        user.totp_last_step = step;
-        user.recovery_hashes = codes;
-        Ok(CodeCheck::Right)
-    })
+    change(
+        server,
+        signed_in,
+        "user.set_second_factor",
+        origin,
+        move |_, user, codes| {
+            if user.totp_sealed.is_some() {
+                return Err(
+                    Error::new(Code::Conflict, "There is a second factor already")
+                        .phrase("second-factor-there", []),
+                );
+            }
+            // Not before: the sealing key may be rotated meanwhile.
+            user.totp_sealed = Some(
+                key_file
+                    .seal(&under(user), &secret)
+                    .map_err(Error::server_error)?,
+            );
+            user.totp_last_step = step;
+            user.recovery_hashes = codes;
+            Ok(CodeCheck::Right)
+        },
+    )
     .await
 }
 
@@ -199,15 +285,32 @@ pub async fn renew_codes(
     proof: Proof<'_>,
     origin: &Origin,
 ) -> Result<Vec<String>, Error> {
-    confirm_password(server, signed_in, proof.password.to_owned(), "password", origin).await?;
-    let (key_file, code, asked) = (server.signing_keys.key_file().clone(), proof.code.to_owned(), origin.clone());
-    change(server, signed_in, "user.renew_recovery_codes", origin, move |transaction, user, codes| {
-        let check = check_code(transaction, &key_file, user, &code, &asked)?;
-        if check == CodeCheck::Right {
-            user.recovery_hashes = codes;
-        }
-        Ok(check)
-    })
+    confirm_password(
+        server,
+        signed_in,
+        proof.password.to_owned(),
+        "password",
+        origin,
+    )
+    .await?;
+    let (key_file, code, asked) = (
+        server.signing_keys.key_file().clone(),
+        proof.code.to_owned(),
+        origin.clone(),
+    );
+    change(
+        server,
+        signed_in,
+        "user.renew_recovery_codes",
+        origin,
+        move |transaction, user, codes| {
+            let check = check_code(transaction, &key_file, user, &code, &asked)?;
+            if check == CodeCheck::Right {
+                user.recovery_hashes = codes;
+            }
+            Ok(check)
+        },
+    )
     .await
 }
 
@@ -215,16 +318,38 @@ pub async fn renew_codes(
 ///
 /// # Errors
 /// A wrong password; a wrong code; too many failures.
-pub async fn remove(server: &AuthorizationServer, signed_in: &SignedIn, proof: Proof<'_>, origin: &Origin) -> Result<(), Error> {
-    confirm_password(server, signed_in, proof.password.to_owned(), "password", origin).await?;
-    let (key_file, code, asked) = (server.signing_keys.key_file().clone(), proof.code.to_owned(), origin.clone());
-    let done = change(server, signed_in, "user.remove_second_factor", origin, move |transaction, user, _| {
-        let check = check_code(transaction, &key_file, user, &code, &asked)?;
-        if check == CodeCheck::Right {
-            forget(user);
-        }
-        Ok(check)
-    });
+pub async fn remove(
+    server: &AuthorizationServer,
+    signed_in: &SignedIn,
+    proof: Proof<'_>,
+    origin: &Origin,
+) -> Result<(), Error> {
+    confirm_password(
+        server,
+        signed_in,
+        proof.password.to_owned(),
+        "password",
+        origin,
+    )
+    .await?;
+    let (key_file, code, asked) = (
+        server.signing_keys.key_file().clone(),
+        proof.code.to_owned(),
+        origin.clone(),
+    );
+    let done = change(
+        server,
+        signed_in,
+        "user.remove_second_factor",
+        origin,
+        move |transaction, user, _| {
+            let check = check_code(transaction, &key_file, user, &code, &asked)?;
+            if check == CodeCheck::Right {
+                forget(user);
+            }
+            Ok(check)
+        },
+    );
     done.await.map(drop)
 }
 
@@ -243,11 +368,19 @@ async fn change(
     signed_in: &SignedIn,
     action: &'static str,
     origin: &Origin,
-    change: impl Fn(&mut Transaction<'_>, &mut User, String) -> Result<CodeCheck, Error> + Send + 'static,
+    change: impl Fn(&mut Transaction<'_>, &mut User, String) -> Result<CodeCheck, Error>
+    + Send
+    + 'static,
 ) -> Result<Vec<String>, Error> {
     let attempt = attempt(server, &signed_in.attempt_by(), origin)?;
-    let codes: Vec<RecoveryCode> = (0..RECOVERY_CODES).map(|_| RecoveryCode::generate()).collect();
-    let hashes = codes.iter().map(RecoveryCode::hash).collect::<Vec<_>>().join(" ");
+    let codes: Vec<RecoveryCode> = (0..RECOVERY_CODES)
+        .map(|_| RecoveryCode::generate())
+        .collect();
+    let hashes = codes
+        .iter()
+        .map(RecoveryCode::hash)
+        .collect::<Vec<_>>()
+        .join(" ");
     let user_id = signed_in.user.id.clone();
     let actor = signed_in.actor(origin, None);
     let (now, own) = (origin.now, signed_in.session.clone());
@@ -264,7 +397,13 @@ async fn change(
             user::update(transaction, &user)?;
             // Who had the password alone is signed in no longer.
             session::delete_all(transaction, &user.id, Some(&own.id))?;
-            actor.record(transaction, action, user.account_id.as_deref(), &user.email, now)?;
+            actor.record(
+                transaction,
+                action,
+                user.account_id.as_deref(),
+                &user.email,
+                now,
+            )?;
             Ok::<_, Error>(check)
         })
         .await?;
@@ -293,7 +432,13 @@ pub async fn reset(
             forget(&mut user);
             user::update(transaction, &user)?;
             session::delete_all(transaction, &user.id, None)?;
-            permit.record(transaction, "user.reset_second_factor", user.account_id.as_deref(), &user.email, now)
+            permit.record(
+                transaction,
+                "user.reset_second_factor",
+                user.account_id.as_deref(),
+                &user.email,
+                now,
+            )
         })
         .await
 }
@@ -308,11 +453,19 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 impl RecoveryCode {
     fn generate() -> Self {
         let bytes: [u8; 16] = random_bytes();
-        RecoveryCode(bytes.iter().map(|byte| ALPHABET[usize::from(byte % 32)] as char).collect())
+        RecoveryCode(
+            bytes
+                .iter()
+                .map(|byte| ALPHABET[usize::from(byte % 32)] as char)
+                .collect(),
+        )
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let letters = text.chars().filter(|c| !c.is_whitespace() && *c != '-').map(|c| c.to_ascii_lowercase());
+        let letters = text
+            .chars()
+            .filter(|c| !c.is_whitespace() && *c != '-')
+            .map(|c| c.to_ascii_lowercase());
         let text: String = letters
             .map(|c| match c {
                 'o' => '0',
@@ -325,7 +478,12 @@ impl RecoveryCode {
     }
 
     fn shown(&self) -> String {
-        self.0.as_bytes().chunks(4).map(|group| String::from_utf8_lossy(group)).collect::<Vec<_>>().join("-")
+        self.0
+            .as_bytes()
+            .chunks(4)
+            .map(|group| String::from_utf8_lossy(group))
+            .collect::<Vec<_>>()
+            .join("-")
     }
 
     fn hash(&self) -> String {

@@ -27,7 +27,8 @@ pub async fn create(
     lifetime: Option<Duration>,
     now: Timestamp,
 ) -> Result<(Credential, ClientSecret), Error> {
-    let (secret, row) = client_secret::generate(client_id, lifetime.map(|lifetime| now.plus(lifetime)), now);
+    let (secret, row) =
+        client_secret::generate(client_id, lifetime.map(|lifetime| now.plus(lifetime)), now);
     let made = row.clone();
     store
         .write(now, move |transaction| {
@@ -35,7 +36,13 @@ pub async fn create(
             permit.check_not_done(transaction)?;
             make_room(transaction, &client, now)?;
             client_secret::insert(transaction, &row)?;
-            permit.record(transaction, "secret.create", Some(&client.account_id), &row.id, now)
+            permit.record(
+                transaction,
+                "secret.create",
+                Some(&client.account_id),
+                &row.id,
+                now,
+            )
         })
         .await?;
     Ok((secret, made))
@@ -66,7 +73,13 @@ pub async fn rotate(
                 client_secret::end_all(transaction, &row.client_id, now.plus(grace))?;
             }
             client_secret::insert(transaction, &row)?;
-            permit.record(transaction, "secret.rotate", Some(&client.account_id), &row.id, now)
+            permit.record(
+                transaction,
+                "secret.rotate",
+                Some(&client.account_id),
+                &row.id,
+                now,
+            )
         })
         .await?;
     Ok((secret, made))
@@ -74,18 +87,32 @@ pub async fn rotate(
 
 /// Of those that have ended, the newest are kept, for whoever still presents one and asks why it is
 /// refused; they stand in no way.
-fn make_room(transaction: &mut Transaction<'_>, client: &Client, now: Timestamp) -> Result<(), Error> {
+fn make_room(
+    transaction: &mut Transaction<'_>,
+    client: &Client,
+    now: Timestamp,
+) -> Result<(), Error> {
     if !client.auth_method.uses_secret() {
-        return Err(invalid(format!("The client authenticates by {}, without a secret", client.auth_method))
-            .phrase("no-secrets-used", []));
+        return Err(invalid(format!(
+            "The client authenticates by {}, without a secret",
+            client.auth_method
+        ))
+        .phrase("no-secrets-used", []));
     }
     let all = client_secret::list(transaction.database(), &client.client_id)?;
     if all.iter().filter(|secret| !secret.has_ended(now)).count() >= MOST {
-        return Err(Error::new(Code::Conflict, format!("A client has {MOST} secrets at the most; delete one first"))
-            .phrase("secrets-full", [("most", MOST.into())]));
+        return Err(Error::new(
+            Code::Conflict,
+            format!("A client has {MOST} secrets at the most; delete one first"),
+        )
+        .phrase("secrets-full", [("most", MOST.into())]));
     }
     let surplus = (all.len() + 1).saturating_sub(MOST);
-    for secret in all.iter().filter(|secret| secret.has_ended(now)).take(surplus) {
+    for secret in all
+        .iter()
+        .filter(|secret| secret.has_ended(now))
+        .take(surplus)
+    {
         client_secret::delete(transaction, &client.client_id, &secret.id)?;
     }
     Ok(())
@@ -95,7 +122,11 @@ fn make_room(transaction: &mut Transaction<'_>, client: &Client, now: Timestamp)
 ///
 /// # Errors
 /// No such client.
-pub async fn list(store: &Arc<Store>, permit: Permit<KeysRead>, client_id: &str) -> Result<Vec<ClientSecret>, Error> {
+pub async fn list(
+    store: &Arc<Store>,
+    permit: Permit<KeysRead>,
+    client_id: &str,
+) -> Result<Vec<ClientSecret>, Error> {
     let id = client_id.to_owned();
     store
         .read(move |database| {
@@ -124,7 +155,13 @@ pub async fn delete(
             if !could_be_id(&id) || !client_secret::delete(transaction, &client_id, &id)? {
                 return Err(not_found("secret", &id));
             }
-            permit.record(transaction, "secret.delete", Some(&client.account_id), &id, now)
+            permit.record(
+                transaction,
+                "secret.delete",
+                Some(&client.account_id),
+                &id,
+                now,
+            )
         })
         .await
 }

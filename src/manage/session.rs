@@ -67,7 +67,11 @@ impl SignedIn {
 
     /// How many recovery codes are left.
     pub fn recovery_codes(&self) -> usize {
-        self.user.recovery_hashes.split(' ').filter(|hash| !hash.is_empty()).count()
+        self.user
+            .recovery_hashes
+            .split(' ')
+            .filter(|hash| !hash.is_empty())
+            .count()
     }
 
     /// Whether the account wants a second factor, or the setting where the user is an operator.
@@ -82,7 +86,10 @@ impl SignedIn {
 
     /// Who guesses at a password or a code within the session.
     pub(super) fn attempt_by(&self) -> AttemptBy<'_> {
-        AttemptBy::KnownBrowser { browser: self.session.id.as_bytes(), user: &self.user.id }
+        AttemptBy::KnownBrowser {
+            browser: self.session.id.as_bytes(),
+            user: &self.user.id,
+        }
     }
 
     /// What a form of this session carries, so that no other site can send it.
@@ -129,26 +136,67 @@ pub struct Entrance {
 ///
 /// # Errors
 /// The same words for whatever is wrong; too many failures, with when to come back.
-pub async fn sign_in(server: &AuthorizationServer, credentials: Credentials, origin: &Origin) -> Result<Entrance, Error> {
+pub async fn sign_in(
+    server: &AuthorizationServer,
+    credentials: Credentials,
+    origin: &Origin,
+) -> Result<Entrance, Error> {
     // No address is longer.
-    let email: String = credentials.email.trim().to_lowercase().chars().take(super::user::MAX_EMAIL).collect();
+    let email: String = credentials
+        .email
+        .trim()
+        .to_lowercase()
+        .chars()
+        .take(super::user::MAX_EMAIL)
+        .collect();
     let wanted = email.clone();
-    let found = server.store.read(move |database| user::find_by_email(database, &wanted)).await?;
+    let found = server
+        .store
+        .read(move |database| user::find_by_email(database, &wanted))
+        .await?;
     let known = credentials.known.as_deref();
-    let browser = found.as_ref().zip(known).and_then(|(user, known)| known_browser(server, user, known, origin.now));
+    let browser = found
+        .as_ref()
+        .zip(known)
+        .and_then(|(user, known)| known_browser(server, user, known, origin.now));
     let by = match (&found, &browser) {
-        (Some(user), Some(browser)) => AttemptBy::KnownBrowser { browser, user: &user.id },
+        (Some(user), Some(browser)) => AttemptBy::KnownBrowser {
+            browser,
+            user: &user.id,
+        },
         (Some(user), None) => AttemptBy::Password { user: &user.id },
         (None, _) => AttemptBy::UnknownUser { name: &email },
     };
     let attempt = attempt(server, &by, origin)?;
-    let stored = found.as_ref().and_then(|user| user.password_hash.as_deref());
-    let caller = if browser.is_some() { Caller::Known } else { Caller::Anyone };
-    let right = server.passwords.matches(stored, Password::presented(credentials.password), caller).await?;
-    let Some(user) = found.as_ref().filter(|_| right) else {
-        return Err(failed(server, attempt, &email, found.as_ref(), origin, &Reason::wrong_password()));
+    let stored = found
+        .as_ref()
+        .and_then(|user| user.password_hash.as_deref());
+    let caller = if browser.is_some() {
+        Caller::Known
+    } else {
+        Caller::Anyone
     };
-    let (cookie, row) = new_session(server, &user.id, Proven::Password, &credentials.agent, origin);
+    let right = server
+        .passwords
+        .matches(stored, Password::presented(credentials.password), caller)
+        .await?;
+    let Some(user) = found.as_ref().filter(|_| right) else {
+        return Err(failed(
+            server,
+            attempt,
+            &email,
+            found.as_ref(),
+            origin,
+            &Reason::wrong_password(),
+        ));
+    };
+    let (cookie, row) = new_session(
+        server,
+        &user.id,
+        Proven::Password,
+        &credentials.agent,
+        origin,
+    );
     let (compared, user_id) = (user.password_hash.clone(), user.id.clone());
     let recorder = recorder(user, origin);
     let max_age = server.settings.portal_session;
@@ -156,21 +204,49 @@ pub async fn sign_in(server: &AuthorizationServer, credentials: Credentials, ori
         .store
         .write(origin.now, move |transaction| {
             // The password may have been changed, or a second factor set up, while this one was compared.
-            let found = user::find(transaction.database(), &user_id)?.filter(|user| user.password_hash == compared);
+            let found = user::find(transaction.database(), &user_id)?
+                .filter(|user| user.password_hash == compared);
             let Some(user) = found else { return Ok(None) };
-            let proven = if user.totp_sealed.is_some() { Proven::Password } else { Proven::All };
-            let row = Session { proven, expires_at: row.created_at.plus(max_age.min(longest(proven))), ..row.clone() };
+            let proven = if user.totp_sealed.is_some() {
+                Proven::Password
+            } else {
+                Proven::All
+            };
+            let row = Session {
+                proven,
+                expires_at: row.created_at.plus(max_age.min(longest(proven))),
+                ..row.clone()
+            };
             evict_oldest(transaction, &user.id, proven)?;
             session::insert(transaction, &row)?;
-            recorder.record(transaction, "session.create", user.account_id.as_deref(), &user.email, row.created_at)?;
+            recorder.record(
+                transaction,
+                "session.create",
+                user.account_id.as_deref(),
+                &user.email,
+                row.created_at,
+            )?;
             Ok::<_, Error>(Some((user, proven)))
         })
         .await?;
     let Some((user, proven)) = entered else {
-        return Err(failed(server, attempt, &email, found.as_ref(), origin, &Reason::wrong_password()));
+        return Err(failed(
+            server,
+            attempt,
+            &email,
+            found.as_ref(),
+            origin,
+            &Reason::wrong_password(),
+        ));
     };
-    let known = (proven == Proven::All).then(|| know(server, &user, known, origin.now)).transpose()?;
-    Ok(Entrance { cookie, known, wrong_codes: 0 })
+    let known = (proven == Proven::All)
+        .then(|| know(server, &user, known, origin.now))
+        .transpose()?;
+    Ok(Entrance {
+        cookie,
+        known,
+        wrong_codes: 0,
+    })
 }
 
 /// How many sessions a user has at the most. Whoever knows the password alone must not end the sessions of
@@ -191,9 +267,17 @@ const fn longest(proven: Proven) -> Duration {
 }
 
 /// Makes room for one more session that proved as much.
-fn evict_oldest(transaction: &mut Transaction<'_>, user_id: &str, proven: Proven) -> Result<(), Error> {
+fn evict_oldest(
+    transaction: &mut Transaction<'_>,
+    user_id: &str,
+    proven: Proven,
+) -> Result<(), Error> {
     let sessions = session::list(transaction.database(), user_id)?;
-    for oldest in sessions.iter().filter(|session| session.proven == proven).skip(max_sessions(proven) - 1) {
+    for oldest in sessions
+        .iter()
+        .filter(|session| session.proven == proven)
+        .skip(max_sessions(proven) - 1)
+    {
         session::delete(transaction, &oldest.id)?;
     }
     Ok(())
@@ -205,33 +289,66 @@ pub const KNOWN_FOR: Duration = Duration::from_secs(180 * 24 * 3600);
 /// The name under which a browser's proof of having been in is sealed. With another password or second
 /// factor it is a stranger again.
 fn known_as(user: &User) -> String {
-    let secrets =
-        format!("{}\0{}", user.password_hash.as_deref().unwrap_or_default(), user.totp_sealed.as_deref().unwrap_or_default());
-    format!("a browser that {} got in by with {}", user.id, Fingerprint::of(secrets.as_bytes()).hex())
+    let secrets = format!(
+        "{}\0{}",
+        user.password_hash.as_deref().unwrap_or_default(),
+        user.totp_sealed.as_deref().unwrap_or_default()
+    );
+    format!(
+        "a browser that {} got in by with {}",
+        user.id,
+        Fingerprint::of(secrets.as_bytes()).hex()
+    )
 }
 
 /// The proof for a browser: its number and until when. One that is known keeps its number, so that nobody
 /// collects many.
-fn know(server: &AuthorizationServer, user: &User, known: Option<&str>, now: Timestamp) -> Result<String, Error> {
-    let number = known.and_then(|known| known_browser(server, user, known, now)).unwrap_or_else(random_bytes::<16>);
+fn know(
+    server: &AuthorizationServer,
+    user: &User,
+    known: Option<&str>,
+    now: Timestamp,
+) -> Result<String, Error> {
+    let number = known
+        .and_then(|known| known_browser(server, user, known, now))
+        .unwrap_or_else(random_bytes::<16>);
     let end = now.plus(KNOWN_FOR).millis().to_be_bytes();
     let proof = [number.as_slice(), &end].concat();
-    server.signing_keys.key_file().seal(&known_as(user), &proof).map_err(Error::server_error)
+    server
+        .signing_keys
+        .key_file()
+        .seal(&known_as(user), &proof)
+        .map_err(Error::server_error)
 }
 
-fn known_browser(server: &AuthorizationServer, user: &User, known: &str, now: Timestamp) -> Option<[u8; 16]> {
-    let proof = server.signing_keys.key_file().unseal(&known_as(user), known).ok()?;
+fn known_browser(
+    server: &AuthorizationServer,
+    user: &User,
+    known: &str,
+    now: Timestamp,
+) -> Option<[u8; 16]> {
+    let proof = server
+        .signing_keys
+        .key_file()
+        .unseal(&known_as(user), known)
+        .ok()?;
     let (number, end) = proof.split_first_chunk::<16>()?;
     let end = Timestamp::from_millis(i64::from_be_bytes(end.try_into().ok()?));
     (end > now).then_some(*number)
 }
 
 /// Refuses a change by a session that has ended while it was asked for.
-pub(super) fn check_live(transaction: &mut Transaction<'_>, signed_in: &Session) -> Result<Session, Error> {
+pub(super) fn check_live(
+    transaction: &mut Transaction<'_>,
+    signed_in: &Session,
+) -> Result<Session, Error> {
     match session::find(transaction.database(), &signed_in.id)? {
         Some(session) => Ok(session),
         None => {
-            let over = Error::new(Code::AccessDenied, "The session has ended meanwhile; sign in again");
+            let over = Error::new(
+                Code::AccessDenied,
+                "The session has ended meanwhile; sign in again",
+            );
             Err(over.phrase("session-over", []))
         }
     }
@@ -251,7 +368,11 @@ fn new_session(
         hash: secret_hash::hash(&cookie),
         proven,
         address: origin.address.to_string(),
-        agent: agent.chars().filter(|c| !c.is_control()).take(MAX_AGENT).collect(),
+        agent: agent
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(MAX_AGENT)
+            .collect(),
         created_at: origin.now,
         last_seen_at: origin.now,
         expires_at: origin.now.plus(server.settings.portal_session),
@@ -266,12 +387,19 @@ fn recorder(user: &User, origin: &Origin) -> Recorder {
 }
 
 /// Counts an attempt before a password or a code is compared.
-pub(super) fn attempt<'a>(server: &'a AuthorizationServer, by: &AttemptBy<'_>, origin: &Origin) -> Result<Attempt<'a>, Error> {
-    server.rate_limiter.attempt(by, origin.address).map_err(|wait| {
-        let seconds = wait.as_secs().max(1);
-        Error::too_many_requests("Too many failed attempts; try again later", wait)
-            .phrase("too-many-failures", [("seconds", seconds.into())])
-    })
+pub(super) fn attempt<'a>(
+    server: &'a AuthorizationServer,
+    by: &AttemptBy<'_>,
+    origin: &Origin,
+) -> Result<Attempt<'a>, Error> {
+    server
+        .rate_limiter
+        .attempt(by, origin.address)
+        .map_err(|wait| {
+            let seconds = wait.as_secs().max(1);
+            Error::too_many_requests("Too many failed attempts; try again later", wait)
+                .phrase("too-many-failures", [("seconds", seconds.into())])
+        })
 }
 
 /// The entry of a failed attempt. Those of the user's account see that somebody tries to get in.
@@ -282,7 +410,8 @@ pub(super) fn failure(email: &str, user: Option<&User>, origin: &Origin, reason:
     Entry {
         reason: Some(reason.to_string()),
         reason_code: Some(reason.code().to_owned()),
-        ..Recorder::nobody(Some(origin.address), origin.id.clone()).entry(FAILURE, account, &target, origin.now)
+        ..Recorder::nobody(Some(origin.address), origin.id.clone())
+            .entry(FAILURE, account, &target, origin.now)
     }
 }
 
@@ -296,25 +425,44 @@ fn failed(
     reason: &Reason,
 ) -> Error {
     attempt.fail();
-    let of = if user.is_some() { Of::Known } else { Of::Unknown };
-    server.usage.record_failure(failure(email, user, origin, reason), of);
-    Error::new(Code::AccessDenied, "The e-mail address or the password is wrong")
-        .phrase("sign-in-wrong", [])
-        .detail(reason.to_string())
+    let of = if user.is_some() {
+        Of::Known
+    } else {
+        Of::Unknown
+    };
+    server
+        .usage
+        .record_failure(failure(email, user, origin, reason), of);
+    Error::new(
+        Code::AccessDenied,
+        "The e-mail address or the password is wrong",
+    )
+    .phrase("sign-in-wrong", [])
+    .detail(reason.to_string())
 }
 
 /// Who presents this cookie; nobody where its session has ended.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn resume(server: &AuthorizationServer, cookie: &str, now: Timestamp) -> Result<Option<SignedIn>, Error> {
-    let Some(credential) = Credential::parse(cookie, Kind::Session) else { return Ok(None) };
+pub async fn resume(
+    server: &AuthorizationServer,
+    cookie: &str,
+    now: Timestamp,
+) -> Result<Option<SignedIn>, Error> {
+    let Some(credential) = Credential::parse(cookie, Kind::Session) else {
+        return Ok(None);
+    };
     let id = credential.id().to_owned();
     let found = server
         .store
         .read(move |database| {
-            let Some(session) = session::find(database, &id)? else { return Ok(None) };
-            let Some(user) = user::find(database, &session.user_id)? else { return Ok(None) };
+            let Some(session) = session::find(database, &id)? else {
+                return Ok(None);
+            };
+            let Some(user) = user::find(database, &session.user_id)? else {
+                return Ok(None);
+            };
             let account = match &user.account_id {
                 Some(id) => account::find(database, id)?,
                 None => None,
@@ -322,22 +470,36 @@ pub async fn resume(server: &AuthorizationServer, cookie: &str, now: Timestamp) 
             Ok::<_, Error>(Some((session, user, account)))
         })
         .await?;
-    let Some((session, user, account)) = found else { return Ok(None) };
+    let Some((session, user, account)) = found else {
+        return Ok(None);
+    };
     let idle = now.since(session.last_seen_at) >= server.settings.portal_idle;
-    if idle || session.expires_at <= now || !StoredSecret::new(session.hash.clone()).matches(&credential) {
+    if idle
+        || session.expires_at <= now
+        || !StoredSecret::new(session.hash.clone()).matches(&credential)
+    {
         return Ok(None);
     }
     // A session that is used must not end for want of use.
     if now.since(session.last_seen_at) >= SEEN_TO.min(server.settings.portal_idle / 2) {
         let id = session.id.clone();
-        server.store.append(move |database| session::note_seen(database, &id, now)).await?;
+        server
+            .store
+            .append(move |database| session::note_seen(database, &id, now))
+            .await?;
     }
     let form_token = Fingerprint::of(format!("form\0{cookie}").as_bytes());
     let requires_second_factor = match &account {
         Some(account) => account.requires_second_factor,
         None => server.settings.operator_second_factor.is_on(),
     };
-    Ok(Some(SignedIn { user, account, session, form_token, requires_second_factor }))
+    Ok(Some(SignedIn {
+        user,
+        account,
+        session,
+        form_token,
+        requires_second_factor,
+    }))
 }
 
 /// Takes the second factor: a new cookie in the place of the old one.
@@ -353,10 +515,24 @@ pub async fn prove_second_factor(
 ) -> Result<Entrance, Error> {
     let browser = known.and_then(|known| known_browser(server, &signed_in.user, known, origin.now));
     let user = &signed_in.user.id;
-    let by = browser.as_ref().map_or(AttemptBy::Code { user }, |browser| AttemptBy::KnownBrowser { browser, user });
+    let by = browser
+        .as_ref()
+        .map_or(AttemptBy::Code { user }, |browser| {
+            AttemptBy::KnownBrowser { browser, user }
+        });
     let attempt = attempt(server, &by, origin)?;
-    let (cookie, row) = new_session(server, &signed_in.user.id, Proven::All, &signed_in.session.agent, origin);
-    let (old, code, user_id) = (signed_in.session.clone(), code.to_owned(), signed_in.user.id.clone());
+    let (cookie, row) = new_session(
+        server,
+        &signed_in.user.id,
+        Proven::All,
+        &signed_in.session.agent,
+        origin,
+    );
+    let (old, code, user_id) = (
+        signed_in.session.clone(),
+        code.to_owned(),
+        signed_in.user.id.clone(),
+    );
     let (key_file, now) = (server.signing_keys.key_file().clone(), origin.now);
     let (recorder, origin_of) = (recorder(&signed_in.user, origin), origin.clone());
     let proven = server
@@ -365,7 +541,8 @@ pub async fn prove_second_factor(
             let session = check_live(transaction, &old)?;
             let found = user::find(transaction.database(), &user_id)?;
             let mut user = found.ok_or_else(|| super::not_found("user", &user_id))?;
-            let check = second_factor::check_code(transaction, &key_file, &mut user, &code, &origin_of)?;
+            let check =
+                second_factor::check_code(transaction, &key_file, &mut user, &code, &origin_of)?;
             if check != CodeCheck::Right {
                 if check == CodeCheck::Wrong {
                     session::add_wrong_code(transaction, &old.id)?;
@@ -378,14 +555,22 @@ pub async fn prove_second_factor(
             session::delete(transaction, &old.id)?;
             evict_oldest(transaction, &user.id, Proven::All)?;
             session::insert(transaction, &row)?;
-            recorder.record(transaction, "session.create", user.account_id.as_deref(), &user.email, now)?;
+            recorder.record(
+                transaction,
+                "session.create",
+                user.account_id.as_deref(),
+                &user.email,
+                now,
+            )?;
             Ok(Ok((user, wrong_codes)))
         })
         .await?;
     match proven {
-        Ok((user, wrong_codes)) => {
-            Ok(Entrance { cookie, known: Some(know(server, &user, known, origin.now)?), wrong_codes: wrong_codes.max(0) })
-        }
+        Ok((user, wrong_codes)) => Ok(Entrance {
+            cookie,
+            known: Some(know(server, &user, known, origin.now)?),
+            wrong_codes: wrong_codes.max(0),
+        }),
         Err(check) => Err(refuse_code(server, attempt, signed_in, check, origin)),
     }
 }
@@ -400,16 +585,27 @@ pub(super) fn refuse_code(
     origin: &Origin,
 ) -> Error {
     if check == CodeCheck::Locked {
-        failed(server, attempt, signed_in.email(), Some(&signed_in.user), origin, &Reason::second_factor_locked());
+        failed(
+            server,
+            attempt,
+            signed_in.email(),
+            Some(&signed_in.user),
+            origin,
+            &Reason::second_factor_locked(),
+        );
         let locked = "The second factor is locked after too many wrong codes; set a new password, or use a recovery code";
-        return Error::new(Code::AccessDenied, locked).phrase("second-factor-locked", []).field("code");
+        return Error::new(Code::AccessDenied, locked)
+            .phrase("second-factor-locked", [])
+            .field("code");
     }
     attempt.fail();
     wrong_code()
 }
 
 pub(super) fn wrong_code() -> Error {
-    Error::new(Code::AccessDenied, "The code is wrong, or was used already").phrase("code-wrong", []).field("code")
+    Error::new(Code::AccessDenied, "The code is wrong, or was used already")
+        .phrase("code-wrong", [])
+        .field("code")
 }
 
 /// Whether whoever is at an open session knows the password. `field` names where it was typed.
@@ -425,18 +621,35 @@ pub(super) async fn confirm_password(
 ) -> Result<(), Error> {
     let attempt = attempt(server, &signed_in.attempt_by(), origin)?;
     let stored = signed_in.user.password_hash.as_deref();
-    if server.passwords.matches(stored, Password::presented(password), Caller::Known).await? {
+    if server
+        .passwords
+        .matches(stored, Password::presented(password), Caller::Known)
+        .await?
+    {
         return Ok(());
     }
-    failed(server, attempt, signed_in.email(), Some(&signed_in.user), origin, &Reason::wrong_current_password());
-    Err(invalid("The current password is wrong").phrase("current-password-wrong", []).field(field))
+    failed(
+        server,
+        attempt,
+        signed_in.email(),
+        Some(&signed_in.user),
+        origin,
+        &Reason::wrong_current_password(),
+    );
+    Err(invalid("The current password is wrong")
+        .phrase("current-password-wrong", [])
+        .field(field))
 }
 
 /// Ends the session.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn sign_out(server: &AuthorizationServer, signed_in: &SignedIn, origin: &Origin) -> Result<(), Error> {
+pub async fn sign_out(
+    server: &AuthorizationServer,
+    signed_in: &SignedIn,
+    origin: &Origin,
+) -> Result<(), Error> {
     end(server, signed_in, &signed_in.session.id, origin).await
 }
 
@@ -460,11 +673,20 @@ pub struct SessionView {
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn list(server: &AuthorizationServer, signed_in: &SignedIn, now: Timestamp) -> Result<Vec<SessionView>, Error> {
+pub async fn list(
+    server: &AuthorizationServer,
+    signed_in: &SignedIn,
+    now: Timestamp,
+) -> Result<Vec<SessionView>, Error> {
     let user_id = signed_in.user.id.clone();
-    let sessions = server.store.read(move |database| session::list(database, &user_id)).await?;
+    let sessions = server
+        .store
+        .read(move |database| session::list(database, &user_id))
+        .await?;
     let idle = server.settings.portal_idle;
-    let live = sessions.into_iter().filter(|session| session.expires_at > now && now.since(session.last_seen_at) < idle);
+    let live = sessions
+        .into_iter()
+        .filter(|session| session.expires_at > now && now.since(session.last_seen_at) < idle);
     Ok(live
         .map(|session| SessionView {
             own: session.id == signed_in.session.id,
@@ -481,17 +703,34 @@ pub async fn list(server: &AuthorizationServer, signed_in: &SignedIn, now: Times
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn end(server: &AuthorizationServer, signed_in: &SignedIn, id: &str, origin: &Origin) -> Result<(), Error> {
-    let (id, user, now, recorder) = (id.to_owned(), signed_in.user.clone(), origin.now, recorder(&signed_in.user, origin));
+pub async fn end(
+    server: &AuthorizationServer,
+    signed_in: &SignedIn,
+    id: &str,
+    origin: &Origin,
+) -> Result<(), Error> {
+    let (id, user, now, recorder) = (
+        id.to_owned(),
+        signed_in.user.clone(),
+        origin.now,
+        recorder(&signed_in.user, origin),
+    );
     server
         .store
         .write(now, move |transaction| {
-            let found = session::find(transaction.database(), &id)?.filter(|session| session.user_id == user.id);
+            let found = session::find(transaction.database(), &id)?
+                .filter(|session| session.user_id == user.id);
             if found.is_none() {
                 return Ok(());
             }
             session::delete(transaction, &id)?;
-            Ok(recorder.record(transaction, "session.end", user.account_id.as_deref(), &user.email, now)?)
+            Ok(recorder.record(
+                transaction,
+                "session.end",
+                user.account_id.as_deref(),
+                &user.email,
+                now,
+            )?)
         })
         .await
 }
@@ -508,23 +747,40 @@ pub async fn change_password(
     origin: &Origin,
 ) -> Result<Credential, Error> {
     let again = new.clone();
-    let new = super::user::usable_password(&server.store, new, signed_in.email()).await.map_err(|error| error.field("new"))?;
+    let new = super::user::usable_password(&server.store, new, signed_in.email())
+        .await
+        .map_err(|error| error.field("new"))?;
     confirm_password(server, signed_in, current, "current", origin).await?;
     let stored = signed_in.user.password_hash.as_deref();
-    if server.passwords.matches(stored, Password::presented(again), Caller::Known).await? {
+    if server
+        .passwords
+        .matches(stored, Password::presented(again), Caller::Known)
+        .await?
+    {
         let same = invalid("The new password is the current one").phrase("password-same", []);
         return Err(same.field("new"));
     }
     let hash = server.passwords.hash(new).await?;
-    let (cookie, row) = new_session(server, &signed_in.user.id, signed_in.session.proven, &signed_in.session.agent, origin);
-    let (own, compared, user_id) = (signed_in.session.clone(), signed_in.user.password_hash.clone(), signed_in.user.id.clone());
+    let (cookie, row) = new_session(
+        server,
+        &signed_in.user.id,
+        signed_in.session.proven,
+        &signed_in.session.agent,
+        origin,
+    );
+    let (own, compared, user_id) = (
+        signed_in.session.clone(),
+        signed_in.user.password_hash.clone(),
+        signed_in.user.id.clone(),
+    );
     let recorder = recorder(&signed_in.user, origin);
     server
         .store
         .write(origin.now, move |transaction| {
             // Somebody may have set another one while this one was compared: theirs holds.
             check_live(transaction, &own)?;
-            let found = user::find(transaction.database(), &user_id)?.filter(|user| user.password_hash == compared);
+            let found = user::find(transaction.database(), &user_id)?
+                .filter(|user| user.password_hash == compared);
             let mut user = found.ok_or_else(|| super::not_found("user", &user_id))?;
             user.password_hash = Some(hash.clone());
             user.wrong_codes = 0;
@@ -532,7 +788,13 @@ pub async fn change_password(
             invitation::delete(transaction, &user.id)?;
             session::delete_all(transaction, &user.id, None)?;
             // A new cookie is no new sign-in: it ends when the old one was to.
-            session::insert(transaction, &Session { expires_at: own.expires_at, ..row.clone() })?;
+            session::insert(
+                transaction,
+                &Session {
+                    expires_at: own.expires_at,
+                    ..row.clone()
+                },
+            )?;
             Ok::<_, Error>(recorder.record(
                 transaction,
                 "user.change_password",

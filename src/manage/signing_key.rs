@@ -49,7 +49,8 @@ impl Times {
     /// Where the database gave no answer.
     pub async fn in_force(store: &Arc<Store>, settings: &Settings) -> Result<Self, Error> {
         let deployment = store.read(deployment::find).await?;
-        let serving = |time: fn(&Deployment) -> Duration| deployment.as_ref().map_or(Duration::ZERO, time);
+        let serving =
+            |time: fn(&Deployment) -> Duration| deployment.as_ref().map_or(Duration::ZERO, time);
         Ok(Times {
             jwks_max_age: settings.jwks_max_age.max(serving(Deployment::jwks_max_age)),
             token_ttl: settings.token_ttl.max(serving(Deployment::token_ttl)),
@@ -97,9 +98,16 @@ impl SigningKeyView {
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn list(store: &Arc<Store>, _: &Permit<SigningKeysRead>, now: Timestamp) -> Result<Vec<SigningKeyView>, Error> {
+pub async fn list(
+    store: &Arc<Store>,
+    _: &Permit<SigningKeysRead>,
+    now: Timestamp,
+) -> Result<Vec<SigningKeyView>, Error> {
     let keys = store.read(signing_key::list).await?;
-    Ok(keys.iter().map(|key| SigningKeyView::at(key, now)).collect())
+    Ok(keys
+        .iter()
+        .map(|key| SigningKeyView::at(key, now))
+        .collect())
 }
 
 /// One of them with its public half.
@@ -118,12 +126,21 @@ pub struct PublicKeyView {
 ///
 /// # Errors
 /// Not there.
-pub async fn show(store: &Arc<Store>, _: &Permit<SigningKeysRead>, kid: &str, now: Timestamp) -> Result<PublicKeyView, Error> {
+pub async fn show(
+    store: &Arc<Store>,
+    _: &Permit<SigningKeysRead>,
+    kid: &str,
+    now: Timestamp,
+) -> Result<PublicKeyView, Error> {
     let keys = store.read(signing_key::list).await?;
-    let key = keys.iter().find(|key| key.kid == kid).ok_or_else(|| not_found("signing key", kid))?;
+    let key = keys
+        .iter()
+        .find(|key| key.kid == kid)
+        .ok_or_else(|| not_found("signing key", kid))?;
     Ok(PublicKeyView {
         key: SigningKeyView::at(key, now),
-        jwk: serde_json::from_str(&key.public_jwk).map_err(|error| Error::server_error(error.to_string()))?,
+        jwk: serde_json::from_str(&key.public_jwk)
+            .map_err(|error| Error::server_error(error.to_string()))?,
         pem: public_pem(key).map_err(Error::server_error)?,
     })
 }
@@ -135,7 +152,8 @@ pub async fn show(store: &Arc<Store>, _: &Permit<SigningKeysRead>, kid: &str, no
 pub async fn key_file(store: &Arc<Store>, folder: &Path) -> Result<KeyFile, Error> {
     let keys = store.read(signing_key::list).await?;
     if keys.is_empty() {
-        return KeyFile::open_or_make(folder).map_err(|reason| Error::server_error(reason).field("keys_dir"));
+        return KeyFile::open_or_make(folder)
+            .map_err(|reason| Error::server_error(reason).field("keys_dir"));
     }
     open_sealing(folder)
 }
@@ -146,7 +164,9 @@ pub async fn key_file(store: &Arc<Store>, folder: &Path) -> Result<KeyFile, Erro
 /// Where it is not there or cannot be read.
 pub async fn existing_key_file(store: &Arc<Store>, folder: &Path) -> Result<KeyFile, Error> {
     if store.read(signing_key::list).await?.is_empty() {
-        let first = |reason| Error::server_error(format!("{reason}; `keyward serve` makes it")).field("keys_dir");
+        let first = |reason| {
+            Error::server_error(format!("{reason}; `keyward serve` makes it")).field("keys_dir")
+        };
         return KeyFile::open(folder).map_err(first);
     }
     open_sealing(folder)
@@ -154,7 +174,9 @@ pub async fn existing_key_file(store: &Arc<Store>, folder: &Path) -> Result<KeyF
 
 fn open_sealing(folder: &Path) -> Result<KeyFile, Error> {
     let sealed = |reason| {
-        let reason = format!("{reason}; the signing keys of this database are sealed with that file. {LOST}");
+        let reason = format!(
+            "{reason}; the signing keys of this database are sealed with that file. {LOST}"
+        );
         Error::server_error(reason).field("keys_dir")
     };
     KeyFile::open(folder).map_err(sealed)
@@ -162,9 +184,12 @@ fn open_sealing(folder: &Path) -> Result<KeyFile, Error> {
 
 /// Refuses a key file that does not open the keys in use: what it seals, the nodes could not open.
 fn check_key_file(keys: &[SigningKey], key_file: &KeyFile, now: Timestamp) -> Result<(), Error> {
-    let in_use = keys.iter().filter(|key| matches!(key.state(now), State::Signing | State::Published));
+    let in_use = keys
+        .iter()
+        .filter(|key| matches!(key.state(now), State::Signing | State::Published));
     for key in in_use {
-        OpenKey::open(key, key_file).map_err(|reason| Error::server_error(format!("{reason}; {LOST}")))?;
+        OpenKey::open(key, key_file)
+            .map_err(|reason| Error::server_error(format!("{reason}; {LOST}")))?;
     }
     Ok(())
 }
@@ -174,11 +199,21 @@ fn check_key_file(keys: &[SigningKey], key_file: &KeyFile, now: Timestamp) -> Re
 ///
 /// # Errors
 /// Where one does not open; where the database gave no answer.
-pub async fn opened_keys(store: &Arc<Store>, key_file: &KeyFile, now: Timestamp) -> Result<Vec<SigningKey>, Error> {
-    let sealed = |keys: &[SigningKey]| keys.iter().map(|key| key.private_sealed.clone()).collect::<Vec<_>>();
+pub async fn opened_keys(
+    store: &Arc<Store>,
+    key_file: &KeyFile,
+    now: Timestamp,
+) -> Result<Vec<SigningKey>, Error> {
+    let sealed = |keys: &[SigningKey]| {
+        keys.iter()
+            .map(|key| key.private_sealed.clone())
+            .collect::<Vec<_>>()
+    };
     let mut keys = store.read(signing_key::list).await?;
     loop {
-        let Err(error) = check_key_file(&keys, key_file, now) else { return Ok(keys) };
+        let Err(error) = check_key_file(&keys, key_file, now) else {
+            return Ok(keys);
+        };
         let before = sealed(&keys);
         keys = store.read(signing_key::list).await?;
         if sealed(&keys) == before {
@@ -194,7 +229,9 @@ pub async fn opened_keys(store: &Arc<Store>, key_file: &KeyFile, now: Timestamp)
 pub async fn check(store: &Arc<Store>, key_file: &KeyFile, now: Timestamp) -> Result<(), Error> {
     match signing_at(&opened_keys(store, key_file, now).await?, now) {
         Some(_) => Ok(()),
-        None => Err(Error::unavailable("no signing key is active, and the database is read-only")),
+        None => Err(Error::unavailable(
+            "no signing key is active, and the database is read-only",
+        )),
     }
 }
 
@@ -203,11 +240,20 @@ pub async fn check(store: &Arc<Store>, key_file: &KeyFile, now: Timestamp) -> Re
 ///
 /// # Errors
 /// Where no key could be made or written.
-pub async fn ensure(store: &Arc<Store>, key_file: &KeyFile, times: Times, now: Timestamp) -> Result<(), Error> {
+pub async fn ensure(
+    store: &Arc<Store>,
+    key_file: &KeyFile,
+    times: Times,
+    now: Timestamp,
+) -> Result<(), Error> {
     // A wrong key file is found here, and not by the first client.
     let keys = opened_keys(store, key_file, now).await?;
     if signing_at(&keys, now).is_some() {
-        return store.write(now, move |transaction| schedule_by_itself(transaction, times, now)).await;
+        return store
+            .write(now, move |transaction| {
+                schedule_by_itself(transaction, times, now)
+            })
+            .await;
     }
     let (key, key_file) = (generate().await?, key_file.clone());
     store
@@ -217,7 +263,13 @@ pub async fn ensure(store: &Arc<Store>, key_file: &KeyFile, times: Times, now: T
             if signing_at(&keys, now).is_none() {
                 let row = sealed_row(&key, &key_file, now)?;
                 signing_key::insert(transaction, &row)?;
-                Recorder::keyward().record(transaction, "signing_key.create", None, &row.kid, now)?;
+                Recorder::keyward().record(
+                    transaction,
+                    "signing_key.create",
+                    None,
+                    &row.kid,
+                    now,
+                )?;
             }
             schedule_by_itself(transaction, times, now)
         })
@@ -236,7 +288,16 @@ pub async fn rotate(
     now: Timestamp,
 ) -> Result<SigningKeyView, Error> {
     let asked = Asked::at(now);
-    add(store, permit, "signing_key.rotate", key_file, generate().await?, times, asked).await
+    add(
+        store,
+        permit,
+        "signing_key.rotate",
+        key_file,
+        generate().await?,
+        times,
+        asked,
+    )
+    .await
 }
 
 /// Whether the signing key has reached its age and none is to follow it.
@@ -294,7 +355,16 @@ pub async fn import(
 ) -> Result<SigningKeyView, Error> {
     permit.check_every_right()?;
     let key = OpenKey::from_pem(pem).map_err(|reason| Error::new(Code::InvalidRequest, reason))?;
-    add(store, permit, "signing_key.import", key_file, key, times, Asked::at(now)).await
+    add(
+        store,
+        permit,
+        "signing_key.import",
+        key_file,
+        key,
+        times,
+        Asked::at(now),
+    )
+    .await
 }
 
 async fn add(
@@ -313,7 +383,10 @@ async fn add(
             let keys = signing_key::list(transaction.database())?;
             check_key_file(&keys, &key_file, now)?;
             if keys.iter().any(|there| there.kid == key.kid) {
-                return Err(Error::new(Code::Conflict, format!("There is a signing key {} already", key.kid)));
+                return Err(Error::new(
+                    Code::Conflict,
+                    format!("There is a signing key {} already", key.kid),
+                ));
             }
             let row = taking_over(transaction, sealed_row(&key, &key_file, now)?, times, asked)?;
             signing_key::insert(transaction, &row)?;
@@ -349,7 +422,9 @@ pub async fn retire(
             let keys = signing_key::list(transaction.database())?;
             check_key_file(&keys, &key_file, now)?;
             let found = keys.iter().find(|key| key.kid == kid);
-            let mut key = found.cloned().ok_or_else(|| not_found("signing key", &kid))?;
+            let mut key = found
+                .cloned()
+                .ok_or_else(|| not_found("signing key", &kid))?;
             let state = key.state(now);
             let others = keys.iter().filter(|other| other.kid != kid);
             // Gone by the clock of this machine, which may be ahead, is not gone by all clocks.
@@ -359,23 +434,43 @@ pub async fn retire(
                 matches!(state, State::Retiring | State::Gone)
             };
             if ended {
-                return Err(Error::new(Code::Conflict, format!("The signing key {kid} is {state} already")));
+                return Err(Error::new(
+                    Code::Conflict,
+                    format!("The signing key {kid} is {state} already"),
+                ));
             }
             if at_once || state == State::Published {
                 key.signs_until = Some(Timestamp::EPOCH);
                 key.published_until = Some(Timestamp::EPOCH);
                 signing_key::update(transaction, &key)?;
-                if !others.clone().any(|other| other.state(now) == State::Signing) {
-                    let at_once = SigningKey { signs_from: Timestamp::EPOCH, ..sealed_row(&successor, &key_file, now)? };
+                if !others
+                    .clone()
+                    .any(|other| other.state(now) == State::Signing)
+                {
+                    let at_once = SigningKey {
+                        signs_from: Timestamp::EPOCH,
+                        ..sealed_row(&successor, &key_file, now)?
+                    };
                     signing_key::insert(transaction, &at_once)?;
                 }
-            } else if !others.clone().any(|other| other.state(now) == State::Published) {
-                let successor = taking_over(transaction, sealed_row(&successor, &key_file, now)?, times, asked)?;
+            } else if !others
+                .clone()
+                .any(|other| other.state(now) == State::Published)
+            {
+                let successor = taking_over(
+                    transaction,
+                    sealed_row(&successor, &key_file, now)?,
+                    times,
+                    asked,
+                )?;
                 signing_key::insert(transaction, &successor)?;
             }
             permit.record(transaction, "signing_key.retire", None, &kid, now)?;
             let keys = schedule(transaction, times, now)?;
-            let key = keys.iter().find(|key| key.kid == kid).ok_or_else(|| not_found("signing key", &kid))?;
+            let key = keys
+                .iter()
+                .find(|key| key.kid == kid)
+                .ok_or_else(|| not_found("signing key", &kid))?;
             Ok(SigningKeyView::at(key, now))
         })
         .await
@@ -383,7 +478,8 @@ pub async fn retire(
 
 pub(super) async fn generate() -> Result<OpenKey, Error> {
     let made = tokio::task::spawn_blocking(OpenKey::generate).await;
-    made.map_err(|error| Error::server_error(error.to_string()))?.map_err(Error::server_error)
+    made.map_err(|error| Error::server_error(error.to_string()))?
+        .map_err(Error::server_error)
 }
 
 /// When a key was asked for. Making it takes a while, and so may the turn to write it.
@@ -395,21 +491,38 @@ struct Asked {
 
 impl Asked {
     fn at(now: Timestamp) -> Self {
-        Asked { now, since_boot: clock::since_boot() }
+        Asked {
+            now,
+            since_boot: clock::since_boot(),
+        }
     }
 }
 
 /// A new key that signs once everybody can have it: counted from when it is written, and by no clock that
 /// is behind.
-fn taking_over(transaction: &mut Transaction<'_>, key: SigningKey, times: Times, asked: Asked) -> Result<SigningKey, Error> {
-    let now = asked.now.plus(clock::since_boot().saturating_sub(asked.since_boot));
+fn taking_over(
+    transaction: &mut Transaction<'_>,
+    key: SigningKey,
+    times: Times,
+    asked: Asked,
+) -> Result<SigningKey, Error> {
+    let now = asked
+        .now
+        .plus(clock::since_boot().saturating_sub(asked.since_boot));
     let published = store_clock::not_before(transaction.database(), now)?;
-    Ok(SigningKey { signs_from: published.plus(times.lead()), ..key })
+    Ok(SigningKey {
+        signs_from: published.plus(times.lead()),
+        ..key
+    })
 }
 
 /// A new key that signs at once. To be called within the transaction that writes it: a rotation of the sealing
 /// key comes before it or after it then, and not in between.
-pub(super) fn sealed_row(key: &OpenKey, key_file: &KeyFile, now: Timestamp) -> Result<SigningKey, Error> {
+pub(super) fn sealed_row(
+    key: &OpenKey,
+    key_file: &KeyFile,
+    now: Timestamp,
+) -> Result<SigningKey, Error> {
     Ok(SigningKey {
         private_sealed: key.sealed(key_file).map_err(Error::server_error)?,
         kid: key.kid.clone(),
@@ -423,9 +536,16 @@ pub(super) fn sealed_row(key: &OpenKey, key_file: &KeyFile, now: Timestamp) -> R
 }
 
 /// Schedules the keys at the start of a node, and records which ones that changed.
-fn schedule_by_itself(transaction: &mut Transaction<'_>, times: Times, now: Timestamp) -> Result<(), Error> {
+fn schedule_by_itself(
+    transaction: &mut Transaction<'_>,
+    times: Times,
+    now: Timestamp,
+) -> Result<(), Error> {
     let times_of = |key: &SigningKey| (key.kid.clone(), key.signs_until, key.published_until);
-    let before: Vec<_> = signing_key::list(transaction.database())?.iter().map(times_of).collect();
+    let before: Vec<_> = signing_key::list(transaction.database())?
+        .iter()
+        .map(times_of)
+        .collect();
     for key in schedule(transaction, times, now)? {
         if !before.contains(&times_of(&key)) {
             Recorder::keyward().record(transaction, "signing_key.update", None, &key.kid, now)?;
@@ -436,7 +556,11 @@ fn schedule_by_itself(transaction: &mut Transaction<'_>, times: Times, now: Time
 
 /// Of the keys that sign or will sign, each signs until the next one begins, and stays published
 /// until its last token has ended. Writes what is not so yet.
-pub(super) fn schedule(transaction: &mut Transaction<'_>, times: Times, now: Timestamp) -> Result<Vec<SigningKey>, Error> {
+pub(super) fn schedule(
+    transaction: &mut Transaction<'_>,
+    times: Times,
+    now: Timestamp,
+) -> Result<Vec<SigningKey>, Error> {
     let mut keys = signing_key::list(transaction.database())?;
     let mut coming: Vec<(Timestamp, String)> = keys
         .iter()

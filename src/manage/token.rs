@@ -50,7 +50,9 @@ async fn key_within_reach<R: Right>(
     presented: &str,
 ) -> Result<Result<(), NotInForce>, Error> {
     // What is no key at all tells by its checksum alone.
-    let Some(credential) = Credential::parse(presented, Kind::ApiKey).filter(|_| permit.account().is_some()) else {
+    let Some(credential) =
+        Credential::parse(presented, Kind::ApiKey).filter(|_| permit.account().is_some())
+    else {
         return Ok(Ok(()));
     };
     let client = match server.directory.api_key(credential.id()).await? {
@@ -58,15 +60,25 @@ async fn key_within_reach<R: Right>(
         None => None,
     };
     let reached = client.is_some_and(|entry| permit.reaches(&entry.client.account_id));
-    Ok(if reached { Ok(()) } else { Err(NotInForce(Reason::no_such_key())) })
+    Ok(if reached {
+        Ok(())
+    } else {
+        Err(NotInForce(Reason::no_such_key()))
+    })
 }
 
 /// The client whose token is to end, where that is within reach. Ending what is live needs no more
 /// rights than the client has: a leaked token must die.
-fn revocable(transaction: &mut Transaction<'_>, permit: &Permit<TokensRevoke>, client_id: &str) -> Result<Client, Error> {
-    client::within_reach(transaction.database(), permit, client_id).map_err(|error| match error.code() {
-        Code::NotFound => nothing_to_revoke(unknown()),
-        _ => error,
+fn revocable(
+    transaction: &mut Transaction<'_>,
+    permit: &Permit<TokensRevoke>,
+    client_id: &str,
+) -> Result<Client, Error> {
+    client::within_reach(transaction.database(), permit, client_id).map_err(|error| {
+        match error.code() {
+            Code::NotFound => nothing_to_revoke(unknown()),
+            _ => error,
+        }
     })
 }
 
@@ -96,8 +108,13 @@ async fn claims(
     let Ok(jti) = Uuid::parse_str(token) else {
         return Ok(verify().await?.map(|verified| verified.claims.clone()));
     };
-    let found = server.store.read(move |database| store::token::find(database, &jti.to_string())).await?;
-    Ok(found.and_then(|token| recorded(server, &token)).ok_or_else(unknown))
+    let found = server
+        .store
+        .read(move |database| store::token::find(database, &jti.to_string()))
+        .await?;
+    Ok(found
+        .and_then(|token| recorded(server, &token))
+        .ok_or_else(unknown))
 }
 
 /// Says whether a token or an API key is in force, and why not.
@@ -112,7 +129,12 @@ pub async fn inspect(
 ) -> Result<Inspection, Error> {
     let inactive = |NotInForce(reason), claims| {
         let (code, reason) = (reason.code(), reason.to_string());
-        Inspection { active: false, reason: Some(reason), reason_code: Some(code), claims }
+        Inspection {
+            active: false,
+            reason: Some(reason),
+            reason_code: Some(code),
+            claims,
+        }
     };
     if token.starts_with("kwk_") {
         if let Err(unknown) = key_within_reach(server, permit, token).await? {
@@ -124,22 +146,38 @@ pub async fn inspect(
                 let claims = serde_json::json!({
                     "client_id": key.client_id, "jti": key.id, "name": key.name, "scope": found.scope(),
                 });
-                Inspection { active: true, reason: None, reason_code: None, claims: Some(claims) }
+                Inspection {
+                    active: true,
+                    reason: None,
+                    reason_code: None,
+                    claims: Some(claims),
+                }
             }
             Err(reason) => inactive(reason, None),
         });
     }
-    let known = match claims(server, token, async || access_token::verify(server, token, now).await).await? {
+    let known = match claims(server, token, async || {
+        access_token::verify(server, token, now).await
+    })
+    .await?
+    {
         Ok(known) => known,
         Err(reason) => return Ok(inactive(reason, None)),
     };
     let client = server.directory.client(&known.client_id).await?;
-    if permit.account().is_some() && !client.is_some_and(|entry| permit.reaches(&entry.client.account_id)) {
+    if permit.account().is_some()
+        && !client.is_some_and(|entry| permit.reaches(&entry.client.account_id))
+    {
         return Ok(inactive(unknown(), None));
     }
     let claims = serde_json::to_value(&known).ok();
     Ok(match access_token::in_force(server, &known, now).await? {
-        Ok(_) => Inspection { active: true, reason: None, reason_code: None, claims },
+        Ok(_) => Inspection {
+            active: true,
+            reason: None,
+            reason_code: None,
+            claims,
+        },
         Err(reason) => inactive(reason, claims),
     })
 }
@@ -156,27 +194,45 @@ pub async fn revoke(
     now: Timestamp,
 ) -> Result<(), Error> {
     if token.starts_with("kwk_") {
-        key_within_reach(server, &permit, token).await?.map_err(nothing_to_revoke)?;
-        let found = api_key::authenticate(server, token).await?.map_err(nothing_to_revoke)?;
+        key_within_reach(server, &permit, token)
+            .await?
+            .map_err(nothing_to_revoke)?;
+        let found = api_key::authenticate(server, token)
+            .await?
+            .map_err(nothing_to_revoke)?;
         let (id, client_id) = (found.key.id.clone(), found.key.client_id.clone());
         return server
             .store
             .write(now, move |transaction| {
                 let client = revocable(transaction, &permit, &client_id)?;
                 store::api_key::delete(transaction, &id, now)?;
-                permit.record(transaction, "api_key.revoke", Some(&client.account_id), &id, now)
+                permit.record(
+                    transaction,
+                    "api_key.revoke",
+                    Some(&client.account_id),
+                    &id,
+                    now,
+                )
             })
             .await;
     }
     let verify = async || access_token::verify_for_revocation(server, token).await;
-    let claims = claims(server, token, verify).await?.map_err(nothing_to_revoke)?;
+    let claims = claims(server, token, verify)
+        .await?
+        .map_err(nothing_to_revoke)?;
     server
         .store
         .write(now, move |transaction| {
             let client = revocable(transaction, &permit, &claims.client_id)?;
             let jti = claims.jti.to_string();
             store::token::revoke(transaction, &jti, claims.expires_at())?;
-            permit.record(transaction, "token.revoke", Some(&client.account_id), &jti, now)
+            permit.record(
+                transaction,
+                "token.revoke",
+                Some(&client.account_id),
+                &jti,
+                now,
+            )
         })
         .await
 }
@@ -191,7 +247,9 @@ pub async fn revoke_all(
     client_id: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    client::revoke_tokens(&server.store, permit, client_id, now).await.map(drop)
+    client::revoke_tokens(&server.store, permit, client_id, now)
+        .await
+        .map(drop)
 }
 
 /// The records of a client's tokens that have not ended, the newest first, `limit` at the most, from
@@ -228,10 +286,17 @@ pub async fn list(
 
 /// Whether a token that has not expired was revoked: the rule of
 /// [`access_token::in_force`](crate::oauth::access_token::in_force), on the record and the rows.
-fn is_revoked(database: &mut Database, client: &Client, token: &Token, now: Timestamp) -> Result<bool, StoreError> {
+fn is_revoked(
+    database: &mut Database,
+    client: &Client,
+    token: &Token,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     // A record has the `jti` that we made.
     let issued_at = Uuid::parse_str(&token.jti).map_or(token.issued_at, store::token::issued_at);
-    if client.has_revoked(token.token_epoch, issued_at) || store::token::is_revoked(database, &token.jti)? {
+    if client.has_revoked(token.token_epoch, issued_at)
+        || store::token::is_revoked(database, &token.jti)?
+    {
         return Ok(true);
     }
     match &token.api_key_id {

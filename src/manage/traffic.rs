@@ -124,31 +124,54 @@ pub struct TopClient {
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub async fn overview(store: &Arc<Store>, permit: &Permit<TokensRead>, now: Timestamp) -> Result<Traffic, Error> {
+pub async fn overview(
+    store: &Arc<Store>,
+    permit: &Permit<TokensRead>,
+    now: Timestamp,
+) -> Result<Traffic, Error> {
     let account = permit.account().map(str::to_owned);
     let look = move |database: &mut Database| {
         let begin = now.floor(HOUR).minus(23 * HOUR);
         let whose = account.as_deref().map_or(Whose::Server, Whose::Account);
         let by_hour = match whose {
             Whose::Server => counts::list(database, begin, HOUR)?,
-            _ => counts::of(database, &names(whose), &moments(begin, HOUR, 24).collect::<Vec<_>>())?,
+            _ => counts::of(
+                database,
+                &names(whose),
+                &moments(begin, HOUR, 24).collect::<Vec<_>>(),
+            )?,
         };
         Ok(Traffic {
             hours: points(whose, &by_hour, begin, HOUR, 24),
-            server: if account.is_none() { Some(of_server(database, &by_hour, begin, now)?) } else { None },
+            server: if account.is_none() {
+                Some(of_server(database, &by_hour, begin, now)?)
+            } else {
+                None
+            },
             top: top(database, account.as_deref(), begin)?,
         })
     };
     store.report(permit.account(), look).await
 }
 
-fn of_server(database: &mut Database, by_hour: &[Count], day: Timestamp, now: Timestamp) -> Result<ServerTraffic, StoreError> {
+fn of_server(
+    database: &mut Database,
+    by_hour: &[Count],
+    day: Timestamp,
+    now: Timestamp,
+) -> Result<ServerTraffic, StoreError> {
     let begin = now.floor(MINUTE).minus(59 * MINUTE);
     let by_minute = counts::list(database, begin, MINUTE)?;
     let latencies = |timed| Latencies {
         hour: latency(timed, &by_minute),
         day: latency(timed, by_hour),
-        five_minutes: series(timed, &by_minute, now.floor(FIVE_MINUTES).minus(11 * FIVE_MINUTES), FIVE_MINUTES, 12),
+        five_minutes: series(
+            timed,
+            &by_minute,
+            now.floor(FIVE_MINUTES).minus(11 * FIVE_MINUTES),
+            FIVE_MINUTES,
+            12,
+        ),
         hours: series(timed, by_hour, day, HOUR, 24),
     };
     Ok(ServerTraffic {
@@ -159,7 +182,10 @@ fn of_server(database: &mut Database, by_hour: &[Count], day: Timestamp, now: Ti
 }
 
 fn names(whose: Whose<'_>) -> Vec<String> {
-    Counted::ALL.iter().map(|counted| whose.name(counted.as_str())).collect()
+    Counted::ALL
+        .iter()
+        .map(|counted| whose.name(counted.as_str()))
+        .collect()
 }
 
 /// `number` moments from `begin` on.
@@ -167,9 +193,17 @@ fn moments(begin: Timestamp, span: Duration, number: u32) -> impl Iterator<Item 
     (0..number).map(move |place| begin.plus(place * span))
 }
 
-fn points(whose: Whose<'_>, counted: &[Count], begin: Timestamp, span: Duration, number: u32) -> Vec<Point> {
-    let known: BTreeMap<_, _> =
-        counted.iter().filter_map(|row| Some(((row.moment, whose.what(&row.name)?), row.count))).collect();
+fn points(
+    whose: Whose<'_>,
+    counted: &[Count],
+    begin: Timestamp,
+    span: Duration,
+    number: u32,
+) -> Vec<Point> {
+    let known: BTreeMap<_, _> = counted
+        .iter()
+        .filter_map(|row| Some(((row.moment, whose.what(&row.name)?), row.count)))
+        .collect();
     let count = |at, counted: Counted| known.get(&(at, counted.as_str())).copied().unwrap_or(0);
     let point = |at| Point {
         at,
@@ -181,10 +215,19 @@ fn points(whose: Whose<'_>, counted: &[Count], begin: Timestamp, span: Duration,
     moments(begin, span, number).map(point).collect()
 }
 
-fn series(timed: Timed, counted: &[Count], begin: Timestamp, span: Duration, number: u32) -> Vec<LatencyPoint> {
+fn series(
+    timed: Timed,
+    counted: &[Count],
+    begin: Timestamp,
+    span: Duration,
+    number: u32,
+) -> Vec<LatencyPoint> {
     let point = |at: Timestamp| {
         let within = counted.iter().filter(|row| row.moment.floor(span) == at);
-        LatencyPoint { at, latency: latency(timed, within) }
+        LatencyPoint {
+            at,
+            latency: latency(timed, within),
+        }
     };
     moments(begin, span, number).map(point).collect()
 }
@@ -192,7 +235,9 @@ fn series(timed: Timed, counted: &[Count], begin: Timestamp, span: Duration, num
 fn latency<'a>(timed: Timed, counted: impl IntoIterator<Item = &'a Count>) -> Latency {
     let mut by_end: BTreeMap<u32, i64> = BTreeMap::new();
     for Count { name, count, .. } in counted {
-        let end = Whose::Server.what(name).and_then(|what| what.strip_prefix(timed.as_str())?.parse().ok());
+        let end = Whose::Server
+            .what(name)
+            .and_then(|what| what.strip_prefix(timed.as_str())?.parse().ok());
         if let Some(end) = end {
             *by_end.entry(end).or_default() += count;
         }
@@ -221,18 +266,39 @@ fn quantile(by_end: &BTreeMap<u32, i64>, part: f64) -> Option<f64> {
     None
 }
 
-fn top(database: &mut Database, account: Option<&str>, begin: Timestamp) -> Result<Vec<TopClient>, StoreError> {
+fn top(
+    database: &mut Database,
+    account: Option<&str>,
+    begin: Timestamp,
+) -> Result<Vec<TopClient>, StoreError> {
     // Whoever has the most of the one may have little of the other.
     let mut first = counts::top(database, account, Counted::Tokens.as_str(), begin, TOP)?;
     for counted in [Counted::Introspections, Counted::Verifications] {
-        first.extend(counts::top(database, account, counted.as_str(), begin, TOP)?);
+        first.extend(counts::top(
+            database,
+            account,
+            counted.as_str(),
+            begin,
+            TOP,
+        )?);
     }
-    let mut busiest: BTreeMap<(&str, &str), BTreeMap<&str, i64>> =
-        first.iter().filter_map(|row| Some((counts::client_of(&row.name)?, BTreeMap::new()))).collect();
-    let names: Vec<String> = busiest.keys().flat_map(|(account, id)| names(Whose::Client(account, id))).collect();
-    let rows = counts::of(database, &names, &moments(begin, HOUR, 24).collect::<Vec<_>>())?;
+    let mut busiest: BTreeMap<(&str, &str), BTreeMap<&str, i64>> = first
+        .iter()
+        .filter_map(|row| Some((counts::client_of(&row.name)?, BTreeMap::new())))
+        .collect();
+    let names: Vec<String> = busiest
+        .keys()
+        .flat_map(|(account, id)| names(Whose::Client(account, id)))
+        .collect();
+    let rows = counts::of(
+        database,
+        &names,
+        &moments(begin, HOUR, 24).collect::<Vec<_>>(),
+    )?;
     for Count { name, count, .. } in &rows {
-        let Some(((account, id), sums)) = counts::client_of(name).and_then(|key| Some((key, busiest.get_mut(&key)?))) else {
+        let Some(((account, id), sums)) =
+            counts::client_of(name).and_then(|key| Some((key, busiest.get_mut(&key)?)))
+        else {
             continue;
         };
         if let Some(what) = Whose::Client(account, id).what(name) {
@@ -253,7 +319,9 @@ fn top(database: &mut Database, account: Option<&str>, begin: Timestamp) -> Resu
             failures: sum(Counted::Failures),
         });
     }
-    top.sort_by_key(|client| std::cmp::Reverse((client.tokens, client.introspections + client.verifications)));
+    top.sort_by_key(|client| {
+        std::cmp::Reverse((client.tokens, client.introspections + client.verifications))
+    });
     top.truncate(usize::try_from(TOP).unwrap_or(0));
     Ok(top)
 }

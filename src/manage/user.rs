@@ -50,12 +50,16 @@ pub(super) const MAX_EMAIL: usize = 254;
 
 pub(crate) fn check_email(email: &str) -> Result<String, Error> {
     let email = email.to_lowercase();
-    let parts = email.split_once('@').filter(|(name, host)| !name.is_empty() && host.contains('.') && !host.contains('@'));
+    let parts = email
+        .split_once('@')
+        .filter(|(name, host)| !name.is_empty() && host.contains('.') && !host.contains('@'));
     let printable = email.len() <= MAX_EMAIL && email.bytes().all(|byte| byte.is_ascii_graphic());
     if parts.is_some() && printable {
         Ok(email)
     } else {
-        Err(invalid("That is no e-mail address").phrase("email-unusable", []).field("email"))
+        Err(invalid("That is no e-mail address")
+            .phrase("email-unusable", [])
+            .field("email"))
     }
 }
 
@@ -88,7 +92,13 @@ pub async fn create(
             };
             let user = User::new(email.clone(), role, account_id, now);
             user::insert(transaction, &user)?;
-            permit.record(transaction, "user.create", user.account_id.as_deref(), &user.email, now)?;
+            permit.record(
+                transaction,
+                "user.create",
+                user.account_id.as_deref(),
+                &user.email,
+                now,
+            )?;
             Ok(UserView::new(user, None))
         })
         .await
@@ -98,9 +108,17 @@ pub async fn create(
 /// uses, and whether anybody's, is not said; that it cannot be used has to be.
 fn taken(permit: &Permit<UsersWrite>, user: &User) -> Error {
     let refused = if permit.reaches(user.account_id.as_deref().unwrap_or_default()) {
-        Error::new(Code::Conflict, format!("There is a user {} already", user.email)).phrase("email-taken", [])
+        Error::new(
+            Code::Conflict,
+            format!("There is a user {} already", user.email),
+        )
+        .phrase("email-taken", [])
     } else {
-        Error::new(Code::Conflict, "This e-mail address cannot be used here; ask an operator").phrase("email-reserved", [])
+        Error::new(
+            Code::Conflict,
+            "This e-mail address cannot be used here; ask an operator",
+        )
+        .phrase("email-reserved", [])
     };
     refused.field("email")
 }
@@ -129,19 +147,32 @@ pub async fn list(store: &Arc<Store>, permit: Permit<UsersRead>) -> Result<Vec<U
         .report(account.as_deref(), move |database| {
             let invitations = invitation::list(database)?;
             let view = |user: User| {
-                let invited = invitations.iter().find(|invitation| invitation.user_id == user.id);
+                let invited = invitations
+                    .iter()
+                    .find(|invitation| invitation.user_id == user.id);
                 UserView::new(user, invited)
             };
-            Ok(user::list(database, permit.account())?.into_iter().map(view).collect())
+            Ok(user::list(database, permit.account())?
+                .into_iter()
+                .map(view)
+                .collect())
         })
         .await
 }
 
 /// A password that the user with this e-mail address chose, where it is not easy to guess.
-pub(super) async fn usable_password(store: &Arc<Store>, text: String, email: &str) -> Result<Password, Error> {
-    let issuer = store.read(deployment::find).await?.map(|deployment| deployment.issuer);
+pub(super) async fn usable_password(
+    store: &Arc<Store>,
+    text: String,
+    email: &str,
+) -> Result<Password, Error> {
+    let issuer = store
+        .read(deployment::find)
+        .await?
+        .map(|deployment| deployment.issuer);
     let related = [email, issuer.as_deref().unwrap_or_default()];
-    Password::choose(text, &related).map_err(|weakness| invalid(weakness.description()).phrase(weakness.message(), []))
+    Password::choose(text, &related)
+        .map_err(|weakness| invalid(weakness.description()).phrase(weakness.message(), []))
 }
 
 /// Sets a user's password; the user's sessions end.
@@ -156,14 +187,23 @@ pub async fn set_password(
     password: String,
     now: Timestamp,
 ) -> Result<UserView, Error> {
-    let password = usable_password(store, password, email).await.map_err(|error| error.field("password"))?;
+    let password = usable_password(store, password, email)
+        .await
+        .map_err(|error| error.field("password"))?;
     let hash = passwords.hash(password).await?;
-    edit(store, permit, email, "user.set_password", now, move |transaction, user| {
-        user.password_hash = Some(hash.clone());
-        user.wrong_codes = 0;
-        invitation::delete(transaction, &user.id)?;
-        Ok(session::delete_all(transaction, &user.id, None)?)
-    })
+    edit(
+        store,
+        permit,
+        email,
+        "user.set_password",
+        now,
+        move |transaction, user| {
+            user.password_hash = Some(hash.clone());
+            user.wrong_codes = 0;
+            invitation::delete(transaction, &user.id)?;
+            Ok(session::delete_all(transaction, &user.id, None)?)
+        },
+    )
     .await
 }
 
@@ -180,22 +220,36 @@ pub async fn set_role(
 ) -> Result<UserView, Error> {
     let actor = permit.actor().to_owned();
     let giver = permit.clone();
-    edit(store, permit, email, "user.set_role", now, move |transaction, user| {
-        check_not_self(&actor, user)?;
-        if (role == Role::Operator) != (user.role == Role::Operator) {
-            return Err(Error::new(Code::Conflict, "An operator belongs to no account: delete the user and make another")
+    edit(
+        store,
+        permit,
+        email,
+        "user.set_role",
+        now,
+        move |transaction, user| {
+            check_not_self(&actor, user)?;
+            if (role == Role::Operator) != (user.role == Role::Operator) {
+                return Err(Error::new(
+                    Code::Conflict,
+                    "An operator belongs to no account: delete the user and make another",
+                )
                 .phrase("operator-role", [])
                 .field("role"));
-        }
-        giver.check_role(role)?;
-        // Whoever made a link may have fewer rights than the user has from now on.
-        let link = invitation::find_of_user(transaction.database(), &user.id)?;
-        if link.is_some_and(|link| rights_of(role).iter().any(|right| !link.rights.contains(right))) {
-            invitation::delete(transaction, &user.id)?;
-        }
-        user.role = role;
-        Ok(())
-    })
+            }
+            giver.check_role(role)?;
+            // Whoever made a link may have fewer rights than the user has from now on.
+            let link = invitation::find_of_user(transaction.database(), &user.id)?;
+            if link.is_some_and(|link| {
+                rights_of(role)
+                    .iter()
+                    .any(|right| !link.rights.contains(right))
+            }) {
+                invitation::delete(transaction, &user.id)?;
+            }
+            user.role = role;
+            Ok(())
+        },
+    )
     .await
 }
 
@@ -213,7 +267,13 @@ async fn edit(
             let mut user = within_power(transaction.database(), &permit, &email)?;
             change(transaction, &mut user)?;
             user::update(transaction, &user)?;
-            permit.record(transaction, action, user.account_id.as_deref(), &user.email, now)?;
+            permit.record(
+                transaction,
+                action,
+                user.account_id.as_deref(),
+                &user.email,
+                now,
+            )?;
             let invited = invitation::find_of_user(transaction.database(), &user.id)?;
             Ok(UserView::new(user, invited.as_ref()))
         })
@@ -233,25 +293,44 @@ pub(super) fn check_not_self(actor: &str, user: &User) -> Result<(), Error> {
 ///
 /// # Errors
 /// No such user.
-pub async fn delete(store: &Arc<Store>, permit: Permit<UsersWrite>, email: &str, now: Timestamp) -> Result<(), Error> {
+pub async fn delete(
+    store: &Arc<Store>,
+    permit: Permit<UsersWrite>,
+    email: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
     let email = email.to_owned();
     store
         .write(now, move |transaction| {
             let user = within_power(transaction.database(), &permit, &email)?;
             check_not_self(permit.actor(), &user)?;
             user::delete(transaction, &user.id)?;
-            permit.record(transaction, "user.delete", user.account_id.as_deref(), &user.email, now)
+            permit.record(
+                transaction,
+                "user.delete",
+                user.account_id.as_deref(),
+                &user.email,
+                now,
+            )
         })
         .await
 }
 
 /// The user of this address or id, for who wants to change, take over or delete it: within reach, and
 /// without rights that the actor has not. An operator is within the reach of operators alone.
-pub(super) fn within_power(database: &mut Database, permit: &Permit<UsersWrite>, email: &str) -> Result<User, Error> {
-    let found = user::find(database, email)?.filter(|user| permit.reaches(user.account_id.as_deref().unwrap_or_default()));
+pub(super) fn within_power(
+    database: &mut Database,
+    permit: &Permit<UsersWrite>,
+    email: &str,
+) -> Result<User, Error> {
+    let found = user::find(database, email)?
+        .filter(|user| permit.reaches(user.account_id.as_deref().unwrap_or_default()));
     let user = found.ok_or_else(|| not_found("user", email))?;
     match permit.check_role(user.role) {
         Ok(()) => Ok(user),
-        Err(_) => Err(Error::new(Code::AccessDenied, "The user has rights that you have not").phrase("user-beyond-you", [])),
+        Err(_) => Err(
+            Error::new(Code::AccessDenied, "The user has rights that you have not")
+                .phrase("user-beyond-you", []),
+        ),
     }
 }

@@ -93,7 +93,9 @@ struct Table {
 
 impl Table {
     fn remove(&mut self, id: u64) -> bool {
-        let Some(row) = self.rows.remove(&id) else { return false };
+        let Some(row) = self.rows.remove(&id) else {
+            return false;
+        };
         if let Some(count) = self.by_address.get_mut(&row.address) {
             *count -= 1;
             if *count == 0 {
@@ -149,7 +151,11 @@ impl Connections {
             // Some more than needed, so that a flood does not look through the table for each of its connections.
             let excess = open - self.limit + 1 + self.limit / 64;
             self.evict(&mut table, excess, None);
-            self.warn(&mut table, "the table of connections is nearly full: idle and slow ones are closed", None);
+            self.warn(
+                &mut table,
+                "the table of connections is nearly full: idle and slow ones are closed",
+                None,
+            );
         } else if !proxy && of_address >= self.limit_by_address() {
             let evicted = self.evict(&mut table, 1 + self.limit_by_address() / 64, Some(address));
             if evicted == 0 {
@@ -160,7 +166,11 @@ impl Connections {
                 );
                 return None;
             }
-            self.warn(&mut table, "an address has too many connections: its idle and slow ones are closed", Some(address));
+            self.warn(
+                &mut table,
+                "an address has too many connections: its idle and slow ones are closed",
+                Some(address),
+            );
         }
         let id = table.next_id;
         table.next_id += 1;
@@ -183,7 +193,14 @@ impl Connections {
         });
         table.rows.insert(id, activity.clone());
         *table.by_address.entry(address).or_default() += 1;
-        Some(Connection { stream, activity, burst: 0, unclaimed: 0, lingered: 0, blocked: false })
+        Some(Connection {
+            stream,
+            activity,
+            burst: 0,
+            unclaimed: 0,
+            lingered: 0,
+            blocked: false,
+        })
     }
 
     /// Closes up to `count` connections that the server does no work for; gives how many. Of addresses with many
@@ -204,16 +221,33 @@ impl Connections {
                 (false, Waiting::Idle) => (0, 0),
                 (false, Waiting::ForBody) => (0, fewest),
             };
-            Some((fresh, of_address <= many, first, waiting, then, changed_at, row.id))
+            Some((
+                fresh,
+                of_address <= many,
+                first,
+                waiting,
+                then,
+                changed_at,
+                row.id,
+            ))
         };
-        let of_address = |row: &&Arc<Activity>| address.is_none_or(|address| row.address == address);
-        let mut places: Vec<_> = table.rows.values().filter(of_address).filter_map(place).collect();
+        let of_address =
+            |row: &&Arc<Activity>| address.is_none_or(|address| row.address == address);
+        let mut places: Vec<_> = table
+            .rows
+            .values()
+            .filter(of_address)
+            .filter_map(place)
+            .collect();
         places.sort_unstable();
         places.truncate(count);
         for (.., id) in &places {
             self.close(table, *id);
         }
-        self.evicted.fetch_add(u64::try_from(places.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.evicted.fetch_add(
+            u64::try_from(places.len()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
         places.len()
     }
 
@@ -226,10 +260,19 @@ impl Connections {
 
     fn warn(&self, table: &mut Table, what: &str, address: Option<IpAddr>) {
         let now = Instant::now();
-        if table.warned_at.is_none_or(|warned| now - warned >= WARNING_INTERVAL) {
+        if table
+            .warned_at
+            .is_none_or(|warned| now - warned >= WARNING_INTERVAL)
+        {
             table.warned_at = Some(now);
             let address = address.map(tracing::field::display);
-            tracing::warn!(open = table.rows.len(), limit = self.limit, evicted = self.evicted(), address, "{what}");
+            tracing::warn!(
+                open = table.rows.len(),
+                limit = self.limit,
+                evicted = self.evicted(),
+                address,
+                "{what}"
+            );
         }
     }
 
@@ -237,7 +280,12 @@ impl Connections {
     pub async fn sweep(self: Arc<Self>) {
         loop {
             let stopping = self.stopping.load(Ordering::Relaxed);
-            tokio::time::sleep(if stopping { SWEEP_INTERVAL / 10 } else { SWEEP_INTERVAL }).await;
+            tokio::time::sleep(if stopping {
+                SWEEP_INTERVAL / 10
+            } else {
+                SWEEP_INTERVAL
+            })
+            .await;
             self.sweep_once(Instant::now());
         }
     }
@@ -245,7 +293,12 @@ impl Connections {
     fn sweep_once(&self, now: Instant) {
         let (now, stopping) = (self.millis(now), self.stopping.load(Ordering::Relaxed));
         let mut table = self.lock();
-        let late: Vec<u64> = table.rows.values().filter(|row| row.is_late(now, stopping)).map(|row| row.id).collect();
+        let late: Vec<u64> = table
+            .rows
+            .values()
+            .filter(|row| row.is_late(now, stopping))
+            .map(|row| row.id)
+            .collect();
         for id in late {
             self.close(&mut table, id);
         }
@@ -270,7 +323,9 @@ impl Connections {
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
+        }
     }
 }
 
@@ -337,7 +392,8 @@ impl Activity {
     /// A request begins; gives how many there are now.
     pub fn begin_request(&self, now: Instant) -> u32 {
         self.served.store(true, Ordering::Relaxed);
-        self.changed_at.store(self.connections.millis(now), Ordering::Relaxed);
+        self.changed_at
+            .store(self.connections.millis(now), Ordering::Relaxed);
         // With HTTP/1.1 whatever follows the first request waits in a queue. HTTP/2 has none.
         if self.settled.swap(false, Ordering::Relaxed) || self.http2.load(Ordering::Relaxed) {
             self.claim(usize::MAX);
@@ -347,9 +403,14 @@ impl Activity {
 
     /// The answer to a request was handed over whole, or given up.
     pub fn end_request(&self) {
-        self.changed_at.store(self.connections.millis(Instant::now()), Ordering::Relaxed);
+        self.changed_at
+            .store(self.connections.millis(Instant::now()), Ordering::Relaxed);
         self.requests.fetch_sub(1, Ordering::Relaxed);
-        self.claim(if self.http2.load(Ordering::Relaxed) { usize::MAX } else { 0 });
+        self.claim(if self.http2.load(Ordering::Relaxed) {
+            usize::MAX
+        } else {
+            0
+        });
     }
 
     /// A request waits for its body, until what this gives is dropped.
@@ -365,7 +426,8 @@ impl Activity {
 
     fn claim(&self, bytes: usize) {
         let claimed = self.claimed.load(Ordering::Relaxed);
-        self.claimed.store(claimed.saturating_add(bytes), Ordering::Relaxed);
+        self.claimed
+            .store(claimed.saturating_add(bytes), Ordering::Relaxed);
         if self.paused.load(Ordering::Relaxed) {
             self.paused.store(false, Ordering::Relaxed);
             self.wake();
@@ -386,7 +448,9 @@ impl Activity {
     fn evictable(&self, now: u64) -> Option<Waiting> {
         let blocked_at = self.blocked_at.load(Ordering::Relaxed);
         let requests = self.requests.load(Ordering::Relaxed);
-        if requests == 0 || (blocked_at != NOT_BLOCKED && longer_than(BLOCKED_EVICTABLE, blocked_at, now)) {
+        if requests == 0
+            || (blocked_at != NOT_BLOCKED && longer_than(BLOCKED_EVICTABLE, blocked_at, now))
+        {
             Some(Waiting::Idle)
         } else if self.receiving.load(Ordering::Relaxed) >= requests {
             Some(Waiting::ForBody)
@@ -421,7 +485,11 @@ impl Activity {
     }
 
     fn wake(&self) {
-        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let waker = self
+            .waker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -430,16 +498,26 @@ impl Activity {
     /// `Pending`, to be woken also when the connection is to be closed.
     fn wait<T>(&self, context: &Context<'_>) -> Poll<io::Result<T>> {
         let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
-        if !waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+        if !waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(context.waker()))
+        {
             *waker = Some(context.waker().clone());
         }
         drop(waker);
-        if self.closing.load(Ordering::SeqCst) { Poll::Ready(Err(closed())) } else { Poll::Pending }
+        if self.closing.load(Ordering::SeqCst) {
+            Poll::Ready(Err(closed()))
+        } else {
+            Poll::Pending
+        }
     }
 }
 
 fn closed() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "closed by the server's limits")
+    io::Error::new(
+        io::ErrorKind::ConnectionAborted,
+        "closed by the server's limits",
+    )
 }
 
 /// A connection that was admitted. It leaves the table when it is dropped.
@@ -493,7 +571,9 @@ impl Connection {
             activity.settled.store(true, Ordering::Relaxed);
             self.unclaimed = 0;
         }
-        self.unclaimed = self.unclaimed.saturating_sub(activity.claimed.load(Ordering::Relaxed));
+        self.unclaimed = self
+            .unclaimed
+            .saturating_sub(activity.claimed.load(Ordering::Relaxed));
         activity.claimed.store(0, Ordering::Relaxed);
         let http2 = activity.http2.load(Ordering::Relaxed);
         if self.burst >= if http2 { READ_BURST_HTTP2 } else { READ_BURST } {
@@ -505,7 +585,11 @@ impl Connection {
         if self.blocked && !http2 {
             return true;
         }
-        let most = if http2 { UNCLAIMED_BYTES_HTTP2 } else { UNCLAIMED_BYTES };
+        let most = if http2 {
+            UNCLAIMED_BYTES_HTTP2
+        } else {
+            UNCLAIMED_BYTES
+        };
         if self.unclaimed >= most {
             activity.paused.store(true, Ordering::Relaxed);
             return true;
@@ -513,7 +597,12 @@ impl Connection {
         false
     }
 
-    fn wrote(&mut self, context: &Context<'_>, result: Poll<io::Result<usize>>, wanted: usize) -> Poll<io::Result<usize>> {
+    fn wrote(
+        &mut self,
+        context: &Context<'_>,
+        result: Poll<io::Result<usize>>,
+        wanted: usize,
+    ) -> Poll<io::Result<usize>> {
         match result {
             Poll::Pending => {
                 if !self.blocked {
@@ -525,7 +614,9 @@ impl Connection {
             }
             Poll::Ready(Ok(count)) if self.blocked && count == wanted => {
                 self.blocked = false;
-                self.activity.blocked_at.store(NOT_BLOCKED, Ordering::Relaxed);
+                self.activity
+                    .blocked_at
+                    .store(NOT_BLOCKED, Ordering::Relaxed);
                 // Reading was held back, and nothing else would take it up again.
                 context.waker().wake_by_ref();
                 result
@@ -542,23 +633,28 @@ impl Drop for Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.hold_back(context) {
             return this.activity.wait(context);
         }
         let before = buffer.filled().len();
-        let result = if this.activity.http2.load(Ordering::Relaxed) || buffer.remaining() <= READ_BURST {
-            Pin::new(&mut this.stream).poll_read(context, buffer)
-        } else {
-            // To give a part of `buffer` away it would have to be zeroed each time, for the little that comes.
-            PART.with_borrow_mut(|part| {
-                let mut part = ReadBuf::new(part);
-                let result = Pin::new(&mut this.stream).poll_read(context, &mut part);
-                buffer.put_slice(part.filled());
-                result
-            })
-        };
+        let result =
+            if this.activity.http2.load(Ordering::Relaxed) || buffer.remaining() <= READ_BURST {
+                Pin::new(&mut this.stream).poll_read(context, buffer)
+            } else {
+                // To give a part of `buffer` away it would have to be zeroed each time, for the little that comes.
+                PART.with_borrow_mut(|part| {
+                    let mut part = ReadBuf::new(part);
+                    let result = Pin::new(&mut this.stream).poll_read(context, &mut part);
+                    buffer.put_slice(part.filled());
+                    result
+                })
+            };
         match result {
             Poll::Ready(Ok(())) => {
                 let count = buffer.filled().len() - before;
@@ -582,13 +678,21 @@ impl AsyncRead for Connection {
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.stream).poll_write(context, bytes);
         this.wrote(context, result, bytes.len())
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.stream).poll_write_vectored(context, bytes);
         this.wrote(context, result, bytes.iter().map(|slice| slice.len()).sum())

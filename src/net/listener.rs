@@ -43,10 +43,19 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Raises the limit of open descriptors as far as the system allows; gives the limit then.
 pub fn raise_descriptor_limit() -> usize {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    let current = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let current = if setrlimit(Resource::Nofile, raised).is_ok() {
+        limit.maximum
+    } else {
+        limit.current
+    };
     // No number is no limit.
-    current.map_or(usize::MAX, |current| usize::try_from(current).unwrap_or(usize::MAX))
+    current.map_or(usize::MAX, |current| {
+        usize::try_from(current).unwrap_or(usize::MAX)
+    })
 }
 
 /// How many connections fit below a limit of descriptors: at the most `wanted`, where that is set.
@@ -80,8 +89,15 @@ mod tests {
             (256, Some(140), Ok(140)),
             (20_000, Some(15_000), Ok(15_000)),
         ] {
-            assert_eq!(connection_limit(descriptors, wanted), limit, "{descriptors} {wanted:?}");
+            assert_eq!(
+                connection_limit(descriptors, wanted),
+                limit,
+                "{descriptors} {wanted:?}"
+            );
         }
-        assert!(connection_limit(256, Some(141)).is_err_and(|reason| reason.contains("141") && reason.contains("256")));
+        assert!(
+            connection_limit(256, Some(141))
+                .is_err_and(|reason| reason.contains("141") && reason.contains("256"))
+        );
     }
 }

@@ -37,7 +37,12 @@ impl Certificate {
     pub fn load(cert: &Path, key: &Path) -> Result<Arc<Self>, Error> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let current = ArcSwap::new(read(cert, key, &provider)?);
-        Ok(Arc::new(Certificate { cert: cert.to_owned(), key: key.to_owned(), provider, current }))
+        Ok(Arc::new(Certificate {
+            cert: cert.to_owned(),
+            key: key.to_owned(),
+            provider,
+            current,
+        }))
     }
 
     /// What rustls serves with: HTTP/2 where the client offers it, else HTTP/1.1.
@@ -46,8 +51,12 @@ impl Certificate {
     /// The cryptographic library has no usable protocol version.
     pub fn server_config(self: &Arc<Self>) -> Result<ServerConfig, String> {
         let config = ServerConfig::builder_with_provider(self.provider.clone());
-        let config = config.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
-        let mut config = config.with_no_client_auth().with_cert_resolver(self.clone());
+        let config = config
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?;
+        let mut config = config
+            .with_no_client_auth()
+            .with_cert_resolver(self.clone());
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }
@@ -61,7 +70,10 @@ impl Certificate {
                 tracing::info!(cert = %self.cert.display(), "TLS certificate reloaded");
             }
             Err(error) => {
-                tracing::error!(reason = error.reason(), "cannot reload the TLS certificate: the present one stays in use")
+                tracing::error!(
+                    reason = error.reason(),
+                    "cannot reload the TLS certificate: the present one stays in use"
+                )
             }
         }
     }
@@ -73,7 +85,9 @@ impl Certificate {
         loop {
             tokio::time::sleep(POLL_INTERVAL).await;
             let certificate = self.clone();
-            let Ok(stamp) = tokio::task::spawn_blocking(move || certificate.stamp()).await else { continue };
+            let Ok(stamp) = tokio::task::spawn_blocking(move || certificate.stamp()).await else {
+                continue;
+            };
             // Also where a file is gone: the next start would fail for want of it.
             if stamp != loaded && stamp == seen {
                 self.reload();
@@ -109,12 +123,20 @@ fn read(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result<Arc<Certif
     let unusable = |setting: &str, file: &Path, error: &dyn std::fmt::Display| {
         Error::server_error(format!("{}: {error}", file.display())).field(setting)
     };
-    let chain = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain =
+        CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let chain = chain.map_err(|error| unusable("tls_cert", cert, &error))?;
     if chain.is_empty() {
         return Err(unusable("tls_cert", cert, &"there is no certificate in it"));
     }
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable("tls_key", key, &error))?;
+    let private =
+        PrivateKeyDer::from_pem_file(key).map_err(|error| unusable("tls_key", key, &error))?;
     let pair = CertifiedKey::from_der(chain, private, provider);
-    pair.map(Arc::new).map_err(|error| unusable("tls_cert", cert, &format!("with {}: {error}", key.display())))
+    pair.map(Arc::new).map_err(|error| {
+        unusable(
+            "tls_cert",
+            cert,
+            &format!("with {}: {error}", key.display()),
+        )
+    })
 }

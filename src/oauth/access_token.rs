@@ -89,7 +89,10 @@ pub struct Claims {
     pub token_epoch: i64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn is_zero(number: &i64) -> bool {
     *number == 0
 }
@@ -107,7 +110,11 @@ impl Claims {
         if self.scope == client.scope.as_str() || client.scope.covers(&self.scope) {
             return Cow::Borrowed(&self.scope);
         }
-        let remaining: Vec<&str> = self.scope.split(' ').filter(|token| client.scope.contains(token)).collect();
+        let remaining: Vec<&str> = self
+            .scope
+            .split(' ')
+            .filter(|token| client.scope.contains(token))
+            .collect();
         Cow::Owned(remaining.join(" "))
     }
 
@@ -119,7 +126,12 @@ impl Claims {
         if self.aud.iter().all(has) {
             return Some(Cow::Borrowed(&self.aud));
         }
-        let mut remaining: Vec<String> = self.aud.iter().filter(|audience| has(audience)).map(str::to_owned).collect();
+        let mut remaining: Vec<String> = self
+            .aud
+            .iter()
+            .filter(|audience| has(audience))
+            .map(str::to_owned)
+            .collect();
         match remaining.len() {
             0 => None,
             1 => remaining.pop().map(|one| Cow::Owned(Audience::One(one))),
@@ -145,16 +157,30 @@ pub struct Grant {
 impl Grant {
     /// To a client.
     pub fn to_client(client: &AuthenticatedClient, scope: Scope, resources: Resources) -> Self {
-        Grant { client: client.shared(), api_key: None, scope, resources }
+        Grant {
+            client: client.shared(),
+            api_key: None,
+            scope,
+            resources,
+        }
     }
 
     fn grant_type(&self) -> &'static str {
-        if self.api_key.is_some() { token_exchange::GRANT_TYPE } else { client_credentials::GRANT_TYPE }
+        if self.api_key.is_some() {
+            token_exchange::GRANT_TYPE
+        } else {
+            client_credentials::GRANT_TYPE
+        }
     }
 
     /// To the bearer of an API key.
     pub fn to_key(key: &ActiveKey, scope: Scope, resources: Resources) -> Self {
-        Grant { client: key.client.clone(), api_key: Some(key.key.clone()), scope, resources }
+        Grant {
+            client: key.client.clone(),
+            api_key: Some(key.key.clone()),
+            scope,
+            resources,
+        }
     }
 }
 
@@ -179,27 +205,41 @@ pub struct TokenResponse {
 ///
 /// # Errors
 /// Where no key signs, it was sealed with another key file, or the database gave no answer.
-pub async fn signing_key_of(server: &AuthorizationServer, now: Timestamp) -> Result<Arc<OpenKey>, Error> {
+pub async fn signing_key_of(
+    server: &AuthorizationServer,
+    now: Timestamp,
+) -> Result<Arc<OpenKey>, Error> {
     let none = || Error::server_error("no signing key is active");
     let keys = server.directory.signing_keys().await?;
-    if let Ok(open) = server.signing_keys.open(signing_key::signing_at(&keys, now).ok_or_else(none)?) {
+    if let Ok(open) = server
+        .signing_keys
+        .open(signing_key::signing_at(&keys, now).ok_or_else(none)?)
+    {
         return Ok(open);
     }
     // The sealing key was rotated, and memory does not have the row that is sealed with the new one yet.
     let keys = server.store.lookup(signing_key::list).await?;
-    server.signing_keys.open(signing_key::signing_at(&keys, now).ok_or_else(none)?).map_err(Error::server_error)
+    server
+        .signing_keys
+        .open(signing_key::signing_at(&keys, now).ok_or_else(none)?)
+        .map_err(Error::server_error)
 }
 
 /// Issues a token. The answer may leave when this returns: the record is on disk by then.
 ///
 /// # Errors
 /// Where no key can sign, or the record could not be written.
-pub async fn issue(server: &AuthorizationServer, grant: Grant, now: Timestamp) -> Result<TokenResponse, Error> {
+pub async fn issue(
+    server: &AuthorizationServer,
+    grant: Grant,
+    now: Timestamp,
+) -> Result<TokenResponse, Error> {
     let end = grant.api_key.as_ref().and_then(|key| key.key.expires_at);
     let left = end.map_or(server.settings.token_ttl, |end| end.since(now));
     let lifetime = server.settings.token_ttl.min(left);
     let claims = claims(server, &grant, lifetime, now);
-    let payload = serde_json::to_vec(&claims).map_err(|error| Error::server_error(error.to_string()))?;
+    let payload =
+        serde_json::to_vec(&claims).map_err(|error| Error::server_error(error.to_string()))?;
 
     let typ = grant.client.token_typ(&grant.resources);
     let key = signing_key_of(server, now).await?;
@@ -216,10 +256,16 @@ pub async fn issue(server: &AuthorizationServer, grant: Grant, now: Timestamp) -
     };
     // Side by side: the disk works while a processor signs.
     let recorded = async { Ok::<_, Error>(server.records.write(record).await?) };
-    let (access_token, ()) = tokio::try_join!(server.signing_keys.sign(key, typ, payload), recorded)?;
+    let (access_token, ()) =
+        tokio::try_join!(server.signing_keys.sign(key, typ, payload), recorded)?;
     check_still_active(server, &grant, &kid, now).await?;
-    server.usage.count_token(&grant.client.client, grant.grant_type(), now);
-    let issued_token_type = grant.api_key.is_some().then_some(token_exchange::ACCESS_TOKEN);
+    server
+        .usage
+        .count_token(&grant.client.client, grant.grant_type(), now);
+    let issued_token_type = grant
+        .api_key
+        .is_some()
+        .then_some(token_exchange::ACCESS_TOKEN);
     Ok(TokenResponse {
         access_token,
         issued_token_type,
@@ -231,11 +277,18 @@ pub async fn issue(server: &AuthorizationServer, grant: Grant, now: Timestamp) -
 
 /// Refuses to hand out a token that was revoked while it was signed: with all of the client's, or with
 /// the client, the API key or the signing key.
-async fn check_still_active(server: &AuthorizationServer, grant: &Grant, kid: &str, now: Timestamp) -> Result<(), Error> {
+async fn check_still_active(
+    server: &AuthorizationServer,
+    grant: &Grant,
+    kid: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
     let revoked = || Error::unavailable("the token was revoked while it was signed");
     let issued = &grant.client.client;
     let client = server.directory.client(&issued.client_id).await?;
-    if client.is_none_or(|entry| entry.client.disabled_at.is_some() || entry.client.token_epoch != issued.token_epoch) {
+    if client.is_none_or(|entry| {
+        entry.client.disabled_at.is_some() || entry.client.token_epoch != issued.token_epoch
+    }) {
         return Err(revoked());
     }
     if let Some(key) = &grant.api_key
@@ -244,14 +297,30 @@ async fn check_still_active(server: &AuthorizationServer, grant: &Grant, kid: &s
         return Err(revoked());
     }
     let keys = server.directory.signing_keys().await?;
-    if keys.iter().any(|key| key.kid == kid && key.state(now) != State::Gone) { Ok(()) } else { Err(revoked()) }
+    if keys
+        .iter()
+        .any(|key| key.kid == kid && key.state(now) != State::Gone)
+    {
+        Ok(())
+    } else {
+        Err(revoked())
+    }
 }
 
-fn claims(server: &AuthorizationServer, grant: &Grant, lifetime: Duration, now: Timestamp) -> Claims {
+fn claims(
+    server: &AuthorizationServer,
+    grant: &Grant,
+    lifetime: Duration,
+    now: Timestamp,
+) -> Claims {
     let client = &grant.client.client;
     // Written by a node whose clock was ahead, before there were epochs: what is issued now is later.
     let millisecond = now.millis().max(client.tokens_void_before.millis() + 1);
-    let jti = uuid::Builder::from_unix_timestamp_millis(u64::try_from(millisecond).unwrap_or(0), &random_bytes()).into_uuid();
+    let jti = uuid::Builder::from_unix_timestamp_millis(
+        u64::try_from(millisecond).unwrap_or(0),
+        &random_bytes(),
+    )
+    .into_uuid();
     Claims {
         iss: server.issuer.as_str().to_owned(),
         sub: client.client_id.clone(),
@@ -285,7 +354,11 @@ pub type Verified = Result<Arc<VerifiedToken>, NotInForce>;
 ///
 /// # Errors
 /// Where the signing keys could not be looked at. A token that is not ours is no error.
-pub async fn verify(server: &AuthorizationServer, token: &str, now: Timestamp) -> Result<Verified, StoreError> {
+pub async fn verify(
+    server: &AuthorizationServer,
+    token: &str,
+    now: Timestamp,
+) -> Result<Verified, StoreError> {
     verify_with(server, token, |key| key.state(now) != State::Gone).await
 }
 
@@ -294,8 +367,15 @@ pub async fn verify(server: &AuthorizationServer, token: &str, now: Timestamp) -
 ///
 /// # Errors
 /// Where the signing keys could not be looked at. A token that is not ours is no error.
-pub async fn verify_for_revocation(server: &AuthorizationServer, token: &str) -> Result<Verified, StoreError> {
-    verify_with(server, token, |key| !key.published_until.is_some_and(|end| server.clock.is_past(end))).await
+pub async fn verify_for_revocation(
+    server: &AuthorizationServer,
+    token: &str,
+) -> Result<Verified, StoreError> {
+    verify_with(server, token, |key| {
+        !key.published_until
+            .is_some_and(|end| server.clock.is_past(end))
+    })
+    .await
 }
 
 async fn verify_with(
@@ -311,20 +391,32 @@ async fn verify_with(
 
     let fingerprint = Fingerprint::of(token.as_bytes());
     if let Some(known) = server.verified.get(&fingerprint) {
-        return Ok(if in_use(&known.kid).is_some() { Ok(known) } else { Err(NotInForce(Reason::token_signing_key_retired())) });
+        return Ok(if in_use(&known.kid).is_some() {
+            Ok(known)
+        } else {
+            Err(NotInForce(Reason::token_signing_key_retired()))
+        });
     }
     let jws = match Jws::parse(token) {
         Ok(jws) => jws,
         Err(JwsError::Parts) => return Ok(Err(NotInForce(Reason::not_a_token()))),
         Err(JwsError::Header(_)) => return Ok(Err(NotInForce(Reason::token_header_unreadable()))),
-        Err(JwsError::Signature) => return Ok(Err(NotInForce(Reason::token_signature_unreadable()))),
+        Err(JwsError::Signature) => {
+            return Ok(Err(NotInForce(Reason::token_signature_unreadable())));
+        }
     };
     // RFC 9068 section 4: no other kind of JWT passes for an access token. Our keys sign none with the
     // typ JWT that is something else (`keys.rs`), so here that one is safe, too.
     let typ = jws.header.typ.as_deref().unwrap_or_default();
     // RFC 7515 section 4.1.9: the prefix may be there.
-    let bare = typ.split_at_checked(12).filter(|(prefix, _)| prefix.eq_ignore_ascii_case("application/"));
-    if bare.map_or(typ, |(_, bare)| bare).parse::<TokenTyp>().is_err() {
+    let bare = typ
+        .split_at_checked(12)
+        .filter(|(prefix, _)| prefix.eq_ignore_ascii_case("application/"));
+    if bare
+        .map_or(typ, |(_, bare)| bare)
+        .parse::<TokenTyp>()
+        .is_err()
+    {
         return Ok(Err(NotInForce(Reason::token_wrong_type())));
     }
     // RFC 7515 section 4.1.11: we understand no critical extension.
@@ -332,7 +424,9 @@ async fn verify_with(
         return Ok(Err(NotInForce(Reason::token_critical_header())));
     }
     let kid = jws.header.kid.as_deref().unwrap_or_default();
-    let Some(key) = in_use(kid) else { return Ok(Err(NotInForce(Reason::token_unknown_key()))) };
+    let Some(key) = in_use(kid) else {
+        return Ok(Err(NotInForce(Reason::token_unknown_key())));
+    };
     // The key says how it signs; the header may only agree (RFC 8725 section 3.1).
     if jws.header.algorithm() != Some(key.algorithm.into()) {
         return Ok(Err(NotInForce(Reason::token_wrong_algorithm())));
@@ -340,11 +434,16 @@ async fn verify_with(
     if !server.signing_keys.verify(key, &jws) {
         return Ok(Err(NotInForce(Reason::token_wrong_signature())));
     }
-    let Ok(claims) = jws.claims::<Claims>() else { return Ok(Err(NotInForce(Reason::token_claims_unreadable()))) };
+    let Ok(claims) = jws.claims::<Claims>() else {
+        return Ok(Err(NotInForce(Reason::token_claims_unreadable())));
+    };
     if claims.iss != server.issuer.as_str() {
         return Ok(Err(NotInForce(Reason::token_of_another_issuer())));
     }
-    let verified = Arc::new(VerifiedToken { claims, kid: key.kid.clone() });
+    let verified = Arc::new(VerifiedToken {
+        claims,
+        kid: key.kid.clone(),
+    });
     server.verified.insert(fingerprint, verified.clone());
     Ok(Ok(verified))
 }
@@ -373,14 +472,21 @@ pub async fn in_force(
     if entry.client.disabled_at.is_some() {
         return Ok(Err(NotInForce(Reason::owner_disabled())));
     }
-    if entry.client.has_revoked(claims.token_epoch, claims.issued_at()) {
+    if entry
+        .client
+        .has_revoked(claims.token_epoch, claims.issued_at())
+    {
         return Ok(Err(NotInForce(Reason::all_tokens_revoked())));
     }
     if server.directory.is_revoked(claims.jti).await? {
         return Ok(Err(NotInForce(Reason::token_revoked())));
     }
     if let Some(key) = &claims.api_key
-        && server.directory.api_key(key).await?.is_none_or(|key| key.key.has_ended(now))
+        && server
+            .directory
+            .api_key(key)
+            .await?
+            .is_none_or(|key| key.key.has_ended(now))
     {
         return Ok(Err(NotInForce(Reason::token_api_key_ended())));
     }

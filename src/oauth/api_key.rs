@@ -47,7 +47,9 @@ pub async fn authenticate(
     let Some(key) = server.directory.api_key(credential.id()).await? else {
         let revoked = server.directory.revoked_api_key(credential.id()).await?;
         return Ok(Err(NotInForce(match revoked {
-            Some(revoked) if revoked.secret.matches(&credential) => Reason::key_revoked(&revoked.key.name),
+            Some(revoked) if revoked.secret.matches(&credential) => {
+                Reason::key_revoked(&revoked.key.name)
+            }
             Some(_) => Reason::no_such_key(),
             None => {
                 secret_hash::dummy_verify(presented.as_bytes());
@@ -55,7 +57,11 @@ pub async fn authenticate(
             }
         })));
     };
-    Ok(if key.secret.matches(&credential) { Ok(key) } else { Err(NotInForce(Reason::wrong_key())) })
+    Ok(if key.secret.matches(&credential) {
+        Ok(key)
+    } else {
+        Err(NotInForce(Reason::wrong_key()))
+    })
 }
 
 /// Finds the key that somebody presented, and whether it is in force at `now`; with the `address`
@@ -79,7 +85,9 @@ pub async fn find(
     }
     match server.directory.client(&key.key.client_id).await? {
         None => Ok(Err(NotInForce(Reason::owner_deleted()))),
-        Some(client) if client.client.disabled_at.is_some() => Ok(Err(NotInForce(Reason::owner_disabled()))),
+        Some(client) if client.client.disabled_at.is_some() => {
+            Ok(Err(NotInForce(Reason::owner_disabled())))
+        }
         Some(client) => {
             if address.is_some_and(|address| !key.key.allowed_ips.allow(address)) {
                 return Ok(Err(NotInForce(Reason::address_not_allowed())));

@@ -9,8 +9,10 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use super::parameters::form_decode;
 
 /// Half of the world's clients leave the padding off.
-const BASE64: GeneralPurpose =
-    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// What a header says.
 pub enum Authorization {
@@ -33,7 +35,9 @@ impl Authorization {
         }
         let decoded = String::from_utf8(BASE64.decode(rest).ok()?).ok()?;
         Some(match decoded.split_once(':') {
-            Some((user, password)) => Authorization::Basic(user.to_owned(), Some(password.to_owned())),
+            Some((user, password)) => {
+                Authorization::Basic(user.to_owned(), Some(password.to_owned()))
+            }
             None => Authorization::Basic(decoded, None),
         })
     }
@@ -44,7 +48,8 @@ impl Authorization {
             Authorization::Basic(user, Some(password)) => {
                 // Half of the world's clients encode, half do not. Our ids and secrets read the same in
                 // both; what is not well encoded stays as it is.
-                let decode = |text: &str| form_decode(text).map_or_else(|| text.to_owned(), Cow::into_owned);
+                let decode =
+                    |text: &str| form_decode(text).map_or_else(|| text.to_owned(), Cow::into_owned);
                 Some((decode(user), decode(password)))
             }
             _ => None,
@@ -56,7 +61,11 @@ impl Authorization {
     pub fn token(&self) -> Option<&str> {
         match self {
             Authorization::Bearer(token) => Some(token),
-            Authorization::Basic(key, password) if password.as_deref().unwrap_or_default().is_empty() => Some(key),
+            Authorization::Basic(key, password)
+                if password.as_deref().unwrap_or_default().is_empty() =>
+            {
+                Some(key)
+            }
             Authorization::Basic(..) => None,
         }
     }

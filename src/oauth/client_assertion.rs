@@ -75,7 +75,11 @@ pub fn unproven_subject(assertion: &str) -> Option<String> {
     struct Subject {
         sub: String,
     }
-    Jws::parse(assertion).ok()?.claims::<Subject>().ok().map(|claims| claims.sub)
+    Jws::parse(assertion)
+        .ok()?
+        .claims::<Subject>()
+        .ok()
+        .map(|claims| claims.sub)
 }
 
 /// Checks an assertion of `client`, and that it serves for the first time. The inner error is the
@@ -94,7 +98,9 @@ pub async fn check(
         Ok(jws) => jws,
         Err(error) => return Ok(Err(Reason::assertion_not_a_jwt(&error.to_string()))),
     };
-    let Some(algorithm) = jws.header.algorithm() else { return Ok(Err(Reason::assertion_algorithm())) };
+    let Some(algorithm) = jws.header.algorithm() else {
+        return Ok(Err(Reason::assertion_algorithm()));
+    };
     if jws.header.has_critical_extensions() {
         return Ok(Err(Reason::assertion_critical_header()));
     }
@@ -117,20 +123,36 @@ pub async fn check(
     let name = claims.jti.as_deref().unwrap_or(jws.signed);
     let id = Fingerprint::of(format!("{}\0{name}", client.client_id).as_bytes()).hex();
     let expires_at = Timestamp::from_seconds(seconds(claims.exp).saturating_add(LEEWAY + 1));
-    let first = server.store.append(move |database| client_assertion::claim(database, &id, expires_at)).await?;
-    Ok(if first { Ok(()) } else { Err(Reason::assertion_used()) })
+    let first = server
+        .store
+        .append(move |database| client_assertion::claim(database, &id, expires_at))
+        .await?;
+    Ok(if first {
+        Ok(())
+    } else {
+        Err(Reason::assertion_used())
+    })
 }
 
-async fn keys(server: &AuthorizationServer, client: &Client, kid: Option<&str>) -> Result<Result<Arc<JwkSet>, Reason>, Error> {
+async fn keys(
+    server: &AuthorizationServer,
+    client: &Client,
+    kid: Option<&str>,
+) -> Result<Result<Arc<JwkSet>, Reason>, Error> {
     Ok(match (&client.jwks, &client.jwks_uri) {
-        (Some(jwks), _) => {
-            serde_json::from_str(jwks).map(Arc::new).map_err(|error| Reason::assertion_keys_unreadable(&error.to_string()))
-        }
+        (Some(jwks), _) => serde_json::from_str(jwks)
+            .map(Arc::new)
+            .map_err(|error| Reason::assertion_keys_unreadable(&error.to_string())),
         (None, Some(uri)) => match server.outbound.jwks(uri, &client.account_id, kid).await {
             Ok(keys) => Ok(keys),
             Err(Failure::Fetch(reason)) => Err(Reason::assertion_keys_unreachable(&reason)),
             // Not the client's fault: it may come again, and it counts as no failed attempt.
-            Err(Failure::NoTurn) => return Err(Error::unavailable(format!("jwks_uri {uri}: {}", Failure::NoTurn))),
+            Err(Failure::NoTurn) => {
+                return Err(Error::unavailable(format!(
+                    "jwks_uri {uri}: {}",
+                    Failure::NoTurn
+                )));
+            }
         },
         (None, None) => Err(Reason::assertion_no_keys()),
     })
@@ -142,7 +164,10 @@ fn prove(jws: &Jws<'_>, algorithm: SignatureAlgorithm, keys: &JwkSet) -> Result<
         return Err(Reason::assertion_no_usable_key(reason));
     }
     let mut reason = Reason::assertion_no_fitting_key();
-    for key in keys.fitting(algorithm, jws.header.kid.as_deref()).take(MAX_KEYS) {
+    for key in keys
+        .fitting(algorithm, jws.header.kid.as_deref())
+        .take(MAX_KEYS)
+    {
         match key.parsed(algorithm) {
             Ok(key) if jws.is_signed_by(&key) => return Ok(()),
             Ok(_) => reason = Reason::assertion_wrong_signature(),
@@ -152,7 +177,12 @@ fn prove(jws: &Jws<'_>, algorithm: SignatureAlgorithm, keys: &JwkSet) -> Result<
     Err(reason)
 }
 
-fn check_claims(server: &AuthorizationServer, client: &Client, claims: &Claims, now: Timestamp) -> Result<(), Reason> {
+fn check_claims(
+    server: &AuthorizationServer,
+    client: &Client,
+    claims: &Claims,
+    now: Timestamp,
+) -> Result<(), Reason> {
     if claims.iss != client.client_id || claims.sub != client.client_id {
         return Err(Reason::assertion_wrong_client());
     }
@@ -167,23 +197,36 @@ fn check_claims(server: &AuthorizationServer, client: &Client, claims: &Claims, 
         _ => return Err(Reason::assertion_wrong_audience(&claims.aud.shown())),
     }
     let now = now.seconds();
-    let (exp, nbf, iat) = (seconds(claims.exp), claims.nbf.map(seconds), claims.iat.map(seconds));
+    let (exp, nbf, iat) = (
+        seconds(claims.exp),
+        claims.nbf.map(seconds),
+        claims.iat.map(seconds),
+    );
     // That one has served before may be forgotten by then.
-    let past = server.clock.is_past(Timestamp::from_seconds(exp.saturating_add(LEEWAY)));
+    let past = server
+        .clock
+        .is_past(Timestamp::from_seconds(exp.saturating_add(LEEWAY)));
     if exp.saturating_add(LEEWAY) <= now || past {
         return Err(Reason::assertion_ended(now - exp));
     }
     if exp > now + LONGEST + LEEWAY {
         return Err(Reason::assertion_too_long(exp - now, LONGEST));
     }
-    if let Some(ahead) = nbf.max(iat).map(|start| start - now).filter(|ahead| *ahead > LEEWAY) {
+    if let Some(ahead) = nbf
+        .max(iat)
+        .map(|start| start - now)
+        .filter(|ahead| *ahead > LEEWAY)
+    {
         return Err(Reason::assertion_not_begun(ahead));
     }
     Ok(())
 }
 
 /// A `NumericDate`; what is beyond all bounds stays there.
-#[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and fractions of a second do not matter")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "`as` saturates, and fractions of a second do not matter"
+)]
 fn seconds(date: f64) -> i64 {
     (date as i64).clamp(-1 << 50, 1 << 50)
 }

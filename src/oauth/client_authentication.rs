@@ -42,8 +42,14 @@ impl AuthenticatedClient {
 
 /// What a request presents.
 enum Presented<'a> {
-    Secret { client_id: Cow<'a, str>, secret: Cow<'a, str> },
-    Assertion { client_id: Option<&'a str>, assertion: &'a str },
+    Secret {
+        client_id: Cow<'a, str>,
+        secret: Cow<'a, str>,
+    },
+    Assertion {
+        client_id: Option<&'a str>,
+        assertion: &'a str,
+    },
 }
 
 /// Finds out who calls.
@@ -52,25 +58,35 @@ enum Presented<'a> {
 /// `invalid_request` where it authenticates in two ways at once; `invalid_client`, in the same words
 /// for every cause and after about the same time, where it fails; too many requests where it failed
 /// too often.
-pub async fn authenticate(server: &AuthorizationServer, request: &Request) -> Result<AuthenticatedClient, Error> {
+pub async fn authenticate(
+    server: &AuthorizationServer,
+    request: &Request,
+) -> Result<AuthenticatedClient, Error> {
     let presented = match presented(request)? {
         Ok(presented) => presented,
         Err(reason) => return Err(failed(server, request, None, None, reason)),
     };
     let client_id = match &presented {
         Presented::Secret { client_id, .. } => Some(client_id.clone().into_owned()),
-        Presented::Assertion { client_id, assertion } => {
-            client_id.map(str::to_owned).or_else(|| client_assertion::unproven_subject(assertion))
-        }
+        Presented::Assertion {
+            client_id,
+            assertion,
+        } => client_id
+            .map(str::to_owned)
+            .or_else(|| client_assertion::unproven_subject(assertion)),
     };
     let client_id = client_id.filter(|id| could_be_id(id));
-    let remembered = client_id.as_deref().is_some_and(|id| server.directory.remembers_client(id));
+    let remembered = client_id
+        .as_deref()
+        .is_some_and(|id| server.directory.remembers_client(id));
     let entry = match &client_id {
         Some(client_id) => server.directory.client(client_id).await?,
         None => None,
     };
     let checked = match &presented {
-        Presented::Secret { secret, .. } => check_secret(entry.as_deref(), secret, request.origin.now),
+        Presented::Secret { secret, .. } => {
+            check_secret(entry.as_deref(), secret, request.origin.now)
+        }
         Presented::Assertion { assertion, .. } => {
             check_assertion(server, entry.as_deref(), assertion, request.origin.now).await?
         }
@@ -84,7 +100,13 @@ pub async fn authenticate(server: &AuthorizationServer, request: &Request) -> Re
                 server.directory.look_up_for_nothing(client_id).await;
             }
             let reason = checked.err().unwrap_or_else(Reason::unknown_client);
-            Err(failed(server, request, client_id.as_deref(), entry.as_deref(), reason))
+            Err(failed(
+                server,
+                request,
+                client_id.as_deref(),
+                entry.as_deref(),
+                reason,
+            ))
         }
     }
 }
@@ -97,7 +119,11 @@ fn failed(
     reason: Reason,
 ) -> Error {
     let client = entry.map(|entry| &entry.client);
-    let whose = Whose { client_id, client, target: client_id.unwrap_or_default() };
+    let whose = Whose {
+        client_id,
+        client,
+        target: client_id.unwrap_or_default(),
+    };
     let reason = match client_id {
         Some(client_id) => reason.of_client(client_id),
         None => reason,
@@ -112,33 +138,62 @@ fn presented(request: &Request) -> Result<Result<Presented<'_>, Reason>, Error> 
     let (client_id, secret) = (parameters.get("client_id"), parameters.get("client_secret"));
     let assertion = parameters.get("client_assertion");
     let assertion_type = parameters.get("client_assertion_type");
-    let methods = [request.authorization.is_some(), secret.is_some(), assertion.is_some() || assertion_type.is_some()];
+    let methods = [
+        request.authorization.is_some(),
+        secret.is_some(),
+        assertion.is_some() || assertion_type.is_some(),
+    ];
     if methods.into_iter().filter(|used| *used).count() > 1 {
-        return Err(Error::new(Code::InvalidRequest, "The request uses more than one method of client authentication"));
+        return Err(Error::new(
+            Code::InvalidRequest,
+            "The request uses more than one method of client authentication",
+        ));
     }
     if let Some(header) = &request.authorization {
-        let credentials = Authorization::parse(header).and_then(|header| header.client_credentials());
-        let Some((name, secret)) = credentials else { return Ok(Err(Reason::unreadable_authorization())) };
+        let credentials =
+            Authorization::parse(header).and_then(|header| header.client_credentials());
+        let Some((name, secret)) = credentials else {
+            return Ok(Err(Reason::unreadable_authorization()));
+        };
         if client_id.is_some_and(|id| id != name) {
-            return Err(Error::new(Code::InvalidRequest, "client_id is not the one of the Authorization header"));
+            return Err(Error::new(
+                Code::InvalidRequest,
+                "client_id is not the one of the Authorization header",
+            ));
         }
-        return Ok(Ok(Presented::Secret { client_id: name.into(), secret: secret.into() }));
+        return Ok(Ok(Presented::Secret {
+            client_id: name.into(),
+            secret: secret.into(),
+        }));
     }
     if let Some(assertion) = assertion {
         return match assertion_type {
-            Some(client_assertion::TYPE) => Ok(Ok(Presented::Assertion { client_id, assertion })),
-            _ => Err(Error::new(Code::InvalidRequest, "client_assertion_type is missing or not the one for JWTs")),
+            Some(client_assertion::TYPE) => Ok(Ok(Presented::Assertion {
+                client_id,
+                assertion,
+            })),
+            _ => Err(Error::new(
+                Code::InvalidRequest,
+                "client_assertion_type is missing or not the one for JWTs",
+            )),
         };
     }
     Ok(match (client_id, secret) {
-        (Some(client_id), Some(secret)) => Ok(Presented::Secret { client_id: client_id.into(), secret: secret.into() }),
+        (Some(client_id), Some(secret)) => Ok(Presented::Secret {
+            client_id: client_id.into(),
+            secret: secret.into(),
+        }),
         (None, Some(_)) => Err(Reason::secret_without_client()),
         _ => Err(Reason::no_authentication()),
     })
 }
 
 /// One comparison for each call, whatever is wrong.
-fn check_secret(entry: Option<&ClientEntry>, presented: &str, now: Timestamp) -> Result<(), Reason> {
+fn check_secret(
+    entry: Option<&ClientEntry>,
+    presented: &str,
+    now: Timestamp,
+) -> Result<(), Reason> {
     let credential = Credential::parse(presented, Kind::ClientSecret);
     let stored = entry.and_then(|entry| {
         let id = credential.as_ref()?.id();
@@ -162,7 +217,9 @@ fn check_secret(entry: Option<&ClientEntry>, presented: &str, now: Timestamp) ->
     }
     match client {
         Some(client) if client.disabled_at.is_some() => Err(Reason::client_disabled()),
-        Some(client) if !client.auth_method.uses_secret() => Err(Reason::wrong_method(client.auth_method.as_str())),
+        Some(client) if !client.auth_method.uses_secret() => {
+            Err(Reason::wrong_method(client.auth_method.as_str()))
+        }
         Some(_) => Ok(()),
         None => Err(Reason::unknown_client()),
     }
@@ -174,7 +231,9 @@ async fn check_assertion(
     assertion: &str,
     now: Timestamp,
 ) -> Result<Result<(), Reason>, Error> {
-    let Some(entry) = entry else { return Ok(Err(Reason::unknown_client())) };
+    let Some(entry) = entry else {
+        return Ok(Err(Reason::unknown_client()));
+    };
     if entry.client.disabled_at.is_some() {
         return Ok(Err(Reason::client_disabled()));
     }

@@ -68,7 +68,12 @@ pub struct Kept {
 impl Metadata {
     /// What is registered of a client.
     pub fn of(client: &Client) -> Self {
-        let words = |text: &str| text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        let words = |text: &str| {
+            text.split(' ')
+                .filter(|word| !word.is_empty())
+                .map(str::to_owned)
+                .collect()
+        };
         Metadata {
             client_name: Some(client.name.clone()),
             token_endpoint_auth_method: Some(client.auth_method.to_string()),
@@ -76,7 +81,10 @@ impl Metadata {
             response_types: Some(Vec::new()),
             scope: Some(client.scope.to_string()),
             resources: Some(words(client.resources.as_str())),
-            jwks: client.jwks.as_deref().and_then(|jwks| serde_json::from_str(jwks).ok()),
+            jwks: client
+                .jwks
+                .as_deref()
+                .and_then(|jwks| serde_json::from_str(jwks).ok()),
             jwks_uri: client.jwks_uri.clone(),
             rest: serde_json::from_str(&client.metadata).unwrap_or_default(),
         }
@@ -93,7 +101,10 @@ pub struct Limits {
 impl Limits {
     /// What an initial access token, or the settings, allow.
     pub fn new(scope: &Scope, resources: &Resources) -> Self {
-        Limits { scope: scope.to_string(), resources: resources.iter().map(str::to_owned).collect() }
+        Limits {
+            scope: scope.to_string(),
+            resources: resources.iter().map(str::to_owned).collect(),
+        }
     }
 
     /// As they stand in a client's row.
@@ -121,9 +132,12 @@ impl Limits {
 pub fn parse(body: &[u8]) -> Result<Metadata, Error> {
     // serde would take the members of an array in order.
     if !body.trim_ascii_start().starts_with(b"{") {
-        return Err(invalid("The client metadata is unreadable: it must be a JSON object"));
+        return Err(invalid(
+            "The client metadata is unreadable: it must be a JSON object",
+        ));
     }
-    serde_json::from_slice(body).map_err(|error| invalid(format!("The client metadata is unreadable: {error}")))
+    serde_json::from_slice(body)
+        .map_err(|error| invalid(format!("The client metadata is unreadable: {error}")))
 }
 
 /// Metadata that cannot be registered.
@@ -159,7 +173,9 @@ impl Registered {
         let auth_method = match metadata.token_endpoint_auth_method.as_deref() {
             // RFC 7591 section 2: "If unspecified or omitted, the default is client_secret_basic".
             None => AuthMethod::ClientSecretBasic,
-            Some(text) => text.parse().map_err(|error| invalid(format!("token_endpoint_auth_method: {error}")))?,
+            Some(text) => text
+                .parse()
+                .map_err(|error| invalid(format!("token_endpoint_auth_method: {error}")))?,
         };
         let jwks = check_keys(server, &metadata, auth_method)?;
         let scope = metadata.scope.as_deref().map(str::parse).transpose();
@@ -181,27 +197,50 @@ impl Registered {
     /// # Errors
     /// `invalid_client_metadata` where it asks for more than the limits, for rights over Keyward, or for
     /// no resource server at all: that would be another audience.
-    pub fn write_to(&self, client: &mut Client, limits: &Limits, management: &str) -> Result<(), Error> {
-        let most: Scope = limits.scope.parse().map_err(|_| Error::server_error("unreadable registration limits"))?;
+    pub fn write_to(
+        &self,
+        client: &mut Client,
+        limits: &Limits,
+        management: &str,
+    ) -> Result<(), Error> {
+        let most: Scope = limits
+            .scope
+            .parse()
+            .map_err(|_| Error::server_error("unreadable registration limits"))?;
         let scope = self.scope.clone().unwrap_or_else(|| most.clone());
         if !scope.is_subset(&most) {
-            return Err(invalid(format!("scope: the most that can be registered here is {:?}", limits.scope)));
+            return Err(invalid(format!(
+                "scope: the most that can be registered here is {:?}",
+                limits.scope
+            )));
         }
         if let Some(right) = scope.rights().next() {
-            return Err(invalid(format!("scope: {right} is a right over Keyward, which cannot be registered")));
+            return Err(invalid(format!(
+                "scope: {right} is a right over Keyward, which cannot be registered"
+            )));
         }
         let resources = self.resources.as_ref().unwrap_or(&limits.resources);
-        let beyond = resources.iter().find(|identifier| !limits.resources.contains(identifier) || *identifier == management);
+        let beyond = resources
+            .iter()
+            .find(|identifier| !limits.resources.contains(identifier) || *identifier == management);
         if let Some(beyond) = beyond {
-            return Err(invalid(format!("resources: {} cannot be registered here", printable(beyond))));
+            return Err(invalid(format!(
+                "resources: {} cannot be registered here",
+                printable(beyond)
+            )));
         }
         if resources.is_empty() && !limits.resources.is_empty() {
             let all = limits.resources.join(", ");
-            return Err(invalid(format!("resources: at least one is needed; what can be registered here is {all}")));
+            return Err(invalid(format!(
+                "resources: at least one is needed; what can be registered here is {all}"
+            )));
         }
         client.scope = scope;
         client.resources = resources.iter().map(String::as_str).collect();
-        client.name = self.name.clone().unwrap_or_else(|| client.client_id.clone());
+        client.name = self
+            .name
+            .clone()
+            .unwrap_or_else(|| client.client_id.clone());
         client.auth_method = self.auth_method;
         client.grant_types.clone_from(&self.grant_types);
         client.jwks.clone_from(&self.jwks);
@@ -212,28 +251,46 @@ impl Registered {
 }
 
 fn printable(text: &str) -> String {
-    text.chars().filter(char::is_ascii_graphic).take(100).collect()
+    text.chars()
+        .filter(char::is_ascii_graphic)
+        .take(100)
+        .collect()
 }
 
 fn check_name(name: Option<&str>) -> Result<(), Error> {
     let Some(name) = name else { return Ok(()) };
     let length = name.chars().count();
-    if (1..=MAX_NAME).contains(&length) && !name.trim().is_empty() && !name.chars().any(char::is_control) {
+    if (1..=MAX_NAME).contains(&length)
+        && !name.trim().is_empty()
+        && !name.chars().any(char::is_control)
+    {
         Ok(())
     } else {
-        Err(invalid(format!("client_name has between one and {MAX_NAME} characters, none of them a control character")))
+        Err(invalid(format!(
+            "client_name has between one and {MAX_NAME} characters, none of them a control character"
+        )))
     }
 }
 
 /// The redirect URIs as they are kept.
 fn check_redirect_uris(uris: &Value) -> Result<Vec<String>, Error> {
-    let invalid = |reason: String| Error::new(Code::InvalidRedirectUri, format!("redirect_uris: {reason}"));
-    let uris = uris.as_array().filter(|uris| uris.len() <= MAX_REDIRECT_URIS);
-    let uris = uris.ok_or_else(|| invalid(format!("it is an array of {MAX_REDIRECT_URIS} URIs at the most")))?;
+    let invalid =
+        |reason: String| Error::new(Code::InvalidRedirectUri, format!("redirect_uris: {reason}"));
+    let uris = uris
+        .as_array()
+        .filter(|uris| uris.len() <= MAX_REDIRECT_URIS);
+    let uris = uris.ok_or_else(|| {
+        invalid(format!(
+            "it is an array of {MAX_REDIRECT_URIS} URIs at the most"
+        ))
+    })?;
     let checked = uris.iter().map(|uri| {
-        let text = uri.as_str().ok_or_else(|| invalid("each of them is a string".to_owned()))?;
+        let text = uri
+            .as_str()
+            .ok_or_else(|| invalid("each of them is a string".to_owned()))?;
         let uri = ExternalUri::parse(text).and_then(ExternalUri::for_redirect);
-        uri.map(|uri| uri.to_string()).map_err(|error| invalid(error.to_string()))
+        uri.map(|uri| uri.to_string())
+            .map_err(|error| invalid(error.to_string()))
     });
     checked.collect()
 }
@@ -251,36 +308,64 @@ fn check_kept(kept: &Kept) -> Result<(), Error> {
             page.map_err(|error| invalid(format!("{name}: {error}")))?;
         }
     }
-    let texts = kept.contacts.iter().flatten().chain(&kept.software_id).chain(&kept.software_version);
-    if kept.contacts.as_ref().is_some_and(|contacts| contacts.len() > 10)
-        || texts.into_iter().any(|text| text.len() > 200 || text.contains('\0'))
+    let texts = kept
+        .contacts
+        .iter()
+        .flatten()
+        .chain(&kept.software_id)
+        .chain(&kept.software_version);
+    if kept
+        .contacts
+        .as_ref()
+        .is_some_and(|contacts| contacts.len() > 10)
+        || texts
+            .into_iter()
+            .any(|text| text.len() > 200 || text.contains('\0'))
     {
-        return Err(invalid("contacts are ten at the most; they, software_id and software_version have 200 bytes at the most"));
+        return Err(invalid(
+            "contacts are ten at the most; they, software_id and software_version have 200 bytes at the most",
+        ));
     }
     Ok(())
 }
 
 /// What is not offered is left out, as RFC 7591 section 2 allows; the answer says what remained.
 fn check_grant_types(wanted: Option<&[String]>) -> Result<String, Error> {
-    let Some(wanted) = wanted else { return Ok(client_credentials::GRANT_TYPE.to_owned()) };
-    let offered: Vec<&str> =
-        wanted.iter().map(String::as_str).filter(|name| token_endpoint::GRANT_TYPES.contains(name)).collect();
+    let Some(wanted) = wanted else {
+        return Ok(client_credentials::GRANT_TYPE.to_owned());
+    };
+    let offered: Vec<&str> = wanted
+        .iter()
+        .map(String::as_str)
+        .filter(|name| token_endpoint::GRANT_TYPES.contains(name))
+        .collect();
     if offered.is_empty() && !wanted.is_empty() {
-        return Err(invalid(format!("grant_types: what is offered is {}", token_endpoint::GRANT_TYPES.join(", "))));
+        return Err(invalid(format!(
+            "grant_types: what is offered is {}",
+            token_endpoint::GRANT_TYPES.join(", ")
+        )));
     }
     Ok(offered.join(" "))
 }
 
-fn check_keys(server: &AuthorizationServer, metadata: &Metadata, auth_method: AuthMethod) -> Result<Option<String>, Error> {
+fn check_keys(
+    server: &AuthorizationServer,
+    metadata: &Metadata,
+    auth_method: AuthMethod,
+) -> Result<Option<String>, Error> {
     match (&metadata.jwks, &metadata.jwks_uri) {
         // RFC 7591 section 2: "MUST NOT both be present".
         (Some(_), Some(_)) => Err(invalid("jwks and jwks_uri exclude each other")),
-        (None, None) if auth_method == AuthMethod::PrivateKeyJwt => Err(invalid("private_key_jwt needs jwks or jwks_uri")),
+        (None, None) if auth_method == AuthMethod::PrivateKeyJwt => {
+            Err(invalid("private_key_jwt needs jwks or jwks_uri"))
+        }
         (Some(jwks), None) => {
             JwkSet::check_registered(jwks).map_err(invalid)?;
             Ok(Some(jwks.to_string()))
         }
-        (None, Some(uri)) => check_jwks_uri(uri, server.settings.private_jwks_uri.is_on()).map(|()| None),
+        (None, Some(uri)) => {
+            check_jwks_uri(uri, server.settings.private_jwks_uri.is_on()).map(|()| None)
+        }
         (None, None) => Ok(None),
     }
 }
@@ -289,7 +374,9 @@ fn check_keys(server: &AuthorizationServer, metadata: &Metadata, auth_method: Au
 fn check_jwks_uri(uri: &str, private_addresses: bool) -> Result<(), Error> {
     let allowed = |address| private_addresses || outbound::is_public(address);
     let checked = ExternalUri::parse(uri).and_then(|uri| uri.for_keys(allowed));
-    checked.map(drop).map_err(|error| invalid(format!("jwks_uri: {error}")))
+    checked
+        .map(drop)
+        .map_err(|error| invalid(format!("jwks_uri: {error}")))
 }
 
 /// JSON for a column.

@@ -44,7 +44,10 @@ impl Reason {
 
     /// What the sentence names, as a JSON object; instants in milliseconds since the epoch.
     pub fn parameters(&self) -> Map<String, Value> {
-        self.parameters.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+        self.parameters
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect()
     }
 
     /// The same, with the client in the sentence.
@@ -214,7 +217,11 @@ pub struct Origin {
 impl Origin {
     /// What the audit says of whatever `actor` does in this request.
     pub fn recorder(&self, actor: String) -> Recorder {
-        Recorder { actor, client_ip: Some(self.address), request_id: self.id.clone() }
+        Recorder {
+            actor,
+            client_ip: Some(self.address),
+            request_id: self.id.clone(),
+        }
     }
 }
 
@@ -231,13 +238,21 @@ pub struct Whose<'a> {
 
 impl AuthorizationServer {
     /// Counts and notes a failure; gives what to answer: `refusal`, or that there were too many.
-    pub fn failed(&self, origin: &Origin, whose: &Whose<'_>, reason: &Reason, refusal: Error) -> Error {
-        self.usage.count_failure(whose.client, reason.code, origin.now);
+    pub fn failed(
+        &self,
+        origin: &Origin,
+        whose: &Whose<'_>,
+        reason: &Reason,
+        refusal: Error,
+    ) -> Error {
+        self.usage
+            .count_failure(whose.client, reason.code, origin.now);
         match self.rate_limiter.failed(whose.client_id, origin.address) {
             // Under a flood the audit has enough of it.
             Some(wait) => {
                 self.usage.metrics.count_rate_limited();
-                Error::too_many_requests("Too many failed attempts; try again later", wait).detail(reason.to_string())
+                Error::too_many_requests("Too many failed attempts; try again later", wait)
+                    .detail(reason.to_string())
             }
             None => {
                 self.note(origin, whose, reason);
@@ -247,20 +262,40 @@ impl AuthorizationServer {
     }
 
     /// The same for whoever presented a token or an API key.
-    pub async fn failed_bearer(&self, origin: &Origin, presented: &str, reason: &Reason, refusal: Error) -> Error {
+    pub async fn failed_bearer(
+        &self,
+        origin: &Origin,
+        presented: &str,
+        reason: &Reason,
+        refusal: Error,
+    ) -> Error {
         // Best effort: a store that gives no answer leaves the owner unknown.
         let (target, owner) = self.owner_of(presented).await.unwrap_or_default();
         let client = owner.as_ref().map(|owner| &owner.client);
-        self.failed(origin, &Whose { client_id: None, client, target: &target }, reason, refusal)
+        self.failed(
+            origin,
+            &Whose {
+                client_id: None,
+                client,
+                target: &target,
+            },
+            reason,
+            refusal,
+        )
     }
 
     /// The id and the client of a token whose signature was proven, or of an API key by the id in it.
-    async fn owner_of(&self, presented: &str) -> Result<(String, Option<Arc<ClientEntry>>), StoreError> {
+    async fn owner_of(
+        &self,
+        presented: &str,
+    ) -> Result<(String, Option<Arc<ClientEntry>>), StoreError> {
         if let Some(token) = self.verified.get(&Fingerprint::of(presented.as_bytes())) {
             let owner = self.directory.client(&token.claims.client_id).await?;
             return Ok((token.claims.jti.to_string(), owner));
         }
-        let Some(key) = Credential::parse(presented, Kind::ApiKey) else { return Ok((String::new(), None)) };
+        let Some(key) = Credential::parse(presented, Kind::ApiKey) else {
+            return Ok((String::new(), None));
+        };
         let owner = self.owner_of_key(key.id()).await.unwrap_or_default();
         Ok((key.id().to_owned(), owner))
     }
@@ -284,28 +319,57 @@ impl AuthorizationServer {
             (Code::InvalidScope, Some(scope)) => Reason::scope_not_allowed(scope),
             (Code::InvalidScope, None) => Reason::scope_malformed(),
             (Code::InvalidTarget, Some(resource)) => Reason::resource_not_allowed(resource),
-            (Code::UnauthorizedClient, Some(grant_type)) => Reason::grant_type_not_allowed(grant_type),
+            (Code::UnauthorizedClient, Some(grant_type)) => {
+                Reason::grant_type_not_allowed(grant_type)
+            }
             _ => return,
         };
         self.note_refused(REFUSED, origin, client, target, &reason);
     }
 
     /// Counts and notes that forward authentication refused an active credential of a client.
-    pub fn note_refused_verification(&self, origin: &Origin, client: &Client, target: &str, reason: &Reason) {
+    pub fn note_refused_verification(
+        &self,
+        origin: &Origin,
+        client: &Client,
+        target: &str,
+        reason: &Reason,
+    ) {
         self.note_refused(VERIFICATION_REFUSED, origin, client, target, reason);
     }
 
-    fn note_refused(&self, action: &str, origin: &Origin, client: &Client, target: &str, reason: &Reason) {
-        self.usage.count_failure(Some(client), reason.code, origin.now);
+    fn note_refused(
+        &self,
+        action: &str,
+        origin: &Origin,
+        client: &Client,
+        target: &str,
+        reason: &Reason,
+    ) {
+        self.usage
+            .count_failure(Some(client), reason.code, origin.now);
         if self.rate_limiter.refused(&client.client_id).is_none() {
-            self.note_as(action, origin, &Whose { client_id: None, client: Some(client), target }, reason);
+            self.note_as(
+                action,
+                origin,
+                &Whose {
+                    client_id: None,
+                    client: Some(client),
+                    target,
+                },
+                reason,
+            );
         }
     }
 
     fn note(&self, origin: &Origin, whose: &Whose<'_>, reason: &Reason) {
         // Failures in the name of a client are limited by that name already; those with its API keys are not.
         let by_key = whose.client.filter(|_| whose.client_id.is_none());
-        if by_key.is_some_and(|client| self.rate_limiter.failed_api_key(&client.client_id).is_some()) {
+        if by_key.is_some_and(|client| {
+            self.rate_limiter
+                .failed_api_key(&client.client_id)
+                .is_some()
+        }) {
             return;
         }
         self.note_as(ACTION, origin, whose, reason);
@@ -323,6 +387,13 @@ impl AuthorizationServer {
             client_id: whose.client.map(|client| client.client_id.clone()),
             ..recorder.entry(action, account, &redacted(whose.target), origin.now)
         };
-        self.usage.record_failure(entry, if whose.client.is_some() { Of::Known } else { Of::Unknown });
+        self.usage.record_failure(
+            entry,
+            if whose.client.is_some() {
+                Of::Known
+            } else {
+                Of::Unknown
+            },
+        );
     }
 }

@@ -40,7 +40,10 @@ pub struct Identity {
 /// # Errors
 /// `invalid_token` (RFC 6750 section 3.1) if no credential is active or it is for another resource server;
 /// `insufficient_scope` if it has less than what is asked.
-pub async fn authenticate(server: &AuthorizationServer, request: &Request) -> Result<Identity, Error> {
+pub async fn authenticate(
+    server: &AuthorizationServer,
+    request: &Request,
+) -> Result<Identity, Error> {
     let decided = decide(server, request).await;
     server.usage.metrics.count_decision(match &decided {
         Ok(_) => Decision::Allowed,
@@ -52,16 +55,27 @@ pub async fn authenticate(server: &AuthorizationServer, request: &Request) -> Re
 }
 
 async fn decide(server: &AuthorizationServer, request: &Request) -> Result<Identity, Error> {
-    let header = request.authorization.as_deref().and_then(Authorization::parse);
+    let header = request
+        .authorization
+        .as_deref()
+        .and_then(Authorization::parse);
     let Some(token) = header.as_ref().and_then(Authorization::token) else {
-        return Err(Error::new(Code::InvalidToken, "There is no token and no API key in the request"));
+        return Err(Error::new(
+            Code::InvalidToken,
+            "There is no token and no API key in the request",
+        ));
     };
-    let found = server.directory.under_lease(async || find(server, token, request).await).await?;
+    let found = server
+        .directory
+        .under_lease(async || find(server, token, request).await)
+        .await?;
     let (identity, audience, client) = match found {
         Ok(found) => found,
         Err(NotInForce(reason)) => {
             let refusal = Error::new(Code::InvalidToken, "The token or API key is not active");
-            return Err(server.failed_bearer(&request.origin, token, &reason, refusal).await);
+            return Err(server
+                .failed_bearer(&request.origin, token, &reason, refusal)
+                .await);
         }
     };
     let client = &client.client;
@@ -69,13 +83,26 @@ async fn decide(server: &AuthorizationServer, request: &Request) -> Result<Ident
         server.note_refused_verification(&request.origin, client, &identity.token_id, &reason);
         error.detail(reason.to_string())
     };
-    if !request.audiences.is_empty() && !audience.iter().any(|one| request.audiences.iter().any(|wanted| wanted == one)) {
-        let error = Error::new(Code::InvalidToken, "The token or API key is not meant for this resource server");
-        return Err(refused(Reason::wrong_resource_server(&request.audiences.join(" ")), error));
+    if !request.audiences.is_empty()
+        && !audience
+            .iter()
+            .any(|one| request.audiences.iter().any(|wanted| wanted == one))
+    {
+        let error = Error::new(
+            Code::InvalidToken,
+            "The token or API key is not meant for this resource server",
+        );
+        return Err(refused(
+            Reason::wrong_resource_server(&request.audiences.join(" ")),
+            error,
+        ));
     }
     if !request.scope.is_subset(&identity.scope) {
         let error = Error::insufficient_scope(request.scope.as_str());
-        return Err(refused(Reason::insufficient_scope(request.scope.as_str()), error));
+        return Err(refused(
+            Reason::insufficient_scope(request.scope.as_str()),
+            error,
+        ));
     }
     server.usage.count_verification(client, request.origin.now);
     Ok(identity)
@@ -87,7 +114,14 @@ async fn find(
     request: &Request,
 ) -> Result<Result<(Identity, Audience, Arc<ClientEntry>), NotInForce>, Error> {
     if token.starts_with("kwk_") {
-        let found = match api_key::find(server, token, Some(request.origin.address), request.origin.now).await? {
+        let found = match api_key::find(
+            server,
+            token,
+            Some(request.origin.address),
+            request.origin.now,
+        )
+        .await?
+        {
             Ok(found) => found,
             Err(reason) => return Ok(Err(reason)),
         };
@@ -111,8 +145,11 @@ async fn find(
         Err(reason) => return Ok(Err(reason)),
     };
     let Some(audience) = claims.remaining_audience(&client.client) else {
-        return Err(Error::new(Code::InvalidToken, "The token or API key is not meant for this resource server")
-            .detail("the client may use none of the token's resource servers any more"));
+        return Err(Error::new(
+            Code::InvalidToken,
+            "The token or API key is not meant for this resource server",
+        )
+        .detail("the client may use none of the token's resource servers any more"));
     };
     let identity = Identity {
         client_id: claims.client_id.clone(),

@@ -54,18 +54,32 @@ pub struct Active {
 /// # Errors
 /// `invalid_client`, or that the caller may not introspect; and where it could not be found out: a
 /// fault of the database is never an inactive token.
-pub async fn introspect(server: &AuthorizationServer, request: &Request) -> Result<Introspection, Error> {
+pub async fn introspect(
+    server: &AuthorizationServer,
+    request: &Request,
+) -> Result<Introspection, Error> {
     let caller = client_authentication::authenticate(server, request).await?;
     if !caller.entry().client.may_introspect {
-        return Err(Error::new(Code::AccessDenied, "The client may not introspect")
-            .detail(format!("client {} may not introspect", caller.client_id())));
+        return Err(
+            Error::new(Code::AccessDenied, "The client may not introspect")
+                .detail(format!("client {} may not introspect", caller.client_id())),
+        );
     }
     // `token_type_hint` is only a hint: a token tells by itself what it is.
     let token = request.parameters.require("token")?;
-    let found = server.directory.under_lease(async || find(server, &caller, token, request).await).await?;
+    let found = server
+        .directory
+        .under_lease(async || find(server, &caller, token, request).await)
+        .await?;
     let whose = found.as_ref().ok().map(|(_, client)| &client.client);
-    let kind = if token.starts_with("kwk_") { CredentialKind::ApiKey } else { CredentialKind::AccessToken };
-    server.usage.count_introspection(&caller.entry().client, whose, kind, request.origin.now);
+    let kind = if token.starts_with("kwk_") {
+        CredentialKind::ApiKey
+    } else {
+        CredentialKind::AccessToken
+    };
+    server
+        .usage
+        .count_introspection(&caller.entry().client, whose, kind, request.origin.now);
     match found {
         Ok((active, _)) => Ok(Introspection::Active(Box::new(active))),
         Err(NotInForce(reason)) => {
@@ -92,18 +106,29 @@ async fn find(
             Ok(verified) => verified,
             Err(reason) => return Ok(Err(reason)),
         };
-        let client = match access_token::in_force(server, &verified.claims, request.origin.now).await? {
-            Ok(client) => client,
-            Err(reason) => return Ok(Err(reason)),
-        };
+        let client =
+            match access_token::in_force(server, &verified.claims, request.origin.now).await? {
+                Ok(client) => client,
+                Err(reason) => return Ok(Err(reason)),
+            };
         let Some(audience) = verified.claims.remaining_audience(&client.client) else {
             return Ok(Err(NotInForce(Reason::not_for_caller())));
         };
         let scope = verified.claims.remaining_scope(&client.client);
-        (of_claims(&verified.claims, scope.into_owned(), audience.into_owned()), client)
+        (
+            of_claims(&verified.claims, scope.into_owned(), audience.into_owned()),
+            client,
+        )
     };
-    let meant = active.aud.iter().any(|audience| may_see(server, caller, audience));
-    Ok(if meant { Ok((active, client)) } else { Err(NotInForce(Reason::not_for_caller())) })
+    let meant = active
+        .aud
+        .iter()
+        .any(|audience| may_see(server, caller, audience));
+    Ok(if meant {
+        Ok((active, client))
+    } else {
+        Err(NotInForce(Reason::not_for_caller()))
+    })
 }
 
 /// A resource server sees what is meant for it; another client with the right to introspect, what is

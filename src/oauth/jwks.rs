@@ -34,7 +34,12 @@ pub fn key_set(server: &AuthorizationServer, now: Timestamp) -> Arc<KeySet> {
     let mut etag = Fingerprint::of(document.as_bytes()).hex();
     etag.truncate(32);
     let until = published().filter_map(|key| key.published_until).min();
-    let set = Arc::new(KeySet { etag: format!("\"{etag}\""), document, until, keys });
+    let set = Arc::new(KeySet {
+        etag: format!("\"{etag}\""),
+        document,
+        until,
+        keys,
+    });
     server.key_set.store(Some(set.clone()));
     set
 }

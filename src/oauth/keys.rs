@@ -12,7 +12,8 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKey, RSA_PKCS1_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKey,
+    RSA_PKCS1_SHA256, RsaKeyPair,
 };
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -69,17 +70,29 @@ struct Lines {
 impl Lines {
     fn read(folder: &Path) -> Result<Self, KeyError> {
         let path = folder.join(KEY_FILE);
-        let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        Lines::parse(Zeroizing::new(text)).ok_or_else(|| format!("{} holds no sealing key", path.display()))
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        Lines::parse(Zeroizing::new(text))
+            .ok_or_else(|| format!("{} holds no sealing key", path.display()))
     }
 
     fn parse(text: Zeroizing<String>) -> Option<Self> {
         let key = |line: &str| {
             let line = line.trim();
-            let bytes = Zeroizing::new(STANDARD.decode(line.strip_prefix(PREPARED).unwrap_or(line)).ok()?);
-            Some(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).ok()?))
+            let bytes = Zeroizing::new(
+                STANDARD
+                    .decode(line.strip_prefix(PREPARED).unwrap_or(line))
+                    .ok()?,
+            );
+            Some(LessSafeKey::new(
+                UnboundKey::new(&AES_256_GCM, &bytes).ok()?,
+            ))
         };
-        let keys: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).map(key).collect::<Option<_>>()?;
+        let keys: Vec<_> = text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(key)
+            .collect::<Option<_>>()?;
         (!keys.is_empty()).then_some(Lines { text, keys })
     }
 
@@ -87,7 +100,11 @@ impl Lines {
         self.keys.iter().find_map(|key| {
             let mut sealed = sealed.to_vec();
             let nonce = Nonce::assume_unique_for_key(nonce);
-            Some(key.open_in_place(nonce, Aad::from(name.as_bytes()), &mut sealed).ok()?.to_vec())
+            Some(
+                key.open_in_place(nonce, Aad::from(name.as_bytes()), &mut sealed)
+                    .ok()?
+                    .to_vec(),
+            )
         })
     }
 }
@@ -118,10 +135,18 @@ impl KeyFile {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(refused(format!("{}: {error}", path.display()))),
         }
-        let around = folder.parent().filter(|around| !around.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let around = folder
+            .parent()
+            .filter(|around| !around.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let writable = if folder.is_dir() { folder } else { around };
-        access(writable, Access::WRITE_OK | Access::EXEC_OK)
-            .map_err(|error| refused(format!("{}: {}", writable.display(), std::io::Error::from(error))))
+        access(writable, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
+            refused(format!(
+                "{}: {}",
+                writable.display(),
+                std::io::Error::from(error)
+            ))
+        })
     }
 
     /// Reads the key file.
@@ -132,17 +157,27 @@ impl KeyFile {
         use std::os::unix::fs::PermissionsExt;
         let lines = Lines::read(folder)?;
         let path = folder.join(KEY_FILE);
-        let metadata = std::fs::metadata(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let metadata =
+            std::fs::metadata(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         if metadata.permissions().mode() & 0o077 != 0 {
             tracing::warn!(file = %path.display(), "the key file can be read by others: chmod 600");
         }
-        Ok(KeyFile(Arc::new(SealingKeys { folder: folder.to_owned(), read: RwLock::new(lines) })))
+        Ok(KeyFile(Arc::new(SealingKeys {
+            folder: folder.to_owned(),
+            read: RwLock::new(lines),
+        })))
     }
 
     /// The key file, to be read when something is sealed or opened: for those who most likely do neither.
     pub fn unread(folder: &Path) -> Self {
-        let lines = Lines { text: Zeroizing::default(), keys: Vec::new() };
-        KeyFile(Arc::new(SealingKeys { folder: folder.to_owned(), read: RwLock::new(lines) }))
+        let lines = Lines {
+            text: Zeroizing::default(),
+            keys: Vec::new(),
+        };
+        KeyFile(Arc::new(SealingKeys {
+            folder: folder.to_owned(),
+            read: RwLock::new(lines),
+        }))
     }
 
     /// Seals something secret under a name, with the first key: it opens only under that name.
@@ -152,11 +187,18 @@ impl KeyFile {
     pub fn seal(&self, name: &str, secret: &[u8]) -> Result<String, KeyError> {
         self.reload()?;
         let lines = self.0.read.read().unwrap_or_else(PoisonError::into_inner);
-        let key = lines.keys.first().ok_or_else(|| format!("{KEY_FILE} holds no sealing key"))?;
+        let key = lines
+            .keys
+            .first()
+            .ok_or_else(|| format!("{KEY_FILE} holds no sealing key"))?;
         let nonce: [u8; NONCE_LEN] = random_bytes();
         let mut sealed = secret.to_vec();
-        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(name.as_bytes()), &mut sealed)
-            .map_err(|_| format!("cannot seal {name}"))?;
+        key.seal_in_place_append_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(name.as_bytes()),
+            &mut sealed,
+        )
+        .map_err(|_| format!("cannot seal {name}"))?;
         Ok(STANDARD.encode([nonce.as_slice(), &sealed].concat()))
     }
 
@@ -165,17 +207,28 @@ impl KeyFile {
     /// # Errors
     /// Where it was sealed under another name, with a key that is not in the key file, or not at all.
     pub fn unseal(&self, name: &str, sealed: &str) -> Result<Vec<u8>, KeyError> {
-        let other = || format!("{name} was sealed with another {KEY_FILE} than the one in the keys folder");
+        let other =
+            || format!("{name} was sealed with another {KEY_FILE} than the one in the keys folder");
         let bytes = STANDARD.decode(sealed).map_err(|_| other())?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>().ok_or_else(other)?;
-        let opened = self.0.read.read().unwrap_or_else(PoisonError::into_inner).unseal(name, *nonce, sealed);
+        let opened = self
+            .0
+            .read
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .unseal(name, *nonce, sealed);
         if let Some(secret) = opened {
             return Ok(secret);
         }
         if !self.reload()? {
             return Err(other());
         }
-        self.0.read.read().unwrap_or_else(PoisonError::into_inner).unseal(name, *nonce, sealed).ok_or_else(other)
+        self.0
+            .read
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .unseal(name, *nonce, sealed)
+            .ok_or_else(other)
     }
 
     /// Reads the file again; returns whether it has changed.
@@ -190,7 +243,11 @@ impl KeyFile {
     /// The keys, as lines of the file that was read last.
     pub fn lines(&self) -> Vec<Zeroizing<String>> {
         let read = self.0.read.read().unwrap_or_else(PoisonError::into_inner);
-        let lines = read.text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let lines = read
+            .text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty());
         lines.map(|line| Zeroizing::new(line.to_owned())).collect()
     }
 
@@ -206,10 +263,13 @@ impl KeyFile {
     pub fn replace(&self, lines: &[Zeroizing<String>], _: &LockedKeyFile) -> Result<(), KeyError> {
         let path = self.0.folder.join(KEY_FILE);
         let said = |error: std::io::Error| format!("{}: {error}", path.display());
-        let text: Zeroizing<String> = Zeroizing::new(lines.iter().map(|line| format!("{}\n", **line)).collect());
+        let text: Zeroizing<String> =
+            Zeroizing::new(lines.iter().map(|line| format!("{}\n", **line)).collect());
         let draft = write_draft(&self.0.folder, "new", text.as_bytes()).map_err(said)?;
         std::fs::rename(&draft, &path).map_err(said)?;
-        File::open(&self.0.folder).and_then(|folder| folder.sync_all()).map_err(said)?;
+        File::open(&self.0.folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(said)?;
         self.reload().map(drop)
     }
 
@@ -236,8 +296,15 @@ impl LockedKeyFile {
     /// As [`KeyFile::lock`].
     pub async fn lock(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(format!(".{KEY_FILE}.lock"));
-        let said = |error: std::io::Error| Error::server_error(format!("{}: {error}", path.display()));
-        let lock = File::options().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(said)?;
+        let said =
+            |error: std::io::Error| Error::server_error(format!("{}: {error}", path.display()));
+        let lock = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(said)?;
         let started = Instant::now();
         loop {
             match lock.try_lock() {
@@ -247,7 +314,10 @@ impl LockedKeyFile {
                 }
                 Err(TryLockError::WouldBlock) => {
                     let key_file = folder.join(KEY_FILE);
-                    let busy = format!("Another process is changing {}; try again when it is done", key_file.display());
+                    let busy = format!(
+                        "Another process is changing {}; try again when it is done",
+                        key_file.display()
+                    );
                     return Err(Error::new(Code::Conflict, busy));
                 }
                 Err(TryLockError::Error(error)) => return Err(said(error)),
@@ -260,7 +330,12 @@ impl LockedKeyFile {
 fn write_draft(folder: &Path, name: &str, content: &[u8]) -> std::io::Result<PathBuf> {
     use std::io::Write;
     let draft: PathBuf = folder.join(format!(".{KEY_FILE}.{name}"));
-    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)?;
     match file.write_all(content).and_then(|()| file.sync_all()) {
         Ok(()) => Ok(draft),
         Err(error) => {
@@ -274,7 +349,11 @@ fn write_draft(folder: &Path, name: &str, content: &[u8]) -> std::io::Result<Pat
 fn make_key_file(folder: &Path, path: &Path) -> std::io::Result<()> {
     make_folder(folder)?;
     let name = std::process::id().to_string();
-    let draft = write_draft(folder, &name, format!("{}\n", *KeyFile::new_line()).as_bytes())?;
+    let draft = write_draft(
+        folder,
+        &name,
+        format!("{}\n", *KeyFile::new_line()).as_bytes(),
+    )?;
     // A link, unlike a rename, never takes the place of one that is there already.
     let linked = std::fs::hard_link(&draft, path);
     std::fs::remove_file(&draft)?;
@@ -291,7 +370,9 @@ fn make_key_file(folder: &Path, path: &Path) -> std::io::Result<()> {
 /// Where it cannot be made.
 pub fn make_folder(folder: &Path) -> std::io::Result<()> {
     match std::fs::DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => {
+            Ok(())
+        }
         made => made,
     }
 }
@@ -325,8 +406,10 @@ impl OpenKey {
     /// Where the crypto library makes none.
     pub fn generate() -> Result<Self, KeyError> {
         loop {
-            let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| "cannot make an RSA key".to_owned())?;
-            let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(|_| "cannot encode the RSA key".to_owned())?;
+            let pair = RsaKeyPair::generate(KeySize::Rsa2048)
+                .map_err(|_| "cannot make an RSA key".to_owned())?;
+            let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair)
+                .map_err(|_| "cannot encode the RSA key".to_owned())?;
             let key = OpenKey::from_pkcs8(pkcs8.as_ref())?;
             // On a command line a name that begins like a flag is a nuisance.
             if !key.kid.starts_with('-') {
@@ -342,21 +425,31 @@ impl OpenKey {
     /// Where it is none of these.
     pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
         if pem.windows(9).any(|window| window == b"ENCRYPTED") {
-            return Err("the private key is encrypted; decrypt it first: openssl pkey -in FILE".to_owned());
+            return Err(
+                "the private key is encrypted; decrypt it first: openssl pkey -in FILE".to_owned(),
+            );
         }
-        let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| "no private key in PEM is in there".to_owned())?;
+        let der = PrivateKeyDer::from_pem_slice(pem)
+            .map_err(|_| "no private key in PEM is in there".to_owned())?;
         match der {
             PrivateKeyDer::Pkcs8(der) => OpenKey::from_pkcs8(der.secret_pkcs8_der()),
             PrivateKeyDer::Pkcs1(der) => {
-                let pair = RsaKeyPair::from_der(der.secret_pkcs1_der()).map_err(|_| "unusable RSA key".to_owned())?;
-                let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(|_| "unusable RSA key".to_owned())?;
+                let pair = RsaKeyPair::from_der(der.secret_pkcs1_der())
+                    .map_err(|_| "unusable RSA key".to_owned())?;
+                let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair)
+                    .map_err(|_| "unusable RSA key".to_owned())?;
                 OpenKey::from_pkcs8(pkcs8.as_ref())
             }
             PrivateKeyDer::Sec1(der) => {
                 let curve = &ECDSA_P256_SHA256_FIXED_SIGNING;
                 let pair = EcdsaKeyPair::from_private_key_der(curve, der.secret_sec1_der());
-                let pair = pair.map_err(|_| "of elliptic curves only P-256 signs here".to_owned())?;
-                OpenKey::from_pkcs8(pair.to_pkcs8v1().map_err(|_| "unusable EC key".to_owned())?.as_ref())
+                let pair =
+                    pair.map_err(|_| "of elliptic curves only P-256 signs here".to_owned())?;
+                OpenKey::from_pkcs8(
+                    pair.to_pkcs8v1()
+                        .map_err(|_| "unusable EC key".to_owned())?
+                        .as_ref(),
+                )
             }
             _ => Err("unusable kind of private key".to_owned()),
         }
@@ -383,7 +476,9 @@ impl OpenKey {
                 let (x, y) = point.split_at_checked(33).ok_or("unusable EC key")?;
                 json!({"kty": "EC", "crv": "P-256", "x": encode(&x[1..]), "y": encode(y)})
             }
-            Private::Ed(pair) => json!({"kty": "OKP", "crv": "Ed25519", "x": encode(pair.public_key().as_ref())}),
+            Private::Ed(pair) => {
+                json!({"kty": "OKP", "crv": "Ed25519", "x": encode(pair.public_key().as_ref())})
+            }
         };
         let (public_key, public) = parsed_public_key(&jwk, algorithm)?;
         let kid = public_key.thumbprint();
@@ -393,13 +488,24 @@ impl OpenKey {
         let public_jwk = jwk.to_string();
         // RFC 9068 section 2.1
         let headers = TokenTyp::ALL.map(|typ| {
-            let header = json!({"typ": typ.as_str(), "alg": algorithm.as_str(), "kid": kid}).to_string();
+            let header =
+                json!({"typ": typ.as_str(), "alg": algorithm.as_str(), "kid": kid}).to_string();
             (typ, format!("{}.", encode(header.as_bytes())))
         });
-        let key = OpenKey { kid, algorithm, public_jwk, pkcs8: pkcs8.to_vec(), private, public, headers };
+        let key = OpenKey {
+            kid,
+            algorithm,
+            public_jwk,
+            pkcs8: pkcs8.to_vec(),
+            private,
+            public,
+            headers,
+        };
         // Some faults show only here: a key too small to sign, halves that are no pair.
         let signature = key.sign(b"keyward")?;
-        key.public.verify_sig(b"keyward", &signature).map_err(|_| "the key does not verify its own signature".to_owned())?;
+        key.public
+            .verify_sig(b"keyward", &signature)
+            .map_err(|_| "the key does not verify its own signature".to_owned())?;
         Ok(key)
     }
 
@@ -409,10 +515,16 @@ impl OpenKey {
     /// Where it was sealed with another key file.
     pub fn open(row: &SigningKey, key_file: &KeyFile) -> Result<Self, KeyError> {
         let key = {
-            let opened = key_file.unseal(&row.kid, &row.private_sealed).map_err(|reason| format!("the signing key {reason}"))?;
+            let opened = key_file
+                .unseal(&row.kid, &row.private_sealed)
+                .map_err(|reason| format!("the signing key {reason}"))?;
             OpenKey::from_pkcs8(&opened)?
         };
-        if key.kid == row.kid { Ok(key) } else { Err(format!("the signing key {} holds another key", row.kid)) }
+        if key.kid == row.kid {
+            Ok(key)
+        } else {
+            Err(format!("the signing key {} holds another key", row.kid))
+        }
     }
 
     /// The private half, sealed.
@@ -429,17 +541,27 @@ impl OpenKey {
         match &self.private {
             Private::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map_err(refused)?;
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
+                    .map_err(refused)?;
                 Ok(signature)
             }
-            Private::Ec(pair) => Ok(pair.sign(&random, message).map_err(refused)?.as_ref().to_vec()),
+            Private::Ec(pair) => Ok(pair
+                .sign(&random, message)
+                .map_err(refused)?
+                .as_ref()
+                .to_vec()),
             Private::Ed(pair) => Ok(pair.try_sign(message).map_err(refused)?.as_ref().to_vec()),
         }
     }
 
     /// The compact JWS of these claims (RFC 7515 section 7.1).
     fn compact(&self, typ: TokenTyp, claims: &[u8]) -> Result<String, KeyError> {
-        let header = self.headers.iter().find(|(own, _)| *own == typ).map(|(_, header)| header.as_str()).unwrap_or_default();
+        let header = self
+            .headers
+            .iter()
+            .find(|(own, _)| *own == typ)
+            .map(|(_, header)| header.as_str())
+            .unwrap_or_default();
         let mut token = String::with_capacity(header.len() + claims.len() * 4 / 3 + 360);
         token.push_str(header);
         URL_SAFE_NO_PAD.encode_string(claims, &mut token);
@@ -451,7 +573,10 @@ impl OpenKey {
 }
 
 /// The public half of a row's JWK, ready to verify.
-fn parsed_public_key(jwk: &Value, algorithm: Algorithm) -> Result<(PublicKey, ParsedPublicKey), KeyError> {
+fn parsed_public_key(
+    jwk: &Value,
+    algorithm: Algorithm,
+) -> Result<(PublicKey, ParsedPublicKey), KeyError> {
     let key = PublicKey::from_jwk(jwk.as_object().ok_or("the public key is unreadable")?)?;
     let parsed = key.parsed(algorithm.into())?;
     Ok((key, parsed))
@@ -462,9 +587,11 @@ fn parsed_public_key(jwk: &Value, algorithm: Algorithm) -> Result<(PublicKey, Pa
 /// # Errors
 /// Where the row holds no such key.
 pub fn public_pem(row: &SigningKey) -> Result<String, KeyError> {
-    let jwk: Value = serde_json::from_str(&row.public_jwk).map_err(|_| "the public key is unreadable")?;
+    let jwk: Value =
+        serde_json::from_str(&row.public_jwk).map_err(|_| "the public key is unreadable")?;
     let (_, key) = parsed_public_key(&jwk, row.algorithm)?;
-    let der = AsDer::<PublicKeyX509Der<'_>>::as_der(&key).map_err(|_| "cannot encode the public key")?;
+    let der =
+        AsDer::<PublicKeyX509Der<'_>>::as_der(&key).map_err(|_| "cannot encode the public key")?;
     let text = STANDARD.encode(der.as_ref());
     let mut pem = "-----BEGIN PUBLIC KEY-----\n".to_owned();
     for line in text.as_bytes().chunks(64) {
@@ -486,7 +613,12 @@ impl From<Algorithm> for SignatureAlgorithm {
 }
 
 /// A signature that is asked for: the key, the `typ`, the claims, and where the token goes.
-type Job = (Arc<OpenKey>, TokenTyp, Vec<u8>, oneshot::Sender<Result<String, KeyError>>);
+type Job = (
+    Arc<OpenKey>,
+    TokenTyp,
+    Vec<u8>,
+    oneshot::Sender<Result<String, KeyError>>,
+);
 
 /// The keys in use, opened when they are first needed, and the threads that sign with them.
 pub struct SigningKeys {
@@ -507,14 +639,21 @@ impl SigningKeys {
         // for a millisecond each. They end when the queue does.
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             let jobs = jobs.clone();
-            std::thread::Builder::new().name("signer".to_owned()).spawn(move || {
-                while let Ok((key, typ, claims, token)) = jobs.recv() {
-                    // A caller that has hung up needs no answer.
-                    let _ = token.send(key.compact(typ, &claims));
-                }
-            })?;
+            std::thread::Builder::new()
+                .name("signer".to_owned())
+                .spawn(move || {
+                    while let Ok((key, typ, claims, token)) = jobs.recv() {
+                        // A caller that has hung up needs no answer.
+                        let _ = token.send(key.compact(typ, &claims));
+                    }
+                })?;
         }
-        Ok(SigningKeys { key_file, opened: RwLock::default(), parsed: RwLock::default(), queue })
+        Ok(SigningKeys {
+            key_file,
+            opened: RwLock::default(),
+            parsed: RwLock::default(),
+            queue,
+        })
     }
 
     /// How many signatures wait for a thread.
@@ -532,7 +671,12 @@ impl SigningKeys {
     /// # Errors
     /// Where the row was sealed with another key file.
     pub fn open(&self, row: &SigningKey) -> Result<Arc<OpenKey>, KeyError> {
-        if let Some(key) = self.opened.read().unwrap_or_else(PoisonError::into_inner).get(&row.kid) {
+        if let Some(key) = self
+            .opened
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&row.kid)
+        {
             return Ok(key.clone());
         }
         let key = Arc::new(OpenKey::open(row, &self.key_file)?);
@@ -549,23 +693,39 @@ impl SigningKeys {
     ///
     /// # Errors
     /// [`Code::TemporarilyUnavailable`](crate::error::Code) where too many wait already.
-    pub async fn sign(&self, key: Arc<OpenKey>, typ: TokenTyp, claims: Vec<u8>) -> Result<String, Error> {
+    pub async fn sign(
+        &self,
+        key: Arc<OpenKey>,
+        typ: TokenTyp,
+        claims: Vec<u8>,
+    ) -> Result<String, Error> {
         let (answer, token) = oneshot::channel();
         if self.queue.try_send((key, typ, claims, answer)).is_err() {
             return Err(Error::unavailable("too many signatures are waiting"));
         }
-        let signed = token.await.map_err(|_| Error::server_error("the signing threads have ended"))?;
+        let signed = token
+            .await
+            .map_err(|_| Error::server_error("the signing threads have ended"))?;
         signed.map_err(Error::server_error)
     }
 
     /// Whether `jws` is signed by the key of this row.
     pub fn verify(&self, row: &SigningKey, jws: &Jws<'_>) -> bool {
-        let known = self.parsed.read().unwrap_or_else(PoisonError::into_inner).get(&row.kid).cloned();
+        let known = self
+            .parsed
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&row.kid)
+            .cloned();
         let key = match known {
             Some(key) => key,
             None => {
-                let Ok(jwk) = serde_json::from_str::<Value>(&row.public_jwk) else { return false };
-                let Ok((_, key)) = parsed_public_key(&jwk, row.algorithm) else { return false };
+                let Ok(jwk) = serde_json::from_str::<Value>(&row.public_jwk) else {
+                    return false;
+                };
+                let Ok((_, key)) = parsed_public_key(&jwk, row.algorithm) else {
+                    return false;
+                };
                 let key = Arc::new(key);
                 let mut parsed = self.parsed.write().unwrap_or_else(PoisonError::into_inner);
                 if parsed.len() > 64 {

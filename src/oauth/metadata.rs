@@ -46,7 +46,8 @@ pub fn metadata(server: &AuthorizationServer) -> Metadata {
         authorization_endpoint: endpoint("/oauth/authorize"),
         token_endpoint: endpoint("/oauth/token"),
         jwks_uri: endpoint("/.well-known/jwks.json"),
-        registration_endpoint: (server.settings.registration != Registration::Off).then(|| endpoint("/oauth/register")),
+        registration_endpoint: (server.settings.registration != Registration::Off)
+            .then(|| endpoint("/oauth/register")),
         introspection_endpoint: endpoint("/oauth/introspect"),
         revocation_endpoint: endpoint("/oauth/revoke"),
         grant_types_supported: token_endpoint::GRANT_TYPES.into(),

@@ -124,14 +124,21 @@ impl AuthorizationServer {
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
         let keys = self.directory.known_signing_keys();
         let signing = signing_at(&keys, now);
-        let verified = CacheState { entries: self.verified.len(), hits: self.verified.hits(), misses: self.verified.misses() };
+        let verified = CacheState {
+            entries: self.verified.len(),
+            hits: self.verified.hits(),
+            misses: self.verified.misses(),
+        };
         let mut caches = self.directory.cache_states();
         caches.push(("verified_tokens", verified));
         Snapshot {
             cache_fresh: self.directory.is_fresh(),
             caches,
             pools: self.store.pool_states(),
-            queues: vec![("signatures", self.signing_keys.waiting()), ("token_records", self.records.waiting())],
+            queues: vec![
+                ("signatures", self.signing_keys.waiting()),
+                ("token_records", self.records.waiting()),
+            ],
             signing_key_age: signing.map(|key| now.since(key.signs_from)),
             signing_key_max_age: self.settings.signing_key_max_age,
             clock_difference_millis: self.clock.difference(),

@@ -21,16 +21,26 @@ impl Parameters {
     /// # Errors
     /// `invalid_request` where it is not form-encoded, not UTF-8, or gives a parameter twice.
     pub fn parse(content_type: Option<&str>, body: &[u8]) -> Result<Self, Error> {
-        let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        let media_type = content_type
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim();
         if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return Err(invalid("The body must be application/x-www-form-urlencoded"));
+            return Err(invalid(
+                "The body must be application/x-www-form-urlencoded",
+            ));
         }
         let not_utf8 = || invalid("The body is not UTF-8");
         let body = std::str::from_utf8(body).map_err(|_| not_utf8())?;
         let mut parameters: Vec<(String, String)> = Vec::new();
         for pair in body.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let (name, value) = (form_decode(name).ok_or_else(not_utf8)?, form_decode(value).ok_or_else(not_utf8)?);
+            let (name, value) = (
+                form_decode(name).ok_or_else(not_utf8)?,
+                form_decode(value).ok_or_else(not_utf8)?,
+            );
             if value.is_empty() {
                 continue;
             }
@@ -39,7 +49,11 @@ impl Parameters {
             }
             let repeated = parameters.iter().any(|(other, _)| *other == name);
             if repeated && !REPEATABLE.contains(&name.as_ref()) {
-                let name: String = name.chars().filter(char::is_ascii_graphic).take(40).collect();
+                let name: String = name
+                    .chars()
+                    .filter(char::is_ascii_graphic)
+                    .take(40)
+                    .collect();
                 return Err(invalid(format!("The parameter {name} is given twice")));
             }
             parameters.push((name.into_owned(), value.into_owned()));
@@ -49,12 +63,18 @@ impl Parameters {
 
     /// The value of a parameter that is given at the most once.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(own, _)| own == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// All values of a parameter that may be repeated.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(own, _)| own == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The value of a parameter that must be there.
@@ -62,7 +82,8 @@ impl Parameters {
     /// # Errors
     /// `invalid_request` where it is not.
     pub fn require(&self, name: &'static str) -> Result<&str, Error> {
-        self.get(name).ok_or_else(|| invalid(format!("The parameter {name} is missing")))
+        self.get(name)
+            .ok_or_else(|| invalid(format!("The parameter {name} is missing")))
     }
 }
 
@@ -75,7 +96,9 @@ pub fn form_decode(text: &str) -> Option<Cow<'_, str>> {
     }
     // As the value of a pair, of which an ampersand would be the end; it stands for itself here.
     let pair = format!("x={}", text.replace('&', "%26"));
-    let (_, decoded) = form_urlencoded::parse(pair.as_bytes()).next().unwrap_or_default();
+    let (_, decoded) = form_urlencoded::parse(pair.as_bytes())
+        .next()
+        .unwrap_or_default();
     let decoded = decoded.into_owned();
     // What was no UTF-8 has become the replacement character.
     (!decoded.contains('\u{FFFD}')).then_some(Cow::Owned(decoded))

@@ -53,13 +53,20 @@ pub struct Request {
 ///
 /// # Errors
 /// `invalid_token`, `invalid_client_metadata`, `invalid_redirect_uri`.
-pub async fn register(server: &AuthorizationServer, request: &Request, body: &[u8]) -> Result<ClientInformation, Error> {
+pub async fn register(
+    server: &AuthorizationServer,
+    request: &Request,
+    body: &[u8],
+) -> Result<ClientInformation, Error> {
     let initial = match server.settings.registration {
         Registration::Off => return Err(Error::new(Code::AccessDenied, "Registration is off")),
         Registration::Open => {
             if let Some(wait) = server.rate_limiter.registered(request.origin.address) {
                 server.usage.metrics.count_rate_limited();
-                return Err(Error::too_many_requests("Too many registrations from one network; try again later", wait));
+                return Err(Error::too_many_requests(
+                    "Too many registrations from one network; try again later",
+                    wait,
+                ));
             }
             None
         }
@@ -67,7 +74,10 @@ pub async fn register(server: &AuthorizationServer, request: &Request, body: &[u
     };
     let limits = match &initial {
         Some(token) => Limits::new(&token.scope, &token.resources),
-        None => Limits::new(&server.settings.registration_scope, &server.settings.registration_resources),
+        None => Limits::new(
+            &server.settings.registration_scope,
+            &server.settings.registration_resources,
+        ),
     };
     let registered = Registered::check(server, parse(body)?)?;
 
@@ -100,25 +110,47 @@ pub async fn register(server: &AuthorizationServer, request: &Request, body: &[u
                 None => open_account(transaction, &recorder, now)?,
             };
             check_room(transaction, &account_id)?;
-            let row = Client { account_id: account_id.clone(), ..row.clone() };
+            let row = Client {
+                account_id: account_id.clone(),
+                ..row.clone()
+            };
             client::insert(transaction, &row)?;
             if let Some(secret) = &secret_row {
                 client_secret::insert(transaction, secret)?;
             }
-            recorder.record(transaction, "client.create", Some(&account_id), &row.client_id, now)?;
+            recorder.record(
+                transaction,
+                "client.create",
+                Some(&account_id),
+                &row.client_id,
+                now,
+            )?;
             Ok(account_id)
         })
         .await?;
     client.account_id = account;
-    tracing::info!(client_id = client.client_id, account = client.account_id, "client registered");
-    Ok(information(server, &client, secret.map(|(secret, _)| secret), &access_token))
+    tracing::info!(
+        client_id = client.client_id,
+        account = client.account_id,
+        "client registered"
+    );
+    Ok(information(
+        server,
+        &client,
+        secret.map(|(secret, _)| secret),
+        &access_token,
+    ))
 }
 
 /// Shows a client what is registered of it (RFC 7592 section 2.1).
 ///
 /// # Errors
 /// `invalid_token`.
-pub async fn read(server: &AuthorizationServer, request: &Request, client_id: &str) -> Result<ClientInformation, Error> {
+pub async fn read(
+    server: &AuthorizationServer,
+    request: &Request,
+    client_id: &str,
+) -> Result<ClientInformation, Error> {
     let (entry, access_token) = registrant(server, request, client_id).await?;
     Ok(information(server, &entry.client, None, &access_token))
 }
@@ -153,17 +185,27 @@ pub async fn update(
             registered.write_to(&mut client, &limits, &management)?;
             // The right to introspect is for the resource servers that it was given for.
             if client.may_introspect && !client.resources.is_subset(&before) {
-                return Err(invalid("resources: only an operator gives other ones to a client that introspects"));
+                return Err(invalid(
+                    "resources: only an operator gives other ones to a client that introspects",
+                ));
             }
             client::update(transaction, &client)?;
-            recorder.record(transaction, "client.update", Some(&client.account_id), &id, now)?;
+            recorder.record(
+                transaction,
+                "client.update",
+                Some(&client.account_id),
+                &id,
+                now,
+            )?;
             if !client.auth_method.uses_secret() {
                 for secret in secrets {
                     client_secret::delete(transaction, &id, &secret.id)?;
                 }
                 return Ok((client, None));
             }
-            let live = secrets.iter().any(|secret| secret.expires_at.is_none_or(|end| end > now));
+            let live = secrets
+                .iter()
+                .any(|secret| secret.expires_at.is_none_or(|end| end > now));
             let secret = if live { None } else { new_secret(&client, now) };
             if let Some((_, row)) = &secret {
                 client_secret::insert(transaction, row)?;
@@ -179,9 +221,17 @@ pub async fn update(
 ///
 /// # Errors
 /// `invalid_token`.
-pub async fn delete(server: &AuthorizationServer, request: &Request, client_id: &str) -> Result<(), Error> {
+pub async fn delete(
+    server: &AuthorizationServer,
+    request: &Request,
+    client_id: &str,
+) -> Result<(), Error> {
     let (entry, _) = registrant(server, request, client_id).await?;
-    let (id, account_id, now) = (entry.client.client_id.clone(), entry.client.account_id.clone(), request.origin.now);
+    let (id, account_id, now) = (
+        entry.client.client_id.clone(),
+        entry.client.account_id.clone(),
+        request.origin.now,
+    );
     let proven = entry.client.registration_token_hash.clone();
     let recorder = request.origin.recorder(format!("client {id}"));
     server
@@ -189,7 +239,13 @@ pub async fn delete(server: &AuthorizationServer, request: &Request, client_id: 
         .write(now, move |transaction| {
             check_still_proven(client::find(transaction.database(), &id)?, proven.as_ref())?;
             client::delete(transaction, &id)?;
-            Ok::<_, Error>(recorder.record(transaction, "client.delete", Some(&account_id), &id, now)?)
+            Ok::<_, Error>(recorder.record(
+                transaction,
+                "client.delete",
+                Some(&account_id),
+                &id,
+                now,
+            )?)
         })
         .await?;
     tracing::info!(client_id, "client deleted by its registration access token");
@@ -198,31 +254,54 @@ pub async fn delete(server: &AuthorizationServer, request: &Request, client_id: 
 
 /// Under the lock: what was taken away since the registration access token was looked at stays away.
 fn check_still_proven(found: Option<Client>, proven: Option<&String>) -> Result<Client, Error> {
-    let still = found.filter(|client| client.registration_token_hash.as_ref() == proven && client.disabled_at.is_none());
+    let still = found.filter(|client| {
+        client.registration_token_hash.as_ref() == proven && client.disabled_at.is_none()
+    });
     still.ok_or_else(|| invalid_token("The client or its registration access token is gone"))
 }
 
 fn new_secret(client: &Client, now: Timestamp) -> Option<(Credential, ClientSecret)> {
-    client.auth_method.uses_secret().then(|| client_secret::generate(&client.client_id, None, now))
+    client
+        .auth_method
+        .uses_secret()
+        .then(|| client_secret::generate(&client.client_id, None, now))
 }
 
-fn open_account(transaction: &mut crate::store::Transaction<'_>, recorder: &Recorder, now: Timestamp) -> Result<String, Error> {
+fn open_account(
+    transaction: &mut crate::store::Transaction<'_>,
+    recorder: &Recorder,
+    now: Timestamp,
+) -> Result<String, Error> {
     if let Some(account) = account::find(transaction.database(), OPEN_ACCOUNT)? {
         return Ok(account.id);
     }
     let account = Account::new(OPEN_ACCOUNT, now);
     account::insert(transaction, &account)?;
-    recorder.record(transaction, "account.create", Some(&account.id), &account.id, now)?;
+    recorder.record(
+        transaction,
+        "account.create",
+        Some(&account.id),
+        &account.id,
+        now,
+    )?;
     Ok(account.id)
 }
 
 /// An account has a limit; whoever registers without an end would fill the disk.
-fn check_room(transaction: &mut crate::store::Transaction<'_>, account_id: &str) -> Result<(), Error> {
+fn check_room(
+    transaction: &mut crate::store::Transaction<'_>,
+    account_id: &str,
+) -> Result<(), Error> {
     let database = transaction.database();
     let most = account::find(database, account_id)?.map_or(0, |account| account.client_limit());
     if client::has_as_many(database, account_id, most)? {
-        return Err(Error::new(Code::AccessDenied, "The account has as many clients as it can have")
-            .detail(format!("account {account_id} has {most} clients, the most that it can have")));
+        return Err(Error::new(
+            Code::AccessDenied,
+            "The account has as many clients as it can have",
+        )
+        .detail(format!(
+            "account {account_id} has {most} clients, the most that it can have"
+        )));
     }
     Ok(())
 }
@@ -231,9 +310,23 @@ fn invalid_token(description: &'static str) -> Error {
     Error::new(Code::InvalidToken, description)
 }
 
-fn failed(server: &AuthorizationServer, request: &Request, client_id: Option<&str>, reason: &Reason) -> Error {
-    let whose = Whose { client_id, client: None, target: client_id.unwrap_or_default() };
-    server.failed(&request.origin, &whose, reason, invalid_token("The token is missing, unknown, used up or ended"))
+fn failed(
+    server: &AuthorizationServer,
+    request: &Request,
+    client_id: Option<&str>,
+    reason: &Reason,
+) -> Error {
+    let whose = Whose {
+        client_id,
+        client: None,
+        target: client_id.unwrap_or_default(),
+    };
+    server.failed(
+        &request.origin,
+        &whose,
+        reason,
+        invalid_token("The token is missing, unknown, used up or ended"),
+    )
 }
 
 /// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1).
@@ -241,24 +334,53 @@ fn bearer(authorization: Option<&str>, kind: Kind) -> Option<Credential> {
     Credential::parse(Authorization::parse(authorization?)?.bearer()?, kind)
 }
 
-async fn initial_access_token(server: &AuthorizationServer, request: &Request) -> Result<RegistrationToken, Error> {
+async fn initial_access_token(
+    server: &AuthorizationServer,
+    request: &Request,
+) -> Result<RegistrationToken, Error> {
     let Some(presented) = bearer(request.authorization.as_deref(), Kind::InitialAccessToken) else {
         return Err(failed(server, request, None, &Reason::no_initial_token()));
     };
     let id = presented.id().to_owned();
-    let found = server.store.lookup(move |database| registration_token::find(database, &id)).await?;
+    let found = server
+        .store
+        .lookup(move |database| registration_token::find(database, &id))
+        .await?;
     let Some(token) = found else {
         secret_hash::dummy_verify(presented.expose().as_bytes());
-        return Err(failed(server, request, None, &Reason::unknown_initial_token()));
+        return Err(failed(
+            server,
+            request,
+            None,
+            &Reason::unknown_initial_token(),
+        ));
     };
     if !StoredSecret::new(token.hash.clone()).matches(&presented) {
-        return Err(failed(server, request, None, &Reason::wrong_initial_token()));
+        return Err(failed(
+            server,
+            request,
+            None,
+            &Reason::wrong_initial_token(),
+        ));
     }
-    if token.expires_at.is_some_and(|end| end <= request.origin.now) {
-        return Err(failed(server, request, None, &Reason::initial_token_ended()));
+    if token
+        .expires_at
+        .is_some_and(|end| end <= request.origin.now)
+    {
+        return Err(failed(
+            server,
+            request,
+            None,
+            &Reason::initial_token_ended(),
+        ));
     }
     if token.uses_left.is_some_and(|left| left < 1) {
-        return Err(failed(server, request, None, &Reason::initial_token_used_up()));
+        return Err(failed(
+            server,
+            request,
+            None,
+            &Reason::initial_token_used_up(),
+        ));
     }
     Ok(token)
 }
@@ -269,23 +391,42 @@ async fn registrant(
     request: &Request,
     client_id: &str,
 ) -> Result<(Arc<ClientEntry>, Credential), Error> {
-    let Some(presented) = bearer(request.authorization.as_deref(), Kind::RegistrationAccessToken) else {
-        return Err(failed(server, request, None, &Reason::no_registration_token()));
+    let Some(presented) = bearer(
+        request.authorization.as_deref(),
+        Kind::RegistrationAccessToken,
+    ) else {
+        return Err(failed(
+            server,
+            request,
+            None,
+            &Reason::no_registration_token(),
+        ));
     };
     let entry = server.directory.client(client_id).await?;
-    let hash = entry.as_ref().and_then(|entry| entry.client.registration_token_hash.clone());
+    let hash = entry
+        .as_ref()
+        .and_then(|entry| entry.client.registration_token_hash.clone());
     match (entry, hash) {
         (Some(entry), Some(hash)) => {
             let right = StoredSecret::new(hash).matches(&presented);
             if right && entry.client.disabled_at.is_none() {
                 return Ok((entry, presented));
             }
-            let reason = if right { Reason::client_disabled() } else { Reason::wrong_registration_token() };
+            let reason = if right {
+                Reason::client_disabled()
+            } else {
+                Reason::wrong_registration_token()
+            };
             Err(failed(server, request, Some(client_id), &reason))
         }
         _ => {
             secret_hash::dummy_verify(presented.expose().as_bytes());
-            Err(failed(server, request, None, &Reason::not_registered_by_itself()))
+            Err(failed(
+                server,
+                request,
+                None,
+                &Reason::not_registered_by_itself(),
+            ))
         }
     }
 }
@@ -293,9 +434,14 @@ async fn registrant(
 /// RFC 7592 section 2.2: what an update must hold and must not. The members of the answer that a client
 /// must not send are passed over where they are as the answer had them: libraries send all that they
 /// were given.
-fn check_update(server: &AuthorizationServer, entry: &ClientEntry, access_token: &Credential, body: &[u8]) -> Result<(), Error> {
-    let value: Value =
-        serde_json::from_slice(body).map_err(|error| invalid(format!("The client metadata is unreadable: {error}")))?;
+fn check_update(
+    server: &AuthorizationServer,
+    entry: &ClientEntry,
+    access_token: &Credential,
+    body: &[u8],
+) -> Result<(), Error> {
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|error| invalid(format!("The client metadata is unreadable: {error}")))?;
     let client = &entry.client;
     if value["client_id"] != client.client_id.as_str() {
         return Err(invalid("client_id must be there, and be the client's own"));
@@ -305,37 +451,62 @@ fn check_update(server: &AuthorizationServer, entry: &ClientEntry, access_token:
         (
             "registration_access_token",
             given("registration_access_token").is_none_or(|value| {
-                let presented = value.as_str().and_then(|text| Credential::parse(text, Kind::RegistrationAccessToken));
-                presented.is_some_and(|presented| presented.fingerprint().matches(&access_token.fingerprint()))
+                let presented = value
+                    .as_str()
+                    .and_then(|text| Credential::parse(text, Kind::RegistrationAccessToken));
+                presented.is_some_and(|presented| {
+                    presented.fingerprint().matches(&access_token.fingerprint())
+                })
             }),
         ),
         (
             "registration_client_uri",
-            given("registration_client_uri").is_none_or(|value| *value == registration_client_uri(server, client)),
+            given("registration_client_uri")
+                .is_none_or(|value| *value == registration_client_uri(server, client)),
         ),
-        ("client_id_issued_at", given("client_id_issued_at").is_none_or(|value| *value == client.created_at.seconds())),
+        (
+            "client_id_issued_at",
+            given("client_id_issued_at").is_none_or(|value| *value == client.created_at.seconds()),
+        ),
         (
             "client_secret_expires_at",
             given("client_secret_expires_at").is_none_or(|value| {
-                *value == 0 || entry.secrets.iter().any(|secret| secret.expires_at.is_some_and(|end| *value == end.seconds()))
+                *value == 0
+                    || entry
+                        .secrets
+                        .iter()
+                        .any(|secret| secret.expires_at.is_some_and(|end| *value == end.seconds()))
             }),
         ),
     ];
     if let Some((member, _)) = unchanged.iter().find(|(_, unchanged)| !unchanged) {
-        return Err(invalid(format!("{member} cannot be changed: leave it out, or send it as it was in the answer")));
+        return Err(invalid(format!(
+            "{member} cannot be changed: leave it out, or send it as it was in the answer"
+        )));
     }
     if let Some(presented) = value.get("client_secret") {
-        let presented = presented.as_str().and_then(|text| Credential::parse(text, Kind::ClientSecret));
-        let own = presented.is_some_and(|presented| entry.secrets.iter().any(|own| own.secret.matches(&presented)));
+        let presented = presented
+            .as_str()
+            .and_then(|text| Credential::parse(text, Kind::ClientSecret));
+        let own = presented.is_some_and(|presented| {
+            entry
+                .secrets
+                .iter()
+                .any(|own| own.secret.matches(&presented))
+        });
         if !own {
-            return Err(invalid("client_secret must be the client's own, or left out"));
+            return Err(invalid(
+                "client_secret must be the client's own, or left out",
+            ));
         }
     }
     Ok(())
 }
 
 fn registration_client_uri(server: &AuthorizationServer, client: &Client) -> String {
-    server.issuer.endpoint(&format!("/oauth/register/{}", client.client_id))
+    server
+        .issuer
+        .endpoint(&format!("/oauth/register/{}", client.client_id))
 }
 
 fn information(

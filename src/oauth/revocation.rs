@@ -18,11 +18,20 @@ pub async fn revoke(server: &AuthorizationServer, request: &Request) -> Result<(
     let token = request.parameters.require("token")?;
     let now = request.origin.now;
     let account_id = caller.entry().client.account_id.clone();
-    let recorder = request.origin.recorder(format!("client {}", caller.client_id()));
-    let anothers = || Error::new(Code::UnauthorizedClient, "The token was issued to another client");
+    let recorder = request
+        .origin
+        .recorder(format!("client {}", caller.client_id()));
+    let anothers = || {
+        Error::new(
+            Code::UnauthorizedClient,
+            "The token was issued to another client",
+        )
+    };
 
     if token.starts_with("kwk_") {
-        let Ok(found) = api_key::authenticate(server, token).await? else { return Ok(()) };
+        let Ok(found) = api_key::authenticate(server, token).await? else {
+            return Ok(());
+        };
         if found.key.client_id != caller.client_id() {
             return Err(anothers());
         }
@@ -40,7 +49,9 @@ pub async fn revoke(server: &AuthorizationServer, request: &Request) -> Result<(
             })
             .await;
     }
-    let Ok(verified) = access_token::verify_for_revocation(server, token).await? else { return Ok(()) };
+    let Ok(verified) = access_token::verify_for_revocation(server, token).await? else {
+        return Ok(());
+    };
     let claims = &verified.claims;
     if claims.client_id != caller.client_id() {
         return Err(anothers());

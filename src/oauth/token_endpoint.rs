@@ -12,10 +12,16 @@ pub const GRANT_TYPES: [&str; 2] = [client_credentials::GRANT_TYPE, token_exchan
 ///
 /// # Errors
 /// Those of RFC 6749 section 5.2 and RFC 8707 section 2.
-pub async fn token(server: &AuthorizationServer, request: &Request) -> Result<TokenResponse, Error> {
+pub async fn token(
+    server: &AuthorizationServer,
+    request: &Request,
+) -> Result<TokenResponse, Error> {
     let grant_type = request.parameters.require("grant_type")?;
     if !GRANT_TYPES.contains(&grant_type) {
-        return Err(Error::new(Code::UnsupportedGrantType, format!("The grants are {}", GRANT_TYPES.join(", "))));
+        return Err(Error::new(
+            Code::UnsupportedGrantType,
+            format!("The grants are {}", GRANT_TYPES.join(", ")),
+        ));
     }
     if grant_type == token_exchange::GRANT_TYPE {
         let grant = token_exchange::grant(server, request).await?;
@@ -23,13 +29,23 @@ pub async fn token(server: &AuthorizationServer, request: &Request) -> Result<To
     }
     let client = client_authentication::authenticate(server, request).await?;
     let grant = granted(&client, grant_type, request);
-    let grant =
-        grant.inspect_err(|error| server.note_refusal(&request.origin, &client.entry().client, client.client_id(), error))?;
+    let grant = grant.inspect_err(|error| {
+        server.note_refusal(
+            &request.origin,
+            &client.entry().client,
+            client.client_id(),
+            error,
+        )
+    })?;
     access_token::issue(server, grant, request.origin.now).await
 }
 
 /// What the client gets of what it asks for.
-fn granted(client: &AuthenticatedClient, grant_type: &str, request: &Request) -> Result<Grant, Error> {
+fn granted(
+    client: &AuthenticatedClient,
+    grant_type: &str,
+    request: &Request,
+) -> Result<Grant, Error> {
     if !client.entry().client.may_use(grant_type) {
         let refusal = format!("The client may not use the grant {grant_type}");
         return Err(Error::new(Code::UnauthorizedClient, refusal).about(grant_type));

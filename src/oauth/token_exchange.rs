@@ -30,28 +30,49 @@ pub async fn grant(server: &AuthorizationServer, request: &Request) -> Result<Gr
     let invalid = |description: &'static str| Error::new(Code::InvalidRequest, description);
     let key = parameters.require("subject_token")?;
     if parameters.require("subject_token_type")? != API_KEY {
-        return Err(invalid("subject_token_type must be urn:keyward:token-type:api_key"));
+        return Err(invalid(
+            "subject_token_type must be urn:keyward:token-type:api_key",
+        ));
     }
-    if parameters.get("requested_token_type").is_some_and(|wanted| wanted != ACCESS_TOKEN && wanted != JWT) {
+    if parameters
+        .get("requested_token_type")
+        .is_some_and(|wanted| wanted != ACCESS_TOKEN && wanted != JWT)
+    {
         return Err(invalid("requested_token_type can only be an access token"));
     }
     if parameters.get("actor_token").is_some() || parameters.get("actor_token_type").is_some() {
-        return Err(invalid("There is no delegation here: actor_token is not taken"));
+        return Err(invalid(
+            "There is no delegation here: actor_token is not taken",
+        ));
     }
     // The key says who it is; a second word about that could only differ.
-    let authenticated = ["client_id", "client_secret", "client_assertion"].iter().any(|name| parameters.get(name).is_some());
+    let authenticated = ["client_id", "client_secret", "client_assertion"]
+        .iter()
+        .any(|name| parameters.get(name).is_some());
     if authenticated || request.authorization.is_some() {
-        return Err(invalid("The API key is all the authentication that there may be"));
+        return Err(invalid(
+            "The API key is all the authentication that there may be",
+        ));
     }
-    let found = match api_key::find(server, key, Some(request.origin.address), request.origin.now).await? {
+    let found = match api_key::find(
+        server,
+        key,
+        Some(request.origin.address),
+        request.origin.now,
+    )
+    .await?
+    {
         Ok(found) => found,
         Err(NotInForce(reason)) => {
             let refusal = invalid("subject_token is no API key that is in force");
-            return Err(server.failed_bearer(&request.origin, key, &reason, refusal).await);
+            return Err(server
+                .failed_bearer(&request.origin, key, &reason, refusal)
+                .await);
         }
     };
     let client = &found.client.client;
-    granted(&found, parameters).inspect_err(|error| server.note_refusal(&request.origin, client, &found.key.key.id, error))
+    granted(&found, parameters)
+        .inspect_err(|error| server.note_refusal(&request.origin, client, &found.key.key.id, error))
 }
 
 /// What the bearer of the key gets of what it asks for.

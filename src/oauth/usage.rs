@@ -45,8 +45,13 @@ pub enum Counted {
 
 impl Counted {
     /// All of them.
-    pub const ALL: [Counted; 5] =
-        [Counted::Tokens, Counted::Introspections, Counted::Asked, Counted::Failures, Counted::Verifications];
+    pub const ALL: [Counted; 5] = [
+        Counted::Tokens,
+        Counted::Introspections,
+        Counted::Asked,
+        Counted::Failures,
+        Counted::Verifications,
+    ];
 
     /// As in the name of a count.
     pub const fn as_str(self) -> &'static str {
@@ -82,9 +87,9 @@ impl Timed {
 /// The upper ends of the times that are told apart, in microseconds. Whatever took longer stands
 /// with the last.
 pub const TIMES: [u32; 31] = [
-    100, 150, 200, 300, 500, 700, 1_000, 1_500, 2_000, 3_000, 5_000, 7_000, 10_000, 15_000, 20_000, 30_000, 50_000, 70_000,
-    100_000, 150_000, 200_000, 300_000, 500_000, 700_000, 1_000_000, 1_500_000, 2_000_000, 3_000_000, 5_000_000, 7_000_000,
-    10_000_000,
+    100, 150, 200, 300, 500, 700, 1_000, 1_500, 2_000, 3_000, 5_000, 7_000, 10_000, 15_000, 20_000,
+    30_000, 50_000, 70_000, 100_000, 150_000, 200_000, 300_000, 500_000, 700_000, 1_000_000,
+    1_500_000, 2_000_000, 3_000_000, 5_000_000, 7_000_000, 10_000_000,
 ];
 
 type Tally = [i64; Counted::ALL.len()];
@@ -150,10 +155,15 @@ struct UnknownFailures {
 
 impl UnknownFailures {
     fn record(&mut self, entry: Entry) {
-        let (second, day) = (entry.happened_at.seconds(), entry.happened_at.floor(DAY).seconds());
+        let (second, day) = (
+            entry.happened_at.seconds(),
+            entry.happened_at.floor(DAY).seconds(),
+        );
         if second != self.filled_at {
             // A clock that was set back fills the bucket for one second.
-            let refill = u32::try_from(second.abs_diff(self.filled_at)).unwrap_or(u32::MAX).saturating_mul(UNKNOWN_PER_SECOND);
+            let refill = u32::try_from(second.abs_diff(self.filled_at))
+                .unwrap_or(u32::MAX)
+                .saturating_mul(UNKNOWN_PER_SECOND);
             self.spent = self.spent.saturating_sub(refill);
             self.filled_at = second;
         }
@@ -172,7 +182,9 @@ impl UnknownFailures {
     /// What is to be written at `now`, with an entry for what was left out where one is due.
     fn take(&mut self, now: Timestamp) -> Vec<Entry> {
         let mut entries = std::mem::take(&mut self.waiting);
-        let due = self.said_at.is_none_or(|said| now.since(said) >= LEFT_OUT_EVERY || said > now);
+        let due = self
+            .said_at
+            .is_none_or(|said| now.since(said) >= LEFT_OUT_EVERY || said > now);
         if self.left_out > 0 && due {
             let reason = Reason::failures_left_out(self.left_out);
             (self.left_out, self.said_at) = (0, Some(now));
@@ -227,14 +239,24 @@ impl Usage {
     /// Counts a token that was issued to `client` by this grant.
     pub fn count_token(&self, client: &Client, grant_type: &'static str, now: Timestamp) {
         self.metrics.count_token(grant_type);
-        locked(&self.traffic).count(Counted::Tokens, now).of(client, Counted::Tokens, now);
+        locked(&self.traffic)
+            .count(Counted::Tokens, now)
+            .of(client, Counted::Tokens, now);
     }
 
     /// Counts one introspection by `caller`; `owner` is the client of the token or API key if it was active.
-    pub fn count_introspection(&self, caller: &Client, owner: Option<&Client>, kind: CredentialKind, now: Timestamp) {
+    pub fn count_introspection(
+        &self,
+        caller: &Client,
+        owner: Option<&Client>,
+        kind: CredentialKind,
+        now: Timestamp,
+    ) {
         self.metrics.count_introspection(kind, owner.is_some());
         let mut traffic = locked(&self.traffic);
-        traffic.count(Counted::Introspections, now).of(caller, Counted::Asked, now);
+        traffic
+            .count(Counted::Introspections, now)
+            .of(caller, Counted::Asked, now);
         if let Some(client) = owner {
             traffic.of(client, Counted::Introspections, now);
         }
@@ -242,7 +264,11 @@ impl Usage {
 
     /// Counts a request that forward authentication allowed, with a token or an API key of `client`.
     pub fn count_verification(&self, client: &Client, now: Timestamp) {
-        locked(&self.traffic).count(Counted::Verifications, now).of(client, Counted::Verifications, now);
+        locked(&self.traffic).count(Counted::Verifications, now).of(
+            client,
+            Counted::Verifications,
+            now,
+        );
     }
 
     /// Counts a failure: an authentication that failed, or a request that an authenticated client was
@@ -258,7 +284,9 @@ impl Usage {
 
     /// A request that came at `now` was answered.
     pub fn count_time(&self, timed: Timed, took: Duration, now: Timestamp) {
-        let took = TIMES.partition_point(|end| Duration::from_micros(u64::from(*end)) < took).min(TIMES.len() - 1);
+        let took = TIMES
+            .partition_point(|end| Duration::from_micros(u64::from(*end)) < took)
+            .min(TIMES.len() - 1);
         locked(&self.traffic).minute(now).took[timed as usize][took] += 1;
     }
 
@@ -287,7 +315,9 @@ impl Usage {
         for batch in counted.chunks(BATCH) {
             let batch = batch.to_vec();
             // The rest would wait as long for the same answer, and a server that stops waits for this.
-            store.append(move |database| counts::add(database, &batch)).await?;
+            store
+                .append(move |database| counts::add(database, &batch))
+                .await?;
         }
         written
     }
@@ -314,7 +344,13 @@ impl Traffic {
         } else if clients.len() < KEPT {
             let mut tally = Tally::default();
             tally[counted as usize] = 1;
-            clients.insert(client.client_id.clone(), OfClient { account_id: client.account_id.clone(), tally });
+            clients.insert(
+                client.client_id.clone(),
+                OfClient {
+                    account_id: client.account_id.clone(),
+                    tally,
+                },
+            );
         }
     }
 
@@ -324,17 +360,32 @@ impl Traffic {
         for (moment, minute) in self.minutes {
             add(&mut rows, moment, Whose::Server, &minute.tally);
             for timed in [Timed::Token, Timed::Introspection] {
-                for (end, count) in TIMES.into_iter().zip(minute.took[timed as usize]).filter(|(_, count)| *count > 0) {
-                    rows.push(Count { moment, name: Whose::Server.name(&format!("{}{end}", timed.as_str())), count });
+                for (end, count) in TIMES
+                    .into_iter()
+                    .zip(minute.took[timed as usize])
+                    .filter(|(_, count)| *count > 0)
+                {
+                    rows.push(Count {
+                        moment,
+                        name: Whose::Server.name(&format!("{}{end}", timed.as_str())),
+                        count,
+                    });
                 }
             }
         }
         for (moment, clients) in self.hours {
             let mut accounts: BTreeMap<&str, Tally> = BTreeMap::new();
             for (client_id, OfClient { account_id, tally }) in &clients {
-                add(&mut rows, moment, Whose::Client(account_id, client_id), tally);
+                add(
+                    &mut rows,
+                    moment,
+                    Whose::Client(account_id, client_id),
+                    tally,
+                );
                 let sum = accounts.entry(account_id).or_default();
-                sum.iter_mut().zip(tally).for_each(|(sum, count)| *sum += count);
+                sum.iter_mut()
+                    .zip(tally)
+                    .for_each(|(sum, count)| *sum += count);
             }
             for (account_id, tally) in accounts {
                 add(&mut rows, moment, Whose::Account(account_id), &tally);
@@ -347,10 +398,13 @@ impl Traffic {
 
 /// What belongs to a moment, which is nearly always the last.
 fn at<T: Default>(all: &mut Vec<(Timestamp, T)>, moment: Timestamp) -> &mut T {
-    let place = all.iter().rposition(|(known, _)| *known == moment).unwrap_or_else(|| {
-        all.push((moment, T::default()));
-        all.len() - 1
-    });
+    let place = all
+        .iter()
+        .rposition(|(known, _)| *known == moment)
+        .unwrap_or_else(|| {
+            all.push((moment, T::default()));
+            all.len() - 1
+        });
     &mut all[place].1
 }
 
@@ -358,7 +412,11 @@ fn add(rows: &mut Vec<Count>, moment: Timestamp, whose: Whose<'_>, tally: &Tally
     for counted in Counted::ALL {
         let count = tally[counted as usize];
         if count > 0 {
-            rows.push(Count { moment, name: whose.name(counted.as_str()), count });
+            rows.push(Count {
+                moment,
+                name: whose.name(counted.as_str()),
+                count,
+            });
         }
     }
 }
@@ -381,17 +439,45 @@ mod tests {
         };
         let left_out = |entries: &[Entry]| {
             let last = entries.last().filter(|entry| entry.reason_code.is_some());
-            last.map(|entry| entry.reason.clone().unwrap().split(' ').next().unwrap().parse::<usize>().unwrap())
+            last.map(|entry| {
+                entry
+                    .reason
+                    .clone()
+                    .unwrap()
+                    .split(' ')
+                    .next()
+                    .unwrap()
+                    .parse::<usize>()
+                    .unwrap()
+            })
         };
         let first = flood(0, 500);
         assert_eq!((first.len(), left_out(&first)), (101, Some(400)));
         let second = flood(1, 500);
-        assert_eq!((second.len(), left_out(&second)), (10, None), "what was left out is said once a minute");
+        assert_eq!(
+            (second.len(), left_out(&second)),
+            (10, None),
+            "what was left out is said once a minute"
+        );
         let third = flood(60, 500);
         assert_eq!((third.len(), left_out(&third)), (101, Some(490 + 400)));
         // And a day has an end.
-        let day: usize = (1..20_000).map(|n| flood(60 + n, 20).iter().filter(|entry| entry.reason_code.is_none()).count()).sum();
+        let day: usize = (1..20_000)
+            .map(|n| {
+                flood(60 + n, 20)
+                    .iter()
+                    .filter(|entry| entry.reason_code.is_none())
+                    .count()
+            })
+            .sum();
         assert!(day < 100_000, "{day}");
-        assert_eq!(flood(90_000, 5).iter().filter(|entry| entry.reason_code.is_none()).count(), 5, "the next day");
+        assert_eq!(
+            flood(90_000, 5)
+                .iter()
+                .filter(|entry| entry.reason_code.is_none())
+                .count(),
+            5,
+            "the next day"
+        );
     }
 }

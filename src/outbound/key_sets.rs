@@ -119,7 +119,9 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::NoTurn => f.write_str("too many fetches at a time from this host, for this account or in all"),
+            Failure::NoTurn => {
+                f.write_str("too many fetches at a time from this host, for this account or in all")
+            }
             Failure::Fetch(reason) => f.write_str(reason),
         }
     }
@@ -128,12 +130,21 @@ impl fmt::Display for Failure {
 impl Source {
     fn step(&self, kid: Option<&str>, now: Instant) -> Step {
         let usable = self.usable(now);
-        let fetch = self.fetch.as_ref().filter(|fetch| fetch.has_changed().is_ok());
-        let due = self.attempt.is_none_or(|(started, pause)| now.saturating_duration_since(started) >= pause);
+        let fetch = self
+            .fetch
+            .as_ref()
+            .filter(|fetch| fetch.has_changed().is_ok());
+        let due = self
+            .attempt
+            .is_none_or(|(started, pause)| now.saturating_duration_since(started) >= pause);
         match usable {
             Some((keys, age)) if kid.is_none_or(|kid| keys.find(kid).is_some()) => {
                 let refresh = age >= FRESH / 2 && due && fetch.is_none();
-                if refresh { Step::UseAndFetch(keys) } else { Step::Use(keys) }
+                if refresh {
+                    Step::UseAndFetch(keys)
+                } else {
+                    Step::Use(keys)
+                }
             }
             usable => match (fetch, usable) {
                 (Some(fetch), _) => Step::Wait(fetch.clone()),
@@ -156,12 +167,24 @@ impl Source {
     }
 
     /// Takes in what a fetch brought that began at `started`, for a key id that was not known or not.
-    fn settle(&mut self, outcome: Result<Arc<JwkSet>, Failure>, for_unknown_key: bool, started: Instant) {
+    fn settle(
+        &mut self,
+        outcome: Result<Arc<JwkSet>, Failure>,
+        for_unknown_key: bool,
+        started: Instant,
+    ) {
         self.failure = outcome.as_ref().err().cloned();
         let pause = match outcome {
             Ok(keys) => {
-                let same = self.keys.as_ref().is_some_and(|(before, _)| *before == keys);
-                self.fruitless = if !same { 0 } else { self.fruitless + u32::from(for_unknown_key) };
+                let same = self
+                    .keys
+                    .as_ref()
+                    .is_some_and(|(before, _)| *before == keys);
+                self.fruitless = if !same {
+                    0
+                } else {
+                    self.fruitless + u32::from(for_unknown_key)
+                };
                 self.failures = 0;
                 self.keys = Some((keys, started));
                 doubled(RETRY, self.fruitless, UNKNOWN_KEY_RETRY_MAX)
@@ -191,11 +214,19 @@ impl KeySets {
             accounts: Shares::new(1),
             turns: Arc::new(Semaphore::new(FETCHES)),
         };
-        KeySets { cache: Cache::with_weighter(1000, MEMORY, ByMemory), fetcher }
+        KeySets {
+            cache: Cache::with_weighter(1000, MEMORY, ByMemory),
+            fetcher,
+        }
     }
 
     /// See [`super::Outbound::jwks`].
-    pub(super) async fn get(self: &Arc<Self>, uri: &str, account: &str, kid: Option<&str>) -> Result<Arc<JwkSet>, Failure> {
+    pub(super) async fn get(
+        self: &Arc<Self>,
+        uri: &str,
+        account: &str,
+        kid: Option<&str>,
+    ) -> Result<Arc<JwkSet>, Failure> {
         let source = self.source(uri);
         let named = |failure| match failure {
             Failure::Fetch(reason) => Failure::Fetch(format!("jwks_uri {uri}: {reason}")),
@@ -217,14 +248,22 @@ impl KeySets {
         // The channel is closed when the fetch is over, however it ends.
         while fetch.changed().await.is_ok() {}
         let state = locked(&source);
-        state.usable(Instant::now()).map(|(keys, _)| keys).ok_or_else(|| named(state.why()))
+        state
+            .usable(Instant::now())
+            .map(|(keys, _)| keys)
+            .ok_or_else(|| named(state.why()))
     }
 
     fn source(&self, uri: &str) -> Arc<Mutex<Source>> {
         if let Some(entry) = self.cache.get(uri) {
             return entry.source;
         }
-        let new = || Ok::<_, std::convert::Infallible>(Entry { source: Arc::default(), weight: ENTRY });
+        let new = || {
+            Ok::<_, std::convert::Infallible>(Entry {
+                source: Arc::default(),
+                weight: ENTRY,
+            })
+        };
         match self.cache.get_or_insert_with(uri, new) {
             Ok(entry) => entry.source,
             Err(never) => match never {},
@@ -243,7 +282,12 @@ impl KeySets {
         let (open, fetch) = watch::channel(());
         state.fetch = Some(fetch.clone());
         let for_unknown_key = for_unknown_key && state.keys.is_some();
-        let (key_sets, source, uri, account) = (self.clone(), source.clone(), uri.to_owned(), account.to_owned());
+        let (key_sets, source, uri, account) = (
+            self.clone(),
+            source.clone(),
+            uri.to_owned(),
+            account.to_owned(),
+        );
         tokio::spawn(async move {
             let started = Instant::now();
             let outcome = key_sets.fetcher.fetch(&uri, &account).await;
@@ -252,7 +296,11 @@ impl KeySets {
             }
             let weight = ENTRY + PARSED * outcome.as_ref().map_or(0, |(_, length)| *length as u64);
             let fetched = outcome.is_ok();
-            locked(&source).settle(outcome.map(|(keys, _)| Arc::new(keys)), for_unknown_key, started);
+            locked(&source).settle(
+                outcome.map(|(keys, _)| Arc::new(keys)),
+                for_unknown_key,
+                started,
+            );
             if fetched {
                 key_sets.cache.insert(uri, Entry { source, weight });
             }
@@ -286,16 +334,28 @@ impl Fetcher {
         let turn = async {
             let account = self.accounts.acquire(account, TURN_TIMEOUT).await?;
             let host = self.hosts.acquire(&host, TURN_TIMEOUT).await?;
-            Some((account, host, self.turns.clone().acquire_owned().await.ok()?))
+            Some((
+                account,
+                host,
+                self.turns.clone().acquire_owned().await.ok()?,
+            ))
         };
-        let turn = tokio::time::timeout(TURN_TIMEOUT, turn).await.ok().flatten().ok_or(Failure::NoTurn)?;
+        let turn = tokio::time::timeout(TURN_TIMEOUT, turn)
+            .await
+            .ok()
+            .flatten()
+            .ok_or(Failure::NoTurn)?;
         let (agent, uri) = (self.agent.clone(), uri.to_owned());
         let answer = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             super::get(&agent, &uri)
         });
-        let text = answer.await.map_err(|error| Failure::Fetch(error.to_string()))?.map_err(Failure::Fetch)?;
-        let keys = serde_json::from_str(&text).map_err(|error| Failure::Fetch(error.to_string()))?;
+        let text = answer
+            .await
+            .map_err(|error| Failure::Fetch(error.to_string()))?
+            .map_err(Failure::Fetch)?;
+        let keys =
+            serde_json::from_str(&text).map_err(|error| Failure::Fetch(error.to_string()))?;
         Ok((keys, text.len()))
     }
 }
@@ -315,7 +375,12 @@ mod tests {
     }
 
     /// The steps by name, at so many seconds after `start`.
-    fn steps(source: &Source, kid: Option<&str>, start: Instant, seconds: &[u64]) -> Vec<&'static str> {
+    fn steps(
+        source: &Source,
+        kid: Option<&str>,
+        start: Instant,
+        seconds: &[u64],
+    ) -> Vec<&'static str> {
         let name = |at: &u64| match source.step(kid, start + Duration::from_secs(*at)) {
             Step::Use(_) => "use",
             Step::UseAndFetch(_) => "use and fetch",
@@ -333,7 +398,10 @@ mod tests {
         source.settle(Ok(keys(&["a"])), false, start);
         for kid in [Some("a"), None] {
             let seen = steps(&source, kid, start, &[0, 149, 150, 3599, 3600]);
-            assert_eq!(seen, ["use", "use", "use and fetch", "use and fetch", "fetch"]);
+            assert_eq!(
+                seen,
+                ["use", "use", "use and fetch", "use and fetch", "fetch"]
+            );
         }
     }
 
@@ -345,7 +413,10 @@ mod tests {
         assert_eq!(steps(&source, None, start, &[0, 1000]), ["wait", "wait"]);
         source.keys = Some((keys(&["a"]), start));
         assert_eq!(steps(&source, Some("a"), start, &[0, 200]), ["use", "use"]);
-        assert_eq!(steps(&source, Some("b"), start, &[0, 200]), ["wait", "wait"]);
+        assert_eq!(
+            steps(&source, Some("b"), start, &[0, 200]),
+            ["wait", "wait"]
+        );
         // One that ended without a word, such as at a shutdown, blocks nobody.
         drop(open);
         assert_eq!(steps(&source, Some("a"), start, &[200]), ["use and fetch"]);
@@ -357,7 +428,10 @@ mod tests {
         let (mut source, mut at) = (Source::default(), Instant::now());
         for pause in [10, 20, 40, 80, 160, 300, 300] {
             source.settle(failure(), false, at);
-            assert_eq!(steps(&source, None, at, &[0, pause - 1, pause]), ["refuse", "refuse", "fetch"]);
+            assert_eq!(
+                steps(&source, None, at, &[0, pause - 1, pause]),
+                ["refuse", "refuse", "fetch"]
+            );
             at += Duration::from_secs(pause);
         }
         source.settle(Ok(keys(&["a"])), false, at);
@@ -365,9 +439,15 @@ mod tests {
         for (later, pause) in [(150, 10), (200, 20), (300, 40)] {
             at = fetched_at + Duration::from_secs(later);
             source.settle(failure(), false, at);
-            assert_eq!(steps(&source, Some("a"), at, &[0, pause - 1, pause]), ["use", "use", "use and fetch"]);
+            assert_eq!(
+                steps(&source, Some("a"), at, &[0, pause - 1, pause]),
+                ["use", "use", "use and fetch"]
+            );
         }
-        assert_eq!(steps(&source, Some("a"), fetched_at, &[3599, 3600]), ["use and fetch", "fetch"]);
+        assert_eq!(
+            steps(&source, Some("a"), fetched_at, &[3599, 3600]),
+            ["use and fetch", "fetch"]
+        );
     }
 
     #[test]
@@ -383,7 +463,11 @@ mod tests {
         let (mut source, mut at) = (Source::default(), Instant::now());
         source.settle(Ok(keys(&["a"])), false, at);
         for pause in [10, 20, 40, 60, 60] {
-            assert_eq!(steps(&source, Some("b"), at, &[0, pause - 1, pause]), ["use", "use", "fetch"], "{pause}");
+            assert_eq!(
+                steps(&source, Some("b"), at, &[0, pause - 1, pause]),
+                ["use", "use", "fetch"],
+                "{pause}"
+            );
             at += Duration::from_secs(pause);
             source.settle(Ok(keys(&["a"])), true, at);
         }

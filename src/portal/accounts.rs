@@ -15,7 +15,11 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
     accounts_page(&member, &Form::default(), None).await
 }
 
-async fn accounts_page(member: &Member, sent: &Form, error: Option<&Error>) -> Result<HttpResponse, Failure> {
+async fn accounts_page(
+    member: &Member,
+    sent: &Form,
+    error: Option<&Error>,
+) -> Result<HttpResponse, Failure> {
     member.may(AccountsWrite)?;
     let accounts = account::partners(&member.server.store, &member.may(AccountsRead)?).await?;
     let rows: Vec<Vec<Markup>> = accounts
@@ -45,13 +49,23 @@ async fn accounts_page(member: &Member, sent: &Form, error: Option<&Error>) -> R
             }))
         }
     };
-    let head = Head { notice: page::notice(member), error, ..Head::titled(member.t("menu-accounts")) };
+    let head = Head {
+        notice: page::notice(member),
+        error,
+        ..Head::titled(member.t("menu-accounts"))
+    };
     Ok(member_page(member, Place::Accounts, head, content))
 }
 
 /// POST
 pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
-    let made = account::create(&member.server.store, member.may(AccountsWrite)?, form.text("name"), member.now()).await;
+    let made = account::create(
+        &member.server.store,
+        member.may(AccountsWrite)?,
+        form.text("name"),
+        member.now(),
+    )
+    .await;
     match mendable(&member, made, "/accounts")? {
         Ok(_) => Ok(done(&member, "/accounts", "account-created")),
         Err(error) => accounts_page(&member, &form, Some(&error)).await,
@@ -59,9 +73,15 @@ pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
 }
 
 /// POST `/{id}/second-factor`
-pub async fn require_second_factor(Posted { member, form }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn require_second_factor(
+    Posted { member, form }: Posted,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
     let required = Some((member.may(UsersWrite)?, form.checked("required")));
-    let change = AccountChange { requires_second_factor: required, ..AccountChange::default() };
+    let change = AccountChange {
+        requires_second_factor: required,
+        ..AccountChange::default()
+    };
     account::update(&member.server.store, change, &id, member.now()).await?;
     Ok(done(&member, "/accounts", "saved"))
 }

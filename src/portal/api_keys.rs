@@ -10,7 +10,9 @@ use maud::{Markup, html};
 
 use super::applications::Application;
 use super::audit::who;
-use super::page::{self, Field, Head, Place, badge, confirmation, copy, done, empty, member_page, table};
+use super::page::{
+    self, Field, Head, Place, badge, confirmation, copy, done, empty, member_page, table,
+};
 use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::clock::{Timestamp, parse_duration};
 use crate::error::{Code, Error};
@@ -31,10 +33,20 @@ const LIFETIMES: [&str; 4] = ["", "30d", "90d", "365d"];
 /// GET `/api-keys`: of the only application at once; of several by choice.
 pub async fn choose(member: Member) -> Result<HttpResponse, Failure> {
     member.may(KeysRead)?;
-    let mut clients = client::list(&member.server.store, member.may(ClientsRead)?, None, None, CHOICES).await?;
+    let mut clients = client::list(
+        &member.server.store,
+        member.may(ClientsRead)?,
+        None,
+        None,
+        CHOICES,
+    )
+    .await?;
     clients.retain(|client| !client.grant_types.is_empty());
     if let [only] = clients.as_slice() {
-        return Ok(page::redirect(&member.link(&format!("/applications/{}/keys", only.client_id)), &[]));
+        return Ok(page::redirect(
+            &member.link(&format!("/applications/{}/keys", only.client_id)),
+            &[],
+        ));
     }
     let content = html! {
         @if clients.is_empty() {
@@ -50,7 +62,12 @@ pub async fn choose(member: Member) -> Result<HttpResponse, Failure> {
             }
         }
     };
-    Ok(member_page(&member, Place::ApiKeys, Head::titled(member.t("menu-api-keys")), content))
+    Ok(member_page(
+        &member,
+        Place::ApiKeys,
+        Head::titled(member.t("menu-api-keys")),
+        content,
+    ))
 }
 
 /// GET `/applications/{id}/keys`
@@ -79,7 +96,10 @@ async fn keys_page(
 ) -> Result<HttpResponse, Failure> {
     let id = &application.client.client_id;
     let keys = api_key::list(&member.server.store, member.may(KeysRead)?, id).await?;
-    let live = keys.iter().filter(|key| !has_ended(key, member.now())).count();
+    let live = keys
+        .iter()
+        .filter(|key| !has_ended(key, member.now()))
+        .count();
     let writes = member.can(KeysWrite);
     let content = html! {
         p { (member.t("keys-text")) }
@@ -93,8 +113,16 @@ async fn keys_page(
             }
         }
     };
-    let title = member.tr("keys-of", &[("name", application.client.name.as_str().into())]);
-    let head = Head { above: above(member, application, false), notice: page::notice(member), error, ..Head::titled(title) };
+    let title = member.tr(
+        "keys-of",
+        &[("name", application.client.name.as_str().into())],
+    );
+    let head = Head {
+        above: above(member, application, false),
+        notice: page::notice(member),
+        error,
+        ..Head::titled(title)
+    };
     Ok(member_page(member, Place::ApiKeys, head, content))
 }
 
@@ -139,7 +167,15 @@ fn rows(member: &Member, application: &Application, keys: &[ApiKeyView], live: u
             ]
         })
         .collect();
-    let columns = ["column-name", "column-key", "column-made-by", "column-made", "column-last-used", "column-ends", ""];
+    let columns = [
+        "column-name",
+        "column-key",
+        "column-made-by",
+        "column-made",
+        "column-last-used",
+        "column-ends",
+        "",
+    ];
     table(member, &member.t("menu-api-keys"), &columns, &rows)
 }
 
@@ -150,19 +186,30 @@ fn is_replaced(key: &ApiKeyView) -> bool {
 
 /// When a key ends; what is about to end is counted down by the script.
 fn ends(member: &Member, key: &ApiKeyView, ended: bool) -> Markup {
-    let Some(end) = key.expires_at else { return html! { (member.t("never")) } };
+    let Some(end) = key.expires_at else {
+        return html! { (member.t("never")) };
+    };
     if ended {
         return html! { (badge("off", &member.t("ended"))) " " (member.relative(end)) };
     }
     html! { span data-until=(end.millis()) data-units=(member.t("countdown-units")) { (member.relative(end)) } }
 }
 
-fn new_form(member: &Member, application: &Application, sent: &Form, error: Option<&Error>) -> Markup {
+fn new_form(
+    member: &Member,
+    application: &Application,
+    sent: &Form,
+    error: Option<&Error>,
+) -> Markup {
     let unfolded = ["expires_in", "scope", "allowed_ips", "manage_keys"]
         .iter()
-        .any(|field| sent.checked(field) || error.is_some_and(|error| error.wrong_field() == Some(field)));
-    let lifetimes: Vec<(String, String)> =
-        LIFETIMES.iter().map(|&span| (span.to_owned(), spell(member, span, "without-end"))).collect();
+        .any(|field| {
+            sent.checked(field) || error.is_some_and(|error| error.wrong_field() == Some(field))
+        });
+    let lifetimes: Vec<(String, String)> = LIFETIMES
+        .iter()
+        .map(|&span| (span.to_owned(), spell(member, span, "without-end")))
+        .collect();
     page::form_once(
         member,
         &path(application, ""),
@@ -196,33 +243,64 @@ fn lifetime(form: &Form, name: &'static str) -> Result<Option<Duration>, Error> 
     if text.is_empty() {
         return Ok(None);
     }
-    parse_duration(text)
-        .map(Some)
-        .map_err(|reason| Error::new(Code::InvalidRequest, reason).phrase("span-unusable", []).field(name))
+    parse_duration(text).map(Some).map_err(|reason| {
+        Error::new(Code::InvalidRequest, reason)
+            .phrase("span-unusable", [])
+            .field(name)
+    })
 }
 
 /// POST `/applications/{id}/keys`
-pub async fn create(Posted { member, form }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn create(
+    Posted { member, form }: Posted,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
     let made = async {
         let words = form.all("scope").collect::<Vec<_>>().join(" ");
-        let scope: Option<Scope> =
-            match words.as_str() {
-                "" => None,
-                words => Some(words.parse().map_err(|_| {
-                    Error::new(Code::InvalidScope, "That is no scope").phrase("scope-unusable", []).field("scope")
-                })?),
-            };
-        let ranges = form.get("allowed_ips").split([' ', ',', '\n', '\r', '\t']).filter(|word| !word.is_empty());
-        let allowed_ips = IpRanges::from_words(ranges)
-            .map_err(|reason| Error::new(Code::InvalidRequest, reason).phrase("ip-unusable", []).field("allowed_ips"))?;
+        let scope: Option<Scope> = match words.as_str() {
+            "" => None,
+            words => Some(words.parse().map_err(|_| {
+                Error::new(Code::InvalidScope, "That is no scope")
+                    .phrase("scope-unusable", [])
+                    .field("scope")
+            })?),
+        };
+        let ranges = form
+            .get("allowed_ips")
+            .split([' ', ',', '\n', '\r', '\t'])
+            .filter(|word| !word.is_empty());
+        let allowed_ips = IpRanges::from_words(ranges).map_err(|reason| {
+            Error::new(Code::InvalidRequest, reason)
+                .phrase("ip-unusable", [])
+                .field("allowed_ips")
+        })?;
         let expires_at = lifetime(&form, "expires_in")?.map(|lifetime| member.now().plus(lifetime));
         let name = form.text("name").to_owned();
-        let new = NewApiKey { name, scope, expires_at, allowed_ips, manage_keys: form.checked("manage_keys") };
-        api_key::create(&member.server.store, member.may(KeysWrite)?, &id, new, member.now()).await
+        let new = NewApiKey {
+            name,
+            scope,
+            expires_at,
+            allowed_ips,
+            manage_keys: form.checked("manage_keys"),
+        };
+        api_key::create(
+            &member.server.store,
+            member.may(KeysWrite)?,
+            &id,
+            new,
+            member.now(),
+        )
+        .await
     };
     match mendable(&member, made.await, &path(&application, ""))? {
-        Ok((key, view)) => Ok(key_page(&member, &application, key.expose(), &view, "key-made")),
+        Ok((key, view)) => Ok(key_page(
+            &member,
+            &application,
+            key.expose(),
+            &view,
+            "key-made",
+        )),
         Err(error) => keys_page(&member, &application, &form, Some(&error)).await,
     }
 }
@@ -233,9 +311,18 @@ pub fn header_of(key: &str) -> String {
 }
 
 /// The page that shows a key, this once: with the header and a line that work as they stand.
-fn key_page(member: &Member, application: &Application, key: &str, view: &ApiKeyView, title: &str) -> HttpResponse {
+fn key_page(
+    member: &Member,
+    application: &Application,
+    key: &str,
+    view: &ApiKeyView,
+    title: &str,
+) -> HttpResponse {
     let header = header_of(key);
-    let try_it = format!("curl -i -u {key}: {}", member.server.issuer.endpoint("/verify"));
+    let try_it = format!(
+        "curl -i -u {key}: {}",
+        member.server.issuer.endpoint("/verify")
+    );
     let content = html! {
         div.once {
             p { strong { (member.t("shown-once")) } }
@@ -248,13 +335,21 @@ fn key_page(member: &Member, application: &Application, key: &str, view: &ApiKey
     member_page(
         member,
         Place::ApiKeys,
-        Head { above: above(member, application, true), ..Head::titled(member.t(title)) },
+        Head {
+            above: above(member, application, true),
+            ..Head::titled(member.t(title))
+        },
         content,
     )
 }
 
 async fn find(member: &Member, application: &Application, id: &str) -> Result<ApiKeyView, Failure> {
-    let keys = api_key::list(&member.server.store, member.may(KeysRead)?, &application.client.client_id).await?;
+    let keys = api_key::list(
+        &member.server.store,
+        member.may(KeysRead)?,
+        &application.client.client_id,
+    )
+    .await?;
     let gone = || Error::new(Code::NotFound, "There is no such API key").phrase("key-gone", []);
     Ok(keys.into_iter().find(|key| key.id == id).ok_or_else(gone)?)
 }
@@ -262,20 +357,44 @@ async fn find(member: &Member, application: &Application, id: &str) -> Result<Ap
 fn last_used(member: &Member, key: &ApiKeyView) -> String {
     match key.last_used_at {
         None => member.t("key-never-used"),
-        Some(used) => member.tr("key-last-used", &[("when", member.language.relative_text(used, member.now()).into())]),
+        Some(used) => member.tr(
+            "key-last-used",
+            &[(
+                "when",
+                member.language.relative_text(used, member.now()).into(),
+            )],
+        ),
     }
 }
 
 /// GET `/applications/{id}/keys/{key}/rotate`
-pub async fn ask_rotate(member: Member, ids: Path<(String, String)>) -> Result<HttpResponse, Failure> {
+pub async fn ask_rotate(
+    member: Member,
+    ids: Path<(String, String)>,
+) -> Result<HttpResponse, Failure> {
     member.may(KeysWrite)?;
     let application = Application::find(&member, &ids.0).await?;
     let key = find(&member, &application, &ids.1).await?;
-    Ok(rotate_page(&member, &application, &key, &Form::default(), None))
+    Ok(rotate_page(
+        &member,
+        &application,
+        &key,
+        &Form::default(),
+        None,
+    ))
 }
 
-fn rotate_page(member: &Member, application: &Application, key: &ApiKeyView, sent: &Form, error: Option<&Error>) -> HttpResponse {
-    let graces: Vec<(String, String)> = GRACES.iter().map(|&span| (span.to_owned(), spell(member, span, "at-once"))).collect();
+fn rotate_page(
+    member: &Member,
+    application: &Application,
+    key: &ApiKeyView,
+    sent: &Form,
+    error: Option<&Error>,
+) -> HttpResponse {
+    let graces: Vec<(String, String)> = GRACES
+        .iter()
+        .map(|&span| (span.to_owned(), spell(member, span, "at-once")))
+        .collect();
     let action = path(application, &format!("/{}/rotate", key.id));
     let content = html! {
         p { (member.t("rotate-text")) }
@@ -289,48 +408,108 @@ fn rotate_page(member: &Member, application: &Application, key: &ApiKeyView, sen
         }))
     };
     let title = member.tr("rotate-key", &[("name", key.name.as_str().into())]);
-    let head = Head { above: above(member, application, true), error, ..Head::titled(title) };
+    let head = Head {
+        above: above(member, application, true),
+        error,
+        ..Head::titled(title)
+    };
     member_page(member, Place::ApiKeys, head, content)
 }
 
 /// POST `/applications/{id}/keys/{key}/rotate`
-pub async fn rotate(Posted { member, form }: Posted, ids: Path<(String, String)>) -> Result<HttpResponse, Failure> {
+pub async fn rotate(
+    Posted { member, form }: Posted,
+    ids: Path<(String, String)>,
+) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &ids.0).await?;
     let key = find(&member, &application, &ids.1).await?;
     let made = async {
         let grace = lifetime(&form, "grace")?.unwrap_or_default();
-        api_key::rotate(&member.server.store, member.may(KeysWrite)?, &ids.0, &ids.1, grace, member.now()).await
+        api_key::rotate(
+            &member.server.store,
+            member.may(KeysWrite)?,
+            &ids.0,
+            &ids.1,
+            grace,
+            member.now(),
+        )
+        .await
     };
     match mendable(&member, made.await, &path(&application, ""))? {
-        Ok((new, view)) => Ok(key_page(&member, &application, new.expose(), &view, "key-rotated")),
-        Err(error) => Ok(rotate_page(&member, &application, &key, &form, Some(&error))),
+        Ok((new, view)) => Ok(key_page(
+            &member,
+            &application,
+            new.expose(),
+            &view,
+            "key-rotated",
+        )),
+        Err(error) => Ok(rotate_page(
+            &member,
+            &application,
+            &key,
+            &form,
+            Some(&error),
+        )),
     }
 }
 
 /// GET `/applications/{id}/keys/{key}/revoke`
-pub async fn ask_revoke(member: Member, ids: Path<(String, String)>) -> Result<HttpResponse, Failure> {
+pub async fn ask_revoke(
+    member: Member,
+    ids: Path<(String, String)>,
+) -> Result<HttpResponse, Failure> {
     member.may(KeysWrite)?;
     let application = Application::find(&member, &ids.0).await?;
     let key = find(&member, &application, &ids.1).await?;
     Ok(revoke_page(&member, &application, &key, None))
 }
 
-fn revoke_page(member: &Member, application: &Application, key: &ApiKeyView, error: Option<&Error>) -> HttpResponse {
-    let question = html! { p { strong { (last_used(member, key)) } } p { (member.t("revoke-text")) } };
+fn revoke_page(
+    member: &Member,
+    application: &Application,
+    key: &ApiKeyView,
+    error: Option<&Error>,
+) -> HttpResponse {
+    let question =
+        html! { p { strong { (last_used(member, key)) } } p { (member.t("revoke-text")) } };
     let action = path(application, &format!("/{}/revoke", key.id));
-    let content = confirmation(member, question, &action, &member.t("revoke"), &path(application, ""), html! {});
+    let content = confirmation(
+        member,
+        question,
+        &action,
+        &member.t("revoke"),
+        &path(application, ""),
+        html! {},
+    );
     let title = member.tr("revoke-key", &[("name", key.name.as_str().into())]);
-    let head = Head { above: above(member, application, true), error, ..Head::titled(title) };
+    let head = Head {
+        above: above(member, application, true),
+        error,
+        ..Head::titled(title)
+    };
     member_page(member, Place::ApiKeys, head, content)
 }
 
 /// POST `/applications/{id}/keys/{key}/revoke`
-pub async fn revoke(Posted { member, .. }: Posted, ids: Path<(String, String)>) -> Result<HttpResponse, Failure> {
+pub async fn revoke(
+    Posted { member, .. }: Posted,
+    ids: Path<(String, String)>,
+) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &ids.0).await?;
     let key = find(&member, &application, &ids.1).await?;
-    match api_key::delete(&member.server.store, member.may(KeysWrite)?, &ids.0, &ids.1, member.now()).await {
+    match api_key::delete(
+        &member.server.store,
+        member.may(KeysWrite)?,
+        &ids.0,
+        &ids.1,
+        member.now(),
+    )
+    .await
+    {
         Ok(()) => Ok(done(&member, &path(&application, ""), "key-revoked")),
-        Err(error) if error.code() == Code::Conflict => Ok(revoke_page(&member, &application, &key, Some(&error))),
+        Err(error) if error.code() == Code::Conflict => {
+            Ok(revoke_page(&member, &application, &key, Some(&error)))
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -7,13 +7,19 @@ use actix_web::web::Path;
 use maud::{Markup, html};
 
 use super::audit::failure_text;
-use super::page::{self, Field, Head, Place, badge, confirmation, copy, done, empty, hidden, member_page, table};
+use super::page::{
+    self, Field, Head, Place, badge, confirmation, copy, done, empty, hidden, member_page, table,
+};
 use super::quick_start::{self, Snippet};
 use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::error::{Code, Error};
 use crate::manage::account::{self, Account};
-use crate::manage::actor::{AccountsRead, AuditRead, ClientsRead, ClientsWrite, KeysRead, TokensRead, TokensRevoke};
-use crate::manage::client::{self, AuthMethod, Choices, ClientChange, ClientView, DisabledBy, NewClient, Resources, Warning};
+use crate::manage::actor::{
+    AccountsRead, AuditRead, ClientsRead, ClientsWrite, KeysRead, TokensRead, TokensRevoke,
+};
+use crate::manage::client::{
+    self, AuthMethod, Choices, ClientChange, ClientView, DisabledBy, NewClient, Resources, Warning,
+};
 use crate::manage::{audit, token, version};
 use crate::scope::{Scope, is_right};
 
@@ -32,7 +38,9 @@ pub struct Application {
 impl Application {
     /// Of the id in the path.
     pub async fn find(member: &Member, id: &str) -> Result<Self, Failure> {
-        Ok(Application { client: client::show(&member.server.store, member.may(ClientsRead)?, id).await? })
+        Ok(Application {
+            client: client::show(&member.server.store, member.may(ClientsRead)?, id).await?,
+        })
     }
 
     /// Its path in the portal.
@@ -42,26 +50,58 @@ impl Application {
 
     /// The way back, for what lies below it.
     pub fn above(&self, member: &Member) -> Vec<(String, String)> {
-        vec![("/applications".to_owned(), member.t("menu-applications")), (self.path(""), self.client.name.clone())]
+        vec![
+            ("/applications".to_owned(), member.t("menu-applications")),
+            (self.path(""), self.client.name.clone()),
+        ]
     }
 }
 
 /// GET
 pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
-    let (account, after, text) = (member.query("account"), member.query("after"), member.query("text"));
+    let (account, after, text) = (
+        member.query("account"),
+        member.query("after"),
+        member.query("text"),
+    );
     let permit = member.may(ClientsRead)?;
     let clients = match text.as_deref() {
         Some(text) => client::search(&member.server.store, permit, text, PAGE).await?,
-        None => client::list(&member.server.store, permit, account.clone(), after, PAGE + 1).await?,
+        None => {
+            client::list(
+                &member.server.store,
+                permit,
+                account.clone(),
+                after,
+                PAGE + 1,
+            )
+            .await?
+        }
     };
     let accounts = account::list(&member.server.store, &member.may(AccountsRead)?).await?;
     let page = usize::try_from(PAGE).unwrap_or(usize::MAX);
-    let last = clients.get(page - 1).filter(|_| clients.len() > page).map(|last| last.client_id.clone());
+    let last = clients
+        .get(page - 1)
+        .filter(|_| clients.len() > page)
+        .map(|last| last.client_id.clone());
     // What resource servers introspect with is nobody's application; it is found by its account.
-    let of_servers = accounts.iter().find(|own| own.name == account::RESOURCE_SERVERS).map(|own| own.id.clone());
-    let hidden = |client: &ClientView| account.is_none() && text.is_none() && of_servers.as_ref() == Some(&client.account);
-    let other = |client: &ClientView| account.as_ref().is_some_and(|chosen| *chosen != client.account);
-    let shown: Vec<ClientView> = clients.into_iter().take(page).filter(|client| !hidden(client) && !other(client)).collect();
+    let of_servers = accounts
+        .iter()
+        .find(|own| own.name == account::RESOURCE_SERVERS)
+        .map(|own| own.id.clone());
+    let hidden = |client: &ClientView| {
+        account.is_none() && text.is_none() && of_servers.as_ref() == Some(&client.account)
+    };
+    let other = |client: &ClientView| {
+        account
+            .as_ref()
+            .is_some_and(|chosen| *chosen != client.account)
+    };
+    let shown: Vec<ClientView> = clients
+        .into_iter()
+        .take(page)
+        .filter(|client| !hidden(client) && !other(client))
+        .collect();
     let may_make = member.can(ClientsWrite);
     let make = html! { a.button.primary href=(member.link("/applications/new")) { (member.t("application-new")) } };
     let content = html! {
@@ -78,13 +118,25 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
             p { a href={ (member.link("/applications")) "?after=" (last) "&account=" (account.clone().unwrap_or_default()) } { (member.t("more")) } }
         }
     };
-    let head = Head { notice: page::notice(&member), ..Head::titled(member.t("menu-applications")) };
+    let head = Head {
+        notice: page::notice(&member),
+        ..Head::titled(member.t("menu-applications"))
+    };
     Ok(member_page(&member, Place::Applications, head, content))
 }
 
-fn filter(member: &Member, accounts: &[Account], chosen: Option<&str>, text: Option<&str>) -> Markup {
+fn filter(
+    member: &Member,
+    accounts: &[Account],
+    chosen: Option<&str>,
+    text: Option<&str>,
+) -> Markup {
     let mut choices = vec![(String::new(), member.t("all-accounts"))];
-    choices.extend(accounts.iter().map(|account| (account.id.clone(), account.name.clone())));
+    choices.extend(
+        accounts
+            .iter()
+            .map(|account| (account.id.clone(), account.name.clone())),
+    );
     html! {
         form.filter method="get" action=(member.link("/applications")) {
             (Field::new(member, "text", None).filter().input("search", text.unwrap_or_default()))
@@ -95,10 +147,19 @@ fn filter(member: &Member, accounts: &[Account], chosen: Option<&str>, text: Opt
 }
 
 fn rows(member: &Member, clients: &[ClientView], accounts: &[Account]) -> Markup {
-    let name_of =
-        |id: &str| accounts.iter().find(|account| account.id == id).map_or_else(|| id.to_owned(), |account| account.name.clone());
+    let name_of = |id: &str| {
+        accounts
+            .iter()
+            .find(|account| account.id == id)
+            .map_or_else(|| id.to_owned(), |account| account.name.clone())
+    };
     let operator = member.is_operator();
-    let mut columns = vec!["column-name", "column-client-id", "column-scope", "column-state"];
+    let mut columns = vec![
+        "column-name",
+        "column-client-id",
+        "column-scope",
+        "column-state",
+    ];
     if operator {
         columns.insert(2, "column-account");
     }
@@ -134,10 +195,17 @@ pub async fn show_new(member: Member) -> Result<HttpResponse, Failure> {
     new_page(&member, &defaults, None).await
 }
 
-async fn new_page(member: &Member, sent: &Form, error: Option<&Error>) -> Result<HttpResponse, Failure> {
+async fn new_page(
+    member: &Member,
+    sent: &Form,
+    error: Option<&Error>,
+) -> Result<HttpResponse, Failure> {
     let choices = client::choices(&member.server.store, member.may(ClientsWrite)?).await?;
     let accounts = account::partners(&member.server.store, &member.may(AccountsRead)?).await?;
-    let accounts: Vec<(String, String)> = accounts.into_iter().map(|account| (account.id, account.name)).collect();
+    let accounts: Vec<(String, String)> = accounts
+        .into_iter()
+        .map(|account| (account.id, account.name))
+        .collect();
     let content = page::form_once(
         member,
         "/applications",
@@ -152,17 +220,28 @@ async fn new_page(member: &Member, sent: &Form, error: Option<&Error>) -> Result
         },
     );
     let above = vec![("/applications".to_owned(), member.t("menu-applications"))];
-    let head = Head { above, error, ..Head::titled(member.t("application-new")) };
+    let head = Head {
+        above,
+        error,
+        ..Head::titled(member.t("application-new"))
+    };
     Ok(member_page(member, Place::Applications, head, content))
 }
 
 /// What the application may reach: what there is to choose from, and what it has.
 fn reach(member: &Member, choices: &Choices, sent: &Form, error: Option<&Error>) -> Markup {
     let values = |known: &BTreeSet<String>, name: &'static str| -> BTreeSet<String> {
-        known.iter().cloned().chain(sent.all(name).map(str::to_owned)).collect()
+        known
+            .iter()
+            .cloned()
+            .chain(sent.all(name).map(str::to_owned))
+            .collect()
     };
     let resources = values(&choices.resources, "resources");
-    let (scope, rights) = (values(&choices.scope, "scope"), values(&choices.rights, "rights"));
+    let (scope, rights) = (
+        values(&choices.scope, "scope"),
+        values(&choices.rights, "rights"),
+    );
     html! {
         @if resources.is_empty() && scope.is_empty() && !member.is_operator() {
             div.hint { p { (member.t("reach-nothing")) } }
@@ -187,7 +266,12 @@ fn reach(member: &Member, choices: &Choices, sent: &Form, error: Option<&Error>)
 
 fn authentication(member: &Member, sent: &Form, error: Option<&Error>) -> Markup {
     let methods: Vec<(String, String)> = AuthMethod::ALL
-        .map(|method| (method.as_str().to_owned(), member.t(&format!("method-{}", method.as_str().replace('_', "-")))))
+        .map(|method| {
+            (
+                method.as_str().to_owned(),
+                member.t(&format!("method-{}", method.as_str().replace('_', "-"))),
+            )
+        })
         .to_vec();
     let key_by_key = sent.get("auth_method") == AuthMethod::PrivateKeyJwt.as_str()
         || error.is_some_and(|error| error.wrong_field() == Some("jwks"));
@@ -204,16 +288,28 @@ fn authentication(member: &Member, sent: &Form, error: Option<&Error>) -> Markup
 fn scope_of(form: &Form) -> Result<Scope, Error> {
     // People put commas between words.
     let more = form.text("more_scope").replace(',', " ");
-    let words: Vec<&str> = form.all("scope").chain(form.all("rights")).chain([more.as_str()]).collect();
+    let words: Vec<&str> = form
+        .all("scope")
+        .chain(form.all("rights"))
+        .chain([more.as_str()])
+        .collect();
     let unusable = |error: crate::scope::InvalidScope| {
-        Error::new(Code::InvalidScope, error.to_string()).phrase("scope-unusable", []).field("more_scope")
+        Error::new(Code::InvalidScope, error.to_string())
+            .phrase("scope-unusable", [])
+            .field("more_scope")
     };
     words.join(" ").parse().map_err(unusable)
 }
 
 fn method_of(form: &Form) -> Result<AuthMethod, Error> {
-    let named = if form.checked("auth_method") { form.get("auth_method") } else { AuthMethod::ClientSecretBasic.as_str() };
-    named.parse().map_err(|reason: String| Error::new(Code::InvalidRequest, reason).field("auth_method"))
+    let named = if form.checked("auth_method") {
+        form.get("auth_method")
+    } else {
+        AuthMethod::ClientSecretBasic.as_str()
+    };
+    named
+        .parse()
+        .map_err(|reason: String| Error::new(Code::InvalidRequest, reason).field("auth_method"))
 }
 
 fn some(text: &str) -> Option<String> {
@@ -232,13 +328,27 @@ pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
             auth_method: method_of(&form)?,
             jwks: some(form.text("jwks")),
         };
-        client::create(&member.server.store, member.may(ClientsWrite)?, new, member.now()).await
+        client::create(
+            &member.server.store,
+            member.may(ClientsWrite)?,
+            new,
+            member.now(),
+        )
+        .await
     };
     match mendable(&member, made.await, "/applications")? {
         Ok(made) => {
-            let application = Application { client: made.client.into() };
+            let application = Application {
+                client: made.client.into(),
+            };
             let secret = made.secret.as_ref().map(|secret| secret.expose());
-            Ok(made_page(&member, &application, secret, made.api_key.expose(), made.warning.as_ref()))
+            Ok(made_page(
+                &member,
+                &application,
+                secret,
+                made.api_key.expose(),
+                made.warning.as_ref(),
+            ))
         }
         Err(error) => new_page(&member, &form, Some(&error)).await,
     }
@@ -273,7 +383,16 @@ fn made_page(
     };
     let above = application.above(member);
     let notice = Some(html! { (member.t("done-application-created")) });
-    member_page(member, Place::Applications, Head { above, notice, ..Head::titled(member.t("application-made")) }, content)
+    member_page(
+        member,
+        Place::Applications,
+        Head {
+            above,
+            notice,
+            ..Head::titled(member.t("application-made"))
+        },
+        content,
+    )
 }
 
 /// GET `/{id}`
@@ -319,13 +438,20 @@ pub async fn show(member: Member, id: Path<String>) -> Result<HttpResponse, Fail
         @if let Some(tokens) = tokens { (tokens_section(&member, &application, &tokens)) }
     };
     let above = vec![("/applications".to_owned(), member.t("menu-applications"))];
-    let head = Head { above, notice: page::notice(&member), ..Head::titled(client.name.clone()) };
+    let head = Head {
+        above,
+        notice: page::notice(&member),
+        ..Head::titled(client.name.clone())
+    };
     Ok(member_page(&member, Place::Applications, head, content))
 }
 
 /// What is most likely not meant with its scope.
 pub fn warned(member: &Member, warning: &Warning) -> Markup {
-    let values = [("unknown", warning.unknown.as_str().into()), ("known", warning.known.as_str().into())];
+    let values = [
+        ("unknown", warning.unknown.as_str().into()),
+        ("known", warning.known.as_str().into()),
+    ];
     html! { div.hint { p { (member.tr("scope-undescribed", &values)) } } }
 }
 
@@ -396,7 +522,11 @@ fn failures_section(member: &Member, failures: &[audit::Failure]) -> Markup {
     }
 }
 
-fn tokens_section(member: &Member, application: &Application, tokens: &[token::TokenView]) -> Markup {
+fn tokens_section(
+    member: &Member,
+    application: &Application,
+    tokens: &[token::TokenView],
+) -> Markup {
     let shown = &tokens[..tokens.len().min(LATEST)];
     let rows: Vec<Vec<Markup>> = shown
         .iter()
@@ -406,7 +536,11 @@ fn tokens_section(member: &Member, application: &Application, tokens: &[token::T
                 html! { span.words { (view.token.scope) } },
                 member.relative(view.token.issued_at),
                 member.relative(view.token.expires_at),
-                if view.revoked { badge("off", &member.t("revoked")) } else { badge("good", &member.t("live")) },
+                if view.revoked {
+                    badge("off", &member.t("revoked"))
+                } else {
+                    badge("good", &member.t("live"))
+                },
             ]
         })
         .collect();
@@ -430,12 +564,30 @@ fn tokens_section(member: &Member, application: &Application, tokens: &[token::T
 pub async fn show_edit(member: Member, id: Path<String>) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
     let client = &application.client;
-    let jwks = client.jwks.as_ref().and_then(|jwks| serde_json::to_string_pretty(jwks).ok()).unwrap_or_default();
+    let jwks = client
+        .jwks
+        .as_ref()
+        .and_then(|jwks| serde_json::to_string_pretty(jwks).ok())
+        .unwrap_or_default();
     let version = version(client);
-    let mut fields =
-        vec![("name", client.name.as_str()), ("auth_method", client.auth_method), ("jwks", &jwks), ("version", &version)];
-    fields.extend(client.scope.iter().map(|token| (if is_right(token) { "rights" } else { "scope" }, token)));
-    fields.extend(client.resources.iter().map(|identifier| ("resources", identifier)));
+    let mut fields = vec![
+        ("name", client.name.as_str()),
+        ("auth_method", client.auth_method),
+        ("jwks", &jwks),
+        ("version", &version),
+    ];
+    fields.extend(
+        client
+            .scope
+            .iter()
+            .map(|token| (if is_right(token) { "rights" } else { "scope" }, token)),
+    );
+    fields.extend(
+        client
+            .resources
+            .iter()
+            .map(|identifier| ("resources", identifier)),
+    );
     if client.introspect {
         fields.push(("introspect", "on"));
     }
@@ -466,7 +618,11 @@ async fn edit_page(
             }
         }))
     };
-    let head = Head { above: application.above(member), error, ..Head::titled(member.t("edit")) };
+    let head = Head {
+        above: application.above(member),
+        error,
+        ..Head::titled(member.t("edit"))
+    };
     Ok(member_page(member, Place::Applications, head, content))
 }
 
@@ -485,7 +641,10 @@ fn as_it_is(member: &Member, client: &ClientView) -> Markup {
 }
 
 /// POST `/{id}/edit`
-pub async fn edit(Posted { member, form }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn edit(
+    Posted { member, form }: Posted,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
     let changed = async {
         let introspect = form.checked("introspect");
@@ -503,7 +662,14 @@ pub async fn edit(Posted { member, form }: Posted, id: Path<String>) -> Result<H
             enabled: None,
             expected: some(form.get("version")).map(|version| vec![version]),
         };
-        client::update(&member.server.store, member.may(ClientsWrite)?, &id, change, member.now()).await
+        client::update(
+            &member.server.store,
+            member.may(ClientsWrite)?,
+            &id,
+            change,
+            member.now(),
+        )
+        .await
     };
     match mendable(&member, changed.await, &application.path(""))? {
         Ok(_) => Ok(done(&member, &application.path(""), "saved")),
@@ -513,7 +679,10 @@ pub async fn edit(Posted { member, form }: Posted, id: Path<String>) -> Result<H
 
 /// A page that asks before something is done to an application.
 fn ask(member: &Member, application: &Application, what: &str) -> HttpResponse {
-    let text = member.tr(&format!("ask-{what}-text"), &[("name", application.client.name.as_str().into())]);
+    let text = member.tr(
+        &format!("ask-{what}-text"),
+        &[("name", application.client.name.as_str().into())],
+    );
     let question = confirmation(
         member,
         html! { p { (text) } },
@@ -522,7 +691,10 @@ fn ask(member: &Member, application: &Application, what: &str) -> HttpResponse {
         &application.path(""),
         html! {},
     );
-    let head = Head { above: application.above(member), ..Head::titled(member.t(&format!("ask-{what}"))) };
+    let head = Head {
+        above: application.above(member),
+        ..Head::titled(member.t(&format!("ask-{what}")))
+    };
     member_page(member, Place::Applications, head, question)
 }
 
@@ -534,73 +706,173 @@ fn outcome<T>(
     to: &str,
     what: &str,
 ) -> Result<HttpResponse, Failure> {
-    let Err(error) = mendable(member, result, to)? else { return Ok(done(member, to, what)) };
+    let Err(error) = mendable(member, result, to)? else {
+        return Ok(done(member, to, what));
+    };
     let back = html! { p { a.button href=(member.link(&application.path(""))) { (member.t("to-application")) } } };
-    let head = Head { above: application.above(member), error: Some(&error), ..Head::titled(member.t("failed-refused")) };
+    let head = Head {
+        above: application.above(member),
+        error: Some(&error),
+        ..Head::titled(member.t("failed-refused"))
+    };
     Ok(member_page(member, Place::Applications, head, back))
 }
 
 /// GET `/{id}/disable`
 pub async fn ask_disable(member: Member, id: Path<String>) -> Result<HttpResponse, Failure> {
     member.may(ClientsWrite)?;
-    Ok(ask(&member, &Application::find(&member, &id).await?, "disable"))
+    Ok(ask(
+        &member,
+        &Application::find(&member, &id).await?,
+        "disable",
+    ))
 }
 
 /// POST `/{id}/disable`
-pub async fn disable(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn disable(
+    Posted { member, .. }: Posted,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    let result = client::disable(&member.server.store, member.may(ClientsWrite)?, &id, member.now()).await;
-    outcome(&member, &application, result, &application.path(""), "disabled")
+    let result = client::disable(
+        &member.server.store,
+        member.may(ClientsWrite)?,
+        &id,
+        member.now(),
+    )
+    .await;
+    outcome(
+        &member,
+        &application,
+        result,
+        &application.path(""),
+        "disabled",
+    )
 }
 
 /// POST `/{id}/enable`
-pub async fn enable(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn enable(
+    Posted { member, .. }: Posted,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    let result = client::enable(&member.server.store, member.may(ClientsWrite)?, &id, member.now()).await;
-    outcome(&member, &application, result, &application.path(""), "enabled")
+    let result = client::enable(
+        &member.server.store,
+        member.may(ClientsWrite)?,
+        &id,
+        member.now(),
+    )
+    .await;
+    outcome(
+        &member,
+        &application,
+        result,
+        &application.path(""),
+        "enabled",
+    )
 }
 
 /// GET `/{id}/delete`
 pub async fn ask_delete(member: Member, id: Path<String>) -> Result<HttpResponse, Failure> {
     member.may(ClientsWrite)?;
-    Ok(ask(&member, &Application::find(&member, &id).await?, "delete"))
+    Ok(ask(
+        &member,
+        &Application::find(&member, &id).await?,
+        "delete",
+    ))
 }
 
 /// POST `/{id}/delete`
-pub async fn delete(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn delete(
+    Posted { member, .. }: Posted,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    let result = client::delete(&member.server.store, member.may(ClientsWrite)?, &id, member.now()).await;
-    outcome(&member, &application, result, "/applications", "application-deleted")
+    let result = client::delete(
+        &member.server.store,
+        member.may(ClientsWrite)?,
+        &id,
+        member.now(),
+    )
+    .await;
+    outcome(
+        &member,
+        &application,
+        result,
+        "/applications",
+        "application-deleted",
+    )
 }
 
 /// GET `/{id}/revoke-tokens`
 pub async fn ask_revoke(member: Member, id: Path<String>) -> Result<HttpResponse, Failure> {
     member.may(TokensRevoke)?;
-    Ok(ask(&member, &Application::find(&member, &id).await?, "revoke-tokens"))
+    Ok(ask(
+        &member,
+        &Application::find(&member, &id).await?,
+        "revoke-tokens",
+    ))
 }
 
 /// POST `/{id}/revoke-tokens`
-pub async fn revoke(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn revoke(
+    Posted { member, .. }: Posted,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    let result = token::revoke_all(&member.server, member.may(TokensRevoke)?, &id, member.now()).await;
-    outcome(&member, &application, result, &application.path(""), "tokens-revoked")
+    let result =
+        token::revoke_all(&member.server, member.may(TokensRevoke)?, &id, member.now()).await;
+    outcome(
+        &member,
+        &application,
+        result,
+        &application.path(""),
+        "tokens-revoked",
+    )
 }
 
 /// GET `/{id}/renew-registration-token`
-pub async fn ask_renew_registration(member: Member, id: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn ask_renew_registration(
+    member: Member,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
     member.may(ClientsWrite)?;
-    Ok(ask(&member, &Application::find(&member, &id).await?, "renew-registration-token"))
+    Ok(ask(
+        &member,
+        &Application::find(&member, &id).await?,
+        "renew-registration-token",
+    ))
 }
 
 /// POST `/{id}/renew-registration-token`
-pub async fn renew_registration(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn renew_registration(
+    Posted { member, .. }: Posted,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    let renewed = client::renew_registration_token(&member.server.store, member.may(ClientsWrite)?, &id, member.now()).await;
+    let renewed = client::renew_registration_token(
+        &member.server.store,
+        member.may(ClientsWrite)?,
+        &id,
+        member.now(),
+    )
+    .await;
     let token = match renewed {
         Ok(token) => token,
-        refused => return outcome(&member, &application, refused, &application.path(""), "saved"),
+        refused => {
+            return outcome(
+                &member,
+                &application,
+                refused,
+                &application.path(""),
+                "saved",
+            );
+        }
     };
-    let uri = member.server.issuer.endpoint(&format!("/oauth/register/{id}"));
+    let uri = member
+        .server
+        .issuer
+        .endpoint(&format!("/oauth/register/{id}"));
     let content = html! {
         div.once {
             p { strong { (member.t("shown-once")) } }
@@ -609,21 +881,46 @@ pub async fn renew_registration(Posted { member, .. }: Posted, id: Path<String>)
         }
         p { a.button.primary href=(member.link(&application.path(""))) { (member.t("to-application")) } }
     };
-    let head = Head { above: application.above(&member), ..Head::titled(member.t("registration-access-made")) };
+    let head = Head {
+        above: application.above(&member),
+        ..Head::titled(member.t("registration-access-made"))
+    };
     Ok(member_page(&member, Place::Applications, head, content))
 }
 
 /// GET `/{id}/revoke-registration-token`
-pub async fn ask_revoke_registration(member: Member, id: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn ask_revoke_registration(
+    member: Member,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
     member.may(ClientsWrite)?;
-    Ok(ask(&member, &Application::find(&member, &id).await?, "revoke-registration-token"))
+    Ok(ask(
+        &member,
+        &Application::find(&member, &id).await?,
+        "revoke-registration-token",
+    ))
 }
 
 /// POST `/{id}/revoke-registration-token`
-pub async fn revoke_registration(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn revoke_registration(
+    Posted { member, .. }: Posted,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    let result = client::revoke_registration_token(&member.server.store, member.may(ClientsWrite)?, &id, member.now()).await;
-    outcome(&member, &application, result, &application.path(""), "registration-access-revoked")
+    let result = client::revoke_registration_token(
+        &member.server.store,
+        member.may(ClientsWrite)?,
+        &id,
+        member.now(),
+    )
+    .await;
+    outcome(
+        &member,
+        &application,
+        result,
+        &application.path(""),
+        "registration-access-revoked",
+    )
 }
 
 /// GET `/{id}/quick-start`
@@ -631,7 +928,9 @@ pub async fn quick_start(member: Member, id: Path<String>) -> Result<HttpRespons
     let application = Application::find(&member, &id).await?;
     let client = &application.client;
     let chosen = member.query("language");
-    let chosen = Snippet::ALL.into_iter().find(|snippet| chosen.as_deref() == Some(snippet.slug()));
+    let chosen = Snippet::ALL
+        .into_iter()
+        .find(|snippet| chosen.as_deref() == Some(snippet.slug()));
     let chosen = chosen.unwrap_or(Snippet::Curl);
     let content = html! {
         @if let Some(values) = quick_start::Application::of(client, &member.server.issuer) {
@@ -655,11 +954,19 @@ pub async fn quick_start(member: Member, id: Path<String>) -> Result<HttpRespons
             }
         }
     };
-    let head = Head { above: application.above(&member), ..Head::titled(member.t("quick-start")) };
+    let head = Head {
+        above: application.above(&member),
+        ..Head::titled(member.t("quick-start"))
+    };
     Ok(member_page(&member, Place::Applications, head, content))
 }
 
-fn steps(member: &Member, application: &Application, snippet: Snippet, values: &quick_start::Application) -> Markup {
+fn steps(
+    member: &Member,
+    application: &Application,
+    snippet: Snippet,
+    values: &quick_start::Application,
+) -> Markup {
     html! {
         ol.steps {
             li {

@@ -26,7 +26,11 @@ impl Asset {
 }
 
 fn version_of(content: &str) -> String {
-    Fingerprint::of(content.as_bytes()).hex().chars().take(12).collect()
+    Fingerprint::of(content.as_bytes())
+        .hex()
+        .chars()
+        .take(12)
+        .collect()
 }
 
 /// How the pages look.
@@ -59,12 +63,21 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn serve(path: Path<(String, String)>) -> Result<HttpResponse, Failure> {
-    let found = [&STYLE, &SCRIPT, &ICON].into_iter().find(|asset| asset.name == path.1);
+    let found = [&STYLE, &SCRIPT, &ICON]
+        .into_iter()
+        .find(|asset| asset.name == path.1);
     let asset = found.ok_or_else(|| Error::new(Code::NotFound, "There is no such file"))?;
     let mut answer = HttpResponse::Ok();
     answer.insert_header((CONTENT_TYPE, asset.media_type));
     // While two versions serve beside each other, one may be asked for the other's file.
     let current = path.0 == *asset.version;
-    answer.insert_header((CACHE_CONTROL, if current { "public, max-age=31536000, immutable" } else { "no-cache" }));
+    answer.insert_header((
+        CACHE_CONTROL,
+        if current {
+            "public, max-age=31536000, immutable"
+        } else {
+            "no-cache"
+        },
+    ));
     Ok(answer.body(asset.content))
 }

@@ -76,13 +76,18 @@ pub fn action_message(action: &str) -> String {
 /// Why an authentication failed, in the member's language.
 pub fn failure_text(member: &Member, entry: &Entry) -> Markup {
     let english = || html! { span lang="en" { (entry.reason.as_deref().unwrap_or_default()) } };
-    let Some(code) = &entry.reason_code else { return english() };
+    let Some(code) = &entry.reason_code else {
+        return english();
+    };
     let message = reason_message(code);
     if !member.language.knows(&message) {
         return english();
     }
-    let parameters: Map<String, Value> =
-        entry.reason_parameters.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let parameters: Map<String, Value> = entry
+        .reason_parameters
+        .as_deref()
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
     let arguments: Vec<(&'static str, FluentValue<'_>)> = PARAMETERS
         .iter()
         .filter_map(|&name| {
@@ -90,7 +95,10 @@ pub fn failure_text(member: &Member, entry: &Entry) -> Markup {
             Some((
                 name,
                 match (name, value.as_i64()) {
-                    ("at", Some(millis)) => member.language.relative_text(Timestamp::from_millis(millis), member.now()).into(),
+                    ("at", Some(millis)) => member
+                        .language
+                        .relative_text(Timestamp::from_millis(millis), member.now())
+                        .into(),
                     (_, Some(number)) => FluentValue::from(number),
                     _ => FluentValue::from(value.as_str().unwrap_or_default().to_owned()),
                 },
@@ -111,13 +119,28 @@ pub fn reason_message(code: &str) -> String {
 }
 
 /// What reasons tell beside their codes; `at` is an instant.
-const PARAMETERS: [&str; 11] =
-    ["id", "at", "method", "aud", "seconds", "most", "scope", "resource", "grant_type", "name", "count"];
+const PARAMETERS: [&str; 11] = [
+    "id",
+    "at",
+    "method",
+    "aud",
+    "seconds",
+    "most",
+    "scope",
+    "resource",
+    "grant_type",
+    "name",
+    "count",
+];
 
 /// GET
 pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
-    let (account, action, target, actor) =
-        (member.query("account"), member.query("action"), member.query("target"), member.query("actor"));
+    let (account, action, target, actor) = (
+        member.query("account"),
+        member.query("action"),
+        member.query("target"),
+        member.query("actor"),
+    );
     let filter = Filter {
         account_id: account.clone().filter(|_| member.is_operator()),
         action: action.clone(),
@@ -134,14 +157,30 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
         accounts.extend(all.into_iter().map(|account| (account.id, account.name)));
     }
     let mut actions = vec![(String::new(), member.t("all-actions"))];
-    actions.extend(ACTIONS.iter().map(|&action| (action.to_owned(), member.t(&action_message(action)))));
+    actions.extend(
+        ACTIONS
+            .iter()
+            .map(|&action| (action.to_owned(), member.t(&action_message(action)))),
+    );
     let older = shown.last().filter(|_| entries.len() > PAGE).map(|last| {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        let kept = [("account", &account), ("action", &action), ("target", &target), ("actor", &actor)];
-        for (name, value) in kept.iter().filter_map(|(name, value)| value.as_ref().map(|value| (name, value))) {
+        let kept = [
+            ("account", &account),
+            ("action", &action),
+            ("target", &target),
+            ("actor", &actor),
+        ];
+        for (name, value) in kept
+            .iter()
+            .filter_map(|(name, value)| value.as_ref().map(|value| (name, value)))
+        {
             query.append_pair(name, value);
         }
-        format!("{}?{}", member.link("/audit"), query.append_pair("before", &last.id).finish())
+        format!(
+            "{}?{}",
+            member.link("/audit"),
+            query.append_pair("before", &last.id).finish()
+        )
     });
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let content = html! {
@@ -156,7 +195,12 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
         @else { (rows(&member, shown)) }
         @if let Some(older) = older { p { a href=(older) { (member.t("older")) } } }
     };
-    Ok(member_page(&member, Place::Audit, Head::titled(member.t("menu-audit")), content))
+    Ok(member_page(
+        &member,
+        Place::Audit,
+        Head::titled(member.t("menu-audit")),
+        content,
+    ))
 }
 
 /// Keys and secrets are looked for by their first characters, too, as lists show them: the id is inside.
@@ -170,7 +214,11 @@ fn target_named(text: &str) -> String {
 
 /// People are looked for by their address, as the table shows them.
 fn actor_named(text: &str) -> String {
-    if text.contains('@') && !text.contains(' ') { format!("user {}", text.to_lowercase()) } else { text.to_owned() }
+    if text.contains('@') && !text.contains(' ') {
+        format!("user {}", text.to_lowercase())
+    } else {
+        text.to_owned()
+    }
 }
 
 fn rows(member: &Member, entries: &[Entry]) -> Markup {
@@ -190,7 +238,13 @@ fn rows(member: &Member, entries: &[Entry]) -> Markup {
     table(
         member,
         &member.t("menu-audit"),
-        &["column-when", "column-what", "column-who", "column-target", "column-address"],
+        &[
+            "column-when",
+            "column-what",
+            "column-who",
+            "column-target",
+            "column-address",
+        ],
         &rows,
     )
 }
@@ -203,10 +257,18 @@ pub fn who(member: &Member, actor: &str) -> Markup {
             // Where there is little room it breaks here.
             return html! { (name) wbr; "@" (host) };
         }
-        Some(("API", rest)) => format!("{} {}", member.t("api-key"), rest.strip_prefix("key ").unwrap_or(rest)),
+        Some(("API", rest)) => format!(
+            "{} {}",
+            member.t("api-key"),
+            rest.strip_prefix("key ").unwrap_or(rest)
+        ),
         Some(("client", id)) => format!("{} {id}", member.t("application")),
         Some(("initial", rest)) => {
-            format!("{} {}", member.t("registration-token"), rest.strip_prefix("access token ").unwrap_or(rest))
+            format!(
+                "{} {}",
+                member.t("registration-token"),
+                rest.strip_prefix("access token ").unwrap_or(rest)
+            )
         }
         _ if actor == "nobody" => member.t("nobody"),
         _ if actor == "command line" => member.t("command-line"),

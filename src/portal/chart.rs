@@ -24,11 +24,21 @@ pub struct Series {
 }
 
 /// Lines over time. `moments` are those of the values.
-pub fn lines(visitor: &Visitor, id: &str, title: &str, moments: &[Timestamp], series: &[Series]) -> Markup {
-    let most = series.iter().flat_map(|series| series.values.iter().flatten()).fold(0.0, |most: f64, value| most.max(*value));
+pub fn lines(
+    visitor: &Visitor,
+    id: &str,
+    title: &str,
+    moments: &[Timestamp],
+    series: &[Series],
+) -> Markup {
+    let most = series
+        .iter()
+        .flat_map(|series| series.values.iter().flatten())
+        .fold(0.0, |most: f64, value| most.max(*value));
     let top = round_up(most);
     let (width, height) = (WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM);
-    let x = |place: usize| LEFT + width * count(place) / count(moments.len().saturating_sub(1).max(1));
+    let x =
+        |place: usize| LEFT + width * count(place) / count(moments.len().saturating_sub(1).max(1));
     let y = |value: f64| TOP + height * (1.0 - value / top);
     let ticks = [0.0, top / 2.0, top];
     let times = [0, moments.len() / 2, moments.len().saturating_sub(1)];
@@ -62,9 +72,17 @@ pub fn lines(visitor: &Visitor, id: &str, title: &str, moments: &[Timestamp], se
 
 /// The values with nothing beside them, which no line shows.
 fn alone(values: &[Option<f64>]) -> impl Iterator<Item = (usize, f64)> {
-    let told = |place: Option<usize>| place.and_then(|place| values.get(place)).is_some_and(Option::is_some);
+    let told = |place: Option<usize>| {
+        place
+            .and_then(|place| values.get(place))
+            .is_some_and(Option::is_some)
+    };
     let beside = move |place: usize| told(place.checked_sub(1)) || told(place.checked_add(1));
-    values.iter().enumerate().filter_map(|(place, value)| Some((place, (*value)?))).filter(move |(place, _)| !beside(*place))
+    values
+        .iter()
+        .enumerate()
+        .filter_map(|(place, value)| Some((place, (*value)?)))
+        .filter(move |(place, _)| !beside(*place))
 }
 
 /// The path of a line, with a gap where there is nothing to tell.
@@ -76,7 +94,11 @@ fn trace(values: &[Option<f64>], x: impl Fn(usize) -> f64, y: impl Fn(f64) -> f6
             None => drawing = false,
             Some(value) => {
                 let command = if drawing { 'L' } else { 'M' };
-                path.push_str(&format!("{command}{} {}", point(x(place)), point(y(*value))));
+                path.push_str(&format!(
+                    "{command}{} {}",
+                    point(x(place)),
+                    point(y(*value))
+                ));
                 drawing = true;
             }
         }
@@ -109,22 +131,41 @@ fn numbers(visitor: &Visitor, title: &str, moments: &[Timestamp], series: &[Seri
 
 /// A bar for a part of the most.
 pub fn bar(value: i64, most: i64) -> Markup {
-    let width = if most > 0 { point(100.0 * amount(value) / amount(most)) } else { "0".to_owned() };
+    let width = if most > 0 {
+        point(100.0 * amount(value) / amount(most))
+    } else {
+        "0".to_owned()
+    };
     html! { svg.bar viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" { rect.series-0 width=(width) height="8" rx="1" {} } }
 }
 
 /// When each signing key is published, signs and retires, on one line of time with a mark for now.
 pub fn key_lines(member: &Member, keys: &[&SigningKeyView]) -> Markup {
     let now = member.now();
-    let moments = keys.iter().flat_map(|key| [Some(key.created_at), Some(key.signs_from), key.signs_until, key.published_until]);
-    let known: Vec<i64> = moments.flatten().map(Timestamp::millis).chain([now.millis()]).collect();
-    let (first, last) = (known.iter().min().copied().unwrap_or(0), known.iter().max().copied().unwrap_or(0));
+    let moments = keys.iter().flat_map(|key| {
+        [
+            Some(key.created_at),
+            Some(key.signs_from),
+            key.signs_until,
+            key.published_until,
+        ]
+    });
+    let known: Vec<i64> = moments
+        .flatten()
+        .map(Timestamp::millis)
+        .chain([now.millis()])
+        .collect();
+    let (first, last) = (
+        known.iter().min().copied().unwrap_or(0),
+        known.iter().max().copied().unwrap_or(0),
+    );
     // Room after the last known moment for what has no end yet.
     let span = (last - first).max(60_000);
     let end = last + span / 4;
     // Their names stand before the lines.
     let left = 104.0;
-    let x = |moment: i64| left + (WIDTH - left - RIGHT) * amount(moment - first) / amount(end - first);
+    let x =
+        |moment: i64| left + (WIDTH - left - RIGHT) * amount(moment - first) / amount(end - first);
     let height = 24.0 * count(keys.len()) + 40.0;
     let phase = |class: &'static str, from: i64, until: i64, row: f64| {
         html! { rect class=(class) x=(point(x(from))) y=(point(row)) width=(point((x(until) - x(from)).max(1.0))) height="14" rx="3" {} }
@@ -163,7 +204,11 @@ fn round_up(most: f64) -> f64 {
     while step * 10.0 < most {
         step *= 10.0;
     }
-    [2.0, 4.0, 6.0, 10.0].into_iter().map(|part| part * step).find(|top| *top >= most).unwrap_or(step * 10.0)
+    [2.0, 4.0, 6.0, 10.0]
+        .into_iter()
+        .map(|part| part * step)
+        .find(|top| *top >= most)
+        .unwrap_or(step * 10.0)
 }
 
 /// A coordinate to a tenth.
@@ -171,12 +216,18 @@ fn point(value: f64) -> String {
     format!("{value:.1}")
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a drawing is some hundred units wide")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a drawing is some hundred units wide"
+)]
 fn count(number: usize) -> f64 {
     number as f64
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a drawing is some hundred units wide")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a drawing is some hundred units wide"
+)]
 fn amount(number: i64) -> f64 {
     number as f64
 }

@@ -41,7 +41,8 @@ fn bundle(language: Language, text: &str) -> Bundle {
     // What stands in a sentence is no longer than a name, and never of the other direction.
     bundle.set_use_isolating(false);
     // What is unreadable or double is left out here, and found by the tests, which ask for every message.
-    let resource = FluentResource::try_new(text.to_owned()).unwrap_or_else(|(resource, _)| resource);
+    let resource =
+        FluentResource::try_new(text.to_owned()).unwrap_or_else(|(resource, _)| resource);
     let _ = bundle.add_resource(resource);
     bundle
 }
@@ -49,11 +50,19 @@ fn bundle(language: Language, text: &str) -> Bundle {
 /// A number with a mark between groups of three digits, and one digit behind the point where there is a
 /// part; what is no number as it is.
 fn spelled(value: &FluentValue<'_>, mark: &str, point: &str) -> Option<String> {
-    let FluentValue::Number(number) = value else { return None };
+    let FluentValue::Number(number) = value else {
+        return None;
+    };
     let number = number.value;
-    let text = if number.fract().abs() < 0.05 { format!("{number:.0}") } else { format!("{number:.1}") };
+    let text = if number.fract().abs() < 0.05 {
+        format!("{number:.0}")
+    } else {
+        format!("{number:.1}")
+    };
     let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
-    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
+    let (sign, digits) = whole
+        .strip_prefix('-')
+        .map_or(("", whole), |digits| ("-", digits));
     let mut spelled = sign.to_owned();
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
@@ -93,18 +102,30 @@ impl Language {
 
     /// By its code.
     pub fn of_code(code: &str) -> Option<Self> {
-        Language::ALL.into_iter().find(|language| language.code() == code)
+        Language::ALL
+            .into_iter()
+            .find(|language| language.code() == code)
     }
 
     /// What the browser prefers of those that there are (RFC 9110 section 12.5.4).
     pub fn preferred(request: &actix_web::HttpRequest) -> Self {
-        let Ok(accepted) = header::AcceptLanguage::parse(request) else { return Language::English };
+        let Ok(accepted) = header::AcceptLanguage::parse(request) else {
+            return Language::English;
+        };
         let of_tag = |wanted: Preference<LanguageTag>| match wanted {
             Preference::Specific(tag) => Language::of_code(tag.primary_language()),
             Preference::Any => Some(Language::English),
         };
-        let wanted = accepted.0.into_iter().filter(|item| item.quality > Quality::ZERO).collect();
-        header::AcceptLanguage(wanted).ranked().into_iter().find_map(of_tag).unwrap_or(Language::English)
+        let wanted = accepted
+            .0
+            .into_iter()
+            .filter(|item| item.quality > Quality::ZERO)
+            .collect();
+        header::AcceptLanguage(wanted)
+            .ranked()
+            .into_iter()
+            .find_map(of_tag)
+            .unwrap_or(Language::English)
     }
 
     fn bundle(self) -> &'static Bundle {
@@ -122,12 +143,16 @@ impl Language {
     /// The words for a message; its name where there are none, which the tests do not let happen.
     pub fn text(self, message: &str, arguments: &Arguments<'_>) -> String {
         let bundle = self.bundle();
-        let Some(pattern) = bundle.get_message(message).and_then(|found| found.value()) else { return message.to_owned() };
+        let Some(pattern) = bundle.get_message(message).and_then(|found| found.value()) else {
+            return message.to_owned();
+        };
         let mut values = FluentArgs::with_capacity(arguments.len());
         for (name, value) in arguments {
             values.set(*name, value.clone());
         }
-        bundle.format_pattern(pattern, Some(&values), &mut Vec::new()).into_owned()
+        bundle
+            .format_pattern(pattern, Some(&values), &mut Vec::new())
+            .into_owned()
     }
 
     /// The words for what an error says.
@@ -136,7 +161,11 @@ impl Language {
             Value::Text(text) => FluentValue::from(text.clone()),
             Value::Number(number) => FluentValue::from(*number),
         };
-        let values: Vec<_> = phrase.values.iter().map(|(name, given)| (*name, value(given))).collect();
+        let values: Vec<_> = phrase
+            .values
+            .iter()
+            .map(|(name, given)| (*name, value(given)))
+            .collect();
         self.text(&format!("error-{}", phrase.name), &values)
     }
 
@@ -166,7 +195,9 @@ impl Language {
     }
 
     fn date_text(self, message: &str, moment: Timestamp) -> String {
-        let Ok(date) = OffsetDateTime::from_unix_timestamp(moment.seconds()) else { return moment.to_string() };
+        let Ok(date) = OffsetDateTime::from_unix_timestamp(moment.seconds()) else {
+            return moment.to_string();
+        };
         let two = |number: u8| FluentValue::from(format!("{number:02}"));
         let arguments = [
             ("day", FluentValue::from(date.day())),
@@ -186,7 +217,11 @@ impl Language {
 
     /// The same, as words alone.
     pub fn relative_text(self, moment: Timestamp, now: Timestamp) -> String {
-        let (message, span) = if moment > now { ("from-now", moment.since(now)) } else { ("ago", now.since(moment)) };
+        let (message, span) = if moment > now {
+            ("from-now", moment.since(now))
+        } else {
+            ("ago", now.since(moment))
+        };
         if message == "ago" && span.as_secs() < 60 {
             return self.text("just-now", &[]);
         }

@@ -12,7 +12,8 @@ use crate::manage::traffic::{self, LatencyPoint, Point, ServerTraffic, TopClient
 
 /// GET
 pub async fn show(member: Member) -> Result<HttpResponse, Failure> {
-    let traffic = traffic::overview(&member.server.store, &member.may(TokensRead)?, member.now()).await?;
+    let traffic =
+        traffic::overview(&member.server.store, &member.may(TokensRead)?, member.now()).await?;
     let content = html! {
         p.refreshing data-refresh="15" data-pause=(member.t("pause")) data-resume=(member.t("resume")) {
             (member.tr("as-of", &[("when", member.language.clock(member.now()).into())]))
@@ -23,7 +24,12 @@ pub async fn show(member: Member) -> Result<HttpResponse, Failure> {
             (top(&member, &traffic.top))
         }
     };
-    Ok(member_page(&member, Place::Overview, Head::titled(member.t("menu-overview")), content))
+    Ok(member_page(
+        &member,
+        Place::Overview,
+        Head::titled(member.t("menu-overview")),
+        content,
+    ))
 }
 
 fn sum(points: &[Point], of: impl Fn(&Point) -> i64) -> i64 {
@@ -39,14 +45,22 @@ fn whole(member: &Member, number: i64) -> String {
 }
 
 fn millis(member: &Member, time: Option<f64>) -> String {
-    time.map_or_else(|| "–".to_owned(), |time| member.tr("milliseconds", &[("time", time.into())]))
+    time.map_or_else(
+        || "–".to_owned(),
+        |time| member.tr("milliseconds", &[("time", time.into())]),
+    )
 }
 
 fn of_server(member: &Member, server: &ServerTraffic) -> Markup {
     // The last minute has only begun: a line would fall with it.
     let whole_minutes = &server.minutes[..server.minutes.len().saturating_sub(1)];
     let moments: Vec<Timestamp> = whole_minutes.iter().map(|point| point.at).collect();
-    let steps: Vec<Timestamp> = server.token.five_minutes.iter().map(|point| point.at).collect();
+    let steps: Vec<Timestamp> = server
+        .token
+        .five_minutes
+        .iter()
+        .map(|point| point.at)
+        .collect();
     html! {
         section aria-labelledby="last-hour" {
             h2 #last-hour { (member.t("last-hour")) }
@@ -75,15 +89,30 @@ fn of_server(member: &Member, server: &ServerTraffic) -> Markup {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a drawing is some hundred units wide")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a drawing is some hundred units wide"
+)]
 fn counted(member: &Member, message: &str, points: &[Point], of: impl Fn(&Point) -> i64) -> Series {
-    Series { name: member.t(message), values: points.iter().map(|point| Some(of(point) as f64)).collect() }
+    Series {
+        name: member.t(message),
+        values: points.iter().map(|point| Some(of(point) as f64)).collect(),
+    }
 }
 
 fn quantiles(member: &Member, points: &[LatencyPoint]) -> [Series; 2] {
     let half = points.iter().map(|point| point.latency.p50).collect();
     let most = points.iter().map(|point| point.latency.p95).collect();
-    [Series { name: member.t("p50"), values: half }, Series { name: member.t("p95"), values: most }]
+    [
+        Series {
+            name: member.t("p50"),
+            values: half,
+        },
+        Series {
+            name: member.t("p95"),
+            values: most,
+        },
+    ]
 }
 
 fn of_day(member: &Member, traffic: &Traffic) -> Markup {
@@ -106,7 +135,11 @@ fn of_day(member: &Member, traffic: &Traffic) -> Markup {
 }
 
 fn top(member: &Member, clients: &[TopClient]) -> Markup {
-    let most = clients.iter().map(|client| client.tokens).max().unwrap_or(0);
+    let most = clients
+        .iter()
+        .map(|client| client.tokens)
+        .max()
+        .unwrap_or(0);
     let rows: Vec<Vec<Markup>> = clients
         .iter()
         .map(|client| {

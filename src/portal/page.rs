@@ -13,7 +13,8 @@ use crate::credential::{new_id, redacted};
 use crate::error::{Code, Error};
 use crate::http::observe::Reason;
 use crate::manage::actor::{
-    AccountsWrite, AuditRead, ClientsRead, KeysRead, RegistrationRead, ResourcesWrite, SigningKeysRead, TokensRead, UsersRead,
+    AccountsWrite, AuditRead, ClientsRead, KeysRead, RegistrationRead, ResourcesWrite,
+    SigningKeysRead, TokensRead, UsersRead,
 };
 
 /// A part of the portal, as the menu shows it.
@@ -54,10 +55,17 @@ impl Place {
     /// The menu of a member: what they may, in groups.
     fn menu(member: &Member) -> Vec<(&'static str, Vec<Place>)> {
         let with = |places: &[(bool, Place)]| -> Vec<Place> {
-            places.iter().filter(|(allowed, _)| *allowed).map(|(_, place)| *place).collect()
+            places
+                .iter()
+                .filter(|(allowed, _)| *allowed)
+                .map(|(_, place)| *place)
+                .collect()
         };
         let groups = vec![
-            ("menu-now", with(&[(member.can(TokensRead), Place::Overview)])),
+            (
+                "menu-now",
+                with(&[(member.can(TokensRead), Place::Overview)]),
+            ),
             (
                 "menu-developers",
                 with(&[
@@ -76,10 +84,16 @@ impl Place {
             ),
             (
                 "menu-server",
-                with(&[(member.can(ResourcesWrite), Place::ResourceServers), (member.can(SigningKeysRead), Place::SigningKeys)]),
+                with(&[
+                    (member.can(ResourcesWrite), Place::ResourceServers),
+                    (member.can(SigningKeysRead), Place::SigningKeys),
+                ]),
             ),
         ];
-        groups.into_iter().filter(|(_, places)| !places.is_empty()).collect()
+        groups
+            .into_iter()
+            .filter(|(_, places)| !places.is_empty())
+            .collect()
     }
 }
 
@@ -98,7 +112,12 @@ pub struct Head<'a> {
 impl Head<'_> {
     /// With a title alone.
     pub fn titled(title: String) -> Self {
-        Head { title, above: Vec::new(), notice: None, error: None }
+        Head {
+            title,
+            above: Vec::new(),
+            notice: None,
+            error: None,
+        }
     }
 }
 
@@ -116,8 +135,20 @@ pub fn member_page(member: &Member, place: Place, head: Head<'_>, content: Marku
             }
         }
     };
-    let status = head.error.map_or(StatusCode::OK, |error| crate::http::error::status(error.code()));
-    answer(status, frame(member, &head.title, Some(menu), body(member, &head, content)), &[], head.error)
+    let status = head.error.map_or(StatusCode::OK, |error| {
+        crate::http::error::status(error.code())
+    });
+    answer(
+        status,
+        frame(
+            member,
+            &head.title,
+            Some(menu),
+            body(member, &head, content),
+        ),
+        &[],
+        head.error,
+    )
 }
 
 /// A page for whoever has not signed in, or cannot be asked for.
@@ -128,7 +159,12 @@ pub fn plain_page(
     content: Markup,
     cookies: &[Cookie<'_>],
 ) -> HttpResponse {
-    answer(status, frame(visitor, &head.title, None, body(visitor, head, content)), cookies, head.error)
+    answer(
+        status,
+        frame(visitor, &head.title, None, body(visitor, head, content)),
+        cookies,
+        head.error,
+    )
 }
 
 /// Elsewhere, to be read with GET.
@@ -150,10 +186,18 @@ pub fn done(visitor: &Visitor, path: &str, what: &str) -> HttpResponse {
 /// What was done, where the address says so by a name that there are words for.
 pub fn notice(visitor: &Visitor) -> Option<Markup> {
     let message = format!("done-{}", visitor.query("done")?);
-    visitor.language.knows(&message).then(|| html! { (visitor.t(&message)) })
+    visitor
+        .language
+        .knows(&message)
+        .then(|| html! { (visitor.t(&message)) })
 }
 
-fn answer(status: StatusCode, page: Markup, cookies: &[Cookie<'_>], error: Option<&Error>) -> HttpResponse {
+fn answer(
+    status: StatusCode,
+    page: Markup,
+    cookies: &[Cookie<'_>],
+    error: Option<&Error>,
+) -> HttpResponse {
     let mut answer = HttpResponse::build(status);
     answer.insert_header((CONTENT_TYPE, "text/html; charset=utf-8"));
     if let Some(wait) = error.and_then(Error::retry_after) {
@@ -164,7 +208,10 @@ fn answer(status: StatusCode, page: Markup, cookies: &[Cookie<'_>], error: Optio
     }
     let mut answer = answer.body(page.into_string());
     if let Some(error) = error {
-        answer.extensions_mut().insert(Reason { code: error.code(), reason: error.reason().to_owned() });
+        answer.extensions_mut().insert(Reason {
+            code: error.code(),
+            reason: error.reason().to_owned(),
+        });
     }
     answer
 }
@@ -263,7 +310,11 @@ pub fn form(visitor: &Visitor, action: &str, fields: Markup) -> Markup {
 
 /// The same for one that makes something: sent twice, it makes one.
 pub fn form_once(visitor: &Visitor, action: &str, sent: &Form, fields: Markup) -> Markup {
-    let once = if sent.checked(ONCE) { sent.get(ONCE).to_owned() } else { new_id() };
+    let once = if sent.checked(ONCE) {
+        sent.get(ONCE).to_owned()
+    } else {
+        new_id()
+    };
     form(visitor, action, html! { (hidden(ONCE, &once)) (fields) })
 }
 
@@ -286,7 +337,14 @@ impl<'a> Field<'a> {
     /// Labelled `field-NAME`.
     pub fn new(visitor: &'a Visitor, name: &'static str, error: Option<&'a Error>) -> Self {
         let error = error.filter(|error| error.wrong_field() == Some(name));
-        Field { visitor, name, error, optional: false, marked: true, help: None }
+        Field {
+            visitor,
+            name,
+            error,
+            optional: false,
+            marked: true,
+            help: None,
+        }
     }
 
     /// With words of help.
@@ -311,8 +369,10 @@ impl<'a> Field<'a> {
     }
 
     fn described(&self) -> Option<String> {
-        let ids =
-            [self.help.is_some().then(|| format!("{}-help", self.name)), self.error.map(|_| format!("{}-error", self.name))];
+        let ids = [
+            self.help.is_some().then(|| format!("{}-help", self.name)),
+            self.error.map(|_| format!("{}-error", self.name)),
+        ];
         let ids: Vec<String> = ids.into_iter().flatten().collect();
         (!ids.is_empty()).then(|| ids.join(" "))
     }
@@ -398,7 +458,16 @@ impl<'a> Field<'a> {
 /// A table whose rows become cards where there is little room. Columns are named by messages; an empty
 /// name is for a column of buttons.
 pub fn table(visitor: &Visitor, caption: &str, columns: &[&str], rows: &[Vec<Markup>]) -> Markup {
-    let names: Vec<String> = columns.iter().map(|name| if name.is_empty() { String::new() } else { visitor.t(name) }).collect();
+    let names: Vec<String> = columns
+        .iter()
+        .map(|name| {
+            if name.is_empty() {
+                String::new()
+            } else {
+                visitor.t(name)
+            }
+        })
+        .collect();
     html! {
         table {
             caption.unseen { (caption) }
@@ -434,7 +503,14 @@ pub fn badge(kind: &str, word: &str) -> Markup {
 }
 
 /// A question before something that cannot be taken back.
-pub fn confirmation(visitor: &Visitor, question: Markup, action: &str, label: &str, back: &str, fields: Markup) -> Markup {
+pub fn confirmation(
+    visitor: &Visitor,
+    question: Markup,
+    action: &str,
+    label: &str,
+    back: &str,
+    fields: Markup,
+) -> Markup {
     html! {
         div.question {
             (question)
@@ -451,7 +527,13 @@ pub fn confirmation(visitor: &Visitor, question: Markup, action: &str, label: &s
 
 /// The page of a request that failed. What was typed is in a form that can be sent again, where trying
 /// again can help.
-pub fn failed(visitor: &Visitor, error: &Error, form: Option<&Form>, request_id: Option<&str>, path: &str) -> HttpResponse {
+pub fn failed(
+    visitor: &Visitor,
+    error: &Error,
+    form: Option<&Form>,
+    request_id: Option<&str>,
+    path: &str,
+) -> HttpResponse {
     let name = match error.code() {
         Code::NotFound => "not-found",
         Code::TemporarilyUnavailable => "unavailable",
@@ -460,7 +542,10 @@ pub fn failed(visitor: &Visitor, error: &Error, form: Option<&Form>, request_id:
         Code::ServerError => "fault",
         _ => "refused",
     };
-    let again = error.retry_after().and(form).filter(|_| error.code() == Code::TemporarilyUnavailable);
+    let again = error
+        .retry_after()
+        .and(form)
+        .filter(|_| error.code() == Code::TemporarilyUnavailable);
     let content = html! {
         p { @if error.said().is_some() { (visitor.says(error)) } @else { (visitor.t(&format!("failed-{name}-text"))) } }
         @if let Some(form) = again {
@@ -474,21 +559,31 @@ pub fn failed(visitor: &Visitor, error: &Error, form: Option<&Form>, request_id:
         @if let Some(id) = request_id { p.help { (visitor.t("request-id")) " " code { (id) } } }
     };
     let head = Head::titled(visitor.t(&format!("failed-{name}")));
-    let mut answer = plain_page(visitor, crate::http::error::status(error.code()), &head, content, &[]);
+    let mut answer = plain_page(
+        visitor,
+        crate::http::error::status(error.code()),
+        &head,
+        content,
+        &[],
+    );
     if matches!(error.code(), Code::ContentTooLarge | Code::RequestTimeout) {
         // What is left of the body is read by nobody.
         answer.head_mut().set_connection_type(ConnectionType::Close);
     }
     if let Some(wait) = error.retry_after() {
-        answer.headers_mut().insert(RETRY_AFTER, wait.as_secs().max(1).into());
+        answer
+            .headers_mut()
+            .insert(RETRY_AFTER, wait.as_secs().max(1).into());
     }
     answer
 }
 
 /// A form with what was typed, to be sent once more; secrets are asked for again.
 pub fn send_again(visitor: &Visitor, form: &Form, token: &str, path: &str) -> Markup {
-    let shown: Vec<(&str, &str)> =
-        form.kept().filter(|(name, value)| !matches!(*name, ONCE | "version" | "sealed") && !value.is_empty()).collect();
+    let shown: Vec<(&str, &str)> = form
+        .kept()
+        .filter(|(name, value)| !matches!(*name, ONCE | "version" | "sealed") && !value.is_empty())
+        .collect();
     html! {
         form method="post" action=(path) {
             (hidden(FORM_TOKEN, token))

@@ -4,7 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
-use super::page::{self, Field, Head, Place, badge, confirmation, copy, done, hidden, member_page, table};
+use super::page::{
+    self, Field, Head, Place, badge, confirmation, copy, done, hidden, member_page, table,
+};
 use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::credential::Credential;
 use crate::error::{Code, Error};
@@ -18,7 +20,11 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
     people_page(&member, &Form::default(), None).await
 }
 
-async fn people_page(member: &Member, sent: &Form, error: Option<&Error>) -> Result<HttpResponse, Failure> {
+async fn people_page(
+    member: &Member,
+    sent: &Form,
+    error: Option<&Error>,
+) -> Result<HttpResponse, Failure> {
     let users = user::list(&member.server.store, member.may(UsersRead)?).await?;
     let accounts = account::partners(&member.server.store, &member.may(AccountsRead)?).await?;
     let writes = member.can(UsersWrite);
@@ -45,13 +51,21 @@ async fn people_page(member: &Member, sent: &Form, error: Option<&Error>) -> Res
             }
         }
     };
-    let head = Head { notice: page::notice(member), error, ..Head::titled(member.t("menu-people")) };
+    let head = Head {
+        notice: page::notice(member),
+        error,
+        ..Head::titled(member.t("menu-people"))
+    };
     Ok(member_page(member, Place::People, head, content))
 }
 
 /// Whether an account requires the second factor, with the button that turns it round.
 pub fn policy(member: &Member, required: bool, action: &str) -> Markup {
-    let (text, label) = if required { ("policy-on", "policy-turn-off") } else { ("policy-off", "policy-turn-on") };
+    let (text, label) = if required {
+        ("policy-on", "policy-turn-off")
+    } else {
+        ("policy-off", "policy-turn-on")
+    };
     html! {
         p { (member.t(text)) }
         (page::form(member, action, html! {
@@ -62,18 +76,35 @@ pub fn policy(member: &Member, required: bool, action: &str) -> Markup {
 }
 
 fn choices(accounts: &[account::Account]) -> Vec<(String, String)> {
-    accounts.iter().map(|account| (account.id.clone(), account.name.clone())).collect()
+    accounts
+        .iter()
+        .map(|account| (account.id.clone(), account.name.clone()))
+        .collect()
 }
 
 fn roles(member: &Member) -> Vec<(String, String)> {
-    let all = [Role::Developer, Role::Administrator, Role::Viewer, Role::Operator];
-    let offered = all.into_iter().filter(|role| *role != Role::Operator || member.is_operator());
-    offered.map(|role| (role.to_string(), member.t(&format!("role-{role}")))).collect()
+    let all = [
+        Role::Developer,
+        Role::Administrator,
+        Role::Viewer,
+        Role::Operator,
+    ];
+    let offered = all
+        .into_iter()
+        .filter(|role| *role != Role::Operator || member.is_operator());
+    offered
+        .map(|role| (role.to_string(), member.t(&format!("role-{role}"))))
+        .collect()
 }
 
 fn rows(member: &Member, users: &[UserView], accounts: &[account::Account]) -> Markup {
     let operator = member.is_operator();
-    let name_of = |id: &str| accounts.iter().find(|account| account.id == id).map_or("", |account| account.name.as_str());
+    let name_of = |id: &str| {
+        accounts
+            .iter()
+            .find(|account| account.id == id)
+            .map_or("", |account| account.name.as_str())
+    };
     let rows: Vec<Vec<Markup>> = users
         .iter()
         .map(|user| {
@@ -90,7 +121,13 @@ fn rows(member: &Member, users: &[UserView], accounts: &[account::Account]) -> M
             row
         })
         .collect();
-    let mut columns = vec!["field-email", "field-role", "column-state", "second-factor", "column-made"];
+    let mut columns = vec![
+        "field-email",
+        "field-role",
+        "column-state",
+        "second-factor",
+        "column-made",
+    ];
     if operator {
         columns.insert(1, "column-account");
     }
@@ -110,13 +147,30 @@ fn state(member: &Member, user: &UserView) -> Markup {
 /// POST: makes the user and the link.
 pub async fn invite(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
     let made = async {
-        let role: Role =
-            form.get("role").parse().map_err(|reason: String| Error::new(Code::InvalidRequest, reason).field("role"))?;
-        let account = Some(form.get("account")).filter(|id| !id.is_empty() && member.is_operator() && role != Role::Operator);
+        let role: Role = form
+            .get("role")
+            .parse()
+            .map_err(|reason: String| Error::new(Code::InvalidRequest, reason).field("role"))?;
+        let account = Some(form.get("account"))
+            .filter(|id| !id.is_empty() && member.is_operator() && role != Role::Operator);
         let email = form.text("email");
         let permit = member.may(UsersWrite)?;
-        let user = user::create(&member.server.store, permit, email, role, account.map(str::to_owned), member.now()).await?;
-        let (link, _) = invitation::create(&member.server.store, member.may(UsersWrite)?, &user.email, member.now()).await?;
+        let user = user::create(
+            &member.server.store,
+            permit,
+            email,
+            role,
+            account.map(str::to_owned),
+            member.now(),
+        )
+        .await?;
+        let (link, _) = invitation::create(
+            &member.server.store,
+            member.may(UsersWrite)?,
+            &user.email,
+            member.now(),
+        )
+        .await?;
         Ok::<_, Error>((user, link))
     };
     match mendable(&member, made.await, "/people")? {
@@ -137,13 +191,24 @@ fn link_page(member: &Member, email: &str, link: &Credential) -> HttpResponse {
         p { a.button.primary href=(member.link("/people")) { (member.t("to-people")) } }
     };
     let above = vec![("/people".to_owned(), member.t("menu-people"))];
-    member_page(member, Place::People, Head { above, ..Head::titled(member.t("link-made")) }, content)
+    member_page(
+        member,
+        Place::People,
+        Head {
+            above,
+            ..Head::titled(member.t("link-made"))
+        },
+        content,
+    )
 }
 
 async fn find(member: &Member, id: &str) -> Result<UserView, Failure> {
     let users = user::list(&member.server.store, member.may(UsersRead)?).await?;
     let gone = || Error::new(Code::NotFound, "There is no such user").phrase("person-gone", []);
-    Ok(users.into_iter().find(|user| user.id == id).ok_or_else(gone)?)
+    Ok(users
+        .into_iter()
+        .find(|user| user.id == id)
+        .ok_or_else(gone)?)
 }
 
 /// GET `/{id}`
@@ -189,12 +254,23 @@ fn person_page(member: &Member, user: &UserView, error: Option<&Error>) -> HttpR
         }
     };
     let above = vec![("/people".to_owned(), member.t("menu-people"))];
-    let head = Head { above, notice: page::notice(member), error, ..Head::titled(user.email.clone()) };
+    let head = Head {
+        above,
+        notice: page::notice(member),
+        error,
+        ..Head::titled(user.email.clone())
+    };
     member_page(member, Place::People, head, content)
 }
 
 /// What came of it: `what` was done, and `to` shows it; or the person's page, with why it was refused.
-fn outcome<T>(member: &Member, user: &UserView, result: Result<T, Error>, to: &str, what: &str) -> Result<HttpResponse, Failure> {
+fn outcome<T>(
+    member: &Member,
+    user: &UserView,
+    result: Result<T, Error>,
+    to: &str,
+    what: &str,
+) -> Result<HttpResponse, Failure> {
     Ok(match mendable(member, result, to)? {
         Ok(_) => done(member, to, what),
         Err(error) => person_page(member, user, Some(&error)),
@@ -202,19 +278,47 @@ fn outcome<T>(member: &Member, user: &UserView, result: Result<T, Error>, to: &s
 }
 
 /// POST `/{id}/role`
-pub async fn set_role(Posted { member, form }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn set_role(
+    Posted { member, form }: Posted,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
     let user = find(&member, &id).await?;
     let changed = async {
-        let role = form.get("role").parse().map_err(|reason: String| Error::new(Code::InvalidRequest, reason).field("role"))?;
-        user::set_role(&member.server.store, member.may(UsersWrite)?, &user.email, role, member.now()).await
+        let role = form
+            .get("role")
+            .parse()
+            .map_err(|reason: String| Error::new(Code::InvalidRequest, reason).field("role"))?;
+        user::set_role(
+            &member.server.store,
+            member.may(UsersWrite)?,
+            &user.email,
+            role,
+            member.now(),
+        )
+        .await
     };
-    outcome(&member, &user, changed.await, &format!("/people/{id}"), "saved")
+    outcome(
+        &member,
+        &user,
+        changed.await,
+        &format!("/people/{id}"),
+        "saved",
+    )
 }
 
 /// POST `/{id}/link`
-pub async fn link(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn link(
+    Posted { member, .. }: Posted,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
     let user = find(&member, &id).await?;
-    let made = invitation::create(&member.server.store, member.may(UsersWrite)?, &user.email, member.now()).await;
+    let made = invitation::create(
+        &member.server.store,
+        member.may(UsersWrite)?,
+        &user.email,
+        member.now(),
+    )
+    .await;
     match mendable(&member, made, "/people")? {
         Ok((link, _)) => Ok(link_page(&member, &user.email, &link)),
         Err(error) => Ok(person_page(&member, &user, Some(&error))),
@@ -222,10 +326,25 @@ pub async fn link(Posted { member, .. }: Posted, id: Path<String>) -> Result<Htt
 }
 
 /// POST `/{id}/second-factor/reset`
-pub async fn reset_second_factor(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn reset_second_factor(
+    Posted { member, .. }: Posted,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
     let user = find(&member, &id).await?;
-    let reset = second_factor::reset(&member.server.store, member.may(UsersWrite)?, &user.email, member.now()).await;
-    outcome(&member, &user, reset, &format!("/people/{id}"), "second-factor-removed")
+    let reset = second_factor::reset(
+        &member.server.store,
+        member.may(UsersWrite)?,
+        &user.email,
+        member.now(),
+    )
+    .await;
+    outcome(
+        &member,
+        &user,
+        reset,
+        &format!("/people/{id}"),
+        "second-factor-removed",
+    )
 }
 
 /// GET `/{id}/remove`
@@ -233,27 +352,63 @@ pub async fn ask_remove(member: Member, id: Path<String>) -> Result<HttpResponse
     member.may(UsersWrite)?;
     let user = find(&member, &id).await?;
     let path = format!("/people/{id}");
-    let question = html! { p { (member.tr("person-remove-text", &[("email", user.email.as_str().into())])) } };
-    let title = member.tr("person-remove-who", &[("email", user.email.as_str().into())]);
-    let content = confirmation(&member, question, &format!("{path}/remove"), &member.t("person-remove"), &path, html! {});
-    let above = vec![("/people".to_owned(), member.t("menu-people")), (path, user.email.clone())];
-    Ok(member_page(&member, Place::People, Head { above, ..Head::titled(title) }, content))
+    let question =
+        html! { p { (member.tr("person-remove-text", &[("email", user.email.as_str().into())])) } };
+    let title = member.tr(
+        "person-remove-who",
+        &[("email", user.email.as_str().into())],
+    );
+    let content = confirmation(
+        &member,
+        question,
+        &format!("{path}/remove"),
+        &member.t("person-remove"),
+        &path,
+        html! {},
+    );
+    let above = vec![
+        ("/people".to_owned(), member.t("menu-people")),
+        (path, user.email.clone()),
+    ];
+    Ok(member_page(
+        &member,
+        Place::People,
+        Head {
+            above,
+            ..Head::titled(title)
+        },
+        content,
+    ))
 }
 
 /// POST `/{id}/remove`
-pub async fn remove(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn remove(
+    Posted { member, .. }: Posted,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
     let user = find(&member, &id).await?;
-    let removed = user::delete(&member.server.store, member.may(UsersWrite)?, &user.email, member.now()).await;
+    let removed = user::delete(
+        &member.server.store,
+        member.may(UsersWrite)?,
+        &user.email,
+        member.now(),
+    )
+    .await;
     outcome(&member, &user, removed, "/people", "person-removed")
 }
 
 /// POST `/second-factor`: of the member's own account.
-pub async fn require_second_factor(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
+pub async fn require_second_factor(
+    Posted { member, form }: Posted,
+) -> Result<HttpResponse, Failure> {
     let Some(account) = member.signed_in.account() else {
         return Err(Error::new(Code::NotFound, "An operator belongs to no account").into());
     };
     let required = Some((member.may(UsersWrite)?, form.checked("required")));
-    let change = AccountChange { requires_second_factor: required, ..AccountChange::default() };
+    let change = AccountChange {
+        requires_second_factor: required,
+        ..AccountChange::default()
+    };
     account::update(&member.server.store, change, &account.id, member.now()).await?;
     Ok(done(&member, "/people", "saved"))
 }

@@ -5,7 +5,9 @@ use actix_web::web::Path;
 use maud::{Markup, PreEscaped, html};
 use qrcode::{Color, QrCode};
 
-use super::page::{self, Field, Head, Place, badge, copy, done, hidden, member_page, redirect, table};
+use super::page::{
+    self, Field, Head, Place, badge, copy, done, hidden, member_page, redirect, table,
+};
 use super::visit::{Failure, Form, Member, Posted, Submitted, Visitor};
 use crate::error::{Code, Error};
 use crate::manage::second_factor::{self, Enrolment, Proof};
@@ -17,7 +19,11 @@ pub async fn show(member: Member) -> Result<HttpResponse, Failure> {
 }
 
 /// `at` names the form that the error is of.
-async fn profile_page(member: &Member, error: Option<&Error>, at: &str) -> Result<HttpResponse, Failure> {
+async fn profile_page(
+    member: &Member,
+    error: Option<&Error>,
+    at: &str,
+) -> Result<HttpResponse, Failure> {
     let sessions = session::list(&member.server, &member.signed_in, member.now()).await?;
     let of = |form: &str| error.filter(|_| at == form);
     let content = html! {
@@ -45,7 +51,11 @@ async fn profile_page(member: &Member, error: Option<&Error>, at: &str) -> Resul
         }
         (sessions_section(member, &sessions))
     };
-    let head = Head { notice: page::notice(member), error, ..Head::titled(member.t("menu-profile")) };
+    let head = Head {
+        notice: page::notice(member),
+        error,
+        ..Head::titled(member.t("menu-profile"))
+    };
     Ok(member_page(member, Place::Profile, head, content))
 }
 
@@ -94,10 +104,21 @@ fn sessions_section(member: &Member, sessions: &[session::SessionView]) -> Marku
 /// POST `/password`
 pub async fn change_password(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
     let (current, new) = (form.get("current").to_owned(), form.get("new").to_owned());
-    match session::change_password(&member.server, &member.signed_in, current, new, &member.origin).await {
+    match session::change_password(
+        &member.server,
+        &member.signed_in,
+        current,
+        new,
+        &member.origin,
+    )
+    .await
+    {
         Ok(cookie) => {
             let cookies = [member.session_cookie(cookie.expose())];
-            Ok(redirect(&format!("{}?done=password-changed", member.link("/profile")), &cookies))
+            Ok(redirect(
+                &format!("{}?done=password-changed", member.link("/profile")),
+                &cookies,
+            ))
         }
         Err(error) if error.wrong_field().is_some() || error.code() == Code::TooManyRequests => {
             profile_page(&member, Some(&error), "password").await
@@ -136,18 +157,27 @@ fn enrolment_page(member: &Member, enrolment: &Enrolment, error: Option<&Error>)
             }
         }
     };
-    let head = Head { error, ..Head::titled(member.t("second-factor-set-up")) };
+    let head = Head {
+        error,
+        ..Head::titled(member.t("second-factor-set-up"))
+    };
     member_page(member, Place::Profile, head, content)
 }
 
 /// The QR code, drawn here: what it holds must go nowhere else.
 fn picture(member: &Member, url: &str) -> Markup {
-    let Ok(code) = QrCode::new(url) else { return html! {} };
+    let Ok(code) = QrCode::new(url) else {
+        return html! {};
+    };
     let width = code.width();
     let mut path = String::new();
     for (place, color) in code.to_colors().into_iter().enumerate() {
         if color == Color::Dark {
-            path.push_str(&format!("M{} {}h1v1h-1z", place % width + 4, place / width + 4));
+            path.push_str(&format!(
+                "M{} {}h1v1h-1z",
+                place % width + 4,
+                place / width + 4
+            ));
         }
     }
     let size = width + 8;
@@ -161,7 +191,10 @@ fn picture(member: &Member, url: &str) -> Markup {
 
 /// What a change of the second factor asks for.
 fn proof(form: &Form) -> Proof<'_> {
-    Proof { password: form.get("password"), code: form.text("code") }
+    Proof {
+        password: form.get("password"),
+        code: form.text("code"),
+    }
 }
 
 /// POST `/second-factor`
@@ -172,7 +205,15 @@ pub async fn enrol(Submitted { visitor, form, .. }: Submitted) -> Result<HttpRes
         return Ok(done(&member, "/profile", "second-factor-there"));
     }
     let sealed = form.get("sealed");
-    match second_factor::confirm(&member.server, &member.signed_in, sealed, proof(&form), &member.origin).await {
+    match second_factor::confirm(
+        &member.server,
+        &member.signed_in,
+        sealed,
+        proof(&form),
+        &member.origin,
+    )
+    .await
+    {
         Ok(codes) => Ok(codes_page(&member, &codes)),
         Err(error) if error.wrong_field().is_some() || error.code() == Code::TooManyRequests => {
             let enrolment = second_factor::resume(&member.server, &member.signed_in, sealed)?;
@@ -192,7 +233,15 @@ fn codes_page(member: &Member, codes: &[String]) -> HttpResponse {
         p { a.button.primary href=(member.link("")) { (member.t("recovery-codes-kept")) } }
     };
     let notice = Some(html! { (member.t("done-second-factor")) });
-    member_page(member, Place::Profile, Head { notice, ..Head::titled(member.t("recovery-codes")) }, content)
+    member_page(
+        member,
+        Place::Profile,
+        Head {
+            notice,
+            ..Head::titled(member.t("recovery-codes"))
+        },
+        content,
+    )
 }
 
 async fn code_form_answer(member: &Member, error: Error) -> Result<HttpResponse, Failure> {
@@ -203,24 +252,47 @@ async fn code_form_answer(member: &Member, error: Error) -> Result<HttpResponse,
 }
 
 /// POST `/recovery-codes`
-pub async fn renew_recovery_codes(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
-    match second_factor::renew_codes(&member.server, &member.signed_in, proof(&form), &member.origin).await {
+pub async fn renew_recovery_codes(
+    Posted { member, form }: Posted,
+) -> Result<HttpResponse, Failure> {
+    match second_factor::renew_codes(
+        &member.server,
+        &member.signed_in,
+        proof(&form),
+        &member.origin,
+    )
+    .await
+    {
         Ok(codes) => Ok(codes_page(&member, &codes)),
         Err(error) => code_form_answer(&member, error).await,
     }
 }
 
 /// POST `/second-factor/remove`
-pub async fn remove_second_factor(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
-    match second_factor::remove(&member.server, &member.signed_in, proof(&form), &member.origin).await {
-        Ok(()) if member.signed_in.requires_second_factor() => Ok(redirect(&member.link("/profile/second-factor"), &[])),
+pub async fn remove_second_factor(
+    Posted { member, form }: Posted,
+) -> Result<HttpResponse, Failure> {
+    match second_factor::remove(
+        &member.server,
+        &member.signed_in,
+        proof(&form),
+        &member.origin,
+    )
+    .await
+    {
+        Ok(()) if member.signed_in.requires_second_factor() => {
+            Ok(redirect(&member.link("/profile/second-factor"), &[]))
+        }
         Ok(()) => Ok(done(&member, "/profile", "second-factor-removed")),
         Err(error) => code_form_answer(&member, error).await,
     }
 }
 
 /// POST `/sessions/{id}/end`
-pub async fn end_session(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn end_session(
+    Posted { member, .. }: Posted,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
     session::end(&member.server, &member.signed_in, &id, &member.origin).await?;
     Ok(done(&member, "/profile", "session-ended"))
 }

@@ -27,7 +27,12 @@ impl Application {
     /// secret, or may not use the grant.
     pub fn of(client: &ClientView, issuer: &Issuer) -> Option<Self> {
         let by_secret = client.auth_method != AuthMethod::PrivateKeyJwt.as_str();
-        (by_secret && client.grant_types.iter().any(|grant| grant == "client_credentials")).then(|| Application {
+        (by_secret
+            && client
+                .grant_types
+                .iter()
+                .any(|grant| grant == "client_credentials"))
+        .then(|| Application {
             token_endpoint: issuer.endpoint("/oauth/token"),
             client_id: client.client_id.clone(),
             scope: client.scope.clone(),
@@ -55,8 +60,14 @@ pub enum Snippet {
 
 impl Snippet {
     /// Every one there is, in the order to show them in.
-    pub const ALL: [Snippet; 6] =
-        [Snippet::Curl, Snippet::Python, Snippet::JavaScript, Snippet::Go, Snippet::Java, Snippet::Rust];
+    pub const ALL: [Snippet; 6] = [
+        Snippet::Curl,
+        Snippet::Python,
+        Snippet::JavaScript,
+        Snippet::Go,
+        Snippet::Java,
+        Snippet::Rust,
+    ];
 
     /// As people call it.
     pub const fn name(self) -> &'static str {
@@ -98,9 +109,11 @@ impl Snippet {
     pub const fn prepare(self) -> &'static [&'static str] {
         match self {
             Snippet::Python => &["python3 -m pip install requests"],
-            Snippet::Rust => {
-                &["cargo init --name quick-start", "cargo add ureq@3 --features json", "cargo add base64@0.23 serde_json@1"]
-            }
+            Snippet::Rust => &[
+                "cargo init --name quick-start",
+                "cargo add ureq@3 --features json",
+                "cargo add base64@0.23 serde_json@1",
+            ],
             Snippet::Curl | Snippet::JavaScript | Snippet::Go | Snippet::Java => &[],
         }
     }
@@ -148,7 +161,9 @@ impl Snippet {
         match self {
             Snippet::Curl => text.replace('\'', r"'\''"),
             Snippet::JavaScript => text.replace('\\', r"\\").replace('\'', r"\'"),
-            Snippet::Python | Snippet::Go | Snippet::Java | Snippet::Rust => text.replace('\\', r"\\").replace('"', r#"\""#),
+            Snippet::Python | Snippet::Go | Snippet::Java | Snippet::Rust => {
+                text.replace('\\', r"\\").replace('"', r#"\""#)
+            }
         }
     }
 }
@@ -156,13 +171,17 @@ impl Snippet {
 /// Puts values where the template says `{{name}}`, once: a value may look like a name. A line with a
 /// name that has no value is left out.
 fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
-    template.split_inclusive('\n').filter_map(|line| fill_line(line, &value)).collect()
+    template
+        .split_inclusive('\n')
+        .filter_map(|line| fill_line(line, &value))
+        .collect()
 }
 
 fn fill_line(line: &str, value: impl Fn(&str) -> Option<String>) -> Option<String> {
     let (mut filled, mut rest) = (String::new(), line);
-    while let Some((before, (name, after))) =
-        rest.split_once("{{").and_then(|(before, from_name)| Some((before, from_name.split_once("}}")?)))
+    while let Some((before, (name, after))) = rest
+        .split_once("{{")
+        .and_then(|(before, from_name)| Some((before, from_name.split_once("}}")?)))
     {
         filled.push_str(before);
         filled.push_str(&value(name)?);

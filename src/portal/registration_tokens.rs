@@ -5,7 +5,9 @@ use actix_web::web::Path;
 use maud::{Markup, html};
 
 use super::applications::warned;
-use super::page::{self, Field, Head, Place, badge, confirmation, copy, done, empty, member_page, table};
+use super::page::{
+    self, Field, Head, Place, badge, confirmation, copy, done, empty, member_page, table,
+};
 use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::clock::parse_duration;
 use crate::error::{Code, Error};
@@ -22,8 +24,13 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
     tokens_page(&member, &Form::filled(&[("uses", "1")]), None).await
 }
 
-async fn tokens_page(member: &Member, sent: &Form, error: Option<&Error>) -> Result<HttpResponse, Failure> {
-    let tokens = registration_token::list(&member.server.store, &member.may(RegistrationRead)?).await?;
+async fn tokens_page(
+    member: &Member,
+    sent: &Form,
+    error: Option<&Error>,
+) -> Result<HttpResponse, Failure> {
+    let tokens =
+        registration_token::list(&member.server.store, &member.may(RegistrationRead)?).await?;
     let content = html! {
         p { (member.t("registration-text")) }
         @if tokens.is_empty() { (empty(&member.t("registration-none"), &member.t("registration-none-text"), None)) } @else { (rows(member, &tokens)) }
@@ -31,16 +38,30 @@ async fn tokens_page(member: &Member, sent: &Form, error: Option<&Error>) -> Res
             section aria-labelledby="new-token" { h2 #new-token { (member.t("registration-new")) } (new_form(member, sent, error).await?) }
         }
     };
-    let head = Head { notice: page::notice(member), error, ..Head::titled(member.t("menu-registration-tokens")) };
-    Ok(member_page(member, Place::RegistrationTokens, head, content))
+    let head = Head {
+        notice: page::notice(member),
+        error,
+        ..Head::titled(member.t("menu-registration-tokens"))
+    };
+    Ok(member_page(
+        member,
+        Place::RegistrationTokens,
+        head,
+        content,
+    ))
 }
 
 async fn new_form(member: &Member, sent: &Form, error: Option<&Error>) -> Result<Markup, Failure> {
     let mut choices = client::choices(&member.server.store, member.may(ClientsWrite)?).await?;
     // No client that registers itself can use it.
-    choices.resources.remove(&member.server.issuer.management_audience());
+    choices
+        .resources
+        .remove(&member.server.issuer.management_audience());
     let accounts = account::partners(&member.server.store, &member.may(AccountsRead)?).await?;
-    let accounts: Vec<(String, String)> = accounts.into_iter().map(|account| (account.id, account.name)).collect();
+    let accounts: Vec<(String, String)> = accounts
+        .into_iter()
+        .map(|account| (account.id, account.name))
+        .collect();
     let lifetimes: Vec<(String, String)> = LIFETIMES
         .iter()
         .map(|&span| {
@@ -49,7 +70,9 @@ async fn new_form(member: &Member, sent: &Form, error: Option<&Error>) -> Result
                 if span.is_empty() {
                     member.t("without-end")
                 } else {
-                    parse_duration(span).map(|span| member.language.span(span)).unwrap_or_default()
+                    parse_duration(span)
+                        .map(|span| member.language.span(span))
+                        .unwrap_or_default()
                 },
             )
         })
@@ -96,21 +119,43 @@ fn rows(member: &Member, tokens: &[RegistrationTokenView]) -> Markup {
             ]
         })
         .collect();
-    let columns = ["column-token", "column-scope", "field-resources", "column-uses-left", "column-ends", ""];
-    table(member, &member.t("menu-registration-tokens"), &columns, &rows)
+    let columns = [
+        "column-token",
+        "column-scope",
+        "field-resources",
+        "column-uses-left",
+        "column-ends",
+        "",
+    ];
+    table(
+        member,
+        &member.t("menu-registration-tokens"),
+        &columns,
+        &rows,
+    )
 }
 
 fn above(member: &Member) -> Vec<(String, String)> {
-    vec![("/registration-tokens".to_owned(), member.t("menu-registration-tokens"))]
+    vec![(
+        "/registration-tokens".to_owned(),
+        member.t("menu-registration-tokens"),
+    )]
 }
 
 /// POST
 pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
     let made = async {
         let wrong = |phrase: &'static str, field: &'static str| {
-            Error::new(Code::InvalidRequest, "That cannot be").phrase(phrase, []).field(field)
+            Error::new(Code::InvalidRequest, "That cannot be")
+                .phrase(phrase, [])
+                .field(field)
         };
-        let scope = form.all("scope").collect::<Vec<_>>().join(" ").parse().map_err(|_| wrong("scope-unusable", "scope"))?;
+        let scope = form
+            .all("scope")
+            .collect::<Vec<_>>()
+            .join(" ")
+            .parse()
+            .map_err(|_| wrong("scope-unusable", "scope"))?;
         let uses = match form.text("uses") {
             "" => None,
             text => Some(text.parse().map_err(|_| wrong("uses-missing", "uses"))?),
@@ -119,7 +164,9 @@ pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
             "" => None,
             text => Some(parse_duration(text).map_err(|_| wrong("span-unusable", "expires_in"))?),
         };
-        let account = Some(form.get("account")).filter(|id| !id.is_empty() && member.is_operator()).map(str::to_owned);
+        let account = Some(form.get("account"))
+            .filter(|id| !id.is_empty() && member.is_operator())
+            .map(str::to_owned);
         let new = NewRegistrationToken {
             account,
             scope,
@@ -127,7 +174,13 @@ pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
             uses,
             lifetime,
         };
-        registration_token::create(&member.server.store, member.may(RegistrationWrite)?, new, member.now()).await
+        registration_token::create(
+            &member.server.store,
+            member.may(RegistrationWrite)?,
+            new,
+            member.now(),
+        )
+        .await
     };
     match mendable(&member, made.await, "/registration-tokens")? {
         Ok((token, _, warning)) => Ok(made_page(&member, token.expose(), warning.as_ref())),
@@ -149,7 +202,10 @@ fn made_page(member: &Member, token: &str, warning: Option<&Warning>) -> HttpRes
         }
         p { a.button.primary href=(member.link("/registration-tokens")) { (member.t("to-registration-tokens")) } }
     };
-    let head = Head { above: above(member), ..Head::titled(member.t("registration-made")) };
+    let head = Head {
+        above: above(member),
+        ..Head::titled(member.t("registration-made"))
+    };
     member_page(member, Place::RegistrationTokens, head, content)
 }
 
@@ -158,13 +214,41 @@ pub async fn ask_delete(member: Member, id: Path<String>) -> Result<HttpResponse
     member.may(RegistrationWrite)?;
     let question = html! { p { (member.t("registration-delete-text")) } };
     let action = format!("/registration-tokens/{id}/delete");
-    let content = confirmation(&member, question, &action, &member.t("registration-delete"), "/registration-tokens", html! {});
-    let head = Head { above: above(&member), ..Head::titled(member.t("registration-delete")) };
-    Ok(member_page(&member, Place::RegistrationTokens, head, content))
+    let content = confirmation(
+        &member,
+        question,
+        &action,
+        &member.t("registration-delete"),
+        "/registration-tokens",
+        html! {},
+    );
+    let head = Head {
+        above: above(&member),
+        ..Head::titled(member.t("registration-delete"))
+    };
+    Ok(member_page(
+        &member,
+        Place::RegistrationTokens,
+        head,
+        content,
+    ))
 }
 
 /// POST `/{id}/delete`
-pub async fn delete(Posted { member, .. }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
-    registration_token::delete(&member.server.store, member.may(RegistrationWrite)?, &id, member.now()).await?;
-    Ok(done(&member, "/registration-tokens", "registration-deleted"))
+pub async fn delete(
+    Posted { member, .. }: Posted,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
+    registration_token::delete(
+        &member.server.store,
+        member.may(RegistrationWrite)?,
+        &id,
+        member.now(),
+    )
+    .await?;
+    Ok(done(
+        &member,
+        "/registration-tokens",
+        "registration-deleted",
+    ))
 }

@@ -3,7 +3,9 @@
 use actix_web::HttpResponse;
 use maud::{Markup, html};
 
-use super::page::{self, Field, Head, Place, confirmation, copy, done, empty, hidden, member_page, table};
+use super::page::{
+    self, Field, Head, Place, confirmation, copy, done, empty, hidden, member_page, table,
+};
 use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::error::{Code, Error};
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
@@ -14,7 +16,11 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
     servers_page(&member, &Form::default(), None).await
 }
 
-async fn servers_page(member: &Member, sent: &Form, error: Option<&Error>) -> Result<HttpResponse, Failure> {
+async fn servers_page(
+    member: &Member,
+    sent: &Form,
+    error: Option<&Error>,
+) -> Result<HttpResponse, Failure> {
     member.may(ResourcesWrite)?;
     let servers = resource_server::list(&member.server.store, member.may(ResourcesRead)?).await?;
     let content = html! {
@@ -31,7 +37,11 @@ async fn servers_page(member: &Member, sent: &Form, error: Option<&Error>) -> Re
             }))
         }
     };
-    let head = Head { notice: page::notice(member), error, ..Head::titled(member.t("menu-resource-servers")) };
+    let head = Head {
+        notice: page::notice(member),
+        error,
+        ..Head::titled(member.t("menu-resource-servers"))
+    };
     Ok(member_page(member, Place::ResourceServers, head, content))
 }
 
@@ -49,7 +59,13 @@ fn rows(member: &Member, servers: &[ResourceServerView]) -> Markup {
             ]
         })
         .collect();
-    let columns = ["column-name", "field-identifier", "column-scope", "column-introspects-with", ""];
+    let columns = [
+        "column-name",
+        "field-identifier",
+        "column-scope",
+        "column-introspects-with",
+        "",
+    ];
     table(member, &member.t("menu-resource-servers"), &columns, &rows)
 }
 
@@ -58,19 +74,32 @@ fn typs(member: &Member) -> Vec<(String, String)> {
         TokenTyp::AtJwt => member.t("typ-at-jwt"),
         TokenTyp::Jwt => member.t("typ-jwt"),
     };
-    TokenTyp::ALL.map(|typ| (typ.as_str().to_owned(), named(typ))).into()
+    TokenTyp::ALL
+        .map(|typ| (typ.as_str().to_owned(), named(typ)))
+        .into()
 }
 
 fn above(member: &Member) -> Vec<(String, String)> {
-    vec![("/resource-servers".to_owned(), member.t("menu-resource-servers"))]
+    vec![(
+        "/resource-servers".to_owned(),
+        member.t("menu-resource-servers"),
+    )]
 }
 
 /// POST
 pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
     let made = async {
-        let unusable = |_| Error::new(Code::InvalidScope, "That is no scope").phrase("scope-unusable", []).field("scope");
+        let unusable = |_| {
+            Error::new(Code::InvalidScope, "That is no scope")
+                .phrase("scope-unusable", [])
+                .field("scope")
+        };
         // People put commas between words.
-        let scope = form.text("scope").replace(',', " ").parse().map_err(unusable)?;
+        let scope = form
+            .text("scope")
+            .replace(',', " ")
+            .parse()
+            .map_err(unusable)?;
         let wrong = |reason| Error::new(Code::InvalidRequest, reason).field("token-typ");
         // A page from before the choice was there does not send it.
         let token_typ = match form.text("token-typ") {
@@ -79,7 +108,16 @@ pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
         };
         let permit = member.may(ResourcesWrite)?;
         let (identifier, name) = (form.text("identifier"), form.text("name"));
-        resource_server::create(&member.server.store, permit, identifier, name, scope, token_typ, member.now()).await
+        resource_server::create(
+            &member.server.store,
+            permit,
+            identifier,
+            name,
+            scope,
+            token_typ,
+            member.now(),
+        )
+        .await
     };
     match mendable(&member, made.await, "/resource-servers")? {
         Ok(made) => Ok(made_page(&member, &made)),
@@ -89,7 +127,10 @@ pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
 
 fn made_page(member: &Member, made: &resource_server::CreatedResourceServer) -> HttpResponse {
     let (id, secret) = (&made.server.client_id, made.secret.expose());
-    let introspect = format!("curl -u {id}:{secret} -d token=TOKEN {}", member.server.issuer.endpoint("/oauth/introspect"));
+    let introspect = format!(
+        "curl -u {id}:{secret} -d token=TOKEN {}",
+        member.server.issuer.endpoint("/oauth/introspect")
+    );
     let content = html! {
         div.once {
             p { strong { (member.t("shown-once")) } }
@@ -100,15 +141,34 @@ fn made_page(member: &Member, made: &resource_server::CreatedResourceServer) -> 
         }
         p { a.button.primary href=(member.link("/resource-servers")) { (member.t("to-resource-servers")) } }
     };
-    member_page(member, Place::ResourceServers, Head { above: above(member), ..Head::titled(member.t("resource-made")) }, content)
+    member_page(
+        member,
+        Place::ResourceServers,
+        Head {
+            above: above(member),
+            ..Head::titled(member.t("resource-made"))
+        },
+        content,
+    )
 }
 
 fn ask_page(member: &Member, identifier: &str, error: Option<&Error>) -> HttpResponse {
-    let question = html! { p { (member.tr("resource-delete-text", &[("identifier", identifier.into())])) } };
+    let question =
+        html! { p { (member.tr("resource-delete-text", &[("identifier", identifier.into())])) } };
     let fields = hidden("identifier", identifier);
-    let content =
-        confirmation(member, question, "/resource-servers/delete", &member.t("resource-delete"), "/resource-servers", fields);
-    let head = Head { above: above(member), error, ..Head::titled(member.t("resource-delete")) };
+    let content = confirmation(
+        member,
+        question,
+        "/resource-servers/delete",
+        &member.t("resource-delete"),
+        "/resource-servers",
+        fields,
+    );
+    let head = Head {
+        above: above(member),
+        error,
+        ..Head::titled(member.t("resource-delete"))
+    };
     member_page(member, Place::ResourceServers, head, content)
 }
 
@@ -116,13 +176,23 @@ fn ask_page(member: &Member, identifier: &str, error: Option<&Error>) -> HttpRes
 pub async fn ask_delete(member: Member) -> Result<HttpResponse, Failure> {
     member.may(ResourcesWrite)?;
     let missing = || Error::new(Code::NotFound, "No resource server is named");
-    Ok(ask_page(&member, &member.query("identifier").ok_or_else(missing)?, None))
+    Ok(ask_page(
+        &member,
+        &member.query("identifier").ok_or_else(missing)?,
+        None,
+    ))
 }
 
 /// POST `/delete`
 pub async fn delete(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
     let identifier = form.get("identifier");
-    let deleted = resource_server::delete(&member.server.store, member.may(ResourcesWrite)?, identifier, member.now()).await;
+    let deleted = resource_server::delete(
+        &member.server.store,
+        member.may(ResourcesWrite)?,
+        identifier,
+        member.now(),
+    )
+    .await;
     Ok(match mendable(&member, deleted, "/resource-servers")? {
         Ok(()) => done(&member, "/resource-servers", "resource-deleted"),
         Err(error) => ask_page(&member, identifier, Some(&error)),

@@ -5,7 +5,9 @@ use actix_web::web::Path;
 use maud::{Markup, html};
 
 use super::applications::Application;
-use super::page::{self, Field, Head, Place, badge, confirmation, copy, done, empty, member_page, table};
+use super::page::{
+    self, Field, Head, Place, badge, confirmation, copy, done, empty, member_page, table,
+};
 use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::clock::parse_duration;
 use crate::error::{Code, Error};
@@ -40,9 +42,19 @@ async fn secrets_page(
     let graces: Vec<(String, String)> = GRACES
         .iter()
         .map(|&span| {
-            (span.to_owned(), parse_duration(span).map_or_else(|_| member.t("at-once"), |grace| member.language.span(grace)))
+            (
+                span.to_owned(),
+                parse_duration(span)
+                    .map_or_else(|_| member.t("at-once"), |grace| member.language.span(grace)),
+            )
         })
-        .map(|(span, name)| if span == "0s" { (span, member.t("at-once")) } else { (span, name) })
+        .map(|(span, name)| {
+            if span == "0s" {
+                (span, member.t("at-once"))
+            } else {
+                (span, name)
+            }
+        })
         .collect();
     let content = html! {
         p { (member.t("secrets-text")) }
@@ -96,12 +108,20 @@ fn rows(member: &Member, application: &Application, secrets: &[ClientSecret]) ->
             ]
         })
         .collect();
-    table(member, &member.t("secrets"), &["column-secret", "column-made", "column-ends", ""], &rows)
+    table(
+        member,
+        &member.t("secrets"),
+        &["column-secret", "column-made", "column-ends", ""],
+        &rows,
+    )
 }
 
 fn secret_page(member: &Member, application: &Application, secret: &str) -> HttpResponse {
     let token_endpoint = member.server.issuer.endpoint("/oauth/token");
-    let try_it = format!("curl -u {}:{secret} -d grant_type=client_credentials {token_endpoint}", application.client.client_id);
+    let try_it = format!(
+        "curl -u {}:{secret} -d grant_type=client_credentials {token_endpoint}",
+        application.client.client_id
+    );
     let content = html! {
         div.once {
             p { strong { (member.t("shown-once")) } }
@@ -110,14 +130,27 @@ fn secret_page(member: &Member, application: &Application, secret: &str) -> Http
         }
         p { a.button.primary href=(member.link(&application.path("/secrets"))) { (member.t("to-secrets")) } }
     };
-    let head = Head { above: above(member, application, true), ..Head::titled(member.t("secret-made")) };
+    let head = Head {
+        above: above(member, application, true),
+        ..Head::titled(member.t("secret-made"))
+    };
     member_page(member, Place::Applications, head, content)
 }
 
 /// POST
-pub async fn create(Posted { member, form }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn create(
+    Posted { member, form }: Posted,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    let made = secret::create(&member.server.store, member.may(KeysWrite)?, &id, None, member.now()).await;
+    let made = secret::create(
+        &member.server.store,
+        member.may(KeysWrite)?,
+        &id,
+        None,
+        member.now(),
+    )
+    .await;
     match mendable(&member, made, &application.path("/secrets"))? {
         Ok((secret, _)) => Ok(secret_page(&member, &application, secret.expose())),
         Err(error) => secrets_page(&member, &application, &form, Some(&error)).await,
@@ -125,12 +158,26 @@ pub async fn create(Posted { member, form }: Posted, id: Path<String>) -> Result
 }
 
 /// POST `/rotate`
-pub async fn rotate(Posted { member, form }: Posted, id: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn rotate(
+    Posted { member, form }: Posted,
+    id: Path<String>,
+) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
     let made = async {
-        let unusable = |reason| Error::new(Code::InvalidRequest, reason).phrase("span-unusable", []).field("grace");
+        let unusable = |reason| {
+            Error::new(Code::InvalidRequest, reason)
+                .phrase("span-unusable", [])
+                .field("grace")
+        };
         let grace = parse_duration(form.text("grace")).map_err(unusable)?;
-        secret::rotate(&member.server.store, member.may(KeysWrite)?, &id, grace, member.now()).await
+        secret::rotate(
+            &member.server.store,
+            member.may(KeysWrite)?,
+            &id,
+            grace,
+            member.now(),
+        )
+        .await
     };
     match mendable(&member, made.await, &application.path("/secrets"))? {
         Ok((secret, _)) => Ok(secret_page(&member, &application, secret.expose())),
@@ -139,30 +186,59 @@ pub async fn rotate(Posted { member, form }: Posted, id: Path<String>) -> Result
 }
 
 /// GET `/{secret}/delete`
-pub async fn ask_delete(member: Member, ids: Path<(String, String)>) -> Result<HttpResponse, Failure> {
+pub async fn ask_delete(
+    member: Member,
+    ids: Path<(String, String)>,
+) -> Result<HttpResponse, Failure> {
     member.may(KeysWrite)?;
     let application = Application::find(&member, &ids.0).await?;
     let secrets = secret::list(&member.server.store, member.may(KeysRead)?, &ids.0).await?;
-    let live = secrets.iter().filter(|secret| secret.expires_at.is_none_or(|end| end > member.now()));
+    let live = secrets
+        .iter()
+        .filter(|secret| secret.expires_at.is_none_or(|end| end > member.now()));
     let last = live.clone().count() == 1 && live.clone().any(|secret| secret.id == ids.1);
     let question = html! {
         p { (member.t("secret-delete-text")) }
         @if last { p { strong { (member.t("secret-last")) } } }
     };
     let action = application.path(&format!("/secrets/{}/delete", ids.1));
-    let content = confirmation(&member, question, &action, &member.t("secret-delete"), &application.path("/secrets"), html! {});
+    let content = confirmation(
+        &member,
+        question,
+        &action,
+        &member.t("secret-delete"),
+        &application.path("/secrets"),
+        html! {},
+    );
     let title = member.tr("secret-delete-which", &[("id", ids.1.as_str().into())]);
     Ok(member_page(
         &member,
         Place::Applications,
-        Head { above: above(&member, &application, true), ..Head::titled(title) },
+        Head {
+            above: above(&member, &application, true),
+            ..Head::titled(title)
+        },
         content,
     ))
 }
 
 /// POST `/{secret}/delete`
-pub async fn delete(Posted { member, .. }: Posted, ids: Path<(String, String)>) -> Result<HttpResponse, Failure> {
+pub async fn delete(
+    Posted { member, .. }: Posted,
+    ids: Path<(String, String)>,
+) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &ids.0).await?;
-    secret::delete(&member.server.store, member.may(KeysWrite)?, &ids.0, &ids.1, member.now()).await?;
-    Ok(done(&member, &application.path("/secrets"), "secret-deleted"))
+    secret::delete(
+        &member.server.store,
+        member.may(KeysWrite)?,
+        &ids.0,
+        &ids.1,
+        member.now(),
+    )
+    .await?;
+    Ok(done(
+        &member,
+        &application.path("/secrets"),
+        "secret-deleted",
+    ))
 }

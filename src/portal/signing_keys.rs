@@ -14,7 +14,12 @@ use crate::manage::signing_key::{self, SigningKeyView, Times};
 
 /// GET
 pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
-    let keys = signing_key::list(&member.server.store, &member.may(SigningKeysRead)?, member.now()).await?;
+    let keys = signing_key::list(
+        &member.server.store,
+        &member.may(SigningKeysRead)?,
+        member.now(),
+    )
+    .await?;
     let writes = member.can(SigningKeysWrite);
     let live: Vec<&SigningKeyView> = keys.iter().filter(|key| key.state != "gone").collect();
     let content = html! {
@@ -29,7 +34,10 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
             }
         }
     };
-    let head = Head { notice: page::notice(&member), ..Head::titled(member.t("menu-signing-keys")) };
+    let head = Head {
+        notice: page::notice(&member),
+        ..Head::titled(member.t("menu-signing-keys"))
+    };
     Ok(member_page(&member, Place::SigningKeys, head, content))
 }
 
@@ -37,7 +45,9 @@ fn rows(member: &Member, keys: &[SigningKeyView]) -> Markup {
     let writes = member.can(SigningKeysWrite);
     // Of a key that was retired at once there is no moment to show.
     let moment = |moment: Option<Timestamp>| {
-        moment.filter(|moment| *moment > Timestamp::EPOCH).map_or_else(|| html! { "–" }, |moment| member.language.moment(moment))
+        moment
+            .filter(|moment| *moment > Timestamp::EPOCH)
+            .map_or_else(|| html! { "–" }, |moment| member.language.moment(moment))
     };
     let rows: Vec<Vec<Markup>> = keys
         .iter()
@@ -83,13 +93,30 @@ pub async fn rotate(Posted { member, .. }: Posted) -> Result<HttpResponse, Failu
 }
 
 fn ask_page(member: &Member, kid: &str, error: Option<&Error>) -> HttpResponse {
-    let question = html! { p { (member.t("retire-text")) } p { strong { (member.t("retire-now-text")) } } };
+    let question =
+        html! { p { (member.t("retire-text")) } p { strong { (member.t("retire-now-text")) } } };
     let fields = html! { label.box { input type="checkbox" name="now" value="on"; span { (member.t("retire-now")) } } };
     let action = format!("/signing-keys/{kid}/retire");
-    let content = confirmation(member, question, &action, &member.t("retire"), "/signing-keys", fields);
+    let content = confirmation(
+        member,
+        question,
+        &action,
+        &member.t("retire"),
+        "/signing-keys",
+        fields,
+    );
     let above = vec![("/signing-keys".to_owned(), member.t("menu-signing-keys"))];
     let title = member.tr("retire-key", &[("kid", kid.into())]);
-    member_page(member, Place::SigningKeys, Head { above, error, ..Head::titled(title) }, content)
+    member_page(
+        member,
+        Place::SigningKeys,
+        Head {
+            above,
+            error,
+            ..Head::titled(title)
+        },
+        content,
+    )
 }
 
 /// GET `/{kid}/retire`
@@ -99,11 +126,22 @@ pub async fn ask_retire(member: Member, kid: Path<String>) -> Result<HttpRespons
 }
 
 /// POST `/{kid}/retire`
-pub async fn retire(Posted { member, form }: Posted, kid: Path<String>) -> Result<HttpResponse, Failure> {
+pub async fn retire(
+    Posted { member, form }: Posted,
+    kid: Path<String>,
+) -> Result<HttpResponse, Failure> {
     let permit = member.may(SigningKeysWrite)?;
     let times = Times::in_force(&member.server.store, &member.server.settings).await?;
     let key_file = member.server.signing_keys.key_file();
-    let retired = signing_key::retire(&member.server.store, permit, key_file, &kid, form.checked("now"), times, member.now());
+    let retired = signing_key::retire(
+        &member.server.store,
+        permit,
+        key_file,
+        &kid,
+        form.checked("now"),
+        times,
+        member.now(),
+    );
     Ok(match mendable(&member, retired.await, "/signing-keys")? {
         Ok(_) => done(&member, "/signing-keys", "signing-key-retired"),
         Err(error) => ask_page(&member, &kid, Some(&error)),

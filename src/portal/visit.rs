@@ -71,7 +71,10 @@ impl Visitor {
             language: chosen.unwrap_or_else(|| Language::preferred(request)),
             origin: extract::origin(server, request),
             signed_in: None,
-            here: request.uri().path_and_query().map_or_else(|| "/portal".to_owned(), ToString::to_string),
+            here: request
+                .uri()
+                .path_and_query()
+                .map_or_else(|| "/portal".to_owned(), ToString::to_string),
             answers_form: request.method() == Method::POST,
             base: server.issuer.path().to_owned(),
             browser: value(BROWSER_COOKIE),
@@ -93,8 +96,12 @@ impl Visitor {
     /// What the query of the address says by this name; nothing where it is empty.
     pub fn query(&self, name: &str) -> Option<String> {
         let query = self.here.split_once('?')?.1;
-        let value = form_urlencoded::parse(query.as_bytes()).find(|(own, _)| own == name)?.1;
-        Some(value.trim()).filter(|value| !value.is_empty()).map(str::to_owned)
+        let value = form_urlencoded::parse(query.as_bytes())
+            .find(|(own, _)| own == name)?
+            .1;
+        Some(value.trim())
+            .filter(|value| !value.is_empty())
+            .map(str::to_owned)
     }
 
     /// The words for a message.
@@ -109,7 +116,8 @@ impl Visitor {
 
     /// The words for a message about a number of things.
     pub fn count(&self, message: &str, count: usize) -> String {
-        self.language.text(message, &[("count", FluentValue::from(count))])
+        self.language
+            .text(message, &[("count", FluentValue::from(count))])
     }
 
     /// How long ago, or how long from now.
@@ -121,7 +129,10 @@ impl Visitor {
     pub fn says(&self, error: &Error) -> String {
         match error.said() {
             Some(phrase) => self.language.phrase(phrase),
-            None => self.t(&format!("error-{}", error.code().as_str().replace('_', "-"))),
+            None => self.t(&format!(
+                "error-{}",
+                error.code().as_str().replace('_', "-")
+            )),
         }
     }
 
@@ -132,7 +143,11 @@ impl Visitor {
     }
 
     fn cookie(&self, name: &str, value: String) -> Cookie<'static> {
-        let path = if self.base.is_empty() { "/".to_owned() } else { self.base.clone() };
+        let path = if self.base.is_empty() {
+            "/".to_owned()
+        } else {
+            self.base.clone()
+        };
         Cookie::build(Visitor::cookie_name(&self.server, name), value)
             .path(path)
             .http_only(true)
@@ -188,7 +203,8 @@ impl Visitor {
 
     fn check_form(&self, form: &Form) -> bool {
         let (expected, given) = (self.form_token(), form.get(FORM_TOKEN));
-        !expected.is_empty() && Fingerprint::of(expected.as_bytes()).matches(&Fingerprint::of(given.as_bytes()))
+        !expected.is_empty()
+            && Fingerprint::of(expected.as_bytes()).matches(&Fingerprint::of(given.as_bytes()))
     }
 }
 
@@ -200,8 +216,14 @@ fn secure(server: &AuthorizationServer) -> bool {
 /// The values of a cookie of ours, as the browser sent them.
 fn values(server: &AuthorizationServer, request: &HttpRequest, name: &str) -> Vec<String> {
     let name = Visitor::cookie_name(server, name);
-    let Ok(cookies) = request.cookies() else { return Vec::new() };
-    cookies.iter().filter(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned()).collect()
+    let Ok(cookies) = request.cookies() else {
+        return Vec::new();
+    };
+    cookies
+        .iter()
+        .filter(|cookie| cookie.name() == name)
+        .map(|cookie| cookie.value().to_owned())
+        .collect()
 }
 
 /// Whoever the request is by; a session that the browser has is looked up.
@@ -212,7 +234,9 @@ async fn visitor(request: &HttpRequest) -> Result<Visitor, Failure> {
     let mut visitor = Visitor::stranger(server, request);
     // Who can set cookies for a neighbour can put others beside ours.
     for value in values(server, request, SESSION_COOKIE).into_iter().take(3) {
-        visitor.signed_in = session::resume(server, &value, visitor.now()).await?.map(Arc::new);
+        visitor.signed_in = session::resume(server, &value, visitor.now())
+            .await?
+            .map(Arc::new);
         if visitor.signed_in.is_some() {
             break;
         }
@@ -224,14 +248,20 @@ async fn visitor(request: &HttpRequest) -> Result<Visitor, Failure> {
 
 /// Of a request that goes no further than this.
 fn gate(visitor: Visitor) -> Result<Member, Failure> {
-    let Some(signed_in) = visitor.signed_in.clone() else { return Err(Failure::SignIn) };
+    let Some(signed_in) = visitor.signed_in.clone() else {
+        return Err(Failure::SignIn);
+    };
     if signed_in.awaits_second_factor() {
         return Err(Failure::SecondFactor);
     }
     if signed_in.must_enrol() {
         return Err(Failure::Enrol);
     }
-    Ok(Member { visitor, signed_in, once: None })
+    Ok(Member {
+        visitor,
+        signed_in,
+        once: None,
+    })
 }
 
 /// A visitor who has signed in, with all that the account asks for.
@@ -255,8 +285,14 @@ impl Member {
     pub fn enrolling(visitor: Visitor) -> Result<Self, Failure> {
         match gate(visitor.clone()) {
             Err(Failure::Enrol) => {
-                let Some(signed_in) = visitor.signed_in.clone() else { return Err(Failure::SignIn) };
-                Ok(Member { visitor, signed_in, once: None })
+                let Some(signed_in) = visitor.signed_in.clone() else {
+                    return Err(Failure::SignIn);
+                };
+                Ok(Member {
+                    visitor,
+                    signed_in,
+                    once: None,
+                })
             }
             other => other,
         }
@@ -290,7 +326,10 @@ pub struct Form(Vec<(String, String)>);
 impl Form {
     /// The first of this name; empty where there is none.
     pub fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value)
+        self.0
+            .iter()
+            .find(|(own, _)| own == name)
+            .map_or("", |(_, value)| value)
     }
 
     /// What people typed, without the spaces at its ends.
@@ -300,7 +339,10 @@ impl Form {
 
     /// All of this name.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(own, _)| own == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Whether a box of this name is ticked.
@@ -310,24 +352,36 @@ impl Form {
 
     /// A form that looks as if somebody had typed these.
     pub fn filled(fields: &[(&str, &str)]) -> Self {
-        Form(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        Form(
+            fields
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        )
     }
 
     /// What may be shown again: neither passwords nor codes, nor what is of the session.
     pub fn kept(&self) -> impl Iterator<Item = (&str, &str)> {
         let other = |name: &str| name != FORM_TOKEN && !SECRETS.contains(&name);
-        self.0.iter().filter(move |(name, _)| other(name)).map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .filter(move |(name, _)| other(name))
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The fields that are to be typed again, since they are not kept.
     pub fn secrets(&self) -> impl Iterator<Item = &'static str> {
-        SECRETS.into_iter().filter(|secret| self.0.iter().any(|(name, _)| name == secret))
+        SECRETS
+            .into_iter()
+            .filter(|secret| self.0.iter().any(|(name, _)| name == secret))
     }
 
     /// What is kept for later, with empty places for what is not.
     pub fn for_later(&self) -> String {
         let empty = self.secrets().map(|name| (name, ""));
-        form_urlencoded::Serializer::new(String::new()).extend_pairs(self.kept().chain(empty)).finish()
+        form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(self.kept().chain(empty))
+            .finish()
     }
 }
 
@@ -353,8 +407,9 @@ async fn read_form(request: &HttpRequest, payload: Payload) -> Result<Form, Fail
     check_site(request)?;
     let mut payload = payload;
     let payload = web::Payload::from_request(request, &mut payload).await;
-    let payload =
-        payload.map_err(|error| Error::new(Code::InvalidRequest, "The body is unreadable").detail(error.to_string()))?;
+    let payload = payload.map_err(|error| {
+        Error::new(Code::InvalidRequest, "The body is unreadable").detail(error.to_string())
+    })?;
     let body = extract::body(request, payload).await?;
     let form = Form(form_urlencoded::parse(&body).into_owned().collect());
     request.extensions_mut().insert(form.clone());
@@ -363,18 +418,36 @@ async fn read_form(request: &HttpRequest, payload: Payload) -> Result<Form, Fail
 
 /// Whether a page of ours sent it, as far as the browser tells: `Sec-Fetch-Site`, or else `Origin`.
 fn check_site(request: &HttpRequest) -> Result<(), Error> {
-    let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let ours = match (header(HeaderName::from_static("sec-fetch-site")), header(ORIGIN)) {
+    let header = |name: HeaderName| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let ours = match (
+        header(HeaderName::from_static("sec-fetch-site")),
+        header(ORIGIN),
+    ) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
         // A proxy in front may have changed the host.
         (None, Some(origin)) => {
-            let issuer = request.app_data::<Data<AuthorizationServer>>().map(|server| server.issuer.origin());
-            issuer.as_deref() == Some(origin) || origin.split_once("://").map(|(_, host)| host) == header(HOST)
+            let issuer = request
+                .app_data::<Data<AuthorizationServer>>()
+                .map(|server| server.issuer.origin());
+            issuer.as_deref() == Some(origin)
+                || origin.split_once("://").map(|(_, host)| host) == header(HOST)
         }
         // What sends neither is no browser, and has no cookie that somebody else could ride on.
         (None, None) => true,
     };
-    if ours { Ok(()) } else { Err(Error::new(Code::AccessDenied, "This form was sent by another site").phrase("other-site", [])) }
+    if ours {
+        Ok(())
+    } else {
+        Err(
+            Error::new(Code::AccessDenied, "This form was sent by another site")
+                .phrase("other-site", []),
+        )
+    }
 }
 
 type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Failure>>>>;
@@ -411,8 +484,15 @@ impl FromRequest for Submitted {
             if !visitor.check_form(&form) {
                 return Err(Failure::Again("form-other-session"));
             }
-            let agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
-            Ok(Submitted { visitor, form, agent: agent.unwrap_or_default().to_owned() })
+            let agent = request
+                .headers()
+                .get(USER_AGENT)
+                .and_then(|value| value.to_str().ok());
+            Ok(Submitted {
+                visitor,
+                form,
+                agent: agent.unwrap_or_default().to_owned(),
+            })
         })
     }
 }
@@ -434,7 +514,11 @@ impl FromRequest for Posted {
             }
             if form.checked(ONCE) {
                 let what = format!("{}\0{}", request.path(), form.get(ONCE));
-                member.once = Some(Once::new(member.signed_in.email(), form.get(ONCE), what.as_bytes()));
+                member.once = Some(Once::new(
+                    member.signed_in.email(),
+                    form.get(ONCE),
+                    what.as_bytes(),
+                ));
             }
             Ok(Posted { member, form })
         })
@@ -462,14 +546,20 @@ pub enum Failure {
 ///
 /// # Errors
 /// All other failures; a form that was sent twice leads to the page at `list`.
-pub fn mendable<T>(visitor: &Visitor, made: Result<T, Error>, list: &str) -> Result<Result<T, Error>, Failure> {
+pub fn mendable<T>(
+    visitor: &Visitor,
+    made: Result<T, Error>,
+    list: &str,
+) -> Result<Result<T, Error>, Failure> {
     let error = match made {
         Ok(made) => return Ok(Ok(made)),
         Err(error) => error,
     };
     match error.code() {
         Code::AlreadyDone => Err(Failure::Already(visitor.link(list))),
-        Code::InvalidRequest | Code::InvalidScope | Code::Conflict | Code::PreconditionFailed => Ok(Err(error)),
+        Code::InvalidRequest | Code::InvalidScope | Code::Conflict | Code::PreconditionFailed => {
+            Ok(Err(error))
+        }
         Code::AccessDenied if error.said().is_some() => Ok(Err(error)),
         _ => Err(error.into()),
     }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, KeepAlive, Protocol, Request, Response};
-use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_service, map_config,
+};
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Server};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -66,10 +68,15 @@ where
             let config = certificate.server_config().map_err(io::Error::other)?;
             let acceptor = TlsAcceptor::from(Arc::new(config));
             server.listen("https", listener.socket, move || {
-                let (connections, acceptor, stopping) = (connections.clone(), acceptor.clone(), stopping.clone());
+                let (connections, acceptor, stopping) =
+                    (connections.clone(), acceptor.clone(), stopping.clone());
                 let tls = fn_service(move |stream: TcpStream| {
                     let (connection, acceptor) = (admit(&connections, stream), acceptor.clone());
-                    async move { handshake(connection?, acceptor).await.map_err(DispatchError::Io) }
+                    async move {
+                        handshake(connection?, acceptor)
+                            .await
+                            .map_err(DispatchError::Io)
+                    }
                 });
                 tls.and_then(http(
                     application(),
@@ -85,7 +92,11 @@ where
             let (connections, stopping) = (connections.clone(), stopping.clone());
             let plain = fn_service(move |stream: TcpStream| {
                 let connection = admit(&connections, stream);
-                async move { version(connection?, http2_cleartext).await.map_err(DispatchError::Io) }
+                async move {
+                    version(connection?, http2_cleartext)
+                        .await
+                        .map_err(DispatchError::Io)
+                }
             });
             plain.and_then(http(application(), Connection::activity, move || {
                 let stopping = stopping.clone();
@@ -100,11 +111,19 @@ where
 type Accepted<T> = (T, Protocol, Option<SocketAddr>);
 
 fn admit(connections: &Arc<Connections>, stream: TcpStream) -> Result<Connection, DispatchError> {
-    let refused = || DispatchError::Io(io::Error::new(io::ErrorKind::QuotaExceeded, "too many connections"));
+    let refused = || {
+        DispatchError::Io(io::Error::new(
+            io::ErrorKind::QuotaExceeded,
+            "too many connections",
+        ))
+    };
     connections.admit(stream).ok_or_else(refused)
 }
 
-async fn handshake(connection: Connection, acceptor: TlsAcceptor) -> io::Result<Accepted<TlsStream<Connection>>> {
+async fn handshake(
+    connection: Connection,
+    acceptor: TlsAcceptor,
+) -> io::Result<Accepted<TlsStream<Connection>>> {
     let peer = connection.peer();
     let stream = acceptor.accept(connection).await?;
     let (connection, session) = stream.get_ref();
@@ -115,7 +134,10 @@ async fn handshake(connection: Connection, acceptor: TlsAcceptor) -> io::Result<
     Ok((stream, protocol, peer))
 }
 
-async fn version(connection: Connection, http2_cleartext: bool) -> io::Result<Accepted<Connection>> {
+async fn version(
+    connection: Connection,
+    http2_cleartext: bool,
+) -> io::Result<Accepted<Connection>> {
     let protocol = match http2_cleartext && connection.begins_with_http2().await? {
         true => http2(&connection),
         false => Protocol::Http1,
@@ -146,7 +168,9 @@ where
     B: MessageBody + 'static,
     G: Future<Output = ()> + 'static,
 {
-    let application = application.into_factory().map_err(|error| error.into().error_response());
+    let application = application
+        .into_factory()
+        .map_err(|error| error.into().error_response());
     HttpService::build()
         // The table of connections closes idle ones, without a timer for each request.
         .keep_alive(KeepAlive::Os)

@@ -9,7 +9,9 @@ use crate::clock::Timestamp;
 use crate::credential::new_id;
 
 /// A row of `accounts`.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset, Serialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Debug, Queryable, Selectable, Insertable, AsChangeset, Serialize, schemars::JsonSchema,
+)]
 #[diesel(treat_none_as_null = true)]
 pub struct Account {
     /// Made by Keyward.
@@ -36,7 +38,13 @@ impl Account {
 
     /// A new one.
     pub fn new(name: &str, now: Timestamp) -> Self {
-        Account { id: new_id(), name: name.to_owned(), created_at: now, requires_second_factor: false, max_clients: None }
+        Account {
+            id: new_id(),
+            name: name.to_owned(),
+            created_at: now,
+            requires_second_factor: false,
+            max_clients: None,
+        }
     }
 }
 
@@ -49,7 +57,11 @@ pub fn find(database: &mut Database, id_or_name: &str) -> Result<Option<Account>
     if id_or_name.contains('\0') {
         return Ok(None);
     }
-    let named = accounts::table.filter(accounts::id.eq(id_or_name).or(accounts::name.eq(id_or_name)));
+    let named = accounts::table.filter(
+        accounts::id
+            .eq(id_or_name)
+            .or(accounts::name.eq(id_or_name)),
+    );
     // An id wins over an account that took another's id for its name.
     let mut found: Vec<Account> = named.select(Account::as_select()).load(database)?;
     found.sort_by_key(|account| account.id != id_or_name);
@@ -61,7 +73,10 @@ pub fn find(database: &mut Database, id_or_name: &str) -> Result<Option<Account>
 /// # Errors
 /// Where the database gave no answer.
 pub fn list(database: &mut Database) -> Result<Vec<Account>, StoreError> {
-    Ok(accounts::table.order(accounts::name).select(Account::as_select()).load(database)?)
+    Ok(accounts::table
+        .order(accounts::name)
+        .select(Account::as_select())
+        .load(database)?)
 }
 
 /// Whether there is any: a new database has none.
@@ -69,7 +84,11 @@ pub fn list(database: &mut Database) -> Result<Vec<Account>, StoreError> {
 /// # Errors
 /// Where the database gave no answer.
 pub fn any(database: &mut Database) -> Result<bool, StoreError> {
-    Ok(accounts::table.select(accounts::id).first::<String>(database).optional()?.is_some())
+    Ok(accounts::table
+        .select(accounts::id)
+        .first::<String>(database)
+        .optional()?
+        .is_some())
 }
 
 /// Adds one; the name must be free.
@@ -77,7 +96,9 @@ pub fn any(database: &mut Database) -> Result<bool, StoreError> {
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, account: &Account) -> Result<(), StoreError> {
-    diesel::insert_into(accounts::table).values(account).execute(transaction.modify())?;
+    diesel::insert_into(accounts::table)
+        .values(account)
+        .execute(transaction.modify())?;
     Ok(())
 }
 
@@ -86,6 +107,8 @@ pub fn insert(transaction: &mut Transaction<'_>, account: &Account) -> Result<()
 /// # Errors
 /// Where the database gave no answer.
 pub fn update(transaction: &mut Transaction<'_>, account: &Account) -> Result<(), StoreError> {
-    diesel::update(accounts::table.find(&account.id)).set(account).execute(transaction.modify())?;
+    diesel::update(accounts::table.find(&account.id))
+        .set(account)
+        .execute(transaction.modify())?;
     Ok(())
 }

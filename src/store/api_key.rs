@@ -56,7 +56,15 @@ impl ApiKey {
 const MAX_RANGES: usize = 50;
 
 /// Networks and addresses; none stands for anywhere.
-#[derive(Clone, Debug, Default, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[derive(
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+)]
 #[diesel(sql_type = diesel::sql_types::Text)]
 pub struct IpRanges {
     text: String,
@@ -84,17 +92,24 @@ impl IpRanges {
     /// A sentence that names the one that is neither.
     pub fn from_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let range = |word: &str| {
-            let range = word.parse().or_else(|_| word.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical())));
+            let range = word.parse().or_else(|_| {
+                word.parse::<IpAddr>()
+                    .map(|address| IpNet::from(address.to_canonical()))
+            });
             let shown: String = word.chars().take(60).collect();
-            range
-                .map(|range: IpNet| range.trunc())
-                .map_err(|_| format!("{shown:?} is no IP address and no range, such as 203.0.113.0/24"))
+            range.map(|range: IpNet| range.trunc()).map_err(|_| {
+                format!("{shown:?} is no IP address and no range, such as 203.0.113.0/24")
+            })
         };
         let ranges: Vec<IpNet> = words.into_iter().map(range).collect::<Result<_, _>>()?;
         if ranges.len() > MAX_RANGES {
             return Err(format!("{MAX_RANGES} ranges are the most"));
         }
-        let text = ranges.iter().map(IpNet::to_string).collect::<Vec<_>>().join(" ");
+        let text = ranges
+            .iter()
+            .map(IpNet::to_string)
+            .collect::<Vec<_>>()
+            .join(" ");
         Ok(IpRanges { text, ranges })
     }
 }
@@ -134,7 +149,11 @@ impl Serialize for IpRanges {
 /// # Errors
 /// Where the database gave no answer.
 pub fn find(database: &mut Database, id: &str) -> Result<Option<ApiKey>, StoreError> {
-    Ok(api_keys::table.find(id).select(ApiKey::as_select()).first(database).optional()?)
+    Ok(api_keys::table
+        .find(id)
+        .select(ApiKey::as_select())
+        .first(database)
+        .optional()?)
 }
 
 /// Those of a client, the oldest first, ended ones too.
@@ -143,7 +162,10 @@ pub fn find(database: &mut Database, id: &str) -> Result<Option<ApiKey>, StoreEr
 /// Where the database gave no answer.
 pub fn list(database: &mut Database, client_id: &str) -> Result<Vec<ApiKey>, StoreError> {
     let own = api_keys::table.filter(api_keys::client_id.eq(client_id));
-    Ok(own.order((api_keys::created_at, api_keys::id)).select(ApiKey::as_select()).load(database)?)
+    Ok(own
+        .order((api_keys::created_at, api_keys::id))
+        .select(ApiKey::as_select())
+        .load(database)?)
 }
 
 /// Adds one; the name must be free within the client.
@@ -151,7 +173,9 @@ pub fn list(database: &mut Database, client_id: &str) -> Result<Vec<ApiKey>, Sto
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, key: &ApiKey) -> Result<(), StoreError> {
-    diesel::insert_into(api_keys::table).values(key).execute(transaction.modify())?;
+    diesel::insert_into(api_keys::table)
+        .values(key)
+        .execute(transaction.modify())?;
     transaction.changed(Change::ApiKey(key.id.clone()));
     Ok(())
 }
@@ -161,7 +185,9 @@ pub fn insert(transaction: &mut Transaction<'_>, key: &ApiKey) -> Result<(), Sto
 /// # Errors
 /// Where the database gave no answer.
 pub fn update(transaction: &mut Transaction<'_>, key: &ApiKey) -> Result<(), StoreError> {
-    diesel::update(api_keys::table.find(&key.id)).set(key).execute(transaction.modify())?;
+    diesel::update(api_keys::table.find(&key.id))
+        .set(key)
+        .execute(transaction.modify())?;
     transaction.changed(Change::ApiKey(key.id.clone()));
     Ok(())
 }
@@ -185,19 +211,35 @@ pub struct RevokedApiKey {
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn find_revoked(database: &mut Database, id: &str) -> Result<Option<RevokedApiKey>, StoreError> {
-    Ok(revoked_api_keys::table.find(id).select(RevokedApiKey::as_select()).first(database).optional()?)
+pub fn find_revoked(
+    database: &mut Database,
+    id: &str,
+) -> Result<Option<RevokedApiKey>, StoreError> {
+    Ok(revoked_api_keys::table
+        .find(id)
+        .select(RevokedApiKey::as_select())
+        .first(database)
+        .optional()?)
 }
 
 /// The ids and names of a client's API keys, those that were revoked lately too.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn names(database: &mut Database, client_id: &str) -> Result<Vec<(String, String)>, StoreError> {
-    let live = api_keys::table.filter(api_keys::client_id.eq(client_id)).select((api_keys::id, api_keys::name));
+pub fn names(
+    database: &mut Database,
+    client_id: &str,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let live = api_keys::table
+        .filter(api_keys::client_id.eq(client_id))
+        .select((api_keys::id, api_keys::name));
     let mut names: Vec<(String, String)> = live.load(database)?;
     let revoked = revoked_api_keys::table.filter(revoked_api_keys::client_id.eq(client_id));
-    names.extend(revoked.select((revoked_api_keys::id, revoked_api_keys::name)).load::<(String, String)>(database)?);
+    names.extend(
+        revoked
+            .select((revoked_api_keys::id, revoked_api_keys::name))
+            .load::<(String, String)>(database)?,
+    );
     Ok(names)
 }
 
@@ -206,10 +248,24 @@ pub fn names(database: &mut Database, client_id: &str) -> Result<Vec<(String, St
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn delete(transaction: &mut Transaction<'_>, id: &str, now: Timestamp) -> Result<(), StoreError> {
-    let Some(key) = find(transaction.database, id)? else { return Ok(()) };
-    let revoked = RevokedApiKey { id: key.id, client_id: key.client_id, name: key.name, hash: key.hash, revoked_at: now };
-    diesel::insert_into(revoked_api_keys::table).values(revoked).execute(transaction.modify())?;
+pub fn delete(
+    transaction: &mut Transaction<'_>,
+    id: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(key) = find(transaction.database, id)? else {
+        return Ok(());
+    };
+    let revoked = RevokedApiKey {
+        id: key.id,
+        client_id: key.client_id,
+        name: key.name,
+        hash: key.hash,
+        revoked_at: now,
+    };
+    diesel::insert_into(revoked_api_keys::table)
+        .values(revoked)
+        .execute(transaction.modify())?;
     diesel::delete(api_keys::table.find(id)).execute(transaction.modify())?;
     transaction.changed(Change::ApiKey(id.to_owned()));
     Ok(())
@@ -222,8 +278,12 @@ pub fn delete(transaction: &mut Transaction<'_>, id: &str, now: Timestamp) -> Re
 pub fn note_used(database: &mut Database, used: &[(String, Timestamp)]) -> Result<(), StoreError> {
     for (id, at) in used {
         // Another node may have written a later one.
-        let earlier = api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(at));
-        diesel::update(api_keys::table.find(id).filter(earlier)).set(api_keys::last_used_at.eq(at)).execute(database)?;
+        let earlier = api_keys::last_used_at
+            .is_null()
+            .or(api_keys::last_used_at.lt(at));
+        diesel::update(api_keys::table.find(id).filter(earlier))
+            .set(api_keys::last_used_at.eq(at))
+            .execute(database)?;
     }
     Ok(())
 }
@@ -234,8 +294,15 @@ pub fn note_used(database: &mut Database, used: &[(String, Timestamp)]) -> Resul
 /// Where the database gave no answer.
 pub fn purge(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
     let expired = "DELETE FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
-    let expired = diesel::sql_query(expired).bind::<BigInt, _>(moment).bind::<BigInt, _>(limit).execute(database)?;
+    let expired = diesel::sql_query(expired)
+        .bind::<BigInt, _>(moment)
+        .bind::<BigInt, _>(limit)
+        .execute(database)?;
     let revoked = "DELETE FROM revoked_api_keys WHERE id IN \
                    (SELECT id FROM revoked_api_keys WHERE revoked_at < $1 ORDER BY revoked_at LIMIT $2)";
-    Ok(expired + diesel::sql_query(revoked).bind::<BigInt, _>(moment).bind::<BigInt, _>(limit).execute(database)?)
+    Ok(expired
+        + diesel::sql_query(revoked)
+            .bind::<BigInt, _>(moment)
+            .bind::<BigInt, _>(limit)
+            .execute(database)?)
 }

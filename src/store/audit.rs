@@ -50,13 +50,17 @@ pub struct Entry {
 }
 
 fn object<S: Serializer>(json: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    json.as_deref().and_then(|json| serde_json::from_str::<Value>(json).ok()).serialize(serializer)
+    json.as_deref()
+        .and_then(|json| serde_json::from_str::<Value>(json).ok())
+        .serialize(serializer)
 }
 
 /// An id for an entry of this moment.
 pub fn new_id(now: Timestamp) -> String {
     let millis = u64::try_from(now.millis()).unwrap_or(0);
-    uuid::Builder::from_unix_timestamp_millis(millis, &random_bytes()).into_uuid().to_string()
+    uuid::Builder::from_unix_timestamp_millis(millis, &random_bytes())
+        .into_uuid()
+        .to_string()
 }
 
 /// What a list is narrowed to; what is absent does not narrow.
@@ -78,9 +82,17 @@ pub struct Filter {
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn list(database: &mut Database, filter: &Filter, limit: i64) -> Result<Vec<Entry>, StoreError> {
+pub fn list(
+    database: &mut Database,
+    filter: &Filter,
+    limit: i64,
+) -> Result<Vec<Entry>, StoreError> {
     // Only what is asked for: with `column = $1 OR $2` in its place no index would serve.
-    let mut rows = audit::table.order(audit::id.desc()).limit(limit).select(Entry::as_select()).into_boxed();
+    let mut rows = audit::table
+        .order(audit::id.desc())
+        .limit(limit)
+        .select(Entry::as_select())
+        .into_boxed();
     if let Some(account_id) = &filter.account_id {
         rows = rows.filter(audit::account_id.eq(account_id));
     }
@@ -103,8 +115,15 @@ pub fn list(database: &mut Database, filter: &Filter, limit: i64) -> Result<Vec<
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn failures(database: &mut Database, client_id: &str, limit: i64) -> Result<Vec<Entry>, StoreError> {
-    let own = audit::table.filter(audit::client_id.eq(client_id)).order(audit::id.desc()).limit(limit);
+pub fn failures(
+    database: &mut Database,
+    client_id: &str,
+    limit: i64,
+) -> Result<Vec<Entry>, StoreError> {
+    let own = audit::table
+        .filter(audit::client_id.eq(client_id))
+        .order(audit::id.desc())
+        .limit(limit);
     Ok(own.select(Entry::as_select()).load(database)?)
 }
 
@@ -114,7 +133,11 @@ pub fn failures(database: &mut Database, client_id: &str, limit: i64) -> Result<
 /// Where the database gave no answer.
 pub fn any_by_others(database: &mut Database) -> Result<bool, StoreError> {
     let done = audit::table.filter(audit::reason.is_null().and(audit::actor.ne(KEYWARD)));
-    Ok(done.select(audit::id).first::<String>(database).optional()?.is_some())
+    Ok(done
+        .select(audit::id)
+        .first::<String>(database)
+        .optional()?
+        .is_some())
 }
 
 /// Adds one to the change that it tells of.
@@ -122,7 +145,9 @@ pub fn any_by_others(database: &mut Database) -> Result<bool, StoreError> {
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, entry: &Entry) -> Result<(), StoreError> {
-    diesel::insert_into(audit::table).values(entry).execute(transaction.database)?;
+    diesel::insert_into(audit::table)
+        .values(entry)
+        .execute(transaction.database)?;
     transaction.audited = true;
     Ok(())
 }
@@ -142,16 +167,30 @@ pub struct Recorder {
 impl Recorder {
     /// What Keyward does by itself, such as rotating a signing key by age.
     pub fn keyward() -> Self {
-        Recorder { actor: KEYWARD.to_owned(), client_ip: None, request_id: None }
+        Recorder {
+            actor: KEYWARD.to_owned(),
+            client_ip: None,
+            request_id: None,
+        }
     }
 
     /// Who has not authenticated.
     pub fn nobody(client_ip: Option<ClientIp>, request_id: Option<String>) -> Self {
-        Recorder { actor: "nobody".to_owned(), client_ip, request_id }
+        Recorder {
+            actor: "nobody".to_owned(),
+            client_ip,
+            request_id,
+        }
     }
 
     /// The entry of an action that succeeded.
-    pub fn entry(&self, action: &str, account_id: Option<&str>, target: &str, now: Timestamp) -> Entry {
+    pub fn entry(
+        &self,
+        action: &str,
+        account_id: Option<&str>,
+        target: &str,
+        now: Timestamp,
+    ) -> Entry {
         Entry {
             id: new_id(now),
             happened_at: now,
@@ -189,10 +228,16 @@ impl Recorder {
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn insert_all(database: &mut Database, entries: &[Entry], kept: Option<Duration>) -> Result<(), StoreError> {
+pub fn insert_all(
+    database: &mut Database,
+    entries: &[Entry],
+    kept: Option<Duration>,
+) -> Result<(), StoreError> {
     for entry in entries {
         let expires_at = kept.map(|kept| entry.happened_at.plus(kept));
-        diesel::insert_into(audit::table).values((entry, audit::expires_at.eq(expires_at))).execute(database)?;
+        diesel::insert_into(audit::table)
+            .values((entry, audit::expires_at.eq(expires_at)))
+            .execute(database)?;
     }
     Ok(())
 }
@@ -202,13 +247,21 @@ pub fn insert_all(database: &mut Database, entries: &[Entry], kept: Option<Durat
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn purge(database: &mut Database, moment: Timestamp, now: Timestamp, limit: i64) -> Result<usize, StoreError> {
+pub fn purge(
+    database: &mut Database,
+    moment: Timestamp,
+    now: Timestamp,
+    limit: i64,
+) -> Result<usize, StoreError> {
     let old = "DELETE FROM audit WHERE happened_at < $1 AND id IN (SELECT id FROM audit ORDER BY id LIMIT $2)";
     let expired = "DELETE FROM audit WHERE id IN \
                    (SELECT id FROM audit WHERE expires_at IS NOT NULL AND expires_at < $1 ORDER BY expires_at LIMIT $2)";
     let mut removed = 0;
     for (sql, before) in [(old, moment), (expired, now)] {
-        removed += diesel::sql_query(sql).bind::<BigInt, _>(before).bind::<BigInt, _>(limit).execute(database)?;
+        removed += diesel::sql_query(sql)
+            .bind::<BigInt, _>(before)
+            .bind::<BigInt, _>(limit)
+            .execute(database)?;
     }
     Ok(removed)
 }

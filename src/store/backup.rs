@@ -69,9 +69,10 @@ pub enum Restored {
 fn sqlite(url: &DatabaseUrl) -> Result<&Path, Error> {
     match url {
         DatabaseUrl::Sqlite(path) => Ok(path),
-        DatabaseUrl::Postgres(_) => {
-            Err(Error::new(Code::InvalidRequest, "This is for SQLite; a Postgres database has pg_dump and pg_restore"))
-        }
+        DatabaseUrl::Postgres(_) => Err(Error::new(
+            Code::InvalidRequest,
+            "This is for SQLite; a Postgres database has pg_dump and pg_restore",
+        )),
     }
 }
 
@@ -104,7 +105,13 @@ fn names(database: &mut Database, query: &str) -> Result<Vec<String>, StoreError
 pub fn backup(url: &DatabaseUrl, file: &Path) -> Result<(), Error> {
     sqlite(url)?;
     if file.exists() {
-        return Err(Error::new(Code::Conflict, format!("{} exists already; a backup never overwrites a file", file.display())));
+        return Err(Error::new(
+            Code::Conflict,
+            format!(
+                "{} exists already; a backup never overwrites a file",
+                file.display()
+            ),
+        ));
     }
     if url.is_missing()? {
         return Err(url.explain(&StoreError::Missing));
@@ -125,14 +132,25 @@ fn beside(file: &Path, word: &str) -> PathBuf {
 }
 
 fn prefix(file: &Path, word: &str) -> String {
-    format!(".{}.{word}-", file.file_name().unwrap_or_default().to_string_lossy())
+    format!(
+        ".{}.{word}-",
+        file.file_name().unwrap_or_default().to_string_lossy()
+    )
 }
 
 /// Removes what earlier ones of the same name have left that were killed: who is at work holds a lock.
 fn remove_stale(file: &Path, word: &str) {
     let prefix = prefix(file, word);
-    for entry in std::fs::read_dir(folder_of(file)).into_iter().flatten().flatten() {
-        let process = entry.file_name().to_str().and_then(|name| name.strip_prefix(&prefix)).map(str::to_owned);
+    for entry in std::fs::read_dir(folder_of(file))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let process = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.strip_prefix(&prefix))
+            .map(str::to_owned);
         if process.is_some_and(|process| process.bytes().all(|byte| byte.is_ascii_digit()))
             && File::open(entry.path()).is_ok_and(|stale| stale.try_lock().is_ok())
         {
@@ -143,18 +161,27 @@ fn remove_stale(file: &Path, word: &str) {
 }
 
 fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    file.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 /// `VACUUM INTO` reads one snapshot, whatever is written meanwhile, and writes into an empty file. Gives the lock
 /// that says that the copy is in use: see [`remove_stale`].
 fn copy(from: &mut Database, to: &Path) -> Result<File, Error> {
-    let draft = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(file_error(to))?;
+    let draft = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(to)
+        .map_err(file_error(to))?;
     // Where the file system knows no locks, nobody else gets one either.
     let _ = draft.try_lock();
     let vacuum = diesel::sql_query("VACUUM INTO ?").bind::<Text, _>(to.to_string_lossy());
     vacuum.execute(from).map_err(StoreError::from)?;
-    File::open(to).and_then(|file| file.sync_all()).map_err(file_error(to))?;
+    File::open(to)
+        .and_then(|file| file.sync_all())
+        .map_err(file_error(to))?;
     Ok(draft)
 }
 
@@ -163,7 +190,9 @@ fn publish(draft: &Path, file: &Path) -> Result<(), Error> {
     std::fs::hard_link(draft, file).map_err(file_error(file))?;
     std::fs::remove_file(draft).map_err(file_error(draft))?;
     let folder = folder_of(file);
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(file_error(folder))
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(file_error(folder))
 }
 
 /// Brings back what a backup holds. Servers that use the database see it within a second.
@@ -174,20 +203,37 @@ fn publish(draft: &Path, file: &Path) -> Result<(), Error> {
 /// # Errors
 /// Where the database is not SQLite, the file is no backup of this or an older version, or the present
 /// database cannot be read.
-pub fn restore(url: &DatabaseUrl, file: &Path, entry: &Entry, now: Timestamp) -> Result<Restored, Error> {
+pub fn restore(
+    url: &DatabaseUrl,
+    file: &Path,
+    entry: &Entry,
+    now: Timestamp,
+) -> Result<Restored, Error> {
     let target = sqlite(url)?;
     // Opening a missing file would create it.
     let readable = File::open(file).and_then(|file| file.metadata());
     if readable.map_err(file_error(file))?.len() == 0 {
-        return Err(Error::new(Code::InvalidRequest, format!("{} is empty", file.display())));
+        return Err(Error::new(
+            Code::InvalidRequest,
+            format!("{} is empty", file.display()),
+        ));
     }
     let missing = url.is_missing()?;
     url.prepare_folder()?;
     remove_stale(target, STAGED);
     let staged = beside(target, STAGED);
-    let done =
-        stage(file, &staged).and_then(|_lock| if missing { create(&staged, target) } else { replace(url, &staged, entry, now) });
-    for path in [&staged, &with_suffix(&staged, "-wal"), &with_suffix(&staged, "-shm")] {
+    let done = stage(file, &staged).and_then(|_lock| {
+        if missing {
+            create(&staged, target)
+        } else {
+            replace(url, &staged, entry, now)
+        }
+    });
+    for path in [
+        &staged,
+        &with_suffix(&staged, "-wal"),
+        &with_suffix(&staged, "-shm"),
+    ] {
         // Best effort: it is a copy.
         let _ = std::fs::remove_file(path);
     }
@@ -202,36 +248,56 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 /// A copy of the backup, checked and brought up to date, that only its owner can read; gives its lock.
 fn stage(file: &Path, staged: &Path) -> Result<File, Error> {
-    let refused = |reason: String| Error::new(Code::InvalidRequest, format!("{}: {reason}", file.display()));
+    let refused = |reason: String| {
+        Error::new(
+            Code::InvalidRequest,
+            format!("{}: {reason}", file.display()),
+        )
+    };
     let away = |error: diesel::ConnectionError| refused(error.to_string());
-    let mut source = Database::Sqlite(SqliteConnection::establish(&file.to_string_lossy()).map_err(away)?);
+    let mut source =
+        Database::Sqlite(SqliteConnection::establish(&file.to_string_lossy()).map_err(away)?);
     let lock = copy(&mut source, staged).map_err(|error| refused(error.reason().to_owned()))?;
     drop(source);
     let url = DatabaseUrl::Sqlite(staged.to_owned());
     let mut session = url.connect()?;
     let copy = &mut session.database;
-    let problems =
-        names(copy, "SELECT quick_check AS name FROM pragma_quick_check").map_err(|error| refused(error.to_string()))?;
+    let problems = names(copy, "SELECT quick_check AS name FROM pragma_quick_check")
+        .map_err(|error| refused(error.to_string()))?;
     if problems != ["ok"] {
-        return Err(refused(format!("the file is damaged: {}", problems.join("; "))));
+        return Err(refused(format!(
+            "the file is damaged: {}",
+            problems.join("; ")
+        )));
     }
     let tables = names(copy, "SELECT name FROM sqlite_master WHERE type = 'table'")?;
-    if !KEYWARD_TABLES.iter().all(|table| tables.iter().any(|name| name == table)) {
+    if !KEYWARD_TABLES
+        .iter()
+        .all(|table| tables.iter().any(|name| name == table))
+    {
         return Err(refused("no backup of a Keyward database".to_owned()));
     }
     migrate(&mut session).map_err(|error| refused(error.to_string()))?;
     // All in one file, and on disk.
     sql(&mut session.database, "PRAGMA wal_checkpoint(TRUNCATE)").ok();
     drop(session);
-    File::open(staged).and_then(|file| file.sync_all()).map_err(file_error(staged))?;
+    File::open(staged)
+        .and_then(|file| file.sync_all())
+        .map_err(file_error(staged))?;
     Ok(lock)
 }
 
 fn create(staged: &Path, target: &Path) -> Result<Restored, Error> {
     // An empty file, and what is left of a database that is gone, would spoil the new one.
-    for stale in [target.to_owned(), with_suffix(target, "-wal"), with_suffix(target, "-shm")] {
+    for stale in [
+        target.to_owned(),
+        with_suffix(target, "-wal"),
+        with_suffix(target, "-shm"),
+    ] {
         match std::fs::remove_file(&stale) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(file_error(&stale)(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(file_error(&stale)(error));
+            }
             _ => {}
         }
     }
@@ -239,11 +305,19 @@ fn create(staged: &Path, target: &Path) -> Result<Restored, Error> {
     Ok(Restored::Created)
 }
 
-fn replace(url: &DatabaseUrl, staged: &Path, entry: &Entry, now: Timestamp) -> Result<Restored, Error> {
+fn replace(
+    url: &DatabaseUrl,
+    staged: &Path,
+    entry: &Entry,
+    now: Timestamp,
+) -> Result<Restored, Error> {
     let mut session = url.connect()?;
     migrate(&mut session)?;
-    let attach = diesel::sql_query("ATTACH DATABASE ? AS backup").bind::<Text, _>(staged.to_string_lossy());
-    attach.execute(&mut session.database).map_err(StoreError::from)?;
+    let attach =
+        diesel::sql_query("ATTACH DATABASE ? AS backup").bind::<Text, _>(staged.to_string_lossy());
+    attach
+        .execute(&mut session.database)
+        .map_err(StoreError::from)?;
     let replaced = transaction(&mut session, |database| {
         // The lock of all writers first, and a number without an entry: followers see the gap and reload.
         sql(database, "UPDATE main.change_counter SET value = value + 1")?;
@@ -259,11 +333,24 @@ fn replace(url: &DatabaseUrl, staged: &Path, entry: &Entry, now: Timestamp) -> R
             if matches!(treatment, Treatment::Replace | Treatment::Merge) {
                 let query = format!("SELECT name FROM pragma_table_info('{table}')");
                 let columns = names(database, &query)?.join(", ");
-                sql(database, &format!("INSERT OR IGNORE INTO main.{table} ({columns}) SELECT {columns} FROM backup.{table}"))?;
+                sql(
+                    database,
+                    &format!(
+                        "INSERT OR IGNORE INTO main.{table} ({columns}) SELECT {columns} FROM backup.{table}"
+                    ),
+                )?;
             }
         }
-        if names(database, "SELECT kid AS name FROM main.signing_keys LIMIT 1")?.is_empty() {
-            sql(database, "INSERT INTO main.signing_keys SELECT * FROM backup.signing_keys")?;
+        if names(
+            database,
+            "SELECT kid AS name FROM main.signing_keys LIMIT 1",
+        )?
+        .is_empty()
+        {
+            sql(
+                database,
+                "INSERT INTO main.signing_keys SELECT * FROM backup.signing_keys",
+            )?;
         }
         keep_revoked(database, now)?;
         audit::insert_all(database, std::slice::from_ref(entry), None)?;
@@ -286,8 +373,13 @@ fn keep_revoked(database: &mut Database, now: Timestamp) -> Result<(), StoreErro
                     COALESCE((SELECT tokens_void_before FROM temp.before WHERE before.client_id = clients.client_id), ?)), \
                 token_epoch = MAX(token_epoch, \
                     COALESCE((SELECT token_epoch FROM temp.before WHERE before.client_id = clients.client_id), token_epoch + 1))";
-    diesel::sql_query(void).bind::<BigInt, _>(now).execute(database)?;
-    sql(database, "DELETE FROM main.api_keys WHERE id IN (SELECT id FROM main.revoked_api_keys)")?;
+    diesel::sql_query(void)
+        .bind::<BigInt, _>(now)
+        .execute(database)?;
+    sql(
+        database,
+        "DELETE FROM main.api_keys WHERE id IN (SELECT id FROM main.revoked_api_keys)",
+    )?;
     Ok(())
 }
 

@@ -54,7 +54,10 @@ impl Change {
             "signing_keys" => Some(Change::SigningKeys),
             "revocation" => {
                 let (jti, expires_at) = subject.split_once(' ')?;
-                Some(Change::Revocation { jti: jti.to_owned(), expires_at: Timestamp::from_millis(expires_at.parse().ok()?) })
+                Some(Change::Revocation {
+                    jti: jti.to_owned(),
+                    expires_at: Timestamp::from_millis(expires_at.parse().ok()?),
+                })
             }
             _ => None,
         }
@@ -64,13 +67,20 @@ impl Change {
 /// Takes the lock of all who change, until the transaction ends; gives the newest id.
 pub(super) fn lock(database: &mut Database) -> Result<i64, StoreError> {
     let row = change_counter::table.find(1);
-    diesel::update(row).set(change_counter::value.eq(change_counter::value)).execute(database)?;
+    diesel::update(row)
+        .set(change_counter::value.eq(change_counter::value))
+        .execute(database)?;
     Ok(row.select(change_counter::value).first(database)?)
 }
 
 /// Appends these after `newest`, under the lock. They carry the time of the database, where that has a
 /// clock of its own: by the clock of a node that is behind they could be purged before all have read them.
-pub(super) fn append(database: &mut Database, newest: i64, appended: &[Change], now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn append(
+    database: &mut Database,
+    newest: i64,
+    appended: &[Change],
+    now: Timestamp,
+) -> Result<(), StoreError> {
     if appended.is_empty() {
         return Ok(());
     }
@@ -87,7 +97,9 @@ pub(super) fn append(database: &mut Database, newest: i64, appended: &[Change], 
             ))
             .execute(database)?;
     }
-    diesel::update(change_counter::table.find(1)).set(change_counter::value.eq(id)).execute(database)?;
+    diesel::update(change_counter::table.find(1))
+        .set(change_counter::value.eq(id))
+        .execute(database)?;
     Ok(())
 }
 
@@ -97,7 +109,9 @@ pub(super) fn append(database: &mut Database, newest: i64, appended: &[Change], 
 /// # Errors
 /// Where the database gave no answer.
 pub fn skip(database: &mut Database) -> Result<(), StoreError> {
-    diesel::update(change_counter::table.find(1)).set(change_counter::value.eq(change_counter::value + 1)).execute(database)?;
+    diesel::update(change_counter::table.find(1))
+        .set(change_counter::value.eq(change_counter::value + 1))
+        .execute(database)?;
     Ok(())
 }
 
@@ -107,7 +121,9 @@ pub(super) fn try_to_write(database: &mut Database) -> Result<(), StoreError> {
     match database {
         Database::Postgres(connection) => {
             let same = change_counter::value.eq(change_counter::value);
-            diesel::update(change_counter::table.find(0)).set(same).execute(connection)?;
+            diesel::update(change_counter::table.find(0))
+                .set(same)
+                .execute(connection)?;
         }
         // A row that stays the same SQLite does not write; this it does.
         Database::Sqlite(connection) => connection.batch_execute("PRAGMA user_version = 1")?,
@@ -120,7 +136,10 @@ pub(super) fn try_to_write(database: &mut Database) -> Result<(), StoreError> {
 /// # Errors
 /// Where the database gave no answer.
 pub fn newest(database: &mut Database) -> Result<i64, StoreError> {
-    Ok(change_counter::table.find(1).select(change_counter::value).first(database)?)
+    Ok(change_counter::table
+        .find(1)
+        .select(change_counter::value)
+        .first(database)?)
 }
 
 /// What has changed after number `seen`, in order, a thousand at the most, each with its id.
@@ -135,7 +154,10 @@ pub fn after(database: &mut Database, seen: i64) -> Result<Vec<(i64, Option<Chan
         .limit(1000)
         .select((changes::id, changes::kind, changes::subject))
         .load(database)?;
-    Ok(rows.into_iter().map(|(id, kind, subject)| (id, Change::read(&kind, subject))).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(id, kind, subject)| (id, Change::read(&kind, subject)))
+        .collect())
 }
 
 /// Removes entries from before `moment`, of the `limit` oldest; tells how many.
@@ -144,5 +166,8 @@ pub fn after(database: &mut Database, seen: i64) -> Result<Vec<(i64, Option<Chan
 /// Where the database gave no answer.
 pub fn purge(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
     let sentence = "DELETE FROM changes WHERE changed_at < $1 AND id IN (SELECT id FROM changes ORDER BY id LIMIT $2)";
-    Ok(diesel::sql_query(sentence).bind::<BigInt, _>(moment).bind::<BigInt, _>(limit).execute(database)?)
+    Ok(diesel::sql_query(sentence)
+        .bind::<BigInt, _>(moment)
+        .bind::<BigInt, _>(limit)
+        .execute(database)?)
 }

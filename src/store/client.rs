@@ -17,7 +17,15 @@ use crate::scope::Scope;
 /// How a client authenticates at Keyward's own endpoints (RFC 7591 section 2,
 /// `token_endpoint_auth_method`). A client uses only the one it is registered with, save that
 /// basic and post serve for each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+)]
 #[diesel(sql_type = diesel::sql_types::Text)]
 pub enum AuthMethod {
     /// The secret in an HTTP Basic header.
@@ -30,7 +38,11 @@ pub enum AuthMethod {
 
 impl AuthMethod {
     /// Every one there is, in the order of the metadata document.
-    pub const ALL: [AuthMethod; 3] = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::PrivateKeyJwt];
+    pub const ALL: [AuthMethod; 3] = [
+        AuthMethod::ClientSecretBasic,
+        AuthMethod::ClientSecretPost,
+        AuthMethod::PrivateKeyJwt,
+    ];
 
     /// The registered name.
     pub const fn as_str(self) -> &'static str {
@@ -43,7 +55,10 @@ impl AuthMethod {
 
     /// Whether it needs a client secret.
     pub const fn uses_secret(self) -> bool {
-        matches!(self, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost)
+        matches!(
+            self,
+            AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost
+        )
     }
 }
 
@@ -54,13 +69,20 @@ impl FromStr for AuthMethod {
         AuthMethod::ALL
             .into_iter()
             .find(|method| method.as_str() == text)
-            .ok_or_else(|| format!("the authentication methods are {}", AuthMethod::ALL.map(AuthMethod::as_str).join(", ")))
+            .ok_or_else(|| {
+                format!(
+                    "the authentication methods are {}",
+                    AuthMethod::ALL.map(AuthMethod::as_str).join(", ")
+                )
+            })
     }
 }
 
 impl<'de> serde::Deserialize<'de> for AuthMethod {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -81,7 +103,15 @@ impl fmt::Display for AuthMethod {
 }
 
 /// Who disabled a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+)]
 #[diesel(sql_type = diesel::sql_types::Text)]
 pub enum DisabledBy {
     /// An operator, who alone enables it again.
@@ -104,7 +134,9 @@ impl FromStr for DisabledBy {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = [DisabledBy::Operator, DisabledBy::Account].into_iter().find(|by| by.as_str() == text);
+        let found = [DisabledBy::Operator, DisabledBy::Account]
+            .into_iter()
+            .find(|by| by.as_str() == text);
         found.ok_or_else(|| format!("a client is disabled by operator or account, not by {text:?}"))
     }
 }
@@ -174,7 +206,9 @@ impl Client {
     /// A new one that may nothing yet.
     pub fn new(name: String, account_id: String, auth_method: AuthMethod, now: Timestamp) -> Self {
         Client {
-            client_id: uuid::Builder::from_random_bytes(random_bytes()).into_uuid().to_string(),
+            client_id: uuid::Builder::from_random_bytes(random_bytes())
+                .into_uuid()
+                .to_string(),
             account_id,
             name,
             auth_method,
@@ -233,7 +267,11 @@ pub fn find(database: &mut Database, client_id: &str) -> Result<Option<Client>, 
     if !could_be_id(client_id) {
         return Ok(None);
     }
-    Ok(clients::table.find(client_id).select(Client::as_select()).first(database).optional()?)
+    Ok(clients::table
+        .find(client_id)
+        .select(Client::as_select())
+        .first(database)
+        .optional()?)
 }
 
 /// All of them, or those of one account, the oldest first, from behind one, `limit` at the most.
@@ -247,11 +285,18 @@ pub fn list(
     limit: i64,
 ) -> Result<Vec<Client>, StoreError> {
     let (moment, id) = after.unwrap_or((Timestamp::EPOCH, String::new()));
-    let later = clients::created_at.gt(moment).or(clients::created_at.eq(moment).and(clients::client_id.gt(id)));
-    let all = clients::table.filter(later).order((clients::created_at, clients::client_id)).limit(limit);
+    let later = clients::created_at.gt(moment).or(clients::created_at
+        .eq(moment)
+        .and(clients::client_id.gt(id)));
+    let all = clients::table
+        .filter(later)
+        .order((clients::created_at, clients::client_id))
+        .limit(limit);
     let all = all.select(Client::as_select());
     Ok(match account_id {
-        Some(account_id) => all.filter(clients::account_id.eq(account_id)).load(database)?,
+        Some(account_id) => all
+            .filter(clients::account_id.eq(account_id))
+            .load(database)?,
         None => all.load(database)?,
     })
 }
@@ -261,7 +306,11 @@ pub fn list(
 /// # Errors
 /// Where the database gave no answer.
 pub fn any(database: &mut Database) -> Result<bool, StoreError> {
-    Ok(clients::table.select(clients::client_id).first::<String>(database).optional()?.is_some())
+    Ok(clients::table
+        .select(clients::client_id)
+        .first::<String>(database)
+        .optional()?
+        .is_some())
 }
 
 /// Those of this id, or whose names hold this text whatever its case; of one account where one is named;
@@ -269,13 +318,36 @@ pub fn any(database: &mut Database) -> Result<bool, StoreError> {
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn search(database: &mut Database, account_id: Option<&str>, text: &str, limit: i64) -> Result<Vec<Client>, StoreError> {
-    let escaped: String =
-        text.to_lowercase().chars().flat_map(|c| ['%', '_', '\\'].contains(&c).then_some('\\').into_iter().chain([c])).collect();
-    let named = lower(clients::name).like(format!("%{escaped}%")).escape('\\').or(clients::client_id.eq(text));
-    let found = clients::table.filter(named).order((clients::name, clients::client_id)).limit(limit).select(Client::as_select());
+pub fn search(
+    database: &mut Database,
+    account_id: Option<&str>,
+    text: &str,
+    limit: i64,
+) -> Result<Vec<Client>, StoreError> {
+    let escaped: String = text
+        .to_lowercase()
+        .chars()
+        .flat_map(|c| {
+            ['%', '_', '\\']
+                .contains(&c)
+                .then_some('\\')
+                .into_iter()
+                .chain([c])
+        })
+        .collect();
+    let named = lower(clients::name)
+        .like(format!("%{escaped}%"))
+        .escape('\\')
+        .or(clients::client_id.eq(text));
+    let found = clients::table
+        .filter(named)
+        .order((clients::name, clients::client_id))
+        .limit(limit)
+        .select(Client::as_select());
     Ok(match account_id {
-        Some(account_id) => found.filter(clients::account_id.eq(account_id)).load(database)?,
+        Some(account_id) => found
+            .filter(clients::account_id.eq(account_id))
+            .load(database)?,
         None => found.load(database)?,
     })
 }
@@ -285,9 +357,17 @@ pub fn search(database: &mut Database, account_id: Option<&str>, text: &str, lim
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn grants(database: &mut Database, account_id: &str) -> Result<Vec<(Scope, Resources)>, StoreError> {
-    let own = clients::table.filter(clients::account_id.eq(account_id)).filter(not_disabled_by_operator());
-    Ok(own.select((clients::scope, clients::resources)).distinct().load(database)?)
+pub fn grants(
+    database: &mut Database,
+    account_id: &str,
+) -> Result<Vec<(Scope, Resources)>, StoreError> {
+    let own = clients::table
+        .filter(clients::account_id.eq(account_id))
+        .filter(not_disabled_by_operator());
+    Ok(own
+        .select((clients::scope, clients::resources))
+        .distinct()
+        .load(database)?)
 }
 
 /// The scope and the resource servers of a client of the account that has this scope token and may use this
@@ -304,15 +384,25 @@ pub fn holder(
     with_most: bool,
 ) -> Result<Option<(Scope, Resources)>, StoreError> {
     let scope = || " ".into_sql::<Text>().concat(clients::scope).concat(" ");
-    let has_token = replace(scope(), format!(" {token} "), " ").ne(scope()).or(token.is_empty().into_sql::<Bool>());
+    let has_token = replace(scope(), format!(" {token} "), " ")
+        .ne(scope())
+        .or(token.is_empty().into_sql::<Bool>());
     // No text but the empty one has two spaces in a row.
-    let resources = || " ".into_sql::<Text>().concat(clients::resources).concat(" ");
+    let resources = || {
+        " ".into_sql::<Text>()
+            .concat(clients::resources)
+            .concat(" ")
+    };
     let may_use = replace(resources(), format!(" {identifier} "), " ").ne(resources());
-    let own = clients::table.filter(clients::account_id.eq(account_id)).filter(not_disabled_by_operator());
+    let own = clients::table
+        .filter(clients::account_id.eq(account_id))
+        .filter(not_disabled_by_operator());
     let own = own.filter(has_token.and(may_use));
     let own = own.select((clients::scope, clients::resources)).limit(1);
     let found = match with_most {
-        true => own.order(length(clients::scope.concat(clients::resources)).desc()).first(database),
+        true => own
+            .order(length(clients::scope.concat(clients::resources)).desc())
+            .first(database),
         false => own.first(database),
     };
     Ok(found.optional()?)
@@ -321,32 +411,58 @@ pub fn holder(
 #[diesel::dsl::auto_type(no_type_alias)]
 fn not_disabled_by_operator() -> _ {
     let operator: DisabledBy = DisabledBy::Operator;
-    clients::disabled_by.is_null().or(clients::disabled_by.ne(operator))
+    clients::disabled_by
+        .is_null()
+        .or(clients::disabled_by.ne(operator))
 }
 
 /// Whether the account has `most` clients or more. It counts no further than that.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn has_as_many(database: &mut Database, account_id: &str, most: i64) -> Result<bool, StoreError> {
+pub fn has_as_many(
+    database: &mut Database,
+    account_id: &str,
+    most: i64,
+) -> Result<bool, StoreError> {
     if most < 1 {
         return Ok(true);
     }
-    let own = clients::table.filter(clients::account_id.eq(account_id)).select(clients::client_id);
-    Ok(own.offset(most - 1).limit(1).first::<String>(database).optional()?.is_some())
+    let own = clients::table
+        .filter(clients::account_id.eq(account_id))
+        .select(clients::client_id);
+    Ok(own
+        .offset(most - 1)
+        .limit(1)
+        .first::<String>(database)
+        .optional()?
+        .is_some())
 }
 
 /// Puts another identifier in the place of one, in all clients that may use it, and records that.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn rename_resource(transaction: &mut Transaction<'_>, old: &str, new: &str, now: Timestamp) -> Result<(), StoreError> {
+pub fn rename_resource(
+    transaction: &mut Transaction<'_>,
+    old: &str,
+    new: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let all = clients::table.filter(clients::resources.ne(""));
     let all = all.select((clients::client_id, clients::account_id, clients::resources));
     let all: Vec<(String, String, Resources)> = all.load(transaction.database)?;
-    for (id, account_id, resources) in all.into_iter().filter(|(_, _, resources)| resources.contains(old)) {
-        let renamed: Resources = resources.iter().map(|own| if own == old { new } else { own }).collect();
-        diesel::update(clients::table.find(&id)).set(clients::resources.eq(renamed)).execute(transaction.modify())?;
+    for (id, account_id, resources) in all
+        .into_iter()
+        .filter(|(_, _, resources)| resources.contains(old))
+    {
+        let renamed: Resources = resources
+            .iter()
+            .map(|own| if own == old { new } else { own })
+            .collect();
+        diesel::update(clients::table.find(&id))
+            .set(clients::resources.eq(renamed))
+            .execute(transaction.modify())?;
         Recorder::keyward().record(transaction, "client.update", Some(&account_id), &id, now)?;
         transaction.changed(Change::Client(id));
     }
@@ -373,7 +489,9 @@ diesel::define_sql_function! {
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), StoreError> {
-    diesel::insert_into(clients::table).values(client).execute(transaction.modify())?;
+    diesel::insert_into(clients::table)
+        .values(client)
+        .execute(transaction.modify())?;
     transaction.changed(Change::Client(client.client_id.clone()));
     Ok(())
 }
@@ -383,7 +501,9 @@ pub fn insert(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), 
 /// # Errors
 /// Where the database gave no answer.
 pub fn update(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), StoreError> {
-    diesel::update(clients::table.find(&client.client_id)).set(client).execute(transaction.modify())?;
+    diesel::update(clients::table.find(&client.client_id))
+        .set(client)
+        .execute(transaction.modify())?;
     transaction.changed(Change::Client(client.client_id.clone()));
     Ok(())
 }
@@ -394,7 +514,9 @@ pub fn update(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), 
 /// # Errors
 /// Where the database gave no answer.
 pub fn revoke_all_tokens(transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
-    diesel::update(clients::table).set(clients::token_epoch.eq(clients::token_epoch + 1)).execute(transaction.modify())?;
+    diesel::update(clients::table)
+        .set(clients::token_epoch.eq(clients::token_epoch + 1))
+        .execute(transaction.modify())?;
     Ok(())
 }
 
@@ -404,10 +526,14 @@ pub fn revoke_all_tokens(transaction: &mut Transaction<'_>) -> Result<(), StoreE
 /// # Errors
 /// Where the database gave no answer.
 pub fn delete(transaction: &mut Transaction<'_>, client_id: &str) -> Result<(), StoreError> {
-    let keys: Vec<String> =
-        api_keys::table.filter(api_keys::client_id.eq(client_id)).select(api_keys::id).load(transaction.database)?;
-    diesel::delete(client_secrets::table.filter(client_secrets::client_id.eq(client_id))).execute(transaction.modify())?;
-    diesel::delete(api_keys::table.filter(api_keys::client_id.eq(client_id))).execute(transaction.modify())?;
+    let keys: Vec<String> = api_keys::table
+        .filter(api_keys::client_id.eq(client_id))
+        .select(api_keys::id)
+        .load(transaction.database)?;
+    diesel::delete(client_secrets::table.filter(client_secrets::client_id.eq(client_id)))
+        .execute(transaction.modify())?;
+    diesel::delete(api_keys::table.filter(api_keys::client_id.eq(client_id)))
+        .execute(transaction.modify())?;
     let revoked = revoked_api_keys::table.filter(revoked_api_keys::client_id.eq(client_id));
     diesel::delete(revoked).execute(transaction.modify())?;
     diesel::delete(clients::table.find(client_id)).execute(transaction.modify())?;

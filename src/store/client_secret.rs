@@ -32,7 +32,11 @@ impl ClientSecret {
 }
 
 /// A new secret in full, for the one answer that shows it, beside its row.
-pub fn generate(client_id: &str, expires_at: Option<Timestamp>, now: Timestamp) -> (Credential, ClientSecret) {
+pub fn generate(
+    client_id: &str,
+    expires_at: Option<Timestamp>,
+    now: Timestamp,
+) -> (Credential, ClientSecret) {
     let secret = Credential::generate(Kind::ClientSecret);
     let row = ClientSecret {
         id: secret.id().to_owned(),
@@ -61,7 +65,9 @@ pub fn list(database: &mut Database, client_id: &str) -> Result<Vec<ClientSecret
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, secret: &ClientSecret) -> Result<(), StoreError> {
-    diesel::insert_into(client_secrets::table).values(secret).execute(transaction.modify())?;
+    diesel::insert_into(client_secrets::table)
+        .values(secret)
+        .execute(transaction.modify())?;
     transaction.changed(Change::Client(secret.client_id.clone()));
     Ok(())
 }
@@ -70,10 +76,20 @@ pub fn insert(transaction: &mut Transaction<'_>, secret: &ClientSecret) -> Resul
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn end_all(transaction: &mut Transaction<'_>, client_id: &str, end: Timestamp) -> Result<(), StoreError> {
-    let later = client_secrets::expires_at.is_null().or(client_secrets::expires_at.gt(end));
-    let own = client_secrets::table.filter(client_secrets::client_id.eq(client_id)).filter(later);
-    diesel::update(own).set(client_secrets::expires_at.eq(end)).execute(transaction.modify())?;
+pub fn end_all(
+    transaction: &mut Transaction<'_>,
+    client_id: &str,
+    end: Timestamp,
+) -> Result<(), StoreError> {
+    let later = client_secrets::expires_at
+        .is_null()
+        .or(client_secrets::expires_at.gt(end));
+    let own = client_secrets::table
+        .filter(client_secrets::client_id.eq(client_id))
+        .filter(later);
+    diesel::update(own)
+        .set(client_secrets::expires_at.eq(end))
+        .execute(transaction.modify())?;
     transaction.changed(Change::Client(client_id.to_owned()));
     Ok(())
 }
@@ -83,7 +99,8 @@ pub fn end_all(transaction: &mut Transaction<'_>, client_id: &str, end: Timestam
 /// # Errors
 /// Where the database gave no answer.
 pub fn delete_all(transaction: &mut Transaction<'_>, client_id: &str) -> Result<(), StoreError> {
-    diesel::delete(client_secrets::table.filter(client_secrets::client_id.eq(client_id))).execute(transaction.modify())?;
+    diesel::delete(client_secrets::table.filter(client_secrets::client_id.eq(client_id)))
+        .execute(transaction.modify())?;
     transaction.changed(Change::Client(client_id.to_owned()));
     Ok(())
 }
@@ -92,8 +109,14 @@ pub fn delete_all(transaction: &mut Transaction<'_>, client_id: &str) -> Result<
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn delete(transaction: &mut Transaction<'_>, client_id: &str, id: &str) -> Result<bool, StoreError> {
-    let one = client_secrets::table.find(id).filter(client_secrets::client_id.eq(client_id));
+pub fn delete(
+    transaction: &mut Transaction<'_>,
+    client_id: &str,
+    id: &str,
+) -> Result<bool, StoreError> {
+    let one = client_secrets::table
+        .find(id)
+        .filter(client_secrets::client_id.eq(client_id));
     let deleted = diesel::delete(one).execute(transaction.modify())?;
     transaction.changed(Change::Client(client_id.to_owned()));
     Ok(deleted > 0)

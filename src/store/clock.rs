@@ -12,8 +12,12 @@ use crate::clock::watch::Seen;
 /// # Errors
 /// Where the database gave no answer.
 pub fn database_now(database: &mut Database) -> Result<Option<Timestamp>, StoreError> {
-    let Database::Postgres(connection) = database else { return Ok(None) };
-    let millis = diesel::dsl::sql::<diesel::sql_types::BigInt>("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint");
+    let Database::Postgres(connection) = database else {
+        return Ok(None);
+    };
+    let millis = diesel::dsl::sql::<diesel::sql_types::BigInt>(
+        "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+    );
     Ok(Some(Timestamp::from_millis(millis.get_result(connection)?)))
 }
 
@@ -32,7 +36,11 @@ pub fn not_before(database: &mut Database, now: Timestamp) -> Result<Timestamp, 
 pub fn seen(database: &mut Database) -> Result<Seen, StoreError> {
     let columns = (clock::seen_at, clock::begun_at, clock::resets);
     let (at, begun_at, resets) = clock::table.find(1).select(columns).first(database)?;
-    Ok(Seen { at, begun_at, resets })
+    Ok(Seen {
+        at,
+        begun_at,
+        resets,
+    })
 }
 
 /// Writes a moment down that is trusted.
@@ -40,7 +48,9 @@ pub fn seen(database: &mut Database) -> Result<Seen, StoreError> {
 /// # Errors
 /// Where the database gave no answer.
 pub fn write_seen(database: &mut Database, now: Timestamp) -> Result<(), StoreError> {
-    diesel::update(clock::table.find(1)).set(clock::seen_at.eq(now)).execute(database)?;
+    diesel::update(clock::table.find(1))
+        .set(clock::seen_at.eq(now))
+        .execute(database)?;
     Ok(())
 }
 
@@ -49,8 +59,12 @@ pub fn write_seen(database: &mut Database, now: Timestamp) -> Result<(), StoreEr
 /// # Errors
 /// Where the database gave no answer.
 pub fn write_begun(database: &mut Database, now: Timestamp) -> Result<(), StoreError> {
-    let first = clock::table.find(1).filter(clock::begun_at.eq(Timestamp::EPOCH));
-    diesel::update(first).set(clock::begun_at.eq(now)).execute(database)?;
+    let first = clock::table
+        .find(1)
+        .filter(clock::begun_at.eq(Timestamp::EPOCH));
+    diesel::update(first)
+        .set(clock::begun_at.eq(now))
+        .execute(database)?;
     Ok(())
 }
 
@@ -60,6 +74,8 @@ pub fn write_begun(database: &mut Database, now: Timestamp) -> Result<(), StoreE
 /// Where the database gave no answer.
 pub fn reset_seen(database: &mut Database, now: Timestamp) -> Result<(), StoreError> {
     let row = clock::table.find(1);
-    diesel::update(row).set((clock::seen_at.eq(now), clock::resets.eq(clock::resets + 1))).execute(database)?;
+    diesel::update(row)
+        .set((clock::seen_at.eq(now), clock::resets.eq(clock::resets + 1)))
+        .execute(database)?;
     Ok(())
 }

@@ -133,7 +133,10 @@ impl Session {
 fn trouble_of(error: &Error) -> Trouble {
     match error {
         Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Trouble::Conflict,
-        Error::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, _)
+        Error::DatabaseError(
+            DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+            _,
+        )
         | Error::BrokenTransactionManager => Trouble::Lost,
         Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => Trouble::ReadOnly,
         Error::DatabaseError(DatabaseErrorKind::Unknown, _) => Trouble::Other,
@@ -175,9 +178,18 @@ impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Transport::Local => f.write_str("on this machine"),
-            Transport::Tls { version, verified: true } => write!(f, "by TLS {version}, with its certificate verified"),
-            Transport::Tls { version, verified: false } => {
-                write!(f, "by TLS {version}, with whoever answers (sslmode=verify-full would verify its certificate)")
+            Transport::Tls {
+                version,
+                verified: true,
+            } => write!(f, "by TLS {version}, with its certificate verified"),
+            Transport::Tls {
+                version,
+                verified: false,
+            } => {
+                write!(
+                    f,
+                    "by TLS {version}, with whoever answers (sslmode=verify-full would verify its certificate)"
+                )
             }
             Transport::Plain { .. } => f.write_str("in the clear"),
         }
@@ -196,16 +208,23 @@ impl Connector {
     /// # Errors
     /// Where the URL and libpq's variables do not fit together, or the system gives no socket.
     pub fn new(url: &DatabaseUrl) -> Result<Self, StoreError> {
-        let mut connector = Connector { url: url.clone(), servers: Vec::new(), tls: None, bridge: None };
+        let mut connector = Connector {
+            url: url.clone(),
+            servers: Vec::new(),
+            tls: None,
+            bridge: None,
+        };
         if let DatabaseUrl::Postgres(url) = url {
             let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-            let unusable = |reason: String| StoreError::Unavailable(format!("database_url: {reason}"));
+            let unusable =
+                |reason: String| StoreError::Unavailable(format!("database_url: {reason}"));
             connector.servers = url.servers(&variable).map_err(unusable)?;
             connector.tls = url.tls(&variable).map_err(unusable)?;
             if let Some(options) = connector.options() {
                 let bridge = Bridge::start(&connector.servers, &options, patience(url));
-                let bridge =
-                    bridge.map_err(|error| StoreError::Unavailable(format!("no socket for TLS to Postgres: {error}")))?;
+                let bridge = bridge.map_err(|error| {
+                    StoreError::Unavailable(format!("no socket for TLS to Postgres: {error}"))
+                })?;
                 connector.bridge = Some(bridge);
                 connector.tls = Some(options);
             }
@@ -234,14 +253,28 @@ impl Connector {
 
     /// How what is said to the database is protected, as far as a connection was made.
     pub fn transport(&self) -> Transport {
-        let plain = Transport::Plain { wanted: self.tls.as_ref().is_some_and(|options| options.mode == SslMode::Disable) };
+        let plain = Transport::Plain {
+            wanted: self
+                .tls
+                .as_ref()
+                .is_some_and(|options| options.mode == SslMode::Disable),
+        };
         if self.servers.iter().all(Server::is_local) && self.bridge.is_none() {
             return Transport::Local;
         }
-        let verified = self.tls.as_ref().is_some_and(|options| options.roots.is_some());
+        let verified = self
+            .tls
+            .as_ref()
+            .is_some_and(|options| options.roots.is_some());
         match self.bridge.as_ref().map_or(Seen::Nothing, Bridge::seen) {
-            Seen::Tls12 => Transport::Tls { version: "1.2", verified },
-            Seen::Tls13 => Transport::Tls { version: "1.3", verified },
+            Seen::Tls12 => Transport::Tls {
+                version: "1.2",
+                verified,
+            },
+            Seen::Tls13 => Transport::Tls {
+                version: "1.3",
+                verified,
+            },
             Seen::Plain if self.servers.iter().all(Server::is_local) => Transport::Local,
             Seen::Plain | Seen::Nothing => plain,
         }
@@ -252,7 +285,8 @@ impl Connector {
         let away = |error: ConnectionError| StoreError::Unavailable(self.told(&error));
         let database = match &self.url {
             DatabaseUrl::Sqlite(path) => {
-                let mut connection = SqliteConnection::establish(&path.to_string_lossy()).map_err(away)?;
+                let mut connection =
+                    SqliteConnection::establish(&path.to_string_lossy()).map_err(away)?;
                 // The time-out comes first, so that the others wait for a neighbour too.
                 connection.batch_execute("PRAGMA busy_timeout = 3000")?;
                 write_ahead(&mut connection)?;
@@ -267,7 +301,9 @@ impl Connector {
                 connection.set_prepared_statement_cache_size(CacheSize::Disabled);
                 let noted = trouble.clone();
                 connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-                    if let InstrumentationEvent::FinishQuery { error: Some(error), .. } = event
+                    if let InstrumentationEvent::FinishQuery {
+                        error: Some(error), ..
+                    } = event
                         && noted.load(Ordering::Relaxed) != Trouble::Lost as u8
                     {
                         noted.store(trouble_of(error) as u8, Ordering::Relaxed);
@@ -276,13 +312,21 @@ impl Connector {
                 Database::Postgres(connection)
             }
         };
-        Ok(Session { database, deadline: None, trouble, _connector: self.clone() })
+        Ok(Session {
+            database,
+            deadline: None,
+            trouble,
+            _connector: self.clone(),
+        })
     }
 
     fn establish(&self, url: &PostgresUrl) -> Result<PgConnection, ConnectionError> {
         // A libpq that knows TLS by itself is not to speak it too.
-        let mut replaced =
-            vec![("sslmode", "disable".to_owned()), ("gssencmode", "disable".to_owned()), ("sslrootcert", String::new())];
+        let mut replaced = vec![
+            ("sslmode", "disable".to_owned()),
+            ("gssencmode", "disable".to_owned()),
+            ("sslrootcert", String::new()),
+        ];
         // A server that went away without a word must not hang a connection for minutes.
         for (name, value) in [
             ("connect_timeout", "2"),
@@ -295,38 +339,57 @@ impl Connector {
                 replaced.push((name, value.to_owned()));
             }
         }
-        let Some(bridge) = &self.bridge else { return PgConnection::establish(&url.for_libpq(&replaced)) };
+        let Some(bridge) = &self.bridge else {
+            return PgConnection::establish(&url.for_libpq(&replaced));
+        };
         // A server that offers no TLS, and need not, is spoken to without the detour from then on.
         if self.servers.len() == 1 && bridge.seen() == Seen::Plain {
-            return PgConnection::establish(&url.for_libpq(&replaced)).inspect_err(|_| bridge.forget());
+            return PgConnection::establish(&url.for_libpq(&replaced))
+                .inspect_err(|_| bridge.forget());
         }
         let number = |(index, server): (usize, &Server)| match server.is_socket() {
             true => (server.host.clone(), server.port.to_string()),
             false => (bridge.host.clone(), (index + 1).to_string()),
         };
         let (hosts, ports): (Vec<_>, Vec<_>) = self.servers.iter().enumerate().map(number).unzip();
-        replaced.extend([("host", hosts.join(",")), ("hostaddr", String::new()), ("port", ports.join(","))]);
+        replaced.extend([
+            ("host", hosts.join(",")),
+            ("hostaddr", String::new()),
+            ("port", ports.join(",")),
+        ]);
         PgConnection::establish(&url.for_libpq(&replaced))
     }
 
     /// What libpq says, without the bridge in between.
     fn told(&self, error: &ConnectionError) -> String {
         let text = error.to_string();
-        let Some(bridge) = &self.bridge else { return text.trim().to_owned() };
-        let lines = text.trim().lines().map(|line| match line.split_once(" failed: ") {
-            Some((to, reason)) if to.contains(&bridge.host) => reason.trim_start_matches("FATAL:").trim(),
-            _ => line,
-        });
+        let Some(bridge) = &self.bridge else {
+            return text.trim().to_owned();
+        };
+        let lines = text
+            .trim()
+            .lines()
+            .map(|line| match line.split_once(" failed: ") {
+                Some((to, reason)) if to.contains(&bridge.host) => {
+                    reason.trim_start_matches("FATAL:").trim()
+                }
+                _ => line,
+            });
         lines.collect::<Vec<_>>().join("; ")
     }
 }
 
 fn patience(url: &PostgresUrl) -> Patience {
     let least = Patience::default();
-    let number = |name: &str| url.get(name).and_then(|value| value.trim().parse::<u64>().ok()).filter(|number| *number > 0);
+    let number = |name: &str| {
+        url.get(name)
+            .and_then(|value| value.trim().parse::<u64>().ok())
+            .filter(|number| *number > 0)
+    };
     Patience {
         connect: number("connect_timeout").map_or(least.connect, Duration::from_secs),
-        unacknowledged: number("tcp_user_timeout").map_or(least.unacknowledged, Duration::from_millis),
+        unacknowledged: number("tcp_user_timeout")
+            .map_or(least.unacknowledged, Duration::from_millis),
         keepalive_idle: number("keepalives_idle").map_or(least.keepalive_idle, Duration::from_secs),
     }
 }
@@ -344,14 +407,18 @@ impl DatabaseUrl {
     pub fn is_missing(&self) -> Result<bool, StoreError> {
         match self {
             DatabaseUrl::Sqlite(path) => Ok(!holds_keyward(path)?),
-            DatabaseUrl::Postgres(_) => Ok(applied_migrations(&mut self.connect()?.database)?.is_none()),
+            DatabaseUrl::Postgres(_) => {
+                Ok(applied_migrations(&mut self.connect()?.database)?.is_none())
+            }
         }
     }
 
     /// What to say where it gave no answer; the error is about the setting.
     pub fn explain(&self, error: &StoreError) -> crate::error::Error {
         let reason = match error {
-            StoreError::Missing => format!("there is no database at {self}; `keyward serve` or `keyward migrate` makes one"),
+            StoreError::Missing => format!(
+                "there is no database at {self}; `keyward serve` or `keyward migrate` makes one"
+            ),
             error => format!("{self}: {error}"),
         };
         crate::error::Error::unavailable(reason).field("database_url")
@@ -359,7 +426,9 @@ impl DatabaseUrl {
 
     /// A SQLite file belongs to its owner alone. One that holds something else is not touched.
     pub(super) fn prepare(&self, if_missing: IfMissing) -> Result<(), StoreError> {
-        let DatabaseUrl::Sqlite(path) = self else { return Ok(()) };
+        let DatabaseUrl::Sqlite(path) = self else {
+            return Ok(());
+        };
         if !holds_keyward(path)? {
             if if_missing == IfMissing::Refuse {
                 return Err(StoreError::Missing);
@@ -375,12 +444,21 @@ impl DatabaseUrl {
     /// The folder of a SQLite file belongs to its owner alone, too. It is made where it is not there, but no
     /// folder around it: that is most likely a mistyped path.
     pub(super) fn prepare_folder(&self) -> Result<(), StoreError> {
-        let DatabaseUrl::Sqlite(path) = self else { return Ok(()) };
-        match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            Some(folder) if !folder.is_dir() => match std::fs::DirBuilder::new().mode(0o700).create(folder) {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(unusable(folder, &error)),
-                _ => Ok(()),
-            },
+        let DatabaseUrl::Sqlite(path) = self else {
+            return Ok(());
+        };
+        match path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
+            Some(folder) if !folder.is_dir() => {
+                match std::fs::DirBuilder::new().mode(0o700).create(folder) {
+                    Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                        Err(unusable(folder, &error))
+                    }
+                    _ => Ok(()),
+                }
+            }
             _ => Ok(()),
         }
     }
@@ -399,11 +477,15 @@ fn holds_keyward(path: &Path) -> Result<bool, StoreError> {
         Ok(metadata) if metadata.len() == 0 => return Ok(false),
         Ok(_) => {}
     }
-    let strange = |reason: &dyn fmt::Display| unusable(path, &format!("this is no database of Keyward's: {reason}"));
-    let mut connection = SqliteConnection::establish(&path.to_string_lossy()).map_err(|error| unusable(path, &error))?;
+    let strange = |reason: &dyn fmt::Display| {
+        unusable(path, &format!("this is no database of Keyward's: {reason}"))
+    };
+    let mut connection = SqliteConnection::establish(&path.to_string_lossy())
+        .map_err(|error| unusable(path, &error))?;
     // Nothing that writes: the file may be anybody's.
     connection.batch_execute("PRAGMA busy_timeout = 3000")?;
-    let tables = sql_query("SELECT name FROM sqlite_master WHERE type = 'table'").load::<Name>(&mut connection);
+    let tables = sql_query("SELECT name FROM sqlite_master WHERE type = 'table'")
+        .load::<Name>(&mut connection);
     let tables = match tables {
         Ok(tables) => tables,
         Err(Error::DatabaseError(_, reason)) if reason.message().contains("not a database") => {
@@ -431,7 +513,8 @@ fn write_ahead(connection: &mut SqliteConnection) -> Result<(), Error> {
     loop {
         match connection.batch_execute("PRAGMA journal_mode = WAL") {
             Err(Error::DatabaseError(_, reason))
-                if reason.message().contains("locked") && started.elapsed() < Duration::from_secs(3) =>
+                if reason.message().contains("locked")
+                    && started.elapsed() < Duration::from_secs(3) =>
             {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -441,14 +524,21 @@ fn write_ahead(connection: &mut SqliteConnection) -> Result<(), Error> {
 }
 
 fn create_private(path: &Path) -> std::io::Result<()> {
-    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
+    std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
 }
 
 /// A database that was copied into place by hand may be readable by others. SQLite gives its write-ahead log
 /// the permissions of the file.
 fn make_private(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
-    let Ok(mode) = std::fs::metadata(path).map(|metadata| metadata.permissions().mode()) else { return };
+    let Ok(mode) = std::fs::metadata(path).map(|metadata| metadata.permissions().mode()) else {
+        return;
+    };
     if mode & 0o077 == 0 {
         return;
     }
@@ -456,13 +546,18 @@ fn make_private(path: &Path) {
         Ok(()) => {
             tracing::warn!(file = %path.display(), mode = format!("{:o}", mode & 0o777), "others could read this database; its mode is 600 now")
         }
-        Err(error) => tracing::warn!(file = %path.display(), %error, "others can read this database: chmod 600"),
+        Err(error) => {
+            tracing::warn!(file = %path.display(), %error, "others can read this database: chmod 600")
+        }
     }
 }
 
 /// Makes and changes the tables where that is pending. Where nothing is, nothing is written: a database that
 /// takes no changes can be read.
-pub(super) fn bring_up_to_date(session: &mut Session, if_missing: IfMissing) -> Result<(), StoreError> {
+pub(super) fn bring_up_to_date(
+    session: &mut Session,
+    if_missing: IfMissing,
+) -> Result<(), StoreError> {
     match applied_migrations(&mut session.database)? {
         None if if_missing == IfMissing::Refuse => Err(StoreError::Missing),
         Some(applied) if pending(&mut session.database, &applied)? == 0 => Ok(()),
@@ -475,19 +570,27 @@ pub(super) fn migrate(session: &mut Session) -> Result<(), StoreError> {
     let migrated = transaction(session, |database| {
         match database {
             // "KEYWARD" in ASCII.
-            Database::Postgres(connection) => connection.batch_execute("SELECT pg_advisory_xact_lock(21182344966492740)")?,
+            Database::Postgres(connection) => {
+                connection.batch_execute("SELECT pg_advisory_xact_lock(21182344966492740)")?
+            }
             Database::Sqlite(connection) => connection.batch_execute("PRAGMA user_version = 1")?,
         }
         if let Some(applied) = applied_migrations(database)? {
             pending(database, &applied)?;
         }
-        let failed = |error: Box<dyn std::error::Error + Send + Sync>| StoreError::Fault(format!("migrations: {error}"));
-        database.run_pending_migrations(MIGRATIONS).map(drop).map_err(failed)
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+            StoreError::Fault(format!("migrations: {error}"))
+        };
+        database
+            .run_pending_migrations(MIGRATIONS)
+            .map(drop)
+            .map_err(failed)
     });
     migrated.map_err(|failed| match session.trouble() {
-        Trouble::ReadOnly => {
-            StoreError::Unavailable("it is read-only, and its tables are not those of this version of Keyward yet".to_owned())
-        }
+        Trouble::ReadOnly => StoreError::Unavailable(
+            "it is read-only, and its tables are not those of this version of Keyward yet"
+                .to_owned(),
+        ),
         _ => failed.into_error(),
     })
 }
@@ -495,7 +598,9 @@ pub(super) fn migrate(session: &mut Session) -> Result<(), StoreError> {
 /// The versions of the migrations that were applied; `None` where the database has no tables yet.
 fn applied_migrations(database: &mut Database) -> Result<Option<Vec<String>>, StoreError> {
     let there = match database {
-        Database::Sqlite(_) => "SELECT name FROM sqlite_master WHERE type = 'table' AND name = '__diesel_schema_migrations'",
+        Database::Sqlite(_) => {
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name = '__diesel_schema_migrations'"
+        }
         Database::Postgres(_) => {
             "SELECT name FROM (SELECT to_regclass('__diesel_schema_migrations')::text AS name) AS found \
                                   WHERE name IS NOT NULL"
@@ -504,7 +609,8 @@ fn applied_migrations(database: &mut Database) -> Result<Option<Vec<String>>, St
     if sql_query(there).load::<Name>(database)?.is_empty() {
         return Ok(None);
     }
-    let applied = sql_query("SELECT version AS name FROM __diesel_schema_migrations").load::<Name>(database)?;
+    let applied = sql_query("SELECT version AS name FROM __diesel_schema_migrations")
+        .load::<Name>(database)?;
     Ok(Some(applied.into_iter().map(|row| row.name).collect()))
 }
 
@@ -517,7 +623,10 @@ fn pending(database: &mut Database, applied: &[String]) -> Result<usize, StoreEr
     };
     let known = known.map_err(|error| StoreError::Fault(format!("migrations: {error}")))?;
     match applied.iter().find(|version| !known.contains(version)) {
-        None => Ok(known.iter().filter(|version| !applied.contains(version)).count()),
+        None => Ok(known
+            .iter()
+            .filter(|version| !applied.contains(version))
+            .count()),
         Some(version) => Err(StoreError::Fault(format!(
             "a newer Keyward has changed its tables ({version}), which this one does not know: start the newer one"
         ))),
@@ -526,5 +635,8 @@ fn pending(database: &mut Database, applied: &[String]) -> Result<usize, StoreEr
 
 fn versions<B: diesel::backend::Backend>() -> diesel::migration::Result<Vec<String>> {
     let known: Vec<Box<dyn Migration<B>>> = MIGRATIONS.migrations()?;
-    Ok(known.iter().map(|migration| migration.name().version().to_string()).collect())
+    Ok(known
+        .iter()
+        .map(|migration| migration.name().version().to_string())
+        .collect())
 }

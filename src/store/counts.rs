@@ -59,10 +59,18 @@ pub fn client_of(name: &str) -> Option<(&str, &str)> {
 /// # Errors
 /// Where the database gave no answer.
 pub fn add(database: &mut Database, counted: &[Count]) -> Result<(), StoreError> {
-    for Count { moment, name, count } in counted {
+    for Count {
+        moment,
+        name,
+        count,
+    } in counted
+    {
         let sentence = "INSERT INTO counts (moment, name, count) VALUES ($1, $2, $3) \
                         ON CONFLICT (moment, name) DO UPDATE SET count = counts.count + excluded.count";
-        let row = diesel::sql_query(sentence).bind::<BigInt, _>(moment).bind::<Text, _>(name).bind::<BigInt, _>(count);
+        let row = diesel::sql_query(sentence)
+            .bind::<BigInt, _>(moment)
+            .bind::<Text, _>(name)
+            .bind::<BigInt, _>(count);
         row.execute(database)?;
     }
     Ok(())
@@ -72,7 +80,11 @@ pub fn add(database: &mut Database, counted: &[Count]) -> Result<(), StoreError>
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn list(database: &mut Database, from: Timestamp, span: Duration) -> Result<Vec<Count>, StoreError> {
+pub fn list(
+    database: &mut Database,
+    from: Timestamp,
+    span: Duration,
+) -> Result<Vec<Count>, StoreError> {
     let sentence = "SELECT moment - moment % $1 AS moment, name, CAST(SUM(count) AS BIGINT) AS count FROM counts \
                     WHERE moment >= $2 AND name LIKE $3 GROUP BY 1, 2 ORDER BY 1, 2";
     let sums = diesel::sql_query(sentence)
@@ -107,8 +119,14 @@ pub fn top(
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn of(database: &mut Database, names: &[String], moments: &[Timestamp]) -> Result<Vec<Count>, StoreError> {
-    let those = counts::table.filter(counts::moment.eq_any(moments)).filter(counts::name.eq_any(names));
+pub fn of(
+    database: &mut Database,
+    names: &[String],
+    moments: &[Timestamp],
+) -> Result<Vec<Count>, StoreError> {
+    let those = counts::table
+        .filter(counts::moment.eq_any(moments))
+        .filter(counts::name.eq_any(names));
     Ok(those.select(Count::as_select()).load(database)?)
 }
 
@@ -119,5 +137,8 @@ pub fn of(database: &mut Database, names: &[String], moments: &[Timestamp]) -> R
 pub fn purge(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
     let sentence = "DELETE FROM counts WHERE (moment, name) IN \
                     (SELECT moment, name FROM counts WHERE moment < $1 ORDER BY moment, name LIMIT $2)";
-    Ok(diesel::sql_query(sentence).bind::<BigInt, _>(moment).bind::<BigInt, _>(limit).execute(database)?)
+    Ok(diesel::sql_query(sentence)
+        .bind::<BigInt, _>(moment)
+        .bind::<BigInt, _>(limit)
+        .execute(database)?)
 }

@@ -58,8 +58,13 @@ impl Deadline {
     /// # Errors
     /// Where the database gave no answer.
     pub(super) fn install(database: &mut Database) -> Result<Self, StoreError> {
-        let deadline = Deadline { created: Instant::now(), at: Arc::default() };
-        let Database::Sqlite(connection) = database else { return Ok(deadline) };
+        let deadline = Deadline {
+            created: Instant::now(),
+            at: Arc::default(),
+        };
+        let Database::Sqlite(connection) = database else {
+            return Ok(deadline);
+        };
         let (created, at) = (deadline.created, deadline.at.clone());
         // Not deterministic, or SQLite would ask once for each statement.
         keyward_in_time_utils::register_nondeterministic_impl(connection, move || {
@@ -81,12 +86,19 @@ impl Deadline {
     /// Sets when the time of the next statements is over. On SQLite they fail from then on; on Postgres
     /// what is [`left`](Self::left) has to become their [`set_statement_timeout`].
     pub(super) fn set(&self, until: Instant) {
-        self.at.store(millis(until.saturating_duration_since(self.created)), Ordering::Relaxed);
+        self.at.store(
+            millis(until.saturating_duration_since(self.created)),
+            Ordering::Relaxed,
+        );
     }
 
     /// How much time is left.
     pub(super) fn left(&self) -> Duration {
-        Duration::from_millis(self.at.load(Ordering::Relaxed).saturating_sub(millis(self.created.elapsed())))
+        Duration::from_millis(
+            self.at
+                .load(Ordering::Relaxed)
+                .saturating_sub(millis(self.created.elapsed())),
+        )
     }
 }
 
@@ -95,10 +107,14 @@ impl Deadline {
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub(super) fn set_statement_timeout(database: &mut Database, timeout: Duration) -> Result<(), StoreError> {
+pub(super) fn set_statement_timeout(
+    database: &mut Database,
+    timeout: Duration,
+) -> Result<(), StoreError> {
     if let Database::Postgres(connection) = database {
         let set = diesel::sql_query("SELECT set_config('statement_timeout', $1, true)");
-        set.bind::<Text, _>(millis(timeout).max(1).to_string()).execute(connection)?;
+        set.bind::<Text, _>(millis(timeout).max(1).to_string())
+            .execute(connection)?;
     }
     Ok(())
 }
@@ -145,7 +161,9 @@ mod tests {
     }
 
     fn number(database: &mut Database, sql: &str) -> Result<i64, StoreError> {
-        Ok(diesel::sql_query(sql).get_result::<Number>(database)?.number)
+        Ok(diesel::sql_query(sql)
+            .get_result::<Number>(database)?
+            .number)
     }
 
     /// What finds nothing, in the shapes that the lists have: by the table, by an index, by a group.
@@ -161,19 +179,34 @@ mod tests {
         let (mut database, deadline) = filled();
         for sql in SLOW {
             let started = Instant::now();
-            let result = limited((&mut database, &deadline), Duration::from_millis(200), |database| number(database, sql));
-            assert!(matches!(&result, Err(StoreError::Unavailable(reason)) if reason.contains("too long")), "{sql}: {result:?}");
-            assert!(started.elapsed() < Duration::from_secs(20), "{sql}: {:?}", started.elapsed());
+            let result = limited(
+                (&mut database, &deadline),
+                Duration::from_millis(200),
+                |database| number(database, sql),
+            );
+            assert!(
+                matches!(&result, Err(StoreError::Unavailable(reason)) if reason.contains("too long")),
+                "{sql}: {result:?}"
+            );
+            assert!(
+                started.elapsed() < Duration::from_secs(20),
+                "{sql}: {:?}",
+                started.elapsed()
+            );
         }
     }
 
     #[test]
     fn the_next_one_has_its_own_time_and_sees_all_rows() {
         let (mut database, deadline) = filled();
-        let _ = limited((&mut database, &deadline), Duration::ZERO, |database| number(database, SLOW[1]));
-        let all = limited((&mut database, &deadline), Duration::from_secs(60), |database| {
-            number(database, "SELECT COUNT(*) AS number FROM rows")
+        let _ = limited((&mut database, &deadline), Duration::ZERO, |database| {
+            number(database, SLOW[1])
         });
+        let all = limited(
+            (&mut database, &deadline),
+            Duration::from_secs(60),
+            |database| number(database, "SELECT COUNT(*) AS number FROM rows"),
+        );
         assert_eq!(all.unwrap(), 300_000);
     }
 
@@ -187,14 +220,30 @@ mod tests {
     fn indexes_serve_as_before() {
         let (mut database, deadline) = filled();
         for (sql, index) in [
-            ("SELECT * FROM rows WHERE id = 7", "INDEX sqlite_autoindex_rows_1 (id=?)"),
-            ("SELECT * FROM rows WHERE kind = 3 AND id < 9 ORDER BY id DESC LIMIT 2", "INDEX rows_by_kind (kind=? AND id<?)"),
+            (
+                "SELECT * FROM rows WHERE id = 7",
+                "INDEX sqlite_autoindex_rows_1 (id=?)",
+            ),
+            (
+                "SELECT * FROM rows WHERE kind = 3 AND id < 9 ORDER BY id DESC LIMIT 2",
+                "INDEX rows_by_kind (kind=? AND id<?)",
+            ),
         ] {
-            let steps = limited((&mut database, &deadline), Duration::from_secs(60), |database| {
-                Ok::<_, StoreError>(diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}")).load::<Step>(database)?)
-            });
+            let steps = limited(
+                (&mut database, &deadline),
+                Duration::from_secs(60),
+                |database| {
+                    Ok::<_, StoreError>(
+                        diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}"))
+                            .load::<Step>(database)?,
+                    )
+                },
+            );
             let steps: Vec<_> = steps.unwrap().into_iter().map(|step| step.detail).collect();
-            assert!(steps.len() == 1 && steps[0].contains(index), "{sql}: {steps:?}");
+            assert!(
+                steps.len() == 1 && steps[0].contains(index),
+                "{sql}: {steps:?}"
+            );
         }
     }
 }

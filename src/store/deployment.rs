@@ -81,13 +81,21 @@ impl Deployment {
     /// The settings that `other` has otherwise. One that either does not know, being of another version, is
     /// none of them.
     pub fn differences(&self, other: &Deployment) -> Vec<Difference> {
-        let read = |row: &Deployment| serde_json::from_str::<BTreeMap<String, String>>(&row.settings).unwrap_or_default();
+        let read = |row: &Deployment| {
+            serde_json::from_str::<BTreeMap<String, String>>(&row.settings).unwrap_or_default()
+        };
         let mut others = read(other);
         let pairs = read(self).into_iter().filter_map(|(setting, own)| {
             let other = others.remove(&setting)?;
-            Some(Difference { setting, own, other })
+            Some(Difference {
+                setting,
+                own,
+                other,
+            })
         });
-        pairs.filter(|difference| difference.own != difference.other).collect()
+        pairs
+            .filter(|difference| difference.own != difference.other)
+            .collect()
     }
 
     /// How long resource servers may keep the published keys.
@@ -106,7 +114,11 @@ impl Deployment {
 /// # Errors
 /// Where the database gave no answer.
 pub fn find(database: &mut Database) -> Result<Option<Deployment>, StoreError> {
-    Ok(deployment::table.find(1).select(Deployment::as_select()).first(database).optional()?)
+    Ok(deployment::table
+        .find(1)
+        .select(Deployment::as_select())
+        .first(database)
+        .optional()?)
 }
 
 /// The audience of the management API; unknown before the first node has started.
@@ -125,7 +137,11 @@ pub fn issuer_of(url: &DatabaseUrl) -> Result<Option<String>, StoreError> {
     if url.is_missing()? {
         return Ok(None);
     }
-    Ok(deployment::table.find(1).select(deployment::issuer).first(&mut url.connect()?.database).optional()?)
+    Ok(deployment::table
+        .find(1)
+        .select(deployment::issuer)
+        .first(&mut url.connect()?.database)
+        .optional()?)
 }
 
 /// Writes down what this node serves with. A time that was longer before counts until what was issued or
@@ -140,31 +156,52 @@ pub fn join(
     may_replace: impl FnOnce(&Deployment) -> bool,
 ) -> Result<Joined, StoreError> {
     let Some(before) = find(transaction.database)? else {
-        diesel::insert_into(deployment::table).values(own).execute(transaction.database)?;
-        return Ok(Joined::Serves { differences: Vec::new(), replaced: None });
+        diesel::insert_into(deployment::table)
+            .values(own)
+            .execute(transaction.database)?;
+        return Ok(Joined::Serves {
+            differences: Vec::new(),
+            replaced: None,
+        });
     };
     // By one clock, where there is one: the nodes' may differ.
-    let own =
-        &Deployment { written_at: super::clock::database_now(transaction.database)?.unwrap_or(own.written_at), ..own.clone() };
+    let own = &Deployment {
+        written_at: super::clock::database_now(transaction.database)?.unwrap_or(own.written_at),
+        ..own.clone()
+    };
     let recent = own.written_at.since(before.used_at.max(before.written_at)) < RECENT;
     if recent && before.issuer != own.issuer && !may_replace(&before) {
         return Ok(Joined::OtherIssuer(before));
     }
     if before.issuer != own.issuer {
-        let [old, new] = [&before.issuer, &own.issuer].map(|issuer| resource_server::management_audience(issuer));
+        let [old, new] = [&before.issuer, &own.issuer]
+            .map(|issuer| resource_server::management_audience(issuer));
         client::rename_resource(transaction, &old, &new, own.written_at)?;
     }
     let age = own.written_at.since(before.written_at);
     let longest = |own: i64, before: i64, counts: bool| if counts { own.max(before) } else { own };
     let row = Deployment {
-        jwks_max_age: longest(own.jwks_max_age, before.jwks_max_age, age < before.jwks_max_age()),
+        jwks_max_age: longest(
+            own.jwks_max_age,
+            before.jwks_max_age,
+            age < before.jwks_max_age(),
+        ),
         token_ttl: longest(own.token_ttl, before.token_ttl, age < before.token_ttl()),
         ..own.clone()
     };
-    diesel::update(deployment::table.find(1)).set(&row).execute(transaction.database)?;
-    let differences = if recent { own.differences(&before) } else { Vec::new() };
+    diesel::update(deployment::table.find(1))
+        .set(&row)
+        .execute(transaction.database)?;
+    let differences = if recent {
+        own.differences(&before)
+    } else {
+        Vec::new()
+    };
     let replaced = (recent && before.issuer != own.issuer).then_some(before.issuer);
-    Ok(Joined::Serves { differences, replaced })
+    Ok(Joined::Serves {
+        differences,
+        replaced,
+    })
 }
 
 /// Says that a node still serves with this issuer; gives what all serve with, which is another issuer where
@@ -172,8 +209,18 @@ pub fn join(
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn touch(database: &mut Database, issuer: &str, now: Timestamp) -> Result<Option<Deployment>, StoreError> {
-    let own = deployment::table.find(1).filter(deployment::issuer.eq(issuer).and(deployment::used_at.lt(now)));
-    diesel::update(own).set(deployment::used_at.eq(now)).execute(database)?;
+pub fn touch(
+    database: &mut Database,
+    issuer: &str,
+    now: Timestamp,
+) -> Result<Option<Deployment>, StoreError> {
+    let own = deployment::table.find(1).filter(
+        deployment::issuer
+            .eq(issuer)
+            .and(deployment::used_at.lt(now)),
+    );
+    diesel::update(own)
+        .set(deployment::used_at.eq(now))
+        .execute(database)?;
     find(database)
 }

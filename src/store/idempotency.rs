@@ -27,7 +27,11 @@ pub struct IdempotencyKey {
 /// # Errors
 /// Where the database gave no answer.
 pub fn find(database: &mut Database, id: &str) -> Result<Option<IdempotencyKey>, StoreError> {
-    Ok(idempotency_keys::table.find(id).select(IdempotencyKey::as_select()).first(database).optional()?)
+    Ok(idempotency_keys::table
+        .find(id)
+        .select(IdempotencyKey::as_select())
+        .first(database)
+        .optional()?)
 }
 
 /// Adds one, to the change that it belongs to.
@@ -35,7 +39,9 @@ pub fn find(database: &mut Database, id: &str) -> Result<Option<IdempotencyKey>,
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, row: &IdempotencyKey) -> Result<(), StoreError> {
-    diesel::insert_into(idempotency_keys::table).values(row).execute(transaction.database)?;
+    diesel::insert_into(idempotency_keys::table)
+        .values(row)
+        .execute(transaction.database)?;
     Ok(())
 }
 
@@ -46,5 +52,8 @@ pub fn insert(transaction: &mut Transaction<'_>, row: &IdempotencyKey) -> Result
 pub fn purge(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
     let sentence = "DELETE FROM idempotency_keys WHERE id IN \
                     (SELECT id FROM idempotency_keys WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
-    Ok(diesel::sql_query(sentence).bind::<BigInt, _>(moment).bind::<BigInt, _>(limit).execute(database)?)
+    Ok(diesel::sql_query(sentence)
+        .bind::<BigInt, _>(moment)
+        .bind::<BigInt, _>(limit)
+        .execute(database)?)
 }

@@ -31,15 +31,25 @@ pub struct Invitation {
 /// Where the database gave no answer.
 pub fn find(database: &mut Database, id: &str) -> Result<Option<Invitation>, StoreError> {
     let named = invitations::table.filter(invitations::id.eq(id));
-    Ok(named.select(Invitation::as_select()).first(database).optional()?)
+    Ok(named
+        .select(Invitation::as_select())
+        .first(database)
+        .optional()?)
 }
 
 /// Of a user.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn find_of_user(database: &mut Database, user_id: &str) -> Result<Option<Invitation>, StoreError> {
-    Ok(invitations::table.find(user_id).select(Invitation::as_select()).first(database).optional()?)
+pub fn find_of_user(
+    database: &mut Database,
+    user_id: &str,
+) -> Result<Option<Invitation>, StoreError> {
+    Ok(invitations::table
+        .find(user_id)
+        .select(Invitation::as_select())
+        .first(database)
+        .optional()?)
 }
 
 /// All of them.
@@ -47,16 +57,23 @@ pub fn find_of_user(database: &mut Database, user_id: &str) -> Result<Option<Inv
 /// # Errors
 /// Where the database gave no answer.
 pub fn list(database: &mut Database) -> Result<Vec<Invitation>, StoreError> {
-    Ok(invitations::table.select(Invitation::as_select()).load(database)?)
+    Ok(invitations::table
+        .select(Invitation::as_select())
+        .load(database)?)
 }
 
 /// Puts it in the place of whichever the user had.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn replace(transaction: &mut Transaction<'_>, invitation: &Invitation) -> Result<(), StoreError> {
+pub fn replace(
+    transaction: &mut Transaction<'_>,
+    invitation: &Invitation,
+) -> Result<(), StoreError> {
     delete(transaction, &invitation.user_id)?;
-    diesel::insert_into(invitations::table).values(invitation).execute(transaction.modify())?;
+    diesel::insert_into(invitations::table)
+        .values(invitation)
+        .execute(transaction.modify())?;
     Ok(())
 }
 
@@ -76,5 +93,8 @@ pub fn delete(transaction: &mut Transaction<'_>, user_id: &str) -> Result<(), St
 pub fn purge(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
     let sentence = "DELETE FROM invitations WHERE user_id IN \
                     (SELECT user_id FROM invitations WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
-    Ok(diesel::sql_query(sentence).bind::<BigInt, _>(moment).bind::<BigInt, _>(limit).execute(database)?)
+    Ok(diesel::sql_query(sentence)
+        .bind::<BigInt, _>(moment)
+        .bind::<BigInt, _>(limit)
+        .execute(database)?)
 }

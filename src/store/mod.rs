@@ -67,7 +67,9 @@ pub enum StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StoreError::Missing => f.write_str("there is no database; `keyward serve` or `keyward migrate` makes one"),
+            StoreError::Missing => {
+                f.write_str("there is no database; `keyward serve` or `keyward migrate` makes one")
+            }
             StoreError::ReadOnly => f.write_str("the database is read-only"),
             StoreError::Unavailable(reason) => write!(f, "database unavailable: {reason}"),
             StoreError::Fault(reason) => write!(f, "database fault: {reason}"),
@@ -91,9 +93,9 @@ impl From<diesel::result::Error> for StoreError {
             Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => StoreError::ReadOnly,
             // Neither database tells diesel more than a sentence about being locked, full, shut
             // down or unreachable: they all come as `Unknown`, or with the transaction's end.
-            Error::DatabaseError(..) | Error::BrokenTransactionManager | Error::RollbackErrorOnCommit { .. } => {
-                StoreError::Unavailable(error.to_string())
-            }
+            Error::DatabaseError(..)
+            | Error::BrokenTransactionManager
+            | Error::RollbackErrorOnCommit { .. } => StoreError::Unavailable(error.to_string()),
             _ => StoreError::Fault(error.to_string()),
         }
     }
@@ -102,7 +104,9 @@ impl From<diesel::result::Error> for StoreError {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Missing | StoreError::ReadOnly | StoreError::Unavailable(_) => Error::unavailable(error.to_string()),
+            StoreError::Missing | StoreError::ReadOnly | StoreError::Unavailable(_) => {
+                Error::unavailable(error.to_string())
+            }
             StoreError::Fault(_) => Error::server_error(error.to_string()),
         }
     }
@@ -159,7 +163,12 @@ impl Store {
             DatabaseUrl::Sqlite(_) => 1,
             DatabaseUrl::Postgres(_) => 4,
         };
-        let threads = Arc::new(ScheduledThreadPool::builder().num_threads(4).thread_name_pattern("pool").build());
+        let threads = Arc::new(
+            ScheduledThreadPool::builder()
+                .num_threads(4)
+                .thread_name_pattern("pool")
+                .build(),
+        );
         let lane = |size, overtime| Lane::new(&connector, size, overtime, &threads);
         Ok(Arc::new(Store {
             url: url.clone(),
@@ -187,7 +196,11 @@ impl Store {
     /// [`StoreError`] where they cannot.
     pub async fn check_writable(&self) -> Result<(), StoreError> {
         let now = Instant::now();
-        let known = self.writable.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self
+            .writable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if let Some((at, result)) = known
             && now.duration_since(at) < WRITABLE_KEPT
         {
@@ -225,7 +238,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] where the database gave no answer.
-    pub async fn lookup<T, E>(&self, work: impl Fn(&mut Database) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub async fn lookup<T, E>(
+        &self,
+        work: impl Fn(&mut Database) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -238,12 +254,17 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] where the database gave no answer.
-    pub async fn read<T, E>(&self, work: impl Fn(&mut Database) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub async fn read<T, E>(
+        &self,
+        work: impl Fn(&mut Database) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.management.run(move |session| read(session, &work)).await
+        self.management
+            .run(move |session| read(session, &work))
+            .await
     }
 
     /// Like [`Store::read`], for what may have to read many rows: lists, searches, sums. Few run at a
@@ -257,11 +278,20 @@ impl Store {
         account: Option<&str>,
         work: impl Fn(&mut Database) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let share = self.report_shares.acquire(account.unwrap_or(OPERATORS), REPORT_TURN_TIMEOUT).await;
-        let busy = || Error::busy("the account's share of reports is in use").phrase("too-many-reports", []);
+        let share = self
+            .report_shares
+            .acquire(account.unwrap_or(OPERATORS), REPORT_TURN_TIMEOUT)
+            .await;
+        let busy = || {
+            Error::busy("the account's share of reports is in use").phrase("too-many-reports", [])
+        };
         let share = share.ok_or_else(busy)?;
-        let turn = tokio::time::timeout(REPORT_TURN_TIMEOUT, self.reports.clone().acquire_owned()).await;
-        let turn = turn.ok().and_then(Result::ok).ok_or_else(|| Error::unavailable("too many reports at a time"))?;
+        let turn =
+            tokio::time::timeout(REPORT_TURN_TIMEOUT, self.reports.clone().acquire_owned()).await;
+        let turn = turn
+            .ok()
+            .and_then(Result::ok)
+            .ok_or_else(|| Error::unavailable("too many reports at a time"))?;
         let held = (share, turn);
         self.management
             .run(move |session| {
@@ -276,8 +306,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] where the database gave no answer.
-    pub fn follow<T>(&self, work: impl Fn(&mut Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.follower.with_connection(Instant::now() + PATIENCE, |session| read(session, &work))
+    pub fn follow<T>(
+        &self,
+        work: impl Fn(&mut Database) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.follower
+            .with_connection(Instant::now() + PATIENCE, |session| read(session, &work))
     }
 
     /// Changes something, in one transaction: all of it, durably, or nothing. A change that leaves no entry
@@ -304,10 +338,18 @@ impl Store {
             .run(move |session| {
                 let (result, changes) = transaction(session, |database| -> Result<_, E> {
                     let newest = changes::lock(database)?;
-                    let mut transaction = Transaction { database, changes: Vec::new(), modified: false, audited: false };
+                    let mut transaction = Transaction {
+                        database,
+                        changes: Vec::new(),
+                        modified: false,
+                        audited: false,
+                    };
                     let result = work(&mut transaction)?;
                     if transaction.modified && !transaction.audited {
-                        return Err(StoreError::Fault("a change without an entry in the audit".to_owned()).into());
+                        return Err(StoreError::Fault(
+                            "a change without an entry in the audit".to_owned(),
+                        )
+                        .into());
                     }
                     let changes = transaction.changes;
                     changes::append(database, newest, &changes, now)?;
@@ -329,7 +371,9 @@ impl Store {
         &self,
         work: impl Fn(&mut Database) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writers.run(move |session| transaction(session, &work)).await
+        self.writers
+            .run(move |session| transaction(session, &work))
+            .await
     }
 
     /// Like [`Store::append`], for threads of their own, and for work that may be done twice: it is done
@@ -337,10 +381,14 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] where the database gave no answer.
-    pub fn append_twice_blocking<T>(&self, work: impl Fn(&mut Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.writers.with_connection(Instant::now() + PATIENCE, |session| {
-            transaction(session, &work).map_err(|failed| Failed::Retry(failed.into_error()))
-        })
+    pub fn append_twice_blocking<T>(
+        &self,
+        work: impl Fn(&mut Database) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.writers
+            .with_connection(Instant::now() + PATIENCE, |session| {
+                transaction(session, &work).map_err(|failed| Failed::Retry(failed.into_error()))
+            })
     }
 }
 
@@ -375,7 +423,10 @@ impl Transaction<'_> {
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn clock_difference(database: &mut Database, now: Timestamp) -> Result<Option<i64>, StoreError> {
+pub fn clock_difference(
+    database: &mut Database,
+    now: Timestamp,
+) -> Result<Option<i64>, StoreError> {
     Ok(clock::database_now(database)?.map(|theirs| theirs.millis() - now.millis()))
 }
 
@@ -396,13 +447,22 @@ impl<E> Failed<E> {
     fn of(trouble: Trouble, error: E) -> Self {
         match trouble {
             Trouble::None => Failed::Final(error),
-            Trouble::Conflict | Trouble::Lost | Trouble::ReadOnly | Trouble::Other => Failed::Retry(error),
+            Trouble::Conflict | Trouble::Lost | Trouble::ReadOnly | Trouble::Other => {
+                Failed::Retry(error)
+            }
         }
     }
 }
 
-fn read<T, E: From<StoreError>>(session: &mut Session, work: impl Fn(&mut Database) -> Result<T, E>) -> Result<T, Failed<E>> {
-    let timeout = session.deadline.as_ref().filter(|_| matches!(session.database, Database::Postgres(_))).map(Deadline::left);
+fn read<T, E: From<StoreError>>(
+    session: &mut Session,
+    work: impl Fn(&mut Database) -> Result<T, E>,
+) -> Result<T, Failed<E>> {
+    let timeout = session
+        .deadline
+        .as_ref()
+        .filter(|_| matches!(session.database, Database::Postgres(_)))
+        .map(Deadline::left);
     let Some(timeout) = timeout else {
         return work(&mut session.database).map_err(|error| Failed::of(session.trouble(), error));
     };
@@ -426,9 +486,10 @@ fn transaction<T, E: From<StoreError>>(
     work: impl FnOnce(&mut Database) -> Result<T, E>,
 ) -> Result<T, Failed<E>> {
     let begun = match &mut session.database {
-        Database::Postgres(connection) => {
-            AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN ISOLATION LEVEL READ COMMITTED")
-        }
+        Database::Postgres(connection) => AnsiTransactionManager::begin_transaction_sql(
+            connection,
+            "BEGIN ISOLATION LEVEL READ COMMITTED",
+        ),
         database @ Database::Sqlite(_) => Database::begin_transaction(database),
     };
     begun.map_err(|error| Failed::of(session.trouble(), StoreError::from(error).into()))?;
@@ -438,7 +499,11 @@ fn transaction<T, E: From<StoreError>>(
             Err(error) => {
                 let (trouble, error) = (session.trouble(), StoreError::from(error).into());
                 // A server that answers has not committed; one that does not may have.
-                Err(if trouble == Trouble::Lost { Failed::Final(error) } else { Failed::of(trouble, error) })
+                Err(if trouble == Trouble::Lost {
+                    Failed::Final(error)
+                } else {
+                    Failed::of(trouble, error)
+                })
             }
         },
         Err(error) => {

@@ -53,7 +53,11 @@ impl r2d2::ManageConnection for Manager {
         if self.overtime == Overtime::Stop {
             session.deadline = Some(Deadline::install(&mut session.database)?);
         }
-        Ok(Pooled { session, broken: false, well_at: 0 })
+        Ok(Pooled {
+            session,
+            broken: false,
+            well_at: 0,
+        })
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), StoreError> {
@@ -77,7 +81,12 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(connector: &Arc<Connector>, size: u32, overtime: Overtime, threads: &Arc<ScheduledThreadPool>) -> Self {
+    pub(super) fn new(
+        connector: &Arc<Connector>,
+        size: u32,
+        overtime: Overtime,
+        threads: &Arc<ScheduledThreadPool>,
+    ) -> Self {
         let pool = r2d2::Pool::builder()
             .max_size(size)
             .min_idle(Some(0))
@@ -85,14 +94,25 @@ impl Lane {
             .connection_timeout(CONNECT_PATIENCE)
             .error_handler(Box::new(LogPoolError))
             .thread_pool(threads.clone())
-            .build_unchecked(Manager { connector: connector.clone(), overtime });
-        Lane { pool, permits: Arc::new(Semaphore::new(size as usize)), troubles: Arc::default() }
+            .build_unchecked(Manager {
+                connector: connector.clone(),
+                overtime,
+            });
+        Lane {
+            pool,
+            permits: Arc::new(Semaphore::new(size as usize)),
+            troubles: Arc::default(),
+        }
     }
 
     /// Open connections, those in use, and the most that are opened.
     pub(super) fn state(&self) -> [u32; 3] {
         let state = self.pool.state();
-        [state.connections, state.connections.saturating_sub(state.idle_connections), self.pool.max_size()]
+        [
+            state.connections,
+            state.connections.saturating_sub(state.idle_connections),
+            self.pool.max_size(),
+        ]
     }
 
     /// Does some work, and does it again where it failed without a trace and another try may go better.
@@ -122,7 +142,10 @@ impl Lane {
             pooled.broken = lost || trouble == Trouble::ReadOnly;
             drop(pooled);
             tries += 1;
-            let (wait, left) = (pause(tries), price(trouble).and_then(|price| budget.checked_sub(price)));
+            let (wait, left) = (
+                pause(tries),
+                price(trouble).and_then(|price| budget.checked_sub(price)),
+            );
             match (failed, left) {
                 (Failed::Retry(_), Some(left)) if Instant::now() + wait < deadline => budget = left,
                 (Failed::Retry(error) | Failed::Final(error), _) => return Err(error),
@@ -131,7 +154,10 @@ impl Lane {
         }
     }
 
-    fn healthy_connection(&self, deadline: Instant) -> Result<r2d2::PooledConnection<Manager>, StoreError> {
+    fn healthy_connection(
+        &self,
+        deadline: Instant,
+    ) -> Result<r2d2::PooledConnection<Manager>, StoreError> {
         loop {
             let wait = CONNECT_PATIENCE.min(deadline.saturating_duration_since(Instant::now()));
             let pooled = self.pool.get_timeout(wait.max(Duration::from_millis(1)));
@@ -149,14 +175,18 @@ impl Lane {
         }
     }
 
-    pub(super) async fn run<T, E>(&self, work: impl Fn(&mut Session) -> Result<T, Failed<E>> + Send + 'static) -> Result<T, E>
+    pub(super) async fn run<T, E>(
+        &self,
+        work: impl Fn(&mut Session) -> Result<T, Failed<E>> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
         let too_long = || StoreError::Unavailable("no answer in time".to_owned());
         let deadline = Instant::now() + PATIENCE;
-        let permit = tokio::time::timeout_at(deadline.into(), self.permits.clone().acquire_owned()).await;
+        let permit =
+            tokio::time::timeout_at(deadline.into(), self.permits.clone().acquire_owned()).await;
         let permit = permit.map_err(|_| too_long())?.map_err(|_| too_long())?;
         let lane = self.clone();
         let task = tokio::task::spawn_blocking(move || {

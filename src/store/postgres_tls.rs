@@ -18,7 +18,9 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_t
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -47,7 +49,10 @@ pub(super) enum Seen {
 
 impl Seen {
     fn of(number: u8) -> Self {
-        [Seen::Nothing, Seen::Plain, Seen::Tls12, Seen::Tls13].get(usize::from(number)).copied().unwrap_or(Seen::Nothing)
+        [Seen::Nothing, Seen::Plain, Seen::Tls12, Seen::Tls13]
+            .get(usize::from(number))
+            .copied()
+            .unwrap_or(Seen::Nothing)
     }
 }
 
@@ -90,8 +95,16 @@ impl Bridge {
     ///
     /// # Errors
     /// Where the system gives no socket or no thread.
-    pub fn start(servers: &[Server], options: &TlsOptions, patience: Patience) -> std::io::Result<Self> {
-        let name = format!("keyward-{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
+    pub fn start(
+        servers: &[Server],
+        options: &TlsOptions,
+        patience: Patience,
+    ) -> std::io::Result<Self> {
+        let name = format!(
+            "keyward-{}-{}",
+            std::process::id(),
+            uuid::Uuid::now_v7().simple()
+        );
         #[cfg(target_os = "linux")]
         let host = format!("@{name}");
         #[cfg(not(target_os = "linux"))]
@@ -100,23 +113,36 @@ impl Bridge {
         let host = folder.0.display().to_string();
         let seen = Arc::new(AtomicU8::new(Seen::Nothing as u8));
         let mut listeners = Vec::new();
-        for (index, server) in servers.iter().enumerate().filter(|(_, server)| !server.is_socket()) {
+        for (index, server) in servers
+            .iter()
+            .enumerate()
+            .filter(|(_, server)| !server.is_socket())
+        {
             let listener = listen(&format!("{host}/.s.PGSQL.{}", index + 1))?;
             listener.set_nonblocking(true)?;
-            let far = Far { server: server.clone(), options: options.clone(), patience, seen: seen.clone() };
+            let far = Far {
+                server: server.clone(),
+                options: options.clone(),
+                patience,
+                seen: seen.clone(),
+            };
             listeners.push((listener, Arc::new(far)));
         }
         let (running, ended) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        std::thread::Builder::new().name("postgres-tls".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                for (listener, far) in listeners {
-                    tokio::spawn(accept(listener, far));
-                }
-                // Nothing is ever sent: it ends with the bridge.
-                let _ = ended.await;
-            });
-        })?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        std::thread::Builder::new()
+            .name("postgres-tls".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    for (listener, far) in listeners {
+                        tokio::spawn(accept(listener, far));
+                    }
+                    // Nothing is ever sent: it ends with the bridge.
+                    let _ = ended.await;
+                });
+            })?;
         Ok(Bridge {
             host,
             seen,
@@ -191,12 +217,18 @@ async fn accept(listener: UnixListener, far: Arc<Far>) {
 
 async fn serve(mut near: UnixStream, far: Arc<Far>) {
     // Another process, even of the same user, has no business here.
-    let own = near.peer_cred().ok().and_then(|peer| peer.pid()).and_then(|pid| u32::try_from(pid).ok());
+    let own = near
+        .peer_cred()
+        .ok()
+        .and_then(|peer| peer.pid())
+        .and_then(|pid| u32::try_from(pid).ok());
     if own != Some(std::process::id()) {
         return;
     }
     // What libpq says first, before anything is known of the server.
-    let Ok(startup) = read_startup(&mut near).await else { return };
+    let Ok(startup) = read_startup(&mut near).await else {
+        return;
+    };
     // An error on the way ends the connection, which libpq tells.
     let _ = match far.open().await {
         Ok(Stream::Tls(server)) => carry(near, *server, &startup).await,
@@ -210,30 +242,49 @@ async fn read_startup(near: &mut UnixStream) -> std::io::Result<Vec<u8>> {
     near.read_exact(&mut message).await?;
     let length = message_length(&message)?;
     message.resize(length, 0);
-    near.read_exact(message.get_mut(4..).unwrap_or_default()).await?;
+    near.read_exact(message.get_mut(4..).unwrap_or_default())
+        .await?;
     Ok(message)
 }
 
 /// The length that a message says it has, its own four bytes included.
 fn message_length(bytes: &[u8]) -> std::io::Result<usize> {
-    let length = bytes.try_into().map(u32::from_be_bytes).ok().and_then(|length| usize::try_from(length).ok());
+    let length = bytes
+        .try_into()
+        .map(u32::from_be_bytes)
+        .ok()
+        .and_then(|length| usize::try_from(length).ok());
     length
         .filter(|length| (4..=LARGEST_MESSAGE).contains(length))
-        .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidData, "a message of no possible length"))
+        .ok_or_else(|| {
+            std::io::Error::new(
+                std::io::ErrorKind::InvalidData,
+                "a message of no possible length",
+            )
+        })
 }
 
 /// Bytes both ways, until one side ends.
-async fn carry<S: AsyncRead + AsyncWrite + Unpin>(mut near: UnixStream, mut far: S, startup: &[u8]) -> std::io::Result<()> {
+async fn carry<S: AsyncRead + AsyncWrite + Unpin>(
+    mut near: UnixStream,
+    mut far: S,
+    startup: &[u8],
+) -> std::io::Result<()> {
     far.write_all(startup).await?;
     far.flush().await?;
     if startup.get(4..8) != Some(&CANCEL_REQUEST) {
         carry_offer(&mut near, &mut far).await?;
     }
-    tokio::io::copy_bidirectional_with_sizes(&mut near, &mut far, 16 * 1024, 16 * 1024).await.map(drop)
+    tokio::io::copy_bidirectional_with_sizes(&mut near, &mut far, 16 * 1024, 16 * 1024)
+        .await
+        .map(drop)
 }
 
 /// Carries what the server says until it asks for a password, or asks for none.
-async fn carry_offer<S: AsyncRead + Unpin>(near: &mut UnixStream, far: &mut S) -> std::io::Result<()> {
+async fn carry_offer<S: AsyncRead + Unpin>(
+    near: &mut UnixStream,
+    far: &mut S,
+) -> std::io::Result<()> {
     loop {
         let mut head = [0; 5];
         far.read_exact(&mut head).await?;
@@ -244,7 +295,8 @@ async fn carry_offer<S: AsyncRead + Unpin>(near: &mut UnixStream, far: &mut S) -
             body = without_channel_binding(&body);
         }
         let length = u32::try_from(body.len() + 4).unwrap_or(u32::MAX);
-        near.write_all(&[&[kind], length.to_be_bytes().as_slice(), &body].concat()).await?;
+        near.write_all(&[&[kind], length.to_be_bytes().as_slice(), &body].concat())
+            .await?;
         if kind == b'R' || kind == b'E' {
             return Ok(());
         }
@@ -256,7 +308,9 @@ fn without_channel_binding(body: &[u8]) -> Vec<u8> {
     const SASL: [u8; 4] = 10_u32.to_be_bytes();
     match body.strip_prefix(&SASL) {
         Some(mechanisms) => {
-            let kept = mechanisms.split_inclusive(|byte| *byte == 0).filter(|name| !name.ends_with(b"-PLUS\0"));
+            let kept = mechanisms
+                .split_inclusive(|byte| *byte == 0)
+                .filter(|name| !name.ends_with(b"-PLUS\0"));
             [SASL.as_slice(), &kept.collect::<Vec<_>>().concat()].concat()
         }
         None => body.to_vec(),
@@ -275,7 +329,10 @@ impl Failure {
             Failure::Unreachable(reason) => ("57P03", reason),
             Failure::Refused(reason) => ("08006", reason),
         };
-        let fields = format!("SFATAL\0VFATAL\0C{code}\0M{}\0\0", reason.replace('\0', " "));
+        let fields = format!(
+            "SFATAL\0VFATAL\0C{code}\0M{}\0\0",
+            reason.replace('\0', " ")
+        );
         let length = u32::try_from(fields.len() + 4).unwrap_or(u32::MAX);
         [b"E".as_slice(), &length.to_be_bytes(), fields.as_bytes()].concat()
     }
@@ -284,7 +341,9 @@ impl Failure {
 impl Far {
     async fn open(&self) -> Result<Stream, Failure> {
         let too_long = |_| Failure::Unreachable(format!("{} does not answer in time", self.name()));
-        tokio::time::timeout(self.patience.connect * 2, self.open_at_leisure()).await.map_err(too_long)?
+        tokio::time::timeout(self.patience.connect * 2, self.open_at_leisure())
+            .await
+            .map_err(too_long)?
     }
 
     fn name(&self) -> String {
@@ -293,7 +352,8 @@ impl Far {
 
     async fn open_at_leisure(&self) -> Result<Stream, Failure> {
         let mut stream = self.connect().await?;
-        let broken = |error: std::io::Error| Failure::Unreachable(format!("{}: {error}", self.name()));
+        let broken =
+            |error: std::io::Error| Failure::Unreachable(format!("{}: {error}", self.name()));
         if !self.options.direct {
             stream.write_all(&SSL_REQUEST).await.map_err(broken)?;
             // One byte and no more: what came after it would have been said by nobody known.
@@ -305,10 +365,19 @@ impl Far {
                     return Ok(Stream::Plain(stream));
                 }
                 (b'N', mode) => {
-                    let reason = format!("{} offers no TLS, which sslmode={} wants", self.name(), mode.as_str());
+                    let reason = format!(
+                        "{} offers no TLS, which sslmode={} wants",
+                        self.name(),
+                        mode.as_str()
+                    );
                     return Err(Failure::Refused(reason));
                 }
-                _ => return Err(Failure::Refused(format!("{} answers the question for TLS as no Postgres does", self.name()))),
+                _ => {
+                    return Err(Failure::Refused(format!(
+                        "{} answers the question for TLS as no Postgres does",
+                        self.name()
+                    )));
+                }
             }
         }
         let config = client_config(&self.options).map_err(Failure::Refused)?;
@@ -316,11 +385,16 @@ impl Far {
         let name = match ServerName::try_from(self.server.host.clone()) {
             Ok(name) => name,
             Err(_) if self.options.mode == SslMode::VerifyFull => {
-                return Err(Failure::Refused(format!("{}: no certificate can be for such a host", self.name())));
+                return Err(Failure::Refused(format!(
+                    "{}: no certificate can be for such a host",
+                    self.name()
+                )));
             }
             Err(_) => ServerName::IpAddress(address.into()),
         };
-        let tls = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+        let tls = TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await;
         let tls = tls.map_err(|error| Failure::Refused(self.explain(&error)))?;
         let seen = match tls.get_ref().1.protocol_version() {
             Some(rustls::ProtocolVersion::TLSv1_3) => Seen::Tls13,
@@ -331,9 +405,18 @@ impl Far {
     }
 
     async fn connect(&self) -> Result<TcpStream, Failure> {
-        let unreachable = |error: std::io::Error| Failure::Unreachable(format!("{}: {error}", self.name()));
-        let host = self.server.address.as_ref().unwrap_or(&self.server.host).clone();
-        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, self.server.port)).await.map_err(unreachable)?.collect();
+        let unreachable =
+            |error: std::io::Error| Failure::Unreachable(format!("{}: {error}", self.name()));
+        let host = self
+            .server
+            .address
+            .as_ref()
+            .unwrap_or(&self.server.host)
+            .clone();
+        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, self.server.port))
+            .await
+            .map_err(unreachable)?
+            .collect();
         let mut failure = Failure::Unreachable(format!("{}: the name has no address", self.name()));
         for address in addresses {
             match tokio::time::timeout(self.patience.connect, TcpStream::connect(address)).await {
@@ -342,7 +425,10 @@ impl Far {
                     return Ok(stream);
                 }
                 Ok(Err(error)) => failure = unreachable(error),
-                Err(_) => failure = Failure::Unreachable(format!("{} does not answer in time", self.name())),
+                Err(_) => {
+                    failure =
+                        Failure::Unreachable(format!("{} does not answer in time", self.name()))
+                }
             }
         }
         Err(failure)
@@ -354,13 +440,18 @@ impl Far {
         let socket = SockRef::from(stream);
         #[cfg(target_os = "linux")]
         socket.set_tcp_user_timeout(Some(self.patience.unacknowledged))?;
-        socket
-            .set_tcp_keepalive(&TcpKeepalive::new().with_time(self.patience.keepalive_idle).with_interval(Duration::from_secs(2)))
+        socket.set_tcp_keepalive(
+            &TcpKeepalive::new()
+                .with_time(self.patience.keepalive_idle)
+                .with_interval(Duration::from_secs(2)),
+        )
     }
 
     /// What is wrong, by the name of the setting that mends it.
     fn explain(&self, error: &std::io::Error) -> String {
-        let reason = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        let reason = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
         let explained = match reason {
             // A bad signature: another CA of the same name.
             Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
@@ -381,7 +472,11 @@ impl Far {
             Some(other) => other.to_string(),
             None => error.to_string(),
         };
-        format!("no TLS with {} (sslmode={}): {explained}", self.name(), self.options.mode.as_str())
+        format!(
+            "no TLS with {} (sslmode={}): {explained}",
+            self.name(),
+            self.options.mode.as_str()
+        )
     }
 }
 
@@ -389,27 +484,44 @@ impl Far {
 fn client_config(options: &TlsOptions) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let algorithms = provider.signature_verification_algorithms;
-    let versions: Vec<_> = [(options.tls13, &rustls::version::TLS13), (options.tls12, &rustls::version::TLS12)]
-        .into_iter()
-        .filter_map(|(wanted, version)| wanted.then_some(version))
-        .collect();
+    let versions: Vec<_> = [
+        (options.tls13, &rustls::version::TLS13),
+        (options.tls12, &rustls::version::TLS12),
+    ]
+    .into_iter()
+    .filter_map(|(wanted, version)| wanted.then_some(version))
+    .collect();
     let builder = ClientConfig::builder_with_provider(provider);
-    let builder = builder.with_protocol_versions(&versions).map_err(|error| error.to_string())?;
+    let builder = builder
+        .with_protocol_versions(&versions)
+        .map_err(|error| error.to_string())?;
     let (roots, named) = match &options.roots {
         None => (None, Vec::new()),
         Some(roots) => trusted(roots).map(|(roots, named)| (Some(roots), named))?,
     };
-    let verifier = Verifier { roots, named, by_name: options.mode == SslMode::VerifyFull, algorithms };
-    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+    let verifier = Verifier {
+        roots,
+        named,
+        by_name: options.mode == SslMode::VerifyFull,
+        algorithms,
+    };
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match &options.client {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
-            let said =
-                |name: &str, file: &std::path::Path, error: &dyn std::fmt::Display| format!("{name}={}: {error}", file.display());
-            let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+            let said = |name: &str, file: &std::path::Path, error: &dyn std::fmt::Display| {
+                format!("{name}={}: {error}", file.display())
+            };
+            let chain = CertificateDer::pem_file_iter(certificate)
+                .and_then(Iterator::collect::<Result<Vec<_>, _>>);
             let chain = chain.map_err(|error| said("sslcert", certificate, &error))?;
-            let private = PrivateKeyDer::from_pem_file(key).map_err(|error| said("sslkey", key, &error))?;
-            builder.with_client_auth_cert(chain, private).map_err(|error| said("sslcert", certificate, &error))?
+            let private =
+                PrivateKeyDer::from_pem_file(key).map_err(|error| said("sslkey", key, &error))?;
+            builder
+                .with_client_auth_cert(chain, private)
+                .map_err(|error| said("sslcert", certificate, &error))?
         }
     };
     config.alpn_protocols = vec![b"postgresql".to_vec()];
@@ -425,17 +537,26 @@ fn trusted(roots: &Roots) -> Result<(RootCertStore, Vec<CertificateDer<'static>>
         let loaded = rustls_native_certs::load_native_certs();
         store.add_parsable_certificates(loaded.certs);
         return match store.is_empty() {
-            true => Err("this system has no certificates of CAs; name a file by sslrootcert".to_owned()),
+            true => {
+                Err("this system has no certificates of CAs; name a file by sslrootcert".to_owned())
+            }
             false => Ok((store, Vec::new())),
         };
     };
     let said = |error: &dyn std::fmt::Display| format!("sslrootcert={}: {error}", file.display());
-    let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let certificates =
+        CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let certificates = certificates.map_err(|error| said(&error))?;
     for certificate in &certificates {
-        store.add(certificate.clone()).map_err(|error| said(&error))?;
+        store
+            .add(certificate.clone())
+            .map_err(|error| said(&error))?;
     }
-    if store.is_empty() { Err(said(&"there is no certificate in it")) } else { Ok((store, certificates)) }
+    if store.is_empty() {
+        Err(said(&"there is no certificate in it"))
+    } else {
+        Ok((store, certificates))
+    }
 }
 
 /// As strict as the `sslmode`. In any case the server must hold the key of its certificate.
@@ -459,10 +580,18 @@ impl ServerCertVerifier for Verifier {
         _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let Some(roots) = &self.roots else { return Ok(ServerCertVerified::assertion()) };
+        let Some(roots) = &self.roots else {
+            return Ok(ServerCertVerified::assertion());
+        };
         let parsed = ParsedCertificate::try_from(end_entity)?;
         if !self.named.contains(end_entity) {
-            verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, self.algorithms.all)?;
+            verify_server_cert_signed_by_trust_anchor(
+                &parsed,
+                roots,
+                intermediates,
+                now,
+                self.algorithms.all,
+            )?;
         }
         if self.by_name {
             verify_server_name(&parsed, server_name)?;
@@ -495,7 +624,11 @@ impl ServerCertVerifier for Verifier {
 
 impl Default for Patience {
     fn default() -> Self {
-        Patience { connect: CONNECT_TIMEOUT, unacknowledged: Duration::from_secs(4), keepalive_idle: Duration::from_secs(5) }
+        Patience {
+            connect: CONNECT_TIMEOUT,
+            unacknowledged: Duration::from_secs(4),
+            keepalive_idle: Duration::from_secs(5),
+        }
     }
 }
 
@@ -506,8 +639,14 @@ mod tests {
     #[test]
     fn an_offer_without_channel_binding() {
         let offer = |names: &str| [&[0, 0, 0, 10], names.as_bytes()].concat();
-        assert_eq!(without_channel_binding(&offer("SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0")), offer("SCRAM-SHA-256\0\0"));
-        assert_eq!(without_channel_binding(&offer("SCRAM-SHA-256\0\0")), offer("SCRAM-SHA-256\0\0"));
+        assert_eq!(
+            without_channel_binding(&offer("SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0")),
+            offer("SCRAM-SHA-256\0\0")
+        );
+        assert_eq!(
+            without_channel_binding(&offer("SCRAM-SHA-256\0\0")),
+            offer("SCRAM-SHA-256\0\0")
+        );
         for other in [[0, 0, 0, 0].as_slice(), &[0, 0, 0, 5, 1, 2, 3, 4], &[]] {
             assert_eq!(without_channel_binding(other), other);
         }
@@ -515,7 +654,12 @@ mod tests {
 
     #[test]
     fn lengths_that_cannot_be() {
-        for (bytes, wanted) in [([0, 0, 0, 4], Some(4)), ([0, 0, 0, 3], None), ([0xff; 4], None), ([0, 1, 0, 0], Some(65536))] {
+        for (bytes, wanted) in [
+            ([0, 0, 0, 4], Some(4)),
+            ([0, 0, 0, 3], None),
+            ([0xff; 4], None),
+            ([0, 1, 0, 0], Some(65536)),
+        ] {
             assert_eq!(message_length(&bytes).ok(), wanted);
         }
     }

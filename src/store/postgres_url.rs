@@ -52,11 +52,23 @@ const FOR_TLS: [&str; 10] = [
 const WITHOUT_EFFECT: [&str; 2] = ["channel_binding", "gssencmode"];
 
 /// Parameters of libpq that Keyward refuses, because a connection that leaves them out is another one.
-const REFUSED: [&str; 5] = ["replication", "service", "servicefile", "sslcrl", "sslcrldir"];
+const REFUSED: [&str; 5] = [
+    "replication",
+    "service",
+    "servicefile",
+    "sslcrl",
+    "sslcrldir",
+];
 
 /// Characters that stand for themselves where the URL is shown.
-const SHOWN: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/').remove(b':').remove(b',');
+const SHOWN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'/')
+    .remove(b':')
+    .remove(b',');
 
 /// How the connection is protected (the setting `sslmode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,8 +146,11 @@ impl Server {
     /// Whether no network lies in between.
     pub fn is_local(&self) -> bool {
         let host = self.address.as_ref().unwrap_or(&self.host);
-        let loopback = host.parse::<std::net::IpAddr>().map(|address| address.to_canonical().is_loopback());
-        self.is_socket() || loopback.unwrap_or_else(|_| host == "localhost" || host.ends_with(".localhost"))
+        let loopback = host
+            .parse::<std::net::IpAddr>()
+            .map(|address| address.to_canonical().is_loopback());
+        self.is_socket()
+            || loopback.unwrap_or_else(|_| host == "localhost" || host.ends_with(".localhost"))
     }
 }
 
@@ -151,11 +166,16 @@ impl std::str::FromStr for PostgresUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://")).ok_or("write postgres://…")?;
+        let rest = text
+            .strip_prefix("postgres://")
+            .or_else(|| text.strip_prefix("postgresql://"))
+            .ok_or("write postgres://…")?;
         if rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err("it holds a space, a tab or a line end; write %20 for a space".to_owned());
         }
-        let mut url = PostgresUrl { parameters: Vec::new() };
+        let mut url = PostgresUrl {
+            parameters: Vec::new(),
+        };
         let (user, rest) = match rest.find(['@', '/']) {
             Some(end) if rest[end..].starts_with('@') => (&rest[..end], &rest[end + 1..]),
             _ => ("", rest),
@@ -163,10 +183,15 @@ impl std::str::FromStr for PostgresUrl {
         let (servers, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let (name, query) = rest.split_once('?').unwrap_or((rest, ""));
         let name = name.strip_prefix('/').unwrap_or(name);
-        if servers.contains('@') || name.contains(['@', '/']) || user.is_empty() && query.contains('@') {
+        if servers.contains('@')
+            || name.contains(['@', '/'])
+            || user.is_empty() && query.contains('@')
+        {
             return Err("it cannot be told where the password ends; write @ as %40, / as %2F and : as %3A in it".to_owned());
         }
-        let (user, password) = user.split_once(':').map_or((user, None), |(user, password)| (user, Some(password)));
+        let (user, password) = user
+            .split_once(':')
+            .map_or((user, None), |(user, password)| (user, Some(password)));
         url.set_decoded("user", user, "the user")?;
         url.set_decoded("password", password.unwrap_or_default(), "the password")?;
         url.set_decoded("dbname", name, "the name of the database")?;
@@ -183,7 +208,10 @@ impl std::str::FromStr for PostgresUrl {
 impl PostgresUrl {
     /// The value of one of libpq's parameters.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+        self.parameters
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     fn set(&mut self, name: &'static str, value: String) {
@@ -202,9 +230,13 @@ impl PostgresUrl {
         let (mut hosts, mut ports) = (Vec::new(), Vec::new());
         for server in text.split(',') {
             let (host, port) = match server.strip_prefix('[').map(|inner| inner.split_once(']')) {
-                Some(Some((address, rest))) if rest.is_empty() || rest.starts_with(':') => (address, rest.strip_prefix(':')),
+                Some(Some((address, rest))) if rest.is_empty() || rest.starts_with(':') => {
+                    (address, rest.strip_prefix(':'))
+                }
                 Some(_) => return Err("an IPv6 address is not closed with ]".to_owned()),
-                None => server.split_once(':').map_or((server, None), |(host, port)| (host, Some(port))),
+                None => server
+                    .split_once(':')
+                    .map_or((server, None), |(host, port)| (host, Some(port))),
             };
             hosts.push(decode(host, "a host")?);
             ports.push(port.unwrap_or_default().to_owned());
@@ -220,17 +252,26 @@ impl PostgresUrl {
 
     /// The `index`th of the query. A name that is not known may be a part of a password.
     fn set_parameter(&mut self, index: usize, pair: &str) -> Result<(), String> {
-        let (name, value) = pair.split_once('=').ok_or_else(|| format!("parameter {index} after the ? has no value"))?;
-        let value = decode(value, &format!("the value of parameter {index} after the ?"))?;
+        let (name, value) = pair
+            .split_once('=')
+            .ok_or_else(|| format!("parameter {index} after the ? has no value"))?;
+        let value = decode(
+            value,
+            &format!("the value of parameter {index} after the ?"),
+        )?;
         // As JDBC's URLs have it, and libpq takes it.
-        let (name, value) =
-            if (name, value.as_str()) == ("ssl", "true") { ("sslmode", "require".to_owned()) } else { (name, value) };
+        let (name, value) = if (name, value.as_str()) == ("ssl", "true") {
+            ("sslmode", "require".to_owned())
+        } else {
+            (name, value)
+        };
         if let Some(name) = REFUSED.iter().find(|refused| **refused == name) {
             return Err(format!("Keyward has no {name}"));
         }
         let mut known = FOR_LIBPQ.into_iter().chain(FOR_TLS).chain(WITHOUT_EFFECT);
         let name = known.find(|known| *known == name);
-        let name = name.ok_or_else(|| format!("parameter {index} after the ? is none that Postgres knows"))?;
+        let name = name
+            .ok_or_else(|| format!("parameter {index} after the ? is none that Postgres knows"))?;
         if WITHOUT_EFFECT.contains(&name) && value == "require" {
             return Err(format!("Keyward has no {name}=require"));
         }
@@ -242,23 +283,64 @@ impl PostgresUrl {
     ///
     /// # Errors
     /// A sentence without values, where the URL or libpq's variables contradict themselves.
-    pub fn servers(&self, variable: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Server>, String> {
-        let value = |name: &str, variable_name: &str| self.get(name).map(str::to_owned).or_else(|| variable(variable_name));
+    pub fn servers(
+        &self,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Vec<Server>, String> {
+        let value = |name: &str, variable_name: &str| {
+            self.get(name)
+                .map(str::to_owned)
+                .or_else(|| variable(variable_name))
+        };
         let (hosts, addresses) = (value("host", "PGHOST"), value("hostaddr", "PGHOSTADDR"));
-        let split = |list: &Option<String>| list.as_deref().unwrap_or_default().split(',').map(str::to_owned).collect::<Vec<_>>();
-        let (names, addresses, ports) = (split(&hosts), split(&addresses), split(&value("port", "PGPORT")));
-        let count = if hosts.is_some() { names.len() } else { addresses.len() };
-        if addresses.len() > 1 && addresses.len() != count || ports.len() > 1 && ports.len() != count {
+        let split = |list: &Option<String>| {
+            list.as_deref()
+                .unwrap_or_default()
+                .split(',')
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let (names, addresses, ports) = (
+            split(&hosts),
+            split(&addresses),
+            split(&value("port", "PGPORT")),
+        );
+        let count = if hosts.is_some() {
+            names.len()
+        } else {
+            addresses.len()
+        };
+        if addresses.len() > 1 && addresses.len() != count
+            || ports.len() > 1 && ports.len() != count
+        {
             return Err("there are not as many ports or addresses as hosts".to_owned());
         }
         (0..count)
             .map(|index| {
-                let address = addresses.get(index).filter(|address| !address.is_empty()).cloned();
-                let port = ports.get(index).or(ports.first()).map_or("", String::as_str);
+                let address = addresses
+                    .get(index)
+                    .filter(|address| !address.is_empty())
+                    .cloned();
+                let port = ports
+                    .get(index)
+                    .or(ports.first())
+                    .map_or("", String::as_str);
                 let port = if port.is_empty() { "5432" } else { port };
-                let port = port.parse().ok().filter(|port| *port > 0).ok_or("the port is no number from 1 to 65535")?;
-                let host = names.get(index).filter(|host| !host.is_empty()).cloned().or_else(|| address.clone());
-                Ok(Server { host: host.unwrap_or_default(), address, port })
+                let port = port
+                    .parse()
+                    .ok()
+                    .filter(|port| *port > 0)
+                    .ok_or("the port is no number from 1 to 65535")?;
+                let host = names
+                    .get(index)
+                    .filter(|host| !host.is_empty())
+                    .cloned()
+                    .or_else(|| address.clone());
+                Ok(Server {
+                    host: host.unwrap_or_default(),
+                    address,
+                    port,
+                })
             })
             .collect()
     }
@@ -267,9 +349,15 @@ impl PostgresUrl {
     ///
     /// # Errors
     /// A sentence that names the parameter.
-    pub fn tls(&self, variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<TlsOptions>, String> {
+    pub fn tls(
+        &self,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Option<TlsOptions>, String> {
         let value = |name: &str, variable_name: &str| {
-            self.get(name).map(str::to_owned).or_else(|| variable(variable_name)).filter(|value| !value.is_empty())
+            self.get(name)
+                .map(str::to_owned)
+                .or_else(|| variable(variable_name))
+                .filter(|value| !value.is_empty())
         };
         let one_of = |name: &str, allowed: &str| Err(format!("{name} is one of {allowed}"));
         if variable("PGSERVICE").is_some() {
@@ -282,7 +370,12 @@ impl PostgresUrl {
             Some("require") => Some(SslMode::Require),
             Some("verify-ca") => Some(SslMode::VerifyCa),
             Some("verify-full") => Some(SslMode::VerifyFull),
-            Some(_) => return one_of("sslmode", "disable, prefer, require, verify-ca, verify-full"),
+            Some(_) => {
+                return one_of(
+                    "sslmode",
+                    "disable, prefer, require, verify-ca, verify-full",
+                );
+            }
         };
         let roots = value("sslrootcert", "PGSSLROOTCERT").map(|value| match value.as_str() {
             "system" => Roots::System,
@@ -290,54 +383,94 @@ impl PostgresUrl {
         });
         let (mode, roots) = match (mode, roots) {
             (Some(SslMode::Disable), roots) => (SslMode::Disable, roots),
-            (Some(SslMode::VerifyCa), None) => return Err("sslmode=verify-ca needs sslrootcert, a PEM file".to_owned()),
-            (Some(SslMode::VerifyFull), roots) => (SslMode::VerifyFull, Some(roots.unwrap_or(Roots::System))),
+            (Some(SslMode::VerifyCa), None) => {
+                return Err("sslmode=verify-ca needs sslrootcert, a PEM file".to_owned());
+            }
+            (Some(SslMode::VerifyFull), roots) => {
+                (SslMode::VerifyFull, Some(roots.unwrap_or(Roots::System)))
+            }
             // Anybody can have a certificate of the system's CAs: without the name it says nothing.
             (None, Some(Roots::System)) => (SslMode::VerifyFull, Some(Roots::System)),
-            (Some(_), Some(Roots::System)) => return Err("sslrootcert=system needs sslmode=verify-full".to_owned()),
+            (Some(_), Some(Roots::System)) => {
+                return Err("sslrootcert=system needs sslmode=verify-full".to_owned());
+            }
             (Some(SslMode::Require), Some(roots)) => (SslMode::VerifyCa, Some(roots)),
             (Some(mode), roots) => (mode, roots),
             (None, Some(roots)) => (SslMode::Prefer, Some(roots)),
-            (None, None) if FOR_TLS.iter().any(|name| self.get(name).is_some()) => (SslMode::Prefer, None),
+            (None, None) if FOR_TLS.iter().any(|name| self.get(name).is_some()) => {
+                (SslMode::Prefer, None)
+            }
             (None, None) => return Ok(None),
         };
         let client = match (value("sslcert", "PGSSLCERT"), value("sslkey", "PGSSLKEY")) {
             _ if value("sslcertmode", "PGSSLCERTMODE").as_deref() == Some("disable") => None,
-            (Some(certificate), Some(key)) => Some((PathBuf::from(certificate), PathBuf::from(key))),
+            (Some(certificate), Some(key)) => {
+                Some((PathBuf::from(certificate), PathBuf::from(key)))
+            }
             (None, None) => None,
             _ => return Err("sslcert and sslkey belong together".to_owned()),
         };
         let direct = match value("sslnegotiation", "PGSSLNEGOTIATION").as_deref() {
             None | Some("postgres") => false,
             Some("direct") if mode >= SslMode::Require => true,
-            Some("direct") => return Err("sslnegotiation=direct needs sslmode=require or more".to_owned()),
+            Some("direct") => {
+                return Err("sslnegotiation=direct needs sslmode=require or more".to_owned());
+            }
             Some(_) => return one_of("sslnegotiation", "postgres, direct"),
         };
-        let tls13_alone = match value("ssl_min_protocol_version", "PGSSLMINPROTOCOLVERSION").as_deref() {
-            // Less than TLS 1.2 is never spoken.
-            None | Some("TLSv1" | "TLSv1.1" | "TLSv1.2") => false,
-            Some("TLSv1.3") => true,
-            Some(_) => return one_of("ssl_min_protocol_version", "TLSv1.2, TLSv1.3"),
-        };
-        let tls12_alone = match value("ssl_max_protocol_version", "PGSSLMAXPROTOCOLVERSION").as_deref() {
-            None | Some("TLSv1.3") => false,
-            Some("TLSv1.2") if !tls13_alone => true,
-            Some(_) => return one_of("ssl_max_protocol_version", "TLSv1.2, TLSv1.3, and no less than ssl_min_protocol_version"),
-        };
-        if variable("PGSSLCRL").or_else(|| variable("PGSSLCRLDIR")).is_some() {
+        let tls13_alone =
+            match value("ssl_min_protocol_version", "PGSSLMINPROTOCOLVERSION").as_deref() {
+                // Less than TLS 1.2 is never spoken.
+                None | Some("TLSv1" | "TLSv1.1" | "TLSv1.2") => false,
+                Some("TLSv1.3") => true,
+                Some(_) => return one_of("ssl_min_protocol_version", "TLSv1.2, TLSv1.3"),
+            };
+        let tls12_alone =
+            match value("ssl_max_protocol_version", "PGSSLMAXPROTOCOLVERSION").as_deref() {
+                None | Some("TLSv1.3") => false,
+                Some("TLSv1.2") if !tls13_alone => true,
+                Some(_) => {
+                    return one_of(
+                        "ssl_max_protocol_version",
+                        "TLSv1.2, TLSv1.3, and no less than ssl_min_protocol_version",
+                    );
+                }
+            };
+        if variable("PGSSLCRL")
+            .or_else(|| variable("PGSSLCRLDIR"))
+            .is_some()
+        {
             return Err("Keyward has no sslcrl: take PGSSLCRL and PGSSLCRLDIR away".to_owned());
         }
         let sni = value("sslsni", "PGSSLSNI").as_deref() != Some("0");
-        Ok(Some(TlsOptions { mode, roots, client, direct, sni, tls12: !tls13_alone, tls13: !tls12_alone }))
+        Ok(Some(TlsOptions {
+            mode,
+            roots,
+            client,
+            direct,
+            sni,
+            tls12: !tls13_alone,
+            tls13: !tls12_alone,
+        }))
     }
 
     /// What libpq is handed, with `replaced` in place of what the URL says.
     pub fn for_libpq(&self, replaced: &[(&'static str, String)]) -> String {
-        let own = self.parameters.iter().filter(|(name, _)| FOR_LIBPQ.contains(name));
+        let own = self
+            .parameters
+            .iter()
+            .filter(|(name, _)| FOR_LIBPQ.contains(name));
         let own = own.filter(|(name, _)| !replaced.iter().any(|(other, _)| other == name));
-        let quoted =
-            |(name, value): &(&'static str, String)| format!("{name}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'"));
-        own.chain(replaced).map(quoted).collect::<Vec<_>>().join(" ")
+        let quoted = |(name, value): &(&'static str, String)| {
+            format!(
+                "{name}='{}'",
+                value.replace('\\', "\\\\").replace('\'', "\\'")
+            )
+        };
+        own.chain(replaced)
+            .map(quoted)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 }
 
@@ -345,10 +478,18 @@ impl PostgresUrl {
 fn decode(text: &str, what: &str) -> Result<String, String> {
     let bytes = text.as_bytes();
     let hex = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
-    if bytes.iter().enumerate().any(|(at, byte)| *byte == b'%' && !(hex(at + 1) && hex(at + 2))) {
-        return Err(format!("{what} has a % that is not followed by two hexadecimal digits; write %25 for the sign itself"));
+    if bytes
+        .iter()
+        .enumerate()
+        .any(|(at, byte)| *byte == b'%' && !(hex(at + 1) && hex(at + 2)))
+    {
+        return Err(format!(
+            "{what} has a % that is not followed by two hexadecimal digits; write %25 for the sign itself"
+        ));
     }
-    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| format!("{what} is not UTF-8"))?;
+    let decoded = percent_decode_str(text)
+        .decode_utf8()
+        .map_err(|_| format!("{what} is not UTF-8"))?;
     if decoded.contains('\0') {
         return Err(format!("{what} holds a zero byte"));
     }
@@ -358,7 +499,10 @@ fn decode(text: &str, what: &str) -> Result<String, String> {
 /// Without the password.
 impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |name: &str| self.get(name).map(|value| utf8_percent_encode(value, SHOWN).to_string());
+        let shown = |name: &str| {
+            self.get(name)
+                .map(|value| utf8_percent_encode(value, SHOWN).to_string())
+        };
         f.write_str("postgres://")?;
         if let Some(user) = shown("user") {
             write!(f, "{user}")?;
@@ -388,7 +532,11 @@ impl fmt::Display for PostgresUrl {
             if !["user", "password", "host", "port", "dbname"].contains(name) {
                 // Some put credentials there.
                 let hidden = ["options", "sslpassword"].contains(name);
-                let value = if hidden { "***".to_owned() } else { utf8_percent_encode(value, SHOWN).to_string() };
+                let value = if hidden {
+                    "***".to_owned()
+                } else {
+                    utf8_percent_encode(value, SHOWN).to_string()
+                };
                 write!(f, "{sign}{name}={value}")?;
                 sign = '&';
             }
@@ -405,7 +553,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> PostgresUrl {
-        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+        text.parse()
+            .unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     #[test]
@@ -413,14 +562,38 @@ mod tests {
         for (text, wanted) in [
             ("postgres://", ""),
             ("postgres://db.example", "host='db.example'"),
-            ("postgresql://u@db.example:6432/kw", "user='u' dbname='kw' host='db.example' port='6432'"),
-            ("postgres://u:p%40s%2Fs%25@h/kw", "user='u' password='p@s/s%' dbname='kw' host='h'"),
-            (r"postgres://u:a'b\c@h/kw", r"user='u' password='a\'b\\c' dbname='kw' host='h'"),
-            ("postgres://u:a?b#c:d@h/kw", "user='u' password='a?b#c:d' dbname='kw' host='h'"),
-            ("postgres://[::1]:1,b/kw", "dbname='kw' host='::1,b' port='1,'"),
-            ("postgres://%2Frun%2Fpostgresql/kw", "dbname='kw' host='/run/postgresql'"),
-            ("postgres:///kw?host=/run/x&user=u&password=p%20q", "dbname='kw' host='/run/x' user='u' password='p q'"),
-            ("postgres://h/kw?sslmode=require&application_name=a", "dbname='kw' host='h' application_name='a'"),
+            (
+                "postgresql://u@db.example:6432/kw",
+                "user='u' dbname='kw' host='db.example' port='6432'",
+            ),
+            (
+                "postgres://u:p%40s%2Fs%25@h/kw",
+                "user='u' password='p@s/s%' dbname='kw' host='h'",
+            ),
+            (
+                r"postgres://u:a'b\c@h/kw",
+                r"user='u' password='a\'b\\c' dbname='kw' host='h'",
+            ),
+            (
+                "postgres://u:a?b#c:d@h/kw",
+                "user='u' password='a?b#c:d' dbname='kw' host='h'",
+            ),
+            (
+                "postgres://[::1]:1,b/kw",
+                "dbname='kw' host='::1,b' port='1,'",
+            ),
+            (
+                "postgres://%2Frun%2Fpostgresql/kw",
+                "dbname='kw' host='/run/postgresql'",
+            ),
+            (
+                "postgres:///kw?host=/run/x&user=u&password=p%20q",
+                "dbname='kw' host='/run/x' user='u' password='p q'",
+            ),
+            (
+                "postgres://h/kw?sslmode=require&application_name=a",
+                "dbname='kw' host='h' application_name='a'",
+            ),
         ] {
             assert_eq!(read(text).for_libpq(&[]), wanted, "{text}");
         }
@@ -434,14 +607,30 @@ mod tests {
             ("postgres://db.example", "postgres://db.example/"),
             ("postgres://u:TOPSECRET@h:1/kw", "postgres://u:***@h:1/kw"),
             ("postgres://:TOPSECRET@h/kw", "postgres://:***@h/kw"),
-            ("postgres://h/kw?password=TOPSECRET&user=u", "postgres://u:***@h/kw"),
-            ("postgres://h/kw?options=-c%20a.b=TOPSECRET&sslmode=require", "postgres://h/kw?options=***&sslmode=require"),
-            ("postgres://h/kw?sslpassword=TOPSECRET", "postgres://h/kw?sslpassword=***"),
+            (
+                "postgres://h/kw?password=TOPSECRET&user=u",
+                "postgres://u:***@h/kw",
+            ),
+            (
+                "postgres://h/kw?options=-c%20a.b=TOPSECRET&sslmode=require",
+                "postgres://h/kw?options=***&sslmode=require",
+            ),
+            (
+                "postgres://h/kw?sslpassword=TOPSECRET",
+                "postgres://h/kw?sslpassword=***",
+            ),
             ("postgres://[::1]:1,b/kw", "postgres://[::1]:1,b/kw"),
-            ("postgres://%2Frun%2Fpostgresql/kw", "postgres://%2Frun%2Fpostgresql/kw"),
+            (
+                "postgres://%2Frun%2Fpostgresql/kw",
+                "postgres://%2Frun%2Fpostgresql/kw",
+            ),
         ] {
             assert_eq!(read(text).to_string(), wanted, "{text}");
-            assert_eq!(read(wanted.replace("***", "x").as_str()).to_string(), wanted, "what is shown can be read");
+            assert_eq!(
+                read(wanted.replace("***", "x").as_str()).to_string(),
+                wanted,
+                "what is shown can be read"
+            );
         }
     }
 
@@ -472,44 +661,111 @@ mod tests {
             "postgres://h/kw?sslmode=prefer&sslrootcert=system",
             "postgres://h/kw?sslcert=SECRET",
         ] {
-            let refused = text.parse::<PostgresUrl>().err().unwrap_or_else(|| panic!("{text}"));
-            assert!(!refused.contains("TOP") && !refused.contains("SECRET"), "{text}: {refused}");
+            let refused = text
+                .parse::<PostgresUrl>()
+                .err()
+                .unwrap_or_else(|| panic!("{text}"));
+            assert!(
+                !refused.contains("TOP") && !refused.contains("SECRET"),
+                "{text}: {refused}"
+            );
         }
     }
 
     #[test]
     fn what_is_asked_of_the_server() {
-        let mode = |text: &str| read(text).tls(&|_| None).unwrap().map(|tls| (tls.mode, tls.roots));
+        let mode = |text: &str| {
+            read(text)
+                .tls(&|_| None)
+                .unwrap()
+                .map(|tls| (tls.mode, tls.roots))
+        };
         let file = || Some(Roots::File(PathBuf::from("ca.pem")));
         assert_eq!(mode("postgres://h/kw"), None);
-        assert_eq!(mode("postgres://h/kw?sslmode=disable"), Some((SslMode::Disable, None)));
-        assert_eq!(mode("postgres://h/kw?sslmode=allow"), Some((SslMode::Prefer, None)));
-        assert_eq!(mode("postgres://h/kw?ssl=true"), Some((SslMode::Require, None)));
-        assert_eq!(mode("postgres://h/kw?sslmode=require&sslrootcert=ca.pem"), Some((SslMode::VerifyCa, file())));
-        assert_eq!(mode("postgres://h/kw?sslrootcert=ca.pem"), Some((SslMode::Prefer, file())));
-        assert_eq!(mode("postgres://h/kw?sslmode=verify-full"), Some((SslMode::VerifyFull, Some(Roots::System))));
-        assert_eq!(mode("postgres://h/kw?sslrootcert=system"), Some((SslMode::VerifyFull, Some(Roots::System))));
+        assert_eq!(
+            mode("postgres://h/kw?sslmode=disable"),
+            Some((SslMode::Disable, None))
+        );
+        assert_eq!(
+            mode("postgres://h/kw?sslmode=allow"),
+            Some((SslMode::Prefer, None))
+        );
+        assert_eq!(
+            mode("postgres://h/kw?ssl=true"),
+            Some((SslMode::Require, None))
+        );
+        assert_eq!(
+            mode("postgres://h/kw?sslmode=require&sslrootcert=ca.pem"),
+            Some((SslMode::VerifyCa, file()))
+        );
+        assert_eq!(
+            mode("postgres://h/kw?sslrootcert=ca.pem"),
+            Some((SslMode::Prefer, file()))
+        );
+        assert_eq!(
+            mode("postgres://h/kw?sslmode=verify-full"),
+            Some((SslMode::VerifyFull, Some(Roots::System)))
+        );
+        assert_eq!(
+            mode("postgres://h/kw?sslrootcert=system"),
+            Some((SslMode::VerifyFull, Some(Roots::System)))
+        );
         // A variable of libpq's must not be passed over in silence.
         let variable = |name: &str| (name == "PGSSLMODE").then(|| "require".to_owned());
-        assert_eq!(read("postgres://h/kw").tls(&variable).unwrap().map(|tls| tls.mode), Some(SslMode::Require));
-        assert_eq!(read("postgres://h/kw?sslmode=disable").tls(&variable).unwrap().map(|tls| tls.mode), Some(SslMode::Disable));
-        assert!(read("postgres://h/kw").tls(&|name| (name == "PGSERVICE").then(String::new)).is_err());
+        assert_eq!(
+            read("postgres://h/kw")
+                .tls(&variable)
+                .unwrap()
+                .map(|tls| tls.mode),
+            Some(SslMode::Require)
+        );
+        assert_eq!(
+            read("postgres://h/kw?sslmode=disable")
+                .tls(&variable)
+                .unwrap()
+                .map(|tls| tls.mode),
+            Some(SslMode::Disable)
+        );
+        assert!(
+            read("postgres://h/kw")
+                .tls(&|name| (name == "PGSERVICE").then(String::new))
+                .is_err()
+        );
     }
 
     #[test]
     fn which_servers() {
         let servers = |text: &str| {
             let servers = read(text).servers(&|_| None).unwrap();
-            servers.iter().map(|server| (server.host.clone(), server.port, server.is_local())).collect::<Vec<_>>()
+            servers
+                .iter()
+                .map(|server| (server.host.clone(), server.port, server.is_local()))
+                .collect::<Vec<_>>()
         };
         let one = |host: &str, port, local| vec![(host.to_owned(), port, local)];
         assert_eq!(servers("postgres:///kw"), one("", 5432, true));
         assert_eq!(servers("postgres://%2Frun/kw"), one("/run", 5432, true));
-        assert_eq!(servers("postgres://127.9.9.9:1/kw"), one("127.9.9.9", 1, true));
-        assert_eq!(servers("postgres://[::ffff:127.0.0.1]/kw"), one("::ffff:127.0.0.1", 5432, true));
-        assert_eq!(servers("postgres://localhost.example/kw"), one("localhost.example", 5432, false));
-        assert_eq!(servers("postgres://db/kw?hostaddr=127.0.0.1"), one("db", 5432, true));
+        assert_eq!(
+            servers("postgres://127.9.9.9:1/kw"),
+            one("127.9.9.9", 1, true)
+        );
+        assert_eq!(
+            servers("postgres://[::ffff:127.0.0.1]/kw"),
+            one("::ffff:127.0.0.1", 5432, true)
+        );
+        assert_eq!(
+            servers("postgres://localhost.example/kw"),
+            one("localhost.example", 5432, false)
+        );
+        assert_eq!(
+            servers("postgres://db/kw?hostaddr=127.0.0.1"),
+            one("db", 5432, true)
+        );
         assert_eq!(servers("postgres://a,b:2/kw").len(), 2);
-        assert!("postgres://a,b/kw?port=1,2,3".parse::<PostgresUrl>().is_err());
+        assert!(
+            "postgres://a,b/kw?port=1,2,3"
+                .parse::<PostgresUrl>()
+                .is_err()
+        );
     }
 }

@@ -35,7 +35,11 @@ pub struct RegistrationToken {
 /// # Errors
 /// Where the database gave no answer.
 pub fn find(database: &mut Database, id: &str) -> Result<Option<RegistrationToken>, StoreError> {
-    Ok(registration_tokens::table.find(id).select(RegistrationToken::as_select()).first(database).optional()?)
+    Ok(registration_tokens::table
+        .find(id)
+        .select(RegistrationToken::as_select())
+        .first(database)
+        .optional()?)
 }
 
 /// All of them, the oldest first.
@@ -43,16 +47,24 @@ pub fn find(database: &mut Database, id: &str) -> Result<Option<RegistrationToke
 /// # Errors
 /// Where the database gave no answer.
 pub fn list(database: &mut Database) -> Result<Vec<RegistrationToken>, StoreError> {
-    let ordered = registration_tokens::table.order((registration_tokens::created_at, registration_tokens::id));
-    Ok(ordered.select(RegistrationToken::as_select()).load(database)?)
+    let ordered = registration_tokens::table
+        .order((registration_tokens::created_at, registration_tokens::id));
+    Ok(ordered
+        .select(RegistrationToken::as_select())
+        .load(database)?)
 }
 
 /// Adds one.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn insert(transaction: &mut Transaction<'_>, token: &RegistrationToken) -> Result<(), StoreError> {
-    diesel::insert_into(registration_tokens::table).values(token).execute(transaction.modify())?;
+pub fn insert(
+    transaction: &mut Transaction<'_>,
+    token: &RegistrationToken,
+) -> Result<(), StoreError> {
+    diesel::insert_into(registration_tokens::table)
+        .values(token)
+        .execute(transaction.modify())?;
     Ok(())
 }
 
@@ -61,8 +73,12 @@ pub fn insert(transaction: &mut Transaction<'_>, token: &RegistrationToken) -> R
 /// # Errors
 /// Where the database gave no answer.
 pub fn take_use(transaction: &mut Transaction<'_>, id: &str) -> Result<bool, StoreError> {
-    let Some(token) = find(transaction.database, id)? else { return Ok(false) };
-    let Some(uses_left) = token.uses_left else { return Ok(true) };
+    let Some(token) = find(transaction.database, id)? else {
+        return Ok(false);
+    };
+    let Some(uses_left) = token.uses_left else {
+        return Ok(true);
+    };
     if uses_left < 1 {
         return Ok(false);
     }

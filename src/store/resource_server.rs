@@ -14,7 +14,16 @@ use crate::scope::Scope;
 use crate::uri::{ExternalUri, UriError};
 
 /// The header `typ` of a resource server's tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+)]
 #[diesel(sql_type = diesel::sql_types::Text)]
 pub enum TokenTyp {
     /// `at+jwt`, as RFC 9068 section 2.1 asks for.
@@ -42,8 +51,15 @@ impl FromStr for TokenTyp {
 
     fn from_str(text: &str) -> Result<Self, String> {
         // RFC 7515 section 4.1.9: media types know no case.
-        let found = TokenTyp::ALL.into_iter().find(|typ| typ.as_str().eq_ignore_ascii_case(text));
-        found.ok_or_else(|| format!("the typ of tokens is {}", TokenTyp::ALL.map(TokenTyp::as_str).join(" or ")))
+        let found = TokenTyp::ALL
+            .into_iter()
+            .find(|typ| typ.as_str().eq_ignore_ascii_case(text));
+        found.ok_or_else(|| {
+            format!(
+                "the typ of tokens is {}",
+                TokenTyp::ALL.map(TokenTyp::as_str).join(" or ")
+            )
+        })
     }
 }
 
@@ -55,7 +71,9 @@ impl Serialize for TokenTyp {
 
 impl<'de> serde::Deserialize<'de> for TokenTyp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -81,18 +99,29 @@ pub fn management_audience(issuer: &str) -> String {
 /// Whether no resource server may have this identifier, since it names the issuer itself or anything
 /// at or below its management API, in whatever spelling.
 pub fn is_reserved(identifier: &str, issuer: &str) -> bool {
-    let (Ok(named), Ok(issuer)) = (url::Url::parse(identifier), url::Url::parse(issuer)) else { return false };
+    let (Ok(named), Ok(issuer)) = (url::Url::parse(identifier), url::Url::parse(issuer)) else {
+        return false;
+    };
     // Plain http and https of one host are one server to whoever reads a token's audience.
     let place = |url: &url::Url| (url.host_str().map(str::to_lowercase), url.port());
     if place(&named) != place(&issuer) || !matches!(named.scheme(), "http" | "https") {
         return false;
     }
     let path = |url: &url::Url| {
-        let decoded = percent_encoding::percent_decode_str(url.path()).decode_utf8_lossy().to_lowercase();
-        decoded.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+        let decoded = percent_encoding::percent_decode_str(url.path())
+            .decode_utf8_lossy()
+            .to_lowercase();
+        decoded
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     let (named, issuer) = (path(&named), path(&issuer));
-    let own = MANAGEMENT_PATH.split('/').filter(|part| !part.is_empty()).map(str::to_owned);
+    let own = MANAGEMENT_PATH
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned);
     let management: Vec<String> = issuer.iter().cloned().chain(own).collect();
     named == issuer || named.starts_with(&management)
 }
@@ -115,7 +144,15 @@ pub struct ResourceServer {
 }
 
 /// An ordered set of resource server identifiers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[derive(
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+)]
 #[diesel(sql_type = diesel::sql_types::Text)]
 pub struct Resources(String);
 
@@ -132,7 +169,9 @@ impl Resources {
 
     /// In order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.split(' ').filter(|identifier| !identifier.is_empty())
+        self.0
+            .split(' ')
+            .filter(|identifier| !identifier.is_empty())
     }
 
     /// Whether each of them is in `other` too.
@@ -148,7 +187,9 @@ impl Resources {
 
 /// Whether a resource server may be known by this name: the rule that identifiers have always kept.
 fn could_be_identifier(text: &str) -> bool {
-    text.len() <= crate::uri::MAX_LENGTH && text.contains(':') && text.bytes().all(|byte| byte.is_ascii_graphic())
+    text.len() <= crate::uri::MAX_LENGTH
+        && text.contains(':')
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Checks that `identifier` may name a new resource server.
@@ -156,7 +197,9 @@ fn could_be_identifier(text: &str) -> bool {
 /// # Errors
 /// Where it is no absolute URI, has a fragment or is too long, or where others could read it otherwise.
 pub fn check_identifier(identifier: &str) -> Result<(), UriError> {
-    ExternalUri::parse(identifier).and_then(ExternalUri::for_resource).map(drop)
+    ExternalUri::parse(identifier)
+        .and_then(ExternalUri::for_resource)
+        .map(drop)
 }
 
 impl<'a> FromIterator<&'a str> for Resources {
@@ -171,8 +214,13 @@ impl FromStr for Resources {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let identifiers = text.split(' ').filter(|identifier| !identifier.is_empty());
-        match identifiers.clone().find(|identifier| !could_be_identifier(identifier)) {
-            Some(wrong) => Err(format!("{wrong:.100?} is no identifier of a resource server: it is an absolute URI")),
+        match identifiers
+            .clone()
+            .find(|identifier| !could_be_identifier(identifier))
+        {
+            Some(wrong) => Err(format!(
+                "{wrong:.100?} is no identifier of a resource server: it is an absolute URI"
+            )),
             None => Ok(identifiers.collect()),
         }
     }
@@ -198,11 +246,18 @@ impl Serialize for Resources {
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn find(database: &mut Database, identifier: &str) -> Result<Option<ResourceServer>, StoreError> {
+pub fn find(
+    database: &mut Database,
+    identifier: &str,
+) -> Result<Option<ResourceServer>, StoreError> {
     if !could_be_identifier(identifier) {
         return Ok(None);
     }
-    Ok(resource_servers::table.find(identifier).select(ResourceServer::as_select()).first(database).optional()?)
+    Ok(resource_servers::table
+        .find(identifier)
+        .select(ResourceServer::as_select())
+        .first(database)
+        .optional()?)
 }
 
 /// All of them, by identifier.
@@ -210,7 +265,10 @@ pub fn find(database: &mut Database, identifier: &str) -> Result<Option<Resource
 /// # Errors
 /// Where the database gave no answer.
 pub fn list(database: &mut Database) -> Result<Vec<ResourceServer>, StoreError> {
-    Ok(resource_servers::table.order(resource_servers::identifier).select(ResourceServer::as_select()).load(database)?)
+    Ok(resource_servers::table
+        .order(resource_servers::identifier)
+        .select(ResourceServer::as_select())
+        .load(database)?)
 }
 
 /// Whether there is any.
@@ -218,7 +276,11 @@ pub fn list(database: &mut Database) -> Result<Vec<ResourceServer>, StoreError> 
 /// # Errors
 /// Where the database gave no answer.
 pub fn any(database: &mut Database) -> Result<bool, StoreError> {
-    Ok(resource_servers::table.select(resource_servers::identifier).first::<String>(database).optional()?.is_some())
+    Ok(resource_servers::table
+        .select(resource_servers::identifier)
+        .first::<String>(database)
+        .optional()?
+        .is_some())
 }
 
 /// The identifiers of those that introspect with this client.
@@ -235,28 +297,47 @@ pub fn of_client(database: &mut Database, client_id: &str) -> Result<Vec<String>
 /// # Errors
 /// Where the database gave no answer.
 pub fn users(database: &mut Database, identifier: &str) -> Result<Vec<String>, StoreError> {
-    let all: Vec<(String, Resources)> =
-        clients::table.filter(clients::resources.ne("")).select((clients::client_id, clients::resources)).load(database)?;
-    Ok(all.into_iter().filter(|(_, resources)| resources.contains(identifier)).map(|(id, _)| id).collect())
+    let all: Vec<(String, Resources)> = clients::table
+        .filter(clients::resources.ne(""))
+        .select((clients::client_id, clients::resources))
+        .load(database)?;
+    Ok(all
+        .into_iter()
+        .filter(|(_, resources)| resources.contains(identifier))
+        .map(|(id, _)| id)
+        .collect())
 }
 
 /// Of these resource servers, the ones whose tokens have this `typ`.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn with_typ(database: &mut Database, resources: &Resources, typ: TokenTyp) -> Result<Resources, StoreError> {
+pub fn with_typ(
+    database: &mut Database,
+    resources: &Resources,
+    typ: TokenTyp,
+) -> Result<Resources, StoreError> {
     let all = resource_servers::table.filter(resource_servers::token_typ.eq(typ));
     let all: Vec<String> = all.select(resource_servers::identifier).load(database)?;
-    Ok(all.iter().map(String::as_str).filter(|identifier| resources.contains(identifier)).collect())
+    Ok(all
+        .iter()
+        .map(String::as_str)
+        .filter(|identifier| resources.contains(identifier))
+        .collect())
 }
 
 /// Changes the `typ` of its tokens; the clients that may use it are read anew.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn set_typ(transaction: &mut Transaction<'_>, identifier: &str, typ: TokenTyp) -> Result<(), StoreError> {
+pub fn set_typ(
+    transaction: &mut Transaction<'_>,
+    identifier: &str,
+    typ: TokenTyp,
+) -> Result<(), StoreError> {
     let row = diesel::update(resource_servers::table.find(identifier));
-    row.set(resource_servers::token_typ.eq(typ)).execute(transaction.modify())?;
+    row.set(resource_servers::token_typ.eq(typ))
+        .execute(transaction.modify())?;
     for client_id in users(transaction.database, identifier)? {
         transaction.changed(Change::Client(client_id));
     }
@@ -267,8 +348,13 @@ pub fn set_typ(transaction: &mut Transaction<'_>, identifier: &str, typ: TokenTy
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn insert(transaction: &mut Transaction<'_>, server: &ResourceServer) -> Result<(), StoreError> {
-    diesel::insert_into(resource_servers::table).values(server).execute(transaction.modify())?;
+pub fn insert(
+    transaction: &mut Transaction<'_>,
+    server: &ResourceServer,
+) -> Result<(), StoreError> {
+    diesel::insert_into(resource_servers::table)
+        .values(server)
+        .execute(transaction.modify())?;
     transaction.changed(Change::Client(server.client_id.clone()));
     Ok(())
 }
@@ -277,8 +363,12 @@ pub fn insert(transaction: &mut Transaction<'_>, server: &ResourceServer) -> Res
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn delete(transaction: &mut Transaction<'_>, server: &ResourceServer) -> Result<(), StoreError> {
-    diesel::delete(resource_servers::table.find(&server.identifier)).execute(transaction.modify())?;
+pub fn delete(
+    transaction: &mut Transaction<'_>,
+    server: &ResourceServer,
+) -> Result<(), StoreError> {
+    diesel::delete(resource_servers::table.find(&server.identifier))
+        .execute(transaction.modify())?;
     transaction.changed(Change::Client(server.client_id.clone()));
     Ok(())
 }

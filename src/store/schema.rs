@@ -250,4 +250,10 @@ diesel::table! {
 }
 
 diesel::joinable!(clients -> accounts (account_id));
-diesel::allow_tables_to_appear_in_same_query!(accounts, clients, client_secrets, api_keys, resource_servers);
+diesel::allow_tables_to_appear_in_same_query!(
+    accounts,
+    clients,
+    client_secrets,
+    api_keys,
+    resource_servers
+);

@@ -10,7 +10,15 @@ use super::{Database, StoreError, Transaction};
 use crate::clock::Timestamp;
 
 /// What the user has proven so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+)]
 #[diesel(sql_type = diesel::sql_types::Text)]
 pub enum Proven {
     /// The password, and the second factor is still to come.
@@ -33,7 +41,9 @@ impl FromStr for Proven {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = [Proven::Password, Proven::All].into_iter().find(|proven| proven.as_str() == text);
+        let found = [Proven::Password, Proven::All]
+            .into_iter()
+            .find(|proven| proven.as_str() == text);
         found.ok_or_else(|| format!("nothing is proven by {text:?}"))
     }
 }
@@ -68,7 +78,11 @@ pub struct Session {
 /// # Errors
 /// Where the database gave no answer.
 pub fn find(database: &mut Database, id: &str) -> Result<Option<Session>, StoreError> {
-    Ok(sessions::table.find(id).select(Session::as_select()).first(database).optional()?)
+    Ok(sessions::table
+        .find(id)
+        .select(Session::as_select())
+        .first(database)
+        .optional()?)
 }
 
 /// Those of a user, the newest first, ended ones too.
@@ -77,7 +91,10 @@ pub fn find(database: &mut Database, id: &str) -> Result<Option<Session>, StoreE
 /// Where the database gave no answer.
 pub fn list(database: &mut Database, user_id: &str) -> Result<Vec<Session>, StoreError> {
     let own = sessions::table.filter(sessions::user_id.eq(user_id));
-    Ok(own.order((sessions::created_at.desc(), sessions::id)).select(Session::as_select()).load(database)?)
+    Ok(own
+        .order((sessions::created_at.desc(), sessions::id))
+        .select(Session::as_select())
+        .load(database)?)
 }
 
 /// Adds one.
@@ -85,7 +102,9 @@ pub fn list(database: &mut Database, user_id: &str) -> Result<Vec<Session>, Stor
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, session: &Session) -> Result<(), StoreError> {
-    diesel::insert_into(sessions::table).values(session).execute(transaction.modify())?;
+    diesel::insert_into(sessions::table)
+        .values(session)
+        .execute(transaction.modify())?;
     Ok(())
 }
 
@@ -94,7 +113,8 @@ pub fn insert(transaction: &mut Transaction<'_>, session: &Session) -> Result<()
 /// # Errors
 /// Where the database gave no answer.
 pub fn add_wrong_code(transaction: &mut Transaction<'_>, id: &str) -> Result<(), StoreError> {
-    let counted = diesel::update(sessions::table.find(id)).set(sessions::wrong_codes.eq(sessions::wrong_codes + 1));
+    let counted = diesel::update(sessions::table.find(id))
+        .set(sessions::wrong_codes.eq(sessions::wrong_codes + 1));
     counted.execute(transaction.modify())?;
     Ok(())
 }
@@ -104,7 +124,9 @@ pub fn add_wrong_code(transaction: &mut Transaction<'_>, id: &str) -> Result<(),
 /// # Errors
 /// Where the database gave no answer.
 pub fn note_seen(database: &mut Database, id: &str, now: Timestamp) -> Result<(), StoreError> {
-    diesel::update(sessions::table.find(id)).set(sessions::last_seen_at.eq(now)).execute(database)?;
+    diesel::update(sessions::table.find(id))
+        .set(sessions::last_seen_at.eq(now))
+        .execute(database)?;
     Ok(())
 }
 
@@ -121,8 +143,14 @@ pub fn delete(transaction: &mut Transaction<'_>, id: &str) -> Result<(), StoreEr
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn delete_all(transaction: &mut Transaction<'_>, user_id: &str, save: Option<&str>) -> Result<(), StoreError> {
-    let own = sessions::table.filter(sessions::user_id.eq(user_id)).filter(sessions::id.ne(save.unwrap_or_default()));
+pub fn delete_all(
+    transaction: &mut Transaction<'_>,
+    user_id: &str,
+    save: Option<&str>,
+) -> Result<(), StoreError> {
+    let own = sessions::table
+        .filter(sessions::user_id.eq(user_id))
+        .filter(sessions::id.ne(save.unwrap_or_default()));
     diesel::delete(own).execute(transaction.modify())?;
     Ok(())
 }
@@ -132,7 +160,9 @@ pub fn delete_all(transaction: &mut Transaction<'_>, user_id: &str, save: Option
 /// # Errors
 /// Where the database gave no answer.
 pub fn purge(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
-    let sentence =
-        "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
-    Ok(diesel::sql_query(sentence).bind::<BigInt, _>(moment).bind::<BigInt, _>(limit).execute(database)?)
+    let sentence = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+    Ok(diesel::sql_query(sentence)
+        .bind::<BigInt, _>(moment)
+        .bind::<BigInt, _>(limit)
+        .execute(database)?)
 }

@@ -13,7 +13,15 @@ use super::{Change, Database, StoreError, Transaction};
 use crate::clock::Timestamp;
 
 /// The JWS algorithm of a signing key (RFC 7518, RFC 8037).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+)]
 #[diesel(sql_type = diesel::sql_types::Text)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -112,7 +120,9 @@ impl SigningKey {
 pub fn signing_at(keys: &[SigningKey], now: Timestamp) -> Option<&SigningKey> {
     let of = |state| keys.iter().filter(move |key| key.state(now) == state);
     let order = |key: &&SigningKey| (key.signs_from, key.kid.clone());
-    of(State::Signing).max_by_key(order).or_else(|| of(State::Published).min_by_key(order))
+    of(State::Signing)
+        .max_by_key(order)
+        .or_else(|| of(State::Published).min_by_key(order))
 }
 
 /// All of them, the oldest first.
@@ -129,7 +139,9 @@ pub fn list(database: &mut Database) -> Result<Vec<SigningKey>, StoreError> {
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, key: &SigningKey) -> Result<(), StoreError> {
-    diesel::insert_into(signing_keys::table).values(key).execute(transaction.modify())?;
+    diesel::insert_into(signing_keys::table)
+        .values(key)
+        .execute(transaction.modify())?;
     transaction.changed(Change::SigningKeys);
     Ok(())
 }
@@ -139,7 +151,9 @@ pub fn insert(transaction: &mut Transaction<'_>, key: &SigningKey) -> Result<(),
 /// # Errors
 /// Where the database gave no answer.
 pub fn update(transaction: &mut Transaction<'_>, key: &SigningKey) -> Result<(), StoreError> {
-    diesel::update(signing_keys::table.find(&key.kid)).set(key).execute(transaction.modify())?;
+    diesel::update(signing_keys::table.find(&key.kid))
+        .set(key)
+        .execute(transaction.modify())?;
     transaction.changed(Change::SigningKeys);
     Ok(())
 }

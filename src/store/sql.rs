@@ -55,4 +55,6 @@ macro_rules! stored_as_text {
     )*};
 }
 
-stored_as_text!(Scope, Resources, TokenTyp, AuthMethod, DisabledBy, Algorithm, IpRanges, Role, Proven);
+stored_as_text!(
+    Scope, Resources, TokenTyp, AuthMethod, DisabledBy, Algorithm, IpRanges, Role, Proven
+);

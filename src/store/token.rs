@@ -47,13 +47,19 @@ pub fn insert_all(database: &mut Database, rows: &[Token]) -> Result<(), StoreEr
     match database {
         Database::Sqlite(database) => {
             for row in rows {
-                diesel::insert_or_ignore_into(tokens::table).values(row).execute(database)?;
+                diesel::insert_or_ignore_into(tokens::table)
+                    .values(row)
+                    .execute(database)?;
             }
         }
         // One statement with eight parameters, whatever the number of rows.
         Database::Postgres(database) => {
             let text = |column: fn(&Token) -> &str| rows.iter().map(column).collect::<Vec<_>>();
-            let instant = |column: fn(&Token) -> Timestamp| rows.iter().map(|row| column(row).millis()).collect::<Vec<_>>();
+            let instant = |column: fn(&Token) -> Timestamp| {
+                rows.iter()
+                    .map(|row| column(row).millis())
+                    .collect::<Vec<_>>()
+            };
             diesel::sql_query(
                 "INSERT INTO tokens (jti, client_id, scope, audience, issued_at, expires_at, token_epoch, api_key_id) \
                  SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (jti) DO NOTHING",
@@ -77,7 +83,11 @@ pub fn insert_all(database: &mut Database, rows: &[Token]) -> Result<(), StoreEr
 /// # Errors
 /// Where the database gave no answer.
 pub fn find(database: &mut Database, jti: &str) -> Result<Option<Token>, StoreError> {
-    Ok(tokens::table.find(jti).select(Token::as_select()).first(database).optional()?)
+    Ok(tokens::table
+        .find(jti)
+        .select(Token::as_select())
+        .first(database)
+        .optional()?)
 }
 
 /// The live ones of a client, the newest first, from before the token `before`. There is no index by client, which every issued
@@ -106,14 +116,24 @@ pub fn list(
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn revoke(transaction: &mut Transaction<'_>, jti: &str, expires_at: Timestamp) -> Result<bool, StoreError> {
+pub fn revoke(
+    transaction: &mut Transaction<'_>,
+    jti: &str,
+    expires_at: Timestamp,
+) -> Result<bool, StoreError> {
     if is_revoked(transaction.database, jti)? {
         return Ok(false);
     }
     diesel::insert_into(revocations::table)
-        .values((revocations::jti.eq(jti), revocations::expires_at.eq(expires_at)))
+        .values((
+            revocations::jti.eq(jti),
+            revocations::expires_at.eq(expires_at),
+        ))
         .execute(transaction.modify())?;
-    transaction.changed(Change::Revocation { jti: jti.to_owned(), expires_at });
+    transaction.changed(Change::Revocation {
+        jti: jti.to_owned(),
+        expires_at,
+    });
     Ok(true)
 }
 
@@ -122,14 +142,23 @@ pub fn revoke(transaction: &mut Transaction<'_>, jti: &str, expires_at: Timestam
 /// # Errors
 /// Where the database gave no answer.
 pub fn is_revoked(database: &mut Database, jti: &str) -> Result<bool, StoreError> {
-    Ok(revocations::table.find(jti).select(revocations::jti).first::<String>(database).optional()?.is_some())
+    Ok(revocations::table
+        .find(jti)
+        .select(revocations::jti)
+        .first::<String>(database)
+        .optional()?
+        .is_some())
 }
 
 /// The revocations of tokens that live at `now`, `limit` at the most.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn live_revocations(database: &mut Database, now: Timestamp, limit: i64) -> Result<Vec<(String, Timestamp)>, StoreError> {
+pub fn live_revocations(
+    database: &mut Database,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<(String, Timestamp)>, StoreError> {
     Ok(revocations::table
         .filter(revocations::expires_at.gt(now))
         .limit(limit)
@@ -144,15 +173,24 @@ pub fn live_revocations(database: &mut Database, now: Timestamp, limit: i64) -> 
 /// Where the database gave no answer.
 pub fn purge(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
     let sentence = "DELETE FROM tokens WHERE expires_at <= $1 AND jti IN (SELECT jti FROM tokens ORDER BY jti LIMIT $2)";
-    Ok(diesel::sql_query(sentence).bind::<BigInt, _>(moment).bind::<BigInt, _>(limit).execute(database)?)
+    Ok(diesel::sql_query(sentence)
+        .bind::<BigInt, _>(moment)
+        .bind::<BigInt, _>(limit)
+        .execute(database)?)
 }
 
 /// Removes revocations in the same way.
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn purge_revocations(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
-    let sentence =
-        "DELETE FROM revocations WHERE expires_at <= $1 AND jti IN (SELECT jti FROM revocations ORDER BY jti LIMIT $2)";
-    Ok(diesel::sql_query(sentence).bind::<BigInt, _>(moment).bind::<BigInt, _>(limit).execute(database)?)
+pub fn purge_revocations(
+    database: &mut Database,
+    moment: Timestamp,
+    limit: i64,
+) -> Result<usize, StoreError> {
+    let sentence = "DELETE FROM revocations WHERE expires_at <= $1 AND jti IN (SELECT jti FROM revocations ORDER BY jti LIMIT $2)";
+    Ok(diesel::sql_query(sentence)
+        .bind::<BigInt, _>(moment)
+        .bind::<BigInt, _>(limit)
+        .execute(database)?)
 }

@@ -32,18 +32,21 @@ impl TokenRecords {
     /// Where the system gives no thread.
     pub fn start(store: Arc<Store>) -> std::io::Result<Self> {
         let (sender, mut receiver) = mpsc::channel::<Job>(QUEUE);
-        std::thread::Builder::new().name("token-records".to_owned()).spawn(move || {
-            let mut jobs = Vec::with_capacity(BATCH);
-            while receiver.blocking_recv_many(&mut jobs, BATCH) > 0 {
-                let (rows, callers): (Vec<_>, Vec<_>) = jobs.drain(..).unzip();
-                let written = store.append_twice_blocking(|database| token::insert_all(database, &rows));
-                let answer = written.map_err(|error| error.to_string());
-                for caller in callers {
-                    // A caller that has hung up needs no answer.
-                    let _ = caller.send(answer.clone());
+        std::thread::Builder::new()
+            .name("token-records".to_owned())
+            .spawn(move || {
+                let mut jobs = Vec::with_capacity(BATCH);
+                while receiver.blocking_recv_many(&mut jobs, BATCH) > 0 {
+                    let (rows, callers): (Vec<_>, Vec<_>) = jobs.drain(..).unzip();
+                    let written =
+                        store.append_twice_blocking(|database| token::insert_all(database, &rows));
+                    let answer = written.map_err(|error| error.to_string());
+                    for caller in callers {
+                        // A caller that has hung up needs no answer.
+                        let _ = caller.send(answer.clone());
+                    }
                 }
-            }
-        })?;
+            })?;
         Ok(TokenRecords::On(sender))
     }
 
@@ -60,15 +63,23 @@ impl TokenRecords {
     /// # Errors
     /// Where it could not be written, or not in time.
     pub async fn write(&self, row: Token) -> Result<(), StoreError> {
-        let TokenRecords::On(sender) = self else { return Ok(()) };
+        let TokenRecords::On(sender) = self else {
+            return Ok(());
+        };
         let (answer, written) = oneshot::channel();
         if sender.try_send((row, answer)).is_err() {
-            return Err(StoreError::Unavailable("too many token records are waiting".to_owned()));
+            return Err(StoreError::Unavailable(
+                "too many token records are waiting".to_owned(),
+            ));
         }
         match tokio::time::timeout(PATIENCE, written).await {
             Ok(Ok(result)) => result.map_err(StoreError::Unavailable),
-            Ok(Err(_)) => Err(StoreError::Fault("the writer of token records has ended".to_owned())),
-            Err(_) => Err(StoreError::Unavailable("the token record was not written in time".to_owned())),
+            Ok(Err(_)) => Err(StoreError::Fault(
+                "the writer of token records has ended".to_owned(),
+            )),
+            Err(_) => Err(StoreError::Unavailable(
+                "the token record was not written in time".to_owned(),
+            )),
         }
     }
 }

@@ -13,7 +13,15 @@ use crate::clock::Timestamp;
 use crate::credential::new_id;
 
 /// What a user is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+)]
 #[diesel(sql_type = diesel::sql_types::Text)]
 pub enum Role {
     /// Runs Keyward.
@@ -27,7 +35,12 @@ pub enum Role {
 }
 
 impl Role {
-    const ALL: [Role; 4] = [Role::Operator, Role::Administrator, Role::Developer, Role::Viewer];
+    const ALL: [Role; 4] = [
+        Role::Operator,
+        Role::Administrator,
+        Role::Developer,
+        Role::Viewer,
+    ];
 
     /// Its name.
     pub const fn as_str(self) -> &'static str {
@@ -45,7 +58,10 @@ impl FromStr for Role {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let names = Role::ALL.map(Role::as_str).join(", ");
-        Role::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| format!("the roles are {names}"))
+        Role::ALL
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or_else(|| format!("the roles are {names}"))
     }
 }
 
@@ -57,7 +73,9 @@ impl fmt::Display for Role {
 
 impl<'de> serde::Deserialize<'de> for Role {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -146,7 +164,11 @@ pub fn find_by_email(database: &mut Database, email: &str) -> Result<Option<User
     if email.contains('\0') {
         return Ok(None);
     }
-    Ok(users::table.filter(users::email.eq(email)).select(User::as_select()).first(database).optional()?)
+    Ok(users::table
+        .filter(users::email.eq(email))
+        .select(User::as_select())
+        .first(database)
+        .optional()?)
 }
 
 /// All of them, or those of one account, by e-mail address.
@@ -156,7 +178,9 @@ pub fn find_by_email(database: &mut Database, email: &str) -> Result<Option<User
 pub fn list(database: &mut Database, account_id: Option<&str>) -> Result<Vec<User>, StoreError> {
     let all = users::table.order(users::email).select(User::as_select());
     Ok(match account_id {
-        Some(account_id) => all.filter(users::account_id.eq(account_id)).load(database)?,
+        Some(account_id) => all
+            .filter(users::account_id.eq(account_id))
+            .load(database)?,
         None => all.load(database)?,
     })
 }
@@ -166,7 +190,11 @@ pub fn list(database: &mut Database, account_id: Option<&str>) -> Result<Vec<Use
 /// # Errors
 /// Where the database gave no answer.
 pub fn any(database: &mut Database) -> Result<bool, StoreError> {
-    Ok(users::table.select(users::id).first::<String>(database).optional()?.is_some())
+    Ok(users::table
+        .select(users::id)
+        .first::<String>(database)
+        .optional()?
+        .is_some())
 }
 
 /// Adds one; the e-mail address must be free.
@@ -174,7 +202,9 @@ pub fn any(database: &mut Database) -> Result<bool, StoreError> {
 /// # Errors
 /// Where the database gave no answer.
 pub fn insert(transaction: &mut Transaction<'_>, user: &User) -> Result<(), StoreError> {
-    diesel::insert_into(users::table).values(user).execute(transaction.modify())?;
+    diesel::insert_into(users::table)
+        .values(user)
+        .execute(transaction.modify())?;
     Ok(())
 }
 
@@ -183,7 +213,9 @@ pub fn insert(transaction: &mut Transaction<'_>, user: &User) -> Result<(), Stor
 /// # Errors
 /// Where the database gave no answer.
 pub fn update(transaction: &mut Transaction<'_>, user: &User) -> Result<(), StoreError> {
-    diesel::update(users::table.find(&user.id)).set(user).execute(transaction.modify())?;
+    diesel::update(users::table.find(&user.id))
+        .set(user)
+        .execute(transaction.modify())?;
     Ok(())
 }
 
@@ -192,8 +224,10 @@ pub fn update(transaction: &mut Transaction<'_>, user: &User) -> Result<(), Stor
 /// # Errors
 /// Where the database gave no answer.
 pub fn delete(transaction: &mut Transaction<'_>, id: &str) -> Result<(), StoreError> {
-    diesel::delete(sessions::table.filter(sessions::user_id.eq(id))).execute(transaction.modify())?;
-    diesel::delete(invitations::table.filter(invitations::user_id.eq(id))).execute(transaction.modify())?;
+    diesel::delete(sessions::table.filter(sessions::user_id.eq(id)))
+        .execute(transaction.modify())?;
+    diesel::delete(invitations::table.filter(invitations::user_id.eq(id)))
+        .execute(transaction.modify())?;
     diesel::delete(users::table.find(id)).execute(transaction.modify())?;
     Ok(())
 }

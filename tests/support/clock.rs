@@ -17,7 +17,10 @@ pub struct Clock {
 impl Drop for Clock {
     fn drop(&mut self) {
         for pid in self.pids.borrow().iter() {
-            for name in [format!("faketime_shm_{pid}"), format!("sem.faketime_sem_{pid}")] {
+            for name in [
+                format!("faketime_shm_{pid}"),
+                format!("sem.faketime_sem_{pid}"),
+            ] {
                 let _ = std::fs::remove_file(Path::new("/dev/shm").join(name));
             }
         }
@@ -28,7 +31,9 @@ impl Drop for Clock {
 fn library() -> &'static str {
     static LIBRARY: OnceLock<String> = OnceLock::new();
     LIBRARY.get_or_init(|| {
-        let said = Command::new("faketime").args(["-m", "-f", "+0s", "printenv", "LD_PRELOAD"]).output();
+        let said = Command::new("faketime")
+            .args(["-m", "-f", "+0s", "printenv", "LD_PRELOAD"])
+            .output();
         let said = said.expect("faketime: run the tests by tests/run, which installs the tools");
         String::from_utf8(said.stdout).unwrap().trim().to_owned()
     })
@@ -37,7 +42,10 @@ fn library() -> &'static str {
 impl Clock {
     /// Right at first.
     pub fn new(world: &World, name: &str) -> Self {
-        let clock = Clock { file: world.folder.join(format!("clock-{name}")), pids: RefCell::default() };
+        let clock = Clock {
+            file: world.folder.join(format!("clock-{name}")),
+            pids: RefCell::default(),
+        };
         clock.set("+0s");
         clock
     }
@@ -63,7 +71,8 @@ impl Clock {
     pub fn start(&self, world: &World, flags: &[&str]) -> Node {
         let mut command = world.command(&["serve"]);
         self.give_to(&mut command);
-        let node = Node::start(command, flags).unwrap_or_else(|logs| panic!("the node did not start: {logs}"));
+        let node = Node::start(command, flags)
+            .unwrap_or_else(|logs| panic!("the node did not start: {logs}"));
         self.pids.borrow_mut().push(node.pid());
         node
     }
@@ -73,6 +82,10 @@ impl Clock {
         let mut command = world.command(arguments);
         self.give_to(&mut command);
         let output = command.output().unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 }

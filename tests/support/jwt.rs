@@ -12,7 +12,12 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
 
 /// One of the three parts, as JSON.
 pub fn part(token: &str, index: usize) -> Value {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(index).unwrap()).unwrap()).unwrap()
+    serde_json::from_slice(
+        &URL_SAFE_NO_PAD
+            .decode(token.split('.').nth(index).unwrap())
+            .unwrap(),
+    )
+    .unwrap()
 }
 
 pub fn header(token: &str) -> Value {
@@ -33,9 +38,14 @@ pub enum Pair {
 impl Pair {
     pub fn new(algorithm: &'static str) -> Self {
         match algorithm {
-            "ES256" => Pair::Ec(Box::new(EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())),
+            "ES256" => Pair::Ec(Box::new(
+                EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_FIXED_SIGNING).unwrap(),
+            )),
             "EdDSA" => Pair::Ed(Box::new(Ed25519KeyPair::generate().unwrap())),
-            rsa => Pair::Rsa(Box::new(RsaKeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap()), rsa),
+            rsa => Pair::Rsa(
+                Box::new(RsaKeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap()),
+                rsa,
+            ),
         }
     }
 
@@ -51,14 +61,19 @@ impl Pair {
         let mut jwk = match self {
             Pair::Rsa(pair, _) => {
                 let key = pair.public_key();
-                let (n, e) = (key.modulus().big_endian_without_leading_zero(), key.exponent().big_endian_without_leading_zero());
+                let (n, e) = (
+                    key.modulus().big_endian_without_leading_zero(),
+                    key.exponent().big_endian_without_leading_zero(),
+                );
                 json!({"kty": "RSA", "n": encode(n), "e": encode(e)})
             }
             Pair::Ec(pair) => {
                 let point = pair.public_key().as_ref();
                 json!({"kty": "EC", "crv": "P-256", "x": encode(&point[1..33]), "y": encode(&point[33..])})
             }
-            Pair::Ed(pair) => json!({"kty": "OKP", "crv": "Ed25519", "x": encode(pair.public_key().as_ref())}),
+            Pair::Ed(pair) => {
+                json!({"kty": "OKP", "crv": "Ed25519", "x": encode(pair.public_key().as_ref())})
+            }
         };
         jwk["kid"] = json!(kid);
         jwk["alg"] = json!(self.algorithm());
@@ -70,8 +85,11 @@ impl Pair {
         let random = SystemRandom::new();
         match self {
             Pair::Rsa(pair, algorithm) => {
-                let padding: &'static dyn signature::RsaEncoding =
-                    if *algorithm == "PS256" { &signature::RSA_PSS_SHA256 } else { &signature::RSA_PKCS1_SHA256 };
+                let padding: &'static dyn signature::RsaEncoding = if *algorithm == "PS256" {
+                    &signature::RSA_PSS_SHA256
+                } else {
+                    &signature::RSA_PKCS1_SHA256
+                };
                 let mut bytes = vec![0; pair.public_modulus_len()];
                 pair.sign(padding, &random, message, &mut bytes).unwrap();
                 bytes
@@ -82,7 +100,11 @@ impl Pair {
     }
 
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
-        let message = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
+        let message = format!(
+            "{}.{}",
+            encode(header.to_string()),
+            encode(claims.to_string())
+        );
         let signature = self.signature(message.as_bytes());
         format!("{message}.{}", encode(signature))
     }

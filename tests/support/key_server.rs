@@ -40,17 +40,35 @@ pub struct KeyServer {
 impl KeyServer {
     /// With a certificate for these names; `ca.pem` in the world's folder is its authority.
     pub fn start(world: &World, names: &[&str]) -> Self {
-        let certified =
-            rcgen::generate_simple_self_signed(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+        let certified = rcgen::generate_simple_self_signed(
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>(),
+        )
+        .unwrap();
         let authority = world.file("ca.pem", &certified.cert.pem());
-        let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der())
+            .unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = Arc::new(config.with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key).unwrap());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let config = Arc::new(
+            config
+                .with_no_client_auth()
+                .with_single_cert(vec![certified.cert.der().clone()], key)
+                .unwrap(),
+        );
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (answers, hits) = (Answers::default(), Hits::default());
-        let server = KeyServer { port, authority, answers: answers.clone(), hits: hits.clone() };
+        let server = KeyServer {
+            port,
+            authority,
+            answers: answers.clone(),
+            hits: hits.clone(),
+        };
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (config, answers, hits) = (config.clone(), answers.clone(), hits.clone());
@@ -80,36 +98,61 @@ impl KeyServer {
 
 /// Errors are those of a node that has hung up.
 fn serve(stream: TcpStream, config: Arc<rustls::ServerConfig>, answers: &Answers, hits: &Hits) {
-    let mut stream = rustls::StreamOwned::new(rustls::ServerConnection::new(config).unwrap(), stream);
+    let mut stream =
+        rustls::StreamOwned::new(rustls::ServerConnection::new(config).unwrap(), stream);
     let mut request = [0; 4096];
-    let Ok(length) = stream.read(&mut request) else { return };
-    let path = String::from_utf8_lossy(&request[..length]).split(' ').nth(1).unwrap_or_default().to_owned();
+    let Ok(length) = stream.read(&mut request) else {
+        return;
+    };
+    let path = String::from_utf8_lossy(&request[..length])
+        .split(' ')
+        .nth(1)
+        .unwrap_or_default()
+        .to_owned();
     *hits.lock().unwrap().entry(path.clone()).or_default() += 1;
     let answer = answers.lock().unwrap().get(&path).cloned();
     let written = match answer {
-        None => write!(stream, "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"),
+        None => write!(
+            stream,
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        ),
         Some(Answer::Document(body)) => {
-            write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            )
         }
-        Some(Answer::Head(head)) => write!(stream, "HTTP/1.1 {head}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"),
+        Some(Answer::Head(head)) => write!(
+            stream,
+            "HTTP/1.1 {head}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        ),
         Some(Answer::Nothing) => {
             // Until the node hangs up.
             let _ = stream.read(&mut request);
             return;
         }
         Some(Answer::Drip) => {
-            let head = "HTTP/1.1 200 OK\r\ncontent-length: 60000\r\nconnection: close\r\n\r\n{\"keys\": [";
+            let head =
+                "HTTP/1.1 200 OK\r\ncontent-length: 60000\r\nconnection: close\r\n\r\n{\"keys\": [";
             let mut bytes = head.bytes().chain(std::iter::repeat(b' '));
             loop {
                 let byte = [bytes.next().unwrap_or(b' ')];
-                if stream.write_all(&byte).and_then(|()| stream.flush()).is_err() {
+                if stream
+                    .write_all(&byte)
+                    .and_then(|()| stream.flush())
+                    .is_err()
+                {
                     return;
                 }
                 std::thread::sleep(Duration::from_millis(50));
             }
         }
         Some(Answer::Endless) => {
-            let mut written = write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{{\"keys\": [");
+            let mut written = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{{\"keys\": ["
+            );
             while written.is_ok() {
                 written = stream.write_all(&[b' '; 4096]);
             }

@@ -58,7 +58,8 @@ pub struct World {
 }
 
 fn postgres_url() -> String {
-    std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL: run the tests by tests/run, which starts a Postgres")
+    std::env::var("TEST_POSTGRES_URL")
+        .expect("TEST_POSTGRES_URL: run the tests by tests/run, which starts a Postgres")
 }
 
 /// The port of the Postgres that all tests share.
@@ -68,20 +69,34 @@ pub fn postgres_port() -> u16 {
 
 impl World {
     pub fn new(backend: Backend) -> Self {
-        let name = format!("keyward_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "keyward_{}_{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
         let folder = std::env::temp_dir().join(&name);
         std::fs::create_dir_all(&folder).unwrap();
         let (database_url, postgres_name) = match backend {
-            Backend::Sqlite => (format!("sqlite://{}", folder.join("keyward.db").display()), None),
+            Backend::Sqlite => (
+                format!("sqlite://{}", folder.join("keyward.db").display()),
+                None,
+            ),
             Backend::Postgres => {
                 admin(&format!("CREATE DATABASE {name}"));
                 if let Ok(isolation) = std::env::var("TEST_POSTGRES_ISOLATION") {
-                    admin(&format!("ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'"));
+                    admin(&format!(
+                        "ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'"
+                    ));
                 }
                 (format!("{}/{name}", postgres_url()), Some(name))
             }
         };
-        World { backend, folder, database_url, postgres_name }
+        World {
+            backend,
+            folder,
+            database_url,
+            postgres_name,
+        }
     }
 
     /// On a Postgres of the test's own.
@@ -104,7 +119,13 @@ impl World {
                 command.env_remove(name);
             }
         }
-        command.env("KEYWARD_DATABASE_URL", &self.database_url).args(arguments);
+        command
+            .env("KEYWARD_DATABASE_URL", &self.database_url)
+            .args(arguments);
+        if arguments.contains(&"serve") {
+            // Never the default port: other tests, and whoever works on this machine, have one too.
+            command.env("KEYWARD_LISTEN", "127.0.0.1:0");
+        }
         command
     }
 
@@ -115,7 +136,10 @@ impl World {
     /// A command that succeeds, with `--json`.
     pub fn cli(&self, arguments: &[&str]) -> Value {
         let output = self.run(&[&["--json"], arguments].concat());
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (out, err) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
         assert!(output.status.success(), "{arguments:?}: {err}");
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {out}"))
     }
@@ -125,7 +149,11 @@ impl World {
         let output = self.run(&[&["--json"], arguments].concat());
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {err}");
-        assert!(output.stdout.is_empty(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+        assert!(
+            output.stdout.is_empty(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stdout)
+        );
         err
     }
 
@@ -134,7 +162,8 @@ impl World {
     }
 
     pub fn start_with(&self, flags: &[&str]) -> Node {
-        self.try_start(flags).unwrap_or_else(|logs| panic!("the node did not start: {logs}"))
+        self.try_start(flags)
+            .unwrap_or_else(|logs| panic!("the node did not start: {logs}"))
     }
 
     /// Gives what it said where it does not start.
@@ -146,7 +175,10 @@ impl World {
     pub fn start_with_descriptors(&self, limit: u32, flags: &[&str]) -> Node {
         let plain = self.command(&["serve"]);
         let mut command = Command::new("bash");
-        command.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]).arg(plain.get_program()).args(plain.get_args());
+        command
+            .args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")])
+            .arg(plain.get_program())
+            .args(plain.get_args());
         command.current_dir(&self.folder).stdin(Stdio::null());
         for (name, value) in plain.get_envs() {
             match value {
@@ -175,12 +207,25 @@ impl World {
 
     /// A client of the management API with these rights.
     pub fn manager(&self, node: &Node, flags: &[&str], rights: &str) -> Client {
-        self.client_with(&[flags, &["--scope", rights, "--resource", &node.management()]].concat())
+        self.client_with(
+            &[
+                flags,
+                &["--scope", rights, "--resource", &node.management()],
+            ]
+            .concat(),
+        )
     }
 
     /// A resource server, with the client that it introspects with.
     pub fn resource(&self, identifier: &str) -> Client {
-        Client::from(&self.cli(&["resource", "create", "--identifier", identifier, "--name", identifier]))
+        Client::from(&self.cli(&[
+            "resource",
+            "create",
+            "--identifier",
+            identifier,
+            "--name",
+            identifier,
+        ]))
     }
 
     /// One number from the database, beside the server.
@@ -188,11 +233,17 @@ impl World {
         let sql = diesel::dsl::sql::<diesel::sql_types::BigInt>(query);
         match self.backend {
             Backend::Sqlite => {
-                let mut connection = SqliteConnection::establish(&self.folder.join("keyward.db").to_string_lossy()).unwrap();
-                connection.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
+                let mut connection =
+                    SqliteConnection::establish(&self.folder.join("keyward.db").to_string_lossy())
+                        .unwrap();
+                connection
+                    .batch_execute("PRAGMA busy_timeout = 5000")
+                    .unwrap();
                 sql.get_result(&mut connection).unwrap()
             }
-            Backend::Postgres => sql.get_result(&mut PgConnection::establish(&self.database_url).unwrap()).unwrap(),
+            Backend::Postgres => sql
+                .get_result(&mut PgConnection::establish(&self.database_url).unwrap())
+                .unwrap(),
         }
     }
 
@@ -205,10 +256,17 @@ impl World {
     pub fn execute(&self, statement: &str) {
         match self.backend {
             Backend::Sqlite => {
-                let mut connection = SqliteConnection::establish(&self.folder.join("keyward.db").to_string_lossy()).unwrap();
-                connection.batch_execute(&format!("PRAGMA busy_timeout = 5000; {statement}")).unwrap();
+                let mut connection =
+                    SqliteConnection::establish(&self.folder.join("keyward.db").to_string_lossy())
+                        .unwrap();
+                connection
+                    .batch_execute(&format!("PRAGMA busy_timeout = 5000; {statement}"))
+                    .unwrap();
             }
-            Backend::Postgres => PgConnection::establish(&self.database_url).unwrap().batch_execute(statement).unwrap(),
+            Backend::Postgres => PgConnection::establish(&self.database_url)
+                .unwrap()
+                .batch_execute(statement)
+                .unwrap(),
         }
     }
 
@@ -220,7 +278,10 @@ impl World {
 }
 
 fn admin(statement: &str) {
-    PgConnection::establish(&format!("{}/postgres", postgres_url())).unwrap().batch_execute(statement).unwrap();
+    PgConnection::establish(&format!("{}/postgres", postgres_url()))
+        .unwrap()
+        .batch_execute(statement)
+        .unwrap();
 }
 
 impl Drop for World {
@@ -246,7 +307,11 @@ pub struct Client {
 impl Client {
     fn from(document: &Value) -> Self {
         let text = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
-        Client { id: text("client_id"), secret: text("client_secret"), api_key: text("api_key") }
+        Client {
+            id: text("client_id"),
+            secret: text("client_secret"),
+            api_key: text("api_key"),
+        }
     }
 
     pub fn basic(&self) -> String {
@@ -256,7 +321,10 @@ impl Client {
 
 pub fn basic(id: &str, secret: &str) -> String {
     use base64::Engine;
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{id}:{secret}")))
+    format!(
+        "Basic {}",
+        base64::engine::general_purpose::STANDARD.encode(format!("{id}:{secret}"))
+    )
 }
 
 /// A `keyward serve` of its own.
@@ -278,9 +346,16 @@ impl Node {
         }
         command.args(flags.iter().filter(|flag| **flag != "--bootstrap"));
         // Printed before it serves: a file has all of it then, and nobody needs to read along.
-        let out =
-            std::env::temp_dir().join(format!("keyward_out_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
-        let mut child = command.stdout(std::fs::File::create(&out).unwrap()).stderr(Stdio::piped()).spawn().unwrap();
+        let out = std::env::temp_dir().join(format!(
+            "keyward_out_{}_{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        ));
+        let mut child = command
+            .stdout(std::fs::File::create(&out).unwrap())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let logs = Arc::new(Mutex::new(Vec::new()));
         let (kept, stderr) = (logs.clone(), child.stderr.take().unwrap());
         std::thread::spawn(move || {
@@ -292,7 +367,9 @@ impl Node {
         let address = loop {
             let found = logs.lock().unwrap().iter().find_map(|line| {
                 let line: Value = serde_json::from_str(line).ok()?;
-                (line["message"] == "serving").then(|| line["listen"].as_str().map(str::to_owned)).flatten()
+                (line["message"] == "serving")
+                    .then(|| line["listen"].as_str().map(str::to_owned))
+                    .flatten()
             });
             if let Some(address) = found {
                 break address;
@@ -307,7 +384,13 @@ impl Node {
         let printed = std::fs::read_to_string(&out).unwrap();
         let _ = std::fs::remove_file(&out);
         let base = format!("http://{address}");
-        Ok(Node { child, base, logs, agent: agent(), printed })
+        Ok(Node {
+            child,
+            base,
+            logs,
+            agent: agent(),
+            printed,
+        })
     }
 
     pub fn pid(&self) -> u32 {
@@ -322,23 +405,36 @@ impl Node {
     pub fn log_of(&self, reply: &Reply) -> Value {
         let id = reply.header("x-request-id").unwrap();
         eventually("the log line", || {
-            let line = self.logs.lock().unwrap().iter().find(|line| line.contains(id)).cloned()?;
+            let line = self
+                .logs
+                .lock()
+                .unwrap()
+                .iter()
+                .find(|line| line.contains(id))
+                .cloned()?;
             serde_json::from_str(&line).ok()
         })
     }
 
     /// A connection of one's own.
     pub fn connect(&self) -> std::net::TcpStream {
-        let stream = std::net::TcpStream::connect(self.base.strip_prefix("http://").unwrap()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        stream.set_write_timeout(Some(Duration::from_secs(60))).unwrap();
+        let stream =
+            std::net::TcpStream::connect(self.base.strip_prefix("http://").unwrap()).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
+        stream
+            .set_write_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
         stream
     }
 
     /// A number from `/metrics`.
     pub fn metric(&self, series: &str) -> f64 {
         let text = self.get("/metrics").body;
-        let value = text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
         value.unwrap_or_else(|| panic!("no {series} in {text}"))
     }
 
@@ -357,12 +453,18 @@ impl Node {
     }
 
     pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
-        let request = headers.iter().fold(self.agent.get(self.url(path)), |request, (name, value)| request.header(*name, *value));
+        let request = headers
+            .iter()
+            .fold(self.agent.get(self.url(path)), |request, (name, value)| {
+                request.header(*name, *value)
+            });
         Reply::of(request.call())
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
-        let mut request = ureq::http::Request::builder().method(method).uri(self.url(path));
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(self.url(path));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -374,7 +476,9 @@ impl Node {
     }
 
     pub fn form(&self, path: &str, authorization: Option<&str>, fields: &[(&str, &str)]) -> Reply {
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
         let mut headers = vec![("content-type", "application/x-www-form-urlencoded")];
         headers.extend(authorization.map(|value| ("authorization", value)));
         self.post(path, &headers, body.as_bytes())
@@ -383,8 +487,16 @@ impl Node {
     pub fn json(&self, method: &str, path: &str, bearer: Option<&str>, body: &Value) -> Reply {
         let authorization = bearer.map(|token| format!("Bearer {token}"));
         let mut headers = vec![("content-type", "application/json")];
-        headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
-        let body = if body.is_null() { String::new() } else { body.to_string() };
+        headers.extend(
+            authorization
+                .as_deref()
+                .map(|value| ("authorization", value)),
+        );
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
         self.send(method, path, &headers, body.as_bytes())
     }
 
@@ -402,7 +514,11 @@ impl Node {
     }
 
     pub fn introspect(&self, caller: &Client, token: &str) -> Value {
-        let reply = self.form("/oauth/introspect", Some(&caller.basic()), &[("token", token)]);
+        let reply = self.form(
+            "/oauth/introspect",
+            Some(&caller.basic()),
+            &[("token", token)],
+        );
         assert_eq!(reply.status, 200, "{}", reply.body);
         reply.json()
     }
@@ -417,11 +533,20 @@ impl Node {
 
     pub fn kids(&self) -> Vec<String> {
         let document = self.get("/.well-known/jwks.json").json();
-        document["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+        document["keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|key| key["kid"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     pub fn signal(&self, signal: &str) {
-        let done = Command::new("kill").arg(format!("-{signal}")).arg(self.pid().to_string()).status().unwrap();
+        let done = Command::new("kill")
+            .arg(format!("-{signal}"))
+            .arg(self.pid().to_string())
+            .status()
+            .unwrap();
         assert!(done.success());
     }
 
@@ -438,20 +563,38 @@ impl Node {
 }
 
 impl Drop for Node {
-    #[expect(clippy::print_stderr, reason = "what the node said is the first thing that one wants to know")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "what the node said is the first thing that one wants to know"
+    )]
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            let lines = self.logs.lock().map(|lines| lines.iter().rev().take(15).rev().cloned().collect::<Vec<_>>().join("\n"));
+            let lines = self.logs.lock().map(|lines| {
+                lines
+                    .iter()
+                    .rev()
+                    .take(15)
+                    .rev()
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            });
             eprintln!("the node's last lines:\n{}", lines.unwrap_or_default());
         }
     }
 }
 
 fn agent() -> ureq::Agent {
-    let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None);
-    config.timeout_global(Some(Duration::from_secs(30))).build().new_agent()
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None);
+    config
+        .timeout_global(Some(Duration::from_secs(30)))
+        .build()
+        .new_agent()
 }
 
 /// An answer, read whole.
@@ -482,9 +625,22 @@ impl Reply {
 
     /// Asserts an OAuth error (RFC 6749 section 5.2), and what all answers have.
     pub fn refused(&self, status: u16, error: &str) -> &Self {
-        assert_eq!((self.status, self.json()["error"].as_str()), (status, Some(error)), "{}", self.body);
-        let description = self.json()["error_description"].as_str().unwrap().to_owned();
-        assert!(!description.is_empty() && description.chars().all(|c| matches!(c, ' '..='~') && c != '"' && c != '\\'));
+        assert_eq!(
+            (self.status, self.json()["error"].as_str()),
+            (status, Some(error)),
+            "{}",
+            self.body
+        );
+        let description = self.json()["error_description"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(
+            !description.is_empty()
+                && description
+                    .chars()
+                    .all(|c| matches!(c, ' '..='~') && c != '"' && c != '\\')
+        );
         assert_eq!(self.header("cache-control"), Some("no-store"));
         assert!(self.header("x-request-id").is_some());
         self
@@ -503,7 +659,10 @@ pub fn within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T
         if let Some(found) = look() {
             return found;
         }
-        assert!(began.elapsed() < limit, "{what} did not come within {limit:?}");
+        assert!(
+            began.elapsed() < limit,
+            "{what} did not come within {limit:?}"
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -12,10 +12,29 @@ pub const PASSWORD: &str = "correct horse battery";
 
 /// Makes a user with [`PASSWORD`]; gives the id.
 pub fn person(world: &World, email: &str, role: &str, account: Option<&str>) -> String {
-    let account: Vec<&str> = account.iter().flat_map(|account| ["--account", account]).collect();
-    let made = world.cli(&[&["user", "create", "--email", email, "--role", role], &account[..]].concat());
-    let mut child = world.command(&["user", "set-password", email]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
+    let account: Vec<&str> = account
+        .iter()
+        .flat_map(|account| ["--account", account])
+        .collect();
+    let made = world.cli(
+        &[
+            &["user", "create", "--email", email, "--role", role],
+            &account[..],
+        ]
+        .concat(),
+    );
+    let mut child = world
+        .command(&["user", "set-password", email])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(PASSWORD.as_bytes())
+        .unwrap();
     assert!(child.wait().unwrap().success());
     made["id"].as_str().unwrap().to_owned()
 }
@@ -32,12 +51,19 @@ pub struct Browser<'a> {
 
 impl<'a> Browser<'a> {
     pub fn new(node: &'a Node) -> Self {
-        Browser { node, cookies: RefCell::default(), headers: Vec::new() }
+        Browser {
+            node,
+            cookies: RefCell::default(),
+            headers: Vec::new(),
+        }
     }
 
     /// One that says this with each request.
     pub fn saying(node: &'a Node, name: &'static str, value: &str) -> Self {
-        Browser { headers: vec![(name, value.to_owned())], ..Browser::new(node) }
+        Browser {
+            headers: vec![(name, value.to_owned())],
+            ..Browser::new(node)
+        }
     }
 
     /// One in which somebody has signed in.
@@ -49,9 +75,18 @@ impl<'a> Browser<'a> {
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
-        let cookies: Vec<String> = self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies: Vec<String> = self
+            .cookies
+            .borrow()
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         let cookies = cookies.join("; ");
-        let mut all: Vec<(&str, &str)> = self.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let mut all: Vec<(&str, &str)> = self
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         if !cookies.is_empty() {
             all.push(("cookie", &cookies));
         }
@@ -62,7 +97,9 @@ impl<'a> Browser<'a> {
             if value.is_empty() {
                 self.cookies.borrow_mut().remove(name);
             } else {
-                self.cookies.borrow_mut().insert(name.to_owned(), value.to_owned());
+                self.cookies
+                    .borrow_mut()
+                    .insert(name.to_owned(), value.to_owned());
             }
         }
         reply
@@ -79,15 +116,24 @@ impl<'a> Browser<'a> {
 
     /// A form with these fields and no others.
     pub fn post(&self, path: &str, headers: &[(&str, &str)], fields: &[(&str, &str)]) -> Reply {
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let headers = [&[("content-type", "application/x-www-form-urlencoded")], headers].concat();
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
+        let headers = [
+            &[("content-type", "application/x-www-form-urlencoded")],
+            headers,
+        ]
+        .concat();
         self.send("POST", path, &headers, body.as_bytes())
     }
 
     /// A form of a page: what is hidden in it, and these fields.
     pub fn submit(&self, page: &Reply, action: &str, fields: &[(&str, &str)]) -> Reply {
         let hidden = hidden(page, action);
-        let mut all: Vec<(&str, &str)> = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut all: Vec<(&str, &str)> = hidden
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         all.retain(|(name, _)| !fields.iter().any(|(own, _)| own == name));
         all.extend(fields);
         self.post(action, &[("sec-fetch-site", "same-origin")], &all)
@@ -101,18 +147,30 @@ impl<'a> Browser<'a> {
     /// A form of this session, wherever its page is.
     pub fn act(&self, action: &str, fields: &[(&str, &str)]) -> Reply {
         let token = self.form_token();
-        self.post(action, &[], &[&[("form_token", token.as_str())], fields].concat())
+        self.post(
+            action,
+            &[],
+            &[&[("form_token", token.as_str())], fields].concat(),
+        )
     }
 
     /// What the forms of this session carry.
     pub fn form_token(&self) -> String {
         let page = self.get("/portal/profile");
-        let page = if page.status == 200 { page } else { self.get("/portal/sign-in") };
+        let page = if page.status == 200 {
+            page
+        } else {
+            self.get("/portal/sign-in")
+        };
         value(&page.body, "form_token")
     }
 
     pub fn sign_in(&self, email: &str, password: &str) -> Reply {
-        self.fill("/portal/sign-in", "/portal/sign-in", &[("email", email), ("password", password)])
+        self.fill(
+            "/portal/sign-in",
+            "/portal/sign-in",
+            &[("email", email), ("password", password)],
+        )
     }
 
     /// The page of an invitation link, as somebody gets it who pastes the link.
@@ -126,24 +184,37 @@ impl<'a> Browser<'a> {
     }
 
     pub fn set_cookie(&self, name: &str, value: &str) {
-        self.cookies.borrow_mut().insert(name.to_owned(), value.to_owned());
+        self.cookies
+            .borrow_mut()
+            .insert(name.to_owned(), value.to_owned());
     }
 }
 
 impl Reply {
     /// A header that may come several times.
     pub fn all(&self, name: &str) -> Vec<&str> {
-        self.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
+        self.headers
+            .get_all(name)
+            .iter()
+            .map(|value| value.to_str().unwrap())
+            .collect()
     }
 
     /// Where it leads to; empty where it stays.
     pub fn leads_to(&self) -> &str {
-        if self.status == 303 { self.header("location").unwrap() } else { "" }
+        if self.status == 303 {
+            self.header("location").unwrap()
+        } else {
+            ""
+        }
     }
 
     /// What a page shows to be copied, by the id of its element.
     pub fn shown(&self, id: &str) -> String {
-        let (_, rest) = self.body.split_once(&format!("<code id=\"{id}\">")).unwrap_or_else(|| panic!("no {id}: {}", self.body));
+        let (_, rest) = self
+            .body
+            .split_once(&format!("<code id=\"{id}\">"))
+            .unwrap_or_else(|| panic!("no {id}: {}", self.body));
         unescaped(rest.split("</code>").next().unwrap())
     }
 }
@@ -151,18 +222,27 @@ impl Reply {
 /// The hidden fields of the form with this action.
 pub fn hidden(page: &Reply, action: &str) -> Vec<(String, String)> {
     let begin = page.body.find(&format!("action=\"{action}\""));
-    let form = &page.body[begin.unwrap_or_else(|| panic!("{}: no form for {action}: {}", page.status, page.body))..];
+    let form = &page.body
+        [begin.unwrap_or_else(|| panic!("{}: no form for {action}: {}", page.status, page.body))..];
     let form = form.split("</form>").next().unwrap();
     let fields = form.split("<input type=\"hidden\" name=\"").skip(1);
-    fields.map(|field| field.split_once('"').unwrap().0.to_owned()).map(|name| (name.clone(), value(form, &name))).collect()
+    fields
+        .map(|field| field.split_once('"').unwrap().0.to_owned())
+        .map(|name| (name.clone(), value(form, &name)))
+        .collect()
 }
 
 fn value(html: &str, name: &str) -> String {
     let begin = format!("name=\"{name}\" value=\"");
-    let (_, rest) = html.split_once(&begin).unwrap_or_else(|| panic!("no field {name}: {html}"));
+    let (_, rest) = html
+        .split_once(&begin)
+        .unwrap_or_else(|| panic!("no field {name}: {html}"));
     unescaped(rest.split('"').next().unwrap())
 }
 
 fn unescaped(html: &str) -> String {
-    html.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
+    html.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&amp;", "&")
 }

@@ -18,8 +18,12 @@ fn program(variable: &str, usual: &str) -> PathBuf {
 fn postgres_bin() -> PathBuf {
     std::env::var("TEST_POSTGRES_BIN").map_or_else(
         |_| {
-            let versions = std::fs::read_dir("/usr/lib/postgresql").expect("TEST_POSTGRES_BIN: run the tests by tests/run");
-            versions.map(|version| version.unwrap().path().join("bin")).max().unwrap()
+            let versions = std::fs::read_dir("/usr/lib/postgresql")
+                .expect("TEST_POSTGRES_BIN: run the tests by tests/run");
+            versions
+                .map(|version| version.unwrap().path().join("bin"))
+                .max()
+                .unwrap()
         },
         PathBuf::from,
     )
@@ -36,22 +40,40 @@ fn unprivileged(program: &Path) -> Command {
         return Command::new(program);
     }
     let mut command = Command::new("runuser");
-    command.args(["-u", "postgres", "--"]).arg(program).current_dir("/");
+    command
+        .args(["-u", "postgres", "--"])
+        .arg(program)
+        .current_dir("/");
     command
 }
 
 fn hand_over(path: &Path) {
     if is_root() {
-        assert!(Command::new("chown").args(["-R", "postgres"]).arg(path).status().unwrap().success());
+        assert!(
+            Command::new("chown")
+                .args(["-R", "postgres"])
+                .arg(path)
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 }
 
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 fn new_folder(kind: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("keyward_{kind}_{}_{}", std::process::id(), free_port()));
+    let folder = std::env::temp_dir().join(format!(
+        "keyward_{kind}_{}_{}",
+        std::process::id(),
+        free_port()
+    ));
     std::fs::create_dir(&folder).unwrap();
     hand_over(&folder);
     folder
@@ -65,10 +87,19 @@ pub struct Cluster {
 
 impl Cluster {
     pub fn start(configuration: &str) -> Self {
-        let cluster = Cluster { folder: new_folder("cluster"), port: free_port() };
+        let cluster = Cluster {
+            folder: new_folder("cluster"),
+            port: free_port(),
+        };
         let mut initdb = unprivileged(&postgres_bin().join("initdb"));
         initdb.arg("--pgdata").arg(cluster.data());
-        initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]);
+        initdb.args([
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+        ]);
         assert!(initdb.stdout(Stdio::null()).status().unwrap().success());
         let all = format!(
             "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = ''\nfsync = off\n{configuration}\n",
@@ -76,7 +107,10 @@ impl Cluster {
         );
         cluster.file("data/more.conf", &all);
         let own = std::fs::read_to_string(cluster.data().join("postgresql.conf")).unwrap();
-        cluster.file("data/postgresql.conf", &format!("{own}\ninclude 'more.conf'\n"));
+        cluster.file(
+            "data/postgresql.conf",
+            &format!("{own}\ninclude 'more.conf'\n"),
+        );
         cluster.start_again();
         cluster
     }
@@ -97,13 +131,27 @@ impl Cluster {
 
     fn control(&self, arguments: &[&str]) -> bool {
         let mut command = unprivileged(&postgres_bin().join("pg_ctl"));
-        command.arg("--pgdata").arg(self.data()).arg("--log").arg(self.folder.join("log")).args(["--wait", "--silent"]);
-        command.args(arguments).stdout(Stdio::null()).status().unwrap().success()
+        command
+            .arg("--pgdata")
+            .arg(self.data())
+            .arg("--log")
+            .arg(self.folder.join("log"))
+            .args(["--wait", "--silent"]);
+        command
+            .args(arguments)
+            .stdout(Stdio::null())
+            .status()
+            .unwrap()
+            .success()
     }
 
     pub fn start_again(&self) {
         let log = || std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-        assert!(self.control(&["start"]), "Postgres did not start: {}", log());
+        assert!(
+            self.control(&["start"]),
+            "Postgres did not start: {}",
+            log()
+        );
     }
 
     pub fn stop(&self) {
@@ -119,11 +167,20 @@ impl Cluster {
     pub fn signal(&self, signal: &str) {
         let pid_file = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
         let postmaster = pid_file.lines().next().unwrap().to_owned();
-        let children = Command::new("ps").args(["-o", "pid=", "--ppid", &postmaster]).output().unwrap().stdout;
+        let children = Command::new("ps")
+            .args(["-o", "pid=", "--ppid", &postmaster])
+            .output()
+            .unwrap()
+            .stdout;
         let children = String::from_utf8(children).unwrap();
         let all = std::iter::once(postmaster.as_str()).chain(children.split_whitespace());
         // One may have ended meanwhile.
-        let _ = Command::new("kill").arg(format!("-{signal}")).args(all).stderr(Stdio::null()).status().unwrap();
+        let _ = Command::new("kill")
+            .arg(format!("-{signal}"))
+            .args(all)
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
     }
 
     pub fn url(&self, database: &str) -> String {
@@ -131,7 +188,10 @@ impl Cluster {
     }
 
     pub fn execute(&self, statement: &str) {
-        PgConnection::establish(&self.url("postgres")).unwrap().batch_execute(statement).unwrap();
+        PgConnection::establish(&self.url("postgres"))
+            .unwrap()
+            .batch_execute(statement)
+            .unwrap();
     }
 }
 
@@ -163,16 +223,30 @@ impl Pooler {
         let file = folder.join("pgbouncer.ini");
         std::fs::write(&file, settings).unwrap();
         let mut command = unprivileged(&program("TEST_PGBOUNCER", "/usr/sbin/pgbouncer"));
-        let child = command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        within(Duration::from_secs(20), "the pooler", || std::net::TcpStream::connect(("127.0.0.1", own_port)).ok());
-        Pooler { child, folder, port: own_port }
+        let child = command
+            .arg(&file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        within(Duration::from_secs(20), "the pooler", || {
+            std::net::TcpStream::connect(("127.0.0.1", own_port)).ok()
+        });
+        Pooler {
+            child,
+            folder,
+            port: own_port,
+        }
     }
 }
 
 impl Drop for Pooler {
     fn drop(&mut self) {
         // By the process that was started: `runuser` passes SIGTERM on.
-        let _ = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        let _ = Command::new("kill")
+            .arg("-TERM")
+            .arg(self.child.id().to_string())
+            .status();
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
     }

@@ -32,18 +32,33 @@ impl Proxy {
                 if now.load(Ordering::Relaxed) == CUT {
                     continue;
                 }
-                let Ok(far) = TcpStream::connect(&target) else { continue };
-                all.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
-                pump(near.try_clone().unwrap(), far.try_clone().unwrap(), now.clone(), Arc::default());
+                let Ok(far) = TcpStream::connect(&target) else {
+                    continue;
+                };
+                all.lock()
+                    .unwrap()
+                    .extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
+                pump(
+                    near.try_clone().unwrap(),
+                    far.try_clone().unwrap(),
+                    now.clone(),
+                    Arc::default(),
+                );
                 pump(far, near, now.clone(), delay.clone());
             }
         });
-        Proxy { port, state, late, streams }
+        Proxy {
+            port,
+            state,
+            late,
+            streams,
+        }
     }
 
     /// From now on half of the answers come late by so much.
     pub fn jitter(&self, late: Duration) {
-        self.late.store(u64::try_from(late.as_millis()).unwrap(), Ordering::Relaxed);
+        self.late
+            .store(u64::try_from(late.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
     /// Connections break, and new ones are refused.

@@ -51,8 +51,12 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
     let made = async {
         let creation: Creation<NewAccount> = Creation::read(&server, &request, payload).await?;
         let permit = creation.actor.may(AccountsWrite)?;
-        let make =
-            async { Ok(Made::again(account::create(&server.store, permit, &creation.body.name, Timestamp::now()).await?)) };
+        let make = async {
+            Ok(Made::again(
+                account::create(&server.store, permit, &creation.body.name, Timestamp::now())
+                    .await?,
+            ))
+        };
         let show = async |target: String| {
             let all = account::list(&server.store, &creation.actor.may(AccountsRead)?).await?;
             Ok(all.into_iter().find(|account| account.id == target))
@@ -63,15 +67,25 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
 }
 
 /// PATCH `/{id}`
-pub async fn update(server: Server, request: HttpRequest, id: Path<String>, payload: Payload) -> HttpResponse {
+pub async fn update(
+    server: Server,
+    request: HttpRequest,
+    id: Path<String>,
+    payload: Payload,
+) -> HttpResponse {
     let changed = async {
         let actor = actor(&server, &request).await?;
-        let Change { requires_second_factor, max_clients } = body(&request, payload).await?;
+        let Change {
+            requires_second_factor,
+            max_clients,
+        } = body(&request, payload).await?;
         let change = AccountChange {
             requires_second_factor: requires_second_factor
                 .map(|required| Ok::<_, Error>((actor.may(UsersWrite)?, required)))
                 .transpose()?,
-            max_clients: max_clients.map(|most| Ok::<_, Error>((actor.may(AccountsWrite)?, most))).transpose()?,
+            max_clients: max_clients
+                .map(|most| Ok::<_, Error>((actor.may(AccountsWrite)?, most)))
+                .transpose()?,
         };
         account::update(&server.store, change, &id, Timestamp::now()).await
     };

@@ -31,10 +31,33 @@ pub struct Which {
 pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
     let page = async {
         let permit = actor(&server, &request).await?.may(AuditRead)?;
-        let Which { account, target, action, actor, limit, cursor } = query(&request)?;
-        let limit = Paging { limit, cursor: None }.limit()?;
-        let filter = Filter { account_id: account, target, action, actor, before: cursor };
-        let entries = audit::list(&server.store, permit, filter, i64::try_from(limit + 1).unwrap_or(i64::MAX)).await?;
+        let Which {
+            account,
+            target,
+            action,
+            actor,
+            limit,
+            cursor,
+        } = query(&request)?;
+        let limit = Paging {
+            limit,
+            cursor: None,
+        }
+        .limit()?;
+        let filter = Filter {
+            account_id: account,
+            target,
+            action,
+            actor,
+            before: cursor,
+        };
+        let entries = audit::list(
+            &server.store,
+            permit,
+            filter,
+            i64::try_from(limit + 1).unwrap_or(i64::MAX),
+        )
+        .await?;
         Ok(Page::from(entries, limit, |entry| &entry.id))
     };
     ok(&request, page.await)

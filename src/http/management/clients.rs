@@ -65,8 +65,16 @@ pub struct Which {
 pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
     let page = async {
         let permit = actor(&server, &request).await?.may(ClientsRead)?;
-        let Which { account, limit, cursor } = query(&request)?;
-        let limit = Paging { limit, cursor: None }.limit()?;
+        let Which {
+            account,
+            limit,
+            cursor,
+        } = query(&request)?;
+        let limit = Paging {
+            limit,
+            cursor: None,
+        }
+        .limit()?;
         let rows = i64::try_from(limit + 1).unwrap_or(i64::MAX);
         let clients = client::list(&server.store, permit, account, cursor, rows).await?;
         Ok(Page::from(clients, limit, |client| &client.client_id))
@@ -97,7 +105,11 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
             answer.warnings = made.warning.iter().map(ToString::to_string).collect();
             Ok(answer)
         };
-        let show = async |target: String| client::show(&server.store, creation.actor.may(ClientsRead)?, &target).await.map(Some);
+        let show = async |target: String| {
+            client::show(&server.store, creation.actor.may(ClientsRead)?, &target)
+                .await
+                .map(Some)
+        };
         creation.once(&server, make, show).await
     };
     answer(&request, made.await)
@@ -113,7 +125,12 @@ pub async fn show(server: Server, request: HttpRequest, id: Path<String>) -> Htt
 }
 
 /// PATCH `/{client_id}`
-pub async fn update(server: Server, request: HttpRequest, id: Path<String>, payload: Payload) -> HttpResponse {
+pub async fn update(
+    server: Server,
+    request: HttpRequest,
+    id: Path<String>,
+    payload: Payload,
+) -> HttpResponse {
     let changed = async {
         let permit = actor(&server, &request).await?.may(ClientsWrite)?;
         let wanted: Change = body(&request, payload).await?;
@@ -129,7 +146,10 @@ pub async fn update(server: Server, request: HttpRequest, id: Path<String>, payl
         };
         let changed = client::update(&server.store, permit, &id, change, Timestamp::now()).await?;
         let warnings = changed.warning.iter().map(ToString::to_string).collect();
-        Ok(Changed { thing: changed.client, warnings })
+        Ok(Changed {
+            thing: changed.client,
+            warnings,
+        })
     };
     tagged_changed(&request, changed.await)
 }
@@ -147,7 +167,9 @@ pub async fn delete(server: Server, request: HttpRequest, id: Path<String>) -> H
 pub async fn revoke_tokens(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
     let done = async {
         let permit = actor(&server, &request).await?.may(TokensRevoke)?;
-        client::revoke_tokens(&server.store, permit, &id, Timestamp::now()).await.map(drop)
+        client::revoke_tokens(&server.store, permit, &id, Timestamp::now())
+            .await
+            .map(drop)
     };
     nothing(&request, done.await)
 }
@@ -161,22 +183,39 @@ pub struct RegistrationAccess {
 }
 
 /// POST `/{client_id}/registration-access-token`
-pub async fn renew_registration_token(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
+pub async fn renew_registration_token(
+    server: Server,
+    request: HttpRequest,
+    id: Path<String>,
+) -> HttpResponse {
     let renewed = async {
         let permit = actor(&server, &request).await?.may(ClientsWrite)?;
-        let token = client::renew_registration_token(&server.store, permit, &id, Timestamp::now()).await?;
+        let token =
+            client::renew_registration_token(&server.store, permit, &id, Timestamp::now()).await?;
         let registration_client_uri = server.issuer.endpoint(&format!("/oauth/register/{id}"));
         let registration_access_token = token.expose().to_owned();
-        Ok((StatusCode::CREATED, RegistrationAccess { registration_access_token, registration_client_uri }))
+        Ok((
+            StatusCode::CREATED,
+            RegistrationAccess {
+                registration_access_token,
+                registration_client_uri,
+            },
+        ))
     };
     answer(&request, renewed.await)
 }
 
 /// DELETE `/{client_id}/registration-access-token`
-pub async fn revoke_registration_token(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
+pub async fn revoke_registration_token(
+    server: Server,
+    request: HttpRequest,
+    id: Path<String>,
+) -> HttpResponse {
     let done = async {
         let permit = actor(&server, &request).await?.may(ClientsWrite)?;
-        client::revoke_registration_token(&server.store, permit, &id, Timestamp::now()).await.map(drop)
+        client::revoke_registration_token(&server.store, permit, &id, Timestamp::now())
+            .await
+            .map(drop)
     };
     nothing(&request, done.await)
 }

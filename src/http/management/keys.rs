@@ -51,7 +51,12 @@ pub async fn list(server: Server, request: HttpRequest, client_id: Path<String>)
 }
 
 /// POST
-pub async fn create(server: Server, request: HttpRequest, client_id: Path<String>, payload: Payload) -> HttpResponse {
+pub async fn create(
+    server: Server,
+    request: HttpRequest,
+    client_id: Path<String>,
+    payload: Payload,
+) -> HttpResponse {
     let made = async {
         let mut creation: Creation<NewKey> = Creation::read(&server, &request, payload).await?;
         let permit = creation.actor.may(KeysWrite)?;
@@ -61,8 +66,11 @@ pub async fn create(server: Server, request: HttpRequest, client_id: Path<String
         let new = api_key::NewApiKey {
             name: std::mem::take(&mut wanted.name),
             scope: wanted.scope.take(),
-            expires_at: wanted.expires_in.map(|seconds| now.plus(Duration::from_secs(seconds.into()))),
-            allowed_ips: ranges.map_err(|reason| Error::new(Code::InvalidRequest, reason).field("allowed_ips"))?,
+            expires_at: wanted
+                .expires_in
+                .map(|seconds| now.plus(Duration::from_secs(seconds.into()))),
+            allowed_ips: ranges
+                .map_err(|reason| Error::new(Code::InvalidRequest, reason).field("allowed_ips"))?,
             manage_keys: wanted.manage_keys,
         };
         let make = async {
@@ -70,7 +78,8 @@ pub async fn create(server: Server, request: HttpRequest, client_id: Path<String
             Ok(made(&key, view))
         };
         let show = async |target: String| {
-            let all = api_key::list(&server.store, creation.actor.may(KeysRead)?, &client_id).await?;
+            let all =
+                api_key::list(&server.store, creation.actor.may(KeysRead)?, &client_id).await?;
             Ok(all.into_iter().find(|key| key.id == target))
         };
         creation.once(&server, make, show).await
@@ -79,18 +88,35 @@ pub async fn create(server: Server, request: HttpRequest, client_id: Path<String
 }
 
 /// POST `/{id}/rotate`
-pub async fn rotate(server: Server, request: HttpRequest, path: Path<(String, String)>, payload: Payload) -> HttpResponse {
+pub async fn rotate(
+    server: Server,
+    request: HttpRequest,
+    path: Path<(String, String)>,
+    payload: Payload,
+) -> HttpResponse {
     let rotated = async {
         let permit = actor(&server, &request).await?.may(KeysWrite)?;
         let wanted: Rotation = body(&request, payload).await?;
-        let (key, view) = api_key::rotate(&server.store, permit, &path.0, &path.1, wanted.grace(), Timestamp::now()).await?;
+        let (key, view) = api_key::rotate(
+            &server.store,
+            permit,
+            &path.0,
+            &path.1,
+            wanted.grace(),
+            Timestamp::now(),
+        )
+        .await?;
         Ok((StatusCode::CREATED, made(&key, view)))
     };
     answer(&request, rotated.await)
 }
 
 /// DELETE `/{id}`
-pub async fn delete(server: Server, request: HttpRequest, path: Path<(String, String)>) -> HttpResponse {
+pub async fn delete(
+    server: Server,
+    request: HttpRequest,
+    path: Path<(String, String)>,
+) -> HttpResponse {
     let done = async {
         let permit = actor(&server, &request).await?.may(KeysWrite)?;
         api_key::delete(&server.store, permit, &path.0, &path.1, Timestamp::now()).await

@@ -59,7 +59,11 @@ impl Paging {
     fn limit(&self) -> Result<usize, Error> {
         match self.limit.unwrap_or(DEFAULT_PAGE) {
             limit @ 1..=LARGEST_PAGE => Ok(limit),
-            _ => Err(Error::new(Code::InvalidRequest, format!("A page has between one and {LARGEST_PAGE} rows")).field("limit")),
+            _ => Err(Error::new(
+                Code::InvalidRequest,
+                format!("A page has between one and {LARGEST_PAGE} rows"),
+            )
+            .field("limit")),
         }
     }
 }
@@ -75,10 +79,16 @@ impl<'de> Deserialize<'de> for Span {
             Seconds(u32),
             Text(String),
         }
-        let wanted = |_| serde::de::Error::custom("a span of time is a number of seconds, or a text such as \"24h\"");
+        let wanted = |_| {
+            serde::de::Error::custom(
+                "a span of time is a number of seconds, or a text such as \"24h\"",
+            )
+        };
         match Written::deserialize(deserializer).map_err(wanted)? {
             Written::Seconds(seconds) => Ok(Span(Duration::from_secs(seconds.into()))),
-            Written::Text(text) => parse_duration(&text).map(Span).map_err(serde::de::Error::custom),
+            Written::Text(text) => parse_duration(&text)
+                .map(Span)
+                .map_err(serde::de::Error::custom),
         }
     }
 }
@@ -110,7 +120,9 @@ pub struct Rotation {
 
 impl Rotation {
     fn grace(&self) -> Duration {
-        self.grace.as_ref().map_or(Duration::from_secs(24 * 3600), |span| span.0)
+        self.grace
+            .as_ref()
+            .map_or(Duration::from_secs(24 * 3600), |span| span.0)
     }
 }
 
@@ -130,17 +142,30 @@ impl<T> Page<T> {
             None => 0,
             Some(cursor) => match all.iter().position(|item| id(item) == cursor) {
                 Some(place) => place + 1,
-                None => return Err(Error::new(Code::InvalidRequest, "There is no such place in the list").field("cursor")),
+                None => {
+                    return Err(Error::new(
+                        Code::InvalidRequest,
+                        "There is no such place in the list",
+                    )
+                    .field("cursor"));
+                }
             },
         };
-        Ok(Page::from(all.into_iter().skip(begin).take(limit + 1).collect(), limit, id))
+        Ok(Page::from(
+            all.into_iter().skip(begin).take(limit + 1).collect(),
+            limit,
+            id,
+        ))
     }
 
     /// Of one row more than the page has, where there are more.
     fn from(mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> &str) -> Self {
         let more = items.len() > limit;
         items.truncate(limit);
-        let next_cursor = items.last().filter(|_| more).map(|last| id(last).to_owned());
+        let next_cursor = items
+            .last()
+            .filter(|_| more)
+            .map(|last| id(last).to_owned());
         Page { items, next_cursor }
     }
 }
@@ -184,7 +209,14 @@ pub struct Changed<T> {
 impl<T> Made<T> {
     /// Without a secret, as a repetition is answered.
     fn again(thing: T) -> Self {
-        Made { thing, client_secret: None, api_key: None, authorization: None, token: None, warnings: Vec::new() }
+        Made {
+            thing,
+            client_secret: None,
+            api_key: None,
+            authorization: None,
+            token: None,
+            warnings: Vec::new(),
+        }
     }
 }
 
@@ -195,33 +227,55 @@ async fn caller(server: &AuthorizationServer, request: &HttpRequest) -> Result<A
     let origin = extract::origin(server, request);
     let now = origin.now;
     let Some(token) = header.as_ref().and_then(Authorization::bearer) else {
-        return Err(Error::new(Code::InvalidToken, "An access token is needed, as Authorization: Bearer"));
+        return Err(Error::new(
+            Code::InvalidToken,
+            "An access token is needed, as Authorization: Bearer",
+        ));
     };
     let refused = |NotInForce(reason)| {
         let refusal = Error::new(Code::InvalidToken, "The access token is not in force");
         server.failed(&origin, &Whose::default(), &reason, refusal)
     };
-    let verified = access_token::verify(server, token, now).await?.map_err(refused)?;
+    let verified = access_token::verify(server, token, now)
+        .await?
+        .map_err(refused)?;
     let claims = &verified.claims;
-    let client = access_token::in_force(server, claims, now).await?.map_err(refused)?;
+    let client = access_token::in_force(server, claims, now)
+        .await?
+        .map_err(refused)?;
     let audience = server.issuer.management_audience();
     // Whoever is shown a token that is for others too could present it here.
     if !matches!(&claims.aud, Audience::One(one) if *one == audience) {
         let reason = if claims.aud.iter().any(|one| one == audience) {
-            format!("The access token is for other resource servers too; ask for one with resource={audience} alone")
+            format!(
+                "The access token is for other resource servers too; ask for one with resource={audience} alone"
+            )
         } else {
-            format!("The access token is for another resource server; the management API is {audience}")
+            format!(
+                "The access token is for another resource server; the management API is {audience}"
+            )
         };
         return Err(Error::new(Code::InvalidToken, reason));
     }
     // What was taken from the client is gone from its tokens here, too.
     if !client.client.resources.contains(&audience) {
-        return Err(Error::new(Code::InvalidToken, "The client may not use the management API any more"));
+        return Err(Error::new(
+            Code::InvalidToken,
+            "The client may not use the management API any more",
+        ));
     }
-    let scope: Scope = claims.scope.parse().map_err(|_| Error::server_error("an issued scope is unreadable"))?;
+    let scope: Scope = claims
+        .scope
+        .parse()
+        .map_err(|_| Error::server_error("an issued scope is unreadable"))?;
     let scope = scope.intersection(&client.client.scope);
     let name = format!("client {}", claims.client_id);
-    Ok(Actor::bearer(name, &client.client.account_id, &scope, origin))
+    Ok(Actor::bearer(
+        name,
+        &client.client.account_id,
+        &scope,
+        origin,
+    ))
 }
 
 /// A request that reads, or changes what is there.
@@ -238,18 +292,32 @@ struct Creation<B> {
 }
 
 impl<B: DeserializeOwned> Creation<B> {
-    async fn read(server: &AuthorizationServer, request: &HttpRequest, payload: Payload) -> Result<Self, Error> {
+    async fn read(
+        server: &AuthorizationServer,
+        request: &HttpRequest,
+        payload: Payload,
+    ) -> Result<Self, Error> {
         let caller = caller(server, request).await?;
         let bytes = extract::json_body(request, payload, Code::InvalidRequest).await?;
         let body = parse("body", &bytes)?;
-        let key = request.headers().get(IDEMPOTENCY_KEY).map(|value| value.to_str().unwrap_or_default());
+        let key = request
+            .headers()
+            .get(IDEMPOTENCY_KEY)
+            .map(|value| value.to_str().unwrap_or_default());
         if key.is_some_and(|key| key.is_empty() || key.len() > 255) {
-            let wrong = Error::new(Code::InvalidRequest, "Idempotency-Key has between one and 255 printable characters");
+            let wrong = Error::new(
+                Code::InvalidRequest,
+                "Idempotency-Key has between one and 255 printable characters",
+            );
             return Err(wrong.field("Idempotency-Key"));
         }
         let request = [request.path().as_bytes(), b"\0", &bytes].concat();
         let once = key.map(|key| Once::new(caller.name(), key, &request));
-        Ok(Creation { actor: Arc::new(caller.once(once.clone())), body, once })
+        Ok(Creation {
+            actor: Arc::new(caller.once(once.clone())),
+            body,
+            once,
+        })
     }
 
     /// Makes a thing, or shows the one that the same request made before: also where both came at
@@ -263,12 +331,19 @@ impl<B: DeserializeOwned> Creation<B> {
         let target = match self.made_before(server).await? {
             Some(target) => target,
             None => match make.await {
-                Err(error) if error.code() == Code::AlreadyDone => self.made_before(server).await?.ok_or(error)?,
+                Err(error) if error.code() == Code::AlreadyDone => {
+                    self.made_before(server).await?.ok_or(error)?
+                }
                 made => return Ok((StatusCode::CREATED, made?)),
             },
         };
         let thing = show(target).await?;
-        let gone = || Error::new(Code::NotFound, "What this request made before is gone again");
+        let gone = || {
+            Error::new(
+                Code::NotFound,
+                "What this request made before is gone again",
+            )
+        };
         Ok((StatusCode::OK, Made::again(thing.ok_or_else(gone)?)))
     }
 
@@ -282,17 +357,27 @@ impl<B: DeserializeOwned> Creation<B> {
 }
 
 async fn body<B: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<B, Error> {
-    parse("body", &extract::json_body(request, payload, Code::InvalidRequest).await?)
+    parse(
+        "body",
+        &extract::json_body(request, payload, Code::InvalidRequest).await?,
+    )
 }
 
 /// Reads the query, and names the parameter that is wrong.
 fn query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<Q, Error> {
-    let pairs: Vec<(String, String)> = form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
+    let pairs: Vec<(String, String)> = form_urlencoded::parse(request.query_string().as_bytes())
+        .into_owned()
+        .collect();
     let mut members = serde_json::Map::new();
     for (name, value) in pairs {
         // `limit` is the one number.
-        let value =
-            if name == "limit" { value.parse().map_or(Value::String(value), |number: u64| number.into()) } else { value.into() };
+        let value = if name == "limit" {
+            value
+                .parse()
+                .map_or(Value::String(value), |number: u64| number.into())
+        } else {
+            value.into()
+        };
         if members.insert(name.clone(), value).is_some() {
             return Err(Error::new(Code::InvalidRequest, "A parameter is given twice").field(name));
         }
@@ -308,14 +393,24 @@ fn expected(request: &HttpRequest) -> Option<Vec<String>> {
     }
     match IfMatch::parse(request) {
         Ok(IfMatch::Any) => None,
-        Ok(IfMatch::Items(tags)) => Some(tags.iter().filter(|tag| !tag.weak).map(|tag| tag.tag().to_owned()).collect()),
+        Ok(IfMatch::Items(tags)) => Some(
+            tags.iter()
+                .filter(|tag| !tag.weak)
+                .map(|tag| tag.tag().to_owned())
+                .collect(),
+        ),
         Err(_) => Some(Vec::new()),
     }
 }
 
-fn answer<T: Serialize>(request: &HttpRequest, result: Result<(StatusCode, T), Error>) -> HttpResponse {
+fn answer<T: Serialize>(
+    request: &HttpRequest,
+    result: Result<(StatusCode, T), Error>,
+) -> HttpResponse {
     match result {
-        Ok((status, body)) => HttpResponse::build(status).insert_header((CACHE_CONTROL, "no-store")).json(body),
+        Ok((status, body)) => HttpResponse::build(status)
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .json(body),
         Err(refused) => error::problem(request, &refused),
     }
 }
@@ -326,11 +421,20 @@ fn ok<T: Serialize>(request: &HttpRequest, result: Result<T, Error>) -> HttpResp
 
 /// With the entity tag of what is shown.
 fn tagged<T: Serialize>(request: &HttpRequest, result: Result<T, Error>) -> HttpResponse {
-    tagged_changed(request, result.map(|thing| Changed { thing, warnings: Vec::new() }))
+    tagged_changed(
+        request,
+        result.map(|thing| Changed {
+            thing,
+            warnings: Vec::new(),
+        }),
+    )
 }
 
 /// With the entity tag of the thing, which is the same whatever was warned of.
-fn tagged_changed<T: Serialize>(request: &HttpRequest, result: Result<Changed<T>, Error>) -> HttpResponse {
+fn tagged_changed<T: Serialize>(
+    request: &HttpRequest,
+    result: Result<Changed<T>, Error>,
+) -> HttpResponse {
     match result {
         Ok(body) => HttpResponse::Ok()
             .insert_header((CACHE_CONTROL, "no-store"))

@@ -44,24 +44,30 @@ pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
 /// POST
 pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
     let made = async {
-        let creation: Creation<NewRegistrationToken> = Creation::read(&server, &request, payload).await?;
+        let creation: Creation<NewRegistrationToken> =
+            Creation::read(&server, &request, payload).await?;
         let (permit, wanted) = (creation.actor.may(RegistrationWrite)?, &creation.body);
         let new = registration_token::NewRegistrationToken {
             account: wanted.account.clone(),
             scope: wanted.scope.clone(),
             resources: wanted.resources.clone(),
             uses: wanted.uses.map(i64::from),
-            lifetime: wanted.expires_in.map(|seconds| Duration::from_secs(seconds.into())),
+            lifetime: wanted
+                .expires_in
+                .map(|seconds| Duration::from_secs(seconds.into())),
         };
         let make = async {
-            let (token, view, warning) = registration_token::create(&server.store, permit, new, Timestamp::now()).await?;
+            let (token, view, warning) =
+                registration_token::create(&server.store, permit, new, Timestamp::now()).await?;
             let mut answer = Made::again(view);
             answer.token = Some(token.expose().to_owned());
             answer.warnings = warning.iter().map(ToString::to_string).collect();
             Ok(answer)
         };
         let show = async |target: String| {
-            let all = registration_token::list(&server.store, &creation.actor.may(RegistrationRead)?).await?;
+            let all =
+                registration_token::list(&server.store, &creation.actor.may(RegistrationRead)?)
+                    .await?;
             Ok(all.into_iter().find(|token| token.id == target))
         };
         creation.once(&server, make, show).await

@@ -56,18 +56,29 @@ pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
 /// POST
 pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
     let made = async {
-        let creation: Creation<NewResourceServer> = Creation::read(&server, &request, payload).await?;
+        let creation: Creation<NewResourceServer> =
+            Creation::read(&server, &request, payload).await?;
         let (permit, new) = (creation.actor.may(ResourcesWrite)?, &creation.body);
         let make = async {
             let (identifier, scope) = (&new.identifier, new.scope.clone());
             let now = Timestamp::now();
-            let made = resource_server::create(&server.store, permit, identifier, &new.name, scope, new.token_typ, now).await?;
+            let made = resource_server::create(
+                &server.store,
+                permit,
+                identifier,
+                &new.name,
+                scope,
+                new.token_typ,
+                now,
+            )
+            .await?;
             let mut answer = Made::again(made.server.into());
             answer.client_secret = Some(made.secret.expose().to_owned());
             Ok(answer)
         };
         let show = async |target: String| {
-            let all = resource_server::list(&server.store, creation.actor.may(ResourcesRead)?).await?;
+            let all =
+                resource_server::list(&server.store, creation.actor.may(ResourcesRead)?).await?;
             Ok(all.into_iter().find(|server| server.identifier == target))
         };
         creation.once(&server, make, show).await
@@ -81,7 +92,14 @@ pub async fn update(server: Server, request: HttpRequest, payload: Payload) -> H
         let permit = actor(&server, &request).await?.may(ResourcesWrite)?;
         let Which { identifier } = query(&request)?;
         let Change { token_typ } = body(&request, payload).await?;
-        resource_server::update(&server.store, permit, &identifier, token_typ, Timestamp::now()).await
+        resource_server::update(
+            &server.store,
+            permit,
+            &identifier,
+            token_typ,
+            Timestamp::now(),
+        )
+        .await
     };
     ok(&request, changed.await)
 }
@@ -92,7 +110,10 @@ pub async fn delete(server: Server, request: HttpRequest) -> HttpResponse {
         let permit = actor(&server, &request).await?.may(ResourcesWrite)?;
         let Which { identifier } = query(&request)?;
         if identifier.contains('\0') {
-            return Err(Error::new(Code::NotFound, "There is no such resource server"));
+            return Err(Error::new(
+                Code::NotFound,
+                "There is no such resource server",
+            ));
         }
         resource_server::delete(&server.store, permit, &identifier, Timestamp::now()).await
     };

@@ -31,8 +31,19 @@ pub struct SecretView {
 
 impl From<ClientSecret> for SecretView {
     fn from(secret: ClientSecret) -> Self {
-        let ClientSecret { id, client_id, created_at, expires_at, .. } = secret;
-        SecretView { id, client_id, created_at, expires_at }
+        let ClientSecret {
+            id,
+            client_id,
+            created_at,
+            expires_at,
+            ..
+        } = secret;
+        SecretView {
+            id,
+            client_id,
+            created_at,
+            expires_at,
+        }
     }
 }
 
@@ -54,21 +65,43 @@ pub async fn list(server: Server, request: HttpRequest, client_id: Path<String>)
 }
 
 /// POST
-pub async fn create(server: Server, request: HttpRequest, client_id: Path<String>, payload: Payload) -> HttpResponse {
+pub async fn create(
+    server: Server,
+    request: HttpRequest,
+    client_id: Path<String>,
+    payload: Payload,
+) -> HttpResponse {
     let done = async {
         let creation: Creation<NewSecret> = Creation::read(&server, &request, payload).await?;
         let permit = creation.actor.may(KeysWrite)?;
-        let lifetime = creation.body.expires_in.map(|seconds| Duration::from_secs(seconds.into()));
+        let lifetime = creation
+            .body
+            .expires_in
+            .map(|seconds| Duration::from_secs(seconds.into()));
         if lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
-            return Err(Error::new(Code::InvalidRequest, "It would have ended when it is made").field("expires_in"));
+            return Err(
+                Error::new(Code::InvalidRequest, "It would have ended when it is made")
+                    .field("expires_in"),
+            );
         }
         let make = async {
-            let (secret, row) = secret::create(&server.store, permit, &client_id, lifetime, Timestamp::now()).await?;
+            let (secret, row) = secret::create(
+                &server.store,
+                permit,
+                &client_id,
+                lifetime,
+                Timestamp::now(),
+            )
+            .await?;
             Ok(made(&secret, row))
         };
         let show = async |target: String| {
-            let all = secret::list(&server.store, creation.actor.may(KeysRead)?, &client_id).await?;
-            Ok(all.into_iter().find(|secret| secret.id == target).map(SecretView::from))
+            let all =
+                secret::list(&server.store, creation.actor.may(KeysRead)?, &client_id).await?;
+            Ok(all
+                .into_iter()
+                .find(|secret| secret.id == target)
+                .map(SecretView::from))
         };
         creation.once(&server, make, show).await
     };
@@ -76,18 +109,34 @@ pub async fn create(server: Server, request: HttpRequest, client_id: Path<String
 }
 
 /// POST `/rotate`
-pub async fn rotate(server: Server, request: HttpRequest, client_id: Path<String>, payload: Payload) -> HttpResponse {
+pub async fn rotate(
+    server: Server,
+    request: HttpRequest,
+    client_id: Path<String>,
+    payload: Payload,
+) -> HttpResponse {
     let rotated = async {
         let permit = actor(&server, &request).await?.may(KeysWrite)?;
         let wanted: Rotation = body(&request, payload).await?;
-        let (secret, row) = secret::rotate(&server.store, permit, &client_id, wanted.grace(), Timestamp::now()).await?;
+        let (secret, row) = secret::rotate(
+            &server.store,
+            permit,
+            &client_id,
+            wanted.grace(),
+            Timestamp::now(),
+        )
+        .await?;
         Ok((StatusCode::CREATED, made(&secret, row)))
     };
     answer(&request, rotated.await)
 }
 
 /// DELETE `/{id}`
-pub async fn delete(server: Server, request: HttpRequest, path: Path<(String, String)>) -> HttpResponse {
+pub async fn delete(
+    server: Server,
+    request: HttpRequest,
+    path: Path<(String, String)>,
+) -> HttpResponse {
     let done = async {
         let permit = actor(&server, &request).await?.may(KeysWrite)?;
         secret::delete(&server.store, permit, &path.0, &path.1, Timestamp::now()).await

@@ -30,7 +30,12 @@ pub struct Retirement {
 pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
     let page = async {
         let actor = actor(&server, &request).await?;
-        let keys = signing_key::list(&server.store, &actor.may(SigningKeysRead)?, Timestamp::now()).await?;
+        let keys = signing_key::list(
+            &server.store,
+            &actor.may(SigningKeysRead)?,
+            Timestamp::now(),
+        )
+        .await?;
         Page::of(keys, &query(&request)?, |key| &key.kid)
     };
     ok(&request, page.await)
@@ -42,7 +47,8 @@ pub async fn rotate(server: Server, request: HttpRequest) -> HttpResponse {
         let permit = actor(&server, &request).await?.may(SigningKeysWrite)?;
         let times = Times::in_force(&server.store, &server.settings).await?;
         let key_file = server.signing_keys.key_file();
-        let key = signing_key::rotate(&server.store, permit, key_file, times, Timestamp::now()).await?;
+        let key =
+            signing_key::rotate(&server.store, permit, key_file, times, Timestamp::now()).await?;
         Ok((StatusCode::CREATED, key))
     };
     answer(&request, made.await)
@@ -55,20 +61,45 @@ pub async fn import(server: Server, request: HttpRequest, payload: Payload) -> H
         let Import { pem } = body(&request, payload).await?;
         let times = Times::in_force(&server.store, &server.settings).await?;
         let key_file = server.signing_keys.key_file();
-        let imported = signing_key::import(&server.store, permit, key_file, pem.as_bytes(), times, Timestamp::now()).await;
-        Ok((StatusCode::CREATED, imported.map_err(|error| error.field("pem"))?))
+        let imported = signing_key::import(
+            &server.store,
+            permit,
+            key_file,
+            pem.as_bytes(),
+            times,
+            Timestamp::now(),
+        )
+        .await;
+        Ok((
+            StatusCode::CREATED,
+            imported.map_err(|error| error.field("pem"))?,
+        ))
     };
     answer(&request, made.await)
 }
 
 /// POST `/{kid}/retire`
-pub async fn retire(server: Server, request: HttpRequest, kid: Path<String>, payload: Payload) -> HttpResponse {
+pub async fn retire(
+    server: Server,
+    request: HttpRequest,
+    kid: Path<String>,
+    payload: Payload,
+) -> HttpResponse {
     let done = async {
         let permit = actor(&server, &request).await?.may(SigningKeysWrite)?;
         let Retirement { now: at_once } = body(&request, payload).await?;
         let times = Times::in_force(&server.store, &server.settings).await?;
         let key_file = server.signing_keys.key_file();
-        signing_key::retire(&server.store, permit, key_file, &kid, at_once, times, Timestamp::now()).await
+        signing_key::retire(
+            &server.store,
+            permit,
+            key_file,
+            &kid,
+            at_once,
+            times,
+            Timestamp::now(),
+        )
+        .await
     };
     ok(&request, done.await)
 }

@@ -32,14 +32,30 @@ pub struct Presented {
 pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
     let page = async {
         let permit = actor(&server, &request).await?.may(TokensRead)?;
-        let Which { client, limit, cursor } = query(&request)?;
-        let limit = Paging { limit, cursor: None }.limit()?;
-        if cursor.as_deref().is_some_and(|cursor| uuid::Uuid::parse_str(cursor).is_err()) {
-            return Err(Error::new(Code::InvalidRequest, "There is no such place in the list").field("cursor"));
+        let Which {
+            client,
+            limit,
+            cursor,
+        } = query(&request)?;
+        let limit = Paging {
+            limit,
+            cursor: None,
+        }
+        .limit()?;
+        if cursor
+            .as_deref()
+            .is_some_and(|cursor| uuid::Uuid::parse_str(cursor).is_err())
+        {
+            return Err(
+                Error::new(Code::InvalidRequest, "There is no such place in the list")
+                    .field("cursor"),
+            );
         }
         let rows = i64::try_from(limit + 1).unwrap_or(i64::MAX);
         let tokens = token::list(&server, permit, &client, cursor, rows, Timestamp::now()).await?;
-        Ok(Page::from(tokens, limit, |view: &TokenView| &view.token.jti))
+        Ok(Page::from(tokens, limit, |view: &TokenView| {
+            &view.token.jti
+        }))
     };
     ok(&request, page.await)
 }

@@ -63,7 +63,15 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
         let creation: Creation<NewUser> = Creation::read(&server, &request, payload).await?;
         let (permit, new) = (creation.actor.may(UsersWrite)?, &creation.body);
         let make = async {
-            let made = user::create(&server.store, permit, &new.email, new.role, new.account.clone(), Timestamp::now()).await?;
+            let made = user::create(
+                &server.store,
+                permit,
+                &new.email,
+                new.role,
+                new.account.clone(),
+                Timestamp::now(),
+            )
+            .await?;
             Ok(Made::again(made))
         };
         let show = async |target: String| {
@@ -76,17 +84,35 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
 }
 
 /// PUT `/{id}/password`
-pub async fn set_password(server: Server, request: HttpRequest, id: Path<String>, payload: Payload) -> HttpResponse {
+pub async fn set_password(
+    server: Server,
+    request: HttpRequest,
+    id: Path<String>,
+    payload: Payload,
+) -> HttpResponse {
     let done = async {
         let permit = actor(&server, &request).await?.may(UsersWrite)?;
         let wanted: NewPassword = body(&request, payload).await?;
-        user::set_password(&server.store, &server.passwords, permit, &id, wanted.password, Timestamp::now()).await
+        user::set_password(
+            &server.store,
+            &server.passwords,
+            permit,
+            &id,
+            wanted.password,
+            Timestamp::now(),
+        )
+        .await
     };
     ok(&request, done.await)
 }
 
 /// PATCH `/{id}`
-pub async fn update(server: Server, request: HttpRequest, id: Path<String>, payload: Payload) -> HttpResponse {
+pub async fn update(
+    server: Server,
+    request: HttpRequest,
+    id: Path<String>,
+    payload: Payload,
+) -> HttpResponse {
     let changed = async {
         let permit = actor(&server, &request).await?.may(UsersWrite)?;
         let wanted: Change = body(&request, payload).await?;
@@ -99,14 +125,25 @@ pub async fn update(server: Server, request: HttpRequest, id: Path<String>, payl
 pub async fn invite(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
     let made = async {
         let permit = actor(&server, &request).await?.may(UsersWrite)?;
-        let (link, expires_at) = invitation::create(&server.store, permit, &id, Timestamp::now()).await?;
-        Ok((StatusCode::CREATED, Link { link: invitation::url(&server.issuer, &link), expires_at }))
+        let (link, expires_at) =
+            invitation::create(&server.store, permit, &id, Timestamp::now()).await?;
+        Ok((
+            StatusCode::CREATED,
+            Link {
+                link: invitation::url(&server.issuer, &link),
+                expires_at,
+            },
+        ))
     };
     answer(&request, made.await)
 }
 
 /// DELETE `/{id}/second-factor`
-pub async fn reset_second_factor(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
+pub async fn reset_second_factor(
+    server: Server,
+    request: HttpRequest,
+    id: Path<String>,
+) -> HttpResponse {
     let done = async {
         let permit = actor(&server, &request).await?.may(UsersWrite)?;
         second_factor::reset(&server.store, permit, &id, Timestamp::now()).await
