@@ -9,7 +9,7 @@ use actix_web::{App, web};
 
 use crate::cache::{self, Cache};
 use crate::clock::Timestamp;
-use crate::config::{Issuer, Settings};
+use crate::config::{Issuer, Reload, Settings};
 use crate::error::Error;
 use crate::http;
 use crate::jobs;
@@ -383,14 +383,14 @@ fn reload(
             );
         }
     };
-    let names = |taken: bool| {
+    let names = |reload: Reload| {
         let names = changed
             .iter()
-            .filter(|(_, now)| *now == taken)
+            .filter(|(_, outcome)| *outcome == reload)
             .map(|(name, _)| *name);
         names.collect::<Vec<_>>().join(", ")
     };
-    let (reloaded, restart) = (names(true), names(false));
+    let (reloaded, restart) = (names(Reload::Applied), names(Reload::NeedsRestart));
     if let Err(error) = log.set_filter(&oauth.settings.log) {
         tracing::error!(reason = error.reason(), "cannot change the log filter");
     }
