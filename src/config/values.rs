@@ -120,7 +120,12 @@ pub(super) fn token_ttl(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn jwks_max_age(text: &str) -> Result<Duration, String> {
-    within(text, 0, 7 * 24 * 3600, "must be 7 days or less")
+    within(
+        text,
+        0,
+        7 * 24 * 3600,
+        "resource servers can cache the keys for a week at most",
+    )
 }
 
 fn within(text: &str, min: u64, max: u64, rule: &str) -> Result<Duration, String> {
