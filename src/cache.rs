@@ -12,11 +12,12 @@
 //! drops everything and reads it again.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::RwLock;
 use quick_cache::sync;
 use uuid::Uuid;
 
@@ -266,12 +267,7 @@ impl Cache {
             hits: self.api_keys.hits(),
             misses: self.api_keys.misses(),
         };
-        let revocations = self
-            .revocations
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .ends
-            .len();
+        let revocations = self.revocations.read().ends.len();
         vec![
             ("clients", clients),
             ("api_keys", keys),
@@ -357,10 +353,7 @@ impl Cache {
     /// Where neither memory nor the database could say.
     pub async fn is_revoked(&self, jti: Uuid) -> Result<bool, StoreError> {
         if self.is_fresh() {
-            let revocations = self
-                .revocations
-                .read()
-                .unwrap_or_else(PoisonError::into_inner);
+            let revocations = self.revocations.read();
             let known = revocations.ends.contains_key(&jti);
             if known || revocations.complete {
                 return Ok(known);
@@ -394,18 +387,12 @@ impl Cache {
     }
 
     fn generation(&self) -> u64 {
-        *self
-            .generation
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
+        *self.generation.read()
     }
 
     /// Keeps what was looked up at `generation`, unless something was dropped since.
     fn keep(&self, generation: u64, insert: impl FnOnce()) {
-        let now = self
-            .generation
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let now = self.generation.read();
         if *now == generation {
             insert();
         }
@@ -423,10 +410,7 @@ impl Cache {
 
     /// Drops what has changed.
     fn apply(&self, changes: &[Change]) {
-        let mut generation = self
-            .generation
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut generation = self.generation.write();
         *generation += 1;
         for change in changes {
             match change {
@@ -439,10 +423,7 @@ impl Cache {
                     let Ok(jti) = Uuid::parse_str(jti) else {
                         continue;
                     };
-                    let mut revocations = self
-                        .revocations
-                        .write()
-                        .unwrap_or_else(PoisonError::into_inner);
+                    let mut revocations = self.revocations.write();
                     if revocations.ends.len() < REVOCATIONS_KEPT {
                         revocations.ends.insert(jti, *expires_at);
                     } else {
@@ -458,17 +439,11 @@ impl Cache {
     /// Drops everything, and takes these revocations. Those that memory holds already stay: nothing
     /// takes a revocation back, and one may have been made here since these were read.
     fn start_afresh(&self, revoked: Vec<(String, Timestamp)>) {
-        *self
-            .generation
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) += 1;
+        *self.generation.write() += 1;
         self.clients.clear();
         self.api_keys.clear();
         self.revoked_keys.clear();
-        let mut revocations = self
-            .revocations
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut revocations = self.revocations.write();
         revocations.complete = revoked.len() <= REVOCATIONS_KEPT;
         revocations.ends.extend(
             revoked
@@ -482,7 +457,6 @@ impl Cache {
         let expired = now.saturating_sub(EVICTED_AFTER);
         self.revocations
             .write()
-            .unwrap_or_else(PoisonError::into_inner)
             .ends
             .retain(|_, end| *end > expired);
     }
@@ -872,10 +846,7 @@ mod tests {
                 .unwrap();
             follower.look(Timestamp::now()).unwrap();
             for jti in jtis {
-                assert!(
-                    cache.revocations.read().unwrap().ends.contains_key(&jti),
-                    "{purged}"
-                );
+                assert!(cache.revocations.read().ends.contains_key(&jti), "{purged}");
             }
         }
     }

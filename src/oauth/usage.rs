@@ -2,8 +2,9 @@
 //! authentications, and the counts. None may slow a request, nor grow under a flood.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::failure::{ACTION, Reason};
 use crate::clock::Timestamp;
@@ -324,7 +325,7 @@ impl Usage {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 impl Traffic {
