@@ -28,7 +28,7 @@ pub mod client_assertion;
 pub mod client_secret;
 pub mod clock;
 mod connection;
-pub mod counts;
+pub mod counters;
 mod deadline;
 pub mod deployment;
 pub mod idempotency;
