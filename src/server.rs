@@ -73,7 +73,7 @@ pub type ReadSettings = Box<dyn Fn() -> Result<Settings, String> + Send>;
 pub struct Server {
     listener: Listener,
     oauth: web::Data<AuthorizationServer>,
-    follower: cache::Follower,
+    poller: cache::Poller,
 }
 
 impl Server {
@@ -121,8 +121,7 @@ impl Server {
             let store = store.clone();
             tokio::task::spawn_blocking(move || Cache::open(store, now)).await
         };
-        let (cache, follower) =
-            opened.map_err(|error| Error::server_error(error.to_string()))??;
+        let (cache, poller) = opened.map_err(|error| Error::server_error(error.to_string()))??;
         let records = if settings.token_records.is_on() {
             TokenRecords::start(store.clone())
                 .map_err(|error| Error::server_error(error.to_string()))?
@@ -136,7 +135,7 @@ impl Server {
         Ok(Server {
             listener,
             oauth: web::Data::new(oauth),
-            follower,
+            poller,
         })
     }
 
@@ -159,10 +158,10 @@ impl Server {
         let Server {
             listener,
             oauth,
-            follower,
+            poller,
         } = self;
         let settings = oauth.settings.current();
-        follower.run()?;
+        poller.run()?;
         jobs::start(&oauth);
         tokio::spawn(compare_nodes(oauth.clone()));
 
