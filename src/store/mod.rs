@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::share::Shares;
+use crate::concurrency_limit::ConcurrencyLimit;
 
 pub mod account;
 pub mod api_key;
@@ -32,6 +32,7 @@ mod deadline;
 pub mod deployment;
 pub mod idempotency;
 pub mod invitation;
+pub mod leader;
 mod pool;
 mod postgres_tls;
 mod postgres_url;
@@ -140,7 +141,7 @@ pub struct Store {
     /// SQLite has one writer at a time: they queue here, fairly, and not in its busy loop.
     writers: Lane,
     reports: Arc<Semaphore>,
-    report_shares: Shares,
+    report_limit: ConcurrencyLimit,
     listener: OnceLock<Listener>,
     /// When it was last found out whether changes can be written, and what came of it.
     writable: Mutex<Option<(Instant, Result<(), StoreError>)>>,
@@ -177,7 +178,7 @@ impl Store {
             management: lane(4, Overtime::Stop),
             writers: lane(writers, Overtime::Finish),
             reports: Arc::new(Semaphore::new(REPORTS)),
-            report_shares: Shares::new(REPORTS_OF_AN_ACCOUNT),
+            report_limit: ConcurrencyLimit::new(REPORTS_OF_AN_ACCOUNT),
             connector,
             listener: OnceLock::new(),
             writable: Mutex::default(),
@@ -279,7 +280,7 @@ impl Store {
         work: impl Fn(&mut Database) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let share = self
-            .report_shares
+            .report_limit
             .acquire(account.unwrap_or(OPERATORS), REPORT_TURN_TIMEOUT)
             .await;
         let busy = || {

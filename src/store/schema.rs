@@ -235,6 +235,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    leader (id) {
+        id -> Integer,
+        node -> Text,
+        term -> BigInt,
+    }
+}
+
+diesel::table! {
     counts (moment, name) {
         moment -> BigInt,
         name -> Text,
