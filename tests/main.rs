@@ -23,6 +23,7 @@ mod connections;
 mod database_away;
 mod discovery;
 mod durability;
+mod examples;
 mod failure;
 mod guessing;
 mod http2;
