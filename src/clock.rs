@@ -67,19 +67,19 @@ impl Timestamp {
     }
 
     /// This instant and `duration` more.
-    pub fn plus(self, duration: Duration) -> Self {
+    pub fn saturating_add(self, duration: Duration) -> Self {
         Timestamp(self.0.saturating_add(millis(duration)))
     }
 
     /// This instant less `duration`.
-    pub fn minus(self, duration: Duration) -> Self {
+    pub fn saturating_sub(self, duration: Duration) -> Self {
         Timestamp(self.0.saturating_sub(millis(duration)))
     }
 
     /// The last instant until here that is a multiple of `span` after the epoch: the begin of its
     /// minute, or hour, in UTC.
     #[must_use]
-    pub fn floor(self, span: Duration) -> Self {
+    pub fn truncate_to(self, span: Duration) -> Self {
         Timestamp(
             self.0
                 .saturating_sub(self.0.rem_euclid(millis(span).max(1))),
@@ -87,7 +87,7 @@ impl Timestamp {
     }
 
     /// How long from `earlier` to here; nothing where `earlier` is the later one.
-    pub fn since(self, earlier: Timestamp) -> Duration {
+    pub fn duration_since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use actix_web::web;
 
+use crate::cache;
 use crate::clock::watch::{Agreed, KEPT_LONGER, Reading, Seen};
 use crate::clock::{self, Timestamp};
-use crate::directory;
 use crate::manage::signing_key::{self, Times};
 use crate::oauth::AuthorizationServer;
 use crate::store::clock as store_clock;
@@ -59,8 +59,8 @@ async fn agreed(oauth: &AuthorizationServer) -> Result<Option<(Agreed, Seen)>, S
         let wall = Timestamp::now();
         let since_boot = clock::since_boot();
         // The database was asked somewhere between the two.
-        let on_the_way = wall.since(before) / 2;
-        let theirs = theirs.map(|theirs| theirs.plus(on_the_way));
+        let on_the_way = wall.duration_since(before) / 2;
+        let theirs = theirs.map(|theirs| theirs.saturating_add(on_the_way));
         Ok::<_, StoreError>(Reading {
             wall,
             since_boot,
@@ -74,7 +74,7 @@ async fn agreed(oauth: &AuthorizationServer) -> Result<Option<(Agreed, Seen)>, S
         let wall = reading.wall;
         oauth
             .store
-            .append(move |database| store_clock::write_begun(database, wall))
+            .write_untracked(move |database| store_clock::write_begun(database, wall))
             .await?;
         *begun_at = wall;
     }
@@ -112,32 +112,41 @@ async fn purge_once(oauth: &AuthorizationServer) -> Result<(), StoreError> {
         return Ok(());
     };
     // Before anything is purged by it: every node must know by then that what expired is past.
-    if passed < seen.at || passed.since(seen.at) >= SEEN_EVERY {
+    if passed < seen.at || passed.duration_since(seen.at) >= SEEN_EVERY {
         oauth
             .store
-            .append(move |database| store_clock::write_seen(database, passed))
+            .write_untracked(move |database| store_clock::write_seen(database, passed))
             .await?;
         seen.at = passed;
         oauth.clock.learn(&seen);
     }
-    oauth.directory.evict_expired(passed);
+    oauth.cache.evict_expired(passed);
     // A little late, so that no node with a slower clock still wants it.
-    let expired = passed.minus(Duration::from_secs(60));
+    let expired = passed.saturating_sub(Duration::from_secs(60));
     // What would make something active again that is not.
-    let past = passed.min(seen.at).minus(KEPT_LONGER);
-    let unread = passed.minus(directory::CHANGES_KEPT);
+    let past = passed.min(seen.at).saturating_sub(KEPT_LONGER);
+    let unread = passed.saturating_sub(cache::CHANGES_KEPT);
     let audit_kept = oauth.settings.audit_kept;
     loop {
-        let batch = oauth.store.append(move |database| {
+        let batch = oauth.store.write_untracked(move |database| {
             let tokens = token::purge(database, expired, PURGE_BATCH)?;
             let revoked = token::purge_revocations(database, past, PURGE_BATCH)?;
             let assertions = client_assertion::purge(database, past, PURGE_BATCH)?;
-            let keys = api_key::purge(database, passed.minus(ENDED_KEYS_KEPT), PURGE_BATCH)?;
+            let keys = api_key::purge(
+                database,
+                passed.saturating_sub(ENDED_KEYS_KEPT),
+                PURGE_BATCH,
+            )?;
             let keys = keys + idempotency::purge(database, expired, PURGE_BATCH)?;
             let people = session::purge(database, expired, PURGE_BATCH)?
                 + invitation::purge(database, expired, PURGE_BATCH)?;
-            let counted = counts::purge(database, passed.minus(COUNTS_KEPT), PURGE_BATCH)?;
-            let audited = audit::purge(database, passed.minus(audit_kept), passed, PURGE_BATCH)?;
+            let counted = counts::purge(database, passed.saturating_sub(COUNTS_KEPT), PURGE_BATCH)?;
+            let audited = audit::purge(
+                database,
+                passed.saturating_sub(audit_kept),
+                passed,
+                PURGE_BATCH,
+            )?;
             let fed = changes::purge(database, unread, PURGE_BATCH)?;
             Ok(tokens + revoked + assertions + keys + people + counted + audited + fed)
         });
@@ -165,7 +174,7 @@ async fn rotate(oauth: web::Data<AuthorizationServer>) {
             }
         };
         tokio::time::sleep(ROTATION_EVERY).await;
-        let keys = oauth.directory.known_signing_keys();
+        let keys = oauth.cache.cached_signing_keys();
         if !signing_key::is_due(&keys, times, Timestamp::now()) {
             continue;
         }
@@ -177,8 +186,8 @@ async fn rotate(oauth: web::Data<AuthorizationServer>) {
                 continue;
             }
         };
-        let key_file = oauth.signing_keys.key_file();
-        match signing_key::rotate_if_due(&oauth.store, &keys, key_file, times, now).await {
+        let sealing_keys = oauth.signing_keys.sealing_keys();
+        match signing_key::rotate_if_due(&oauth.store, &keys, sealing_keys, times, now).await {
             Ok(Some(key)) => {
                 tracing::info!(kid = key.kid, signs_from = %key.signs_from, "signing key rotated by age")
             }

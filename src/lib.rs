@@ -26,26 +26,24 @@
 //! [`share`], [`trace_context`], [`uri`]. `docs/architecture.md` walks through it.
 
 pub mod bootstrap;
+pub mod cache;
 pub mod cli;
 pub mod client_ip;
 pub mod clock;
 pub mod config;
 pub mod credential;
-pub mod directory;
+pub mod crypto;
 pub mod error;
 pub mod http;
 pub mod jobs;
-pub mod jose;
 pub mod manage;
 pub mod metrics;
 pub mod net;
 pub mod oauth;
-pub mod outbound;
-pub mod password;
 pub mod portal;
 pub mod rate_limit;
+pub mod request_context;
 pub mod scope;
-pub mod secret_hash;
 pub mod server;
 pub mod share;
 pub mod store;

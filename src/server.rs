@@ -7,9 +7,9 @@ use std::time::Duration;
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 
+use crate::cache::{self, Cache};
 use crate::clock::Timestamp;
 use crate::config::{Issuer, Settings};
-use crate::directory::{self, Directory};
 use crate::error::Error;
 use crate::http;
 use crate::jobs;
@@ -73,7 +73,7 @@ pub type ReadSettings = Box<dyn Fn() -> Result<Settings, String> + Send>;
 pub struct Server {
     listener: Listener,
     oauth: web::Data<AuthorizationServer>,
-    follower: directory::Follower,
+    follower: cache::Follower,
 }
 
 impl Server {
@@ -99,19 +99,19 @@ impl Server {
         settings.check(&issuer)?;
         // With one that takes no changes, a node whose keys and issuer are there already can serve what only reads.
         let read_only = matches!(store.check_writable().await, Err(StoreError::ReadOnly));
-        let key_file = signing_key::key_file(&store, &settings.keys_dir).await?;
+        let sealing_keys = signing_key::sealing_keys(&store, &settings.keys_dir).await?;
         let own = deployment_of(&settings, &issuer, now);
         if read_only {
             tracing::warn!(
                 "the database is read-only: no token is issued and nothing is changed until it is not"
             );
             compare(&store, &own, &issuer).await?;
-            signing_key::check(&store, &key_file, now).await?;
+            signing_key::check(&store, &sealing_keys, now).await?;
         } else {
             join(&store, own, &settings, change_issuer, now).await?;
             signing_key::ensure(
                 &store,
-                &key_file,
+                &sealing_keys,
                 Times::in_force(&store, &settings).await?,
                 now,
             )
@@ -119,9 +119,9 @@ impl Server {
         }
         let opened = {
             let store = store.clone();
-            tokio::task::spawn_blocking(move || Directory::open(store, now)).await
+            tokio::task::spawn_blocking(move || Cache::open(store, now)).await
         };
-        let (directory, follower) =
+        let (cache, follower) =
             opened.map_err(|error| Error::server_error(error.to_string()))??;
         let records = if settings.token_records.is_on() {
             TokenRecords::start(store.clone())
@@ -130,7 +130,7 @@ impl Server {
             TokenRecords::Off
         };
         let oauth =
-            AuthorizationServer::new(settings, issuer, directory, store, key_file, records)?;
+            AuthorizationServer::new(settings, issuer, cache, store, sealing_keys, records)?;
         // Before the first request: the clock of this machine may be days behind.
         oauth.learn_seen().await?;
         Ok(Server {
@@ -330,7 +330,7 @@ async fn compare_nodes(oauth: web::Data<AuthorizationServer>) {
         let own = deployment_of(&oauth.settings, &oauth.issuer, now);
         match oauth
             .store
-            .append(move |database| deployment::touch(database, &issuer, now))
+            .write_untracked(move |database| deployment::touch(database, &issuer, now))
             .await
         {
             Ok(Some(row)) if row.issuer != own.issuer => {

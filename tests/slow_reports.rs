@@ -15,7 +15,7 @@ const FINDS_NOTHING: &str = "/api/v1/audit?actor=first&action=second";
 /// Much to read: audit entries of an account, and counts of as many clients.
 fn fill(world: &World, account: &str, rows: u32) {
     let hour = keyward::clock::Timestamp::now()
-        .floor(Duration::from_secs(3600))
+        .truncate_to(Duration::from_secs(3600))
         .millis();
     let numbers = match world.backend {
         Backend::Sqlite => {

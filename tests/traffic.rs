@@ -120,7 +120,7 @@ on_both! {
     fn times_are_estimated_from_how_many_took_how_long(world: World) {
         let node = world.start();
         let operator = node.token(&world.manager(&node, &[], "keyward:tokens:read keyward:operator"));
-        let minute = Timestamp::now().floor(std::time::Duration::from_secs(60)).millis();
+        let minute = Timestamp::now().truncate_to(std::time::Duration::from_secs(60)).millis();
         for (name, count) in [("server:introspection_took:1000", 90), ("server:introspection_took:5000", 10)] {
             world.execute(&format!("INSERT INTO counts VALUES ({minute}, '{name}', {count})"));
         }

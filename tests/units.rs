@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyward::clock::{Timestamp, parse_duration};
 use keyward::config::Issuer;
 use keyward::credential::{Credential, Kind};
-use keyward::outbound::is_public;
+use keyward::net::http_client::is_public;
 use keyward::scope::Scope;
 use keyward::store::signing_key::{Algorithm, SigningKey, State, signing_at};
 

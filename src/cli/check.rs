@@ -13,8 +13,8 @@ use crate::clock::watch::{ClockWatch, TOLERANCE};
 use crate::config::Issuer;
 use crate::error::Error;
 use crate::manage::signing_key::{LOST, opened_keys};
-use crate::oauth::keys::{KEY_FILE, KeyFile};
-use crate::outbound;
+use crate::net::http_client;
+use crate::oauth::keys::{KEY_FILE, SealingKeyFile};
 use crate::store::clock as store_clock;
 use crate::store::signing_key::{self, State, signing_at};
 use crate::store::{DatabaseUrl, Store, StoreError, clock_difference};
@@ -65,16 +65,19 @@ pub async fn run(context: Context) -> Result<Output, Error> {
     {
         found("database file", database_file(path));
     }
-    let key_file = key_file(&context.settings.keys_dir);
+    let sealing_keys = sealing_keys(&context.settings.keys_dir);
     found(
         "key file",
-        key_file
+        sealing_keys
             .as_ref()
             .map(|_| "there, and its owner's alone".to_owned())
             .map_err(Clone::clone),
     );
-    if let (Ok(store), Ok(key_file)) = (&store, &key_file) {
-        found("signing key", signing(store, key_file, context.now).await);
+    if let (Ok(store), Ok(sealing_keys)) = (&store, &sealing_keys) {
+        found(
+            "signing key",
+            signing(store, sealing_keys, context.now).await,
+        );
     }
     if let Ok(store) = &store {
         found("clock", clock(store).await);
@@ -90,8 +93,8 @@ pub async fn run(context: Context) -> Result<Output, Error> {
     let settings = context.settings.clone();
     let fetch = move || {
         (
-            outbound::get_own(&settings, &metadata),
-            outbound::get_own(&settings, &keys),
+            http_client::get_own(&settings, &metadata),
+            http_client::get_own(&settings, &keys),
         )
     };
     let (document, published) = tokio::task::spawn_blocking(fetch)
@@ -137,7 +140,7 @@ fn database_file(path: &Path) -> Look {
     }
 }
 
-fn key_file(folder: &Path) -> Result<KeyFile, String> {
+fn sealing_keys(folder: &Path) -> Result<SealingKeyFile, String> {
     let path = folder.join(KEY_FILE);
     let said = |error| {
         format!(
@@ -152,11 +155,15 @@ fn key_file(folder: &Path) -> Result<KeyFile, String> {
             path.display()
         ));
     }
-    KeyFile::open(folder)
+    SealingKeyFile::open(folder)
 }
 
-async fn signing(store: &std::sync::Arc<Store>, key_file: &KeyFile, now: Timestamp) -> Look {
-    let keys = opened_keys(store, key_file, now)
+async fn signing(
+    store: &std::sync::Arc<Store>,
+    sealing_keys: &SealingKeyFile,
+    now: Timestamp,
+) -> Look {
+    let keys = opened_keys(store, sealing_keys, now)
         .await
         .map_err(|error| error.reason().to_owned())?;
     let key = signing_at(&keys, now)
@@ -179,7 +186,7 @@ async fn clock(store: &std::sync::Arc<Store>) -> Look {
     if let Some(behind) = watch.behind(now) {
         return Err(behind);
     }
-    let behind = seen.at.since(now);
+    let behind = seen.at.duration_since(now);
     if behind > TOLERANCE {
         return Err(format!(
             "{} s behind the last moment that a node wrote down: it is behind now, or a clock was ahead before; let NTP set \

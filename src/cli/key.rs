@@ -74,7 +74,7 @@ impl Key {
                 let ranges = IpRanges::from_words(allowed_ips.iter().map(String::as_str));
                 let allowed_ips =
                     ranges.map_err(|reason| Error::new(Code::InvalidRequest, reason))?;
-                let expires_at = expires_in.span.map(|span| now.plus(span));
+                let expires_at = expires_in.span.map(|span| now.saturating_add(span));
                 let new = NewApiKey {
                     name,
                     scope,

@@ -11,16 +11,16 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::bootstrap::FirstOperator;
+use crate::cache::Cache;
 use crate::clock::{Timestamp, parse_duration};
 use crate::config::{self, Issuer, Settings, Sources};
-use crate::directory::Directory;
 use crate::error::Error;
 use crate::http;
 use crate::manage::actor::Actor;
 use crate::manage::signing_key as keys;
+use crate::net::http_client;
 use crate::oauth::AuthorizationServer;
-use crate::oauth::keys::KeyFile;
-use crate::outbound;
+use crate::oauth::keys::SealingKeyFile;
 use crate::scope::Scope;
 use crate::server::ReadSettings;
 use crate::store::deployment::{self, Deployment};
@@ -176,15 +176,15 @@ impl Context {
     }
 
     /// The key file, which must be there.
-    async fn key_file(&self, store: &Arc<Store>) -> Result<KeyFile, Error> {
+    async fn sealing_keys(&self, store: &Arc<Store>) -> Result<SealingKeyFile, Error> {
         keys::existing_key_file(store, &self.settings.keys_dir)
             .await
             .map_err(|error| self.sources.explain(error))
     }
 
     /// The key file; made where there is nothing yet that another one seals.
-    async fn key_file_or_new(&self, store: &Arc<Store>) -> Result<KeyFile, Error> {
-        keys::key_file(store, &self.settings.keys_dir)
+    async fn key_file_or_new(&self, store: &Arc<Store>) -> Result<SealingKeyFile, Error> {
+        keys::sealing_keys(store, &self.settings.keys_dir)
             .await
             .map_err(|error| self.sources.explain(error))
     }
@@ -194,8 +194,8 @@ impl Context {
         let settings = &self.settings;
         let checked = settings.check(&settings.issuer());
         let checked = checked
-            .and_then(|()| outbound::check(settings))
-            .and_then(|()| KeyFile::check_folder(&settings.keys_dir));
+            .and_then(|()| http_client::check(settings))
+            .and_then(|()| SealingKeyFile::check_folder(&settings.keys_dir));
         checked.map_err(|error| self.sources.explain(error))
     }
 
@@ -227,17 +227,17 @@ impl Context {
     /// For what needs to read tokens; it issues none, so it does without the key file.
     async fn authorization_server(&self) -> Result<AuthorizationServer, Error> {
         let store = self.store()?;
-        let (directory, _) = Directory::open(store.clone(), self.now)?;
-        let (issuer, key_file) = (
+        let (cache, _) = Cache::open(store.clone(), self.now)?;
+        let (issuer, sealing_keys) = (
             self.issuer(&store).await?,
-            KeyFile::unread(&self.settings.keys_dir),
+            SealingKeyFile::unread(&self.settings.keys_dir),
         );
         let server = AuthorizationServer::new(
             self.settings.clone(),
             issuer,
-            directory,
+            cache,
             store,
-            key_file,
+            sealing_keys,
             TokenRecords::Off,
         );
         let server = server.map_err(|error| self.sources.explain(error))?;

@@ -33,19 +33,20 @@ impl SealingKey {
         let permit = operator.may(SigningKeysWrite)?;
         match self {
             SealingKey::Rotate { prepare: true } => {
-                sealing_key::prepare(&context.key_file(&store).await?, &permit).await?;
+                sealing_key::prepare(&context.sealing_keys(&store).await?, &permit).await?;
                 Ok(Output::done(
                     "A new key is in the file. Copy the file to every node, then run: keyward sealing-key rotate",
                 ))
             }
             SealingKey::Rotate { prepare: false } => {
                 let rotated =
-                    sealing_key::rotate(&store, permit, &context.key_file(&store).await?, now)
+                    sealing_key::rotate(&store, permit, &context.sealing_keys(&store).await?, now)
                         .await?;
                 Ok(done(&rotated))
             }
             SealingKey::Prune => Ok(done(
-                &sealing_key::prune(&store, permit, &context.key_file(&store).await?, now).await?,
+                &sealing_key::prune(&store, permit, &context.sealing_keys(&store).await?, now)
+                    .await?,
             )),
             SealingKey::Reset { yes } => {
                 let folder = &context.settings.keys_dir;

@@ -119,7 +119,7 @@ impl SigningKey {
                 let key = signing_key::retire(
                     &store,
                     operator.may(SigningKeysWrite)?,
-                    &context.key_file(&store).await?,
+                    &context.sealing_keys(&store).await?,
                     &kid,
                     at_once,
                     times,

@@ -197,7 +197,9 @@ impl History {
 
     fn passed(&self, now: Timestamp, seen: &Seen, since_boot: Duration) -> Timestamp {
         match self.passed {
-            Some((before, boot)) => now.min(before.plus(since_boot.saturating_sub(boot) * 2)),
+            Some((before, boot)) => {
+                now.min(before.saturating_add(since_boot.saturating_sub(boot) * 2))
+            }
             None if seen.at > Timestamp::EPOCH => now.min(seen.at),
             None => now.min(seen.begun_at),
         }
@@ -259,7 +261,7 @@ impl ClockWatch {
 
     /// A node wrote this moment down, and may purge by it.
     pub fn learn(&self, seen: &Seen) {
-        let past = seen.at.minus(KEPT_LONGER).millis().max(0);
+        let past = seen.at.saturating_sub(KEPT_LONGER).millis().max(0);
         let resets = self.resets.fetch_max(seen.resets, Ordering::Relaxed);
         if resets < seen.resets {
             self.past.store(past, Ordering::Relaxed);
@@ -280,7 +282,7 @@ impl ClockWatch {
         (past > now).then(|| {
             format!(
                 "{}: {BEHIND}",
-                Doubt::Behind(past.plus(KEPT_LONGER).millis() - now.millis())
+                Doubt::Behind(past.saturating_add(KEPT_LONGER).millis() - now.millis())
             )
         })
     }

@@ -136,21 +136,27 @@ async fn manager(
 ) -> Result<(ActiveKey, Arc<Actor>), Error> {
     let header = extract::authorization(request)?;
     let header = header.as_deref().and_then(Authorization::parse);
-    let origin = extract::origin(server, request);
+    let context = extract::context(server, request);
     let presented = header
         .as_ref()
         .and_then(Authorization::token)
         .unwrap_or_default();
-    let key =
-        match oauth::api_key::find(server, presented, Some(origin.address), origin.now).await? {
-            Ok(key) => key,
-            Err(NotInForce(reason)) => {
-                let refusal = Error::new(Code::InvalidToken, "No valid API key was presented");
-                return Err(server
-                    .failed_bearer(&origin, presented, &reason, refusal)
-                    .await);
-            }
-        };
+    let key = match oauth::api_key::find(
+        server,
+        presented,
+        Some(context.client_ip),
+        context.received_at,
+    )
+    .await?
+    {
+        Ok(key) => key,
+        Err(NotInForce(reason)) => {
+            let refusal = Error::new(Code::InvalidToken, "No valid API key was presented");
+            return Err(server
+                .failed_bearer(&context, presented, &reason, refusal)
+                .await);
+        }
+    };
     if !key.key.key.manage_keys {
         return Err(Error::new(
             Code::AccessDenied,
@@ -158,6 +164,6 @@ async fn manager(
         ));
     }
     let (row, client) = (&key.key.key, &key.client.client);
-    let actor = Actor::key_manager(&row.id, &client.account_id, &key.scope(), origin);
+    let actor = Actor::key_manager(&row.id, &client.account_id, &key.scope(), context);
     Ok((key, Arc::new(actor)))
 }

@@ -16,15 +16,15 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
-use super::observe::RequestContext;
+use super::observe::HttpContext;
 use crate::client_ip::{ClientIp, ForwardedHeader};
 use crate::clock::Timestamp;
 use crate::config::Settings;
 use crate::error::{Code, Error};
 use crate::net::connections::Activity;
-use crate::oauth::failure::Origin;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::{self, AuthorizationServer};
+use crate::request_context::RequestContext;
 
 /// The largest body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -211,15 +211,15 @@ fn warn_of_untrusted_peer(header: &HeaderName, peer: IpAddr) {
 }
 
 /// Whence and when a request came; the one place where a request reads the clock.
-pub fn origin(server: &AuthorizationServer, request: &HttpRequest) -> Origin {
+pub fn context(server: &AuthorizationServer, request: &HttpRequest) -> RequestContext {
     let now = Timestamp::now();
-    server.directory.notice_clock(now);
-    let context = RequestContext::of(request)
-        .unwrap_or_else(|| RequestContext::new(&server.settings, request, now));
-    Origin {
-        address: context.client_ip,
-        now,
-        id: Some(context.id()),
+    server.cache.notice_clock(now);
+    let context = HttpContext::of(request)
+        .unwrap_or_else(|| HttpContext::new(&server.settings, request, now));
+    RequestContext {
+        client_ip: context.client_ip,
+        received_at: now,
+        request_id: Some(context.id()),
     }
 }
 
@@ -237,7 +237,7 @@ pub async fn form(
     Ok(oauth::Request {
         authorization: authorization(request)?,
         parameters,
-        origin: origin(server, request),
+        context: context(server, request),
     })
 }
 
@@ -251,6 +251,6 @@ pub fn registration(
 ) -> Result<oauth::registration::Request, Error> {
     Ok(oauth::registration::Request {
         authorization: authorization(request)?,
-        origin: origin(server, request),
+        context: context(server, request),
     })
 }

@@ -31,7 +31,7 @@ pub async fn readyz(server: Data<AuthorizationServer>, request: HttpRequest) -> 
             )
         };
         server.store.check_writable().await.map_err(no_writes)?;
-        server.directory.signing_keys().await.map_err(away)?;
+        server.cache.signing_keys().await.map_err(away)?;
         let no_key =
             |error: Error| Error::not_ready("There is no signing key to sign with", error.reason());
         signing_key_of(&server, Timestamp::now())

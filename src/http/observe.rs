@@ -35,7 +35,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What is known of a request before it is read. Made once, and kept with the request.
 #[derive(Clone, Copy)]
-pub struct RequestContext {
+pub struct HttpContext {
     /// A UUIDv7.
     id: Uuid,
     /// The client IP.
@@ -44,7 +44,7 @@ pub struct RequestContext {
     trace: TraceContext,
 }
 
-impl RequestContext {
+impl HttpContext {
     /// From the headers and the peer of a request that came at `now`.
     pub fn new(settings: &Settings, request: &HttpRequest, now: Timestamp) -> Self {
         let millis = u64::try_from(now.millis()).unwrap_or(0);
@@ -57,7 +57,7 @@ impl RequestContext {
             [one] => Some(one.as_bytes()),
             _ => None,
         };
-        RequestContext {
+        HttpContext {
             id,
             client_ip: extract::client_ip(request, settings),
             trace: TraceContext::new(traceparent, id.as_u128(), u64::from_be_bytes(for_span)),
@@ -95,7 +95,7 @@ pub struct RequestId;
 impl RequestId {
     /// Of this request, as text.
     pub fn of(request: &HttpRequest) -> Option<String> {
-        RequestContext::of(request).map(|context| context.id())
+        HttpContext::of(request).map(|context| context.id())
     }
 }
 
@@ -118,7 +118,7 @@ pub async fn observe(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let began = Instant::now();
     let now = Timestamp::now();
-    let context = RequestContext::new(&server.settings, request.request(), now);
+    let context = HttpContext::new(&server.settings, request.request(), now);
     request.extensions_mut().insert(context);
     let upgrade = request.head().connection_type() == ConnectionType::Upgrade;
     let in_flight = InFlight::begin(request.conn_data::<Arc<Activity>>(), began);
@@ -287,7 +287,7 @@ fn shown(path: &str) -> Cow<'_, str> {
 }
 
 /// One line for each request. The query stays out of it: it may hold what is nobody's business.
-fn log<B>(answer: &ServiceResponse<B>, context: &RequestContext, id: &str, began: Instant) {
+fn log<B>(answer: &ServiceResponse<B>, context: &HttpContext, id: &str, began: Instant) {
     let request = answer.request();
     let status = answer.status();
     let (method, path) = (request.method().as_str(), &*shown(request.path()));

@@ -49,7 +49,7 @@ pub async fn verify(server: Data<AuthorizationServer>, request: HttpRequest) -> 
             authorization: extract::authorization(&request).unwrap_or_default(),
             scope: parse_scope(&all("scope").collect::<Vec<_>>().join(" "))?,
             audiences: all("audience").map(str::to_owned).collect(),
-            origin: extract::origin(&server, &request),
+            context: extract::context(&server, &request),
         };
         Ok((
             forward_authentication::authenticate(&server, &asked).await?,

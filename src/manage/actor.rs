@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::config::Issuer;
 use crate::credential::Fingerprint;
 use crate::error::{Code, Error};
-use crate::oauth::failure::Origin;
+use crate::request_context::RequestContext;
 use crate::scope::{RIGHTS_PREFIX, Scope};
 use crate::store::audit::{Entry, Recorder};
 use crate::store::idempotency::{self, IdempotencyKey};
@@ -175,21 +175,26 @@ impl Actor {
 
     /// The bearer of an access token or an API key, with what its scope gives; limited to the
     /// account of its client unless the scope says otherwise.
-    pub fn bearer(name: String, account: &str, scope: &Scope, origin: Origin) -> Self {
+    pub fn bearer(name: String, account: &str, scope: &Scope, context: RequestContext) -> Self {
         let operator = scope.iter().any(|token| token == OPERATOR_SCOPE);
         Actor {
             name,
             account: (!operator).then(|| account.to_owned()),
             rights: scope.rights().map(str::to_owned).collect(),
             assumed_issuer: None,
-            address: Some(origin.address),
-            request_id: origin.id,
+            address: Some(context.client_ip),
+            request_id: context.request_id,
             once: None,
         }
     }
 
     /// The bearer of an API key that may manage the keys of its own client.
-    pub fn key_manager(key_id: &str, account: &str, scope: &Scope, origin: Origin) -> Self {
+    pub fn key_manager(
+        key_id: &str,
+        account: &str,
+        scope: &Scope,
+        context: RequestContext,
+    ) -> Self {
         Actor {
             name: format!("API key {key_id}"),
             account: Some(account.to_owned()),
@@ -199,14 +204,14 @@ impl Actor {
                 .map(str::to_owned)
                 .collect(),
             assumed_issuer: None,
-            address: Some(origin.address),
-            request_id: origin.id,
+            address: Some(context.client_ip),
+            request_id: context.request_id,
             once: None,
         }
     }
 
     /// A user, with the rights of the role.
-    pub fn user(email: &str, role: Role, account: Option<&str>, origin: Origin) -> Self {
+    pub fn user(email: &str, role: Role, account: Option<&str>, context: RequestContext) -> Self {
         Actor {
             name: format!("user {email}"),
             account: if role == Role::Operator {
@@ -216,8 +221,8 @@ impl Actor {
             },
             rights: rights_of(role).into_iter().map(str::to_owned).collect(),
             assumed_issuer: None,
-            address: Some(origin.address),
-            request_id: origin.id,
+            address: Some(context.client_ip),
+            request_id: context.request_id,
             once: None,
         }
     }
@@ -300,7 +305,7 @@ impl Actor {
                 id,
                 request,
                 target: target.to_owned(),
-                expires_at: now.plus(REMEMBERED),
+                expires_at: now.saturating_add(REMEMBERED),
             };
             idempotency::insert(transaction, &row)?;
         }

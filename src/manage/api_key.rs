@@ -10,9 +10,9 @@ use super::client::{within_power, within_reach};
 use super::{check_name, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
+use crate::crypto::secret_hash;
 use crate::error::{Code, Error};
 use crate::scope::Scope;
-use crate::secret_hash;
 pub use crate::store::api_key::IpRanges;
 use crate::store::api_key::{self, ApiKey};
 use crate::store::client::{Client, could_be_id};
@@ -202,14 +202,14 @@ pub async fn rotate(
                 // As long as the old one was to live.
                 expires_at: old
                     .expires_at
-                    .map(|end| now.plus(end.since(old.created_at))),
+                    .map(|end| now.saturating_add(end.duration_since(old.created_at))),
                 allowed_ips: old.allowed_ips.clone(),
                 manage_keys: old.manage_keys,
             };
             if grace.is_zero() {
                 api_key::delete(transaction, &old.id, now)?;
             } else {
-                let end = now.plus(grace);
+                let end = now.saturating_add(grace);
                 old.expires_at = Some(old.expires_at.map_or(end, |own| own.min(end)));
                 old.name = format!("{} ({id})", shortened(&old.name, 60));
                 api_key::update(transaction, &old)?;
@@ -252,7 +252,7 @@ pub async fn delete(
                 .filter(|key| key.client_id == client_id)
                 .ok_or_else(|| not_found("API key", &id))?;
             let live = live_keys(transaction.database(), &client_id, now)?;
-            if !key.has_ended(now) && live.len() == 1 {
+            if !key.is_expired(now) && live.len() == 1 {
                 return Err(Error::new(
                     Code::Conflict,
                     "The last API key cannot be deleted; make another one first",
@@ -277,7 +277,7 @@ fn live_keys(
     now: Timestamp,
 ) -> Result<Vec<ApiKey>, Error> {
     let mut keys = api_key::list(database, client_id)?;
-    keys.retain(|key| !key.has_ended(now));
+    keys.retain(|key| !key.is_expired(now));
     Ok(keys)
 }
 
@@ -313,7 +313,7 @@ fn free_name(
     let ended = api_key::list(transaction.database(), client_id)?;
     if let Some(key) = ended
         .iter()
-        .find(|key| key.name == name && key.has_ended(now))
+        .find(|key| key.name == name && key.is_expired(now))
     {
         api_key::delete(transaction, &key.id, now)?;
     }

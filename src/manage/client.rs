@@ -17,12 +17,12 @@ use super::policy::{
 use super::{MAX_NAME, account, check_name, invalid, not_found, version};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
+use crate::crypto::jws::JwkSet;
+use crate::crypto::secret_hash;
 use crate::error::{Code, Error};
-use crate::jose::JwkSet;
 use crate::oauth::client_metadata::Limits;
 use crate::oauth::token_endpoint;
 use crate::scope::{Scope, is_right};
-use crate::secret_hash;
 use crate::store::client::{self, Client};
 pub use crate::store::client::{AuthMethod, DisabledBy};
 use crate::store::resource_server;

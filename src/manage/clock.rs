@@ -21,14 +21,14 @@ pub async fn reset(store: &Arc<Store>, entry: Entry, now: Timestamp) -> Result<T
         .write(now, move |transaction| {
             let database = transaction.database();
             if let Some(theirs) = clock::database_now(database)?
-                && theirs.since(now).max(now.since(theirs)) > TOLERANCE
+                && theirs.duration_since(now).max(now.duration_since(theirs)) > TOLERANCE
             {
                 return Err(refused(format!(
                     "By the clock of the database server it is {theirs}, by this machine's {now}: set both first"
                 )));
             }
             let seen = clock::seen(database)?.at;
-            if seen.since(now) <= KEPT_LONGER {
+            if seen.duration_since(now) <= KEPT_LONGER {
                 return Err(refused(format!(
                     "Nothing to reset: the last moment that a node wrote down, {seen}, is no more than a day ahead of this \
                      machine's clock, {now}, and holds nothing up"

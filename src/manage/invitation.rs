@@ -9,9 +9,9 @@ use super::user::{check_not_self, usable_password, within_power};
 use crate::clock::Timestamp;
 use crate::config::Issuer;
 use crate::credential::{Credential, Kind};
+use crate::crypto::secret_hash::{self, StoredSecret};
 use crate::error::{Code, Error};
-use crate::oauth::failure::Origin;
-use crate::secret_hash::{self, StoredSecret};
+use crate::request_context::RequestContext;
 use crate::store::invitation::{self, Invitation};
 use crate::store::user::{self, User};
 use crate::store::{Database, Store, session};
@@ -49,7 +49,7 @@ pub async fn create(
     let (id, hash, expires_at) = (
         credential.id().to_owned(),
         secret_hash::hash(&credential),
-        now.plus(LIFETIME),
+        now.saturating_add(LIFETIME),
     );
     store
         .write(now, move |transaction| {
@@ -116,19 +116,21 @@ pub async fn accept(
     server: &AuthorizationServer,
     link: &str,
     password: String,
-    origin: &Origin,
+    context: &RequestContext,
 ) -> Result<String, Error> {
     let gone = || {
         Error::new(Code::NotFound, "The link was used, replaced or has ended")
             .phrase("invitation-gone", [])
     };
     // Before the costly hash: who guesses links must not keep the machine busy.
-    let email = find(server, link, origin.now).await?.ok_or_else(gone)?;
+    let email = find(server, link, context.received_at)
+        .await?
+        .ok_or_else(gone)?;
     let password = usable_password(&server.store, password, &email)
         .await
         .map_err(|error| error.field("password"))?;
     let hash = server.passwords.hash(password).await?;
-    let (link, now, origin) = (link.to_owned(), origin.now, origin.clone());
+    let (link, now, context) = (link.to_owned(), context.received_at, context.clone());
     server
         .store
         .write(now, move |transaction| {
@@ -142,7 +144,7 @@ pub async fn accept(
                 &user.email,
                 user.role,
                 user.account_id.as_deref(),
-                origin.clone(),
+                context.clone(),
             );
             actor.record(
                 transaction,

@@ -27,7 +27,7 @@ pub mod user;
 
 /// All that the verbs work with, for the doors that know management alone.
 pub use crate::oauth::AuthorizationServer;
-pub use crate::oauth::failure::Origin;
+pub use crate::request_context::RequestContext;
 
 fn not_found(what: &str, name: &str) -> Error {
     Error::new(Code::NotFound, format!("There is no {what} {name}"))

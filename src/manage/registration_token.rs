@@ -10,9 +10,9 @@ use super::policy::{Grantee, Wanted, Warning, check_grant, known_resources};
 use super::{account, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
+use crate::crypto::secret_hash;
 use crate::error::Error;
 use crate::scope::Scope;
-use crate::secret_hash;
 use crate::store::Store;
 use crate::store::client::could_be_id;
 use crate::store::registration_token::{self, RegistrationToken};
@@ -102,7 +102,7 @@ pub async fn create(
                 resources,
                 uses_left: new.uses,
                 created_at: now,
-                expires_at: new.lifetime.map(|lifetime| now.plus(lifetime)),
+                expires_at: new.lifetime.map(|lifetime| now.saturating_add(lifetime)),
             };
             registration_token::insert(transaction, &row)?;
             permit.record(

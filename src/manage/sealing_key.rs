@@ -11,7 +11,9 @@ use super::second_factor;
 use super::signing_key::{KEPT_PUBLISHED, Times, generate, schedule, sealed_row};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
-use crate::oauth::keys::{KEY_FILE, KeyFile, LockedKeyFile, OpenKey, PREPARED, make_folder};
+use crate::oauth::keys::{
+    KEY_FILE, LockedSealingKeyFile, PREPARED, SealingKeyFile, SigningKeyPair, make_folder,
+};
 use crate::store::signing_key::{self, SigningKey, State};
 use crate::store::user::{self, User};
 use crate::store::{Database, Store, StoreError, Transaction};
@@ -36,18 +38,21 @@ pub struct Rotated {
 ///
 /// # Errors
 /// Where a key is prepared already, another process changes the file, or it cannot be written.
-pub async fn prepare(key_file: &KeyFile, _: &Permit<SigningKeysWrite>) -> Result<(), Error> {
-    let locked = key_file.lock().await?;
-    let mut lines = key_file.lines();
+pub async fn prepare(
+    sealing_keys: &SealingKeyFile,
+    _: &Permit<SigningKeysWrite>,
+) -> Result<(), Error> {
+    let locked = sealing_keys.lock().await?;
+    let mut lines = sealing_keys.lines();
     if lines.iter().any(|line| line.starts_with(PREPARED)) {
         let pending = "A new sealing key is prepared already: copy the file to every node, then run keyward sealing-key rotate";
         return Err(Error::new(Code::Conflict, pending));
     }
     lines.push(Zeroizing::new(format!(
         "{PREPARED}{}",
-        *KeyFile::new_line()
+        *SealingKeyFile::new_line()
     )));
-    key_file
+    sealing_keys
         .replace(&lines, &locked)
         .map_err(Error::server_error)
 }
@@ -63,11 +68,11 @@ pub async fn prepare(key_file: &KeyFile, _: &Permit<SigningKeysWrite>) -> Result
 pub async fn rotate(
     store: &Arc<Store>,
     permit: Permit<SigningKeysWrite>,
-    key_file: &KeyFile,
+    sealing_keys: &SealingKeyFile,
     now: Timestamp,
 ) -> Result<Rotated, Error> {
-    let locked = key_file.lock().await?;
-    let (prepared, mut old): (Vec<_>, Vec<_>) = key_file
+    let locked = sealing_keys.lock().await?;
+    let (prepared, mut old): (Vec<_>, Vec<_>) = sealing_keys
         .lines()
         .into_iter()
         .partition(|line| line.starts_with(PREPARED));
@@ -75,7 +80,7 @@ pub async fn rotate(
         .first()
         .map(|line| Zeroizing::new(line.trim_start_matches(PREPARED).to_owned()));
     let keep_old = prepared.is_some();
-    let first = prepared.unwrap_or_else(KeyFile::new_line);
+    let first = prepared.unwrap_or_else(SealingKeyFile::new_line);
     // There already after a crash.
     old.retain(|line| **line != *first);
     let mut lines: Vec<_> = std::iter::once(first.clone()).chain(old).collect();
@@ -83,14 +88,14 @@ pub async fn rotate(
         // Until all is done: a rotation after a crash must not make another key and drop the old one.
         lines.push(Zeroizing::new(format!("{PREPARED}{}", *first)));
     }
-    key_file
+    sealing_keys
         .replace(&lines, &locked)
         .map_err(Error::server_error)?;
     let kept = if keep_old { lines.len() - 1 } else { 1 };
     reseal(
         store,
         permit,
-        (key_file, &locked),
+        (sealing_keys, &locked),
         "sealing_key.rotate",
         kept,
         now,
@@ -105,11 +110,11 @@ pub async fn rotate(
 pub async fn prune(
     store: &Arc<Store>,
     permit: Permit<SigningKeysWrite>,
-    key_file: &KeyFile,
+    sealing_keys: &SealingKeyFile,
     now: Timestamp,
 ) -> Result<Rotated, Error> {
-    let locked = key_file.lock().await?;
-    if key_file
+    let locked = sealing_keys.lock().await?;
+    if sealing_keys
         .lines()
         .iter()
         .any(|line| line.starts_with(PREPARED))
@@ -122,7 +127,7 @@ pub async fn prune(
     reseal(
         store,
         permit,
-        (key_file, &locked),
+        (sealing_keys, &locked),
         "sealing_key.prune",
         1,
         now,
@@ -135,17 +140,17 @@ pub async fn prune(
 async fn reseal(
     store: &Arc<Store>,
     permit: Permit<SigningKeysWrite>,
-    (key_file, locked): (&KeyFile, &LockedKeyFile),
+    (sealing_keys, locked): (&SealingKeyFile, &LockedSealingKeyFile),
     action: &'static str,
     kept: usize,
     now: Timestamp,
 ) -> Result<Rotated, Error> {
-    let own = key_file.clone();
+    let own = sealing_keys.clone();
     let (signing_keys, second_factors) = store
         .write(now, move |transaction| {
             let mut signing_keys = 0;
             for mut key in signing_key::list(transaction.database())? {
-                match OpenKey::open(&key, &own) {
+                match SigningKeyPair::open(&key, &own) {
                     Ok(open) => {
                         key.private_sealed = open.sealed(&own).map_err(Error::server_error)?
                     }
@@ -174,9 +179,9 @@ async fn reseal(
             Ok::<_, Error>((signing_keys, second_factors))
         })
         .await?;
-    let mut lines = key_file.lines();
+    let mut lines = sealing_keys.lines();
     lines.truncate(kept);
-    key_file
+    sealing_keys
         .replace(&lines, locked)
         .map_err(Error::server_error)?;
     Ok(Rotated {
@@ -200,11 +205,12 @@ pub struct Loss {
 
 fn loss(
     database: &mut Database,
-    key_file: Option<&KeyFile>,
+    sealing_keys: Option<&SealingKeyFile>,
     now: Timestamp,
 ) -> Result<(Loss, Vec<SigningKey>), StoreError> {
-    let opens =
-        |key: &SigningKey| key_file.is_some_and(|key_file| OpenKey::open(key, key_file).is_ok());
+    let opens = |key: &SigningKey| {
+        sealing_keys.is_some_and(|sealing_keys| SigningKeyPair::open(key, sealing_keys).is_ok())
+    };
     let needed = |key: &SigningKey| matches!(key.state(now), State::Signing | State::Published);
     let keys = signing_key::list(database)?;
     let lost: Vec<SigningKey> = keys
@@ -213,7 +219,8 @@ fn loss(
         .collect();
     let closed = |user: &User| {
         let opens = |sealed: &str| {
-            key_file.is_some_and(|file| file.unseal(&second_factor::under(user), sealed).is_ok())
+            sealing_keys
+                .is_some_and(|file| file.unseal(&second_factor::under(user), sealed).is_ok())
         };
         user.totp_sealed
             .as_deref()
@@ -242,10 +249,10 @@ pub async fn assess(
     folder: &Path,
     now: Timestamp,
 ) -> Result<Loss, Error> {
-    let key_file = KeyFile::open(folder).ok();
+    let sealing_keys = SealingKeyFile::open(folder).ok();
     let look = move || {
-        let key_file = key_file.clone();
-        store.read(move |database| Ok::<_, Error>(loss(database, key_file.as_ref(), now)?.0))
+        let sealing_keys = sealing_keys.clone();
+        store.read(move |database| Ok::<_, Error>(loss(database, sealing_keys.as_ref(), now)?.0))
     };
     let (mut found, mut again) = (look().await?, look().await?);
     // A rotation between reading the database and the file makes it look like a loss.
@@ -274,25 +281,26 @@ pub async fn reset(
     refuse_intact(&assess(store, &permit, folder, now).await?)?;
     make_folder(folder)
         .map_err(|error| Error::server_error(format!("{}: {error}", folder.display())))?;
-    let _locked = LockedKeyFile::lock(folder).await?;
+    let _locked = LockedSealingKeyFile::lock(folder).await?;
     refuse_intact(&assess(store, &permit, folder, now).await?)?;
-    let key_file = match KeyFile::open(folder) {
-        Ok(key_file) => key_file,
+    let sealing_keys = match SealingKeyFile::open(folder) {
+        Ok(sealing_keys) => sealing_keys,
         Err(_) => {
             set_aside(folder, now)?;
-            KeyFile::open_or_make(folder).map_err(Error::server_error)?
+            SealingKeyFile::open_or_make(folder).map_err(Error::server_error)?
         }
     };
     let successor = generate().await?;
     store
         .write(now, move |transaction| {
-            let (mut loss, lost) = loss(transaction.database(), Some(&key_file), now)?;
+            let (mut loss, lost) = loss(transaction.database(), Some(&sealing_keys), now)?;
             for mut key in lost {
                 let signed = key.state(now) == State::Signing;
                 // Not "now": a node whose clock is behind would go on choosing it.
                 key.signs_until = Some(Timestamp::EPOCH);
                 key.published_until = Some(if signed {
-                    now.plus(times.token_ttl).plus(KEPT_PUBLISHED)
+                    now.saturating_add(times.token_ttl)
+                        .saturating_add(KEPT_PUBLISHED)
                 } else {
                     Timestamp::EPOCH
                 });
@@ -300,8 +308,8 @@ pub async fn reset(
             }
             if !signs(transaction, now)? {
                 let successor = SigningKey {
-                    signs_from: now.minus(BACKDATED),
-                    ..sealed_row(&successor, &key_file, now)?
+                    signs_from: now.saturating_sub(BACKDATED),
+                    ..sealed_row(&successor, &sealing_keys, now)?
                 };
                 signing_key::insert(transaction, &successor)?;
                 loss.new_signing_key = Some(successor.kid.clone());

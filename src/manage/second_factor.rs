@@ -11,10 +11,11 @@ use super::session::{
 use super::{AuthorizationServer, not_found};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
+use crate::crypto::secret_hash;
 use crate::error::{Code, Error};
-use crate::oauth::failure::{Origin, Reason};
-use crate::oauth::keys::KeyFile;
-use crate::secret_hash;
+use crate::oauth::failure::Reason;
+use crate::oauth::keys::SealingKeyFile;
+use crate::request_context::RequestContext;
 use crate::store::user::{self, User};
 use crate::store::{Transaction, audit, session};
 
@@ -51,7 +52,7 @@ pub fn resume(
 ) -> Result<Enrolment, Error> {
     let secret = server
         .signing_keys
-        .key_file()
+        .sealing_keys()
         .unseal(&under(&signed_in.user), sealed)
         .map(Zeroizing::new)
         .map_err(stale)?;
@@ -65,7 +66,7 @@ fn enrolment(
 ) -> Result<Enrolment, Error> {
     let sealed = server
         .signing_keys
-        .key_file()
+        .sealing_keys()
         .seal(&under(&signed_in.user), secret)
         .map_err(Error::server_error)?;
     let totp = totp(secret, signed_in.email())?;
@@ -139,14 +140,16 @@ pub(super) enum CodeCheck {
 /// Where the database gave no answer, or the key file is another one.
 pub(super) fn check_code(
     transaction: &mut Transaction<'_>,
-    key_file: &KeyFile,
+    sealing_keys: &SealingKeyFile,
     user: &mut User,
     code: &str,
-    origin: &Origin,
+    context: &RequestContext,
 ) -> Result<CodeCheck, Error> {
     let locked = user.wrong_codes >= MAX_WRONG_CODES;
     // Nobody guesses a recovery code, so these are good at any time.
-    if take_recovery_code(user, code) || !locked && take_code(key_file, user, code, origin.now)? {
+    if take_recovery_code(user, code)
+        || !locked && take_code(sealing_keys, user, code, context.received_at)?
+    {
         user.wrong_codes = 0;
         return Ok(CodeCheck::Right);
     }
@@ -161,7 +164,7 @@ pub(super) fn check_code(
         &failure(
             &user.email,
             Some(user),
-            origin,
+            context,
             &Reason::wrong_second_factor(),
         ),
     )?;
@@ -170,7 +173,7 @@ pub(super) fn check_code(
 
 /// Whether this is the code of now, unused; then it is used.
 fn take_code(
-    key_file: &KeyFile,
+    sealing_keys: &SealingKeyFile,
     user: &mut User,
     code: &str,
     now: Timestamp,
@@ -178,7 +181,10 @@ fn take_code(
     let Some(sealed) = &user.totp_sealed else {
         return Ok(false);
     };
-    match key_file.unseal(&under(user), sealed).map(Zeroizing::new) {
+    match sealing_keys
+        .unseal(&under(user), sealed)
+        .map(Zeroizing::new)
+    {
         Ok(secret) => {
             if let Some(step) = step_of(&secret, user, code, now)? {
                 user.totp_last_step = step;
@@ -230,10 +236,10 @@ pub async fn confirm(
     signed_in: &SignedIn,
     sealed: &str,
     proof: Proof<'_>,
-    origin: &Origin,
+    context: &RequestContext,
 ) -> Result<Vec<String>, Error> {
-    let key_file = server.signing_keys.key_file();
-    let secret = key_file
+    let sealing_keys = server.signing_keys.sealing_keys();
+    let secret = sealing_keys
         .unseal(&under(&signed_in.user), sealed)
         .map(Zeroizing::new)
         .map_err(stale)?;
@@ -242,18 +248,18 @@ pub async fn confirm(
         signed_in,
         proof.password.to_owned(),
         "password",
-        origin,
+        context,
     )
     .await?;
-    let Some(step) = step_of(&secret, &signed_in.user, proof.code, origin.now)? else {
+    let Some(step) = step_of(&secret, &signed_in.user, proof.code, context.received_at)? else {
         return Err(wrong_code());
     };
-    let key_file = key_file.clone();
+    let sealing_keys = sealing_keys.clone();
     change(
         server,
         signed_in,
         "user.set_second_factor",
-        origin,
+        context,
         move |_, user, codes| {
             if user.totp_sealed.is_some() {
                 return Err(
@@ -263,7 +269,7 @@ pub async fn confirm(
             }
             // Not before: the sealing key may be rotated meanwhile.
             user.totp_sealed = Some(
-                key_file
+                sealing_keys
                     .seal(&under(user), &secret)
                     .map_err(Error::server_error)?,
             );
@@ -283,28 +289,28 @@ pub async fn renew_codes(
     server: &AuthorizationServer,
     signed_in: &SignedIn,
     proof: Proof<'_>,
-    origin: &Origin,
+    context: &RequestContext,
 ) -> Result<Vec<String>, Error> {
     confirm_password(
         server,
         signed_in,
         proof.password.to_owned(),
         "password",
-        origin,
+        context,
     )
     .await?;
-    let (key_file, code, asked) = (
-        server.signing_keys.key_file().clone(),
+    let (sealing_keys, code, asked) = (
+        server.signing_keys.sealing_keys().clone(),
         proof.code.to_owned(),
-        origin.clone(),
+        context.clone(),
     );
     change(
         server,
         signed_in,
         "user.renew_recovery_codes",
-        origin,
+        context,
         move |transaction, user, codes| {
-            let check = check_code(transaction, &key_file, user, &code, &asked)?;
+            let check = check_code(transaction, &sealing_keys, user, &code, &asked)?;
             if check == CodeCheck::Right {
                 user.recovery_hashes = codes;
             }
@@ -322,28 +328,28 @@ pub async fn remove(
     server: &AuthorizationServer,
     signed_in: &SignedIn,
     proof: Proof<'_>,
-    origin: &Origin,
+    context: &RequestContext,
 ) -> Result<(), Error> {
     confirm_password(
         server,
         signed_in,
         proof.password.to_owned(),
         "password",
-        origin,
+        context,
     )
     .await?;
-    let (key_file, code, asked) = (
-        server.signing_keys.key_file().clone(),
+    let (sealing_keys, code, asked) = (
+        server.signing_keys.sealing_keys().clone(),
         proof.code.to_owned(),
-        origin.clone(),
+        context.clone(),
     );
     let done = change(
         server,
         signed_in,
         "user.remove_second_factor",
-        origin,
+        context,
         move |transaction, user, _| {
-            let check = check_code(transaction, &key_file, user, &code, &asked)?;
+            let check = check_code(transaction, &sealing_keys, user, &code, &asked)?;
             if check == CodeCheck::Right {
                 forget(user);
             }
@@ -367,12 +373,12 @@ async fn change(
     server: &AuthorizationServer,
     signed_in: &SignedIn,
     action: &'static str,
-    origin: &Origin,
+    context: &RequestContext,
     change: impl Fn(&mut Transaction<'_>, &mut User, String) -> Result<CodeCheck, Error>
     + Send
     + 'static,
 ) -> Result<Vec<String>, Error> {
-    let attempt = attempt(server, &signed_in.attempt_by(), origin)?;
+    let attempt = attempt(server, &signed_in.attempt_by(), context)?;
     let codes: Vec<RecoveryCode> = (0..RECOVERY_CODES)
         .map(|_| RecoveryCode::generate())
         .collect();
@@ -382,8 +388,8 @@ async fn change(
         .collect::<Vec<_>>()
         .join(" ");
     let user_id = signed_in.user.id.clone();
-    let actor = signed_in.actor(origin, None);
-    let (now, own) = (origin.now, signed_in.session.clone());
+    let actor = signed_in.actor(context, None);
+    let (now, own) = (context.received_at, signed_in.session.clone());
     let check = server
         .store
         .write(now, move |transaction| {
@@ -408,7 +414,7 @@ async fn change(
         })
         .await?;
     if check != CodeCheck::Right {
-        return Err(refuse_code(server, attempt, signed_in, check, origin));
+        return Err(refuse_code(server, attempt, signed_in, check, context));
     }
     Ok(codes.iter().map(RecoveryCode::shown).collect())
 }

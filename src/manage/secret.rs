@@ -27,8 +27,11 @@ pub async fn create(
     lifetime: Option<Duration>,
     now: Timestamp,
 ) -> Result<(Credential, ClientSecret), Error> {
-    let (secret, row) =
-        client_secret::generate(client_id, lifetime.map(|lifetime| now.plus(lifetime)), now);
+    let (secret, row) = client_secret::generate(
+        client_id,
+        lifetime.map(|lifetime| now.saturating_add(lifetime)),
+        now,
+    );
     let made = row.clone();
     store
         .write(now, move |transaction| {
@@ -70,7 +73,7 @@ pub async fn rotate(
             if grace.is_zero() {
                 client_secret::delete_all(transaction, &row.client_id)?;
             } else {
-                client_secret::end_all(transaction, &row.client_id, now.plus(grace))?;
+                client_secret::end_all(transaction, &row.client_id, now.saturating_add(grace))?;
             }
             client_secret::insert(transaction, &row)?;
             permit.record(
@@ -100,7 +103,7 @@ fn make_room(
         .phrase("no-secrets-used", []));
     }
     let all = client_secret::list(transaction.database(), &client.client_id)?;
-    if all.iter().filter(|secret| !secret.has_ended(now)).count() >= MOST {
+    if all.iter().filter(|secret| !secret.is_expired(now)).count() >= MOST {
         return Err(Error::new(
             Code::Conflict,
             format!("A client has {MOST} secrets at the most; delete one first"),
@@ -110,7 +113,7 @@ fn make_room(
     let surplus = (all.len() + 1).saturating_sub(MOST);
     for secret in all
         .iter()
-        .filter(|secret| secret.has_ended(now))
+        .filter(|secret| secret.is_expired(now))
         .take(surplus)
     {
         client_secret::delete(transaction, &client.client_id, &secret.id)?;

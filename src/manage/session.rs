@@ -8,12 +8,13 @@ use super::second_factor::{self, CodeCheck};
 use super::{AuthorizationServer, invalid};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, Kind, random_bytes};
+use crate::crypto::password::{Caller, Password};
+use crate::crypto::secret_hash::{self, StoredSecret};
 use crate::error::{Code, Error};
-use crate::oauth::failure::{Origin, Reason};
+use crate::oauth::failure::Reason;
 use crate::oauth::usage::Of;
-use crate::password::{Caller, Password};
 use crate::rate_limit::{Attempt, AttemptBy};
-use crate::secret_hash::{self, StoredSecret};
+use crate::request_context::RequestContext;
 use crate::store::account::{self, Account};
 use crate::store::audit::{Entry, Recorder};
 use crate::store::session::{self, Proven, Session};
@@ -98,9 +99,9 @@ impl SignedIn {
     }
 
     /// The user as an actor, with an Idempotency-Key where the form has one.
-    pub fn actor(&self, origin: &Origin, once: Option<Once>) -> Arc<Actor> {
+    pub fn actor(&self, context: &RequestContext, once: Option<Once>) -> Arc<Actor> {
         let account = self.user.account_id.as_deref();
-        Arc::new(Actor::user(&self.user.email, self.user.role, account, origin.clone()).once(once))
+        Arc::new(Actor::user(&self.user.email, self.user.role, account, context.clone()).once(once))
     }
 }
 
@@ -139,7 +140,7 @@ pub struct Entrance {
 pub async fn sign_in(
     server: &AuthorizationServer,
     credentials: Credentials,
-    origin: &Origin,
+    context: &RequestContext,
 ) -> Result<Entrance, Error> {
     // No address is longer.
     let email: String = credentials
@@ -158,7 +159,7 @@ pub async fn sign_in(
     let browser = found
         .as_ref()
         .zip(known)
-        .and_then(|(user, known)| known_browser(server, user, known, origin.now));
+        .and_then(|(user, known)| known_browser(server, user, known, context.received_at));
     let by = match (&found, &browser) {
         (Some(user), Some(browser)) => AttemptBy::KnownBrowser {
             browser,
@@ -167,7 +168,7 @@ pub async fn sign_in(
         (Some(user), None) => AttemptBy::Password { user: &user.id },
         (None, _) => AttemptBy::UnknownUser { name: &email },
     };
-    let attempt = attempt(server, &by, origin)?;
+    let attempt = attempt(server, &by, context)?;
     let stored = found
         .as_ref()
         .and_then(|user| user.password_hash.as_deref());
@@ -186,7 +187,7 @@ pub async fn sign_in(
             attempt,
             &email,
             found.as_ref(),
-            origin,
+            context,
             &Reason::wrong_password(),
         ));
     };
@@ -195,14 +196,14 @@ pub async fn sign_in(
         &user.id,
         Proven::Password,
         &credentials.agent,
-        origin,
+        context,
     );
     let (compared, user_id) = (user.password_hash.clone(), user.id.clone());
-    let recorder = recorder(user, origin);
+    let recorder = recorder(user, context);
     let max_age = server.settings.portal_session;
     let entered = server
         .store
-        .write(origin.now, move |transaction| {
+        .write(context.received_at, move |transaction| {
             // The password may have been changed, or a second factor set up, while this one was compared.
             let found = user::find(transaction.database(), &user_id)?
                 .filter(|user| user.password_hash == compared);
@@ -214,7 +215,7 @@ pub async fn sign_in(
             };
             let row = Session {
                 proven,
-                expires_at: row.created_at.plus(max_age.min(longest(proven))),
+                expires_at: row.created_at.saturating_add(max_age.min(longest(proven))),
                 ..row.clone()
             };
             evict_oldest(transaction, &user.id, proven)?;
@@ -235,12 +236,12 @@ pub async fn sign_in(
             attempt,
             &email,
             found.as_ref(),
-            origin,
+            context,
             &Reason::wrong_password(),
         ));
     };
     let known = (proven == Proven::All)
-        .then(|| know(server, &user, known, origin.now))
+        .then(|| know(server, &user, known, context.received_at))
         .transpose()?;
     Ok(Entrance {
         cookie,
@@ -312,11 +313,11 @@ fn know(
     let number = known
         .and_then(|known| known_browser(server, user, known, now))
         .unwrap_or_else(random_bytes::<16>);
-    let end = now.plus(KNOWN_FOR).millis().to_be_bytes();
+    let end = now.saturating_add(KNOWN_FOR).millis().to_be_bytes();
     let proof = [number.as_slice(), &end].concat();
     server
         .signing_keys
-        .key_file()
+        .sealing_keys()
         .seal(&known_as(user), &proof)
         .map_err(Error::server_error)
 }
@@ -329,7 +330,7 @@ fn known_browser(
 ) -> Option<[u8; 16]> {
     let proof = server
         .signing_keys
-        .key_file()
+        .sealing_keys()
         .unseal(&known_as(user), known)
         .ok()?;
     let (number, end) = proof.split_first_chunk::<16>()?;
@@ -359,7 +360,7 @@ fn new_session(
     user_id: &str,
     proven: Proven,
     agent: &str,
-    origin: &Origin,
+    context: &RequestContext,
 ) -> (Credential, Session) {
     let cookie = Credential::generate(Kind::Session);
     let row = Session {
@@ -367,34 +368,36 @@ fn new_session(
         user_id: user_id.to_owned(),
         hash: secret_hash::hash(&cookie),
         proven,
-        address: origin.address.to_string(),
+        address: context.client_ip.to_string(),
         agent: agent
             .chars()
             .filter(|c| !c.is_control())
             .take(MAX_AGENT)
             .collect(),
-        created_at: origin.now,
-        last_seen_at: origin.now,
-        expires_at: origin.now.plus(server.settings.portal_session),
+        created_at: context.received_at,
+        last_seen_at: context.received_at,
+        expires_at: context
+            .received_at
+            .saturating_add(server.settings.portal_session),
         wrong_codes: 0,
     };
     (cookie, row)
 }
 
 /// What the audit says of whatever the user does in this request.
-fn recorder(user: &User, origin: &Origin) -> Recorder {
-    origin.recorder(format!("user {}", user.email))
+fn recorder(user: &User, context: &RequestContext) -> Recorder {
+    Recorder::in_request(format!("user {}", user.email), context)
 }
 
 /// Counts an attempt before a password or a code is compared.
 pub(super) fn attempt<'a>(
     server: &'a AuthorizationServer,
     by: &AttemptBy<'_>,
-    origin: &Origin,
+    context: &RequestContext,
 ) -> Result<Attempt<'a>, Error> {
     server
         .rate_limiter
-        .attempt(by, origin.address)
+        .attempt(by, context.client_ip)
         .map_err(|wait| {
             let seconds = wait.as_secs().max(1);
             Error::too_many_requests("Too many failed attempts; try again later", wait)
@@ -403,15 +406,24 @@ pub(super) fn attempt<'a>(
 }
 
 /// The entry of a failed attempt. Those of the user's account see that somebody tries to get in.
-pub(super) fn failure(email: &str, user: Option<&User>, origin: &Origin, reason: &Reason) -> Entry {
+pub(super) fn failure(
+    email: &str,
+    user: Option<&User>,
+    context: &RequestContext,
+    reason: &Reason,
+) -> Entry {
     // A password that was typed into the wrong field is nobody's to read.
     let target = super::user::check_email(email).unwrap_or_default();
     let account = user.and_then(|user| user.account_id.as_deref());
     Entry {
         reason: Some(reason.to_string()),
         reason_code: Some(reason.code().to_owned()),
-        ..Recorder::nobody(Some(origin.address), origin.id.clone())
-            .entry(FAILURE, account, &target, origin.now)
+        ..Recorder::nobody(Some(context.client_ip), context.request_id.clone()).entry(
+            FAILURE,
+            account,
+            &target,
+            context.received_at,
+        )
     }
 }
 
@@ -421,7 +433,7 @@ fn failed(
     attempt: Attempt<'_>,
     email: &str,
     user: Option<&User>,
-    origin: &Origin,
+    context: &RequestContext,
     reason: &Reason,
 ) -> Error {
     attempt.fail();
@@ -432,7 +444,7 @@ fn failed(
     };
     server
         .usage
-        .record_failure(failure(email, user, origin, reason), of);
+        .record_failure(failure(email, user, context, reason), of);
     Error::new(
         Code::AccessDenied,
         "The e-mail address or the password is wrong",
@@ -473,7 +485,7 @@ pub async fn resume(
     let Some((session, user, account)) = found else {
         return Ok(None);
     };
-    let idle = now.since(session.last_seen_at) >= server.settings.portal_idle;
+    let idle = now.duration_since(session.last_seen_at) >= server.settings.portal_idle;
     if idle
         || session.expires_at <= now
         || !StoredSecret::new(session.hash.clone()).matches(&credential)
@@ -481,11 +493,11 @@ pub async fn resume(
         return Ok(None);
     }
     // A session that is used must not end for want of use.
-    if now.since(session.last_seen_at) >= SEEN_TO.min(server.settings.portal_idle / 2) {
+    if now.duration_since(session.last_seen_at) >= SEEN_TO.min(server.settings.portal_idle / 2) {
         let id = session.id.clone();
         server
             .store
-            .append(move |database| session::note_seen(database, &id, now))
+            .write_untracked(move |database| session::note_seen(database, &id, now))
             .await?;
     }
     let form_token = Fingerprint::of(format!("form\0{cookie}").as_bytes());
@@ -511,38 +523,47 @@ pub async fn prove_second_factor(
     signed_in: &SignedIn,
     code: &str,
     known: Option<&str>,
-    origin: &Origin,
+    context: &RequestContext,
 ) -> Result<Entrance, Error> {
-    let browser = known.and_then(|known| known_browser(server, &signed_in.user, known, origin.now));
+    let browser =
+        known.and_then(|known| known_browser(server, &signed_in.user, known, context.received_at));
     let user = &signed_in.user.id;
     let by = browser
         .as_ref()
         .map_or(AttemptBy::Code { user }, |browser| {
             AttemptBy::KnownBrowser { browser, user }
         });
-    let attempt = attempt(server, &by, origin)?;
+    let attempt = attempt(server, &by, context)?;
     let (cookie, row) = new_session(
         server,
         &signed_in.user.id,
         Proven::All,
         &signed_in.session.agent,
-        origin,
+        context,
     );
     let (old, code, user_id) = (
         signed_in.session.clone(),
         code.to_owned(),
         signed_in.user.id.clone(),
     );
-    let (key_file, now) = (server.signing_keys.key_file().clone(), origin.now);
-    let (recorder, origin_of) = (recorder(&signed_in.user, origin), origin.clone());
+    let (sealing_keys, now) = (
+        server.signing_keys.sealing_keys().clone(),
+        context.received_at,
+    );
+    let (recorder, origin_of) = (recorder(&signed_in.user, context), context.clone());
     let proven = server
         .store
         .write(now, move |transaction| {
             let session = check_live(transaction, &old)?;
             let found = user::find(transaction.database(), &user_id)?;
             let mut user = found.ok_or_else(|| super::not_found("user", &user_id))?;
-            let check =
-                second_factor::check_code(transaction, &key_file, &mut user, &code, &origin_of)?;
+            let check = second_factor::check_code(
+                transaction,
+                &sealing_keys,
+                &mut user,
+                &code,
+                &origin_of,
+            )?;
             if check != CodeCheck::Right {
                 if check == CodeCheck::Wrong {
                     session::add_wrong_code(transaction, &old.id)?;
@@ -568,10 +589,10 @@ pub async fn prove_second_factor(
     match proven {
         Ok((user, wrong_codes)) => Ok(Entrance {
             cookie,
-            known: Some(know(server, &user, known, origin.now)?),
+            known: Some(know(server, &user, known, context.received_at)?),
             wrong_codes: wrong_codes.max(0),
         }),
-        Err(check) => Err(refuse_code(server, attempt, signed_in, check, origin)),
+        Err(check) => Err(refuse_code(server, attempt, signed_in, check, context)),
     }
 }
 
@@ -582,7 +603,7 @@ pub(super) fn refuse_code(
     attempt: Attempt<'_>,
     signed_in: &SignedIn,
     check: CodeCheck,
-    origin: &Origin,
+    context: &RequestContext,
 ) -> Error {
     if check == CodeCheck::Locked {
         failed(
@@ -590,7 +611,7 @@ pub(super) fn refuse_code(
             attempt,
             signed_in.email(),
             Some(&signed_in.user),
-            origin,
+            context,
             &Reason::second_factor_locked(),
         );
         let locked = "The second factor is locked after too many wrong codes; set a new password, or use a recovery code";
@@ -617,9 +638,9 @@ pub(super) async fn confirm_password(
     signed_in: &SignedIn,
     password: String,
     field: &'static str,
-    origin: &Origin,
+    context: &RequestContext,
 ) -> Result<(), Error> {
-    let attempt = attempt(server, &signed_in.attempt_by(), origin)?;
+    let attempt = attempt(server, &signed_in.attempt_by(), context)?;
     let stored = signed_in.user.password_hash.as_deref();
     if server
         .passwords
@@ -633,7 +654,7 @@ pub(super) async fn confirm_password(
         attempt,
         signed_in.email(),
         Some(&signed_in.user),
-        origin,
+        context,
         &Reason::wrong_current_password(),
     );
     Err(invalid("The current password is wrong")
@@ -648,9 +669,9 @@ pub(super) async fn confirm_password(
 pub async fn sign_out(
     server: &AuthorizationServer,
     signed_in: &SignedIn,
-    origin: &Origin,
+    context: &RequestContext,
 ) -> Result<(), Error> {
-    end(server, signed_in, &signed_in.session.id, origin).await
+    end(server, signed_in, &signed_in.session.id, context).await
 }
 
 /// A session as its user sees it.
@@ -684,9 +705,9 @@ pub async fn list(
         .read(move |database| session::list(database, &user_id))
         .await?;
     let idle = server.settings.portal_idle;
-    let live = sessions
-        .into_iter()
-        .filter(|session| session.expires_at > now && now.since(session.last_seen_at) < idle);
+    let live = sessions.into_iter().filter(|session| {
+        session.expires_at > now && now.duration_since(session.last_seen_at) < idle
+    });
     Ok(live
         .map(|session| SessionView {
             own: session.id == signed_in.session.id,
@@ -707,13 +728,13 @@ pub async fn end(
     server: &AuthorizationServer,
     signed_in: &SignedIn,
     id: &str,
-    origin: &Origin,
+    context: &RequestContext,
 ) -> Result<(), Error> {
     let (id, user, now, recorder) = (
         id.to_owned(),
         signed_in.user.clone(),
-        origin.now,
-        recorder(&signed_in.user, origin),
+        context.received_at,
+        recorder(&signed_in.user, context),
     );
     server
         .store
@@ -744,13 +765,13 @@ pub async fn change_password(
     signed_in: &SignedIn,
     current: String,
     new: String,
-    origin: &Origin,
+    context: &RequestContext,
 ) -> Result<Credential, Error> {
     let again = new.clone();
     let new = super::user::usable_password(&server.store, new, signed_in.email())
         .await
         .map_err(|error| error.field("new"))?;
-    confirm_password(server, signed_in, current, "current", origin).await?;
+    confirm_password(server, signed_in, current, "current", context).await?;
     let stored = signed_in.user.password_hash.as_deref();
     if server
         .passwords
@@ -766,17 +787,17 @@ pub async fn change_password(
         &signed_in.user.id,
         signed_in.session.proven,
         &signed_in.session.agent,
-        origin,
+        context,
     );
     let (own, compared, user_id) = (
         signed_in.session.clone(),
         signed_in.user.password_hash.clone(),
         signed_in.user.id.clone(),
     );
-    let recorder = recorder(&signed_in.user, origin);
+    let recorder = recorder(&signed_in.user, context);
     server
         .store
-        .write(origin.now, move |transaction| {
+        .write(context.received_at, move |transaction| {
             // Somebody may have set another one while this one was compared: theirs holds.
             check_live(transaction, &own)?;
             let found = user::find(transaction.database(), &user_id)?

@@ -13,7 +13,7 @@ use super::not_found;
 use crate::clock::{self, Timestamp};
 use crate::config::Settings;
 use crate::error::{Code, Error};
-use crate::oauth::keys::{KeyFile, OpenKey, public_pem};
+use crate::oauth::keys::{SealingKeyFile, SigningKeyPair, public_pem};
 use crate::store::audit::Recorder;
 use crate::store::clock as store_clock;
 use crate::store::deployment::{self, Deployment};
@@ -149,10 +149,10 @@ pub async fn show(
 ///
 /// # Errors
 /// Where it is not there though there are signing keys; where it cannot be read or made.
-pub async fn key_file(store: &Arc<Store>, folder: &Path) -> Result<KeyFile, Error> {
+pub async fn sealing_keys(store: &Arc<Store>, folder: &Path) -> Result<SealingKeyFile, Error> {
     let keys = store.read(signing_key::list).await?;
     if keys.is_empty() {
-        return KeyFile::open_or_make(folder)
+        return SealingKeyFile::open_or_make(folder)
             .map_err(|reason| Error::server_error(reason).field("keys_dir"));
     }
     open_sealing(folder)
@@ -162,33 +162,37 @@ pub async fn key_file(store: &Arc<Store>, folder: &Path) -> Result<KeyFile, Erro
 ///
 /// # Errors
 /// Where it is not there or cannot be read.
-pub async fn existing_key_file(store: &Arc<Store>, folder: &Path) -> Result<KeyFile, Error> {
+pub async fn existing_key_file(store: &Arc<Store>, folder: &Path) -> Result<SealingKeyFile, Error> {
     if store.read(signing_key::list).await?.is_empty() {
         let first = |reason| {
             Error::server_error(format!("{reason}; `keyward serve` makes it")).field("keys_dir")
         };
-        return KeyFile::open(folder).map_err(first);
+        return SealingKeyFile::open(folder).map_err(first);
     }
     open_sealing(folder)
 }
 
-fn open_sealing(folder: &Path) -> Result<KeyFile, Error> {
+fn open_sealing(folder: &Path) -> Result<SealingKeyFile, Error> {
     let sealed = |reason| {
         let reason = format!(
             "{reason}; the signing keys of this database are sealed with that file. {LOST}"
         );
         Error::server_error(reason).field("keys_dir")
     };
-    KeyFile::open(folder).map_err(sealed)
+    SealingKeyFile::open(folder).map_err(sealed)
 }
 
 /// Refuses a key file that does not open the keys in use: what it seals, the nodes could not open.
-fn check_key_file(keys: &[SigningKey], key_file: &KeyFile, now: Timestamp) -> Result<(), Error> {
+fn check_key_file(
+    keys: &[SigningKey],
+    sealing_keys: &SealingKeyFile,
+    now: Timestamp,
+) -> Result<(), Error> {
     let in_use = keys
         .iter()
         .filter(|key| matches!(key.state(now), State::Signing | State::Published));
     for key in in_use {
-        OpenKey::open(key, key_file)
+        SigningKeyPair::open(key, sealing_keys)
             .map_err(|reason| Error::server_error(format!("{reason}; {LOST}")))?;
     }
     Ok(())
@@ -201,7 +205,7 @@ fn check_key_file(keys: &[SigningKey], key_file: &KeyFile, now: Timestamp) -> Re
 /// Where one does not open; where the database gave no answer.
 pub async fn opened_keys(
     store: &Arc<Store>,
-    key_file: &KeyFile,
+    sealing_keys: &SealingKeyFile,
     now: Timestamp,
 ) -> Result<Vec<SigningKey>, Error> {
     let sealed = |keys: &[SigningKey]| {
@@ -211,7 +215,7 @@ pub async fn opened_keys(
     };
     let mut keys = store.read(signing_key::list).await?;
     loop {
-        let Err(error) = check_key_file(&keys, key_file, now) else {
+        let Err(error) = check_key_file(&keys, sealing_keys, now) else {
             return Ok(keys);
         };
         let before = sealed(&keys);
@@ -226,8 +230,12 @@ pub async fn opened_keys(
 ///
 /// # Errors
 /// There is none; the database gave no answer.
-pub async fn check(store: &Arc<Store>, key_file: &KeyFile, now: Timestamp) -> Result<(), Error> {
-    match signing_at(&opened_keys(store, key_file, now).await?, now) {
+pub async fn check(
+    store: &Arc<Store>,
+    sealing_keys: &SealingKeyFile,
+    now: Timestamp,
+) -> Result<(), Error> {
+    match signing_at(&opened_keys(store, sealing_keys, now).await?, now) {
         Some(_) => Ok(()),
         None => Err(Error::unavailable(
             "no signing key is active, and the database is read-only",
@@ -242,12 +250,12 @@ pub async fn check(store: &Arc<Store>, key_file: &KeyFile, now: Timestamp) -> Re
 /// Where no key could be made or written.
 pub async fn ensure(
     store: &Arc<Store>,
-    key_file: &KeyFile,
+    sealing_keys: &SealingKeyFile,
     times: Times,
     now: Timestamp,
 ) -> Result<(), Error> {
     // A wrong key file is found here, and not by the first client.
-    let keys = opened_keys(store, key_file, now).await?;
+    let keys = opened_keys(store, sealing_keys, now).await?;
     if signing_at(&keys, now).is_some() {
         return store
             .write(now, move |transaction| {
@@ -255,13 +263,13 @@ pub async fn ensure(
             })
             .await;
     }
-    let (key, key_file) = (generate().await?, key_file.clone());
+    let (key, sealing_keys) = (generate().await?, sealing_keys.clone());
     store
         .write(now, move |transaction| {
             let keys = signing_key::list(transaction.database())?;
             // Another node may have been quicker.
             if signing_at(&keys, now).is_none() {
-                let row = sealed_row(&key, &key_file, now)?;
+                let row = sealed_row(&key, &sealing_keys, now)?;
                 signing_key::insert(transaction, &row)?;
                 Recorder::keyward().record(
                     transaction,
@@ -283,7 +291,7 @@ pub async fn ensure(
 pub async fn rotate(
     store: &Arc<Store>,
     permit: Permit<SigningKeysWrite>,
-    key_file: &KeyFile,
+    sealing_keys: &SealingKeyFile,
     times: Times,
     now: Timestamp,
 ) -> Result<SigningKeyView, Error> {
@@ -292,7 +300,7 @@ pub async fn rotate(
         store,
         permit,
         "signing_key.rotate",
-        key_file,
+        sealing_keys,
         generate().await?,
         times,
         asked,
@@ -304,7 +312,7 @@ pub async fn rotate(
 pub fn is_due(keys: &[SigningKey], times: Times, now: Timestamp) -> bool {
     signing_at(keys, now).is_some_and(|key| {
         // One that took over at once from a key that leaked signs from the epoch on.
-        let age = now.since(key.signs_from.max(key.created_at));
+        let age = now.duration_since(key.signs_from.max(key.created_at));
         key.signs_until.is_none() && age >= times.max_age.saturating_sub(times.lead())
     })
 }
@@ -317,7 +325,7 @@ pub fn is_due(keys: &[SigningKey], times: Times, now: Timestamp) -> bool {
 pub async fn rotate_if_due(
     store: &Arc<Store>,
     keys: &[SigningKey],
-    key_file: &KeyFile,
+    sealing_keys: &SealingKeyFile,
     times: Times,
     now: Timestamp,
 ) -> Result<Option<SigningKeyView>, Error> {
@@ -325,13 +333,18 @@ pub async fn rotate_if_due(
         return Ok(None);
     }
     let asked = Asked::at(now);
-    let (key, key_file) = (generate().await?, key_file.clone());
+    let (key, sealing_keys) = (generate().await?, sealing_keys.clone());
     store
         .write(now, move |transaction| {
             if !is_due(&signing_key::list(transaction.database())?, times, now) {
                 return Ok(None);
             }
-            let row = taking_over(transaction, sealed_row(&key, &key_file, now)?, times, asked)?;
+            let row = taking_over(
+                transaction,
+                sealed_row(&key, &sealing_keys, now)?,
+                times,
+                asked,
+            )?;
             signing_key::insert(transaction, &row)?;
             schedule(transaction, times, now)?;
             Recorder::keyward().record(transaction, "signing_key.rotate", None, &row.kid, now)?;
@@ -348,18 +361,19 @@ pub async fn rotate_if_due(
 pub async fn import(
     store: &Arc<Store>,
     permit: Permit<SigningKeysWrite>,
-    key_file: &KeyFile,
+    sealing_keys: &SealingKeyFile,
     pem: &[u8],
     times: Times,
     now: Timestamp,
 ) -> Result<SigningKeyView, Error> {
     permit.check_every_right()?;
-    let key = OpenKey::from_pem(pem).map_err(|reason| Error::new(Code::InvalidRequest, reason))?;
+    let key =
+        SigningKeyPair::from_pem(pem).map_err(|reason| Error::new(Code::InvalidRequest, reason))?;
     add(
         store,
         permit,
         "signing_key.import",
-        key_file,
+        sealing_keys,
         key,
         times,
         Asked::at(now),
@@ -371,24 +385,29 @@ async fn add(
     store: &Arc<Store>,
     permit: Permit<SigningKeysWrite>,
     action: &'static str,
-    key_file: &KeyFile,
-    key: OpenKey,
+    sealing_keys: &SealingKeyFile,
+    key: SigningKeyPair,
     times: Times,
     asked: Asked,
 ) -> Result<SigningKeyView, Error> {
     let now = asked.now;
-    let key_file = key_file.clone();
+    let sealing_keys = sealing_keys.clone();
     store
         .write(now, move |transaction| {
             let keys = signing_key::list(transaction.database())?;
-            check_key_file(&keys, &key_file, now)?;
+            check_key_file(&keys, &sealing_keys, now)?;
             if keys.iter().any(|there| there.kid == key.kid) {
                 return Err(Error::new(
                     Code::Conflict,
                     format!("There is a signing key {} already", key.kid),
                 ));
             }
-            let row = taking_over(transaction, sealed_row(&key, &key_file, now)?, times, asked)?;
+            let row = taking_over(
+                transaction,
+                sealed_row(&key, &sealing_keys, now)?,
+                times,
+                asked,
+            )?;
             signing_key::insert(transaction, &row)?;
             schedule(transaction, times, now)?;
             permit.record(transaction, action, None, &row.kid, now)?;
@@ -407,7 +426,7 @@ async fn add(
 pub async fn retire(
     store: &Arc<Store>,
     permit: Permit<SigningKeysWrite>,
-    key_file: &KeyFile,
+    sealing_keys: &SealingKeyFile,
     kid: &str,
     at_once: bool,
     times: Times,
@@ -416,11 +435,11 @@ pub async fn retire(
     let asked = Asked::at(now);
     // One may be needed, and takes long to make: not while others wait.
     let successor = generate().await?;
-    let (kid, key_file) = (kid.to_owned(), key_file.clone());
+    let (kid, sealing_keys) = (kid.to_owned(), sealing_keys.clone());
     store
         .write(now, move |transaction| {
             let keys = signing_key::list(transaction.database())?;
-            check_key_file(&keys, &key_file, now)?;
+            check_key_file(&keys, &sealing_keys, now)?;
             let found = keys.iter().find(|key| key.kid == kid);
             let mut key = found
                 .cloned()
@@ -449,7 +468,7 @@ pub async fn retire(
                 {
                     let at_once = SigningKey {
                         signs_from: Timestamp::EPOCH,
-                        ..sealed_row(&successor, &key_file, now)?
+                        ..sealed_row(&successor, &sealing_keys, now)?
                     };
                     signing_key::insert(transaction, &at_once)?;
                 }
@@ -459,7 +478,7 @@ pub async fn retire(
             {
                 let successor = taking_over(
                     transaction,
-                    sealed_row(&successor, &key_file, now)?,
+                    sealed_row(&successor, &sealing_keys, now)?,
                     times,
                     asked,
                 )?;
@@ -476,8 +495,8 @@ pub async fn retire(
         .await
 }
 
-pub(super) async fn generate() -> Result<OpenKey, Error> {
-    let made = tokio::task::spawn_blocking(OpenKey::generate).await;
+pub(super) async fn generate() -> Result<SigningKeyPair, Error> {
+    let made = tokio::task::spawn_blocking(SigningKeyPair::generate).await;
     made.map_err(|error| Error::server_error(error.to_string()))?
         .map_err(Error::server_error)
 }
@@ -508,10 +527,10 @@ fn taking_over(
 ) -> Result<SigningKey, Error> {
     let now = asked
         .now
-        .plus(clock::since_boot().saturating_sub(asked.since_boot));
+        .saturating_add(clock::since_boot().saturating_sub(asked.since_boot));
     let published = store_clock::not_before(transaction.database(), now)?;
     Ok(SigningKey {
-        signs_from: published.plus(times.lead()),
+        signs_from: published.saturating_add(times.lead()),
         ..key
     })
 }
@@ -519,12 +538,12 @@ fn taking_over(
 /// A new key that signs at once. To be called within the transaction that writes it: a rotation of the sealing
 /// key comes before it or after it then, and not in between.
 pub(super) fn sealed_row(
-    key: &OpenKey,
-    key_file: &KeyFile,
+    key: &SigningKeyPair,
+    sealing_keys: &SealingKeyFile,
     now: Timestamp,
 ) -> Result<SigningKey, Error> {
     Ok(SigningKey {
-        private_sealed: key.sealed(key_file).map_err(Error::server_error)?,
+        private_sealed: key.sealed(sealing_keys).map_err(Error::server_error)?,
         kid: key.kid.clone(),
         algorithm: key.algorithm,
         public_jwk: key.public_jwk.clone(),
@@ -578,7 +597,9 @@ pub(super) fn schedule(
             && let Some(end) = key.signs_until
         {
             // Never shortened: tokens of a longer life may be about.
-            let until = end.plus(times.token_ttl).plus(KEPT_PUBLISHED);
+            let until = end
+                .saturating_add(times.token_ttl)
+                .saturating_add(KEPT_PUBLISHED);
             key.published_until = key.published_until.max(before.1).max(Some(until));
         }
         if before != (key.signs_until, key.published_until) {

@@ -55,8 +55,8 @@ async fn key_within_reach<R: Right>(
     else {
         return Ok(Ok(()));
     };
-    let client = match server.directory.api_key(credential.id()).await? {
-        Some(key) => server.directory.client(&key.key.client_id).await?,
+    let client = match server.cache.api_key(credential.id()).await? {
+        Some(key) => server.cache.client(&key.key.client_id).await?,
         None => None,
     };
     let reached = client.is_some_and(|entry| permit.reaches(&entry.client.account_id));
@@ -164,7 +164,7 @@ pub async fn inspect(
         Ok(known) => known,
         Err(reason) => return Ok(inactive(reason, None)),
     };
-    let client = server.directory.client(&known.client_id).await?;
+    let client = server.cache.client(&known.client_id).await?;
     if permit.account().is_some()
         && !client.is_some_and(|entry| permit.reaches(&entry.client.account_id))
     {
@@ -300,7 +300,7 @@ fn is_revoked(
         return Ok(true);
     }
     match &token.api_key_id {
-        Some(id) => Ok(store::api_key::find(database, id)?.is_none_or(|key| key.has_ended(now))),
+        Some(id) => Ok(store::api_key::find(database, id)?.is_none_or(|key| key.is_expired(now))),
         None => Ok(false),
     }
 }

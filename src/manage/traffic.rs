@@ -131,7 +131,7 @@ pub async fn overview(
 ) -> Result<Traffic, Error> {
     let account = permit.account().map(str::to_owned);
     let look = move |database: &mut Database| {
-        let begin = now.floor(HOUR).minus(23 * HOUR);
+        let begin = now.truncate_to(HOUR).saturating_sub(23 * HOUR);
         let whose = account.as_deref().map_or(Whose::Server, Whose::Account);
         let by_hour = match whose {
             Whose::Server => counts::list(database, begin, HOUR)?,
@@ -160,7 +160,7 @@ fn of_server(
     day: Timestamp,
     now: Timestamp,
 ) -> Result<ServerTraffic, StoreError> {
-    let begin = now.floor(MINUTE).minus(59 * MINUTE);
+    let begin = now.truncate_to(MINUTE).saturating_sub(59 * MINUTE);
     let by_minute = counts::list(database, begin, MINUTE)?;
     let latencies = |timed| Latencies {
         hour: latency(timed, &by_minute),
@@ -168,7 +168,8 @@ fn of_server(
         five_minutes: series(
             timed,
             &by_minute,
-            now.floor(FIVE_MINUTES).minus(11 * FIVE_MINUTES),
+            now.truncate_to(FIVE_MINUTES)
+                .saturating_sub(11 * FIVE_MINUTES),
             FIVE_MINUTES,
             12,
         ),
@@ -190,7 +191,7 @@ fn names(whose: Whose<'_>) -> Vec<String> {
 
 /// `number` moments from `begin` on.
 fn moments(begin: Timestamp, span: Duration, number: u32) -> impl Iterator<Item = Timestamp> {
-    (0..number).map(move |place| begin.plus(place * span))
+    (0..number).map(move |place| begin.saturating_add(place * span))
 }
 
 fn points(
@@ -223,7 +224,9 @@ fn series(
     number: u32,
 ) -> Vec<LatencyPoint> {
     let point = |at: Timestamp| {
-        let within = counted.iter().filter(|row| row.moment.floor(span) == at);
+        let within = counted
+            .iter()
+            .filter(|row| row.moment.truncate_to(span) == at);
         LatencyPoint {
             at,
             latency: latency(timed, within),

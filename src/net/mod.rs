@@ -4,5 +4,6 @@
 //! its [`Activity`](connections::Activity) when a request begins and ends.
 
 pub mod connections;
+pub mod http_client;
 pub mod listener;
 pub mod tls;

@@ -11,13 +11,13 @@ use uuid::Uuid;
 use super::api_key::ActiveKey;
 use super::client_authentication::AuthenticatedClient;
 use super::failure::Reason;
-use super::keys::OpenKey;
+use super::keys::SigningKeyPair;
 use super::{AuthorizationServer, client_credentials, token_exchange};
+use crate::cache::{ApiKeyEntry, ClientEntry};
 use crate::clock::Timestamp;
 use crate::credential::{Fingerprint, random_bytes};
-use crate::directory::{ApiKeyEntry, ClientEntry};
+use crate::crypto::jws::{Jws, JwsError};
 use crate::error::Error;
-use crate::jose::{Jws, JwsError};
 use crate::scope::Scope;
 use crate::store::StoreError;
 use crate::store::client::Client;
@@ -208,9 +208,9 @@ pub struct TokenResponse {
 pub async fn signing_key_of(
     server: &AuthorizationServer,
     now: Timestamp,
-) -> Result<Arc<OpenKey>, Error> {
+) -> Result<Arc<SigningKeyPair>, Error> {
     let none = || Error::server_error("no signing key is active");
-    let keys = server.directory.signing_keys().await?;
+    let keys = server.cache.signing_keys().await?;
     if let Ok(open) = server
         .signing_keys
         .open(signing_key::signing_at(&keys, now).ok_or_else(none)?)
@@ -235,7 +235,7 @@ pub async fn issue(
     now: Timestamp,
 ) -> Result<TokenResponse, Error> {
     let end = grant.api_key.as_ref().and_then(|key| key.key.expires_at);
-    let left = end.map_or(server.settings.token_ttl, |end| end.since(now));
+    let left = end.map_or(server.settings.token_ttl, |end| end.duration_since(now));
     let lifetime = server.settings.token_ttl.min(left);
     let claims = claims(server, &grant, lifetime, now);
     let payload =
@@ -285,18 +285,18 @@ async fn check_still_active(
 ) -> Result<(), Error> {
     let revoked = || Error::unavailable("the token was revoked while it was signed");
     let issued = &grant.client.client;
-    let client = server.directory.client(&issued.client_id).await?;
+    let client = server.cache.client(&issued.client_id).await?;
     if client.is_none_or(|entry| {
         entry.client.disabled_at.is_some() || entry.client.token_epoch != issued.token_epoch
     }) {
         return Err(revoked());
     }
     if let Some(key) = &grant.api_key
-        && server.directory.api_key(&key.key.id).await?.is_none()
+        && server.cache.api_key(&key.key.id).await?.is_none()
     {
         return Err(revoked());
     }
-    let keys = server.directory.signing_keys().await?;
+    let keys = server.cache.signing_keys().await?;
     if keys
         .iter()
         .any(|key| key.kid == kid && key.state(now) != State::Gone)
@@ -326,7 +326,7 @@ fn claims(
         sub: client.client_id.clone(),
         client_id: client.client_id.clone(),
         aud: Audience::of(&grant.resources, server.issuer.as_str()),
-        exp: now.plus(lifetime).seconds(),
+        exp: now.saturating_add(lifetime).seconds(),
         iat: now.seconds(),
         jti,
         scope: grant.scope.to_string(),
@@ -386,7 +386,7 @@ async fn verify_with(
     if token.len() > MAX_LENGTH {
         return Ok(Err(NotInForce(Reason::token_too_long())));
     }
-    let keys = server.directory.signing_keys().await?;
+    let keys = server.cache.signing_keys().await?;
     let in_use = |kid: &str| keys.iter().find(|key| key.kid == kid && is_trusted(key));
 
     let fingerprint = Fingerprint::of(token.as_bytes());
@@ -466,7 +466,7 @@ pub async fn in_force(
     if server.clock.is_past(expires_at) {
         return Ok(Err(NotInForce(Reason::token_ended_by_later_clock())));
     }
-    let Some(entry) = server.directory.client(&claims.client_id).await? else {
+    let Some(entry) = server.cache.client(&claims.client_id).await? else {
         return Ok(Err(NotInForce(Reason::owner_deleted())));
     };
     if entry.client.disabled_at.is_some() {
@@ -478,15 +478,15 @@ pub async fn in_force(
     {
         return Ok(Err(NotInForce(Reason::all_tokens_revoked())));
     }
-    if server.directory.is_revoked(claims.jti).await? {
+    if server.cache.is_revoked(claims.jti).await? {
         return Ok(Err(NotInForce(Reason::token_revoked())));
     }
     if let Some(key) = &claims.api_key
         && server
-            .directory
+            .cache
             .api_key(key)
             .await?
-            .is_none_or(|key| key.key.has_ended(now))
+            .is_none_or(|key| key.key.is_expired(now))
     {
         return Ok(Err(NotInForce(Reason::token_api_key_ended())));
     }

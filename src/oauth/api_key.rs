@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::AuthorizationServer;
 use super::access_token::NotInForce;
 use super::failure::Reason;
+use crate::cache::{ApiKeyEntry, ClientEntry};
 use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
-use crate::directory::{ApiKeyEntry, ClientEntry};
+use crate::crypto::secret_hash;
 use crate::scope::Scope;
-use crate::secret_hash;
 use crate::store::StoreError;
 
 /// A key that is in force, with the client whose it is.
@@ -44,8 +44,8 @@ pub async fn authenticate(
     let Some(credential) = Credential::parse(presented, Kind::ApiKey) else {
         return Ok(Err(NotInForce(Reason::not_a_key())));
     };
-    let Some(key) = server.directory.api_key(credential.id()).await? else {
-        let revoked = server.directory.revoked_api_key(credential.id()).await?;
+    let Some(key) = server.cache.api_key(credential.id()).await? else {
+        let revoked = server.cache.revoked_api_key(credential.id()).await?;
         return Ok(Err(NotInForce(match revoked {
             Some(revoked) if revoked.secret.matches(&credential) => {
                 Reason::key_revoked(&revoked.key.name)
@@ -80,10 +80,10 @@ pub async fn find(
         Ok(key) => key,
         Err(reason) => return Ok(Err(reason)),
     };
-    if key.key.has_ended(now) {
+    if key.key.is_expired(now) {
         return Ok(Err(NotInForce(Reason::key_ended())));
     }
-    match server.directory.client(&key.key.client_id).await? {
+    match server.cache.client(&key.key.client_id).await? {
         None => Ok(Err(NotInForce(Reason::owner_deleted()))),
         Some(client) if client.client.disabled_at.is_some() => {
             Ok(Err(NotInForce(Reason::owner_disabled())))

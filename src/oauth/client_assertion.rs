@@ -8,9 +8,9 @@ use super::AuthorizationServer;
 use super::failure::Reason;
 use crate::clock::Timestamp;
 use crate::credential::Fingerprint;
+use crate::crypto::jws::{JwkSet, Jws, SignatureAlgorithm};
 use crate::error::Error;
-use crate::jose::{JwkSet, Jws, SignatureAlgorithm};
-use crate::outbound::Failure;
+use crate::net::http_client::Failure;
 use crate::store::client::Client;
 use crate::store::client_assertion;
 
@@ -125,7 +125,7 @@ pub async fn check(
     let expires_at = Timestamp::from_seconds(seconds(claims.exp).saturating_add(LEEWAY + 1));
     let first = server
         .store
-        .append(move |database| client_assertion::claim(database, &id, expires_at))
+        .write_untracked(move |database| client_assertion::claim(database, &id, expires_at))
         .await?;
     Ok(if first {
         Ok(())
@@ -143,7 +143,7 @@ async fn keys(
         (Some(jwks), _) => serde_json::from_str(jwks)
             .map(Arc::new)
             .map_err(|error| Reason::assertion_keys_unreadable(&error.to_string())),
-        (None, Some(uri)) => match server.outbound.jwks(uri, &client.account_id, kid).await {
+        (None, Some(uri)) => match server.http_client.jwks(uri, &client.account_id, kid).await {
             Ok(keys) => Ok(keys),
             Err(Failure::Fetch(reason)) => Err(Reason::assertion_keys_unreachable(&reason)),
             // Not the client's fault: it may come again, and it counts as no failed attempt.

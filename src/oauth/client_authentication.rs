@@ -11,11 +11,11 @@ use std::sync::Arc;
 use super::authorization::Authorization;
 use super::failure::{Reason, Whose};
 use super::{AuthorizationServer, Request, client_assertion};
+use crate::cache::ClientEntry;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
-use crate::directory::ClientEntry;
+use crate::crypto::secret_hash;
 use crate::error::{Code, Error};
-use crate::secret_hash;
 use crate::store::client::{AuthMethod, could_be_id};
 
 /// The proof that a request comes from this client.
@@ -78,17 +78,23 @@ pub async fn authenticate(
     let client_id = client_id.filter(|id| could_be_id(id));
     let remembered = client_id
         .as_deref()
-        .is_some_and(|id| server.directory.remembers_client(id));
+        .is_some_and(|id| server.cache.has_cached_client(id));
     let entry = match &client_id {
-        Some(client_id) => server.directory.client(client_id).await?,
+        Some(client_id) => server.cache.client(client_id).await?,
         None => None,
     };
     let checked = match &presented {
         Presented::Secret { secret, .. } => {
-            check_secret(entry.as_deref(), secret, request.origin.now)
+            check_secret(entry.as_deref(), secret, request.context.received_at)
         }
         Presented::Assertion { assertion, .. } => {
-            check_assertion(server, entry.as_deref(), assertion, request.origin.now).await?
+            check_assertion(
+                server,
+                entry.as_deref(),
+                assertion,
+                request.context.received_at,
+            )
+            .await?
         }
     };
     match (entry, checked) {
@@ -97,7 +103,7 @@ pub async fn authenticate(
             // Each failure costs one look into the store, or its time would tell which clients memory
             // knows, and so which there are.
             if remembered && let Some(client_id) = &client_id {
-                server.directory.look_up_for_nothing(client_id).await;
+                server.cache.dummy_lookup(client_id).await;
             }
             let reason = checked.err().unwrap_or_else(Reason::unknown_client);
             Err(failed(
@@ -128,7 +134,7 @@ fn failed(
         Some(client_id) => reason.of_client(client_id),
         None => reason,
     };
-    server.failed(&request.origin, &whose, &reason, Error::invalid_client())
+    server.failed(&request.context, &whose, &reason, Error::invalid_client())
 }
 
 /// RFC 6749 section 2.3: "The client MUST NOT use more than one authentication method in each

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{AuthorizationServer, client_credentials, token_endpoint};
+use crate::crypto::jws::JwkSet;
 use crate::error::{Code, Error};
-use crate::jose::JwkSet;
-use crate::outbound;
+use crate::net::http_client;
 use crate::scope::Scope;
 use crate::store::client::{AuthMethod, Client};
 use crate::store::resource_server::Resources;
@@ -372,7 +372,7 @@ fn check_keys(
 
 /// What can be refused right away; the address behind a name is checked at each fetch.
 fn check_jwks_uri(uri: &str, private_addresses: bool) -> Result<(), Error> {
-    let allowed = |address| private_addresses || outbound::is_public(address);
+    let allowed = |address| private_addresses || http_client::is_public(address);
     let checked = ExternalUri::parse(uri).and_then(|uri| uri.for_keys(allowed));
     checked
         .map(drop)

@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 
 use super::AuthorizationServer;
 use super::usage::Of;
-use crate::client_ip::ClientIp;
+use crate::cache::ClientEntry;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, Kind, redacted};
-use crate::directory::ClientEntry;
 use crate::error::{Code, Error};
+use crate::request_context::RequestContext;
 use crate::store::StoreError;
-use crate::store::audit::{self, Recorder};
+use crate::store::audit::{self};
 use crate::store::client::Client;
 
 /// The action of a failed authentication in the audit.
@@ -203,28 +203,6 @@ reasons! {
     not_for_caller() = "not meant for the caller";
 }
 
-/// Whence and when a request came, and its id in the log.
-#[derive(Clone, Debug)]
-pub struct Origin {
-    /// The client IP.
-    pub address: ClientIp,
-    /// When.
-    pub now: Timestamp,
-    /// Its id.
-    pub id: Option<String>,
-}
-
-impl Origin {
-    /// What the audit says of whatever `actor` does in this request.
-    pub fn recorder(&self, actor: String) -> Recorder {
-        Recorder {
-            actor,
-            client_ip: Some(self.address),
-            request_id: self.id.clone(),
-        }
-    }
-}
-
 /// Whose authentication failed, as far as it is known.
 #[derive(Default)]
 pub struct Whose<'a> {
@@ -240,14 +218,14 @@ impl AuthorizationServer {
     /// Counts and notes a failure; gives what to answer: `refusal`, or that there were too many.
     pub fn failed(
         &self,
-        origin: &Origin,
+        context: &RequestContext,
         whose: &Whose<'_>,
         reason: &Reason,
         refusal: Error,
     ) -> Error {
         self.usage
-            .count_failure(whose.client, reason.code, origin.now);
-        match self.rate_limiter.failed(whose.client_id, origin.address) {
+            .count_failure(whose.client, reason.code, context.received_at);
+        match self.rate_limiter.failed(whose.client_id, context.client_ip) {
             // Under a flood the audit has enough of it.
             Some(wait) => {
                 self.usage.metrics.count_rate_limited();
@@ -255,7 +233,7 @@ impl AuthorizationServer {
                     .detail(reason.to_string())
             }
             None => {
-                self.note(origin, whose, reason);
+                self.note(context, whose, reason);
                 refusal.detail(reason.to_string())
             }
         }
@@ -264,7 +242,7 @@ impl AuthorizationServer {
     /// The same for whoever presented a token or an API key.
     pub async fn failed_bearer(
         &self,
-        origin: &Origin,
+        context: &RequestContext,
         presented: &str,
         reason: &Reason,
         refusal: Error,
@@ -273,7 +251,7 @@ impl AuthorizationServer {
         let (target, owner) = self.owner_of(presented).await.unwrap_or_default();
         let client = owner.as_ref().map(|owner| &owner.client);
         self.failed(
-            origin,
+            context,
             &Whose {
                 client_id: None,
                 client,
@@ -290,7 +268,7 @@ impl AuthorizationServer {
         presented: &str,
     ) -> Result<(String, Option<Arc<ClientEntry>>), StoreError> {
         if let Some(token) = self.verified.get(&Fingerprint::of(presented.as_bytes())) {
-            let owner = self.directory.client(&token.claims.client_id).await?;
+            let owner = self.cache.client(&token.claims.client_id).await?;
             return Ok((token.claims.jti.to_string(), owner));
         }
         let Some(key) = Credential::parse(presented, Kind::ApiKey) else {
@@ -302,19 +280,25 @@ impl AuthorizationServer {
 
     /// The client of an API key, revoked ones included.
     async fn owner_of_key(&self, id: &str) -> Result<Option<Arc<ClientEntry>>, StoreError> {
-        let client_id = match self.directory.api_key(id).await? {
+        let client_id = match self.cache.api_key(id).await? {
             Some(entry) => entry.key.client_id.clone(),
-            None => match self.directory.revoked_api_key(id).await? {
+            None => match self.cache.revoked_api_key(id).await? {
                 Some(entry) => entry.key.client_id.clone(),
                 None => return Ok(None),
             },
         };
-        self.directory.client(&client_id).await
+        self.cache.client(&client_id).await
     }
 
     /// Counts and notes why a client that authenticated gets no token, so that its owner sees it. `target`
     /// is the client or the id of the API key. Of a client that asks again and again, some are enough.
-    pub fn note_refusal(&self, origin: &Origin, client: &Client, target: &str, error: &Error) {
+    pub fn note_refusal(
+        &self,
+        context: &RequestContext,
+        client: &Client,
+        target: &str,
+        error: &Error,
+    ) {
         let reason = match (error.code(), error.subject()) {
             (Code::InvalidScope, Some(scope)) => Reason::scope_not_allowed(scope),
             (Code::InvalidScope, None) => Reason::scope_malformed(),
@@ -324,34 +308,34 @@ impl AuthorizationServer {
             }
             _ => return,
         };
-        self.note_refused(REFUSED, origin, client, target, &reason);
+        self.note_refused(REFUSED, context, client, target, &reason);
     }
 
     /// Counts and notes that forward authentication refused an active credential of a client.
     pub fn note_refused_verification(
         &self,
-        origin: &Origin,
+        context: &RequestContext,
         client: &Client,
         target: &str,
         reason: &Reason,
     ) {
-        self.note_refused(VERIFICATION_REFUSED, origin, client, target, reason);
+        self.note_refused(VERIFICATION_REFUSED, context, client, target, reason);
     }
 
     fn note_refused(
         &self,
         action: &str,
-        origin: &Origin,
+        context: &RequestContext,
         client: &Client,
         target: &str,
         reason: &Reason,
     ) {
         self.usage
-            .count_failure(Some(client), reason.code, origin.now);
+            .count_failure(Some(client), reason.code, context.received_at);
         if self.rate_limiter.refused(&client.client_id).is_none() {
             self.note_as(
                 action,
-                origin,
+                context,
                 &Whose {
                     client_id: None,
                     client: Some(client),
@@ -362,7 +346,7 @@ impl AuthorizationServer {
         }
     }
 
-    fn note(&self, origin: &Origin, whose: &Whose<'_>, reason: &Reason) {
+    fn note(&self, context: &RequestContext, whose: &Whose<'_>, reason: &Reason) {
         // Failures in the name of a client are limited by that name already; those with its API keys are not.
         let by_key = whose.client.filter(|_| whose.client_id.is_none());
         if by_key.is_some_and(|client| {
@@ -372,20 +356,25 @@ impl AuthorizationServer {
         }) {
             return;
         }
-        self.note_as(ACTION, origin, whose, reason);
+        self.note_as(ACTION, context, whose, reason);
     }
 
-    fn note_as(&self, action: &str, origin: &Origin, whose: &Whose<'_>, reason: &Reason) {
+    fn note_as(&self, action: &str, context: &RequestContext, whose: &Whose<'_>, reason: &Reason) {
         let parameters = reason.parameters();
         let parameters = (!parameters.is_empty()).then(|| Value::from(parameters).to_string());
         let account = whose.client.map(|client| client.account_id.as_str());
-        let recorder = audit::Recorder::nobody(Some(origin.address), origin.id.clone());
+        let recorder = audit::Recorder::nobody(Some(context.client_ip), context.request_id.clone());
         let entry = audit::Entry {
             reason: Some(redacted(&reason.text).into_owned()),
             reason_code: Some(reason.code.to_owned()),
             reason_parameters: parameters.map(|json| redacted(&json).into_owned()),
             client_id: whose.client.map(|client| client.client_id.clone()),
-            ..recorder.entry(action, account, &redacted(whose.target), origin.now)
+            ..recorder.entry(
+                action,
+                account,
+                &redacted(whose.target),
+                context.received_at,
+            )
         };
         self.usage.record_failure(
             entry,

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::authorization::Authorization;
-use super::failure::{Origin, Reason};
+use super::failure::Reason;
 use super::{AuthorizationServer, access_token, api_key};
-use crate::directory::ClientEntry;
+use crate::cache::ClientEntry;
 use crate::error::{Code, Error};
 use crate::metrics::Decision;
 use crate::oauth::access_token::{Audience, NotInForce};
+use crate::request_context::RequestContext;
 use crate::scope::Scope;
 
 /// What a proxy asks.
@@ -20,7 +21,7 @@ pub struct Request {
     /// One of these it must be meant for; anything where there is none.
     pub audiences: Vec<String>,
     /// Whence and when it came.
-    pub origin: Origin,
+    pub context: RequestContext,
 }
 
 /// As whom the request may pass.
@@ -66,7 +67,7 @@ async fn decide(server: &AuthorizationServer, request: &Request) -> Result<Ident
         ));
     };
     let found = server
-        .directory
+        .cache
         .under_lease(async || find(server, token, request).await)
         .await?;
     let (identity, audience, client) = match found {
@@ -74,13 +75,13 @@ async fn decide(server: &AuthorizationServer, request: &Request) -> Result<Ident
         Err(NotInForce(reason)) => {
             let refusal = Error::new(Code::InvalidToken, "The token or API key is not active");
             return Err(server
-                .failed_bearer(&request.origin, token, &reason, refusal)
+                .failed_bearer(&request.context, token, &reason, refusal)
                 .await);
         }
     };
     let client = &client.client;
     let refused = |reason, error: Error| {
-        server.note_refused_verification(&request.origin, client, &identity.token_id, &reason);
+        server.note_refused_verification(&request.context, client, &identity.token_id, &reason);
         error.detail(reason.to_string())
     };
     if !request.audiences.is_empty()
@@ -104,7 +105,9 @@ async fn decide(server: &AuthorizationServer, request: &Request) -> Result<Ident
             error,
         ));
     }
-    server.usage.count_verification(client, request.origin.now);
+    server
+        .usage
+        .count_verification(client, request.context.received_at);
     Ok(identity)
 }
 
@@ -117,8 +120,8 @@ async fn find(
         let found = match api_key::find(
             server,
             token,
-            Some(request.origin.address),
-            request.origin.now,
+            Some(request.context.client_ip),
+            request.context.received_at,
         )
         .await?
         {
@@ -135,12 +138,12 @@ async fn find(
         let audience = Audience::of(&client.resources, server.issuer.as_str());
         return Ok(Ok((identity, audience, found.client)));
     }
-    let verified = match access_token::verify(server, token, request.origin.now).await? {
+    let verified = match access_token::verify(server, token, request.context.received_at).await? {
         Ok(verified) => verified,
         Err(reason) => return Ok(Err(reason)),
     };
     let claims = &verified.claims;
-    let client = match access_token::in_force(server, claims, request.origin.now).await? {
+    let client = match access_token::in_force(server, claims, request.context.received_at).await? {
         Ok(client) => client,
         Err(reason) => return Ok(Err(reason)),
     };

@@ -8,7 +8,7 @@ use super::access_token::{self, Audience, NotInForce};
 use super::client_authentication::{self, AuthenticatedClient};
 use super::failure::Reason;
 use super::{AuthorizationServer, Request, api_key};
-use crate::directory::ClientEntry;
+use crate::cache::ClientEntry;
 use crate::error::{Code, Error};
 use crate::metrics::CredentialKind;
 use crate::scope::Scope;
@@ -68,7 +68,7 @@ pub async fn introspect(
     // `token_type_hint` is only a hint: a token tells by itself what it is.
     let token = request.parameters.require("token")?;
     let found = server
-        .directory
+        .cache
         .under_lease(async || find(server, &caller, token, request).await)
         .await?;
     let whose = found.as_ref().ok().map(|(_, client)| &client.client);
@@ -77,9 +77,12 @@ pub async fn introspect(
     } else {
         CredentialKind::AccessToken
     };
-    server
-        .usage
-        .count_introspection(&caller.entry().client, whose, kind, request.origin.now);
+    server.usage.count_introspection(
+        &caller.entry().client,
+        whose,
+        kind,
+        request.context.received_at,
+    );
     match found {
         Ok((active, _)) => Ok(Introspection::Active(Box::new(active))),
         Err(NotInForce(reason)) => {
@@ -97,17 +100,20 @@ async fn find(
     request: &Request,
 ) -> Result<Result<(Active, Arc<ClientEntry>), NotInForce>, StoreError> {
     let (active, client) = if token.starts_with("kwk_") {
-        match api_key::find(server, token, None, request.origin.now).await? {
+        match api_key::find(server, token, None, request.context.received_at).await? {
             Ok(found) => (of_api_key(server, &found), found.client),
             Err(reason) => return Ok(Err(reason)),
         }
     } else {
-        let verified = match access_token::verify(server, token, request.origin.now).await? {
-            Ok(verified) => verified,
-            Err(reason) => return Ok(Err(reason)),
-        };
+        let verified =
+            match access_token::verify(server, token, request.context.received_at).await? {
+                Ok(verified) => verified,
+                Err(reason) => return Ok(Err(reason)),
+            };
         let client =
-            match access_token::in_force(server, &verified.claims, request.origin.now).await? {
+            match access_token::in_force(server, &verified.claims, request.context.received_at)
+                .await?
+            {
                 Ok(client) => client,
                 Err(reason) => return Ok(Err(reason)),
             };

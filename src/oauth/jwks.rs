@@ -21,7 +21,7 @@ pub struct KeySet {
 /// Every key that a token in force may be signed with, and those that are about to sign. From
 /// memory: published with the database away too.
 pub fn key_set(server: &AuthorizationServer, now: Timestamp) -> Arc<KeySet> {
-    let keys = server.directory.known_signing_keys();
+    let keys = server.cache.cached_signing_keys();
     if let Some(kept) = server.key_set.load_full()
         && Arc::ptr_eq(&kept.keys, &keys)
         && kept.until.is_none_or(|until| now < until)

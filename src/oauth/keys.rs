@@ -25,8 +25,8 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::credential::random_bytes;
+use crate::crypto::jws::{Jws, PublicKey, SignatureAlgorithm};
 use crate::error::{Code, Error};
-use crate::jose::{Jws, PublicKey, SignatureAlgorithm};
 use crate::store::resource_server::TokenTyp;
 use crate::store::signing_key::{Algorithm, SigningKey};
 
@@ -54,7 +54,7 @@ pub type KeyError = String;
 /// The file may be replaced while this process runs, so it is read again before it seals and when no key
 /// opens what another process has sealed.
 #[derive(Clone)]
-pub struct KeyFile(Arc<SealingKeys>);
+pub struct SealingKeyFile(Arc<SealingKeys>);
 
 struct SealingKeys {
     folder: PathBuf,
@@ -109,7 +109,7 @@ impl Lines {
     }
 }
 
-impl KeyFile {
+impl SealingKeyFile {
     /// Reads the key file, or makes it where there is none. Of two nodes that make it at once, one
     /// wins and both use that one.
     ///
@@ -120,7 +120,7 @@ impl KeyFile {
         if !path.exists() {
             make_key_file(folder, &path).map_err(|error| format!("{}: {error}", path.display()))?;
         }
-        KeyFile::open(folder)
+        SealingKeyFile::open(folder)
     }
 
     /// Whether the key file in this folder can be read, or made where it is not there. Changes nothing.
@@ -162,7 +162,7 @@ impl KeyFile {
         if metadata.permissions().mode() & 0o077 != 0 {
             tracing::warn!(file = %path.display(), "the key file can be read by others: chmod 600");
         }
-        Ok(KeyFile(Arc::new(SealingKeys {
+        Ok(SealingKeyFile(Arc::new(SealingKeys {
             folder: folder.to_owned(),
             read: RwLock::new(lines),
         })))
@@ -174,7 +174,7 @@ impl KeyFile {
             text: Zeroizing::default(),
             keys: Vec::new(),
         };
-        KeyFile(Arc::new(SealingKeys {
+        SealingKeyFile(Arc::new(SealingKeys {
             folder: folder.to_owned(),
             read: RwLock::new(lines),
         }))
@@ -260,7 +260,11 @@ impl KeyFile {
     ///
     /// # Errors
     /// Where the file cannot be written; it is as before then.
-    pub fn replace(&self, lines: &[Zeroizing<String>], _: &LockedKeyFile) -> Result<(), KeyError> {
+    pub fn replace(
+        &self,
+        lines: &[Zeroizing<String>],
+        _: &LockedSealingKeyFile,
+    ) -> Result<(), KeyError> {
         let path = self.0.folder.join(KEY_FILE);
         let said = |error: std::io::Error| format!("{}: {error}", path.display());
         let text: Zeroizing<String> =
@@ -277,8 +281,8 @@ impl KeyFile {
     ///
     /// # Errors
     /// [`Code::Conflict`] where another process changes it for too long; where it cannot be locked or read.
-    pub async fn lock(&self) -> Result<LockedKeyFile, Error> {
-        let locked = LockedKeyFile::lock(&self.0.folder).await?;
+    pub async fn lock(&self) -> Result<LockedSealingKeyFile, Error> {
+        let locked = LockedSealingKeyFile::lock(&self.0.folder).await?;
         self.reload().map_err(Error::server_error)?;
         Ok(locked)
     }
@@ -287,13 +291,13 @@ impl KeyFile {
 /// The right to change the key file, which one process has at a time: what one of them has sealed meanwhile
 /// with a key that another one drops would be lost. The system takes it back when the process ends, however
 /// it ends.
-pub struct LockedKeyFile(#[expect(dead_code, reason = "closing it unlocks")] File);
+pub struct LockedSealingKeyFile(#[expect(dead_code, reason = "closing it unlocks")] File);
 
-impl LockedKeyFile {
+impl LockedSealingKeyFile {
     /// Waits until this process alone may change the file in `folder`, which need not be there.
     ///
     /// # Errors
-    /// As [`KeyFile::lock`].
+    /// As [`SealingKeyFile::lock`].
     pub async fn lock(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(format!(".{KEY_FILE}.lock"));
         let said =
@@ -308,15 +312,15 @@ impl LockedKeyFile {
         let started = Instant::now();
         loop {
             match lock.try_lock() {
-                Ok(()) => return Ok(LockedKeyFile(lock)),
+                Ok(()) => return Ok(LockedSealingKeyFile(lock)),
                 Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_TIMEOUT => {
                     tokio::time::sleep(LOCK_POLL).await;
                 }
                 Err(TryLockError::WouldBlock) => {
-                    let key_file = folder.join(KEY_FILE);
+                    let sealing_keys = folder.join(KEY_FILE);
                     let busy = format!(
                         "Another process is changing {}; try again when it is done",
-                        key_file.display()
+                        sealing_keys.display()
                     );
                     return Err(Error::new(Code::Conflict, busy));
                 }
@@ -352,7 +356,7 @@ fn make_key_file(folder: &Path, path: &Path) -> std::io::Result<()> {
     let draft = write_draft(
         folder,
         &name,
-        format!("{}\n", *KeyFile::new_line()).as_bytes(),
+        format!("{}\n", *SealingKeyFile::new_line()).as_bytes(),
     )?;
     // A link, unlike a rename, never takes the place of one that is there already.
     let linked = std::fs::hard_link(&draft, path);
@@ -384,7 +388,7 @@ enum Private {
 }
 
 /// A key pair in the open, on its way into a row or in use.
-pub struct OpenKey {
+pub struct SigningKeyPair {
     /// RFC 7638 thumbprint.
     pub kid: String,
     /// How it signs.
@@ -399,7 +403,7 @@ pub struct OpenKey {
     headers: [(TokenTyp, String); 2],
 }
 
-impl OpenKey {
+impl SigningKeyPair {
     /// A new RSA key of 2048 bits. Takes some 100 ms: not for a request.
     ///
     /// # Errors
@@ -410,7 +414,7 @@ impl OpenKey {
                 .map_err(|_| "cannot make an RSA key".to_owned())?;
             let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair)
                 .map_err(|_| "cannot encode the RSA key".to_owned())?;
-            let key = OpenKey::from_pkcs8(pkcs8.as_ref())?;
+            let key = SigningKeyPair::from_pkcs8(pkcs8.as_ref())?;
             // On a command line a name that begins like a flag is a nuisance.
             if !key.kid.starts_with('-') {
                 return Ok(key);
@@ -432,20 +436,20 @@ impl OpenKey {
         let der = PrivateKeyDer::from_pem_slice(pem)
             .map_err(|_| "no private key in PEM is in there".to_owned())?;
         match der {
-            PrivateKeyDer::Pkcs8(der) => OpenKey::from_pkcs8(der.secret_pkcs8_der()),
+            PrivateKeyDer::Pkcs8(der) => SigningKeyPair::from_pkcs8(der.secret_pkcs8_der()),
             PrivateKeyDer::Pkcs1(der) => {
                 let pair = RsaKeyPair::from_der(der.secret_pkcs1_der())
                     .map_err(|_| "unusable RSA key".to_owned())?;
                 let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair)
                     .map_err(|_| "unusable RSA key".to_owned())?;
-                OpenKey::from_pkcs8(pkcs8.as_ref())
+                SigningKeyPair::from_pkcs8(pkcs8.as_ref())
             }
             PrivateKeyDer::Sec1(der) => {
                 let curve = &ECDSA_P256_SHA256_FIXED_SIGNING;
                 let pair = EcdsaKeyPair::from_private_key_der(curve, der.secret_sec1_der());
                 let pair =
                     pair.map_err(|_| "of elliptic curves only P-256 signs here".to_owned())?;
-                OpenKey::from_pkcs8(
+                SigningKeyPair::from_pkcs8(
                     pair.to_pkcs8v1()
                         .map_err(|_| "unusable EC key".to_owned())?
                         .as_ref(),
@@ -492,7 +496,7 @@ impl OpenKey {
                 json!({"typ": typ.as_str(), "alg": algorithm.as_str(), "kid": kid}).to_string();
             (typ, format!("{}.", encode(header.as_bytes())))
         });
-        let key = OpenKey {
+        let key = SigningKeyPair {
             kid,
             algorithm,
             public_jwk,
@@ -513,12 +517,12 @@ impl OpenKey {
     ///
     /// # Errors
     /// Where it was sealed with another key file.
-    pub fn open(row: &SigningKey, key_file: &KeyFile) -> Result<Self, KeyError> {
+    pub fn open(row: &SigningKey, sealing_keys: &SealingKeyFile) -> Result<Self, KeyError> {
         let key = {
-            let opened = key_file
+            let opened = sealing_keys
                 .unseal(&row.kid, &row.private_sealed)
                 .map_err(|reason| format!("the signing key {reason}"))?;
-            OpenKey::from_pkcs8(&opened)?
+            SigningKeyPair::from_pkcs8(&opened)?
         };
         if key.kid == row.kid {
             Ok(key)
@@ -531,8 +535,8 @@ impl OpenKey {
     ///
     /// # Errors
     /// Where the crypto library refuses.
-    pub fn sealed(&self, key_file: &KeyFile) -> Result<String, KeyError> {
-        key_file.seal(&self.kid, &self.pkcs8)
+    pub fn sealed(&self, sealing_keys: &SealingKeyFile) -> Result<String, KeyError> {
+        sealing_keys.seal(&self.kid, &self.pkcs8)
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
@@ -614,7 +618,7 @@ impl From<Algorithm> for SignatureAlgorithm {
 
 /// A signature that is asked for: the key, the `typ`, the claims, and where the token goes.
 type Job = (
-    Arc<OpenKey>,
+    Arc<SigningKeyPair>,
     TokenTyp,
     Vec<u8>,
     oneshot::Sender<Result<String, KeyError>>,
@@ -622,8 +626,8 @@ type Job = (
 
 /// The keys in use, opened when they are first needed, and the threads that sign with them.
 pub struct SigningKeys {
-    key_file: KeyFile,
-    opened: RwLock<HashMap<String, Arc<OpenKey>>>,
+    sealing_keys: SealingKeyFile,
+    opened: RwLock<HashMap<String, Arc<SigningKeyPair>>>,
     parsed: RwLock<HashMap<String, Arc<ParsedPublicKey>>>,
     queue: crossbeam_channel::Sender<Job>,
 }
@@ -633,7 +637,7 @@ impl SigningKeys {
     ///
     /// # Errors
     /// Where the system gives no threads.
-    pub fn start(key_file: KeyFile) -> std::io::Result<Self> {
+    pub fn start(sealing_keys: SealingKeyFile) -> std::io::Result<Self> {
         let (queue, jobs) = crossbeam_channel::bounded::<Job>(MAX_WAITING);
         // As many as there are processors, and off the event loop, which would otherwise stand still
         // for a millisecond each. They end when the queue does.
@@ -649,7 +653,7 @@ impl SigningKeys {
                 })?;
         }
         Ok(SigningKeys {
-            key_file,
+            sealing_keys,
             opened: RwLock::default(),
             parsed: RwLock::default(),
             queue,
@@ -662,15 +666,15 @@ impl SigningKeys {
     }
 
     /// The file that seals them.
-    pub fn key_file(&self) -> &KeyFile {
-        &self.key_file
+    pub fn sealing_keys(&self) -> &SealingKeyFile {
+        &self.sealing_keys
     }
 
     /// The key of this row, ready to sign.
     ///
     /// # Errors
     /// Where the row was sealed with another key file.
-    pub fn open(&self, row: &SigningKey) -> Result<Arc<OpenKey>, KeyError> {
+    pub fn open(&self, row: &SigningKey) -> Result<Arc<SigningKeyPair>, KeyError> {
         if let Some(key) = self
             .opened
             .read()
@@ -679,7 +683,7 @@ impl SigningKeys {
         {
             return Ok(key.clone());
         }
-        let key = Arc::new(OpenKey::open(row, &self.key_file)?);
+        let key = Arc::new(SigningKeyPair::open(row, &self.sealing_keys)?);
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         // More than a handful were rotated away: none of them is needed again.
         if opened.len() > 16 {
@@ -695,7 +699,7 @@ impl SigningKeys {
     /// [`Code::TemporarilyUnavailable`](crate::error::Code) where too many wait already.
     pub async fn sign(
         &self,
-        key: Arc<OpenKey>,
+        key: Arc<SigningKeyPair>,
         typ: TokenTyp,
         claims: Vec<u8>,
     ) -> Result<String, Error> {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{AuthorizationServer, token_endpoint};
 use crate::config::Registration;
-use crate::jose::SignatureAlgorithm;
+use crate::crypto::jws::SignatureAlgorithm;
 use crate::store::client::AuthMethod;
 
 /// RFC 8414 section 2; the last two are what OpenID Connect Discovery asks of a document, for

@@ -4,18 +4,19 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use quick_cache::sync::Cache;
+use quick_cache::sync;
 
+use crate::cache::Cache;
 use crate::clock::Timestamp;
 use crate::clock::watch::ClockWatch;
 use crate::config::{Issuer, LiveSettings, Settings};
 use crate::credential::Fingerprint;
-use crate::directory::Directory;
+use crate::crypto::password::Passwords;
 use crate::error::Error;
 use crate::metrics::{CacheState, Snapshot};
-use crate::outbound::Outbound;
-use crate::password::Passwords;
+use crate::net::http_client::HttpClient;
 use crate::rate_limit::RateLimiter;
+use crate::request_context::RequestContext;
 use crate::store::clock as store_clock;
 use crate::store::signing_key::signing_at;
 use crate::store::token_records::TokenRecords;
@@ -41,7 +42,6 @@ pub mod token_endpoint;
 pub mod token_exchange;
 pub mod usage;
 
-use failure::Origin;
 use parameters::Parameters;
 
 /// How many proven tokens are remembered: at a kilobyte each, a bounded share of memory.
@@ -56,7 +56,7 @@ pub struct AuthorizationServer {
     /// The database.
     pub store: Arc<Store>,
     /// What the hot path needs, in memory.
-    pub directory: Arc<Directory>,
+    pub cache: Arc<Cache>,
     /// What signs.
     pub signing_keys: keys::SigningKeys,
     /// Where token records go.
@@ -68,11 +68,11 @@ pub struct AuthorizationServer {
     /// What is written in batches.
     pub usage: usage::Usage,
     /// For `jwks_uri`.
-    pub outbound: Outbound,
+    pub http_client: HttpClient,
     /// The published keys, as long as they stay as they are.
     pub key_set: ArcSwapOption<jwks::KeySet>,
     /// Tokens whose signature was proven; not whether they are in force.
-    pub verified: Cache<Fingerprint, Arc<access_token::VerifiedToken>>,
+    pub verified: sync::Cache<Fingerprint, Arc<access_token::VerifiedToken>>,
     /// Whether the clocks agree.
     pub clock: ClockWatch,
     started: Timestamp,
@@ -87,23 +87,23 @@ impl AuthorizationServer {
     pub fn new(
         settings: Settings,
         issuer: Issuer,
-        directory: Arc<Directory>,
+        cache: Arc<Cache>,
         store: Arc<Store>,
-        key_file: keys::KeyFile,
+        sealing_keys: keys::SealingKeyFile,
         records: TokenRecords,
     ) -> Result<Self, Error> {
         let no_threads = |error: std::io::Error| Error::server_error(error.to_string());
         Ok(AuthorizationServer {
-            outbound: Outbound::new(&settings)?,
+            http_client: HttpClient::new(&settings)?,
             issuer,
             store,
-            directory,
-            signing_keys: keys::SigningKeys::start(key_file).map_err(no_threads)?,
+            cache,
+            signing_keys: keys::SigningKeys::start(sealing_keys).map_err(no_threads)?,
             records,
             rate_limiter: RateLimiter::default(),
             passwords: Passwords::default(),
             usage: usage::Usage::default(),
-            verified: Cache::new(VERIFIED_KEPT),
+            verified: sync::Cache::new(VERIFIED_KEPT),
             key_set: ArcSwapOption::empty(),
             clock: ClockWatch::default(),
             started: Timestamp::now(),
@@ -122,24 +122,24 @@ impl AuthorizationServer {
 
     /// The state that `GET /metrics` shows beside the counters.
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
-        let keys = self.directory.known_signing_keys();
+        let keys = self.cache.cached_signing_keys();
         let signing = signing_at(&keys, now);
         let verified = CacheState {
             entries: self.verified.len(),
             hits: self.verified.hits(),
             misses: self.verified.misses(),
         };
-        let mut caches = self.directory.cache_states();
+        let mut caches = self.cache.cache_states();
         caches.push(("verified_tokens", verified));
         Snapshot {
-            cache_fresh: self.directory.is_fresh(),
+            cache_fresh: self.cache.is_fresh(),
             caches,
             pools: self.store.pool_states(),
             queues: vec![
                 ("signatures", self.signing_keys.waiting()),
                 ("token_records", self.records.waiting()),
             ],
-            signing_key_age: signing.map(|key| now.since(key.signs_from)),
+            signing_key_age: signing.map(|key| now.duration_since(key.signs_from)),
             signing_key_max_age: self.settings.signing_key_max_age,
             clock_difference_millis: self.clock.difference(),
             clock_agreed: !self.clock.is_doubted(),
@@ -156,5 +156,5 @@ pub struct Request {
     /// The body.
     pub parameters: Parameters,
     /// Whence and when it came.
-    pub origin: Origin,
+    pub context: RequestContext,
 }

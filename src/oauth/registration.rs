@@ -8,13 +8,14 @@ use serde_json::Value;
 use super::AuthorizationServer;
 use super::authorization::Authorization;
 use super::client_metadata::{Limits, Metadata, Registered, invalid, parse};
-use super::failure::{Origin, Reason, Whose};
+use super::failure::{Reason, Whose};
+use crate::cache::ClientEntry;
 use crate::clock::Timestamp;
 use crate::config::Registration;
 use crate::credential::{Credential, Kind};
-use crate::directory::ClientEntry;
+use crate::crypto::secret_hash::{self, StoredSecret};
 use crate::error::{Code, Error};
-use crate::secret_hash::{self, StoredSecret};
+use crate::request_context::RequestContext;
 use crate::store::account::{self, Account};
 use crate::store::audit::Recorder;
 use crate::store::client::{self, Client};
@@ -46,7 +47,7 @@ pub struct Request {
     /// The `Authorization` header.
     pub authorization: Option<String>,
     /// Whence and when it came.
-    pub origin: Origin,
+    pub context: RequestContext,
 }
 
 /// Registers a client (RFC 7591 section 3).
@@ -61,7 +62,7 @@ pub async fn register(
     let initial = match server.settings.registration {
         Registration::Off => return Err(Error::new(Code::AccessDenied, "Registration is off")),
         Registration::Open => {
-            if let Some(wait) = server.rate_limiter.registered(request.origin.address) {
+            if let Some(wait) = server.rate_limiter.registered(request.context.client_ip) {
                 server.usage.metrics.count_rate_limited();
                 return Err(Error::too_many_requests(
                     "Too many registrations from one network; try again later",
@@ -81,7 +82,7 @@ pub async fn register(
     };
     let registered = Registered::check(server, parse(body)?)?;
 
-    let now = request.origin.now;
+    let now = request.context.received_at;
     let access_token = Credential::generate(Kind::RegistrationAccessToken);
     let mut client = Client {
         registration_limits: Some(limits.to_json()?),
@@ -95,7 +96,7 @@ pub async fn register(
         Some(token) => format!("initial access token {}", token.id),
         None => format!("client {}", client.client_id),
     };
-    let recorder = request.origin.recorder(actor);
+    let recorder = Recorder::in_request(actor, &request.context);
     let (row, secret_row) = (client.clone(), secret.as_ref().map(|(_, row)| row.clone()));
     let account = server
         .store
@@ -169,10 +170,10 @@ pub async fn update(
     check_update(server, &entry, &access_token, body)?;
     let registered = Registered::check(server, parse(body)?)?;
 
-    let now = request.origin.now;
+    let now = request.context.received_at;
     let (id, management) = (client_id.to_owned(), server.issuer.management_audience());
     let proven = entry.client.registration_token_hash.clone();
-    let recorder = request.origin.recorder(format!("client {id}"));
+    let recorder = Recorder::in_request(format!("client {id}"), &request.context);
     let (client, secret) = server
         .store
         .write(now, move |transaction| {
@@ -230,10 +231,10 @@ pub async fn delete(
     let (id, account_id, now) = (
         entry.client.client_id.clone(),
         entry.client.account_id.clone(),
-        request.origin.now,
+        request.context.received_at,
     );
     let proven = entry.client.registration_token_hash.clone();
-    let recorder = request.origin.recorder(format!("client {id}"));
+    let recorder = Recorder::in_request(format!("client {id}"), &request.context);
     server
         .store
         .write(now, move |transaction| {
@@ -322,7 +323,7 @@ fn failed(
         target: client_id.unwrap_or_default(),
     };
     server.failed(
-        &request.origin,
+        &request.context,
         &whose,
         reason,
         invalid_token("The token is missing, unknown, used up or ended"),
@@ -365,7 +366,7 @@ async fn initial_access_token(
     }
     if token
         .expires_at
-        .is_some_and(|end| end <= request.origin.now)
+        .is_some_and(|end| end <= request.context.received_at)
     {
         return Err(failed(
             server,
@@ -402,7 +403,7 @@ async fn registrant(
             &Reason::no_registration_token(),
         ));
     };
-    let entry = server.directory.client(client_id).await?;
+    let entry = server.cache.client(client_id).await?;
     let hash = entry
         .as_ref()
         .and_then(|entry| entry.client.registration_token_hash.clone());

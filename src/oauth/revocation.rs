@@ -3,6 +3,7 @@
 use super::{AuthorizationServer, Request, access_token, api_key, client_authentication};
 use crate::error::{Code, Error};
 use crate::store;
+use crate::store::audit::Recorder;
 
 /// Answers a revocation request. Unknown, malformed or revoked already: nothing to do, and no error
 /// (section 2.2).
@@ -16,11 +17,9 @@ use crate::store;
 pub async fn revoke(server: &AuthorizationServer, request: &Request) -> Result<(), Error> {
     let caller = client_authentication::authenticate(server, request).await?;
     let token = request.parameters.require("token")?;
-    let now = request.origin.now;
+    let now = request.context.received_at;
     let account_id = caller.entry().client.account_id.clone();
-    let recorder = request
-        .origin
-        .recorder(format!("client {}", caller.client_id()));
+    let recorder = Recorder::in_request(format!("client {}", caller.client_id()), &request.context);
     let anothers = || {
         Error::new(
             Code::UnauthorizedClient,

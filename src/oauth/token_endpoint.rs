@@ -25,19 +25,19 @@ pub async fn token(
     }
     if grant_type == token_exchange::GRANT_TYPE {
         let grant = token_exchange::grant(server, request).await?;
-        return access_token::issue(server, grant, request.origin.now).await;
+        return access_token::issue(server, grant, request.context.received_at).await;
     }
     let client = client_authentication::authenticate(server, request).await?;
     let grant = granted(&client, grant_type, request);
     let grant = grant.inspect_err(|error| {
         server.note_refusal(
-            &request.origin,
+            &request.context,
             &client.entry().client,
             client.client_id(),
             error,
         )
     })?;
-    access_token::issue(server, grant, request.origin.now).await
+    access_token::issue(server, grant, request.context.received_at).await
 }
 
 /// What the client gets of what it asks for.

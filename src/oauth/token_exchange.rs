@@ -57,8 +57,8 @@ pub async fn grant(server: &AuthorizationServer, request: &Request) -> Result<Gr
     let found = match api_key::find(
         server,
         key,
-        Some(request.origin.address),
-        request.origin.now,
+        Some(request.context.client_ip),
+        request.context.received_at,
     )
     .await?
     {
@@ -66,13 +66,14 @@ pub async fn grant(server: &AuthorizationServer, request: &Request) -> Result<Gr
         Err(NotInForce(reason)) => {
             let refusal = invalid("subject_token is no API key that is in force");
             return Err(server
-                .failed_bearer(&request.origin, key, &reason, refusal)
+                .failed_bearer(&request.context, key, &reason, refusal)
                 .await);
         }
     };
     let client = &found.client.client;
-    granted(&found, parameters)
-        .inspect_err(|error| server.note_refusal(&request.origin, client, &found.key.key.id, error))
+    granted(&found, parameters).inspect_err(|error| {
+        server.note_refusal(&request.context, client, &found.key.key.id, error)
+    })
 }
 
 /// What the bearer of the key gets of what it asks for.

@@ -157,7 +157,7 @@ impl UnknownFailures {
     fn record(&mut self, entry: Entry) {
         let (second, day) = (
             entry.happened_at.seconds(),
-            entry.happened_at.floor(DAY).seconds(),
+            entry.happened_at.truncate_to(DAY).seconds(),
         );
         if second != self.filled_at {
             // A clock that was set back fills the bucket for one second.
@@ -184,7 +184,7 @@ impl UnknownFailures {
         let mut entries = std::mem::take(&mut self.waiting);
         let due = self
             .said_at
-            .is_none_or(|said| now.since(said) >= LEFT_OUT_EVERY || said > now);
+            .is_none_or(|said| now.duration_since(said) >= LEFT_OUT_EVERY || said > now);
         if self.left_out > 0 && due {
             let reason = Reason::failures_left_out(self.left_out);
             (self.left_out, self.said_at) = (0, Some(now));
@@ -305,7 +305,7 @@ impl Usage {
         let counted = traffic.counts();
         let mut written = Ok(());
         if !used.is_empty() || !failures.is_empty() || !unknown.is_empty() {
-            let note = store.append(move |database| {
+            let note = store.write_untracked(move |database| {
                 api_key::note_used(database, &used)?;
                 audit::insert_all(database, &failures, None)?;
                 audit::insert_all(database, &unknown, Some(UNKNOWN_KEPT))
@@ -316,7 +316,7 @@ impl Usage {
             let batch = batch.to_vec();
             // The rest would wait as long for the same answer, and a server that stops waits for this.
             store
-                .append(move |database| counts::add(database, &batch))
+                .write_untracked(move |database| counts::add(database, &batch))
                 .await?;
         }
         written
@@ -329,7 +329,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Traffic {
     fn minute(&mut self, now: Timestamp) -> &mut Minute {
-        at(&mut self.minutes, now.floor(MINUTE))
+        at(&mut self.minutes, now.truncate_to(MINUTE))
     }
 
     fn count(&mut self, counted: Counted, now: Timestamp) -> &mut Self {
@@ -338,7 +338,7 @@ impl Traffic {
     }
 
     fn of(&mut self, client: &Client, counted: Counted, now: Timestamp) {
-        let clients = at(&mut self.hours, now.floor(HOUR));
+        let clients = at(&mut self.hours, now.truncate_to(HOUR));
         if let Some(known) = clients.get_mut(&client.client_id) {
             known.tally[counted as usize] += 1;
         } else if clients.len() < KEPT {

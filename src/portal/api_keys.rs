@@ -98,7 +98,7 @@ async fn keys_page(
     let keys = api_key::list(&member.server.store, member.may(KeysRead)?, id).await?;
     let live = keys
         .iter()
-        .filter(|key| !has_ended(key, member.now()))
+        .filter(|key| !is_expired(key, member.now()))
         .count();
     let writes = member.can(KeysWrite);
     let content = html! {
@@ -126,7 +126,7 @@ async fn keys_page(
     Ok(member_page(member, Place::ApiKeys, head, content))
 }
 
-fn has_ended(key: &ApiKeyView, now: Timestamp) -> bool {
+fn is_expired(key: &ApiKeyView, now: Timestamp) -> bool {
     key.expires_at.is_some_and(|end| end <= now)
 }
 
@@ -135,7 +135,7 @@ fn rows(member: &Member, application: &Application, keys: &[ApiKeyView], live: u
     let rows: Vec<Vec<Markup>> = keys
         .iter()
         .map(|key| {
-            let ended = has_ended(key, member.now());
+            let ended = is_expired(key, member.now());
             let to = |below: &str, message: &str| {
                 html! {
                     a.button.small href=(member.link(&path(application, &format!("/{}{below}", key.id)))) {
@@ -275,7 +275,8 @@ pub async fn create(
                 .phrase("ip-unusable", [])
                 .field("allowed_ips")
         })?;
-        let expires_at = lifetime(&form, "expires_in")?.map(|lifetime| member.now().plus(lifetime));
+        let expires_at =
+            lifetime(&form, "expires_in")?.map(|lifetime| member.now().saturating_add(lifetime));
         let name = form.text("name").to_owned();
         let new = NewApiKey {
             name,

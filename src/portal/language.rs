@@ -218,9 +218,9 @@ impl Language {
     /// The same, as words alone.
     pub fn relative_text(self, moment: Timestamp, now: Timestamp) -> String {
         let (message, span) = if moment > now {
-            ("from-now", moment.since(now))
+            ("from-now", moment.duration_since(now))
         } else {
-            ("ago", now.since(moment))
+            ("ago", now.duration_since(moment))
         };
         if message == "ago" && span.as_secs() < 60 {
             return self.text("just-now", &[]);

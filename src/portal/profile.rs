@@ -109,7 +109,7 @@ pub async fn change_password(Posted { member, form }: Posted) -> Result<HttpResp
         &member.signed_in,
         current,
         new,
-        &member.origin,
+        &member.context,
     )
     .await
     {
@@ -210,7 +210,7 @@ pub async fn enrol(Submitted { visitor, form, .. }: Submitted) -> Result<HttpRes
         &member.signed_in,
         sealed,
         proof(&form),
-        &member.origin,
+        &member.context,
     )
     .await
     {
@@ -259,7 +259,7 @@ pub async fn renew_recovery_codes(
         &member.server,
         &member.signed_in,
         proof(&form),
-        &member.origin,
+        &member.context,
     )
     .await
     {
@@ -276,7 +276,7 @@ pub async fn remove_second_factor(
         &member.server,
         &member.signed_in,
         proof(&form),
-        &member.origin,
+        &member.context,
     )
     .await
     {
@@ -293,6 +293,6 @@ pub async fn end_session(
     Posted { member, .. }: Posted,
     id: Path<String>,
 ) -> Result<HttpResponse, Failure> {
-    session::end(&member.server, &member.signed_in, &id, &member.origin).await?;
+    session::end(&member.server, &member.signed_in, &id, &member.context).await?;
     Ok(done(&member, "/profile", "session-ended"))
 }

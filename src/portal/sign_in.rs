@@ -140,11 +140,11 @@ pub async fn sign_in(
         agent,
         known: visitor.known.clone(),
     };
-    match session::sign_in(&visitor.server, credentials, &visitor.origin).await {
+    match session::sign_in(&visitor.server, credentials, &visitor.context).await {
         Ok(entrance) => {
             // Whoever was signed in here before is so no longer.
             if let Some(earlier) = &visitor.signed_in {
-                session::sign_out(&visitor.server, earlier, &visitor.origin).await?;
+                session::sign_out(&visitor.server, earlier, &visitor.context).await?;
             }
             go_on(visitor, &form, &entrance).await
         }
@@ -323,7 +323,7 @@ pub async fn second_factor(
         return Ok(redirect(&visitor.link(""), &[]));
     }
     let (code, known) = (form.text("code"), visitor.known.as_deref());
-    match session::prove_second_factor(&visitor.server, &signed_in, code, known, &visitor.origin)
+    match session::prove_second_factor(&visitor.server, &signed_in, code, known, &visitor.context)
         .await
     {
         Ok(entrance) => go_on(visitor, &form, &entrance).await,
@@ -344,7 +344,7 @@ pub async fn second_factor(
 /// POST `/sign-out`
 pub async fn sign_out(Submitted { visitor, .. }: Submitted) -> Result<HttpResponse, Failure> {
     if let Some(signed_in) = &visitor.signed_in {
-        session::sign_out(&visitor.server, signed_in, &visitor.origin).await?;
+        session::sign_out(&visitor.server, signed_in, &visitor.context).await?;
     }
     Ok(redirect(
         &format!("{}?done=signed-out", visitor.link("/sign-in")),
@@ -441,7 +441,7 @@ pub async fn accept_invitation(
         &visitor.server,
         link,
         form.get("password").to_owned(),
-        &visitor.origin,
+        &visitor.context,
     )
     .await
     {

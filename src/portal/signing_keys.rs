@@ -87,8 +87,15 @@ fn rows(member: &Member, keys: &[SigningKeyView]) -> Markup {
 pub async fn rotate(Posted { member, .. }: Posted) -> Result<HttpResponse, Failure> {
     let permit = member.may(SigningKeysWrite)?;
     let times = Times::in_force(&member.server.store, &member.server.settings).await?;
-    let key_file = member.server.signing_keys.key_file();
-    signing_key::rotate(&member.server.store, permit, key_file, times, member.now()).await?;
+    let sealing_keys = member.server.signing_keys.sealing_keys();
+    signing_key::rotate(
+        &member.server.store,
+        permit,
+        sealing_keys,
+        times,
+        member.now(),
+    )
+    .await?;
     Ok(done(&member, "/signing-keys", "signing-key-rotated"))
 }
 
@@ -132,11 +139,11 @@ pub async fn retire(
 ) -> Result<HttpResponse, Failure> {
     let permit = member.may(SigningKeysWrite)?;
     let times = Times::in_force(&member.server.store, &member.server.settings).await?;
-    let key_file = member.server.signing_keys.key_file();
+    let sealing_keys = member.server.signing_keys.sealing_keys();
     let retired = signing_key::retire(
         &member.server.store,
         permit,
-        key_file,
+        sealing_keys,
         &kid,
         form.checked("now"),
         times,

@@ -24,7 +24,7 @@ use crate::error::{Code, Error};
 use crate::http::extract;
 use crate::manage::actor::{Actor, Once, Permit, Right};
 use crate::manage::session::{self, SignedIn};
-use crate::manage::{AuthorizationServer, Origin};
+use crate::manage::{AuthorizationServer, RequestContext};
 
 const SESSION_COOKIE: &str = "keyward";
 const LANGUAGE_COOKIE: &str = "keyward_language";
@@ -48,7 +48,7 @@ pub struct Visitor {
     /// What the pages are in.
     pub language: Language,
     /// Whence and when.
-    pub origin: Origin,
+    pub context: RequestContext,
     /// Whoever has signed in, as far as that.
     pub signed_in: Option<Arc<SignedIn>>,
     /// The path and query asked for.
@@ -69,7 +69,7 @@ impl Visitor {
         let chosen = value(LANGUAGE_COOKIE).and_then(|code| Language::of_code(&code));
         Visitor {
             language: chosen.unwrap_or_else(|| Language::preferred(request)),
-            origin: extract::origin(server, request),
+            context: extract::context(server, request),
             signed_in: None,
             here: request
                 .uri()
@@ -85,7 +85,7 @@ impl Visitor {
 
     /// When the request came.
     pub fn now(&self) -> Timestamp {
-        self.origin.now
+        self.context.received_at
     }
 
     /// A path of the portal, as links have it.
@@ -300,7 +300,7 @@ impl Member {
 
     /// The user as an actor.
     pub fn actor(&self) -> Arc<Actor> {
-        self.signed_in.actor(&self.origin, self.once.clone())
+        self.signed_in.actor(&self.context, self.once.clone())
     }
 
     /// The permit for a right.

@@ -47,7 +47,7 @@ pub struct ApiKey {
 
 impl ApiKey {
     /// Whether it has ended by `now`.
-    pub fn has_ended(&self, now: Timestamp) -> bool {
+    pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
 }

@@ -13,6 +13,7 @@ use super::{Database, StoreError, Transaction};
 use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
+use crate::request_context::RequestContext;
 
 /// The actor of what Keyward does by itself.
 const KEYWARD: &str = "Keyward";
@@ -165,6 +166,15 @@ pub struct Recorder {
 }
 
 impl Recorder {
+    /// `actor`, in the request of `context`.
+    pub fn in_request(actor: String, context: &RequestContext) -> Self {
+        Recorder {
+            actor,
+            client_ip: Some(context.client_ip),
+            request_id: context.request_id.clone(),
+        }
+    }
+
     /// What Keyward does by itself, such as rotating a signing key by age.
     pub fn keyward() -> Self {
         Recorder {
@@ -234,7 +244,7 @@ pub fn insert_all(
     kept: Option<Duration>,
 ) -> Result<(), StoreError> {
     for entry in entries {
-        let expires_at = kept.map(|kept| entry.happened_at.plus(kept));
+        let expires_at = kept.map(|kept| entry.happened_at.saturating_add(kept));
         diesel::insert_into(audit::table)
             .values((entry, audit::expires_at.eq(expires_at)))
             .execute(database)?;

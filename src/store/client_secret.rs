@@ -7,7 +7,7 @@ use super::schema::client_secrets;
 use super::{Change, Database, StoreError, Transaction};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
-use crate::secret_hash;
+use crate::crypto::secret_hash;
 
 /// A row of `client_secrets`.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -26,7 +26,7 @@ pub struct ClientSecret {
 
 impl ClientSecret {
     /// Whether it is refused at this moment.
-    pub fn has_ended(&self, now: Timestamp) -> bool {
+    pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
 }

@@ -169,7 +169,10 @@ pub fn join(
         written_at: super::clock::database_now(transaction.database)?.unwrap_or(own.written_at),
         ..own.clone()
     };
-    let recent = own.written_at.since(before.used_at.max(before.written_at)) < RECENT;
+    let recent = own
+        .written_at
+        .duration_since(before.used_at.max(before.written_at))
+        < RECENT;
     if recent && before.issuer != own.issuer && !may_replace(&before) {
         return Ok(Joined::OtherIssuer(before));
     }
@@ -178,7 +181,7 @@ pub fn join(
             .map(|issuer| resource_server::management_audience(issuer));
         client::rename_resource(transaction, &old, &new, own.written_at)?;
     }
-    let age = own.written_at.since(before.written_at);
+    let age = own.written_at.duration_since(before.written_at);
     let longest = |own: i64, before: i64, counts: bool| if counts { own.max(before) } else { own };
     let row = Deployment {
         jwks_max_age: longest(

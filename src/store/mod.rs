@@ -206,7 +206,7 @@ impl Store {
         {
             return result;
         }
-        let result = self.append(changes::try_to_write).await;
+        let result = self.write_untracked(changes::try_to_write).await;
         *self.writable.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, result.clone()));
         result
     }
@@ -367,7 +367,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] where the database gave no answer.
-    pub async fn append<T: Send + 'static>(
+    pub async fn write_untracked<T: Send + 'static>(
         &self,
         work: impl Fn(&mut Database) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

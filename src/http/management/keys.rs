@@ -68,7 +68,7 @@ pub async fn create(
             scope: wanted.scope.take(),
             expires_at: wanted
                 .expires_in
-                .map(|seconds| now.plus(Duration::from_secs(seconds.into()))),
+                .map(|seconds| now.saturating_add(Duration::from_secs(seconds.into()))),
             allowed_ips: ranges
                 .map_err(|reason| Error::new(Code::InvalidRequest, reason).field("allowed_ips"))?,
             manage_keys: wanted.manage_keys,

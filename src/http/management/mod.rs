@@ -224,8 +224,8 @@ impl<T> Made<T> {
 async fn caller(server: &AuthorizationServer, request: &HttpRequest) -> Result<Actor, Error> {
     let header = extract::authorization(request)?;
     let header = header.as_deref().and_then(Authorization::parse);
-    let origin = extract::origin(server, request);
-    let now = origin.now;
+    let context = extract::context(server, request);
+    let now = context.received_at;
     let Some(token) = header.as_ref().and_then(Authorization::bearer) else {
         return Err(Error::new(
             Code::InvalidToken,
@@ -234,7 +234,7 @@ async fn caller(server: &AuthorizationServer, request: &HttpRequest) -> Result<A
     };
     let refused = |NotInForce(reason)| {
         let refusal = Error::new(Code::InvalidToken, "The access token is not in force");
-        server.failed(&origin, &Whose::default(), &reason, refusal)
+        server.failed(&context, &Whose::default(), &reason, refusal)
     };
     let verified = access_token::verify(server, token, now)
         .await?
@@ -274,7 +274,7 @@ async fn caller(server: &AuthorizationServer, request: &HttpRequest) -> Result<A
         name,
         &client.client.account_id,
         &scope,
-        origin,
+        context,
     ))
 }
 

@@ -46,9 +46,9 @@ pub async fn rotate(server: Server, request: HttpRequest) -> HttpResponse {
     let made = async {
         let permit = actor(&server, &request).await?.may(SigningKeysWrite)?;
         let times = Times::in_force(&server.store, &server.settings).await?;
-        let key_file = server.signing_keys.key_file();
-        let key =
-            signing_key::rotate(&server.store, permit, key_file, times, Timestamp::now()).await?;
+        let sealing_keys = server.signing_keys.sealing_keys();
+        let key = signing_key::rotate(&server.store, permit, sealing_keys, times, Timestamp::now())
+            .await?;
         Ok((StatusCode::CREATED, key))
     };
     answer(&request, made.await)
@@ -60,11 +60,11 @@ pub async fn import(server: Server, request: HttpRequest, payload: Payload) -> H
         let permit = actor(&server, &request).await?.may(SigningKeysWrite)?;
         let Import { pem } = body(&request, payload).await?;
         let times = Times::in_force(&server.store, &server.settings).await?;
-        let key_file = server.signing_keys.key_file();
+        let sealing_keys = server.signing_keys.sealing_keys();
         let imported = signing_key::import(
             &server.store,
             permit,
-            key_file,
+            sealing_keys,
             pem.as_bytes(),
             times,
             Timestamp::now(),
@@ -89,11 +89,11 @@ pub async fn retire(
         let permit = actor(&server, &request).await?.may(SigningKeysWrite)?;
         let Retirement { now: at_once } = body(&request, payload).await?;
         let times = Times::in_force(&server.store, &server.settings).await?;
-        let key_file = server.signing_keys.key_file();
+        let sealing_keys = server.signing_keys.sealing_keys();
         signing_key::retire(
             &server.store,
             permit,
-            key_file,
+            sealing_keys,
             &kid,
             at_once,
             times,

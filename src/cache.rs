@@ -17,12 +17,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use quick_cache::sync::Cache;
+use quick_cache::sync;
 use uuid::Uuid;
 
 use crate::clock::{self, Timestamp};
+use crate::crypto::secret_hash::StoredSecret;
 use crate::metrics::CacheState;
-use crate::secret_hash::StoredSecret;
 use crate::store::api_key::{self, ApiKey, RevokedApiKey};
 use crate::store::changes;
 use crate::store::client::{self, Client, could_be_id};
@@ -109,11 +109,11 @@ pub struct RevokedKeyEntry {
 }
 
 /// See the module.
-pub struct Directory {
+pub struct Cache {
     store: Arc<Store>,
-    clients: Cache<String, Option<Arc<ClientEntry>>>,
-    api_keys: Cache<String, Option<Arc<ApiKeyEntry>>>,
-    revoked_keys: Cache<String, Option<Arc<RevokedKeyEntry>>>,
+    clients: sync::Cache<String, Option<Arc<ClientEntry>>>,
+    api_keys: sync::Cache<String, Option<Arc<ApiKeyEntry>>>,
+    revoked_keys: sync::Cache<String, Option<Arc<RevokedKeyEntry>>>,
     revocations: RwLock<Revocations>,
     signing_keys: ArcSwap<Vec<SigningKey>>,
     /// Counts the changes that this process made to the signing keys, and how many of them the keys in
@@ -149,7 +149,7 @@ struct Revocations {
     complete: bool,
 }
 
-impl Directory {
+impl Cache {
     /// Reads what has to be in memory from the start.
     ///
     /// The [`Follower`] is to be run, so that memory stays fresh; without it, each look goes to the
@@ -158,10 +158,10 @@ impl Directory {
     /// # Errors
     /// Where the database gave no answer.
     pub fn open(store: Arc<Store>, now: Timestamp) -> Result<(Arc<Self>, Follower), StoreError> {
-        let directory = Arc::new(Directory {
-            clients: Cache::new(CLIENTS_KEPT),
-            api_keys: Cache::new(API_KEYS_KEPT),
-            revoked_keys: Cache::new(API_KEYS_KEPT),
+        let cache = Arc::new(Cache {
+            clients: sync::Cache::new(CLIENTS_KEPT),
+            api_keys: sync::Cache::new(API_KEYS_KEPT),
+            revoked_keys: sync::Cache::new(API_KEYS_KEPT),
             revocations: RwLock::default(),
             signing_keys: ArcSwap::default(),
             key_changes: AtomicU64::new(0),
@@ -171,18 +171,18 @@ impl Directory {
             wall_offset: AtomicI64::new(0),
             store,
         });
-        let listening = Arc::downgrade(&directory);
-        directory.store.on_change(move |changes| {
-            if let Some(directory) = listening.upgrade() {
-                directory.apply_own(changes);
+        let listening = Arc::downgrade(&cache);
+        cache.store.on_change(move |changes| {
+            if let Some(cache) = listening.upgrade() {
+                cache.apply_own(changes);
             }
         });
         let mut follower = Follower {
-            directory: directory.clone(),
+            cache: cache.clone(),
             seen: None,
         };
         follower.look(now)?;
-        Ok((directory, follower))
+        Ok((cache, follower))
     }
 
     /// Whether memory may be trusted now.
@@ -285,13 +285,13 @@ impl Directory {
         ]
     }
 
-    /// Whether [`Directory::client`] would answer from memory.
-    pub fn remembers_client(&self, client_id: &str) -> bool {
+    /// Whether [`Cache::client`] would answer from memory.
+    pub fn has_cached_client(&self, client_id: &str) -> bool {
         self.is_fresh() && self.clients.contains_key(client_id)
     }
 
     /// Looks a client up for nothing, as if memory had not known it.
-    pub async fn look_up_for_nothing(&self, client_id: &str) {
+    pub async fn dummy_lookup(&self, client_id: &str) {
         let id = client_id.to_owned();
         // A dummy: what it finds, or that it finds nothing, is of no interest.
         let _ = self
@@ -373,7 +373,7 @@ impl Directory {
 
     /// The signing keys, as far as memory knows; for publishing, which goes on with the database
     /// away.
-    pub fn known_signing_keys(&self) -> Arc<Vec<SigningKey>> {
+    pub fn cached_signing_keys(&self) -> Arc<Vec<SigningKey>> {
         self.signing_keys.load_full()
     }
 
@@ -383,7 +383,7 @@ impl Directory {
     /// Where neither memory nor the database could say.
     pub async fn signing_keys(&self) -> Result<Arc<Vec<SigningKey>>, StoreError> {
         if self.is_fresh() && self.knows_signing_keys() {
-            return Ok(self.known_signing_keys());
+            return Ok(self.cached_signing_keys());
         }
         Ok(Arc::new(self.store.lookup(signing_key::list).await?))
     }
@@ -479,7 +479,7 @@ impl Directory {
 
     /// Evicts the revocations of tokens that have expired. `now` must be a moment that clocks agree on.
     pub fn evict_expired(&self, now: Timestamp) {
-        let expired = now.minus(EVICTED_AFTER);
+        let expired = now.saturating_sub(EVICTED_AFTER);
         self.revocations
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -501,7 +501,7 @@ fn wall_offset(wall: Timestamp, since_boot: u64) -> i64 {
 
 /// Reads the feed and applies it.
 pub struct Follower {
-    directory: Arc<Directory>,
+    cache: Arc<Cache>,
     /// The id of the last change that was applied.
     seen: Option<i64>,
 }
@@ -522,7 +522,7 @@ impl Follower {
     /// # Errors
     /// Where the system gives no thread.
     pub fn run(mut self) -> std::io::Result<()> {
-        std::thread::Builder::new().name("directory".to_owned()).spawn(move || {
+        std::thread::Builder::new().name("cache".to_owned()).spawn(move || {
             loop {
                 if let Err(error) = self.look(Timestamp::now()) {
                     tracing::warn!(reason = %error, "cannot follow the changes; memory is not trusted until I can");
@@ -535,26 +535,23 @@ impl Follower {
 
     fn look(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let look = self.begin(now);
-        let news = self
-            .directory
-            .store
-            .follow(|database| look.read(database))?;
+        let news = self.cache.store.follow(|database| look.read(database))?;
         self.take(&look, news);
         Ok(())
     }
 
     fn begin(&self, now: Timestamp) -> Look {
-        let directory = &self.directory;
+        let cache = &self.cache;
         let since_boot = since_boot();
-        let passed = since_boot.saturating_sub(directory.looked_at.load(Ordering::Acquire));
+        let passed = since_boot.saturating_sub(cache.looked_at.load(Ordering::Acquire));
         let wall_offset = wall_offset(now, since_boot);
-        let stepped = directory.has_stepped(wall_offset);
+        let stepped = cache.has_stepped(wall_offset);
         // Half of what the feed keeps, so that nothing can have been purged unseen.
         let continues = u128::from(passed) < CHANGES_KEPT.as_millis() / 2 && !stepped;
         Look {
             seen: self.seen.filter(|_| continues),
-            key_changes: directory.key_changes.load(Ordering::Acquire),
-            knows_signing_keys: directory.knows_signing_keys(),
+            key_changes: cache.key_changes.load(Ordering::Acquire),
+            knows_signing_keys: cache.knows_signing_keys(),
             since_boot,
             wall_offset,
             now,
@@ -562,28 +559,26 @@ impl Follower {
     }
 
     fn take(&mut self, look: &Look, news: News) {
-        let directory = &self.directory;
+        let cache = &self.cache;
         let reloaded = news.revocations.is_some();
         if let Some(revocations) = news.revocations {
-            directory.start_afresh(revocations);
+            cache.start_afresh(revocations);
         }
         if !news.changes.is_empty() {
-            directory.apply(&news.changes);
+            cache.apply(&news.changes);
         }
         if let Some(signing_keys) = news.signing_keys {
-            directory.signing_keys.store(Arc::new(signing_keys));
+            cache.signing_keys.store(Arc::new(signing_keys));
             // Where this process has changed them since the look began, these do not count as known.
-            directory
+            cache
                 .key_changes_read
                 .store(look.key_changes, Ordering::Release);
         }
         self.seen = Some(news.seen);
         if reloaded {
-            directory
-                .wall_offset
-                .store(look.wall_offset, Ordering::Relaxed);
+            cache.wall_offset.store(look.wall_offset, Ordering::Relaxed);
         }
-        directory
+        cache
             .looked_at
             .store(look.since_boot.max(1), Ordering::Release);
     }
@@ -652,7 +647,7 @@ impl Look {
             signing_keys: Some(signing_key::list(database)?),
             revocations: Some(token::live_revocations(
                 database,
-                self.now.minus(EVICTED_AFTER),
+                self.now.saturating_sub(EVICTED_AFTER),
                 limit,
             )?),
         })
@@ -718,14 +713,14 @@ mod tests {
     use crate::store::signing_key::Algorithm;
     use crate::store::{DatabaseUrl, IfMissing};
 
-    fn opened(name: &str) -> (Arc<Store>, Arc<Directory>, Follower) {
+    fn opened(name: &str) -> (Arc<Store>, Arc<Cache>, Follower) {
         let file = std::env::temp_dir().join(format!(
             "keyward_directory_{}_{name}.db",
             std::process::id()
         ));
         let store = Store::open(&DatabaseUrl::Sqlite(file), IfMissing::Make).unwrap();
-        let (directory, follower) = Directory::open(store.clone(), Timestamp::now()).unwrap();
-        (store, directory, follower)
+        let (cache, follower) = Cache::open(store.clone(), Timestamp::now()).unwrap();
+        (store, cache, follower)
     }
 
     fn key(kid: &str) -> SigningKey {
@@ -754,7 +749,11 @@ mod tests {
         let now = Timestamp::now();
         let revoked = store.write(now, move |transaction| {
             let jti = jti.to_string();
-            let new = token::revoke(transaction, &jti, now.plus(Duration::from_secs(3600)))?;
+            let new = token::revoke(
+                transaction,
+                &jti,
+                now.saturating_add(Duration::from_secs(3600)),
+            )?;
             Recorder::keyward().record(transaction, "token.revoke", None, &jti, now)?;
             Ok::<_, StoreError>(new)
         });
@@ -763,23 +762,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_poll_that_began_before_a_change_of_the_keys_does_not_bring_them() {
-        let (store, directory, mut follower) = opened("keys");
+        let (store, cache, mut follower) = opened("keys");
         insert(&store, "one").await;
         for _ in 0..2 {
             follower.look(Timestamp::now()).unwrap();
-            assert!(directory.knows_signing_keys());
+            assert!(cache.knows_signing_keys());
         }
         let look = follower.begin(Timestamp::now());
         let news = store.follow(|database| look.read(database)).unwrap();
         insert(&store, "two").await;
         follower.take(&look, news);
-        assert!(!directory.knows_signing_keys());
-        assert_eq!(directory.signing_keys().await.unwrap().len(), 2);
+        assert!(!cache.knows_signing_keys());
+        assert_eq!(cache.signing_keys().await.unwrap().len(), 2);
         follower.look(Timestamp::now()).unwrap();
         assert_eq!(
             (
-                directory.knows_signing_keys(),
-                directory.known_signing_keys().len()
+                cache.knows_signing_keys(),
+                cache.cached_signing_keys().len()
             ),
             (true, 2)
         );
@@ -788,77 +787,77 @@ mod tests {
     /// The poll has the change in its feed already, and the process hears of it only afterwards.
     #[tokio::test]
     async fn keys_that_a_poll_found_too_early_are_read_again() {
-        let (store, directory, mut follower) = opened("early");
+        let (store, cache, mut follower) = opened("early");
         insert(&store, "one").await;
         let look = follower.begin(Timestamp::now());
         let news = store.follow(|database| look.read(database)).unwrap();
-        directory.apply_own(&[Change::SigningKeys]);
+        cache.apply_own(&[Change::SigningKeys]);
         follower.take(&look, news);
-        assert!(!directory.knows_signing_keys());
+        assert!(!cache.knows_signing_keys());
         follower.look(Timestamp::now()).unwrap();
-        assert!(directory.knows_signing_keys());
+        assert!(cache.knows_signing_keys());
     }
 
     /// As if the follower had looked just now, however slow this machine is.
-    fn refresh(directory: &Directory) {
-        directory
+    fn refresh(cache: &Cache) {
+        cache
             .looked_at
             .store(since_boot() + 600_000, Ordering::Relaxed);
-        assert!(directory.is_fresh());
+        assert!(cache.is_fresh());
     }
 
     #[tokio::test]
     async fn the_lease_ends_with_time_and_where_the_wall_clock_jumps() {
-        let (_, directory, mut follower) = opened("lease");
-        directory.looked_at.store(0, Ordering::Relaxed);
-        assert!(!directory.is_fresh(), "never looked");
-        directory
+        let (_, cache, mut follower) = opened("lease");
+        cache.looked_at.store(0, Ordering::Relaxed);
+        assert!(!cache.is_fresh(), "never looked");
+        cache
             .looked_at
             .store(since_boot() - LEASE, Ordering::Relaxed);
-        assert!(!directory.is_fresh(), "too old");
+        assert!(!cache.is_fresh(), "too old");
         for jump in [-2500, 2500] {
             follower.look(Timestamp::now()).unwrap();
-            refresh(&directory);
-            directory.wall_offset.fetch_add(jump, Ordering::Relaxed);
-            directory.notice_clock(Timestamp::now());
-            assert!(!directory.is_fresh(), "the clock jumped");
+            refresh(&cache);
+            cache.wall_offset.fetch_add(jump, Ordering::Relaxed);
+            cache.notice_clock(Timestamp::now());
+            assert!(!cache.is_fresh(), "the clock jumped");
             follower.look(Timestamp::now()).unwrap();
             assert!(
-                !directory.has_stepped(wall_offset(Timestamp::now(), since_boot())),
+                !cache.has_stepped(wall_offset(Timestamp::now(), since_boot())),
                 "read again"
             );
         }
-        refresh(&directory);
-        directory.wall_offset.fetch_add(1100, Ordering::Relaxed);
-        directory.notice_clock(Timestamp::now());
-        assert!(directory.is_fresh(), "a leap second is no jump");
+        refresh(&cache);
+        cache.wall_offset.fetch_add(1100, Ordering::Relaxed);
+        cache.notice_clock(Timestamp::now());
+        assert!(cache.is_fresh(), "a leap second is no jump");
     }
 
     #[tokio::test]
     async fn an_answer_that_outlived_its_lease_is_looked_for_again() {
-        let (_, directory, _) = opened("answer");
-        refresh(&directory);
+        let (_, cache, _) = opened("answer");
+        refresh(&cache);
         let looks = AtomicU64::new(0);
         let look = async || {
             // As if the machine had been paused meanwhile.
             if looks.fetch_add(1, Ordering::Relaxed) == 0 {
-                directory.wall_offset.fetch_add(60_000, Ordering::Relaxed);
+                cache.wall_offset.fetch_add(60_000, Ordering::Relaxed);
             }
             Ok::<_, StoreError>(())
         };
-        directory.under_lease(look).await.unwrap();
+        cache.under_lease(look).await.unwrap();
         assert_eq!(
-            (looks.load(Ordering::Relaxed), directory.is_fresh()),
+            (looks.load(Ordering::Relaxed), cache.is_fresh()),
             (2, false)
         );
         // Without a lease, everything came from the store.
-        directory.under_lease(look).await.unwrap();
+        cache.under_lease(look).await.unwrap();
         assert_eq!(looks.load(Ordering::Relaxed), 3);
     }
 
     #[tokio::test]
     async fn a_gap_in_the_feed_reads_everything_again() {
-        let (store, directory, mut follower) = opened("gap");
+        let (store, cache, mut follower) = opened("gap");
         // What other nodes do reaches this one by the feed alone.
         let other = Store::open(store.url(), IfMissing::Refuse).unwrap();
         for purged in [2, 4] {
@@ -866,20 +865,15 @@ mod tests {
             for jti in jtis {
                 revoke(&other, jti).await;
             }
-            let future = Timestamp::now().plus(Duration::from_secs(60));
+            let future = Timestamp::now().saturating_add(Duration::from_secs(60));
             other
-                .append(move |database| changes::purge(database, future, purged))
+                .write_untracked(move |database| changes::purge(database, future, purged))
                 .await
                 .unwrap();
             follower.look(Timestamp::now()).unwrap();
             for jti in jtis {
                 assert!(
-                    directory
-                        .revocations
-                        .read()
-                        .unwrap()
-                        .ends
-                        .contains_key(&jti),
+                    cache.revocations.read().unwrap().ends.contains_key(&jti),
                     "{purged}"
                 );
             }

@@ -1,5 +1,5 @@
 //! Hashes of the secrets that Keyward generates, and their comparison. Passwords that people choose are
-//! hashed in [`password`](crate::password).
+//! hashed in [`password`](crate::crypto::password).
 
 use std::sync::OnceLock;
 

@@ -20,8 +20,8 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Proxy, config::Config};
 
 use crate::config::Settings;
+use crate::crypto::jws::JwkSet;
 use crate::error::Error;
-use crate::jose::JwkSet;
 
 mod key_sets;
 
@@ -33,17 +33,17 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const LARGEST_ANSWER: u64 = 64 * 1024;
 
 /// Outgoing requests, and the keys that they brought.
-pub struct Outbound {
+pub struct HttpClient {
     key_sets: Arc<KeySets>,
 }
 
-impl Outbound {
+impl HttpClient {
     /// As the settings `private_jwks_uri`, `outbound_proxy` and `outbound_ca` say.
     ///
     /// # Errors
     /// The error names the setting that cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
-        Ok(Outbound {
+        Ok(HttpClient {
             key_sets: Arc::new(KeySets::new(
                 agent(settings, Target::Partner)?,
                 settings.private_jwks_uri.is_on(),

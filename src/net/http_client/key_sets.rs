@@ -19,7 +19,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::{Semaphore, watch};
 use ureq::Agent;
 
-use crate::jose::JwkSet;
+use crate::crypto::jws::JwkSet;
 use crate::share::Shares;
 
 /// For how long fetched keys are good; past half of it they are fetched again.
@@ -220,7 +220,7 @@ impl KeySets {
         }
     }
 
-    /// See [`super::Outbound::jwks`].
+    /// See [`super::HttpClient::jwks`].
     pub(super) async fn get(
         self: &Arc<Self>,
         uri: &str,
