@@ -983,6 +983,11 @@ impl Sources {
         self.of(name).label(name)
     }
 
+    /// Whether the setting was not given.
+    pub fn is_default(&self, name: &str) -> bool {
+        self.of(name).is_default()
+    }
+
     /// Every setting with its value and its source.
     pub fn entries(&self, settings: &Settings) -> Vec<Entry> {
         let entry = |(name, value)| Entry {

@@ -33,6 +33,7 @@ mod backup;
 mod check;
 mod client;
 mod clock;
+mod demo;
 mod key;
 mod output;
 mod registration_token;
@@ -78,6 +79,8 @@ enum Command {
     Config,
     /// Say what is wrong with this installation, and how to mend it
     Check,
+    /// Fill a new database with sample data, to try the portal: data/demo.db where no database is named
+    Demo,
     /// Print the description of the HTTP API (OpenAPI 3.1)
     Openapi,
     /// Print the completions for a shell
@@ -324,6 +327,7 @@ fn execute(command: Command, context: Context, json: bool) -> Result<Output, Err
                 Ok(settings(&context))
             }
             Command::Check => check::run(context).await,
+            Command::Demo => demo::run(context).await,
             Command::Openapi => Ok(openapi()),
             Command::Completions { shell } => Ok(completions(shell)),
             Command::Account(command) => command.run(context).await,
