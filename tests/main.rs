@@ -21,6 +21,7 @@ mod clocks;
 mod command_line;
 mod connections;
 mod database_away;
+mod demo;
 mod discovery;
 mod durability;
 mod examples;
