@@ -12,7 +12,7 @@ use crate::crypto::password::{Password, Passwords};
 use crate::error::Error;
 use crate::manage::actor::{Actor, ClientsWrite, ResourcesWrite, UsersWrite};
 use crate::manage::client::{self as manage_client, NewClient};
-use crate::manage::resource_server::{self as manage_resource_server, TokenTyp};
+use crate::manage::resource_server::{self as manage_resource_server, NewResourceServer, TokenTyp};
 use crate::manage::user as manage_user;
 use crate::scope::Scope;
 use crate::store::client::{self, AuthMethod};
@@ -94,7 +94,7 @@ pub async fn bootstrap(
 ) -> Result<Option<Bootstrap>, Error> {
     let fault = |_| Error::server_error("the first scope is no scope");
     let scope: Scope = "read write".parse().map_err(fault)?;
-    let operator = Arc::new(Actor::command_line());
+    let operator = Arc::new(Actor::command_line(now));
     let (make_resources, make_clients) =
         (operator.may(ResourcesWrite)?, operator.may(ClientsWrite)?);
     let FirstOperator {
@@ -110,18 +110,14 @@ pub async fn bootstrap(
             if is_used(transaction.database())? {
                 return Ok(None);
             }
-            manage_user::insert_operator(transaction, &manage_users, &email, hash.clone(), now)?;
-            let identifier = "https://api.example.com".to_owned();
-            let (name, typ) = ("Example API".to_owned(), TokenTyp::default());
-            let resource = manage_resource_server::insert(
-                transaction,
-                &make_resources,
-                identifier,
-                name,
-                scope.clone(),
-                typ,
-                now,
-            )?;
+            manage_user::insert_operator(transaction, &manage_users, &email, hash.clone())?;
+            let new = NewResourceServer {
+                identifier: "https://api.example.com".to_owned(),
+                name: "Example API".to_owned(),
+                scope: scope.clone(),
+                token_typ: TokenTyp::default(),
+            };
+            let resource = manage_resource_server::insert(transaction, &make_resources, new)?;
             let new = NewClient {
                 name: "First application".to_owned(),
                 account: None,
@@ -131,7 +127,7 @@ pub async fn bootstrap(
                 auth_method: AuthMethod::ClientSecretBasic,
                 jwks: None,
             };
-            let made = manage_client::insert(transaction, &make_clients, new, now)?;
+            let made = manage_client::insert(transaction, &make_clients, new)?;
             let bootstrap = Bootstrap {
                 resource: resource.server.identifier,
                 introspection_id: resource.server.client_id,

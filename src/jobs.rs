@@ -7,7 +7,7 @@ use actix_web::web;
 use crate::cache;
 use crate::clock::watch::{Agreed, KEPT_LONGER, Reading, Seen};
 use crate::clock::{self, Timestamp};
-use crate::manage::signing_key::{self, Times};
+use crate::manage::signing_key::{self, SigningKeyServices};
 use crate::oauth::AuthorizationServer;
 use crate::store::clock as store_clock;
 use crate::store::{
@@ -162,8 +162,8 @@ async fn purge_once(oauth: &AuthorizationServer) -> Result<(), StoreError> {
 /// Rotates the signing key when it reaches its age.
 async fn rotate(oauth: web::Data<AuthorizationServer>) {
     loop {
-        let times = match Times::in_force(&oauth.store, &oauth.settings).await {
-            Ok(times) => times,
+        let services = match SigningKeyServices::of(&oauth).await {
+            Ok(services) => services,
             Err(error) => {
                 tracing::warn!(
                     reason = error.reason(),
@@ -175,7 +175,7 @@ async fn rotate(oauth: web::Data<AuthorizationServer>) {
         };
         tokio::time::sleep(ROTATION_EVERY).await;
         let keys = oauth.cache.cached_signing_keys();
-        if !signing_key::is_due(&keys, times, Timestamp::now()) {
+        if !signing_key::is_due(&keys, services.policy, Timestamp::now()) {
             continue;
         }
         let now = match agreed(&oauth).await {
@@ -186,8 +186,7 @@ async fn rotate(oauth: web::Data<AuthorizationServer>) {
                 continue;
             }
         };
-        let sealing_keys = oauth.signing_keys.sealing_keys();
-        match signing_key::rotate_if_due(&oauth.store, &keys, sealing_keys, times, now).await {
+        match signing_key::rotate_if_due(services, &keys, now).await {
             Ok(Some(key)) => {
                 tracing::info!(kid = key.kid, signs_from = %key.signs_from, "signing key rotated by age")
             }

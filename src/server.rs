@@ -13,7 +13,7 @@ use crate::config::{Issuer, Settings};
 use crate::error::Error;
 use crate::http;
 use crate::jobs;
-use crate::manage::signing_key::{self, Times};
+use crate::manage::signing_key::{self, RotationPolicy, SigningKeyServices};
 use crate::net::connections::Connections;
 use crate::net::listener;
 use crate::net::tls::Certificate;
@@ -99,7 +99,8 @@ impl Server {
         settings.check(&issuer)?;
         // With one that takes no changes, a node whose keys and issuer are there already can serve what only reads.
         let read_only = matches!(store.check_writable().await, Err(StoreError::ReadOnly));
-        let sealing_keys = signing_key::sealing_keys(&store, &settings.keys_dir).await?;
+        let sealing_keys =
+            signing_key::open_or_create_sealing_keys(&store, &settings.keys_dir).await?;
         let own = deployment_of(&settings, &issuer, now);
         if read_only {
             tracing::warn!(
@@ -109,13 +110,12 @@ impl Server {
             signing_key::check(&store, &sealing_keys, now).await?;
         } else {
             join(&store, own, &settings, change_issuer, now).await?;
-            signing_key::ensure(
-                &store,
-                &sealing_keys,
-                Times::in_force(&store, &settings).await?,
-                now,
-            )
-            .await?;
+            let services = SigningKeyServices {
+                store: &store,
+                sealing_keys: &sealing_keys,
+                policy: RotationPolicy::effective(&store, &settings).await?,
+            };
+            signing_key::ensure(services, now).await?;
         }
         let opened = {
             let store = store.clone();

@@ -18,10 +18,8 @@ pub enum Clock {
 impl Clock {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let Clock::Reset = self;
-        let entry = context
-            .operator()
-            .entry("clock.reset", None, "clock", context.now);
-        let was = clock::reset(&context.store()?, entry, context.now).await?;
+        let recorder = context.operator().recorder().clone();
+        let was = clock::reset(&context.store()?, recorder).await?;
         let now = context.now;
         let words = format!(
             "The last moment that a node wrote down was {was}, and is {now} now. All tokens that were issued until now are \

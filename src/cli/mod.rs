@@ -152,7 +152,7 @@ struct Context {
 impl Context {
     /// Whoever has the database at hand may do everything.
     fn operator(&self) -> Arc<Actor> {
-        Arc::new(Actor::command_line().assuming(self.settings.issuer()))
+        Arc::new(Actor::command_line(self.now).with_assumed_issuer(self.settings.issuer()))
     }
 
     /// The database, which must be there: in another folder, or with a mistyped path, there is none to read or to
@@ -177,14 +177,14 @@ impl Context {
 
     /// The key file, which must be there.
     async fn sealing_keys(&self, store: &Arc<Store>) -> Result<SealingKeyFile, Error> {
-        keys::existing_key_file(store, &self.settings.keys_dir)
+        keys::open_sealing_keys(store, &self.settings.keys_dir)
             .await
             .map_err(|error| self.sources.explain(error))
     }
 
     /// The key file; made where there is nothing yet that another one seals.
     async fn key_file_or_new(&self, store: &Arc<Store>) -> Result<SealingKeyFile, Error> {
-        keys::sealing_keys(store, &self.settings.keys_dir)
+        keys::open_or_create_sealing_keys(store, &self.settings.keys_dir)
             .await
             .map_err(|error| self.sources.explain(error))
     }

@@ -7,7 +7,7 @@ use super::Context;
 use super::output::Output;
 use crate::error::Error;
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
-use crate::manage::resource_server::{self, TokenTyp};
+use crate::manage::resource_server::{self, NewResourceServer, TokenTyp};
 use crate::scope::Scope;
 
 #[derive(Subcommand)]
@@ -61,16 +61,13 @@ impl Resource {
                 token_typ,
             } => {
                 let permit = operator.may(ResourcesWrite)?;
-                let made = resource_server::create(
-                    &store,
-                    permit,
-                    &identifier,
-                    &name,
+                let new = NewResourceServer {
+                    identifier,
+                    name,
                     scope,
                     token_typ,
-                    context.now,
-                )
-                .await?;
+                };
+                let made = resource_server::create(&store, permit, new).await?;
                 let (server, secret) = (made.server, made.secret);
                 let words = format!(
                     "Made the resource server {}. It introspects with these, and the secret is shown this once:\n  client_id      {}\n  client_secret  {}",
@@ -88,8 +85,7 @@ impl Resource {
             } => {
                 let permit = operator.may(ResourcesWrite)?;
                 let server =
-                    resource_server::update(&store, permit, &identifier, token_typ, context.now)
-                        .await?;
+                    resource_server::update(&store, permit, &identifier, token_typ).await?;
                 let words = format!(
                     "Tokens for {} have the typ {} from now on",
                     server.identifier,
@@ -115,13 +111,7 @@ impl Resource {
                 ))
             }
             Resource::Delete { identifier } => {
-                resource_server::delete(
-                    &store,
-                    operator.may(ResourcesWrite)?,
-                    &identifier,
-                    context.now,
-                )
-                .await?;
+                resource_server::delete(&store, operator.may(ResourcesWrite)?, &identifier).await?;
                 Ok(Output::done(format!(
                     "Deleted the resource server {identifier}"
                 )))
