@@ -17,25 +17,25 @@ use crate::manage::signing_key::{
 pub enum SigningKey {
     /// List the keys with their states
     List,
-    /// Show a key with its public half
+    /// Show a key with its public key
     Show {
         #[arg(allow_hyphen_values = true)]
         kid: String,
 
-        /// Only the public half, in PEM
+        /// Print only the public key, in PEM
         #[arg(long)]
         pem: bool,
     },
-    /// Make a key that takes over once everybody can have it
+    /// Create a key; it starts to sign when every cached JWK Set has expired
     Rotate,
-    /// Take a private key in PEM from elsewhere, which takes over in the same way
+    /// Import a private key in PEM; it starts to sign in the same way
     Import { file: PathBuf },
-    /// End a key; it stays published until the last token that it signed has ended
+    /// Stop signing with a key; it stays published until the last token that it signed has expired
     Retire {
         #[arg(allow_hyphen_values = true)]
         kid: String,
 
-        /// It leaked: trust it no more, and refuse the tokens that it signed
+        /// The key was compromised: unpublish it now and refuse all tokens that it signed
         #[arg(long)]
         now: bool,
     },
@@ -55,7 +55,7 @@ impl SigningKey {
             SigningKey::List => {
                 let keys = signing_key::list(&store, operator.may(SigningKeysRead)?).await?;
                 let end = |end: Option<Timestamp>| match end {
-                    Some(Timestamp::EPOCH) => "ended".to_owned(),
+                    Some(Timestamp::EPOCH) => "retired".to_owned(),
                     end => when(end),
                 };
                 let rows = keys.iter().map(|key| {
@@ -95,11 +95,11 @@ impl SigningKey {
             }
             SigningKey::Rotate => {
                 let key = signing_key::rotate(
-                    services(&context.key_file_or_new(&store).await?),
+                    services(&context.sealing_keys_or_new(&store).await?),
                     operator.may(SigningKeysWrite)?,
                 )
                 .await?;
-                Ok(coming(&key))
+                Ok(pending(&key))
             }
             SigningKey::Import { file } => {
                 let pem = std::fs::read(&file);
@@ -107,12 +107,12 @@ impl SigningKey {
                     Error::new(Code::InvalidRequest, format!("{}: {error}", file.display()))
                 })?;
                 let key = signing_key::import(
-                    services(&context.key_file_or_new(&store).await?),
+                    services(&context.sealing_keys_or_new(&store).await?),
                     operator.may(SigningKeysWrite)?,
                     &pem,
                 )
                 .await?;
-                Ok(coming(&key))
+                Ok(pending(&key))
             }
             SigningKey::Retire { kid, now } => {
                 let mode = if now {
@@ -130,7 +130,7 @@ impl SigningKey {
                 let words = match key.published_until {
                     Some(Timestamp::EPOCH) => {
                         format!(
-                            "The key {} neither signs nor is published any more, and what it signed is refused",
+                            "The key {} is no longer published, and tokens that it signed are refused",
                             key.kid
                         )
                     }
@@ -147,11 +147,11 @@ impl SigningKey {
     }
 }
 
-fn coming(key: &SigningKeyView) -> Output {
+fn pending(key: &SigningKeyView) -> Output {
     Output::new(
         key,
         format!(
-            "The key {} is published now, and signs from {}",
+            "The key {} is published, and signs from {}",
             key.kid, key.signs_from
         ),
     )

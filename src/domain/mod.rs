@@ -3,7 +3,6 @@
 //! [`Recorder`](crate::store::audit::Recorder) and writes its audit entry in the transaction of the
 //! change, so that no entry point can forget it. The callers decide who may do it.
 
-pub mod account;
 pub mod api_key;
 pub mod client;
 pub mod token;

@@ -5,19 +5,12 @@ use std::sync::Arc;
 use super::actor::Permit;
 use super::rights::{AccountsRead, AccountsWrite, RightType, UsersWrite};
 use super::{check_name, invalid, not_found};
-use crate::domain;
 use crate::error::{Code, Error};
 use crate::store::account;
-pub use crate::store::account::Account;
+pub use crate::store::account::{Account, AccountKind};
 use crate::store::audit::Action;
 use crate::store::user::Role;
 use crate::store::{Database, Store, Transaction};
-
-/// The name of the account that is created if an operator names none and there is none yet.
-pub const DEFAULT: &str = "Default";
-
-/// The name of the account that owns the clients with which resource servers introspect.
-pub const RESOURCE_SERVERS: &str = "Resource servers";
 
 /// Creates an account.
 ///
@@ -75,7 +68,7 @@ pub async fn partners(
     permit: Permit<AccountsRead>,
 ) -> Result<Vec<Account>, Error> {
     let mut accounts = list(store, permit).await?;
-    accounts.retain(|account| account.name != RESOURCE_SERVERS);
+    accounts.retain(|account| account.kind != AccountKind::ResourceServers);
     Ok(accounts)
 }
 
@@ -189,14 +182,14 @@ pub(super) fn resolve<R: RightType>(
     }
     let partners = account::list(database)?
         .into_iter()
-        .filter(|account| account.name != RESOURCE_SERVERS);
+        .filter(|account| account.kind != AccountKind::ResourceServers);
     let oldest = partners.min_by_key(|account| (account.created_at, account.id.clone()));
     match oldest {
         Some(account) => Ok(account),
-        None => Ok(domain::account::find_or_create(
+        None => Ok(account::find_or_create(
             transaction,
             permit.recorder(),
-            DEFAULT,
+            AccountKind::Partner,
         )?),
     }
 }
@@ -206,9 +199,9 @@ pub(super) fn of_resource_servers<R: RightType>(
     transaction: &mut Transaction<'_>,
     permit: &Permit<R>,
 ) -> Result<Account, Error> {
-    Ok(domain::account::find_or_create(
+    Ok(account::find_or_create(
         transaction,
         permit.recorder(),
-        RESOURCE_SERVERS,
+        AccountKind::ResourceServers,
     )?)
 }

@@ -347,12 +347,15 @@ impl<R: RightType> Permit<R> {
 mod tests {
     use super::*;
     use crate::client_ip::ClientIp;
+    use crate::request_context::RequestId;
+    use crate::trace_context::TraceContext;
 
     fn context() -> RequestContext {
         RequestContext {
             client_ip: ClientIp::Unknown,
             received_at: Timestamp::from_seconds(1_800_000_000),
-            request_id: None,
+            request_id: RequestId::new(Timestamp::EPOCH, &[0; 10]),
+            trace: TraceContext::new(None, 5, 9),
         }
     }
 

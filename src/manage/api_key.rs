@@ -23,6 +23,9 @@ use crate::store::{Database, Store, Transaction};
 /// The maximum number of active keys of a client.
 pub const MAX_API_KEYS: usize = 10;
 
+/// How many characters of its name a replaced key keeps, beside its id.
+const MAX_REPLACED_NAME_LENGTH: usize = 60;
+
 /// The properties of a new API key.
 #[derive(Clone, Default)]
 pub struct NewApiKey {
@@ -53,6 +56,8 @@ pub struct ApiKeyView {
     pub created_at: Timestamp,
     pub last_used_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
+    #[serde(skip)]
+    pub replaced_by: Option<String>,
 }
 
 impl From<ApiKey> for ApiKeyView {
@@ -69,6 +74,7 @@ impl From<ApiKey> for ApiKeyView {
             created_at: key.created_at,
             last_used_at: key.last_used_at,
             expires_at: key.expires_at,
+            replaced_by: key.replaced_by,
         }
     }
 }
@@ -94,6 +100,7 @@ pub(super) fn generate(
         created_by: created_by.to_owned(),
         allowed_ips: new.allowed_ips,
         last_used_at: None,
+        replaced_by: None,
     };
     (key, row)
 }
@@ -186,39 +193,26 @@ pub async fn rotate(
             let client = find_editable(transaction.database(), &permit, &client_id)?;
             permit.ensure_first_use(transaction)?;
             let active = active_keys(transaction.database(), &client_id, now)?;
-            let mut old = active
+            let old = active
                 .iter()
                 .find(|key| key.id == id)
-                .cloned()
                 .ok_or_else(|| not_found("API key", &id))?;
             if !grace.is_zero() {
                 ensure_capacity(&active)?;
             }
-            if old.name.ends_with(&format!("({id})")) {
+            if old.replaced_by.is_some() {
                 return Err(
                     Error::new(Code::Conflict, "This API key was rotated already")
                         .phrase("key-rotated", []),
                 );
             }
-            let new = NewApiKey {
-                name: old.name.clone(),
-                scope: old.scope.clone(),
-                // The same lifetime as the old key's.
-                expires_at: old
-                    .expires_at
-                    .map(|end| now.saturating_add(end.duration_since(old.created_at))),
-                allowed_ips: old.allowed_ips.clone(),
-                manage_keys: old.manage_keys,
-            };
+            let (key, row) = generate(&client, successor(old, now), permit.actor(), now);
             if grace.is_zero() {
                 api_key::delete(transaction, &old.id, now)?;
             } else {
-                let end = now.saturating_add(grace);
-                old.expires_at = Some(old.expires_at.map_or(end, |own| own.min(end)));
-                old.name = format!("{} ({id})", shortened(&old.name, 60));
-                api_key::update(transaction, &old)?;
+                let replaced = replaced(old, &row.id, now.saturating_add(grace));
+                api_key::update(transaction, &replaced)?;
             }
-            let (key, row) = generate(&client, new, permit.actor(), now);
             api_key::insert(transaction, &row)?;
             permit.audit(
                 transaction,
@@ -321,6 +315,102 @@ fn reclaim_name(
     Ok(())
 }
 
-fn shortened(name: &str, length: usize) -> String {
-    name.chars().take(length).collect()
+/// The properties of the key that replaces `old` at `now`, with the same lifetime.
+fn successor(old: &ApiKey, now: Timestamp) -> NewApiKey {
+    NewApiKey {
+        name: old.name.clone(),
+        scope: old.scope.clone(),
+        expires_at: old
+            .expires_at
+            .map(|end| now.saturating_add(end.duration_since(old.created_at))),
+        allowed_ips: old.allowed_ips.clone(),
+        manage_keys: old.manage_keys,
+    }
+}
+
+/// A key that was replaced, and expires at `end` or at its own expiry, whichever is sooner. Names are
+/// unique within a client and the successor takes this one, so the old key's name gets its id.
+fn replaced(old: &ApiKey, successor_id: &str, end: Timestamp) -> ApiKey {
+    let name: String = old.name.chars().take(MAX_REPLACED_NAME_LENGTH).collect();
+    ApiKey {
+        name: format!("{name} ({})", old.id),
+        expires_at: Some(old.expires_at.map_or(end, |own| own.min(end))),
+        replaced_by: Some(successor_id.to_owned()),
+        ..old.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(1_800_000_000 + seconds)
+    }
+
+    fn key(expires_at: Option<Timestamp>) -> ApiKey {
+        ApiKey {
+            id: "k1".to_owned(),
+            client_id: "c1".to_owned(),
+            name: "Nightly batch".to_owned(),
+            hash: String::new(),
+            shown: String::new(),
+            scope: Some("orders:read".parse().unwrap()),
+            manage_keys: true,
+            created_at: at(0),
+            expires_at,
+            created_by: "user ada@acme.example".to_owned(),
+            allowed_ips: IpRanges::default(),
+            last_used_at: None,
+            replaced_by: None,
+        }
+    }
+
+    #[test]
+    fn a_successor_has_the_same_properties_and_lifetime() {
+        let cases = [
+            (None, None),
+            (Some(at(1000)), Some(at(600 + 1000))),
+            (Some(at(0)), Some(at(600))),
+        ];
+        for (expires_at, expected) in cases {
+            let old = key(expires_at);
+            let new = successor(&old, at(600));
+            assert_eq!(new.expires_at, expected, "{expires_at:?}");
+            assert_eq!((&new.name, &new.scope), (&old.name, &old.scope));
+            assert!(new.manage_keys);
+        }
+    }
+
+    #[test]
+    fn a_replaced_key_expires_after_the_grace_period_and_never_later_than_before() {
+        let cases = [
+            (None, at(700)),
+            (Some(at(650)), at(650)),
+            (Some(at(5000)), at(700)),
+        ];
+        for (expires_at, expected) in cases {
+            let old = replaced(&key(expires_at), "k2", at(700));
+            assert_eq!(old.expires_at, Some(expected), "{expires_at:?}");
+            assert_eq!(old.replaced_by.as_deref(), Some("k2"));
+            assert_eq!(old.name, "Nightly batch (k1)");
+        }
+        let long = ApiKey {
+            name: "é".repeat(100),
+            ..key(None)
+        };
+        let name = replaced(&long, "k2", at(700)).name;
+        assert_eq!(
+            name.chars().count(),
+            MAX_REPLACED_NAME_LENGTH + " (k1)".len()
+        );
+    }
+
+    #[test]
+    fn a_client_has_a_limited_number_of_active_keys() {
+        let keys = |count: usize| vec![key(None); count];
+        assert!(ensure_capacity(&keys(MAX_API_KEYS - 1)).is_ok());
+        let refused = ensure_capacity(&keys(MAX_API_KEYS)).unwrap_err();
+        assert_eq!(refused.code(), Code::Conflict);
+    }
 }

@@ -16,14 +16,11 @@ use crate::crypto::secret_hash::{self, StoredSecret};
 use crate::domain;
 use crate::error::{Code, Error};
 use crate::request_context::RequestContext;
-use crate::store::account;
+use crate::store::account::{self, AccountKind};
 use crate::store::audit::{Action, Recorder};
 use crate::store::client::{self, Client};
 use crate::store::client_secret;
 use crate::store::registration_token::{self, RegistrationToken};
-
-/// Where clients go that register openly.
-const OPEN_ACCOUNT: &str = "Open registration";
 
 /// The client information response (RFC 7591 section 3.2.1).
 #[derive(Debug, Serialize)]
@@ -108,7 +105,10 @@ pub async fn register(
                     }
                     token.account_id.clone()
                 }
-                None => domain::account::find_or_create(transaction, &recorder, OPEN_ACCOUNT)?.id,
+                None => {
+                    let kind = AccountKind::OpenRegistration;
+                    account::find_or_create(transaction, &recorder, kind)?.id
+                }
             };
             ensure_capacity(transaction, &account_id)?;
             let row = Client {

@@ -313,7 +313,7 @@ impl Recorder {
         Recorder {
             actor,
             client_ip: Some(context.client_ip),
-            request_id: context.request_id.clone(),
+            request_id: Some(context.request_id.to_string()),
             now: context.received_at,
         }
     }
@@ -434,6 +434,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::request_context::RequestId;
+    use crate::trace_context::TraceContext;
 
     #[test]
     fn every_action_survives_the_round_trip_through_its_text_form() {
@@ -472,7 +474,8 @@ mod tests {
         let context = RequestContext {
             client_ip: ClientIp::Unknown,
             received_at: now,
-            request_id: Some("r1".to_owned()),
+            request_id: RequestId::new(now, &[0; 10]),
+            trace: TraceContext::new(None, 5, 9),
         };
         let entry = Recorder::in_request("client c1".to_owned(), &context).entry(
             Action::ClientUpdate,
@@ -485,7 +488,7 @@ mod tests {
         );
         assert_eq!(
             (entry.happened_at, entry.request_id.as_deref()),
-            (now, Some("r1"))
+            (now, Some(context.request_id.to_string().as_str()))
         );
         assert_eq!(entry.account_id.as_deref(), Some("a1"));
         let own = Recorder::keyward(now).entry(Action::SigningKeyRotate, None, "k1");
