@@ -20,6 +20,7 @@ pub mod concurrency_limit;
 pub mod config;
 pub mod credential;
 pub mod crypto;
+pub mod domain;
 pub mod error;
 pub mod http;
 pub mod jobs;
