@@ -11,8 +11,7 @@ use crate::manage::signing_key::{self, Times};
 use crate::oauth::AuthorizationServer;
 use crate::store::clock as store_clock;
 use crate::store::{
-    StoreError, api_key, audit, changes, client_assertion, counts, idempotency, invitation,
-    session, token,
+    StoreError, api_key, audit, changes, counts, idempotency, invitation, session, token, used_jti,
 };
 
 /// How often expired rows are looked for, and how many go at a time.
@@ -131,7 +130,7 @@ async fn purge_once(oauth: &AuthorizationServer) -> Result<(), StoreError> {
         let batch = oauth.store.write_untracked(move |database| {
             let tokens = token::purge(database, expired, PURGE_BATCH)?;
             let revoked = token::purge_revocations(database, past, PURGE_BATCH)?;
-            let assertions = client_assertion::purge(database, past, PURGE_BATCH)?;
+            let assertions = used_jti::purge(database, past, PURGE_BATCH)?;
             let keys = api_key::purge(
                 database,
                 passed.saturating_sub(ENDED_KEYS_KEPT),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use keyward::oauth::failure::ALL_REASONS;
+use keyward::oauth::reason::ALL_REASONS;
 use serde_json::{Value, json};
 
 use crate::support::{Client, World, eventually, jwt};

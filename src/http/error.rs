@@ -11,7 +11,7 @@ use serde_json::json;
 use super::observe::{Reason, RequestId};
 use crate::credential::redacted;
 use crate::error::{Code, Error};
-use crate::oauth::authorization::Authorization;
+use crate::oauth::authorization_header::AuthorizationHeader;
 
 /// Names the protection space (RFC 7617 section 2).
 const REALM: &str = "keyward";
@@ -94,7 +94,7 @@ fn presents_token(request: &HttpRequest) -> bool {
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
     header
-        .and_then(Authorization::parse)
+        .and_then(AuthorizationHeader::parse)
         .is_some_and(|header| header.token().is_some_and(|token| !token.is_empty()))
 }
 

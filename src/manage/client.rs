@@ -20,11 +20,11 @@ use crate::credential::{Credential, Kind};
 use crate::crypto::jws::JwkSet;
 use crate::crypto::secret_hash;
 use crate::error::{Code, Error};
-use crate::oauth::client_metadata::Limits;
-use crate::oauth::token_endpoint;
+use crate::oauth::client_metadata::RegistrationLimits;
 use crate::scope::{Scope, is_right};
 use crate::store::client::{self, Client};
 pub use crate::store::client::{AuthMethod, DisabledBy};
+use crate::store::grant_type::GrantType;
 use crate::store::resource_server;
 pub use crate::store::resource_server::Resources;
 use crate::store::{self, Database, Store, Transaction, client_secret};
@@ -138,12 +138,7 @@ impl From<Client> for ClientView {
     fn from(client: Client) -> Self {
         ClientView {
             auth_method: client.auth_method.as_str(),
-            grant_types: client
-                .grant_types
-                .split(' ')
-                .filter(|name| !name.is_empty())
-                .map(str::to_owned)
-                .collect(),
+            grant_types: client.grant_types.names().map(str::to_owned).collect(),
             client_id: client.client_id,
             name: client.name,
             account: client.account_id,
@@ -203,7 +198,7 @@ pub(crate) fn insert(
         check_room(transaction.database(), &account)?;
     }
     let client = Client {
-        grant_types: token_endpoint::GRANT_TYPES.join(" "),
+        grant_types: GrantType::ALL.iter().copied().collect(),
         scope: new.scope,
         resources,
         may_introspect: new.may_introspect,
@@ -529,7 +524,8 @@ fn regrant(
     if registered {
         // What was set here is the most that it can have: it cannot take back more by its own registration
         // access token.
-        client.registration_limits = Some(Limits::new(&client.scope, &client.resources).to_json()?);
+        client.registration_limits =
+            Some(RegistrationLimits::new(&client.scope, &client.resources).to_json()?);
     }
     Ok(warning)
 }

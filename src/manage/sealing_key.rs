@@ -10,10 +10,11 @@ use super::actor::{Permit, SigningKeysWrite};
 use super::second_factor;
 use super::signing_key::{KEPT_PUBLISHED, Times, generate, schedule, sealed_row};
 use crate::clock::Timestamp;
-use crate::error::{Code, Error};
-use crate::oauth::keys::{
-    KEY_FILE, LockedSealingKeyFile, PREPARED, SealingKeyFile, SigningKeyPair, make_folder,
+use crate::crypto::sealing_key::{
+    KEY_FILE, LockedSealingKeyFile, PREPARED, SealingKeyFile, make_folder,
 };
+use crate::error::{Code, Error};
+use crate::oauth::signing_keys::SigningKeyPair;
 use crate::store::signing_key::{self, SigningKey, State};
 use crate::store::user::{self, User};
 use crate::store::{Database, Store, StoreError, Transaction};
@@ -52,9 +53,7 @@ pub async fn prepare(
         "{PREPARED}{}",
         *SealingKeyFile::new_line()
     )));
-    sealing_keys
-        .replace(&lines, &locked)
-        .map_err(Error::server_error)
+    Ok(sealing_keys.replace(&lines, &locked)?)
 }
 
 /// Seals everything with a new key: the prepared one, which keeps the old one in the file for nodes with
@@ -88,9 +87,7 @@ pub async fn rotate(
         // Until all is done: a rotation after a crash must not make another key and drop the old one.
         lines.push(Zeroizing::new(format!("{PREPARED}{}", *first)));
     }
-    sealing_keys
-        .replace(&lines, &locked)
-        .map_err(Error::server_error)?;
+    sealing_keys.replace(&lines, &locked)?;
     let kept = if keep_old { lines.len() - 1 } else { 1 };
     reseal(
         store,
@@ -151,12 +148,10 @@ async fn reseal(
             let mut signing_keys = 0;
             for mut key in signing_key::list(transaction.database())? {
                 match SigningKeyPair::open(&key, &own) {
-                    Ok(open) => {
-                        key.private_sealed = open.sealed(&own).map_err(Error::server_error)?
-                    }
+                    Ok(open) => key.private_sealed = open.sealed(&own)?,
                     // Nobody needs the private half of a key that signs no more.
                     Err(_) if matches!(key.state(now), State::Retiring | State::Gone) => continue,
-                    Err(reason) => return Err(Error::server_error(reason)),
+                    Err(error) => return Err(error.into()),
                 }
                 signing_key::update(transaction, &key)?;
                 signing_keys += 1;
@@ -171,7 +166,7 @@ async fn reseal(
                 let Ok(secret) = own.unseal(&name, sealed) else {
                     continue;
                 };
-                user.totp_sealed = Some(own.seal(&name, &secret).map_err(Error::server_error)?);
+                user.totp_sealed = Some(own.seal(&name, &secret)?);
                 user::update(transaction, &user)?;
                 second_factors += 1;
             }
@@ -181,9 +176,7 @@ async fn reseal(
         .await?;
     let mut lines = sealing_keys.lines();
     lines.truncate(kept);
-    sealing_keys
-        .replace(&lines, locked)
-        .map_err(Error::server_error)?;
+    sealing_keys.replace(&lines, locked)?;
     Ok(Rotated {
         signing_keys,
         second_factors,
@@ -287,7 +280,7 @@ pub async fn reset(
         Ok(sealing_keys) => sealing_keys,
         Err(_) => {
             set_aside(folder, now)?;
-            SealingKeyFile::open_or_make(folder).map_err(Error::server_error)?
+            SealingKeyFile::open_or_make(folder)?
         }
     };
     let successor = generate().await?;

@@ -12,8 +12,9 @@ use super::actor::{Permit, SigningKeysRead, SigningKeysWrite};
 use super::not_found;
 use crate::clock::{self, Timestamp};
 use crate::config::Settings;
+use crate::crypto::sealing_key::{SealingKeyError, SealingKeyFile};
 use crate::error::{Code, Error};
-use crate::oauth::keys::{SealingKeyFile, SigningKeyPair, public_pem};
+use crate::oauth::signing_keys::{SigningKeyPair, public_pem};
 use crate::store::audit::Recorder;
 use crate::store::clock as store_clock;
 use crate::store::deployment::{self, Deployment};
@@ -141,7 +142,7 @@ pub async fn show(
         key: SigningKeyView::at(key, now),
         jwk: serde_json::from_str(&key.public_jwk)
             .map_err(|error| Error::server_error(error.to_string()))?,
-        pem: public_pem(key).map_err(Error::server_error)?,
+        pem: public_pem(key)?,
     })
 }
 
@@ -153,7 +154,7 @@ pub async fn sealing_keys(store: &Arc<Store>, folder: &Path) -> Result<SealingKe
     let keys = store.read(signing_key::list).await?;
     if keys.is_empty() {
         return SealingKeyFile::open_or_make(folder)
-            .map_err(|reason| Error::server_error(reason).field("keys_dir"));
+            .map_err(|error| Error::from(error).field("keys_dir"));
     }
     open_sealing(folder)
 }
@@ -164,7 +165,7 @@ pub async fn sealing_keys(store: &Arc<Store>, folder: &Path) -> Result<SealingKe
 /// Where it is not there or cannot be read.
 pub async fn existing_key_file(store: &Arc<Store>, folder: &Path) -> Result<SealingKeyFile, Error> {
     if store.read(signing_key::list).await?.is_empty() {
-        let first = |reason| {
+        let first = |reason: SealingKeyError| {
             Error::server_error(format!("{reason}; `keyward serve` makes it")).field("keys_dir")
         };
         return SealingKeyFile::open(folder).map_err(first);
@@ -173,7 +174,7 @@ pub async fn existing_key_file(store: &Arc<Store>, folder: &Path) -> Result<Seal
 }
 
 fn open_sealing(folder: &Path) -> Result<SealingKeyFile, Error> {
-    let sealed = |reason| {
+    let sealed = |reason: SealingKeyError| {
         let reason = format!(
             "{reason}; the signing keys of this database are sealed with that file. {LOST}"
         );
@@ -367,8 +368,8 @@ pub async fn import(
     now: Timestamp,
 ) -> Result<SigningKeyView, Error> {
     permit.check_every_right()?;
-    let key =
-        SigningKeyPair::from_pem(pem).map_err(|reason| Error::new(Code::InvalidRequest, reason))?;
+    let key = SigningKeyPair::from_pem(pem)
+        .map_err(|reason| Error::new(Code::InvalidRequest, reason.to_string()))?;
     add(
         store,
         permit,
@@ -497,8 +498,7 @@ pub async fn retire(
 
 pub(super) async fn generate() -> Result<SigningKeyPair, Error> {
     let made = tokio::task::spawn_blocking(SigningKeyPair::generate).await;
-    made.map_err(|error| Error::server_error(error.to_string()))?
-        .map_err(Error::server_error)
+    Ok(made.map_err(|error| Error::server_error(error.to_string()))??)
 }
 
 /// When a key was asked for. Making it takes a while, and so may the turn to write it.
@@ -543,7 +543,7 @@ pub(super) fn sealed_row(
     now: Timestamp,
 ) -> Result<SigningKey, Error> {
     Ok(SigningKey {
-        private_sealed: key.sealed(sealing_keys).map_err(Error::server_error)?,
+        private_sealed: key.sealed(sealing_keys)?,
         kid: key.kid.clone(),
         algorithm: key.algorithm,
         public_jwk: key.public_jwk.clone(),

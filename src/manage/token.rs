@@ -9,11 +9,11 @@ use super::client;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
 use crate::error::{Code, Error};
-use crate::oauth::access_token::{Audience, Claims, NotInForce, Verified};
-use crate::oauth::failure::Reason;
-use crate::oauth::{AuthorizationServer, access_token, api_key};
+use crate::oauth::AuthorizationServer;
+use crate::oauth::reason::{Reason, Rejection};
+use crate::oauth::token::access_token::Claims;
+use crate::oauth::token::presented::{self, ActiveToken, Presentation, PresentedToken};
 use crate::store::client::Client;
-use crate::store::resource_server::Resources;
 use crate::store::token::Token;
 use crate::store::{self, Database, StoreError, Transaction};
 
@@ -33,42 +33,61 @@ pub struct Inspection {
     pub claims: Option<Value>,
 }
 
-/// What is said of another account's token: the same as of one that nobody knows.
-fn unknown() -> NotInForce {
-    NotInForce(Reason::token_without_record())
+impl Inspection {
+    fn active(claims: Option<Value>) -> Self {
+        Inspection {
+            active: true,
+            reason: None,
+            reason_code: None,
+            claims,
+        }
+    }
+
+    fn inactive(reason: &Reason, claims: Option<Value>) -> Self {
+        Inspection {
+            active: false,
+            reason: Some(reason.to_string()),
+            reason_code: Some(reason.code()),
+            claims,
+        }
+    }
 }
 
-fn nothing_to_revoke(NotInForce(reason): NotInForce) -> Error {
+/// The reason that is given for another account's token: the same as for an unknown one.
+fn unknown() -> Reason {
+    Reason::token_without_record()
+}
+
+fn nothing_to_revoke(reason: &Reason) -> Error {
     Error::new(Code::InvalidRequest, format!("Nothing to revoke: {reason}"))
 }
 
-/// Whether an API key that somebody presents is of a client within reach. Of another account's key not
-/// even the existence shows.
-async fn key_within_reach<R: Right>(
+/// Checks that a presented API key is of a client that the actor can see. Of another account's key not
+/// even the existence is revealed.
+async fn check_key_visible<R: Right>(
     server: &AuthorizationServer,
     permit: &Permit<R>,
     presented: &str,
-) -> Result<Result<(), NotInForce>, Error> {
-    // What is no key at all tells by its checksum alone.
+) -> Result<(), Rejection> {
+    // Text that is not an API key is told by its checksum alone.
     let Some(credential) =
         Credential::parse(presented, Kind::ApiKey).filter(|_| permit.account().is_some())
     else {
-        return Ok(Ok(()));
+        return Ok(());
     };
     let client = match server.cache.api_key(credential.id()).await? {
         Some(key) => server.cache.client(&key.key.client_id).await?,
         None => None,
     };
-    let reached = client.is_some_and(|entry| permit.reaches(&entry.client.account_id));
-    Ok(if reached {
+    if client.is_some_and(|entry| permit.reaches(&entry.client.account_id)) {
         Ok(())
     } else {
-        Err(NotInForce(Reason::no_such_key()))
-    })
+        Err(Reason::no_such_key().into())
+    }
 }
 
-/// The client whose token is to end, where that is within reach. Ending what is live needs no more
-/// rights than the client has: a leaked token must die.
+/// Finds the client whose token is to be revoked, if the actor can see it. Revoking an active token
+/// needs no more rights than the client has: a leaked token must be revocable.
 fn revocable(
     transaction: &mut Transaction<'_>,
     permit: &Permit<TokensRevoke>,
@@ -76,163 +95,115 @@ fn revocable(
 ) -> Result<Client, Error> {
     client::within_reach(transaction.database(), permit, client_id).map_err(|error| {
         match error.code() {
-            Code::NotFound => nothing_to_revoke(unknown()),
+            Code::NotFound => nothing_to_revoke(&unknown()),
             _ => error,
         }
     })
 }
 
-/// What the claims of a token say, as far as its record tells.
-fn recorded(server: &AuthorizationServer, token: &Token) -> Option<Claims> {
-    let resources: Resources = token.audience.parse().ok()?;
-    Some(Claims {
-        iss: server.issuer.as_str().to_owned(),
-        sub: token.client_id.clone(),
-        client_id: token.client_id.clone(),
-        aud: Audience::of(&resources, server.issuer.as_str()),
-        exp: token.expires_at.seconds(),
-        iat: token.issued_at.seconds(),
-        jti: Uuid::parse_str(&token.jti).ok()?,
-        scope: token.scope.clone(),
-        api_key: token.api_key_id.clone(),
-        token_epoch: token.token_epoch,
-    })
-}
-
-/// The claims of a token that somebody holds, or whose `jti` somebody has read in a list or a log.
-async fn claims(
+/// Authenticates an access token, given in full or by its `jti` as it stands in a list or a log, or an
+/// API key that the actor can see. `verify` authenticates what is given in full.
+async fn authenticate<R: Right>(
     server: &AuthorizationServer,
+    permit: &Permit<R>,
     token: &str,
-    verify: impl AsyncFnOnce() -> Result<Verified, StoreError>,
-) -> Result<Result<Claims, NotInForce>, Error> {
-    let Ok(jti) = Uuid::parse_str(token) else {
-        return Ok(verify().await?.map(|verified| verified.claims.clone()));
-    };
-    let found = server
-        .store
-        .read(move |database| store::token::find(database, &jti.to_string()))
-        .await?;
-    Ok(found
-        .and_then(|token| recorded(server, &token))
-        .ok_or_else(unknown))
+    verify: impl AsyncFnOnce() -> Result<PresentedToken, Rejection>,
+) -> Result<PresentedToken, Rejection> {
+    if let Ok(jti) = Uuid::parse_str(token) {
+        return presented::find_by_jti(server, jti).await;
+    }
+    check_key_visible(server, permit, token).await?;
+    verify().await
 }
 
-/// Says whether a token or an API key is in force, and why not.
+/// Checks that an access token is of a client that the actor can see; otherwise it counts as unknown.
+async fn check_token_visible(
+    server: &AuthorizationServer,
+    permit: &Permit<TokensRead>,
+    claims: &Claims,
+) -> Result<(), Rejection> {
+    let client = server.cache.client(&claims.client_id).await?;
+    let visible = permit.account().is_none()
+        || client.is_some_and(|entry| permit.reaches(&entry.client.account_id));
+    if visible {
+        Ok(())
+    } else {
+        Err(unknown().into())
+    }
+}
+
+/// Inspects an access token, its `jti`, or an API key: whether it is active, and if not, why.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// Fails if the database does not answer.
 pub async fn inspect(
     server: &AuthorizationServer,
     permit: &Permit<TokensRead>,
     token: &str,
     now: Timestamp,
 ) -> Result<Inspection, Error> {
-    let inactive = |NotInForce(reason), claims| {
-        let (code, reason) = (reason.code(), reason.to_string());
-        Inspection {
-            active: false,
-            reason: Some(reason),
-            reason_code: Some(code),
-            claims,
+    let mut claims = None;
+    let resolved = async {
+        let verify = async || presented::authenticate(server, token, now).await;
+        let token = authenticate(server, permit, token, verify).await?;
+        if let PresentedToken::AccessToken(verified) = &token {
+            check_token_visible(server, permit, verified).await?;
+            claims = serde_json::to_value(verified.as_ref()).ok();
         }
-    };
-    if token.starts_with("kwk_") {
-        if let Err(unknown) = key_within_reach(server, permit, token).await? {
-            return Ok(inactive(unknown, None));
+        presented::check_active(server, token, Presentation::default(), now).await
+    }
+    .await;
+    match resolved {
+        Ok(ActiveToken::AccessToken(_)) => Ok(Inspection::active(claims)),
+        Ok(ActiveToken::ApiKey(active)) => {
+            let key = &active.key.key;
+            Ok(Inspection::active(Some(serde_json::json!({
+                "client_id": key.client_id,
+                "jti": key.id,
+                "name": key.name,
+                "scope": active.scope(),
+            }))))
         }
-        return Ok(match api_key::find(server, token, None, now).await? {
-            Ok(found) => {
-                let key = &found.key.key;
-                let claims = serde_json::json!({
-                    "client_id": key.client_id, "jti": key.id, "name": key.name, "scope": found.scope(),
-                });
-                Inspection {
-                    active: true,
-                    reason: None,
-                    reason_code: None,
-                    claims: Some(claims),
-                }
-            }
-            Err(reason) => inactive(reason, None),
-        });
+        Err(Rejection::Inactive(reason)) => Ok(Inspection::inactive(&reason, claims)),
+        Err(Rejection::Error(error)) => Err(error),
     }
-    let known = match claims(server, token, async || {
-        access_token::verify(server, token, now).await
-    })
-    .await?
-    {
-        Ok(known) => known,
-        Err(reason) => return Ok(inactive(reason, None)),
-    };
-    let client = server.cache.client(&known.client_id).await?;
-    if permit.account().is_some()
-        && !client.is_some_and(|entry| permit.reaches(&entry.client.account_id))
-    {
-        return Ok(inactive(unknown(), None));
-    }
-    let claims = serde_json::to_value(&known).ok();
-    Ok(match access_token::in_force(server, &known, now).await? {
-        Ok(_) => Inspection {
-            active: true,
-            reason: None,
-            reason_code: None,
-            claims,
-        },
-        Err(reason) => inactive(reason, claims),
-    })
 }
 
-/// Revokes one token or API key within reach, whether or not it is active now: its client may be enabled
-/// again, and the clock of this machine may be ahead.
+/// Revokes an access token, given in full or by its `jti`, or an API key, whether or not it is active
+/// now: its client may be enabled again, and the clock of this machine may be ahead.
 ///
 /// # Errors
-/// Where it is no token of ours: an operator who mistypes must know.
+/// `invalid_request` if it is not a token of this server: an operator who mistypes must know.
 pub async fn revoke(
     server: &AuthorizationServer,
     permit: Permit<TokensRevoke>,
     token: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    if token.starts_with("kwk_") {
-        key_within_reach(server, &permit, token)
-            .await?
-            .map_err(nothing_to_revoke)?;
-        let found = api_key::authenticate(server, token)
-            .await?
-            .map_err(nothing_to_revoke)?;
-        let (id, client_id) = (found.key.id.clone(), found.key.client_id.clone());
-        return server
-            .store
-            .write(now, move |transaction| {
-                let client = revocable(transaction, &permit, &client_id)?;
-                store::api_key::delete(transaction, &id, now)?;
-                permit.record(
-                    transaction,
-                    "api_key.revoke",
-                    Some(&client.account_id),
-                    &id,
-                    now,
-                )
-            })
-            .await;
-    }
-    let verify = async || access_token::verify_for_revocation(server, token).await;
-    let claims = claims(server, token, verify)
-        .await?
-        .map_err(nothing_to_revoke)?;
+    let verify = async || presented::authenticate_for_revocation(server, token).await;
+    let token = authenticate(server, &permit, token, verify)
+        .await
+        .map_err(|rejection| match rejection {
+            Rejection::Inactive(reason) => nothing_to_revoke(&reason),
+            Rejection::Error(error) => error,
+        })?;
     server
         .store
         .write(now, move |transaction| {
-            let client = revocable(transaction, &permit, &claims.client_id)?;
-            let jti = claims.jti.to_string();
-            store::token::revoke(transaction, &jti, claims.expires_at())?;
-            permit.record(
-                transaction,
-                "token.revoke",
-                Some(&client.account_id),
-                &jti,
-                now,
-            )
+            let client = revocable(transaction, &permit, token.client_id())?;
+            let account = Some(client.account_id.as_str());
+            match &token {
+                PresentedToken::ApiKey(key) => {
+                    let id = &key.key.id;
+                    store::api_key::delete(transaction, id, now)?;
+                    permit.record(transaction, "api_key.revoke", account, id, now)
+                }
+                PresentedToken::AccessToken(claims) => {
+                    let jti = claims.jti.to_string();
+                    store::token::revoke(transaction, &jti, claims.expires_at())?;
+                    permit.record(transaction, "token.revoke", account, &jti, now)
+                }
+            }
         })
         .await
 }
@@ -285,7 +256,7 @@ pub async fn list(
 }
 
 /// Whether a token that has not expired was revoked: the rule of
-/// [`access_token::in_force`](crate::oauth::access_token::in_force), on the record and the rows.
+/// [`verify::check_active`](crate::oauth::token::verify::check_active), on the record and the rows.
 fn is_revoked(
     database: &mut Database,
     client: &Client,

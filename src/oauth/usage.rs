@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::failure::{ACTION, Reason};
+use super::reason::{ACTION, Reason};
 use crate::clock::Timestamp;
 use crate::metrics::{CredentialKind, Metrics};
 use crate::store::Store;
 use crate::store::audit::{Entry, Recorder};
 use crate::store::client::Client;
 use crate::store::counts::{Count, Whose};
+use crate::store::grant_type::GrantType;
 use crate::store::{StoreError, api_key, audit, counts};
 
 /// How many of each wait at the most; past it, what comes is dropped until the next writing.
@@ -115,13 +116,13 @@ struct Traffic {
     hours: Vec<(Timestamp, HashMap<String, OfClient>)>,
 }
 
-/// Whose name, secret or address a failure concerns.
+/// Whether a failure concerns a client or user that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Of {
-    /// A client or a user that exists.
+pub enum FailureSource {
+    /// It concerns a client or user that exists.
     Known,
-    /// Nobody that Keyward knows. What is recorded of these has a budget, and is kept for
-    /// [`UNKNOWN_KEPT`].
+    /// It concerns no client or user that exists. The audit entries of these failures have a budget, and
+    /// are kept for [`UNKNOWN_KEPT`].
     Unknown,
 }
 
@@ -214,8 +215,8 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// An API key was presented and right.
-    pub fn note(&self, key_id: &str, now: Timestamp) {
+    /// Records the use of an API key, for its `last_used_at`.
+    pub fn record_key_use(&self, key_id: &str, now: Timestamp) {
         let mut used = locked(&self.used);
         if let Some(last) = used.get_mut(key_id) {
             *last = now.max(*last);
@@ -225,10 +226,10 @@ impl Usage {
     }
 
     /// Records a failed authentication in the audit, with the next batch.
-    pub fn record_failure(&self, entry: Entry, of: Of) {
-        match of {
-            Of::Unknown => locked(&self.unknown_failures).record(entry),
-            Of::Known => {
+    pub fn record_failure(&self, entry: Entry, source: FailureSource) {
+        match source {
+            FailureSource::Unknown => locked(&self.unknown_failures).record(entry),
+            FailureSource::Known => {
                 let mut failures = locked(&self.failures);
                 if failures.len() < KEPT {
                     failures.push(entry);
@@ -238,8 +239,8 @@ impl Usage {
     }
 
     /// Counts a token that was issued to `client` by this grant.
-    pub fn count_token(&self, client: &Client, grant_type: &'static str, now: Timestamp) {
-        self.metrics.count_token(grant_type);
+    pub fn count_token(&self, client: &Client, grant_type: GrantType, now: Timestamp) {
+        self.metrics.count_token(grant_type.as_str());
         locked(&self.traffic)
             .count(Counted::Tokens, now)
             .of(client, Counted::Tokens, now);

@@ -7,6 +7,7 @@ use diesel::sql_types::{BigInt, Text};
 
 use super::api_key::IpRanges;
 use super::client::{AuthMethod, DisabledBy};
+use super::grant_type::GrantTypes;
 use super::resource_server::{Resources, TokenTyp};
 use super::session::Proven;
 use super::signing_key::Algorithm;
@@ -56,5 +57,6 @@ macro_rules! stored_as_text {
 }
 
 stored_as_text!(
-    Scope, Resources, TokenTyp, AuthMethod, DisabledBy, Algorithm, IpRanges, Role, Proven
+    Scope, Resources, TokenTyp, AuthMethod, DisabledBy, GrantTypes, Algorithm, IpRanges, Role,
+    Proven
 );
