@@ -37,7 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
-    ("jobs", &["manage", "oauth", "cache", "store"]),
+    ("jobs", &["manage", "oauth", "cache", "net", "store"]),
     ("http", &["oauth", "manage", "store", "net", "telemetry"]),
     ("portal", &["manage", "http"]),
     ("bootstrap", &["manage", "store", "crypto"]),
@@ -54,13 +54,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("credential", &[]),
     ("scope", &[]),
-    ("share", &[]),
+    ("concurrency_limit", &[]),
     ("uri", &["crypto"]),
 ];
 
 /// What the portal shares with the door for machines: how a request is read, what its log line says, and
 /// the status of an error. The rest of `http` is for machines.
-const SHARED_BY_THE_DOORS: [&str; 3] = ["extract", "observe", "error::status"];
+const SHARED_BY_THE_DOORS: [&str; 4] = ["context", "extract", "error::LogReason", "error::status"];
 
 const GROUND_FLOOR: &[&str] = &[
     "client_ip",
@@ -71,7 +71,7 @@ const GROUND_FLOOR: &[&str] = &[
     "metrics",
     "request_context",
     "scope",
-    "share",
+    "concurrency_limit",
     "trace_context",
     "uri",
 ];

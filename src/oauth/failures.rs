@@ -132,7 +132,8 @@ impl AuthorizationServer {
         let parameters = reason.parameters();
         let parameters = (!parameters.is_empty()).then(|| Value::from(parameters).to_string());
         let account = subject.client.map(|client| client.account_id.as_str());
-        let recorder = audit::Recorder::nobody(Some(context.client_ip), context.request_id.clone());
+        let request_id = Some(context.request_id.to_string());
+        let recorder = audit::Recorder::nobody(Some(context.client_ip), request_id);
         let entry = audit::Entry {
             reason: Some(redacted(&reason.to_string()).into_owned()),
             reason_code: Some(reason.code().to_owned()),

@@ -5,6 +5,7 @@ use diesel::deserialize::{self, FromSql};
 use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::{BigInt, Text};
 
+use super::account::AccountKind;
 use super::api_key::IpRanges;
 use super::client::{AuthMethod, DisabledBy};
 use super::grant_type::GrantTypes;
@@ -57,6 +58,15 @@ macro_rules! stored_as_text {
 }
 
 stored_as_text!(
-    Scope, Resources, TokenTyp, AuthMethod, DisabledBy, GrantTypes, Algorithm, IpRanges, Role,
+    Scope,
+    AccountKind,
+    Resources,
+    TokenTyp,
+    AuthMethod,
+    DisabledBy,
+    GrantTypes,
+    Algorithm,
+    IpRanges,
+    Role,
     Proven
 );

@@ -225,7 +225,8 @@ mod tests {
     use crate::client_ip::ClientIp;
     use crate::clock::Timestamp;
     use crate::oauth::parameters::Parameters;
-    use crate::request_context::RequestContext;
+    use crate::request_context::{RequestContext, RequestId};
+    use crate::trace_context::TraceContext;
 
     const ASSERTION_TYPE: &str =
         "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -238,7 +239,8 @@ mod tests {
             context: RequestContext {
                 client_ip: ClientIp::Unknown,
                 received_at: Timestamp::EPOCH,
-                request_id: None,
+                request_id: RequestId::new(Timestamp::EPOCH, &[0; 10]),
+                trace: TraceContext::new(None, 0, 0),
             },
         }
     }

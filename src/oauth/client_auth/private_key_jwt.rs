@@ -11,7 +11,7 @@ use crate::config::Issuer;
 use crate::credential::Fingerprint;
 use crate::crypto::jws::{JwkSet, Jws, SignatureError, TimeClaims, TimeError};
 use crate::error::Error;
-use crate::net::http_client::Failure;
+use crate::net::http_client::JwksError;
 use crate::oauth::AuthorizationServer;
 use crate::oauth::reason::{Reason, Rejection};
 use crate::store::client::{AuthMethod, Client};
@@ -145,10 +145,12 @@ async fn keys(
         },
         (None, Some(uri)) => match server.http_client.jwks(uri, &client.account_id, kid).await {
             Ok(keys) => Ok(keys),
-            Err(Failure::Fetch(reason)) => Err(Reason::assertion_keys_unreachable(&reason).into()),
+            Err(JwksError::Fetch(reason)) => {
+                Err(Reason::assertion_keys_unreachable(&reason).into())
+            }
             // Not the client's fault: it can retry, and this counts as no failed attempt.
-            Err(Failure::NoTurn) => {
-                let detail = format!("jwks_uri {uri}: {}", Failure::NoTurn);
+            Err(JwksError::Busy) => {
+                let detail = format!("jwks_uri {uri}: {}", JwksError::Busy);
                 Err(Error::unavailable(detail).into())
             }
         },
