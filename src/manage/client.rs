@@ -305,7 +305,7 @@ fn ensure_capacity(database: &mut Database, account: &Account) -> Result<(), Err
     }
     Err(Error::new(
         Code::Conflict,
-        format!("The account has {limit} clients, the most that it can have; ask an operator"),
+        format!("The account has reached its limit of {limit} clients; ask an operator"),
     )
     .phrase(
         "clients-full",
@@ -500,7 +500,7 @@ fn check_version(client: &Client, expected: Option<&[String]>) -> Result<(), Err
     }
     Err(Error::new(
         Code::PreconditionFailed,
-        "The client was changed meanwhile; read it again",
+        "The client has changed in the meantime; read it again",
     )
     .phrase("changed-meanwhile", []))
 }
@@ -560,7 +560,7 @@ fn check_introspected_resources<R: RightType>(
     if client.may_introspect && !permit.is_operator() && extends {
         return Err(Error::new(
             Code::AccessDenied,
-            "Only an operator gives other resource servers to a client that introspects",
+            "Only an operator can give other resource servers to a client that introspects",
         )
         .phrase("introspection-moves", [])
         .field("resources"));
@@ -755,7 +755,7 @@ fn check_can_allow_introspection<R: RightType>(permit: &Permit<R>) -> Result<(),
     }
     Err(Error::new(
         Code::AccessDenied,
-        "Only an operator lets a client introspect",
+        "Only an operator can let a client introspect",
     )
     .phrase("introspection-beyond-you", [])
     .field("introspect"))

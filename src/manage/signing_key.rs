@@ -418,7 +418,7 @@ async fn add(
             if keys.iter().any(|existing| existing.kid == key.kid) {
                 return Err(Error::new(
                     Code::Conflict,
-                    format!("There is a signing key {} already", key.kid),
+                    format!("The signing key {} already exists", key.kid),
                 ));
             }
             let row = sealed_row(&key, &sealing_keys, now)?;
