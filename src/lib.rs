@@ -15,8 +15,9 @@
 //! portal     → manage; of http what both doors share
 //! http       → manage, oauth, net, telemetry
 //! bootstrap  → manage
-//! manage     → oauth, store
-//! oauth      → directory, outbound, store
+//! manage     → oauth, domain, store
+//! oauth      → domain, directory, outbound, store
+//! domain     → store
 //! directory  → store
 //! store      → secret_hash
 //! ```
@@ -34,6 +35,7 @@ pub mod concurrency_limit;
 pub mod config;
 pub mod credential;
 pub mod crypto;
+pub mod domain;
 pub mod error;
 pub mod http;
 pub mod jobs;

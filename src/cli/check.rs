@@ -13,7 +13,7 @@ use crate::clock::watch::{ClockWatch, TOLERANCE};
 use crate::config::Issuer;
 use crate::crypto::sealing_key::{KEY_FILE, SealingKeyFile};
 use crate::error::Error;
-use crate::manage::signing_key::{LOST, opened_keys};
+use crate::manage::signing_key::{LOST_FILE_HELP, opened_keys};
 use crate::net::http_client;
 use crate::store::clock as store_clock;
 use crate::store::signing_key::{self, State, signing_at};
@@ -145,7 +145,7 @@ fn sealing_keys(folder: &Path) -> Result<SealingKeyFile, String> {
     let path = folder.join(KEY_FILE);
     let failed = |error| {
         format!(
-            "{}: {error}. `keyward serve` creates it on first start. {LOST}",
+            "{}: {error}. `keyward serve` creates it on first start. {LOST_FILE_HELP}",
             path.display()
         )
     };

@@ -1,13 +1,16 @@
-//! Access tokens, as an operator looks at them.
+//! Access tokens and API keys that somebody presents: inspection and revocation; token records.
 
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::actor::{Permit, Right, TokensRead, TokensRevoke};
+use super::actor::Permit;
 use super::client;
+use super::policy::find_visible;
+use super::rights::{RightType, TokensRead, TokensRevoke};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
+use crate::domain;
 use crate::error::{Code, Error};
 use crate::oauth::AuthorizationServer;
 use crate::oauth::reason::{Reason, Rejection};
@@ -17,18 +20,18 @@ use crate::store::client::Client;
 use crate::store::token::Token;
 use crate::store::{self, Database, StoreError, Transaction};
 
-/// What a token is, with the exact reason where it is not in force.
+/// The state of a token or API key, with the exact reason if it is not active.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Inspection {
-    /// Whether it is in force.
+    /// Whether it is active.
     pub active: bool,
-    /// Why it is not.
+    /// Why it is not active, in English.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The same, by a code that stays, such as `token_revoked`.
+    /// The stable code of the reason, such as `token_revoked`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason_code: Option<&'static str>,
-    /// What it says, where its signature is ours.
+    /// The claims of the token, if the signature is valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claims: Option<Value>,
 }
@@ -64,14 +67,14 @@ fn nothing_to_revoke(reason: &Reason) -> Error {
 
 /// Checks that a presented API key is of a client that the actor can see. Of another account's key not
 /// even the existence is revealed.
-async fn check_key_visible<R: Right>(
+async fn check_key_visible<R: RightType>(
     server: &AuthorizationServer,
     permit: &Permit<R>,
     presented: &str,
 ) -> Result<(), Rejection> {
     // Text that is not an API key is told by its checksum alone.
     let Some(credential) =
-        Credential::parse(presented, Kind::ApiKey).filter(|_| permit.account().is_some())
+        Credential::parse(presented, Kind::ApiKey).filter(|_| !permit.is_operator())
     else {
         return Ok(());
     };
@@ -79,7 +82,7 @@ async fn check_key_visible<R: Right>(
         Some(key) => server.cache.client(&key.key.client_id).await?,
         None => None,
     };
-    if client.is_some_and(|entry| permit.reaches(&entry.client.account_id)) {
+    if client.is_some_and(|entry| permit.can_access(&entry.client.account_id)) {
         Ok(())
     } else {
         Err(Reason::no_such_key().into())
@@ -88,12 +91,12 @@ async fn check_key_visible<R: Right>(
 
 /// Finds the client whose token is to be revoked, if the actor can see it. Revoking an active token
 /// needs no more rights than the client has: a leaked token must be revocable.
-fn revocable(
+fn client_of_revoked(
     transaction: &mut Transaction<'_>,
     permit: &Permit<TokensRevoke>,
     client_id: &str,
 ) -> Result<Client, Error> {
-    client::within_reach(transaction.database(), permit, client_id).map_err(|error| {
+    find_visible(transaction.database(), permit, client_id).map_err(|error| {
         match error.code() {
             Code::NotFound => nothing_to_revoke(&unknown()),
             _ => error,
@@ -103,7 +106,7 @@ fn revocable(
 
 /// Authenticates an access token, given in full or by its `jti` as it stands in a list or a log, or an
 /// API key that the actor can see. `verify` authenticates what is given in full.
-async fn authenticate<R: Right>(
+async fn authenticate<R: RightType>(
     server: &AuthorizationServer,
     permit: &Permit<R>,
     token: &str,
@@ -123,8 +126,8 @@ async fn check_token_visible(
     claims: &Claims,
 ) -> Result<(), Rejection> {
     let client = server.cache.client(&claims.client_id).await?;
-    let visible = permit.account().is_none()
-        || client.is_some_and(|entry| permit.reaches(&entry.client.account_id));
+    let visible = permit.is_operator()
+        || client.is_some_and(|entry| permit.can_access(&entry.client.account_id));
     if visible {
         Ok(())
     } else {
@@ -138,16 +141,16 @@ async fn check_token_visible(
 /// Fails if the database does not answer.
 pub async fn inspect(
     server: &AuthorizationServer,
-    permit: &Permit<TokensRead>,
+    permit: Permit<TokensRead>,
     token: &str,
-    now: Timestamp,
 ) -> Result<Inspection, Error> {
+    let now = permit.now();
     let mut claims = None;
     let resolved = async {
         let verify = async || presented::authenticate(server, token, now).await;
-        let token = authenticate(server, permit, token, verify).await?;
+        let token = authenticate(server, &permit, token, verify).await?;
         if let PresentedToken::AccessToken(verified) = &token {
-            check_token_visible(server, permit, verified).await?;
+            check_token_visible(server, &permit, verified).await?;
             claims = serde_json::to_value(verified.as_ref()).ok();
         }
         presented::check_active(server, token, Presentation::default(), now).await
@@ -178,7 +181,6 @@ pub async fn revoke(
     server: &AuthorizationServer,
     permit: Permit<TokensRevoke>,
     token: &str,
-    now: Timestamp,
 ) -> Result<(), Error> {
     let verify = async || presented::authenticate_for_revocation(server, token).await;
     let token = authenticate(server, &permit, token, verify)
@@ -189,21 +191,21 @@ pub async fn revoke(
         })?;
     server
         .store
-        .write(now, move |transaction| {
-            let client = revocable(transaction, &permit, token.client_id())?;
-            let account = Some(client.account_id.as_str());
+        .write(permit.now(), move |transaction| {
+            let client = client_of_revoked(transaction, &permit, token.client_id())?;
+            let account_id = &client.account_id;
+            let recorder = permit.recorder();
             match &token {
                 PresentedToken::ApiKey(key) => {
-                    let id = &key.key.id;
-                    store::api_key::delete(transaction, id, now)?;
-                    permit.record(transaction, "api_key.revoke", account, id, now)
+                    domain::api_key::revoke(transaction, recorder, account_id, &key.key.id)?;
                 }
                 PresentedToken::AccessToken(claims) => {
                     let jti = claims.jti.to_string();
-                    store::token::revoke(transaction, &jti, claims.expires_at())?;
-                    permit.record(transaction, "token.revoke", account, &jti, now)
+                    let expires_at = claims.expires_at();
+                    domain::token::revoke(transaction, recorder, account_id, &jti, expires_at)?;
                 }
             }
+            Ok(())
         })
         .await
 }
@@ -211,41 +213,40 @@ pub async fn revoke(
 /// Revokes all tokens of a client, at a cost that does not depend on their number.
 ///
 /// # Errors
-/// No such client.
+/// `not_found` for an unknown client.
 pub async fn revoke_all(
     server: &AuthorizationServer,
     permit: Permit<TokensRevoke>,
     client_id: &str,
-    now: Timestamp,
 ) -> Result<(), Error> {
-    client::revoke_tokens(&server.store, permit, client_id, now)
+    client::revoke_tokens(&server.store, permit, client_id)
         .await
         .map(drop)
 }
 
-/// The records of a client's tokens that have not ended, the newest first, `limit` at the most, from
-/// before the token `before` where one is named.
+/// Lists the records of a client's tokens that have not expired, newest first: at most `limit`, older
+/// than the token with the `jti` `before`, if it is given.
 ///
 /// # Errors
-/// No such client.
+/// `not_found` for an unknown client.
 pub async fn list(
     server: &AuthorizationServer,
     permit: Permit<TokensRead>,
     client_id: &str,
     before: Option<String>,
     limit: i64,
-    now: Timestamp,
 ) -> Result<Vec<TokenView>, Error> {
-    let (id, account) = (client_id.to_owned(), permit.account().map(str::to_owned));
-    // What is past has expired, also by a clock that is days behind.
-    let now = now.max(server.clock.past());
+    let id = client_id.to_owned();
+    let own_account = permit.account().map(str::to_owned);
+    // A clock that is days behind must not bring back what has expired.
+    let now = permit.now().max(server.clock.past());
     server
         .store
-        .report(account.as_deref(), move |database| {
-            let client = client::within_reach(database, &permit, &id)?;
+        .report(own_account.as_deref(), move |database| {
+            let client = find_visible(database, &permit, &id)?;
             let mut views = Vec::new();
-            let beyond_all = Uuid::max().to_string();
-            let before = before.as_deref().unwrap_or(&beyond_all);
+            let newest = Uuid::max().to_string();
+            let before = before.as_deref().unwrap_or(&newest);
             for token in store::token::list(database, &id, now, before, limit)? {
                 let revoked = is_revoked(database, &client, &token, now)?;
                 views.push(TokenView { revoked, token });
@@ -256,14 +257,15 @@ pub async fn list(
 }
 
 /// Whether a token that has not expired was revoked: the rule of
-/// [`verify::check_active`](crate::oauth::token::verify::check_active), on the record and the rows.
+/// [`verify::check_active`](crate::oauth::token::verify::check_active), applied to rows instead of the
+/// cache.
 fn is_revoked(
     database: &mut Database,
     client: &Client,
     token: &Token,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    // A record has the `jti` that we made.
+    // Validity depends on the time in the `jti`, which can be later than `issued_at`.
     let issued_at = Uuid::parse_str(&token.jti).map_or(token.issued_at, store::token::issued_at);
     if client.has_revoked(token.token_epoch, issued_at)
         || store::token::is_revoked(database, &token.jti)?
@@ -279,10 +281,10 @@ fn is_revoked(
 /// A token record as management shows it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct TokenView {
-    /// Its row.
+    /// The row of the record.
     #[serde(flatten)]
     pub token: Token,
-    /// Whether it was revoked: by itself, with all of the client's, or with the API key that it was
-    /// exchanged for.
+    /// Whether the token was revoked: by itself, with all tokens of its client, or with the API key
+    /// that was exchanged for it.
     pub revoked: bool,
 }

@@ -5,12 +5,12 @@
 use serde_json::Value;
 
 use super::AuthorizationServer;
-use super::reason::{ACTION, REFUSED, Reason, VERIFICATION_REFUSED};
+use super::reason::Reason;
 use super::usage::FailureSource;
 use crate::credential::redacted;
 use crate::error::{Code, Error};
 use crate::request_context::RequestContext;
-use crate::store::audit;
+use crate::store::audit::{Action, AuditEntry, Recorder};
 use crate::store::client::Client;
 
 /// What a failure concerns, as far as it is known.
@@ -48,7 +48,7 @@ impl AuthorizationServer {
             }
             None => {
                 if !self.is_api_key_failure_limited(subject) {
-                    self.record_failure(ACTION, context, subject, reason);
+                    self.record_failure(Action::AuthenticationFailure, context, subject, reason);
                 }
                 refusal.detail(reason.to_string())
             }
@@ -86,7 +86,7 @@ impl AuthorizationServer {
             }
             _ => return,
         };
-        self.record_refusal(REFUSED, context, client, target, &reason);
+        self.record_refusal(Action::TokenRefused, context, client, target, &reason);
     }
 
     /// Counts and records that forward authentication refused an active token or API key of `client`.
@@ -98,13 +98,13 @@ impl AuthorizationServer {
         target: &str,
         reason: &Reason,
     ) {
-        self.record_refusal(VERIFICATION_REFUSED, context, client, target, reason);
+        self.record_refusal(Action::VerificationRefused, context, client, target, reason);
     }
 
     /// Counts every refusal; the audit gets those within the client's rate limit.
     fn record_refusal(
         &self,
-        action: &str,
+        action: Action,
         context: &RequestContext,
         client: &Client,
         target: &str,
@@ -124,7 +124,7 @@ impl AuthorizationServer {
 
     fn record_failure(
         &self,
-        action: &str,
+        action: Action,
         context: &RequestContext,
         subject: &FailureSubject<'_>,
         reason: &Reason,
@@ -132,19 +132,12 @@ impl AuthorizationServer {
         let parameters = reason.parameters();
         let parameters = (!parameters.is_empty()).then(|| Value::from(parameters).to_string());
         let account = subject.client.map(|client| client.account_id.as_str());
-        let request_id = Some(context.request_id.to_string());
-        let recorder = audit::Recorder::nobody(Some(context.client_ip), request_id);
-        let entry = audit::Entry {
+        let entry = AuditEntry {
             reason: Some(redacted(&reason.to_string()).into_owned()),
             reason_code: Some(reason.code().to_owned()),
             reason_parameters: parameters.map(|json| redacted(&json).into_owned()),
             client_id: subject.client.map(|client| client.client_id.clone()),
-            ..recorder.entry(
-                action,
-                account,
-                &redacted(subject.target),
-                context.received_at,
-            )
+            ..Recorder::unauthenticated(context).entry(action, account, &redacted(subject.target))
         };
         let source = match subject.client {
             Some(_) => FailureSource::Known,

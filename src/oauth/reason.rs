@@ -9,17 +9,6 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::store::StoreError;
 
-/// The audit action of a failed authentication.
-pub const ACTION: &str = "authentication.failure";
-
-/// The audit action of a token request that was refused because the authenticated client is not
-/// allowed what it asked for.
-pub const REFUSED: &str = "token.refused";
-
-/// The audit action of a request that forward authentication refused although its token or API key
-/// was active.
-pub const VERIFICATION_REFUSED: &str = "verification.refused";
-
 /// Why an authentication failed, or why a token is not active. Reasons are written to the log and the
 /// audit, and are never part of a response to the caller.
 ///

@@ -3,8 +3,8 @@
 use super::reason::Rejection;
 use super::token::presented::{self, PresentedToken};
 use super::{AuthorizationServer, FormRequest, client_auth};
+use crate::domain;
 use crate::error::{Code, Error};
-use crate::store;
 use crate::store::audit::Recorder;
 
 /// Answers a revocation request. For an unknown, malformed or revoked token there is nothing to do, and
@@ -30,53 +30,31 @@ pub async fn revoke(server: &AuthorizationServer, request: &FormRequest) -> Resu
             "The token was issued to another client",
         ));
     }
+    // Expired by every clock: it cannot become active again, and its revocation would be purged at once.
+    if let PresentedToken::AccessToken(claims) = &token
+        && server.clock.is_past(claims.expires_at())
+    {
+        return Ok(());
+    }
     let now = request.context.received_at;
     let account_id = caller.entry().client.account_id.clone();
     let recorder = Recorder::in_request(format!("client {}", caller.client_id()), &request.context);
-    match token {
-        // A leaked key must be revocable even if it is the client's last one.
-        PresentedToken::ApiKey(key) => {
-            let id = key.key.id.clone();
-            server
-                .store
-                .write(now, move |transaction| {
-                    // Another node may have revoked it meanwhile.
-                    if store::api_key::find(transaction.database(), &id)?.is_none() {
-                        return Ok(());
-                    }
-                    store::api_key::delete(transaction, &id, now)?;
-                    Ok(recorder.record(
-                        transaction,
-                        "api_key.revoke",
-                        Some(&account_id),
-                        &id,
-                        now,
-                    )?)
-                })
-                .await
-        }
-        PresentedToken::AccessToken(claims) => {
-            let (jti, expires_at) = (claims.jti.to_string(), claims.expires_at());
-            // Expired by every clock: it cannot become active again, and its revocation would be purged
-            // at once.
-            if server.clock.is_past(expires_at) {
-                return Ok(());
+    server
+        .store
+        .write(now, move |transaction| {
+            match &token {
+                // A leaked key must be revocable even if it is the client's last one.
+                PresentedToken::ApiKey(key) => {
+                    let id = &key.key.id;
+                    domain::api_key::revoke(transaction, &recorder, &account_id, id)?;
+                }
+                PresentedToken::AccessToken(claims) => {
+                    let jti = claims.jti.to_string();
+                    let expires_at = claims.expires_at();
+                    domain::token::revoke(transaction, &recorder, &account_id, &jti, expires_at)?;
+                }
             }
-            server
-                .store
-                .write(now, move |transaction| {
-                    if store::token::revoke(transaction, &jti, expires_at)? {
-                        recorder.record(
-                            transaction,
-                            "token.revoke",
-                            Some(&account_id),
-                            &jti,
-                            now,
-                        )?;
-                    }
-                    Ok(())
-                })
-                .await
-        }
-    }
+            Ok(())
+        })
+        .await
 }
