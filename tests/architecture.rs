@@ -35,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "oauth",
             "cache",
             "store",
+            "crypto",
         ],
     ),
     ("jobs", &["manage", "oauth", "cache", "net", "store"]),

@@ -96,11 +96,9 @@ fn client_of_revoked(
     permit: &Permit<TokensRevoke>,
     client_id: &str,
 ) -> Result<Client, Error> {
-    find_visible(transaction.database(), permit, client_id).map_err(|error| {
-        match error.code() {
-            Code::NotFound => nothing_to_revoke(&unknown()),
-            _ => error,
-        }
+    find_visible(transaction.database(), permit, client_id).map_err(|error| match error.code() {
+        Code::NotFound => nothing_to_revoke(&unknown()),
+        _ => error,
     })
 }
 
