@@ -1,5 +1,5 @@
-//! The sealing key file, which encrypts secrets in the database: the private halves of signing keys and
-//! the secrets of second factors. Every node of a deployment shares it.
+//! The sealing key file, which encrypts secrets in the database: the private halves of signing keys
+//! and the secrets of second factors. Every node of a deployment shares it.
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -27,7 +27,8 @@ pub const PREPARED: &str = "next ";
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Why the sealing key file cannot be used. The message is for the operator, and has nothing of a key.
+/// Why the sealing key file cannot be used. The message is for the operator, and has nothing of a
+/// key.
 #[derive(Debug, thiserror::Error)]
 pub enum SealingKeyError {
     /// The file, or its folder, cannot be read or written.
@@ -65,12 +66,12 @@ impl From<SealingKeyError> for Error {
     }
 }
 
-/// The sealing key file: AES-256-GCM keys, one per line in base64. The first key encrypts; the others
-/// only decrypt what they encrypted before a rotation. A line with the prefix `next` holds a prepared
-/// key, which will encrypt after the next rotation and only decrypts until then.
+/// The sealing key file: AES-256-GCM keys, one per line in base64. The first key encrypts; the
+/// others only decrypt what they encrypted before a rotation. A line with the prefix `next` holds a
+/// prepared key, which will encrypt after the next rotation and only decrypts until then.
 ///
-/// The file may be replaced while the process runs. It is read again before each encryption, and when
-/// no key decrypts what another process has encrypted.
+/// The file may be replaced while the process runs. It is read again before each encryption, and
+/// when no key decrypts what another process has encrypted.
 #[derive(Clone)]
 pub struct SealingKeyFile(Arc<SealingKeys>);
 
@@ -136,7 +137,8 @@ impl SealingKeyFile {
         SealingKeyFile::open(folder)
     }
 
-    /// Checks that the file in this folder can be read, or created if there is none. Changes nothing.
+    /// Checks that the file in this folder can be read, or created if there is none. Changes
+    /// nothing.
     ///
     /// # Errors
     /// The error names the setting `keys_dir`.
@@ -215,7 +217,8 @@ impl SealingKeyFile {
     /// Decrypts what was encrypted under `name`.
     ///
     /// # Errors
-    /// Fails if it was encrypted under another name, with a key that is not in the file, or not at all.
+    /// Fails if it was encrypted under another name, with a key that is not in the file, or not at
+    /// all.
     pub fn unseal(&self, name: &str, sealed: &str) -> Result<Vec<u8>, SealingKeyError> {
         let other_key = || SealingKeyError::OtherKey(name.to_owned());
         let bytes = STANDARD.decode(sealed).map_err(|_| other_key())?;
@@ -284,8 +287,8 @@ impl SealingKeyFile {
     /// Waits for the lock under which one process may change the file, and reads the file again.
     ///
     /// # Errors
-    /// [`Code::Conflict`] if another process holds the lock for too long; a server error if the file
-    /// cannot be locked or read.
+    /// [`Code::Conflict`] if another process holds the lock for too long; a server error if the
+    /// file cannot be locked or read.
     pub async fn lock(&self) -> Result<LockedSealingKeyFile, Error> {
         let locked = LockedSealingKeyFile::lock(&self.0.folder).await?;
         self.reload()?;
@@ -293,9 +296,9 @@ impl SealingKeyFile {
     }
 }
 
-/// The lock under which the sealing key file may be changed. One process holds it at a time: otherwise
-/// what one process encrypts with a key that another removes would be lost. The system releases it when
-/// the process ends, for whatever cause.
+/// The lock under which the sealing key file may be changed. One process holds it at a time:
+/// otherwise what one process encrypts with a key that another removes would be lost. The system
+/// releases it when the process ends, for whatever cause.
 pub struct LockedSealingKeyFile(
     #[expect(dead_code, reason = "closing the file releases the lock")] File,
 );
@@ -335,8 +338,8 @@ impl LockedSealingKeyFile {
     }
 }
 
-/// Writes a file beside the sealing key file that only its owner can read. If that fails, no file is
-/// left behind.
+/// Writes a file beside the sealing key file that only its owner can read. If that fails, no file
+/// is left behind.
 fn write_draft(folder: &Path, name: &str, content: &[u8]) -> std::io::Result<PathBuf> {
     use std::io::Write;
     let draft: PathBuf = folder.join(format!(".{KEY_FILE}.{name}"));
@@ -371,8 +374,8 @@ fn create_file(folder: &Path, path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Creates the keys folder if it does not exist, readable by its owner alone: whoever can write into it
-/// can replace the key. Parent folders are not created.
+/// Creates the keys folder if it does not exist, readable by its owner alone: whoever can write
+/// into it can replace the key. Parent folders are not created.
 ///
 /// # Errors
 /// Fails if the folder cannot be created.

@@ -1,5 +1,5 @@
-//! The `Authorization` header (RFC 9110 section 11.6.2) with the schemes Basic (RFC 7617) and Bearer
-//! (RFC 6750).
+//! The `Authorization` header (RFC 9110 section 11.6.2) with the schemes Basic (RFC 7617) and
+//! Bearer (RFC 6750).
 
 use std::borrow::Cow;
 
@@ -48,8 +48,8 @@ impl AuthorizationHeader {
     pub fn client_credentials(&self) -> Option<(String, String)> {
         match self {
             AuthorizationHeader::Basic(user, Some(password)) => {
-                // Some clients form-encode, others do not. Keyward's client ids and secrets are the same
-                // in both forms. What is not valid form encoding is taken as it is.
+                // Some clients form-encode, others do not. Keyward's client ids and secrets are the
+                // same in both forms. What is not valid form encoding is taken as it is.
                 let decode =
                     |text: &str| form_decode(text).map_or_else(|| text.to_owned(), Cow::into_owned);
                 Some((decode(user), decode(password)))
@@ -58,8 +58,8 @@ impl AuthorizationHeader {
         }
     }
 
-    /// The token or API key that is presented to a resource server: by Bearer, or an API key by Basic,
-    /// with the colon that `curl -u KEY:` sends or without.
+    /// The token or API key that is presented to a resource server: by Bearer, or an API key by
+    /// Basic, with the colon that `curl -u KEY:` sends or without.
     pub fn token(&self) -> Option<&str> {
         match self {
             AuthorizationHeader::Bearer(token) => Some(token),

@@ -1,4 +1,5 @@
-//! Client metadata (RFC 7591 section 2): what a client sends at its registration, and how it is validated.
+//! Client metadata (RFC 7591 section 2): what a client sends at its registration, and how it is
+//! validated.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,8 +20,8 @@ const MAX_NAME: usize = 100;
 /// The maximum number of redirect URIs of a client.
 const MAX_REDIRECT_URIS: usize = 20;
 
-/// Client metadata (RFC 7591 section 2) as it is sent and returned. Unknown members are ignored, as the RFC
-/// requires.
+/// Client metadata (RFC 7591 section 2) as it is sent and returned. Unknown members are ignored, as
+/// the RFC requires.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, expecting = "a JSON object")]
 pub struct ClientMetadata {
@@ -141,8 +142,8 @@ pub fn invalid(description: impl Into<std::borrow::Cow<'static, str>>) -> Error 
     Error::new(Code::InvalidClientMetadata, description)
 }
 
-/// Client metadata that was validated on its own. The requested scope and resource servers are checked against
-/// the limits in [`ValidatedMetadata::apply`].
+/// Client metadata that was validated on its own. The requested scope and resource servers are
+/// checked against the limits in [`ValidatedMetadata::apply`].
 pub struct ValidatedMetadata {
     name: Option<String>,
     /// How the client authenticates.
@@ -156,7 +157,8 @@ pub struct ValidatedMetadata {
 }
 
 impl ValidatedMetadata {
-    /// Validates metadata. A `jwks_uri` at a private IP address is accepted if `private_jwks_uri` is on.
+    /// Validates metadata. A `jwks_uri` at a private IP address is accepted if `private_jwks_uri`
+    /// is on.
     ///
     /// # Errors
     /// `invalid_client_metadata`, `invalid_redirect_uri`.
@@ -187,13 +189,13 @@ impl ValidatedMetadata {
         })
     }
 
-    /// Applies the metadata to the row of a client. Scope and resource servers that it does not ask for
-    /// are set to the limits. `management_audience` is the audience of the management API, which cannot
-    /// be registered.
+    /// Applies the metadata to the row of a client. Scope and resource servers that it does not ask
+    /// for are set to the limits. `management_audience` is the audience of the management API,
+    /// which cannot be registered.
     ///
     /// # Errors
-    /// `invalid_client_metadata` if it asks for more than the limits, for rights over Keyward, or for no
-    /// resource server although the limits have some: its tokens would get another audience.
+    /// `invalid_client_metadata` if it asks for more than the limits, for rights over Keyward, or
+    /// for no resource server although the limits have some: its tokens would get another audience.
     pub fn apply(
         &self,
         client: &mut Client,
@@ -360,8 +362,8 @@ fn check_keys(
     }
 }
 
-/// Refuses what is unusable whatever its host resolves to. The resolved IP address is checked at each
-/// fetch.
+/// Refuses what is unusable whatever its host resolves to. The resolved IP address is checked at
+/// each fetch.
 fn check_jwks_uri(uri: &str, private_jwks_uri: Switch) -> Result<(), Error> {
     let allowed = |address| private_jwks_uri.is_on() || http_client::is_public(address);
     let checked = ExternalUri::parse(uri).and_then(|uri| uri.for_keys(allowed));

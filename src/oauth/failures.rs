@@ -1,6 +1,6 @@
 //! Recording of failed authentications and refused requests: each is counted, rate limited, and
-//! written to the audit with its [`Reason`], so that the owner of the client finds it by the request
-//! id of the response.
+//! written to the audit with its [`Reason`], so that the owner of the client finds it by the
+//! request id of the response.
 
 use serde_json::Value;
 
@@ -55,8 +55,8 @@ impl AuthorizationServer {
         }
     }
 
-    /// Failures that name a client id are rate limited by it. Failures with a client's tokens and API
-    /// keys name none, and have a rate limit of their own.
+    /// Failures that name a client id are rate limited by it. Failures with a client's tokens and
+    /// API keys name none, and have a rate limit of their own.
     fn is_api_key_failure_limited(&self, subject: &FailureSubject<'_>) -> bool {
         subject
             .client
@@ -89,8 +89,8 @@ impl AuthorizationServer {
         self.record_refusal(Action::TokenRefused, context, client, target, &reason);
     }
 
-    /// Counts and records that forward authentication refused an active token or API key of `client`.
-    /// `target` is the id of the token or API key.
+    /// Counts and records that forward authentication refused an active token or API key of
+    /// `client`. `target` is the id of the token or API key.
     pub fn record_refused_verification(
         &self,
         context: &RequestContext,

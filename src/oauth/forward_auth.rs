@@ -15,7 +15,8 @@ pub struct ForwardAuthRequest {
     pub authorization: Option<String>,
     /// The scope that the token or API key must have.
     pub scope: Scope,
-    /// The resource servers of which one must be in the audience; if empty, any audience is accepted.
+    /// The resource servers of which one must be in the audience; if empty, any audience is
+    /// accepted.
     pub audiences: Vec<String>,
     /// The context of the proxy's request.
     pub context: RequestContext,

@@ -50,8 +50,8 @@ pub struct Active {
 /// Answers an introspection request.
 ///
 /// # Errors
-/// `invalid_client`; `access_denied` if the client is not allowed to introspect; and if it cannot be
-/// determined whether the token is active: a database fault is never an inactive token.
+/// `invalid_client`; `access_denied` if the client is not allowed to introspect; and if it cannot
+/// be determined whether the token is active: a database fault is never an inactive token.
 pub async fn introspect(
     server: &AuthorizationServer,
     request: &FormRequest,
@@ -113,8 +113,8 @@ async fn find(
 }
 
 /// Whether a token for `audience` may be shown to the caller. A resource server sees the tokens for
-/// itself. Another client that is allowed to introspect sees those for the resource servers that it may
-/// use; if it has none, those for the issuer.
+/// itself. Another client that is allowed to introspect sees those for the resource servers that it
+/// may use; if it has none, those for the issuer.
 fn is_audience_of(
     server: &AuthorizationServer,
     caller: &AuthenticatedClient,

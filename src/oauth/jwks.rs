@@ -19,8 +19,8 @@ pub struct KeySet {
     valid_until: Option<Timestamp>,
 }
 
-/// The keys that active tokens may be signed with, and those that will sign next. They are read from
-/// memory, so they are published while the database is unavailable too.
+/// The keys that active tokens may be signed with, and those that will sign next. They are read
+/// from memory, so they are published while the database is unavailable too.
 pub fn key_set(server: &AuthorizationServer, now: Timestamp) -> Arc<KeySet> {
     let keys = server.cache.cached_signing_keys();
     if let Some(current) = server.key_set.load_full()

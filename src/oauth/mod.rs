@@ -1,6 +1,6 @@
 //! The protocol operations, one file for each RFC or step, without HTTP. Each takes a request that
-//! `http/` has read, such as a [`FormRequest`], and returns a response or an [`Error`], which `http/`
-//! writes.
+//! `http/` has read, such as a [`FormRequest`], and returns a response or an [`Error`], which
+//! `http/` writes.
 
 use std::sync::Arc;
 
@@ -73,7 +73,8 @@ pub struct AuthorizationServer {
     pub http_client: HttpClient,
     /// The current JWK Set document.
     pub key_set: ArcSwapOption<jwks::KeySet>,
-    /// The cache of tokens whose signature was verified. It says nothing about whether they are active.
+    /// The cache of tokens whose signature was verified. It says nothing about whether they are
+    /// active.
     pub verified: sync::Cache<Fingerprint, Arc<VerifiedToken>>,
     /// Comparison of the clocks of this machine, the database and the other nodes.
     pub clock: ClockWatch,
@@ -84,8 +85,8 @@ impl AuthorizationServer {
     /// Puts the server together, and starts the threads that sign.
     ///
     /// # Errors
-    /// Fails if the system refuses threads, or if the outgoing proxy or a certificate authority of the
-    /// settings cannot be used.
+    /// Fails if the system refuses threads, or if the outgoing proxy or a certificate authority of
+    /// the settings cannot be used.
     pub fn new(
         settings: Settings,
         issuer: Issuer,
@@ -113,8 +114,8 @@ impl AuthorizationServer {
         })
     }
 
-    /// Reads the last instant that a node recorded. Call this before the first request is served: the
-    /// clock of this machine may be days behind.
+    /// Reads the last instant that a node recorded. Call this before the first request is served:
+    /// the clock of this machine may be days behind.
     ///
     /// # Errors
     /// Fails if the database does not answer.

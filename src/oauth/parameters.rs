@@ -7,12 +7,12 @@ use crate::error::{Code, Error};
 /// The maximum number of parameters of a request.
 const MAX_PARAMETERS: usize = 100;
 
-/// The parameters that may be repeated: `resource` (RFC 8707 section 2), and `audience`, under which other
-/// authorization servers know it.
+/// The parameters that may be repeated: `resource` (RFC 8707 section 2), and `audience`, under
+/// which other authorization servers know it.
 const REPEATABLE: [&str; 2] = ["resource", "audience"];
 
-/// The parameters of one request, in the order in which they were sent. Parameters without a value are
-/// treated as omitted (RFC 6749 section 3.2).
+/// The parameters of one request, in the order in which they were sent. Parameters without a value
+/// are treated as omitted (RFC 6749 section 3.2).
 #[derive(Default)]
 pub struct Parameters(Vec<(String, String)>);
 
@@ -86,8 +86,8 @@ impl Parameters {
     }
 }
 
-/// Decodes a name or a value of `application/x-www-form-urlencoded`. `None` if the result is not UTF-8.
-/// Most values, such as a JWT of a kilobyte, have nothing to decode and are borrowed.
+/// Decodes a name or a value of `application/x-www-form-urlencoded`. `None` if the result is not
+/// UTF-8. Most values, such as a JWT of a kilobyte, have nothing to decode and are borrowed.
 pub fn form_decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['%', '+']) {
         return Some(text.into());

@@ -9,8 +9,8 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::store::StoreError;
 
-/// Why an authentication failed, or why a token is not active. Reasons are written to the log and the
-/// audit, and are never part of a response to the caller.
+/// Why an authentication failed, or why a token is not active. Reasons are written to the log and
+/// the audit, and are never part of a response to the caller.
 ///
 /// `Display` gives an English sentence; translations go by [`Reason::code`] and
 /// [`Reason::parameters`].

@@ -59,20 +59,7 @@ pub async fn register(
     request: &RegistrationRequest,
     body: &[u8],
 ) -> Result<ClientInformation, Error> {
-    let initial = match server.settings.registration {
-        Registration::Off => return Err(Error::new(Code::AccessDenied, "Registration is off")),
-        Registration::Open => {
-            if let Some(wait) = server.rate_limiter.registered(request.context.client_ip) {
-                server.usage.metrics.count_rate_limited();
-                return Err(Error::too_many_requests(
-                    "Too many registrations from one network; try again later",
-                    wait,
-                ));
-            }
-            None
-        }
-        Registration::Token => Some(initial_access_token(server, request).await?),
-    };
+    let initial = check_may_register(server, request).await?;
     let limits = match &initial {
         Some(token) => RegistrationLimits::new(&token.scope, &token.resources),
         None => RegistrationLimits::new(
@@ -99,31 +86,19 @@ pub async fn register(
     let recorder = Recorder::in_request(actor, &request.context);
     let row = client.clone();
     let secret_row = secret.as_ref().map(|(_, row)| row.clone());
-    let account = server
+    client.account_id = server
         .store
         .write(now, move |transaction| {
-            let account_id = match &initial {
-                Some(token) => {
-                    if !registration_token::take_use(transaction, &token.id)? {
-                        return Err(invalid_token("The initial access token has no uses left"));
-                    }
-                    token.account_id.clone()
-                }
-                None => {
-                    let kind = AccountKind::OpenRegistration;
-                    account::find_or_create(transaction, &recorder, kind)?.id
-                }
-            };
+            let account_id = take_account(transaction, &recorder, initial.as_ref())?;
             ensure_capacity(transaction, &account_id)?;
             let row = Client {
-                account_id: account_id.clone(),
+                account_id,
                 ..row.clone()
             };
             domain::client::create(transaction, &recorder, &row, secret_row.as_ref(), None)?;
-            Ok(account_id)
+            Ok::<_, Error>(row.account_id)
         })
         .await?;
-    client.account_id = account;
     tracing::info!(
         client_id = client.client_id,
         account = client.account_id,
@@ -135,6 +110,46 @@ pub async fn register(
         secret.map(|(secret, _)| secret),
         &access_token,
     ))
+}
+
+/// Checks that the setting `registration` allows the request. Returns the initial access token if it
+/// requires one.
+async fn check_may_register(
+    server: &AuthorizationServer,
+    request: &RegistrationRequest,
+) -> Result<Option<RegistrationToken>, Error> {
+    match server.settings.registration {
+        Registration::Off => Err(Error::new(Code::AccessDenied, "Registration is off")),
+        Registration::Open => match server.rate_limiter.registered(request.context.client_ip) {
+            Some(wait) => {
+                server.usage.metrics.count_rate_limited();
+                Err(Error::too_many_requests(
+                    "Too many registrations from one network; try again later",
+                    wait,
+                ))
+            }
+            None => Ok(None),
+        },
+        Registration::Token => initial_access_token(server, request).await.map(Some),
+    }
+}
+
+/// Takes one use of the initial access token. Returns the account of the new client: that of the
+/// token, or the one of open registration.
+fn take_account(
+    transaction: &mut crate::store::Transaction<'_>,
+    recorder: &Recorder,
+    initial: Option<&RegistrationToken>,
+) -> Result<String, Error> {
+    let Some(token) = initial else {
+        let kind = AccountKind::OpenRegistration;
+        return Ok(account::find_or_create(transaction, recorder, kind)?.id);
+    };
+    if registration_token::take_use(transaction, &token.id)? {
+        Ok(token.account_id.clone())
+    } else {
+        Err(invalid_token("The initial access token has no uses left"))
+    }
 }
 
 /// Reads the registration of a client (RFC 7592 section 2.1).
@@ -209,7 +224,8 @@ pub async fn update(
     Ok(information(server, &client, secret, &access_token))
 }
 
-/// Deletes a client (RFC 7592 section 2.3). Its secrets, API keys and tokens are refused from then on.
+/// Deletes a client (RFC 7592 section 2.3). Its secrets, API keys and tokens are refused from then
+/// on.
 ///
 /// # Errors
 /// `invalid_token`.
@@ -238,8 +254,8 @@ pub async fn delete(
     Ok(())
 }
 
-/// Checks again, within the transaction, that the client exists and is enabled, and that its registration
-/// access token is still the one that was authenticated.
+/// Checks again, within the transaction, that the client exists and is enabled, and that its
+/// registration access token is still the one that was authenticated.
 fn check_still_registered(
     found: Option<Client>,
     authenticated_hash: Option<&String>,
@@ -254,7 +270,8 @@ fn check_still_registered(
         })
 }
 
-/// Refuses one more client if the account has reached its limit: registrations must not fill the disk.
+/// Refuses one more client if the account has reached its limit: registrations must not fill the
+/// disk.
 fn ensure_capacity(
     transaction: &mut crate::store::Transaction<'_>,
     account_id: &str,
@@ -348,8 +365,8 @@ async fn initial_access_token(
     Ok(token)
 }
 
-/// Authenticates the request by the registration access token of the client that the URL names (RFC 7592
-/// section 2).
+/// Authenticates the request by the registration access token of the client that the URL names (RFC
+/// 7592 section 2).
 async fn authenticate_registrant(
     server: &AuthorizationServer,
     request: &RegistrationRequest,
@@ -395,77 +412,71 @@ async fn authenticate_registrant(
     }
 }
 
-/// Checks the members that an update must, or must not, have (RFC 7592 section 2.2). Members that a client
-/// must not change are accepted if they are unchanged, since libraries send back all that they received.
+/// Checks the members that an update must, or must not, have (RFC 7592 section 2.2). Members that a
+/// client must not change are accepted if they are unchanged, since libraries send back all that they
+/// received.
 fn check_update(
     server: &AuthorizationServer,
     entry: &ClientEntry,
     access_token: &Credential,
     body: &[u8],
 ) -> Result<(), Error> {
-    let value: Value = serde_json::from_slice(body)
+    let sent: Value = serde_json::from_slice(body)
         .map_err(|error| invalid(format!("The client metadata is unreadable: {error}")))?;
     let client = &entry.client;
-    if value["client_id"] != client.client_id.as_str() {
+    if sent["client_id"] != client.client_id.as_str() {
         return Err(invalid(
             "client_id must be present, and be the client's own",
         ));
     }
-    let given = |member: &str| value.get(member).filter(|value| !value.is_null());
-    let unchanged = [
-        (
-            "registration_access_token",
-            given("registration_access_token").is_none_or(|value| {
-                let presented = value
-                    .as_str()
-                    .and_then(|text| Credential::parse(text, Kind::RegistrationAccessToken));
-                presented.is_some_and(|presented| {
-                    presented.fingerprint().matches(&access_token.fingerprint())
-                })
-            }),
-        ),
-        (
-            "registration_client_uri",
-            given("registration_client_uri")
-                .is_none_or(|value| *value == registration_client_uri(server, client)),
-        ),
-        (
-            "client_id_issued_at",
-            given("client_id_issued_at").is_none_or(|value| *value == client.created_at.seconds()),
-        ),
-        (
-            "client_secret_expires_at",
-            given("client_secret_expires_at").is_none_or(|value| {
-                *value == 0
-                    || entry
-                        .secrets
-                        .iter()
-                        .any(|secret| secret.expires_at.is_some_and(|end| *value == end.seconds()))
-            }),
-        ),
+    let uri = registration_client_uri(server, client);
+    let issued_at = client.created_at.seconds();
+    let is_unchanged: [(&str, &dyn Fn(&Value) -> bool); 4] = [
+        ("registration_access_token", &|value| {
+            sent_credential(value, Kind::RegistrationAccessToken)
+                .is_some_and(|sent| sent.fingerprint().matches(&access_token.fingerprint()))
+        }),
+        ("registration_client_uri", &|value| *value == uri),
+        ("client_id_issued_at", &|value| *value == issued_at),
+        ("client_secret_expires_at", &|value| {
+            *value == 0 || is_secret_expiry(entry, value)
+        }),
     ];
-    if let Some((member, _)) = unchanged.iter().find(|(_, unchanged)| !unchanged) {
-        return Err(invalid(format!(
-            "{member} cannot be changed: omit it, or send it as it was in the response"
-        )));
-    }
-    if let Some(presented) = value.get("client_secret") {
-        let presented = presented
-            .as_str()
-            .and_then(|text| Credential::parse(text, Kind::ClientSecret));
-        let own = presented.is_some_and(|presented| {
-            entry
-                .secrets
-                .iter()
-                .any(|own| own.secret.matches(&presented))
-        });
-        if !own {
-            return Err(invalid(
-                "client_secret must be the client's own, or omitted",
-            ));
+    for (member, is_unchanged) in is_unchanged {
+        let value = sent.get(member).filter(|value| !value.is_null());
+        if value.is_some_and(|value| !is_unchanged(value)) {
+            return Err(invalid(format!(
+                "{member} cannot be changed: omit it, or send it as it was in the response"
+            )));
         }
     }
-    Ok(())
+    let Some(value) = sent.get("client_secret") else {
+        return Ok(());
+    };
+    let is_own = sent_credential(value, Kind::ClientSecret).is_some_and(|sent| {
+        entry
+            .secrets
+            .iter()
+            .any(|secret| secret.secret.matches(&sent))
+    });
+    if is_own {
+        Ok(())
+    } else {
+        Err(invalid(
+            "client_secret must be the client's own, or omitted",
+        ))
+    }
+}
+
+fn sent_credential(value: &Value, kind: Kind) -> Option<Credential> {
+    Credential::parse(value.as_str()?, kind)
+}
+
+fn is_secret_expiry(entry: &ClientEntry, value: &Value) -> bool {
+    entry
+        .secrets
+        .iter()
+        .any(|secret| secret.expires_at.is_some_and(|end| *value == end.seconds()))
 }
 
 fn registration_client_uri(server: &AuthorizationServer, client: &Client) -> String {

@@ -7,15 +7,16 @@ use crate::domain;
 use crate::error::{Code, Error};
 use crate::store::audit::Recorder;
 
-/// Answers a revocation request. For an unknown, malformed or revoked token there is nothing to do, and
-/// this is no error (RFC 7009 section 2.2).
+/// Answers a revocation request. For an unknown, malformed or revoked token there is nothing to do,
+/// and this is no error (RFC 7009 section 2.2).
 ///
-/// Every authentic token is revoked, even if it has expired by the clock of this machine: that clock may
-/// be ahead, and on another node the token or API key may still be active.
+/// Every authentic token is revoked, even if it has expired by the clock of this machine: that
+/// clock may be ahead, and on another node the token or API key may still be active.
 ///
 /// # Errors
-/// `invalid_client`; `unauthorized_client` for a token of another client, which is left as it is; and
-/// if the revocation cannot be written: then the token may stay active, and the caller must know.
+/// `invalid_client`; `unauthorized_client` for a token of another client, which is left as it is;
+/// and if the revocation cannot be written: then the token may stay active, and the caller must
+/// know.
 pub async fn revoke(server: &AuthorizationServer, request: &FormRequest) -> Result<(), Error> {
     let caller = client_auth::authenticate(server, request).await?;
     let token = request.parameters.require("token")?;
@@ -30,7 +31,8 @@ pub async fn revoke(server: &AuthorizationServer, request: &FormRequest) -> Resu
             "The token was issued to another client",
         ));
     }
-    // Expired by every clock: it cannot become active again, and its revocation would be purged at once.
+    // Expired by every clock: it cannot become active again, and its revocation would be purged at
+    // once.
     if let PresentedToken::AccessToken(claims) = &token
         && server.clock.is_past(claims.expires_at())
     {

@@ -14,8 +14,8 @@ use crate::store::grant_type::GrantType;
 #[expect(missing_docs, reason = "the names are the RFC's")]
 pub struct ServerMetadata {
     pub issuer: String,
-    /// Always present, since some libraries refuse a document without it. `response_types_supported` says
-    /// that it serves no response type.
+    /// Always present, since some libraries refuse a document without it.
+    /// `response_types_supported` says that it serves no response type.
     pub authorization_endpoint: String,
     pub token_endpoint: String,
     pub jwks_uri: String,
@@ -24,8 +24,9 @@ pub struct ServerMetadata {
     pub introspection_endpoint: String,
     pub revocation_endpoint: String,
     pub grant_types_supported: Vec<&'static str>,
-    /// The authorization endpoint serves no response type. The member is required, and must not be an
-    /// empty array (RFC 8414 sections 2 and 3.2), so it holds the registered response type `none`.
+    /// The authorization endpoint serves no response type. The member is required, and must not be
+    /// an empty array (RFC 8414 sections 2 and 3.2), so it holds the registered response type
+    /// `none`.
     pub response_types_supported: Vec<&'static str>,
     pub token_endpoint_auth_methods_supported: Vec<&'static str>,
     pub token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,

@@ -1,5 +1,5 @@
-//! Signing keys in use: key pairs, kept parsed (parsing one costs as much as signing with it), and the
-//! threads that sign.
+//! Signing keys in use: key pairs, kept parsed (parsing one costs as much as signing with it), and
+//! the threads that sign.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -30,8 +30,8 @@ use crate::store::signing_key::{Algorithm, SigningKey};
 /// The maximum number of signatures that wait for a thread; more are answered with 503.
 const MAX_QUEUE_LENGTH: usize = 2000;
 
-/// The numbers of key pairs and of public keys that are kept parsed. The few in use fit; the caches are
-/// cleared when rotated keys have filled them.
+/// The numbers of key pairs and of public keys that are kept parsed. The few in use fit; the caches
+/// are cleared when rotated keys have filled them.
 const MAX_KEY_PAIRS: usize = 16;
 const MAX_PUBLIC_KEYS: usize = 64;
 
@@ -87,13 +87,14 @@ pub struct SigningKeyPair {
     pkcs8: Zeroizing<Vec<u8>>,
     private: PrivateKey,
     public: ParsedPublicKey,
-    /// The encoded JWS header and the dot after it, for each `typ`. These keys sign access tokens and
-    /// nothing else, so a token with the `typ` JWT cannot be a JWT of another kind.
+    /// The encoded JWS header and the dot after it, for each `typ`. These keys sign access tokens
+    /// and nothing else, so a token with the `typ` JWT cannot be a JWT of another kind.
     headers: [(TokenTyp, String); 2],
 }
 
 impl SigningKeyPair {
-    /// Generates an RSA key of 2048 bits. This takes some 100 ms of CPU time: too long for a request.
+    /// Generates an RSA key of 2048 bits. This takes some 100 ms of CPU time: too long for a
+    /// request.
     ///
     /// # Errors
     /// Fails if the cryptographic library fails.

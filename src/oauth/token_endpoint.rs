@@ -7,8 +7,8 @@ use super::token::issue::{self, TokenResponse};
 use super::{AuthorizationServer, FormRequest, client_auth};
 use crate::error::Error;
 
-/// Answers a token request: reads the grant type, authenticates, decides on the grant, and issues an
-/// access token.
+/// Answers a token request: reads the grant type, authenticates, decides on the grant, and issues
+/// an access token.
 ///
 /// # Errors
 /// Those of RFC 6749 section 5.2 and RFC 8707 section 2.

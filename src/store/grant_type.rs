@@ -31,8 +31,8 @@ impl GrantType {
     }
 }
 
-/// The registered grant types of a client (`grant_types`, RFC 7591 section 2). They are parsed once,
-/// when the row is loaded.
+/// The registered grant types of a client (`grant_types`, RFC 7591 section 2). They are parsed
+/// once, when the row is loaded.
 #[derive(
     Clone,
     Debug,
@@ -68,8 +68,8 @@ impl GrantTypes {
 impl FromStr for GrantTypes {
     type Err = Infallible;
 
-    /// Parses names separated by spaces. A name that this version does not know is kept in the text,
-    /// and grants nothing.
+    /// Parses names separated by spaces. A name that this version does not know is kept in the
+    /// text, and grants nothing.
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(GrantTypes {
             parsed: text.split(' ').flat_map(str::parse).collect(),

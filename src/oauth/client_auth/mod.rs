@@ -1,5 +1,5 @@
-//! Client authentication (RFC 6749 section 2.3, RFC 7523 section 2.2), for all endpoints. One file per
-//! authentication method checks what [`authenticate`] found in the request.
+//! Client authentication (RFC 6749 section 2.3, RFC 7523 section 2.2), for all endpoints. One file
+//! per authentication method checks what [`authenticate`] found in the request.
 //!
 //! [`authenticate`] is the only function that makes an [`AuthenticatedClient`], and every operation
 //! that needs one takes it as an argument.
@@ -154,8 +154,8 @@ fn reject(
 /// authentication method in each request."
 ///
 /// # Errors
-/// [`Rejection::Error`] with `invalid_request` if the request is ambiguous; [`Rejection::Inactive`] if
-/// it has no complete credential.
+/// [`Rejection::Error`] with `invalid_request` if the request is ambiguous; [`Rejection::Inactive`]
+/// if it has no complete credential.
 fn presented_credential(request: &FormRequest) -> Result<PresentedCredential<'_>, Rejection> {
     let parameters = &request.parameters;
     let client_id = parameters.get("client_id");

@@ -1,5 +1,5 @@
-//! `private_key_jwt`: client authentication by a signed assertion (RFC 7521, RFC 7523). How a JWT is
-//! read and verified is in [`crate::crypto::jws`]; this file has the rules of assertions.
+//! `private_key_jwt`: client authentication by a signed assertion (RFC 7521, RFC 7523). How a JWT
+//! is read and verified is in [`crate::crypto::jws`]; this file has the rules of assertions.
 
 use std::sync::Arc;
 
@@ -41,7 +41,8 @@ impl AssertionClaims {
     }
 }
 
-/// RFC 7519 section 4.1.3: "an array of case-sensitive strings", or "a single case-sensitive string".
+/// RFC 7519 section 4.1.3: "an array of case-sensitive strings", or "a single case-sensitive
+/// string".
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum AssertionAudience {
@@ -88,8 +89,8 @@ pub(super) fn unverified_subject(assertion: &str) -> Option<String> {
 /// Checks an assertion of the client, and that it was not used before.
 ///
 /// # Errors
-/// [`Rejection::Inactive`] if it is not valid; [`Rejection::Error`] if the database cannot say whether
-/// it was used before, or if too many key fetches are in progress.
+/// [`Rejection::Inactive`] if it is not valid; [`Rejection::Error`] if the database cannot say
+/// whether it was used before, or if too many key fetches are in progress.
 pub(super) async fn check(
     server: &AuthorizationServer,
     entry: Option<&ClientEntry>,
@@ -183,8 +184,8 @@ fn check_parties(
     }
 }
 
-/// RFC 7523 section 3, items 4 to 6. By `past`, the last instant of which every clock agrees that it
-/// has passed, the id of a used assertion may have been purged.
+/// RFC 7523 section 3, items 4 to 6. By `past`, the last instant of which every clock agrees that
+/// it has passed, the id of a used assertion may have been purged.
 fn check_times(times: &TimeClaims, now: Timestamp, past: Timestamp) -> Result<(), Reason> {
     if times.refused_from() <= past {
         return Err(Reason::assertion_ended(times.expired_for(now)));
@@ -203,8 +204,8 @@ async fn claim_once(
     jws: &Jws<'_>,
     claims: &AssertionClaims,
 ) -> Result<(), Rejection> {
-    // Without a `jti`, the signed text identifies the assertion. The signature does not: for ES256 each
-    // signature has a second valid form.
+    // Without a `jti`, the signed text identifies the assertion. The signature does not: for ES256
+    // each signature has a second valid form.
     let jti = claims.jti.as_deref().unwrap_or(jws.signed);
     let id = Fingerprint::of(format!("{}\0{jti}", client.client_id).as_bytes()).hex();
     let used_until = claims

@@ -1,5 +1,5 @@
-//! `client_secret_basic` and `client_secret_post`: client authentication by a client secret (RFC 6749
-//! section 2.3.1).
+//! `client_secret_basic` and `client_secret_post`: client authentication by a client secret (RFC
+//! 6749 section 2.3.1).
 
 use crate::cache::ClientEntry;
 use crate::clock::Timestamp;
@@ -7,8 +7,8 @@ use crate::credential::{Credential, Kind};
 use crate::crypto::secret_hash;
 use crate::oauth::reason::Reason;
 
-/// Checks that `presented` is an unexpired secret of an enabled client that authenticates by secret.
-/// Every call verifies one hash, so that all failures take about the same time.
+/// Checks that `presented` is an unexpired secret of an enabled client that authenticates by
+/// secret. Every call verifies one hash, so that all failures take about the same time.
 ///
 /// # Errors
 /// The exact reason.

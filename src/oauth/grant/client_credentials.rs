@@ -1,8 +1,8 @@
 //! The client credentials grant (RFC 6749 section 4.4), with resource indicators (RFC 8707).
 //!
-//! This is the one seam with oxide-auth: its state machine asks for each step in the order of the RFC,
-//! and this file answers. The granted scope is decided once, in its step `Negotiate`. None of its
-//! types leaves this file, and its HTTP layer is not used: see `docs/architecture.md`.
+//! This is the one seam with oxide-auth: its state machine asks for each step in the order of the
+//! RFC, and this file answers. The granted scope is decided once, in its step `Negotiate`. None of
+//! its types leaves this file, and its HTTP layer is not used: see `docs/architecture.md`.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;

@@ -103,8 +103,8 @@ pub fn parse_scope(text: &str) -> Result<Scope, Error> {
         .map_err(|error| Error::new(Code::InvalidScope, format!("Invalid scope: {error}")))
 }
 
-/// Decides on the granted scope (RFC 6749 section 3.3). Without a requested scope, all of `allowed` is
-/// granted. A request for more is refused; it is never narrowed silently.
+/// Decides on the granted scope (RFC 6749 section 3.3). Without a requested scope, all of `allowed`
+/// is granted. A request for more is refused; it is never narrowed silently.
 ///
 /// # Errors
 /// `invalid_scope` if `requested` has a token that is not in `allowed`.

@@ -22,8 +22,8 @@ pub enum Audience {
 }
 
 impl Audience {
-    /// The audience of a token for these resource servers. Without a resource server, the audience is
-    /// the issuer.
+    /// The audience of a token for these resource servers. Without a resource server, the audience
+    /// is the issuer.
     pub fn of(resources: &Resources, issuer: &str) -> Self {
         let mut all: Vec<String> = resources.iter().map(str::to_owned).collect();
         match all.len() {
@@ -64,8 +64,8 @@ pub struct Claims {
     /// The granted scope; omitted when empty.
     #[serde(default, skip_serializing_if = "Scope::is_empty")]
     pub scope: Scope,
-    /// The id of the API key that was exchanged for the token. The token is refused once that key is
-    /// revoked or expired.
+    /// The id of the API key that was exchanged for the token. The token is refused once that key
+    /// is revoked or expired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key: Option<String>,
     /// The [`Client::token_epoch`] at issue; omitted when 0, since the tokens of most clients were
@@ -110,8 +110,8 @@ impl Claims {
         Timestamp::from_seconds(self.exp)
     }
 
-    /// The part of the scope that the client still has. A resource server that verifies offline does
-    /// not learn of a scope that was taken away since.
+    /// The part of the scope that the client still has. A resource server that verifies offline
+    /// does not learn of a scope that was taken away since.
     pub fn remaining_scope(&self, client: &Client) -> Cow<'_, Scope> {
         // Most tokens have all of their client's scope.
         if self.scope == client.scope || client.scope.covers(self.scope.as_str()) {

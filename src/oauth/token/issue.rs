@@ -58,7 +58,8 @@ pub async fn current_signing_key(
 /// response can be sent.
 ///
 /// # Errors
-/// Fails if no key can sign, if the record cannot be written, or if the token was revoked meanwhile.
+/// Fails if no key can sign, if the record cannot be written, or if the token was revoked
+/// meanwhile.
 pub async fn issue(
     server: &AuthorizationServer,
     grant: Grant,
@@ -141,8 +142,8 @@ fn claims(
     now: Timestamp,
 ) -> Claims {
     let client = &grant.client().client;
-    // A node whose clock was ahead may have written `tokens_void_before`, before token epochs existed.
-    // A token issued now must be later than that.
+    // A node whose clock was ahead may have written `tokens_void_before`, before token epochs
+    // existed. A token issued now must be later than that.
     let millisecond = now.millis().max(client.tokens_void_before.millis() + 1);
     let jti = uuid::Builder::from_unix_timestamp_millis(
         u64::try_from(millisecond).unwrap_or(0),

@@ -1,6 +1,7 @@
 //! The resolver: determines what a presented token or API key is, and whether it is active.
-//! Introspection, revocation, forward authentication, token exchange, `/apiKeys`, the management API
-//! and `keyward token` use this module and nothing else, so a new kind of credential is added here.
+//! Introspection, revocation, forward authentication, token exchange, `/apiKeys`, the management
+//! API and `keyward token` use this module and nothing else, so a new kind of credential is added
+//! here.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,8 +28,8 @@ use crate::store::{self, StoreError};
 #[derive(Clone, Copy, Default)]
 pub struct Presentation {
     /// The client IP address that it was presented from. `None` where the caller of Keyward is not
-    /// the one who presented it, as in introspection: then the allowed IP ranges of an API key are not
-    /// checked.
+    /// the one who presented it, as in introspection: then the allowed IP ranges of an API key are
+    /// not checked.
     pub client_ip: Option<ClientIp>,
 }
 
@@ -216,8 +217,8 @@ pub async fn resolve_api_key(
     .await
 }
 
-/// Resolves again if the cache lease expired meanwhile: the process may have been suspended between a
-/// look into the cache and its answer. This holds for active and inactive tokens alike.
+/// Resolves again if the cache lease expired meanwhile: the process may have been suspended between
+/// a look into the cache and its answer. This holds for active and inactive tokens alike.
 async fn under_lease<T>(
     server: &AuthorizationServer,
     resolve: impl AsyncFn() -> Result<T, Rejection>,
@@ -233,8 +234,8 @@ async fn under_lease<T>(
 /// Authenticates a presented token or API key, which may be inactive.
 ///
 /// # Errors
-/// [`Rejection::Inactive`] if Keyward did not issue it; [`Rejection::Error`] if neither the cache nor
-/// the database can answer.
+/// [`Rejection::Inactive`] if Keyward did not issue it; [`Rejection::Error`] if neither the cache
+/// nor the database can answer.
 pub async fn authenticate(
     server: &AuthorizationServer,
     presented: &str,
@@ -272,8 +273,8 @@ pub async fn authenticate_for_revocation(
 /// Finds the access token with this `jti` by its record.
 ///
 /// # Errors
-/// [`Rejection::Inactive`] if there is no such record; [`Rejection::Error`] if the database does not
-/// answer.
+/// [`Rejection::Inactive`] if there is no such record; [`Rejection::Error`] if the database does
+/// not answer.
 pub async fn find_by_jti(
     server: &AuthorizationServer,
     jti: Uuid,
@@ -336,8 +337,8 @@ pub async fn refuse(
     server.record_failed_authentication(context, &subject, &reason, refusal)
 }
 
-/// The id and the client of an inactive token or API key: of a token whose signature was verified, or
-/// of an API key by the id that it contains.
+/// The id and the client of an inactive token or API key: of a token whose signature was verified,
+/// or of an API key by the id that it contains.
 async fn find_owner(
     server: &AuthorizationServer,
     presented: &str,

@@ -1,5 +1,5 @@
-//! Verification of Keyward's own access tokens: the signature, which never changes and is cached, and
-//! whether the token is active, which is determined each time.
+//! Verification of Keyward's own access tokens: the signature, which never changes and is cached,
+//! and whether the token is active, which is determined each time.
 
 use std::sync::Arc;
 
@@ -36,9 +36,9 @@ pub async fn verify(
     verify_with(server, token, |key| key.state(now) != State::Gone).await
 }
 
-/// Verifies the signature of an access token that is to be revoked. A signing key counts as published
-/// until it has expired by any clock, because the clock of this machine may be ahead; a key that was
-/// retired at once does not count.
+/// Verifies the signature of an access token that is to be revoked. A signing key counts as
+/// published until it has expired by any clock, because the clock of this machine may be ahead; a
+/// key that was retired at once does not count.
 ///
 /// # Errors
 /// As [`verify`].
@@ -102,8 +102,8 @@ async fn verify_with(
     Ok(claims)
 }
 
-/// RFC 9068 section 4: a JWT of another kind is not an access token. The type `JWT` is safe here too,
-/// since the signing keys sign nothing but access tokens.
+/// RFC 9068 section 4: a JWT of another kind is not an access token. The type `JWT` is safe here
+/// too, since the signing keys sign nothing but access tokens.
 fn check_header(header: &Header) -> Result<(), Reason> {
     let typ = header.typ.as_deref().unwrap_or_default();
     // RFC 7515 section 4.1.9: the prefix `application/` is optional.

@@ -22,8 +22,8 @@ pub use traffic::{HOUR, LATENCY_BUCKETS, MINUTE, Metric, TimedRoute};
 pub use unknown_failures::UNKNOWN_RETENTION;
 use unknown_failures::UnknownFailures;
 
-/// The maximum number of API keys, and of failures, that wait to be written. Past it, further ones are
-/// dropped until the next write.
+/// The maximum number of API keys, and of failures, that wait to be written. Past it, further ones
+/// are dropped until the next write.
 const MAX_WAITING: usize = 10_000;
 
 /// The number of counters that are written in one transaction: other writers wait for it.
@@ -34,8 +34,8 @@ const BATCH: usize = 500;
 pub enum FailureSource {
     /// It concerns a client or user that exists.
     Known,
-    /// It concerns no client or user that exists. The audit entries of these failures have a budget, and
-    /// are kept for [`UNKNOWN_RETENTION`].
+    /// It concerns no client or user that exists. The audit entries of these failures have a
+    /// budget, and are kept for [`UNKNOWN_RETENTION`].
     Unknown,
 }
 
@@ -84,7 +84,8 @@ impl Usage {
         traffic.count_of_client(client, Metric::Tokens, now);
     }
 
-    /// Counts an introspection by `caller`. `owner` is the client of the token or API key if it was active.
+    /// Counts an introspection by `caller`. `owner` is the client of the token or API key if it was
+    /// active.
     pub fn count_introspection(
         &self,
         caller: &Client,
@@ -108,8 +109,8 @@ impl Usage {
         traffic.count_of_client(client, Metric::Verifications, now);
     }
 
-    /// Counts a failed authentication, or a refused request of an authenticated client; for that client
-    /// too, if it is known. `reason` is the code of the reason.
+    /// Counts a failed authentication, or a refused request of an authenticated client; for that
+    /// client too, if it is known. `reason` is the code of the reason.
     pub fn count_failure(&self, client: Option<&Client>, reason: &'static str, now: Timestamp) {
         self.metrics.count_failure(reason);
         let mut traffic = self.traffic.lock();
@@ -148,8 +149,8 @@ impl Usage {
         }
         for batch in traffic.into_counters().chunks(BATCH) {
             let batch = batch.to_vec();
-            // After a failure the other batches are not tried: each would wait for the timeout, and a
-            // server that stops waits for this function.
+            // After a failure the other batches are not tried: each would wait for the timeout, and
+            // a server that stops waits for this function.
             store
                 .write_untracked(move |database| counters::add(database, &batch))
                 .await?;

@@ -1,5 +1,5 @@
-//! Traffic counters in memory: how many tokens, introspections and so on there were in each minute for
-//! the server, and in each hour for each account and client.
+//! Traffic counters in memory: how many tokens, introspections and so on there were in each minute
+//! for the server, and in each hour for each account and client.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -16,8 +16,8 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 /// The bucket size of the counters of accounts and clients.
 pub const HOUR: Duration = Duration::from_secs(3600);
 
-/// The maximum number of clients in the counters of one hour. Further clients are not counted until the
-/// counters are written.
+/// The maximum number of clients in the counters of one hour. Further clients are not counted until
+/// the counters are written.
 const MAX_CLIENTS: usize = 10_000;
 
 /// A metric of the counters. Its name is stored in `counters.metric`.
@@ -31,10 +31,11 @@ pub enum Metric {
     /// Introspections that a client asked for.
     #[strum(serialize = "asked")]
     IntrospectionCalls,
-    /// Failed authentications, and refused requests of authenticated clients; of a client, those that named
-    /// it or used its tokens or API keys.
+    /// Failed authentications, and refused requests of authenticated clients; of a client, those
+    /// that named it or used its tokens or API keys.
     Failures,
-    /// Requests that forward authentication allowed; of a client, those with its tokens or API keys.
+    /// Requests that forward authentication allowed; of a client, those with its tokens or API
+    /// keys.
     Verifications,
 }
 
@@ -63,7 +64,8 @@ impl TimedRoute {
     }
 }
 
-/// The upper bounds of the latency buckets, in microseconds. The last bucket also has everything slower.
+/// The upper bounds of the latency buckets, in microseconds. The last bucket also has everything
+/// slower.
 pub const LATENCY_BUCKETS: [u32; 31] = [
     100, 150, 200, 300, 500, 700, 1_000, 1_500, 2_000, 3_000, 5_000, 7_000, 10_000, 15_000, 20_000,
     30_000, 50_000, 70_000, 100_000, 150_000, 200_000, 300_000, 500_000, 700_000, 1_000_000,
@@ -92,8 +94,8 @@ struct ClientCounts {
     counts: Counts,
 }
 
-/// The counts since they were last written, by the start of their minute or hour. There is seldom more
-/// than one of each.
+/// The counts since they were last written, by the start of their minute or hour. There is seldom
+/// more than one of each.
 #[derive(Default)]
 pub(super) struct Traffic {
     minutes: Vec<(Timestamp, ServerCounts)>,

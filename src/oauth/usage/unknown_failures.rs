@@ -1,5 +1,5 @@
-//! Failures by callers that Keyward does not know, such as made-up client ids. Their audit entries have a
-//! budget, so that a flood of them fills neither memory nor the database.
+//! Failures by callers that Keyward does not know, such as made-up client ids. Their audit entries
+//! have a budget, so that a flood of them fills neither memory nor the database.
 
 use std::time::Duration;
 
@@ -60,7 +60,8 @@ impl UnknownFailures {
         self.waiting.push(entry);
     }
 
-    /// Takes the entries that are to be written at `now`, with a summary of those left out if it is due.
+    /// Takes the entries that are to be written at `now`, with a summary of those left out if it is
+    /// due.
     pub(super) fn take(&mut self, now: Timestamp) -> Vec<AuditEntry> {
         let mut entries = std::mem::take(&mut self.waiting);
         let is_due = self
