@@ -20,14 +20,13 @@ use crate::config::Registration;
 use crate::credential::{Credential, new_id, random_bytes};
 use crate::error::{Code, Error};
 use crate::manage::actor::{
-    AccountsWrite, Actor, ClientsWrite, KeysWrite, RegistrationWrite, ResourcesWrite,
-    SigningKeysWrite, UsersWrite,
+    AccountsWrite, Actor, ClientsWrite, KeysWrite, RegistrationWrite, ResourcesWrite, UsersWrite,
 };
 use crate::manage::api_key::{self, IpRanges, NewApiKey};
 use crate::manage::client::{self, AuthMethod, NewClient};
 use crate::manage::registration_token::{self, NewRegistrationToken};
-use crate::manage::resource_server::{self, TokenTyp};
-use crate::manage::signing_key::{self, Times};
+use crate::manage::resource_server::{self, NewResourceServer, TokenTyp};
+use crate::manage::signing_key::{self, RotationPolicy, SigningKeyServices};
 use crate::manage::user::{self, Passwords, Role};
 use crate::manage::{RequestContext, account, invitation, secret};
 use crate::metrics::CredentialKind;
@@ -260,7 +259,6 @@ pub async fn run(mut context: Context) -> Result<Output, Error> {
     let password = new_id();
     let demo = Demo {
         server: context.authorization_server().await?,
-        operator: context.operator(),
         passwords: Passwords::default(),
         password: &password,
         now: context.now,
@@ -304,7 +302,6 @@ async fn new_store(context: &Context) -> Result<Arc<Store>, Error> {
 struct Demo<'a> {
     store: Arc<Store>,
     server: AuthorizationServer,
-    operator: Arc<Actor>,
     passwords: Passwords,
     /// The password of all users.
     password: &'a str,
@@ -364,25 +361,35 @@ impl Demo<'_> {
         }
     }
 
+    /// An operator, on the command line.
+    fn operator(&self, at: Timestamp) -> Arc<Actor> {
+        Arc::new(Actor::command_line(at).with_assumed_issuer(self.server.issuer.clone()))
+    }
+
     /// The administrator of an account, at work in the portal.
     fn administrator(&self, account: &CreatedAccount, at: Timestamp) -> Arc<Actor> {
         let request = self.request(account.place, 17, at);
         let (email, id) = (&account.administrator, &account.id);
-        Arc::new(Actor::user(email, Role::Administrator, Some(id), request))
+        Arc::new(Actor::user(email, Role::Administrator, Some(id), &request))
     }
 
     /// One key that has signed, and the one that took over.
     async fn make_signing_keys(&self, context: &Context) -> Result<(), Error> {
         let settings = &context.settings;
-        let times = Times {
-            jwks_max_age: settings.jwks_max_age,
-            token_ttl: settings.token_ttl,
-            max_age: settings.signing_key_max_age,
-        };
         let file = context.sealing_keys_or_new(&self.store).await?;
-        signing_key::ensure(&self.store, &file, times, self.days_ago(42)).await?;
-        let permit = self.operator.may(SigningKeysWrite)?;
-        signing_key::rotate(&self.store, permit, &file, times, self.days_ago(9)).await?;
+        let services = SigningKeyServices {
+            store: &self.store,
+            sealing_keys: &file,
+            policy: RotationPolicy {
+                jwks_max_age: settings.jwks_max_age,
+                token_ttl: settings.token_ttl,
+                // The first key is due for rotation at any time.
+                max_age: Duration::ZERO,
+            },
+        };
+        signing_key::ensure(services, self.days_ago(42)).await?;
+        let keys = self.store.read(crate::store::signing_key::list).await?;
+        signing_key::rotate_if_due(services, &keys, self.days_ago(9)).await?;
         Ok(())
     }
 
@@ -395,16 +402,17 @@ impl Demo<'_> {
         password: Password,
     ) -> Result<(), Error> {
         let at = self.days_ago(days_ago).saturating_add(HOUR);
-        let permit = self.operator.may(UsersWrite)?;
+        let permit = self.operator(at).may(UsersWrite)?;
         let account = account.map(str::to_owned);
-        user::create(&self.store, permit.clone(), email, role, account, at).await?;
+        user::create(&self.store, permit.clone(), email, role, account).await?;
         match password {
             Password::Set => {
                 let text = self.password.to_owned();
-                user::set_password(&self.store, &self.passwords, permit, email, text, at).await?;
+                user::set_password(&self.store, &self.passwords, permit, email, text).await?;
             }
             Password::Invited => {
-                invitation::create(&self.store, permit, email, self.days_ago(2)).await?;
+                let permit = self.operator(self.days_ago(2)).may(UsersWrite)?;
+                invitation::create(&self.store, permit, email).await?;
             }
         }
         Ok(())
@@ -413,16 +421,15 @@ impl Demo<'_> {
     async fn create_resource_servers(&self) -> Result<Vec<CreatedResourceServer>, Error> {
         let mut created = Vec::new();
         for (path, name, scope) in RESOURCE_SERVERS {
-            let made = resource_server::create(
-                &self.store,
-                self.operator.may(ResourcesWrite)?,
-                &identifier(path),
-                name,
-                scope.parse().map_err(fault)?,
-                TokenTyp::default(),
-                self.days_ago(42).saturating_add(2 * HOUR),
-            )
-            .await?;
+            let at = self.days_ago(42).saturating_add(2 * HOUR);
+            let permit = self.operator(at).may(ResourcesWrite)?;
+            let new = NewResourceServer {
+                identifier: identifier(path),
+                name: name.to_owned(),
+                scope: scope.parse().map_err(fault)?,
+                token_typ: TokenTyp::default(),
+            };
+            let made = resource_server::create(&self.store, permit, new).await?;
             created.push(CreatedResourceServer {
                 identifier: made.server.identifier,
                 client: self.client(&made.server.client_id).await?,
@@ -444,11 +451,9 @@ impl Demo<'_> {
     async fn create_accounts(&self) -> Result<Vec<CreatedAccount>, Error> {
         let mut created = Vec::new();
         for (place, sample) in (0..).zip(&ACCOUNTS) {
-            let (permit, at) = (
-                self.operator.may(AccountsWrite)?,
-                self.days_ago(sample.days_ago),
-            );
-            let account = account::create(&self.store, permit, sample.name, at).await?;
+            let at = self.days_ago(sample.days_ago);
+            let permit = self.operator(at).may(AccountsWrite)?;
+            let account = account::create(&self.store, permit, sample.name).await?;
             let email = |name: &str| format!("{name}@{}", sample.domain);
             for (name, role, password) in sample.users {
                 let (email, account) = (email(name), Some(sample.name));
@@ -486,8 +491,8 @@ impl Demo<'_> {
                 jwks: (!uses_secret).then(public_key).transpose()?,
             };
             let at = self.days_ago(sample.days_ago).saturating_add(3 * HOUR);
-            let permit = self.operator.may(ClientsWrite)?;
-            let made = client::create(&self.store, permit, new, at).await?;
+            let permit = self.operator(at).may(ClientsWrite)?;
+            let made = client::create(&self.store, permit, new).await?;
             created.push(CreatedClient {
                 client: made.client,
                 secret: made.secret,
@@ -508,7 +513,7 @@ impl Demo<'_> {
         let create = async |client: &CreatedClient, new: NewApiKey, at: Timestamp| {
             let administrator = self.administrator(&accounts[client.sample.account], at);
             let (permit, id) = (administrator.may(KeysWrite)?, &client.client.client_id);
-            let (_, view) = api_key::create(&self.store, permit, id, new, at).await?;
+            let (_, view) = api_key::create(&self.store, permit, id, new).await?;
             Ok::<_, Error>(view.id)
         };
         let named = |name: &str, expires_at| NewApiKey {
@@ -541,7 +546,7 @@ impl Demo<'_> {
         let at = self.days_ago(3);
         let sam = self.administrator(&accounts[CLIENTS[PRICE_CHECKER].account], at);
         let id = &clients[PRICE_CHECKER].client.client_id;
-        api_key::delete(&self.store, sam.may(KeysWrite)?, id, &revoked, at).await?;
+        api_key::delete(&self.store, sam.may(KeysWrite)?, id, &revoked).await?;
 
         let at = self.now.saturating_sub(10 * HOUR);
         let ines = self.administrator(&accounts[CLIENTS[WAREHOUSE_SYNC].account], at);
@@ -549,7 +554,7 @@ impl Demo<'_> {
             &clients[WAREHOUSE_SYNC].client.client_id,
             &active[WAREHOUSE_SYNC],
         );
-        api_key::rotate(&self.store, ines.may(KeysWrite)?, id, old, 7 * DAY, at).await?;
+        api_key::rotate(&self.store, ines.may(KeysWrite)?, id, old, 7 * DAY).await?;
         Ok(ApiKeys {
             active,
             expired,
@@ -569,12 +574,12 @@ impl Demo<'_> {
             ines.may(KeysWrite)?,
             &clients[WAREHOUSE_SYNC].client.client_id,
         );
-        secret::create(&self.store, permit, id, Some(60 * DAY), at).await?;
+        secret::create(&self.store, permit, id, Some(60 * DAY)).await?;
 
         let at = self.days_ago(2);
         let camille = self.administrator(&accounts[CLIENTS[BOUTIQUE].account], at);
         let (permit, id) = (camille.may(KeysWrite)?, &clients[BOUTIQUE].client.client_id);
-        secret::rotate(&self.store, permit, id, 7 * DAY, at).await?;
+        secret::rotate(&self.store, permit, id, 7 * DAY).await?;
         Ok(())
     }
 
@@ -585,17 +590,17 @@ impl Demo<'_> {
         clients: &[CreatedClient],
     ) -> Result<(), Error> {
         let (permit, id) = (
-            self.operator.may(ClientsWrite)?,
+            self.operator(self.days_ago(8)).may(ClientsWrite)?,
             &clients[OLD_IMPORTER].client.client_id,
         );
-        client::disable(&self.store, permit, id, self.days_ago(8)).await?;
+        client::disable(&self.store, permit, id).await?;
         let at = self.days_ago(1);
         let amara = self.administrator(&accounts[CLIENTS[FRAUD_SCORING].account], at);
         let (permit, id) = (
             amara.may(ClientsWrite)?,
             &clients[FRAUD_SCORING].client.client_id,
         );
-        client::disable(&self.store, permit, id, at).await?;
+        client::disable(&self.store, permit, id).await?;
         Ok(())
     }
 
@@ -609,9 +614,8 @@ impl Demo<'_> {
             uses: Some(5),
             lifetime: Some(30 * DAY),
         };
-        let permit = self.operator.may(RegistrationWrite)?;
-        let (token, ..) =
-            registration_token::create(&self.store, permit, new, self.days_ago(5)).await?;
+        let permit = self.operator(self.days_ago(5)).may(RegistrationWrite)?;
+        let (token, ..) = registration_token::create(&self.store, permit, new).await?;
         let request = registration::RegistrationRequest {
             authorization: Some(format!("Bearer {}", token.expose())),
             context: self.request(account.place, 40, self.days_ago(4)),
