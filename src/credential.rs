@@ -45,6 +45,12 @@ impl Kind {
             Kind::Invitation => "kwv",
         }
     }
+
+    /// Whether `text` has the prefix of this kind of credential.
+    pub fn is_prefix_of(self, text: &str) -> bool {
+        text.strip_prefix(self.prefix())
+            .is_some_and(|rest| rest.starts_with('_'))
+    }
 }
 
 /// A credential in full. It cannot be printed or serialised by accident: [`Credential::expose`]

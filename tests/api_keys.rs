@@ -426,7 +426,7 @@ on_both! {
         assert_eq!(node.introspect(&api, key), json!({"active": false}));
         assert!(!node.active(&api, &token));
         assert_eq!(verify(&node, key, &[]), 401);
-        refused(&ask(&node, "GET", "/apiKeys", &basic(key), ""), 401, "ended");
+        refused(&ask(&node, "GET", "/apiKeys", &basic(key), ""), 401, "expired");
         assert_eq!(list(&node, &client.api_key).len(), 9, "it is not shown, nor does it count");
         assert_eq!(create(&node, &client.api_key, "Short").status, 201, "and gives up its name");
     }

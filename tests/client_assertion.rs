@@ -58,7 +58,7 @@ on_both! {
             assert_eq!(reply.status, 200, "{algorithm}: {}", reply.body);
             let again = ask(&node, &assertion);
             again.refused(401, "invalid_client");
-            assert!(node.log_of(&again)["reason"].as_str().unwrap().contains("served before"));
+            assert!(node.log_of(&again)["reason"].as_str().unwrap().contains("used before"));
             ask(&second, &assertion).refused(401, "invalid_client");
 
             // The same jti with another end is the same assertion to us.

@@ -91,7 +91,7 @@ on_both! {
         eventually("the brief secret", || (node.token_reply(&client, &[]).status == 200).then_some(()));
         eventually("its end", || (node.token_reply(&client, &[]).status == 401).then_some(()));
         let reason = node.log_of(&node.token_reply(&client, &[]))["reason"].as_str().unwrap().to_owned();
-        assert!(reason.contains("ended at"), "{reason}");
+        assert!(reason.contains("expired at"), "{reason}");
         let rows = world.cli(&["secret", "list", &client.id]);
         assert!(rows.as_array().unwrap().iter().all(|row| row["id"].is_string()));
         assert!(!rows.to_string().contains("kws_"));

@@ -184,6 +184,6 @@ fn an_expired_token_at_the_second_it_ends() {
     let own = world.cli(&["--issuer", &node.base, "token", "inspect", &token]);
     assert_eq!(
         (&own["active"], &own["reason"]),
-        (&json!(false), &json!("ended"))
+        (&json!(false), &json!("expired"))
     );
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fluent_bundle::FluentResource;
 use keyward::clock::Timestamp;
 use keyward::crypto::password::Weakness;
-use keyward::oauth::failure::ALL_REASONS;
+use keyward::oauth::reason::ALL_REASONS;
 use keyward::portal::language::Language;
 use keyward::store::audit::Action;
 

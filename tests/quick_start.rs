@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use keyward::clock::Timestamp;
-use keyward::oauth::client_credentials;
 use keyward::portal::quick_start::{Application, Snippet};
 use keyward::scope::Scope;
 use keyward::store::client::{AuthMethod, Client};
+use keyward::store::grant_type::GrantType;
 use serde_json::json;
 
 use crate::interop::variable;
@@ -207,7 +207,7 @@ fn only_a_client_with_a_secret_has_one() {
             Application::of(&client.clone().into(), &issuer).is_none(),
             "the grant"
         );
-        client.grant_types = client_credentials::GRANT_TYPE.to_owned();
+        client.grant_types = [GrantType::ClientCredentials].into_iter().collect();
         let found = Application::of(&client.clone().into(), &issuer);
         assert_eq!(found.is_some(), method != AuthMethod::PrivateKeyJwt);
         let Some(found) = found else { continue };

@@ -890,7 +890,7 @@ on_both! {
         refused(&import(&with(&["keyward:signing-keys:write", "keyward:operator"])), 403, "keyward:accounts:read");
         for missing in OPERATOR.iter().filter(|right| **right != "keyward:signing-keys:write") {
             let others: Vec<&str> = OPERATOR.iter().copied().filter(|right| right != missing).collect();
-            let what = if *missing == OPERATOR_SCOPE { "operators alone" } else { missing };
+            let what = if *missing == OPERATOR_SCOPE { "Only operators" } else { missing };
             refused(&import(&with(&others)), 403, what);
         }
         assert_eq!(node.kids(), before);
@@ -1335,7 +1335,7 @@ on_both! {
             &["registration-token", "create", "--scope", "bogus", "--resource", "urn:orders"],
         ] {
             let warning = said(arguments);
-            assert!(warning.contains("has the scope bogus; they have: orders:read orders:write"), "{arguments:?}: {warning}");
+            assert!(warning.contains("describes the scope bogus; they describe: orders:read orders:write"), "{arguments:?}: {warning}");
         }
         for arguments in [
             &["client", "update", &client.id, "--scope", "orders:read orders:write"][..],
@@ -1358,7 +1358,7 @@ on_both! {
         for reply in [new("bogus orders:write"), ask("PATCH", &path, "bogus orders:write"), ask("POST", "/registration-tokens", "bogus")] {
             let warnings = reply.json()["warnings"].clone();
             assert_eq!(warnings.as_array().map(Vec::len), Some(1), "{}", reply.body);
-            assert!(warnings[0].as_str().unwrap().contains("has the scope bogus; they have: orders:read orders:write"), "{warnings}");
+            assert!(warnings[0].as_str().unwrap().contains("describes the scope bogus; they describe: orders:read orders:write"), "{warnings}");
             if let Some(tag) = reply.header("etag") {
                 assert_eq!(management(&node, &operator, "GET", &path, &Value::Null).header("etag"), Some(tag));
             }

@@ -20,8 +20,7 @@ use crate::config::Registration;
 use crate::credential::{Credential, new_id, random_bytes};
 use crate::error::{Code, Error};
 use crate::manage::actor::{
-    AccountsWrite, Actor, ClientsWrite, KeysWrite, RegistrationWrite, ResourcesWrite,
-    SigningKeysWrite, UsersWrite,
+    AccountsWrite, Actor, ClientsWrite, KeysWrite, RegistrationWrite, ResourcesWrite, UsersWrite,
 };
 use crate::manage::api_key::{self, IpRanges, NewApiKey};
 use crate::manage::client::{self, AuthMethod, NewClient};
@@ -31,9 +30,11 @@ use crate::manage::signing_key::{self, RotationPolicy, SigningKeyServices};
 use crate::manage::user::{self, Passwords, Role};
 use crate::manage::{RequestContext, account, invitation, secret};
 use crate::metrics::CredentialKind;
-use crate::oauth::failure::{Reason, Whose};
-use crate::oauth::usage::Timed;
-use crate::oauth::{AuthorizationServer, client_credentials, registration};
+use crate::oauth::failures::FailureSubject;
+use crate::oauth::grant::GrantType;
+use crate::oauth::reason::Reason;
+use crate::oauth::usage::TimedRoute;
+use crate::oauth::{AuthorizationServer, registration};
 use crate::request_context::RequestId;
 use crate::store::Store;
 use crate::store::client::Client;
@@ -360,6 +361,11 @@ impl Demo<'_> {
         }
     }
 
+    /// An operator, on the command line.
+    fn operator(&self, at: Timestamp) -> Arc<Actor> {
+        Arc::new(Actor::command_line(at).with_assumed_issuer(self.server.issuer.clone()))
+    }
+
     /// The administrator of an account, signed in to the portal.
     fn administrator(&self, account: &CreatedAccount, at: Timestamp) -> Arc<Actor> {
         let request = self.request(account.place, 17, at);
@@ -367,28 +373,23 @@ impl Demo<'_> {
         Arc::new(Actor::user(email, Role::Administrator, Some(id), &request))
     }
 
-    /// An operator at the command line.
-    fn operator(&self, at: Timestamp) -> Arc<Actor> {
-        Arc::new(Actor::command_line(at))
-    }
-
     /// Creates a signing key and rotates it once.
     async fn make_signing_keys(&self, context: &Context) -> Result<(), Error> {
         let settings = &context.settings;
-        let policy = RotationPolicy {
-            jwks_max_age: settings.jwks_max_age,
-            token_ttl: settings.token_ttl,
-            max_age: settings.signing_key_max_age,
-        };
         let file = context.sealing_keys_or_new(&self.store).await?;
         let services = SigningKeyServices {
             store: &self.store,
             sealing_keys: &file,
-            policy,
+            policy: RotationPolicy {
+                jwks_max_age: settings.jwks_max_age,
+                token_ttl: settings.token_ttl,
+                // The first key is due for rotation at any time.
+                max_age: Duration::ZERO,
+            },
         };
         signing_key::ensure(services, self.days_ago(42)).await?;
-        let operator = self.operator(self.days_ago(9));
-        signing_key::rotate(services, operator.may(SigningKeysWrite)?).await?;
+        let keys = self.store.read(crate::store::signing_key::list).await?;
+        signing_key::rotate_if_due(services, &keys, self.days_ago(9)).await?;
         Ok(())
     }
 
@@ -410,8 +411,8 @@ impl Demo<'_> {
                 user::set_password(&self.store, &self.passwords, permit, email, text).await?;
             }
             Password::Invited => {
-                let operator = self.operator(self.days_ago(2));
-                invitation::create(&self.store, operator.may(UsersWrite)?, email).await?;
+                let permit = self.operator(self.days_ago(2)).may(UsersWrite)?;
+                invitation::create(&self.store, permit, email).await?;
             }
         }
         Ok(())
@@ -420,19 +421,19 @@ impl Demo<'_> {
     async fn create_resource_servers(&self) -> Result<Vec<CreatedResourceServer>, Error> {
         let mut created = Vec::new();
         for (path, name, scope) in RESOURCE_SERVERS {
-            let operator = self.operator(self.days_ago(42).saturating_add(2 * HOUR));
+            let at = self.days_ago(42).saturating_add(2 * HOUR);
+            let permit = self.operator(at).may(ResourcesWrite)?;
             let new = NewResourceServer {
                 identifier: identifier(path),
                 name: name.to_owned(),
                 scope: scope.parse().map_err(internal)?,
                 token_typ: TokenTyp::default(),
             };
-            let resource =
-                resource_server::create(&self.store, operator.may(ResourcesWrite)?, new).await?;
+            let made = resource_server::create(&self.store, permit, new).await?;
             created.push(CreatedResourceServer {
-                identifier: resource.server.identifier,
-                client: self.client(&resource.server.client_id).await?,
-                secret: resource.secret,
+                identifier: made.server.identifier,
+                client: self.client(&made.server.client_id).await?,
+                secret: made.secret,
             });
         }
         Ok(created)
@@ -450,8 +451,8 @@ impl Demo<'_> {
     async fn create_accounts(&self) -> Result<Vec<CreatedAccount>, Error> {
         let mut created = Vec::new();
         for (place, sample) in (0..).zip(&ACCOUNTS) {
-            let operator = self.operator(self.days_ago(sample.days_ago));
-            let permit = operator.may(AccountsWrite)?;
+            let at = self.days_ago(sample.days_ago);
+            let permit = self.operator(at).may(AccountsWrite)?;
             let account = account::create(&self.store, permit, sample.name).await?;
             let email = |name: &str| format!("{name}@{}", sample.domain);
             for (name, role, password) in sample.users {
@@ -491,11 +492,11 @@ impl Demo<'_> {
             };
             let at = self.days_ago(sample.days_ago).saturating_add(3 * HOUR);
             let permit = self.operator(at).may(ClientsWrite)?;
-            let created_client = client::create(&self.store, permit, new).await?;
+            let made = client::create(&self.store, permit, new).await?;
             created.push(CreatedClient {
-                client: created_client.client,
-                secret: created_client.secret,
-                api_key: created_client.api_key,
+                client: made.client,
+                secret: made.secret,
+                api_key: made.api_key,
                 sample,
             });
         }
@@ -511,9 +512,8 @@ impl Demo<'_> {
     ) -> Result<ApiKeys, Error> {
         let create = async |client: &CreatedClient, new: NewApiKey, at: Timestamp| {
             let administrator = self.administrator(&accounts[client.sample.account], at);
-            let permit = administrator.may(KeysWrite)?;
-            let (_, view) =
-                api_key::create(&self.store, permit, &client.client.client_id, new).await?;
+            let (permit, id) = (administrator.may(KeysWrite)?, &client.client.client_id);
+            let (_, view) = api_key::create(&self.store, permit, id, new).await?;
             Ok::<_, Error>(view.id)
         };
         let named = |name: &str, expires_at| NewApiKey {
@@ -550,8 +550,10 @@ impl Demo<'_> {
 
         let at = self.now.saturating_sub(10 * HOUR);
         let ines = self.administrator(&accounts[CLIENTS[WAREHOUSE_SYNC].account], at);
-        let id = &clients[WAREHOUSE_SYNC].client.client_id;
-        let old = &active[WAREHOUSE_SYNC];
+        let (id, old) = (
+            &clients[WAREHOUSE_SYNC].client.client_id,
+            &active[WAREHOUSE_SYNC],
+        );
         api_key::rotate(&self.store, ines.may(KeysWrite)?, id, old, 7 * DAY).await?;
         Ok(ApiKeys {
             active,
@@ -568,13 +570,16 @@ impl Demo<'_> {
     ) -> Result<(), Error> {
         let at = self.days_ago(6);
         let ines = self.administrator(&accounts[CLIENTS[WAREHOUSE_SYNC].account], at);
-        let id = &clients[WAREHOUSE_SYNC].client.client_id;
-        secret::create(&self.store, ines.may(KeysWrite)?, id, Some(60 * DAY)).await?;
+        let (permit, id) = (
+            ines.may(KeysWrite)?,
+            &clients[WAREHOUSE_SYNC].client.client_id,
+        );
+        secret::create(&self.store, permit, id, Some(60 * DAY)).await?;
 
         let at = self.days_ago(2);
         let camille = self.administrator(&accounts[CLIENTS[BOUTIQUE].account], at);
-        let id = &clients[BOUTIQUE].client.client_id;
-        secret::rotate(&self.store, camille.may(KeysWrite)?, id, 7 * DAY).await?;
+        let (permit, id) = (camille.may(KeysWrite)?, &clients[BOUTIQUE].client.client_id);
+        secret::rotate(&self.store, permit, id, 7 * DAY).await?;
         Ok(())
     }
 
@@ -584,13 +589,18 @@ impl Demo<'_> {
         accounts: &[CreatedAccount],
         clients: &[CreatedClient],
     ) -> Result<(), Error> {
-        let id = &clients[OLD_IMPORTER].client.client_id;
-        let operator = self.operator(self.days_ago(8));
-        client::disable(&self.store, operator.may(ClientsWrite)?, id).await?;
+        let (permit, id) = (
+            self.operator(self.days_ago(8)).may(ClientsWrite)?,
+            &clients[OLD_IMPORTER].client.client_id,
+        );
+        client::disable(&self.store, permit, id).await?;
         let at = self.days_ago(1);
         let amara = self.administrator(&accounts[CLIENTS[FRAUD_SCORING].account], at);
-        let id = &clients[FRAUD_SCORING].client.client_id;
-        client::disable(&self.store, amara.may(ClientsWrite)?, id).await?;
+        let (permit, id) = (
+            amara.may(ClientsWrite)?,
+            &clients[FRAUD_SCORING].client.client_id,
+        );
+        client::disable(&self.store, permit, id).await?;
         Ok(())
     }
 
@@ -604,16 +614,15 @@ impl Demo<'_> {
             uses: Some(5),
             lifetime: Some(30 * DAY),
         };
-        let operator = self.operator(self.days_ago(5));
-        let permit = operator.may(RegistrationWrite)?;
+        let permit = self.operator(self.days_ago(5)).may(RegistrationWrite)?;
         let (token, ..) = registration_token::create(&self.store, permit, new).await?;
-        let request = registration::Request {
+        let request = registration::RegistrationRequest {
             authorization: Some(format!("Bearer {}", token.expose())),
             context: self.request(account.place, 40, self.days_ago(4)),
         };
         let metadata = json!({
             "client_name": "Reconciliation agent",
-            "grant_types": [client_credentials::GRANT_TYPE],
+            "grant_types": [GrantType::ClientCredentials.as_str()],
             "token_endpoint_auth_method": "client_secret_basic",
             "scope": "invoices:read",
             "resources": [identifier("invoices")],
@@ -691,16 +700,20 @@ impl Demo<'_> {
             let (client, key) = (&clients[PRICE_CHECKER].client, &keys.active[PRICE_CHECKER]);
             let request = self.request(2, 60, at);
             self.server
-                .note_refused_verification(&request, client, key, &refused);
+                .record_refused_verification(&request, client, key, &refused);
         }
-        let stranger = Whose {
+        let stranger = FailureSubject {
             client_id: Some("orders-app"),
             client: None,
             target: "orders-app",
         };
         let request = self.request(3, 99, yesterday);
-        self.server
-            .failed(&request, &stranger, &Reason::unknown_client(), refusal());
+        self.server.record_failed_authentication(
+            &request,
+            &stranger,
+            &Reason::unknown_client(),
+            refusal(),
+        );
     }
 
     fn fail(
@@ -712,7 +725,7 @@ impl Demo<'_> {
         target: &str,
         reason: &Reason,
     ) {
-        let whose = Whose {
+        let subject = FailureSubject {
             client_id,
             client: Some(client),
             target,
@@ -720,7 +733,8 @@ impl Demo<'_> {
         let at = self.now.saturating_sub(hours * HOUR + hours * MINUTE / 3);
         let network = u8::try_from(CLIENTS[place].account).unwrap_or_default();
         let request = self.request(network, 21, at);
-        self.server.failed(&request, &whose, reason, refusal());
+        self.server
+            .record_failed_authentication(&request, &subject, reason, refusal());
     }
 
     /// Counts the requests of the last 24 hours, which the charts show.
@@ -733,18 +747,18 @@ impl Demo<'_> {
             for (created, key) in clients.iter().zip(&keys.active) {
                 let (client, sample) = (&created.client, created.sample);
                 for _ in 0..noise.in_minute(sample.tokens * busy / 100) {
-                    usage.count_token(client, client_credentials::GRANT_TYPE, at);
-                    usage.count_time(Timed::Token, noise.latency(900), at);
+                    usage.count_token(client, GrantType::ClientCredentials, at);
+                    usage.count_time(TimedRoute::Token, noise.latency(900), at);
                 }
                 for _ in 0..noise.in_minute(sample.introspections * busy / 100) {
                     let kind = CredentialKind::ApiKey;
                     usage.count_introspection(asking, Some(client), kind, at);
-                    usage.count_time(Timed::Introspection, noise.latency(220), at);
-                    usage.note(key, at);
+                    usage.count_time(TimedRoute::Introspection, noise.latency(220), at);
+                    usage.record_key_use(key, at);
                 }
                 for _ in 0..noise.in_minute(sample.verifications * busy / 100) {
                     usage.count_verification(client, at);
-                    usage.note(key, at);
+                    usage.record_key_use(key, at);
                 }
             }
         }

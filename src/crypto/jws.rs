@@ -17,8 +17,13 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use crate::clock::Timestamp;
+
 /// The most keys that a registered set holds.
 const MAX_KEYS: usize = 20;
+
+/// The maximum number of keys that are tried for one signature.
+const MAX_KEYS_TRIED: usize = 10;
 
 /// The members that only a private or a symmetric key has (RFC 7518 section 6).
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
@@ -162,6 +167,116 @@ impl<'a> Jws<'a> {
         key.verify_sig(self.signed.as_bytes(), &self.signature)
             .is_ok()
     }
+}
+
+/// Why a JWS was not accepted as signed by one of a set of keys.
+#[derive(Debug, PartialEq, Eq)]
+pub enum SignatureError {
+    /// The algorithm of the header is not accepted.
+    Algorithm,
+    /// The header has a critical extension (RFC 7515 section 4.1.11).
+    CriticalHeader,
+    /// None of the keys can verify a signature, or the one that could is unusable; the reason.
+    NoUsableKey(String),
+    /// No key has the `kid` and the algorithm of the header.
+    NoMatchingKey,
+    /// The signature is not by any of the matching keys.
+    Signature,
+}
+
+impl Jws<'_> {
+    /// The algorithm of the header, if its signatures are accepted.
+    ///
+    /// # Errors
+    /// [`SignatureError::Algorithm`], [`SignatureError::CriticalHeader`].
+    pub fn accepted_algorithm(&self) -> Result<SignatureAlgorithm, SignatureError> {
+        let algorithm = self.header.algorithm().ok_or(SignatureError::Algorithm)?;
+        if self.header.has_critical_extensions() {
+            return Err(SignatureError::CriticalHeader);
+        }
+        Ok(algorithm)
+    }
+}
+
+/// The time claims of a JWT (RFC 7519 sections 4.1.4 to 4.1.6), in seconds since the epoch.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeClaims {
+    exp: i64,
+    nbf: Option<i64>,
+    iat: Option<i64>,
+}
+
+/// How far the clocks of issuer and verifier may differ, in seconds (RFC 7519 section 4.1.4).
+pub const LEEWAY: i64 = 60;
+
+/// Why a JWT is not valid at an instant.
+#[derive(Debug, PartialEq, Eq)]
+pub enum TimeError {
+    /// It expired this many seconds ago.
+    Expired {
+        /// Seconds since `exp`.
+        seconds: i64,
+    },
+    /// It expires too far in the future.
+    TooLong {
+        /// Seconds until `exp`.
+        seconds: i64,
+    },
+    /// It is not valid yet.
+    NotYetValid {
+        /// Seconds until `nbf` or `iat`, whichever is later.
+        seconds: i64,
+    },
+}
+
+impl TimeClaims {
+    /// From the values of `exp`, `nbf` and `iat`, of which the fractions of a second are dropped.
+    pub fn new(exp: f64, nbf: Option<f64>, iat: Option<f64>) -> Self {
+        TimeClaims {
+            exp: whole_seconds(exp),
+            nbf: nbf.map(whole_seconds),
+            iat: iat.map(whole_seconds),
+        }
+    }
+
+    /// The instant from which the JWT is refused: its expiry plus the leeway.
+    pub fn refused_from(&self) -> Timestamp {
+        Timestamp::from_seconds(self.exp.saturating_add(LEEWAY))
+    }
+
+    /// How many seconds before `now` the JWT expired; negative if it has not.
+    pub fn expired_for(&self, now: Timestamp) -> i64 {
+        now.seconds() - self.exp
+    }
+
+    /// Checks that the JWT is valid at `now`, and expires within `max_lifetime` seconds.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn check(&self, now: Timestamp, max_lifetime: i64) -> Result<(), TimeError> {
+        if self.refused_from() <= now {
+            return Err(TimeError::Expired {
+                seconds: self.expired_for(now),
+            });
+        }
+        let remaining = -self.expired_for(now);
+        if remaining > max_lifetime + LEEWAY {
+            return Err(TimeError::TooLong { seconds: remaining });
+        }
+        match self.nbf.max(self.iat).map(|start| start - now.seconds()) {
+            Some(seconds) if seconds > LEEWAY => Err(TimeError::NotYetValid { seconds }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The whole seconds of a `NumericDate` (RFC 7519 section 2), within bounds that no sum overflows.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "`as` saturates, and fractions of a second do not matter"
+)]
+fn whole_seconds(date: f64) -> i64 {
+    (date as i64).clamp(-1 << 50, 1 << 50)
 }
 
 fn decode_json<T: DeserializeOwned>(part: &str) -> Result<T, String> {
@@ -501,6 +616,34 @@ impl JwkSet {
         self.keys
             .is_empty()
             .then(|| self.passed_over.as_deref().unwrap_or(empty))
+    }
+
+    /// Verifies that one of the keys made the signature of `jws`. Keys of another `kid` or algorithm are
+    /// not tried; of the others, up to `MAX_KEYS_TRIED` are.
+    ///
+    /// # Errors
+    /// [`SignatureError::NoUsableKey`], [`SignatureError::NoMatchingKey`],
+    /// [`SignatureError::Signature`].
+    pub fn verify(
+        &self,
+        jws: &Jws<'_>,
+        algorithm: SignatureAlgorithm,
+    ) -> Result<(), SignatureError> {
+        if let Some(reason) = self.why_unusable() {
+            return Err(SignatureError::NoUsableKey(reason.to_owned()));
+        }
+        let mut error = SignatureError::NoMatchingKey;
+        for key in self
+            .fitting(algorithm, jws.header.kid.as_deref())
+            .take(MAX_KEYS_TRIED)
+        {
+            match key.parsed(algorithm) {
+                Ok(key) if jws.is_signed_by(&key) => return Ok(()),
+                Ok(_) => error = SignatureError::Signature,
+                Err(unusable) => error = SignatureError::NoUsableKey(unusable),
+            }
+        }
+        Err(error)
     }
 
     /// The keys that may have made a signature with this algorithm, by a key of this name where it

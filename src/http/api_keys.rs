@@ -14,10 +14,9 @@ use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::manage::actor::{Actor, KeysRead, KeysWrite};
 use crate::manage::api_key::{self, ApiKeyView, NewApiKey};
-use crate::oauth::access_token::NotInForce;
-use crate::oauth::api_key::ActiveKey;
-use crate::oauth::authorization::Authorization;
-use crate::oauth::{self, AuthorizationServer};
+use crate::oauth::AuthorizationServer;
+use crate::oauth::authorization_header::AuthorizationHeader;
+use crate::oauth::token::presented::{self, ActiveApiKey, Presentation};
 
 type Server = Data<AuthorizationServer>;
 
@@ -131,28 +130,22 @@ pub async fn delete(server: Server, request: HttpRequest, id: Path<String>) -> H
 async fn manager(
     server: &AuthorizationServer,
     request: &HttpRequest,
-) -> Result<(ActiveKey, Arc<Actor>), Error> {
+) -> Result<(ActiveApiKey, Arc<Actor>), Error> {
     let header = extract::authorization(request)?;
-    let header = header.as_deref().and_then(Authorization::parse);
+    let header = header.as_deref().and_then(AuthorizationHeader::parse);
     let context = context::of(server, request);
     let presented = header
         .as_ref()
-        .and_then(Authorization::token)
+        .and_then(AuthorizationHeader::token)
         .unwrap_or_default();
-    let key = match oauth::api_key::find(
-        server,
-        presented,
-        Some(context.client_ip),
-        context.received_at,
-    )
-    .await?
-    {
+    let presentation = Presentation::by_sender(&context);
+    let resolved =
+        presented::resolve_api_key(server, presented, presentation, context.received_at).await;
+    let key = match resolved {
         Ok(key) => key,
-        Err(NotInForce(reason)) => {
+        Err(rejection) => {
             let refusal = Error::new(Code::InvalidToken, "No valid API key was presented");
-            return Err(server
-                .failed_bearer(&context, presented, &reason, refusal)
-                .await);
+            return Err(presented::refuse(server, &context, presented, rejection, refusal).await);
         }
     };
     if !key.key.key.manage_keys {

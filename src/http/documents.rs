@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use super::openapi;
 use crate::config::Settings;
 use crate::error::Error;
-use crate::oauth::{AuthorizationServer, metadata};
+use crate::oauth::{AuthorizationServer, server_metadata};
 
 /// The documents of this server.
 pub struct Documents {
@@ -44,7 +44,7 @@ impl Documents {
         {
             return Ok(kept.document.clone());
         }
-        let document = serde_json::to_vec(&metadata::metadata(server));
+        let document = serde_json::to_vec(&server_metadata::metadata(server));
         let document =
             Bytes::from(document.map_err(|error| Error::server_error(error.to_string()))?);
         self.metadata.store(Some(Arc::new(Metadata {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::credential::redacted;
 use crate::error::{Code, Error};
-use crate::oauth::authorization::Authorization;
+use crate::oauth::authorization_header::AuthorizationHeader;
 use crate::request_context::RequestContext;
 
 /// Names the protection space (RFC 7617 section 2).
@@ -102,7 +102,7 @@ fn presents_token(request: &HttpRequest) -> bool {
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
     header
-        .and_then(Authorization::parse)
+        .and_then(AuthorizationHeader::parse)
         .is_some_and(|header| header.token().is_some_and(|token| !token.is_empty()))
 }
 

@@ -174,10 +174,10 @@ pub async fn form(
     server: &AuthorizationServer,
     request: &HttpRequest,
     payload: Payload,
-) -> Result<oauth::Request, Error> {
+) -> Result<oauth::FormRequest, Error> {
     let body = body(request, payload).await?;
     let parameters = Parameters::parse(header(request, CONTENT_TYPE)?, &body)?;
-    Ok(oauth::Request {
+    Ok(oauth::FormRequest {
         authorization: authorization(request)?,
         parameters,
         context: context::of(server, request),
@@ -191,8 +191,8 @@ pub async fn form(
 pub fn registration(
     server: &AuthorizationServer,
     request: &HttpRequest,
-) -> Result<oauth::registration::Request, Error> {
-    Ok(oauth::registration::Request {
+) -> Result<oauth::registration::RegistrationRequest, Error> {
+    Ok(oauth::registration::RegistrationRequest {
         authorization: authorization(request)?,
         context: context::of(server, request),
     })

@@ -8,7 +8,7 @@ use super::error;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::oauth::AuthorizationServer;
-use crate::oauth::access_token::signing_key_of;
+use crate::oauth::token::issue::current_signing_key;
 use crate::store::{StoreError, changes};
 
 /// GET `/healthz`
@@ -34,7 +34,7 @@ pub async fn readyz(server: Data<AuthorizationServer>, request: HttpRequest) -> 
         server.cache.signing_keys().await.map_err(away)?;
         let no_key =
             |error: Error| Error::not_ready("There is no signing key to sign with", error.reason());
-        signing_key_of(&server, Timestamp::now())
+        current_signing_key(&server, Timestamp::now())
             .await
             .map_err(no_key)?;
         Ok::<_, Error>(())

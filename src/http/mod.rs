@@ -36,9 +36,9 @@ use crate::manage::signing_key::SigningKeyView;
 use crate::manage::token::{Inspection, TokenView};
 use crate::manage::traffic::Traffic;
 use crate::manage::user::UserView;
-use crate::oauth::access_token::TokenResponse;
 use crate::oauth::introspection::Introspection;
-use crate::oauth::metadata::Metadata;
+use crate::oauth::server_metadata::ServerMetadata;
+use crate::oauth::token::issue::TokenResponse;
 use crate::store::account::Account;
 use crate::store::audit::AuditEntry;
 use management::secrets::SecretView;
@@ -383,12 +383,12 @@ fn public() -> Vec<Op> {
         Op::get("/.well-known/oauth-authorization-server", "metadata", "What this server is and where", || {
             get().to(well_known::metadata)
         })
-        .answers::<Metadata>(200, "Metadata")
+        .answers::<ServerMetadata>(200, "Metadata")
         .for_any_origin(),
         Op::get("/.well-known/openid-configuration", "openidConfiguration", "The same, for libraries that look here", || {
             get().to(well_known::metadata)
         })
-        .answers::<Metadata>(200, "Metadata")
+        .answers::<ServerMetadata>(200, "Metadata")
         .for_any_origin(),
         // Of any method: the one of the request that the proxy holds.
         Op::get("/verify", "verify", "Let a request through, and as whom (forward authentication)", || {

@@ -22,7 +22,7 @@ use super::{context, error};
 use crate::credential::redacted;
 use crate::net::connections::Activity;
 use crate::oauth::AuthorizationServer;
-use crate::oauth::usage::Timed;
+use crate::oauth::usage::TimedRoute;
 use crate::request_context::RequestContext;
 use crate::trace_context::digits;
 
@@ -123,11 +123,11 @@ fn record<B>(
 }
 
 /// What is timed; where the issuer has a path, below that too.
-fn timed(route: &str) -> Option<Timed> {
+fn timed(route: &str) -> Option<TimedRoute> {
     if route.ends_with("/oauth/token") {
-        Some(Timed::Token)
+        Some(TimedRoute::Token)
     } else if route.ends_with("/oauth/introspect") {
-        Some(Timed::Introspection)
+        Some(TimedRoute::Introspection)
     } else {
         None
     }

@@ -7,8 +7,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::{context, error, extract};
 use crate::error::{Code, Error};
 use crate::oauth::AuthorizationServer;
-use crate::oauth::client_credentials::parse_scope;
-use crate::oauth::forward_authentication::{self, Request};
+use crate::oauth::forward_auth::{self, ForwardAuthRequest};
+use crate::oauth::grant::parse_scope;
 
 /// The longest `X-Keyward-Scope`, in bytes: with it the header of an answer stays below the 4 KiB that
 /// proxies reserve for it by default (nginx's `proxy_buffer_size`).
@@ -44,7 +44,7 @@ pub async fn verify(server: Data<AuthorizationServer>, request: HttpRequest) -> 
                 .filter(move |(own, _)| own == name)
                 .map(|(_, value)| value.as_str())
         };
-        let asked = Request {
+        let asked = ForwardAuthRequest {
             // A proxy knows no 400: what cannot be read authenticates nobody.
             authorization: extract::authorization(&request).unwrap_or_default(),
             scope: parse_scope(&all("scope").collect::<Vec<_>>().join(" "))?,
@@ -52,7 +52,7 @@ pub async fn verify(server: Data<AuthorizationServer>, request: HttpRequest) -> 
             context: context::of(&server, &request),
         };
         Ok((
-            forward_authentication::authenticate(&server, &asked).await?,
+            forward_auth::authenticate(&server, &asked).await?,
             asked.scope,
         ))
     };

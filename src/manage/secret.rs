@@ -125,7 +125,7 @@ fn check_limit(secrets: &[ClientSecret], now: Timestamp) -> Result<(), Error> {
     }
     Err(Error::new(
         Code::Conflict,
-        format!("A client has {MAX_SECRETS} secrets at the most; delete one first"),
+        format!("A client can have at most {MAX_SECRETS} active secrets; delete one first"),
     )
     .phrase("secrets-full", [("most", MAX_SECRETS.into())]))
 }

@@ -13,8 +13,8 @@ use crate::credential::{Credential, Fingerprint, Kind, random_bytes};
 use crate::crypto::password::{Caller, Password};
 use crate::crypto::secret_hash::{self, StoredSecret};
 use crate::error::{Code, Error};
-use crate::oauth::failure::Reason;
-use crate::oauth::usage::Of;
+use crate::oauth::reason::Reason;
+use crate::oauth::usage::FailureSource;
 use crate::rate_limit::{Attempt, AttemptBy};
 use crate::request_context::RequestContext;
 use crate::store::account::{self, Account};
@@ -325,11 +325,8 @@ fn know(
         .unwrap_or_else(random_bytes::<16>);
     let end = now.saturating_add(KNOWN_FOR).millis().to_be_bytes();
     let proof = [number.as_slice(), &end].concat();
-    server
-        .signing_keys
-        .sealing_keys()
-        .seal(&known_as(user), &proof)
-        .map_err(Error::server_error)
+    let sealing_keys = server.signing_keys.sealing_keys();
+    Ok(sealing_keys.seal(&known_as(user), &proof)?)
 }
 
 fn known_browser(
@@ -443,9 +440,9 @@ fn failed(
 ) -> Error {
     attempt.fail();
     let of = if user.is_some() {
-        Of::Known
+        FailureSource::Known
     } else {
-        Of::Unknown
+        FailureSource::Unknown
     };
     server
         .usage

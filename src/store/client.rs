@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 
 use super::audit::{Action, Recorder};
+use super::grant_type::{GrantType, GrantTypes};
 use super::resource_server::Resources;
 use super::schema::{api_keys, client_secrets, clients, revoked_api_keys};
 use super::{Change, Database, StoreError, Transaction};
@@ -170,8 +171,8 @@ pub struct Client {
     pub name: String,
     /// How it authenticates.
     pub auth_method: AuthMethod,
-    /// The grants that it may use (RFC 7591 section 2), with a space between.
-    pub grant_types: String,
+    /// The grant types that the client may use.
+    pub grant_types: GrantTypes,
     /// The most that it may ask for.
     pub scope: Scope,
     /// The resource servers for which it may ask for tokens.
@@ -212,7 +213,7 @@ impl Client {
             account_id,
             name,
             auth_method,
-            grant_types: String::new(),
+            grant_types: GrantTypes::default(),
             scope: Scope::default(),
             resources: Resources::default(),
             may_introspect: false,
@@ -247,9 +248,9 @@ impl Client {
         (self.disabled_at, self.disabled_by) = (None, None);
     }
 
-    /// Whether it may use this grant.
-    pub fn may_use(&self, grant_type: &str) -> bool {
-        self.grant_types.split(' ').any(|own| own == grant_type)
+    /// Whether the client is registered for this grant type.
+    pub fn may_use(&self, grant_type: GrantType) -> bool {
+        self.grant_types.contains(grant_type)
     }
 }
 

@@ -8,6 +8,7 @@ use diesel::sql_types::{BigInt, Text};
 use super::account::AccountKind;
 use super::api_key::IpRanges;
 use super::client::{AuthMethod, DisabledBy};
+use super::grant_type::GrantTypes;
 use super::resource_server::{Resources, TokenTyp};
 use super::session::Proven;
 use super::signing_key::Algorithm;
@@ -63,6 +64,7 @@ stored_as_text!(
     TokenTyp,
     AuthMethod,
     DisabledBy,
+    GrantTypes,
     Algorithm,
     IpRanges,
     Role,

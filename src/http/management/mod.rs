@@ -20,10 +20,12 @@ use crate::error::{Code, Error};
 use crate::manage::actor::Actor;
 use crate::manage::idempotency::IdempotencyKey;
 use crate::manage::version;
-use crate::oauth::access_token::{Audience, NotInForce};
-use crate::oauth::authorization::Authorization;
-use crate::oauth::failure::Whose;
-use crate::oauth::{AuthorizationServer, access_token};
+use crate::oauth::AuthorizationServer;
+use crate::oauth::authorization_header::AuthorizationHeader;
+use crate::oauth::failures::FailureSubject;
+use crate::oauth::reason::Rejection;
+use crate::oauth::token::access_token::Audience;
+use crate::oauth::token::presented;
 use crate::scope::Scope;
 
 pub mod accounts;
@@ -224,26 +226,26 @@ impl<T> Made<T> {
 /// Who calls: the bearer of an active access token for the management API, and for nothing else.
 async fn caller(server: &AuthorizationServer, request: &HttpRequest) -> Result<Actor, Error> {
     let header = extract::authorization(request)?;
-    let header = header.as_deref().and_then(Authorization::parse);
+    let header = header.as_deref().and_then(AuthorizationHeader::parse);
     let context = context::of(server, request);
     let now = context.received_at;
-    let Some(token) = header.as_ref().and_then(Authorization::bearer) else {
+    let Some(token) = header.as_ref().and_then(AuthorizationHeader::bearer) else {
         return Err(Error::new(
             Code::InvalidToken,
             "An access token is needed, as Authorization: Bearer",
         ));
     };
-    let refused = |NotInForce(reason)| {
-        let refusal = Error::new(Code::InvalidToken, "The access token is not in force");
-        server.failed(&context, &Whose::default(), &reason, refusal)
-    };
-    let verified = access_token::verify(server, token, now)
-        .await?
-        .map_err(refused)?;
-    let claims = &verified.claims;
-    let client = access_token::in_force(server, claims, now)
-        .await?
-        .map_err(refused)?;
+    let resolved = presented::resolve_access_token(server, token, now).await;
+    let active = resolved.map_err(|rejection| match rejection {
+        Rejection::Inactive(reason) => {
+            let refusal = Error::new(Code::InvalidToken, "The access token is not active");
+            let subject = FailureSubject::default();
+            server.record_failed_authentication(&context, &subject, &reason, refusal)
+        }
+        Rejection::Error(error) => error,
+    })?;
+    let claims = &active.claims;
+    let client = &active.client;
     let audience = server.issuer.management_audience();
     // Whoever is shown a token that is for others too could present it here.
     if !matches!(&claims.aud, Audience::One(one) if *one == audience) {
@@ -265,11 +267,7 @@ async fn caller(server: &AuthorizationServer, request: &HttpRequest) -> Result<A
             "The client may not use the management API any more",
         ));
     }
-    let scope: Scope = claims
-        .scope
-        .parse()
-        .map_err(|_| Error::server_error("an issued scope is unreadable"))?;
-    let scope = scope.intersection(&client.client.scope);
+    let scope = claims.remaining_scope(&client.client);
     let name = format!("client {}", claims.client_id);
     Ok(Actor::bearer(
         name,
