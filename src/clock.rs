@@ -92,6 +92,18 @@ impl Timestamp {
     }
 }
 
+/// Reads the wall clock in nanoseconds since the epoch, for the times of spans.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a span needs more than milliseconds, and decides nothing"
+)]
+pub fn unix_nanos() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_epoch.map_or(0, |elapsed| {
+        u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
+    })
+}
+
 /// How long the machine has been running, the time that it was suspended included. No setting of the
 /// wall clock moves it, and it starts again with the machine. `Instant` is no substitute: on Linux it
 /// stands still while the machine is suspended.

@@ -24,6 +24,7 @@ use crate::error::Error;
 use crate::scope::{InvalidScope, Scope};
 use crate::store::DatabaseUrl;
 use crate::store::resource_server::{self, Resources};
+use crate::trace_context::Sampler;
 
 const ENVIRONMENT_PREFIX: &str = "KEYWARD_";
 const PROXY_FORM: &str = "expected http://[USER:PASSWORD@]HOST:PORT";
@@ -33,7 +34,7 @@ const DEFAULT_FILE: &str = "keyward.toml";
 const SECRET_SETTINGS: [&str; 3] = ["database_url", "outbound_proxy", "operator_password"];
 
 /// Settings that may differ from node to node, and the issuer.
-const NODE_SETTINGS: [&str; 13] = [
+const NODE_SETTINGS: [&str; 15] = [
     "listen",
     "issuer",
     "database_url",
@@ -45,6 +46,8 @@ const NODE_SETTINGS: [&str; 13] = [
     "http2_cleartext",
     "outbound_proxy",
     "outbound_ca",
+    "otlp_endpoint",
+    "otlp_sample_ratio",
     "operator_email",
     "operator_password",
 ];
@@ -236,6 +239,20 @@ pub struct Settings {
     /// Certificate authorities for outgoing requests, in PEM, beside the system's
     #[arg(long, global = true, env = "KEYWARD_OUTBOUND_CA", value_name = "FILE")]
     pub outbound_ca: Option<PathBuf>,
+
+    /// The OTLP endpoint of an OpenTelemetry collector, such as http://127.0.0.1:4318 [default: no export of traces]
+    #[arg(long, global = true, env = "KEYWARD_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<OtlpEndpoint>,
+
+    /// The share of traces that begin here to export, from 0 to 1; traces of callers follow the caller
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_OTLP_SAMPLE_RATIO",
+        value_name = "RATIO",
+        default_value = "1"
+    )]
+    pub otlp_sample_ratio: SampleRatio,
 
     /// The e-mail address of the operator that the first start makes
     #[arg(
@@ -575,6 +592,62 @@ impl fmt::Debug for ProxyUrl {
     }
 }
 
+/// The base URL of an OTLP receiver over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtlpEndpoint(url::Url);
+
+impl FromStr for OtlpEndpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let url = url::Url::parse(text).ok().filter(|url| {
+            let plain = url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none();
+            matches!(url.scheme(), "http" | "https") && url.host_str().is_some() && plain
+        });
+        url.map(OtlpEndpoint).ok_or_else(|| {
+            "expected the base URL of a collector, without user name and query, such as http://127.0.0.1:4318"
+                .to_owned()
+        })
+    }
+}
+
+impl OtlpEndpoint {
+    /// The URL that takes traces (OpenTelemetry, "OTLP Exporter Configuration": the base URL and `v1/traces`).
+    pub fn traces_url(&self) -> String {
+        format!("{}/v1/traces", self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+impl fmt::Display for OtlpEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+/// A share, from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SampleRatio(f64);
+
+impl FromStr for SampleRatio {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(SampleRatio(ratio)),
+            _ => Err("expected a number from 0 to 1, such as 0.1".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for SampleRatio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 fn token_ttl(text: &str) -> Result<Duration, String> {
     within(
         text,
@@ -685,6 +758,14 @@ impl Settings {
             .unwrap_or_else(|| Issuer(format!("{scheme}://{authority}")))
     }
 
+    /// Decides which of the traces that begin here are exported: none without `otlp_endpoint`.
+    pub fn sampler(&self) -> Sampler {
+        match &self.otlp_endpoint {
+            Some(_) => Sampler::new(self.otlp_sample_ratio.0),
+            None => Sampler::OFF,
+        }
+    }
+
     fn values(&self) -> Vec<(&'static str, Option<String>)> {
         let switch = |switch: Switch| Some(if switch.is_on() { "on" } else { "off" }.to_owned());
         let seconds = |duration: Duration| Some(duration.as_secs().to_string());
@@ -742,6 +823,11 @@ impl Settings {
                 self.outbound_proxy.as_ref().map(ToString::to_string),
             ),
             ("outbound_ca", path(&self.outbound_ca)),
+            (
+                "otlp_endpoint",
+                self.otlp_endpoint.as_ref().map(OtlpEndpoint::to_string),
+            ),
+            ("otlp_sample_ratio", Some(self.otlp_sample_ratio.to_string())),
             ("operator_email", Some(self.operator_email.clone())),
             (
                 "operator_password",

@@ -21,7 +21,7 @@ use crate::oauth::keys::SealingKeyFile;
 use crate::portal;
 use crate::store::token_records::TokenRecords;
 use crate::store::{Store, StoreError};
-use crate::telemetry::Log;
+use crate::telemetry::Telemetry;
 
 mod accept;
 mod reload;
@@ -125,7 +125,7 @@ impl Server {
     pub async fn run(
         self,
         signals: Signals,
-        log: Log,
+        telemetry: Telemetry,
         read_settings: ReadSettings,
     ) -> std::io::Result<()> {
         let Server {
@@ -140,7 +140,7 @@ impl Server {
         let jobs = jobs::start(&oauth, &connections, certificate.as_ref());
         let process = web::Data::new(http::ProcessState {
             connections: connections.clone(),
-            log: log.clone(),
+            telemetry: telemetry.clone(),
             certificate: certificate.clone(),
         });
         let documents = web::Data::new(http::Documents::new(&oauth));
@@ -162,7 +162,7 @@ impl Server {
         log_start(&oauth, max_connections);
         let reload = {
             let oauth = oauth.clone();
-            move || reload::reload(&oauth, &log, &read_settings, certificate.as_deref())
+            move || reload::reload(&oauth, &telemetry, &read_settings, certificate.as_deref())
         };
         tokio::spawn(handle_signals(
             signals,

@@ -22,6 +22,7 @@ use ureq::{Agent, Proxy, config::Config};
 use crate::config::Settings;
 use crate::crypto::jws::JwkSet;
 use crate::error::Error;
+use crate::span;
 
 mod key_sets;
 
@@ -93,23 +94,62 @@ pub enum FetchError {
     Status(StatusCode),
 }
 
-/// Fetches a document from a server of the operator's own: any scheme and address, not through the outgoing
+/// Sends requests to servers of the operator's own: to any scheme and address, and not through the outgoing
 /// proxy.
+pub struct UnrestrictedClient(Agent);
+
+impl UnrestrictedClient {
+    /// A client that trusts the system's certificate authorities and those of the setting `outbound_ca`.
+    ///
+    /// # Errors
+    /// A setting cannot be used; the error names it.
+    pub fn new(settings: &Settings) -> Result<Self, Error> {
+        Ok(UnrestrictedClient(agent(settings, Target::Own)?))
+    }
+
+    /// Fetches a document.
+    ///
+    /// # Errors
+    /// [`FetchError`] if there is no response, or its status is not 200.
+    pub fn get(&self, url: &str) -> Result<String, FetchError> {
+        get(&self.0, url)
+    }
+
+    /// Sends a JSON document.
+    ///
+    /// # Errors
+    /// [`FetchError`] if there is no response, or its status is not 2xx.
+    pub fn post_json(&self, url: &str, body: &[u8]) -> Result<(), FetchError> {
+        let response = self
+            .0
+            .post(url)
+            .header("Content-Type", "application/json")
+            .send(body)?;
+        if !response.status().is_success() {
+            return Err(FetchError::Status(response.status()));
+        }
+        Ok(())
+    }
+}
+
+/// Fetches a document from a server of the operator's own, see [`UnrestrictedClient`].
 ///
 /// # Errors
 /// [`FetchError`] if it cannot be fetched.
 pub fn fetch_unrestricted(settings: &Settings, url: &str) -> Result<String, FetchError> {
-    let agent = agent(settings, Target::Own)
+    let client = UnrestrictedClient::new(settings)
         .map_err(|error| FetchError::Setting(error.reason().to_owned()))?;
-    get(&agent, url)
+    client.get(url)
 }
 
-/// Sends a GET request, and returns the body of a response with the status 200.
+/// Sends a GET request, and returns the body of a response with the status 200. Within a request the trace is
+/// continued.
 fn get(agent: &Agent, uri: &str) -> Result<String, FetchError> {
-    let mut response = agent
-        .get(uri)
-        .header("Accept", "application/json")
-        .call()?;
+    let mut request = agent.get(uri).header("Accept", "application/json");
+    if let Some(current) = span::current() {
+        request = request.header("traceparent", current.trace.traceparent());
+    }
+    let mut response = request.call()?;
     if response.status() != StatusCode::OK {
         return Err(FetchError::Status(response.status()));
     }
@@ -157,6 +197,7 @@ fn agent(settings: &Settings, target: Target) -> Result<Agent, Error> {
         .max_redirects(0)
         .proxy(proxy)
         .timeout_global(Some(TIMEOUT))
+        .http_status_as_error(false)
         .max_idle_connections(0)
         .user_agent("keyward")
         .tls_config(tls)

@@ -3,7 +3,7 @@
 use crate::config::{LiveSettings, Settings};
 use crate::net::tls::Certificate;
 use crate::oauth::AuthorizationServer;
-use crate::telemetry::Log;
+use crate::telemetry::Telemetry;
 
 /// Reads the settings from the same sources as at the start.
 pub type ReadSettings = Box<dyn Fn() -> Result<Settings, String> + Send>;
@@ -11,7 +11,7 @@ pub type ReadSettings = Box<dyn Fn() -> Result<Settings, String> + Send>;
 /// Reloads the certificate, the settings and the log filter. Settings that cannot be used change nothing.
 pub(super) fn reload(
     server: &AuthorizationServer,
-    log: &Log,
+    telemetry: &Telemetry,
     read_settings: &ReadSettings,
     certificate: Option<&Certificate>,
 ) {
@@ -26,7 +26,7 @@ pub(super) fn reload(
         }
     };
     let changed = Changed::apply(&server.settings, settings);
-    if let Err(error) = log.set_filter(&server.settings.log) {
+    if let Err(error) = telemetry.set_filter(&server.settings.log) {
         tracing::error!(error = error.reason(), "cannot change the log filter");
     }
     tracing::info!(changed = changed.applied, "settings reloaded");

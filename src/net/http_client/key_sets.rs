@@ -21,6 +21,7 @@ use ureq::Agent;
 use super::Addresses;
 use crate::concurrency_limit::{ConcurrencyLimit, Permit};
 use crate::crypto::jws::JwkSet;
+use crate::span::{self, Scope};
 
 /// How long a fetched key set is fresh. From half of it on it is refreshed.
 const FRESH: Duration = Duration::from_secs(5 * 60);
@@ -291,10 +292,21 @@ impl KeySets {
         let source = source.clone();
         let uri = uri.to_owned();
         let account = account.to_owned();
-        tokio::spawn(async move {
+        let scope = Scope::child(|| {
+            tracing::debug_span!(
+                target: span::TARGET,
+                "fetch jwks_uri",
+                otel.kind = "client",
+                url.full = uri,
+                otel.status_code = tracing::field::Empty
+            )
+        });
+        let span = scope.span().clone();
+        let fetch_and_store = async move {
             let started = Instant::now();
             let outcome = key_sets.fetcher.fetch(&uri, &account).await;
             if let Err(error) = &outcome {
+                span.record("otel.status_code", "ERROR");
                 tracing::warn!(uri, %error, "cannot fetch a client's keys");
             }
             let text_size = outcome.as_ref().map_or(0, |(_, size)| *size as u64);
@@ -306,7 +318,8 @@ impl KeySets {
                 key_sets.cache.insert(uri, Entry { source, weight });
             }
             drop(under_way);
-        });
+        };
+        tokio::spawn(scope.run(fetch_and_store));
         fetch
     }
 }
@@ -340,7 +353,7 @@ impl Fetcher {
             .ok_or(JwksError::Busy)?;
         let agent = self.agent.clone();
         let owned_uri = uri.to_owned();
-        let fetched = tokio::task::spawn_blocking(move || {
+        let fetched = Scope::current().spawn_blocking(move || {
             // Held until the thread is done, even if the task is cancelled.
             let _permits = permits;
             super::get(&agent, &owned_uri)
