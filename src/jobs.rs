@@ -49,7 +49,8 @@ pub fn start(
 ) -> Jobs {
     // Processes that share a SQLite file run on one machine: nothing is saved that would be worth a
     // write to the disk every two seconds.
-    let election = (matches!(server.store.url(), DatabaseUrl::Postgres(_))).then(|| Arc::new(Election::new(server)));
+    let election = (matches!(server.store.url(), DatabaseUrl::Postgres(_)))
+        .then(|| Arc::new(Election::new(server)));
     let mut jobs = vec![
         Job::new(
             "clock_check",

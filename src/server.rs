@@ -70,7 +70,7 @@ impl Listener {
 pub struct Server {
     listener: Listener,
     oauth: web::Data<AuthorizationServer>,
-    follower: cache::Follower,
+    poller: cache::Poller,
 }
 
 impl Server {
@@ -94,7 +94,7 @@ impl Server {
         let issuer = settings.issuer();
         settings.check(&issuer)?;
         let sealing_keys = prepare(&store, &settings, &issuer, issuer_change, now).await?;
-        let (cache, follower) = open_cache(store.clone(), now).await?;
+        let (cache, poller) = open_cache(store.clone(), now).await?;
         let records = if settings.token_records.is_on() {
             TokenRecords::start(store.clone())
                 .map_err(|error| Error::server_error(error.to_string()))?
@@ -108,7 +108,7 @@ impl Server {
         Ok(Server {
             listener,
             oauth: web::Data::new(oauth),
-            follower,
+            poller,
         })
     }
 
@@ -131,9 +131,9 @@ impl Server {
         let Server {
             listener,
             oauth,
-            follower,
+            poller,
         } = self;
-        follower.run()?;
+        poller.run()?;
         let certificate = listener.certificate.clone();
         let max_connections = listener.max_connections;
         let connections = connections(max_connections, &oauth);
@@ -206,17 +206,14 @@ async fn prepare(
 async fn open_cache(
     store: Arc<Store>,
     now: Timestamp,
-) -> Result<(Arc<Cache>, cache::Follower), Error> {
+) -> Result<(Arc<Cache>, cache::Poller), Error> {
     tokio::task::spawn_blocking(move || Cache::open(store, now))
         .await
         .map_err(|error| Error::server_error(error.to_string()))?
         .map_err(Error::from)
 }
 
-fn connections(
-    max_connections: usize,
-    oauth: &web::Data<AuthorizationServer>,
-) -> Arc<Connections> {
+fn connections(max_connections: usize, oauth: &web::Data<AuthorizationServer>) -> Arc<Connections> {
     let oauth = oauth.clone();
     Connections::new(
         max_connections,

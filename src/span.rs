@@ -4,9 +4,8 @@
 //! to another thread: the store's pools, the signers, password hashing, key fetches. Log lines of an entered
 //! scope carry the request id and the trace id.
 //!
-//! The ids are two words in a thread-local, which costs a request nothing to speak of. Spans of `tracing` cost
-//! more, and are created only where someone wants them: for traces that are sampled for export, or at the log
-//! level `debug`.
+//! The ids are copied into a thread-local, which costs some ten instructions. Spans of `tracing` cost thousands,
+//! and are created only where they are used: for traces that are sampled for export, or at the log level `debug`.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -14,9 +13,9 @@ use std::task::{Context, Poll};
 
 use tokio::task::JoinHandle;
 use tracing::Span;
-use uuid::Uuid;
 
 use crate::credential::random_bytes;
+use crate::request_context::RequestId;
 use crate::trace_context::{SpanId, TraceContext};
 
 /// The target of all spans. The exporter takes no others.
@@ -26,7 +25,7 @@ pub const TARGET: &str = "keyward::span";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CurrentRequest {
     /// The request id.
-    pub id: Uuid,
+    pub id: RequestId,
     /// The trace, and the span within it that the thread works on.
     pub trace: TraceContext,
     /// Whether the span of the request is enabled. If it is not, no child span is created.
@@ -51,7 +50,7 @@ pub struct Scope {
 
 impl Scope {
     /// The scope of a whole request. `span` creates its span, unless the trace is not sampled.
-    pub fn request(id: Uuid, trace: TraceContext, span: impl FnOnce() -> Span) -> Self {
+    pub fn request(id: RequestId, trace: TraceContext, span: impl FnOnce() -> Span) -> Self {
         let request = CurrentRequest {
             id,
             trace,
@@ -162,26 +161,31 @@ impl<F: Future> Future for InScope<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
 
-    fn scope(id: u128) -> Scope {
-        let trace = TraceContext::new(None, id, 1);
-        Scope::request(Uuid::from_u128(id), trace, Span::none)
+    fn id(number: u8) -> RequestId {
+        RequestId::new(Timestamp::EPOCH, &[number; 10])
     }
 
-    fn current_id() -> Option<u128> {
-        current().map(|request| request.id.as_u128())
+    fn scope(number: u8) -> Scope {
+        let trace = TraceContext::new(None, id(number).as_u128(), 1);
+        Scope::request(id(number), trace, Span::none)
+    }
+
+    fn current_id() -> Option<RequestId> {
+        current().map(|request| request.id)
     }
 
     #[test]
     fn the_current_request_is_that_of_the_innermost_scope() {
         assert_eq!(current_id(), None);
         scope(1).in_scope(|| {
-            assert_eq!(current_id(), Some(1));
-            scope(2).in_scope(|| assert_eq!(current_id(), Some(2)));
-            assert_eq!(current_id(), Some(1));
+            assert_eq!(current_id(), Some(id(1)));
+            scope(2).in_scope(|| assert_eq!(current_id(), Some(id(2))));
+            assert_eq!(current_id(), Some(id(1)));
             let panicked = std::panic::catch_unwind(|| scope(3).in_scope(|| panic!("expected")));
             assert!(panicked.is_err());
-            assert_eq!(current_id(), Some(1));
+            assert_eq!(current_id(), Some(id(1)));
         });
         assert_eq!(current_id(), None);
     }
@@ -199,7 +203,7 @@ mod tests {
             current_id()
         };
         let (found, none) = tokio::join!(scope(7).run(work), other);
-        assert_eq!(found, (Some(7), Some(7)));
+        assert_eq!(found, (Some(id(7)), Some(id(7))));
         assert_eq!(none, None);
     }
 
@@ -208,7 +212,7 @@ mod tests {
         scope(1).in_scope(|| {
             let child = Scope::child(|| panic!("no span is wanted"));
             assert!(child.span().is_disabled());
-            child.in_scope(|| assert_eq!(current_id(), Some(1)));
+            child.in_scope(|| assert_eq!(current_id(), Some(id(1))));
         });
         let without_request = Scope::child(|| panic!("there is no request"));
         assert!(without_request.span().is_disabled());

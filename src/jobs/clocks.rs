@@ -105,7 +105,10 @@ mod tests {
             (1000, 999, true),
         ] {
             assert_eq!(
-                is_stale(Timestamp::from_seconds(recorded), Timestamp::from_seconds(now)),
+                is_stale(
+                    Timestamp::from_seconds(recorded),
+                    Timestamp::from_seconds(now)
+                ),
                 stale,
                 "{recorded} {now}"
             );

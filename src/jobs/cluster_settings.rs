@@ -1,6 +1,8 @@
 //! Settings that all nodes of a deployment must share: recorded when a node starts, compared while it runs.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::clock::Timestamp;
 use crate::config::{Issuer, Settings};
@@ -157,7 +159,7 @@ impl SettingsCheck {
             return Ok(());
         }
         let differences = own.differences(&row);
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = self.logged.lock();
         if differences != *logged {
             warn_of(&differences);
             *logged = differences;

@@ -4,9 +4,10 @@
 //! a whole [`LEASE`] replaces the leader. Nodes measure both by the time since boot, which counts the time
 //! that a machine was suspended and which nobody sets, so wall clocks do not matter.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::clock;
@@ -64,7 +65,7 @@ impl Election {
 
     /// Whether this node is the leader at `now`, a time since boot.
     pub(super) fn is_leader(&self, now: Duration) -> bool {
-        now < self.lock().leading_until
+        now < self.view.lock().leading_until
     }
 
     /// Asks once.
@@ -73,7 +74,7 @@ impl Election {
         let now = clock::since_boot();
         let store = &self.server.store;
         let present = store.read(leader::find).await?;
-        if !self.lock().may_lead(&self.node, &present, now) {
+        if !self.view.lock().may_lead(&self.node, &present, now) {
             return Ok(());
         }
         let (expected, node) = (present.clone(), self.node.clone());
@@ -81,7 +82,7 @@ impl Election {
             .write_untracked(move |database| leader::replace(database, &expected, &node))
             .await?;
         if replaced {
-            self.lock().leading_until = now + LEASE;
+            self.view.lock().leading_until = now + LEASE;
             if present.node != self.node {
                 tracing::info!("this node is now the leader: it purges, and rotates signing keys");
             }
@@ -93,17 +94,13 @@ impl Election {
     pub(super) async fn step_down(&self) -> Result<(), Error> {
         if self.is_leader(clock::since_boot()) {
             let node = self.node.clone();
-            self.lock().leading_until = Duration::ZERO;
+            self.view.lock().leading_until = Duration::ZERO;
             self.server
                 .store
                 .write_untracked(move |database| leader::step_down(database, &node))
                 .await?;
         }
         Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, View> {
-        self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

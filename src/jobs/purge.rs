@@ -10,7 +10,7 @@ use crate::clock::watch::KEPT_LONGER;
 use crate::error::Error;
 use crate::oauth::AuthorizationServer;
 use crate::store::{
-    Database, StoreError, api_key, audit, changes, client_assertion, counts, idempotency,
+    Database, StoreError, api_key, audit, changes, client_assertion, counters, idempotency,
     invitation, session, token,
 };
 
@@ -72,7 +72,7 @@ impl Cutoffs {
             api_keys: now.saturating_sub(EXPIRED_API_KEY_RETENTION),
             counters: now.saturating_sub(COUNTER_RETENTION),
             audit: now.saturating_sub(audit_retention),
-            changes: now.saturating_sub(cache::CHANGES_KEPT),
+            changes: now.saturating_sub(cache::CHANGES_RETENTION),
         }
     }
 }
@@ -87,7 +87,7 @@ fn purge_batch(database: &mut Database, cutoffs: &Cutoffs) -> Result<usize, Stor
         idempotency::purge(database, cutoffs.expired, BATCH)?,
         session::purge(database, cutoffs.expired, BATCH)?,
         invitation::purge(database, cutoffs.expired, BATCH)?,
-        counts::purge(database, cutoffs.counters, BATCH)?,
+        counters::purge(database, cutoffs.counters, BATCH)?,
         audit::purge(database, cutoffs.audit, cutoffs.now, BATCH)?,
         changes::purge(database, cutoffs.changes, BATCH)?,
     ]

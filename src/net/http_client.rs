@@ -169,16 +169,14 @@ enum Target {
 fn agent(settings: &Settings, target: Target) -> Result<Agent, Error> {
     let proxy = match &settings.outbound_proxy {
         Some(proxy) if target == Target::Partner => {
-            let proxy = Proxy::new(proxy.as_str()).map_err(|error| {
-                Error::server_error(error.to_string()).field("outbound_proxy")
-            })?;
+            let proxy = Proxy::new(proxy.as_str())
+                .map_err(|error| Error::server_error(error.to_string()).field("outbound_proxy"))?;
             Some(proxy)
         }
         _ => None,
     };
     // With a proxy only the proxy's own name is resolved here, and it may be private.
-    let any_address =
-        target == Target::Own || proxy.is_some() || settings.private_jwks_uri.is_on();
+    let any_address = target == Target::Own || proxy.is_some() || settings.private_jwks_uri.is_on();
     let resolver = SsrfResolver {
         addresses: if any_address {
             Addresses::Any

@@ -1,10 +1,11 @@
 //! The certificate and key that the server's TLS uses. They can be replaced while it serves.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -103,11 +104,7 @@ impl Certificate {
     /// Reloads the files if they have changed since they were loaded and not since the last call.
     pub fn reload_if_changed(&self) {
         let now = [&self.cert, &self.key].map(|path| file_state(path));
-        let changed = self
-            .polls
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_settled_change(now);
+        let changed = self.polls.lock().is_settled_change(now);
         if changed {
             self.reload();
         }

@@ -1,6 +1,6 @@
 //! SIGHUP: reads the settings and the TLS files again.
 
-use crate::config::{LiveSettings, Settings};
+use crate::config::{LiveSettings, Reload, Settings};
 use crate::net::tls::Certificate;
 use crate::oauth::AuthorizationServer;
 use crate::telemetry::Telemetry;
@@ -21,7 +21,10 @@ pub(super) fn reload(
     let settings = match read_checked(server, read_settings) {
         Ok(settings) => settings,
         Err(error) => {
-            tracing::error!(error, "cannot reload the settings: the present ones stay in use");
+            tracing::error!(
+                error,
+                "cannot reload the settings: the present ones stay in use"
+            );
             return;
         }
     };
@@ -59,15 +62,15 @@ struct Changed {
 
 impl Changed {
     fn apply(live: &LiveSettings, new: Settings) -> Self {
-        let (applied, pending): (Vec<_>, Vec<_>) =
-            live.reload(new).into_iter().partition(|(_, applied)| *applied);
-        let join = |names: Vec<(&str, bool)>| {
-            let names: Vec<_> = names.into_iter().map(|(name, _)| name).collect();
+        let changed = live.reload(new);
+        let names = |wanted: Reload| {
+            let names = changed.iter().filter(|(_, reload)| *reload == wanted);
+            let names: Vec<_> = names.map(|(name, _)| *name).collect();
             names.join(", ")
         };
         Changed {
-            applied: join(applied),
-            pending: join(pending),
+            applied: names(Reload::Applied),
+            pending: names(Reload::NeedsRestart),
         }
     }
 }

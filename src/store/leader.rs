@@ -31,11 +31,7 @@ pub fn find(database: &mut Database) -> Result<Leader, StoreError> {
 ///
 /// # Errors
 /// [`StoreError`] if the database gave no answer.
-pub fn replace(
-    database: &mut Database,
-    present: &Leader,
-    node: &str,
-) -> Result<bool, StoreError> {
+pub fn replace(database: &mut Database, present: &Leader, node: &str) -> Result<bool, StoreError> {
     let unchanged = leader::table.find(1).filter(
         leader::node
             .eq(&present.node)

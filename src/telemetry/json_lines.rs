@@ -10,7 +10,6 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
-use uuid::Uuid;
 
 use crate::span::{self, CurrentRequest};
 use crate::trace_context::digits;
@@ -65,8 +64,7 @@ fn write_json(
     event.record(&mut fields);
     let mut map = fields.take_serializer()?;
     if let Some(request) = request {
-        let mut id = Uuid::encode_buffer();
-        map.serialize_entry("request_id", request.id.hyphenated().encode_lower(&mut id))?;
+        map.serialize_entry("request_id", request.id.encode(&mut digits()))?;
         map.serialize_entry("trace_id", request.trace.trace_id.encode(&mut digits()))?;
     }
     map.serialize_entry("target", event.metadata().target())?;

@@ -6,8 +6,9 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// The most bytes that wait to be written: some ten thousand lines.
 const MAX_QUEUED: usize = 4 * 1024 * 1024;
@@ -68,7 +69,7 @@ impl LogQueue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Waits for lines, and moves them into `batch`, which must be empty.
@@ -78,17 +79,10 @@ impl LogQueue {
         self.written.notify_all();
         while state.lines.is_empty() {
             state.idle = true;
-            state = self
-                .filled
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            self.filled.wait(&mut state);
         }
         if !state.flushing {
-            state = self
-                .filled
-                .wait_timeout(state, BATCH_TIME)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            self.filled.wait_for(&mut state, BATCH_TIME);
         }
         state.writing = true;
         std::mem::swap(&mut state.lines, batch);
@@ -137,13 +131,9 @@ impl LogQueue {
 
     /// Waits for [`RETRY_TIME`] after a failure, but not while the process ends.
     fn pause(&self) {
-        let state = self.lock();
+        let mut state = self.lock();
         let flushing = |state: &mut State| !state.flushing;
-        drop(
-            self.filled
-                .wait_timeout_while(state, RETRY_TIME, flushing)
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        self.filled.wait_while_for(&mut state, flushing, RETRY_TIME);
     }
 
     /// Waits until all lines are written, for `timeout` at most.
@@ -153,10 +143,7 @@ impl LogQueue {
         state.idle = false;
         self.filled.notify_one();
         let waiting = |state: &mut State| state.writing || !state.lines.is_empty();
-        let (mut state, _) = self
-            .written
-            .wait_timeout_while(state, timeout, waiting)
-            .unwrap_or_else(PoisonError::into_inner);
+        self.written.wait_while_for(&mut state, waiting, timeout);
         state.flushing = false;
     }
 }
@@ -213,10 +200,7 @@ mod tests {
                 }
                 None => bytes.len(),
             };
-            self.taken
-                .lock()
-                .unwrap()
-                .extend_from_slice(&bytes[..count]);
+            self.taken.lock().extend_from_slice(&bytes[..count]);
             Ok(count)
         }
 
@@ -243,7 +227,7 @@ mod tests {
     }
 
     fn text(taken: &Mutex<Vec<u8>>) -> String {
-        String::from_utf8(taken.lock().unwrap().clone()).unwrap()
+        String::from_utf8(taken.lock().clone()).unwrap()
     }
 
     #[test]
@@ -269,7 +253,11 @@ mod tests {
         );
         log(&queue, "four\n");
         queue.flush(Duration::from_secs(20));
-        assert_eq!(text(&taken), "one\nbrok\nfour\n", "a new line follows the broken one");
+        assert_eq!(
+            text(&taken),
+            "one\nbrok\nfour\n",
+            "a new line follows the broken one"
+        );
     }
 
     #[test]

@@ -93,9 +93,8 @@ impl Exporter {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        let own_spans = |metadata: &Metadata<'_>| {
-            metadata.is_span() && metadata.target() == span::TARGET
-        };
+        let own_spans =
+            |metadata: &Metadata<'_>| metadata.is_span() && metadata.target() == span::TARGET;
         let layer = SpanLayer {
             queue: self.queue.clone(),
             counts: self.counts.clone(),
@@ -444,14 +443,20 @@ fn span_json(span: &EndedSpan) -> SpanJson<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use parking_lot::Mutex;
 
     use serde_json::json;
     use tracing_subscriber::layer::SubscriberExt;
     use ureq::http::StatusCode;
 
     use super::*;
+    use crate::clock::Timestamp;
+    use crate::request_context::RequestId;
     use crate::span::Scope;
+
+    fn id() -> RequestId {
+        RequestId::new(Timestamp::EPOCH, &[7; 10])
+    }
 
     fn trace(span: u64) -> TraceContext {
         let header = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -516,12 +521,10 @@ mod tests {
             instance: "node".to_owned(),
             counts: Arc::default(),
             post: Box::new(move |_| {
-                let mut count = counter.lock().unwrap();
+                let mut count = counter.lock();
                 *count += 1;
                 match statuses.get(*count - 1) {
-                    Some(status) => {
-                        Err(FetchError::Status(StatusCode::from_u16(*status).unwrap()))
-                    }
+                    Some(status) => Err(FetchError::Status(StatusCode::from_u16(*status).unwrap())),
                     None => Ok(()),
                 }
             }),
@@ -547,7 +550,7 @@ mod tests {
             let counts = &sender.counts;
             assert_eq!(
                 (
-                    *sent.lock().unwrap(),
+                    *sent.lock(),
                     counts.exported.load(Ordering::Relaxed),
                     counts.dropped.load(Ordering::Relaxed)
                 ),
@@ -579,11 +582,11 @@ mod tests {
         let (exporter, messages) = exporter(16);
         let subscriber = tracing_subscriber::registry().with(exporter.layer());
         tracing::subscriber::with_default(subscriber, || {
-            let request = Scope::request(Uuid::nil(), trace(9), request_span);
+            let request = Scope::request(id(), trace(9), request_span);
             request.in_scope(|| {
-                let child = Scope::child(|| {
-                    tracing::debug_span!(target: span::TARGET, "database", otel.kind = "client")
-                });
+                let child = Scope::child(
+                    || tracing::debug_span!(target: span::TARGET, "database", otel.kind = "client"),
+                );
                 drop(child);
                 tracing::debug_span!("not ours");
             });
@@ -591,7 +594,7 @@ mod tests {
             request.span().record("http.response.status_code", 200_u16);
             drop(request);
             let unsampled = TraceContext::new(None, 5, 9);
-            drop(Scope::request(Uuid::nil(), unsampled, request_span));
+            drop(Scope::request(id(), unsampled, request_span));
         });
         let spans: Vec<_> = messages
             .try_iter()
@@ -619,7 +622,7 @@ mod tests {
         let subscriber = tracing_subscriber::registry().with(exporter.layer());
         tracing::subscriber::with_default(subscriber, || {
             for _ in 0..5 {
-                drop(Scope::request(Uuid::nil(), trace(9), request_span));
+                drop(Scope::request(id(), trace(9), request_span));
             }
         });
         assert_eq!(messages.len(), 2);
@@ -633,7 +636,7 @@ mod tests {
         exporter.queue.send(Message::Span(ended("a"))).unwrap();
         let thread = std::thread::spawn(move || sender.run(&messages));
         exporter.flush(Duration::from_secs(20));
-        assert_eq!(*requests.lock().unwrap(), 1);
+        assert_eq!(*requests.lock(), 1);
         drop(exporter);
         thread.join().unwrap();
     }

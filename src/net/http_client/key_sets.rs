@@ -10,9 +10,10 @@
 //! - A key id that is not in the cached set starts a fetch only every [`RETRY`], and less often while these
 //!   fetches find no new key: anybody can make up key ids.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -234,7 +235,7 @@ impl KeySets {
             JwksError::Busy => JwksError::Busy,
         };
         let mut fetch = {
-            let mut state = lock(&source);
+            let mut state = source.lock();
             match state.step(kid, Instant::now()) {
                 Step::Use(keys) => return Ok(keys),
                 Step::UseAndRefresh(keys) => {
@@ -254,7 +255,7 @@ impl KeySets {
         };
         // The channel closes when the fetch ends, however it ends.
         while fetch.changed().await.is_ok() {}
-        let state = lock(&source);
+        let state = source.lock();
         match state.usable(Instant::now()) {
             Some((keys, _)) => Ok(keys),
             None => Err(with_uri(state.last_error())),
@@ -312,7 +313,7 @@ impl KeySets {
             let text_size = outcome.as_ref().map_or(0, |(_, size)| *size as u64);
             let fetched = outcome.is_ok();
             let keys = outcome.map(|(keys, _)| Arc::new(keys));
-            lock(&source).complete(keys, reason, started);
+            source.lock().complete(keys, reason, started);
             if fetched {
                 let weight = ENTRY_SIZE + PARSED_SIZE * text_size;
                 key_sets.cache.insert(uri, Entry { source, weight });
@@ -322,10 +323,6 @@ impl KeySets {
         tokio::spawn(scope.run(fetch_and_store));
         fetch
     }
-}
-
-fn lock(source: &Mutex<Source>) -> MutexGuard<'_, Source> {
-    source.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Fetches key sets, a limited number at a time.
@@ -437,7 +434,10 @@ mod tests {
         );
         // A fetch that was cancelled, such as at a shutdown, blocks nobody.
         drop(under_way);
-        assert_eq!(steps(&source, Some("a"), start, &[200]), ["use and refresh"]);
+        assert_eq!(
+            steps(&source, Some("a"), start, &[200]),
+            ["use and refresh"]
+        );
         assert_eq!(steps(&source, Some("b"), start, &[200]), ["fetch"]);
     }
 
