@@ -46,7 +46,8 @@ impl ConcurrencyLimit {
                 .or_insert_with(|| Arc::new(Semaphore::new(self.per_key)))
                 .clone()
         };
-        // Created before the wait, so that a caller that is cancelled while it waits removes the entry.
+        // Created before the wait, so that a caller that is cancelled while it waits removes the
+        // entry.
         let mut permit = Permit {
             semaphores: self.semaphores.clone(),
             key: key.to_owned(),

@@ -1,11 +1,12 @@
 //! The request that a thread works on, and its spans.
 //!
-//! A [`Scope`] holds both. It is entered by the thread that does the work, and handed over with work that goes
-//! to another thread: the store's pools, the signers, password hashing, key fetches. Log lines of an entered
-//! scope carry the request id and the trace id.
+//! A [`Scope`] holds both. It is entered by the thread that does the work, and handed over with
+//! work that goes to another thread: the store's pools, the signers, password hashing, key fetches.
+//! Log lines of an entered scope carry the request id and the trace id.
 //!
-//! The ids are copied into a thread-local, which costs some ten instructions. Spans of `tracing` cost thousands,
-//! and are created only where they are used: for traces that are sampled for export, or at the log level `debug`.
+//! The ids are copied into a thread-local, which costs some ten instructions. Spans of `tracing`
+//! cost thousands, and are created only where they are used: for traces that are sampled for
+//! export, or at the log level `debug`.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -66,8 +67,8 @@ impl Scope {
         }
     }
 
-    /// A part of the request that this thread works on, in a span of its own. `span` is called only if
-    /// the request is recorded.
+    /// A part of the request that this thread works on, in a span of its own. `span` is called only
+    /// if the request is recorded.
     pub fn child(span: impl FnOnce() -> Span) -> Self {
         let request = CURRENT.get();
         match request {

@@ -1,8 +1,8 @@
 //! The log, and the export of spans.
 //!
-//! Log lines are formatted by the thread that logs, and written by a thread of their own. Spans are exported by
-//! OTLP if the setting `otlp_endpoint` is set. Neither holds up a request: both go through bounded queues, which
-//! drop and count what does not fit.
+//! Log lines are formatted by the thread that logs, and written by a thread of their own. Spans are
+//! exported by OTLP if the setting `otlp_endpoint` is set. Neither holds up a request: both go
+//! through bounded queues, which drop and count what does not fit.
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -47,7 +47,8 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Starts the log on standard error, as text on a terminal and as JSON elsewhere, and the exporter.
+    /// Starts the log on standard error, as text on a terminal and as JSON elsewhere, and the
+    /// exporter.
     ///
     /// # Errors
     /// The system refuses a thread; a setting for outgoing requests cannot be used.
@@ -113,8 +114,8 @@ impl Telemetry {
     }
 }
 
-/// The setting `log`, after Keyward's own defaults, which it can override: of actix's workers only warnings
-/// are logged, and nothing about peers that do not speak HTTP.
+/// The setting `log`, after Keyward's own defaults, which it can override: of actix's workers only
+/// warnings are logged, and nothing about peers that do not speak HTTP.
 fn parse_filter(filter: &str, role: Role) -> Result<EnvFilter, Error> {
     let filter = match role {
         Role::Server => format!("actix_server=warn,actix_http=off,{filter}"),
@@ -137,7 +138,8 @@ impl<'a> MakeWriter<'a> for QueueWriter {
 
 fn format_layer(queue: Arc<LogQueue>, role: Role) -> BoxedLayer {
     let terminal = io::stderr().is_terminal();
-    // The queue never fails to accept a line. If it did, the error would be printed by a macro that panics.
+    // The queue never fails to accept a line. If it did, the error would be printed by a macro that
+    // panics.
     let layer = fmt::layer()
         .with_writer(QueueWriter(queue))
         .log_internal_errors(false);

@@ -1,4 +1,5 @@
-//! W3C Trace Context: the place of a request in a distributed trace, from and to the `traceparent` header.
+//! W3C Trace Context: the place of a request in a distributed trace, from and to the `traceparent`
+//! header.
 
 use uuid::Uuid;
 
@@ -11,8 +12,8 @@ pub struct TraceContext {
     pub parent: Option<SpanId>,
     /// The span of this server.
     pub span: SpanId,
-    /// Whether the trace is recorded: the flag `sampled` of the caller. `None` if the trace begins here
-    /// and nothing has been decided.
+    /// Whether the trace is recorded: the flag `sampled` of the caller. `None` if the trace begins
+    /// here and nothing has been decided.
     pub sampled: Option<bool>,
 }
 
@@ -27,8 +28,8 @@ pub struct SpanId(u64);
 /// A buffer for the digits of an id.
 pub type Digits = [u8; Uuid::encode_buffer().len()];
 
-// Each request is logged with its ids, so they are written without `fmt`: the digits of a UUID take a
-// small part of the time of `{:016x}`, and a `&str` a small part of that of a `Display`.
+// Each request is logged with its ids, so they are written without `fmt`: the digits of a UUID take
+// a small part of the time of `{:016x}`, and a `&str` a small part of that of a `Display`.
 
 impl TraceId {
     /// Writes the digits into `buffer`.
@@ -94,9 +95,10 @@ impl Sampler {
 }
 
 impl TraceContext {
-    /// Continues the trace of a `traceparent` header. If there is none, or one that is not valid, a new
-    /// trace begins whose id is the request id without its hyphens: a UUIDv7 has the seven random bytes at
-    /// its right end that the specification asks for. `random` becomes the id of the span.
+    /// Continues the trace of a `traceparent` header. If there is none, or one that is not valid, a
+    /// new trace begins whose id is the request id without its hyphens: a UUIDv7 has the seven
+    /// random bytes at its right end that the specification asks for. `random` becomes the id of
+    /// the span.
     pub fn new(traceparent: Option<&[u8]>, request_id: u128, random: u64) -> Self {
         let span = SpanId::new(random);
         match traceparent.and_then(parse) {
@@ -154,8 +156,8 @@ impl TraceContext {
     }
 }
 
-/// Reads `traceparent`: version, trace id, parent id and flags (W3C Trace Context section 3.2). A later
-/// version may append more. Of the flags only `sampled`, the lowest bit, is defined.
+/// Reads `traceparent`: version, trace id, parent id and flags (W3C Trace Context section 3.2). A
+/// later version may append more. Of the flags only `sampled`, the lowest bit, is defined.
 fn parse(header: &[u8]) -> Option<(TraceId, SpanId, bool)> {
     let (header, rest) = header.split_at_checked(55)?;
     let text = str::from_utf8(header).ok()?;

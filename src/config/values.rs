@@ -113,7 +113,7 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
 
 /// The base URL of an OTLP receiver over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OtlpEndpoint(url::Url);
+pub struct OtlpEndpoint(String);
 
 impl FromStr for OtlpEndpoint {
     type Err = String;
@@ -126,7 +126,7 @@ impl FromStr for OtlpEndpoint {
                 && url.fragment().is_none();
             matches!(url.scheme(), "http" | "https") && url.host_str().is_some() && plain
         });
-        url.map(OtlpEndpoint).ok_or_else(|| {
+        url.map(|_| OtlpEndpoint(text.to_owned())).ok_or_else(|| {
             "expected the base URL of a collector, without user name and query, such as http://127.0.0.1:4318"
                 .to_owned()
         })
@@ -136,13 +136,13 @@ impl FromStr for OtlpEndpoint {
 impl OtlpEndpoint {
     /// The URL that takes traces (OpenTelemetry, "OTLP Exporter Configuration": the base URL and `v1/traces`).
     pub fn traces_url(&self) -> String {
-        format!("{}/v1/traces", self.0.as_str().trim_end_matches('/'))
+        format!("{}/v1/traces", self.0.trim_end_matches('/'))
     }
 }
 
 impl fmt::Display for OtlpEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str())
+        f.write_str(&self.0)
     }
 }
 

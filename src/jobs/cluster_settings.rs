@@ -1,4 +1,5 @@
-//! Settings that all nodes of a deployment must share: recorded when a node starts, compared while it runs.
+//! Settings that all nodes of a deployment must share: recorded when a node starts, compared while
+//! it runs.
 
 use std::sync::Arc;
 
@@ -74,7 +75,8 @@ pub async fn join(
     }
 }
 
-/// Compares the settings of a node that starts on a read-only database, where [`join`] cannot write.
+/// Compares the settings of a node that starts on a read-only database, where [`join`] cannot
+/// write.
 ///
 /// # Errors
 /// Nodes of this database serve with another issuer, or none has served yet; [`StoreError`] if the
@@ -123,7 +125,8 @@ fn warn_of(differences: &[Difference]) {
     }
 }
 
-/// Records that this node still serves, and logs a warning when the shared settings begin to differ.
+/// Records that this node still serves, and logs a warning when the shared settings begin to
+/// differ.
 pub(super) struct SettingsCheck {
     server: Arc<AuthorizationServer>,
     /// The differences that were logged already.

@@ -1,8 +1,9 @@
 //! Elects the node that runs the jobs of which the deployment needs one.
 //!
-//! The leader raises the term in the database at every [`PERIOD`]. A node that has seen the same term for
-//! a whole [`LEASE`] replaces the leader. Nodes measure both by the time since boot, which counts the time
-//! that a machine was suspended and which nobody sets, so wall clocks do not matter.
+//! The leader raises the term in the database at every [`PERIOD`]. A node that has seen the same
+//! term for a whole [`LEASE`] replaces the leader. Nodes measure both by the time since boot, which
+//! counts the time that a machine was suspended and which nobody sets, so wall clocks do not
+//! matter.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +19,8 @@ use crate::store::leader::{self, Leader};
 /// How often each node asks.
 pub(super) const PERIOD: Duration = Duration::from_secs(2);
 
-/// How long a node stays the leader after it raised the term, and how long the term must stand still
-/// before another node replaces the leader.
+/// How long a node stays the leader after it raised the term, and how long the term must stand
+/// still before another node replaces the leader.
 const LEASE: Duration = Duration::from_secs(6);
 
 /// The election as one node takes part in it.
@@ -70,7 +71,8 @@ impl Election {
 
     /// Asks once.
     pub(super) async fn run(self: Arc<Self>) -> Result<(), Error> {
-        // Read before the database is asked: the lease of this node must not end after the others see it end.
+        // Read before the database is asked: the lease of this node must not end after the others
+        // see it end.
         let now = clock::since_boot();
         let store = &self.server.store;
         let present = store.read(leader::find).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::clock::watch::{KEPT_LONGER, TOLERANCE};
+use crate::clock::watch::{MAX_CLOCK_ERROR, TOLERANCE};
 use crate::error::{Code, Error};
 use crate::store::audit::{self, Entry};
 use crate::store::{Store, changes, client, clock};
@@ -28,7 +28,7 @@ pub async fn reset(store: &Arc<Store>, entry: Entry, now: Timestamp) -> Result<T
                 )));
             }
             let seen = clock::seen(database)?.at;
-            if seen.duration_since(now) <= KEPT_LONGER {
+            if seen.duration_since(now) <= MAX_CLOCK_ERROR {
                 return Err(refused(format!(
                     "Nothing to reset: the last moment that a node wrote down, {seen}, is no more than a day ahead of this \
                      machine's clock, {now}, and holds nothing up"

@@ -28,6 +28,7 @@ use zeroize::Zeroizing;
 use crate::credential::random_bytes;
 use crate::crypto::jws::{Jws, PublicKey, SignatureAlgorithm};
 use crate::error::{Code, Error};
+use crate::span::{self, Scope};
 use crate::store::resource_server::TokenTyp;
 use crate::store::signing_key::{Algorithm, SigningKey};
 
@@ -611,12 +612,14 @@ impl From<Algorithm> for SignatureAlgorithm {
     }
 }
 
-/// A signature that is asked for: the key, the `typ`, the claims, and where the token goes.
+/// A signature that is asked for: the key, the `typ`, the claims, where the token goes, and the scope of the
+/// request.
 type Job = (
     Arc<SigningKeyPair>,
     TokenTyp,
     Vec<u8>,
     oneshot::Sender<Result<String, KeyError>>,
+    Scope,
 );
 
 /// The keys in use, opened when they are first needed, and the threads that sign with them.
@@ -641,9 +644,11 @@ impl SigningKeys {
             std::thread::Builder::new()
                 .name("signer".to_owned())
                 .spawn(move || {
-                    while let Ok((key, typ, claims, token)) = jobs.recv() {
+                    while let Ok((key, typ, claims, token, scope)) = jobs.recv() {
+                        let signed = scope.in_scope(|| key.compact(typ, &claims));
+                        drop(scope);
                         // A caller that has hung up needs no answer.
-                        let _ = token.send(key.compact(typ, &claims));
+                        let _ = token.send(signed);
                     }
                 })?;
         }
@@ -694,7 +699,15 @@ impl SigningKeys {
         claims: Vec<u8>,
     ) -> Result<String, Error> {
         let (answer, token) = oneshot::channel();
-        if self.queue.try_send((key, typ, claims, answer)).is_err() {
+        let scope = Scope::child(|| {
+            tracing::debug_span!(
+                target: span::TARGET,
+                "sign",
+                jwt.alg = key.algorithm.as_str()
+            )
+        });
+        let job = (key, typ, claims, answer, scope);
+        if self.queue.try_send(job).is_err() {
             return Err(Error::unavailable("too many signatures are waiting"));
         }
         let signed = token

@@ -14,11 +14,11 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::span::{self, CurrentRequest};
 use crate::trace_context::digits;
 
-/// Formats an event as one JSON object: time, level, fields, the ids of the request that the thread works
-/// on, and the module.
+/// Formats an event as one JSON object: time, level, fields, the ids of the request that the thread
+/// works on, and the module.
 ///
-/// The JSON format of tracing-subscriber checks each of the about ninety pieces of a line for UTF-8 and
-/// writes it by itself, which takes as long as everything else that logging does for a request.
+/// The JSON format of tracing-subscriber checks each of the about ninety pieces of a line for UTF-8
+/// and writes it by itself, which takes as long as everything else that logging does for a request.
 pub(super) struct JsonLines;
 
 thread_local! {

@@ -1,8 +1,9 @@
 //! The queue between threads that log and the thread that writes the log.
 //!
-//! A log that cannot be written must not hold up a request. Lines go into a bounded queue. While they cannot be
-//! written (a pipe without a reader, or whose reader is blocked, a full disk) further lines are dropped and
-//! counted, and once the log works again a line says how many were dropped.
+//! A log that cannot be written must not hold up a request. Lines go into a bounded queue. While
+//! they cannot be written (a pipe without a reader, or whose reader is blocked, a full disk)
+//! further lines are dropped and counted, and once the log works again a line says how many were
+//! dropped.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,8 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 /// The most bytes that wait to be written: some ten thousand lines.
 const MAX_QUEUED: usize = 4 * 1024 * 1024;
 
-/// How long the writer collects lines before it writes them: under load one system call writes many.
+/// How long the writer collects lines before it writes them: under load one system call writes
+/// many.
 const BATCH_TIME: Duration = Duration::from_millis(2);
 
 /// How long the writer waits after a failure before it tries again.
@@ -151,7 +153,8 @@ impl LogQueue {
 /// Writes a batch. Returns how many bytes were written, and the error that ended it, if any.
 fn write_batch(out: &mut impl Write, batch: &[u8]) -> (usize, io::Result<()>) {
     let mut written = 0;
-    // Another process may have made the shared descriptor non-blocking: wait as a blocking one would.
+    // Another process may have made the shared descriptor non-blocking: wait as a blocking one
+    // would.
     let deadline = Instant::now() + RETRY_TIME;
     while written < batch.len() {
         match out.write(&batch[written..]) {

@@ -1,7 +1,7 @@
 //! Exports spans by OTLP over HTTP with JSON (OpenTelemetry Protocol 1.x).
 //!
-//! Spans that end go into a bounded queue. A thread sends them in batches, and retries where the protocol asks
-//! for it; meanwhile the queue fills, and what does not fit is dropped and counted.
+//! Spans that end go into a bounded queue. A thread sends them in batches, and retries where the
+//! protocol asks for it; meanwhile the queue fills, and what does not fit is dropped and counted.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -127,7 +127,8 @@ impl Exporter {
     }
 }
 
-/// Takes the spans of requests that are recorded. Their ids are those of the scope in which they are created.
+/// Takes the spans of requests that are recorded. Their ids are those of the scope in which they
+/// are created.
 struct SpanLayer {
     queue: Sender<Message>,
     counts: Arc<Counts>,
@@ -315,7 +316,8 @@ impl BatchSender {
     }
 }
 
-/// Whether the protocol allows to send the same request again (OTLP specification, "OTLP/HTTP Response").
+/// Whether the protocol allows to send the same request again (OTLP specification, "OTLP/HTTP
+/// Response").
 fn is_retryable(error: &FetchError) -> bool {
     match error {
         FetchError::Status(status) => matches!(status.as_u16(), 429 | 502 | 503 | 504),

@@ -1,14 +1,14 @@
-//! The key sets that clients publish at a `jwks_uri`, cached so that a slow server of one partner delays neither
-//! clients whose keys are cached nor other partners.
+//! The key sets that clients publish at a `jwks_uri`, cached so that a slow server of one partner
+//! delays neither clients whose keys are cached nor other partners.
 //!
-//! - There is one fetch at a time for each URI, each host and each account; all requests for the same key set
-//!   wait for the same fetch.
-//! - A key set is refreshed in the background from half of [`FRESH`] on. The cached one is used meanwhile, and
-//!   up to [`STALE`] while the partner's server fails.
-//! - A fetch waits up to [`PERMIT_TIMEOUT`] for its permits. After a failure the next fetch waits for [`RETRY`],
-//!   then twice as long each time, up to [`RETRY_MAX`].
-//! - A key id that is not in the cached set starts a fetch only every [`RETRY`], and less often while these
-//!   fetches find no new key: anybody can make up key ids.
+//! - There is one fetch at a time for each URI, each host and each account; all requests for the
+//!   same key set wait for the same fetch.
+//! - A key set is refreshed in the background from half of [`FRESH`] on. The cached one is used
+//!   meanwhile, and up to [`STALE`] while the partner's server fails.
+//! - A fetch waits up to [`PERMIT_TIMEOUT`] for its permits. After a failure the next fetch waits
+//!   for [`RETRY`], then twice as long each time, up to [`RETRY_MAX`].
+//! - A key id that is not in the cached set starts a fetch only every [`RETRY`], and less often
+//!   while these fetches find no new key: anybody can make up key ids.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,7 +36,8 @@ const RETRY: Duration = Duration::from_secs(10);
 /// The longest time between two fetches after failures in a row.
 const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
 
-/// The longest time between two fetches for unknown key ids: a real new key is found within a minute.
+/// The longest time between two fetches for unknown key ids: a real new key is found within a
+/// minute.
 const UNKNOWN_KEY_RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// The time to the next fetch after one that got no permit.
@@ -51,7 +52,8 @@ const MAX_FETCHES: usize = 16;
 /// The most memory that the cache uses, in bytes, approximately.
 const MAX_MEMORY: u64 = 32 * 1024 * 1024;
 
-/// The memory of a parsed key set, in multiples of its text, and of an entry without keys, in bytes.
+/// The memory of a parsed key set, in multiples of its text, and of an entry without keys, in
+/// bytes.
 const PARSED_SIZE: u64 = 3;
 const ENTRY_SIZE: u64 = 1024;
 
@@ -61,8 +63,8 @@ pub(super) struct KeySets {
     fetcher: Fetcher,
 }
 
-/// The cache entry of one URI. The weight is stored in it, since quick_cache requires that the weight of an
-/// entry does not change while it is cached.
+/// The cache entry of one URI. The weight is stored in it, since quick_cache requires that the
+/// weight of an entry does not change while it is cached.
 #[derive(Clone)]
 struct Entry {
     source: Arc<Mutex<Source>>,
@@ -112,7 +114,8 @@ enum Step {
 /// Why there is no key set.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum JwksError {
-    /// The limit of concurrent fetches is reached: of all, of the host or of the account. Worth a retry soon.
+    /// The limit of concurrent fetches is reached: of all, of the host or of the account. Worth a
+    /// retry soon.
     #[error("too many fetches at a time from this host, for this account or in all")]
     Busy,
     /// The fetch failed. The text is for the log.
