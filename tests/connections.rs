@@ -86,7 +86,7 @@ fn connections_that_say_nothing() {
     let warnings = node
         .logs()
         .lines()
-        .filter(|line| line.contains("table of connections is nearly full"))
+        .filter(|line| line.contains("too many connections: idle and slow"))
         .count();
     assert_eq!(warnings, 1, "once a minute\n{}", node.logs());
 }

@@ -56,6 +56,7 @@ mod signing_keys;
 mod slow_reports;
 mod starting;
 mod token;
+mod traces;
 mod traffic;
 mod units;
 mod verify;

@@ -80,6 +80,12 @@ fn every_setting_of_the_contract_is_there() {
         ("trusted_proxies", "10.0.0.0/8, ::1", "10.0.0.0/8,::1/128"),
         ("forwarded_header", "forwarded", "forwarded"),
         ("log", "debug", "debug"),
+        (
+            "otlp_endpoint",
+            "https://collector.example:4318",
+            "https://collector.example:4318",
+        ),
+        ("otlp_sample_ratio", "0.5", "0.5"),
     ] {
         let variable = format!("KEYWARD_{}", name.to_uppercase());
         assert_eq!(
@@ -98,6 +104,8 @@ fn every_setting_of_the_contract_is_there() {
         );
         std::fs::remove_file(world.folder.join("keyward.toml")).unwrap();
     }
+    world.file("keyward.toml", "otlp_sample_ratio = 0.25\n");
+    assert_eq!(entry(&world, "otlp_sample_ratio", &[], &[]).0, "0.25");
     world.file(
         "keyward.toml",
         "trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n",
@@ -180,6 +188,8 @@ fn a_wrong_value_is_named_as_it_was_given() {
             "outbound_proxy",
             Some(("socks5://x:hunter2@proxy.example", "http")),
         ),
+        ("otlp_endpoint", Some(("localhost:4318", "such as http"))),
+        ("otlp_sample_ratio", Some(("10%", "from 0 to 1"))),
         ("outbound_ca", None),
         ("keys_dir", None),
         ("tls_cert", None),

@@ -26,7 +26,7 @@ use crate::server::ReadSettings;
 use crate::store::deployment::{self, Deployment};
 use crate::store::token_records::TokenRecords;
 use crate::store::{IfMissing, Store};
-use crate::telemetry::Log;
+use crate::telemetry::{Role, Telemetry};
 
 mod account;
 mod backup;
@@ -147,7 +147,7 @@ struct Context {
     settings: Settings,
     sources: Sources,
     now: Timestamp,
-    log: Log,
+    telemetry: Telemetry,
     /// Reads the settings again, when `serve` is asked to reload.
     read_settings: ReadSettings,
 }
@@ -269,8 +269,12 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         Err(error) => error.exit(),
     };
     let json = cli.json;
-    let log = match Log::start(&cli.settings.log, matches!(command, Command::Serve(_))) {
-        Ok(log) => log,
+    let role = match command {
+        Command::Serve(_) => Role::Server,
+        _ => Role::Command,
+    };
+    let telemetry = match Telemetry::start(&cli.settings, role) {
+        Ok(telemetry) => telemetry,
         Err(error) => return output::refused(&error),
     };
     let (settings, now) = (cli.settings, Timestamp::now());
@@ -280,12 +284,12 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
             settings,
             sources,
             now,
-            log: log.clone(),
+            telemetry: telemetry.clone(),
             read_settings,
         },
         json,
     );
-    log.flush();
+    telemetry.flush();
     match done {
         Ok(output) => output.print(json),
         Err(error) => output::refused(&error),

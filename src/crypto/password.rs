@@ -15,6 +15,7 @@ use zxcvbn::{Score, zxcvbn};
 
 use crate::credential::random_bytes;
 use crate::error::Error;
+use crate::span::{self, Scope};
 
 /// The shortest password, in characters, and the longest, in bytes.
 const MIN_LENGTH: usize = 10;
@@ -308,7 +309,8 @@ impl Passwords {
     ) -> Result<Vec<u8>, Error> {
         let permit = self.permit(caller).await?;
         let memory = self.memory.clone();
-        let task = tokio::task::spawn_blocking(move || {
+        let scope = Scope::child(|| tracing::debug_span!(target: span::TARGET, "hash password"));
+        let task = scope.spawn_blocking(move || {
             // Held for as long as the work takes, even where nobody waits for it any more.
             let _permit = permit;
             let mut blocks = memory.lock().pop().unwrap_or_default();

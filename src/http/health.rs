@@ -57,7 +57,7 @@ fn warnings(server: &AuthorizationServer) -> Vec<String> {
     if let Some(behind) = server.clock.behind(Timestamp::now()) {
         warnings.push(behind);
     }
-    if server.clock.is_doubted() {
+    if server.clock.is_paused() {
         warnings
             .push("the clocks disagree: nothing is purged, and no key rotated by age, until they agree for ten minutes".into());
     }

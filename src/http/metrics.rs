@@ -11,14 +11,14 @@ use crate::metrics::{Format, Snapshot};
 use crate::net::connections::Connections;
 use crate::net::tls::Certificate;
 use crate::oauth::AuthorizationServer;
-use crate::telemetry::Log;
+use crate::telemetry::Telemetry;
 
 /// What of the process is shown beside what the authorization server counts.
 pub struct ProcessState {
     /// The open connections.
     pub connections: Arc<Connections>,
-    /// The log.
-    pub log: Log,
+    /// The log and the exporter of spans.
+    pub telemetry: Telemetry,
     /// The certificate, with TLS of its own.
     pub certificate: Option<Arc<Certificate>>,
 }
@@ -33,7 +33,9 @@ pub async fn metrics(
     let snapshot = Snapshot {
         connections: process.connections.open(),
         connections_evicted: process.connections.evicted(),
-        log_lines_dropped: process.log.dropped_lines(),
+        log_lines_dropped: process.telemetry.dropped_lines(),
+        spans_exported: process.telemetry.exported_spans(),
+        spans_dropped: process.telemetry.dropped_spans(),
         tls_certificate_not_after: process
             .certificate
             .as_deref()

@@ -1,6 +1,9 @@
-//! Settings that all nodes of a deployment must share: recorded when a node starts, compared while it runs.
+//! Settings that all nodes of a deployment must share: recorded when a node starts, compared while
+//! it runs.
 
 use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::clock::Timestamp;
 use crate::config::{Issuer, Settings};
@@ -8,7 +11,6 @@ use crate::error::Error;
 use crate::oauth::AuthorizationServer;
 use crate::store::deployment::{self, Deployment, Difference, Joined};
 use crate::store::{Store, StoreError};
-use parking_lot::Mutex;
 
 /// Whether a node may start with another issuer than the one that is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +75,8 @@ pub async fn join(
     }
 }
 
-/// Compares the settings of a node that starts on a read-only database, where [`join`] cannot write.
+/// Compares the settings of a node that starts on a read-only database, where [`join`] cannot
+/// write.
 ///
 /// # Errors
 /// Nodes of this database serve with another issuer, or none has served yet; [`StoreError`] if the
@@ -122,7 +125,8 @@ fn warn_of(differences: &[Difference]) {
     }
 }
 
-/// Records that this node still serves, and logs a warning when the shared settings begin to differ.
+/// Records that this node still serves, and logs a warning when the shared settings begin to
+/// differ.
 pub(super) struct SettingsCheck {
     server: Arc<AuthorizationServer>,
     /// The differences that were logged already.

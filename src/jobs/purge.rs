@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::clocks::{self, Passed};
 use crate::cache;
 use crate::clock::Timestamp;
-use crate::clock::watch::KEPT_LONGER;
+use crate::clock::watch::MAX_CLOCK_ERROR;
 use crate::error::Error;
 use crate::oauth::AuthorizationServer;
 use crate::store::{
@@ -68,7 +68,7 @@ impl Cutoffs {
         Cutoffs {
             now,
             expired: now.saturating_sub(CLOCK_SKEW),
-            irrevocable: now.min(passed.recorded).saturating_sub(KEPT_LONGER),
+            irrevocable: now.min(passed.recorded).saturating_sub(MAX_CLOCK_ERROR),
             api_keys: now.saturating_sub(EXPIRED_API_KEY_RETENTION),
             counters: now.saturating_sub(COUNTER_RETENTION),
             audit: now.saturating_sub(audit_retention),

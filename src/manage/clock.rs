@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::clock::watch::{KEPT_LONGER, TOLERANCE};
+use crate::clock::watch::{MAX_CLOCK_ERROR, TOLERANCE};
 use crate::error::{Code, Error};
 use crate::store::audit::{Action, Recorder};
 use crate::store::{Store, changes, client, clock};
@@ -30,7 +30,7 @@ pub async fn reset(store: &Arc<Store>, recorder: Recorder) -> Result<Timestamp, 
                 )));
             }
             let seen = clock::seen(database)?.at;
-            if seen.duration_since(now) <= KEPT_LONGER {
+            if seen.duration_since(now) <= MAX_CLOCK_ERROR {
                 return Err(Error::new(Code::Conflict, format!(
                     "Nothing to reset: the recorded time, {seen}, is at most a day ahead of this machine's clock, {now}, and \
                      has no effect"

@@ -146,7 +146,7 @@ impl AuthorizationServer {
             signing_key_age: signing.map(|key| now.duration_since(key.signs_from)),
             signing_key_max_age: self.settings.signing_key_max_age,
             clock_difference_millis: self.clock.difference(),
-            clock_agreed: !self.clock.is_doubted(),
+            clock_agreed: !self.clock.is_paused(),
             started: self.started.seconds(),
             ..Snapshot::default()
         }

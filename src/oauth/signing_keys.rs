@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 use crate::crypto::jws::{Jws, PublicKey, SignatureAlgorithm};
 use crate::crypto::sealing_key::{SealingKeyError, SealingKeyFile};
 use crate::error::Error;
+use crate::span::{self, Scope};
 use crate::store::resource_server::TokenTyp;
 use crate::store::signing_key::{Algorithm, SigningKey};
 
@@ -315,6 +316,7 @@ struct Job {
     typ: TokenTyp,
     claims: Vec<u8>,
     reply: oneshot::Sender<Result<String, SigningKeyError>>,
+    scope: Scope,
 }
 
 /// The keys in use, each unsealed and parsed on first use, and the threads that sign with them.
@@ -340,8 +342,11 @@ impl SigningKeys {
                 .name("signer".to_owned())
                 .spawn(move || {
                     while let Ok(job) = jobs.recv() {
+                        let signed = job.scope.in_scope(|| job.key.compact(job.typ, &job.claims));
+                        // The span ends before the caller goes on.
+                        drop(job.scope);
                         // The caller may have gone.
-                        let _ = job.reply.send(job.key.compact(job.typ, &job.claims));
+                        let _ = job.reply.send(signed);
                     }
                 })?;
         }
@@ -391,11 +396,19 @@ impl SigningKeys {
         claims: Vec<u8>,
     ) -> Result<String, Error> {
         let (reply, signed) = oneshot::channel();
+        let scope = Scope::child(|| {
+            tracing::debug_span!(
+                target: span::TARGET,
+                "sign",
+                jwt.alg = key.algorithm.as_str()
+            )
+        });
         let job = Job {
             key,
             typ,
             claims,
             reply,
+            scope,
         };
         if self.queue.try_send(job).is_err() {
             return Err(Error::unavailable("too many signatures are waiting"));

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use super::schema::clock;
 use super::{Database, StoreError};
 use crate::clock::Timestamp;
-use crate::clock::watch::Seen;
+use crate::clock::watch::Recorded;
 
 /// What the clock of the database's machine says; `None` on SQLite, which has the clock of this machine.
 ///
@@ -33,10 +33,10 @@ pub fn not_before(database: &mut Database, now: Timestamp) -> Result<Timestamp, 
 ///
 /// # Errors
 /// Where the database gave no answer.
-pub fn seen(database: &mut Database) -> Result<Seen, StoreError> {
+pub fn seen(database: &mut Database) -> Result<Recorded, StoreError> {
     let columns = (clock::seen_at, clock::begun_at, clock::resets);
     let (at, begun_at, resets) = clock::table.find(1).select(columns).first(database)?;
-    Ok(Seen {
+    Ok(Recorded {
         at,
         begun_at,
         resets,

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use super::connection::{Connector, Session, Trouble};
 use super::deadline::Deadline;
 use super::{Database, Failed, StoreError};
+use crate::span::{self, Scope};
 
 /// How long one look into the database may take before the answer is "could not look": the wait for
 /// a connection, the work and all its retries together.
@@ -185,11 +186,14 @@ impl Lane {
     {
         let too_long = || StoreError::Unavailable("no answer in time".to_owned());
         let deadline = Instant::now() + PATIENCE;
+        let scope = Scope::child(
+            || tracing::debug_span!(target: span::TARGET, "database", otel.kind = "client"),
+        );
         let permit =
             tokio::time::timeout_at(deadline.into(), self.permits.clone().acquire_owned()).await;
         let permit = permit.map_err(|_| too_long())?.map_err(|_| too_long())?;
         let lane = self.clone();
-        let task = tokio::task::spawn_blocking(move || {
+        let task = scope.spawn_blocking(move || {
             // Held as long as the thread is, even where nobody waits for it any more.
             let _permit = permit;
             lane.with_connection(deadline, work)

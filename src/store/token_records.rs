@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::pool::PATIENCE;
 use super::token::{self, Token};
 use super::{Store, StoreError};
+use crate::span::{self, Scope};
 
 /// The most records in one commit.
 const BATCH: usize = 500;
@@ -15,7 +16,10 @@ const BATCH: usize = 500;
 /// How many records may wait; past it the answer is "could not write".
 const QUEUE: usize = 4000;
 
-type Job = (Token, oneshot::Sender<Result<(), String>>);
+type Reply = oneshot::Sender<Result<(), String>>;
+
+/// A record to write, the reply to its caller, and the scope of the request that issued the token.
+type Job = (Token, (Reply, Scope));
 
 /// Where the record of each issued token goes.
 pub enum TokenRecords {
@@ -38,10 +42,17 @@ impl TokenRecords {
                 let mut jobs = Vec::with_capacity(BATCH);
                 while receiver.blocking_recv_many(&mut jobs, BATCH) > 0 {
                     let (rows, callers): (Vec<_>, Vec<_>) = jobs.drain(..).unzip();
-                    let written =
-                        store.append_twice_blocking(|database| token::insert_all(database, &rows));
+                    let write = || {
+                        store.append_twice_blocking(|database| token::insert_all(database, &rows))
+                    };
+                    // One commit serves many requests. What it logs carries the ids of the first.
+                    let written = match callers.first() {
+                        Some((_, scope)) => scope.in_scope(write),
+                        None => write(),
+                    };
                     let answer = written.map_err(|error| error.to_string());
-                    for caller in callers {
+                    for (caller, scope) in callers {
+                        drop(scope);
                         // A caller that has hung up needs no answer.
                         let _ = caller.send(answer.clone());
                     }
@@ -67,7 +78,10 @@ impl TokenRecords {
             return Ok(());
         };
         let (answer, written) = oneshot::channel();
-        if sender.try_send((row, answer)).is_err() {
+        let scope = Scope::child(
+            || tracing::debug_span!(target: span::TARGET, "token record", otel.kind = "client"),
+        );
+        if sender.try_send((row, (answer, scope))).is_err() {
             return Err(StoreError::Unavailable(
                 "too many token records are waiting".to_owned(),
             ));

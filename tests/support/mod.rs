@@ -401,7 +401,7 @@ impl Node {
         self.logs.lock().unwrap().join("\n")
     }
 
-    /// The log line of a request, by the id in its answer.
+    /// The line of a request in the access log, by the id in its answer.
     pub fn log_of(&self, reply: &Reply) -> Value {
         let id = reply.header("x-request-id").unwrap();
         eventually("the log line", || {
@@ -410,7 +410,7 @@ impl Node {
                 .lock()
                 .unwrap()
                 .iter()
-                .find(|line| line.contains(id))
+                .find(|line| line.contains(id) && line.contains("keyward::request"))
                 .cloned()?;
             serde_json::from_str(&line).ok()
         })
