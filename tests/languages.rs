@@ -89,7 +89,7 @@ fn every_language_has_the_same_messages_with_the_same_things_in_them() {
 }
 
 #[test]
-fn every_message_that_is_asked_for_is_there() {
+fn every_message_that_the_code_asks_for_exists() {
     let portal = "src/portal";
     let mut asked: BTreeSet<String> = BTreeSet::new();
     for begin in [
@@ -181,7 +181,7 @@ fn actions() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_action_can_be_asked_for_in_the_audit() {
+fn every_action_is_a_filter_of_the_audit() {
     let written = actions();
     assert!(
         written.len() > 25,
