@@ -109,7 +109,7 @@ fn commands_that_create_something_create_the_database() {
     let world = EmptyWorld::new(Backend::Sqlite);
     let output = world.run(&["account", "create", "--name", "Acme"]);
     assert!(output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("this database is new"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("creating a new database"));
     assert_eq!(world.cli(&["account", "list"]).as_array().unwrap().len(), 1);
     assert!(!world.folder.join("keys").exists());
     assert_eq!(world.cli(&["token", "inspect", "x"])["active"], false);

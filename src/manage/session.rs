@@ -418,12 +418,11 @@ pub(super) fn failure(
     Entry {
         reason: Some(reason.to_string()),
         reason_code: Some(reason.code().to_owned()),
-        ..Recorder::nobody(Some(context.client_ip), context.request_id.clone()).entry(
-            FAILURE,
-            account,
-            &target,
-            context.received_at,
+        ..Recorder::nobody(
+            Some(context.client_ip),
+            Some(context.request_id.to_string()),
         )
+        .entry(FAILURE, account, &target, context.received_at)
     }
 }
 

@@ -36,7 +36,7 @@ mod visit;
 
 use crate::config::Issuer;
 use crate::error::{Code, Error};
-use crate::http::observe::{Reason, RequestId};
+use crate::http::error::LogReason;
 use crate::manage::AuthorizationServer;
 use visit::{Failure, Form, Visitor};
 
@@ -292,7 +292,7 @@ fn wrong_method(visitor: &Visitor, allow: &str) -> HttpResponse {
     if let Ok(allow) = HeaderValue::from_str(allow) {
         answer.headers_mut().insert(ALLOW, allow);
     }
-    answer.extensions_mut().insert(Reason {
+    answer.extensions_mut().insert(LogReason {
         code: error.code(),
         reason: error.reason().to_owned(),
     });
@@ -355,10 +355,9 @@ fn page_of(request: &HttpRequest, failure: &Failure) -> HttpResponse {
     let visitor = known.unwrap_or_else(|| Visitor::stranger(server, request));
     match failure {
         Failure::Error(error) => {
-            let id = RequestId::of(request);
-            let mut answer =
-                page::failed(&visitor, error, form.as_ref(), id.as_deref(), &visitor.here);
-            answer.extensions_mut().insert(Reason {
+            let id = visitor.context.request_id.to_string();
+            let mut answer = page::failed(&visitor, error, form.as_ref(), Some(&id), &visitor.here);
+            answer.extensions_mut().insert(LogReason {
                 code: error.code(),
                 reason: error.reason().to_owned(),
             });
@@ -373,7 +372,7 @@ fn page_of(request: &HttpRequest, failure: &Failure) -> HttpResponse {
         Failure::Already(list) => page::redirect(&format!("{list}?done=already"), &[]),
         Failure::Again(why) => {
             let mut answer = sign_in::again(visitor, why, &form.unwrap_or_default());
-            answer.extensions_mut().insert(Reason {
+            answer.extensions_mut().insert(LogReason {
                 code: Code::AccessDenied,
                 reason: (*why).to_owned(),
             });

@@ -11,7 +11,7 @@ use super::language::Language;
 use super::visit::{FORM_TOKEN, Form, Member, ONCE, Visitor};
 use crate::credential::{new_id, redacted};
 use crate::error::{Code, Error};
-use crate::http::observe::Reason;
+use crate::http::error::LogReason;
 use crate::manage::actor::{
     AccountsWrite, AuditRead, ClientsRead, KeysRead, RegistrationRead, ResourcesWrite,
     SigningKeysRead, TokensRead, UsersRead,
@@ -208,7 +208,7 @@ fn answer(
     }
     let mut answer = answer.body(page.into_string());
     if let Some(error) = error {
-        answer.extensions_mut().insert(Reason {
+        answer.extensions_mut().insert(LogReason {
             code: error.code(),
             reason: error.reason().to_owned(),
         });

@@ -21,6 +21,7 @@ use super::language::{Arguments, Language};
 use crate::clock::Timestamp;
 use crate::credential::{Fingerprint, new_id};
 use crate::error::{Code, Error};
+use crate::http::context;
 use crate::http::extract;
 use crate::manage::actor::{Actor, Once, Permit, Right};
 use crate::manage::session::{self, SignedIn};
@@ -69,7 +70,7 @@ impl Visitor {
         let chosen = value(LANGUAGE_COOKIE).and_then(|code| Language::of_code(&code));
         Visitor {
             language: chosen.unwrap_or_else(|| Language::preferred(request)),
-            context: extract::context(server, request),
+            context: context::of(server, request),
             signed_in: None,
             here: request
                 .uri()
