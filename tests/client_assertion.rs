@@ -47,7 +47,7 @@ pub fn ask(node: &Node, assertion: &str) -> Reply {
 }
 
 on_both! {
-    fn each_algorithm_serves_and_each_assertion_once(world: World) {
+    fn each_algorithm_is_accepted_and_each_assertion_once(world: World) {
         let node = world.start();
         let second = world.start_with(&["--issuer", &node.base]);
         for algorithm in ["RS256", "PS256", "ES256", "EdDSA"] {
@@ -75,8 +75,10 @@ on_both! {
             ask(&node, &assertion).refused(401, "invalid_client");
         }
     }
+}
 
-    fn of_many_at_once_one_serves(world: World) {
+on_both_and_serializable! {
+    fn one_of_many_concurrent_uses_of_an_assertion_succeeds(world: World) {
         let node = world.start();
         let second = world.start_with(&["--issuer", &node.base]);
         let pair = jwt::Pair::new("ES256");
@@ -92,7 +94,7 @@ on_both! {
 }
 
 #[test]
-fn assertions_that_are_refused() {
+fn wrong_assertions_are_refused() {
     let world = World::sqlite();
     let node = world.start();
     let pair = jwt::Pair::new("ES256");
@@ -201,7 +203,7 @@ fn assertions_that_are_refused() {
 }
 
 #[test]
-fn the_token_endpoint_as_audience_is_a_switch() {
+fn the_token_endpoint_is_an_audience_only_where_that_is_set() {
     let world = World::sqlite();
     let node = world.start_with(&["--assertion-for-token-endpoint", "on"]);
     let pair = jwt::Pair::new("ES256");
@@ -319,7 +321,7 @@ fn deviations() -> Vec<(&'static str, jwt::Pair, Value)> {
 
 on_both! {
     /// At registration, by the command line, by the management API and at a jwks_uri alike.
-    fn key_sets_of_others(world: World) {
+    fn key_sets_of_other_implementations_are_read(world: World) {
         let keys = KeyServer::start(&world, &["localhost"]);
         let node = world.start_trusting(&world.folder.join("ca.pem"), &["--private-jwks-uri", "on"]);
         let operator = crate::management::operator(&world, &node);
@@ -397,7 +399,7 @@ fn register(world: &World, node: &Node, uri: &str) -> Reply {
 }
 
 #[test]
-fn keys_behind_a_jwks_uri() {
+fn keys_are_fetched_from_a_jwks_uri() {
     let world = World::sqlite();
     let keys = KeyServer::start(&world, &["localhost", "127.0.0.1"]);
     let old = jwt::Pair::new("ES256");

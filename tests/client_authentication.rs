@@ -19,7 +19,7 @@ fn percent(text: &str) -> String {
 }
 
 on_both! {
-    fn every_way_in_and_no_other(world: World) {
+    fn each_registered_method_is_accepted_and_no_other(world: World) {
         let client = world.client_with(&["--introspect", "--scope", "read"]);
         let post = world.client_with(&["--introspect", "--auth-method", "client_secret_post"]);
         let node = world.start();
@@ -113,7 +113,7 @@ on_both! {
 }
 
 #[test]
-fn two_authorization_headers_are_one_too_many() {
+fn two_authorization_headers_are_refused() {
     let world = World::sqlite();
     let client = world.client("read");
     let node = world.start();

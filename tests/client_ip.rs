@@ -53,7 +53,7 @@ fn key(world: &World, client: &str, range: &str) -> String {
 }
 
 on_both! {
-    fn ip_ranges_of_keys_behind_a_proxy(world: World) {
+    fn ip_ranges_of_keys_are_checked_behind_a_proxy(world: World) {
         let client = world.client("a");
         let (inside, outside, v6) = (key(&world, &client.id, "127.0.0.0/8"), key(&world, &client.id, "203.0.113.0/24"), key(&world, &client.id, "2001:db8::/32"));
         let node = world.start_with(&["--trusted-proxies", "127.0.0.0/8"]);
@@ -92,7 +92,7 @@ on_both! {
 }
 
 #[test]
-fn the_forwarded_header_where_it_is_configured() {
+fn the_forwarded_header_is_read_where_it_is_configured() {
     let world = World::sqlite();
     let client = world.client("a");
     let (inside, outside) = (

@@ -236,7 +236,7 @@ fn every_answer_has_a_request_id() {
 
 /// Browsers ask beforehand whether a page of another origin may read a document (CORS).
 #[test]
-fn pages_may_read_what_is_public() {
+fn cors_is_allowed_for_public_documents_only() {
     let world = World::sqlite();
     let node = world.start_with(&["--issuer", "https://auth.example/tenant"]);
     for path in [
@@ -284,7 +284,7 @@ fn pages_may_read_what_is_public() {
 
 /// The scheme of the issuer decides, with TLS of its own and behind a proxy.
 #[test]
-fn browsers_are_told_to_guess_nothing_and_to_stay_with_https() {
+fn answers_carry_nosniff_and_hsts() {
     for (issuer, told) in [
         ("https://auth.example", Some("max-age=31536000")),
         ("http://auth.example", None),

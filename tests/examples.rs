@@ -10,8 +10,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::interop::variable;
 use crate::support::jwt::{self, Pair};
+use crate::support::tools::{Tool, variable};
 use crate::support::{Client, Node, World, repository, within};
 
 const ORDERS: &str = "https://orders.example/";
@@ -465,6 +465,7 @@ fn rust_has_the_versions_of_the_server() {
 
 #[test]
 fn go() {
+    needs!(Tool::RecentGo);
     check(|world| {
         let program = world.folder.join("resource-server");
         let mut build = Command::new("go");
@@ -482,6 +483,7 @@ fn go() {
 
 #[test]
 fn python() {
+    needs!(Tool::Python);
     let interpreter = PathBuf::from(variable("TEST_PYTHON"));
     check(|_| {
         Box::new(move || {
@@ -494,6 +496,7 @@ fn python() {
 
 #[test]
 fn java() {
+    needs!(Tool::Java);
     let jars = PathBuf::from(variable("TEST_JAVA_DIR")).join("*");
     check(|world| {
         let mut compile = Command::new("javac");
@@ -510,6 +513,7 @@ fn java() {
 
 #[test]
 fn node() {
+    needs!(Tool::Node);
     let packages = PathBuf::from(variable("TEST_NODE_DIR")).join("node_modules");
     check(|world| {
         // Node.js looks for packages beside the script.

@@ -11,7 +11,7 @@ use crate::support::{Client, World, eventually, jwt};
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 on_both! {
-    fn what_a_client_may_not_have(world: World) {
+    fn each_refused_request_of_a_client_is_recorded(world: World) {
         let client = world.client("a");
         world.resource("urn:other");
         let node = world.start();

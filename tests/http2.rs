@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 
+use crate::support::tools::Tool;
 use crate::support::{Node, World};
 
 fn curl(world: &World, arguments: &[&str]) -> String {
@@ -15,7 +16,8 @@ fn curl(world: &World, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn by_alpn() {
+fn http2_is_negotiated_by_alpn() {
+    needs!(Tool::Curl);
     let world = World::sqlite();
     let client = world.client("read");
     let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
@@ -47,7 +49,8 @@ fn by_alpn() {
 }
 
 #[test]
-fn in_the_clear_where_it_is_set() {
+fn http2_in_cleartext_works_where_it_is_set() {
+    needs!(Tool::Curl);
     let world = World::sqlite();
     let client = world.client("read");
     let node = world.start_with(&["--http2-cleartext", "on"]);
@@ -127,7 +130,7 @@ fn status(stream: &mut TcpStream) -> Option<u8> {
 }
 
 #[test]
-fn within_limits() {
+fn http2_streams_and_headers_are_limited() {
     let world = World::sqlite();
     let node = world.start_with(&["--http2-cleartext", "on"]);
     let mut stream = connect(&node);

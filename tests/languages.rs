@@ -90,7 +90,7 @@ fn every_language_has_the_same_messages_with_the_same_things_in_them() {
 }
 
 #[test]
-fn every_message_that_is_asked_for_is_there() {
+fn every_message_that_the_code_asks_for_exists() {
     let portal = "src/portal";
     let mut asked: BTreeSet<String> = BTreeSet::new();
     for begin in [

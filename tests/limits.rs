@@ -139,7 +139,7 @@ fn odd_requests_are_refused_and_the_server_lives() {
 
 /// The address in the log, and for the throttle, is the one that the configured proxies vouch for.
 #[test]
-fn the_callers_address() {
+fn the_clients_address_is_logged() {
     let world = World::sqlite();
     let plain = world.start();
     let behind = world.start_with(&["--trusted-proxies", "127.0.0.1,10.0.0.0/8"]);

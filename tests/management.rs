@@ -47,7 +47,7 @@ fn problem(reply: &Reply, status: u16, field: Option<&str>) {
 }
 
 on_both! {
-    fn everything_that_the_command_line_can_do(world: World) {
+    fn the_api_can_do_what_the_command_line_can(world: World) {
         let node = world.start();
         let token = operator(&world, &node);
         let make = |path: &str, body: Value| {
@@ -166,7 +166,7 @@ on_both! {
     }
 
     /// Nobody sees another account's anything, not even whether it exists.
-    fn accounts_are_walls(world: World) {
+    fn accounts_do_not_see_each_other(world: World) {
         let node = world.start();
         for name in ["One", "Two"] {
             world.cli(&["account", "create", "--name", name]);
@@ -324,7 +324,7 @@ on_both! {
         assert!(world.try_start(&["--registration-scope", "keyward:operator"]).is_err());
     }
 
-    fn rights_are_asked_for(world: World) {
+    fn each_operation_requires_its_right(world: World) {
         world.resource("urn:api");
         let node = world.start();
         world.cli(&["account", "create", "--name", "One"]);
@@ -347,7 +347,7 @@ on_both! {
         problem(&call(&node, &token, "GET", "/clients", &Value::Null), 401, None);
     }
 
-    fn pages_versions_and_repetitions(world: World) {
+    fn lists_have_pages_and_changes_have_etags_and_idempotency_keys(world: World) {
         let node = world.start();
         let token = operator(&world, &node);
         for number in 0..7 {
@@ -460,7 +460,7 @@ on_both! {
 }
 
 #[test]
-fn bodies_that_are_refused() {
+fn wrong_bodies_are_refused() {
     let world = World::sqlite();
     let node = world.start();
     let token = operator(&world, &node);
@@ -663,7 +663,7 @@ fn the_description_is_complete_and_its_page_loads_nothing_from_elsewhere() {
 }
 
 #[test]
-fn roles_give_rights() {
+fn roles_grant_rights() {
     use keyward::manage::rights::{Right, Rights};
     use keyward::store::user::Role;
     let may = |role, right: &str| Rights::of_role(role).contains(right.parse::<Right>().unwrap());

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::support::tools::{Tool, variable};
 use crate::support::{Client, Node, World, eventually, repository};
 
 fn value(text: &str, series: &str) -> Option<f64> {
@@ -18,7 +19,7 @@ fn scrape(node: &Node) -> String {
 }
 
 #[test]
-fn what_is_counted() {
+fn requests_tokens_and_decisions_are_counted() {
     let world = World::sqlite();
     let api = world.resource("urn:api");
     let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
@@ -192,7 +193,7 @@ fn what_is_counted() {
 }
 
 #[test]
-fn the_format_is_the_one_that_is_asked_for() {
+fn the_format_follows_the_accept_header() {
     let world = World::sqlite();
     let node = world.start();
     node.get("/healthz");
@@ -230,9 +231,8 @@ fn the_format_is_the_one_that_is_asked_for() {
     }
 }
 
-fn promtool(arguments: &[&str], input: Option<&str>) -> Option<(bool, String)> {
-    let program = std::env::var("TEST_PROMTOOL").ok()?;
-    let mut command = Command::new(program);
+fn promtool(arguments: &[&str], input: Option<&str>) -> (bool, String) {
+    let mut command = Command::new(variable("TEST_PROMTOOL"));
     command
         .args(arguments)
         .stdin(Stdio::piped())
@@ -247,14 +247,15 @@ fn promtool(arguments: &[&str], input: Option<&str>) -> Option<(bool, String)> {
         .unwrap();
     let output = child.wait_with_output().unwrap();
     let said = [output.stdout, output.stderr].concat();
-    Some((
+    (
         output.status.success(),
         String::from_utf8_lossy(&said).into_owned(),
-    ))
+    )
 }
 
 #[test]
 fn prometheus_takes_the_text_and_the_rules() {
+    needs!(Tool::Promtool);
     let world = World::sqlite();
     let client = world.client("a");
     let node = world.start();
@@ -266,8 +267,7 @@ fn prometheus_takes_the_text_and_the_rules() {
         (vec!["check", "rules", rules.to_str().unwrap()], None),
         (vec!["test", "rules", tests.to_str().unwrap()], None),
     ] {
-        let (passed, said) = promtool(&arguments, input.as_deref())
-            .expect("TEST_PROMTOOL: run the tests by tests/run");
+        let (passed, said) = promtool(&arguments, input.as_deref());
         assert!(passed, "{arguments:?}: {said}");
     }
 }

@@ -110,7 +110,7 @@ fn a_silent_server_of_one_partner_delays_no_other() {
 }
 
 #[test]
-fn who_wants_the_same_keys_waits_for_the_same_fetch() {
+fn concurrent_requests_for_the_same_keys_share_one_fetch() {
     let world = World::sqlite();
     let keys = KeyServer::start(&world, &["localhost"]);
     let pair = jwt::Pair::new("ES256");
@@ -132,7 +132,7 @@ fn who_wants_the_same_keys_waits_for_the_same_fetch() {
 }
 
 #[test]
-fn keys_from_before_serve_while_the_server_fails_and_key_ids_are_made_up() {
+fn cached_keys_are_used_while_the_server_fails_and_key_ids_are_made_up() {
     let world = World::sqlite();
     let keys = KeyServer::start(&world, &["localhost"]);
     let pair = jwt::Pair::new("ES256");
@@ -174,7 +174,7 @@ fn keys_from_before_serve_while_the_server_fails_and_key_ids_are_made_up() {
 }
 
 #[test]
-fn servers_that_do_not_answer_as_they_should() {
+fn wrong_answers_of_key_servers_are_refused() {
     let world = World::sqlite();
     let keys = KeyServer::start(&world, &["localhost"]);
     let pair = jwt::Pair::new("ES256");

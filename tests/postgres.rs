@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::postgres::{Cluster, Pooler};
+use crate::support::tools::Tool;
 use crate::support::{Backend, Node, World, postgres_port, within};
 
 /// So many at once, `each` of them by each of so many threads; gives the statuses.
@@ -26,7 +27,8 @@ fn register(node: &Node, initial: &str) -> u16 {
 }
 
 #[test]
-fn behind_a_transaction_pooler() {
+fn nodes_work_behind_a_transaction_pooler() {
+    needs!(Tool::Postgres, Tool::PgBouncer);
     let direct = World::new(Backend::Postgres);
     let pooler = Pooler::to("127.0.0.1", postgres_port(), "postgres");
     let name = direct.database_url.rsplit('/').next().unwrap();
@@ -80,7 +82,8 @@ fn behind_a_transaction_pooler() {
 /// Statements fail as they do where transactions meet: each third in the course of the transaction, by a
 /// conflict and by a deadlock, and each fourth at the commit.
 #[test]
-fn transactions_that_meet_are_done_again() {
+fn conflicting_transactions_are_retried() {
+    needs!(Tool::Postgres);
     let world = World::new(Backend::Postgres);
     assert!(world.run(&["migrate"]).status.success());
     let api = world.resource("urn:api");
@@ -150,7 +153,8 @@ fn transactions_that_meet_are_done_again() {
 
 /// An engine whose transactions are serializable unless it is told otherwise.
 #[test]
-fn many_register_where_serializable_is_the_default() {
+fn concurrent_registrations_succeed_where_serializable_is_the_default() {
+    needs!(Tool::Postgres);
     let world = World::new(Backend::Postgres);
     let name = world.database_url.rsplit('/').next().unwrap();
     world.execute(&format!(
@@ -167,7 +171,8 @@ fn many_register_where_serializable_is_the_default() {
 
 /// Nobody is refused for the connections that were there before.
 #[test]
-fn stopped_and_started_again() {
+fn nodes_recover_after_a_restart_of_postgres() {
+    needs!(Tool::PostgresPrograms);
     let cluster = Cluster::start("");
     let world = World::on(cluster.url("postgres"));
     let api = world.resource("urn:api");
@@ -207,7 +212,8 @@ fn stopped_and_started_again() {
 
 /// However many wait, each has its answer in the time that is meant.
 #[test]
-fn frozen() {
+fn nodes_answer_503_while_postgres_is_frozen() {
+    needs!(Tool::PostgresPrograms);
     let cluster = Cluster::start("");
     let world = World::on(cluster.url("postgres"));
     let client = world.client("a");
@@ -260,7 +266,8 @@ fn not_ready(node: &Node) {
 
 /// As after a failover, or where a service guards a full disk. The setting counts for new sessions alone.
 #[test]
-fn a_server_that_takes_no_changes() {
+fn changes_are_refused_on_a_read_only_server() {
+    needs!(Tool::Postgres);
     let world = World::new(Backend::Postgres);
     let name = world.database_url.rsplit('/').next().unwrap().to_owned();
     let client = world.client("a");
@@ -298,7 +305,8 @@ fn a_server_that_takes_no_changes() {
 
 /// Nothing is pending, so nothing has to be written: commands read, and a node that restarts serves what it can.
 #[test]
-fn a_server_that_takes_no_changes_can_be_read() {
+fn tokens_are_introspected_on_a_read_only_server() {
+    needs!(Tool::Postgres);
     let world = World::new(Backend::Postgres);
     let name = world.database_url.rsplit('/').next().unwrap().to_owned();
     let (api, client) = (
@@ -369,7 +377,7 @@ fn a_server_that_takes_no_changes_can_be_read() {
 
 /// The file must not grow, as on a full disk.
 #[test]
-fn a_full_disk() {
+fn a_full_disk_is_answered_with_503() {
     let world = World::sqlite();
     let client = world.client("a");
     let mut command = std::process::Command::new("sh");
@@ -406,7 +414,7 @@ fn a_full_disk() {
 }
 
 on_both! {
-    fn tables_that_a_newer_keyward_has_changed(world: World) {
+    fn a_schema_of_a_newer_version_is_refused(world: World) {
         assert!(world.run(&["migrate"]).status.success());
         world.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('29991231235959')");
         for command in [&["client", "list"][..], &["migrate"], &["serve", "--listen", "127.0.0.1:0"]] {

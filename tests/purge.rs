@@ -9,8 +9,8 @@ fn columns(table: &str) -> &'static str {
     }
 }
 
-on_both! {
-    fn what_has_ended_goes(world: World) {
+on_both_and_serializable! {
+    fn expired_rows_are_purged(world: World) {
         let client = world.client("a");
         world.clocks_are_trusted();
         let node = world.start();

@@ -3,10 +3,11 @@
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::tools::Tool;
 use crate::support::{World, eventually, within};
 
 #[test]
-fn settings_are_read_again() {
+fn a_reload_applies_the_changed_settings() {
     let world = World::sqlite();
     world.file(
         "keyward.toml",
@@ -78,7 +79,8 @@ fn certificate(world: &World, names: [&str; 2]) -> String {
 }
 
 #[test]
-fn tls_files_are_read_again() {
+fn a_reload_reads_the_tls_files_again() {
+    needs!(Tool::Curl);
     let world = World::sqlite();
     let first = certificate(&world, ["cert.pem", "key.pem"]);
     let node = world.start_with(&["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);

@@ -66,7 +66,7 @@ fn each_source_wins_over_the_next() {
 }
 
 #[test]
-fn every_setting_of_the_contract_is_there() {
+fn every_setting_of_the_contract_exists() {
     let world = World::sqlite();
     for (name, value, shown) in [
         ("listen", "0.0.0.0:9999", "0.0.0.0:9999"),
@@ -279,7 +279,7 @@ fn a_wrong_value_is_named_as_it_was_given() {
 }
 
 #[test]
-fn what_is_unknown_or_unreadable_is_named() {
+fn unknown_and_unreadable_settings_are_named() {
     let world = World::sqlite();
     let refuses = |environment: &[(&str, &str)], flags: &[&str], named: &[&str]| {
         let said = refused(&world, environment, flags);
@@ -452,7 +452,7 @@ fn a_setting_that_cannot_be_used_is_named_as_it_was_given() {
 
 /// Kubernetes makes these for each Service in the namespace; one named keyward must not stop the start.
 #[test]
-fn variables_of_a_kubernetes_service_are_no_settings() {
+fn variables_of_a_kubernetes_service_are_ignored() {
     let world = World::sqlite();
     let config = |environment: &[(&str, &str)]| {
         world
@@ -509,7 +509,7 @@ fn variables_of_a_kubernetes_service_are_no_settings() {
 
 /// An issuer is what clients and browsers make of it when they parse it, or it is refused with the reason.
 #[test]
-fn issuers_that_clients_would_read_otherwise() {
+fn ambiguous_issuers_are_refused() {
     let world = World::sqlite();
     for (issuer, reason) in [
         ("", "expected a URL"),
@@ -582,7 +582,7 @@ fn issuers_that_clients_would_read_otherwise() {
 
 on_both! {
     /// `config`, `check` and the links of invitations have the same issuer.
-    fn one_issuer_for_all_commands(world: World) {
+    fn all_commands_use_the_issuer_of_the_nodes(world: World) {
         let of = |flags: &[&str]| entry(&world, "issuer", &[], flags);
         assert_eq!(of(&[]).0, "http://127.0.0.1:8080");
         assert!(of(&[]).1.starts_with("default"));
@@ -601,7 +601,7 @@ on_both! {
     }
 
     /// A node that would take the deployment over with another issuer does not start.
-    fn another_issuer_on_the_same_database(world: World) {
+    fn another_issuer_on_the_same_database_is_refused(world: World) {
         let issuer = "http://auth.example/t";
         let one = world.start_with(&["--issuer", issuer]);
         let refuses = |flags: &[&str]| {
@@ -635,7 +635,7 @@ on_both! {
         assert!(warning.as_ref().is_some_and(|line| line.contains(&first.base) && line.contains(&second.base)), "{warning:?}");
     }
 
-    fn settings_that_nodes_do_not_agree_on(world: World) {
+    fn settings_that_differ_between_nodes_are_reported(world: World) {
         let issuer = ["--issuer", "http://auth.example"];
         let one = world.start_with(&[&issuer[..], &["--registration", "off", "--trusted-proxies", "10.0.0.1"]].concat());
         assert!(!one.logs().contains("another node"), "{}", one.logs());

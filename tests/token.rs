@@ -5,6 +5,59 @@ use serde_json::json;
 use crate::support::{Client, Node, World, eventually, jwt};
 
 on_both! {
+    fn the_audience_is_what_the_resource_parameter_asks_for(world: World) {
+        world.resource("https://one.example/");
+        world.resource("urn:two");
+        let both = world.client_with(&["--scope", "a", "--resource", "https://one.example/", "--resource", "urn:two"]);
+        let none = world.client("a");
+        let node = world.start();
+        let audience = |client, fields: &[(&str, &str)]| {
+            let reply = node.token_reply(client, fields);
+            assert_eq!(reply.status, 200, "{fields:?}: {}", reply.body);
+            jwt::claims(reply.json()["access_token"].as_str().unwrap())["aud"].clone()
+        };
+        let (one, two) = ("https://one.example/", "urn:two");
+        assert_eq!(audience(&both, &[]), json!([one, two]));
+        assert_eq!(audience(&both, &[("resource", two)]), json!(two));
+        assert_eq!(audience(&both, &[("audience", one)]), json!(one));
+        assert_eq!(audience(&both, &[("resource", two), ("resource", one)]), json!([one, two]));
+        assert_eq!(audience(&both, &[("resource", two), ("audience", two)]), json!(two));
+        assert_eq!(audience(&none, &[]), json!(node.base), "the issuer where the client has none");
+        for wrong in ["https://one.example", "https://other.example/", "one", "urn:two#x", "\u{0}", "\"", ""] {
+            let reply = node.token_reply(&both, &[("resource", one), ("audience", wrong)]);
+            if wrong.is_empty() {
+                assert_eq!(reply.status, 200, "without a value it counts as not given");
+            } else {
+                reply.refused(400, "invalid_target");
+            }
+        }
+        node.token_reply(&none, &[("resource", &node.base)]).refused(400, "invalid_target");
+    }
+
+    fn the_scope_is_a_subset_of_the_clients(world: World) {
+        let client = world.client("read write admin:all");
+        let plain = world.client("");
+        let node = world.start();
+        for (asked, granted) in [
+            ("", "admin:all read write"),
+            ("read", "read"),
+            ("write read", "read write"),
+            ("  write   write ", "write"),
+        ] {
+            let reply = node.token_reply(&client, &[("scope", asked)]);
+            assert_eq!(reply.json()["scope"], granted, "{asked:?}: {}", reply.body);
+        }
+        for refused in ["delete", "read delete", "Read", "read,write", "\"", "r\\", "lire\u{e9}", "a\u{0}b", "read\u{a0}write"] {
+            node.token_reply(&client, &[("scope", refused)]).refused(400, "invalid_scope");
+        }
+        let reply = node.token_reply(&plain, &[]);
+        assert_eq!(reply.status, 200);
+        assert!(reply.json().get("scope").is_none(), "RFC 6749 has no way to write an empty scope");
+        node.token_reply(&plain, &[("scope", "read")]).refused(400, "invalid_scope");
+    }
+}
+
+on_both_and_serializable! {
     fn a_token_is_what_rfc_9068_says(world: World) {
         let api = world.resource("https://api.example/");
         let client = world.client_with(&["--scope", "write read", "--resource", "https://api.example/"]);
@@ -37,61 +90,10 @@ on_both! {
         assert_eq!(jti.get_version_num(), 7);
         assert!(node.active(&api, token));
     }
-
-    fn audiences_and_resources(world: World) {
-        world.resource("https://one.example/");
-        world.resource("urn:two");
-        let both = world.client_with(&["--scope", "a", "--resource", "https://one.example/", "--resource", "urn:two"]);
-        let none = world.client("a");
-        let node = world.start();
-        let audience = |client, fields: &[(&str, &str)]| {
-            let reply = node.token_reply(client, fields);
-            assert_eq!(reply.status, 200, "{fields:?}: {}", reply.body);
-            jwt::claims(reply.json()["access_token"].as_str().unwrap())["aud"].clone()
-        };
-        let (one, two) = ("https://one.example/", "urn:two");
-        assert_eq!(audience(&both, &[]), json!([one, two]));
-        assert_eq!(audience(&both, &[("resource", two)]), json!(two));
-        assert_eq!(audience(&both, &[("audience", one)]), json!(one));
-        assert_eq!(audience(&both, &[("resource", two), ("resource", one)]), json!([one, two]));
-        assert_eq!(audience(&both, &[("resource", two), ("audience", two)]), json!(two));
-        assert_eq!(audience(&none, &[]), json!(node.base), "the issuer where the client has none");
-        for wrong in ["https://one.example", "https://other.example/", "one", "urn:two#x", "\u{0}", "\"", ""] {
-            let reply = node.token_reply(&both, &[("resource", one), ("audience", wrong)]);
-            if wrong.is_empty() {
-                assert_eq!(reply.status, 200, "without a value it counts as not given");
-            } else {
-                reply.refused(400, "invalid_target");
-            }
-        }
-        node.token_reply(&none, &[("resource", &node.base)]).refused(400, "invalid_target");
-    }
-
-    fn scopes(world: World) {
-        let client = world.client("read write admin:all");
-        let plain = world.client("");
-        let node = world.start();
-        for (asked, granted) in [
-            ("", "admin:all read write"),
-            ("read", "read"),
-            ("write read", "read write"),
-            ("  write   write ", "write"),
-        ] {
-            let reply = node.token_reply(&client, &[("scope", asked)]);
-            assert_eq!(reply.json()["scope"], granted, "{asked:?}: {}", reply.body);
-        }
-        for refused in ["delete", "read delete", "Read", "read,write", "\"", "r\\", "lire\u{e9}", "a\u{0}b", "read\u{a0}write"] {
-            node.token_reply(&client, &[("scope", refused)]).refused(400, "invalid_scope");
-        }
-        let reply = node.token_reply(&plain, &[]);
-        assert_eq!(reply.status, 200);
-        assert!(reply.json().get("scope").is_none(), "RFC 6749 has no way to write an empty scope");
-        node.token_reply(&plain, &[("scope", "read")]).refused(400, "invalid_scope");
-    }
 }
 
 #[test]
-fn requests_that_are_refused() {
+fn wrong_requests_are_refused() {
     let world = World::sqlite();
     let api = world.resource("https://api.example/");
     let client = world.client("read");
@@ -248,7 +250,7 @@ fn requests_that_are_refused() {
 }
 
 #[test]
-fn records_are_kept_or_not() {
+fn token_records_are_kept_where_that_is_set() {
     for (records, rows) in [("on", 5usize), ("off", 0)] {
         let world = World::sqlite();
         let api = world.resource("https://api.example/");
@@ -299,7 +301,7 @@ fn a_record_never_holds_the_token() {
 
 on_both! {
     /// Only where all audiences agree; and what is changed holds for the next token, on every node.
-    fn the_typ_that_a_resource_server_asks_for(world: World) {
+    fn the_typ_is_the_one_that_the_resource_server_asks_for(world: World) {
         let plain = "https://plain.example/";
         let api = world.cli(&["resource", "create", "--identifier", plain, "--name", "Plain", "--token-typ", "JWT"]);
         assert_eq!(api["token_typ"], "JWT");

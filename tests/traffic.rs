@@ -41,7 +41,7 @@ fn wrong(client: &Client) -> Client {
 }
 
 on_both! {
-    fn all_nodes_count_together(world: World) {
+    fn the_counts_of_all_nodes_are_added(world: World) {
         let api = world.resource("urn:api");
         let partner = world.cli(&["account", "create", "--name", "Partner"])["id"].as_str().unwrap().to_owned();
         let busy = world.client_with(&["--account", "Partner", "--resource", "urn:api"]);
@@ -107,7 +107,7 @@ on_both! {
         assert_eq!(traffic(&nodes[0], &operator)["top"][0]["name"], Value::Null);
     }
 
-    fn what_was_counted_outlives_the_node(world: World) {
+    fn counts_outlive_the_node(world: World) {
         let client = world.client("a");
         for round in 1..=2 {
             let node = world.start();

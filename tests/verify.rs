@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::support::tools::{Tool, variable};
 use crate::support::{Node, Reply, World, eventually, jwt, within};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -75,7 +76,7 @@ const NOTHING: &str = "Bearer realm=\"keyward\"";
 const INVALID: &str = "Bearer realm=\"keyward\", error=\"invalid_token\"";
 
 on_both! {
-    fn who_passes(world: World) {
+    fn valid_credentials_pass(world: World) {
         let account = world.cli(&["account", "create", "--name", "Partner"])["id"].as_str().unwrap().to_owned();
         world.resource(ORDERS);
         world.resource("urn:two");
@@ -143,7 +144,7 @@ on_both! {
 }
 
 #[test]
-fn who_does_not() {
+fn invalid_credentials_are_refused() {
     let world = World::sqlite();
     let client = world.client("a");
     let node = world.start();
@@ -332,8 +333,7 @@ struct Nginx {
 
 impl Nginx {
     fn start(world: &World, keyward: &str) -> Self {
-        let program = std::env::var("TEST_NGINX")
-            .expect("TEST_NGINX: run the tests by tests/run, which installs nginx");
+        let program = variable("TEST_NGINX");
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -408,7 +408,8 @@ impl Drop for Nginx {
 }
 
 #[test]
-fn nginx() {
+fn nginx_protects_an_application_with_verify() {
+    needs!(Tool::Nginx);
     let world = World::sqlite();
     world.resource(ORDERS);
     let of = |scope: &str| world.client_with(&["--scope", scope, "--resource", ORDERS]);
