@@ -19,7 +19,7 @@ use crate::net::listener;
 use crate::net::tls::Certificate;
 use crate::oauth::AuthorizationServer;
 use crate::portal;
-use crate::store::deployment::{self, Deployment, Difference, Joined};
+use crate::store::cluster_settings::{self, ClusterSettings, Difference, Joined};
 use crate::store::token_records::TokenRecords;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Log;
@@ -228,9 +228,9 @@ impl Server {
     }
 }
 
-fn deployment_of(settings: &Settings, issuer: &Issuer, now: Timestamp) -> Deployment {
+fn deployment_of(settings: &Settings, issuer: &Issuer, now: Timestamp) -> ClusterSettings {
     let issuer_set = settings.issuer.is_some();
-    Deployment::new(
+    ClusterSettings::new(
         issuer.to_string(),
         issuer_set,
         settings.jwks_max_age,
@@ -244,7 +244,7 @@ fn deployment_of(settings: &Settings, issuer: &Issuer, now: Timestamp) -> Deploy
 /// address that is listened on. Any other change must be asked for.
 async fn join(
     store: &Arc<Store>,
-    own: Deployment,
+    own: ClusterSettings,
     settings: &Settings,
     change_issuer: bool,
     now: Timestamp,
@@ -252,11 +252,11 @@ async fn join(
     let issuer = settings.issuer();
     let may_replace = {
         let issuer_set = own.issuer_set;
-        move |before: &Deployment| change_issuer || !issuer_set && !before.issuer_set
+        move |before: &ClusterSettings| change_issuer || !issuer_set && !before.issuer_set
     };
     match store
         .write(now, move |transaction| {
-            deployment::join(transaction, &own, may_replace)
+            cluster_settings::join(transaction, &own, may_replace)
         })
         .await
         .map_err(Error::from)?
@@ -280,7 +280,7 @@ async fn join(
     }
 }
 
-fn other_issuer(issuer: &Issuer, before: &Deployment) -> Error {
+fn other_issuer(issuer: &Issuer, before: &ClusterSettings) -> Error {
     let slash = before.issuer.trim_end_matches('/') == issuer.as_str().trim_end_matches('/');
     let (theirs, used_at) = (&before.issuer, before.used_at);
     Error::server_error(format!(
@@ -293,8 +293,8 @@ fn other_issuer(issuer: &Issuer, before: &Deployment) -> Error {
 }
 
 /// Instead of [`join`], where nothing can be written: this node must serve as the others do.
-async fn compare(store: &Arc<Store>, own: &Deployment, issuer: &Issuer) -> Result<(), Error> {
-    match store.read(deployment::find).await? {
+async fn compare(store: &Arc<Store>, own: &ClusterSettings, issuer: &Issuer) -> Result<(), Error> {
+    match store.read(cluster_settings::find).await? {
         None => Err(StoreError::ReadOnly.into()),
         Some(before) if before.issuer != own.issuer => Err(other_issuer(issuer, &before)),
         Some(before) => {
@@ -329,7 +329,7 @@ async fn compare_nodes(oauth: web::Data<AuthorizationServer>) {
         let own = deployment_of(&oauth.settings, &oauth.issuer, now);
         match oauth
             .store
-            .write_untracked(move |database| deployment::touch(database, &issuer, now))
+            .write_untracked(move |database| cluster_settings::touch(database, &issuer, now))
             .await
         {
             Ok(Some(row)) if row.issuer != own.issuer => {

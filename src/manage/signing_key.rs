@@ -16,7 +16,7 @@ use crate::error::{Code, Error};
 use crate::oauth::keys::{SealingKeyFile, SigningKeyPair, public_pem};
 use crate::store::audit::Recorder;
 use crate::store::clock as store_clock;
-use crate::store::deployment::{self, Deployment};
+use crate::store::cluster_settings::{self, ClusterSettings};
 use crate::store::signing_key::{self, SigningKey, State, signing_at};
 use crate::store::{Store, Transaction};
 
@@ -48,12 +48,15 @@ impl Times {
     /// # Errors
     /// Where the database gave no answer.
     pub async fn in_force(store: &Arc<Store>, settings: &Settings) -> Result<Self, Error> {
-        let deployment = store.read(deployment::find).await?;
-        let serving =
-            |time: fn(&Deployment) -> Duration| deployment.as_ref().map_or(Duration::ZERO, time);
+        let deployment = store.read(cluster_settings::find).await?;
+        let serving = |time: fn(&ClusterSettings) -> Duration| {
+            deployment.as_ref().map_or(Duration::ZERO, time)
+        };
         Ok(Times {
-            jwks_max_age: settings.jwks_max_age.max(serving(Deployment::jwks_max_age)),
-            token_ttl: settings.token_ttl.max(serving(Deployment::token_ttl)),
+            jwks_max_age: settings
+                .jwks_max_age
+                .max(serving(ClusterSettings::jwks_max_age)),
+            token_ttl: settings.token_ttl.max(serving(ClusterSettings::token_ttl)),
             max_age: settings.signing_key_max_age,
         })
     }

@@ -13,7 +13,7 @@ use crate::error::{Code, Error};
 use crate::store::invitation::{self, Invitation};
 pub use crate::store::user::Role;
 use crate::store::user::{self, User};
-use crate::store::{Database, Store, Transaction, deployment, session};
+use crate::store::{Database, Store, Transaction, cluster_settings, session};
 
 /// A user as management shows it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -167,7 +167,7 @@ pub(super) async fn usable_password(
     email: &str,
 ) -> Result<Password, Error> {
     let issuer = store
-        .read(deployment::find)
+        .read(cluster_settings::find)
         .await?
         .map(|deployment| deployment.issuer);
     let related = [email, issuer.as_deref().unwrap_or_default()];

@@ -113,7 +113,7 @@ pub async fn check(
     }
     let claims = match jws.claims::<Claims>() {
         Ok(claims) => claims,
-        Err(reason) => return Ok(Err(Reason::assertion_unreadable(&reason))),
+        Err(reason) => return Ok(Err(Reason::assertion_unreadable(&reason.to_string()))),
     };
     if let Err(reason) = check_claims(server, client, &claims, now) {
         return Ok(Err(reason));
@@ -171,7 +171,7 @@ fn prove(jws: &Jws<'_>, algorithm: SignatureAlgorithm, keys: &JwkSet) -> Result<
         match key.parsed(algorithm) {
             Ok(key) if jws.is_signed_by(&key) => return Ok(()),
             Ok(_) => reason = Reason::assertion_wrong_signature(),
-            Err(unusable) => reason = Reason::assertion_no_usable_key(&unusable),
+            Err(unusable) => reason = Reason::assertion_no_usable_key(&unusable.to_string()),
         }
     }
     Err(reason)

@@ -307,7 +307,7 @@ impl Usage {
         let mut written = Ok(());
         if !used.is_empty() || !failures.is_empty() || !unknown.is_empty() {
             let note = store.write_untracked(move |database| {
-                api_key::note_used(database, &used)?;
+                api_key::touch(database, &used)?;
                 audit::insert_all(database, &failures, None)?;
                 audit::insert_all(database, &unknown, Some(UNKNOWN_KEPT))
             });
