@@ -381,7 +381,7 @@ mod tests {
     fn opened(name: &str) -> (Arc<Store>, Arc<Cache>, Poller) {
         let file =
             std::env::temp_dir().join(format!("keyward_cache_{}_{name}.db", std::process::id()));
-        let store = Store::open(&DatabaseUrl::Sqlite(file), IfMissing::Make).unwrap();
+        let store = Store::open(&DatabaseUrl::Sqlite(file), IfMissing::Create).unwrap();
         let (cache, poller) = Cache::open(store.clone(), Timestamp::now()).unwrap();
         (store, cache, poller)
     }

@@ -107,8 +107,7 @@ pub(crate) fn insert(
             .phrase("identifier-unusable", [])
             .field("identifier")
     })?;
-    let issuer =
-        cluster_settings::find(transaction.database())?.map(|deployment| deployment.issuer);
+    let issuer = cluster_settings::find(transaction.database())?.map(|cluster| cluster.issuer);
     let issuer = issuer.or_else(|| permit.assumed_issuer().map(ToString::to_string));
     if issuer.is_some_and(|issuer| resource_server::is_reserved(&identifier, &issuer)) {
         let reason = format!(

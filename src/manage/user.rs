@@ -169,7 +169,7 @@ pub(super) async fn usable_password(
     let issuer = store
         .read(cluster_settings::find)
         .await?
-        .map(|deployment| deployment.issuer);
+        .map(|cluster| cluster.issuer);
     let related = [email, issuer.as_deref().unwrap_or_default()];
     Password::choose(text, &related)
         .map_err(|weakness| invalid(weakness.description()).phrase(weakness.message(), []))

@@ -47,6 +47,7 @@ const TABLES: &[(&str, Treatment)] = &[
     // Of the version before, for its nodes during an upgrade.
     ("counts", Treatment::Keep),
     ("clock", Treatment::Keep),
+    ("leader", Treatment::Keep),
     ("changes", Treatment::Keep),
     ("change_counter", Treatment::Keep),
     ("__diesel_schema_migrations", Treatment::Keep),

@@ -30,7 +30,7 @@ pub(super) const KEYWARD_TABLES: [&str; 3] = ["__diesel_schema_migrations", "cli
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IfMissing {
     /// Create it.
-    Make,
+    Create,
     /// Return an error.
     Refuse,
 }

@@ -19,8 +19,8 @@ use scheduled_thread_pool::ScheduledThreadPool;
 use tokio::sync::Semaphore;
 
 use crate::clock::Timestamp;
+use crate::concurrency_limit::ConcurrencyLimit;
 use crate::error::Error;
-use crate::share::Shares;
 
 pub mod account;
 pub mod api_key;
@@ -37,6 +37,7 @@ pub mod counters;
 mod deadline;
 pub mod idempotency;
 pub mod invitation;
+pub mod leader;
 mod names;
 mod pool;
 mod postgres_tls;
@@ -56,7 +57,7 @@ use connection::{Connector, Failure, Session};
 pub use connection::{Database, DatabaseUrl, IfMissing, Transport};
 use deadline::Deadline;
 pub use names::UnknownName;
-use pool::{Overtime, Pool, TIMEOUT};
+use pool::{OnDeadline, Pool, TIMEOUT};
 
 /// Why the database did not answer. It never means that a row does not exist.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -138,7 +139,7 @@ pub struct Store {
     /// loop.
     writers: Pool,
     reports: Arc<Semaphore>,
-    report_shares: Shares,
+    report_limit: ConcurrencyLimit,
     listener: OnceLock<Listener>,
     /// When the database was last checked for writability, and the result.
     writable: Mutex<Option<(Instant, Result<(), StoreError>)>>,
@@ -168,15 +169,15 @@ impl Store {
                 .thread_name_pattern("pool")
                 .build(),
         );
-        let pool = |size, overtime| Pool::new(&connector, size, overtime, &threads);
+        let pool = |size, on_deadline| Pool::new(&connector, size, on_deadline, &threads);
         Ok(Arc::new(Store {
             url: url.clone(),
-            follower: pool(1, Overtime::Finish),
-            hot_path: pool(4, Overtime::Finish),
-            management: pool(4, Overtime::Stop),
-            writers: pool(writers, Overtime::Finish),
+            follower: pool(1, OnDeadline::Finish),
+            hot_path: pool(4, OnDeadline::Finish),
+            management: pool(4, OnDeadline::Cancel),
+            writers: pool(writers, OnDeadline::Finish),
             reports: Arc::new(Semaphore::new(REPORTS)),
-            report_shares: Shares::new(REPORTS_OF_AN_ACCOUNT),
+            report_limit: ConcurrencyLimit::new(REPORTS_OF_AN_ACCOUNT),
             connector,
             listener: OnceLock::new(),
             writable: Mutex::default(),
@@ -278,7 +279,7 @@ impl Store {
         work: impl Fn(&mut Database) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let share = self
-            .report_shares
+            .report_limit
             .acquire(account.unwrap_or(OPERATORS), REPORT_TURN_TIMEOUT)
             .await;
         let busy = || {

@@ -31,17 +31,17 @@ struct Pooled {
 
 /// What happens to a running statement when its deadline passes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Overtime {
+pub(super) enum OnDeadline {
     /// It runs to its end: look-ups by a key, and writes.
     Finish,
     /// It is cancelled: queries that may have to read many rows.
-    Stop,
+    Cancel,
 }
 
 /// Opens and checks connections for r2d2.
 struct Manager {
     connector: Arc<Connector>,
-    overtime: Overtime,
+    on_deadline: OnDeadline,
 }
 
 impl r2d2::ManageConnection for Manager {
@@ -50,7 +50,7 @@ impl r2d2::ManageConnection for Manager {
 
     fn connect(&self) -> Result<Pooled, StoreError> {
         let mut session = self.connector.connect()?;
-        if self.overtime == Overtime::Stop {
+        if self.on_deadline == OnDeadline::Cancel {
             session.deadline = Some(Deadline::install(&mut session.database)?);
         }
         Ok(Pooled {
@@ -84,7 +84,7 @@ impl Pool {
     pub(super) fn new(
         connector: &Arc<Connector>,
         size: u32,
-        overtime: Overtime,
+        on_deadline: OnDeadline,
         threads: &Arc<ScheduledThreadPool>,
     ) -> Self {
         let connections = r2d2::Pool::builder()
@@ -96,7 +96,7 @@ impl Pool {
             .thread_pool(threads.clone())
             .build_unchecked(Manager {
                 connector: connector.clone(),
-                overtime,
+                on_deadline,
             });
         Pool {
             connections,
