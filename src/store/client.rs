@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 use strum::{Display, EnumCount, EnumString, IntoStaticStr, VariantNames};
 
-use super::audit::Recorder;
+use super::audit::{Action, Recorder};
 use super::names::{UnknownName, named_in_json};
 use super::resource_server::Resources;
 use super::schema::{api_keys, client_secrets, clients, revoked_api_keys};
@@ -413,7 +413,7 @@ pub fn rename_resource(
         diesel::update(clients::table.find(&id))
             .set(clients::resources.eq(renamed))
             .execute(transaction.modify())?;
-        Recorder::keyward().record(transaction, "client.update", Some(&account_id), &id, now)?;
+        Recorder::keyward(now).record(transaction, Action::ClientUpdate, Some(&account_id), &id)?;
         transaction.changed(Change::Client(id));
     }
     Ok(())
