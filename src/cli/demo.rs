@@ -37,8 +37,8 @@ use crate::oauth::reason::Reason;
 use crate::oauth::usage::TimedRoute;
 use crate::oauth::{AuthorizationServer, registration};
 use crate::request_context::RequestId;
-use crate::store::Store;
 use crate::store::client::Client;
+use crate::store::{DatabaseUrl, Store};
 use crate::trace_context::TraceContext;
 
 /// The database, where no other one is named.
@@ -250,8 +250,8 @@ const FRAUD_SCORING: usize = 8;
 pub async fn run(mut context: Context) -> Result<Output, Error> {
     if context.sources.is_default("database_url") {
         context.settings.database_url = DATABASE
-            .parse()
-            .map_err(|reason: String| Error::server_error(format!("{DATABASE}: {reason}")))?;
+            .parse::<DatabaseUrl>()
+            .map_err(|error| Error::server_error(format!("{DATABASE}: {error}")))?;
     }
     // The sample client that registers itself has an initial access token.
     context.settings.registration = Registration::Token;
@@ -531,7 +531,8 @@ impl Demo<'_> {
             let end = Some(created.saturating_add(90 * DAY));
             active.push(create(client, named("Production", end), created).await?);
         }
-        let office = IpRanges::from_words(["203.0.113.0/24"]).map_err(Error::server_error)?;
+        let office = IpRanges::from_words(["203.0.113.0/24"])
+            .map_err(|error| Error::server_error(error.to_string()))?;
         let from_the_office = NewApiKey {
             scope: Some("inventory:read".parse().map_err(internal)?),
             allowed_ips: office,
