@@ -179,9 +179,9 @@ fn rows(member: &Member, application: &Application, keys: &[ApiKeyView], live: u
     table(member, &member.t("menu-api-keys"), &columns, &rows)
 }
 
-/// Whether another key has taken its place, and its name.
+/// Whether a rotation replaced the key.
 fn is_replaced(key: &ApiKeyView) -> bool {
-    key.name.ends_with(&format!(" ({})", key.id))
+    key.replaced_by.is_some()
 }
 
 /// When a key ends; what is about to end is counted down by the script.

@@ -87,7 +87,7 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
     // What resource servers introspect with is nobody's application; it is found by its account.
     let of_servers = accounts
         .iter()
-        .find(|own| own.name == account::RESOURCE_SERVERS)
+        .find(|own| own.kind == account::AccountKind::ResourceServers)
         .map(|own| own.id.clone());
     let hidden = |client: &ClientView| {
         account.is_none() && text.is_none() && of_servers.as_ref() == Some(&client.account)
