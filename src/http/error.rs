@@ -199,6 +199,7 @@ mod tests {
     use std::time::Duration;
 
     use actix_web::test::TestRequest;
+    use strum::VariantArray;
 
     use super::*;
 
@@ -239,6 +240,7 @@ mod tests {
 
     #[test]
     fn every_code_has_its_status_and_its_error_member() {
+        assert_eq!(CODES.map(|(code, ..)| code), Code::VARIANTS);
         for (code, expected, error) in CODES {
             assert_eq!(status(code).as_u16(), expected, "{code:?}");
             assert_eq!(code.as_str(), error, "{code:?}");

@@ -110,16 +110,6 @@ impl ErrorFormat {
 }
 
 impl Authentication {
-    fn tag(self) -> &'static str {
-        match self {
-            Authentication::Client => "OAuth",
-            Authentication::RegistrationToken => "Registration",
-            Authentication::ApiKey => "API keys",
-            Authentication::Management(_) => "Management",
-            Authentication::None => "Public",
-        }
-    }
-
     fn security(self) -> Value {
         match self {
             Authentication::None => json!([]),
@@ -131,12 +121,23 @@ impl Authentication {
     }
 }
 
+/// The tag of an operation.
+fn tag(operation: &Operation) -> &'static str {
+    match (operation.authentication, operation.options.error_format) {
+        (Authentication::Client, _) | (Authentication::None, ErrorFormat::OAuth) => "OAuth",
+        (Authentication::RegistrationToken, _) => "Registration",
+        (Authentication::ApiKey, _) => "API keys",
+        (Authentication::Management(_), _) => "Management",
+        (Authentication::None, ErrorFormat::Problem | ErrorFormat::Codat) => "Public",
+    }
+}
+
 /// The Operation Object.
 fn operation_object(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     let mut object = json!({
         "operationId": operation.id,
         "summary": operation.summary,
-        "tags": [operation.authentication.tag()],
+        "tags": [tag(operation)],
         "responses": responses(operation, generator),
         "security": operation.authentication.security(),
     });

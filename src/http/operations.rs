@@ -192,7 +192,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
             "Change whether an account requires a second factor, or its maximum number of clients",
             accounts::update,
         )
-        .json::<accounts::AccountPatch>()
+        .json::<accounts::UpdateAccount>()
         .returns::<Account>(200, "The changed account")
         .requires("keyward:users:write"),
         Op::get("/api/v1/users", "listUsers", "List users", users::list)
@@ -242,7 +242,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
             "Change the role of a user",
             users::update,
         )
-        .json::<users::UserPatch>()
+        .json::<users::UpdateUser>()
         .returns::<UserView>(200, "The changed user")
         .requires("keyward:users:write")
         .errors(&[409]),
@@ -300,7 +300,7 @@ fn management_of_clients() -> Vec<Op> {
             "Change a client",
             clients::update,
         )
-        .json::<clients::ClientPatch>()
+        .json::<clients::UpdateClient>()
         .returns::<Changed<ClientView>>(200, "The changed client, with its new ETag")
         .requires("keyward:clients:write")
         .conditional(),
@@ -482,7 +482,7 @@ fn management_of_resource_servers() -> Vec<Op> {
             resources::update,
         )
         .query::<resources::ResourceServerQuery>()
-        .json::<resources::ResourceServerPatch>()
+        .json::<resources::UpdateResourceServer>()
         .returns::<ResourceServerView>(200, "The changed resource server")
         .requires("keyward:resources:write"),
         Op::delete(

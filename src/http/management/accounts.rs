@@ -24,7 +24,7 @@ pub(in crate::http) struct CreateAccount {
 /// Changes of an account. Members that are left out stay as they are.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct AccountPatch {
+pub(in crate::http) struct UpdateAccount {
     /// Whether users need a second factor to use the portal.
     requires_second_factor: Option<bool>,
     /// The maximum number of clients, of which users and registration can create as many as are
@@ -71,7 +71,7 @@ pub(in crate::http) async fn update(
     payload: Payload,
 ) -> HandlerResult {
     let actor = Arc::new(api.actor().await?);
-    let patch: AccountPatch = api.json(payload).await?;
+    let patch: UpdateAccount = api.json(payload).await?;
     // Each change requires a right of its own.
     let requires_second_factor = match patch.requires_second_factor {
         Some(required) => Some((actor.may(UsersWrite)?, required)),

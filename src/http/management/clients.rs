@@ -44,7 +44,7 @@ pub(in crate::http) struct CreateClient {
 /// Changes of a client. Members that are left out stay as they are.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct ClientPatch {
+pub(in crate::http) struct UpdateClient {
     /// The display name.
     #[schemars(length(min = 1, max = 100))]
     name: Option<String>,
@@ -144,7 +144,7 @@ pub(in crate::http) async fn update(
     payload: Payload,
 ) -> HandlerResult {
     let permit = api.permit(ClientsWrite).await?;
-    let patch: ClientPatch = api.json(payload).await?;
+    let patch: UpdateClient = api.json(payload).await?;
     let change = ClientChange {
         name: patch.name,
         scope: patch.scope,

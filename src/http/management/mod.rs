@@ -158,6 +158,7 @@ fn unknown_cursor() -> Error {
 
 /// A page of a list.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Page{T}")]
 pub(super) struct Page<T> {
     items: Vec<T>,
     /// The `cursor` of the next page; null on the last page.
@@ -249,6 +250,7 @@ impl Rotation {
 
 /// A created object with its secrets, which no other response shows.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Created{T}")]
 pub(super) struct Created<T> {
     #[serde(flatten)]
     object: T,
@@ -287,6 +289,7 @@ impl<T> Created<T> {
 
 /// An object after a change.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Changed{T}")]
 pub(super) struct Changed<T> {
     #[serde(flatten)]
     object: T,

@@ -34,7 +34,7 @@ pub(in crate::http) struct CreateResourceServer {
 /// Changes of a resource server.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct ResourceServerPatch {
+pub(in crate::http) struct UpdateResourceServer {
     /// The header parameter `typ` of tokens that are issued from now on.
     token_typ: TokenTyp,
 }
@@ -89,7 +89,7 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
 pub(in crate::http) async fn update(api: ApiRequest, payload: Payload) -> HandlerResult {
     let permit = api.permit(ResourcesWrite).await?;
     let ResourceServerQuery { identifier } = api.query()?;
-    let ResourceServerPatch { token_typ } = api.json(payload).await?;
+    let UpdateResourceServer { token_typ } = api.json(payload).await?;
     let changed =
         resource_server::update(api.store(), permit, &identifier, token_typ, api.now()).await?;
     Ok(ok(&changed))

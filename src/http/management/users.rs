@@ -37,7 +37,7 @@ pub(in crate::http) struct SetPassword {
 /// Changes of a user.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct UserPatch {
+pub(in crate::http) struct UpdateUser {
     /// The new role. The role of an operator cannot be changed, and nobody can become an operator.
     role: Role,
 }
@@ -101,7 +101,7 @@ pub(in crate::http) async fn update(
     payload: Payload,
 ) -> HandlerResult {
     let permit = api.permit(UsersWrite).await?;
-    let UserPatch { role } = api.json(payload).await?;
+    let UpdateUser { role } = api.json(payload).await?;
     let user = user::set_role(api.store(), permit, &id, role, api.now()).await?;
     Ok(ok(&user))
 }
