@@ -33,6 +33,7 @@ mod backup;
 mod check;
 mod client;
 mod clock;
+mod demo;
 mod key;
 mod output;
 mod registration_token;
@@ -78,6 +79,8 @@ enum Command {
     Config,
     /// Diagnose this installation and suggest fixes
     Check,
+    /// Fill a new database with sample data, to try the portal [default database: data/demo.db]
+    Demo,
     /// Print the OpenAPI 3.1 document of the HTTP API
     Openapi,
     /// Print shell completions
@@ -323,6 +326,7 @@ fn execute(command: Command, context: Context, json: bool) -> Result<Output, Err
                 Ok(settings(&context))
             }
             Command::Check => check::run(context).await,
+            Command::Demo => demo::run(context).await,
             Command::Openapi => Ok(openapi()),
             Command::Completions { shell } => Ok(completions(shell)),
             Command::Account(command) => command.run(context).await,
