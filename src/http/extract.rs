@@ -205,13 +205,11 @@ fn single_header(request: &HttpRequest, name: HeaderName) -> Result<Option<&str>
     })
 }
 
-/// Whether the `Content-Type` is that of JSON, with whatever parameters.
+/// Whether the `Content-Type` is that of JSON, with whatever parameters. The parser of the `mime`
+/// crate refuses the whitespace before parameters that RFC 9110 section 5.6.6 allows.
 fn is_json(request: &HttpRequest) -> bool {
-    request
-        .mime_type()
-        .ok()
-        .flatten()
-        .is_some_and(|media_type| media_type.essence_str() == "application/json")
+    let content_type = request.content_type();
+    content_type.eq_ignore_ascii_case("application/json")
 }
 
 /// Reads a JSON object.

@@ -1,5 +1,5 @@
 //! HTTP endpoints for machines: OAuth, API keys, management, forward authentication, health and
-//! metrics. One table has all operations ([`operations`]); the routes and `/openapi.json` are made
+//! metrics. One table has all operations ([`operations()`]); the routes and `/openapi.json` are made
 //! from it. A handler reads the request, calls one function of [`oauth`](crate::oauth) or
 //! [`manage`](crate::manage) and returns a response or an [`Error`](crate::error::Error), from which
 //! the route makes the response.
