@@ -155,7 +155,7 @@ struct Context {
 impl Context {
     /// The command line has every right: it has direct access to the database.
     fn operator(&self) -> Arc<Actor> {
-        Arc::new(Actor::command_line().assuming(self.settings.issuer()))
+        Arc::new(Actor::command_line(self.now).with_assumed_issuer(self.settings.issuer()))
     }
 
     /// Opens the database, which must exist. A mistyped path must not create a second, empty database.
@@ -179,14 +179,14 @@ impl Context {
 
     /// Opens the sealing key file, which must exist.
     async fn sealing_keys(&self, store: &Arc<Store>) -> Result<SealingKeyFile, Error> {
-        keys::existing_key_file(store, &self.settings.keys_dir)
+        keys::open_sealing_keys(store, &self.settings.keys_dir)
             .await
             .map_err(|error| self.sources.explain(error))
     }
 
     /// Opens the sealing key file, or creates it if the database has nothing sealed by another one.
     async fn sealing_keys_or_new(&self, store: &Arc<Store>) -> Result<SealingKeyFile, Error> {
-        keys::sealing_keys(store, &self.settings.keys_dir)
+        keys::open_or_create_sealing_keys(store, &self.settings.keys_dir)
             .await
             .map_err(|error| self.sources.explain(error))
     }

@@ -85,7 +85,7 @@ pub(super) async fn create(api: ApiRequest, payload: Payload) -> HandlerResult {
         manage_keys: false,
     };
     let permit = manager.actor.may(KeysWrite)?;
-    let created = api_key::create(api.store(), permit, manager.client_id(), new, api.now());
+    let created = api_key::create(api.store(), permit, manager.client_id(), new);
     let (key, view) = created.await?;
     let body = OwnKey::new(view, Some(key.expose().to_owned()));
     Ok(respond(StatusCode::CREATED, &body))
@@ -95,7 +95,7 @@ pub(super) async fn create(api: ApiRequest, payload: Payload) -> HandlerResult {
 pub(super) async fn delete(api: ApiRequest, id: Path<String>) -> HandlerResult {
     let manager = KeyManager::authenticate(&api).await?;
     let permit = manager.actor.may(KeysWrite)?;
-    api_key::delete(api.store(), permit, manager.client_id(), &id, api.now()).await?;
+    api_key::delete(api.store(), permit, manager.client_id(), &id).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -132,7 +132,7 @@ impl KeyManager {
             ));
         }
         let account = &key.client.client.account_id;
-        let actor = Actor::key_manager(&row.id, account, &key.scope(), api.context.clone());
+        let actor = Actor::key_manager(&row.id, account, &key.scope(), &api.context);
         Ok(KeyManager {
             key,
             actor: Arc::new(actor),

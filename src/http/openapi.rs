@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::operation::{Authentication, JSON, Operation};
 use super::route::ErrorFormat;
-use crate::manage::actor::{ALL_RIGHTS, OPERATOR_SCOPE};
+use crate::manage::rights::Right;
 
 /// The tags, in the order in which they are shown, with their descriptions.
 const TAGS: [(&str, &str); 5] = [
@@ -282,10 +282,9 @@ pub fn document(operations: &[Operation], issuer: Option<&str>) -> Value {
 }
 
 fn security_schemes() -> Value {
-    let scopes: Map<String, Value> = ALL_RIGHTS
+    let scopes: Map<String, Value> = Right::ALL
         .iter()
-        .chain(&[OPERATOR_SCOPE])
-        .map(|scope| ((*scope).to_owned(), json!("")))
+        .map(|right| (right.as_str().to_owned(), json!("")))
         .collect();
     json!({
         "client": {

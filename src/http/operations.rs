@@ -19,7 +19,7 @@ use crate::oauth::introspection::Introspection;
 use crate::oauth::metadata::Metadata;
 use crate::oauth::usage::Timed;
 use crate::store::account::Account;
-use crate::store::audit::Entry;
+use crate::store::audit::AuditEntry;
 use secrets::SecretView;
 
 /// All operations.
@@ -261,7 +261,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
             audit::list,
         )
         .query::<audit::ListAuditQuery>()
-        .returns::<Page<Entry>>(200, "Audit entries, newest first")
+        .returns::<Page<AuditEntry>>(200, "Audit entries, newest first")
         .requires("keyward:audit:read"),
     ]
 }

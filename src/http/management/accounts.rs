@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::{Created, Creation, Page, ok};
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
-use crate::manage::account::{self, AccountChange};
+use crate::manage::account::{self, AccountPatch};
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
 /// The account to create.
@@ -43,7 +43,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u
 /// `GET /api/v1/accounts`
 pub(in crate::http) async fn list(api: ApiRequest) -> HandlerResult {
     let permit = api.permit(AccountsRead).await?;
-    let accounts = account::list(api.store(), &permit).await?;
+    let accounts = account::list(api.store(), permit).await?;
     Ok(ok(&Page::of(accounts, &api.query()?, |account| {
         &account.id
     })?))
@@ -54,11 +54,11 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
     let creation: Creation<CreateAccount> = Creation::read(&api, payload).await?;
     let permit = creation.actor.may(AccountsWrite)?;
     let create = async {
-        let created = account::create(api.store(), permit, &creation.body.name, api.now()).await?;
+        let created = account::create(api.store(), permit, &creation.body.name).await?;
         Ok(Created::without_secrets(created))
     };
     let find = async |id: String| {
-        let all = account::list(api.store(), &creation.actor.may(AccountsRead)?).await?;
+        let all = account::list(api.store(), creation.actor.may(AccountsRead)?).await?;
         Ok(all.into_iter().find(|account| account.id == id))
     };
     creation.run(&api, create, find).await
@@ -81,10 +81,10 @@ pub(in crate::http) async fn update(
         Some(maximum) => Some((actor.may(AccountsWrite)?, maximum)),
         None => None,
     };
-    let change = AccountChange {
+    let change = AccountPatch {
         requires_second_factor,
         max_clients,
     };
-    let changed = account::update(api.store(), change, &id, api.now()).await?;
+    let changed = account::update(api.store(), change, &id).await?;
     Ok(ok(&changed))
 }

@@ -8,7 +8,7 @@ use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::AuditRead;
 use crate::manage::audit;
-use crate::store::audit::Filter;
+use crate::store::audit::AuditFilter;
 
 /// The audit entries to list.
 #[derive(Deserialize, JsonSchema)]
@@ -34,7 +34,7 @@ pub(in crate::http) async fn list(api: ApiRequest) -> HandlerResult {
     let permit = api.permit(AuditRead).await?;
     let query: ListAuditQuery = api.query()?;
     let size = page_size(query.limit)?;
-    let filter = Filter {
+    let filter = AuditFilter {
         account_id: query.account,
         target: query.target,
         action: query.action,

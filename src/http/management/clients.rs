@@ -13,7 +13,7 @@ use super::{
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::{ClientsRead, ClientsWrite, TokensRevoke};
-use crate::manage::client::{self, ClientChange, ClientView};
+use crate::manage::client::{self, ClientPatch, ClientView};
 use crate::scope::Scope;
 use crate::store::client::AuthMethod;
 
@@ -113,7 +113,7 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
         jwks: body.jwks.take().map(|jwks| jwks.to_string()),
     };
     let create = async {
-        let made = client::create(api.store(), permit, new, api.now()).await?;
+        let made = client::create(api.store(), permit, new).await?;
         let mut created = Created::without_secrets(ClientView::from(made.client));
         created.client_secret = made.secret.map(|secret| secret.expose().to_owned());
         created.api_key = Some(made.api_key.expose().to_owned());
@@ -145,7 +145,7 @@ pub(in crate::http) async fn update(
 ) -> HandlerResult {
     let permit = api.permit(ClientsWrite).await?;
     let patch: UpdateClient = api.json(payload).await?;
-    let change = ClientChange {
+    let change = ClientPatch {
         name: patch.name,
         scope: patch.scope,
         resources: patch.resources,
@@ -155,7 +155,7 @@ pub(in crate::http) async fn update(
         enabled: patch.enabled,
         expected: if_match(&api.head),
     };
-    let changed = client::update(api.store(), permit, &id, change, api.now()).await?;
+    let changed = client::update(api.store(), permit, &id, change).await?;
     let warnings = changed.warning.iter().map(ToString::to_string).collect();
     Ok(with_etag(&Changed {
         object: changed.client,
@@ -166,14 +166,14 @@ pub(in crate::http) async fn update(
 /// `DELETE /api/v1/clients/{client_id}`
 pub(in crate::http) async fn delete(api: ApiRequest, id: Path<String>) -> HandlerResult {
     let permit = api.permit(ClientsWrite).await?;
-    client::delete(api.store(), permit, &id, api.now()).await?;
+    client::delete(api.store(), permit, &id).await?;
     Ok(no_content())
 }
 
 /// `POST /api/v1/clients/{client_id}/revoke-tokens`
 pub(in crate::http) async fn revoke_tokens(api: ApiRequest, id: Path<String>) -> HandlerResult {
     let permit = api.permit(TokensRevoke).await?;
-    client::revoke_tokens(api.store(), permit, &id, api.now()).await?;
+    client::revoke_tokens(api.store(), permit, &id).await?;
     Ok(no_content())
 }
 
@@ -183,7 +183,7 @@ pub(in crate::http) async fn renew_registration_token(
     id: Path<String>,
 ) -> HandlerResult {
     let permit = api.permit(ClientsWrite).await?;
-    let token = client::renew_registration_token(api.store(), permit, &id, api.now()).await?;
+    let token = client::renew_registration_token(api.store(), permit, &id).await?;
     let access = RegistrationAccess {
         registration_access_token: token.expose().to_owned(),
         registration_client_uri: api.server.issuer.endpoint(&format!("/oauth/register/{id}")),
@@ -197,6 +197,6 @@ pub(in crate::http) async fn revoke_registration_token(
     id: Path<String>,
 ) -> HandlerResult {
     let permit = api.permit(ClientsWrite).await?;
-    client::revoke_registration_token(api.store(), permit, &id, api.now()).await?;
+    client::revoke_registration_token(api.store(), permit, &id).await?;
     Ok(no_content())
 }

@@ -75,7 +75,7 @@ pub(in crate::http) async fn create(
         manage_keys: body.manage_keys,
     };
     let create = async {
-        let created = api_key::create(api.store(), permit, &client_id, new, api.now());
+        let created = api_key::create(api.store(), permit, &client_id, new);
         let (key, view) = created.await?;
         Ok(with_key(&key, view))
     };
@@ -97,7 +97,7 @@ pub(in crate::http) async fn rotate(
     let permit = api.permit(KeysWrite).await?;
     let rotation: Rotation = api.json(payload).await?;
     let grace = rotation.grace();
-    let rotated = api_key::rotate(api.store(), permit, &client_id, &id, grace, api.now());
+    let rotated = api_key::rotate(api.store(), permit, &client_id, &id, grace);
     let (key, view) = rotated.await?;
     Ok(respond(StatusCode::CREATED, &with_key(&key, view)))
 }
@@ -109,6 +109,6 @@ pub(in crate::http) async fn delete(
 ) -> HandlerResult {
     let (client_id, id) = path.into_inner();
     let permit = api.permit(KeysWrite).await?;
-    api_key::delete(api.store(), permit, &client_id, &id, api.now()).await?;
+    api_key::delete(api.store(), permit, &client_id, &id).await?;
     Ok(no_content())
 }

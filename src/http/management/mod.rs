@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 use super::extract::{ApiRequest, parse_json};
 use crate::clock::parse_duration;
 use crate::error::{Code, Error};
-use crate::manage::actor::{Actor, Once, Permit, Right};
+use crate::manage::actor::{Actor, Permit};
+use crate::manage::idempotency::IdempotencyKey;
+use crate::manage::rights::RightType;
 use crate::manage::version;
 use crate::oauth::access_token;
 use crate::oauth::access_token::{Audience, NotInForce};
@@ -90,14 +92,14 @@ impl ApiRequest {
         let scope = scope.intersection(&client.client.scope);
         let name = format!("client {}", claims.client_id);
         let account = &client.client.account_id;
-        Ok(Actor::bearer(name, account, &scope, self.context.clone()))
+        Ok(Actor::bearer(name, account, &scope, &self.context))
     }
 
     /// The permit of the caller for `right`.
     ///
     /// # Errors
     /// `insufficient_scope`; otherwise as for [`ApiRequest::actor`].
-    async fn permit<R: Right>(&self, right: R) -> Result<Permit<R>, Error> {
+    async fn permit<R: RightType>(&self, right: R) -> Result<Permit<R>, Error> {
         Arc::new(self.actor().await?).may(right)
     }
 }
@@ -305,7 +307,7 @@ struct Creation<B> {
     actor: Arc<Actor>,
     body: B,
     /// The `Idempotency-Key`, if the request has one.
-    once: Option<Once>,
+    idempotency_key: Option<IdempotencyKey>,
 }
 
 impl<B: DeserializeOwned> Creation<B> {
@@ -315,11 +317,12 @@ impl<B: DeserializeOwned> Creation<B> {
         let bytes = api.json_bytes(payload, Code::InvalidRequest).await?;
         let body = parse_json(&bytes)?;
         let request = [api.head.path().as_bytes(), b"\0", &bytes].concat();
-        let once = idempotency_key(&api.head)?.map(|key| Once::new(caller.name(), key, &request));
+        let key = idempotency_key(&api.head)?
+            .map(|key| IdempotencyKey::new(caller.name(), key, &request));
         Ok(Creation {
-            actor: Arc::new(caller.once(once.clone())),
+            actor: Arc::new(caller.with_idempotency_key(key.clone())),
             body,
-            once,
+            idempotency_key: key,
         })
     }
 
@@ -353,8 +356,8 @@ impl<B: DeserializeOwned> Creation<B> {
 
     /// The id of the object that an earlier request with the same `Idempotency-Key` created.
     async fn created_before(&self, api: &ApiRequest) -> Result<Option<String>, Error> {
-        match &self.once {
-            Some(once) => once.made_before(api.store()).await,
+        match &self.idempotency_key {
+            Some(key) => key.previous_result(api.store()).await,
             None => Ok(None),
         }
     }

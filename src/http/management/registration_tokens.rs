@@ -36,7 +36,7 @@ pub(in crate::http) struct CreateRegistrationToken {
 /// `GET /api/v1/registration-tokens`
 pub(in crate::http) async fn list(api: ApiRequest) -> HandlerResult {
     let permit = api.permit(RegistrationRead).await?;
-    let tokens = registration_token::list(api.store(), &permit).await?;
+    let tokens = registration_token::list(api.store(), permit).await?;
     Ok(ok(&Page::of(tokens, &api.query()?, |token| &token.id)?))
 }
 
@@ -55,8 +55,7 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
             .map(|seconds| Duration::from_secs(seconds.into())),
     };
     let create = async {
-        let (token, view, warning) =
-            registration_token::create(api.store(), permit, new, api.now()).await?;
+        let (token, view, warning) = registration_token::create(api.store(), permit, new).await?;
         let mut created = Created::without_secrets(view);
         created.token = Some(token.expose().to_owned());
         created.warnings = warning.iter().map(ToString::to_string).collect();
@@ -64,7 +63,7 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
     };
     let find = async |id: String| {
         let permit = creation.actor.may(RegistrationRead)?;
-        let all = registration_token::list(api.store(), &permit).await?;
+        let all = registration_token::list(api.store(), permit).await?;
         Ok(all.into_iter().find(|token| token.id == id))
     };
     creation.run(&api, create, find).await
@@ -73,6 +72,6 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
 /// `DELETE /api/v1/registration-tokens/{id}`
 pub(in crate::http) async fn delete(api: ApiRequest, id: Path<String>) -> HandlerResult {
     let permit = api.permit(RegistrationWrite).await?;
-    registration_token::delete(api.store(), permit, &id, api.now()).await?;
+    registration_token::delete(api.store(), permit, &id).await?;
     Ok(no_content())
 }

@@ -10,7 +10,7 @@ use crate::error::{Code, Error};
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
-use crate::manage::resource_server::{self, TokenTyp};
+use crate::manage::resource_server::{self, NewResourceServer, TokenTyp};
 use crate::scope::Scope;
 
 /// The resource server to create.
@@ -60,17 +60,14 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
     let creation: Creation<CreateResourceServer> = Creation::read(&api, payload).await?;
     let permit = creation.actor.may(ResourcesWrite)?;
     let body = &creation.body;
+    let new = NewResourceServer {
+        identifier: body.identifier.clone(),
+        name: body.name.clone(),
+        scope: body.scope.clone(),
+        token_typ: body.token_typ,
+    };
     let create = async {
-        let made = resource_server::create(
-            api.store(),
-            permit,
-            &body.identifier,
-            &body.name,
-            body.scope.clone(),
-            body.token_typ,
-            api.now(),
-        )
-        .await?;
+        let made = resource_server::create(api.store(), permit, new).await?;
         let mut created = Created::without_secrets(made.server.into());
         created.client_secret = Some(made.secret.expose().to_owned());
         Ok(created)
@@ -90,8 +87,7 @@ pub(in crate::http) async fn update(api: ApiRequest, payload: Payload) -> Handle
     let permit = api.permit(ResourcesWrite).await?;
     let ResourceServerQuery { identifier } = api.query()?;
     let UpdateResourceServer { token_typ } = api.json(payload).await?;
-    let changed =
-        resource_server::update(api.store(), permit, &identifier, token_typ, api.now()).await?;
+    let changed = resource_server::update(api.store(), permit, &identifier, token_typ).await?;
     Ok(ok(&changed))
 }
 
@@ -106,6 +102,6 @@ pub(in crate::http) async fn delete(api: ApiRequest) -> HandlerResult {
             "There is no such resource server",
         ));
     }
-    resource_server::delete(api.store(), permit, &identifier, api.now()).await?;
+    resource_server::delete(api.store(), permit, &identifier).await?;
     Ok(no_content())
 }

@@ -78,7 +78,7 @@ pub(in crate::http) async fn create(
         );
     }
     let create = async {
-        let created = secret::create(api.store(), permit, &client_id, lifetime, api.now());
+        let created = secret::create(api.store(), permit, &client_id, lifetime);
         let (secret, row) = created.await?;
         Ok(with_secret(&secret, row))
     };
@@ -99,7 +99,7 @@ pub(in crate::http) async fn rotate(
 ) -> HandlerResult {
     let permit = api.permit(KeysWrite).await?;
     let rotation: Rotation = api.json(payload).await?;
-    let rotated = secret::rotate(api.store(), permit, &client_id, rotation.grace(), api.now());
+    let rotated = secret::rotate(api.store(), permit, &client_id, rotation.grace());
     let (secret, row) = rotated.await?;
     Ok(respond(StatusCode::CREATED, &with_secret(&secret, row)))
 }
@@ -111,6 +111,6 @@ pub(in crate::http) async fn delete(
 ) -> HandlerResult {
     let (client_id, id) = path.into_inner();
     let permit = api.permit(KeysWrite).await?;
-    secret::delete(api.store(), permit, &client_id, &id, api.now()).await?;
+    secret::delete(api.store(), permit, &client_id, &id).await?;
     Ok(no_content())
 }

@@ -6,11 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Page, ok, respond};
-use crate::error::Error;
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::{SigningKeysRead, SigningKeysWrite};
-use crate::manage::signing_key::{self, Times};
+use crate::manage::signing_key::{self, RetirementMode, SigningKeyServices};
 
 /// The private key to import.
 #[derive(Deserialize, JsonSchema)]
@@ -33,16 +32,15 @@ pub(in crate::http) struct RetireSigningKey {
 /// `GET /api/v1/signing-keys`
 pub(in crate::http) async fn list(api: ApiRequest) -> HandlerResult {
     let permit = api.permit(SigningKeysRead).await?;
-    let keys = signing_key::list(api.store(), &permit, api.now()).await?;
+    let keys = signing_key::list(api.store(), permit).await?;
     Ok(ok(&Page::of(keys, &api.query()?, |key| &key.kid)?))
 }
 
 /// `POST /api/v1/signing-keys/rotate`
 pub(in crate::http) async fn rotate(api: ApiRequest) -> HandlerResult {
     let permit = api.permit(SigningKeysWrite).await?;
-    let times = rotation_times(&api).await?;
-    let sealing_keys = api.server.signing_keys.sealing_keys();
-    let key = signing_key::rotate(api.store(), permit, sealing_keys, times, api.now()).await?;
+    let services = SigningKeyServices::of(&api.server).await?;
+    let key = signing_key::rotate(services, permit).await?;
     Ok(respond(StatusCode::CREATED, &key))
 }
 
@@ -50,15 +48,8 @@ pub(in crate::http) async fn rotate(api: ApiRequest) -> HandlerResult {
 pub(in crate::http) async fn import(api: ApiRequest, payload: Payload) -> HandlerResult {
     let permit = api.permit(SigningKeysWrite).await?;
     let ImportSigningKey { pem } = api.json(payload).await?;
-    let times = rotation_times(&api).await?;
-    let imported = signing_key::import(
-        api.store(),
-        permit,
-        api.server.signing_keys.sealing_keys(),
-        pem.as_bytes(),
-        times,
-        api.now(),
-    );
+    let services = SigningKeyServices::of(&api.server).await?;
+    let imported = signing_key::import(services, permit, pem.as_bytes());
     let key = imported.await.map_err(|error| error.field("pem"))?;
     Ok(respond(StatusCode::CREATED, &key))
 }
@@ -71,19 +62,12 @@ pub(in crate::http) async fn retire(
 ) -> HandlerResult {
     let permit = api.permit(SigningKeysWrite).await?;
     let retirement: RetireSigningKey = api.json(payload).await?;
-    let times = rotation_times(&api).await?;
-    let retired = signing_key::retire(
-        api.store(),
-        permit,
-        api.server.signing_keys.sealing_keys(),
-        &kid,
-        retirement.now,
-        times,
-        api.now(),
-    );
-    Ok(ok(&retired.await?))
-}
-
-async fn rotation_times(api: &ApiRequest) -> Result<Times, Error> {
-    Times::in_force(api.store(), &api.server.settings).await
+    let mode = if retirement.now {
+        RetirementMode::Immediate
+    } else {
+        RetirementMode::Graceful
+    };
+    let services = SigningKeyServices::of(&api.server).await?;
+    let key = signing_key::retire(services, permit, &kid, mode).await?;
+    Ok(ok(&key))
 }

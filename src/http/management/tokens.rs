@@ -42,7 +42,7 @@ pub(in crate::http) async fn list(api: ApiRequest) -> HandlerResult {
         Uuid::parse_str(cursor).map_err(|_| unknown_cursor())?;
     }
     let rows = rows_of(size);
-    let tokens = token::list(&api.server, permit, &query.client, cursor, rows, api.now()).await?;
+    let tokens = token::list(&api.server, permit, &query.client, cursor, rows).await?;
     let page = Page::from_rows(tokens, size, |view: &TokenView| &view.token.jti);
     Ok(ok(&page))
 }
@@ -51,7 +51,7 @@ pub(in crate::http) async fn list(api: ApiRequest) -> HandlerResult {
 pub(in crate::http) async fn inspect(api: ApiRequest, payload: Payload) -> HandlerResult {
     let permit = api.permit(TokensRead).await?;
     let PresentedToken { token } = api.json(payload).await?;
-    let inspection = token::inspect(&api.server, &permit, &token, api.now()).await?;
+    let inspection = token::inspect(&api.server, permit, &token).await?;
     Ok(ok(&inspection))
 }
 
@@ -59,6 +59,6 @@ pub(in crate::http) async fn inspect(api: ApiRequest, payload: Payload) -> Handl
 pub(in crate::http) async fn revoke(api: ApiRequest, payload: Payload) -> HandlerResult {
     let permit = api.permit(TokensRevoke).await?;
     let PresentedToken { token } = api.json(payload).await?;
-    token::revoke(&api.server, permit, &token, api.now()).await?;
+    token::revoke(&api.server, permit, &token).await?;
     Ok(no_content())
 }

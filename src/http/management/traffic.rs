@@ -9,6 +9,6 @@ use crate::manage::traffic;
 /// `GET /api/v1/traffic`
 pub(in crate::http) async fn overview(api: ApiRequest) -> HandlerResult {
     let permit = api.permit(TokensRead).await?;
-    let overview = traffic::overview(api.store(), &permit, api.now()).await?;
+    let overview = traffic::overview(api.store(), permit).await?;
     Ok(ok(&overview))
 }

@@ -70,7 +70,6 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
             &body.email,
             body.role,
             body.account.clone(),
-            api.now(),
         );
         Ok(Created::without_secrets(created.await?))
     };
@@ -90,7 +89,7 @@ pub(in crate::http) async fn set_password(
     let permit = api.permit(UsersWrite).await?;
     let SetPassword { password } = api.json(payload).await?;
     let passwords = &api.server.passwords;
-    let user = user::set_password(api.store(), passwords, permit, &id, password, api.now());
+    let user = user::set_password(api.store(), passwords, permit, &id, password);
     Ok(ok(&user.await?))
 }
 
@@ -102,14 +101,14 @@ pub(in crate::http) async fn update(
 ) -> HandlerResult {
     let permit = api.permit(UsersWrite).await?;
     let UpdateUser { role } = api.json(payload).await?;
-    let user = user::set_role(api.store(), permit, &id, role, api.now()).await?;
+    let user = user::set_role(api.store(), permit, &id, role).await?;
     Ok(ok(&user))
 }
 
 /// `POST /api/v1/users/{id}/invitation`
 pub(in crate::http) async fn invite(api: ApiRequest, id: Path<String>) -> HandlerResult {
     let permit = api.permit(UsersWrite).await?;
-    let (credential, expires_at) = invitation::create(api.store(), permit, &id, api.now()).await?;
+    let (credential, expires_at) = invitation::create(api.store(), permit, &id).await?;
     let invitation = InvitationLink {
         link: invitation::url(&api.server.issuer, &credential),
         expires_at,
@@ -123,13 +122,13 @@ pub(in crate::http) async fn reset_second_factor(
     id: Path<String>,
 ) -> HandlerResult {
     let permit = api.permit(UsersWrite).await?;
-    second_factor::reset(api.store(), permit, &id, api.now()).await?;
+    second_factor::reset(api.store(), permit, &id).await?;
     Ok(no_content())
 }
 
 /// `DELETE /api/v1/users/{id}`
 pub(in crate::http) async fn delete(api: ApiRequest, id: Path<String>) -> HandlerResult {
     let permit = api.permit(UsersWrite).await?;
-    user::delete(api.store(), permit, &id, api.now()).await?;
+    user::delete(api.store(), permit, &id).await?;
     Ok(no_content())
 }
