@@ -443,10 +443,9 @@ mod tests {
                 request = request.append_header((IF_MATCH, *line));
             }
             let found = if_match(&request.to_http_request());
-            let found = found.as_ref().map(|tags| {
-                let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
-                tags
-            });
+            let found: Option<Vec<&str>> = found
+                .as_ref()
+                .map(|tags| tags.iter().map(String::as_str).collect());
             assert_eq!(found.as_deref(), expected, "{lines:?}");
         }
     }
