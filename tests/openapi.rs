@@ -37,6 +37,11 @@ fn the_description_is_valid() {
 fn a_linter_finds_nothing() {
     let world = World::sqlite();
     let file = world.file("openapi.json", &world.cli(&["openapi"]).to_string());
+    // The authorization endpoint supports no response type, so it has no successful response.
+    world.file(
+        ".redocly.lint-ignore.yaml",
+        "openapi.json:\n  operation-2xx-response:\n    - '#/paths/~1oauth~1authorize/get/responses'\n    - '#/paths/~1oauth~1authorize/post/responses'\n",
+    );
     let folder = std::env::var("TEST_NODE_DIR")
         .expect("TEST_NODE_DIR: run the tests by tests/run, which installs the tools");
     let mut linter = Command::new(std::path::Path::new(&folder).join("node_modules/.bin/redocly"));
