@@ -53,7 +53,8 @@ on_both! {
         assert_eq!(world.count(&format!("SELECT count(*) FROM counts WHERE name = {name}")), 1);
         world.execute(
             "INSERT INTO counts (moment, name, count) VALUES \
-             (60000, 'server:token_took:100', 7), (0, 'account:0aZ:asked', 8), (0, 'client:0aZ:de1e-7ed:failures', 9)",
+             (60000, 'server:token_took:100', 7), (0, 'account:0123456789abcDEF:asked', 8), \
+             (0, 'client:0123456789abcDEF:de1e7ed0-0000-4000-8000-000000000000:failures', 9), (0, 'unknown', 1)",
         );
 
         world.cli(&["migrate"]);
@@ -80,8 +81,8 @@ on_both! {
 
         for (owner, metric, count) in [
             ("bucket_start = 60000 AND account_id = '' AND client_id = ''", "token_took:100", 7),
-            ("bucket_start = 0 AND account_id = '0aZ' AND client_id = ''", "asked", 8),
-            ("bucket_start = 0 AND account_id = '0aZ' AND client_id = 'de1e-7ed'", "failures", 9),
+            ("bucket_start = 0 AND account_id = '0123456789abcDEF' AND client_id = ''", "asked", 8),
+            ("bucket_start = 0 AND account_id = '0123456789abcDEF' AND client_id = 'de1e7ed0-0000-4000-8000-000000000000'", "failures", 9),
             (&format!("account_id <> '' AND client_id = '{}'", client.id), "tokens", 1),
             ("account_id <> '' AND client_id = ''", "tokens", 1),
             ("account_id = '' AND client_id = ''", "tokens", 1),

@@ -187,12 +187,12 @@ fn a_day_of_traffic(world: &World) {
             ("introspections", introspections),
             ("failures", failures),
         ] {
-            add(moment, format!("server:{what}"), count);
+            add(moment, format!("'', '', '{what}'"), count);
             for (place, (account, client)) in clients.iter().enumerate() {
                 let part = count * [44, 26, 16, 9, 5][place] / 100;
                 add(
                     moment / hour * hour,
-                    format!("client:{account}:{client}:{what}"),
+                    format!("'{account}', '{client}', '{what}'"),
                     part,
                 );
             }
@@ -209,7 +209,7 @@ fn a_day_of_traffic(world: &World) {
             for (end, part) in times.iter().zip([40, 60 - slow - 12, 12, slow]) {
                 add(
                     moment,
-                    format!("server:{what}:{end}"),
+                    format!("'', '', '{what}:{end}'"),
                     count * part / 100 + 1,
                 );
             }
@@ -217,12 +217,13 @@ fn a_day_of_traffic(world: &World) {
     }
     let rows: Vec<String> = rows
         .iter()
-        .map(|((moment, name), count)| format!("({moment}, '{name}', {count})"))
+        .map(|((moment, name), count)| format!("({moment}, {name}, {count})"))
         .collect();
     for rows in rows.chunks(2000) {
         let rows = rows.join(", ");
         world.execute(&format!(
-            "INSERT INTO counts (moment, name, count) VALUES {rows} ON CONFLICT (moment, name) DO UPDATE SET count = excluded.count"
+            "INSERT INTO counters (bucket_start, account_id, client_id, metric, count) VALUES {rows} \
+             ON CONFLICT (bucket_start, account_id, client_id, metric) DO UPDATE SET count = excluded.count"
         ));
     }
 }

@@ -20,7 +20,8 @@ use crate::config::Registration;
 use crate::credential::{Credential, new_id, random_bytes};
 use crate::error::{Code, Error};
 use crate::manage::actor::{
-    AccountsWrite, Actor, ClientsWrite, KeysWrite, RegistrationWrite, ResourcesWrite, UsersWrite,
+    AccountsWrite, Actor, ClientsWrite, KeysWrite, RegistrationWrite, ResourcesWrite,
+    SigningKeysWrite, UsersWrite,
 };
 use crate::manage::api_key::{self, IpRanges, NewApiKey};
 use crate::manage::client::{self, AuthMethod, NewClient};
@@ -36,8 +37,8 @@ use crate::oauth::reason::Reason;
 use crate::oauth::usage::TimedRoute;
 use crate::oauth::{AuthorizationServer, registration};
 use crate::request_context::RequestId;
-use crate::store::Store;
 use crate::store::client::Client;
+use crate::store::{DatabaseUrl, Store};
 use crate::trace_context::TraceContext;
 
 /// The database, where no other one is named.
@@ -249,8 +250,8 @@ const FRAUD_SCORING: usize = 8;
 pub async fn run(mut context: Context) -> Result<Output, Error> {
     if context.sources.is_default("database_url") {
         context.settings.database_url = DATABASE
-            .parse()
-            .map_err(|reason: String| Error::server_error(format!("{DATABASE}: {reason}")))?;
+            .parse::<DatabaseUrl>()
+            .map_err(|error| Error::server_error(format!("{DATABASE}: {error}")))?;
     }
     // The sample client that registers itself has an initial access token.
     context.settings.registration = Registration::Token;
@@ -361,11 +362,6 @@ impl Demo<'_> {
         }
     }
 
-    /// An operator, on the command line.
-    fn operator(&self, at: Timestamp) -> Arc<Actor> {
-        Arc::new(Actor::command_line(at).with_assumed_issuer(self.server.issuer.clone()))
-    }
-
     /// The administrator of an account, signed in to the portal.
     fn administrator(&self, account: &CreatedAccount, at: Timestamp) -> Arc<Actor> {
         let request = self.request(account.place, 17, at);
@@ -373,23 +369,28 @@ impl Demo<'_> {
         Arc::new(Actor::user(email, Role::Administrator, Some(id), &request))
     }
 
+    /// An operator at the command line.
+    fn operator(&self, at: Timestamp) -> Arc<Actor> {
+        Arc::new(Actor::command_line(at))
+    }
+
     /// Creates a signing key and rotates it once.
     async fn make_signing_keys(&self, context: &Context) -> Result<(), Error> {
         let settings = &context.settings;
+        let policy = RotationPolicy {
+            jwks_max_age: settings.jwks_max_age,
+            token_ttl: settings.token_ttl,
+            max_age: settings.signing_key_max_age,
+        };
         let file = context.sealing_keys_or_new(&self.store).await?;
         let services = SigningKeyServices {
             store: &self.store,
             sealing_keys: &file,
-            policy: RotationPolicy {
-                jwks_max_age: settings.jwks_max_age,
-                token_ttl: settings.token_ttl,
-                // The first key is due for rotation at any time.
-                max_age: Duration::ZERO,
-            },
+            policy,
         };
         signing_key::ensure(services, self.days_ago(42)).await?;
-        let keys = self.store.read(crate::store::signing_key::list).await?;
-        signing_key::rotate_if_due(services, &keys, self.days_ago(9)).await?;
+        let operator = self.operator(self.days_ago(9));
+        signing_key::rotate(services, operator.may(SigningKeysWrite)?).await?;
         Ok(())
     }
 
@@ -411,8 +412,8 @@ impl Demo<'_> {
                 user::set_password(&self.store, &self.passwords, permit, email, text).await?;
             }
             Password::Invited => {
-                let permit = self.operator(self.days_ago(2)).may(UsersWrite)?;
-                invitation::create(&self.store, permit, email).await?;
+                let operator = self.operator(self.days_ago(2));
+                invitation::create(&self.store, operator.may(UsersWrite)?, email).await?;
             }
         }
         Ok(())
@@ -421,19 +422,19 @@ impl Demo<'_> {
     async fn create_resource_servers(&self) -> Result<Vec<CreatedResourceServer>, Error> {
         let mut created = Vec::new();
         for (path, name, scope) in RESOURCE_SERVERS {
-            let at = self.days_ago(42).saturating_add(2 * HOUR);
-            let permit = self.operator(at).may(ResourcesWrite)?;
+            let operator = self.operator(self.days_ago(42).saturating_add(2 * HOUR));
             let new = NewResourceServer {
                 identifier: identifier(path),
                 name: name.to_owned(),
                 scope: scope.parse().map_err(internal)?,
                 token_typ: TokenTyp::default(),
             };
-            let made = resource_server::create(&self.store, permit, new).await?;
+            let resource =
+                resource_server::create(&self.store, operator.may(ResourcesWrite)?, new).await?;
             created.push(CreatedResourceServer {
-                identifier: made.server.identifier,
-                client: self.client(&made.server.client_id).await?,
-                secret: made.secret,
+                identifier: resource.server.identifier,
+                client: self.client(&resource.server.client_id).await?,
+                secret: resource.secret,
             });
         }
         Ok(created)
@@ -451,8 +452,8 @@ impl Demo<'_> {
     async fn create_accounts(&self) -> Result<Vec<CreatedAccount>, Error> {
         let mut created = Vec::new();
         for (place, sample) in (0..).zip(&ACCOUNTS) {
-            let at = self.days_ago(sample.days_ago);
-            let permit = self.operator(at).may(AccountsWrite)?;
+            let operator = self.operator(self.days_ago(sample.days_ago));
+            let permit = operator.may(AccountsWrite)?;
             let account = account::create(&self.store, permit, sample.name).await?;
             let email = |name: &str| format!("{name}@{}", sample.domain);
             for (name, role, password) in sample.users {
@@ -492,11 +493,11 @@ impl Demo<'_> {
             };
             let at = self.days_ago(sample.days_ago).saturating_add(3 * HOUR);
             let permit = self.operator(at).may(ClientsWrite)?;
-            let made = client::create(&self.store, permit, new).await?;
+            let created_client = client::create(&self.store, permit, new).await?;
             created.push(CreatedClient {
-                client: made.client,
-                secret: made.secret,
-                api_key: made.api_key,
+                client: created_client.client,
+                secret: created_client.secret,
+                api_key: created_client.api_key,
                 sample,
             });
         }
@@ -512,8 +513,9 @@ impl Demo<'_> {
     ) -> Result<ApiKeys, Error> {
         let create = async |client: &CreatedClient, new: NewApiKey, at: Timestamp| {
             let administrator = self.administrator(&accounts[client.sample.account], at);
-            let (permit, id) = (administrator.may(KeysWrite)?, &client.client.client_id);
-            let (_, view) = api_key::create(&self.store, permit, id, new).await?;
+            let permit = administrator.may(KeysWrite)?;
+            let (_, view) =
+                api_key::create(&self.store, permit, &client.client.client_id, new).await?;
             Ok::<_, Error>(view.id)
         };
         let named = |name: &str, expires_at| NewApiKey {
@@ -529,7 +531,8 @@ impl Demo<'_> {
             let end = Some(created.saturating_add(90 * DAY));
             active.push(create(client, named("Production", end), created).await?);
         }
-        let office = IpRanges::from_words(["203.0.113.0/24"]).map_err(Error::server_error)?;
+        let office = IpRanges::from_words(["203.0.113.0/24"])
+            .map_err(|error| Error::server_error(error.to_string()))?;
         let from_the_office = NewApiKey {
             scope: Some("inventory:read".parse().map_err(internal)?),
             allowed_ips: office,
@@ -550,10 +553,8 @@ impl Demo<'_> {
 
         let at = self.now.saturating_sub(10 * HOUR);
         let ines = self.administrator(&accounts[CLIENTS[WAREHOUSE_SYNC].account], at);
-        let (id, old) = (
-            &clients[WAREHOUSE_SYNC].client.client_id,
-            &active[WAREHOUSE_SYNC],
-        );
+        let id = &clients[WAREHOUSE_SYNC].client.client_id;
+        let old = &active[WAREHOUSE_SYNC];
         api_key::rotate(&self.store, ines.may(KeysWrite)?, id, old, 7 * DAY).await?;
         Ok(ApiKeys {
             active,
@@ -570,16 +571,13 @@ impl Demo<'_> {
     ) -> Result<(), Error> {
         let at = self.days_ago(6);
         let ines = self.administrator(&accounts[CLIENTS[WAREHOUSE_SYNC].account], at);
-        let (permit, id) = (
-            ines.may(KeysWrite)?,
-            &clients[WAREHOUSE_SYNC].client.client_id,
-        );
-        secret::create(&self.store, permit, id, Some(60 * DAY)).await?;
+        let id = &clients[WAREHOUSE_SYNC].client.client_id;
+        secret::create(&self.store, ines.may(KeysWrite)?, id, Some(60 * DAY)).await?;
 
         let at = self.days_ago(2);
         let camille = self.administrator(&accounts[CLIENTS[BOUTIQUE].account], at);
-        let (permit, id) = (camille.may(KeysWrite)?, &clients[BOUTIQUE].client.client_id);
-        secret::rotate(&self.store, permit, id, 7 * DAY).await?;
+        let id = &clients[BOUTIQUE].client.client_id;
+        secret::rotate(&self.store, camille.may(KeysWrite)?, id, 7 * DAY).await?;
         Ok(())
     }
 
@@ -589,18 +587,13 @@ impl Demo<'_> {
         accounts: &[CreatedAccount],
         clients: &[CreatedClient],
     ) -> Result<(), Error> {
-        let (permit, id) = (
-            self.operator(self.days_ago(8)).may(ClientsWrite)?,
-            &clients[OLD_IMPORTER].client.client_id,
-        );
-        client::disable(&self.store, permit, id).await?;
+        let id = &clients[OLD_IMPORTER].client.client_id;
+        let operator = self.operator(self.days_ago(8));
+        client::disable(&self.store, operator.may(ClientsWrite)?, id).await?;
         let at = self.days_ago(1);
         let amara = self.administrator(&accounts[CLIENTS[FRAUD_SCORING].account], at);
-        let (permit, id) = (
-            amara.may(ClientsWrite)?,
-            &clients[FRAUD_SCORING].client.client_id,
-        );
-        client::disable(&self.store, permit, id).await?;
+        let id = &clients[FRAUD_SCORING].client.client_id;
+        client::disable(&self.store, amara.may(ClientsWrite)?, id).await?;
         Ok(())
     }
 
@@ -614,7 +607,8 @@ impl Demo<'_> {
             uses: Some(5),
             lifetime: Some(30 * DAY),
         };
-        let permit = self.operator(self.days_ago(5)).may(RegistrationWrite)?;
+        let operator = self.operator(self.days_ago(5));
+        let permit = operator.may(RegistrationWrite)?;
         let (token, ..) = registration_token::create(&self.store, permit, new).await?;
         let request = registration::RegistrationRequest {
             authorization: Some(format!("Bearer {}", token.expose())),

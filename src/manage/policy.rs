@@ -14,7 +14,7 @@ use crate::error::{Code, Error};
 use crate::scope::{Scope, is_right};
 use crate::store::client::{self, Client};
 use crate::store::resource_server::{self, Resources};
-use crate::store::{Database, Transaction, deployment};
+use crate::store::{Database, Transaction, cluster_settings};
 
 /// Finds a client that the actor can see. A client of another account is reported as not found, so that
 /// not even its existence shows.
@@ -70,7 +70,7 @@ pub(super) fn management_audience<R: RightType>(
     database: &mut Database,
     permit: &Permit<R>,
 ) -> Result<Option<String>, Error> {
-    let known = deployment::management_audience(database)?;
+    let known = cluster_settings::management_audience(database)?;
     Ok(known.or_else(|| {
         permit
             .assumed_issuer()

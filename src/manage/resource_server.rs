@@ -16,7 +16,7 @@ use crate::store::client::{self, AuthMethod, Client};
 use crate::store::client_secret;
 use crate::store::resource_server;
 pub use crate::store::resource_server::{ResourceServer, TokenTyp};
-use crate::store::{Store, Transaction, deployment};
+use crate::store::{Store, Transaction, cluster_settings};
 
 /// A resource server as management shows it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -148,7 +148,7 @@ fn check_identifier(
             .phrase("identifier-unusable", [])
             .field("identifier")
     })?;
-    let issuer = deployment::find(transaction.database())?.map(|deployment| deployment.issuer);
+    let issuer = cluster_settings::find(transaction.database())?.map(|cluster| cluster.issuer);
     let issuer = issuer.or_else(|| permit.assumed_issuer().map(ToString::to_string));
     if issuer.is_some_and(|issuer| resource_server::is_reserved(identifier, &issuer)) {
         let reason = format!(

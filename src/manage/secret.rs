@@ -77,7 +77,7 @@ pub async fn rotate(
             if grace.is_zero() {
                 client_secret::delete_all(transaction, &row.client_id)?;
             } else {
-                client_secret::end_all(transaction, &row.client_id, now.saturating_add(grace))?;
+                client_secret::expire_all(transaction, &row.client_id, now.saturating_add(grace))?;
             }
             client_secret::insert(transaction, &row)?;
             permit.audit(

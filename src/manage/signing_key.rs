@@ -19,7 +19,7 @@ use crate::oauth::AuthorizationServer;
 use crate::oauth::signing_keys::{SigningKeyPair, public_pem};
 use crate::store::audit::{Action, Recorder};
 use crate::store::clock as store_clock;
-use crate::store::deployment::{self, Deployment};
+use crate::store::cluster_settings::{self, ClusterSettings};
 use crate::store::signing_key::{self, SigningKey, State, signing_at};
 use crate::store::{Store, Transaction};
 
@@ -53,15 +53,15 @@ impl RotationPolicy {
     /// # Errors
     /// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
     pub async fn effective(store: &Arc<Store>, settings: &Settings) -> Result<Self, Error> {
-        let deployment = store.read(deployment::find).await?;
-        let of_nodes = |duration: fn(&Deployment) -> Duration| {
-            deployment.as_ref().map_or(Duration::ZERO, duration)
+        let cluster = store.read(cluster_settings::find).await?;
+        let of_nodes = |duration: fn(&ClusterSettings) -> Duration| {
+            cluster.as_ref().map_or(Duration::ZERO, duration)
         };
         Ok(RotationPolicy {
             jwks_max_age: settings
                 .jwks_max_age
-                .max(of_nodes(Deployment::jwks_max_age)),
-            token_ttl: settings.token_ttl.max(of_nodes(Deployment::token_ttl)),
+                .max(of_nodes(ClusterSettings::jwks_max_age)),
+            token_ttl: settings.token_ttl.max(of_nodes(ClusterSettings::token_ttl)),
             max_age: settings.signing_key_max_age,
         })
     }

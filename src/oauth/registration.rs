@@ -429,22 +429,9 @@ fn check_update(
             "client_id must be present, and be the client's own",
         ));
     }
-    let uri = registration_client_uri(server, client);
-    let issued_at = client.created_at.seconds();
-    let is_unchanged: [(&str, &dyn Fn(&Value) -> bool); 4] = [
-        ("registration_access_token", &|value| {
-            sent_credential(value, Kind::RegistrationAccessToken)
-                .is_some_and(|sent| sent.fingerprint().matches(&access_token.fingerprint()))
-        }),
-        ("registration_client_uri", &|value| *value == uri),
-        ("client_id_issued_at", &|value| *value == issued_at),
-        ("client_secret_expires_at", &|value| {
-            *value == 0 || is_secret_expiry(entry, value)
-        }),
-    ];
-    for (member, is_unchanged) in is_unchanged {
+    for member in UNCHANGEABLE {
         let value = sent.get(member).filter(|value| !value.is_null());
-        if value.is_some_and(|value| !is_unchanged(value)) {
+        if value.is_some_and(|value| !is_unchanged(server, entry, access_token, member, value)) {
             return Err(invalid(format!(
                 "{member} cannot be changed: omit it, or send it as it was in the response"
             )));
@@ -465,6 +452,32 @@ fn check_update(
         Err(invalid(
             "client_secret must be the client's own, or omitted",
         ))
+    }
+}
+
+/// The members of the response that a client can send back but not change.
+const UNCHANGEABLE: [&str; 4] = [
+    "registration_access_token",
+    "registration_client_uri",
+    "client_id_issued_at",
+    "client_secret_expires_at",
+];
+
+fn is_unchanged(
+    server: &AuthorizationServer,
+    entry: &ClientEntry,
+    access_token: &Credential,
+    member: &str,
+    value: &Value,
+) -> bool {
+    let client = &entry.client;
+    match member {
+        "registration_access_token" => sent_credential(value, Kind::RegistrationAccessToken)
+            .is_some_and(|sent| sent.fingerprint().matches(&access_token.fingerprint())),
+        "registration_client_uri" => *value == registration_client_uri(server, client),
+        "client_id_issued_at" => *value == client.created_at.seconds(),
+        "client_secret_expires_at" => *value == 0 || is_secret_expiry(entry, value),
+        _ => false,
     }
 }
 

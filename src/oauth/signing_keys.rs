@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use crate::crypto::jws::{Jws, PublicKey, SignatureAlgorithm};
+use crate::crypto::jws::{InvalidKey, Jws, PublicKey, SignatureAlgorithm};
 use crate::crypto::sealing_key::{SealingKeyError, SealingKeyFile};
 use crate::error::Error;
 use crate::span::{self, Scope};
@@ -59,9 +59,9 @@ impl From<&'static str> for SigningKeyError {
     }
 }
 
-impl From<String> for SigningKeyError {
-    fn from(reason: String) -> Self {
-        SigningKeyError::Unusable(reason.into())
+impl From<InvalidKey> for SigningKeyError {
+    fn from(error: InvalidKey) -> Self {
+        SigningKeyError::Unusable(error.into())
     }
 }
 

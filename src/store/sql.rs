@@ -1,4 +1,4 @@
-//! How the domain's own types lie in their columns.
+//! How the types of the entities are stored in columns.
 
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql};
@@ -10,7 +10,7 @@ use super::api_key::IpRanges;
 use super::client::{AuthMethod, DisabledBy};
 use super::grant_type::GrantTypes;
 use super::resource_server::{Resources, TokenTyp};
-use super::session::Proven;
+use super::session::AuthLevel;
 use super::signing_key::Algorithm;
 use super::user::Role;
 use crate::clock::Timestamp;
@@ -34,7 +34,7 @@ where
     }
 }
 
-/// Types with a canonical text: written as `as_str`, read by `FromStr`.
+/// Stores types with a canonical text: written with `as_str`, read with `FromStr`.
 macro_rules! stored_as_text {
     ($($type:ty),*) => {$(
         impl<DB: Backend> FromSql<Text, DB> for $type
@@ -68,5 +68,5 @@ stored_as_text!(
     Algorithm,
     IpRanges,
     Role,
-    Proven
+    AuthLevel
 );

@@ -112,7 +112,7 @@ pub(super) async fn check(
     keys.verify(&jws, algorithm).map_err(signature_reason)?;
     let claims: AssertionClaims = jws
         .claims()
-        .map_err(|reason| Reason::assertion_unreadable(&reason))?;
+        .map_err(|error| Reason::assertion_unreadable(&error.to_string()))?;
     check_parties(
         &claims,
         &client.client_id,

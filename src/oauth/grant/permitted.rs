@@ -1,8 +1,8 @@
 //! The proof that a client may use a grant type.
 
-use super::GrantType;
 use crate::error::{Code, Error};
 use crate::store::client::Client;
+use crate::store::grant_type::GrantType;
 
 /// A grant type that a client was found to be registered for. [`PermittedGrantType::check`] is its
 /// only constructor and every grant needs one, so that no grant type can skip the check.

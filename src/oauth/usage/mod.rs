@@ -141,7 +141,7 @@ impl Usage {
         if !key_uses.is_empty() || !failures.is_empty() || !unknown.is_empty() {
             written = store
                 .write_untracked(move |database| {
-                    api_key::note_used(database, &key_uses)?;
+                    api_key::touch(database, &key_uses)?;
                     audit::insert_all(database, &failures, None)?;
                     audit::insert_all(database, &unknown, Some(UNKNOWN_RETENTION))
                 })
