@@ -4,8 +4,8 @@
 //! work that goes to another thread: the store's pools, the signers, password hashing, key fetches.
 //! Log lines of an entered scope carry the request id and the trace id.
 //!
-//! The ids are copied into a thread-local, which costs some ten instructions. Spans of `tracing`
-//! cost thousands, and are created only where they are used: for traces that are sampled for
+//! The ids are always there: they are copied into a thread-local, which costs little. Spans of
+//! `tracing` cost more, and are created only where they are used: for traces that are sampled for
 //! export, or at the log level `debug`.
 
 use std::cell::Cell;
