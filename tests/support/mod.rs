@@ -429,6 +429,29 @@ impl World {
     }
 }
 
+impl World {
+    /// Writes a self-signed certificate for 127.0.0.1 and its key to these files; gives the certificate.
+    pub fn certificate(&self, cert: &str, key: &str) -> String {
+        let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        self.file(key, &certified.signing_key.serialize_pem());
+        self.file(cert, &certified.cert.pem());
+        certified.cert.pem()
+    }
+
+    /// A node that speaks TLS with a certificate in `cert.pem`.
+    pub fn start_with_tls(&self) -> Node {
+        self.certificate("cert.pem", "key.pem");
+        self.start_with(&["--tls-cert", "cert.pem", "--tls-key", "key.pem"])
+    }
+
+    /// curl in this world's folder, without its progress.
+    pub fn curl(&self, arguments: &[&str]) -> Output {
+        let mut curl = Command::new("curl");
+        curl.arg("-s").args(arguments).current_dir(&self.folder);
+        curl.output().unwrap()
+    }
+}
+
 fn admin(statement: &str) {
     PgConnection::establish(&format!("{}/postgres", postgres_url()))
         .unwrap()
@@ -592,6 +615,11 @@ impl Node {
 
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
+    }
+
+    /// Of a node that speaks TLS.
+    pub fn https_url(&self, path: &str) -> String {
+        self.url(path).replace("http://", "https://")
     }
 
     /// The audience of the management API.
@@ -815,6 +843,17 @@ impl Reply {
         assert!(self.header("x-request-id").is_some());
         self
     }
+}
+
+/// Checks each case, and fails at the end where some failed: the first does not hide the others.
+pub fn each_case<T>(cases: impl IntoIterator<Item = T>, mut check: impl FnMut(T)) {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    let failed = cases
+        .into_iter()
+        .map(|case| catch_unwind(AssertUnwindSafe(|| check(case))))
+        .filter(Result::is_err)
+        .count();
+    assert_eq!(failed, 0, "cases failed; their messages are above");
 }
 
 /// Waits for something that is promised soon; fails after ten seconds.
