@@ -36,12 +36,19 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
-    ("jobs", &["manage", "oauth", "cache", "store"]),
+    ("jobs", &["manage", "oauth", "cache", "net", "store"]),
     ("http", &["oauth", "manage", "store", "net", "telemetry"]),
     ("portal", &["manage", "http"]),
     ("bootstrap", &["manage", "store", "crypto"]),
-    ("manage", &["oauth", "store", "crypto", "rate_limit"]),
-    ("oauth", &["cache", "net", "store", "crypto", "rate_limit"]),
+    (
+        "manage",
+        &["oauth", "domain", "store", "crypto", "rate_limit"],
+    ),
+    (
+        "oauth",
+        &["cache", "domain", "net", "store", "crypto", "rate_limit"],
+    ),
+    ("domain", &["store"]),
     ("net", &["crypto"]),
     ("telemetry", &[]),
     ("cache", &["store", "crypto"]),
@@ -53,7 +60,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("credential", &[]),
     ("scope", &[]),
-    ("share", &[]),
+    ("concurrency_limit", &[]),
     ("uri", &["crypto"]),
 ];
 
@@ -70,7 +77,7 @@ const GROUND_FLOOR: &[&str] = &[
     "metrics",
     "request_context",
     "scope",
-    "share",
+    "concurrency_limit",
     "trace_context",
     "uri",
 ];

@@ -64,7 +64,7 @@ fn generated_requests_find_no_fault_and_no_undescribed_answer() {
     let client = world.manager(
         &node,
         &[],
-        &(keyward::manage::actor::ALL_RIGHTS.join(" ") + " keyward:operator"),
+        &(crate::rights::all_rights().join(" ") + " keyward:operator"),
     );
     let token = node.token(&client);
     passes(

@@ -388,16 +388,16 @@ fn a_full_disk_is_answered_with_503() {
     command.env("KEYWARD_DATABASE_URL", &world.database_url);
     let node = Node::start(command, &[]).unwrap();
     node.token(&client);
-    let limit = |bytes: &str| {
-        let mut command = std::process::Command::new("prlimit");
-        command.args([
-            "--pid",
-            &node.pid().to_string(),
-            &format!("--fsize={bytes}"),
-        ]);
-        assert!(command.status().unwrap().success());
+    let limit = |bytes: Option<u64>| {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let pid = Pid::from_raw(i32::try_from(node.pid()).unwrap());
+        let limit = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        prlimit(pid, Resource::Fsize, limit).unwrap();
     };
-    limit("1:unlimited");
+    limit(Some(1));
     not_ready(&node);
     let reply = node.token_reply(&client, &[]);
     assert_eq!(
@@ -406,7 +406,7 @@ fn a_full_disk_is_answered_with_503() {
         "{}",
         reply.body
     );
-    limit("unlimited:unlimited");
+    limit(None);
     within(Duration::from_secs(10), "the recovery", || {
         (node.get("/readyz").status == 200).then_some(())
     });

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::clock::watch::{ClockWatch, TOLERANCE};
 use crate::config::Issuer;
 use crate::error::Error;
-use crate::manage::signing_key::{LOST, opened_keys};
+use crate::manage::signing_key::{LOST_FILE_HELP, opened_keys};
 use crate::net::http_client;
 use crate::oauth::keys::{KEY_FILE, SealingKeyFile};
 use crate::store::clock as store_clock;
@@ -90,8 +90,8 @@ pub async fn run(context: Context) -> Result<Output, Error> {
     let settings = context.settings.clone();
     let fetch = move || {
         (
-            http_client::get_own(&settings, &metadata),
-            http_client::get_own(&settings, &keys),
+            http_client::fetch_unrestricted(&settings, &metadata),
+            http_client::fetch_unrestricted(&settings, &keys),
         )
     };
     let (document, published) = tokio::task::spawn_blocking(fetch)
@@ -99,7 +99,11 @@ pub async fn run(context: Context) -> Result<Output, Error> {
         .map_err(|error| Error::server_error(error.to_string()))?;
     found(
         "issuer",
-        check_issuer(issuer.as_str(), &issuer.metadata_url(), document),
+        check_issuer(
+            issuer.as_str(),
+            &issuer.metadata_url(),
+            document.map_err(|error| error.to_string()),
+        ),
     );
     if let (Ok(store), Ok(published)) = (&store, published) {
         found(
@@ -141,7 +145,7 @@ fn sealing_keys(folder: &Path) -> Result<SealingKeyFile, String> {
     let path = folder.join(KEY_FILE);
     let failed = |error| {
         format!(
-            "{}: {error}. `keyward serve` creates it on first start. {LOST}",
+            "{}: {error}. `keyward serve` creates it on first start. {LOST_FILE_HELP}",
             path.display()
         )
     };

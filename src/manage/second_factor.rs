@@ -16,6 +16,7 @@ use crate::error::{Code, Error};
 use crate::oauth::failure::Reason;
 use crate::oauth::keys::SealingKeyFile;
 use crate::request_context::RequestContext;
+use crate::store::audit::Action;
 use crate::store::user::{self, User};
 use crate::store::{Transaction, audit, session};
 
@@ -258,7 +259,7 @@ pub async fn confirm(
     change(
         server,
         signed_in,
-        "user.set_second_factor",
+        Action::UserSetSecondFactor,
         context,
         move |_, user, codes| {
             if user.totp_sealed.is_some() {
@@ -307,7 +308,7 @@ pub async fn renew_codes(
     change(
         server,
         signed_in,
-        "user.renew_recovery_codes",
+        Action::UserRenewRecoveryCodes,
         context,
         move |transaction, user, codes| {
             let check = check_code(transaction, &sealing_keys, user, &code, &asked)?;
@@ -346,7 +347,7 @@ pub async fn remove(
     let done = change(
         server,
         signed_in,
-        "user.remove_second_factor",
+        Action::UserRemoveSecondFactor,
         context,
         move |transaction, user, _| {
             let check = check_code(transaction, &sealing_keys, user, &code, &asked)?;
@@ -372,7 +373,7 @@ fn forget(user: &mut User) {
 async fn change(
     server: &AuthorizationServer,
     signed_in: &SignedIn,
-    action: &'static str,
+    action: Action,
     context: &RequestContext,
     change: impl Fn(&mut Transaction<'_>, &mut User, String) -> Result<CodeCheck, Error>
     + Send
@@ -403,13 +404,7 @@ async fn change(
             user::update(transaction, &user)?;
             // Who had the password alone is signed in no longer.
             session::delete_all(transaction, &user.id, Some(&own.id))?;
-            actor.record(
-                transaction,
-                action,
-                user.account_id.as_deref(),
-                &user.email,
-                now,
-            )?;
+            actor.audit(transaction, action, user.account_id.as_deref(), &user.email)?;
             Ok::<_, Error>(check)
         })
         .await?;
@@ -427,23 +422,21 @@ pub async fn reset(
     store: &std::sync::Arc<crate::store::Store>,
     permit: Permit<UsersWrite>,
     email: &str,
-    now: Timestamp,
 ) -> Result<(), Error> {
     let email = email.to_owned();
     store
-        .write(now, move |transaction| {
+        .write(permit.now(), move |transaction| {
             let mut user = super::user::within_power(transaction.database(), &permit, &email)?;
             // Who is at somebody else's open session must not take the second factor away.
             super::user::check_not_self(permit.actor(), &user)?;
             forget(&mut user);
             user::update(transaction, &user)?;
             session::delete_all(transaction, &user.id, None)?;
-            permit.record(
+            permit.audit(
                 transaction,
-                "user.reset_second_factor",
+                Action::UserResetSecondFactor,
                 user.account_id.as_deref(),
                 &user.email,
-                now,
             )
         })
         .await

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::actor::{Actor, Once};
+use super::actor::Actor;
+use super::idempotency::IdempotencyKey;
+use super::rights::Rights;
 use super::second_factor::{self, CodeCheck};
 use super::{AuthorizationServer, invalid};
 use crate::clock::Timestamp;
@@ -16,13 +18,10 @@ use crate::oauth::usage::Of;
 use crate::rate_limit::{Attempt, AttemptBy};
 use crate::request_context::RequestContext;
 use crate::store::account::{self, Account};
-use crate::store::audit::{Entry, Recorder};
+use crate::store::audit::{Action, AuditEntry, Recorder};
 use crate::store::session::{self, Proven, Session};
 use crate::store::user::{self, Role, User};
 use crate::store::{Transaction, invitation};
-
-/// The action of a sign-in that failed, in the audit.
-pub const FAILURE: &str = "session.failure";
 
 /// How exactly the last use of a session is known, unless it ends sooner than that.
 const SEEN_TO: Duration = Duration::from_secs(60);
@@ -98,10 +97,22 @@ impl SignedIn {
         self.form_token.hex()
     }
 
+    /// The rights of the user, by the role.
+    pub fn rights(&self) -> Rights {
+        Rights::of_role(self.user.role)
+    }
+
     /// The user as an actor, with an Idempotency-Key where the form has one.
-    pub fn actor(&self, context: &RequestContext, once: Option<Once>) -> Arc<Actor> {
+    pub fn actor(
+        &self,
+        context: &RequestContext,
+        idempotency_key: Option<IdempotencyKey>,
+    ) -> Arc<Actor> {
         let account = self.user.account_id.as_deref();
-        Arc::new(Actor::user(&self.user.email, self.user.role, account, context.clone()).once(once))
+        Arc::new(
+            Actor::user(&self.user.email, self.user.role, account, context)
+                .with_idempotency_key(idempotency_key),
+        )
     }
 }
 
@@ -222,10 +233,9 @@ pub async fn sign_in(
             session::insert(transaction, &row)?;
             recorder.record(
                 transaction,
-                "session.create",
+                Action::SessionCreate,
                 user.account_id.as_deref(),
                 &user.email,
-                row.created_at,
             )?;
             Ok::<_, Error>(Some((user, proven)))
         })
@@ -411,18 +421,14 @@ pub(super) fn failure(
     user: Option<&User>,
     context: &RequestContext,
     reason: &Reason,
-) -> Entry {
+) -> AuditEntry {
     // A password that was typed into the wrong field is nobody's to read.
     let target = super::user::check_email(email).unwrap_or_default();
     let account = user.and_then(|user| user.account_id.as_deref());
-    Entry {
+    AuditEntry {
         reason: Some(reason.to_string()),
         reason_code: Some(reason.code().to_owned()),
-        ..Recorder::nobody(
-            Some(context.client_ip),
-            Some(context.request_id.to_string()),
-        )
-        .entry(FAILURE, account, &target, context.received_at)
+        ..Recorder::unauthenticated(context).entry(Action::SessionFailure, account, &target)
     }
 }
 
@@ -577,10 +583,9 @@ pub async fn prove_second_factor(
             session::insert(transaction, &row)?;
             recorder.record(
                 transaction,
-                "session.create",
+                Action::SessionCreate,
                 user.account_id.as_deref(),
                 &user.email,
-                now,
             )?;
             Ok(Ok((user, wrong_codes)))
         })
@@ -746,10 +751,9 @@ pub async fn end(
             session::delete(transaction, &id)?;
             Ok(recorder.record(
                 transaction,
-                "session.end",
+                Action::SessionEnd,
                 user.account_id.as_deref(),
                 &user.email,
-                now,
             )?)
         })
         .await
@@ -817,10 +821,9 @@ pub async fn change_password(
             )?;
             Ok::<_, Error>(recorder.record(
                 transaction,
-                "user.change_password",
+                Action::UserChangePassword,
                 user.account_id.as_deref(),
                 &user.email,
-                row.created_at,
             )?)
         })
         .await?;

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::actor::{Permit, UsersRead, UsersWrite, rights_of};
+use super::actor::{Permit, UsersRead, UsersWrite};
+use super::rights::Rights;
 use super::{account, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::crypto::password::Password;
 pub use crate::crypto::password::Passwords;
 use crate::error::{Code, Error};
+use crate::store::audit::Action;
 use crate::store::invitation::{self, Invitation};
 pub use crate::store::user::Role;
 use crate::store::user::{self, User};
@@ -73,8 +75,8 @@ pub async fn create(
     email: &str,
     role: Role,
     account: Option<String>,
-    now: Timestamp,
 ) -> Result<UserView, Error> {
+    let now = permit.now();
     let email = check_email(email)?;
     permit.check_role(role)?;
     if role == Role::Operator && account.is_some() {
@@ -82,22 +84,21 @@ pub async fn create(
     }
     store
         .write(now, move |transaction| {
-            permit.check_not_done(transaction)?;
+            permit.ensure_first_use(transaction)?;
             if let Some(user) = user::find(transaction.database(), &email)? {
                 return Err(taken(&permit, &user));
             }
             let account_id = match role {
                 Role::Operator => None,
-                _ => Some(account::resolve(transaction, &permit, account.as_deref(), now)?.id),
+                _ => Some(account::resolve(transaction, &permit, account.as_deref())?.id),
             };
             let user = User::new(email.clone(), role, account_id, now);
             user::insert(transaction, &user)?;
-            permit.record(
+            permit.audit(
                 transaction,
-                "user.create",
+                Action::UserCreate,
                 user.account_id.as_deref(),
                 &user.email,
-                now,
             )?;
             Ok(UserView::new(user, None))
         })
@@ -107,7 +108,7 @@ pub async fn create(
 /// A person signs in with one address, whatever the account. Whose an address is that another account
 /// uses, and whether anybody's, is not said; that it cannot be used has to be.
 fn taken(permit: &Permit<UsersWrite>, user: &User) -> Error {
-    let refused = if permit.reaches(user.account_id.as_deref().unwrap_or_default()) {
+    let refused = if permit.can_access(user.account_id.as_deref().unwrap_or_default()) {
         Error::new(
             Code::Conflict,
             format!("There is a user {} already", user.email),
@@ -129,12 +130,11 @@ pub(crate) fn insert_operator(
     permit: &Permit<UsersWrite>,
     email: &str,
     password_hash: String,
-    now: Timestamp,
 ) -> Result<(), Error> {
-    let mut user = User::new(email.to_owned(), Role::Operator, None, now);
+    let mut user = User::new(email.to_owned(), Role::Operator, None, permit.now());
     user.password_hash = Some(password_hash);
     user::insert(transaction, &user)?;
-    permit.record(transaction, "user.create", None, &user.email, now)
+    permit.audit(transaction, Action::UserCreate, None, &user.email)
 }
 
 /// All of them that are within reach.
@@ -185,7 +185,6 @@ pub async fn set_password(
     permit: Permit<UsersWrite>,
     email: &str,
     password: String,
-    now: Timestamp,
 ) -> Result<UserView, Error> {
     let password = usable_password(store, password, email)
         .await
@@ -195,8 +194,7 @@ pub async fn set_password(
         store,
         permit,
         email,
-        "user.set_password",
-        now,
+        Action::UserSetPassword,
         move |transaction, user| {
             user.password_hash = Some(hash.clone());
             user.wrong_codes = 0;
@@ -216,7 +214,6 @@ pub async fn set_role(
     permit: Permit<UsersWrite>,
     email: &str,
     role: Role,
-    now: Timestamp,
 ) -> Result<UserView, Error> {
     let actor = permit.actor().to_owned();
     let giver = permit.clone();
@@ -224,8 +221,7 @@ pub async fn set_role(
         store,
         permit,
         email,
-        "user.set_role",
-        now,
+        Action::UserSetRole,
         move |transaction, user| {
             check_not_self(&actor, user)?;
             if (role == Role::Operator) != (user.role == Role::Operator) {
@@ -240,9 +236,8 @@ pub async fn set_role(
             // Whoever made a link may have fewer rights than the user has from now on.
             let link = invitation::find_of_user(transaction.database(), &user.id)?;
             if link.is_some_and(|link| {
-                rights_of(role)
-                    .iter()
-                    .any(|right| !link.rights.contains(right))
+                Rights::of_role(role).difference(Rights::in_scope(&link.rights))
+                    != Rights::default()
             }) {
                 invitation::delete(transaction, &user.id)?;
             }
@@ -257,23 +252,16 @@ async fn edit(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
     email: &str,
-    action: &'static str,
-    now: Timestamp,
+    action: Action,
     change: impl Fn(&mut Transaction<'_>, &mut User) -> Result<(), Error> + Send + 'static,
 ) -> Result<UserView, Error> {
     let email = email.to_owned();
     store
-        .write(now, move |transaction| {
+        .write(permit.now(), move |transaction| {
             let mut user = within_power(transaction.database(), &permit, &email)?;
             change(transaction, &mut user)?;
             user::update(transaction, &user)?;
-            permit.record(
-                transaction,
-                action,
-                user.account_id.as_deref(),
-                &user.email,
-                now,
-            )?;
+            permit.audit(transaction, action, user.account_id.as_deref(), &user.email)?;
             let invited = invitation::find_of_user(transaction.database(), &user.id)?;
             Ok(UserView::new(user, invited.as_ref()))
         })
@@ -297,20 +285,18 @@ pub async fn delete(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
     email: &str,
-    now: Timestamp,
 ) -> Result<(), Error> {
     let email = email.to_owned();
     store
-        .write(now, move |transaction| {
+        .write(permit.now(), move |transaction| {
             let user = within_power(transaction.database(), &permit, &email)?;
             check_not_self(permit.actor(), &user)?;
             user::delete(transaction, &user.id)?;
-            permit.record(
+            permit.audit(
                 transaction,
-                "user.delete",
+                Action::UserDelete,
                 user.account_id.as_deref(),
                 &user.email,
-                now,
             )
         })
         .await
@@ -324,7 +310,7 @@ pub(super) fn within_power(
     email: &str,
 ) -> Result<User, Error> {
     let found = user::find(database, email)?
-        .filter(|user| permit.reaches(user.account_id.as_deref().unwrap_or_default()));
+        .filter(|user| permit.can_access(user.account_id.as_deref().unwrap_or_default()));
     let user = found.ok_or_else(|| not_found("user", email))?;
     match permit.check_role(user.role) {
         Ok(()) => Ok(user),

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::page::{self, Field, Head, Place, badge, done, empty, hidden, member_page, table};
 use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::error::Error;
-use crate::manage::account::{self, AccountChange};
+use crate::manage::account::{self, AccountPatch};
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
 /// GET
@@ -21,7 +21,7 @@ async fn accounts_page(
     error: Option<&Error>,
 ) -> Result<HttpResponse, Failure> {
     member.may(AccountsWrite)?;
-    let accounts = account::partners(&member.server.store, &member.may(AccountsRead)?).await?;
+    let accounts = account::partners(&member.server.store, member.may(AccountsRead)?).await?;
     let rows: Vec<Vec<Markup>> = accounts
         .iter()
         .map(|account| {
@@ -63,7 +63,6 @@ pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
         &member.server.store,
         member.may(AccountsWrite)?,
         form.text("name"),
-        member.now(),
     )
     .await;
     match mendable(&member, made, "/accounts")? {
@@ -78,10 +77,10 @@ pub async fn require_second_factor(
     id: Path<String>,
 ) -> Result<HttpResponse, Failure> {
     let required = Some((member.may(UsersWrite)?, form.checked("required")));
-    let change = AccountChange {
+    let change = AccountPatch {
         requires_second_factor: required,
-        ..AccountChange::default()
+        ..AccountPatch::default()
     };
-    account::update(&member.server.store, change, &id, member.now()).await?;
+    account::update(&member.server.store, change, &id).await?;
     Ok(done(&member, "/accounts", "saved"))
 }

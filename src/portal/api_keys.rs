@@ -17,7 +17,7 @@ use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::clock::{Timestamp, parse_duration};
 use crate::error::{Code, Error};
 use crate::manage::actor::{ClientsRead, KeysRead, KeysWrite};
-use crate::manage::api_key::{self, ApiKeyView, IpRanges, MOST, NewApiKey};
+use crate::manage::api_key::{self, ApiKeyView, IpRanges, MAX_API_KEYS, NewApiKey};
 use crate::manage::client;
 use crate::scope::Scope;
 
@@ -106,8 +106,8 @@ async fn keys_page(
         @if keys.is_empty() { (empty(&member.t("keys-none"), &member.t("keys-none-text"), None)) } @else { (rows(member, application, &keys, live)) }
         @if live == 1 { div.hint { p { (member.t("keys-one-left")) } } }
         @if writes {
-            @if live >= MOST {
-                div.hint { h2 { (member.count("keys-full", MOST)) } p { (member.t("keys-full-text")) } }
+            @if live >= MAX_API_KEYS {
+                div.hint { h2 { (member.count("keys-full", MAX_API_KEYS)) } p { (member.t("keys-full-text")) } }
             } @else {
                 section aria-labelledby="new-key" { h2 #new-key { (member.t("key-new")) } (new_form(member, application, sent, error)) }
             }
@@ -285,14 +285,7 @@ pub async fn create(
             allowed_ips,
             manage_keys: form.checked("manage_keys"),
         };
-        api_key::create(
-            &member.server.store,
-            member.may(KeysWrite)?,
-            &id,
-            new,
-            member.now(),
-        )
-        .await
+        api_key::create(&member.server.store, member.may(KeysWrite)?, &id, new).await
     };
     match mendable(&member, made.await, &path(&application, ""))? {
         Ok((key, view)) => Ok(key_page(
@@ -432,7 +425,6 @@ pub async fn rotate(
             &ids.0,
             &ids.1,
             grace,
-            member.now(),
         )
         .await
     };
@@ -498,15 +490,7 @@ pub async fn revoke(
 ) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &ids.0).await?;
     let key = find(&member, &application, &ids.1).await?;
-    match api_key::delete(
-        &member.server.store,
-        member.may(KeysWrite)?,
-        &ids.0,
-        &ids.1,
-        member.now(),
-    )
-    .await
-    {
+    match api_key::delete(&member.server.store, member.may(KeysWrite)?, &ids.0, &ids.1).await {
         Ok(()) => Ok(done(&member, &path(&application, ""), "key-revoked")),
         Err(error) if error.code() == Code::Conflict => {
             Ok(revoke_page(&member, &application, &key, Some(&error)))

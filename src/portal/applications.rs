@@ -18,7 +18,7 @@ use crate::manage::actor::{
     AccountsRead, AuditRead, ClientsRead, ClientsWrite, KeysRead, TokensRead, TokensRevoke,
 };
 use crate::manage::client::{
-    self, AuthMethod, Choices, ClientChange, ClientView, DisabledBy, NewClient, Resources, Warning,
+    self, AuthMethod, ClientPatch, ClientView, DisabledBy, Grantable, NewClient, Resources, Warning,
 };
 use crate::manage::{audit, token, version};
 use crate::scope::{Scope, is_right};
@@ -78,7 +78,7 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
             .await?
         }
     };
-    let accounts = account::list(&member.server.store, &member.may(AccountsRead)?).await?;
+    let accounts = account::list(&member.server.store, member.may(AccountsRead)?).await?;
     let page = usize::try_from(PAGE).unwrap_or(usize::MAX);
     let last = clients
         .get(page - 1)
@@ -200,8 +200,8 @@ async fn new_page(
     sent: &Form,
     error: Option<&Error>,
 ) -> Result<HttpResponse, Failure> {
-    let choices = client::choices(&member.server.store, member.may(ClientsWrite)?).await?;
-    let accounts = account::partners(&member.server.store, &member.may(AccountsRead)?).await?;
+    let choices = client::grantable(&member.server.store, member.may(ClientsWrite)?).await?;
+    let accounts = account::partners(&member.server.store, member.may(AccountsRead)?).await?;
     let accounts: Vec<(String, String)> = accounts
         .into_iter()
         .map(|account| (account.id, account.name))
@@ -229,7 +229,7 @@ async fn new_page(
 }
 
 /// What the application may reach: what there is to choose from, and what it has.
-fn reach(member: &Member, choices: &Choices, sent: &Form, error: Option<&Error>) -> Markup {
+fn reach(member: &Member, choices: &Grantable, sent: &Form, error: Option<&Error>) -> Markup {
     let values = |known: &BTreeSet<String>, name: &'static str| -> BTreeSet<String> {
         known
             .iter()
@@ -328,13 +328,7 @@ pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
             auth_method: method_of(&form)?,
             jwks: some(form.text("jwks")),
         };
-        client::create(
-            &member.server.store,
-            member.may(ClientsWrite)?,
-            new,
-            member.now(),
-        )
-        .await
+        client::create(&member.server.store, member.may(ClientsWrite)?, new).await
     };
     match mendable(&member, made.await, "/applications")? {
         Ok(made) => {
@@ -407,7 +401,7 @@ pub async fn show(member: Member, id: Path<String>) -> Result<HttpResponse, Fail
     let tokens = match member.may(TokensRead) {
         Ok(permit) => {
             let limit = i64::try_from(LATEST).unwrap_or(i64::MAX);
-            Some(token::list(&member.server, permit, &id, None, limit + 1, member.now()).await?)
+            Some(token::list(&member.server, permit, &id, None, limit + 1).await?)
         }
         Err(_) => None,
     };
@@ -600,7 +594,7 @@ async fn edit_page(
     sent: &Form,
     error: Option<&Error>,
 ) -> Result<HttpResponse, Failure> {
-    let choices = client::choices(&member.server.store, member.may(ClientsWrite)?).await?;
+    let choices = client::grantable(&member.server.store, member.may(ClientsWrite)?).await?;
     // Whoever saw that it was changed meanwhile may save over it.
     let stale = error.is_some_and(|error| error.code() == Code::PreconditionFailed);
     let current = version(&application.client);
@@ -652,7 +646,7 @@ pub async fn edit(
         let (scope, before) = (scope_of(&form)?, &application.client);
         let resources: Vec<String> = form.all("resources").map(str::to_owned).collect();
         let same = resources.iter().map(String::as_str).collect::<Resources>() == before.resources;
-        let change = ClientChange {
+        let change = ClientPatch {
             name: Some(form.text("name").to_owned()),
             scope: Some(scope).filter(|scope| *scope != before.scope),
             resources: Some(resources).filter(|_| !same),
@@ -662,14 +656,7 @@ pub async fn edit(
             enabled: None,
             expected: some(form.get("version")).map(|version| vec![version]),
         };
-        client::update(
-            &member.server.store,
-            member.may(ClientsWrite)?,
-            &id,
-            change,
-            member.now(),
-        )
-        .await
+        client::update(&member.server.store, member.may(ClientsWrite)?, &id, change).await
     };
     match mendable(&member, changed.await, &application.path(""))? {
         Ok(_) => Ok(done(&member, &application.path(""), "saved")),
@@ -734,13 +721,7 @@ pub async fn disable(
     id: Path<String>,
 ) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    let result = client::disable(
-        &member.server.store,
-        member.may(ClientsWrite)?,
-        &id,
-        member.now(),
-    )
-    .await;
+    let result = client::disable(&member.server.store, member.may(ClientsWrite)?, &id).await;
     outcome(
         &member,
         &application,
@@ -756,13 +737,7 @@ pub async fn enable(
     id: Path<String>,
 ) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    let result = client::enable(
-        &member.server.store,
-        member.may(ClientsWrite)?,
-        &id,
-        member.now(),
-    )
-    .await;
+    let result = client::enable(&member.server.store, member.may(ClientsWrite)?, &id).await;
     outcome(
         &member,
         &application,
@@ -788,13 +763,7 @@ pub async fn delete(
     id: Path<String>,
 ) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    let result = client::delete(
-        &member.server.store,
-        member.may(ClientsWrite)?,
-        &id,
-        member.now(),
-    )
-    .await;
+    let result = client::delete(&member.server.store, member.may(ClientsWrite)?, &id).await;
     outcome(
         &member,
         &application,
@@ -820,8 +789,7 @@ pub async fn revoke(
     id: Path<String>,
 ) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    let result =
-        token::revoke_all(&member.server, member.may(TokensRevoke)?, &id, member.now()).await;
+    let result = token::revoke_all(&member.server, member.may(TokensRevoke)?, &id).await;
     outcome(
         &member,
         &application,
@@ -850,13 +818,9 @@ pub async fn renew_registration(
     id: Path<String>,
 ) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    let renewed = client::renew_registration_token(
-        &member.server.store,
-        member.may(ClientsWrite)?,
-        &id,
-        member.now(),
-    )
-    .await;
+    let renewed =
+        client::renew_registration_token(&member.server.store, member.may(ClientsWrite)?, &id)
+            .await;
     let token = match renewed {
         Ok(token) => token,
         refused => {
@@ -907,13 +871,9 @@ pub async fn revoke_registration(
     id: Path<String>,
 ) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    let result = client::revoke_registration_token(
-        &member.server.store,
-        member.may(ClientsWrite)?,
-        &id,
-        member.now(),
-    )
-    .await;
+    let result =
+        client::revoke_registration_token(&member.server.store, member.may(ClientsWrite)?, &id)
+            .await;
     outcome(
         &member,
         &application,

@@ -10,63 +10,9 @@ use super::visit::{Failure, Member};
 use crate::clock::Timestamp;
 use crate::manage::account;
 use crate::manage::actor::{AccountsRead, AuditRead};
-use crate::manage::audit::{self, Entry, Filter};
+use crate::manage::audit::{self, Action, AuditEntry, AuditFilter};
 
 const PAGE: usize = 50;
-
-/// The kinds of entries that the filter offers.
-pub const ACTIONS: &[&str] = &[
-    "account.create",
-    "account.update",
-    "api_key.create",
-    "api_key.delete",
-    "api_key.revoke",
-    "api_key.rotate",
-    "authentication.failure",
-    "client.create",
-    "client.delete",
-    "client.disable",
-    "client.enable",
-    "client.renew_registration_token",
-    "client.revoke_registration_token",
-    "client.update",
-    "clock.reset",
-    "database.restore",
-    "registration_token.create",
-    "registration_token.delete",
-    "resource.create",
-    "resource.update",
-    "resource.delete",
-    "sealing_key.prune",
-    "sealing_key.reset",
-    "sealing_key.rotate",
-    "secret.create",
-    "secret.delete",
-    "secret.rotate",
-    "session.create",
-    "session.end",
-    "session.failure",
-    "signing_key.create",
-    "signing_key.import",
-    "signing_key.retire",
-    "signing_key.rotate",
-    "signing_key.update",
-    "token.refused",
-    "token.revoke",
-    "token.revoke_all",
-    "user.accept_invitation",
-    "user.change_password",
-    "user.create",
-    "user.delete",
-    "user.invite",
-    "user.remove_second_factor",
-    "user.renew_recovery_codes",
-    "user.reset_second_factor",
-    "user.set_password",
-    "user.set_role",
-    "user.set_second_factor",
-    "verification.refused",
-];
 
 /// The message for an action.
 pub fn action_message(action: &str) -> String {
@@ -74,7 +20,7 @@ pub fn action_message(action: &str) -> String {
 }
 
 /// Why an authentication failed, in the member's language.
-pub fn failure_text(member: &Member, entry: &Entry) -> Markup {
+pub fn failure_text(member: &Member, entry: &AuditEntry) -> Markup {
     let english = || html! { span lang="en" { (entry.reason.as_deref().unwrap_or_default()) } };
     let Some(code) = &entry.reason_code else {
         return english();
@@ -141,7 +87,7 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
         member.query("target"),
         member.query("actor"),
     );
-    let filter = Filter {
+    let filter = AuditFilter {
         account_id: account.clone().filter(|_| member.is_operator()),
         action: action.clone(),
         target: target.as_deref().map(target_named),
@@ -153,14 +99,15 @@ pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
     let shown = &entries[..entries.len().min(PAGE)];
     let mut accounts = vec![(String::new(), member.t("all-accounts"))];
     if member.is_operator() {
-        let all = account::list(&member.server.store, &member.may(AccountsRead)?).await?;
+        let all = account::list(&member.server.store, member.may(AccountsRead)?).await?;
         accounts.extend(all.into_iter().map(|account| (account.id, account.name)));
     }
     let mut actions = vec![(String::new(), member.t("all-actions"))];
     actions.extend(
-        ACTIONS
+        Action::ALL
             .iter()
-            .map(|&action| (action.to_owned(), member.t(&action_message(action)))),
+            .map(|action| action.as_str())
+            .map(|action| (action.to_owned(), member.t(&action_message(action)))),
     );
     let older = shown.last().filter(|_| entries.len() > PAGE).map(|last| {
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -221,7 +168,7 @@ fn actor_named(text: &str) -> String {
     }
 }
 
-fn rows(member: &Member, entries: &[Entry]) -> Markup {
+fn rows(member: &Member, entries: &[AuditEntry]) -> Markup {
     let rows: Vec<Vec<Markup>> = entries
         .iter()
         .map(|entry| {

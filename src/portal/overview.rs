@@ -12,8 +12,7 @@ use crate::manage::traffic::{self, LatencyPoint, Point, ServerTraffic, TopClient
 
 /// GET
 pub async fn show(member: Member) -> Result<HttpResponse, Failure> {
-    let traffic =
-        traffic::overview(&member.server.store, &member.may(TokensRead)?, member.now()).await?;
+    let traffic = traffic::overview(&member.server.store, member.may(TokensRead)?).await?;
     let content = html! {
         p.refreshing data-refresh="15" data-pause=(member.t("pause")) data-resume=(member.t("resume")) {
             (member.tr("as-of", &[("when", member.language.clock(member.now()).into())]))

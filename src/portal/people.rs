@@ -10,7 +10,7 @@ use super::page::{
 use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::credential::Credential;
 use crate::error::{Code, Error};
-use crate::manage::account::{self, AccountChange};
+use crate::manage::account::{self, AccountPatch};
 use crate::manage::actor::{AccountsRead, UsersRead, UsersWrite};
 use crate::manage::user::{self, Role, UserView};
 use crate::manage::{invitation, second_factor};
@@ -26,7 +26,7 @@ async fn people_page(
     error: Option<&Error>,
 ) -> Result<HttpResponse, Failure> {
     let users = user::list(&member.server.store, member.may(UsersRead)?).await?;
-    let accounts = account::partners(&member.server.store, &member.may(AccountsRead)?).await?;
+    let accounts = account::partners(&member.server.store, member.may(AccountsRead)?).await?;
     let writes = member.can(UsersWrite);
     let content = html! {
         (rows(member, &users, &accounts))
@@ -161,16 +161,10 @@ pub async fn invite(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
             email,
             role,
             account.map(str::to_owned),
-            member.now(),
         )
         .await?;
-        let (link, _) = invitation::create(
-            &member.server.store,
-            member.may(UsersWrite)?,
-            &user.email,
-            member.now(),
-        )
-        .await?;
+        let (link, _) =
+            invitation::create(&member.server.store, member.may(UsersWrite)?, &user.email).await?;
         Ok::<_, Error>((user, link))
     };
     match mendable(&member, made.await, "/people")? {
@@ -293,7 +287,6 @@ pub async fn set_role(
             member.may(UsersWrite)?,
             &user.email,
             role,
-            member.now(),
         )
         .await
     };
@@ -312,13 +305,7 @@ pub async fn link(
     id: Path<String>,
 ) -> Result<HttpResponse, Failure> {
     let user = find(&member, &id).await?;
-    let made = invitation::create(
-        &member.server.store,
-        member.may(UsersWrite)?,
-        &user.email,
-        member.now(),
-    )
-    .await;
+    let made = invitation::create(&member.server.store, member.may(UsersWrite)?, &user.email).await;
     match mendable(&member, made, "/people")? {
         Ok((link, _)) => Ok(link_page(&member, &user.email, &link)),
         Err(error) => Ok(person_page(&member, &user, Some(&error))),
@@ -331,13 +318,8 @@ pub async fn reset_second_factor(
     id: Path<String>,
 ) -> Result<HttpResponse, Failure> {
     let user = find(&member, &id).await?;
-    let reset = second_factor::reset(
-        &member.server.store,
-        member.may(UsersWrite)?,
-        &user.email,
-        member.now(),
-    )
-    .await;
+    let reset =
+        second_factor::reset(&member.server.store, member.may(UsersWrite)?, &user.email).await;
     outcome(
         &member,
         &user,
@@ -387,13 +369,7 @@ pub async fn remove(
     id: Path<String>,
 ) -> Result<HttpResponse, Failure> {
     let user = find(&member, &id).await?;
-    let removed = user::delete(
-        &member.server.store,
-        member.may(UsersWrite)?,
-        &user.email,
-        member.now(),
-    )
-    .await;
+    let removed = user::delete(&member.server.store, member.may(UsersWrite)?, &user.email).await;
     outcome(&member, &user, removed, "/people", "person-removed")
 }
 
@@ -405,10 +381,10 @@ pub async fn require_second_factor(
         return Err(Error::new(Code::NotFound, "An operator belongs to no account").into());
     };
     let required = Some((member.may(UsersWrite)?, form.checked("required")));
-    let change = AccountChange {
+    let change = AccountPatch {
         requires_second_factor: required,
-        ..AccountChange::default()
+        ..AccountPatch::default()
     };
-    account::update(&member.server.store, change, &account.id, member.now()).await?;
+    account::update(&member.server.store, change, &account.id).await?;
     Ok(done(&member, "/people", "saved"))
 }

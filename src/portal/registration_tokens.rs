@@ -30,7 +30,7 @@ async fn tokens_page(
     error: Option<&Error>,
 ) -> Result<HttpResponse, Failure> {
     let tokens =
-        registration_token::list(&member.server.store, &member.may(RegistrationRead)?).await?;
+        registration_token::list(&member.server.store, member.may(RegistrationRead)?).await?;
     let content = html! {
         p { (member.t("registration-text")) }
         @if tokens.is_empty() { (empty(&member.t("registration-none"), &member.t("registration-none-text"), None)) } @else { (rows(member, &tokens)) }
@@ -52,12 +52,12 @@ async fn tokens_page(
 }
 
 async fn new_form(member: &Member, sent: &Form, error: Option<&Error>) -> Result<Markup, Failure> {
-    let mut choices = client::choices(&member.server.store, member.may(ClientsWrite)?).await?;
+    let mut choices = client::grantable(&member.server.store, member.may(ClientsWrite)?).await?;
     // No client that registers itself can use it.
     choices
         .resources
         .remove(&member.server.issuer.management_audience());
-    let accounts = account::partners(&member.server.store, &member.may(AccountsRead)?).await?;
+    let accounts = account::partners(&member.server.store, member.may(AccountsRead)?).await?;
     let accounts: Vec<(String, String)> = accounts
         .into_iter()
         .map(|account| (account.id, account.name))
@@ -174,13 +174,7 @@ pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
             uses,
             lifetime,
         };
-        registration_token::create(
-            &member.server.store,
-            member.may(RegistrationWrite)?,
-            new,
-            member.now(),
-        )
-        .await
+        registration_token::create(&member.server.store, member.may(RegistrationWrite)?, new).await
     };
     match mendable(&member, made.await, "/registration-tokens")? {
         Ok((token, _, warning)) => Ok(made_page(&member, token.expose(), warning.as_ref())),
@@ -239,13 +233,7 @@ pub async fn delete(
     Posted { member, .. }: Posted,
     id: Path<String>,
 ) -> Result<HttpResponse, Failure> {
-    registration_token::delete(
-        &member.server.store,
-        member.may(RegistrationWrite)?,
-        &id,
-        member.now(),
-    )
-    .await?;
+    registration_token::delete(&member.server.store, member.may(RegistrationWrite)?, &id).await?;
     Ok(done(
         &member,
         "/registration-tokens",

@@ -9,7 +9,7 @@ use super::page::{
 use super::visit::{Failure, Form, Member, Posted, mendable};
 use crate::error::{Code, Error};
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
-use crate::manage::resource_server::{self, ResourceServerView, TokenTyp};
+use crate::manage::resource_server::{self, NewResourceServer, ResourceServerView, TokenTyp};
 
 /// GET
 pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
@@ -107,17 +107,13 @@ pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
             chosen => chosen.parse().map_err(wrong)?,
         };
         let permit = member.may(ResourcesWrite)?;
-        let (identifier, name) = (form.text("identifier"), form.text("name"));
-        resource_server::create(
-            &member.server.store,
-            permit,
-            identifier,
-            name,
+        let new = NewResourceServer {
+            identifier: form.text("identifier").to_owned(),
+            name: form.text("name").to_owned(),
             scope,
             token_typ,
-            member.now(),
-        )
-        .await
+        };
+        resource_server::create(&member.server.store, permit, new).await
     };
     match mendable(&member, made.await, "/resource-servers")? {
         Ok(made) => Ok(made_page(&member, &made)),
@@ -190,7 +186,6 @@ pub async fn delete(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
         &member.server.store,
         member.may(ResourcesWrite)?,
         identifier,
-        member.now(),
     )
     .await;
     Ok(match mendable(&member, deleted, "/resource-servers")? {

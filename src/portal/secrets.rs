@@ -143,14 +143,7 @@ pub async fn create(
     id: Path<String>,
 ) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &id).await?;
-    let made = secret::create(
-        &member.server.store,
-        member.may(KeysWrite)?,
-        &id,
-        None,
-        member.now(),
-    )
-    .await;
+    let made = secret::create(&member.server.store, member.may(KeysWrite)?, &id, None).await;
     match mendable(&member, made, &application.path("/secrets"))? {
         Ok((secret, _)) => Ok(secret_page(&member, &application, secret.expose())),
         Err(error) => secrets_page(&member, &application, &form, Some(&error)).await,
@@ -170,14 +163,7 @@ pub async fn rotate(
                 .field("grace")
         };
         let grace = parse_duration(form.text("grace")).map_err(unusable)?;
-        secret::rotate(
-            &member.server.store,
-            member.may(KeysWrite)?,
-            &id,
-            grace,
-            member.now(),
-        )
-        .await
+        secret::rotate(&member.server.store, member.may(KeysWrite)?, &id, grace).await
     };
     match mendable(&member, made.await, &application.path("/secrets"))? {
         Ok((secret, _)) => Ok(secret_page(&member, &application, secret.expose())),
@@ -228,14 +214,7 @@ pub async fn delete(
     ids: Path<(String, String)>,
 ) -> Result<HttpResponse, Failure> {
     let application = Application::find(&member, &ids.0).await?;
-    secret::delete(
-        &member.server.store,
-        member.may(KeysWrite)?,
-        &ids.0,
-        &ids.1,
-        member.now(),
-    )
-    .await?;
+    secret::delete(&member.server.store, member.may(KeysWrite)?, &ids.0, &ids.1).await?;
     Ok(done(
         &member,
         &application.path("/secrets"),

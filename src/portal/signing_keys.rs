@@ -10,16 +10,11 @@ use super::visit::{Failure, Member, Posted, mendable};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::manage::actor::{SigningKeysRead, SigningKeysWrite};
-use crate::manage::signing_key::{self, SigningKeyView, Times};
+use crate::manage::signing_key::{self, RetirementMode, SigningKeyServices, SigningKeyView};
 
 /// GET
 pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
-    let keys = signing_key::list(
-        &member.server.store,
-        &member.may(SigningKeysRead)?,
-        member.now(),
-    )
-    .await?;
+    let keys = signing_key::list(&member.server.store, member.may(SigningKeysRead)?).await?;
     let writes = member.can(SigningKeysWrite);
     let live: Vec<&SigningKeyView> = keys.iter().filter(|key| key.state != "gone").collect();
     let content = html! {
@@ -86,16 +81,8 @@ fn rows(member: &Member, keys: &[SigningKeyView]) -> Markup {
 /// POST `/rotate`
 pub async fn rotate(Posted { member, .. }: Posted) -> Result<HttpResponse, Failure> {
     let permit = member.may(SigningKeysWrite)?;
-    let times = Times::in_force(&member.server.store, &member.server.settings).await?;
-    let sealing_keys = member.server.signing_keys.sealing_keys();
-    signing_key::rotate(
-        &member.server.store,
-        permit,
-        sealing_keys,
-        times,
-        member.now(),
-    )
-    .await?;
+    let services = SigningKeyServices::of(&member.server).await?;
+    signing_key::rotate(services, permit).await?;
     Ok(done(&member, "/signing-keys", "signing-key-rotated"))
 }
 
@@ -138,17 +125,13 @@ pub async fn retire(
     kid: Path<String>,
 ) -> Result<HttpResponse, Failure> {
     let permit = member.may(SigningKeysWrite)?;
-    let times = Times::in_force(&member.server.store, &member.server.settings).await?;
-    let sealing_keys = member.server.signing_keys.sealing_keys();
-    let retired = signing_key::retire(
-        &member.server.store,
-        permit,
-        sealing_keys,
-        &kid,
-        form.checked("now"),
-        times,
-        member.now(),
-    );
+    let services = SigningKeyServices::of(&member.server).await?;
+    let mode = if form.checked("now") {
+        RetirementMode::Immediate
+    } else {
+        RetirementMode::Graceful
+    };
+    let retired = signing_key::retire(services, permit, &kid, mode);
     Ok(match mendable(&member, retired.await, "/signing-keys")? {
         Ok(_) => done(&member, "/signing-keys", "signing-key-retired"),
         Err(error) => ask_page(&member, &kid, Some(&error)),

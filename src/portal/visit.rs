@@ -23,7 +23,8 @@ use crate::credential::{Fingerprint, new_id};
 use crate::error::{Code, Error};
 use crate::http::context;
 use crate::http::extract;
-use crate::manage::actor::{Actor, Once, Permit, Right};
+use crate::manage::actor::{Actor, Permit, RightType};
+use crate::manage::idempotency::IdempotencyKey;
 use crate::manage::session::{self, SignedIn};
 use crate::manage::{AuthorizationServer, RequestContext};
 
@@ -270,7 +271,7 @@ pub struct Member {
     visitor: Visitor,
     /// As whom.
     pub signed_in: Arc<SignedIn>,
-    once: Option<Once>,
+    once: Option<IdempotencyKey>,
 }
 
 impl Deref for Member {
@@ -305,13 +306,13 @@ impl Member {
     }
 
     /// The permit for a right.
-    pub fn may<R: Right>(&self, right: R) -> Result<Permit<R>, Error> {
+    pub fn may<R: RightType>(&self, right: R) -> Result<Permit<R>, Error> {
         self.actor().may(right)
     }
 
     /// Whether the user has a right.
-    pub fn can<R: Right>(&self, right: R) -> bool {
-        self.may(right).is_ok()
+    pub fn can<R: RightType>(&self, _: R) -> bool {
+        self.signed_in.rights().contains(R::RIGHT)
     }
 
     /// Whether the user sees all accounts.
@@ -515,7 +516,7 @@ impl FromRequest for Posted {
             }
             if form.checked(ONCE) {
                 let what = format!("{}\0{}", request.path(), form.get(ONCE));
-                member.once = Some(Once::new(
+                member.once = Some(IdempotencyKey::new(
                     member.signed_in.email(),
                     form.get(ONCE),
                     what.as_bytes(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-use super::audit::{self, Entry};
+use super::audit::{self, AuditEntry};
 use super::connection::{KEYWARD_TABLES, migrate};
 use super::{Database, DatabaseUrl, Failed, StoreError, transaction};
 use crate::clock::Timestamp;
@@ -45,6 +45,7 @@ const TABLES: &[(&str, Treatment)] = &[
     ("deployment", Treatment::Keep),
     ("counters", Treatment::Keep),
     ("clock", Treatment::Keep),
+    ("leader", Treatment::Keep),
     ("changes", Treatment::Keep),
     ("change_counter", Treatment::Keep),
     ("__diesel_schema_migrations", Treatment::Keep),
@@ -206,7 +207,7 @@ fn publish(draft: &Path, file: &Path) -> Result<(), Error> {
 pub fn restore(
     url: &DatabaseUrl,
     file: &Path,
-    entry: &Entry,
+    entry: &AuditEntry,
     now: Timestamp,
 ) -> Result<Restored, Error> {
     let target = sqlite(url)?;
@@ -308,7 +309,7 @@ fn create(staged: &Path, target: &Path) -> Result<Restored, Error> {
 fn replace(
     url: &DatabaseUrl,
     staged: &Path,
-    entry: &Entry,
+    entry: &AuditEntry,
     now: Timestamp,
 ) -> Result<Restored, Error> {
     let mut session = url.connect()?;
