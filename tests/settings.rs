@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{World, each_case};
+use crate::support::{EmptyWorld, World, each_case};
 
 fn entry(
     world: &World,
@@ -586,7 +586,7 @@ fn ambiguous_issuers_are_refused() {
 
 on_both! {
     /// `config`, `check` and the links of invitations have the same issuer.
-    fn all_commands_use_the_issuer_of_the_nodes(world: World) {
+    fn all_commands_use_the_issuer_of_the_nodes(world: EmptyWorld) {
         let of = |flags: &[&str]| entry(&world, "issuer", &[], flags);
         assert_eq!(of(&[]).0, "http://127.0.0.1:8080");
         assert!(of(&[]).1.starts_with("default"));
