@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::support::tools::{self, Tool};
-use crate::support::{Client, Node, Reply, World, eventually, jwt, within};
+use crate::support::{Client, Node, Reply, World, each_case, eventually, jwt, within};
 
 const SECOND: Duration = Duration::from_secs(1);
 const API: &str = "https://api.example/";
@@ -651,40 +651,43 @@ fn a_key_is_accepted_in_each_form_of_presenting_it() {
         &key[..20],
         stranger.api_key.rsplit('_').next().unwrap()
     );
-    for (header, status) in [
-        (basic(key), 200),
-        (basic(&format!("{key}:")), 200),
-        (format!("Bearer {key}"), 200),
-        (format!("bearer {key}"), 200),
-        (format!("BASIC {}", STANDARD.encode(key)), 200),
-        (format!("Basic {}", STANDARD_NO_PAD.encode(key)), 200),
-        (format!("Bearer  {key}"), 200),
-        (String::new(), 401),
-        (basic(&format!(":{key}")), 401),
-        (basic(&format!("{key}:x")), 401),
-        (basic(&format!("{}:{key}", client.id)), 401),
-        (basic(&format!("{key}::")), 401),
-        (format!("Basic {key}"), 401),
-        (format!("Digest {key}"), 401),
-        (format!("ApiKey {key}"), 401),
-        (key.to_owned(), 401),
-        ("Basic".to_owned(), 401),
-        ("Basic !!!".to_owned(), 401),
-        ("Bearer".to_owned(), 401),
-        (format!("Basic {}", STANDARD.encode(b"\xFF\xFE")), 401),
-        (client.basic(), 401),
-        (format!("Bearer {secret}"), 401),
-        (format!("Bearer {token}"), 401),
-        (format!("Bearer {mistyped}"), 401),
-        (format!("Bearer {foreign}"), 401),
-        (format!("Bearer {}", key.to_uppercase()), 401),
-    ] {
-        let reply = ask(&node, "GET", "/apiKeys", &header, "");
-        assert_eq!(reply.status, status, "{header}: {}", reply.body);
-        if status != 200 {
-            refused(&reply, status, &header);
-        }
-    }
+    each_case(
+        [
+            (basic(key), 200),
+            (basic(&format!("{key}:")), 200),
+            (format!("Bearer {key}"), 200),
+            (format!("bearer {key}"), 200),
+            (format!("BASIC {}", STANDARD.encode(key)), 200),
+            (format!("Basic {}", STANDARD_NO_PAD.encode(key)), 200),
+            (format!("Bearer  {key}"), 200),
+            (String::new(), 401),
+            (basic(&format!(":{key}")), 401),
+            (basic(&format!("{key}:x")), 401),
+            (basic(&format!("{}:{key}", client.id)), 401),
+            (basic(&format!("{key}::")), 401),
+            (format!("Basic {key}"), 401),
+            (format!("Digest {key}"), 401),
+            (format!("ApiKey {key}"), 401),
+            (key.to_owned(), 401),
+            ("Basic".to_owned(), 401),
+            ("Basic !!!".to_owned(), 401),
+            ("Bearer".to_owned(), 401),
+            (format!("Basic {}", STANDARD.encode(b"\xFF\xFE")), 401),
+            (client.basic(), 401),
+            (format!("Bearer {secret}"), 401),
+            (format!("Bearer {token}"), 401),
+            (format!("Bearer {mistyped}"), 401),
+            (format!("Bearer {foreign}"), 401),
+            (format!("Bearer {}", key.to_uppercase()), 401),
+        ],
+        |(header, status)| {
+            let reply = ask(&node, "GET", "/apiKeys", &header, "");
+            assert_eq!(reply.status, status, "{header}: {}", reply.body);
+            if status != 200 {
+                refused(&reply, status, &header);
+            }
+        },
+    );
     let twice = [("authorization", basic(key)), ("authorization", basic(key))];
     let twice = twice
         .each_ref()
@@ -734,63 +737,66 @@ fn a_key_is_accepted_from_its_ip_ranges_only() {
         world.start(),
     );
     let authorization = basic(&key);
-    for (forwarded, allowed) in [
-        ("203.0.113.9", true),
-        ("198.51.100.7", true),
-        ("198.51.100.8", false),
-        ("203.0.114.1", false),
-        ("2001:db8:1::1", true),
-        ("2001:db9::1", false),
-        ("::ffff:203.0.113.9", true),
-        ("192.0.2.1, 203.0.113.9", true),
-        ("203.0.113.9, 192.0.2.1", false),
-        ("203.0.113.9, 10.1.2.3", true),
-        ("nonsense", false),
-        ("", false),
-    ] {
-        let headers = [("x-forwarded-for", forwarded)];
-        assert_eq!(
-            verify(&behind, &key, &headers),
-            if allowed { 200 } else { 401 },
-            "{forwarded}"
-        );
-        assert_eq!(
-            verify(&direct, &key, &headers),
-            401,
-            "nobody vouches for {forwarded}"
-        );
-        let reply = behind.get_with(
-            "/apiKeys",
-            &[
-                ("authorization", &authorization),
+    each_case(
+        [
+            ("203.0.113.9", true),
+            ("198.51.100.7", true),
+            ("198.51.100.8", false),
+            ("203.0.114.1", false),
+            ("2001:db8:1::1", true),
+            ("2001:db9::1", false),
+            ("::ffff:203.0.113.9", true),
+            ("192.0.2.1, 203.0.113.9", true),
+            ("203.0.113.9, 192.0.2.1", false),
+            ("203.0.113.9, 10.1.2.3", true),
+            ("nonsense", false),
+            ("", false),
+        ],
+        |(forwarded, allowed)| {
+            let headers = [("x-forwarded-for", forwarded)];
+            assert_eq!(
+                verify(&behind, &key, &headers),
+                if allowed { 200 } else { 401 },
+                "{forwarded}"
+            );
+            assert_eq!(
+                verify(&direct, &key, &headers),
+                401,
+                "nobody vouches for {forwarded}"
+            );
+            let reply = behind.get_with(
+                "/apiKeys",
+                &[
+                    ("authorization", &authorization),
+                    ("x-forwarded-for", forwarded),
+                ],
+            );
+            assert_eq!(
+                reply.status,
+                if allowed { 200 } else { 401 },
+                "{forwarded}: {}",
+                reply.body
+            );
+            let form = form_urlencoded::Serializer::new(String::new())
+                .extend_pairs([
+                    ("grant_type", EXCHANGE),
+                    ("subject_token", &key),
+                    ("subject_token_type", KEY_TYPE),
+                ])
+                .finish();
+            let headers = [
+                ("content-type", "application/x-www-form-urlencoded"),
                 ("x-forwarded-for", forwarded),
-            ],
-        );
-        assert_eq!(
-            reply.status,
-            if allowed { 200 } else { 401 },
-            "{forwarded}: {}",
-            reply.body
-        );
-        let form = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([
-                ("grant_type", EXCHANGE),
-                ("subject_token", &key),
-                ("subject_token_type", KEY_TYPE),
-            ])
-            .finish();
-        let headers = [
-            ("content-type", "application/x-www-form-urlencoded"),
-            ("x-forwarded-for", forwarded),
-        ];
-        assert_eq!(
-            behind
-                .post("/oauth/token", &headers, form.as_bytes())
-                .status,
-            if allowed { 200 } else { 400 },
-            "{forwarded}"
-        );
-    }
+            ];
+            assert_eq!(
+                behind
+                    .post("/oauth/token", &headers, form.as_bytes())
+                    .status,
+                if allowed { 200 } else { 400 },
+                "{forwarded}"
+            );
+        },
+    );
     assert_eq!(
         (
             verify(&direct, &inside, &[]),

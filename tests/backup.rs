@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::tools::Tool;
-use crate::support::{Backend, World, eventually};
+use crate::support::{Backend, EmptyWorld, World, eventually};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -42,7 +42,7 @@ fn a_backup_made_under_load_is_restored_into_an_empty_place() {
     assert!(node.stop().success());
 
     // Another machine: the file, and the sealing key.
-    let other = World::sqlite();
+    let other = EmptyWorld::new(Backend::Sqlite);
     std::fs::create_dir_all(other.folder.join("keys")).unwrap();
     std::fs::copy(
         world.folder.join("keys/sealing.key"),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::key_server::KeyServer;
-use crate::support::{Node, Reply, World, eventually, jwt};
+use crate::support::{Node, Reply, World, each_case, eventually, jwt};
 
 const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -168,7 +168,7 @@ fn wrong_assertions_are_refused() {
         ("no JWT", "a.b.c".to_owned()),
         ("empty parts", "..".to_owned()),
     ];
-    for (what, assertion) in &cases {
+    each_case(&cases, |(what, assertion)| {
         let reply = ask(&node, assertion);
         assert!(
             matches!(reply.status, 401 | 429),
@@ -177,16 +177,19 @@ fn wrong_assertions_are_refused() {
             reply.body
         );
         assert!(reply.json()["error_description"].is_string());
-    }
+    });
     // A minute of difference between the clocks does no harm.
-    for (name, value) in [
-        ("exp", json!(now - 30)),
-        ("nbf", json!(now + 30)),
-        ("iat", json!(now + 30)),
-    ] {
-        let reply = ask(&node, &with(name, value));
-        assert_eq!(reply.status, 200, "{name}: {}", reply.body);
-    }
+    each_case(
+        [
+            ("exp", json!(now - 30)),
+            ("nbf", json!(now + 30)),
+            ("iat", json!(now + 30)),
+        ],
+        |(name, value)| {
+            let reply = ask(&node, &with(name, value));
+            assert_eq!(reply.status, 200, "{name}: {}", reply.body);
+        },
+    );
     // Without `kid` the keys are tried.
     assert_eq!(
         ask(&node, &pair.sign(&json!({"alg": "ES256"}), &good)).status,

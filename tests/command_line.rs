@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::portal::Browser;
-use crate::support::{Backend, World, within};
+use crate::support::{Backend, World, each_case, within};
 
 const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -226,55 +226,58 @@ fn output_is_for_people_and_wrong_usage_has_status_two() {
 #[test]
 fn each_command_of_the_contract_exists() {
     let world = World::sqlite();
-    for command in [
-        "serve",
-        "migrate",
-        "config",
-        "check",
-        "account create",
-        "account list",
-        "account update",
-        "user create",
-        "user list",
-        "user invite",
-        "user set-role",
-        "user reset-second-factor",
-        "user set-password",
-        "user delete",
-        "client create",
-        "client list",
-        "client show",
-        "client update",
-        "client disable",
-        "client enable",
-        "client delete",
-        "secret create",
-        "secret list",
-        "secret rotate",
-        "secret delete",
-        "key create",
-        "key list",
-        "key rotate",
-        "key delete",
-        "resource create",
-        "resource update",
-        "resource list",
-        "resource delete",
-        "registration-token create",
-        "registration-token list",
-        "registration-token delete",
-        "signing-key list",
-        "signing-key show",
-        "signing-key rotate",
-        "signing-key import",
-        "signing-key retire",
-        "token inspect",
-        "token revoke",
-        "token list",
-    ] {
-        let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
-        assert!(world.run(&arguments).status.success(), "{command}");
-    }
+    each_case(
+        [
+            "serve",
+            "migrate",
+            "config",
+            "check",
+            "account create",
+            "account list",
+            "account update",
+            "user create",
+            "user list",
+            "user invite",
+            "user set-role",
+            "user reset-second-factor",
+            "user set-password",
+            "user delete",
+            "client create",
+            "client list",
+            "client show",
+            "client update",
+            "client disable",
+            "client enable",
+            "client delete",
+            "secret create",
+            "secret list",
+            "secret rotate",
+            "secret delete",
+            "key create",
+            "key list",
+            "key rotate",
+            "key delete",
+            "resource create",
+            "resource update",
+            "resource list",
+            "resource delete",
+            "registration-token create",
+            "registration-token list",
+            "registration-token delete",
+            "signing-key list",
+            "signing-key show",
+            "signing-key rotate",
+            "signing-key import",
+            "signing-key retire",
+            "token inspect",
+            "token revoke",
+            "token list",
+        ],
+        |command| {
+            let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+            assert!(world.run(&arguments).status.success(), "{command}");
+        },
+    );
 }
 
 /// Arguments show in the list of processes: a token can come on standard input.

@@ -369,22 +369,14 @@ fn a_further_request_times_out_where_it_stays_incomplete() {
 fn unfinished_tls_handshakes_are_closed() {
     needs!(Tool::Curl);
     let world = World::sqlite();
-    let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-    world.file("cert.pem", &certified.cert.pem());
-    world.file("key.pem", &certified.signing_key.serialize_pem());
-    let node = world.start_with(&["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
+    let node = world.start_with_tls();
     // More than any bound on handshakes at a time.
     let mut silent: Vec<TcpStream> = (0..600).map(|_| node.connect()).collect();
     for stream in silent.iter_mut().step_by(2) {
         stream.write_all(b"\x16\x03\x01\x02\x00\x01").unwrap();
     }
     let began = Instant::now();
-    let url = node.base.replace("http://", "https://");
-    let asked = std::process::Command::new("curl")
-        .args(["-sf", "--cacert", "cert.pem", &format!("{url}/healthz")])
-        .current_dir(&world.folder)
-        .output()
-        .unwrap();
+    let asked = world.curl(&["-f", "--cacert", "cert.pem", &node.https_url("/healthz")]);
     assert!(asked.status.success());
     assert!(
         began.elapsed() < Duration::from_secs(5),

@@ -2,17 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
 
 use crate::support::tools::Tool;
 use crate::support::{Node, World};
 
+/// The version of HTTP and the status; the body goes to a file.
 fn curl(world: &World, arguments: &[&str]) -> String {
-    let mut curl = Command::new("curl");
-    curl.args(["-s", "-o", "body", "-w", "%{http_version} %{http_code}"])
-        .args(arguments)
-        .current_dir(&world.folder);
-    String::from_utf8(curl.output().unwrap().stdout).unwrap()
+    let output = ["-o", "body", "-w", "%{http_version} %{http_code}"];
+    String::from_utf8(world.curl(&[&output, arguments].concat()).stdout).unwrap()
 }
 
 #[test]
@@ -20,11 +17,8 @@ fn http2_is_negotiated_by_alpn() {
     needs!(Tool::Curl);
     let world = World::sqlite();
     let client = world.client("read");
-    let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-    world.file("cert.pem", &certified.cert.pem());
-    world.file("key.pem", &certified.signing_key.serialize_pem());
-    let node = world.start_with(&["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
-    let url = node.base.replace("http://", "https://") + "/oauth/token";
+    let node = world.start_with_tls();
+    let url = node.https_url("/oauth/token");
     let user = format!("{}:{}", client.id, client.secret);
     let token = [
         "--cacert",

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::support::portal::{Browser, INVITATION, PASSWORD, hidden, person};
 use crate::support::proxy::Proxy;
 use crate::support::tools::Tool;
-use crate::support::{Backend, Node, Reply, World};
+use crate::support::{Backend, Node, Reply, World, each_case};
 
 const ADA: &str = "ada@one.example";
 const BOB: &str = "bob@one.example";
@@ -290,7 +290,7 @@ on_both! {
         let action = "/portal/people";
         let host = node.base.strip_prefix("http://").unwrap().to_owned();
         let lookalike = format!("http://{host}.evil.example");
-        for (what, token, headers) in [
+        each_case([
             ("no token", None, &[] as &[(&str, &str)]),
             ("an empty token", Some(""), &[]),
             ("another session's", Some(others.as_str()), &[]),
@@ -301,21 +301,21 @@ on_both! {
             ("a foreign origin", Some(&own), &[("origin", "https://evil.example")]),
             ("an origin that begins like ours", Some(&own), &[("origin", lookalike.as_str())]),
             ("no origin", Some(&own), &[("origin", "null")]),
-        ] {
+        ], |(what, token, headers)| {
             let mut fields = vec![("email", BOB), ("role", "viewer")];
             fields.extend(token.map(|token| ("form_token", token)));
             let reply = ada.post(action, headers, &fields);
             assert_eq!((reply.status, written(&world)), (403, before), "{what}: {}", reply.body);
             page(&reply, 403);
             assert!(is_in(&ada));
-        }
+        });
         // Nor the forms of whoever has not signed in.
-        for token in [None, Some(own.as_str()), Some(others.as_str())] {
+        each_case([None, Some(own.as_str()), Some(others.as_str())], |token| {
             let mut fields = vec![("email", ADA), ("password", PASSWORD)];
             fields.extend(token.map(|token| ("form_token", token)));
             page(&stranger.post("/portal/sign-in", &[], &fields), 403);
             assert!(stranger.cookie("keyward").is_empty());
-        }
+        });
         // Nobody's session: what was typed waits for the sign-in, and is sent again by hand.
         let late = stranger.post(action, &[], &[("form_token", &own), ("email", BOB), ("role", "viewer")]);
         page(&late, 403);
@@ -325,10 +325,10 @@ on_both! {
         page(&stranger.submit(&waiting, action, &[]), 200);
         assert_eq!(world.count("SELECT count(*) FROM users"), 2);
         // Our own pages do.
-        for headers in [&[("sec-fetch-site", "same-origin")] as &[(&str, &str)], &[("origin", node.base.as_str())], &[]] {
+        each_case([&[("sec-fetch-site", "same-origin")] as &[(&str, &str)], &[("origin", node.base.as_str())], &[]], |headers| {
             let reply = ada.post("/portal/people/second-factor", headers, &[("form_token", &own), ("required", "")]);
             assert_eq!(reply.status, 303, "{headers:?}: {}", reply.body);
-        }
+        });
     }
 
     fn an_invitation_works_once_and_sets_a_password(world: World) {
@@ -806,7 +806,7 @@ on_both! {
             format!("/portal/sign-in?next={encoded}")
         };
         let ada = Browser::of(&node, ADA);
-        for (next, to) in [
+        each_case([
             ("/portal/people", "/portal/people"),
             ("/portal/applications?account=x", "/portal/applications?account=x"),
             ("", "/portal"),
@@ -829,13 +829,13 @@ on_both! {
             ("/portal/people\r\nset-cookie: x=y", "/portal"),
             ("/portal/people\t", "/portal/people"),
             ("/portal/sign-in?next=/portal/sign-in", "/portal"),
-        ] {
+        ], |(next, to)| {
             assert_eq!(ada.get(&path(next)).leads_to(), to, "signed in, {next:?}");
             let stranger = Browser::new(&node);
             let reply = stranger.fill(&path(next), "/portal/sign-in", &[("email", ADA), ("password", PASSWORD)]);
             assert_eq!(reply.leads_to(), to, "{next:?}");
             assert!(reply.header("x").is_none());
-        }
+        });
         // A page that one had to sign in for is the one that one comes to.
         let stranger = Browser::new(&node);
         let asked = stranger.get("/portal/people?x=1&y=%26");
@@ -847,7 +847,7 @@ on_both! {
         one(&world);
         let node = world.start();
         let (ada, stranger) = (Browser::of(&node, ADA), Browser::new(&node));
-        for browser in [&ada, &stranger] {
+        each_case([&ada, &stranger], |browser| {
             for path in ["/portal/nothing", "/portal/people/x/y/z", "/portal/%00%ff", "/portal/assets/x/y", "/portal/invitation/"] {
                 page(&browser.get(path), 404);
             }
@@ -865,18 +865,18 @@ on_both! {
             for path in ["/portal/sign-in", "/portal/people", "/portal/language"] {
                 page(&browser.send("POST", path, &[("content-type", "application/x-www-form-urlencoded")], &large), 413);
             }
-        }
+        });
         // What one may ask for by GET, one may ask for by HEAD.
-        for path in ["/portal/sign-in", "/portal/invitation/x", "/portal/assets/x/portal.css"] {
+        each_case(["/portal/sign-in", "/portal/invitation/x", "/portal/assets/x/portal.css"], |path| {
             let reply = stranger.send("HEAD", path, &[], b"");
             assert_eq!((reply.status, reply.body.as_str()), (stranger.status(path), ""), "{path}");
-        }
+        });
         // Where it begins, for whom.
         assert_eq!((stranger.get("/").leads_to(), stranger.get("/portal").leads_to()), ("/portal", "/portal/sign-in"));
         assert_eq!((ada.get("/portal").leads_to(), ada.get("/portal/").leads_to()), ("/portal/applications", "/portal/applications"));
         // No input whatever gets a 500.
         let token = ada.form_token();
-        for path in ["/portal/applications", "/portal/people", "/portal/registration-tokens", "/portal/profile/password", "/portal/profile/second-factor", "/portal/people/second-factor"] {
+        each_case(["/portal/applications", "/portal/people", "/portal/registration-tokens", "/portal/profile/password", "/portal/profile/second-factor", "/portal/people/second-factor"], |path| {
             for value in ["\0", "\u{202e}", &"x".repeat(5000), "-1", "99999999999999999999d", "[]", "\""] {
                 let fields = ["name", "email", "role", "scope", "resources", "auth_method", "jwks", "uses", "expires_in", "current", "new", "code", "sealed", "account", "once"];
                 let fields: Vec<(&str, &str)> = fields.iter().map(|name| (*name, value)).chain([("form_token", token.as_str())]).collect();
@@ -885,7 +885,7 @@ on_both! {
             }
             let reply = ada.send("POST", path, &[], &[0xff, b'=', 0xfe, b'&', b'%']);
             assert!(reply.status < 500, "{path}: {}", reply.status);
-        }
+        });
     }
 }
 

@@ -149,8 +149,10 @@ fn pages() -> Vec<String> {
 /// What a day like any other leaves behind, for the pictures: written as the nodes write it.
 fn a_day_of_traffic(world: &World) {
     let mut rows = BTreeMap::new();
-    let mut add =
-        |moment: i64, name: String, count: i64| *rows.entry((moment, name)).or_insert(0) += count;
+    let mut add = |moment: i64, owner: (&str, &str), metric: String, count: i64| {
+        let [account, client] = [owner.0, owner.1].map(str::to_owned);
+        *rows.entry((moment, account, client, metric)).or_insert(0) += count;
+    };
     let (minute, hour) = (60_000, 3_600_000);
     let now = keyward::clock::Timestamp::now().millis() / minute * minute;
     let clients = [
@@ -187,12 +189,13 @@ fn a_day_of_traffic(world: &World) {
             ("introspections", introspections),
             ("failures", failures),
         ] {
-            add(moment, format!("'', '', '{what}'"), count);
+            add(moment, ("", ""), what.to_owned(), count);
             for (place, (account, client)) in clients.iter().enumerate() {
                 let part = count * [44, 26, 16, 9, 5][place] / 100;
                 add(
                     moment / hour * hour,
-                    format!("'{account}', '{client}', '{what}'"),
+                    (account, client),
+                    what.to_owned(),
                     part,
                 );
             }
@@ -209,7 +212,8 @@ fn a_day_of_traffic(world: &World) {
             for (end, part) in times.iter().zip([40, 60 - slow - 12, 12, slow]) {
                 add(
                     moment,
-                    format!("'', '', '{what}:{end}'"),
+                    ("", ""),
+                    format!("{what}:{end}"),
                     count * part / 100 + 1,
                 );
             }
@@ -217,7 +221,9 @@ fn a_day_of_traffic(world: &World) {
     }
     let rows: Vec<String> = rows
         .iter()
-        .map(|((moment, name), count)| format!("({moment}, {name}, {count})"))
+        .map(|((moment, account, client, metric), count)| {
+            format!("({moment}, '{account}', '{client}', '{metric}', {count})")
+        })
         .collect();
     for rows in rows.chunks(2000) {
         let rows = rows.join(", ");

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::postgres::{Cluster, Pooler};
 use crate::support::tools::Tool;
-use crate::support::{Backend, Node, World, postgres_port, within};
+use crate::support::{Backend, Node, World, each_case, postgres_port, within};
 
 /// So many at once, `each` of them by each of so many threads; gives the statuses.
 fn at_once(threads: usize, each: usize, work: impl Fn() -> u16 + Sync) -> Vec<u16> {
@@ -388,16 +388,16 @@ fn a_full_disk_is_answered_with_503() {
     command.env("KEYWARD_DATABASE_URL", &world.database_url);
     let node = Node::start(command, &[]).unwrap();
     node.token(&client);
-    let limit = |bytes: &str| {
-        let mut command = std::process::Command::new("prlimit");
-        command.args([
-            "--pid",
-            &node.pid().to_string(),
-            &format!("--fsize={bytes}"),
-        ]);
-        assert!(command.status().unwrap().success());
+    let limit = |bytes: Option<u64>| {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let pid = Pid::from_raw(i32::try_from(node.pid()).unwrap());
+        let limit = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        prlimit(pid, Resource::Fsize, limit).unwrap();
     };
-    limit("1:unlimited");
+    limit(Some(1));
     not_ready(&node);
     let reply = node.token_reply(&client, &[]);
     assert_eq!(
@@ -406,7 +406,7 @@ fn a_full_disk_is_answered_with_503() {
         "{}",
         reply.body
     );
-    limit("unlimited:unlimited");
+    limit(None);
     within(Duration::from_secs(10), "the recovery", || {
         (node.get("/readyz").status == 200).then_some(())
     });
@@ -430,81 +430,90 @@ fn no_message_shows_a_part_of_the_password() {
     let world = World::sqlite();
     let nowhere = "127.0.0.1:1/kw";
     let shown = |words: &str| ["TOP", "SECRET"].iter().any(|part| words.contains(part));
-    for url in [
-        format!("postgres://kw:TOP%SECRET@{nowhere}"),
-        format!("postgres://kw:TOPSECRET%@{nowhere}"),
-        format!("postgres://kw:TOP SECRET@{nowhere}"),
-        format!("postgres://kw:TOP/SECRET@{nowhere}"),
-        format!("postgres://kw:TOP@SECRET@{nowhere}"),
-        format!("postgres://kw:TOP#SECRET@{nowhere}"),
-        format!("postgres://kw:TOP?SECRET@{nowhere}"),
-        format!("postgres://kw:TOP\nSECRET@{nowhere}"),
-        format!("postgres://kw:TOP'SECRET\\@{nowhere}"),
-        format!(" postgres://kw:TOPSECRET@{nowhere}"),
-        format!("postgres:/kw:TOPSECRET@{nowhere}"),
-        format!("postgres://{nowhere}?user=kw&password=TOPSECRET"),
-        format!("postgres://{nowhere}?user=kw&password=TOP%SECRET"),
-        format!("postgres://{nowhere}?user=kw&password=TOP&SECRET"),
-        format!("postgres://kw:TOPSECRET@{nowhere}?sslmode=verify-fulll"),
-        format!("postgres://kw:TOPSECRET@{nowhere}?sslmode=require"),
-        format!("postgres://kw:TOPSECRET@{nowhere}?connect_timeout=soon"),
-        format!("postgres://kw:TOPSECRET@{nowhere}?application_name=%"),
-        format!(
-            "postgres://kw:TOPSECRET@{}/kw",
-            nowhere.replace(":1", ":99999")
-        ),
-        "postgres://kw:TOPSECRET@no-such-host.invalid/kw".to_owned(),
-        "host=127.0.0.1 port=1 user=kw password=TOPSECRET".to_owned(),
-        "mysql://kw:TOPSECRET@127.0.0.1/kw".to_owned(),
-    ] {
-        for (command, may_succeed) in [
-            (&["migrate"][..], false),
-            (&["config"], true),
-            (&["check"], false),
-            (&["--json", "serve"], false),
-        ] {
-            for by_flag in [true, false] {
-                let mut command = world.command(command);
-                if by_flag {
-                    command.args(["--database-url", &url]);
-                } else {
-                    command.env("KEYWARD_DATABASE_URL", &url);
+    each_case(
+        [
+            format!("postgres://kw:TOP%SECRET@{nowhere}"),
+            format!("postgres://kw:TOPSECRET%@{nowhere}"),
+            format!("postgres://kw:TOP SECRET@{nowhere}"),
+            format!("postgres://kw:TOP/SECRET@{nowhere}"),
+            format!("postgres://kw:TOP@SECRET@{nowhere}"),
+            format!("postgres://kw:TOP#SECRET@{nowhere}"),
+            format!("postgres://kw:TOP?SECRET@{nowhere}"),
+            format!("postgres://kw:TOP\nSECRET@{nowhere}"),
+            format!("postgres://kw:TOP'SECRET\\@{nowhere}"),
+            format!(" postgres://kw:TOPSECRET@{nowhere}"),
+            format!("postgres:/kw:TOPSECRET@{nowhere}"),
+            format!("postgres://{nowhere}?user=kw&password=TOPSECRET"),
+            format!("postgres://{nowhere}?user=kw&password=TOP%SECRET"),
+            format!("postgres://{nowhere}?user=kw&password=TOP&SECRET"),
+            format!("postgres://kw:TOPSECRET@{nowhere}?sslmode=verify-fulll"),
+            format!("postgres://kw:TOPSECRET@{nowhere}?sslmode=require"),
+            format!("postgres://kw:TOPSECRET@{nowhere}?connect_timeout=soon"),
+            format!("postgres://kw:TOPSECRET@{nowhere}?application_name=%"),
+            format!(
+                "postgres://kw:TOPSECRET@{}/kw",
+                nowhere.replace(":1", ":99999")
+            ),
+            "postgres://kw:TOPSECRET@no-such-host.invalid/kw".to_owned(),
+            "host=127.0.0.1 port=1 user=kw password=TOPSECRET".to_owned(),
+            "mysql://kw:TOPSECRET@127.0.0.1/kw".to_owned(),
+        ],
+        |url| {
+            for (command, may_succeed) in [
+                (&["migrate"][..], false),
+                (&["config"], true),
+                (&["check"], false),
+                (&["--json", "serve"], false),
+            ] {
+                for by_flag in [true, false] {
+                    let mut command = world.command(command);
+                    if by_flag {
+                        command.args(["--database-url", &url]);
+                    } else {
+                        command.env("KEYWARD_DATABASE_URL", &url);
+                    }
+                    let output = command.env("KEYWARD_LOG", "trace").output().unwrap();
+                    let words = String::from_utf8_lossy(&[output.stdout, output.stderr].concat())
+                        .into_owned();
+                    assert!(!shown(&words), "{url:?}: {words}");
+                    assert!(may_succeed || !output.status.success(), "{url:?}");
                 }
-                let output = command.env("KEYWARD_LOG", "trace").output().unwrap();
-                let words =
-                    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-                assert!(!shown(&words), "{url:?}: {words}");
-                assert!(may_succeed || !output.status.success(), "{url:?}");
             }
-        }
-    }
+        },
+    );
     // In the wrong place.
     let url = format!("postgres://kw:TOPSECRET@{nowhere}");
-    for arguments in [
-        &["migrate", &url][..],
-        &[&url],
-        &["migrate", &format!("--databse-url={url}")],
-        &["migrate", "--databse-url", &url],
-    ] {
-        let output = world.run(arguments);
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            !output.status.success() && !shown(&words),
-            "{arguments:?}: {words}"
-        );
-    }
-    for text in [
-        format!("database_url = {url}\n"),
-        format!("database_url = \"{url}\n"),
-        format!("database_url = [\"{url}\", 1]\n"),
-    ] {
-        world.file("keyward.toml", &text);
-        let mut command = world.command(&["migrate"]);
-        let output = command.env_remove("KEYWARD_DATABASE_URL").output().unwrap();
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            !output.status.success() && words.contains("keyward.toml") && !shown(&words),
-            "{text}: {words}"
-        );
-    }
+    each_case(
+        [
+            &["migrate", &url][..],
+            &[&url],
+            &["migrate", &format!("--databse-url={url}")],
+            &["migrate", "--databse-url", &url],
+        ],
+        |arguments| {
+            let output = world.run(arguments);
+            let words = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(
+                !output.status.success() && !shown(&words),
+                "{arguments:?}: {words}"
+            );
+        },
+    );
+    each_case(
+        [
+            format!("database_url = {url}\n"),
+            format!("database_url = \"{url}\n"),
+            format!("database_url = [\"{url}\", 1]\n"),
+        ],
+        |text| {
+            world.file("keyward.toml", &text);
+            let mut command = world.command(&["migrate"]);
+            let output = command.env_remove("KEYWARD_DATABASE_URL").output().unwrap();
+            let words = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(
+                !output.status.success() && words.contains("keyward.toml") && !shown(&words),
+                "{text}: {words}"
+            );
+        },
+    );
 }

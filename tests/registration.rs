@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Node, Reply, World, eventually, jwt};
+use crate::support::{Client, Node, Reply, World, each_case, eventually, jwt};
 
 fn initial(world: &World, flags: &[&str]) -> String {
     world.cli(&[&["registration-token", "create"], flags].concat())["token"]
@@ -247,7 +247,7 @@ fn wrong_metadata_is_refused() {
         (json!(null), "invalid_client_metadata"),
     ];
     let before = world.count("SELECT count(*) FROM clients");
-    for (body, error) in &cases {
+    each_case(&cases, |(body, error)| {
         let reply = node.json("POST", "/oauth/register", Some(&token), body);
         assert_eq!(
             (reply.status, reply.json()["error"].as_str()),
@@ -255,22 +255,25 @@ fn wrong_metadata_is_refused() {
             "{body}: {}",
             reply.body
         );
-    }
+    });
     let deep = format!("{}1{}", "[".repeat(20_000), "]".repeat(20_000));
     let bearer = format!("Bearer {token}");
-    for (what, body, status) in [
-        ("broken", "{", 400),
-        ("deep", deep.as_str(), 400),
-        ("huge", &" ".repeat(70_000), 413),
-        ("no UTF-8", "\u{1}", 400),
-    ] {
-        let headers = [
-            ("authorization", bearer.as_str()),
-            ("content-type", "application/json"),
-        ];
-        let reply = node.post("/oauth/register", &headers, body.as_bytes());
-        assert_eq!(reply.status, status, "{what}: {}", reply.body);
-    }
+    each_case(
+        [
+            ("broken", "{", 400),
+            ("deep", deep.as_str(), 400),
+            ("huge", &" ".repeat(70_000), 413),
+            ("no UTF-8", "\u{1}", 400),
+        ],
+        |(what, body, status)| {
+            let headers = [
+                ("authorization", bearer.as_str()),
+                ("content-type", "application/json"),
+            ];
+            let reply = node.post("/oauth/register", &headers, body.as_bytes());
+            assert_eq!(reply.status, status, "{what}: {}", reply.body);
+        },
+    );
     for media_type in ["text/plain", "application/x-www-form-urlencoded", ""] {
         let headers = [
             ("authorization", bearer.as_str()),

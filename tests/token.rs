@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Client, Node, World, eventually, jwt};
+use crate::support::{Client, Node, World, each_case, eventually, jwt};
 
 on_both! {
     fn the_audience_is_what_the_resource_parameter_asks_for(world: World) {
@@ -207,7 +207,7 @@ fn wrong_requests_are_refused() {
             "invalid_request",
         ),
     ];
-    for (what, content_type, body, status, error) in cases {
+    each_case(cases, |(what, content_type, body, status, error)| {
         let mut headers = vec![("authorization", basic.as_str())];
         headers.extend(content_type.map(|value| ("content-type", value)));
         let reply = node.post("/oauth/token", &headers, body);
@@ -218,7 +218,7 @@ fn wrong_requests_are_refused() {
             reply.body
         );
         reply.refused(*status, error);
-    }
+    });
     // Parameters in the query are none.
     node.form(
         "/oauth/token?grant_type=client_credentials",
@@ -229,14 +229,17 @@ fn wrong_requests_are_refused() {
     // The client of a resource server checks tokens, and gets none.
     node.token_reply(&api, &[])
         .refused(400, "unauthorized_client");
-    for method in ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"] {
-        let reply = node.send(method, "/oauth/token", &[], b"");
-        assert_eq!(
-            (reply.status, reply.header("allow")),
-            (405, Some("POST")),
-            "{method}"
-        );
-    }
+    each_case(
+        ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"],
+        |method| {
+            let reply = node.send(method, "/oauth/token", &[], b"");
+            assert_eq!(
+                (reply.status, reply.header("allow")),
+                (405, Some("POST")),
+                "{method}"
+            );
+        },
+    );
     // With charset and in capitals it is the same media type.
     let headers = [
         ("authorization", basic.as_str()),

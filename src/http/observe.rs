@@ -148,9 +148,10 @@ fn record<B>(
             .usage
             .count_time(timed, duration, context.received_at);
     }
+    let route = request.match_pattern();
     let status = response.status().as_u16();
     let code = reason.map(|reason| reason.code.as_str());
-    let method = response.request().method().as_str();
+    let method = request.method().as_str();
     record_span(span, method, route.as_deref(), status, code);
     server
         .usage

@@ -287,7 +287,15 @@ impl World {
 
     /// A command that succeeds, with `--json`.
     pub fn cli(&self, arguments: &[&str]) -> Value {
-        let output = self.run(&[&["--json"], arguments].concat());
+        let mut output = self.run(&[&["--json"], arguments].concat());
+        // A command gives the database a few seconds, and a busy machine may take them all.
+        for _ in 0..5 {
+            let err = String::from_utf8_lossy(&output.stderr);
+            if output.status.success() || !err.contains("no answer in time") {
+                break;
+            }
+            output = self.run(&[&["--json"], arguments].concat());
+        }
         let (out, err) = (
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr),
@@ -426,6 +434,29 @@ impl World {
         let path = self.folder.join(name);
         std::fs::write(&path, content).unwrap();
         path
+    }
+}
+
+impl World {
+    /// Writes a self-signed certificate for 127.0.0.1 and its key to these files; gives the certificate.
+    pub fn certificate(&self, cert: &str, key: &str) -> String {
+        let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        self.file(key, &certified.signing_key.serialize_pem());
+        self.file(cert, &certified.cert.pem());
+        certified.cert.pem()
+    }
+
+    /// A node that speaks TLS with a certificate in `cert.pem`.
+    pub fn start_with_tls(&self) -> Node {
+        self.certificate("cert.pem", "key.pem");
+        self.start_with(&["--tls-cert", "cert.pem", "--tls-key", "key.pem"])
+    }
+
+    /// curl in this world's folder, without its progress.
+    pub fn curl(&self, arguments: &[&str]) -> Output {
+        let mut curl = Command::new("curl");
+        curl.arg("-s").args(arguments).current_dir(&self.folder);
+        curl.output().unwrap()
     }
 }
 
@@ -592,6 +623,11 @@ impl Node {
 
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
+    }
+
+    /// Of a node that speaks TLS.
+    pub fn https_url(&self, path: &str) -> String {
+        self.url(path).replace("http://", "https://")
     }
 
     /// The audience of the management API.
@@ -815,6 +851,17 @@ impl Reply {
         assert!(self.header("x-request-id").is_some());
         self
     }
+}
+
+/// Checks each case, and fails at the end where some failed: the first does not hide the others.
+pub fn each_case<T>(cases: impl IntoIterator<Item = T>, mut check: impl FnMut(T)) {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    let failed = cases
+        .into_iter()
+        .map(|case| catch_unwind(AssertUnwindSafe(|| check(case))))
+        .filter(Result::is_err)
+        .count();
+    assert_eq!(failed, 0, "cases failed; their messages are above");
 }
 
 /// Waits for something that is promised soon; fails after ten seconds.

@@ -14,7 +14,7 @@ fn postgres_bin() -> &'static Path {
     tools::postgres_programs().expect("the test must say that it needs Tool::PostgresPrograms")
 }
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").unwrap().uid() == 0
 }

@@ -65,8 +65,8 @@ impl Tool {
     fn is_there(self) -> bool {
         match self {
             Tool::Postgres => std::env::var_os("TEST_POSTGRES_URL").is_some(),
-            Tool::PostgresPrograms => postgres_programs().is_some(),
-            Tool::PgBouncer => pgbouncer().is_file(),
+            Tool::PostgresPrograms => postgres_programs().is_some() && can_be_unprivileged(),
+            Tool::PgBouncer => pgbouncer().is_file() && can_be_unprivileged(),
             Tool::Python => std::env::var_os("TEST_PYTHON").is_some(),
             Tool::Node => std::env::var_os("TEST_NODE_DIR").is_some() && on_path("node"),
             Tool::Go => on_path("go"),
@@ -137,6 +137,11 @@ fn is_recent_go() -> bool {
 fn on_path(program: &str) -> bool {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
+}
+
+/// Postgres and PgBouncer refuse to run as root.
+fn can_be_unprivileged() -> bool {
+    !super::postgres::is_root() || on_path("runuser")
 }
 
 /// The value of a variable that `tests/run` sets.
