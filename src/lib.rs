@@ -1,30 +1,30 @@
 //! Keyward: an OAuth 2.0 authorization server for machines.
 //!
-//! # The house
+//! # Layout
 //!
-//! A noun lives in [`store`], a verb of the protocol in [`oauth`], a verb of management in
-//! [`manage`], a door in [`http`] (for machines), [`portal`] (for people) or [`cli`]. Everything below
-//! the doors is free of HTTP.
+//! Entry points: [`http`] for machines, [`portal`] for people, [`cli`]. Operations: [`oauth`] for the
+//! protocol, [`manage`] for administration, [`domain`] for what both do. Entities with their rows and
+//! queries: [`store`]. Everything below the entry points is free of HTTP.
 //!
-//! Arrows point down only, and a test over the `use crate::` lines holds them to it:
+//! Dependencies point down only; a test reads the `use crate::` lines and fails on one that points up:
 //!
 //! ```text
-//! cli        → server, bootstrap, manage, oauth, outbound, telemetry
-//! server     → http, portal, jobs, manage, oauth, directory, net, telemetry
-//! jobs       → manage, oauth, directory, store
-//! portal     → manage; of http what both doors share
-//! http       → manage, oauth, net, telemetry
-//! bootstrap  → manage
+//! cli        → server, bootstrap, manage, oauth, net, telemetry, cache, store
+//! server     → http, portal, jobs, manage, oauth, net, telemetry, cache, store
+//! jobs       → manage, oauth, net, cache, store
+//! portal     → manage; of http what both entry points share
+//! http       → manage, oauth, net, telemetry, store
+//! bootstrap  → manage, store
 //! manage     → oauth, domain, store
-//! oauth      → domain, directory, outbound, store
+//! oauth      → domain, cache, net, store
 //! domain     → store
-//! directory  → store
-//! store      → secret_hash
+//! cache      → store
+//! store      → crypto
 //! ```
 //!
-//! [`secret_hash`], [`password`] and [`rate_limit`] need none of these. Beneath all of them, and used by
-//! all: [`client_ip`], [`clock`], [`concurrency_limit`], [`config`], [`credential`], [`error`], [`jose`], [`metrics`], [`scope`],
-//! [`trace_context`], [`uri`]. `docs/architecture.md` walks through it.
+//! [`crypto`] and [`rate_limit`] depend on none of these. Every module may use [`client_ip`], [`clock`],
+//! [`concurrency_limit`], [`config`], [`credential`], [`error`], [`metrics`], [`request_context`],
+//! [`scope`], [`trace_context`] and [`uri`]. `docs/architecture.md` walks through the code.
 
 pub mod bootstrap;
 pub mod cache;
