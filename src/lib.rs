@@ -1,30 +1,16 @@
 //! Keyward: an OAuth 2.0 authorization server for machines.
 //!
-//! # Layout
+//! # Layers
 //!
-//! Entry points: [`http`] for machines, [`portal`] for people, [`cli`]. Operations: [`oauth`] for the
-//! protocol, [`manage`] for administration, [`domain`] for what both do. Entities with their rows and
-//! queries: [`store`]. Everything below the entry points is free of HTTP.
+//! - [`store`]: tables, rows and queries. The only module that uses diesel.
+//! - [`oauth`]: operations of the protocol, a file for each RFC or step, without HTTP.
+//! - [`manage`]: operations of administration. Each demands a permit.
+//! - [`domain`]: operations that `oauth` and `manage` share. Each writes its audit entry.
+//! - [`http`] (the API), [`portal`] (the web UI) and [`cli`]: the entry points.
+//! - [`server`]: the composition root.
 //!
-//! Dependencies point down only; a test reads the `use crate::` lines and fails on one that points up:
-//!
-//! ```text
-//! cli        → server, bootstrap, manage, oauth, net, telemetry, cache, store
-//! server     → http, portal, jobs, manage, oauth, net, telemetry, cache, store
-//! jobs       → manage, oauth, net, cache, store
-//! portal     → manage; of http what both entry points share
-//! http       → manage, oauth, net, telemetry, store
-//! bootstrap  → manage, store
-//! manage     → oauth, domain, store
-//! oauth      → domain, cache, net, store
-//! domain     → store
-//! cache      → store
-//! store      → crypto
-//! ```
-//!
-//! [`crypto`] and [`rate_limit`] depend on none of these. Every module may use [`client_ip`], [`clock`],
-//! [`concurrency_limit`], [`config`], [`credential`], [`error`], [`metrics`], [`request_context`],
-//! [`scope`], [`trace_context`] and [`uri`]. `docs/architecture.md` walks through the code.
+//! Dependencies point down. `docs/architecture.md` has the table, which a test compares with the `use crate::`
+//! lines, and walks through typical requests file by file.
 
 pub mod bootstrap;
 pub mod cache;

@@ -233,7 +233,7 @@ const CLIENTS: [SampleClient; 9] = [
     },
 ];
 
-/// The places in [`CLIENTS`] of those that the sample data does more with.
+/// Indexes into [`CLIENTS`].
 const WAREHOUSE_SYNC: usize = 0;
 const OLD_IMPORTER: usize = 2;
 const BOUTIQUE: usize = 3;
@@ -243,7 +243,7 @@ const PRICE_CHECKER: usize = 6;
 const SETTLEMENT: usize = 7;
 const FRAUD_SCORING: usize = 8;
 
-/// Fills the database.
+/// Creates the sample data.
 pub async fn run(mut context: Context) -> Result<Output, Error> {
     if context.sources.is_default("database_url") {
         context.settings.database_url = DATABASE
@@ -283,20 +283,20 @@ pub async fn run(mut context: Context) -> Result<Output, Error> {
     ))
 }
 
-/// A database that nobody has used yet.
+/// Opens the database, which must be new.
 async fn new_store(context: &Context) -> Result<Arc<Store>, Error> {
     let store = context.store_or_new()?;
     if bootstrap::is_new(&store).await? {
         return Ok(store);
     }
     let reason = format!(
-        "{} is in use; sample data goes into a new database, which --database-url names",
+        "{} is in use; sample data needs a new database: use --database-url",
         store.url()
     );
     Err(Error::new(Code::Conflict, reason))
 }
 
-/// What the sample data is made with.
+/// What the sample data is created with.
 struct Demo<'a> {
     store: Arc<Store>,
     server: AuthorizationServer,
@@ -309,7 +309,7 @@ struct Demo<'a> {
 /// An account that was created.
 struct CreatedAccount {
     id: String,
-    /// Who creates its clients and keys.
+    /// E-mail address of the user who creates its clients and keys.
     administrator: String,
     place: u8,
 }
@@ -331,7 +331,7 @@ struct CreatedResourceServer {
 
 /// The ids of API keys that the sample requests present.
 struct ApiKeys {
-    /// One that is active, for each client.
+    /// An active key for each client.
     active: Vec<String>,
     expired: String,
     revoked: String,
@@ -359,33 +359,35 @@ impl Demo<'_> {
         }
     }
 
-    /// An operator, on the command line.
-    fn operator(&self, at: Timestamp) -> Arc<Actor> {
-        Arc::new(Actor::command_line(at).with_assumed_issuer(self.server.issuer.clone()))
-    }
-
-    /// The administrator of an account, at work in the portal.
+    /// The administrator of an account, signed in to the portal.
     fn administrator(&self, account: &CreatedAccount, at: Timestamp) -> Arc<Actor> {
         let request = self.request(account.place, 17, at);
         let (email, id) = (&account.administrator, &account.id);
         Arc::new(Actor::user(email, Role::Administrator, Some(id), &request))
     }
 
-    /// One key that has signed, and the one that took over.
+    /// An operator at the command line.
+    fn operator(&self, at: Timestamp) -> Arc<Actor> {
+        Arc::new(Actor::command_line(at))
+    }
+
+    /// Creates a signing key and rotates it once.
     async fn make_signing_keys(&self, context: &Context) -> Result<(), Error> {
         let settings = &context.settings;
+        let policy = RotationPolicy {
+            jwks_max_age: settings.jwks_max_age,
+            token_ttl: settings.token_ttl,
+            // The first key is due for rotation immediately.
+            max_age: Duration::ZERO,
+        };
         let file = context.sealing_keys_or_new(&self.store).await?;
         let services = SigningKeyServices {
             store: &self.store,
             sealing_keys: &file,
-            policy: RotationPolicy {
-                jwks_max_age: settings.jwks_max_age,
-                token_ttl: settings.token_ttl,
-                // The first key is due for rotation at any time.
-                max_age: Duration::ZERO,
-            },
+            policy,
         };
         signing_key::ensure(services, self.days_ago(42)).await?;
+        // A rotation on request counts from the present, since a key must be published before it signs.
         let keys = self.store.read(crate::store::signing_key::list).await?;
         signing_key::rotate_if_due(services, &keys, self.days_ago(9)).await?;
         Ok(())
@@ -409,8 +411,8 @@ impl Demo<'_> {
                 user::set_password(&self.store, &self.passwords, permit, email, text).await?;
             }
             Password::Invited => {
-                let permit = self.operator(self.days_ago(2)).may(UsersWrite)?;
-                invitation::create(&self.store, permit, email).await?;
+                let operator = self.operator(self.days_ago(2));
+                invitation::create(&self.store, operator.may(UsersWrite)?, email).await?;
             }
         }
         Ok(())
@@ -419,19 +421,19 @@ impl Demo<'_> {
     async fn create_resource_servers(&self) -> Result<Vec<CreatedResourceServer>, Error> {
         let mut created = Vec::new();
         for (path, name, scope) in RESOURCE_SERVERS {
-            let at = self.days_ago(42).saturating_add(2 * HOUR);
-            let permit = self.operator(at).may(ResourcesWrite)?;
+            let operator = self.operator(self.days_ago(42).saturating_add(2 * HOUR));
             let new = NewResourceServer {
                 identifier: identifier(path),
                 name: name.to_owned(),
-                scope: scope.parse().map_err(fault)?,
+                scope: scope.parse().map_err(internal)?,
                 token_typ: TokenTyp::default(),
             };
-            let made = resource_server::create(&self.store, permit, new).await?;
+            let resource =
+                resource_server::create(&self.store, operator.may(ResourcesWrite)?, new).await?;
             created.push(CreatedResourceServer {
-                identifier: made.server.identifier,
-                client: self.client(&made.server.client_id).await?,
-                secret: made.secret,
+                identifier: resource.server.identifier,
+                client: self.client(&resource.server.client_id).await?,
+                secret: resource.secret,
             });
         }
         Ok(created)
@@ -449,8 +451,8 @@ impl Demo<'_> {
     async fn create_accounts(&self) -> Result<Vec<CreatedAccount>, Error> {
         let mut created = Vec::new();
         for (place, sample) in (0..).zip(&ACCOUNTS) {
-            let at = self.days_ago(sample.days_ago);
-            let permit = self.operator(at).may(AccountsWrite)?;
+            let operator = self.operator(self.days_ago(sample.days_ago));
+            let permit = operator.may(AccountsWrite)?;
             let account = account::create(&self.store, permit, sample.name).await?;
             let email = |name: &str| format!("{name}@{}", sample.domain);
             for (name, role, password) in sample.users {
@@ -467,7 +469,7 @@ impl Demo<'_> {
         Ok(created)
     }
 
-    /// The operator creates clients: the first grant of a scope to an account is theirs.
+    /// Creates the clients as the operator: only an operator can give an account a new scope.
     async fn create_clients(
         &self,
         accounts: &[CreatedAccount],
@@ -478,7 +480,7 @@ impl Demo<'_> {
             let new = NewClient {
                 name: sample.name.to_owned(),
                 account: Some(accounts[sample.account].id.clone()),
-                scope: sample.scope.parse().map_err(fault)?,
+                scope: sample.scope.parse().map_err(internal)?,
                 resources: sample
                     .resource_servers
                     .iter()
@@ -490,19 +492,19 @@ impl Demo<'_> {
             };
             let at = self.days_ago(sample.days_ago).saturating_add(3 * HOUR);
             let permit = self.operator(at).may(ClientsWrite)?;
-            let made = client::create(&self.store, permit, new).await?;
+            let created_client = client::create(&self.store, permit, new).await?;
             created.push(CreatedClient {
-                client: made.client,
-                secret: made.secret,
-                api_key: made.api_key,
+                client: created_client.client,
+                secret: created_client.secret,
+                api_key: created_client.api_key,
                 sample,
             });
         }
         Ok(created)
     }
 
-    /// API keys by and for the partners: with an end, of less scope, from some addresses alone, one that is
-    /// being rotated, one that has expired and one that was revoked.
+    /// Creates API keys as the administrators of the accounts: with an expiry, a reduced scope, an IP allowlist,
+    /// one in rotation, one expired and one revoked.
     async fn create_api_keys(
         &self,
         accounts: &[CreatedAccount],
@@ -510,8 +512,9 @@ impl Demo<'_> {
     ) -> Result<ApiKeys, Error> {
         let create = async |client: &CreatedClient, new: NewApiKey, at: Timestamp| {
             let administrator = self.administrator(&accounts[client.sample.account], at);
-            let (permit, id) = (administrator.may(KeysWrite)?, &client.client.client_id);
-            let (_, view) = api_key::create(&self.store, permit, id, new).await?;
+            let permit = administrator.may(KeysWrite)?;
+            let (_, view) =
+                api_key::create(&self.store, permit, &client.client.client_id, new).await?;
             Ok::<_, Error>(view.id)
         };
         let named = |name: &str, expires_at| NewApiKey {
@@ -529,7 +532,7 @@ impl Demo<'_> {
         }
         let office = IpRanges::from_words(["203.0.113.0/24"]).map_err(Error::server_error)?;
         let from_the_office = NewApiKey {
-            scope: Some("inventory:read".parse().map_err(fault)?),
+            scope: Some("inventory:read".parse().map_err(internal)?),
             allowed_ips: office,
             ..named("Shop in Leeds", None)
         };
@@ -548,10 +551,8 @@ impl Demo<'_> {
 
         let at = self.now.saturating_sub(10 * HOUR);
         let ines = self.administrator(&accounts[CLIENTS[WAREHOUSE_SYNC].account], at);
-        let (id, old) = (
-            &clients[WAREHOUSE_SYNC].client.client_id,
-            &active[WAREHOUSE_SYNC],
-        );
+        let id = &clients[WAREHOUSE_SYNC].client.client_id;
+        let old = &active[WAREHOUSE_SYNC];
         api_key::rotate(&self.store, ines.may(KeysWrite)?, id, old, 7 * DAY).await?;
         Ok(ApiKeys {
             active,
@@ -560,7 +561,7 @@ impl Demo<'_> {
         })
     }
 
-    /// A secret with an end beside one without, and one that replaces another.
+    /// Creates a secret that expires beside one that does not, and rotates another.
     async fn rotate_secrets(
         &self,
         accounts: &[CreatedAccount],
@@ -568,51 +569,44 @@ impl Demo<'_> {
     ) -> Result<(), Error> {
         let at = self.days_ago(6);
         let ines = self.administrator(&accounts[CLIENTS[WAREHOUSE_SYNC].account], at);
-        let (permit, id) = (
-            ines.may(KeysWrite)?,
-            &clients[WAREHOUSE_SYNC].client.client_id,
-        );
-        secret::create(&self.store, permit, id, Some(60 * DAY)).await?;
+        let id = &clients[WAREHOUSE_SYNC].client.client_id;
+        secret::create(&self.store, ines.may(KeysWrite)?, id, Some(60 * DAY)).await?;
 
         let at = self.days_ago(2);
         let camille = self.administrator(&accounts[CLIENTS[BOUTIQUE].account], at);
-        let (permit, id) = (camille.may(KeysWrite)?, &clients[BOUTIQUE].client.client_id);
-        secret::rotate(&self.store, permit, id, 7 * DAY).await?;
+        let id = &clients[BOUTIQUE].client.client_id;
+        secret::rotate(&self.store, camille.may(KeysWrite)?, id, 7 * DAY).await?;
         Ok(())
     }
 
-    /// One by the operator, one by its own account.
+    /// Disables one client as the operator, and one as an administrator of its account.
     async fn disable_clients(
         &self,
         accounts: &[CreatedAccount],
         clients: &[CreatedClient],
     ) -> Result<(), Error> {
-        let (permit, id) = (
-            self.operator(self.days_ago(8)).may(ClientsWrite)?,
-            &clients[OLD_IMPORTER].client.client_id,
-        );
-        client::disable(&self.store, permit, id).await?;
+        let id = &clients[OLD_IMPORTER].client.client_id;
+        let operator = self.operator(self.days_ago(8));
+        client::disable(&self.store, operator.may(ClientsWrite)?, id).await?;
         let at = self.days_ago(1);
         let amara = self.administrator(&accounts[CLIENTS[FRAUD_SCORING].account], at);
-        let (permit, id) = (
-            amara.may(ClientsWrite)?,
-            &clients[FRAUD_SCORING].client.client_id,
-        );
-        client::disable(&self.store, permit, id).await?;
+        let id = &clients[FRAUD_SCORING].client.client_id;
+        client::disable(&self.store, amara.may(ClientsWrite)?, id).await?;
         Ok(())
     }
 
-    /// A client that registers itself (RFC 7591) with an initial access token.
+    /// Registers a client (RFC 7591) with an initial access token.
     async fn register_a_client(&self, accounts: &[CreatedAccount]) -> Result<(), Error> {
         let account = &accounts[CLIENTS[SETTLEMENT].account];
         let new = NewRegistrationToken {
             account: Some(account.id.clone()),
-            scope: "invoices:read".parse().map_err(fault)?,
+            scope: "invoices:read".parse().map_err(internal)?,
             resources: vec![identifier("invoices")],
             uses: Some(5),
             lifetime: Some(30 * DAY),
         };
-        let permit = self.operator(self.days_ago(5)).may(RegistrationWrite)?;
+        let operator = self.operator(self.days_ago(5));
+        let permit = operator.may(RegistrationWrite)?;
         let (token, ..) = registration_token::create(&self.store, permit, new).await?;
         let request = registration::Request {
             authorization: Some(format!("Bearer {}", token.expose())),
@@ -631,7 +625,7 @@ impl Demo<'_> {
         Ok(())
     }
 
-    /// Failed authentications and refused requests, with the reasons that partners see most.
+    /// Records failed authentications and refused requests, with the most common reasons.
     fn record_failures(&self, clients: &[CreatedClient], keys: &ApiKeys) {
         let yesterday = self.days_ago(1);
         let by_client = [
@@ -730,7 +724,7 @@ impl Demo<'_> {
         self.server.failed(&request, &whose, reason, refusal());
     }
 
-    /// Counts the requests of the last 24 hours, which is what the charts show.
+    /// Counts the requests of the last 24 hours, which the charts show.
     fn count_requests(&self, clients: &[CreatedClient], keys: &ApiKeys, asking: &Client) {
         let usage = &self.server.usage;
         let mut noise = Noise(0x6B65_7977_6172_6421);
@@ -763,7 +757,7 @@ fn identifier(path: &str) -> String {
     format!("{API}/{path}")
 }
 
-fn fault(error: impl std::fmt::Display) -> Error {
+fn internal(error: impl std::fmt::Display) -> Error {
     Error::server_error(error.to_string())
 }
 
@@ -771,9 +765,9 @@ fn refusal() -> Error {
     Error::new(Code::InvalidClient, "Client authentication failed")
 }
 
-/// A public key as a JWK Set. Nobody has the private key.
+/// A public key as a JWK Set; the private key is discarded.
 fn public_key() -> Result<String, Error> {
-    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(fault)?;
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(internal)?;
     // An uncompressed point: one byte, then both coordinates (SEC 1 section 2.3.3).
     let point = pair.public_key().as_ref();
     let (x, y) = point[1..].split_at(32);
@@ -789,7 +783,7 @@ fn public_key() -> Result<String, Error> {
     Ok(json!({"keys": [jwk]}).to_string())
 }
 
-/// How busy an hour of the day (UTC) is, in percent of its middle.
+/// Traffic in an hour of the day (UTC), in percent of the daily maximum.
 fn busy_percent(at: Timestamp) -> u64 {
     const BUSY: [u64; 24] = [
         12, 10, 9, 9, 11, 18, 34, 58, 82, 96, 100, 98, 90, 95, 99, 97, 92, 84, 70, 52, 38, 28, 20,
@@ -799,7 +793,7 @@ fn busy_percent(at: Timestamp) -> u64 {
     usize::try_from(hour).map_or(0, |hour| BUSY[hour])
 }
 
-/// Numbers that look random and are the same each time (xorshift).
+/// Pseudo-random numbers, the same in each run (xorshift).
 struct Noise(u64);
 
 impl Noise {
@@ -826,7 +820,7 @@ impl Noise {
     }
 }
 
-/// How to go on, with the password and the credentials that are shown this once.
+/// The next steps, with the password and the credentials, which are shown only once.
 fn shown(
     context: &Context,
     password: &str,
@@ -873,16 +867,16 @@ fn shown(
         })
         .collect();
     let words = format!(
-        "{database} has sample data now. Serve it:
+        "Created sample data in {database}. Start the server:
 
   keyward serve --database-url {database}
 
 Sign in at {portal}
-with the password {password}, which is shown this once, as one of:
+with the password {password} (shown only once) as one of:
 
 {}
 
-A client of {}, its API key, and what the Orders API introspects with:
+A client of {} with its API key, and the client of the Orders API for introspection:
 
   export CLIENT_ID={}
   export CLIENT_SECRET={}
