@@ -409,7 +409,8 @@ async fn add(
     key: SigningKeyPair,
     requested: RequestedAt,
 ) -> Result<SigningKeyView, Error> {
-    let (policy, now) = (services.policy, requested.now);
+    let policy = services.policy;
+    let now = requested.now;
     let sealing_keys = services.sealing_keys.clone();
     services
         .store
@@ -479,9 +480,11 @@ async fn write_retirement(
     successor: Option<SigningKeyPair>,
     requested: RequestedAt,
 ) -> Result<Option<SigningKeyView>, Error> {
-    let (policy, now) = (services.policy, requested.now);
+    let policy = services.policy;
+    let now = requested.now;
     let sealing_keys = services.sealing_keys.clone();
-    let (permit, kid) = (permit.clone(), kid.to_owned());
+    let permit = permit.clone();
+    let kid = kid.to_owned();
     services
         .store
         .write(now, move |transaction| {
