@@ -98,8 +98,8 @@ fn every_message_that_is_asked_for_is_there() {
         ".count(\"",
         ".text(\"",
         ".help(\"",
-        "tile(member, \"",
-        "counted(member, \"",
+        "tile(user, \"",
+        "counted(user, \"",
     ] {
         asked.extend(between(portal, begin, '"').into_iter().filter(|name| {
             name.chars()
@@ -201,19 +201,19 @@ fn dates_numbers_and_plurals_are_those_of_the_language() {
     let (english, french) = (Language::English, Language::French);
     assert!(
         english
-            .moment(moment)
+            .date_time(moment)
             .into_string()
             .contains("1 November 2026, 20:18 UTC"),
         "{}",
-        english.moment(moment).into_string()
+        english.date_time(moment).into_string()
     );
     assert!(
         french
-            .moment(moment)
+            .date_time(moment)
             .into_string()
             .contains("1er novembre 2026"),
         "{}",
-        french.moment(moment).into_string()
+        french.date_time(moment).into_string()
     );
     assert_eq!(english.number(1_234_567), "1,234,567");
     assert_eq!(french.number(1_234_567), "1\u{202F}234\u{202F}567");
@@ -224,7 +224,7 @@ fn dates_numbers_and_plurals_are_those_of_the_language() {
     // French counts nothing in the singular, English in the plural.
     let zero = std::time::Duration::ZERO;
     assert_eq!(
-        (english.span(zero), french.span(zero)),
+        (english.duration(zero), french.duration(zero)),
         ("0 seconds".to_owned(), "0 seconde".to_owned())
     );
     assert_eq!(

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use keyward::clock::Timestamp;
 use keyward::oauth::client_credentials;
-use keyward::portal::quick_start::{Application, Snippet};
+use keyward::portal::quick_start::{Snippet, SnippetValues};
 use keyward::scope::Scope;
 use keyward::store::client::{AuthMethod, Client};
 use serde_json::json;
@@ -65,7 +65,7 @@ impl Project {
         shell.output().unwrap()
     }
 
-    fn save(&self, application: &Application) {
+    fn save(&self, application: &SnippetValues) {
         std::fs::write(
             self.folder.join(self.snippet.file_name()),
             self.snippet.code(application),
@@ -100,8 +100,8 @@ impl Project {
     }
 }
 
-fn application(node: &Node, client_id: &str, scope: &str, resource: Option<&str>) -> Application {
-    Application {
+fn application(node: &Node, client_id: &str, scope: &str, resource: Option<&str>) -> SnippetValues {
+    SnippetValues {
         token_endpoint: format!("{}/oauth/token{QUERY}", node.base),
         client_id: client_id.to_owned(),
         scope: scope.parse().unwrap(),
@@ -204,11 +204,11 @@ fn only_a_client_with_a_secret_has_one() {
         );
         client.resources = "https://b.example/ https://a.example/".parse().unwrap();
         assert!(
-            Application::of(&client.clone().into(), &issuer).is_none(),
+            SnippetValues::for_client(&client.clone().into(), &issuer).is_none(),
             "the grant"
         );
         client.grant_types = client_credentials::GRANT_TYPE.to_owned();
-        let found = Application::of(&client.clone().into(), &issuer);
+        let found = SnippetValues::for_client(&client.clone().into(), &issuer);
         assert_eq!(found.is_some(), method != AuthMethod::PrivateKeyJwt);
         let Some(found) = found else { continue };
         assert_eq!(

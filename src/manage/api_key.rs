@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::actor::{KeysRead, KeysWrite, Permit};
@@ -322,4 +324,9 @@ fn free_name(
 
 fn shortened(name: &str, length: usize) -> String {
     name.chars().take(length).collect()
+}
+
+/// The value of the `Authorization` header that presents an API key: Basic, with the key as the user name.
+pub fn authorization_header(api_key: &str) -> String {
+    format!("Basic {}", STANDARD.encode(api_key))
 }

@@ -163,7 +163,7 @@ async fn reseal(
             }
             let mut second_factors = 0;
             for mut user in user::list(transaction.database(), None)? {
-                let name = second_factor::under(&user);
+                let name = second_factor::seal_context(&user);
                 let Some(sealed) = &user.totp_sealed else {
                     continue;
                 };
@@ -219,8 +219,10 @@ fn loss(
         .collect();
     let closed = |user: &User| {
         let opens = |sealed: &str| {
-            sealing_keys
-                .is_some_and(|file| file.unseal(&second_factor::under(user), sealed).is_ok())
+            sealing_keys.is_some_and(|file| {
+                file.unseal(&second_factor::seal_context(user), sealed)
+                    .is_ok()
+            })
         };
         user.totp_sealed
             .as_deref()

@@ -2,8 +2,6 @@
 
 use actix_web::web::{Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -36,7 +34,7 @@ pub struct NewKey {
 fn made(key: &Credential, view: ApiKeyView) -> Made<ApiKeyView> {
     let mut answer = Made::again(view);
     answer.api_key = Some(key.expose().to_owned());
-    answer.authorization = Some(format!("Basic {}", STANDARD.encode(key.expose())));
+    answer.authorization = Some(api_key::authorization_header(key.expose()));
     answer
 }
 

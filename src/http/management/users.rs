@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::manage::actor::{UsersRead, UsersWrite};
-use crate::manage::{invitation, second_factor, user};
+use crate::manage::{invitation, user};
 use crate::store::user::Role;
 
 /// A new user.
@@ -146,7 +146,7 @@ pub async fn reset_second_factor(
 ) -> HttpResponse {
     let done = async {
         let permit = actor(&server, &request).await?.may(UsersWrite)?;
-        second_factor::reset(&server.store, permit, &id, Timestamp::now()).await
+        user::reset_second_factor(&server.store, permit, &id, Timestamp::now()).await
     };
     nothing(&request, done.await)
 }
