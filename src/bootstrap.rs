@@ -1,5 +1,5 @@
-//! The first start: what a new database gets, so that the first token is one command away. Printed
-//! once; of the secrets only hashes are kept.
+//! The first start: creates an operator, an account, a resource server and a client in a new database, so that
+//! the first token is one command away. The secrets are shown once; only their hashes are stored.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::scope::Scope;
 use crate::store::client::{self, AuthMethod};
 use crate::store::{Database, Store, StoreError, account, audit, resource_server, user};
 
-/// What was made.
+/// What the first start created, with the secrets in clear.
 pub struct Bootstrap {
     resource: String,
     introspection_id: String,
@@ -28,11 +28,11 @@ pub struct Bootstrap {
     api_key: Credential,
     scope: Scope,
     email: String,
-    /// The operator's, where it was made here.
+    /// The password of the operator, if it was generated.
     new_password: Option<String>,
 }
 
-/// Whom the first start makes to sign in to the portal.
+/// The operator that the first start creates.
 pub struct FirstOperator {
     email: String,
     password: Password,
@@ -40,10 +40,10 @@ pub struct FirstOperator {
 }
 
 impl FirstOperator {
-    /// With the password that is set, or else with a random one.
+    /// An operator with the given password, or else with a generated one.
     ///
     /// # Errors
-    /// Where the e-mail address or the password cannot be one; the error names the setting.
+    /// An invalid e-mail address or a weak password; the error names the setting.
     pub fn new(email: &str, password: Option<&Secret>) -> Result<Self, Error> {
         let email = manage_user::check_email(email).map_err(|error| {
             Error::server_error(error.reason().to_owned()).field("operator_email")
@@ -64,15 +64,15 @@ impl FirstOperator {
     }
 }
 
-/// Whether nothing was made in this database yet.
+/// Whether the database is new: nobody has created anything in it.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// The database did not answer.
 pub async fn is_new(store: &Arc<Store>) -> Result<bool, Error> {
     Ok(!store.read(is_used).await?)
 }
 
-/// Whether anybody has made or changed anything. What Keyward does by itself does not count.
+/// Whether anyone has created or changed anything. What Keyward does by itself does not count.
 fn is_used(database: &mut Database) -> Result<bool, StoreError> {
     Ok(account::any(database)?
         || user::any(database)?
@@ -81,45 +81,46 @@ fn is_used(database: &mut Database) -> Result<bool, StoreError> {
         || audit::any_by_others(database)?)
 }
 
-/// Fills a new database. `None` where it is not new. `keep` brings the secrets to where they can be read; where it
-/// fails, nothing is made. It is called again where the database has to be asked again.
+/// Creates the first objects in a new database; returns `None` if it is not new.
+///
+/// `write_secrets` stores the secrets where the operator can read them, before the transaction commits; if it
+/// fails, nothing is created. It is called again if the transaction is retried.
 ///
 /// # Errors
-/// Where the database gave no answer, and of `keep`.
+/// The database did not answer, or `write_secrets` failed.
 pub async fn bootstrap(
     store: &Arc<Store>,
     first: FirstOperator,
-    keep: impl Fn(&Bootstrap) -> Result<(), Error> + Send + 'static,
+    write_secrets: impl Fn(&Bootstrap) -> Result<(), Error> + Send + 'static,
     now: Timestamp,
 ) -> Result<Option<Bootstrap>, Error> {
-    let fault = |_| Error::server_error("the first scope is no scope");
-    let scope: Scope = "read write".parse().map_err(fault)?;
+    let invalid = |_| Error::server_error("the scope of the first client is invalid");
+    let scope: Scope = "read write".parse().map_err(invalid)?;
     let operator = Arc::new(Actor::command_line());
-    let (make_resources, make_clients) =
-        (operator.may(ResourcesWrite)?, operator.may(ClientsWrite)?);
+    let resources_write = operator.may(ResourcesWrite)?;
+    let clients_write = operator.may(ClientsWrite)?;
+    let users_write = operator.may(UsersWrite)?;
     let FirstOperator {
         email,
         password,
         new_password,
     } = first;
     let hash = Passwords::default().hash(password).await?;
-    let manage_users = operator.may(UsersWrite)?;
     store
         .write(now, move |transaction| {
-            // Under the lock: of nodes that start at once, one makes it.
+            // Under the write lock: of several nodes that start at the same time, one bootstraps.
             if is_used(transaction.database())? {
                 return Ok(None);
             }
-            manage_user::insert_operator(transaction, &manage_users, &email, hash.clone(), now)?;
+            manage_user::insert_operator(transaction, &users_write, &email, hash.clone(), now)?;
             let identifier = "https://api.example.com".to_owned();
-            let (name, typ) = ("Example API".to_owned(), TokenTyp::default());
             let resource = manage_resource_server::insert(
                 transaction,
-                &make_resources,
+                &resources_write,
                 identifier,
-                name,
+                "Example API".to_owned(),
                 scope.clone(),
-                typ,
+                TokenTyp::default(),
                 now,
             )?;
             let new = NewClient {
@@ -131,28 +132,28 @@ pub async fn bootstrap(
                 auth_method: AuthMethod::ClientSecretBasic,
                 jwks: None,
             };
-            let made = manage_client::insert(transaction, &make_clients, new, now)?;
+            let created = manage_client::insert(transaction, &clients_write, new, now)?;
             let bootstrap = Bootstrap {
                 resource: resource.server.identifier,
                 introspection_id: resource.server.client_id,
                 introspection_secret: resource.secret,
-                client_id: made.client.client_id,
-                client_secret: made
+                client_id: created.client.client_id,
+                client_secret: created
                     .secret
-                    .ok_or_else(|| Error::server_error("no secret was made"))?,
-                api_key: made.api_key,
+                    .ok_or_else(|| Error::server_error("the client has no secret"))?,
+                api_key: created.api_key,
                 scope: scope.clone(),
                 email: email.clone(),
                 new_password: new_password.clone(),
             };
-            keep(&bootstrap)?;
+            write_secrets(&bootstrap)?;
             Ok(Some(bootstrap))
         })
         .await
 }
 
 impl Bootstrap {
-    /// What was made, for programs.
+    /// The created objects with their secrets, as JSON.
     pub fn document(&self) -> Value {
         let mut document = self.document_without_secrets();
         document["client_secret"] = json!(self.client_secret.expose());
@@ -164,7 +165,7 @@ impl Bootstrap {
         document
     }
 
-    /// What of it may be in a log.
+    /// The created objects without secrets, which may appear in a log.
     pub fn document_without_secrets(&self) -> Value {
         json!({
             "client_id": self.client_id,
@@ -174,7 +175,7 @@ impl Bootstrap {
         })
     }
 
-    /// What somebody needs who has not got the secrets: commands that make new ones.
+    /// The commands that replace the secrets, for when they are lost.
     pub fn recovery(&self) -> String {
         format!(
             "keyward user set-password {}, and for the first client: keyward secret create {}",
@@ -182,9 +183,10 @@ impl Bootstrap {
         )
     }
 
-    /// What was made, with commands that work when pasted.
+    /// The created objects with their secrets, as text with commands to paste into a shell.
     pub fn text(&self, issuer: &Issuer) -> String {
-        let (base, portal) = (issuer.endpoint(""), issuer.endpoint("/portal"));
+        let base = issuer.endpoint("");
+        let portal = issuer.endpoint("/portal");
         let Bootstrap {
             resource,
             introspection_id,
@@ -193,27 +195,25 @@ impl Bootstrap {
             email,
             ..
         } = self;
-        let (secret, introspection_secret) = (
-            self.client_secret.expose(),
-            self.introspection_secret.expose(),
-        );
+        let secret = self.client_secret.expose();
+        let introspection_secret = self.introspection_secret.expose();
         let api_key = self.api_key.expose();
         let password = self
             .new_password
             .as_deref()
-            .unwrap_or("the one that is set as operator_password");
+            .unwrap_or("as set in operator_password");
         format!(
             r#"
-This database is new. What follows is shown this once.
+This database is new. The following secrets are shown only once.
 
-The portal, for the operator:
+Sign in to the portal as operator:
 
   {portal}
   e-mail    {email}
   password  {password}
 
-A client that may ask for "{scope}" at {resource},
-its API key, and the client with which that resource server introspects:
+A client with the scope "{scope}" for {resource}, its API key,
+and the client of that resource server for introspection:
 
   export KEYWARD={base}
   export CLIENT_ID={client_id}
@@ -222,12 +222,12 @@ its API key, and the client with which that resource server introspects:
   export RESOURCE_ID={introspection_id}
   export RESOURCE_SECRET={introspection_secret}
 
-With these in the shell, get a token:
+Get a token:
 
   curl -u $CLIENT_ID:$CLIENT_SECRET $KEYWARD/oauth/token \
     -d grant_type=client_credentials
 
-Get one and ask, as the resource server, whether it is active:
+Introspect a token, as the resource server:
 
   TOKEN=$(curl -s -u $CLIENT_ID:$CLIENT_SECRET $KEYWARD/oauth/token \
     -d grant_type=client_credentials |
@@ -235,12 +235,12 @@ Get one and ask, as the resource server, whether it is active:
   curl -u $RESOURCE_ID:$RESOURCE_SECRET $KEYWARD/oauth/introspect \
     -d token=$TOKEN
 
-The same for the API key:
+Introspect the API key:
 
   curl -u $RESOURCE_ID:$RESOURCE_SECRET $KEYWARD/oauth/introspect \
     -d token=$API_KEY
 
-The keys to verify tokens with, offline:
+The public keys to verify tokens offline:
 
   curl $KEYWARD/.well-known/jwks.json
 

@@ -11,7 +11,7 @@ use crate::manage::signing_key::{self, Times};
 use crate::oauth::AuthorizationServer;
 use crate::store::clock as store_clock;
 use crate::store::{
-    StoreError, api_key, audit, changes, client_assertion, counts, idempotency, invitation,
+    StoreError, api_key, audit, changes, client_assertion, counters, idempotency, invitation,
     session, token,
 };
 
@@ -125,7 +125,7 @@ async fn purge_once(oauth: &AuthorizationServer) -> Result<(), StoreError> {
     let expired = passed.saturating_sub(Duration::from_secs(60));
     // What would make something active again that is not.
     let past = passed.min(seen.at).saturating_sub(KEPT_LONGER);
-    let unread = passed.saturating_sub(cache::CHANGES_KEPT);
+    let unread = passed.saturating_sub(cache::CHANGES_RETENTION);
     let audit_kept = oauth.settings.audit_kept;
     loop {
         let batch = oauth.store.write_untracked(move |database| {
@@ -140,7 +140,8 @@ async fn purge_once(oauth: &AuthorizationServer) -> Result<(), StoreError> {
             let keys = keys + idempotency::purge(database, expired, PURGE_BATCH)?;
             let people = session::purge(database, expired, PURGE_BATCH)?
                 + invitation::purge(database, expired, PURGE_BATCH)?;
-            let counted = counts::purge(database, passed.saturating_sub(COUNTS_KEPT), PURGE_BATCH)?;
+            let counted =
+                counters::purge(database, passed.saturating_sub(COUNTS_KEPT), PURGE_BATCH)?;
             let audited = audit::purge(
                 database,
                 passed.saturating_sub(audit_kept),

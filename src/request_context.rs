@@ -1,15 +1,74 @@
-//! The context of one request: who sent it, when it was received, and its id.
+//! The context of one request: client IP, time, request id and place in a distributed trace.
+
+use std::fmt;
+
+use uuid::Uuid;
 
 use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
+use crate::trace_context::{Digits, TraceContext};
 
-/// What is known of a request before it is read. The HTTP layer makes it once and hands it down.
+/// What is known of a request before its body is read. The HTTP layer makes it once for each request
+/// and hands it down.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
     /// The client IP.
     pub client_ip: ClientIp,
-    /// When the request was received. It is the `now` of everything that the request does.
+    /// When the head of the request was received: the one `now` of everything that the request does.
     pub received_at: Timestamp,
-    /// The `X-Request-Id` of the response and of the log line.
-    pub request_id: Option<String>,
+    /// The request id.
+    pub request_id: RequestId,
+    /// The trace and the span of the request.
+    pub trace: TraceContext,
+}
+
+/// The id of a request: a UUIDv7. It is the `X-Request-Id` of the response, and stands in the access
+/// log and in audit entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestId(Uuid);
+
+impl RequestId {
+    /// A request id with the time of receipt and 10 random bytes.
+    pub fn new(received_at: Timestamp, random: &[u8; 10]) -> Self {
+        let millis = u64::try_from(received_at.millis()).unwrap_or(0);
+        RequestId(uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid())
+    }
+
+    /// The id as a number.
+    pub fn as_u128(self) -> u128 {
+        self.0.as_u128()
+    }
+
+    /// The id in its usual form with hyphens, written into `buffer`.
+    pub fn encode(self, buffer: &mut Digits) -> &str {
+        self.0.hyphenated().encode_lower(buffer)
+    }
+}
+
+/// The id in its usual form with hyphens.
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace_context::digits;
+
+    #[test]
+    fn a_request_id_is_a_version_7_uuid_of_its_time() {
+        let received_at = Timestamp::from_seconds(1_800_000_000);
+        let id = RequestId::new(received_at, &[0xab; 10]);
+        let uuid = Uuid::parse_str(&id.to_string()).unwrap();
+        assert_eq!(uuid.get_version_num(), 7);
+        assert_eq!(
+            uuid.get_timestamp().map(|time| time.to_unix()),
+            Some((1_800_000_000, 0))
+        );
+        assert_eq!(id.encode(&mut digits()), id.to_string());
+        assert_eq!(id.as_u128(), uuid.as_u128());
+        assert_ne!(id, RequestId::new(received_at, &[0xac; 10]));
+    }
 }

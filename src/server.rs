@@ -9,7 +9,7 @@ use actix_web::{App, web};
 
 use crate::cache::{self, Cache};
 use crate::clock::Timestamp;
-use crate::config::{Issuer, Settings};
+use crate::config::{Issuer, Reload, Settings};
 use crate::error::Error;
 use crate::http;
 use crate::jobs;
@@ -73,7 +73,7 @@ pub type ReadSettings = Box<dyn Fn() -> Result<Settings, String> + Send>;
 pub struct Server {
     listener: Listener,
     oauth: web::Data<AuthorizationServer>,
-    follower: cache::Follower,
+    poller: cache::Poller,
 }
 
 impl Server {
@@ -121,8 +121,7 @@ impl Server {
             let store = store.clone();
             tokio::task::spawn_blocking(move || Cache::open(store, now)).await
         };
-        let (cache, follower) =
-            opened.map_err(|error| Error::server_error(error.to_string()))??;
+        let (cache, poller) = opened.map_err(|error| Error::server_error(error.to_string()))??;
         let records = if settings.token_records.is_on() {
             TokenRecords::start(store.clone())
                 .map_err(|error| Error::server_error(error.to_string()))?
@@ -136,7 +135,7 @@ impl Server {
         Ok(Server {
             listener,
             oauth: web::Data::new(oauth),
-            follower,
+            poller,
         })
     }
 
@@ -159,10 +158,10 @@ impl Server {
         let Server {
             listener,
             oauth,
-            follower,
+            poller,
         } = self;
         let settings = oauth.settings.current();
-        follower.run()?;
+        poller.run()?;
         jobs::start(&oauth);
         tokio::spawn(compare_nodes(oauth.clone()));
 
@@ -383,14 +382,14 @@ fn reload(
             );
         }
     };
-    let names = |taken: bool| {
+    let names = |reload: Reload| {
         let names = changed
             .iter()
-            .filter(|(_, now)| *now == taken)
+            .filter(|(_, outcome)| *outcome == reload)
             .map(|(name, _)| *name);
         names.collect::<Vec<_>>().join(", ")
     };
-    let (reloaded, restart) = (names(true), names(false));
+    let (reloaded, restart) = (names(Reload::Applied), names(Reload::NeedsRestart));
     if let Err(error) = log.set_filter(&oauth.settings.log) {
         tracing::error!(reason = error.reason(), "cannot change the log filter");
     }

@@ -2,9 +2,10 @@
 //! account or a host, so that one key cannot take what others need.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 type Keys = Arc<Mutex<HashMap<String, Arc<Semaphore>>>>;
@@ -38,7 +39,7 @@ impl Shares {
     /// Waits up to `timeout` for a unit of the share of `key`; `None` where that was not enough.
     pub async fn acquire(&self, key: &str, timeout: Duration) -> Option<Share> {
         let semaphore = {
-            let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut keys = self.keys.lock();
             keys.entry(key.to_owned())
                 .or_insert_with(|| Arc::new(Semaphore::new(self.for_each)))
                 .clone()
@@ -62,10 +63,7 @@ impl Shares {
     /// How many keys are held or waited for.
     #[cfg(test)]
     fn keys(&self) -> usize {
-        self.keys
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        self.keys.lock().len()
     }
 }
 
@@ -73,7 +71,7 @@ impl Drop for Share {
     fn drop(&mut self) {
         // The permit refers to the semaphore, so it goes first.
         self.permit = None;
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.keys.lock();
         self.semaphore = None;
         // Others refer to it only after a look into `keys`, which is locked.
         if keys

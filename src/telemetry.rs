@@ -7,10 +7,11 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use serde::ser::{SerializeMap, Serializer};
 use tracing::{Event, Subscriber};
 use tracing_serde::{AsSerde, SerdeMapVisitor};
@@ -221,7 +222,7 @@ impl Write for &Queue {
 
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Takes the lines that wait, into `batch`, which is empty.
@@ -231,17 +232,10 @@ impl Queue {
         self.written.notify_all();
         while state.lines.is_empty() {
             state.idle = true;
-            state = self
-                .filled
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            self.filled.wait(&mut state);
         }
         if !state.flushing {
-            state = self
-                .filled
-                .wait_timeout(state, BATCH_TIME)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            self.filled.wait_for(&mut state, BATCH_TIME);
         }
         state.writing = true;
         std::mem::swap(&mut state.lines, batch);
@@ -290,13 +284,9 @@ impl Queue {
 
     /// After a failure: the next try comes later, or at once where the process ends.
     fn pause(&self) {
-        let state = self.lock();
+        let mut state = self.lock();
         let flushing = |state: &mut State| !state.flushing;
-        drop(
-            self.filled
-                .wait_timeout_while(state, RETRY_TIME, flushing)
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        self.filled.wait_while_for(&mut state, flushing, RETRY_TIME);
     }
 
     fn flush(&self, timeout: Duration) {
@@ -305,10 +295,7 @@ impl Queue {
         state.idle = false;
         self.filled.notify_one();
         let waiting = |state: &mut State| state.writing || !state.lines.is_empty();
-        let (mut state, _) = self
-            .written
-            .wait_timeout_while(state, timeout, waiting)
-            .unwrap_or_else(PoisonError::into_inner);
+        self.written.wait_while_for(&mut state, waiting, timeout);
         state.flushing = false;
     }
 }
@@ -364,10 +351,7 @@ mod tests {
                 }
                 None => bytes.len(),
             };
-            self.taken
-                .lock()
-                .unwrap()
-                .extend_from_slice(&bytes[..count]);
+            self.taken.lock().extend_from_slice(&bytes[..count]);
             Ok(count)
         }
 
@@ -395,7 +379,7 @@ mod tests {
     }
 
     fn text(taken: &Mutex<Vec<u8>>) -> String {
-        String::from_utf8(taken.lock().unwrap().clone()).unwrap()
+        String::from_utf8(taken.lock().clone()).unwrap()
     }
 
     #[test]

@@ -59,7 +59,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// What the portal shares with the door for machines: how a request is read, what its log line says, and
 /// the status of an error. The rest of `http` is for machines.
-const SHARED_BY_THE_DOORS: [&str; 3] = ["extract", "observe", "error::status"];
+const SHARED_BY_THE_DOORS: [&str; 4] = ["context", "extract", "error::LogReason", "error::status"];
 
 const GROUND_FLOOR: &[&str] = &[
     "client_ip",

@@ -34,6 +34,7 @@ mod log;
 mod management;
 mod many_nodes;
 mod metrics;
+mod migrations;
 mod missing_database;
 mod openapi;
 mod outbound;

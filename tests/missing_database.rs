@@ -107,7 +107,7 @@ fn what_makes_something_makes_the_database_too() {
     let world = World::sqlite();
     let output = world.run(&["account", "create", "--name", "Acme"]);
     assert!(output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("this database is new"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("creating a new database"));
     assert_eq!(world.cli(&["account", "list"]).as_array().unwrap().len(), 1);
     assert!(!world.folder.join("keys").exists());
     assert_eq!(world.cli(&["token", "inspect", "x"])["active"], false);

@@ -29,7 +29,8 @@ fn fill(world: &World, account: &str, rows: u32) {
         "INSERT INTO audit (id, happened_at, account_id, actor, action, target) \
          SELECT '0190-' || i, {hour}, '{account}', CASE i % 2 WHEN 0 THEN 'first' ELSE 'second' END, \
                 CASE i % 2 WHEN 0 THEN 'first' ELSE 'second' END, 'target' FROM {numbers} AS numbers; \
-         INSERT INTO counts (moment, name, count) SELECT {hour}, 'client:{account}:' || i || ':tokens', i FROM {numbers} AS numbers"
+         INSERT INTO counters (bucket_start, account_id, client_id, metric, count) \
+         SELECT {hour}, '{account}', '' || i, 'tokens', i FROM {numbers} AS numbers"
     ));
 }
 

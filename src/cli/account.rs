@@ -13,9 +13,9 @@ use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
 #[derive(Subcommand)]
 pub enum Account {
-    /// Make an account
+    /// Create an account
     Create {
-        /// What to call it; unique
+        /// Display name; must be unique
         #[arg(long)]
         name: String,
     },
@@ -23,10 +23,10 @@ pub enum Account {
     List,
     /// Change an account
     Update {
-        /// By id or name
+        /// The account, by id or name
         account: String,
 
-        /// Whether its users must have a second factor to get into the portal
+        /// Require two-factor authentication of its users in the portal
         #[arg(
             long,
             value_name = "on|off",
@@ -35,13 +35,13 @@ pub enum Account {
         )]
         require_second_factor: Option<Switch>,
 
-        /// How many clients its own people, and registration, can bring it to; "default" is 1000
+        /// Maximum number of clients that its users and dynamic registration can create; "default" is 1000
         #[arg(long, value_name = "N|default")]
         max_clients: Option<ClientLimit>,
     },
 }
 
-/// A number of its own, or the default.
+/// A limit of clients; `None` is the default limit.
 #[derive(Clone, Copy)]
 pub struct ClientLimit(Option<u32>);
 
@@ -53,16 +53,16 @@ impl FromStr for ClientLimit {
             "default" => Ok(ClientLimit(None)),
             text => text
                 .parse()
-                .map(|most| ClientLimit(Some(most)))
-                .map_err(|_| "it is a number, or default".to_owned()),
+                .map(|max| ClientLimit(Some(max)))
+                .map_err(|_| "expected a number or \"default\"".to_owned()),
         }
     }
 }
 
 impl Account {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
-        let makes = matches!(self, Account::Create { .. });
-        let store = if makes {
+        let creates = matches!(self, Account::Create { .. });
+        let store = if creates {
             context.store_or_new()?
         } else {
             context.store()?
@@ -75,7 +75,7 @@ impl Account {
                         .await?;
                 Ok(Output::new(
                     &account,
-                    format!("Made the account {} ({})", account.name, account.id),
+                    format!("Created the account {} ({})", account.name, account.id),
                 ))
             }
             Account::List => {
@@ -87,7 +87,7 @@ impl Account {
                         account.created_at.to_string(),
                     ]
                 });
-                Ok(Output::table(&accounts, ["ID", "NAME", "MADE"], rows))
+                Ok(Output::table(&accounts, ["ID", "NAME", "CREATED"], rows))
             }
             Account::Update {
                 account,
@@ -100,16 +100,14 @@ impl Account {
                         .map(|required| Ok::<_, Error>((operator.may(UsersWrite)?, required)))
                         .transpose()?,
                     max_clients: max_clients
-                        .map(|ClientLimit(most)| {
-                            Ok::<_, Error>((operator.may(AccountsWrite)?, most))
-                        })
+                        .map(|ClientLimit(max)| Ok::<_, Error>((operator.may(AccountsWrite)?, max)))
                         .transpose()?,
                 };
                 let changed = account::update(&store, change, &account, context.now).await?;
                 let mut words = Vec::new();
                 if max_clients.is_some() {
                     words.push(format!(
-                        "The account {account} can have {} clients",
+                        "The account {account} can have up to {} clients",
                         changed.client_limit()
                     ));
                 }
@@ -119,7 +117,9 @@ impl Account {
                     } else {
                         "does not require"
                     };
-                    words.push(format!("The account {account} {does} a second factor"));
+                    words.push(format!(
+                        "The account {account} {does} two-factor authentication"
+                    ));
                 }
                 Ok(Output::new(&changed, words.join("\n")))
             }

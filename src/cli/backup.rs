@@ -13,13 +13,13 @@ use crate::store::backup::{self, Restored};
 
 #[derive(Args)]
 pub struct Backup {
-    /// The file to write; it must not exist yet
+    /// File to write; must not exist yet
     file: PathBuf,
 }
 
 #[derive(Args)]
 pub struct Restore {
-    /// A file that `keyward backup` wrote, by this or an older version
+    /// File written by `keyward backup` of this or an older version
     file: PathBuf,
 }
 
@@ -30,7 +30,7 @@ impl Backup {
         let key = context.settings.keys_dir.join(KEY_FILE);
         let file = self.file.display().to_string();
         let words = format!(
-            "{file} is written. Keep {} too, in another place: without it the signing keys do not open",
+            "Wrote {file}. Also back up {}, in another place: the signing keys in the backup cannot be decrypted without it",
             key.display()
         );
         Ok(Output::new(&json!({"file": file}), words))
@@ -54,11 +54,11 @@ impl Restore {
         let (document, words) = match restored {
             Restored::Created => (
                 "created",
-                "The backup is the database now. Start the server: keyward serve",
+                "Restored the backup as a new database. Start the server: keyward serve",
             ),
             Restored::Replaced => (
                 "replaced",
-                "The database holds what the backup held. Running servers see it within a second; sessions in the portal have ended",
+                "Restored the backup. Running servers apply it within a second; all portal sessions are signed out",
             ),
         };
         Ok(Output::new(&json!({"restored": document}), words))

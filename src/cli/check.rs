@@ -1,4 +1,4 @@
-//! `keyward check`: what is wrong with this installation, and how to mend it.
+//! `keyward check`: diagnoses an installation and suggests fixes.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -19,40 +19,37 @@ use crate::store::clock as store_clock;
 use crate::store::signing_key::{self, State, signing_at};
 use crate::store::{DatabaseUrl, Store, StoreError, clock_difference};
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Serialize)]
 struct Finding {
     what: &'static str,
     ok: bool,
-    /// What was seen, and where something is wrong, how to mend it.
+    /// What was found, and after a failure, how to fix it.
     detail: String,
 }
 
-/// What a look found: the good, or the bad with its mend.
-type Look = Result<String, String>;
+/// What a check found: a description of the good state, or the problem with its fix.
+type Outcome = Result<String, String>;
 
 pub async fn run(context: Context) -> Result<Output, Error> {
     let mut findings = Vec::new();
-    let mut found = |what, look: Look| {
-        let ok = look.is_ok();
-        findings.push(Finding {
-            what,
-            ok,
-            detail: look.unwrap_or_else(|wrong| wrong),
-        });
+    let mut found = |what, outcome: Outcome| {
+        let ok = outcome.is_ok();
+        let detail = outcome.unwrap_or_else(|problem| problem);
+        findings.push(Finding { what, ok, detail });
         ok
     };
     let store = context.store();
     let reached = match &store {
         Ok(store) => match (store.check_writable().await, store.transport().warning()) {
             (Err(StoreError::ReadOnly), _) => Err(format!(
-                "{}: the database is read-only; changes are refused, and no token is issued",
+                "{}: the database is read-only; changes are refused and no tokens are issued",
                 store.url()
             )),
             (Err(error), _) => Err(format!("{}: {error}", store.url())),
             (Ok(()), Some(warning)) => Err(format!("{}: {warning}", store.url())),
             (Ok(()), None) => Ok(format!(
-                "{} is reached {}, and its tables are up to date",
+                "{} is reachable {}, and its schema is up to date",
                 store.url(),
                 store.transport()
             )),
@@ -70,7 +67,7 @@ pub async fn run(context: Context) -> Result<Output, Error> {
         "key file",
         sealing_keys
             .as_ref()
-            .map(|_| "there, and its owner's alone".to_owned())
+            .map(|_| "exists, readable only by its owner".to_owned())
             .map_err(Clone::clone),
     );
     if let (Ok(store), Ok(sealing_keys)) = (&store, &sealing_keys) {
@@ -112,29 +109,29 @@ pub async fn run(context: Context) -> Result<Output, Error> {
     }
     found("transport", transport(&issuer));
 
-    let all_well = findings.iter().all(|finding| finding.ok);
+    let all_ok = findings.iter().all(|finding| finding.ok);
     let rows = findings.iter().map(|finding| {
-        let state = if finding.ok { "ok" } else { "WRONG" };
+        let state = if finding.ok { "ok" } else { "FAILED" };
         [
             finding.what.to_owned(),
             state.to_owned(),
             finding.detail.clone(),
         ]
     });
-    let output = Output::table(&findings, ["WHAT", "STATE", "DETAIL"], rows);
-    Ok(if all_well { output } else { output.refused() })
+    let output = Output::table(&findings, ["CHECK", "STATE", "DETAIL"], rows);
+    Ok(if all_ok { output } else { output.refused() })
 }
 
-/// SQLite gives its write-ahead log and its index the permissions of the database file.
-fn database_file(path: &Path) -> Look {
+/// SQLite creates its write-ahead log and index with the permissions of the database file.
+fn database_file(path: &Path) -> Outcome {
     let mode = std::fs::metadata(path)
         .map_err(|error| format!("{}: {error}", path.display()))?
         .permissions()
         .mode();
     match mode & 0o077 {
-        0 => Ok(format!("{} can be read by its owner alone", path.display())),
+        0 => Ok(format!("{} is readable only by its owner", path.display())),
         _ => Err(format!(
-            "{0} can be read by others; run: chmod 600 {0}",
+            "{0} is readable by other users; run: chmod 600 {0}",
             path.display()
         )),
     }
@@ -142,16 +139,19 @@ fn database_file(path: &Path) -> Look {
 
 fn sealing_keys(folder: &Path) -> Result<SealingKeyFile, String> {
     let path = folder.join(KEY_FILE);
-    let said = |error| {
+    let failed = |error| {
         format!(
-            "{}: {error}. A new installation gets it when `keyward serve` starts. {LOST}",
+            "{}: {error}. `keyward serve` creates it on first start. {LOST}",
             path.display()
         )
     };
-    let mode = std::fs::metadata(&path).map_err(said)?.permissions().mode();
+    let mode = std::fs::metadata(&path)
+        .map_err(failed)?
+        .permissions()
+        .mode();
     if mode & 0o077 != 0 {
         return Err(format!(
-            "{0} can be read by others; run: chmod 600 {0}",
+            "{0} is readable by other users; run: chmod 600 {0}",
             path.display()
         ));
     }
@@ -162,16 +162,17 @@ async fn signing(
     store: &std::sync::Arc<Store>,
     sealing_keys: &SealingKeyFile,
     now: Timestamp,
-) -> Look {
+) -> Outcome {
     let keys = opened_keys(store, sealing_keys, now)
         .await
         .map_err(|error| error.reason().to_owned())?;
-    let key = signing_at(&keys, now)
-        .ok_or("no key signs; start `keyward serve`, or run: keyward signing-key rotate")?;
+    let key = signing_at(&keys, now).ok_or(
+        "there is no active signing key; start `keyward serve`, or run: keyward signing-key rotate",
+    )?;
     Ok(format!("{} signs with {}", key.kid, key.algorithm.as_str()))
 }
 
-async fn clock(store: &std::sync::Arc<Store>) -> Look {
+async fn clock(store: &std::sync::Arc<Store>) -> Outcome {
     let read = store.read(|database| {
         let now = Timestamp::now();
         Ok::<_, StoreError>((
@@ -189,45 +190,49 @@ async fn clock(store: &std::sync::Arc<Store>) -> Look {
     let behind = seen.at.duration_since(now);
     if behind > TOLERANCE {
         return Err(format!(
-            "{} s behind the last moment that a node wrote down: it is behind now, or a clock was ahead before; let NTP set \
-             the clocks of all nodes",
+            "{} s behind the time that a node recorded: this clock is behind, or another was ahead before; synchronize the \
+             clocks of all nodes with NTP",
             behind.as_secs()
         ));
     }
     match difference {
-        None => Ok("SQLite has the clock of this machine".to_owned()),
+        None => Ok("SQLite uses the clock of this machine".to_owned()),
         Some(millis) if millis.abs() <= 500 => {
-            Ok(format!("{millis} ms from the database server's"))
+            Ok(format!("{millis} ms from the database server's clock"))
         }
         Some(millis) => Err(format!(
-            "{millis} ms from the database server's; let NTP set the clocks of all nodes"
+            "{millis} ms from the database server's clock; synchronize the clocks of all nodes with NTP"
         )),
     }
 }
 
-fn check_issuer(issuer: &str, url: &str, document: Result<String, String>) -> Look {
+fn check_issuer(issuer: &str, url: &str, document: Result<String, String>) -> Outcome {
     let text = document.map_err(|reason| {
         format!(
-            "{url}: {reason}; is the server running, and does the proxy in front pass this path on?"
+            "{url}: {reason}; check that the server is running and that the reverse proxy forwards this path"
         )
     })?;
     let metadata: Value = serde_json::from_str(&text)
-        .map_err(|error| format!("{url}: {error}; something else answers there"))?;
+        .map_err(|error| format!("{url}: {error}; another server answers at this URL"))?;
     match metadata["issuer"].as_str() {
         Some(published) if published == issuer => {
-            Ok(format!("{issuer} is reached, and its metadata names it"))
+            Ok(format!("{issuer} is reachable, and its metadata matches"))
         }
         Some(published) => Err(format!(
-            "{url} says the issuer is {published}, and here it is {issuer}; set the same everywhere, to the character"
+            "{url} has the issuer {published}, but this installation has {issuer}; set exactly the same issuer everywhere"
         )),
         None => Err(format!(
-            "{url} names no issuer; something else answers there"
+            "{url} has no issuer; another server answers at this URL"
         )),
     }
 }
 
-/// Another installation may answer at the issuer's address.
-async fn check_published(store: &std::sync::Arc<Store>, published: &str, now: Timestamp) -> Look {
+/// Another installation may answer at the URL of the issuer.
+async fn check_published(
+    store: &std::sync::Arc<Store>,
+    published: &str,
+    now: Timestamp,
+) -> Outcome {
     let keys = store
         .read(signing_key::list)
         .await
@@ -238,19 +243,19 @@ async fn check_published(store: &std::sync::Arc<Store>, published: &str, now: Ti
     match missing {
         None => Ok("the issuer publishes the keys of this database".to_owned()),
         Some(key) => Err(format!(
-            "the issuer does not publish {}; is it the same installation, with the same database?",
+            "the issuer does not publish {}; check that it is this installation, with this database",
             key.kid
         )),
     }
 }
 
-fn transport(issuer: &Issuer) -> Look {
+fn transport(issuer: &Issuer) -> Outcome {
     if issuer.as_str().starts_with("https:") {
-        Ok("secrets travel by TLS".to_owned())
+        Ok("HTTPS".to_owned())
     } else if issuer.is_local() {
-        Ok("plain HTTP, on this machine alone".to_owned())
+        Ok("plain HTTP, only on this machine".to_owned())
     } else {
-        Err("secrets travel in the clear; set tls_cert and tls_key, or put a proxy with TLS in front and an https issuer"
+        Err("secrets are sent over plain HTTP; set tls_cert and tls_key, or use a TLS reverse proxy and an https issuer"
             .to_owned())
     }
 }

@@ -15,55 +15,55 @@ use crate::store::client::AuthMethod;
 
 #[derive(Subcommand)]
 pub enum Client {
-    /// Make a client, with a secret and a first API key
+    /// Create a client with a secret and a first API key
     Create {
-        /// What to call it
+        /// Display name
         #[arg(long)]
         name: String,
 
-        /// Whose it is, by id or name [default: the oldest account]
+        /// Owning account, by id or name [default: the oldest account]
         #[arg(long)]
         account: Option<String>,
 
         #[command(flatten)]
         limits: Limits,
 
-        /// Let it introspect what is meant for its resource servers
+        /// Allow it to introspect tokens for its resource servers
         #[arg(long)]
         introspect: bool,
 
-        /// client_secret_basic, client_secret_post or private_key_jwt
+        /// Client authentication method: client_secret_basic, client_secret_post or private_key_jwt
         #[arg(long, value_name = "METHOD", default_value = "client_secret_basic")]
         auth_method: AuthMethod,
 
-        /// Its public keys, for private_key_jwt: a file with a JWK Set
+        /// File with the JWK Set of its public keys, for private_key_jwt
         #[arg(long, value_name = "FILE")]
         jwks: Option<PathBuf>,
     },
     /// List clients
     List {
-        /// Of this account alone, by id or name
+        /// Only clients of this account, by id or name
         #[arg(long)]
         account: Option<String>,
     },
     /// Show a client
     Show { client_id: String },
-    /// Change a client; what is not named stays
+    /// Change a client; values that are not given stay as they are
     Update {
         client_id: String,
 
         #[arg(long)]
         name: Option<String>,
 
-        /// All of the scope that it is to have
+        /// Replace the allowed scope
         #[arg(long)]
         scope: Option<Scope>,
 
-        /// All of the resource servers that it is to have; may be repeated, and "" is none
+        /// Replace the allowed resource servers; can be repeated, "" for none
         #[arg(long = "resource", value_name = "URI")]
         resources: Option<Vec<String>>,
 
-        /// Whether it may introspect
+        /// Allow or forbid introspection
         #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "true|false", hide_possible_values = true)]
         introspect: Option<bool>,
 
@@ -73,22 +73,22 @@ pub enum Client {
         #[arg(long, value_name = "FILE")]
         jwks: Option<PathBuf>,
     },
-    /// Refuse everything that a client presents
+    /// Disable a client: everything that it presents is refused
     Disable { client_id: String },
-    /// Take that back
+    /// Re-enable a disabled client
     Enable { client_id: String },
     /// Replace the registration access token of a client that registered itself
     RenewRegistrationToken { client_id: String },
     /// Revoke the registration access token of a client that registered itself
     RevokeRegistrationToken { client_id: String },
-    /// Delete a client with its secrets, its keys and all its tokens
+    /// Delete a client with its secrets, API keys and tokens
     Delete { client_id: String },
 }
 
 impl Client {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
-        let makes = matches!(self, Client::Create { .. });
-        let store = if makes {
+        let creates = matches!(self, Client::Create { .. });
+        let store = if creates {
             context.store_or_new()?
         } else {
             context.store()?
@@ -188,7 +188,7 @@ impl Client {
                     .await?
                     .endpoint(&format!("/oauth/register/{client_id}"));
                 let words = format!(
-                    "The new registration access token, shown once:\n  {}\nIt is presented at {uri}",
+                    "The new registration access token is shown only once:\n  {}\nUse it at {uri}",
                     token.expose()
                 );
                 let document = json!({"registration_access_token": token.expose(), "registration_client_uri": uri});
@@ -216,21 +216,21 @@ fn read(file: &Path) -> Result<String, Error> {
         .map_err(|error| Error::new(Code::InvalidRequest, format!("{}: {error}", file.display())))
 }
 
-fn created(made: CreatedClient) -> Output {
-    let (secret, api_key, warning) = (made.secret, made.api_key, made.warning);
-    let view = ClientView::from(made.client);
-    let secret = secret.as_ref().map(|secret| secret.expose());
+fn created(created: CreatedClient) -> Output {
+    let view = ClientView::from(created.client);
+    let secret = created.secret.as_ref().map(|secret| secret.expose());
+    let api_key = created.api_key;
     let words = format!(
-        "Made the client {}. Its secrets are shown this once:\n  client_id      {}\n  client_secret  {}\n  API key        {}",
+        "Created the client {}. Its secrets are shown only once:\n  client_id      {}\n  client_secret  {}\n  API key        {}",
         view.name,
         view.client_id,
-        secret.unwrap_or("(it authenticates with its own key)"),
+        secret.unwrap_or("(none: it authenticates with its private key)"),
         api_key.expose(),
     );
     let mut document = json!(view);
     document["client_secret"] = json!(secret);
     document["api_key"] = json!(api_key.expose());
-    Output::new(&document, words).warning(warning.as_ref())
+    Output::new(&document, words).warning(created.warning.as_ref())
 }
 
 fn state(client: &ClientView) -> String {

@@ -10,8 +10,8 @@ use crate::manage::clock;
 
 #[derive(Subcommand)]
 pub enum Clock {
-    /// Go on from now where a node whose clock was ahead wrote down a moment that has not come yet, and new tokens are
-    /// refused as expired. Set the clocks right first. Revokes all tokens that were issued until now
+    /// Set the recorded time to now, after a node whose clock was ahead recorded a time in the future and new tokens
+    /// are refused as expired. Correct the clocks first. Revokes all tokens issued until now
     Reset,
 }
 
@@ -21,12 +21,12 @@ impl Clock {
         let entry = context
             .operator()
             .entry("clock.reset", None, "clock", context.now);
-        let was = clock::reset(&context.store()?, entry, context.now).await?;
+        let previous = clock::reset(&context.store()?, entry, context.now).await?;
         let now = context.now;
         let words = format!(
-            "The last moment that a node wrote down was {was}, and is {now} now. All tokens that were issued until now are \
-             revoked; running servers see it within seconds, and new tokens are active"
+            "Changed the recorded time from {previous} to {now}. All tokens issued until now are revoked. Running servers apply \
+             this within seconds; new tokens are active"
         );
-        Ok(Output::new(&json!({"was": was, "now": now}), words))
+        Ok(Output::new(&json!({"was": previous, "now": now}), words))
     }
 }

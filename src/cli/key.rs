@@ -17,41 +17,41 @@ use crate::store::api_key::IpRanges;
 
 #[derive(Subcommand)]
 pub enum Key {
-    /// Make an API key
+    /// Create an API key
     Create {
         client_id: String,
 
-        /// What to call it; unique among the client's keys
+        /// Display name; unique among the keys of the client
         #[arg(long)]
         name: String,
 
-        /// A part of the client's scope [default: all of it]
+        /// Subset of the client's scope [default: the whole scope]
         #[arg(long)]
         scope: Option<Scope>,
 
         #[command(flatten)]
         expires_in: Lifetime,
 
-        /// An address or range from which it may be presented; may be repeated [default: anywhere]
+        /// IP address or range that may present the key; can be repeated [default: any address]
         #[arg(long = "allow-ip", value_name = "RANGE")]
         allowed_ips: Vec<String>,
 
-        /// Let it manage the client's keys
+        /// Allow it to manage the client's API keys
         #[arg(long)]
         manage_keys: bool,
     },
     /// List the API keys of a client
     List { client_id: String },
-    /// Make a key that takes the place of another
+    /// Create an API key that replaces another
     Rotate {
         client_id: String,
         key_id: String,
 
-        /// For how long the old one goes on
-        #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = parse_duration)]
+        /// How long the replaced key stays valid
+        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration)]
         grace: Duration,
     },
-    /// End an API key
+    /// Delete an API key; it is refused at once
     Delete { client_id: String, key_id: String },
 }
 
@@ -72,7 +72,7 @@ impl Key {
                 let ranges = IpRanges::from_words(allowed_ips.iter().map(String::as_str));
                 let allowed_ips =
                     ranges.map_err(|reason| Error::new(Code::InvalidRequest, reason))?;
-                let expires_at = expires_in.span.map(|span| now.saturating_add(span));
+                let expires_at = expires_in.duration.map(|span| now.saturating_add(span));
                 let new = NewApiKey {
                     name,
                     scope,
@@ -82,7 +82,7 @@ impl Key {
                 };
                 let (key, view) =
                     api_key::create(&store, operator.may(KeysWrite)?, &client_id, new, now).await?;
-                Ok(made(&key, &view))
+                Ok(created(&key, &view))
             }
             Key::List { client_id } => {
                 let keys = api_key::list(&store, operator.may(KeysRead)?, &client_id).await?;
@@ -102,11 +102,11 @@ impl Key {
                     [
                         "ID",
                         "NAME",
-                        "BEGINS",
-                        "MADE BY",
-                        "MADE",
+                        "PREFIX",
+                        "CREATED BY",
+                        "CREATED",
                         "LAST USED",
-                        "ENDS",
+                        "EXPIRES",
                     ],
                     rows,
                 ))
@@ -125,7 +125,7 @@ impl Key {
                     now,
                 )
                 .await?;
-                Ok(made(&key, &view))
+                Ok(created(&key, &view))
             }
             Key::Delete { client_id, key_id } => {
                 api_key::delete(&store, operator.may(KeysWrite)?, &client_id, &key_id, now).await?;
@@ -135,10 +135,10 @@ impl Key {
     }
 }
 
-fn made(key: &Credential, view: &ApiKeyView) -> Output {
+fn created(key: &Credential, view: &ApiKeyView) -> Output {
     let authorization = api_key::authorization_header(key.expose());
     let words = format!(
-        "Made the API key {} ({}), shown this once:\n  {}\n  Authorization: {authorization}",
+        "Created the API key {} ({}). It is shown only once:\n  {}\n  Authorization: {authorization}",
         view.name,
         view.id,
         key.expose()

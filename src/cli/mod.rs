@@ -1,5 +1,5 @@
-//! The command line. Each command is one call of a verb, then words for people or one JSON document
-//! for programs. Exit status: 0, 1 refused, 2 usage.
+//! The command line. Each command calls one operation and prints a table or text, or with `--json` one JSON
+//! document. Exit status: 0 done, 1 refused, 2 usage error.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -50,11 +50,11 @@ use output::Output;
 #[derive(Parser)]
 #[command(name = "keyward", version, about, max_term_width = 110)]
 struct Cli {
-    /// The settings file [default: keyward.toml, where it is there]
+    /// Settings file [default: keyward.toml, if it exists]
     #[arg(long, global = true, env = "KEYWARD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Print one JSON document, and nothing else, on standard output
+    /// Print one JSON document on standard output, and nothing else there
     #[arg(long, global = true)]
     json: bool,
 
@@ -70,59 +70,59 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve; this is what `keyward` alone does
+    /// Start the server (the default command)
     Serve(serve::Serve),
-    /// Bring the database's tables up to date (`serve` does so by itself)
+    /// Migrate the database schema (`serve` does this by itself)
     Migrate,
-    /// Print the settings that apply, and where each comes from
+    /// Print the effective settings and the source of each
     Config,
-    /// Say what is wrong with this installation, and how to mend it
+    /// Diagnose this installation and suggest fixes
     Check,
-    /// Print the description of the HTTP API (OpenAPI 3.1)
+    /// Print the OpenAPI 3.1 document of the HTTP API
     Openapi,
-    /// Print the completions for a shell
+    /// Print shell completions
     Completions { shell: clap_complete::Shell },
-    /// The partner organisations
+    /// Manage accounts (partner organisations)
     #[command(subcommand)]
     Account(account::Account),
-    /// The people who sign in
+    /// Manage the users of the portal
     #[command(subcommand)]
     User(user::User),
-    /// The applications of an account
+    /// Manage OAuth clients
     #[command(subcommand)]
     Client(client::Client),
-    /// What a client authenticates with
+    /// Manage the secrets of a client
     #[command(subcommand)]
     Secret(secret::Secret),
-    /// What a client presents to an API
+    /// Manage the API keys of a client
     #[command(subcommand)]
     Key(key::Key),
-    /// The APIs that accept tokens
+    /// Manage resource servers (APIs that accept tokens)
     #[command(subcommand)]
     Resource(resource::Resource),
-    /// Initial access tokens, for clients that register themselves
+    /// Manage initial access tokens for dynamic client registration
     #[command(subcommand)]
     RegistrationToken(registration_token::RegistrationToken),
-    /// The keys that sign access tokens
+    /// Manage the keys that sign access tokens
     #[command(subcommand)]
     SigningKey(signing_key::SigningKey),
-    /// The key that seals the signing keys in the database
+    /// Manage the key that encrypts the signing keys in the database
     #[command(subcommand)]
     SealingKey(sealing_key::SealingKey),
-    /// Write a consistent copy of a SQLite database to a new file, while it is served
+    /// Back up a SQLite database to a new file, also while the server runs
     Backup(backup::Backup),
-    /// Bring back what a backup holds, while the database is served
+    /// Restore a SQLite database from a backup, also while the server runs
     Restore(backup::Restore),
-    /// The last moment that the nodes have seen
+    /// Repair the recorded time after a clock was wrong
     #[command(subcommand)]
     Clock(clock::Clock),
-    /// Access tokens and API keys that were issued
+    /// Inspect, list and revoke access tokens and API keys
     #[command(subcommand)]
     Token(token::Token),
 }
 
 impl Cli {
-    /// The command; without one, and with the flags of `serve` alone, that is `serve`.
+    /// The command to run: `serve` if none is given. The flags of `serve` are refused with other commands.
     fn take_command(&mut self) -> Result<Command, clap::Error> {
         let flags = std::mem::take(&mut self.serve);
         match self.command.take() {
@@ -132,40 +132,39 @@ impl Cli {
                 None => Ok(command),
                 Some(flag) => Err(Cli::command().error(
                     ErrorKind::ArgumentConflict,
-                    format!("{flag} is a flag of `serve` alone"),
+                    format!("{flag} can only be used with `serve`"),
                 )),
             },
         }
     }
 }
 
-/// What every command works with.
+/// What commands need: settings, their sources, the current time and the log.
 struct Context {
     settings: Settings,
     sources: Sources,
     now: Timestamp,
     log: Log,
-    /// For `serve`, which reads them again.
+    /// Reads the settings again, when `serve` is asked to reload.
     read_settings: ReadSettings,
 }
 
 impl Context {
-    /// Whoever has the database at hand may do everything.
+    /// The command line has every right: it has direct access to the database.
     fn operator(&self) -> Arc<Actor> {
         Arc::new(Actor::command_line().assuming(self.settings.issuer()))
     }
 
-    /// The database, which must be there: in another folder, or with a mistyped path, there is none to read or to
-    /// change.
+    /// Opens the database, which must exist. A mistyped path must not create a second, empty database.
     fn store(&self) -> Result<Arc<Store>, Error> {
         self.open_store(IfMissing::Refuse)
     }
 
-    /// For commands that make things: they may come before the first start.
+    /// Opens the database, or creates it: commands that create objects may run before the first start.
     fn store_or_new(&self) -> Result<Arc<Store>, Error> {
         let url = &self.settings.database_url;
         if url.is_missing().is_ok_and(|missing| missing) {
-            tracing::warn!(database = %url, "this database is new");
+            tracing::warn!(database = %url, "creating a new database");
         }
         self.open_store(IfMissing::Make)
     }
@@ -175,21 +174,21 @@ impl Context {
         Store::open(url, if_missing).map_err(|error| self.sources.explain(url.explain(&error)))
     }
 
-    /// The key file, which must be there.
+    /// Opens the sealing key file, which must exist.
     async fn sealing_keys(&self, store: &Arc<Store>) -> Result<SealingKeyFile, Error> {
         keys::existing_key_file(store, &self.settings.keys_dir)
             .await
             .map_err(|error| self.sources.explain(error))
     }
 
-    /// The key file; made where there is nothing yet that another one seals.
-    async fn key_file_or_new(&self, store: &Arc<Store>) -> Result<SealingKeyFile, Error> {
+    /// Opens the sealing key file, or creates it if the database has nothing sealed by another one.
+    async fn sealing_keys_or_new(&self, store: &Arc<Store>) -> Result<SealingKeyFile, Error> {
         keys::sealing_keys(store, &self.settings.keys_dir)
             .await
             .map_err(|error| self.sources.explain(error))
     }
 
-    /// Refuses what the next start of `keyward serve` would refuse.
+    /// Refuses settings that the next start of `keyward serve` would refuse.
     fn check_settings(&self) -> Result<(), Error> {
         let settings = &self.settings;
         let checked = settings.check(&settings.issuer());
@@ -199,7 +198,7 @@ impl Context {
         checked.map_err(|error| self.sources.explain(error))
     }
 
-    /// Whom the first start makes.
+    /// The operator that the first start creates.
     fn first_operator(&self) -> Result<FirstOperator, Error> {
         let first = FirstOperator::new(
             &self.settings.operator_email,
@@ -208,7 +207,7 @@ impl Context {
         first.map_err(|error| self.sources.explain(error))
     }
 
-    /// The issuer that commands work with: as set here, else what the nodes serve with, else the default.
+    /// The issuer for commands: as set, else the issuer of the running nodes, else the default.
     async fn issuer(&self, store: &Arc<Store>) -> Result<Issuer, Error> {
         if let Some(issuer) = &self.settings.issuer {
             return Ok(issuer.clone());
@@ -216,7 +215,7 @@ impl Context {
         match store.read(deployment::find).await? {
             Some(Deployment { issuer, .. }) => issuer.parse().map_err(|reason| {
                 Error::server_error(format!(
-                    "the nodes serve with the issuer {issuer}: {reason}"
+                    "the issuer of the running nodes, {issuer}, is invalid: {reason}"
                 ))
                 .field("issuer")
             }),
@@ -224,7 +223,7 @@ impl Context {
         }
     }
 
-    /// For what needs to read tokens; it issues none, so it does without the key file.
+    /// A server to verify tokens with. It cannot issue tokens, since it does not read the sealing key file.
     async fn authorization_server(&self) -> Result<AuthorizationServer, Error> {
         let store = self.store()?;
         let (cache, _) = Cache::open(store.clone(), self.now)?;
@@ -246,7 +245,7 @@ impl Context {
     }
 }
 
-/// Runs a command line; gives its exit status.
+/// Runs a command line and returns its exit status.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     forbid_core_dumps();
     let command = Cli::command();
@@ -294,25 +293,25 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
 /// `PR_SET_DUMPABLE`).
 fn forbid_core_dumps() {
     #[cfg(target_os = "linux")]
-    // Where the kernel refuses, the limits of the service still hold; see `LimitCORE` in the docs.
+    // Best effort: if the kernel refuses, the limit of the service manager applies (`LimitCORE` in the docs).
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 fn execute(command: Command, context: Context, json: bool) -> Result<Output, Error> {
-    // `serve` wants actix's runtime, which is tokio's with a little more; it serves the others too.
+    // `serve` needs the runtime of actix, a tokio runtime; the other commands use it too.
     actix_web::rt::System::new().block_on(async {
         match command {
             Command::Serve(serve) => serve.run(context, json).await,
             Command::Migrate => {
                 let store = context.store_or_new()?;
                 Ok(Output::done(format!(
-                    "The tables of {} are up to date",
+                    "The database schema of {} is up to date",
                     store.url()
                 )))
             }
             Command::Config => {
                 context.check_settings()?;
-                // In use at the first start alone.
+                // These settings are used by the first start only.
                 if context
                     .settings
                     .database_url
@@ -358,7 +357,7 @@ fn completions(shell: clap_complete::Shell) -> Output {
 
 fn settings(context: &Context) -> Output {
     let mut entries = context.sources.entries(&context.settings);
-    // Commands take the issuer that the nodes serve with where none is set: see `Context::issuer`.
+    // Without a set issuer, commands use the issuer of the running nodes: see `Context::issuer`.
     if context.settings.issuer.is_none()
         && let Some(entry) = entries.iter_mut().find(|entry| entry.name == "issuer")
     {
@@ -367,7 +366,7 @@ fn settings(context: &Context) -> Output {
                 (entry.value, entry.source) = (Some(serving), "database".to_owned())
             }
             Ok(None) => {}
-            Err(_) => "default; the database, which may have another, gives no answer"
+            Err(_) => "default; the database, which may name another issuer, does not answer"
                 .clone_into(&mut entry.source),
         }
     }
@@ -378,13 +377,13 @@ fn settings(context: &Context) -> Output {
             entry.source.clone(),
         ]
     });
-    Output::table(&entries, ["SETTING", "VALUE", "FROM"], rows)
+    Output::table(&entries, ["SETTING", "VALUE", "SOURCE"], rows)
 }
 
-/// What a new client may have.
+/// The limits of a new client, or of clients registered with an initial access token.
 #[derive(Args)]
 struct Limits {
-    /// What may be asked for, such as "read write"
+    /// Allowed scope, such as "read write"
     #[arg(
         long,
         value_name = "SCOPE",
@@ -393,22 +392,22 @@ struct Limits {
     )]
     scope: Scope,
 
-    /// A resource server for which tokens may be asked; may be repeated
+    /// Allowed resource server; can be repeated
     #[arg(long = "resource", value_name = "URI")]
     resources: Vec<String>,
 }
 
 fn parse_lifetime(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
-        Duration::ZERO => Err("it would have ended when it is made".to_owned()),
+        Duration::ZERO => Err("must be longer than zero".to_owned()),
         lifetime => Ok(lifetime),
     }
 }
 
-/// When something ends.
+/// The lifetime of a new credential.
 #[derive(Args)]
 struct Lifetime {
-    /// For how long, such as 90d [default: without end]
-    #[arg(long = "expires-in", value_name = "SPAN", value_parser = parse_lifetime)]
-    span: Option<Duration>,
+    /// Lifetime, such as 90d [default: does not expire]
+    #[arg(long = "expires-in", value_name = "DURATION", value_parser = parse_lifetime)]
+    duration: Option<Duration>,
 }

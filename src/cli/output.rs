@@ -1,5 +1,4 @@
-//! The only place that prints. With `--json` one document on standard output, and nothing else
-//! there; for people tables and sentences.
+//! Printing. Nothing else writes to standard output: tables and text, or with `--json` one JSON document.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 
-/// What a command has to say.
+/// The result of a command.
 pub struct Output {
     document: Value,
     words: String,
@@ -17,7 +16,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// A document, and the same in words.
+    /// A JSON document, and the same as text for people.
     pub fn new(document: &impl Serialize, words: impl Into<String>) -> Self {
         Output {
             document: serde_json::to_value(document).unwrap_or(Value::Null),
@@ -26,12 +25,12 @@ impl Output {
         }
     }
 
-    /// Something was done, and there is nothing to show for it.
+    /// A result without data.
     pub fn done(words: impl Into<String>) -> Self {
         Output::new(&json!({"ok": true}), words)
     }
 
-    /// A list.
+    /// A list, printed as a table with column heads.
     pub fn table<const N: usize>(
         document: &impl Serialize,
         head: [&str; N],
@@ -58,7 +57,7 @@ impl Output {
         Output::new(document, lines.join("\n"))
     }
 
-    /// The same, with a warning: on standard error, and as a member `warnings` of the document.
+    /// Adds a warning: logged to standard error, and in the member `warnings` of the document.
     #[must_use]
     pub fn warning(mut self, warning: Option<&impl ToString>) -> Self {
         if let (Some(warning), Some(members)) = (warning, self.document.as_object_mut()) {
@@ -69,14 +68,14 @@ impl Output {
         self
     }
 
-    /// The same, with exit status 1: something is wrong.
+    /// Makes the exit status 1.
     #[must_use]
     pub fn refused(mut self) -> Self {
         self.exit = 1;
         self
     }
 
-    /// Says it.
+    /// Prints the result and returns the exit status.
     pub fn print(self, json: bool) -> ExitCode {
         let text = if json {
             self.document.to_string()
@@ -90,27 +89,27 @@ impl Output {
     }
 }
 
-/// Prints a line. What holds a secret must not be lost without a word.
+/// Prints a line on standard output.
 ///
 /// # Errors
-/// Where standard output takes it not; whoever closed a pipe has seen enough.
+/// Writing failed, other than by a closed pipe: a secret that is shown only once may be lost.
 pub fn print(text: &str) -> Result<(), Error> {
     let mut out = std::io::stdout();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::server_error(
-            format!("it was done, but cannot be printed: {error}"),
+            format!("the command succeeded, but its output cannot be written: {error}"),
         )),
         _ => Ok(()),
     }
 }
 
-/// A refusal, on standard error. Here the operator sits: the exact reason is theirs to know.
+/// Prints an error on standard error, with its private detail: the operator may see it.
 pub fn refused(error: &Error) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "keyward: {}", error.reason());
     ExitCode::from(1)
 }
 
-/// An instant that may be missing.
+/// A time that may be missing, as a table cell.
 pub fn when(instant: Option<crate::clock::Timestamp>) -> String {
     instant.map_or_else(|| "-".to_owned(), |instant| instant.to_string())
 }

@@ -11,32 +11,32 @@ use crate::manage::registration_token::{self, NewRegistrationToken};
 
 #[derive(Subcommand)]
 pub enum RegistrationToken {
-    /// Make an initial access token
+    /// Create an initial access token
     Create {
-        /// Whose the clients will be, by id or name [default: the oldest account]
+        /// Account that will own the clients, by id or name [default: the oldest account]
         #[arg(long)]
         account: Option<String>,
 
         #[command(flatten)]
         limits: Limits,
 
-        /// How many clients can register with it [default: any number]
+        /// Number of clients that can be registered with it [default: unlimited]
         #[arg(long, value_name = "N")]
         uses: Option<i64>,
 
         #[command(flatten)]
         expires_in: Lifetime,
     },
-    /// List all of them
+    /// List all initial access tokens
     List,
-    /// End one; the clients that registered with it stay
+    /// Delete an initial access token; clients registered with it stay
     Delete { id: String },
 }
 
 impl RegistrationToken {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
-        let makes = matches!(self, RegistrationToken::Create { .. });
-        let store = if makes {
+        let creates = matches!(self, RegistrationToken::Create { .. });
+        let store = if creates {
             context.store_or_new()?
         } else {
             context.store()?
@@ -55,7 +55,7 @@ impl RegistrationToken {
                     scope,
                     resources,
                     uses,
-                    lifetime: expires_in.span,
+                    lifetime: expires_in.duration,
                 };
                 let (token, view, warning) = registration_token::create(
                     &store,
@@ -67,7 +67,7 @@ impl RegistrationToken {
                 let mut document = json!(view);
                 document["token"] = json!(token.expose());
                 let words = format!(
-                    "Made the initial access token {}, shown this once:\n  {}",
+                    "Created the initial access token {}. It is shown only once:\n  {}",
                     view.id,
                     token.expose()
                 );
@@ -79,7 +79,7 @@ impl RegistrationToken {
                 let rows = tokens.iter().map(|token| {
                     let uses = token
                         .uses_left
-                        .map_or_else(|| "any".to_owned(), |uses| uses.to_string());
+                        .map_or_else(|| "unlimited".to_owned(), |uses| uses.to_string());
                     [
                         token.id.clone(),
                         token.account.clone(),
@@ -90,7 +90,7 @@ impl RegistrationToken {
                 });
                 Ok(Output::table(
                     &tokens,
-                    ["ID", "ACCOUNT", "SCOPE", "USES LEFT", "ENDS"],
+                    ["ID", "ACCOUNT", "SCOPE", "USES LEFT", "EXPIRES"],
                     rows,
                 ))
             }

@@ -12,21 +12,21 @@ use crate::scope::Scope;
 
 #[derive(Subcommand)]
 pub enum Resource {
-    /// Make a resource server, and the client that it introspects with
+    /// Create a resource server and its client for introspection
     Create {
-        /// Its URI, which will be the `aud` of its tokens
+        /// URI of the resource server: the `aud` of its tokens
         #[arg(long, value_name = "URI")]
         identifier: String,
 
-        /// What to call it
+        /// Display name
         #[arg(long)]
         name: String,
 
-        /// The scope that it knows
+        /// Scope that the resource server defines
         #[arg(long, default_value = "", hide_default_value = true)]
         scope: Scope,
 
-        /// The header `typ` of its tokens: at+jwt, or JWT for libraries that know no other
+        /// Header `typ` of its tokens: at+jwt, or JWT for libraries that do not accept at+jwt
         #[arg(long, value_name = "TYP", default_value = "at+jwt")]
         token_typ: TokenTyp,
     },
@@ -34,7 +34,7 @@ pub enum Resource {
     Update {
         identifier: String,
 
-        /// The header `typ` of its tokens: at+jwt, or JWT for libraries that know no other
+        /// Header `typ` of its tokens: at+jwt, or JWT for libraries that do not accept at+jwt
         #[arg(long, value_name = "TYP")]
         token_typ: TokenTyp,
     },
@@ -46,8 +46,8 @@ pub enum Resource {
 
 impl Resource {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
-        let makes = matches!(self, Resource::Create { .. });
-        let store = if makes {
+        let creates = matches!(self, Resource::Create { .. });
+        let store = if creates {
             context.store_or_new()?
         } else {
             context.store()?
@@ -61,7 +61,7 @@ impl Resource {
                 token_typ,
             } => {
                 let permit = operator.may(ResourcesWrite)?;
-                let made = resource_server::create(
+                let created = resource_server::create(
                     &store,
                     permit,
                     &identifier,
@@ -71,9 +71,10 @@ impl Resource {
                     context.now,
                 )
                 .await?;
-                let (server, secret) = (made.server, made.secret);
+                let server = created.server;
+                let secret = created.secret;
                 let words = format!(
-                    "Made the resource server {}. It introspects with these, and the secret is shown this once:\n  client_id      {}\n  client_secret  {}",
+                    "Created the resource server {}. Its credentials for introspection (the secret is shown only once):\n  client_id      {}\n  client_secret  {}",
                     server.identifier,
                     server.client_id,
                     secret.expose()
@@ -91,7 +92,7 @@ impl Resource {
                     resource_server::update(&store, permit, &identifier, token_typ, context.now)
                         .await?;
                 let words = format!(
-                    "Tokens for {} have the typ {} from now on",
+                    "New tokens for {} have the typ {}",
                     server.identifier,
                     server.token_typ.as_str()
                 );

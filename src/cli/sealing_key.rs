@@ -11,17 +11,17 @@ use crate::manage::signing_key::Times;
 
 #[derive(Subcommand)]
 pub enum SealingKey {
-    /// Seal everything with a new key
+    /// Re-encrypt everything with a new sealing key
     Rotate {
-        /// Only add the new key to the file, so that copies of it can be brought to other nodes first
+        /// Only add the new key to the file, so that the file can be copied to other nodes first
         #[arg(long)]
         prepare: bool,
     },
-    /// Drop old keys from the file, once every node has the new one
+    /// Remove old keys from the file, once every node has the new one
     Prune,
-    /// Bring service back after the key file was lost for good
+    /// Restore service after the sealing key file was lost for good
     Reset {
-        /// Do it; without this, only say what is lost
+        /// Confirm; without this flag, only list what is lost
         #[arg(long)]
         yes: bool,
     },
@@ -29,13 +29,15 @@ pub enum SealingKey {
 
 impl SealingKey {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
-        let (store, operator, now) = (context.store()?, context.operator(), context.now);
+        let store = context.store()?;
+        let operator = context.operator();
+        let now = context.now;
         let permit = operator.may(SigningKeysWrite)?;
         match self {
             SealingKey::Rotate { prepare: true } => {
                 sealing_key::prepare(&context.sealing_keys(&store).await?, &permit).await?;
                 Ok(Output::done(
-                    "A new key is in the file. Copy the file to every node, then run: keyward sealing-key rotate",
+                    "Added a new key to the file. Copy the file to every node, then run: keyward sealing-key rotate",
                 ))
             }
             SealingKey::Rotate { prepare: false } => {
@@ -55,11 +57,11 @@ impl SealingKey {
                     if loss.signing_keys.is_empty() && loss.second_factors.is_empty() {
                         return Err(Error::new(
                             Code::Conflict,
-                            "Nothing is lost: the key file opens everything in this database",
+                            "Nothing is lost: the sealing key file decrypts everything in this database",
                         ));
                     }
                     let words = format!(
-                        "{}\nTo go on, run: keyward sealing-key reset --yes",
+                        "{}\nTo confirm, run: keyward sealing-key reset --yes",
                         lost(&loss)
                     );
                     return Ok(Output::new(&loss, words).refused());
@@ -74,11 +76,11 @@ impl SealingKey {
 
 fn done(rotated: &Rotated) -> Output {
     let sealed = format!(
-        "{} signing keys and {} second factors are sealed with the new key",
+        "Re-encrypted {} signing keys and {} second factors with the new key",
         rotated.signing_keys, rotated.second_factors
     );
     let next = match rotated.keys_in_file {
-        1 => "The old key opens nothing any more, except backups from before",
+        1 => "The old key is only needed for backups made before",
         _ => "Copy the file to every node, then run: keyward sealing-key prune",
     };
     Output::new(rotated, format!("{sealed}. {next}"))
@@ -88,19 +90,19 @@ fn lost(loss: &Loss) -> String {
     let mut lines = Vec::new();
     if !loss.signing_keys.is_empty() {
         lines.push(format!(
-            "Signing keys that cannot sign any more (their tokens stay valid until they expire): {}",
+            "Signing keys that can no longer sign (their tokens stay valid until they expire): {}",
             loss.signing_keys.join(" ")
         ));
     }
     if !loss.second_factors.is_empty() {
         lines.push(format!(
-            "Users whose authenticator codes are refused (recovery codes work; else: keyward user reset-second-factor EMAIL): {}",
+            "Users whose authenticator codes are refused (recovery codes still work; otherwise run: keyward user reset-second-factor EMAIL): {}",
             loss.second_factors.join(" ")
         ));
     }
     if let Some(kid) = &loss.new_signing_key {
         lines.push(format!(
-            "The key {kid} signs from now on. Start the servers; those that run go on by themselves"
+            "The key {kid} signs from now on. Start the servers; running servers continue by themselves"
         ));
     }
     lines.join("\n")

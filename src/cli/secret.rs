@@ -15,7 +15,7 @@ use crate::manage::secret::{self, ClientSecret};
 
 #[derive(Subcommand)]
 pub enum Secret {
-    /// Make a secret, beside those that there are
+    /// Create a secret; existing secrets stay valid
     Create {
         client_id: String,
         #[command(flatten)]
@@ -23,15 +23,15 @@ pub enum Secret {
     },
     /// List the secrets of a client
     List { client_id: String },
-    /// Make a secret that takes the place of all others
+    /// Create a secret that replaces all others
     Rotate {
         client_id: String,
 
-        /// For how long the old ones go on
-        #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = parse_duration)]
+        /// How long the replaced secrets stay valid
+        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration)]
         grace: Duration,
     },
-    /// End a secret
+    /// Delete a secret; it is refused at once
     Delete {
         client_id: String,
         secret_id: String,
@@ -51,11 +51,11 @@ impl Secret {
                     &store,
                     operator.may(KeysWrite)?,
                     &client_id,
-                    expires_in.span,
+                    expires_in.duration,
                     context.now,
                 )
                 .await?;
-                Ok(made(&secret, &row))
+                Ok(created(&secret, &row))
             }
             Secret::Rotate { client_id, grace } => {
                 let (secret, row) = secret::rotate(
@@ -66,7 +66,7 @@ impl Secret {
                     context.now,
                 )
                 .await?;
-                Ok(made(&secret, &row))
+                Ok(created(&secret, &row))
             }
             Secret::List { client_id } => {
                 let secrets = secret::list(&store, operator.may(KeysRead)?, &client_id).await?;
@@ -81,7 +81,11 @@ impl Secret {
                         when(secret.expires_at),
                     ]
                 });
-                Ok(Output::table(&documents, ["ID", "MADE", "ENDS"], rows))
+                Ok(Output::table(
+                    &documents,
+                    ["ID", "CREATED", "EXPIRES"],
+                    rows,
+                ))
             }
             Secret::Delete {
                 client_id,
@@ -101,7 +105,7 @@ impl Secret {
     }
 }
 
-fn made(secret: &Credential, row: &ClientSecret) -> Output {
+fn created(secret: &Credential, row: &ClientSecret) -> Output {
     let document = json!({
         "id": row.id, "client_id": row.client_id, "client_secret": secret.expose(),
         "created_at": row.created_at, "expires_at": row.expires_at,
@@ -109,7 +113,7 @@ fn made(secret: &Credential, row: &ClientSecret) -> Output {
     Output::new(
         &document,
         format!(
-            "Made the secret {}, shown this once:\n  {}",
+            "Created the secret {}. It is shown only once:\n  {}",
             row.id,
             secret.expose()
         ),

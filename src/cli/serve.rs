@@ -20,17 +20,17 @@ use crate::telemetry::Log;
 
 #[derive(Args, Default)]
 pub struct Serve {
-    /// Leave a new database empty
+    /// Do not create the first operator, account and client in a new database
     #[arg(long)]
     no_bootstrap: bool,
 
-    /// Serve with another issuer than the nodes of this database did within the last hour
+    /// Allow an issuer other than the one that nodes of this database used within the last hour
     #[arg(long)]
     change_issuer: bool,
 }
 
 impl Serve {
-    /// With what stands before and after `serve` on a command line.
+    /// Merges the flags given before and after the word `serve`.
     pub fn or(self, other: Self) -> Self {
         Serve {
             no_bootstrap: self.no_bootstrap || other.no_bootstrap,
@@ -38,7 +38,7 @@ impl Serve {
         }
     }
 
-    /// A flag that is there.
+    /// A flag that was given, if any.
     pub fn given(&self) -> Option<&'static str> {
         [
             ("--no-bootstrap", self.no_bootstrap),
@@ -49,7 +49,7 @@ impl Serve {
     }
 
     pub async fn run(self, context: Context, json: bool) -> Result<Output, Error> {
-        // First of all: from now on a signal is never the end of the process by itself.
+        // Before anything else, so that a signal never ends the process in the middle of something.
         let mut signals =
             Signals::listen().map_err(|error| Error::server_error(error.to_string()))?;
         let started = tokio::select! {
@@ -62,10 +62,10 @@ impl Serve {
             operator,
         }) = started
         else {
-            tracing::info!("stopping: this server had not begun to serve");
+            tracing::info!("stopping before the server has started to serve");
             stopped(&context.log);
         };
-        // Whatever it makes, it brings to an end.
+        // Not interrupted by signals: a bootstrap that has begun is completed.
         let issuer = server.oauth().issuer.clone();
         let first_start = match operator {
             Some(operator) => first_start(&context, &store, operator, issuer.clone(), json).await?,
@@ -82,10 +82,10 @@ impl Serve {
             match (print(&text), first_start.and_then(|shown| shown.recovery)) {
                 (Ok(()), _) => {}
                 (Err(error), None) => {
-                    tracing::warn!(reason = error.reason(), "standard output takes nothing")
+                    tracing::warn!(reason = error.reason(), "cannot write to standard output")
                 }
                 (Err(error), Some(recovery)) => {
-                    let lost = "the first secrets were made, and are lost; this makes new ones";
+                    let lost = "the first secrets were created but are lost; create new ones with";
                     return Err(Error::server_error(format!(
                         "{}; {lost}: {recovery}",
                         error.reason()
@@ -101,7 +101,7 @@ impl Serve {
         stopped(&log)
     }
 
-    /// Everything that can be refused is looked at before anything is made: a start that fails leaves no trace.
+    /// Checks everything that can be refused before creating anything, so that a failed start leaves no trace.
     async fn start(&self, context: &Context) -> Result<Started, Error> {
         let settings = context.settings.clone();
         let explain = |error| context.sources.explain(error);
@@ -111,7 +111,7 @@ impl Serve {
         let missing = blocking(move || url.is_missing().map_err(|error| url.explain(&error)))
             .await
             .map_err(explain)?;
-        // Only then: a password that was good enough for an older version must not stop a later start.
+        // Only for a new database: a password that an older version accepted must not stop a later start.
         let mut operator = (missing && !self.no_bootstrap)
             .then(|| context.first_operator())
             .transpose()?;
@@ -144,11 +144,11 @@ impl Serve {
 struct Started {
     server: Server,
     store: Arc<Store>,
-    /// Where the database is new, and is to be filled.
+    /// The operator to create, if the database is new.
     operator: Option<FirstOperator>,
 }
 
-/// A database that does not answer must not keep signals from being heard.
+/// Runs blocking work on another thread, so that a database that hangs does not delay signals.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
@@ -159,11 +159,11 @@ async fn blocking<T: Send + 'static>(
 
 fn stopped(log: &Log) -> ! {
     log.flush();
-    // A database that hangs holds threads for as long as it likes; nobody waits for them.
+    // Threads may hang in the database: exit without waiting for them.
     std::process::exit(0);
 }
 
-/// Fills a new database. Its secrets are in the file, on disk, before it is committed that they are made.
+/// Bootstraps a new database. The secrets are on disk in a file before the transaction commits.
 async fn first_start(
     context: &Context,
     store: &Arc<Store>,
@@ -172,21 +172,21 @@ async fn first_start(
     json: bool,
 ) -> Result<Option<Shown>, Error> {
     let explain = |error| context.sources.explain(error);
-    // Standard output may be a log, which others read and which is kept.
+    // Standard output may be a log, which others can read and which is kept.
     let in_file = !std::io::stdout().is_terminal();
     let file = in_file
         .then(|| SecretsFile::create(&context.settings.keys_dir))
         .transpose()
         .map_err(explain)?
         .map(Arc::new);
-    let keep = {
+    let write_secrets = {
         let (file, issuer) = (file.clone(), issuer.clone());
         move |made: &Bootstrap| {
             file.as_ref()
-                .map_or(Ok(()), |file| file.keep(made, &issuer, json))
+                .map_or(Ok(()), |file| file.write(made, &issuer, json))
         }
     };
-    let made = bootstrap::bootstrap(store, operator, keep, context.now).await;
+    let made = bootstrap::bootstrap(store, operator, write_secrets, context.now).await;
     match (made, file) {
         (Ok(Some(made)), Some(file)) => Ok(Some(file.shown(&made))),
         (Ok(Some(made)), None) => {
@@ -198,7 +198,7 @@ async fn first_start(
             }))
         }
         (made, file) => {
-            // Where a commit got no answer, it may be all there is of the secrets.
+            // If the outcome of the commit is unknown, the file may be the only copy of the secrets.
             let nothing_made = match &made {
                 Ok(_) => true,
                 Err(_) => bootstrap::is_new(store).await.is_ok_and(|new| new),
@@ -206,7 +206,7 @@ async fn first_start(
             match file {
                 Some(file) if nothing_made => file.remove(),
                 Some(file) => {
-                    tracing::warn!(file = %file.path.display(), "the first secrets are in this file if they were made")
+                    tracing::warn!(file = %file.path.display(), "if the first secrets were created, this file contains them")
                 }
                 None => {}
             }
@@ -215,23 +215,23 @@ async fn first_start(
     }
 }
 
-/// What standard output shows of the first start.
+/// What standard output shows after the first start.
 struct Shown {
     document: Value,
     words: String,
-    /// How to go on where it is all there is of the secrets, and cannot be printed.
+    /// The command that replaces the secrets, if they exist only in this output and it cannot be printed.
     recovery: Option<String>,
 }
 
-/// A new file that its owner alone can read, for what the first start makes. It is there before anything is
-/// made, so that nothing is lost where it cannot be.
+/// A new file for the secrets of the first start, readable only by its owner. It is created before the
+/// secrets, so that a file that cannot be created loses nothing.
 struct SecretsFile {
     path: PathBuf,
     file: File,
 }
 
 impl SecretsFile {
-    /// One from an earlier database, or of another node that starts just now, is left as it is.
+    /// Creates the file. A file of an earlier database, or of another node that starts now, is left alone.
     fn create(folder: &Path) -> Result<Self, Error> {
         let mut number = 1;
         loop {
@@ -255,13 +255,13 @@ impl SecretsFile {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && number < 100 => {
                     number += 1
                 }
-                Err(error) => return Err(cannot_keep(&path, &error)),
+                Err(error) => return Err(cannot_write(&path, &error)),
             }
         }
     }
 
-    /// Writes what is about to be made, as words or as JSON, in the place of what an earlier try wrote.
-    fn keep(&self, made: &Bootstrap, issuer: &Issuer, json: bool) -> Result<(), Error> {
+    /// Writes the secrets as text or JSON, replacing what an earlier attempt wrote.
+    fn write(&self, made: &Bootstrap, issuer: &Issuer, json: bool) -> Result<(), Error> {
         let text = if json {
             format!("{}\n", made.document())
         } else {
@@ -272,17 +272,17 @@ impl SecretsFile {
         let written = emptied
             .and_then(|()| file.write_all(text.as_bytes()))
             .and_then(|()| file.sync_all());
-        written.map_err(|error| cannot_keep(&self.path, &error))
+        written.map_err(|error| cannot_write(&self.path, &error))
     }
 
-    /// What may be shown in the place of what it holds.
+    /// What is printed instead of the content of the file.
     fn shown(&self, made: &Bootstrap) -> Shown {
         let path = self.path.display().to_string();
         let mut document = made.document_without_secrets();
         document["secrets_file"] = json!(path);
         let words = format!(
-            "\nThis database is new. The first client, its secret and API key, and the operator's\n\
-             sign-in are in this file, which its owner alone can read. Read it, then delete it:\n\n  {path}\n"
+            "\nThis database is new. The first client with its secret and API key, and the operator's sign-in,\n\
+             are in this file, which only its owner can read. Read it, then delete it:\n\n  {path}\n"
         );
         Shown {
             document,
@@ -298,7 +298,7 @@ impl SecretsFile {
     }
 }
 
-fn cannot_keep(path: &Path, error: &std::io::Error) -> Error {
-    let way_out = "start once in a terminal, which shows the first secrets, or with --no-bootstrap";
-    Error::server_error(format!("{}: {error}; {way_out}", path.display())).field("keys_dir")
+fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
+    let fix = "start once in a terminal, which shows the first secrets, or with --no-bootstrap";
+    Error::server_error(format!("{}: {error}; {fix}", path.display())).field("keys_dir")
 }

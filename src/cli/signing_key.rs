@@ -15,25 +15,25 @@ use crate::manage::signing_key::{self, SigningKeyView, Times};
 pub enum SigningKey {
     /// List the keys with their states
     List,
-    /// Show a key with its public half
+    /// Show a key with its public key
     Show {
         #[arg(allow_hyphen_values = true)]
         kid: String,
 
-        /// Only the public half, in PEM
+        /// Print only the public key, in PEM
         #[arg(long)]
         pem: bool,
     },
-    /// Make a key that takes over once everybody can have it
+    /// Create a key; it starts to sign when every cached JWK Set has expired
     Rotate,
-    /// Take a private key in PEM from elsewhere, which takes over in the same way
+    /// Import a private key in PEM; it starts to sign in the same way
     Import { file: PathBuf },
-    /// End a key; it stays published until the last token that it signed has ended
+    /// Stop signing with a key; it stays published until the last token that it signed has expired
     Retire {
         #[arg(allow_hyphen_values = true)]
         kid: String,
 
-        /// It leaked: trust it no more, and refuse the tokens that it signed
+        /// The key was compromised: unpublish it now and refuse all tokens that it signed
         #[arg(long)]
         now: bool,
     },
@@ -49,7 +49,7 @@ impl SigningKey {
             SigningKey::List => {
                 let keys = signing_key::list(&store, &operator.may(SigningKeysRead)?, now).await?;
                 let end = |end: Option<Timestamp>| match end {
-                    Some(Timestamp::EPOCH) => "ended".to_owned(),
+                    Some(Timestamp::EPOCH) => "retired".to_owned(),
                     end => when(end),
                 };
                 let rows = keys.iter().map(|key| {
@@ -92,12 +92,12 @@ impl SigningKey {
                 let key = signing_key::rotate(
                     &store,
                     operator.may(SigningKeysWrite)?,
-                    &context.key_file_or_new(&store).await?,
+                    &context.sealing_keys_or_new(&store).await?,
                     times,
                     now,
                 )
                 .await?;
-                Ok(coming(&key))
+                Ok(pending(&key))
             }
             SigningKey::Import { file } => {
                 let pem = std::fs::read(&file);
@@ -107,13 +107,13 @@ impl SigningKey {
                 let key = signing_key::import(
                     &store,
                     operator.may(SigningKeysWrite)?,
-                    &context.key_file_or_new(&store).await?,
+                    &context.sealing_keys_or_new(&store).await?,
                     &pem,
                     times,
                     now,
                 )
                 .await?;
-                Ok(coming(&key))
+                Ok(pending(&key))
             }
             SigningKey::Retire { kid, now: at_once } => {
                 let key = signing_key::retire(
@@ -129,7 +129,7 @@ impl SigningKey {
                 let words = match key.published_until {
                     Some(Timestamp::EPOCH) => {
                         format!(
-                            "The key {} neither signs nor is published any more, and what it signed is refused",
+                            "The key {} is no longer published, and tokens that it signed are refused",
                             key.kid
                         )
                     }
@@ -146,11 +146,11 @@ impl SigningKey {
     }
 }
 
-fn coming(key: &SigningKeyView) -> Output {
+fn pending(key: &SigningKeyView) -> Output {
     Output::new(
         key,
         format!(
-            "The key {} is published now, and signs from {}",
+            "The key {} is published, and signs from {}",
             key.kid, key.signs_from
         ),
     )

@@ -10,20 +10,20 @@ use crate::error::{Code, Error};
 use crate::manage::actor::{TokensRead, TokensRevoke};
 use crate::manage::token;
 
-/// How many records are read at a time.
+/// Number of token records read at a time.
 const PAGE: i64 = 1000;
 
 #[derive(Subcommand)]
 pub enum Token {
-    /// Say whether a token (or its jti) or an API key is in force, and why not
+    /// Show whether a token (or its jti) or an API key is active, and if not, why
     Inspect {
-        /// The token, its jti or the API key; `-` reads it from standard input, so that it shows neither in
-        /// the list of processes nor in the shell's history
+        /// The token, its jti or the API key; `-` reads it from standard input, which keeps it out of the process
+        /// list and the shell history
         token: String,
     },
     /// Revoke a token (or its jti) or an API key, or all tokens of a client
-    Revoke(Which),
-    /// List the tokens of a client that have not ended
+    Revoke(RevokeTarget),
+    /// List the unexpired tokens of a client
     List {
         #[arg(long, value_name = "CLIENT_ID")]
         client: String,
@@ -32,19 +32,19 @@ pub enum Token {
 
 #[derive(Args)]
 #[group(required = true, multiple = false)]
-pub struct Which {
+pub struct RevokeTarget {
     /// The token, its jti or the API key; `-` reads it from standard input
     token: Option<String>,
 
-    /// All of this client
+    /// Revoke all tokens of this client
     #[arg(long, value_name = "CLIENT_ID")]
     client: Option<String>,
 }
 
-/// The longest token that is read from standard input, in bytes.
+/// Maximum length of a token on standard input, in bytes.
 const MAX_TOKEN: u64 = 64 * 1024;
 
-/// The argument, or what stands on standard input where it is `-`.
+/// The argument, or the content of standard input if the argument is `-`.
 fn read_token(argument: String) -> Result<String, Error> {
     if argument != "-" {
         return Ok(argument);
@@ -55,7 +55,7 @@ fn read_token(argument: String) -> Result<String, Error> {
     match token.trim() {
         "" => Err(Error::new(
             Code::InvalidRequest,
-            "standard input holds no token",
+            "standard input contains no token",
         )),
         token => Ok(token.to_owned()),
     }
@@ -72,8 +72,8 @@ impl Token {
                 let inspection =
                     token::inspect(&server, &operator.may(TokensRead)?, &token, now).await?;
                 let state = match &inspection.reason {
-                    None => "in force".to_owned(),
-                    Some(reason) => format!("not in force: {reason}"),
+                    None => "active".to_owned(),
+                    Some(reason) => format!("not active: {reason}"),
                 };
                 let claims = inspection
                     .claims
@@ -88,14 +88,14 @@ impl Token {
                         .join("\n"),
                 ))
             }
-            Token::Revoke(Which {
+            Token::Revoke(RevokeTarget {
                 token: Some(token), ..
             }) => {
                 let token = read_token(token)?;
                 token::revoke(&server, operator.may(TokensRevoke)?, &token, now).await?;
                 Ok(Output::done("Revoked"))
             }
-            Token::Revoke(Which { client, .. }) => {
+            Token::Revoke(RevokeTarget { client, .. }) => {
                 let client_id = client.unwrap_or_default();
                 token::revoke_all(&server, operator.may(TokensRevoke)?, &client_id, now).await?;
                 Ok(Output::done(format!(
@@ -105,7 +105,7 @@ impl Token {
             Token::List { client } => {
                 if !context.settings.token_records.is_on() {
                     tracing::warn!(
-                        "token_records is off: what was issued without a record is not listed"
+                        "token_records is off: tokens issued without a record are not listed"
                     );
                 }
                 let mut tokens = Vec::new();
@@ -129,7 +129,7 @@ impl Token {
                 }
                 let rows = tokens.iter().map(|view| {
                     let token = &view.token;
-                    let state = if view.revoked { "revoked" } else { "in force" };
+                    let state = if view.revoked { "revoked" } else { "active" };
                     [
                         token.jti.clone(),
                         token.scope.clone(),
@@ -140,7 +140,7 @@ impl Token {
                 });
                 Ok(Output::table(
                     &tokens,
-                    ["JTI", "SCOPE", "ISSUED", "ENDS", "STATE"],
+                    ["JTI", "SCOPE", "ISSUED", "EXPIRES", "STATE"],
                     rows,
                 ))
             }

@@ -15,34 +15,34 @@ use crate::store::user::Role;
 
 #[derive(Subcommand)]
 pub enum User {
-    /// Make a user, who has no password yet
+    /// Create a user, without a password
     Create {
-        /// The e-mail address to sign in with
+        /// E-mail address to sign in with
         #[arg(long)]
         email: String,
 
-        /// operator, administrator, developer or viewer
+        /// Role: operator, administrator, developer or viewer
         #[arg(long)]
         role: Role,
 
-        /// Whose, by id or name [default: the oldest account; none for an operator]
+        /// Account, by id or name [default: the oldest account; operators have none]
         #[arg(long)]
         account: Option<String>,
     },
     /// List all users
     List,
-    /// Make a link by which a user sets a password, once; an earlier one ends
+    /// Create a single-use link to set a password; it replaces an earlier link
     Invite { email: String },
-    /// Change what a user is, within the account
+    /// Change the role of a user within the account
     SetRole {
         email: String,
 
         /// administrator, developer or viewer
         role: Role,
     },
-    /// Take the second factor away from a user who lost it
+    /// Remove the second factor of a user who lost it
     ResetSecondFactor { email: String },
-    /// Set a user's password, read from standard input
+    /// Set the password of a user, read from standard input
     SetPassword { email: String },
     /// Delete a user
     Delete { email: String },
@@ -50,8 +50,8 @@ pub enum User {
 
 impl User {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
-        let makes = matches!(self, User::Create { .. });
-        let store = if makes {
+        let creates = matches!(self, User::Create { .. });
+        let store = if creates {
             context.store_or_new()?
         } else {
             context.store()?
@@ -74,7 +74,7 @@ impl User {
                 .await?;
                 Ok(Output::new(
                     &user,
-                    format!("Made the user {} ({})", user.email, user.id),
+                    format!("Created the user {} ({})", user.email, user.id),
                 ))
             }
             User::List => {
@@ -104,7 +104,7 @@ impl User {
                 Ok(Output::new(
                     &document,
                     format!(
-                        "Made a link for {email}, good until {expires_at}, shown this once:\n  {link}"
+                        "Created a link for {email}. It expires at {expires_at} and is shown only once:\n  {link}"
                     ),
                 ))
             }
@@ -114,14 +114,14 @@ impl User {
                         .await?;
                 Ok(Output::new(
                     &user,
-                    format!("The user {} is {} now", user.email, user.role),
+                    format!("The role of {} is now {}", user.email, user.role),
                 ))
             }
             User::ResetSecondFactor { email } => {
                 user::reset_second_factor(&store, operator.may(UsersWrite)?, &email, context.now)
                     .await?;
                 Ok(Output::done(format!(
-                    "Took the second factor away from {email}"
+                    "Removed the second factor of {email}"
                 )))
             }
             User::SetPassword { email } => {

@@ -17,8 +17,9 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::Timestamp;
 
@@ -234,7 +235,7 @@ impl ClockWatch {
     /// What the clocks disagree about, or did within the last ten minutes.
     pub fn check(&self, reading: &Reading) -> Result<Agreed, Doubt> {
         self.learn(&reading.seen);
-        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut history = self.history.lock();
         let before = history
             .doubt
             .map(|(doubt, _)| std::mem::discriminant(&doubt));

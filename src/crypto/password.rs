@@ -1,12 +1,13 @@
 //! Passwords that people choose: which ones are accepted, and how they are hashed and compared.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 use zxcvbn::matching::patterns::MatchPattern;
@@ -310,11 +311,7 @@ impl Passwords {
         let task = tokio::task::spawn_blocking(move || {
             // Held for as long as the work takes, even where nobody waits for it any more.
             let _permit = permit;
-            let mut blocks = memory
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .pop()
-                .unwrap_or_default();
+            let mut blocks = memory.lock().pop().unwrap_or_default();
             blocks.resize(params.block_count(), Block::default());
             let mut output = vec![0; params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN)];
             let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
@@ -324,10 +321,7 @@ impl Passwords {
                 &mut output,
                 &mut blocks,
             );
-            memory
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(blocks);
+            memory.lock().push(blocks);
             done.map(|()| output)
                 .map_err(|error| Error::server_error(error.to_string()))
         });

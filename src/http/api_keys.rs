@@ -9,7 +9,7 @@ use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
-use super::{error, extract};
+use super::{context, error, extract};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::manage::actor::{Actor, KeysRead, KeysWrite};
@@ -136,7 +136,7 @@ async fn manager(
 ) -> Result<(ActiveKey, Arc<Actor>), Error> {
     let header = extract::authorization(request)?;
     let header = header.as_deref().and_then(Authorization::parse);
-    let context = extract::context(server, request);
+    let context = context::of(server, request);
     let presented = header
         .as_ref()
         .and_then(Authorization::token)

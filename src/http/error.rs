@@ -5,13 +5,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde_json::json;
 
-use super::observe::{Reason, RequestId};
 use crate::credential::redacted;
 use crate::error::{Code, Error};
 use crate::oauth::authorization::Authorization;
+use crate::request_context::RequestContext;
 
 /// Names the protection space (RFC 7617 section 2).
 const REALM: &str = "keyward";
@@ -19,6 +19,14 @@ const REALM: &str = "keyward";
 /// The longest scope that a challenge names, in bytes: proxies refuse an answer whose header is too large,
 /// and the attribute is optional (RFC 6750 section 3).
 const MAX_SCOPE_IN_CHALLENGE: usize = 2048;
+
+/// The exact reason of a failure, kept in the extensions of the response for the access log.
+pub struct LogReason {
+    /// The error code.
+    pub code: Code,
+    /// The reason, for operators.
+    pub reason: String,
+}
 
 /// The status that goes with a code.
 pub fn status(code: Code) -> StatusCode {
@@ -99,11 +107,17 @@ fn presents_token(request: &HttpRequest) -> bool {
 }
 
 fn finish(mut answer: HttpResponse, error: &Error) -> HttpResponse {
-    answer.extensions_mut().insert(Reason {
+    answer.extensions_mut().insert(LogReason {
         code: error.code(),
         reason: error.reason().to_owned(),
     });
     answer
+}
+
+fn request_id(request: &HttpRequest) -> Option<String> {
+    let extensions = request.extensions();
+    let context = extensions.get::<RequestContext>()?;
+    Some(context.request_id.to_string())
 }
 
 /// As the OAuth endpoints answer.
@@ -121,7 +135,7 @@ pub fn problem(request: &HttpRequest, error: &Error) -> HttpResponse {
         "status": status.as_u16(),
         "detail": redacted(error.description()),
         "code": error.code().as_str(),
-        "requestId": RequestId::of(request),
+        "requestId": request_id(request),
     });
     if let Some(field) = error.wrong_field() {
         body["field"] = json!(field);
@@ -140,7 +154,7 @@ pub fn codat(request: &HttpRequest, error: &Error) -> HttpResponse {
         "statusCode": status(error.code()).as_u16(),
         "service": "PublicApi",
         "error": redacted(error.description()),
-        "correlationId": RequestId::of(request),
+        "correlationId": request_id(request),
         "canBeRetried": if error.retry_after().is_some() { "Retryable" } else { "NotRetryable" },
         "detailedErrorCode": 0,
     });

@@ -1,30 +1,21 @@
 //! What is read from a request, within limits.
 
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{
-    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, FORWARDED, HeaderName, HeaderValue,
-    X_FORWARDED_FOR,
-};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
-use super::observe::HttpContext;
-use crate::client_ip::{ClientIp, ForwardedHeader};
-use crate::clock::Timestamp;
-use crate::config::Settings;
+use super::context;
 use crate::error::{Code, Error};
 use crate::net::connections::Activity;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::{self, AuthorizationServer};
-use crate::request_context::RequestContext;
 
 /// The largest body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -175,54 +166,6 @@ pub fn authorization(request: &HttpRequest) -> Result<Option<String>, Error> {
     Ok(header(request, AUTHORIZATION)?.map(str::to_owned))
 }
 
-/// The client IP, with what trusted proxies say of it. Called once for each request, by
-/// [`observe`](super::observe::observe()).
-pub fn client_ip(request: &HttpRequest, settings: &Settings) -> ClientIp {
-    let name = match settings.forwarded_header {
-        ForwardedHeader::XForwardedFor => X_FORWARDED_FOR,
-        ForwardedHeader::Forwarded => FORWARDED,
-    };
-    let lines = request.headers().get_all(&name);
-    let (proxies, peer) = (
-        &settings.trusted_proxies,
-        request.peer_addr().map(|peer| peer.ip()),
-    );
-    if lines.len() > 0
-        && let Some(peer) = peer.filter(|peer| !proxies.contains(*peer))
-    {
-        warn_of_untrusted_peer(&name, peer);
-    }
-    proxies.client_ip(
-        peer,
-        settings.forwarded_header,
-        lines.map(HeaderValue::as_bytes),
-    )
-}
-
-/// Once for each process: anybody can send the header.
-fn warn_of_untrusted_peer(header: &HeaderName, peer: IpAddr) {
-    static WARNED: AtomicBool = AtomicBool::new(false);
-    if !WARNED.swap(true, Ordering::Relaxed) {
-        tracing::warn!(
-            %peer, %header,
-            "this header comes from a peer that is no trusted proxy and is ignored; if the peer is your proxy, name it in trusted_proxies"
-        );
-    }
-}
-
-/// Whence and when a request came; the one place where a request reads the clock.
-pub fn context(server: &AuthorizationServer, request: &HttpRequest) -> RequestContext {
-    let now = Timestamp::now();
-    server.cache.notice_clock(now);
-    let context = HttpContext::of(request)
-        .unwrap_or_else(|| HttpContext::new(&server.settings, request, now));
-    RequestContext {
-        client_ip: context.client_ip,
-        received_at: now,
-        request_id: Some(context.id()),
-    }
-}
-
 /// A form sent to an OAuth endpoint.
 ///
 /// # Errors
@@ -237,7 +180,7 @@ pub async fn form(
     Ok(oauth::Request {
         authorization: authorization(request)?,
         parameters,
-        context: context(server, request),
+        context: context::of(server, request),
     })
 }
 
@@ -251,6 +194,6 @@ pub fn registration(
 ) -> Result<oauth::registration::Request, Error> {
     Ok(oauth::registration::Request {
         authorization: authorization(request)?,
-        context: context(server, request),
+        context: context::of(server, request),
     })
 }

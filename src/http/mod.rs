@@ -8,15 +8,17 @@ use actix_web::http::Method;
 use actix_web::{Route, web};
 
 mod api_keys;
+pub mod context;
 mod documents;
 pub mod error;
 pub mod extract;
 mod forms;
 mod health;
+mod in_flight;
 mod management;
 mod metrics;
 mod oauth;
-pub mod observe;
+mod observe;
 pub mod openapi;
 mod verify;
 mod well_known;

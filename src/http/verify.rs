@@ -4,7 +4,7 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{error, extract};
+use super::{context, error, extract};
 use crate::error::{Code, Error};
 use crate::oauth::AuthorizationServer;
 use crate::oauth::client_credentials::parse_scope;
@@ -49,7 +49,7 @@ pub async fn verify(server: Data<AuthorizationServer>, request: HttpRequest) -> 
             authorization: extract::authorization(&request).unwrap_or_default(),
             scope: parse_scope(&all("scope").collect::<Vec<_>>().join(" "))?,
             audiences: all("audience").map(str::to_owned).collect(),
-            context: extract::context(&server, &request),
+            context: context::of(&server, &request),
         };
         Ok((
             forward_authentication::authenticate(&server, &asked).await?,

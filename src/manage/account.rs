@@ -7,15 +7,9 @@ use super::{check_name, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::store::account;
-pub use crate::store::account::Account;
+pub use crate::store::account::{Account, AccountKind};
 use crate::store::user::Role;
 use crate::store::{Database, Store, Transaction};
-
-/// The account of what is made without naming one, where there is none yet.
-pub const DEFAULT: &str = "Default";
-
-/// The account of the clients that resource servers introspect with.
-pub const RESOURCE_SERVERS: &str = "Resource servers";
 
 /// Makes an account.
 ///
@@ -77,7 +71,7 @@ pub async fn partners(
     permit: &Permit<AccountsRead>,
 ) -> Result<Vec<Account>, Error> {
     let mut accounts = list(store, permit).await?;
-    accounts.retain(|account| account.name != RESOURCE_SERVERS);
+    accounts.retain(|account| account.kind != AccountKind::ResourceServers);
     Ok(accounts)
 }
 
@@ -188,12 +182,18 @@ pub(super) fn resolve<R: Right>(
     }
     let all = account::list(database)?
         .into_iter()
-        .filter(|account| account.name != RESOURCE_SERVERS);
+        .filter(|account| account.kind != AccountKind::ResourceServers);
     let oldest = all.min_by_key(|account| (account.created_at, account.id.clone()));
     if let Some(account) = oldest {
         return Ok(account);
     }
-    named_or_new(transaction, permit, DEFAULT, now)
+    let recorder = permit.recorder();
+    Ok(account::find_or_create(
+        transaction,
+        &recorder,
+        AccountKind::Partner,
+        now,
+    )?)
 }
 
 /// The account of the clients that resource servers introspect with: no partner's.
@@ -202,26 +202,7 @@ pub(super) fn of_resource_servers<R: Right>(
     permit: &Permit<R>,
     now: Timestamp,
 ) -> Result<Account, Error> {
-    named_or_new(transaction, permit, RESOURCE_SERVERS, now)
-}
-
-fn named_or_new<R: Right>(
-    transaction: &mut Transaction<'_>,
-    permit: &Permit<R>,
-    name: &str,
-    now: Timestamp,
-) -> Result<Account, Error> {
-    if let Some(account) = account::find(transaction.database(), name)? {
-        return Ok(account);
-    }
-    let account = Account::new(name, now);
-    account::insert(transaction, &account)?;
-    permit.recorder().record(
-        transaction,
-        "account.create",
-        Some(&account.id),
-        &account.id,
-        now,
-    )?;
-    Ok(account)
+    let recorder = permit.recorder();
+    let kind = AccountKind::ResourceServers;
+    Ok(account::find_or_create(transaction, &recorder, kind, now)?)
 }

@@ -183,7 +183,7 @@ impl Actor {
             rights: scope.rights().map(str::to_owned).collect(),
             assumed_issuer: None,
             address: Some(context.client_ip),
-            request_id: context.request_id,
+            request_id: Some(context.request_id.to_string()),
             once: None,
         }
     }
@@ -205,7 +205,7 @@ impl Actor {
                 .collect(),
             assumed_issuer: None,
             address: Some(context.client_ip),
-            request_id: context.request_id,
+            request_id: Some(context.request_id.to_string()),
             once: None,
         }
     }
@@ -222,7 +222,7 @@ impl Actor {
             rights: rights_of(role).into_iter().map(str::to_owned).collect(),
             assumed_issuer: None,
             address: Some(context.client_ip),
-            request_id: context.request_id,
+            request_id: Some(context.request_id.to_string()),
             once: None,
         }
     }

@@ -53,6 +53,8 @@ pub struct ApiKeyView {
     pub created_at: Timestamp,
     pub last_used_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
+    #[serde(skip)]
+    pub replaced_by: Option<String>,
 }
 
 impl From<ApiKey> for ApiKeyView {
@@ -69,6 +71,7 @@ impl From<ApiKey> for ApiKeyView {
             created_at: key.created_at,
             last_used_at: key.last_used_at,
             expires_at: key.expires_at,
+            replaced_by: key.replaced_by,
         }
     }
 }
@@ -94,6 +97,7 @@ pub(super) fn generate(
         created_by: created_by.to_owned(),
         allowed_ips: new.allowed_ips,
         last_used_at: None,
+        replaced_by: None,
     };
     (key, row)
 }
@@ -192,7 +196,7 @@ pub async fn rotate(
             if !grace.is_zero() {
                 check_room(&live)?;
             }
-            if old.name.ends_with(&format!("({id})")) {
+            if old.replaced_by.is_some() {
                 return Err(
                     Error::new(Code::Conflict, "This API key was rotated already")
                         .phrase("key-rotated", []),
@@ -208,15 +212,17 @@ pub async fn rotate(
                 allowed_ips: old.allowed_ips.clone(),
                 manage_keys: old.manage_keys,
             };
+            let (key, row) = generate(&client, new, permit.actor(), now);
             if grace.is_zero() {
                 api_key::delete(transaction, &old.id, now)?;
             } else {
                 let end = now.saturating_add(grace);
                 old.expires_at = Some(old.expires_at.map_or(end, |own| own.min(end)));
+                // Names are unique within a client, and the new key takes this one over.
                 old.name = format!("{} ({id})", shortened(&old.name, 60));
+                old.replaced_by = Some(row.id.clone());
                 api_key::update(transaction, &old)?;
             }
-            let (key, row) = generate(&client, new, permit.actor(), now);
             api_key::insert(transaction, &row)?;
             permit.record(
                 transaction,

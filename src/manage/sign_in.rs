@@ -441,12 +441,11 @@ fn failure_entry(
     // Only a valid address is recorded: people type passwords into the wrong field.
     let target = check_email(email).unwrap_or_default();
     let account = user.and_then(|user| user.account_id.as_deref());
-    let entry = Recorder::nobody(Some(context.client_ip), context.request_id.clone()).entry(
-        FAILURE,
-        account,
-        &target,
-        context.received_at,
-    );
+    let entry = Recorder::nobody(
+        Some(context.client_ip),
+        Some(context.request_id.to_string()),
+    )
+    .entry(FAILURE, account, &target, context.received_at);
     Entry {
         reason: Some(reason.to_string()),
         reason_code: Some(reason.code().to_owned()),
@@ -509,8 +508,7 @@ pub(super) fn wrong_code() -> Error {
         .field("code")
 }
 
-/// Verifies the password again before a sensitive change: whoever sits at an unlocked computer may not
-/// know it. `field` is the form field it was entered in.
+/// Verifies the password again before a sensitive change: somebody at an unlocked computer may not know it. `field` is the form field it was entered in.
 ///
 /// # Errors
 /// `invalid_request` if the password is wrong; `too_many_requests` after too many failures.

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::oauth::usage::{Counted, HOUR, MINUTE, TIMES, Timed};
 use crate::store::client;
-use crate::store::counts::{self, Count, Whose};
+use crate::store::counters::{self, Counter};
 use crate::store::{Database, Store, StoreError};
 
 const FIVE_MINUTES: Duration = Duration::from_secs(5 * 60);
@@ -132,17 +132,12 @@ pub async fn overview(
     let account = permit.account().map(str::to_owned);
     let look = move |database: &mut Database| {
         let begin = now.truncate_to(HOUR).saturating_sub(23 * HOUR);
-        let whose = account.as_deref().map_or(Whose::Server, Whose::Account);
-        let by_hour = match whose {
-            Whose::Server => counts::list(database, begin, HOUR)?,
-            _ => counts::of(
-                database,
-                &names(whose),
-                &moments(begin, HOUR, 24).collect::<Vec<_>>(),
-            )?,
+        let by_hour = match &account {
+            None => counters::server_sums(database, begin, HOUR)?,
+            Some(account) => counters::list_of_account(database, account, begin)?,
         };
         Ok(Traffic {
-            hours: points(whose, &by_hour, begin, HOUR, 24),
+            hours: points(&by_hour, begin, HOUR, 24),
             server: if account.is_none() {
                 Some(of_server(database, &by_hour, begin, now)?)
             } else {
@@ -156,12 +151,12 @@ pub async fn overview(
 
 fn of_server(
     database: &mut Database,
-    by_hour: &[Count],
+    by_hour: &[Counter],
     day: Timestamp,
     now: Timestamp,
 ) -> Result<ServerTraffic, StoreError> {
     let begin = now.truncate_to(MINUTE).saturating_sub(59 * MINUTE);
-    let by_minute = counts::list(database, begin, MINUTE)?;
+    let by_minute = counters::server_sums(database, begin, MINUTE)?;
     let latencies = |timed| Latencies {
         hour: latency(timed, &by_minute),
         day: latency(timed, by_hour),
@@ -176,17 +171,10 @@ fn of_server(
         hours: series(timed, by_hour, day, HOUR, 24),
     };
     Ok(ServerTraffic {
-        minutes: points(Whose::Server, &by_minute, begin, MINUTE, 60),
+        minutes: points(&by_minute, begin, MINUTE, 60),
         token: latencies(Timed::Token),
         introspection: latencies(Timed::Introspection),
     })
-}
-
-fn names(whose: Whose<'_>) -> Vec<String> {
-    Counted::ALL
-        .iter()
-        .map(|counted| whose.name(counted.as_str()))
-        .collect()
 }
 
 /// `number` moments from `begin` on.
@@ -194,16 +182,10 @@ fn moments(begin: Timestamp, span: Duration, number: u32) -> impl Iterator<Item 
     (0..number).map(move |place| begin.saturating_add(place * span))
 }
 
-fn points(
-    whose: Whose<'_>,
-    counted: &[Count],
-    begin: Timestamp,
-    span: Duration,
-    number: u32,
-) -> Vec<Point> {
+fn points(counted: &[Counter], begin: Timestamp, span: Duration, number: u32) -> Vec<Point> {
     let known: BTreeMap<_, _> = counted
         .iter()
-        .filter_map(|row| Some(((row.moment, whose.what(&row.name)?), row.count)))
+        .map(|row| ((row.bucket_start, row.metric.as_str()), row.count))
         .collect();
     let count = |at, counted: Counted| known.get(&(at, counted.as_str())).copied().unwrap_or(0);
     let point = |at| Point {
@@ -218,7 +200,7 @@ fn points(
 
 fn series(
     timed: Timed,
-    counted: &[Count],
+    counted: &[Counter],
     begin: Timestamp,
     span: Duration,
     number: u32,
@@ -226,7 +208,7 @@ fn series(
     let point = |at: Timestamp| {
         let within = counted
             .iter()
-            .filter(|row| row.moment.truncate_to(span) == at);
+            .filter(|row| row.bucket_start.truncate_to(span) == at);
         LatencyPoint {
             at,
             latency: latency(timed, within),
@@ -235,14 +217,12 @@ fn series(
     moments(begin, span, number).map(point).collect()
 }
 
-fn latency<'a>(timed: Timed, counted: impl IntoIterator<Item = &'a Count>) -> Latency {
+fn latency<'a>(timed: Timed, counted: impl IntoIterator<Item = &'a Counter>) -> Latency {
     let mut by_end: BTreeMap<u32, i64> = BTreeMap::new();
-    for Count { name, count, .. } in counted {
-        let end = Whose::Server
-            .what(name)
-            .and_then(|what| what.strip_prefix(timed.as_str())?.parse().ok());
-        if let Some(end) = end {
-            *by_end.entry(end).or_default() += count;
+    for row in counted {
+        let end = row.metric.strip_prefix(timed.as_str());
+        if let Some(end) = end.and_then(|end| end.parse().ok()) {
+            *by_end.entry(end).or_default() += row.count;
         }
     }
     Latency {
@@ -275,46 +255,31 @@ fn top(
     begin: Timestamp,
 ) -> Result<Vec<TopClient>, StoreError> {
     // Whoever has the most of the one may have little of the other.
-    let mut first = counts::top(database, account, Counted::Tokens.as_str(), begin, TOP)?;
-    for counted in [Counted::Introspections, Counted::Verifications] {
-        first.extend(counts::top(
-            database,
-            account,
-            counted.as_str(),
-            begin,
-            TOP,
-        )?);
+    let mut busiest: BTreeMap<(String, String), BTreeMap<String, i64>> = BTreeMap::new();
+    for counted in [
+        Counted::Tokens,
+        Counted::Introspections,
+        Counted::Verifications,
+    ] {
+        let clients = counters::busiest_clients(database, account, counted.as_str(), begin, TOP)?;
+        busiest.extend(clients.into_iter().map(|client| (client, BTreeMap::new())));
     }
-    let mut busiest: BTreeMap<(&str, &str), BTreeMap<&str, i64>> = first
-        .iter()
-        .filter_map(|row| Some((counts::client_of(&row.name)?, BTreeMap::new())))
-        .collect();
-    let names: Vec<String> = busiest
+    let clients: Vec<(&str, &str)> = busiest
         .keys()
-        .flat_map(|(account, id)| names(Whose::Client(account, id)))
+        .map(|(account, id)| (account.as_str(), id.as_str()))
         .collect();
-    let rows = counts::of(
-        database,
-        &names,
-        &moments(begin, HOUR, 24).collect::<Vec<_>>(),
-    )?;
-    for Count { name, count, .. } in &rows {
-        let Some(((account, id), sums)) =
-            counts::client_of(name).and_then(|key| Some((key, busiest.get_mut(&key)?)))
-        else {
-            continue;
-        };
-        if let Some(what) = Whose::Client(account, id).what(name) {
-            *sums.entry(what).or_default() += count;
+    for row in counters::list_of_clients(database, &clients, begin)? {
+        if let Some(sums) = busiest.get_mut(&(row.account_id, row.client_id)) {
+            *sums.entry(row.metric).or_default() += row.count;
         }
     }
     let mut top = Vec::new();
     for ((account, id), sums) in busiest {
         let sum = |counted: Counted| sums.get(counted.as_str()).copied().unwrap_or(0);
         top.push(TopClient {
-            name: client::find(database, id)?.map(|client| client.name),
-            client_id: id.to_owned(),
-            account: account.to_owned(),
+            name: client::find(database, &id)?.map(|client| client.name),
+            client_id: id,
+            account,
             tokens: sum(Counted::Tokens),
             introspections: sum(Counted::Introspections),
             asked: sum(Counted::Asked),

@@ -363,7 +363,10 @@ impl AuthorizationServer {
         let parameters = reason.parameters();
         let parameters = (!parameters.is_empty()).then(|| Value::from(parameters).to_string());
         let account = whose.client.map(|client| client.account_id.as_str());
-        let recorder = audit::Recorder::nobody(Some(context.client_ip), context.request_id.clone());
+        let recorder = audit::Recorder::nobody(
+            Some(context.client_ip),
+            Some(context.request_id.to_string()),
+        );
         let entry = audit::Entry {
             reason: Some(redacted(&reason.text).into_owned()),
             reason_code: Some(reason.code.to_owned()),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -17,6 +17,7 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use parking_lot::RwLock;
 use rustix::fs::{Access, access};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
@@ -186,7 +187,7 @@ impl SealingKeyFile {
     /// Where the key file cannot be read any more, or the crypto library refuses.
     pub fn seal(&self, name: &str, secret: &[u8]) -> Result<String, KeyError> {
         self.reload()?;
-        let lines = self.0.read.read().unwrap_or_else(PoisonError::into_inner);
+        let lines = self.0.read.read();
         let key = lines
             .keys
             .first()
@@ -211,12 +212,7 @@ impl SealingKeyFile {
             || format!("{name} was sealed with another {KEY_FILE} than the one in the keys folder");
         let bytes = STANDARD.decode(sealed).map_err(|_| other())?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>().ok_or_else(other)?;
-        let opened = self
-            .0
-            .read
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .unseal(name, *nonce, sealed);
+        let opened = self.0.read.read().unseal(name, *nonce, sealed);
         if let Some(secret) = opened {
             return Ok(secret);
         }
@@ -226,7 +222,6 @@ impl SealingKeyFile {
         self.0
             .read
             .read()
-            .unwrap_or_else(PoisonError::into_inner)
             .unseal(name, *nonce, sealed)
             .ok_or_else(other)
     }
@@ -234,7 +229,7 @@ impl SealingKeyFile {
     /// Reads the file again; returns whether it has changed.
     fn reload(&self) -> Result<bool, KeyError> {
         let lines = Lines::read(&self.0.folder)?;
-        let mut read = self.0.read.write().unwrap_or_else(PoisonError::into_inner);
+        let mut read = self.0.read.write();
         let changed = *read.text != *lines.text;
         *read = lines;
         Ok(changed)
@@ -242,7 +237,7 @@ impl SealingKeyFile {
 
     /// The keys, as lines of the file that was read last.
     pub fn lines(&self) -> Vec<Zeroizing<String>> {
-        let read = self.0.read.read().unwrap_or_else(PoisonError::into_inner);
+        let read = self.0.read.read();
         let lines = read
             .text
             .lines()
@@ -675,16 +670,11 @@ impl SigningKeys {
     /// # Errors
     /// Where the row was sealed with another key file.
     pub fn open(&self, row: &SigningKey) -> Result<Arc<SigningKeyPair>, KeyError> {
-        if let Some(key) = self
-            .opened
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&row.kid)
-        {
+        if let Some(key) = self.opened.read().get(&row.kid) {
             return Ok(key.clone());
         }
         let key = Arc::new(SigningKeyPair::open(row, &self.sealing_keys)?);
-        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        let mut opened = self.opened.write();
         // More than a handful were rotated away: none of them is needed again.
         if opened.len() > 16 {
             opened.clear();
@@ -715,12 +705,7 @@ impl SigningKeys {
 
     /// Whether `jws` is signed by the key of this row.
     pub fn verify(&self, row: &SigningKey, jws: &Jws<'_>) -> bool {
-        let known = self
-            .parsed
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&row.kid)
-            .cloned();
+        let known = self.parsed.read().get(&row.kid).cloned();
         let key = match known {
             Some(key) => key,
             None => {
@@ -731,7 +716,7 @@ impl SigningKeys {
                     return false;
                 };
                 let key = Arc::new(key);
-                let mut parsed = self.parsed.write().unwrap_or_else(PoisonError::into_inner);
+                let mut parsed = self.parsed.write();
                 if parsed.len() > 64 {
                     parsed.clear();
                 }

@@ -129,7 +129,7 @@ impl AuthorizationServer {
             hits: self.verified.hits(),
             misses: self.verified.misses(),
         };
-        let mut caches = self.cache.cache_states();
+        let mut caches = self.cache.states();
         caches.push(("verified_tokens", verified));
         Snapshot {
             cache_fresh: self.cache.is_fresh(),

@@ -16,14 +16,11 @@ use crate::credential::{Credential, Kind};
 use crate::crypto::secret_hash::{self, StoredSecret};
 use crate::error::{Code, Error};
 use crate::request_context::RequestContext;
-use crate::store::account::{self, Account};
+use crate::store::account::{self, AccountKind};
 use crate::store::audit::Recorder;
 use crate::store::client::{self, Client};
 use crate::store::client_secret::{self, ClientSecret};
 use crate::store::registration_token::{self, RegistrationToken};
-
-/// Where clients go that register openly.
-const OPEN_ACCOUNT: &str = "Open registration";
 
 /// The client information response (RFC 7591 section 3.2.1).
 #[derive(Debug, Serialize)]
@@ -108,7 +105,10 @@ pub async fn register(
                     }
                     token.account_id.clone()
                 }
-                None => open_account(transaction, &recorder, now)?,
+                None => {
+                    let kind = AccountKind::OpenRegistration;
+                    account::find_or_create(transaction, &recorder, kind, now)?.id
+                }
             };
             check_room(transaction, &account_id)?;
             let row = Client {
@@ -266,26 +266,6 @@ fn new_secret(client: &Client, now: Timestamp) -> Option<(Credential, ClientSecr
         .auth_method
         .uses_secret()
         .then(|| client_secret::generate(&client.client_id, None, now))
-}
-
-fn open_account(
-    transaction: &mut crate::store::Transaction<'_>,
-    recorder: &Recorder,
-    now: Timestamp,
-) -> Result<String, Error> {
-    if let Some(account) = account::find(transaction.database(), OPEN_ACCOUNT)? {
-        return Ok(account.id);
-    }
-    let account = Account::new(OPEN_ACCOUNT, now);
-    account::insert(transaction, &account)?;
-    recorder.record(
-        transaction,
-        "account.create",
-        Some(&account.id),
-        &account.id,
-        now,
-    )?;
-    Ok(account.id)
 }
 
 /// An account has a limit; whoever registers without an end would fill the disk.

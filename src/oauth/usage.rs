@@ -2,8 +2,9 @@
 //! authentications, and the counts. None may slow a request, nor grow under a flood.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::failure::{ACTION, Reason};
 use crate::clock::Timestamp;
@@ -11,8 +12,8 @@ use crate::metrics::{CredentialKind, Metrics};
 use crate::store::Store;
 use crate::store::audit::{Entry, Recorder};
 use crate::store::client::Client;
-use crate::store::counts::{Count, Whose};
-use crate::store::{StoreError, api_key, audit, counts};
+use crate::store::counters::{Counter, Owner};
+use crate::store::{StoreError, api_key, audit, counters};
 
 /// How many of each wait at the most; past it, what comes is dropped until the next writing.
 const KEPT: usize = 10_000;
@@ -302,7 +303,7 @@ impl Usage {
         // In order, so that nodes that write at once wait for each other and not in a circle.
         let mut used: Vec<(String, Timestamp)> = used.into_iter().collect();
         used.sort();
-        let counted = traffic.counts();
+        let counted = traffic.counters();
         let mut written = Ok(());
         if !used.is_empty() || !failures.is_empty() || !unknown.is_empty() {
             let note = store.write_untracked(move |database| {
@@ -316,7 +317,7 @@ impl Usage {
             let batch = batch.to_vec();
             // The rest would wait as long for the same answer, and a server that stops waits for this.
             store
-                .write_untracked(move |database| counts::add(database, &batch))
+                .write_untracked(move |database| counters::add(database, &batch))
                 .await?;
         }
         written
@@ -324,7 +325,7 @@ impl Usage {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 impl Traffic {
@@ -355,21 +356,18 @@ impl Traffic {
     }
 
     /// As rows, in order.
-    fn counts(self) -> Vec<Count> {
+    fn counters(self) -> Vec<Counter> {
         let mut rows = Vec::new();
         for (moment, minute) in self.minutes {
-            add(&mut rows, moment, Whose::Server, &minute.tally);
+            add(&mut rows, moment, Owner::Server, &minute.tally);
             for timed in [Timed::Token, Timed::Introspection] {
                 for (end, count) in TIMES
                     .into_iter()
                     .zip(minute.took[timed as usize])
                     .filter(|(_, count)| *count > 0)
                 {
-                    rows.push(Count {
-                        moment,
-                        name: Whose::Server.name(&format!("{}{end}", timed.as_str())),
-                        count,
-                    });
+                    let metric = format!("{}{end}", timed.as_str());
+                    rows.push(Counter::new(moment, Owner::Server, metric, count));
                 }
             }
         }
@@ -379,7 +377,10 @@ impl Traffic {
                 add(
                     &mut rows,
                     moment,
-                    Whose::Client(account_id, client_id),
+                    Owner::Client {
+                        account_id,
+                        client_id,
+                    },
                     tally,
                 );
                 let sum = accounts.entry(account_id).or_default();
@@ -388,7 +389,7 @@ impl Traffic {
                     .for_each(|(sum, count)| *sum += count);
             }
             for (account_id, tally) in accounts {
-                add(&mut rows, moment, Whose::Account(account_id), &tally);
+                add(&mut rows, moment, Owner::Account(account_id), &tally);
             }
         }
         rows.sort();
@@ -408,15 +409,11 @@ fn at<T: Default>(all: &mut Vec<(Timestamp, T)>, moment: Timestamp) -> &mut T {
     &mut all[place].1
 }
 
-fn add(rows: &mut Vec<Count>, moment: Timestamp, whose: Whose<'_>, tally: &Tally) {
+fn add(rows: &mut Vec<Counter>, moment: Timestamp, owner: Owner<'_>, tally: &Tally) {
     for counted in Counted::ALL {
         let count = tally[counted as usize];
         if count > 0 {
-            rows.push(Count {
-                moment,
-                name: whose.name(counted.as_str()),
-                count,
-            });
+            rows.push(Counter::new(moment, owner, counted.as_str(), count));
         }
     }
 }

@@ -181,9 +181,9 @@ fn rows(
     table(user, &user.t("menu-api-keys"), &columns, &rows)
 }
 
-/// Whether the key was rotated: another key has its name, and its own name ends with its id.
+/// Whether a rotation replaced the key.
 fn is_replaced(key: &ApiKeyView) -> bool {
-    key.name.ends_with(&format!(" ({})", key.id))
+    key.replaced_by.is_some()
 }
 
 /// When a key expires. The script counts down to it.

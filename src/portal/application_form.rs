@@ -77,10 +77,8 @@ fn access_fields(
             .collect()
     };
     let resources = values(&choices.resources, "resources");
-    let (scope, rights) = (
-        values(&choices.scope, "scope"),
-        values(&choices.rights, "rights"),
-    );
+    let scope = values(&choices.scope, "scope");
+    let rights = values(&choices.rights, "rights");
     html! {
         @if resources.is_empty() && scope.is_empty() && !user.is_operator() {
             div.hint { p { (user.t("access-none")) } }

@@ -43,7 +43,7 @@ pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
     // The clients of resource servers are not applications. They are listed when their account is chosen.
     let introspection_account = accounts
         .iter()
-        .find(|own| own.name == account::RESOURCE_SERVERS)
+        .find(|own| own.kind == account::AccountKind::ResourceServers)
         .map(|own| own.id.clone());
     let hidden = |client: &ClientView| {
         account.is_none()

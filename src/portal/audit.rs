@@ -136,24 +136,80 @@ const PARAMETERS: [&str; 11] = [
     "count",
 ];
 
+/// The filter that the query holds, as it was typed.
+struct AuditQuery {
+    account: Option<String>,
+    action: Option<String>,
+    target: Option<String>,
+    actor: Option<String>,
+}
+
+impl AuditQuery {
+    fn parse(user: &CurrentUser) -> Self {
+        AuditQuery {
+            account: user.query("account"),
+            action: user.query("action"),
+            target: user.query("target"),
+            actor: user.query("actor"),
+        }
+    }
+
+    /// The filter, for entries older than `before`.
+    fn filter(&self, user: &CurrentUser, before: Option<String>) -> Filter {
+        Filter {
+            account_id: self.account.clone().filter(|_| user.is_operator()),
+            action: self.action.clone(),
+            target: self.target.as_deref().map(target_filter),
+            actor: self.actor.as_deref().map(actor_filter),
+            before,
+        }
+    }
+
+    /// The link to the entries older than `before`, with the same filter.
+    fn older_link(&self, user: &CurrentUser, before: &str) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in [
+            ("account", &self.account),
+            ("action", &self.action),
+            ("target", &self.target),
+            ("actor", &self.actor),
+        ] {
+            if let Some(value) = value {
+                query.append_pair(name, value);
+            }
+        }
+        let query = query.append_pair("before", before).finish();
+        format!("{}?{query}", user.link("/audit"))
+    }
+}
+
 /// The audit log, filtered by the query.
 pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
-    let (account, action, target, actor) = (
-        user.query("account"),
-        user.query("action"),
-        user.query("target"),
-        user.query("actor"),
-    );
-    let filter = Filter {
-        account_id: account.clone().filter(|_| user.is_operator()),
-        action: action.clone(),
-        target: target.as_deref().map(target_filter),
-        actor: actor.as_deref().map(actor_filter),
-        before: user.query("before"),
-    };
+    let query = AuditQuery::parse(&user);
+    let filter = query.filter(&user, user.query("before"));
+    // One more than is shown tells whether there are older entries.
     let limit = i64::try_from(PAGE_SIZE + 1).unwrap_or(i64::MAX);
     let entries = audit::list(&user.server.store, user.may(AuditRead)?, filter, limit).await?;
     let shown = &entries[..entries.len().min(PAGE_SIZE)];
+    let older = shown
+        .last()
+        .filter(|_| entries.len() > PAGE_SIZE)
+        .map(|last| query.older_link(&user, &last.id));
+    let content = html! {
+        (filter_form(&user, &query).await?)
+        @if shown.is_empty() { (empty(&user.t("audit-none"), &user.t("audit-none-text"), None)) }
+        @else { (rows(&user, shown)) }
+        @if let Some(older) = older { p { a href=(older) { (user.t("older")) } } }
+    };
+    Ok(user_page(
+        &user,
+        NavItem::Audit,
+        PageHeader::titled(user.t("menu-audit")),
+        content,
+    ))
+}
+
+async fn filter_form(user: &CurrentUser, query: &AuditQuery) -> Result<Markup, PageError> {
     let mut accounts = vec![(String::new(), user.t("all-accounts"))];
     if user.is_operator() {
         let all = account::list(&user.server.store, &user.may(AccountsRead)?).await?;
@@ -165,48 +221,19 @@ pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
             .iter()
             .map(|&action| (action.to_owned(), user.t(&action_message(action)))),
     );
-    let older = shown
-        .last()
-        .filter(|_| entries.len() > PAGE_SIZE)
-        .map(|last| {
-            let mut query = form_urlencoded::Serializer::new(String::new());
-            let kept = [
-                ("account", &account),
-                ("action", &action),
-                ("target", &target),
-                ("actor", &actor),
-            ];
-            for (name, value) in kept
-                .iter()
-                .filter_map(|(name, value)| value.as_ref().map(|value| (name, value)))
-            {
-                query.append_pair(name, value);
-            }
-            format!(
-                "{}?{}",
-                user.link("/audit"),
-                query.append_pair("before", &last.id).finish()
-            )
-        });
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let content = html! {
+    let account = query.account.as_deref().unwrap_or_default();
+    let action = query.action.as_deref().unwrap_or_default();
+    let actor = query.actor.as_deref().unwrap_or_default();
+    let target = query.target.as_deref().unwrap_or_default();
+    Ok(html! {
         form.filter method="get" action=(user.link("/audit")) {
-            @if user.is_operator() { (Field::new(&user, "account", None).filter().select(&accounts, &text(&account))) }
-            (Field::new(&user, "action", None).filter().select(&actions, &text(&action)))
-            (Field::new(&user, "actor", None).filter().input("text", &text(&actor)))
-            (Field::new(&user, "target", None).filter().input("text", &text(&target)))
+            @if user.is_operator() { (Field::new(user, "account", None).filter().select(&accounts, account)) }
+            (Field::new(user, "action", None).filter().select(&actions, action))
+            (Field::new(user, "actor", None).filter().input("text", actor))
+            (Field::new(user, "target", None).filter().input("text", target))
             button { (user.t("filter")) }
         }
-        @if shown.is_empty() { (empty(&user.t("audit-none"), &user.t("audit-none-text"), None)) }
-        @else { (rows(&user, shown)) }
-        @if let Some(older) = older { p { a href=(older) { (user.t("older")) } } }
-    };
-    Ok(user_page(
-        &user,
-        NavItem::Audit,
-        PageHeader::titled(user.t("menu-audit")),
-        content,
-    ))
+    })
 }
 
 /// The target to search for. Of the first characters of a key or secret, as lists show them, that is the id.
@@ -281,4 +308,33 @@ pub fn actor_name(user: &CurrentUser, actor: &str) -> Markup {
         _ => actor.to_owned(),
     };
     html! { (text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_secrets_are_found_by_their_first_characters() {
+        for (typed, target) in [
+            ("kwk_0123456789abcdef_", "0123456789abcdef"),
+            ("kws_0123456789abcdef", "0123456789abcdef"),
+            ("0123456789abcdef", "0123456789abcdef"),
+            ("https://orders.example/", "https://orders.example/"),
+            ("a_name_with_underscores", "a_name_with_underscores"),
+        ] {
+            assert_eq!(target_filter(typed), target, "{typed}");
+        }
+    }
+
+    #[test]
+    fn users_are_found_by_their_email_address() {
+        for (typed, actor) in [
+            ("Ada@acme.example", "user ada@acme.example"),
+            ("user ada@acme.example", "user ada@acme.example"),
+            ("command line", "command line"),
+        ] {
+            assert_eq!(actor_filter(typed), actor, "{typed}");
+        }
+    }
 }

@@ -42,7 +42,7 @@ mod signing_keys;
 
 use crate::config::Issuer;
 use crate::error::{Code, Error};
-use crate::http::observe::{Reason, RequestId};
+use crate::http::error::LogReason;
 use crate::manage::AuthorizationServer;
 use form::Form;
 use page_error::{PageError, error_page};
@@ -387,9 +387,9 @@ fn error_response(request: &HttpRequest, error: &PageError) -> HttpResponse {
     let context = context.unwrap_or_else(|| PageContext::anonymous(server, request));
     match error {
         PageError::Error(error) => {
-            let id = RequestId::of(request);
+            let id = context.request.request_id.to_string();
             let path = &context.path_and_query;
-            let mut response = error_page(&context, error, form.as_ref(), id.as_deref(), path);
+            let mut response = error_page(&context, error, form.as_ref(), Some(&id), path);
             page::set_log_reason(&mut response, error);
             response
         }
@@ -407,7 +407,7 @@ fn error_response(request: &HttpRequest, error: &PageError) -> HttpResponse {
         }
         PageError::Resubmit(message) => {
             let mut response = sign_in::resubmit(context, message, &form.unwrap_or_default());
-            response.extensions_mut().insert(Reason {
+            response.extensions_mut().insert(LogReason {
                 code: Code::AccessDenied,
                 reason: (*message).to_owned(),
             });

@@ -12,7 +12,7 @@ use super::form::CSRF_TOKEN;
 use super::language::Language;
 use super::session_extractor::{CurrentUser, PageContext};
 use crate::error::Error;
-use crate::http::observe::Reason;
+use crate::http::error::LogReason;
 use crate::manage::actor::{
     AccountsWrite, AuditRead, ClientsRead, KeysRead, RegistrationRead, ResourcesWrite,
     SigningKeysRead, TokensRead, UsersRead,
@@ -224,7 +224,7 @@ fn respond(
 
 /// Hands the reason of a refusal to the access log.
 pub fn set_log_reason(response: &mut HttpResponse, error: &Error) {
-    response.extensions_mut().insert(Reason {
+    response.extensions_mut().insert(LogReason {
         code: error.code(),
         reason: error.reason().to_owned(),
     });

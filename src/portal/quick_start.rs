@@ -247,7 +247,8 @@ fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
 }
 
 fn fill_line(line: &str, value: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let (mut filled, mut rest) = (String::new(), line);
+    let mut filled = String::new();
+    let mut rest = line;
     while let Some((before, (name, after))) = rest
         .split_once("{{")
         .and_then(|(before, from_name)| Some((before, from_name.split_once("}}")?)))
@@ -258,4 +259,38 @@ fn fill_line(line: &str, value: impl Fn(&str) -> Option<String>) -> Option<Strin
     }
     filled.push_str(rest);
     Some(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_filled_in_once_and_lines_without_a_value_are_left_out() {
+        let value = |name: &str| match name {
+            "id" => Some("{{secret}}".to_owned()),
+            "secret" => Some("s".to_owned()),
+            _ => None,
+        };
+        for (template, filled) in [
+            ("a {{id}} b\n", "a {{secret}} b\n"),
+            ("{{id}}{{secret}}\n", "{{secret}}s\n"),
+            ("first\n{{missing}} {{id}}\nlast", "first\nlast"),
+            ("{{id\n", "{{id\n"),
+            ("no names }}\n", "no names }}\n"),
+        ] {
+            assert_eq!(fill(template, value), filled, "{template:?}");
+        }
+    }
+
+    #[test]
+    fn values_are_escaped_for_their_quotes() {
+        for (snippet, escaped) in [
+            (Snippet::Curl, r#"a'\''b"c\d"#),
+            (Snippet::JavaScript, r#"a\'b"c\\d"#),
+            (Snippet::Python, r#"a'b\"c\\d"#),
+        ] {
+            assert_eq!(snippet.escape(r#"a'b"c\d"#), escaped, "{}", snippet.name());
+        }
+    }
 }

@@ -68,7 +68,7 @@ impl PageContext {
         let chosen = cookie(LANGUAGE_COOKIE).and_then(|code| Language::from_code(&code));
         PageContext {
             language: chosen.unwrap_or_else(|| Language::negotiate(request)),
-            request: extract::context(server, request),
+            request: crate::http::context::of(server, request),
             session: None,
             path_and_query: request
                 .uri()

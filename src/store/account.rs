@@ -2,11 +2,52 @@
 
 use diesel::prelude::*;
 use serde::Serialize;
+use strum::{EnumString, IntoStaticStr};
 
+use super::audit::Recorder;
 use super::schema::accounts;
 use super::{Database, StoreError, Transaction};
 use crate::clock::Timestamp;
 use crate::credential::new_id;
+
+/// What an account is for.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    EnumString,
+    IntoStaticStr,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+)]
+#[strum(serialize_all = "snake_case")]
+#[diesel(sql_type = diesel::sql_types::Text)]
+pub enum AccountKind {
+    /// The account of a partner.
+    Partner,
+    /// The one account of the clients that resource servers introspect with.
+    ResourceServers,
+    /// The one account of the clients that registered without an initial access token.
+    OpenRegistration,
+}
+
+impl AccountKind {
+    /// The value in the database.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// The name that Keyward gives to an account of this kind.
+    const fn default_name(self) -> &'static str {
+        match self {
+            AccountKind::Partner => "Default",
+            AccountKind::ResourceServers => "Resource servers",
+            AccountKind::OpenRegistration => "Open registration",
+        }
+    }
+}
 
 /// A row of `accounts`.
 #[derive(
@@ -25,6 +66,9 @@ pub struct Account {
     /// How many clients the account's own people and registration can bring it to; the default where
     /// it is null. Operators are not limited.
     pub max_clients: Option<i64>,
+    /// What the account is for.
+    #[serde(skip)]
+    pub kind: AccountKind,
 }
 
 /// How many clients an account can have that has no number of its own.
@@ -44,6 +88,7 @@ impl Account {
             created_at: now,
             requires_second_factor: false,
             max_clients: None,
+            kind: AccountKind::Partner,
         }
     }
 }
@@ -66,6 +111,41 @@ pub fn find(database: &mut Database, id_or_name: &str) -> Result<Option<Account>
     let mut found: Vec<Account> = named.select(Account::as_select()).load(database)?;
     found.sort_by_key(|account| account.id != id_or_name);
     Ok(found.into_iter().next())
+}
+
+/// Returns the account of this kind, and creates it, with an entry in the audit, if there is none. A
+/// partner's account may have taken the usual name; the new account then gets a number.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn find_or_create(
+    transaction: &mut Transaction<'_>,
+    recorder: &Recorder,
+    kind: AccountKind,
+    now: Timestamp,
+) -> Result<Account, StoreError> {
+    let existing = accounts::table
+        .filter(accounts::kind.eq(kind))
+        .select(Account::as_select())
+        .first(transaction.database)
+        .optional()?;
+    if let Some(account) = existing {
+        return Ok(account);
+    }
+    let mut name = kind.default_name().to_owned();
+    let mut number = 1;
+    while find(transaction.database, &name)?.is_some() {
+        number += 1;
+        name = format!("{} {number}", kind.default_name());
+    }
+    let account = Account {
+        kind,
+        ..Account::new(&name, now)
+    };
+    insert(transaction, &account)?;
+    let id = &account.id;
+    recorder.record(transaction, "account.create", Some(id), id, now)?;
+    Ok(account)
 }
 
 /// All of them, by name.

@@ -43,6 +43,9 @@ pub struct ApiKey {
     pub allowed_ips: IpRanges,
     /// When it was last presented and right, to the minute.
     pub last_used_at: Option<Timestamp>,
+    /// The key that replaced it at a rotation; none for a key that was not rotated. Empty for one that was
+    /// rotated before this column existed and whose successor had been deleted by then.
+    pub replaced_by: Option<String>,
 }
 
 impl ApiKey {

@@ -171,7 +171,7 @@ impl Recorder {
         Recorder {
             actor,
             client_ip: Some(context.client_ip),
-            request_id: context.request_id.clone(),
+            request_id: Some(context.request_id.to_string()),
         }
     }
 

@@ -43,7 +43,7 @@ const TABLES: &[(&str, Treatment)] = &[
     ("revoked_api_keys", Treatment::Merge),
     ("signing_keys", Treatment::Keep),
     ("deployment", Treatment::Keep),
-    ("counts", Treatment::Keep),
+    ("counters", Treatment::Keep),
     ("clock", Treatment::Keep),
     ("changes", Treatment::Keep),
     ("change_counter", Treatment::Keep),

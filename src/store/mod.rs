@@ -6,10 +6,11 @@
 //! what every node has to drop from memory.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use parking_lot::Mutex;
 use scheduled_thread_pool::ScheduledThreadPool;
 use tokio::sync::Semaphore;
 
@@ -27,7 +28,7 @@ pub mod client_assertion;
 pub mod client_secret;
 pub mod clock;
 mod connection;
-pub mod counts;
+pub mod counters;
 mod deadline;
 pub mod deployment;
 pub mod idempotency;
@@ -196,18 +197,14 @@ impl Store {
     /// [`StoreError`] where they cannot.
     pub async fn check_writable(&self) -> Result<(), StoreError> {
         let now = Instant::now();
-        let known = self
-            .writable
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let known = self.writable.lock().clone();
         if let Some((at, result)) = known
             && now.duration_since(at) < WRITABLE_KEPT
         {
             return result;
         }
         let result = self.write_untracked(changes::try_to_write).await;
-        *self.writable.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, result.clone()));
+        *self.writable.lock() = Some((now, result.clone()));
         result
     }
 

@@ -7,6 +7,7 @@ diesel::table! {
         created_at -> BigInt,
         requires_second_factor -> Bool,
         max_clients -> Nullable<BigInt>,
+        kind -> Text,
     }
 }
 
@@ -57,6 +58,7 @@ diesel::table! {
         created_by -> Text,
         allowed_ips -> Text,
         last_used_at -> Nullable<BigInt>,
+        replaced_by -> Nullable<Text>,
     }
 }
 
@@ -235,9 +237,11 @@ diesel::table! {
 }
 
 diesel::table! {
-    counts (moment, name) {
-        moment -> BigInt,
-        name -> Text,
+    counters (bucket_start, account_id, client_id, metric) {
+        bucket_start -> BigInt,
+        account_id -> Text,
+        client_id -> Text,
+        metric -> Text,
         count -> BigInt,
     }
 }

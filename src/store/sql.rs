@@ -5,6 +5,7 @@ use diesel::deserialize::{self, FromSql};
 use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::{BigInt, Text};
 
+use super::account::AccountKind;
 use super::api_key::IpRanges;
 use super::client::{AuthMethod, DisabledBy};
 use super::resource_server::{Resources, TokenTyp};
@@ -56,5 +57,14 @@ macro_rules! stored_as_text {
 }
 
 stored_as_text!(
-    Scope, Resources, TokenTyp, AuthMethod, DisabledBy, Algorithm, IpRanges, Role, Proven
+    Scope,
+    AccountKind,
+    Resources,
+    TokenTyp,
+    AuthMethod,
+    DisabledBy,
+    Algorithm,
+    IpRanges,
+    Role,
+    Proven
 );

@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::error;
 use super::extract::{self, parse};
+use super::{context, error};
 use crate::clock::{Timestamp, parse_duration};
 use crate::error::{Code, Error};
 use crate::manage::actor::{Actor, Once};
@@ -224,7 +224,7 @@ impl<T> Made<T> {
 async fn caller(server: &AuthorizationServer, request: &HttpRequest) -> Result<Actor, Error> {
     let header = extract::authorization(request)?;
     let header = header.as_deref().and_then(Authorization::parse);
-    let context = extract::context(server, request);
+    let context = context::of(server, request);
     let now = context.received_at;
     let Some(token) = header.as_ref().and_then(Authorization::bearer) else {
         return Err(Error::new(

@@ -11,9 +11,10 @@
 //!   while these fetches bring nothing new: anybody can make key ids up.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::sync::{Semaphore, watch};
@@ -311,7 +312,7 @@ impl KeySets {
 }
 
 fn locked(source: &Mutex<Source>) -> MutexGuard<'_, Source> {
-    source.lock().unwrap_or_else(PoisonError::into_inner)
+    source.lock()
 }
 
 /// Fetches in turns.

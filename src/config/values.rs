@@ -1,0 +1,176 @@
+//! Types and parsers of single settings.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use zeroize::Zeroizing;
+
+use crate::clock::parse_duration;
+use crate::scope::{InvalidScope, Scope};
+
+const PROXY_FORM: &str = "expected http://[USER:PASSWORD@]HOST:PORT";
+
+/// A secret value: never printed, zeroed when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// The secret in clear.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Secret {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Secret(Zeroizing::new(text.to_owned())))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// `on` or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the variants are their own description")]
+pub enum Switch {
+    On,
+    Off,
+}
+
+impl Switch {
+    /// Whether it is on.
+    pub fn is_on(self) -> bool {
+        self == Switch::On
+    }
+}
+
+/// Mode of dynamic client registration (RFC 7591).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Registration {
+    /// An initial access token is required.
+    Token,
+    /// Anyone can register a client.
+    Open,
+    /// Registration is disabled.
+    Off,
+}
+
+/// The URL of an HTTP proxy (RFC 9110 section 9.3.6, CONNECT). `Display` and `Debug` mask its password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProxyUrl(url::Url);
+
+impl FromStr for ProxyUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let proxy = url::Url::parse(text).ok().filter(|url| {
+            let nothing_else =
+                matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
+            matches!(url.scheme(), "http" | "https") && url.host_str().is_some() && nothing_else
+        });
+        proxy.map(ProxyUrl).ok_or_else(|| PROXY_FORM.to_owned())
+    }
+}
+
+impl ProxyUrl {
+    /// The URL in clear, including the password.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Display for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = self.0.clone();
+        if shown.password().is_some() && shown.set_password(Some("***")).is_err() {
+            return f.write_str("***");
+        }
+        f.write_str(shown.as_str())
+    }
+}
+
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "expected an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned()
+    })
+}
+
+pub(super) fn token_ttl(text: &str) -> Result<Duration, String> {
+    within(
+        text,
+        1,
+        30 * 24 * 3600,
+        "the lifetime must be between 1 second and 30 days",
+    )
+}
+
+pub(super) fn jwks_max_age(text: &str) -> Result<Duration, String> {
+    within(
+        text,
+        0,
+        7 * 24 * 3600,
+        "resource servers can cache the keys for a week at most",
+    )
+}
+
+fn within(text: &str, min: u64, max: u64, rule: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
+    if (min..=max).contains(&duration.as_secs()) {
+        Ok(duration)
+    } else {
+        Err(rule.to_owned())
+    }
+}
+
+/// Parses a scope, which must not contain a right of the management API (`keyward:…`).
+pub(super) fn registration_scope(text: &str) -> Result<Scope, String> {
+    let scope: Scope = text
+        .parse()
+        .map_err(|error: InvalidScope| error.to_string())?;
+    if let Some(right) = scope.rights().next() {
+        return Err(format!(
+            "openly registered clients must not get the right {right}"
+        ));
+    }
+    Ok(scope)
+}
+
+pub(super) fn max_connections(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number >= 16 => Ok(number),
+        _ => Err("expected a number of 16 or more".to_owned()),
+    }
+}
+
+pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    // A bare word that is not a level would be read as a module name, and would silence all others.
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    if let Some(word) = text
+        .split(',')
+        .find(|word| !word.contains('=') && !levels.contains(&word.trim()))
+    {
+        return Err(format!(
+            "{word:?} is not a log level; use one of {}",
+            levels.join(", ")
+        ));
+    }
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
