@@ -22,14 +22,15 @@
 //! ```
 //!
 //! [`secret_hash`], [`password`] and [`rate_limit`] need none of these. Beneath all of them, and used by
-//! all: [`client_ip`], [`clock`], [`config`], [`credential`], [`error`], [`jose`], [`metrics`], [`scope`],
-//! [`share`], [`trace_context`], [`uri`]. `docs/architecture.md` walks through it.
+//! all: [`client_ip`], [`clock`], [`concurrency_limit`], [`config`], [`credential`], [`error`], [`jose`], [`metrics`], [`scope`],
+//! [`trace_context`], [`uri`]. `docs/architecture.md` walks through it.
 
 pub mod bootstrap;
 pub mod cache;
 pub mod cli;
 pub mod client_ip;
 pub mod clock;
+pub mod concurrency_limit;
 pub mod config;
 pub mod credential;
 pub mod crypto;
@@ -45,7 +46,6 @@ pub mod rate_limit;
 pub mod request_context;
 pub mod scope;
 pub mod server;
-pub mod share;
 pub mod store;
 pub mod telemetry;
 pub mod trace_context;

@@ -1,7 +1,8 @@
-//! What this process counts for Prometheus. Every layer counts here, and `GET /metrics` shows it.
+//! Metrics of this process, which `GET /metrics` exports for Prometheus.
 //!
-//! Names follow the conventions of Prometheus: base units, `_total` for counters. No label holds a
-//! value that a caller chooses, so the number of series is bounded.
+//! Names follow the conventions of Prometheus: base units, `_total` for counters. No label holds a value
+//! that a caller chooses, so the number of series is bounded. No label is named `job` or `instance`:
+//! Prometheus itself sets these.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::clock::Timestamp;
 
 /// Upper bounds of request durations, in seconds. A token takes a few milliseconds on an idle machine
 /// and some tens on a busy one, so the buckets are close there.
@@ -69,6 +72,13 @@ label! {
     CacheLabels { cache };
     PoolLabels { pool };
     QueueLabels { queue };
+    JobLabels { name };
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JobRunLabels {
+    name: &'static str,
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -83,7 +93,30 @@ struct CacheResultLabels {
     result: &'static str,
 }
 
-/// What [`Metrics::count_introspection`] was asked about.
+/// How a run of a background job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobOutcome {
+    /// It did its work, or found nothing to do.
+    Success,
+    /// It returned an error.
+    Failure,
+    /// It panicked, and was restarted.
+    Panic,
+}
+
+impl JobOutcome {
+    const ALL: [JobOutcome; 3] = [JobOutcome::Success, JobOutcome::Failure, JobOutcome::Panic];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            JobOutcome::Success => "success",
+            JobOutcome::Failure => "failure",
+            JobOutcome::Panic => "panic",
+        }
+    }
+}
+
+/// The kind of credential that an introspection was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialKind {
     /// A JWT access token, or anything that is not an API key.
@@ -92,7 +125,7 @@ pub enum CredentialKind {
     ApiKey,
 }
 
-/// What forward authentication decided.
+/// The decision of forward authentication (`/verify`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// 200.
@@ -121,22 +154,22 @@ impl Decision {
 pub struct CacheState {
     /// Entries.
     pub entries: usize,
-    /// Look-ups since the start that found an entry.
+    /// Lookups since the start that found an entry.
     pub hits: u64,
-    /// Look-ups since the start that found none.
+    /// Lookups since the start that found none.
     pub misses: u64,
 }
 
-/// What is read at the moment of a scrape.
+/// The values that are read at the moment of a scrape.
 #[derive(Debug, Default)]
 pub struct Snapshot {
-    /// Whether memory may be trusted: the last poll of the change feed is younger than the lease.
+    /// Whether the cache is fresh: the last poll of the change feed is younger than the lease.
     pub cache_fresh: bool,
     /// The caches, by name.
     pub caches: Vec<(&'static str, CacheState)>,
     /// The connection pools, by name: connections that are open, those in use, and the most there may be.
     pub pools: Vec<(&'static str, [u32; 3])>,
-    /// The bounded queues, by name: how many wait.
+    /// The bounded queues, by name, with their lengths.
     pub queues: Vec<(&'static str, usize)>,
     /// The age of the key that signs now.
     pub signing_key_age: Option<Duration>,
@@ -154,6 +187,10 @@ pub struct Snapshot {
     pub connections_evicted: u64,
     /// Log lines that could not be written, since the start.
     pub log_lines_dropped: u64,
+    /// Spans that were exported by OTLP, since the start.
+    pub spans_exported: u64,
+    /// Spans that could not be exported, since the start.
+    pub spans_dropped: u64,
     /// Seconds since the epoch at which this process started.
     pub started: i64,
 }
@@ -177,7 +214,7 @@ impl Format {
     }
 }
 
-/// All counters of this process.
+/// All metrics of this process.
 pub struct Metrics {
     registry: Registry,
     requests: Family<StatusLabels, Counter>,
@@ -200,6 +237,11 @@ pub struct Metrics {
     connections: Gauge,
     connections_evicted: Counter,
     log_lines_dropped: Counter,
+    spans_exported: Counter,
+    spans_dropped: Counter,
+    job_last_success: Family<JobLabels, Gauge<f64, AtomicU64>>,
+    job_period: Family<JobLabels, Gauge<f64, AtomicU64>>,
+    job_runs: Family<JobRunLabels, Counter>,
     signing_key_age: Gauge<f64, AtomicU64>,
     signing_key_max_age: Gauge<f64, AtomicU64>,
     process: Process,
@@ -242,6 +284,11 @@ impl Default for Metrics {
             connections: Gauge::default(),
             connections_evicted: Counter::default(),
             log_lines_dropped: Counter::default(),
+            spans_exported: Counter::default(),
+            spans_dropped: Counter::default(),
+            job_last_success: Family::default(),
+            job_period: Family::default(),
+            job_runs: Family::default(),
             signing_key_age: Gauge::default(),
             signing_key_max_age: Gauge::default(),
             process: Process::default(),
@@ -259,7 +306,14 @@ impl Default for Metrics {
 impl Metrics {
     fn register(&self, registry: &mut Registry) {
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "The version that runs", build);
+        registry.register("build", "The version of this process", build);
+        self.register_requests(registry);
+        self.register_caches_and_pools(registry);
+        self.register_jobs(registry);
+        self.register_node(registry);
+    }
+
+    fn register_requests(&self, registry: &mut Registry) {
         registry.register(
             "http_requests",
             "HTTP requests, by route and status",
@@ -299,8 +353,11 @@ impl Metrics {
         registry.register("authentication_failures", failures, self.failures.clone());
         let limited = "Failures that were answered with 429 since there were too many";
         registry.register("rate_limited", limited, self.rate_limited.clone());
+    }
+
+    fn register_caches_and_pools(&self, registry: &mut Registry) {
         let fresh =
-            "1 while the cache follows the change feed, 0 while every look-up goes to the database";
+            "1 while the cache follows the change feed, 0 while every lookup goes to the database";
         registry.register("cache_fresh", fresh, self.cache_fresh.clone());
         registry.register(
             "cache_entries",
@@ -309,7 +366,7 @@ impl Metrics {
         );
         registry.register(
             "cache_requests",
-            "Look-ups, by cache and result",
+            "Lookups, by cache and result",
             self.cache_requests.clone(),
         );
         let pool = "Open connections to the database, by pool";
@@ -331,6 +388,29 @@ impl Metrics {
             "Jobs that wait, by queue",
             self.queue_length.clone(),
         );
+    }
+
+    fn register_jobs(&self, registry: &mut Registry) {
+        registry.register_with_unit(
+            "job_last_success_timestamp",
+            "When a background job last succeeded on this node, since the epoch",
+            Unit::Seconds,
+            self.job_last_success.clone(),
+        );
+        registry.register_with_unit(
+            "job_period",
+            "The time between two runs of a background job",
+            Unit::Seconds,
+            self.job_period.clone(),
+        );
+        registry.register(
+            "job_runs",
+            "Runs of background jobs on this node, by job and outcome",
+            self.job_runs.clone(),
+        );
+    }
+
+    fn register_node(&self, registry: &mut Registry) {
         let difference = "How far the clock of the database server is ahead of this machine's";
         registry.register_with_unit(
             "clock_difference",
@@ -349,6 +429,16 @@ impl Metrics {
         );
         let dropped = "Log lines that could not be written";
         registry.register("log_lines_dropped", dropped, self.log_lines_dropped.clone());
+        registry.register(
+            "otlp_spans_exported",
+            "Spans exported by OTLP",
+            self.spans_exported.clone(),
+        );
+        registry.register(
+            "otlp_spans_dropped",
+            "Spans that were not exported: the queue was full, or the collector did not accept them",
+            self.spans_dropped.clone(),
+        );
         let age = "Time since the signing key in use began to sign";
         registry.register_with_unit(
             "signing_key_age",
@@ -426,7 +516,47 @@ impl Metrics {
         self.rate_limited.inc();
     }
 
-    /// Everything counted, with the state of this moment, as text.
+    /// Registers a background job. Its counters are exported before its first run.
+    pub fn add_job(&self, name: &'static str, period: Duration) {
+        self.job_period
+            .get_or_create(&JobLabels { name })
+            .set(period.as_secs_f64());
+        for outcome in JobOutcome::ALL {
+            drop(self.job_runs.get_or_create(&JobRunLabels {
+                name,
+                outcome: outcome.as_str(),
+            }));
+        }
+    }
+
+    /// Counts a run of a background job.
+    pub fn count_job(&self, name: &'static str, outcome: JobOutcome) {
+        self.job_runs
+            .get_or_create(&JobRunLabels {
+                name,
+                outcome: outcome.as_str(),
+            })
+            .inc();
+    }
+
+    /// Records when a background job last succeeded.
+    pub fn set_job_success(&self, name: &'static str, at: Timestamp) {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "milliseconds since the epoch are below 2^52"
+        )]
+        let seconds = at.millis() as f64 / 1000.0;
+        self.job_last_success
+            .get_or_create(&JobLabels { name })
+            .set(seconds);
+    }
+
+    /// Removes the last success of a job that runs on another node now, where it would only grow old.
+    pub fn clear_job_success(&self, name: &'static str) {
+        self.job_last_success.remove(&JobLabels { name });
+    }
+
+    /// Renders all metrics, with the state of this moment, as text.
     ///
     /// # Errors
     /// Writing to memory does not fail in practice.
@@ -435,7 +565,7 @@ impl Metrics {
         self.process.read(snapshot.started);
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
-        // A series that is always 0 would look like a certificate that has expired.
+        // Registered as a gauge it would be 0 without TLS, like a certificate that expired in 1970.
         if let Some(not_after) = snapshot.tls_certificate_not_after {
             let name = "keyward_tls_certificate_not_after_timestamp_seconds";
             let help = "The end of the validity of the TLS certificate, in seconds since the epoch";
@@ -488,6 +618,8 @@ impl Metrics {
         self.connections.set(gauge(snapshot.connections));
         advance(&self.connections_evicted, snapshot.connections_evicted);
         advance(&self.log_lines_dropped, snapshot.log_lines_dropped);
+        advance(&self.spans_exported, snapshot.spans_exported);
+        advance(&self.spans_dropped, snapshot.spans_dropped);
         self.signing_key_age
             .set(snapshot.signing_key_age.unwrap_or_default().as_secs_f64());
         self.signing_key_max_age
@@ -495,8 +627,7 @@ impl Metrics {
     }
 }
 
-/// Lifts a counter to a total that something else counts. Of two scrapes at once the counter keeps the
-/// larger total.
+/// Raises a counter to a total that is counted elsewhere. Concurrent scrapes leave it at the larger total.
 fn advance(counter: &Counter, total: u64) {
     counter
         .inner()
@@ -534,7 +665,7 @@ impl Process {
         registry.register_with_unit("start_time", started, Unit::Seconds, self.started.clone());
     }
 
-    /// Reads `/proc/self`. What cannot be read keeps its last value: a scrape must not fail for it.
+    /// Reads `/proc/self`. A value that cannot be read keeps its last state, so that the scrape succeeds.
     fn read(&self, started: i64) {
         #[expect(
             clippy::cast_precision_loss,
@@ -571,8 +702,8 @@ impl Process {
     }
 }
 
-/// OpenMetrics as the Prometheus text format 0.0.4: there the type of a counter or an info stands under
-/// the name of its series, and there are no units and no end mark.
+/// Converts OpenMetrics to the Prometheus text format 0.0.4, in which HELP and TYPE of a counter or an info
+/// carry the name of its series, and which has no units and no end mark.
 fn to_prometheus_text(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len());
     let mut help = None;

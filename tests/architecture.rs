@@ -36,7 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
-    ("jobs", &["manage", "oauth", "cache", "store"]),
+    ("jobs", &["manage", "oauth", "cache", "net", "store"]),
     ("http", &["oauth", "manage", "store", "net", "telemetry"]),
     ("portal", &["manage", "http"]),
     ("bootstrap", &["manage", "store", "crypto"]),
@@ -53,7 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("credential", &[]),
     ("scope", &[]),
-    ("share", &[]),
+    ("concurrency_limit", &[]),
     ("uri", &["crypto"]),
 ];
 
@@ -70,7 +70,7 @@ const GROUND_FLOOR: &[&str] = &[
     "metrics",
     "request_context",
     "scope",
-    "share",
+    "concurrency_limit",
     "trace_context",
     "uri",
 ];

@@ -304,7 +304,7 @@ fn keys_are_fetched_by_the_proxy() {
     reply.refused(401, "invalid_client");
     eventually("the reason", || {
         reason(&node, &reply)
-            .contains("inner address")
+            .contains("private address")
             .then_some(())
     });
     assert_eq!(proxy.asked().len(), 1);

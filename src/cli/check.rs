@@ -90,8 +90,8 @@ pub async fn run(context: Context) -> Result<Output, Error> {
     let settings = context.settings.clone();
     let fetch = move || {
         (
-            http_client::get_own(&settings, &metadata),
-            http_client::get_own(&settings, &keys),
+            http_client::fetch_unrestricted(&settings, &metadata),
+            http_client::fetch_unrestricted(&settings, &keys),
         )
     };
     let (document, published) = tokio::task::spawn_blocking(fetch)
@@ -99,7 +99,11 @@ pub async fn run(context: Context) -> Result<Output, Error> {
         .map_err(|error| Error::server_error(error.to_string()))?;
     found(
         "issuer",
-        check_issuer(issuer.as_str(), &issuer.metadata_url(), document),
+        check_issuer(
+            issuer.as_str(),
+            &issuer.metadata_url(),
+            document.map_err(|error| error.to_string()),
+        ),
     );
     if let (Ok(store), Ok(published)) = (&store, published) {
         found(

@@ -14,7 +14,7 @@ use super::output::{Output, print};
 use crate::bootstrap::{self, Bootstrap, FirstOperator};
 use crate::config::Issuer;
 use crate::error::Error;
-use crate::server::{Listener, Server, Signals};
+use crate::server::{IssuerChange, Listener, Server, Signals};
 use crate::store::{IfMissing, Store};
 use crate::telemetry::Log;
 
@@ -46,6 +46,14 @@ impl Serve {
         ]
         .into_iter()
         .find_map(|(flag, given)| given.then_some(flag))
+    }
+
+    fn issuer_change(&self) -> IssuerChange {
+        if self.change_issuer {
+            IssuerChange::Allow
+        } else {
+            IssuerChange::Refuse
+        }
     }
 
     pub async fn run(self, context: Context, json: bool) -> Result<Output, Error> {
@@ -127,7 +135,7 @@ impl Serve {
             listener,
             settings,
             store.clone(),
-            self.change_issuer,
+            self.issuer_change(),
             context.now,
         )
         .await

@@ -46,8 +46,8 @@ const BLOCKED_EVICTABLE: Duration = Duration::from_secs(5);
 /// For how long a connection is closed last, to make room: its request, or the rest of it, may be on the way.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// How often the table is looked through.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// The interval between sweeps of the table while the server stops.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How many bytes are read in one go before what was read is dealt with and others have their turn. With
 /// HTTP/1.1 all requests in it are taken apart at once, and each takes many times its size in memory.
@@ -277,22 +277,10 @@ impl Connections {
         }
     }
 
-    /// Looks through the table for as long as the process lives.
-    pub async fn sweep(self: Arc<Self>) {
-        loop {
-            let stopping = self.stopping.load(Ordering::Relaxed);
-            tokio::time::sleep(if stopping {
-                SWEEP_INTERVAL / 10
-            } else {
-                SWEEP_INTERVAL
-            })
-            .await;
-            self.sweep_once(Instant::now());
-        }
-    }
-
-    fn sweep_once(&self, now: Instant) {
-        let (now, stopping) = (self.millis(now), self.stopping.load(Ordering::Relaxed));
+    /// Closes every connection that has exceeded a time limit. To be called once a second.
+    pub fn sweep(&self) {
+        let now = self.millis(Instant::now());
+        let stopping = self.stopping.load(Ordering::Relaxed);
         let mut table = self.lock();
         let late: Vec<u64> = table
             .rows
@@ -305,10 +293,14 @@ impl Connections {
         }
     }
 
-    /// From now on every connection is closed as soon as it is idle.
-    pub fn stop(&self) {
+    /// Closes each connection as soon as it is idle. Runs until it is dropped.
+    pub async fn drain(&self) {
         self.stopping.store(true, Ordering::Relaxed);
-        self.sweep_once(Instant::now());
+        let mut ticks = tokio::time::interval(DRAIN_INTERVAL);
+        loop {
+            ticks.tick().await;
+            self.sweep();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {

@@ -1,10 +1,10 @@
-//! What Keyward asks of others: a client's `jwks_uri`, and its own metadata when it checks itself.
+//! Outgoing HTTP requests: to the `jwks_uri` of clients, and to this server's own metadata for `keyward check`.
 //!
-//! A `jwks_uri` is chosen by a partner, so it must not become a hand into the operator's network:
-//! https alone, no redirects, a small answer within a short time, and every address that the name
-//! resolves to is checked, right where the connection is made. With an outgoing proxy it is the proxy
-//! that resolves names and makes connections, so it is the proxy that has to refuse inner addresses;
-//! Keyward then refuses what it can tell by the URL.
+//! A `jwks_uri` is chosen by a partner, so requests to it are protected against server-side request forgery
+//! (SSRF): https only, no redirects, a small response within a short time, and every address that the name
+//! resolves to is checked where the connection is made. With an outgoing proxy it is the proxy that resolves
+//! names and makes connections, so the proxy has to refuse private addresses; Keyward then refuses those that
+//! the URL itself names.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use ureq::http::Uri;
+use ureq::http::{StatusCode, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
@@ -25,108 +25,128 @@ use crate::error::Error;
 
 mod key_sets;
 
-pub use key_sets::Failure;
+pub use key_sets::JwksError;
 use key_sets::KeySets;
 
-/// From the start of a request to the last byte of its answer.
+/// The time from the start of a request to the last byte of its response.
 const TIMEOUT: Duration = Duration::from_secs(5);
-const LARGEST_ANSWER: u64 = 64 * 1024;
 
-/// Outgoing requests, and the keys that they brought.
+/// The largest body of a response, in bytes.
+const MAX_BODY: u64 = 64 * 1024;
+
+/// Fetches the key sets that clients publish at a `jwks_uri`, and caches them.
 pub struct HttpClient {
     key_sets: Arc<KeySets>,
 }
 
 impl HttpClient {
-    /// As the settings `private_jwks_uri`, `outbound_proxy` and `outbound_ca` say.
+    /// A client with the settings `private_jwks_uri`, `outbound_proxy` and `outbound_ca`.
     ///
     /// # Errors
-    /// The error names the setting that cannot be used.
+    /// A setting cannot be used; the error names it.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
+        let addresses = if settings.private_jwks_uri.is_on() {
+            Addresses::Any
+        } else {
+            Addresses::Public
+        };
+        let agent = agent(settings, Target::Partner)?;
         Ok(HttpClient {
-            key_sets: Arc::new(KeySets::new(
-                agent(settings, Target::Partner)?,
-                settings.private_jwks_uri.is_on(),
-            )),
+            key_sets: Arc::new(KeySets::new(agent, addresses)),
         })
     }
 
-    /// The keys behind a `jwks_uri` of a client of `account`, from the cache where they are there;
-    /// fetched again where `kid` is not among them.
+    /// Returns the key set at a `jwks_uri` of a client of `account`: the cached one, or one that is fetched if
+    /// none is cached or the cached one has no key with the id `kid`.
     ///
     /// # Errors
-    /// Where there are none to be had.
+    /// [`JwksError`] if no key set is cached and none could be fetched.
     pub async fn jwks(
         &self,
         uri: &str,
         account: &str,
         kid: Option<&str>,
-    ) -> Result<Arc<JwkSet>, Failure> {
+    ) -> Result<Arc<JwkSet>, JwksError> {
         self.key_sets.get(uri, account, kid).await
     }
 }
 
-/// Whether outgoing requests can be made as the settings say.
+/// Checks the settings for outgoing requests.
 ///
 /// # Errors
-/// The error names the setting that cannot be used.
+/// A setting cannot be used; the error names it.
 pub fn check(settings: &Settings) -> Result<(), Error> {
     agent(settings, Target::Partner).map(drop)
 }
 
-/// Fetches a document of the operator's own, wherever it lies, and not by the outgoing proxy.
+/// Why an outgoing request brought no usable response.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// A setting for outgoing requests cannot be used.
+    #[error("{0}")]
+    Setting(String),
+    /// The request failed, or the body could not be read.
+    #[error(transparent)]
+    Request(#[from] ureq::Error),
+    /// The status is not 200.
+    #[error("answered {0}")]
+    Status(StatusCode),
+}
+
+/// Fetches a document from a server of the operator's own: any scheme and address, not through the outgoing
+/// proxy.
 ///
 /// # Errors
-/// A sentence that says what went wrong.
-pub fn get_own(settings: &Settings, url: &str) -> Result<String, String> {
-    get(
-        &agent(settings, Target::Own).map_err(|error| error.reason().to_owned())?,
-        url,
-    )
+/// [`FetchError`] if it cannot be fetched.
+pub fn fetch_unrestricted(settings: &Settings, url: &str) -> Result<String, FetchError> {
+    let agent = agent(settings, Target::Own)
+        .map_err(|error| FetchError::Setting(error.reason().to_owned()))?;
+    get(&agent, url)
 }
 
-fn get(agent: &Agent, uri: &str) -> Result<String, String> {
-    let mut answer = agent
-        .get(uri)
-        .header("Accept", "application/json")
-        .call()
-        .map_err(|error| error.to_string())?;
-    if answer.status() != 200 {
-        return Err(format!("answered {}", answer.status()));
+/// Sends a GET request, and returns the body of a response with the status 200.
+fn get(agent: &Agent, uri: &str) -> Result<String, FetchError> {
+    let mut response = agent.get(uri).header("Accept", "application/json").call()?;
+    if response.status() != StatusCode::OK {
+        return Err(FetchError::Status(response.status()));
     }
-    answer
-        .body_mut()
-        .with_config()
-        .limit(LARGEST_ANSWER)
-        .read_to_string()
-        .map_err(|error| error.to_string())
+    let body = response.body_mut().with_config().limit(MAX_BODY);
+    Ok(body.read_to_string()?)
 }
 
-/// Whose servers are asked.
+/// Who runs the server that a request goes to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Target {
-    /// Those that partners name.
+    /// A partner, who chose the URL.
     Partner,
-    /// The operator's own.
+    /// The operator.
     Own,
 }
 
 fn agent(settings: &Settings, target: Target) -> Result<Agent, Error> {
     let proxy = match &settings.outbound_proxy {
         Some(proxy) if target == Target::Partner => {
-            let unusable =
-                |error: ureq::Error| Error::server_error(error.to_string()).field("outbound_proxy");
-            Some(Proxy::new(proxy.as_str()).map_err(unusable)?)
+            let proxy = Proxy::new(proxy.as_str())
+                .map_err(|error| Error::server_error(error.to_string()).field("outbound_proxy"))?;
+            Some(proxy)
         }
         _ => None,
     };
-    let resolver = GuardedResolver {
-        // Behind a proxy only the proxy's own name is resolved here.
-        private_addresses: target == Target::Own
-            || proxy.is_some()
-            || settings.private_jwks_uri.is_on(),
+    // With a proxy only the proxy's own name is resolved here, and it may be private.
+    let any_address = target == Target::Own || proxy.is_some() || settings.private_jwks_uri.is_on();
+    let resolver = SsrfResolver {
+        addresses: if any_address {
+            Addresses::Any
+        } else {
+            Addresses::Public
+        },
         inner: DefaultResolver::default(),
     };
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .root_certs(roots(settings.outbound_ca.as_deref())?)
+        .build();
     let config = Config::builder()
         .https_only(target == Target::Partner)
         .max_redirects(0)
@@ -134,15 +154,7 @@ fn agent(settings: &Settings, target: Target) -> Result<Agent, Error> {
         .timeout_global(Some(TIMEOUT))
         .max_idle_connections(0)
         .user_agent("keyward")
-        .tls_config(
-            TlsConfig::builder()
-                .provider(TlsProvider::Rustls)
-                .unversioned_rustls_crypto_provider(Arc::new(
-                    rustls::crypto::aws_lc_rs::default_provider(),
-                ))
-                .root_certs(roots(settings.outbound_ca.as_deref())?)
-                .build(),
-        )
+        .tls_config(tls)
         .build();
     Ok(Agent::with_parts(
         config,
@@ -151,21 +163,22 @@ fn agent(settings: &Settings, target: Target) -> Result<Agent, Error> {
     ))
 }
 
-/// The system's certificate authorities, or those that `SSL_CERT_FILE` names, and those in `file`.
+/// Returns the certificate authorities of the system, or of the file that `SSL_CERT_FILE` names, and those in
+/// `file`.
 fn roots(file: Option<&Path>) -> Result<RootCerts, Error> {
     let found = rustls_native_certs::load_native_certs();
     for error in found.errors {
-        tracing::debug!(reason = %error, "a certificate authority of the system is unreadable");
+        tracing::debug!(%error, "cannot read a certificate authority of the system");
     }
     let mut all = found.certs;
     if let Some(file) = file {
-        let unusable = |reason: &dyn std::fmt::Display| {
-            Error::server_error(format!("{}: {reason}", file.display())).field("outbound_ca")
+        let unusable = |error: &dyn std::fmt::Display| {
+            Error::server_error(format!("{}: {error}", file.display())).field("outbound_ca")
         };
-        let certificates =
-            CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        let certificates = certificates.map_err(|error| unusable(&error))?;
-        // What is no certificate would be passed over, and found out at the first fetch.
+        let certificates = CertificateDer::pem_file_iter(file)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| unusable(&error))?;
+        // ureq skips what it cannot parse, so a mistake would only show in the first request.
         let mut store = rustls::RootCertStore::empty();
         for certificate in &certificates {
             store
@@ -183,13 +196,23 @@ fn roots(file: Option<&Path>) -> Result<RootCerts, Error> {
     ))
 }
 
+/// Which addresses a name may resolve to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Addresses {
+    Any,
+    /// See [`is_public`].
+    Public,
+}
+
+/// Resolves names, and removes the addresses that must not be connected to. The connection is made to exactly
+/// the addresses that were checked, so a name that resolves differently the second time gains nothing.
 #[derive(Debug)]
-struct GuardedResolver {
-    private_addresses: bool,
+struct SsrfResolver {
+    addresses: Addresses,
     inner: DefaultResolver,
 }
 
-impl Resolver for GuardedResolver {
+impl Resolver for SsrfResolver {
     fn resolve(
         &self,
         uri: &Uri,
@@ -197,7 +220,7 @@ impl Resolver for GuardedResolver {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let all = self.inner.resolve(uri, config, timeout)?;
-        if self.private_addresses {
+        if self.addresses == Addresses::Any {
             return Ok(all);
         }
         let mut allowed = self.empty();
@@ -212,9 +235,9 @@ impl Resolver for GuardedResolver {
     }
 }
 
-/// Whether a URL names this machine or an inner address by itself, so that no name has to be resolved
-/// to tell.
-fn names_inner_host(url: &url::Url) -> bool {
+/// Whether the host of a URL is a private address, or a name that stands for this machine, without resolving any
+/// name.
+fn has_private_host(url: &url::Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => !is_public(address.into()),
         Some(url::Host::Ipv6(address)) => !is_public(address.into()),
@@ -227,8 +250,7 @@ fn names_inner_host(url: &url::Url) -> bool {
     }
 }
 
-/// Whether an address is one of the Internet at large, and not of this machine or a network of the
-/// operator's.
+/// Whether an address is on the public Internet: not this machine, not a private network, not reserved.
 pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => is_public_v4(v4),
@@ -244,7 +266,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || address.is_broadcast()
         || address.is_documentation()
         || address.is_multicast();
-    // "This network", carrier-grade NAT, protocol assignments, benchmarks, and the reserved end.
+    // RFC 6890: "this network", carrier-grade NAT, protocol assignments, benchmarks, class E.
     let reserved = a == 0
         || (a == 100 && (64..128).contains(&b))
         || (a, b, c) == (192, 0, 0)
@@ -255,8 +277,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
-    // Of 2000::/3, which is all that is given out: without documentation, Teredo and 6to4, which
-    // carry an IPv4 address inside.
+    // 2000::/3 is all that is allocated. Teredo and 6to4 within it embed an IPv4 address, which may be private.
     let global = segments[0] & 0xE000 == 0x2000;
     let special = (segments[0] == 0x2001 && (segments[1] == 0xDB8 || segments[1] < 0x200))
         || segments[0] == 0x2002;

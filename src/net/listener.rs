@@ -1,4 +1,4 @@
-//! The listening socket, and the number of descriptors that the system allows.
+//! The listening socket, and the limit of open file descriptors.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -7,27 +7,27 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
-/// How long the kernel waits for a peer to take what was sent, also where the peer answers that it has no
-/// room (a window of zero). After that it ends the connection.
+/// How long the kernel waits for a peer to acknowledge what was sent (`TCP_USER_TIMEOUT`), also while the peer
+/// announces a window of zero. After that it ends the connection.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How many bytes may wait in the kernel without having been sent. Without this the kernel takes up to
-/// 4 MB for each connection whose peer does not read.
+/// How many unsent bytes the kernel buffers (`TCP_NOTSENT_LOWAT`). By default it buffers up to 4 MB for each
+/// connection whose peer does not read.
 const NOT_SENT_LIMIT: u32 = 64 * 1024;
 
-/// Connections that wait to be accepted. The kernel's `net.core.somaxconn` may allow less.
+/// The backlog of connections to accept. The kernel's `net.core.somaxconn` may lower it.
 const BACKLOG: i32 = 2048;
 
-/// The most connections by default.
+/// The default of the setting `max_connections`, if the file descriptors allow so many.
 const MAX_CONNECTIONS: usize = 10_000;
 
-/// Descriptors for everything else: the database, its files, fetching of keys, the log, event queues.
+/// File descriptors for everything but connections: the database, its files, outgoing requests, event queues.
 const RESERVED_DESCRIPTORS: usize = 96;
 
-/// Listens on an address. Accepted connections inherit the options.
+/// Listens on an address. Accepted connections inherit the socket options.
 ///
 /// # Errors
-/// The address is taken, or is not one of this machine.
+/// The address is in use, or does not belong to this machine.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
@@ -40,7 +40,8 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Raises the limit of open descriptors as far as the system allows; gives the limit then.
+/// Raises the soft limit of open file descriptors (`RLIMIT_NOFILE`) to the hard limit. Returns the limit that
+/// applies then.
 pub fn raise_descriptor_limit() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -52,26 +53,44 @@ pub fn raise_descriptor_limit() -> usize {
     } else {
         limit.current
     };
-    // No number is no limit.
+    // `None` stands for unlimited.
     current.map_or(usize::MAX, |current| {
         usize::try_from(current).unwrap_or(usize::MAX)
     })
 }
 
-/// How many connections fit below a limit of descriptors: at the most `wanted`, where that is set.
+/// `max_connections` is more than the file descriptors allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "max_connections is {wanted}, but only {descriptors} file descriptors may be open (ulimit -n), enough for \
+     {possible} connections"
+)]
+pub struct TooManyConnections {
+    wanted: usize,
+    descriptors: usize,
+    possible: usize,
+}
+
+/// The number of connections to accept with a limit of `descriptors`: `wanted` (the setting
+/// `max_connections`), or by default as many as are possible, up to 10000.
 ///
 /// # Errors
-/// `wanted` does not fit.
-pub fn connection_limit(descriptors: usize, wanted: Option<usize>) -> Result<usize, String> {
+/// [`TooManyConnections`] if `wanted` is not possible.
+pub fn connection_limit(
+    descriptors: usize,
+    wanted: Option<usize>,
+) -> Result<usize, TooManyConnections> {
     let free = descriptors.saturating_sub(RESERVED_DESCRIPTORS);
-    // Some more are open for a moment: accepted, or about to be closed.
-    let fits = (free - free / 8).max(16);
+    // An eighth for connections that were just accepted, or are about to be closed.
+    let possible = (free - free / 8).max(16);
     match wanted {
-        Some(wanted) if wanted > fits => Err(format!(
-            "max_connections is {wanted}, but only {descriptors} descriptors may be open (ulimit -n), enough for {fits} connections"
-        )),
+        Some(wanted) if wanted > possible => Err(TooManyConnections {
+            wanted,
+            descriptors,
+            possible,
+        }),
         Some(wanted) => Ok(wanted),
-        None => Ok(fits.min(MAX_CONNECTIONS)),
+        None => Ok(possible.min(MAX_CONNECTIONS)),
     }
 }
 
@@ -80,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_fit_below_the_descriptors() {
+    fn the_connection_limit_follows_the_limit_of_descriptors() {
         for (descriptors, wanted, limit) in [
             (256, None, Ok(140)),
             (20_000, None, Ok(10_000)),
@@ -95,9 +114,13 @@ mod tests {
                 "{descriptors} {wanted:?}"
             );
         }
-        assert!(
-            connection_limit(256, Some(141))
-                .is_err_and(|reason| reason.contains("141") && reason.contains("256"))
+        assert_eq!(
+            connection_limit(256, Some(141)),
+            Err(TooManyConnections {
+                wanted: 141,
+                descriptors: 256,
+                possible: 140
+            })
         );
     }
 }

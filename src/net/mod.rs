@@ -1,7 +1,7 @@
-//! Connections: the listening socket, TLS, and what one peer may take of the server.
+//! The network: the listening socket, the connection table with its limits, TLS, and outgoing HTTP.
 //!
-//! No HTTP here. `server` puts HTTP on top of a [`Connection`](connections::Connection); `http` reports to
-//! its [`Activity`](connections::Activity) when a request begins and ends.
+//! This module serves no HTTP. [`server`](crate::server) runs HTTP on a [`Connection`](connections::Connection), and
+//! [`http`](crate::http) tells its [`Activity`](connections::Activity) when a request begins and ends.
 
 pub mod connections;
 pub mod http_client;

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::credential::Fingerprint;
 use crate::crypto::jws::{JwkSet, Jws, SignatureAlgorithm};
 use crate::error::Error;
-use crate::net::http_client::Failure;
+use crate::net::http_client::JwksError;
 use crate::store::client::Client;
 use crate::store::client_assertion;
 
@@ -145,12 +145,12 @@ async fn keys(
             .map_err(|error| Reason::assertion_keys_unreadable(&error.to_string())),
         (None, Some(uri)) => match server.http_client.jwks(uri, &client.account_id, kid).await {
             Ok(keys) => Ok(keys),
-            Err(Failure::Fetch(reason)) => Err(Reason::assertion_keys_unreachable(&reason)),
+            Err(JwksError::Fetch(reason)) => Err(Reason::assertion_keys_unreachable(&reason)),
             // Not the client's fault: it may come again, and it counts as no failed attempt.
-            Err(Failure::NoTurn) => {
+            Err(JwksError::Busy) => {
                 return Err(Error::unavailable(format!(
                     "jwks_uri {uri}: {}",
-                    Failure::NoTurn
+                    JwksError::Busy
                 )));
             }
         },

@@ -1,4 +1,4 @@
-//! From an accepted socket to HTTP: the table of connections, TLS, the version of HTTP, the application.
+//! From an accepted socket to HTTP: the connection table, TLS, the HTTP version, the application.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,10 +13,10 @@ use actix_service::{
 };
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Server};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 
 use super::Listener;
 use crate::net::connections::{Activity, Connection, Connections};
@@ -24,20 +24,26 @@ use crate::net::connections::{Activity, Connection, Connections};
 /// How long a peer may take to send the head of its first request.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection that ends may take to do so.
+/// How long a connection may take to shut down.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long requests in flight may take once the server stops, in seconds.
+/// How long requests in flight may take after the server was told to stop, in seconds.
 const SHUTDOWN_SECONDS: u64 = 30;
 
-/// How much of a body a peer may send by HTTP/2 before somebody reads it: by stream, by connection.
+/// The HTTP/2 flow-control windows: how much of a body a peer may send before a handler reads it.
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 
-/// Starts the workers, each with an application of its own; gives the future that ends when they do.
+/// A connection in clear text or with TLS.
+type Stream = Either<Connection, TlsStream<Connection>>;
+
+/// A stream with its HTTP version and the address of the peer, as actix-http takes it.
+type Accepted = (Stream, Protocol, Option<SocketAddr>);
+
+/// Starts the workers, each with an application of its own. Returns the future that ends when they do.
 ///
 /// # Errors
-/// The system refuses threads or sockets; TLS cannot be set up.
+/// The system refuses threads or sockets, or TLS cannot be set up.
 pub fn start<F, I, S, B>(
     listener: Listener,
     connections: &Arc<Connections>,
@@ -62,125 +68,92 @@ where
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .disable_signals();
     let stopping = server.graceful_shutdown_signal();
-    let connections = connections.clone();
-    let server = match &listener.certificate {
+    let (name, security) = match &listener.certificate {
         Some(certificate) => {
             let config = certificate.server_config().map_err(io::Error::other)?;
-            let acceptor = TlsAcceptor::from(Arc::new(config));
-            server.listen("https", listener.socket, move || {
-                let (connections, acceptor, stopping) =
-                    (connections.clone(), acceptor.clone(), stopping.clone());
-                let tls = fn_service(move |stream: TcpStream| {
-                    let (connection, acceptor) = (admit(&connections, stream), acceptor.clone());
-                    async move {
-                        handshake(connection?, acceptor)
-                            .await
-                            .map_err(DispatchError::Io)
-                    }
-                });
-                tls.and_then(http(
-                    application(),
-                    |stream: &TlsStream<Connection>| stream.get_ref().0.activity(),
-                    move || {
-                        let stopping = stopping.clone();
-                        async move { stopping.notified().await }
-                    },
-                ))
-            })?
+            ("https", Security::Tls(Arc::new(config).into()))
         }
-        None => server.listen("http", listener.socket, move || {
-            let (connections, stopping) = (connections.clone(), stopping.clone());
-            let plain = fn_service(move |stream: TcpStream| {
-                let connection = admit(&connections, stream);
-                async move {
-                    version(connection?, http2_cleartext)
-                        .await
-                        .map_err(DispatchError::Io)
-                }
-            });
-            plain.and_then(http(application(), Connection::activity, move || {
+        None => ("http", Security::ClearText { http2_cleartext }),
+    };
+    let connections = connections.clone();
+    let server = server.listen(name, listener.socket, move || {
+        let (connections, security) = (connections.clone(), security.clone());
+        let accept = fn_service(move |stream: TcpStream| {
+            let admitted = admit(&connections, stream);
+            let security = security.clone();
+            async move {
+                security
+                    .negotiate(admitted?)
+                    .await
+                    .map_err(DispatchError::Io)
+            }
+        });
+        let application = application()
+            .into_factory()
+            .map_err(|error| error.into().error_response());
+        let stopping = stopping.clone();
+        let http = HttpService::build()
+            // The connection table closes idle connections, without a timer for each request.
+            .keep_alive(KeepAlive::Os)
+            .client_request_timeout(REQUEST_HEAD_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .h2_initial_window_size(STREAM_WINDOW)
+            .h2_initial_connection_window_size(CONNECTION_WINDOW)
+            .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
-            }))
-        })?,
-    };
+            })
+            .on_connect_ext(|stream: &Stream, data| {
+                data.insert(activity(stream).clone());
+            })
+            .finish(map_config(application, |()| AppConfig::default()));
+        accept.and_then(http)
+    })?;
     Ok(server.run())
 }
 
-/// A connection with what actix wants to know of it.
-type Accepted<T> = (T, Protocol, Option<SocketAddr>);
-
 fn admit(connections: &Arc<Connections>, stream: TcpStream) -> Result<Connection, DispatchError> {
-    let refused = || {
-        DispatchError::Io(io::Error::new(
-            io::ErrorKind::QuotaExceeded,
-            "too many connections",
-        ))
-    };
-    connections.admit(stream).ok_or_else(refused)
+    connections.admit(stream).ok_or_else(|| {
+        let refused = io::Error::new(io::ErrorKind::QuotaExceeded, "too many connections");
+        DispatchError::Io(refused)
+    })
 }
 
-async fn handshake(
-    connection: Connection,
-    acceptor: TlsAcceptor,
-) -> io::Result<Accepted<TlsStream<Connection>>> {
-    let peer = connection.peer();
-    let stream = acceptor.accept(connection).await?;
-    let (connection, session) = stream.get_ref();
-    let protocol = match session.alpn_protocol() {
-        Some(b"h2") => http2(connection),
-        _ => Protocol::Http1,
-    };
-    Ok((stream, protocol, peer))
+fn activity(stream: &Stream) -> &Arc<Activity> {
+    match stream {
+        Either::Left(connection) => connection.activity(),
+        Either::Right(stream) => stream.get_ref().0.activity(),
+    }
 }
 
-async fn version(
-    connection: Connection,
-    http2_cleartext: bool,
-) -> io::Result<Accepted<Connection>> {
-    let protocol = match http2_cleartext && connection.begins_with_http2().await? {
-        true => http2(&connection),
-        false => Protocol::Http1,
-    };
-    let peer = connection.peer();
-    Ok((connection, protocol, peer))
+/// How connections of a listener are protected.
+#[derive(Clone)]
+enum Security {
+    Tls(TlsAcceptor),
+    ClearText { http2_cleartext: bool },
 }
 
-fn http2(connection: &Connection) -> Protocol {
-    connection.activity().set_http2();
-    Protocol::Http2
-}
-
-fn http<T, I, S, B, G>(
-    application: I,
-    activity: fn(&T) -> &Arc<Activity>,
-    stopping: impl Fn() -> G + 'static,
-) -> impl ServiceFactory<Accepted<T>, Config = (), Response = (), Error = DispatchError, InitError = ()>
-where
-    T: AsyncRead + AsyncWrite + Unpin + 'static,
-    I: IntoServiceFactory<S, Request>,
-    S: ServiceFactory<Request, Config = AppConfig> + 'static,
-    S::Error: Into<actix_web::Error>,
-    S::InitError: std::fmt::Debug,
-    S::Response: Into<Response<B>>,
-    S::Service: 'static,
-    <S::Service as Service<Request>>::Future: 'static,
-    B: MessageBody + 'static,
-    G: Future<Output = ()> + 'static,
-{
-    let application = application
-        .into_factory()
-        .map_err(|error| error.into().error_response());
-    HttpService::build()
-        // The table of connections closes idle ones, without a timer for each request.
-        .keep_alive(KeepAlive::Os)
-        .client_request_timeout(REQUEST_HEAD_TIMEOUT)
-        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        .h2_initial_window_size(STREAM_WINDOW)
-        .h2_initial_connection_window_size(CONNECTION_WINDOW)
-        .graceful_shutdown_signal(stopping)
-        .on_connect_ext(move |stream: &T, data| {
-            data.insert(activity(stream).clone());
-        })
-        .finish(map_config(application, |()| AppConfig::default()))
+impl Security {
+    /// Performs the TLS handshake, if any, and finds out the HTTP version.
+    async fn negotiate(&self, connection: Connection) -> io::Result<Accepted> {
+        let peer = connection.peer();
+        let (stream, http2) = match self {
+            Security::Tls(acceptor) => {
+                let stream = acceptor.accept(connection).await?;
+                let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                (Either::Right(stream), http2)
+            }
+            Security::ClearText { http2_cleartext } => {
+                let http2 = *http2_cleartext && connection.begins_with_http2().await?;
+                (Either::Left(connection), http2)
+            }
+        };
+        let protocol = if http2 {
+            activity(&stream).set_http2();
+            Protocol::Http2
+        } else {
+            Protocol::Http1
+        };
+        Ok((stream, protocol, peer))
+    }
 }

@@ -1,28 +1,28 @@
-//! Signals: SIGTERM and SIGINT stop the server, SIGHUP has it read its settings again.
+//! Signals: SIGTERM and SIGINT stop the server, SIGHUP makes it reload its settings.
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {
+pub enum Action {
     /// SIGTERM or SIGINT.
     Stop,
     /// SIGHUP.
     Reload,
 }
 
-/// The signals of this process.
+/// The signals that this process handles.
 pub struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
+    terminate: SignalStream,
+    interrupt: SignalStream,
+    hangup: SignalStream,
 }
 
 impl Signals {
-    /// From now on these signals no longer end the process by themselves.
+    /// Installs the handlers: from now on these signals no longer end the process by themselves.
     ///
     /// # Errors
-    /// The system refuses.
+    /// The system refuses a handler.
     pub fn listen() -> std::io::Result<Self> {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
@@ -31,7 +31,7 @@ impl Signals {
         })
     }
 
-    /// Waits until one asks to stop. Others are kept for [`Signals::next`].
+    /// Waits for SIGTERM or SIGINT. A SIGHUP meanwhile is left for [`Signals::next`].
     pub async fn stop(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -39,12 +39,12 @@ impl Signals {
         }
     }
 
-    /// Waits for the next one.
-    pub async fn next(&mut self) -> Request {
+    /// Waits for the next signal.
+    pub async fn next(&mut self) -> Action {
         tokio::select! {
-            _ = self.terminate.recv() => Request::Stop,
-            _ = self.interrupt.recv() => Request::Stop,
-            _ = self.hangup.recv() => Request::Reload,
+            _ = self.terminate.recv() => Action::Stop,
+            _ = self.interrupt.recv() => Action::Stop,
+            _ = self.hangup.recv() => Action::Reload,
         }
     }
 }

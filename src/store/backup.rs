@@ -45,6 +45,7 @@ const TABLES: &[(&str, Treatment)] = &[
     ("deployment", Treatment::Keep),
     ("counters", Treatment::Keep),
     ("clock", Treatment::Keep),
+    ("leader", Treatment::Keep),
     ("changes", Treatment::Keep),
     ("change_counter", Treatment::Keep),
     ("__diesel_schema_migrations", Treatment::Keep),

@@ -15,8 +15,8 @@ use scheduled_thread_pool::ScheduledThreadPool;
 use tokio::sync::Semaphore;
 
 use crate::clock::Timestamp;
+use crate::concurrency_limit::ConcurrencyLimit;
 use crate::error::Error;
-use crate::share::Shares;
 
 pub mod account;
 pub mod api_key;
@@ -33,6 +33,7 @@ mod deadline;
 pub mod deployment;
 pub mod idempotency;
 pub mod invitation;
+pub mod leader;
 mod pool;
 mod postgres_tls;
 mod postgres_url;
@@ -141,7 +142,7 @@ pub struct Store {
     /// SQLite has one writer at a time: they queue here, fairly, and not in its busy loop.
     writers: Lane,
     reports: Arc<Semaphore>,
-    report_shares: Shares,
+    report_limit: ConcurrencyLimit,
     listener: OnceLock<Listener>,
     /// When it was last found out whether changes can be written, and what came of it.
     writable: Mutex<Option<(Instant, Result<(), StoreError>)>>,
@@ -178,7 +179,7 @@ impl Store {
             management: lane(4, Overtime::Stop),
             writers: lane(writers, Overtime::Finish),
             reports: Arc::new(Semaphore::new(REPORTS)),
-            report_shares: Shares::new(REPORTS_OF_AN_ACCOUNT),
+            report_limit: ConcurrencyLimit::new(REPORTS_OF_AN_ACCOUNT),
             connector,
             listener: OnceLock::new(),
             writable: Mutex::default(),
@@ -276,7 +277,7 @@ impl Store {
         work: impl Fn(&mut Database) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let share = self
-            .report_shares
+            .report_limit
             .acquire(account.unwrap_or(OPERATORS), REPORT_TURN_TIMEOUT)
             .await;
         let busy = || {

@@ -237,6 +237,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    leader (id) {
+        id -> Integer,
+        node -> Text,
+        term -> BigInt,
+    }
+}
+
+diesel::table! {
     counters (bucket_start, account_id, client_id, metric) {
         bucket_start -> BigInt,
         account_id -> Text,

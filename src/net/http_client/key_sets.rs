@@ -1,67 +1,67 @@
-//! Keys that clients publish at a `jwks_uri`, cached so that no partner's server, however slow, is in
-//! the way of anybody whose keys were fetched before, nor of other partners.
+//! The key sets that clients publish at a `jwks_uri`, cached so that a slow server of one partner delays neither
+//! clients whose keys are cached nor other partners.
 //!
-//! - One fetch at a time for each URI, for each host and for each account; all who want the same
-//!   keys wait for the same fetch.
-//! - Keys are fetched again in the background when they have reached half of [`FRESH`], and serve
-//!   meanwhile, and up to [`STALE`] while the partner's server is away.
-//! - A fetch waits [`TURN_TIMEOUT`] for its turn. After a failure the next one waits [`RETRY`], then
-//!   twice as long, up to [`RETRY_MAX`].
-//! - A key id that is not among the keys at hand starts a fetch only every [`RETRY`], and less often
-//!   while these fetches bring nothing new: anybody can make key ids up.
+//! - There is one fetch at a time for each URI, each host and each account; all requests for the same key set
+//!   wait for the same fetch.
+//! - A key set is refreshed in the background from half of [`FRESH`] on. The cached one is used meanwhile, and
+//!   up to [`STALE`] while the partner's server fails.
+//! - A fetch waits up to [`PERMIT_TIMEOUT`] for its permits. After a failure the next fetch waits for [`RETRY`],
+//!   then twice as long each time, up to [`RETRY_MAX`].
+//! - A key id that is not in the cached set starts a fetch only every [`RETRY`], and less often while these
+//!   fetches find no new key: anybody can make up key ids.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use ureq::Agent;
 
+use super::Addresses;
+use crate::concurrency_limit::{ConcurrencyLimit, Permit};
 use crate::crypto::jws::JwkSet;
-use crate::share::Shares;
 
-/// For how long fetched keys are good; past half of it they are fetched again.
+/// How long a fetched key set is fresh. From half of it on it is refreshed.
 const FRESH: Duration = Duration::from_secs(5 * 60);
 
-/// For how long they are used while they cannot be fetched again.
+/// How long a key set is used while it cannot be refreshed.
 const STALE: Duration = Duration::from_secs(60 * 60);
 
-/// How soon after a fetch there may be another one.
+/// The shortest time between two fetches of one URI.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// The same after many failures in a row.
+/// The longest time between two fetches after failures in a row.
 const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
 
-/// The same while made-up key ids are asked for: a real new key is then found within a minute.
+/// The longest time between two fetches for unknown key ids: a real new key is found within a minute.
 const UNKNOWN_KEY_RETRY_MAX: Duration = Duration::from_secs(60);
 
-/// How soon there may be another fetch after one that did not get its turn.
-const NO_TURN_RETRY: Duration = Duration::from_secs(1);
+/// The time to the next fetch after one that got no permit.
+const BUSY_RETRY: Duration = Duration::from_secs(1);
 
-/// How long a fetch waits for its turn.
-const TURN_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a fetch waits for its permits.
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The most fetches at a time, each of which holds a thread.
-const FETCHES: usize = 16;
+/// The most fetches at a time. Each blocks a thread.
+const MAX_FETCHES: usize = 16;
 
-/// How much memory the keys may take, in bytes, about.
-const MEMORY: u64 = 32 * 1024 * 1024;
+/// The most memory that the cache uses, in bytes, approximately.
+const MAX_MEMORY: u64 = 32 * 1024 * 1024;
 
-/// What a parsed key set takes more than its text, and a URI without keys.
-const PARSED: u64 = 3;
-const ENTRY: u64 = 1024;
+/// The memory of a parsed key set, in multiples of its text, and of an entry without keys, in bytes.
+const PARSED_SIZE: u64 = 3;
+const ENTRY_SIZE: u64 = 1024;
 
-/// The cache, and who fills it.
+/// The cache, with what fills it.
 pub(super) struct KeySets {
     cache: Cache<String, Entry, ByMemory>,
     fetcher: Fetcher,
 }
 
-/// A cached URI. The weight belongs to the entry, since an entry's weight must not change while it
-/// is cached.
+/// The cache entry of one URI. The weight is stored in it, since quick_cache requires that the weight of an
+/// entry does not change while it is cached.
 #[derive(Clone)]
 struct Entry {
     source: Arc<Mutex<Source>>,
@@ -77,146 +77,146 @@ impl Weighter<String, Entry> for ByMemory {
     }
 }
 
-/// What is known of one URI.
+/// The state of one URI.
 #[derive(Default)]
 struct Source {
-    /// The newest keys, with the moment at which they were asked for.
+    /// The newest key set, and when its fetch was started.
     keys: Option<(Arc<JwkSet>, Instant)>,
-    /// The start of the last fetch that has ended, and how long after it there may be another.
-    attempt: Option<(Instant, Duration)>,
-    /// Fetches in a row that failed.
+    /// When the last completed fetch was started, and how long after that the next one may start.
+    last_fetch: Option<(Instant, Duration)>,
+    /// Failed fetches in a row.
     failures: u32,
-    /// Fetches in a row for a key id that brought nothing new.
+    /// Fetches in a row for an unknown key id that found no new key.
     fruitless: u32,
-    /// Why the last fetch brought no keys.
-    failure: Option<Failure>,
+    /// Why the last fetch failed.
+    error: Option<JwksError>,
     /// Open while a fetch is under way.
     fetch: Option<watch::Receiver<()>>,
 }
 
-/// What to do for one who wants keys.
+/// What to do for a caller that needs a key set.
 enum Step {
-    /// Answer with these.
+    /// Return the cached one.
     Use(Arc<JwkSet>),
-    /// Answer with these, and fetch them again in the background.
-    UseAndFetch(Arc<JwkSet>),
+    /// Return the cached one, and refresh it in the background.
+    UseAndRefresh(Arc<JwkSet>),
     /// Wait for the fetch that is under way.
     Wait(watch::Receiver<()>),
-    /// Fetch, and wait for it.
+    /// Start a fetch, and wait for it.
     Fetch,
-    /// There are none to be had for now.
-    Refuse(Failure),
+    /// Return an error without a fetch.
+    Refuse(JwksError),
 }
 
-/// Why there are no keys.
-#[derive(Clone, Debug)]
-pub enum Failure {
-    /// Others had all turns, or others of the same host or account: worth another try in a moment.
-    NoTurn,
-    /// What the partner's server did, or did not: a sentence for the log.
+/// Why there is no key set.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum JwksError {
+    /// The limit of concurrent fetches is reached: of all, of the host or of the account. Worth a retry soon.
+    #[error("too many fetches at a time from this host, for this account or in all")]
+    Busy,
+    /// The fetch failed. The text is for the log.
+    #[error("{0}")]
     Fetch(String),
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::NoTurn => {
-                f.write_str("too many fetches at a time from this host, for this account or in all")
-            }
-            Failure::Fetch(reason) => f.write_str(reason),
-        }
-    }
 }
 
 impl Source {
     fn step(&self, kid: Option<&str>, now: Instant) -> Step {
-        let usable = self.usable(now);
+        let cached = self.usable(now);
         let fetch = self
             .fetch
             .as_ref()
             .filter(|fetch| fetch.has_changed().is_ok());
         let due = self
-            .attempt
+            .last_fetch
             .is_none_or(|(started, pause)| now.saturating_duration_since(started) >= pause);
-        match usable {
+        match cached {
             Some((keys, age)) if kid.is_none_or(|kid| keys.find(kid).is_some()) => {
-                let refresh = age >= FRESH / 2 && due && fetch.is_none();
-                if refresh {
-                    Step::UseAndFetch(keys)
+                if age >= FRESH / 2 && due && fetch.is_none() {
+                    Step::UseAndRefresh(keys)
                 } else {
                     Step::Use(keys)
                 }
             }
-            usable => match (fetch, usable) {
+            cached => match (fetch, cached) {
                 (Some(fetch), _) => Step::Wait(fetch.clone()),
                 (None, _) if due => Step::Fetch,
                 (None, Some((keys, _))) => Step::Use(keys),
-                (None, None) => Step::Refuse(self.why()),
+                (None, None) => Step::Refuse(self.last_error()),
             },
         }
     }
 
-    fn why(&self) -> Failure {
-        self.failure.clone().unwrap_or(Failure::NoTurn)
+    fn last_error(&self) -> JwksError {
+        self.error.clone().unwrap_or(JwksError::Busy)
     }
 
-    /// The keys and their age, where they are not too old.
+    /// The key set and its age, unless it is stale.
     fn usable(&self, now: Instant) -> Option<(Arc<JwkSet>, Duration)> {
-        let (keys, asked_at) = self.keys.as_ref()?;
-        let age = now.saturating_duration_since(*asked_at);
+        let (keys, started) = self.keys.as_ref()?;
+        let age = now.saturating_duration_since(*started);
         (age < STALE).then(|| (keys.clone(), age))
     }
 
-    /// Takes in what a fetch brought that began at `started`, for a key id that was not known or not.
-    fn settle(
+    /// Records the outcome of a fetch that was started at `started` for `reason`.
+    fn complete(
         &mut self,
-        outcome: Result<Arc<JwkSet>, Failure>,
-        for_unknown_key: bool,
+        outcome: Result<Arc<JwkSet>, JwksError>,
+        reason: FetchReason,
         started: Instant,
     ) {
-        self.failure = outcome.as_ref().err().cloned();
+        self.error = outcome.as_ref().err().cloned();
         let pause = match outcome {
             Ok(keys) => {
-                let same = self
+                let unchanged = self
                     .keys
                     .as_ref()
                     .is_some_and(|(before, _)| *before == keys);
-                self.fruitless = if !same {
-                    0
-                } else {
-                    self.fruitless + u32::from(for_unknown_key)
+                self.fruitless = match (unchanged, reason) {
+                    (false, _) => 0,
+                    (true, FetchReason::Refresh) => self.fruitless,
+                    (true, FetchReason::UnknownKey) => self.fruitless.saturating_add(1),
                 };
                 self.failures = 0;
                 self.keys = Some((keys, started));
-                doubled(RETRY, self.fruitless, UNKNOWN_KEY_RETRY_MAX)
+                backoff(RETRY, self.fruitless, UNKNOWN_KEY_RETRY_MAX)
             }
-            Err(Failure::NoTurn) => NO_TURN_RETRY,
-            Err(Failure::Fetch(_)) => {
+            Err(JwksError::Busy) => BUSY_RETRY,
+            Err(JwksError::Fetch(_)) => {
                 self.failures = self.failures.saturating_add(1);
-                doubled(RETRY, self.failures - 1, RETRY_MAX)
+                backoff(RETRY, self.failures - 1, RETRY_MAX)
             }
         };
-        self.attempt = Some((started, pause));
+        self.last_fetch = Some((started, pause));
         self.fetch = None;
     }
 }
 
-/// `first`, doubled so many times, `most` at the most.
-fn doubled(first: Duration, times: u32, most: Duration) -> Duration {
-    first.saturating_mul(2_u32.saturating_pow(times)).min(most)
+/// Why a key set is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FetchReason {
+    /// None is cached, or it is no longer fresh.
+    Refresh,
+    /// The cached one has no key with the id that is asked for.
+    UnknownKey,
+}
+
+/// `first`, doubled `times` times, but at most `max`.
+fn backoff(first: Duration, times: u32, max: Duration) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(times)).min(max)
 }
 
 impl KeySets {
-    pub(super) fn new(agent: Agent, private_addresses: bool) -> Self {
+    /// An empty cache. With [`Addresses::Public`] a URI whose host is private is refused.
+    pub(super) fn new(agent: Agent, addresses: Addresses) -> Self {
         let fetcher = Fetcher {
             agent,
-            private_addresses,
-            hosts: Shares::new(1),
-            accounts: Shares::new(1),
-            turns: Arc::new(Semaphore::new(FETCHES)),
+            addresses,
+            hosts: ConcurrencyLimit::new(1),
+            accounts: ConcurrencyLimit::new(1),
+            permits: Arc::new(Semaphore::new(MAX_FETCHES)),
         };
         KeySets {
-            cache: Cache::with_weighter(1000, MEMORY, ByMemory),
+            cache: Cache::with_weighter(1000, MAX_MEMORY, ByMemory),
             fetcher,
         }
     }
@@ -227,32 +227,38 @@ impl KeySets {
         uri: &str,
         account: &str,
         kid: Option<&str>,
-    ) -> Result<Arc<JwkSet>, Failure> {
+    ) -> Result<Arc<JwkSet>, JwksError> {
         let source = self.source(uri);
-        let named = |failure| match failure {
-            Failure::Fetch(reason) => Failure::Fetch(format!("jwks_uri {uri}: {reason}")),
-            Failure::NoTurn => Failure::NoTurn,
+        let with_uri = |error| match error {
+            JwksError::Fetch(reason) => JwksError::Fetch(format!("jwks_uri {uri}: {reason}")),
+            JwksError::Busy => JwksError::Busy,
         };
         let mut fetch = {
-            let mut state = locked(&source);
+            let mut state = lock(&source);
             match state.step(kid, Instant::now()) {
                 Step::Use(keys) => return Ok(keys),
-                Step::UseAndFetch(keys) => {
-                    self.start(&mut state, &source, uri, account, false);
+                Step::UseAndRefresh(keys) => {
+                    self.start(&mut state, &source, uri, account, FetchReason::Refresh);
                     return Ok(keys);
                 }
                 Step::Wait(fetch) => fetch,
-                Step::Fetch => self.start(&mut state, &source, uri, account, kid.is_some()),
-                Step::Refuse(failure) => return Err(named(failure)),
+                Step::Fetch => {
+                    let reason = match (kid, &state.keys) {
+                        (Some(_), Some(_)) => FetchReason::UnknownKey,
+                        _ => FetchReason::Refresh,
+                    };
+                    self.start(&mut state, &source, uri, account, reason)
+                }
+                Step::Refuse(error) => return Err(with_uri(error)),
             }
         };
-        // The channel is closed when the fetch is over, however it ends.
+        // The channel closes when the fetch ends, however it ends.
         while fetch.changed().await.is_ok() {}
-        let state = locked(&source);
-        state
-            .usable(Instant::now())
-            .map(|(keys, _)| keys)
-            .ok_or_else(|| named(state.why()))
+        let state = lock(&source);
+        match state.usable(Instant::now()) {
+            Some((keys, _)) => Ok(keys),
+            None => Err(with_uri(state.last_error())),
+        }
     }
 
     fn source(&self, uri: &str) -> Arc<Mutex<Source>> {
@@ -262,7 +268,7 @@ impl KeySets {
         let new = || {
             Ok::<_, std::convert::Infallible>(Entry {
                 source: Arc::default(),
-                weight: ENTRY,
+                weight: ENTRY_SIZE,
             })
         };
         match self.cache.get_or_insert_with(uri, new) {
@@ -271,93 +277,92 @@ impl KeySets {
         }
     }
 
-    /// Starts a fetch that goes on without whoever wanted it.
+    /// Starts a fetch, which goes on if the caller is cancelled.
     fn start(
         self: &Arc<Self>,
         state: &mut Source,
         source: &Arc<Mutex<Source>>,
         uri: &str,
         account: &str,
-        for_unknown_key: bool,
+        reason: FetchReason,
     ) -> watch::Receiver<()> {
-        let (open, fetch) = watch::channel(());
+        let (under_way, fetch) = watch::channel(());
         state.fetch = Some(fetch.clone());
-        let for_unknown_key = for_unknown_key && state.keys.is_some();
-        let (key_sets, source, uri, account) = (
-            self.clone(),
-            source.clone(),
-            uri.to_owned(),
-            account.to_owned(),
-        );
+        let key_sets = self.clone();
+        let source = source.clone();
+        let uri = uri.to_owned();
+        let account = account.to_owned();
         tokio::spawn(async move {
             let started = Instant::now();
             let outcome = key_sets.fetcher.fetch(&uri, &account).await;
-            if let Err(reason) = &outcome {
-                tracing::warn!(uri, %reason, "cannot fetch a client's keys");
+            if let Err(error) = &outcome {
+                tracing::warn!(uri, %error, "cannot fetch a client's keys");
             }
-            let weight = ENTRY + PARSED * outcome.as_ref().map_or(0, |(_, length)| *length as u64);
+            let text_size = outcome.as_ref().map_or(0, |(_, size)| *size as u64);
             let fetched = outcome.is_ok();
-            locked(&source).settle(
-                outcome.map(|(keys, _)| Arc::new(keys)),
-                for_unknown_key,
-                started,
-            );
+            let keys = outcome.map(|(keys, _)| Arc::new(keys));
+            lock(&source).complete(keys, reason, started);
             if fetched {
+                let weight = ENTRY_SIZE + PARSED_SIZE * text_size;
                 key_sets.cache.insert(uri, Entry { source, weight });
             }
-            drop(open);
+            drop(under_way);
         });
         fetch
     }
 }
 
-fn locked(source: &Mutex<Source>) -> MutexGuard<'_, Source> {
+fn lock(source: &Mutex<Source>) -> MutexGuard<'_, Source> {
     source.lock()
 }
 
-/// Fetches in turns.
+/// Fetches key sets, a limited number at a time.
 struct Fetcher {
     agent: Agent,
-    private_addresses: bool,
-    hosts: Shares,
-    accounts: Shares,
-    turns: Arc<Semaphore>,
+    addresses: Addresses,
+    hosts: ConcurrencyLimit,
+    accounts: ConcurrencyLimit,
+    permits: Arc<Semaphore>,
 }
 
 impl Fetcher {
-    /// The keys, and how long their text was.
-    async fn fetch(&self, uri: &str, account: &str) -> Result<(JwkSet, usize), Failure> {
-        let url = url::Url::parse(uri).map_err(|error| Failure::Fetch(error.to_string()))?;
-        if !self.private_addresses && super::names_inner_host(&url) {
-            return Err(Failure::Fetch("it names an inner address".to_owned()));
+    /// Returns the key set and the size of its text in bytes.
+    async fn fetch(&self, uri: &str, account: &str) -> Result<(JwkSet, usize), JwksError> {
+        let failed = |error: &dyn std::fmt::Display| JwksError::Fetch(error.to_string());
+        let url = url::Url::parse(uri).map_err(|error| failed(&error))?;
+        if self.addresses == Addresses::Public && super::has_private_host(&url) {
+            return Err(failed(&"its host is a private address"));
         }
-        let host = url.host_str().unwrap_or_default().to_owned();
-        let turn = async {
-            let account = self.accounts.acquire(account, TURN_TIMEOUT).await?;
-            let host = self.hosts.acquire(&host, TURN_TIMEOUT).await?;
-            Some((
-                account,
-                host,
-                self.turns.clone().acquire_owned().await.ok()?,
-            ))
-        };
-        let turn = tokio::time::timeout(TURN_TIMEOUT, turn)
+        let host = url.host_str().unwrap_or_default();
+        let permits = tokio::time::timeout(PERMIT_TIMEOUT, self.permits(host, account))
             .await
             .ok()
             .flatten()
-            .ok_or(Failure::NoTurn)?;
-        let (agent, uri) = (self.agent.clone(), uri.to_owned());
-        let answer = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            super::get(&agent, &uri)
+            .ok_or(JwksError::Busy)?;
+        let agent = self.agent.clone();
+        let owned_uri = uri.to_owned();
+        let fetched = tokio::task::spawn_blocking(move || {
+            // Held until the thread is done, even if the task is cancelled.
+            let _permits = permits;
+            super::get(&agent, &owned_uri)
         });
-        let text = answer
+        let text = fetched
             .await
-            .map_err(|error| Failure::Fetch(error.to_string()))?
-            .map_err(Failure::Fetch)?;
-        let keys =
-            serde_json::from_str(&text).map_err(|error| Failure::Fetch(error.to_string()))?;
+            .map_err(|error| failed(&error))?
+            .map_err(|error| failed(&error))?;
+        let keys = serde_json::from_str(&text).map_err(|error| failed(&error))?;
         Ok((keys, text.len()))
+    }
+
+    async fn permits(
+        &self,
+        host: &str,
+        account: &str,
+    ) -> Option<(Permit, Permit, OwnedSemaphorePermit)> {
+        let account = self.accounts.acquire(account, PERMIT_TIMEOUT).await?;
+        let host = self.hosts.acquire(host, PERMIT_TIMEOUT).await?;
+        let any = self.permits.clone().acquire_owned().await.ok()?;
+        Some((account, host, any))
     }
 }
 
@@ -371,11 +376,11 @@ mod tests {
         Arc::new(serde_json::from_value(serde_json::json!({ "keys": keys })).unwrap())
     }
 
-    fn failure() -> Result<Arc<JwkSet>, Failure> {
-        Err(Failure::Fetch("away".to_owned()))
+    fn failure() -> Result<Arc<JwkSet>, JwksError> {
+        Err(JwksError::Fetch("no answer".to_owned()))
     }
 
-    /// The steps by name, at so many seconds after `start`.
+    /// The names of the steps at these seconds after `start`.
     fn steps(
         source: &Source,
         kid: Option<&str>,
@@ -384,7 +389,7 @@ mod tests {
     ) -> Vec<&'static str> {
         let name = |at: &u64| match source.step(kid, start + Duration::from_secs(*at)) {
             Step::Use(_) => "use",
-            Step::UseAndFetch(_) => "use and fetch",
+            Step::UseAndRefresh(_) => "use and refresh",
             Step::Wait(_) => "wait",
             Step::Fetch => "fetch",
             Step::Refuse(_) => "refuse",
@@ -393,23 +398,23 @@ mod tests {
     }
 
     #[test]
-    fn keys_at_hand_serve_and_are_refreshed_at_half_their_time() {
+    fn cached_keys_are_used_and_refreshed_from_half_their_freshness_on() {
         let (mut source, start) = (Source::default(), Instant::now());
         assert_eq!(steps(&source, Some("a"), start, &[0]), ["fetch"]);
-        source.settle(Ok(keys(&["a"])), false, start);
+        source.complete(Ok(keys(&["a"])), FetchReason::Refresh, start);
         for kid in [Some("a"), None] {
             let seen = steps(&source, kid, start, &[0, 149, 150, 3599, 3600]);
             assert_eq!(
                 seen,
-                ["use", "use", "use and fetch", "use and fetch", "fetch"]
+                ["use", "use", "use and refresh", "use and refresh", "fetch"]
             );
         }
     }
 
     #[test]
-    fn while_a_fetch_is_under_way_only_those_without_keys_wait() {
+    fn while_a_fetch_is_under_way_only_callers_without_the_key_wait() {
         let (mut source, start) = (Source::default(), Instant::now());
-        let (open, fetch) = watch::channel(());
+        let (under_way, fetch) = watch::channel(());
         source.fetch = Some(fetch);
         assert_eq!(steps(&source, None, start, &[0, 1000]), ["wait", "wait"]);
         source.keys = Some((keys(&["a"]), start));
@@ -418,51 +423,54 @@ mod tests {
             steps(&source, Some("b"), start, &[0, 200]),
             ["wait", "wait"]
         );
-        // One that ended without a word, such as at a shutdown, blocks nobody.
-        drop(open);
-        assert_eq!(steps(&source, Some("a"), start, &[200]), ["use and fetch"]);
+        // A fetch that was cancelled, such as at a shutdown, blocks nobody.
+        drop(under_way);
+        assert_eq!(
+            steps(&source, Some("a"), start, &[200]),
+            ["use and refresh"]
+        );
         assert_eq!(steps(&source, Some("b"), start, &[200]), ["fetch"]);
     }
 
     #[test]
-    fn failures_back_off_and_good_keys_are_kept() {
+    fn failures_back_off_and_cached_keys_stay_in_use() {
         let (mut source, mut at) = (Source::default(), Instant::now());
         for pause in [10, 20, 40, 80, 160, 300, 300] {
-            source.settle(failure(), false, at);
+            source.complete(failure(), FetchReason::Refresh, at);
             assert_eq!(
                 steps(&source, None, at, &[0, pause - 1, pause]),
                 ["refuse", "refuse", "fetch"]
             );
             at += Duration::from_secs(pause);
         }
-        source.settle(Ok(keys(&["a"])), false, at);
+        source.complete(Ok(keys(&["a"])), FetchReason::Refresh, at);
         let fetched_at = at;
         for (later, pause) in [(150, 10), (200, 20), (300, 40)] {
             at = fetched_at + Duration::from_secs(later);
-            source.settle(failure(), false, at);
+            source.complete(failure(), FetchReason::Refresh, at);
             assert_eq!(
                 steps(&source, Some("a"), at, &[0, pause - 1, pause]),
-                ["use", "use", "use and fetch"]
+                ["use", "use", "use and refresh"]
             );
         }
         assert_eq!(
             steps(&source, Some("a"), fetched_at, &[3599, 3600]),
-            ["use and fetch", "fetch"]
+            ["use and refresh", "fetch"]
         );
     }
 
     #[test]
-    fn a_missed_turn_is_tried_again_soon_and_is_no_failure_of_the_partners() {
+    fn a_fetch_without_a_permit_is_retried_soon_and_counts_as_no_failure() {
         let (mut source, at) = (Source::default(), Instant::now());
-        source.settle(Err(Failure::NoTurn), false, at);
+        source.complete(Err(JwksError::Busy), FetchReason::Refresh, at);
         assert_eq!(steps(&source, None, at, &[0, 1]), ["refuse", "fetch"]);
         assert_eq!(source.failures, 0);
     }
 
     #[test]
-    fn made_up_key_ids_start_few_fetches() {
+    fn unknown_key_ids_start_few_fetches() {
         let (mut source, mut at) = (Source::default(), Instant::now());
-        source.settle(Ok(keys(&["a"])), false, at);
+        source.complete(Ok(keys(&["a"])), FetchReason::Refresh, at);
         for pause in [10, 20, 40, 60, 60] {
             assert_eq!(
                 steps(&source, Some("b"), at, &[0, pause - 1, pause]),
@@ -470,11 +478,11 @@ mod tests {
                 "{pause}"
             );
             at += Duration::from_secs(pause);
-            source.settle(Ok(keys(&["a"])), true, at);
+            source.complete(Ok(keys(&["a"])), FetchReason::UnknownKey, at);
         }
-        // New keys are news.
+        // A new key set ends the backoff.
         at += Duration::from_secs(60);
-        source.settle(Ok(keys(&["a", "b"])), true, at);
+        source.complete(Ok(keys(&["a", "b"])), FetchReason::UnknownKey, at);
         assert_eq!(steps(&source, Some("c"), at, &[9, 10]), ["use", "fetch"]);
     }
 }

@@ -1,0 +1,78 @@
+//! SIGHUP: reads the settings and the TLS files again.
+
+use crate::config::{LiveSettings, Reload, Settings};
+use crate::net::tls::Certificate;
+use crate::oauth::AuthorizationServer;
+use crate::telemetry::Log;
+
+/// Reads the settings from the same sources as at the start.
+pub type ReadSettings = Box<dyn Fn() -> Result<Settings, String> + Send>;
+
+/// Reloads the certificate, the settings and the log filter. Settings that cannot be used change nothing.
+pub(super) fn reload(
+    server: &AuthorizationServer,
+    log: &Log,
+    read_settings: &ReadSettings,
+    certificate: Option<&Certificate>,
+) {
+    if let Some(certificate) = certificate {
+        certificate.reload();
+    }
+    let settings = match read_checked(server, read_settings) {
+        Ok(settings) => settings,
+        Err(error) => {
+            tracing::error!(
+                error,
+                "cannot reload the settings: the present ones stay in use"
+            );
+            return;
+        }
+    };
+    let changed = Changed::apply(&server.settings, settings);
+    if let Err(error) = log.set_filter(&server.settings.log) {
+        tracing::error!(error = error.reason(), "cannot change the log filter");
+    }
+    tracing::info!(changed = changed.applied, "settings reloaded");
+    if !changed.pending.is_empty() {
+        tracing::warn!(
+            settings = changed.pending,
+            "these settings changed too, and take effect after a restart"
+        );
+    }
+}
+
+fn read_checked(
+    server: &AuthorizationServer,
+    read_settings: &ReadSettings,
+) -> Result<Settings, String> {
+    let settings = read_settings()?;
+    settings.check(&server.issuer).map_err(|error| {
+        let setting = error.wrong_field().unwrap_or_default();
+        format!("{setting}: {}", error.reason())
+    })?;
+    Ok(settings)
+}
+
+/// The names of settings that changed, separated by commas.
+struct Changed {
+    applied: String,
+    /// They need a restart.
+    pending: String,
+}
+
+impl Changed {
+    fn apply(live: &LiveSettings, new: Settings) -> Self {
+        let (applied, pending): (Vec<_>, Vec<_>) = live
+            .reload(new)
+            .into_iter()
+            .partition(|(_, reload)| *reload == Reload::Applied);
+        let join = |names: Vec<(&str, Reload)>| {
+            let names: Vec<_> = names.into_iter().map(|(name, _)| name).collect();
+            names.join(", ")
+        };
+        Changed {
+            applied: join(applied),
+            pending: join(pending),
+        }
+    }
+}
