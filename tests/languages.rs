@@ -166,11 +166,13 @@ fn actions() -> BTreeSet<String> {
     for folder in ["src/manage", "src/oauth"] {
         for begin in [
             "record(transaction, \"",
-            "edit(store, permit, email, \"",
+            "update(store, permit, email, \"",
             "edit(store, permit, client_id, \"",
             "add(store, permit, \"",
             "note(transaction, &user, \"",
-            "change(server, signed_in, \"",
+            "Enrol { .. } => \"",
+            "RenewRecoveryCodes { .. } => \"",
+            "Remove { .. } => \"",
         ] {
             found.extend(between(folder, begin, '"'));
         }
@@ -193,6 +195,22 @@ fn every_action_can_be_asked_for_in_the_audit() {
         .filter(|action| !offered.contains(&format!("\"{action}\"")))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn french_has_non_breaking_spaces_at_double_punctuation() {
+    let path = repository("src/portal/languages/fr.ftl");
+    let text = std::fs::read_to_string(path).unwrap();
+    let breaking: Vec<_> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter(|line| {
+            [" :", " ;", " ?", " !", " »", "« "]
+                .iter()
+                .any(|space| line.contains(space))
+        })
+        .collect();
+    assert!(breaking.is_empty(), "{breaking:#?}");
 }
 
 #[test]

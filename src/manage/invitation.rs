@@ -22,8 +22,8 @@ pub const INVITATION_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The path of the page that a link opens, below the issuer.
 const PATH: &str = "/portal/invitation";
 
-/// The link as it is given to the user. The secret is in the fragment, which browsers do not send, so it is
-/// not in any proxy's log; the page posts it.
+/// The link as it is given to the user. The secret is in the fragment, which browsers do not send,
+/// so it is not in any proxy's log; the page posts it.
 pub fn url(issuer: &Issuer, link: &Credential) -> String {
     format!("{}#{}", issuer.endpoint(PATH), link.expose())
 }
@@ -33,12 +33,12 @@ fn secret_of(link: &str) -> &str {
     link.rsplit('#').next().unwrap_or_default().trim()
 }
 
-/// Creates a link for a user and invalidates an earlier one. The user's current password stays valid until
-/// the link is used.
+/// Creates a link for a user and invalidates an earlier one. The user's current password stays
+/// valid until the link is used.
 ///
 /// # Errors
-/// `not_found`; `conflict` for the actor's own user; `access_denied` if the user has rights that the actor
-/// does not have.
+/// `not_found`; `conflict` for the actor's own user; `access_denied` if the user has rights that
+/// the actor does not have.
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
@@ -76,7 +76,8 @@ pub async fn create(
     Ok((credential, expires_at))
 }
 
-/// The email address of the user whose link this is; `None` if it was used or replaced, or has expired.
+/// The email address of the user whose link this is; `None` if it was used or replaced, or has
+/// expired.
 ///
 /// # Errors
 /// `temporarily_unavailable` if the database cannot be reached.
@@ -106,8 +107,8 @@ fn user_of(database: &mut Database, link: &str, now: Timestamp) -> Result<Option
     }
 }
 
-/// Sets the password with a link, invalidates the link and ends all of the user's sessions. Returns the
-/// email address to sign in with.
+/// Sets the password with a link, invalidates the link and ends all of the user's sessions. Returns
+/// the email address to sign in with.
 ///
 /// # Errors
 /// `not_found` if the link is not valid; `invalid_request` if the password is too weak.

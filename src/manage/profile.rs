@@ -1,4 +1,5 @@
-//! What users change about their own sign-in: the password, the second factor and the recovery codes.
+//! What users change about their own sign-in: the password, the second factor and the recovery
+//! codes.
 
 use zeroize::Zeroizing;
 
@@ -19,7 +20,8 @@ use crate::store::session::{self, Session};
 use crate::store::user::{self, User};
 use crate::store::{Transaction, invitation};
 
-/// What a change of the second factor must be confirmed with, so that an unlocked computer is not enough.
+/// What a change of the second factor must be confirmed with, so that an unlocked computer is not
+/// enough.
 pub struct Confirmation<'a> {
     /// The user's password.
     pub password: &'a str,
@@ -53,8 +55,8 @@ pub fn resume_enrolment(
 /// Enrols the second factor. Returns the recovery codes, which are shown once.
 ///
 /// # Errors
-/// `invalid_request` for a wrong password, or a form of another user; `access_denied` for a wrong code;
-/// `conflict` if there is a second factor; `too_many_requests` after too many failures.
+/// `invalid_request` for a wrong password, or a form of another user; `access_denied` for a wrong
+/// code; `conflict` if there is a second factor; `too_many_requests` after too many failures.
 pub async fn enrol(
     server: &AuthorizationServer,
     session: &ActiveSession,
@@ -82,8 +84,8 @@ pub async fn enrol(
 /// Replaces all recovery codes. Returns the new ones, which are shown once.
 ///
 /// # Errors
-/// `invalid_request` for a wrong password; `access_denied` for a wrong code; `too_many_requests` after
-/// too many failures.
+/// `invalid_request` for a wrong password; `access_denied` for a wrong code; `too_many_requests`
+/// after too many failures.
 pub async fn renew_recovery_codes(
     server: &AuthorizationServer,
     session: &ActiveSession,
@@ -104,8 +106,8 @@ pub async fn renew_recovery_codes(
 /// Removes the second factor. If one is required, the portal asks the user to enrol another.
 ///
 /// # Errors
-/// `invalid_request` for a wrong password; `access_denied` for a wrong code; `too_many_requests` after
-/// too many failures.
+/// `invalid_request` for a wrong password; `access_denied` for a wrong code; `too_many_requests`
+/// after too many failures.
 pub async fn remove_second_factor(
     server: &AuthorizationServer,
     session: &ActiveSession,

@@ -1,5 +1,6 @@
-//! The second factor of a user: time-based one-time passwords (RFC 6238), and recovery codes for a lost
-//! device. Everything here works on a user row in memory; `sign_in` and `profile` store the result.
+//! The second factor of a user: time-based one-time passwords (RFC 6238), and recovery codes for a
+//! lost device. Everything here works on a user row in memory; `sign_in` and `profile` store the
+//! result.
 
 use totp_rs::{Builder, Secret, Totp};
 use zeroize::Zeroizing;
@@ -86,8 +87,8 @@ pub(super) fn unseal_enrolment(
         })
 }
 
-/// The associated data under which a user's secret is sealed: one user's secret cannot be unsealed as
-/// another's.
+/// The associated data under which a user's secret is sealed: one user's secret cannot be unsealed
+/// as another's.
 pub(super) fn seal_context(user: &User) -> String {
     format!("second factor of {}", user.id)
 }
@@ -103,8 +104,8 @@ fn totp(secret: &[u8], email: &str) -> Result<Totp, Error> {
         .map_err(|error| Error::server_error(error.to_string()))
 }
 
-/// The time step of a valid, unused code; `None` if the code is wrong or was used. One step (30 seconds)
-/// of clock skew is accepted in either direction.
+/// The time step of a valid, unused code; `None` if the code is wrong or was used. One step (30
+/// seconds) of clock skew is accepted in either direction.
 pub(super) fn totp_step(
     secret: &[u8],
     user: &User,
@@ -134,8 +135,8 @@ pub(super) enum CodeCheck {
     Locked,
 }
 
-/// Checks a TOTP or recovery code and updates the user row: a right code is marked as used, a wrong code
-/// is counted. The caller stores the row.
+/// Checks a TOTP or recovery code and updates the user row: a right code is marked as used, a wrong
+/// code is counted. The caller stores the row.
 ///
 /// # Errors
 /// `server_error` if the TOTP library rejects the secret.
@@ -254,8 +255,8 @@ impl RecoveryCode {
         )
     }
 
-    /// Parses a code as people type it: any case, with or without hyphens and spaces, and with `o`, `i`
-    /// and `l` for the digits they resemble.
+    /// Parses a code as people type it: any case, with or without hyphens and spaces, and with `o`,
+    /// `i` and `l` for the digits they resemble.
     fn parse(text: &str) -> Option<Self> {
         let code: String = text
             .chars()

@@ -1,5 +1,5 @@
-//! Portal sessions: a user signed in to the portal in one browser. Looks up, lists and ends sessions;
-//! `sign_in` creates them.
+//! Portal sessions: a user signed in to the portal in one browser. Looks up, lists and ends
+//! sessions; `sign_in` creates them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,15 +17,15 @@ use crate::store::audit::Recorder;
 use crate::store::session::{self, Proven, Session};
 use crate::store::user::{self, Role, User};
 
-/// `last_seen_at` is written at most once per this interval, so that a busy session does not write on
-/// every request.
+/// `last_seen_at` is written at most once per this interval, so that a busy session does not write
+/// on every request.
 const LAST_SEEN_GRANULARITY: Duration = Duration::from_secs(60);
 
 /// The maximum length of a stored `User-Agent`, in characters.
 const MAX_USER_AGENT: usize = 200;
 
-/// An active session with its user, found by the session cookie. The user may not have passed two-step
-/// verification yet: see [`ActiveSession::awaits_second_factor`].
+/// An active session with its user, found by the session cookie. The user may not have passed
+/// two-step verification yet: see [`ActiveSession::awaits_second_factor`].
 #[derive(Clone)]
 pub struct ActiveSession {
     pub(super) user: User,

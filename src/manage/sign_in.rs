@@ -1,6 +1,6 @@
-//! Sign-in to the portal: the password, the second factor, and device tokens, by which a browser the user
-//! signed in with before has its own rate limit. Another way to prove who somebody is, such as single
-//! sign-on, is another module like this one on top of `session`.
+//! Sign-in to the portal: the password, the second factor, and device tokens, by which a browser
+//! the user signed in with before has its own rate limit. Another way to prove who somebody is,
+//! such as single sign-on, is another module like this one on top of `session`.
 
 use std::time::Duration;
 
@@ -46,21 +46,22 @@ pub struct SignInOutcome {
     pub cookie: Credential,
     /// A device token for the browser, once the sign-in is complete.
     pub device_token: Option<String>,
-    /// The number of wrong second-factor codes that other browsers entered since the user last signed in.
-    /// More than zero means that somebody else knows the password.
+    /// The number of wrong second-factor codes that other browsers entered since the user last
+    /// signed in. More than zero means that somebody else knows the password.
     pub wrong_codes: i64,
 }
 
-/// Proof that a password was verified, valid as long as the user has this password. Verifying takes long
-/// enough for the password to be changed meanwhile; the transaction that relies on the proof therefore
-/// reads the user through [`VerifiedPassword::reload`].
+/// Proof that a password was verified, valid as long as the user has this password. Verifying takes
+/// long enough for the password to be changed meanwhile; the transaction that relies on the proof
+/// therefore reads the user through [`VerifiedPassword::reload`].
 pub(super) struct VerifiedPassword {
     user_id: String,
     hash: Option<String>,
 }
 
 impl VerifiedPassword {
-    /// The user as the transaction sees it; `None` if the user was deleted or has another password now.
+    /// The user as the transaction sees it; `None` if the user was deleted or has another password
+    /// now.
     pub(super) fn reload(&self, transaction: &mut Transaction<'_>) -> Result<Option<User>, Error> {
         let user = user::find(transaction.database(), &self.user_id)?;
         Ok(user.filter(|user| user.password_hash == self.hash))
@@ -70,8 +71,8 @@ impl VerifiedPassword {
 /// Signs a user in with the password.
 ///
 /// # Errors
-/// `access_denied`, the same for an unknown user as for a wrong password; `too_many_requests` after too
-/// many failures, with the time to wait.
+/// `access_denied`, the same for an unknown user as for a wrong password; `too_many_requests` after
+/// too many failures, with the time to wait.
 pub async fn sign_in(
     server: &AuthorizationServer,
     credentials: Credentials,
@@ -167,7 +168,8 @@ async fn verify_password(
     }))
 }
 
-/// Creates the session of a user who entered the password; `None` if the password was changed meanwhile.
+/// Creates the session of a user who entered the password; `None` if the password was changed
+/// meanwhile.
 async fn create_session(
     server: &AuthorizationServer,
     verified: VerifiedPassword,
@@ -225,8 +227,9 @@ fn insert_session(
     Ok(())
 }
 
-/// The maximum number of sessions of a user. Sessions that await the second factor are counted on their
-/// own, so that somebody who knows only the password cannot evict the user's complete sessions.
+/// The maximum number of sessions of a user. Sessions that await the second factor are counted on
+/// their own, so that somebody who knows only the password cannot evict the user's complete
+/// sessions.
 const fn max_sessions(proven: Proven) -> usize {
     match proven {
         Proven::Password => 5,
@@ -234,7 +237,8 @@ const fn max_sessions(proven: Proven) -> usize {
     }
 }
 
-/// The maximum lifetime of a session, whatever the settings say: ten minutes to enter the second factor.
+/// The maximum lifetime of a session, whatever the settings say: ten minutes to enter the second
+/// factor.
 const fn max_lifetime(proven: Proven) -> Duration {
     match proven {
         Proven::Password => Duration::from_secs(600),
@@ -262,7 +266,8 @@ fn evict_oldest(
 /// Completes a sign-in with the second factor. The session gets a new cookie.
 ///
 /// # Errors
-/// `access_denied` for a code that is wrong or was used; `too_many_requests` after too many failures.
+/// `access_denied` for a code that is wrong or was used; `too_many_requests` after too many
+/// failures.
 pub async fn verify_second_factor(
     server: &AuthorizationServer,
     session: &ActiveSession,
@@ -324,8 +329,8 @@ pub async fn verify_second_factor(
     }
 }
 
-/// Checks a code within a transaction. A wrong code is stored and recorded in the audit here; after a
-/// right one the caller updates the user row.
+/// Checks a code within a transaction. A wrong code is stored and recorded in the audit here; after
+/// a right one the caller updates the user row.
 pub(super) fn check_code(
     transaction: &mut Transaction<'_>,
     sealing_keys: &SealingKeyFile,
@@ -359,8 +364,8 @@ fn device_token_context(user: &User) -> String {
     )
 }
 
-/// Issues a device token: a device id and an expiry, sealed. A browser with a valid token keeps its device
-/// id; otherwise one could collect many ids, each with a rate limit of its own.
+/// Issues a device token: a device id and an expiry, sealed. A browser with a valid token keeps its
+/// device id; otherwise one could collect many ids, each with a rate limit of its own.
 fn issue_device_token(
     server: &AuthorizationServer,
     user: &User,
@@ -406,8 +411,8 @@ fn decode_device_token(content: &[u8], now: Timestamp) -> Option<[u8; 16]> {
     (now < expires_at).then_some(*device)
 }
 
-/// Counts an attempt before the password or code is checked, so that concurrent attempts cannot exceed
-/// the limit.
+/// Counts an attempt before the password or code is checked, so that concurrent attempts cannot
+/// exceed the limit.
 pub(super) fn start_attempt<'a>(
     server: &'a AuthorizationServer,
     by: &AttemptBy<'_>,
@@ -479,7 +484,8 @@ fn reject(
     .detail(reason.to_string())
 }
 
-/// Counts a wrong code, and makes the error to show. [`check_code`] has already recorded a wrong code.
+/// Counts a wrong code, and makes the error to show. [`check_code`] has already recorded a wrong
+/// code.
 pub(super) fn reject_code(
     server: &AuthorizationServer,
     attempt: Attempt<'_>,
@@ -508,7 +514,8 @@ pub(super) fn wrong_code() -> Error {
         .field("code")
 }
 
-/// Verifies the password again before a sensitive change: somebody at an unlocked computer may not know it. `field` is the form field it was entered in.
+/// Verifies the password again before a sensitive change: somebody at an unlocked computer may not
+/// know it. `field` is the form field it was entered in.
 ///
 /// # Errors
 /// `invalid_request` if the password is wrong; `too_many_requests` after too many failures.

@@ -45,7 +45,8 @@ impl UserView {
     }
 }
 
-/// The maximum length of an email address, in bytes (RFC 5321 section 4.5.3.1.3, without the brackets).
+/// The maximum length of an email address, in bytes (RFC 5321 section 4.5.3.1.3, without the
+/// brackets).
 pub(super) const MAX_EMAIL: usize = 254;
 
 /// The address in lower case.
@@ -69,8 +70,8 @@ pub(crate) fn check_email(email: &str) -> Result<String, Error> {
 /// Creates a user without a password.
 ///
 /// # Errors
-/// `invalid_request` for an invalid address; `conflict` if the address is taken; `access_denied` for a role
-/// with rights that the actor does not have.
+/// `invalid_request` for an invalid address; `conflict` if the address is taken; `access_denied`
+/// for a role with rights that the actor does not have.
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
@@ -108,8 +109,8 @@ pub async fn create(
         .await
 }
 
-/// The error for an address that another user has. Addresses are unique across accounts, so creation must
-/// fail; that the address belongs to a user of another account is not disclosed.
+/// The error for an address that another user has. Addresses are unique across accounts, so
+/// creation must fail; that the address belongs to a user of another account is not disclosed.
 fn address_taken(permit: &Permit<UsersWrite>, user: &User) -> Error {
     let error = if permit.reaches(user.account_id.as_deref().unwrap_or_default()) {
         Error::new(
@@ -217,8 +218,8 @@ pub async fn set_password(
 /// Changes a user's role. Takes effect with the user's next request.
 ///
 /// # Errors
-/// `not_found`; `conflict` for the actor's own role, and for a change from or to operator; `access_denied`
-/// for a role with rights that the actor does not have.
+/// `not_found`; `conflict` for the actor's own role, and for a change from or to operator;
+/// `access_denied` for a role with rights that the actor does not have.
 pub async fn set_role(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
@@ -289,8 +290,8 @@ async fn update(
         .await
 }
 
-/// Rejects a change that users must not make to themselves: an account's only administrator could lock
-/// everybody out by mistake.
+/// Rejects a change that users must not make to themselves: an account's only administrator could
+/// lock everybody out by mistake.
 pub(super) fn check_not_self(actor: &str, user: &User) -> Result<(), Error> {
     if actor == format!("user {}", user.email) {
         return Err(Error::new(
@@ -305,8 +306,8 @@ pub(super) fn check_not_self(actor: &str, user: &User) -> Result<(), Error> {
 /// Deletes a user, with the sessions and the invitation link.
 ///
 /// # Errors
-/// `not_found`; `conflict` for the actor's own user; `access_denied` if the user has rights that the actor
-/// does not have.
+/// `not_found`; `conflict` for the actor's own user; `access_denied` if the user has rights that
+/// the actor does not have.
 pub async fn delete(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
@@ -330,12 +331,12 @@ pub async fn delete(
         .await
 }
 
-/// Removes a user's second factor and ends the user's sessions, for somebody who lost both the device and
-/// the recovery codes.
+/// Removes a user's second factor and ends the user's sessions, for somebody who lost both the
+/// device and the recovery codes.
 ///
 /// # Errors
-/// `not_found`; `conflict` for the actor's own user; `access_denied` if the user has rights that the actor
-/// does not have.
+/// `not_found`; `conflict` for the actor's own user; `access_denied` if the user has rights that
+/// the actor does not have.
 pub async fn reset_second_factor(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
@@ -362,11 +363,12 @@ pub async fn reset_second_factor(
         .await
 }
 
-/// The user with this address or id, if the actor can see the user and has all of the user's rights.
+/// The user with this address or id, if the actor can see the user and has all of the user's
+/// rights.
 ///
 /// # Errors
-/// `not_found` if the user is not visible to the actor; `access_denied` if the user has rights that the
-/// actor does not have.
+/// `not_found` if the user is not visible to the actor; `access_denied` if the user has rights that
+/// the actor does not have.
 pub(super) fn find_editable(
     database: &mut Database,
     permit: &Permit<UsersWrite>,

@@ -35,7 +35,7 @@ async fn accounts_page(
                 user.language.day(account.created_at),
                 html! { (user.language.number(account.client_limit())) },
                 html! { @if required { (badge("good", &user.t("required"))) } @else { (user.t("not-required")) } },
-                html! { span.buttons { (components::form(user, &format!("/accounts/{}/second-factor", account.id), html! {
+                html! { div.buttons { (components::form(user, &format!("/accounts/{}/second-factor", account.id), html! {
                     (hidden("required", if required { "" } else { "on" }))
                     button.small { (user.t(if required { "policy-turn-off" } else { "policy-turn-on" })) span.visually_hidden { " " (account.name) } }
                 }))

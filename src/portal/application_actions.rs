@@ -1,5 +1,6 @@
-//! What can be done to an application as a whole: disable, enable, delete, revoke its tokens, and manage its
-//! registration access token. Each action that cannot be undone has a page that asks to confirm it.
+//! What can be done to an application as a whole: disable, enable, delete, revoke its tokens, and
+//! manage its registration access token. Each action that cannot be undone has a page that asks to
+//! confirm it.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
@@ -36,7 +37,8 @@ fn confirmation_page(user: &CurrentUser, application: &Application, action: &str
     user_page(user, NavItem::Applications, header, content)
 }
 
-/// Redirects to `to` with the notice `done-WHAT`; or says why the action was refused, with the way back.
+/// Redirects to `to` with the notice `done-WHAT`; or says why the action was refused, with the way
+/// back.
 fn outcome<T>(
     user: &CurrentUser,
     application: &Application,

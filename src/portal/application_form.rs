@@ -62,7 +62,8 @@ async fn new_page(
     Ok(user_page(user, NavItem::Applications, header, content))
 }
 
-/// The fields for what the application may access: the values that can be granted, and those it has.
+/// The fields for what the application may access: the values that can be granted, and those it
+/// has.
 fn access_fields(
     user: &CurrentUser,
     choices: &Choices,
@@ -314,8 +315,8 @@ pub async fn edit(
     let application = Application::find(&user, &id).await?;
     let changed = async {
         let introspect = form.checked("introspect");
-        // The form holds all values. Unchanged ones are not set, because setting them needs the right to
-        // grant them.
+        // The form holds all values. Unchanged ones are not set, because setting them needs the
+        // right to grant them.
         let scope = parse_scope(&form)?;
         let before = &application.client;
         let resources: Vec<String> = form.all("resources").map(str::to_owned).collect();

@@ -40,7 +40,8 @@ pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
         .get(page_size - 1)
         .filter(|_| clients.len() > page_size)
         .map(|last| last.client_id.clone());
-    // The clients of resource servers are not applications. They are listed when their account is chosen.
+    // The clients of resource servers are not applications. They are listed when their account is
+    // chosen.
     let introspection_account = accounts
         .iter()
         .find(|own| own.kind == account::AccountKind::ResourceServers)

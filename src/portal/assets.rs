@@ -19,7 +19,8 @@ pub struct Asset {
 }
 
 impl Asset {
-    /// The path below `/portal`. It holds a hash of the content, so that browsers can cache it for good.
+    /// The path below `/portal`. It holds a hash of the content, so that browsers can cache it for
+    /// good.
     pub fn path(&self) -> String {
         format!("/assets/{}/{}", *self.version, self.name)
     }
@@ -69,7 +70,8 @@ async fn serve(path: Path<(String, String)>) -> Result<HttpResponse, PageError> 
     let asset = found.ok_or_else(|| Error::new(Code::NotFound, "The file does not exist"))?;
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, asset.media_type));
-    // During a rolling update, a page of one version may load the asset of another version from here.
+    // During a rolling update, a page of one version may load the asset of another version from
+    // here.
     let current = path.0 == *asset.version;
     response.insert_header((
         CACHE_CONTROL,

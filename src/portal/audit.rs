@@ -76,7 +76,8 @@ pub fn action_message(action: &str) -> String {
     format!("action-{}", action.replace(['.', '_'], "-"))
 }
 
-/// Why an authentication failed, in the language of the page. Reasons without a message are shown in English.
+/// Why an authentication failed, in the language of the page. Reasons without a message are shown
+/// in English.
 pub fn failure_text(user: &CurrentUser, entry: &Entry) -> Markup {
     let english = || html! { span lang="en" { (entry.reason.as_deref().unwrap_or_default()) } };
     let Some(code) = &entry.reason_code else {
@@ -236,7 +237,8 @@ async fn filter_form(user: &CurrentUser, query: &AuditQuery) -> Result<Markup, P
     })
 }
 
-/// The target to search for. Of the first characters of a key or secret, as lists show them, that is the id.
+/// The target to search for. Of the first characters of a key or secret, as lists show them, that
+/// is the id.
 fn target_filter(text: &str) -> String {
     let mut parts = text.split('_');
     match (parts.next(), parts.next()) {

@@ -1,5 +1,5 @@
-//! Charts, rendered on the server as SVG. Each line chart comes with its numbers as a table, for accessibility and
-//! exact values.
+//! Charts, rendered on the server as SVG. Each line chart comes with its numbers as a table, for
+//! accessibility and exact values.
 
 use maud::{Markup, html};
 
@@ -159,7 +159,8 @@ struct TimeAxis {
 }
 
 impl TimeAxis {
-    /// An axis from the first to the last known instant, with room behind it for keys without an end.
+    /// An axis from the first to the last known instant, with room behind it for keys without an
+    /// end.
     fn of(keys: &[&SigningKeyView], now: Timestamp) -> Self {
         let known = keys.iter().flat_map(|key| {
             let optional = [key.signs_until, key.published_until];

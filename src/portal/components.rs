@@ -194,8 +194,8 @@ impl<'a> Field<'a> {
     }
 }
 
-/// A table. On a narrow screen its rows become cards. Columns are given by their messages; an empty one is a
-/// column of buttons.
+/// A table. On a narrow screen its rows become cards. Columns are given by their messages; an empty
+/// one is a column of buttons.
 pub fn table(
     context: &PageContext,
     caption: &str,
@@ -225,7 +225,8 @@ pub fn table(
     }
 }
 
-/// Choices of durations for a selection. An empty or zero duration is labelled with the message `none`.
+/// Choices of durations for a selection. An empty or zero duration is labelled with the message
+/// `none`.
 pub fn duration_choices(
     context: &PageContext,
     durations: &[&str],

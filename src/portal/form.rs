@@ -81,7 +81,8 @@ impl Form {
         }
     }
 
-    /// The scope that the checked boxes or the words of a field make up. Words may be separated by commas.
+    /// The scope that the checked boxes or the words of a field make up. Words may be separated by
+    /// commas.
     ///
     /// # Errors
     /// `invalid_scope` if a word is not a scope token (RFC 6749 section 3.3).

@@ -1,5 +1,5 @@
-//! The languages of the portal. Each has a Fluent file in `languages/` with all messages, and with its formats of
-//! dates, numbers and plurals.
+//! The languages of the portal. Each has a Fluent file in `languages/` with all messages, and with
+//! its formats of dates, numbers and plurals.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -42,15 +42,16 @@ fn bundle(language: Language, text: &str) -> Bundle {
     let mut bundle = Bundle::new_concurrent(vec![identifier]);
     // Isolation marks are for mixed text directions, which these languages do not have.
     bundle.set_use_isolating(false);
-    // Messages that do not parse, or exist twice, are left out here; `tests/languages.rs` finds them.
+    // Messages that do not parse, or exist twice, are left out here; `tests/languages.rs` finds
+    // them.
     let resource =
         FluentResource::try_new(text.to_owned()).unwrap_or_else(|(resource, _)| resource);
     let _ = bundle.add_resource(resource);
     bundle
 }
 
-/// Formats a number with a separator between groups of three digits and at most one decimal. `None` for
-/// other values, which Fluent formats itself.
+/// Formats a number with a separator between groups of three digits and at most one decimal. `None`
+/// for other values, which Fluent formats itself.
 fn format_number(value: &FluentValue<'_>, separator: &str, decimal_mark: &str) -> Option<String> {
     let FluentValue::Number(number) = value else {
         return None;
@@ -110,8 +111,8 @@ impl Language {
             .find(|language| language.code() == code)
     }
 
-    /// The language that `Accept-Language` prefers (RFC 9110 section 12.5.4); the default if there is none
-    /// that the portal has.
+    /// The language that `Accept-Language` prefers (RFC 9110 section 12.5.4); the default if there
+    /// is none that the portal has.
     pub fn negotiate(request: &impl HttpMessage) -> Self {
         let Ok(accepted) = AcceptLanguage::parse(request) else {
             return Language::English;

@@ -1,7 +1,9 @@
-//! The web portal for partners and operators. Pages are rendered on the server and work without JavaScript.
+//! The web portal for partners and operators. Pages are rendered on the server and work without
+//! JavaScript.
 //!
-//! Each page is a module: its handlers, then its markup. All pages build on `session_extractor` (who sent the
-//! request, and the form), `page` (the layout), `components` (fields, tables) and [`language`] (the messages).
+//! Each page is a module: its handlers, then its markup. All pages build on `session_extractor`
+//! (who sent the request, and the form), `page` (the layout), `components` (fields, tables) and
+//! [`language`] (the messages).
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -48,12 +50,13 @@ use form::Form;
 use page_error::{PageError, error_page};
 use session_extractor::PageContext;
 
-/// No resources of other origins, no inline scripts or styles, no framing, forms to this origin only.
+/// No resources of other origins, no inline scripts or styles, no framing, forms to this origin
+/// only.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The routes of the portal. If the issuer has a path, they also exist below that path, for reverse proxies
-/// that do not strip it.
+/// The routes of the portal. If the issuer has a path, they also exist below that path, for reverse
+/// proxies that do not strip it.
 pub fn routes(issuer: &Issuer, config: &mut web::ServiceConfig) {
     mount("", issuer, config);
     if !issuer.path().is_empty() {
@@ -331,8 +334,8 @@ fn method_not_allowed(context: &PageContext, allow: &str) -> HttpResponse {
     response
 }
 
-/// The middleware around every page: turns a [`PageError`] into a page or a redirect, and sets the security
-/// headers.
+/// The middleware around every page: turns a [`PageError`] into a page or a redirect, and sets the
+/// security headers.
 async fn layout(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

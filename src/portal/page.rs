@@ -33,8 +33,8 @@ pub enum NavItem {
     Profile,
 }
 
-/// The groups of the menu: the message for the heading, and the items. The profile is linked from the
-/// header instead.
+/// The groups of the menu: the message for the heading, and the items. The profile is linked from
+/// the header instead.
 const MENU: [(&str, &[NavItem]); 4] = [
     ("menu-now", &[NavItem::Overview]),
     (
@@ -279,8 +279,8 @@ fn top_bar(context: &PageContext) -> Markup {
         header.top {
             a.brand href=(context.link("")) { (logo()) "Keyward" }
             div.who {
-                // Switching the language reloads the page, which would lose a secret that is shown once,
-                // or what was typed.
+                // Switching the language reloads the page, which would lose a secret that is shown
+                // once, or what was typed.
                 @if !context.answers_form { (language_switch(context)) }
                 @if let Some(session) = &context.session {
                     a.me href=(context.link("/profile")) { (session.email()) }

@@ -14,7 +14,8 @@ use super::session_extractor::PageContext;
 use crate::credential::redacted;
 use crate::error::{Code, Error};
 
-/// Why a handler did not answer with its page. The layout middleware turns it into a page or a redirect.
+/// Why a handler did not answer with its page. The layout middleware turns it into a page or a
+/// redirect.
 #[derive(Debug)]
 pub enum PageError {
     /// The request failed.
@@ -25,11 +26,11 @@ pub enum PageError {
     SecondFactorRequired,
     /// The account requires a second factor, and the user has not enrolled one.
     EnrolmentRequired,
-    /// The form belongs to a session that has ended, or to another one. It can be submitted again from the
-    /// current session. Holds the message that says so.
+    /// The form belongs to a session that has ended, or to another one. It can be submitted again
+    /// from the current session. Holds the message that says so.
     Resubmit(&'static str),
-    /// The form was submitted twice, and the first submission succeeded. Holds the page that shows the
-    /// result.
+    /// The form was submitted twice, and the first submission succeeded. Holds the page that shows
+    /// the result.
     DuplicateSubmission(String),
 }
 
@@ -63,8 +64,8 @@ impl ResponseError for PageError {
     }
 }
 
-/// Splits the result of a form: errors that the user can correct are for the same page again, all others
-/// for an error page.
+/// Splits the result of a form: errors that the user can correct are for the same page again, all
+/// others for an error page.
 ///
 /// # Errors
 /// All errors that the user cannot correct. A duplicate submission leads to the page at `list`.

@@ -1,8 +1,10 @@
 //! The quick start of an application: for each language a program that gets a first token, with the
-//! application's ids filled in. The client secret is not filled in: the programs read it from the environment.
+//! application's ids filled in. The client secret is not filled in: the programs read it from the
+//! environment.
 //!
-//! Client ids and secrets consist of letters, digits, `-` and `_`, which form encoding (RFC 6749 section
-//! 2.3.1) does not change. The programs therefore put them into the Basic header without encoding them.
+//! Client ids and secrets consist of letters, digits, `-` and `_`, which form encoding (RFC 6749
+//! section 2.3.1) does not change. The programs therefore put them into the Basic header without
+//! encoding them.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
@@ -92,8 +94,8 @@ pub struct SnippetValues {
 }
 
 impl SnippetValues {
-    /// The full scope of the client, for its first resource server. `None` if the client has no secret, or
-    /// may not use the client credentials grant.
+    /// The full scope of the client, for its first resource server. `None` if the client has no
+    /// secret, or may not use the client credentials grant.
     pub fn for_client(client: &ClientView, issuer: &Issuer) -> Option<Self> {
         let by_secret = client.auth_method != AuthMethod::PrivateKeyJwt.as_str();
         (by_secret
@@ -237,8 +239,8 @@ impl Snippet {
     }
 }
 
-/// Replaces each `{{name}}` of the template with its value. A line with a name that has no value is left out.
-/// The values themselves are not searched for names.
+/// Replaces each `{{name}}` of the template with its value. A line with a name that has no value is
+/// left out. The values themselves are not searched for names.
 fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
     template
         .split_inclusive('\n')

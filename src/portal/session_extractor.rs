@@ -1,5 +1,5 @@
-//! Extractors of the portal's handlers: who sent the request, in which language, and what the form holds.
-//! A handler that takes a [`CurrentUser`] requires a complete session; one that takes an
+//! Extractors of the portal's handlers: who sent the request, in which language, and what the form
+//! holds. A handler that takes a [`CurrentUser`] requires a complete session; one that takes an
 //! [`AuthenticatedForm`] also requires the CSRF token of that session.
 
 use std::future::Future;
@@ -32,11 +32,12 @@ const SESSION_COOKIE: &str = "keyward";
 const LANGUAGE_COOKIE: &str = "keyward_language";
 /// Binds forms to the browser before there is a session.
 const CSRF_COOKIE: &str = "keyward_browser";
-/// Holds the device token, which gives the browser its own sign-in rate limit. It authorizes nothing.
+/// Holds the device token, which gives the browser its own sign-in rate limit. It authorizes
+/// nothing.
 const DEVICE_COOKIE: &str = "keyward_known";
 
-/// The number of session cookies that are tried. A neighbouring host under the same domain can add cookies
-/// of the same name.
+/// The number of session cookies that are tried. A neighbouring host under the same domain can add
+/// cookies of the same name.
 const MAX_SESSION_COOKIES: usize = 3;
 
 /// What every page needs: the request, the language, and the session, if there is one.
@@ -169,7 +170,8 @@ impl PageContext {
         cookie
     }
 
-    /// The CSRF token for forms: that of the session, else that of the browser; empty if there is neither.
+    /// The CSRF token for forms: that of the session, else that of the browser; empty if there is
+    /// neither.
     pub fn csrf_token(&self) -> String {
         match (&self.session, &self.csrf_cookie) {
             (Some(session), _) => session.csrf_token(),
@@ -178,8 +180,8 @@ impl PageContext {
         }
     }
 
-    /// Makes sure that a browser without a session can submit forms. Returns the CSRF cookie to set, unless
-    /// the browser has one.
+    /// Makes sure that a browser without a session can submit forms. Returns the CSRF cookie to
+    /// set, unless the browser has one.
     pub fn ensure_csrf_cookie(&mut self) -> Option<Cookie<'static>> {
         if self.session.is_some() || self.csrf_cookie.is_some() {
             return None;
@@ -205,8 +207,8 @@ fn requires_tls(server: &AuthorizationServer) -> bool {
     server.settings.tls_cert.is_some() || server.issuer.as_str().starts_with("https://")
 }
 
-/// The name of a cookie. With the `__Host-` prefix (RFC 6265bis section 4.1.3.2) no other host of the same
-/// domain can set it; the prefix needs TLS and the path `/`.
+/// The name of a cookie. With the `__Host-` prefix (RFC 6265bis section 4.1.3.2) no other host of
+/// the same domain can set it; the prefix needs TLS and the path `/`.
 fn cookie_name(server: &AuthorizationServer, name: &str) -> String {
     if requires_tls(server) && server.issuer.path().is_empty() {
         format!("__Host-{name}")
@@ -287,7 +289,8 @@ impl CurrentUser {
         }
     }
 
-    /// The user for the enrolment page, which is open to users who must enrol a second factor first.
+    /// The user for the enrolment page, which is open to users who must enrol a second factor
+    /// first.
     ///
     /// # Errors
     /// Those of a page that requires a complete session, but for [`PageError::EnrolmentRequired`].
@@ -366,8 +369,9 @@ fn check_same_origin(request: &HttpRequest) -> Result<(), Error> {
     .phrase("other-site", []))
 }
 
-/// Whether the browser says that this site sent the request: by `Sec-Fetch-Site`, else by `Origin`. A
-/// request with neither is not of a browser, so no other site can have made somebody's browser send it.
+/// Whether the browser says that this site sent the request: by `Sec-Fetch-Site`, else by `Origin`.
+/// A request with neither is not of a browser, so no other site can have made somebody's browser
+/// send it.
 fn is_same_origin(headers: &HeaderMap, issuer: Option<&str>) -> bool {
     let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let site = header(HeaderName::from_static("sec-fetch-site"));

@@ -62,8 +62,8 @@ pub async fn show(context: PageContext) -> Result<HttpResponse, PageError> {
     ))
 }
 
-/// The path to redirect to after sign-in: `wanted` if it is a page of the portal, else the start page. It
-/// comes from the request, and must not redirect to another site.
+/// The path to redirect to after sign-in: `wanted` if it is a page of the portal, else the start
+/// page. It comes from the request, and must not redirect to another site.
 fn safe_redirect(context: &PageContext, wanted: &str) -> String {
     let start = context.link("");
     let leads_back = [context.link("/sign-in"), context.link("/second-factor")]
@@ -156,8 +156,8 @@ pub async fn sign_in(
     }
 }
 
-/// The response to a successful step, with the new session cookie: asks for the second factor, or for the
-/// resubmission of a form, or goes to the page that the user wanted.
+/// The response to a successful step, with the new session cookie: asks for the second factor, or
+/// for the resubmission of a form, or goes to the page that the user wanted.
 async fn proceed(
     mut context: PageContext,
     submitted: &Form,
@@ -228,8 +228,8 @@ fn wrong_codes_warning(context: &PageContext, count: i64) -> Markup {
     }
 }
 
-/// The page for a form whose session has ended, or is another one. The form is not processed; the user can
-/// submit it again. `message` says why.
+/// The page for a form whose session has ended, or is another one. The form is not processed; the
+/// user can submit it again. `message` says why.
 pub fn resubmit(context: PageContext, message: &str, form: &Form) -> HttpResponse {
     let notice = html! { (context.t(message)) };
     if context.session.is_none() {
@@ -352,8 +352,8 @@ pub async fn sign_out(
     ))
 }
 
-/// The page that an invitation link opens. The secret is in the fragment, which browsers do not send: the
-/// script posts it, and without JavaScript the user pastes the link.
+/// The page that an invitation link opens. The secret is in the fragment, which browsers do not
+/// send: the script posts it, and without JavaScript the user pastes the link.
 pub async fn show_invitation(context: PageContext) -> Result<HttpResponse, PageError> {
     Ok(paste_link_page(context, StatusCode::OK, None, ""))
 }

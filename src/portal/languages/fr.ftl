@@ -90,7 +90,7 @@ shown-once = Ces informations ne sont affichées qu’une seule fois. Copiez-les
 ## Menu
 
 menu-now = Supervision
-menu-developers = Développeurs
+menu-developers = Développement
 menu-account = Compte
 menu-server = Serveur
 menu-overview = Vue d’ensemble
