@@ -162,3 +162,25 @@ pub async fn accept(
         })
         .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pasted_link_may_be_whole_or_only_its_fragment() {
+        for (pasted, secret) in [
+            ("https://auth.example/portal/invitation#kwv_a_b", "kwv_a_b"),
+            (
+                " https://auth.example/portal/invitation#kwv_a_b\n",
+                "kwv_a_b",
+            ),
+            ("#kwv_a_b", "kwv_a_b"),
+            ("kwv_a_b", "kwv_a_b"),
+            ("https://auth.example/portal/invitation#", ""),
+            ("", ""),
+        ] {
+            assert_eq!(secret_of(pasted), secret, "{pasted:?}");
+        }
+    }
+}

@@ -386,3 +386,29 @@ pub(super) fn find_editable(
         .phrase("user-beyond-you", [])),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn email_addresses_are_checked_and_lowercased() {
+        let longest = format!("{}@acme.example", "a".repeat(MAX_EMAIL - 13));
+        let too_long = format!("a{longest}");
+        for (typed, checked) in [
+            ("Ada@Acme.example", Some("ada@acme.example")),
+            ("ada+keys@acme.co.uk", Some("ada+keys@acme.co.uk")),
+            (longest.as_str(), Some(longest.as_str())),
+            (too_long.as_str(), None),
+            ("ada", None),
+            ("@acme.example", None),
+            ("ada@acme", None),
+            ("ada@acme@acme.example", None),
+            ("ada @acme.example", None),
+            ("adà@acme.example", None),
+            ("", None),
+        ] {
+            assert_eq!(check_email(typed).ok().as_deref(), checked, "{typed:?}");
+        }
+    }
+}
