@@ -33,6 +33,19 @@ test-postgres NAME:
 run *ARGS:
     cargo run --release --locked -- {{ ARGS }}
 
+# Serve data/demo.db; it is made, with sample data, where it is not there yet
+demo:
+    [[ -e data/demo.db ]] || cargo run --release --locked -- demo --database-url sqlite://data/demo.db
+    cargo run --release --locked -- serve --database-url sqlite://data/demo.db
+
+# Write the golden files anew; the differences belong into the review
+golden:
+    UPDATE_GOLDEN=1 cargo test --locked --test keyward golden
+
+# Run a fuzz target for some seconds; needs a nightly toolchain and cargo-fuzz
+fuzz TARGET SECONDS="60":
+    cargo +nightly fuzz run {{ TARGET }} -- -max_total_time={{ SECONDS }}
+
 # Measure what tokens and introspections cost, as CPU time
 bench *ARGS:
     cargo bench --locked -- {{ ARGS }}

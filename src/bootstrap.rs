@@ -12,7 +12,7 @@ use crate::crypto::password::{Password, Passwords};
 use crate::error::Error;
 use crate::manage::actor::{Actor, ClientsWrite, ResourcesWrite, UsersWrite};
 use crate::manage::client::{self as manage_client, NewClient};
-use crate::manage::resource_server::{self as manage_resource_server, TokenTyp};
+use crate::manage::resource_server::{self as manage_resource_server, NewResourceServer, TokenTyp};
 use crate::manage::user as manage_user;
 use crate::scope::Scope;
 use crate::store::client::{self, AuthMethod};
@@ -96,7 +96,7 @@ pub async fn bootstrap(
 ) -> Result<Option<Bootstrap>, Error> {
     let invalid = |_| Error::server_error("the scope of the first client is invalid");
     let scope: Scope = "read write".parse().map_err(invalid)?;
-    let operator = Arc::new(Actor::command_line());
+    let operator = Arc::new(Actor::command_line(now));
     let resources_write = operator.may(ResourcesWrite)?;
     let clients_write = operator.may(ClientsWrite)?;
     let users_write = operator.may(UsersWrite)?;
@@ -112,17 +112,14 @@ pub async fn bootstrap(
             if is_used(transaction.database())? {
                 return Ok(None);
             }
-            manage_user::insert_operator(transaction, &users_write, &email, hash.clone(), now)?;
-            let identifier = "https://api.example.com".to_owned();
-            let resource = manage_resource_server::insert(
-                transaction,
-                &resources_write,
-                identifier,
-                "Example API".to_owned(),
-                scope.clone(),
-                TokenTyp::default(),
-                now,
-            )?;
+            manage_user::insert_operator(transaction, &users_write, &email, hash.clone())?;
+            let new = NewResourceServer {
+                identifier: "https://api.example.com".to_owned(),
+                name: "Example API".to_owned(),
+                scope: scope.clone(),
+                token_typ: TokenTyp::default(),
+            };
+            let resource = manage_resource_server::insert(transaction, &resources_write, new)?;
             let new = NewClient {
                 name: "First application".to_owned(),
                 account: None,
@@ -132,7 +129,7 @@ pub async fn bootstrap(
                 auth_method: AuthMethod::ClientSecretBasic,
                 jwks: None,
             };
-            let created = manage_client::insert(transaction, &clients_write, new, now)?;
+            let created = manage_client::insert(transaction, &clients_write, new)?;
             let bootstrap = Bootstrap {
                 resource: resource.server.identifier,
                 introspection_id: resource.server.client_id,

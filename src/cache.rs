@@ -371,7 +371,7 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::audit::Recorder;
+    use crate::store::audit::{Action, Recorder};
     use crate::store::signing_key::Algorithm;
     use crate::store::{DatabaseUrl, IfMissing, changes};
 
@@ -400,7 +400,7 @@ mod tests {
         let now = Timestamp::now();
         let inserted = store.write(now, move |transaction| {
             signing_key::insert(transaction, &key(kid))?;
-            Recorder::keyward().record(transaction, "signing_key.create", None, kid, now)
+            Recorder::keyward(now).record(transaction, Action::SigningKeyCreate, None, kid)
         });
         inserted.await.unwrap();
     }
@@ -414,7 +414,7 @@ mod tests {
                 &jti,
                 now.saturating_add(Duration::from_secs(3600)),
             )?;
-            Recorder::keyward().record(transaction, "token.revoke", None, &jti, now)?;
+            Recorder::keyward(now).record(transaction, Action::TokenRevoke, None, &jti)?;
             Ok::<_, StoreError>(new)
         });
         assert!(revoked.await.unwrap());

@@ -1,4 +1,4 @@
-//! The client IP of a request: the peer's address, or what trusted proxies say of it in
+//! The client IP of a request: the address of the peer, or the one that trusted proxies report in
 //! `X-Forwarded-For` or in `Forwarded` (RFC 7239).
 
 use std::fmt;
@@ -8,12 +8,12 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use ipnet::IpNet;
 
-/// The address that a request came from.
+/// The IP address of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientIp {
-    /// An address, never an IPv4-mapped one.
+    /// An IPv4 or IPv6 address. IPv4-mapped IPv6 addresses are converted to IPv4.
     Known(IpAddr),
-    /// A trusted proxy passed the request on without a readable address. No IP range contains it.
+    /// A trusted proxy forwarded the request without a valid address. No IP range contains it.
     Unknown,
 }
 
@@ -23,7 +23,7 @@ impl From<IpAddr> for ClientIp {
     }
 }
 
-/// The address, or `unknown`.
+/// Formats as the address, or as `unknown`.
 impl fmt::Display for ClientIp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -33,8 +33,8 @@ impl fmt::Display for ClientIp {
     }
 }
 
-/// The header in which the trusted proxies write the client IP. The other one is never read: a proxy
-/// that does not write it passes on what a stranger wrote.
+/// The header in which trusted proxies report the client IP. The other header is never read: a proxy that
+/// does not set it forwards what the client sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ForwardedHeader {
     /// `X-Forwarded-For`: a list of addresses.
@@ -44,7 +44,7 @@ pub enum ForwardedHeader {
     Forwarded,
 }
 
-/// The proxies whose word about the client IP is taken.
+/// The reverse proxies whose forwarding header is trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
@@ -64,7 +64,7 @@ impl FromStr for TrustedProxies {
         };
         let networks = names.map(|name| {
             network(name).map_err(|_| {
-                format!("{name:?} is no IP address and no network, such as 10.0.0.0/8")
+                format!("{name:?} is not an IP address or a network such as 10.0.0.0/8")
             })
         });
         networks.collect::<Result<_, _>>().map(TrustedProxies)
@@ -85,20 +85,20 @@ impl fmt::Display for TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Whether the address is one of them.
+    /// Whether `address` belongs to a trusted proxy.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0
             .iter()
             .any(|network| network.contains(&address.to_canonical()))
     }
 
-    /// The client IP of a request from `peer` with these lines of `header`, in their order.
+    /// The client IP of a request from `peer` whose `header` has these field lines, in order.
     ///
-    /// Each proxy adds an element at the right. Read from there, the first address that is no trusted
-    /// proxy is the client's; what stands further left anybody could have written. Where a trusted
-    /// proxy's element is unreadable the client IP is unknown: the proxy's own address would give a
-    /// stranger the proxy's rights. Elements are split at the bytes of commas, quoted or not: whoever
-    /// wrote an opening quote further left must not hide what a proxy added.
+    /// Each proxy appends an element on the right. Reading from the right, the first address that is not a
+    /// trusted proxy is the client; elements further left may be forged. If the element of a trusted proxy
+    /// is invalid, the client IP is unknown, since using the address of the proxy would give the client the
+    /// rights of the proxy. Elements are split at every comma, quoted or not, so that a forged opening quote
+    /// cannot hide what a proxy appended.
     pub fn client_ip<'a>(
         &self,
         peer: Option<IpAddr>,
@@ -112,13 +112,14 @@ impl TrustedProxies {
         if !self.contains(client) {
             return ClientIp::Known(client);
         }
-        let (mut present, mut read) = (false, false);
+        let mut has_header = false;
+        let mut has_address = false;
         for element in lines
             .rev()
             .flat_map(|line| line.rsplit(|byte| *byte == b','))
             .map(<[u8]>::trim_ascii)
         {
-            present = true;
+            has_header = true;
             // RFC 9110 section 5.6.1.2: empty elements of a list are ignored.
             if element.is_empty() {
                 continue;
@@ -126,14 +127,14 @@ impl TrustedProxies {
             let Some(address) = header.address(element) else {
                 return ClientIp::Unknown;
             };
-            read = true;
+            has_address = true;
             client = address.to_canonical();
             if !self.contains(client) {
                 return ClientIp::Known(client);
             }
         }
-        // Without the header the proxy itself is the client, for example with its health checks.
-        if present && !read {
+        // Without the header the proxy itself is the client, for example for its health checks.
+        if has_header && !has_address {
             ClientIp::Unknown
         } else {
             ClientIp::Known(client)
@@ -142,7 +143,7 @@ impl TrustedProxies {
 }
 
 impl ForwardedHeader {
-    /// The address in one element of the header.
+    /// Parses the address in one element of the header.
     fn address(self, element: &[u8]) -> Option<IpAddr> {
         let element = str::from_utf8(element).ok()?;
         match self {
@@ -158,8 +159,8 @@ fn unquoted(text: &str) -> &str {
         .unwrap_or(text)
 }
 
-/// The value of `for` in a `forwarded-element` (RFC 7239 section 4), which must be well-formed as a whole
-/// and have it once. A value that is not quoted may hold `:`, `[` and `]`, since proxies write it so.
+/// The value of `for` in a `forwarded-element` (RFC 7239 section 4). The whole element must be well-formed
+/// and contain `for` once. Unquoted values may contain `:`, `[` and `]`, as some proxies send them.
 fn for_parameter(element: &str) -> Option<&str> {
     let mut found = None;
     let mut rest = element;
@@ -199,8 +200,8 @@ fn for_parameter(element: &str) -> Option<&str> {
     found
 }
 
-/// What stands in a quoted string, escapes as they are, and what follows it; `text` begins after its
-/// opening quote.
+/// Splits `text`, which begins after an opening quote, into the content of the quoted string (escapes are
+/// kept) and the rest after the closing quote.
 fn quoted_string(text: &str) -> Option<(&str, &str)> {
     let mut escaped = false;
     let end = text.bytes().position(|byte| {
@@ -211,8 +212,8 @@ fn quoted_string(text: &str) -> Option<(&str, &str)> {
     Some((&text[..end], &text[end + 1..]))
 }
 
-/// `node` of RFC 7239 section 6, where it is an address: with or without a port, an IPv6 address in
-/// brackets or bare. `unknown` and obfuscated identifiers are none.
+/// Parses a `node` (RFC 7239 section 6) as an address with an optional port; IPv6 addresses may have
+/// brackets. `None` for `unknown` and obfuscated identifiers.
 fn node(text: &str) -> Option<IpAddr> {
     if let Some(rest) = text.strip_prefix('[') {
         let (address, rest) = rest.split_once(']')?;
@@ -228,14 +229,14 @@ fn node(text: &str) -> Option<IpAddr> {
     }
 }
 
-/// An IPv6 address; a zone (RFC 4007 section 11) says something to its own host alone, and is dropped.
+/// Parses an IPv6 address. A zone (RFC 4007 section 11) has a meaning only on its own host and is dropped.
 fn v6(text: &str) -> Option<Ipv6Addr> {
     let (address, zone) = text.split_once('%').unwrap_or((text, "0"));
     (!zone.is_empty() && zone.bytes().all(|byte| byte.is_ascii_graphic()))
         .then_some(address.parse().ok()?)
 }
 
-/// `node-port` of RFC 7239 section 6.
+/// Whether `text` is a `node-port` (RFC 7239 section 6).
 fn is_port(text: &str) -> bool {
     let digits = (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     let obfuscated = text.strip_prefix('_').is_some_and(|name| {
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn x_forwarded_for() {
+    fn x_forwarded_for_is_read_from_the_right() {
         let rows: &[(&[&[u8]], &str)] = &[
             (&[], PEER),
             (&[b"203.0.113.7"], "203.0.113.7"),
@@ -348,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarded() {
+    fn forwarded_is_read_from_the_right() {
         let rows: &[(&[&[u8]], &str)] = &[
             (&[], PEER),
             (&[b"for=203.0.113.7"], "203.0.113.7"),

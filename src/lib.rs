@@ -1,29 +1,15 @@
 //! Keyward: an OAuth 2.0 authorization server for machines.
 //!
-//! # The house
+//! # Layers
 //!
-//! A noun lives in [`store`], a verb of the protocol in [`oauth`], a verb of management in
-//! [`manage`], a door in [`http`] (for machines), [`portal`] (for people) or [`cli`]. Everything below
-//! the doors is free of HTTP.
+//! - [`store`]: tables, rows and queries. The only module that uses diesel.
+//! - [`oauth`]: operations of the protocol, a file for each RFC or step, without HTTP.
+//! - [`manage`]: operations of administration. Each demands a permit.
+//! - [`http`] (the API), [`portal`] (the web UI) and [`cli`]: the entry points.
+//! - [`server`]: the composition root.
 //!
-//! Arrows point down only, and a test over the `use crate::` lines holds them to it:
-//!
-//! ```text
-//! cli        → server, bootstrap, manage, oauth, outbound, telemetry
-//! server     → http, portal, jobs, manage, oauth, directory, net, telemetry
-//! jobs       → manage, oauth, directory, store
-//! portal     → manage; of http what both doors share
-//! http       → manage, oauth, net, telemetry
-//! bootstrap  → manage
-//! manage     → oauth, store
-//! oauth      → directory, outbound, store
-//! directory  → store
-//! store      → secret_hash
-//! ```
-//!
-//! [`secret_hash`], [`password`] and [`rate_limit`] need none of these. Beneath all of them, and used by
-//! all: [`client_ip`], [`clock`], [`concurrency_limit`], [`config`], [`credential`], [`error`], [`jose`], [`metrics`], [`scope`],
-//! [`trace_context`], [`uri`]. `docs/architecture.md` walks through it.
+//! Dependencies point down. `docs/architecture.md` has the table, which a test compares with the `use crate::`
+//! lines, and walks through typical requests file by file.
 
 pub mod bootstrap;
 pub mod cache;
@@ -34,6 +20,7 @@ pub mod concurrency_limit;
 pub mod config;
 pub mod credential;
 pub mod crypto;
+pub mod domain;
 pub mod error;
 pub mod http;
 pub mod jobs;

@@ -6,21 +6,20 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-/// The longest scope that is taken, in bytes.
+/// Maximum length of a scope, in bytes.
 pub const MAX_LENGTH: usize = 4096;
 
-/// What a scope token begins with that is a right over Keyward itself, such as
-/// `keyward:clients:read`.
+/// Prefix of scope tokens that are rights of the management API, such as `keyward:clients:read`.
 pub const RIGHTS_PREFIX: &str = "keyward:";
 
-/// Whether a scope token is reserved for rights over Keyward itself. Case does not matter here: a
-/// token that differs from a right by its case alone would only mislead its readers.
+/// Whether a scope token is reserved for rights of the management API. The comparison ignores case, since a
+/// token that differs from a right only in case would mislead.
 pub fn is_right(token: &str) -> bool {
     let prefix = token.as_bytes().get(..RIGHTS_PREFIX.len());
     prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(RIGHTS_PREFIX.as_bytes()))
 }
 
-/// A set of scope tokens, kept in its canonical spelling: sorted, each once, one space between.
+/// A set of scope tokens in canonical form: sorted, without duplicates, separated by single spaces.
 #[derive(
     Clone,
     Debug,
@@ -35,28 +34,28 @@ pub fn is_right(token: &str) -> bool {
 pub struct Scope(String);
 
 impl Scope {
-    /// The canonical spelling; empty for the empty set.
+    /// The canonical form; empty for the empty set.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether no token is in it.
+    /// Whether the scope has no tokens.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The tokens, in order.
+    /// The tokens in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split(' ').filter(|token| !token.is_empty())
     }
 
-    /// The tokens that are rights over Keyward itself, in order.
+    /// The tokens that are rights of the management API, in order.
     pub fn rights(&self) -> impl Iterator<Item = &str> {
         self.iter().filter(|token| is_right(token))
     }
 
-    /// Whether each token of a text in canonical spelling is in it. Both are in order, so that one walk
-    /// does, without an allocation.
+    /// Whether the scope contains every token of `canonical`, a scope in canonical form. Both are sorted, so
+    /// one pass without allocation is enough.
     pub fn covers(&self, canonical: &str) -> bool {
         let mut own = self.iter();
         canonical
@@ -65,12 +64,12 @@ impl Scope {
             .all(|token| own.any(|own| own == token))
     }
 
-    /// Whether `token` is in it.
+    /// Whether the scope contains `token`.
     pub fn contains(&self, token: &str) -> bool {
         self.iter().any(|own| own == token)
     }
 
-    /// The tokens that are in `other` too.
+    /// The tokens that are also in `other`.
     pub fn intersection(&self, other: &Scope) -> Scope {
         let all: BTreeSet<&str> = other.iter().collect();
         Scope(
@@ -81,14 +80,14 @@ impl Scope {
         )
     }
 
-    /// Whether each of these tokens is in `other` too.
+    /// Whether every token is also in `other`.
     pub fn is_subset(&self, other: &Scope) -> bool {
         let all: BTreeSet<&str> = other.iter().collect();
         self.iter().all(|token| all.contains(token))
     }
 }
 
-/// What stands in a scope that no scope may hold.
+/// The error for text that is not a valid scope.
 #[derive(Debug, PartialEq, Eq)]
 pub struct InvalidScope;
 
@@ -96,7 +95,7 @@ impl fmt::Display for InvalidScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "a scope is a list of words of printable ASCII without quotes or backslashes, separated by spaces, of {MAX_LENGTH} bytes at the most"
+            "a scope is a list of words in printable ASCII without quotes or backslashes, separated by spaces, of at most {MAX_LENGTH} bytes"
         )
     }
 }
@@ -138,7 +137,7 @@ impl schemars::JsonSchema for Scope {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "type": "string", "description": "Words with a space between", "maxLength": MAX_LENGTH,
+            "type": "string", "description": "Scope tokens separated by spaces (RFC 6749 section 3.3)", "maxLength": MAX_LENGTH,
             "pattern": r"^[ !#-\[\]-~]*$", "examples": ["orders:read orders:write"],
         })
     }

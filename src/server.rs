@@ -12,7 +12,7 @@ use crate::config::{Issuer, Settings};
 use crate::error::Error;
 use crate::http;
 use crate::jobs::{self, cluster_settings};
-use crate::manage::signing_key::{self, Times};
+use crate::manage::signing_key::{self, RotationPolicy, SigningKeyServices};
 use crate::net::connections::Connections;
 use crate::net::listener;
 use crate::net::tls::Certificate;
@@ -187,7 +187,7 @@ async fn prepare(
     now: Timestamp,
 ) -> Result<SealingKeyFile, Error> {
     let read_only = matches!(store.check_writable().await, Err(StoreError::ReadOnly));
-    let sealing_keys = signing_key::sealing_keys(store, &settings.keys_dir).await?;
+    let sealing_keys = signing_key::open_or_create_sealing_keys(store, &settings.keys_dir).await?;
     let own = cluster_settings::own(settings, issuer, now);
     if read_only {
         tracing::warn!(
@@ -197,8 +197,12 @@ async fn prepare(
         signing_key::check(store, &sealing_keys, now).await?;
     } else {
         cluster_settings::join(store, own, issuer, issuer_change, now).await?;
-        let times = Times::in_force(store, settings).await?;
-        signing_key::ensure(store, &sealing_keys, times, now).await?;
+        let services = SigningKeyServices {
+            store,
+            sealing_keys: &sealing_keys,
+            policy: RotationPolicy::effective(store, settings).await?,
+        };
+        signing_key::ensure(services, now).await?;
     }
     Ok(sealing_keys)
 }

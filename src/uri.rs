@@ -1,25 +1,26 @@
-//! URIs from outside: one way to read them, so that what is kept is what was understood.
+//! URIs from outside. They are parsed in one way, and refused if another parser could read them differently.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use url::{Host, Url};
 
-/// The longest URI, in bytes.
+/// Maximum length of a URI, in bytes.
 pub const MAX_LENGTH: usize = 512;
 
-/// An absolute URI (RFC 3986) that somebody else wrote, and that everybody reads alike: it holds no
-/// character that a URI may not have and nothing that a parser would repair (a missing `//`, a
-/// backslash, dot segments, upper case in the host, an address in another notation), no user and no
-/// password. So its text is what was parsed.
+/// An absolute URI (RFC 3986) from outside that all parsers read in the same way.
+///
+/// It has only characters that are allowed in a URI, nothing that a parser would repair (a missing `//`, a
+/// backslash, dot segments, upper case in the host, an IP address in an unusual notation), no user name and
+/// no password. So its text is identical to what was parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExternalUri {
     text: String,
     url: Url,
 }
 
-/// Why a text is not such a URI, or not one for its purpose. Displays as a sentence that names the
-/// text, save where that may hold a password.
+/// Why a text is not an [`ExternalUri`], or not one for its purpose. The message quotes the text unless it may
+/// contain a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UriError {
     shown: Option<String>,
@@ -52,45 +53,45 @@ impl fmt::Display for UriError {
 impl std::error::Error for UriError {}
 
 impl ExternalUri {
-    /// Reads one.
+    /// Parses a URI.
     ///
     /// # Errors
-    /// Where the text is not such a URI.
+    /// The text is not an absolute URI, is too long, or could be read differently by another parser.
     pub fn parse(text: &str) -> Result<Self, UriError> {
         let refused = |reason| Err(UriError::new(text, reason));
         if text.len() > MAX_LENGTH {
-            return refused("a URI has 512 bytes at the most");
+            return refused("it is longer than 512 bytes");
         }
         if !text.bytes().all(is_uri_byte) {
             return refused(
-                "it holds a space, a line end, a backslash or another character that a URI cannot hold",
+                "it contains a space, a line end, a backslash or another character that is not allowed in a URI",
             );
         }
         if !percent_encodings_are_whole(text) {
-            return refused("a percent sign is followed by two hexadecimal digits");
+            return refused("a percent sign must be followed by two hexadecimal digits");
         }
         let Some((scheme, rest)) = text.split_once(':') else {
-            return refused("it is not absolute: a URI begins with its scheme");
+            return refused("it is not absolute: a URI begins with a scheme");
         };
         if matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https")
             && !rest.starts_with("//")
         {
-            return refused("the scheme of a web address is followed by ://");
+            return refused("http and https must be followed by ://");
         }
         let Ok(url) = Url::parse(text) else {
             return refused("it is not an absolute URI");
         };
-        // What stands between the slashes and the host must not get into a message or a log.
+        // A user name or password must not get into a message or a log.
         if !url.username().is_empty() || url.password().is_some() || authority(rest).contains('@') {
             return Err(UriError {
                 shown: None,
-                reason: "it holds a user or a password",
+                reason: "it contains a user name or a password",
             });
         }
         if has_dot_segment(rest) {
-            return refused("its path holds a dot segment");
+            return refused("its path contains a dot segment");
         }
-        // The parser writes an empty path as a slash, and an apostrophe in a query as %27.
+        // The parser changes an empty path to a slash, and an apostrophe in a query to %27.
         let same = |text: &str| url.as_str().replace('\'', "%27") == text.replace('\'', "%27");
         let as_parsed = same(text) || url.path() == "/" && same(&with_slash(text));
         if !as_parsed {
@@ -104,7 +105,7 @@ impl ExternalUri {
         })
     }
 
-    /// As it was written, and so as it was understood.
+    /// The URI as it was written, which is also how it was parsed.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -113,21 +114,21 @@ impl ExternalUri {
         UriError::new(&self.text, reason)
     }
 
-    /// The address of a page for people: https or http.
+    /// Checks that the URI is a web page: `https` or `http` with a host.
     ///
     /// # Errors
-    /// Where it is something else.
+    /// Any other URI.
     pub fn for_page(self) -> Result<Self, UriError> {
         match self.url.scheme() {
             "http" | "https" if self.has_plain_host() => Ok(self),
-            _ => Err(self.refused("it is not a web address, with https or http and a host")),
+            _ => Err(self.refused("it is not an https or http URL with a host")),
         }
     }
 
-    /// The identifier of a resource server (RFC 8707 section 2): without a fragment.
+    /// Checks that the URI can identify a resource server (RFC 8707 section 2): it has no fragment.
     ///
     /// # Errors
-    /// Where it has one.
+    /// The URI has a fragment.
     pub fn for_resource(self) -> Result<Self, UriError> {
         if self.url.fragment().is_some() {
             Err(self.refused("it has a fragment"))
@@ -136,14 +137,14 @@ impl ExternalUri {
         }
     }
 
-    /// The address of a JWK Set: https, without a fragment, and by name or by an address for which
-    /// `allowed` holds. Where a name leads is for whoever fetches it to check.
+    /// Checks that the URI can be a `jwks_uri`: `https`, without a fragment, with a host name or an IP address
+    /// that is `allowed`. The addresses of a host name are checked when the URI is fetched.
     ///
     /// # Errors
-    /// Where it is something else.
+    /// Any other URI.
     pub fn for_keys(self, allowed: impl Fn(IpAddr) -> bool) -> Result<Self, UriError> {
         if self.url.scheme() != "https" || !self.has_plain_host() {
-            return Err(self.refused("it is not a web address with https and a host"));
+            return Err(self.refused("it is not an https URL with a host"));
         }
         if self.url.fragment().is_some() {
             return Err(self.refused("it has a fragment"));
@@ -156,35 +157,34 @@ impl ExternalUri {
         }
     }
 
-    /// A redirect URI (RFC 6749 section 3.1.2, RFC 8252 section 7): https; http to this machine; or a
-    /// scheme of an app's own, which is a domain name turned round and so has a dot.
+    /// Checks that the URI can be a redirect URI (RFC 6749 section 3.1.2, RFC 8252 section 7): `https`, `http`
+    /// on a loopback host, or a private-use scheme, which is a reversed domain name and so has a dot.
     ///
     /// # Errors
-    /// Where it is something else, has a fragment or a wildcard, or hides a control character or a
-    /// backslash behind a percent sign.
+    /// Any other URI, a fragment, a wildcard, or a percent-encoded control character or backslash.
     pub fn for_redirect(self) -> Result<Self, UriError> {
         if self.url.fragment().is_some() {
             return Err(self.refused("it has a fragment"));
         }
         if self.text.contains('*') {
-            return Err(self.refused("it holds a wildcard; redirect URIs are compared as they are"));
+            return Err(self.refused("it contains a wildcard; redirect URIs are compared exactly"));
         }
         let decoded = percent_encoding::percent_decode_str(&self.text);
         if decoded
             .into_iter()
             .any(|byte| byte.is_ascii_control() || byte == b'\\')
         {
-            return Err(self.refused("it holds an encoded control character or backslash"));
+            return Err(self.refused("it contains an encoded control character or backslash"));
         }
         match self.url.scheme() {
             "https" if self.has_plain_host() => Ok(self),
             "http" if self.is_loopback() => Ok(self),
             "http" => Err(self.refused(
-                "http serves for 127.0.0.1, [::1] and localhost alone; elsewhere it is https",
+                "http is allowed only for 127.0.0.1, [::1] and localhost; use https",
             )),
             scheme if is_private_use(scheme) && self.text.len() > scheme.len() + 1 => Ok(self),
             _ => Err(self.refused(
-                "the scheme is https, or an app's own with a dot in it, such as com.example.app",
+                "the scheme must be https, or a private-use scheme with a dot, such as com.example.app",
             )),
         }
     }
@@ -202,7 +202,7 @@ impl ExternalUri {
             || self.address().is_some_and(|address| address.is_loopback())
     }
 
-    /// A name of letters, digits, hyphens and dots, or an address.
+    /// Whether the host is an IP address, or a name of letters, digits, hyphens, underscores and dots.
     fn has_plain_host(&self) -> bool {
         match self.url.host() {
             Some(Host::Domain(name)) => name.split('.').all(|label| {
@@ -223,7 +223,7 @@ impl fmt::Display for ExternalUri {
     }
 }
 
-/// RFC 3986 section 2: reserved, unreserved, and the percent sign.
+/// Whether RFC 3986 section 2 allows the byte in a URI: reserved, unreserved or the percent sign.
 fn is_uri_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte)
 }
@@ -234,7 +234,7 @@ fn percent_encodings_are_whole(text: &str) -> bool {
     parts.all(|part| matches!(part.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
 }
 
-/// What stands between `//` and the path; nothing where there is no `//`.
+/// The authority: the part between `//` and the path, empty without `//`.
 fn authority(rest: &str) -> &str {
     let rest = rest.strip_prefix("//").unwrap_or_default();
     rest.split(['/', '?', '#']).next().unwrap_or_default()
@@ -250,13 +250,13 @@ fn has_dot_segment(rest: &str) -> bool {
     })
 }
 
-/// With the slash of an empty path: before the query and the fragment.
+/// `text` with a slash for its empty path, before query and fragment.
 fn with_slash(text: &str) -> String {
     let end = text.find(['?', '#']).unwrap_or(text.len());
     format!("{}/{}", &text[..end], &text[end..])
 }
 
-/// RFC 8252 section 7.1, RFC 3986 section 3.1.
+/// Whether a scheme is a private-use scheme, based on a domain name (RFC 8252 section 7.1).
 fn is_private_use(scheme: &str) -> bool {
     scheme.contains('.') && scheme.split('.').all(|label| !label.is_empty())
 }
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn redirect_uris_that_are_taken_stay_as_they_are() {
+    fn accepted_redirect_uris_stay_unchanged() {
         for text in [
             "https://a.example/cb",
             "https://a.example",
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn redirect_uris_that_are_refused() {
+    fn unsafe_redirect_uris_are_refused() {
         for text in [
             "",
             "cb",
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn other_purposes() {
+    fn each_purpose_has_its_own_rules() {
         let keys =
             |text: &str| ExternalUri::parse(text)?.for_keys(|address| !address.is_loopback());
         assert!(keys("https://a.example/jwks.json?v=1").is_ok());

@@ -40,8 +40,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("http", &["oauth", "manage", "store", "net", "telemetry"]),
     ("portal", &["manage", "http"]),
     ("bootstrap", &["manage", "store", "crypto"]),
-    ("manage", &["oauth", "store", "crypto", "rate_limit"]),
-    ("oauth", &["cache", "net", "store", "crypto", "rate_limit"]),
+    (
+        "manage",
+        &["oauth", "domain", "store", "crypto", "rate_limit"],
+    ),
+    (
+        "oauth",
+        &["cache", "domain", "net", "store", "crypto", "rate_limit"],
+    ),
+    ("domain", &["store"]),
     ("net", &["crypto"]),
     ("telemetry", &[]),
     ("cache", &["store", "crypto"]),

@@ -7,6 +7,7 @@ use keyward::clock::Timestamp;
 use keyward::crypto::password::Weakness;
 use keyward::oauth::failure::ALL_REASONS;
 use keyward::portal::language::Language;
+use keyward::store::audit::Action;
 
 use crate::support::repository;
 
@@ -140,8 +141,9 @@ fn every_message_that_is_asked_for_is_there() {
     for (code, _) in ALL_REASONS {
         asked.insert(format!("reason-{}", code.replace('_', "-")));
     }
-    for action in actions() {
-        asked.insert(format!("action-{}", action.replace(['.', '_'], "-")));
+    for action in Action::ALL {
+        let message = action.as_str().replace(['.', '_'], "-");
+        asked.insert(format!("action-{message}"));
     }
     let error_codes = std::fs::read_to_string(repository("src/error.rs")).unwrap();
     for code in error_codes
@@ -158,43 +160,6 @@ fn every_message_that_is_asked_for_is_there() {
         .collect();
     assert!(missing.is_empty(), "there are no words for {missing:?}");
     assert!(asked.len() > 300, "what is asked for was not found");
-}
-
-/// What the verbs write into the audit.
-fn actions() -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for folder in ["src/manage", "src/oauth"] {
-        for begin in [
-            "record(transaction, \"",
-            "update(store, permit, email, \"",
-            "edit(store, permit, client_id, \"",
-            "add(store, permit, \"",
-            "note(transaction, &user, \"",
-            "Enrol { .. } => \"",
-            "RenewRecoveryCodes { .. } => \"",
-            "Remove { .. } => \"",
-        ] {
-            found.extend(between(folder, begin, '"'));
-        }
-        found.extend(between(folder, "const FAILURE: &str = \"", '"'));
-        found.extend(between(folder, "pub const ACTION: &str = \"", '"'));
-    }
-    found
-}
-
-#[test]
-fn every_action_can_be_asked_for_in_the_audit() {
-    let written = actions();
-    assert!(
-        written.len() > 25,
-        "the actions were not found: {written:?}"
-    );
-    let offered = std::fs::read_to_string(repository("src/portal/audit.rs")).unwrap();
-    let missing: Vec<_> = written
-        .iter()
-        .filter(|action| !offered.contains(&format!("\"{action}\"")))
-        .collect();
-    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]

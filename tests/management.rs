@@ -13,7 +13,7 @@ fn caller(world: &World, node: &Node, account: &str, rights: &str) -> String {
 /// A token that may do everything.
 pub fn operator(world: &World, node: &Node) -> String {
     world.cli(&["account", "create", "--name", "Operators"]);
-    let all = keyward::manage::actor::ALL_RIGHTS.join(" ");
+    let all = crate::rights::all_rights().join(" ");
     caller(world, node, "Operators", &format!("{all} keyward:operator"))
 }
 
@@ -171,7 +171,7 @@ on_both! {
         for name in ["One", "Two"] {
             world.cli(&["account", "create", "--name", name]);
         }
-        let all: Vec<&str> = keyward::manage::actor::ALL_RIGHTS.to_vec();
+        let all = crate::rights::all_rights();
         let one = caller(&world, &node, "One", &all.join(" "));
         let theirs = world.client_with(&["--account", "Two", "--scope", "read"]);
         let two = world.cli(&["account", "list"])[1]["id"].as_str().unwrap().to_owned();
@@ -664,9 +664,9 @@ fn the_description_is_complete_and_its_page_loads_nothing_from_elsewhere() {
 
 #[test]
 fn roles_give_rights() {
-    use keyward::manage::actor::rights_of;
+    use keyward::manage::rights::{Right, Rights};
     use keyward::store::user::Role;
-    let may = |role, right: &str| rights_of(role).contains(&right);
+    let may = |role, right: &str| Rights::of_role(role).contains(right.parse::<Right>().unwrap());
     for (right, viewer, developer, administrator) in [
         ("keyward:clients:read", true, true, true),
         ("keyward:clients:write", false, true, true),

@@ -65,7 +65,7 @@ fn a_linter_finds_nothing() {
 on_both! {
     fn no_fault_and_no_undescribed_answer(world: World) {
         let node = world.start_with(&["--log", "error,keyward::server=info"]);
-        let client = world.manager(&node, &[], &(keyward::manage::actor::ALL_RIGHTS.join(" ") + " keyward:operator"));
+        let client = world.manager(&node, &[], &(crate::rights::all_rights().join(" ") + " keyward:operator"));
         let token = node.token(&client);
         passes(
             tool("st")

@@ -8,7 +8,7 @@ use super::Context;
 use super::output::Output;
 use crate::config::Switch;
 use crate::error::Error;
-use crate::manage::account::{self, AccountChange};
+use crate::manage::account::{self, AccountPatch};
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
 #[derive(Subcommand)]
@@ -70,16 +70,14 @@ impl Account {
         let operator = context.operator();
         match self {
             Account::Create { name } => {
-                let account =
-                    account::create(&store, operator.may(AccountsWrite)?, &name, context.now)
-                        .await?;
+                let account = account::create(&store, operator.may(AccountsWrite)?, &name).await?;
                 Ok(Output::new(
                     &account,
                     format!("Created the account {} ({})", account.name, account.id),
                 ))
             }
             Account::List => {
-                let accounts = account::list(&store, &operator.may(AccountsRead)?).await?;
+                let accounts = account::list(&store, operator.may(AccountsRead)?).await?;
                 let rows = accounts.iter().map(|account| {
                     [
                         account.id.clone(),
@@ -95,7 +93,7 @@ impl Account {
                 max_clients,
             } => {
                 let required = require_second_factor.map(Switch::is_on);
-                let change = AccountChange {
+                let change = AccountPatch {
                     requires_second_factor: required
                         .map(|required| Ok::<_, Error>((operator.may(UsersWrite)?, required)))
                         .transpose()?,
@@ -103,7 +101,7 @@ impl Account {
                         .map(|ClientLimit(max)| Ok::<_, Error>((operator.may(AccountsWrite)?, max)))
                         .transpose()?,
                 };
-                let changed = account::update(&store, change, &account, context.now).await?;
+                let changed = account::update(&store, change, &account).await?;
                 let mut words = Vec::new();
                 if max_clients.is_some() {
                     words.push(format!(

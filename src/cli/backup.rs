@@ -9,6 +9,7 @@ use super::Context;
 use super::output::Output;
 use crate::error::Error;
 use crate::oauth::keys::KEY_FILE;
+use crate::store::audit::Action;
 use crate::store::backup::{self, Restored};
 
 #[derive(Args)]
@@ -39,11 +40,10 @@ impl Backup {
 
 impl Restore {
     pub fn run(self, context: &Context) -> Result<Output, Error> {
-        let entry = context.operator().entry(
-            "database.restore",
+        let entry = context.operator().recorder().entry(
+            Action::DatabaseRestore,
             None,
             &self.file.display().to_string(),
-            context.now,
         );
         let restored = backup::restore(
             &context.settings.database_url,

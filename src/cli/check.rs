@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::clock::watch::{ClockWatch, TOLERANCE};
 use crate::config::Issuer;
 use crate::error::Error;
-use crate::manage::signing_key::{LOST, opened_keys};
+use crate::manage::signing_key::{LOST_FILE_HELP, opened_keys};
 use crate::net::http_client;
 use crate::oauth::keys::{KEY_FILE, SealingKeyFile};
 use crate::store::clock as store_clock;
@@ -145,7 +145,7 @@ fn sealing_keys(folder: &Path) -> Result<SealingKeyFile, String> {
     let path = folder.join(KEY_FILE);
     let failed = |error| {
         format!(
-            "{}: {error}. `keyward serve` creates it on first start. {LOST}",
+            "{}: {error}. `keyward serve` creates it on first start. {LOST_FILE_HELP}",
             path.display()
         )
     };

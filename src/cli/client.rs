@@ -9,7 +9,7 @@ use super::output::Output;
 use super::{Context, Limits};
 use crate::error::{Code, Error};
 use crate::manage::actor::{ClientsRead, ClientsWrite};
-use crate::manage::client::{self, ClientChange, ClientView, CreatedClient, NewClient};
+use crate::manage::client::{self, ClientPatch, ClientView, CreatedClient, NewClient};
 use crate::scope::Scope;
 use crate::store::client::AuthMethod;
 
@@ -94,7 +94,6 @@ impl Client {
             context.store()?
         };
         let operator = context.operator();
-        let now = context.now;
         match self {
             Client::Create {
                 name,
@@ -116,7 +115,7 @@ impl Client {
                     jwks,
                 };
                 Ok(created(
-                    client::create(&store, operator.may(ClientsWrite)?, new, now).await?,
+                    client::create(&store, operator.may(ClientsWrite)?, new).await?,
                 ))
             }
             Client::List { account } => {
@@ -155,32 +154,30 @@ impl Client {
                         .filter(|identifier| !identifier.is_empty())
                         .collect()
                 });
-                let change = ClientChange {
+                let change = ClientPatch {
                     name,
                     scope,
                     resources,
                     may_introspect: introspect,
                     auth_method,
                     jwks,
-                    ..ClientChange::default()
+                    ..ClientPatch::default()
                 };
                 let changed =
-                    client::update(&store, operator.may(ClientsWrite)?, &client_id, change, now)
-                        .await?;
+                    client::update(&store, operator.may(ClientsWrite)?, &client_id, change).await?;
                 Ok(shown(&changed.client).warning(changed.warning.as_ref()))
             }
             Client::Disable { client_id } => Ok(shown(
-                &client::disable(&store, operator.may(ClientsWrite)?, &client_id, now).await?,
+                &client::disable(&store, operator.may(ClientsWrite)?, &client_id).await?,
             )),
             Client::Enable { client_id } => Ok(shown(
-                &client::enable(&store, operator.may(ClientsWrite)?, &client_id, now).await?,
+                &client::enable(&store, operator.may(ClientsWrite)?, &client_id).await?,
             )),
             Client::RenewRegistrationToken { client_id } => {
                 let token = client::renew_registration_token(
                     &store,
                     operator.may(ClientsWrite)?,
                     &client_id,
-                    now,
                 )
                 .await?;
                 let uri = context
@@ -195,16 +192,11 @@ impl Client {
                 Ok(Output::new(&document, words))
             }
             Client::RevokeRegistrationToken { client_id } => Ok(shown(
-                &client::revoke_registration_token(
-                    &store,
-                    operator.may(ClientsWrite)?,
-                    &client_id,
-                    now,
-                )
-                .await?,
+                &client::revoke_registration_token(&store, operator.may(ClientsWrite)?, &client_id)
+                    .await?,
             )),
             Client::Delete { client_id } => {
-                client::delete(&store, operator.may(ClientsWrite)?, &client_id, now).await?;
+                client::delete(&store, operator.may(ClientsWrite)?, &client_id).await?;
                 Ok(Output::done(format!("Deleted the client {client_id}")))
             }
         }

@@ -18,10 +18,8 @@ pub enum Clock {
 impl Clock {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let Clock::Reset = self;
-        let entry = context
-            .operator()
-            .entry("clock.reset", None, "clock", context.now);
-        let previous = clock::reset(&context.store()?, entry, context.now).await?;
+        let recorder = context.operator().recorder().clone();
+        let previous = clock::reset(&context.store()?, recorder).await?;
         let now = context.now;
         let words = format!(
             "Changed the recorded time from {previous} to {now}. All tokens issued until now are revoked. Running servers apply \

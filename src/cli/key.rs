@@ -81,7 +81,7 @@ impl Key {
                     manage_keys,
                 };
                 let (key, view) =
-                    api_key::create(&store, operator.may(KeysWrite)?, &client_id, new, now).await?;
+                    api_key::create(&store, operator.may(KeysWrite)?, &client_id, new).await?;
                 Ok(created(&key, &view))
             }
             Key::List { client_id } => {
@@ -116,19 +116,13 @@ impl Key {
                 key_id,
                 grace,
             } => {
-                let (key, view) = api_key::rotate(
-                    &store,
-                    operator.may(KeysWrite)?,
-                    &client_id,
-                    &key_id,
-                    grace,
-                    now,
-                )
-                .await?;
+                let (key, view) =
+                    api_key::rotate(&store, operator.may(KeysWrite)?, &client_id, &key_id, grace)
+                        .await?;
                 Ok(created(&key, &view))
             }
             Key::Delete { client_id, key_id } => {
-                api_key::delete(&store, operator.may(KeysWrite)?, &client_id, &key_id, now).await?;
+                api_key::delete(&store, operator.may(KeysWrite)?, &client_id, &key_id).await?;
                 Ok(Output::done(format!("Deleted the API key {key_id}")))
             }
         }

@@ -33,6 +33,7 @@ mod backup;
 mod check;
 mod client;
 mod clock;
+mod demo;
 mod key;
 mod output;
 mod registration_token;
@@ -78,6 +79,8 @@ enum Command {
     Config,
     /// Diagnose this installation and suggest fixes
     Check,
+    /// Fill a new database with sample data, to try the portal [default database: data/demo.db]
+    Demo,
     /// Print the OpenAPI 3.1 document of the HTTP API
     Openapi,
     /// Print shell completions
@@ -152,7 +155,7 @@ struct Context {
 impl Context {
     /// The command line has every right: it has direct access to the database.
     fn operator(&self) -> Arc<Actor> {
-        Arc::new(Actor::command_line().assuming(self.settings.issuer()))
+        Arc::new(Actor::command_line(self.now).with_assumed_issuer(self.settings.issuer()))
     }
 
     /// Opens the database, which must exist. A mistyped path must not create a second, empty database.
@@ -176,14 +179,14 @@ impl Context {
 
     /// Opens the sealing key file, which must exist.
     async fn sealing_keys(&self, store: &Arc<Store>) -> Result<SealingKeyFile, Error> {
-        keys::existing_key_file(store, &self.settings.keys_dir)
+        keys::open_sealing_keys(store, &self.settings.keys_dir)
             .await
             .map_err(|error| self.sources.explain(error))
     }
 
     /// Opens the sealing key file, or creates it if the database has nothing sealed by another one.
     async fn sealing_keys_or_new(&self, store: &Arc<Store>) -> Result<SealingKeyFile, Error> {
-        keys::sealing_keys(store, &self.settings.keys_dir)
+        keys::open_or_create_sealing_keys(store, &self.settings.keys_dir)
             .await
             .map_err(|error| self.sources.explain(error))
     }
@@ -323,6 +326,7 @@ fn execute(command: Command, context: Context, json: bool) -> Result<Output, Err
                 Ok(settings(&context))
             }
             Command::Check => check::run(context).await,
+            Command::Demo => demo::run(context).await,
             Command::Openapi => Ok(openapi()),
             Command::Completions { shell } => Ok(completions(shell)),
             Command::Account(command) => command.run(context).await,

@@ -57,13 +57,9 @@ impl RegistrationToken {
                     uses,
                     lifetime: expires_in.duration,
                 };
-                let (token, view, warning) = registration_token::create(
-                    &store,
-                    operator.may(RegistrationWrite)?,
-                    new,
-                    context.now,
-                )
-                .await?;
+                let (token, view, warning) =
+                    registration_token::create(&store, operator.may(RegistrationWrite)?, new)
+                        .await?;
                 let mut document = json!(view);
                 document["token"] = json!(token.expose());
                 let words = format!(
@@ -75,7 +71,7 @@ impl RegistrationToken {
             }
             RegistrationToken::List => {
                 let tokens =
-                    registration_token::list(&store, &operator.may(RegistrationRead)?).await?;
+                    registration_token::list(&store, operator.may(RegistrationRead)?).await?;
                 let rows = tokens.iter().map(|token| {
                     let uses = token
                         .uses_left
@@ -95,13 +91,7 @@ impl RegistrationToken {
                 ))
             }
             RegistrationToken::Delete { id } => {
-                registration_token::delete(
-                    &store,
-                    operator.may(RegistrationWrite)?,
-                    &id,
-                    context.now,
-                )
-                .await?;
+                registration_token::delete(&store, operator.may(RegistrationWrite)?, &id).await?;
                 Ok(Output::done(format!(
                     "Deleted the initial access token {id}"
                 )))

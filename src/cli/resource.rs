@@ -7,7 +7,7 @@ use super::Context;
 use super::output::Output;
 use crate::error::Error;
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
-use crate::manage::resource_server::{self, TokenTyp};
+use crate::manage::resource_server::{self, NewResourceServer, TokenTyp};
 use crate::scope::Scope;
 
 #[derive(Subcommand)]
@@ -61,16 +61,13 @@ impl Resource {
                 token_typ,
             } => {
                 let permit = operator.may(ResourcesWrite)?;
-                let created = resource_server::create(
-                    &store,
-                    permit,
-                    &identifier,
-                    &name,
+                let new = NewResourceServer {
+                    identifier,
+                    name,
                     scope,
                     token_typ,
-                    context.now,
-                )
-                .await?;
+                };
+                let created = resource_server::create(&store, permit, new).await?;
                 let server = created.server;
                 let secret = created.secret;
                 let words = format!(
@@ -89,8 +86,7 @@ impl Resource {
             } => {
                 let permit = operator.may(ResourcesWrite)?;
                 let server =
-                    resource_server::update(&store, permit, &identifier, token_typ, context.now)
-                        .await?;
+                    resource_server::update(&store, permit, &identifier, token_typ).await?;
                 let words = format!(
                     "New tokens for {} have the typ {}",
                     server.identifier,
@@ -116,13 +112,7 @@ impl Resource {
                 ))
             }
             Resource::Delete { identifier } => {
-                resource_server::delete(
-                    &store,
-                    operator.may(ResourcesWrite)?,
-                    &identifier,
-                    context.now,
-                )
-                .await?;
+                resource_server::delete(&store, operator.may(ResourcesWrite)?, &identifier).await?;
                 Ok(Output::done(format!(
                     "Deleted the resource server {identifier}"
                 )))

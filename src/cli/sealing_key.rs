@@ -7,7 +7,7 @@ use super::output::Output;
 use crate::error::{Code, Error};
 use crate::manage::actor::SigningKeysWrite;
 use crate::manage::sealing_key::{self, Loss, Rotated};
-use crate::manage::signing_key::Times;
+use crate::manage::signing_key::RotationPolicy;
 
 #[derive(Subcommand)]
 pub enum SealingKey {
@@ -31,29 +31,27 @@ impl SealingKey {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let store = context.store()?;
         let operator = context.operator();
-        let now = context.now;
         let permit = operator.may(SigningKeysWrite)?;
         match self {
             SealingKey::Rotate { prepare: true } => {
-                sealing_key::prepare(&context.sealing_keys(&store).await?, &permit).await?;
+                sealing_key::prepare(&context.sealing_keys(&store).await?, permit).await?;
                 Ok(Output::done(
                     "Added a new key to the file. Copy the file to every node, then run: keyward sealing-key rotate",
                 ))
             }
             SealingKey::Rotate { prepare: false } => {
                 let rotated =
-                    sealing_key::rotate(&store, permit, &context.sealing_keys(&store).await?, now)
+                    sealing_key::rotate(&store, permit, &context.sealing_keys(&store).await?)
                         .await?;
                 Ok(done(&rotated))
             }
             SealingKey::Prune => Ok(done(
-                &sealing_key::prune(&store, permit, &context.sealing_keys(&store).await?, now)
-                    .await?,
+                &sealing_key::prune(&store, permit, &context.sealing_keys(&store).await?).await?,
             )),
             SealingKey::Reset { yes } => {
                 let folder = &context.settings.keys_dir;
                 if !yes {
-                    let loss = sealing_key::assess(&store, &permit, folder, now).await?;
+                    let loss = sealing_key::assess(&store, permit, folder).await?;
                     if loss.signing_keys.is_empty() && loss.second_factors.is_empty() {
                         return Err(Error::new(
                             Code::Conflict,
@@ -66,8 +64,8 @@ impl SealingKey {
                     );
                     return Ok(Output::new(&loss, words).refused());
                 }
-                let times = Times::in_force(&store, &context.settings).await?;
-                let loss = sealing_key::reset(&store, permit, folder, times, now).await?;
+                let policy = RotationPolicy::effective(&store, &context.settings).await?;
+                let loss = sealing_key::reset(&store, permit, folder, policy).await?;
                 Ok(Output::new(&loss, lost(&loss)))
             }
         }

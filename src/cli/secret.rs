@@ -52,20 +52,13 @@ impl Secret {
                     operator.may(KeysWrite)?,
                     &client_id,
                     expires_in.duration,
-                    context.now,
                 )
                 .await?;
                 Ok(created(&secret, &row))
             }
             Secret::Rotate { client_id, grace } => {
-                let (secret, row) = secret::rotate(
-                    &store,
-                    operator.may(KeysWrite)?,
-                    &client_id,
-                    grace,
-                    context.now,
-                )
-                .await?;
+                let (secret, row) =
+                    secret::rotate(&store, operator.may(KeysWrite)?, &client_id, grace).await?;
                 Ok(created(&secret, &row))
             }
             Secret::List { client_id } => {
@@ -91,14 +84,7 @@ impl Secret {
                 client_id,
                 secret_id,
             } => {
-                secret::delete(
-                    &store,
-                    operator.may(KeysWrite)?,
-                    &client_id,
-                    &secret_id,
-                    context.now,
-                )
-                .await?;
+                secret::delete(&store, operator.may(KeysWrite)?, &client_id, &secret_id).await?;
                 Ok(Output::done(format!("Deleted the secret {secret_id}")))
             }
         }

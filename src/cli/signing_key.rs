@@ -9,7 +9,9 @@ use super::output::{Output, when};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::manage::actor::{SigningKeysRead, SigningKeysWrite};
-use crate::manage::signing_key::{self, SigningKeyView, Times};
+use crate::manage::signing_key::{
+    self, RetirementMode, RotationPolicy, SigningKeyServices, SigningKeyView,
+};
 
 #[derive(Subcommand)]
 pub enum SigningKey {
@@ -43,11 +45,15 @@ impl SigningKey {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let store = context.store()?;
         let operator = context.operator();
-        let times = Times::in_force(&store, &context.settings).await?;
-        let now = context.now;
+        let policy = RotationPolicy::effective(&store, &context.settings).await?;
+        let services = |sealing_keys| SigningKeyServices {
+            store: &store,
+            sealing_keys,
+            policy,
+        };
         match self {
             SigningKey::List => {
-                let keys = signing_key::list(&store, &operator.may(SigningKeysRead)?, now).await?;
+                let keys = signing_key::list(&store, operator.may(SigningKeysRead)?).await?;
                 let end = |end: Option<Timestamp>| match end {
                     Some(Timestamp::EPOCH) => "retired".to_owned(),
                     end => when(end),
@@ -76,8 +82,7 @@ impl SigningKey {
                 ))
             }
             SigningKey::Show { kid, pem } => {
-                let shown =
-                    signing_key::show(&store, &operator.may(SigningKeysRead)?, &kid, now).await?;
+                let shown = signing_key::show(&store, operator.may(SigningKeysRead)?, &kid).await?;
                 let public = shown.pem.trim_end();
                 let words = match pem {
                     true => public.to_owned(),
@@ -90,11 +95,8 @@ impl SigningKey {
             }
             SigningKey::Rotate => {
                 let key = signing_key::rotate(
-                    &store,
+                    services(&context.sealing_keys_or_new(&store).await?),
                     operator.may(SigningKeysWrite)?,
-                    &context.sealing_keys_or_new(&store).await?,
-                    times,
-                    now,
                 )
                 .await?;
                 Ok(pending(&key))
@@ -105,25 +107,24 @@ impl SigningKey {
                     Error::new(Code::InvalidRequest, format!("{}: {error}", file.display()))
                 })?;
                 let key = signing_key::import(
-                    &store,
+                    services(&context.sealing_keys_or_new(&store).await?),
                     operator.may(SigningKeysWrite)?,
-                    &context.sealing_keys_or_new(&store).await?,
                     &pem,
-                    times,
-                    now,
                 )
                 .await?;
                 Ok(pending(&key))
             }
-            SigningKey::Retire { kid, now: at_once } => {
+            SigningKey::Retire { kid, now } => {
+                let mode = if now {
+                    RetirementMode::Immediate
+                } else {
+                    RetirementMode::Graceful
+                };
                 let key = signing_key::retire(
-                    &store,
+                    services(&context.sealing_keys(&store).await?),
                     operator.may(SigningKeysWrite)?,
-                    &context.sealing_keys(&store).await?,
                     &kid,
-                    at_once,
-                    times,
-                    now,
+                    mode,
                 )
                 .await?;
                 let words = match key.published_until {

@@ -65,12 +65,10 @@ impl Token {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let server = context.authorization_server().await?;
         let operator = context.operator();
-        let now = context.now;
         match self {
             Token::Inspect { token } => {
                 let token = read_token(token)?;
-                let inspection =
-                    token::inspect(&server, &operator.may(TokensRead)?, &token, now).await?;
+                let inspection = token::inspect(&server, operator.may(TokensRead)?, &token).await?;
                 let state = match &inspection.reason {
                     None => "active".to_owned(),
                     Some(reason) => format!("not active: {reason}"),
@@ -92,12 +90,12 @@ impl Token {
                 token: Some(token), ..
             }) => {
                 let token = read_token(token)?;
-                token::revoke(&server, operator.may(TokensRevoke)?, &token, now).await?;
+                token::revoke(&server, operator.may(TokensRevoke)?, &token).await?;
                 Ok(Output::done("Revoked"))
             }
             Token::Revoke(RevokeTarget { client, .. }) => {
                 let client_id = client.unwrap_or_default();
-                token::revoke_all(&server, operator.may(TokensRevoke)?, &client_id, now).await?;
+                token::revoke_all(&server, operator.may(TokensRevoke)?, &client_id).await?;
                 Ok(Output::done(format!(
                     "Revoked all tokens of the client {client_id}"
                 )))
@@ -113,15 +111,9 @@ impl Token {
                     let before = tokens
                         .last()
                         .map(|view: &token::TokenView| view.token.jti.clone());
-                    let page = token::list(
-                        &server,
-                        operator.may(TokensRead)?,
-                        &client,
-                        before,
-                        PAGE,
-                        now,
-                    )
-                    .await?;
+                    let page =
+                        token::list(&server, operator.may(TokensRead)?, &client, before, PAGE)
+                            .await?;
                     if page.is_empty() {
                         break;
                     }

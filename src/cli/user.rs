@@ -63,15 +63,8 @@ impl User {
                 role,
                 account,
             } => {
-                let user = user::create(
-                    &store,
-                    operator.may(UsersWrite)?,
-                    &email,
-                    role,
-                    account,
-                    context.now,
-                )
-                .await?;
+                let user =
+                    user::create(&store, operator.may(UsersWrite)?, &email, role, account).await?;
                 Ok(Output::new(
                     &user,
                     format!("Created the user {} ({})", user.email, user.id),
@@ -97,8 +90,7 @@ impl User {
             User::Invite { email } => {
                 let issuer = context.issuer(&store).await?;
                 let (link, expires_at) =
-                    invitation::create(&store, operator.may(UsersWrite)?, &email, context.now)
-                        .await?;
+                    invitation::create(&store, operator.may(UsersWrite)?, &email).await?;
                 let link = invitation::url(&issuer, &link);
                 let document = json!({"email": email, "link": link, "expires_at": expires_at});
                 Ok(Output::new(
@@ -109,17 +101,14 @@ impl User {
                 ))
             }
             User::SetRole { email, role } => {
-                let user =
-                    user::set_role(&store, operator.may(UsersWrite)?, &email, role, context.now)
-                        .await?;
+                let user = user::set_role(&store, operator.may(UsersWrite)?, &email, role).await?;
                 Ok(Output::new(
                     &user,
                     format!("The role of {} is now {}", user.email, user.role),
                 ))
             }
             User::ResetSecondFactor { email } => {
-                user::reset_second_factor(&store, operator.may(UsersWrite)?, &email, context.now)
-                    .await?;
+                user::reset_second_factor(&store, operator.may(UsersWrite)?, &email).await?;
                 Ok(Output::done(format!(
                     "Removed the second factor of {email}"
                 )))
@@ -132,16 +121,14 @@ impl User {
                 })?;
                 let password = password.trim_end_matches(['\r', '\n']).to_owned();
                 let (permit, passwords) = (operator.may(UsersWrite)?, Passwords::default());
-                let user =
-                    user::set_password(&store, &passwords, permit, &email, password, context.now)
-                        .await?;
+                let user = user::set_password(&store, &passwords, permit, &email, password).await?;
                 Ok(Output::new(
                     &user,
                     format!("Set the password of {}", user.email),
                 ))
             }
             User::Delete { email } => {
-                user::delete(&store, operator.may(UsersWrite)?, &email, context.now).await?;
+                user::delete(&store, operator.may(UsersWrite)?, &email).await?;
                 Ok(Output::done(format!("Deleted the user {email}")))
             }
         }

@@ -235,6 +235,11 @@ impl Sources {
         self.of(name).label(name)
     }
 
+    /// Whether the setting was not given, so that its default applies.
+    pub fn is_default(&self, name: &str) -> bool {
+        self.of(name).is_default()
+    }
+
     /// Every setting with its value and source.
     pub fn entries(&self, settings: &Settings) -> Vec<SettingEntry> {
         let entry = |(name, value)| SettingEntry {

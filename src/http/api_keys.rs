@@ -98,7 +98,6 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
             actor.may(KeysWrite)?,
             &key.key.key.client_id,
             new,
-            Timestamp::now(),
         )
         .await?;
         Ok(HttpResponse::Created()
@@ -119,7 +118,6 @@ pub async fn delete(server: Server, request: HttpRequest, id: Path<String>) -> H
             actor.may(KeysWrite)?,
             &key.key.key.client_id,
             &id,
-            Timestamp::now(),
         )
         .await?;
         Ok(HttpResponse::NoContent().finish())
@@ -164,6 +162,6 @@ async fn manager(
         ));
     }
     let (row, client) = (&key.key.key, &key.client.client);
-    let actor = Actor::key_manager(&row.id, &client.account_id, &key.scope(), context);
+    let actor = Actor::key_manager(&row.id, &client.account_id, &key.scope(), &context);
     Ok((key, Arc::new(actor)))
 }

@@ -40,7 +40,7 @@ use crate::oauth::access_token::TokenResponse;
 use crate::oauth::introspection::Introspection;
 use crate::oauth::metadata::Metadata;
 use crate::store::account::Account;
-use crate::store::audit::Entry;
+use crate::store::audit::AuditEntry;
 use management::secrets::SecretView;
 use management::{
     Changed, Made, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens,
@@ -369,7 +369,7 @@ fn management() -> Vec<Op> {
             .with("keyward:tokens:read"),
         Op::get("/api/v1/audit", "listAudit", "List who did what", || get().to(audit::list))
             .query::<audit::Which>()
-            .answers::<Page<Entry>>(200, "The newest first")
+            .answers::<Page<AuditEntry>>(200, "The newest first")
             .with("keyward:audit:read"),
     ]
 }

@@ -14,7 +14,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::documents::Documents;
-use crate::manage::actor::{ALL_RIGHTS, OPERATOR_SCOPE};
+use crate::manage::rights::Right;
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -419,7 +419,7 @@ fn security_schemes() -> Value {
         "apiKey": {"type": "http", "scheme": "basic", "description": "The API key as the user, without a password; or as Bearer"},
         "management": {"type": "oauth2", "description": "A token for Keyward itself", "flows": {"clientCredentials": {
             "tokenUrl": "/oauth/token",
-            "scopes": ALL_RIGHTS.iter().chain(&[OPERATOR_SCOPE]).map(|right| ((*right).to_owned(), json!(""))).collect::<Map<_, _>>(),
+            "scopes": Right::ALL.iter().map(|right| (right.as_str().to_owned(), json!(""))).collect::<Map<_, _>>(),
         }}},
     })
 }

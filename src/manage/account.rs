@@ -1,31 +1,31 @@
-//! Accounts: the partner organisations.
+//! Accounts: the partner organizations, which own users and clients.
 
 use std::sync::Arc;
 
-use super::actor::{AccountsRead, AccountsWrite, Permit, Right, UsersWrite};
+use super::actor::Permit;
+use super::rights::{AccountsRead, AccountsWrite, RightType, UsersWrite};
 use super::{check_name, invalid, not_found};
-use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::store::account;
 pub use crate::store::account::{Account, AccountKind};
+use crate::store::audit::Action;
 use crate::store::user::Role;
 use crate::store::{Database, Store, Transaction};
 
-/// Makes an account.
+/// Creates an account.
 ///
 /// # Errors
-/// An unusable name, or one that is taken.
+/// `invalid_request` for an unusable name; `conflict` if the name is taken.
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<AccountsWrite>,
     name: &str,
-    now: Timestamp,
 ) -> Result<Account, Error> {
     check_name(name)?;
-    let account = Account::new(name, now);
+    let account = Account::new(name, permit.now());
     store
-        .write(now, move |transaction| {
-            permit.check_not_done(transaction)?;
+        .write(permit.now(), move |transaction| {
+            permit.ensure_first_use(transaction)?;
             if account::find(transaction.database(), &account.name)?.is_some() {
                 return Err(Error::new(
                     Code::Conflict,
@@ -35,174 +35,173 @@ pub async fn create(
                 .field("name"));
             }
             account::insert(transaction, &account)?;
-            permit.record(
+            permit.audit(
                 transaction,
-                "account.create",
+                Action::AccountCreate,
                 Some(&account.id),
                 &account.id,
-                now,
             )?;
             Ok(account.clone())
         })
         .await
 }
 
-/// All of them that are within reach.
+/// Lists the accounts that the actor can see.
 ///
 /// # Errors
-/// Where the database gave no answer.
-pub async fn list(
-    store: &Arc<Store>,
-    permit: &Permit<AccountsRead>,
-) -> Result<Vec<Account>, Error> {
+/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
+pub async fn list(store: &Arc<Store>, permit: Permit<AccountsRead>) -> Result<Vec<Account>, Error> {
     let mut accounts = store
         .report(permit.account(), |database| Ok(account::list(database)?))
         .await?;
-    accounts.retain(|account| permit.reaches(&account.id));
+    accounts.retain(|account| permit.can_access(&account.id));
     Ok(accounts)
 }
 
-/// The partners among them: without the account that Keyward made for the clients of resource servers.
+/// Lists the accounts of partners that the actor can see: all but the account that owns the clients of
+/// resource servers.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
 pub async fn partners(
     store: &Arc<Store>,
-    permit: &Permit<AccountsRead>,
+    permit: Permit<AccountsRead>,
 ) -> Result<Vec<Account>, Error> {
     let mut accounts = list(store, permit).await?;
     accounts.retain(|account| account.kind != AccountKind::ResourceServers);
     Ok(accounts)
 }
 
-/// What of an account is to change, each with the permit that it takes; what is absent stays.
+/// An update of an account. Each member comes with the permit that it takes; absent members stay
+/// unchanged.
 #[derive(Clone, Default)]
-pub struct AccountChange {
-    /// Whether its users must have a second factor to get into the portal. Who has none sets one up at the next
-    /// request.
+pub struct AccountPatch {
+    /// Whether the account's users need a second factor to use the portal. A user without one sets it
+    /// up at the next request.
     pub requires_second_factor: Option<(Permit<UsersWrite>, bool)>,
-    /// How many clients its own people, and registration, can bring it to; the default where there is no number.
-    /// Clients beyond a lower limit stay.
+    /// How many clients the account's own people and self-registration can create; the default if the
+    /// number is absent. Existing clients beyond a lower limit stay.
     pub max_clients: Option<(Permit<AccountsWrite>, Option<u32>)>,
 }
 
-/// Changes an account, wholly or not at all.
+/// Updates an account, in one transaction.
 ///
 /// # Errors
-/// No such account; nothing to change; a second factor that protects who has more rights than the actor.
+/// `not_found`; `invalid_request` for an empty patch; `access_denied` if the second factor protects
+/// users with more rights than the actor.
 pub async fn update(
     store: &Arc<Store>,
-    change: AccountChange,
+    patch: AccountPatch,
     id_or_name: &str,
-    now: Timestamp,
 ) -> Result<Account, Error> {
-    let named = id_or_name.to_owned();
+    let AccountPatch {
+        requires_second_factor,
+        max_clients,
+    } = patch;
+    let now = match (&requires_second_factor, &max_clients) {
+        (Some((permit, _)), _) => permit.now(),
+        (None, Some((permit, _))) => permit.now(),
+        (None, None) => {
+            return Err(invalid(
+                "Change requires_second_factor, max_clients or both",
+            ));
+        }
+    };
+    let id_or_name = id_or_name.to_owned();
     store
         .write(now, move |transaction| {
-            let AccountChange {
-                requires_second_factor,
-                max_clients,
-            } = &change;
-            let reaches = |account: &Account| {
-                requires_second_factor
+            let can_access = |account: &Account| {
+                let may_set_second_factor = requires_second_factor
                     .as_ref()
-                    .is_none_or(|(permit, _)| permit.reaches(&account.id))
-                    && max_clients
-                        .as_ref()
-                        .is_none_or(|(permit, _)| permit.reaches(&account.id))
+                    .is_none_or(|(permit, _)| permit.can_access(&account.id));
+                let may_set_limit = max_clients
+                    .as_ref()
+                    .is_none_or(|(permit, _)| permit.can_access(&account.id));
+                may_set_second_factor && may_set_limit
             };
-            let found = account::find(transaction.database(), &named)?.filter(reaches);
-            let mut account = found.ok_or_else(|| not_found("account", &named))?;
-            if let Some((permit, required)) = requires_second_factor {
+            let found = account::find(transaction.database(), &id_or_name)?.filter(can_access);
+            let mut account = found.ok_or_else(|| not_found("account", &id_or_name))?;
+            if let Some((permit, required)) = &requires_second_factor {
                 if !required {
-                    // It protects the administrators, too.
+                    // The second factor protects the administrators too.
                     permit.check_role(Role::Administrator)?;
                 }
                 account.requires_second_factor = *required;
             }
-            if let Some((_, most)) = max_clients {
-                account.max_clients = most.map(i64::from);
+            if let Some((_, limit)) = &max_clients {
+                account.max_clients = limit.map(i64::from);
             }
             account::update(transaction, &account)?;
-            match (requires_second_factor, max_clients) {
-                (Some((permit, _)), _) => permit.record(
-                    transaction,
-                    "account.update",
-                    Some(&account.id),
-                    &account.id,
-                    now,
-                )?,
-                (_, Some((permit, _))) => permit.record(
-                    transaction,
-                    "account.update",
-                    Some(&account.id),
-                    &account.id,
-                    now,
-                )?,
-                _ => {
-                    return Err(invalid(
-                        "Change requires_second_factor, max_clients or both",
-                    ));
-                }
+            let (action, id) = (Action::AccountUpdate, account.id.as_str());
+            if let Some((permit, _)) = &requires_second_factor {
+                permit.audit(transaction, action, Some(id), id)?;
+            } else if let Some((permit, _)) = &max_clients {
+                permit.audit(transaction, action, Some(id), id)?;
             }
             Ok(account)
         })
         .await
 }
 
-/// The id of the account that a list is asked for by id or name; without one the actor's own, and for an operator
-/// none, which is all of them.
+/// The id of the account to which a query is limited: of the named account, else the actor's own, else
+/// (for an operator) none.
 ///
 /// # Errors
-/// No such account within reach.
-pub(super) fn filter<R: Right>(
+/// `not_found` for an account that the actor cannot see.
+pub(super) fn filter<R: RightType>(
     database: &mut Database,
     permit: &Permit<R>,
     id_or_name: Option<&str>,
 ) -> Result<Option<String>, Error> {
-    let Some(named) = id_or_name else {
-        return Ok(permit.account().map(str::to_owned));
-    };
-    let found = account::find(database, named)?.filter(|account| permit.reaches(&account.id));
-    Ok(Some(found.ok_or_else(|| not_found("account", named))?.id))
+    match id_or_name {
+        Some(named) => Ok(Some(find_visible(database, permit, named)?.id)),
+        None => Ok(permit.account().map(str::to_owned)),
+    }
 }
 
-/// The account of this id or name, where it is within reach; without one the actor's own, and for an
-/// operator the oldest, made where there is none.
-pub(super) fn resolve<R: Right>(
+fn find_visible<R: RightType>(
+    database: &mut Database,
+    permit: &Permit<R>,
+    id_or_name: &str,
+) -> Result<Account, Error> {
+    let found =
+        account::find(database, id_or_name)?.filter(|account| permit.can_access(&account.id));
+    found.ok_or_else(|| not_found("account", id_or_name))
+}
+
+/// The account that will own a new object: the named one, else the actor's own, else (for an operator)
+/// the oldest one, which is created if there is none.
+pub(super) fn resolve<R: RightType>(
     transaction: &mut Transaction<'_>,
     permit: &Permit<R>,
-    named: Option<&str>,
-    now: Timestamp,
+    id_or_name: Option<&str>,
 ) -> Result<Account, Error> {
     let database = transaction.database();
-    if let Some(named) = named.or(permit.account()) {
-        let found = account::find(database, named)?.filter(|account| permit.reaches(&account.id));
-        return found.ok_or_else(|| not_found("account", named));
+    if let Some(named) = id_or_name.or(permit.account()) {
+        return find_visible(database, permit, named);
     }
-    let all = account::list(database)?
+    let partners = account::list(database)?
         .into_iter()
         .filter(|account| account.kind != AccountKind::ResourceServers);
-    let oldest = all.min_by_key(|account| (account.created_at, account.id.clone()));
-    if let Some(account) = oldest {
-        return Ok(account);
+    let oldest = partners.min_by_key(|account| (account.created_at, account.id.clone()));
+    match oldest {
+        Some(account) => Ok(account),
+        None => Ok(account::find_or_create(
+            transaction,
+            permit.recorder(),
+            AccountKind::Partner,
+        )?),
     }
-    let recorder = permit.recorder();
-    Ok(account::find_or_create(
-        transaction,
-        &recorder,
-        AccountKind::Partner,
-        now,
-    )?)
 }
 
-/// The account of the clients that resource servers introspect with: no partner's.
-pub(super) fn of_resource_servers<R: Right>(
+/// The account that owns the clients with which resource servers introspect. It is no partner's.
+pub(super) fn of_resource_servers<R: RightType>(
     transaction: &mut Transaction<'_>,
     permit: &Permit<R>,
-    now: Timestamp,
 ) -> Result<Account, Error> {
-    let recorder = permit.recorder();
-    let kind = AccountKind::ResourceServers;
-    Ok(account::find_or_create(transaction, &recorder, kind, now)?)
+    Ok(account::find_or_create(
+        transaction,
+        permit.recorder(),
+        AccountKind::ResourceServers,
+    )?)
 }

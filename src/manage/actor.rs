@@ -1,191 +1,63 @@
-//! Who acts, and what they may. A right is a value: a verb wants the [`Permit`] for it, and only
-//! [`Actor::may`] makes one; to forget the check does not compile.
+//! Who performs an operation, and the proof that they may: every operation takes a [`Permit`] for its
+//! right, and only [`Actor::may`] makes one, so an operation without the check does not compile.
 
-use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::client_ip::ClientIp;
+use super::idempotency::IdempotencyKey;
+pub use super::rights::{
+    AccountsRead, AccountsWrite, AuditRead, ClientsRead, ClientsWrite, KeysRead, KeysWrite,
+    RegistrationRead, RegistrationWrite, ResourcesRead, ResourcesWrite, RightType, SigningKeysRead,
+    SigningKeysWrite, TokensRead, TokensRevoke, UsersRead, UsersWrite,
+};
+use super::rights::{Right, Rights};
 use crate::clock::Timestamp;
 use crate::config::Issuer;
-use crate::credential::Fingerprint;
 use crate::error::{Code, Error};
 use crate::request_context::RequestContext;
 use crate::scope::{RIGHTS_PREFIX, Scope};
-use crate::store::audit::{Entry, Recorder};
-use crate::store::idempotency::{self, IdempotencyKey};
+use crate::store::Transaction;
+use crate::store::audit::{Action, Recorder};
 use crate::store::user::Role;
-use crate::store::{Store, Transaction};
 
-/// Something that an actor may or may not do.
-pub trait Right {
-    /// The scope token that gives it, in a token for the management API.
-    const SCOPE: &'static str;
-    /// Whether it reaches beyond any account, so that only an operator can have it.
-    const OPERATOR_ONLY: bool = false;
-}
-
-macro_rules! rights {
-    ($($(#[$doc:meta])* $name:ident = $scope:literal $(, $operator:ident)?;)*) => {
-        $(
-            $(#[$doc])*
-            #[derive(Clone, Copy, Debug)]
-            pub struct $name;
-
-            impl Right for $name {
-                const SCOPE: &'static str = $scope;
-                $(const OPERATOR_ONLY: bool = stringify!($operator).len() > 0;)?
-            }
-        )*
-
-        /// The scope tokens of all rights, each with the prefix [`RIGHTS_PREFIX`](crate::scope::RIGHTS_PREFIX).
-        pub const ALL_RIGHTS: &[&str] = &[$($scope),*];
-    };
-}
-
-rights! {
-    /// See accounts.
-    AccountsRead = "keyward:accounts:read";
-    /// Make accounts.
-    AccountsWrite = "keyward:accounts:write", operator;
-    /// See users.
-    UsersRead = "keyward:users:read";
-    /// Make, change and delete users.
-    UsersWrite = "keyward:users:write";
-    /// See clients.
-    ClientsRead = "keyward:clients:read";
-    /// Make, change and delete clients.
-    ClientsWrite = "keyward:clients:write";
-    /// See secrets and API keys, never in full.
-    KeysRead = "keyward:keys:read";
-    /// Make and delete secrets and API keys.
-    KeysWrite = "keyward:keys:write";
-    /// See resource servers.
-    ResourcesRead = "keyward:resources:read";
-    /// Make and delete resource servers.
-    ResourcesWrite = "keyward:resources:write", operator;
-    /// See initial access tokens.
-    RegistrationRead = "keyward:registration:read";
-    /// Make and delete initial access tokens.
-    RegistrationWrite = "keyward:registration:write";
-    /// See signing keys.
-    SigningKeysRead = "keyward:signing-keys:read", operator;
-    /// Rotate, import and retire signing keys.
-    SigningKeysWrite = "keyward:signing-keys:write", operator;
-    /// See the records of issued tokens.
-    TokensRead = "keyward:tokens:read";
-    /// Revoke tokens.
-    TokensRevoke = "keyward:tokens:revoke";
-    /// See the audit.
-    AuditRead = "keyward:audit:read";
-}
-
-/// The scope token that lifts a caller of the management API above all accounts.
-pub const OPERATOR_SCOPE: &str = "keyward:operator";
-
-/// Whoever asks for something to be done.
+/// The authenticated caller of management operations, in one request: who it is, what it may do, and
+/// when the request was received.
 pub struct Actor {
-    name: String,
-    /// The account to which all is limited; an operator has none.
+    recorder: Recorder,
+    /// The account to which all operations are limited; none for an operator.
     account: Option<String>,
-    rights: BTreeSet<String>,
-    /// The issuer to reckon with where no node has started yet.
+    rights: Rights,
+    /// The issuer to assume if no node has started on the database yet.
     assumed_issuer: Option<Issuer>,
-    address: Option<ClientIp>,
-    request_id: Option<String>,
-    once: Option<Once>,
+    idempotency_key: Option<IdempotencyKey>,
 }
-
-/// The Idempotency-Key of a creation, and what it came with.
-#[derive(Clone)]
-pub struct Once {
-    id: String,
-    request: String,
-}
-
-impl Once {
-    /// The key, that this actor used for this request.
-    pub fn new(actor: &str, key: &str, request: &[u8]) -> Self {
-        let id = Fingerprint::of(format!("{actor}\0{key}").as_bytes()).hex();
-        Once {
-            id,
-            request: Fingerprint::of(request).hex(),
-        }
-    }
-
-    /// What the same request made before; nothing where it is the first.
-    ///
-    /// # Errors
-    /// Where the key came with another request.
-    pub async fn made_before(&self, store: &Store) -> Result<Option<String>, Error> {
-        let id = self.id.clone();
-        let found = store
-            .read(move |database| idempotency::find(database, &id))
-            .await?;
-        match found {
-            Some(row) if row.request == self.request => Ok(Some(row.target)),
-            Some(_) => Err(Error::new(
-                Code::UnprocessableContent,
-                "This Idempotency-Key came with another request before",
-            )),
-            None => Ok(None),
-        }
-    }
-}
-
-/// For how long an Idempotency-Key is remembered.
-const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
 impl Actor {
-    /// With an Idempotency-Key: of several creations with it, one is done.
-    #[must_use]
-    pub fn once(mut self, once: Option<Once>) -> Self {
-        self.once = once;
-        self
-    }
-
-    /// Who it is.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Whoever has the database at hand: the command line.
-    pub fn command_line() -> Self {
+    fn new(recorder: Recorder, account: Option<String>, rights: Rights) -> Self {
         Actor {
-            name: "command line".to_owned(),
-            account: None,
-            rights: rights_of(Role::Operator)
-                .into_iter()
-                .map(str::to_owned)
-                .collect(),
+            recorder,
+            account,
+            rights,
             assumed_issuer: None,
-            address: None,
-            request_id: None,
-            once: None,
+            idempotency_key: None,
         }
     }
 
-    /// The issuer to reckon with where no node has started on the database yet.
-    #[must_use]
-    pub fn assuming(mut self, issuer: Issuer) -> Self {
-        self.assumed_issuer = Some(issuer);
-        self
+    /// The command line, which has every right: whoever can run it can read and write the database.
+    pub fn command_line(now: Timestamp) -> Self {
+        Actor::new(
+            Recorder::without_request("command line".to_owned(), now),
+            None,
+            Rights::of_role(Role::Operator),
+        )
     }
 
-    /// The bearer of an access token or an API key, with what its scope gives; limited to the
-    /// account of its client unless the scope says otherwise.
-    pub fn bearer(name: String, account: &str, scope: &Scope, context: RequestContext) -> Self {
-        let operator = scope.iter().any(|token| token == OPERATOR_SCOPE);
-        Actor {
-            name,
-            account: (!operator).then(|| account.to_owned()),
-            rights: scope.rights().map(str::to_owned).collect(),
-            assumed_issuer: None,
-            address: Some(context.client_ip),
-            request_id: Some(context.request_id.to_string()),
-            once: None,
-        }
+    /// The bearer of an access token, with the rights in its scope; limited to the account of its
+    /// client unless it has [`Right::Operator`].
+    pub fn bearer(name: String, account: &str, scope: &Scope, context: &RequestContext) -> Self {
+        let rights = Rights::in_scope(scope);
+        let account = (!rights.contains(Right::Operator)).then(|| account.to_owned());
+        Actor::new(Recorder::in_request(name, context), account, rights)
     }
 
     /// The bearer of an API key that may manage the keys of its own client.
@@ -193,49 +65,65 @@ impl Actor {
         key_id: &str,
         account: &str,
         scope: &Scope,
-        context: RequestContext,
+        context: &RequestContext,
     ) -> Self {
-        Actor {
-            name: format!("API key {key_id}"),
-            account: Some(account.to_owned()),
-            rights: scope
-                .rights()
-                .chain([KeysRead::SCOPE, KeysWrite::SCOPE])
-                .map(str::to_owned)
-                .collect(),
-            assumed_issuer: None,
-            address: Some(context.client_ip),
-            request_id: Some(context.request_id.to_string()),
-            once: None,
-        }
+        Actor::new(
+            Recorder::in_request(format!("API key {key_id}"), context),
+            Some(account.to_owned()),
+            Rights::in_scope(scope)
+                .with(Right::KeysRead)
+                .with(Right::KeysWrite),
+        )
     }
 
-    /// A user, with the rights of the role.
-    pub fn user(email: &str, role: Role, account: Option<&str>, context: RequestContext) -> Self {
-        Actor {
-            name: format!("user {email}"),
-            account: if role == Role::Operator {
-                None
-            } else {
-                Some(account.unwrap_or_default().to_owned())
-            },
-            rights: rights_of(role).into_iter().map(str::to_owned).collect(),
-            assumed_issuer: None,
-            address: Some(context.client_ip),
-            request_id: Some(context.request_id.to_string()),
-            once: None,
-        }
+    /// A user who signed in to the portal, with the rights of the role.
+    pub fn user(email: &str, role: Role, account: Option<&str>, context: &RequestContext) -> Self {
+        let account = (role != Role::Operator).then(|| account.unwrap_or_default().to_owned());
+        Actor::new(
+            Recorder::in_request(format!("user {email}"), context),
+            account,
+            Rights::of_role(role),
+        )
+    }
+
+    /// Sets the issuer to assume if no node has started on the database yet.
+    #[must_use]
+    pub fn with_assumed_issuer(mut self, issuer: Issuer) -> Self {
+        self.assumed_issuer = Some(issuer);
+        self
+    }
+
+    /// Sets the `Idempotency-Key` of the request: of several creations with it, one is done.
+    #[must_use]
+    pub fn with_idempotency_key(mut self, key: Option<IdempotencyKey>) -> Self {
+        self.idempotency_key = key;
+        self
+    }
+
+    /// The name in the audit log, such as `user ada@acme.example`.
+    pub fn name(&self) -> &str {
+        self.recorder.actor()
+    }
+
+    /// The rights of the actor.
+    pub fn rights(&self) -> Rights {
+        self.rights
+    }
+
+    /// Writes audit entries in the actor's name.
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
     }
 
     /// The permit for a right.
     ///
     /// # Errors
-    /// `access_denied` where the actor has not got it.
-    pub fn may<R: Right>(self: &Arc<Self>, _: R) -> Result<Permit<R>, Error> {
-        if !self.rights.contains(R::SCOPE) {
-            return Err(Error::insufficient_scope(R::SCOPE));
+    /// `insufficient_scope` or `access_denied` if the actor does not have the right.
+    pub fn may<R: RightType>(self: &Arc<Self>, _: R) -> Result<Permit<R>, Error> {
+        if !self.rights.contains(R::RIGHT) {
+            return Err(Error::insufficient_scope(R::RIGHT.as_str()));
         }
-        if R::OPERATOR_ONLY && self.account.is_some() {
+        if R::RIGHT.is_operator_only() && self.account.is_some() {
             return Err(Error::new(
                 Code::AccessDenied,
                 "This is for operators alone",
@@ -247,103 +135,44 @@ impl Actor {
         })
     }
 
-    /// Writes entries that stand beside the one of the action itself.
-    fn recorder(&self) -> Recorder {
-        Recorder {
-            actor: self.name.clone(),
-            client_ip: self.address,
-            request_id: self.request_id.clone(),
-        }
-    }
-
-    fn check_not_done(&self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
-        let Some(once) = &self.once else {
-            return Ok(());
-        };
-        match idempotency::find(transaction.database(), &once.id)? {
-            Some(_) => Err(Error::new(
-                Code::AlreadyDone,
-                "This request was done before",
-            )),
+    fn ensure_first_use(&self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
+        match &self.idempotency_key {
+            Some(key) => key.ensure_first_use(transaction),
             None => Ok(()),
         }
     }
 
-    /// An entry for the audit, in this actor's name.
-    pub fn entry(
-        &self,
-        action: &str,
-        account: Option<&str>,
-        target: &str,
-        now: Timestamp,
-    ) -> Entry {
-        self.recorder().entry(action, account, target, now)
-    }
-
-    /// Writes down what was done, in the transaction that does it.
-    ///
-    /// # Errors
-    /// Where the database gave no answer.
-    pub(super) fn record(
+    fn store_result(
         &self,
         transaction: &mut Transaction<'_>,
-        action: &str,
-        account: Option<&str>,
+        action: Action,
         target: &str,
-        now: Timestamp,
     ) -> Result<(), Error> {
-        self.recorder()
-            .record(transaction, action, account, target, now)?;
-        if let Some(once) = self
-            .once
-            .as_ref()
-            .filter(|_| action.ends_with(".create") || action.ends_with(".rotate"))
-        {
-            self.check_not_done(transaction)?;
-            let (id, request) = (once.id.clone(), once.request.clone());
-            let row = IdempotencyKey {
-                id,
-                request,
-                target: target.to_owned(),
-                expires_at: now.saturating_add(REMEMBERED),
-            };
-            idempotency::insert(transaction, &row)?;
+        match &self.idempotency_key {
+            Some(key) if action.creates() => {
+                key.store_result(transaction, target, self.recorder.now())
+            }
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Writes the audit entry of an action, in the transaction that performs it; for a creation also
+    /// its result under the `Idempotency-Key`.
+    pub(super) fn audit(
+        &self,
+        transaction: &mut Transaction<'_>,
+        action: Action,
+        account_id: Option<&str>,
+        target: &str,
+    ) -> Result<(), Error> {
+        self.recorder
+            .record(transaction, action, account_id, target)?;
+        self.store_result(transaction, action, target)
     }
 }
 
-/// The rights of each role, as scope tokens. A viewer sees clients, and neither secrets nor keys. An
-/// operator has every right, and [`OPERATOR_SCOPE`].
-pub fn rights_of(role: Role) -> Vec<&'static str> {
-    let viewer = [
-        AccountsRead::SCOPE,
-        ClientsRead::SCOPE,
-        ResourcesRead::SCOPE,
-    ];
-    let developer = [
-        ClientsWrite::SCOPE,
-        KeysRead::SCOPE,
-        KeysWrite::SCOPE,
-        TokensRead::SCOPE,
-        TokensRevoke::SCOPE,
-        AuditRead::SCOPE,
-    ];
-    let administrator = [
-        UsersRead::SCOPE,
-        UsersWrite::SCOPE,
-        RegistrationRead::SCOPE,
-        RegistrationWrite::SCOPE,
-    ];
-    match role {
-        Role::Operator => [ALL_RIGHTS, &[OPERATOR_SCOPE]].concat(),
-        Role::Administrator => [&viewer[..], &developer, &administrator].concat(),
-        Role::Developer => [&viewer[..], &developer].concat(),
-        Role::Viewer => viewer.to_vec(),
-    }
-}
-
-/// The proof that an actor may do something.
+/// The proof that an actor has a right. It carries what operations need to know of the request: the
+/// actor and the time.
 pub struct Permit<R> {
     actor: Arc<Actor>,
     right: PhantomData<R>,
@@ -358,90 +187,90 @@ impl<R> Clone for Permit<R> {
     }
 }
 
-impl<R: Right> Permit<R> {
-    /// The account to which lists are narrowed; none for an operator.
+impl<R: RightType> Permit<R> {
+    /// The account to which all operations are limited; none for an operator.
     pub fn account(&self) -> Option<&str> {
         self.actor.account.as_deref()
     }
 
-    /// Who acts.
+    /// Whether the actor is an operator, who acts on all accounts.
+    pub fn is_operator(&self) -> bool {
+        self.actor.account.is_none()
+    }
+
+    /// The name of the actor in the audit log.
     pub fn actor(&self) -> &str {
-        &self.actor.name
+        self.actor.name()
     }
 
-    /// All rights of whoever acts.
-    ///
-    /// # Errors
-    /// A fault of Keyward's own.
-    pub fn rights(&self) -> Result<Scope, Error> {
-        let words: Vec<&str> = self.actor.rights.iter().map(String::as_str).collect();
-        words
-            .join(" ")
-            .parse()
-            .map_err(|_| Error::server_error("the rights of an actor are no scope"))
+    /// The time of the request or command: the one `now` of the operation.
+    pub fn now(&self) -> Timestamp {
+        self.actor.recorder.now()
     }
 
-    /// Whether a thing of this account is within reach. What is not must look as if it were not
-    /// there.
-    pub fn reaches(&self, account: &str) -> bool {
-        self.account().is_none_or(|own| own == account)
+    /// All rights of the actor.
+    pub fn rights(&self) -> Rights {
+        self.actor.rights
     }
 
-    /// The issuer to reckon with where no node has started on the database yet.
+    /// Whether the actor can access objects of this account. An object of another account must be
+    /// reported as not found.
+    pub fn can_access(&self, account_id: &str) -> bool {
+        self.account().is_none_or(|own| own == account_id)
+    }
+
+    /// The issuer to assume if no node has started on the database yet.
     pub fn assumed_issuer(&self) -> Option<&Issuer> {
         self.actor.assumed_issuer.as_ref()
     }
 
-    /// Nobody gives to a client rights over Keyward that they have not, nor changes a client that has
-    /// such rights.
+    /// Refuses a scope with a right that the actor does not have: nobody grants such a right to a
+    /// client, or changes a client that has it.
     ///
     /// # Errors
-    /// `invalid_scope` where the scope holds a right that the actor has not, or one that does not exist.
-    pub fn check_gift(&self, scope: &Scope) -> Result<(), Error> {
-        let Some(beyond) = scope
-            .rights()
-            .find(|right| !self.actor.rights.contains(*right))
-        else {
-            return Ok(());
-        };
-        let known = beyond == OPERATOR_SCOPE || ALL_RIGHTS.contains(&beyond);
-        let refused = if known {
-            Error::new(
-                Code::InvalidScope,
-                format!("You cannot give the right {beyond}, which you have not"),
-            )
-            .phrase("right-beyond-you", [("right", beyond.into())])
-        } else {
-            let reason = format!(
-                "There is no right {beyond}; what begins with {RIGHTS_PREFIX} is reserved for rights over Keyward"
-            );
-            Error::new(Code::InvalidScope, reason)
-                .phrase("right-unknown", [("right", beyond.into())])
-        };
-        Err(refused.field("scope"))
+    /// `invalid_scope` if the scope holds a right that the actor does not have, or that does not exist.
+    pub fn check_grantable(&self, scope: &Scope) -> Result<(), Error> {
+        for token in scope.rights() {
+            let refused = match token.parse::<Right>() {
+                Ok(right) if self.actor.rights.contains(right) => continue,
+                Ok(_) => Error::new(
+                    Code::InvalidScope,
+                    format!("You cannot give the right {token}, which you have not"),
+                )
+                .phrase("right-beyond-you", [("right", token.into())]),
+                Err(_) => Error::new(
+                    Code::InvalidScope,
+                    format!(
+                        "There is no right {token}; what begins with {RIGHTS_PREFIX} is reserved for rights over Keyward"
+                    ),
+                )
+                .phrase("right-unknown", [("right", token.into())]),
+            };
+            return Err(refused.field("scope"));
+        }
+        Ok(())
     }
 
-    /// Nobody makes, invites, changes, takes over or deletes a user with rights that they have not: all
-    /// rights of the role must be among the actor's.
+    /// Refuses a role with a right that the actor does not have: nobody creates, invites, changes or
+    /// deletes a user who can do more than they can.
     ///
     /// # Errors
-    /// `access_denied` where the role has a right that the actor has not.
+    /// `access_denied` if the role has a right that the actor does not have.
     pub fn check_role(&self, role: Role) -> Result<(), Error> {
-        let beyond = rights_of(role)
-            .into_iter()
-            .find(|right| !self.actor.rights.contains(*right));
-        let within = beyond.is_none() && (role != Role::Operator || self.account().is_none());
-        if within {
-            return Ok(());
-        }
-        let refused = match role {
-            Role::Operator => Error::new(
+        let missing = Rights::of_role(role)
+            .difference(self.actor.rights)
+            .iter()
+            .next();
+        let refused = match (role, missing) {
+            (Role::Operator, None) if self.is_operator() => return Ok(()),
+            (Role::Operator, _) => Error::new(
                 Code::AccessDenied,
                 "Only an operator can do this for an operator",
             )
             .phrase("operator-role", []),
-            _ => {
-                let missing = beyond.unwrap_or_default();
+            (_, None) => return Ok(()),
+            (_, Some(missing)) => {
+                let missing = missing.as_str();
                 Error::new(
                     Code::AccessDenied,
                     format!("The role {role} has the right {missing}, which you have not"),
@@ -452,51 +281,174 @@ impl<R: Right> Permit<R> {
         Err(refused.field("role"))
     }
 
-    /// For what gives every right over Keyward to whoever does it.
+    /// Requires every right of an operator, for operations that give all of them to the actor.
     ///
     /// # Errors
-    /// `access_denied` where the actor lacks any right.
+    /// `access_denied` if the actor lacks a right.
     pub fn check_every_right(&self) -> Result<(), Error> {
-        let all = rights_of(Role::Operator);
-        let missing = all
-            .into_iter()
-            .find(|right| !self.actor.rights.contains(*right))
-            .or(self.account().map(|_| OPERATOR_SCOPE));
+        let missing = Rights::of_role(Role::Operator)
+            .difference(self.actor.rights)
+            .iter()
+            .next()
+            .or((!self.is_operator()).then_some(Right::Operator));
         let Some(missing) = missing else {
             return Ok(());
         };
         let reason = format!(
-            "Whoever knows a signing key can give themselves every right, so importing one needs every right; you do not have {missing}"
+            "Whoever knows a signing key can give themselves every right, so importing one needs every right; you do not have {}",
+            missing.as_str()
         );
         Err(Error::new(Code::AccessDenied, reason))
     }
 
-    /// Writes entries for what an action brings about beside what it is named for.
-    pub(super) fn recorder(&self) -> Recorder {
-        self.actor.recorder()
+    /// Writes audit entries in the actor's name, for what an operation changes besides its own target.
+    pub(super) fn recorder(&self) -> &Recorder {
+        &self.actor.recorder
     }
 
-    /// Before a creation looks whether something stands in its way: what the same request made before
-    /// would.
+    /// Refuses a replay of a request with an `Idempotency-Key`. To be called before checks for
+    /// uniqueness, so that a replay is not reported as a conflict.
     ///
     /// # Errors
-    /// The same request, with the same Idempotency-Key, was done before.
-    pub fn check_not_done(&self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
-        self.actor.check_not_done(transaction)
+    /// [`Code::AlreadyDone`] if the request was done before.
+    pub fn ensure_first_use(&self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
+        self.actor.ensure_first_use(transaction)
     }
 
-    /// Writes down what was done, in the transaction that does it.
-    ///
-    /// # Errors
-    /// Where the database gave no answer.
-    pub fn record(
+    /// Stores the id of a created object under the request's `Idempotency-Key`, if it has one; for
+    /// creations whose audit entry is written by [`domain`](crate::domain).
+    pub(super) fn store_result(
         &self,
         transaction: &mut Transaction<'_>,
-        action: &str,
-        account: Option<&str>,
+        action: Action,
         target: &str,
-        now: Timestamp,
     ) -> Result<(), Error> {
-        self.actor.record(transaction, action, account, target, now)
+        self.actor.store_result(transaction, action, target)
+    }
+
+    /// Writes the audit entry of an action, in the transaction that performs it; for a creation also
+    /// its result under the `Idempotency-Key`.
+    ///
+    /// # Errors
+    /// [`Code::AlreadyDone`] if the request was done before; a
+    /// [`StoreError`](crate::store::StoreError) if a row cannot be written.
+    pub fn audit(
+        &self,
+        transaction: &mut Transaction<'_>,
+        action: Action,
+        account_id: Option<&str>,
+        target: &str,
+    ) -> Result<(), Error> {
+        self.actor.audit(transaction, action, account_id, target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client_ip::ClientIp;
+    use crate::request_context::RequestId;
+    use crate::trace_context::TraceContext;
+
+    fn context() -> RequestContext {
+        RequestContext {
+            client_ip: ClientIp::Unknown,
+            received_at: Timestamp::from_seconds(1_800_000_000),
+            request_id: RequestId::new(Timestamp::EPOCH, &[0; 10]),
+            trace: TraceContext::new(None, 5, 9),
+        }
+    }
+
+    fn user(role: Role) -> Arc<Actor> {
+        Arc::new(Actor::user(
+            "ada@acme.example",
+            role,
+            Some("acme"),
+            &context(),
+        ))
+    }
+
+    fn bearer(scope: &str) -> Arc<Actor> {
+        let scope = scope.parse().unwrap();
+        Arc::new(Actor::bearer(
+            "client c1".to_owned(),
+            "acme",
+            &scope,
+            &context(),
+        ))
+    }
+
+    #[test]
+    fn a_permit_needs_the_right_and_for_some_rights_an_operator() {
+        let code = |result: Result<(), Error>| result.map_err(|error| error.code());
+        let write = |actor: &Arc<Actor>| code(actor.may(AccountsWrite).map(drop));
+        let cases = [
+            (user(Role::Viewer), Err(Code::InsufficientScope)),
+            (user(Role::Administrator), Err(Code::InsufficientScope)),
+            (user(Role::Operator), Ok(())),
+            (bearer("keyward:accounts:write"), Err(Code::AccessDenied)),
+            (bearer("keyward:accounts:write keyward:operator"), Ok(())),
+            (bearer("keyward:operator"), Err(Code::InsufficientScope)),
+        ];
+        for (index, (actor, expected)) in cases.iter().enumerate() {
+            assert_eq!(write(actor), *expected, "case {index}");
+        }
+    }
+
+    #[test]
+    fn an_actor_of_an_account_sees_that_account_alone() {
+        let permit = user(Role::Viewer).may(ClientsRead).unwrap();
+        assert!(permit.can_access("acme") && !permit.can_access("globex"));
+        let permit = user(Role::Operator).may(ClientsRead).unwrap();
+        assert!(permit.can_access("acme") && permit.can_access("globex"));
+        assert_eq!(permit.now(), context().received_at);
+    }
+
+    #[test]
+    fn nobody_grants_a_right_that_they_do_not_have() {
+        let permit = bearer("keyward:clients:write keyward:clients:read")
+            .may(ClientsWrite)
+            .unwrap();
+        let cases = [
+            ("", true),
+            ("orders:read", true),
+            ("keyward:clients:read orders:read", true),
+            ("keyward:keys:read", false),
+            ("keyward:operator", false),
+            ("keyward:unknown", false),
+            ("Keyward:clients:read", false),
+        ];
+        for (scope, allowed) in cases {
+            let checked = permit.check_grantable(&scope.parse().unwrap());
+            assert_eq!(checked.is_ok(), allowed, "{scope:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_manages_a_user_with_more_rights() {
+        let cases = [
+            (Role::Administrator, Role::Viewer, true),
+            (Role::Administrator, Role::Administrator, true),
+            (Role::Administrator, Role::Operator, false),
+            (Role::Operator, Role::Operator, true),
+            (Role::Operator, Role::Viewer, true),
+        ];
+        for (actor, role, allowed) in cases {
+            let permit = user(actor).may(UsersWrite).unwrap();
+            assert_eq!(
+                permit.check_role(role).is_ok(),
+                allowed,
+                "{actor} on {role}"
+            );
+        }
+        // All rights, but those of one account.
+        let every_right = Rights::of(Right::ALL).to_scope().unwrap();
+        let every_right = every_right.as_str().replace("keyward:operator", "");
+        let permit = bearer(&every_right).may(UsersWrite).unwrap();
+        assert!(permit.check_role(Role::Administrator).is_ok());
+        assert!(permit.check_role(Role::Operator).is_err());
+        assert!(permit.check_every_right().is_err());
+        let permit = user(Role::Operator).may(UsersWrite).unwrap();
+        assert!(permit.check_every_right().is_ok());
     }
 }

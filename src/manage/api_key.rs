@@ -1,4 +1,4 @@
-//! API keys: at the most ten live ones of a client, never none, each with a name of its own.
+//! API keys of a client: at least one and at most [`MAX_API_KEYS`] active ones, each with a unique name.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::actor::{KeysRead, KeysWrite, Permit};
-use super::client::{within_power, within_reach};
+use super::actor::Permit;
+use super::policy::{find_editable, find_visible};
+use super::rights::{KeysRead, KeysWrite};
 use super::{check_name, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
@@ -17,30 +18,34 @@ use crate::error::{Code, Error};
 use crate::scope::Scope;
 pub use crate::store::api_key::IpRanges;
 use crate::store::api_key::{self, ApiKey};
+use crate::store::audit::Action;
 use crate::store::client::{Client, could_be_id};
 use crate::store::{Database, Store, Transaction};
 
-/// The most live keys of a client.
-pub const MOST: usize = 10;
+/// The maximum number of active keys of a client.
+pub const MAX_API_KEYS: usize = 10;
 
-/// What a new key is to be.
+/// How many characters of its name a replaced key keeps, beside its id.
+const MAX_REPLACED_NAME_LENGTH: usize = 60;
+
+/// The properties of a new API key.
 #[derive(Clone, Default)]
 pub struct NewApiKey {
-    /// Unique among the client's live keys.
+    /// The display name, unique among the client's active keys.
     pub name: String,
-    /// A part of the client's scope; all of it where there is none here.
+    /// A subset of the client's scope; all of it if absent.
     pub scope: Option<Scope>,
-    /// When it ends; never where there is none.
+    /// When the key expires; never if absent.
     pub expires_at: Option<Timestamp>,
-    /// Whence it may be presented; from anywhere where there is none.
+    /// The client IP addresses that may present the key; any address if empty.
     pub allowed_ips: IpRanges,
-    /// Whether it may manage the client's keys.
+    /// Whether the key may manage the client's keys by `/apiKeys`.
     pub manage_keys: bool,
 }
 
-/// An API key as management shows it: never in full.
+/// An API key as management shows it, without its secret.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-#[expect(missing_docs, reason = "the columns say it")]
+#[expect(missing_docs, reason = "the names of the columns say it")]
 pub struct ApiKeyView {
     pub id: String,
     pub client_id: String,
@@ -76,7 +81,7 @@ impl From<ApiKey> for ApiKeyView {
     }
 }
 
-/// A new key in full, for the one answer that shows it, beside its row.
+/// Generates a key: the key in full, which cannot be read again later, and its row.
 pub(super) fn generate(
     client: &Client,
     new: NewApiKey,
@@ -102,17 +107,18 @@ pub(super) fn generate(
     (key, row)
 }
 
-/// Makes a key.
+/// Creates an API key.
 ///
 /// # Errors
-/// No such client; a name, scope or end that cannot be; a name that is taken; ten keys already.
+/// `not_found` for an unknown client; `invalid_request` for an unusable name or expiry; `invalid_scope`
+/// beyond the client's scope; `conflict` if the name is taken or the client has [`MAX_API_KEYS`].
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<KeysWrite>,
     client_id: &str,
     new: NewApiKey,
-    now: Timestamp,
 ) -> Result<(Credential, ApiKeyView), Error> {
+    let now = permit.now();
     check_name(&new.name)?;
     if new.expires_at.is_some_and(|end| end <= now) {
         return Err(invalid("The end of a key lies in the future")
@@ -122,8 +128,8 @@ pub async fn create(
     let client_id = client_id.to_owned();
     store
         .write(now, move |transaction| {
-            let client = within_power(transaction.database(), &permit, &client_id)?;
-            permit.check_not_done(transaction)?;
+            let client = find_editable(transaction.database(), &permit, &client_id)?;
+            permit.ensure_first_use(transaction)?;
             if let Some(scope) = &new.scope
                 && !scope.is_subset(&client.scope)
             {
@@ -132,27 +138,26 @@ pub async fn create(
                     .phrase("scope-beyond-client", [])
                     .field("scope"));
             }
-            let live = live_keys(transaction.database(), &client_id, now)?;
-            check_room(&live)?;
-            free_name(transaction, &client_id, &live, &new.name, now)?;
+            let active = active_keys(transaction.database(), &client_id, now)?;
+            ensure_capacity(&active)?;
+            reclaim_name(transaction, &client_id, &active, &new.name, now)?;
             let (key, row) = generate(&client, new.clone(), permit.actor(), now);
             api_key::insert(transaction, &row)?;
-            permit.record(
+            permit.audit(
                 transaction,
-                "api_key.create",
+                Action::ApiKeyCreate,
                 Some(&client.account_id),
                 &row.id,
-                now,
             )?;
             Ok((key, row.into()))
         })
         .await
 }
 
-/// The keys of a client, the oldest first, those that ended lately too.
+/// Lists the keys of a client, oldest first, including those that expired recently.
 ///
 /// # Errors
-/// No such client.
+/// `not_found` for an unknown client.
 pub async fn list(
     store: &Arc<Store>,
     permit: Permit<KeysRead>,
@@ -161,7 +166,7 @@ pub async fn list(
     let id = client_id.to_owned();
     store
         .read(move |database| {
-            within_reach(database, &permit, &id)?;
+            find_visible(database, &permit, &id)?;
             Ok(api_key::list(database, &id)?
                 .into_iter()
                 .map(ApiKeyView::from)
@@ -170,31 +175,32 @@ pub async fn list(
         .await
 }
 
-/// Makes a key that takes the place and the name of another, which ends by itself after `grace`.
+/// Replaces a key by a new one with the same name and properties. The old key expires after the `grace`
+/// period; without one it is revoked.
 ///
 /// # Errors
-/// No such key; one that has ended; ten keys already, where both are to live for a while.
+/// `not_found` for an unknown or expired key; `conflict` if the key was rotated before, or if the client
+/// has [`MAX_API_KEYS`] and both keys are to be active for a while.
 pub async fn rotate(
     store: &Arc<Store>,
     permit: Permit<KeysWrite>,
     client_id: &str,
     id: &str,
     grace: Duration,
-    now: Timestamp,
 ) -> Result<(Credential, ApiKeyView), Error> {
+    let now = permit.now();
     let (client_id, id) = (client_id.to_owned(), id.to_owned());
     store
         .write(now, move |transaction| {
-            let client = within_power(transaction.database(), &permit, &client_id)?;
-            permit.check_not_done(transaction)?;
-            let live = live_keys(transaction.database(), &client_id, now)?;
-            let mut old = live
+            let client = find_editable(transaction.database(), &permit, &client_id)?;
+            permit.ensure_first_use(transaction)?;
+            let active = active_keys(transaction.database(), &client_id, now)?;
+            let old = active
                 .iter()
                 .find(|key| key.id == id)
-                .cloned()
                 .ok_or_else(|| not_found("API key", &id))?;
             if !grace.is_zero() {
-                check_room(&live)?;
+                ensure_capacity(&active)?;
             }
             if old.replaced_by.is_some() {
                 return Err(
@@ -202,55 +208,40 @@ pub async fn rotate(
                         .phrase("key-rotated", []),
                 );
             }
-            let new = NewApiKey {
-                name: old.name.clone(),
-                scope: old.scope.clone(),
-                // As long as the old one was to live.
-                expires_at: old
-                    .expires_at
-                    .map(|end| now.saturating_add(end.duration_since(old.created_at))),
-                allowed_ips: old.allowed_ips.clone(),
-                manage_keys: old.manage_keys,
-            };
-            let (key, row) = generate(&client, new, permit.actor(), now);
+            let (key, row) = generate(&client, successor(old, now), permit.actor(), now);
             if grace.is_zero() {
                 api_key::delete(transaction, &old.id, now)?;
             } else {
-                let end = now.saturating_add(grace);
-                old.expires_at = Some(old.expires_at.map_or(end, |own| own.min(end)));
-                // Names are unique within a client, and the new key takes this one over.
-                old.name = format!("{} ({id})", shortened(&old.name, 60));
-                old.replaced_by = Some(row.id.clone());
-                api_key::update(transaction, &old)?;
+                let replaced = replaced(old, &row.id, now.saturating_add(grace));
+                api_key::update(transaction, &replaced)?;
             }
             api_key::insert(transaction, &row)?;
-            permit.record(
+            permit.audit(
                 transaction,
-                "api_key.rotate",
+                Action::ApiKeyRotate,
                 Some(&client.account_id),
                 &id,
-                now,
             )?;
             Ok((key, row.into()))
         })
         .await
 }
 
-/// Ends a key: it is refused from the next request on.
+/// Deletes a key: it is refused from the next request on.
 ///
 /// # Errors
-/// No such key; the last one that lives.
+/// `not_found` for an unknown key; `conflict` for the last active key of the client.
 pub async fn delete(
     store: &Arc<Store>,
     permit: Permit<KeysWrite>,
     client_id: &str,
     id: &str,
-    now: Timestamp,
 ) -> Result<(), Error> {
+    let now = permit.now();
     let (client_id, id) = (client_id.to_owned(), id.to_owned());
     store
         .write(now, move |transaction| {
-            let client = within_power(transaction.database(), &permit, &client_id)?;
+            let client = find_editable(transaction.database(), &permit, &client_id)?;
             let found = if could_be_id(&id) {
                 api_key::find(transaction.database(), &id)?
             } else {
@@ -259,8 +250,8 @@ pub async fn delete(
             let key = found
                 .filter(|key| key.client_id == client_id)
                 .ok_or_else(|| not_found("API key", &id))?;
-            let live = live_keys(transaction.database(), &client_id, now)?;
-            if !key.is_expired(now) && live.len() == 1 {
+            let active = active_keys(transaction.database(), &client_id, now)?;
+            if !key.is_expired(now) && active.len() == 1 {
                 return Err(Error::new(
                     Code::Conflict,
                     "The last API key cannot be deleted; make another one first",
@@ -268,18 +259,17 @@ pub async fn delete(
                 .phrase("last-key", []));
             }
             api_key::delete(transaction, &id, now)?;
-            permit.record(
+            permit.audit(
                 transaction,
-                "api_key.delete",
+                Action::ApiKeyDelete,
                 Some(&client.account_id),
                 &id,
-                now,
             )
         })
         .await
 }
 
-fn live_keys(
+fn active_keys(
     database: &mut Database,
     client_id: &str,
     now: Timestamp,
@@ -289,28 +279,28 @@ fn live_keys(
     Ok(keys)
 }
 
-fn check_room(live: &[ApiKey]) -> Result<(), Error> {
-    if live.len() < MOST {
+fn ensure_capacity(active: &[ApiKey]) -> Result<(), Error> {
+    if active.len() < MAX_API_KEYS {
         return Ok(());
     }
     Err(Error::new(
         Code::Conflict,
         format!(
-            "Maximum number of API keys reached: a client has {MOST} at the most; delete one first"
+            "Maximum number of API keys reached: a client has {MAX_API_KEYS} at the most; delete one first"
         ),
     )
-    .phrase("keys-full", [("most", MOST.into())]))
+    .phrase("keys-full", [("most", MAX_API_KEYS.into())]))
 }
 
-/// A live key keeps its name; one that has ended gives it up.
-fn free_name(
+/// Makes a name available: an active key keeps its name, an expired one is deleted for it.
+fn reclaim_name(
     transaction: &mut Transaction<'_>,
     client_id: &str,
-    live: &[ApiKey],
+    active: &[ApiKey],
     name: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    if live.iter().any(|key| key.name == name) {
+    if active.iter().any(|key| key.name == name) {
         return Err(Error::new(
             Code::Conflict,
             "The client has an API key of this name already",
@@ -318,18 +308,113 @@ fn free_name(
         .phrase("name-taken", [])
         .field("name"));
     }
-    let ended = api_key::list(transaction.database(), client_id)?;
-    if let Some(key) = ended
-        .iter()
-        .find(|key| key.name == name && key.is_expired(now))
-    {
+    let expired = api_key::list(transaction.database(), client_id)?
+        .into_iter()
+        .find(|key| key.name == name && key.is_expired(now));
+    if let Some(key) = expired {
         api_key::delete(transaction, &key.id, now)?;
     }
     Ok(())
 }
 
-fn shortened(name: &str, length: usize) -> String {
-    name.chars().take(length).collect()
+/// The properties of the key that replaces `old` at `now`, with the same lifetime.
+fn successor(old: &ApiKey, now: Timestamp) -> NewApiKey {
+    NewApiKey {
+        name: old.name.clone(),
+        scope: old.scope.clone(),
+        expires_at: old
+            .expires_at
+            .map(|end| now.saturating_add(end.duration_since(old.created_at))),
+        allowed_ips: old.allowed_ips.clone(),
+        manage_keys: old.manage_keys,
+    }
+}
+
+/// A key that was replaced, and expires at `end` or at its own expiry, whichever is sooner. Names are
+/// unique within a client and the successor takes this one, so the old key's name gets its id.
+fn replaced(old: &ApiKey, successor_id: &str, end: Timestamp) -> ApiKey {
+    let name: String = old.name.chars().take(MAX_REPLACED_NAME_LENGTH).collect();
+    ApiKey {
+        name: format!("{name} ({})", old.id),
+        expires_at: Some(old.expires_at.map_or(end, |own| own.min(end))),
+        replaced_by: Some(successor_id.to_owned()),
+        ..old.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(1_800_000_000 + seconds)
+    }
+
+    fn key(expires_at: Option<Timestamp>) -> ApiKey {
+        ApiKey {
+            id: "k1".to_owned(),
+            client_id: "c1".to_owned(),
+            name: "Nightly batch".to_owned(),
+            hash: String::new(),
+            shown: String::new(),
+            scope: Some("orders:read".parse().unwrap()),
+            manage_keys: true,
+            created_at: at(0),
+            expires_at,
+            created_by: "user ada@acme.example".to_owned(),
+            allowed_ips: IpRanges::default(),
+            last_used_at: None,
+            replaced_by: None,
+        }
+    }
+
+    #[test]
+    fn a_successor_has_the_same_properties_and_lifetime() {
+        let cases = [
+            (None, None),
+            (Some(at(1000)), Some(at(600 + 1000))),
+            (Some(at(0)), Some(at(600))),
+        ];
+        for (expires_at, expected) in cases {
+            let old = key(expires_at);
+            let new = successor(&old, at(600));
+            assert_eq!(new.expires_at, expected, "{expires_at:?}");
+            assert_eq!((&new.name, &new.scope), (&old.name, &old.scope));
+            assert!(new.manage_keys);
+        }
+    }
+
+    #[test]
+    fn a_replaced_key_expires_after_the_grace_period_and_never_later_than_before() {
+        let cases = [
+            (None, at(700)),
+            (Some(at(650)), at(650)),
+            (Some(at(5000)), at(700)),
+        ];
+        for (expires_at, expected) in cases {
+            let old = replaced(&key(expires_at), "k2", at(700));
+            assert_eq!(old.expires_at, Some(expected), "{expires_at:?}");
+            assert_eq!(old.replaced_by.as_deref(), Some("k2"));
+            assert_eq!(old.name, "Nightly batch (k1)");
+        }
+        let long = ApiKey {
+            name: "é".repeat(100),
+            ..key(None)
+        };
+        let name = replaced(&long, "k2", at(700)).name;
+        assert_eq!(
+            name.chars().count(),
+            MAX_REPLACED_NAME_LENGTH + " (k1)".len()
+        );
+    }
+
+    #[test]
+    fn a_client_has_a_limited_number_of_active_keys() {
+        let keys = |count: usize| vec![key(None); count];
+        assert!(ensure_capacity(&keys(MAX_API_KEYS - 1)).is_ok());
+        let refused = ensure_capacity(&keys(MAX_API_KEYS)).unwrap_err();
+        assert_eq!(refused.code(), Code::Conflict);
+    }
 }
 
 /// The value of the `Authorization` header that presents an API key: Basic, with the key as the user name.

@@ -1,87 +1,120 @@
-//! The audit, as its readers see it.
+//! Queries of the audit log.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::actor::{AuditRead, Permit};
-use super::{account, client::within_reach, invalid};
+use super::actor::Permit;
+use super::policy::find_visible;
+use super::rights::AuditRead;
+use super::{account, invalid};
 use crate::error::Error;
 use crate::store::Store;
 use crate::store::api_key;
 use crate::store::audit;
-pub use crate::store::audit::{Entry, Filter};
+pub use crate::store::audit::{Action, AuditEntry, AuditFilter};
 
-/// The entries within reach, the newest first.
+/// The maximum length of a condition, in bytes. No stored value is longer.
+const MAX_CONDITION_LENGTH: usize = 600;
+
+/// The newest entries that the actor can see and that match the filter, newest first.
 ///
 /// # Errors
-/// An account that is not within reach; a filter that cannot be.
+/// `not_found` for an account that the actor cannot see; `invalid_request` for a condition that no entry
+/// can match.
 pub async fn list(
     store: &Arc<Store>,
     permit: Permit<AuditRead>,
-    filter: Filter,
+    filter: AuditFilter,
     limit: i64,
-) -> Result<Vec<Entry>, Error> {
-    let words = [
+) -> Result<Vec<AuditEntry>, Error> {
+    check_filter(&filter)?;
+    let own_account = permit.account().map(str::to_owned);
+    store
+        .report(own_account.as_deref(), move |database| {
+            let account_id = account::filter(database, &permit, filter.account_id.as_deref())?;
+            let filter = AuditFilter {
+                account_id,
+                ..filter.clone()
+            };
+            Ok(audit::list(database, &filter, limit)?)
+        })
+        .await
+}
+
+fn check_filter(filter: &AuditFilter) -> Result<(), Error> {
+    let conditions = [
         &filter.target,
         &filter.action,
         &filter.actor,
         &filter.before,
     ];
-    if words
-        .into_iter()
-        .flatten()
-        .any(|word| word.contains('\0') || word.len() > 600)
-    {
+    // Postgres takes no NUL in a text.
+    let is_impossible = |text: &String| text.contains('\0') || text.len() > MAX_CONDITION_LENGTH;
+    if conditions.into_iter().flatten().any(is_impossible) {
         return Err(invalid("No entry can be like that"));
     }
-    let account = permit.account().map(str::to_owned);
-    store
-        .report(account.as_deref(), move |database| {
-            let account_id = account::filter(database, &permit, filter.account_id.as_deref())?;
-            Ok(audit::list(
-                database,
-                &Filter {
-                    account_id,
-                    ..filter.clone()
-                },
-                limit,
-            )?)
-        })
-        .await
+    Ok(())
 }
 
 /// A failure of a client.
 #[derive(Debug)]
 pub struct Failure {
-    /// Its entry in the audit.
-    pub entry: Entry,
+    /// The audit entry.
+    pub entry: AuditEntry,
     /// The name of the API key that was presented, if it was one.
     pub api_key: Option<String>,
 }
 
-/// The newest failures of a client, `limit` at the most: failed authentications with its secrets, assertions,
-/// tokens and API keys (revoked ones too), and requests that it was refused.
+/// The newest failures of a client, at most `limit`: failed authentications with its secrets and
+/// assertions, rejected tokens and API keys (also revoked ones), and refused requests.
 ///
 /// # Errors
-/// No such client.
+/// `not_found` for an unknown client.
 pub async fn failures(
     store: &Arc<Store>,
     permit: Permit<AuditRead>,
     client_id: &str,
     limit: usize,
 ) -> Result<Vec<Failure>, Error> {
-    let (id, account) = (client_id.to_owned(), permit.account().map(str::to_owned));
+    let id = client_id.to_owned();
+    let own_account = permit.account().map(str::to_owned);
     store
-        .report(account.as_deref(), move |database| {
-            within_reach(database, &permit, &id)?;
-            let entries = audit::failures(database, &id, i64::try_from(limit).unwrap_or(i64::MAX))?;
+        .report(own_account.as_deref(), move |database| {
+            find_visible(database, &permit, &id)?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let entries = audit::failures(database, &id, limit)?;
             let names: BTreeMap<String, String> =
                 api_key::names(database, &id)?.into_iter().collect();
-            let named = |entry: Entry| Failure {
+            let with_key_name = |entry: AuditEntry| Failure {
                 api_key: names.get(&entry.target).cloned(),
                 entry,
             };
-            Ok(entries.into_iter().map(named).collect())
+            Ok(entries.into_iter().map(with_key_name).collect())
         })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_that_no_entry_can_match_is_refused() {
+        let condition = |actor: &str| AuditFilter {
+            actor: Some(actor.to_owned()),
+            ..AuditFilter::default()
+        };
+        let longest = "a".repeat(MAX_CONDITION_LENGTH);
+        let too_long = "a".repeat(MAX_CONDITION_LENGTH + 1);
+        let cases = [
+            (AuditFilter::default(), true),
+            (condition("user ada@acme.example"), true),
+            (condition(&longest), true),
+            (condition(&too_long), false),
+            (condition("a\0b"), false),
+        ];
+        for (filter, valid) in cases {
+            assert_eq!(check_filter(&filter).is_ok(), valid, "{filter:?}");
+        }
+    }
 }

@@ -6,95 +6,99 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::actor::{
-    ALL_RIGHTS, ClientsRead, ClientsWrite, OPERATOR_SCOPE, Permit, Right, TokensRevoke,
-};
+use super::actor::Permit;
 use super::api_key::{self, NewApiKey};
 pub use super::policy::Warning;
 use super::policy::{
-    Grantee, Wanted, check_grant, known_resources, management_audience, undescribed,
+    GrantRequest, Grantee, check_grant, find_editable, find_undescribed, find_visible,
+    known_resources, management_audience,
 };
-use super::{MAX_NAME, account, check_name, invalid, not_found, version};
+use super::rights::{ClientsRead, ClientsWrite, Right, RightType, TokensRevoke};
+use super::{MAX_NAME_LENGTH, account, check_name, invalid, version};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
 use crate::crypto::jws::JwkSet;
 use crate::crypto::secret_hash;
+use crate::domain;
 use crate::error::{Code, Error};
 use crate::oauth::client_metadata::Limits;
 use crate::oauth::token_endpoint;
 use crate::scope::{Scope, is_right};
+use crate::store::account::Account;
+use crate::store::audit::Action;
 use crate::store::client::{self, Client};
 pub use crate::store::client::{AuthMethod, DisabledBy};
 use crate::store::resource_server;
 pub use crate::store::resource_server::Resources;
-use crate::store::{self, Database, Store, Transaction, client_secret};
+use crate::store::{Database, Store, Transaction};
 
-/// The name of a client's first API key.
-const FIRST_KEY: &str = "Default";
+/// The name of the API key that is created together with a client.
+const FIRST_KEY_NAME: &str = "Default";
 
-/// What a new client is to be.
+/// The properties of a new client.
 #[derive(Clone)]
 pub struct NewClient {
-    /// What people call it.
+    /// The display name.
     pub name: String,
-    /// Whose it is: an id or a name; the oldest account where none is named.
+    /// The id or name of the owning account; the actor's own account, or for an operator the default
+    /// account, if absent.
     pub account: Option<String>,
-    /// The most that it may ask for.
+    /// The scope that the client can ask for at most.
     pub scope: Scope,
-    /// The identifiers of the resource servers for which it may ask for tokens.
+    /// The identifiers of the resource servers that the client can ask tokens for.
     pub resources: Vec<String>,
-    /// Whether it may introspect what is meant for these.
+    /// Whether the client may call the introspection endpoint, for tokens of these resource servers.
     pub may_introspect: bool,
-    /// How it authenticates.
+    /// The client authentication method.
     pub auth_method: AuthMethod,
-    /// Its public keys, for `private_key_jwt`: a JWK Set as JSON.
+    /// The client's public keys for `private_key_jwt`: a JWK Set as JSON.
     pub jwks: Option<String>,
 }
 
-/// A client just made, with what is shown this once.
+/// A new client with its credentials, which cannot be read again later.
 pub struct CreatedClient {
-    /// Its row.
+    /// The row of the client.
     pub client: Client,
-    /// Its secret, where it uses one.
+    /// The client secret, if the client authenticates with one.
     pub secret: Option<Credential>,
-    /// Its first API key.
+    /// The first API key.
     pub api_key: Credential,
-    /// What is most likely not meant.
+    /// A probable mistake in the scope.
     pub warning: Option<Warning>,
 }
 
-/// A client that was changed.
-pub struct ChangedClient {
-    /// As it is now.
+/// A client after an update.
+pub struct UpdatedClient {
+    /// The client as it is now.
     pub client: ClientView,
-    /// What is most likely not meant.
+    /// A probable mistake in the scope.
     pub warning: Option<Warning>,
 }
 
-/// What of a client is to change; what is absent stays.
+/// An update of a client. Absent members stay unchanged.
 #[derive(Clone, Default)]
-pub struct ClientChange {
-    /// Another name.
+pub struct ClientPatch {
+    /// The new display name.
     pub name: Option<String>,
-    /// Another scope.
+    /// The new scope, which replaces the present one.
     pub scope: Option<Scope>,
-    /// Other resource servers.
+    /// The new resource servers, which replace the present ones.
     pub resources: Option<Vec<String>>,
-    /// Whether it may introspect.
+    /// Whether the client may call the introspection endpoint.
     pub may_introspect: Option<bool>,
-    /// Another way to authenticate.
+    /// The new client authentication method.
     pub auth_method: Option<AuthMethod>,
-    /// Other public keys.
+    /// The new public keys: a JWK Set as JSON.
     pub jwks: Option<String>,
-    /// Whether what it presents is taken.
+    /// Whether the credentials and tokens of the client are accepted.
     pub enabled: Option<bool>,
-    /// The versions of which the change was made to one; whichever there is, where none is named.
+    /// The versions, by `If-Match`, of which the client must have one; any version if absent.
     pub expected: Option<Vec<String>>,
 }
 
-impl ClientChange {
+impl ClientPatch {
     fn only_disables(&self) -> bool {
-        let ClientChange {
+        let ClientPatch {
             name,
             scope,
             resources,
@@ -104,15 +108,19 @@ impl ClientChange {
             enabled,
             expected: _,
         } = self;
-        let nothing_else =
-            name.is_none() && scope.is_none() && resources.is_none() && may_introspect.is_none();
-        *enabled == Some(false) && nothing_else && auth_method.is_none() && jwks.is_none()
+        let nothing_else = name.is_none()
+            && scope.is_none()
+            && resources.is_none()
+            && may_introspect.is_none()
+            && auth_method.is_none()
+            && jwks.is_none();
+        *enabled == Some(false) && nothing_else
     }
 }
 
 /// A client as management shows it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-#[expect(missing_docs, reason = "the columns say it")]
+#[expect(missing_docs, reason = "the names of the columns say it")]
 pub struct ClientView {
     pub client_id: String,
     pub name: String,
@@ -125,11 +133,12 @@ pub struct ClientView {
     pub jwks: Option<Value>,
     pub jwks_uri: Option<String>,
     pub enabled: bool,
-    /// Who disabled it, where it is disabled. What an operator disabled only an operator enables.
+    /// Who disabled the client, if it is disabled. Only an operator can enable what an operator disabled.
     pub disabled_by: Option<DisabledBy>,
-    /// Whether it registered itself (RFC 7591).
+    /// Whether the client registered itself (RFC 7591).
     pub self_registered: bool,
-    /// Whether it has a registration access token, by which it can change what it registered (RFC 7592).
+    /// Whether the client has a registration access token, with which it can change its registration
+    /// (RFC 7592).
     pub has_registration_token: bool,
     pub created_at: Timestamp,
 }
@@ -163,45 +172,48 @@ impl From<Client> for ClientView {
     }
 }
 
-/// Makes a client, with a secret where it uses one and its first API key.
+/// Creates a client, with a secret if it authenticates with one, and with its first API key.
 ///
 /// # Errors
-/// An unusable name or key set, an account or resource server that is not there.
+/// `invalid_request` for an unusable name or key set, or an unknown resource server; `not_found` for an
+/// unknown account; `invalid_scope` and `access_denied` for what the actor cannot grant; `conflict` if
+/// the account has reached its limit.
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<ClientsWrite>,
     new: NewClient,
-    now: Timestamp,
 ) -> Result<CreatedClient, Error> {
     check_name(&new.name)?;
     store
-        .write(now, move |transaction| {
-            insert(transaction, &permit, new.clone(), now)
+        .write(permit.now(), move |transaction| {
+            insert(transaction, &permit, new.clone())
         })
         .await
 }
 
-/// Within a change that makes more than the client.
+/// Creates a client within a larger transaction.
 pub(crate) fn insert(
     transaction: &mut Transaction<'_>,
     permit: &Permit<ClientsWrite>,
     new: NewClient,
-    now: Timestamp,
 ) -> Result<CreatedClient, Error> {
-    let account = account::resolve(transaction, permit, new.account.as_deref(), now)?;
+    let account = account::resolve(transaction, permit, new.account.as_deref())?;
     let resources = known_resources(transaction.database(), permit, &new.resources)?;
-    let wanted = Wanted {
+    let request = GrantRequest {
         account: &account.id,
         grantee: Grantee::Client,
         scope: &new.scope,
         resources: &resources,
         current: None,
     };
-    let warning = check_grant(transaction, permit, &wanted)?;
-    check_introspection(permit, false, new.may_introspect)?;
-    if permit.account().is_some() {
-        check_room(transaction.database(), &account)?;
+    let warning = check_grant(transaction, permit, &request)?;
+    if new.may_introspect {
+        check_can_allow_introspection(permit)?;
     }
+    if !permit.is_operator() {
+        ensure_capacity(transaction.database(), &account)?;
+    }
+    let now = permit.now();
     let client = Client {
         grant_types: token_endpoint::GRANT_TYPES.join(" "),
         scope: new.scope,
@@ -211,22 +223,21 @@ pub(crate) fn insert(
         ..Client::new(new.name, account.id, new.auth_method, now)
     };
     check_auth_method(&client)?;
-    client::insert(transaction, &client)?;
-    let secret = insert_secret(transaction, &client, now)?;
+    let (secret, secret_row) = domain::client::generate_secret(&client, now).unzip();
     let first_key = NewApiKey {
-        name: FIRST_KEY.to_owned(),
+        name: FIRST_KEY_NAME.to_owned(),
         manage_keys: true,
         ..NewApiKey::default()
     };
-    let (api_key, row) = api_key::generate(&client, first_key, permit.actor(), now);
-    store::api_key::insert(transaction, &row)?;
-    permit.record(
+    let (api_key, key_row) = api_key::generate(&client, first_key, permit.actor(), now);
+    domain::client::create(
         transaction,
-        "client.create",
-        Some(&client.account_id),
-        &client.client_id,
-        now,
+        permit.recorder(),
+        &client,
+        secret_row.as_ref(),
+        Some(&key_row),
     )?;
+    permit.store_result(transaction, Action::ClientCreate, &client.client_id)?;
     Ok(CreatedClient {
         client,
         secret,
@@ -235,24 +246,11 @@ pub(crate) fn insert(
     })
 }
 
-pub(super) fn insert_secret(
-    transaction: &mut Transaction<'_>,
-    client: &Client,
-    now: Timestamp,
-) -> Result<Option<Credential>, Error> {
-    if !client.auth_method.uses_secret() {
-        return Ok(None);
-    }
-    let (secret, row) = client_secret::generate(&client.client_id, None, now);
-    client_secret::insert(transaction, &row)?;
-    Ok(Some(secret))
-}
-
-/// All clients within reach, or those of the account of this id or name: the oldest first, those after
-/// the client `after`, `limit` at the most.
+/// Lists the clients that the actor can see, oldest first: those of one account, by id or name, if it
+/// is given; at most `limit`, after the client with the id `after`.
 ///
 /// # Errors
-/// No such account.
+/// `not_found` for an unknown account.
 pub async fn list(
     store: &Arc<Store>,
     permit: Permit<ClientsRead>,
@@ -260,9 +258,9 @@ pub async fn list(
     after: Option<String>,
     limit: i64,
 ) -> Result<Vec<ClientView>, Error> {
-    let own = permit.account().map(str::to_owned);
+    let own_account = permit.account().map(str::to_owned);
     store
-        .report(own.as_deref(), move |database| {
+        .report(own_account.as_deref(), move |database| {
             let account = account::filter(database, &permit, account.as_deref())?;
             let after = match &after {
                 Some(id) => {
@@ -276,10 +274,10 @@ pub async fn list(
         .await
 }
 
-/// The clients within reach of this id, or with this text in their names, `limit` at the most.
+/// Searches the clients that the actor can see for an id, or for a part of the name; at most `limit`.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
 pub async fn search(
     store: &Arc<Store>,
     permit: Permit<ClientsRead>,
@@ -287,102 +285,114 @@ pub async fn search(
     limit: i64,
 ) -> Result<Vec<ClientView>, Error> {
     let text = text.to_owned();
-    if text.contains('\0') || text.len() > MAX_NAME * 4 {
+    if text.contains('\0') || text.len() > MAX_NAME_LENGTH * 4 {
         return Ok(Vec::new());
     }
-    let account = permit.account().map(str::to_owned);
+    let own_account = permit.account().map(str::to_owned);
     let found = store
-        .report(account.as_deref(), move |database| {
+        .report(own_account.as_deref(), move |database| {
             Ok(client::search(database, permit.account(), &text, limit)?)
         })
         .await?;
     Ok(found.into_iter().map(ClientView::from).collect())
 }
 
-/// Refuses one more client where the account has as many as it can have.
-pub(crate) fn check_room(
-    database: &mut Database,
-    account: &store::account::Account,
-) -> Result<(), Error> {
-    let most = account.client_limit();
-    if !client::has_as_many(database, &account.id, most)? {
+/// Refuses one more client if the account has reached its limit.
+fn ensure_capacity(database: &mut Database, account: &Account) -> Result<(), Error> {
+    let limit = account.client_limit();
+    if !client::has_as_many(database, &account.id, limit)? {
         return Ok(());
     }
     Err(Error::new(
         Code::Conflict,
-        format!("The account has {most} clients, the most that it can have; ask an operator"),
+        format!("The account has {limit} clients, the most that it can have; ask an operator"),
     )
     .phrase(
         "clients-full",
-        [("most", usize::try_from(most).unwrap_or(0).into())],
+        [("most", usize::try_from(limit).unwrap_or(0).into())],
     ))
 }
 
-/// What can be given to a client, as a form offers it.
+/// What an actor can grant to a client, as a form offers it.
 #[derive(Default)]
-pub struct Choices {
-    /// Scope tokens, without rights over Keyward.
+pub struct Grantable {
+    /// Scope tokens that are not rights over Keyward.
     pub scope: BTreeSet<String>,
-    /// Rights over Keyward.
+    /// Scope tokens that are rights over Keyward.
     pub rights: BTreeSet<String>,
     /// Identifiers of resource servers.
     pub resources: BTreeSet<String>,
 }
 
-/// What the actor can give to clients of an account: an operator what the resource servers know, others
-/// what the account has.
+/// What the actor can grant to clients: for an operator what the resource servers describe, for others
+/// what clients of the account have already.
 ///
 /// # Errors
-/// Where the database gave no answer.
-pub async fn choices(store: &Arc<Store>, permit: Permit<ClientsWrite>) -> Result<Choices, Error> {
-    let account = permit.account().map(str::to_owned);
+/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
+pub async fn grantable(
+    store: &Arc<Store>,
+    permit: Permit<ClientsWrite>,
+) -> Result<Grantable, Error> {
+    let own_account = permit.account().map(str::to_owned);
     store
-        .report(account.as_deref(), move |database| {
-            let mut choices = Choices::default();
+        .report(own_account.as_deref(), move |database| {
             match permit.account() {
-                None => {
-                    for server in resource_server::list(database)? {
-                        choices.scope.extend(server.scope.iter().map(str::to_owned));
-                        choices.resources.insert(server.identifier);
-                    }
-                    choices
-                        .resources
-                        .extend(management_audience(database, &permit)?);
-                    choices.rights.extend(
-                        ALL_RIGHTS
-                            .iter()
-                            .chain(&[OPERATOR_SCOPE])
-                            .map(|&right| right.to_owned()),
-                    );
-                }
-                Some(account) => {
-                    let grants = client::grants(database, account)?;
-                    for (scope, resources) in grants
-                        .into_iter()
-                        .filter(|(scope, _)| permit.check_gift(scope).is_ok())
-                    {
-                        choices.rights.extend(scope.rights().map(str::to_owned));
-                        choices.scope.extend(
-                            scope
-                                .iter()
-                                .filter(|token| !is_right(token))
-                                .map(str::to_owned),
-                        );
-                        choices
-                            .resources
-                            .extend(resources.iter().map(str::to_owned));
-                    }
-                }
+                None => grantable_by_operator(database, &permit),
+                Some(account) => grantable_within(database, &permit, account),
             }
-            Ok(choices)
         })
         .await
 }
 
-/// One of them.
+fn grantable_by_operator(
+    database: &mut Database,
+    permit: &Permit<ClientsWrite>,
+) -> Result<Grantable, Error> {
+    let mut grantable = Grantable::default();
+    for server in resource_server::list(database)? {
+        grantable
+            .scope
+            .extend(server.scope.iter().map(str::to_owned));
+        grantable.resources.insert(server.identifier);
+    }
+    grantable
+        .resources
+        .extend(management_audience(database, permit)?);
+    grantable
+        .rights
+        .extend(Right::ALL.iter().map(|right| right.as_str().to_owned()));
+    Ok(grantable)
+}
+
+fn grantable_within(
+    database: &mut Database,
+    permit: &Permit<ClientsWrite>,
+    account: &str,
+) -> Result<Grantable, Error> {
+    let mut grantable = Grantable::default();
+    for (scope, resources) in client::grants(database, account)? {
+        if permit.check_grantable(&scope).is_err() {
+            continue;
+        }
+        for token in scope.iter() {
+            let tokens = if is_right(token) {
+                &mut grantable.rights
+            } else {
+                &mut grantable.scope
+            };
+            tokens.insert(token.to_owned());
+        }
+        grantable
+            .resources
+            .extend(resources.iter().map(str::to_owned));
+    }
+    Ok(grantable)
+}
+
+/// Shows a client.
 ///
 /// # Errors
-/// No such client.
+/// `not_found`.
 pub async fn show(
     store: &Arc<Store>,
     permit: Permit<ClientsRead>,
@@ -390,86 +400,14 @@ pub async fn show(
 ) -> Result<ClientView, Error> {
     let id = client_id.to_owned();
     store
-        .read(move |database| Ok(within_reach(database, &permit, &id)?.into()))
+        .read(move |database| Ok(find_visible(database, &permit, &id)?.into()))
         .await
 }
 
-/// Changes a client.
+/// The warning for a client as it is: a probable mistake in its scope.
 ///
 /// # Errors
-/// No such client; an unusable value.
-pub async fn update(
-    store: &Arc<Store>,
-    permit: Permit<ClientsWrite>,
-    client_id: &str,
-    change: ClientChange,
-    now: Timestamp,
-) -> Result<ChangedClient, Error> {
-    if let Some(name) = &change.name {
-        check_name(name)?;
-    }
-    let giver = permit.clone();
-    // A leak must end: to refuse all that a client presents takes no more rights than to see it.
-    let needs = if change.only_disables() {
-        Needs::Reach
-    } else {
-        Needs::Power
-    };
-    let changed = edit(
-        store,
-        permit,
-        client_id,
-        needs,
-        "client.update",
-        now,
-        move |transaction, client| {
-            let change = change.clone();
-            let current = version(&ClientView::from(client.clone()));
-            if change
-                .expected
-                .is_some_and(|expected| !expected.contains(&current))
-            {
-                return Err(Error::new(
-                    Code::PreconditionFailed,
-                    "The client was changed meanwhile; read it again",
-                )
-                .phrase("changed-meanwhile", []));
-            }
-            if let Some(name) = change.name {
-                client.name = name;
-            }
-            let resources = match change.resources {
-                Some(named) => Some(known_resources(transaction.database(), &giver, &named)?),
-                None => None,
-            };
-            let warning = regrant(transaction, &giver, client, change.scope, resources)?;
-            if let Some(may_introspect) = change.may_introspect {
-                check_introspection(&giver, client.may_introspect, may_introspect)?;
-                client.may_introspect = may_introspect;
-            }
-            if let Some(auth_method) = change.auth_method {
-                client.auth_method = auth_method;
-            }
-            match change.enabled {
-                Some(true) => enable_again(&giver, client)?,
-                Some(false) => client.disable(disabler(&giver), now),
-                None => {}
-            }
-            if let Some(jwks) = change.jwks {
-                client.jwks = Some(checked_jwks(&jwks)?);
-            }
-            check_auth_method(client)?;
-            Ok(warning)
-        },
-    );
-    let (client, warning) = changed.await?;
-    Ok(ChangedClient { client, warning })
-}
-
-/// What is most likely not meant with a client as it is.
-///
-/// # Errors
-/// Where the database gave no answer.
+/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
 pub async fn warning(
     store: &Arc<Store>,
     _: Permit<ClientsRead>,
@@ -477,14 +415,100 @@ pub async fn warning(
 ) -> Result<Option<Warning>, Error> {
     let (scope, resources) = (client.scope.clone(), client.resources.clone());
     store
-        .read(move |database| undescribed(database, &scope, &resources))
+        .read(move |database| find_undescribed(database, &scope, &resources))
         .await
 }
 
-/// Gives a client another scope or other resource servers, as far as the actor may.
-fn regrant(
+/// Updates a client.
+///
+/// # Errors
+/// `not_found`; `precondition_failed` if the client does not have an expected version; the errors of
+/// [`create`] for an unusable value.
+pub async fn update(
+    store: &Arc<Store>,
+    permit: Permit<ClientsWrite>,
+    client_id: &str,
+    patch: ClientPatch,
+) -> Result<UpdatedClient, Error> {
+    if let Some(name) = &patch.name {
+        check_name(name)?;
+    }
+    // A leak must be stopped: to disable a client takes no more rights than to see it.
+    let access = if patch.only_disables() {
+        Access::Visible
+    } else {
+        Access::Editable
+    };
+    let (client, warning) = edit(
+        store,
+        permit,
+        client_id,
+        access,
+        Action::ClientUpdate,
+        move |transaction, permit, client| apply(transaction, permit, client, patch.clone()),
+    )
+    .await?;
+    Ok(UpdatedClient { client, warning })
+}
+
+fn apply(
     transaction: &mut Transaction<'_>,
-    giver: &Permit<ClientsWrite>,
+    permit: &Permit<ClientsWrite>,
+    client: &mut Client,
+    patch: ClientPatch,
+) -> Result<Option<Warning>, Error> {
+    check_version(client, patch.expected.as_deref())?;
+    if let Some(name) = patch.name {
+        client.name = name;
+    }
+    let resources = match patch.resources {
+        Some(identifiers) => Some(known_resources(
+            transaction.database(),
+            permit,
+            &identifiers,
+        )?),
+        None => None,
+    };
+    let warning = update_grant(transaction, permit, client, patch.scope, resources)?;
+    if let Some(may_introspect) = patch.may_introspect {
+        if may_introspect && !client.may_introspect {
+            check_can_allow_introspection(permit)?;
+        }
+        client.may_introspect = may_introspect;
+    }
+    if let Some(auth_method) = patch.auth_method {
+        client.auth_method = auth_method;
+    }
+    match patch.enabled {
+        Some(true) => enable_row(permit, client)?,
+        Some(false) => disable_row(permit, client),
+        None => {}
+    }
+    if let Some(jwks) = patch.jwks {
+        client.jwks = Some(checked_jwks(&jwks)?);
+    }
+    check_auth_method(client)?;
+    Ok(warning)
+}
+
+fn check_version(client: &Client, expected: Option<&[String]>) -> Result<(), Error> {
+    let Some(expected) = expected else {
+        return Ok(());
+    };
+    if expected.contains(&version(&ClientView::from(client.clone()))) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::PreconditionFailed,
+        "The client was changed meanwhile; read it again",
+    )
+    .phrase("changed-meanwhile", []))
+}
+
+/// Replaces the scope or the resource servers of a client, as far as the actor can grant them.
+fn update_grant(
+    transaction: &mut Transaction<'_>,
+    permit: &Permit<ClientsWrite>,
     client: &mut Client,
     scope: Option<Scope>,
     resources: Option<Resources>,
@@ -492,14 +516,48 @@ fn regrant(
     if scope.is_none() && resources.is_none() {
         return Ok(None);
     }
+    if let Some(resources) = &resources {
+        check_introspected_resources(permit, client, resources)?;
+    }
+    let self_registered = client.registration_limits.is_some();
+    let scope = scope.unwrap_or_else(|| client.scope.clone());
+    let resources = resources.unwrap_or_else(|| client.resources.clone());
     let mut warning = None;
-    // The right to introspect is for the resource servers that it was given for.
-    if let Some(wanted) = &resources
-        && client.may_introspect
-        && giver.account().is_some()
-        && *wanted != client.resources
-        && (wanted.is_empty() || !wanted.is_subset(&client.resources))
-    {
+    if scope != client.scope || resources != client.resources {
+        let grantee = if self_registered {
+            Grantee::SelfRegistered
+        } else {
+            Grantee::Client
+        };
+        let request = GrantRequest {
+            account: &client.account_id,
+            grantee,
+            scope: &scope,
+            resources: &resources,
+            current: Some(&*client),
+        };
+        warning = check_grant(transaction, permit, &request)?;
+        client.scope = scope;
+        client.resources = resources;
+    }
+    if self_registered {
+        // The new values are also the limits of the registration: otherwise the client could restore
+        // the old ones with its registration access token.
+        client.registration_limits = Some(Limits::new(&client.scope, &client.resources).to_json()?);
+    }
+    Ok(warning)
+}
+
+/// An operator allowed a client to introspect the tokens of certain resource servers; the account's
+/// people must not extend that to others.
+fn check_introspected_resources<R: RightType>(
+    permit: &Permit<R>,
+    client: &Client,
+    resources: &Resources,
+) -> Result<(), Error> {
+    let extends = *resources != client.resources
+        && (resources.is_empty() || !resources.is_subset(&client.resources));
+    if client.may_introspect && !permit.is_operator() && extends {
         return Err(Error::new(
             Code::AccessDenied,
             "Only an operator gives other resource servers to a client that introspects",
@@ -507,94 +565,65 @@ fn regrant(
         .phrase("introspection-moves", [])
         .field("resources"));
     }
-    let registered = client.registration_limits.is_some();
-    let scope = scope.unwrap_or_else(|| client.scope.clone());
-    let resources = resources.unwrap_or_else(|| client.resources.clone());
-    if scope != client.scope || resources != client.resources {
-        let grantee = if registered {
-            Grantee::Registrant
-        } else {
-            Grantee::Client
-        };
-        let wanted = Wanted {
-            account: &client.account_id,
-            grantee,
-            scope: &scope,
-            resources: &resources,
-            current: Some(&*client),
-        };
-        warning = check_grant(transaction, giver, &wanted)?;
-        (client.scope, client.resources) = (scope, resources);
-    }
-    if registered {
-        // What was set here is the most that it can have: it cannot take back more by its own registration
-        // access token.
-        client.registration_limits = Some(Limits::new(&client.scope, &client.resources).to_json()?);
-    }
-    Ok(warning)
+    Ok(())
 }
 
-/// Refuses everything that the client presents, until it is enabled again.
+/// Disables a client: all of its credentials and tokens are refused until it is enabled again.
 ///
 /// # Errors
-/// No such client.
+/// `not_found`.
 pub async fn disable(
     store: &Arc<Store>,
     permit: Permit<ClientsWrite>,
     client_id: &str,
-    now: Timestamp,
 ) -> Result<ClientView, Error> {
-    let by = disabler(&permit);
-    edit(
+    let (client, ()) = edit(
         store,
         permit,
         client_id,
-        Needs::Reach,
-        "client.disable",
-        now,
-        move |_, client| {
-            client.disable(by, now);
+        Access::Visible,
+        Action::ClientDisable,
+        |_, permit, client| {
+            disable_row(permit, client);
             Ok(())
         },
     )
-    .await
-    .map(|(client, ())| client)
+    .await?;
+    Ok(client)
 }
 
-/// Takes it back: what was issued before counts again, as far as it has not ended.
+/// Enables a disabled client: its unexpired tokens are active again.
 ///
 /// # Errors
-/// No such client; one that an operator disabled, for who is none.
+/// `not_found`; `access_denied` if an operator disabled the client and the actor is none.
 pub async fn enable(
     store: &Arc<Store>,
     permit: Permit<ClientsWrite>,
     client_id: &str,
-    now: Timestamp,
 ) -> Result<ClientView, Error> {
-    let enabler = permit.clone();
-    edit(
+    let (client, ()) = edit(
         store,
         permit,
         client_id,
-        Needs::Power,
-        "client.enable",
-        now,
-        move |_, client| enable_again(&enabler, client),
+        Access::Editable,
+        Action::ClientEnable,
+        |_, permit, client| enable_row(permit, client),
     )
-    .await
-    .map(|(client, ())| client)
+    .await?;
+    Ok(client)
 }
 
-fn disabler<R: Right>(permit: &Permit<R>) -> DisabledBy {
-    if permit.account().is_some() {
-        DisabledBy::Account
-    } else {
+fn disable_row<R: RightType>(permit: &Permit<R>, client: &mut Client) {
+    let by = if permit.is_operator() {
         DisabledBy::Operator
-    }
+    } else {
+        DisabledBy::Account
+    };
+    client.disable(by, permit.now());
 }
 
-fn enable_again<R: Right>(permit: &Permit<R>, client: &mut Client) -> Result<(), Error> {
-    if client.disabled_by == Some(DisabledBy::Operator) && permit.account().is_some() {
+fn enable_row<R: RightType>(permit: &Permit<R>, client: &mut Client) -> Result<(), Error> {
+    if client.disabled_by == Some(DisabledBy::Operator) && !permit.is_operator() {
         return Err(Error::new(
             Code::AccessDenied,
             "An operator disabled this client, so only an operator can enable it",
@@ -606,69 +635,64 @@ fn enable_again<R: Right>(permit: &Permit<R>, client: &mut Client) -> Result<(),
     Ok(())
 }
 
-/// Deletes a client: its secrets, its keys and all its tokens are refused from then on.
+/// Deletes a client: its secrets, its API keys and all of its tokens are refused from then on.
 ///
 /// # Errors
-/// No such client; one that a resource server introspects with.
+/// `not_found`; `conflict` if a resource server introspects with the client.
 pub async fn delete(
     store: &Arc<Store>,
     permit: Permit<ClientsWrite>,
     client_id: &str,
-    now: Timestamp,
 ) -> Result<(), Error> {
     let id = client_id.to_owned();
     store
-        .write(now, move |transaction| {
+        .write(permit.now(), move |transaction| {
             let database = transaction.database();
-            let client = within_power(database, &permit, &id)?;
+            let client = find_editable(database, &permit, &id)?;
             if let Some(identifier) = resource_server::of_client(database, &id)?.first() {
                 let reason = format!("The resource server {identifier} introspects with this client; delete that instead");
                 return Err(Error::new(Code::Conflict, reason)
                     .phrase("client-introspects", [("resource", (*identifier).as_str().into())]));
             }
-            client::delete(transaction, &id)?;
-            permit.record(transaction, "client.delete", Some(&client.account_id), &id, now)
+            Ok(domain::client::delete(transaction, permit.recorder(), &client)?)
         })
         .await
 }
 
-/// Revokes all tokens that were issued to a client until now, at once, however many there are, and
-/// whatever the clocks of the nodes say.
+/// Revokes all tokens that were issued to a client until now, at a cost that does not depend on their
+/// number and whatever the clocks of the nodes say.
 ///
 /// # Errors
-/// No such client.
+/// `not_found`.
 pub async fn revoke_tokens(
     store: &Arc<Store>,
     permit: Permit<TokensRevoke>,
     client_id: &str,
-    now: Timestamp,
 ) -> Result<ClientView, Error> {
-    edit(
+    let (client, ()) = edit(
         store,
         permit,
         client_id,
-        Needs::Reach,
-        "token.revoke_all",
-        now,
-        move |_, client| {
+        Access::Visible,
+        Action::TokenRevokeAll,
+        |_, _, client| {
             client.token_epoch += 1;
             Ok(())
         },
     )
-    .await
-    .map(|(client, ())| client)
+    .await?;
+    Ok(client)
 }
 
-/// Gives a client that registered itself another registration access token (RFC 7592) in the place of the
-/// one it has: whoever holds that can change the client no longer.
+/// Replaces the registration access token (RFC 7592) of a client that registered itself. The previous
+/// token is refused from then on.
 ///
 /// # Errors
-/// No such client; one that did not register itself.
+/// `not_found`; `conflict` if the client did not register itself.
 pub async fn renew_registration_token(
     store: &Arc<Store>,
     permit: Permit<ClientsWrite>,
     client_id: &str,
-    now: Timestamp,
 ) -> Result<Credential, Error> {
     let token = Credential::generate(Kind::RegistrationAccessToken);
     let hash = secret_hash::hash(&token);
@@ -676,11 +700,10 @@ pub async fn renew_registration_token(
         store,
         permit,
         client_id,
-        Needs::Power,
-        "client.renew_registration_token",
-        now,
-        move |_, client| {
-            check_registered(client)?;
+        Access::Editable,
+        Action::ClientRenewRegistrationToken,
+        move |_, _, client| {
+            check_self_registered(client)?;
             client.registration_token_hash = Some(hash.clone());
             Ok(())
         },
@@ -689,34 +712,33 @@ pub async fn renew_registration_token(
     Ok(token)
 }
 
-/// Ends the registration access token of a client that registered itself. The client stays as it is.
+/// Revokes the registration access token of a client that registered itself. The client itself does
+/// not change.
 ///
 /// # Errors
-/// No such client; one that did not register itself.
+/// `not_found`; `conflict` if the client did not register itself.
 pub async fn revoke_registration_token(
     store: &Arc<Store>,
     permit: Permit<ClientsWrite>,
     client_id: &str,
-    now: Timestamp,
 ) -> Result<ClientView, Error> {
-    edit(
+    let (client, ()) = edit(
         store,
         permit,
         client_id,
-        Needs::Reach,
-        "client.revoke_registration_token",
-        now,
-        move |_, client| {
-            check_registered(client)?;
+        Access::Visible,
+        Action::ClientRevokeRegistrationToken,
+        |_, _, client| {
+            check_self_registered(client)?;
             client.registration_token_hash = None;
             Ok(())
         },
     )
-    .await
-    .map(|(client, ())| client)
+    .await?;
+    Ok(client)
 }
 
-fn check_registered(client: &Client) -> Result<(), Error> {
+fn check_self_registered(client: &Client) -> Result<(), Error> {
     if client.registration_limits.is_some() {
         return Ok(());
     }
@@ -727,85 +749,52 @@ fn check_registered(client: &Client) -> Result<(), Error> {
     .phrase("unregistered", []))
 }
 
-/// The client of this id, where it is within reach. Of another account's not even the existence
-/// shows.
-pub(super) fn within_reach<R: Right>(
-    database: &mut Database,
-    permit: &Permit<R>,
-    client_id: &str,
-) -> Result<Client, Error> {
-    let found =
-        client::find(database, client_id)?.filter(|client| permit.reaches(&client.account_id));
-    found.ok_or_else(|| not_found("client", client_id))
-}
-
-/// The same, for who wants to change the client, or to make credentials for it: whoever could would
-/// have all of its rights, so a client that has more over Keyward than they is not theirs to touch.
-pub(super) fn within_power<R: Right>(
-    database: &mut Database,
-    permit: &Permit<R>,
-    client_id: &str,
-) -> Result<Client, Error> {
-    let client = within_reach(database, permit, client_id)?;
-    match permit.check_gift(&client.scope) {
-        Ok(()) => Ok(client),
-        Err(_) => Err(Error::new(
-            Code::AccessDenied,
-            "The client has rights that you have not",
-        )
-        .phrase("client-beyond-you", [])),
+fn check_can_allow_introspection<R: RightType>(permit: &Permit<R>) -> Result<(), Error> {
+    if permit.is_operator() {
+        return Ok(());
     }
+    Err(Error::new(
+        Code::AccessDenied,
+        "Only an operator lets a client introspect",
+    )
+    .phrase("introspection-beyond-you", [])
+    .field("introspect"))
 }
 
-fn check_introspection<R: Right>(
-    permit: &Permit<R>,
-    before: bool,
-    wanted: bool,
-) -> Result<(), Error> {
-    if wanted && !before && permit.account().is_some() {
-        return Err(Error::new(
-            Code::AccessDenied,
-            "Only an operator lets a client introspect",
-        )
-        .phrase("introspection-beyond-you", [])
-        .field("introspect"));
-    }
-    Ok(())
-}
-
-/// What an actor needs for a change of a client.
+/// The access to a client that a change of it takes.
 #[derive(Clone, Copy)]
-enum Needs {
-    /// That it is within reach, for what only takes away.
-    Reach,
-    /// That it has no more rights than the actor, too.
-    Power,
+enum Access {
+    /// See [`find_visible`]: for changes that only take away.
+    Visible,
+    /// See [`find_editable`].
+    Editable,
 }
 
-async fn edit<R: Right + Send + 'static, T: Send + 'static>(
+/// Changes a client in one transaction, with an audit entry. Returns the client as it is then, and the
+/// result of `change`.
+async fn edit<R: RightType + Send + Sync + 'static, T: Send + 'static>(
     store: &Arc<Store>,
     permit: Permit<R>,
     client_id: &str,
-    needs: Needs,
-    action: &'static str,
-    now: Timestamp,
-    change: impl Fn(&mut Transaction<'_>, &mut Client) -> Result<T, Error> + Send + 'static,
+    access: Access,
+    action: Action,
+    change: impl Fn(&mut Transaction<'_>, &Permit<R>, &mut Client) -> Result<T, Error> + Send + 'static,
 ) -> Result<(ClientView, T), Error> {
     let id = client_id.to_owned();
     store
-        .write(now, move |transaction| {
-            let mut client = match needs {
-                Needs::Reach => within_reach(transaction.database(), &permit, &id)?,
-                Needs::Power => within_power(transaction.database(), &permit, &id)?,
+        .write(permit.now(), move |transaction| {
+            let mut client = match access {
+                Access::Visible => find_visible(transaction.database(), &permit, &id)?,
+                Access::Editable => find_editable(transaction.database(), &permit, &id)?,
             };
-            let more = change(transaction, &mut client)?;
-            client::update(transaction, &client)?;
-            permit.record(transaction, action, Some(&client.account_id), &id, now)?;
-            Ok((client.into(), more))
+            let result = change(transaction, &permit, &mut client)?;
+            domain::client::update(transaction, permit.recorder(), action, &client)?;
+            Ok((client.into(), result))
         })
         .await
 }
 
+/// Checks a JWK Set and returns it as compact JSON.
 fn checked_jwks(text: &str) -> Result<String, Error> {
     let jwks: Value = serde_json::from_str(text).map_err(|error| {
         invalid(format!("jwks: {error}"))
@@ -818,8 +807,8 @@ fn checked_jwks(text: &str) -> Result<String, Error> {
 }
 
 fn check_auth_method(client: &Client) -> Result<(), Error> {
-    let without_keys = client.jwks.is_none() && client.jwks_uri.is_none();
-    if client.auth_method == AuthMethod::PrivateKeyJwt && without_keys {
+    let has_keys = client.jwks.is_some() || client.jwks_uri.is_some();
+    if client.auth_method == AuthMethod::PrivateKeyJwt && !has_keys {
         return Err(
             invalid("private_key_jwt needs the client's public keys (jwks)")
                 .phrase("jwks-missing", [])
@@ -827,4 +816,74 @@ fn check_auth_method(client: &Client) -> Result<(), Error> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patch(change: impl FnOnce(&mut ClientPatch)) -> ClientPatch {
+        let mut patch = ClientPatch::default();
+        change(&mut patch);
+        patch
+    }
+
+    #[test]
+    fn a_patch_only_disables_if_it_changes_nothing_else() {
+        let cases = [
+            (patch(|patch| patch.enabled = Some(false)), true),
+            (
+                patch(|patch| {
+                    patch.enabled = Some(false);
+                    patch.expected = Some(vec!["v1".to_owned()]);
+                }),
+                true,
+            ),
+            (patch(|_| {}), false),
+            (patch(|patch| patch.enabled = Some(true)), false),
+            (
+                patch(|patch| {
+                    patch.enabled = Some(false);
+                    patch.scope = Some(Scope::default());
+                }),
+                false,
+            ),
+            (
+                patch(|patch| {
+                    patch.enabled = Some(false);
+                    patch.jwks = Some("{}".to_owned());
+                }),
+                false,
+            ),
+        ];
+        for (index, (patch, expected)) in cases.iter().enumerate() {
+            assert_eq!(patch.only_disables(), *expected, "case {index}");
+        }
+    }
+
+    #[test]
+    fn an_update_needs_one_of_the_expected_versions() {
+        let client = Client::new(
+            "Batch".to_owned(),
+            "acme".to_owned(),
+            AuthMethod::ClientSecretBasic,
+            Timestamp::from_seconds(1_800_000_000),
+        );
+        let current = version(&ClientView::from(client.clone()));
+        let cases = [
+            (None, true),
+            (Some(vec![]), false),
+            (Some(vec!["other".to_owned()]), false),
+            (Some(vec!["other".to_owned(), current.clone()]), true),
+        ];
+        for (expected, allowed) in cases {
+            let checked = check_version(&client, expected.as_deref());
+            assert_eq!(checked.is_ok(), allowed, "{expected:?}");
+        }
+        let renamed = Client {
+            name: "Nightly".to_owned(),
+            ..client
+        };
+        assert!(check_version(&renamed, Some(&[current])).is_err());
+    }
 }

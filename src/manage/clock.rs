@@ -1,35 +1,37 @@
-//! The way on where a moment was written down as seen that has not come yet.
+//! Recovery from a clock that was ahead: `keyward clock reset`.
 
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::clock::watch::{KEPT_LONGER, TOLERANCE};
 use crate::error::{Code, Error};
-use crate::store::audit::{self, Entry};
+use crate::store::audit::{Action, Recorder};
 use crate::store::{Store, changes, client, clock};
 
-/// Sets the last moment that a node wrote down back to `now`, which an operator says is right; gives what it was.
+/// Sets the last time that a node recorded as seen back to the time of the command, which an operator
+/// says is right. Returns what it was.
 ///
-/// Revocations may have been purged by the wrong moment, so every token that was issued until now is revoked.
+/// Revocations may have been purged because of the wrong time, so all tokens that were issued until now
+/// are revoked.
 ///
 /// # Errors
-/// The clock is not behind by so much that it matters, or it is not the database server's; the database gave
-/// no answer.
-pub async fn reset(store: &Arc<Store>, entry: Entry, now: Timestamp) -> Result<Timestamp, Error> {
-    let refused = |reason: String| Error::new(Code::Conflict, reason);
+/// `conflict` if the clock differs from the database server's, or if it is not behind by so much that it
+/// has an effect.
+pub async fn reset(store: &Arc<Store>, recorder: Recorder) -> Result<Timestamp, Error> {
+    let now = recorder.now();
     store
         .write(now, move |transaction| {
             let database = transaction.database();
-            if let Some(theirs) = clock::database_now(database)?
-                && theirs.duration_since(now).max(now.duration_since(theirs)) > TOLERANCE
+            if let Some(database_now) = clock::database_now(database)?
+                && database_now.duration_since(now).max(now.duration_since(database_now)) > TOLERANCE
             {
-                return Err(refused(format!(
-                    "By the clock of the database server it is {theirs}, by this machine's {now}: set both first"
+                return Err(Error::new(Code::Conflict, format!(
+                    "By the clock of the database server it is {database_now}, by this machine's {now}: set both first"
                 )));
             }
             let seen = clock::seen(database)?.at;
             if seen.duration_since(now) <= KEPT_LONGER {
-                return Err(refused(format!(
+                return Err(Error::new(Code::Conflict, format!(
                     "Nothing to reset: the last moment that a node wrote down, {seen}, is no more than a day ahead of this \
                      machine's clock, {now}, and holds nothing up"
                 )));
@@ -37,7 +39,7 @@ pub async fn reset(store: &Arc<Store>, entry: Entry, now: Timestamp) -> Result<T
             clock::reset_seen(database, now)?;
             client::revoke_all_tokens(transaction)?;
             changes::skip(transaction.database())?;
-            audit::insert(transaction, &entry)?;
+            recorder.record(transaction, Action::ClockReset, None, "clock")?;
             Ok(seen)
         })
         .await

@@ -12,6 +12,7 @@ use crate::credential::{Credential, Kind};
 use crate::crypto::secret_hash::{self, StoredSecret};
 use crate::error::{Code, Error};
 use crate::request_context::RequestContext;
+use crate::store::audit::Action;
 use crate::store::invitation::{self, Invitation};
 use crate::store::user::{self, User};
 use crate::store::{Database, Store, session};
@@ -43,8 +44,8 @@ pub async fn create(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
     email: &str,
-    now: Timestamp,
 ) -> Result<(Credential, Timestamp), Error> {
+    let now = permit.now();
     let email = email.to_owned();
     let credential = Credential::generate(Kind::Invitation);
     let id = credential.id().to_owned();
@@ -61,15 +62,14 @@ pub async fn create(
                 hash: hash.clone(),
                 created_at: now,
                 expires_at,
-                rights: permit.rights()?,
+                rights: permit.rights().to_scope()?,
             };
             invitation::replace(transaction, &row)?;
-            permit.record(
+            permit.audit(
                 transaction,
-                "user.invite",
+                Action::UserInvite,
                 user.account_id.as_deref(),
                 &user.email,
-                now,
             )
         })
         .await?;
@@ -145,18 +145,12 @@ pub async fn accept(
             user::update(transaction, &user)?;
             invitation::delete(transaction, &user.id)?;
             session::delete_all(transaction, &user.id, None)?;
-            let actor = Actor::user(
-                &user.email,
-                user.role,
-                user.account_id.as_deref(),
-                context.clone(),
-            );
-            actor.record(
+            let actor = Actor::user(&user.email, user.role, user.account_id.as_deref(), &context);
+            actor.audit(
                 transaction,
-                "user.accept_invitation",
+                Action::UserAcceptInvitation,
                 user.account_id.as_deref(),
                 &user.email,
-                now,
             )?;
             Ok(user.email)
         })

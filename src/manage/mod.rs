@@ -1,5 +1,9 @@
-//! The verbs of management, shared by all doors: what operators and partners do with the nouns of
-//! `store/`. A refusal is an [`Error`](crate::error::Error) with a sentence for whoever asked.
+//! Management operations, shared by all entry points: what operators and partners do with the entities
+//! of [`store`](crate::store).
+//!
+//! Each operation has the shape `operation(store, permit, …)`. The [`Permit`](actor::Permit) proves that
+//! the actor has the right, and carries the time of the request. A refusal is an [`Error`] that says
+//! why.
 
 use serde::Serialize;
 
@@ -12,11 +16,13 @@ pub mod api_key;
 pub mod audit;
 pub mod client;
 pub mod clock;
+pub mod idempotency;
 pub mod invitation;
 mod policy;
 pub mod profile;
 pub mod registration_token;
 pub mod resource_server;
+pub mod rights;
 pub mod sealing_key;
 pub mod second_factor;
 pub mod secret;
@@ -27,45 +33,41 @@ pub mod token;
 pub mod traffic;
 pub mod user;
 
-/// All that the verbs work with, for the doors that know management alone.
+/// The services that operations use, for entry points that depend on management alone.
 pub use crate::oauth::AuthorizationServer;
 pub use crate::request_context::RequestContext;
 
-fn not_found(what: &str, name: &str) -> Error {
-    Error::new(Code::NotFound, format!("There is no {what} {name}"))
-        .phrase("not-there", [("name", name.into())])
+fn not_found(kind: &str, id: &str) -> Error {
+    Error::new(Code::NotFound, format!("There is no {kind} {id}"))
+        .phrase("not-there", [("name", id.into())])
 }
 
-fn invalid(reason: impl Into<String>) -> Error {
-    Error::new(Code::InvalidRequest, reason.into())
+fn invalid(description: impl Into<String>) -> Error {
+    Error::new(Code::InvalidRequest, description.into())
 }
 
-/// What a thing looks like now, as an entity tag: whoever changes it says which look they changed.
+/// The version of a view: an entity tag (RFC 9110 section 8.8.3), with which `If-Match` detects that
+/// somebody else changed the object in between.
 pub fn version(view: &impl Serialize) -> String {
     let mut version = Fingerprint::of(&serde_json::to_vec(view).unwrap_or_default()).hex();
     version.truncate(32);
     version
 }
 
-/// The longest name of anything, in characters.
-const MAX_NAME: usize = 100;
+/// The maximum length of a display name, in characters.
+const MAX_NAME_LENGTH: usize = 100;
 
-/// Names are shown to people, in tables and logs.
+/// Checks a display name, which is shown in tables and logs.
 fn check_name(name: &str) -> Result<(), Error> {
     let length = name.chars().count();
-    if !(1..=MAX_NAME).contains(&length) {
+    if !(1..=MAX_NAME_LENGTH).contains(&length) {
         return Err(invalid(format!(
-            "A name has between one and {MAX_NAME} characters; this one has {length}"
+            "A name has between one and {MAX_NAME_LENGTH} characters; this one has {length}"
         ))
-        .phrase("name-length", [("most", MAX_NAME.into())])
+        .phrase("name-length", [("most", MAX_NAME_LENGTH.into())])
         .field("name"));
     }
-    // Zero-width and direction marks would make two names look alike.
-    let invisible = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
-    };
-    if name.trim() != name || name.chars().any(invisible) {
+    if name.trim() != name || name.chars().any(is_invisible) {
         return Err(
             invalid("A name has no space at its ends and no invisible characters")
                 .phrase("name-invisible", [])
@@ -73,4 +75,45 @@ fn check_name(name: &str) -> Result<(), Error> {
         );
     }
     Ok(())
+}
+
+/// Control characters, and zero-width and direction marks, which make two names look alike.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_visible_and_not_too_long() {
+        let long = "é".repeat(MAX_NAME_LENGTH);
+        let too_long = "é".repeat(MAX_NAME_LENGTH + 1);
+        let cases = [
+            ("a", true),
+            ("Nightly batch", true),
+            (long.as_str(), true),
+            (too_long.as_str(), false),
+            ("", false),
+            (" a", false),
+            ("a\u{A0}", false),
+            ("a\nb", false),
+            ("a\0b", false),
+            ("a\u{200B}b", false),
+            ("a\u{202E}b", false),
+            ("\u{FEFF}a", false),
+        ];
+        for (name, valid) in cases {
+            assert_eq!(check_name(name).is_ok(), valid, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_changes_with_the_view() {
+        assert_eq!(version(&("a", 1)), version(&("a", 1)));
+        assert_ne!(version(&("a", 1)), version(&("a", 2)));
+        assert_eq!(version(&()).len(), 32);
+    }
 }

@@ -1,32 +1,72 @@
-//! What may be granted, to whom: the rules for scopes and resource servers, in one place for all entry
-//! points. Rights over Keyward are scope tokens of the prefix `keyward:`, and count for a client only
-//! together with the resource that is the management API.
+//! Authorization policy of management: which clients an actor can see and edit, and which scopes and
+//! resource servers it can grant.
+//!
+//! Rights over Keyward are scope tokens with the prefix `keyward:`. A client can use them only together
+//! with the resource that is the management API.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::actor::{Permit, Right};
-use super::invalid;
+use super::actor::Permit;
+use super::rights::RightType;
+use super::{invalid, not_found};
 use crate::error::{Code, Error};
 use crate::scope::{Scope, is_right};
 use crate::store::client::{self, Client};
 use crate::store::resource_server::{self, Resources};
 use crate::store::{Database, Transaction, deployment};
 
-/// Who gets a grant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Grantee {
-    /// A client that people made.
-    Client,
-    /// A client that registers, or has registered, itself.
-    Registrant,
-}
-
-/// The audience of the management API.
+/// Finds a client that the actor can see. A client of another account is reported as not found, so that
+/// not even its existence shows.
 ///
 /// # Errors
-/// Where the database gave no answer.
-pub(super) fn management_audience<R: Right>(
+/// `not_found`; a [`StoreError`](crate::store::StoreError) if the database cannot be queried.
+pub(super) fn find_visible<R: RightType>(
+    database: &mut Database,
+    permit: &Permit<R>,
+    client_id: &str,
+) -> Result<Client, Error> {
+    let found =
+        client::find(database, client_id)?.filter(|client| permit.can_access(&client.account_id));
+    found.ok_or_else(|| not_found("client", client_id))
+}
+
+/// Finds a client that the actor can change or create credentials for. Whoever has a credential of the
+/// client has all of its rights, so a client with more rights over Keyward than the actor is refused:
+/// this prevents privilege escalation.
+///
+/// # Errors
+/// `not_found`; `access_denied` if the client has a right that the actor does not have.
+pub(super) fn find_editable<R: RightType>(
+    database: &mut Database,
+    permit: &Permit<R>,
+    client_id: &str,
+) -> Result<Client, Error> {
+    let client = find_visible(database, permit, client_id)?;
+    match permit.check_grantable(&client.scope) {
+        Ok(()) => Ok(client),
+        Err(_) => Err(Error::new(
+            Code::AccessDenied,
+            "The client has rights that you have not",
+        )
+        .phrase("client-beyond-you", [])),
+    }
+}
+
+/// Who receives a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Grantee {
+    /// A client that people manage.
+    Client,
+    /// A client that registers itself (RFC 7591), or registered itself before.
+    SelfRegistered,
+}
+
+/// The audience of the management API; none if no issuer is known yet.
+///
+/// # Errors
+/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
+pub(super) fn management_audience<R: RightType>(
     database: &mut Database,
     permit: &Permit<R>,
 ) -> Result<Option<String>, Error> {
@@ -38,11 +78,11 @@ pub(super) fn management_audience<R: Right>(
     }))
 }
 
-/// Resource servers by their identifiers: those that there are, and the management API.
+/// Checks that each identifier is a resource server or the management API.
 ///
 /// # Errors
-/// An identifier that is malformed, or of no resource server.
-pub(super) fn known_resources<R: Right>(
+/// `invalid_request` for an identifier that is malformed or unknown.
+pub(super) fn known_resources<R: RightType>(
     database: &mut Database,
     permit: &Permit<R>,
     identifiers: &[String],
@@ -62,26 +102,27 @@ pub(super) fn known_resources<R: Right>(
     Ok(identifiers.iter().map(String::as_str).collect())
 }
 
-/// What somebody wants to grant.
-pub(super) struct Wanted<'a> {
-    /// Within this account.
+/// A scope and resource servers that an actor wants to grant.
+pub(super) struct GrantRequest<'a> {
+    /// The account that the grantee belongs to.
     pub account: &'a str,
-    /// To whom.
+    /// Who receives the grant.
     pub grantee: Grantee,
-    /// The most that it may ask for.
+    /// The scope that the grantee can ask for at most.
     pub scope: &'a Scope,
-    /// The resource servers for which it may ask for tokens.
+    /// The resource servers that the grantee can ask tokens for.
     pub resources: &'a Resources,
-    /// The client as it is, where there is one: what it has, it keeps.
+    /// The client before the change, if it exists: it keeps what it has.
     pub current: Option<&'a Client>,
 }
 
-/// What was done all the same, and is most likely not meant: none of the resource servers has these words.
+/// A grant that was made and is probably a mistake: none of the client's resource servers describes
+/// these scope tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    /// The words of the scope that none of the resource servers describes.
+    /// The scope tokens that none of the resource servers describes.
     pub unknown: String,
-    /// The words that they describe.
+    /// The scope tokens that they describe.
     pub known: String,
 }
 
@@ -95,42 +136,34 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Whether this may be granted within an account. An operator grants what there is, others what an operator
-/// has granted to the account's clients before; and nobody a right over Keyward that they have not. Gives a
-/// warning where the scope is most likely a typing error.
+/// Checks a grant. An operator can grant any scope and resource server; others what the account's
+/// clients have already; and nobody a right over Keyward that they do not have. Returns a warning if
+/// the scope is probably a mistake.
 ///
 /// # Errors
-/// `invalid_scope` or `invalid_request`, with the token or the identifier that is refused.
-pub(super) fn check_grant<R: Right>(
+/// `invalid_scope` or `invalid_request`, naming the scope token or the identifier that is refused.
+pub(super) fn check_grant<R: RightType>(
     transaction: &mut Transaction<'_>,
     permit: &Permit<R>,
-    wanted: &Wanted<'_>,
+    request: &GrantRequest<'_>,
 ) -> Result<Option<Warning>, Error> {
     let database = transaction.database();
-    if permit.account().is_some() {
-        check_ceiling(database, wanted)?;
+    if !permit.is_operator() {
+        check_delegable(database, request)?;
     }
-    permit.check_gift(wanted.scope)?;
-    check_management(database, permit, wanted)?;
-    undescribed(database, wanted.scope, wanted.resources)
+    permit.check_grantable(request.scope)?;
+    let management = management_audience(database, permit)?.unwrap_or_default();
+    check_management_access(request, &management)?;
+    find_undescribed(database, request.scope, request.resources)
 }
 
-fn check_management<R: Right>(
-    database: &mut Database,
-    permit: &Permit<R>,
-    wanted: &Wanted<'_>,
-) -> Result<(), Error> {
-    let Wanted {
-        grantee,
-        scope,
-        resources,
-        ..
-    } = *wanted;
-    let management = management_audience(database, permit)?.unwrap_or_default();
-    let managed = resources.contains(&management);
-    let right = scope.rights().next();
-    match (grantee, right, managed) {
-        (Grantee::Registrant, Some(right), _) => {
+/// Refuses rights over Keyward to a client that registers itself, and rights without the management
+/// API, which would have no effect.
+fn check_management_access(request: &GrantRequest<'_>, management: &str) -> Result<(), Error> {
+    let has_management = request.resources.contains(management);
+    let right = request.scope.rights().next();
+    match (request.grantee, right, has_management) {
+        (Grantee::SelfRegistered, Some(right), _) => {
             let reason = format!(
                 "{right} is a right over Keyward, which no client that registers itself can have"
             );
@@ -138,7 +171,7 @@ fn check_management<R: Right>(
                 .phrase("right-of-registrant", [("right", right.into())])
                 .field("scope"))
         }
-        (Grantee::Registrant, None, true) => Err(invalid(format!(
+        (Grantee::SelfRegistered, None, true) => Err(invalid(format!(
             "{management} is the management API, which no client that registers itself can use"
         ))
         .phrase("management-of-registrant", [])
@@ -148,79 +181,73 @@ fn check_management<R: Right>(
         ))
         .phrase(
             "right-without-management",
-            [
-                ("right", right.into()),
-                ("resource", management.as_str().into()),
-            ],
+            [("right", right.into()), ("resource", management.into())],
         )
         .field("resources")),
         _ => Ok(()),
     }
 }
 
-/// How many clients of the account are looked at for one grant, and how many pairs of a scope token and a
-/// resource server it can have: the check holds the lock of all who write.
-const MOST_HOLDERS: usize = 16;
-const MOST_PAIRS: usize = 10_000;
+/// How many clients of the account are read for one grant: the check holds the lock of all writers.
+const MAX_HOLDERS: usize = 16;
 
-/// So many clients are taken as they come. In most accounts the first will do, and to find the one with the most
-/// takes a look at all of them.
-const ANY_HOLDERS: usize = 4;
+/// How many pairs of a scope token and a resource server one grant can have.
+const MAX_PAIRS: usize = 10_000;
 
-/// A token says for each of its resource servers that it has each word of its scope. So for each such pair
-/// there must be a client of the account that has it already: it came from an operator once. A client without a
-/// resource server has its words for the issuer alone, which is one more audience.
-fn check_ceiling(database: &mut Database, wanted: &Wanted<'_>) -> Result<(), Error> {
-    let Wanted {
-        account,
-        scope,
-        resources,
-        current,
-        ..
-    } = *wanted;
-    if scope.is_empty() && resources.is_empty() {
+/// How many clients are read in the order of an index before the query looks for the one with the most
+/// pairs, which reads all clients of the account. In most accounts the first client is enough.
+const MAX_UNORDERED_HOLDERS: usize = 4;
+
+/// Refuses to delegate what the account does not have. A token is good for each of its scope tokens at
+/// each of its resource servers, so each such pair must be one that a client of the account has
+/// already; an operator granted it. A client without a resource server has its scope for the issuer
+/// alone, which counts as one more resource server.
+fn check_delegable(database: &mut Database, request: &GrantRequest<'_>) -> Result<(), Error> {
+    if request.scope.is_empty() && request.resources.is_empty() {
         return Ok(());
     }
-    let mut open = Pairs::of(scope, resources);
-    if let Some(client) = current {
-        open.remove(&client.scope, &client.resources);
+    let mut missing = Pairs::of(request.scope, request.resources);
+    if let Some(client) = request.current {
+        missing.remove(&client.scope, &client.resources);
     }
-    let too_many = || {
-        let reason = "This takes more pairs of a scope and a resource server than can be checked at once; make several clients";
-        Error::new(Code::InvalidScope, reason)
-            .phrase("pairs-too-many", [])
-            .field("scope")
-    };
-    if open.count() > MOST_PAIRS {
-        return Err(too_many());
+    if missing.count() > MAX_PAIRS {
+        return Err(too_many_pairs());
     }
-    for round in 0..MOST_HOLDERS {
-        let Some((word, identifier)) = open.first() else {
+    for round in 0..MAX_HOLDERS {
+        let Some((token, identifier)) = missing.first() else {
             return Ok(());
         };
-        let found = client::holder(database, account, word, identifier, round >= ANY_HOLDERS)?;
-        let Some((scope, resources)) = found else {
-            let of_none = client::holder(database, account, "", identifier, false)?.is_none();
-            return Err(beyond_account(
-                if of_none && !identifier.is_empty() {
-                    ""
-                } else {
-                    word
-                },
-                identifier,
-            ));
+        let account = request.account;
+        let with_most = round >= MAX_UNORDERED_HOLDERS;
+        let Some((scope, resources)) =
+            client::holder(database, account, token, identifier, with_most)?
+        else {
+            let nobody_has_the_resource =
+                client::holder(database, account, "", identifier, false)?.is_none();
+            let token = if nobody_has_the_resource && !identifier.is_empty() {
+                ""
+            } else {
+                token
+            };
+            return Err(not_delegable(token, identifier));
         };
-        open.remove(&scope, &resources);
+        missing.remove(&scope, &resources);
     }
-    if open.first().is_some() {
-        Err(too_many())
-    } else {
-        Ok(())
+    match missing.first() {
+        Some(_) => Err(too_many_pairs()),
+        None => Ok(()),
     }
 }
 
-fn beyond_account(word: &str, identifier: &str) -> Error {
-    if word.is_empty() {
+fn too_many_pairs() -> Error {
+    let reason = "This takes more pairs of a scope and a resource server than can be checked at once; make several clients";
+    Error::new(Code::InvalidScope, reason)
+        .phrase("pairs-too-many", [])
+        .field("scope")
+}
+
+fn not_delegable(token: &str, identifier: &str) -> Error {
+    if token.is_empty() {
         return invalid(format!(
             "No client of the account may use {identifier}; ask an operator"
         ))
@@ -229,30 +256,31 @@ fn beyond_account(word: &str, identifier: &str) -> Error {
     }
     if identifier.is_empty() {
         let reason = format!(
-            "No client of the account has the scope {word} without a resource server; ask an operator"
+            "No client of the account has the scope {token} without a resource server; ask an operator"
         );
         return Error::new(Code::InvalidScope, reason)
-            .phrase("scope-beyond-account", [("scope", word.into())])
+            .phrase("scope-beyond-account", [("scope", token.into())])
             .field("scope");
     }
     Error::new(
         Code::InvalidScope,
-        format!("No client of the account has the scope {word} for {identifier}; ask an operator"),
+        format!("No client of the account has the scope {token} for {identifier}; ask an operator"),
     )
     .phrase(
         "pair-beyond-account",
-        [("scope", word.into()), ("resource", identifier.into())],
+        [("scope", token.into()), ("resource", identifier.into())],
     )
     .field("scope")
 }
 
-/// The words of a scope for each resource server. No word and no resource server are the empty text: a client
-/// may use a resource server without a scope, and have a scope without a resource server.
+/// The pairs of a resource server and a scope token in a grant. The empty text stands for "no scope
+/// token" and for "no resource server": a client may use a resource server without a scope, and have a
+/// scope without a resource server.
 struct Pairs<'a>(BTreeMap<&'a str, BTreeSet<&'a str>>);
 
 impl<'a> Pairs<'a> {
     fn of(scope: &'a Scope, resources: &'a Resources) -> Self {
-        let words: BTreeSet<&str> = if scope.is_empty() {
+        let tokens: BTreeSet<&str> = if scope.is_empty() {
             BTreeSet::from([""])
         } else {
             scope.iter().collect()
@@ -265,7 +293,7 @@ impl<'a> Pairs<'a> {
         Pairs(
             identifiers
                 .into_iter()
-                .map(|identifier| (identifier, words.clone()))
+                .map(|identifier| (identifier, tokens.clone()))
                 .collect(),
         )
     }
@@ -274,57 +302,216 @@ impl<'a> Pairs<'a> {
         self.0.values().map(BTreeSet::len).sum()
     }
 
+    /// The first pair, as scope token and resource server.
     fn first(&self) -> Option<(&'a str, &'a str)> {
-        let (identifier, words) = self.0.first_key_value()?;
-        Some((words.first()?, identifier))
+        let (identifier, tokens) = self.0.first_key_value()?;
+        Some((tokens.first()?, identifier))
     }
 
-    /// Those that a client with this scope and these resource servers has.
+    /// Removes the pairs that a client with this scope and these resource servers has.
     fn remove(&mut self, scope: &Scope, resources: &Resources) {
         let held: BTreeSet<&str> = scope.iter().chain([""]).collect();
-        for (identifier, words) in &mut self.0 {
-            if if identifier.is_empty() {
+        for (identifier, tokens) in &mut self.0 {
+            let has_resource = if identifier.is_empty() {
                 resources.is_empty()
             } else {
                 resources.contains(identifier)
-            } {
-                words.retain(|word| !held.contains(word));
+            };
+            if has_resource {
+                tokens.retain(|token| !held.contains(token));
             }
         }
-        self.0.retain(|_, words| !words.is_empty());
+        self.0.retain(|_, tokens| !tokens.is_empty());
     }
 }
 
-/// Where all of the resource servers describe their scopes, a token that none of them describes is most
-/// likely a typing error. An operator may mean it all the same, so it is a warning.
-pub(super) fn undescribed(
+/// Warns of scope tokens that none of the resource servers describes, if all of them describe their
+/// scopes: most likely a typing error. An operator may be ahead of the description, so it is not an
+/// error.
+pub(super) fn find_undescribed(
     database: &mut Database,
     scope: &Scope,
     resources: &Resources,
 ) -> Result<Option<Warning>, Error> {
     let mut described = Vec::new();
     for identifier in resources.iter() {
-        // The management API is none of the rows: its scope is the rights.
-        let Some(server) = resource_server::find(database, identifier)? else {
-            continue;
-        };
-        if server.scope.is_empty() {
-            return Ok(None);
+        // The management API has no row: its scope is the rights.
+        if let Some(server) = resource_server::find(database, identifier)? {
+            described.push(server.scope);
         }
-        described.push(server.scope);
     }
-    let known =
+    Ok(undescribed(scope, &described))
+}
+
+fn undescribed(scope: &Scope, described: &[Scope]) -> Option<Warning> {
+    if described.is_empty() || described.iter().any(Scope::is_empty) {
+        return None;
+    }
+    let is_known =
         |token: &str| is_right(token) || described.iter().any(|scope| scope.contains(token));
-    let unknown: Vec<&str> = scope
-        .iter()
-        .filter(|token| !described.is_empty() && !known(token))
-        .collect();
+    let unknown: Vec<&str> = scope.iter().filter(|token| !is_known(token)).collect();
     if unknown.is_empty() {
-        return Ok(None);
+        return None;
     }
     let known: Vec<&str> = described.iter().map(Scope::as_str).collect();
-    Ok(Some(Warning {
+    Some(Warning {
         unknown: unknown.join(" "),
         known: known.join(" "),
-    }))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANAGEMENT: &str = "https://issuer.example/api/v1";
+
+    fn scope(text: &str) -> Scope {
+        text.parse().unwrap()
+    }
+
+    fn resources(identifiers: &[&str]) -> Resources {
+        identifiers.iter().copied().collect()
+    }
+
+    #[test]
+    fn rights_need_the_management_api_and_are_not_for_self_registered_clients() {
+        use Grantee::{Client, SelfRegistered};
+        let cases: [(Grantee, &str, &[&str], Result<(), &str>); 9] = [
+            (Client, "", &[], Ok(())),
+            (Client, "a", &["https://x"], Ok(())),
+            (Client, "keyward:keys:read", &[MANAGEMENT], Ok(())),
+            (Client, "", &[MANAGEMENT], Ok(())),
+            (
+                Client,
+                "keyward:keys:read",
+                &["https://x"],
+                Err("right-without-management"),
+            ),
+            (
+                Client,
+                "keyward:keys:read",
+                &[],
+                Err("right-without-management"),
+            ),
+            (SelfRegistered, "a", &["https://x"], Ok(())),
+            (
+                SelfRegistered,
+                "keyward:keys:read",
+                &[MANAGEMENT],
+                Err("right-of-registrant"),
+            ),
+            (
+                SelfRegistered,
+                "a",
+                &[MANAGEMENT],
+                Err("management-of-registrant"),
+            ),
+        ];
+        for (grantee, tokens, identifiers, expected) in cases {
+            let (scope, resources) = (scope(tokens), resources(identifiers));
+            let request = GrantRequest {
+                account: "acme",
+                grantee,
+                scope: &scope,
+                resources: &resources,
+                current: None,
+            };
+            let checked = check_management_access(&request, MANAGEMENT);
+            let checked = checked.map_err(|error| error.said().map(|phrase| phrase.name));
+            assert_eq!(
+                checked,
+                expected.map_err(Some),
+                "{grantee:?} {tokens:?} {identifiers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_client_has_is_not_missing_from_a_grant() {
+        // The grant, what a client of the account has, and the first pair that is still missing.
+        type Grant = (&'static str, &'static [&'static str]);
+        type Case = (Grant, Grant, Option<(&'static str, &'static str)>);
+        let cases: [Case; 8] = [
+            (("a", &["https://x"]), ("a", &["https://x"]), None),
+            (
+                ("a", &["https://x"]),
+                ("a b", &["https://x", "https://y"]),
+                None,
+            ),
+            (
+                ("a b", &["https://x"]),
+                ("a", &["https://x"]),
+                Some(("b", "https://x")),
+            ),
+            (
+                ("a", &["https://x", "https://y"]),
+                ("a", &["https://x"]),
+                Some(("a", "https://y")),
+            ),
+            // A scope token for one resource server is none for another.
+            (
+                ("a", &["https://x"]),
+                ("a", &["https://y"]),
+                Some(("a", "https://x")),
+            ),
+            // Without a resource server the scope is for the issuer alone.
+            (("a", &[]), ("a", &["https://x"]), Some(("a", ""))),
+            (("a", &[]), ("a", &[]), None),
+            // A resource server without a scope.
+            (("", &["https://x"]), ("a", &["https://x"]), None),
+        ];
+        for ((tokens, identifiers), (held, held_for), expected) in cases {
+            let (wanted, wanted_for) = (scope(tokens), resources(identifiers));
+            let mut missing = Pairs::of(&wanted, &wanted_for);
+            missing.remove(&scope(held), &resources(held_for));
+            assert_eq!(
+                missing.first(),
+                expected,
+                "{tokens:?} {identifiers:?} of {held:?} {held_for:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn pairs_are_counted_before_they_are_looked_up() {
+        let count = |tokens: &str, identifiers: &[&str]| {
+            Pairs::of(&scope(tokens), &resources(identifiers)).count()
+        };
+        assert_eq!(count("", &[]), 1);
+        assert_eq!(count("a b c", &[]), 3);
+        assert_eq!(count("a b c", &["https://x", "https://y"]), 6);
+    }
+
+    #[test]
+    fn a_refusal_names_the_scope_the_resource_server_or_the_pair() {
+        let cases = [
+            ("", "https://x", "resource-beyond-account"),
+            ("a", "", "scope-beyond-account"),
+            ("a", "https://x", "pair-beyond-account"),
+        ];
+        for (token, identifier, expected) in cases {
+            let refused = not_delegable(token, identifier);
+            assert_eq!(refused.said().map(|phrase| phrase.name), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_scope_that_no_resource_server_describes_gives_a_warning() {
+        let cases: [(&str, &[&str], Option<&str>); 6] = [
+            ("a", &["a b"], None),
+            ("a c", &["a b"], Some("c")),
+            ("a c", &["a b", "c"], None),
+            // One of them describes nothing, so everything may be meant.
+            ("a c", &["a b", ""], None),
+            ("c", &[], None),
+            ("keyward:keys:read a", &["a"], None),
+        ];
+        for (tokens, described, expected) in cases {
+            let described: Vec<Scope> = described.iter().map(|text| scope(text)).collect();
+            let warning = undescribed(&scope(tokens), &described);
+            let unknown = warning.as_ref().map(|warning| warning.unknown.as_str());
+            assert_eq!(unknown, expected, "{tokens:?} {described:?}");
+        }
+    }
 }

@@ -16,6 +16,7 @@ use crate::crypto::password::{Caller, Password};
 use crate::error::{Code, Error};
 use crate::oauth::keys::SealingKeyFile;
 use crate::request_context::RequestContext;
+use crate::store::audit::Action;
 use crate::store::session::{self, Session};
 use crate::store::user::{self, User};
 use crate::store::{Transaction, invitation};
@@ -140,11 +141,11 @@ enum SecondFactorChange {
 }
 
 impl SecondFactorChange {
-    const fn action(&self) -> &'static str {
+    const fn action(&self) -> Action {
         match self {
-            SecondFactorChange::Enrol { .. } => "user.set_second_factor",
-            SecondFactorChange::RenewRecoveryCodes { .. } => "user.renew_recovery_codes",
-            SecondFactorChange::Remove { .. } => "user.remove_second_factor",
+            SecondFactorChange::Enrol { .. } => Action::UserSetSecondFactor,
+            SecondFactorChange::RenewRecoveryCodes { .. } => Action::UserRenewRecoveryCodes,
+            SecondFactorChange::Remove { .. } => Action::UserRemoveSecondFactor,
         }
     }
 
@@ -224,12 +225,11 @@ async fn apply(
             user::update(transaction, &user)?;
             // Other sessions may belong to somebody who has only the password.
             session::delete_all(transaction, &user.id, Some(&row.id))?;
-            actor.record(
+            actor.audit(
                 transaction,
                 change.action(),
                 user.account_id.as_deref(),
                 &user.email,
-                request.received_at,
             )?;
             Ok::<_, Error>(check)
         })
@@ -290,10 +290,9 @@ pub async fn change_password(
             session::insert(transaction, &row)?;
             Ok::<_, Error>(recorder.record(
                 transaction,
-                "user.change_password",
+                Action::UserChangePassword,
                 user.account_id.as_deref(),
                 &user.email,
-                row.created_at,
             )?)
         })
         .await?;

@@ -1,12 +1,13 @@
-//! Initial access tokens, with which clients register themselves.
+//! Initial access tokens, with which clients register themselves (RFC 7591 section 3).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::actor::{Permit, RegistrationRead, RegistrationWrite};
-use super::policy::{Grantee, Wanted, Warning, check_grant, known_resources};
+use super::actor::Permit;
+use super::policy::{GrantRequest, Grantee, Warning, check_grant, known_resources};
+use super::rights::{RegistrationRead, RegistrationWrite};
 use super::{account, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
@@ -14,27 +15,29 @@ use crate::crypto::secret_hash;
 use crate::error::Error;
 use crate::scope::Scope;
 use crate::store::Store;
+use crate::store::audit::Action;
 use crate::store::client::could_be_id;
 use crate::store::registration_token::{self, RegistrationToken};
 use crate::store::resource_server::Resources;
 
-/// What a new initial access token allows.
+/// The properties of a new initial access token.
 pub struct NewRegistrationToken {
-    /// Whose the clients will be: an id or a name; the oldest account where none is named.
+    /// The id or name of the account that will own the clients; the actor's own account, or for an
+    /// operator the default account, if absent.
     pub account: Option<String>,
-    /// The most that they can have.
+    /// The scope that the clients can have at most.
     pub scope: Scope,
-    /// The resource servers that they can have.
+    /// The identifiers of the resource servers that the clients can have at most.
     pub resources: Vec<String>,
-    /// How many clients can register; any number where there is none.
+    /// How many clients can register with the token; any number if absent.
     pub uses: Option<i64>,
-    /// For how long; without end where there is none.
+    /// How long the token is valid; without limit if absent.
     pub lifetime: Option<Duration>,
 }
 
-/// An initial access token as management shows it.
+/// An initial access token as management shows it, without its secret.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-#[expect(missing_docs, reason = "the columns say it")]
+#[expect(missing_docs, reason = "the names of the columns say it")]
 pub struct RegistrationTokenView {
     pub id: String,
     pub account: String,
@@ -59,16 +62,17 @@ impl From<RegistrationToken> for RegistrationTokenView {
     }
 }
 
-/// Makes one. The warning is of what is most likely not meant.
+/// Creates an initial access token. The warning is about a probable mistake in its scope.
 ///
 /// # Errors
-/// An account or resource server that is not there; no uses at all.
+/// `invalid_request` for zero uses, a lifetime of zero or an unknown resource server; `not_found` for an
+/// unknown account; `invalid_scope` for what the actor cannot grant.
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<RegistrationWrite>,
     new: NewRegistrationToken,
-    now: Timestamp,
 ) -> Result<(Credential, RegistrationTokenView, Option<Warning>), Error> {
+    let now = permit.now();
     if new.uses.is_some_and(|uses| uses < 1) {
         return Err(invalid("A token without a use is of no use")
             .phrase("uses-missing", [])
@@ -83,17 +87,16 @@ pub async fn create(
     let (id, hash) = (token.id().to_owned(), secret_hash::hash(&token));
     let (row, warning) = store
         .write(now, move |transaction| {
-            let account = account::resolve(transaction, &permit, new.account.as_deref(), now)?;
+            let account = account::resolve(transaction, &permit, new.account.as_deref())?;
             let resources = known_resources(transaction.database(), &permit, &new.resources)?;
-            let (account_id, scope) = (&account.id, &new.scope);
-            let wanted = Wanted {
-                account: account_id,
-                grantee: Grantee::Registrant,
-                scope,
+            let request = GrantRequest {
+                account: &account.id,
+                grantee: Grantee::SelfRegistered,
+                scope: &new.scope,
                 resources: &resources,
                 current: None,
             };
-            let warning = check_grant(transaction, &permit, &wanted)?;
+            let warning = check_grant(transaction, &permit, &request)?;
             let row = RegistrationToken {
                 id: id.clone(),
                 account_id: account.id,
@@ -105,12 +108,11 @@ pub async fn create(
                 expires_at: new.lifetime.map(|lifetime| now.saturating_add(lifetime)),
             };
             registration_token::insert(transaction, &row)?;
-            permit.record(
+            permit.audit(
                 transaction,
-                "registration_token.create",
+                Action::RegistrationTokenCreate,
                 Some(&row.account_id),
                 &row.id,
-                now,
             )?;
             Ok::<_, Error>((row, warning))
         })
@@ -118,52 +120,50 @@ pub async fn create(
     Ok((token, row.into(), warning))
 }
 
-/// All of them, used up and ended ones too.
+/// Lists the initial access tokens that the actor can see, including used up and expired ones.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
 pub async fn list(
     store: &Arc<Store>,
-    permit: &Permit<RegistrationRead>,
+    permit: Permit<RegistrationRead>,
 ) -> Result<Vec<RegistrationTokenView>, Error> {
     let tokens = store
         .report(permit.account(), |database| {
             Ok(registration_token::list(database)?)
         })
         .await?;
-    let own = tokens
+    let visible = tokens
         .into_iter()
-        .filter(|token| permit.reaches(&token.account_id));
-    Ok(own.map(RegistrationTokenView::from).collect())
+        .filter(|token| permit.can_access(&token.account_id));
+    Ok(visible.map(RegistrationTokenView::from).collect())
 }
 
-/// Ends one. The clients that registered with it stay.
+/// Deletes an initial access token. The clients that registered with it stay.
 ///
 /// # Errors
-/// Not there.
+/// `not_found`.
 pub async fn delete(
     store: &Arc<Store>,
     permit: Permit<RegistrationWrite>,
     id: &str,
-    now: Timestamp,
 ) -> Result<(), Error> {
     let id = id.to_owned();
     store
-        .write(now, move |transaction| {
+        .write(permit.now(), move |transaction| {
             let found = if could_be_id(&id) {
                 registration_token::find(transaction.database(), &id)?
             } else {
                 None
             };
-            let found = found.filter(|token| permit.reaches(&token.account_id));
+            let found = found.filter(|token| permit.can_access(&token.account_id));
             let token = found.ok_or_else(|| not_found("registration token", &id))?;
             registration_token::delete(transaction, &id)?;
-            permit.record(
+            permit.audit(
                 transaction,
-                "registration_token.delete",
+                Action::RegistrationTokenDelete,
                 Some(&token.account_id),
                 &id,
-                now,
             )
         })
         .await

@@ -1,16 +1,19 @@
-//! Resource servers: the APIs that accept tokens and keys.
+//! Resource servers: the APIs that accept tokens and API keys.
 
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::actor::{Permit, ResourcesRead, ResourcesWrite};
-use super::{account, check_name, client::insert_secret, invalid, not_found};
+use super::actor::Permit;
+use super::rights::{ResourcesRead, ResourcesWrite};
+use super::{account, check_name, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
 use crate::error::{Code, Error};
 use crate::scope::Scope;
+use crate::store::audit::Action;
 use crate::store::client::{self, AuthMethod, Client};
+use crate::store::client_secret;
 use crate::store::resource_server;
 pub use crate::store::resource_server::{ResourceServer, TokenTyp};
 use crate::store::{Store, Transaction, deployment};
@@ -18,98 +21,136 @@ use crate::store::{Store, Transaction, deployment};
 /// A resource server as management shows it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct ResourceServerView {
-    /// Its URI, which is the `aud` of its tokens.
+    /// The identifier, a URI: the `aud` of tokens for the resource server.
     pub identifier: String,
-    /// What people call it.
+    /// The display name.
     pub name: String,
-    /// The scope tokens that it knows.
+    /// The scope tokens that the resource server understands.
     pub scope: Scope,
-    /// The client that it introspects with; for operators alone.
+    /// The client with which the resource server introspects; shown to operators only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// The `typ` of its tokens.
+    /// The `typ` header of tokens for the resource server.
     pub token_typ: TokenTyp,
-    /// When it was created.
+    /// When the resource server was created.
     pub created_at: Timestamp,
 }
 
 impl From<ResourceServer> for ResourceServerView {
     fn from(server: ResourceServer) -> Self {
-        let ResourceServer {
-            identifier,
-            name,
-            scope,
-            client_id,
-            created_at,
-            token_typ,
-        } = server;
         ResourceServerView {
-            identifier,
-            name,
-            scope,
-            client_id: Some(client_id),
-            token_typ,
-            created_at,
+            identifier: server.identifier,
+            name: server.name,
+            scope: server.scope,
+            client_id: Some(server.client_id),
+            token_typ: server.token_typ,
+            created_at: server.created_at,
         }
     }
 }
 
-/// A resource server just made, with the secret of the client that it introspects with.
+/// The properties of a new resource server.
+#[derive(Clone)]
+pub struct NewResourceServer {
+    /// The identifier, a URI.
+    pub identifier: String,
+    /// The display name.
+    pub name: String,
+    /// The scope tokens that the resource server understands.
+    pub scope: Scope,
+    /// The `typ` header of tokens for the resource server.
+    pub token_typ: TokenTyp,
+}
+
+/// A new resource server with the secret of its client, which cannot be read again later.
 pub struct CreatedResourceServer {
-    /// Its row.
+    /// The row of the resource server.
     pub server: ResourceServer,
-    /// Shown this once.
+    /// The secret of the client with which the resource server introspects.
     pub secret: Credential,
 }
 
-/// Makes a resource server and its client.
+/// Creates a resource server and the client with which it introspects.
 ///
 /// # Errors
-/// An unusable identifier or name, or one that is taken.
+/// `invalid_request` for an unusable identifier or name; `invalid_scope` for a scope with rights over
+/// Keyward; `conflict` if the identifier is taken.
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<ResourcesWrite>,
-    identifier: &str,
-    name: &str,
-    scope: Scope,
-    token_typ: TokenTyp,
-    now: Timestamp,
+    new: NewResourceServer,
 ) -> Result<CreatedResourceServer, Error> {
-    check_name(name)?;
-    let (identifier, name) = (identifier.to_owned(), name.to_owned());
+    check_name(&new.name)?;
     store
-        .write(now, move |transaction| {
-            insert(
-                transaction,
-                &permit,
-                identifier.clone(),
-                name.clone(),
-                scope.clone(),
-                token_typ,
-                now,
-            )
+        .write(permit.now(), move |transaction| {
+            insert(transaction, &permit, new.clone())
         })
         .await
 }
 
-/// Within a change that makes more than the resource server.
+/// Creates a resource server within a larger transaction.
 pub(crate) fn insert(
     transaction: &mut Transaction<'_>,
     permit: &Permit<ResourcesWrite>,
-    identifier: String,
-    name: String,
-    scope: Scope,
-    token_typ: TokenTyp,
-    now: Timestamp,
+    new: NewResourceServer,
 ) -> Result<CreatedResourceServer, Error> {
-    resource_server::check_identifier(&identifier).map_err(|error| {
+    check_identifier(transaction, permit, &new.identifier)?;
+    check_scope(&new.scope)?;
+    permit.ensure_first_use(transaction)?;
+    if resource_server::find(transaction.database(), &new.identifier)?.is_some() {
+        return Err(Error::new(
+            Code::Conflict,
+            format!("There is a resource server {} already", new.identifier),
+        )
+        .phrase("name-taken", [])
+        .field("identifier"));
+    }
+    let now = permit.now();
+    let account = account::of_resource_servers(transaction, permit)?;
+    // Least privilege: the client introspects tokens, and gets none.
+    let client = Client {
+        may_introspect: true,
+        ..Client::new(
+            new.name.clone(),
+            account.id,
+            AuthMethod::ClientSecretBasic,
+            now,
+        )
+    };
+    client::insert(transaction, &client)?;
+    let (secret, secret_row) = client_secret::generate(&client.client_id, None, now);
+    client_secret::insert(transaction, &secret_row)?;
+    let server = ResourceServer {
+        identifier: new.identifier,
+        name: new.name,
+        scope: new.scope,
+        client_id: client.client_id,
+        created_at: now,
+        token_typ: new.token_typ,
+    };
+    resource_server::insert(transaction, &server)?;
+    permit.audit(
+        transaction,
+        Action::ResourceCreate,
+        None,
+        &server.identifier,
+    )?;
+    Ok(CreatedResourceServer { server, secret })
+}
+
+fn check_identifier(
+    transaction: &mut Transaction<'_>,
+    permit: &Permit<ResourcesWrite>,
+    identifier: &str,
+) -> Result<(), Error> {
+    resource_server::check_identifier(identifier).map_err(|error| {
         invalid(error.to_string())
             .phrase("identifier-unusable", [])
             .field("identifier")
     })?;
     let issuer = deployment::find(transaction.database())?.map(|deployment| deployment.issuer);
     let issuer = issuer.or_else(|| permit.assumed_issuer().map(ToString::to_string));
-    if issuer.is_some_and(|issuer| resource_server::is_reserved(&identifier, &issuer)) {
+    if issuer.is_some_and(|issuer| resource_server::is_reserved(identifier, &issuer)) {
         let reason = format!(
             "{identifier} is Keyward itself: the issuer, and what lies at or below its management API, is no resource server"
         );
@@ -117,68 +158,37 @@ pub(crate) fn insert(
             .phrase("identifier-reserved", [])
             .field("identifier"));
     }
-    if let Some(right) = scope.rights().next() {
-        let reason =
-            format!("{right} begins like a right over Keyward, which no resource server can have");
-        return Err(Error::new(Code::InvalidScope, reason)
-            .phrase("right-of-resource-server", [("right", right.into())])
-            .field("scope"));
-    }
-    permit.check_not_done(transaction)?;
-    if resource_server::find(transaction.database(), &identifier)?.is_some() {
-        return Err(Error::new(
-            Code::Conflict,
-            format!("There is a resource server {identifier} already"),
-        )
-        .phrase("name-taken", [])
-        .field("identifier"));
-    }
-    let account = account::of_resource_servers(transaction, permit, now)?;
-    // It checks tokens and gets none: least privilege.
-    let client = Client {
-        may_introspect: true,
-        ..Client::new(name.clone(), account.id, AuthMethod::ClientSecretBasic, now)
-    };
-    client::insert(transaction, &client)?;
-    let secret = insert_secret(transaction, &client, now)?
-        .ok_or_else(|| Error::server_error("no secret was made"))?;
-    let server = ResourceServer {
-        identifier,
-        name,
-        scope,
-        client_id: client.client_id,
-        created_at: now,
-        token_typ,
-    };
-    resource_server::insert(transaction, &server)?;
-    permit.record(
-        transaction,
-        "resource.create",
-        None,
-        &server.identifier,
-        now,
-    )?;
-    Ok(CreatedResourceServer { server, secret })
+    Ok(())
 }
 
-/// Changes the `typ` of a resource server's tokens, from the next one on.
+fn check_scope(scope: &Scope) -> Result<(), Error> {
+    let Some(right) = scope.rights().next() else {
+        return Ok(());
+    };
+    let reason =
+        format!("{right} begins like a right over Keyward, which no resource server can have");
+    Err(Error::new(Code::InvalidScope, reason)
+        .phrase("right-of-resource-server", [("right", right.into())])
+        .field("scope"))
+}
+
+/// Changes the `typ` header of tokens for a resource server, from the next token on.
 ///
 /// # Errors
-/// Not there.
+/// `not_found`.
 pub async fn update(
     store: &Arc<Store>,
     permit: Permit<ResourcesWrite>,
     identifier: &str,
     token_typ: TokenTyp,
-    now: Timestamp,
 ) -> Result<ResourceServer, Error> {
     let identifier = identifier.to_owned();
     store
-        .write(now, move |transaction| {
+        .write(permit.now(), move |transaction| {
             let found = resource_server::find(transaction.database(), &identifier)?;
             let server = found.ok_or_else(|| not_found("resource server", &identifier))?;
             resource_server::set_typ(transaction, &identifier, token_typ)?;
-            permit.record(transaction, "resource.update", None, &identifier, now)?;
+            permit.audit(transaction, Action::ResourceUpdate, None, &identifier)?;
             Ok(ResourceServer {
                 token_typ,
                 ..server
@@ -187,11 +197,11 @@ pub async fn update(
         .await
 }
 
-/// All of them for an operator; for others those that the clients of their account may use, without the
-/// clients that they introspect with.
+/// Lists resource servers: for an operator all; for others those that the clients of their account can
+/// use, without the clients with which they introspect.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
 pub async fn list(
     store: &Arc<Store>,
     permit: Permit<ResourcesRead>,
@@ -205,13 +215,13 @@ pub async fn list(
                 return Ok(all.collect());
             };
             let grants = client::grants(database, account)?;
-            let used = |identifier: &str| {
+            let is_used = |server: &ResourceServerView| {
                 grants
                     .iter()
-                    .any(|(_, resources)| resources.contains(identifier))
+                    .any(|(_, resources)| resources.contains(&server.identifier))
             };
-            let own = all.filter(|server| used(&server.identifier));
-            Ok(own
+            Ok(all
+                .filter(is_used)
                 .map(|server| ResourceServerView {
                     client_id: None,
                     ..server
@@ -221,20 +231,19 @@ pub async fn list(
         .await
 }
 
-/// Deletes a resource server and its client.
+/// Deletes a resource server and the client with which it introspects.
 ///
 /// # Errors
-/// Not there, or in use: a client whose last resource server went would be left with tokens for the
-/// issuer.
+/// `not_found`; `conflict` if a client can use the resource server: a client without its last resource
+/// server would get tokens for the issuer instead.
 pub async fn delete(
     store: &Arc<Store>,
     permit: Permit<ResourcesWrite>,
     identifier: &str,
-    now: Timestamp,
 ) -> Result<(), Error> {
     let identifier = identifier.to_owned();
     store
-        .write(now, move |transaction| {
+        .write(permit.now(), move |transaction| {
             let database = transaction.database();
             let found = resource_server::find(database, &identifier)?;
             let server = found.ok_or_else(|| not_found("resource server", &identifier))?;
@@ -249,7 +258,27 @@ pub async fn delete(
             }
             resource_server::delete(transaction, &server)?;
             client::delete(transaction, &server.client_id)?;
-            permit.record(transaction, "resource.delete", None, &identifier, now)
+            permit.audit(transaction, Action::ResourceDelete, None, &identifier)
         })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_server_has_no_rights_over_keyward() {
+        let cases = [
+            ("", true),
+            ("orders:read orders:write", true),
+            ("keyward:clients:read", false),
+            ("orders:read keyward:made-up", false),
+            ("Keyward:x", false),
+        ];
+        for (scope, valid) in cases {
+            let checked = check_scope(&scope.parse().unwrap());
+            assert_eq!(checked.is_ok(), valid, "{scope:?}");
+        }
+    }
 }

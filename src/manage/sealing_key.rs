@@ -1,46 +1,51 @@
-//! The sealing key: its rotation, and the way back when it is lost.
+//! The sealing key, which seals the private halves of signing keys and the second factors of users:
+//! rotation, and recovery after its loss.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::actor::{Permit, SigningKeysWrite};
+use super::actor::Permit;
+use super::rights::SigningKeysWrite;
 use super::second_factor;
-use super::signing_key::{KEPT_PUBLISHED, Times, generate, schedule, sealed_row};
+use super::signing_key::{RotationPolicy, generate, reschedule, sealed_row};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::oauth::keys::{
     KEY_FILE, LockedSealingKeyFile, PREPARED, SealingKeyFile, SigningKeyPair, make_folder,
 };
+use crate::store::audit::Action;
 use crate::store::signing_key::{self, SigningKey, State};
 use crate::store::user::{self, User};
 use crate::store::{Database, Store, StoreError, Transaction};
 
-/// How far back the successor of a lost key begins to sign, so that it signs at once on nodes whose clocks
-/// are behind.
-const BACKDATED: std::time::Duration = std::time::Duration::from_secs(3600);
+/// How far before the present the successor of a lost key begins to sign, so that it signs immediately on
+/// nodes whose clocks are behind.
+const BACKDATED: Duration = Duration::from_secs(3600);
 
-/// What a rotation did.
+/// The result of a rotation.
 #[derive(Debug, Serialize)]
 pub struct Rotated {
-    /// Signing keys that are sealed with the new key.
+    /// How many signing keys are sealed with the new key.
     pub signing_keys: usize,
-    /// Second factors that are sealed with the new key.
+    /// How many second factors are sealed with the new key.
     pub second_factors: usize,
-    /// How many keys the key file holds now; more than one until [`prune`].
+    /// How many keys the file holds now: more than one until [`prune`].
     pub keys_in_file: usize,
 }
 
-/// Adds a new key to the end of the key file, which opens but does not seal yet: the first step of a
-/// rotation where nodes have copies of the file.
+/// Adds a new key to the end of the file. It opens, but does not seal yet: the first step of a rotation
+/// if the nodes have copies of the file.
 ///
 /// # Errors
-/// Where a key is prepared already, another process changes the file, or it cannot be written.
+/// `conflict` if a key is prepared already; `server_error` if another process changes the file, or if it
+/// cannot be written.
 pub async fn prepare(
     sealing_keys: &SealingKeyFile,
-    _: &Permit<SigningKeysWrite>,
+    _: Permit<SigningKeysWrite>,
 ) -> Result<(), Error> {
     let locked = sealing_keys.lock().await?;
     let mut lines = sealing_keys.lines();
@@ -57,19 +62,18 @@ pub async fn prepare(
         .map_err(Error::server_error)
 }
 
-/// Seals everything with a new key: the prepared one, which keeps the old one in the file for nodes with
-/// copies, or else one that is made now and replaces the old one.
+/// Seals everything with a new key: with the prepared one, and the old one stays in the file for nodes
+/// with copies of it; or else with a newly generated one, which replaces the old one.
 ///
-/// A crash at any point leaves a file that opens everything; the rotation can be run again.
+/// After a crash at any point the file still opens everything, and the rotation can be run again.
 ///
 /// # Errors
-/// Where something in use does not open, another process changes the file, or the file or the database cannot
-/// be written.
+/// `server_error` if something in use cannot be opened, if another process changes the file, or if the
+/// file cannot be written; a [`StoreError`] if the database cannot be written.
 pub async fn rotate(
     store: &Arc<Store>,
     permit: Permit<SigningKeysWrite>,
     sealing_keys: &SealingKeyFile,
-    now: Timestamp,
 ) -> Result<Rotated, Error> {
     let locked = sealing_keys.lock().await?;
     let (prepared, mut old): (Vec<_>, Vec<_>) = sealing_keys
@@ -81,11 +85,12 @@ pub async fn rotate(
         .map(|line| Zeroizing::new(line.trim_start_matches(PREPARED).to_owned()));
     let keep_old = prepared.is_some();
     let first = prepared.unwrap_or_else(SealingKeyFile::new_line);
-    // There already after a crash.
+    // After a crash the new key is in the file already.
     old.retain(|line| **line != *first);
     let mut lines: Vec<_> = std::iter::once(first.clone()).chain(old).collect();
     if keep_old {
-        // Until all is done: a rotation after a crash must not make another key and drop the old one.
+        // Stays until the end: after a crash, the next rotation must not generate another key and drop
+        // the old one.
         lines.push(Zeroizing::new(format!("{PREPARED}{}", *first)));
     }
     sealing_keys
@@ -96,22 +101,21 @@ pub async fn rotate(
         store,
         permit,
         (sealing_keys, &locked),
-        "sealing_key.rotate",
+        Action::SealingKeyRotate,
         kept,
-        now,
     )
     .await
 }
 
-/// Seals with the first key what nodes have sealed with the others meanwhile, and drops these from the file.
+/// Seals with the first key of the file what nodes have sealed with the others since the rotation, and
+/// removes the others.
 ///
 /// # Errors
-/// As [`rotate`]; where a key is prepared, which would be dropped too.
+/// As for [`rotate`]; `conflict` if a key is prepared, which would be removed too.
 pub async fn prune(
     store: &Arc<Store>,
     permit: Permit<SigningKeysWrite>,
     sealing_keys: &SealingKeyFile,
-    now: Timestamp,
 ) -> Result<Rotated, Error> {
     let locked = sealing_keys.lock().await?;
     if sealing_keys
@@ -128,54 +132,30 @@ pub async fn prune(
         store,
         permit,
         (sealing_keys, &locked),
-        "sealing_key.prune",
+        Action::SealingKeyPrune,
         1,
-        now,
     )
     .await
 }
 
-/// Whoever seals for the database reads the file within the transaction that writes the row, so before this
-/// one, which finds the row, or after it, with the first key.
+/// Seals everything in the database with the first key of the file, then keeps `kept` keys in the file.
+///
+/// Nothing is missed: other code that seals reads the file within the transaction that writes the row.
+/// That transaction comes either before this one, which then finds the row, or after it, and then it
+/// seals with the first key.
 async fn reseal(
     store: &Arc<Store>,
     permit: Permit<SigningKeysWrite>,
     (sealing_keys, locked): (&SealingKeyFile, &LockedSealingKeyFile),
-    action: &'static str,
+    action: Action,
     kept: usize,
-    now: Timestamp,
 ) -> Result<Rotated, Error> {
-    let own = sealing_keys.clone();
+    let file = sealing_keys.clone();
     let (signing_keys, second_factors) = store
-        .write(now, move |transaction| {
-            let mut signing_keys = 0;
-            for mut key in signing_key::list(transaction.database())? {
-                match SigningKeyPair::open(&key, &own) {
-                    Ok(open) => {
-                        key.private_sealed = open.sealed(&own).map_err(Error::server_error)?
-                    }
-                    // Nobody needs the private half of a key that signs no more.
-                    Err(_) if matches!(key.state(now), State::Retiring | State::Gone) => continue,
-                    Err(reason) => return Err(Error::server_error(reason)),
-                }
-                signing_key::update(transaction, &key)?;
-                signing_keys += 1;
-            }
-            let mut second_factors = 0;
-            for mut user in user::list(transaction.database(), None)? {
-                let name = second_factor::seal_context(&user);
-                let Some(sealed) = &user.totp_sealed else {
-                    continue;
-                };
-                // One that does not open now did not before.
-                let Ok(secret) = own.unseal(&name, sealed) else {
-                    continue;
-                };
-                user.totp_sealed = Some(own.seal(&name, &secret).map_err(Error::server_error)?);
-                user::update(transaction, &user)?;
-                second_factors += 1;
-            }
-            permit.record(transaction, action, None, KEY_FILE, now)?;
+        .write(permit.now(), move |transaction| {
+            let signing_keys = reseal_signing_keys(transaction, &file, permit.now())?;
+            let second_factors = reseal_second_factors(transaction, &file)?;
+            permit.audit(transaction, action, None, KEY_FILE)?;
             Ok::<_, Error>((signing_keys, second_factors))
         })
         .await?;
@@ -191,100 +171,140 @@ async fn reseal(
     })
 }
 
-/// What is lost with a sealing key.
+fn reseal_signing_keys(
+    transaction: &mut Transaction<'_>,
+    file: &SealingKeyFile,
+    now: Timestamp,
+) -> Result<usize, Error> {
+    let mut count = 0;
+    for mut key in signing_key::list(transaction.database())? {
+        match SigningKeyPair::open(&key, file) {
+            Ok(pair) => key.private_sealed = pair.sealed(file).map_err(Error::server_error)?,
+            // The private half of a key that no longer signs is not needed.
+            Err(_) if matches!(key.state(now), State::Retiring | State::Gone) => continue,
+            Err(reason) => return Err(Error::server_error(reason)),
+        }
+        signing_key::update(transaction, &key)?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn reseal_second_factors(
+    transaction: &mut Transaction<'_>,
+    file: &SealingKeyFile,
+) -> Result<usize, Error> {
+    let mut count = 0;
+    for mut user in user::list(transaction.database(), None)? {
+        let context = second_factor::seal_context(&user);
+        let Some(sealed) = &user.totp_sealed else {
+            continue;
+        };
+        // What cannot be opened now could not be opened before the rotation either.
+        let Ok(secret) = file.unseal(&context, sealed) else {
+            continue;
+        };
+        user.totp_sealed = Some(file.seal(&context, &secret).map_err(Error::server_error)?);
+        user::update(transaction, &user)?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// What is lost together with a sealing key.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Loss {
-    /// Signing keys that cannot sign any more. Tokens that they signed stay valid until they expire.
+    /// The signing keys that can no longer sign. Tokens that they signed stay valid until they expire.
     pub signing_keys: Vec<String>,
-    /// Users whose authenticator codes are refused. Their recovery codes still work.
+    /// The users whose authenticator codes are refused. Their recovery codes still work.
     pub second_factors: Vec<String>,
-    /// The key that signs from now on; absent as long as nothing was changed.
+    /// The signing key that replaces the lost ones; absent before [`reset`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new_signing_key: Option<String>,
 }
 
-fn loss(
+/// The loss if `file` is all that there is, and the rows of the lost signing keys.
+fn find_loss(
     database: &mut Database,
-    sealing_keys: Option<&SealingKeyFile>,
+    file: Option<&SealingKeyFile>,
     now: Timestamp,
 ) -> Result<(Loss, Vec<SigningKey>), StoreError> {
-    let opens = |key: &SigningKey| {
-        sealing_keys.is_some_and(|sealing_keys| SigningKeyPair::open(key, sealing_keys).is_ok())
+    let is_lost_key = |key: &SigningKey| {
+        let is_in_use = matches!(key.state(now), State::Signing | State::Published);
+        is_in_use && !file.is_some_and(|file| SigningKeyPair::open(key, file).is_ok())
     };
-    let needed = |key: &SigningKey| matches!(key.state(now), State::Signing | State::Published);
-    let keys = signing_key::list(database)?;
-    let lost: Vec<SigningKey> = keys
-        .into_iter()
-        .filter(|key| needed(key) && !opens(key))
-        .collect();
-    let closed = |user: &User| {
-        let opens = |sealed: &str| {
-            sealing_keys.is_some_and(|file| {
-                file.unseal(&second_factor::seal_context(user), sealed)
-                    .is_ok()
-            })
+    let is_lost_factor = |user: &User| {
+        let opens = |sealed: &str, file: &SealingKeyFile| {
+            file.unseal(&second_factor::seal_context(user), sealed)
+                .is_ok()
         };
         user.totp_sealed
             .as_deref()
-            .is_some_and(|sealed| !opens(sealed))
+            .is_some_and(|sealed| !file.is_some_and(|file| opens(sealed, file)))
     };
+    let mut lost_keys = signing_key::list(database)?;
+    lost_keys.retain(is_lost_key);
     let users = user::list(database, None)?;
     let loss = Loss {
-        signing_keys: lost.iter().map(|key| key.kid.clone()).collect(),
+        signing_keys: lost_keys.iter().map(|key| key.kid.clone()).collect(),
         second_factors: users
             .into_iter()
-            .filter(closed)
+            .filter(is_lost_factor)
             .map(|user| user.email)
             .collect(),
         new_signing_key: None,
     };
-    Ok((loss, lost))
+    Ok((loss, lost_keys))
 }
 
-/// What would be lost by [`reset`].
+/// Finds what is lost, without changing anything.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// A [`StoreError`] if the database cannot be queried.
 pub async fn assess(
     store: &Arc<Store>,
-    _: &Permit<SigningKeysWrite>,
+    permit: Permit<SigningKeysWrite>,
     folder: &Path,
-    now: Timestamp,
 ) -> Result<Loss, Error> {
-    let sealing_keys = SealingKeyFile::open(folder).ok();
-    let look = move || {
-        let sealing_keys = sealing_keys.clone();
-        store.read(move |database| Ok::<_, Error>(loss(database, sealing_keys.as_ref(), now)?.0))
+    let file = SealingKeyFile::open(folder).ok();
+    let now = permit.now();
+    let assess_once = move || {
+        let file = file.clone();
+        store.read(move |database| Ok::<_, Error>(find_loss(database, file.as_ref(), now)?.0))
     };
-    let (mut found, mut again) = (look().await?, look().await?);
-    // A rotation between reading the database and the file makes it look like a loss.
-    while found != again {
-        (found, again) = (again, look().await?);
+    let mut previous = assess_once().await?;
+    loop {
+        // A rotation between reading the file and the database looks like a loss.
+        let loss = assess_once().await?;
+        if loss == previous {
+            return Ok(loss);
+        }
+        previous = loss;
     }
-    Ok(found)
 }
 
-/// Brings service back after the sealing key was lost: makes a key file where there is none that can be read,
-/// and a signing key in the place of those that do not open.
+/// Restores service after the loss of the sealing key: creates a sealing key file if there is none that
+/// can be read, and a signing key in place of those that cannot be opened.
 ///
-/// A lost key has not leaked, so it stays published until the last token that it signed has expired. The new
-/// one signs at once, before resource servers may have fetched it; those that fetch on an unknown `kid` notice
-/// nothing.
+/// A lost signing key has not leaked, so it stays published until the last token that it signed has
+/// expired. The new one signs immediately, before resource servers may have fetched it; a resource server
+/// that fetches the JWK Set again on an unknown `kid` is not affected.
 ///
 /// # Errors
-/// Where nothing is lost, or the file or the database cannot be written.
+/// `conflict` if nothing is lost; `server_error` if the file cannot be written; a [`StoreError`] if the
+/// database cannot be written.
 pub async fn reset(
     store: &Arc<Store>,
     permit: Permit<SigningKeysWrite>,
     folder: &Path,
-    times: Times,
-    now: Timestamp,
+    policy: RotationPolicy,
 ) -> Result<Loss, Error> {
-    refuse_intact(&assess(store, &permit, folder, now).await?)?;
+    let now = permit.now();
+    refuse_intact(&assess(store, permit.clone(), folder).await?)?;
     make_folder(folder)
         .map_err(|error| Error::server_error(format!("{}: {error}", folder.display())))?;
     let _locked = LockedSealingKeyFile::lock(folder).await?;
-    refuse_intact(&assess(store, &permit, folder, now).await?)?;
+    refuse_intact(&assess(store, permit.clone(), folder).await?)?;
     let sealing_keys = match SealingKeyFile::open(folder) {
         Ok(sealing_keys) => sealing_keys,
         Err(_) => {
@@ -295,18 +315,10 @@ pub async fn reset(
     let successor = generate().await?;
     store
         .write(now, move |transaction| {
-            let (mut loss, lost) = loss(transaction.database(), Some(&sealing_keys), now)?;
-            for mut key in lost {
-                let signed = key.state(now) == State::Signing;
-                // Not "now": a node whose clock is behind would go on choosing it.
-                key.signs_until = Some(Timestamp::EPOCH);
-                key.published_until = Some(if signed {
-                    now.saturating_add(times.token_ttl)
-                        .saturating_add(KEPT_PUBLISHED)
-                } else {
-                    Timestamp::EPOCH
-                });
-                signing_key::update(transaction, &key)?;
+            let (mut loss, lost_keys) =
+                find_loss(transaction.database(), Some(&sealing_keys), now)?;
+            for key in lost_keys {
+                signing_key::update(transaction, &withdrawn(key, policy, now))?;
             }
             if !signs(transaction, now)? {
                 let successor = SigningKey {
@@ -316,15 +328,30 @@ pub async fn reset(
                 signing_key::insert(transaction, &successor)?;
                 loss.new_signing_key = Some(successor.kid.clone());
             }
-            schedule(transaction, times, now)?;
-            permit.record(transaction, "sealing_key.reset", None, KEY_FILE, now)?;
+            reschedule(transaction, policy, now)?;
+            permit.audit(transaction, Action::SealingKeyReset, None, KEY_FILE)?;
             Ok(loss)
         })
         .await
 }
 
-fn refuse_intact(found: &Loss) -> Result<(), Error> {
-    if found.signing_keys.is_empty() && found.second_factors.is_empty() {
+/// A lost signing key, which no longer signs, and stays published for the tokens that it signed.
+fn withdrawn(key: SigningKey, policy: RotationPolicy, now: Timestamp) -> SigningKey {
+    let published_until = if key.state(now) == State::Signing {
+        now.saturating_add(policy.publish_tail())
+    } else {
+        Timestamp::EPOCH
+    };
+    SigningKey {
+        // The epoch, not `now`: a node whose clock is behind would go on choosing the key.
+        signs_until: Some(Timestamp::EPOCH),
+        published_until: Some(published_until),
+        ..key
+    }
+}
+
+fn refuse_intact(loss: &Loss) -> Result<(), Error> {
+    if loss.signing_keys.is_empty() && loss.second_factors.is_empty() {
         return Err(Error::new(
             Code::Conflict,
             "Nothing is lost: the key file opens everything in this database",
@@ -339,7 +366,7 @@ fn signs(transaction: &mut Transaction<'_>, now: Timestamp) -> Result<bool, Stor
         .any(|key| key.state(now) == State::Signing))
 }
 
-/// Renames a key file that cannot be read: somebody may still repair it.
+/// Renames a sealing key file that cannot be read, instead of deleting it: somebody may still repair it.
 fn set_aside(folder: &Path, now: Timestamp) -> Result<(), Error> {
     let path = folder.join(KEY_FILE);
     if !path.exists() {

@@ -1,58 +1,61 @@
-//! Client secrets. Several may live at once: make the new one, move over, delete the old one.
+//! Client secrets. Several can be active at a time, so that a client rotates them without downtime:
+//! create the new one, deploy it, delete the old one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::actor::{KeysRead, KeysWrite, Permit};
-use super::{client::within_power, client::within_reach, invalid, not_found};
+use super::actor::Permit;
+use super::policy::{find_editable, find_visible};
+use super::rights::{KeysRead, KeysWrite};
+use super::{invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
 use crate::error::{Code, Error};
+use crate::store::audit::Action;
 use crate::store::client::{Client, could_be_id};
 use crate::store::client_secret;
 pub use crate::store::client_secret::ClientSecret;
 use crate::store::{Store, Transaction};
 
-/// The most secrets of a client that live at once.
-pub const MOST: usize = 20;
+/// The maximum number of active secrets of a client.
+pub const MAX_SECRETS: usize = 20;
 
-/// Makes a secret, beside those that there are.
+/// Creates a secret beside the client's other secrets. It expires after `lifetime`, if there is one.
 ///
 /// # Errors
-/// No such client; one that does not use secrets; too many.
+/// `not_found` for an unknown client; `invalid_request` if the client authenticates without a secret;
+/// `conflict` if the client has [`MAX_SECRETS`].
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<KeysWrite>,
     client_id: &str,
     lifetime: Option<Duration>,
-    now: Timestamp,
 ) -> Result<(Credential, ClientSecret), Error> {
-    let (secret, row) = client_secret::generate(
-        client_id,
-        lifetime.map(|lifetime| now.saturating_add(lifetime)),
-        now,
-    );
-    let made = row.clone();
+    let now = permit.now();
+    let expires_at = lifetime.map(|lifetime| now.saturating_add(lifetime));
+    let (secret, row) = client_secret::generate(client_id, expires_at, now);
+    let created = row.clone();
     store
         .write(now, move |transaction| {
-            let client = within_power(transaction.database(), &permit, &row.client_id)?;
-            permit.check_not_done(transaction)?;
-            make_room(transaction, &client, now)?;
+            let client = find_editable(transaction.database(), &permit, &row.client_id)?;
+            permit.ensure_first_use(transaction)?;
+            check_uses_secret(&client)?;
+            ensure_capacity(transaction, &client, now)?;
             client_secret::insert(transaction, &row)?;
-            permit.record(
+            permit.audit(
                 transaction,
-                "secret.create",
+                Action::SecretCreate,
                 Some(&client.account_id),
                 &row.id,
-                now,
             )
         })
         .await?;
-    Ok((secret, made))
+    Ok((secret, created))
 }
 
-/// Makes a secret that takes over from all others, which end by themselves after `grace`; those that were
-/// to end sooner do. Without a grace they are deleted: another node's clock may be behind.
+/// Creates a secret that replaces all others, which expire after the `grace` period or at their own
+/// expiry, whichever is sooner. Without a grace period they are deleted: an expiry of "now" would come
+/// later on a node whose clock is behind.
 ///
 /// # Errors
 /// As for [`create`].
@@ -61,70 +64,86 @@ pub async fn rotate(
     permit: Permit<KeysWrite>,
     client_id: &str,
     grace: Duration,
-    now: Timestamp,
 ) -> Result<(Credential, ClientSecret), Error> {
+    let now = permit.now();
     let (secret, row) = client_secret::generate(client_id, None, now);
-    let made = row.clone();
+    let created = row.clone();
     store
         .write(now, move |transaction| {
-            let client = within_power(transaction.database(), &permit, &row.client_id)?;
-            permit.check_not_done(transaction)?;
-            make_room(transaction, &client, now)?;
+            let client = find_editable(transaction.database(), &permit, &row.client_id)?;
+            permit.ensure_first_use(transaction)?;
+            check_uses_secret(&client)?;
+            ensure_capacity(transaction, &client, now)?;
             if grace.is_zero() {
                 client_secret::delete_all(transaction, &row.client_id)?;
             } else {
                 client_secret::end_all(transaction, &row.client_id, now.saturating_add(grace))?;
             }
             client_secret::insert(transaction, &row)?;
-            permit.record(
+            permit.audit(
                 transaction,
-                "secret.rotate",
+                Action::SecretRotate,
                 Some(&client.account_id),
                 &row.id,
-                now,
             )
         })
         .await?;
-    Ok((secret, made))
+    Ok((secret, created))
 }
 
-/// Of those that have ended, the newest are kept, for whoever still presents one and asks why it is
-/// refused; they stand in no way.
-fn make_room(
+fn check_uses_secret(client: &Client) -> Result<(), Error> {
+    if client.auth_method.uses_secret() {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "The client authenticates by {}, without a secret",
+        client.auth_method
+    ))
+    .phrase("no-secrets-used", []))
+}
+
+/// Refuses one more secret if the client has [`MAX_SECRETS`] active ones, and evicts the oldest expired
+/// ones beyond that number. The newest expired ones stay for a while, so that a failed authentication
+/// with one of them can be explained.
+fn ensure_capacity(
     transaction: &mut Transaction<'_>,
     client: &Client,
     now: Timestamp,
 ) -> Result<(), Error> {
-    if !client.auth_method.uses_secret() {
-        return Err(invalid(format!(
-            "The client authenticates by {}, without a secret",
-            client.auth_method
-        ))
-        .phrase("no-secrets-used", []));
-    }
-    let all = client_secret::list(transaction.database(), &client.client_id)?;
-    if all.iter().filter(|secret| !secret.is_expired(now)).count() >= MOST {
-        return Err(Error::new(
-            Code::Conflict,
-            format!("A client has {MOST} secrets at the most; delete one first"),
-        )
-        .phrase("secrets-full", [("most", MOST.into())]));
-    }
-    let surplus = (all.len() + 1).saturating_sub(MOST);
-    for secret in all
-        .iter()
-        .filter(|secret| secret.is_expired(now))
-        .take(surplus)
-    {
+    let secrets = client_secret::list(transaction.database(), &client.client_id)?;
+    check_limit(&secrets, now)?;
+    for secret in surplus(&secrets, now) {
         client_secret::delete(transaction, &client.client_id, &secret.id)?;
     }
     Ok(())
 }
 
-/// Those of a client.
+fn check_limit(secrets: &[ClientSecret], now: Timestamp) -> Result<(), Error> {
+    let active = secrets.iter().filter(|secret| !secret.is_expired(now));
+    if active.count() < MAX_SECRETS {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::Conflict,
+        format!("A client has {MAX_SECRETS} secrets at the most; delete one first"),
+    )
+    .phrase("secrets-full", [("most", MAX_SECRETS.into())]))
+}
+
+/// Of secrets in order of age: the oldest expired ones that one more secret would push beyond
+/// [`MAX_SECRETS`].
+fn surplus(secrets: &[ClientSecret], now: Timestamp) -> impl Iterator<Item = &ClientSecret> {
+    let count = (secrets.len() + 1).saturating_sub(MAX_SECRETS);
+    secrets
+        .iter()
+        .filter(move |secret| secret.is_expired(now))
+        .take(count)
+}
+
+/// Lists the secrets of a client, oldest first.
 ///
 /// # Errors
-/// No such client.
+/// `not_found` for an unknown client.
 pub async fn list(
     store: &Arc<Store>,
     permit: Permit<KeysRead>,
@@ -133,38 +152,80 @@ pub async fn list(
     let id = client_id.to_owned();
     store
         .read(move |database| {
-            within_reach(database, &permit, &id)?;
+            find_visible(database, &permit, &id)?;
             Ok(client_secret::list(database, &id)?)
         })
         .await
 }
 
-/// Ends a secret: it is refused from then on. The last one may go too: the client then cannot
-/// authenticate until it has another.
+/// Deletes a secret: it is refused from then on. The last one can be deleted too; the client then
+/// cannot authenticate until it gets another.
 ///
 /// # Errors
-/// No such secret of that client.
+/// `not_found` for an unknown client or secret.
 pub async fn delete(
     store: &Arc<Store>,
     permit: Permit<KeysWrite>,
     client_id: &str,
     id: &str,
-    now: Timestamp,
 ) -> Result<(), Error> {
     let (client_id, id) = (client_id.to_owned(), id.to_owned());
     store
-        .write(now, move |transaction| {
-            let client = within_power(transaction.database(), &permit, &client_id)?;
+        .write(permit.now(), move |transaction| {
+            let client = find_editable(transaction.database(), &permit, &client_id)?;
             if !could_be_id(&id) || !client_secret::delete(transaction, &client_id, &id)? {
                 return Err(not_found("secret", &id));
             }
-            permit.record(
+            permit.audit(
                 transaction,
-                "secret.delete",
+                Action::SecretDelete,
                 Some(&client.account_id),
                 &id,
-                now,
             )
         })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Secrets in order of age, of which the first `expired` expired before `now`.
+    fn secrets(expired: usize, active: usize, now: Timestamp) -> Vec<ClientSecret> {
+        let secret = |index: usize| ClientSecret {
+            id: index.to_string(),
+            client_id: "c1".to_owned(),
+            hash: String::new(),
+            created_at: Timestamp::EPOCH,
+            expires_at: (index < expired).then_some(now),
+        };
+        (0..expired + active).map(secret).collect()
+    }
+
+    #[test]
+    fn expired_secrets_leave_before_the_limit_is_reached() {
+        let now = Timestamp::from_seconds(1_800_000_000);
+        // Expired and active secrets; whether one more fits; how many expired ones leave for it.
+        let cases = [
+            (0, 0, true, 0),
+            (0, MAX_SECRETS - 1, true, 0),
+            (0, MAX_SECRETS, false, 0),
+            (MAX_SECRETS - 1, 0, true, 0),
+            (MAX_SECRETS, 0, true, 1),
+            (5, MAX_SECRETS - 5, true, 1),
+            (5, MAX_SECRETS - 1, true, 5),
+            (5, MAX_SECRETS, false, 5),
+        ];
+        for (expired, active, fits, leave) in cases {
+            let all = secrets(expired, active, now);
+            assert_eq!(
+                check_limit(&all, now).is_ok(),
+                fits,
+                "{expired} expired, {active} active"
+            );
+            let ids: Vec<String> = surplus(&all, now).map(|secret| secret.id.clone()).collect();
+            let oldest: Vec<String> = (0..leave).map(|index| index.to_string()).collect();
+            assert_eq!(ids, oldest, "{expired} expired, {active} active");
+        }
+    }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::AuthorizationServer;
-use super::actor::{Actor, Once};
+use super::actor::Actor;
+use super::idempotency::IdempotencyKey;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, Kind};
 use crate::crypto::secret_hash::{self, StoredSecret};
@@ -13,7 +14,7 @@ use crate::error::{Code, Error};
 use crate::request_context::RequestContext;
 use crate::store::Transaction;
 use crate::store::account::{self, Account};
-use crate::store::audit::Recorder;
+use crate::store::audit::{Action, Recorder};
 use crate::store::session::{self, Proven, Session};
 use crate::store::user::{self, Role, User};
 
@@ -83,10 +84,14 @@ impl ActiveSession {
     }
 
     /// The user as an actor, with the idempotency key of the form, if it has one.
-    pub fn actor(&self, context: &RequestContext, idempotency_key: Option<Once>) -> Arc<Actor> {
+    pub fn actor(
+        &self,
+        context: &RequestContext,
+        idempotency_key: Option<IdempotencyKey>,
+    ) -> Arc<Actor> {
         let account = self.user.account_id.as_deref();
-        let actor = Actor::user(&self.user.email, self.user.role, account, context.clone());
-        Arc::new(actor.once(idempotency_key))
+        let actor = Actor::user(&self.user.email, self.user.role, account, context);
+        Arc::new(actor.with_idempotency_key(idempotency_key))
     }
 }
 
@@ -298,10 +303,9 @@ pub async fn end(
             session::delete(transaction, &id)?;
             Ok(recorder.record(
                 transaction,
-                "session.end",
+                Action::SessionEnd,
                 user.account_id.as_deref(),
                 &user.email,
-                now,
             )?)
         })
         .await

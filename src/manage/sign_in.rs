@@ -18,12 +18,9 @@ use crate::oauth::usage::Of;
 use crate::rate_limit::{Attempt, AttemptBy};
 use crate::request_context::RequestContext;
 use crate::store::Transaction;
-use crate::store::audit::{self, Entry, Recorder};
+use crate::store::audit::{self, Action, AuditEntry, Recorder};
 use crate::store::session::{self, Proven, Session};
 use crate::store::user::{self, User};
-
-/// The audit action of a failed sign-in.
-pub const FAILURE: &str = "session.failure";
 
 /// How long a device token is valid.
 pub const DEVICE_TOKEN_TTL: Duration = Duration::from_secs(180 * 24 * 3600);
@@ -219,10 +216,9 @@ fn insert_session(
     session::insert(transaction, row)?;
     recorder(user, context).record(
         transaction,
-        "session.create",
+        Action::SessionCreate,
         user.account_id.as_deref(),
         &user.email,
-        context.received_at,
     )?;
     Ok(())
 }
@@ -442,16 +438,12 @@ fn failure_entry(
     user: Option<&User>,
     context: &RequestContext,
     reason: &Reason,
-) -> Entry {
+) -> AuditEntry {
     // Only a valid address is recorded: people type passwords into the wrong field.
     let target = check_email(email).unwrap_or_default();
     let account = user.and_then(|user| user.account_id.as_deref());
-    let entry = Recorder::nobody(
-        Some(context.client_ip),
-        Some(context.request_id.to_string()),
-    )
-    .entry(FAILURE, account, &target, context.received_at);
-    Entry {
+    let entry = Recorder::unauthenticated(context).entry(Action::SessionFailure, account, &target);
+    AuditEntry {
         reason: Some(reason.to_string()),
         reason_code: Some(reason.code().to_owned()),
         ..entry

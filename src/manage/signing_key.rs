@@ -1,5 +1,5 @@
-//! Signing keys: made, rotated, imported, retired. Their states follow from their rows and the
-//! clock; this file writes the rows.
+//! Signing keys: creation, rotation, import and retirement. The state of a key is a function of its row
+//! and the time; this module writes the rows.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,74 +8,111 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::actor::{Permit, SigningKeysRead, SigningKeysWrite};
+use super::actor::Permit;
 use super::not_found;
+use super::rights::{SigningKeysRead, SigningKeysWrite};
 use crate::clock::{self, Timestamp};
 use crate::config::Settings;
 use crate::error::{Code, Error};
+use crate::oauth::AuthorizationServer;
 use crate::oauth::keys::{SealingKeyFile, SigningKeyPair, public_pem};
-use crate::store::audit::Recorder;
+use crate::store::audit::{Action, Recorder};
 use crate::store::clock as store_clock;
 use crate::store::deployment::{self, Deployment};
 use crate::store::signing_key::{self, SigningKey, State, signing_at};
 use crate::store::{Store, Transaction};
 
-/// Beyond the JWKS `max-age`: until all nodes publish a new key, and for clocks that differ.
-const MARGIN: Duration = Duration::from_secs(2);
+/// How long a new key is published beyond the JWKS `max-age` before it signs: until every node publishes
+/// it, and for clocks that differ.
+const PUBLISH_MARGIN: Duration = Duration::from_secs(2);
 
-/// Beyond the life of the last token: for a node whose clock is behind.
-pub(super) const KEPT_PUBLISHED: Duration = Duration::from_secs(5);
+/// How long a key stays published beyond the lifetime of the last token that it signed: for a node whose
+/// clock is behind.
+const JWKS_GRACE: Duration = Duration::from_secs(5);
 
-/// What to do where the key file does not open what the database holds.
-pub const LOST: &str = "Restore the file from a backup or copy it from another node; if it is lost for good, run: keyward \
-                        sealing-key reset";
+/// What an operator can do if the sealing key file does not open the keys in the database.
+pub const LOST_FILE_HELP: &str = "Restore the file from a backup or copy it from another node; if it is lost for good, run: keyward \
+                                  sealing-key reset";
 
-/// The times that a schedule rests on.
+/// The durations that the schedule of signing keys depends on.
 #[derive(Clone, Copy)]
-pub struct Times {
-    /// How long a resource server may keep the published keys.
+pub struct RotationPolicy {
+    /// How long resource servers may cache the JWK Set.
     pub jwks_max_age: Duration,
-    /// How long a token lives.
+    /// How long an access token is valid.
     pub token_ttl: Duration,
-    /// The age at which a key is followed by another.
+    /// The age at which a key is replaced.
     pub max_age: Duration,
 }
 
-impl Times {
-    /// These settings, and at least what the nodes serve with: a command beside them must not rotate
-    /// faster than resource servers fetch.
+impl RotationPolicy {
+    /// The policy of these settings, but with durations at least as long as those of the running nodes:
+    /// a command beside them must not rotate faster than resource servers fetch the JWK Set.
     ///
     /// # Errors
-    /// Where the database gave no answer.
-    pub async fn in_force(store: &Arc<Store>, settings: &Settings) -> Result<Self, Error> {
+    /// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
+    pub async fn effective(store: &Arc<Store>, settings: &Settings) -> Result<Self, Error> {
         let deployment = store.read(deployment::find).await?;
-        let serving =
-            |time: fn(&Deployment) -> Duration| deployment.as_ref().map_or(Duration::ZERO, time);
-        Ok(Times {
-            jwks_max_age: settings.jwks_max_age.max(serving(Deployment::jwks_max_age)),
-            token_ttl: settings.token_ttl.max(serving(Deployment::token_ttl)),
+        let of_nodes = |duration: fn(&Deployment) -> Duration| {
+            deployment.as_ref().map_or(Duration::ZERO, duration)
+        };
+        Ok(RotationPolicy {
+            jwks_max_age: settings
+                .jwks_max_age
+                .max(of_nodes(Deployment::jwks_max_age)),
+            token_ttl: settings.token_ttl.max(of_nodes(Deployment::token_ttl)),
             max_age: settings.signing_key_max_age,
         })
     }
 
-    /// From publishing a key to signing with it: promise 3.
-    fn lead(&self) -> Duration {
-        self.jwks_max_age + MARGIN
+    /// How long a key is published before it signs, so that every resource server has it by then.
+    fn publish_lead(&self) -> Duration {
+        self.jwks_max_age + PUBLISH_MARGIN
+    }
+
+    /// How long a key stays published after it signed its last token.
+    pub(super) fn publish_tail(&self) -> Duration {
+        self.token_ttl + JWKS_GRACE
+    }
+}
+
+/// What the operations on signing keys work with.
+#[derive(Clone, Copy)]
+pub struct SigningKeyServices<'a> {
+    /// The database with the keys.
+    pub store: &'a Arc<Store>,
+    /// The file with the keys that seal the private halves.
+    pub sealing_keys: &'a SealingKeyFile,
+    /// The durations of the schedule.
+    pub policy: RotationPolicy,
+}
+
+impl<'a> SigningKeyServices<'a> {
+    /// The services of a running node.
+    ///
+    /// # Errors
+    /// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
+    pub async fn of(server: &'a AuthorizationServer) -> Result<Self, Error> {
+        Ok(SigningKeyServices {
+            store: &server.store,
+            sealing_keys: server.signing_keys.sealing_keys(),
+            policy: RotationPolicy::effective(&server.store, &server.settings).await?,
+        })
     }
 }
 
 /// A signing key as management shows it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-#[expect(missing_docs, reason = "the columns say it")]
+#[expect(missing_docs, reason = "the names of the columns say it")]
 pub struct SigningKeyView {
     pub kid: String,
     pub algorithm: &'static str,
     pub state: String,
     pub created_at: Timestamp,
     pub signs_from: Timestamp,
-    /// 1970-01-01T00:00:00Z for a key that was retired at once: no clock is so far behind.
+    /// 1970-01-01T00:00:00Z for a key that was retired immediately: no clock is so far behind.
     pub signs_until: Option<Timestamp>,
-    /// Likewise.
+    /// 1970-01-01T00:00:00Z for a key that was retired immediately.
     pub published_until: Option<Timestamp>,
 }
 
@@ -86,7 +123,7 @@ impl SigningKeyView {
             algorithm: key.algorithm.as_str(),
             state: key.state(now).to_string(),
             created_at: key.created_at,
-            // One that took over at once signs from the epoch on, by any clock.
+            // The row of a key that signs without a lead says "from the epoch", by any node's clock.
             signs_from: key.signs_from.max(key.created_at),
             signs_until: key.signs_until,
             published_until: key.published_until,
@@ -94,26 +131,25 @@ impl SigningKeyView {
     }
 }
 
-/// All of them with their states.
+/// Lists all signing keys, oldest first.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
 pub async fn list(
     store: &Arc<Store>,
-    _: &Permit<SigningKeysRead>,
-    now: Timestamp,
+    permit: Permit<SigningKeysRead>,
 ) -> Result<Vec<SigningKeyView>, Error> {
     let keys = store.read(signing_key::list).await?;
     Ok(keys
         .iter()
-        .map(|key| SigningKeyView::at(key, now))
+        .map(|key| SigningKeyView::at(key, permit.now()))
         .collect())
 }
 
-/// One of them with its public half.
+/// A signing key with its public half.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct PublicKeyView {
-    /// Its state.
+    /// The key and its state.
     #[serde(flatten)]
     pub key: SigningKeyView,
     /// The public half as a JWK (RFC 7517).
@@ -122,114 +158,122 @@ pub struct PublicKeyView {
     pub pem: String,
 }
 
-/// One of them with its public half.
+/// Shows a signing key with its public half.
 ///
 /// # Errors
-/// Not there.
+/// `not_found`.
 pub async fn show(
     store: &Arc<Store>,
-    _: &Permit<SigningKeysRead>,
+    permit: Permit<SigningKeysRead>,
     kid: &str,
-    now: Timestamp,
 ) -> Result<PublicKeyView, Error> {
     let keys = store.read(signing_key::list).await?;
-    let key = keys
-        .iter()
-        .find(|key| key.kid == kid)
-        .ok_or_else(|| not_found("signing key", kid))?;
+    let key = find(&keys, kid)?;
     Ok(PublicKeyView {
-        key: SigningKeyView::at(key, now),
+        key: SigningKeyView::at(key, permit.now()),
         jwk: serde_json::from_str(&key.public_jwk)
             .map_err(|error| Error::server_error(error.to_string()))?,
         pem: public_pem(key).map_err(Error::server_error)?,
     })
 }
 
-/// Reads the key file; makes it only where there is no key yet that another one seals.
+fn find<'a>(keys: &'a [SigningKey], kid: &str) -> Result<&'a SigningKey, Error> {
+    keys.iter()
+        .find(|key| key.kid == kid)
+        .ok_or_else(|| not_found("signing key", kid))
+}
+
+/// Opens the sealing key file; creates it if the database has no signing keys yet that another file
+/// seals.
 ///
 /// # Errors
-/// Where it is not there though there are signing keys; where it cannot be read or made.
-pub async fn sealing_keys(store: &Arc<Store>, folder: &Path) -> Result<SealingKeyFile, Error> {
+/// `server_error` if the file is missing although there are signing keys, or cannot be read or created.
+pub async fn open_or_create_sealing_keys(
+    store: &Arc<Store>,
+    folder: &Path,
+) -> Result<SealingKeyFile, Error> {
     let keys = store.read(signing_key::list).await?;
     if keys.is_empty() {
         return SealingKeyFile::open_or_make(folder)
             .map_err(|reason| Error::server_error(reason).field("keys_dir"));
     }
-    open_sealing(folder)
+    open_needed_sealing_keys(folder)
 }
 
-/// Reads the key file, and makes none.
+/// Opens the sealing key file, and never creates it.
 ///
 /// # Errors
-/// Where it is not there or cannot be read.
-pub async fn existing_key_file(store: &Arc<Store>, folder: &Path) -> Result<SealingKeyFile, Error> {
+/// `server_error` if the file is missing or cannot be read.
+pub async fn open_sealing_keys(store: &Arc<Store>, folder: &Path) -> Result<SealingKeyFile, Error> {
     if store.read(signing_key::list).await?.is_empty() {
-        let first = |reason| {
+        return SealingKeyFile::open(folder).map_err(|reason| {
             Error::server_error(format!("{reason}; `keyward serve` makes it")).field("keys_dir")
-        };
-        return SealingKeyFile::open(folder).map_err(first);
+        });
     }
-    open_sealing(folder)
+    open_needed_sealing_keys(folder)
 }
 
-fn open_sealing(folder: &Path) -> Result<SealingKeyFile, Error> {
-    let sealed = |reason| {
+fn open_needed_sealing_keys(folder: &Path) -> Result<SealingKeyFile, Error> {
+    SealingKeyFile::open(folder).map_err(|reason| {
         let reason = format!(
-            "{reason}; the signing keys of this database are sealed with that file. {LOST}"
+            "{reason}; the signing keys of this database are sealed with that file. {LOST_FILE_HELP}"
         );
         Error::server_error(reason).field("keys_dir")
-    };
-    SealingKeyFile::open(folder).map_err(sealed)
+    })
 }
 
-/// Refuses a key file that does not open the keys in use: what it seals, the nodes could not open.
-fn check_key_file(
+/// Refuses a sealing key file that does not open the keys in use: the other nodes could not open what it
+/// seals.
+fn check_opens(
     keys: &[SigningKey],
     sealing_keys: &SealingKeyFile,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let in_use = keys
-        .iter()
-        .filter(|key| matches!(key.state(now), State::Signing | State::Published));
-    for key in in_use {
+    for key in keys.iter().filter(|key| is_in_use(key, now)) {
         SigningKeyPair::open(key, sealing_keys)
-            .map_err(|reason| Error::server_error(format!("{reason}; {LOST}")))?;
+            .map_err(|reason| Error::server_error(format!("{reason}; {LOST_FILE_HELP}")))?;
     }
     Ok(())
 }
 
-/// All keys, of which those in use open. Where the sealing key is rotated between reading the database and
-/// reading the file, both are read again.
+/// Whether a key signs now or later.
+fn is_in_use(key: &SigningKey, now: Timestamp) -> bool {
+    matches!(key.state(now), State::Signing | State::Published)
+}
+
+/// Reads all keys, and checks that those in use can be opened. If the sealing key is rotated between
+/// reading the database and reading the file, both are read again.
 ///
 /// # Errors
-/// Where one does not open; where the database gave no answer.
+/// `server_error` if a key cannot be opened; a [`StoreError`](crate::store::StoreError) if the database
+/// cannot be queried.
 pub async fn opened_keys(
     store: &Arc<Store>,
     sealing_keys: &SealingKeyFile,
     now: Timestamp,
 ) -> Result<Vec<SigningKey>, Error> {
-    let sealed = |keys: &[SigningKey]| {
+    let private_halves = |keys: &[SigningKey]| {
         keys.iter()
             .map(|key| key.private_sealed.clone())
             .collect::<Vec<_>>()
     };
     let mut keys = store.read(signing_key::list).await?;
     loop {
-        let Err(error) = check_key_file(&keys, sealing_keys, now) else {
+        let Err(error) = check_opens(&keys, sealing_keys, now) else {
             return Ok(keys);
         };
-        let before = sealed(&keys);
+        let before = private_halves(&keys);
         keys = store.read(signing_key::list).await?;
-        if sealed(&keys) == before {
+        if private_halves(&keys) == before {
             return Err(error);
         }
     }
 }
 
-/// Whether there is a key that signs and opens, where nothing can be written.
+/// Checks that a key can sign, for a node that cannot write to the database.
 ///
 /// # Errors
-/// There is none; the database gave no answer.
+/// `temporarily_unavailable` if no key is active; the errors of [`opened_keys`].
 pub async fn check(
     store: &Arc<Store>,
     sealing_keys: &SealingKeyFile,
@@ -243,300 +287,342 @@ pub async fn check(
     }
 }
 
-/// Sees to it, at the start of a node, that there is a key that signs, and that keys stay published
-/// for as long as tokens live now.
+/// Ensures, at the start of a node, that a key can sign, and that keys stay published for as long as the
+/// token lifetime requires now.
 ///
 /// # Errors
-/// Where no key could be made or written.
-pub async fn ensure(
-    store: &Arc<Store>,
-    sealing_keys: &SealingKeyFile,
-    times: Times,
-    now: Timestamp,
-) -> Result<(), Error> {
-    // A wrong key file is found here, and not by the first client.
+/// The errors of [`opened_keys`]; `server_error` if no key can be generated or sealed.
+pub async fn ensure(services: SigningKeyServices<'_>, now: Timestamp) -> Result<(), Error> {
+    let SigningKeyServices {
+        store,
+        sealing_keys,
+        policy,
+    } = services;
+    // Finds a wrong sealing key file now, instead of at the first token request.
     let keys = opened_keys(store, sealing_keys, now).await?;
     if signing_at(&keys, now).is_some() {
         return store
             .write(now, move |transaction| {
-                schedule_by_itself(transaction, times, now)
+                reschedule_at_start(transaction, policy, now)
             })
             .await;
     }
-    let (key, sealing_keys) = (generate().await?, sealing_keys.clone());
+    let key = generate().await?;
+    let sealing_keys = sealing_keys.clone();
     store
         .write(now, move |transaction| {
             let keys = signing_key::list(transaction.database())?;
-            // Another node may have been quicker.
+            // Another node may have created one meanwhile.
             if signing_at(&keys, now).is_none() {
                 let row = sealed_row(&key, &sealing_keys, now)?;
                 signing_key::insert(transaction, &row)?;
-                Recorder::keyward().record(
+                Recorder::keyward(now).record(
                     transaction,
-                    "signing_key.create",
+                    Action::SigningKeyCreate,
                     None,
                     &row.kid,
-                    now,
                 )?;
             }
-            schedule_by_itself(transaction, times, now)
+            reschedule_at_start(transaction, policy, now)
         })
         .await
 }
 
-/// Makes a key that takes over once everybody can have it.
+/// Generates a key that replaces the present one once every resource server can have it.
 ///
 /// # Errors
-/// Where no key could be made or written.
+/// `server_error` if no key can be generated or sealed.
 pub async fn rotate(
-    store: &Arc<Store>,
+    services: SigningKeyServices<'_>,
     permit: Permit<SigningKeysWrite>,
-    sealing_keys: &SealingKeyFile,
-    times: Times,
-    now: Timestamp,
 ) -> Result<SigningKeyView, Error> {
-    let asked = Asked::at(now);
-    add(
-        store,
-        permit,
-        "signing_key.rotate",
-        sealing_keys,
-        generate().await?,
-        times,
-        asked,
-    )
-    .await
+    let requested = RequestedAt::of(&permit);
+    let key = generate().await?;
+    add(services, permit, Action::SigningKeyRotate, key, requested).await
 }
 
-/// Whether the signing key has reached its age and none is to follow it.
-pub fn is_due(keys: &[SigningKey], times: Times, now: Timestamp) -> bool {
+/// Whether the signing key has reached its maximum age and has no successor yet.
+pub fn is_due(keys: &[SigningKey], policy: RotationPolicy, now: Timestamp) -> bool {
     signing_at(keys, now).is_some_and(|key| {
-        // One that took over at once from a key that leaked signs from the epoch on.
+        // The row of a key that signs without a lead says "from the epoch".
         let age = now.duration_since(key.signs_from.max(key.created_at));
-        key.signs_until.is_none() && age >= times.max_age.saturating_sub(times.lead())
+        key.signs_until.is_none() && age >= policy.max_age.saturating_sub(policy.publish_lead())
     })
 }
 
-/// Rotates where [`is_due`] at `now`, a moment that clocks agree on. All nodes ask this;
-/// one acts.
+/// Rotates the signing key if [`is_due`] at `now`, a time that the clocks agree on. Every node calls
+/// this; one of them rotates.
 ///
 /// # Errors
-/// Where no key could be made or written.
+/// `server_error` if no key can be generated or sealed.
 pub async fn rotate_if_due(
-    store: &Arc<Store>,
+    services: SigningKeyServices<'_>,
     keys: &[SigningKey],
-    sealing_keys: &SealingKeyFile,
-    times: Times,
     now: Timestamp,
 ) -> Result<Option<SigningKeyView>, Error> {
-    if !is_due(keys, times, now) {
+    let policy = services.policy;
+    if !is_due(keys, policy, now) {
         return Ok(None);
     }
-    let asked = Asked::at(now);
-    let (key, sealing_keys) = (generate().await?, sealing_keys.clone());
-    store
+    let requested = RequestedAt::at(now);
+    let key = generate().await?;
+    let sealing_keys = services.sealing_keys.clone();
+    services
+        .store
         .write(now, move |transaction| {
-            if !is_due(&signing_key::list(transaction.database())?, times, now) {
+            if !is_due(&signing_key::list(transaction.database())?, policy, now) {
                 return Ok(None);
             }
-            let row = taking_over(
-                transaction,
-                sealed_row(&key, &sealing_keys, now)?,
-                times,
-                asked,
-            )?;
+            let row = sealed_row(&key, &sealing_keys, now)?;
+            let row = with_lead(transaction, row, policy, requested)?;
             signing_key::insert(transaction, &row)?;
-            schedule(transaction, times, now)?;
-            Recorder::keyward().record(transaction, "signing_key.rotate", None, &row.kid, now)?;
+            reschedule(transaction, policy, now)?;
+            Recorder::keyward(now).record(transaction, Action::SigningKeyRotate, None, &row.kid)?;
             Ok(Some(SigningKeyView::at(&row, now)))
         })
         .await
 }
 
-/// Takes a private key in PEM from elsewhere, which takes over once everybody can have it. Whoever knows it
-/// signs tokens with whatever scope they like, so they must have every right already.
+/// Imports a private key in PEM, which replaces the present one once every resource server can have it.
+/// Whoever knows the key can sign tokens with any scope, so the actor must have every right already.
 ///
 /// # Errors
-/// An unusable key, or one that is there already; `access_denied` where the actor lacks any right.
+/// `invalid_request` for an unusable key; `conflict` for one that exists already; `access_denied` if the
+/// actor lacks a right.
 pub async fn import(
-    store: &Arc<Store>,
+    services: SigningKeyServices<'_>,
     permit: Permit<SigningKeysWrite>,
-    sealing_keys: &SealingKeyFile,
     pem: &[u8],
-    times: Times,
-    now: Timestamp,
 ) -> Result<SigningKeyView, Error> {
     permit.check_every_right()?;
+    let requested = RequestedAt::of(&permit);
     let key =
         SigningKeyPair::from_pem(pem).map_err(|reason| Error::new(Code::InvalidRequest, reason))?;
-    add(
-        store,
-        permit,
-        "signing_key.import",
-        sealing_keys,
-        key,
-        times,
-        Asked::at(now),
-    )
-    .await
+    add(services, permit, Action::SigningKeyImport, key, requested).await
 }
 
 async fn add(
-    store: &Arc<Store>,
+    services: SigningKeyServices<'_>,
     permit: Permit<SigningKeysWrite>,
-    action: &'static str,
-    sealing_keys: &SealingKeyFile,
+    action: Action,
     key: SigningKeyPair,
-    times: Times,
-    asked: Asked,
+    requested: RequestedAt,
 ) -> Result<SigningKeyView, Error> {
-    let now = asked.now;
-    let sealing_keys = sealing_keys.clone();
-    store
+    let (policy, now) = (services.policy, requested.now);
+    let sealing_keys = services.sealing_keys.clone();
+    services
+        .store
         .write(now, move |transaction| {
             let keys = signing_key::list(transaction.database())?;
-            check_key_file(&keys, &sealing_keys, now)?;
-            if keys.iter().any(|there| there.kid == key.kid) {
+            check_opens(&keys, &sealing_keys, now)?;
+            if keys.iter().any(|existing| existing.kid == key.kid) {
                 return Err(Error::new(
                     Code::Conflict,
                     format!("There is a signing key {} already", key.kid),
                 ));
             }
-            let row = taking_over(
-                transaction,
-                sealed_row(&key, &sealing_keys, now)?,
-                times,
-                asked,
-            )?;
+            let row = sealed_row(&key, &sealing_keys, now)?;
+            let row = with_lead(transaction, row, policy, requested)?;
             signing_key::insert(transaction, &row)?;
-            schedule(transaction, times, now)?;
-            permit.record(transaction, action, None, &row.kid, now)?;
+            reschedule(transaction, policy, now)?;
+            permit.audit(transaction, action, None, &row.kid)?;
             Ok(SigningKeyView::at(&row, now))
         })
         .await
 }
 
-/// Ends a key. One that has signed stays published until its last token has ended; where it signs
-/// now, another is made to follow it. With `at_once`, for a key that leaked, it is published and
-/// trusted no more: the tokens that it signed are refused. No moment is written for that, but the epoch: by
-/// a clock that is behind it would not have come yet.
+/// How a key is retired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetirementMode {
+    /// The key stays published until the last token that it signed has expired.
+    Graceful,
+    /// The key leaked: it is no longer published, and the tokens that it signed are refused.
+    Immediate,
+}
+
+/// Retires a key. If no other key would sign, a successor is generated. A graceful retirement lets the
+/// key sign until the successor can take over.
 ///
 /// # Errors
-/// Not there; or on its way out already.
+/// `not_found`; `conflict` if the key is retired already.
 pub async fn retire(
-    store: &Arc<Store>,
+    services: SigningKeyServices<'_>,
     permit: Permit<SigningKeysWrite>,
-    sealing_keys: &SealingKeyFile,
     kid: &str,
-    at_once: bool,
-    times: Times,
-    now: Timestamp,
+    mode: RetirementMode,
 ) -> Result<SigningKeyView, Error> {
-    let asked = Asked::at(now);
-    // One may be needed, and takes long to make: not while others wait.
-    let successor = generate().await?;
-    let (kid, sealing_keys) = (kid.to_owned(), sealing_keys.clone());
-    store
-        .write(now, move |transaction| {
-            let keys = signing_key::list(transaction.database())?;
-            check_key_file(&keys, &sealing_keys, now)?;
-            let found = keys.iter().find(|key| key.kid == kid);
-            let mut key = found
-                .cloned()
-                .ok_or_else(|| not_found("signing key", &kid))?;
-            let state = key.state(now);
-            let others = keys.iter().filter(|other| other.kid != kid);
-            // Gone by the clock of this machine, which may be ahead, is not gone by all clocks.
-            let ended = if at_once {
-                key.published_until == Some(Timestamp::EPOCH)
-            } else {
-                matches!(state, State::Retiring | State::Gone)
-            };
-            if ended {
-                return Err(Error::new(
-                    Code::Conflict,
-                    format!("The signing key {kid} is {state} already"),
-                ));
-            }
-            if at_once || state == State::Published {
-                key.signs_until = Some(Timestamp::EPOCH);
-                key.published_until = Some(Timestamp::EPOCH);
-                signing_key::update(transaction, &key)?;
-                if !others
-                    .clone()
-                    .any(|other| other.state(now) == State::Signing)
-                {
-                    let at_once = SigningKey {
-                        signs_from: Timestamp::EPOCH,
-                        ..sealed_row(&successor, &sealing_keys, now)?
-                    };
-                    signing_key::insert(transaction, &at_once)?;
-                }
-            } else if !others
-                .clone()
-                .any(|other| other.state(now) == State::Published)
-            {
-                let successor = taking_over(
-                    transaction,
-                    sealed_row(&successor, &sealing_keys, now)?,
-                    times,
-                    asked,
-                )?;
-                signing_key::insert(transaction, &successor)?;
-            }
-            permit.record(transaction, "signing_key.retire", None, &kid, now)?;
-            let keys = schedule(transaction, times, now)?;
-            let key = keys
-                .iter()
-                .find(|key| key.kid == kid)
-                .ok_or_else(|| not_found("signing key", &kid))?;
-            Ok(SigningKeyView::at(key, now))
-        })
-        .await
-}
-
-pub(super) async fn generate() -> Result<SigningKeyPair, Error> {
-    let made = tokio::task::spawn_blocking(SigningKeyPair::generate).await;
-    made.map_err(|error| Error::server_error(error.to_string()))?
-        .map_err(Error::server_error)
-}
-
-/// When a key was asked for. Making it takes a while, and so may the turn to write it.
-#[derive(Clone, Copy)]
-struct Asked {
-    now: Timestamp,
-    since_boot: Duration,
-}
-
-impl Asked {
-    fn at(now: Timestamp) -> Self {
-        Asked {
-            now,
-            since_boot: clock::since_boot(),
+    let requested = RequestedAt::of(&permit);
+    loop {
+        // Generating an RSA key takes long: only if one is needed, and not within the transaction,
+        // for which other writers wait.
+        let keys = services.store.read(signing_key::list).await?;
+        check_opens(&keys, services.sealing_keys, requested.now)?;
+        let successor = match plan_retirement(&keys, kid, mode, requested.now)?.successor {
+            Some(_) => Some(generate().await?),
+            None => None,
+        };
+        let retired = write_retirement(services, &permit, kid, mode, successor, requested);
+        if let Some(key) = retired.await? {
+            return Ok(key);
         }
     }
 }
 
-/// A new key that signs once everybody can have it: counted from when it is written, and by no clock that
-/// is behind.
-fn taking_over(
+/// Retires a key in one transaction; `None` if that takes a successor and none was generated, since the
+/// keys have changed in between.
+async fn write_retirement(
+    services: SigningKeyServices<'_>,
+    permit: &Permit<SigningKeysWrite>,
+    kid: &str,
+    mode: RetirementMode,
+    successor: Option<SigningKeyPair>,
+    requested: RequestedAt,
+) -> Result<Option<SigningKeyView>, Error> {
+    let (policy, now) = (services.policy, requested.now);
+    let sealing_keys = services.sealing_keys.clone();
+    let (permit, kid) = (permit.clone(), kid.to_owned());
+    services
+        .store
+        .write(now, move |transaction| {
+            let keys = signing_key::list(transaction.database())?;
+            check_opens(&keys, &sealing_keys, now)?;
+            let plan = plan_retirement(&keys, &kid, mode, now)?;
+            if plan.successor.is_some() && successor.is_none() {
+                return Ok(None);
+            }
+            if let Some(key) = &plan.ended {
+                signing_key::update(transaction, key)?;
+            }
+            if let (Some(start), Some(successor)) = (plan.successor, &successor) {
+                let row = sealed_row(successor, &sealing_keys, now)?;
+                let row = match start {
+                    SuccessorStart::Immediate => SigningKey {
+                        signs_from: Timestamp::EPOCH,
+                        ..row
+                    },
+                    SuccessorStart::AfterLead => with_lead(transaction, row, policy, requested)?,
+                };
+                signing_key::insert(transaction, &row)?;
+            }
+            permit.audit(transaction, Action::SigningKeyRetire, None, &kid)?;
+            let keys = reschedule(transaction, policy, now)?;
+            Ok(Some(SigningKeyView::at(find(&keys, &kid)?, now)))
+        })
+        .await
+}
+
+/// When the successor of a retired key begins to sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SuccessorStart {
+    /// On every node, whatever its clock says: there is no other key that signs.
+    Immediate,
+    /// Once every resource server can have it.
+    AfterLead,
+}
+
+/// The changes that retire a key.
+#[derive(Debug)]
+struct RetirementPlan {
+    /// The key, if it stops signing and being published now.
+    ended: Option<SigningKey>,
+    /// When the successor signs, if one is needed.
+    successor: Option<SuccessorStart>,
+}
+
+fn plan_retirement(
+    keys: &[SigningKey],
+    kid: &str,
+    mode: RetirementMode,
+    now: Timestamp,
+) -> Result<RetirementPlan, Error> {
+    let key = find(keys, kid)?;
+    let state = key.state(now);
+    let is_retired = match mode {
+        // The key may be gone by this machine's clock alone, which may be ahead.
+        RetirementMode::Immediate => key.published_until == Some(Timestamp::EPOCH),
+        RetirementMode::Graceful => matches!(state, State::Retiring | State::Gone),
+    };
+    if is_retired {
+        return Err(Error::new(
+            Code::Conflict,
+            format!("The signing key {kid} is {state} already"),
+        ));
+    }
+    let another_is = |wanted: State| {
+        keys.iter()
+            .any(|other| other.kid != kid && other.state(now) == wanted)
+    };
+    if mode == RetirementMode::Immediate || state == State::Published {
+        let ended = SigningKey {
+            // The epoch, not `now`: by a clock that is behind, `now` is in the future.
+            signs_until: Some(Timestamp::EPOCH),
+            published_until: Some(Timestamp::EPOCH),
+            ..key.clone()
+        };
+        return Ok(RetirementPlan {
+            ended: Some(ended),
+            successor: (!another_is(State::Signing)).then_some(SuccessorStart::Immediate),
+        });
+    }
+    Ok(RetirementPlan {
+        ended: None,
+        successor: (!another_is(State::Published)).then_some(SuccessorStart::AfterLead),
+    })
+}
+
+/// Generates an RSA key pair on a thread for blocking work.
+pub(super) async fn generate() -> Result<SigningKeyPair, Error> {
+    let generated = tokio::task::spawn_blocking(SigningKeyPair::generate).await;
+    generated
+        .map_err(|error| Error::server_error(error.to_string()))?
+        .map_err(Error::server_error)
+}
+
+/// When a new key was requested. Until its row is written it takes a while: a key is generated, and
+/// other writers come first.
+#[derive(Clone, Copy)]
+struct RequestedAt {
+    now: Timestamp,
+    since_boot: Duration,
+}
+
+impl RequestedAt {
+    fn at(now: Timestamp) -> Self {
+        RequestedAt {
+            now,
+            since_boot: clock::since_boot(),
+        }
+    }
+
+    /// For a request: not the time when it was received, since its body may have arrived slowly, and
+    /// the lead of the new key counts from when it is published.
+    fn of(permit: &Permit<SigningKeysWrite>) -> Self {
+        RequestedAt::at(permit.now().max(Timestamp::now()))
+    }
+
+    fn elapsed(self) -> Duration {
+        clock::since_boot().saturating_sub(self.since_boot)
+    }
+}
+
+/// Lets a new key sign once every resource server can have it: counted from when its row is written, by
+/// this machine's clock or the database server's, whichever is ahead.
+fn with_lead(
     transaction: &mut Transaction<'_>,
     key: SigningKey,
-    times: Times,
-    asked: Asked,
+    policy: RotationPolicy,
+    requested: RequestedAt,
 ) -> Result<SigningKey, Error> {
-    let now = asked
-        .now
-        .saturating_add(clock::since_boot().saturating_sub(asked.since_boot));
+    let now = requested.now.saturating_add(requested.elapsed());
     let published = store_clock::not_before(transaction.database(), now)?;
     Ok(SigningKey {
-        signs_from: published.saturating_add(times.lead()),
+        signs_from: published.saturating_add(policy.publish_lead()),
         ..key
     })
 }
 
-/// A new key that signs at once. To be called within the transaction that writes it: a rotation of the sealing
-/// key comes before it or after it then, and not in between.
+/// The row of a new key that signs from `now` on. To be called within the transaction that writes it, so
+/// that a rotation of the sealing key comes before or after, and not in between.
 pub(super) fn sealed_row(
     key: &SigningKeyPair,
     sealing_keys: &SealingKeyFile,
@@ -554,57 +640,315 @@ pub(super) fn sealed_row(
     })
 }
 
-/// Schedules the keys at the start of a node, and records which ones that changed.
-fn schedule_by_itself(
+/// Updates the schedule at the start of a node, with an audit entry for each key that changed.
+fn reschedule_at_start(
     transaction: &mut Transaction<'_>,
-    times: Times,
+    policy: RotationPolicy,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let times_of = |key: &SigningKey| (key.kid.clone(), key.signs_until, key.published_until);
-    let before: Vec<_> = signing_key::list(transaction.database())?
-        .iter()
-        .map(times_of)
-        .collect();
-    for key in schedule(transaction, times, now)? {
-        if !before.contains(&times_of(&key)) {
-            Recorder::keyward().record(transaction, "signing_key.update", None, &key.kid, now)?;
-        }
+    let keys = signing_key::list(transaction.database())?;
+    for key in changed(&keys, &schedule(&keys, policy, now)) {
+        signing_key::update(transaction, key)?;
+        Recorder::keyward(now).record(transaction, Action::SigningKeyUpdate, None, &key.kid)?;
     }
     Ok(())
 }
 
-/// Of the keys that sign or will sign, each signs until the next one begins, and stays published
-/// until its last token has ended. Writes what is not so yet.
-pub(super) fn schedule(
+/// Updates the schedule after a change of the keys; the caller writes the audit entry. Returns all keys.
+pub(super) fn reschedule(
     transaction: &mut Transaction<'_>,
-    times: Times,
+    policy: RotationPolicy,
     now: Timestamp,
 ) -> Result<Vec<SigningKey>, Error> {
-    let mut keys = signing_key::list(transaction.database())?;
-    let mut coming: Vec<(Timestamp, String)> = keys
+    let keys = signing_key::list(transaction.database())?;
+    let scheduled = schedule(&keys, policy, now);
+    for key in changed(&keys, &scheduled) {
+        signing_key::update(transaction, key)?;
+    }
+    Ok(scheduled)
+}
+
+fn changed<'a>(
+    before: &'a [SigningKey],
+    after: &'a [SigningKey],
+) -> impl Iterator<Item = &'a SigningKey> {
+    let is_changed = |(before, after): &(&SigningKey, &SigningKey)| {
+        (before.signs_until, before.published_until) != (after.signs_until, after.published_until)
+    };
+    before
         .iter()
-        .filter(|key| matches!(key.state(now), State::Signing | State::Published))
-        .map(|key| (key.signs_from, key.kid.clone()))
-        .collect();
-    coming.sort();
-    for key in &mut keys {
-        let before = (key.signs_until, key.published_until);
-        if let Some(place) = coming.iter().position(|(_, kid)| *kid == key.kid) {
-            key.signs_until = coming.get(place + 1).map(|(from, _)| *from);
-            key.published_until = key.signs_until;
-        }
-        if key.state(now) != State::Gone
-            && let Some(end) = key.signs_until
-        {
-            // Never shortened: tokens of a longer life may be about.
-            let until = end
-                .saturating_add(times.token_ttl)
-                .saturating_add(KEPT_PUBLISHED);
-            key.published_until = key.published_until.max(before.1).max(Some(until));
-        }
-        if before != (key.signs_until, key.published_until) {
-            signing_key::update(transaction, key)?;
+        .zip(after)
+        .filter(is_changed)
+        .map(|(_, after)| after)
+}
+
+/// The schedule: each key that signs now or later signs until the next one begins, and stays published
+/// until the last token that it signed has expired.
+fn schedule(keys: &[SigningKey], policy: RotationPolicy, now: Timestamp) -> Vec<SigningKey> {
+    let mut in_use: Vec<&SigningKey> = keys.iter().filter(|key| is_in_use(key, now)).collect();
+    in_use.sort_by(|a, b| (a.signs_from, &a.kid).cmp(&(b.signs_from, &b.kid)));
+    let next_start = |kid: &str| {
+        let index = in_use.iter().position(|key| key.kid == kid)?;
+        Some(in_use.get(index + 1).map(|next| next.signs_from))
+    };
+    keys.iter()
+        .map(|key| {
+            let mut scheduled = key.clone();
+            if let Some(next_start) = next_start(&key.kid) {
+                scheduled.signs_until = next_start;
+                scheduled.published_until = next_start;
+            }
+            if let Some(end) = scheduled.signs_until
+                && scheduled.state(now) != State::Gone
+            {
+                // Never shortened: tokens with a longer lifetime may have been issued before.
+                let until = end.saturating_add(policy.publish_tail());
+                scheduled.published_until = scheduled
+                    .published_until
+                    .max(key.published_until)
+                    .max(Some(until));
+            }
+            scheduled
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::signing_key::Algorithm;
+
+    const POLICY: RotationPolicy = RotationPolicy {
+        jwks_max_age: Duration::from_secs(300),
+        token_ttl: Duration::from_secs(3600),
+        max_age: Duration::from_secs(90 * 24 * 3600),
+    };
+
+    /// A time, in seconds after the first key was created.
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(1_800_000_000 + seconds)
+    }
+
+    fn key(kid: &str, signs_from: i64) -> SigningKey {
+        SigningKey {
+            kid: kid.to_owned(),
+            algorithm: Algorithm::Rs256,
+            public_jwk: String::new(),
+            private_sealed: String::new(),
+            created_at: at(0),
+            signs_from: at(signs_from),
+            signs_until: None,
+            published_until: None,
         }
     }
-    Ok(keys)
+
+    /// A key that signs, or signed, until a time, and is published until a later one.
+    fn ending(kid: &str, signs_from: i64, signs_until: i64, published_until: i64) -> SigningKey {
+        SigningKey {
+            signs_until: Some(at(signs_until)),
+            published_until: Some(at(published_until)),
+            ..key(kid, signs_from)
+        }
+    }
+
+    fn leaked(kid: &str) -> SigningKey {
+        SigningKey {
+            signs_until: Some(Timestamp::EPOCH),
+            published_until: Some(Timestamp::EPOCH),
+            ..key(kid, 0)
+        }
+    }
+
+    const TAIL: i64 = 3605;
+
+    #[test]
+    fn a_key_signs_until_the_next_one_begins_and_stays_published_for_its_last_token() {
+        // The keys; the time; when each stops signing, and when it stops being published.
+        type End = Option<i64>;
+        let cases: Vec<(&str, Vec<SigningKey>, i64, Vec<(End, End)>)> = vec![
+            ("a single key", vec![key("a", 0)], 10, vec![(None, None)]),
+            (
+                "a key with a successor",
+                vec![key("a", 0), key("b", 302)],
+                10,
+                vec![(Some(302), Some(302 + TAIL)), (None, None)],
+            ),
+            (
+                "three keys, in the order in which they sign and not of their ids",
+                vec![key("c", 0), key("b", 302), key("a", 500)],
+                10,
+                vec![
+                    (Some(302), Some(302 + TAIL)),
+                    (Some(500), Some(500 + TAIL)),
+                    (None, None),
+                ],
+            ),
+            (
+                "a key whose successor was withdrawn signs on",
+                vec![ending("a", 0, 302, 302 + TAIL), leaked("b")],
+                10,
+                vec![(None, None), (Some(i64::MIN), Some(i64::MIN))],
+            ),
+            (
+                "a retiring key keeps its end",
+                vec![ending("a", 0, 302, 302 + TAIL), key("b", 302)],
+                400,
+                vec![(Some(302), Some(302 + TAIL)), (None, None)],
+            ),
+            (
+                "a longer token lifetime keeps a retiring key published",
+                vec![ending("a", 0, 302, 1000), key("b", 302)],
+                400,
+                vec![(Some(302), Some(302 + TAIL)), (None, None)],
+            ),
+            (
+                "a shorter token lifetime does not shorten the publication",
+                vec![ending("a", 0, 302, 100_000), key("b", 302)],
+                400,
+                vec![(Some(302), Some(100_000)), (None, None)],
+            ),
+            (
+                "a key that is gone stays gone",
+                vec![ending("a", 0, 302, 1000), key("b", 302)],
+                2000,
+                vec![(Some(302), Some(1000)), (None, None)],
+            ),
+        ];
+        let time = |end: End| match end {
+            Some(i64::MIN) => Some(Timestamp::EPOCH),
+            end => end.map(at),
+        };
+        for (name, keys, now, expected) in cases {
+            let scheduled = schedule(&keys, POLICY, at(now));
+            let ends: Vec<_> = scheduled
+                .iter()
+                .map(|key| (key.signs_until, key.published_until))
+                .collect();
+            let expected: Vec<_> = expected
+                .into_iter()
+                .map(|(signs, published)| (time(signs), time(published)))
+                .collect();
+            assert_eq!(ends, expected, "{name}");
+            // A second run changes nothing.
+            let again = schedule(&scheduled, POLICY, at(now));
+            assert_eq!(changed(&scheduled, &again).count(), 0, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_replaced_in_time_to_be_published_before_the_old_one_is_too_old() {
+        let max_age: i64 = 90 * 24 * 3600;
+        let due = max_age - 302;
+        let from_the_epoch = SigningKey {
+            signs_from: Timestamp::EPOCH,
+            ..key("a", 0)
+        };
+        let cases: [(&str, Vec<SigningKey>, i64, bool); 7] = [
+            ("young", vec![key("a", 0)], 10, false),
+            ("just before", vec![key("a", 0)], due - 1, false),
+            ("due", vec![key("a", 0)], due, true),
+            ("overdue", vec![key("a", 0)], max_age * 2, true),
+            (
+                "with a successor",
+                vec![
+                    ending("a", 0, due + 302, due + 302 + TAIL),
+                    key("b", due + 302),
+                ],
+                due + 1,
+                false,
+            ),
+            (
+                "signs from the epoch, counted from its creation",
+                vec![from_the_epoch],
+                10,
+                false,
+            ),
+            ("no key at all", vec![], due, false),
+        ];
+        for (name, keys, now, expected) in cases {
+            assert_eq!(is_due(&keys, POLICY, at(now)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_retirement_generates_a_successor_only_if_no_other_key_signs() {
+        use RetirementMode::{Graceful, Immediate};
+        use SuccessorStart::AfterLead;
+        let signing = || key("a", 0);
+        let next = || key("b", 302);
+        // The keys; how "a" is retired; whether it ends now, and when a successor signs.
+        type Plan = (bool, Option<SuccessorStart>);
+        let cases: Vec<(&str, Vec<SigningKey>, RetirementMode, Plan)> = vec![
+            (
+                "the only key, gracefully",
+                vec![signing()],
+                Graceful,
+                (false, Some(AfterLead)),
+            ),
+            (
+                "with a successor, gracefully",
+                vec![signing(), next()],
+                Graceful,
+                (false, None),
+            ),
+            (
+                "the only key, immediately",
+                vec![signing()],
+                Immediate,
+                (true, Some(SuccessorStart::Immediate)),
+            ),
+            (
+                "a successor that does not sign yet is not enough",
+                vec![signing(), next()],
+                Immediate,
+                (true, Some(SuccessorStart::Immediate)),
+            ),
+            (
+                "another key signs",
+                vec![signing(), key("b", 5)],
+                Immediate,
+                (true, None),
+            ),
+            (
+                "a key that has not signed yet has no tokens to wait for",
+                vec![key("a", 302), key("b", 0)],
+                Graceful,
+                (true, None),
+            ),
+            (
+                "a retiring key that leaked",
+                vec![ending("a", 0, 5, 5 + TAIL), key("b", 5)],
+                Immediate,
+                (true, None),
+            ),
+        ];
+        for (name, keys, mode, (ends, successor)) in cases {
+            let plan = plan_retirement(&keys, "a", mode, at(10)).unwrap();
+            assert_eq!(plan.successor, successor, "{name}");
+            assert_eq!(plan.ended.is_some(), ends, "{name}");
+            if let Some(ended) = plan.ended {
+                assert_eq!(ended.state(at(-1_000_000)), State::Gone, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_is_retired_once() {
+        use RetirementMode::{Graceful, Immediate};
+        let retiring = || vec![ending("a", 0, 5, 5 + TAIL), key("b", 5)];
+        let cases = [
+            (retiring(), Graceful, Err(Code::Conflict)),
+            (retiring(), Immediate, Ok(())),
+            (vec![leaked("a")], Graceful, Err(Code::Conflict)),
+            (vec![leaked("a")], Immediate, Err(Code::Conflict)),
+            // Gone, but perhaps not yet by the clock of another node.
+            (vec![ending("a", 0, 5, 6), key("b", 5)], Immediate, Ok(())),
+            (vec![key("b", 0)], Graceful, Err(Code::NotFound)),
+        ];
+        for (index, (keys, mode, expected)) in cases.into_iter().enumerate() {
+            let planned = plan_retirement(&keys, "a", mode, at(10));
+            let planned = planned.map(drop).map_err(|error| error.code());
+            assert_eq!(planned, expected, "case {index}");
+        }
+    }
 }

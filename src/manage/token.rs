@@ -1,13 +1,16 @@
-//! Access tokens, as an operator looks at them.
+//! Access tokens and API keys that somebody presents: inspection and revocation; token records.
 
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::actor::{Permit, Right, TokensRead, TokensRevoke};
+use super::actor::Permit;
 use super::client;
+use super::policy::find_visible;
+use super::rights::{RightType, TokensRead, TokensRevoke};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
+use crate::domain;
 use crate::error::{Code, Error};
 use crate::oauth::access_token::{Audience, Claims, NotInForce, Verified};
 use crate::oauth::failure::Reason;
@@ -17,23 +20,23 @@ use crate::store::resource_server::Resources;
 use crate::store::token::Token;
 use crate::store::{self, Database, StoreError, Transaction};
 
-/// What a token is, with the exact reason where it is not in force.
+/// The state of a token or API key, with the exact reason if it is not active.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Inspection {
-    /// Whether it is in force.
+    /// Whether it is active.
     pub active: bool,
-    /// Why it is not.
+    /// Why it is not active, in English.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The same, by a code that stays, such as `token_revoked`.
+    /// The stable code of the reason, such as `token_revoked`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason_code: Option<&'static str>,
-    /// What it says, where its signature is ours.
+    /// The claims of the token, if the signature is valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claims: Option<Value>,
 }
 
-/// What is said of another account's token: the same as of one that nobody knows.
+/// The answer for a token of another account: the same as for an unknown one.
 fn unknown() -> NotInForce {
     NotInForce(Reason::token_without_record())
 }
@@ -42,16 +45,16 @@ fn nothing_to_revoke(NotInForce(reason): NotInForce) -> Error {
     Error::new(Code::InvalidRequest, format!("Nothing to revoke: {reason}"))
 }
 
-/// Whether an API key that somebody presents is of a client within reach. Of another account's key not
-/// even the existence shows.
-async fn key_within_reach<R: Right>(
+/// Whether a presented API key belongs to a client that the actor can see. A key of another account is
+/// reported as unknown, so that not even its existence shows.
+async fn check_key_visible<R: RightType>(
     server: &AuthorizationServer,
     permit: &Permit<R>,
     presented: &str,
 ) -> Result<Result<(), NotInForce>, Error> {
-    // What is no key at all tells by its checksum alone.
+    // A typing error is recognized by the checksum alone, and shows nothing of an account.
     let Some(credential) =
-        Credential::parse(presented, Kind::ApiKey).filter(|_| permit.account().is_some())
+        Credential::parse(presented, Kind::ApiKey).filter(|_| !permit.is_operator())
     else {
         return Ok(Ok(()));
     };
@@ -59,31 +62,29 @@ async fn key_within_reach<R: Right>(
         Some(key) => server.cache.client(&key.key.client_id).await?,
         None => None,
     };
-    let reached = client.is_some_and(|entry| permit.reaches(&entry.client.account_id));
-    Ok(if reached {
+    let visible = client.is_some_and(|entry| permit.can_access(&entry.client.account_id));
+    Ok(if visible {
         Ok(())
     } else {
         Err(NotInForce(Reason::no_such_key()))
     })
 }
 
-/// The client whose token is to end, where that is within reach. Ending what is live needs no more
-/// rights than the client has: a leaked token must die.
-fn revocable(
+/// The client of a token that is to be revoked, if the actor can see it. To revoke takes no more rights
+/// than to see the client: a leaked token must stop working.
+fn client_of_revoked(
     transaction: &mut Transaction<'_>,
     permit: &Permit<TokensRevoke>,
     client_id: &str,
 ) -> Result<Client, Error> {
-    client::within_reach(transaction.database(), permit, client_id).map_err(|error| {
-        match error.code() {
-            Code::NotFound => nothing_to_revoke(unknown()),
-            _ => error,
-        }
+    find_visible(transaction.database(), permit, client_id).map_err(|error| match error.code() {
+        Code::NotFound => nothing_to_revoke(unknown()),
+        _ => error,
     })
 }
 
-/// What the claims of a token say, as far as its record tells.
-fn recorded(server: &AuthorizationServer, token: &Token) -> Option<Claims> {
+/// The claims of a token, rebuilt from its record.
+fn claims_of_record(server: &AuthorizationServer, token: &Token) -> Option<Claims> {
     let resources: Resources = token.audience.parse().ok()?;
     Some(Claims {
         iss: server.issuer.as_str().to_owned(),
@@ -99,7 +100,7 @@ fn recorded(server: &AuthorizationServer, token: &Token) -> Option<Claims> {
     })
 }
 
-/// The claims of a token that somebody holds, or whose `jti` somebody has read in a list or a log.
+/// The claims of a token, given in full, or by its `jti` as it stands in a list or a log.
 async fn claims(
     server: &AuthorizationServer,
     token: &str,
@@ -113,20 +114,20 @@ async fn claims(
         .read(move |database| store::token::find(database, &jti.to_string()))
         .await?;
     Ok(found
-        .and_then(|token| recorded(server, &token))
+        .and_then(|token| claims_of_record(server, &token))
         .ok_or_else(unknown))
 }
 
-/// Says whether a token or an API key is in force, and why not.
+/// Inspects a token, its `jti`, or an API key: whether it is active, and if not, why.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// A [`StoreError`] if the database cannot be queried.
 pub async fn inspect(
     server: &AuthorizationServer,
-    permit: &Permit<TokensRead>,
+    permit: Permit<TokensRead>,
     token: &str,
-    now: Timestamp,
 ) -> Result<Inspection, Error> {
+    let now = permit.now();
     let inactive = |NotInForce(reason), claims| {
         let (code, reason) = (reason.code(), reason.to_string());
         Inspection {
@@ -137,7 +138,7 @@ pub async fn inspect(
         }
     };
     if token.starts_with("kwk_") {
-        if let Err(unknown) = key_within_reach(server, permit, token).await? {
+        if let Err(unknown) = check_key_visible(server, &permit, token).await? {
             return Ok(inactive(unknown, None));
         }
         return Ok(match api_key::find(server, token, None, now).await? {
@@ -165,8 +166,8 @@ pub async fn inspect(
         Err(reason) => return Ok(inactive(reason, None)),
     };
     let client = server.cache.client(&known.client_id).await?;
-    if permit.account().is_some()
-        && !client.is_some_and(|entry| permit.reaches(&entry.client.account_id))
+    if !permit.is_operator()
+        && !client.is_some_and(|entry| permit.can_access(&entry.client.account_id))
     {
         return Ok(inactive(unknown(), None));
     }
@@ -182,19 +183,20 @@ pub async fn inspect(
     })
 }
 
-/// Revokes one token or API key within reach, whether or not it is active now: its client may be enabled
-/// again, and the clock of this machine may be ahead.
+/// Revokes a token, given in full or by its `jti`, or an API key. It need not be active now: its client
+/// may be enabled again, and the clock of this machine may be ahead.
 ///
 /// # Errors
-/// Where it is no token of ours: an operator who mistypes must know.
+/// `invalid_request` for what is not a token or API key of this server: other than in RFC 7009, an
+/// operator who mistypes must notice.
 pub async fn revoke(
     server: &AuthorizationServer,
     permit: Permit<TokensRevoke>,
     token: &str,
-    now: Timestamp,
 ) -> Result<(), Error> {
+    let now = permit.now();
     if token.starts_with("kwk_") {
-        key_within_reach(server, &permit, token)
+        check_key_visible(server, &permit, token)
             .await?
             .map_err(nothing_to_revoke)?;
         let found = api_key::authenticate(server, token)
@@ -204,15 +206,10 @@ pub async fn revoke(
         return server
             .store
             .write(now, move |transaction| {
-                let client = revocable(transaction, &permit, &client_id)?;
-                store::api_key::delete(transaction, &id, now)?;
-                permit.record(
-                    transaction,
-                    "api_key.revoke",
-                    Some(&client.account_id),
-                    &id,
-                    now,
-                )
+                let client = client_of_revoked(transaction, &permit, &client_id)?;
+                let recorder = permit.recorder();
+                domain::api_key::revoke(transaction, recorder, &client.account_id, &id)?;
+                Ok(())
             })
             .await;
     }
@@ -223,16 +220,15 @@ pub async fn revoke(
     server
         .store
         .write(now, move |transaction| {
-            let client = revocable(transaction, &permit, &claims.client_id)?;
-            let jti = claims.jti.to_string();
-            store::token::revoke(transaction, &jti, claims.expires_at())?;
-            permit.record(
+            let client = client_of_revoked(transaction, &permit, &claims.client_id)?;
+            domain::token::revoke(
                 transaction,
-                "token.revoke",
-                Some(&client.account_id),
-                &jti,
-                now,
-            )
+                permit.recorder(),
+                &client.account_id,
+                &claims.jti.to_string(),
+                claims.expires_at(),
+            )?;
+            Ok(())
         })
         .await
 }
@@ -240,41 +236,40 @@ pub async fn revoke(
 /// Revokes all tokens of a client, at a cost that does not depend on their number.
 ///
 /// # Errors
-/// No such client.
+/// `not_found` for an unknown client.
 pub async fn revoke_all(
     server: &AuthorizationServer,
     permit: Permit<TokensRevoke>,
     client_id: &str,
-    now: Timestamp,
 ) -> Result<(), Error> {
-    client::revoke_tokens(&server.store, permit, client_id, now)
+    client::revoke_tokens(&server.store, permit, client_id)
         .await
         .map(drop)
 }
 
-/// The records of a client's tokens that have not ended, the newest first, `limit` at the most, from
-/// before the token `before` where one is named.
+/// Lists the records of a client's tokens that have not expired, newest first: at most `limit`, older
+/// than the token with the `jti` `before`, if it is given.
 ///
 /// # Errors
-/// No such client.
+/// `not_found` for an unknown client.
 pub async fn list(
     server: &AuthorizationServer,
     permit: Permit<TokensRead>,
     client_id: &str,
     before: Option<String>,
     limit: i64,
-    now: Timestamp,
 ) -> Result<Vec<TokenView>, Error> {
-    let (id, account) = (client_id.to_owned(), permit.account().map(str::to_owned));
-    // What is past has expired, also by a clock that is days behind.
-    let now = now.max(server.clock.past());
+    let id = client_id.to_owned();
+    let own_account = permit.account().map(str::to_owned);
+    // A clock that is days behind must not bring back what has expired.
+    let now = permit.now().max(server.clock.past());
     server
         .store
-        .report(account.as_deref(), move |database| {
-            let client = client::within_reach(database, &permit, &id)?;
+        .report(own_account.as_deref(), move |database| {
+            let client = find_visible(database, &permit, &id)?;
             let mut views = Vec::new();
-            let beyond_all = Uuid::max().to_string();
-            let before = before.as_deref().unwrap_or(&beyond_all);
+            let newest = Uuid::max().to_string();
+            let before = before.as_deref().unwrap_or(&newest);
             for token in store::token::list(database, &id, now, before, limit)? {
                 let revoked = is_revoked(database, &client, &token, now)?;
                 views.push(TokenView { revoked, token });
@@ -285,14 +280,15 @@ pub async fn list(
 }
 
 /// Whether a token that has not expired was revoked: the rule of
-/// [`access_token::in_force`](crate::oauth::access_token::in_force), on the record and the rows.
+/// [`access_token::in_force`](crate::oauth::access_token::in_force), applied to rows instead of the
+/// cache.
 fn is_revoked(
     database: &mut Database,
     client: &Client,
     token: &Token,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    // A record has the `jti` that we made.
+    // Validity depends on the time in the `jti`, which can be later than `issued_at`.
     let issued_at = Uuid::parse_str(&token.jti).map_or(token.issued_at, store::token::issued_at);
     if client.has_revoked(token.token_epoch, issued_at)
         || store::token::is_revoked(database, &token.jti)?
@@ -308,10 +304,10 @@ fn is_revoked(
 /// A token record as management shows it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct TokenView {
-    /// Its row.
+    /// The row of the record.
     #[serde(flatten)]
     pub token: Token,
-    /// Whether it was revoked: by itself, with all of the client's, or with the API key that it was
-    /// exchanged for.
+    /// Whether the token was revoked: by itself, with all tokens of its client, or with the API key
+    /// that was exchanged for it.
     pub revoked: bool,
 }

@@ -1,5 +1,5 @@
-//! What is going on: tokens, introspections and failed authentications over time, how long requests
-//! take, and the clients that do most. All nodes together; a few seconds late.
+//! The traffic report: tokens, introspections and failures over time, latencies, and the busiest clients,
+//! of all nodes together. The counters are a few seconds late.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,120 +17,117 @@ use crate::store::{Database, Store, StoreError};
 
 const FIVE_MINUTES: Duration = Duration::from_secs(5 * 60);
 
-/// How many clients are at the top.
+/// How many of the busiest clients are reported.
 const TOP: i64 = 10;
 
-/// What is going on, within reach of whoever asks.
+/// The traffic that an actor can see: of the whole server, or of one account.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Traffic {
-    /// The last 24 hours, the oldest first; the last one has only begun. Of an account: tokens issued
-    /// to its clients, introspections that found its tokens and API keys active, requests that `/verify`
-    /// allowed with them, and failures of its clients.
+    /// The last 24 hours, oldest first; the last one is incomplete. For an account: tokens issued to its
+    /// clients, introspections that found its tokens and API keys active, requests that `/verify` allowed
+    /// with them, and failures of its clients.
     pub hours: Vec<Point>,
-    /// What is of the whole server; absent for whoever sees a single account.
+    /// Figures of the whole server; absent for an actor who can see one account only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerTraffic>,
-    /// The busiest clients of the last 24 hours, ten at the most: by tokens issued, then by introspections and
-    /// requests allowed by `/verify`.
+    /// The busiest clients of the last 24 hours, at most ten: by tokens issued, then by introspections and
+    /// requests that `/verify` allowed.
     pub top: Vec<TopClient>,
 }
 
-/// What is of the whole server.
+/// Figures of the whole server.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct ServerTraffic {
-    /// The last 60 minutes, the oldest first; the last one has only begun.
+    /// The last 60 minutes, oldest first; the last one is incomplete.
     pub minutes: Vec<Point>,
-    /// How long requests to the token endpoint took.
+    /// Latencies of the token endpoint.
     pub token: Latencies,
-    /// How long requests to the introspection endpoint took.
+    /// Latencies of the introspection endpoint.
     pub introspection: Latencies,
 }
 
-/// A minute or an hour.
+/// The counts of one minute or one hour.
 #[derive(Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Point {
-    /// When it begins.
+    /// When the minute or hour begins.
     pub at: Timestamp,
-    /// Tokens issued.
+    /// How many tokens were issued.
     pub tokens: i64,
-    /// Introspections answered.
+    /// How many introspections were answered.
     pub introspections: i64,
-    /// Requests that `/verify` allowed.
+    /// How many requests `/verify` allowed.
     pub verifications: i64,
-    /// Failures: authentications that failed, and requests of authenticated clients that were refused.
+    /// How many authentications failed, and requests of authenticated clients were refused.
     pub failures: i64,
 }
 
-/// How long requests of one kind took.
+/// Latencies of one endpoint.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Latencies {
-    /// Over the last 60 minutes.
+    /// The latency over the last 60 minutes.
     pub hour: Latency,
-    /// Over the last 24 hours.
+    /// The latency over the last 24 hours.
     pub day: Latency,
-    /// Of each five minutes of the last hour, the oldest first.
+    /// The latency in each five minutes of the last hour, oldest first.
     pub five_minutes: Vec<LatencyPoint>,
-    /// Of each of the last 24 hours, the oldest first.
+    /// The latency in each of the last 24 hours, oldest first.
     pub hours: Vec<LatencyPoint>,
 }
 
-/// How long requests took, in milliseconds, from the request to its answer: estimated, within a
-/// fifth or so. Nothing where there were none.
+/// Percentiles of the time from a request to its response, in milliseconds: estimates within about 20 %.
+/// Absent if there were no requests.
 #[derive(Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Latency {
-    /// How many there were.
+    /// How many requests there were.
     pub requests: i64,
-    /// Half of them took no longer.
+    /// The median.
     pub p50: Option<f64>,
-    /// 95 of a hundred took no longer.
+    /// The 95th percentile.
     pub p95: Option<f64>,
-    /// 99 of a hundred took no longer.
+    /// The 99th percentile.
     pub p99: Option<f64>,
 }
 
-/// How long requests took in a part of the time.
+/// The latency in one interval.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct LatencyPoint {
-    /// When that begins.
+    /// When the interval begins.
     pub at: Timestamp,
-    /// How long.
+    /// The latency.
     #[serde(flatten)]
     pub latency: Latency,
 }
 
-/// A client among the busiest.
+/// One of the busiest clients.
 #[derive(Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct TopClient {
-    /// Its id.
+    /// The id of the client.
     pub client_id: String,
-    /// What people call it; nothing where it is deleted.
+    /// The display name; absent if the client was deleted.
     pub name: Option<String>,
-    /// Whose it is, by id.
+    /// The id of the owning account.
     pub account: String,
-    /// Tokens issued to it.
+    /// How many tokens were issued to the client.
     pub tokens: i64,
-    /// Introspections that found a token or an API key of its own in force.
+    /// How many introspections found a token or an API key of the client active.
     pub introspections: i64,
-    /// Introspections answered to it.
+    /// How many introspections were answered to the client.
     pub asked: i64,
-    /// Requests that `/verify` allowed with its tokens and API keys.
+    /// How many requests `/verify` allowed with tokens and API keys of the client.
     pub verifications: i64,
-    /// Failures: authentications in its name or with its credentials that failed, and requests that it was
-    /// refused.
+    /// How many authentications in the name or with credentials of the client failed, and requests of
+    /// the client were refused.
     pub failures: i64,
 }
 
-/// What is going on within reach.
+/// The traffic that the actor can see.
 ///
 /// # Errors
-/// Where the database gave no answer.
-pub async fn overview(
-    store: &Arc<Store>,
-    permit: &Permit<TokensRead>,
-    now: Timestamp,
-) -> Result<Traffic, Error> {
+/// A [`StoreError`] if the database cannot be queried.
+pub async fn overview(store: &Arc<Store>, permit: Permit<TokensRead>) -> Result<Traffic, Error> {
+    let now = permit.now();
     let account = permit.account().map(str::to_owned);
-    let look = move |database: &mut Database| {
+    let report = move |database: &mut Database| {
         let begin = now.truncate_to(HOUR).saturating_sub(23 * HOUR);
         let by_hour = match &account {
             None => counters::server_sums(database, begin, HOUR)?,
@@ -146,7 +143,7 @@ pub async fn overview(
             top: top(database, account.as_deref(), begin)?,
         })
     };
-    store.report(permit.account(), look).await
+    store.report(permit.account(), report).await
 }
 
 fn of_server(
@@ -177,7 +174,7 @@ fn of_server(
     })
 }
 
-/// `number` moments from `begin` on.
+/// The starts of `number` intervals, from `begin` on.
 fn moments(begin: Timestamp, span: Duration, number: u32) -> impl Iterator<Item = Timestamp> {
     (0..number).map(move |place| begin.saturating_add(place * span))
 }
@@ -233,11 +230,11 @@ fn latency<'a>(timed: Timed, counted: impl IntoIterator<Item = &'a Counter>) -> 
     }
 }
 
-/// The time, in milliseconds, that `part` of all did not exceed, as if those between two ends lay
-/// evenly there.
-fn quantile(by_end: &BTreeMap<u32, i64>, part: f64) -> Option<f64> {
-    let all: i64 = by_end.values().sum();
-    let mut left = part * all as f64;
+/// The quantile of a histogram, in milliseconds, by linear interpolation within a bucket. The keys are
+/// the upper bounds of the buckets, in microseconds.
+fn quantile(by_end: &BTreeMap<u32, i64>, fraction: f64) -> Option<f64> {
+    let total: i64 = by_end.values().sum();
+    let mut left = fraction * total as f64;
     for (end, count) in by_end {
         if left <= *count as f64 {
             let begin = TIMES.into_iter().rfind(|known| known < end).unwrap_or(0);
@@ -254,7 +251,7 @@ fn top(
     account: Option<&str>,
     begin: Timestamp,
 ) -> Result<Vec<TopClient>, StoreError> {
-    // Whoever has the most of the one may have little of the other.
+    // The clients with the most tokens need not be those with the most introspections.
     let mut busiest: BTreeMap<(String, String), BTreeMap<String, i64>> = BTreeMap::new();
     for counted in [
         Counted::Tokens,
@@ -292,4 +289,48 @@ fn top(
     });
     top.truncate(usize::try_from(TOP).unwrap_or(0));
     Ok(top)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_is_interpolated_within_its_bucket() {
+        let bounds: Vec<u32> = TIMES.into_iter().collect();
+        let (first, second) = (bounds[0], bounds[1]);
+        let milliseconds = |micros: f64| Some(micros.round() / 1000.0);
+        let middle = |begin: u32, end: u32| f64::from(begin) + f64::from(end - begin) / 2.0;
+        let cases = [
+            (vec![], 0.5, None),
+            (vec![(first, 10)], 0.5, milliseconds(middle(0, first))),
+            (vec![(first, 10)], 1.0, milliseconds(first.into())),
+            (vec![(second, 10)], 0.5, milliseconds(middle(first, second))),
+            (
+                vec![(first, 50), (second, 50)],
+                0.75,
+                milliseconds(middle(first, second)),
+            ),
+            (
+                vec![(first, 90), (second, 10)],
+                0.9,
+                milliseconds(first.into()),
+            ),
+        ];
+        for (histogram, fraction, expected) in cases {
+            let by_end: BTreeMap<u32, i64> = histogram.iter().copied().collect();
+            assert_eq!(
+                quantile(&by_end, fraction),
+                expected,
+                "{fraction} of {histogram:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn intervals_follow_each_other() {
+        let begin = Timestamp::from_seconds(1_800_000_000);
+        let starts: Vec<i64> = moments(begin, MINUTE, 3).map(|at| at.seconds()).collect();
+        assert_eq!(starts, [1_800_000_000, 1_800_000_060, 1_800_000_120]);
+    }
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::actor::{Permit, UsersRead, UsersWrite, rights_of};
+use super::actor::{Permit, UsersRead, UsersWrite};
+use super::rights::Rights;
 use super::{account, invalid, not_found, second_factor};
 use crate::clock::Timestamp;
 use crate::crypto::password::Password;
 pub use crate::crypto::password::Passwords;
 use crate::error::{Code, Error};
+use crate::store::audit::Action;
 use crate::store::invitation::{self, Invitation};
 pub use crate::store::user::Role;
 use crate::store::user::{self, User};
@@ -78,8 +80,8 @@ pub async fn create(
     email: &str,
     role: Role,
     account: Option<String>,
-    now: Timestamp,
 ) -> Result<UserView, Error> {
+    let now = permit.now();
     let email = check_email(email)?;
     permit.check_role(role)?;
     if role == Role::Operator && account.is_some() {
@@ -87,22 +89,21 @@ pub async fn create(
     }
     store
         .write(now, move |transaction| {
-            permit.check_not_done(transaction)?;
+            permit.ensure_first_use(transaction)?;
             if let Some(user) = user::find(transaction.database(), &email)? {
                 return Err(address_taken(&permit, &user));
             }
             let account_id = match role {
                 Role::Operator => None,
-                _ => Some(account::resolve(transaction, &permit, account.as_deref(), now)?.id),
+                _ => Some(account::resolve(transaction, &permit, account.as_deref())?.id),
             };
             let user = User::new(email.clone(), role, account_id, now);
             user::insert(transaction, &user)?;
-            permit.record(
+            permit.audit(
                 transaction,
-                "user.create",
+                Action::UserCreate,
                 user.account_id.as_deref(),
                 &user.email,
-                now,
             )?;
             Ok(UserView::new(user, None))
         })
@@ -112,7 +113,7 @@ pub async fn create(
 /// The error for an address that another user has. Addresses are unique across accounts, so
 /// creation must fail; that the address belongs to a user of another account is not disclosed.
 fn address_taken(permit: &Permit<UsersWrite>, user: &User) -> Error {
-    let error = if permit.reaches(user.account_id.as_deref().unwrap_or_default()) {
+    let error = if permit.can_access(user.account_id.as_deref().unwrap_or_default()) {
         Error::new(
             Code::Conflict,
             format!("The user {} already exists", user.email),
@@ -134,12 +135,11 @@ pub(crate) fn insert_operator(
     permit: &Permit<UsersWrite>,
     email: &str,
     password_hash: String,
-    now: Timestamp,
 ) -> Result<(), Error> {
-    let mut user = User::new(email.to_owned(), Role::Operator, None, now);
+    let mut user = User::new(email.to_owned(), Role::Operator, None, permit.now());
     user.password_hash = Some(password_hash);
     user::insert(transaction, &user)?;
-    permit.record(transaction, "user.create", None, &user.email, now)
+    permit.audit(transaction, Action::UserCreate, None, &user.email)
 }
 
 /// The users that the actor can see.
@@ -193,7 +193,6 @@ pub async fn set_password(
     permit: Permit<UsersWrite>,
     email: &str,
     password: String,
-    now: Timestamp,
 ) -> Result<UserView, Error> {
     let password = usable_password(store, password, email)
         .await
@@ -203,8 +202,7 @@ pub async fn set_password(
         store,
         permit,
         email,
-        "user.set_password",
-        now,
+        Action::UserSetPassword,
         move |transaction, user| {
             user.password_hash = Some(hash.clone());
             user.wrong_codes = 0;
@@ -225,7 +223,6 @@ pub async fn set_role(
     permit: Permit<UsersWrite>,
     email: &str,
     role: Role,
-    now: Timestamp,
 ) -> Result<UserView, Error> {
     let actor = permit.actor().to_owned();
     let granter = permit.clone();
@@ -233,8 +230,7 @@ pub async fn set_role(
         store,
         permit,
         email,
-        "user.set_role",
-        now,
+        Action::UserSetRole,
         move |transaction, user| {
             check_not_self(&actor, user)?;
             if (role == Role::Operator) != (user.role == Role::Operator) {
@@ -249,9 +245,8 @@ pub async fn set_role(
             // The creator of a pending link may have fewer rights than the user will have.
             let link = invitation::find_of_user(transaction.database(), &user.id)?;
             if link.is_some_and(|link| {
-                rights_of(role)
-                    .iter()
-                    .any(|right| !link.rights.contains(right))
+                Rights::of_role(role).difference(Rights::in_scope(&link.rights))
+                    != Rights::default()
             }) {
                 invitation::delete(transaction, &user.id)?;
             }
@@ -267,23 +262,16 @@ async fn update(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
     email: &str,
-    action: &'static str,
-    now: Timestamp,
+    action: Action,
     change: impl Fn(&mut Transaction<'_>, &mut User) -> Result<(), Error> + Send + 'static,
 ) -> Result<UserView, Error> {
     let email = email.to_owned();
     store
-        .write(now, move |transaction| {
+        .write(permit.now(), move |transaction| {
             let mut user = find_editable(transaction.database(), &permit, &email)?;
             change(transaction, &mut user)?;
             user::update(transaction, &user)?;
-            permit.record(
-                transaction,
-                action,
-                user.account_id.as_deref(),
-                &user.email,
-                now,
-            )?;
+            permit.audit(transaction, action, user.account_id.as_deref(), &user.email)?;
             let invited = invitation::find_of_user(transaction.database(), &user.id)?;
             Ok(UserView::new(user, invited.as_ref()))
         })
@@ -312,20 +300,18 @@ pub async fn delete(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
     email: &str,
-    now: Timestamp,
 ) -> Result<(), Error> {
     let email = email.to_owned();
     store
-        .write(now, move |transaction| {
+        .write(permit.now(), move |transaction| {
             let user = find_editable(transaction.database(), &permit, &email)?;
             check_not_self(permit.actor(), &user)?;
             user::delete(transaction, &user.id)?;
-            permit.record(
+            permit.audit(
                 transaction,
-                "user.delete",
+                Action::UserDelete,
                 user.account_id.as_deref(),
                 &user.email,
-                now,
             )
         })
         .await
@@ -341,23 +327,21 @@ pub async fn reset_second_factor(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
     email: &str,
-    now: Timestamp,
 ) -> Result<(), Error> {
     let email = email.to_owned();
     store
-        .write(now, move |transaction| {
+        .write(permit.now(), move |transaction| {
             let mut user = find_editable(transaction.database(), &permit, &email)?;
             // Users prove a code to remove their own, so that an unlocked computer is not enough.
             check_not_self(permit.actor(), &user)?;
             second_factor::clear(&mut user);
             user::update(transaction, &user)?;
             session::delete_all(transaction, &user.id, None)?;
-            permit.record(
+            permit.audit(
                 transaction,
-                "user.reset_second_factor",
+                Action::UserResetSecondFactor,
                 user.account_id.as_deref(),
                 &user.email,
-                now,
             )
         })
         .await
@@ -375,7 +359,7 @@ pub(super) fn find_editable(
     email_or_id: &str,
 ) -> Result<User, Error> {
     let user = user::find(database, email_or_id)?
-        .filter(|user| permit.reaches(user.account_id.as_deref().unwrap_or_default()))
+        .filter(|user| permit.can_access(user.account_id.as_deref().unwrap_or_default()))
         .ok_or_else(|| not_found("user", email_or_id))?;
     match permit.check_role(user.role) {
         Ok(()) => Ok(user),

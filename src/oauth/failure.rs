@@ -14,18 +14,8 @@ use crate::credential::{Credential, Fingerprint, Kind, redacted};
 use crate::error::{Code, Error};
 use crate::request_context::RequestContext;
 use crate::store::StoreError;
-use crate::store::audit::{self};
+use crate::store::audit::{self, Action};
 use crate::store::client::Client;
-
-/// The action of a failed authentication in the audit.
-pub const ACTION: &str = "authentication.failure";
-
-/// The action, in the audit, of a request for a token by a client that may not have what it asked for.
-pub const REFUSED: &str = "token.refused";
-
-/// The action, in the audit, of a request that forward authentication refused though its token or API key
-/// was active.
-pub const VERIFICATION_REFUSED: &str = "verification.refused";
 
 /// Why an authentication failed, or a token is not in force: for the log and the audit, never for an
 /// answer. It displays as an English sentence; whoever speaks another language goes by the code.
@@ -308,7 +298,7 @@ impl AuthorizationServer {
             }
             _ => return,
         };
-        self.note_refused(REFUSED, context, client, target, &reason);
+        self.note_refused(Action::TokenRefused, context, client, target, &reason);
     }
 
     /// Counts and notes that forward authentication refused an active credential of a client.
@@ -319,12 +309,12 @@ impl AuthorizationServer {
         target: &str,
         reason: &Reason,
     ) {
-        self.note_refused(VERIFICATION_REFUSED, context, client, target, reason);
+        self.note_refused(Action::VerificationRefused, context, client, target, reason);
     }
 
     fn note_refused(
         &self,
-        action: &str,
+        action: Action,
         context: &RequestContext,
         client: &Client,
         target: &str,
@@ -356,28 +346,26 @@ impl AuthorizationServer {
         }) {
             return;
         }
-        self.note_as(ACTION, context, whose, reason);
+        self.note_as(Action::AuthenticationFailure, context, whose, reason);
     }
 
-    fn note_as(&self, action: &str, context: &RequestContext, whose: &Whose<'_>, reason: &Reason) {
+    fn note_as(
+        &self,
+        action: Action,
+        context: &RequestContext,
+        whose: &Whose<'_>,
+        reason: &Reason,
+    ) {
         let parameters = reason.parameters();
         let parameters = (!parameters.is_empty()).then(|| Value::from(parameters).to_string());
         let account = whose.client.map(|client| client.account_id.as_str());
-        let recorder = audit::Recorder::nobody(
-            Some(context.client_ip),
-            Some(context.request_id.to_string()),
-        );
-        let entry = audit::Entry {
+        let recorder = audit::Recorder::unauthenticated(context);
+        let entry = audit::AuditEntry {
             reason: Some(redacted(&reason.text).into_owned()),
             reason_code: Some(reason.code.to_owned()),
             reason_parameters: parameters.map(|json| redacted(&json).into_owned()),
             client_id: whose.client.map(|client| client.client_id.clone()),
-            ..recorder.entry(
-                action,
-                account,
-                &redacted(whose.target),
-                context.received_at,
-            )
+            ..recorder.entry(action, account, &redacted(whose.target))
         };
         self.usage.record_failure(
             entry,

@@ -10,16 +10,16 @@ use super::authorization::Authorization;
 use super::client_metadata::{Limits, Metadata, Registered, invalid, parse};
 use super::failure::{Reason, Whose};
 use crate::cache::ClientEntry;
-use crate::clock::Timestamp;
 use crate::config::Registration;
 use crate::credential::{Credential, Kind};
 use crate::crypto::secret_hash::{self, StoredSecret};
+use crate::domain;
 use crate::error::{Code, Error};
 use crate::request_context::RequestContext;
 use crate::store::account::{self, AccountKind};
-use crate::store::audit::Recorder;
+use crate::store::audit::{Action, Recorder};
 use crate::store::client::{self, Client};
-use crate::store::client_secret::{self, ClientSecret};
+use crate::store::client_secret;
 use crate::store::registration_token::{self, RegistrationToken};
 
 /// The client information response (RFC 7591 section 3.2.1).
@@ -87,7 +87,7 @@ pub async fn register(
         ..Client::new(String::new(), String::new(), registered.auth_method, now)
     };
     registered.write_to(&mut client, &limits, &server.issuer.management_audience())?;
-    let secret = new_secret(&client, now);
+    let secret = domain::client::generate_secret(&client, now);
 
     let actor = match &initial {
         Some(token) => format!("initial access token {}", token.id),
@@ -107,25 +107,15 @@ pub async fn register(
                 }
                 None => {
                     let kind = AccountKind::OpenRegistration;
-                    account::find_or_create(transaction, &recorder, kind, now)?.id
+                    account::find_or_create(transaction, &recorder, kind)?.id
                 }
             };
-            check_room(transaction, &account_id)?;
+            ensure_capacity(transaction, &account_id)?;
             let row = Client {
                 account_id: account_id.clone(),
                 ..row.clone()
             };
-            client::insert(transaction, &row)?;
-            if let Some(secret) = &secret_row {
-                client_secret::insert(transaction, secret)?;
-            }
-            recorder.record(
-                transaction,
-                "client.create",
-                Some(&account_id),
-                &row.client_id,
-                now,
-            )?;
+            domain::client::create(transaction, &recorder, &row, secret_row.as_ref(), None)?;
             Ok(account_id)
         })
         .await?;
@@ -190,14 +180,7 @@ pub async fn update(
                     "resources: only an operator gives other ones to a client that introspects",
                 ));
             }
-            client::update(transaction, &client)?;
-            recorder.record(
-                transaction,
-                "client.update",
-                Some(&client.account_id),
-                &id,
-                now,
-            )?;
+            domain::client::update(transaction, &recorder, Action::ClientUpdate, &client)?;
             if !client.auth_method.uses_secret() {
                 for secret in secrets {
                     client_secret::delete(transaction, &id, &secret.id)?;
@@ -207,7 +190,11 @@ pub async fn update(
             let live = secrets
                 .iter()
                 .any(|secret| secret.expires_at.is_none_or(|end| end > now));
-            let secret = if live { None } else { new_secret(&client, now) };
+            let secret = if live {
+                None
+            } else {
+                domain::client::generate_secret(&client, now)
+            };
             if let Some((_, row)) = &secret {
                 client_secret::insert(transaction, row)?;
             }
@@ -228,25 +215,17 @@ pub async fn delete(
     client_id: &str,
 ) -> Result<(), Error> {
     let (entry, _) = registrant(server, request, client_id).await?;
-    let (id, account_id, now) = (
-        entry.client.client_id.clone(),
-        entry.client.account_id.clone(),
-        request.context.received_at,
-    );
+    let id = entry.client.client_id.clone();
+    let now = request.context.received_at;
     let proven = entry.client.registration_token_hash.clone();
     let recorder = Recorder::in_request(format!("client {id}"), &request.context);
     server
         .store
         .write(now, move |transaction| {
-            check_still_proven(client::find(transaction.database(), &id)?, proven.as_ref())?;
-            client::delete(transaction, &id)?;
-            Ok::<_, Error>(recorder.record(
-                transaction,
-                "client.delete",
-                Some(&account_id),
-                &id,
-                now,
-            )?)
+            let client =
+                check_still_proven(client::find(transaction.database(), &id)?, proven.as_ref())?;
+            domain::client::delete(transaction, &recorder, &client)?;
+            Ok::<_, Error>(())
         })
         .await?;
     tracing::info!(client_id, "client deleted by its registration access token");
@@ -261,15 +240,8 @@ fn check_still_proven(found: Option<Client>, proven: Option<&String>) -> Result<
     still.ok_or_else(|| invalid_token("The client or its registration access token is gone"))
 }
 
-fn new_secret(client: &Client, now: Timestamp) -> Option<(Credential, ClientSecret)> {
-    client
-        .auth_method
-        .uses_secret()
-        .then(|| client_secret::generate(&client.client_id, None, now))
-}
-
-/// An account has a limit; whoever registers without an end would fill the disk.
-fn check_room(
+/// Refuses one more client if the account has reached its limit: registrations must not fill the disk.
+fn ensure_capacity(
     transaction: &mut crate::store::Transaction<'_>,
     account_id: &str,
 ) -> Result<(), Error> {

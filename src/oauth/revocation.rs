@@ -1,8 +1,8 @@
 //! Revocation (RFC 7009): of access tokens and of API keys.
 
 use super::{AuthorizationServer, Request, access_token, api_key, client_authentication};
+use crate::domain;
 use crate::error::{Code, Error};
-use crate::store;
 use crate::store::audit::Recorder;
 
 /// Answers a revocation request. Unknown, malformed or revoked already: nothing to do, and no error
@@ -39,12 +39,8 @@ pub async fn revoke(server: &AuthorizationServer, request: &Request) -> Result<(
         return server
             .store
             .write(now, move |transaction| {
-                // Another node may have been quicker.
-                if store::api_key::find(transaction.database(), &id)?.is_none() {
-                    return Ok(());
-                }
-                store::api_key::delete(transaction, &id, now)?;
-                Ok(recorder.record(transaction, "api_key.revoke", Some(&account_id), &id, now)?)
+                domain::api_key::revoke(transaction, &recorder, &account_id, &id)?;
+                Ok(())
             })
             .await;
     }
@@ -63,9 +59,7 @@ pub async fn revoke(server: &AuthorizationServer, request: &Request) -> Result<(
     server
         .store
         .write(now, move |transaction| {
-            if store::token::revoke(transaction, &jti, expires_at)? {
-                recorder.record(transaction, "token.revoke", Some(&account_id), &jti, now)?;
-            }
+            domain::token::revoke(transaction, &recorder, &account_id, &jti, expires_at)?;
             Ok(())
         })
         .await

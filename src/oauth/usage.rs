@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::failure::{ACTION, Reason};
+use super::failure::Reason;
 use crate::clock::Timestamp;
 use crate::metrics::{CredentialKind, Metrics};
 use crate::store::Store;
-use crate::store::audit::{Entry, Recorder};
+use crate::store::audit::{Action, AuditEntry, Recorder};
 use crate::store::client::Client;
 use crate::store::counters::{Counter, Owner};
 use crate::store::{StoreError, api_key, audit, counters};
@@ -142,7 +142,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The failures by unknown callers that wait to be written, within their budget.
 #[derive(Default)]
 struct UnknownFailures {
-    waiting: Vec<Entry>,
+    waiting: Vec<AuditEntry>,
     /// The second in which the bucket was last filled, and what is spent of it.
     filled_at: i64,
     spent: u32,
@@ -155,7 +155,7 @@ struct UnknownFailures {
 }
 
 impl UnknownFailures {
-    fn record(&mut self, entry: Entry) {
+    fn record(&mut self, entry: AuditEntry) {
         let (second, day) = (
             entry.happened_at.seconds(),
             entry.happened_at.truncate_to(DAY).seconds(),
@@ -181,7 +181,7 @@ impl UnknownFailures {
     }
 
     /// What is to be written at `now`, with an entry for what was left out where one is due.
-    fn take(&mut self, now: Timestamp) -> Vec<Entry> {
+    fn take(&mut self, now: Timestamp) -> Vec<AuditEntry> {
         let mut entries = std::mem::take(&mut self.waiting);
         let due = self
             .said_at
@@ -189,11 +189,11 @@ impl UnknownFailures {
         if self.left_out > 0 && due {
             let reason = Reason::failures_left_out(self.left_out);
             (self.left_out, self.said_at) = (0, Some(now));
-            entries.push(Entry {
+            entries.push(AuditEntry {
                 reason: Some(reason.to_string()),
                 reason_code: Some(reason.code().to_owned()),
                 reason_parameters: Some(serde_json::Value::from(reason.parameters()).to_string()),
-                ..Recorder::nobody(None, None).entry(ACTION, None, "", now)
+                ..Recorder::unauthenticated_at(now).entry(Action::AuthenticationFailure, None, "")
             });
         }
         entries
@@ -207,7 +207,7 @@ pub struct Usage {
     pub metrics: Metrics,
     used: Mutex<HashMap<String, Timestamp>>,
     /// Of clients and users that exist.
-    failures: Mutex<Vec<Entry>>,
+    failures: Mutex<Vec<AuditEntry>>,
     /// Of nobody known: apart, so that a flood of these pushes out none of the others.
     unknown_failures: Mutex<UnknownFailures>,
     traffic: Mutex<Traffic>,
@@ -225,7 +225,7 @@ impl Usage {
     }
 
     /// Records a failed authentication in the audit, with the next batch.
-    pub fn record_failure(&self, entry: Entry, of: Of) {
+    pub fn record_failure(&self, entry: AuditEntry, of: Of) {
         match of {
             Of::Unknown => locked(&self.unknown_failures).record(entry),
             Of::Known => {
@@ -422,8 +422,8 @@ fn add(rows: &mut Vec<Counter>, moment: Timestamp, owner: Owner<'_>, tally: &Tal
 mod tests {
     use super::*;
 
-    fn failure(now: Timestamp) -> Entry {
-        Recorder::nobody(None, None).entry(ACTION, None, "", now)
+    fn failure(now: Timestamp) -> AuditEntry {
+        Recorder::unauthenticated_at(now).entry(Action::AuthenticationFailure, None, "")
     }
 
     #[test]
@@ -434,7 +434,7 @@ mod tests {
             (0..count).for_each(|_| failures.record(failure(at(seconds))));
             failures.take(at(seconds))
         };
-        let left_out = |entries: &[Entry]| {
+        let left_out = |entries: &[AuditEntry]| {
             let last = entries.last().filter(|entry| entry.reason_code.is_some());
             last.map(|entry| {
                 entry

@@ -10,7 +10,7 @@ use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::error::{Code, Error};
-use crate::manage::account::{self, Account, AccountChange};
+use crate::manage::account::{self, Account, AccountPatch};
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
 /// All accounts of partners, and the form to create another.
@@ -24,7 +24,7 @@ async fn accounts_page(
     error: Option<&Error>,
 ) -> Result<HttpResponse, PageError> {
     user.may(AccountsWrite)?;
-    let accounts = account::partners(&user.server.store, &user.may(AccountsRead)?).await?;
+    let accounts = account::partners(&user.server.store, user.may(AccountsRead)?).await?;
     let rows: Vec<Vec<Markup>> = accounts
         .iter()
         .map(|account| {
@@ -70,7 +70,6 @@ pub async fn create(
         &user.server.store,
         user.may(AccountsWrite)?,
         form.text("name"),
-        user.now(),
     )
     .await;
     match recoverable(&user, created, "/accounts")? {
@@ -85,11 +84,11 @@ pub async fn require_second_factor(
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let required = Some((user.may(UsersWrite)?, form.checked("required")));
-    let change = AccountChange {
+    let change = AccountPatch {
         requires_second_factor: required,
-        ..AccountChange::default()
+        ..AccountPatch::default()
     };
-    account::update(&user.server.store, change, &id, user.now()).await?;
+    account::update(&user.server.store, change, &id).await?;
     Ok(done(&user, "/accounts", "saved"))
 }
 
@@ -98,7 +97,7 @@ fn edit_path(id: &str) -> String {
 }
 
 async fn find(user: &CurrentUser, id: &str) -> Result<Account, PageError> {
-    let accounts = account::partners(&user.server.store, &user.may(AccountsRead)?).await?;
+    let accounts = account::partners(&user.server.store, user.may(AccountsRead)?).await?;
     let not_found = || {
         Error::new(Code::NotFound, "The account does not exist")
             .phrase("not-there", [("name", id.into())])
@@ -163,10 +162,10 @@ pub async fn edit(
             }
         },
     };
-    let change = AccountChange {
+    let change = AccountPatch {
         max_clients: Some((permit, max_clients)),
-        ..AccountChange::default()
+        ..AccountPatch::default()
     };
-    account::update(&user.server.store, change, &account.id, user.now()).await?;
+    account::update(&user.server.store, change, &account.id).await?;
     Ok(done(&user, "/accounts", "saved"))
 }

@@ -16,7 +16,9 @@ use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::manage::actor::{ClientsRead, KeysRead, KeysWrite};
-use crate::manage::api_key::{self, ApiKeyView, IpRanges, MOST, NewApiKey, authorization_header};
+use crate::manage::api_key::{
+    self, ApiKeyView, IpRanges, MAX_API_KEYS, NewApiKey, authorization_header,
+};
 use crate::manage::client;
 
 /// The maximum number of applications to choose from.
@@ -103,8 +105,8 @@ async fn keys_page(
         @if keys.is_empty() { (empty(&user.t("keys-none"), &user.t("keys-none-text"), None)) } @else { (rows(user, application, &keys, active)) }
         @if active == 1 { div.hint { p { (user.t("keys-one-left")) } } }
         @if can_edit {
-            @if active >= MOST {
-                div.hint { h2 { (user.count("keys-full", MOST)) } p { (user.t("keys-full-text")) } }
+            @if active >= MAX_API_KEYS {
+                div.hint { h2 { (user.count("keys-full", MAX_API_KEYS)) } p { (user.t("keys-full-text")) } }
             } @else {
                 section aria-labelledby="new-key" { h2 #new-key { (user.t("key-new")) } (new_form(user, application, submitted, error)) }
             }
@@ -258,14 +260,7 @@ pub async fn create(
             allowed_ips,
             manage_keys: form.checked("manage_keys"),
         };
-        api_key::create(
-            &user.server.store,
-            user.may(KeysWrite)?,
-            &id,
-            new,
-            user.now(),
-        )
-        .await
+        api_key::create(&user.server.store, user.may(KeysWrite)?, &id, new).await
     };
     match recoverable(&user, created.await, &path(&application, ""))? {
         Ok((key, view)) => Ok(key_page(
@@ -402,7 +397,6 @@ pub async fn rotate(
             &ids.0,
             &ids.1,
             grace,
-            user.now(),
         )
         .await
     };
@@ -461,15 +455,7 @@ pub async fn revoke(
 ) -> Result<HttpResponse, PageError> {
     let application = Application::find(&user, &ids.0).await?;
     let key = find(&user, &application, &ids.1).await?;
-    match api_key::delete(
-        &user.server.store,
-        user.may(KeysWrite)?,
-        &ids.0,
-        &ids.1,
-        user.now(),
-    )
-    .await
-    {
+    match api_key::delete(&user.server.store, user.may(KeysWrite)?, &ids.0, &ids.1).await {
         Ok(()) => Ok(done(&user, &path(&application, ""), "key-revoked")),
         Err(error) if error.code() == Code::Conflict => {
             Ok(revoke_page(&user, &application, &key, Some(&error)))

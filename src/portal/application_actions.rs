@@ -80,8 +80,7 @@ pub async fn disable(
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let application = Application::find(&user, &id).await?;
-    let result =
-        client::disable(&user.server.store, user.may(ClientsWrite)?, &id, user.now()).await;
+    let result = client::disable(&user.server.store, user.may(ClientsWrite)?, &id).await;
     outcome(
         &user,
         &application,
@@ -97,7 +96,7 @@ pub async fn enable(
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let application = Application::find(&user, &id).await?;
-    let result = client::enable(&user.server.store, user.may(ClientsWrite)?, &id, user.now()).await;
+    let result = client::enable(&user.server.store, user.may(ClientsWrite)?, &id).await;
     outcome(
         &user,
         &application,
@@ -123,7 +122,7 @@ pub async fn delete(
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let application = Application::find(&user, &id).await?;
-    let result = client::delete(&user.server.store, user.may(ClientsWrite)?, &id, user.now()).await;
+    let result = client::delete(&user.server.store, user.may(ClientsWrite)?, &id).await;
     outcome(
         &user,
         &application,
@@ -149,7 +148,7 @@ pub async fn revoke_tokens(
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let application = Application::find(&user, &id).await?;
-    let result = token::revoke_all(&user.server, user.may(TokensRevoke)?, &id, user.now()).await;
+    let result = token::revoke_all(&user.server, user.may(TokensRevoke)?, &id).await;
     outcome(
         &user,
         &application,
@@ -179,13 +178,8 @@ pub async fn renew_registration(
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let application = Application::find(&user, &id).await?;
-    let renewed = client::renew_registration_token(
-        &user.server.store,
-        user.may(ClientsWrite)?,
-        &id,
-        user.now(),
-    )
-    .await;
+    let renewed =
+        client::renew_registration_token(&user.server.store, user.may(ClientsWrite)?, &id).await;
     let token = match recoverable(&user, renewed, &application.path(""))? {
         Ok(token) => token,
         Err(error) => return Ok(refused_page(&user, &application, &error)),
@@ -229,13 +223,8 @@ pub async fn revoke_registration(
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let application = Application::find(&user, &id).await?;
-    let result = client::revoke_registration_token(
-        &user.server.store,
-        user.may(ClientsWrite)?,
-        &id,
-        user.now(),
-    )
-    .await;
+    let result =
+        client::revoke_registration_token(&user.server.store, user.may(ClientsWrite)?, &id).await;
     outcome(
         &user,
         &application,

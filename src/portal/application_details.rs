@@ -31,7 +31,7 @@ pub async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, P
     let tokens = match user.may(TokensRead) {
         Ok(permit) => {
             let limit = i64::try_from(LATEST_COUNT).unwrap_or(i64::MAX);
-            Some(token::list(&user.server, permit, &id, None, limit + 1, user.now()).await?)
+            Some(token::list(&user.server, permit, &id, None, limit + 1).await?)
         }
         Err(_) => None,
     };

@@ -18,7 +18,7 @@ use crate::manage::account;
 use crate::manage::actor::{AccountsRead, ClientsWrite};
 use crate::manage::api_key::authorization_header;
 use crate::manage::client::{
-    self, AuthMethod, Choices, ClientChange, ClientView, NewClient, Resources, Warning,
+    self, AuthMethod, ClientPatch, ClientView, Grantable, NewClient, Resources, Warning,
 };
 use crate::manage::version;
 use crate::scope::{Scope, is_right};
@@ -34,8 +34,8 @@ async fn new_page(
     submitted: &Form,
     error: Option<&Error>,
 ) -> Result<HttpResponse, PageError> {
-    let choices = client::choices(&user.server.store, user.may(ClientsWrite)?).await?;
-    let accounts = account::partners(&user.server.store, &user.may(AccountsRead)?).await?;
+    let grantable = client::grantable(&user.server.store, user.may(ClientsWrite)?).await?;
+    let accounts = account::partners(&user.server.store, user.may(AccountsRead)?).await?;
     let accounts: Vec<(String, String)> = accounts
         .into_iter()
         .map(|account| (account.id, account.name))
@@ -48,7 +48,7 @@ async fn new_page(
             p { (user.t("application-new-text")) }
             (Field::new(user, "name", error).help("help-application-name").input("text", submitted.get("name")))
             @if user.is_operator() { (Field::new(user, "account", error).select(&accounts, submitted.get("account"))) }
-            (access_fields(user, &choices, submitted, error))
+            (access_fields(user, &grantable, submitted, error))
             (authentication_fields(user, submitted, error))
             button.primary { (user.t("application-create")) }
         },
@@ -66,7 +66,7 @@ async fn new_page(
 /// has.
 fn access_fields(
     user: &CurrentUser,
-    choices: &Choices,
+    grantable: &Grantable,
     submitted: &Form,
     error: Option<&Error>,
 ) -> Markup {
@@ -77,9 +77,9 @@ fn access_fields(
             .chain(submitted.all(name).map(str::to_owned))
             .collect()
     };
-    let resources = values(&choices.resources, "resources");
-    let scope = values(&choices.scope, "scope");
-    let rights = values(&choices.rights, "rights");
+    let resources = values(&grantable.resources, "resources");
+    let scope = values(&grantable.scope, "scope");
+    let rights = values(&grantable.rights, "rights");
     html! {
         @if resources.is_empty() && scope.is_empty() && !user.is_operator() {
             div.hint { p { (user.t("access-none")) } }
@@ -166,7 +166,7 @@ pub async fn create(
             auth_method: parse_auth_method(&form)?,
             jwks: form.optional("jwks"),
         };
-        client::create(&user.server.store, user.may(ClientsWrite)?, new, user.now()).await
+        client::create(&user.server.store, user.may(ClientsWrite)?, new).await
     };
     match recoverable(&user, created.await, "/applications")? {
         Ok(created) => {
@@ -267,7 +267,7 @@ async fn edit_page(
     submitted: &Form,
     error: Option<&Error>,
 ) -> Result<HttpResponse, PageError> {
-    let choices = client::choices(&user.server.store, user.may(ClientsWrite)?).await?;
+    let grantable = client::grantable(&user.server.store, user.may(ClientsWrite)?).await?;
     // After seeing the conflict, the user may overwrite the other change.
     let stale = error.is_some_and(|error| error.code() == Code::PreconditionFailed);
     let current = version(&application.client);
@@ -276,7 +276,7 @@ async fn edit_page(
         (components::form(user, &application.path("/edit"), html! {
             (hidden("version", if stale { &current } else { submitted.get("version") }))
             (Field::new(user, "name", error).input("text", submitted.get("name")))
-            (access_fields(user, &choices, submitted, error))
+            (access_fields(user, &grantable, submitted, error))
             @if user.is_operator() { (Field::new(user, "introspect", error).help("help-introspect").checkbox(submitted.checked("introspect"))) }
             (authentication_fields(user, submitted, error))
             div.buttons {
@@ -321,7 +321,7 @@ pub async fn edit(
         let before = &application.client;
         let resources: Vec<String> = form.all("resources").map(str::to_owned).collect();
         let same = resources.iter().map(String::as_str).collect::<Resources>() == before.resources;
-        let change = ClientChange {
+        let change = ClientPatch {
             name: Some(form.text("name").to_owned()),
             scope: Some(scope).filter(|scope| *scope != before.scope),
             resources: Some(resources).filter(|_| !same),
@@ -331,14 +331,7 @@ pub async fn edit(
             enabled: None,
             expected: form.optional("version").map(|version| vec![version]),
         };
-        client::update(
-            &user.server.store,
-            user.may(ClientsWrite)?,
-            &id,
-            change,
-            user.now(),
-        )
-        .await
+        client::update(&user.server.store, user.may(ClientsWrite)?, &id, change).await
     };
     match recoverable(&user, changed.await, &application.path(""))? {
         Ok(_) => Ok(done(&user, &application.path(""), "saved")),

@@ -34,7 +34,7 @@ pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
             .await?
         }
     };
-    let accounts = account::list(&user.server.store, &user.may(AccountsRead)?).await?;
+    let accounts = account::list(&user.server.store, user.may(AccountsRead)?).await?;
     let page_size = usize::try_from(PAGE_SIZE).unwrap_or(usize::MAX);
     let last = clients
         .get(page_size - 1)

@@ -12,64 +12,10 @@ use super::session_extractor::CurrentUser;
 use crate::clock::Timestamp;
 use crate::manage::account;
 use crate::manage::actor::{AccountsRead, AuditRead};
-use crate::manage::audit::{self, Entry, Filter};
+use crate::manage::audit::{self, Action, AuditEntry, AuditFilter};
 
 /// The number of entries on a page.
 const PAGE_SIZE: usize = 50;
-
-/// The actions that the filter offers.
-pub const ACTIONS: &[&str] = &[
-    "account.create",
-    "account.update",
-    "api_key.create",
-    "api_key.delete",
-    "api_key.revoke",
-    "api_key.rotate",
-    "authentication.failure",
-    "client.create",
-    "client.delete",
-    "client.disable",
-    "client.enable",
-    "client.renew_registration_token",
-    "client.revoke_registration_token",
-    "client.update",
-    "clock.reset",
-    "database.restore",
-    "registration_token.create",
-    "registration_token.delete",
-    "resource.create",
-    "resource.update",
-    "resource.delete",
-    "sealing_key.prune",
-    "sealing_key.reset",
-    "sealing_key.rotate",
-    "secret.create",
-    "secret.delete",
-    "secret.rotate",
-    "session.create",
-    "session.end",
-    "session.failure",
-    "signing_key.create",
-    "signing_key.import",
-    "signing_key.retire",
-    "signing_key.rotate",
-    "signing_key.update",
-    "token.refused",
-    "token.revoke",
-    "token.revoke_all",
-    "user.accept_invitation",
-    "user.change_password",
-    "user.create",
-    "user.delete",
-    "user.invite",
-    "user.remove_second_factor",
-    "user.renew_recovery_codes",
-    "user.reset_second_factor",
-    "user.set_password",
-    "user.set_role",
-    "user.set_second_factor",
-    "verification.refused",
-];
 
 /// The message for an action.
 pub fn action_message(action: &str) -> String {
@@ -78,7 +24,7 @@ pub fn action_message(action: &str) -> String {
 
 /// Why an authentication failed, in the language of the page. Reasons without a message are shown
 /// in English.
-pub fn failure_text(user: &CurrentUser, entry: &Entry) -> Markup {
+pub fn failure_text(user: &CurrentUser, entry: &AuditEntry) -> Markup {
     let english = || html! { span lang="en" { (entry.reason.as_deref().unwrap_or_default()) } };
     let Some(code) = &entry.reason_code else {
         return english();
@@ -156,8 +102,8 @@ impl AuditQuery {
     }
 
     /// The filter, for entries older than `before`.
-    fn filter(&self, user: &CurrentUser, before: Option<String>) -> Filter {
-        Filter {
+    fn filter(&self, user: &CurrentUser, before: Option<String>) -> AuditFilter {
+        AuditFilter {
             account_id: self.account.clone().filter(|_| user.is_operator()),
             action: self.action.clone(),
             target: self.target.as_deref().map(target_filter),
@@ -213,14 +159,15 @@ pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
 async fn filter_form(user: &CurrentUser, query: &AuditQuery) -> Result<Markup, PageError> {
     let mut accounts = vec![(String::new(), user.t("all-accounts"))];
     if user.is_operator() {
-        let all = account::list(&user.server.store, &user.may(AccountsRead)?).await?;
+        let all = account::list(&user.server.store, user.may(AccountsRead)?).await?;
         accounts.extend(all.into_iter().map(|account| (account.id, account.name)));
     }
     let mut actions = vec![(String::new(), user.t("all-actions"))];
     actions.extend(
-        ACTIONS
+        Action::ALL
             .iter()
-            .map(|&action| (action.to_owned(), user.t(&action_message(action)))),
+            .map(|action| action.as_str())
+            .map(|action| (action.to_owned(), user.t(&action_message(action)))),
     );
     let account = query.account.as_deref().unwrap_or_default();
     let action = query.action.as_deref().unwrap_or_default();
@@ -256,7 +203,7 @@ fn actor_filter(text: &str) -> String {
     }
 }
 
-fn rows(user: &CurrentUser, entries: &[Entry]) -> Markup {
+fn rows(user: &CurrentUser, entries: &[AuditEntry]) -> Markup {
     let rows: Vec<Vec<Markup>> = entries
         .iter()
         .map(|entry| {

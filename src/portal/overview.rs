@@ -14,7 +14,7 @@ use crate::manage::traffic::{self, LatencyPoint, Point, ServerTraffic, TopClient
 
 /// The charts of the last hour and day, and the busiest applications.
 pub async fn show(user: CurrentUser) -> Result<HttpResponse, PageError> {
-    let traffic = traffic::overview(&user.server.store, &user.may(TokensRead)?, user.now()).await?;
+    let traffic = traffic::overview(&user.server.store, user.may(TokensRead)?).await?;
     let content = html! {
         p.refreshing data-refresh="15" data-pause=(user.t("pause")) data-resume=(user.t("resume")) {
             (user.tr("as-of", &[("when", user.language.time_of_day(user.now()).into())]))

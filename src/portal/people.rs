@@ -11,7 +11,7 @@ use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::credential::Credential;
 use crate::error::{Code, Error};
-use crate::manage::account::{self, AccountChange};
+use crate::manage::account::{self, AccountPatch};
 use crate::manage::actor::{AccountsRead, UsersRead, UsersWrite};
 use crate::manage::invitation;
 use crate::manage::user::{self, Role, UserView};
@@ -27,7 +27,7 @@ async fn people_page(
     error: Option<&Error>,
 ) -> Result<HttpResponse, PageError> {
     let users = user::list(&user.server.store, user.may(UsersRead)?).await?;
-    let accounts = account::partners(&user.server.store, &user.may(AccountsRead)?).await?;
+    let accounts = account::partners(&user.server.store, user.may(AccountsRead)?).await?;
     let can_edit = user.can(UsersWrite);
     let content = html! {
         (rows(user, &users, &accounts))
@@ -164,16 +164,10 @@ pub async fn invite(
             email,
             role,
             account.map(str::to_owned),
-            user.now(),
         )
         .await?;
-        let (link, _) = invitation::create(
-            &user.server.store,
-            user.may(UsersWrite)?,
-            &person.email,
-            user.now(),
-        )
-        .await?;
+        let (link, _) =
+            invitation::create(&user.server.store, user.may(UsersWrite)?, &person.email).await?;
         Ok::<_, Error>((person, link))
     };
     match recoverable(&user, created.await, "/people")? {
@@ -297,7 +291,6 @@ pub async fn set_role(
             user.may(UsersWrite)?,
             &person.email,
             role,
-            user.now(),
         )
         .await
     };
@@ -316,13 +309,8 @@ pub async fn link(
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let person = find(&user, &id).await?;
-    let created = invitation::create(
-        &user.server.store,
-        user.may(UsersWrite)?,
-        &person.email,
-        user.now(),
-    )
-    .await;
+    let created =
+        invitation::create(&user.server.store, user.may(UsersWrite)?, &person.email).await;
     match recoverable(&user, created, "/people")? {
         Ok((link, _)) => Ok(link_page(&user, &person.email, &link)),
         Err(error) => Ok(person_page(&user, &person, Some(&error))),
@@ -335,13 +323,8 @@ pub async fn reset_second_factor(
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let person = find(&user, &id).await?;
-    let reset = user::reset_second_factor(
-        &user.server.store,
-        user.may(UsersWrite)?,
-        &person.email,
-        user.now(),
-    )
-    .await;
+    let reset =
+        user::reset_second_factor(&user.server.store, user.may(UsersWrite)?, &person.email).await;
     outcome(
         &user,
         &person,
@@ -394,13 +377,7 @@ pub async fn remove(
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let person = find(&user, &id).await?;
-    let removed = user::delete(
-        &user.server.store,
-        user.may(UsersWrite)?,
-        &person.email,
-        user.now(),
-    )
-    .await;
+    let removed = user::delete(&user.server.store, user.may(UsersWrite)?, &person.email).await;
     outcome(&user, &person, removed, "/people", "person-removed")
 }
 
@@ -412,10 +389,10 @@ pub async fn require_second_factor(
         return Err(Error::new(Code::NotFound, "An operator does not belong to an account").into());
     };
     let required = Some((user.may(UsersWrite)?, form.checked("required")));
-    let change = AccountChange {
+    let change = AccountPatch {
         requires_second_factor: required,
-        ..AccountChange::default()
+        ..AccountPatch::default()
     };
-    account::update(&user.server.store, change, &account.id, user.now()).await?;
+    account::update(&user.server.store, change, &account.id).await?;
     Ok(done(&user, "/people", "saved"))
 }

@@ -29,7 +29,7 @@ async fn tokens_page(
     submitted: &Form,
     error: Option<&Error>,
 ) -> Result<HttpResponse, PageError> {
-    let tokens = registration_token::list(&user.server.store, &user.may(RegistrationRead)?).await?;
+    let tokens = registration_token::list(&user.server.store, user.may(RegistrationRead)?).await?;
     let content = html! {
         p { (user.t("registration-text")) }
         @if tokens.is_empty() { (empty(&user.t("registration-none"), &user.t("registration-none-text"), None)) } @else { (rows(user, &tokens)) }
@@ -55,12 +55,12 @@ async fn new_form(
     submitted: &Form,
     error: Option<&Error>,
 ) -> Result<Markup, PageError> {
-    let mut choices = client::choices(&user.server.store, user.may(ClientsWrite)?).await?;
+    let mut grantable = client::grantable(&user.server.store, user.may(ClientsWrite)?).await?;
     // A client that registers itself cannot use the management API.
-    choices
+    grantable
         .resources
         .remove(&user.server.issuer.management_audience());
-    let accounts = account::partners(&user.server.store, &user.may(AccountsRead)?).await?;
+    let accounts = account::partners(&user.server.store, user.may(AccountsRead)?).await?;
     let accounts: Vec<(String, String)> = accounts
         .into_iter()
         .map(|account| (account.id, account.name))
@@ -72,8 +72,8 @@ async fn new_form(
         submitted,
         html! {
             @if user.is_operator() { (Field::new(user, "account", error).select(&accounts, submitted.get("account"))) }
-            @if !choices.resources.is_empty() { (Field::new(user, "resources", error).optional().help("help-resources").checkboxes(choices.resources.iter().map(String::as_str), submitted)) }
-            @if !choices.scope.is_empty() { (Field::new(user, "scope", error).optional().help("help-registration-scope").checkboxes(choices.scope.iter().map(String::as_str), submitted)) }
+            @if !grantable.resources.is_empty() { (Field::new(user, "resources", error).optional().help("help-resources").checkboxes(grantable.resources.iter().map(String::as_str), submitted)) }
+            @if !grantable.scope.is_empty() { (Field::new(user, "scope", error).optional().help("help-registration-scope").checkboxes(grantable.scope.iter().map(String::as_str), submitted)) }
             (Field::new(user, "uses", error).optional().help("help-uses").input("number", submitted.get("uses")))
             (Field::new(user, "expires_in", error).select(&lifetimes, submitted.get("expires_in")))
             button.primary { (user.t("registration-create")) }
@@ -139,13 +139,7 @@ pub async fn create(
             uses,
             lifetime: form.duration("expires_in")?,
         };
-        registration_token::create(
-            &user.server.store,
-            user.may(RegistrationWrite)?,
-            new,
-            user.now(),
-        )
-        .await
+        registration_token::create(&user.server.store, user.may(RegistrationWrite)?, new).await
     };
     match recoverable(&user, created.await, "/registration-tokens")? {
         Ok((token, _, warning)) => Ok(created_page(&user, token.expose(), warning.as_ref())),
@@ -207,12 +201,6 @@ pub async fn delete(
     AuthenticatedForm { user, .. }: AuthenticatedForm,
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    registration_token::delete(
-        &user.server.store,
-        user.may(RegistrationWrite)?,
-        &id,
-        user.now(),
-    )
-    .await?;
+    registration_token::delete(&user.server.store, user.may(RegistrationWrite)?, &id).await?;
     Ok(done(&user, "/registration-tokens", "registration-deleted"))
 }

@@ -10,7 +10,7 @@ use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::error::{Code, Error};
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
-use crate::manage::resource_server::{self, ResourceServerView, TokenTyp};
+use crate::manage::resource_server::{self, NewResourceServer, ResourceServerView, TokenTyp};
 
 /// All resource servers, and the form to create another.
 pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
@@ -104,19 +104,13 @@ pub async fn create(
     let created = async {
         let scope = form.scope("scope")?;
         let token_typ = parse_token_typ(&form)?;
-        let permit = user.may(ResourcesWrite)?;
-        let identifier = form.text("identifier");
-        let name = form.text("name");
-        resource_server::create(
-            &user.server.store,
-            permit,
-            identifier,
-            name,
+        let new = NewResourceServer {
+            identifier: form.text("identifier").to_owned(),
+            name: form.text("name").to_owned(),
             scope,
             token_typ,
-            user.now(),
-        )
-        .await
+        };
+        resource_server::create(&user.server.store, user.may(ResourcesWrite)?, new).await
     };
     match recoverable(&user, created.await, "/resource-servers")? {
         Ok(created) => Ok(created_page(&user, &created)),
@@ -216,14 +210,7 @@ pub async fn edit(
     let updated = async {
         let token_typ = parse_token_typ(&form)?;
         let permit = user.may(ResourcesWrite)?;
-        resource_server::update(
-            &user.server.store,
-            permit,
-            identifier,
-            token_typ,
-            user.now(),
-        )
-        .await
+        resource_server::update(&user.server.store, permit, identifier, token_typ).await
     };
     match recoverable(&user, updated.await, "/resource-servers")? {
         Ok(_) => Ok(done(&user, "/resource-servers", "saved")),
@@ -271,13 +258,8 @@ pub async fn delete(
     AuthenticatedForm { user, form }: AuthenticatedForm,
 ) -> Result<HttpResponse, PageError> {
     let identifier = form.get("identifier");
-    let deleted = resource_server::delete(
-        &user.server.store,
-        user.may(ResourcesWrite)?,
-        identifier,
-        user.now(),
-    )
-    .await;
+    let deleted =
+        resource_server::delete(&user.server.store, user.may(ResourcesWrite)?, identifier).await;
     Ok(match recoverable(&user, deleted, "/resource-servers")? {
         Ok(()) => done(&user, "/resource-servers", "resource-deleted"),
         Err(error) => confirm_delete_page(&user, identifier, Some(&error)),

@@ -128,14 +128,7 @@ pub async fn create(
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let application = Application::find(&user, &id).await?;
-    let created = secret::create(
-        &user.server.store,
-        user.may(KeysWrite)?,
-        &id,
-        None,
-        user.now(),
-    )
-    .await;
+    let created = secret::create(&user.server.store, user.may(KeysWrite)?, &id, None).await;
     match recoverable(&user, created, &application.path("/secrets"))? {
         Ok((secret, _)) => Ok(secret_page(&user, &application, secret.expose())),
         Err(error) => secrets_page(&user, &application, &form, Some(&error)).await,
@@ -150,14 +143,7 @@ pub async fn rotate(
     let application = Application::find(&user, &id).await?;
     let created = async {
         let grace = form.duration("grace")?.unwrap_or_default();
-        secret::rotate(
-            &user.server.store,
-            user.may(KeysWrite)?,
-            &id,
-            grace,
-            user.now(),
-        )
-        .await
+        secret::rotate(&user.server.store, user.may(KeysWrite)?, &id, grace).await
     };
     match recoverable(&user, created.await, &application.path("/secrets"))? {
         Ok((secret, _)) => Ok(secret_page(&user, &application, secret.expose())),
@@ -208,13 +194,6 @@ pub async fn delete(
     ids: Path<(String, String)>,
 ) -> Result<HttpResponse, PageError> {
     let application = Application::find(&user, &ids.0).await?;
-    secret::delete(
-        &user.server.store,
-        user.may(KeysWrite)?,
-        &ids.0,
-        &ids.1,
-        user.now(),
-    )
-    .await?;
+    secret::delete(&user.server.store, user.may(KeysWrite)?, &ids.0, &ids.1).await?;
     Ok(done(&user, &application.path("/secrets"), "secret-deleted"))
 }

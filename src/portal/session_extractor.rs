@@ -23,7 +23,8 @@ use crate::clock::Timestamp;
 use crate::credential::{Fingerprint, new_id};
 use crate::error::{Code, Error};
 use crate::http::extract;
-use crate::manage::actor::{Actor, Once, Permit, Right};
+use crate::manage::actor::{Actor, Permit, RightType};
+use crate::manage::idempotency::IdempotencyKey;
 use crate::manage::session::{self, ActiveSession};
 use crate::manage::sign_in::DEVICE_TOKEN_TTL;
 use crate::manage::{AuthorizationServer, RequestContext};
@@ -308,13 +309,13 @@ impl CurrentUser {
     ///
     /// # Errors
     /// `access_denied` if the user's role does not have the right.
-    pub fn may<R: Right>(&self, right: R) -> Result<Permit<R>, Error> {
+    pub fn may<R: RightType>(&self, right: R) -> Result<Permit<R>, Error> {
         self.actor.may(right)
     }
 
     /// Whether the user has a right.
-    pub fn can<R: Right>(&self, right: R) -> bool {
-        self.may(right).is_ok()
+    pub fn can<R: RightType>(&self, _: R) -> bool {
+        self.actor.rights().contains(R::RIGHT)
     }
 
     /// Whether the user is an operator, who sees all accounts.
@@ -458,7 +459,7 @@ impl FromRequest for AuthenticatedForm {
                 let key = form.get(IDEMPOTENCY_KEY);
                 let fingerprint = format!("{}\0{key}", request.path());
                 let email = user.session.email();
-                let key = Once::new(email, key, fingerprint.as_bytes());
+                let key = IdempotencyKey::new(email, key, fingerprint.as_bytes());
                 user.actor = user.session.actor(&user.request, Some(key));
             }
             Ok(AuthenticatedForm { user, form })

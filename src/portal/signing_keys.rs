@@ -12,12 +12,11 @@ use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::manage::actor::{SigningKeysRead, SigningKeysWrite};
-use crate::manage::signing_key::{self, SigningKeyView, Times};
+use crate::manage::signing_key::{self, RetirementMode, SigningKeyServices, SigningKeyView};
 
 /// All signing keys.
 pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
-    let keys =
-        signing_key::list(&user.server.store, &user.may(SigningKeysRead)?, user.now()).await?;
+    let keys = signing_key::list(&user.server.store, user.may(SigningKeysRead)?).await?;
     let can_edit = user.can(SigningKeysWrite);
     let current: Vec<&SigningKeyView> = keys.iter().filter(|key| key.state != "gone").collect();
     let content = html! {
@@ -85,9 +84,8 @@ pub async fn rotate(
     AuthenticatedForm { user, .. }: AuthenticatedForm,
 ) -> Result<HttpResponse, PageError> {
     let permit = user.may(SigningKeysWrite)?;
-    let times = Times::in_force(&user.server.store, &user.server.settings).await?;
-    let sealing_keys = user.server.signing_keys.sealing_keys();
-    signing_key::rotate(&user.server.store, permit, sealing_keys, times, user.now()).await?;
+    let services = SigningKeyServices::of(&user.server).await?;
+    signing_key::rotate(services, permit).await?;
     Ok(done(&user, "/signing-keys", "signing-key-rotated"))
 }
 
@@ -133,17 +131,13 @@ pub async fn retire(
     kid: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let permit = user.may(SigningKeysWrite)?;
-    let times = Times::in_force(&user.server.store, &user.server.settings).await?;
-    let sealing_keys = user.server.signing_keys.sealing_keys();
-    let retired = signing_key::retire(
-        &user.server.store,
-        permit,
-        sealing_keys,
-        &kid,
-        form.checked("now"),
-        times,
-        user.now(),
-    );
+    let services = SigningKeyServices::of(&user.server).await?;
+    let mode = if form.checked("now") {
+        RetirementMode::Immediate
+    } else {
+        RetirementMode::Graceful
+    };
+    let retired = signing_key::retire(services, permit, &kid, mode);
     Ok(match recoverable(&user, retired.await, "/signing-keys")? {
         Ok(_) => done(&user, "/signing-keys", "signing-key-retired"),
         Err(error) => confirm_retire_page(&user, &kid, Some(&error)),

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 use strum::{EnumString, IntoStaticStr};
 
-use super::audit::Recorder;
+use super::audit::{Action, Recorder};
 use super::schema::accounts;
 use super::{Database, StoreError, Transaction};
 use crate::clock::Timestamp;
@@ -122,7 +122,6 @@ pub fn find_or_create(
     transaction: &mut Transaction<'_>,
     recorder: &Recorder,
     kind: AccountKind,
-    now: Timestamp,
 ) -> Result<Account, StoreError> {
     let existing = accounts::table
         .filter(accounts::kind.eq(kind))
@@ -140,11 +139,11 @@ pub fn find_or_create(
     }
     let account = Account {
         kind,
-        ..Account::new(&name, now)
+        ..Account::new(&name, recorder.now())
     };
     insert(transaction, &account)?;
     let id = &account.id;
-    recorder.record(transaction, "account.create", Some(id), id, now)?;
+    recorder.record(transaction, Action::AccountCreate, Some(id), id)?;
     Ok(account)
 }
 

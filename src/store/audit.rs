@@ -1,5 +1,5 @@
-//! Audit: who did what to which thing, from where; and each failed authentication with its reason.
-//! Append-only, and kept for a set time.
+//! The audit log: who did what to which object, when and from where, and each failed authentication
+//! with its reason. Entries are only appended, and purged after the retention period.
 
 use std::time::Duration;
 
@@ -15,48 +15,191 @@ use crate::clock::Timestamp;
 use crate::credential::random_bytes;
 use crate::request_context::RequestContext;
 
-/// The actor of what Keyward does by itself.
+/// The actor of entries that the server writes on its own behalf, such as automatic key rotation.
 const KEYWARD: &str = "Keyward";
 
-/// A row of `audit`.
+/// The actor of entries about requests without a successful authentication.
+const UNAUTHENTICATED: &str = "nobody";
+
+/// What an audit entry reports. The text form (`client.create`) is stored in the database and is part
+/// of the management API, so it never changes.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[expect(missing_docs, reason = "the text form says it")]
+pub enum Action {
+    #[strum(serialize = "account.create")]
+    AccountCreate,
+    #[strum(serialize = "account.update")]
+    AccountUpdate,
+    #[strum(serialize = "api_key.create")]
+    ApiKeyCreate,
+    #[strum(serialize = "api_key.delete")]
+    ApiKeyDelete,
+    #[strum(serialize = "api_key.revoke")]
+    ApiKeyRevoke,
+    #[strum(serialize = "api_key.rotate")]
+    ApiKeyRotate,
+    #[strum(serialize = "authentication.failure")]
+    AuthenticationFailure,
+    #[strum(serialize = "client.create")]
+    ClientCreate,
+    #[strum(serialize = "client.delete")]
+    ClientDelete,
+    #[strum(serialize = "client.disable")]
+    ClientDisable,
+    #[strum(serialize = "client.enable")]
+    ClientEnable,
+    #[strum(serialize = "client.renew_registration_token")]
+    ClientRenewRegistrationToken,
+    #[strum(serialize = "client.revoke_registration_token")]
+    ClientRevokeRegistrationToken,
+    #[strum(serialize = "client.update")]
+    ClientUpdate,
+    #[strum(serialize = "clock.reset")]
+    ClockReset,
+    #[strum(serialize = "database.restore")]
+    DatabaseRestore,
+    #[strum(serialize = "registration_token.create")]
+    RegistrationTokenCreate,
+    #[strum(serialize = "registration_token.delete")]
+    RegistrationTokenDelete,
+    #[strum(serialize = "resource.create")]
+    ResourceCreate,
+    #[strum(serialize = "resource.update")]
+    ResourceUpdate,
+    #[strum(serialize = "resource.delete")]
+    ResourceDelete,
+    #[strum(serialize = "sealing_key.prune")]
+    SealingKeyPrune,
+    #[strum(serialize = "sealing_key.reset")]
+    SealingKeyReset,
+    #[strum(serialize = "sealing_key.rotate")]
+    SealingKeyRotate,
+    #[strum(serialize = "secret.create")]
+    SecretCreate,
+    #[strum(serialize = "secret.delete")]
+    SecretDelete,
+    #[strum(serialize = "secret.rotate")]
+    SecretRotate,
+    #[strum(serialize = "session.create")]
+    SessionCreate,
+    #[strum(serialize = "session.end")]
+    SessionEnd,
+    #[strum(serialize = "session.failure")]
+    SessionFailure,
+    #[strum(serialize = "signing_key.create")]
+    SigningKeyCreate,
+    #[strum(serialize = "signing_key.import")]
+    SigningKeyImport,
+    #[strum(serialize = "signing_key.retire")]
+    SigningKeyRetire,
+    #[strum(serialize = "signing_key.rotate")]
+    SigningKeyRotate,
+    #[strum(serialize = "signing_key.update")]
+    SigningKeyUpdate,
+    #[strum(serialize = "token.refused")]
+    TokenRefused,
+    #[strum(serialize = "token.revoke")]
+    TokenRevoke,
+    #[strum(serialize = "token.revoke_all")]
+    TokenRevokeAll,
+    #[strum(serialize = "user.accept_invitation")]
+    UserAcceptInvitation,
+    #[strum(serialize = "user.change_password")]
+    UserChangePassword,
+    #[strum(serialize = "user.create")]
+    UserCreate,
+    #[strum(serialize = "user.delete")]
+    UserDelete,
+    #[strum(serialize = "user.invite")]
+    UserInvite,
+    #[strum(serialize = "user.remove_second_factor")]
+    UserRemoveSecondFactor,
+    #[strum(serialize = "user.renew_recovery_codes")]
+    UserRenewRecoveryCodes,
+    #[strum(serialize = "user.reset_second_factor")]
+    UserResetSecondFactor,
+    #[strum(serialize = "user.set_password")]
+    UserSetPassword,
+    #[strum(serialize = "user.set_role")]
+    UserSetRole,
+    #[strum(serialize = "user.set_second_factor")]
+    UserSetSecondFactor,
+    #[strum(serialize = "verification.refused")]
+    VerificationRefused,
+}
+
+impl Action {
+    /// All actions, in the order of their definition.
+    pub const ALL: &'static [Action] = <Action as strum::VariantArray>::VARIANTS;
+
+    /// The text form, such as `client.create`.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// Whether the action creates an object, so that a request for it may carry an `Idempotency-Key`,
+    /// which is stored together with the audit entry.
+    pub fn creates(self) -> bool {
+        matches!(
+            self,
+            Action::AccountCreate
+                | Action::ApiKeyCreate
+                | Action::ApiKeyRotate
+                | Action::ClientCreate
+                | Action::RegistrationTokenCreate
+                | Action::ResourceCreate
+                | Action::SealingKeyRotate
+                | Action::SecretCreate
+                | Action::SecretRotate
+                | Action::SessionCreate
+                | Action::SigningKeyCreate
+                | Action::SigningKeyRotate
+                | Action::UserCreate
+        )
+    }
+}
+
+/// A row of the table `audit`.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize, schemars::JsonSchema)]
 #[diesel(table_name = audit)]
-pub struct Entry {
-    /// A UUIDv7: in order of time.
+pub struct AuditEntry {
+    /// A UUIDv7, so that ids sort by time.
     pub id: String,
-    /// When.
+    /// When it happened.
     pub happened_at: Timestamp,
-    /// Whose thing it was; none for what is the operator's.
+    /// The account that owns the target; absent where it belongs to the operator.
     pub account_id: Option<String>,
-    /// Who did it.
+    /// Who did it, such as `user ada@acme.example` or `client ID`.
     pub actor: String,
     /// What was done, such as `client.create`.
     pub action: String,
-    /// To which thing.
+    /// The id of the object that was changed.
     pub target: String,
-    /// Why it failed.
+    /// Why it failed, in English; absent for an action that succeeded.
     pub reason: Option<String>,
-    /// The same, by a code that stays, such as `secret_ended`.
+    /// The stable code of the reason, such as `secret_ended`.
     pub reason_code: Option<String>,
-    /// What the reason tells beside its code.
-    #[serde(serialize_with = "object")]
+    /// The values in the reason, by name.
+    #[serde(serialize_with = "as_json_object")]
     #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     pub reason_parameters: Option<String>,
-    /// Whence.
+    /// The client IP address.
     pub address: Option<String>,
-    /// The request, as in the log.
+    /// The request id, as in the log.
     pub request_id: Option<String>,
-    /// Of a failure: the client whose credential was presented or named.
+    /// For a failure: the client whose credential was presented or whose id was given.
     pub client_id: Option<String>,
 }
 
-fn object<S: Serializer>(json: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+fn as_json_object<S: Serializer>(json: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
     json.as_deref()
         .and_then(|json| serde_json::from_str::<Value>(json).ok())
         .serialize(serializer)
 }
 
-/// An id for an entry of this moment.
+/// A new entry id for this instant.
 pub fn new_id(now: Timestamp) -> String {
     let millis = u64::try_from(now.millis()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &random_bytes())
@@ -64,35 +207,35 @@ pub fn new_id(now: Timestamp) -> String {
         .to_string()
 }
 
-/// What a list is narrowed to; what is absent does not narrow.
+/// The conditions of a query of the audit log; an absent one matches every entry.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Of this account.
+pub struct AuditFilter {
+    /// The account that owns the target.
     pub account_id: Option<String>,
-    /// Of this thing.
+    /// The id of the target.
     pub target: Option<String>,
-    /// Of this kind.
+    /// The text form of an [`Action`].
     pub action: Option<String>,
-    /// By this one.
+    /// The actor, in full.
     pub actor: Option<String>,
-    /// Before this entry.
+    /// Only entries older than the one with this id: the cursor of the next page.
     pub before: Option<String>,
 }
 
-/// The newest first.
+/// The newest entries that match the filter, newest first.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database cannot be queried.
 pub fn list(
     database: &mut Database,
-    filter: &Filter,
+    filter: &AuditFilter,
     limit: i64,
-) -> Result<Vec<Entry>, StoreError> {
-    // Only what is asked for: with `column = $1 OR $2` in its place no index would serve.
+) -> Result<Vec<AuditEntry>, StoreError> {
+    // Absent conditions are left out of the SQL: `column = $1 OR $2` would use no index.
     let mut rows = audit::table
         .order(audit::id.desc())
         .limit(limit)
-        .select(Entry::as_select())
+        .select(AuditEntry::as_select())
         .into_boxed();
     if let Some(account_id) = &filter.account_id {
         rows = rows.filter(audit::account_id.eq(account_id));
@@ -112,40 +255,41 @@ pub fn list(
     Ok(rows.load(database)?)
 }
 
-/// The newest failures of a client: of its authentication, of its tokens and API keys, and of what it asked for.
+/// The newest failures of a client, newest first: failed authentications, rejected tokens and API
+/// keys, and refused requests.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database cannot be queried.
 pub fn failures(
     database: &mut Database,
     client_id: &str,
     limit: i64,
-) -> Result<Vec<Entry>, StoreError> {
-    let own = audit::table
+) -> Result<Vec<AuditEntry>, StoreError> {
+    let rows = audit::table
         .filter(audit::client_id.eq(client_id))
         .order(audit::id.desc())
         .limit(limit);
-    Ok(own.select(Entry::as_select()).load(database)?)
+    Ok(rows.select(AuditEntry::as_select()).load(database)?)
 }
 
-/// Whether there is an entry of something that was done, and not by Keyward itself.
+/// Whether the log has an entry of a successful action of anybody but the server itself.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database cannot be queried.
 pub fn any_by_others(database: &mut Database) -> Result<bool, StoreError> {
-    let done = audit::table.filter(audit::reason.is_null().and(audit::actor.ne(KEYWARD)));
-    Ok(done
+    let successes = audit::table.filter(audit::reason.is_null().and(audit::actor.ne(KEYWARD)));
+    Ok(successes
         .select(audit::id)
         .first::<String>(database)
         .optional()?
         .is_some())
 }
 
-/// Adds one to the change that it tells of.
+/// Adds an entry to the transaction that makes the change it reports.
 ///
 /// # Errors
-/// Where the database gave no answer.
-pub fn insert(transaction: &mut Transaction<'_>, entry: &Entry) -> Result<(), StoreError> {
+/// [`StoreError`] if the row cannot be written.
+pub fn insert(transaction: &mut Transaction<'_>, entry: &AuditEntry) -> Result<(), StoreError> {
     diesel::insert_into(audit::table)
         .values(entry)
         .execute(transaction.database)?;
@@ -153,60 +297,70 @@ pub fn insert(transaction: &mut Transaction<'_>, entry: &Entry) -> Result<(), St
     Ok(())
 }
 
-/// Who does something, from where and in which request: what every entry of the audit says beside the
-/// action and its target.
+/// Writes audit entries for one actor in one request: it holds what all of these entries have in
+/// common.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    /// Who: `user ada@acme.example`, `client ID`, `command line`, …
-    pub actor: String,
-    /// The client IP address; none for what Keyward does by itself.
-    pub client_ip: Option<ClientIp>,
-    /// The id of the request in the log.
-    pub request_id: Option<String>,
+    actor: String,
+    client_ip: Option<ClientIp>,
+    request_id: Option<String>,
+    now: Timestamp,
 }
 
 impl Recorder {
-    /// `actor`, in the request of `context`.
+    /// A recorder for an authenticated actor (`user ada@acme.example`, `client ID`) in a request.
     pub fn in_request(actor: String, context: &RequestContext) -> Self {
         Recorder {
             actor,
             client_ip: Some(context.client_ip),
             request_id: Some(context.request_id.to_string()),
+            now: context.received_at,
         }
     }
 
-    /// What Keyward does by itself, such as rotating a signing key by age.
-    pub fn keyward() -> Self {
+    /// A recorder for an actor outside of a request: the command line.
+    pub fn without_request(actor: String, now: Timestamp) -> Self {
         Recorder {
-            actor: KEYWARD.to_owned(),
+            actor,
             client_ip: None,
             request_id: None,
+            now,
         }
     }
 
-    /// Who has not authenticated.
-    pub fn nobody(client_ip: Option<ClientIp>, request_id: Option<String>) -> Self {
-        Recorder {
-            actor: "nobody".to_owned(),
-            client_ip,
-            request_id,
-        }
+    /// A recorder for what the server does on its own behalf, such as automatic key rotation.
+    pub fn keyward(now: Timestamp) -> Self {
+        Recorder::without_request(KEYWARD.to_owned(), now)
+    }
+
+    /// A recorder for a request without a successful authentication.
+    pub fn unauthenticated(context: &RequestContext) -> Self {
+        Recorder::in_request(UNAUTHENTICATED.to_owned(), context)
+    }
+
+    /// A recorder for several unauthenticated requests together.
+    pub fn unauthenticated_at(now: Timestamp) -> Self {
+        Recorder::without_request(UNAUTHENTICATED.to_owned(), now)
+    }
+
+    /// Who acts.
+    pub fn actor(&self) -> &str {
+        &self.actor
+    }
+
+    /// The time of the request or command.
+    pub fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// The entry of an action that succeeded.
-    pub fn entry(
-        &self,
-        action: &str,
-        account_id: Option<&str>,
-        target: &str,
-        now: Timestamp,
-    ) -> Entry {
-        Entry {
-            id: new_id(now),
-            happened_at: now,
+    pub fn entry(&self, action: Action, account_id: Option<&str>, target: &str) -> AuditEntry {
+        AuditEntry {
+            id: new_id(self.now),
+            happened_at: self.now,
             account_id: account_id.map(str::to_owned),
             actor: self.actor.clone(),
-            action: action.to_owned(),
+            action: action.as_str().to_owned(),
             target: target.to_owned(),
             reason: None,
             reason_code: None,
@@ -217,34 +371,33 @@ impl Recorder {
         }
     }
 
-    /// Adds an entry to the transaction that it tells of.
+    /// Adds an entry to the transaction that makes the change it reports.
     ///
     /// # Errors
-    /// Where the database gave no answer.
+    /// [`StoreError`] if the row cannot be written.
     pub fn record(
         &self,
         transaction: &mut Transaction<'_>,
-        action: &str,
+        action: Action,
         account_id: Option<&str>,
         target: &str,
-        now: Timestamp,
     ) -> Result<(), StoreError> {
-        insert(transaction, &self.entry(action, account_id, target, now))
+        insert(transaction, &self.entry(action, account_id, target))
     }
 }
 
-/// Adds many, which tell of no change. Those that are kept for a set time expire then; the others stay
-/// as long as the audit does.
+/// Adds entries that report no change, such as failures. With a `retention` they expire after it;
+/// without one they stay as long as the rest of the log.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the rows cannot be written.
 pub fn insert_all(
     database: &mut Database,
-    entries: &[Entry],
-    kept: Option<Duration>,
+    entries: &[AuditEntry],
+    retention: Option<Duration>,
 ) -> Result<(), StoreError> {
     for entry in entries {
-        let expires_at = kept.map(|kept| entry.happened_at.saturating_add(kept));
+        let expires_at = retention.map(|retention| entry.happened_at.saturating_add(retention));
         diesel::insert_into(audit::table)
             .values((entry, audit::expires_at.eq(expires_at)))
             .execute(database)?;
@@ -252,26 +405,94 @@ pub fn insert_all(
     Ok(())
 }
 
-/// Removes entries from before `moment`, of the `limit` oldest, and up to `limit` that expired by `now`;
-/// gives how many.
+/// Deletes, of the `limit` oldest entries, those from before `retained_since`, and up to `limit`
+/// entries that expired before `now`. Returns the number of deleted rows.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the rows cannot be deleted.
 pub fn purge(
     database: &mut Database,
-    moment: Timestamp,
+    retained_since: Timestamp,
     now: Timestamp,
     limit: i64,
 ) -> Result<usize, StoreError> {
     let old = "DELETE FROM audit WHERE happened_at < $1 AND id IN (SELECT id FROM audit ORDER BY id LIMIT $2)";
     let expired = "DELETE FROM audit WHERE id IN \
                    (SELECT id FROM audit WHERE expires_at IS NOT NULL AND expires_at < $1 ORDER BY expires_at LIMIT $2)";
-    let mut removed = 0;
-    for (sql, before) in [(old, moment), (expired, now)] {
-        removed += diesel::sql_query(sql)
+    let mut deleted = 0;
+    for (sql, before) in [(old, retained_since), (expired, now)] {
+        deleted += diesel::sql_query(sql)
             .bind::<BigInt, _>(before)
             .bind::<BigInt, _>(limit)
             .execute(database)?;
     }
-    Ok(removed)
+    Ok(deleted)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::request_context::RequestId;
+    use crate::trace_context::TraceContext;
+
+    #[test]
+    fn every_action_survives_the_round_trip_through_its_text_form() {
+        for &action in Action::ALL {
+            assert_eq!(action.as_str().parse(), Ok(action), "{action:?}");
+        }
+        let texts: BTreeSet<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
+        assert_eq!(texts.len(), Action::ALL.len(), "two actions share a text");
+        assert!("client.paint".parse::<Action>().is_err());
+    }
+
+    #[test]
+    fn the_text_form_names_an_object_and_a_verb() {
+        let word = |word: &str| {
+            !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        };
+        for action in Action::ALL {
+            let parts: Vec<&str> = action.as_str().split('.').collect();
+            assert_eq!(parts.len(), 2, "{action:?}");
+            assert!(parts.into_iter().all(word), "{action:?}");
+        }
+    }
+
+    #[test]
+    fn an_idempotency_key_is_stored_with_creations_and_rotations() {
+        for &action in Action::ALL {
+            let text = action.as_str();
+            let expected = text.ends_with(".create") || text.ends_with(".rotate");
+            assert_eq!(action.creates(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_entry_says_who_when_and_from_where() {
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let context = RequestContext {
+            client_ip: ClientIp::Unknown,
+            received_at: now,
+            request_id: RequestId::new(now, &[0; 10]),
+            trace: TraceContext::new(None, 5, 9),
+        };
+        let entry = Recorder::in_request("client c1".to_owned(), &context).entry(
+            Action::ClientUpdate,
+            Some("a1"),
+            "c1",
+        );
+        assert_eq!(
+            (entry.actor.as_str(), entry.action.as_str()),
+            ("client c1", "client.update")
+        );
+        assert_eq!(
+            (entry.happened_at, entry.request_id.as_deref()),
+            (now, Some(context.request_id.to_string().as_str()))
+        );
+        assert_eq!(entry.account_id.as_deref(), Some("a1"));
+        let own = Recorder::keyward(now).entry(Action::SigningKeyRotate, None, "k1");
+        assert_eq!(own.actor, "Keyward");
+        assert_eq!((own.address, own.request_id), (None, None));
+    }
 }

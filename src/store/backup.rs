@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-use super::audit::{self, Entry};
+use super::audit::{self, AuditEntry};
 use super::connection::{KEYWARD_TABLES, migrate};
 use super::{Database, DatabaseUrl, Failed, StoreError, transaction};
 use crate::clock::Timestamp;
@@ -207,7 +207,7 @@ fn publish(draft: &Path, file: &Path) -> Result<(), Error> {
 pub fn restore(
     url: &DatabaseUrl,
     file: &Path,
-    entry: &Entry,
+    entry: &AuditEntry,
     now: Timestamp,
 ) -> Result<Restored, Error> {
     let target = sqlite(url)?;
@@ -309,7 +309,7 @@ fn create(staged: &Path, target: &Path) -> Result<Restored, Error> {
 fn replace(
     url: &DatabaseUrl,
     staged: &Path,
-    entry: &Entry,
+    entry: &AuditEntry,
     now: Timestamp,
 ) -> Result<Restored, Error> {
     let mut session = url.connect()?;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 
-use super::audit::Recorder;
+use super::audit::{Action, Recorder};
 use super::resource_server::Resources;
 use super::schema::{api_keys, client_secrets, clients, revoked_api_keys};
 use super::{Change, Database, StoreError, Transaction};
@@ -463,7 +463,7 @@ pub fn rename_resource(
         diesel::update(clients::table.find(&id))
             .set(clients::resources.eq(renamed))
             .execute(transaction.modify())?;
-        Recorder::keyward().record(transaction, "client.update", Some(&account_id), &id, now)?;
+        Recorder::keyward(now).record(transaction, Action::ClientUpdate, Some(&account_id), &id)?;
         transaction.changed(Change::Client(id));
     }
     Ok(())

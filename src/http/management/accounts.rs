@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::*;
-use crate::manage::account::{self, AccountChange};
+use crate::manage::account::{self, AccountPatch};
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
 /// A new account.
@@ -40,7 +40,7 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32
 pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
     let page = async {
         let actor = actor(&server, &request).await?;
-        let accounts = account::list(&server.store, &actor.may(AccountsRead)?).await?;
+        let accounts = account::list(&server.store, actor.may(AccountsRead)?).await?;
         Page::of(accounts, &query(&request)?, |account| &account.id)
     };
     ok(&request, page.await)
@@ -53,12 +53,11 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
         let permit = creation.actor.may(AccountsWrite)?;
         let make = async {
             Ok(Made::again(
-                account::create(&server.store, permit, &creation.body.name, Timestamp::now())
-                    .await?,
+                account::create(&server.store, permit, &creation.body.name).await?,
             ))
         };
         let show = async |target: String| {
-            let all = account::list(&server.store, &creation.actor.may(AccountsRead)?).await?;
+            let all = account::list(&server.store, creation.actor.may(AccountsRead)?).await?;
             Ok(all.into_iter().find(|account| account.id == target))
         };
         creation.once(&server, make, show).await
@@ -79,7 +78,7 @@ pub async fn update(
             requires_second_factor,
             max_clients,
         } = body(&request, payload).await?;
-        let change = AccountChange {
+        let change = AccountPatch {
             requires_second_factor: requires_second_factor
                 .map(|required| Ok::<_, Error>((actor.may(UsersWrite)?, required)))
                 .transpose()?,
@@ -87,7 +86,7 @@ pub async fn update(
                 .map(|most| Ok::<_, Error>((actor.may(AccountsWrite)?, most)))
                 .transpose()?,
         };
-        account::update(&server.store, change, &id, Timestamp::now()).await
+        account::update(&server.store, change, &id).await
     };
     ok(&request, changed.await)
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::*;
 use crate::manage::actor::AuditRead;
 use crate::manage::audit;
-use crate::store::audit::Filter;
+use crate::store::audit::AuditFilter;
 
 /// Which entries are wanted.
 #[derive(Deserialize, JsonSchema)]
@@ -44,7 +44,7 @@ pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
             cursor: None,
         }
         .limit()?;
-        let filter = Filter {
+        let filter = AuditFilter {
             account_id: account,
             target,
             action,

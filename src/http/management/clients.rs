@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::manage::actor::{ClientsRead, ClientsWrite, TokensRevoke};
-use crate::manage::client::{self, ClientChange, ClientView};
+use crate::manage::client::{self, ClientPatch, ClientView};
 use crate::store::client::AuthMethod;
 
 /// A new client.
@@ -98,7 +98,7 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
             jwks: wanted.jwks.take().map(|jwks| jwks.to_string()),
         };
         let make = async {
-            let made = client::create(&server.store, permit, new, Timestamp::now()).await?;
+            let made = client::create(&server.store, permit, new).await?;
             let mut answer = Made::again(ClientView::from(made.client));
             answer.client_secret = made.secret.map(|secret| secret.expose().to_owned());
             answer.api_key = Some(made.api_key.expose().to_owned());
@@ -134,7 +134,7 @@ pub async fn update(
     let changed = async {
         let permit = actor(&server, &request).await?.may(ClientsWrite)?;
         let wanted: Change = body(&request, payload).await?;
-        let change = ClientChange {
+        let change = ClientPatch {
             name: wanted.name,
             scope: wanted.scope,
             resources: wanted.resources,
@@ -144,7 +144,7 @@ pub async fn update(
             enabled: wanted.enabled,
             expected: expected(&request),
         };
-        let changed = client::update(&server.store, permit, &id, change, Timestamp::now()).await?;
+        let changed = client::update(&server.store, permit, &id, change).await?;
         let warnings = changed.warning.iter().map(ToString::to_string).collect();
         Ok(Changed {
             thing: changed.client,
@@ -158,7 +158,7 @@ pub async fn update(
 pub async fn delete(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
     let done = async {
         let permit = actor(&server, &request).await?.may(ClientsWrite)?;
-        client::delete(&server.store, permit, &id, Timestamp::now()).await
+        client::delete(&server.store, permit, &id).await
     };
     nothing(&request, done.await)
 }
@@ -167,7 +167,7 @@ pub async fn delete(server: Server, request: HttpRequest, id: Path<String>) -> H
 pub async fn revoke_tokens(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
     let done = async {
         let permit = actor(&server, &request).await?.may(TokensRevoke)?;
-        client::revoke_tokens(&server.store, permit, &id, Timestamp::now())
+        client::revoke_tokens(&server.store, permit, &id)
             .await
             .map(drop)
     };
@@ -190,8 +190,7 @@ pub async fn renew_registration_token(
 ) -> HttpResponse {
     let renewed = async {
         let permit = actor(&server, &request).await?.may(ClientsWrite)?;
-        let token =
-            client::renew_registration_token(&server.store, permit, &id, Timestamp::now()).await?;
+        let token = client::renew_registration_token(&server.store, permit, &id).await?;
         let registration_client_uri = server.issuer.endpoint(&format!("/oauth/register/{id}"));
         let registration_access_token = token.expose().to_owned();
         Ok((
@@ -213,7 +212,7 @@ pub async fn revoke_registration_token(
 ) -> HttpResponse {
     let done = async {
         let permit = actor(&server, &request).await?.may(ClientsWrite)?;
-        client::revoke_registration_token(&server.store, permit, &id, Timestamp::now())
+        client::revoke_registration_token(&server.store, permit, &id)
             .await
             .map(drop)
     };

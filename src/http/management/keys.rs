@@ -72,7 +72,7 @@ pub async fn create(
             manage_keys: wanted.manage_keys,
         };
         let make = async {
-            let (key, view) = api_key::create(&server.store, permit, &client_id, new, now).await?;
+            let (key, view) = api_key::create(&server.store, permit, &client_id, new).await?;
             Ok(made(&key, view))
         };
         let show = async |target: String| {
@@ -95,15 +95,8 @@ pub async fn rotate(
     let rotated = async {
         let permit = actor(&server, &request).await?.may(KeysWrite)?;
         let wanted: Rotation = body(&request, payload).await?;
-        let (key, view) = api_key::rotate(
-            &server.store,
-            permit,
-            &path.0,
-            &path.1,
-            wanted.grace(),
-            Timestamp::now(),
-        )
-        .await?;
+        let (key, view) =
+            api_key::rotate(&server.store, permit, &path.0, &path.1, wanted.grace()).await?;
         Ok((StatusCode::CREATED, made(&key, view)))
     };
     answer(&request, rotated.await)
@@ -117,7 +110,7 @@ pub async fn delete(
 ) -> HttpResponse {
     let done = async {
         let permit = actor(&server, &request).await?.may(KeysWrite)?;
-        api_key::delete(&server.store, permit, &path.0, &path.1, Timestamp::now()).await
+        api_key::delete(&server.store, permit, &path.0, &path.1).await
     };
     nothing(&request, done.await)
 }

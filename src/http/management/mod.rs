@@ -17,7 +17,8 @@ use super::extract::{self, parse};
 use super::{context, error};
 use crate::clock::{Timestamp, parse_duration};
 use crate::error::{Code, Error};
-use crate::manage::actor::{Actor, Once};
+use crate::manage::actor::Actor;
+use crate::manage::idempotency::IdempotencyKey;
 use crate::manage::version;
 use crate::oauth::access_token::{Audience, NotInForce};
 use crate::oauth::authorization::Authorization;
@@ -274,7 +275,7 @@ async fn caller(server: &AuthorizationServer, request: &HttpRequest) -> Result<A
         name,
         &client.client.account_id,
         &scope,
-        context,
+        &context,
     ))
 }
 
@@ -288,7 +289,7 @@ async fn actor(server: &AuthorizationServer, request: &HttpRequest) -> Result<Ar
 struct Creation<B> {
     actor: Arc<Actor>,
     body: B,
-    once: Option<Once>,
+    once: Option<IdempotencyKey>,
 }
 
 impl<B: DeserializeOwned> Creation<B> {
@@ -312,9 +313,9 @@ impl<B: DeserializeOwned> Creation<B> {
             return Err(wrong.field("Idempotency-Key"));
         }
         let request = [request.path().as_bytes(), b"\0", &bytes].concat();
-        let once = key.map(|key| Once::new(caller.name(), key, &request));
+        let once = key.map(|key| IdempotencyKey::new(caller.name(), key, &request));
         Ok(Creation {
-            actor: Arc::new(caller.once(once.clone())),
+            actor: Arc::new(caller.with_idempotency_key(once.clone())),
             body,
             once,
         })
@@ -350,7 +351,7 @@ impl<B: DeserializeOwned> Creation<B> {
     /// What the same request made before.
     async fn made_before(&self, server: &AuthorizationServer) -> Result<Option<String>, Error> {
         match &self.once {
-            Some(once) => once.made_before(&server.store).await,
+            Some(once) => once.previous_result(&server.store).await,
             None => Ok(None),
         }
     }

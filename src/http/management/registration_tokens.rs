@@ -35,7 +35,7 @@ pub struct NewRegistrationToken {
 pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
     let page = async {
         let actor = actor(&server, &request).await?;
-        let tokens = registration_token::list(&server.store, &actor.may(RegistrationRead)?).await?;
+        let tokens = registration_token::list(&server.store, actor.may(RegistrationRead)?).await?;
         Page::of(tokens, &query(&request)?, |token| &token.id)
     };
     ok(&request, page.await)
@@ -58,7 +58,7 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
         };
         let make = async {
             let (token, view, warning) =
-                registration_token::create(&server.store, permit, new, Timestamp::now()).await?;
+                registration_token::create(&server.store, permit, new).await?;
             let mut answer = Made::again(view);
             answer.token = Some(token.expose().to_owned());
             answer.warnings = warning.iter().map(ToString::to_string).collect();
@@ -66,7 +66,7 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
         };
         let show = async |target: String| {
             let all =
-                registration_token::list(&server.store, &creation.actor.may(RegistrationRead)?)
+                registration_token::list(&server.store, creation.actor.may(RegistrationRead)?)
                     .await?;
             Ok(all.into_iter().find(|token| token.id == target))
         };
@@ -79,7 +79,7 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
 pub async fn delete(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
     let done = async {
         let permit = actor(&server, &request).await?.may(RegistrationWrite)?;
-        registration_token::delete(&server.store, permit, &id, Timestamp::now()).await
+        registration_token::delete(&server.store, permit, &id).await
     };
     nothing(&request, done.await)
 }

@@ -60,18 +60,13 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
             Creation::read(&server, &request, payload).await?;
         let (permit, new) = (creation.actor.may(ResourcesWrite)?, &creation.body);
         let make = async {
-            let (identifier, scope) = (&new.identifier, new.scope.clone());
-            let now = Timestamp::now();
-            let made = resource_server::create(
-                &server.store,
-                permit,
-                identifier,
-                &new.name,
-                scope,
-                new.token_typ,
-                now,
-            )
-            .await?;
+            let new = resource_server::NewResourceServer {
+                identifier: new.identifier.clone(),
+                name: new.name.clone(),
+                scope: new.scope.clone(),
+                token_typ: new.token_typ,
+            };
+            let made = resource_server::create(&server.store, permit, new).await?;
             let mut answer = Made::again(made.server.into());
             answer.client_secret = Some(made.secret.expose().to_owned());
             Ok(answer)
@@ -92,14 +87,7 @@ pub async fn update(server: Server, request: HttpRequest, payload: Payload) -> H
         let permit = actor(&server, &request).await?.may(ResourcesWrite)?;
         let Which { identifier } = query(&request)?;
         let Change { token_typ } = body(&request, payload).await?;
-        resource_server::update(
-            &server.store,
-            permit,
-            &identifier,
-            token_typ,
-            Timestamp::now(),
-        )
-        .await
+        resource_server::update(&server.store, permit, &identifier, token_typ).await
     };
     ok(&request, changed.await)
 }
@@ -115,7 +103,7 @@ pub async fn delete(server: Server, request: HttpRequest) -> HttpResponse {
                 "There is no such resource server",
             ));
         }
-        resource_server::delete(&server.store, permit, &identifier, Timestamp::now()).await
+        resource_server::delete(&server.store, permit, &identifier).await
     };
     nothing(&request, done.await)
 }

@@ -85,14 +85,7 @@ pub async fn create(
             );
         }
         let make = async {
-            let (secret, row) = secret::create(
-                &server.store,
-                permit,
-                &client_id,
-                lifetime,
-                Timestamp::now(),
-            )
-            .await?;
+            let (secret, row) = secret::create(&server.store, permit, &client_id, lifetime).await?;
             Ok(made(&secret, row))
         };
         let show = async |target: String| {
@@ -118,14 +111,8 @@ pub async fn rotate(
     let rotated = async {
         let permit = actor(&server, &request).await?.may(KeysWrite)?;
         let wanted: Rotation = body(&request, payload).await?;
-        let (secret, row) = secret::rotate(
-            &server.store,
-            permit,
-            &client_id,
-            wanted.grace(),
-            Timestamp::now(),
-        )
-        .await?;
+        let (secret, row) =
+            secret::rotate(&server.store, permit, &client_id, wanted.grace()).await?;
         Ok((StatusCode::CREATED, made(&secret, row)))
     };
     answer(&request, rotated.await)
@@ -139,7 +126,7 @@ pub async fn delete(
 ) -> HttpResponse {
     let done = async {
         let permit = actor(&server, &request).await?.may(KeysWrite)?;
-        secret::delete(&server.store, permit, &path.0, &path.1, Timestamp::now()).await
+        secret::delete(&server.store, permit, &path.0, &path.1).await
     };
     nothing(&request, done.await)
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::manage::actor::{SigningKeysRead, SigningKeysWrite};
-use crate::manage::signing_key::{self, Times};
+use crate::manage::signing_key::{self, RetirementMode, SigningKeyServices};
 
 /// A private key from elsewhere.
 #[derive(Deserialize, JsonSchema)]
@@ -30,12 +30,7 @@ pub struct Retirement {
 pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
     let page = async {
         let actor = actor(&server, &request).await?;
-        let keys = signing_key::list(
-            &server.store,
-            &actor.may(SigningKeysRead)?,
-            Timestamp::now(),
-        )
-        .await?;
+        let keys = signing_key::list(&server.store, actor.may(SigningKeysRead)?).await?;
         Page::of(keys, &query(&request)?, |key| &key.kid)
     };
     ok(&request, page.await)
@@ -45,10 +40,8 @@ pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
 pub async fn rotate(server: Server, request: HttpRequest) -> HttpResponse {
     let made = async {
         let permit = actor(&server, &request).await?.may(SigningKeysWrite)?;
-        let times = Times::in_force(&server.store, &server.settings).await?;
-        let sealing_keys = server.signing_keys.sealing_keys();
-        let key = signing_key::rotate(&server.store, permit, sealing_keys, times, Timestamp::now())
-            .await?;
+        let services = SigningKeyServices::of(&server).await?;
+        let key = signing_key::rotate(services, permit).await?;
         Ok((StatusCode::CREATED, key))
     };
     answer(&request, made.await)
@@ -59,17 +52,8 @@ pub async fn import(server: Server, request: HttpRequest, payload: Payload) -> H
     let made = async {
         let permit = actor(&server, &request).await?.may(SigningKeysWrite)?;
         let Import { pem } = body(&request, payload).await?;
-        let times = Times::in_force(&server.store, &server.settings).await?;
-        let sealing_keys = server.signing_keys.sealing_keys();
-        let imported = signing_key::import(
-            &server.store,
-            permit,
-            sealing_keys,
-            pem.as_bytes(),
-            times,
-            Timestamp::now(),
-        )
-        .await;
+        let services = SigningKeyServices::of(&server).await?;
+        let imported = signing_key::import(services, permit, pem.as_bytes()).await;
         Ok((
             StatusCode::CREATED,
             imported.map_err(|error| error.field("pem"))?,
@@ -87,19 +71,14 @@ pub async fn retire(
 ) -> HttpResponse {
     let done = async {
         let permit = actor(&server, &request).await?.may(SigningKeysWrite)?;
-        let Retirement { now: at_once } = body(&request, payload).await?;
-        let times = Times::in_force(&server.store, &server.settings).await?;
-        let sealing_keys = server.signing_keys.sealing_keys();
-        signing_key::retire(
-            &server.store,
-            permit,
-            sealing_keys,
-            &kid,
-            at_once,
-            times,
-            Timestamp::now(),
-        )
-        .await
+        let Retirement { now } = body(&request, payload).await?;
+        let mode = if now {
+            RetirementMode::Immediate
+        } else {
+            RetirementMode::Graceful
+        };
+        let services = SigningKeyServices::of(&server).await?;
+        signing_key::retire(services, permit, &kid, mode).await
     };
     ok(&request, done.await)
 }

@@ -52,7 +52,7 @@ pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
             );
         }
         let rows = i64::try_from(limit + 1).unwrap_or(i64::MAX);
-        let tokens = token::list(&server, permit, &client, cursor, rows, Timestamp::now()).await?;
+        let tokens = token::list(&server, permit, &client, cursor, rows).await?;
         Ok(Page::from(tokens, limit, |view: &TokenView| {
             &view.token.jti
         }))
@@ -65,7 +65,7 @@ pub async fn inspect(server: Server, request: HttpRequest, payload: Payload) -> 
     let found = async {
         let actor = actor(&server, &request).await?;
         let Presented { token } = body(&request, payload).await?;
-        token::inspect(&server, &actor.may(TokensRead)?, &token, Timestamp::now()).await
+        token::inspect(&server, actor.may(TokensRead)?, &token).await
     };
     ok(&request, found.await)
 }
@@ -75,7 +75,7 @@ pub async fn revoke(server: Server, request: HttpRequest, payload: Payload) -> H
     let done = async {
         let permit = actor(&server, &request).await?.may(TokensRevoke)?;
         let Presented { token } = body(&request, payload).await?;
-        token::revoke(&server, permit, &token, Timestamp::now()).await
+        token::revoke(&server, permit, &token).await
     };
     nothing(&request, done.await)
 }

@@ -10,7 +10,7 @@ use crate::manage::traffic;
 pub async fn overview(server: Server, request: HttpRequest) -> HttpResponse {
     let traffic = async {
         let permit = actor(&server, &request).await?.may(TokensRead)?;
-        traffic::overview(&server.store, &permit, Timestamp::now()).await
+        traffic::overview(&server.store, permit).await
     };
     ok(&request, traffic.await)
 }

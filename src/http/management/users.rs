@@ -69,7 +69,6 @@ pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> H
                 &new.email,
                 new.role,
                 new.account.clone(),
-                Timestamp::now(),
             )
             .await?;
             Ok(Made::again(made))
@@ -99,7 +98,6 @@ pub async fn set_password(
             permit,
             &id,
             wanted.password,
-            Timestamp::now(),
         )
         .await
     };
@@ -116,7 +114,7 @@ pub async fn update(
     let changed = async {
         let permit = actor(&server, &request).await?.may(UsersWrite)?;
         let wanted: Change = body(&request, payload).await?;
-        user::set_role(&server.store, permit, &id, wanted.role, Timestamp::now()).await
+        user::set_role(&server.store, permit, &id, wanted.role).await
     };
     ok(&request, changed.await)
 }
@@ -125,8 +123,7 @@ pub async fn update(
 pub async fn invite(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
     let made = async {
         let permit = actor(&server, &request).await?.may(UsersWrite)?;
-        let (link, expires_at) =
-            invitation::create(&server.store, permit, &id, Timestamp::now()).await?;
+        let (link, expires_at) = invitation::create(&server.store, permit, &id).await?;
         Ok((
             StatusCode::CREATED,
             Link {
@@ -146,7 +143,7 @@ pub async fn reset_second_factor(
 ) -> HttpResponse {
     let done = async {
         let permit = actor(&server, &request).await?.may(UsersWrite)?;
-        user::reset_second_factor(&server.store, permit, &id, Timestamp::now()).await
+        user::reset_second_factor(&server.store, permit, &id).await
     };
     nothing(&request, done.await)
 }
@@ -155,7 +152,7 @@ pub async fn reset_second_factor(
 pub async fn delete(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
     let done = async {
         let permit = actor(&server, &request).await?.may(UsersWrite)?;
-        user::delete(&server.store, permit, &id, Timestamp::now()).await
+        user::delete(&server.store, permit, &id).await
     };
     nothing(&request, done.await)
 }
