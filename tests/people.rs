@@ -877,7 +877,7 @@ on_both! {
         let token = ada.form_token();
         for path in ["/portal/applications", "/portal/people", "/portal/registration-tokens", "/portal/profile/password", "/portal/profile/second-factor", "/portal/people/second-factor"] {
             for value in ["\0", "\u{202e}", &"x".repeat(5000), "-1", "99999999999999999999d", "[]", "\""] {
-                let fields = ["name", "email", "role", "scope", "resources", "auth_method", "jwks", "uses", "expires_in", "current", "new", "code", "sealed", "account", "once"];
+                let fields = ["name", "email", "role", "scope", "resources", "auth_method", "jwks", "uses", "expires_in", "current", "new", "code", "sealed", "account", "idempotency_key"];
                 let fields: Vec<(&str, &str)> = fields.iter().map(|name| (*name, value)).chain([("csrf_token", token.as_str())]).collect();
                 let reply = ada.post(path, &[], &fields);
                 assert!(reply.status < 500, "{path} {value:?}: {} {}", reply.status, reply.body);
