@@ -195,6 +195,7 @@ fn created_page(
 ) -> HttpResponse {
     let client = &application.client;
     let token_endpoint = user.server.issuer.endpoint("/oauth/token");
+    let authorization = format!("Authorization: {}", authorization_header(api_key));
     let content = html! {
         @if let Some(warning) = warning { (scope_warning(user, warning)) }
         div.shown_once {
@@ -206,7 +207,7 @@ fn created_page(
                     &format!("curl -u {}:{secret} -d grant_type=client_credentials {token_endpoint}", client.client_id)))
             }
             (copy(user, &user.t("first-key"), "api-key", api_key))
-            (copy(user, &user.t("ready-header"), "header", &authorization_header(api_key)))
+            (copy(user, &user.t("ready-header"), "header", &authorization))
         }
         p {
             a.button.primary href=(user.link(&application.path("/quick-start"))) { (user.t("quick-start")) } " "
