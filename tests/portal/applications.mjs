@@ -173,6 +173,7 @@ async function anApplication() {
   await titled(ours, 'Application created')
   const [id, secret, key] = [await given(ours, 'client-id'), await given(ours, 'client-secret'), await given(ours, 'api-key')]
   assert.equal(await verify(key), 200)
+  assert.match(await given(ours, 'header'), /^Authorization: Basic [A-Za-z0-9+/=]+$/)
   assert.equal(JSON.parse(await shell(`${await given(ours, 'first-token')} 2>/dev/null`)).scope, 'orders:read')
   await leads(ours, () => ours.reload())
   await notice(ours, 'You already submitted this form. Nothing was created twice.')
