@@ -384,7 +384,8 @@ fn is_same_origin(headers: &HeaderMap, issuer: Option<&str>) -> bool {
     };
     // A reverse proxy may have changed the host, so the issuer's origin counts too.
     let host = origin.split_once("://").map(|(_, host)| host);
-    issuer == Some(origin) || host == header(HOST)
+    // `null` has no host; neither has a request over HTTP/2, so that two missing hosts do not match.
+    issuer == Some(origin) || host.is_some() && host == header(HOST)
 }
 
 type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, PageError>>>>;
