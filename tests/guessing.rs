@@ -155,7 +155,7 @@ on_both! {
             ("1234567890", "most common passwords", "les plus courants"),
             ("qwertyuiop", "most common passwords", "les plus courants"),
             ("keyward123", "name of this service", "le nom de ce service"),
-            ("bartholomew12", "your e-mail address", "votre adresse e-mail"),
+            ("bartholomew12", "your email address", "votre adresse e-mail"),
             ("northwind2026", "name of this service", "le nom de ce service"),
         ] {
             let (status, reason) = set(password);
@@ -219,7 +219,7 @@ on_both! {
         assert_eq!(prove(&half(&other), "000000").status, 403);
         let refused = prove(&half(&node), &code(&secret, 0));
         assert_eq!(refused.status, 403);
-        assert!(refused.body.contains("Too many wrong codes were entered."), "{}", refused.body);
+        assert!(refused.body.contains("Too many wrong codes."), "{}", refused.body);
         assert_eq!(world.count("SELECT wrong_codes FROM users"), 100);
         // A recovery code cannot be guessed, and gets the user in.
         assert_eq!(prove(&half(&other), &codes[1]).status, 200);

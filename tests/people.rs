@@ -303,7 +303,7 @@ on_both! {
             ("no origin", Some(&own), &[("origin", "null")]),
         ], |(what, token, headers)| {
             let mut fields = vec![("email", BOB), ("role", "viewer")];
-            fields.extend(token.map(|token| ("form_token", token)));
+            fields.extend(token.map(|token| ("csrf_token", token)));
             let reply = ada.post(action, headers, &fields);
             assert_eq!((reply.status, written(&world)), (403, before), "{what}: {}", reply.body);
             page(&reply, 403);
@@ -312,12 +312,12 @@ on_both! {
         // Nor the forms of whoever has not signed in.
         each_case([None, Some(own.as_str()), Some(others.as_str())], |token| {
             let mut fields = vec![("email", ADA), ("password", PASSWORD)];
-            fields.extend(token.map(|token| ("form_token", token)));
+            fields.extend(token.map(|token| ("csrf_token", token)));
             page(&stranger.post("/portal/sign-in", &[], &fields), 403);
             assert!(stranger.cookie("keyward").is_empty());
         });
         // Nobody's session: what was typed waits for the sign-in, and is sent again by hand.
-        let late = stranger.post(action, &[], &[("form_token", &own), ("email", BOB), ("role", "viewer")]);
+        let late = stranger.post(action, &[], &[("csrf_token", &own), ("email", BOB), ("role", "viewer")]);
         page(&late, 403);
         let waiting = stranger.submit(&late, "/portal/sign-in", &[("email", ADA), ("password", PASSWORD)]);
         assert!(page(&waiting, 200).body.contains(BOB));
@@ -326,7 +326,7 @@ on_both! {
         assert_eq!(world.count("SELECT count(*) FROM users"), 2);
         // Our own pages do.
         each_case([&[("sec-fetch-site", "same-origin")] as &[(&str, &str)], &[("origin", node.base.as_str())], &[]], |headers| {
-            let reply = ada.post("/portal/people/second-factor", headers, &[("form_token", &own), ("required", "")]);
+            let reply = ada.post("/portal/people/second-factor", headers, &[("csrf_token", &own), ("required", "")]);
             assert_eq!(reply.status, 303, "{headers:?}: {}", reply.body);
         });
     }
@@ -436,7 +436,7 @@ on_both! {
         let asked = written(&world);
         let token = hidden(&question, "/portal/second-factor")[0].1.clone();
         for path in ["/portal/profile/password", "/portal/profile/second-factor/remove", "/portal/profile/recovery-codes"] {
-            let reply = half.post(path, &[], &[("form_token", &token), ("current", PASSWORD), ("new", "another horse battery")]);
+            let reply = half.post(path, &[], &[("csrf_token", &token), ("current", PASSWORD), ("new", "another horse battery")]);
             assert_eq!((reply.leads_to(), written(&world)), ("/portal/second-factor", asked), "{path}");
         }
         let answer = |browser: &Browser<'_>, code: &str| {
@@ -505,7 +505,7 @@ on_both! {
             assert_eq!(bob.get(&path).leads_to(), set_up, "{path}");
         }
         for path in [format!("/portal/applications/{app}/secrets"), "/portal/profile/password".to_owned()] {
-            let reply = bob.post(&path, &[], &[("form_token", &token), ("current", PASSWORD), ("new", "another horse battery")]);
+            let reply = bob.post(&path, &[], &[("csrf_token", &token), ("current", PASSWORD), ("new", "another horse battery")]);
             assert_eq!((reply.leads_to(), written(&world)), (set_up, before), "{path}");
         }
         let (_, codes) = enrol(&bob);
@@ -878,8 +878,8 @@ on_both! {
         let token = ada.form_token();
         each_case(["/portal/applications", "/portal/people", "/portal/registration-tokens", "/portal/profile/password", "/portal/profile/second-factor", "/portal/people/second-factor"], |path| {
             for value in ["\0", "\u{202e}", &"x".repeat(5000), "-1", "99999999999999999999d", "[]", "\""] {
-                let fields = ["name", "email", "role", "scope", "resources", "auth_method", "jwks", "uses", "expires_in", "current", "new", "code", "sealed", "account", "once"];
-                let fields: Vec<(&str, &str)> = fields.iter().map(|name| (*name, value)).chain([("form_token", token.as_str())]).collect();
+                let fields = ["name", "email", "role", "scope", "resources", "auth_method", "jwks", "uses", "expires_in", "current", "new", "code", "sealed", "account", "idempotency_key"];
+                let fields: Vec<(&str, &str)> = fields.iter().map(|name| (*name, value)).chain([("csrf_token", token.as_str())]).collect();
                 let reply = ada.post(path, &[], &fields);
                 assert!(reply.status < 500, "{path} {value:?}: {} {}", reply.status, reply.body);
             }

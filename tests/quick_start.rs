@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use keyward::clock::Timestamp;
-use keyward::portal::quick_start::{Application, Snippet};
+use keyward::portal::quick_start::{Snippet, SnippetValues};
 use keyward::scope::Scope;
 use keyward::store::client::{AuthMethod, Client};
 use keyward::store::grant_type::GrantType;
@@ -63,7 +63,7 @@ impl Project {
         shell.output().unwrap()
     }
 
-    fn save(&self, application: &Application) {
+    fn save(&self, application: &SnippetValues) {
         std::fs::write(
             self.folder.join(self.snippet.file_name()),
             self.snippet.code(application),
@@ -98,8 +98,8 @@ impl Project {
     }
 }
 
-fn application(node: &Node, client_id: &str, scope: &str, resource: Option<&str>) -> Application {
-    Application {
+fn application(node: &Node, client_id: &str, scope: &str, resource: Option<&str>) -> SnippetValues {
+    SnippetValues {
         token_endpoint: format!("{}/oauth/token{QUERY}", node.base),
         client_id: client_id.to_owned(),
         scope: scope.parse().unwrap(),
@@ -208,11 +208,11 @@ fn only_a_client_with_a_secret_has_one() {
         );
         client.resources = "https://b.example/ https://a.example/".parse().unwrap();
         assert!(
-            Application::of(&client.clone().into(), &issuer).is_none(),
+            SnippetValues::for_client(&client.clone().into(), &issuer).is_none(),
             "the grant"
         );
         client.grant_types = [GrantType::ClientCredentials].into_iter().collect();
-        let found = Application::of(&client.clone().into(), &issuer);
+        let found = SnippetValues::for_client(&client.clone().into(), &issuer);
         assert_eq!(found.is_some(), method != AuthMethod::PrivateKeyJwt);
         let Some(found) = found else { continue };
         assert_eq!(

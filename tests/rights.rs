@@ -643,12 +643,22 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ),
     ("/accounts", "get post", Some("keyward:accounts:write")),
     (
+        "/accounts/{id}/edit",
+        "get post",
+        Some("keyward:accounts:write"),
+    ),
+    (
         "/accounts/{id}/second-factor",
         "post",
         Some("keyward:users:write"),
     ),
     (
         "/resource-servers",
+        "get post",
+        Some("keyward:resources:write"),
+    ),
+    (
+        "/resource-servers/edit",
         "get post",
         Some("keyward:resources:write"),
     ),

@@ -20,8 +20,7 @@ use crate::config::Registration;
 use crate::credential::{Credential, new_id, random_bytes};
 use crate::error::{Code, Error};
 use crate::manage::actor::{
-    AccountsWrite, Actor, ClientsWrite, KeysWrite, RegistrationWrite, ResourcesWrite,
-    SigningKeysWrite, UsersWrite,
+    AccountsWrite, Actor, ClientsWrite, KeysWrite, RegistrationWrite, ResourcesWrite, UsersWrite,
 };
 use crate::manage::api_key::{self, IpRanges, NewApiKey};
 use crate::manage::client::{self, AuthMethod, NewClient};

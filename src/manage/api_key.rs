@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::actor::Permit;
@@ -415,4 +417,9 @@ mod tests {
         let refused = ensure_capacity(&keys(MAX_API_KEYS)).unwrap_err();
         assert_eq!(refused.code(), Code::Conflict);
     }
+}
+
+/// The value of the `Authorization` header that presents an API key: Basic, with the key as the user name.
+pub fn authorization_header(api_key: &str) -> String {
+    format!("Basic {}", STANDARD.encode(api_key))
 }

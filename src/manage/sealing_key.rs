@@ -191,7 +191,7 @@ fn reseal_second_factors(
 ) -> Result<usize, Error> {
     let mut count = 0;
     for mut user in user::list(transaction.database(), None)? {
-        let context = second_factor::under(&user);
+        let context = second_factor::seal_context(&user);
         let Some(sealed) = &user.totp_sealed else {
             continue;
         };
@@ -230,7 +230,8 @@ fn find_loss(
     };
     let is_lost_factor = |user: &User| {
         let opens = |sealed: &str, file: &SealingKeyFile| {
-            file.unseal(&second_factor::under(user), sealed).is_ok()
+            file.unseal(&second_factor::seal_context(user), sealed)
+                .is_ok()
         };
         user.totp_sealed
             .as_deref()

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Path, Payload};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -42,7 +40,7 @@ pub(in crate::http) struct CreateKey {
 fn with_key(key: &Credential, view: ApiKeyView) -> Created<ApiKeyView> {
     let mut created = Created::without_secrets(view);
     created.api_key = Some(key.expose().to_owned());
-    created.authorization = Some(format!("Basic {}", STANDARD.encode(key.expose())));
+    created.authorization = Some(api_key::authorization_header(key.expose()));
     created
 }
 

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::{UsersRead, UsersWrite};
-use crate::manage::{invitation, second_factor, user};
+use crate::manage::{invitation, user};
 use crate::store::user::Role;
 
 /// The user to create.
@@ -122,7 +122,7 @@ pub(in crate::http) async fn reset_second_factor(
     id: Path<String>,
 ) -> HandlerResult {
     let permit = api.permit(UsersWrite).await?;
-    second_factor::reset(api.store(), permit, &id).await?;
+    user::reset_second_factor(api.store(), permit, &id).await?;
     Ok(no_content())
 }
 

@@ -22,4 +22,4 @@ if (response.ok) {
 }
 
 // Send it with each request in the header: Authorization: Bearer TOKEN
-// The resource server that takes it: {{audience}}
+// The resource server that accepts it: {{audience}}

@@ -21,4 +21,4 @@ if not response.ok:
 print(answer["access_token"])
 
 # Send it with each request in the header: Authorization: Bearer TOKEN
-# The resource server that takes it: {{audience}}
+# The resource server that accepts it: {{audience}}

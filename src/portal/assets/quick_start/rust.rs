@@ -34,6 +34,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}", member("access_token"));
 
     // Send it with each request in the header: Authorization: Bearer TOKEN
-    // The resource server that takes it: {{audience}}
+    // The resource server that accepts it: {{audience}}
     Ok(())
 }

@@ -19,4 +19,4 @@ fi
 printf '%s\n' "$token"
 
 # Send it with each request in the header: Authorization: Bearer TOKEN
-# The resource server that takes it: {{audience}}
+# The resource server that accepts it: {{audience}}

@@ -52,5 +52,5 @@ func main() {
 	fmt.Println(answer.AccessToken)
 
 	// Send it with each request in the header: Authorization: Bearer TOKEN
-	// The resource server that takes it: {{audience}}
+	// The resource server that accepts it: {{audience}}
 }

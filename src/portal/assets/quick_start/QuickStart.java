@@ -37,7 +37,7 @@ public class QuickStart {
         System.out.println(member(response.body(), "access_token"));
 
         // Send it with each request in the header: Authorization: Bearer TOKEN
-        // The resource server that takes it: {{audience}}
+        // The resource server that accepts it: {{audience}}
     }
 
     /** Java has no JSON parser of its own. These values hold no quotes, so this does; where you have a parser, use it. */
