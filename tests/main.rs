@@ -26,6 +26,7 @@ mod discovery;
 mod durability;
 mod examples;
 mod failure;
+mod golden;
 mod guessing;
 mod http2;
 mod interop;

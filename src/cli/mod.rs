@@ -14,16 +14,16 @@ use crate::bootstrap::FirstOperator;
 use crate::cache::Cache;
 use crate::clock::{Timestamp, parse_duration};
 use crate::config::{self, Issuer, Settings, Sources};
+use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::Error;
 use crate::http;
 use crate::manage::actor::Actor;
 use crate::manage::signing_key as keys;
 use crate::net::http_client;
 use crate::oauth::AuthorizationServer;
-use crate::oauth::keys::SealingKeyFile;
 use crate::scope::Scope;
 use crate::server::ReadSettings;
-use crate::store::deployment::{self, Deployment};
+use crate::store::cluster_settings::{self, ClusterSettings};
 use crate::store::token_records::TokenRecords;
 use crate::store::{IfMissing, Store};
 use crate::telemetry::{Role, Telemetry};
@@ -169,7 +169,7 @@ impl Context {
         if url.is_missing().is_ok_and(|missing| missing) {
             tracing::warn!(database = %url, "creating a new database");
         }
-        self.open_store(IfMissing::Make)
+        self.open_store(IfMissing::Create)
     }
 
     fn open_store(&self, if_missing: IfMissing) -> Result<Arc<Store>, Error> {
@@ -215,8 +215,8 @@ impl Context {
         if let Some(issuer) = &self.settings.issuer {
             return Ok(issuer.clone());
         }
-        match store.read(deployment::find).await? {
-            Some(Deployment { issuer, .. }) => issuer.parse().map_err(|reason| {
+        match store.read(cluster_settings::find).await? {
+            Some(ClusterSettings { issuer, .. }) => issuer.parse().map_err(|reason| {
                 Error::server_error(format!(
                     "the issuer of the running nodes, {issuer}, is invalid: {reason}"
                 ))
@@ -369,7 +369,7 @@ fn settings(context: &Context) -> Output {
     if context.settings.issuer.is_none()
         && let Some(entry) = entries.iter_mut().find(|entry| entry.name == "issuer")
     {
-        match deployment::issuer_of(&context.settings.database_url) {
+        match cluster_settings::issuer_of(&context.settings.database_url) {
             Ok(Some(serving)) => {
                 (entry.value, entry.source) = (Some(serving), "database".to_owned())
             }

@@ -125,7 +125,7 @@ impl Serve {
             .transpose()?;
         let url = settings.database_url.clone();
         let opened = blocking(move || {
-            Store::open(&url, IfMissing::Make).map_err(|error| url.explain(&error))
+            Store::open(&url, IfMissing::Create).map_err(|error| url.explain(&error))
         });
         let store = opened.await.map_err(explain)?;
         if operator.is_none() && !self.no_bootstrap && bootstrap::is_new(&store).await? {

@@ -19,11 +19,11 @@ use tracing::field::Empty;
 
 use super::error::LogReason;
 use super::in_flight::{InFlight, TrackedBody};
+use super::route::RouteOptions;
 use super::{context, error};
 use crate::credential::redacted;
 use crate::net::connections::Activity;
 use crate::oauth::AuthorizationServer;
-use crate::oauth::usage::Timed;
 use crate::request_context::RequestContext;
 use crate::span::{self, Scope};
 use crate::trace_context::digits;
@@ -55,7 +55,7 @@ pub async fn observe(
             response.map_into_left_body()
         }
         Err(excess) => {
-            let response = error::problem(request.request(), &excess);
+            let response = error::response(request.request(), &excess);
             request.into_response(response).map_into_right_body()
         }
     };
@@ -140,34 +140,24 @@ fn record<B>(
     response: &ServiceResponse<B>,
     duration: Duration,
 ) {
-    let route = response.request().match_pattern();
+    let request = response.request();
     let extensions = response.response().extensions();
     let reason = extensions.get::<LogReason>();
-    if let Some(timed) = route.as_deref().and_then(timed) {
+    if let Some(timed) = RouteOptions::of(request).timed {
         server
             .usage
             .count_time(timed, duration, context.received_at);
     }
+    let route = request.match_pattern();
     let status = response.status().as_u16();
     let code = reason.map(|reason| reason.code.as_str());
-    let method = response.request().method().as_str();
+    let method = request.method().as_str();
     record_span(span, method, route.as_deref(), status, code);
     server
         .usage
         .metrics
         .count_response(route, status, code, duration);
     log(context, response, reason, duration);
-}
-
-/// What is timed; where the issuer has a path, below that too.
-fn timed(route: &str) -> Option<Timed> {
-    if route.ends_with("/oauth/token") {
-        Some(Timed::Token)
-    } else if route.ends_with("/oauth/introspect") {
-        Some(Timed::Introspection)
-    } else {
-        None
-    }
 }
 
 /// Writes the line of the access log. The query is left out, since it may hold personal data or

@@ -10,8 +10,8 @@ use crate::clock::watch::MAX_CLOCK_ERROR;
 use crate::error::Error;
 use crate::oauth::AuthorizationServer;
 use crate::store::{
-    Database, StoreError, api_key, audit, changes, client_assertion, counters, idempotency,
-    invitation, session, token,
+    Database, StoreError, api_key, audit, changes, counters, idempotency, invitation, session,
+    token, used_jti,
 };
 
 /// The most rows of each table in one transaction.
@@ -82,7 +82,7 @@ fn purge_batch(database: &mut Database, cutoffs: &Cutoffs) -> Result<usize, Stor
     Ok([
         token::purge(database, cutoffs.expired, BATCH)?,
         token::purge_revocations(database, cutoffs.irrevocable, BATCH)?,
-        client_assertion::purge(database, cutoffs.irrevocable, BATCH)?,
+        used_jti::purge(database, cutoffs.irrevocable, BATCH)?,
         api_key::purge(database, cutoffs.api_keys, BATCH)?,
         idempotency::purge(database, cutoffs.expired, BATCH)?,
         session::purge(database, cutoffs.expired, BATCH)?,

@@ -11,10 +11,10 @@ use super::session::{
 use super::{AuthorizationServer, not_found};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
+use crate::crypto::sealing_key::{SealingKeyError, SealingKeyFile};
 use crate::crypto::secret_hash;
 use crate::error::{Code, Error};
-use crate::oauth::failure::Reason;
-use crate::oauth::keys::SealingKeyFile;
+use crate::oauth::reason::Reason;
 use crate::request_context::RequestContext;
 use crate::store::audit::Action;
 use crate::store::user::{self, User};
@@ -68,8 +68,7 @@ fn enrolment(
     let sealed = server
         .signing_keys
         .sealing_keys()
-        .seal(&under(&signed_in.user), secret)
-        .map_err(Error::server_error)?;
+        .seal(&under(&signed_in.user), secret)?;
     let totp = totp(secret, signed_in.email())?;
     let url = totp
         .to_url()
@@ -81,10 +80,10 @@ fn enrolment(
     })
 }
 
-fn stale(reason: String) -> Error {
+fn stale(error: SealingKeyError) -> Error {
     Error::new(Code::InvalidRequest, "The form is out of date; begin again")
         .phrase("form-stale", [])
-        .detail(reason)
+        .detail(error.to_string())
 }
 
 /// The name under which a user's secret is sealed.
@@ -193,9 +192,9 @@ fn take_code(
             }
         }
         // Where the sealing key was lost no code is right any more; recovery codes are not sealed.
-        Err(reason) => tracing::error!(
+        Err(error) => tracing::error!(
             user = user.id,
-            reason,
+            reason = %error,
             "cannot open the secret of a second factor"
         ),
     }
@@ -272,7 +271,7 @@ pub async fn confirm(
             user.totp_sealed = Some(
                 sealing_keys
                     .seal(&under(user), &secret)
-                    .map_err(Error::server_error)?,
+                    .map_err(Error::from)?,
             );
             user.totp_last_step = step;
             user.recovery_hashes = codes;

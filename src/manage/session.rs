@@ -13,13 +13,13 @@ use crate::credential::{Credential, Fingerprint, Kind, random_bytes};
 use crate::crypto::password::{Caller, Password};
 use crate::crypto::secret_hash::{self, StoredSecret};
 use crate::error::{Code, Error};
-use crate::oauth::failure::Reason;
-use crate::oauth::usage::Of;
+use crate::oauth::reason::Reason;
+use crate::oauth::usage::FailureSource;
 use crate::rate_limit::{Attempt, AttemptBy};
 use crate::request_context::RequestContext;
 use crate::store::account::{self, Account};
 use crate::store::audit::{Action, AuditEntry, Recorder};
-use crate::store::session::{self, Proven, Session};
+use crate::store::session::{self, AuthLevel, Session};
 use crate::store::user::{self, Role, User};
 use crate::store::{Transaction, invitation};
 
@@ -57,7 +57,7 @@ impl SignedIn {
 
     /// Whether the second factor is still to come.
     pub fn awaits_second_factor(&self) -> bool {
-        self.session.proven == Proven::Password
+        self.session.proven == AuthLevel::Password
     }
 
     /// Whether the user has a second factor.
@@ -205,7 +205,7 @@ pub async fn sign_in(
     let (cookie, row) = new_session(
         server,
         &user.id,
-        Proven::Password,
+        AuthLevel::Password,
         &credentials.agent,
         context,
     );
@@ -220,9 +220,9 @@ pub async fn sign_in(
                 .filter(|user| user.password_hash == compared);
             let Some(user) = found else { return Ok(None) };
             let proven = if user.totp_sealed.is_some() {
-                Proven::Password
+                AuthLevel::Password
             } else {
-                Proven::All
+                AuthLevel::All
             };
             let row = Session {
                 proven,
@@ -250,7 +250,7 @@ pub async fn sign_in(
             &Reason::wrong_password(),
         ));
     };
-    let known = (proven == Proven::All)
+    let known = (proven == AuthLevel::All)
         .then(|| know(server, &user, known, context.received_at))
         .transpose()?;
     Ok(Entrance {
@@ -262,18 +262,18 @@ pub async fn sign_in(
 
 /// How many sessions a user has at the most. Whoever knows the password alone must not end the sessions of
 /// the rightful user, so those that wait for the second factor make room only among themselves.
-const fn max_sessions(proven: Proven) -> usize {
+const fn max_sessions(proven: AuthLevel) -> usize {
     match proven {
-        Proven::Password => 5,
-        Proven::All => 50,
+        AuthLevel::Password => 5,
+        AuthLevel::All => 50,
     }
 }
 
 /// How long a session lasts at the most, whatever is set.
-const fn longest(proven: Proven) -> Duration {
+const fn longest(proven: AuthLevel) -> Duration {
     match proven {
-        Proven::Password => Duration::from_secs(600),
-        Proven::All => Duration::MAX,
+        AuthLevel::Password => Duration::from_secs(600),
+        AuthLevel::All => Duration::MAX,
     }
 }
 
@@ -281,7 +281,7 @@ const fn longest(proven: Proven) -> Duration {
 fn evict_oldest(
     transaction: &mut Transaction<'_>,
     user_id: &str,
-    proven: Proven,
+    proven: AuthLevel,
 ) -> Result<(), Error> {
     let sessions = session::list(transaction.database(), user_id)?;
     for oldest in sessions
@@ -325,11 +325,8 @@ fn know(
         .unwrap_or_else(random_bytes::<16>);
     let end = now.saturating_add(KNOWN_FOR).millis().to_be_bytes();
     let proof = [number.as_slice(), &end].concat();
-    server
-        .signing_keys
-        .sealing_keys()
-        .seal(&known_as(user), &proof)
-        .map_err(Error::server_error)
+    let sealing_keys = server.signing_keys.sealing_keys();
+    Ok(sealing_keys.seal(&known_as(user), &proof)?)
 }
 
 fn known_browser(
@@ -368,7 +365,7 @@ pub(super) fn check_live(
 fn new_session(
     server: &AuthorizationServer,
     user_id: &str,
-    proven: Proven,
+    proven: AuthLevel,
     agent: &str,
     context: &RequestContext,
 ) -> (Credential, Session) {
@@ -443,9 +440,9 @@ fn failed(
 ) -> Error {
     attempt.fail();
     let of = if user.is_some() {
-        Of::Known
+        FailureSource::Known
     } else {
-        Of::Unknown
+        FailureSource::Unknown
     };
     server
         .usage
@@ -502,7 +499,7 @@ pub async fn resume(
         let id = session.id.clone();
         server
             .store
-            .write_untracked(move |database| session::note_seen(database, &id, now))
+            .write_untracked(move |database| session::touch(database, &id, now))
             .await?;
     }
     let form_token = Fingerprint::of(format!("form\0{cookie}").as_bytes());
@@ -542,7 +539,7 @@ pub async fn prove_second_factor(
     let (cookie, row) = new_session(
         server,
         &signed_in.user.id,
-        Proven::All,
+        AuthLevel::All,
         &signed_in.session.agent,
         context,
     );
@@ -579,7 +576,7 @@ pub async fn prove_second_factor(
             user.wrong_codes_since_sign_in = 0;
             user::update(transaction, &user)?;
             session::delete(transaction, &old.id)?;
-            evict_oldest(transaction, &user.id, Proven::All)?;
+            evict_oldest(transaction, &user.id, AuthLevel::All)?;
             session::insert(transaction, &row)?;
             recorder.record(
                 transaction,

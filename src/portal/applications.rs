@@ -308,8 +308,8 @@ fn method_of(form: &Form) -> Result<AuthMethod, Error> {
         AuthMethod::ClientSecretBasic.as_str()
     };
     named
-        .parse()
-        .map_err(|reason: String| Error::new(Code::InvalidRequest, reason).field("auth_method"))
+        .parse::<AuthMethod>()
+        .map_err(|error| Error::new(Code::InvalidRequest, error).field("auth_method"))
 }
 
 fn some(text: &str) -> Option<String> {
