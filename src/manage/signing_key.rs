@@ -767,7 +767,8 @@ mod tests {
     fn a_key_signs_until_the_next_one_begins_and_stays_published_for_its_last_token() {
         // The keys; the time; when each stops signing, and when it stops being published.
         type End = Option<i64>;
-        let cases: Vec<(&str, Vec<SigningKey>, i64, Vec<(End, End)>)> = vec![
+        type Case<'a> = (&'a str, Vec<SigningKey>, i64, Vec<(End, End)>);
+        let cases: Vec<Case<'_>> = vec![
             ("a single key", vec![key("a", 0)], 10, vec![(None, None)]),
             (
                 "a key with a successor",

@@ -21,6 +21,9 @@ use crate::manage::client::{AuthMethod, ClientView};
 use crate::scope::Scope;
 
 /// The page with the program in the language that the query names.
+///
+/// # Errors
+/// The application is not visible to the user, or the database did not answer.
 pub async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
     let application = Application::find(&user, &id).await?;
     let client = &application.client;
