@@ -94,16 +94,37 @@ pub fn form_decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['%', '+']) {
         return Some(text.into());
     }
-    // As the value of a pair, of which an ampersand would be the end; it stands for itself here.
-    let pair = format!("x={}", text.replace('&', "%26"));
-    let (_, decoded) = form_urlencoded::parse(pair.as_bytes())
-        .next()
-        .unwrap_or_default();
-    let decoded = decoded.into_owned();
-    // What was no UTF-8 has become the replacement character.
-    (!decoded.contains('\u{FFFD}')).then_some(Cow::Owned(decoded))
+    let spaced = text.replace('+', " ");
+    let decoded = percent_encoding::percent_decode_str(&spaced)
+        .decode_utf8()
+        .ok()?;
+    Some(Cow::Owned(decoded.into_owned()))
 }
 
 fn invalid(description: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(Code::InvalidRequest, description)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn form_encoding_is_decoded() {
+        for (encoded, decoded) in [
+            ("", Some("")),
+            ("plain", Some("plain")),
+            ("a+b%20c", Some("a b c")),
+            ("a%26b%3Dc%25", Some("a&b=c%")),
+            ("a&b+", Some("a&b ")),
+            ("%C3%A9", Some("\u{e9}")),
+            ("%EF%BF%BD", Some("\u{fffd}")),
+            ("%", Some("%")),
+            ("%zz+", Some("%zz ")),
+            ("%ff", None),
+            ("%C3", None),
+        ] {
+            assert_eq!(form_decode(encoded).as_deref(), decoded, "{encoded}");
+        }
+    }
 }

@@ -1,7 +1,6 @@
 //! API key: a named credential of a client that is presented straight to a resource server.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 use diesel::prelude::*;
@@ -11,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use super::schema::{api_keys, revoked_api_keys};
 use super::{Change, Database, StoreError, Transaction};
-use crate::client_ip::ClientIp;
+use crate::client_ip::{ClientIp, parse_network};
 use crate::clock::Timestamp;
 use crate::scope::Scope;
 
@@ -95,12 +94,9 @@ impl IpRanges {
     /// A sentence that names the one that is neither.
     pub fn from_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let range = |word: &str| {
-            let range = word.parse().or_else(|_| {
-                word.parse::<IpAddr>()
-                    .map(|address| IpNet::from(address.to_canonical()))
-            });
             let shown: String = word.chars().take(60).collect();
-            range.map(|range: IpNet| range.trunc()).map_err(|_| {
+            let range = parse_network(word).map(|range| range.trunc());
+            range.ok_or_else(|| {
                 format!("{shown:?} is no IP address and no range, such as 203.0.113.0/24")
             })
         };
