@@ -16,6 +16,7 @@ pub mod jwt;
 pub mod key_server;
 pub mod portal;
 pub mod postgres;
+pub mod properties;
 pub mod proxy;
 
 /// Which database a test runs on.
