@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fluent_bundle::FluentResource;
 use keyward::clock::Timestamp;
 use keyward::crypto::password::Weakness;
-use keyward::oauth::failure::ALL_REASONS;
+use keyward::oauth::reason::ALL_REASONS;
 use keyward::portal::language::Language;
 use keyward::store::audit::Action;
 
@@ -90,7 +90,7 @@ fn every_language_has_the_same_messages_with_the_same_things_in_them() {
 }
 
 #[test]
-fn every_message_that_is_asked_for_is_there() {
+fn every_message_that_the_code_asks_for_exists() {
     let portal = "src/portal";
     let mut asked: BTreeSet<String> = BTreeSet::new();
     for begin in [
@@ -99,8 +99,8 @@ fn every_message_that_is_asked_for_is_there() {
         ".count(\"",
         ".text(\"",
         ".help(\"",
-        "tile(member, \"",
-        "counted(member, \"",
+        "tile(user, \"",
+        "counted(user, \"",
     ] {
         asked.extend(between(portal, begin, '"').into_iter().filter(|name| {
             name.chars()
@@ -163,24 +163,40 @@ fn every_message_that_is_asked_for_is_there() {
 }
 
 #[test]
+fn french_has_non_breaking_spaces_at_double_punctuation() {
+    let path = repository("src/portal/languages/fr.ftl");
+    let text = std::fs::read_to_string(path).unwrap();
+    let breaking: Vec<_> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter(|line| {
+            [" :", " ;", " ?", " !", " »", "« "]
+                .iter()
+                .any(|space| line.contains(space))
+        })
+        .collect();
+    assert!(breaking.is_empty(), "{breaking:#?}");
+}
+
+#[test]
 fn dates_numbers_and_plurals_are_those_of_the_language() {
     let moment = Timestamp::from_seconds(1_793_491_200 + 20 * 3600 + 18 * 60);
     let (english, french) = (Language::English, Language::French);
     assert!(
         english
-            .moment(moment)
+            .date_time(moment)
             .into_string()
             .contains("1 November 2026, 20:18 UTC"),
         "{}",
-        english.moment(moment).into_string()
+        english.date_time(moment).into_string()
     );
     assert!(
         french
-            .moment(moment)
+            .date_time(moment)
             .into_string()
             .contains("1er novembre 2026"),
         "{}",
-        french.moment(moment).into_string()
+        french.date_time(moment).into_string()
     );
     assert_eq!(english.number(1_234_567), "1,234,567");
     assert_eq!(french.number(1_234_567), "1\u{202F}234\u{202F}567");
@@ -191,7 +207,7 @@ fn dates_numbers_and_plurals_are_those_of_the_language() {
     // French counts nothing in the singular, English in the plural.
     let zero = std::time::Duration::ZERO;
     assert_eq!(
-        (english.span(zero), french.span(zero)),
+        (english.duration(zero), french.duration(zero)),
         ("0 seconds".to_owned(), "0 seconde".to_owned())
     );
     assert_eq!(

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
 use serde_json::json;
 
@@ -132,7 +130,7 @@ impl Key {
 }
 
 fn created(key: &Credential, view: &ApiKeyView) -> Output {
-    let authorization = format!("Basic {}", STANDARD.encode(key.expose()));
+    let authorization = api_key::authorization_header(key.expose());
     let words = format!(
         "Created the API key {} ({}). It is shown only once:\n  {}\n  Authorization: {authorization}",
         view.name,

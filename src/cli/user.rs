@@ -9,8 +9,8 @@ use super::Context;
 use super::output::Output;
 use crate::error::{Code, Error};
 use crate::manage::actor::{UsersRead, UsersWrite};
+use crate::manage::invitation;
 use crate::manage::user::{self, Passwords};
-use crate::manage::{invitation, second_factor};
 use crate::store::user::Role;
 
 #[derive(Subcommand)]
@@ -108,7 +108,7 @@ impl User {
                 ))
             }
             User::ResetSecondFactor { email } => {
-                second_factor::reset(&store, operator.may(UsersWrite)?, &email).await?;
+                user::reset_second_factor(&store, operator.may(UsersWrite)?, &email).await?;
                 Ok(Output::done(format!(
                     "Removed the second factor of {email}"
                 )))

@@ -29,7 +29,7 @@ pub async fn create(
             if account::find(transaction.database(), &account.name)?.is_some() {
                 return Err(Error::new(
                     Code::Conflict,
-                    format!("There is an account {} already", account.name),
+                    format!("The account {} already exists", account.name),
                 )
                 .phrase("name-taken", [])
                 .field("name"));
@@ -132,7 +132,8 @@ pub async fn update(
                 account.max_clients = limit.map(i64::from);
             }
             account::update(transaction, &account)?;
-            let (action, id) = (Action::AccountUpdate, account.id.as_str());
+            let action = Action::AccountUpdate;
+            let id = account.id.as_str();
             if let Some((permit, _)) = &requires_second_factor {
                 permit.audit(transaction, action, Some(id), id)?;
             } else if let Some((permit, _)) = &max_clients {

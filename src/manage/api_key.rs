@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::actor::Permit;
@@ -119,7 +121,7 @@ pub async fn create(
     let now = permit.now();
     check_name(&new.name)?;
     if new.expires_at.is_some_and(|end| end <= now) {
-        return Err(invalid("The end of a key lies in the future")
+        return Err(invalid("The expiry of a key must be in the future")
             .phrase("end-in-past", [])
             .field("expires_at"));
     }
@@ -187,7 +189,8 @@ pub async fn rotate(
     grace: Duration,
 ) -> Result<(Credential, ApiKeyView), Error> {
     let now = permit.now();
-    let (client_id, id) = (client_id.to_owned(), id.to_owned());
+    let client_id = client_id.to_owned();
+    let id = id.to_owned();
     store
         .write(now, move |transaction| {
             let client = find_editable(transaction.database(), &permit, &client_id)?;
@@ -236,7 +239,8 @@ pub async fn delete(
     id: &str,
 ) -> Result<(), Error> {
     let now = permit.now();
-    let (client_id, id) = (client_id.to_owned(), id.to_owned());
+    let client_id = client_id.to_owned();
+    let id = id.to_owned();
     store
         .write(now, move |transaction| {
             let client = find_editable(transaction.database(), &permit, &client_id)?;
@@ -252,7 +256,7 @@ pub async fn delete(
             if !key.is_expired(now) && active.len() == 1 {
                 return Err(Error::new(
                     Code::Conflict,
-                    "The last API key cannot be deleted; make another one first",
+                    "The last API key cannot be deleted; create another one first",
                 )
                 .phrase("last-key", []));
             }
@@ -284,7 +288,7 @@ fn ensure_capacity(active: &[ApiKey]) -> Result<(), Error> {
     Err(Error::new(
         Code::Conflict,
         format!(
-            "Maximum number of API keys reached: a client has {MAX_API_KEYS} at the most; delete one first"
+            "Maximum number of API keys reached: a client can have at most {MAX_API_KEYS}; delete one first"
         ),
     )
     .phrase("keys-full", [("most", MAX_API_KEYS.into())]))
@@ -301,7 +305,7 @@ fn reclaim_name(
     if active.iter().any(|key| key.name == name) {
         return Err(Error::new(
             Code::Conflict,
-            "The client has an API key of this name already",
+            "The client already has an API key with this name",
         )
         .phrase("name-taken", [])
         .field("name"));
@@ -338,6 +342,11 @@ fn replaced(old: &ApiKey, successor_id: &str, end: Timestamp) -> ApiKey {
         replaced_by: Some(successor_id.to_owned()),
         ..old.clone()
     }
+}
+
+/// The value of the `Authorization` header that presents an API key: Basic, with the key as the user name.
+pub fn authorization_header(api_key: &str) -> String {
+    format!("Basic {}", STANDARD.encode(api_key))
 }
 
 #[cfg(test)]

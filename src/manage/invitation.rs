@@ -1,11 +1,11 @@
-//! Invitations: one-time links by which users set their own passwords.
+//! Invitations: one-time links with which users set their own passwords.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::AuthorizationServer;
-use super::actor::{Permit, UsersWrite};
-use super::user::{check_not_self, usable_password, within_power};
+use super::actor::{Actor, Permit, UsersWrite};
+use super::user::{check_not_self, find_editable, usable_password};
 use crate::clock::Timestamp;
 use crate::config::Issuer;
 use crate::credential::{Credential, Kind};
@@ -17,28 +17,29 @@ use crate::store::invitation::{self, Invitation};
 use crate::store::user::{self, User};
 use crate::store::{Database, Store, session};
 
-/// How long a link is good for.
-pub const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long a link is valid.
+pub const INVITATION_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The path of the link, below the issuer.
+/// The path of the page that a link opens, below the issuer.
 const PATH: &str = "/portal/invitation";
 
-/// The link in full, as it is given to the user. Its secret is in the fragment, which browsers keep to
-/// themselves: it is in the log of no proxy. The page posts it.
+/// The link as it is given to the user. The secret is in the fragment, which browsers do not send,
+/// so it is not in any proxy's log; the page posts it.
 pub fn url(issuer: &Issuer, link: &Credential) -> String {
     format!("{}#{}", issuer.endpoint(PATH), link.expose())
 }
 
-/// The secret in what somebody pasted: the whole link, or its end.
+/// The secret in what was pasted: the whole link, or only its fragment.
 fn secret_of(link: &str) -> &str {
     link.rsplit('#').next().unwrap_or_default().trim()
 }
 
-/// Makes a link for a user, in the place of an earlier one. The password that the user has stays good
-/// until the link is used.
+/// Creates a link for a user and invalidates an earlier one. The user's current password stays
+/// valid until the link is used.
 ///
 /// # Errors
-/// No such user.
+/// `not_found`; `conflict` for the actor's own user; `access_denied` if the user has rights that
+/// the actor does not have.
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
@@ -47,15 +48,13 @@ pub async fn create(
     let now = permit.now();
     let email = email.to_owned();
     let credential = Credential::generate(Kind::Invitation);
-    let (id, hash, expires_at) = (
-        credential.id().to_owned(),
-        secret_hash::hash(&credential),
-        now.saturating_add(LIFETIME),
-    );
+    let id = credential.id().to_owned();
+    let hash = secret_hash::hash(&credential);
+    let expires_at = now.saturating_add(INVITATION_TTL);
     store
         .write(now, move |transaction| {
-            let user = within_power(transaction.database(), &permit, &email)?;
-            // Nor change the password without knowing it.
+            let user = find_editable(transaction.database(), &permit, &email)?;
+            // A link would let users change their password without knowing it.
             check_not_self(permit.actor(), &user)?;
             let row = Invitation {
                 user_id: user.id,
@@ -77,10 +76,11 @@ pub async fn create(
     Ok((credential, expires_at))
 }
 
-/// Whose link this is; nobody's where it was used, replaced or has ended.
+/// The email address of the user whose link this is; `None` if it was used or replaced, or has
+/// expired.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// `temporarily_unavailable` if the database cannot be reached.
 pub async fn find(
     server: &AuthorizationServer,
     link: &str,
@@ -98,54 +98,54 @@ fn user_of(database: &mut Database, link: &str, now: Timestamp) -> Result<Option
         return Ok(None);
     };
     let found = invitation::find(database, credential.id())?;
-    let live = found.filter(|row| {
+    let active = found.filter(|row| {
         row.expires_at > now && StoredSecret::new(row.hash.clone()).matches(&credential)
     });
-    match live {
+    match active {
         Some(row) => Ok(user::find(database, &row.user_id)?),
         None => Ok(None),
     }
 }
 
-/// Sets the password by a link, which is used up by it; all of the user's sessions end. Gives the
-/// address to sign in with.
+/// Sets the password with a link, invalidates the link and ends all of the user's sessions. Returns
+/// the email address to sign in with.
 ///
 /// # Errors
-/// A link that is no good; an unusable password.
+/// `not_found` if the link is not valid; `invalid_request` if the password is too weak.
 pub async fn accept(
     server: &AuthorizationServer,
     link: &str,
     password: String,
     context: &RequestContext,
 ) -> Result<String, Error> {
-    let gone = || {
-        Error::new(Code::NotFound, "The link was used, replaced or has ended")
-            .phrase("invitation-gone", [])
+    let invalid_link = || {
+        Error::new(
+            Code::NotFound,
+            "The link was used or replaced, or has expired",
+        )
+        .phrase("invitation-gone", [])
     };
-    // Before the costly hash: who guesses links must not keep the machine busy.
+    // Before the expensive hash, so that guessing links cannot exhaust the CPU.
     let email = find(server, link, context.received_at)
         .await?
-        .ok_or_else(gone)?;
+        .ok_or_else(invalid_link)?;
     let password = usable_password(&server.store, password, &email)
         .await
         .map_err(|error| error.field("password"))?;
     let hash = server.passwords.hash(password).await?;
-    let (link, now, context) = (link.to_owned(), context.received_at, context.clone());
+    let link = link.to_owned();
+    let now = context.received_at;
+    let context = context.clone();
     server
         .store
         .write(now, move |transaction| {
-            let mut user = user_of(transaction.database(), &link, now)?.ok_or_else(gone)?;
+            let mut user = user_of(transaction.database(), &link, now)?.ok_or_else(invalid_link)?;
             user.password_hash = Some(hash.clone());
             user.wrong_codes = 0;
             user::update(transaction, &user)?;
             invitation::delete(transaction, &user.id)?;
             session::delete_all(transaction, &user.id, None)?;
-            let actor = super::actor::Actor::user(
-                &user.email,
-                user.role,
-                user.account_id.as_deref(),
-                &context,
-            );
+            let actor = Actor::user(&user.email, user.role, user.account_id.as_deref(), &context);
             actor.audit(
                 transaction,
                 Action::UserAcceptInvitation,
@@ -155,4 +155,26 @@ pub async fn accept(
             Ok(user.email)
         })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pasted_link_may_be_whole_or_only_its_fragment() {
+        for (pasted, secret) in [
+            ("https://auth.example/portal/invitation#kwv_a_b", "kwv_a_b"),
+            (
+                " https://auth.example/portal/invitation#kwv_a_b\n",
+                "kwv_a_b",
+            ),
+            ("#kwv_a_b", "kwv_a_b"),
+            ("kwv_a_b", "kwv_a_b"),
+            ("https://auth.example/portal/invitation#", ""),
+            ("", ""),
+        ] {
+            assert_eq!(secret_of(pasted), secret, "{pasted:?}");
+        }
+    }
 }

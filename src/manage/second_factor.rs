@@ -1,112 +1,117 @@
-//! The second factor of a user: time-based one-time passwords (RFC 6238), and recovery codes for when
-//! the device is lost.
+//! The second factor of a user: time-based one-time passwords (RFC 6238), and recovery codes for a
+//! lost device. Everything here works on a user row in memory; `sign_in` and `profile` store the
+//! result.
 
 use totp_rs::{Builder, Secret, Totp};
 use zeroize::Zeroizing;
 
-use super::actor::{Permit, UsersWrite};
-use super::session::{
-    SignedIn, attempt, check_live, confirm_password, failure, refuse_code, wrong_code,
-};
-use super::{AuthorizationServer, not_found};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
+use crate::crypto::sealing_key::SealingKeyFile;
 use crate::crypto::secret_hash;
 use crate::error::{Code, Error};
-use crate::oauth::failure::Reason;
-use crate::oauth::keys::SealingKeyFile;
-use crate::request_context::RequestContext;
-use crate::store::audit::Action;
-use crate::store::user::{self, User};
-use crate::store::{Transaction, audit, session};
+use crate::store::user::User;
 
-/// How many recovery codes there are.
+/// The number of recovery codes in a set.
 const RECOVERY_CODES: usize = 10;
 
-/// A second factor that is about to be set up: nothing is stored until a code proves it.
+/// The number of wrong codes in a row after which TOTP codes are no longer accepted, on all nodes
+/// (NIST SP 800-63B section 5.2.2). A new password or a recovery code ends the lock.
+const MAX_WRONG_CODES: i64 = 100;
+
+/// A second factor to be enrolled. It is stored once the user has entered a code from it.
 pub struct Enrolment {
-    /// For typing: the secret in base32.
+    /// The secret in base32, to be typed.
     pub secret: String,
-    /// For scanning: `otpauth://…`
+    /// The `otpauth://` URL, to be scanned as a QR code.
     pub url: String,
-    /// For the form, which brings it back: the secret, sealed for this user.
+    /// The secret, sealed for this user: the form carries it until a code confirms it.
     pub sealed: String,
 }
 
-/// Makes a secret.
-///
-/// # Errors
-/// Where the crypto library refuses.
-pub fn begin(server: &AuthorizationServer, signed_in: &SignedIn) -> Result<Enrolment, Error> {
-    let secret: [u8; 20] = random_bytes();
-    enrolment(server, signed_in, &secret)
+impl Enrolment {
+    /// An enrolment with a new secret.
+    ///
+    /// # Errors
+    /// `server_error` if the secret cannot be sealed.
+    pub(super) fn generate(sealing_keys: &SealingKeyFile, user: &User) -> Result<Self, Error> {
+        let secret: [u8; 20] = random_bytes();
+        Enrolment::new(sealing_keys, user, &secret)
+    }
+
+    /// The same enrolment again, for a form that is shown again after a wrong code.
+    ///
+    /// # Errors
+    /// `invalid_request` if `sealed` is of another user or sealing key.
+    pub(super) fn resume(
+        sealing_keys: &SealingKeyFile,
+        user: &User,
+        sealed: &str,
+    ) -> Result<Self, Error> {
+        let secret = unseal_enrolment(sealing_keys, user, sealed)?;
+        Enrolment::new(sealing_keys, user, &secret)
+    }
+
+    fn new(sealing_keys: &SealingKeyFile, user: &User, secret: &[u8]) -> Result<Self, Error> {
+        let sealed = sealing_keys
+            .seal(&seal_context(user), secret)
+            .map_err(Error::from)?;
+        let totp = totp(secret, &user.email)?;
+        let url = totp
+            .to_url()
+            .map_err(|error| Error::server_error(error.to_string()))?;
+        Ok(Enrolment {
+            secret: totp.secret().to_base32(),
+            url,
+            sealed,
+        })
+    }
 }
 
-/// The same once more, for a form that came back with a wrong code.
+/// The secret of an enrolment form.
 ///
 /// # Errors
-/// Where it was sealed for somebody else, or with another key file.
-pub fn resume(
-    server: &AuthorizationServer,
-    signed_in: &SignedIn,
+/// `invalid_request` if `sealed` is of another user or sealing key.
+pub(super) fn unseal_enrolment(
+    sealing_keys: &SealingKeyFile,
+    user: &User,
     sealed: &str,
-) -> Result<Enrolment, Error> {
-    let secret = server
-        .signing_keys
-        .sealing_keys()
-        .unseal(&under(&signed_in.user), sealed)
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    sealing_keys
+        .unseal(&seal_context(user), sealed)
         .map(Zeroizing::new)
-        .map_err(stale)?;
-    enrolment(server, signed_in, &secret)
+        .map_err(|reason| {
+            Error::new(Code::InvalidRequest, "The form is out of date; start again")
+                .phrase("form-stale", [])
+                .detail(reason.to_string())
+        })
 }
 
-fn enrolment(
-    server: &AuthorizationServer,
-    signed_in: &SignedIn,
-    secret: &[u8],
-) -> Result<Enrolment, Error> {
-    let sealed = server
-        .signing_keys
-        .sealing_keys()
-        .seal(&under(&signed_in.user), secret)
-        .map_err(Error::server_error)?;
-    let totp = totp(secret, signed_in.email())?;
-    let url = totp
-        .to_url()
-        .map_err(|error| Error::server_error(error.to_string()))?;
-    Ok(Enrolment {
-        secret: totp.secret().to_base32(),
-        url,
-        sealed,
-    })
-}
-
-fn stale(reason: String) -> Error {
-    Error::new(Code::InvalidRequest, "The form is out of date; begin again")
-        .phrase("form-stale", [])
-        .detail(reason)
-}
-
-/// The name under which a user's secret is sealed.
-pub(super) fn under(user: &User) -> String {
+/// The associated data under which a user's secret is sealed: one user's secret cannot be unsealed
+/// as another's.
+pub(super) fn seal_context(user: &User) -> String {
     format!("second factor of {}", user.id)
 }
 
 fn totp(secret: &[u8], email: &str) -> Result<Totp, Error> {
-    // A colon would end the issuer's name in the URL.
-    let label = email.replace(':', "");
-    let builder = Builder::new()
+    Builder::new()
         .with_secret(Secret::from(secret.to_vec()))
-        .with_skew(1);
-    let built = builder
-        .with_account_name(label)
+        .with_skew(1)
+        // A colon would end the issuer's name in the `otpauth` URL.
+        .with_account_name(email.replace(':', ""))
         .with_issuer(Some("Keyward"))
-        .build();
-    built.map_err(|error| Error::server_error(error.to_string()))
+        .build()
+        .map_err(|error| Error::server_error(error.to_string()))
 }
 
-/// The time step of a code that is right now and was not used.
-fn step_of(secret: &[u8], user: &User, code: &str, now: Timestamp) -> Result<Option<i64>, Error> {
+/// The time step of a valid, unused code; `None` if the code is wrong or was used. One step (30
+/// seconds) of clock skew is accepted in either direction.
+pub(super) fn totp_step(
+    secret: &[u8],
+    user: &User,
+    code: &str,
+    now: Timestamp,
+) -> Result<Option<i64>, Error> {
     let code: String = code.chars().filter(|c| !c.is_whitespace()).collect();
     if code.len() != 6 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(None);
@@ -119,38 +124,33 @@ fn step_of(secret: &[u8], user: &User, code: &str, now: Timestamp) -> Result<Opt
     Ok(step.filter(|step| *step > user.totp_last_step))
 }
 
-/// After how many wrong codes in a row the second factor is locked, on all nodes: until the user has a new
-/// password or signs in with a recovery code (NIST SP 800-63B section 5.2.2).
-const MAX_WRONG_CODES: i64 = 100;
-
-/// What came of a code.
+/// The result of checking a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CodeCheck {
-    /// It is right, and used up.
+    /// The code was right, and is now used.
     Right,
-    /// It is wrong, and counted.
+    /// The code was wrong, and was counted.
     Wrong,
-    /// It was not compared: there were too many wrong ones.
+    /// The code was not compared, because the second factor is locked after too many wrong codes.
     Locked,
 }
 
-/// Checks a code of the user that the transaction found. A right one is used up with the next update of
-/// the user; a wrong one is counted and recorded.
+/// Checks a TOTP or recovery code and updates the user row: a right code is marked as used, a wrong
+/// code is counted. The caller stores the row.
 ///
 /// # Errors
-/// Where the database gave no answer, or the key file is another one.
-pub(super) fn check_code(
-    transaction: &mut Transaction<'_>,
+/// `server_error` if the TOTP library rejects the secret.
+pub(super) fn consume_code(
     sealing_keys: &SealingKeyFile,
     user: &mut User,
     code: &str,
-    context: &RequestContext,
+    now: Timestamp,
 ) -> Result<CodeCheck, Error> {
     let locked = user.wrong_codes >= MAX_WRONG_CODES;
-    // Nobody guesses a recovery code, so these are good at any time.
-    if take_recovery_code(user, code)
-        || !locked && take_code(sealing_keys, user, code, context.received_at)?
-    {
+    // A recovery code has 80 random bits and cannot be guessed, so the lock does not apply to it.
+    let right = consume_recovery_code(user, code)
+        || !locked && consume_totp_code(sealing_keys, user, code, now)?;
+    if right {
         user.wrong_codes = 0;
         return Ok(CodeCheck::Right);
     }
@@ -159,21 +159,10 @@ pub(super) fn check_code(
     }
     user.wrong_codes += 1;
     user.wrong_codes_since_sign_in += 1;
-    user::update(transaction, user)?;
-    audit::insert(
-        transaction,
-        &failure(
-            &user.email,
-            Some(user),
-            context,
-            &Reason::wrong_second_factor(),
-        ),
-    )?;
     Ok(CodeCheck::Wrong)
 }
 
-/// Whether this is the code of now, unused; then it is used.
-fn take_code(
+fn consume_totp_code(
     sealing_keys: &SealingKeyFile,
     user: &mut User,
     code: &str,
@@ -182,271 +171,77 @@ fn take_code(
     let Some(sealed) = &user.totp_sealed else {
         return Ok(false);
     };
-    match sealing_keys
-        .unseal(&under(user), sealed)
-        .map(Zeroizing::new)
-    {
-        Ok(secret) => {
-            if let Some(step) = step_of(&secret, user, code, now)? {
-                user.totp_last_step = step;
-                return Ok(true);
-            }
+    let secret = match sealing_keys.unseal(&seal_context(user), sealed) {
+        Ok(secret) => Zeroizing::new(secret),
+        Err(error) => {
+            // The sealing key was lost. Recovery codes are hashed, not sealed, and still work.
+            tracing::error!(
+                user = user.id,
+                %error,
+                "cannot unseal the secret of a second factor"
+            );
+            return Ok(false);
         }
-        // Where the sealing key was lost no code is right any more; recovery codes are not sealed.
-        Err(reason) => tracing::error!(
-            user = user.id,
-            reason,
-            "cannot open the secret of a second factor"
-        ),
+    };
+    match totp_step(&secret, user, code, now)? {
+        Some(step) => {
+            user.totp_last_step = step;
+            Ok(true)
+        }
+        None => Ok(false),
     }
-    Ok(false)
 }
 
-/// Whether this is a recovery code, unused; then it is used.
-fn take_recovery_code(user: &mut User, code: &str) -> bool {
+fn consume_recovery_code(user: &mut User, code: &str) -> bool {
     let Some(code) = RecoveryCode::parse(code) else {
         return false;
     };
-    let mut hashes: Vec<&str> = user
-        .recovery_hashes
-        .split(' ')
-        .filter(|hash| !hash.is_empty())
-        .collect();
-    let Some(place) = hashes.iter().position(|hash| code.matches(hash)) else {
+    let mut hashes: Vec<&str> = user.recovery_hashes.split_whitespace().collect();
+    let Some(index) = hashes.iter().position(|hash| code.matches(hash)) else {
         return false;
     };
-    hashes.remove(place);
+    hashes.remove(index);
     user.recovery_hashes = hashes.join(" ");
     true
 }
 
-/// What a change of the second factor asks for: whoever sits at an open session must not make it their own.
-pub struct Proof<'a> {
-    /// The password.
-    pub password: &'a str,
-    /// A code: of the second factor that is set up, or of the one that is about to be.
-    pub code: &'a str,
-}
-
-/// Sets up the second factor: gives the recovery codes, which are shown this once.
-///
-/// # Errors
-/// A wrong password; a wrong code; a form of somebody else; too many failures.
-pub async fn confirm(
-    server: &AuthorizationServer,
-    signed_in: &SignedIn,
-    sealed: &str,
-    proof: Proof<'_>,
-    context: &RequestContext,
-) -> Result<Vec<String>, Error> {
-    let sealing_keys = server.signing_keys.sealing_keys();
-    let secret = sealing_keys
-        .unseal(&under(&signed_in.user), sealed)
-        .map(Zeroizing::new)
-        .map_err(stale)?;
-    confirm_password(
-        server,
-        signed_in,
-        proof.password.to_owned(),
-        "password",
-        context,
-    )
-    .await?;
-    let Some(step) = step_of(&secret, &signed_in.user, proof.code, context.received_at)? else {
-        return Err(wrong_code());
-    };
-    let sealing_keys = sealing_keys.clone();
-    change(
-        server,
-        signed_in,
-        Action::UserSetSecondFactor,
-        context,
-        move |_, user, codes| {
-            if user.totp_sealed.is_some() {
-                return Err(
-                    Error::new(Code::Conflict, "There is a second factor already")
-                        .phrase("second-factor-there", []),
-                );
-            }
-            // Not before: the sealing key may be rotated meanwhile.
-            user.totp_sealed = Some(
-                sealing_keys
-                    .seal(&under(user), &secret)
-                    .map_err(Error::server_error)?,
-            );
-            user.totp_last_step = step;
-            user.recovery_hashes = codes;
-            Ok(CodeCheck::Right)
-        },
-    )
-    .await
-}
-
-/// Makes new recovery codes in the place of those that are left.
-///
-/// # Errors
-/// A wrong password; a wrong code; too many failures.
-pub async fn renew_codes(
-    server: &AuthorizationServer,
-    signed_in: &SignedIn,
-    proof: Proof<'_>,
-    context: &RequestContext,
-) -> Result<Vec<String>, Error> {
-    confirm_password(
-        server,
-        signed_in,
-        proof.password.to_owned(),
-        "password",
-        context,
-    )
-    .await?;
-    let (sealing_keys, code, asked) = (
-        server.signing_keys.sealing_keys().clone(),
-        proof.code.to_owned(),
-        context.clone(),
-    );
-    change(
-        server,
-        signed_in,
-        Action::UserRenewRecoveryCodes,
-        context,
-        move |transaction, user, codes| {
-            let check = check_code(transaction, &sealing_keys, user, &code, &asked)?;
-            if check == CodeCheck::Right {
-                user.recovery_hashes = codes;
-            }
-            Ok(check)
-        },
-    )
-    .await
-}
-
-/// Takes the second factor away again. Where one is required, the next page sets up another.
-///
-/// # Errors
-/// A wrong password; a wrong code; too many failures.
-pub async fn remove(
-    server: &AuthorizationServer,
-    signed_in: &SignedIn,
-    proof: Proof<'_>,
-    context: &RequestContext,
-) -> Result<(), Error> {
-    confirm_password(
-        server,
-        signed_in,
-        proof.password.to_owned(),
-        "password",
-        context,
-    )
-    .await?;
-    let (sealing_keys, code, asked) = (
-        server.signing_keys.sealing_keys().clone(),
-        proof.code.to_owned(),
-        context.clone(),
-    );
-    let done = change(
-        server,
-        signed_in,
-        Action::UserRemoveSecondFactor,
-        context,
-        move |transaction, user, _| {
-            let check = check_code(transaction, &sealing_keys, user, &code, &asked)?;
-            if check == CodeCheck::Right {
-                forget(user);
-            }
-            Ok(check)
-        },
-    );
-    done.await.map(drop)
-}
-
-fn forget(user: &mut User) {
+/// Removes the second factor from a user row.
+pub(super) fn clear(user: &mut User) {
     user.totp_sealed = None;
-    // Another secret has other codes.
+    // The next secret has codes of its own, so earlier steps say nothing about them.
     user.totp_last_step = 0;
     user.recovery_hashes = String::new();
     user.wrong_codes = 0;
 }
 
-/// A change by the user, who has proven by password and code that it is them: `change` gets the hashes of
-/// new recovery codes, and says what came of the code.
-async fn change(
-    server: &AuthorizationServer,
-    signed_in: &SignedIn,
-    action: Action,
-    context: &RequestContext,
-    change: impl Fn(&mut Transaction<'_>, &mut User, String) -> Result<CodeCheck, Error>
-    + Send
-    + 'static,
-) -> Result<Vec<String>, Error> {
-    let attempt = attempt(server, &signed_in.attempt_by(), context)?;
-    let codes: Vec<RecoveryCode> = (0..RECOVERY_CODES)
-        .map(|_| RecoveryCode::generate())
-        .collect();
-    let hashes = codes
-        .iter()
-        .map(RecoveryCode::hash)
-        .collect::<Vec<_>>()
-        .join(" ");
-    let user_id = signed_in.user.id.clone();
-    let actor = signed_in.actor(context, None);
-    let (now, own) = (context.received_at, signed_in.session.clone());
-    let check = server
-        .store
-        .write(now, move |transaction| {
-            check_live(transaction, &own)?;
-            let found = user::find(transaction.database(), &user_id)?;
-            let mut user = found.ok_or_else(|| not_found("user", &user_id))?;
-            let check = change(transaction, &mut user, hashes.clone())?;
-            if check != CodeCheck::Right {
-                return Ok(check);
-            }
-            user::update(transaction, &user)?;
-            // Who had the password alone is signed in no longer.
-            session::delete_all(transaction, &user.id, Some(&own.id))?;
-            actor.audit(transaction, action, user.account_id.as_deref(), &user.email)?;
-            Ok::<_, Error>(check)
-        })
-        .await?;
-    if check != CodeCheck::Right {
-        return Err(refuse_code(server, attempt, signed_in, check, context));
+/// A new set of recovery codes.
+pub(super) struct RecoveryCodes(Vec<RecoveryCode>);
+
+impl RecoveryCodes {
+    pub(super) fn generate() -> Self {
+        RecoveryCodes(
+            (0..RECOVERY_CODES)
+                .map(|_| RecoveryCode::generate())
+                .collect(),
+        )
     }
-    Ok(codes.iter().map(RecoveryCode::shown).collect())
+
+    /// The hashes, as the user row stores them.
+    pub(super) fn hashes(&self) -> String {
+        let hashes: Vec<String> = self.0.iter().map(RecoveryCode::hash).collect();
+        hashes.join(" ")
+    }
+
+    /// The codes, as they are shown to the user.
+    pub(super) fn display(&self) -> Vec<String> {
+        self.0.iter().map(RecoveryCode::display).collect()
+    }
 }
 
-/// Takes a user's second factor away, for one who lost both the device and the recovery codes.
-///
-/// # Errors
-/// No such user.
-pub async fn reset(
-    store: &std::sync::Arc<crate::store::Store>,
-    permit: Permit<UsersWrite>,
-    email: &str,
-) -> Result<(), Error> {
-    let email = email.to_owned();
-    store
-        .write(permit.now(), move |transaction| {
-            let mut user = super::user::within_power(transaction.database(), &permit, &email)?;
-            // Who is at somebody else's open session must not take the second factor away.
-            super::user::check_not_self(permit.actor(), &user)?;
-            forget(&mut user);
-            user::update(transaction, &user)?;
-            session::delete_all(transaction, &user.id, None)?;
-            permit.audit(
-                transaction,
-                Action::UserResetSecondFactor,
-                user.account_id.as_deref(),
-                &user.email,
-            )
-        })
-        .await
-}
-
-/// A code for when the device is lost: 80 random bits, which no cost of hashing makes harder to guess.
-/// It is a credential but for its form: people type it.
+/// A one-time code for signing in without the device: 80 random bits, so a cheap hash is safe.
 struct RecoveryCode(String);
 
-/// Letters and digits that nobody takes for one another (Crockford's base 32).
+/// Crockford's base 32: no two of its characters look alike.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 impl RecoveryCode {
@@ -455,34 +250,35 @@ impl RecoveryCode {
         RecoveryCode(
             bytes
                 .iter()
-                .map(|byte| ALPHABET[usize::from(byte % 32)] as char)
+                .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
                 .collect(),
         )
     }
 
+    /// Parses a code as people type it: any case, with or without hyphens and spaces, and with `o`,
+    /// `i` and `l` for the digits they resemble.
     fn parse(text: &str) -> Option<Self> {
-        let letters = text
+        let code: String = text
             .chars()
             .filter(|c| !c.is_whitespace() && *c != '-')
-            .map(|c| c.to_ascii_lowercase());
-        let text: String = letters
-            .map(|c| match c {
+            .map(|c| match c.to_ascii_lowercase() {
                 'o' => '0',
                 'i' | 'l' => '1',
                 other => other,
             })
             .collect();
-        let known = text.len() == 16 && text.bytes().all(|byte| ALPHABET.contains(&byte));
-        known.then_some(RecoveryCode(text))
+        let valid = code.len() == 16 && code.bytes().all(|byte| ALPHABET.contains(&byte));
+        valid.then_some(RecoveryCode(code))
     }
 
-    fn shown(&self) -> String {
-        self.0
+    fn display(&self) -> String {
+        let groups: Vec<_> = self
+            .0
             .as_bytes()
             .chunks(4)
-            .map(|group| String::from_utf8_lossy(group))
-            .collect::<Vec<_>>()
-            .join("-")
+            .map(String::from_utf8_lossy)
+            .collect();
+        groups.join("-")
     }
 
     fn hash(&self) -> String {
@@ -491,5 +287,115 @@ impl RecoveryCode {
 
     fn matches(&self, hash: &str) -> bool {
         secret_hash::verify_high_entropy(&self.0, hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::user::Role;
+
+    /// The secret of RFC 6238, appendix B.
+    const SECRET: &[u8] = b"12345678901234567890";
+
+    fn user() -> User {
+        User::new(
+            "ada@acme.example".to_owned(),
+            Role::Developer,
+            None,
+            Timestamp::from_seconds(0),
+        )
+    }
+
+    fn step(user: &User, code: &str, now: i64) -> Option<i64> {
+        totp_step(SECRET, user, code, Timestamp::from_seconds(now)).unwrap()
+    }
+
+    #[test]
+    fn totp_codes_are_those_of_rfc_6238() {
+        // The last six digits of the SHA-1 rows of appendix B.
+        for (now, code) in [
+            (59, "287082"),
+            (1_111_111_109, "081804"),
+            (1_111_111_111, "050471"),
+            (1_234_567_890, "005924"),
+            (2_000_000_000, "279037"),
+            (20_000_000_000, "353130"),
+        ] {
+            assert_eq!(step(&user(), code, now), Some(now / 30), "{now}");
+        }
+    }
+
+    #[test]
+    fn totp_codes_are_accepted_one_step_early_or_late() {
+        // The code of the step from 1,111,111,080 to 1,111,111,109.
+        for (name, now, accepted) in [
+            ("its first second", 1_111_111_080, true),
+            ("its last second", 1_111_111_109, true),
+            ("one step early", 1_111_111_050, true),
+            ("two steps early", 1_111_111_049, false),
+            ("one step late", 1_111_111_139, true),
+            ("two steps late", 1_111_111_140, false),
+        ] {
+            assert_eq!(step(&user(), "081804", now).is_some(), accepted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_totp_code_is_accepted_once() {
+        let mut user = user();
+        user.totp_last_step = step(&user, "287082", 59).unwrap();
+        assert_eq!(step(&user, "287082", 59), None);
+        assert_eq!(step(&user, "287082", 61), None, "within the skew");
+    }
+
+    #[test]
+    fn totp_codes_may_hold_spaces_and_must_be_six_digits() {
+        for (code, accepted) in [
+            ("287 082", true),
+            (" 287082 ", true),
+            ("28708", false),
+            ("2870820", false),
+            ("28708a", false),
+            ("２８７０８２", false),
+            ("", false),
+        ] {
+            assert_eq!(step(&user(), code, 59).is_some(), accepted, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn recovery_codes_are_read_as_people_type_them() {
+        let code = RecoveryCode("0123456789abcdef".to_owned());
+        assert_eq!(code.display(), "0123-4567-89ab-cdef");
+        for (text, same) in [
+            ("0123-4567-89ab-cdef", true),
+            ("0123456789ABCDEF", true),
+            (" oI23 4567 89ab cdef ", true),
+            ("ol23-4567-89ab-cdef", true),
+            ("0123-4567-89ab-cde", false),
+            ("0123-4567-89ab-cdef0", false),
+            ("u123-4567-89ab-cdef", false),
+        ] {
+            let parsed = RecoveryCode::parse(text).map(|parsed| parsed.0);
+            assert_eq!(
+                parsed.as_deref() == Some("0123456789abcdef"),
+                same,
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_recovery_code_is_accepted_once() {
+        let codes = RecoveryCodes::generate();
+        let shown = codes.display();
+        let mut user = user();
+        user.recovery_hashes = codes.hashes();
+        assert_eq!(shown.len(), RECOVERY_CODES);
+        assert!(consume_recovery_code(&mut user, &shown[3]));
+        assert!(!consume_recovery_code(&mut user, &shown[3]));
+        assert!(consume_recovery_code(&mut user, &shown[4].to_uppercase()));
+        assert_eq!(user.recovery_hashes.split(' ').count(), RECOVERY_CODES - 2);
     }
 }

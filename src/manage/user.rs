@@ -1,4 +1,4 @@
-//! Users: the people of an account, and the operators.
+//! Users: the people who sign in to the portal, in an account or as operators.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::actor::{Permit, UsersRead, UsersWrite};
 use super::rights::Rights;
-use super::{account, invalid, not_found};
+use super::{account, invalid, not_found, second_factor};
 use crate::clock::Timestamp;
 use crate::crypto::password::Password;
 pub use crate::crypto::password::Passwords;
@@ -15,11 +15,11 @@ use crate::store::audit::Action;
 use crate::store::invitation::{self, Invitation};
 pub use crate::store::user::Role;
 use crate::store::user::{self, User};
-use crate::store::{Database, Store, Transaction, deployment, session};
+use crate::store::{Database, Store, Transaction, cluster_settings, session};
 
-/// A user as management shows it.
+/// A user as the management API and the portal show it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-#[expect(missing_docs, reason = "the columns say it")]
+#[expect(missing_docs, reason = "the names are those of the columns")]
 pub struct UserView {
     pub id: String,
     pub email: String,
@@ -27,7 +27,7 @@ pub struct UserView {
     pub account: Option<String>,
     pub has_password: bool,
     pub has_second_factor: bool,
-    /// Until when the link is good by which the user can set a password.
+    /// When the link with which the user can set a password expires.
     pub invited_until: Option<Timestamp>,
     pub created_at: Timestamp,
 }
@@ -47,28 +47,33 @@ impl UserView {
     }
 }
 
-/// The longest address, in bytes (RFC 5321 section 4.5.3.1.3, without the brackets).
+/// The maximum length of an email address, in bytes (RFC 5321 section 4.5.3.1.3, without the
+/// brackets).
 pub(super) const MAX_EMAIL: usize = 254;
 
+/// The address in lower case.
+///
+/// # Errors
+/// `invalid_request` if it is not an email address.
 pub(crate) fn check_email(email: &str) -> Result<String, Error> {
     let email = email.to_lowercase();
     let parts = email
         .split_once('@')
         .filter(|(name, host)| !name.is_empty() && host.contains('.') && !host.contains('@'));
     let printable = email.len() <= MAX_EMAIL && email.bytes().all(|byte| byte.is_ascii_graphic());
-    if parts.is_some() && printable {
-        Ok(email)
-    } else {
-        Err(invalid("That is no e-mail address")
+    if parts.is_none() || !printable {
+        return Err(invalid("This is not a valid email address")
             .phrase("email-unusable", [])
-            .field("email"))
+            .field("email"));
     }
+    Ok(email)
 }
 
-/// Makes a user, who has no password yet.
+/// Creates a user without a password.
 ///
 /// # Errors
-/// An unusable address, or one that is taken; a role that the actor cannot give.
+/// `invalid_request` for an invalid address; `conflict` if the address is taken; `access_denied`
+/// for a role with rights that the actor does not have.
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
@@ -80,13 +85,13 @@ pub async fn create(
     let email = check_email(email)?;
     permit.check_role(role)?;
     if role == Role::Operator && account.is_some() {
-        return Err(invalid("An operator belongs to no account"));
+        return Err(invalid("An operator does not belong to an account"));
     }
     store
         .write(now, move |transaction| {
             permit.ensure_first_use(transaction)?;
             if let Some(user) = user::find(transaction.database(), &email)? {
-                return Err(taken(&permit, &user));
+                return Err(address_taken(&permit, &user));
             }
             let account_id = match role {
                 Role::Operator => None,
@@ -105,26 +110,26 @@ pub async fn create(
         .await
 }
 
-/// A person signs in with one address, whatever the account. Whose an address is that another account
-/// uses, and whether anybody's, is not said; that it cannot be used has to be.
-fn taken(permit: &Permit<UsersWrite>, user: &User) -> Error {
-    let refused = if permit.can_access(user.account_id.as_deref().unwrap_or_default()) {
+/// The error for an address that another user has. Addresses are unique across accounts, so
+/// creation must fail; that the address belongs to a user of another account is not disclosed.
+fn address_taken(permit: &Permit<UsersWrite>, user: &User) -> Error {
+    let error = if permit.can_access(user.account_id.as_deref().unwrap_or_default()) {
         Error::new(
             Code::Conflict,
-            format!("There is a user {} already", user.email),
+            format!("The user {} already exists", user.email),
         )
         .phrase("email-taken", [])
     } else {
         Error::new(
             Code::Conflict,
-            "This e-mail address cannot be used here; ask an operator",
+            "This email address cannot be used; ask an operator",
         )
         .phrase("email-reserved", [])
     };
-    refused.field("email")
+    error.field("email")
 }
 
-/// Makes an operator with a password, within a change that makes more.
+/// Creates an operator with a password, within a larger transaction.
 pub(crate) fn insert_operator(
     transaction: &mut Transaction<'_>,
     permit: &Permit<UsersWrite>,
@@ -137,10 +142,10 @@ pub(crate) fn insert_operator(
     permit.audit(transaction, Action::UserCreate, None, &user.email)
 }
 
-/// All of them that are within reach.
+/// The users that the actor can see.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// `temporarily_unavailable` if the database cannot be reached.
 pub async fn list(store: &Arc<Store>, permit: Permit<UsersRead>) -> Result<Vec<UserView>, Error> {
     let account = permit.account().map(str::to_owned);
     store
@@ -160,25 +165,28 @@ pub async fn list(store: &Arc<Store>, permit: Permit<UsersRead>) -> Result<Vec<U
         .await
 }
 
-/// A password that the user with this e-mail address chose, where it is not easy to guess.
+/// A new password, checked for strength. The user's address and the issuer count as easy to guess.
+///
+/// # Errors
+/// `invalid_request` if the password is too weak.
 pub(super) async fn usable_password(
     store: &Arc<Store>,
     text: String,
     email: &str,
 ) -> Result<Password, Error> {
     let issuer = store
-        .read(deployment::find)
+        .read(cluster_settings::find)
         .await?
-        .map(|deployment| deployment.issuer);
+        .map(|cluster| cluster.issuer);
     let related = [email, issuer.as_deref().unwrap_or_default()];
     Password::choose(text, &related)
         .map_err(|weakness| invalid(weakness.description()).phrase(weakness.message(), []))
 }
 
-/// Sets a user's password; the user's sessions end.
+/// Sets a user's password and ends the user's sessions.
 ///
 /// # Errors
-/// No such user; an unusable password.
+/// `not_found`; `invalid_request` if the password is too weak.
 pub async fn set_password(
     store: &Arc<Store>,
     passwords: &Passwords,
@@ -190,7 +198,7 @@ pub async fn set_password(
         .await
         .map_err(|error| error.field("password"))?;
     let hash = passwords.hash(password).await?;
-    edit(
+    update(
         store,
         permit,
         email,
@@ -205,10 +213,11 @@ pub async fn set_password(
     .await
 }
 
-/// Changes what a user is, within an account. What the user may changes with the next request.
+/// Changes a user's role. Takes effect with the user's next request.
 ///
 /// # Errors
-/// No such user; the actor's own role; an operator's.
+/// `not_found`; `conflict` for the actor's own role, and for a change from or to operator;
+/// `access_denied` for a role with rights that the actor does not have.
 pub async fn set_role(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
@@ -216,8 +225,8 @@ pub async fn set_role(
     role: Role,
 ) -> Result<UserView, Error> {
     let actor = permit.actor().to_owned();
-    let giver = permit.clone();
-    edit(
+    let granter = permit.clone();
+    update(
         store,
         permit,
         email,
@@ -227,13 +236,13 @@ pub async fn set_role(
             if (role == Role::Operator) != (user.role == Role::Operator) {
                 return Err(Error::new(
                     Code::Conflict,
-                    "An operator belongs to no account: delete the user and make another",
+                    "An operator does not belong to an account: delete the user and create another",
                 )
                 .phrase("operator-role", [])
                 .field("role"));
             }
-            giver.check_role(role)?;
-            // Whoever made a link may have fewer rights than the user has from now on.
+            granter.check_role(role)?;
+            // The creator of a pending link may have fewer rights than the user will have.
             let link = invitation::find_of_user(transaction.database(), &user.id)?;
             if link.is_some_and(|link| {
                 Rights::of_role(role).difference(Rights::in_scope(&link.rights))
@@ -248,7 +257,8 @@ pub async fn set_role(
     .await
 }
 
-async fn edit(
+/// Changes a user row and records `action`, in one transaction.
+async fn update(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
     email: &str,
@@ -258,7 +268,7 @@ async fn edit(
     let email = email.to_owned();
     store
         .write(permit.now(), move |transaction| {
-            let mut user = within_power(transaction.database(), &permit, &email)?;
+            let mut user = find_editable(transaction.database(), &permit, &email)?;
             change(transaction, &mut user)?;
             user::update(transaction, &user)?;
             permit.audit(transaction, action, user.account_id.as_deref(), &user.email)?;
@@ -268,19 +278,24 @@ async fn edit(
         .await
 }
 
-/// An account whose only administrator steps down by a slip has nobody to put it right.
+/// Rejects a change that users must not make to themselves: an account's only administrator could
+/// lock everybody out by mistake.
 pub(super) fn check_not_self(actor: &str, user: &User) -> Result<(), Error> {
     if actor == format!("user {}", user.email) {
-        let refused = Error::new(Code::Conflict, "This is yourself: let somebody else do it");
-        return Err(refused.phrase("not-yourself", []));
+        return Err(Error::new(
+            Code::Conflict,
+            "You cannot do this to your own user; ask another administrator",
+        )
+        .phrase("not-yourself", []));
     }
     Ok(())
 }
 
-/// Deletes a user.
+/// Deletes a user, with the sessions and the invitation link.
 ///
 /// # Errors
-/// No such user.
+/// `not_found`; `conflict` for the actor's own user; `access_denied` if the user has rights that
+/// the actor does not have.
 pub async fn delete(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
@@ -289,7 +304,7 @@ pub async fn delete(
     let email = email.to_owned();
     store
         .write(permit.now(), move |transaction| {
-            let user = within_power(transaction.database(), &permit, &email)?;
+            let user = find_editable(transaction.database(), &permit, &email)?;
             check_not_self(permit.actor(), &user)?;
             user::delete(transaction, &user.id)?;
             permit.audit(
@@ -302,21 +317,82 @@ pub async fn delete(
         .await
 }
 
-/// The user of this address or id, for who wants to change, take over or delete it: within reach, and
-/// without rights that the actor has not. An operator is within the reach of operators alone.
-pub(super) fn within_power(
+/// Removes a user's second factor and ends the user's sessions, for somebody who lost both the
+/// device and the recovery codes.
+///
+/// # Errors
+/// `not_found`; `conflict` for the actor's own user; `access_denied` if the user has rights that
+/// the actor does not have.
+pub async fn reset_second_factor(
+    store: &Arc<Store>,
+    permit: Permit<UsersWrite>,
+    email: &str,
+) -> Result<(), Error> {
+    let email = email.to_owned();
+    store
+        .write(permit.now(), move |transaction| {
+            let mut user = find_editable(transaction.database(), &permit, &email)?;
+            // Users prove a code to remove their own, so that an unlocked computer is not enough.
+            check_not_self(permit.actor(), &user)?;
+            second_factor::clear(&mut user);
+            user::update(transaction, &user)?;
+            session::delete_all(transaction, &user.id, None)?;
+            permit.audit(
+                transaction,
+                Action::UserResetSecondFactor,
+                user.account_id.as_deref(),
+                &user.email,
+            )
+        })
+        .await
+}
+
+/// The user with this address or id, if the actor can see the user and has all of the user's
+/// rights.
+///
+/// # Errors
+/// `not_found` if the user is not visible to the actor; `access_denied` if the user has rights that
+/// the actor does not have.
+pub(super) fn find_editable(
     database: &mut Database,
     permit: &Permit<UsersWrite>,
-    email: &str,
+    email_or_id: &str,
 ) -> Result<User, Error> {
-    let found = user::find(database, email)?
-        .filter(|user| permit.can_access(user.account_id.as_deref().unwrap_or_default()));
-    let user = found.ok_or_else(|| not_found("user", email))?;
+    let user = user::find(database, email_or_id)?
+        .filter(|user| permit.can_access(user.account_id.as_deref().unwrap_or_default()))
+        .ok_or_else(|| not_found("user", email_or_id))?;
     match permit.check_role(user.role) {
         Ok(()) => Ok(user),
-        Err(_) => Err(
-            Error::new(Code::AccessDenied, "The user has rights that you have not")
-                .phrase("user-beyond-you", []),
-        ),
+        Err(_) => Err(Error::new(
+            Code::AccessDenied,
+            "The user has rights that you do not have",
+        )
+        .phrase("user-beyond-you", [])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn email_addresses_are_checked_and_lowercased() {
+        let longest = format!("{}@acme.example", "a".repeat(MAX_EMAIL - 13));
+        let too_long = format!("a{longest}");
+        for (typed, checked) in [
+            ("Ada@Acme.example", Some("ada@acme.example")),
+            ("ada+keys@acme.co.uk", Some("ada+keys@acme.co.uk")),
+            (longest.as_str(), Some(longest.as_str())),
+            (too_long.as_str(), None),
+            ("ada", None),
+            ("@acme.example", None),
+            ("ada@acme", None),
+            ("ada@acme@acme.example", None),
+            ("ada @acme.example", None),
+            ("adà@acme.example", None),
+            ("", None),
+        ] {
+            assert_eq!(check_email(typed).ok().as_deref(), checked, "{typed:?}");
+        }
     }
 }

@@ -1,86 +1,171 @@
-//! Accounts, for operators.
+//! Accounts, for operators: create them, limit their applications, and require a second factor.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
-use super::page::{self, Field, Head, Place, badge, done, empty, hidden, member_page, table};
-use super::visit::{Failure, Form, Member, Posted, mendable};
-use crate::error::Error;
-use crate::manage::account::{self, AccountPatch};
+use super::components::{self, Field, badge, empty, hidden, table};
+use super::form::Form;
+use super::page::{self, NavItem, PageHeader, done, user_page};
+use super::page_error::{PageError, recoverable};
+use super::session_extractor::{AuthenticatedForm, CurrentUser};
+use crate::error::{Code, Error};
+use crate::manage::account::{self, Account, AccountPatch};
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
-/// GET
-pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
-    accounts_page(&member, &Form::default(), None).await
+/// All accounts of partners, and the form to create another.
+pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
+    accounts_page(&user, &Form::default(), None).await
 }
 
 async fn accounts_page(
-    member: &Member,
-    sent: &Form,
+    user: &CurrentUser,
+    submitted: &Form,
     error: Option<&Error>,
-) -> Result<HttpResponse, Failure> {
-    member.may(AccountsWrite)?;
-    let accounts = account::partners(&member.server.store, member.may(AccountsRead)?).await?;
+) -> Result<HttpResponse, PageError> {
+    user.may(AccountsWrite)?;
+    let accounts = account::partners(&user.server.store, user.may(AccountsRead)?).await?;
     let rows: Vec<Vec<Markup>> = accounts
         .iter()
         .map(|account| {
             let required = account.requires_second_factor;
             vec![
-                html! { a href={ (member.link("/applications")) "?account=" (account.id) } { (account.name) } },
+                html! { a href={ (user.link("/applications")) "?account=" (account.id) } { (account.name) } },
                 html! { code { (account.id) } },
-                member.language.day(account.created_at),
-                html! { @if required { (badge("good", &member.t("required"))) } @else { (member.t("not-required")) } },
-                page::form(member, &format!("/accounts/{}/second-factor", account.id), html! {
+                user.language.day(account.created_at),
+                html! { (user.language.number(account.client_limit())) },
+                html! { @if required { (badge("good", &user.t("required"))) } @else { (user.t("not-required")) } },
+                html! { div.buttons { (components::form(user, &format!("/accounts/{}/second-factor", account.id), html! {
                     (hidden("required", if required { "" } else { "on" }))
-                    button.small { (member.t(if required { "policy-turn-off" } else { "policy-turn-on" })) span.unseen { " " (account.name) } }
-                }),
+                    button.small { (user.t(if required { "policy-turn-off" } else { "policy-turn-on" })) span.visually_hidden { " " (account.name) } }
+                }))
+                a.button.small href=(user.link(&edit_path(&account.id))) { (user.t("edit")) span.visually_hidden { " " (account.name) } } } },
             ]
         })
         .collect();
     let content = html! {
-        @if rows.is_empty() { (empty(&member.t("accounts-none"), &member.t("accounts-none-text"), None)) }
-        @else { (table(member, &member.t("menu-accounts"), &["column-name", "column-id", "column-made", "second-factor", ""], &rows)) }
+        @if rows.is_empty() { (empty(&user.t("accounts-none"), &user.t("accounts-none-text"), None)) }
+        @else { (table(user, &user.t("menu-accounts"), &["column-name", "column-id", "column-created", "field-max-clients", "second-factor", ""], &rows)) }
         section aria-labelledby="new-account" {
-            h2 #new-account { (member.t("account-new")) }
-            (page::form_once(member, "/accounts", sent, html! {
-                (Field::new(member, "name", error).help("help-account-name").input("text", sent.get("name")))
-                button.primary { (member.t("account-create")) }
+            h2 #new-account { (user.t("account-new")) }
+            (components::idempotent_form(user, "/accounts", submitted, html! {
+                (Field::new(user, "name", error).help("help-account-name").input("text", submitted.get("name")))
+                button.primary { (user.t("account-create")) }
             }))
         }
     };
-    let head = Head {
-        notice: page::notice(member),
+    let header = PageHeader {
+        notice: page::notice(user),
         error,
-        ..Head::titled(member.t("menu-accounts"))
+        ..PageHeader::titled(user.t("menu-accounts"))
     };
-    Ok(member_page(member, Place::Accounts, head, content))
+    Ok(user_page(user, NavItem::Accounts, header, content))
 }
 
-/// POST
-pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
-    let made = account::create(
-        &member.server.store,
-        member.may(AccountsWrite)?,
+/// Creates an account.
+pub async fn create(
+    AuthenticatedForm { user, form }: AuthenticatedForm,
+) -> Result<HttpResponse, PageError> {
+    let created = account::create(
+        &user.server.store,
+        user.may(AccountsWrite)?,
         form.text("name"),
     )
     .await;
-    match mendable(&member, made, "/accounts")? {
-        Ok(_) => Ok(done(&member, "/accounts", "account-created")),
-        Err(error) => accounts_page(&member, &form, Some(&error)).await,
+    match recoverable(&user, created, "/accounts")? {
+        Ok(_) => Ok(done(&user, "/accounts", "account-created")),
+        Err(error) => accounts_page(&user, &form, Some(&error)).await,
     }
 }
 
-/// POST `/{id}/second-factor`
+/// Changes whether an account requires a second factor.
 pub async fn require_second_factor(
-    Posted { member, form }: Posted,
+    AuthenticatedForm { user, form }: AuthenticatedForm,
     id: Path<String>,
-) -> Result<HttpResponse, Failure> {
-    let required = Some((member.may(UsersWrite)?, form.checked("required")));
+) -> Result<HttpResponse, PageError> {
+    let required = Some((user.may(UsersWrite)?, form.checked("required")));
     let change = AccountPatch {
         requires_second_factor: required,
         ..AccountPatch::default()
     };
-    account::update(&member.server.store, change, &id).await?;
-    Ok(done(&member, "/accounts", "saved"))
+    account::update(&user.server.store, change, &id).await?;
+    Ok(done(&user, "/accounts", "saved"))
+}
+
+fn edit_path(id: &str) -> String {
+    format!("/accounts/{id}/edit")
+}
+
+async fn find(user: &CurrentUser, id: &str) -> Result<Account, PageError> {
+    let accounts = account::partners(&user.server.store, user.may(AccountsRead)?).await?;
+    let not_found = || {
+        Error::new(Code::NotFound, "The account does not exist")
+            .phrase("not-there", [("name", id.into())])
+    };
+    let account = accounts.into_iter().find(|account| account.id == id);
+    Ok(account.ok_or_else(not_found)?)
+}
+
+/// The page to edit an account.
+pub async fn show_edit(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
+    user.may(AccountsWrite)?;
+    let account = find(&user, &id).await?;
+    let max_clients = account
+        .max_clients
+        .map(|max| max.to_string())
+        .unwrap_or_default();
+    let values = Form::filled(&[("max_clients", &max_clients)]);
+    Ok(edit_page(&user, &account, &values, None))
+}
+
+fn edit_page(
+    user: &CurrentUser,
+    account: &Account,
+    submitted: &Form,
+    error: Option<&Error>,
+) -> HttpResponse {
+    let content = components::form(
+        user,
+        &edit_path(&account.id),
+        html! {
+            (Field::new(user, "max_clients", error).optional().help("help-max-clients").input("number", submitted.get("max_clients")))
+            div.buttons {
+                button.primary { (user.t("save")) }
+                a.button href=(user.link("/accounts")) { (user.t("cancel")) }
+            }
+        },
+    );
+    let header = PageHeader {
+        breadcrumbs: vec![NavItem::Accounts.breadcrumb(user)],
+        error,
+        ..PageHeader::titled(account.name.clone())
+    };
+    user_page(user, NavItem::Accounts, header, content)
+}
+
+/// Saves an edited account.
+pub async fn edit(
+    AuthenticatedForm { user, form }: AuthenticatedForm,
+    id: Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let permit = user.may(AccountsWrite)?;
+    let account = find(&user, &id).await?;
+    let max_clients = match form.text("max_clients") {
+        "" => None,
+        text => match text.parse() {
+            Ok(max) => Some(max),
+            Err(_) => {
+                let error = Error::new(Code::InvalidRequest, "max_clients is not a number")
+                    .phrase("number-unusable", [])
+                    .field("max_clients");
+                return Ok(edit_page(&user, &account, &form, Some(&error)));
+            }
+        },
+    };
+    let change = AccountPatch {
+        max_clients: Some((permit, max_clients)),
+        ..AccountPatch::default()
+    };
+    account::update(&user.server.store, change, &account.id).await?;
+    Ok(done(&user, "/accounts", "saved"))
 }

@@ -1,41 +1,41 @@
-//! API keys: the page on which a partner's developers make, rotate and revoke them.
-
-use std::time::Duration;
+//! API keys: create, rotate and revoke them.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 
-use super::applications::Application;
-use super::audit::who;
-use super::page::{
-    self, Field, Head, Place, badge, confirmation, copy, done, empty, member_page, table,
+use super::application::Application;
+use super::audit::actor_name;
+use super::components::{
+    self, Field, badge, confirmation, copy, countdown, duration_choices, empty, table,
 };
-use super::visit::{Failure, Form, Member, Posted, mendable};
-use crate::clock::{Timestamp, parse_duration};
+use super::form::Form;
+use super::page::{self, NavItem, PageHeader, done, user_page};
+use super::page_error::{PageError, recoverable};
+use super::session_extractor::{AuthenticatedForm, CurrentUser};
+use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::manage::actor::{ClientsRead, KeysRead, KeysWrite};
-use crate::manage::api_key::{self, ApiKeyView, IpRanges, MAX_API_KEYS, NewApiKey};
+use crate::manage::api_key::{
+    self, ApiKeyView, IpRanges, MAX_API_KEYS, NewApiKey, authorization_header,
+};
 use crate::manage::client;
-use crate::scope::Scope;
 
-/// How many applications the chooser shows.
+/// The maximum number of applications to choose from.
 const CHOICES: i64 = 200;
 
-/// For how long an old key stays good beside the new one, as the form offers it.
+/// The choices for how long the old key stays valid after a rotation.
 const GRACES: [&str; 4] = ["24h", "1h", "7d", "0s"];
 
-/// For how long a key is good, as the form offers it; without end first.
+/// The choices for the lifetime of a key. The empty one is no expiry.
 const LIFETIMES: [&str; 4] = ["", "30d", "90d", "365d"];
 
-/// GET `/api-keys`: of the only application at once; of several by choice.
-pub async fn choose(member: Member) -> Result<HttpResponse, Failure> {
-    member.may(KeysRead)?;
+/// The menu's page of API keys: asks for the application, unless there is only one.
+pub async fn choose(user: CurrentUser) -> Result<HttpResponse, PageError> {
+    user.may(KeysRead)?;
     let mut clients = client::list(
-        &member.server.store,
-        member.may(ClientsRead)?,
+        &user.server.store,
+        user.may(ClientsRead)?,
         None,
         None,
         CHOICES,
@@ -44,123 +44,127 @@ pub async fn choose(member: Member) -> Result<HttpResponse, Failure> {
     clients.retain(|client| !client.grant_types.is_empty());
     if let [only] = clients.as_slice() {
         return Ok(page::redirect(
-            &member.link(&format!("/applications/{}/keys", only.client_id)),
+            &user.link(&format!("/applications/{}/keys", only.client_id)),
             &[],
         ));
     }
     let content = html! {
         @if clients.is_empty() {
-            (empty(&member.t("applications-none"), &member.t("applications-none-text"), Some(html! {
-                a.button.primary href=(member.link("/applications/new")) { (member.t("application-new")) }
+            (empty(&user.t("applications-none"), &user.t("applications-none-text"), Some(html! {
+                a.button.primary href=(user.link("/applications/new")) { (user.t("application-new")) }
             })))
         } @else {
-            p { (member.t("keys-choose")) }
+            p { (user.t("keys-choose")) }
             ul.choices {
                 @for client in &clients {
-                    li { a href=(member.link(&format!("/applications/{}/keys", client.client_id))) { (client.name) } " " code { (client.client_id) } }
+                    li { a href=(user.link(&format!("/applications/{}/keys", client.client_id))) { (client.name) } " " code { (client.client_id) } }
                 }
             }
         }
     };
-    Ok(member_page(
-        &member,
-        Place::ApiKeys,
-        Head::titled(member.t("menu-api-keys")),
+    Ok(user_page(
+        &user,
+        NavItem::ApiKeys,
+        PageHeader::titled(user.t("menu-api-keys")),
         content,
     ))
 }
 
-/// GET `/applications/{id}/keys`
-pub async fn list(member: Member, id: Path<String>) -> Result<HttpResponse, Failure> {
-    let application = Application::find(&member, &id).await?;
-    keys_page(&member, &application, &Form::default(), None).await
+/// The API keys of an application.
+pub async fn list(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
+    let application = Application::find(&user, &id).await?;
+    keys_page(&user, &application, &Form::default(), None).await
 }
 
 fn path(application: &Application, below: &str) -> String {
     application.path(&format!("/keys{below}"))
 }
 
-fn above(member: &Member, application: &Application, keys: bool) -> Vec<(String, String)> {
-    let mut above = application.above(member);
-    if keys {
-        above.push((path(application, ""), member.t("menu-api-keys")));
-    }
-    above
+/// The breadcrumbs of the pages below the list of keys.
+fn breadcrumbs(user: &CurrentUser, application: &Application) -> Vec<(String, String)> {
+    let mut breadcrumbs = application.breadcrumbs(user);
+    breadcrumbs.push((path(application, ""), user.t("menu-api-keys")));
+    breadcrumbs
 }
 
 async fn keys_page(
-    member: &Member,
+    user: &CurrentUser,
     application: &Application,
-    sent: &Form,
+    submitted: &Form,
     error: Option<&Error>,
-) -> Result<HttpResponse, Failure> {
+) -> Result<HttpResponse, PageError> {
     let id = &application.client.client_id;
-    let keys = api_key::list(&member.server.store, member.may(KeysRead)?, id).await?;
-    let live = keys
+    let keys = api_key::list(&user.server.store, user.may(KeysRead)?, id).await?;
+    let active = keys
         .iter()
-        .filter(|key| !is_expired(key, member.now()))
+        .filter(|key| !is_expired(key, user.now()))
         .count();
-    let writes = member.can(KeysWrite);
+    let can_edit = user.can(KeysWrite);
     let content = html! {
-        p { (member.t("keys-text")) }
-        @if keys.is_empty() { (empty(&member.t("keys-none"), &member.t("keys-none-text"), None)) } @else { (rows(member, application, &keys, live)) }
-        @if live == 1 { div.hint { p { (member.t("keys-one-left")) } } }
-        @if writes {
-            @if live >= MAX_API_KEYS {
-                div.hint { h2 { (member.count("keys-full", MAX_API_KEYS)) } p { (member.t("keys-full-text")) } }
+        p { (user.t("keys-text")) }
+        @if keys.is_empty() { (empty(&user.t("keys-none"), &user.t("keys-none-text"), None)) } @else { (rows(user, application, &keys, active)) }
+        @if active == 1 { div.hint { p { (user.t("keys-one-left")) } } }
+        @if can_edit {
+            @if active >= MAX_API_KEYS {
+                div.hint { h2 { (user.count("keys-full", MAX_API_KEYS)) } p { (user.t("keys-full-text")) } }
             } @else {
-                section aria-labelledby="new-key" { h2 #new-key { (member.t("key-new")) } (new_form(member, application, sent, error)) }
+                section aria-labelledby="new-key" { h2 #new-key { (user.t("key-new")) } (new_form(user, application, submitted, error)) }
             }
         }
     };
-    let title = member.tr(
+    let title = user.tr(
         "keys-of",
         &[("name", application.client.name.as_str().into())],
     );
-    let head = Head {
-        above: above(member, application, false),
-        notice: page::notice(member),
+    let header = PageHeader {
+        breadcrumbs: application.breadcrumbs(user),
+        notice: page::notice(user),
         error,
-        ..Head::titled(title)
+        ..PageHeader::titled(title)
     };
-    Ok(member_page(member, Place::ApiKeys, head, content))
+    Ok(user_page(user, NavItem::ApiKeys, header, content))
 }
 
 fn is_expired(key: &ApiKeyView, now: Timestamp) -> bool {
     key.expires_at.is_some_and(|end| end <= now)
 }
 
-fn rows(member: &Member, application: &Application, keys: &[ApiKeyView], live: usize) -> Markup {
-    let writes = member.can(KeysWrite);
+fn rows(
+    user: &CurrentUser,
+    application: &Application,
+    keys: &[ApiKeyView],
+    active: usize,
+) -> Markup {
+    let can_edit = user.can(KeysWrite);
     let rows: Vec<Vec<Markup>> = keys
         .iter()
         .map(|key| {
-            let ended = is_expired(key, member.now());
+            let expired = is_expired(key, user.now());
             let to = |below: &str, message: &str| {
                 html! {
-                    a.button.small href=(member.link(&path(application, &format!("/{}{below}", key.id)))) {
-                        (member.t(message)) span.unseen { " " (key.name) }
+                    a.button.small href=(user.link(&path(application, &format!("/{}{below}", key.id)))) {
+                        (user.t(message)) span.visually_hidden { " " (key.name) }
                     }
                 }
             };
             vec![
                 html! {
-                    @if is_replaced(key) { strong { (key.name.trim_end_matches(&format!(" ({})", key.id))) } " " (badge("off", &member.t("replaced"))) }
+                    @if is_replaced(key) { strong { (key.name.trim_end_matches(&format!(" ({})", key.id))) } " " (badge("off", &user.t("replaced"))) }
                     @else { strong { (key.name) } }
-                    @if key.manage_keys { " " (badge("plain", &member.t("manages-keys"))) }
+                    @if key.manage_keys { " " (badge("plain", &user.t("manages-keys"))) }
                     @if let Some(scope) = &key.scope { div.detail { (scope) } }
                     @if !key.allowed_ips.as_str().is_empty() { div.detail { (key.allowed_ips) } }
                 },
                 html! { code { (key.shown) "…" } },
-                html! { (who(member, &key.created_by)) },
-                member.language.day(key.created_at),
-                key.last_used_at.map_or_else(|| html! { (member.t("never")) }, |used| member.relative(used)),
-                ends(member, key, ended),
+                html! { (actor_name(user, &key.created_by)) },
+                user.language.day(key.created_at),
+                key.last_used_at.map_or_else(|| html! { (user.t("never")) }, |used| user.relative(used)),
+                expiry(user, key),
                 html! {
-                    @if writes && !ended {
+                    @if can_edit && !expired {
                         span.buttons {
                             @if !is_replaced(key) { (to("/rotate", "rotate")) }
-                            @if live > 1 { (to("/revoke", "revoke")) }
+                            @if active > 1 { (to("/revoke", "revoke")) }
                         }
                     }
                 },
@@ -170,13 +174,13 @@ fn rows(member: &Member, application: &Application, keys: &[ApiKeyView], live: u
     let columns = [
         "column-name",
         "column-key",
-        "column-made-by",
-        "column-made",
+        "column-created-by",
+        "column-created",
         "column-last-used",
-        "column-ends",
+        "column-expires",
         "",
     ];
-    table(member, &member.t("menu-api-keys"), &columns, &rows)
+    table(user, &user.t("menu-api-keys"), &columns, &rows)
 }
 
 /// Whether a rotation replaced the key.
@@ -184,88 +188,59 @@ fn is_replaced(key: &ApiKeyView) -> bool {
     key.replaced_by.is_some()
 }
 
-/// When a key ends; what is about to end is counted down by the script.
-fn ends(member: &Member, key: &ApiKeyView, ended: bool) -> Markup {
-    let Some(end) = key.expires_at else {
-        return html! { (member.t("never")) };
-    };
-    if ended {
-        return html! { (badge("off", &member.t("ended"))) " " (member.relative(end)) };
+/// When a key expires. The script counts down to it.
+fn expiry(user: &CurrentUser, key: &ApiKeyView) -> Markup {
+    match key.expires_at {
+        None => html! { (user.t("never")) },
+        Some(at) if at <= user.now() => {
+            html! { (badge("off", &user.t("expired"))) " " (user.relative(at)) }
+        }
+        Some(at) => countdown(user, at),
     }
-    html! { span data-until=(end.millis()) data-units=(member.t("countdown-units")) { (member.relative(end)) } }
 }
 
 fn new_form(
-    member: &Member,
+    user: &CurrentUser,
     application: &Application,
-    sent: &Form,
+    submitted: &Form,
     error: Option<&Error>,
 ) -> Markup {
     let unfolded = ["expires_in", "scope", "allowed_ips", "manage_keys"]
         .iter()
         .any(|field| {
-            sent.checked(field) || error.is_some_and(|error| error.wrong_field() == Some(field))
+            submitted.checked(field)
+                || error.is_some_and(|error| error.wrong_field() == Some(field))
         });
-    let lifetimes: Vec<(String, String)> = LIFETIMES
-        .iter()
-        .map(|&span| (span.to_owned(), spell(member, span, "without-end")))
-        .collect();
-    page::form_once(
-        member,
+    let lifetimes = duration_choices(user, &LIFETIMES, "no-expiry");
+    components::idempotent_form(
+        user,
         &path(application, ""),
-        sent,
+        submitted,
         html! {
-            (Field::new(member, "name", error).help("help-key-name").input("text", sent.get("name")))
+            (Field::new(user, "name", error).help("help-key-name").input("text", submitted.get("name")))
             details.more open[unfolded] {
-                summary { (member.t("key-limits")) }
-                (Field::new(member, "expires_in", error).select(&lifetimes, sent.get("expires_in")))
+                summary { (user.t("key-limits")) }
+                (Field::new(user, "expires_in", error).select(&lifetimes, submitted.get("expires_in")))
                 @if !application.client.scope.is_empty() {
-                    (Field::new(member, "scope", error).optional().help("help-key-scope").boxes(application.client.scope.iter(), sent))
+                    (Field::new(user, "scope", error).optional().help("help-key-scope").checkboxes(application.client.scope.iter(), submitted))
                 }
-                (Field::new(member, "allowed_ips", error).optional().help("help-allowed-ips").area(sent.get("allowed_ips")))
-                (Field::new(member, "manage_keys", error).help("help-manage-keys").tick(sent.checked("manage_keys")))
+                (Field::new(user, "allowed_ips", error).optional().help("help-allowed-ips").textarea(submitted.get("allowed_ips")))
+                (Field::new(user, "manage_keys", error).help("help-manage-keys").checkbox(submitted.checked("manage_keys")))
             }
-            button.primary { (member.t("key-create")) }
+            button.primary { (user.t("key-create")) }
         },
     )
 }
 
-/// A span of time as the forms offer it.
-fn spell(member: &Member, span: &str, none: &str) -> String {
-    match parse_duration(span) {
-        Ok(span) if !span.is_zero() => member.language.span(span),
-        _ => member.t(none),
-    }
-}
-
-fn lifetime(form: &Form, name: &'static str) -> Result<Option<Duration>, Error> {
-    let text = form.text(name);
-    if text.is_empty() {
-        return Ok(None);
-    }
-    parse_duration(text).map(Some).map_err(|reason| {
-        Error::new(Code::InvalidRequest, reason)
-            .phrase("span-unusable", [])
-            .field(name)
-    })
-}
-
-/// POST `/applications/{id}/keys`
+/// Creates an API key.
 pub async fn create(
-    Posted { member, form }: Posted,
+    AuthenticatedForm { user, form }: AuthenticatedForm,
     id: Path<String>,
-) -> Result<HttpResponse, Failure> {
-    let application = Application::find(&member, &id).await?;
-    let made = async {
-        let words = form.all("scope").collect::<Vec<_>>().join(" ");
-        let scope: Option<Scope> = match words.as_str() {
-            "" => None,
-            words => Some(words.parse().map_err(|_| {
-                Error::new(Code::InvalidScope, "That is no scope")
-                    .phrase("scope-unusable", [])
-                    .field("scope")
-            })?),
-        };
+) -> Result<HttpResponse, PageError> {
+    let application = Application::find(&user, &id).await?;
+    let created = async {
+        // Nothing checked: the whole scope of the application.
+        let scope = Some(form.scope("scope")?).filter(|scope| !scope.is_empty());
         let ranges = form
             .get("allowed_ips")
             .split([' ', ',', '\n', '\r', '\t'])
@@ -275,102 +250,102 @@ pub async fn create(
                 .phrase("ip-unusable", [])
                 .field("allowed_ips")
         })?;
-        let expires_at =
-            lifetime(&form, "expires_in")?.map(|lifetime| member.now().saturating_add(lifetime));
-        let name = form.text("name").to_owned();
+        let expires_at = form
+            .duration("expires_in")?
+            .map(|lifetime| user.now().saturating_add(lifetime));
         let new = NewApiKey {
-            name,
+            name: form.text("name").to_owned(),
             scope,
             expires_at,
             allowed_ips,
             manage_keys: form.checked("manage_keys"),
         };
-        api_key::create(&member.server.store, member.may(KeysWrite)?, &id, new).await
+        api_key::create(&user.server.store, user.may(KeysWrite)?, &id, new).await
     };
-    match mendable(&member, made.await, &path(&application, ""))? {
+    match recoverable(&user, created.await, &path(&application, ""))? {
         Ok((key, view)) => Ok(key_page(
-            &member,
+            &user,
             &application,
             key.expose(),
             &view,
-            "key-made",
+            "key-created",
         )),
-        Err(error) => keys_page(&member, &application, &form, Some(&error)).await,
+        Err(error) => keys_page(&user, &application, &form, Some(&error)).await,
     }
 }
 
-/// The header that presents a key.
-pub fn header_of(key: &str) -> String {
-    format!("Authorization: Basic {}", STANDARD.encode(key))
-}
-
-/// The page that shows a key, this once: with the header and a line that work as they stand.
+/// The page that shows a new key, once: with the ready header and a command to try it.
 fn key_page(
-    member: &Member,
+    user: &CurrentUser,
     application: &Application,
     key: &str,
     view: &ApiKeyView,
     title: &str,
 ) -> HttpResponse {
-    let header = header_of(key);
+    let authorization = format!("Authorization: {}", authorization_header(key));
     let try_it = format!(
         "curl -i -u {key}: {}",
-        member.server.issuer.endpoint("/verify")
+        user.server.issuer.endpoint("/verify")
     );
     let content = html! {
-        div.once {
-            p { strong { (member.t("shown-once")) } }
-            (copy(member, &member.tr("key-named", &[("name", view.name.as_str().into())]), "key", key))
-            (copy(member, &member.t("ready-header"), "header", &header))
-            (copy(member, &member.t("key-try"), "curl", &try_it))
+        div.shown_once {
+            p { strong { (user.t("shown-once")) } }
+            (copy(user, &user.tr("key-named", &[("name", view.name.as_str().into())]), "key", key))
+            (copy(user, &user.t("ready-header"), "header", &authorization))
+            (copy(user, &user.t("key-try"), "curl", &try_it))
         }
-        p { a.button.primary href=(member.link(&path(application, ""))) { (member.t("to-keys")) } }
+        p { a.button.primary href=(user.link(&path(application, ""))) { (user.t("to-keys")) } }
     };
-    member_page(
-        member,
-        Place::ApiKeys,
-        Head {
-            above: above(member, application, true),
-            ..Head::titled(member.t(title))
+    user_page(
+        user,
+        NavItem::ApiKeys,
+        PageHeader {
+            breadcrumbs: breadcrumbs(user, application),
+            ..PageHeader::titled(user.t(title))
         },
         content,
     )
 }
 
-async fn find(member: &Member, application: &Application, id: &str) -> Result<ApiKeyView, Failure> {
+async fn find(
+    user: &CurrentUser,
+    application: &Application,
+    id: &str,
+) -> Result<ApiKeyView, PageError> {
     let keys = api_key::list(
-        &member.server.store,
-        member.may(KeysRead)?,
+        &user.server.store,
+        user.may(KeysRead)?,
         &application.client.client_id,
     )
     .await?;
-    let gone = || Error::new(Code::NotFound, "There is no such API key").phrase("key-gone", []);
-    Ok(keys.into_iter().find(|key| key.id == id).ok_or_else(gone)?)
+    let not_found =
+        || Error::new(Code::NotFound, "The API key does not exist").phrase("key-gone", []);
+    Ok(keys
+        .into_iter()
+        .find(|key| key.id == id)
+        .ok_or_else(not_found)?)
 }
 
-fn last_used(member: &Member, key: &ApiKeyView) -> String {
+fn last_used(user: &CurrentUser, key: &ApiKeyView) -> String {
     match key.last_used_at {
-        None => member.t("key-never-used"),
-        Some(used) => member.tr(
+        None => user.t("key-never-used"),
+        Some(used) => user.tr(
             "key-last-used",
-            &[(
-                "when",
-                member.language.relative_text(used, member.now()).into(),
-            )],
+            &[("when", user.language.relative_text(used, user.now()).into())],
         ),
     }
 }
 
-/// GET `/applications/{id}/keys/{key}/rotate`
-pub async fn ask_rotate(
-    member: Member,
+/// Asks how to rotate a key.
+pub async fn confirm_rotate(
+    user: CurrentUser,
     ids: Path<(String, String)>,
-) -> Result<HttpResponse, Failure> {
-    member.may(KeysWrite)?;
-    let application = Application::find(&member, &ids.0).await?;
-    let key = find(&member, &application, &ids.1).await?;
+) -> Result<HttpResponse, PageError> {
+    user.may(KeysWrite)?;
+    let application = Application::find(&user, &ids.0).await?;
+    let key = find(&user, &application, &ids.1).await?;
     Ok(rotate_page(
-        &member,
+        &user,
         &application,
         &key,
         &Form::default(),
@@ -379,121 +354,111 @@ pub async fn ask_rotate(
 }
 
 fn rotate_page(
-    member: &Member,
+    user: &CurrentUser,
     application: &Application,
     key: &ApiKeyView,
-    sent: &Form,
+    submitted: &Form,
     error: Option<&Error>,
 ) -> HttpResponse {
-    let graces: Vec<(String, String)> = GRACES
-        .iter()
-        .map(|&span| (span.to_owned(), spell(member, span, "at-once")))
-        .collect();
+    let graces = duration_choices(user, &GRACES, "immediately");
     let action = path(application, &format!("/{}/rotate", key.id));
     let content = html! {
-        p { (member.t("rotate-text")) }
-        p { (last_used(member, key)) }
-        (page::form_once(member, &action, sent, html! {
-            (Field::new(member, "grace", error).help("help-grace").select(&graces, sent.get("grace")))
+        p { (user.t("rotate-text")) }
+        p { (last_used(user, key)) }
+        (components::idempotent_form(user, &action, submitted, html! {
+            (Field::new(user, "grace", error).help("help-grace").select(&graces, submitted.get("grace")))
             div.buttons {
-                button.primary { (member.t("rotate")) }
-                a.button href=(member.link(&path(application, ""))) { (member.t("cancel")) }
+                button.primary { (user.t("rotate")) }
+                a.button href=(user.link(&path(application, ""))) { (user.t("cancel")) }
             }
         }))
     };
-    let title = member.tr("rotate-key", &[("name", key.name.as_str().into())]);
-    let head = Head {
-        above: above(member, application, true),
+    let title = user.tr("rotate-key", &[("name", key.name.as_str().into())]);
+    let header = PageHeader {
+        breadcrumbs: breadcrumbs(user, application),
         error,
-        ..Head::titled(title)
+        ..PageHeader::titled(title)
     };
-    member_page(member, Place::ApiKeys, head, content)
+    user_page(user, NavItem::ApiKeys, header, content)
 }
 
-/// POST `/applications/{id}/keys/{key}/rotate`
+/// Rotates a key.
 pub async fn rotate(
-    Posted { member, form }: Posted,
+    AuthenticatedForm { user, form }: AuthenticatedForm,
     ids: Path<(String, String)>,
-) -> Result<HttpResponse, Failure> {
-    let application = Application::find(&member, &ids.0).await?;
-    let key = find(&member, &application, &ids.1).await?;
-    let made = async {
-        let grace = lifetime(&form, "grace")?.unwrap_or_default();
+) -> Result<HttpResponse, PageError> {
+    let application = Application::find(&user, &ids.0).await?;
+    let key = find(&user, &application, &ids.1).await?;
+    let created = async {
+        let grace = form.duration("grace")?.unwrap_or_default();
         api_key::rotate(
-            &member.server.store,
-            member.may(KeysWrite)?,
+            &user.server.store,
+            user.may(KeysWrite)?,
             &ids.0,
             &ids.1,
             grace,
         )
         .await
     };
-    match mendable(&member, made.await, &path(&application, ""))? {
+    match recoverable(&user, created.await, &path(&application, ""))? {
         Ok((new, view)) => Ok(key_page(
-            &member,
+            &user,
             &application,
             new.expose(),
             &view,
             "key-rotated",
         )),
-        Err(error) => Ok(rotate_page(
-            &member,
-            &application,
-            &key,
-            &form,
-            Some(&error),
-        )),
+        Err(error) => Ok(rotate_page(&user, &application, &key, &form, Some(&error))),
     }
 }
 
-/// GET `/applications/{id}/keys/{key}/revoke`
-pub async fn ask_revoke(
-    member: Member,
+/// Asks to confirm that a key is revoked.
+pub async fn confirm_revoke(
+    user: CurrentUser,
     ids: Path<(String, String)>,
-) -> Result<HttpResponse, Failure> {
-    member.may(KeysWrite)?;
-    let application = Application::find(&member, &ids.0).await?;
-    let key = find(&member, &application, &ids.1).await?;
-    Ok(revoke_page(&member, &application, &key, None))
+) -> Result<HttpResponse, PageError> {
+    user.may(KeysWrite)?;
+    let application = Application::find(&user, &ids.0).await?;
+    let key = find(&user, &application, &ids.1).await?;
+    Ok(revoke_page(&user, &application, &key, None))
 }
 
 fn revoke_page(
-    member: &Member,
+    user: &CurrentUser,
     application: &Application,
     key: &ApiKeyView,
     error: Option<&Error>,
 ) -> HttpResponse {
-    let question =
-        html! { p { strong { (last_used(member, key)) } } p { (member.t("revoke-text")) } };
+    let question = html! { p { strong { (last_used(user, key)) } } p { (user.t("revoke-text")) } };
     let action = path(application, &format!("/{}/revoke", key.id));
     let content = confirmation(
-        member,
+        user,
         question,
         &action,
-        &member.t("revoke"),
+        &user.t("revoke"),
         &path(application, ""),
         html! {},
     );
-    let title = member.tr("revoke-key", &[("name", key.name.as_str().into())]);
-    let head = Head {
-        above: above(member, application, true),
+    let title = user.tr("revoke-key", &[("name", key.name.as_str().into())]);
+    let header = PageHeader {
+        breadcrumbs: breadcrumbs(user, application),
         error,
-        ..Head::titled(title)
+        ..PageHeader::titled(title)
     };
-    member_page(member, Place::ApiKeys, head, content)
+    user_page(user, NavItem::ApiKeys, header, content)
 }
 
-/// POST `/applications/{id}/keys/{key}/revoke`
+/// Revokes a key.
 pub async fn revoke(
-    Posted { member, .. }: Posted,
+    AuthenticatedForm { user, .. }: AuthenticatedForm,
     ids: Path<(String, String)>,
-) -> Result<HttpResponse, Failure> {
-    let application = Application::find(&member, &ids.0).await?;
-    let key = find(&member, &application, &ids.1).await?;
-    match api_key::delete(&member.server.store, member.may(KeysWrite)?, &ids.0, &ids.1).await {
-        Ok(()) => Ok(done(&member, &path(&application, ""), "key-revoked")),
+) -> Result<HttpResponse, PageError> {
+    let application = Application::find(&user, &ids.0).await?;
+    let key = find(&user, &application, &ids.1).await?;
+    match api_key::delete(&user.server.store, user.may(KeysWrite)?, &ids.0, &ids.1).await {
+        Ok(()) => Ok(done(&user, &path(&application, ""), "key-revoked")),
         Err(error) if error.code() == Code::Conflict => {
-            Ok(revoke_page(&member, &application, &key, Some(&error)))
+            Ok(revoke_page(&user, &application, &key, Some(&error)))
         }
         Err(error) => Err(error.into()),
     }

@@ -1,4 +1,4 @@
-//! What pages load beside themselves, from this server alone.
+//! The stylesheet, script and icon, embedded in the binary.
 
 use std::sync::LazyLock;
 
@@ -6,11 +6,11 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::Path;
 use actix_web::{HttpResponse, web};
 
-use super::visit::Failure;
+use super::page_error::PageError;
 use crate::credential::Fingerprint;
 use crate::error::{Code, Error};
 
-/// A file in the binary.
+/// An embedded file.
 pub struct Asset {
     name: &'static str,
     media_type: &'static str,
@@ -19,7 +19,8 @@ pub struct Asset {
 }
 
 impl Asset {
-    /// Below `/portal`. What changes gets another path, so that browsers keep it for good.
+    /// The path below `/portal`. It holds a hash of the content, so that browsers can cache it for
+    /// good.
     pub fn path(&self) -> String {
         format!("/assets/{}/{}", *self.version, self.name)
     }
@@ -33,7 +34,7 @@ fn version_of(content: &str) -> String {
         .collect()
 }
 
-/// How the pages look.
+/// The stylesheet.
 pub static STYLE: Asset = Asset {
     name: "portal.css",
     media_type: "text/css; charset=utf-8",
@@ -41,7 +42,7 @@ pub static STYLE: Asset = Asset {
     version: LazyLock::new(|| version_of(include_str!("assets/portal.css"))),
 };
 
-/// Copying, counting down and refreshing; every page works without it.
+/// The script: copy buttons, countdowns and refreshing. Every page works without it.
 pub static SCRIPT: Asset = Asset {
     name: "portal.js",
     media_type: "text/javascript; charset=utf-8",
@@ -49,7 +50,7 @@ pub static SCRIPT: Asset = Asset {
     version: LazyLock::new(|| version_of(include_str!("assets/portal.js"))),
 };
 
-/// The picture in the browser's tab.
+/// The icon of the browser tab.
 pub static ICON: Asset = Asset {
     name: "icon.svg",
     media_type: "image/svg+xml",
@@ -57,21 +58,22 @@ pub static ICON: Asset = Asset {
     version: LazyLock::new(|| version_of(include_str!("assets/icon.svg"))),
 };
 
-/// Their routes.
+/// The routes of the assets.
 pub fn routes(config: &mut web::ServiceConfig) {
     config.service(super::at("/assets/{version}/{name}", [super::get(serve)]));
 }
 
-async fn serve(path: Path<(String, String)>) -> Result<HttpResponse, Failure> {
+async fn serve(path: Path<(String, String)>) -> Result<HttpResponse, PageError> {
     let found = [&STYLE, &SCRIPT, &ICON]
         .into_iter()
         .find(|asset| asset.name == path.1);
-    let asset = found.ok_or_else(|| Error::new(Code::NotFound, "There is no such file"))?;
-    let mut answer = HttpResponse::Ok();
-    answer.insert_header((CONTENT_TYPE, asset.media_type));
-    // While two versions serve beside each other, one may be asked for the other's file.
+    let asset = found.ok_or_else(|| Error::new(Code::NotFound, "The file does not exist"))?;
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CONTENT_TYPE, asset.media_type));
+    // During a rolling update, a page of one version may load the asset of another version from
+    // here.
     let current = path.0 == *asset.version;
-    answer.insert_header((
+    response.insert_header((
         CACHE_CONTROL,
         if current {
             "public, max-age=31536000, immutable"
@@ -79,5 +81,5 @@ async fn serve(path: Path<(String, String)>) -> Result<HttpResponse, Failure> {
             "no-cache"
         },
     ));
-    Ok(answer.body(asset.content))
+    Ok(response.body(asset.content))
 }

@@ -1,32 +1,36 @@
-//! The audit: who did what, with filters; and the failed authentications in people's words.
+//! The audit log: who did what, with filters, and the localized reasons of failed authentications.
 
 use actix_web::HttpResponse;
 use fluent_bundle::FluentValue;
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
-use super::page::{Field, Head, Place, empty, member_page, table};
-use super::visit::{Failure, Member};
+use super::components::{Field, empty, table};
+use super::page::{NavItem, PageHeader, user_page};
+use super::page_error::PageError;
+use super::session_extractor::CurrentUser;
 use crate::clock::Timestamp;
 use crate::manage::account;
 use crate::manage::actor::{AccountsRead, AuditRead};
 use crate::manage::audit::{self, Action, AuditEntry, AuditFilter};
 
-const PAGE: usize = 50;
+/// The number of entries on a page.
+const PAGE_SIZE: usize = 50;
 
 /// The message for an action.
 pub fn action_message(action: &str) -> String {
     format!("action-{}", action.replace(['.', '_'], "-"))
 }
 
-/// Why an authentication failed, in the member's language.
-pub fn failure_text(member: &Member, entry: &AuditEntry) -> Markup {
+/// Why an authentication failed, in the language of the page. Reasons without a message are shown
+/// in English.
+pub fn failure_text(user: &CurrentUser, entry: &AuditEntry) -> Markup {
     let english = || html! { span lang="en" { (entry.reason.as_deref().unwrap_or_default()) } };
     let Some(code) = &entry.reason_code else {
         return english();
     };
     let message = reason_message(code);
-    if !member.language.knows(&message) {
+    if !user.language.has_message(&message) {
         return english();
     }
     let parameters: Map<String, Value> = entry
@@ -41,9 +45,9 @@ pub fn failure_text(member: &Member, entry: &AuditEntry) -> Markup {
             Some((
                 name,
                 match (name, value.as_i64()) {
-                    ("at", Some(millis)) => member
+                    ("at", Some(millis)) => user
                         .language
-                        .relative_text(Timestamp::from_millis(millis), member.now())
+                        .relative_text(Timestamp::from_millis(millis), user.now())
                         .into(),
                     (_, Some(number)) => FluentValue::from(number),
                     _ => FluentValue::from(value.as_str().unwrap_or_default().to_owned()),
@@ -51,10 +55,10 @@ pub fn failure_text(member: &Member, entry: &AuditEntry) -> Markup {
             ))
         })
         .collect();
-    // What a library says of the client's input is for its developers, and in English.
+    // The message of a library about the client's input, which exists in English only.
     let detail = parameters.get("detail").and_then(Value::as_str);
     html! {
-        (member.tr(&message, &arguments))
+        (user.tr(&message, &arguments))
         @if let Some(detail) = detail { br; code lang="en" { (detail) } }
     }
 }
@@ -64,7 +68,7 @@ pub fn reason_message(code: &str) -> String {
     format!("reason-{}", code.replace('_', "-"))
 }
 
-/// What reasons tell beside their codes; `at` is an instant.
+/// The parameters of reasons. `at` is an instant.
 const PARAMETERS: [&str; 11] = [
     "id",
     "at",
@@ -79,79 +83,110 @@ const PARAMETERS: [&str; 11] = [
     "count",
 ];
 
-/// GET
-pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
-    let (account, action, target, actor) = (
-        member.query("account"),
-        member.query("action"),
-        member.query("target"),
-        member.query("actor"),
-    );
-    let filter = AuditFilter {
-        account_id: account.clone().filter(|_| member.is_operator()),
-        action: action.clone(),
-        target: target.as_deref().map(target_named),
-        actor: actor.as_deref().map(actor_named),
-        before: member.query("before"),
-    };
-    let limit = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
-    let entries = audit::list(&member.server.store, member.may(AuditRead)?, filter, limit).await?;
-    let shown = &entries[..entries.len().min(PAGE)];
-    let mut accounts = vec![(String::new(), member.t("all-accounts"))];
-    if member.is_operator() {
-        let all = account::list(&member.server.store, member.may(AccountsRead)?).await?;
-        accounts.extend(all.into_iter().map(|account| (account.id, account.name)));
+/// The filter that the query holds, as it was typed.
+struct AuditQuery {
+    account: Option<String>,
+    action: Option<String>,
+    target: Option<String>,
+    actor: Option<String>,
+}
+
+impl AuditQuery {
+    fn parse(user: &CurrentUser) -> Self {
+        AuditQuery {
+            account: user.query("account"),
+            action: user.query("action"),
+            target: user.query("target"),
+            actor: user.query("actor"),
+        }
     }
-    let mut actions = vec![(String::new(), member.t("all-actions"))];
-    actions.extend(
-        Action::ALL
-            .iter()
-            .map(|action| action.as_str())
-            .map(|action| (action.to_owned(), member.t(&action_message(action)))),
-    );
-    let older = shown.last().filter(|_| entries.len() > PAGE).map(|last| {
+
+    /// The filter, for entries older than `before`.
+    fn filter(&self, user: &CurrentUser, before: Option<String>) -> AuditFilter {
+        AuditFilter {
+            account_id: self.account.clone().filter(|_| user.is_operator()),
+            action: self.action.clone(),
+            target: self.target.as_deref().map(target_filter),
+            actor: self.actor.as_deref().map(actor_filter),
+            before,
+        }
+    }
+
+    /// The link to the entries older than `before`, with the same filter.
+    fn older_link(&self, user: &CurrentUser, before: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        let kept = [
-            ("account", &account),
-            ("action", &action),
-            ("target", &target),
-            ("actor", &actor),
-        ];
-        for (name, value) in kept
-            .iter()
-            .filter_map(|(name, value)| value.as_ref().map(|value| (name, value)))
-        {
-            query.append_pair(name, value);
+        for (name, value) in [
+            ("account", &self.account),
+            ("action", &self.action),
+            ("target", &self.target),
+            ("actor", &self.actor),
+        ] {
+            if let Some(value) = value {
+                query.append_pair(name, value);
+            }
         }
-        format!(
-            "{}?{}",
-            member.link("/audit"),
-            query.append_pair("before", &last.id).finish()
-        )
-    });
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let query = query.append_pair("before", before).finish();
+        format!("{}?{query}", user.link("/audit"))
+    }
+}
+
+/// The audit log, filtered by the query.
+pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
+    let query = AuditQuery::parse(&user);
+    let filter = query.filter(&user, user.query("before"));
+    // One more than is shown tells whether there are older entries.
+    let limit = i64::try_from(PAGE_SIZE + 1).unwrap_or(i64::MAX);
+    let entries = audit::list(&user.server.store, user.may(AuditRead)?, filter, limit).await?;
+    let shown = &entries[..entries.len().min(PAGE_SIZE)];
+    let older = shown
+        .last()
+        .filter(|_| entries.len() > PAGE_SIZE)
+        .map(|last| query.older_link(&user, &last.id));
     let content = html! {
-        form.filter method="get" action=(member.link("/audit")) {
-            @if member.is_operator() { (Field::new(&member, "account", None).filter().select(&accounts, &text(&account))) }
-            (Field::new(&member, "action", None).filter().select(&actions, &text(&action)))
-            (Field::new(&member, "actor", None).filter().input("text", &text(&actor)))
-            (Field::new(&member, "target", None).filter().input("text", &text(&target)))
-            button { (member.t("filter")) }
-        }
-        @if shown.is_empty() { (empty(&member.t("audit-none"), &member.t("audit-none-text"), None)) }
-        @else { (rows(&member, shown)) }
-        @if let Some(older) = older { p { a href=(older) { (member.t("older")) } } }
+        (filter_form(&user, &query).await?)
+        @if shown.is_empty() { (empty(&user.t("audit-none"), &user.t("audit-none-text"), None)) }
+        @else { (rows(&user, shown)) }
+        @if let Some(older) = older { p { a href=(older) { (user.t("older")) } } }
     };
-    Ok(member_page(
-        &member,
-        Place::Audit,
-        Head::titled(member.t("menu-audit")),
+    Ok(user_page(
+        &user,
+        NavItem::Audit,
+        PageHeader::titled(user.t("menu-audit")),
         content,
     ))
 }
 
-/// Keys and secrets are looked for by their first characters, too, as lists show them: the id is inside.
-fn target_named(text: &str) -> String {
+async fn filter_form(user: &CurrentUser, query: &AuditQuery) -> Result<Markup, PageError> {
+    let mut accounts = vec![(String::new(), user.t("all-accounts"))];
+    if user.is_operator() {
+        let all = account::list(&user.server.store, user.may(AccountsRead)?).await?;
+        accounts.extend(all.into_iter().map(|account| (account.id, account.name)));
+    }
+    let mut actions = vec![(String::new(), user.t("all-actions"))];
+    actions.extend(
+        Action::ALL
+            .iter()
+            .map(|action| action.as_str())
+            .map(|action| (action.to_owned(), user.t(&action_message(action)))),
+    );
+    let account = query.account.as_deref().unwrap_or_default();
+    let action = query.action.as_deref().unwrap_or_default();
+    let actor = query.actor.as_deref().unwrap_or_default();
+    let target = query.target.as_deref().unwrap_or_default();
+    Ok(html! {
+        form.filter method="get" action=(user.link("/audit")) {
+            @if user.is_operator() { (Field::new(user, "account", None).filter().select(&accounts, account)) }
+            (Field::new(user, "action", None).filter().select(&actions, action))
+            (Field::new(user, "actor", None).filter().input("text", actor))
+            (Field::new(user, "target", None).filter().input("text", target))
+            button { (user.t("filter")) }
+        }
+    })
+}
+
+/// The target to search for. Of the first characters of a key or secret, as lists show them, that
+/// is the id.
+fn target_filter(text: &str) -> String {
     let mut parts = text.split('_');
     match (parts.next(), parts.next()) {
         (Some(prefix), Some(id)) if prefix.len() == 3 && prefix.starts_with("kw") => id.to_owned(),
@@ -159,8 +194,8 @@ fn target_named(text: &str) -> String {
     }
 }
 
-/// People are looked for by their address, as the table shows them.
-fn actor_named(text: &str) -> String {
+/// The actor to search for. Users are found by their email address.
+fn actor_filter(text: &str) -> String {
     if text.contains('@') && !text.contains(' ') {
         format!("user {}", text.to_lowercase())
     } else {
@@ -168,23 +203,23 @@ fn actor_named(text: &str) -> String {
     }
 }
 
-fn rows(member: &Member, entries: &[AuditEntry]) -> Markup {
+fn rows(user: &CurrentUser, entries: &[AuditEntry]) -> Markup {
     let rows: Vec<Vec<Markup>> = entries
         .iter()
         .map(|entry| {
             let message = action_message(&entry.action);
             vec![
-                member.language.moment(entry.happened_at),
-                html! { (if member.language.knows(&message) { member.t(&message) } else { entry.action.clone() }) },
-                html! { (who(member, &entry.actor)) },
-                html! { span.words { (entry.target) } @if entry.reason.is_some() { br; (failure_text(member, entry)) } },
+                user.language.date_time(entry.happened_at),
+                html! { (if user.language.has_message(&message) { user.t(&message) } else { entry.action.clone() }) },
+                html! { (actor_name(user, &entry.actor)) },
+                html! { span.words { (entry.target) } @if entry.reason.is_some() { br; (failure_text(user, entry)) } },
                 html! { code.short { (entry.address.as_deref().unwrap_or("–")) } },
             ]
         })
         .collect();
     table(
-        member,
-        &member.t("menu-audit"),
+        user,
+        &user.t("menu-audit"),
         &[
             "column-when",
             "column-what",
@@ -196,30 +231,59 @@ fn rows(member: &Member, entries: &[AuditEntry]) -> Markup {
     )
 }
 
-/// Who did something: people by their address, others by what they are.
-pub fn who(member: &Member, actor: &str) -> Markup {
+/// An actor: users by their email address, others by their kind and id.
+pub fn actor_name(user: &CurrentUser, actor: &str) -> Markup {
     let text = match actor.split_once(' ') {
         Some(("user", email)) => {
             let (name, host) = email.split_once('@').unwrap_or((email, ""));
-            // Where there is little room it breaks here.
+            // Long addresses may break here.
             return html! { (name) wbr; "@" (host) };
         }
         Some(("API", rest)) => format!(
             "{} {}",
-            member.t("api-key"),
+            user.t("api-key"),
             rest.strip_prefix("key ").unwrap_or(rest)
         ),
-        Some(("client", id)) => format!("{} {id}", member.t("application")),
+        Some(("client", id)) => format!("{} {id}", user.t("application")),
         Some(("initial", rest)) => {
             format!(
                 "{} {}",
-                member.t("registration-token"),
+                user.t("registration-token"),
                 rest.strip_prefix("access token ").unwrap_or(rest)
             )
         }
-        _ if actor == "nobody" => member.t("nobody"),
-        _ if actor == "command line" => member.t("command-line"),
+        _ if actor == "nobody" => user.t("nobody"),
+        _ if actor == "command line" => user.t("command-line"),
         _ => actor.to_owned(),
     };
     html! { (text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_secrets_are_found_by_their_first_characters() {
+        for (typed, target) in [
+            ("kwk_0123456789abcdef_", "0123456789abcdef"),
+            ("kws_0123456789abcdef", "0123456789abcdef"),
+            ("0123456789abcdef", "0123456789abcdef"),
+            ("https://orders.example/", "https://orders.example/"),
+            ("a_name_with_underscores", "a_name_with_underscores"),
+        ] {
+            assert_eq!(target_filter(typed), target, "{typed}");
+        }
+    }
+
+    #[test]
+    fn users_are_found_by_their_email_address() {
+        for (typed, actor) in [
+            ("Ada@acme.example", "user ada@acme.example"),
+            ("user ada@acme.example", "user ada@acme.example"),
+            ("command line", "command line"),
+        ] {
+            assert_eq!(actor_filter(typed), actor, "{typed}");
+        }
+    }
 }

@@ -1,9 +1,11 @@
-//! The languages of the portal. Every sentence is in `languages/`, a file for each; so are the forms of
-//! dates, numbers and plurals, which each language has of its own.
+//! The languages of the portal. Each has a Fluent file in `languages/` with all messages, and with
+//! its formats of dates, numbers and plurals.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
-use actix_web::http::header::{self, Header, LanguageTag, Preference, Quality};
+use actix_web::HttpMessage;
+use actix_web::http::header::{AcceptLanguage, Header, Preference, Quality};
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use maud::{Markup, html};
@@ -13,9 +15,9 @@ use unic_langid::LanguageIdentifier;
 use crate::clock::Timestamp;
 use crate::error::{Phrase, Value};
 
-/// One of them.
+/// A language of the portal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are those of the languages")]
 pub enum Language {
     English,
     French,
@@ -25,31 +27,32 @@ type Bundle = FluentBundle<FluentResource>;
 
 static ENGLISH: LazyLock<Bundle> = LazyLock::new(|| {
     let mut bundle = bundle(Language::English, include_str!("languages/en.ftl"));
-    bundle.set_formatter(Some(|value, _| spelled(value, ",", ".")));
+    bundle.set_formatter(Some(|value, _| format_number(value, ",", ".")));
     bundle
 });
 
 static FRENCH: LazyLock<Bundle> = LazyLock::new(|| {
     let mut bundle = bundle(Language::French, include_str!("languages/fr.ftl"));
-    bundle.set_formatter(Some(|value, _| spelled(value, "\u{202F}", ",")));
+    bundle.set_formatter(Some(|value, _| format_number(value, "\u{202F}", ",")));
     bundle
 });
 
 fn bundle(language: Language, text: &str) -> Bundle {
     let identifier: LanguageIdentifier = language.code().parse().unwrap_or_default();
     let mut bundle = Bundle::new_concurrent(vec![identifier]);
-    // What stands in a sentence is no longer than a name, and never of the other direction.
+    // Isolation marks are for mixed text directions, which these languages do not have.
     bundle.set_use_isolating(false);
-    // What is unreadable or double is left out here, and found by the tests, which ask for every message.
+    // Messages that do not parse, or exist twice, are left out here; `tests/languages.rs` finds
+    // them.
     let resource =
         FluentResource::try_new(text.to_owned()).unwrap_or_else(|(resource, _)| resource);
     let _ = bundle.add_resource(resource);
     bundle
 }
 
-/// A number with a mark between groups of three digits, and one digit behind the point where there is a
-/// part; what is no number as it is.
-fn spelled(value: &FluentValue<'_>, mark: &str, point: &str) -> Option<String> {
+/// Formats a number with a separator between groups of three digits and at most one decimal. `None`
+/// for other values, which Fluent formats itself.
+fn format_number(value: &FluentValue<'_>, separator: &str, decimal_mark: &str) -> Option<String> {
     let FluentValue::Number(number) = value else {
         return None;
     };
@@ -59,32 +62,33 @@ fn spelled(value: &FluentValue<'_>, mark: &str, point: &str) -> Option<String> {
     } else {
         format!("{number:.1}")
     };
-    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
-    let (sign, digits) = whole
-        .strip_prefix('-')
-        .map_or(("", whole), |digits| ("-", digits));
-    let mut spelled = sign.to_owned();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            spelled.push_str(mark);
+    let (integer, decimals) = text.split_once('.').unwrap_or((&text, ""));
+    let (sign, digits) = match integer.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", integer),
+    };
+    let mut formatted = sign.to_owned();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            formatted.push_str(separator);
         }
-        spelled.push(digit);
+        formatted.push(digit);
     }
-    if !part.is_empty() {
-        spelled.push_str(point);
-        spelled.push_str(part);
+    if !decimals.is_empty() {
+        formatted.push_str(decimal_mark);
+        formatted.push_str(decimals);
     }
-    Some(spelled)
+    Some(formatted)
 }
 
-/// What stands in a sentence.
+/// The arguments of a message.
 pub type Arguments<'a> = [(&'static str, FluentValue<'a>)];
 
 impl Language {
-    /// All of them; the first is for whoever asks for none of them.
+    /// All languages. The first is the default.
     pub const ALL: [Language; 2] = [Language::English, Language::French];
 
-    /// As in `lang` and `Accept-Language`.
+    /// The BCP 47 primary language subtag.
     pub const fn code(self) -> &'static str {
         match self {
             Language::English => "en",
@@ -92,7 +96,7 @@ impl Language {
         }
     }
 
-    /// Its name in itself.
+    /// The endonym, such as `Français`.
     pub const fn name(self) -> &'static str {
         match self {
             Language::English => "English",
@@ -100,31 +104,31 @@ impl Language {
         }
     }
 
-    /// By its code.
-    pub fn of_code(code: &str) -> Option<Self> {
+    /// Parses a BCP 47 primary language subtag.
+    pub fn from_code(code: &str) -> Option<Self> {
         Language::ALL
             .into_iter()
             .find(|language| language.code() == code)
     }
 
-    /// What the browser prefers of those that there are (RFC 9110 section 12.5.4).
-    pub fn preferred(request: &actix_web::HttpRequest) -> Self {
-        let Ok(accepted) = header::AcceptLanguage::parse(request) else {
+    /// The language that `Accept-Language` prefers (RFC 9110 section 12.5.4); the default if there
+    /// is none that the portal has.
+    pub fn negotiate(request: &impl HttpMessage) -> Self {
+        let Ok(accepted) = AcceptLanguage::parse(request) else {
             return Language::English;
         };
-        let of_tag = |wanted: Preference<LanguageTag>| match wanted {
-            Preference::Specific(tag) => Language::of_code(tag.primary_language()),
-            Preference::Any => Some(Language::English),
-        };
-        let wanted = accepted
+        let acceptable = accepted
             .0
             .into_iter()
             .filter(|item| item.quality > Quality::ZERO)
             .collect();
-        header::AcceptLanguage(wanted)
+        AcceptLanguage(acceptable)
             .ranked()
             .into_iter()
-            .find_map(of_tag)
+            .find_map(|preference| match preference {
+                Preference::Specific(tag) => Language::from_code(tag.primary_language()),
+                Preference::Any => Some(Language::English),
+            })
             .unwrap_or(Language::English)
     }
 
@@ -135,12 +139,12 @@ impl Language {
         }
     }
 
-    /// Whether there are words for this.
-    pub fn knows(self, message: &str) -> bool {
+    /// Whether there is a message of this name.
+    pub fn has_message(self, message: &str) -> bool {
         self.bundle().has_message(message)
     }
 
-    /// The words for a message; its name where there are none, which the tests do not let happen.
+    /// A message. If it does not exist, its name, which the tests prevent.
     pub fn text(self, message: &str, arguments: &Arguments<'_>) -> String {
         let bundle = self.bundle();
         let Some(pattern) = bundle.get_message(message).and_then(|found| found.value()) else {
@@ -155,7 +159,7 @@ impl Language {
             .into_owned()
     }
 
-    /// The words for what an error says.
+    /// The description of an error.
     pub fn phrase(self, phrase: &Phrase) -> String {
         let value = |value: &Value| match value {
             Value::Text(text) => FluentValue::from(text.clone()),
@@ -169,34 +173,34 @@ impl Language {
         self.text(&format!("error-{}", phrase.name), &values)
     }
 
-    /// A number.
+    /// A number in the format of the language.
     pub fn number(self, number: impl Into<FluentValue<'static>>) -> String {
         self.text("number", &[("number", number.into())])
     }
 
-    /// An instant, to the minute, in UTC.
-    pub fn moment(self, moment: Timestamp) -> Markup {
-        html! { time datetime=(moment) { (self.date_text("moment", moment)) } }
+    /// A date and time, to the minute, in UTC.
+    pub fn date_time(self, instant: Timestamp) -> Markup {
+        html! { time datetime=(instant) { (self.date_time_text(instant)) } }
     }
 
-    /// The same, as words alone.
-    pub fn moment_text(self, moment: Timestamp) -> String {
-        self.date_text("moment", moment)
+    /// [`Language::date_time`] as text.
+    pub fn date_time_text(self, instant: Timestamp) -> String {
+        self.date_text("date-time", instant)
     }
 
-    /// A day, in UTC.
-    pub fn day(self, moment: Timestamp) -> Markup {
-        html! { time datetime=(moment) { (self.date_text("day", moment)) } }
+    /// A date in UTC.
+    pub fn day(self, instant: Timestamp) -> Markup {
+        html! { time datetime=(instant) { (self.date_text("day", instant)) } }
     }
 
-    /// An hour and a minute, in UTC.
-    pub fn clock(self, moment: Timestamp) -> String {
-        self.date_text("clock", moment)
+    /// A time of day, to the minute, in UTC.
+    pub fn time_of_day(self, instant: Timestamp) -> String {
+        self.date_text("time-of-day", instant)
     }
 
-    fn date_text(self, message: &str, moment: Timestamp) -> String {
-        let Ok(date) = OffsetDateTime::from_unix_timestamp(moment.seconds()) else {
-            return moment.to_string();
+    fn date_text(self, message: &str, instant: Timestamp) -> String {
+        let Ok(date) = OffsetDateTime::from_unix_timestamp(instant.seconds()) else {
+            return instant.to_string();
         };
         let two = |number: u8| FluentValue::from(format!("{number:02}"));
         let arguments = [
@@ -209,35 +213,114 @@ impl Language {
         self.text(message, &arguments)
     }
 
-    /// How long ago, or how long from now, with the instant itself at hand.
-    pub fn relative(self, moment: Timestamp, now: Timestamp) -> Markup {
-        let exact = self.date_text("moment", moment);
-        html! { time.short datetime=(moment) title=(exact) { (self.relative_text(moment, now)) } }
+    /// An instant relative to `now`, such as “in 2 hours”, with the date and time as a tooltip.
+    pub fn relative(self, instant: Timestamp, now: Timestamp) -> Markup {
+        let exact = self.date_time_text(instant);
+        html! { time.short datetime=(instant) title=(exact) { (self.relative_text(instant, now)) } }
     }
 
-    /// The same, as words alone.
-    pub fn relative_text(self, moment: Timestamp, now: Timestamp) -> String {
-        let (message, span) = if moment > now {
-            ("from-now", moment.duration_since(now))
+    /// [`Language::relative`] as text.
+    pub fn relative_text(self, instant: Timestamp, now: Timestamp) -> String {
+        let (message, duration) = if instant > now {
+            ("from-now", instant.duration_since(now))
         } else {
-            ("ago", now.duration_since(moment))
+            ("ago", now.duration_since(instant))
         };
-        if message == "ago" && span.as_secs() < 60 {
+        if message == "ago" && duration.as_secs() < 60 {
             return self.text("just-now", &[]);
         }
-        self.text(message, &[("span", self.span(span).into())])
+        self.text(message, &[("span", self.duration(duration).into())])
     }
 
-    /// A span of time, in its largest unit.
-    pub fn span(self, span: std::time::Duration) -> String {
-        let seconds = span.as_secs();
-        // To the nearest: what ends in 90 days less a moment ends in 90 days.
-        let (message, number) = match seconds {
+    /// A duration, rounded, in its largest unit.
+    pub fn duration(self, duration: Duration) -> String {
+        let seconds = duration.as_secs();
+        // Rounded to the nearest unit: what expires in 90 days less a moment expires in 90 days.
+        let (message, count) = match seconds {
             0..60 => ("seconds", seconds),
             60..3570 => ("minutes", (seconds + 30) / 60),
             3570..171_000 => ("hours", (seconds + 1800) / 3600),
             _ => ("days", (seconds + 43_200) / 86_400),
         };
-        self.text(message, &[("count", FluentValue::from(number))])
+        self.text(message, &[("count", FluentValue::from(count))])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn the_language_is_negotiated() {
+        for (accepted, language) in [
+            ("fr", Language::French),
+            ("fr-CA, en;q=0.5", Language::French),
+            ("de, fr;q=0.7, en;q=0.3", Language::French),
+            ("en-GB, fr;q=0.9", Language::English),
+            ("fr;q=0.1, en;q=0.2", Language::English),
+            ("fr;q=0", Language::English),
+            ("fr;q=0, *", Language::English),
+            ("de", Language::English),
+            ("", Language::English),
+            ("not a language;;", Language::English),
+        ] {
+            let request = TestRequest::default()
+                .insert_header(("accept-language", accepted))
+                .to_http_request();
+            assert_eq!(Language::negotiate(&request), language, "{accepted:?}");
+        }
+        let request = TestRequest::default().to_http_request();
+        assert_eq!(Language::negotiate(&request), Language::English);
+    }
+
+    #[test]
+    fn numbers_are_grouped_and_rounded() {
+        for (number, english, french) in [
+            (0.0, "0", "0"),
+            (999.0, "999", "999"),
+            (-1_234.0, "-1,234", "-1\u{202F}234"),
+            (1_234_567.0, "1,234,567", "1\u{202F}234\u{202F}567"),
+            (1_234.56, "1,234.6", "1\u{202F}234,6"),
+            (2.04, "2", "2"),
+        ] {
+            assert_eq!(Language::English.number(number), english);
+            assert_eq!(Language::French.number(number), french);
+        }
+    }
+
+    #[test]
+    fn durations_are_rounded_to_their_largest_unit() {
+        for (seconds, text) in [
+            (0, "0 seconds"),
+            (1, "1 second"),
+            (59, "59 seconds"),
+            (89, "1 minute"),
+            (90, "2 minutes"),
+            (3_599, "1 hour"),
+            (86_400, "24 hours"),
+            (172_800, "2 days"),
+            (90 * 86_400 - 1, "90 days"),
+        ] {
+            let duration = Duration::from_secs(seconds);
+            assert_eq!(Language::English.duration(duration), text, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn instants_are_shown_relative_to_now() {
+        let now = Timestamp::from_seconds(1_000_000);
+        for (seconds, text) in [
+            (1_000_000, "just now"),
+            (999_941, "just now"),
+            (999_940, "1 minute ago"),
+            (1_000_030, "in 30 seconds"),
+            (1_007_200, "in 2 hours"),
+        ] {
+            let instant = Timestamp::from_seconds(seconds);
+            let shown = Language::English.relative_text(instant, now);
+            assert_eq!(shown, text, "{seconds}");
+        }
     }
 }

@@ -1,14 +1,15 @@
-//! The web portal: where partners help themselves and operators see what goes on. Pages are made on the
-//! server; it knows the verbs of `manage/` alone.
+//! The web portal for partners and operators. Pages are rendered on the server and work without
+//! JavaScript.
 //!
-//! A page is a file: its handlers, then what it shows. All of them stand on three: [`visit`] (who asks,
-//! and what a form brought), [`page`] (the frame and its parts) and [`language`] (the words).
+//! Each page is a module: its handlers, then its markup. All pages build on `session_extractor`
+//! (who sent the request, and the form), `page` (the layout), `components` (fields, tables) and
+//! [`language`] (the messages).
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::guard::{Any, Get, Head};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
+use actix_web::http::header::{ALLOW, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::Data;
 use actix_web::{
@@ -17,55 +18,66 @@ use actix_web::{
 
 mod accounts;
 mod api_keys;
+mod application;
+mod application_actions;
+mod application_details;
+mod application_form;
 mod applications;
 mod assets;
 mod audit;
 mod chart;
+mod components;
+mod form;
 pub mod language;
 mod overview;
 mod page;
+mod page_error;
 mod people;
 mod profile;
 pub mod quick_start;
 mod registration_tokens;
 mod resource_servers;
 mod secrets;
+mod session_extractor;
 mod sign_in;
 mod signing_keys;
-mod visit;
 
 use crate::config::Issuer;
 use crate::error::{Code, Error};
 use crate::http::error::LogReason;
 use crate::manage::AuthorizationServer;
-use visit::{Failure, Form, Visitor};
+use form::Form;
+use page_error::{PageError, error_page};
+use session_extractor::PageContext;
 
-/// Nothing from elsewhere, nothing inline, no frame around us, forms to us alone.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+/// No resources of other origins, no inline scripts or styles, no framing, forms to this origin
+/// only.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// All pages; where the issuer has a path, below that path too, for proxies that leave it on.
+/// The routes of the portal. If the issuer has a path, they also exist below that path, for reverse
+/// proxies that do not strip it.
 pub fn routes(issuer: &Issuer, config: &mut web::ServiceConfig) {
-    let prefixes = ["", issuer.path()];
-    for prefix in if issuer.path().is_empty() {
-        &prefixes[..1]
-    } else {
-        &prefixes[..]
-    } {
-        let start = format!("{}/portal", issuer.path());
-        config.service(web::resource(format!("{prefix}/")).route(
-            web::route().guard(Any(Get()).or(Head())).to(move || {
-                let start = start.clone();
-                async move { page::redirect(&start, &[]) }
-            }),
-        ));
-        config.service(
-            web::scope(&format!("{prefix}/portal"))
-                .wrap(from_fn(framed))
-                .configure(pages)
-                .default_service(web::to(nothing)),
-        );
+    mount("", issuer, config);
+    if !issuer.path().is_empty() {
+        mount(issuer.path(), issuer, config);
     }
+}
+
+fn mount(prefix: &str, issuer: &Issuer, config: &mut web::ServiceConfig) {
+    let start = format!("{}/portal", issuer.path());
+    let to_start = move || {
+        let start = start.clone();
+        async move { page::redirect(&start, &[]) }
+    };
+    let get_or_head = web::route().guard(Any(Get()).or(Head()));
+    config.service(web::resource(format!("{prefix}/")).route(get_or_head.to(to_start)));
+    config.service(
+        web::scope(&format!("{prefix}/portal"))
+            .wrap(from_fn(layout))
+            .configure(pages)
+            .default_service(web::to(not_found)),
+    );
 }
 
 fn pages(config: &mut web::ServiceConfig) {
@@ -114,47 +126,59 @@ fn pages(config: &mut web::ServiceConfig) {
         .service(at("/overview", [get(overview::show)]))
         .service(at(
             "/applications",
-            [get(applications::list), post(applications::create)],
+            [get(applications::list), post(application_form::create)],
         ))
-        .service(at("/applications/new", [get(applications::show_new)]))
-        .service(at("/applications/{id}", [get(applications::show)]))
+        .service(at("/applications/new", [get(application_form::show_new)]))
+        .service(at("/applications/{id}", [get(application_details::show)]))
         .service(at(
             "/applications/{id}/edit",
-            [get(applications::show_edit), post(applications::edit)],
+            [
+                get(application_form::show_edit),
+                post(application_form::edit),
+            ],
         ))
         .service(at(
             "/applications/{id}/disable",
-            [get(applications::ask_disable), post(applications::disable)],
+            [
+                get(application_actions::confirm_disable),
+                post(application_actions::disable),
+            ],
         ))
         .service(at(
             "/applications/{id}/enable",
-            [post(applications::enable)],
+            [post(application_actions::enable)],
         ))
         .service(at(
             "/applications/{id}/delete",
-            [get(applications::ask_delete), post(applications::delete)],
+            [
+                get(application_actions::confirm_delete),
+                post(application_actions::delete),
+            ],
         ))
         .service(at(
             "/applications/{id}/revoke-tokens",
-            [get(applications::ask_revoke), post(applications::revoke)],
+            [
+                get(application_actions::confirm_revoke_tokens),
+                post(application_actions::revoke_tokens),
+            ],
         ))
         .service(at(
             "/applications/{id}/renew-registration-token",
             [
-                get(applications::ask_renew_registration),
-                post(applications::renew_registration),
+                get(application_actions::confirm_renew_registration),
+                post(application_actions::renew_registration),
             ],
         ))
         .service(at(
             "/applications/{id}/revoke-registration-token",
             [
-                get(applications::ask_revoke_registration),
-                post(applications::revoke_registration),
+                get(application_actions::confirm_revoke_registration),
+                post(application_actions::revoke_registration),
             ],
         ))
         .service(at(
             "/applications/{id}/quick-start",
-            [get(applications::quick_start)],
+            [get(quick_start::show)],
         ))
         .service(at(
             "/applications/{id}/secrets",
@@ -166,7 +190,7 @@ fn pages(config: &mut web::ServiceConfig) {
         ))
         .service(at(
             "/applications/{id}/secrets/{secret}/delete",
-            [get(secrets::ask_delete), post(secrets::delete)],
+            [get(secrets::confirm_delete), post(secrets::delete)],
         ))
         .service(at("/api-keys", [get(api_keys::choose)]))
         .service(at(
@@ -175,11 +199,11 @@ fn pages(config: &mut web::ServiceConfig) {
         ))
         .service(at(
             "/applications/{id}/keys/{key}/rotate",
-            [get(api_keys::ask_rotate), post(api_keys::rotate)],
+            [get(api_keys::confirm_rotate), post(api_keys::rotate)],
         ))
         .service(at(
             "/applications/{id}/keys/{key}/revoke",
-            [get(api_keys::ask_revoke), post(api_keys::revoke)],
+            [get(api_keys::confirm_revoke), post(api_keys::revoke)],
         ))
         .service(at("/people", [get(people::list), post(people::invite)]))
         .service(at(
@@ -195,11 +219,15 @@ fn pages(config: &mut web::ServiceConfig) {
         ))
         .service(at(
             "/people/{id}/remove",
-            [get(people::ask_remove), post(people::remove)],
+            [get(people::confirm_remove), post(people::remove)],
         ))
         .service(at(
             "/accounts",
             [get(accounts::list), post(accounts::create)],
+        ))
+        .service(at(
+            "/accounts/{id}/edit",
+            [get(accounts::show_edit), post(accounts::edit)],
         ))
         .service(at(
             "/accounts/{id}/second-factor",
@@ -210,9 +238,16 @@ fn pages(config: &mut web::ServiceConfig) {
             [get(resource_servers::list), post(resource_servers::create)],
         ))
         .service(at(
+            "/resource-servers/edit",
+            [
+                get(resource_servers::show_edit),
+                post(resource_servers::edit),
+            ],
+        ))
+        .service(at(
             "/resource-servers/delete",
             [
-                get(resource_servers::ask_delete),
+                get(resource_servers::confirm_delete),
                 post(resource_servers::delete),
             ],
         ))
@@ -226,7 +261,7 @@ fn pages(config: &mut web::ServiceConfig) {
         .service(at(
             "/registration-tokens/{id}/delete",
             [
-                get(registration_tokens::ask_delete),
+                get(registration_tokens::confirm_delete),
                 post(registration_tokens::delete),
             ],
         ))
@@ -234,13 +269,16 @@ fn pages(config: &mut web::ServiceConfig) {
         .service(at("/signing-keys/rotate", [post(signing_keys::rotate)]))
         .service(at(
             "/signing-keys/{kid}/retire",
-            [get(signing_keys::ask_retire), post(signing_keys::retire)],
+            [
+                get(signing_keys::confirm_retire),
+                post(signing_keys::retire),
+            ],
         ))
         .service(at("/audit", [get(audit::list)]));
     config.configure(assets::routes);
 }
 
-/// A path with what it answers.
+/// The resource at a path. Other methods get 405 with `Allow`.
 fn at<const N: usize>(path: &str, routes: [(Route, &'static str); N]) -> Resource {
     let allow = routes
         .iter()
@@ -252,13 +290,13 @@ fn at<const N: usize>(path: &str, routes: [(Route, &'static str); N]) -> Resourc
         .fold(web::resource(path), |resource, (route, _)| {
             resource.route(route)
         });
-    resource.default_service(web::to(move |visitor: Visitor| {
+    resource.default_service(web::to(move |context: PageContext| {
         let allow = allow.clone();
-        async move { wrong_method(&visitor, &allow) }
+        async move { method_not_allowed(&context, &allow) }
     }))
 }
 
-/// A page.
+/// The route of a page, with the methods for `Allow`.
 fn get<F, Args>(handler: F) -> (Route, &'static str)
 where
     F: Handler<Args>,
@@ -271,7 +309,7 @@ where
     )
 }
 
-/// What a form does.
+/// The route of a form, with the method for `Allow`.
 fn post<F, Args>(handler: F) -> (Route, &'static str)
 where
     F: Handler<Args>,
@@ -281,102 +319,102 @@ where
     (web::post().to(handler), "POST")
 }
 
-async fn nothing(_: Visitor) -> Result<HttpResponse, Failure> {
+async fn not_found(_: PageContext) -> Result<HttpResponse, PageError> {
     Err(Error::new(Code::NotFound, "There is no page at this address").into())
 }
 
-/// Whoever reloads the answer to a form may get here.
-fn wrong_method(visitor: &Visitor, allow: &str) -> HttpResponse {
-    let error = Error::new(Code::MethodNotAllowed, format!("This page answers {allow}"));
-    let mut answer = page::failed(visitor, &error, None, None, &visitor.here);
+/// People get here by opening the address of a submitted form.
+fn method_not_allowed(context: &PageContext, allow: &str) -> HttpResponse {
+    let error = Error::new(Code::MethodNotAllowed, format!("This page allows {allow}"));
+    let mut response = error_page(context, &error, None, None, &context.path_and_query);
     if let Ok(allow) = HeaderValue::from_str(allow) {
-        answer.headers_mut().insert(ALLOW, allow);
+        response.headers_mut().insert(ALLOW, allow);
     }
-    answer.extensions_mut().insert(LogReason {
-        code: error.code(),
-        reason: error.reason().to_owned(),
-    });
-    answer
+    page::set_log_reason(&mut response, &error);
+    response
 }
 
-/// Around every page: what failed becomes a page too, and the headers that browsers heed are set.
-async fn framed(
+/// The middleware around every page: turns a [`PageError`] into a page or a redirect, and sets the
+/// security headers.
+async fn layout(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let of_asset = request.path().contains("/portal/assets/");
-    let answer = next.call(request).await?.map_into_boxed_body();
-    let failed = answer
+    let is_asset = request.path().contains("/portal/assets/");
+    let response = next.call(request).await?.map_into_boxed_body();
+    let replacement = response
         .response()
         .error()
-        .and_then(|error| error.as_error::<Failure>())
-        .map(|failure| page_of(answer.request(), failure));
-    let mut answer = match failed {
-        Some(page) => answer.into_response(page),
-        None => answer,
+        .and_then(|error| error.as_error::<PageError>())
+        .map(|error| error_response(response.request(), error));
+    let mut response = match replacement {
+        Some(page) => response.into_response(page),
+        None => response,
     };
-    let may_be_kept = of_asset && answer.status().is_success();
-    let headers = answer.headers_mut();
+    let cacheable = is_asset && response.status().is_success();
+    set_security_headers(response.headers_mut(), cacheable);
+    Ok(response)
+}
+
+fn set_security_headers(headers: &mut HeaderMap, cacheable: bool) {
     let mut set = |name: &'static str, value: &'static str| {
         headers.insert(
             HeaderName::from_static(name),
             HeaderValue::from_static(value),
         );
     };
-    set("content-security-policy", POLICY);
+    set("content-security-policy", CONTENT_SECURITY_POLICY);
     set("x-content-type-options", "nosniff");
-    // Not `no-referrer`: browsers then say `Origin: null` of our own forms.
+    // With `no-referrer` browsers would send `Origin: null` with this portal's own forms.
     set("referrer-policy", "same-origin");
     set("cross-origin-opener-policy", "same-origin");
     set(
         "permissions-policy",
         "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     );
-    if !may_be_kept {
-        // Nothing of a session stays behind: not for the back button after signing out either.
+    if !cacheable {
+        // After sign-out, the back button must not show a page of the session.
         set("cache-control", "no-store");
         set("vary", "Cookie, Accept-Language");
     }
-    Ok(answer)
 }
 
-fn page_of(request: &HttpRequest, failure: &Failure) -> HttpResponse {
+/// The response in place of a page that a handler could not answer with.
+fn error_response(request: &HttpRequest, error: &PageError) -> HttpResponse {
     let Some(server) = request.app_data::<Data<AuthorizationServer>>() else {
         return HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR);
     };
-    let (known, form) = {
-        let extensions = request.extensions();
-        (
-            extensions.get::<Visitor>().cloned(),
-            extensions.get::<Form>().cloned(),
-        )
-    };
-    // Reading cookies wants the extensions for itself.
-    let visitor = known.unwrap_or_else(|| Visitor::stranger(server, request));
-    match failure {
-        Failure::Error(error) => {
-            let id = visitor.context.request_id.to_string();
-            let mut answer = page::failed(&visitor, error, form.as_ref(), Some(&id), &visitor.here);
-            answer.extensions_mut().insert(LogReason {
-                code: error.code(),
-                reason: error.reason().to_owned(),
-            });
-            answer
+    // Cloned, because reading cookies below borrows the extensions mutably.
+    let context = request.extensions().get::<PageContext>().cloned();
+    let form = request.extensions().get::<Form>().cloned();
+    let context = context.unwrap_or_else(|| PageContext::anonymous(server, request));
+    match error {
+        PageError::Error(error) => {
+            let id = context.request.request_id.to_string();
+            let path = &context.path_and_query;
+            let mut response = error_page(&context, error, form.as_ref(), Some(&id), path);
+            page::set_log_reason(&mut response, error);
+            response
         }
-        Failure::SignIn => {
-            let next: String = form_urlencoded::byte_serialize(visitor.here.as_bytes()).collect();
-            page::redirect(&format!("{}?next={next}", visitor.link("/sign-in")), &[])
+        PageError::SignInRequired => {
+            let path = context.path_and_query.as_bytes();
+            let next: String = form_urlencoded::byte_serialize(path).collect();
+            page::redirect(&format!("{}?next={next}", context.link("/sign-in")), &[])
         }
-        Failure::SecondFactor => page::redirect(&visitor.link("/second-factor"), &[]),
-        Failure::Enrol => page::redirect(&visitor.link("/profile/second-factor"), &[]),
-        Failure::Already(list) => page::redirect(&format!("{list}?done=already"), &[]),
-        Failure::Again(why) => {
-            let mut answer = sign_in::again(visitor, why, &form.unwrap_or_default());
-            answer.extensions_mut().insert(LogReason {
+        PageError::SecondFactorRequired => page::redirect(&context.link("/second-factor"), &[]),
+        PageError::EnrolmentRequired => {
+            page::redirect(&context.link("/profile/second-factor"), &[])
+        }
+        PageError::DuplicateSubmission(list) => {
+            page::redirect(&format!("{list}?done=already"), &[])
+        }
+        PageError::Resubmit(message) => {
+            let mut response = sign_in::resubmit(context, message, &form.unwrap_or_default());
+            response.extensions_mut().insert(LogReason {
                 code: Code::AccessDenied,
-                reason: (*why).to_owned(),
+                reason: (*message).to_owned(),
             });
-            answer
+            response
         }
     }
 }

@@ -1,88 +1,89 @@
-//! People: the users of an account, and for operators all of them.
+//! People: the users of an account; for operators the users of all accounts.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
-use super::page::{
-    self, Field, Head, Place, badge, confirmation, copy, done, hidden, member_page, table,
-};
-use super::visit::{Failure, Form, Member, Posted, mendable};
+use super::components::{self, Field, badge, confirmation, copy, hidden, table};
+use super::form::Form;
+use super::page::{self, NavItem, PageHeader, done, user_page};
+use super::page_error::{PageError, recoverable};
+use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::credential::Credential;
 use crate::error::{Code, Error};
 use crate::manage::account::{self, AccountPatch};
 use crate::manage::actor::{AccountsRead, UsersRead, UsersWrite};
+use crate::manage::invitation;
 use crate::manage::user::{self, Role, UserView};
-use crate::manage::{invitation, second_factor};
 
-/// GET
-pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
-    people_page(&member, &Form::default(), None).await
+/// The users that the user can see, and the form to invite another.
+pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
+    people_page(&user, &Form::default(), None).await
 }
 
 async fn people_page(
-    member: &Member,
-    sent: &Form,
+    user: &CurrentUser,
+    submitted: &Form,
     error: Option<&Error>,
-) -> Result<HttpResponse, Failure> {
-    let users = user::list(&member.server.store, member.may(UsersRead)?).await?;
-    let accounts = account::partners(&member.server.store, member.may(AccountsRead)?).await?;
-    let writes = member.can(UsersWrite);
+) -> Result<HttpResponse, PageError> {
+    let users = user::list(&user.server.store, user.may(UsersRead)?).await?;
+    let accounts = account::partners(&user.server.store, user.may(AccountsRead)?).await?;
+    let can_edit = user.can(UsersWrite);
     let content = html! {
-        (rows(member, &users, &accounts))
-        @if writes {
+        (rows(user, &users, &accounts))
+        @if can_edit {
             section aria-labelledby="invite" {
-                h2 #invite { (member.t("person-invite")) }
-                p { (member.t("person-invite-text")) }
-                (page::form_once(member, "/people", sent, html! {
-                    (Field::new(member, "email", error).input_with("email", sent.get("email"), "off"))
-                    @if member.is_operator() {
-                        (Field::new(member, "account", error).help("help-person-account").select(&choices(&accounts), sent.get("account")))
+                h2 #invite { (user.t("person-invite")) }
+                p { (user.t("person-invite-text")) }
+                (components::idempotent_form(user, "/people", submitted, html! {
+                    (Field::new(user, "email", error).input_with("email", submitted.get("email"), "off"))
+                    @if user.is_operator() {
+                        (Field::new(user, "account", error).help("help-person-account").select(&account_choices(&accounts), submitted.get("account")))
                     }
-                    (Field::new(member, "role", error).help("help-role").select(&roles(member), sent.get("role")))
-                    button.primary { (member.t("person-invite")) }
+                    (Field::new(user, "role", error).help("help-role").select(&role_choices(user), submitted.get("role")))
+                    button.primary { (user.t("person-invite")) }
                 }))
             }
-            @if let Some(account) = member.signed_in.account() {
+            @if let Some(account) = user.session.account() {
                 section aria-labelledby="policy" {
-                    h2 #policy { (member.t("second-factor")) }
-                    (policy(member, account.requires_second_factor, "/people/second-factor"))
+                    h2 #policy { (user.t("second-factor")) }
+                    (second_factor_policy(user, account.requires_second_factor, "/people/second-factor"))
                 }
             }
         }
     };
-    let head = Head {
-        notice: page::notice(member),
+    let header = PageHeader {
+        notice: page::notice(user),
         error,
-        ..Head::titled(member.t("menu-people"))
+        ..PageHeader::titled(user.t("menu-people"))
     };
-    Ok(member_page(member, Place::People, head, content))
+    Ok(user_page(user, NavItem::People, header, content))
 }
 
-/// Whether an account requires the second factor, with the button that turns it round.
-pub fn policy(member: &Member, required: bool, action: &str) -> Markup {
+/// Whether an account requires a second factor, with the button that changes it.
+fn second_factor_policy(user: &CurrentUser, required: bool, action: &str) -> Markup {
     let (text, label) = if required {
         ("policy-on", "policy-turn-off")
     } else {
         ("policy-off", "policy-turn-on")
     };
     html! {
-        p { (member.t(text)) }
-        (page::form(member, action, html! {
+        p { (user.t(text)) }
+        (components::form(user, action, html! {
             (hidden("required", if required { "" } else { "on" }))
-            button { (member.t(label)) }
+            button { (user.t(label)) }
         }))
     }
 }
 
-fn choices(accounts: &[account::Account]) -> Vec<(String, String)> {
+fn account_choices(accounts: &[account::Account]) -> Vec<(String, String)> {
     accounts
         .iter()
         .map(|account| (account.id.clone(), account.name.clone()))
         .collect()
 }
 
-fn roles(member: &Member) -> Vec<(String, String)> {
+fn role_choices(user: &CurrentUser) -> Vec<(String, String)> {
     let all = [
         Role::Developer,
         Role::Administrator,
@@ -91,14 +92,14 @@ fn roles(member: &Member) -> Vec<(String, String)> {
     ];
     let offered = all
         .into_iter()
-        .filter(|role| *role != Role::Operator || member.is_operator());
+        .filter(|role| *role != Role::Operator || user.is_operator());
     offered
-        .map(|role| (role.to_string(), member.t(&format!("role-{role}"))))
+        .map(|role| (role.to_string(), user.t(&format!("role-{role}"))))
         .collect()
 }
 
-fn rows(member: &Member, users: &[UserView], accounts: &[account::Account]) -> Markup {
-    let operator = member.is_operator();
+fn rows(user: &CurrentUser, users: &[UserView], accounts: &[account::Account]) -> Markup {
+    let operator = user.is_operator();
     let name_of = |id: &str| {
         accounts
             .iter()
@@ -107,16 +108,16 @@ fn rows(member: &Member, users: &[UserView], accounts: &[account::Account]) -> M
     };
     let rows: Vec<Vec<Markup>> = users
         .iter()
-        .map(|user| {
+        .map(|person| {
             let mut row = vec![
-                html! { a href=(member.link(&format!("/people/{}", user.id))) { (user.email) } },
-                html! { (member.t(&format!("role-{}", user.role))) },
-                state(member, user),
-                html! { @if user.has_second_factor { (badge("good", &member.t("second-factor-on"))) } @else { (member.t("none")) } },
-                member.language.day(user.created_at),
+                html! { a href=(user.link(&format!("/people/{}", person.id))) { (person.email) } },
+                html! { (user.t(&format!("role-{}", person.role))) },
+                state(user, person),
+                html! { @if person.has_second_factor { (badge("good", &user.t("second-factor-on"))) } @else { (user.t("none")) } },
+                user.language.day(person.created_at),
             ];
             if operator {
-                row.insert(1, html! { (user.account.as_deref().map(name_of).unwrap_or_default()) });
+                row.insert(1, html! { (person.account.as_deref().map(name_of).unwrap_or_default()) });
             }
             row
         })
@@ -126,37 +127,39 @@ fn rows(member: &Member, users: &[UserView], accounts: &[account::Account]) -> M
         "field-role",
         "column-state",
         "second-factor",
-        "column-made",
+        "column-created",
     ];
     if operator {
         columns.insert(1, "column-account");
     }
-    table(member, &member.t("menu-people"), &columns, &rows)
+    table(user, &user.t("menu-people"), &columns, &rows)
 }
 
-fn state(member: &Member, user: &UserView) -> Markup {
-    match (user.has_password, user.invited_until) {
-        (_, Some(until)) if until > member.now() => {
-            html! { (badge("plain", &member.t("person-invited"))) " " (member.relative(until)) }
+fn state(user: &CurrentUser, person: &UserView) -> Markup {
+    match (person.has_password, person.invited_until) {
+        (_, Some(until)) if until > user.now() => {
+            html! { (badge("plain", &user.t("person-invited"))) " " (user.relative(until)) }
         }
-        (true, _) => badge("good", &member.t("person-active")),
-        (false, _) => badge("off", &member.t("person-no-password")),
+        (true, _) => badge("good", &user.t("person-active")),
+        (false, _) => badge("off", &user.t("person-no-password")),
     }
 }
 
-/// POST: makes the user and the link.
-pub async fn invite(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
-    let made = async {
+/// Creates a user, and a link with which the user sets a password.
+pub async fn invite(
+    AuthenticatedForm { user, form }: AuthenticatedForm,
+) -> Result<HttpResponse, PageError> {
+    let created = async {
         let role: Role = form
             .get("role")
-            .parse()
-            .map_err(|reason: String| Error::new(Code::InvalidRequest, reason).field("role"))?;
+            .parse::<Role>()
+            .map_err(|error| Error::new(Code::InvalidRequest, error).field("role"))?;
         let account = Some(form.get("account"))
-            .filter(|id| !id.is_empty() && member.is_operator() && role != Role::Operator);
+            .filter(|id| !id.is_empty() && user.is_operator() && role != Role::Operator);
         let email = form.text("email");
-        let permit = member.may(UsersWrite)?;
-        let user = user::create(
-            &member.server.store,
+        let permit = user.may(UsersWrite)?;
+        let person = user::create(
+            &user.server.store,
             permit,
             email,
             role,
@@ -164,227 +167,232 @@ pub async fn invite(Posted { member, form }: Posted) -> Result<HttpResponse, Fai
         )
         .await?;
         let (link, _) =
-            invitation::create(&member.server.store, member.may(UsersWrite)?, &user.email).await?;
-        Ok::<_, Error>((user, link))
+            invitation::create(&user.server.store, user.may(UsersWrite)?, &person.email).await?;
+        Ok::<_, Error>((person, link))
     };
-    match mendable(&member, made.await, "/people")? {
-        Ok((user, made)) => Ok(link_page(&member, &user.email, &made)),
-        Err(error) => people_page(&member, &form, Some(&error)).await,
+    match recoverable(&user, created.await, "/people")? {
+        Ok((person, link)) => Ok(link_page(&user, &person.email, &link)),
+        Err(error) => people_page(&user, &form, Some(&error)).await,
     }
 }
 
-fn link_page(member: &Member, email: &str, link: &Credential) -> HttpResponse {
-    let url = invitation::url(&member.server.issuer, link);
+fn link_page(user: &CurrentUser, email: &str, link: &Credential) -> HttpResponse {
+    let url = invitation::url(&user.server.issuer, link);
     let content = html! {
-        div.once {
-            p { strong { (member.t("shown-once")) } }
-            p { (member.tr("link-text", &[("email", email.into())])) }
-            (copy(member, &member.t("link"), "link", &url))
-            p { (member.tr("link-lifetime", &[("span", member.language.span(invitation::LIFETIME).into())])) }
+        div.shown_once {
+            p { strong { (user.t("shown-once")) } }
+            p { (user.tr("link-text", &[("email", email.into())])) }
+            (copy(user, &user.t("link"), "link", &url))
+            p { (user.tr("link-lifetime", &[("span", user.language.duration(invitation::INVITATION_TTL).into())])) }
         }
-        p { a.button.primary href=(member.link("/people")) { (member.t("to-people")) } }
+        p { a.button.primary href=(user.link("/people")) { (user.t("to-people")) } }
     };
-    let above = vec![("/people".to_owned(), member.t("menu-people"))];
-    member_page(
-        member,
-        Place::People,
-        Head {
-            above,
-            ..Head::titled(member.t("link-made"))
+    let breadcrumbs = vec![NavItem::People.breadcrumb(user)];
+    user_page(
+        user,
+        NavItem::People,
+        PageHeader {
+            breadcrumbs,
+            ..PageHeader::titled(user.t("link-created"))
         },
         content,
     )
 }
 
-async fn find(member: &Member, id: &str) -> Result<UserView, Failure> {
-    let users = user::list(&member.server.store, member.may(UsersRead)?).await?;
-    let gone = || Error::new(Code::NotFound, "There is no such user").phrase("person-gone", []);
+async fn find(user: &CurrentUser, id: &str) -> Result<UserView, PageError> {
+    let users = user::list(&user.server.store, user.may(UsersRead)?).await?;
+    let not_found =
+        || Error::new(Code::NotFound, "The user does not exist").phrase("person-gone", []);
     Ok(users
         .into_iter()
-        .find(|user| user.id == id)
-        .ok_or_else(gone)?)
+        .find(|person| person.id == id)
+        .ok_or_else(not_found)?)
 }
 
-/// GET `/{id}`
-pub async fn show(member: Member, id: Path<String>) -> Result<HttpResponse, Failure> {
-    let user = find(&member, &id).await?;
-    Ok(person_page(&member, &user, None))
+/// The page of a user.
+pub async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
+    let person = find(&user, &id).await?;
+    Ok(person_page(&user, &person, None))
 }
 
-fn person_page(member: &Member, user: &UserView, error: Option<&Error>) -> HttpResponse {
-    let to = |below: &str| format!("/people/{}{below}", user.id);
-    let own = user.email == member.signed_in.email();
+fn person_page(user: &CurrentUser, person: &UserView, error: Option<&Error>) -> HttpResponse {
+    let to = |below: &str| format!("/people/{}{below}", person.id);
+    let own = person.email == user.session.email();
     let content = html! {
         dl.facts {
-            dt { (member.t("field-role")) } dd { (member.t(&format!("role-{}", user.role))) }
-            dt { (member.t("column-state")) } dd { (state(member, user)) }
-            dt { (member.t("second-factor")) } dd { (member.t(if user.has_second_factor { "second-factor-on" } else { "none" })) }
+            dt { (user.t("field-role")) } dd { (user.t(&format!("role-{}", person.role))) }
+            dt { (user.t("column-state")) } dd { (state(user, person)) }
+            dt { (user.t("second-factor")) } dd { (user.t(if person.has_second_factor { "second-factor-on" } else { "none" })) }
         }
-        @if own { p { a href=(member.link("/profile")) { (member.t("person-yourself")) } } }
-        @else if member.can(UsersWrite) {
-            @if user.role != Role::Operator {
+        @if own { p { a href=(user.link("/profile")) { (user.t("person-yourself")) } } }
+        @else if user.can(UsersWrite) {
+            @if person.role != Role::Operator {
                 section aria-labelledby="set-role" {
-                    h2 #set-role { (member.t("role-change")) }
-                    (page::form(member, &to("/role"), html! {
-                        (Field::new(member, "role", error).help("help-role").select(
-                            &roles(member).into_iter().filter(|(role, _)| role != "operator").collect::<Vec<_>>(), user.role.as_str()))
-                        button { (member.t("save")) }
+                    h2 #set-role { (user.t("role-change")) }
+                    (components::form(user, &to("/role"), html! {
+                        (Field::new(user, "role", error).help("help-role").select(
+                            &role_choices(user).into_iter().filter(|(role, _)| role != "operator").collect::<Vec<_>>(), person.role.as_str()))
+                        button { (user.t("save")) }
                     }))
                 }
             }
             section aria-labelledby="new-link" {
-                h2 #new-link { (member.t("link-new")) }
-                p { (member.t("link-new-text")) }
-                (page::button(member, &to("/link"), &member.t("link-new"), ""))
+                h2 #new-link { (user.t("link-new")) }
+                p { (user.t("link-new-text")) }
+                (components::button(user, &to("/link"), &user.t("link-new"), ""))
             }
-            @if user.has_second_factor {
+            @if person.has_second_factor {
                 section aria-labelledby="reset" {
-                    h2 #reset { (member.t("second-factor-reset")) }
-                    p { (member.t("second-factor-reset-text")) }
-                    (page::button(member, &to("/second-factor/reset"), &member.t("second-factor-reset"), "danger"))
+                    h2 #reset { (user.t("second-factor-reset")) }
+                    p { (user.t("second-factor-reset-text")) }
+                    (components::button(user, &to("/second-factor/reset"), &user.t("second-factor-reset"), "danger"))
                 }
             }
-            p { a.button.danger href=(member.link(&to("/remove"))) { (member.t("person-remove")) } }
+            p { a.button.danger href=(user.link(&to("/remove"))) { (user.t("person-remove")) } }
         }
     };
-    let above = vec![("/people".to_owned(), member.t("menu-people"))];
-    let head = Head {
-        above,
-        notice: page::notice(member),
+    let breadcrumbs = vec![NavItem::People.breadcrumb(user)];
+    let header = PageHeader {
+        breadcrumbs,
+        notice: page::notice(user),
         error,
-        ..Head::titled(user.email.clone())
+        ..PageHeader::titled(person.email.clone())
     };
-    member_page(member, Place::People, head, content)
+    user_page(user, NavItem::People, header, content)
 }
 
-/// What came of it: `what` was done, and `to` shows it; or the person's page, with why it was refused.
+/// Redirects to `to` with the notice `done-WHAT`, or shows the user's page with the error.
 fn outcome<T>(
-    member: &Member,
-    user: &UserView,
+    user: &CurrentUser,
+    person: &UserView,
     result: Result<T, Error>,
     to: &str,
     what: &str,
-) -> Result<HttpResponse, Failure> {
-    Ok(match mendable(member, result, to)? {
-        Ok(_) => done(member, to, what),
-        Err(error) => person_page(member, user, Some(&error)),
+) -> Result<HttpResponse, PageError> {
+    Ok(match recoverable(user, result, to)? {
+        Ok(_) => done(user, to, what),
+        Err(error) => person_page(user, person, Some(&error)),
     })
 }
 
-/// POST `/{id}/role`
+/// Changes a user's role.
 pub async fn set_role(
-    Posted { member, form }: Posted,
+    AuthenticatedForm { user, form }: AuthenticatedForm,
     id: Path<String>,
-) -> Result<HttpResponse, Failure> {
-    let user = find(&member, &id).await?;
+) -> Result<HttpResponse, PageError> {
+    let person = find(&user, &id).await?;
     let changed = async {
         let role = form
             .get("role")
-            .parse()
-            .map_err(|reason: String| Error::new(Code::InvalidRequest, reason).field("role"))?;
+            .parse::<Role>()
+            .map_err(|error| Error::new(Code::InvalidRequest, error).field("role"))?;
         user::set_role(
-            &member.server.store,
-            member.may(UsersWrite)?,
-            &user.email,
+            &user.server.store,
+            user.may(UsersWrite)?,
+            &person.email,
             role,
         )
         .await
     };
     outcome(
-        &member,
         &user,
+        &person,
         changed.await,
         &format!("/people/{id}"),
         "saved",
     )
 }
 
-/// POST `/{id}/link`
+/// Creates a new link with which a user sets a password.
 pub async fn link(
-    Posted { member, .. }: Posted,
+    AuthenticatedForm { user, .. }: AuthenticatedForm,
     id: Path<String>,
-) -> Result<HttpResponse, Failure> {
-    let user = find(&member, &id).await?;
-    let made = invitation::create(&member.server.store, member.may(UsersWrite)?, &user.email).await;
-    match mendable(&member, made, "/people")? {
-        Ok((link, _)) => Ok(link_page(&member, &user.email, &link)),
-        Err(error) => Ok(person_page(&member, &user, Some(&error))),
+) -> Result<HttpResponse, PageError> {
+    let person = find(&user, &id).await?;
+    let created =
+        invitation::create(&user.server.store, user.may(UsersWrite)?, &person.email).await;
+    match recoverable(&user, created, "/people")? {
+        Ok((link, _)) => Ok(link_page(&user, &person.email, &link)),
+        Err(error) => Ok(person_page(&user, &person, Some(&error))),
     }
 }
 
-/// POST `/{id}/second-factor/reset`
+/// Removes a user's second factor.
 pub async fn reset_second_factor(
-    Posted { member, .. }: Posted,
+    AuthenticatedForm { user, .. }: AuthenticatedForm,
     id: Path<String>,
-) -> Result<HttpResponse, Failure> {
-    let user = find(&member, &id).await?;
+) -> Result<HttpResponse, PageError> {
+    let person = find(&user, &id).await?;
     let reset =
-        second_factor::reset(&member.server.store, member.may(UsersWrite)?, &user.email).await;
+        user::reset_second_factor(&user.server.store, user.may(UsersWrite)?, &person.email).await;
     outcome(
-        &member,
         &user,
+        &person,
         reset,
         &format!("/people/{id}"),
         "second-factor-removed",
     )
 }
 
-/// GET `/{id}/remove`
-pub async fn ask_remove(member: Member, id: Path<String>) -> Result<HttpResponse, Failure> {
-    member.may(UsersWrite)?;
-    let user = find(&member, &id).await?;
+/// Asks to confirm that a user is removed.
+pub async fn confirm_remove(
+    user: CurrentUser,
+    id: Path<String>,
+) -> Result<HttpResponse, PageError> {
+    user.may(UsersWrite)?;
+    let person = find(&user, &id).await?;
     let path = format!("/people/{id}");
     let question =
-        html! { p { (member.tr("person-remove-text", &[("email", user.email.as_str().into())])) } };
-    let title = member.tr(
-        "person-remove-who",
-        &[("email", user.email.as_str().into())],
+        html! { p { (user.tr("person-remove-text", &[("email", person.email.as_str().into())])) } };
+    let title = user.tr(
+        "person-remove-title",
+        &[("email", person.email.as_str().into())],
     );
     let content = confirmation(
-        &member,
+        &user,
         question,
         &format!("{path}/remove"),
-        &member.t("person-remove"),
+        &user.t("person-remove"),
         &path,
         html! {},
     );
-    let above = vec![
-        ("/people".to_owned(), member.t("menu-people")),
-        (path, user.email.clone()),
+    let breadcrumbs = vec![
+        ("/people".to_owned(), user.t("menu-people")),
+        (path, person.email.clone()),
     ];
-    Ok(member_page(
-        &member,
-        Place::People,
-        Head {
-            above,
-            ..Head::titled(title)
+    Ok(user_page(
+        &user,
+        NavItem::People,
+        PageHeader {
+            breadcrumbs,
+            ..PageHeader::titled(title)
         },
         content,
     ))
 }
 
-/// POST `/{id}/remove`
+/// Removes a user.
 pub async fn remove(
-    Posted { member, .. }: Posted,
+    AuthenticatedForm { user, .. }: AuthenticatedForm,
     id: Path<String>,
-) -> Result<HttpResponse, Failure> {
-    let user = find(&member, &id).await?;
-    let removed = user::delete(&member.server.store, member.may(UsersWrite)?, &user.email).await;
-    outcome(&member, &user, removed, "/people", "person-removed")
+) -> Result<HttpResponse, PageError> {
+    let person = find(&user, &id).await?;
+    let removed = user::delete(&user.server.store, user.may(UsersWrite)?, &person.email).await;
+    outcome(&user, &person, removed, "/people", "person-removed")
 }
 
-/// POST `/second-factor`: of the member's own account.
+/// Changes whether the user's own account requires a second factor.
 pub async fn require_second_factor(
-    Posted { member, form }: Posted,
-) -> Result<HttpResponse, Failure> {
-    let Some(account) = member.signed_in.account() else {
-        return Err(Error::new(Code::NotFound, "An operator belongs to no account").into());
+    AuthenticatedForm { user, form }: AuthenticatedForm,
+) -> Result<HttpResponse, PageError> {
+    let Some(account) = user.session.account() else {
+        return Err(Error::new(Code::NotFound, "An operator does not belong to an account").into());
     };
-    let required = Some((member.may(UsersWrite)?, form.checked("required")));
+    let required = Some((user.may(UsersWrite)?, form.checked("required")));
     let change = AccountPatch {
         requires_second_factor: required,
         ..AccountPatch::default()
     };
-    account::update(&member.server.store, change, &account.id).await?;
-    Ok(done(&member, "/people", "saved"))
+    account::update(&user.server.store, change, &account.id).await?;
+    Ok(done(&user, "/people", "saved"))
 }

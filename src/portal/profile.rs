@@ -1,298 +1,315 @@
-//! A user's own page: the password, the second factor, the sessions.
+//! The user's own page: the password, two-step verification, and the active sessions.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, PreEscaped, html};
 use qrcode::{Color, QrCode};
 
-use super::page::{
-    self, Field, Head, Place, badge, copy, done, hidden, member_page, redirect, table,
-};
-use super::visit::{Failure, Form, Member, Posted, Submitted, Visitor};
+use super::components::{self, Field, badge, copy, hidden, table};
+use super::form::{CSRF_TOKEN, Form};
+use super::page::{self, NavItem, PageHeader, done, redirect, user_page};
+use super::page_error::PageError;
+use super::session_extractor::{AnonymousForm, AuthenticatedForm, CurrentUser, PageContext};
 use crate::error::{Code, Error};
-use crate::manage::second_factor::{self, Enrolment, Proof};
-use crate::manage::session;
+use crate::manage::profile::{self, Confirmation};
+use crate::manage::second_factor::Enrolment;
+use crate::manage::session::{self, SessionView};
 
-/// GET
-pub async fn show(member: Member) -> Result<HttpResponse, Failure> {
-    profile_page(&member, None, "").await
+/// The user's own page.
+pub async fn show(user: CurrentUser) -> Result<HttpResponse, PageError> {
+    profile_page(&user, None).await
 }
 
-/// `at` names the form that the error is of.
+/// A form of the page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ProfileForm {
+    Password,
+    SecondFactor,
+}
+
+/// The page, with the error of the submitted form.
 async fn profile_page(
-    member: &Member,
-    error: Option<&Error>,
-    at: &str,
-) -> Result<HttpResponse, Failure> {
-    let sessions = session::list(&member.server, &member.signed_in, member.now()).await?;
-    let of = |form: &str| error.filter(|_| at == form);
+    user: &CurrentUser,
+    submitted: Option<(ProfileForm, &Error)>,
+) -> Result<HttpResponse, PageError> {
+    let sessions = session::list(&user.server, &user.session, user.now()).await?;
+    let error_of = |form: ProfileForm| {
+        submitted
+            .filter(|(own, _)| *own == form)
+            .map(|(_, error)| error)
+    };
     let content = html! {
         dl.facts {
-            dt { (member.t("field-email")) } dd { (member.signed_in.email()) }
-            dt { (member.t("field-role")) } dd { (member.t(&format!("role-{}", member.signed_in.role()))) }
-            @if let Some(account) = member.signed_in.account() { dt { (member.t("field-account")) } dd { (account.name) } }
+            dt { (user.t("field-email")) } dd { (user.session.email()) }
+            dt { (user.t("field-role")) } dd { (user.t(&format!("role-{}", user.session.role()))) }
+            @if let Some(account) = user.session.account() { dt { (user.t("field-account")) } dd { (account.name) } }
         }
         section aria-labelledby="change-password" {
-            h2 #change-password { (member.t("change-password")) }
-            (page::form(member, "/profile/password", html! {
-                input type="email" name="username" value=(member.signed_in.email()) autocomplete="username" hidden;
-                (Field::new(member, "current", of("password")).input_with("password", "", "current-password"))
-                (Field::new(member, "new", of("password")).help("help-password").input_with("password", "", "new-password"))
-                button { (member.t("change-password")) }
-                p.help { (member.t("change-password-text")) }
+            h2 #change-password { (user.t("change-password")) }
+            (components::form(user, "/profile/password", html! {
+                input type="email" name="username" value=(user.session.email()) autocomplete="username" hidden;
+                (Field::new(user, "current", error_of(ProfileForm::Password)).input_with("password", "", "current-password"))
+                (Field::new(user, "new", error_of(ProfileForm::Password)).help("help-password").input_with("password", "", "new-password"))
+                button { (user.t("change-password")) }
+                p.help { (user.t("change-password-text")) }
             }))
         }
         section aria-labelledby="second-factor" {
-            h2 #second-factor { (member.t("second-factor")) }
-            @if member.signed_in.has_second_factor() { (has_second_factor(member, of("code"))) } @else {
-                p { (member.t("second-factor-text")) }
-                p { a.button href=(member.link("/profile/second-factor")) { (member.t("second-factor-set-up")) } }
+            h2 #second-factor { (user.t("second-factor")) }
+            @if user.session.has_second_factor() { (second_factor_forms(user, error_of(ProfileForm::SecondFactor))) } @else {
+                p { (user.t("second-factor-text")) }
+                p { a.button href=(user.link("/profile/second-factor")) { (user.t("second-factor-set-up")) } }
             }
         }
-        (sessions_section(member, &sessions))
+        (sessions_section(user, &sessions))
     };
-    let head = Head {
-        notice: page::notice(member),
-        error,
-        ..Head::titled(member.t("menu-profile"))
+    let header = PageHeader {
+        notice: page::notice(user),
+        error: submitted.map(|(_, error)| error),
+        ..PageHeader::titled(user.t("menu-profile"))
     };
-    Ok(member_page(member, Place::Profile, head, content))
+    Ok(user_page(user, NavItem::Profile, header, content))
 }
 
-fn has_second_factor(member: &Member, error: Option<&Error>) -> Markup {
-    let required = member.signed_in.requires_second_factor();
+fn second_factor_forms(user: &CurrentUser, error: Option<&Error>) -> Markup {
+    let required = user.session.requires_second_factor();
     html! {
-        p { (badge("good", &member.t("second-factor-on"))) " " (member.count("recovery-codes-left", member.signed_in.recovery_codes())) }
-        @if required { p { (member.t("second-factor-required")) } }
-        form method="post" action=(member.link("/profile/recovery-codes")) {
-            (hidden(super::visit::FORM_TOKEN, &member.form_token()))
-            (Field::new(member, "password", error).input_with("password", "", "current-password"))
-            (Field::new(member, "code", error).help("help-code").input_with("text", "", "one-time-code"))
+        p { (badge("good", &user.t("second-factor-on"))) " " (user.count("recovery-codes-left", user.session.recovery_codes())) }
+        @if required { p { (user.t("second-factor-required")) } }
+        form method="post" action=(user.link("/profile/recovery-codes")) {
+            (hidden(CSRF_TOKEN, &user.csrf_token()))
+            (Field::new(user, "password", error).input_with("password", "", "current-password"))
+            (Field::new(user, "code", error).help("help-code").input_with("text", "", "one-time-code"))
             div.buttons {
-                button { (member.t("recovery-codes-renew")) }
-                button.danger formaction=(member.link("/profile/second-factor/remove")) {
-                    (member.t(if required { "second-factor-anew" } else { "second-factor-remove" }))
+                button { (user.t("recovery-codes-renew")) }
+                button.danger formaction=(user.link("/profile/second-factor/remove")) {
+                    (user.t(if required { "second-factor-replace" } else { "second-factor-remove" }))
                 }
             }
         }
     }
 }
 
-fn sessions_section(member: &Member, sessions: &[session::SessionView]) -> Markup {
+fn sessions_section(user: &CurrentUser, sessions: &[SessionView]) -> Markup {
     let rows: Vec<Vec<Markup>> = sessions
         .iter()
         .map(|session| {
             vec![
-                html! { span.words { (session.agent) } @if session.own { " " (badge("good", &member.t("this-one"))) } },
+                html! { span.words { (session.agent) } @if session.current { " " (badge("good", &user.t("this-session"))) } },
                 html! { code.short { (session.address) } },
-                member.language.moment(session.created_at),
-                member.relative(session.last_seen_at),
-                html! { @if !session.own {
-                    (page::button(member, &format!("/profile/sessions/{}/end", session.id), &member.t("session-end"), "small"))
+                user.language.date_time(session.created_at),
+                user.relative(session.last_seen_at),
+                html! { @if !session.current {
+                    (components::button(user, &format!("/profile/sessions/{}/end", session.id), &user.t("session-end"), "small"))
                 } },
             ]
         })
         .collect();
     html! {
         section aria-labelledby="sessions" {
-            h2 #sessions { (member.t("sessions")) }
-            (table(member, &member.t("sessions"), &["column-browser", "column-address", "column-signed-in", "column-last-seen", ""], &rows))
+            h2 #sessions { (user.t("sessions")) }
+            (table(user, &user.t("sessions"), &["column-browser", "column-address", "column-signed-in", "column-last-seen", ""], &rows))
         }
     }
 }
 
-/// POST `/password`
-pub async fn change_password(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
-    let (current, new) = (form.get("current").to_owned(), form.get("new").to_owned());
-    match session::change_password(
-        &member.server,
-        &member.signed_in,
-        current,
-        new,
-        &member.context,
-    )
-    .await
-    {
+/// Changes the user's password.
+pub async fn change_password(
+    AuthenticatedForm { user, form }: AuthenticatedForm,
+) -> Result<HttpResponse, PageError> {
+    let current = form.get("current").to_owned();
+    let new = form.get("new").to_owned();
+    match profile::change_password(&user.server, &user.session, current, new, &user.request).await {
         Ok(cookie) => {
-            let cookies = [member.session_cookie(cookie.expose())];
+            let cookies = [user.session_cookie(cookie.expose())];
             Ok(redirect(
-                &format!("{}?done=password-changed", member.link("/profile")),
+                &format!("{}?done=password-changed", user.link("/profile")),
                 &cookies,
             ))
         }
         Err(error) if error.wrong_field().is_some() || error.code() == Code::TooManyRequests => {
-            profile_page(&member, Some(&error), "password").await
+            profile_page(&user, Some((ProfileForm::Password, &error))).await
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// GET `/second-factor`: for those, too, whose account wants one before all else.
-pub async fn show_enrolment(visitor: Visitor) -> Result<HttpResponse, Failure> {
-    let member = Member::enrolling(visitor)?;
-    if member.signed_in.has_second_factor() {
-        return Ok(redirect(&member.link("/profile"), &[]));
+/// The page to enrol a second factor. It is open to users who must enrol one first.
+pub async fn show_enrolment(context: PageContext) -> Result<HttpResponse, PageError> {
+    let user = CurrentUser::enrolling(context)?;
+    if user.session.has_second_factor() {
+        return Ok(redirect(&user.link("/profile"), &[]));
     }
-    let enrolment = second_factor::begin(&member.server, &member.signed_in)?;
-    Ok(enrolment_page(&member, &enrolment, None))
+    let enrolment = profile::begin_enrolment(&user.server, &user.session)?;
+    Ok(enrolment_page(&user, &enrolment, None))
 }
 
-fn enrolment_page(member: &Member, enrolment: &Enrolment, error: Option<&Error>) -> HttpResponse {
+fn enrolment_page(
+    user: &CurrentUser,
+    enrolment: &Enrolment,
+    error: Option<&Error>,
+) -> HttpResponse {
     let content = html! {
-        @if member.signed_in.must_enrol() { div.hint { p { (member.t("second-factor-first")) } } }
+        @if user.session.must_enrol() { div.hint { p { (user.t("second-factor-first")) } } }
         ol.steps {
-            li { p { (member.t("second-factor-app")) } }
+            li { p { (user.t("second-factor-app")) } }
             li {
-                p { (member.t("second-factor-scan")) }
-                (picture(member, &enrolment.url))
-                (copy(member, &member.t("second-factor-type"), "secret", &enrolment.secret))
+                p { (user.t("second-factor-scan")) }
+                (qr_code(user, &enrolment.url))
+                (copy(user, &user.t("second-factor-type"), "secret", &enrolment.secret))
             }
             li {
-                (page::form(member, "/profile/second-factor", html! {
+                (components::form(user, "/profile/second-factor", html! {
                     (hidden("sealed", &enrolment.sealed))
-                    (Field::new(member, "password", error).help("help-own-password").input_with("password", "", "current-password"))
-                    (Field::new(member, "code", error).help("help-first-code").input_with("text", "", "one-time-code"))
-                    button.primary { (member.t("second-factor-confirm")) }
+                    (Field::new(user, "password", error).help("help-own-password").input_with("password", "", "current-password"))
+                    (Field::new(user, "code", error).help("help-first-code").input_with("text", "", "one-time-code"))
+                    button.primary { (user.t("second-factor-confirm")) }
                 }))
             }
         }
     };
-    let head = Head {
+    let header = PageHeader {
         error,
-        ..Head::titled(member.t("second-factor-set-up"))
+        ..PageHeader::titled(user.t("second-factor-set-up"))
     };
-    member_page(member, Place::Profile, head, content)
+    user_page(user, NavItem::Profile, header, content)
 }
 
-/// The QR code, drawn here: what it holds must go nowhere else.
-fn picture(member: &Member, url: &str) -> Markup {
+/// The margin around a QR code, in modules (ISO/IEC 18004).
+const QUIET_ZONE: usize = 4;
+
+/// The QR code of the secret, rendered on the server, so that the secret goes to no other service.
+fn qr_code(user: &CurrentUser, url: &str) -> Markup {
     let Ok(code) = QrCode::new(url) else {
         return html! {};
     };
     let width = code.width();
     let mut path = String::new();
-    for (place, color) in code.to_colors().into_iter().enumerate() {
+    for (index, color) in code.to_colors().into_iter().enumerate() {
         if color == Color::Dark {
             path.push_str(&format!(
                 "M{} {}h1v1h-1z",
-                place % width + 4,
-                place / width + 4
+                index % width + QUIET_ZONE,
+                index / width + QUIET_ZONE
             ));
         }
     }
-    let size = width + 8;
+    let size = width + 2 * QUIET_ZONE;
     html! {
-        svg.qr viewBox={ "0 0 " (size) " " (size) } width="220" height="220" role="img" aria-label=(member.t("second-factor-picture")) shape-rendering="crispEdges" {
+        svg.qr viewBox={ "0 0 " (size) " " (size) } width="220" height="220" role="img" aria-label=(user.t("second-factor-qr-code")) shape-rendering="crispEdges" {
             rect width=(size) height=(size) fill="#fff" {}
             path d=(PreEscaped(path)) fill="#000" {}
         }
     }
 }
 
-/// What a change of the second factor asks for.
-fn proof(form: &Form) -> Proof<'_> {
-    Proof {
+/// The password and the code that a form confirms a change with.
+fn confirmation(form: &Form) -> Confirmation<'_> {
+    Confirmation {
         password: form.get("password"),
         code: form.text("code"),
     }
 }
 
-/// POST `/second-factor`
-pub async fn enrol(Submitted { visitor, form, .. }: Submitted) -> Result<HttpResponse, Failure> {
-    let member = Member::enrolling(visitor)?;
-    if member.signed_in.has_second_factor() {
-        // The page with the recovery codes was asked for again.
-        return Ok(done(&member, "/profile", "second-factor-there"));
+/// Enrols the second factor, and shows the recovery codes once.
+pub async fn enrol(
+    AnonymousForm { context, form, .. }: AnonymousForm,
+) -> Result<HttpResponse, PageError> {
+    let user = CurrentUser::enrolling(context)?;
+    if user.session.has_second_factor() {
+        // The page with the recovery codes was reloaded.
+        return Ok(done(&user, "/profile", "second-factor-there"));
     }
     let sealed = form.get("sealed");
-    match second_factor::confirm(
-        &member.server,
-        &member.signed_in,
+    match profile::enrol(
+        &user.server,
+        &user.session,
         sealed,
-        proof(&form),
-        &member.context,
+        confirmation(&form),
+        &user.request,
     )
     .await
     {
-        Ok(codes) => Ok(codes_page(&member, &codes)),
+        Ok(codes) => Ok(recovery_codes_page(&user, &codes)),
         Err(error) if error.wrong_field().is_some() || error.code() == Code::TooManyRequests => {
-            let enrolment = second_factor::resume(&member.server, &member.signed_in, sealed)?;
-            Ok(enrolment_page(&member, &enrolment, Some(&error)))
+            let enrolment = profile::resume_enrolment(&user.server, &user.session, sealed)?;
+            Ok(enrolment_page(&user, &enrolment, Some(&error)))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-fn codes_page(member: &Member, codes: &[String]) -> HttpResponse {
+fn recovery_codes_page(user: &CurrentUser, codes: &[String]) -> HttpResponse {
     let content = html! {
-        div.once {
-            p { strong { (member.t("shown-once")) } }
-            p { (member.t("recovery-codes-text")) }
-            (copy(member, &member.t("recovery-codes"), "codes", &codes.join("\n")))
+        div.shown_once {
+            p { strong { (user.t("shown-once")) } }
+            p { (user.t("recovery-codes-text")) }
+            (copy(user, &user.t("recovery-codes"), "codes", &codes.join("\n")))
         }
-        p { a.button.primary href=(member.link("")) { (member.t("recovery-codes-kept")) } }
+        p { a.button.primary href=(user.link("")) { (user.t("recovery-codes-saved")) } }
     };
-    let notice = Some(html! { (member.t("done-second-factor")) });
-    member_page(
-        member,
-        Place::Profile,
-        Head {
+    let notice = Some(html! { (user.t("done-second-factor")) });
+    user_page(
+        user,
+        NavItem::Profile,
+        PageHeader {
             notice,
-            ..Head::titled(member.t("recovery-codes"))
+            ..PageHeader::titled(user.t("recovery-codes"))
         },
         content,
     )
 }
 
-async fn code_form_answer(member: &Member, error: Error) -> Result<HttpResponse, Failure> {
+/// The page with an error of the second factor's form that the user can correct.
+async fn second_factor_error(user: &CurrentUser, error: Error) -> Result<HttpResponse, PageError> {
     if error.said().is_some() {
-        return profile_page(member, Some(&error), "code").await;
+        return profile_page(user, Some((ProfileForm::SecondFactor, &error))).await;
     }
     Err(error.into())
 }
 
-/// POST `/recovery-codes`
+/// Replaces the recovery codes, and shows the new ones once.
 pub async fn renew_recovery_codes(
-    Posted { member, form }: Posted,
-) -> Result<HttpResponse, Failure> {
-    match second_factor::renew_codes(
-        &member.server,
-        &member.signed_in,
-        proof(&form),
-        &member.context,
+    AuthenticatedForm { user, form }: AuthenticatedForm,
+) -> Result<HttpResponse, PageError> {
+    match profile::renew_recovery_codes(
+        &user.server,
+        &user.session,
+        confirmation(&form),
+        &user.request,
     )
     .await
     {
-        Ok(codes) => Ok(codes_page(&member, &codes)),
-        Err(error) => code_form_answer(&member, error).await,
+        Ok(codes) => Ok(recovery_codes_page(&user, &codes)),
+        Err(error) => second_factor_error(&user, error).await,
     }
 }
 
-/// POST `/second-factor/remove`
+/// Removes the second factor.
 pub async fn remove_second_factor(
-    Posted { member, form }: Posted,
-) -> Result<HttpResponse, Failure> {
-    match second_factor::remove(
-        &member.server,
-        &member.signed_in,
-        proof(&form),
-        &member.context,
+    AuthenticatedForm { user, form }: AuthenticatedForm,
+) -> Result<HttpResponse, PageError> {
+    match profile::remove_second_factor(
+        &user.server,
+        &user.session,
+        confirmation(&form),
+        &user.request,
     )
     .await
     {
-        Ok(()) if member.signed_in.requires_second_factor() => {
-            Ok(redirect(&member.link("/profile/second-factor"), &[]))
+        Ok(()) if user.session.requires_second_factor() => {
+            Ok(redirect(&user.link("/profile/second-factor"), &[]))
         }
-        Ok(()) => Ok(done(&member, "/profile", "second-factor-removed")),
-        Err(error) => code_form_answer(&member, error).await,
+        Ok(()) => Ok(done(&user, "/profile", "second-factor-removed")),
+        Err(error) => second_factor_error(&user, error).await,
     }
 }
 
-/// POST `/sessions/{id}/end`
+/// Ends one of the user's sessions.
 pub async fn end_session(
-    Posted { member, .. }: Posted,
+    AuthenticatedForm { user, .. }: AuthenticatedForm,
     id: Path<String>,
-) -> Result<HttpResponse, Failure> {
-    session::end(&member.server, &member.signed_in, &id, &member.context).await?;
-    Ok(done(&member, "/profile", "session-ended"))
+) -> Result<HttpResponse, PageError> {
+    session::end(&user.server, &user.session, &id, &user.request).await?;
+    Ok(done(&user, "/profile", "session-ended"))
 }

@@ -1,38 +1,112 @@
-//! The quick start of an application: a program for each language that gets its first token, with
-//! its own ids filled in. The secret is never in one: it was shown once, and belongs to the
+//! The quick start of an application: for each language a program that gets a first token, with the
+//! application's ids filled in. The client secret is not filled in: the programs read it from the
 //! environment.
 //!
-//! Client ids and secrets are letters, digits, `-` and `_`, which form encoding (RFC 6749 section
-//! 2.3.1) leaves as they are. So the programs put them into the Basic header as they are.
+//! Client ids and secrets consist of letters, digits, `-` and `_`, which form encoding (RFC 6749
+//! section 2.3.1) does not change. The programs therefore put them into the Basic header without
+//! encoding them.
 
+use actix_web::HttpResponse;
+use actix_web::web::Path;
+use maud::{Markup, html};
+
+use super::application::Application;
+use super::components::copy;
+use super::page::{NavItem, PageHeader, user_page};
+use super::page_error::PageError;
+use super::session_extractor::CurrentUser;
 use crate::config::Issuer;
+use crate::manage::actor::KeysRead;
 use crate::manage::client::{AuthMethod, ClientView};
 use crate::scope::Scope;
 
-/// What a program has to know of a client with a secret. All of it is printable ASCII.
+/// The page with the program in the language that the query names.
+///
+/// # Errors
+/// The application is not visible to the user, or the database did not answer.
+pub async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
+    let application = Application::find(&user, &id).await?;
+    let client = &application.client;
+    let chosen = user.query("language");
+    let chosen = Snippet::ALL
+        .into_iter()
+        .find(|snippet| chosen.as_deref() == Some(snippet.slug()));
+    let chosen = chosen.unwrap_or(Snippet::Curl);
+    let content = html! {
+        @if let Some(values) = SnippetValues::for_client(client, &user.server.issuer) {
+            p { (user.t("quick-start-text")) }
+            nav.tabs aria-label=(user.t("quick-start-languages")) {
+                ul {
+                    @for snippet in Snippet::ALL {
+                        li { a href={ "?language=" (snippet.slug()) } aria-current=[(snippet == chosen).then_some("page")] { (snippet.name()) } }
+                    }
+                }
+            }
+            (steps(&user, &application, chosen, &values))
+        } @else if client.auth_method != AuthMethod::PrivateKeyJwt.as_str() {
+            p { (user.t("quick-start-none")) }
+        } @else {
+            p { (user.t("quick-start-assertion")) }
+            dl.facts {
+                dt { (user.t("token-endpoint")) } dd { code { (user.server.issuer.endpoint("/oauth/token")) } }
+                dt { (user.t("column-client-id")) } dd { code { (client.client_id) } }
+                dt { "aud" } dd { code { (user.server.issuer) } }
+            }
+        }
+    };
+    let header = PageHeader {
+        breadcrumbs: application.breadcrumbs(&user),
+        ..PageHeader::titled(user.t("quick-start"))
+    };
+    Ok(user_page(&user, NavItem::Applications, header, content))
+}
+
+fn steps(
+    user: &CurrentUser,
+    application: &Application,
+    snippet: Snippet,
+    values: &SnippetValues,
+) -> Markup {
+    html! {
+        ol.steps {
+            li {
+                p { (user.t("quick-start-secret")) }
+                @if user.can(KeysRead) { p { a href=(user.link(&application.path("/secrets"))) { (user.t("secrets")) } } }
+                (copy(user, &user.t("quick-start-environment"), "environment", "export CLIENT_SECRET=…"))
+            }
+            @if !snippet.prepare().is_empty() {
+                li { (copy(user, &user.t("quick-start-prepare"), "prepare", &snippet.prepare().join("\n"))) }
+            }
+            li { (copy(user, &user.tr("quick-start-save", &[("file", snippet.file_name().into())]), "code", &snippet.code(values))) }
+            li { (copy(user, &user.t("quick-start-run"), "run", snippet.run())) }
+        }
+    }
+}
+
+/// The values that are filled in. All of them are printable ASCII.
 #[derive(Clone, Debug)]
-pub struct Application {
+pub struct SnippetValues {
     /// The URL of the token endpoint.
     pub token_endpoint: String,
-    /// What the client is known by.
+    /// The client id.
     pub client_id: String,
-    /// What it asks for; where it is empty, nothing is said about it.
+    /// The scope to request; left out if empty.
     pub scope: Scope,
-    /// The resource server that the token is for; where there is none, nothing is said about it.
+    /// The resource server to request a token for (RFC 8707); left out if `None`.
     pub resource: Option<String>,
 }
 
-impl Application {
-    /// All that the client may have, for the first of its resource servers. `None` where it has no
-    /// secret, or may not use the grant.
-    pub fn of(client: &ClientView, issuer: &Issuer) -> Option<Self> {
+impl SnippetValues {
+    /// The full scope of the client, for its first resource server. `None` if the client has no
+    /// secret, or may not use the client credentials grant.
+    pub fn for_client(client: &ClientView, issuer: &Issuer) -> Option<Self> {
         let by_secret = client.auth_method != AuthMethod::PrivateKeyJwt.as_str();
         (by_secret
             && client
                 .grant_types
                 .iter()
                 .any(|grant| grant == "client_credentials"))
-        .then(|| Application {
+        .then(|| SnippetValues {
             token_endpoint: issuer.endpoint("/oauth/token"),
             client_id: client.client_id.clone(),
             scope: client.scope.clone(),
@@ -41,25 +115,25 @@ impl Application {
     }
 }
 
-/// A program that gets a token and prints it, in one of the languages.
+/// A program that gets a token and prints it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Snippet {
-    /// For a shell, with curl.
+    /// A shell script with curl.
     Curl,
-    /// With `requests`.
+    /// Python with `requests`.
     Python,
-    /// For Node.js, with nothing else.
+    /// Node.js without dependencies.
     JavaScript,
-    /// With the standard library alone.
+    /// Go with the standard library.
     Go,
-    /// With the standard library alone.
+    /// Java with the standard library.
     Java,
-    /// With `ureq`.
+    /// Rust with `ureq`.
     Rust,
 }
 
 impl Snippet {
-    /// Every one there is, in the order to show them in.
+    /// All of them, in the order of the page.
     pub const ALL: [Snippet; 6] = [
         Snippet::Curl,
         Snippet::Python,
@@ -69,7 +143,7 @@ impl Snippet {
         Snippet::Rust,
     ];
 
-    /// As people call it.
+    /// The name of the language.
     pub const fn name(self) -> &'static str {
         match self {
             Snippet::Curl => "curl",
@@ -81,7 +155,7 @@ impl Snippet {
         }
     }
 
-    /// As a URL calls it.
+    /// The name in URLs.
     pub const fn slug(self) -> &'static str {
         match self {
             Snippet::Curl => "curl",
@@ -93,7 +167,7 @@ impl Snippet {
         }
     }
 
-    /// The file to save it as, seen from the folder where the commands are run.
+    /// The file to save the program as, relative to the folder where the commands are run.
     pub const fn file_name(self) -> &'static str {
         match self {
             Snippet::Curl => "quick_start.sh",
@@ -105,7 +179,7 @@ impl Snippet {
         }
     }
 
-    /// The commands that install what it needs, to be run before it is saved.
+    /// The commands that install the dependencies, to be run first.
     pub const fn prepare(self) -> &'static [&'static str] {
         match self {
             Snippet::Python => &["python3 -m pip install requests"],
@@ -118,7 +192,7 @@ impl Snippet {
         }
     }
 
-    /// The command that runs it.
+    /// The command that runs the program.
     pub const fn run(self) -> &'static str {
         match self {
             Snippet::Curl => "sh quick_start.sh",
@@ -130,16 +204,16 @@ impl Snippet {
         }
     }
 
-    /// The program.
-    pub fn code(self, application: &Application) -> String {
-        let scope = Some(application.scope.as_str()).filter(|scope| !scope.is_empty());
-        let resource = application.resource.as_deref();
+    /// The program, with the values filled in.
+    pub fn code(self, values: &SnippetValues) -> String {
+        let scope = Some(values.scope.as_str()).filter(|scope| !scope.is_empty());
+        let resource = values.resource.as_deref();
         fill(self.template(), |name| match name {
-            "token_endpoint" => Some(self.escape(&application.token_endpoint)),
-            "client_id" => Some(self.escape(&application.client_id)),
+            "token_endpoint" => Some(self.escape(&values.token_endpoint)),
+            "client_id" => Some(self.escape(&values.client_id)),
             "scope" => scope.map(|scope| self.escape(scope)),
             "resource" => resource.map(|resource| self.escape(resource)),
-            // The resource as people read it, in a comment.
+            // The resource in a comment, which needs no escaping.
             "audience" => resource.map(str::to_owned),
             _ => None,
         })
@@ -147,16 +221,16 @@ impl Snippet {
 
     const fn template(self) -> &'static str {
         match self {
-            Snippet::Curl => include_str!("quick_start/curl.sh"),
-            Snippet::Python => include_str!("quick_start/python.py"),
-            Snippet::JavaScript => include_str!("quick_start/javascript.mjs"),
-            Snippet::Go => include_str!("quick_start/go.go"),
-            Snippet::Java => include_str!("quick_start/QuickStart.java"),
-            Snippet::Rust => include_str!("quick_start/rust.rs"),
+            Snippet::Curl => include_str!("assets/quick_start/curl.sh"),
+            Snippet::Python => include_str!("assets/quick_start/python.py"),
+            Snippet::JavaScript => include_str!("assets/quick_start/javascript.mjs"),
+            Snippet::Go => include_str!("assets/quick_start/go.go"),
+            Snippet::Java => include_str!("assets/quick_start/QuickStart.java"),
+            Snippet::Rust => include_str!("assets/quick_start/rust.rs"),
         }
     }
 
-    /// What stands between the quotes that the template uses, so that it is read as `text`.
+    /// Escapes a text for the quotes that the template uses.
     fn escape(self, text: &str) -> String {
         match self {
             Snippet::Curl => text.replace('\'', r"'\''"),
@@ -168,8 +242,8 @@ impl Snippet {
     }
 }
 
-/// Puts values where the template says `{{name}}`, once: a value may look like a name. A line with a
-/// name that has no value is left out.
+/// Replaces each `{{name}}` of the template with its value. A line with a name that has no value is
+/// left out. The values themselves are not searched for names.
 fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
     template
         .split_inclusive('\n')
@@ -178,7 +252,8 @@ fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
 }
 
 fn fill_line(line: &str, value: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let (mut filled, mut rest) = (String::new(), line);
+    let mut filled = String::new();
+    let mut rest = line;
     while let Some((before, (name, after))) = rest
         .split_once("{{")
         .and_then(|(before, from_name)| Some((before, from_name.split_once("}}")?)))
@@ -189,4 +264,38 @@ fn fill_line(line: &str, value: impl Fn(&str) -> Option<String>) -> Option<Strin
     }
     filled.push_str(rest);
     Some(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_filled_in_once_and_lines_without_a_value_are_left_out() {
+        let value = |name: &str| match name {
+            "id" => Some("{{secret}}".to_owned()),
+            "secret" => Some("s".to_owned()),
+            _ => None,
+        };
+        for (template, filled) in [
+            ("a {{id}} b\n", "a {{secret}} b\n"),
+            ("{{id}}{{secret}}\n", "{{secret}}s\n"),
+            ("first\n{{missing}} {{id}}\nlast", "first\nlast"),
+            ("{{id\n", "{{id\n"),
+            ("no names }}\n", "no names }}\n"),
+        ] {
+            assert_eq!(fill(template, value), filled, "{template:?}");
+        }
+    }
+
+    #[test]
+    fn values_are_escaped_for_their_quotes() {
+        for (snippet, escaped) in [
+            (Snippet::Curl, r#"a'\''b"c\d"#),
+            (Snippet::JavaScript, r#"a\'b"c\\d"#),
+            (Snippet::Python, r#"a'b\"c\\d"#),
+        ] {
+            assert_eq!(snippet.escape(r#"a'b"c\d"#), escaped, "{}", snippet.name());
+        }
+    }
 }

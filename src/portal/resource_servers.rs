@@ -1,51 +1,52 @@
-//! Resource servers, for operators.
+//! Resource servers, for operators: create, edit and delete them.
 
 use actix_web::HttpResponse;
 use maud::{Markup, html};
 
-use super::page::{
-    self, Field, Head, Place, confirmation, copy, done, empty, hidden, member_page, table,
-};
-use super::visit::{Failure, Form, Member, Posted, mendable};
+use super::components::{self, Field, confirmation, copy, empty, hidden, table};
+use super::form::Form;
+use super::page::{self, NavItem, PageHeader, done, user_page};
+use super::page_error::{PageError, recoverable};
+use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::error::{Code, Error};
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
 use crate::manage::resource_server::{self, NewResourceServer, ResourceServerView, TokenTyp};
 
-/// GET
-pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
-    servers_page(&member, &Form::default(), None).await
+/// All resource servers, and the form to create another.
+pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
+    servers_page(&user, &Form::default(), None).await
 }
 
 async fn servers_page(
-    member: &Member,
-    sent: &Form,
+    user: &CurrentUser,
+    submitted: &Form,
     error: Option<&Error>,
-) -> Result<HttpResponse, Failure> {
-    member.may(ResourcesWrite)?;
-    let servers = resource_server::list(&member.server.store, member.may(ResourcesRead)?).await?;
+) -> Result<HttpResponse, PageError> {
+    user.may(ResourcesWrite)?;
+    let servers = resource_server::list(&user.server.store, user.may(ResourcesRead)?).await?;
     let content = html! {
-        @if servers.is_empty() { (empty(&member.t("resources-none"), &member.t("resources-none-text"), None)) } @else { (rows(member, &servers)) }
+        @if servers.is_empty() { (empty(&user.t("resources-none"), &user.t("resources-none-text"), None)) } @else { (rows(user, &servers)) }
         section aria-labelledby="new-resource" {
-            h2 #new-resource { (member.t("resource-new")) }
-            p { (member.t("resource-new-text")) }
-            (page::form_once(member, "/resource-servers", sent, html! {
-                (Field::new(member, "identifier", error).help("help-identifier").input("url", sent.get("identifier")))
-                (Field::new(member, "name", error).input("text", sent.get("name")))
-                (Field::new(member, "scope", error).optional().help("help-resource-scope").input("text", sent.get("scope")))
-                (Field::new(member, "token-typ", error).help("help-token-typ").select(&typs(member), sent.get("token-typ")))
-                button.primary { (member.t("resource-create")) }
+            h2 #new-resource { (user.t("resource-new")) }
+            p { (user.t("resource-new-text")) }
+            (components::idempotent_form(user, "/resource-servers", submitted, html! {
+                (Field::new(user, "identifier", error).help("help-identifier").input("url", submitted.get("identifier")))
+                (Field::new(user, "name", error).input("text", submitted.get("name")))
+                (Field::new(user, "scope", error).optional().help("help-resource-scope").input("text", submitted.get("scope")))
+                (Field::new(user, "token-typ", error).help("help-token-typ").select(&token_typ_choices(user), submitted.get("token-typ")))
+                button.primary { (user.t("resource-create")) }
             }))
         }
     };
-    let head = Head {
-        notice: page::notice(member),
+    let header = PageHeader {
+        notice: page::notice(user),
         error,
-        ..Head::titled(member.t("menu-resource-servers"))
+        ..PageHeader::titled(user.t("menu-resource-servers"))
     };
-    Ok(member_page(member, Place::ResourceServers, head, content))
+    Ok(user_page(user, NavItem::ResourceServers, header, content))
 }
 
-fn rows(member: &Member, servers: &[ResourceServerView]) -> Markup {
+fn rows(user: &CurrentUser, servers: &[ResourceServerView]) -> Markup {
     let rows: Vec<Vec<Markup>> = servers
         .iter()
         .map(|server| {
@@ -54,8 +55,11 @@ fn rows(member: &Member, servers: &[ResourceServerView]) -> Markup {
                 html! { strong { (server.name) } },
                 html! { code { (server.identifier) } },
                 html! { span.words { (server.scope) } },
-                html! { @if let Some(id) = &server.client_id { a href=(member.link(&format!("/applications/{id}"))) { code { (id) } } } },
-                html! { a.button.small href={ (member.link("/resource-servers/delete")) "?" (query) } { (member.t("delete")) span.unseen { " " (server.name) } } },
+                html! { @if let Some(id) = &server.client_id { a href=(user.link(&format!("/applications/{id}"))) { code { (id) } } } },
+                html! { span.buttons {
+                    a.button.small href={ (user.link("/resource-servers/edit")) "?" (query) } { (user.t("edit")) span.visually_hidden { " " (server.name) } }
+                    a.button.small href={ (user.link("/resource-servers/delete")) "?" (query) } { (user.t("delete")) span.visually_hidden { " " (server.name) } }
+                } },
             ]
         })
         .collect();
@@ -66,130 +70,198 @@ fn rows(member: &Member, servers: &[ResourceServerView]) -> Markup {
         "column-introspects-with",
         "",
     ];
-    table(member, &member.t("menu-resource-servers"), &columns, &rows)
+    table(user, &user.t("menu-resource-servers"), &columns, &rows)
 }
 
-fn typs(member: &Member) -> Vec<(String, String)> {
+fn token_typ_choices(user: &CurrentUser) -> Vec<(String, String)> {
     let named = |typ: TokenTyp| match typ {
-        TokenTyp::AtJwt => member.t("typ-at-jwt"),
-        TokenTyp::Jwt => member.t("typ-jwt"),
+        TokenTyp::AtJwt => user.t("typ-at-jwt"),
+        TokenTyp::Jwt => user.t("typ-jwt"),
     };
     TokenTyp::ALL
         .map(|typ| (typ.as_str().to_owned(), named(typ)))
         .into()
 }
 
-fn above(member: &Member) -> Vec<(String, String)> {
-    vec![(
-        "/resource-servers".to_owned(),
-        member.t("menu-resource-servers"),
-    )]
+/// The chosen `typ` of the tokens; the default if nothing was chosen.
+fn parse_token_typ(form: &Form) -> Result<TokenTyp, Error> {
+    match form.text("token-typ") {
+        "" => Ok(TokenTyp::default()),
+        chosen => chosen.parse().map_err(|_| {
+            Error::new(
+                Code::InvalidRequest,
+                format!("{chosen} is not a type of access tokens"),
+            )
+            .field("token-typ")
+        }),
+    }
 }
 
-/// POST
-pub async fn create(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
-    let made = async {
-        let unusable = |_| {
-            Error::new(Code::InvalidScope, "That is no scope")
-                .phrase("scope-unusable", [])
-                .field("scope")
-        };
-        // People put commas between words.
-        let scope = form
-            .text("scope")
-            .replace(',', " ")
-            .parse()
-            .map_err(unusable)?;
-        let wrong = |reason| Error::new(Code::InvalidRequest, reason).field("token-typ");
-        // A page from before the choice was there does not send it.
-        let token_typ = match form.text("token-typ") {
-            "" => TokenTyp::default(),
-            chosen => chosen.parse().map_err(wrong)?,
-        };
-        let permit = member.may(ResourcesWrite)?;
+/// Creates a resource server.
+pub async fn create(
+    AuthenticatedForm { user, form }: AuthenticatedForm,
+) -> Result<HttpResponse, PageError> {
+    let created = async {
+        let scope = form.scope("scope")?;
+        let token_typ = parse_token_typ(&form)?;
         let new = NewResourceServer {
             identifier: form.text("identifier").to_owned(),
             name: form.text("name").to_owned(),
             scope,
             token_typ,
         };
-        resource_server::create(&member.server.store, permit, new).await
+        resource_server::create(&user.server.store, user.may(ResourcesWrite)?, new).await
     };
-    match mendable(&member, made.await, "/resource-servers")? {
-        Ok(made) => Ok(made_page(&member, &made)),
-        Err(error) => servers_page(&member, &form, Some(&error)).await,
+    match recoverable(&user, created.await, "/resource-servers")? {
+        Ok(created) => Ok(created_page(&user, &created)),
+        Err(error) => servers_page(&user, &form, Some(&error)).await,
     }
 }
 
-fn made_page(member: &Member, made: &resource_server::CreatedResourceServer) -> HttpResponse {
-    let (id, secret) = (&made.server.client_id, made.secret.expose());
+fn created_page(
+    user: &CurrentUser,
+    created: &resource_server::CreatedResourceServer,
+) -> HttpResponse {
+    let id = &created.server.client_id;
+    let secret = created.secret.expose();
     let introspect = format!(
         "curl -u {id}:{secret} -d token=TOKEN {}",
-        member.server.issuer.endpoint("/oauth/introspect")
+        user.server.issuer.endpoint("/oauth/introspect")
     );
     let content = html! {
-        div.once {
-            p { strong { (member.t("shown-once")) } }
-            p { (member.t("resource-made-text")) }
-            (copy(member, &member.t("column-client-id"), "client-id", id))
-            (copy(member, &member.t("client-secret"), "client-secret", secret))
-            (copy(member, &member.t("introspect-line"), "introspect", &introspect))
+        div.shown_once {
+            p { strong { (user.t("shown-once")) } }
+            p { (user.t("resource-created-text")) }
+            (copy(user, &user.t("column-client-id"), "client-id", id))
+            (copy(user, &user.t("client-secret"), "client-secret", secret))
+            (copy(user, &user.t("introspect-line"), "introspect", &introspect))
         }
-        p { a.button.primary href=(member.link("/resource-servers")) { (member.t("to-resource-servers")) } }
+        p { a.button.primary href=(user.link("/resource-servers")) { (user.t("to-resource-servers")) } }
     };
-    member_page(
-        member,
-        Place::ResourceServers,
-        Head {
-            above: above(member),
-            ..Head::titled(member.t("resource-made"))
+    user_page(
+        user,
+        NavItem::ResourceServers,
+        PageHeader {
+            breadcrumbs: vec![NavItem::ResourceServers.breadcrumb(user)],
+            ..PageHeader::titled(user.t("resource-created"))
         },
         content,
     )
 }
 
-fn ask_page(member: &Member, identifier: &str, error: Option<&Error>) -> HttpResponse {
+async fn find(user: &CurrentUser, identifier: &str) -> Result<ResourceServerView, PageError> {
+    let servers = resource_server::list(&user.server.store, user.may(ResourcesRead)?).await?;
+    let not_found = || {
+        Error::new(Code::NotFound, "The resource server does not exist")
+            .phrase("not-there", [("name", identifier.into())])
+    };
+    let server = servers
+        .into_iter()
+        .find(|server| server.identifier == identifier);
+    Ok(server.ok_or_else(not_found)?)
+}
+
+/// The resource server that the query names.
+fn queried_identifier(user: &CurrentUser) -> Result<String, Error> {
+    let missing = || Error::new(Code::NotFound, "The query has no identifier");
+    user.query("identifier").ok_or_else(missing)
+}
+
+/// The page to edit a resource server.
+pub async fn show_edit(user: CurrentUser) -> Result<HttpResponse, PageError> {
+    user.may(ResourcesWrite)?;
+    let server = find(&user, &queried_identifier(&user)?).await?;
+    Ok(edit_page(&user, &server, server.token_typ.as_str(), None))
+}
+
+fn edit_page(
+    user: &CurrentUser,
+    server: &ResourceServerView,
+    token_typ: &str,
+    error: Option<&Error>,
+) -> HttpResponse {
+    let content = html! {
+        dl.facts {
+            dt { (user.t("field-identifier")) } dd { code { (server.identifier) } }
+            dt { (user.t("field-scope")) } dd { (server.scope) }
+        }
+        (components::form(user, "/resource-servers/edit", html! {
+            (hidden("identifier", &server.identifier))
+            (Field::new(user, "token-typ", error).help("help-token-typ").select(&token_typ_choices(user), token_typ))
+            div.buttons {
+                button.primary { (user.t("save")) }
+                a.button href=(user.link("/resource-servers")) { (user.t("cancel")) }
+            }
+        }))
+    };
+    let header = PageHeader {
+        breadcrumbs: vec![NavItem::ResourceServers.breadcrumb(user)],
+        error,
+        ..PageHeader::titled(server.name.clone())
+    };
+    user_page(user, NavItem::ResourceServers, header, content)
+}
+
+/// Saves an edited resource server.
+pub async fn edit(
+    AuthenticatedForm { user, form }: AuthenticatedForm,
+) -> Result<HttpResponse, PageError> {
+    let identifier = form.get("identifier");
+    let updated = async {
+        let token_typ = parse_token_typ(&form)?;
+        let permit = user.may(ResourcesWrite)?;
+        resource_server::update(&user.server.store, permit, identifier, token_typ).await
+    };
+    match recoverable(&user, updated.await, "/resource-servers")? {
+        Ok(_) => Ok(done(&user, "/resource-servers", "saved")),
+        Err(error) => {
+            let server = find(&user, identifier).await?;
+            let chosen = form.text("token-typ");
+            Ok(edit_page(&user, &server, chosen, Some(&error)))
+        }
+    }
+}
+
+fn confirm_delete_page(
+    user: &CurrentUser,
+    identifier: &str,
+    error: Option<&Error>,
+) -> HttpResponse {
     let question =
-        html! { p { (member.tr("resource-delete-text", &[("identifier", identifier.into())])) } };
+        html! { p { (user.tr("resource-delete-text", &[("identifier", identifier.into())])) } };
     let fields = hidden("identifier", identifier);
     let content = confirmation(
-        member,
+        user,
         question,
         "/resource-servers/delete",
-        &member.t("resource-delete"),
+        &user.t("resource-delete"),
         "/resource-servers",
         fields,
     );
-    let head = Head {
-        above: above(member),
+    let header = PageHeader {
+        breadcrumbs: vec![NavItem::ResourceServers.breadcrumb(user)],
         error,
-        ..Head::titled(member.t("resource-delete"))
+        ..PageHeader::titled(user.t("resource-delete"))
     };
-    member_page(member, Place::ResourceServers, head, content)
+    user_page(user, NavItem::ResourceServers, header, content)
 }
 
-/// GET `/delete`
-pub async fn ask_delete(member: Member) -> Result<HttpResponse, Failure> {
-    member.may(ResourcesWrite)?;
-    let missing = || Error::new(Code::NotFound, "No resource server is named");
-    Ok(ask_page(
-        &member,
-        &member.query("identifier").ok_or_else(missing)?,
-        None,
-    ))
+/// Asks to confirm that a resource server is deleted.
+pub async fn confirm_delete(user: CurrentUser) -> Result<HttpResponse, PageError> {
+    user.may(ResourcesWrite)?;
+    let identifier = queried_identifier(&user)?;
+    Ok(confirm_delete_page(&user, &identifier, None))
 }
 
-/// POST `/delete`
-pub async fn delete(Posted { member, form }: Posted) -> Result<HttpResponse, Failure> {
+/// Deletes a resource server.
+pub async fn delete(
+    AuthenticatedForm { user, form }: AuthenticatedForm,
+) -> Result<HttpResponse, PageError> {
     let identifier = form.get("identifier");
-    let deleted = resource_server::delete(
-        &member.server.store,
-        member.may(ResourcesWrite)?,
-        identifier,
-    )
-    .await;
-    Ok(match mendable(&member, deleted, "/resource-servers")? {
-        Ok(()) => done(&member, "/resource-servers", "resource-deleted"),
-        Err(error) => ask_page(&member, identifier, Some(&error)),
+    let deleted =
+        resource_server::delete(&user.server.store, user.may(ResourcesWrite)?, identifier).await;
+    Ok(match recoverable(&user, deleted, "/resource-servers")? {
+        Ok(()) => done(&user, "/resource-servers", "resource-deleted"),
+        Err(error) => confirm_delete_page(&user, identifier, Some(&error)),
     })
 }

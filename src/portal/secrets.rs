@@ -1,223 +1,199 @@
-//! Client secrets: made, rotated, ended.
+//! Client secrets: create, rotate and delete them.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
-use super::applications::Application;
-use super::page::{
-    self, Field, Head, Place, badge, confirmation, copy, done, empty, member_page, table,
+use super::application::Application;
+use super::components::{
+    self, Field, badge, confirmation, copy, countdown, duration_choices, empty, table,
 };
-use super::visit::{Failure, Form, Member, Posted, mendable};
-use crate::clock::parse_duration;
-use crate::error::{Code, Error};
+use super::form::Form;
+use super::page::{self, NavItem, PageHeader, done, user_page};
+use super::page_error::{PageError, recoverable};
+use super::session_extractor::{AuthenticatedForm, CurrentUser};
+use crate::error::Error;
 use crate::manage::actor::{KeysRead, KeysWrite};
 use crate::manage::secret::{self, ClientSecret};
 
-/// For how long the old secrets stay good beside the new one, as the form offers it.
+/// The choices for how long the old secrets stay valid after a rotation.
 const GRACES: [&str; 4] = ["24h", "1h", "7d", "0s"];
 
-fn above(member: &Member, application: &Application, secrets: bool) -> Vec<(String, String)> {
-    let mut above = application.above(member);
-    if secrets {
-        above.push((application.path("/secrets"), member.t("secrets")));
-    }
-    above
+/// The breadcrumbs of the pages below the list of secrets.
+fn breadcrumbs(user: &CurrentUser, application: &Application) -> Vec<(String, String)> {
+    let mut breadcrumbs = application.breadcrumbs(user);
+    breadcrumbs.push((application.path("/secrets"), user.t("secrets")));
+    breadcrumbs
 }
 
-/// GET
-pub async fn list(member: Member, id: Path<String>) -> Result<HttpResponse, Failure> {
-    let application = Application::find(&member, &id).await?;
-    secrets_page(&member, &application, &Form::default(), None).await
+/// The client secrets of an application.
+pub async fn list(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
+    let application = Application::find(&user, &id).await?;
+    secrets_page(&user, &application, &Form::default(), None).await
 }
 
 async fn secrets_page(
-    member: &Member,
+    user: &CurrentUser,
     application: &Application,
-    sent: &Form,
+    submitted: &Form,
     error: Option<&Error>,
-) -> Result<HttpResponse, Failure> {
+) -> Result<HttpResponse, PageError> {
     let id = &application.client.client_id;
-    let secrets = secret::list(&member.server.store, member.may(KeysRead)?, id).await?;
-    let graces: Vec<(String, String)> = GRACES
-        .iter()
-        .map(|&span| {
-            (
-                span.to_owned(),
-                parse_duration(span)
-                    .map_or_else(|_| member.t("at-once"), |grace| member.language.span(grace)),
-            )
-        })
-        .map(|(span, name)| {
-            if span == "0s" {
-                (span, member.t("at-once"))
-            } else {
-                (span, name)
-            }
-        })
-        .collect();
+    let secrets = secret::list(&user.server.store, user.may(KeysRead)?, id).await?;
+    let graces = duration_choices(user, &GRACES, "immediately");
     let content = html! {
-        p { (member.t("secrets-text")) }
-        @if secrets.is_empty() { (empty(&member.t("secrets-none"), &member.t("secrets-none-text"), None)) } @else { (rows(member, application, &secrets)) }
-        @if member.can(KeysWrite) {
+        p { (user.t("secrets-text")) }
+        @if secrets.is_empty() { (empty(&user.t("secrets-none"), &user.t("secrets-none-text"), None)) } @else { (rows(user, application, &secrets)) }
+        @if user.can(KeysWrite) {
             section aria-labelledby="rotate-secrets" {
-                h2 #rotate-secrets { (member.t("secrets-rotate")) }
-                p { (member.t("secrets-rotate-text")) }
-                (page::form_once(member, &application.path("/secrets/rotate"), sent, html! {
-                    (Field::new(member, "grace", error).select(&graces, sent.get("grace")))
-                    button.primary { (member.t("secrets-rotate")) }
+                h2 #rotate-secrets { (user.t("secrets-rotate")) }
+                p { (user.t("secrets-rotate-text")) }
+                (components::idempotent_form(user, &application.path("/secrets/rotate"), submitted, html! {
+                    (Field::new(user, "grace", error).select(&graces, submitted.get("grace")))
+                    button.primary { (user.t("secrets-rotate")) }
                 }))
             }
             section aria-labelledby="new-secret" {
-                h2 #new-secret { (member.t("secret-new")) }
-                p { (member.t("secret-new-text")) }
-                (page::form_once(member, &application.path("/secrets"), sent, html! { button { (member.t("secret-create")) } }))
+                h2 #new-secret { (user.t("secret-new")) }
+                p { (user.t("secret-new-text")) }
+                (components::idempotent_form(user, &application.path("/secrets"), submitted, html! { button { (user.t("secret-create")) } }))
             }
         }
     };
-    let head = Head {
-        above: above(member, application, false),
-        notice: page::notice(member),
+    let header = PageHeader {
+        breadcrumbs: application.breadcrumbs(user),
+        notice: page::notice(user),
         error,
-        ..Head::titled(member.t("secrets"))
+        ..PageHeader::titled(user.t("secrets"))
     };
-    Ok(member_page(member, Place::Applications, head, content))
+    Ok(user_page(user, NavItem::Applications, header, content))
 }
 
-fn rows(member: &Member, application: &Application, secrets: &[ClientSecret]) -> Markup {
-    let writes = member.can(KeysWrite);
+fn rows(user: &CurrentUser, application: &Application, secrets: &[ClientSecret]) -> Markup {
+    let can_edit = user.can(KeysWrite);
     let rows: Vec<Vec<Markup>> = secrets
         .iter()
         .map(|secret| {
-            let ends = match secret.expires_at {
-                None => html! { (member.t("never")) },
-                Some(end) if end <= member.now() => html! { (badge("off", &member.t("ended"))) " " (member.relative(end)) },
-                Some(end) => {
-                    html! { span data-until=(end.millis()) data-units=(member.t("countdown-units")) { (member.relative(end)) } }
+            let expiry = match secret.expires_at {
+                None => html! { (user.t("never")) },
+                Some(at) if at <= user.now() => {
+                    html! { (badge("off", &user.t("expired"))) " " (user.relative(at)) }
                 }
+                Some(at) => countdown(user, at),
             };
             vec![
                 html! { code { "kws_" (secret.id) "_…" } },
-                member.language.moment(secret.created_at),
-                ends,
-                html! { @if writes {
-                    a.button.small href=(member.link(&application.path(&format!("/secrets/{}/delete", secret.id)))) {
-                        (member.t("delete")) span.unseen { " " (secret.id) }
+                user.language.date_time(secret.created_at),
+                expiry,
+                html! { @if can_edit {
+                    a.button.small href=(user.link(&application.path(&format!("/secrets/{}/delete", secret.id)))) {
+                        (user.t("delete")) span.visually_hidden { " " (secret.id) }
                     }
                 } },
             ]
         })
         .collect();
     table(
-        member,
-        &member.t("secrets"),
-        &["column-secret", "column-made", "column-ends", ""],
+        user,
+        &user.t("secrets"),
+        &["column-secret", "column-created", "column-expires", ""],
         &rows,
     )
 }
 
-fn secret_page(member: &Member, application: &Application, secret: &str) -> HttpResponse {
-    let token_endpoint = member.server.issuer.endpoint("/oauth/token");
+fn secret_page(user: &CurrentUser, application: &Application, secret: &str) -> HttpResponse {
+    let token_endpoint = user.server.issuer.endpoint("/oauth/token");
     let try_it = format!(
         "curl -u {}:{secret} -d grant_type=client_credentials {token_endpoint}",
         application.client.client_id
     );
     let content = html! {
-        div.once {
-            p { strong { (member.t("shown-once")) } }
-            (copy(member, &member.t("client-secret"), "client-secret", secret))
-            (copy(member, &member.t("first-token"), "first-token", &try_it))
+        div.shown_once {
+            p { strong { (user.t("shown-once")) } }
+            (copy(user, &user.t("client-secret"), "client-secret", secret))
+            (copy(user, &user.t("first-token"), "first-token", &try_it))
         }
-        p { a.button.primary href=(member.link(&application.path("/secrets"))) { (member.t("to-secrets")) } }
+        p { a.button.primary href=(user.link(&application.path("/secrets"))) { (user.t("to-secrets")) } }
     };
-    let head = Head {
-        above: above(member, application, true),
-        ..Head::titled(member.t("secret-made"))
+    let header = PageHeader {
+        breadcrumbs: breadcrumbs(user, application),
+        ..PageHeader::titled(user.t("secret-created"))
     };
-    member_page(member, Place::Applications, head, content)
+    user_page(user, NavItem::Applications, header, content)
 }
 
-/// POST
+/// Creates another secret.
 pub async fn create(
-    Posted { member, form }: Posted,
+    AuthenticatedForm { user, form }: AuthenticatedForm,
     id: Path<String>,
-) -> Result<HttpResponse, Failure> {
-    let application = Application::find(&member, &id).await?;
-    let made = secret::create(&member.server.store, member.may(KeysWrite)?, &id, None).await;
-    match mendable(&member, made, &application.path("/secrets"))? {
-        Ok((secret, _)) => Ok(secret_page(&member, &application, secret.expose())),
-        Err(error) => secrets_page(&member, &application, &form, Some(&error)).await,
+) -> Result<HttpResponse, PageError> {
+    let application = Application::find(&user, &id).await?;
+    let created = secret::create(&user.server.store, user.may(KeysWrite)?, &id, None).await;
+    match recoverable(&user, created, &application.path("/secrets"))? {
+        Ok((secret, _)) => Ok(secret_page(&user, &application, secret.expose())),
+        Err(error) => secrets_page(&user, &application, &form, Some(&error)).await,
     }
 }
 
-/// POST `/rotate`
+/// Creates a secret and lets all others expire.
 pub async fn rotate(
-    Posted { member, form }: Posted,
+    AuthenticatedForm { user, form }: AuthenticatedForm,
     id: Path<String>,
-) -> Result<HttpResponse, Failure> {
-    let application = Application::find(&member, &id).await?;
-    let made = async {
-        let unusable = |reason| {
-            Error::new(Code::InvalidRequest, reason)
-                .phrase("span-unusable", [])
-                .field("grace")
-        };
-        let grace = parse_duration(form.text("grace")).map_err(unusable)?;
-        secret::rotate(&member.server.store, member.may(KeysWrite)?, &id, grace).await
+) -> Result<HttpResponse, PageError> {
+    let application = Application::find(&user, &id).await?;
+    let created = async {
+        let grace = form.duration("grace")?.unwrap_or_default();
+        secret::rotate(&user.server.store, user.may(KeysWrite)?, &id, grace).await
     };
-    match mendable(&member, made.await, &application.path("/secrets"))? {
-        Ok((secret, _)) => Ok(secret_page(&member, &application, secret.expose())),
-        Err(error) => secrets_page(&member, &application, &form, Some(&error)).await,
+    match recoverable(&user, created.await, &application.path("/secrets"))? {
+        Ok((secret, _)) => Ok(secret_page(&user, &application, secret.expose())),
+        Err(error) => secrets_page(&user, &application, &form, Some(&error)).await,
     }
 }
 
-/// GET `/{secret}/delete`
-pub async fn ask_delete(
-    member: Member,
+/// Asks to confirm that a secret is deleted.
+pub async fn confirm_delete(
+    user: CurrentUser,
     ids: Path<(String, String)>,
-) -> Result<HttpResponse, Failure> {
-    member.may(KeysWrite)?;
-    let application = Application::find(&member, &ids.0).await?;
-    let secrets = secret::list(&member.server.store, member.may(KeysRead)?, &ids.0).await?;
-    let live = secrets
+) -> Result<HttpResponse, PageError> {
+    user.may(KeysWrite)?;
+    let application = Application::find(&user, &ids.0).await?;
+    let secrets = secret::list(&user.server.store, user.may(KeysRead)?, &ids.0).await?;
+    let active = secrets
         .iter()
-        .filter(|secret| secret.expires_at.is_none_or(|end| end > member.now()));
-    let last = live.clone().count() == 1 && live.clone().any(|secret| secret.id == ids.1);
+        .filter(|secret| secret.expires_at.is_none_or(|end| end > user.now()));
+    let last = active.clone().count() == 1 && active.clone().any(|secret| secret.id == ids.1);
     let question = html! {
-        p { (member.t("secret-delete-text")) }
-        @if last { p { strong { (member.t("secret-last")) } } }
+        p { (user.t("secret-delete-text")) }
+        @if last { p { strong { (user.t("secret-last")) } } }
     };
     let action = application.path(&format!("/secrets/{}/delete", ids.1));
     let content = confirmation(
-        &member,
+        &user,
         question,
         &action,
-        &member.t("secret-delete"),
+        &user.t("secret-delete"),
         &application.path("/secrets"),
         html! {},
     );
-    let title = member.tr("secret-delete-which", &[("id", ids.1.as_str().into())]);
-    Ok(member_page(
-        &member,
-        Place::Applications,
-        Head {
-            above: above(&member, &application, true),
-            ..Head::titled(title)
+    let title = user.tr("secret-delete-title", &[("id", ids.1.as_str().into())]);
+    Ok(user_page(
+        &user,
+        NavItem::Applications,
+        PageHeader {
+            breadcrumbs: breadcrumbs(&user, &application),
+            ..PageHeader::titled(title)
         },
         content,
     ))
 }
 
-/// POST `/{secret}/delete`
+/// Deletes a secret.
 pub async fn delete(
-    Posted { member, .. }: Posted,
+    AuthenticatedForm { user, .. }: AuthenticatedForm,
     ids: Path<(String, String)>,
-) -> Result<HttpResponse, Failure> {
-    let application = Application::find(&member, &ids.0).await?;
-    secret::delete(&member.server.store, member.may(KeysWrite)?, &ids.0, &ids.1).await?;
-    Ok(done(
-        &member,
-        &application.path("/secrets"),
-        "secret-deleted",
-    ))
+) -> Result<HttpResponse, PageError> {
+    let application = Application::find(&user, &ids.0).await?;
+    secret::delete(&user.server.store, user.may(KeysWrite)?, &ids.0, &ids.1).await?;
+    Ok(done(&user, &application.path("/secrets"), "secret-deleted"))
 }

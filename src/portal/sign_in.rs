@@ -1,59 +1,60 @@
-//! Getting in and out: signing in, the second factor, invitations, signing out; and the language.
+//! Sign-in, the second factor, invitations, sign-out, and the choice of the language.
+
+use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
 use maud::{Markup, html};
 
+use super::components::{self, Field, hidden};
+use super::form::Form;
 use super::language::Language;
-use super::page::{self, Field, Head, hidden, plain_page, redirect, send_again};
-use super::visit::{Failure, Form, Submitted, Visitor};
+use super::page::{self, NavItem, PageHeader, plain_page, redirect};
+use super::page_error::{PageError, resubmit_form};
+use super::session_extractor::{AnonymousForm, PageContext};
 use crate::error::{Code, Error};
-use crate::manage::invitation;
-use crate::manage::session::{self, Entrance};
+use crate::manage::sign_in::{self, SignInOutcome};
+use crate::manage::{invitation, session};
 
-/// Where to go after signing in.
+/// The field with the page to go to after sign-in.
 const NEXT: &str = "next";
 
-/// A form that waits for its session: what it sent, and where to.
-const KEPT: &str = "kept";
-const KEPT_FOR: &str = "kept_for";
+/// The field with a form to resubmit after sign-in, encoded.
+const RESUBMISSION: &str = "resubmission";
+
+/// The field with the path to resubmit it to.
+const RESUBMIT_TO: &str = "resubmit_to";
 
 /// The field with an invitation link.
 const LINK: &str = "link";
 
-/// GET `/portal`: to whatever this visitor begins with.
-pub async fn start(visitor: Visitor) -> Result<HttpResponse, Failure> {
-    let Some(signed_in) = &visitor.signed_in else {
-        return Ok(redirect(&visitor.link("/sign-in"), &[]));
+/// Redirects to the user's first page.
+pub async fn start(context: PageContext) -> Result<HttpResponse, PageError> {
+    let path = match &context.session {
+        None => "/sign-in",
+        Some(session) if session.account().is_none() => NavItem::Overview.path(),
+        Some(_) => NavItem::Applications.path(),
     };
-    let operator = signed_in.account().is_none();
-    Ok(redirect(
-        &visitor.link(if operator {
-            "/overview"
-        } else {
-            "/applications"
-        }),
-        &[],
-    ))
+    Ok(redirect(&context.link(path), &[]))
 }
 
-/// GET
-pub async fn show(visitor: Visitor) -> Result<HttpResponse, Failure> {
-    let next = visitor.query(NEXT);
-    if visitor
-        .signed_in
+/// The sign-in page.
+pub async fn show(context: PageContext) -> Result<HttpResponse, PageError> {
+    let next = context.query(NEXT);
+    if context
+        .session
         .as_ref()
-        .is_some_and(|signed_in| !signed_in.awaits_second_factor())
+        .is_some_and(|session| !session.awaits_second_factor())
     {
         return Ok(redirect(
-            &inside(&visitor, next.as_deref().unwrap_or_default()),
+            &safe_redirect(&context, next.as_deref().unwrap_or_default()),
             &[],
         ));
     }
-    let notice = page::notice(&visitor);
+    let notice = page::notice(&context);
     Ok(sign_in_page(
-        visitor,
+        context,
         StatusCode::OK,
         notice,
         &Form::filled(&[(NEXT, &next.unwrap_or_default())]),
@@ -61,226 +62,218 @@ pub async fn show(visitor: Visitor) -> Result<HttpResponse, Failure> {
     ))
 }
 
-/// A path of ours, whatever the form says: nobody is sent elsewhere.
-fn inside(visitor: &Visitor, wanted: &str) -> String {
-    let start = visitor.link("");
-    let ours = wanted
-        .strip_prefix(&start)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
-    let path = wanted
-        .split('?')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    let climbs = ["..", "%2e", "//", "\\"]
+/// The path to redirect to after sign-in: `wanted` if it is a page of the portal, else the start
+/// page. It comes from the request, and must not redirect to another site.
+fn safe_redirect(context: &PageContext, wanted: &str) -> String {
+    let start = context.link("");
+    let leads_back = [context.link("/sign-in"), context.link("/second-factor")]
         .iter()
-        .any(|part| path.contains(part));
-    let plain = wanted.bytes().all(|byte| byte.is_ascii_graphic()) && !climbs;
-    let leads_back = wanted.starts_with(&visitor.link("/sign-in"))
-        || wanted.starts_with(&visitor.link("/second-factor"));
-    if ours && plain && !leads_back {
+        .any(|path| wanted.starts_with(path));
+    if is_path_below(wanted, &start) && !leads_back {
         wanted.to_owned()
     } else {
         start
     }
 }
 
-fn sign_in_page(
-    mut visitor: Visitor,
-    status: StatusCode,
-    notice: Option<Markup>,
-    sent: &Form,
-    error: Option<&Error>,
-) -> HttpResponse {
-    // Whoever signs in anew begins anew.
-    visitor.signed_in = None;
-    let new_browser = visitor.know_browser();
-    let content = page::form(
-        &visitor,
-        "/sign-in",
-        html! {
-            (waiting(sent))
-            (Field::new(&visitor, "email", error).input_with("email", sent.get("email"), "username"))
-            (Field::new(&visitor, "password", error).input_with("password", "", "current-password"))
-            button.primary { (visitor.t("sign-in")) }
-            p.help { (visitor.t("sign-in-help")) }
-        },
-    );
-    let head = Head {
-        notice,
-        error,
-        ..Head::titled(visitor.t("sign-in"))
-    };
-    let cookies: Vec<Cookie<'_>> = new_browser.into_iter().collect();
-    plain_page(&visitor, status, &head, content, &cookies)
+/// Whether `wanted` is `base` or a path below it, however a browser may normalize it.
+fn is_path_below(wanted: &str, base: &str) -> bool {
+    let below = wanted
+        .strip_prefix(base)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+    let path = wanted.split('?').next().unwrap_or_default();
+    let path = path.to_ascii_lowercase();
+    let climbs = ["..", "%2e", "//", "\\"]
+        .iter()
+        .any(|part| path.contains(part));
+    below && !climbs && wanted.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// What goes through signing in untouched.
-fn waiting(sent: &Form) -> Markup {
+fn sign_in_page(
+    mut context: PageContext,
+    status: StatusCode,
+    notice: Option<Markup>,
+    submitted: &Form,
+    error: Option<&Error>,
+) -> HttpResponse {
+    // The page is about the next session, so it is shown without the current one.
+    context.session = None;
+    let csrf_cookie = context.ensure_csrf_cookie();
+    let content = components::form(
+        &context,
+        "/sign-in",
+        html! {
+            (passed_on(submitted))
+            (Field::new(&context, "email", error).input_with("email", submitted.get("email"), "username"))
+            (Field::new(&context, "password", error).input_with("password", "", "current-password"))
+            button.primary { (context.t("sign-in")) }
+            p.help { (context.t("sign-in-help")) }
+        },
+    );
+    let header = PageHeader {
+        notice,
+        error,
+        ..PageHeader::titled(context.t("sign-in"))
+    };
+    let cookies: Vec<Cookie<'_>> = csrf_cookie.into_iter().collect();
+    plain_page(&context, status, &header, content, &cookies)
+}
+
+/// The fields that the sign-in passes on unchanged.
+fn passed_on(submitted: &Form) -> Markup {
     html! {
-        @for name in [NEXT, KEPT, KEPT_FOR] { @if sent.checked(name) { (hidden(name, sent.get(name))) } }
+        @for name in [NEXT, RESUBMISSION, RESUBMIT_TO] { @if submitted.checked(name) { (hidden(name, submitted.get(name))) } }
     }
 }
 
-/// POST
+/// Signs in with the password.
 pub async fn sign_in(
-    Submitted {
-        visitor,
+    AnonymousForm {
+        context,
         form,
-        agent,
-    }: Submitted,
-) -> Result<HttpResponse, Failure> {
-    let (email, password) = (
-        form.text("email").to_owned(),
-        form.get("password").to_owned(),
-    );
-    let credentials = session::Credentials {
-        email,
-        password,
-        agent,
-        known: visitor.known.clone(),
+        user_agent,
+    }: AnonymousForm,
+) -> Result<HttpResponse, PageError> {
+    let credentials = sign_in::Credentials {
+        email: form.text("email").to_owned(),
+        password: form.get("password").to_owned(),
+        user_agent,
+        device_token: context.device_token.clone(),
     };
-    match session::sign_in(&visitor.server, credentials, &visitor.context).await {
-        Ok(entrance) => {
-            // Whoever was signed in here before is so no longer.
-            if let Some(earlier) = &visitor.signed_in {
-                session::sign_out(&visitor.server, earlier, &visitor.context).await?;
+    match sign_in::sign_in(&context.server, credentials, &context.request).await {
+        Ok(outcome) => {
+            // The new session replaces the one that this browser had.
+            if let Some(earlier) = &context.session {
+                session::sign_out(&context.server, earlier, &context.request).await?;
             }
-            go_on(visitor, &form, &entrance).await
+            proceed(context, &form, &outcome).await
         }
         Err(error) if matches!(error.code(), Code::AccessDenied | Code::TooManyRequests) => {
             let status = crate::http::error::status(error.code());
-            Ok(sign_in_page(visitor, status, None, &form, Some(&error)))
+            Ok(sign_in_page(context, status, None, &form, Some(&error)))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// With a new cookie: to the second factor, to the form that waits, or to where the visitor wanted to go.
-async fn go_on(
-    mut visitor: Visitor,
-    sent: &Form,
-    entrance: &Entrance,
-) -> Result<HttpResponse, Failure> {
-    let cookie = entrance.cookie.expose();
-    visitor.signed_in = session::resume(&visitor.server, cookie, visitor.now())
+/// The response to a successful step, with the new session cookie: asks for the second factor, or
+/// for the resubmission of a form, or goes to the page that the user wanted.
+async fn proceed(
+    mut context: PageContext,
+    submitted: &Form,
+    outcome: &SignInOutcome,
+) -> Result<HttpResponse, PageError> {
+    let cookie = outcome.cookie.expose();
+    context.session = session::resume(&context.server, cookie, context.now())
         .await?
-        .map(std::sync::Arc::new);
-    let known = entrance
-        .known
-        .as_deref()
-        .map(|known| visitor.known_cookie(known));
-    let cookies: Vec<Cookie<'_>> = [visitor.session_cookie(cookie)]
-        .into_iter()
-        .chain(known)
-        .collect();
-    let awaits = visitor
-        .signed_in
+        .map(Arc::new);
+    let mut cookies = vec![context.session_cookie(cookie)];
+    let device_token = outcome.device_token.as_deref();
+    cookies.extend(device_token.map(|token| context.device_cookie(token)));
+    let awaits_second_factor = context
+        .session
         .as_ref()
-        .is_some_and(|signed_in| signed_in.awaits_second_factor());
-    if awaits {
-        return Ok(second_factor_page(
-            &visitor,
-            StatusCode::OK,
-            sent,
-            None,
-            &cookies,
-        ));
+        .is_some_and(|session| session.awaits_second_factor());
+    if awaits_second_factor {
+        let page = second_factor_page(&context, StatusCode::OK, submitted, None, &cookies);
+        return Ok(page);
     }
-    if entrance.wrong_codes == 0 && !sent.checked(KEPT_FOR) {
-        return Ok(redirect(&inside(&visitor, sent.get(NEXT)), &cookies));
+    if submitted.checked(RESUBMIT_TO) {
+        return Ok(resubmission_page(&context, submitted, outcome, &cookies));
     }
-    let warning = html! { @if entrance.wrong_codes > 0 { (wrong_codes_warning(&visitor, entrance.wrong_codes)) } };
-    if !sent.checked(KEPT_FOR) {
-        let content = html! {
-            (warning)
-            p { a.button.primary href=(inside(&visitor, sent.get(NEXT))) { (visitor.t("go-on")) } }
-        };
-        return Ok(plain_page(
-            &visitor,
-            StatusCode::OK,
-            &Head::titled(visitor.t("wrong-codes")),
-            content,
-            &cookies,
-        ));
+    let next = safe_redirect(&context, submitted.get(NEXT));
+    if outcome.wrong_codes == 0 {
+        return Ok(redirect(&next, &cookies));
     }
-    let kept: Vec<(String, String)> = form_urlencoded::parse(sent.get(KEPT).as_bytes())
-        .into_owned()
-        .collect();
-    let fields: Vec<(&str, &str)> = kept
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    let path = inside(&visitor, sent.get(KEPT_FOR));
     let content = html! {
-        (warning)
-        p { (visitor.t("kept-text")) }
-        (send_again(&visitor, &Form::filled(&fields), &visitor.form_token(), &path))
-        p { a href=(visitor.link("")) { (visitor.t("kept-leave")) } }
+        (wrong_codes_warning(&context, outcome.wrong_codes))
+        p { a.button.primary href=(next) { (context.t("continue")) } }
     };
+    let header = PageHeader::titled(context.t("wrong-codes"));
     Ok(plain_page(
-        &visitor,
+        &context,
         StatusCode::OK,
-        &Head::titled(visitor.t("kept")),
+        &header,
         content,
         &cookies,
     ))
 }
 
-/// Somebody else got as far as the second factor, and so knows the password.
-fn wrong_codes_warning(visitor: &Visitor, count: i64) -> Markup {
+/// The page from which a form that was submitted without a session can be submitted again.
+fn resubmission_page(
+    context: &PageContext,
+    submitted: &Form,
+    outcome: &SignInOutcome,
+    cookies: &[Cookie<'_>],
+) -> HttpResponse {
+    let form = Form::parse(submitted.get(RESUBMISSION).as_bytes());
+    let path = safe_redirect(context, submitted.get(RESUBMIT_TO));
+    let content = html! {
+        @if outcome.wrong_codes > 0 { (wrong_codes_warning(context, outcome.wrong_codes)) }
+        p { (context.t("resubmission-text")) }
+        (resubmit_form(context, &form, &context.csrf_token(), &path))
+        p { a href=(context.link("")) { (context.t("resubmission-discard")) } }
+    };
+    let header = PageHeader::titled(context.t("resubmission"));
+    plain_page(context, StatusCode::OK, &header, content, cookies)
+}
+
+/// Warns that somebody else entered wrong codes, and therefore knows the password.
+fn wrong_codes_warning(context: &PageContext, count: i64) -> Markup {
     html! {
         div.hint {
-            p { (visitor.count("wrong-codes-count", usize::try_from(count).unwrap_or_default())) }
-            p { (visitor.t("wrong-codes-text")) " " a href=(visitor.link("/profile")) { (visitor.t("change-password")) } }
+            p { (context.count("wrong-codes-count", usize::try_from(count).unwrap_or_default())) }
+            p { (context.t("wrong-codes-text")) " " a href=(context.link("/profile")) { (context.t("change-password")) } }
         }
     }
 }
 
-/// A form of a session that is over, or of another one: nothing is done, and nothing of it is lost.
-pub fn again(visitor: Visitor, why: &str, form: &Form) -> HttpResponse {
-    let error = Error::new(Code::AccessDenied, "The form was of another session");
-    let notice = html! { (visitor.t(why)) };
-    let own = [
-        visitor.link("/sign-in"),
-        visitor.link("/second-factor"),
-        visitor.link("/sign-out"),
-    ];
-    if visitor.signed_in.is_none() {
-        // Whoever sets a password cannot sign in yet: the link once more, with a cookie for its form.
-        if visitor.here.starts_with(&visitor.link("/invitation")) {
-            return paste_page(visitor, StatusCode::FORBIDDEN, Some(notice), form.get(LINK));
-        }
-        if own.contains(&visitor.here) {
-            return sign_in_page(visitor, StatusCode::FORBIDDEN, Some(notice), form, None);
-        }
-        let sent = Form::filled(&[(KEPT, &form.for_later()), (KEPT_FOR, &visitor.here)]);
-        return sign_in_page(visitor, StatusCode::FORBIDDEN, Some(notice), &sent, None);
+/// The page for a form whose session has ended, or is another one. The form is not processed; the
+/// user can submit it again. `message` says why.
+pub fn resubmit(context: PageContext, message: &str, form: &Form) -> HttpResponse {
+    let notice = html! { (context.t(message)) };
+    if context.session.is_none() {
+        return sign_in_to_resubmit(context, notice, form);
     }
     let content = html! {
         p { (notice) }
-        (send_again(&visitor, form, &visitor.form_token(), &visitor.here))
-        p { a href=(visitor.link("")) { (visitor.t("kept-leave")) } }
+        (resubmit_form(&context, form, &context.csrf_token(), &context.path_and_query))
+        p { a href=(context.link("")) { (context.t("resubmission-discard")) } }
     };
-    let status = crate::http::error::status(error.code());
-    plain_page(
-        &visitor,
-        status,
-        &Head::titled(visitor.t("kept")),
-        content,
-        &[],
+    let header = PageHeader::titled(context.t("resubmission"));
+    plain_page(&context, StatusCode::FORBIDDEN, &header, content, &[])
+}
+
+fn sign_in_to_resubmit(context: PageContext, notice: Markup, form: &Form) -> HttpResponse {
+    let path = context.path_and_query.clone();
+    // Users with an invitation cannot sign in yet, so they get the invitation page again.
+    if path.starts_with(&context.link("/invitation")) {
+        return paste_link_page(context, StatusCode::FORBIDDEN, Some(notice), form.get(LINK));
+    }
+    let own_forms = ["/sign-in", "/second-factor", "/sign-out"];
+    if own_forms.iter().any(|own| context.link(own) == path) {
+        return sign_in_page(context, StatusCode::FORBIDDEN, Some(notice), form, None);
+    }
+    let submitted = Form::filled(&[
+        (RESUBMISSION, &form.to_resubmission()),
+        (RESUBMIT_TO, &path),
+    ]);
+    sign_in_page(
+        context,
+        StatusCode::FORBIDDEN,
+        Some(notice),
+        &submitted,
+        None,
     )
 }
 
-/// GET `/second-factor`
-pub async fn show_second_factor(visitor: Visitor) -> Result<HttpResponse, Failure> {
-    match &visitor.signed_in {
-        None => Err(Failure::SignIn),
-        Some(signed_in) if !signed_in.awaits_second_factor() => {
-            Ok(redirect(&visitor.link(""), &[]))
-        }
+/// The page that asks for the second factor.
+pub async fn show_second_factor(context: PageContext) -> Result<HttpResponse, PageError> {
+    match &context.session {
+        None => Err(PageError::SignInRequired),
+        Some(session) if !session.awaits_second_factor() => Ok(redirect(&context.link(""), &[])),
         Some(_) => Ok(second_factor_page(
-            &visitor,
+            &context,
             StatusCode::OK,
             &Form::default(),
             None,
@@ -290,47 +283,52 @@ pub async fn show_second_factor(visitor: Visitor) -> Result<HttpResponse, Failur
 }
 
 fn second_factor_page(
-    visitor: &Visitor,
+    context: &PageContext,
     status: StatusCode,
-    sent: &Form,
+    submitted: &Form,
     error: Option<&Error>,
     cookies: &[Cookie<'_>],
 ) -> HttpResponse {
-    let content = page::form(
-        visitor,
+    let content = components::form(
+        context,
         "/second-factor",
         html! {
-            (waiting(sent))
-            (Field::new(visitor, "code", error).help("help-code").input_with("text", "", "one-time-code"))
-            button.primary { (visitor.t("go-on")) }
+            (passed_on(submitted))
+            (Field::new(context, "code", error).help("help-code").input_with("text", "", "one-time-code"))
+            button.primary { (context.t("continue")) }
         },
     );
-    let head = Head {
+    let header = PageHeader {
         error,
-        ..Head::titled(visitor.t("second-factor"))
+        ..PageHeader::titled(context.t("second-factor"))
     };
-    plain_page(visitor, status, &head, content, cookies)
+    plain_page(context, status, &header, content, cookies)
 }
 
-/// POST `/second-factor`
+/// Completes the sign-in with the second factor.
 pub async fn second_factor(
-    Submitted { visitor, form, .. }: Submitted,
-) -> Result<HttpResponse, Failure> {
-    let Some(signed_in) = visitor.signed_in.clone() else {
-        return Err(Failure::SignIn);
+    AnonymousForm { context, form, .. }: AnonymousForm,
+) -> Result<HttpResponse, PageError> {
+    let Some(session) = context.session.clone() else {
+        return Err(PageError::SignInRequired);
     };
-    if !signed_in.awaits_second_factor() {
-        return Ok(redirect(&visitor.link(""), &[]));
+    if !session.awaits_second_factor() {
+        return Ok(redirect(&context.link(""), &[]));
     }
-    let (code, known) = (form.text("code"), visitor.known.as_deref());
-    match session::prove_second_factor(&visitor.server, &signed_in, code, known, &visitor.context)
-        .await
-    {
-        Ok(entrance) => go_on(visitor, &form, &entrance).await,
+    let result = sign_in::verify_second_factor(
+        &context.server,
+        &session,
+        form.text("code"),
+        context.device_token.as_deref(),
+        &context.request,
+    )
+    .await;
+    match result {
+        Ok(outcome) => proceed(context, &form, &outcome).await,
         Err(error) if matches!(error.code(), Code::AccessDenied | Code::TooManyRequests) => {
             let status = crate::http::error::status(error.code());
             Ok(second_factor_page(
-                &visitor,
+                &context,
                 status,
                 &form,
                 Some(&error),
@@ -341,121 +339,123 @@ pub async fn second_factor(
     }
 }
 
-/// POST `/sign-out`
-pub async fn sign_out(Submitted { visitor, .. }: Submitted) -> Result<HttpResponse, Failure> {
-    if let Some(signed_in) = &visitor.signed_in {
-        session::sign_out(&visitor.server, signed_in, &visitor.context).await?;
+/// Ends the session.
+pub async fn sign_out(
+    AnonymousForm { context, .. }: AnonymousForm,
+) -> Result<HttpResponse, PageError> {
+    if let Some(session) = &context.session {
+        session::sign_out(&context.server, session, &context.request).await?;
     }
     Ok(redirect(
-        &format!("{}?done=signed-out", visitor.link("/sign-in")),
-        &[visitor.no_session_cookie()],
+        &format!("{}?done=signed-out", context.link("/sign-in")),
+        &[context.expired_session_cookie()],
     ))
 }
 
-/// GET `/invitation`. The link has its secret in the fragment, which the server does not see: a script
-/// posts it, and without a script whoever holds the link pastes it.
-pub async fn show_invitation(visitor: Visitor) -> Result<HttpResponse, Failure> {
-    Ok(paste_page(visitor, StatusCode::OK, None, ""))
+/// The page that an invitation link opens. The secret is in the fragment, which browsers do not
+/// send: the script posts it, and without JavaScript the user pastes the link.
+pub async fn show_invitation(context: PageContext) -> Result<HttpResponse, PageError> {
+    Ok(paste_link_page(context, StatusCode::OK, None, ""))
 }
 
-fn paste_page(
-    mut visitor: Visitor,
+fn paste_link_page(
+    mut context: PageContext,
     status: StatusCode,
     notice: Option<Markup>,
     link: &str,
 ) -> HttpResponse {
-    let new_browser = visitor.know_browser();
-    let content = page::form(
-        &visitor,
+    let csrf_cookie = context.ensure_csrf_cookie();
+    let content = components::form(
+        &context,
         "/invitation",
         html! {
-            div #fragment { (Field::new(&visitor, LINK, None).help("help-link").input_with("text", link, "off")) }
-            button.primary { (visitor.t("go-on")) }
+            div #fragment { (Field::new(&context, LINK, None).help("help-link").input_with("text", link, "off")) }
+            button.primary { (context.t("continue")) }
         },
     );
-    let head = Head {
+    let header = PageHeader {
         notice,
-        ..Head::titled(visitor.t("invitation"))
+        ..PageHeader::titled(context.t("invitation"))
     };
-    let cookies: Vec<Cookie<'_>> = new_browser.into_iter().collect();
-    plain_page(&visitor, status, &head, content, &cookies)
+    let cookies: Vec<Cookie<'_>> = csrf_cookie.into_iter().collect();
+    plain_page(&context, status, &header, content, &cookies)
 }
 
-/// POST `/invitation`: the page to set the password.
+/// The page to set the password, for a valid link.
 pub async fn open_invitation(
-    Submitted { visitor, form, .. }: Submitted,
-) -> Result<HttpResponse, Failure> {
+    AnonymousForm { context, form, .. }: AnonymousForm,
+) -> Result<HttpResponse, PageError> {
     let link = form.text(LINK);
     Ok(
-        match invitation::find(&visitor.server, link, visitor.now()).await? {
-            Some(email) => invitation_page(&visitor, StatusCode::OK, link, &email, None),
-            None => no_invitation(&visitor),
+        match invitation::find(&context.server, link, context.now()).await? {
+            Some(email) => invitation_page(&context, StatusCode::OK, link, &email, None),
+            None => invalid_invitation_page(&context),
         },
     )
 }
 
-fn no_invitation(visitor: &Visitor) -> HttpResponse {
-    let content = html! { p { (visitor.t("invitation-gone-text")) } };
+fn invalid_invitation_page(context: &PageContext) -> HttpResponse {
+    let content = html! { p { (context.t("invitation-gone-text")) } };
     plain_page(
-        visitor,
+        context,
         StatusCode::NOT_FOUND,
-        &Head::titled(visitor.t("invitation-gone")),
+        &PageHeader::titled(context.t("invitation-gone")),
         content,
         &[],
     )
 }
 
 fn invitation_page(
-    visitor: &Visitor,
+    context: &PageContext,
     status: StatusCode,
     link: &str,
     email: &str,
     error: Option<&Error>,
 ) -> HttpResponse {
     let content = html! {
-        p { (visitor.t("invitation-text")) }
-        (page::form(visitor, "/invitation/password", html! {
+        p { (context.t("invitation-text")) }
+        (components::form(context, "/invitation/password", html! {
             (hidden(LINK, link))
-            // Password managers want to know whose it is.
+            // Password managers need the user name.
             div.field {
-                label for="email" { (visitor.t("field-email")) }
+                label for="email" { (context.t("field-email")) }
                 input id="email" type="email" value=(email) readonly autocomplete="username";
             }
-            (Field::new(visitor, "password", error).help("help-password").input_with("password", "", "new-password"))
-            button.primary { (visitor.t("set-password")) }
+            (Field::new(context, "password", error).help("help-password").input_with("password", "", "new-password"))
+            button.primary { (context.t("set-password")) }
         }))
     };
-    let head = Head {
+    let header = PageHeader {
         error,
-        ..Head::titled(visitor.t("invitation"))
+        ..PageHeader::titled(context.t("invitation"))
     };
-    plain_page(visitor, status, &head, content, &[])
+    plain_page(context, status, &header, content, &[])
 }
 
-/// POST `/invitation/password`
+/// Sets the password with an invitation link.
 pub async fn accept_invitation(
-    Submitted { visitor, form, .. }: Submitted,
-) -> Result<HttpResponse, Failure> {
+    AnonymousForm { context, form, .. }: AnonymousForm,
+) -> Result<HttpResponse, PageError> {
     let link = form.text(LINK);
     match invitation::accept(
-        &visitor.server,
+        &context.server,
         link,
         form.get("password").to_owned(),
-        &visitor.context,
+        &context.request,
     )
     .await
     {
         Ok(_) => Ok(redirect(
-            &format!("{}?done=password-set", visitor.link("/sign-in")),
-            &[visitor.no_session_cookie()],
+            &format!("{}?done=password-set", context.link("/sign-in")),
+            &[context.expired_session_cookie()],
         )),
-        Err(error) if error.code() == Code::NotFound => Ok(no_invitation(&visitor)),
+        Err(error) if error.code() == Code::NotFound => Ok(invalid_invitation_page(&context)),
         Err(error) if error.wrong_field().is_some() => {
-            let email = invitation::find(&visitor.server, link, visitor.now())
+            let email = invitation::find(&context.server, link, context.now())
                 .await?
                 .unwrap_or_default();
             Ok(invitation_page(
-                &visitor,
+                &context,
                 StatusCode::BAD_REQUEST,
                 link,
                 &email,
@@ -466,32 +466,54 @@ pub async fn accept_invitation(
     }
 }
 
-/// POST `/language`. Another site could do no more by it than choose a language.
+/// Sets the language. It needs no CSRF token: another site could only change the language.
 pub async fn choose_language(
     request: actix_web::HttpRequest,
     payload: actix_web::web::Payload,
-) -> Result<HttpResponse, Failure> {
+) -> Result<HttpResponse, PageError> {
     let Some(server) = request.app_data() else {
-        return Err(Error::server_error("the portal was given no server").into());
+        return Err(Error::server_error("the portal has no server in its app data").into());
     };
-    let visitor = Visitor::stranger(server, &request);
-    let body = crate::http::extract::body(&request, payload).await?;
-    let form: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
-    let value = |wanted: &str| {
-        form.iter()
-            .find(|(name, _)| name == wanted)
-            .map_or("", |(_, value)| value.as_str())
-    };
-    let language = Language::of_code(value("language")).unwrap_or(visitor.language);
-    let here = if value("here").starts_with(&visitor.link("/")) {
-        value("here")
+    let context = PageContext::anonymous(server, &request);
+    let form = Form::parse(&crate::http::extract::body(&request, payload).await?);
+    let language = Language::from_code(form.get("language")).unwrap_or(context.language);
+    let here = form.get("here");
+    let back = if here.starts_with(&context.link("/sign-in")) {
+        context.link("/sign-in")
+    } else if here.starts_with(&context.link("/")) {
+        safe_redirect(&context, here)
     } else {
-        ""
+        context.link("")
     };
-    let back = if here.starts_with(&visitor.link("/sign-in")) {
-        visitor.link("/sign-in")
-    } else {
-        inside(&visitor, here)
-    };
-    Ok(redirect(&back, &[visitor.language_cookie(language)]))
+    Ok(redirect(&back, &[context.language_cookie(language)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_of_the_portal_are_redirected_to() {
+        for (wanted, allowed) in [
+            ("/portal", true),
+            ("/portal/", true),
+            ("/portal?done=saved", true),
+            ("/portal/applications/x/keys?from=mail", true),
+            ("/portal/audit?target=https://orders.example/", true),
+            ("", false),
+            ("/", false),
+            ("/portals", false),
+            ("/oauth/token", false),
+            ("https://elsewhere.example/portal", false),
+            ("//elsewhere.example/portal", false),
+            ("/portal//elsewhere.example", false),
+            ("/portal/../oauth", false),
+            ("/portal/%2E%2e/oauth", false),
+            ("/portal\\elsewhere.example", false),
+            ("/portal/a b", false),
+            ("/portal/\nSet-Cookie: a", false),
+        ] {
+            assert_eq!(is_path_below(wanted, "/portal"), allowed, "{wanted:?}");
+        }
+    }
 }

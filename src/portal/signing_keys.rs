@@ -1,48 +1,49 @@
-//! Signing keys, for operators: their states, on a line of time.
+//! Signing keys, for operators: their states on a timeline, rotation and retirement.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
 use super::chart;
-use super::page::{self, Head, Place, badge, confirmation, done, member_page, table};
-use super::visit::{Failure, Member, Posted, mendable};
+use super::components::{self, badge, confirmation, table};
+use super::page::{self, NavItem, PageHeader, done, user_page};
+use super::page_error::{PageError, recoverable};
+use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::manage::actor::{SigningKeysRead, SigningKeysWrite};
 use crate::manage::signing_key::{self, RetirementMode, SigningKeyServices, SigningKeyView};
 
-/// GET
-pub async fn list(member: Member) -> Result<HttpResponse, Failure> {
-    let keys = signing_key::list(&member.server.store, member.may(SigningKeysRead)?).await?;
-    let writes = member.can(SigningKeysWrite);
-    let live: Vec<&SigningKeyView> = keys.iter().filter(|key| key.state != "gone").collect();
+/// All signing keys.
+pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
+    let keys = signing_key::list(&user.server.store, user.may(SigningKeysRead)?).await?;
+    let can_edit = user.can(SigningKeysWrite);
+    let current: Vec<&SigningKeyView> = keys.iter().filter(|key| key.state != "gone").collect();
     let content = html! {
-        p { (member.t("signing-keys-text")) }
-        (chart::key_lines(&member, &live))
-        (rows(&member, &keys))
-        @if writes {
+        p { (user.t("signing-keys-text")) }
+        (chart::key_timeline(&user, &current))
+        (rows(&user, &keys))
+        @if can_edit {
             section aria-labelledby="rotate-key" {
-                h2 #rotate-key { (member.t("signing-key-rotate")) }
-                p { (member.t("signing-key-rotate-text")) }
-                (page::button(&member, "/signing-keys/rotate", &member.t("signing-key-rotate"), "primary"))
+                h2 #rotate-key { (user.t("signing-key-rotate")) }
+                p { (user.t("signing-key-rotate-text")) }
+                (components::button(&user, "/signing-keys/rotate", &user.t("signing-key-rotate"), "primary"))
             }
         }
     };
-    let head = Head {
-        notice: page::notice(&member),
-        ..Head::titled(member.t("menu-signing-keys"))
+    let header = PageHeader {
+        notice: page::notice(&user),
+        ..PageHeader::titled(user.t("menu-signing-keys"))
     };
-    Ok(member_page(&member, Place::SigningKeys, head, content))
+    Ok(user_page(&user, NavItem::SigningKeys, header, content))
 }
 
-fn rows(member: &Member, keys: &[SigningKeyView]) -> Markup {
-    let writes = member.can(SigningKeysWrite);
-    // Of a key that was retired at once there is no moment to show.
-    let moment = |moment: Option<Timestamp>| {
-        moment
-            .filter(|moment| *moment > Timestamp::EPOCH)
-            .map_or_else(|| html! { "–" }, |moment| member.language.moment(moment))
+fn rows(user: &CurrentUser, keys: &[SigningKeyView]) -> Markup {
+    let can_edit = user.can(SigningKeysWrite);
+    // A key that was retired immediately has the epoch here.
+    let instant = |at: Option<Timestamp>| {
+        at.filter(|at| *at > Timestamp::EPOCH)
+            .map_or_else(|| html! { "–" }, |at| user.language.date_time(at))
     };
     let rows: Vec<Vec<Markup>> = keys
         .iter()
@@ -56,12 +57,12 @@ fn rows(member: &Member, keys: &[SigningKeyView]) -> Markup {
             vec![
                 html! { code { (key.kid) } },
                 html! { (key.algorithm) },
-                badge(kind, &member.t(&format!("key-state-{}", key.state))),
-                moment(Some(key.signs_from)),
-                moment(key.signs_until),
-                moment(key.published_until),
-                html! { @if writes && key.state != "gone" {
-                    a.button.small href=(member.link(&format!("/signing-keys/{}/retire", key.kid))) { (member.t("retire")) span.unseen { " " (key.kid) } }
+                badge(kind, &user.t(&format!("key-state-{}", key.state))),
+                instant(Some(key.signs_from)),
+                instant(key.signs_until),
+                instant(key.published_until),
+                html! { @if can_edit && key.state != "gone" {
+                    a.button.small href=(user.link(&format!("/signing-keys/{}/retire", key.kid))) { (user.t("retire")) span.visually_hidden { " " (key.kid) } }
                 } },
             ]
         })
@@ -75,65 +76,70 @@ fn rows(member: &Member, keys: &[SigningKeyView]) -> Markup {
         "column-published-until",
         "",
     ];
-    table(member, &member.t("menu-signing-keys"), &columns, &rows)
+    table(user, &user.t("menu-signing-keys"), &columns, &rows)
 }
 
-/// POST `/rotate`
-pub async fn rotate(Posted { member, .. }: Posted) -> Result<HttpResponse, Failure> {
-    let permit = member.may(SigningKeysWrite)?;
-    let services = SigningKeyServices::of(&member.server).await?;
+/// Publishes a new key, which replaces the current one.
+pub async fn rotate(
+    AuthenticatedForm { user, .. }: AuthenticatedForm,
+) -> Result<HttpResponse, PageError> {
+    let permit = user.may(SigningKeysWrite)?;
+    let services = SigningKeyServices::of(&user.server).await?;
     signing_key::rotate(services, permit).await?;
-    Ok(done(&member, "/signing-keys", "signing-key-rotated"))
+    Ok(done(&user, "/signing-keys", "signing-key-rotated"))
 }
 
-fn ask_page(member: &Member, kid: &str, error: Option<&Error>) -> HttpResponse {
+fn confirm_retire_page(user: &CurrentUser, kid: &str, error: Option<&Error>) -> HttpResponse {
     let question =
-        html! { p { (member.t("retire-text")) } p { strong { (member.t("retire-now-text")) } } };
-    let fields = html! { label.box { input type="checkbox" name="now" value="on"; span { (member.t("retire-now")) } } };
+        html! { p { (user.t("retire-text")) } p { strong { (user.t("retire-now-text")) } } };
+    let fields = html! { label.checkbox { input type="checkbox" name="now" value="on"; span { (user.t("retire-now")) } } };
     let action = format!("/signing-keys/{kid}/retire");
     let content = confirmation(
-        member,
+        user,
         question,
         &action,
-        &member.t("retire"),
+        &user.t("retire"),
         "/signing-keys",
         fields,
     );
-    let above = vec![("/signing-keys".to_owned(), member.t("menu-signing-keys"))];
-    let title = member.tr("retire-key", &[("kid", kid.into())]);
-    member_page(
-        member,
-        Place::SigningKeys,
-        Head {
-            above,
+    let breadcrumbs = vec![NavItem::SigningKeys.breadcrumb(user)];
+    let title = user.tr("retire-key", &[("kid", kid.into())]);
+    user_page(
+        user,
+        NavItem::SigningKeys,
+        PageHeader {
+            breadcrumbs,
             error,
-            ..Head::titled(title)
+            ..PageHeader::titled(title)
         },
         content,
     )
 }
 
-/// GET `/{kid}/retire`
-pub async fn ask_retire(member: Member, kid: Path<String>) -> Result<HttpResponse, Failure> {
-    member.may(SigningKeysWrite)?;
-    Ok(ask_page(&member, &kid, None))
+/// Asks to confirm that a key is retired.
+pub async fn confirm_retire(
+    user: CurrentUser,
+    kid: Path<String>,
+) -> Result<HttpResponse, PageError> {
+    user.may(SigningKeysWrite)?;
+    Ok(confirm_retire_page(&user, &kid, None))
 }
 
-/// POST `/{kid}/retire`
+/// Retires a key.
 pub async fn retire(
-    Posted { member, form }: Posted,
+    AuthenticatedForm { user, form }: AuthenticatedForm,
     kid: Path<String>,
-) -> Result<HttpResponse, Failure> {
-    let permit = member.may(SigningKeysWrite)?;
-    let services = SigningKeyServices::of(&member.server).await?;
+) -> Result<HttpResponse, PageError> {
+    let permit = user.may(SigningKeysWrite)?;
+    let services = SigningKeyServices::of(&user.server).await?;
     let mode = if form.checked("now") {
         RetirementMode::Immediate
     } else {
         RetirementMode::Graceful
     };
     let retired = signing_key::retire(services, permit, &kid, mode);
-    Ok(match mendable(&member, retired.await, "/signing-keys")? {
-        Ok(_) => done(&member, "/signing-keys", "signing-key-retired"),
-        Err(error) => ask_page(&member, &kid, Some(&error)),
+    Ok(match recoverable(&user, retired.await, "/signing-keys")? {
+        Ok(_) => done(&user, "/signing-keys", "signing-key-retired"),
+        Err(error) => confirm_retire_page(&user, &kid, Some(&error)),
     })
 }

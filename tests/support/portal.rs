@@ -150,7 +150,7 @@ impl<'a> Browser<'a> {
         self.post(
             action,
             &[],
-            &[&[("form_token", token.as_str())], fields].concat(),
+            &[&[("csrf_token", token.as_str())], fields].concat(),
         )
     }
 
@@ -162,7 +162,7 @@ impl<'a> Browser<'a> {
         } else {
             self.get("/portal/sign-in")
         };
-        value(&page.body, "form_token")
+        value(&page.body, "csrf_token")
     }
 
     pub fn sign_in(&self, email: &str, password: &str) -> Reply {

@@ -1,6 +1,6 @@
-# The portal in English. A message is named by what it is for; the French file has the same names.
+# The portal in English. The French file has the same messages.
 
-## Numbers, dates and spans of time
+## Numbers, dates and durations
 
 number = { $number }
 month = { $month ->
@@ -18,8 +18,8 @@ month = { $month ->
    *[other] December
 }
 day = { $day } { month } { $year }
-moment = { $day } { month } { $year }, { $hour }:{ $minute } UTC
-clock = { $hour }:{ $minute }
+date-time = { $day } { month } { $year }, { $hour }:{ $minute } UTC
+time-of-day = { $hour }:{ $minute }
 just-now = just now
 ago = { $span } ago
 from-now = in { $span }
@@ -45,9 +45,9 @@ countdown-units = d h min s
 
 ## On every page
 
-skip = Skip to the content
+skip = Skip to content
 menu = Menu
-above = You are here
+breadcrumbs = Breadcrumbs
 sign-out = Sign out
 copy = Copy
 copied = Copied
@@ -56,86 +56,86 @@ cancel = Cancel
 save = Save
 edit = Edit
 delete = Delete
-more = More
+more = Next page
 older = Older entries
-filter = Show
-never = never
-none = none
-nothing = nothing
-nobody = nobody
-now = now
-command-line = command line
+filter = Filter
+never = Never
+none = None
+nothing = None
+nobody = Nobody
+now = Now
+command-line = Command line
 application = Application
 api-key = API key
 scope = Scope
-to-field = Go to the field
-to-start = To the start page
+to-field = Go to field
+to-start = Go to start page
 try-again = Try again
-send-again = Send again
-at-once = at once
-without-end = without end
-required = required
-not-required = not required
-as-numbers = As numbers
-request-id = Request id:
+resubmit = Submit again
+immediately = Immediately
+no-expiry = No expiry
+required = Required
+not-required = Optional
+as-numbers = Show as table
+request-id = Request ID:
 column-actions = Actions
-shown-once = This is shown once. Copy it now and keep it in a safe place: nobody can show it again.
+shown-once = This is shown only once. Copy it now and store it securely: it can’t be shown again.
 
 ## Menu
 
-menu-now = Now
+menu-now = Monitoring
 menu-developers = Developers
 menu-account = Account
 menu-server = Server
 menu-overview = Overview
 menu-applications = Applications
 menu-api-keys = API keys
-menu-registration-tokens = Registration tokens
+menu-registration-tokens = Initial access tokens
 menu-accounts = Accounts
 menu-people = People
-menu-audit = Audit
+menu-audit = Audit log
 menu-resource-servers = Resource servers
 menu-signing-keys = Signing keys
-menu-profile = Your sign-in
+menu-profile = Your profile
 
 ## Columns
 
 column-name = Name
-column-id = Id
+column-id = ID
 column-client-id = Client ID
 column-account = Account
 column-scope = Scope
-column-state = State
-column-made = Made
-column-made-by = Made by
+column-state = Status
+column-created = Created
+column-created-by = Created by
 column-last-used = Last used
-column-ends = Ends
-column-key = Begins with
+column-expires = Expires
+column-key = Starts with
 column-secret = Secret
 column-token = Token
 column-issued = Issued
-column-when = When
-column-why = Why
-column-what = What
-column-who = Who
-column-target = Which
-column-address = From
-column-request = Request id
+column-when = Time
+column-why = Reason
+column-what = Action
+column-who = Actor
+column-target = Target
+column-address = IP address
+column-request = Request ID
 column-browser = Browser
 column-signed-in = Signed in
-column-last-seen = Last seen
+column-last-seen = Last active
 column-uses-left = Uses left
 column-kid = Key ID (kid)
 column-algorithm = Algorithm
 column-signs-from = Signs from
 column-signs-until = Signs until
 column-published-until = Published until
-column-introspects-with = Introspects as
+column-introspects-with = Introspection client
 
 ## Fields
 
 field-text = Name or client ID
-field-email = E-mail address
+field-email = Email address
 field-password = Password
 field-current = Current password
 field-new = New password
@@ -144,614 +144,617 @@ field-name = Name
 field-account = Account
 field-role = Role
 field-scope = Scope
-field-rights = Rights
-field-more-scope = Other scope
+field-rights = Permissions
+field-more-scope = Additional scope
 field-resources = Resource servers
-field-auth-method = How it authenticates
+field-auth-method = Authentication method
 field-jwks = Public keys (JWK Set)
-field-introspect = May introspect tokens
-field-expires-in = Ends after
+field-introspect = Allow token introspection
+field-expires-in = Expires after
+field-max-clients = Maximum applications
 field-allowed-ips = Allowed IP addresses
-field-manage-keys = May manage the application’s keys
-field-grace = The old one stays good for
+field-manage-keys = Can manage this application’s API keys
+field-grace = Keep the old one valid for
 field-identifier = Identifier
-field-uses = Uses
-field-action = What
-field-actor = Who
-field-target = Which
+field-uses = Maximum uses
+field-action = Action
+field-actor = Actor
+field-target = Target
 field-required = Required
-field-now = At once
+field-now = Retire immediately
 field-link = Link
 
-## Getting in
+## Sign-in
 
 sign-in = Sign in
-sign-in-help = No account yet, or the password forgotten? Your administrator can make you a link to set one.
-go-on = Continue
-second-factor = Second factor
-help-code = Six digits from your authenticator app, or one of your recovery codes.
-help-first-code = The six digits that the app shows now.
-help-password = At least 10 characters. A few words that mean something to you alone are good.
-help-own-password = The password that you sign in with.
-help-link = Paste the link that you were given.
+sign-in-help = New here, or forgot your password? Ask your administrator for a link to set one.
+continue = Continue
+second-factor = Two-step verification
+help-code = The 6-digit code from your authenticator app, or a recovery code.
+help-first-code = The 6-digit code that the app shows.
+help-password = At least 10 characters. We recommend several unrelated words.
+help-own-password = The password you sign in with.
+help-link = Paste the link you received.
 wrong-codes = Check your account
 wrong-codes-count = { $count ->
-    [one] One wrong code of the second factor was entered elsewhere since you last signed in.
-   *[other] { $count } wrong codes of the second factor were entered elsewhere since you last signed in.
+    [one] Someone entered a wrong verification code for your account since you last signed in.
+   *[other] Someone entered { $count } wrong verification codes for your account since you last signed in.
 }
-wrong-codes-text = If that was not you, somebody knows your password. Change it now.
+wrong-codes-text = If this wasn’t you, someone knows your password. Change it now.
 invitation = Set your password
-invitation-text = This link is for you alone, and works once.
-invitation-gone = This link no longer works
-invitation-gone-text = It was used, replaced by a newer one, or has ended. Ask whoever sent it for a new one.
-set-password = Set the password
-kept = Nothing was lost
-kept-text = You are signed in again. Nothing was changed yet; this is what you had typed.
-kept-leave = Leave it, and go to the start page
-form-signed-out = Your session has ended. Sign in again: what you typed is kept.
-form-other-session = This form is from an earlier session, or cookies are off. Nothing was changed.
-done-signed-out = You have signed out.
-done-password-set = The password is set. Sign in with it.
+invitation-text = This link is personal and works only once.
+invitation-gone = This link is no longer valid
+invitation-gone-text = The link was used or replaced, or has expired. Ask the person who sent it for a new one.
+set-password = Set password
+resubmission = Submit your changes again
+resubmission-text = You’re signed in again. Nothing was changed yet. This is what you entered:
+resubmission-discard = Discard and go to start page
+form-signed-out = Your session has expired. Sign in again; we kept what you entered.
+form-other-session = This form is from an earlier session, or your browser blocks cookies. Nothing was changed.
+done-signed-out = You’ve signed out.
+done-password-set = Password set. You can now sign in.
 
-## Your sign-in
+## Profile
 
-change-password = Change the password
-change-password-text = All your other sessions end with it.
-second-factor-text = With a code from an app on your phone as well, a stolen password is not enough.
-second-factor-set-up = Set up the second factor
-second-factor-first = Your account requires a second factor. Set it up to go on.
-second-factor-app = Open an authenticator app on your phone, or install one. Any that knows TOTP will do.
-second-factor-scan = Scan this picture with it, or type the secret below.
-second-factor-picture = The secret of the second factor as a QR code; as text it stands below
+change-password = Change password
+change-password-text = This ends all your other sessions.
+second-factor-text = Protect your account with a code from an authenticator app in addition to your password.
+second-factor-set-up = Set up two-step verification
+second-factor-first = Your account requires two-step verification. Set it up to continue.
+second-factor-app = Open an authenticator app on your phone, or install one. Any app that supports TOTP works.
+second-factor-scan = Scan this QR code with the app, or enter the secret.
+second-factor-qr-code = QR code of the secret. The secret is also shown as text below.
 second-factor-type = Secret
 second-factor-confirm = Confirm
-second-factor-on = on
-second-factor-required = Your account requires it.
-second-factor-anew = Set it up on another phone
-second-factor-remove = Turn the second factor off
+second-factor-on = On
+second-factor-required = Your account requires two-step verification.
+second-factor-replace = Set up on another device
+second-factor-remove = Turn off two-step verification
 recovery-codes = Recovery codes
 recovery-codes-left = { $count ->
-    [0] No recovery code is left: make new ones.
-    [one] One recovery code is left: make new ones soon.
-   *[other] { $count } recovery codes are left.
+    [0] You have no recovery codes left. Create new ones.
+    [one] You have one recovery code left. Create new ones soon.
+   *[other] You have { $count } recovery codes left.
 }
-recovery-codes-text = Each gets you in once when the phone is not at hand. Print them, or keep them in a password manager.
-recovery-codes-renew = Make new recovery codes
-recovery-codes-kept = I have kept them
-sessions = Your sessions
-session-end = End
-this-one = this one
-done-password-changed = The password is changed. All other sessions have ended.
-done-second-factor = The second factor is on.
-done-second-factor-there = The second factor is on already. If the recovery codes are lost, make new ones below.
-done-second-factor-removed = The second factor is off.
-done-session-ended = The session has ended.
+recovery-codes-text = Use a recovery code to sign in if you lose your device. Each code works once. Print them or save them in a password manager.
+recovery-codes-renew = Create new recovery codes
+recovery-codes-saved = I’ve saved them
+sessions = Active sessions
+session-end = Sign out
+this-session = This session
+done-password-changed = Password changed. All other sessions were signed out.
+done-second-factor = Two-step verification is on.
+done-second-factor-there = Two-step verification is already on. If you lost your recovery codes, create new ones below.
+done-second-factor-removed = Two-step verification is off.
+done-session-ended = Session signed out.
 
 ## Applications
 
 applications-none = No applications yet
-applications-none-text = An application is a program that calls APIs with tokens or API keys. Make one for each program and each environment, so that each can be changed and ended by itself.
+applications-none-text = An application is a program that calls APIs with access tokens or API keys. Create one for each program and environment, so that you can manage and revoke each on its own.
 all-accounts = All accounts
-applications-not-found = None found
-applications-not-found-text = No application has this in its name, or for its client ID.
+applications-not-found = No results
+applications-not-found-text = No application has this name or client ID.
 application-new = New application
-application-new-text = It gets a client ID, a client secret and a first API key, which are shown once.
-application-create = Make the application
-application-made = The application is ready
-application-about = About
+application-new-text = We create a client ID, a client secret and a first API key, and show them once.
+application-create = Create application
+application-created = Application created
+application-about = Details
 application-authentication = Authentication
-help-application-name = What people will look for, such as “Order import, production”.
-reach-nothing = Nothing can be given yet: an operator has to give your account its first scope and resource servers.
-help-resources = The APIs that it may get tokens for.
-help-scope = What it may ask for there.
-scope-undescribed = Check the scope for typing errors: none of the resource servers has { $unknown }. They have: { $known }.
-help-more-scope = Words with a space between, beyond those above.
+help-application-name = A name people recognize, such as “Order import, production”.
+access-none = There’s nothing to grant yet. Ask an operator to give your account a scope and resource servers.
+help-resources = The APIs this application can get access tokens for.
+help-scope = What this application can request.
+scope-undescribed = Check the scope for typos. No resource server has { $unknown }. Available: { $known }.
+help-more-scope = Additional scope tokens, separated by spaces.
 rights = Management API
-help-rights = What it can do in Keyward itself. Select the management API above as well.
-help-auth-method = With a secret is simplest. With a key of its own, no secret ever travels.
-help-jwks = Only for a key of its own: the public keys, as JSON.
-help-introspect = It may ask whether tokens for its resource servers are in force.
-method-client-secret-basic = client secret (Basic header)
-method-client-secret-post = client secret (in the body)
-method-private-key-jwt = signed assertion (private_key_jwt)
-enabled = enabled
-disabled = disabled
-disabled-by-operator = disabled by an operator
+help-rights = What this application can do in Keyward itself. Also select the management API as a resource server.
+help-auth-method = A client secret is the simplest. With a private key, no secret is ever transmitted.
+help-jwks = Required for signed assertions: the public keys as JSON.
+help-introspect = Lets it check whether tokens for its resource servers are active.
+method-client-secret-basic = Client secret (Basic header)
+method-client-secret-post = Client secret (request body)
+method-private-key-jwt = Signed assertion (private_key_jwt)
+enabled = Enabled
+disabled = Disabled
+disabled-by-operator = Disabled by an operator
 disabled-by-operator-text = An operator disabled this application. Only an operator can enable it again.
-introspects = introspects
+introspects = Introspection
 enable = Enable
 disable = Disable
 client-secret = Client secret
-first-token = Get a token
+first-token = Get an access token
 first-key = First API key
-to-application = To the application
-done-application-created = The application is made.
-done-application-deleted = The application is deleted. Its secrets, keys and tokens are refused from now on.
+to-application = Go to application
+done-application-created = Application created.
+done-application-deleted = Application deleted. Its secrets, API keys and tokens no longer work.
 done-saved = Saved.
-done-already = That form was sent twice: it was done the first time.
-done-disabled = The application is disabled: everything that it presents is refused.
-done-enabled = The application is enabled.
-done-tokens-revoked = All its tokens are revoked.
-as-it-is = As it is now
+done-already = You already submitted this form. Nothing was created twice.
+done-disabled = Application disabled. Its secrets, API keys and tokens no longer work.
+done-enabled = Application enabled.
+done-tokens-revoked = All tokens of this application were revoked.
+current-values = Current values
 registration-access = Registration access token
-registration-access-text = This application registered itself. Whoever has its registration access token can change what it registered, or delete it.
+registration-access-text = This application registered itself. Anyone with its registration access token can change or delete its registration.
 registration-access-none = This application registered itself. It has no registration access token, so it can’t change what it registered.
 registration-access-made = New registration access token
 registration-access-uri = Client configuration endpoint
 done-registration-access-revoked = Registration access token revoked.
-ask-renew-registration-token = Renew registration access token
-ask-renew-registration-token-text = { $name } gets a new registration access token, shown once. The current one stops working immediately.
-ask-revoke-registration-token = Revoke registration access token
-ask-revoke-registration-token-text = { $name } keeps working, but can no longer change or delete its registration. You can create a new token at any time.
-ask-disable = Disable the application
-ask-disable-text = { $name }: its secrets, API keys and tokens are refused at once, everywhere. Enabling it again brings back what has not ended.
-ask-delete = Delete the application
-ask-delete-text = { $name }: its secrets, API keys and tokens are refused at once, everywhere, for good.
-ask-revoke-tokens = Revoke all tokens
-ask-revoke-tokens-text = { $name }: all tokens issued until now are refused at once. It can get new ones with its secret.
+confirm-renew-registration-token = Renew registration access token
+confirm-renew-registration-token-text = { $name } gets a new registration access token, shown once. The current one stops working immediately.
+confirm-revoke-registration-token = Revoke registration access token
+confirm-revoke-registration-token-text = { $name } keeps working, but can no longer change or delete its registration. You can create a new token at any time.
+confirm-disable = Disable application
+confirm-disable-text = All secrets, API keys and tokens of { $name } stop working immediately. Those that haven’t expired work again when you enable it.
+confirm-delete = Delete application
+confirm-delete-text = All secrets, API keys and tokens of { $name } stop working immediately. You can’t undo this.
+confirm-revoke-tokens = Revoke all tokens
+confirm-revoke-tokens-text = All access tokens issued to { $name } so far stop working immediately. It can get new ones with its secret.
 failures = Recent failures
 failures-none = No recent failures.
-tokens = Live tokens
-tokens-none = No token that has not ended.
-tokens-off = This server keeps no records of tokens.
-tokens-more = Only the newest are shown.
+tokens = Active tokens
+tokens-none = No active tokens.
+tokens-off = This server doesn’t store token records.
+tokens-more = Only the latest are shown.
 revoke-all = Revoke all tokens
-revoked = revoked
-live = live
+revoked = Revoked
+active = Active
 
 ## Quick start
 
 quick-start = Quick start
-quick-start-text = A first token in your language. The secret is not in it: secrets belong in the environment, not in code.
+quick-start-text = Get a first access token in your language. The code reads the client secret from the environment: never put secrets in code.
 quick-start-languages = Languages
-quick-start-secret = Put the client secret in the environment. It was shown when it was made; if it is lost, make another.
+quick-start-secret = Put the client secret in the environment. It was shown when it was created; if you lost it, create another one.
 quick-start-environment = Environment
-quick-start-prepare = Prepare
+quick-start-prepare = Install dependencies
 quick-start-save = Save this as { $file }
 quick-start-run = Run it
-quick-start-none = This client gets no tokens: it only introspects those of others.
-quick-start-assertion = This application authenticates with a signed assertion (RFC 7523). Sign a JWT with its private key and send it to the token endpoint as client_assertion, with these values.
+quick-start-none = This client can’t get tokens; it only introspects them.
+quick-start-assertion = This application authenticates with a signed assertion (RFC 7523). Sign a JWT with its private key, and send it to the token endpoint as client_assertion, with these values:
 token-endpoint = Token endpoint
 
 ## Client secrets
 
 secrets = Client secrets
-secrets-text = With a secret and the client ID the application gets tokens. Several can be good at the same time, so that one can be replaced without a gap.
-secrets-none = No secret
-secrets-none-text = Without one the application cannot authenticate.
-secrets-rotate = Rotate
-secrets-rotate-text = Makes a new secret. All others end by themselves after a while.
-secret-new = Another secret
-secret-new-text = Beside those that there are: move over, then delete the old one.
-secret-create = Make a secret
-secret-made = The secret is made
-secret-delete = Delete the secret
-secret-delete-which = Delete the secret { $id }
-secret-delete-text = Whatever authenticates with it is refused from then on. Tokens that were issued stay good until they end.
-secret-last = It is the only one: until there is another, the application cannot get tokens.
-to-secrets = To the secrets
-done-secret-deleted = The secret is deleted.
+secrets-text = An application gets access tokens with its client ID and a client secret. Several secrets can be active at once, so that you can rotate them without downtime.
+secrets-none = No client secrets
+secrets-none-text = Without a secret this application can’t authenticate.
+secrets-rotate = Rotate secret
+secrets-rotate-text = Creates a new secret. All other secrets expire after the time you choose.
+secret-new = Add a secret
+secret-new-text = Creates another secret. Existing secrets stay active until you delete them.
+secret-create = Create secret
+secret-created = Client secret created
+secret-delete = Delete secret
+secret-delete-title = Delete secret { $id }
+secret-delete-text = Anything that authenticates with this secret stops working immediately. Tokens that were already issued stay valid until they expire.
+secret-last = This is the only active secret. Without one, the application can’t get access tokens.
+to-secrets = Go to client secrets
+done-secret-deleted = Client secret deleted.
 
 ## API keys
 
-keys-text = An API key is presented straight to an API. Make one for each place that uses it, so that each can be replaced by itself.
+keys-text = Applications present API keys directly to an API. Create a key for each place that uses one, so that you can rotate each on its own.
 keys-of = API keys of { $name }
-keys-choose = Whose keys?
+keys-choose = Choose an application
 keys-none = No API keys
-keys-none-text = Make the first one below.
-keys-one-left = This is the only key, so it can’t be revoked. To replace it, rotate it. If it has leaked, rotate it and end the old key at once.
+keys-none-text = Create your first key below.
+keys-one-left = This is the only key, so it can’t be revoked. Rotate it to replace it. If it was leaked, rotate it and expire the old key immediately.
 keys-full = { $count ->
-    [one] One key is the most
-   *[other] { $count } keys are the most
+    [one] You’ve reached the limit of one key
+   *[other] You’ve reached the limit of { $count } keys
 }
-keys-full-text = Look at “Last used” for one that nobody uses any more, and revoke it. Then there is room for a new one.
-key-new = New key
-key-create = Make the key
-key-made = The key is made
-key-rotated = The new key is made
+keys-full-text = Revoke a key that is no longer used to create a new one. “Last used” shows which.
+key-new = New API key
+key-create = Create key
+key-created = API key created
+key-rotated = API key rotated
 key-named = { $name }
-key-limits = Limits: end, scope, addresses
+key-limits = Restrictions: expiry, scope, IP addresses
 key-try = Try it
-ready-header = Header for each request
-to-keys = To the keys
-replaced = replaced
-manages-keys = manages keys
-ended = ended
+ready-header = Authorization header
+to-keys = Go to API keys
+replaced = Replaced
+manages-keys = Manages keys
+expired = Expired
 rotate = Rotate
 revoke = Revoke
 rotate-key = Rotate { $name }
-rotate-text = A new key takes its name, scope and addresses. The old one ends by itself after a while.
-help-grace = Long enough to move everything over.
+rotate-text = Creates a new key with the same name, scope and IP addresses. The old key expires after the time you choose.
+help-grace = Long enough to switch everything to the new key.
 key-last-used = Last used { $when }.
 key-never-used = Never used.
 revoke-key = Revoke { $name }
-revoke-text = Whatever uses it is refused from then on, everywhere. This cannot be undone.
-help-key-name = What uses it, such as “Nightly import”.
-help-key-scope = None ticked: all that the application may.
-help-allowed-ips = Addresses or ranges such as 203.0.113.0/24, one a line. Empty: from anywhere.
-help-manage-keys = It can make and end keys by /apiKeys. Keep such a key apart from those that call APIs.
-done-key-revoked = The key is revoked: it is refused from now on.
+revoke-text = Anything that uses this key stops working immediately. You can’t undo this.
+help-key-name = Where the key is used, such as “Nightly import”.
+help-key-scope = If you select none, the key has the full scope of the application.
+help-allowed-ips = One address or range per line, such as 203.0.113.0/24. Leave empty to allow all addresses.
+help-manage-keys = The key can create and revoke keys through /apiKeys. Don’t use such a key to call other APIs.
+done-key-revoked = API key revoked.
 
 ## People
 
-person-invite = Invite somebody
-person-invite-text = You get a link to pass on, with which they set their own password.
-person-invited = invited, ends
-person-active = active
-person-no-password = cannot sign in yet
+person-invite = Invite a person
+person-invite-text = We create a link with which they set their password. You send it to them.
+person-invited = Invited, expires
+person-active = Active
+person-no-password = No password
 person-remove = Remove
-person-remove-who = Remove { $email }
-person-remove-text = { $email } can no longer sign in, and all their sessions end. What they made stays.
-person-yourself = This is you: your password and second factor are here.
-help-role = Viewers see applications. Developers manage applications and keys. Administrators manage people too.
-help-person-account = Operators belong to no account: for them this is not looked at.
+person-remove-title = Remove { $email }
+person-remove-text = { $email } can no longer sign in, and all their sessions end. What they created stays.
+person-yourself = This is you. Manage your password and two-step verification in your profile.
+help-role = Viewers can see applications. Developers can also manage applications and API keys. Administrators can also manage people.
+help-person-account = Ignored for operators, who don’t belong to an account.
 role-operator = Operator
 role-administrator = Administrator
 role-developer = Developer
 role-viewer = Viewer
 role-change = Role
-link = Link
-link-made = The link is made
-link-text = Pass this link on to { $email }, by a way that only they can read.
-link-lifetime = It works once, within { $span }.
-link-new = New link
-link-new-text = For somebody who has lost the password, or the link. An earlier link ends.
-second-factor-reset = Reset the second factor
-second-factor-reset-text = For somebody who has lost both the phone and the recovery codes. Make sure that it is them.
-policy-on = Everybody in this account needs a second factor to sign in.
-policy-off = A second factor is up to each person.
-policy-turn-on = Require it
-policy-turn-off = Do not require it
-to-people = To the people
-done-person-removed = They are removed.
+link = Invitation link
+link-created = Invitation link created
+link-text = Send this link to { $email } through a channel only they can read.
+link-lifetime = It works once and expires in { $span }.
+link-new = Create new link
+link-new-text = For someone who forgot their password or lost their link. Earlier links stop working.
+second-factor-reset = Reset two-step verification
+second-factor-reset-text = For someone who lost both their device and their recovery codes. Verify their identity first.
+policy-on = Everyone in this account must use two-step verification.
+policy-off = Two-step verification is optional in this account.
+policy-turn-on = Require
+policy-turn-off = Make optional
+to-people = Go to people
+done-person-removed = Person removed.
 
 ## Accounts
 
 accounts-none = No accounts yet
-accounts-none-text = An account is a partner: it has its own people and applications.
+accounts-none-text = An account is a partner with its own people and applications.
 account-new = New account
-account-create = Make the account
+account-create = Create account
 help-account-name = The partner’s name.
-done-account-created = The account is made. Give it a first application, and invite somebody.
+help-max-clients = How many applications the account can create itself. Leave empty for the default. Existing applications stay.
+done-account-created = Account created. Next, create its first application or invite a person.
 
 ## Resource servers
 
 resources-none = No resource servers yet
-resources-none-text = A resource server is an API that accepts tokens and keys. Its identifier is the audience of its tokens.
+resources-none-text = A resource server is an API that accepts access tokens and API keys. Its identifier is the audience of its tokens.
 resource-new = New resource server
-resource-new-text = It gets a client of its own to introspect with.
-resource-create = Make the resource server
-resource-made = The resource server is made
-resource-made-text = With these the API asks whether a token or a key is in force.
-resource-delete = Delete the resource server
-resource-delete-text = { $identifier } and the client that it introspects with are deleted.
-help-identifier = A URI, such as https://orders.example/. It cannot be changed.
-help-resource-scope = What applications can ask for, with a space between.
+resource-new-text = We also create a client for it, with which it introspects tokens.
+resource-create = Create resource server
+resource-created = Resource server created
+resource-created-text = The API uses these credentials to check whether a token or API key is active.
+resource-delete = Delete resource server
+resource-delete-text = This deletes { $identifier } and its introspection client.
+help-identifier = A URI such as https://orders.example/. You can’t change it later.
+help-resource-scope = The scope tokens applications can request, separated by spaces.
 field-token-typ = Token type
-help-token-typ = The typ header of its tokens. Choose JWT if the API’s library refuses at+jwt, as Spring Security does.
+help-token-typ = The typ header of its access tokens. Choose JWT if the API’s library rejects at+jwt, as Spring Security does.
 typ-at-jwt = at+jwt (RFC 9068)
 typ-jwt = JWT
 introspect-line = Introspect a token
-to-resource-servers = To the resource servers
-done-resource-deleted = The resource server is deleted.
+to-resource-servers = Go to resource servers
+done-resource-deleted = Resource server deleted.
 
-## Registration tokens
+## Initial access tokens
 
-registration-text = With such a token a program registers itself as an application (RFC 7591), within what the token allows.
-registration-none = No registration tokens
-registration-none-text = Make one where applications are set up by machines.
-registration-new = New registration token
-registration-create = Make the token
-registration-made = The registration token is made
-registration-token = Registration token
+registration-text = A program registers itself as an application with an initial access token (RFC 7591), within the limits of the token.
+registration-none = No initial access tokens
+registration-none-text = Create one to let automation set up applications.
+registration-new = New initial access token
+registration-create = Create token
+registration-created = Initial access token created
+registration-token = Initial access token
 registration-line = Register an application
-registration-delete = Delete the registration token
-registration-delete-text = No application can register with it from then on. Those that did stay.
-help-registration-scope = The most that such an application can have.
-help-uses = How many applications can register with it. Empty: any number.
-any-number = any number
-used-up = used up
-to-registration-tokens = To the registration tokens
-done-registration-deleted = The registration token is deleted.
+registration-delete = Delete initial access token
+registration-delete-text = No application can register with this token any more. Applications that already registered stay.
+help-registration-scope = The maximum scope of an application that registers with this token.
+help-uses = How many applications can register with this token. Leave empty for no limit.
+any-number = Unlimited
+used-up = Used up
+to-registration-tokens = Go to initial access tokens
+done-registration-deleted = Initial access token deleted.
 
 ## Signing keys
 
-signing-keys-text = Access tokens are signed with these. A new key is published before it signs, and an old one stays published until its last token has ended.
-signing-keys-line = Over time
-signing-key-rotate = Rotate
-signing-key-rotate-text = A new key is published now, and signs once every resource server can have it.
-key-state-published = published
-key-state-signing = signing
-key-state-retiring = retiring
-key-state-gone = gone
+signing-keys-text = These keys sign access tokens. A new key is published before it signs, and an old key stays published until its last token has expired.
+signing-keys-timeline = Timeline
+signing-key-rotate = Rotate key
+signing-key-rotate-text = Publishes a new key now. It starts signing once every resource server can have fetched it.
+key-state-published = Published
+key-state-signing = Signing
+key-state-retiring = Retiring
+key-state-gone = Retired
 retire = Retire
 retire-key = Retire { $kid }
-retire-text = Another key takes over once every resource server can have it. What this one signed stays good until it ends.
-retire-now-text = Only where the private key has leaked: at once. All its tokens are refused from then on.
-retire-now = At once
-done-signing-key-rotated = The new key is published.
-done-signing-key-retired = The key is retired.
+retire-text = Another key takes over once every resource server can have fetched it. Tokens signed by this key stay valid until they expire.
+retire-now-text = Retire the key immediately only if the private key was leaked: all its tokens stop working.
+retire-now = Retire immediately
+done-signing-key-rotated = New key published.
+done-signing-key-retired = Key retired.
 
-## Audit
+## Audit log
 
-audit-none = Nothing
-audit-none-text = No entry is like that.
-all-actions = Everything
-action-account-create = Account made
-action-account-update = Account changed
-action-api-key-create = API key made
+audit-none = No entries
+audit-none-text = No entries match this filter.
+all-actions = All actions
+action-account-create = Account created
+action-account-update = Account updated
+action-api-key-create = API key created
 action-api-key-delete = API key revoked
-action-api-key-revoke = API key revoked by its text
+action-api-key-revoke = API key revoked by its holder
 action-api-key-rotate = API key rotated
 action-authentication-failure = Authentication failed
-action-client-create = Application made
+action-client-create = Application created
 action-client-delete = Application deleted
 action-client-disable = Application disabled
 action-client-enable = Application enabled
 action-client-renew-registration-token = Registration access token renewed
 action-client-revoke-registration-token = Registration access token revoked
-action-client-update = Application changed
-action-clock-reset = Last moment seen by the nodes reset; all tokens revoked
+action-client-update = Application updated
+action-clock-reset = Clock reset and all tokens revoked
 action-database-restore = Database restored from a backup
-action-registration-token-create = Registration token made
-action-registration-token-delete = Registration token deleted
-action-resource-create = Resource server made
-action-resource-update = Resource server changed
+action-registration-token-create = Initial access token created
+action-registration-token-delete = Initial access token deleted
+action-resource-create = Resource server created
+action-resource-update = Resource server updated
 action-resource-delete = Resource server deleted
 action-sealing-key-prune = Old sealing keys removed
-action-sealing-key-reset = Sealing key replaced after a loss
+action-sealing-key-reset = Sealing key replaced after loss
 action-sealing-key-rotate = Sealing key rotated
-action-secret-create = Client secret made
+action-secret-create = Client secret created
 action-secret-delete = Client secret deleted
-action-secret-rotate = Client secrets rotated
+action-secret-rotate = Client secret rotated
 action-session-create = Signed in
-action-session-end = Session ended
+action-session-end = Signed out
 action-session-failure = Sign-in failed
 action-signing-key-create = Signing key created
 action-signing-key-import = Signing key imported
 action-signing-key-retire = Signing key retired
 action-signing-key-rotate = Signing key rotated
-action-signing-key-update = Signing key published for longer
-action-token-refused = Token refused
+action-signing-key-update = Signing key kept published longer
+action-token-refused = Token rejected
 action-token-revoke = Token revoked
 action-token-revoke-all = All tokens revoked
 action-user-accept-invitation = Invitation accepted
 action-user-change-password = Password changed
-action-user-create = Person made
+action-user-create = Person created
 action-user-delete = Person removed
-action-user-invite = Link made
-action-user-remove-second-factor = Second factor turned off
-action-user-renew-recovery-codes = Recovery codes renewed
-action-user-reset-second-factor = Second factor reset
+action-user-invite = Invitation link created
+action-user-remove-second-factor = Two-step verification turned off
+action-user-renew-recovery-codes = Recovery codes replaced
+action-user-reset-second-factor = Two-step verification reset
 action-user-set-password = Password set
 action-user-set-role = Role changed
-action-user-set-second-factor = Second factor set up
-action-verification-refused = Request refused at the proxy (/verify)
+action-user-set-second-factor = Two-step verification set up
+action-verification-refused = Request rejected by /verify
 
 ## Overview
 
-as-of = As of { $when } UTC.
-pause = Pause refreshing
-resume = Refresh again
-last-hour = The last hour
-last-day = The last 24 hours
-tokens-issued = Tokens
+as-of = Updated at { $when } UTC.
+pause = Pause updates
+resume = Resume updates
+last-hour = Last hour
+last-day = Last 24 hours
+tokens-issued = Tokens issued
 introspections = Introspections
-verifications = Checks at /verify
+verifications = /verify requests
 failures-count = Failures
-token-p95 = Token, 95 %
-introspection-p95 = Introspection, 95 %
-p50 = half within
-p95 = 95 % within
-chart-rate = Tokens, introspections and checks per minute
+token-p95 = Token latency, p95
+introspection-p95 = Introspection latency, p95
+p50 = p50
+p95 = p95
+chart-rate = Requests per minute
 chart-failures = Failures per minute
-chart-token-times = Token requests, ms
-chart-introspection-times = Introspections, ms
-chart-day = Tokens, introspections and checks per hour
+chart-token-times = Token latency (ms)
+chart-introspection-times = Introspection latency (ms)
+chart-day = Requests per hour
 chart-day-failures = Failures per hour
-top-clients = Busiest applications
+top-clients = Top applications
 top-none = No traffic yet
-top-none-text = Applications appear here once they get tokens or use their API keys.
+top-none-text = Applications appear here when they get access tokens or use their API keys.
 
-## What went wrong
+## Errors
 
 failed-not-found = Not found
-failed-not-found-text = There is no such page, or not for you.
-failed-unavailable = The database cannot be reached
-failed-unavailable-text = Nothing was changed. It usually comes back by itself in a moment.
-failed-kept = What you typed is kept here; try again in a moment.
+failed-not-found-text = This page doesn’t exist, or you don’t have access to it.
+failed-unavailable = Temporarily unavailable
+failed-unavailable-text = The database can’t be reached. Nothing was changed. Try again in a moment.
+failed-resubmit = We kept what you entered. Try again in a moment.
 failed-too-many = Too many requests
 failed-too-many-text = Wait a moment, then try again.
-failed-denied = Not allowed
-failed-denied-text = Your role does not allow this. Ask an administrator of your account.
-failed-fault = Something went wrong here
-failed-fault-text = It is in the log, under the request id below.
-failed-refused = That could not be done
-failed-refused-text = The request cannot be understood.
+failed-denied = Access denied
+failed-denied-text = Your role doesn’t allow this. Ask an administrator of your account.
+failed-fault = Something went wrong
+failed-fault-text = The server log has details under the request ID below.
+failed-refused = Request rejected
+failed-refused-text = The request is not valid.
 
-error-changed-meanwhile = Somebody changed it while this form was open. Look at how it is now; saving again takes what you typed.
-error-client-beyond-you = The application has rights that you have not.
-error-disabled-by-operator = An operator disabled this application, so only an operator can enable it.
-error-client-introspects = The resource server { $resource } introspects with it; delete that instead.
+error-changed-meanwhile = Someone else changed this while you were editing. Review the current values; saving again overwrites them.
+error-client-beyond-you = This application has permissions you don’t have.
+error-disabled-by-operator = An operator disabled this application. Only an operator can enable it again.
+error-client-introspects = The resource server { $resource } uses this client for introspection. Delete the resource server instead.
 error-clients-full = { $most ->
     [one] This account can have one application. Ask an operator to raise the limit.
    *[other] This account can have { $most } applications. Ask an operator to raise the limit.
 }
-error-code-wrong = The code is wrong, or was used already.
-error-current-password-wrong = That is not your current password.
+error-code-wrong = The code is wrong or was already used.
+error-current-password-wrong = The current password is wrong.
 error-email-reserved = You can’t use this email address here. Use another one, or ask an operator.
-error-email-taken = There is somebody with this address already.
-error-email-unusable = That is no e-mail address.
-error-end-in-past = The end must lie in the future.
-error-form-stale = The form is out of date: begin again.
-error-identifier-reserved = This address belongs to Keyward itself. Use the address of your own API.
-error-identifier-unusable = An identifier is a URI such as https://orders.example/, without a fragment.
-error-introspection-beyond-you = Only an operator lets an application introspect.
+error-email-taken = A person with this email address already exists.
+error-email-unusable = Enter a valid email address.
+error-end-in-past = Choose an expiry in the future.
+error-form-stale = This form is out of date. Start again.
+error-identifier-reserved = This URI belongs to Keyward. Use the URI of your own API.
+error-identifier-unusable = Enter a URI such as https://orders.example/, without a fragment.
+error-introspection-beyond-you = Only an operator can allow token introspection.
 error-introspection-moves = This application can introspect tokens, so only an operator can give it other resource servers.
-error-invitation-gone = The link was used, replaced or has ended.
-error-ip-unusable = One of these is no IP address and no range such as 203.0.113.0/24.
-error-jwks-missing = A signed assertion needs the public keys.
-error-jwks-unusable = That is no JWK Set with usable public keys.
-error-key-gone = There is no such API key: it was revoked, or has ended.
-error-key-rotated = This key was rotated already.
+error-invitation-gone = The link was used or replaced, or has expired.
+error-ip-unusable = Enter IP addresses or ranges such as 203.0.113.0/24.
+error-jwks-missing = Enter the public keys for signed assertions.
+error-jwks-unusable = Enter a JWK Set with valid public keys.
+error-key-gone = This API key doesn’t exist. It was revoked or has expired.
+error-key-rotated = This API key was already rotated.
 error-keys-full = { $most ->
-    [one] One key is the most: revoke it first.
-   *[other] { $most } keys are the most: revoke one first.
+    [one] You’ve reached the limit of one key. Revoke it first.
+   *[other] You’ve reached the limit of { $most } keys. Revoke one first.
 }
-error-last-key = The last key can’t be revoked. Rotate it instead: if it has leaked, end the old key at once.
+error-last-key = You can’t revoke the last key. Rotate it instead. If it was leaked, expire the old key immediately.
 error-management-of-registrant = Applications that register themselves can’t use the management API.
-error-name-invisible = A name has no space at its ends and no invisible characters.
-error-name-length = A name has between one and { $most } characters.
-error-name-taken = This name is taken.
-error-no-secrets-used = The application authenticates without secrets.
-error-not-there = There is no { $name }.
-error-not-yourself = This is yourself: let somebody else do it.
-error-operator-role = Only operators make operators, and an operator belongs to no account.
-error-other-site = This form was sent by another site. Nothing was changed.
-error-pair-beyond-account = None of your account’s applications has the scope { $scope } for { $resource }: ask an operator.
+error-name-invisible = A name can’t start or end with a space or contain invisible characters.
+error-name-length = A name must have 1 to { $most } characters.
+error-name-taken = This name is already in use.
+error-no-secrets-used = This application doesn’t authenticate with a client secret.
+error-not-there = { $name } doesn’t exist.
+error-not-yourself = You can’t do this to yourself. Ask another administrator.
+error-number-unusable = Enter a whole number.
+error-operator-role = An operator doesn’t belong to an account. Remove this person and create them again.
+error-other-site = This form was submitted from another site. Nothing was changed.
+error-pair-beyond-account = None of your account’s applications has the scope { $scope } for { $resource }. Ask an operator.
 error-pairs-too-many = This combines too many scopes and resource servers for one application. Create several applications instead.
-error-password-same = That is your current password.
-error-password-unusable = A password has at least 10 characters, five of them different, at most 1,024 bytes, and is not your e-mail address.
-error-password-common = This is, or resembles, one of the most common passwords. Choose a few words that mean something to you alone.
-error-password-date = Dates and years are easy to guess. Choose a few words that mean something to you alone.
-error-password-guessable = This password is easy to guess. Add another word or two.
-error-password-keyboard = Keys that are next to each other on the keyboard are easy to guess. Choose a few words that mean something to you alone.
-error-password-personal = The password contains your e-mail address or the name of this service. Choose a few words that nobody would expect of you.
-error-password-repeated = A password that repeats the same characters is easy to guess. Choose a few different words.
-error-password-sequence = Sequences such as abc or 1234 are easy to guess. Choose a few words that mean something to you alone.
-error-person-gone = There is no such person here.
-error-resource-beyond-account = None of your account’s applications may use { $resource }: ask an operator.
+error-password-same = This is already your password.
+error-password-unusable = A password must have at least 10 characters, five of them different, at most 1,024 bytes, and not be your email address.
+error-password-common = This is similar to one of the most common passwords. Use several unrelated words.
+error-password-date = Dates and years are easy to guess. Use several unrelated words.
+error-password-guessable = This password is easy to guess. Add a word or two.
+error-password-keyboard = Adjacent keys on a keyboard are easy to guess. Use several unrelated words.
+error-password-personal = Don’t use your email address or the name of this service. Use several unrelated words.
+error-password-repeated = Repeated characters are easy to guess. Use several different words.
+error-password-sequence = Sequences such as abc or 1234 are easy to guess. Use several unrelated words.
+error-person-gone = This person doesn’t exist.
+error-resource-beyond-account = None of your account’s applications can use { $resource }. Ask an operator.
 error-resource-in-use = { $count ->
-    [one] One application may use it: change that first.
-   *[other] { $count } applications may use it: change them first.
+    [one] One application uses this resource server. Remove it from the application first.
+   *[other] { $count } applications use this resource server. Remove it from them first.
 }
-error-right-beyond-you = You don’t have the right { $right }, so you can’t grant it.
-error-right-of-registrant = Applications that register themselves can’t have the right { $right }.
+error-right-beyond-you = You don’t have the permission { $right }, so you can’t grant it.
+error-right-of-registrant = Applications that register themselves can’t have the permission { $right }.
 error-right-of-resource-server = Scopes that start with “keyward:” are reserved. Rename { $right }.
-error-right-unknown = There is no right { $right }. Scopes that start with “keyward:” are reserved.
-error-right-without-management = To use the right { $right }, the application also needs the resource { $resource }.
-error-role-beyond-you = This role has the right { $right }, which you don’t have.
-error-scope-beyond-account = None of your account’s applications has the scope { $scope } without a resource server: select one, or ask an operator.
-error-scope-beyond-client = The application does not have all of this scope.
-error-scope-unusable = A scope is words without quotes and backslashes, with a space between.
-error-second-factor-there = There is a second factor already.
-error-second-factor-locked = Too many wrong codes were entered. Use a recovery code, or ask an administrator for a link to set a new password.
+error-right-unknown = The permission { $right } doesn’t exist. Scopes that start with “keyward:” are reserved.
+error-right-without-management = To use the permission { $right }, the application also needs the resource server { $resource }.
+error-role-beyond-you = This role has the permission { $right }, which you don’t have.
+error-scope-beyond-account = None of your account’s applications has the scope { $scope } without a resource server. Select one, or ask an operator.
+error-scope-beyond-client = The application doesn’t have all of this scope.
+error-scope-unusable = Enter scope tokens separated by spaces, without quotation marks or backslashes.
+error-second-factor-there = Two-step verification is already set up.
+error-second-factor-locked = Too many wrong codes. Use a recovery code, or ask an administrator for a link to set a new password.
 error-secrets-full = { $most ->
-    [one] One secret is the most: delete it first.
-   *[other] { $most } secrets are the most: delete one first.
+    [one] You’ve reached the limit of one secret. Delete it first.
+   *[other] You’ve reached the limit of { $most } secrets. Delete one first.
 }
-error-session-over = Your session has ended meanwhile. Sign in again.
-error-sign-in-wrong = The e-mail address or the password is wrong.
-error-span-unusable = That is no span of time.
+error-session-over = Your session has expired. Sign in again.
+error-sign-in-wrong = Wrong email address or password.
+error-span-unusable = Enter a duration such as 30d.
 error-too-many-failures = { $seconds ->
-    [one] Too many wrong attempts. Try again in one second.
-   *[other] Too many wrong attempts. Try again in { $seconds } seconds.
+    [one] Too many failed attempts. Try again in one second.
+   *[other] Too many failed attempts. Try again in { $seconds } seconds.
 }
-error-too-many-reports = Too many slow requests from your account at once. Try again in a few seconds.
-error-user-beyond-you = This person has rights that you don’t have.
+error-too-many-reports = Your account has too many slow requests in progress. Try again in a few seconds.
+error-user-beyond-you = This person has permissions you don’t have.
 error-unregistered = This application didn’t register itself, so it has no registration access token.
-error-uses-missing = The number of uses is one or more.
+error-uses-missing = Enter a number of uses of at least one.
 
-## The same for whatever has no words of its own, by its code
+## Errors without a message of their own, by error code
 
-error-invalid-request = The request cannot be understood.
+error-invalid-request = The request is not valid.
 error-invalid-client = Authentication failed.
-error-unauthorized-client = The application may not do this.
+error-unauthorized-client = The application isn’t allowed to do this.
 error-unsupported-response-type = This response type is not supported.
-error-unsupported-grant-type = There is no such grant.
-error-invalid-scope = That scope cannot be.
-error-invalid-target = That resource server cannot be used.
-error-invalid-token = The token is not in force.
-error-insufficient-scope = Your role does not allow this.
-error-invalid-client-metadata = These values cannot be.
-error-invalid-redirect-uri = That redirect URI cannot be.
-error-access-denied = Your role does not allow this.
-error-not-found = There is nothing here.
-error-method-not-allowed = This page cannot be asked for like that.
-error-conflict = It clashes with what is there.
-error-precondition-failed = It was changed meanwhile.
-error-idempotency-key-reused = This form was sent before, with other values.
-error-temporarily-unavailable = The service cannot answer now.
-error-server-error = Something went wrong here.
+error-unsupported-grant-type = This grant type isn’t supported.
+error-invalid-scope = The scope is not valid.
+error-invalid-target = The resource server can’t be used.
+error-invalid-token = The token isn’t active.
+error-insufficient-scope = Your role doesn’t allow this.
+error-invalid-client-metadata = These values are not valid.
+error-invalid-redirect-uri = The redirect URI is not valid.
+error-access-denied = Your role doesn’t allow this.
+error-not-found = Not found.
+error-method-not-allowed = You can’t open this address directly.
+error-conflict = This conflicts with existing data.
+error-precondition-failed = Someone else changed this meanwhile.
+error-idempotency-key-reused = This form was already submitted with other values.
+error-temporarily-unavailable = The service is temporarily unavailable.
+error-server-error = Something went wrong.
 
 ## Why an authentication failed
 
 reason-no-authentication = no client authentication in the request
-reason-unreadable-authorization = unreadable Authorization header
+reason-unreadable-authorization = invalid Authorization header
 reason-secret-without-client = client_secret without client_id
 reason-unknown-client = unknown client
 reason-client-disabled = the application is disabled
 reason-wrong-method = the application is registered with { $method }
-reason-not-a-secret = what was presented is no client secret, or mistyped
-reason-no-such-secret = no secret { $id }: deleted, or of another application
-reason-wrong-secret = wrong secret, under the id { $id }
-reason-secret-ended = the secret { $id } ended { $at }
-reason-assertion-not-a-jwt = the assertion is no JWT
-reason-assertion-algorithm = the assertion is signed with an algorithm that is not taken
-reason-assertion-critical-header = the assertion has a critical header that is not understood
+reason-not-a-secret = not a valid client secret
+reason-no-such-secret = unknown secret { $id }: deleted, or of another application
+reason-wrong-secret = wrong secret with the ID { $id }
+reason-secret-ended = the secret { $id } expired { $at }
+reason-assertion-not-a-jwt = the assertion is not a JWT
+reason-assertion-algorithm = the assertion’s signature algorithm is not accepted
+reason-assertion-critical-header = the assertion has an unsupported critical header
 reason-assertion-no-keys = the application has no keys
-reason-assertion-keys-unreadable = the application’s keys are unreadable
-reason-assertion-keys-unreachable = the application’s keys cannot be fetched
-reason-assertion-no-usable-key = none of the application’s keys can verify an assertion
-reason-assertion-no-fitting-key = the application has no key that fits the assertion
-reason-assertion-wrong-signature = the signature of the assertion is not by the application’s key
-reason-assertion-unreadable = the assertion is unreadable
-reason-assertion-wrong-client = iss and sub of the assertion are not the client ID
-reason-assertion-wrong-audience = aud of the assertion is { $aud }, and not the issuer alone
-reason-assertion-for-token-endpoint = aud of the assertion is the token endpoint instead of the issuer; set the issuer in the application, or ask an operator to turn on assertion_for_token_endpoint
+reason-assertion-keys-unreadable = the application’s keys are invalid
+reason-assertion-keys-unreachable = the application’s keys can’t be fetched
+reason-assertion-no-usable-key = none of the application’s keys can verify assertions
+reason-assertion-no-fitting-key = none of the application’s keys matches the assertion
+reason-assertion-wrong-signature = the assertion’s signature is invalid
+reason-assertion-unreadable = the assertion can’t be parsed
+reason-assertion-wrong-client = iss and sub of the assertion must be the client ID
+reason-assertion-wrong-audience = aud of the assertion is { $aud }; it must be the issuer
+reason-assertion-for-token-endpoint = aud of the assertion is the token endpoint, not the issuer; use the issuer, or ask an operator to turn on assertion_for_token_endpoint
 reason-assertion-ended = { $seconds ->
-    [one] the assertion ended one second ago
-   *[other] the assertion ended { $seconds } seconds ago
+    [one] the assertion expired one second ago
+   *[other] the assertion expired { $seconds } seconds ago
 }
-reason-assertion-too-long = the assertion ends in { $seconds } seconds, and { $most } is the most
+reason-assertion-too-long = the assertion expires in { $seconds } seconds; the maximum is { $most }
 reason-assertion-not-begun = { $seconds ->
-    [one] the assertion begins in one second
-   *[other] the assertion begins in { $seconds } seconds
+    [one] the assertion is not valid for another second
+   *[other] the assertion is not valid for another { $seconds } seconds
 }
-reason-assertion-used = the assertion has served before
+reason-assertion-used = the assertion was already used
 reason-no-initial-token = no initial access token
 reason-unknown-initial-token = unknown initial access token
 reason-wrong-initial-token = wrong initial access token
-reason-initial-token-ended = the initial access token has ended
+reason-initial-token-ended = the initial access token has expired
 reason-initial-token-used-up = the initial access token is used up
 reason-no-registration-token = no registration access token
 reason-wrong-registration-token = wrong registration access token
-reason-not-registered-by-itself = unknown application, or one that did not register itself
-reason-token-too-long = too long for a token
-reason-not-a-token = no JWT
-reason-token-header-unreadable = the token’s header is unreadable
-reason-token-wrong-type = the token is not of the type at+jwt or JWT
-reason-token-critical-header = the token has a critical header that is not understood
-reason-token-unknown-key = the token is signed by an unknown key
+reason-not-registered-by-itself = unknown application, or not registered dynamically
+reason-token-too-long = the token is too long
+reason-not-a-token = not a JWT
+reason-token-header-unreadable = the token’s header can’t be parsed
+reason-token-wrong-type = the token’s type is neither at+jwt nor JWT
+reason-token-critical-header = the token has an unsupported critical header
+reason-token-unknown-key = the token was signed with an unknown key
 reason-token-signing-key-retired = the token’s signing key is retired
-reason-token-wrong-algorithm = the token’s algorithm is not that of its key
-reason-token-signature-unreadable = the token’s signature is unreadable
-reason-token-wrong-signature = wrong signature of the token
-reason-token-claims-unreadable = the token’s claims are unreadable
-reason-token-of-another-issuer = the token is of another issuer
-reason-token-ended = the token has ended
-reason-token-ended-by-later-clock = the token has ended; the server’s clock is more than a day behind
-reason-token-revoked = the token is revoked
+reason-token-wrong-algorithm = the token’s algorithm doesn’t match its key
+reason-token-signature-unreadable = the token’s signature can’t be parsed
+reason-token-wrong-signature = the token’s signature is invalid
+reason-token-claims-unreadable = the token’s claims can’t be parsed
+reason-token-of-another-issuer = the token was issued by another issuer
+reason-token-ended = the token has expired
+reason-token-ended-by-later-clock = the token has expired; the server’s clock is more than a day behind
+reason-token-revoked = the token was revoked
 reason-all-tokens-revoked = all of the application’s tokens were revoked
-reason-token-api-key-ended = the API key that it was exchanged for has ended
-reason-token-without-record = there is no record of such a token
-reason-not-a-key = no API key, or mistyped
-reason-no-such-key = no such API key
+reason-token-api-key-ended = the API key the token was exchanged for is no longer active
+reason-token-without-record = the token has no record
+reason-not-a-key = not a valid API key
+reason-no-such-key = unknown API key
 reason-key-revoked = the API key { $name } was revoked
 reason-wrong-key = wrong API key
-reason-key-ended = the API key has ended
-reason-address-not-allowed = presented from an address that is not allowed
-reason-scope-malformed = asked for a scope that is not well-formed
-reason-scope-not-allowed = asked for scope that it may not have: { $scope }
-reason-resource-not-allowed = asked for a resource server that it may not use: { $resource }
-reason-grant-type-not-allowed = asked for a grant type that it may not use: { $grant_type }
-reason-insufficient-scope = the request needed the scope { $scope }
-reason-wrong-resource-server = presented to { $resource }, which it is not meant for
-reason-wrong-password = wrong e-mail address or password
+reason-key-ended = the API key has expired
+reason-address-not-allowed = presented from an IP address that isn’t allowed
+reason-scope-malformed = malformed scope
+reason-scope-not-allowed = the requested scope isn’t allowed: { $scope }
+reason-resource-not-allowed = the requested resource server isn’t allowed: { $resource }
+reason-grant-type-not-allowed = the requested grant type isn’t allowed: { $grant_type }
+reason-insufficient-scope = the request requires the scope { $scope }
+reason-wrong-resource-server = presented to { $resource }, which isn’t in the audience
+reason-wrong-password = wrong email address or password
 reason-wrong-current-password = wrong current password
-reason-wrong-second-factor = wrong code of the second factor
-reason-second-factor-locked = the second factor is locked after too many wrong codes
+reason-wrong-second-factor = wrong verification code
+reason-second-factor-locked = two-step verification is locked after too many wrong codes
 reason-failures-left-out = { $count } more failures by unknown callers were not recorded
-reason-owner-deleted = the application is deleted
+reason-owner-deleted = the application was deleted
 reason-owner-disabled = the application is disabled
-reason-not-for-caller = not meant for whoever asked
+reason-not-for-caller = the caller isn’t in the audience

@@ -1,0 +1,300 @@
+//! What users change about their own sign-in: the password, the second factor and the recovery
+//! codes.
+
+use zeroize::Zeroizing;
+
+use super::second_factor::{self, CodeCheck, Enrolment, RecoveryCodes};
+use super::session::{ActiveSession, ensure_active, new_session, recorder};
+use super::sign_in::{
+    VerifiedPassword, attempt_in_session, check_code, confirm_password, reject_code, start_attempt,
+    wrong_code,
+};
+use super::user::usable_password;
+use super::{AuthorizationServer, invalid, not_found};
+use crate::credential::Credential;
+use crate::crypto::password::{Caller, Password};
+use crate::crypto::sealing_key::SealingKeyFile;
+use crate::error::{Code, Error};
+use crate::request_context::RequestContext;
+use crate::store::audit::Action;
+use crate::store::session::{self, Session};
+use crate::store::user::{self, User};
+use crate::store::{Transaction, invitation};
+
+/// What a change of the second factor must be confirmed with, so that an unlocked computer is not
+/// enough.
+pub struct Confirmation<'a> {
+    /// The user's password.
+    pub password: &'a str,
+    /// A code of the current second factor, or of the one to be enrolled.
+    pub code: &'a str,
+}
+
+/// Starts the enrolment of a second factor with a new secret. Nothing is stored yet.
+///
+/// # Errors
+/// `server_error` if the secret cannot be sealed.
+pub fn begin_enrolment(
+    server: &AuthorizationServer,
+    session: &ActiveSession,
+) -> Result<Enrolment, Error> {
+    Enrolment::generate(server.signing_keys.sealing_keys(), &session.user)
+}
+
+/// The enrolment of a form that is shown again after a wrong code.
+///
+/// # Errors
+/// `invalid_request` if `sealed` is of another user or sealing key.
+pub fn resume_enrolment(
+    server: &AuthorizationServer,
+    session: &ActiveSession,
+    sealed: &str,
+) -> Result<Enrolment, Error> {
+    Enrolment::resume(server.signing_keys.sealing_keys(), &session.user, sealed)
+}
+
+/// Enrols the second factor. Returns the recovery codes, which are shown once.
+///
+/// # Errors
+/// `invalid_request` for a wrong password, or a form of another user; `access_denied` for a wrong
+/// code; `conflict` if there is a second factor; `too_many_requests` after too many failures.
+pub async fn enrol(
+    server: &AuthorizationServer,
+    session: &ActiveSession,
+    sealed: &str,
+    confirmation: Confirmation<'_>,
+    context: &RequestContext,
+) -> Result<Vec<String>, Error> {
+    let user = &session.user;
+    let sealing_keys = server.signing_keys.sealing_keys();
+    let secret = second_factor::unseal_enrolment(sealing_keys, user, sealed)?;
+    let password = confirmation.password.to_owned();
+    let verified = confirm_password(server, session, password, "password", context).await?;
+    let step = second_factor::totp_step(&secret, user, confirmation.code, context.received_at)?;
+    let step = step.ok_or_else(wrong_code)?;
+    let codes = RecoveryCodes::generate();
+    let change = SecondFactorChange::Enrol {
+        secret,
+        step,
+        recovery_hashes: codes.hashes(),
+    };
+    apply(server, session, verified, change, context).await?;
+    Ok(codes.display())
+}
+
+/// Replaces all recovery codes. Returns the new ones, which are shown once.
+///
+/// # Errors
+/// `invalid_request` for a wrong password; `access_denied` for a wrong code; `too_many_requests`
+/// after too many failures.
+pub async fn renew_recovery_codes(
+    server: &AuthorizationServer,
+    session: &ActiveSession,
+    confirmation: Confirmation<'_>,
+    context: &RequestContext,
+) -> Result<Vec<String>, Error> {
+    let password = confirmation.password.to_owned();
+    let verified = confirm_password(server, session, password, "password", context).await?;
+    let codes = RecoveryCodes::generate();
+    let change = SecondFactorChange::RenewRecoveryCodes {
+        code: confirmation.code.to_owned(),
+        recovery_hashes: codes.hashes(),
+    };
+    apply(server, session, verified, change, context).await?;
+    Ok(codes.display())
+}
+
+/// Removes the second factor. If one is required, the portal asks the user to enrol another.
+///
+/// # Errors
+/// `invalid_request` for a wrong password; `access_denied` for a wrong code; `too_many_requests`
+/// after too many failures.
+pub async fn remove_second_factor(
+    server: &AuthorizationServer,
+    session: &ActiveSession,
+    confirmation: Confirmation<'_>,
+    context: &RequestContext,
+) -> Result<(), Error> {
+    let password = confirmation.password.to_owned();
+    let verified = confirm_password(server, session, password, "password", context).await?;
+    let change = SecondFactorChange::Remove {
+        code: confirmation.code.to_owned(),
+    };
+    apply(server, session, verified, change, context).await
+}
+
+/// A change of a user's own second factor.
+enum SecondFactorChange {
+    /// Enrol a secret of which the user has entered the code of time step `step`.
+    Enrol {
+        secret: Zeroizing<Vec<u8>>,
+        step: i64,
+        recovery_hashes: String,
+    },
+    /// Replace the recovery codes, if the code is right.
+    RenewRecoveryCodes {
+        code: String,
+        recovery_hashes: String,
+    },
+    /// Remove the second factor, if the code is right.
+    Remove { code: String },
+}
+
+impl SecondFactorChange {
+    const fn action(&self) -> Action {
+        match self {
+            SecondFactorChange::Enrol { .. } => Action::UserSetSecondFactor,
+            SecondFactorChange::RenewRecoveryCodes { .. } => Action::UserRenewRecoveryCodes,
+            SecondFactorChange::Remove { .. } => Action::UserRemoveSecondFactor,
+        }
+    }
+
+    /// Checks the code and changes the user row, which the caller stores if the code was right.
+    fn apply(
+        &self,
+        transaction: &mut Transaction<'_>,
+        sealing_keys: &SealingKeyFile,
+        user: &mut User,
+        context: &RequestContext,
+    ) -> Result<CodeCheck, Error> {
+        match self {
+            SecondFactorChange::Enrol {
+                secret,
+                step,
+                recovery_hashes,
+            } => {
+                if user.totp_sealed.is_some() {
+                    return Err(
+                        Error::new(Code::Conflict, "There is a second factor already")
+                            .phrase("second-factor-there", []),
+                    );
+                }
+                // Sealed here and not earlier, because the sealing key may be rotated meanwhile.
+                let sealed = sealing_keys
+                    .seal(&second_factor::seal_context(user), secret)
+                    .map_err(Error::from)?;
+                user.totp_sealed = Some(sealed);
+                user.totp_last_step = *step;
+                user.recovery_hashes.clone_from(recovery_hashes);
+                Ok(CodeCheck::Right)
+            }
+            SecondFactorChange::RenewRecoveryCodes {
+                code,
+                recovery_hashes,
+            } => {
+                let check = check_code(transaction, sealing_keys, user, code, context)?;
+                if check == CodeCheck::Right {
+                    user.recovery_hashes.clone_from(recovery_hashes);
+                }
+                Ok(check)
+            }
+            SecondFactorChange::Remove { code } => {
+                let check = check_code(transaction, sealing_keys, user, code, context)?;
+                if check == CodeCheck::Right {
+                    second_factor::clear(user);
+                }
+                Ok(check)
+            }
+        }
+    }
+}
+
+/// Applies a change of the second factor and ends the user's other sessions.
+async fn apply(
+    server: &AuthorizationServer,
+    session: &ActiveSession,
+    verified: VerifiedPassword,
+    change: SecondFactorChange,
+    context: &RequestContext,
+) -> Result<(), Error> {
+    let attempt = start_attempt(server, &attempt_in_session(session), context)?;
+    let sealing_keys = server.signing_keys.sealing_keys().clone();
+    let actor = session.actor(context, None);
+    let row = session.row.clone();
+    let request = context.clone();
+    let check = server
+        .store
+        .write(context.received_at, move |transaction| {
+            ensure_active(transaction, &row)?;
+            let found = verified.reload(transaction)?;
+            let mut user = found.ok_or_else(|| not_found("user", &row.user_id))?;
+            let check = change.apply(transaction, &sealing_keys, &mut user, &request)?;
+            if check != CodeCheck::Right {
+                return Ok(check);
+            }
+            user::update(transaction, &user)?;
+            // Other sessions may belong to somebody who has only the password.
+            session::delete_all(transaction, &user.id, Some(&row.id))?;
+            actor.audit(
+                transaction,
+                change.action(),
+                user.account_id.as_deref(),
+                &user.email,
+            )?;
+            Ok::<_, Error>(check)
+        })
+        .await?;
+    match check {
+        CodeCheck::Right => Ok(()),
+        refused => Err(reject_code(server, attempt, session, refused, context)),
+    }
+}
+
+/// Changes the user's own password. Ends all other sessions; this session gets a new cookie.
+///
+/// # Errors
+/// `invalid_request` if the current password is wrong, or the new one is too weak or the same;
+/// `too_many_requests` after too many failures.
+pub async fn change_password(
+    server: &AuthorizationServer,
+    session: &ActiveSession,
+    current: String,
+    new: String,
+    context: &RequestContext,
+) -> Result<Credential, Error> {
+    let presented = Password::presented(new.clone());
+    let new = usable_password(&server.store, new, session.email())
+        .await
+        .map_err(|error| error.field("new"))?;
+    let verified = confirm_password(server, session, current, "current", context).await?;
+    let stored = session.user.password_hash.as_deref();
+    let unchanged = server
+        .passwords
+        .matches(stored, presented, Caller::Known)
+        .await?;
+    if unchanged {
+        return Err(invalid("The new password is the current one")
+            .phrase("password-same", [])
+            .field("new"));
+    }
+    let hash = server.passwords.hash(new).await?;
+    let old = session.row.clone();
+    let (cookie, row) = new_session(server, &old.user_id, old.proven, &old.agent, context);
+    let recorder = recorder(&session.user, context);
+    server
+        .store
+        .write(context.received_at, move |transaction| {
+            ensure_active(transaction, &old)?;
+            let found = verified.reload(transaction)?;
+            let mut user = found.ok_or_else(|| not_found("user", &old.user_id))?;
+            user.password_hash = Some(hash.clone());
+            user.wrong_codes = 0;
+            user::update(transaction, &user)?;
+            invitation::delete(transaction, &user.id)?;
+            session::delete_all(transaction, &user.id, None)?;
+            // A new cookie is not a new sign-in, so the session's maximum age stays.
+            let row = Session {
+                expires_at: old.expires_at,
+                ..row.clone()
+            };
+            session::insert(transaction, &row)?;
+            Ok::<_, Error>(recorder.record(
+                transaction,
+                Action::UserChangePassword,
+                user.account_id.as_deref(),
+                &user.email,
+            )?)
+        })
+        .await?;
+    Ok(cookie)
+}

@@ -1,0 +1,66 @@
+//! Authorization server metadata (RFC 8414).
+
+use serde::Serialize;
+
+use super::AuthorizationServer;
+use crate::config::Registration;
+use crate::crypto::jws::SignatureAlgorithm;
+use crate::store::client::AuthMethod;
+use crate::store::grant_type::GrantType;
+
+/// The metadata document (RFC 8414 section 2). The last two members are required by OpenID Connect
+/// Discovery, for libraries that only know that document.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[expect(missing_docs, reason = "the names are the RFC's")]
+pub struct ServerMetadata {
+    pub issuer: String,
+    /// Always present, since some libraries refuse a document without it.
+    /// `response_types_supported` says that it serves no response type.
+    pub authorization_endpoint: String,
+    pub token_endpoint: String,
+    pub jwks_uri: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration_endpoint: Option<String>,
+    pub introspection_endpoint: String,
+    pub revocation_endpoint: String,
+    pub grant_types_supported: Vec<&'static str>,
+    /// The authorization endpoint serves no response type. The member is required, and must not be
+    /// an empty array (RFC 8414 sections 2 and 3.2), so it holds the registered response type
+    /// `none`.
+    pub response_types_supported: Vec<&'static str>,
+    pub token_endpoint_auth_methods_supported: Vec<&'static str>,
+    pub token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    pub introspection_endpoint_auth_methods_supported: Vec<&'static str>,
+    pub introspection_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    pub revocation_endpoint_auth_methods_supported: Vec<&'static str>,
+    pub revocation_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    pub subject_types_supported: Vec<&'static str>,
+    pub id_token_signing_alg_values_supported: Vec<&'static str>,
+}
+
+/// The metadata of this server.
+pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
+    let endpoint = |path| server.issuer.endpoint(path);
+    let methods: Vec<_> = AuthMethod::ALL.map(AuthMethod::as_str).into();
+    let algorithms: Vec<_> = SignatureAlgorithm::NAMES.map(|(name, _)| name).into();
+    ServerMetadata {
+        issuer: server.issuer.to_string(),
+        authorization_endpoint: endpoint("/oauth/authorize"),
+        token_endpoint: endpoint("/oauth/token"),
+        jwks_uri: endpoint("/.well-known/jwks.json"),
+        registration_endpoint: (server.settings.registration != Registration::Off)
+            .then(|| endpoint("/oauth/register")),
+        introspection_endpoint: endpoint("/oauth/introspect"),
+        revocation_endpoint: endpoint("/oauth/revoke"),
+        grant_types_supported: GrantType::NAMES.to_vec(),
+        response_types_supported: vec!["none"],
+        token_endpoint_auth_methods_supported: methods.clone(),
+        token_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
+        introspection_endpoint_auth_methods_supported: methods.clone(),
+        introspection_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
+        revocation_endpoint_auth_methods_supported: methods,
+        revocation_endpoint_auth_signing_alg_values_supported: algorithms,
+        subject_types_supported: vec!["public"],
+        id_token_signing_alg_values_supported: vec!["RS256"],
+    }
+}

@@ -1,0 +1,298 @@
+//! The parts that pages are built from: forms, fields, tables, texts to copy.
+
+use maud::{Markup, html};
+
+use super::form::{CSRF_TOKEN, Form, IDEMPOTENCY_KEY};
+use super::session_extractor::PageContext;
+use crate::clock::{Timestamp, parse_duration};
+use crate::credential::new_id;
+use crate::error::Error;
+
+/// A hidden field.
+pub fn hidden(name: &str, value: &str) -> Markup {
+    html! { input type="hidden" name=(name) value=(value); }
+}
+
+/// A form with the CSRF token. `fields` holds the buttons too.
+pub fn form(context: &PageContext, action: &str, fields: Markup) -> Markup {
+    html! {
+        form method="post" action=(context.link(action)) {
+            (hidden(CSRF_TOKEN, &context.csrf_token()))
+            (fields)
+        }
+    }
+}
+
+/// A form that creates something. Submitted twice, it creates it once.
+pub fn idempotent_form(
+    context: &PageContext,
+    action: &str,
+    submitted: &Form,
+    fields: Markup,
+) -> Markup {
+    let key = submitted.optional(IDEMPOTENCY_KEY).unwrap_or_else(new_id);
+    form(
+        context,
+        action,
+        html! { (hidden(IDEMPOTENCY_KEY, &key)) (fields) },
+    )
+}
+
+/// A form that is only a button.
+pub fn button(context: &PageContext, action: &str, label: &str, class: &str) -> Markup {
+    form(context, action, html! { button class=(class) { (label) } })
+}
+
+/// A form field with its label, help and error.
+pub struct Field<'a> {
+    context: &'a PageContext,
+    name: &'static str,
+    error: Option<&'a Error>,
+    presence: Presence,
+    help: Option<String>,
+}
+
+/// Whether a field must be filled in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Required,
+    /// Labelled as optional.
+    Optional,
+    /// Optional, as every field of a filter is; not labelled.
+    Filter,
+}
+
+impl<'a> Field<'a> {
+    /// A required field with the label `field-NAME`. The error is shown if it is about this field.
+    pub fn new(context: &'a PageContext, name: &'static str, error: Option<&'a Error>) -> Self {
+        let error = error.filter(|error| error.wrong_field() == Some(name));
+        Field {
+            context,
+            name,
+            error,
+            presence: Presence::Required,
+            help: None,
+        }
+    }
+
+    /// Adds a help text.
+    #[must_use]
+    pub fn help(mut self, message: &str) -> Self {
+        self.help = Some(self.context.t(message));
+        self
+    }
+
+    /// Makes it a field of a filter.
+    #[must_use]
+    pub fn filter(mut self) -> Self {
+        self.presence = Presence::Filter;
+        self
+    }
+
+    /// Makes it optional.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.presence = Presence::Optional;
+        self
+    }
+
+    fn label(&self) -> String {
+        self.context
+            .t(&format!("field-{}", self.name.replace('_', "-")))
+    }
+
+    /// The ids of the help and the error, for `aria-describedby`.
+    fn described_by(&self) -> Option<String> {
+        let ids = [
+            self.help.is_some().then(|| format!("{}-help", self.name)),
+            self.error.map(|_| format!("{}-error", self.name)),
+        ];
+        let ids: Vec<String> = ids.into_iter().flatten().collect();
+        (!ids.is_empty()).then(|| ids.join(" "))
+    }
+
+    fn labelled(&self, input: Markup) -> Markup {
+        html! {
+            div.field {
+                label for=(self.name) {
+                    (self.label())
+                    @if self.presence == Presence::Optional { span.optional { " " (self.context.t("optional")) } }
+                }
+                @if let Some(help) = &self.help { p.help id={ (self.name) "-help" } { (help) } }
+                (input)
+                @if let Some(error) = self.error { p.error id={ (self.name) "-error" } { (self.context.localize(error)) } }
+            }
+        }
+    }
+
+    /// A single-line input of this `type`.
+    pub fn input(self, kind: &str, value: &str) -> Markup {
+        self.input_with(kind, value, "off")
+    }
+
+    /// A single-line input that the browser may fill in (`autocomplete`).
+    pub fn input_with(self, kind: &str, value: &str, autocomplete: &str) -> Markup {
+        let required = self.presence == Presence::Required;
+        // Recovery codes have letters.
+        let inputmode = (self.name == "code").then_some("text");
+        self.labelled(html! {
+            input id=(self.name) name=(self.name) type=(kind) value=(value) autocomplete=(autocomplete) inputmode=[inputmode]
+                spellcheck="false" required[required] aria-invalid=[self.error.map(|_| "true")] aria-describedby=[self.described_by()];
+        })
+    }
+
+    /// A multi-line input.
+    pub fn textarea(self, value: &str) -> Markup {
+        self.labelled(html! {
+            textarea id=(self.name) name=(self.name) rows="6" spellcheck="false" aria-invalid=[self.error.map(|_| "true")]
+                aria-describedby=[self.described_by()] { (value) }
+        })
+    }
+
+    /// A selection of one of several values, given with their labels.
+    pub fn select(self, choices: &[(String, String)], chosen: &str) -> Markup {
+        self.labelled(html! {
+            select id=(self.name) name=(self.name) aria-invalid=[self.error.map(|_| "true")] aria-describedby=[self.described_by()] {
+                @for (value, name) in choices { option value=(value) selected[value == chosen] { (name) } }
+            }
+        })
+    }
+
+    /// Checkboxes for identifiers. Those in `submitted` are checked.
+    pub fn checkboxes<'v>(
+        self,
+        values: impl IntoIterator<Item = &'v str>,
+        submitted: &Form,
+    ) -> Markup {
+        html! {
+            fieldset.field #(self.name) tabindex="-1" aria-describedby=[self.described_by()] {
+                legend {
+                    (self.label())
+                    @if self.presence == Presence::Optional { span.optional { " " (self.context.t("optional")) } }
+                }
+                @if let Some(help) = &self.help { p.help id={ (self.name) "-help" } { (help) } }
+                @for value in values {
+                    label.checkbox { input type="checkbox" name=(self.name) value=(value) checked[submitted.all(self.name).any(|own| own == value)]; code { (value) } }
+                }
+                @if let Some(error) = self.error { p.error id={ (self.name) "-error" } { (self.context.localize(error)) } }
+            }
+        }
+    }
+
+    /// A single checkbox.
+    pub fn checkbox(self, checked: bool) -> Markup {
+        html! {
+            div.field {
+                label.checkbox {
+                    input id=(self.name) type="checkbox" name=(self.name) value="on" checked[checked] aria-describedby=[self.described_by()];
+                    span { (self.label()) }
+                }
+                @if let Some(help) = &self.help { p.help id={ (self.name) "-help" } { (help) } }
+                @if let Some(error) = self.error { p.error id={ (self.name) "-error" } { (self.context.localize(error)) } }
+            }
+        }
+    }
+}
+
+/// A table. On a narrow screen its rows become cards. Columns are given by their messages; an empty
+/// one is a column of buttons.
+pub fn table(
+    context: &PageContext,
+    caption: &str,
+    columns: &[&str],
+    rows: &[Vec<Markup>],
+) -> Markup {
+    let names: Vec<String> = columns
+        .iter()
+        .map(|name| {
+            if name.is_empty() {
+                String::new()
+            } else {
+                context.t(name)
+            }
+        })
+        .collect();
+    html! {
+        table {
+            caption.visually_hidden { (caption) }
+            thead { tr { @for name in &names { th scope="col" { @if name.is_empty() { span.visually_hidden { (context.t("column-actions")) } } @else { (name) } } } } }
+            tbody {
+                @for row in rows {
+                    tr { @for (cell, name) in row.iter().zip(&names) { td data-label=[(!name.is_empty()).then_some(name)] { (cell) } } }
+                }
+            }
+        }
+    }
+}
+
+/// Choices of durations for a selection. An empty or zero duration is labelled with the message
+/// `none`.
+pub fn duration_choices(
+    context: &PageContext,
+    durations: &[&str],
+    none: &str,
+) -> Vec<(String, String)> {
+    durations
+        .iter()
+        .map(|&text| {
+            let label = match parse_duration(text) {
+                Ok(duration) if !duration.is_zero() => context.language.duration(duration),
+                _ => context.t(none),
+            };
+            (text.to_owned(), label)
+        })
+        .collect()
+}
+
+/// An instant in the future. The script counts down to it.
+pub fn countdown(context: &PageContext, until: Timestamp) -> Markup {
+    html! {
+        span data-until=(until.millis()) data-units=(context.t("countdown-units")) {
+            (context.relative(until))
+        }
+    }
+}
+
+/// The placeholder of an empty list: what it is for, and how to add to it.
+pub fn empty(title: &str, text: &str, action: Option<Markup>) -> Markup {
+    html! { div.empty { h2 { (title) } p { (text) } @if let Some(action) = action { p { (action) } } } }
+}
+
+/// A text with a button that copies it. The script shows the button.
+pub fn copy(context: &PageContext, label: &str, id: &str, text: &str) -> Markup {
+    html! {
+        div.copy {
+            p.label id={ (id) "-label" } { (label) }
+            pre tabindex="0" role="region" aria-labelledby={ (id) "-label" } { code #(id) { (text) } }
+            button.small type="button" data-copy=(id) hidden { (context.t("copy")) span.visually_hidden { " " (label) } }
+        }
+    }
+}
+
+/// A state as a coloured label.
+pub fn badge(kind: &str, word: &str) -> Markup {
+    html! { span class={ "badge " (kind) } { (word) } }
+}
+
+/// Asks to confirm what cannot be undone.
+pub fn confirmation(
+    context: &PageContext,
+    question: Markup,
+    action: &str,
+    label: &str,
+    back: &str,
+    fields: Markup,
+) -> Markup {
+    html! {
+        div.confirmation {
+            (question)
+            (form(context, action, html! {
+                (fields)
+                div.buttons {
+                    button.danger { (label) }
+                    a.button href=(context.link(back)) { (context.t("cancel")) }
+                }
+            }))
+        }
+    }
+}

@@ -1,0 +1,547 @@
+//! Extractors of the portal's handlers: who sent the request, in which language, and what the form
+//! holds. A handler that takes a [`CurrentUser`] requires a complete session; one that takes an
+//! [`AuthenticatedForm`] also requires the CSRF token of that session.
+
+use std::future::Future;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::dev::Payload;
+use actix_web::http::Method;
+use actix_web::http::header::{HOST, HeaderMap, HeaderName, ORIGIN, USER_AGENT};
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use fluent_bundle::FluentValue;
+use maud::Markup;
+
+use super::form::{CSRF_TOKEN, Form, IDEMPOTENCY_KEY};
+use super::language::{Arguments, Language};
+use super::page_error::PageError;
+use crate::clock::Timestamp;
+use crate::credential::{Fingerprint, new_id};
+use crate::error::{Code, Error};
+use crate::http::extract;
+use crate::manage::actor::{Actor, Permit, RightType};
+use crate::manage::idempotency::IdempotencyKey;
+use crate::manage::session::{self, ActiveSession};
+use crate::manage::sign_in::DEVICE_TOKEN_TTL;
+use crate::manage::{AuthorizationServer, RequestContext};
+
+const SESSION_COOKIE: &str = "keyward";
+const LANGUAGE_COOKIE: &str = "keyward_language";
+/// Binds forms to the browser before there is a session.
+const CSRF_COOKIE: &str = "keyward_browser";
+/// Holds the device token, which gives the browser its own sign-in rate limit. It authorizes
+/// nothing.
+const DEVICE_COOKIE: &str = "keyward_known";
+
+/// The number of session cookies that are tried. A neighbouring host under the same domain can add
+/// cookies of the same name.
+const MAX_SESSION_COOKIES: usize = 3;
+
+/// What every page needs: the request, the language, and the session, if there is one.
+#[derive(Clone)]
+pub struct PageContext {
+    /// The server, for the operations of `manage`.
+    pub server: Data<AuthorizationServer>,
+    /// The language of the page.
+    pub language: Language,
+    /// The request id, client IP address and time of the request.
+    pub request: RequestContext,
+    /// The session, which may still await the second factor.
+    pub session: Option<Arc<ActiveSession>>,
+    /// The path and query of the request.
+    pub path_and_query: String,
+    /// Whether the page answers a submitted form. A GET for its path would show another page.
+    pub answers_form: bool,
+    /// The path of the issuer, which prefixes all links.
+    base: String,
+    csrf_cookie: Option<String>,
+    /// The device token of the browser, if it has one.
+    pub device_token: Option<String>,
+}
+
+impl PageContext {
+    /// The context of a request whose session is not looked up.
+    pub fn anonymous(server: &Data<AuthorizationServer>, request: &HttpRequest) -> Self {
+        let cookie = |name: &str| cookie_values(server, request, name).into_iter().next();
+        let chosen = cookie(LANGUAGE_COOKIE).and_then(|code| Language::from_code(&code));
+        PageContext {
+            language: chosen.unwrap_or_else(|| Language::negotiate(request)),
+            request: crate::http::context::of(server, request),
+            session: None,
+            path_and_query: request
+                .uri()
+                .path_and_query()
+                .map_or_else(|| "/portal".to_owned(), ToString::to_string),
+            answers_form: request.method() == Method::POST,
+            base: server.issuer.path().to_owned(),
+            csrf_cookie: cookie(CSRF_COOKIE),
+            device_token: cookie(DEVICE_COOKIE),
+            server: server.clone(),
+        }
+    }
+
+    /// The time of the request.
+    pub fn now(&self) -> Timestamp {
+        self.request.received_at
+    }
+
+    /// The link to a path of the portal.
+    pub fn link(&self, path: &str) -> String {
+        format!("{}/portal{path}", self.base)
+    }
+
+    /// A query parameter, trimmed; `None` if it is empty.
+    pub fn query(&self, name: &str) -> Option<String> {
+        let (_, query) = self.path_and_query.split_once('?')?;
+        Form::parse(query.as_bytes()).optional(name)
+    }
+
+    /// A message in the language of the page.
+    pub fn t(&self, message: &str) -> String {
+        self.language.text(message, &[])
+    }
+
+    /// A message with arguments in the language of the page.
+    pub fn tr(&self, message: &str, arguments: &Arguments<'_>) -> String {
+        self.language.text(message, arguments)
+    }
+
+    /// A message with the argument `count`.
+    pub fn count(&self, message: &str, count: usize) -> String {
+        self.language
+            .text(message, &[("count", FluentValue::from(count))])
+    }
+
+    /// An instant relative to the time of the request, such as “3 days ago”.
+    pub fn relative(&self, instant: Timestamp) -> Markup {
+        self.language.relative(instant, self.now())
+    }
+
+    /// The description of an error in the language of the page.
+    pub fn localize(&self, error: &Error) -> String {
+        match error.said() {
+            Some(phrase) => self.language.phrase(phrase),
+            None => self.t(&format!(
+                "error-{}",
+                error.code().as_str().replace('_', "-")
+            )),
+        }
+    }
+
+    fn cookie(&self, name: &str, value: String) -> Cookie<'static> {
+        let path = match self.base.as_str() {
+            "" => "/",
+            base => base,
+        };
+        Cookie::build(cookie_name(&self.server, name), value)
+            .path(path.to_owned())
+            .http_only(true)
+            .secure(requires_tls(&self.server))
+            .same_site(SameSite::Lax)
+            .finish()
+    }
+
+    /// The session cookie. The browser deletes it when it closes.
+    pub fn session_cookie(&self, value: &str) -> Cookie<'static> {
+        self.cookie(SESSION_COOKIE, value.to_owned())
+    }
+
+    /// The removal of the session cookie.
+    pub fn expired_session_cookie(&self) -> Cookie<'static> {
+        let mut cookie = self.cookie(SESSION_COOKIE, String::new());
+        cookie.make_removal();
+        cookie
+    }
+
+    /// The cookie with the chosen language, for a year.
+    pub fn language_cookie(&self, language: Language) -> Cookie<'static> {
+        let mut cookie = self.cookie(LANGUAGE_COOKIE, language.code().to_owned());
+        cookie.set_max_age(time::Duration::days(365));
+        cookie
+    }
+
+    /// The cookie with a device token.
+    pub fn device_cookie(&self, value: &str) -> Cookie<'static> {
+        let mut cookie = self.cookie(DEVICE_COOKIE, value.to_owned());
+        cookie.set_max_age(time::Duration::try_from(DEVICE_TOKEN_TTL).unwrap_or_default());
+        cookie
+    }
+
+    /// The CSRF token for forms: that of the session, else that of the browser; empty if there is
+    /// neither.
+    pub fn csrf_token(&self) -> String {
+        match (&self.session, &self.csrf_cookie) {
+            (Some(session), _) => session.csrf_token(),
+            (None, Some(cookie)) => session::anonymous_csrf_token(cookie),
+            (None, None) => String::new(),
+        }
+    }
+
+    /// Makes sure that a browser without a session can submit forms. Returns the CSRF cookie to
+    /// set, unless the browser has one.
+    pub fn ensure_csrf_cookie(&mut self) -> Option<Cookie<'static>> {
+        if self.session.is_some() || self.csrf_cookie.is_some() {
+            return None;
+        }
+        let value = new_id();
+        self.csrf_cookie = Some(value.clone());
+        Some(self.cookie(CSRF_COOKIE, value))
+    }
+
+    fn has_valid_csrf_token(&self, form: &Form) -> bool {
+        csrf_tokens_match(&self.csrf_token(), form.get(CSRF_TOKEN))
+    }
+}
+
+/// Compares CSRF tokens in constant time. An empty token matches nothing.
+fn csrf_tokens_match(expected: &str, presented: &str) -> bool {
+    !expected.is_empty()
+        && Fingerprint::of(expected.as_bytes()).matches(&Fingerprint::of(presented.as_bytes()))
+}
+
+/// Whether cookies are sent over TLS only.
+fn requires_tls(server: &AuthorizationServer) -> bool {
+    server.settings.tls_cert.is_some() || server.issuer.as_str().starts_with("https://")
+}
+
+/// The name of a cookie. With the `__Host-` prefix (RFC 6265bis section 4.1.3.2) no other host of
+/// the same domain can set it; the prefix needs TLS and the path `/`.
+fn cookie_name(server: &AuthorizationServer, name: &str) -> String {
+    if requires_tls(server) && server.issuer.path().is_empty() {
+        format!("__Host-{name}")
+    } else {
+        name.to_owned()
+    }
+}
+
+/// All values of a cookie in the request.
+fn cookie_values(server: &AuthorizationServer, request: &HttpRequest, name: &str) -> Vec<String> {
+    let name = cookie_name(server, name);
+    let Ok(cookies) = request.cookies() else {
+        return Vec::new();
+    };
+    cookies
+        .iter()
+        .filter(|cookie| cookie.name() == name)
+        .map(|cookie| cookie.value().to_owned())
+        .collect()
+}
+
+/// The context of a request, with the session of its cookie.
+async fn page_context(request: &HttpRequest) -> Result<PageContext, PageError> {
+    let Some(server) = request.app_data::<Data<AuthorizationServer>>() else {
+        return Err(Error::server_error("the portal has no server in its app data").into());
+    };
+    let mut context = PageContext::anonymous(server, request);
+    let cookies = cookie_values(server, request, SESSION_COOKIE);
+    for value in cookies.into_iter().take(MAX_SESSION_COOKIES) {
+        context.session = session::resume(server, &value, context.now())
+            .await?
+            .map(Arc::new);
+        if context.session.is_some() {
+            break;
+        }
+    }
+    // The layout middleware needs it for error pages.
+    request.extensions_mut().insert(context.clone());
+    Ok(context)
+}
+
+/// Requires a session that has passed every step its account demands.
+fn require_full_session(context: PageContext) -> Result<CurrentUser, PageError> {
+    let Some(session) = context.session.clone() else {
+        return Err(PageError::SignInRequired);
+    };
+    if session.awaits_second_factor() {
+        return Err(PageError::SecondFactorRequired);
+    }
+    if session.must_enrol() {
+        return Err(PageError::EnrolmentRequired);
+    }
+    Ok(CurrentUser::new(context, session))
+}
+
+/// A user with a complete session.
+pub struct CurrentUser {
+    context: PageContext,
+    /// The user's session.
+    pub session: Arc<ActiveSession>,
+    actor: Arc<Actor>,
+}
+
+impl Deref for CurrentUser {
+    type Target = PageContext;
+
+    fn deref(&self) -> &PageContext {
+        &self.context
+    }
+}
+
+impl CurrentUser {
+    fn new(context: PageContext, session: Arc<ActiveSession>) -> Self {
+        CurrentUser {
+            actor: session.actor(&context.request, None),
+            context,
+            session,
+        }
+    }
+
+    /// The user for the enrolment page, which is open to users who must enrol a second factor
+    /// first.
+    ///
+    /// # Errors
+    /// Those of a page that requires a complete session, but for [`PageError::EnrolmentRequired`].
+    pub fn enrolling(context: PageContext) -> Result<Self, PageError> {
+        match require_full_session(context.clone()) {
+            Err(PageError::EnrolmentRequired) => {
+                let session = context.session.clone().ok_or(PageError::SignInRequired)?;
+                Ok(CurrentUser::new(context, session))
+            }
+            other => other,
+        }
+    }
+
+    /// The permit for a right.
+    ///
+    /// # Errors
+    /// `access_denied` if the user's role does not have the right.
+    pub fn may<R: RightType>(&self, right: R) -> Result<Permit<R>, Error> {
+        self.actor.may(right)
+    }
+
+    /// Whether the user has a right.
+    pub fn can<R: RightType>(&self, _: R) -> bool {
+        self.actor.rights().contains(R::RIGHT)
+    }
+
+    /// Whether the user is an operator, who sees all accounts.
+    pub fn is_operator(&self) -> bool {
+        self.session.account().is_none()
+    }
+}
+
+/// A form submitted from a page of the user's session.
+pub struct AuthenticatedForm {
+    /// The user.
+    pub user: CurrentUser,
+    /// The fields.
+    pub form: Form,
+}
+
+/// A form submitted from a page of this portal, with or without a session.
+pub struct AnonymousForm {
+    /// The request, with the session, if there is one.
+    pub context: PageContext,
+    /// The fields.
+    pub form: Form,
+    /// The browser's `User-Agent`.
+    pub user_agent: String,
+}
+
+async fn read_form(request: &HttpRequest, mut payload: Payload) -> Result<Form, PageError> {
+    check_same_origin(request)?;
+    let payload = web::Payload::from_request(request, &mut payload)
+        .await
+        .map_err(|error| {
+            Error::new(Code::InvalidRequest, "The body cannot be read").detail(error.to_string())
+        })?;
+    let form = Form::parse(&extract::body(request, payload).await?);
+    // The layout middleware needs it for pages from which the form can be submitted again.
+    request.extensions_mut().insert(form.clone());
+    Ok(form)
+}
+
+/// Rejects forms of other sites, as a second defence beside the CSRF token.
+fn check_same_origin(request: &HttpRequest) -> Result<(), Error> {
+    let issuer = request
+        .app_data::<Data<AuthorizationServer>>()
+        .map(|server| server.issuer.origin());
+    if is_same_origin(request.headers(), issuer.as_deref()) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::AccessDenied,
+        "This form was submitted from another site",
+    )
+    .phrase("other-site", []))
+}
+
+/// Whether the browser says that this site sent the request: by `Sec-Fetch-Site`, else by `Origin`.
+/// A request with neither is not of a browser, so no other site can have made somebody's browser
+/// send it.
+fn is_same_origin(headers: &HeaderMap, issuer: Option<&str>) -> bool {
+    let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let site = header(HeaderName::from_static("sec-fetch-site"));
+    if let Some(site) = site {
+        return matches!(site, "same-origin" | "none");
+    }
+    let Some(origin) = header(ORIGIN) else {
+        return true;
+    };
+    // A reverse proxy may have changed the host, so the issuer's origin counts too.
+    let host = origin.split_once("://").map(|(_, host)| host);
+    // `null` has no host; neither has a request over HTTP/2, so that two missing hosts do not match.
+    issuer == Some(origin) || host.is_some() && host == header(HOST)
+}
+
+type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, PageError>>>>;
+
+impl FromRequest for PageContext {
+    type Error = PageError;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { page_context(&request).await })
+    }
+}
+
+impl FromRequest for CurrentUser {
+    type Error = PageError;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { require_full_session(page_context(&request).await?) })
+    }
+}
+
+impl FromRequest for AnonymousForm {
+    type Error = PageError;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let payload = payload.take();
+        Box::pin(async move {
+            let form = read_form(&request, payload).await?;
+            let context = page_context(&request).await?;
+            if !context.has_valid_csrf_token(&form) {
+                return Err(PageError::Resubmit("form-other-session"));
+            }
+            let user_agent = request
+                .headers()
+                .get(USER_AGENT)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+                .to_owned();
+            Ok(AnonymousForm {
+                context,
+                form,
+                user_agent,
+            })
+        })
+    }
+}
+
+impl FromRequest for AuthenticatedForm {
+    type Error = PageError;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let payload = payload.take();
+        Box::pin(async move {
+            let form = read_form(&request, payload).await?;
+            let mut user = match require_full_session(page_context(&request).await?) {
+                Err(PageError::SignInRequired) => {
+                    return Err(PageError::Resubmit("form-signed-out"));
+                }
+                other => other?,
+            };
+            if !user.has_valid_csrf_token(&form) {
+                return Err(PageError::Resubmit("form-other-session"));
+            }
+            if form.checked(IDEMPOTENCY_KEY) {
+                let key = form.get(IDEMPOTENCY_KEY);
+                let fingerprint = format!("{}\0{key}", request.path());
+                let email = user.session.email();
+                let key = IdempotencyKey::new(email, key, fingerprint.as_bytes());
+                user.actor = user.session.actor(&user.request, Some(key));
+            }
+            Ok(AuthenticatedForm { user, form })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn csrf_tokens_match_only_themselves() {
+        for (expected, presented, matches) in [
+            ("token", "token", true),
+            ("token", "Token", false),
+            ("token", "token2", false),
+            ("token", "", false),
+            ("", "", false),
+            ("", "token", false),
+        ] {
+            let found = csrf_tokens_match(expected, presented);
+            assert_eq!(found, matches, "{expected:?} and {presented:?}");
+        }
+    }
+
+    #[test]
+    fn forms_of_other_sites_are_recognized() {
+        let issuer = Some("https://auth.example");
+        for (name, headers, same) in [
+            ("not a browser", &[][..], true),
+            (
+                "same origin",
+                &[("sec-fetch-site", "same-origin")][..],
+                true,
+            ),
+            ("typed address", &[("sec-fetch-site", "none")][..], true),
+            ("other site", &[("sec-fetch-site", "cross-site")][..], false),
+            (
+                "other host of the site",
+                &[("sec-fetch-site", "same-site")][..],
+                false,
+            ),
+            (
+                "Sec-Fetch-Site wins over Origin",
+                &[
+                    ("sec-fetch-site", "cross-site"),
+                    ("origin", "https://auth.example"),
+                ][..],
+                false,
+            ),
+            (
+                "origin of the issuer",
+                &[("origin", "https://auth.example")][..],
+                true,
+            ),
+            (
+                "origin of the host",
+                &[
+                    ("origin", "http://10.0.0.1:8080"),
+                    ("host", "10.0.0.1:8080"),
+                ][..],
+                true,
+            ),
+            (
+                "other origin",
+                &[("origin", "https://evil.example"), ("host", "auth.example")][..],
+                false,
+            ),
+            ("opaque origin", &[("origin", "null")][..], false),
+        ] {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.insert(
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                );
+            }
+            assert_eq!(is_same_origin(&map, issuer), same, "{name}");
+        }
+    }
+}
