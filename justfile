@@ -50,6 +50,10 @@ golden:
 fuzz TARGET SECONDS="60":
     cargo +nightly fuzz run {{ TARGET }} -- -max_total_time={{ SECONDS }}
 
+# Run each fuzz target for some seconds
+fuzz-all SECONDS="60":
+    for target in $(cargo +nightly fuzz list); do cargo +nightly fuzz run "$target" -- -max_total_time={{ SECONDS }}; done
+
 # Measure what tokens and introspections cost, as CPU time
 bench *ARGS:
     cargo bench --locked -- {{ ARGS }}

@@ -56,14 +56,8 @@ impl FromStr for TrustedProxies {
             .split(',')
             .map(str::trim)
             .filter(|name| !name.is_empty());
-        let network = |name: &str| {
-            name.parse().or_else(|_| {
-                name.parse::<IpAddr>()
-                    .map(|ip| IpNet::from(ip.to_canonical()))
-            })
-        };
         let networks = names.map(|name| {
-            network(name).map_err(|_| {
+            parse_network(name).ok_or_else(|| {
                 format!("{name:?} is not an IP address or a network such as 10.0.0.0/8")
             })
         });
@@ -82,6 +76,23 @@ impl fmt::Display for TrustedProxies {
                 .join(","),
         )
     }
+}
+
+/// Parses a network or a single address. One of IPv4-mapped IPv6 addresses is converted to IPv4, as the
+/// addresses of clients are.
+pub fn parse_network(text: &str) -> Option<IpNet> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(IpNet::from(address.to_canonical()));
+    }
+    let network: IpNet = text.parse().ok()?;
+    let mapped = match (network.addr().to_canonical(), network) {
+        (IpAddr::V4(address), IpNet::V6(network)) => network
+            .prefix_len()
+            .checked_sub(96)
+            .and_then(|prefix| IpNet::new(address.into(), prefix).ok()),
+        _ => None,
+    };
+    Some(mapped.unwrap_or(network))
 }
 
 impl TrustedProxies {
@@ -253,6 +264,25 @@ mod tests {
     use super::*;
 
     const PEER: &str = "10.0.0.1";
+
+    #[test]
+    fn networks_of_mapped_addresses_are_ipv4() {
+        for (text, expected) in [
+            ("10.1.2.3/8", Some("10.1.2.3/8")),
+            ("::ffff:10.0.0.1", Some("10.0.0.1/32")),
+            ("::ffff:10.0.0.0/104", Some("10.0.0.0/8")),
+            ("::ffff:0:0/96", Some("0.0.0.0/0")),
+            ("::ffff:0:0/95", Some("::ffff:0.0.0.0/95")),
+            ("2001:db8::/32", Some("2001:db8::/32")),
+            ("::/0", Some("::/0")),
+            ("10.0.0.0/33", None),
+            ("10.0.0.0/", None),
+            ("", None),
+        ] {
+            let network = parse_network(text).map(|network| network.to_string());
+            assert_eq!(network.as_deref(), expected, "{text}");
+        }
+    }
 
     fn resolve(header: ForwardedHeader, peer: &str, lines: &[&[u8]]) -> String {
         let proxies: TrustedProxies = "10.0.0.0/8, 2001:db8:aa::/48, ::ffff:172.16.0.9"

@@ -29,6 +29,13 @@ pub struct UriError {
 
 impl UriError {
     fn new(text: &str, reason: &'static str) -> Self {
+        // What stands before it may be a password, also in a text that is no URI for another reason.
+        if text.contains('@') {
+            return UriError {
+                shown: None,
+                reason,
+            };
+        }
         let shown: String = text
             .chars()
             .filter(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\'))
@@ -83,10 +90,7 @@ impl ExternalUri {
         };
         // A user name or password must not get into a message or a log.
         if !url.username().is_empty() || url.password().is_some() || authority(rest).contains('@') {
-            return Err(UriError {
-                shown: None,
-                reason: "it contains a user name or a password",
-            });
+            return refused("it contains a user name or a password");
         }
         if has_dot_segment(rest) {
             return refused("its path contains a dot segment");
@@ -365,6 +369,15 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(!password.contains("hunter2"), "{password}");
+        for text in [
+            "https://user:hunter2@a.example/ ",
+            "https://user:hunter2@a.example/%",
+            "https:user:hunter2@a.example",
+            "https://user:hunter2@a.example:x/",
+        ] {
+            let refused = redirect(text).unwrap_err().to_string();
+            assert!(!refused.contains("hunter2"), "{refused}");
+        }
     }
 
     #[test]

@@ -45,6 +45,7 @@ mod people;
 mod portal;
 mod postgres;
 mod postgres_tls;
+mod properties;
 mod purge;
 mod quick_start;
 mod registration;

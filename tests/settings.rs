@@ -592,6 +592,16 @@ fn ambiguous_issuers_are_refused() {
         entry(&world, "issuer", &[], &["--listen", "[::1]:81"]).0,
         "http://[::1]:81"
     );
+    // An issuer is a URL, in which addresses have one spelling and no zone.
+    for (listen, issuer) in [
+        ("[::ffff:127.0.0.1]:81", "http://[::ffff:7f00:1]:81"),
+        ("[fe80::1%1]:80", "http://[fe80::1]"),
+    ] {
+        assert_eq!(
+            entry(&world, "issuer", &[], &["--listen", listen]).0,
+            issuer
+        );
+    }
 }
 
 on_both! {

@@ -5,7 +5,7 @@
 //! same words.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -302,11 +302,15 @@ impl Settings {
         } else {
             ("http", 80)
         };
-        let authority = match self.listen {
-            // HTTP clients leave out the default port.
-            SocketAddr::V4(listen) if listen.port() == default_port => listen.ip().to_string(),
-            SocketAddr::V6(listen) if listen.port() == default_port => format!("[{}]", listen.ip()),
-            listen => listen.to_string(),
+        // As URLs have it: without a zone, and with an IPv4-mapped address in hexadecimal digits.
+        let host = match self.listen.ip() {
+            IpAddr::V4(address) => url::Host::<&str>::Ipv4(address),
+            IpAddr::V6(address) => url::Host::Ipv6(address),
+        };
+        // HTTP clients leave out the default port.
+        let authority = match self.listen.port() {
+            port if port == default_port => host.to_string(),
+            port => format!("{host}:{port}"),
         };
         self.issuer
             .clone()

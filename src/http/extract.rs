@@ -216,7 +216,7 @@ fn is_json(request: &HttpRequest) -> bool {
 ///
 /// # Errors
 /// `invalid_request`, with the name of the member that is wrong.
-pub(super) fn parse_json<B: DeserializeOwned>(bytes: &[u8]) -> Result<B, Error> {
+pub fn parse_json<B: DeserializeOwned>(bytes: &[u8]) -> Result<B, Error> {
     // Without this check serde would take the items of an array for the members, in their order.
     if !bytes.trim_ascii_start().starts_with(b"{") {
         return Err(unreadable("body", "it must be a JSON object"));

@@ -92,14 +92,11 @@ pub fn form_decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['%', '+']) {
         return Some(text.into());
     }
-    // Decoded as the value of a pair. An ampersand would end it, so it is encoded first.
-    let pair = format!("x={}", text.replace('&', "%26"));
-    let (_, decoded) = form_urlencoded::parse(pair.as_bytes())
-        .next()
-        .unwrap_or_default();
-    let decoded = decoded.into_owned();
-    // Invalid UTF-8 was decoded to the replacement character.
-    (!decoded.contains('\u{FFFD}')).then_some(Cow::Owned(decoded))
+    let spaced = text.replace('+', " ");
+    let decoded = percent_encoding::percent_decode_str(&spaced)
+        .decode_utf8()
+        .ok()?;
+    Some(Cow::Owned(decoded.into_owned()))
 }
 
 fn invalid(description: impl Into<Cow<'static, str>>) -> Error {
@@ -168,6 +165,8 @@ mod tests {
             ("a%2Bb", Some("a+b")),
             ("a&b+", Some("a&b ")),
             ("%E2%82%AC", Some("\u{20AC}")),
+            ("a%26b%3Dc%25", Some("a&b=c%")),
+            ("%EF%BF%BD", Some("\u{FFFD}")),
             ("100%", Some("100%")),
             ("%zz", Some("%zz")),
             ("%E2%82", None),

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 use diesel::prelude::*;
@@ -12,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use super::schema::{api_keys, revoked_api_keys};
 use super::{Change, Database, StoreError, Transaction};
-use crate::client_ip::ClientIp;
+use crate::client_ip::{ClientIp, parse_network};
 use crate::clock::Timestamp;
 use crate::scope::Scope;
 
@@ -100,13 +99,9 @@ impl IpRanges {
         words: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, InvalidIpRanges> {
         let range = |word: &str| {
-            let range = word.parse().or_else(|_| {
-                word.parse::<IpAddr>()
-                    .map(|address| IpNet::from(address.to_canonical()))
-            });
-            range
-                .map(|range: IpNet| range.trunc())
-                .map_err(|_| InvalidIpRanges::Range(word.chars().take(60).collect()))
+            parse_network(word)
+                .map(|range| range.trunc())
+                .ok_or_else(|| InvalidIpRanges::Range(word.chars().take(60).collect()))
         };
         let ranges: Vec<IpNet> = words.into_iter().map(range).collect::<Result<_, _>>()?;
         if ranges.len() > MAX_RANGES {
@@ -335,6 +330,8 @@ pub fn purge(database: &mut Database, before: Timestamp, limit: i64) -> Result<u
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     #[test]

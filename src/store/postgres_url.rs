@@ -260,7 +260,7 @@ impl PostgresUrl {
             hosts.push(decode(host, "a host")?);
             ports.push(port.unwrap_or_default().to_owned());
         }
-        if hosts.iter().any(|host| !host.is_empty()) {
+        if hosts.len() > 1 || hosts.iter().any(|host| !host.is_empty()) {
             self.set("host", hosts.join(","));
         }
         if ports.iter().any(|port| !port.is_empty()) {
@@ -568,12 +568,12 @@ fn decode(text: &str, part: &str) -> Result<String, InvalidUrl> {
 /// Leaves the password out.
 impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |name: &str| {
+        let shown = |name: &str, encoded: &'static AsciiSet| {
             self.get(name)
-                .map(|value| utf8_percent_encode(value, SHOWN).to_string())
+                .map(|value| utf8_percent_encode(value, encoded).to_string())
         };
         f.write_str("postgres://")?;
-        if let Some(user) = shown("user") {
+        if let Some(user) = shown("user", NON_HOST) {
             write!(f, "{user}")?;
         }
         if self.get("password").is_some() {
@@ -584,18 +584,26 @@ impl fmt::Display for PostgresUrl {
         }
         let hosts: Vec<&str> = self.get("host").unwrap_or_default().split(',').collect();
         let ports: Vec<&str> = self.get("port").unwrap_or_default().split(',').collect();
-        for (index, host) in hosts.iter().enumerate() {
+        for index in 0..hosts.len().max(ports.len()) {
             let comma = if index > 0 { "," } else { "" };
+            let host = hosts.get(index).copied().unwrap_or_default();
             let host = match host.contains(':') {
-                true => format!("[{host}]"),
+                true => format!("[{}]", utf8_percent_encode(host, IN_BRACKETS)),
                 false => utf8_percent_encode(host, NON_HOST).to_string(),
             };
             write!(f, "{comma}{host}")?;
-            if let Some(port) = ports.get(index).filter(|port| !port.is_empty()) {
+            // One port is the port of all hosts.
+            let port = if ports.len() == 1 {
+                ports.first()
+            } else {
+                ports.get(index)
+            };
+            if let Some(port) = port.filter(|port| !port.is_empty()) {
                 write!(f, ":{port}")?;
             }
         }
-        write!(f, "/{}", shown("dbname").unwrap_or_default())?;
+        let dbname = shown("dbname", NON_HOST).unwrap_or_default();
+        write!(f, "/{dbname}")?;
         let mut sign = '?';
         for (name, value) in &self.parameters {
             if !["user", "password", "host", "port", "dbname"].contains(name) {
@@ -614,8 +622,11 @@ impl fmt::Display for PostgresUrl {
     }
 }
 
-/// The folder of a Unix socket must not look like the path of the URL.
+/// A user, a database name and the folder of a Unix socket must not look like other parts of the URL.
 const NON_HOST: &AsciiSet = &SHOWN.add(b'/').add(b':').add(b',');
+
+/// An IPv6 address keeps its colons.
+const IN_BRACKETS: &AsciiSet = &NON_HOST.remove(b':');
 
 #[cfg(test)]
 mod tests {
@@ -689,6 +700,17 @@ mod tests {
                 "postgres://h/kw?sslpassword=***",
             ),
             ("postgres://[::1]:1,b/kw", "postgres://[::1]:1,b/kw"),
+            (
+                "postgres://a%3Ab%2Fc@h/d%2Fe",
+                "postgres://a%3Ab%2Fc@h/d%2Fe",
+            ),
+            ("postgres://a%3A%2F%5D/kw", "postgres://[a:%2F%5D]/kw"),
+            ("postgres://a,b/kw?port=5", "postgres://a:5,b:5/kw"),
+            (
+                "postgres:///kw?hostaddr=10.0.0.1,10.0.0.2&port=1,2",
+                "postgres://:1,:2/kw?hostaddr=10.0.0.1,10.0.0.2",
+            ),
+            ("postgres:///kw?host=,", "postgres://,/kw"),
             (
                 "postgres://%2Frun%2Fpostgresql/kw",
                 "postgres://%2Frun%2Fpostgresql/kw",

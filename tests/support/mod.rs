@@ -22,6 +22,7 @@ pub mod jwt;
 pub mod key_server;
 pub mod portal;
 pub mod postgres;
+pub mod properties;
 pub mod proxy;
 
 /// Which database a test runs on.
