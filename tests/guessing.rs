@@ -150,10 +150,10 @@ on_both! {
         let (english, french) = (browser("en"), browser("fr"));
         let profile = "/portal/profile";
         for (password, said, dit) in [
-            ("password123", "most common passwords", "les plus courants"),
-            ("Password1!", "most common passwords", "les plus courants"),
-            ("1234567890", "most common passwords", "les plus courants"),
-            ("qwertyuiop", "most common passwords", "les plus courants"),
+            ("password123", "most common passwords", "des plus courants"),
+            ("Password1!", "most common passwords", "des plus courants"),
+            ("1234567890", "most common passwords", "des plus courants"),
+            ("qwertyuiop", "most common passwords", "des plus courants"),
             ("keyward123", "name of this service", "le nom de ce service"),
             ("bartholomew12", "your email address", "votre adresse e-mail"),
             ("northwind2026", "name of this service", "le nom de ce service"),
