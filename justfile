@@ -19,7 +19,7 @@ lint:
 test *ARGS:
     tests/run {{ ARGS }}
 
-# Run the tests whose path contains NAME, without Postgres
+# Run the tests whose path contains NAME on SQLite alone
 test-one NAME:
     cargo test --locked --lib -- {{ NAME }}
     cargo test --locked --test keyward -- {{ NAME }} --skip ::postgres
@@ -28,6 +28,10 @@ test-one NAME:
 test-postgres NAME:
     @[[ -n "${TEST_POSTGRES_URL:-}" ]] || { echo "set TEST_POSTGRES_URL first: see CONTRIBUTING.md" >&2; exit 1; }
     cargo test --locked --test keyward -- {{ NAME }} --skip ::sqlite
+
+# Write the files in tests/golden anew, where a change of them is meant
+golden:
+    UPDATE_GOLDEN=1 cargo test --locked --test keyward golden::
 
 # Run Keyward; without arguments it serves on 127.0.0.1:8080
 run *ARGS:

@@ -1,15 +1,15 @@
 //! A bounded read-through cache of what the hot path needs: clients with their secrets, API keys,
 //! revocations and the rows of the signing keys.
 //!
-//! Every change appends to the feed `changes`. Each node polls the feed several times a second and evicts
-//! what has changed. **A lease makes that safe**: a node answers from its cache only while its last
-//! successful poll is younger than [`LEASE`](lease::LEASE). After that it asks the store, and if the store
-//! does not answer, the node does not answer either. So a revocation that one node has confirmed takes
-//! effect on every node within a second, even if the database is unreachable.
+//! Every change appends to the feed `changes`. Each node polls the feed several times a second and
+//! evicts what has changed. **A lease makes that safe**: a node answers from its cache only while
+//! its last successful poll is younger than [`LEASE`](lease::LEASE). After that it asks the store,
+//! and if the store does not answer, the node does not answer either. So a revocation that one node
+//! has confirmed takes effect on every node within a second, even if the database is unreachable.
 //!
-//! The lease is measured with a clock that counts the time in which the machine was suspended, and ends
-//! as well when the wall clock jumps. The ids of the feed have no gaps: a node that finds one missing
-//! empties its cache and reloads it.
+//! The lease is measured with a clock that counts the time in which the machine was suspended, and
+//! ends as well when the wall clock jumps. The ids of the feed have no gaps: a node that finds one
+//! missing empties its cache and reloads it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,8 +37,8 @@ pub use entries::{ApiKeyEntry, ClientEntry, RevokedKeyEntry, SecretEntry};
 use lease::{Lease, Reading, since_boot};
 pub use poller::{CHANGES_RETENTION, Poller};
 
-/// How long revocations stay cached after their tokens have expired, in case the wall clock is set back
-/// by less than [`CLOCK_STEP`](lease::CLOCK_STEP).
+/// How long revocations stay cached after their tokens have expired, in case the wall clock is set
+/// back by less than [`CLOCK_STEP`](lease::CLOCK_STEP).
 const EVICTION_DELAY: Duration = Duration::from_secs(60);
 
 const CLIENTS_CAPACITY: usize = 20_000;
@@ -55,7 +55,8 @@ pub struct Cache {
     signing_keys: ArcSwap<Vec<SigningKey>>,
     /// Counts this process's changes to the signing keys.
     key_changes: AtomicU64,
-    /// How many of `key_changes` the cached signing keys include. While it is less, the store is asked.
+    /// How many of `key_changes` the cached signing keys include. While it is less, the store is
+    /// asked.
     key_changes_read: AtomicU64,
     /// Counts evictions. An entry that was loaded before an eviction must not be inserted after it.
     generation: RwLock<u64>,
@@ -67,15 +68,16 @@ pub struct Cache {
 struct Revocations {
     /// The expiry of each revoked token, by `jti`.
     expiries: HashMap<Uuid, Timestamp>,
-    /// Whether `expiries` holds all revocations. If not, the store is asked about tokens that are not in it.
+    /// Whether `expiries` holds all revocations. If not, the store is asked about tokens that are
+    /// not in it.
     complete: bool,
 }
 
 impl Cache {
     /// Loads the signing keys and revocations, and returns the cache with its poller.
     ///
-    /// A server runs the [`Poller`] to keep the cache fresh. Without it every read asks the store once the
-    /// lease has expired, which suits a short-lived command.
+    /// A server runs the [`Poller`] to keep the cache fresh. Without it every read asks the store
+    /// once the lease has expired, which suits a short-lived command.
     ///
     /// # Errors
     /// [`StoreError`] if the database did not answer.
@@ -108,16 +110,16 @@ impl Cache {
         self.lease.held(since_boot()).is_some()
     }
 
-    /// Compares the wall clock, which says `now`, with the time since boot, once for each request. If the
-    /// wall clock was set, the lease ends until the poller has reloaded the cache.
+    /// Compares the wall clock, which says `now`, with the time since boot, once for each request.
+    /// If the wall clock was set, the lease ends until the poller has reloaded the cache.
     pub fn notice_clock(&self, now: Timestamp) {
         if self.lease.has_stepped(Reading::at(now)) {
             self.lease.end();
         }
     }
 
-    /// Runs `read`, and runs it again if the lease expired meanwhile: the process may have been suspended
-    /// between a read of the cache and its answer.
+    /// Runs `read`, and runs it again if the lease expired meanwhile: the process may have been
+    /// suspended between a read of the cache and its answer.
     ///
     /// # Errors
     /// The errors of `read`.
@@ -191,8 +193,8 @@ impl Cache {
         self.is_fresh() && self.clients.contains_key(client_id)
     }
 
-    /// Loads a client from the store and discards it, to take as long as [`Cache::client`] takes for a
-    /// client that is not cached.
+    /// Loads a client from the store and discards it, to take as long as [`Cache::client`] takes
+    /// for a client that is not cached.
     pub async fn dummy_lookup(&self, client_id: &str) {
         let id = client_id.to_owned();
         // Only the time that it takes matters, so errors are ignored.
@@ -224,8 +226,8 @@ impl Cache {
         Ok(loaded.key)
     }
 
-    /// The recently revoked API key of this id. It authenticates nobody and only serves to give the reason
-    /// of a failure.
+    /// The recently revoked API key of this id. It authenticates nobody and only serves to give the
+    /// reason of a failure.
     ///
     /// # Errors
     /// [`StoreError`] if the key is not cached and the database did not answer.
@@ -270,7 +272,8 @@ impl Cache {
             .await
     }
 
-    /// The cached signing keys, fresh or not: the JWKS is published even if the database is unreachable.
+    /// The cached signing keys, fresh or not: the JWKS is published even if the database is
+    /// unreachable.
     pub fn cached_signing_keys(&self) -> Arc<Vec<SigningKey>> {
         self.signing_keys.load_full()
     }
@@ -303,9 +306,9 @@ impl Cache {
         }
     }
 
-    /// Evicts what this process has changed, before the change is confirmed. The signing keys are read from
-    /// the store until the poller has read them: a poll that began before the change cannot include it,
-    /// whenever it ends.
+    /// Evicts what this process has changed, before the change is confirmed. The signing keys are
+    /// read from the store until the poller has read them: a poll that began before the change
+    /// cannot include it, whenever it ends.
     fn evict_own(&self, changes: &[Change]) {
         self.evict(changes);
         if changes.contains(&Change::SigningKeys) {
@@ -341,8 +344,8 @@ impl Cache {
         }
     }
 
-    /// Empties the cache and adds these revocations. Those that it holds already stay: a revocation is
-    /// never undone, and this process may have made one after these were read.
+    /// Empties the cache and adds these revocations. Those that it holds already stay: a revocation
+    /// is never undone, and this process may have made one after these were read.
     fn reset(&self, revoked: Vec<(String, Timestamp)>) {
         *self.generation.write() += 1;
         self.clients.clear();
@@ -378,7 +381,7 @@ mod tests {
     fn opened(name: &str) -> (Arc<Store>, Arc<Cache>, Poller) {
         let file =
             std::env::temp_dir().join(format!("keyward_cache_{}_{name}.db", std::process::id()));
-        let store = Store::open(&DatabaseUrl::Sqlite(file), IfMissing::Make).unwrap();
+        let store = Store::open(&DatabaseUrl::Sqlite(file), IfMissing::Create).unwrap();
         let (cache, poller) = Cache::open(store.clone(), Timestamp::now()).unwrap();
         (store, cache, poller)
     }

@@ -1,4 +1,5 @@
-//! Instants. `now` is read once, at the rim, and handed down as an argument.
+//! Instants and durations. `now` is read once, at the edge of a request or a job; everything below
+//! takes it as an argument.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -26,13 +27,14 @@ pub mod watch;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The epoch itself; stands for "never" where a comparison is wanted.
+    /// The Unix epoch. Stands for "never" where instants are compared.
     pub const EPOCH: Timestamp = Timestamp(0);
 
-    /// The machine's clock. Called where a request or a command comes in, and in background work.
+    /// Reads the clock of this machine. Called at the start of a request, a command or a run of a
+    /// background job.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place that reads the clock"
+        reason = "this is the function that reads the clock"
     )]
     pub fn now() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -41,12 +43,12 @@ impl Timestamp {
         }))
     }
 
-    /// From milliseconds since the epoch.
+    /// The instant that is `millis` milliseconds after the epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Timestamp(millis)
     }
 
-    /// From whole seconds since the epoch, as in the JWT claims `exp` and `iat`.
+    /// The instant that is `seconds` seconds after the epoch, as in the JWT claims `exp` and `iat`.
     pub const fn from_seconds(seconds: i64) -> Self {
         Timestamp(seconds.saturating_mul(1000))
     }
@@ -56,7 +58,7 @@ impl Timestamp {
         self.0
     }
 
-    /// The same, borrowed: the database layer binds by reference.
+    /// Milliseconds since the epoch, borrowed: diesel binds values by reference.
     pub const fn as_millis(&self) -> &i64 {
         &self.0
     }
@@ -66,39 +68,51 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
-    /// This instant and `duration` more.
+    /// The instant that is `duration` later.
     pub fn saturating_add(self, duration: Duration) -> Self {
         Timestamp(self.0.saturating_add(millis(duration)))
     }
 
-    /// This instant less `duration`.
+    /// The instant that is `duration` earlier.
     pub fn saturating_sub(self, duration: Duration) -> Self {
         Timestamp(self.0.saturating_sub(millis(duration)))
     }
 
-    /// The last instant until here that is a multiple of `span` after the epoch: the begin of its
-    /// minute, or hour, in UTC.
+    /// Rounds down to a multiple of `unit` since the epoch: to the start of the minute or hour, in
+    /// UTC.
     #[must_use]
-    pub fn truncate_to(self, span: Duration) -> Self {
+    pub fn truncate_to(self, unit: Duration) -> Self {
         Timestamp(
             self.0
-                .saturating_sub(self.0.rem_euclid(millis(span).max(1))),
+                .saturating_sub(self.0.rem_euclid(millis(unit).max(1))),
         )
     }
 
-    /// How long from `earlier` to here; nothing where `earlier` is the later one.
+    /// The time from `earlier` to this instant; zero if `earlier` is later.
     pub fn duration_since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 
-/// How long the machine has been running, the time that it was suspended included. No setting of the
-/// wall clock moves it, and it starts again with the machine. `Instant` is no substitute: on Linux it
-/// stands still while the machine is suspended.
+/// Reads the wall clock in nanoseconds since the epoch, for the times of spans.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a span needs more than milliseconds, and decides nothing"
+)]
+pub fn unix_nanos() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_epoch.map_or(0, |elapsed| {
+        u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
+    })
+}
+
+/// The time since the machine booted, including the time that it was suspended. Setting the wall
+/// clock does not change it. `Instant` is no substitute: on Linux it stands still while the machine
+/// is suspended.
 pub fn since_boot() -> Duration {
     #[cfg(target_os = "linux")]
     let clock = rustix::time::ClockId::Boottime;
-    // Elsewhere the monotonic clock is the nearest that there is.
+    // Other systems have no such clock; the monotonic one is the closest.
     #[cfg(not(target_os = "linux"))]
     let clock = rustix::time::ClockId::Monotonic;
     let time = rustix::time::clock_gettime(clock);
@@ -112,7 +126,7 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// RFC 3339 in UTC to the second, as people and JSON read it.
+/// RFC 3339 in UTC, to the second.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = OffsetDateTime::from_unix_timestamp(self.seconds())
@@ -141,28 +155,28 @@ impl schemars::JsonSchema for Timestamp {
     }
 }
 
-/// Reads a span of time as people write it: `90d`, `24h`, `15m`, `30s`, or bare seconds.
+/// Parses a duration: `90d`, `24h`, `15m`, `30s`, or a number of seconds.
 ///
 /// # Errors
-/// A sentence that says what is wanted, where `text` is none of these.
+/// A sentence that says what is expected.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wanted = || {
+    let invalid = || {
         format!(
             "{text:?} is no span of time; write seconds, or a number with s, m, h or d, such as 90d"
         )
     };
     let digits = text.trim_end_matches(|last: char| last.is_ascii_alphabetic());
-    let number: u64 = digits.parse().map_err(|_| wanted())?;
+    let number: u64 = digits.parse().map_err(|_| invalid())?;
     let seconds = match &text[digits.len()..] {
         "" | "s" => 1,
         "m" => 60,
         "h" => 60 * 60,
         "d" => 24 * 60 * 60,
-        _ => return Err(wanted()),
+        _ => return Err(invalid()),
     };
-    let longest = 100 * 366 * 24 * 60 * 60;
+    let max = 100 * 366 * 24 * 60 * 60;
     match number.checked_mul(seconds) {
-        Some(total) if total <= longest => Ok(Duration::from_secs(total)),
+        Some(total) if total <= max => Ok(Duration::from_secs(total)),
         _ => Err(format!("{text:?} is longer than a hundred years")),
     }
 }

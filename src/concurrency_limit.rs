@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 type Semaphores = Arc<Mutex<HashMap<String, Arc<Semaphore>>>>;
@@ -40,13 +40,14 @@ impl ConcurrencyLimit {
     /// Waits up to `timeout` for a permit of `key`. Returns `None` after a timeout.
     pub async fn acquire(&self, key: &str, timeout: Duration) -> Option<Permit> {
         let semaphore = {
-            let mut semaphores = lock(&self.semaphores);
+            let mut semaphores = self.semaphores.lock();
             semaphores
                 .entry(key.to_owned())
                 .or_insert_with(|| Arc::new(Semaphore::new(self.per_key)))
                 .clone()
         };
-        // Created before the wait, so that a caller that is cancelled while it waits removes the entry.
+        // Created before the wait, so that a caller that is cancelled while it waits removes the
+        // entry.
         let mut permit = Permit {
             semaphores: self.semaphores.clone(),
             key: key.to_owned(),
@@ -61,7 +62,7 @@ impl ConcurrencyLimit {
     /// The number of keys that have permits or waiters.
     #[cfg(test)]
     fn keys(&self) -> usize {
-        lock(&self.semaphores).len()
+        self.semaphores.lock().len()
     }
 }
 
@@ -69,7 +70,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         // The inner permit holds a reference to the semaphore, so it is released first.
         self.inner = None;
-        let mut semaphores = lock(&self.semaphores);
+        let mut semaphores = self.semaphores.lock();
         self.semaphore = None;
         // New references are made only under the lock, so a count of one cannot grow meanwhile.
         if semaphores
@@ -79,10 +80,6 @@ impl Drop for Permit {
             semaphores.remove(&self.key);
         }
     }
-}
-
-fn lock(semaphores: &Semaphores) -> MutexGuard<'_, HashMap<String, Arc<Semaphore>>> {
-    semaphores.lock()
 }
 
 #[cfg(test)]

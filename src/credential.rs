@@ -1,9 +1,10 @@
 //! The secrets that Keyward generates: `PREFIX_ID_SECRETCHECKSUM`.
 //!
-//! The prefix tells the kind, the id finds the row, 43 base62 digits carry 256 random bits, and
-//! six more are the CRC-32 of all before them, so that a typing error is refused without a look
-//! into the database and a scanner has few false alarms. Only letters, digits and `_`: raw and
-//! form-encoded Basic credentials agree.
+//! The prefix determines the kind, the id identifies the row, 43 base62 digits carry 256 random
+//! bits, and six more are the CRC-32 of everything before them, so that a typing error is refused
+//! without a database query and secret scanners have few false positives. The format consists of
+//! letters, digits and `_`, so that it is the same with and without the form encoding of Basic
+//! credentials (RFC 6749 section 2.3.1).
 
 use std::fmt;
 
@@ -17,20 +18,20 @@ const ID_LENGTH: usize = 16;
 const SECRET_LENGTH: usize = 43;
 const CHECKSUM_LENGTH: usize = 6;
 
-/// What a credential is for, as its prefix tells.
+/// The kind of a credential, which its prefix names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// `kwk`: presented straight to a resource server.
+    /// `kwk`: an API key, presented directly to a resource server.
     ApiKey,
-    /// `kws`: what a client authenticates with at Keyward's own endpoints.
+    /// `kws`: a client secret, for authentication at Keyward's own endpoints.
     ClientSecret,
     /// `kwr`: the registration access token of one client (RFC 7592).
     RegistrationAccessToken,
-    /// `kwi`: an initial access token (RFC 7591).
+    /// `kwi`: an initial access token (RFC 7591 section 1.2).
     InitialAccessToken,
-    /// `kwp`: the cookie of a session in the portal.
+    /// `kwp`: the session cookie of the portal.
     Session,
-    /// `kwv`: what is in the link by which a user sets a password.
+    /// `kwv`: the token in an invitation link, with which a user sets a password.
     Invitation,
 }
 
@@ -45,18 +46,23 @@ impl Kind {
             Kind::Invitation => "kwv",
         }
     }
+
+    /// Whether `text` has the prefix of this kind of credential.
+    pub fn is_prefix_of(self, text: &str) -> bool {
+        text.strip_prefix(self.prefix())
+            .is_some_and(|rest| rest.starts_with('_'))
+    }
 }
 
-/// A credential in full. It cannot be printed or serialised by accident: [`Credential::expose`]
-/// is the only way to its text.
+/// A complete credential. It cannot be printed or serialised by accident: only
+/// [`Credential::expose`] returns its text, which is zeroed when the credential is dropped.
 #[derive(Clone)]
 pub struct Credential {
-    /// Zeroed when it is dropped.
     text: Zeroizing<String>,
 }
 
 impl Credential {
-    /// A new one, from the system's randomness.
+    /// Generates a credential from the operating system's randomness.
     pub fn generate(kind: Kind) -> Self {
         let secret = Zeroizing::new(random_base62(SECRET_LENGTH));
         let mut text = Zeroizing::new(format!(
@@ -66,13 +72,13 @@ impl Credential {
             *secret
         ));
         let checksum = checksum(&text);
-        // Growing in place would leave a copy behind.
+        // Growing the string in place would leave a copy of the secret in memory.
         text = Zeroizing::new([text.as_str(), &checksum].concat());
         Credential { text }
     }
 
-    /// Reads what somebody presented as a credential of `kind`. `None` is a final answer: it is
-    /// of another kind, mistyped, or no credential at all.
+    /// Parses a presented text as a credential of `kind`. `None` means that it cannot be one: it is
+    /// of another kind, mistyped, or not a credential at all.
     pub fn parse(text: &str, kind: Kind) -> Option<Self> {
         let (prefix, rest) = text.split_once('_')?;
         let (id, secret) = rest.split_once('_')?;
@@ -91,22 +97,22 @@ impl Credential {
         })
     }
 
-    /// The public id inside.
+    /// The public id inside the credential.
     pub fn id(&self) -> &str {
         self.text.split('_').nth(1).unwrap_or_default()
     }
 
-    /// The prefix, the id and the first characters of the secret: what lists show.
+    /// The prefix, the id and the first characters of the secret, for lists.
     pub fn shown(&self) -> String {
         self.text.chars().take(4 + ID_LENGTH + 1 + 4).collect()
     }
 
-    /// The text itself, for the one answer that shows it and for hashing.
+    /// The text, for hashing and for the one response that shows it.
     pub fn expose(&self) -> &str {
         &self.text
     }
 
-    /// A digest for comparison in memory, where the 256 random bits need no slow hash.
+    /// The SHA-256 of the credential, for comparisons in memory: 256 random bits need no slow hash.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(self.text.as_bytes())
     }
@@ -118,8 +124,8 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// Cuts credentials out of a text that comes from outside, before it is logged: people put secrets
-/// where ids belong, and into URLs. The id inside stays, to find it by.
+/// Redacts credentials in a text that is about to be logged: people put secrets where ids belong,
+/// and into URLs. The prefix and the id remain.
 pub fn redacted(text: &str) -> std::borrow::Cow<'_, str> {
     let kept = 4 + ID_LENGTH + 1;
     let mut rest = text;
@@ -147,38 +153,38 @@ pub fn redacted(text: &str) -> std::borrow::Cow<'_, str> {
     clean.into()
 }
 
-/// SHA-256 of something that is too long or too secret to be kept in memory.
+/// The SHA-256 of something that is too long or too secret to be kept in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// Of these bytes.
+    /// The digest of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         let mut out = [0; 32];
         out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
         Fingerprint(out)
     }
 
-    /// Equality in constant time, for what a caller presents as a secret.
+    /// Compares in constant time, for presented secrets.
     pub fn matches(&self, other: &Fingerprint) -> bool {
         verify_slices_are_equal(&self.0, &other.0).is_ok()
     }
 
-    /// In hexadecimal, as a key of a row.
+    /// The digest in hexadecimal, for the key of a row.
     pub fn hex(&self) -> String {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
-/// An id for a row: 16 base62 digits, of which no two are alike in practice (95 bits).
+/// Generates the id of a row: 16 base62 digits (95 random bits).
 pub fn new_id() -> String {
     random_base62(ID_LENGTH)
 }
 
-/// Random bytes from the system.
+/// Random bytes from the operating system.
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    // Without randomness nothing here may go on; aws-lc itself aborts in that case.
+    // Without randomness the process must not continue; aws-lc itself aborts in that case.
     #[expect(
         clippy::expect_used,
         reason = "aws-lc's generator does not fail once seeded, and aborts where it cannot be"
@@ -190,7 +196,7 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
 fn random_base62(length: usize) -> String {
     let mut text = String::with_capacity(length);
     while text.len() < length {
-        // 248 is the largest multiple of 62 in a byte: what lies above would favour some digits.
+        // 248 is the largest multiple of 62 in a byte: larger values would favour some digits.
         let digits = random_bytes::<64>().into_iter().filter(|byte| *byte < 248);
         text.extend(
             digits
@@ -209,4 +215,100 @@ fn checksum(body: &str) -> String {
         rest /= 62;
     }
     digits.iter().map(|digit| *digit as char).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: [Kind; 6] = [
+        Kind::ApiKey,
+        Kind::ClientSecret,
+        Kind::RegistrationAccessToken,
+        Kind::InitialAccessToken,
+        Kind::Session,
+        Kind::Invitation,
+    ];
+
+    #[test]
+    fn a_credential_is_parsed_as_its_own_kind_only() {
+        for kind in KINDS {
+            let credential = Credential::generate(kind);
+            let text = credential.expose();
+            for other in KINDS {
+                let parsed = Credential::parse(text, other);
+                assert_eq!(parsed.is_some(), other == kind, "{kind:?} as {other:?}");
+            }
+            assert_eq!(
+                text.len(),
+                4 + ID_LENGTH + 1 + SECRET_LENGTH + CHECKSUM_LENGTH
+            );
+            assert_eq!(&text[4..4 + ID_LENGTH], credential.id());
+            assert!(text.starts_with(&credential.shown()));
+            assert_eq!(format!("{credential:?}"), "Credential(…)");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_credential_is_refused() {
+        let text = Credential::generate(Kind::ApiKey).expose().to_owned();
+        // Every single character that is replaced, dropped or doubled.
+        for (index, c) in text.char_indices() {
+            let (before, after) = (&text[..index], &text[index + 1..]);
+            let replacement = if c == 'x' { 'y' } else { 'x' };
+            for mistyped in [
+                format!("{before}{replacement}{after}"),
+                format!("{before}{after}"),
+                format!("{before}{c}{c}{after}"),
+            ] {
+                assert!(
+                    Credential::parse(&mistyped, Kind::ApiKey).is_none(),
+                    "{mistyped}"
+                );
+            }
+        }
+        for other in [
+            "",
+            "kwk",
+            "kwk_",
+            "kwk__",
+            &format!(" {text}"),
+            &format!("{text}\n"),
+            &text.replace('_', "-"),
+            &text.to_uppercase(),
+            &"é".repeat(70),
+        ] {
+            assert!(Credential::parse(other, Kind::ApiKey).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_redacted() {
+        let credential = Credential::generate(Kind::ClientSecret);
+        let secret = credential.expose();
+        let shown = format!("kws_{}_***", credential.id());
+        for (text, expected) in [
+            (secret.to_owned(), shown.clone()),
+            (
+                format!("GET /clients/{secret}?x={secret}&kw=kw"),
+                format!("GET /clients/{shown}?x={shown}&kw=kw"),
+            ),
+            // A secret that was cut off is one all the same.
+            (secret[..30].to_owned(), shown.clone()),
+            ("kws_short".to_owned(), "kws_short".to_owned()),
+            ("nothing here".to_owned(), "nothing here".to_owned()),
+            (String::new(), String::new()),
+        ] {
+            assert_eq!(redacted(&text), expected);
+        }
+    }
+
+    #[test]
+    fn fingerprints_are_sha_256() {
+        // FIPS 180-2 appendix B.1
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(Fingerprint::of(b"abc").hex(), expected);
+        assert!(Fingerprint::of(b"abc").matches(&Fingerprint::of(b"abc")));
+        assert!(!Fingerprint::of(b"abc").matches(&Fingerprint::of(b"abd")));
+    }
 }

@@ -1,15 +1,15 @@
-//! The one error type. What the caller may know and what the operator needs are apart from the
-//! start: `description` goes into the answer, `detail` into the log line beside the request id.
+//! The error type. What the caller may know and what operators need are separate: the description
+//! is in the response, the detail is in the log line with the request id.
 //!
-//! "Not there" is an `Option`, "could not look" is a [`StoreError`](crate::store::StoreError),
-//! which becomes [`Code::TemporarilyUnavailable`] and nothing else.
+//! An object that does not exist is `Option::None`. A store that does not answer is a
+//! [`StoreError`](crate::store::StoreError), which becomes [`Code::TemporarilyUnavailable`] and
+//! nothing else.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::time::Duration;
 
-/// What kind of failure it is, in the words of the RFC that names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The kind of an error, named by the RFC that defines it where there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::VariantArray)]
 pub enum Code {
     /// RFC 6749 section 5.2; RFC 6750 section 3.1.
     InvalidRequest,
@@ -33,34 +33,34 @@ pub enum Code {
     InvalidClientMetadata,
     /// RFC 7591 section 3.2.2.
     InvalidRedirectUri,
-    /// Authenticated, but without the right.
+    /// The caller is authenticated, but not authorized.
     AccessDenied,
-    /// No such thing, for this caller.
+    /// The object does not exist, or is not visible to the caller.
     NotFound,
-    /// The path is there, the method is not.
+    /// The path exists, but does not allow the method.
     MethodNotAllowed,
-    /// It clashes with what is there.
+    /// The request conflicts with the current state of an object.
     Conflict,
-    /// It is not as the caller last saw it (RFC 9110 section 13.1.1).
+    /// The object was changed since the caller read it (RFC 9110 section 13.1.1).
     PreconditionFailed,
-    /// The same Idempotency-Key came with another request before.
+    /// The Idempotency-Key was used before for another request.
     UnprocessableContent,
-    /// The same request came before, with the same Idempotency-Key.
+    /// The Idempotency-Key was used before for the same request.
     AlreadyDone,
-    /// The body is over the limit.
+    /// The body is larger than the limit.
     ContentTooLarge,
     /// The body took too long to arrive.
     RequestTimeout,
-    /// Too many failures from there; see [`Error::retry_after`].
+    /// The caller is rate limited; see [`Error::retry_after`].
     TooManyRequests,
-    /// The database, or a bounded queue, cannot serve now; see [`Error::retry_after`].
+    /// The store or a bounded queue cannot serve now; see [`Error::retry_after`].
     TemporarilyUnavailable,
-    /// A fault of Keyward's own.
+    /// An internal error of Keyward.
     ServerError,
 }
 
 impl Code {
-    /// The `error` member of an OAuth error answer.
+    /// The `error` member of an OAuth error response.
     pub const fn as_str(self) -> &'static str {
         match self {
             Code::InvalidRequest => "invalid_request",
@@ -87,8 +87,9 @@ impl Code {
     }
 }
 
-/// Why something was not done.
-#[derive(Debug)]
+/// Why an operation was not performed. It displays as its public description.
+#[derive(Debug, thiserror::Error)]
+#[error("{description}")]
 pub struct Error {
     code: Code,
     description: Cow<'static, str>,
@@ -99,21 +100,21 @@ pub struct Error {
     subject: Option<Box<str>>,
 }
 
-/// A description once more, for who tells it in another language: its name and the values in it.
+/// The message that says the description of an [`Error`] in other languages.
 #[derive(Debug)]
 pub struct Phrase {
-    /// Stable; each door that translates has words for it.
+    /// The name of the message.
     pub name: &'static str,
-    /// What stands in the sentence.
+    /// The values in the message, by name.
     pub values: Vec<(&'static str, Value)>,
 }
 
-/// What stands in a [`Phrase`]: languages write numbers in their own ways.
+/// A value in a [`Phrase`]. Languages format numbers in different ways.
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// As it is.
+    /// A text.
     Text(String),
-    /// A count of something.
+    /// A number.
     Number(i64),
 }
 
@@ -136,7 +137,7 @@ impl From<u64> for Value {
 }
 
 impl Error {
-    /// A refusal with its public sentence. Nothing secret belongs into it.
+    /// An error with its public description, which must not contain secrets.
     pub fn new(code: Code, description: impl Into<Cow<'static, str>>) -> Self {
         Error {
             code,
@@ -149,14 +150,14 @@ impl Error {
         }
     }
 
-    /// Adds the exact reason, for the log alone.
+    /// Adds the exact reason, which is shown in the log only.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
-    /// Names the description, with the values in it.
+    /// Adds the message that says the description in other languages, with the values in it.
     #[must_use]
     pub fn phrase<const N: usize>(
         mut self,
@@ -170,126 +171,152 @@ impl Error {
         self
     }
 
-    /// Names what was asked for and refused: a scope, a resource server or a grant type.
+    /// Adds what was requested and refused: a scope, a resource server or a grant type.
     #[must_use]
     pub fn about(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into().into());
         self
     }
 
-    /// Names the member of the request that is wrong.
+    /// Adds the name of the invalid member of the request, unless there is one already.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
         self.field.get_or_insert(field.into().into());
         self
     }
 
-    /// RFC 6749 section 5.2, in the same words for every cause; the detail tells them apart.
+    /// Client authentication failed (RFC 6749 section 5.2). The description is the same for every
+    /// reason, so that callers cannot tell which client ids exist.
     pub fn invalid_client() -> Self {
         Error::new(Code::InvalidClient, "Client authentication failed")
     }
 
-    /// Too many failures; worth another try after `wait`.
+    /// The caller failed too often, and may retry after `wait`.
     pub fn too_many_requests(description: &'static str, wait: Duration) -> Self {
         let mut error = Error::new(Code::TooManyRequests, description);
         error.retry_after = Some(wait.max(Duration::from_secs(1)));
         error
     }
 
-    /// The caller's own slow requests take all of its share: worth another try when those are done.
+    /// The caller's earlier slow requests use all of its share, and must finish first.
     pub fn busy(detail: impl Into<String>) -> Self {
         let mut error = Error::new(
             Code::TooManyRequests,
-            "Too many slow requests at once; wait for those before to end",
+            "Too many slow requests at once; wait until earlier ones finish",
         );
         error.retry_after = Some(Duration::from_secs(2));
         error.detail(detail)
     }
 
-    /// Cannot serve now: worth another try in a moment.
+    /// The request cannot be served now, and may be retried in a moment.
     pub fn unavailable(detail: impl Into<String>) -> Self {
-        let mut error = Error::new(
-            Code::TemporarilyUnavailable,
-            "The service cannot answer now; try again in a moment",
-        );
+        Error::not_ready(
+            "The service is temporarily unavailable; try again in a moment",
+            detail,
+        )
+    }
+
+    /// The request cannot be served now, for a reason that callers may know.
+    pub fn not_ready(description: &'static str, detail: impl Into<String>) -> Self {
+        let mut error = Error::new(Code::TemporarilyUnavailable, description);
         error.retry_after = Some(Duration::from_secs(1));
         error.detail(detail)
     }
 
-    /// The same, with a public sentence that says what is missing.
-    pub fn not_ready(description: &'static str, detail: impl Into<String>) -> Self {
-        Error {
-            description: description.into(),
-            ..Error::unavailable(detail)
-        }
-    }
-
-    /// A fault of Keyward's own.
+    /// An internal error of Keyward.
     pub fn server_error(detail: impl Into<String>) -> Self {
         Error::new(
             Code::ServerError,
-            "Something went wrong here; the request id names it in the log",
+            "Internal error; the log has the reason under the request id",
         )
         .detail(detail)
     }
 
-    /// RFC 6750 section 3.1: the request needs more than the token may.
+    /// The request requires a scope that the credential does not have (RFC 6750 section 3.1).
     pub fn insufficient_scope(needed: impl Into<String>) -> Self {
         let needed = needed.into();
-        let error = Error::new(
-            Code::InsufficientScope,
-            format!("This needs the scope {needed}"),
-        );
-        error.about(needed)
+        let description = format!("This requires the scope {needed}");
+        Error::new(Code::InsufficientScope, description).about(needed)
     }
 
-    /// What kind of failure it is.
+    /// The kind of the error.
     pub fn code(&self) -> Code {
         self.code
     }
 
-    /// The sentence for the caller.
+    /// The public description.
     pub fn description(&self) -> &str {
         &self.description
     }
 
-    /// The exact reason, for the log; the description where there is no more to say.
+    /// The exact reason for the log: the detail, or the description of an error without one.
     pub fn reason(&self) -> &str {
         self.detail.as_deref().unwrap_or(&self.description)
     }
 
-    /// The scope, the resource server or the grant type that was asked for and refused.
+    /// The scope, the resource server or the grant type that was requested and refused.
     pub fn subject(&self) -> Option<&str> {
         self.subject.as_deref()
     }
 
-    /// The member of the request that is wrong.
+    /// The name of the invalid member of the request.
     pub fn wrong_field(&self) -> Option<&str> {
         self.field.as_deref()
     }
 
-    /// The description's name and values, where it has one.
+    /// The message that says the description in other languages.
     pub fn said(&self) -> Option<&Phrase> {
         self.phrase.as_deref()
     }
 
-    /// The scope that would have been needed.
+    /// The scope that the request requires.
     pub fn needed_scope(&self) -> Option<&str> {
         self.subject()
             .filter(|_| self.code == Code::InsufficientScope)
     }
 
-    /// When another try may go better, for `Retry-After`.
+    /// After how long the request may be retried, for `Retry-After`.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 }
 
-/// The public sentence.
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.description)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_the_detail_where_there_is_one() {
+        let error = Error::new(Code::Conflict, "public");
+        assert_eq!((error.description(), error.reason()), ("public", "public"));
+        let error = error.detail("private");
+        assert_eq!((error.description(), error.reason()), ("public", "private"));
+        assert_eq!(error.to_string(), "public");
+    }
+
+    #[test]
+    fn the_innermost_field_is_kept() {
+        let error = Error::new(Code::InvalidRequest, "")
+            .field("inner")
+            .field("outer");
+        assert_eq!(error.wrong_field(), Some("inner"));
+    }
+
+    #[test]
+    fn only_an_insufficient_scope_names_the_scope_that_is_needed() {
+        assert_eq!(Error::insufficient_scope("a b").needed_scope(), Some("a b"));
+        let refused = Error::new(Code::InvalidScope, "").about("a");
+        assert_eq!(
+            (refused.subject(), refused.needed_scope()),
+            (Some("a"), None)
+        );
+    }
+
+    #[test]
+    fn a_wait_is_at_least_a_second() {
+        for (millis, expected) in [(0, 1000), (999, 1000), (1500, 1500)] {
+            let error = Error::too_many_requests("", Duration::from_millis(millis));
+            assert_eq!(error.retry_after(), Some(Duration::from_millis(expected)));
+        }
     }
 }
-
-impl std::error::Error for Error {}

@@ -11,8 +11,8 @@
 //! | `purge` | 5 s | the leader |
 //! | `signing_key_rotation` | 1 s | the leader |
 //!
-//! A leader saves the other nodes the work. No job relies on it: two nodes that purge or rotate at the
-//! same time do no harm, since each of these writes is checked within its own transaction.
+//! A leader saves the other nodes the work. No job relies on it: two nodes that purge or rotate at
+//! the same time do no harm, since each of these writes is checked within its own transaction.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -33,6 +33,7 @@ pub mod rate_limit;
 pub mod request_context;
 pub mod scope;
 pub mod server;
+pub mod span;
 pub mod store;
 pub mod telemetry;
 pub mod trace_context;

@@ -1,8 +1,8 @@
 //! Metrics of this process, which `GET /metrics` exports for Prometheus.
 //!
-//! Names follow the conventions of Prometheus: base units, `_total` for counters. No label holds a value
-//! that a caller chooses, so the number of series is bounded. No label is named `job` or `instance`:
-//! Prometheus itself sets these.
+//! Names follow the conventions of Prometheus: base units, `_total` for counters. No label holds a
+//! value that a caller chooses, so the number of series is bounded. No label is named `job` or
+//! `instance`: Prometheus itself sets these.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -18,8 +18,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::clock::Timestamp;
 
-/// Upper bounds of request durations, in seconds. A token takes a few milliseconds on an idle machine
-/// and some tens on a busy one, so the buckets are close there.
+/// Upper bounds of request durations, in seconds. A token takes a few milliseconds on an idle
+/// machine and some tens on a busy one, so the buckets are close there.
 const DURATION_BUCKETS: [f64; 14] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
 ];
@@ -167,7 +167,8 @@ pub struct Snapshot {
     pub cache_fresh: bool,
     /// The caches, by name.
     pub caches: Vec<(&'static str, CacheState)>,
-    /// The connection pools, by name: connections that are open, those in use, and the most there may be.
+    /// The connection pools, by name: connections that are open, those in use, and the most there
+    /// may be.
     pub pools: Vec<(&'static str, [u32; 3])>,
     /// The bounded queues, by name, with their lengths.
     pub queues: Vec<(&'static str, usize)>,
@@ -551,7 +552,8 @@ impl Metrics {
             .set(seconds);
     }
 
-    /// Removes the last success of a job that runs on another node now, where it would only grow old.
+    /// Removes the last success of a job that runs on another node now, where it would only grow
+    /// old.
     pub fn clear_job_success(&self, name: &'static str) {
         self.job_last_success.remove(&JobLabels { name });
     }
@@ -627,7 +629,8 @@ impl Metrics {
     }
 }
 
-/// Raises a counter to a total that is counted elsewhere. Concurrent scrapes leave it at the larger total.
+/// Raises a counter to a total that is counted elsewhere. Concurrent scrapes leave it at the larger
+/// total.
 fn advance(counter: &Counter, total: u64) {
     counter
         .inner()
@@ -665,7 +668,8 @@ impl Process {
         registry.register_with_unit("start_time", started, Unit::Seconds, self.started.clone());
     }
 
-    /// Reads `/proc/self`. A value that cannot be read keeps its last state, so that the scrape succeeds.
+    /// Reads `/proc/self`. A value that cannot be read keeps its last state, so that the scrape
+    /// succeeds.
     fn read(&self, started: i64) {
         #[expect(
             clippy::cast_precision_loss,
@@ -702,8 +706,8 @@ impl Process {
     }
 }
 
-/// Converts OpenMetrics to the Prometheus text format 0.0.4, in which HELP and TYPE of a counter or an info
-/// carry the name of its series, and which has no units and no end mark.
+/// Converts OpenMetrics to the Prometheus text format 0.0.4, in which HELP and TYPE of a counter or
+/// an info carry the name of its series, and which has no units and no end mark.
 fn to_prometheus_text(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len());
     let mut help = None;

@@ -1,17 +1,18 @@
-//! Rate limits: of failed authentications by client and network, of guesses at passwords and codes by
-//! user, browser and network, and of open registrations by network.
+//! Rate limits: of failed authentications by client and network, of failed password and code
+//! attempts by user, browser and network, and of open registrations by network.
 //!
-//! Each limit is a GCRA: a burst, then one every interval. What is kept for a key is its theoretical
-//! arrival time (TAT): the instant at which everything counted so far is forgiven. Counts live in the
-//! memory of one node and are lost when it stops.
+//! Each limit is a GCRA: a burst, then one every interval. What is kept for a key is its
+//! theoretical arrival time (TAT): the instant at which everything counted so far has expired.
+//! Counts are kept in the memory of one node, and are lost when it stops.
 //!
 //! Two kinds of memory keep attackers from flushing the counts of others:
 //!
-//! - Users that exist have exact counts, which are removed only after they are forgiven. Their number is
-//!   bounded by the number of users, and what is kept for each user is bounded too.
-//! - Everything else that a caller can invent (client ids, names of users that do not exist, addresses)
-//!   shares arrays of a fixed size, in which a keyed hash chooses the slots. Nothing is ever evicted;
-//!   under a heavy flood two keys may share their slots, so that one of them is limited too early.
+//! - Users that exist have exact counts, which are removed only after they have expired. Their
+//!   number is bounded by the number of users, and the memory of each user is bounded too.
+//! - Everything else that a caller can make up (client ids, names of users that do not exist,
+//!   addresses) shares arrays of a fixed size, in which a keyed hash selects the slots. Nothing is
+//!   ever evicted; in a heavy flood two keys may share their slots, so that one of them is limited
+//!   too early.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -22,10 +23,10 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::client_ip::ClientIp;
 
-/// Milliseconds since the limiter was made, by a clock that never steps.
+/// Milliseconds since the limiter was created, by a monotonic clock.
 type Millis = i64;
 
-/// A burst, then one more every `interval`.
+/// A GCRA limit: `burst` at once, then one more every `interval` milliseconds.
 #[derive(Clone, Copy)]
 struct Limit {
     burst: Millis,
@@ -36,14 +37,14 @@ const fn limit(burst: Millis, interval: Millis) -> Limit {
     Limit { burst, interval }
 }
 
-/// A kind of key with counts in arrays of a fixed size.
+/// A kind of key whose counts are in an [`Array`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Failed authentications as a client, by its id.
+    /// Failed client authentications, by client id.
     Client,
-    /// Failures with the API keys of a client that are recorded, by the client's id.
+    /// Failures with the API keys of a client that are written to the audit, by the client id.
     ApiKeys,
-    /// Refusals to an authenticated client that are recorded, by its id.
+    /// Refusals to an authenticated client that are written to the audit, by the client id.
     Refusals,
     /// Failures of one IPv4 address or /64 network.
     Network,
@@ -53,9 +54,9 @@ enum Kind {
     Network48,
     /// Open registrations of one IPv4 address or /64 network.
     Registrations,
-    /// Guesses at a user that does not exist, by one network.
+    /// Attempts for a user that does not exist, from one network.
     UnknownUser,
-    /// Guesses at a user that does not exist, from everywhere.
+    /// Attempts for a user that does not exist, from all networks.
     UnknownUserAnywhere,
 }
 
@@ -80,25 +81,25 @@ impl Kind {
             Kind::Network56 => limit(300, 200),
             Kind::Network48 => limit(1000, 50),
             Kind::Registrations => limit(20, 60_000),
-            // The same as for users that exist, or the difference would tell which do.
+            // The same limits as for users that exist: a difference would reveal which do.
             Kind::UnknownUser => UserKey::Network(ClientIp::Unknown).limit(),
             Kind::UnknownUserAnywhere => UserKey::Anywhere.limit(),
         }
     }
 }
 
-/// A count of a user that exists.
+/// One of the counts of a user that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum UserKey {
-    /// Guesses at the password from one network.
+    /// Password attempts from one network.
     Network(ClientIp),
-    /// Guesses at the password from everywhere, known browsers apart.
+    /// Password attempts from all networks, except in known browsers.
     Anywhere,
-    /// Guesses at the code of the second factor, known browsers apart.
+    /// Attempts at the code of the second factor, except in known browsers.
     Codes,
-    /// Guesses in one known browser.
+    /// Attempts in one known browser.
     Browser(u64),
-    /// Guesses in all known browsers.
+    /// Attempts in all known browsers.
     KnownBrowsers,
 }
 
@@ -113,12 +114,12 @@ impl UserKey {
     }
 }
 
-/// Something that is counted.
+/// The key of a count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum LimitKey {
-    /// In the arrays: the kind and the keyed hash of the key.
+    /// A key in the arrays: its kind and its keyed hash.
     Hashed(Kind, u64),
-    /// Exactly: the id of a user, and which of its counts.
+    /// A count of the user with this id.
     User(String, UserKey),
 }
 
@@ -131,36 +132,36 @@ impl LimitKey {
     }
 }
 
-/// Who guesses at what a person chose.
+/// Whose attempt at a password or a code is counted.
 pub enum AttemptBy<'a> {
-    /// Anybody, at the password of the user with this id.
+    /// An attempt at the password of a user.
     Password {
         /// The user's id.
         user: &'a str,
     },
-    /// Anybody, at the password of a user that does not exist, by the name that was given.
+    /// An attempt at the password of a user that does not exist.
     UnknownUser {
-        /// The name.
+        /// The name that was entered.
         name: &'a str,
     },
-    /// Somebody who knows the password, at the code of the second factor. There are a million codes, so
-    /// few guesses are allowed.
+    /// An attempt at the code of the second factor, after the password. There are a million codes,
+    /// so few attempts are allowed.
     Code {
         /// The user's id.
         user: &'a str,
     },
-    /// A browser in which the user signed in before. It has a budget of its own: what others guess does
-    /// not keep it out.
+    /// An attempt in a browser in which the user signed in before. It has counts of its own, so
+    /// attempts of others do not lock the user out.
     KnownBrowser {
-        /// What identifies the browser.
+        /// The identifier of the browser.
         browser: &'a [u8],
         /// The user's id.
         user: &'a str,
     },
 }
 
-/// An attempt under way, counted in advance. Refunds itself when it is dropped, unless [`Attempt::fail`]
-/// was called: the guess was right, or was never compared.
+/// An attempt under way, counted in advance. It is refunded when it is dropped, unless
+/// [`Attempt::fail`] was called: it succeeded, or was never verified.
 pub struct Attempt<'a> {
     limiter: &'a RateLimiter,
     keys: Vec<LimitKey>,
@@ -168,7 +169,7 @@ pub struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// The guess was wrong: it stays counted.
+    /// The attempt failed: it stays counted.
     pub fn fail(mut self) {
         self.failed = true;
     }
@@ -182,8 +183,8 @@ impl Drop for Attempt<'_> {
     }
 }
 
-/// Counts failures. For generated secrets a limit only turns the answer to a failure into "too many
-/// requests"; a correct secret is always accepted, so attackers cannot lock a client out.
+/// Counts failures and attempts. For generated secrets a limit only changes the response to a
+/// failure to 429; a correct secret is always accepted, so attackers cannot lock a client out.
 #[derive(Default)]
 pub struct RateLimiter {
     clock: Clock,
@@ -192,9 +193,9 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// Counts a failed authentication. `Some(wait)` where there were too many, of the client or of the
-    /// network. A network over its limit counts nothing: a flood neither postpones its own end nor spends
-    /// the budget of the clients that it names.
+    /// Counts a failed authentication. Returns how long to wait if the client or the network is
+    /// over its limit. While a network is over its limit nothing is counted: a flood neither
+    /// extends its own limit nor uses up that of the clients that it names.
     pub fn failed(&self, client_id: Option<&str>, client_ip: ClientIp) -> Option<Duration> {
         let mut counts = self.lock();
         let now = self.clock.now();
@@ -211,19 +212,21 @@ impl RateLimiter {
         counts.add_within_limit(&client, now)
     }
 
-    /// Counts a failure with an API key of a client before it is recorded. `Some(wait)` where enough are.
+    /// Counts a failure with an API key of a client. Returns `Some` if it is not to be written to
+    /// the audit.
     pub fn failed_api_key(&self, client_id: &str) -> Option<Duration> {
         self.count(Kind::ApiKeys, client_id)
     }
 
-    /// Counts a refusal to an authenticated client before it is recorded. `Some(wait)` where enough are.
+    /// Counts a refusal to an authenticated client. Returns `Some` if it is not to be written to
+    /// the audit.
     pub fn refused(&self, client_id: &str) -> Option<Duration> {
         self.count(Kind::Refusals, client_id)
     }
 
-    /// Counts an open registration. `Some(wait)` where there were too many.
+    /// Counts an open registration. Returns how long to wait if the network is over its limit.
     pub fn registered(&self, client_ip: ClientIp) -> Option<Duration> {
-        self.count(Kind::Registrations, prefix(client_ip, 64))
+        self.count(Kind::Registrations, to_prefix(client_ip, 64))
     }
 
     fn count(&self, kind: Kind, key: impl std::hash::Hash) -> Option<Duration> {
@@ -231,12 +234,12 @@ impl RateLimiter {
         self.lock().add_within_limit(&key, self.clock.now())
     }
 
-    /// Counts a guess at a password or a code before it is compared, so that concurrent attempts cannot
-    /// exceed the limit. Past the limit a right guess is not compared either: people choose what can be
-    /// guessed.
+    /// Counts an attempt at a password or a code before it is verified, so that concurrent attempts
+    /// cannot exceed the limit. Over the limit a correct password is not verified either, since
+    /// passwords that people choose can be guessed.
     ///
     /// # Errors
-    /// How long to wait.
+    /// How long to wait, if a limit is reached.
     pub fn attempt(
         &self,
         by: &AttemptBy<'_>,
@@ -245,7 +248,7 @@ impl RateLimiter {
         let keys = self.keys(by, client_ip);
         let mut counts = self.lock();
         let now = self.clock.now();
-        // What one limit refuses must not spend the others.
+        // An attempt that one limit refuses must not count against the others.
         if let Some(wait) = keys.iter().filter_map(|key| counts.wait(key, now)).max() {
             return Err(wait);
         }
@@ -259,7 +262,7 @@ impl RateLimiter {
     }
 
     fn keys(&self, by: &AttemptBy<'_>, client_ip: ClientIp) -> Vec<LimitKey> {
-        let network = prefix(client_ip, 64);
+        let network = to_prefix(client_ip, 64);
         let of = |user: &str, key: UserKey| LimitKey::User(user.to_owned(), key);
         let own = match by {
             AttemptBy::Password { user } => [
@@ -285,12 +288,13 @@ impl RateLimiter {
             .collect()
     }
 
-    /// Whoever holds one IPv6 address holds the 2^64 of its network, and often a larger one.
+    /// The networks of an address. A holder of one IPv6 address holds the /64, and often a larger
+    /// network.
     fn networks(&self, client_ip: ClientIp) -> Vec<LimitKey> {
-        let mut keys = vec![self.hashed(Kind::Network, prefix(client_ip, 64))];
+        let mut keys = vec![self.hashed(Kind::Network, to_prefix(client_ip, 64))];
         if matches!(client_ip, ClientIp::Known(IpAddr::V6(_))) {
-            keys.push(self.hashed(Kind::Network56, prefix(client_ip, 56)));
-            keys.push(self.hashed(Kind::Network48, prefix(client_ip, 48)));
+            keys.push(self.hashed(Kind::Network56, to_prefix(client_ip, 56)));
+            keys.push(self.hashed(Kind::Network48, to_prefix(client_ip, 48)));
         }
         keys
     }
@@ -309,9 +313,9 @@ impl RateLimiter {
     }
 }
 
-/// An IPv4 address, or the network of an IPv6 address with so many bits. All requests whose client IP is
-/// unknown count as one network of their own.
-fn prefix(client_ip: ClientIp, bits: u32) -> ClientIp {
+/// Truncates an IPv6 address to its network of `bits` bits. IPv4 addresses are not truncated. All
+/// requests whose client IP is unknown count as one network.
+fn to_prefix(client_ip: ClientIp, bits: u32) -> ClientIp {
     match client_ip {
         ClientIp::Known(IpAddr::V6(address)) => ClientIp::Known(IpAddr::V6(Ipv6Addr::from_bits(
             address.to_bits() & (u128::MAX << (128 - bits)),
@@ -320,15 +324,15 @@ fn prefix(client_ip: ClientIp, bits: u32) -> ClientIp {
     }
 }
 
-/// All counts. Their memory is bounded, see the module.
+/// All counts. Their memory is bounded, see the module documentation.
 struct Counts {
     arrays: [Array; Kind::ALL.len()],
     users: HashMap<String, UserCounts>,
-    /// How many users there may be before those whose failures are all forgiven are removed.
+    /// The number of users at which users without counts are removed.
     sweep_at: usize,
 }
 
-/// The fewest users at which it is worth to look for forgiven ones.
+/// The smallest number of users at which users without counts are removed.
 const MIN_SWEEP: usize = 1024;
 
 impl Default for Counts {
@@ -349,7 +353,7 @@ impl Counts {
         }
     }
 
-    /// How long one more must wait; none where it is within the limit.
+    /// Returns how long the next one must wait, or `None` if it is within the limit.
     fn wait(&self, key: &LimitKey, now: Millis) -> Option<Duration> {
         let Limit { burst, interval } = key.limit();
         let tat = self.tat(key).max(now) + interval;
@@ -375,7 +379,7 @@ impl Counts {
         }
     }
 
-    /// Counts one more unless it is over the limit; then gives how long to wait.
+    /// Counts one more if it is within the limit. Else returns how long to wait.
     fn add_within_limit(&mut self, key: &LimitKey, now: Millis) -> Option<Duration> {
         let wait = self.wait(key, now);
         if wait.is_none() {
@@ -402,21 +406,21 @@ impl Counts {
         }
     }
 
-    /// Removes users whose failures are all forgiven, where the number of users has doubled.
+    /// Removes users whose counts have expired, when the number of users has doubled.
     fn sweep(&mut self, now: Millis) {
         if self.users.len() < self.sweep_at {
             return;
         }
-        self.users.retain(|_, counts| !counts.is_forgiven(now));
+        self.users.retain(|_, counts| !counts.is_expired(now));
         self.sweep_at = MIN_SWEEP.max(self.users.len() * 2);
     }
 }
 
-/// Slots of an array: half a mebibyte, of which only what is used is resident.
+/// The slots of an array: half a mebibyte, of which only the pages in use are resident.
 const SLOTS: usize = 1 << 15;
 
-/// A counting sketch of two rows: each key has a slot in either, and counts as the lower of both. So a
-/// key is counted too high only where other keys share both of its slots, and never too low.
+/// A count-min sketch of two rows: each key has a slot in either row, and its count is the lower of
+/// both. A count is too high only if other keys share both slots, and never too low.
 struct Array([Vec<Millis>; 2]);
 
 impl Default for Array {
@@ -442,8 +446,8 @@ impl Array {
     }
 }
 
-/// How many networks, and how many browsers, are counted apart for each user. The limits over all of them
-/// hold in any case.
+/// The most networks, and the most browsers, with a count of their own for each user. The limits
+/// over all of them hold in any case.
 const MAX_SOURCES: usize = 128;
 
 /// The counts of a user that exists.
@@ -495,27 +499,27 @@ impl UserCounts {
             UserKey::Network(_) => &mut self.networks,
             UserKey::Browser(_) => &mut self.browsers,
         };
-        let place = match sources.iter().position(|(own, _)| *own == key) {
-            Some(place) => place,
+        let index = match sources.iter().position(|(own, _)| *own == key) {
+            Some(index) => index,
             None => {
                 sources.retain(|(_, tat)| *tat > now);
                 if sources.len() >= MAX_SOURCES {
-                    // The one with the fewest failures is the smallest loss.
+                    // Evicting the one with the fewest failures loses the least.
                     let fewest = sources
                         .iter()
                         .enumerate()
                         .min_by_key(|(_, (_, tat))| *tat)
-                        .map(|(place, _)| place);
+                        .map(|(index, _)| index);
                     sources.swap_remove(fewest.unwrap_or_default());
                 }
                 sources.push((key, 0));
                 sources.len() - 1
             }
         };
-        &mut sources[place].1
+        &mut sources[index].1
     }
 
-    fn is_forgiven(&self, now: Millis) -> bool {
+    fn is_expired(&self, now: Millis) -> bool {
         let tats = [self.anywhere, self.codes, self.known_browsers];
         let sources = self
             .networks
@@ -529,7 +533,7 @@ impl UserCounts {
 #[cfg(not(test))]
 use monotonic::Clock;
 
-/// A wall clock that is set back a day must not lock anybody out for that day.
+/// A monotonic clock: a wall clock that is set back by a day would lock people out for that day.
 #[cfg(not(test))]
 mod monotonic {
     use std::time::Instant;
@@ -586,7 +590,7 @@ mod tests {
         IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, number, 0, 0, 0, 0, 1)).into()
     }
 
-    /// How many of `count` wrong guesses are compared.
+    /// The number of `count` failed attempts that are verified.
     fn compared(
         limiter: &RateLimiter,
         by: &AttemptBy<'_>,
@@ -598,7 +602,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_forgiven_one_by_one() {
+    fn failures_expire_one_by_one() {
         let limiter = RateLimiter::default();
         let refused = |count: usize| {
             (0..count)
@@ -690,7 +694,7 @@ mod tests {
     }
 
     #[test]
-    fn guesses_have_limits_by_network_user_and_browser() {
+    fn attempts_have_limits_by_network_user_and_browser() {
         let limiter = RateLimiter::default();
         assert_eq!(compared(&limiter, &ADA, v4(1), 20), 10);
         assert_eq!(
@@ -709,14 +713,14 @@ mod tests {
             20,
             "codes"
         );
-        // A right guess does not count.
+        // A successful attempt does not count.
         limiter.clock.set(3600);
         (0..50).for_each(|_| drop(limiter.attempt(&ADA, v4(1)).unwrap()));
         assert_eq!(compared(&limiter, &ADA, v4(1), 20), 10);
     }
 
     #[test]
-    fn a_user_can_be_guessed_at_every_ten_seconds_from_everywhere() {
+    fn a_user_has_an_attempt_every_ten_seconds_from_all_networks() {
         for by in [ADA, AttemptBy::UnknownUser { name: "nobody" }] {
             let limiter = RateLimiter::default();
             let all = |count: u16| {
@@ -730,9 +734,9 @@ mod tests {
         }
     }
 
-    /// The counts that stand before a right answer outlive a flood of names, addresses and users.
+    /// The counts of a user survive a flood of names, addresses and users.
     #[test]
-    fn nothing_flushes_the_counts_of_a_user() {
+    fn a_flood_does_not_evict_the_counts_of_a_user() {
         let limiter = RateLimiter::default();
         let (code, known) = (
             AttemptBy::Code { user: "ada" },
@@ -769,7 +773,7 @@ mod tests {
     }
 
     #[test]
-    fn forgiven_users_are_removed() {
+    fn users_without_counts_are_removed() {
         let limiter = RateLimiter::default();
         for n in 0..10_000i64 {
             limiter.clock.set(n * 100);

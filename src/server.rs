@@ -9,6 +9,7 @@ use actix_web::{App, web};
 use crate::cache::{self, Cache};
 use crate::clock::Timestamp;
 use crate::config::{Issuer, Settings};
+use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::Error;
 use crate::http;
 use crate::jobs::{self, cluster_settings};
@@ -17,11 +18,10 @@ use crate::net::connections::Connections;
 use crate::net::listener;
 use crate::net::tls::Certificate;
 use crate::oauth::AuthorizationServer;
-use crate::oauth::keys::SealingKeyFile;
 use crate::portal;
 use crate::store::token_records::TokenRecords;
 use crate::store::{Store, StoreError};
-use crate::telemetry::Log;
+use crate::telemetry::Telemetry;
 
 mod accept;
 mod reload;
@@ -32,8 +32,8 @@ pub use reload::ReadSettings;
 use signals::Action;
 pub use signals::Signals;
 
-/// The listening socket and its certificate. Opened before the database, so that a server that cannot
-/// serve creates nothing.
+/// The listening socket and its certificate. Opened before the database, so that a server that
+/// cannot serve creates nothing.
 pub struct Listener {
     socket: TcpListener,
     certificate: Option<Arc<Certificate>>,
@@ -44,8 +44,8 @@ impl Listener {
     /// Listens on the address of the settings, and reads the TLS files.
     ///
     /// # Errors
-    /// The address is in use; a setting or the certificate cannot be used; `max_connections` is more
-    /// than the system allows.
+    /// The address is in use; a setting or the certificate cannot be used; `max_connections` is
+    /// more than the system allows.
     pub fn bind(settings: &Settings) -> Result<Self, Error> {
         let certificate = match (&settings.tls_cert, &settings.tls_key) {
             (Some(cert), Some(key)) => Some(Certificate::load(cert, key)?),
@@ -77,8 +77,8 @@ impl Server {
     /// Opens the keys, and fills the cache from the store.
     ///
     /// # Errors
-    /// The key file or the database cannot be used; nodes of this database serve with another issuer,
-    /// and `issuer_change` does not allow to replace it.
+    /// The key file or the database cannot be used; nodes of this database serve with another
+    /// issuer, and `issuer_change` does not allow to replace it.
     pub async fn new(
         listener: Listener,
         mut settings: Settings,
@@ -117,15 +117,15 @@ impl Server {
         &self.oauth
     }
 
-    /// Serves until SIGTERM or SIGINT, then finishes the requests in flight. SIGHUP reloads the settings
-    /// and the TLS files; one that arrived during the start is handled first.
+    /// Serves until SIGTERM or SIGINT, then finishes the requests in flight. SIGHUP reloads the
+    /// settings and the TLS files; one that arrived during the start is handled first.
     ///
     /// # Errors
     /// The system refuses threads or sockets.
     pub async fn run(
         self,
         signals: Signals,
-        log: Log,
+        telemetry: Telemetry,
         read_settings: ReadSettings,
     ) -> std::io::Result<()> {
         let Server {
@@ -140,7 +140,7 @@ impl Server {
         let jobs = jobs::start(&oauth, &connections, certificate.as_ref());
         let process = web::Data::new(http::ProcessState {
             connections: connections.clone(),
-            log: log.clone(),
+            telemetry: telemetry.clone(),
             certificate: certificate.clone(),
         });
         let documents = web::Data::new(http::Documents::new(&oauth));
@@ -162,7 +162,7 @@ impl Server {
         log_start(&oauth, max_connections);
         let reload = {
             let oauth = oauth.clone();
-            move || reload::reload(&oauth, &log, &read_settings, certificate.as_deref())
+            move || reload::reload(&oauth, &telemetry, &read_settings, certificate.as_deref())
         };
         tokio::spawn(handle_signals(
             signals,
@@ -177,8 +177,9 @@ impl Server {
     }
 }
 
-/// Prepares the database for this node: the settings that all nodes share, the keys that seal, and a key
-/// that signs. On a read-only database these must be there already, for a node that only serves reads.
+/// Prepares the database for this node: the settings that all nodes share, the keys that seal, and
+/// a key that signs. On a read-only database these must be there already, for a node that only
+/// serves reads.
 async fn prepare(
     store: &Arc<Store>,
     settings: &Settings,
@@ -240,8 +241,8 @@ fn log_start(oauth: &AuthorizationServer, max_connections: usize) {
     }
 }
 
-/// Reloads at each SIGHUP. At SIGTERM or SIGINT stops the workers, and closes connections as soon as they
-/// are idle.
+/// Reloads at each SIGHUP. At SIGTERM or SIGINT stops the workers, and closes connections as soon
+/// as they are idle.
 async fn handle_signals(
     mut signals: Signals,
     reload: impl Fn(),

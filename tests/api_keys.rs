@@ -7,7 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::support::{Client, Node, Reply, World, eventually, jwt, repository, within};
+use crate::support::tools::{self, Tool};
+use crate::support::{Client, Node, Reply, World, each_case, eventually, jwt, within};
 
 const SECOND: Duration = Duration::from_secs(1);
 const API: &str = "https://api.example/";
@@ -158,7 +159,7 @@ fn ended_with_its_key(world: &World, node: &Node, client: &Client, token: &str) 
 }
 
 on_both! {
-    fn on_the_command_line(world: World) {
+    fn keys_are_managed_on_the_command_line(world: World) {
         let client = world.client("read write");
         let other = world.client("read");
         let made = make(&world, &client, &[
@@ -241,7 +242,152 @@ on_both! {
         make(&world, &client, &["--name", "Default", "--manage-keys"]);
     }
 
-    fn over_http(world: World) {
+    /// A key that a key makes has no more than its maker, nor for longer, nor from elsewhere.
+    fn a_key_creates_another_key(world: World) {
+        let client = world.client("read write");
+        let node = world.start();
+        let key = &client.api_key;
+        let limited = world.cli(&[
+            "key", "create", &client.id, "--name", "Limited", "--scope", "", "--manage-keys", "--expires-in", "1h", "--allow-ip", "127.0.0.1",
+        ]);
+        let made = create(&node, text(&limited, "api_key"), "Its child");
+        assert_eq!(made.status, 201, "{}", made.body);
+        let rows = world.cli(&["key", "list", &client.id]);
+        let child = rows.as_array().unwrap().iter().find(|row| row["name"] == "Its child").unwrap().clone();
+        for member in ["scope", "expires_at", "allowed_ips"] {
+            assert_eq!(child[member], limited[member], "{member}");
+        }
+        assert_eq!(child["manage_keys"], json!(false));
+        refused(&ask(&node, "POST", "/apiKeys", &basic(key), r#"["In order"]"#), 400, "an array is no object");
+    }
+
+    fn every_endpoint_says_the_same_about_a_token_whose_key_expired(world: World) {
+        let client = world.client_with(&["--scope", "read"]);
+        let node = world.start();
+        let tokens = [exchanged(&node, &client.api_key), exchanged(&node, &client.api_key)];
+        for named in [&tokens[0], &text(&jwt::claims(&tokens[0]), "jti").to_owned()] {
+            assert_eq!(world.cli(&["--issuer", &node.base, "token", "inspect", named])["active"], json!(true));
+        }
+        world.cli(&["token", "revoke", &client.api_key]);
+        for token in &tokens {
+            ended_with_its_key(&world, &node, &client, token);
+        }
+    }
+
+    fn a_key_is_refused_after_its_expiry(world: World) {
+        let api = world.resource(API);
+        let client = world.client_with(&["--scope", "read", "--resource", API]);
+        let node = world.start();
+        for number in 2..10 {
+            make(&world, &client, &["--name", &number.to_string()]);
+        }
+        let short = make(&world, &client, &["--name", "Short", "--expires-in", "2s", "--manage-keys"]);
+        let key = text(&short, "api_key");
+        let seen = node.introspect(&api, key);
+        let lifetime = seen["exp"].as_i64().unwrap() - seen["iat"].as_i64().unwrap();
+        assert_eq!((&seen["active"], lifetime), (&json!(true), 2), "{seen}");
+        refused(&create(&node, key, "Eleventh"), 409, "ten live");
+        let token = exchanged(&node, key);
+        assert!(jwt::claims(&token)["exp"].as_i64() <= seen["exp"].as_i64(), "no longer than the key");
+        assert!(exchange(&node, key, &[]).json()["expires_in"].as_u64() <= Some(2));
+        eventually("the end", || (!node.active(&api, key)).then_some(()));
+        assert_eq!(node.introspect(&api, key), json!({"active": false}));
+        assert!(!node.active(&api, &token));
+        assert_eq!(verify(&node, key, &[]), 401);
+        refused(&ask(&node, "GET", "/apiKeys", &basic(key), ""), 401, "expired");
+        assert_eq!(list(&node, &client.api_key).len(), 9, "it is not shown, nor does it count");
+        assert_eq!(create(&node, &client.api_key, "Short").status, 201, "and gives up its name");
+    }
+
+    fn a_key_is_limited_to_a_part_of_its_clients_scope(world: World) {
+        let api = world.resource(API);
+        let client = world.client_with(&["--scope", "a b c", "--resource", API]);
+        let node = world.start();
+        let narrow = text(&make(&world, &client, &["--name", "Narrow", "--scope", "c a"]), "api_key").to_owned();
+        let none = text(&make(&world, &client, &["--name", "None", "--scope", ""]), "api_key").to_owned();
+        let scope = |key: &str| node.introspect(&api, key)["scope"].clone();
+        assert_eq!((scope(&narrow), scope(&none), scope(&client.api_key)), (json!("a c"), Value::Null, json!("a b c")));
+        assert_eq!(node.introspect(&api, &none)["active"], json!(true));
+        world.cli(&["client", "update", &client.id, "--scope", "a b"]);
+        within(SECOND, "the client's new scope", || (scope(&client.api_key) == "a b").then_some(()));
+        assert_eq!(scope(&narrow), json!("a"), "never more than the client");
+        assert_eq!(exchange(&node, &narrow, &[]).json()["scope"], json!("a"));
+    }
+
+    fn the_last_use_of_a_key_is_recorded(world: World) {
+        let api = world.resource(API);
+        let client = world.client_with(&["--scope", "read", "--resource", API]);
+        let by = |how: &str| text(&make(&world, &client, &["--name", how]), "api_key").to_owned();
+        let (introspected, verified, swapped, mistyped, unused) = (by("introspected"), by("verified"), by("exchanged"), by("mistyped"), by("unused"));
+        let node = world.start();
+        let before = world.cli(&["key", "list", &client.id]);
+        assert!(before.as_array().unwrap().iter().all(|key| key["last_used_at"].is_null()), "{before}");
+        let began = std::time::UNIX_EPOCH.elapsed().unwrap();
+        assert!(node.active(&api, &introspected));
+        assert_eq!(verify(&node, &verified, &[]), 200);
+        exchanged(&node, &swapped);
+        let (last, rest) = (mistyped.chars().last().unwrap(), &mistyped[..mistyped.len() - 1]);
+        assert_eq!(verify(&node, &format!("{rest}{}", if last == '0' { '1' } else { '0' }), &[]), 401);
+        assert_eq!(list(&node, &client.api_key).len(), 6);
+        // The running server writes it within seconds; one that stops, before it ends.
+        let written = |key: &str| {
+            let keys = world.cli(&["key", "list", &client.id]);
+            let row = keys.as_array().unwrap().iter().find(|row| row["id"] == id_of(key)).unwrap().clone();
+            row["last_used_at"].as_str().map(str::to_owned)
+        };
+        if world.backend == crate::support::Backend::Sqlite {
+            eventually("when it was last used", || written(&introspected));
+        } else {
+            assert!(node.stop().success());
+        }
+        let over = std::time::UNIX_EPOCH.elapsed().unwrap();
+        for key in [&introspected, &verified, &swapped, &client.api_key] {
+            assert!(written(key).is_some());
+        }
+        let moments = format!("last_used_at BETWEEN {} AND {}", began.as_millis(), over.as_millis());
+        assert_eq!(world.count(&format!("SELECT count(*) FROM api_keys WHERE {moments}")), 4, "exact to the minute");
+        assert_eq!((written(&mistyped), written(&unused)), (None, None));
+        let created = |document: &Value| document.as_array().unwrap().iter().map(|key| key["created_at"].clone()).collect::<Vec<_>>();
+        assert_eq!(created(&before), created(&world.cli(&["key", "list", &client.id])));
+    }
+
+    fn a_key_that_is_deleted_while_in_use(world: World) {
+        let client = world.client("read");
+        let (one, two) = (world.start_with(&["--issuer", "http://auth.example"]), world.start_with(&["--issuer", "http://auth.example"]));
+        for (here, there) in [(&one, &two), (&two, &one)] {
+            let used = text(&make(&world, &client, &["--name", "Used"]), "api_key").to_owned();
+            let token = exchanged(here, &used);
+            for node in [here, there] {
+                assert_eq!((verify(node, &used, &[]), verify(node, &token, &[])), (200, 200));
+            }
+            let deleted = std::sync::OnceLock::new();
+            std::thread::scope(|scope| {
+                for (node, patience) in [(here, Duration::ZERO), (there, SECOND)] {
+                    for credential in [&used, &token] {
+                        let deleted = &deleted;
+                        scope.spawn(move || {
+                            let mut seen = [0; 2];
+                            while seen[1] < 20 {
+                                let sent = Instant::now();
+                                let passed = verify(node, credential, &[]) == 200;
+                                seen[usize::from(!passed)] += 1;
+                                let too_late = deleted.get().is_some_and(|at| sent > *at + patience);
+                                assert!(!(passed && too_late), "{:?} after its end", sent - *deleted.get().unwrap());
+                            }
+                            assert!(seen[0] > 0);
+                        });
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(200));
+                assert_eq!(delete(here, &client.api_key, id_of(&used)).status, 204);
+                deleted.set(Instant::now()).unwrap();
+            });
+        }
+    }
+}
+
+on_both_and_serializable! {
+    fn keys_are_managed_over_http(world: World) {
         let client = world.client("read write");
         let other = world.client("read");
         let node = world.start();
@@ -340,26 +486,7 @@ on_both! {
         refused(&within(SECOND, "the disabling", disabled), 401, "disabled");
     }
 
-    /// A key that a key makes has no more than its maker, nor for longer, nor from elsewhere.
-    fn a_key_made_by_a_key(world: World) {
-        let client = world.client("read write");
-        let node = world.start();
-        let key = &client.api_key;
-        let limited = world.cli(&[
-            "key", "create", &client.id, "--name", "Limited", "--scope", "", "--manage-keys", "--expires-in", "1h", "--allow-ip", "127.0.0.1",
-        ]);
-        let made = create(&node, text(&limited, "api_key"), "Its child");
-        assert_eq!(made.status, 201, "{}", made.body);
-        let rows = world.cli(&["key", "list", &client.id]);
-        let child = rows.as_array().unwrap().iter().find(|row| row["name"] == "Its child").unwrap().clone();
-        for member in ["scope", "expires_at", "allowed_ips"] {
-            assert_eq!(child[member], limited[member], "{member}");
-        }
-        assert_eq!(child["manage_keys"], json!(false));
-        refused(&ask(&node, "POST", "/apiKeys", &basic(key), r#"["In order"]"#), 400, "an array is no object");
-    }
-
-    fn rotation(world: World) {
+    fn a_rotated_key_works_until_its_grace_period_ends(world: World) {
         let api = world.resource(API);
         let client = world.client_with(&["--scope", "read write", "--resource", API]);
         let node = world.start();
@@ -393,97 +520,7 @@ on_both! {
         assert_eq!(text(&newest, "name"), "Orders");
     }
 
-    fn one_answer_about_a_token_whose_key_has_ended(world: World) {
-        let client = world.client_with(&["--scope", "read"]);
-        let node = world.start();
-        let tokens = [exchanged(&node, &client.api_key), exchanged(&node, &client.api_key)];
-        for named in [&tokens[0], &text(&jwt::claims(&tokens[0]), "jti").to_owned()] {
-            assert_eq!(world.cli(&["--issuer", &node.base, "token", "inspect", named])["active"], json!(true));
-        }
-        world.cli(&["token", "revoke", &client.api_key]);
-        for token in &tokens {
-            ended_with_its_key(&world, &node, &client, token);
-        }
-    }
-
-    fn an_end_date(world: World) {
-        let api = world.resource(API);
-        let client = world.client_with(&["--scope", "read", "--resource", API]);
-        let node = world.start();
-        for number in 2..10 {
-            make(&world, &client, &["--name", &number.to_string()]);
-        }
-        let short = make(&world, &client, &["--name", "Short", "--expires-in", "2s", "--manage-keys"]);
-        let key = text(&short, "api_key");
-        let seen = node.introspect(&api, key);
-        let lifetime = seen["exp"].as_i64().unwrap() - seen["iat"].as_i64().unwrap();
-        assert_eq!((&seen["active"], lifetime), (&json!(true), 2), "{seen}");
-        refused(&create(&node, key, "Eleventh"), 409, "ten live");
-        let token = exchanged(&node, key);
-        assert!(jwt::claims(&token)["exp"].as_i64() <= seen["exp"].as_i64(), "no longer than the key");
-        assert!(exchange(&node, key, &[]).json()["expires_in"].as_u64() <= Some(2));
-        eventually("the end", || (!node.active(&api, key)).then_some(()));
-        assert_eq!(node.introspect(&api, key), json!({"active": false}));
-        assert!(!node.active(&api, &token));
-        assert_eq!(verify(&node, key, &[]), 401);
-        refused(&ask(&node, "GET", "/apiKeys", &basic(key), ""), 401, "ended");
-        assert_eq!(list(&node, &client.api_key).len(), 9, "it is not shown, nor does it count");
-        assert_eq!(create(&node, &client.api_key, "Short").status, 201, "and gives up its name");
-    }
-
-    fn a_part_of_the_scope(world: World) {
-        let api = world.resource(API);
-        let client = world.client_with(&["--scope", "a b c", "--resource", API]);
-        let node = world.start();
-        let narrow = text(&make(&world, &client, &["--name", "Narrow", "--scope", "c a"]), "api_key").to_owned();
-        let none = text(&make(&world, &client, &["--name", "None", "--scope", ""]), "api_key").to_owned();
-        let scope = |key: &str| node.introspect(&api, key)["scope"].clone();
-        assert_eq!((scope(&narrow), scope(&none), scope(&client.api_key)), (json!("a c"), Value::Null, json!("a b c")));
-        assert_eq!(node.introspect(&api, &none)["active"], json!(true));
-        world.cli(&["client", "update", &client.id, "--scope", "a b"]);
-        within(SECOND, "the client's new scope", || (scope(&client.api_key) == "a b").then_some(()));
-        assert_eq!(scope(&narrow), json!("a"), "never more than the client");
-        assert_eq!(exchange(&node, &narrow, &[]).json()["scope"], json!("a"));
-    }
-
-    fn last_used(world: World) {
-        let api = world.resource(API);
-        let client = world.client_with(&["--scope", "read", "--resource", API]);
-        let by = |how: &str| text(&make(&world, &client, &["--name", how]), "api_key").to_owned();
-        let (introspected, verified, swapped, mistyped, unused) = (by("introspected"), by("verified"), by("exchanged"), by("mistyped"), by("unused"));
-        let node = world.start();
-        let before = world.cli(&["key", "list", &client.id]);
-        assert!(before.as_array().unwrap().iter().all(|key| key["last_used_at"].is_null()), "{before}");
-        let began = std::time::UNIX_EPOCH.elapsed().unwrap();
-        assert!(node.active(&api, &introspected));
-        assert_eq!(verify(&node, &verified, &[]), 200);
-        exchanged(&node, &swapped);
-        let (last, rest) = (mistyped.chars().last().unwrap(), &mistyped[..mistyped.len() - 1]);
-        assert_eq!(verify(&node, &format!("{rest}{}", if last == '0' { '1' } else { '0' }), &[]), 401);
-        assert_eq!(list(&node, &client.api_key).len(), 6);
-        // The running server writes it within seconds; one that stops, before it ends.
-        let written = |key: &str| {
-            let keys = world.cli(&["key", "list", &client.id]);
-            let row = keys.as_array().unwrap().iter().find(|row| row["id"] == id_of(key)).unwrap().clone();
-            row["last_used_at"].as_str().map(str::to_owned)
-        };
-        if world.backend == crate::support::Backend::Sqlite {
-            eventually("when it was last used", || written(&introspected));
-        } else {
-            assert!(node.stop().success());
-        }
-        let over = std::time::UNIX_EPOCH.elapsed().unwrap();
-        for key in [&introspected, &verified, &swapped, &client.api_key] {
-            assert!(written(key).is_some());
-        }
-        let moments = format!("last_used_at BETWEEN {} AND {}", began.as_millis(), over.as_millis());
-        assert_eq!(world.count(&format!("SELECT count(*) FROM api_keys WHERE {moments}")), 4, "exact to the minute");
-        assert_eq!((written(&mistyped), written(&unused)), (None, None));
-        let created = |document: &Value| document.as_array().unwrap().iter().map(|key| key["created_at"].clone()).collect::<Vec<_>>();
-        assert_eq!(created(&before), created(&world.cli(&["key", "list", &client.id])));
-    }
-
-    fn races(world: World) {
+    fn concurrent_changes_keep_the_limit_of_keys(world: World) {
         let client = world.client("read");
         let nodes = [world.start_with(&["--issuer", "http://auth.example"]), world.start_with(&["--issuer", "http://auth.example"])];
         let all_at_once = |work: &(dyn Fn(usize, &Node) -> Reply + Sync), count: usize| -> Vec<u16> {
@@ -513,41 +550,7 @@ on_both! {
         }
     }
 
-    fn a_key_that_is_deleted_while_in_use(world: World) {
-        let client = world.client("read");
-        let (one, two) = (world.start_with(&["--issuer", "http://auth.example"]), world.start_with(&["--issuer", "http://auth.example"]));
-        for (here, there) in [(&one, &two), (&two, &one)] {
-            let used = text(&make(&world, &client, &["--name", "Used"]), "api_key").to_owned();
-            let token = exchanged(here, &used);
-            for node in [here, there] {
-                assert_eq!((verify(node, &used, &[]), verify(node, &token, &[])), (200, 200));
-            }
-            let deleted = std::sync::OnceLock::new();
-            std::thread::scope(|scope| {
-                for (node, patience) in [(here, Duration::ZERO), (there, SECOND)] {
-                    for credential in [&used, &token] {
-                        let deleted = &deleted;
-                        scope.spawn(move || {
-                            let mut seen = [0; 2];
-                            while seen[1] < 20 {
-                                let sent = Instant::now();
-                                let passed = verify(node, credential, &[]) == 200;
-                                seen[usize::from(!passed)] += 1;
-                                let too_late = deleted.get().is_some_and(|at| sent > *at + patience);
-                                assert!(!(passed && too_late), "{:?} after its end", sent - *deleted.get().unwrap());
-                            }
-                            assert!(seen[0] > 0);
-                        });
-                    }
-                }
-                std::thread::sleep(Duration::from_millis(200));
-                assert_eq!(delete(here, &client.api_key, id_of(&used)).status, 204);
-                deleted.set(Instant::now()).unwrap();
-            });
-        }
-    }
-
-    fn exchanged_for_a_token(world: World) {
+    fn a_key_is_exchanged_for_a_token(world: World) {
         let api = world.resource(API);
         world.resource("urn:two");
         let client = world.client_with(&["--scope", "a b c", "--resource", API, "--resource", "urn:two"]);
@@ -636,7 +639,7 @@ on_both! {
 }
 
 #[test]
-fn every_form_of_presenting_one() {
+fn a_key_is_accepted_in_each_form_of_presenting_it() {
     let world = World::sqlite();
     let client = world.client("read");
     let node = world.start();
@@ -648,40 +651,43 @@ fn every_form_of_presenting_one() {
         &key[..20],
         stranger.api_key.rsplit('_').next().unwrap()
     );
-    for (header, status) in [
-        (basic(key), 200),
-        (basic(&format!("{key}:")), 200),
-        (format!("Bearer {key}"), 200),
-        (format!("bearer {key}"), 200),
-        (format!("BASIC {}", STANDARD.encode(key)), 200),
-        (format!("Basic {}", STANDARD_NO_PAD.encode(key)), 200),
-        (format!("Bearer  {key}"), 200),
-        (String::new(), 401),
-        (basic(&format!(":{key}")), 401),
-        (basic(&format!("{key}:x")), 401),
-        (basic(&format!("{}:{key}", client.id)), 401),
-        (basic(&format!("{key}::")), 401),
-        (format!("Basic {key}"), 401),
-        (format!("Digest {key}"), 401),
-        (format!("ApiKey {key}"), 401),
-        (key.to_owned(), 401),
-        ("Basic".to_owned(), 401),
-        ("Basic !!!".to_owned(), 401),
-        ("Bearer".to_owned(), 401),
-        (format!("Basic {}", STANDARD.encode(b"\xFF\xFE")), 401),
-        (client.basic(), 401),
-        (format!("Bearer {secret}"), 401),
-        (format!("Bearer {token}"), 401),
-        (format!("Bearer {mistyped}"), 401),
-        (format!("Bearer {foreign}"), 401),
-        (format!("Bearer {}", key.to_uppercase()), 401),
-    ] {
-        let reply = ask(&node, "GET", "/apiKeys", &header, "");
-        assert_eq!(reply.status, status, "{header}: {}", reply.body);
-        if status != 200 {
-            refused(&reply, status, &header);
-        }
-    }
+    each_case(
+        [
+            (basic(key), 200),
+            (basic(&format!("{key}:")), 200),
+            (format!("Bearer {key}"), 200),
+            (format!("bearer {key}"), 200),
+            (format!("BASIC {}", STANDARD.encode(key)), 200),
+            (format!("Basic {}", STANDARD_NO_PAD.encode(key)), 200),
+            (format!("Bearer  {key}"), 200),
+            (String::new(), 401),
+            (basic(&format!(":{key}")), 401),
+            (basic(&format!("{key}:x")), 401),
+            (basic(&format!("{}:{key}", client.id)), 401),
+            (basic(&format!("{key}::")), 401),
+            (format!("Basic {key}"), 401),
+            (format!("Digest {key}"), 401),
+            (format!("ApiKey {key}"), 401),
+            (key.to_owned(), 401),
+            ("Basic".to_owned(), 401),
+            ("Basic !!!".to_owned(), 401),
+            ("Bearer".to_owned(), 401),
+            (format!("Basic {}", STANDARD.encode(b"\xFF\xFE")), 401),
+            (client.basic(), 401),
+            (format!("Bearer {secret}"), 401),
+            (format!("Bearer {token}"), 401),
+            (format!("Bearer {mistyped}"), 401),
+            (format!("Bearer {foreign}"), 401),
+            (format!("Bearer {}", key.to_uppercase()), 401),
+        ],
+        |(header, status)| {
+            let reply = ask(&node, "GET", "/apiKeys", &header, "");
+            assert_eq!(reply.status, status, "{header}: {}", reply.body);
+            if status != 200 {
+                refused(&reply, status, &header);
+            }
+        },
+    );
     let twice = [("authorization", basic(key)), ("authorization", basic(key))];
     let twice = twice
         .each_ref()
@@ -697,7 +703,7 @@ fn every_form_of_presenting_one() {
 }
 
 #[test]
-fn from_where() {
+fn a_key_is_accepted_from_its_ip_ranges_only() {
     let world = World::sqlite();
     let client = world.client("read");
     let ranges = [
@@ -731,63 +737,66 @@ fn from_where() {
         world.start(),
     );
     let authorization = basic(&key);
-    for (forwarded, allowed) in [
-        ("203.0.113.9", true),
-        ("198.51.100.7", true),
-        ("198.51.100.8", false),
-        ("203.0.114.1", false),
-        ("2001:db8:1::1", true),
-        ("2001:db9::1", false),
-        ("::ffff:203.0.113.9", true),
-        ("192.0.2.1, 203.0.113.9", true),
-        ("203.0.113.9, 192.0.2.1", false),
-        ("203.0.113.9, 10.1.2.3", true),
-        ("nonsense", false),
-        ("", false),
-    ] {
-        let headers = [("x-forwarded-for", forwarded)];
-        assert_eq!(
-            verify(&behind, &key, &headers),
-            if allowed { 200 } else { 401 },
-            "{forwarded}"
-        );
-        assert_eq!(
-            verify(&direct, &key, &headers),
-            401,
-            "nobody vouches for {forwarded}"
-        );
-        let reply = behind.get_with(
-            "/apiKeys",
-            &[
-                ("authorization", &authorization),
+    each_case(
+        [
+            ("203.0.113.9", true),
+            ("198.51.100.7", true),
+            ("198.51.100.8", false),
+            ("203.0.114.1", false),
+            ("2001:db8:1::1", true),
+            ("2001:db9::1", false),
+            ("::ffff:203.0.113.9", true),
+            ("192.0.2.1, 203.0.113.9", true),
+            ("203.0.113.9, 192.0.2.1", false),
+            ("203.0.113.9, 10.1.2.3", true),
+            ("nonsense", false),
+            ("", false),
+        ],
+        |(forwarded, allowed)| {
+            let headers = [("x-forwarded-for", forwarded)];
+            assert_eq!(
+                verify(&behind, &key, &headers),
+                if allowed { 200 } else { 401 },
+                "{forwarded}"
+            );
+            assert_eq!(
+                verify(&direct, &key, &headers),
+                401,
+                "nobody vouches for {forwarded}"
+            );
+            let reply = behind.get_with(
+                "/apiKeys",
+                &[
+                    ("authorization", &authorization),
+                    ("x-forwarded-for", forwarded),
+                ],
+            );
+            assert_eq!(
+                reply.status,
+                if allowed { 200 } else { 401 },
+                "{forwarded}: {}",
+                reply.body
+            );
+            let form = form_urlencoded::Serializer::new(String::new())
+                .extend_pairs([
+                    ("grant_type", EXCHANGE),
+                    ("subject_token", &key),
+                    ("subject_token_type", KEY_TYPE),
+                ])
+                .finish();
+            let headers = [
+                ("content-type", "application/x-www-form-urlencoded"),
                 ("x-forwarded-for", forwarded),
-            ],
-        );
-        assert_eq!(
-            reply.status,
-            if allowed { 200 } else { 401 },
-            "{forwarded}: {}",
-            reply.body
-        );
-        let form = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([
-                ("grant_type", EXCHANGE),
-                ("subject_token", &key),
-                ("subject_token_type", KEY_TYPE),
-            ])
-            .finish();
-        let headers = [
-            ("content-type", "application/x-www-form-urlencoded"),
-            ("x-forwarded-for", forwarded),
-        ];
-        assert_eq!(
-            behind
-                .post("/oauth/token", &headers, form.as_bytes())
-                .status,
-            if allowed { 200 } else { 400 },
-            "{forwarded}"
-        );
-    }
+            ];
+            assert_eq!(
+                behind
+                    .post("/oauth/token", &headers, form.as_bytes())
+                    .status,
+                if allowed { 200 } else { 400 },
+                "{forwarded}"
+            );
+        },
+    );
     assert_eq!(
         (
             verify(&direct, &inside, &[]),
@@ -804,12 +813,6 @@ fn from_where() {
         200,
         "a key without ranges"
     );
-}
-
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name}: run the tests by tests/run, which installs the libraries")
-    })
 }
 
 /// The official SDK of the platform whose key API this is.
@@ -830,16 +833,14 @@ fn sdk(world: World, mut command: Command) {
     assert!(output.status.success(), "{command:?}:\n{said}");
 }
 
-on_both! {
-    fn python_sdk(world: World) {
-        let mut command = Command::new(variable("TEST_PYTHON"));
-        command.arg(repository("tests/interop/python/codat_sdk.py"));
-        sdk(world, command);
-    }
+#[test]
+fn the_python_sdk_works_with_keyward() {
+    needs!(Tool::Python);
+    sdk(World::sqlite(), tools::python("codat_sdk.py"));
+}
 
-    fn javascript_sdk(world: World) {
-        let mut command = Command::new("node");
-        command.arg(std::path::Path::new(&variable("TEST_NODE_DIR")).join("codat_sdk.mjs"));
-        sdk(world, command);
-    }
+#[test]
+fn the_javascript_sdk_works_with_keyward() {
+    needs!(Tool::Node);
+    sdk(World::sqlite(), tools::node("codat_sdk.mjs"));
 }

@@ -4,7 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::{Backend, World, eventually};
+use crate::support::tools::Tool;
+use crate::support::{Backend, EmptyWorld, World, eventually};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -15,7 +16,7 @@ fn path(world: &World, name: &str) -> String {
 }
 
 #[test]
-fn a_backup_under_load_restores_into_an_empty_place() {
+fn a_backup_made_under_load_is_restored_into_an_empty_place() {
     let world = World::sqlite();
     let client = world.client("a");
     let node = world.start();
@@ -41,7 +42,7 @@ fn a_backup_under_load_restores_into_an_empty_place() {
     assert!(node.stop().success());
 
     // Another machine: the file, and the sealing key.
-    let other = World::sqlite();
+    let other = EmptyWorld::new(Backend::Sqlite);
     std::fs::create_dir_all(other.folder.join("keys")).unwrap();
     std::fs::copy(
         world.folder.join("keys/sealing.key"),
@@ -131,7 +132,7 @@ fn a_restore_reaches_a_running_server_and_revives_nothing_that_was_revoked() {
 }
 
 #[test]
-fn what_is_no_backup_is_refused_and_changes_nothing() {
+fn a_file_that_is_no_backup_is_refused_and_changes_nothing() {
     let world = World::sqlite();
     let client = world.client("a");
     let node = world.start();
@@ -162,7 +163,7 @@ fn what_is_no_backup_is_refused_and_changes_nothing() {
 
 /// What a backup left that was killed goes with the next one of that name; one that is at work stays.
 #[test]
-fn what_a_killed_backup_left_is_removed() {
+fn the_files_that_a_killed_backup_left_are_removed() {
     let world = World::sqlite();
     world.client("a");
     let file = |name: &str| world.file(name, "half a copy");
@@ -184,7 +185,8 @@ fn what_a_killed_backup_left_is_removed() {
 }
 
 #[test]
-fn postgres_has_tools_of_its_own() {
+fn backup_is_refused_on_postgres() {
+    needs!(Tool::Postgres);
     let world = World::new(Backend::Postgres);
     assert!(
         world

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::World;
+use crate::support::{Backend, EmptyWorld, World};
 
 fn check(world: &World, flags: &[&str]) -> (i32, Vec<(String, bool, String)>) {
     let output = world.run(&[&["--json", "check"], flags].concat());
@@ -29,7 +29,7 @@ fn wrong(findings: &[(String, bool, String)]) -> Vec<&str> {
 }
 
 on_both! {
-    fn what_it_finds(world: World) {
+    fn check_reports_each_fault(world: EmptyWorld) {
         let (status, findings) = check(&world, &[]);
         assert_eq!(status, 1);
         assert_eq!(wrong(&findings), ["database", "key file", "issuer"], "nothing was made yet: {findings:?}");
@@ -47,7 +47,7 @@ on_both! {
         assert_eq!(wrong(&check(&world, &[]).1), Vec::<&str>::new());
 
         // Another installation at the issuer's address.
-        let stranger = World::sqlite();
+        let stranger = EmptyWorld::new(Backend::Sqlite);
         let other_node = stranger.start();
         assert_eq!(wrong(&check(&world, &["--issuer", &other_node.base]).1), ["published keys"]);
 
@@ -67,8 +67,8 @@ on_both! {
 }
 
 #[test]
-fn a_database_that_is_not_there() {
-    let world = World::sqlite();
+fn check_reports_an_unreachable_database() {
+    let world = EmptyWorld::new(Backend::Sqlite);
     let (status, findings) = check(
         &world,
         &["--database-url", "postgres://x:secret@127.0.0.1:1/x"],

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::key_server::KeyServer;
-use crate::support::{Node, Reply, World, eventually, jwt};
+use crate::support::{Node, Reply, World, each_case, eventually, jwt};
 
 const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -47,7 +47,7 @@ pub fn ask(node: &Node, assertion: &str) -> Reply {
 }
 
 on_both! {
-    fn each_algorithm_serves_and_each_assertion_once(world: World) {
+    fn each_algorithm_is_accepted_and_each_assertion_once(world: World) {
         let node = world.start();
         let second = world.start_with(&["--issuer", &node.base]);
         for algorithm in ["RS256", "PS256", "ES256", "EdDSA"] {
@@ -58,7 +58,7 @@ on_both! {
             assert_eq!(reply.status, 200, "{algorithm}: {}", reply.body);
             let again = ask(&node, &assertion);
             again.refused(401, "invalid_client");
-            assert!(node.log_of(&again)["reason"].as_str().unwrap().contains("served before"));
+            assert!(node.log_of(&again)["reason"].as_str().unwrap().contains("used before"));
             ask(&second, &assertion).refused(401, "invalid_client");
 
             // The same jti with another end is the same assertion to us.
@@ -75,8 +75,10 @@ on_both! {
             ask(&node, &assertion).refused(401, "invalid_client");
         }
     }
+}
 
-    fn of_many_at_once_one_serves(world: World) {
+on_both_and_serializable! {
+    fn one_of_many_concurrent_uses_of_an_assertion_succeeds(world: World) {
         let node = world.start();
         let second = world.start_with(&["--issuer", &node.base]);
         let pair = jwt::Pair::new("ES256");
@@ -92,7 +94,7 @@ on_both! {
 }
 
 #[test]
-fn assertions_that_are_refused() {
+fn wrong_assertions_are_refused() {
     let world = World::sqlite();
     let node = world.start();
     let pair = jwt::Pair::new("ES256");
@@ -166,7 +168,7 @@ fn assertions_that_are_refused() {
         ("no JWT", "a.b.c".to_owned()),
         ("empty parts", "..".to_owned()),
     ];
-    for (what, assertion) in &cases {
+    each_case(&cases, |(what, assertion)| {
         let reply = ask(&node, assertion);
         assert!(
             matches!(reply.status, 401 | 429),
@@ -175,16 +177,19 @@ fn assertions_that_are_refused() {
             reply.body
         );
         assert!(reply.json()["error_description"].is_string());
-    }
+    });
     // A minute of difference between the clocks does no harm.
-    for (name, value) in [
-        ("exp", json!(now - 30)),
-        ("nbf", json!(now + 30)),
-        ("iat", json!(now + 30)),
-    ] {
-        let reply = ask(&node, &with(name, value));
-        assert_eq!(reply.status, 200, "{name}: {}", reply.body);
-    }
+    each_case(
+        [
+            ("exp", json!(now - 30)),
+            ("nbf", json!(now + 30)),
+            ("iat", json!(now + 30)),
+        ],
+        |(name, value)| {
+            let reply = ask(&node, &with(name, value));
+            assert_eq!(reply.status, 200, "{name}: {}", reply.body);
+        },
+    );
     // Without `kid` the keys are tried.
     assert_eq!(
         ask(&node, &pair.sign(&json!({"alg": "ES256"}), &good)).status,
@@ -201,7 +206,7 @@ fn assertions_that_are_refused() {
 }
 
 #[test]
-fn the_token_endpoint_as_audience_is_a_switch() {
+fn the_token_endpoint_is_an_audience_only_where_that_is_set() {
     let world = World::sqlite();
     let node = world.start_with(&["--assertion-for-token-endpoint", "on"]);
     let pair = jwt::Pair::new("ES256");
@@ -319,7 +324,7 @@ fn deviations() -> Vec<(&'static str, jwt::Pair, Value)> {
 
 on_both! {
     /// At registration, by the command line, by the management API and at a jwks_uri alike.
-    fn key_sets_of_others(world: World) {
+    fn key_sets_of_other_implementations_are_read(world: World) {
         let keys = KeyServer::start(&world, &["localhost"]);
         let node = world.start_trusting(&world.folder.join("ca.pem"), &["--private-jwks-uri", "on"]);
         let operator = crate::management::operator(&world, &node);
@@ -397,7 +402,7 @@ fn register(world: &World, node: &Node, uri: &str) -> Reply {
 }
 
 #[test]
-fn keys_behind_a_jwks_uri() {
+fn keys_are_fetched_from_a_jwks_uri() {
     let world = World::sqlite();
     let keys = KeyServer::start(&world, &["localhost", "127.0.0.1"]);
     let old = jwt::Pair::new("ES256");

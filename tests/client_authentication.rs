@@ -19,7 +19,7 @@ fn percent(text: &str) -> String {
 }
 
 on_both! {
-    fn every_way_in_and_no_other(world: World) {
+    fn each_registered_method_is_accepted_and_no_other(world: World) {
         let client = world.client_with(&["--introspect", "--scope", "read"]);
         let post = world.client_with(&["--introspect", "--auth-method", "client_secret_post"]);
         let node = world.start();
@@ -91,7 +91,7 @@ on_both! {
         eventually("the brief secret", || (node.token_reply(&client, &[]).status == 200).then_some(()));
         eventually("its end", || (node.token_reply(&client, &[]).status == 401).then_some(()));
         let reason = node.log_of(&node.token_reply(&client, &[]))["reason"].as_str().unwrap().to_owned();
-        assert!(reason.contains("ended at"), "{reason}");
+        assert!(reason.contains("expired at"), "{reason}");
         let rows = world.cli(&["secret", "list", &client.id]);
         assert!(rows.as_array().unwrap().iter().all(|row| row["id"].is_string()));
         assert!(!rows.to_string().contains("kws_"));
@@ -113,7 +113,7 @@ on_both! {
 }
 
 #[test]
-fn two_authorization_headers_are_one_too_many() {
+fn two_authorization_headers_are_refused() {
     let world = World::sqlite();
     let client = world.client("read");
     let node = world.start();

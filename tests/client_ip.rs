@@ -53,7 +53,7 @@ fn key(world: &World, client: &str, range: &str) -> String {
 }
 
 on_both! {
-    fn ip_ranges_of_keys_behind_a_proxy(world: World) {
+    fn ip_ranges_of_keys_are_checked_behind_a_proxy(world: World) {
         let client = world.client("a");
         let (inside, outside, v6) = (key(&world, &client.id, "127.0.0.0/8"), key(&world, &client.id, "203.0.113.0/24"), key(&world, &client.id, "2001:db8::/32"));
         let node = world.start_with(&["--trusted-proxies", "127.0.0.0/8"]);
@@ -87,12 +87,12 @@ on_both! {
             }
             assert_eq!(verify(&node, &client.api_key, headers), 200, "a key without ranges");
         }
-        assert!(!node.logs().contains("no trusted proxy"), "no warning where the peer is one");
+        assert!(!node.logs().contains("is not a trusted proxy"), "no warning where the peer is one");
     }
 }
 
 #[test]
-fn the_forwarded_header_where_it_is_configured() {
+fn the_forwarded_header_is_read_where_it_is_configured() {
     let world = World::sqlite();
     let client = world.client("a");
     let (inside, outside) = (
@@ -183,7 +183,7 @@ fn a_header_from_an_untrusted_peer_is_ignored_and_warned_of_once() {
             .contains("trusted_proxies"),
         "{line}"
     );
-    assert_eq!(node.logs().matches("no trusted proxy").count(), 1);
+    assert_eq!(node.logs().matches("is not a trusted proxy").count(), 1);
 }
 
 #[test]

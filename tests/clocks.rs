@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::clock::Clock;
+use crate::support::tools::Tool;
 use crate::support::{Backend, Client, Node, World, jwt, within};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -45,6 +46,7 @@ fn rows(world: &World) -> Vec<i64> {
 
 on_both! {
     fn a_clock_that_is_wrong_for_a_while_revives_nothing(world: World) {
+        needs!(Tool::Faketime);
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
         let clock = Clock::new(&world, "node");
@@ -71,7 +73,8 @@ on_both! {
     }
 
     /// A machine that starts with a wrong clock has nothing to compare it with but what is stored.
-    fn a_clock_that_is_wrong_at_the_start(world: World) {
+    fn a_clock_that_is_wrong_at_the_start_ends_nothing(world: World) {
+        needs!(Tool::Faketime);
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
         let clock = Clock::new(&world, "node");
@@ -95,7 +98,8 @@ on_both! {
 
     /// The revocation of a token that expired long ago is purged. Where the clock goes back to when the
     /// token was alive, it is expired all the same.
-    fn a_clock_that_goes_back_by_days(world: World) {
+    fn a_clock_that_goes_back_by_days_revives_nothing(world: World) {
+        needs!(Tool::Faketime);
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
         let clock = Clock::new(&world, "node");
@@ -120,7 +124,8 @@ on_both! {
     }
 
     /// What has expired by the clock of the node that revokes it may be active everywhere else.
-    fn a_revocation_by_a_clock_that_is_ahead(world: World) {
+    fn a_revocation_by_a_clock_that_is_ahead_holds(world: World) {
+        needs!(Tool::Faketime);
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
         let clock = Clock::new(&world, "node");
@@ -162,7 +167,8 @@ on_both! {
     }
 
     /// What a clock says that was ahead in the first seconds of a new database is not written down.
-    fn a_clock_that_is_ahead_at_the_first_start(world: World) {
+    fn a_clock_that_is_ahead_at_the_first_start_is_not_recorded(world: World) {
+        needs!(Tool::Faketime);
         let clock = Clock::new(&world, "node");
         clock.set("+400d");
         let node = clock.start(&world, &["--issuer", "http://auth.example"]);
@@ -183,7 +189,7 @@ on_both! {
 
     /// A node whose clock was ahead wrote a moment down that has not come yet. It is said everywhere, and there is
     /// a way on.
-    fn a_moment_that_has_not_come_yet(world: World) {
+    fn a_recorded_time_in_the_future_is_reported_and_can_be_reset(world: World) {
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
         let issuer = ["--issuer", "http://auth.example"];
@@ -233,7 +239,8 @@ on_both! {
     }
 
     /// "Revoke all" by a clock that went back since the token was issued.
-    fn revoking_all_after_the_clock_went_back(world: World) {
+    fn all_tokens_are_revoked_after_the_clock_went_back(world: World) {
+        needs!(Tool::Faketime);
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
         let clock = Clock::new(&world, "node");
@@ -274,7 +281,8 @@ fn listed(world: &World, client: &Client, tokens: &[(&str, bool)]) {
 
 /// Three nodes, of which one is six seconds behind and one six ahead: "at once" is by no clock.
 #[test]
-fn nodes_whose_clocks_differ() {
+fn changes_take_effect_at_once_on_nodes_whose_clocks_differ() {
+    needs!(Tool::Postgres, Tool::Faketime);
     let world = World::new(Backend::Postgres);
     let api = world.resource("urn:api");
     let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
@@ -357,7 +365,8 @@ fn nodes_whose_clocks_differ() {
 
 /// A change that a node writes whose clock is far behind must not look old enough to be purged.
 #[test]
-fn changes_by_a_node_that_is_far_behind() {
+fn changes_by_a_node_that_is_far_behind_are_not_purged() {
+    needs!(Tool::Postgres, Tool::Faketime);
     let world = World::new(Backend::Postgres);
     let client = world.client("a");
     let clock = Clock::new(&world, "late");

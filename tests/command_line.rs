@@ -4,12 +4,12 @@
 use serde_json::{Value, json};
 
 use crate::support::portal::Browser;
-use crate::support::{Backend, World, within};
+use crate::support::{Backend, World, each_case, within};
 
 const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
 
 on_both! {
-    fn a_client_from_making_to_deleting(world: World) {
+    fn a_client_is_created_changed_and_deleted(world: World) {
         world.cli(&["resource", "create", "--identifier", "urn:one", "--name", "One", "--scope", "read write"]);
         world.resource("urn:two");
         let node = world.start();
@@ -44,7 +44,7 @@ on_both! {
         assert!(world.refused(&["client", "show", id]).contains(id));
     }
 
-    fn accounts(world: World) {
+    fn accounts_are_created_listed_and_validated(world: World) {
         let made = world.cli(&["account", "create", "--name", "Acme"]);
         let id = made["id"].as_str().unwrap();
         assert!(world.refused(&["account", "create", "--name", "Acme"]).contains("already"));
@@ -64,7 +64,7 @@ on_both! {
         }
     }
 
-    fn people(world: World) {
+    fn users_are_invited_and_given_roles(world: World) {
         world.cli(&["account", "create", "--name", "Acme"]);
         world.cli(&["user", "create", "--email", "Ann@acme.example", "--role", "viewer", "--account", "Acme"]);
         let node = world.start();
@@ -94,7 +94,7 @@ on_both! {
         }
     }
 
-    fn secrets(world: World) {
+    fn secrets_are_rotated(world: World) {
         let client = world.client("a");
         let node = world.start();
         let rotated = |grace: &[&str]| {
@@ -112,7 +112,7 @@ on_both! {
         assert!(world.refused(&["secret", "rotate", "nobody"]).contains("no client nobody"));
     }
 
-    fn resource_servers(world: World) {
+    fn resource_servers_are_created_and_deleted(world: World) {
         let made = world.cli(&["resource", "create", "--identifier", "https://api.example/", "--name", "API", "--scope", "b a"]);
         assert_eq!((&made["identifier"], &made["scope"]), (&json!("https://api.example/"), &json!("a b")));
         assert!(made["client_id"].is_string() && made["client_secret"].is_string());
@@ -134,7 +134,7 @@ on_both! {
         assert_eq!(world.count("SELECT count(*) FROM clients"), 0, "nothing is half-done");
     }
 
-    fn tokens(world: World) {
+    fn tokens_are_inspected_listed_and_revoked(world: World) {
         let client = world.client_with(&["--scope", "a", "--introspect"]);
         let node = world.start();
         let issuer = ["--issuer", node.base.as_str()];
@@ -160,7 +160,7 @@ on_both! {
 }
 
 #[test]
-fn words_for_people_and_usage() {
+fn output_is_for_people_and_wrong_usage_has_status_two() {
     let world = World::new(Backend::Sqlite);
     let client = world.client("read");
     let said = |arguments: &[&str]| {
@@ -224,62 +224,65 @@ fn words_for_people_and_usage() {
 
 /// Client-facing words are stable.
 #[test]
-fn the_commands_of_the_contract() {
+fn each_command_of_the_contract_exists() {
     let world = World::sqlite();
-    for command in [
-        "serve",
-        "migrate",
-        "config",
-        "check",
-        "account create",
-        "account list",
-        "account update",
-        "user create",
-        "user list",
-        "user invite",
-        "user set-role",
-        "user reset-second-factor",
-        "user set-password",
-        "user delete",
-        "client create",
-        "client list",
-        "client show",
-        "client update",
-        "client disable",
-        "client enable",
-        "client delete",
-        "secret create",
-        "secret list",
-        "secret rotate",
-        "secret delete",
-        "key create",
-        "key list",
-        "key rotate",
-        "key delete",
-        "resource create",
-        "resource update",
-        "resource list",
-        "resource delete",
-        "registration-token create",
-        "registration-token list",
-        "registration-token delete",
-        "signing-key list",
-        "signing-key show",
-        "signing-key rotate",
-        "signing-key import",
-        "signing-key retire",
-        "token inspect",
-        "token revoke",
-        "token list",
-    ] {
-        let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
-        assert!(world.run(&arguments).status.success(), "{command}");
-    }
+    each_case(
+        [
+            "serve",
+            "migrate",
+            "config",
+            "check",
+            "account create",
+            "account list",
+            "account update",
+            "user create",
+            "user list",
+            "user invite",
+            "user set-role",
+            "user reset-second-factor",
+            "user set-password",
+            "user delete",
+            "client create",
+            "client list",
+            "client show",
+            "client update",
+            "client disable",
+            "client enable",
+            "client delete",
+            "secret create",
+            "secret list",
+            "secret rotate",
+            "secret delete",
+            "key create",
+            "key list",
+            "key rotate",
+            "key delete",
+            "resource create",
+            "resource update",
+            "resource list",
+            "resource delete",
+            "registration-token create",
+            "registration-token list",
+            "registration-token delete",
+            "signing-key list",
+            "signing-key show",
+            "signing-key rotate",
+            "signing-key import",
+            "signing-key retire",
+            "token inspect",
+            "token revoke",
+            "token list",
+        ],
+        |command| {
+            let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+            assert!(world.run(&arguments).status.success(), "{command}");
+        },
+    );
 }
 
 /// Arguments show in the list of processes: a token can come on standard input.
 #[test]
-fn tokens_on_standard_input() {
+fn tokens_are_read_from_standard_input() {
     use std::io::Write;
     use std::process::Stdio;
 

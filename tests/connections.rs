@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::tools::Tool;
 use crate::support::{Node, World, within};
 
 const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -64,7 +65,7 @@ fn served_at_once(node: &Node) {
 }
 
 #[test]
-fn connections_that_say_nothing() {
+fn idle_connections_are_closed() {
     let world = World::sqlite();
     let node = world.start_with_descriptors(256, &[]);
     // Of each of three addresses less than one may have.
@@ -86,7 +87,7 @@ fn connections_that_say_nothing() {
     let warnings = node
         .logs()
         .lines()
-        .filter(|line| line.contains("table of connections is nearly full"))
+        .filter(|line| line.contains("too many connections: idle and slow"))
         .count();
     assert_eq!(warnings, 1, "once a minute\n{}", node.logs());
 }
@@ -124,7 +125,7 @@ fn hold_bodies(node: &Node, addresses: u8, each: usize, stop: &AtomicBool) {
 
 /// Whoever holds all connections of a small table in the middle of bodies keeps nobody out.
 #[test]
-fn bodies_that_never_come() {
+fn bodies_that_never_arrive_time_out() {
     let world = World::sqlite();
     let node = world.start_with_descriptors(256, &[]);
     for (addresses, each) in [(1, 300), (6, 50)] {
@@ -154,7 +155,7 @@ fn bodies_that_never_come() {
 }
 
 #[test]
-fn more_connections_than_descriptors_cannot_be_wanted() {
+fn connections_are_limited_by_the_file_descriptors() {
     let world = World::sqlite();
     let node = world.start_with_descriptors(256, &["--max-connections", "20"]);
     let silent: Vec<TcpStream> = (0..100).map(|_| node.connect()).collect();
@@ -171,7 +172,7 @@ fn more_connections_than_descriptors_cannot_be_wanted() {
 }
 
 #[test]
-fn answers_that_nobody_reads() {
+fn clients_that_read_no_answer_are_disconnected() {
     const COUNT: usize = 40;
     let world = World::sqlite();
     let node = world.start();
@@ -202,7 +203,7 @@ fn answers_that_nobody_reads() {
 }
 
 #[test]
-fn slow_readers_who_do_read_get_all_of_it() {
+fn slow_readers_get_the_whole_answer() {
     let world = World::sqlite();
     let node = world.start();
     let whole = node.get("/openapi.json").body;
@@ -224,7 +225,7 @@ fn slow_readers_who_do_read_get_all_of_it() {
 }
 
 #[test]
-fn what_is_sent_at_once_is_answered_in_order() {
+fn pipelined_requests_are_answered_in_order() {
     let world = World::sqlite();
     let node = world.start();
     let mut stream = node.connect();
@@ -251,7 +252,7 @@ fn what_is_sent_at_once_is_answered_in_order() {
 
 /// Heads and bodies up to the limits arrive, however they are cut.
 #[test]
-fn bodies_come_through() {
+fn bodies_arrive_whole() {
     let world = World::sqlite();
     let client = world.client("a");
     let node = world.start();
@@ -307,7 +308,7 @@ fn bodies_come_through() {
 
 /// The rest of a body that is too large is read for a short time, and then no more.
 #[test]
-fn after_a_refusal_the_rest_is_not_read_for_ever() {
+fn the_rest_of_a_refused_body_is_not_read_for_ever() {
     let world = World::sqlite();
     let node = world.start();
     let mut stream = node.connect();
@@ -338,7 +339,7 @@ fn after_a_refusal_the_rest_is_not_read_for_ever() {
 
 /// A connection is kept for a next request, but the next request has to come.
 #[test]
-fn a_next_request_must_come_whole() {
+fn a_further_request_times_out_where_it_stays_incomplete() {
     let world = World::sqlite();
     let node = world.start();
     let streams = [
@@ -365,24 +366,17 @@ fn a_next_request_must_come_whole() {
 }
 
 #[test]
-fn a_handshake_that_is_never_finished() {
+fn unfinished_tls_handshakes_are_closed() {
+    needs!(Tool::Curl);
     let world = World::sqlite();
-    let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-    world.file("cert.pem", &certified.cert.pem());
-    world.file("key.pem", &certified.signing_key.serialize_pem());
-    let node = world.start_with(&["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
+    let node = world.start_with_tls();
     // More than any bound on handshakes at a time.
     let mut silent: Vec<TcpStream> = (0..600).map(|_| node.connect()).collect();
     for stream in silent.iter_mut().step_by(2) {
         stream.write_all(b"\x16\x03\x01\x02\x00\x01").unwrap();
     }
     let began = Instant::now();
-    let url = node.base.replace("http://", "https://");
-    let asked = std::process::Command::new("curl")
-        .args(["-sf", "--cacert", "cert.pem", &format!("{url}/healthz")])
-        .current_dir(&world.folder)
-        .output()
-        .unwrap();
+    let asked = world.curl(&["-f", "--cacert", "cert.pem", &node.https_url("/healthz")]);
     assert!(asked.status.success());
     assert!(
         began.elapsed() < Duration::from_secs(5),

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::proxy::Proxy;
+use crate::support::tools::Tool;
 use crate::support::{Backend, Client, Node, Reply, World, eventually, within};
 
 fn unavailable(reply: &Reply) {
@@ -98,23 +99,24 @@ fn through_a_proxy(records: &str, away: impl Fn(&Proxy)) {
 }
 
 #[test]
-fn connections_break() {
+fn broken_connections_are_answered_with_503_until_they_recover() {
     through_a_proxy("on", Proxy::cut);
 }
 
 #[test]
-fn connections_break_without_records() {
+fn broken_connections_without_token_records_are_answered_with_503() {
     through_a_proxy("off", Proxy::cut);
 }
 
 #[test]
-fn connections_swallow_everything() {
+fn silent_connections_are_answered_with_503() {
     through_a_proxy("on", Proxy::swallow);
 }
 
 /// A revocation on another node while this one is cut off: it must never be overlooked.
 #[test]
-fn what_changed_meanwhile_counts() {
+fn changes_made_during_an_outage_take_effect() {
+    needs!(Tool::Postgres);
     let world = World::new(Backend::Postgres);
     let api = world.resource("urn:api");
     let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
@@ -155,7 +157,8 @@ fn what_changed_meanwhile_counts() {
 
 /// SIGTERM ends a node whose database hangs.
 #[test]
-fn stopping_while_it_hangs() {
+fn the_server_stops_while_the_database_hangs() {
+    needs!(Tool::Postgres);
     let world = World::new(Backend::Postgres);
     let client = world.client("a");
     let (proxy, through) = proxied(&world);
@@ -175,7 +178,7 @@ fn stopping_while_it_hangs() {
 
 /// SQLite is locked by somebody for long.
 #[test]
-fn a_locked_file() {
+fn a_locked_file_is_answered_with_503() {
     use diesel::connection::SimpleConnection;
     use diesel::prelude::*;
     let world = World::sqlite();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{World, jwt};
+use crate::support::{World, each_case, jwt};
 
 #[test]
 fn metadata_says_what_is_offered() {
@@ -10,17 +10,20 @@ fn metadata_says_what_is_offered() {
     let node = world.start();
     let document = node.get("/.well-known/oauth-authorization-server").json();
     assert_eq!(document["issuer"], json!(node.base));
-    for (member, path) in [
-        ("authorization_endpoint", "/oauth/authorize"),
-        ("token_endpoint", "/oauth/token"),
-        ("introspection_endpoint", "/oauth/introspect"),
-        ("revocation_endpoint", "/oauth/revoke"),
-        ("registration_endpoint", "/oauth/register"),
-        ("jwks_uri", "/.well-known/jwks.json"),
-    ] {
-        assert_eq!(document[member], json!(node.url(path)));
-        assert_ne!(node.get(path).status, 404);
-    }
+    each_case(
+        [
+            ("authorization_endpoint", "/oauth/authorize"),
+            ("token_endpoint", "/oauth/token"),
+            ("introspection_endpoint", "/oauth/introspect"),
+            ("revocation_endpoint", "/oauth/revoke"),
+            ("registration_endpoint", "/oauth/register"),
+            ("jwks_uri", "/.well-known/jwks.json"),
+        ],
+        |(member, path)| {
+            assert_eq!(document[member], json!(node.url(path)));
+            assert_ne!(node.get(path).status, 404);
+        },
+    );
     let exchange = "urn:ietf:params:oauth:grant-type:token-exchange";
     assert_eq!(
         document["grant_types_supported"],
@@ -31,7 +34,7 @@ fn metadata_says_what_is_offered() {
         "client_secret_post",
         "private_key_jwt"
     ]);
-    for endpoint in ["token", "introspection", "revocation"] {
+    each_case(["token", "introspection", "revocation"], |endpoint| {
         assert_eq!(
             document[format!("{endpoint}_endpoint_auth_methods_supported")],
             methods
@@ -42,7 +45,7 @@ fn metadata_says_what_is_offered() {
             *algorithms,
             json!(["RS256", "PS256", "ES256", "EdDSA", "Ed25519"])
         );
-    }
+    });
     assert_eq!(
         node.get("/.well-known/openid-configuration").json(),
         document
@@ -52,87 +55,93 @@ fn metadata_says_what_is_offered() {
     assert_eq!(document["response_types_supported"], json!(["none"]));
     assert!(document.get("code_challenge_methods_supported").is_none());
     let question = "?response_type=code&client_id=x&redirect_uri=https://evil.example/&state=s";
-    for path in [
-        "/oauth/authorize".to_owned(),
-        format!("/oauth/authorize{question}"),
-        "/oauth/authorize?%00=%ff".to_owned(),
-    ] {
-        for reply in [
-            node.get(&path),
-            node.form(&path, None, &[("response_type", "code")]),
-        ] {
-            reply.refused(400, "unsupported_response_type");
-            assert!(reply.header("location").is_none());
-        }
-        assert_eq!(
-            node.send("PUT", &path, &[], b"").header("allow"),
-            Some("GET, HEAD, POST")
-        );
-    }
+    each_case(
+        [
+            "/oauth/authorize".to_owned(),
+            format!("/oauth/authorize{question}"),
+            "/oauth/authorize?%00=%ff".to_owned(),
+        ],
+        |path| {
+            for reply in [
+                node.get(&path),
+                node.form(&path, None, &[("response_type", "code")]),
+            ] {
+                reply.refused(400, "unsupported_response_type");
+                assert!(reply.header("location").is_none());
+            }
+            assert_eq!(
+                node.send("PUT", &path, &[], b"").header("allow"),
+                Some("GET, HEAD, POST")
+            );
+        },
+    );
 }
 
 #[test]
 fn the_issuer_is_exact() {
-    for (issuer, path, prefix) in [
-        (
-            "https://auth.example/tenant",
-            "/.well-known/oauth-authorization-server/tenant",
-            "/tenant",
-        ),
-        (
-            "https://auth.example/a/b/",
-            "/.well-known/oauth-authorization-server/a/b",
-            "/a/b",
-        ),
-        (
-            "https://auth.example/",
-            "/.well-known/oauth-authorization-server",
-            "",
-        ),
-        (
-            "https://Auth.Example:443",
-            "/.well-known/oauth-authorization-server",
-            "",
-        ),
-    ] {
-        let world = World::sqlite();
-        let client = world.client("read");
-        let node = world.start_with(&["--issuer", issuer]);
-        let document = node
-            .get_with(
-                path,
-                &[
-                    ("host", "evil.example"),
-                    ("x-forwarded-host", "evil.example"),
-                ],
-            )
-            .json();
-        assert_eq!(document["issuer"], json!(issuer), "to the character");
-        let base = issuer.trim_end_matches('/');
-        assert_eq!(
-            document["token_endpoint"],
-            json!(format!("{base}/oauth/token"))
-        );
-        assert_eq!(jwt::claims(&node.token(&client))["iss"], json!(issuer));
-        assert_eq!(
-            node.get(&format!("{prefix}/.well-known/openid-configuration"))
-                .json(),
-            document
-        );
-        // With a proxy that takes the path off, and with one that leaves it on.
-        let fields = [("grant_type", "client_credentials")];
-        for prefix in [prefix, ""] {
-            assert_eq!(
-                node.form(
-                    &format!("{prefix}/oauth/token"),
-                    Some(&client.basic()),
-                    &fields
+    each_case(
+        [
+            (
+                "https://auth.example/tenant",
+                "/.well-known/oauth-authorization-server/tenant",
+                "/tenant",
+            ),
+            (
+                "https://auth.example/a/b/",
+                "/.well-known/oauth-authorization-server/a/b",
+                "/a/b",
+            ),
+            (
+                "https://auth.example/",
+                "/.well-known/oauth-authorization-server",
+                "",
+            ),
+            (
+                "https://Auth.Example:443",
+                "/.well-known/oauth-authorization-server",
+                "",
+            ),
+        ],
+        |(issuer, path, prefix)| {
+            let world = World::sqlite();
+            let client = world.client("read");
+            let node = world.start_with(&["--issuer", issuer]);
+            let document = node
+                .get_with(
+                    path,
+                    &[
+                        ("host", "evil.example"),
+                        ("x-forwarded-host", "evil.example"),
+                    ],
                 )
-                .status,
-                200
+                .json();
+            assert_eq!(document["issuer"], json!(issuer), "to the character");
+            let base = issuer.trim_end_matches('/');
+            assert_eq!(
+                document["token_endpoint"],
+                json!(format!("{base}/oauth/token"))
             );
-        }
-    }
+            assert_eq!(jwt::claims(&node.token(&client))["iss"], json!(issuer));
+            assert_eq!(
+                node.get(&format!("{prefix}/.well-known/openid-configuration"))
+                    .json(),
+                document
+            );
+            // With a proxy that takes the path off, and with one that leaves it on.
+            let fields = [("grant_type", "client_credentials")];
+            for prefix in [prefix, ""] {
+                assert_eq!(
+                    node.form(
+                        &format!("{prefix}/oauth/token"),
+                        Some(&client.basic()),
+                        &fields
+                    )
+                    .status,
+                    200
+                );
+            }
+        },
+    );
 }
 
 #[test]
@@ -143,20 +152,23 @@ fn keys_are_published_for_caches() {
     assert_eq!(reply.status, 200);
     assert_eq!(reply.header("cache-control"), Some("public, max-age=77"));
     let etag = reply.header("etag").unwrap().to_owned();
-    for known in [
-        etag.as_str(),
-        &format!("W/{etag}"),
-        &format!("\"other\", {etag}"),
-        "*",
-    ] {
-        let unchanged = node.get_with("/.well-known/jwks.json", &[("if-none-match", known)]);
-        assert_eq!(
-            (unchanged.status, unchanged.body.as_str()),
-            (304, ""),
-            "{known}"
-        );
-        assert_eq!(unchanged.header("etag"), Some(etag.as_str()));
-    }
+    each_case(
+        [
+            etag.as_str(),
+            &format!("W/{etag}"),
+            &format!("\"other\", {etag}"),
+            "*",
+        ],
+        |known| {
+            let unchanged = node.get_with("/.well-known/jwks.json", &[("if-none-match", known)]);
+            assert_eq!(
+                (unchanged.status, unchanged.body.as_str()),
+                (304, ""),
+                "{known}"
+            );
+            assert_eq!(unchanged.header("etag"), Some(etag.as_str()));
+        },
+    );
     let lines = [
         ("if-none-match", "\"other\""),
         ("if-none-match", etag.as_str()),
@@ -236,77 +248,86 @@ fn every_answer_has_a_request_id() {
 
 /// Browsers ask beforehand whether a page of another origin may read a document (CORS).
 #[test]
-fn pages_may_read_what_is_public() {
+fn cors_is_allowed_for_public_documents_only() {
     let world = World::sqlite();
     let node = world.start_with(&["--issuer", "https://auth.example/tenant"]);
-    for path in [
-        "/.well-known/oauth-authorization-server",
-        "/.well-known/oauth-authorization-server/tenant",
-        "/.well-known/openid-configuration",
-        "/.well-known/jwks.json",
-        "/tenant/.well-known/jwks.json",
-    ] {
-        let asked = [
-            ("origin", "https://app.example"),
-            ("access-control-request-method", "GET"),
-            ("access-control-request-headers", "x-trace"),
-        ];
-        let reply = node.send("OPTIONS", path, &asked, b"");
-        assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{path}");
-        assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
-        assert_eq!(
-            reply.header("access-control-allow-methods"),
-            Some("GET, HEAD")
-        );
-        assert_eq!(reply.header("access-control-allow-headers"), Some("*"));
-        assert_eq!(
-            node.get(path).header("access-control-allow-origin"),
-            Some("*")
-        );
-        let wrong = node.send("POST", path, &[], b"");
-        assert_eq!(
-            (wrong.status, wrong.header("allow")),
-            (405, Some("GET, HEAD, OPTIONS")),
-            "{path}"
-        );
-    }
-    for path in [
-        "/oauth/token",
-        "/oauth/introspect",
-        "/api/v1/clients",
-        "/healthz",
-    ] {
-        let reply = node.send("OPTIONS", path, &[("origin", "https://app.example")], b"");
-        assert_eq!(reply.status, 405, "{path}");
-        assert_eq!(reply.header("access-control-allow-origin"), None, "{path}");
-    }
+    each_case(
+        [
+            "/.well-known/oauth-authorization-server",
+            "/.well-known/oauth-authorization-server/tenant",
+            "/.well-known/openid-configuration",
+            "/.well-known/jwks.json",
+            "/tenant/.well-known/jwks.json",
+        ],
+        |path| {
+            let asked = [
+                ("origin", "https://app.example"),
+                ("access-control-request-method", "GET"),
+                ("access-control-request-headers", "x-trace"),
+            ];
+            let reply = node.send("OPTIONS", path, &asked, b"");
+            assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{path}");
+            assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+            assert_eq!(
+                reply.header("access-control-allow-methods"),
+                Some("GET, HEAD")
+            );
+            assert_eq!(reply.header("access-control-allow-headers"), Some("*"));
+            assert_eq!(
+                node.get(path).header("access-control-allow-origin"),
+                Some("*")
+            );
+            let wrong = node.send("POST", path, &[], b"");
+            assert_eq!(
+                (wrong.status, wrong.header("allow")),
+                (405, Some("GET, HEAD, OPTIONS")),
+                "{path}"
+            );
+        },
+    );
+    each_case(
+        [
+            "/oauth/token",
+            "/oauth/introspect",
+            "/api/v1/clients",
+            "/healthz",
+        ],
+        |path| {
+            let reply = node.send("OPTIONS", path, &[("origin", "https://app.example")], b"");
+            assert_eq!(reply.status, 405, "{path}");
+            assert_eq!(reply.header("access-control-allow-origin"), None, "{path}");
+        },
+    );
 }
 
 /// The scheme of the issuer decides, with TLS of its own and behind a proxy.
 #[test]
-fn browsers_are_told_to_guess_nothing_and_to_stay_with_https() {
-    for (issuer, told) in [
-        ("https://auth.example", Some("max-age=31536000")),
-        ("http://auth.example", None),
-    ] {
-        let world = World::sqlite();
-        let node = world.start_with(&["--issuer", issuer]);
-        for path in [
-            "/healthz",
-            "/openapi.json",
-            "/docs/docs.js",
-            "/.well-known/jwks.json",
-            "/nothing",
-            "/portal/sign-in",
-            "/verify",
-        ] {
-            let reply = node.get(path);
-            assert_eq!(reply.header("strict-transport-security"), told, "{path}");
-            assert_eq!(
-                reply.header("x-content-type-options"),
-                Some("nosniff"),
-                "{path}"
-            );
-        }
-    }
+fn answers_carry_nosniff_and_hsts() {
+    each_case(
+        [
+            ("https://auth.example", Some("max-age=31536000")),
+            ("http://auth.example", None),
+        ],
+        |(issuer, told)| {
+            let world = World::sqlite();
+            let node = world.start_with(&["--issuer", issuer]);
+            for path in [
+                "/healthz",
+                "/openapi.json",
+                "/docs/docs.js",
+                "/.well-known/jwks.json",
+                "/nothing",
+                "/portal/sign-in",
+                "/verify",
+            ] {
+                let reply = node.get(path);
+                assert_eq!(reply.header("strict-transport-security"), told, "{path}");
+                assert_eq!(
+                    reply.header("x-content-type-options"),
+                    Some("nosniff"),
+                    "{path}"
+                );
+            }
+        },
+    );
 }

@@ -10,8 +10,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::interop::variable;
 use crate::support::jwt::{self, Pair};
+use crate::support::tools::{Tool, variable};
 use crate::support::{Client, Node, World, repository, within};
 
 const ORDERS: &str = "https://orders.example/";
@@ -428,7 +428,7 @@ fn succeeds(command: &mut Command) {
 }
 
 #[test]
-fn rust() {
+fn the_rust_example_protects_its_resource() {
     check(|_| {
         // With `--test` alone cargo leaves examples out.
         let mut build = Command::new(env!("CARGO"));
@@ -444,7 +444,7 @@ fn rust() {
 
 /// The example that the tests build has the dependencies that `examples/rust` names.
 #[test]
-fn rust_has_the_versions_of_the_server() {
+fn the_rust_example_has_the_versions_of_the_server() {
     let read = |path: &str| -> toml::Table {
         let text = std::fs::read_to_string(repository(path)).unwrap();
         text.parse().unwrap()
@@ -464,7 +464,8 @@ fn rust_has_the_versions_of_the_server() {
 }
 
 #[test]
-fn go() {
+fn the_go_example_protects_its_resource() {
+    needs!(Tool::RecentGo);
     check(|world| {
         let program = world.folder.join("resource-server");
         let mut build = Command::new("go");
@@ -473,7 +474,7 @@ fn go() {
             .arg(&program)
             .arg(".")
             .current_dir(repository("examples/go"))
-            .env("GOCACHE", repository("target/quick-start/cache/go"))
+            .env("GOCACHE", repository("target/interop-go-cache"))
             .env("GOTOOLCHAIN", "local");
         succeeds(&mut build);
         Box::new(move || Command::new(&program))
@@ -481,7 +482,8 @@ fn go() {
 }
 
 #[test]
-fn python() {
+fn the_python_example_protects_its_resource() {
+    needs!(Tool::Python);
     let interpreter = PathBuf::from(variable("TEST_PYTHON"));
     check(|_| {
         Box::new(move || {
@@ -493,7 +495,8 @@ fn python() {
 }
 
 #[test]
-fn java() {
+fn the_java_example_protects_its_resource() {
+    needs!(Tool::Java);
     let jars = PathBuf::from(variable("TEST_JAVA_DIR")).join("*");
     check(|world| {
         let mut compile = Command::new("javac");
@@ -509,7 +512,8 @@ fn java() {
 }
 
 #[test]
-fn node() {
+fn the_node_example_protects_its_resource() {
+    needs!(Tool::Node);
     let packages = PathBuf::from(variable("TEST_NODE_DIR")).join("node_modules");
     check(|world| {
         // Node.js looks for packages beside the script.

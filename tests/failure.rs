@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use keyward::oauth::failure::ALL_REASONS;
+use keyward::oauth::reason::ALL_REASONS;
 use serde_json::{Value, json};
 
 use crate::support::{Client, World, eventually, jwt};
@@ -11,7 +11,7 @@ use crate::support::{Client, World, eventually, jwt};
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 on_both! {
-    fn what_a_client_may_not_have(world: World) {
+    fn each_refused_request_of_a_client_is_recorded(world: World) {
         let client = world.client("a");
         world.resource("urn:other");
         let node = world.start();
@@ -149,12 +149,12 @@ on_both! {
             ("unreadable_authorization", json!(null), "unreadable Authorization header".to_owned()),
             ("secret_without_client", json!(null), "client_secret without client_id".to_owned()),
             ("unknown_client", json!(null), "client nobody: unknown client".to_owned()),
-            ("not_a_secret", json!(null), format!("client {}: what was presented is no client secret, or mistyped", client.id)),
+            ("not_a_secret", json!(null), format!("client {}: what was presented is not a client secret, or is mistyped", client.id)),
             ("no_such_secret", json!({"id": id(&other.secret)}), format!("client {}: it has no secret {}", client.id, id(&other.secret))),
             (
                 "secret_ended",
                 json!({"id": id(&ended.secret), "at": 1000}),
-                format!("client {}: secret {} ended at 1970-01-01T00:00:01Z", ended.id, id(&ended.secret)),
+                format!("client {}: secret {} expired at 1970-01-01T00:00:01Z", ended.id, id(&ended.secret)),
             ),
             ("client_disabled", json!(null), format!("client {}: the client is disabled", disabled.id)),
             (

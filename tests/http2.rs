@@ -2,27 +2,23 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
 
+use crate::support::tools::Tool;
 use crate::support::{Node, World};
 
+/// The version of HTTP and the status; the body goes to a file.
 fn curl(world: &World, arguments: &[&str]) -> String {
-    let mut curl = Command::new("curl");
-    curl.args(["-s", "-o", "body", "-w", "%{http_version} %{http_code}"])
-        .args(arguments)
-        .current_dir(&world.folder);
-    String::from_utf8(curl.output().unwrap().stdout).unwrap()
+    let output = ["-o", "body", "-w", "%{http_version} %{http_code}"];
+    String::from_utf8(world.curl(&[&output, arguments].concat()).stdout).unwrap()
 }
 
 #[test]
-fn by_alpn() {
+fn http2_is_negotiated_by_alpn() {
+    needs!(Tool::Curl);
     let world = World::sqlite();
     let client = world.client("read");
-    let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-    world.file("cert.pem", &certified.cert.pem());
-    world.file("key.pem", &certified.signing_key.serialize_pem());
-    let node = world.start_with(&["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
-    let url = node.base.replace("http://", "https://") + "/oauth/token";
+    let node = world.start_with_tls();
+    let url = node.https_url("/oauth/token");
     let user = format!("{}:{}", client.id, client.secret);
     let token = [
         "--cacert",
@@ -47,7 +43,8 @@ fn by_alpn() {
 }
 
 #[test]
-fn in_the_clear_where_it_is_set() {
+fn http2_in_cleartext_works_where_it_is_set() {
+    needs!(Tool::Curl);
     let world = World::sqlite();
     let client = world.client("read");
     let node = world.start_with(&["--http2-cleartext", "on"]);
@@ -127,7 +124,7 @@ fn status(stream: &mut TcpStream) -> Option<u8> {
 }
 
 #[test]
-fn within_limits() {
+fn http2_streams_and_headers_are_limited() {
     let world = World::sqlite();
     let node = world.start_with(&["--http2-cleartext", "on"]);
     let mut stream = connect(&node);

@@ -5,13 +5,8 @@ use std::process::Command;
 use oauth2::{ClientId, ClientSecret, Scope, TokenResponse};
 use serde_json::json;
 
+use crate::support::tools::{self, Tool, variable};
 use crate::support::{World, jwt, repository};
-
-pub fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name}: run the tests by tests/run, which installs the libraries")
-    })
-}
 
 /// Runs a script with all that it may need in its environment.
 fn script(world: World, mut command: Command) {
@@ -128,126 +123,211 @@ fn resource_server(world: &World, mut command: Command) {
     );
 }
 
-fn python(world: World, name: &str) {
-    let mut command = Command::new(variable("TEST_PYTHON"));
-    command.arg(repository("tests/interop/python").join(name));
-    script(world, command);
+// On SQLite alone: what a library sees does not depend on the database.
+
+#[test]
+fn authlib_works_with_keyward() {
+    needs!(Tool::Python);
+    script(World::sqlite(), tools::python("authlib_client.py"));
 }
 
-fn javascript(world: World, name: &str) {
-    let mut command = Command::new("node");
-    command.arg(std::path::Path::new(&variable("TEST_NODE_DIR")).join(name));
-    script(world, command);
+#[test]
+fn pyjwt_verifies_offline() {
+    needs!(Tool::Python);
+    script(World::sqlite(), tools::python("pyjwt_offline.py"));
 }
 
-on_both! {
-    fn python_authlib(world: World) {
-        python(world, "authlib_client.py");
-    }
+#[test]
+fn openid_client_works_with_keyward() {
+    needs!(Tool::Node);
+    script(World::sqlite(), tools::node("openid_client.mjs"));
+}
 
-    fn python_pyjwt(world: World) {
-        python(world, "pyjwt_offline.py");
-    }
+#[test]
+fn jose_verifies_offline() {
+    needs!(Tool::Node);
+    script(World::sqlite(), tools::node("jose_offline.mjs"));
+}
 
-    fn javascript_openid_client(world: World) {
-        javascript(world, "openid_client.mjs");
-    }
+#[test]
+fn golang_jwt_verifies_offline() {
+    needs!(Tool::Go);
+    script(World::sqlite(), tools::go(&repository("tests/interop/go")));
+}
 
-    fn javascript_jose(world: World) {
-        javascript(world, "jose_offline.mjs");
-    }
+/// The chain of an MCP client that knows nothing but the server's URL: 401, protected resource metadata,
+/// authorization server metadata, a token for that resource, the call.
+#[test]
+fn the_python_mcp_sdk_finds_its_way_from_a_401_to_the_call() {
+    needs!(Tool::Python);
+    resource_server(&World::sqlite(), tools::python("mcp_sdk.py"));
+}
 
-    /// The chain of an MCP client that knows nothing but the server's URL: 401, protected resource metadata,
-    /// authorization server metadata, a token for that resource, the call.
-    fn python_mcp(world: World) {
-        let mut command = Command::new(variable("TEST_PYTHON"));
-        command.arg(repository("tests/interop/python/mcp_sdk.py"));
-        resource_server(&world, command);
-    }
+/// The same chain.
+#[test]
+fn the_javascript_mcp_sdk_finds_its_way_from_a_401_to_the_call() {
+    needs!(Tool::Node);
+    resource_server(&World::sqlite(), tools::node("mcp_sdk.mjs"));
+}
 
-    fn javascript_mcp(world: World) {
-        let mut command = Command::new("node");
-        command.arg(std::path::Path::new(&variable("TEST_NODE_DIR")).join("mcp_sdk.mjs"));
-        resource_server(&world, command);
+/// Also what `docs/integrations.md` says to users of Spring.
+#[test]
+fn spring_security_and_nimbus_work_with_keyward() {
+    needs!(Tool::Java);
+    let world = World::sqlite();
+    let (standard, plain, other) = (
+        "https://api.example/",
+        "https://plain.example/",
+        "https://other.example/",
+    );
+    for resource in [standard, other] {
+        world.resource(resource);
     }
+    world.cli(&[
+        "resource",
+        "create",
+        "--identifier",
+        plain,
+        "--name",
+        "Plain",
+        "--token-typ",
+        "JWT",
+    ]);
+    let flags = [
+        "--scope",
+        "read write",
+        "--resource",
+        standard,
+        "--resource",
+        plain,
+        "--resource",
+        other,
+    ];
+    let client = world.client_with(&flags);
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let jwks = world.file(
+        "jwks.json",
+        &json!({"keys": [public_jwk(&key)]}).to_string(),
+    );
+    let with_key = [
+        "--auth-method",
+        "private_key_jwt",
+        "--jwks",
+        jwks.to_str().unwrap(),
+    ];
+    let keyed = world.client_with(&[&flags[..], &with_key].concat());
+    for setting in ["off", "on"] {
+        let initial = world.cli(&[
+            "registration-token",
+            "create",
+            "--scope",
+            "read",
+            "--uses",
+            "1",
+        ]);
+        let node = world.start_with(&["--assertion-for-token-endpoint", setting]);
+        let jars = std::path::Path::new(&variable("TEST_JAVA_DIR")).join("*");
+        let mut java = Command::new("java");
+        java.arg("-cp")
+            .arg(jars)
+            .arg(repository("tests/interop/java/SpringSecurity.java"));
+        let output = java
+            .env("ISSUER", &node.base)
+            .env("CLIENT_ID", &client.id)
+            .env("CLIENT_SECRET", &client.secret)
+            .env("JWT_CLIENT_ID", &keyed.id)
+            .env("JWT_KEY_FILE", world.file("key.pem", &key.serialize_pem()))
+            .env("RESOURCE", standard)
+            .env("PLAIN_RESOURCE", plain)
+            .env("OTHER_RESOURCE", other)
+            .env("TOKEN_ENDPOINT_AS_AUDIENCE", setting)
+            .env("REGISTRATION_TOKEN", initial["token"].as_str().unwrap())
+            .output()
+            .unwrap();
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(
+            output.status.success(),
+            "assertion_for_token_endpoint {setting}:\n{said}"
+        );
+    }
+}
 
-    fn go_golang_jwt(world: World) {
-        let mut command = Command::new("go");
-        command.args(["run", "."]).current_dir(repository("tests/interop/go"));
-        command.env("GOCACHE", repository("target/quick-start/cache/go")).env("GOTOOLCHAIN", "local");
-        script(world, command);
-    }
-
-    /// Also what `docs/integrations.md` says to users of Spring.
-    fn java_spring_security_and_nimbus(world: World) {
-        let (standard, plain, other) = ("https://api.example/", "https://plain.example/", "https://other.example/");
-        for resource in [standard, other] {
-            world.resource(resource);
-        }
-        world.cli(&["resource", "create", "--identifier", plain, "--name", "Plain", "--token-typ", "JWT"]);
-        let flags = ["--scope", "read write", "--resource", standard, "--resource", plain, "--resource", other];
-        let client = world.client_with(&flags);
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
-        let jwks = world.file("jwks.json", &json!({"keys": [public_jwk(&key)]}).to_string());
-        let with_key = ["--auth-method", "private_key_jwt", "--jwks", jwks.to_str().unwrap()];
-        let keyed = world.client_with(&[&flags[..], &with_key].concat());
-        for setting in ["off", "on"] {
-            let initial = world.cli(&["registration-token", "create", "--scope", "read", "--uses", "1"]);
-            let node = world.start_with(&["--assertion-for-token-endpoint", setting]);
-            let jars = std::path::Path::new(&variable("TEST_JAVA_DIR")).join("*");
-            let mut java = Command::new("java");
-            java.arg("-cp").arg(jars).arg(repository("tests/interop/java/SpringSecurity.java"));
-            let output = java
-                .env("ISSUER", &node.base)
-                .env("CLIENT_ID", &client.id)
-                .env("CLIENT_SECRET", &client.secret)
-                .env("JWT_CLIENT_ID", &keyed.id)
-                .env("JWT_KEY_FILE", world.file("key.pem", &key.serialize_pem()))
-                .env("RESOURCE", standard)
-                .env("PLAIN_RESOURCE", plain)
-                .env("OTHER_RESOURCE", other)
-                .env("TOKEN_ENDPOINT_AS_AUDIENCE", setting)
-                .env("REGISTRATION_TOKEN", initial["token"].as_str().unwrap())
-                .output()
-                .unwrap();
-            let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-            assert!(output.status.success(), "assertion_for_token_endpoint {setting}:\n{said}");
-        }
-    }
-
-    fn rust_oauth2(world: World) {
-        use oauth2::TokenIntrospectionResponse;
-        let api = world.resource("https://api.example/");
-        let own = world.client_with(&["--scope", "read write", "--resource", "https://api.example/"]);
-        let node = world.start();
-        let metadata = node.get("/.well-known/oauth-authorization-server").json();
-        let endpoint = |name: &str| metadata[name].as_str().unwrap().to_owned();
-        let client = |id: &str, secret: &str| {
-            oauth2::basic::BasicClient::new(ClientId::new(id.into()))
-                .set_client_secret(ClientSecret::new(secret.into()))
-                .set_token_uri(oauth2::TokenUrl::new(endpoint("token_endpoint")).unwrap())
-                .set_introspection_url(oauth2::IntrospectionUrl::new(endpoint("introspection_endpoint")).unwrap())
-                .set_revocation_url(oauth2::RevocationUrl::new(endpoint("revocation_endpoint")).unwrap())
-        };
-        let http = |request: oauth2::HttpRequest| -> Result<oauth2::HttpResponse, ureq::Error> {
-            let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-            let (parts, body) = request.into_parts();
-            let (parts, mut body) = agent.run(ureq::http::Request::from_parts(parts, body.as_slice()))?.into_parts();
-            Ok(ureq::http::Response::from_parts(parts, body.read_to_vec()?))
-        };
-        let partner = client(&own.id, &own.secret);
-        let answer = partner.exchange_client_credentials().add_scope(Scope::new("read".into())).request(&http).unwrap();
-        assert_eq!(answer.scopes().unwrap(), &[Scope::new("read".into())]);
-        let resource_server = client(&api.id, &api.secret);
-        let seen = resource_server.introspect(answer.access_token()).request(&http).unwrap();
-        assert!(seen.active());
-        assert_eq!(seen.client_id().unwrap().as_str(), own.id);
-        // This library wants to revoke over TLS alone; so the request is sent as it would send it.
-        let reply = node.form("/oauth/revoke", Some(&own.basic()), &[("token", answer.access_token().secret())]);
-        assert_eq!(reply.status, 200);
-        assert!(!resource_server.introspect(answer.access_token()).request(&http).unwrap().active());
-        let refused = client(&own.id, "wrong").exchange_client_credentials().request(&http);
-        let Err(oauth2::RequestTokenError::ServerResponse(refused)) = refused else { panic!("{refused:?}") };
-        assert_eq!(refused.error(), &oauth2::basic::BasicErrorResponseType::InvalidClient);
-    }
+#[test]
+fn the_oauth2_crate_works_with_keyward() {
+    use oauth2::TokenIntrospectionResponse;
+    let world = World::sqlite();
+    let api = world.resource("https://api.example/");
+    let own = world.client_with(&[
+        "--scope",
+        "read write",
+        "--resource",
+        "https://api.example/",
+    ]);
+    let node = world.start();
+    let metadata = node.get("/.well-known/oauth-authorization-server").json();
+    let endpoint = |name: &str| metadata[name].as_str().unwrap().to_owned();
+    let client = |id: &str, secret: &str| {
+        oauth2::basic::BasicClient::new(ClientId::new(id.into()))
+            .set_client_secret(ClientSecret::new(secret.into()))
+            .set_token_uri(oauth2::TokenUrl::new(endpoint("token_endpoint")).unwrap())
+            .set_introspection_url(
+                oauth2::IntrospectionUrl::new(endpoint("introspection_endpoint")).unwrap(),
+            )
+            .set_revocation_url(
+                oauth2::RevocationUrl::new(endpoint("revocation_endpoint")).unwrap(),
+            )
+    };
+    let http = |request: oauth2::HttpRequest| -> Result<oauth2::HttpResponse, ureq::Error> {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .into();
+        let (parts, body) = request.into_parts();
+        let (parts, mut body) = agent
+            .run(ureq::http::Request::from_parts(parts, body.as_slice()))?
+            .into_parts();
+        Ok(ureq::http::Response::from_parts(parts, body.read_to_vec()?))
+    };
+    let partner = client(&own.id, &own.secret);
+    let answer = partner
+        .exchange_client_credentials()
+        .add_scope(Scope::new("read".into()))
+        .request(&http)
+        .unwrap();
+    assert_eq!(answer.scopes().unwrap(), &[Scope::new("read".into())]);
+    let resource_server = client(&api.id, &api.secret);
+    let seen = resource_server
+        .introspect(answer.access_token())
+        .request(&http)
+        .unwrap();
+    assert!(seen.active());
+    assert_eq!(seen.client_id().unwrap().as_str(), own.id);
+    // This library wants to revoke over TLS alone; so the request is sent as it would send it.
+    let reply = node.form(
+        "/oauth/revoke",
+        Some(&own.basic()),
+        &[("token", answer.access_token().secret())],
+    );
+    assert_eq!(reply.status, 200);
+    assert!(
+        !resource_server
+            .introspect(answer.access_token())
+            .request(&http)
+            .unwrap()
+            .active()
+    );
+    let refused = client(&own.id, "wrong")
+        .exchange_client_credentials()
+        .request(&http);
+    let Err(oauth2::RequestTokenError::ServerResponse(refused)) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(
+        refused.error(),
+        &oauth2::basic::BasicErrorResponseType::InvalidClient
+    );
 }

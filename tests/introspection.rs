@@ -7,7 +7,7 @@ use crate::support::{World, eventually, jwt};
 const API: &str = "https://api.example/";
 
 on_both! {
-    fn what_an_active_token_tells(world: World) {
+    fn an_active_token_is_described(world: World) {
         let api = world.resource(API);
         let client = world.client_with(&["--scope", "read write", "--resource", API]);
         let node = world.start();
@@ -32,7 +32,7 @@ on_both! {
         }
     }
 
-    fn whom_a_token_is_for(world: World) {
+    fn a_token_is_active_for_its_audience_only(world: World) {
         let (one, two) = (world.resource("urn:one"), world.resource("urn:two"));
         let client = world.client_with(&["--scope", "a", "--resource", "urn:one", "--resource", "urn:two"]);
         let without = world.client("a");
@@ -65,7 +65,7 @@ on_both! {
         }
     }
 
-    fn what_is_not_in_force_tells_nothing(world: World) {
+    fn an_inactive_token_is_not_described(world: World) {
         let api = world.resource(API);
         let client = world.client_with(&["--scope", "read", "--resource", API]);
         let node = world.start();
@@ -126,7 +126,7 @@ on_both! {
         assert!(node.active(&api, &token), "and the token itself is as it was");
     }
 
-    fn what_ends_a_token_ends_it_here(world: World) {
+    fn each_revocation_makes_the_token_inactive(world: World) {
         let api = world.resource(API);
         let gone = world.client_with(&["--scope", "read", "--resource", API]);
         let client = world.client_with(&["--scope", "read", "--resource", API]);
@@ -156,7 +156,7 @@ on_both! {
 
 /// RFC 7519 section 4.1.4: at the second of `exp` it is over.
 #[test]
-fn an_expired_token_at_the_second_it_ends() {
+fn a_token_is_inactive_from_the_second_it_expires() {
     let world = World::sqlite();
     let api = world.resource(API);
     let client = world.client_with(&["--scope", "read", "--resource", API]);
@@ -184,6 +184,6 @@ fn an_expired_token_at_the_second_it_ends() {
     let own = world.cli(&["--issuer", &node.base, "token", "inspect", &token]);
     assert_eq!(
         (&own["active"], &own["reason"]),
-        (&json!(false), &json!("ended"))
+        (&json!(false), &json!("expired"))
     );
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fluent_bundle::FluentResource;
 use keyward::clock::Timestamp;
 use keyward::crypto::password::Weakness;
-use keyward::oauth::failure::ALL_REASONS;
+use keyward::oauth::reason::ALL_REASONS;
 use keyward::portal::language::Language;
 use keyward::store::audit::Action;
 
@@ -90,7 +90,7 @@ fn every_language_has_the_same_messages_with_the_same_things_in_them() {
 }
 
 #[test]
-fn every_message_that_is_asked_for_is_there() {
+fn every_message_that_the_code_asks_for_exists() {
     let portal = "src/portal";
     let mut asked: BTreeSet<String> = BTreeSet::new();
     for begin in [

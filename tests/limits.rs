@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::support::World;
+use crate::support::{World, each_case};
 
 fn raw(base: &str, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(base.strip_prefix("http://").unwrap()).unwrap();
@@ -100,7 +100,7 @@ fn odd_requests_are_refused_and_the_server_lives() {
         assert!(!status.starts_with('5'), "{what}: {answer}");
     }
     // Every byte there is, as each of the parameters.
-    for byte in 0..=255u8 {
+    each_case(0..=255u8, |byte| {
         let body = format!(
             "grant_type=client_credentials&scope=%{byte:02X}&client_id=%{byte:02X}&client_secret=%{byte:02X}&resource=%{byte:02X}"
         );
@@ -133,13 +133,13 @@ fn odd_requests_are_refused_and_the_server_lives() {
             reply.status,
             reply.body
         );
-    }
+    });
     node.token(&client);
 }
 
 /// The address in the log, and for the throttle, is the one that the configured proxies vouch for.
 #[test]
-fn the_callers_address() {
+fn the_clients_address_is_logged() {
     let world = World::sqlite();
     let plain = world.start();
     let behind = world.start_with(&["--trusted-proxies", "127.0.0.1,10.0.0.0/8"]);

@@ -80,7 +80,7 @@ impl Drop for Serving {
 }
 
 #[test]
-fn the_reader_ends() {
+fn the_server_goes_on_where_the_reader_of_its_log_ends() {
     let world = World::sqlite();
     let mut serving = Serving::start(&world, Stdio::piped());
     let mut log = BufReader::new(serving.child.stderr.take().unwrap());
@@ -95,7 +95,7 @@ fn the_reader_ends() {
 }
 
 #[test]
-fn the_disk_is_full() {
+fn the_server_goes_on_where_the_disk_of_its_log_is_full() {
     let world = World::sqlite();
     let full = std::fs::OpenOptions::new()
         .write(true)
@@ -122,7 +122,7 @@ fn the_disk_is_full() {
 
 /// The reader is there, but does not read; then it does.
 #[test]
-fn the_reader_does_not_read() {
+fn the_server_goes_on_where_the_reader_of_its_log_hangs() {
     let world = World::sqlite();
     let mut serving = Serving::start(&world, Stdio::piped());
     let mut log = serving.child.stderr.take().unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Node, Reply, World, eventually};
+use crate::support::{Client, Node, Reply, World, each_case, eventually};
 
 /// A caller with these rights, and a token for the management API.
 fn caller(world: &World, node: &Node, account: &str, rights: &str) -> String {
@@ -47,7 +47,7 @@ fn problem(reply: &Reply, status: u16, field: Option<&str>) {
 }
 
 on_both! {
-    fn everything_that_the_command_line_can_do(world: World) {
+    fn the_api_can_do_what_the_command_line_can(world: World) {
         let node = world.start();
         let token = operator(&world, &node);
         let make = |path: &str, body: Value| {
@@ -166,7 +166,7 @@ on_both! {
     }
 
     /// Nobody sees another account's anything, not even whether it exists.
-    fn accounts_are_walls(world: World) {
+    fn accounts_do_not_see_each_other(world: World) {
         let node = world.start();
         for name in ["One", "Two"] {
             world.cli(&["account", "create", "--name", name]);
@@ -324,7 +324,7 @@ on_both! {
         assert!(world.try_start(&["--registration-scope", "keyward:operator"]).is_err());
     }
 
-    fn rights_are_asked_for(world: World) {
+    fn each_operation_requires_its_right(world: World) {
         world.resource("urn:api");
         let node = world.start();
         world.cli(&["account", "create", "--name", "One"]);
@@ -347,7 +347,7 @@ on_both! {
         problem(&call(&node, &token, "GET", "/clients", &Value::Null), 401, None);
     }
 
-    fn pages_versions_and_repetitions(world: World) {
+    fn lists_have_pages_and_changes_have_etags_and_idempotency_keys(world: World) {
         let node = world.start();
         let token = operator(&world, &node);
         for number in 0..7 {
@@ -460,7 +460,7 @@ on_both! {
 }
 
 #[test]
-fn bodies_that_are_refused() {
+fn wrong_bodies_are_refused() {
     let world = World::sqlite();
     let node = world.start();
     let token = operator(&world, &node);
@@ -470,114 +470,117 @@ fn bodies_that_are_refused() {
     let deep = format!("{}{}", "[".repeat(2000), "]".repeat(2000));
     let before =
         world.count("SELECT count(*) FROM clients") + world.count("SELECT count(*) FROM api_keys");
-    for (path, body, status, field) in [
-        ("/clients", r#"{"name":""}"#, 400, Some("name")),
-        ("/clients", r#"{}"#, 400, Some("name")),
-        ("/clients", r#"{"name":5}"#, 400, Some("name")),
-        (
-            "/clients",
-            r#"{"name":"x","nonsense":1}"#,
-            400,
-            Some("nonsense"),
-        ),
-        (
-            "/clients",
-            r#"{"name":"x","scope":"\""}"#,
-            400,
-            Some("scope"),
-        ),
-        (
-            "/clients",
-            r#"{"name":"x","resources":["urn:none"]}"#,
-            400,
-            Some("resources"),
-        ),
-        (
-            "/clients",
-            r#"{"name":"x","resources":["\u0000"]}"#,
-            400,
-            Some("resources"),
-        ),
-        (
-            "/clients",
-            r#"{"name":"x","auth_method":"none"}"#,
-            400,
-            Some("auth_method"),
-        ),
-        (
-            "/clients",
-            r#"{"name":"x","auth_method":"private_key_jwt"}"#,
-            400,
-            Some("jwks"),
-        ),
-        (
-            "/clients",
-            r#"{"name":"x","jwks":{"keys":[]}}"#,
-            400,
-            Some("jwks"),
-        ),
-        ("/clients", r#"{"name":"a\u200bb"}"#, 400, Some("name")),
-        ("/clients", r#"{"name":"a\u0000b"}"#, 400, Some("name")),
-        ("/clients", r#"["In order"]"#, 400, None),
-        ("/clients", r#""x""#, 400, None),
-        ("/clients", r#"{"name":"x"} x"#, 400, None),
-        ("/clients", deep.as_str(), 400, None),
-        (keys.as_str(), r#"{"name":"Default"}"#, 409, Some("name")),
-        (
-            keys.as_str(),
-            r#"{"name":"x","scope":"write"}"#,
-            400,
-            Some("scope"),
-        ),
-        (
-            keys.as_str(),
-            r#"{"name":"x","allowed_ips":["10.0.0.0/99"]}"#,
-            400,
-            Some("allowed_ips"),
-        ),
-        (
-            keys.as_str(),
-            r#"{"name":"x","expires_in":0}"#,
-            400,
-            Some("expires_at"),
-        ),
-        (
-            keys.as_str(),
-            r#"{"name":"x","expires_in":-1}"#,
-            400,
-            Some("expires_in"),
-        ),
-        (rotate.as_str(), r#"{"grace":"soon"}"#, 400, Some("grace")),
-        (rotate.as_str(), r#"{"grace":-1}"#, 400, Some("grace")),
-        (rotate.as_str(), r#"{"grace":"101y"}"#, 400, Some("grace")),
-        (
-            "/users",
-            r#"{"email":"nobody","role":"viewer"}"#,
-            400,
-            Some("email"),
-        ),
-        (
-            "/users",
-            r#"{"email":"a@b.example","role":"king"}"#,
-            400,
-            Some("role"),
-        ),
-        (
-            "/resource-servers",
-            r#"{"identifier":"api","name":"x"}"#,
-            400,
-            Some("identifier"),
-        ),
-    ] {
-        let bearer = format!("Bearer {token}");
-        let headers = [
-            ("authorization", bearer.as_str()),
-            ("content-type", "application/json"),
-        ];
-        let reply = node.post(&format!("/api/v1{path}"), &headers, body.as_bytes());
-        assert_eq!(reply.status, status, "{body}: {}", reply.body);
-        problem(&reply, status, field);
-    }
+    each_case(
+        [
+            ("/clients", r#"{"name":""}"#, 400, Some("name")),
+            ("/clients", r#"{}"#, 400, Some("name")),
+            ("/clients", r#"{"name":5}"#, 400, Some("name")),
+            (
+                "/clients",
+                r#"{"name":"x","nonsense":1}"#,
+                400,
+                Some("nonsense"),
+            ),
+            (
+                "/clients",
+                r#"{"name":"x","scope":"\""}"#,
+                400,
+                Some("scope"),
+            ),
+            (
+                "/clients",
+                r#"{"name":"x","resources":["urn:none"]}"#,
+                400,
+                Some("resources"),
+            ),
+            (
+                "/clients",
+                r#"{"name":"x","resources":["\u0000"]}"#,
+                400,
+                Some("resources"),
+            ),
+            (
+                "/clients",
+                r#"{"name":"x","auth_method":"none"}"#,
+                400,
+                Some("auth_method"),
+            ),
+            (
+                "/clients",
+                r#"{"name":"x","auth_method":"private_key_jwt"}"#,
+                400,
+                Some("jwks"),
+            ),
+            (
+                "/clients",
+                r#"{"name":"x","jwks":{"keys":[]}}"#,
+                400,
+                Some("jwks"),
+            ),
+            ("/clients", r#"{"name":"a\u200bb"}"#, 400, Some("name")),
+            ("/clients", r#"{"name":"a\u0000b"}"#, 400, Some("name")),
+            ("/clients", r#"["In order"]"#, 400, None),
+            ("/clients", r#""x""#, 400, None),
+            ("/clients", r#"{"name":"x"} x"#, 400, None),
+            ("/clients", deep.as_str(), 400, None),
+            (keys.as_str(), r#"{"name":"Default"}"#, 409, Some("name")),
+            (
+                keys.as_str(),
+                r#"{"name":"x","scope":"write"}"#,
+                400,
+                Some("scope"),
+            ),
+            (
+                keys.as_str(),
+                r#"{"name":"x","allowed_ips":["10.0.0.0/99"]}"#,
+                400,
+                Some("allowed_ips"),
+            ),
+            (
+                keys.as_str(),
+                r#"{"name":"x","expires_in":0}"#,
+                400,
+                Some("expires_at"),
+            ),
+            (
+                keys.as_str(),
+                r#"{"name":"x","expires_in":-1}"#,
+                400,
+                Some("expires_in"),
+            ),
+            (rotate.as_str(), r#"{"grace":"soon"}"#, 400, Some("grace")),
+            (rotate.as_str(), r#"{"grace":-1}"#, 400, Some("grace")),
+            (rotate.as_str(), r#"{"grace":"101y"}"#, 400, Some("grace")),
+            (
+                "/users",
+                r#"{"email":"nobody","role":"viewer"}"#,
+                400,
+                Some("email"),
+            ),
+            (
+                "/users",
+                r#"{"email":"a@b.example","role":"king"}"#,
+                400,
+                Some("role"),
+            ),
+            (
+                "/resource-servers",
+                r#"{"identifier":"api","name":"x"}"#,
+                400,
+                Some("identifier"),
+            ),
+        ],
+        |(path, body, status, field)| {
+            let bearer = format!("Bearer {token}");
+            let headers = [
+                ("authorization", bearer.as_str()),
+                ("content-type", "application/json"),
+            ];
+            let reply = node.post(&format!("/api/v1{path}"), &headers, body.as_bytes());
+            assert_eq!(reply.status, status, "{body}: {}", reply.body);
+            problem(&reply, status, field);
+        },
+    );
     for (path, field) in [
         ("/clients?limit=0", "limit"),
         ("/clients?limit=x", "limit"),
@@ -660,32 +663,4 @@ fn the_description_is_complete_and_its_page_loads_nothing_from_elsewhere() {
             .unwrap()
             .starts_with("default-src 'none'")
     );
-}
-
-#[test]
-fn roles_give_rights() {
-    use keyward::manage::rights::{Right, Rights};
-    use keyward::store::user::Role;
-    let may = |role, right: &str| Rights::of_role(role).contains(right.parse::<Right>().unwrap());
-    for (right, viewer, developer, administrator) in [
-        ("keyward:clients:read", true, true, true),
-        ("keyward:clients:write", false, true, true),
-        ("keyward:keys:read", false, true, true),
-        ("keyward:keys:write", false, true, true),
-        ("keyward:users:read", false, false, true),
-        ("keyward:users:write", false, false, true),
-        ("keyward:signing-keys:write", false, false, false),
-        ("keyward:accounts:write", false, false, false),
-    ] {
-        assert_eq!(
-            (
-                may(Role::Viewer, right),
-                may(Role::Developer, right),
-                may(Role::Administrator, right)
-            ),
-            (viewer, developer, administrator),
-            "{right}"
-        );
-        assert!(may(Role::Operator, right));
-    }
 }

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Client, Node, World, eventually, repository};
+use crate::support::tools::{Tool, variable};
+use crate::support::{Client, Node, World, each_case, eventually, repository};
 
 fn value(text: &str, series: &str) -> Option<f64> {
     text.lines()
@@ -18,7 +19,7 @@ fn scrape(node: &Node) -> String {
 }
 
 #[test]
-fn what_is_counted() {
+fn requests_tokens_and_decisions_are_counted() {
     let world = World::sqlite();
     let api = world.resource("urn:api");
     let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
@@ -65,174 +66,183 @@ fn what_is_counted() {
     assert_eq!(verify("/verify", "nonsense"), 401);
 
     let text = scrape(&node);
-    for (series, count) in [
-        (
-            r#"keyward_http_requests_total{route="/oauth/token",status="200"}"#,
-            4.0,
-        ),
-        (
-            r#"keyward_http_requests_total{route="/oauth/token",status="401"}"#,
-            1.0,
-        ),
-        (
-            r#"keyward_http_requests_total{route="unknown",status="404"}"#,
-            2.0,
-        ),
-        (
-            r#"keyward_http_requests_total{route="/oauth/register/{client_id}",status="401"}"#,
-            2.0,
-        ),
-        (
-            r#"keyward_http_request_duration_seconds_count{route="/oauth/token",outcome="success"}"#,
-            4.0,
-        ),
-        (
-            r#"keyward_http_request_duration_seconds_count{route="/oauth/token",outcome="client_error"}"#,
-            1.0,
-        ),
-        (
-            r#"keyward_http_request_duration_seconds_bucket{le="+Inf",route="/verify",outcome="client_error"}"#,
-            2.0,
-        ),
-        (r#"keyward_errors_total{code="invalid_client"}"#, 1.0),
-        (
-            r#"keyward_tokens_issued_total{grant_type="client_credentials"}"#,
-            3.0,
-        ),
-        (
-            r#"keyward_tokens_issued_total{grant_type="urn:ietf:params:oauth:grant-type:token-exchange"}"#,
-            1.0,
-        ),
-        (
-            r#"keyward_introspections_total{credential="access_token",active="true"}"#,
-            1.0,
-        ),
-        (
-            r#"keyward_introspections_total{credential="access_token",active="false"}"#,
-            1.0,
-        ),
-        (
-            r#"keyward_introspections_total{credential="api_key",active="true"}"#,
-            1.0,
-        ),
-        (
-            r#"keyward_forward_auth_decisions_total{decision="allowed"}"#,
-            1.0,
-        ),
-        (
-            r#"keyward_forward_auth_decisions_total{decision="insufficient_scope"}"#,
-            1.0,
-        ),
-        (
-            r#"keyward_forward_auth_decisions_total{decision="unauthenticated"}"#,
-            1.0,
-        ),
-        (
-            r#"keyward_authentication_failures_total{reason="not_a_secret"}"#,
-            1.0,
-        ),
-        (
-            r#"keyward_authentication_failures_total{reason="insufficient_scope"}"#,
-            1.0,
-        ),
-        ("keyward_rate_limited_total", 0.0),
-        ("keyward_cache_fresh", 1.0),
-        (r#"keyward_cache_entries{cache="api_keys"}"#, 1.0),
-        (r#"keyward_queue_length{queue="signatures"}"#, 0.0),
-        ("keyward_signing_key_max_age_seconds", 90.0 * 24.0 * 3600.0),
-        (
-            &format!(
-                r#"keyward_build_info{{version="{}"}}"#,
-                env!("CARGO_PKG_VERSION")
+    each_case(
+        [
+            (
+                r#"keyward_http_requests_total{route="/oauth/token",status="200"}"#,
+                4.0,
             ),
-            1.0,
-        ),
-    ] {
-        assert_eq!(value(&text, series), Some(count), "{series}\n{text}");
-    }
-    for (series, least, most) in [
-        (
-            r#"keyward_cache_requests_total{cache="clients",result="hit"}"#,
-            1.0,
-            100.0,
-        ),
-        (
-            r#"keyward_cache_requests_total{cache="clients",result="miss"}"#,
-            1.0,
-            100.0,
-        ),
-        (
-            r#"keyward_cache_requests_total{cache="verified_tokens",result="hit"}"#,
-            1.0,
-            100.0,
-        ),
-        (
-            r#"keyward_database_pool_connections{pool="writers"}"#,
-            1.0,
-            100.0,
-        ),
-        (
-            r#"keyward_database_pool_connections_max{pool="writers"}"#,
-            1.0,
-            100.0,
-        ),
-        ("keyward_signing_key_age_seconds", 0.0, 3600.0),
-        ("process_resident_memory_bytes", 1e6, 1e10),
-        ("process_cpu_seconds_total", 0.001, 1e5),
-        ("process_open_fds", 5.0, 1e5),
-        ("process_max_fds", 64.0, 1e10),
-        ("process_start_time_seconds", 1.7e9, 1e11),
-    ] {
-        let found = value(&text, series).unwrap_or_else(|| panic!("{series}\n{text}"));
-        assert!((least..=most).contains(&found), "{series}: {found}");
-    }
+            (
+                r#"keyward_http_requests_total{route="/oauth/token",status="401"}"#,
+                1.0,
+            ),
+            (
+                r#"keyward_http_requests_total{route="unknown",status="404"}"#,
+                2.0,
+            ),
+            (
+                r#"keyward_http_requests_total{route="/oauth/register/{client_id}",status="401"}"#,
+                2.0,
+            ),
+            (
+                r#"keyward_http_request_duration_seconds_count{route="/oauth/token",outcome="success"}"#,
+                4.0,
+            ),
+            (
+                r#"keyward_http_request_duration_seconds_count{route="/oauth/token",outcome="client_error"}"#,
+                1.0,
+            ),
+            (
+                r#"keyward_http_request_duration_seconds_bucket{le="+Inf",route="/verify",outcome="client_error"}"#,
+                2.0,
+            ),
+            (r#"keyward_errors_total{code="invalid_client"}"#, 1.0),
+            (
+                r#"keyward_tokens_issued_total{grant_type="client_credentials"}"#,
+                3.0,
+            ),
+            (
+                r#"keyward_tokens_issued_total{grant_type="urn:ietf:params:oauth:grant-type:token-exchange"}"#,
+                1.0,
+            ),
+            (
+                r#"keyward_introspections_total{credential="access_token",active="true"}"#,
+                1.0,
+            ),
+            (
+                r#"keyward_introspections_total{credential="access_token",active="false"}"#,
+                1.0,
+            ),
+            (
+                r#"keyward_introspections_total{credential="api_key",active="true"}"#,
+                1.0,
+            ),
+            (
+                r#"keyward_forward_auth_decisions_total{decision="allowed"}"#,
+                1.0,
+            ),
+            (
+                r#"keyward_forward_auth_decisions_total{decision="insufficient_scope"}"#,
+                1.0,
+            ),
+            (
+                r#"keyward_forward_auth_decisions_total{decision="unauthenticated"}"#,
+                1.0,
+            ),
+            (
+                r#"keyward_authentication_failures_total{reason="not_a_secret"}"#,
+                1.0,
+            ),
+            (
+                r#"keyward_authentication_failures_total{reason="insufficient_scope"}"#,
+                1.0,
+            ),
+            ("keyward_rate_limited_total", 0.0),
+            ("keyward_cache_fresh", 1.0),
+            (r#"keyward_cache_entries{cache="api_keys"}"#, 1.0),
+            (r#"keyward_queue_length{queue="signatures"}"#, 0.0),
+            ("keyward_signing_key_max_age_seconds", 90.0 * 24.0 * 3600.0),
+            (
+                &format!(
+                    r#"keyward_build_info{{version="{}"}}"#,
+                    env!("CARGO_PKG_VERSION")
+                ),
+                1.0,
+            ),
+        ],
+        |(series, count)| {
+            assert_eq!(value(&text, series), Some(count), "{series}\n{text}");
+        },
+    );
+    each_case(
+        [
+            (
+                r#"keyward_cache_requests_total{cache="clients",result="hit"}"#,
+                1.0,
+                100.0,
+            ),
+            (
+                r#"keyward_cache_requests_total{cache="clients",result="miss"}"#,
+                1.0,
+                100.0,
+            ),
+            (
+                r#"keyward_cache_requests_total{cache="verified_tokens",result="hit"}"#,
+                1.0,
+                100.0,
+            ),
+            (
+                r#"keyward_database_pool_connections{pool="writers"}"#,
+                1.0,
+                100.0,
+            ),
+            (
+                r#"keyward_database_pool_connections_max{pool="writers"}"#,
+                1.0,
+                100.0,
+            ),
+            ("keyward_signing_key_age_seconds", 0.0, 3600.0),
+            ("process_resident_memory_bytes", 1e6, 1e10),
+            ("process_cpu_seconds_total", 0.001, 1e5),
+            ("process_open_fds", 5.0, 1e5),
+            ("process_max_fds", 64.0, 1e10),
+            ("process_start_time_seconds", 1.7e9, 1e11),
+        ],
+        |(series, least, most)| {
+            let found = value(&text, series).unwrap_or_else(|| panic!("{series}\n{text}"));
+            assert!((least..=most).contains(&found), "{series}: {found}");
+        },
+    );
     let buckets = r#"keyward_http_request_duration_seconds_bucket{le="0.025",route="/oauth/token""#;
     assert!(text.contains(buckets), "between 10 and 50 ms");
     assert!(!text.contains(&client.id), "no series for each caller");
 }
 
 #[test]
-fn the_format_is_the_one_that_is_asked_for() {
+fn the_format_follows_the_accept_header() {
     let world = World::sqlite();
     let node = world.start();
     node.get("/healthz");
-    for (accept, open) in [
-        (None, false),
-        (Some("text/plain;version=0.0.4"), false),
-        (Some("*/*"), false),
-        (
-            Some("application/openmetrics-text;version=1.0.0,text/plain;q=0.5"),
-            true,
-        ),
-    ] {
-        let headers: Vec<(&str, &str)> = accept.iter().map(|accept| ("accept", *accept)).collect();
-        let reply = node.get_with("/metrics", &headers);
-        let expected = if open {
-            "application/openmetrics-text"
-        } else {
-            "text/plain; version=0.0.4"
-        };
-        assert!(
-            reply.header("content-type").unwrap().starts_with(expected),
-            "{accept:?}"
-        );
-        assert_eq!(reply.body.trim_end().ends_with("# EOF"), open, "{accept:?}");
-        let counter = if open {
-            "# TYPE keyward_http_requests counter"
-        } else {
-            "# TYPE keyward_http_requests_total counter"
-        };
-        assert!(
-            reply.body.lines().any(|line| line == counter),
-            "{accept:?}\n{}",
-            reply.body
-        );
-    }
+    each_case(
+        [
+            (None, false),
+            (Some("text/plain;version=0.0.4"), false),
+            (Some("*/*"), false),
+            (
+                Some("application/openmetrics-text;version=1.0.0,text/plain;q=0.5"),
+                true,
+            ),
+        ],
+        |(accept, open)| {
+            let headers: Vec<(&str, &str)> =
+                accept.iter().map(|accept| ("accept", *accept)).collect();
+            let reply = node.get_with("/metrics", &headers);
+            let expected = if open {
+                "application/openmetrics-text"
+            } else {
+                "text/plain; version=0.0.4"
+            };
+            assert!(
+                reply.header("content-type").unwrap().starts_with(expected),
+                "{accept:?}"
+            );
+            assert_eq!(reply.body.trim_end().ends_with("# EOF"), open, "{accept:?}");
+            let counter = if open {
+                "# TYPE keyward_http_requests counter"
+            } else {
+                "# TYPE keyward_http_requests_total counter"
+            };
+            assert!(
+                reply.body.lines().any(|line| line == counter),
+                "{accept:?}\n{}",
+                reply.body
+            );
+        },
+    );
 }
 
-fn promtool(arguments: &[&str], input: Option<&str>) -> Option<(bool, String)> {
-    let program = std::env::var("TEST_PROMTOOL").ok()?;
-    let mut command = Command::new(program);
+fn promtool(arguments: &[&str], input: Option<&str>) -> (bool, String) {
+    let mut command = Command::new(variable("TEST_PROMTOOL"));
     command
         .args(arguments)
         .stdin(Stdio::piped())
@@ -247,14 +257,15 @@ fn promtool(arguments: &[&str], input: Option<&str>) -> Option<(bool, String)> {
         .unwrap();
     let output = child.wait_with_output().unwrap();
     let said = [output.stdout, output.stderr].concat();
-    Some((
+    (
         output.status.success(),
         String::from_utf8_lossy(&said).into_owned(),
-    ))
+    )
 }
 
 #[test]
 fn prometheus_takes_the_text_and_the_rules() {
+    needs!(Tool::Promtool);
     let world = World::sqlite();
     let client = world.client("a");
     let node = world.start();
@@ -266,8 +277,7 @@ fn prometheus_takes_the_text_and_the_rules() {
         (vec!["check", "rules", rules.to_str().unwrap()], None),
         (vec!["test", "rules", tests.to_str().unwrap()], None),
     ] {
-        let (passed, said) = promtool(&arguments, input.as_deref())
-            .expect("TEST_PROMTOOL: run the tests by tests/run");
+        let (passed, said) = promtool(&arguments, input.as_deref());
         assert!(passed, "{arguments:?}: {said}");
     }
 }

@@ -1,8 +1,13 @@
-//! A migration brings over what a database of the version before it holds.
+//! Each migration can be undone, on both databases, and brings over what a database of the version before it holds.
 
+use diesel::migration::MigrationSource;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 use serde_json::{Value, json};
 
-use crate::support::{Node, World, eventually};
+use crate::support::tools::Tool;
+use crate::support::{Backend, EmptyWorld, Node, World, eventually, repository};
 
 const FACTS_IN_COLUMNS: &str =
     include_str!("../migrations/2026-11-27-200000_facts_in_columns/down.sql");
@@ -48,7 +53,8 @@ on_both! {
         assert_eq!(world.count(&format!("SELECT count(*) FROM counts WHERE name = {name}")), 1);
         world.execute(
             "INSERT INTO counts (moment, name, count) VALUES \
-             (60000, 'server:token_took:100', 7), (0, 'account:0aZ:asked', 8), (0, 'client:0aZ:de1e-7ed:failures', 9)",
+             (60000, 'server:token_took:100', 7), (0, 'account:0123456789abcDEF:asked', 8), \
+             (0, 'client:0123456789abcDEF:de1e7ed0-0000-4000-8000-000000000000:failures', 9), (0, 'unknown', 1)",
         );
 
         world.cli(&["migrate"]);
@@ -75,8 +81,8 @@ on_both! {
 
         for (owner, metric, count) in [
             ("bucket_start = 60000 AND account_id = '' AND client_id = ''", "token_took:100", 7),
-            ("bucket_start = 0 AND account_id = '0aZ' AND client_id = ''", "asked", 8),
-            ("bucket_start = 0 AND account_id = '0aZ' AND client_id = 'de1e-7ed'", "failures", 9),
+            ("bucket_start = 0 AND account_id = '0123456789abcDEF' AND client_id = ''", "asked", 8),
+            ("bucket_start = 0 AND account_id = '0123456789abcDEF' AND client_id = 'de1e7ed0-0000-4000-8000-000000000000'", "failures", 9),
             (&format!("account_id <> '' AND client_id = '{}'", client.id), "tokens", 1),
             ("account_id <> '' AND client_id = ''", "tokens", 1),
             ("account_id = '' AND client_id = ''", "tokens", 1),
@@ -92,4 +98,75 @@ on_both! {
         let query = "SELECT count(*) FROM accounts WHERE kind = 'resource_servers' AND name = 'Resource servers 2'";
         assert_eq!(world.count(query), 1);
     }
+}
+
+const SQLITE_SCHEMA: &str = "SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_master \
+     WHERE name NOT LIKE '%diesel%' ORDER BY 1";
+
+const POSTGRES_SCHEMA: &str = "SELECT * FROM ( \
+     SELECT 'column ' || table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable \
+       || ' ' || coalesce(column_default, '') AS line \
+       FROM information_schema.columns WHERE table_schema = 'public' \
+     UNION ALL SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = 'public' \
+     UNION ALL SELECT 'constraint ' || conrelid::regclass || ' ' || pg_get_constraintdef(oid) \
+       FROM pg_constraint WHERE connamespace = 'public'::regnamespace \
+     ) AS lines WHERE line NOT LIKE '%diesel%' ORDER BY 1";
+
+/// Goes up step by step; each step is also undone and done again.
+macro_rules! up_down_up {
+    ($connection:ty, $url:expr, $schema:expr) => {{
+        let mut connection = <$connection>::establish($url).unwrap();
+        let schema = |connection: &mut $connection| -> Vec<String> {
+            diesel::dsl::sql::<Text>($schema).load(connection).unwrap()
+        };
+        let source = FileBasedMigrations::from_path(repository("migrations")).unwrap();
+        let mut all =
+            MigrationSource::<<$connection as Connection>::Backend>::migrations(&source).unwrap();
+        all.sort_by_key(|migration| migration.name().to_string());
+        assert!(!all.is_empty());
+        // Makes the table of the migrations that ran.
+        assert!(connection.applied_migrations().unwrap().is_empty());
+        let empty = schema(&mut connection);
+        for migration in &all {
+            let name = migration.name().to_string();
+            let failed = |what: &str, error| panic!("{name}: {what}: {error}");
+            let before = schema(&mut connection);
+            let up = connection.run_migration(migration);
+            up.unwrap_or_else(|error| failed("up", error));
+            let after = schema(&mut connection);
+            let down = connection.revert_migration(migration);
+            down.unwrap_or_else(|error| failed("down", error));
+            assert_eq!(
+                schema(&mut connection),
+                before,
+                "{name}: down leaves what up found"
+            );
+            let again = connection.run_migration(migration);
+            again.unwrap_or_else(|error| failed("up again", error));
+            assert_eq!(
+                schema(&mut connection),
+                after,
+                "{name}: up again does the same"
+            );
+        }
+        for migration in all.iter().rev() {
+            let down = connection.revert_migration(migration);
+            down.unwrap_or_else(|error| panic!("{}: down: {error}", migration.name()));
+        }
+        assert_eq!(schema(&mut connection), empty);
+    }};
+}
+
+#[test]
+fn each_migration_can_be_undone_on_sqlite() {
+    let world = EmptyWorld::new(Backend::Sqlite);
+    let file = world.folder.join("keyward.db");
+    up_down_up!(SqliteConnection, &file.to_string_lossy(), SQLITE_SCHEMA);
+}
+
+#[test]
+fn each_migration_can_be_undone_on_postgres() {
+    needs!(Tool::Postgres);
+    let world = EmptyWorld::new(Backend::Postgres);
+    up_down_up!(PgConnection, &world.database_url, POSTGRES_SCHEMA);
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 
-use crate::support::{Backend, World};
+use crate::support::tools::Tool;
+use crate::support::{Backend, EmptyWorld};
 
 /// One of each kind that reads, or changes what is there.
 const COMMANDS: [&[&str]; 23] = [
@@ -46,8 +47,8 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn commands_make_none() {
-    let world = World::sqlite();
+fn commands_create_no_database() {
+    let world = EmptyWorld::new(Backend::Sqlite);
     for arguments in COMMANDS
         .into_iter()
         .chain([["backup", "copy.db"].as_slice()])
@@ -85,8 +86,9 @@ fn commands_make_none() {
 }
 
 #[test]
-fn commands_make_no_tables_on_postgres() {
-    let world = World::new(Backend::Postgres);
+fn commands_create_no_tables_on_postgres() {
+    needs!(Tool::Postgres);
+    let world = EmptyWorld::new(Backend::Postgres);
     for arguments in COMMANDS {
         let said = world.refused(arguments);
         assert!(
@@ -103,8 +105,8 @@ fn commands_make_no_tables_on_postgres() {
 
 /// Commands that make things may come before the first start.
 #[test]
-fn what_makes_something_makes_the_database_too() {
-    let world = World::sqlite();
+fn commands_that_create_something_create_the_database() {
+    let world = EmptyWorld::new(Backend::Sqlite);
     let output = world.run(&["account", "create", "--name", "Acme"]);
     assert!(output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("creating a new database"));
@@ -121,8 +123,8 @@ fn what_makes_something_makes_the_database_too() {
 
 /// No folder is made around the one of the database.
 #[test]
-fn a_mistyped_path_makes_no_folders() {
-    let world = World::sqlite();
+fn a_mistyped_path_creates_no_folders() {
+    let world = EmptyWorld::new(Backend::Sqlite);
     for arguments in [
         ["client", "create", "--name", "x"].as_slice(),
         &["migrate"],
@@ -146,8 +148,8 @@ fn a_mistyped_path_makes_no_folders() {
 }
 
 #[test]
-fn what_is_no_database_of_keywards_is_left_as_it_is() {
-    let world = World::sqlite();
+fn a_database_of_another_program_is_not_changed() {
+    let world = EmptyWorld::new(Backend::Sqlite);
     world.client("a");
     world.cli(&["backup", "backup.db"]);
     world.file("text", "root:x:0:0:root:/root:/bin/bash\n");

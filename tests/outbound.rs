@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::client_assertion::{ask, good_claims, header};
 use crate::support::key_server::{Answer, KeyServer};
-use crate::support::{Node, Reply, World, eventually, jwt, within};
+use crate::support::{Node, Reply, World, each_case, eventually, jwt, within};
 
 const PRIVATE: [&str; 2] = ["--private-jwks-uri", "on"];
 
@@ -110,7 +110,7 @@ fn a_silent_server_of_one_partner_delays_no_other() {
 }
 
 #[test]
-fn who_wants_the_same_keys_waits_for_the_same_fetch() {
+fn concurrent_requests_for_the_same_keys_share_one_fetch() {
     let world = World::sqlite();
     let keys = KeyServer::start(&world, &["localhost"]);
     let pair = jwt::Pair::new("ES256");
@@ -132,7 +132,7 @@ fn who_wants_the_same_keys_waits_for_the_same_fetch() {
 }
 
 #[test]
-fn keys_from_before_serve_while_the_server_fails_and_key_ids_are_made_up() {
+fn cached_keys_are_used_while_the_server_fails_and_key_ids_are_made_up() {
     let world = World::sqlite();
     let keys = KeyServer::start(&world, &["localhost"]);
     let pair = jwt::Pair::new("ES256");
@@ -174,7 +174,7 @@ fn keys_from_before_serve_while_the_server_fails_and_key_ids_are_made_up() {
 }
 
 #[test]
-fn servers_that_do_not_answer_as_they_should() {
+fn wrong_answers_of_key_servers_are_refused() {
     let world = World::sqlite();
     let keys = KeyServer::start(&world, &["localhost"]);
     let pair = jwt::Pair::new("ES256");
@@ -348,7 +348,7 @@ fn settings_that_cannot_be_used_stop_the_start() {
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     );
     let missing = world.folder.join("missing.pem");
-    for file in [&text, &broken, &missing] {
+    each_case([&text, &broken, &missing], |file| {
         let file = file.to_str().unwrap();
         let Err(said) = world.try_start(&["--outbound-ca", file]) else {
             panic!("{file} was taken")
@@ -357,22 +357,25 @@ fn settings_that_cannot_be_used_stop_the_start() {
             said.contains("--outbound-ca") && said.contains(file),
             "{said}"
         );
-    }
-    for url in [
-        "proxy.example:3128",
-        "socks5://proxy.example",
-        "http://keyward:sesame@",
-        "ftp://keyward:sesame@proxy.example",
-        "http://keyward:sesame@proxy.example/path",
-    ] {
-        let output = world.run(&["--outbound-proxy", url, "config"]);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{url}: {said}");
-        assert!(
-            said.contains("--outbound-proxy") && !said.contains("sesame"),
-            "{said}"
-        );
-    }
+    });
+    each_case(
+        [
+            "proxy.example:3128",
+            "socks5://proxy.example",
+            "http://keyward:sesame@",
+            "ftp://keyward:sesame@proxy.example",
+            "http://keyward:sesame@proxy.example/path",
+        ],
+        |url| {
+            let output = world.run(&["--outbound-proxy", url, "config"]);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(2), "{url}: {said}");
+            assert!(
+                said.contains("--outbound-proxy") && !said.contains("sesame"),
+                "{said}"
+            );
+        },
+    );
     let shown = world
         .cli(&[
             "config",

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::portal::{Browser, INVITATION, PASSWORD, hidden, person};
 use crate::support::proxy::Proxy;
-use crate::support::{Backend, Node, Reply, World};
+use crate::support::tools::Tool;
+use crate::support::{Backend, Node, Reply, World, each_case};
 
 const ADA: &str = "ada@one.example";
 const BOB: &str = "bob@one.example";
@@ -145,7 +146,7 @@ fn enrol(browser: &Browser<'_>) -> (String, Vec<String>) {
 }
 
 on_both! {
-    fn getting_in_and_out(world: World) {
+    fn users_sign_in_and_out(world: World) {
         one(&world);
         let node = world.start();
         let browser = Browser::new(&node);
@@ -219,7 +220,7 @@ on_both! {
     }
 
     /// Guessing is slowed down, from where it comes, and the rightful user gets in from elsewhere.
-    fn guesses_are_counted(world: World) {
+    fn guesses_at_passwords_are_rate_limited(world: World) {
         one(&world);
         person(&world, BOB, "viewer", Some("One"));
         let node = world.start_with(&["--trusted-proxies", "127.0.0.1"]);
@@ -259,7 +260,7 @@ on_both! {
         assert!(looked_at.iter().all(|status| matches!(status, 403 | 429 | 503)), "{looked_at:?}");
     }
 
-    fn sessions_end(world: World) {
+    fn sessions_end_when_idle_and_at_their_limit(world: World) {
         one(&world);
         let node = world.start_with(&["--portal-idle", "2s", "--portal-session", "5s"]);
         let (used, left) = (Browser::of(&node, ADA), Browser::of(&node, ADA));
@@ -278,7 +279,7 @@ on_both! {
     }
 
     /// A form that no page of this session made does nothing.
-    fn forms_of_others(world: World) {
+    fn forged_forms_are_refused(world: World) {
         one(&world);
         let node = world.start();
         let (ada, other) = (Browser::of(&node, ADA), Browser::of(&node, ADA));
@@ -289,7 +290,7 @@ on_both! {
         let action = "/portal/people";
         let host = node.base.strip_prefix("http://").unwrap().to_owned();
         let lookalike = format!("http://{host}.evil.example");
-        for (what, token, headers) in [
+        each_case([
             ("no token", None, &[] as &[(&str, &str)]),
             ("an empty token", Some(""), &[]),
             ("another session's", Some(others.as_str()), &[]),
@@ -300,21 +301,21 @@ on_both! {
             ("a foreign origin", Some(&own), &[("origin", "https://evil.example")]),
             ("an origin that begins like ours", Some(&own), &[("origin", lookalike.as_str())]),
             ("no origin", Some(&own), &[("origin", "null")]),
-        ] {
+        ], |(what, token, headers)| {
             let mut fields = vec![("email", BOB), ("role", "viewer")];
             fields.extend(token.map(|token| ("csrf_token", token)));
             let reply = ada.post(action, headers, &fields);
             assert_eq!((reply.status, written(&world)), (403, before), "{what}: {}", reply.body);
             page(&reply, 403);
             assert!(is_in(&ada));
-        }
+        });
         // Nor the forms of whoever has not signed in.
-        for token in [None, Some(own.as_str()), Some(others.as_str())] {
+        each_case([None, Some(own.as_str()), Some(others.as_str())], |token| {
             let mut fields = vec![("email", ADA), ("password", PASSWORD)];
             fields.extend(token.map(|token| ("csrf_token", token)));
             page(&stranger.post("/portal/sign-in", &[], &fields), 403);
             assert!(stranger.cookie("keyward").is_empty());
-        }
+        });
         // Nobody's session: what was typed waits for the sign-in, and is sent again by hand.
         let late = stranger.post(action, &[], &[("csrf_token", &own), ("email", BOB), ("role", "viewer")]);
         page(&late, 403);
@@ -324,13 +325,13 @@ on_both! {
         page(&stranger.submit(&waiting, action, &[]), 200);
         assert_eq!(world.count("SELECT count(*) FROM users"), 2);
         // Our own pages do.
-        for headers in [&[("sec-fetch-site", "same-origin")] as &[(&str, &str)], &[("origin", node.base.as_str())], &[]] {
+        each_case([&[("sec-fetch-site", "same-origin")] as &[(&str, &str)], &[("origin", node.base.as_str())], &[]], |headers| {
             let reply = ada.post("/portal/people/second-factor", headers, &[("csrf_token", &own), ("required", "")]);
             assert_eq!(reply.status, 303, "{headers:?}: {}", reply.body);
-        }
+        });
     }
 
-    fn invitations(world: World) {
+    fn an_invitation_works_once_and_sets_a_password(world: World) {
         one(&world);
         let node = world.start();
         let ada = Browser::of(&node, ADA);
@@ -401,7 +402,7 @@ on_both! {
         page(&elsewhere.open(&sixth), 404);
     }
 
-    fn second_factors(world: World) {
+    fn a_second_factor_is_enrolled_used_and_removed(world: World) {
         one(&world);
         person(&world, BOB, "viewer", Some("One"));
         let node = world.start();
@@ -487,7 +488,7 @@ on_both! {
     }
 
     /// An account that requires a second factor lets nobody anywhere but to where they set one up.
-    fn second_factors_required(world: World) {
+    fn an_account_can_require_a_second_factor(world: World) {
         one(&world);
         person(&world, BOB, "developer", Some("One"));
         let (app, _) = application(&world, "One");
@@ -521,7 +522,7 @@ on_both! {
         assert_eq!(world.count("SELECT count(*) FROM users WHERE totp_sealed IS NOT NULL"), 1);
     }
 
-    fn roles(world: World) {
+    fn each_role_sees_and_changes_what_it_may(world: World) {
         world.resource("urn:api");
         one(&world);
         for (email, role) in [("vic@one.example", "viewer"), ("dan@one.example", "developer")] {
@@ -617,7 +618,7 @@ on_both! {
     }
 
     /// Another account's things are not there.
-    fn accounts_are_walls(world: World) {
+    fn users_do_not_see_other_accounts(world: World) {
         one(&world);
         world.cli(&["account", "create", "--name", "Beta"]);
         let (app, key) = application(&world, "Beta");
@@ -669,7 +670,7 @@ on_both! {
     }
 
     /// What is shown once is nowhere else: neither in the log nor, but for hashes, in the database.
-    fn nothing_secret_is_kept(world: World) {
+    fn secrets_are_shown_once_and_stored_nowhere(world: World) {
         one(&world);
         let (app, key) = application(&world, "One");
         let node = world.start_with(&["--log", "debug"]);
@@ -733,7 +734,7 @@ on_both! {
     }
 
     /// A form that makes something makes it once, however often it is sent.
-    fn forms_sent_twice(world: World) {
+    fn a_form_sent_twice_acts_once(world: World) {
         one(&world);
         let (app, key) = application(&world, "One");
         let node = world.start();
@@ -763,7 +764,7 @@ on_both! {
         }
     }
 
-    fn languages(world: World) {
+    fn the_language_follows_the_choice_and_the_browser(world: World) {
         let node = world.start();
         for (accepted, language) in [
             ("", "en"),
@@ -797,7 +798,7 @@ on_both! {
     }
 
     /// Wherever the address says one wants to go, it is a page of the portal.
-    fn nobody_is_sent_elsewhere(world: World) {
+    fn redirects_stay_in_the_portal(world: World) {
         one(&world);
         let node = world.start();
         let path = |next: &str| {
@@ -805,7 +806,7 @@ on_both! {
             format!("/portal/sign-in?next={encoded}")
         };
         let ada = Browser::of(&node, ADA);
-        for (next, to) in [
+        each_case([
             ("/portal/people", "/portal/people"),
             ("/portal/applications?account=x", "/portal/applications?account=x"),
             ("", "/portal"),
@@ -828,13 +829,13 @@ on_both! {
             ("/portal/people\r\nset-cookie: x=y", "/portal"),
             ("/portal/people\t", "/portal/people"),
             ("/portal/sign-in?next=/portal/sign-in", "/portal"),
-        ] {
+        ], |(next, to)| {
             assert_eq!(ada.get(&path(next)).leads_to(), to, "signed in, {next:?}");
             let stranger = Browser::new(&node);
             let reply = stranger.fill(&path(next), "/portal/sign-in", &[("email", ADA), ("password", PASSWORD)]);
             assert_eq!(reply.leads_to(), to, "{next:?}");
             assert!(reply.header("x").is_none());
-        }
+        });
         // A page that one had to sign in for is the one that one comes to.
         let stranger = Browser::new(&node);
         let asked = stranger.get("/portal/people?x=1&y=%26");
@@ -842,11 +843,11 @@ on_both! {
         assert_eq!(reply.leads_to(), "/portal/people?x=1&y=%26");
     }
 
-    fn odd_requests(world: World) {
+    fn malformed_requests_are_refused(world: World) {
         one(&world);
         let node = world.start();
         let (ada, stranger) = (Browser::of(&node, ADA), Browser::new(&node));
-        for browser in [&ada, &stranger] {
+        each_case([&ada, &stranger], |browser| {
             for path in ["/portal/nothing", "/portal/people/x/y/z", "/portal/%00%ff", "/portal/assets/x/y", "/portal/invitation/"] {
                 page(&browser.get(path), 404);
             }
@@ -864,18 +865,18 @@ on_both! {
             for path in ["/portal/sign-in", "/portal/people", "/portal/language"] {
                 page(&browser.send("POST", path, &[("content-type", "application/x-www-form-urlencoded")], &large), 413);
             }
-        }
+        });
         // What one may ask for by GET, one may ask for by HEAD.
-        for path in ["/portal/sign-in", "/portal/invitation/x", "/portal/assets/x/portal.css"] {
+        each_case(["/portal/sign-in", "/portal/invitation/x", "/portal/assets/x/portal.css"], |path| {
             let reply = stranger.send("HEAD", path, &[], b"");
             assert_eq!((reply.status, reply.body.as_str()), (stranger.status(path), ""), "{path}");
-        }
+        });
         // Where it begins, for whom.
         assert_eq!((stranger.get("/").leads_to(), stranger.get("/portal").leads_to()), ("/portal", "/portal/sign-in"));
         assert_eq!((ada.get("/portal").leads_to(), ada.get("/portal/").leads_to()), ("/portal/applications", "/portal/applications"));
         // No input whatever gets a 500.
         let token = ada.form_token();
-        for path in ["/portal/applications", "/portal/people", "/portal/registration-tokens", "/portal/profile/password", "/portal/profile/second-factor", "/portal/people/second-factor"] {
+        each_case(["/portal/applications", "/portal/people", "/portal/registration-tokens", "/portal/profile/password", "/portal/profile/second-factor", "/portal/people/second-factor"], |path| {
             for value in ["\0", "\u{202e}", &"x".repeat(5000), "-1", "99999999999999999999d", "[]", "\""] {
                 let fields = ["name", "email", "role", "scope", "resources", "auth_method", "jwks", "uses", "expires_in", "current", "new", "code", "sealed", "account", "idempotency_key"];
                 let fields: Vec<(&str, &str)> = fields.iter().map(|name| (*name, value)).chain([("csrf_token", token.as_str())]).collect();
@@ -884,13 +885,13 @@ on_both! {
             }
             let reply = ada.send("POST", path, &[], &[0xff, b'=', 0xfe, b'&', b'%']);
             assert!(reply.status < 500, "{path}: {}", reply.status);
-        }
+        });
     }
 }
 
 /// Cookies that TLS alone carries, and that no neighbour's site can set.
 #[test]
-fn cookies_behind_tls() {
+fn cookies_are_secure_behind_tls() {
     let world = World::sqlite();
     one(&world);
     for (issuer, name, path) in [
@@ -1006,7 +1007,8 @@ fn pages_load_nothing_from_elsewhere() {
 
 /// A page that says so and keeps what was typed, but for passwords; and all is well again by itself.
 #[test]
-fn the_database_is_away() {
+fn forms_are_kept_while_the_database_is_away() {
+    needs!(Tool::Postgres);
     let world = World::new(Backend::Postgres);
     one(&world);
     let mut url = url::Url::parse(&world.database_url).unwrap();

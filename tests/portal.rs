@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use serde_json::{Value, json};
 
-use crate::interop::variable;
 use crate::support::proxy::Proxy;
+use crate::support::tools::{self, Tool, variable};
 use crate::support::{Backend, Node, World, repository};
 
 const PASSWORD: &str = "six quiet otters build dams";
@@ -97,10 +97,8 @@ fn prepare(world: &World) -> Value {
 /// answered by a line.
 fn journey(world: &World, node: &Node, name: &str, mut input: Value, mut asked: impl FnMut(&str)) {
     input["base"] = json!(node.base);
-    let script = std::path::Path::new(&variable("TEST_NODE_DIR")).join("portal/run.mjs");
-    let mut command = Command::new("node");
+    let mut command = tools::node("portal/run.mjs");
     command
-        .arg(script)
         .arg(name)
         .env("JOURNEY", input.to_string())
         .env("TEST_CHROMIUM", variable("TEST_CHROMIUM"));
@@ -151,8 +149,10 @@ fn pages() -> Vec<String> {
 /// What a day like any other leaves behind, for the pictures: written as the nodes write it.
 fn a_day_of_traffic(world: &World) {
     let mut rows = BTreeMap::new();
-    let mut add =
-        |moment: i64, name: String, count: i64| *rows.entry((moment, name)).or_insert(0) += count;
+    let mut add = |moment: i64, owner: (&str, &str), metric: String, count: i64| {
+        let [account, client] = [owner.0, owner.1].map(str::to_owned);
+        *rows.entry((moment, account, client, metric)).or_insert(0) += count;
+    };
     let (minute, hour) = (60_000, 3_600_000);
     let now = keyward::clock::Timestamp::now().millis() / minute * minute;
     let clients = [
@@ -189,12 +189,13 @@ fn a_day_of_traffic(world: &World) {
             ("introspections", introspections),
             ("failures", failures),
         ] {
-            add(moment, format!("server:{what}"), count);
+            add(moment, ("", ""), what.to_owned(), count);
             for (place, (account, client)) in clients.iter().enumerate() {
                 let part = count * [44, 26, 16, 9, 5][place] / 100;
                 add(
                     moment / hour * hour,
-                    format!("client:{account}:{client}:{what}"),
+                    (account, client),
+                    what.to_owned(),
                     part,
                 );
             }
@@ -211,7 +212,8 @@ fn a_day_of_traffic(world: &World) {
             for (end, part) in times.iter().zip([40, 60 - slow - 12, 12, slow]) {
                 add(
                     moment,
-                    format!("server:{what}:{end}"),
+                    ("", ""),
+                    format!("{what}:{end}"),
                     count * part / 100 + 1,
                 );
             }
@@ -219,18 +221,21 @@ fn a_day_of_traffic(world: &World) {
     }
     let rows: Vec<String> = rows
         .iter()
-        .map(|((moment, name), count)| format!("({moment}, '{name}', {count})"))
+        .map(|((moment, account, client, metric), count)| {
+            format!("({moment}, '{account}', '{client}', '{metric}', {count})")
+        })
         .collect();
     for rows in rows.chunks(2000) {
         let rows = rows.join(", ");
         world.execute(&format!(
-            "INSERT INTO counts (moment, name, count) VALUES {rows} ON CONFLICT (moment, name) DO UPDATE SET count = excluded.count"
+            "INSERT INTO counters (bucket_start, account_id, client_id, metric, count) VALUES {rows} \
+             ON CONFLICT (bucket_start, account_id, client_id, metric) DO UPDATE SET count = excluded.count"
         ));
     }
 }
 
 #[test]
-fn all_pages_are_found() {
+fn the_list_of_pages_is_found_in_the_routes() {
     let pages = pages();
     assert!(
         pages.len() > 25 && pages.contains(&"/registration-tokens/{id}/delete".to_owned()),
@@ -238,31 +243,46 @@ fn all_pages_are_found() {
     );
 }
 
+// What pages look like does not depend on the database: most journeys are on one of the two.
+
+#[test]
+fn people_sign_in_are_invited_and_prove_a_second_factor() {
+    needs!(Tool::Postgres, Tool::Node, Tool::Chromium);
+    go(&World::postgres(), "people", &[]);
+}
+
+#[test]
+fn developers_manage_applications_and_keys() {
+    needs!(Tool::Postgres, Tool::Node, Tool::Chromium);
+    go(&World::postgres(), "applications", &[]);
+}
+
+#[test]
+fn operators_see_traffic_and_manage_the_server() {
+    needs!(Tool::Node, Tool::Chromium);
+    let world = World::sqlite();
+    let input = prepare(&world);
+    let node = world.start_with(&["--jwks-max-age", "1"]);
+    journey(&world, &node, "operator", input, |_| {
+        a_day_of_traffic(&world)
+    });
+}
+
+#[test]
+fn every_page_is_accessible_translated_and_fits_the_screen() {
+    needs!(Tool::Node, Tool::Chromium);
+    let world = World::sqlite();
+    let mut input = prepare(&world);
+    input["pages"] = json!(pages());
+    let node = world.start();
+    journey(&world, &node, "pages", input, |what| {
+        panic!("asked for {what}")
+    });
+}
+
 on_both! {
-    fn getting_in_and_people(world: World) {
-        go(&world, "people", &[]);
-    }
-
-    fn keys_and_applications(world: World) {
-        go(&world, "applications", &[]);
-    }
-
-    fn operating(world: World) {
-        let input = prepare(&world);
-        let node = world.start_with(&["--jwks-max-age", "1"]);
-        journey(&world, &node, "operator", input, |_| a_day_of_traffic(&world));
-    }
-
-    fn every_page(world: World) {
-        let mut input = prepare(&world);
-        input["pages"] = json!(pages());
-        // What pages look like does not depend on the database: all of it is looked at on one.
-        input["thorough"] = json!(world.backend == Backend::Sqlite);
-        let node = world.start();
-        journey(&world, &node, "pages", input, |what| panic!("asked for {what}"));
-    }
-
-    fn trouble(world: World) {
+    fn pages_say_so_where_the_database_or_the_session_is_gone(world: World) {
+        needs!(Tool::Node, Tool::Chromium);
         let input = prepare(&world);
         match world.backend {
             Backend::Sqlite => {

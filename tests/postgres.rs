@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::postgres::{Cluster, Pooler};
-use crate::support::{Backend, Node, World, postgres_port, within};
+use crate::support::tools::Tool;
+use crate::support::{Backend, Node, World, each_case, postgres_port, within};
 
 /// So many at once, `each` of them by each of so many threads; gives the statuses.
 fn at_once(threads: usize, each: usize, work: impl Fn() -> u16 + Sync) -> Vec<u16> {
@@ -26,7 +27,8 @@ fn register(node: &Node, initial: &str) -> u16 {
 }
 
 #[test]
-fn behind_a_transaction_pooler() {
+fn nodes_work_behind_a_transaction_pooler() {
+    needs!(Tool::Postgres, Tool::PgBouncer);
     let direct = World::new(Backend::Postgres);
     let pooler = Pooler::to("127.0.0.1", postgres_port(), "postgres");
     let name = direct.database_url.rsplit('/').next().unwrap();
@@ -80,7 +82,8 @@ fn behind_a_transaction_pooler() {
 /// Statements fail as they do where transactions meet: each third in the course of the transaction, by a
 /// conflict and by a deadlock, and each fourth at the commit.
 #[test]
-fn transactions_that_meet_are_done_again() {
+fn conflicting_transactions_are_retried() {
+    needs!(Tool::Postgres);
     let world = World::new(Backend::Postgres);
     assert!(world.run(&["migrate"]).status.success());
     let api = world.resource("urn:api");
@@ -150,7 +153,8 @@ fn transactions_that_meet_are_done_again() {
 
 /// An engine whose transactions are serializable unless it is told otherwise.
 #[test]
-fn many_register_where_serializable_is_the_default() {
+fn concurrent_registrations_succeed_where_serializable_is_the_default() {
+    needs!(Tool::Postgres);
     let world = World::new(Backend::Postgres);
     let name = world.database_url.rsplit('/').next().unwrap();
     world.execute(&format!(
@@ -167,7 +171,8 @@ fn many_register_where_serializable_is_the_default() {
 
 /// Nobody is refused for the connections that were there before.
 #[test]
-fn stopped_and_started_again() {
+fn nodes_recover_after_a_restart_of_postgres() {
+    needs!(Tool::PostgresPrograms);
     let cluster = Cluster::start("");
     let world = World::on(cluster.url("postgres"));
     let api = world.resource("urn:api");
@@ -207,7 +212,8 @@ fn stopped_and_started_again() {
 
 /// However many wait, each has its answer in the time that is meant.
 #[test]
-fn frozen() {
+fn nodes_answer_503_while_postgres_is_frozen() {
+    needs!(Tool::PostgresPrograms);
     let cluster = Cluster::start("");
     let world = World::on(cluster.url("postgres"));
     let client = world.client("a");
@@ -260,7 +266,8 @@ fn not_ready(node: &Node) {
 
 /// As after a failover, or where a service guards a full disk. The setting counts for new sessions alone.
 #[test]
-fn a_server_that_takes_no_changes() {
+fn changes_are_refused_on_a_read_only_server() {
+    needs!(Tool::Postgres);
     let world = World::new(Backend::Postgres);
     let name = world.database_url.rsplit('/').next().unwrap().to_owned();
     let client = world.client("a");
@@ -298,7 +305,8 @@ fn a_server_that_takes_no_changes() {
 
 /// Nothing is pending, so nothing has to be written: commands read, and a node that restarts serves what it can.
 #[test]
-fn a_server_that_takes_no_changes_can_be_read() {
+fn tokens_are_introspected_on_a_read_only_server() {
+    needs!(Tool::Postgres);
     let world = World::new(Backend::Postgres);
     let name = world.database_url.rsplit('/').next().unwrap().to_owned();
     let (api, client) = (
@@ -369,7 +377,7 @@ fn a_server_that_takes_no_changes_can_be_read() {
 
 /// The file must not grow, as on a full disk.
 #[test]
-fn a_full_disk() {
+fn a_full_disk_is_answered_with_503() {
     let world = World::sqlite();
     let client = world.client("a");
     let mut command = std::process::Command::new("sh");
@@ -380,16 +388,16 @@ fn a_full_disk() {
     command.env("KEYWARD_DATABASE_URL", &world.database_url);
     let node = Node::start(command, &[]).unwrap();
     node.token(&client);
-    let limit = |bytes: &str| {
-        let mut command = std::process::Command::new("prlimit");
-        command.args([
-            "--pid",
-            &node.pid().to_string(),
-            &format!("--fsize={bytes}"),
-        ]);
-        assert!(command.status().unwrap().success());
+    let limit = |bytes: Option<u64>| {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let pid = Pid::from_raw(i32::try_from(node.pid()).unwrap());
+        let limit = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        prlimit(pid, Resource::Fsize, limit).unwrap();
     };
-    limit("1:unlimited");
+    limit(Some(1));
     not_ready(&node);
     let reply = node.token_reply(&client, &[]);
     assert_eq!(
@@ -398,7 +406,7 @@ fn a_full_disk() {
         "{}",
         reply.body
     );
-    limit("unlimited:unlimited");
+    limit(None);
     within(Duration::from_secs(10), "the recovery", || {
         (node.get("/readyz").status == 200).then_some(())
     });
@@ -406,7 +414,7 @@ fn a_full_disk() {
 }
 
 on_both! {
-    fn tables_that_a_newer_keyward_has_changed(world: World) {
+    fn a_schema_of_a_newer_version_is_refused(world: World) {
         assert!(world.run(&["migrate"]).status.success());
         world.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('29991231235959')");
         for command in [&["client", "list"][..], &["migrate"], &["serve", "--listen", "127.0.0.1:0"]] {
@@ -422,81 +430,90 @@ fn no_message_shows_a_part_of_the_password() {
     let world = World::sqlite();
     let nowhere = "127.0.0.1:1/kw";
     let shown = |words: &str| ["TOP", "SECRET"].iter().any(|part| words.contains(part));
-    for url in [
-        format!("postgres://kw:TOP%SECRET@{nowhere}"),
-        format!("postgres://kw:TOPSECRET%@{nowhere}"),
-        format!("postgres://kw:TOP SECRET@{nowhere}"),
-        format!("postgres://kw:TOP/SECRET@{nowhere}"),
-        format!("postgres://kw:TOP@SECRET@{nowhere}"),
-        format!("postgres://kw:TOP#SECRET@{nowhere}"),
-        format!("postgres://kw:TOP?SECRET@{nowhere}"),
-        format!("postgres://kw:TOP\nSECRET@{nowhere}"),
-        format!("postgres://kw:TOP'SECRET\\@{nowhere}"),
-        format!(" postgres://kw:TOPSECRET@{nowhere}"),
-        format!("postgres:/kw:TOPSECRET@{nowhere}"),
-        format!("postgres://{nowhere}?user=kw&password=TOPSECRET"),
-        format!("postgres://{nowhere}?user=kw&password=TOP%SECRET"),
-        format!("postgres://{nowhere}?user=kw&password=TOP&SECRET"),
-        format!("postgres://kw:TOPSECRET@{nowhere}?sslmode=verify-fulll"),
-        format!("postgres://kw:TOPSECRET@{nowhere}?sslmode=require"),
-        format!("postgres://kw:TOPSECRET@{nowhere}?connect_timeout=soon"),
-        format!("postgres://kw:TOPSECRET@{nowhere}?application_name=%"),
-        format!(
-            "postgres://kw:TOPSECRET@{}/kw",
-            nowhere.replace(":1", ":99999")
-        ),
-        "postgres://kw:TOPSECRET@no-such-host.invalid/kw".to_owned(),
-        "host=127.0.0.1 port=1 user=kw password=TOPSECRET".to_owned(),
-        "mysql://kw:TOPSECRET@127.0.0.1/kw".to_owned(),
-    ] {
-        for (command, may_succeed) in [
-            (&["migrate"][..], false),
-            (&["config"], true),
-            (&["check"], false),
-            (&["--json", "serve"], false),
-        ] {
-            for by_flag in [true, false] {
-                let mut command = world.command(command);
-                if by_flag {
-                    command.args(["--database-url", &url]);
-                } else {
-                    command.env("KEYWARD_DATABASE_URL", &url);
+    each_case(
+        [
+            format!("postgres://kw:TOP%SECRET@{nowhere}"),
+            format!("postgres://kw:TOPSECRET%@{nowhere}"),
+            format!("postgres://kw:TOP SECRET@{nowhere}"),
+            format!("postgres://kw:TOP/SECRET@{nowhere}"),
+            format!("postgres://kw:TOP@SECRET@{nowhere}"),
+            format!("postgres://kw:TOP#SECRET@{nowhere}"),
+            format!("postgres://kw:TOP?SECRET@{nowhere}"),
+            format!("postgres://kw:TOP\nSECRET@{nowhere}"),
+            format!("postgres://kw:TOP'SECRET\\@{nowhere}"),
+            format!(" postgres://kw:TOPSECRET@{nowhere}"),
+            format!("postgres:/kw:TOPSECRET@{nowhere}"),
+            format!("postgres://{nowhere}?user=kw&password=TOPSECRET"),
+            format!("postgres://{nowhere}?user=kw&password=TOP%SECRET"),
+            format!("postgres://{nowhere}?user=kw&password=TOP&SECRET"),
+            format!("postgres://kw:TOPSECRET@{nowhere}?sslmode=verify-fulll"),
+            format!("postgres://kw:TOPSECRET@{nowhere}?sslmode=require"),
+            format!("postgres://kw:TOPSECRET@{nowhere}?connect_timeout=soon"),
+            format!("postgres://kw:TOPSECRET@{nowhere}?application_name=%"),
+            format!(
+                "postgres://kw:TOPSECRET@{}/kw",
+                nowhere.replace(":1", ":99999")
+            ),
+            "postgres://kw:TOPSECRET@no-such-host.invalid/kw".to_owned(),
+            "host=127.0.0.1 port=1 user=kw password=TOPSECRET".to_owned(),
+            "mysql://kw:TOPSECRET@127.0.0.1/kw".to_owned(),
+        ],
+        |url| {
+            for (command, may_succeed) in [
+                (&["migrate"][..], false),
+                (&["config"], true),
+                (&["check"], false),
+                (&["--json", "serve"], false),
+            ] {
+                for by_flag in [true, false] {
+                    let mut command = world.command(command);
+                    if by_flag {
+                        command.args(["--database-url", &url]);
+                    } else {
+                        command.env("KEYWARD_DATABASE_URL", &url);
+                    }
+                    let output = command.env("KEYWARD_LOG", "trace").output().unwrap();
+                    let words = String::from_utf8_lossy(&[output.stdout, output.stderr].concat())
+                        .into_owned();
+                    assert!(!shown(&words), "{url:?}: {words}");
+                    assert!(may_succeed || !output.status.success(), "{url:?}");
                 }
-                let output = command.env("KEYWARD_LOG", "trace").output().unwrap();
-                let words =
-                    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-                assert!(!shown(&words), "{url:?}: {words}");
-                assert!(may_succeed || !output.status.success(), "{url:?}");
             }
-        }
-    }
+        },
+    );
     // In the wrong place.
     let url = format!("postgres://kw:TOPSECRET@{nowhere}");
-    for arguments in [
-        &["migrate", &url][..],
-        &[&url],
-        &["migrate", &format!("--databse-url={url}")],
-        &["migrate", "--databse-url", &url],
-    ] {
-        let output = world.run(arguments);
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            !output.status.success() && !shown(&words),
-            "{arguments:?}: {words}"
-        );
-    }
-    for text in [
-        format!("database_url = {url}\n"),
-        format!("database_url = \"{url}\n"),
-        format!("database_url = [\"{url}\", 1]\n"),
-    ] {
-        world.file("keyward.toml", &text);
-        let mut command = world.command(&["migrate"]);
-        let output = command.env_remove("KEYWARD_DATABASE_URL").output().unwrap();
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            !output.status.success() && words.contains("keyward.toml") && !shown(&words),
-            "{text}: {words}"
-        );
-    }
+    each_case(
+        [
+            &["migrate", &url][..],
+            &[&url],
+            &["migrate", &format!("--databse-url={url}")],
+            &["migrate", "--databse-url", &url],
+        ],
+        |arguments| {
+            let output = world.run(arguments);
+            let words = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(
+                !output.status.success() && !shown(&words),
+                "{arguments:?}: {words}"
+            );
+        },
+    );
+    each_case(
+        [
+            format!("database_url = {url}\n"),
+            format!("database_url = \"{url}\n"),
+            format!("database_url = [\"{url}\", 1]\n"),
+        ],
+        |text| {
+            world.file("keyward.toml", &text);
+            let mut command = world.command(&["migrate"]);
+            let output = command.env_remove("KEYWARD_DATABASE_URL").output().unwrap();
+            let words = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(
+                !output.status.success() && words.contains("keyward.toml") && !shown(&words),
+                "{text}: {words}"
+            );
+        },
+    );
 }

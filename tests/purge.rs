@@ -9,8 +9,8 @@ fn columns(table: &str) -> &'static str {
     }
 }
 
-on_both! {
-    fn what_has_ended_goes(world: World) {
+on_both_and_serializable! {
+    fn expired_rows_are_purged(world: World) {
         let client = world.client("a");
         world.clocks_are_trusted();
         let node = world.start();
@@ -36,14 +36,14 @@ on_both! {
         world.execute(&format!("INSERT INTO client_assertions VALUES ('lately', {})", (jwt::now() - 23 * 3600) * 1000));
         // A key that ended long ago, and one that never ends.
         world.execute(&format!("INSERT INTO api_keys (id, client_id, name, hash, shown, manage_keys, created_at, expires_at) VALUES ('old', '{}', 'old', '', '', FALSE, 1, 1000)", client.id));
-        world.execute("INSERT INTO counts VALUES (1000, 'a', 1), (1000, 'b', 1), (9999999999999, 'a', 1)");
+        world.execute("INSERT INTO counters VALUES (1000, '', '', 'a', 1), (1000, '', '', 'b', 1), (9999999999999, '', '', 'a', 1)");
         world.execute("INSERT INTO changes VALUES (-5, 'client', 'x', 1000)");
         let rest = |table: &str| world.count(&format!("SELECT count(*) FROM {table}"));
         within(std::time::Duration::from_secs(20), "the purge", || {
             (rest("tokens") == 1 && rest("revocations") == 2 && rest("client_assertions") == 2).then_some(())
         });
-        assert_eq!(world.count("SELECT count(*) FROM counts WHERE moment = 1000"), 0);
-        assert_eq!(world.count("SELECT count(*) FROM counts WHERE moment = 9999999999999"), 1);
+        assert_eq!(world.count("SELECT count(*) FROM counters WHERE bucket_start = 1000"), 0);
+        assert_eq!(world.count("SELECT count(*) FROM counters WHERE bucket_start = 9999999999999"), 1);
         assert_eq!(world.count("SELECT count(*) FROM changes WHERE id < 0"), 0);
         assert_eq!(world.count("SELECT count(*) FROM api_keys"), 1, "the one that lives");
         let jti = jwt::claims(&live)["jti"].as_str().unwrap().to_owned();

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use keyward::clock::Timestamp;
-use keyward::oauth::client_credentials;
 use keyward::portal::quick_start::{Snippet, SnippetValues};
 use keyward::scope::Scope;
 use keyward::store::client::{AuthMethod, Client};
+use keyward::store::grant_type::GrantType;
 use serde_json::json;
 
-use crate::interop::variable;
+use crate::support::tools::Tool;
 use crate::support::{Node, World, jwt, repository};
 
 /// What a shell, a format string, a URL, a comment or the templates themselves would trip over.
@@ -45,20 +45,18 @@ impl Project {
 
     fn shell(&self, command: &str, secret: Option<&str>) -> Output {
         let cache = repository("target/quick-start/cache");
-        let python = PathBuf::from(variable("TEST_PYTHON"));
+        let python = std::env::var_os("TEST_PYTHON").map(PathBuf::from);
+        let python = python.as_deref().and_then(Path::parent).map(Path::to_owned);
         let path = std::env::var_os("PATH").unwrap();
-        let folders = python
-            .parent()
-            .map(Path::to_owned)
-            .into_iter()
-            .chain(std::env::split_paths(&path));
+        let folders = python.into_iter().chain(std::env::split_paths(&path));
         let mut shell = Command::new("sh");
         shell
             .args(["-c", command])
             .current_dir(&self.folder)
             .env("PATH", std::env::join_paths(folders).unwrap())
             .env("CARGO_TARGET_DIR", cache.join("rust"))
-            .env("GOCACHE", cache.join("go"))
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            .env("GOCACHE", repository("target/interop-go-cache"))
             .env("GOTOOLCHAIN", "local")
             .env_remove("CLIENT_SECRET")
             .envs(secret.map(|secret| ("CLIENT_SECRET", secret)));
@@ -163,32 +161,38 @@ fn run(snippet: Snippet) {
 }
 
 #[test]
-fn curl() {
+fn the_quick_start_for_curl_gets_a_token() {
+    needs!(Tool::Curl);
     run(Snippet::Curl);
 }
 
 #[test]
-fn python() {
+fn the_quick_start_for_python_gets_a_token() {
+    needs!(Tool::Python);
     run(Snippet::Python);
 }
 
 #[test]
-fn javascript() {
+fn the_quick_start_for_javascript_gets_a_token() {
+    needs!(Tool::Node);
     run(Snippet::JavaScript);
 }
 
 #[test]
-fn go() {
+fn the_quick_start_for_go_gets_a_token() {
+    needs!(Tool::Go);
     run(Snippet::Go);
 }
 
 #[test]
-fn java() {
+fn the_quick_start_for_java_gets_a_token() {
+    needs!(Tool::Java);
     run(Snippet::Java);
 }
 
 #[test]
-fn rust() {
+fn the_quick_start_for_rust_gets_a_token() {
+    needs!(Tool::CratesIo);
     run(Snippet::Rust);
 }
 
@@ -207,7 +211,7 @@ fn only_a_client_with_a_secret_has_one() {
             SnippetValues::for_client(&client.clone().into(), &issuer).is_none(),
             "the grant"
         );
-        client.grant_types = client_credentials::GRANT_TYPE.to_owned();
+        client.grant_types = [GrantType::ClientCredentials].into_iter().collect();
         let found = SnippetValues::for_client(&client.clone().into(), &issuer);
         assert_eq!(found.is_some(), method != AuthMethod::PrivateKeyJwt);
         let Some(found) = found else { continue };

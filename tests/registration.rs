@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Node, Reply, World, eventually, jwt};
+use crate::support::{Client, Node, Reply, World, each_case, eventually, jwt};
 
 fn initial(world: &World, flags: &[&str]) -> String {
     world.cli(&[&["registration-token", "create"], flags].concat())["token"]
@@ -31,7 +31,23 @@ fn path(reply: &Reply, node: &Node) -> String {
 }
 
 on_both! {
-    fn from_registering_to_deleting(world: World) {
+    fn initial_access_tokens_expire(world: World) {
+        let brief = initial(&world, &["--expires-in", "1s"]);
+        let ended = initial(&world, &[]);
+        let listed = world.cli(&["registration-token", "list"]);
+        assert!(!listed.to_string().contains("kwi_"));
+        let id = listed[1]["id"].as_str().unwrap();
+        let node = world.start();
+        assert_eq!(node.json("POST", "/oauth/register", Some(&ended), &json!({})).status, 201);
+        world.cli(&["registration-token", "delete", id]);
+        node.json("POST", "/oauth/register", Some(&ended), &json!({})).refused(401, "invalid_token");
+        eventually("its end", || (node.json("POST", "/oauth/register", Some(&brief), &json!({})).status == 401).then_some(()));
+        assert!(world.refused(&["registration-token", "delete", id]).contains("no registration token"));
+    }
+}
+
+on_both_and_serializable! {
+    fn a_client_registers_changes_and_deletes_itself(world: World) {
         let api = world.resource("urn:api");
         let token = initial(&world, &["--scope", "read write", "--resource", "urn:api", "--uses", "1"]);
         let node = world.start();
@@ -101,7 +117,7 @@ on_both! {
         node.json("DELETE", &uri, Some(&own), &Value::Null).refused(401, "invalid_token");
     }
 
-    fn uses_are_counted_when_many_come_at_once(world: World) {
+    fn concurrent_uses_of_an_initial_access_token_are_counted(world: World) {
         let token = initial(&world, &["--uses", "3"]);
         let node = world.start();
         let made: usize = std::thread::scope(|scope| {
@@ -113,24 +129,10 @@ on_both! {
         assert_eq!(world.count("SELECT count(*) FROM clients"), 3);
         assert_eq!(world.cli(&["registration-token", "list"])[0]["uses_left"], json!(0));
     }
-
-    fn initial_tokens_end(world: World) {
-        let brief = initial(&world, &["--expires-in", "1s"]);
-        let ended = initial(&world, &[]);
-        let listed = world.cli(&["registration-token", "list"]);
-        assert!(!listed.to_string().contains("kwi_"));
-        let id = listed[1]["id"].as_str().unwrap();
-        let node = world.start();
-        assert_eq!(node.json("POST", "/oauth/register", Some(&ended), &json!({})).status, 201);
-        world.cli(&["registration-token", "delete", id]);
-        node.json("POST", "/oauth/register", Some(&ended), &json!({})).refused(401, "invalid_token");
-        eventually("its end", || (node.json("POST", "/oauth/register", Some(&brief), &json!({})).status == 401).then_some(()));
-        assert!(world.refused(&["registration-token", "delete", id]).contains("no registration token"));
-    }
 }
 
 #[test]
-fn metadata_that_is_refused() {
+fn wrong_metadata_is_refused() {
     let world = World::sqlite();
     world.resource("urn:api");
     world.resource("urn:other");
@@ -245,7 +247,7 @@ fn metadata_that_is_refused() {
         (json!(null), "invalid_client_metadata"),
     ];
     let before = world.count("SELECT count(*) FROM clients");
-    for (body, error) in &cases {
+    each_case(&cases, |(body, error)| {
         let reply = node.json("POST", "/oauth/register", Some(&token), body);
         assert_eq!(
             (reply.status, reply.json()["error"].as_str()),
@@ -253,22 +255,25 @@ fn metadata_that_is_refused() {
             "{body}: {}",
             reply.body
         );
-    }
+    });
     let deep = format!("{}1{}", "[".repeat(20_000), "]".repeat(20_000));
     let bearer = format!("Bearer {token}");
-    for (what, body, status) in [
-        ("broken", "{", 400),
-        ("deep", deep.as_str(), 400),
-        ("huge", &" ".repeat(70_000), 413),
-        ("no UTF-8", "\u{1}", 400),
-    ] {
-        let headers = [
-            ("authorization", bearer.as_str()),
-            ("content-type", "application/json"),
-        ];
-        let reply = node.post("/oauth/register", &headers, body.as_bytes());
-        assert_eq!(reply.status, status, "{what}: {}", reply.body);
-    }
+    each_case(
+        [
+            ("broken", "{", 400),
+            ("deep", deep.as_str(), 400),
+            ("huge", &" ".repeat(70_000), 413),
+            ("no UTF-8", "\u{1}", 400),
+        ],
+        |(what, body, status)| {
+            let headers = [
+                ("authorization", bearer.as_str()),
+                ("content-type", "application/json"),
+            ];
+            let reply = node.post("/oauth/register", &headers, body.as_bytes());
+            assert_eq!(reply.status, status, "{what}: {}", reply.body);
+        },
+    );
     for media_type in ["text/plain", "application/x-www-form-urlencoded", ""] {
         let headers = [
             ("authorization", bearer.as_str()),
@@ -326,7 +331,7 @@ fn metadata_that_is_refused() {
 }
 
 #[test]
-fn open_and_off() {
+fn registration_can_be_open_or_off() {
     let world = World::sqlite();
     let open = world.start_with(&["--registration", "open", "--registration-scope", "read"]);
     let made = open.json(
@@ -440,7 +445,7 @@ const REFUSED_PAGES: &[&str] = &[
 ];
 
 #[test]
-fn uris_are_read_the_same_way_everywhere() {
+fn uris_are_validated_the_same_way_everywhere() {
     let world = World::sqlite();
     let token = initial(&world, &[]);
     let node = world.start();

@@ -1,12 +1,12 @@
 //! SIGHUP and renewed TLS files: what can change while the server runs.
 
-use std::process::Command;
 use std::time::Duration;
 
+use crate::support::tools::Tool;
 use crate::support::{World, eventually, within};
 
 #[test]
-fn settings_are_read_again() {
+fn a_reload_applies_the_changed_settings() {
     let world = World::sqlite();
     world.file(
         "keyward.toml",
@@ -69,36 +69,26 @@ fn settings_are_read_again() {
     assert!(node.stop().success());
 }
 
-fn certificate(world: &World, names: [&str; 2]) -> String {
-    let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-    let [cert, key] = names;
-    world.file(key, &certified.signing_key.serialize_pem());
-    world.file(cert, &certified.cert.pem());
-    certified.cert.pem()
-}
-
 #[test]
-fn tls_files_are_read_again() {
+fn a_reload_reads_the_tls_files_again() {
+    needs!(Tool::Curl);
     let world = World::sqlite();
-    let first = certificate(&world, ["cert.pem", "key.pem"]);
+    let first = world.certificate("cert.pem", "key.pem");
     let node = world.start_with(&["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
-    let url = node.base.replace("http://", "https://");
     let accepted = |pem: &str| {
         world.file("known.pem", pem);
-        let mut curl = Command::new("curl");
-        curl.args(["-sf", "--cacert", "known.pem", &format!("{url}/healthz")])
-            .current_dir(&world.folder);
-        curl.output().unwrap().status.success()
+        let reply = world.curl(&["-f", "--cacert", "known.pem", &node.https_url("/healthz")]);
+        reply.status.success()
     };
     assert!(accepted(&first));
     // By itself.
-    let second = certificate(&world, ["cert.pem", "key.pem"]);
+    let second = world.certificate("cert.pem", "key.pem");
     within(Duration::from_secs(30), "the second certificate", || {
         accepted(&second).then_some(())
     });
     assert!(!accepted(&first));
     // Replaced by renaming, as some tools do, and at once with SIGHUP.
-    let third = certificate(&world, ["new-cert.pem", "new-key.pem"]);
+    let third = world.certificate("new-cert.pem", "new-key.pem");
     for (from, to) in [("new-key.pem", "key.pem"), ("new-cert.pem", "cert.pem")] {
         std::fs::rename(world.folder.join(from), world.folder.join(to)).unwrap();
     }

@@ -3,7 +3,49 @@
 use crate::support::World;
 
 on_both! {
-    fn a_client_revokes_its_own_and_nobody_elses(world: World) {
+    fn an_operator_revokes_any_token(world: World) {
+        let api = world.resource("urn:api");
+        let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+        let node = world.start();
+        let issuer = ["--issuer", node.base.as_str()];
+        let token = node.token(&client);
+        world.cli(&[&issuer[..], &["token", "revoke", &token]].concat());
+        crate::support::within(std::time::Duration::from_secs(1), "the revocation", || (!node.active(&api, &token)).then_some(()));
+        world.cli(&[&issuer[..], &["token", "revoke", &client.api_key]].concat());
+        crate::support::within(std::time::Duration::from_secs(1), "the key's end", || (!node.active(&api, &client.api_key)).then_some(()));
+        assert!(world.refused(&["token", "revoke", "nonsense"]).contains("Nothing to revoke"));
+        assert!(world.refused(&["token", "revoke", "--client", "nobody"]).contains("no client nobody"));
+    }
+
+    /// A key that leaks while its client is disabled must not live again with the client.
+    fn an_inactive_token_is_revoked_all_the_same(world: World) {
+        let api = world.resource("urn:api");
+        let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+        let node = world.start();
+        let issuer = ["--issuer", node.base.as_str()];
+        let token = node.token(&client);
+        assert!(node.active(&api, &token) && node.active(&api, &client.api_key));
+        world.cli(&["client", "disable", &client.id]);
+        world.cli(&[&issuer[..], &["token", "revoke", &token]].concat());
+        world.cli(&[&issuer[..], &["token", "revoke", &client.api_key]].concat());
+        assert!(world.refused(&["token", "revoke", &client.api_key]).contains("Nothing to revoke"), "it is");
+        world.cli(&["client", "enable", &client.id]);
+        crate::support::within(std::time::Duration::from_secs(1), "the client", || {
+            (node.token_reply(&client, &[]).status == 200).then_some(())
+        });
+        assert!(node.active(&api, &node.token(&client)));
+        assert!(!node.active(&api, &token) && !node.active(&api, &client.api_key));
+
+        let made = world.cli(&["key", "create", &client.id, "--name", "expired", "--expires-in", "30m"]);
+        let expired = made["api_key"].as_str().unwrap();
+        world.execute("UPDATE api_keys SET expires_at = 1000");
+        assert_eq!(node.revoke(&client, expired).status, 200);
+        assert_eq!(world.count("SELECT count(*) FROM api_keys WHERE expires_at = 1000"), 0);
+    }
+}
+
+on_both_and_serializable! {
+    fn a_client_revokes_its_own_tokens_and_no_others(world: World) {
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
         let other = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
@@ -42,47 +84,7 @@ on_both! {
         node.form("/oauth/revoke", Some(&client.basic()), &[("token", "a"), ("token", "b")]).refused(400, "invalid_request");
     }
 
-    fn an_operator_revokes_any(world: World) {
-        let api = world.resource("urn:api");
-        let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
-        let node = world.start();
-        let issuer = ["--issuer", node.base.as_str()];
-        let token = node.token(&client);
-        world.cli(&[&issuer[..], &["token", "revoke", &token]].concat());
-        crate::support::within(std::time::Duration::from_secs(1), "the revocation", || (!node.active(&api, &token)).then_some(()));
-        world.cli(&[&issuer[..], &["token", "revoke", &client.api_key]].concat());
-        crate::support::within(std::time::Duration::from_secs(1), "the key's end", || (!node.active(&api, &client.api_key)).then_some(()));
-        assert!(world.refused(&["token", "revoke", "nonsense"]).contains("Nothing to revoke"));
-        assert!(world.refused(&["token", "revoke", "--client", "nobody"]).contains("no client nobody"));
-    }
-
-    /// A key that leaks while its client is disabled must not live again with the client.
-    fn what_is_not_active_now_is_revoked_all_the_same(world: World) {
-        let api = world.resource("urn:api");
-        let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
-        let node = world.start();
-        let issuer = ["--issuer", node.base.as_str()];
-        let token = node.token(&client);
-        assert!(node.active(&api, &token) && node.active(&api, &client.api_key));
-        world.cli(&["client", "disable", &client.id]);
-        world.cli(&[&issuer[..], &["token", "revoke", &token]].concat());
-        world.cli(&[&issuer[..], &["token", "revoke", &client.api_key]].concat());
-        assert!(world.refused(&["token", "revoke", &client.api_key]).contains("Nothing to revoke"), "it is");
-        world.cli(&["client", "enable", &client.id]);
-        crate::support::within(std::time::Duration::from_secs(1), "the client", || {
-            (node.token_reply(&client, &[]).status == 200).then_some(())
-        });
-        assert!(node.active(&api, &node.token(&client)));
-        assert!(!node.active(&api, &token) && !node.active(&api, &client.api_key));
-
-        let made = world.cli(&["key", "create", &client.id, "--name", "expired", "--expires-in", "30m"]);
-        let expired = made["api_key"].as_str().unwrap();
-        world.execute("UPDATE api_keys SET expires_at = 1000");
-        assert_eq!(node.revoke(&client, expired).status, 200);
-        assert_eq!(world.count("SELECT count(*) FROM api_keys WHERE expires_at = 1000"), 0);
-    }
-
-    fn of_two_at_once_both_are_answered(world: World) {
+    fn concurrent_revocations_of_one_token_both_succeed(world: World) {
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
         let node = world.start();

@@ -439,7 +439,7 @@ fn every_operation_is_in_the_table_and_says_the_right_that_it_needs() {
 }
 
 on_both! {
-    fn every_operation_for_every_caller(world: World) {
+    fn every_operation_is_allowed_for_the_right_callers_only(world: World) {
         world.resource("urn:api");
         let node = world.start();
         world.cli(&["account", "create", "--name", "One"]);
@@ -728,7 +728,7 @@ fn every_route_of_the_portal_is_in_the_table() {
 }
 
 on_both! {
-    fn every_route_of_the_portal_for_every_role(world: World) {
+    fn every_route_of_the_portal_is_allowed_for_the_right_roles_only(world: World) {
         world.cli(&["account", "create", "--name", "One"]);
         for (email, role) in [("vic@one.example", "viewer"), ("dan@one.example", "developer"), ("ada@one.example", "administrator")] {
             person(&world, email, role, Some("One"));
@@ -850,7 +850,7 @@ on_both! {
         drop(node);
     }
 
-    fn management_is_given_and_asked_for_like_any_resource(world: World) {
+    fn the_management_api_is_granted_and_requested_like_any_resource(world: World) {
         world.resource("urn:orders");
         let node = world.start();
         let audience = node.management();
@@ -900,7 +900,7 @@ on_both! {
         refused(&import(&with(&["keyward:signing-keys:write", "keyward:operator"])), 403, "keyward:accounts:read");
         for missing in OPERATOR.iter().filter(|right| **right != "keyward:signing-keys:write") {
             let others: Vec<&str> = OPERATOR.iter().copied().filter(|right| right != missing).collect();
-            let what = if *missing == OPERATOR_SCOPE { "operators alone" } else { missing };
+            let what = if *missing == OPERATOR_SCOPE { "Only operators" } else { missing };
             refused(&import(&with(&others)), 403, what);
         }
         assert_eq!(node.kids(), before);
@@ -1030,7 +1030,7 @@ on_both! {
         node.json("PUT", &format!("/oauth/register/{id}"), Some(own), &json!({"client_id": id, "resources": ["https://pay.example"]})).refused(400, "invalid_client_metadata");
     }
 
-    fn what_was_taken_from_a_registered_client_stays_away(world: World) {
+    fn rights_taken_from_a_registered_client_do_not_come_back(world: World) {
         world.resource("urn:one");
         world.resource("urn:two");
         let token = initial(&world, &["--scope", "read write pay", "--resource", "urn:one", "--resource", "urn:two"]);
@@ -1111,7 +1111,7 @@ on_both! {
         assert_eq!(node.introspect(&two, &token)["aud"], json!("urn:two"));
     }
 
-    fn what_one_account_learns_of_another_and_ends_of_its_own(world: World) {
+    fn an_account_learns_nothing_of_another_and_revokes_its_own_tokens(world: World) {
         for name in ["One", "Two"] {
             world.cli(&["account", "create", "--name", name]);
         }
@@ -1172,7 +1172,7 @@ on_both! {
         assert_eq!(grants(json!({"grant_types": ["urn:ietf:params:oauth:grant-type:token-exchange"]})).status, 200);
     }
 
-    fn an_account_grants_what_it_has_and_to_so_many(world: World) {
+    fn an_account_grants_its_own_scopes_to_a_limited_number_of_clients(world: World) {
         world.cli(&["account", "create", "--name", "One"]);
         world.resource("urn:api");
         world.resource("urn:api:more");
@@ -1280,7 +1280,7 @@ on_both! {
         assert_eq!(create(&words.join(" "), json!(["urn:crm"])).status, 201, "one more client has nearly all of it now");
     }
 
-    fn what_an_operator_disabled_an_operator_enables(world: World) {
+    fn only_an_operator_enables_what_an_operator_disabled(world: World) {
         world.cli(&["account", "create", "--name", "One"]);
         person(&world, "dev@one.example", "developer", Some("One"));
         person(&world, "op@keyward.example", "operator", None);
@@ -1345,7 +1345,7 @@ on_both! {
             &["registration-token", "create", "--scope", "bogus", "--resource", "urn:orders"],
         ] {
             let warning = said(arguments);
-            assert!(warning.contains("has the scope bogus; they have: orders:read orders:write"), "{arguments:?}: {warning}");
+            assert!(warning.contains("describes the scope bogus; they describe: orders:read orders:write"), "{arguments:?}: {warning}");
         }
         for arguments in [
             &["client", "update", &client.id, "--scope", "orders:read orders:write"][..],
@@ -1368,7 +1368,7 @@ on_both! {
         for reply in [new("bogus orders:write"), ask("PATCH", &path, "bogus orders:write"), ask("POST", "/registration-tokens", "bogus")] {
             let warnings = reply.json()["warnings"].clone();
             assert_eq!(warnings.as_array().map(Vec::len), Some(1), "{}", reply.body);
-            assert!(warnings[0].as_str().unwrap().contains("has the scope bogus; they have: orders:read orders:write"), "{warnings}");
+            assert!(warnings[0].as_str().unwrap().contains("describes the scope bogus; they describe: orders:read orders:write"), "{warnings}");
             if let Some(tag) = reply.header("etag") {
                 assert_eq!(management(&node, &operator, "GET", &path, &Value::Null).header("etag"), Some(tag));
             }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::World;
+use crate::support::{EmptyWorld, World, each_case};
 
 fn entry(
     world: &World,
@@ -66,38 +66,49 @@ fn each_source_wins_over_the_next() {
 }
 
 #[test]
-fn every_setting_of_the_contract_is_there() {
+fn every_setting_of_the_contract_exists() {
     let world = World::sqlite();
-    for (name, value, shown) in [
-        ("listen", "0.0.0.0:9999", "0.0.0.0:9999"),
-        ("issuer", "https://auth.example/x", "https://auth.example/x"),
-        ("keys_dir", "elsewhere", "elsewhere"),
-        ("token_ttl", "60", "60"),
-        ("token_records", "off", "off"),
-        ("jwks_max_age", "1", "1"),
-        ("signing_key_max_age", "30d", "2592000"),
-        ("registration", "open", "open"),
-        ("trusted_proxies", "10.0.0.0/8, ::1", "10.0.0.0/8,::1/128"),
-        ("forwarded_header", "forwarded", "forwarded"),
-        ("log", "debug", "debug"),
-    ] {
-        let variable = format!("KEYWARD_{}", name.to_uppercase());
-        assert_eq!(
-            entry(&world, name, &[(&variable, value)], &[]),
-            (shown.to_owned(), variable.clone())
-        );
-        let flag = format!("--{}", name.replace('_', "-"));
-        assert_eq!(
-            entry(&world, name, &[], &[&flag, value]),
-            (shown.to_owned(), "flag".to_owned())
-        );
-        world.file("keyward.toml", &format!("{name} = {value:?}\n"));
-        assert_eq!(
-            entry(&world, name, &[], &[]),
-            (shown.to_owned(), "keyward.toml".to_owned())
-        );
-        std::fs::remove_file(world.folder.join("keyward.toml")).unwrap();
-    }
+    each_case(
+        [
+            ("listen", "0.0.0.0:9999", "0.0.0.0:9999"),
+            ("issuer", "https://auth.example/x", "https://auth.example/x"),
+            ("keys_dir", "elsewhere", "elsewhere"),
+            ("token_ttl", "60", "60"),
+            ("token_records", "off", "off"),
+            ("jwks_max_age", "1", "1"),
+            ("signing_key_max_age", "30d", "2592000"),
+            ("registration", "open", "open"),
+            ("trusted_proxies", "10.0.0.0/8, ::1", "10.0.0.0/8,::1/128"),
+            ("forwarded_header", "forwarded", "forwarded"),
+            ("log", "debug", "debug"),
+            (
+                "otlp_endpoint",
+                "https://collector.example:4318",
+                "https://collector.example:4318",
+            ),
+            ("otlp_sample_ratio", "0.5", "0.5"),
+        ],
+        |(name, value, shown)| {
+            let variable = format!("KEYWARD_{}", name.to_uppercase());
+            assert_eq!(
+                entry(&world, name, &[(&variable, value)], &[]),
+                (shown.to_owned(), variable.clone())
+            );
+            let flag = format!("--{}", name.replace('_', "-"));
+            assert_eq!(
+                entry(&world, name, &[], &[&flag, value]),
+                (shown.to_owned(), "flag".to_owned())
+            );
+            world.file("keyward.toml", &format!("{name} = {value:?}\n"));
+            assert_eq!(
+                entry(&world, name, &[], &[]),
+                (shown.to_owned(), "keyward.toml".to_owned())
+            );
+            std::fs::remove_file(world.folder.join("keyward.toml")).unwrap();
+        },
+    );
+    world.file("keyward.toml", "otlp_sample_ratio = 0.25\n");
+    assert_eq!(entry(&world, "otlp_sample_ratio", &[], &[]).0, "0.25");
     world.file(
         "keyward.toml",
         "trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n",
@@ -180,6 +191,8 @@ fn a_wrong_value_is_named_as_it_was_given() {
             "outbound_proxy",
             Some(("socks5://x:hunter2@proxy.example", "http")),
         ),
+        ("otlp_endpoint", Some(("localhost:4318", "such as http"))),
+        ("otlp_sample_ratio", Some(("10%", "from 0 to 1"))),
         ("outbound_ca", None),
         ("keys_dir", None),
         ("tls_cert", None),
@@ -189,75 +202,77 @@ fn a_wrong_value_is_named_as_it_was_given() {
     ];
     let world = World::sqlite();
     let all = world.cli(&["config"]);
-    for entry in all.as_array().unwrap() {
+    each_case(all.as_array().unwrap(), |entry| {
         assert!(
             table.iter().any(|(name, _)| entry["name"] == *name),
             "{} needs a row in this table",
             entry["name"]
         );
-    }
-    for (name, wrong) in table
-        .iter()
-        .filter_map(|(name, wrong)| Some((*name, (*wrong)?)))
-    {
-        let (value, expected) = wrong;
-        let (flag, variable) = (
-            format!("--{}", name.replace('_', "-")),
-            format!("KEYWARD_{}", name.to_uppercase()),
-        );
-        let by_flag = refused(&world, &[], &[&format!("{flag}={value}")]);
-        let by_variable = refused(&world, &[(&variable, value)], &[]);
-        world.file(
-            "keyward.toml",
-            &format!("# A comment.\n\n{name} = {value:?}\n"),
-        );
-        let by_file = match name {
-            // The tests set it in the environment, which comes first.
-            "database_url" => String::from_utf8_lossy(
-                &world
-                    .command(&["config"])
-                    .env_remove(&variable)
-                    .output()
-                    .unwrap()
-                    .stderr,
-            )
-            .into_owned(),
-            _ => refused(&world, &[], &[]),
-        };
-        std::fs::remove_file(world.folder.join("keyward.toml")).unwrap();
-        for (said, label) in [
-            (by_flag, flag),
-            (by_variable, variable),
-            (by_file, format!("keyward.toml line 3: {name}")),
-        ] {
-            assert!(
-                said.contains(&label) && said.contains(expected),
-                "{label}: {said}"
-            );
-            let shown =
-                !value.is_empty() && said.contains(value.split('"').next().unwrap_or_default());
-            assert_eq!(
-                shown,
-                !SECRET.contains(&name) && !value.is_empty(),
-                "{label}: {said}"
-            );
-            assert!(!said.contains("hunter2"), "{said}");
-        }
-        // What was meant for another setting; some take any text.
-        let mut command = world.command(&["config"]);
-        let output = command
-            .env(
+    });
+    each_case(
+        table
+            .iter()
+            .filter_map(|(name, wrong)| Some((*name, (*wrong)?))),
+        |(name, wrong)| {
+            let (value, expected) = wrong;
+            let (flag, variable) = (
+                format!("--{}", name.replace('_', "-")),
                 format!("KEYWARD_{}", name.to_uppercase()),
-                "https://x:hunter2@a.example",
-            )
-            .output()
-            .unwrap();
-        assert!(
-            !String::from_utf8_lossy(&output.stderr).contains("hunter2"),
-            "{name}"
-        );
-    }
-    for (name, _) in table {
+            );
+            let by_flag = refused(&world, &[], &[&format!("{flag}={value}")]);
+            let by_variable = refused(&world, &[(&variable, value)], &[]);
+            world.file(
+                "keyward.toml",
+                &format!("# A comment.\n\n{name} = {value:?}\n"),
+            );
+            let by_file = match name {
+                // The tests set it in the environment, which comes first.
+                "database_url" => String::from_utf8_lossy(
+                    &world
+                        .command(&["config"])
+                        .env_remove(&variable)
+                        .output()
+                        .unwrap()
+                        .stderr,
+                )
+                .into_owned(),
+                _ => refused(&world, &[], &[]),
+            };
+            std::fs::remove_file(world.folder.join("keyward.toml")).unwrap();
+            for (said, label) in [
+                (by_flag, flag),
+                (by_variable, variable),
+                (by_file, format!("keyward.toml line 3: {name}")),
+            ] {
+                assert!(
+                    said.contains(&label) && said.contains(expected),
+                    "{label}: {said}"
+                );
+                let shown =
+                    !value.is_empty() && said.contains(value.split('"').next().unwrap_or_default());
+                assert_eq!(
+                    shown,
+                    !SECRET.contains(&name) && !value.is_empty(),
+                    "{label}: {said}"
+                );
+                assert!(!said.contains("hunter2"), "{said}");
+            }
+            // What was meant for another setting; some take any text.
+            let mut command = world.command(&["config"]);
+            let output = command
+                .env(
+                    format!("KEYWARD_{}", name.to_uppercase()),
+                    "https://x:hunter2@a.example",
+                )
+                .output()
+                .unwrap();
+            assert!(
+                !String::from_utf8_lossy(&output.stderr).contains("hunter2"),
+                "{name}"
+            );
+        },
+    );
+    each_case(table, |(name, _)| {
         let said = refused(&world, &[], &[&format!("--{}", name.replace('_', "-"))]);
         assert!(
             said.trim_end()
@@ -265,11 +280,11 @@ fn a_wrong_value_is_named_as_it_was_given() {
                 .all(|line| !line.trim_end().ends_with("expected")),
             "{said}"
         );
-    }
+    });
 }
 
 #[test]
-fn what_is_unknown_or_unreadable_is_named() {
+fn unknown_and_unreadable_settings_are_named() {
     let world = World::sqlite();
     let refuses = |environment: &[(&str, &str)], flags: &[&str], named: &[&str]| {
         let said = refused(&world, environment, flags);
@@ -442,7 +457,7 @@ fn a_setting_that_cannot_be_used_is_named_as_it_was_given() {
 
 /// Kubernetes makes these for each Service in the namespace; one named keyward must not stop the start.
 #[test]
-fn variables_of_a_kubernetes_service_are_no_settings() {
+fn variables_of_a_kubernetes_service_are_ignored() {
     let world = World::sqlite();
     let config = |environment: &[(&str, &str)]| {
         world
@@ -476,86 +491,95 @@ fn variables_of_a_kubernetes_service_are_no_settings() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    for one in [
-        ("KEYWARD_PORT", "8080"),
-        ("KEYWARD_PORT", ""),
-        ("KEYWARD_LISTEN_PORT", "8080"),
-        ("KEYWARD_SERVICE_HOST", "auth.example"),
-        ("KEYWARD_SERVICE_HOSTS", "10.96.0.7"),
-        ("KEYWARD_SERVICE_PORT", "http"),
-        ("KEYWARD_PORT_8080_TCP", "8080"),
-        ("KEYWARD_PORT_8080_TCP_PORT", "8081"),
-        ("KEYWARD_PORT_HTTP_TCP", "tcp://10.96.0.7:8080"),
-        ("KEYWARD_SERVICE", "10.96.0.7"),
-    ] {
-        let output = config(&[one]);
-        assert_eq!(output.status.code(), Some(2), "{one:?}");
-        assert!(
-            String::from_utf8_lossy(&output.stderr).contains(one.0),
-            "{one:?}"
-        );
-    }
+    each_case(
+        [
+            ("KEYWARD_PORT", "8080"),
+            ("KEYWARD_PORT", ""),
+            ("KEYWARD_LISTEN_PORT", "8080"),
+            ("KEYWARD_SERVICE_HOST", "auth.example"),
+            ("KEYWARD_SERVICE_HOSTS", "10.96.0.7"),
+            ("KEYWARD_SERVICE_PORT", "http"),
+            ("KEYWARD_PORT_8080_TCP", "8080"),
+            ("KEYWARD_PORT_8080_TCP_PORT", "8081"),
+            ("KEYWARD_PORT_HTTP_TCP", "tcp://10.96.0.7:8080"),
+            ("KEYWARD_SERVICE", "10.96.0.7"),
+        ],
+        |one| {
+            let output = config(&[one]);
+            assert_eq!(output.status.code(), Some(2), "{one:?}");
+            assert!(
+                String::from_utf8_lossy(&output.stderr).contains(one.0),
+                "{one:?}"
+            );
+        },
+    );
 }
 
 /// An issuer is what clients and browsers make of it when they parse it, or it is refused with the reason.
 #[test]
-fn issuers_that_clients_would_read_otherwise() {
+fn ambiguous_issuers_are_refused() {
     let world = World::sqlite();
-    for (issuer, reason) in [
-        ("", "expected a URL"),
-        ("foo", "such as https://auth.example"),
-        ("auth.example", "expected a URL"),
-        ("auth.example:8080", "https:// or http://"),
-        ("https:a.example", "https:// or http://"),
-        ("https:/a.example", "https:// or http://"),
-        ("https://", "host"),
-        ("https:///a.example", "write https://a.example"),
-        ("https:\\\\a.example", "https:// or http://"),
-        ("https://a.example\\x", "backslashes"),
-        ("ftp://a.example", "https:// or http://"),
-        ("https://a.example?x", "no query"),
-        ("https://a.example#x", "no fragment"),
-        ("https://u:p@a.example", "no user name"),
-        ("https://u@a.example", "no user name"),
-        ("https://@a.example", "no user name"),
-        ("https://a.example:0443", "write https://a.example"),
-        ("https://a.example:", "write https://a.example"),
-        ("https://a.example:0", "port 0"),
-        ("https://a.example:99999", "port"),
-        ("HTTPS://a.example", "write https://a.example"),
-        ("https://a.example/x/../y", "write https://a.example/y"),
-        ("https://a.example/./x", "write https://a.example/x"),
-        ("https://a.example//x", "empty segments"),
-        ("https://a.example/x//", "empty segments"),
-        ("https://127.1", "write https://127.0.0.1"),
-        ("https://[::0001]", "write https://[::1]"),
-        ("https://a.example/{x}", "braces"),
-        ("https://a.example/%C3%A9", "percent signs"),
-        ("https://a.ex\u{e4}mple", "xn--"),
-        (" https://a.example", "https:// or http://"),
-        ("https://a.example ", "spaces"),
-        ("https://a.exa\tmple", "printable"),
-        ("https://a.example\n", "printable"),
-    ] {
-        let said = refused(&world, &[("KEYWARD_ISSUER", issuer)], &[]);
-        assert!(
-            said.contains("KEYWARD_ISSUER") && said.contains(reason),
-            "{issuer:?}: {said}"
-        );
-    }
-    for issuer in [
-        "https://a.example",
-        "https://a.example/",
-        "https://a.example/t/",
-        "https://A.Example:443",
-        "http://a.example:443/it's",
-        "https://[::1]:8443/x",
-    ] {
-        assert_eq!(
-            entry(&world, "issuer", &[("KEYWARD_ISSUER", issuer)], &[]).0,
-            issuer
-        );
-    }
+    each_case(
+        [
+            ("", "expected a URL"),
+            ("foo", "such as https://auth.example"),
+            ("auth.example", "expected a URL"),
+            ("auth.example:8080", "https:// or http://"),
+            ("https:a.example", "https:// or http://"),
+            ("https:/a.example", "https:// or http://"),
+            ("https://", "host"),
+            ("https:///a.example", "write https://a.example"),
+            ("https:\\\\a.example", "https:// or http://"),
+            ("https://a.example\\x", "backslashes"),
+            ("ftp://a.example", "https:// or http://"),
+            ("https://a.example?x", "no query"),
+            ("https://a.example#x", "no fragment"),
+            ("https://u:p@a.example", "no user name"),
+            ("https://u@a.example", "no user name"),
+            ("https://@a.example", "no user name"),
+            ("https://a.example:0443", "write https://a.example"),
+            ("https://a.example:", "write https://a.example"),
+            ("https://a.example:0", "port 0"),
+            ("https://a.example:99999", "port"),
+            ("HTTPS://a.example", "write https://a.example"),
+            ("https://a.example/x/../y", "write https://a.example/y"),
+            ("https://a.example/./x", "write https://a.example/x"),
+            ("https://a.example//x", "empty segments"),
+            ("https://a.example/x//", "empty segments"),
+            ("https://127.1", "write https://127.0.0.1"),
+            ("https://[::0001]", "write https://[::1]"),
+            ("https://a.example/{x}", "braces"),
+            ("https://a.example/%C3%A9", "percent signs"),
+            ("https://a.ex\u{e4}mple", "xn--"),
+            (" https://a.example", "https:// or http://"),
+            ("https://a.example ", "spaces"),
+            ("https://a.exa\tmple", "printable"),
+            ("https://a.example\n", "printable"),
+        ],
+        |(issuer, reason)| {
+            let said = refused(&world, &[("KEYWARD_ISSUER", issuer)], &[]);
+            assert!(
+                said.contains("KEYWARD_ISSUER") && said.contains(reason),
+                "{issuer:?}: {said}"
+            );
+        },
+    );
+    each_case(
+        [
+            "https://a.example",
+            "https://a.example/",
+            "https://a.example/t/",
+            "https://A.Example:443",
+            "http://a.example:443/it's",
+            "https://[::1]:8443/x",
+        ],
+        |issuer| {
+            assert_eq!(
+                entry(&world, "issuer", &[("KEYWARD_ISSUER", issuer)], &[]).0,
+                issuer
+            );
+        },
+    );
     assert_eq!(
         entry(&world, "issuer", &[], &["--listen", "127.0.0.1:80"]).0,
         "http://127.0.0.1"
@@ -572,7 +596,7 @@ fn issuers_that_clients_would_read_otherwise() {
 
 on_both! {
     /// `config`, `check` and the links of invitations have the same issuer.
-    fn one_issuer_for_all_commands(world: World) {
+    fn all_commands_use_the_issuer_of_the_nodes(world: EmptyWorld) {
         let of = |flags: &[&str]| entry(&world, "issuer", &[], flags);
         assert_eq!(of(&[]).0, "http://127.0.0.1:8080");
         assert!(of(&[]).1.starts_with("default"));
@@ -591,7 +615,7 @@ on_both! {
     }
 
     /// A node that would take the deployment over with another issuer does not start.
-    fn another_issuer_on_the_same_database(world: World) {
+    fn another_issuer_on_the_same_database_is_refused(world: World) {
         let issuer = "http://auth.example/t";
         let one = world.start_with(&["--issuer", issuer]);
         let refuses = |flags: &[&str]| {
@@ -625,7 +649,7 @@ on_both! {
         assert!(warning.as_ref().is_some_and(|line| line.contains(&first.base) && line.contains(&second.base)), "{warning:?}");
     }
 
-    fn settings_that_nodes_do_not_agree_on(world: World) {
+    fn settings_that_differ_between_nodes_are_reported(world: World) {
         let issuer = ["--issuer", "http://auth.example"];
         let one = world.start_with(&[&issuer[..], &["--registration", "off", "--trusted-proxies", "10.0.0.1"]].concat());
         assert!(!one.logs().contains("another node"), "{}", one.logs());

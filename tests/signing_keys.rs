@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::database_away::proxied;
-use crate::support::{Backend, Node, World, eventually, jwt, within};
+use crate::support::tools::{Tool, variable};
+use crate::support::{Backend, EmptyWorld, Node, World, eventually, jwt, within};
 
 fn kid_of(token: &str) -> String {
     jwt::header(token)["kid"].as_str().unwrap().to_owned()
@@ -83,7 +84,7 @@ on_both! {
     }
 
     /// A command without the server's settings reckons with the server's times all the same.
-    fn rotation_by_a_command_with_other_settings(world: World) {
+    fn a_command_with_other_settings_rotates_by_those_of_the_server(world: World) {
         let node = world.start_with(&["--jwks-max-age", "600", "--token-ttl", "7200"]);
         let old = node.kids().remove(0);
         world.cli(&["--jwks-max-age", "0", "--token-ttl", "1", "signing-key", "rotate"]);
@@ -98,7 +99,7 @@ on_both! {
         assert!(at(old, "published_until") - at(old, "signs_until") >= 7200, "{rows}");
     }
 
-    fn rotation_by_age(world: World) {
+    fn a_key_is_rotated_by_age(world: EmptyWorld) {
         let client = world.client("read");
         let settings = ["--jwks-max-age", "0", "--token-ttl", "2", "--signing-key-max-age", "4s"];
         let nodes = [world.start_with(&settings), world.start_with(&settings)];
@@ -111,39 +112,41 @@ on_both! {
         }
     }
 
-    fn keys_from_elsewhere(world: World) {
-        let client = world.client_with(&["--introspect"]);
-        let settings = ["--jwks-max-age", "0"];
-        let node = world.start_with(&settings);
-        let kinds = [("RS256", &rcgen::PKCS_RSA_SHA256), ("ES256", &rcgen::PKCS_ECDSA_P256_SHA256), ("EdDSA", &rcgen::PKCS_ED25519)];
-        for (algorithm, kind) in kinds {
-            let pem = world.file("imported.pem", &rcgen::KeyPair::generate_for(kind).unwrap().serialize_pem());
-            let import = [&settings[..], &["signing-key", "import", pem.to_str().unwrap()]].concat();
-            let row = world.cli(&import);
-            assert_eq!(row["algorithm"], json!(algorithm));
-            let kid = row["kid"].as_str().unwrap();
-            let token = eventually("the imported key to sign", || {
-                let token = node.token(&client);
-                (kid_of(&token) == kid).then_some(token)
-            });
-            assert_eq!(jwt::header(&token)["alg"], json!(algorithm));
-            assert!(verifies(&node, &token) && node.active(&client, &token), "{algorithm}");
-            assert!(world.refused(&import).contains("already"));
+    fn signing_keys_are_stored_sealed(world: World) {
+        let node = world.start();
+        let kid = node.kids().remove(0);
+        node.stop();
+        use std::os::unix::fs::PermissionsExt;
+        let file = world.folder.join("keys/sealing.key");
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        if world.backend == Backend::Sqlite {
+            let mode = std::fs::metadata(world.folder.join("keyward.db")).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
         }
-        for (what, pem) in [
-            ("no key", "hello".to_owned()),
-            ("empty", String::new()),
-            ("a public key", rcgen::KeyPair::generate().unwrap().public_key_pem()),
-            ("a curve that does not sign here", rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap().serialize_pem()),
-        ] {
-            let file = world.file("bad.pem", &pem);
-            let said = world.refused(&["signing-key", "import", file.to_str().unwrap()]);
-            assert!(!said.is_empty() && !said.contains("PRIVATE"), "{what}: {said}");
+        // With another key file nothing opens, and the start says so.
+        std::fs::remove_file(&file).unwrap();
+        let Err(said) = world.try_start(&[]) else { panic!("it started with another key file") };
+        assert!(said.contains("sealing.key") && said.contains("sealed"), "{said}");
+        assert!(!file.exists(), "and none is made where keys are sealed with another");
+        for command in [&["signing-key", "rotate"] as &[&str], &["signing-key", "retire", "--now", &kid]] {
+            assert!(world.refused(command).contains("sealing.key"), "{command:?}");
         }
-        assert!(world.refused(&["signing-key", "import", "/nowhere.pem"]).contains("/nowhere.pem"));
+        // One of another installation would seal what no node can open.
+        let stranger = EmptyWorld::new(Backend::Sqlite);
+        stranger.start().stop();
+        std::fs::copy(stranger.folder.join("keys/sealing.key"), &file).unwrap();
+        for command in [&["signing-key", "rotate"] as &[&str], &["signing-key", "retire", "--now", &kid]] {
+            assert!(world.refused(command).contains("another sealing.key"), "{command:?}");
+        }
+        let Err(said) = world.try_start(&[]) else { panic!("it started with a stranger's key file") };
+        assert!(said.contains(&kid), "{said}");
+        world.file("keys/sealing.key", "nonsense");
+        assert!(world.try_start(&[]).is_err());
     }
+}
 
-    fn retiring(world: World) {
+on_both_and_serializable! {
+    fn retired_keys_are_replaced_and_leaked_ones_revoked_at_once(world: World) {
         let client = world.client_with(&["--introspect"]);
         let settings = ["--jwks-max-age", "1", "--token-ttl", "60"];
         fn command<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
@@ -179,42 +182,43 @@ on_both! {
         assert!(world.refused(&["signing-key", "retire", "nothing"]).contains("no signing key"));
     }
 
-    fn they_lie_sealed(world: World) {
-        let node = world.start();
-        let kid = node.kids().remove(0);
-        node.stop();
-        use std::os::unix::fs::PermissionsExt;
-        let file = world.folder.join("keys/sealing.key");
-        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        if world.backend == Backend::Sqlite {
-            let mode = std::fs::metadata(world.folder.join("keyward.db")).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600);
+    fn imported_keys_sign(world: World) {
+        let client = world.client_with(&["--introspect"]);
+        let settings = ["--jwks-max-age", "0"];
+        let node = world.start_with(&settings);
+        let kinds = [("RS256", &rcgen::PKCS_RSA_SHA256), ("ES256", &rcgen::PKCS_ECDSA_P256_SHA256), ("EdDSA", &rcgen::PKCS_ED25519)];
+        for (algorithm, kind) in kinds {
+            let pem = world.file("imported.pem", &rcgen::KeyPair::generate_for(kind).unwrap().serialize_pem());
+            let import = [&settings[..], &["signing-key", "import", pem.to_str().unwrap()]].concat();
+            let row = world.cli(&import);
+            assert_eq!(row["algorithm"], json!(algorithm));
+            let kid = row["kid"].as_str().unwrap();
+            let token = eventually("the imported key to sign", || {
+                let token = node.token(&client);
+                (kid_of(&token) == kid).then_some(token)
+            });
+            assert_eq!(jwt::header(&token)["alg"], json!(algorithm));
+            assert!(verifies(&node, &token) && node.active(&client, &token), "{algorithm}");
+            assert!(world.refused(&import).contains("already"));
         }
-        // With another key file nothing opens, and the start says so.
-        std::fs::remove_file(&file).unwrap();
-        let Err(said) = world.try_start(&[]) else { panic!("it started with another key file") };
-        assert!(said.contains("sealing.key") && said.contains("sealed"), "{said}");
-        assert!(!file.exists(), "and none is made where keys are sealed with another");
-        for command in [&["signing-key", "rotate"] as &[&str], &["signing-key", "retire", "--now", &kid]] {
-            assert!(world.refused(command).contains("sealing.key"), "{command:?}");
+        for (what, pem) in [
+            ("no key", "hello".to_owned()),
+            ("empty", String::new()),
+            ("a public key", rcgen::KeyPair::generate().unwrap().public_key_pem()),
+            ("a curve that does not sign here", rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap().serialize_pem()),
+        ] {
+            let file = world.file("bad.pem", &pem);
+            let said = world.refused(&["signing-key", "import", file.to_str().unwrap()]);
+            assert!(!said.is_empty() && !said.contains("PRIVATE"), "{what}: {said}");
         }
-        // One of another installation would seal what no node can open.
-        let stranger = World::sqlite();
-        stranger.start().stop();
-        std::fs::copy(stranger.folder.join("keys/sealing.key"), &file).unwrap();
-        for command in [&["signing-key", "rotate"] as &[&str], &["signing-key", "retire", "--now", &kid]] {
-            assert!(world.refused(command).contains("another sealing.key"), "{command:?}");
-        }
-        let Err(said) = world.try_start(&[]) else { panic!("it started with a stranger's key file") };
-        assert!(said.contains(&kid), "{said}");
-        world.file("keys/sealing.key", "nonsense");
-        assert!(world.try_start(&[]).is_err());
+        assert!(world.refused(&["signing-key", "import", "/nowhere.pem"]).contains("/nowhere.pem"));
     }
 }
 
 /// What reads no JWK, such as HAProxy's `jwt_verify`, gets the same key in PEM.
 #[test]
-fn public_keys_in_pem() {
+fn public_keys_are_shown_in_pem() {
+    needs!(Tool::Python);
     let world = World::sqlite();
     let client = world.client("read");
     let node = world.start_with(&["--jwks-max-age", "0"]);
@@ -265,7 +269,7 @@ fn public_keys_in_pem() {
         // A library that reads PEM verifies with it.
         let verify = "import jwt, sys; jwt.decode(sys.argv[1], sys.argv[2], algorithms=[sys.argv[3]], options={'verify_aud': False})";
         let pem = shown["pem"].as_str().unwrap();
-        let mut python = std::process::Command::new(crate::interop::variable("TEST_PYTHON"));
+        let mut python = std::process::Command::new(variable("TEST_PYTHON"));
         let output = python
             .args(["-c", verify, &token, pem, &alg])
             .output()
@@ -287,7 +291,8 @@ fn public_keys_in_pem() {
 /// The node that answered "retired at once" refuses at once what the key signed, however late the
 /// database's answers to looks come that began before.
 #[test]
-fn retired_at_once_on_the_same_node() {
+fn a_key_retired_at_once_is_refused_at_once_on_the_same_node() {
+    needs!(Tool::Postgres);
     let world = World::new(Backend::Postgres);
     let api = world.resource("urn:api");
     let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
@@ -295,7 +300,7 @@ fn retired_at_once_on_the_same_node() {
     let node = world.start_with(&["--database-url", &through, "--token-records", "off"]);
     let operator = world.manager(&node, &[], "keyward:operator keyward:signing-keys:write");
     proxy.jitter(Duration::from_millis(100));
-    for round in 0..25 {
+    for round in 0..10 {
         let (bearer, token) = (node.token(&operator), node.token(&client));
         assert!(node.active(&api, &token));
         let retire = format!("/api/v1/signing-keys/{}/retire", kid_of(&token));

@@ -7,6 +7,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use serde_json::Value;
 
+use crate::support::tools::Tool;
 use crate::support::{Backend, Client, Node, World, eventually, within};
 
 /// Filters that both halves of the audit's rows pass singly, and none together.
@@ -76,7 +77,7 @@ fn works(node: &Node, api: &Client, client: &Client) -> Duration {
 }
 
 on_both! {
-    fn tokens_and_introspections_go_on(world: World) {
+    fn slow_reports_hold_up_no_token_and_no_introspection(world: World) {
         let api = world.resource("urn:api");
         let (busy, calm) = (account(&world, "Busy"), account(&world, "Calm"));
         let clients: Vec<Client> = (0..12).map(|_| world.client_with(&["--resource", "urn:api"])).collect();
@@ -141,6 +142,7 @@ impl Drop for StopOnDrop<'_> {
 /// A statement that never comes to its end by itself is stopped, and does not go on without a caller.
 #[test]
 fn a_stuck_report_is_stopped() {
+    needs!(Tool::Postgres);
     let world = World::new(Backend::Postgres);
     let api = world.resource("urn:api");
     account(&world, "Busy");

@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::portal::Browser;
-use crate::support::{Node, World, eventually, repository, within};
+use crate::support::tools::Tool;
+use crate::support::{
+    Backend, EmptyWorld, Node, World, each_case, eventually, repository, send_signal, within,
+};
 
 fn shell(world: &World, line: &str) -> String {
     let output = Command::new("bash")
@@ -67,7 +70,8 @@ fn paste(world: &World, text: &str) {
 
 on_both! {
     /// Each command that the first start shows works when it is pasted; and a log gets no secret.
-    fn the_first_start_writes_commands_that_work_to_a_file(world: World) {
+    fn the_first_start_writes_commands_that_work_to_a_file(world: EmptyWorld) {
+        needs!(Tool::Curl);
         let node = world.start_with(&["--bootstrap"]);
         let (path, text) = secrets_file(&world, &node.printed);
         for secret in ["kws_", "kwk_", "password "] {
@@ -86,7 +90,7 @@ on_both! {
         paste(&world, &text.replace(&format!("KEYWARD={}", text.lines().find_map(|line| line.trim().strip_prefix("export KEYWARD=")).unwrap()), &format!("KEYWARD={}", again.base)));
     }
 
-    fn the_first_start_for_programs(world: World) {
+    fn the_first_start_prints_one_json_document(world: EmptyWorld) {
         let node = world.start_with(&["--bootstrap", "--json"]);
         let document: serde_json::Value = serde_json::from_str(&node.printed).unwrap();
         let shown = &document["first_start"];
@@ -100,7 +104,7 @@ on_both! {
         assert!(first["operator"]["password"].as_str().unwrap().len() >= 16);
     }
 
-    fn the_first_operator_of_the_settings(world: World) {
+    fn the_settings_name_the_first_operator(world: EmptyWorld) {
         let password = "correct horse battery";
         let mut command = world.command(&["serve"]);
         command.envs([("KEYWARD_OPERATOR_EMAIL", "Ann@ops.example"), ("KEYWARD_OPERATOR_PASSWORD", password)]);
@@ -112,13 +116,13 @@ on_both! {
         assert_eq!(reply.status, 303, "{}", reply.body);
     }
 
-    fn without_bootstrap_nothing_is_made(world: World) {
+    fn without_bootstrap_nothing_is_made(world: EmptyWorld) {
         let node = world.start();
         assert_eq!((node.printed.as_str(), world.count("SELECT count(*) FROM accounts")), ("", 0));
     }
 
     /// SIGTERM: requests in flight are answered, and nothing is lost.
-    fn stopping_is_graceful(world: World) {
+    fn stopping_is_graceful(world: EmptyWorld) {
         let client = world.client("a");
         let node = world.start();
         let issued = AtomicUsize::new(0);
@@ -141,7 +145,7 @@ on_both! {
         assert!(issued > 5 && records >= issued, "{issued} answered, {records} recorded");
     }
 
-    fn migrate_alone(world: World) {
+    fn migrate_creates_the_tables_and_nothing_else(world: EmptyWorld) {
         assert_eq!(world.cli(&["migrate"])["ok"], true);
         assert_eq!(world.cli(&["migrate"])["ok"], true, "twice does no harm");
         assert_eq!(world.count("SELECT count(*) FROM accounts"), 0);
@@ -150,7 +154,7 @@ on_both! {
 
 on_both! {
     /// Somebody has worked with it: the first start is over, though there is no account yet.
-    fn a_database_in_use_is_not_new(world: World) {
+    fn a_database_in_use_is_not_new(world: EmptyWorld) {
         assert!(world.start().stop().success());
         world.cli(&["user", "create", "--email", "ann@ops.example", "--role", "operator"]);
         let node = world.start_with(&["--bootstrap"]);
@@ -165,14 +169,14 @@ on_both! {
     }
 
     /// What only started has made nothing that anybody has to keep.
-    fn a_database_that_was_only_served_is_new(world: World) {
+    fn a_database_that_was_only_served_is_new(world: EmptyWorld) {
         assert!(world.start().stop().success());
         let node = world.start_with(&["--bootstrap"]);
         assert!(node.printed.contains("first-start.txt"), "{}", node.printed);
     }
 
     /// The secrets are in the file, so a notice that nobody gets stops nothing.
-    fn standard_output_that_is_full_does_not_stop_the_first_start(world: World) {
+    fn standard_output_that_is_full_does_not_stop_the_first_start(world: EmptyWorld) {
         for json in [false, true] {
             let log = world.folder.join("log");
             let mut command = world.command(&["serve", "--listen", "127.0.0.1:0"]);
@@ -193,7 +197,8 @@ on_both! {
 /// start makes it.
 #[test]
 fn first_secrets_that_do_not_fit_are_not_made() {
-    let world = World::new(crate::support::Backend::Postgres);
+    needs!(Tool::Postgres, Tool::Curl);
+    let world = EmptyWorld::new(Backend::Postgres);
     let plain = world.command(&["serve", "--listen", "127.0.0.1:0"]);
     // Of each file 1024 bytes fit.
     let mut command = Command::new("bash");
@@ -235,20 +240,10 @@ fn starting(world: &World, flags: &[&str]) -> (std::process::Child, impl Fn() ->
     })
 }
 
-fn signal(process: &std::process::Child, name: &str) {
-    assert!(
-        Command::new("kill")
-            .args([&format!("-{name}"), &process.id().to_string()])
-            .status()
-            .unwrap()
-            .success()
-    );
-}
-
 /// A database that takes connections and never says a word.
 #[test]
 fn a_server_that_starts_can_be_stopped() {
-    let world = World::sqlite();
+    let world = EmptyWorld::new(Backend::Sqlite);
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!(
         "postgres://nobody@{}/none?connect_timeout=60&sslmode=disable",
@@ -257,14 +252,14 @@ fn a_server_that_starts_can_be_stopped() {
     for name in ["TERM", "INT"] {
         let (mut server, log) = starting(&world, &["--database-url", &url]);
         let _connection = silent.accept().unwrap();
-        signal(&server, "HUP");
+        send_signal(server.id(), "HUP");
         std::thread::sleep(Duration::from_millis(100));
         assert!(
             server.try_wait().unwrap().is_none(),
             "SIGHUP is harmless: {}",
             log()
         );
-        signal(&server, name);
+        send_signal(server.id(), name);
         let status = eventually("its end", || server.try_wait().unwrap());
         assert_eq!(status.code(), Some(0), "{}", log());
         assert!(log().contains("stopping"), "{}", log());
@@ -275,9 +270,10 @@ fn a_server_that_starts_can_be_stopped() {
 /// The settings are read again as soon as it serves.
 #[test]
 fn a_reload_that_is_asked_for_during_the_start_is_kept() {
+    needs!(Tool::Postgres);
     use diesel::connection::SimpleConnection;
     use diesel::{Connection, PgConnection};
-    let world = World::new(crate::support::Backend::Postgres);
+    let world = EmptyWorld::new(Backend::Postgres);
     let mut other = PgConnection::establish(&world.database_url).unwrap();
     // The lock of those who make the tables.
     other
@@ -287,7 +283,7 @@ fn a_reload_that_is_asked_for_during_the_start_is_kept() {
     eventually("the wait", || {
         (world.count("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())") > 0).then_some(())
     });
-    signal(&server, "HUP");
+    send_signal(server.id(), "HUP");
     other
         .batch_execute("SELECT pg_advisory_unlock(21182344966492740)")
         .unwrap();
@@ -299,14 +295,14 @@ fn a_reload_that_is_asked_for_during_the_start_is_kept() {
         said.find("\"serving\"").unwrap() < said.find("settings reloaded").unwrap(),
         "{said}"
     );
-    signal(&server, "TERM");
+    send_signal(server.id(), "TERM");
     assert!(server.wait().unwrap().success());
 }
 
 /// What cannot be used is found before anything is made, and named as it was given.
 #[test]
 fn a_start_that_fails_leaves_no_trace() {
-    let world = World::sqlite();
+    let world = EmptyWorld::new(Backend::Sqlite);
     world.file("a-file", "nothing");
     world.file(
         "keyward.toml",
@@ -360,7 +356,7 @@ fn a_start_that_fails_leaves_no_trace() {
         names
     };
     let before = names();
-    for (flags, variables, parts) in cases {
+    each_case(cases, |(flags, variables, parts)| {
         for command in ["serve", "config"] {
             let mut plain = world.command(&[command, "--listen", "127.0.0.1:0"]);
             let output = plain
@@ -377,13 +373,14 @@ fn a_start_that_fails_leaves_no_trace() {
             );
             assert_eq!(names(), before, "{command} {flags:?}");
         }
-    }
+    });
 }
 
 /// A terminal shows everything, and no file is written.
 #[test]
 fn the_first_start_in_a_terminal_shows_its_secrets() {
-    let world = World::sqlite();
+    needs!(Tool::Curl, Tool::Script);
+    let world = EmptyWorld::new(Backend::Sqlite);
     let line = format!(
         "echo PID=$$; exec {} --database-url {} serve --listen 127.0.0.1:0",
         env!("CARGO_BIN_EXE_keyward"),
@@ -411,7 +408,8 @@ fn the_first_start_in_a_terminal_shows_its_secrets() {
         .lines()
         .find_map(|line| line.strip_prefix("PID="))
         .unwrap()
-        .to_owned();
+        .parse()
+        .unwrap();
     let text: String = shown
         .lines()
         .skip_while(|line| !line.starts_with("This database is new"))
@@ -424,14 +422,14 @@ fn the_first_start_in_a_terminal_shows_its_secrets() {
     );
     assert!(!world.folder.join("keys/first-start.txt").exists());
     paste(&world, &text);
-    assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+    send_signal(pid, "TERM");
     terminal.wait().unwrap();
 }
 
 /// Where the first secrets can be kept nowhere, nothing is made.
 #[test]
 fn first_secrets_that_cannot_be_kept_are_not_made() {
-    let world = World::sqlite();
+    let world = EmptyWorld::new(Backend::Sqlite);
     let missing = world.folder.join("keys");
     for number in 1..=100 {
         std::fs::create_dir_all(&missing).unwrap();
@@ -469,7 +467,7 @@ fn first_secrets_that_cannot_be_kept_are_not_made() {
 
 #[test]
 fn an_operator_who_cannot_be_one_stops_the_start() {
-    let world = World::sqlite();
+    let world = EmptyWorld::new(Backend::Sqlite);
     for (variable, value) in [
         ("KEYWARD_OPERATOR_PASSWORD", "short-one"),
         ("KEYWARD_OPERATOR_EMAIL", "nobody"),
@@ -489,7 +487,8 @@ fn an_operator_who_cannot_be_one_stops_the_start() {
 }
 
 #[test]
-fn the_keys_folder_of_the_repository_holds_a_word_alone() {
+fn the_keys_folder_of_the_repository_holds_a_readme_alone() {
+    needs!(Tool::Git);
     let tracked = Command::new("git")
         .args(["ls-files", "keys"])
         .current_dir(repository("."))
@@ -502,27 +501,23 @@ fn the_keys_folder_of_the_repository_holds_a_word_alone() {
 }
 
 #[test]
-fn https() {
-    let world = World::sqlite();
+fn the_server_speaks_https() {
+    needs!(Tool::Curl);
+    let world = EmptyWorld::new(Backend::Sqlite);
     let client = world.client("read");
-    let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-    world.file("cert.pem", &certified.cert.pem());
-    world.file("key.pem", &certified.signing_key.serialize_pem());
-    let node = world.start_with(&["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
-    let base = node.base.replace("http://", "https://");
-    let line = format!(
-        "curl -sf --cacert cert.pem -u {}:{} -d grant_type=client_credentials {base}/oauth/token",
-        client.id, client.secret
-    );
-    assert!(shell(&world, &line).contains("access_token"));
-    let metadata = shell(
-        &world,
-        &format!("curl -sf --cacert cert.pem {base}/.well-known/oauth-authorization-server"),
-    );
-    assert!(
-        metadata.contains(&format!("\"issuer\":\"{base}\"")),
-        "{metadata}"
-    );
+    let node = world.start_with_tls();
+    let fetched = |arguments: &[&str]| {
+        let output = world.curl(&[&["-f", "--cacert", "cert.pem"], arguments].concat());
+        assert!(output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let user = format!("{}:{}", client.id, client.secret);
+    let url = node.https_url("/oauth/token");
+    let token = fetched(&["-u", &user, "-d", "grant_type=client_credentials", &url]);
+    assert!(token.contains("access_token"));
+    let metadata = fetched(&[&node.https_url("/.well-known/oauth-authorization-server")]);
+    let issuer = format!("\"issuer\":\"{}\"", node.https_url(""));
+    assert!(metadata.contains(&issuer), "{metadata}");
 
     world.file("broken.pem", "nothing");
     for (cert, key) in [
@@ -544,7 +539,7 @@ fn https() {
 
 #[test]
 fn folders_belong_to_their_owner_alone() {
-    let world = World::sqlite();
+    let world = EmptyWorld::new(Backend::Sqlite);
     let program = env!("CARGO_BIN_EXE_keyward");
     let line = format!(
         "umask 000; {program} --database-url sqlite://data/keyward.db migrate && {program} --database-url sqlite://data/keyward.db signing-key rotate"
@@ -567,8 +562,8 @@ fn folders_belong_to_their_owner_alone() {
 
 /// What is shown once must not be lost without a word.
 #[test]
-fn what_cannot_be_printed_is_said() {
-    let world = World::sqlite();
+fn output_that_cannot_be_written_is_an_error() {
+    let world = EmptyWorld::new(Backend::Sqlite);
     let program = env!("CARGO_BIN_EXE_keyward");
     let line = format!(
         "{program} --database-url {} client create --name x > /dev/full; echo $?",
@@ -579,7 +574,7 @@ fn what_cannot_be_printed_is_said() {
 
 #[test]
 fn a_taken_address_is_named() {
-    let world = World::sqlite();
+    let world = EmptyWorld::new(Backend::Sqlite);
     let node = world.start();
     let address = node.base.strip_prefix("http://").unwrap();
     let Err(said) = world.try_start(&["--listen", address]) else {
@@ -587,7 +582,7 @@ fn a_taken_address_is_named() {
     };
     assert!(said.contains(address), "{said}");
     // And it leaves no trace.
-    let other = World::sqlite();
+    let other = EmptyWorld::new(Backend::Sqlite);
     let urls = [
         "--database-url",
         "sqlite://data/keyward.db",
@@ -604,10 +599,10 @@ fn a_taken_address_is_named() {
 
 #[test]
 fn an_ordinary_first_start_warns_of_nothing() {
-    let world = World::sqlite();
+    let world = EmptyWorld::new(Backend::Sqlite);
     let node = world.start_with(&["--bootstrap"]);
     node.get("/healthz");
-    assert!(node.logs().contains("creating a new database"));
+    assert!(node.logs().contains("new database") || node.logs().contains("database is new"));
     assert!(
         !node.logs().contains("WARN") && !node.logs().contains("ERROR"),
         "{}",

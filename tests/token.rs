@@ -2,9 +2,62 @@
 
 use serde_json::json;
 
-use crate::support::{Client, Node, World, eventually, jwt};
+use crate::support::{Client, Node, World, each_case, eventually, jwt};
 
 on_both! {
+    fn the_audience_is_what_the_resource_parameter_asks_for(world: World) {
+        world.resource("https://one.example/");
+        world.resource("urn:two");
+        let both = world.client_with(&["--scope", "a", "--resource", "https://one.example/", "--resource", "urn:two"]);
+        let none = world.client("a");
+        let node = world.start();
+        let audience = |client, fields: &[(&str, &str)]| {
+            let reply = node.token_reply(client, fields);
+            assert_eq!(reply.status, 200, "{fields:?}: {}", reply.body);
+            jwt::claims(reply.json()["access_token"].as_str().unwrap())["aud"].clone()
+        };
+        let (one, two) = ("https://one.example/", "urn:two");
+        assert_eq!(audience(&both, &[]), json!([one, two]));
+        assert_eq!(audience(&both, &[("resource", two)]), json!(two));
+        assert_eq!(audience(&both, &[("audience", one)]), json!(one));
+        assert_eq!(audience(&both, &[("resource", two), ("resource", one)]), json!([one, two]));
+        assert_eq!(audience(&both, &[("resource", two), ("audience", two)]), json!(two));
+        assert_eq!(audience(&none, &[]), json!(node.base), "the issuer where the client has none");
+        for wrong in ["https://one.example", "https://other.example/", "one", "urn:two#x", "\u{0}", "\"", ""] {
+            let reply = node.token_reply(&both, &[("resource", one), ("audience", wrong)]);
+            if wrong.is_empty() {
+                assert_eq!(reply.status, 200, "without a value it counts as not given");
+            } else {
+                reply.refused(400, "invalid_target");
+            }
+        }
+        node.token_reply(&none, &[("resource", &node.base)]).refused(400, "invalid_target");
+    }
+
+    fn the_scope_is_a_subset_of_the_clients(world: World) {
+        let client = world.client("read write admin:all");
+        let plain = world.client("");
+        let node = world.start();
+        for (asked, granted) in [
+            ("", "admin:all read write"),
+            ("read", "read"),
+            ("write read", "read write"),
+            ("  write   write ", "write"),
+        ] {
+            let reply = node.token_reply(&client, &[("scope", asked)]);
+            assert_eq!(reply.json()["scope"], granted, "{asked:?}: {}", reply.body);
+        }
+        for refused in ["delete", "read delete", "Read", "read,write", "\"", "r\\", "lire\u{e9}", "a\u{0}b", "read\u{a0}write"] {
+            node.token_reply(&client, &[("scope", refused)]).refused(400, "invalid_scope");
+        }
+        let reply = node.token_reply(&plain, &[]);
+        assert_eq!(reply.status, 200);
+        assert!(reply.json().get("scope").is_none(), "RFC 6749 has no way to write an empty scope");
+        node.token_reply(&plain, &[("scope", "read")]).refused(400, "invalid_scope");
+    }
+}
+
+on_both_and_serializable! {
     fn a_token_is_what_rfc_9068_says(world: World) {
         let api = world.resource("https://api.example/");
         let client = world.client_with(&["--scope", "write read", "--resource", "https://api.example/"]);
@@ -37,61 +90,10 @@ on_both! {
         assert_eq!(jti.get_version_num(), 7);
         assert!(node.active(&api, token));
     }
-
-    fn audiences_and_resources(world: World) {
-        world.resource("https://one.example/");
-        world.resource("urn:two");
-        let both = world.client_with(&["--scope", "a", "--resource", "https://one.example/", "--resource", "urn:two"]);
-        let none = world.client("a");
-        let node = world.start();
-        let audience = |client, fields: &[(&str, &str)]| {
-            let reply = node.token_reply(client, fields);
-            assert_eq!(reply.status, 200, "{fields:?}: {}", reply.body);
-            jwt::claims(reply.json()["access_token"].as_str().unwrap())["aud"].clone()
-        };
-        let (one, two) = ("https://one.example/", "urn:two");
-        assert_eq!(audience(&both, &[]), json!([one, two]));
-        assert_eq!(audience(&both, &[("resource", two)]), json!(two));
-        assert_eq!(audience(&both, &[("audience", one)]), json!(one));
-        assert_eq!(audience(&both, &[("resource", two), ("resource", one)]), json!([one, two]));
-        assert_eq!(audience(&both, &[("resource", two), ("audience", two)]), json!(two));
-        assert_eq!(audience(&none, &[]), json!(node.base), "the issuer where the client has none");
-        for wrong in ["https://one.example", "https://other.example/", "one", "urn:two#x", "\u{0}", "\"", ""] {
-            let reply = node.token_reply(&both, &[("resource", one), ("audience", wrong)]);
-            if wrong.is_empty() {
-                assert_eq!(reply.status, 200, "without a value it counts as not given");
-            } else {
-                reply.refused(400, "invalid_target");
-            }
-        }
-        node.token_reply(&none, &[("resource", &node.base)]).refused(400, "invalid_target");
-    }
-
-    fn scopes(world: World) {
-        let client = world.client("read write admin:all");
-        let plain = world.client("");
-        let node = world.start();
-        for (asked, granted) in [
-            ("", "admin:all read write"),
-            ("read", "read"),
-            ("write read", "read write"),
-            ("  write   write ", "write"),
-        ] {
-            let reply = node.token_reply(&client, &[("scope", asked)]);
-            assert_eq!(reply.json()["scope"], granted, "{asked:?}: {}", reply.body);
-        }
-        for refused in ["delete", "read delete", "Read", "read,write", "\"", "r\\", "lire\u{e9}", "a\u{0}b", "read\u{a0}write"] {
-            node.token_reply(&client, &[("scope", refused)]).refused(400, "invalid_scope");
-        }
-        let reply = node.token_reply(&plain, &[]);
-        assert_eq!(reply.status, 200);
-        assert!(reply.json().get("scope").is_none(), "RFC 6749 has no way to write an empty scope");
-        node.token_reply(&plain, &[("scope", "read")]).refused(400, "invalid_scope");
-    }
 }
 
 #[test]
-fn requests_that_are_refused() {
+fn wrong_requests_are_refused() {
     let world = World::sqlite();
     let api = world.resource("https://api.example/");
     let client = world.client("read");
@@ -205,7 +207,7 @@ fn requests_that_are_refused() {
             "invalid_request",
         ),
     ];
-    for (what, content_type, body, status, error) in cases {
+    each_case(cases, |(what, content_type, body, status, error)| {
         let mut headers = vec![("authorization", basic.as_str())];
         headers.extend(content_type.map(|value| ("content-type", value)));
         let reply = node.post("/oauth/token", &headers, body);
@@ -216,7 +218,7 @@ fn requests_that_are_refused() {
             reply.body
         );
         reply.refused(*status, error);
-    }
+    });
     // Parameters in the query are none.
     node.form(
         "/oauth/token?grant_type=client_credentials",
@@ -227,14 +229,17 @@ fn requests_that_are_refused() {
     // The client of a resource server checks tokens, and gets none.
     node.token_reply(&api, &[])
         .refused(400, "unauthorized_client");
-    for method in ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"] {
-        let reply = node.send(method, "/oauth/token", &[], b"");
-        assert_eq!(
-            (reply.status, reply.header("allow")),
-            (405, Some("POST")),
-            "{method}"
-        );
-    }
+    each_case(
+        ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"],
+        |method| {
+            let reply = node.send(method, "/oauth/token", &[], b"");
+            assert_eq!(
+                (reply.status, reply.header("allow")),
+                (405, Some("POST")),
+                "{method}"
+            );
+        },
+    );
     // With charset and in capitals it is the same media type.
     let headers = [
         ("authorization", basic.as_str()),
@@ -248,7 +253,7 @@ fn requests_that_are_refused() {
 }
 
 #[test]
-fn records_are_kept_or_not() {
+fn token_records_are_kept_where_that_is_set() {
     for (records, rows) in [("on", 5usize), ("off", 0)] {
         let world = World::sqlite();
         let api = world.resource("https://api.example/");
@@ -299,7 +304,7 @@ fn a_record_never_holds_the_token() {
 
 on_both! {
     /// Only where all audiences agree; and what is changed holds for the next token, on every node.
-    fn the_typ_that_a_resource_server_asks_for(world: World) {
+    fn the_typ_is_the_one_that_the_resource_server_asks_for(world: World) {
         let plain = "https://plain.example/";
         let api = world.cli(&["resource", "create", "--identifier", plain, "--name", "Plain", "--token-typ", "JWT"]);
         assert_eq!(api["token_typ"], "JWT");

@@ -41,7 +41,7 @@ fn wrong(client: &Client) -> Client {
 }
 
 on_both! {
-    fn all_nodes_count_together(world: World) {
+    fn the_counts_of_all_nodes_are_added(world: World) {
         let api = world.resource("urn:api");
         let partner = world.cli(&["account", "create", "--name", "Partner"])["id"].as_str().unwrap().to_owned();
         let busy = world.client_with(&["--account", "Partner", "--resource", "urn:api"]);
@@ -107,13 +107,13 @@ on_both! {
         assert_eq!(traffic(&nodes[0], &operator)["top"][0]["name"], Value::Null);
     }
 
-    fn what_was_counted_outlives_the_node(world: World) {
+    fn counts_outlive_the_node(world: World) {
         let client = world.client("a");
         for round in 1..=2 {
             let node = world.start();
             node.token(&client);
             assert!(node.stop().success());
-            assert_eq!(world.count("SELECT CAST(SUM(count) AS BIGINT) FROM counts WHERE name = 'server:tokens'"), round);
+            assert_eq!(world.count("SELECT CAST(SUM(count) AS BIGINT) FROM counters WHERE account_id = '' AND metric = 'tokens'"), round);
         }
     }
 
@@ -121,8 +121,8 @@ on_both! {
         let node = world.start();
         let operator = node.token(&world.manager(&node, &[], "keyward:tokens:read keyward:operator"));
         let minute = Timestamp::now().truncate_to(std::time::Duration::from_secs(60)).millis();
-        for (name, count) in [("server:introspection_took:1000", 90), ("server:introspection_took:5000", 10)] {
-            world.execute(&format!("INSERT INTO counts VALUES ({minute}, '{name}', {count})"));
+        for (metric, count) in [("introspection_took:1000", 90), ("introspection_took:5000", 10)] {
+            world.execute(&format!("INSERT INTO counters VALUES ({minute}, '', '', '{metric}', {count})"));
         }
         let latencies = traffic(&node, &operator)["server"]["introspection"].clone();
         // 90 between 0.7 and 1 ms, 10 between 3 and 5.
@@ -131,7 +131,7 @@ on_both! {
         let spans = latencies["five_minutes"].as_array().unwrap();
         assert_eq!((spans.len(), spans[0]["requests"].as_i64(), &spans[0]["p50"]), (12, Some(0), &Value::Null));
         // Long ago is not now.
-        world.execute(&format!("UPDATE counts SET moment = moment - 3 * 3600000 WHERE moment = {minute}"));
+        world.execute(&format!("UPDATE counters SET bucket_start = bucket_start - 3 * 3600000 WHERE bucket_start = {minute}"));
         let latencies = traffic(&node, &operator)["server"]["introspection"].clone();
         assert_eq!((&latencies["hour"], &latencies["day"]["requests"]), (&empty, &json!(100)));
     }

@@ -10,7 +10,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::support::{Node, Reply, World, eventually, jwt, within};
+use crate::support::tools::{Tool, variable};
+use crate::support::{Backend, EmptyWorld, Node, Reply, World, each_case, eventually, jwt, within};
 
 const SECOND: Duration = Duration::from_secs(1);
 const ORDERS: &str = "https://orders.example/";
@@ -75,7 +76,7 @@ const NOTHING: &str = "Bearer realm=\"keyward\"";
 const INVALID: &str = "Bearer realm=\"keyward\", error=\"invalid_token\"";
 
 on_both! {
-    fn who_passes(world: World) {
+    fn valid_credentials_pass(world: World) {
         let account = world.cli(&["account", "create", "--name", "Partner"])["id"].as_str().unwrap().to_owned();
         world.resource(ORDERS);
         world.resource("urn:two");
@@ -86,12 +87,12 @@ on_both! {
         let (token, key) = (node.token(&client), client.api_key.as_str());
         let jti = jwt::claims(&token)["jti"].as_str().unwrap().to_owned();
         let own = |token_id: &str| [client.id.clone(), account.clone(), "a b c".to_owned(), token_id.to_owned()];
-        for form in [bearer(&token), basic(&token), basic(&format!("{token}:"))] {
+        each_case([bearer(&token), basic(&token), basic(&format!("{token}:"))], |form| {
             assert_eq!(identity(&ask(&node, "", &form)), own(&jti), "{form}");
-        }
-        for form in [bearer(key), basic(key), basic(&format!("{key}:")), format!("bearer {key}")] {
+        });
+        each_case([bearer(key), basic(key), basic(&format!("{key}:")), format!("bearer {key}")], |form| {
             assert_eq!(identity(&ask(&node, "", &form)), own(key.split('_').nth(1).unwrap()), "{form}");
-        }
+        });
         let narrow = node.token_reply(&client, &[("scope", "b"), ("resource", "urn:two")]).json()["access_token"].as_str().unwrap().to_owned();
         assert_eq!(identity(&ask(&node, "", &bearer(&narrow)))[2], "b");
 
@@ -99,7 +100,7 @@ on_both! {
         let (passes, not_meant) = ((200, String::new()), (401, INVALID.to_owned()));
         let two = "audience=urn:two";
         let orders = "audience=https://orders.example/";
-        for (credential, query, (status, challenge)) in [
+        each_case([
             (&token, "?scope=a".to_owned(), passes.clone()),
             (&token, "?scope=c+a".to_owned(), passes.clone()),
             (&token, "?scope=a&scope=b%20c".to_owned(), passes.clone()),
@@ -120,19 +121,19 @@ on_both! {
             (&client.api_key, "?audience=urn:three".to_owned(), not_meant.clone()),
             (&without.api_key, format!("?{two}"), not_meant.clone()),
             (&without.api_key, format!("?audience={}", node.base), passes.clone()),
-        ] {
+        ], |(credential, query, (status, challenge))| {
             let reply = ask(&node, &query, &bearer(credential));
             match status {
                 200 => assert_eq!(identity(&reply)[0], if *credential == without.api_key { &*without.id } else { &client.id }, "{query}"),
                 _ => refused(&reply, status, &challenge, &query),
             }
-        }
+        });
 
-        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+        each_case(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"], |method| {
             let body: &[u8] = if matches!(method, "POST" | "PUT" | "PATCH") { b"{\"any\": \"body\"}" } else { b"" };
             let with = |authorization: &str| node.send(method, "/verify?scope=a", &[("authorization", authorization), ("content-type", "application/json")], body).status;
             assert_eq!((with(&bearer(&token)), with(&basic(key)), with("Bearer x")), (200, 200, 401), "{method}");
-        }
+        });
 
         assert_eq!(node.revoke(&client, &token).status, 200);
         refused(&ask(&node, "", &bearer(&token)), 401, INVALID, "revoked");
@@ -143,11 +144,11 @@ on_both! {
 }
 
 #[test]
-fn who_does_not() {
+fn invalid_credentials_are_refused() {
     let world = World::sqlite();
     let client = world.client("a");
     let node = world.start();
-    let other = World::sqlite();
+    let other = EmptyWorld::new(Backend::Sqlite);
     let stranger = other.client("a");
     let strange = other.start_with(&["--issuer", &node.base]);
     let (token, key) = (node.token(&client), client.api_key.as_str());
@@ -181,64 +182,73 @@ fn who_does_not() {
         refused(&ask(&node, "?scope=a", &header), 401, challenge, what);
     }
     // Neither a token nor a key is anywhere in these.
-    for header in [
-        client.basic(),
-        basic(&format!(":{key}")),
-        basic(&format!("{key}:x")),
-        format!("Digest {key}"),
-        key.to_owned(),
-        "Bearer".to_owned(),
-    ] {
-        let reply = ask(&node, "", &header);
-        assert!(
-            reply.status == 401
-                && reply
-                    .header("www-authenticate")
-                    .unwrap()
-                    .starts_with(NOTHING),
-            "{header}: {}",
-            reply.body
-        );
-    }
+    each_case(
+        [
+            client.basic(),
+            basic(&format!(":{key}")),
+            basic(&format!("{key}:x")),
+            format!("Digest {key}"),
+            key.to_owned(),
+            "Bearer".to_owned(),
+        ],
+        |header| {
+            let reply = ask(&node, "", &header);
+            assert!(
+                reply.status == 401
+                    && reply
+                        .header("www-authenticate")
+                        .unwrap()
+                        .starts_with(NOTHING),
+                "{header}: {}",
+                reply.body
+            );
+        },
+    );
     // A variable of the proxy that is not set lets nobody through.
-    for query in [
-        "?scope=",
-        "?scope",
-        "?scope=+",
-        "?scope=%20%09",
-        "?scope=a&scope=",
-        "?audience=",
-        "?audience",
-        "?audience=%20",
-        "?scope=a&audience=",
-        "?scope=&audience=https://orders.example/",
-    ] {
-        let reply = ask(&node, query, &bearer(key));
-        assert_eq!(reply.status, 400, "{query}");
-        assert!(
-            reply.json()["detail"]
-                .as_str()
-                .unwrap()
-                .contains("is empty"),
-            "{query}: {}",
-            reply.body
-        );
-        assert_eq!(reply.header("x-keyward-client-id"), None);
-    }
-    for query in [
-        "?other=x",
-        "?scopes=admin",
-        "?scope[]=admin",
-        "?scope=%22",
-        "?scope=a%00b",
-        &format!("?scope={}", "x".repeat(5000)),
-    ] {
-        assert_eq!(
-            ask(&node, query, &bearer(key)).status,
-            400,
-            "a wrong question: {query}"
-        );
-    }
+    each_case(
+        [
+            "?scope=",
+            "?scope",
+            "?scope=+",
+            "?scope=%20%09",
+            "?scope=a&scope=",
+            "?audience=",
+            "?audience",
+            "?audience=%20",
+            "?scope=a&audience=",
+            "?scope=&audience=https://orders.example/",
+        ],
+        |query| {
+            let reply = ask(&node, query, &bearer(key));
+            assert_eq!(reply.status, 400, "{query}");
+            assert!(
+                reply.json()["detail"]
+                    .as_str()
+                    .unwrap()
+                    .contains("is empty"),
+                "{query}: {}",
+                reply.body
+            );
+            assert_eq!(reply.header("x-keyward-client-id"), None);
+        },
+    );
+    each_case(
+        [
+            "?other=x",
+            "?scopes=admin",
+            "?scope[]=admin",
+            "?scope=%22",
+            "?scope=a%00b",
+            &format!("?scope={}", "x".repeat(5000)),
+        ],
+        |query| {
+            assert_eq!(
+                ask(&node, query, &bearer(key)).status,
+                400,
+                "a wrong question: {query}"
+            );
+        },
+    );
     // Guessing is slowed down, and who has a right one is not.
     let reply = (0..200)
         .map(|_| ask(&node, "", "Bearer x"))
@@ -246,9 +256,9 @@ fn who_does_not() {
         .unwrap();
     assert!(reply.header("retry-after").is_some());
     assert_eq!(ask(&node, "", &bearer(key)).status, 200);
-    for secret in [key, &token, &client.secret] {
+    each_case([key, &token, &client.secret], |secret| {
         assert!(!node.logs().contains(secret));
-    }
+    });
 }
 
 /// An API behind the proxy, which tells what it was sent.
@@ -332,8 +342,7 @@ struct Nginx {
 
 impl Nginx {
     fn start(world: &World, keyward: &str) -> Self {
-        let program = std::env::var("TEST_NGINX")
-            .expect("TEST_NGINX: run the tests by tests/run, which installs nginx");
+        let program = variable("TEST_NGINX");
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -408,7 +417,8 @@ impl Drop for Nginx {
 }
 
 #[test]
-fn nginx() {
+fn nginx_protects_an_application_with_verify() {
+    needs!(Tool::Nginx);
     let world = World::sqlite();
     world.resource(ORDERS);
     let of = |scope: &str| world.client_with(&["--scope", scope, "--resource", ORDERS]);

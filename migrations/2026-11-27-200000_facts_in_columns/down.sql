@@ -1,9 +1,4 @@
-CREATE TABLE counts (
-    moment BIGINT NOT NULL,
-    name TEXT NOT NULL,
-    count BIGINT NOT NULL,
-    PRIMARY KEY (moment, name)
-);
+DELETE FROM counts;
 INSERT INTO counts (moment, name, count)
 SELECT bucket_start,
     CASE

@@ -1,7 +1,7 @@
--- The API key that replaced this one at a rotation, so that the fact no longer hides in the name, which
--- a rotation changes to "NAME (ID)" to free NAME for the new key. The new key of an earlier rotation is
--- the first one of that name created afterwards, under its present name; the empty string where it has
--- been deleted since. A rotation kept 60 characters of the old name.
+-- The API key that replaced this one at a rotation. Until now a rotated key was recognised by its name:
+-- a rotation changes it to "NAME (ID)", with at most 60 characters of NAME, to free NAME for the new key.
+-- The new key is the first one of that name that was created afterwards; it may have been rotated itself.
+-- The empty string stands for a new key that has been deleted since.
 ALTER TABLE api_keys ADD COLUMN replaced_by TEXT;
 UPDATE api_keys
 SET replaced_by = COALESCE(
@@ -26,9 +26,9 @@ UPDATE accounts SET kind = 'resource_servers' WHERE name = 'Resource servers';
 UPDATE accounts SET kind = 'open_registration' WHERE name = 'Open registration';
 CREATE UNIQUE INDEX accounts_by_kind ON accounts (kind) WHERE kind <> 'partner';
 
--- Counters with an owner and a metric. The owner is the server (both ids empty), an account (its client
--- empty) or a client of an account. The primary key is in the order of time, for purges and for sums over
--- all clients; the index finds the counters of one owner.
+-- Counters with an owner and a metric. The owner is the server (both ids are empty), an account (the id
+-- of the client is empty) or a client. The primary key is in the order of time, for purges and for sums
+-- over all clients; the index finds the counters of one owner.
 CREATE TABLE counters (
     bucket_start BIGINT NOT NULL,
     account_id TEXT NOT NULL,
@@ -37,43 +37,26 @@ CREATE TABLE counters (
     count BIGINT NOT NULL,
     PRIMARY KEY (bucket_start, account_id, client_id, metric)
 );
-CREATE INDEX counters_by_owner ON counters (account_id, client_id, bucket_start, metric);
 
--- Names were "server:METRIC", "account:ID:METRIC" and "client:ACCOUNT:ID:METRIC". Ids hold no colon, and
--- of the metrics only the server's do.
+-- Names are "server:METRIC", "account:ID:METRIC" and "client:ACCOUNT:ID:METRIC". Ids of accounts have 16
+-- characters, those of clients 36. Counters are kept for a day, so a name of another form is dropped.
 INSERT INTO counters (bucket_start, account_id, client_id, metric, count)
 SELECT moment, '', '', substr(name, 8), count
 FROM counts
-WHERE name LIKE 'server:%';
-
--- The last part of a name goes where the characters that ids and metrics consist of are trimmed from its end.
-INSERT INTO counters (bucket_start, account_id, client_id, metric, count)
-SELECT moment, substr(owner, 9, length(owner) - 9), '', substr(name, length(owner) + 1), count
-FROM (
-    SELECT moment, name, count,
-        rtrim(name, 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-') AS owner
-    FROM counts
-    WHERE name LIKE 'account:%:%'
-) AS named;
+WHERE substr(name, 1, 7) = 'server:';
 
 INSERT INTO counters (bucket_start, account_id, client_id, metric, count)
-SELECT moment,
-    substr(account, 8, length(account) - 8),
-    substr(owner, length(account) + 1, length(owner) - length(account) - 1),
-    substr(name, length(owner) + 1),
-    count
-FROM (
-    SELECT moment, name, count, owner,
-        rtrim(
-            substr(owner, 1, length(owner) - 1),
-            'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-'
-        ) AS account
-    FROM (
-        SELECT moment, name, count,
-            rtrim(name, 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-') AS owner
-        FROM counts
-        WHERE name LIKE 'client:%:%:%'
-    ) AS named
-) AS parted;
+SELECT moment, substr(name, 9, 16), '', substr(name, 26), count
+FROM counts
+WHERE substr(name, 1, 8) = 'account:' AND substr(name, 25, 1) = ':';
 
-DROP TABLE counts;
+INSERT INTO counters (bucket_start, account_id, client_id, metric, count)
+SELECT moment, substr(name, 8, 16), substr(name, 25, 36), substr(name, 62), count
+FROM counts
+WHERE substr(name, 1, 7) = 'client:' AND substr(name, 24, 1) = ':' AND substr(name, 61, 1) = ':';
+
+-- Created last, so that the rows above are inserted faster.
+CREATE INDEX counters_by_owner ON counters (account_id, client_id, bucket_start, metric);
+
+-- Nodes of the version before still write to counts during an upgrade, so the table stays, empty.
+DELETE FROM counts;

@@ -32,8 +32,8 @@ impl Deref for ClientEntry {
 }
 
 impl ClientEntry {
-    /// The header `typ` of a token for these resource servers: `JWT` if all of them ask for that, and
-    /// `at+jwt` (RFC 9068 section 2.1) otherwise.
+    /// The header `typ` of a token for these resource servers: `JWT` if all of them ask for that,
+    /// and `at+jwt` (RFC 9068 section 2.1) otherwise.
     pub fn token_typ(&self, resources: &Resources) -> TokenTyp {
         let agreed = !self.plain_jwt.is_empty()
             && !resources.is_empty()
@@ -118,7 +118,8 @@ impl Deref for RevokedKeyEntry {
     }
 }
 
-/// What the store holds under the id of an API key: an active or expired key, a revoked one, or neither.
+/// What the store holds under the id of an API key: an active or expired key, a revoked one, or
+/// neither.
 #[derive(Default)]
 pub(super) struct LoadedApiKey {
     pub(super) key: Option<Arc<ApiKeyEntry>>,

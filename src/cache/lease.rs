@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::clock::{self, Timestamp};
 
-/// How old the last successful poll may be, in milliseconds: less than the second within which every
-/// node must see a change.
+/// How old the last successful poll may be, in milliseconds: less than the second within which
+/// every node must see a change.
 pub(super) const LEASE: u64 = 900;
 
 /// By how many milliseconds the wall clock may drift from the time since boot before the cache is
@@ -23,8 +23,8 @@ pub(super) fn since_boot() -> u64 {
 pub(super) struct Reading {
     /// See [`since_boot`].
     pub(super) since_boot: u64,
-    /// The wall clock minus the time since boot, in milliseconds. It changes only when somebody sets the
-    /// wall clock.
+    /// The wall clock minus the time since boot, in milliseconds. It changes only when the wall
+    /// clock is set.
     pub(super) wall_offset: i64,
 }
 
@@ -76,7 +76,7 @@ impl Lease {
         held.is_valid(since_boot).then_some(held)
     }
 
-    /// Whether somebody has set the wall clock since the last reload.
+    /// Whether the wall clock was set since the last reload.
     pub(super) fn has_stepped(&self, now: Reading) -> bool {
         now.wall_offset
             .abs_diff(self.wall_offset.load(Ordering::Relaxed))
@@ -112,7 +112,8 @@ mod tests {
 
     const BOOT: i64 = 1_800_000_000_000;
 
-    /// The clocks `since_boot` milliseconds after boot, the wall clock set forward by `set` since then.
+    /// The clocks `since_boot` milliseconds after boot, the wall clock set forward by `set` since
+    /// then.
     fn reading(since_boot: u64, set: i64) -> Reading {
         let wall = BOOT + i64::try_from(since_boot).unwrap() + set;
         Reading::new(Timestamp::from_millis(wall), since_boot)

@@ -40,8 +40,8 @@ impl Poller {
         }
     }
 
-    /// Polls until the process ends, on a thread of its own: a busy event loop must not let the lease
-    /// expire.
+    /// Polls until the process ends, on a thread of its own: a busy event loop must not let the
+    /// lease expire.
     ///
     /// # Errors
     /// The error of the operating system if it starts no thread.
@@ -94,7 +94,8 @@ impl Poller {
         }
         if let Some(signing_keys) = update.signing_keys {
             cache.signing_keys.store(Arc::new(signing_keys));
-            // If this process has changed the keys since the poll began, they do not count as current.
+            // If this process has changed the keys since the poll began, they do not count as
+            // current.
             cache
                 .key_changes_read
                 .store(poll.key_changes, Ordering::Release);
@@ -158,7 +159,8 @@ impl Poll {
     }
 
     fn reload(&self, database: &mut Database) -> Result<Update, StoreError> {
-        // The counter first: a change that is made while the rest is read is then applied once more.
+        // The counter first: a change that is made while the rest is read is then applied once
+        // more.
         let last_change = changes::newest(database)?;
         let limit = i64::try_from(REVOCATIONS_CAPACITY)
             .unwrap_or(i64::MAX)

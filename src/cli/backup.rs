@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::Context;
 use super::output::Output;
+use crate::crypto::sealing_key::KEY_FILE;
 use crate::error::Error;
-use crate::oauth::keys::KEY_FILE;
 use crate::store::audit::Action;
 use crate::store::backup::{self, Restored};
 

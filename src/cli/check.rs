@@ -11,10 +11,10 @@ use super::output::Output;
 use crate::clock::Timestamp;
 use crate::clock::watch::{ClockWatch, TOLERANCE};
 use crate::config::Issuer;
+use crate::crypto::sealing_key::{KEY_FILE, SealingKeyFile};
 use crate::error::Error;
 use crate::manage::signing_key::{LOST_FILE_HELP, opened_keys};
 use crate::net::http_client;
-use crate::oauth::keys::{KEY_FILE, SealingKeyFile};
 use crate::store::clock as store_clock;
 use crate::store::signing_key::{self, State, signing_at};
 use crate::store::{DatabaseUrl, Store, StoreError, clock_difference};
@@ -159,7 +159,7 @@ fn sealing_keys(folder: &Path) -> Result<SealingKeyFile, String> {
             path.display()
         ));
     }
-    SealingKeyFile::open(folder)
+    SealingKeyFile::open(folder).map_err(|error| error.to_string())
 }
 
 async fn signing(

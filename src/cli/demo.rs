@@ -31,12 +31,14 @@ use crate::manage::signing_key::{self, RotationPolicy, SigningKeyServices};
 use crate::manage::user::{self, Passwords, Role};
 use crate::manage::{RequestContext, account, invitation, secret};
 use crate::metrics::CredentialKind;
-use crate::oauth::failure::{Reason, Whose};
-use crate::oauth::usage::Timed;
-use crate::oauth::{AuthorizationServer, client_credentials, registration};
+use crate::oauth::failures::FailureSubject;
+use crate::oauth::grant::GrantType;
+use crate::oauth::reason::Reason;
+use crate::oauth::usage::TimedRoute;
+use crate::oauth::{AuthorizationServer, registration};
 use crate::request_context::RequestId;
-use crate::store::Store;
 use crate::store::client::Client;
+use crate::store::{DatabaseUrl, Store};
 use crate::trace_context::TraceContext;
 
 /// The database, where no other one is named.
@@ -248,8 +250,8 @@ const FRAUD_SCORING: usize = 8;
 pub async fn run(mut context: Context) -> Result<Output, Error> {
     if context.sources.is_default("database_url") {
         context.settings.database_url = DATABASE
-            .parse()
-            .map_err(|reason: String| Error::server_error(format!("{DATABASE}: {reason}")))?;
+            .parse::<DatabaseUrl>()
+            .map_err(|error| Error::server_error(format!("{DATABASE}: {error}")))?;
     }
     // The sample client that registers itself has an initial access token.
     context.settings.registration = Registration::Token;
@@ -529,7 +531,8 @@ impl Demo<'_> {
             let end = Some(created.saturating_add(90 * DAY));
             active.push(create(client, named("Production", end), created).await?);
         }
-        let office = IpRanges::from_words(["203.0.113.0/24"]).map_err(Error::server_error)?;
+        let office = IpRanges::from_words(["203.0.113.0/24"])
+            .map_err(|error| Error::server_error(error.to_string()))?;
         let from_the_office = NewApiKey {
             scope: Some("inventory:read".parse().map_err(internal)?),
             allowed_ips: office,
@@ -607,13 +610,13 @@ impl Demo<'_> {
         let operator = self.operator(self.days_ago(5));
         let permit = operator.may(RegistrationWrite)?;
         let (token, ..) = registration_token::create(&self.store, permit, new).await?;
-        let request = registration::Request {
+        let request = registration::RegistrationRequest {
             authorization: Some(format!("Bearer {}", token.expose())),
             context: self.request(account.place, 40, self.days_ago(4)),
         };
         let metadata = json!({
             "client_name": "Reconciliation agent",
-            "grant_types": [client_credentials::GRANT_TYPE],
+            "grant_types": [GrantType::ClientCredentials.as_str()],
             "token_endpoint_auth_method": "client_secret_basic",
             "scope": "invoices:read",
             "resources": [identifier("invoices")],
@@ -691,16 +694,20 @@ impl Demo<'_> {
             let (client, key) = (&clients[PRICE_CHECKER].client, &keys.active[PRICE_CHECKER]);
             let request = self.request(2, 60, at);
             self.server
-                .note_refused_verification(&request, client, key, &refused);
+                .record_refused_verification(&request, client, key, &refused);
         }
-        let stranger = Whose {
+        let stranger = FailureSubject {
             client_id: Some("orders-app"),
             client: None,
             target: "orders-app",
         };
         let request = self.request(3, 99, yesterday);
-        self.server
-            .failed(&request, &stranger, &Reason::unknown_client(), refusal());
+        self.server.record_failed_authentication(
+            &request,
+            &stranger,
+            &Reason::unknown_client(),
+            refusal(),
+        );
     }
 
     fn fail(
@@ -712,7 +719,7 @@ impl Demo<'_> {
         target: &str,
         reason: &Reason,
     ) {
-        let whose = Whose {
+        let subject = FailureSubject {
             client_id,
             client: Some(client),
             target,
@@ -720,7 +727,8 @@ impl Demo<'_> {
         let at = self.now.saturating_sub(hours * HOUR + hours * MINUTE / 3);
         let network = u8::try_from(CLIENTS[place].account).unwrap_or_default();
         let request = self.request(network, 21, at);
-        self.server.failed(&request, &whose, reason, refusal());
+        self.server
+            .record_failed_authentication(&request, &subject, reason, refusal());
     }
 
     /// Counts the requests of the last 24 hours, which the charts show.
@@ -733,18 +741,18 @@ impl Demo<'_> {
             for (created, key) in clients.iter().zip(&keys.active) {
                 let (client, sample) = (&created.client, created.sample);
                 for _ in 0..noise.in_minute(sample.tokens * busy / 100) {
-                    usage.count_token(client, client_credentials::GRANT_TYPE, at);
-                    usage.count_time(Timed::Token, noise.latency(900), at);
+                    usage.count_token(client, GrantType::ClientCredentials, at);
+                    usage.count_time(TimedRoute::Token, noise.latency(900), at);
                 }
                 for _ in 0..noise.in_minute(sample.introspections * busy / 100) {
                     let kind = CredentialKind::ApiKey;
                     usage.count_introspection(asking, Some(client), kind, at);
-                    usage.count_time(Timed::Introspection, noise.latency(220), at);
-                    usage.note(key, at);
+                    usage.count_time(TimedRoute::Introspection, noise.latency(220), at);
+                    usage.record_key_use(key, at);
                 }
                 for _ in 0..noise.in_minute(sample.verifications * busy / 100) {
                     usage.count_verification(client, at);
-                    usage.note(key, at);
+                    usage.record_key_use(key, at);
                 }
             }
         }

@@ -14,19 +14,19 @@ use crate::bootstrap::FirstOperator;
 use crate::cache::Cache;
 use crate::clock::{Timestamp, parse_duration};
 use crate::config::{self, Issuer, Settings, Sources};
+use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::Error;
 use crate::http;
 use crate::manage::actor::Actor;
 use crate::manage::signing_key as keys;
 use crate::net::http_client;
 use crate::oauth::AuthorizationServer;
-use crate::oauth::keys::SealingKeyFile;
 use crate::scope::Scope;
 use crate::server::ReadSettings;
-use crate::store::deployment::{self, Deployment};
+use crate::store::cluster_settings::{self, ClusterSettings};
 use crate::store::token_records::TokenRecords;
 use crate::store::{IfMissing, Store};
-use crate::telemetry::Log;
+use crate::telemetry::{Role, Telemetry};
 
 mod account;
 mod backup;
@@ -147,7 +147,7 @@ struct Context {
     settings: Settings,
     sources: Sources,
     now: Timestamp,
-    log: Log,
+    telemetry: Telemetry,
     /// Reads the settings again, when `serve` is asked to reload.
     read_settings: ReadSettings,
 }
@@ -169,7 +169,7 @@ impl Context {
         if url.is_missing().is_ok_and(|missing| missing) {
             tracing::warn!(database = %url, "creating a new database");
         }
-        self.open_store(IfMissing::Make)
+        self.open_store(IfMissing::Create)
     }
 
     fn open_store(&self, if_missing: IfMissing) -> Result<Arc<Store>, Error> {
@@ -215,8 +215,8 @@ impl Context {
         if let Some(issuer) = &self.settings.issuer {
             return Ok(issuer.clone());
         }
-        match store.read(deployment::find).await? {
-            Some(Deployment { issuer, .. }) => issuer.parse().map_err(|reason| {
+        match store.read(cluster_settings::find).await? {
+            Some(ClusterSettings { issuer, .. }) => issuer.parse().map_err(|reason| {
                 Error::server_error(format!(
                     "the issuer of the running nodes, {issuer}, is invalid: {reason}"
                 ))
@@ -269,8 +269,12 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         Err(error) => error.exit(),
     };
     let json = cli.json;
-    let log = match Log::start(&cli.settings.log, matches!(command, Command::Serve(_))) {
-        Ok(log) => log,
+    let role = match command {
+        Command::Serve(_) => Role::Server,
+        _ => Role::Command,
+    };
+    let telemetry = match Telemetry::start(&cli.settings, role) {
+        Ok(telemetry) => telemetry,
         Err(error) => return output::refused(&error),
     };
     let (settings, now) = (cli.settings, Timestamp::now());
@@ -280,12 +284,12 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
             settings,
             sources,
             now,
-            log: log.clone(),
+            telemetry: telemetry.clone(),
             read_settings,
         },
         json,
     );
-    log.flush();
+    telemetry.flush();
     match done {
         Ok(output) => output.print(json),
         Err(error) => output::refused(&error),
@@ -365,7 +369,7 @@ fn settings(context: &Context) -> Output {
     if context.settings.issuer.is_none()
         && let Some(entry) = entries.iter_mut().find(|entry| entry.name == "issuer")
     {
-        match deployment::issuer_of(&context.settings.database_url) {
+        match cluster_settings::issuer_of(&context.settings.database_url) {
             Ok(Some(serving)) => {
                 (entry.value, entry.source) = (Some(serving), "database".to_owned())
             }

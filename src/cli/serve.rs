@@ -16,7 +16,7 @@ use crate::config::Issuer;
 use crate::error::Error;
 use crate::server::{IssuerChange, Listener, Server, Signals};
 use crate::store::{IfMissing, Store};
-use crate::telemetry::Log;
+use crate::telemetry::Telemetry;
 
 #[derive(Args, Default)]
 pub struct Serve {
@@ -71,7 +71,7 @@ impl Serve {
         }) = started
         else {
             tracing::info!("stopping before the server has started to serve");
-            stopped(&context.log);
+            stopped(&context.telemetry);
         };
         // Not interrupted by signals: a bootstrap that has begun is completed.
         let issuer = server.oauth().issuer.clone();
@@ -101,12 +101,12 @@ impl Serve {
                 }
             }
         }
-        let log = context.log;
+        let telemetry = context.telemetry;
         let ran = server
-            .run(signals, log.clone(), context.read_settings)
+            .run(signals, telemetry.clone(), context.read_settings)
             .await;
         ran.map_err(|error| Error::server_error(error.to_string()))?;
-        stopped(&log)
+        stopped(&telemetry)
     }
 
     /// Checks everything that can be refused before creating anything, so that a failed start leaves no trace.
@@ -125,7 +125,7 @@ impl Serve {
             .transpose()?;
         let url = settings.database_url.clone();
         let opened = blocking(move || {
-            Store::open(&url, IfMissing::Make).map_err(|error| url.explain(&error))
+            Store::open(&url, IfMissing::Create).map_err(|error| url.explain(&error))
         });
         let store = opened.await.map_err(explain)?;
         if operator.is_none() && !self.no_bootstrap && bootstrap::is_new(&store).await? {
@@ -165,8 +165,8 @@ async fn blocking<T: Send + 'static>(
         .map_err(|error| Error::server_error(error.to_string()))?
 }
 
-fn stopped(log: &Log) -> ! {
-    log.flush();
+fn stopped(telemetry: &Telemetry) -> ! {
+    telemetry.flush();
     // Threads may hang in the database: exit without waiting for them.
     std::process::exit(0);
 }

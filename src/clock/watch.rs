@@ -1,21 +1,22 @@
-//! Whether the wall clock may decide what cannot be undone: deleting rows that have expired, evicting
-//! revocations from memory, rotating signing keys by their age.
+//! Decides whether the wall clock may cause what cannot be undone: deleting expired rows, evicting
+//! revocations from memory, rotating signing keys by age.
 //!
-//! A clock that is hours ahead for nine seconds would otherwise delete the revocations of tokens that
-//! are active again once the clock is right. So the wall clock is compared with a clock that nobody
-//! sets, [`since_boot`](super::since_boot), with the database's, and at the start of a process with the
-//! last moment that a node wrote down. Where two of them disagree, nothing of the kind is done for
-//! [`PAUSE`].
+//! A wall clock that is hours ahead for nine seconds would otherwise delete the revocations of
+//! tokens that are active again once the clock is right. So the wall clock is compared with a clock
+//! that cannot be set, [`since_boot`](super::since_boot), with the clock of the database, and at
+//! the start of a process with the last instant that a node recorded in the database. While two of
+//! them disagree, and for [`PAUSE`] after that, nothing of the kind is done.
 //!
-//! Nor is a clock believed at once that is wrong for longer. Rows are purged by [`Agreed::passed`], which
-//! goes on from the moment that was last written down at twice the pace of time at the most, so a clock
-//! that is a year ahead for an hour makes an hour of difference. On a new database nothing is written down, and so
-//! nothing purged, before the clocks have been steady for [`PAUSE`]; the first moment that a node read stands for
-//! the last one until then. And whatever had expired by then is
-//! expired for good ([`ClockWatch::is_past`]): a clock that is days behind finds no revocations any more of
-//! the tokens that it would take for live ones.
+//! A clock that is wrong for longer than that is not believed at once either. Rows are purged by
+//! [`Agreed::passed`], which advances from the recorded instant at twice the pace of time at most,
+//! so a clock that is a year ahead for an hour makes an hour of difference. On a new database
+//! nothing is recorded, and so nothing purged, until the clocks have been steady for [`PAUSE`];
+//! until then the first instant that a node read is used. Whatever had expired before the recorded
+//! instant is expired for good ([`ClockWatch::is_past`]), since a clock that is days behind no
+//! longer finds the revocations of tokens that it would take for active.
 
 use std::fmt;
+use std::mem::discriminant;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -23,291 +24,274 @@ use parking_lot::Mutex;
 
 use super::Timestamp;
 
-/// How far two clocks may be apart.
+/// The largest difference between two clocks that agree.
 pub const TOLERANCE: Duration = Duration::from_secs(60);
 
-/// For how long nothing is deleted or rotated after a disagreement: NTP puts a clock right within
+/// How long nothing is deleted or rotated after a disagreement: NTP corrects a clock within
 /// minutes.
 const PAUSE: Duration = Duration::from_secs(600);
 
-/// How long revocations and used assertions are kept beyond the expiry of what they are about, and so
-/// the largest error of a clock that cannot bring anything back.
-pub const KEPT_LONGER: Duration = Duration::from_secs(24 * 3600);
+/// How long revocations and used assertions are kept after the expiry of what they are about. A
+/// clock with a smaller error brings nothing back.
+pub const MAX_CLOCK_ERROR: Duration = Duration::from_secs(24 * 3600);
 
-/// The difference from the database's clock past which `/readyz` warns: the margin that the schedule of
-/// the signing keys has.
-const WARN_BEYOND: Duration = Duration::from_secs(2);
+/// The difference from the database's clock above which `/readyz` warns: the margin in the schedule
+/// of the signing keys.
+const WARN_ABOVE: Duration = Duration::from_secs(2);
 
-/// What follows from a clock that is far behind, and what to do.
-const BEHIND: &str = "tokens issued now may be refused as expired. Set the clock of this machine; where it is right, a clock \
+/// The consequence of a clock that is far behind, and the remedy.
+const BEHIND: &str = "tokens issued now may be refused as expired. Set the clock of this machine; if it is right, a clock \
                       was ahead before: run `keyward clock reset`";
 
-/// What the nodes of the deployment wrote down of their clocks.
+/// What the nodes of the deployment recorded about their clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// The last moment, of those at which a node trusted its clock; the epoch where none has yet.
+pub struct Recorded {
+    /// The last instant at which a node trusted its clock; the epoch if there is none yet.
     pub at: Timestamp,
-    /// The first moment that a node read on a new database, trusted or not; the epoch where none has yet, or the
-    /// database is older.
+    /// The first instant that a node read on a new database, trusted or not; the epoch if there is
+    /// none yet, or if the database is older than this record.
     pub begun_at: Timestamp,
-    /// How often an operator has set [`Seen::at`] back.
+    /// How often an operator has set [`Recorded::at`] back.
     pub resets: i64,
 }
 
-/// What the clocks say at one moment.
+/// The clocks, read at the same time.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
     /// The wall clock of this machine.
     pub wall: Timestamp,
-    /// [`since_boot`](super::since_boot).
+    /// The time since this machine booted: [`since_boot`](super::since_boot).
     pub since_boot: Duration,
-    /// The wall clock of the database's machine, where that has one of its own.
+    /// The wall clock of the database server, if it is on another machine.
     pub database: Option<Timestamp>,
-    /// What the nodes of the deployment wrote down.
-    pub seen: Seen,
+    /// What the nodes of the deployment recorded.
+    pub recorded: Recorded,
 }
 
-/// Why the wall clock is not trusted.
+/// Why the wall clock is not trusted. Numbers are milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doubt {
-    /// It was set, or the machine was paused: by so many milliseconds it advanced more than the clock
-    /// that nobody sets.
+pub enum Disagreement {
+    /// The wall clock was set, or the machine was paused: the wall clock advanced by so much more
+    /// than the time since boot.
     Jumped(i64),
-    /// By so many milliseconds the database's clock is ahead of it.
+    /// The clock of the database server is ahead of the wall clock.
     Differs(i64),
-    /// At the start of this process, so many milliseconds had passed since any node last ran.
+    /// At the start of this process, so much time had passed since any node last ran.
     Unknown(i64),
-    /// It is so many milliseconds behind a moment that has passed.
+    /// The wall clock is behind an instant that has passed.
     Behind(i64),
 }
 
 /// What the clocks agree on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreed {
-    /// The moment, by the earlier of them.
+    /// The time, by the earlier of the clocks.
     pub now: Timestamp,
-    /// A moment that has passed, whatever the clocks say: at most as late, and later only by twice the time
-    /// that went by. None on a new database until the clocks have been steady for long enough.
+    /// An instant that has passed whatever the clocks say: not later than `now`, and advancing at
+    /// twice the pace of time at most. `None` on a new database until the clocks have been steady
+    /// for long enough.
     pub passed: Option<Timestamp>,
 }
 
-impl fmt::Display for Doubt {
+impl fmt::Display for Disagreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |millis: &i64| millis / 1000;
         match self {
-            Doubt::Jumped(millis) => write!(
+            Disagreement::Jumped(millis) => write!(
                 f,
                 "the clock of this machine jumped by {} s",
                 seconds(millis)
             ),
-            Doubt::Differs(millis) => {
-                write!(
-                    f,
-                    "the clock of the database server is {} s ahead of this machine's",
-                    seconds(millis)
-                )
-            }
-            Doubt::Behind(millis) => {
-                write!(
-                    f,
-                    "the clock of this machine is {} s behind the last moment that a node wrote down",
-                    seconds(millis)
-                )
-            }
-            Doubt::Unknown(millis) => {
-                write!(
-                    f,
-                    "by the clock of this machine no node has run for {} s, which cannot be checked",
-                    seconds(millis)
-                )
-            }
+            Disagreement::Differs(millis) => write!(
+                f,
+                "the clock of the database server is {} s ahead of this machine's",
+                seconds(millis)
+            ),
+            Disagreement::Behind(millis) => write!(
+                f,
+                "the clock of this machine is {} s behind the last instant that a node recorded",
+                seconds(millis)
+            ),
+            Disagreement::Unknown(millis) => write!(
+                f,
+                "by the clock of this machine no node has run for {} s, which cannot be verified",
+                seconds(millis)
+            ),
         }
     }
 }
 
-/// What is known from earlier readings.
+/// What is known from earlier readings. Instants of type `Duration` are times since boot.
 #[derive(Default)]
 struct History {
-    /// A moment at which the wall clock was trusted, or from which it is being tried.
+    /// A reading of the wall clock and the time since boot from which later ones are measured.
     anchor: Option<(Timestamp, Duration)>,
-    /// The doubt that is not over, and until when, since boot.
-    doubt: Option<(Doubt, Duration)>,
-    /// The last [`Agreed::passed`], and when that was found, since boot.
+    /// The last disagreement, and until when it pauses purging and rotation.
+    pause: Option<(Disagreement, Duration)>,
+    /// The last [`Agreed::passed`], and when it was determined.
     passed: Option<(Timestamp, Duration)>,
 }
 
 impl History {
-    /// The moment that may be relied on: the earlier of the clocks that agree.
-    fn check(&mut self, reading: &Reading) -> Result<Agreed, Doubt> {
+    fn check(&mut self, reading: &Reading) -> Result<Agreed, Disagreement> {
         let Reading {
             wall,
             since_boot,
             database,
-            seen,
+            recorded,
         } = *reading;
-        let last_seen = seen.at;
-        let found = match self.anchor {
-            Some((then, boot)) => {
-                let (wall_passed, passed) = (
-                    wall.millis() - then.millis(),
-                    millis(since_boot) - millis(boot),
-                );
-                Some(wall_passed - passed)
-                    .filter(|by| is_beyond(*by, TOLERANCE))
-                    .map(Doubt::Jumped)
-            }
-            // Less than a day is harmless: so long everything that matters is kept beyond its expiry.
-            None if last_seen > Timestamp::EPOCH => {
-                let passed = wall.millis() - last_seen.millis();
-                (passed > millis(KEPT_LONGER)).then_some(Doubt::Unknown(passed))
-            }
-            None => None,
-        };
+        let jumped = self.since_anchor(reading);
         let differs = database
-            .map(|theirs| theirs.millis() - wall.millis())
-            .filter(|by| is_beyond(*by, TOLERANCE));
-        let behind =
-            Some(last_seen.millis() - wall.millis()).filter(|by| *by > millis(KEPT_LONGER));
-        if let Some(doubt) = differs
-            .map(Doubt::Differs)
-            .or(behind.map(Doubt::Behind))
-            .or(found)
-        {
-            self.doubt = Some((doubt, since_boot + PAUSE));
+            .map(|database| database.millis() - wall.millis())
+            .filter(|difference| exceeds(*difference, TOLERANCE))
+            .map(Disagreement::Differs);
+        let behind = Some(recorded.at.millis() - wall.millis())
+            .filter(|behind| *behind > millis(MAX_CLOCK_ERROR))
+            .map(Disagreement::Behind);
+        if let Some(disagreement) = differs.or(behind).or(jumped) {
+            self.pause = Some((disagreement, since_boot + PAUSE));
         }
-        // What comes from here on is compared with this, and is trusted where it is steady.
-        let (_, anchored) = match self.anchor {
-            Some(anchor) if found.is_none() => anchor,
+        // After a jump later readings are measured from this one, and are trusted once they are
+        // steady.
+        let (_, anchored_at) = match self.anchor {
+            Some(anchor) if jumped.is_none() => anchor,
             _ => *self.anchor.insert((wall, since_boot)),
         };
-        match self.doubt {
-            Some((doubt, until)) if since_boot < until => Err(doubt),
-            _ => {
-                self.doubt = None;
-                let now = database.map_or(wall, |theirs| theirs.min(wall));
-                let passed = self.passed(now, &seen, since_boot);
-                self.passed = Some((passed, since_boot));
-                let proven = last_seen > Timestamp::EPOCH || since_boot >= anchored + PAUSE;
-                Ok(Agreed {
-                    now,
-                    passed: proven.then_some(passed),
-                })
+        if let Some((disagreement, until)) = self.pause
+            && since_boot < until
+        {
+            return Err(disagreement);
+        }
+        self.pause = None;
+        let now = database.map_or(wall, |database| database.min(wall));
+        let passed = self.passed(now, &recorded, since_boot);
+        self.passed = Some((passed, since_boot));
+        let steady = recorded.at > Timestamp::EPOCH || since_boot >= anchored_at + PAUSE;
+        Ok(Agreed {
+            now,
+            passed: steady.then_some(passed),
+        })
+    }
+
+    /// Compares the wall clock with the anchor, or at the start of a process with the recorded
+    /// instant.
+    fn since_anchor(&self, reading: &Reading) -> Option<Disagreement> {
+        match self.anchor {
+            Some((wall, boot)) => {
+                let by_wall = reading.wall.millis() - wall.millis();
+                let by_boot = millis(reading.since_boot) - millis(boot);
+                let difference = by_wall - by_boot;
+                exceeds(difference, TOLERANCE).then_some(Disagreement::Jumped(difference))
             }
+            // Up to a day is harmless: whatever matters is kept for a day after its expiry.
+            None if reading.recorded.at > Timestamp::EPOCH => {
+                let passed = reading.wall.millis() - reading.recorded.at.millis();
+                (passed > millis(MAX_CLOCK_ERROR)).then_some(Disagreement::Unknown(passed))
+            }
+            None => None,
         }
     }
 
-    fn passed(&self, now: Timestamp, seen: &Seen, since_boot: Duration) -> Timestamp {
+    fn passed(&self, now: Timestamp, recorded: &Recorded, since_boot: Duration) -> Timestamp {
         match self.passed {
-            Some((before, boot)) => {
-                now.min(before.saturating_add(since_boot.saturating_sub(boot) * 2))
+            Some((before, determined_at)) => {
+                let elapsed = since_boot.saturating_sub(determined_at);
+                now.min(before.saturating_add(elapsed * 2))
             }
-            None if seen.at > Timestamp::EPOCH => now.min(seen.at),
-            None => now.min(seen.begun_at),
+            None if recorded.at > Timestamp::EPOCH => now.min(recorded.at),
+            None => now.min(recorded.begun_at),
         }
     }
 }
 
-/// The clocks of this process, and what came of comparing them.
+/// Compares the clocks of this process, and keeps the outcome for `/readyz`, the metrics and the
+/// hot path.
+#[derive(Default)]
 pub struct ClockWatch {
     history: Mutex<History>,
-    doubted: AtomicBool,
+    paused: AtomicBool,
     difference: AtomicI64,
     past: AtomicI64,
     resets: AtomicI64,
 }
 
-impl Default for ClockWatch {
-    fn default() -> Self {
-        ClockWatch {
-            history: Mutex::default(),
-            doubted: AtomicBool::new(false),
-            difference: AtomicI64::new(0),
-            past: AtomicI64::new(0),
-            resets: AtomicI64::new(0),
-        }
-    }
-}
-
 impl ClockWatch {
-    /// Compares the clocks: the moments by which rows may be deleted and keys rotated, or why by none.
+    /// Compares the clocks. Returns the instants by which rows may be deleted and keys rotated.
     ///
     /// # Errors
-    /// What the clocks disagree about, or did within the last ten minutes.
-    pub fn check(&self, reading: &Reading) -> Result<Agreed, Doubt> {
-        self.learn(&reading.seen);
+    /// The last [`Disagreement`], if there was one within the last ten minutes.
+    pub fn check(&self, reading: &Reading) -> Result<Agreed, Disagreement> {
+        self.learn(&reading.recorded);
         let mut history = self.history.lock();
-        let before = history
-            .doubt
-            .map(|(doubt, _)| std::mem::discriminant(&doubt));
+        let before = history.pause.map(|(before, _)| discriminant(&before));
         let checked = history.check(reading);
-        self.doubted.store(checked.is_err(), Ordering::Relaxed);
+        self.paused.store(checked.is_err(), Ordering::Relaxed);
         let difference = reading
             .database
-            .map_or(0, |theirs| theirs.millis() - reading.wall.millis());
+            .map_or(0, |database| database.millis() - reading.wall.millis());
         self.difference.store(difference, Ordering::Relaxed);
         match checked {
-            Err(doubt @ Doubt::Behind(_)) if before != Some(std::mem::discriminant(&doubt)) => {
-                tracing::error!(reason = %doubt, "clocks disagree: nothing is purged, and {BEHIND}");
+            Err(error @ Disagreement::Behind(_)) if before != Some(discriminant(&error)) => {
+                tracing::error!(%error, "clocks disagree: nothing is purged, and {BEHIND}");
             }
-            Err(doubt) if before != Some(std::mem::discriminant(&doubt)) => {
-                tracing::warn!(reason = %doubt, "clocks disagree: nothing is purged, and no key rotated by age, until they agree for ten minutes");
+            Err(error) if before != Some(discriminant(&error)) => {
+                tracing::warn!(%error, "clocks disagree: nothing is purged, and no key rotated by age, until they agree for ten minutes");
             }
             Ok(_) if before.is_some() => {
-                tracing::info!("the clocks agree again: purging and rotation by age go on")
+                tracing::info!("the clocks agree again: purging and rotation by age resume");
             }
             _ => {}
         }
         checked
     }
 
-    /// A node wrote this moment down, and may purge by it.
-    pub fn learn(&self, seen: &Seen) {
-        let past = seen.at.saturating_sub(KEPT_LONGER).millis().max(0);
-        let resets = self.resets.fetch_max(seen.resets, Ordering::Relaxed);
-        if resets < seen.resets {
+    /// Takes over an instant that a node recorded, by which nodes may purge from now on.
+    pub fn learn(&self, recorded: &Recorded) {
+        let past = recorded.at.saturating_sub(MAX_CLOCK_ERROR).millis().max(0);
+        let resets = self.resets.fetch_max(recorded.resets, Ordering::Relaxed);
+        if resets < recorded.resets {
             self.past.store(past, Ordering::Relaxed);
-        } else if resets == seen.resets {
+        } else if resets == recorded.resets {
             self.past.fetch_max(past, Ordering::Relaxed);
         }
     }
 
-    /// The last moment of which [`ClockWatch::is_past`] says so.
+    /// The latest instant for which [`ClockWatch::is_past`] is true.
     pub fn past(&self) -> Timestamp {
         Timestamp::from_millis(self.past.load(Ordering::Relaxed))
     }
 
-    /// Why new tokens may be expired from the start, and what to do, where `now` is by so much behind what a
-    /// node wrote down.
+    /// If `now` is so far behind the recorded instant that new tokens are expired from the start,
+    /// returns a text that says so and what to do.
     pub fn behind(&self, now: Timestamp) -> Option<String> {
         let past = self.past();
         (past > now).then(|| {
-            format!(
-                "{}: {BEHIND}",
-                Doubt::Behind(past.saturating_add(KEPT_LONGER).millis() - now.millis())
-            )
+            let behind = past.saturating_add(MAX_CLOCK_ERROR).millis() - now.millis();
+            format!("{}: {BEHIND}", Disagreement::Behind(behind))
         })
     }
 
-    /// Whether what expires at `end` expired so long ago that its revocation may be purged: it is expired
-    /// whatever the wall clock says.
-    pub fn is_past(&self, end: Timestamp) -> bool {
-        end <= self.past()
+    /// Whether what expires at `expiry` expired so long ago that its revocation may have been
+    /// purged: it is expired whatever the wall clock says.
+    pub fn is_past(&self, expiry: Timestamp) -> bool {
+        expiry <= self.past()
     }
 
     /// Whether purging and rotation by age are paused.
-    pub fn is_doubted(&self) -> bool {
-        self.doubted.load(Ordering::Relaxed)
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
     }
 
-    /// By how many milliseconds the database's clock is ahead of this machine's, when it was last
-    /// looked at; 0 on SQLite, where both are one.
+    /// By how many milliseconds the database's clock was ahead of this machine's at the last check;
+    /// 0 with SQLite.
     pub fn difference(&self) -> i64 {
         self.difference.load(Ordering::Relaxed)
     }
 
-    /// Whether the difference from the database's clock is more than the nodes of a deployment may have.
+    /// Whether the difference from the database's clock is larger than the nodes of a deployment
+    /// may have.
     pub fn differs(&self) -> bool {
-        is_beyond(self.difference(), WARN_BEYOND)
+        exceeds(self.difference(), WARN_ABOVE)
     }
 }
 
@@ -315,7 +299,7 @@ fn millis(duration: Duration) -> i64 {
     super::millis(duration)
 }
 
-fn is_beyond(millis: i64, tolerance: Duration) -> bool {
+fn exceeds(millis: i64, tolerance: Duration) -> bool {
     Duration::from_millis(millis.unsigned_abs()) > tolerance
 }
 
@@ -331,7 +315,7 @@ mod tests {
             wall: Timestamp::from_seconds(1_000_000 + at + error),
             since_boot: Duration::from_secs(u64::try_from(50_000 + at).unwrap()),
             database: database.map(|error| Timestamp::from_seconds(1_000_000 + at + error)),
-            seen: seen(if last_seen == 0 {
+            recorded: recorded(if last_seen == 0 {
                 0
             } else {
                 1_000_000 + last_seen
@@ -339,8 +323,8 @@ mod tests {
         }
     }
 
-    fn seen(seconds: i64) -> Seen {
-        Seen {
+    fn recorded(seconds: i64) -> Recorded {
+        Recorded {
             at: Timestamp::from_seconds(seconds),
             begun_at: Timestamp::from_seconds(1_000_000),
             resets: 0,
@@ -393,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn the_database_is_asked_too() {
+    fn the_clock_of_the_database_is_compared() {
         let ahead = [
             (0, 2 * HOUR, Some(0)),
             (5, 0, Some(0)),
@@ -422,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn at_the_start_the_last_moment_counts() {
+    fn at_the_start_the_recorded_instant_is_compared() {
         for (last_seen, error, expected) in [
             (0, 0, true),
             (-60, 0, true),
@@ -438,7 +422,7 @@ mod tests {
                 "{last_seen} {error}"
             );
         }
-        // Off for long, and steady since: the clock is what there is.
+        // Off for long, and steady since: the wall clock is trusted again.
         assert_eq!(
             trusted(-72 * HOUR, &[(0, 0, None), (599, 0, None), (600, 0, None)]),
             [false, false, true]
@@ -451,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_passed_goes_no_faster_than_twice_the_time() {
+    fn the_passed_instant_advances_at_twice_the_pace_of_time_at_most() {
         let mut history = History::default();
         let mut passed = |at, error, last_seen| {
             let checked = history.check(&reading(at, error, None, last_seen));
@@ -474,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_new_database_nothing_has_passed_before_the_clock_was_steady() {
+    fn on_a_new_database_no_instant_has_passed_until_the_clock_was_steady() {
         let passed = |readings: &[(i64, i64)]| {
             let mut history = History::default();
             let check =
@@ -503,12 +487,12 @@ mod tests {
     }
 
     #[test]
-    fn what_expired_a_day_before_a_moment_that_was_written_down_stays_so() {
+    fn what_expired_a_day_before_the_recorded_instant_stays_expired() {
         let clock = ClockWatch::default();
         assert!(!clock.is_past(Timestamp::from_seconds(1)));
         let day = 24 * HOUR;
-        clock.learn(&seen(2 * day));
-        clock.learn(&seen(1));
+        clock.learn(&recorded(2 * day));
+        clock.learn(&recorded(1));
         assert!(
             clock.is_past(Timestamp::from_seconds(day))
                 && !clock.is_past(Timestamp::from_seconds(day + 1))
@@ -519,13 +503,14 @@ mod tests {
                 .is_some_and(|text| text.contains("86401 s behind"))
         );
         assert_eq!(clock.behind(Timestamp::from_seconds(day)), None);
-        // An operator says that it was wrong; who has not heard of it yet does not undo that.
-        clock.learn(&Seen {
+        // An operator reset the instant. A node that does not know of the reset yet does not undo
+        // it.
+        clock.learn(&Recorded {
             resets: 1,
-            ..seen(day)
+            ..recorded(day)
         });
         assert!(!clock.is_past(Timestamp::from_seconds(day)));
-        clock.learn(&seen(2 * day));
+        clock.learn(&recorded(2 * day));
         assert!(!clock.is_past(Timestamp::from_seconds(day)));
     }
 }

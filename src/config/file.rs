@@ -75,6 +75,7 @@ pub(super) fn read_file(
                     Err(_) => return Err(wrong(place, format!("{name} is too large"))),
                 }
             }
+            DeValue::Float(number) => number.as_str().to_owned(),
             DeValue::Array(words) if words.iter().all(|word| word.get_ref().is_str()) => {
                 let words: Vec<&str> = words
                     .iter()

@@ -136,6 +136,8 @@ mod tests {
         "--http2-cleartext=on",
         "--outbound-proxy=http://proxy.example:3128",
         "--outbound-ca=ca.pem",
+        "--otlp-endpoint=http://collector.example:4318",
+        "--otlp-sample-ratio=0.5",
         "--operator-email=ada@acme.example",
         "--operator-password=other",
     ];

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::scope::Scope;
 use crate::store::DatabaseUrl;
 use crate::store::resource_server::Resources;
+use crate::trace_context::Sampler;
 
 mod environment;
 mod file;
@@ -28,7 +29,7 @@ mod values;
 pub use issuer::Issuer;
 pub use live::{LiveSettings, Reload};
 pub use sources::{SettingEntry, Sources, read};
-pub use values::{ProxyUrl, Registration, Secret, Switch};
+pub use values::{OtlpEndpoint, ProxyUrl, Registration, SampleRatio, Secret, Switch};
 use values::{
     jwks_max_age, listen_address, log_filter, max_connections, registration_scope, token_ttl,
 };
@@ -37,7 +38,7 @@ use values::{
 const SECRET_SETTINGS: [&str; 3] = ["database_url", "outbound_proxy", "operator_password"];
 
 /// Settings that may differ between the nodes of a deployment, and the issuer, which is compared separately.
-const NODE_SETTINGS: [&str; 13] = [
+const NODE_SETTINGS: [&str; 15] = [
     "listen",
     "issuer",
     "database_url",
@@ -49,6 +50,8 @@ const NODE_SETTINGS: [&str; 13] = [
     "http2_cleartext",
     "outbound_proxy",
     "outbound_ca",
+    "otlp_endpoint",
+    "otlp_sample_ratio",
     "operator_email",
     "operator_password",
 ];
@@ -241,6 +244,20 @@ pub struct Settings {
     #[arg(long, global = true, env = "KEYWARD_OUTBOUND_CA", value_name = "FILE")]
     pub outbound_ca: Option<PathBuf>,
 
+    /// OTLP endpoint of an OpenTelemetry collector, such as http://127.0.0.1:4318 [default: traces are not exported]
+    #[arg(long, global = true, env = "KEYWARD_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<OtlpEndpoint>,
+
+    /// Share of the traces to export, from 0 to 1; a trace that a caller began is exported if the caller samples it
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_OTLP_SAMPLE_RATIO",
+        value_name = "RATIO",
+        default_value = "1"
+    )]
+    pub otlp_sample_ratio: SampleRatio,
+
     /// E-mail address of the operator created on first start
     #[arg(
         long,
@@ -296,6 +313,14 @@ impl Settings {
             .unwrap_or_else(|| Issuer::of_address(scheme, &authority))
     }
 
+    /// Decides which of the traces that begin here are exported: none without `otlp_endpoint`.
+    pub fn sampler(&self) -> Sampler {
+        match &self.otlp_endpoint {
+            Some(_) => self.otlp_sample_ratio.sampler(),
+            None => Sampler::OFF,
+        }
+    }
+
     /// Name and value of every setting, as `keyward config` shows them. A setting that is missing here does
     /// not compile.
     fn values(&self) -> Vec<(&'static str, Option<String>)> {
@@ -339,6 +364,8 @@ impl Settings {
             http2_cleartext,
             outbound_proxy,
             outbound_ca,
+            otlp_endpoint,
+            otlp_sample_ratio,
             operator_email,
             operator_password,
         } = self;
@@ -381,6 +408,11 @@ impl Settings {
                 outbound_proxy.as_ref().map(ToString::to_string),
             ),
             ("outbound_ca", path(outbound_ca)),
+            (
+                "otlp_endpoint",
+                otlp_endpoint.as_ref().map(ToString::to_string),
+            ),
+            ("otlp_sample_ratio", text(otlp_sample_ratio)),
             ("operator_email", text(operator_email)),
             (
                 "operator_password",

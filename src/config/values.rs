@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::parse_duration;
 use crate::scope::{InvalidScope, Scope};
+use crate::trace_context::Sampler;
 
 const PROXY_FORM: &str = "expected http://[USER:PASSWORD@]HOST:PORT";
 
@@ -108,6 +109,69 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         "expected an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned()
     })
+}
+
+/// The base URL of an OTLP receiver over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtlpEndpoint(String);
+
+impl FromStr for OtlpEndpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let url = url::Url::parse(text).ok().filter(|url| {
+            let plain = url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none();
+            matches!(url.scheme(), "http" | "https") && url.host_str().is_some() && plain
+        });
+        url.map(|_| OtlpEndpoint(text.to_owned())).ok_or_else(|| {
+            "expected the base URL of a collector, without user name and query, such as http://127.0.0.1:4318"
+                .to_owned()
+        })
+    }
+}
+
+impl OtlpEndpoint {
+    /// The URL that takes traces (OpenTelemetry, "OTLP Exporter Configuration": the base URL and `v1/traces`).
+    pub fn traces_url(&self) -> String {
+        format!("{}/v1/traces", self.0.trim_end_matches('/'))
+    }
+}
+
+impl fmt::Display for OtlpEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A share, from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SampleRatio(f64);
+
+impl FromStr for SampleRatio {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(SampleRatio(ratio)),
+            _ => Err("expected a number from 0 to 1, such as 0.1".to_owned()),
+        }
+    }
+}
+
+impl SampleRatio {
+    /// The sampler that takes this share.
+    pub fn sampler(self) -> Sampler {
+        Sampler::new(self.0)
+    }
+}
+
+impl fmt::Display for SampleRatio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 pub(super) fn token_ttl(text: &str) -> Result<Duration, String> {

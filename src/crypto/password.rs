@@ -8,6 +8,7 @@ use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use parking_lot::Mutex;
+use strum::EnumCount;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 use zxcvbn::matching::patterns::MatchPattern;
@@ -15,6 +16,7 @@ use zxcvbn::{Score, zxcvbn};
 
 use crate::credential::random_bytes;
 use crate::error::Error;
+use crate::span::{self, Scope};
 
 /// The shortest password, in characters, and the longest, in bytes.
 const MIN_LENGTH: usize = 10;
@@ -23,8 +25,9 @@ const MAX_LENGTH: usize = 1024;
 /// How many different characters a password has at least.
 const MIN_DISTINCT: usize = 5;
 
-/// A password that is estimated to fall within 10^8 guesses is refused. At one guess every ten seconds,
-/// which is what the rate limit leaves an attacker with many addresses, 10^8 take thirty years.
+/// A password that is estimated to fall within 10^8 guesses is refused. At one guess every ten
+/// seconds, which is what the rate limit leaves an attacker with many addresses, 10^8 take thirty
+/// years.
 const MIN_SCORE: Score = Score::Three;
 
 /// Related words that are shorter than this, in characters, are ignored: they occur by chance.
@@ -33,13 +36,13 @@ const MIN_RELATED: usize = 3;
 /// Words that are related to every user of the product.
 const PRODUCT: [&str; 2] = ["keyward", "portal"];
 
-/// A password that a person chose. It cannot be printed or serialised, and its memory is zeroed when it
-/// is dropped.
+/// A password that a person chose. It cannot be printed or serialised, and its memory is zeroed
+/// when it is dropped.
 pub struct Password(Zeroizing<String>);
 
-/// Why a password is refused (NIST SP 800-63B section 5.1.1.2). The name of the variant is the message
-/// that each language has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a password is refused (NIST SP 800-63B section 5.1.1.2). The name of the variant is the
+/// message that each language has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumCount)]
 pub enum Weakness {
     /// Too short, too long, with a control character, or with too few different characters.
     Format,
@@ -60,8 +63,8 @@ pub enum Weakness {
 }
 
 impl Weakness {
-    /// All of them.
-    pub const ALL: [Weakness; 8] = [
+    /// All reasons.
+    pub const ALL: [Weakness; Weakness::COUNT] = [
         Weakness::Format,
         Weakness::Personal,
         Weakness::Common,
@@ -86,7 +89,7 @@ impl Weakness {
         }
     }
 
-    /// The same in English, for the API and the command line.
+    /// The message in English, for the API and the command line.
     pub const fn description(self) -> &'static str {
         match self {
             Weakness::Format => {
@@ -110,11 +113,11 @@ impl Weakness {
 }
 
 impl Password {
-    /// Checks a password that somebody chose. `related` are words that an attacker would try first: the
-    /// user's e-mail address, the issuer.
+    /// Checks a password that a person chose. `related` are words that an attacker would try first:
+    /// the user's e-mail address, the issuer.
     ///
     /// # Errors
-    /// Why it is refused.
+    /// [`Weakness`] if the password is refused.
     pub fn choose(text: String, related: &[&str]) -> Result<Self, Weakness> {
         let text = Zeroizing::new(text);
         let distinct: BTreeSet<char> = text.chars().collect();
@@ -137,7 +140,7 @@ impl Password {
         Password(Zeroizing::new(text))
     }
 
-    /// What somebody presents as the password, of any length that can be compared.
+    /// A presented password. One that is longer than a password can be matches none.
     pub fn presented(text: String) -> Self {
         let text = Zeroizing::new(text);
         if text.len() > MAX_LENGTH {
@@ -157,7 +160,7 @@ fn words(related: &[&str]) -> Vec<String> {
             text.split(|c: char| !c.is_alphanumeric())
                 .map(str::to_owned),
         );
-        // A mail address without its host, and with it.
+        // An e-mail address with and without its host.
         all.extend(text.split_once('@').map(|(name, _)| name.to_owned()));
         all.push(text);
     }
@@ -195,28 +198,29 @@ fn weakness(text: &str, related: &[String]) -> Option<Weakness> {
     Some(if personal { Weakness::Personal } else { main })
 }
 
-/// How many computations run at a time for anybody: each takes 19 MiB and some 20 milliseconds.
+/// How many hashes are computed at a time for any caller: each takes 19 MiB and some 20
+/// milliseconds.
 const SHARED_PERMITS: usize = 2;
 
-/// How many more run for callers that are known, see [`Caller::Known`].
+/// How many more are reserved for [`Caller::Known`].
 const RESERVED_PERMITS: usize = 1;
 
 /// How long a caller waits for a permit before it is told to retry later.
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Who has a password compared.
+/// The caller of a password comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// Anybody at the sign-in page.
+    /// An unknown caller at the sign-in page.
     Anyone,
-    /// A user who is signed in, or in a browser where the user signed in before. A flood of sign-ins by
-    /// others does not keep these out.
+    /// A user who is signed in, or in a browser where the user signed in before. A flood of
+    /// sign-ins by others does not keep these out.
     Known,
 }
 
-/// Hashes and compares passwords: Argon2id at the cost that OWASP names (19 MiB, two passes). A bounded
-/// number runs at a time, in memory that is reused, so that a flood neither starves the rest of the
-/// server nor grows.
+/// Hashes and compares passwords: Argon2id at the cost that OWASP recommends (19 MiB, two passes).
+/// The number of concurrent computations is bounded and their memory is reused, so that a flood of
+/// sign-ins neither starves the rest of the server nor uses more memory.
 pub struct Passwords {
     shared: Arc<Semaphore>,
     reserved: Arc<Semaphore>,
@@ -234,10 +238,10 @@ impl Default for Passwords {
 }
 
 impl Passwords {
-    /// The hash of a new password, as a PHC string. Only known callers get to choose one.
+    /// The hash of a new password, as a PHC string. Only known callers can choose one.
     ///
     /// # Errors
-    /// `temporarily_unavailable` while too many are computed.
+    /// `temporarily_unavailable` if no permit is free within the timeout.
     pub async fn hash(&self, password: Password) -> Result<String, Error> {
         let salt: [u8; 16] = random_bytes();
         let output = self
@@ -255,10 +259,11 @@ impl Passwords {
         Ok(hash.to_string())
     }
 
-    /// Whether `presented` is the password whose hash is `stored`. Takes as long where nothing is stored.
+    /// Whether `presented` is the password whose hash is `stored`. Takes the same time if nothing
+    /// is stored.
     ///
     /// # Errors
-    /// `temporarily_unavailable` while too many are computed.
+    /// `temporarily_unavailable` if no permit is free within the timeout.
     pub async fn matches(
         &self,
         stored: Option<&str>,
@@ -308,8 +313,9 @@ impl Passwords {
     ) -> Result<Vec<u8>, Error> {
         let permit = self.permit(caller).await?;
         let memory = self.memory.clone();
-        let task = tokio::task::spawn_blocking(move || {
-            // Held for as long as the work takes, even where nobody waits for it any more.
+        let scope = Scope::child(|| tracing::debug_span!(target: span::TARGET, "hash password"));
+        let task = scope.spawn_blocking(move || {
+            // Held as long as the thread runs, even if the caller no longer waits.
             let _permit = permit;
             let mut blocks = memory.lock().pop().unwrap_or_default();
             blocks.resize(params.block_count(), Block::default());

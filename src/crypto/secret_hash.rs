@@ -1,5 +1,5 @@
-//! Hashes of the secrets that Keyward generates, and their comparison. Passwords that people choose are
-//! hashed in [`password`](crate::crypto::password).
+//! Hashes of the secrets that Keyward generates, and their comparison. Passwords that people choose
+//! are hashed in [`password`](crate::crypto::password).
 
 use std::sync::OnceLock;
 
@@ -8,8 +8,8 @@ use argon2::{Algorithm, Argon2, Params, Version};
 
 use crate::credential::{Credential, Fingerprint, random_bytes};
 
-/// Argon2id at its minimal cost, some ten microseconds. No cost makes 256 random bits harder to guess,
-/// and a restart or a burst of new clients must not queue for expensive hashes.
+/// Argon2id at its minimal cost, some ten microseconds. No cost makes 256 random bits harder to
+/// guess, and a restart or a burst of new clients must not queue for expensive hashes.
 fn minimal_cost() -> Argon2<'static> {
     #[expect(
         clippy::expect_used,
@@ -50,15 +50,16 @@ pub fn verify_high_entropy(text: &str, hash: &str) -> bool {
         .is_ok()
 }
 
-/// Does the work of a comparison and discards it, so that an unknown name takes as long as a known one.
+/// Does the work of a comparison and discards it, so that an unknown name takes as long as a known
+/// one.
 pub fn dummy_verify(presented: &[u8]) {
     let mut out = [0; 32];
     // The outcome is of no interest, and the parameters are constants.
     let _ = minimal_cost().hash_password_into(presented, &[0; 16], &mut out);
 }
 
-/// The hash of a secret in memory. Once the secret was presented and verified, its SHA-256 is kept as
-/// well: the next comparison takes a microsecond.
+/// The hash of a secret in memory. Once the secret was presented and verified, its SHA-256 is kept
+/// as well: the next comparison takes a microsecond.
 pub struct StoredSecret {
     hash: String,
     verified_digest: OnceLock<Fingerprint>,

@@ -1,40 +1,39 @@
-//! `/apiKeys`: a client's own keys, in the shape that the Codat platform publishes, so that its
-//! official SDKs work against Keyward unchanged. The whole key is shown when it is made, and never
-//! again.
+//! `/apiKeys`: a client's own API keys, in the format that the Codat platform publishes, so that its
+//! official SDKs work against Keyward unchanged. A whole key is shown only in the response that
+//! creates it.
 
 use std::sync::Arc;
 
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::web::{Data, Path, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::web::{Path, Payload};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{context, error, extract};
+use super::extract::ApiRequest;
+use super::operation::HandlerResult;
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::manage::actor::{Actor, KeysRead, KeysWrite};
 use crate::manage::api_key::{self, ApiKeyView, NewApiKey};
-use crate::oauth::access_token::NotInForce;
-use crate::oauth::api_key::ActiveKey;
-use crate::oauth::authorization::Authorization;
-use crate::oauth::{self, AuthorizationServer};
+use crate::oauth::authorization_header::AuthorizationHeader;
+use crate::oauth::token::presented::{self, ActiveApiKey, Presentation};
 
-type Server = Data<AuthorizationServer>;
-
-/// One key.
-#[derive(Serialize, schemars::JsonSchema)]
+/// One of the client's own API keys.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Key {
+pub(super) struct OwnKey {
     id: String,
     name: String,
-    /// In full when it was just made; else the first characters.
+    /// The whole key in the response that creates it; otherwise its first characters.
     api_key: String,
     created_date: Timestamp,
 }
 
-impl Key {
+impl OwnKey {
     fn new(view: ApiKeyView, api_key: Option<String>) -> Self {
-        Key {
+        OwnKey {
             id: view.id,
             name: view.name,
             api_key: api_key.unwrap_or(view.shown),
@@ -43,125 +42,108 @@ impl Key {
     }
 }
 
-#[derive(Serialize, schemars::JsonSchema)]
-pub struct Keys {
-    results: Vec<Key>,
+/// The client's own API keys.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct OwnKeys {
+    results: Vec<OwnKey>,
 }
 
-#[derive(Deserialize, schemars::JsonSchema)]
-pub struct Creation {
+/// The API key to create.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct CreateOwnKey {
     name: Option<String>,
 }
 
-/// GET `/apiKeys`
-pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
-    let answer = async {
-        let (key, actor) = manager(&server, &request).await?;
-        let keys =
-            api_key::list(&server.store, actor.may(KeysRead)?, &key.key.key.client_id).await?;
-        // What has ended is no key any more.
-        let now = Timestamp::now();
-        let live = keys
-            .into_iter()
-            .filter(|key| key.expires_at.is_none_or(|end| end > now));
-        Ok(HttpResponse::Ok()
-            .insert_header((CACHE_CONTROL, "no-store"))
-            .json(Keys {
-                results: live.map(|view| Key::new(view, None)).collect(),
-            }))
-    };
-    answer
-        .await
-        .unwrap_or_else(|refused: Error| error::codat(&request, &refused))
+/// `GET /apiKeys`
+pub(super) async fn list(api: ApiRequest) -> HandlerResult {
+    let manager = KeyManager::authenticate(&api).await?;
+    let permit = manager.actor.may(KeysRead)?;
+    let keys = api_key::list(api.store(), permit, manager.client_id()).await?;
+    let now = api.now();
+    let results = keys
+        .into_iter()
+        .filter(|key| key.expires_at.is_none_or(|expires_at| expires_at > now))
+        .map(|view| OwnKey::new(view, None))
+        .collect();
+    Ok(respond(StatusCode::OK, &OwnKeys { results }))
 }
 
-/// POST `/apiKeys`
-pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let answer = async {
-        let (key, actor) = manager(&server, &request).await?;
-        let body = extract::json_body(&request, payload, Code::InvalidRequest).await?;
-        let wanted: Creation = extract::parse("body", &body)?;
-        let name = wanted
-            .name
-            .ok_or_else(|| Error::new(Code::InvalidRequest, "The name is missing"))?;
-        // Never more than its maker has, nor for longer, nor from elsewhere.
-        let own = &key.key.key;
-        let new = NewApiKey {
-            name,
-            scope: own.scope.clone(),
-            expires_at: own.expires_at,
-            allowed_ips: own.allowed_ips.clone(),
-            manage_keys: false,
+/// `POST /apiKeys`
+pub(super) async fn create(api: ApiRequest, payload: Payload) -> HandlerResult {
+    let manager = KeyManager::authenticate(&api).await?;
+    let CreateOwnKey { name } = api.json(payload).await?;
+    let name = name.ok_or_else(|| Error::new(Code::InvalidRequest, "The name is missing"))?;
+    // Never more than the presented key has, nor for longer, nor from other addresses.
+    let presented = &manager.key.key.key;
+    let new = NewApiKey {
+        name,
+        scope: presented.scope.clone(),
+        expires_at: presented.expires_at,
+        allowed_ips: presented.allowed_ips.clone(),
+        manage_keys: false,
+    };
+    let permit = manager.actor.may(KeysWrite)?;
+    let created = api_key::create(api.store(), permit, manager.client_id(), new);
+    let (key, view) = created.await?;
+    let body = OwnKey::new(view, Some(key.expose().to_owned()));
+    Ok(respond(StatusCode::CREATED, &body))
+}
+
+/// `DELETE /apiKeys/{id}`
+pub(super) async fn delete(api: ApiRequest, id: Path<String>) -> HandlerResult {
+    let manager = KeyManager::authenticate(&api).await?;
+    let permit = manager.actor.may(KeysWrite)?;
+    api_key::delete(api.store(), permit, manager.client_id(), &id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// The caller: the bearer of an active API key that may manage the keys of its client.
+struct KeyManager {
+    key: ActiveApiKey,
+    actor: Arc<Actor>,
+}
+
+impl KeyManager {
+    async fn authenticate(api: &ApiRequest) -> Result<Self, Error> {
+        let header = api.authorization()?.and_then(AuthorizationHeader::parse);
+        let presented = header
+            .as_ref()
+            .and_then(AuthorizationHeader::token)
+            .unwrap_or_default();
+        let server = &api.server;
+        let presentation = Presentation::by_sender(&api.context);
+        let resolved = presented::resolve_api_key(server, presented, presentation, api.now()).await;
+        let key = match resolved {
+            Ok(key) => key,
+            Err(rejection) => {
+                let refusal = Error::new(Code::InvalidToken, "No valid API key was presented");
+                let refused =
+                    presented::refuse(server, &api.context, presented, rejection, refusal);
+                return Err(refused.await);
+            }
         };
-        let (made, view) = api_key::create(
-            &server.store,
-            actor.may(KeysWrite)?,
-            &key.key.key.client_id,
-            new,
-        )
-        .await?;
-        Ok(HttpResponse::Created()
-            .insert_header((CACHE_CONTROL, "no-store"))
-            .json(Key::new(view, Some(made.expose().to_owned()))))
-    };
-    answer
-        .await
-        .unwrap_or_else(|refused: Error| error::codat(&request, &refused))
-}
-
-/// DELETE `/apiKeys/{id}`
-pub async fn delete(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
-    let answer = async {
-        let (key, actor) = manager(&server, &request).await?;
-        api_key::delete(
-            &server.store,
-            actor.may(KeysWrite)?,
-            &key.key.key.client_id,
-            &id,
-        )
-        .await?;
-        Ok(HttpResponse::NoContent().finish())
-    };
-    answer
-        .await
-        .unwrap_or_else(|refused: Error| error::codat(&request, &refused))
-}
-
-/// Who presents one of the client's own keys that may manage keys.
-async fn manager(
-    server: &AuthorizationServer,
-    request: &HttpRequest,
-) -> Result<(ActiveKey, Arc<Actor>), Error> {
-    let header = extract::authorization(request)?;
-    let header = header.as_deref().and_then(Authorization::parse);
-    let context = context::of(server, request);
-    let presented = header
-        .as_ref()
-        .and_then(Authorization::token)
-        .unwrap_or_default();
-    let key = match oauth::api_key::find(
-        server,
-        presented,
-        Some(context.client_ip),
-        context.received_at,
-    )
-    .await?
-    {
-        Ok(key) => key,
-        Err(NotInForce(reason)) => {
-            let refusal = Error::new(Code::InvalidToken, "No valid API key was presented");
-            return Err(server
-                .failed_bearer(&context, presented, &reason, refusal)
-                .await);
+        let row = &key.key.key;
+        if !row.manage_keys {
+            return Err(Error::new(
+                Code::AccessDenied,
+                "This API key has no right to manage keys",
+            ));
         }
-    };
-    if !key.key.key.manage_keys {
-        return Err(Error::new(
-            Code::AccessDenied,
-            "This API key may not manage keys",
-        ));
+        let account = &key.client.client.account_id;
+        let actor = Actor::key_manager(&row.id, account, &key.scope(), &api.context);
+        Ok(KeyManager {
+            key,
+            actor: Arc::new(actor),
+        })
     }
-    let (row, client) = (&key.key.key, &key.client.client);
-    let actor = Actor::key_manager(&row.id, &client.account_id, &key.scope(), &context);
-    Ok((key, Arc::new(actor)))
+
+    fn client_id(&self) -> &str {
+        &self.key.key.key.client_id
+    }
+}
+
+fn respond(status: StatusCode, body: &impl Serialize) -> HttpResponse {
+    HttpResponse::build(status)
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(body)
 }

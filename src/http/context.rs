@@ -46,7 +46,8 @@ fn new(settings: &Settings, request: &HttpRequest, received_at: Timestamp) -> Re
             traceparent(request.headers()),
             request_id.as_u128(),
             u64::from_be_bytes(for_span),
-        ),
+        )
+        .sampled_by(settings.sampler()),
     }
 }
 

@@ -1,30 +1,40 @@
-//! Documents that are the same for everybody: made once, and then sent from one place in memory.
+//! Documents that are the same for all callers: `/openapi.json`, the authorization server metadata,
+//! and the page `/docs`. They are made once and sent from memory.
 
 use std::sync::Arc;
 
-use actix_web::web::Bytes;
+use actix_web::HttpResponse;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::web::{Bytes, Data};
 use arc_swap::ArcSwapOption;
 
 use super::openapi;
+use super::operation::{HandlerResult, JSON};
 use crate::config::Settings;
 use crate::error::Error;
-use crate::oauth::{AuthorizationServer, metadata};
+use crate::oauth::{AuthorizationServer, server_metadata};
+
+/// The policy of `/docs`: nothing is loaded from another host.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+                           connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                           frame-ancestors 'none'";
 
 /// The documents of this server.
 pub struct Documents {
-    /// The description of the HTTP API, as JSON.
-    pub openapi: Bytes,
+    openapi: Bytes,
     metadata: ArcSwapOption<Metadata>,
 }
 
-/// Authorization server metadata, as JSON, and the settings that it was made from.
+/// The authorization server metadata as JSON, and the settings that it was made from.
 struct Metadata {
     settings: &'static Settings,
     document: Bytes,
 }
 
 impl Documents {
-    /// Makes what never changes.
+    /// Makes the documents that never change.
     pub fn new(server: &AuthorizationServer) -> Self {
         let document = openapi::document(&super::operations(), Some(server.issuer.as_str()));
         Documents {
@@ -33,24 +43,57 @@ impl Documents {
         }
     }
 
-    /// Authorization server metadata (RFC 8414), as JSON. It is made anew after the settings were reloaded.
+    /// The authorization server metadata (RFC 8414) as JSON. It is made again after a reload of the
+    /// settings.
     ///
     /// # Errors
-    /// A fault of Keyward's own.
-    pub fn metadata(&self, server: &AuthorizationServer) -> Result<Bytes, Error> {
+    /// `server_error`.
+    pub(super) fn metadata(&self, server: &AuthorizationServer) -> Result<Bytes, Error> {
         let settings = server.settings.current();
-        if let Some(kept) = &*self.metadata.load()
-            && std::ptr::eq(kept.settings, settings)
+        if let Some(cached) = &*self.metadata.load()
+            && std::ptr::eq(cached.settings, settings)
         {
-            return Ok(kept.document.clone());
+            return Ok(cached.document.clone());
         }
-        let document = serde_json::to_vec(&metadata::metadata(server));
-        let document =
-            Bytes::from(document.map_err(|error| Error::server_error(error.to_string()))?);
+        let document = serde_json::to_vec(&server_metadata::metadata(server))
+            .map_err(|error| Error::server_error(error.to_string()))?;
+        let document = Bytes::from(document);
         self.metadata.store(Some(Arc::new(Metadata {
             settings,
             document: document.clone(),
         })));
         Ok(document)
     }
+}
+
+/// `GET /openapi.json`
+pub(super) async fn openapi(documents: Data<Documents>) -> HandlerResult {
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .content_type(JSON)
+        .body(documents.openapi.clone()))
+}
+
+/// `GET /docs`: a page to read the API and to try it.
+pub(super) async fn docs() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((REFERRER_POLICY, "no-referrer"))
+        .insert_header((CONTENT_SECURITY_POLICY, DOCS_POLICY))
+        .body(include_str!("docs/docs.html"))
+}
+
+/// `GET /docs/docs.js`
+pub(super) async fn docs_script() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/javascript; charset=utf-8")
+        .body(include_str!("docs/docs.js"))
+}
+
+/// `GET /docs/docs.css`
+pub(super) async fn docs_style() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/css; charset=utf-8")
+        .body(include_str!("docs/docs.css"))
 }

@@ -1,23 +1,23 @@
-//! Where an error becomes HTTP, and nowhere else: as RFC 6749 section 5.2 says on the OAuth
-//! endpoints, as a problem document (RFC 9457) on all others.
+//! Makes responses from errors, in the shape that the route of the request declares.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::route::{ErrorFormat, RouteOptions};
 use crate::credential::redacted;
 use crate::error::{Code, Error};
-use crate::oauth::authorization::Authorization;
+use crate::oauth::authorization_header::AuthorizationHeader;
 use crate::request_context::RequestContext;
 
 /// Names the protection space (RFC 7617 section 2).
 const REALM: &str = "keyward";
 
-/// The longest scope that a challenge names, in bytes: proxies refuse an answer whose header is too large,
-/// and the attribute is optional (RFC 6750 section 3).
+/// The longest scope that a challenge names, in bytes: proxies refuse a response whose header is too
+/// large, and the attribute is optional (RFC 6750 section 3).
 const MAX_SCOPE_IN_CHALLENGE: usize = 2048;
 
 /// The exact reason of a failure, kept in the extensions of the response for the access log.
@@ -28,7 +28,7 @@ pub struct LogReason {
     pub reason: String,
 }
 
-/// The status that goes with a code.
+/// The HTTP status of an error code.
 pub fn status(code: Code) -> StatusCode {
     match code {
         Code::InvalidRequest
@@ -54,42 +54,59 @@ pub fn status(code: Code) -> StatusCode {
     }
 }
 
-/// What all error answers have in common.
-fn begin(request: &HttpRequest, error: &Error) -> HttpResponseBuilder {
-    let mut answer = HttpResponse::build(status(error.code()));
-    answer.insert_header((CACHE_CONTROL, "no-store"));
+/// The response to a request that failed.
+pub(super) fn response(request: &HttpRequest, error: &Error) -> HttpResponse {
+    let mut builder = builder(request, error);
+    let mut response = match RouteOptions::of(request).error_format {
+        ErrorFormat::OAuth => builder.json(oauth_body(error)),
+        ErrorFormat::Problem => builder
+            .content_type("application/problem+json")
+            .body(problem_body(request, error).to_string()),
+        ErrorFormat::Codat => builder.json(codat_body(request, error)),
+    };
+    response.extensions_mut().insert(LogReason {
+        code: error.code(),
+        reason: error.reason().to_owned(),
+    });
+    response
+}
+
+/// The status and the headers of an error response.
+fn builder(request: &HttpRequest, error: &Error) -> HttpResponseBuilder {
+    let mut builder = HttpResponse::build(status(error.code()));
+    builder.insert_header((CACHE_CONTROL, "no-store"));
     if matches!(error.code(), Code::ContentTooLarge | Code::RequestTimeout) {
-        // What is left of the body is read by nobody.
-        answer.force_close();
+        // The unread rest of the body would be taken for the next request on this connection.
+        builder.force_close();
     }
     if let Some(wait) = error.retry_after() {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        answer.insert_header((RETRY_AFTER, seconds));
+        builder.insert_header((RETRY_AFTER, seconds));
     }
     if let Some(challenge) = challenge(request, error) {
-        answer.insert_header((WWW_AUTHENTICATE, challenge));
+        builder.insert_header((WWW_AUTHENTICATE, challenge));
     }
-    answer
+    builder
 }
 
+/// The value of `WWW-Authenticate`.
 fn challenge(request: &HttpRequest, error: &Error) -> Option<String> {
     match error.code() {
         // RFC 6749 section 5.2: where the client tried the Authorization header.
         Code::InvalidClient if request.headers().contains_key(AUTHORIZATION) => {
             Some(format!("Basic realm=\"{REALM}\""))
         }
-        // RFC 6750 section 3.1: no error code where there was nothing that could be a token.
+        // RFC 6750 section 3.1: no error code for a request without a token.
         Code::InvalidToken if !presents_token(request) => Some(format!("Bearer realm=\"{REALM}\"")),
         Code::InvalidToken => Some(format!("Bearer realm=\"{REALM}\", error=\"invalid_token\"")),
         Code::InsufficientScope => {
-            let needed = error
+            let scope = error
                 .needed_scope()
-                .filter(|scope| scope.len() <= MAX_SCOPE_IN_CHALLENGE);
-            let needed = needed
+                .filter(|scope| scope.len() <= MAX_SCOPE_IN_CHALLENGE)
                 .map(|scope| format!(", scope=\"{scope}\""))
                 .unwrap_or_default();
             Some(format!(
-                "Bearer realm=\"{REALM}\", error=\"insufficient_scope\"{needed}"
+                "Bearer realm=\"{REALM}\", error=\"insufficient_scope\"{scope}"
             ))
         }
         _ => None,
@@ -102,32 +119,20 @@ fn presents_token(request: &HttpRequest) -> bool {
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
     header
-        .and_then(Authorization::parse)
+        .and_then(AuthorizationHeader::parse)
         .is_some_and(|header| header.token().is_some_and(|token| !token.is_empty()))
 }
 
-fn finish(mut answer: HttpResponse, error: &Error) -> HttpResponse {
-    answer.extensions_mut().insert(LogReason {
-        code: error.code(),
-        reason: error.reason().to_owned(),
-    });
-    answer
+/// The body of RFC 6749 section 5.2.
+fn oauth_body(error: &Error) -> Value {
+    json!({
+        "error": error.code().as_str(),
+        "error_description": error_description(&redacted(error.description())),
+    })
 }
 
-fn request_id(request: &HttpRequest) -> Option<String> {
-    let extensions = request.extensions();
-    let context = extensions.get::<RequestContext>()?;
-    Some(context.request_id.to_string())
-}
-
-/// As the OAuth endpoints answer.
-pub fn oauth(request: &HttpRequest, error: &Error) -> HttpResponse {
-    let body = json!({"error": error.code().as_str(), "error_description": ascii(&redacted(error.description()))});
-    finish(begin(request, error).json(body), error)
-}
-
-/// As all others answer.
-pub fn problem(request: &HttpRequest, error: &Error) -> HttpResponse {
+/// The body of RFC 9457 section 3.
+fn problem_body(request: &HttpRequest, error: &Error) -> Value {
     let status = status(error.code());
     let mut body = json!({
         "type": "about:blank",
@@ -140,53 +145,188 @@ pub fn problem(request: &HttpRequest, error: &Error) -> HttpResponse {
     if let Some(field) = error.wrong_field() {
         body["field"] = json!(field);
     }
-    finish(
-        begin(request, error)
-            .content_type("application/problem+json")
-            .body(body.to_string()),
-        error,
-    )
+    body
 }
 
-/// As the SDKs of the Codat platform read it, for `/apiKeys`.
-pub fn codat(request: &HttpRequest, error: &Error) -> HttpResponse {
-    let body = json!({
+/// The body that the SDKs of the Codat platform read.
+fn codat_body(request: &HttpRequest, error: &Error) -> Value {
+    json!({
         "statusCode": status(error.code()).as_u16(),
         "service": "PublicApi",
         "error": redacted(error.description()),
         "correlationId": request_id(request),
         "canBeRetried": if error.retry_after().is_some() { "Retryable" } else { "NotRetryable" },
         "detailedErrorCode": 0,
-    });
-    finish(begin(request, error).json(body), error)
+    })
 }
 
-/// RFC 6749 section 5.2: `error_description` is printable ASCII without quotes and backslashes.
-fn ascii(text: &str) -> String {
+fn request_id(request: &HttpRequest) -> Option<String> {
+    let extensions = request.extensions();
+    let context = extensions.get::<RequestContext>()?;
+    Some(context.request_id.to_string())
+}
+
+/// A text as RFC 6749 section 5.2 allows it in `error_description`: printable ASCII without quotes
+/// and backslashes.
+fn error_description(text: &str) -> String {
     let allowed = |c: char| matches!(c, '\x20'..='\x21' | '\x23'..='\x5B' | '\x5D'..='\x7E');
     text.chars()
         .map(|c| if allowed(c) { c } else { '\'' })
         .collect()
 }
 
-/// For whatever no route answers.
-pub async fn unknown_path(request: HttpRequest) -> HttpResponse {
-    problem(
-        &request,
-        &Error::new(Code::NotFound, "There is nothing at this path"),
-    )
+/// The response of a path that no route serves.
+pub(super) async fn unknown_path(request: HttpRequest) -> HttpResponse {
+    let error = Error::new(Code::NotFound, "There is nothing at this path");
+    response(&request, &error)
 }
 
-/// For a path that answers other methods.
-pub async fn wrong_method(request: HttpRequest, allow: String) -> HttpResponse {
-    let error = Error::new(Code::MethodNotAllowed, format!("This path answers {allow}"));
-    let mut answer = if request.path().contains("/oauth/") {
-        oauth(&request, &error)
-    } else {
-        problem(&request, &error)
-    };
-    if let Ok(allow) = HeaderValue::from_str(&allow) {
-        answer.headers_mut().insert(ALLOW, allow);
+/// The response of a path that serves other methods than that of the request.
+pub(super) fn wrong_method(request: &HttpRequest, allow: &str) -> HttpResponse {
+    let error = Error::new(
+        Code::MethodNotAllowed,
+        format!("This path allows the methods {allow}"),
+    );
+    let mut response = response(request, &error);
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(ALLOW, allow);
     }
-    answer
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use actix_web::test::TestRequest;
+    use strum::VariantArray;
+
+    use super::*;
+
+    const CODES: [(Code, u16, &str); 23] = [
+        (Code::InvalidRequest, 400, "invalid_request"),
+        (Code::InvalidClient, 401, "invalid_client"),
+        (Code::UnauthorizedClient, 400, "unauthorized_client"),
+        (Code::UnsupportedGrantType, 400, "unsupported_grant_type"),
+        (
+            Code::UnsupportedResponseType,
+            400,
+            "unsupported_response_type",
+        ),
+        (Code::InvalidScope, 400, "invalid_scope"),
+        (Code::InvalidTarget, 400, "invalid_target"),
+        (Code::InvalidToken, 401, "invalid_token"),
+        (Code::InsufficientScope, 403, "insufficient_scope"),
+        (Code::InvalidClientMetadata, 400, "invalid_client_metadata"),
+        (Code::InvalidRedirectUri, 400, "invalid_redirect_uri"),
+        (Code::AccessDenied, 403, "access_denied"),
+        (Code::NotFound, 404, "not_found"),
+        (Code::MethodNotAllowed, 405, "method_not_allowed"),
+        (Code::Conflict, 409, "conflict"),
+        (Code::PreconditionFailed, 412, "precondition_failed"),
+        (Code::UnprocessableContent, 422, "idempotency_key_reused"),
+        (Code::AlreadyDone, 409, "conflict"),
+        (Code::ContentTooLarge, 413, "invalid_request"),
+        (Code::RequestTimeout, 408, "invalid_request"),
+        (Code::TooManyRequests, 429, "temporarily_unavailable"),
+        (Code::TemporarilyUnavailable, 503, "temporarily_unavailable"),
+        (Code::ServerError, 500, "server_error"),
+    ];
+
+    fn header<'a>(response: &'a HttpResponse, name: &str) -> &'a str {
+        let value = response.headers().get(name);
+        value.and_then(|value| value.to_str().ok()).unwrap_or("")
+    }
+
+    #[test]
+    fn every_code_has_its_status_and_its_error_member() {
+        assert_eq!(CODES.map(|(code, ..)| code), Code::VARIANTS);
+        for (code, expected, error) in CODES {
+            assert_eq!(status(code).as_u16(), expected, "{code:?}");
+            assert_eq!(code.as_str(), error, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn the_route_declares_the_shape_of_an_error() {
+        for (error_format, content_type) in [
+            (ErrorFormat::OAuth, "application/json"),
+            (ErrorFormat::Problem, "application/problem+json"),
+            (ErrorFormat::Codat, "application/json"),
+        ] {
+            let options = RouteOptions {
+                error_format,
+                ..RouteOptions::default()
+            };
+            let request = TestRequest::default().app_data(options).to_http_request();
+            let response = response(&request, &Error::new(Code::Conflict, "There is one"));
+            assert_eq!(response.status(), StatusCode::CONFLICT);
+            assert_eq!(header(&response, "content-type"), content_type);
+            assert_eq!(header(&response, "cache-control"), "no-store");
+            assert!(response.extensions().contains::<LogReason>());
+        }
+    }
+
+    #[test]
+    fn challenges_follow_rfc_6749_and_rfc_6750() {
+        let scope_too_long = "s".repeat(MAX_SCOPE_IN_CHALLENGE + 1);
+        for (authorization, error, expected) in [
+            (None, Error::invalid_client(), None),
+            (
+                Some("Basic YTpi"),
+                Error::invalid_client(),
+                Some("Basic realm=\"keyward\""),
+            ),
+            (
+                None,
+                Error::new(Code::InvalidToken, ""),
+                Some("Bearer realm=\"keyward\""),
+            ),
+            (
+                Some("Bearer x"),
+                Error::new(Code::InvalidToken, ""),
+                Some("Bearer realm=\"keyward\", error=\"invalid_token\""),
+            ),
+            (
+                Some("Bearer x"),
+                Error::insufficient_scope("a b"),
+                Some("Bearer realm=\"keyward\", error=\"insufficient_scope\", scope=\"a b\""),
+            ),
+            (
+                Some("Bearer x"),
+                Error::insufficient_scope(scope_too_long),
+                Some("Bearer realm=\"keyward\", error=\"insufficient_scope\""),
+            ),
+            (Some("Bearer x"), Error::new(Code::NotFound, ""), None),
+        ] {
+            let mut request = TestRequest::default();
+            if let Some(value) = authorization {
+                request = request.insert_header((AUTHORIZATION, value));
+            }
+            let found = challenge(&request.to_http_request(), &error);
+            assert_eq!(found.as_deref(), expected, "{authorization:?} {error:?}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_rounded_up_to_whole_seconds() {
+        for (millis, expected) in [(1, "1"), (1000, "1"), (1001, "2"), (59_999, "60")] {
+            let error = Error::too_many_requests("Wait", Duration::from_millis(millis));
+            let request = TestRequest::default().to_http_request();
+            let response = response(&request, &error);
+            assert_eq!(header(&response, "retry-after"), expected, "{millis} ms");
+        }
+    }
+
+    #[test]
+    fn an_error_description_is_printable_ascii_without_quotes_and_backslashes() {
+        for (text, expected) in [
+            ("All good here!", "All good here!"),
+            ("the scope \"a\"", "the scope 'a'"),
+            ("back\\slash", "back'slash"),
+            ("é\n\t\u{7f}", "''''"),
+        ] {
+            assert_eq!(error_description(text), expected);
+        }
+    }
 }

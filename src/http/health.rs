@@ -1,65 +1,71 @@
-//! `/healthz`: alive. `/readyz`: able to serve.
+//! Health checks: `/healthz` for liveness, `/readyz` for readiness.
 
-use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
 use serde_json::json;
 
-use super::error;
+use super::extract::ApiRequest;
+use super::operation::HandlerResult;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::oauth::AuthorizationServer;
-use crate::oauth::access_token::signing_key_of;
+use crate::oauth::token::issue::current_signing_key;
 use crate::store::{StoreError, changes};
 
-/// GET `/healthz`
-pub async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"status": "ok"}))
+/// `GET /healthz`
+pub(super) async fn healthz() -> HandlerResult {
+    Ok(HttpResponse::Ok().json(json!({"status": "ok"})))
 }
 
-/// GET `/readyz`: the database is reached and takes changes, and a signing key is active and open. What is wrong with the
-/// clocks is a warning beside `ready`: a node whose clock is wrong still refuses what was revoked, and
-/// where the clock of the database is wrong no node at all would be ready.
-pub async fn readyz(server: Data<AuthorizationServer>, request: HttpRequest) -> HttpResponse {
-    let ready = async {
-        let away =
-            |error: StoreError| Error::not_ready("The database gives no answer", error.to_string());
-        server.store.lookup(changes::newest).await.map_err(away)?;
-        let no_writes = |error: StoreError| {
-            Error::not_ready(
-                "The database takes no changes: it is read-only, full or locked",
-                error.to_string(),
-            )
-        };
-        server.store.check_writable().await.map_err(no_writes)?;
-        server.cache.signing_keys().await.map_err(away)?;
-        let no_key =
-            |error: Error| Error::not_ready("There is no signing key to sign with", error.reason());
-        signing_key_of(&server, Timestamp::now())
-            .await
-            .map_err(no_key)?;
-        Ok::<_, Error>(())
+/// `GET /readyz`: the database is reached and takes changes, and a signing key is active. Problems
+/// with the clocks are warnings beside `ready`: a node whose clock is wrong still refuses what was
+/// revoked, and with a wrong clock of the database server no node at all would be ready.
+pub(super) async fn readyz(api: ApiRequest) -> HandlerResult {
+    check_ready(&api.server, api.now()).await?;
+    let warnings = warnings(&api.server, api.now());
+    let body = if warnings.is_empty() {
+        json!({"status": "ready"})
+    } else {
+        json!({"status": "ready", "warnings": warnings})
     };
-    match ready.await {
-        Ok(()) => match warnings(&server) {
-            none if none.is_empty() => HttpResponse::Ok().json(json!({"status": "ready"})),
-            warnings => HttpResponse::Ok().json(json!({"status": "ready", "warnings": warnings})),
-        },
-        Err(unready) => error::problem(&request, &unready),
-    }
+    Ok(HttpResponse::Ok().json(body))
 }
 
-fn warnings(server: &AuthorizationServer) -> Vec<String> {
+async fn check_ready(server: &AuthorizationServer, now: Timestamp) -> Result<(), Error> {
+    let unreachable =
+        |error: StoreError| Error::not_ready("The database does not answer", error.to_string());
+    let not_writable = |error: StoreError| {
+        Error::not_ready(
+            "The database takes no changes: it is read-only, full or locked",
+            error.to_string(),
+        )
+    };
+    let no_signing_key =
+        |error: Error| Error::not_ready("There is no active signing key", error.reason());
+    let newest_change = server.store.lookup(changes::newest).await;
+    newest_change.map_err(unreachable)?;
+    let writable = server.store.check_writable().await;
+    writable.map_err(not_writable)?;
+    let signing_keys = server.cache.signing_keys().await;
+    signing_keys.map_err(unreachable)?;
+    let signing_key = current_signing_key(server, now).await;
+    signing_key.map_err(no_signing_key)?;
+    Ok(())
+}
+
+fn warnings(server: &AuthorizationServer, now: Timestamp) -> Vec<String> {
     let mut warnings = Vec::new();
     if server.clock.differs() {
         let millis = server.clock.difference();
-        warnings.push(format!("the clock of the database server is {millis} ms ahead of this machine's; let NTP set both"));
+        warnings.push(format!("the clock of the database server is {millis} ms ahead of this machine's; synchronize both with NTP"));
     }
-    if let Some(behind) = server.clock.behind(Timestamp::now()) {
+    if let Some(behind) = server.clock.behind(now) {
         warnings.push(behind);
     }
-    if server.clock.is_doubted() {
-        warnings
-            .push("the clocks disagree: nothing is purged, and no key rotated by age, until they agree for ten minutes".into());
+    if server.clock.is_paused() {
+        warnings.push(
+            "the clocks disagree: nothing is purged and no signing key is rotated by age until they agree for ten minutes"
+                .into(),
+        );
     }
     warnings
 }

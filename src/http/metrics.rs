@@ -6,59 +6,59 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{Accept, Quality};
 use actix_web::web::{Data, Header};
 
-use crate::clock::Timestamp;
+use super::extract::ApiRequest;
+use super::operation::HandlerResult;
+use crate::error::Error;
 use crate::metrics::{Format, Snapshot};
 use crate::net::connections::Connections;
 use crate::net::tls::Certificate;
-use crate::oauth::AuthorizationServer;
-use crate::telemetry::Log;
+use crate::telemetry::Telemetry;
 
-/// What of the process is shown beside what the authorization server counts.
+/// The parts of the process that have metrics of their own.
 pub struct ProcessState {
     /// The open connections.
     pub connections: Arc<Connections>,
-    /// The log.
-    pub log: Log,
-    /// The certificate, with TLS of its own.
+    /// The log and the exporter of spans.
+    pub telemetry: Telemetry,
+    /// The TLS certificate, if the server terminates TLS itself.
     pub certificate: Option<Arc<Certificate>>,
 }
 
-/// GET `/metrics`: OpenMetrics where the scraper prefers it, else the Prometheus text format.
-pub async fn metrics(
-    server: Data<AuthorizationServer>,
+/// `GET /metrics`: OpenMetrics if the scraper prefers it, otherwise the Prometheus text format.
+pub(super) async fn metrics(
+    api: ApiRequest,
     process: Data<ProcessState>,
     accept: Option<Header<Accept>>,
-) -> HttpResponse {
+) -> HandlerResult {
     let format = accept.map_or(Format::Prometheus, |accept| preferred(&accept));
+    let certificate = process.certificate.as_deref();
     let snapshot = Snapshot {
         connections: process.connections.open(),
         connections_evicted: process.connections.evicted(),
-        log_lines_dropped: process.log.dropped_lines(),
-        tls_certificate_not_after: process
-            .certificate
-            .as_deref()
-            .and_then(Certificate::not_after),
-        ..server.snapshot(Timestamp::now())
+        log_lines_dropped: process.telemetry.dropped_lines(),
+        spans_exported: process.telemetry.exported_spans(),
+        spans_dropped: process.telemetry.dropped_spans(),
+        tls_certificate_not_after: certificate.and_then(Certificate::not_after),
+        ..api.server.snapshot(api.now())
     };
-    match server.usage.metrics.render(&snapshot, format) {
-        Ok(text) => HttpResponse::Ok()
-            .content_type(format.content_type())
-            .body(text),
-        // Writing to memory does not fail; were it to, there is nothing to show.
-        Err(_) => HttpResponse::InternalServerError().finish(),
-    }
+    let text = api.server.usage.metrics.render(&snapshot, format);
+    let text = text.map_err(|error| Error::server_error(error.to_string()))?;
+    Ok(HttpResponse::Ok()
+        .content_type(format.content_type())
+        .body(text))
 }
 
+/// The format that an `Accept` header prefers.
 fn preferred(accept: &Accept) -> Format {
-    // With a weight of zero it is not wanted (RFC 9110 section 12.4.2).
-    let wanted = Accept(
+    // A weight of zero means "not acceptable" (RFC 9110 section 12.4.2).
+    let acceptable = Accept(
         accept
             .iter()
             .filter(|item| item.quality > Quality::ZERO)
             .cloned()
             .collect(),
     );
-    let named = wanted.ranked().into_iter().find_map(|media| {
+    let named = acceptable.ranked().into_iter().find_map(|media| {
         match (media.type_().as_str(), media.subtype().as_str()) {
             ("application", "openmetrics-text") => Some(Format::OpenMetrics),
             ("text", "plain" | "*") | ("*", "*") => Some(Format::Prometheus),

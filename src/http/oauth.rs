@@ -1,137 +1,87 @@
-//! `/oauth/…`
+//! The OAuth endpoints, `/oauth/…`.
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
-use actix_web::web::{Data, Path, Payload};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::web::{Path, Payload};
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
-use super::{error, extract};
+use super::extract::ApiRequest;
+use super::operation::HandlerResult;
 use crate::error::{Code, Error};
-use crate::oauth::{AuthorizationServer, introspection, registration, revocation, token_endpoint};
+use crate::oauth::{introspection, registration, revocation, token_endpoint};
 
-type Server = Data<AuthorizationServer>;
-
-/// POST `/oauth/token`
-pub async fn token(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let answer = async {
-        token_endpoint::token(&server, &extract::form(&server, &request, payload).await?).await
-    };
-    json(&request, HttpResponse::Ok(), answer.await)
+/// `POST /oauth/token`
+pub(super) async fn token(api: ApiRequest, payload: Payload) -> HandlerResult {
+    let request = api.form(payload).await?;
+    let response = token_endpoint::token(&api.server, &request).await?;
+    Ok(private_json(StatusCode::OK, response))
 }
 
-/// GET and POST `/oauth/authorize`: the metadata names it, since libraries ask for the member, and lists
-/// no response type that it would serve. So whoever comes here is told so (RFC 6749 section 4.1.2.1),
-/// and not sent on: a redirect URI that nobody has checked is none.
-pub async fn authorize(request: HttpRequest) -> HttpResponse {
-    let reason = "No response type is offered: clients get tokens by client credentials at the token endpoint";
-    error::oauth(&request, &Error::new(Code::UnsupportedResponseType, reason))
+/// `GET` and `POST /oauth/authorize`. The metadata names this endpoint, since libraries require the
+/// member, and lists no response type that it serves. The error is shown (RFC 6749 section 4.1.2.1)
+/// instead of redirected, since no redirect URI has been validated.
+pub(super) async fn authorize() -> HandlerResult {
+    Err(Error::new(
+        Code::UnsupportedResponseType,
+        "No response type is supported: clients get tokens by client credentials at the token endpoint",
+    ))
 }
 
-/// POST `/oauth/introspect`
-pub async fn introspect(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let answer = async {
-        introspection::introspect(&server, &extract::form(&server, &request, payload).await?).await
-    };
-    json(&request, HttpResponse::Ok(), answer.await)
+/// `POST /oauth/introspect`
+pub(super) async fn introspect(api: ApiRequest, payload: Payload) -> HandlerResult {
+    let request = api.form(payload).await?;
+    let response = introspection::introspect(&api.server, &request).await?;
+    Ok(private_json(StatusCode::OK, response))
 }
 
-/// POST `/oauth/revoke`
-pub async fn revoke(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let answer = async {
-        revocation::revoke(&server, &extract::form(&server, &request, payload).await?).await
-    };
-    empty(&request, HttpResponse::Ok(), answer.await)
+/// `POST /oauth/revoke`
+pub(super) async fn revoke(api: ApiRequest, payload: Payload) -> HandlerResult {
+    let request = api.form(payload).await?;
+    revocation::revoke(&api.server, &request).await?;
+    Ok(private(StatusCode::OK).finish())
 }
 
-/// POST `/oauth/register`
-pub async fn register(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let answer = async {
-        let body = extract::json_body(&request, payload, Code::InvalidClientMetadata).await?;
-        registration::register(&server, &extract::registration(&server, &request)?, &body).await
-    };
-    json(&request, HttpResponse::Created(), answer.await)
+/// `POST /oauth/register`
+pub(super) async fn register(api: ApiRequest, payload: Payload) -> HandlerResult {
+    let body = api.json_bytes(payload, Code::InvalidClientMetadata).await?;
+    let response = registration::register(&api.server, &api.registration()?, &body).await?;
+    Ok(private_json(StatusCode::CREATED, response))
 }
 
-/// GET `/oauth/register/{client_id}`
-pub async fn read_registration(
-    server: Server,
-    request: HttpRequest,
-    client_id: Path<String>,
-) -> HttpResponse {
-    let answer = async {
-        registration::read(
-            &server,
-            &extract::registration(&server, &request)?,
-            &client_id,
-        )
-        .await
-    };
-    json(&request, HttpResponse::Ok(), answer.await)
+/// `GET /oauth/register/{client_id}`
+pub(super) async fn read_registration(api: ApiRequest, client_id: Path<String>) -> HandlerResult {
+    let response = registration::read(&api.server, &api.registration()?, &client_id).await?;
+    Ok(private_json(StatusCode::OK, response))
 }
 
-/// PUT `/oauth/register/{client_id}`
-pub async fn update_registration(
-    server: Server,
-    request: HttpRequest,
+/// `PUT /oauth/register/{client_id}`
+pub(super) async fn update_registration(
+    api: ApiRequest,
     client_id: Path<String>,
     payload: Payload,
-) -> HttpResponse {
-    let answer = async {
-        let body = extract::json_body(&request, payload, Code::InvalidClientMetadata).await?;
-        registration::update(
-            &server,
-            &extract::registration(&server, &request)?,
-            &client_id,
-            &body,
-        )
-        .await
-    };
-    json(&request, HttpResponse::Ok(), answer.await)
+) -> HandlerResult {
+    let body = api.json_bytes(payload, Code::InvalidClientMetadata).await?;
+    let request = api.registration()?;
+    let response = registration::update(&api.server, &request, &client_id, &body).await?;
+    Ok(private_json(StatusCode::OK, response))
 }
 
-/// DELETE `/oauth/register/{client_id}`
-pub async fn delete_registration(
-    server: Server,
-    request: HttpRequest,
-    client_id: Path<String>,
-) -> HttpResponse {
-    let answer = async {
-        registration::delete(
-            &server,
-            &extract::registration(&server, &request)?,
-            &client_id,
-        )
-        .await
-    };
-    empty(&request, HttpResponse::NoContent(), answer.await)
+/// `DELETE /oauth/register/{client_id}`
+pub(super) async fn delete_registration(api: ApiRequest, client_id: Path<String>) -> HandlerResult {
+    registration::delete(&api.server, &api.registration()?, &client_id).await?;
+    Ok(private(StatusCode::NO_CONTENT).finish())
 }
 
-/// RFC 6749 section 5.1: what holds a token or a secret is kept by nobody on its way.
-fn private(mut answer: HttpResponseBuilder) -> HttpResponseBuilder {
-    answer
+/// A response that no cache keeps (RFC 6749 section 5.1), since it may hold a token or a secret.
+fn private(status: StatusCode) -> HttpResponseBuilder {
+    let mut builder = HttpResponse::build(status);
+    builder
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((PRAGMA, "no-cache"));
-    answer
+    builder
 }
 
-fn json(
-    request: &HttpRequest,
-    answer: HttpResponseBuilder,
-    result: Result<impl Serialize, Error>,
-) -> HttpResponse {
-    match result {
-        Ok(body) => private(answer).json(body),
-        Err(refused) => error::oauth(request, &refused),
-    }
-}
-
-fn empty(
-    request: &HttpRequest,
-    answer: HttpResponseBuilder,
-    result: Result<(), Error>,
-) -> HttpResponse {
-    match result {
-        Ok(()) => private(answer).finish(),
-        Err(refused) => error::oauth(request, &refused),
-    }
+fn private_json(status: StatusCode, body: impl Serialize) -> HttpResponse {
+    private(status).json(body)
 }

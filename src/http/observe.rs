@@ -14,16 +14,18 @@ use actix_web::http::header::{
 use actix_web::middleware::Next;
 use actix_web::web;
 use percent_encoding::percent_decode_str;
-use tracing::{Instrument, Span};
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::error::LogReason;
 use super::in_flight::{InFlight, TrackedBody};
+use super::route::RouteOptions;
 use super::{context, error};
 use crate::credential::redacted;
 use crate::net::connections::Activity;
 use crate::oauth::AuthorizationServer;
-use crate::oauth::usage::Timed;
 use crate::request_context::RequestContext;
+use crate::span::{self, Scope};
 use crate::trace_context::digits;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,17 +44,18 @@ pub async fn observe(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let started = Instant::now();
     let context = context::create(&server, request.request());
-    let span = request_span(&request, &context);
+    let scope = request_scope(&request, &context);
+    let span = scope.span().clone();
     let asks_for_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
     let in_flight = InFlight::begin(request.conn_data::<Arc<Activity>>(), started);
 
     let mut response = match in_flight.check_limits(&request) {
         Ok(()) => {
-            let response = next.call(request).instrument(span).await?;
+            let response = scope.run(next.call(request)).await?;
             response.map_into_left_body()
         }
         Err(excess) => {
-            let response = error::problem(request.request(), &excess);
+            let response = error::response(request.request(), &excess);
             request.into_response(response).map_into_right_body()
         }
     };
@@ -67,18 +70,49 @@ pub async fn observe(
     if response.response().head().connection_type() == ConnectionType::Close {
         in_flight.linger();
     }
-    record(&server, &context, &response, started.elapsed());
+    record(&server, &context, &span, &response, started.elapsed());
     Ok(response.map_body(|_, body| TrackedBody::new(body, in_flight)))
 }
 
-/// The span of a request. All work on the request runs inside it.
-fn request_span(request: &ServiceRequest, context: &RequestContext) -> Span {
-    tracing::debug_span!(
-        target: "keyward::request",
-        "request",
-        request_id = %context.request_id,
-        method = request.method().as_str(),
-    )
+/// The scope of a request. All work on the request runs inside it, on this thread and on others.
+fn request_scope(request: &ServiceRequest, context: &RequestContext) -> Scope {
+    Scope::request(context.request_id, context.trace, || {
+        tracing::debug_span!(
+            target: span::TARGET,
+            "request",
+            otel.kind = "server",
+            otel.name = Empty,
+            otel.status_code = Empty,
+            http.request.method = request.method().as_str(),
+            http.route = Empty,
+            http.response.status_code = Empty,
+            error.type = Empty,
+            keyward.request_id = %context.request_id,
+        )
+    })
+}
+
+/// Adds to the span of a request what is known with its response.
+fn record_span(span: &Span, method: &str, route: Option<&str>, status: u16, code: Option<&str>) {
+    if span.is_disabled() {
+        return;
+    }
+    match route {
+        Some(route) => {
+            span.record("otel.name", format!("{method} {route}"));
+            span.record("http.route", route);
+        }
+        None => {
+            span.record("otel.name", method);
+        }
+    }
+    span.record("http.response.status_code", status);
+    if let Some(code) = code {
+        span.record("error.type", code);
+    }
+    if status >= 500 {
+        span.record("otel.status_code", "ERROR");
+    }
 }
 
 /// Sets the headers that all responses have.
@@ -97,40 +131,33 @@ fn set_headers<B>(
     }
 }
 
-/// Records a request whose response is known: the metrics, the latency statistics of the portal and
-/// the access log are all fed here. `duration` is the time from the receipt of the head until then.
+/// Records a request whose response is known: the metrics, the latency statistics of the portal,
+/// the access log and the span are all fed here. `duration` is the time from the receipt of the head until then.
 fn record<B>(
     server: &AuthorizationServer,
     context: &RequestContext,
+    span: &Span,
     response: &ServiceResponse<B>,
     duration: Duration,
 ) {
-    let route = response.request().match_pattern();
+    let request = response.request();
     let extensions = response.response().extensions();
     let reason = extensions.get::<LogReason>();
-    if let Some(timed) = route.as_deref().and_then(timed) {
+    if let Some(timed) = RouteOptions::of(request).timed {
         server
             .usage
             .count_time(timed, duration, context.received_at);
     }
-    server.usage.metrics.count_response(
-        route,
-        response.status().as_u16(),
-        reason.map(|reason| reason.code.as_str()),
-        duration,
-    );
+    let route = request.match_pattern();
+    let status = response.status().as_u16();
+    let code = reason.map(|reason| reason.code.as_str());
+    let method = request.method().as_str();
+    record_span(span, method, route.as_deref(), status, code);
+    server
+        .usage
+        .metrics
+        .count_response(route, status, code, duration);
     log(context, response, reason, duration);
-}
-
-/// What is timed; where the issuer has a path, below that too.
-fn timed(route: &str) -> Option<Timed> {
-    if route.ends_with("/oauth/token") {
-        Some(Timed::Token)
-    } else if route.ends_with("/oauth/introspect") {
-        Some(Timed::Introspection)
-    } else {
-        None
-    }
 }
 
 /// Writes the line of the access log. The query is left out, since it may hold personal data or

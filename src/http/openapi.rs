@@ -1,353 +1,223 @@
-//! `/openapi.json`, made from the same table as the routes, so that neither can say what the other
-//! does not; and `/docs`, a page to read and try it, with nothing from another host.
+//! `/openapi.json`: the OpenAPI description of all operations. The routes are made from the same
+//! table, so neither can leave out what the other has.
 
 use std::collections::BTreeMap;
 
-use actix_web::http::Method;
-use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
-use actix_web::web::Data;
-use actix_web::{HttpResponse, Route};
+use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::documents::Documents;
+use super::operation::{Authentication, JSON, Operation};
+use super::route::ErrorFormat;
 use crate::manage::rights::Right;
 
-const JSON: &str = "application/json";
-const FORM: &str = "application/x-www-form-urlencoded";
+/// The tags, in the order in which they are shown, with their descriptions.
+const TAGS: [(&str, &str); 5] = [
+    ("OAuth", "Endpoints for OAuth clients and resource servers"),
+    (
+        "Registration",
+        "Dynamic client registration (RFC 7591 and RFC 7592)",
+    ),
+    (
+        "API keys",
+        "The API keys of the calling client, in the format of the Codat platform",
+    ),
+    (
+        "Management",
+        "Administration, with the same operations as the command line",
+    ),
+    ("Public", "Endpoints without authentication of the caller"),
+];
 
-type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+/// The statuses of errors, with their descriptions.
+const ERRORS: [(u16, &str); 10] = [
+    (400, "The request is invalid; the error says why"),
+    (401, "The caller is not authenticated"),
+    (403, "The caller is authenticated, but not authorized"),
+    (
+        404,
+        "The object does not exist, or is not visible to the caller",
+    ),
+    (409, "Conflicts with the current state of an object"),
+    (412, "The object was changed since the caller read it"),
+    (413, "The request body is too large"),
+    (
+        422,
+        "The Idempotency-Key was used before for another request",
+    ),
+    (
+        429,
+        "Rate limited: too many failures or slow requests; Retry-After says when to retry",
+    ),
+    (
+        503,
+        "Temporarily unavailable, for example without the database; Retry-After says when to retry",
+    ),
+];
 
-/// How an operation says that something is wrong.
-#[derive(Clone, Copy, PartialEq)]
-enum Errors {
-    OAuth,
-    Problem,
-    Codat,
-}
-
-impl Errors {
+impl ErrorFormat {
+    /// The first part of the names of error responses.
     const fn name(self) -> &'static str {
         match self {
-            Errors::OAuth => "OAuthError",
-            Errors::Problem => "Problem",
-            Errors::Codat => "KeyError",
+            ErrorFormat::OAuth => "OAuthError",
+            ErrorFormat::Problem => "Problem",
+            ErrorFormat::Codat => "KeyError",
+        }
+    }
+
+    const fn media_type(self) -> &'static str {
+        match self {
+            ErrorFormat::OAuth | ErrorFormat::Codat => JSON,
+            ErrorFormat::Problem => "application/problem+json",
+        }
+    }
+
+    fn schema(self) -> Value {
+        let text = json!({"type": "string"});
+        match self {
+            ErrorFormat::OAuth => json!({
+                "type": "object",
+                "required": ["error", "error_description"],
+                "properties": {"error": text, "error_description": text},
+            }),
+            ErrorFormat::Problem => json!({
+                "type": "object",
+                "required": ["type", "title", "status", "detail", "code"],
+                "properties": {
+                    "type": text,
+                    "title": text,
+                    "status": {"type": "integer"},
+                    "detail": text,
+                    "code": text,
+                    "requestId": text,
+                    "field": {"type": "string", "description": "The invalid member of the request"},
+                },
+            }),
+            ErrorFormat::Codat => json!({
+                "type": "object",
+                "required": ["statusCode", "error", "correlationId"],
+                "properties": {
+                    "statusCode": {"type": "integer"},
+                    "service": text,
+                    "error": text,
+                    "correlationId": text,
+                    "canBeRetried": text,
+                    "detailedErrorCode": {"type": "integer"},
+                },
+            }),
         }
     }
 }
 
-/// Who may call.
-#[derive(Clone, Copy, PartialEq)]
-enum Caller {
-    Anybody,
-    Client,
-    ApiKey,
-    RegistrationToken,
-    /// With this scope.
-    Management(&'static str),
+impl Authentication {
+    fn security(self) -> Value {
+        match self {
+            Authentication::None => json!([]),
+            Authentication::Client => json!([{"client": []}, {}]),
+            Authentication::RegistrationToken => json!([{"registrationToken": []}, {}]),
+            Authentication::ApiKey => json!([{"apiKey": []}]),
+            Authentication::Management(scope) => json!([{"management": [scope]}]),
+        }
+    }
 }
 
-/// A status, what it means, and what is in its body.
-type Answer = (u16, &'static str, Option<(&'static str, SchemaOf)>);
-
-/// One method of one path: its route and its description.
-pub struct Operation {
-    /// Of HTTP.
-    pub method: Method,
-    /// With its parameters in braces.
-    pub path: &'static str,
-    /// What answers.
-    pub route: fn() -> Route,
-    id: &'static str,
-    summary: &'static str,
-    caller: Caller,
-    errors: Errors,
-    query: Option<SchemaOf>,
-    body: Option<(&'static str, SchemaOf)>,
-    answers: Vec<Answer>,
-    refusals: Vec<u16>,
-    note: Option<&'static str>,
-    idempotent: bool,
-    conditional: bool,
-    /// Whether pages of any origin may read it (CORS).
-    pub any_origin: bool,
+/// The tag of an operation.
+fn tag(operation: &Operation) -> &'static str {
+    match (operation.authentication, operation.options.error_format) {
+        (Authentication::Client, _) | (Authentication::None, ErrorFormat::OAuth) => "OAuth",
+        (Authentication::RegistrationToken, _) => "Registration",
+        (Authentication::ApiKey, _) => "API keys",
+        (Authentication::Management(_), _) => "Management",
+        (Authentication::None, ErrorFormat::Problem | ErrorFormat::Codat) => "Public",
+    }
 }
 
-impl Operation {
-    fn new(
-        method: Method,
-        path: &'static str,
-        id: &'static str,
-        summary: &'static str,
-        route: fn() -> Route,
-    ) -> Self {
-        Operation {
-            method,
-            path,
-            route,
-            id,
-            summary,
-            caller: Caller::Anybody,
-            errors: Errors::Problem,
-            query: None,
-            body: None,
-            answers: Vec::new(),
-            refusals: Vec::new(),
-            note: None,
-            idempotent: false,
-            conditional: false,
-            any_origin: false,
-        }
+/// The Operation Object.
+fn operation_object(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
+    let mut object = json!({
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "tags": [tag(operation)],
+        "responses": responses(operation, generator),
+        "security": operation.authentication.security(),
+    });
+    let scope = match operation.authentication {
+        Authentication::Management(scope) => Some(format!("Requires the scope `{scope}`.")),
+        _ => None,
+    };
+    let description: Vec<&str> = scope.as_deref().into_iter().chain(operation.note).collect();
+    if !description.is_empty() {
+        object["description"] = json!(description.join(" "));
     }
-
-    /// GET, and with it HEAD.
-    pub fn get(
-        path: &'static str,
-        id: &'static str,
-        summary: &'static str,
-        route: fn() -> Route,
-    ) -> Self {
-        Operation::new(Method::GET, path, id, summary, route)
+    let parameters = parameters(operation, generator);
+    if !parameters.is_empty() {
+        object["parameters"] = json!(parameters);
     }
-
-    /// POST
-    pub fn post(
-        path: &'static str,
-        id: &'static str,
-        summary: &'static str,
-        route: fn() -> Route,
-    ) -> Self {
-        Operation::new(Method::POST, path, id, summary, route)
+    if let Some((media_type, schema)) = operation.body {
+        object["requestBody"] =
+            json!({"required": true, "content": {media_type: {"schema": schema(generator)}}});
     }
+    object
+}
 
-    /// PUT
-    pub fn put(
-        path: &'static str,
-        id: &'static str,
-        summary: &'static str,
-        route: fn() -> Route,
-    ) -> Self {
-        Operation::new(Method::PUT, path, id, summary, route)
-    }
-
-    /// PATCH
-    pub fn patch(
-        path: &'static str,
-        id: &'static str,
-        summary: &'static str,
-        route: fn() -> Route,
-    ) -> Self {
-        Operation::new(Method::PATCH, path, id, summary, route)
-    }
-
-    /// DELETE
-    pub fn delete(
-        path: &'static str,
-        id: &'static str,
-        summary: &'static str,
-        route: fn() -> Route,
-    ) -> Self {
-        Operation::new(Method::DELETE, path, id, summary, route)
-    }
-
-    /// An OAuth endpoint: its client authenticates, its errors are RFC 6749's.
-    pub fn by_client(mut self) -> Self {
-        (self.caller, self.errors) = (Caller::Client, Errors::OAuth);
-        self.refuses(&[400, 401, 413, 429, 503])
-    }
-
-    /// The registration endpoints.
-    pub fn by_registrant(mut self) -> Self {
-        (self.caller, self.errors) = (Caller::RegistrationToken, Errors::OAuth);
-        self.refuses(&[400, 401, 429, 503])
-    }
-
-    /// `/apiKeys`
-    pub fn by_api_key(mut self) -> Self {
-        (self.caller, self.errors) = (Caller::ApiKey, Errors::Codat);
-        self.refuses(&[400, 401, 403, 429, 503])
-    }
-
-    /// The management API, with this scope.
-    pub fn with(mut self, scope: &'static str) -> Self {
-        self.caller = Caller::Management(scope);
-        self.refuses(&[400, 401, 403, 404, 429, 503])
-    }
-
-    /// A sentence for the description, after the scope that it needs.
-    pub fn note(mut self, note: &'static str) -> Self {
-        self.note = Some(note);
-        self
-    }
-
-    /// What else it may refuse with.
-    pub fn refuses(mut self, statuses: &[u16]) -> Self {
-        self.refusals.extend(statuses);
-        self.refusals.sort_unstable();
-        self.refusals.dedup();
-        self
-    }
-
-    /// What it reads from the query.
-    pub fn query<T: JsonSchema>(mut self) -> Self {
-        self.query = Some(|generator| generator.root_schema_for::<T>());
-        self
-    }
-
-    /// What it reads from a JSON body.
-    pub fn json<T: JsonSchema>(mut self) -> Self {
-        self.body = Some((JSON, |generator| generator.subschema_for::<T>()));
-        self.refuses(&[413])
-    }
-
-    /// What it reads from a form.
-    pub fn form<T: JsonSchema>(mut self) -> Self {
-        self.body = Some((FORM, |generator| generator.subschema_for::<T>()));
-        self
-    }
-
-    /// What it answers.
-    pub fn answers<T: JsonSchema>(mut self, status: u16, what: &'static str) -> Self {
-        self.answers.push((
-            status,
-            what,
-            Some((JSON, |generator| generator.subschema_for::<T>())),
-        ));
-        self
-    }
-
-    /// What it answers, of another media type.
-    pub fn answers_as<T: JsonSchema>(
-        mut self,
-        status: u16,
-        what: &'static str,
-        media_type: &'static str,
-    ) -> Self {
-        self.answers.push((
-            status,
-            what,
-            Some((media_type, |generator| generator.subschema_for::<T>())),
-        ));
-        self
-    }
-
-    /// What it answers without a body.
-    pub fn empty(mut self, status: u16, what: &'static str) -> Self {
-        self.answers.push((status, what, None));
-        self
-    }
-
-    /// Pages of any origin may read it (CORS), and ask beforehand.
-    pub fn for_any_origin(mut self) -> Self {
-        self.any_origin = true;
-        self
-    }
-
-    /// It makes something, and takes an Idempotency-Key.
-    pub fn makes<T: JsonSchema>(mut self) -> Self {
-        self.idempotent = true;
-        self.answers::<T>(201, "Made; its secrets are shown this once")
-            .answers::<T>(
-                200,
-                "Made by the same request before, with this Idempotency-Key; without its secrets",
-            )
-            .refuses(&[409, 413, 422])
-    }
-
-    /// It changes something, and takes an If-Match.
-    pub fn conditional(mut self) -> Self {
-        self.conditional = true;
-        self.refuses(&[412])
-    }
-
-    fn describe(&self, generator: &mut SchemaGenerator) -> Value {
-        let mut parameters = self.path_parameters();
-        if let Some(query) = self.query {
-            parameters.extend(query_parameters(query(generator).to_value()));
-        }
-        let header = |name: &str, description: &str| json!({"name": name, "in": "header", "description": description, "schema": {"type": "string", "minLength": 1, "maxLength": 255}});
-        if self.idempotent {
-            parameters.push(header(
-                "Idempotency-Key",
-                "Of several requests with it, one is done",
-            ));
-        }
-        if self.conditional {
-            parameters.push(header("If-Match", "The ETag that the change was made to"));
-        }
-        let mut responses = Map::new();
-        for (status, what, body) in &self.answers {
-            let mut response = json!({"description": what, "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}});
-            if let Some((media_type, schema)) = body {
-                response["content"] = json!({*media_type: {"schema": schema(generator)}});
-            }
-            responses.insert(status.to_string(), response);
-        }
-        for status in &self.refusals {
-            let shape = self.errors.name();
-            responses.insert(
-                status.to_string(),
-                json!({"$ref": format!("#/components/responses/{shape}{status}")}),
-            );
-        }
-        let mut operation = json!({
-            "operationId": self.id,
-            "summary": self.summary,
-            "tags": [self.tag()],
-            "responses": responses,
-            "security": self.security(),
+fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Map<String, Value> {
+    let mut responses = Map::new();
+    for success in &operation.successes {
+        let mut response = json!({
+            "description": success.description,
+            "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
         });
-        let needs = match self.caller {
-            Caller::Management(scope) => Some(format!("Needs the scope `{scope}`.")),
-            _ => None,
-        };
-        let description: Vec<&str> = needs.as_deref().into_iter().chain(self.note).collect();
-        if !description.is_empty() {
-            operation["description"] = json!(description.join(" "));
+        if let Some((media_type, schema)) = success.body {
+            response["content"] = json!({media_type: {"schema": schema(generator)}});
         }
-        if !parameters.is_empty() {
-            operation["parameters"] = json!(parameters);
-        }
-        if let Some((media_type, schema)) = self.body {
-            operation["requestBody"] =
-                json!({"required": true, "content": {media_type: {"schema": schema(generator)}}});
-        }
-        operation
+        responses.insert(success.status.to_string(), response);
     }
-
-    fn tag(&self) -> &'static str {
-        match self.caller {
-            Caller::Client => "OAuth",
-            Caller::RegistrationToken => "Registration",
-            Caller::ApiKey => "API keys",
-            Caller::Management(_) => "Management",
-            Caller::Anybody => "Public",
-        }
+    let format = operation.options.error_format.name();
+    for status in &operation.errors {
+        let reference = format!("#/components/responses/{format}{status}");
+        responses.insert(status.to_string(), json!({"$ref": reference}));
     }
-
-    fn security(&self) -> Value {
-        match self.caller {
-            Caller::Anybody => json!([]),
-            Caller::Client => json!([{"client": []}, {}]),
-            Caller::RegistrationToken => json!([{"registrationToken": []}, {}]),
-            Caller::ApiKey => json!([{"apiKey": []}]),
-            Caller::Management(scope) => json!([{"management": [scope]}]),
-        }
-    }
-
-    fn path_parameters(&self) -> Vec<Value> {
-        let named = self
-            .path
-            .split('/')
-            .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-        named.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})).collect()
-    }
+    responses
 }
 
-/// The members of a query's schema, as parameters.
+fn parameters(operation: &Operation, generator: &mut SchemaGenerator) -> Vec<Value> {
+    let mut parameters: Vec<Value> = path_parameters(operation.path)
+        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
+        .collect();
+    if let Some(query) = operation.query {
+        parameters.extend(query_parameters(query(generator).to_value()));
+    }
+    if operation.idempotent {
+        parameters.push(header_parameter(
+            "Idempotency-Key",
+            "A unique key of this creation: a repeated request with it creates nothing again",
+        ));
+    }
+    if operation.conditional {
+        parameters.push(header_parameter(
+            "If-Match",
+            "ETags of the object as the caller read it; any other version is refused",
+        ));
+    }
+    parameters
+}
+
+fn header_parameter(name: &str, description: &str) -> Value {
+    json!({
+        "name": name,
+        "in": "header",
+        "description": description,
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    })
+}
+
+/// The names of the parameters in a path.
+fn path_parameters(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/')
+        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+}
+
+/// The members of a schema as query parameters.
 fn query_parameters(mut schema: Value) -> Vec<Value> {
     let required: Vec<Value> = schema["required"].as_array().cloned().unwrap_or_default();
     let Some(members) = schema["properties"].as_object_mut() else {
@@ -357,7 +227,12 @@ fn query_parameters(mut schema: Value) -> Vec<Value> {
         let description = schema
             .as_object_mut()
             .and_then(|schema| schema.remove("description"));
-        let mut parameter = json!({"name": name, "in": "query", "required": required.contains(&json!(name)), "schema": schema});
+        let mut parameter = json!({
+            "name": name,
+            "in": "query",
+            "required": required.contains(&json!(name)),
+            "schema": schema,
+        });
         if let Some(description) = description {
             parameter["description"] = description;
         }
@@ -366,7 +241,7 @@ fn query_parameters(mut schema: Value) -> Vec<Value> {
     std::mem::take(members).into_iter().map(parameter).collect()
 }
 
-/// The description of all operations (OpenAPI 3.1).
+/// The OpenAPI 3.1 document of these operations.
 pub fn document(operations: &[Operation], issuer: Option<&str>) -> Value {
     let mut settings = SchemaSettings::draft2020_12();
     settings.definitions_path = "/components/schemas".into();
@@ -374,23 +249,14 @@ pub fn document(operations: &[Operation], issuer: Option<&str>) -> Value {
     let mut generator = settings.into_generator();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for operation in operations {
-        let described = operation.describe(&mut generator);
+        let method = operation.method.as_str().to_lowercase();
+        let object = operation_object(operation, &mut generator);
         paths
             .entry(operation.path)
             .or_default()
-            .insert(operation.method.as_str().to_lowercase(), described);
+            .insert(method, object);
     }
-    let tags = [
-        ("OAuth", "What clients and resource servers ask"),
-        ("Registration", "Clients that register themselves"),
-        (
-            "API keys",
-            "A client's own keys, in the shape of the Codat platform",
-        ),
-        ("Management", "All that the command line can do"),
-        ("Public", "What everybody may ask"),
-    ];
-    let tags = tags.map(|(name, description)| json!({"name": name, "description": description}));
+    let tags = TAGS.map(|(name, description)| json!({"name": name, "description": description}));
     let server = issuer.map_or("/", |issuer| issuer.trim_end_matches('/'));
     json!({
         "openapi": "3.1.0",
@@ -405,123 +271,132 @@ pub fn document(operations: &[Operation], issuer: Option<&str>) -> Value {
         "paths": paths,
         "components": {
             "schemas": generator.take_definitions(true),
-            "responses": refusals(operations),
-            "headers": {"X-Request-Id": {"description": "Names the request in the log", "schema": {"type": "string", "format": "uuid"}}},
+            "responses": error_responses(operations),
+            "headers": {"X-Request-Id": {
+                "description": "The id of the request in the log",
+                "schema": {"type": "string", "format": "uuid"},
+            }},
             "securitySchemes": security_schemes(),
         },
     })
 }
 
 fn security_schemes() -> Value {
+    let scopes: Map<String, Value> = Right::ALL
+        .iter()
+        .map(|right| (right.as_str().to_owned(), json!("")))
+        .collect();
     json!({
-        "client": {"type": "http", "scheme": "basic", "description": "client_id and client_secret; or both in the body; or a client assertion"},
-        "registrationToken": {"type": "http", "scheme": "bearer", "description": "An initial access token, or the client's registration access token"},
-        "apiKey": {"type": "http", "scheme": "basic", "description": "The API key as the user, without a password; or as Bearer"},
-        "management": {"type": "oauth2", "description": "A token for Keyward itself", "flows": {"clientCredentials": {
-            "tokenUrl": "/oauth/token",
-            "scopes": Right::ALL.iter().map(|right| (right.as_str().to_owned(), json!(""))).collect::<Map<_, _>>(),
-        }}},
+        "client": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "client_id and client_secret, also in the body; or a client assertion",
+        },
+        "registrationToken": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An initial access token, or the registration access token of the client",
+        },
+        "apiKey": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "The API key as the user name, without a password; or as a Bearer token",
+        },
+        "management": {
+            "type": "oauth2",
+            "description": "An access token for the management API",
+            "flows": {"clientCredentials": {"tokenUrl": "/oauth/token", "scopes": scopes}},
+        },
     })
 }
 
-/// Each way to refuse, in each shape.
-fn refusals(operations: &[Operation]) -> Value {
-    let words = [
-        (400, "The request is wrong; the error says in what"),
-        (401, "Not authenticated"),
-        (403, "Authenticated, but without the right"),
-        (404, "Not there, for this caller"),
-        (409, "It clashes with what is there"),
-        (412, "It was changed meanwhile"),
-        (413, "The body is too large"),
-        (422, "The Idempotency-Key came with another request before"),
-        (
-            429,
-            "Too many failures, or slow requests at once; Retry-After says when to try again",
-        ),
-        (
-            503,
-            "The database is away; Retry-After says when to try again",
-        ),
-    ];
-    let text = json!({"type": "string"});
-    let shapes = [
-        (
-            Errors::OAuth,
-            JSON,
-            json!({"type": "object", "required": ["error", "error_description"], "properties": {"error": text, "error_description": text}}),
-        ),
-        (
-            Errors::Problem,
-            "application/problem+json",
-            json!({
-                "type": "object", "required": ["type", "title", "status", "detail", "code"],
-                "properties": {
-                    "type": text, "title": text, "status": {"type": "integer"}, "detail": text, "code": text, "requestId": text,
-                    "field": {"type": "string", "description": "The member of the request that is wrong"},
-                },
-            }),
-        ),
-        (
-            Errors::Codat,
-            JSON,
-            json!({
-                "type": "object", "required": ["statusCode", "error", "correlationId"],
-                "properties": {
-                    "statusCode": {"type": "integer"}, "service": text, "error": text, "correlationId": text,
-                    "canBeRetried": text, "detailedErrorCode": {"type": "integer"},
-                },
-            }),
-        ),
-    ];
+/// The error responses that operations refer to, for each format and status.
+fn error_responses(operations: &[Operation]) -> Map<String, Value> {
     let mut responses = Map::new();
-    for (errors, media_type, schema) in shapes {
-        let used = |status| {
-            operations
-                .iter()
-                .any(|one| one.errors == errors && one.refusals.contains(&status))
+    for format in [ErrorFormat::OAuth, ErrorFormat::Problem, ErrorFormat::Codat] {
+        let is_used = |status: u16| {
+            operations.iter().any(|operation| {
+                operation.options.error_format == format && operation.errors.contains(&status)
+            })
         };
-        let name = errors.name();
-        for (status, description) in words.into_iter().filter(|(status, _)| used(*status)) {
+        for (status, description) in ERRORS.into_iter().filter(|(status, _)| is_used(*status)) {
             let response = json!({
                 "description": description,
                 "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
-                "content": {media_type: {"schema": schema}},
+                "content": {format.media_type(): {"schema": format.schema()}},
             });
-            responses.insert(format!("{name}{status}"), response);
+            responses.insert(format!("{}{status}", format.name()), response);
         }
     }
-    responses.into()
+    responses
 }
 
-/// GET `/openapi.json`
-pub async fn openapi(documents: Data<Documents>) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "public, max-age=300"))
-        .content_type(JSON)
-        .body(documents.openapi.clone())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// GET `/docs`
-pub async fn docs() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .insert_header((REFERRER_POLICY, "no-referrer"))
-        .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"))
-        .body(include_str!("docs/docs.html"))
-}
+    #[test]
+    fn path_parameters_are_the_segments_in_braces() {
+        for (path, expected) in [
+            ("/oauth/token", &[][..]),
+            ("/apiKeys/{id}", &["id"]),
+            (
+                "/clients/{client_id}/keys/{id}/rotate",
+                &["client_id", "id"],
+            ),
+        ] {
+            let found: Vec<&str> = path_parameters(path).collect();
+            assert_eq!(found, expected, "{path}");
+        }
+    }
 
-/// GET `/docs/docs.js`
-pub async fn docs_script() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/javascript; charset=utf-8")
-        .body(include_str!("docs/docs.js"))
-}
+    #[test]
+    fn the_members_of_a_schema_become_query_parameters() {
+        let schema = json!({
+            "type": "object",
+            "required": ["client"],
+            "properties": {
+                "client": {"type": "string", "description": "The client"},
+                "limit": {"type": "integer"},
+            },
+        });
+        let expected = [
+            json!({"name": "client", "in": "query", "required": true, "schema": {"type": "string"}, "description": "The client"}),
+            json!({"name": "limit", "in": "query", "required": false, "schema": {"type": "integer"}}),
+        ];
+        assert_eq!(query_parameters(schema), expected);
+        assert!(query_parameters(json!({"type": "object"})).is_empty());
+    }
 
-/// GET `/docs/docs.css`
-pub async fn docs_style() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/css; charset=utf-8")
-        .body(include_str!("docs/docs.css"))
+    #[test]
+    fn every_reference_of_the_document_leads_to_something() {
+        fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+            match value {
+                Value::Object(members) => {
+                    found.extend(members.get("$ref").and_then(Value::as_str));
+                    members.values().for_each(|value| references(value, found));
+                }
+                Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+                _ => {}
+            }
+        }
+        let document = document(&super::super::operations(), None);
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 100, "{}", found.len());
+        for reference in found {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn every_error_status_of_an_operation_has_a_description() {
+        for operation in super::super::operations() {
+            for status in &operation.errors {
+                let known = ERRORS.iter().any(|(known, _)| known == status);
+                assert!(known, "{} {status}", operation.id);
+            }
+        }
+    }
 }

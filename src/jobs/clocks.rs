@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::watch::{Agreed, Reading, Seen};
+use crate::clock::watch::{Agreed, Reading, Recorded};
 use crate::clock::{self, Timestamp};
 use crate::error::Error;
 use crate::oauth::AuthorizationServer;
@@ -34,24 +34,25 @@ pub(super) async fn check(server: Arc<AuthorizationServer>) -> Result<(), Error>
 /// Compares the clocks. Returns `None` while they disagree, and on a new database until they have
 /// been steady for long enough; the clock watch has logged why.
 pub(super) async fn passed(server: &AuthorizationServer) -> Result<Option<Passed>, StoreError> {
-    let Some((agreed, mut seen)) = compare(server).await? else {
+    let Some((agreed, mut recorded)) = compare(server).await? else {
         return Ok(None);
     };
     let Some(now) = agreed.passed else {
         return Ok(None);
     };
-    // Recorded before anything is deleted by it: by then every node must know that what expired is past.
-    if is_stale(seen.at, now) {
+    // Recorded before anything is deleted by it: by then every node must know that what expired is
+    // past.
+    if is_stale(recorded.at, now) {
         server
             .store
             .write_untracked(move |database| store_clock::write_seen(database, now))
             .await?;
-        seen.at = now;
-        server.clock.learn(&seen);
+        recorded.at = now;
+        server.clock.learn(&recorded);
     }
     Ok(Some(Passed {
         now,
-        recorded: seen.at,
+        recorded: recorded.at,
     }))
 }
 
@@ -62,7 +63,7 @@ fn is_stale(recorded: Timestamp, now: Timestamp) -> bool {
 /// Returns what the clocks agree on and what is recorded, or `None` while they disagree.
 pub(super) async fn compare(
     server: &AuthorizationServer,
-) -> Result<Option<(Agreed, Seen)>, StoreError> {
+) -> Result<Option<(Agreed, Recorded)>, StoreError> {
     let mut reading = server
         .store
         .read(|database| {
@@ -75,20 +76,20 @@ pub(super) async fn compare(
                 wall,
                 since_boot: clock::since_boot(),
                 database: database_clock.map(|clock| clock.saturating_add(half_round_trip)),
-                seen: store_clock::seen(database)?,
+                recorded: store_clock::seen(database)?,
             })
         })
         .await?;
-    if reading.seen.at == Timestamp::EPOCH && reading.seen.begun_at == Timestamp::EPOCH {
+    if reading.recorded.at == Timestamp::EPOCH && reading.recorded.begun_at == Timestamp::EPOCH {
         let wall = reading.wall;
         server
             .store
             .write_untracked(move |database| store_clock::write_begun(database, wall))
             .await?;
-        reading.seen.begun_at = wall;
+        reading.recorded.begun_at = wall;
     }
     let agreed = server.clock.check(&reading).ok();
-    Ok(agreed.map(|agreed| (agreed, reading.seen)))
+    Ok(agreed.map(|agreed| (agreed, reading.recorded)))
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
-//! Settings that all nodes of a deployment must share: recorded when a node starts, compared while it runs.
+//! Settings that all nodes of a deployment must share: recorded when a node starts, compared while
+//! it runs.
 
 use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::clock::Timestamp;
 use crate::config::{Issuer, Settings};
 use crate::error::Error;
 use crate::oauth::AuthorizationServer;
-use crate::store::deployment::{self, Deployment, Difference, Joined};
+use crate::store::cluster_settings::{self, ClusterSettings, Difference, Joined};
 use crate::store::{Store, StoreError};
-use parking_lot::Mutex;
 
 /// Whether a node may start with another issuer than the one that is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +22,8 @@ pub enum IssuerChange {
 }
 
 /// The settings of this node that the others must share.
-pub fn own(settings: &Settings, issuer: &Issuer, now: Timestamp) -> Deployment {
-    Deployment::new(
+pub fn own(settings: &Settings, issuer: &Issuer, now: Timestamp) -> ClusterSettings {
+    ClusterSettings::new(
         issuer.to_string(),
         settings.issuer.is_some(),
         settings.jwks_max_age,
@@ -38,18 +40,18 @@ pub fn own(settings: &Settings, issuer: &Issuer, now: Timestamp) -> Deployment {
 /// [`StoreError`] if the database gave no answer.
 pub async fn join(
     store: &Arc<Store>,
-    own: Deployment,
+    own: ClusterSettings,
     issuer: &Issuer,
     change: IssuerChange,
     now: Timestamp,
 ) -> Result<(), Error> {
     let issuer_set = own.issuer_set;
-    let may_replace = move |before: &Deployment| {
+    let may_replace = move |before: &ClusterSettings| {
         change == IssuerChange::Allow || !issuer_set && !before.issuer_set
     };
     let joined = store
         .write(now, move |transaction| {
-            deployment::join(transaction, &own, may_replace)
+            cluster_settings::join(transaction, &own, may_replace)
         })
         .await
         .map_err(Error::from)?;
@@ -73,13 +75,18 @@ pub async fn join(
     }
 }
 
-/// Compares the settings of a node that starts on a read-only database, where [`join`] cannot write.
+/// Compares the settings of a node that starts on a read-only database, where [`join`] cannot
+/// write.
 ///
 /// # Errors
 /// Nodes of this database serve with another issuer, or none has served yet; [`StoreError`] if the
 /// database gave no answer.
-pub async fn compare(store: &Arc<Store>, own: &Deployment, issuer: &Issuer) -> Result<(), Error> {
-    match store.read(deployment::find).await? {
+pub async fn compare(
+    store: &Arc<Store>,
+    own: &ClusterSettings,
+    issuer: &Issuer,
+) -> Result<(), Error> {
+    match store.read(cluster_settings::find).await? {
         None => Err(StoreError::ReadOnly.into()),
         Some(before) if before.issuer != own.issuer => Err(other_issuer(issuer, &before)),
         Some(before) => {
@@ -89,7 +96,7 @@ pub async fn compare(store: &Arc<Store>, own: &Deployment, issuer: &Issuer) -> R
     }
 }
 
-fn other_issuer(issuer: &Issuer, before: &Deployment) -> Error {
+fn other_issuer(issuer: &Issuer, before: &ClusterSettings) -> Error {
     let same_but_slash =
         before.issuer.trim_end_matches('/') == issuer.as_str().trim_end_matches('/');
     let hint = if same_but_slash {
@@ -122,7 +129,8 @@ fn warn_of(differences: &[Difference]) {
     }
 }
 
-/// Records that this node still serves, and logs a warning when the shared settings begin to differ.
+/// Records that this node still serves, and logs a warning when the shared settings begin to
+/// differ.
 pub(super) struct SettingsCheck {
     server: Arc<AuthorizationServer>,
     /// The differences that were logged already.
@@ -143,7 +151,7 @@ impl SettingsCheck {
         let issuer = server.issuer.to_string();
         let row = server
             .store
-            .write_untracked(move |database| deployment::touch(database, &issuer, now))
+            .write_untracked(move |database| cluster_settings::touch(database, &issuer, now))
             .await?;
         let Some(row) = row else {
             return Ok(());

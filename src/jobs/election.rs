@@ -1,25 +1,26 @@
 //! Elects the node that runs the jobs of which the deployment needs one.
 //!
-//! The leader raises the term in the database at every [`PERIOD`]. A node that has seen the same term for
-//! a whole [`LEASE`] replaces the leader. Nodes measure both by the time since boot, which counts the time
-//! that a machine was suspended and which nobody sets, so wall clocks do not matter.
+//! The leader raises the term in the database at every [`PERIOD`]. A node that has seen the same
+//! term for a whole [`LEASE`] replaces the leader. Nodes measure both by the time since boot, which
+//! counts the time that a machine was suspended and which nobody sets, so wall clocks do not
+//! matter.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::clock;
 use crate::error::Error;
 use crate::oauth::AuthorizationServer;
 use crate::store::leader::{self, Leader};
-use parking_lot::{Mutex, MutexGuard};
 
 /// How often each node asks.
 pub(super) const PERIOD: Duration = Duration::from_secs(2);
 
-/// How long a node stays the leader after it raised the term, and how long the term must stand still
-/// before another node replaces the leader.
+/// How long a node stays the leader after it raised the term, and how long the term must stand
+/// still before another node replaces the leader.
 const LEASE: Duration = Duration::from_secs(6);
 
 /// The election as one node takes part in it.
@@ -65,16 +66,17 @@ impl Election {
 
     /// Whether this node is the leader at `now`, a time since boot.
     pub(super) fn is_leader(&self, now: Duration) -> bool {
-        now < self.lock().leading_until
+        now < self.view.lock().leading_until
     }
 
     /// Asks once.
     pub(super) async fn run(self: Arc<Self>) -> Result<(), Error> {
-        // Read before the database is asked: the lease of this node must not end after the others see it end.
+        // Read before the database is asked: the lease of this node must not end after the others
+        // see it end.
         let now = clock::since_boot();
         let store = &self.server.store;
         let present = store.read(leader::find).await?;
-        if !self.lock().may_lead(&self.node, &present, now) {
+        if !self.view.lock().may_lead(&self.node, &present, now) {
             return Ok(());
         }
         let (expected, node) = (present.clone(), self.node.clone());
@@ -82,7 +84,7 @@ impl Election {
             .write_untracked(move |database| leader::replace(database, &expected, &node))
             .await?;
         if replaced {
-            self.lock().leading_until = now + LEASE;
+            self.view.lock().leading_until = now + LEASE;
             if present.node != self.node {
                 tracing::info!("this node is now the leader: it purges, and rotates signing keys");
             }
@@ -94,17 +96,13 @@ impl Election {
     pub(super) async fn step_down(&self) -> Result<(), Error> {
         if self.is_leader(clock::since_boot()) {
             let node = self.node.clone();
-            self.lock().leading_until = Duration::ZERO;
+            self.view.lock().leading_until = Duration::ZERO;
             self.server
                 .store
                 .write_untracked(move |database| leader::step_down(database, &node))
                 .await?;
         }
         Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, View> {
-        self.view.lock()
     }
 }
 

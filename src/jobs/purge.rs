@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::clocks::{self, Passed};
 use crate::cache;
 use crate::clock::Timestamp;
-use crate::clock::watch::KEPT_LONGER;
+use crate::clock::watch::MAX_CLOCK_ERROR;
 use crate::error::Error;
 use crate::oauth::AuthorizationServer;
 use crate::store::{
-    Database, StoreError, api_key, audit, changes, client_assertion, counters, idempotency,
-    invitation, session, token,
+    Database, StoreError, api_key, audit, changes, counters, idempotency, invitation, session,
+    token, used_jti,
 };
 
 /// The most rows of each table in one transaction.
@@ -68,7 +68,7 @@ impl Cutoffs {
         Cutoffs {
             now,
             expired: now.saturating_sub(CLOCK_SKEW),
-            irrevocable: now.min(passed.recorded).saturating_sub(KEPT_LONGER),
+            irrevocable: now.min(passed.recorded).saturating_sub(MAX_CLOCK_ERROR),
             api_keys: now.saturating_sub(EXPIRED_API_KEY_RETENTION),
             counters: now.saturating_sub(COUNTER_RETENTION),
             audit: now.saturating_sub(audit_retention),
@@ -82,7 +82,7 @@ fn purge_batch(database: &mut Database, cutoffs: &Cutoffs) -> Result<usize, Stor
     Ok([
         token::purge(database, cutoffs.expired, BATCH)?,
         token::purge_revocations(database, cutoffs.irrevocable, BATCH)?,
-        client_assertion::purge(database, cutoffs.irrevocable, BATCH)?,
+        used_jti::purge(database, cutoffs.irrevocable, BATCH)?,
         api_key::purge(database, cutoffs.api_keys, BATCH)?,
         idempotency::purge(database, cutoffs.expired, BATCH)?,
         session::purge(database, cutoffs.expired, BATCH)?,

@@ -8,8 +8,8 @@ use crate::error::Error;
 use crate::manage::signing_key::{self, SigningKeyServices};
 use crate::oauth::AuthorizationServer;
 
-/// Rotates the key if it is due by the clock of this node and by the instant that all clocks agree on.
-/// The transaction that inserts the new key checks once more that it is due.
+/// Rotates the key if it is due by the clock of this node and by the instant that all clocks agree
+/// on. The transaction that inserts the new key checks once more that it is due.
 pub(super) async fn run(server: Arc<AuthorizationServer>) -> Result<(), Error> {
     let services = SigningKeyServices::of(&server).await?;
     let keys = server.cache.cached_signing_keys();

@@ -172,8 +172,8 @@ async fn run_job(
     }
 }
 
-/// Counts failures in a row, so that a job with a period of a second does not fill the log while the
-/// database is away.
+/// Counts failures in a row, so that a job with a period of a second does not fill the log while
+/// the database is away.
 #[derive(Default)]
 struct Failures(u32);
 

@@ -29,7 +29,7 @@ pub async fn create(
             if account::find(transaction.database(), &account.name)?.is_some() {
                 return Err(Error::new(
                     Code::Conflict,
-                    format!("There is an account {} already", account.name),
+                    format!("The account {} already exists", account.name),
                 )
                 .phrase("name-taken", [])
                 .field("name"));

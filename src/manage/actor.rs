@@ -124,10 +124,7 @@ impl Actor {
             return Err(Error::insufficient_scope(R::RIGHT.as_str()));
         }
         if R::RIGHT.is_operator_only() && self.account.is_some() {
-            return Err(Error::new(
-                Code::AccessDenied,
-                "This is for operators alone",
-            ));
+            return Err(Error::new(Code::AccessDenied, "Only operators can do this"));
         }
         Ok(Permit {
             actor: self.clone(),
@@ -235,13 +232,13 @@ impl<R: RightType> Permit<R> {
                 Ok(right) if self.actor.rights.contains(right) => continue,
                 Ok(_) => Error::new(
                     Code::InvalidScope,
-                    format!("You cannot give the right {token}, which you have not"),
+                    format!("You cannot grant the right {token}, which you do not have"),
                 )
                 .phrase("right-beyond-you", [("right", token.into())]),
                 Err(_) => Error::new(
                     Code::InvalidScope,
                     format!(
-                        "There is no right {token}; what begins with {RIGHTS_PREFIX} is reserved for rights over Keyward"
+                        "There is no right {token}; scope tokens that begin with {RIGHTS_PREFIX} are reserved for rights over Keyward"
                     ),
                 )
                 .phrase("right-unknown", [("right", token.into())]),
@@ -263,17 +260,16 @@ impl<R: RightType> Permit<R> {
             .next();
         let refused = match (role, missing) {
             (Role::Operator, None) if self.is_operator() => return Ok(()),
-            (Role::Operator, _) => Error::new(
-                Code::AccessDenied,
-                "Only an operator can do this for an operator",
-            )
-            .phrase("operator-role", []),
+            (Role::Operator, _) => {
+                Error::new(Code::AccessDenied, "Only an operator can manage operators")
+                    .phrase("operator-role", [])
+            }
             (_, None) => return Ok(()),
             (_, Some(missing)) => {
                 let missing = missing.as_str();
                 Error::new(
                     Code::AccessDenied,
-                    format!("The role {role} has the right {missing}, which you have not"),
+                    format!("The role {role} has the right {missing}, which you do not have"),
                 )
                 .phrase("role-beyond-you", [("right", missing.into())])
             }
@@ -295,7 +291,7 @@ impl<R: RightType> Permit<R> {
             return Ok(());
         };
         let reason = format!(
-            "Whoever knows a signing key can give themselves every right, so importing one needs every right; you do not have {}",
+            "Importing a signing key takes every right, since its holder can sign tokens with any of them; you do not have {}",
             missing.as_str()
         );
         Err(Error::new(Code::AccessDenied, reason))

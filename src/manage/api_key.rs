@@ -121,7 +121,7 @@ pub async fn create(
     let now = permit.now();
     check_name(&new.name)?;
     if new.expires_at.is_some_and(|end| end <= now) {
-        return Err(invalid("The end of a key lies in the future")
+        return Err(invalid("The expiry of a key must be in the future")
             .phrase("end-in-past", [])
             .field("expires_at"));
     }
@@ -254,7 +254,7 @@ pub async fn delete(
             if !key.is_expired(now) && active.len() == 1 {
                 return Err(Error::new(
                     Code::Conflict,
-                    "The last API key cannot be deleted; make another one first",
+                    "The last API key cannot be deleted; create another one first",
                 )
                 .phrase("last-key", []));
             }
@@ -286,7 +286,7 @@ fn ensure_capacity(active: &[ApiKey]) -> Result<(), Error> {
     Err(Error::new(
         Code::Conflict,
         format!(
-            "Maximum number of API keys reached: a client has {MAX_API_KEYS} at the most; delete one first"
+            "Maximum number of API keys reached: a client can have at most {MAX_API_KEYS}; delete one first"
         ),
     )
     .phrase("keys-full", [("most", MAX_API_KEYS.into())]))
@@ -303,7 +303,7 @@ fn reclaim_name(
     if active.iter().any(|key| key.name == name) {
         return Err(Error::new(
             Code::Conflict,
-            "The client has an API key of this name already",
+            "The client already has an API key with this name",
         )
         .phrase("name-taken", [])
         .field("name"));

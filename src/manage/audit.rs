@@ -51,7 +51,7 @@ fn check_filter(filter: &AuditFilter) -> Result<(), Error> {
     // Postgres takes no NUL in a text.
     let is_impossible = |text: &String| text.contains('\0') || text.len() > MAX_CONDITION_LENGTH;
     if conditions.into_iter().flatten().any(is_impossible) {
-        return Err(invalid("No entry can be like that"));
+        return Err(invalid("A condition is too long, or contains a NUL"));
     }
     Ok(())
 }

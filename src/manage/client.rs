@@ -21,13 +21,13 @@ use crate::crypto::jws::JwkSet;
 use crate::crypto::secret_hash;
 use crate::domain;
 use crate::error::{Code, Error};
-use crate::oauth::client_metadata::Limits;
-use crate::oauth::token_endpoint;
+use crate::oauth::client_metadata::RegistrationLimits;
 use crate::scope::{Scope, is_right};
 use crate::store::account::Account;
 use crate::store::audit::Action;
 use crate::store::client::{self, Client};
 pub use crate::store::client::{AuthMethod, DisabledBy};
+use crate::store::grant_type::GrantType;
 use crate::store::resource_server;
 pub use crate::store::resource_server::Resources;
 use crate::store::{Database, Store, Transaction};
@@ -147,12 +147,7 @@ impl From<Client> for ClientView {
     fn from(client: Client) -> Self {
         ClientView {
             auth_method: client.auth_method.as_str(),
-            grant_types: client
-                .grant_types
-                .split(' ')
-                .filter(|name| !name.is_empty())
-                .map(str::to_owned)
-                .collect(),
+            grant_types: client.grant_types.names().map(str::to_owned).collect(),
             client_id: client.client_id,
             name: client.name,
             account: client.account_id,
@@ -215,7 +210,7 @@ pub(crate) fn insert(
     }
     let now = permit.now();
     let client = Client {
-        grant_types: token_endpoint::GRANT_TYPES.join(" "),
+        grant_types: GrantType::ALL.iter().copied().collect(),
         scope: new.scope,
         resources,
         may_introspect: new.may_introspect,
@@ -305,7 +300,7 @@ fn ensure_capacity(database: &mut Database, account: &Account) -> Result<(), Err
     }
     Err(Error::new(
         Code::Conflict,
-        format!("The account has {limit} clients, the most that it can have; ask an operator"),
+        format!("The account has reached its limit of {limit} clients; ask an operator"),
     )
     .phrase(
         "clients-full",
@@ -500,7 +495,7 @@ fn check_version(client: &Client, expected: Option<&[String]>) -> Result<(), Err
     }
     Err(Error::new(
         Code::PreconditionFailed,
-        "The client was changed meanwhile; read it again",
+        "The client has changed in the meantime; read it again",
     )
     .phrase("changed-meanwhile", []))
 }
@@ -543,7 +538,8 @@ fn update_grant(
     if self_registered {
         // The new values are also the limits of the registration: otherwise the client could restore
         // the old ones with its registration access token.
-        client.registration_limits = Some(Limits::new(&client.scope, &client.resources).to_json()?);
+        client.registration_limits =
+            Some(RegistrationLimits::new(&client.scope, &client.resources).to_json()?);
     }
     Ok(warning)
 }
@@ -560,7 +556,7 @@ fn check_introspected_resources<R: RightType>(
     if client.may_introspect && !permit.is_operator() && extends {
         return Err(Error::new(
             Code::AccessDenied,
-            "Only an operator gives other resource servers to a client that introspects",
+            "Only an operator can give other resource servers to a client that introspects",
         )
         .phrase("introspection-moves", [])
         .field("resources"));
@@ -755,7 +751,7 @@ fn check_can_allow_introspection<R: RightType>(permit: &Permit<R>) -> Result<(),
     }
     Err(Error::new(
         Code::AccessDenied,
-        "Only an operator lets a client introspect",
+        "Only an operator can let a client introspect",
     )
     .phrase("introspection-beyond-you", [])
     .field("introspect"))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::clock::watch::{KEPT_LONGER, TOLERANCE};
+use crate::clock::watch::{MAX_CLOCK_ERROR, TOLERANCE};
 use crate::error::{Code, Error};
 use crate::store::audit::{Action, Recorder};
 use crate::store::{Store, changes, client, clock};
@@ -26,14 +26,14 @@ pub async fn reset(store: &Arc<Store>, recorder: Recorder) -> Result<Timestamp, 
                 && database_now.duration_since(now).max(now.duration_since(database_now)) > TOLERANCE
             {
                 return Err(Error::new(Code::Conflict, format!(
-                    "By the clock of the database server it is {database_now}, by this machine's {now}: set both first"
+                    "The clock of the database server says {database_now}, the clock of this machine {now}: set both first"
                 )));
             }
             let seen = clock::seen(database)?.at;
-            if seen.duration_since(now) <= KEPT_LONGER {
+            if seen.duration_since(now) <= MAX_CLOCK_ERROR {
                 return Err(Error::new(Code::Conflict, format!(
-                    "Nothing to reset: the last moment that a node wrote down, {seen}, is no more than a day ahead of this \
-                     machine's clock, {now}, and holds nothing up"
+                    "Nothing to reset: the recorded time, {seen}, is at most a day ahead of this machine's clock, {now}, and \
+                     has no effect"
                 )));
             }
             clock::reset_seen(database, now)?;

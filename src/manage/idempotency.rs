@@ -51,7 +51,7 @@ impl IdempotencyKey {
         } else {
             Err(Error::new(
                 Code::UnprocessableContent,
-                "This Idempotency-Key came with another request before",
+                "This Idempotency-Key was used for another request before",
             ))
         }
     }
@@ -62,7 +62,7 @@ impl IdempotencyKey {
         match idempotency::find(transaction.database(), &self.id)? {
             Some(_) => Err(Error::new(
                 Code::AlreadyDone,
-                "This request was done before",
+                "This request has been performed before",
             )),
             None => Ok(()),
         }

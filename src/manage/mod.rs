@@ -62,17 +62,17 @@ fn check_name(name: &str) -> Result<(), Error> {
     let length = name.chars().count();
     if !(1..=MAX_NAME_LENGTH).contains(&length) {
         return Err(invalid(format!(
-            "A name has between one and {MAX_NAME_LENGTH} characters; this one has {length}"
+            "A name must have between 1 and {MAX_NAME_LENGTH} characters; this one has {length}"
         ))
         .phrase("name-length", [("most", MAX_NAME_LENGTH.into())])
         .field("name"));
     }
     if name.trim() != name || name.chars().any(is_invisible) {
-        return Err(
-            invalid("A name has no space at its ends and no invisible characters")
-                .phrase("name-invisible", [])
-                .field("name"),
-        );
+        return Err(invalid(
+            "A name must not begin or end with a space, or contain invisible characters",
+        )
+        .phrase("name-invisible", [])
+        .field("name"));
     }
     Ok(())
 }

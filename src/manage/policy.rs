@@ -14,7 +14,7 @@ use crate::error::{Code, Error};
 use crate::scope::{Scope, is_right};
 use crate::store::client::{self, Client};
 use crate::store::resource_server::{self, Resources};
-use crate::store::{Database, Transaction, deployment};
+use crate::store::{Database, Transaction, cluster_settings};
 
 /// Finds a client that the actor can see. A client of another account is reported as not found, so that
 /// not even its existence shows.
@@ -47,7 +47,7 @@ pub(super) fn find_editable<R: RightType>(
         Ok(()) => Ok(client),
         Err(_) => Err(Error::new(
             Code::AccessDenied,
-            "The client has rights that you have not",
+            "The client has rights that you do not have",
         )
         .phrase("client-beyond-you", [])),
     }
@@ -70,7 +70,7 @@ pub(super) fn management_audience<R: RightType>(
     database: &mut Database,
     permit: &Permit<R>,
 ) -> Result<Option<String>, Error> {
-    let known = deployment::management_audience(database)?;
+    let known = cluster_settings::management_audience(database)?;
     Ok(known.or_else(|| {
         permit
             .assumed_issuer()
@@ -130,7 +130,7 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "none of the resource servers has the scope {}; they have: {}",
+            "none of the resource servers describes the scope {}; they describe: {}",
             self.unknown, self.known
         )
     }
@@ -165,19 +165,19 @@ fn check_management_access(request: &GrantRequest<'_>, management: &str) -> Resu
     match (request.grantee, right, has_management) {
         (Grantee::SelfRegistered, Some(right), _) => {
             let reason = format!(
-                "{right} is a right over Keyward, which no client that registers itself can have"
+                "{right} is a right over Keyward, which a client that registers itself cannot have"
             );
             Err(Error::new(Code::InvalidScope, reason)
                 .phrase("right-of-registrant", [("right", right.into())])
                 .field("scope"))
         }
         (Grantee::SelfRegistered, None, true) => Err(invalid(format!(
-            "{management} is the management API, which no client that registers itself can use"
+            "{management} is the management API, which a client that registers itself cannot use"
         ))
         .phrase("management-of-registrant", [])
         .field("resources")),
         (Grantee::Client, Some(right), false) => Err(invalid(format!(
-            "The right {right} is of use only together with the resource {management}"
+            "The right {right} has an effect only together with the resource {management}"
         ))
         .phrase(
             "right-without-management",
@@ -240,7 +240,7 @@ fn check_delegable(database: &mut Database, request: &GrantRequest<'_>) -> Resul
 }
 
 fn too_many_pairs() -> Error {
-    let reason = "This takes more pairs of a scope and a resource server than can be checked at once; make several clients";
+    let reason = "Too many combinations of a scope token and a resource server to check; create several clients instead";
     Error::new(Code::InvalidScope, reason)
         .phrase("pairs-too-many", [])
         .field("scope")
@@ -249,7 +249,7 @@ fn too_many_pairs() -> Error {
 fn not_delegable(token: &str, identifier: &str) -> Error {
     if token.is_empty() {
         return invalid(format!(
-            "No client of the account may use {identifier}; ask an operator"
+            "No client of the account can use {identifier}; ask an operator"
         ))
         .phrase("resource-beyond-account", [("resource", identifier.into())])
         .field("resources");

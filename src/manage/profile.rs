@@ -13,8 +13,8 @@ use super::user::usable_password;
 use super::{AuthorizationServer, invalid, not_found};
 use crate::credential::Credential;
 use crate::crypto::password::{Caller, Password};
+use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::{Code, Error};
-use crate::oauth::keys::SealingKeyFile;
 use crate::request_context::RequestContext;
 use crate::store::audit::Action;
 use crate::store::session::{self, Session};
@@ -170,9 +170,7 @@ impl SecondFactorChange {
                     );
                 }
                 // Sealed here and not earlier, because the sealing key may be rotated meanwhile.
-                let sealed = sealing_keys
-                    .seal(&second_factor::seal_context(user), secret)
-                    .map_err(Error::server_error)?;
+                let sealed = sealing_keys.seal(&second_factor::seal_context(user), secret)?;
                 user.totp_sealed = Some(sealed);
                 user.totp_last_step = *step;
                 user.recovery_hashes.clone_from(recovery_hashes);

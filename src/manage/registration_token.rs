@@ -74,12 +74,12 @@ pub async fn create(
 ) -> Result<(Credential, RegistrationTokenView, Option<Warning>), Error> {
     let now = permit.now();
     if new.uses.is_some_and(|uses| uses < 1) {
-        return Err(invalid("A token without a use is of no use")
+        return Err(invalid("The number of uses must be at least one")
             .phrase("uses-missing", [])
             .field("uses"));
     }
     if new.lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
-        return Err(invalid("The end of a token lies in the future")
+        return Err(invalid("The expiry of a token must be in the future")
             .phrase("end-in-past", [])
             .field("expires_in"));
     }

@@ -16,7 +16,7 @@ use crate::store::client::{self, AuthMethod, Client};
 use crate::store::client_secret;
 use crate::store::resource_server;
 pub use crate::store::resource_server::{ResourceServer, TokenTyp};
-use crate::store::{Store, Transaction, deployment};
+use crate::store::{Store, Transaction, cluster_settings};
 
 /// A resource server as management shows it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -100,7 +100,7 @@ pub(crate) fn insert(
     if resource_server::find(transaction.database(), &new.identifier)?.is_some() {
         return Err(Error::new(
             Code::Conflict,
-            format!("There is a resource server {} already", new.identifier),
+            format!("The resource server {} already exists", new.identifier),
         )
         .phrase("name-taken", [])
         .field("identifier"));
@@ -148,11 +148,11 @@ fn check_identifier(
             .phrase("identifier-unusable", [])
             .field("identifier")
     })?;
-    let issuer = deployment::find(transaction.database())?.map(|deployment| deployment.issuer);
+    let issuer = cluster_settings::find(transaction.database())?.map(|cluster| cluster.issuer);
     let issuer = issuer.or_else(|| permit.assumed_issuer().map(ToString::to_string));
     if issuer.is_some_and(|issuer| resource_server::is_reserved(identifier, &issuer)) {
         let reason = format!(
-            "{identifier} is Keyward itself: the issuer, and what lies at or below its management API, is no resource server"
+            "{identifier} is Keyward itself: neither the issuer nor a URI at or below its management API can be a resource server"
         );
         return Err(invalid(reason)
             .phrase("identifier-reserved", [])
@@ -166,7 +166,7 @@ fn check_scope(scope: &Scope) -> Result<(), Error> {
         return Ok(());
     };
     let reason =
-        format!("{right} begins like a right over Keyward, which no resource server can have");
+        format!("{right} looks like a right over Keyward, which a resource server cannot have");
     Err(Error::new(Code::InvalidScope, reason)
         .phrase("right-of-resource-server", [("right", right.into())])
         .field("scope"))
@@ -250,7 +250,7 @@ pub async fn delete(
             let users = resource_server::users(database, &identifier)?;
             if let Some(user) = users.first() {
                 let reason = format!(
-                    "{} clients may use {identifier}, {user} for one; change them first",
+                    "{} clients can use {identifier}, among them {user}; change them first",
                     users.len()
                 );
                 return Err(Error::new(Code::Conflict, reason)

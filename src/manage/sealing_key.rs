@@ -13,10 +13,11 @@ use super::rights::SigningKeysWrite;
 use super::second_factor;
 use super::signing_key::{RotationPolicy, generate, reschedule, sealed_row};
 use crate::clock::Timestamp;
-use crate::error::{Code, Error};
-use crate::oauth::keys::{
-    KEY_FILE, LockedSealingKeyFile, PREPARED, SealingKeyFile, SigningKeyPair, make_folder,
+use crate::crypto::sealing_key::{
+    KEY_FILE, LockedSealingKeyFile, PREPARED, SealingKeyFile, make_folder,
 };
+use crate::error::{Code, Error};
+use crate::oauth::signing_keys::SigningKeyPair;
 use crate::store::audit::Action;
 use crate::store::signing_key::{self, SigningKey, State};
 use crate::store::user::{self, User};
@@ -57,9 +58,7 @@ pub async fn prepare(
         "{PREPARED}{}",
         *SealingKeyFile::new_line()
     )));
-    sealing_keys
-        .replace(&lines, &locked)
-        .map_err(Error::server_error)
+    Ok(sealing_keys.replace(&lines, &locked)?)
 }
 
 /// Seals everything with a new key: with the prepared one, and the old one stays in the file for nodes
@@ -93,9 +92,7 @@ pub async fn rotate(
         // the old one.
         lines.push(Zeroizing::new(format!("{PREPARED}{}", *first)));
     }
-    sealing_keys
-        .replace(&lines, &locked)
-        .map_err(Error::server_error)?;
+    sealing_keys.replace(&lines, &locked)?;
     let kept = if keep_old { lines.len() - 1 } else { 1 };
     reseal(
         store,
@@ -161,9 +158,7 @@ async fn reseal(
         .await?;
     let mut lines = sealing_keys.lines();
     lines.truncate(kept);
-    sealing_keys
-        .replace(&lines, locked)
-        .map_err(Error::server_error)?;
+    sealing_keys.replace(&lines, locked)?;
     Ok(Rotated {
         signing_keys,
         second_factors,
@@ -179,10 +174,10 @@ fn reseal_signing_keys(
     let mut count = 0;
     for mut key in signing_key::list(transaction.database())? {
         match SigningKeyPair::open(&key, file) {
-            Ok(pair) => key.private_sealed = pair.sealed(file).map_err(Error::server_error)?,
+            Ok(pair) => key.private_sealed = pair.sealed(file)?,
             // The private half of a key that no longer signs is not needed.
             Err(_) if matches!(key.state(now), State::Retiring | State::Gone) => continue,
-            Err(reason) => return Err(Error::server_error(reason)),
+            Err(error) => return Err(error.into()),
         }
         signing_key::update(transaction, &key)?;
         count += 1;
@@ -204,7 +199,7 @@ fn reseal_second_factors(
         let Ok(secret) = file.unseal(&context, sealed) else {
             continue;
         };
-        user.totp_sealed = Some(file.seal(&context, &secret).map_err(Error::server_error)?);
+        user.totp_sealed = Some(file.seal(&context, &secret)?);
         user::update(transaction, &user)?;
         count += 1;
     }
@@ -309,7 +304,7 @@ pub async fn reset(
         Ok(sealing_keys) => sealing_keys,
         Err(_) => {
             set_aside(folder, now)?;
-            SealingKeyFile::open_or_make(folder).map_err(Error::server_error)?
+            SealingKeyFile::open_or_make(folder)?
         }
     };
     let successor = generate().await?;

@@ -77,7 +77,7 @@ pub async fn rotate(
             if grace.is_zero() {
                 client_secret::delete_all(transaction, &row.client_id)?;
             } else {
-                client_secret::end_all(transaction, &row.client_id, now.saturating_add(grace))?;
+                client_secret::expire_all(transaction, &row.client_id, now.saturating_add(grace))?;
             }
             client_secret::insert(transaction, &row)?;
             permit.audit(
@@ -125,7 +125,7 @@ fn check_limit(secrets: &[ClientSecret], now: Timestamp) -> Result<(), Error> {
     }
     Err(Error::new(
         Code::Conflict,
-        format!("A client has {MAX_SECRETS} secrets at the most; delete one first"),
+        format!("A client can have at most {MAX_SECRETS} active secrets; delete one first"),
     )
     .phrase("secrets-full", [("most", MAX_SECRETS.into())]))
 }

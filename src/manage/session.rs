@@ -15,7 +15,7 @@ use crate::request_context::RequestContext;
 use crate::store::Transaction;
 use crate::store::account::{self, Account};
 use crate::store::audit::{Action, Recorder};
-use crate::store::session::{self, Proven, Session};
+use crate::store::session::{self, AuthLevel, Session};
 use crate::store::user::{self, Role, User};
 
 /// `last_seen_at` is written at most once per this interval, so that a busy session does not write
@@ -54,7 +54,7 @@ impl ActiveSession {
 
     /// Whether the user has signed in with the password but not yet with the second factor.
     pub fn awaits_second_factor(&self) -> bool {
-        self.row.proven == Proven::Password
+        self.row.proven == AuthLevel::Password
     }
 
     /// Whether the user has enrolled a second factor.
@@ -108,7 +108,7 @@ fn csrf_token(cookie: &str) -> Fingerprint {
 pub(super) fn new_session(
     server: &AuthorizationServer,
     user_id: &str,
-    proven: Proven,
+    proven: AuthLevel,
     user_agent: &str,
     context: &RequestContext,
 ) -> (Credential, Session) {
@@ -194,7 +194,7 @@ pub async fn resume(
         let id = row.id.clone();
         server
             .store
-            .write_untracked(move |database| session::note_seen(database, &id, now))
+            .write_untracked(move |database| session::touch(database, &id, now))
             .await?;
     }
     let requires_second_factor = match &account {
@@ -320,7 +320,7 @@ mod tests {
             id: "id".to_owned(),
             user_id: "user".to_owned(),
             hash: String::new(),
-            proven: Proven::All,
+            proven: AuthLevel::All,
             address: String::new(),
             agent: String::new(),
             created_at: Timestamp::from_seconds(0),

@@ -10,16 +10,16 @@ use super::{AuthorizationServer, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, random_bytes};
 use crate::crypto::password::{Caller, Password};
+use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::{Code, Error};
 use crate::manage::second_factor::{self, CodeCheck};
-use crate::oauth::failure::Reason;
-use crate::oauth::keys::SealingKeyFile;
-use crate::oauth::usage::Of;
+use crate::oauth::reason::Reason;
+use crate::oauth::usage::FailureSource;
 use crate::rate_limit::{Attempt, AttemptBy};
 use crate::request_context::RequestContext;
 use crate::store::Transaction;
 use crate::store::audit::{self, Action, AuditEntry, Recorder};
-use crate::store::session::{self, Proven, Session};
+use crate::store::session::{self, AuthLevel, Session};
 use crate::store::user::{self, User};
 
 /// How long a device token is valid.
@@ -116,11 +116,11 @@ pub async fn sign_in(
         ));
     };
     let device_token = match proven {
-        Proven::All => {
+        AuthLevel::All => {
             let token = issue_device_token(server, &user, device_token, context.received_at)?;
             Some(token)
         }
-        Proven::Password => None,
+        AuthLevel::Password => None,
     };
     Ok(SignInOutcome {
         cookie,
@@ -172,11 +172,11 @@ async fn create_session(
     verified: VerifiedPassword,
     user_agent: &str,
     context: &RequestContext,
-) -> Result<Option<(Credential, User, Proven)>, Error> {
+) -> Result<Option<(Credential, User, AuthLevel)>, Error> {
     let (cookie, row) = new_session(
         server,
         &verified.user_id,
-        Proven::Password,
+        AuthLevel::Password,
         user_agent,
         context,
     );
@@ -189,9 +189,9 @@ async fn create_session(
             };
             // A second factor may have been enrolled or removed while the password was verified.
             let proven = if user.totp_sealed.is_some() {
-                Proven::Password
+                AuthLevel::Password
             } else {
-                Proven::All
+                AuthLevel::All
             };
             let latest = row.created_at.saturating_add(max_lifetime(proven));
             let row = Session {
@@ -226,19 +226,19 @@ fn insert_session(
 /// The maximum number of sessions of a user. Sessions that await the second factor are counted on
 /// their own, so that somebody who knows only the password cannot evict the user's complete
 /// sessions.
-const fn max_sessions(proven: Proven) -> usize {
+const fn max_sessions(proven: AuthLevel) -> usize {
     match proven {
-        Proven::Password => 5,
-        Proven::All => 50,
+        AuthLevel::Password => 5,
+        AuthLevel::All => 50,
     }
 }
 
 /// The maximum lifetime of a session, whatever the settings say: ten minutes to enter the second
 /// factor.
-const fn max_lifetime(proven: Proven) -> Duration {
+const fn max_lifetime(proven: AuthLevel) -> Duration {
     match proven {
-        Proven::Password => Duration::from_secs(600),
-        Proven::All => Duration::MAX,
+        AuthLevel::Password => Duration::from_secs(600),
+        AuthLevel::All => Duration::MAX,
     }
 }
 
@@ -246,7 +246,7 @@ const fn max_lifetime(proven: Proven) -> Duration {
 fn evict_oldest(
     transaction: &mut Transaction<'_>,
     user_id: &str,
-    proven: Proven,
+    proven: AuthLevel,
 ) -> Result<(), Error> {
     let sessions = session::list(transaction.database(), user_id)?;
     let surplus = sessions
@@ -282,7 +282,13 @@ pub async fn verify_second_factor(
         None => AttemptBy::Code { user: &user.id },
     };
     let attempt = start_attempt(server, &by, context)?;
-    let (cookie, row) = new_session(server, &user.id, Proven::All, &session.row.agent, context);
+    let (cookie, row) = new_session(
+        server,
+        &user.id,
+        AuthLevel::All,
+        &session.row.agent,
+        context,
+    );
     let pending = session.row.clone();
     let code = code.to_owned();
     let sealing_keys = server.signing_keys.sealing_keys().clone();
@@ -372,14 +378,9 @@ fn issue_device_token(
         .and_then(|token| verify_device_token(server, user, token, now))
         .unwrap_or_else(random_bytes::<16>);
     let expires_at = now.saturating_add(DEVICE_TOKEN_TTL);
-    server
-        .signing_keys
-        .sealing_keys()
-        .seal(
-            &device_token_context(user),
-            &encode_device_token(device, expires_at),
-        )
-        .map_err(Error::server_error)
+    let sealing_keys = server.signing_keys.sealing_keys();
+    let content = encode_device_token(device, expires_at);
+    Ok(sealing_keys.seal(&device_token_context(user), &content)?)
 }
 
 /// The device id of a token that is valid for this user.
@@ -461,9 +462,9 @@ fn reject(
 ) -> Error {
     attempt.fail();
     let of = if user.is_some() {
-        Of::Known
+        FailureSource::Known
     } else {
-        Of::Unknown
+        FailureSource::Unknown
     };
     server
         .usage

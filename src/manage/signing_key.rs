@@ -13,12 +13,13 @@ use super::not_found;
 use super::rights::{SigningKeysRead, SigningKeysWrite};
 use crate::clock::{self, Timestamp};
 use crate::config::Settings;
+use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::{Code, Error};
 use crate::oauth::AuthorizationServer;
-use crate::oauth::keys::{SealingKeyFile, SigningKeyPair, public_pem};
+use crate::oauth::signing_keys::{SigningKeyPair, public_pem};
 use crate::store::audit::{Action, Recorder};
 use crate::store::clock as store_clock;
-use crate::store::deployment::{self, Deployment};
+use crate::store::cluster_settings::{self, ClusterSettings};
 use crate::store::signing_key::{self, SigningKey, State, signing_at};
 use crate::store::{Store, Transaction};
 
@@ -52,15 +53,15 @@ impl RotationPolicy {
     /// # Errors
     /// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
     pub async fn effective(store: &Arc<Store>, settings: &Settings) -> Result<Self, Error> {
-        let deployment = store.read(deployment::find).await?;
-        let of_nodes = |duration: fn(&Deployment) -> Duration| {
-            deployment.as_ref().map_or(Duration::ZERO, duration)
+        let cluster = store.read(cluster_settings::find).await?;
+        let of_nodes = |duration: fn(&ClusterSettings) -> Duration| {
+            cluster.as_ref().map_or(Duration::ZERO, duration)
         };
         Ok(RotationPolicy {
             jwks_max_age: settings
                 .jwks_max_age
-                .max(of_nodes(Deployment::jwks_max_age)),
-            token_ttl: settings.token_ttl.max(of_nodes(Deployment::token_ttl)),
+                .max(of_nodes(ClusterSettings::jwks_max_age)),
+            token_ttl: settings.token_ttl.max(of_nodes(ClusterSettings::token_ttl)),
             max_age: settings.signing_key_max_age,
         })
     }
@@ -173,7 +174,7 @@ pub async fn show(
         key: SigningKeyView::at(key, permit.now()),
         jwk: serde_json::from_str(&key.public_jwk)
             .map_err(|error| Error::server_error(error.to_string()))?,
-        pem: public_pem(key).map_err(Error::server_error)?,
+        pem: public_pem(key)?,
     })
 }
 
@@ -195,7 +196,7 @@ pub async fn open_or_create_sealing_keys(
     let keys = store.read(signing_key::list).await?;
     if keys.is_empty() {
         return SealingKeyFile::open_or_make(folder)
-            .map_err(|reason| Error::server_error(reason).field("keys_dir"));
+            .map_err(|error| Error::from(error).field("keys_dir"));
     }
     open_needed_sealing_keys(folder)
 }
@@ -396,8 +397,8 @@ pub async fn import(
 ) -> Result<SigningKeyView, Error> {
     permit.check_every_right()?;
     let requested = RequestedAt::of(&permit);
-    let key =
-        SigningKeyPair::from_pem(pem).map_err(|reason| Error::new(Code::InvalidRequest, reason))?;
+    let key = SigningKeyPair::from_pem(pem)
+        .map_err(|error| Error::new(Code::InvalidRequest, error.to_string()))?;
     add(services, permit, Action::SigningKeyImport, key, requested).await
 }
 
@@ -418,7 +419,7 @@ async fn add(
             if keys.iter().any(|existing| existing.kid == key.kid) {
                 return Err(Error::new(
                     Code::Conflict,
-                    format!("There is a signing key {} already", key.kid),
+                    format!("The signing key {} already exists", key.kid),
                 ));
             }
             let row = sealed_row(&key, &sealing_keys, now)?;
@@ -573,9 +574,7 @@ fn plan_retirement(
 /// Generates an RSA key pair on a thread for blocking work.
 pub(super) async fn generate() -> Result<SigningKeyPair, Error> {
     let generated = tokio::task::spawn_blocking(SigningKeyPair::generate).await;
-    generated
-        .map_err(|error| Error::server_error(error.to_string()))?
-        .map_err(Error::server_error)
+    Ok(generated.map_err(|error| Error::server_error(error.to_string()))??)
 }
 
 /// When a new key was requested. Until its row is written it takes a while: a key is generated, and
@@ -629,7 +628,7 @@ pub(super) fn sealed_row(
     now: Timestamp,
 ) -> Result<SigningKey, Error> {
     Ok(SigningKey {
-        private_sealed: key.sealed(sealing_keys).map_err(Error::server_error)?,
+        private_sealed: key.sealed(sealing_keys)?,
         kid: key.kid.clone(),
         algorithm: key.algorithm,
         public_jwk: key.public_jwk.clone(),

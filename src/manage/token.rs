@@ -12,11 +12,11 @@ use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
 use crate::domain;
 use crate::error::{Code, Error};
-use crate::oauth::access_token::{Audience, Claims, NotInForce, Verified};
-use crate::oauth::failure::Reason;
-use crate::oauth::{AuthorizationServer, access_token, api_key};
+use crate::oauth::AuthorizationServer;
+use crate::oauth::reason::{Reason, Rejection};
+use crate::oauth::token::access_token::Claims;
+use crate::oauth::token::presented::{self, ActiveToken, Presentation, PresentedToken};
 use crate::store::client::Client;
-use crate::store::resource_server::Resources;
 use crate::store::token::Token;
 use crate::store::{self, Database, StoreError, Transaction};
 
@@ -36,198 +36,173 @@ pub struct Inspection {
     pub claims: Option<Value>,
 }
 
-/// The answer for a token of another account: the same as for an unknown one.
-fn unknown() -> NotInForce {
-    NotInForce(Reason::token_without_record())
+impl Inspection {
+    fn active(claims: Option<Value>) -> Self {
+        Inspection {
+            active: true,
+            reason: None,
+            reason_code: None,
+            claims,
+        }
+    }
+
+    fn inactive(reason: &Reason, claims: Option<Value>) -> Self {
+        Inspection {
+            active: false,
+            reason: Some(reason.to_string()),
+            reason_code: Some(reason.code()),
+            claims,
+        }
+    }
 }
 
-fn nothing_to_revoke(NotInForce(reason): NotInForce) -> Error {
+/// The reason that is given for another account's token: the same as for an unknown one.
+fn unknown() -> Reason {
+    Reason::token_without_record()
+}
+
+fn nothing_to_revoke(reason: &Reason) -> Error {
     Error::new(Code::InvalidRequest, format!("Nothing to revoke: {reason}"))
 }
 
-/// Whether a presented API key belongs to a client that the actor can see. A key of another account is
-/// reported as unknown, so that not even its existence shows.
+/// Checks that a presented API key is of a client that the actor can see. Of another account's key not
+/// even the existence is revealed.
 async fn check_key_visible<R: RightType>(
     server: &AuthorizationServer,
     permit: &Permit<R>,
     presented: &str,
-) -> Result<Result<(), NotInForce>, Error> {
-    // A typing error is recognized by the checksum alone, and shows nothing of an account.
+) -> Result<(), Rejection> {
+    // Text that is not an API key is told by its checksum alone.
     let Some(credential) =
         Credential::parse(presented, Kind::ApiKey).filter(|_| !permit.is_operator())
     else {
-        return Ok(Ok(()));
+        return Ok(());
     };
     let client = match server.cache.api_key(credential.id()).await? {
         Some(key) => server.cache.client(&key.key.client_id).await?,
         None => None,
     };
-    let visible = client.is_some_and(|entry| permit.can_access(&entry.client.account_id));
-    Ok(if visible {
+    if client.is_some_and(|entry| permit.can_access(&entry.client.account_id)) {
         Ok(())
     } else {
-        Err(NotInForce(Reason::no_such_key()))
-    })
+        Err(Reason::no_such_key().into())
+    }
 }
 
-/// The client of a token that is to be revoked, if the actor can see it. To revoke takes no more rights
-/// than to see the client: a leaked token must stop working.
+/// Finds the client whose token is to be revoked, if the actor can see it. Revoking an active token
+/// needs no more rights than the client has: a leaked token must be revocable.
 fn client_of_revoked(
     transaction: &mut Transaction<'_>,
     permit: &Permit<TokensRevoke>,
     client_id: &str,
 ) -> Result<Client, Error> {
     find_visible(transaction.database(), permit, client_id).map_err(|error| match error.code() {
-        Code::NotFound => nothing_to_revoke(unknown()),
+        Code::NotFound => nothing_to_revoke(&unknown()),
         _ => error,
     })
 }
 
-/// The claims of a token, rebuilt from its record.
-fn claims_of_record(server: &AuthorizationServer, token: &Token) -> Option<Claims> {
-    let resources: Resources = token.audience.parse().ok()?;
-    Some(Claims {
-        iss: server.issuer.as_str().to_owned(),
-        sub: token.client_id.clone(),
-        client_id: token.client_id.clone(),
-        aud: Audience::of(&resources, server.issuer.as_str()),
-        exp: token.expires_at.seconds(),
-        iat: token.issued_at.seconds(),
-        jti: Uuid::parse_str(&token.jti).ok()?,
-        scope: token.scope.clone(),
-        api_key: token.api_key_id.clone(),
-        token_epoch: token.token_epoch,
-    })
-}
-
-/// The claims of a token, given in full, or by its `jti` as it stands in a list or a log.
-async fn claims(
+/// Authenticates an access token, given in full or by its `jti` as it stands in a list or a log, or an
+/// API key that the actor can see. `verify` authenticates what is given in full.
+async fn authenticate<R: RightType>(
     server: &AuthorizationServer,
+    permit: &Permit<R>,
     token: &str,
-    verify: impl AsyncFnOnce() -> Result<Verified, StoreError>,
-) -> Result<Result<Claims, NotInForce>, Error> {
-    let Ok(jti) = Uuid::parse_str(token) else {
-        return Ok(verify().await?.map(|verified| verified.claims.clone()));
-    };
-    let found = server
-        .store
-        .read(move |database| store::token::find(database, &jti.to_string()))
-        .await?;
-    Ok(found
-        .and_then(|token| claims_of_record(server, &token))
-        .ok_or_else(unknown))
+    verify: impl AsyncFnOnce() -> Result<PresentedToken, Rejection>,
+) -> Result<PresentedToken, Rejection> {
+    if let Ok(jti) = Uuid::parse_str(token) {
+        return presented::find_by_jti(server, jti).await;
+    }
+    check_key_visible(server, permit, token).await?;
+    verify().await
 }
 
-/// Inspects a token, its `jti`, or an API key: whether it is active, and if not, why.
+/// Checks that an access token is of a client that the actor can see; otherwise it counts as unknown.
+async fn check_token_visible(
+    server: &AuthorizationServer,
+    permit: &Permit<TokensRead>,
+    claims: &Claims,
+) -> Result<(), Rejection> {
+    let client = server.cache.client(&claims.client_id).await?;
+    let visible = permit.is_operator()
+        || client.is_some_and(|entry| permit.can_access(&entry.client.account_id));
+    if visible {
+        Ok(())
+    } else {
+        Err(unknown().into())
+    }
+}
+
+/// Inspects an access token, its `jti`, or an API key: whether it is active, and if not, why.
 ///
 /// # Errors
-/// A [`StoreError`] if the database cannot be queried.
+/// Fails if the database does not answer.
 pub async fn inspect(
     server: &AuthorizationServer,
     permit: Permit<TokensRead>,
     token: &str,
 ) -> Result<Inspection, Error> {
     let now = permit.now();
-    let inactive = |NotInForce(reason), claims| {
-        let (code, reason) = (reason.code(), reason.to_string());
-        Inspection {
-            active: false,
-            reason: Some(reason),
-            reason_code: Some(code),
-            claims,
+    let mut claims = None;
+    let resolved = async {
+        let verify = async || presented::authenticate(server, token, now).await;
+        let token = authenticate(server, &permit, token, verify).await?;
+        if let PresentedToken::AccessToken(verified) = &token {
+            check_token_visible(server, &permit, verified).await?;
+            claims = serde_json::to_value(verified.as_ref()).ok();
         }
-    };
-    if token.starts_with("kwk_") {
-        if let Err(unknown) = check_key_visible(server, &permit, token).await? {
-            return Ok(inactive(unknown, None));
+        presented::check_active(server, token, Presentation::default(), now).await
+    }
+    .await;
+    match resolved {
+        Ok(ActiveToken::AccessToken(_)) => Ok(Inspection::active(claims)),
+        Ok(ActiveToken::ApiKey(active)) => {
+            let key = &active.key.key;
+            Ok(Inspection::active(Some(serde_json::json!({
+                "client_id": key.client_id,
+                "jti": key.id,
+                "name": key.name,
+                "scope": active.scope(),
+            }))))
         }
-        return Ok(match api_key::find(server, token, None, now).await? {
-            Ok(found) => {
-                let key = &found.key.key;
-                let claims = serde_json::json!({
-                    "client_id": key.client_id, "jti": key.id, "name": key.name, "scope": found.scope(),
-                });
-                Inspection {
-                    active: true,
-                    reason: None,
-                    reason_code: None,
-                    claims: Some(claims),
-                }
-            }
-            Err(reason) => inactive(reason, None),
-        });
+        Err(Rejection::Inactive(reason)) => Ok(Inspection::inactive(&reason, claims)),
+        Err(Rejection::Error(error)) => Err(error),
     }
-    let known = match claims(server, token, async || {
-        access_token::verify(server, token, now).await
-    })
-    .await?
-    {
-        Ok(known) => known,
-        Err(reason) => return Ok(inactive(reason, None)),
-    };
-    let client = server.cache.client(&known.client_id).await?;
-    if !permit.is_operator()
-        && !client.is_some_and(|entry| permit.can_access(&entry.client.account_id))
-    {
-        return Ok(inactive(unknown(), None));
-    }
-    let claims = serde_json::to_value(&known).ok();
-    Ok(match access_token::in_force(server, &known, now).await? {
-        Ok(_) => Inspection {
-            active: true,
-            reason: None,
-            reason_code: None,
-            claims,
-        },
-        Err(reason) => inactive(reason, claims),
-    })
 }
 
-/// Revokes a token, given in full or by its `jti`, or an API key. It need not be active now: its client
-/// may be enabled again, and the clock of this machine may be ahead.
+/// Revokes an access token, given in full or by its `jti`, or an API key, whether or not it is active
+/// now: its client may be enabled again, and the clock of this machine may be ahead.
 ///
 /// # Errors
-/// `invalid_request` for what is not a token or API key of this server: other than in RFC 7009, an
-/// operator who mistypes must notice.
+/// `invalid_request` if it is not a token of this server: an operator who mistypes must know.
 pub async fn revoke(
     server: &AuthorizationServer,
     permit: Permit<TokensRevoke>,
     token: &str,
 ) -> Result<(), Error> {
-    let now = permit.now();
-    if token.starts_with("kwk_") {
-        check_key_visible(server, &permit, token)
-            .await?
-            .map_err(nothing_to_revoke)?;
-        let found = api_key::authenticate(server, token)
-            .await?
-            .map_err(nothing_to_revoke)?;
-        let (id, client_id) = (found.key.id.clone(), found.key.client_id.clone());
-        return server
-            .store
-            .write(now, move |transaction| {
-                let client = client_of_revoked(transaction, &permit, &client_id)?;
-                let recorder = permit.recorder();
-                domain::api_key::revoke(transaction, recorder, &client.account_id, &id)?;
-                Ok(())
-            })
-            .await;
-    }
-    let verify = async || access_token::verify_for_revocation(server, token).await;
-    let claims = claims(server, token, verify)
-        .await?
-        .map_err(nothing_to_revoke)?;
+    let verify = async || presented::authenticate_for_revocation(server, token).await;
+    let token = authenticate(server, &permit, token, verify)
+        .await
+        .map_err(|rejection| match rejection {
+            Rejection::Inactive(reason) => nothing_to_revoke(&reason),
+            Rejection::Error(error) => error,
+        })?;
     server
         .store
-        .write(now, move |transaction| {
-            let client = client_of_revoked(transaction, &permit, &claims.client_id)?;
-            domain::token::revoke(
-                transaction,
-                permit.recorder(),
-                &client.account_id,
-                &claims.jti.to_string(),
-                claims.expires_at(),
-            )?;
+        .write(permit.now(), move |transaction| {
+            let client = client_of_revoked(transaction, &permit, token.client_id())?;
+            let account_id = &client.account_id;
+            let recorder = permit.recorder();
+            match &token {
+                PresentedToken::ApiKey(key) => {
+                    domain::api_key::revoke(transaction, recorder, account_id, &key.key.id)?;
+                }
+                PresentedToken::AccessToken(claims) => {
+                    let jti = claims.jti.to_string();
+                    let expires_at = claims.expires_at();
+                    domain::token::revoke(transaction, recorder, account_id, &jti, expires_at)?;
+                }
+            }
             Ok(())
         })
         .await
@@ -280,7 +255,7 @@ pub async fn list(
 }
 
 /// Whether a token that has not expired was revoked: the rule of
-/// [`access_token::in_force`](crate::oauth::access_token::in_force), applied to rows instead of the
+/// [`verify::check_active`](crate::oauth::token::verify::check_active), applied to rows instead of the
 /// cache.
 fn is_revoked(
     database: &mut Database,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::actor::{Permit, TokensRead};
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::oauth::usage::{Counted, HOUR, MINUTE, TIMES, Timed};
+use crate::oauth::usage::{HOUR, LATENCY_BUCKETS, MINUTE, Metric, TimedRoute};
 use crate::store::client;
 use crate::store::counters::{self, Counter};
 use crate::store::{Database, Store, StoreError};
@@ -169,8 +169,8 @@ fn of_server(
     };
     Ok(ServerTraffic {
         minutes: points(&by_minute, begin, MINUTE, 60),
-        token: latencies(Timed::Token),
-        introspection: latencies(Timed::Introspection),
+        token: latencies(TimedRoute::Token),
+        introspection: latencies(TimedRoute::Introspection),
     })
 }
 
@@ -184,19 +184,19 @@ fn points(counted: &[Counter], begin: Timestamp, span: Duration, number: u32) ->
         .iter()
         .map(|row| ((row.bucket_start, row.metric.as_str()), row.count))
         .collect();
-    let count = |at, counted: Counted| known.get(&(at, counted.as_str())).copied().unwrap_or(0);
+    let count = |at, metric: Metric| known.get(&(at, metric.as_str())).copied().unwrap_or(0);
     let point = |at| Point {
         at,
-        tokens: count(at, Counted::Tokens),
-        introspections: count(at, Counted::Introspections),
-        verifications: count(at, Counted::Verifications),
-        failures: count(at, Counted::Failures),
+        tokens: count(at, Metric::Tokens),
+        introspections: count(at, Metric::Introspections),
+        verifications: count(at, Metric::Verifications),
+        failures: count(at, Metric::Failures),
     };
     moments(begin, span, number).map(point).collect()
 }
 
 fn series(
-    timed: Timed,
+    timed: TimedRoute,
     counted: &[Counter],
     begin: Timestamp,
     span: Duration,
@@ -214,7 +214,7 @@ fn series(
     moments(begin, span, number).map(point).collect()
 }
 
-fn latency<'a>(timed: Timed, counted: impl IntoIterator<Item = &'a Counter>) -> Latency {
+fn latency<'a>(timed: TimedRoute, counted: impl IntoIterator<Item = &'a Counter>) -> Latency {
     let mut by_end: BTreeMap<u32, i64> = BTreeMap::new();
     for row in counted {
         let end = row.metric.strip_prefix(timed.as_str());
@@ -237,7 +237,10 @@ fn quantile(by_end: &BTreeMap<u32, i64>, fraction: f64) -> Option<f64> {
     let mut left = fraction * total as f64;
     for (end, count) in by_end {
         if left <= *count as f64 {
-            let begin = TIMES.into_iter().rfind(|known| known < end).unwrap_or(0);
+            let begin = LATENCY_BUCKETS
+                .into_iter()
+                .rfind(|known| known < end)
+                .unwrap_or(0);
             let micros = f64::from(begin) + f64::from(end - begin) * left / *count as f64;
             return Some(micros.round() / 1000.0);
         }
@@ -254,9 +257,9 @@ fn top(
     // The clients with the most tokens need not be those with the most introspections.
     let mut busiest: BTreeMap<(String, String), BTreeMap<String, i64>> = BTreeMap::new();
     for counted in [
-        Counted::Tokens,
-        Counted::Introspections,
-        Counted::Verifications,
+        Metric::Tokens,
+        Metric::Introspections,
+        Metric::Verifications,
     ] {
         let clients = counters::busiest_clients(database, account, counted.as_str(), begin, TOP)?;
         busiest.extend(clients.into_iter().map(|client| (client, BTreeMap::new())));
@@ -272,16 +275,16 @@ fn top(
     }
     let mut top = Vec::new();
     for ((account, id), sums) in busiest {
-        let sum = |counted: Counted| sums.get(counted.as_str()).copied().unwrap_or(0);
+        let sum = |metric: Metric| sums.get(metric.as_str()).copied().unwrap_or(0);
         top.push(TopClient {
             name: client::find(database, &id)?.map(|client| client.name),
             client_id: id,
             account,
-            tokens: sum(Counted::Tokens),
-            introspections: sum(Counted::Introspections),
-            asked: sum(Counted::Asked),
-            verifications: sum(Counted::Verifications),
-            failures: sum(Counted::Failures),
+            tokens: sum(Metric::Tokens),
+            introspections: sum(Metric::Introspections),
+            asked: sum(Metric::IntrospectionCalls),
+            verifications: sum(Metric::Verifications),
+            failures: sum(Metric::Failures),
         });
     }
     top.sort_by_key(|client| {
@@ -297,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_quantile_is_interpolated_within_its_bucket() {
-        let bounds: Vec<u32> = TIMES.into_iter().collect();
+        let bounds: Vec<u32> = LATENCY_BUCKETS.into_iter().collect();
         let (first, second) = (bounds[0], bounds[1]);
         let milliseconds = |micros: f64| Some(micros.round() / 1000.0);
         let middle = |begin: u32, end: u32| f64::from(begin) + f64::from(end - begin) / 2.0;

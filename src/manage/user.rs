@@ -15,7 +15,7 @@ use crate::store::audit::Action;
 use crate::store::invitation::{self, Invitation};
 pub use crate::store::user::Role;
 use crate::store::user::{self, User};
-use crate::store::{Database, Store, Transaction, deployment, session};
+use crate::store::{Database, Store, Transaction, cluster_settings, session};
 
 /// A user as the management API and the portal show it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -175,9 +175,9 @@ pub(super) async fn usable_password(
     email: &str,
 ) -> Result<Password, Error> {
     let issuer = store
-        .read(deployment::find)
+        .read(cluster_settings::find)
         .await?
-        .map(|deployment| deployment.issuer);
+        .map(|cluster| cluster.issuer);
     let related = [email, issuer.as_deref().unwrap_or_default()];
     Password::choose(text, &related)
         .map_err(|weakness| invalid(weakness.description()).phrase(weakness.message(), []))

@@ -1,9 +1,10 @@
-//! What one peer may take of the server: how many connections, for how long, and how much memory.
+//! Limits for peers: the number of their connections, how long these may be idle or block, and
+//! their memory.
 //!
-//! Every connection has a row in a table. Once a second the table is looked through, and what is idle for
-//! too long, never sends a request, or does not read its answers is closed. When the table is nearly full
-//! the connections that are idle longest are closed before newcomers have to wait, and where there are too few
-//! of these, those that wait for the rest of a body; those of addresses with many connections before others.
+//! Every connection has a row in a table. Once a second a sweep closes the connections that are
+//! idle for too long, never send a request, or do not read their responses. When the table is full,
+//! connections are evicted to make room for new ones: those that are idle longest, then those that
+//! wait for the rest of a body; connections of addresses that have many of them first.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -19,63 +20,66 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// How long a new connection may take to its first request, TLS included.
+/// How long a new connection may take to send its first request, including the TLS handshake.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long a connection may be kept without a request. The next request must be there whole by then.
+/// How long a connection may be idle. The whole head of the next request must have arrived by then.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
-/// How long an answer may wait for a peer that does not take it.
+/// How long a response may wait for a peer that does not read it.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a connection may be busy without a request that begins or ends.
+/// How long a connection may be busy without a request that starts or ends.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long a peer may go on sending after an answer that ends the connection.
+/// How long a peer may go on sending after a response that closes the connection.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How many bytes of that are read and thrown away.
+/// How many bytes of that are read and discarded.
 const LINGER_BYTES: usize = 1024 * 1024;
 
-/// How long an idle connection is kept while the server stops: its last answer may be on the way.
+/// How long an idle connection stays open while the server stops: its last response may be on the
+/// way.
 const FAREWELL_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// After how long a connection whose peer does not read may be closed to make room.
+/// How long a peer may not read before its connection can be evicted.
 const BLOCKED_EVICTABLE: Duration = Duration::from_secs(5);
 
-/// For how long a connection is closed last, to make room: its request, or the rest of it, may be on the way.
+/// How long a connection is evicted last after a request started or ended: the next one may be on
+/// the way.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The interval between sweeps of the table while the server stops.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How many bytes are read in one go before what was read is dealt with and others have their turn. With
-/// HTTP/1.1 all requests in it are taken apart at once, and each takes many times its size in memory.
+/// How many bytes are read before they are processed and other tasks run. With HTTP/1.1 all
+/// requests in them are parsed at once, and each takes many times its size in memory.
 const READ_BURST: usize = 4 * 1024;
 const READ_BURST_HTTP2: usize = 16 * 1024;
 
 thread_local! {
-    /// Where what is read by HTTP/1.1 arrives.
+    /// The read buffer for HTTP/1.1.
     static PART: RefCell<[u8; READ_BURST]> = const { RefCell::new([0; READ_BURST]) };
 }
 
-/// How many bytes may be read that no request has asked for. With HTTP/1.1 these are further requests, which
-/// wait for the answers to those before; with HTTP/2 they are frames, which are dealt with at once.
+/// How many bytes may be read that no request has claimed. With HTTP/1.1 these are pipelined
+/// requests, which wait for the responses to earlier ones; with HTTP/2 they are frames, which are
+/// processed at once.
 const UNCLAIMED_BYTES: usize = 8 * 1024;
 const UNCLAIMED_BYTES_HTTP2: usize = 256 * 1024;
 
-/// What the framing of a part of a body takes at the most, beside the part.
+/// The most bytes that the framing adds to a part of a body.
 const FRAMING_BYTES: usize = 64;
 
-/// How often at the most the log says that the table is nearly full.
+/// The shortest time between two warnings that the table is full.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Says whether an address is a proxy of the operator's own, for which the limit by address does not hold.
+/// Tells whether an address is a trusted proxy, which the limit for each address does not apply to.
 pub type IsProxy = dyn Fn(IpAddr) -> bool + Send + Sync;
 
 /// All open connections.
 pub struct Connections {
-    /// Instants are kept as milliseconds since this one.
+    /// Instants are stored as milliseconds since this one.
     epoch: Instant,
     limit: usize,
     is_proxy: Box<IsProxy>,
@@ -108,7 +112,7 @@ impl Table {
 }
 
 impl Connections {
-    /// An empty table for so many connections.
+    /// An empty table for `limit` connections.
     pub fn new(limit: usize, is_proxy: Box<IsProxy>) -> Arc<Self> {
         Arc::new(Connections {
             epoch: Instant::now(),
@@ -120,41 +124,44 @@ impl Connections {
         })
     }
 
-    /// How many are open.
+    /// The number of open connections.
     pub fn open(&self) -> usize {
         self.lock().rows.len()
     }
 
-    /// How many were closed to make room for others, since the start.
+    /// The number of connections that were evicted since the start.
     pub fn evicted(&self) -> u64 {
         self.evicted.load(Ordering::Relaxed)
     }
 
-    /// The most that may be accepted, with those that are about to be closed.
+    /// The most connections that may be accepted, including those that are being closed.
     pub fn accept_limit(&self) -> usize {
         self.limit + self.limit / 8
     }
 
-    /// How many connections one address may have: an eighth of the table, or of a small one up to a half.
+    /// The most connections of one address: an eighth of the table, but up to half of a small
+    /// table.
     fn limit_by_address(&self) -> usize {
         (self.limit / 8).max(256.min(self.limit / 2)).max(1)
     }
 
-    /// Takes a new connection into the table. `None` where its address has too many, all of them at work.
+    /// Adds a new connection to the table. Returns `None` if its address has too many and none can
+    /// be evicted.
     pub fn admit(self: &Arc<Self>, stream: TcpStream) -> Option<Connection> {
         let peer = stream.peer_addr().ok()?.ip().to_canonical();
-        let address = network(peer);
+        let address = to_prefix64(peer);
         let proxy = (self.is_proxy)(peer);
         let mut table = self.lock();
         let of_address = table.by_address.get(&address).copied().unwrap_or(0);
         let open = table.rows.len();
         if open >= self.limit {
-            // Some more than needed, so that a flood does not look through the table for each of its connections.
+            // More than needed, so that a flood does not scan the table for each of its
+            // connections.
             let excess = open - self.limit + 1 + self.limit / 64;
             self.evict(&mut table, excess, None);
             self.warn(
                 &mut table,
-                "the table of connections is nearly full: idle and slow ones are closed",
+                "too many connections: idle and slow ones are closed",
                 None,
             );
         } else if !proxy && of_address >= self.limit_by_address() {
@@ -204,14 +211,14 @@ impl Connections {
         })
     }
 
-    /// Closes up to `count` connections that the server does no work for; gives how many. Of addresses with many
-    /// connections first, there those that are idle longest, then those that wait for a body. What has just begun
-    /// goes last, there too of addresses with the most connections first: a flood must not take the place of those
-    /// who have a request on the way.
+    /// Evicts up to `count` connections that the server is not working for. Returns how many.
+    /// Connections of addresses with many of them go first: those that are idle longest, then those
+    /// that wait for a body. Fresh ones go last, those of addresses with the most connections
+    /// first: a flood must not displace peers that have a request on the way.
     fn evict(&self, table: &mut Table, count: usize, address: Option<IpAddr>) -> usize {
         let now = self.millis(Instant::now());
         let many = self.limit_by_address() / 2;
-        let place = |row: &Arc<Activity>| {
+        let rank = |row: &Arc<Activity>| {
             let waiting = row.evictable(now)?;
             let changed_at = row.changed_at.load(Ordering::Relaxed);
             let of_address = table.by_address.get(&row.address).copied().unwrap_or(0);
@@ -234,22 +241,22 @@ impl Connections {
         };
         let of_address =
             |row: &&Arc<Activity>| address.is_none_or(|address| row.address == address);
-        let mut places: Vec<_> = table
+        let mut ranked: Vec<_> = table
             .rows
             .values()
             .filter(of_address)
-            .filter_map(place)
+            .filter_map(rank)
             .collect();
-        places.sort_unstable();
-        places.truncate(count);
-        for (.., id) in &places {
+        ranked.sort_unstable();
+        ranked.truncate(count);
+        for (.., id) in &ranked {
             self.close(table, *id);
         }
         self.evicted.fetch_add(
-            u64::try_from(places.len()).unwrap_or(u64::MAX),
+            u64::try_from(ranked.len()).unwrap_or(u64::MAX),
             Ordering::Relaxed,
         );
-        places.len()
+        ranked.len()
     }
 
     fn close(&self, table: &mut Table, id: u64) {
@@ -259,7 +266,7 @@ impl Connections {
         }
     }
 
-    fn warn(&self, table: &mut Table, what: &str, address: Option<IpAddr>) {
+    fn warn(&self, table: &mut Table, message: &str, address: Option<IpAddr>) {
         let now = Instant::now();
         if table
             .warned_at
@@ -272,7 +279,7 @@ impl Connections {
                 limit = self.limit,
                 evicted = self.evicted(),
                 address,
-                "{what}"
+                "{message}"
             );
         }
     }
@@ -312,8 +319,8 @@ impl Connections {
     }
 }
 
-/// What counts as one address: of IPv6 the /64, which is one customer's.
-fn network(address: IpAddr) -> IpAddr {
+/// Truncates an IPv6 address to its /64, which belongs to one customer.
+fn to_prefix64(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(address) => {
@@ -324,17 +331,16 @@ fn network(address: IpAddr) -> IpAddr {
 
 const NOT_BLOCKED: u64 = u64::MAX;
 
-/// For what the server waits, of a connection that it does no work for. In the order in which they are closed to
-/// make room.
+/// What the server waits for, on a connection that it is not working for. In the order of eviction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Waiting {
-    /// For a request, or for the peer to take its answer.
+    /// A request, or the peer to read its response.
     Idle,
-    /// For the rest of the body of each request.
+    /// The rest of the body of each request.
     ForBody,
 }
 
-/// A request that waits for its body.
+/// Marks a request as waiting for its body, until it is dropped.
 pub struct ReceivingBody(Arc<Activity>);
 
 impl Drop for ReceivingBody {
@@ -343,58 +349,58 @@ impl Drop for ReceivingBody {
     }
 }
 
-/// Whether from `since` to `now`, in milliseconds, more than `limit` has gone by.
+/// Whether more than `limit` has passed from `since` to `now`, both in milliseconds.
 fn longer_than(limit: Duration, since: u64, now: u64) -> bool {
     u128::from(now.saturating_sub(since)) > limit.as_millis()
 }
 
-/// What a connection is doing. Shared by the connection, the table, and the requests on it.
+/// The state of a connection. Shared by the connection, the table, and the requests on it.
 pub struct Activity {
     connections: Arc<Connections>,
     id: u64,
     address: IpAddr,
     http2: AtomicBool,
-    /// Requests whose answer is not yet handed over whole.
+    /// The number of requests whose response has not been handed over completely.
     requests: AtomicU32,
-    /// Of these, how many wait for more of their body.
+    /// How many of these wait for more of their body.
     receiving: AtomicU32,
-    /// At least one request has come.
+    /// At least one request has arrived.
     served: AtomicBool,
-    /// The last answer ends the connection.
+    /// The last response closes the connection.
     lingering: AtomicBool,
-    /// When it was accepted, or when a request last began or ended.
+    /// When the connection was accepted, or a request last started or ended.
     changed_at: AtomicU64,
-    /// Since when the peer has not taken what is to be written.
+    /// Since when the peer has not read what is to be written.
     blocked_at: AtomicU64,
-    /// All that was read before was dealt with, and no request has begun since.
+    /// Everything that was read has been processed, and no request has started since.
     settled: AtomicBool,
-    /// How many bytes requests have taken since it was last read from.
+    /// How many bytes requests have claimed since the last read.
     claimed: AtomicUsize,
-    /// Reading waits until requests have taken what was read.
+    /// Reading waits until requests have claimed what was read.
     paused: AtomicBool,
     closing: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
 impl Activity {
-    /// The connection speaks HTTP/2.
+    /// Marks the connection as HTTP/2.
     pub fn set_http2(&self) {
         self.http2.store(true, Ordering::Relaxed);
     }
 
-    /// A request begins; gives how many there are now.
+    /// Called when a request starts. Returns how many there are now.
     pub fn begin_request(&self, now: Instant) -> u32 {
         self.served.store(true, Ordering::Relaxed);
         self.changed_at
             .store(self.connections.millis(now), Ordering::Relaxed);
-        // With HTTP/1.1 whatever follows the first request waits in a queue. HTTP/2 has none.
+        // With HTTP/1.1 pipelined requests wait in a queue. HTTP/2 has no such queue.
         if self.settled.swap(false, Ordering::Relaxed) || self.http2.load(Ordering::Relaxed) {
             self.claim(usize::MAX);
         }
         self.requests.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// The answer to a request was handed over whole, or given up.
+    /// Called when the response to a request was handed over completely, or abandoned.
     pub fn end_request(&self) {
         self.changed_at
             .store(self.connections.millis(Instant::now()), Ordering::Relaxed);
@@ -406,13 +412,14 @@ impl Activity {
         });
     }
 
-    /// A request waits for its body, until what this gives is dropped.
+    /// Called when a request waits for its body. The request waits until the returned value is
+    /// dropped.
     pub fn receive_body(self: &Arc<Self>) -> ReceivingBody {
         self.receiving.fetch_add(1, Ordering::Relaxed);
         ReceivingBody(self.clone())
     }
 
-    /// A request has taken a part of its body: as much more may be read.
+    /// Called when a request has taken a part of its body: as much more may be read.
     pub fn take_body(&self, bytes: usize) {
         self.claim(bytes + FRAMING_BYTES);
     }
@@ -427,8 +434,8 @@ impl Activity {
         }
     }
 
-    /// The answer ends the connection: what the peer still sends is read for a short time, so that it gets to
-    /// read the answer, and thrown away.
+    /// Called before a response that closes the connection. What the peer still sends is read for a
+    /// short time and discarded, so that the peer can read the response.
     pub fn linger(&self) {
         self.lingering.store(true, Ordering::Relaxed);
     }
@@ -437,7 +444,8 @@ impl Activity {
         self.requests.load(Ordering::Relaxed) == 0
     }
 
-    /// For what the connection may be closed to make room; nothing while the server works for it.
+    /// What the server waits for, if the connection can be evicted; `None` while the server is
+    /// working for it.
     fn evictable(&self, now: u64) -> Option<Waiting> {
         let blocked_at = self.blocked_at.load(Ordering::Relaxed);
         let requests = self.requests.load(Ordering::Relaxed);
@@ -484,7 +492,7 @@ impl Activity {
         }
     }
 
-    /// `Pending`, to be woken also when the connection is to be closed.
+    /// Returns `Pending`, to be woken also when the connection is to be closed.
     fn wait<T>(&self, context: &Context<'_>) -> Poll<io::Result<T>> {
         let mut waker = self.waker.lock();
         if !waker
@@ -505,21 +513,21 @@ impl Activity {
 fn closed() -> io::Error {
     io::Error::new(
         io::ErrorKind::ConnectionAborted,
-        "closed by the server's limits",
+        "closed by the limits of the server",
     )
 }
 
-/// A connection that was admitted. It leaves the table when it is dropped.
+/// A connection that was admitted. It is removed from the table when it is dropped.
 pub struct Connection {
     stream: TcpStream,
     activity: Arc<Activity>,
-    /// Bytes read since it last had to wait.
+    /// Bytes read since the last wait.
     burst: usize,
-    /// Bytes read that no request has taken.
+    /// Bytes read that no request has claimed.
     unclaimed: usize,
-    /// Bytes read since the answer that ends it.
+    /// Bytes read since the response that closes the connection.
     lingered: usize,
-    /// The peer does not take what is to be written.
+    /// The peer does not read what is to be written.
     blocked: bool,
 }
 
@@ -529,13 +537,13 @@ impl Connection {
         self.stream.peer_addr().ok()
     }
 
-    /// What it is doing.
+    /// The state of the connection.
     pub fn activity(&self) -> &Arc<Activity> {
         &self.activity
     }
 
-    /// Whether the first bytes are those of HTTP/2 with prior knowledge (RFC 9113 section 3.4). Nothing is
-    /// taken from the stream.
+    /// Whether the first bytes are the preface of HTTP/2 with prior knowledge (RFC 9113 section
+    /// 3.4). Peeks at the stream without consuming anything.
     ///
     /// # Errors
     /// The connection ended.
@@ -553,7 +561,7 @@ impl Connection {
         .await
     }
 
-    /// Whether reading has to wait; if so the task is woken when it may go on.
+    /// Whether reading has to wait. If so, the task is woken when it can go on.
     fn hold_back(&mut self, context: &Context<'_>) -> bool {
         let activity = &self.activity;
         if activity.is_idle() {
@@ -570,16 +578,16 @@ impl Connection {
             context.waker().wake_by_ref();
             return true;
         }
-        // With HTTP/1.1 what comes next cannot be answered before the answers that wait.
+        // With HTTP/1.1 the next request cannot be answered before the responses that wait.
         if self.blocked && !http2 {
             return true;
         }
-        let most = if http2 {
+        let max = if http2 {
             UNCLAIMED_BYTES_HTTP2
         } else {
             UNCLAIMED_BYTES
         };
-        if self.unclaimed >= most {
+        if self.unclaimed >= max {
             activity.paused.store(true, Ordering::Relaxed);
             return true;
         }
@@ -606,7 +614,7 @@ impl Connection {
                 self.activity
                     .blocked_at
                     .store(NOT_BLOCKED, Ordering::Relaxed);
-                // Reading was held back, and nothing else would take it up again.
+                // Reading was held back, and nothing else would resume it.
                 context.waker().wake_by_ref();
                 result
             }
@@ -636,7 +644,8 @@ impl AsyncRead for Connection {
             if this.activity.http2.load(Ordering::Relaxed) || buffer.remaining() <= READ_BURST {
                 Pin::new(&mut this.stream).poll_read(context, buffer)
             } else {
-                // To give a part of `buffer` away it would have to be zeroed each time, for the little that comes.
+                // A part of `buffer` could only be lent after zeroing it, each time, for a few
+                // bytes.
                 PART.with_borrow_mut(|part| {
                     let mut part = ReadBuf::new(part);
                     let result = Pin::new(&mut this.stream).poll_read(context, &mut part);

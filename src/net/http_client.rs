@@ -1,10 +1,11 @@
-//! Outgoing HTTP requests: to the `jwks_uri` of clients, and to this server's own metadata for `keyward check`.
+//! Outgoing HTTP requests: to the `jwks_uri` of clients, and to this server's own metadata for
+//! `keyward check`.
 //!
-//! A `jwks_uri` is chosen by a partner, so requests to it are protected against server-side request forgery
-//! (SSRF): https only, no redirects, a small response within a short time, and every address that the name
-//! resolves to is checked where the connection is made. With an outgoing proxy it is the proxy that resolves
-//! names and makes connections, so the proxy has to refuse private addresses; Keyward then refuses those that
-//! the URL itself names.
+//! A `jwks_uri` is chosen by a partner, so requests to it are protected against server-side request
+//! forgery (SSRF): https only, no redirects, a small response within a short time, and every
+//! address that the name resolves to is checked where the connection is made. With an outgoing
+//! proxy it is the proxy that resolves names and makes connections, so the proxy has to refuse
+//! private addresses; Keyward then refuses those that the URL itself names.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -22,6 +23,7 @@ use ureq::{Agent, Proxy, config::Config};
 use crate::config::Settings;
 use crate::crypto::jws::JwkSet;
 use crate::error::Error;
+use crate::span;
 
 mod key_sets;
 
@@ -56,8 +58,8 @@ impl HttpClient {
         })
     }
 
-    /// Returns the key set at a `jwks_uri` of a client of `account`: the cached one, or one that is fetched if
-    /// none is cached or the cached one has no key with the id `kid`.
+    /// Returns the key set at a `jwks_uri` of a client of `account`: the cached one, or one that is
+    /// fetched if none is cached or the cached one has no key with the id `kid`.
     ///
     /// # Errors
     /// [`JwksError`] if no key set is cached and none could be fetched.
@@ -93,20 +95,63 @@ pub enum FetchError {
     Status(StatusCode),
 }
 
-/// Fetches a document from a server of the operator's own: any scheme and address, not through the outgoing
-/// proxy.
+/// Sends requests to servers of the operator's own: to any scheme and address, and not through the
+/// outgoing proxy.
+pub struct UnrestrictedClient(Agent);
+
+impl UnrestrictedClient {
+    /// A client that trusts the system's certificate authorities and those of the setting
+    /// `outbound_ca`.
+    ///
+    /// # Errors
+    /// A setting cannot be used; the error names it.
+    pub fn new(settings: &Settings) -> Result<Self, Error> {
+        Ok(UnrestrictedClient(agent(settings, Target::Own)?))
+    }
+
+    /// Fetches a document.
+    ///
+    /// # Errors
+    /// [`FetchError`] if there is no response, or its status is not 200.
+    pub fn get(&self, url: &str) -> Result<String, FetchError> {
+        get(&self.0, url)
+    }
+
+    /// Sends a JSON document.
+    ///
+    /// # Errors
+    /// [`FetchError`] if there is no response, or its status is not 2xx.
+    pub fn post_json(&self, url: &str, body: &[u8]) -> Result<(), FetchError> {
+        let response = self
+            .0
+            .post(url)
+            .header("Content-Type", "application/json")
+            .send(body)?;
+        if !response.status().is_success() {
+            return Err(FetchError::Status(response.status()));
+        }
+        Ok(())
+    }
+}
+
+/// Fetches a document from a server of the operator's own, see [`UnrestrictedClient`].
 ///
 /// # Errors
 /// [`FetchError`] if it cannot be fetched.
 pub fn fetch_unrestricted(settings: &Settings, url: &str) -> Result<String, FetchError> {
-    let agent = agent(settings, Target::Own)
+    let client = UnrestrictedClient::new(settings)
         .map_err(|error| FetchError::Setting(error.reason().to_owned()))?;
-    get(&agent, url)
+    client.get(url)
 }
 
-/// Sends a GET request, and returns the body of a response with the status 200.
+/// Sends a GET request, and returns the body of a response with the status 200. Within a request
+/// the trace is continued.
 fn get(agent: &Agent, uri: &str) -> Result<String, FetchError> {
-    let mut response = agent.get(uri).header("Accept", "application/json").call()?;
+    let mut request = agent.get(uri).header("Accept", "application/json");
+    if let Some(current) = span::current() {
+        request = request.header("traceparent", current.trace.traceparent());
+    }
+    let mut response = request.call()?;
     if response.status() != StatusCode::OK {
         return Err(FetchError::Status(response.status()));
     }
@@ -152,6 +197,7 @@ fn agent(settings: &Settings, target: Target) -> Result<Agent, Error> {
         .max_redirects(0)
         .proxy(proxy)
         .timeout_global(Some(TIMEOUT))
+        .http_status_as_error(false)
         .max_idle_connections(0)
         .user_agent("keyward")
         .tls_config(tls)
@@ -163,8 +209,8 @@ fn agent(settings: &Settings, target: Target) -> Result<Agent, Error> {
     ))
 }
 
-/// Returns the certificate authorities of the system, or of the file that `SSL_CERT_FILE` names, and those in
-/// `file`.
+/// Returns the certificate authorities of the system, or of the file that `SSL_CERT_FILE` names,
+/// and those in `file`.
 fn roots(file: Option<&Path>) -> Result<RootCerts, Error> {
     let found = rustls_native_certs::load_native_certs();
     for error in found.errors {
@@ -204,8 +250,9 @@ enum Addresses {
     Public,
 }
 
-/// Resolves names, and removes the addresses that must not be connected to. The connection is made to exactly
-/// the addresses that were checked, so a name that resolves differently the second time gains nothing.
+/// Resolves names, and removes the addresses that must not be connected to. The connection is made
+/// to exactly the addresses that were checked, so a name that resolves differently the second time
+/// gains nothing.
 #[derive(Debug)]
 struct SsrfResolver {
     addresses: Addresses,
@@ -235,8 +282,8 @@ impl Resolver for SsrfResolver {
     }
 }
 
-/// Whether the host of a URL is a private address, or a name that stands for this machine, without resolving any
-/// name.
+/// Whether the host of a URL is a private address, or a name that stands for this machine, without
+/// resolving any name.
 fn has_private_host(url: &url::Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => !is_public(address.into()),
@@ -250,7 +297,8 @@ fn has_private_host(url: &url::Url) -> bool {
     }
 }
 
-/// Whether an address is on the public Internet: not this machine, not a private network, not reserved.
+/// Whether an address is on the public Internet: not this machine, not a private network, not
+/// reserved.
 pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => is_public_v4(v4),
@@ -277,7 +325,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
-    // 2000::/3 is all that is allocated. Teredo and 6to4 within it embed an IPv4 address, which may be private.
+    // 2000::/3 is all that is allocated. Teredo and 6to4 within it embed an IPv4 address, which may
+    // be private.
     let global = segments[0] & 0xE000 == 0x2000;
     let special = (segments[0] == 0x2001 && (segments[1] == 0xDB8 || segments[1] < 0x200))
         || segments[0] == 0x2002;

@@ -7,12 +7,12 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
-/// How long the kernel waits for a peer to acknowledge what was sent (`TCP_USER_TIMEOUT`), also while the peer
-/// announces a window of zero. After that it ends the connection.
+/// How long the kernel waits for a peer to acknowledge what was sent (`TCP_USER_TIMEOUT`), also
+/// while the peer announces a window of zero. After that it ends the connection.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How many unsent bytes the kernel buffers (`TCP_NOTSENT_LOWAT`). By default it buffers up to 4 MB for each
-/// connection whose peer does not read.
+/// How many unsent bytes the kernel buffers (`TCP_NOTSENT_LOWAT`). By default it buffers up to 4 MB
+/// for each connection whose peer does not read.
 const NOT_SENT_LIMIT: u32 = 64 * 1024;
 
 /// The backlog of connections to accept. The kernel's `net.core.somaxconn` may lower it.
@@ -21,7 +21,8 @@ const BACKLOG: i32 = 2048;
 /// The default of the setting `max_connections`, if the file descriptors allow so many.
 const MAX_CONNECTIONS: usize = 10_000;
 
-/// File descriptors for everything but connections: the database, its files, outgoing requests, event queues.
+/// File descriptors for everything but connections: the database, its files, outgoing requests,
+/// event queues.
 const RESERVED_DESCRIPTORS: usize = 96;
 
 /// Listens on an address. Accepted connections inherit the socket options.
@@ -40,8 +41,8 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Raises the soft limit of open file descriptors (`RLIMIT_NOFILE`) to the hard limit. Returns the limit that
-/// applies then.
+/// Raises the soft limit of open file descriptors (`RLIMIT_NOFILE`) to the hard limit. Returns the
+/// limit that applies then.
 pub fn raise_descriptor_limit() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

@@ -41,7 +41,8 @@ impl Polls {
     fn is_settled_change(&mut self, now: [FileState; 2]) -> bool {
         let settled = now == self.last;
         self.last = now;
-        // A missing file is a change as well: the next start would fail, so the log should say so now.
+        // A missing file is a change as well: the next start would fail, so the log should say so
+        // now.
         let changed = settled && now != self.loaded;
         if changed {
             self.loaded = now;
@@ -54,7 +55,8 @@ impl Certificate {
     /// Reads the files.
     ///
     /// # Errors
-    /// A file cannot be read, or the key does not belong to the certificate. The error names the file.
+    /// A file cannot be read, or the key does not belong to the certificate. The error names the
+    /// file.
     pub fn load(cert: &Path, key: &Path) -> Result<Arc<Self>, Error> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let current = ArcSwap::new(read(cert, key, &provider)?);
@@ -84,7 +86,8 @@ impl Certificate {
         Ok(config)
     }
 
-    /// Reads the files again. A pair that cannot be used is logged, and the present one stays in use.
+    /// Reads the files again. A pair that cannot be used is logged, and the present one stays in
+    /// use.
     pub fn reload(&self) {
         match read(&self.cert, &self.key, &self.provider) {
             Ok(renewed) if renewed.cert == self.current.load().cert => {}

@@ -1,27 +1,30 @@
-//! Client metadata (RFC 7591 section 2): what a client says of itself, and what of it is registered.
+//! Client metadata (RFC 7591 section 2): what a client sends at its registration, and how it is
+//! validated.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{AuthorizationServer, client_credentials, token_endpoint};
+use crate::config::Switch;
 use crate::crypto::jws::JwkSet;
 use crate::error::{Code, Error};
 use crate::net::http_client;
 use crate::scope::Scope;
 use crate::store::client::{AuthMethod, Client};
+use crate::store::grant_type::{GrantType, GrantTypes};
 use crate::store::resource_server::Resources;
 use crate::uri::ExternalUri;
 
-/// The longest name, in characters.
+/// The maximum length of a client name, in characters.
 const MAX_NAME: usize = 100;
 
-/// The most redirect URIs that a client has.
+/// The maximum number of redirect URIs of a client.
 const MAX_REDIRECT_URIS: usize = 20;
 
-/// What a client says of itself (RFC 7591 section 2). Unknown members are ignored, as the RFC says.
+/// Client metadata (RFC 7591 section 2) as it is sent and returned. Unknown members are ignored, as
+/// the RFC requires.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, expecting = "a JSON object")]
-pub struct Metadata {
+pub struct ClientMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     client_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +35,7 @@ pub struct Metadata {
     response_types: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
-    /// Ours: the resource servers for which the client wants tokens.
+    /// An extension member: the resource servers that the client wants tokens for.
     #[serde(skip_serializing_if = "Option::is_none")]
     resources: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,13 +43,13 @@ pub struct Metadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     jwks_uri: Option<String>,
     #[serde(flatten)]
-    rest: Kept,
+    passthrough: PassthroughMetadata,
 }
 
-/// What is kept as it came, and given back.
+/// The members that Keyward stores and returns, and does not use itself.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
-pub struct Kept {
+pub struct PassthroughMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     redirect_uris: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,72 +68,66 @@ pub struct Kept {
     software_version: Option<String>,
 }
 
-impl Metadata {
-    /// What is registered of a client.
+impl ClientMetadata {
+    /// The registered metadata of a client.
     pub fn of(client: &Client) -> Self {
-        let words = |text: &str| {
-            text.split(' ')
-                .filter(|word| !word.is_empty())
-                .map(str::to_owned)
-                .collect()
-        };
-        Metadata {
+        ClientMetadata {
             client_name: Some(client.name.clone()),
             token_endpoint_auth_method: Some(client.auth_method.to_string()),
-            grant_types: Some(words(&client.grant_types)),
+            grant_types: Some(client.grant_types.names().map(str::to_owned).collect()),
             response_types: Some(Vec::new()),
             scope: Some(client.scope.to_string()),
-            resources: Some(words(client.resources.as_str())),
+            resources: Some(client.resources.iter().map(str::to_owned).collect()),
             jwks: client
                 .jwks
                 .as_deref()
                 .and_then(|jwks| serde_json::from_str(jwks).ok()),
             jwks_uri: client.jwks_uri.clone(),
-            rest: serde_json::from_str(&client.metadata).unwrap_or_default(),
+            passthrough: serde_json::from_str(&client.metadata).unwrap_or_default(),
         }
     }
 }
 
-/// The most that a client may register for.
+/// The scope and resource servers that a client may register for, at most.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub struct Limits {
+pub struct RegistrationLimits {
     scope: String,
     resources: Vec<String>,
 }
 
-impl Limits {
-    /// What an initial access token, or the settings, allow.
+impl RegistrationLimits {
+    /// The limits that an initial access token, or the settings, set.
     pub fn new(scope: &Scope, resources: &Resources) -> Self {
-        Limits {
+        RegistrationLimits {
             scope: scope.to_string(),
             resources: resources.iter().map(str::to_owned).collect(),
         }
     }
 
-    /// As they stand in a client's row.
+    /// The limits as JSON, for the row of a client.
     ///
     /// # Errors
-    /// A fault of Keyward's own.
+    /// A server error if they cannot be serialized.
     pub fn to_json(&self) -> Result<String, Error> {
         to_json(self)
     }
 
-    /// Those of a client that registered itself.
+    /// The limits of a client that registered itself.
     ///
     /// # Errors
-    /// A fault of Keyward's own: they cannot be read.
+    /// A server error if they are unreadable.
     pub fn of(client: &Client) -> Result<Self, Error> {
         let limits = client.registration_limits.as_deref().unwrap_or_default();
         serde_json::from_str(limits).map_err(|error| Error::server_error(error.to_string()))
     }
 }
 
-/// Reads what a client sends.
+/// Parses the metadata that a client sends.
 ///
 /// # Errors
-/// `invalid_client_metadata` where it is no JSON object of such members.
-pub fn parse(body: &[u8]) -> Result<Metadata, Error> {
-    // serde would take the members of an array in order.
+/// `invalid_client_metadata` if it is not a JSON object, or a member has the wrong type.
+pub fn parse(body: &[u8]) -> Result<ClientMetadata, Error> {
+    // serde would accept an array, as the members in order.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(invalid(
             "The client metadata is unreadable: it must be a JSON object",
@@ -140,36 +137,37 @@ pub fn parse(body: &[u8]) -> Result<Metadata, Error> {
         .map_err(|error| invalid(format!("The client metadata is unreadable: {error}")))
 }
 
-/// Metadata that cannot be registered.
+/// The error for metadata that cannot be registered (RFC 7591 section 3.2.2).
 pub fn invalid(description: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(Code::InvalidClientMetadata, description)
 }
 
-/// Metadata that was checked, as it goes into the row; save for what it asks for, which is held against
-/// the limits when it is written.
-pub struct Registered {
+/// Client metadata that was validated on its own. The requested scope and resource servers are
+/// checked against the limits in [`ValidatedMetadata::apply`].
+pub struct ValidatedMetadata {
     name: Option<String>,
-    /// How the client will authenticate.
+    /// How the client authenticates.
     pub auth_method: AuthMethod,
-    grant_types: String,
+    grant_types: GrantTypes,
     scope: Option<Scope>,
     resources: Option<Vec<String>>,
     jwks: Option<String>,
     jwks_uri: Option<String>,
-    metadata: String,
+    passthrough: String,
 }
 
-impl Registered {
-    /// Checks metadata, save for what it asks for.
+impl ValidatedMetadata {
+    /// Validates metadata. A `jwks_uri` at a private IP address is accepted if `private_jwks_uri`
+    /// is on.
     ///
     /// # Errors
     /// `invalid_client_metadata`, `invalid_redirect_uri`.
-    pub fn check(server: &AuthorizationServer, mut metadata: Metadata) -> Result<Self, Error> {
-        if let Some(uris) = &metadata.rest.redirect_uris {
-            metadata.rest.redirect_uris = Some(check_redirect_uris(uris)?.into());
+    pub fn new(mut metadata: ClientMetadata, private_jwks_uri: Switch) -> Result<Self, Error> {
+        if let Some(uris) = &metadata.passthrough.redirect_uris {
+            metadata.passthrough.redirect_uris = Some(check_redirect_uris(uris)?.into());
         }
         check_name(metadata.client_name.as_deref())?;
-        check_kept(&metadata.rest)?;
+        check_passthrough(&metadata.passthrough)?;
         let auth_method = match metadata.token_endpoint_auth_method.as_deref() {
             // RFC 7591 section 2: "If unspecified or omitted, the default is client_secret_basic".
             None => AuthMethod::ClientSecretBasic,
@@ -177,9 +175,9 @@ impl Registered {
                 .parse()
                 .map_err(|error| invalid(format!("token_endpoint_auth_method: {error}")))?,
         };
-        let jwks = check_keys(server, &metadata, auth_method)?;
+        let jwks = check_keys(&metadata, auth_method, private_jwks_uri)?;
         let scope = metadata.scope.as_deref().map(str::parse).transpose();
-        Ok(Registered {
+        Ok(ValidatedMetadata {
             name: metadata.client_name,
             auth_method,
             grant_types: check_grant_types(metadata.grant_types.as_deref())?,
@@ -187,30 +185,31 @@ impl Registered {
             resources: metadata.resources,
             jwks,
             jwks_uri: metadata.jwks_uri,
-            metadata: to_json(&metadata.rest)?,
+            passthrough: to_json(&metadata.passthrough)?,
         })
     }
 
-    /// Puts it into a client's row, with what it asks for within these limits; all of the limits where
-    /// it asks for nothing in particular. `management` is the audience of the management API.
+    /// Applies the metadata to the row of a client. Scope and resource servers that it does not ask
+    /// for are set to the limits. `management_audience` is the audience of the management API,
+    /// which cannot be registered.
     ///
     /// # Errors
-    /// `invalid_client_metadata` where it asks for more than the limits, for rights over Keyward, or for
-    /// no resource server at all: that would be another audience.
-    pub fn write_to(
+    /// `invalid_client_metadata` if it asks for more than the limits, for rights over Keyward, or
+    /// for no resource server although the limits have some: its tokens would get another audience.
+    pub fn apply(
         &self,
         client: &mut Client,
-        limits: &Limits,
-        management: &str,
+        limits: &RegistrationLimits,
+        management_audience: &str,
     ) -> Result<(), Error> {
-        let most: Scope = limits
+        let allowed: Scope = limits
             .scope
             .parse()
             .map_err(|_| Error::server_error("unreadable registration limits"))?;
-        let scope = self.scope.clone().unwrap_or_else(|| most.clone());
-        if !scope.is_subset(&most) {
+        let scope = self.scope.clone().unwrap_or_else(|| allowed.clone());
+        if !scope.is_subset(&allowed) {
             return Err(invalid(format!(
-                "scope: the most that can be registered here is {:?}",
+                "scope: the maximum that can be registered here is {:?}",
                 limits.scope
             )));
         }
@@ -220,13 +219,13 @@ impl Registered {
             )));
         }
         let resources = self.resources.as_ref().unwrap_or(&limits.resources);
-        let beyond = resources
-            .iter()
-            .find(|identifier| !limits.resources.contains(identifier) || *identifier == management);
-        if let Some(beyond) = beyond {
+        let not_allowed = resources.iter().find(|identifier| {
+            !limits.resources.contains(identifier) || *identifier == management_audience
+        });
+        if let Some(identifier) = not_allowed {
             return Err(invalid(format!(
                 "resources: {} cannot be registered here",
-                printable(beyond)
+                printable(identifier)
             )));
         }
         if resources.is_empty() && !limits.resources.is_empty() {
@@ -245,7 +244,7 @@ impl Registered {
         client.grant_types.clone_from(&self.grant_types);
         client.jwks.clone_from(&self.jwks);
         client.jwks_uri.clone_from(&self.jwks_uri);
-        client.metadata.clone_from(&self.metadata);
+        client.metadata.clone_from(&self.passthrough);
         Ok(())
     }
 }
@@ -267,12 +266,12 @@ fn check_name(name: Option<&str>) -> Result<(), Error> {
         Ok(())
     } else {
         Err(invalid(format!(
-            "client_name has between one and {MAX_NAME} characters, none of them a control character"
+            "client_name must have between one and {MAX_NAME} characters, none of them a control character"
         )))
     }
 }
 
-/// The redirect URIs as they are kept.
+/// Validates and normalizes the redirect URIs.
 fn check_redirect_uris(uris: &Value) -> Result<Vec<String>, Error> {
     let invalid =
         |reason: String| Error::new(Code::InvalidRedirectUri, format!("redirect_uris: {reason}"));
@@ -281,13 +280,13 @@ fn check_redirect_uris(uris: &Value) -> Result<Vec<String>, Error> {
         .filter(|uris| uris.len() <= MAX_REDIRECT_URIS);
     let uris = uris.ok_or_else(|| {
         invalid(format!(
-            "it is an array of {MAX_REDIRECT_URIS} URIs at the most"
+            "must be an array of at most {MAX_REDIRECT_URIS} URIs"
         ))
     })?;
     let checked = uris.iter().map(|uri| {
         let text = uri
             .as_str()
-            .ok_or_else(|| invalid("each of them is a string".to_owned()))?;
+            .ok_or_else(|| invalid("each must be a string".to_owned()))?;
         let uri = ExternalUri::parse(text).and_then(ExternalUri::for_redirect);
         uri.map(|uri| uri.to_string())
             .map_err(|error| invalid(error.to_string()))
@@ -295,12 +294,12 @@ fn check_redirect_uris(uris: &Value) -> Result<Vec<String>, Error> {
     checked.collect()
 }
 
-fn check_kept(kept: &Kept) -> Result<(), Error> {
+fn check_passthrough(metadata: &PassthroughMetadata) -> Result<(), Error> {
     let uris = [
-        ("client_uri", &kept.client_uri),
-        ("logo_uri", &kept.logo_uri),
-        ("tos_uri", &kept.tos_uri),
-        ("policy_uri", &kept.policy_uri),
+        ("client_uri", &metadata.client_uri),
+        ("logo_uri", &metadata.logo_uri),
+        ("tos_uri", &metadata.tos_uri),
+        ("policy_uri", &metadata.policy_uri),
     ];
     for (name, uri) in uris {
         if let Some(text) = uri {
@@ -308,54 +307,49 @@ fn check_kept(kept: &Kept) -> Result<(), Error> {
             page.map_err(|error| invalid(format!("{name}: {error}")))?;
         }
     }
-    let texts = kept
+    let too_many_contacts = metadata
+        .contacts
+        .as_ref()
+        .is_some_and(|contacts| contacts.len() > 10);
+    let has_unusable_text = metadata
         .contacts
         .iter()
         .flatten()
-        .chain(&kept.software_id)
-        .chain(&kept.software_version);
-    if kept
-        .contacts
-        .as_ref()
-        .is_some_and(|contacts| contacts.len() > 10)
-        || texts
-            .into_iter()
-            .any(|text| text.len() > 200 || text.contains('\0'))
-    {
+        .chain(&metadata.software_id)
+        .chain(&metadata.software_version)
+        .any(|text| text.len() > 200 || text.contains('\0'));
+    if too_many_contacts || has_unusable_text {
         return Err(invalid(
-            "contacts are ten at the most; they, software_id and software_version have 200 bytes at the most",
+            "contacts must be at most ten; they, software_id and software_version must have at most 200 bytes each",
         ));
     }
     Ok(())
 }
 
-/// What is not offered is left out, as RFC 7591 section 2 allows; the answer says what remained.
-fn check_grant_types(wanted: Option<&[String]>) -> Result<String, Error> {
+/// Unsupported grant types are left out, as RFC 7591 section 2 allows; the response has the rest.
+fn check_grant_types(wanted: Option<&[String]>) -> Result<GrantTypes, Error> {
     let Some(wanted) = wanted else {
-        return Ok(client_credentials::GRANT_TYPE.to_owned());
+        return Ok(GrantTypes::from_iter([GrantType::ClientCredentials]));
     };
-    let offered: Vec<&str> = wanted
-        .iter()
-        .map(String::as_str)
-        .filter(|name| token_endpoint::GRANT_TYPES.contains(name))
-        .collect();
-    if offered.is_empty() && !wanted.is_empty() {
+    let supported: Vec<GrantType> = wanted.iter().flat_map(|name| name.parse()).collect();
+    if supported.is_empty() && !wanted.is_empty() {
         return Err(invalid(format!(
-            "grant_types: what is offered is {}",
-            token_endpoint::GRANT_TYPES.join(", ")
+            "grant_types: the supported ones are {}",
+            GrantType::NAMES.join(", ")
         )));
     }
-    Ok(offered.join(" "))
+    Ok(supported.into_iter().collect())
 }
 
+/// Checks `jwks` and `jwks_uri`. Returns the JWK Set as text.
 fn check_keys(
-    server: &AuthorizationServer,
-    metadata: &Metadata,
+    metadata: &ClientMetadata,
     auth_method: AuthMethod,
+    private_jwks_uri: Switch,
 ) -> Result<Option<String>, Error> {
     match (&metadata.jwks, &metadata.jwks_uri) {
         // RFC 7591 section 2: "MUST NOT both be present".
-        (Some(_), Some(_)) => Err(invalid("jwks and jwks_uri exclude each other")),
+        (Some(_), Some(_)) => Err(invalid("jwks and jwks_uri must not both be present")),
         (None, None) if auth_method == AuthMethod::PrivateKeyJwt => {
             Err(invalid("private_key_jwt needs jwks or jwks_uri"))
         }
@@ -363,23 +357,193 @@ fn check_keys(
             JwkSet::check_registered(jwks).map_err(invalid)?;
             Ok(Some(jwks.to_string()))
         }
-        (None, Some(uri)) => {
-            check_jwks_uri(uri, server.settings.private_jwks_uri.is_on()).map(|()| None)
-        }
+        (None, Some(uri)) => check_jwks_uri(uri, private_jwks_uri).map(|()| None),
         (None, None) => Ok(None),
     }
 }
 
-/// What can be refused right away; the address behind a name is checked at each fetch.
-fn check_jwks_uri(uri: &str, private_addresses: bool) -> Result<(), Error> {
-    let allowed = |address| private_addresses || http_client::is_public(address);
+/// Refuses what is unusable whatever its host resolves to. The resolved IP address is checked at
+/// each fetch.
+fn check_jwks_uri(uri: &str, private_jwks_uri: Switch) -> Result<(), Error> {
+    let allowed = |address| private_jwks_uri.is_on() || http_client::is_public(address);
     let checked = ExternalUri::parse(uri).and_then(|uri| uri.for_keys(allowed));
     checked
         .map(drop)
         .map_err(|error| invalid(format!("jwks_uri: {error}")))
 }
 
-/// JSON for a column.
+/// JSON text for a column.
 fn to_json(value: &impl Serialize) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|error| Error::server_error(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock::Timestamp;
+
+    fn validate(metadata: Value) -> Result<ValidatedMetadata, Error> {
+        ValidatedMetadata::new(parse(metadata.to_string().as_bytes())?, Switch::Off)
+    }
+
+    #[test]
+    fn unusable_metadata_is_refused() {
+        use Code::{InvalidClientMetadata, InvalidRedirectUri};
+        for (metadata, expected) in [
+            (json!([]), InvalidClientMetadata),
+            (json!("x"), InvalidClientMetadata),
+            (json!({"client_name": 7}), InvalidClientMetadata),
+            (json!({"client_name": ""}), InvalidClientMetadata),
+            (json!({"client_name": " "}), InvalidClientMetadata),
+            (json!({"client_name": "a\nb"}), InvalidClientMetadata),
+            (
+                json!({"client_name": "x".repeat(101)}),
+                InvalidClientMetadata,
+            ),
+            (
+                json!({"token_endpoint_auth_method": "none"}),
+                InvalidClientMetadata,
+            ),
+            (
+                json!({"token_endpoint_auth_method": "private_key_jwt"}),
+                InvalidClientMetadata,
+            ),
+            (json!({"grant_types": ["password"]}), InvalidClientMetadata),
+            (json!({"scope": "a\"b"}), InvalidClientMetadata),
+            (json!({"jwks": {"keys": []}}), InvalidClientMetadata),
+            (
+                json!({"jwks": {"keys": []}, "jwks_uri": "https://a.example/"}),
+                InvalidClientMetadata,
+            ),
+            (
+                json!({"jwks_uri": "http://a.example/"}),
+                InvalidClientMetadata,
+            ),
+            (
+                json!({"jwks_uri": "https://127.0.0.1/"}),
+                InvalidClientMetadata,
+            ),
+            (
+                json!({"client_uri": "javascript:alert(1)"}),
+                InvalidClientMetadata,
+            ),
+            (json!({"contacts": vec!["a"; 11]}), InvalidClientMetadata),
+            (
+                json!({"software_id": "x".repeat(201)}),
+                InvalidClientMetadata,
+            ),
+            (json!({"software_version": "\0"}), InvalidClientMetadata),
+            (
+                json!({"redirect_uris": "https://a.example/"}),
+                InvalidRedirectUri,
+            ),
+            (json!({"redirect_uris": [7]}), InvalidRedirectUri),
+            (json!({"redirect_uris": ["/path"]}), InvalidRedirectUri),
+            (
+                json!({"redirect_uris": vec!["https://a.example/"; 21]}),
+                InvalidRedirectUri,
+            ),
+        ] {
+            match validate(metadata.clone()) {
+                Ok(_) => panic!("{metadata} was accepted"),
+                Err(error) => assert_eq!(error.code(), expected, "{metadata}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_private_jwks_uri_needs_the_setting() {
+        let metadata = || parse(br#"{"jwks_uri": "https://10.0.0.1/keys"}"#).unwrap();
+        assert!(ValidatedMetadata::new(metadata(), Switch::Off).is_err());
+        assert!(ValidatedMetadata::new(metadata(), Switch::On).is_ok());
+    }
+
+    #[test]
+    fn unsupported_grant_types_are_left_out() {
+        const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+        for (metadata, registered) in [
+            (json!({}), "client_credentials"),
+            (json!({"grant_types": []}), ""),
+            (
+                json!({"grant_types": ["password", "client_credentials"]}),
+                "client_credentials",
+            ),
+            (json!({"grant_types": [TOKEN_EXCHANGE]}), TOKEN_EXCHANGE),
+        ] {
+            let validated = validate(metadata.clone()).unwrap();
+            assert_eq!(validated.grant_types.as_str(), registered, "{metadata}");
+        }
+    }
+
+    #[test]
+    fn a_client_registers_within_its_limits() {
+        let limits = RegistrationLimits {
+            scope: "a b".to_owned(),
+            resources: vec!["urn:a".to_owned(), "urn:b".to_owned(), "urn:api".to_owned()],
+        };
+        for (metadata, expected) in [
+            (json!({"resources": ["urn:a"]}), Some(("a b", "urn:a"))),
+            (
+                json!({"scope": "b", "resources": ["urn:b", "urn:a"]}),
+                Some(("b", "urn:a urn:b")),
+            ),
+            (
+                json!({"scope": "", "resources": ["urn:a"]}),
+                Some(("", "urn:a")),
+            ),
+            (json!({"scope": "c", "resources": ["urn:a"]}), None),
+            (json!({"resources": ["urn:c"]}), None),
+            (json!({"resources": []}), None),
+            // The limits have the management API here, which nobody can register for.
+            (json!({"resources": ["urn:api"]}), None),
+            (json!({}), None),
+        ] {
+            let mut client = Client::new(
+                String::new(),
+                String::new(),
+                AuthMethod::ClientSecretBasic,
+                Timestamp::EPOCH,
+            );
+            let applied =
+                validate(metadata.clone())
+                    .unwrap()
+                    .apply(&mut client, &limits, "urn:api");
+            let found = applied
+                .is_ok()
+                .then(|| (client.scope.as_str(), client.resources.as_str()));
+            assert_eq!(found, expected, "{metadata}");
+        }
+    }
+
+    #[test]
+    fn rights_over_keyward_cannot_be_registered() {
+        let limits = RegistrationLimits {
+            scope: "a keyward:operator".to_owned(),
+            resources: Vec::new(),
+        };
+        for (metadata, accepted) in [
+            (json!({"scope": "a"}), true),
+            (json!({"scope": "keyward:operator"}), false),
+            (json!({}), false),
+        ] {
+            let mut client = Client::new(
+                String::new(),
+                String::new(),
+                AuthMethod::ClientSecretBasic,
+                Timestamp::EPOCH,
+            );
+            let applied =
+                validate(metadata.clone())
+                    .unwrap()
+                    .apply(&mut client, &limits, "urn:api");
+            assert_eq!(applied.is_ok(), accepted, "{metadata}");
+            assert_eq!(
+                client.name == client.client_id,
+                accepted,
+                "the id is the default name"
+            );
+        }
+    }
 }

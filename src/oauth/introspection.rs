@@ -1,20 +1,17 @@
-//! Introspection (RFC 7662): of access tokens and of API keys.
-
-use std::sync::Arc;
+//! Introspection (RFC 7662) of access tokens and API keys.
 
 use serde::Serialize;
 
-use super::access_token::{self, Audience, NotInForce};
-use super::client_authentication::{self, AuthenticatedClient};
-use super::failure::Reason;
-use super::{AuthorizationServer, Request, api_key};
-use crate::cache::ClientEntry;
+use super::client_auth::{self, AuthenticatedClient};
+use super::reason::{Reason, Rejection};
+use super::token::access_token::Audience;
+use super::token::presented::{self, ActiveToken, Presentation};
+use super::{AuthorizationServer, FormRequest};
+use crate::clock::Timestamp;
 use crate::error::{Code, Error};
-use crate::metrics::CredentialKind;
 use crate::scope::Scope;
-use crate::store::StoreError;
 
-/// RFC 7662 section 2.2.
+/// The introspection response (RFC 7662 section 2.2).
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum Introspection {
@@ -23,7 +20,7 @@ pub enum Introspection {
         /// `false`.
         active: bool,
     },
-    /// In force, and meant for the caller.
+    /// The token or API key is active, and the caller is in its audience.
     Active(Box<Active>),
 }
 
@@ -31,12 +28,13 @@ impl Introspection {
     const INACTIVE: Introspection = Introspection::Inactive { active: false };
 }
 
-/// What the caller may know of what it was shown.
+/// The members of the response for an active token or API key.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Active {
     active: bool,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    scope: String,
+    #[serde(skip_serializing_if = "Scope::is_empty")]
+    #[schemars(with = "String")]
+    scope: Scope,
     client_id: String,
     /// `Bearer` or `api_key`.
     token_type: &'static str,
@@ -52,131 +50,101 @@ pub struct Active {
 /// Answers an introspection request.
 ///
 /// # Errors
-/// `invalid_client`, or that the caller may not introspect; and where it could not be found out: a
-/// fault of the database is never an inactive token.
+/// `invalid_client`; `access_denied` if the client is not allowed to introspect; and if it cannot
+/// be determined whether the token is active: a database fault is never an inactive token.
 pub async fn introspect(
     server: &AuthorizationServer,
-    request: &Request,
+    request: &FormRequest,
 ) -> Result<Introspection, Error> {
-    let caller = client_authentication::authenticate(server, request).await?;
+    let caller = client_auth::authenticate(server, request).await?;
     if !caller.entry().client.may_introspect {
-        return Err(
-            Error::new(Code::AccessDenied, "The client may not introspect")
-                .detail(format!("client {} may not introspect", caller.client_id())),
-        );
-    }
-    // `token_type_hint` is only a hint: a token tells by itself what it is.
-    let token = request.parameters.require("token")?;
-    let found = server
-        .cache
-        .under_lease(async || find(server, &caller, token, request).await)
-        .await?;
-    let whose = found.as_ref().ok().map(|(_, client)| &client.client);
-    let kind = if token.starts_with("kwk_") {
-        CredentialKind::ApiKey
-    } else {
-        CredentialKind::AccessToken
-    };
-    server.usage.count_introspection(
-        &caller.entry().client,
-        whose,
-        kind,
-        request.context.received_at,
-    );
-    match found {
-        Ok((active, _)) => Ok(Introspection::Active(Box::new(active))),
-        Err(NotInForce(reason)) => {
-            tracing::debug!(caller = caller.client_id(), %reason, "inactive");
-            Ok(Introspection::INACTIVE)
-        }
-    }
-}
-
-/// What the caller may know, and of which client.
-async fn find(
-    server: &AuthorizationServer,
-    caller: &AuthenticatedClient,
-    token: &str,
-    request: &Request,
-) -> Result<Result<(Active, Arc<ClientEntry>), NotInForce>, StoreError> {
-    let (active, client) = if token.starts_with("kwk_") {
-        match api_key::find(server, token, None, request.context.received_at).await? {
-            Ok(found) => (of_api_key(server, &found), found.client),
-            Err(reason) => return Ok(Err(reason)),
-        }
-    } else {
-        let verified =
-            match access_token::verify(server, token, request.context.received_at).await? {
-                Ok(verified) => verified,
-                Err(reason) => return Ok(Err(reason)),
-            };
-        let client =
-            match access_token::in_force(server, &verified.claims, request.context.received_at)
-                .await?
-            {
-                Ok(client) => client,
-                Err(reason) => return Ok(Err(reason)),
-            };
-        let Some(audience) = verified.claims.remaining_audience(&client.client) else {
-            return Ok(Err(NotInForce(Reason::not_for_caller())));
-        };
-        let scope = verified.claims.remaining_scope(&client.client);
-        (
-            of_claims(&verified.claims, scope.into_owned(), audience.into_owned()),
-            client,
+        return Err(Error::new(
+            Code::AccessDenied,
+            "The client is not allowed to introspect",
         )
+        .detail(format!(
+            "client {} is not allowed to introspect",
+            caller.client_id()
+        )));
+    }
+    // `token_type_hint` is not needed: the prefix tells the kind.
+    let token = request.parameters.require("token")?;
+    let now = request.context.received_at;
+    let found = match find(server, &caller, token, now).await {
+        Ok(found) => Ok(found),
+        Err(Rejection::Inactive(reason)) => Err(reason),
+        Err(Rejection::Error(error)) => return Err(error),
     };
-    let meant = active
-        .aud
-        .iter()
-        .any(|audience| may_see(server, caller, audience));
-    Ok(if meant {
-        Ok((active, client))
-    } else {
-        Err(NotInForce(Reason::not_for_caller()))
+    let owner = found.as_ref().ok().map(|(token, _)| &token.client().client);
+    let kind = presented::kind(token);
+    server
+        .usage
+        .count_introspection(&caller.entry().client, owner, kind, now);
+    Ok(match found {
+        Ok((_, active)) => Introspection::Active(Box::new(active)),
+        Err(reason) => {
+            tracing::debug!(caller = caller.client_id(), %reason, "inactive");
+            Introspection::INACTIVE
+        }
     })
 }
 
-/// A resource server sees what is meant for it; another client with the right to introspect, what is
-/// meant for the resource servers that it may use; one that has none, what is meant for the issuer.
-fn may_see(server: &AuthorizationServer, caller: &AuthenticatedClient, audience: &str) -> bool {
+/// Resolves the token, and checks that the caller is in its audience.
+async fn find(
+    server: &AuthorizationServer,
+    caller: &AuthenticatedClient,
+    presented: &str,
+    now: Timestamp,
+) -> Result<(ActiveToken, Active), Rejection> {
+    // The caller is not the one who presented the token, so its IP address is unknown.
+    let presentation = Presentation { client_ip: None };
+    let token = presented::resolve(server, presented, presentation, now).await?;
+    let audience = token
+        .audience(&server.issuer)
+        .ok_or_else(Reason::not_for_caller)?;
+    let is_for_caller = audience
+        .iter()
+        .any(|audience| is_audience_of(server, caller, audience));
+    if !is_for_caller {
+        return Err(Reason::not_for_caller().into());
+    }
+    let active = response(server, &token, audience.into_owned());
+    Ok((token, active))
+}
+
+/// Whether a token for `audience` may be shown to the caller. A resource server sees the tokens for
+/// itself. Another client that is allowed to introspect sees those for the resource servers that it
+/// may use; if it has none, those for the issuer.
+fn is_audience_of(
+    server: &AuthorizationServer,
+    caller: &AuthenticatedClient,
+    audience: &str,
+) -> bool {
     let entry = caller.entry();
     let own = &entry.resource_servers;
-    let used = &entry.client.resources;
-    if own.is_empty() && used.is_empty() {
+    let usable = &entry.client.resources;
+    if own.is_empty() && usable.is_empty() {
         return audience == server.issuer.as_str();
     }
-    own.iter().any(|identifier| identifier == audience) || used.contains(audience)
+    own.iter().any(|identifier| identifier == audience) || usable.contains(audience)
 }
 
-fn of_claims(claims: &access_token::Claims, scope: String, aud: Audience) -> Active {
+fn response(server: &AuthorizationServer, token: &ActiveToken, aud: Audience) -> Active {
+    let client_id = &token.client().client.client_id;
+    let (sub, token_type) = match token {
+        ActiveToken::AccessToken(token) => (&token.claims.sub, "Bearer"),
+        ActiveToken::ApiKey(_) => (client_id, "api_key"),
+    };
     Active {
         active: true,
-        scope,
-        client_id: claims.client_id.clone(),
-        token_type: "Bearer",
-        iss: claims.iss.clone(),
-        sub: claims.sub.clone(),
-        aud,
-        iat: claims.iat,
-        exp: Some(claims.exp),
-        jti: claims.jti.to_string(),
-    }
-}
-
-fn of_api_key(server: &AuthorizationServer, found: &api_key::ActiveKey) -> Active {
-    let (key, client) = (&found.key.key, &found.client.client);
-    let scope: Scope = found.scope();
-    Active {
-        active: true,
-        scope: scope.to_string(),
-        client_id: client.client_id.clone(),
-        token_type: "api_key",
+        scope: token.scope().into_owned(),
+        client_id: client_id.clone(),
+        token_type,
         iss: server.issuer.as_str().to_owned(),
-        sub: client.client_id.clone(),
-        aud: Audience::of(&client.resources, server.issuer.as_str()),
-        iat: key.created_at.seconds(),
-        exp: key.expires_at.map(crate::clock::Timestamp::seconds),
-        jti: key.id.clone(),
+        sub: sub.clone(),
+        aud,
+        iat: token.issued_at().seconds(),
+        exp: token.expires_at().map(Timestamp::seconds),
+        jti: token.id(),
     }
 }

@@ -1,4 +1,4 @@
-//! The published keys (RFC 7517 section 5).
+//! The published JWK Set (RFC 7517 section 5).
 
 use std::sync::Arc;
 
@@ -7,37 +7,38 @@ use crate::clock::Timestamp;
 use crate::credential::Fingerprint;
 use crate::store::signing_key::{SigningKey, State};
 
-/// The document and its entity tag.
+/// The JWK Set document and its entity tag.
 pub struct KeySet {
-    /// JSON.
+    /// The document, as JSON.
     pub document: String,
-    /// Changes with the document, in quotes.
+    /// The strong entity tag, with its quotes. It changes with the document.
     pub etag: String,
-    /// What it was made of, and until when it says the same of it.
+    /// The rows that the document was made from.
     keys: Arc<Vec<SigningKey>>,
-    until: Option<Timestamp>,
+    /// When the next of them is no longer published.
+    valid_until: Option<Timestamp>,
 }
 
-/// Every key that a token in force may be signed with, and those that are about to sign. From
-/// memory: published with the database away too.
+/// The keys that active tokens may be signed with, and those that will sign next. They are read
+/// from memory, so they are published while the database is unavailable too.
 pub fn key_set(server: &AuthorizationServer, now: Timestamp) -> Arc<KeySet> {
     let keys = server.cache.cached_signing_keys();
-    if let Some(kept) = server.key_set.load_full()
-        && Arc::ptr_eq(&kept.keys, &keys)
-        && kept.until.is_none_or(|until| now < until)
+    if let Some(current) = server.key_set.load_full()
+        && Arc::ptr_eq(&current.keys, &keys)
+        && current.valid_until.is_none_or(|until| now < until)
     {
-        return kept;
+        return current;
     }
     let published = || keys.iter().filter(|key| key.state(now) != State::Gone);
     let members: Vec<&str> = published().map(|key| key.public_jwk.as_str()).collect();
     let document = format!(r#"{{"keys":[{}]}}"#, members.join(","));
     let mut etag = Fingerprint::of(document.as_bytes()).hex();
     etag.truncate(32);
-    let until = published().filter_map(|key| key.published_until).min();
+    let valid_until = published().filter_map(|key| key.published_until).min();
     let set = Arc::new(KeySet {
         etag: format!("\"{etag}\""),
         document,
-        until,
+        valid_until,
         keys,
     });
     server.key_set.store(Some(set.clone()));

@@ -1,5 +1,6 @@
-//! The verbs of the protocol, a file per RFC or step. No HTTP here: a [`Request`] comes in, an
-//! answer or an [`Error`](crate::error::Error) goes out, and `http/` makes bytes of it.
+//! The protocol operations, one file for each RFC or step, without HTTP. Each takes a request that
+//! `http/` has read, such as a [`FormRequest`], and returns a response or an [`Error`], which
+//! `http/` writes.
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use crate::clock::watch::ClockWatch;
 use crate::config::{Issuer, LiveSettings, Settings};
 use crate::credential::Fingerprint;
 use crate::crypto::password::Passwords;
+use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::Error;
 use crate::metrics::{CacheState, Snapshot};
 use crate::net::http_client::HttpClient;
@@ -22,74 +24,75 @@ use crate::store::signing_key::signing_at;
 use crate::store::token_records::TokenRecords;
 use crate::store::{Store, StoreError};
 
-pub mod access_token;
-pub mod api_key;
-pub mod authorization;
-pub mod client_assertion;
-pub mod client_authentication;
-pub mod client_credentials;
+pub mod authorization_header;
+pub mod client_auth;
 pub mod client_metadata;
-pub mod failure;
-pub mod forward_authentication;
+pub mod failures;
+pub mod forward_auth;
+pub mod grant;
 pub mod introspection;
 pub mod jwks;
-pub mod keys;
-pub mod metadata;
 pub mod parameters;
+pub mod reason;
 pub mod registration;
 pub mod revocation;
+pub mod server_metadata;
+pub mod signing_keys;
+pub mod token;
 pub mod token_endpoint;
-pub mod token_exchange;
 pub mod usage;
 
 use parameters::Parameters;
+use signing_keys::SigningKeys;
+use token::verify::VerifiedToken;
 
-/// How many proven tokens are remembered: at a kilobyte each, a bounded share of memory.
-const VERIFIED_KEPT: usize = 8_000;
+/// The capacity of the cache of verified tokens. An entry takes about a kilobyte.
+const VERIFIED_CAPACITY: usize = 8_000;
 
-/// All that the verbs work with.
+/// The authorization server: the state that all operations share, for one issuer.
 pub struct AuthorizationServer {
-    /// What is set.
+    /// The settings, of which some can be reloaded.
     pub settings: LiveSettings,
-    /// Exactly as tokens carry it.
+    /// The issuer identifier (RFC 8414 section 2), exactly as it is in the tokens.
     pub issuer: Issuer,
     /// The database.
     pub store: Arc<Store>,
-    /// What the hot path needs, in memory.
+    /// The in-memory cache of clients, API keys, revocations and signing keys.
     pub cache: Arc<Cache>,
-    /// What signs.
-    pub signing_keys: keys::SigningKeys,
-    /// Where token records go.
+    /// The signing key pairs and the threads that sign.
+    pub signing_keys: SigningKeys,
+    /// The writer of token records.
     pub records: TokenRecords,
-    /// Limits failed authentications.
+    /// The rate limiter of failed authentications.
     pub rate_limiter: RateLimiter,
-    /// What hashes and compares passwords.
+    /// Hashing and verification of passwords.
     pub passwords: Passwords,
-    /// What is written in batches.
+    /// Counters and audit entries that are written in batches.
     pub usage: usage::Usage,
-    /// For `jwks_uri`.
+    /// The HTTP client that fetches the JWK Sets of clients (`jwks_uri`).
     pub http_client: HttpClient,
-    /// The published keys, as long as they stay as they are.
+    /// The current JWK Set document.
     pub key_set: ArcSwapOption<jwks::KeySet>,
-    /// Tokens whose signature was proven; not whether they are in force.
-    pub verified: sync::Cache<Fingerprint, Arc<access_token::VerifiedToken>>,
-    /// Whether the clocks agree.
+    /// The cache of tokens whose signature was verified. It says nothing about whether they are
+    /// active.
+    pub verified: sync::Cache<Fingerprint, Arc<VerifiedToken>>,
+    /// Comparison of the clocks of this machine, the database and the other nodes.
     pub clock: ClockWatch,
     started: Timestamp,
 }
 
 impl AuthorizationServer {
-    /// From its parts.
+    /// Puts the server together, and starts the threads that sign.
     ///
     /// # Errors
-    /// Where the system gives no threads to sign with; an outgoing proxy or a certificate authority that
-    /// cannot be used.
+    /// Fails if the system refuses threads, or if the outgoing proxy or a certificate authority of
+    /// the settings cannot be used.
     pub fn new(
         settings: Settings,
         issuer: Issuer,
         cache: Arc<Cache>,
         store: Arc<Store>,
-        sealing_keys: keys::SealingKeyFile,
+        sealing_keys: SealingKeyFile,
         records: TokenRecords,
     ) -> Result<Self, Error> {
         let no_threads = |error: std::io::Error| Error::server_error(error.to_string());
@@ -98,12 +101,12 @@ impl AuthorizationServer {
             issuer,
             store,
             cache,
-            signing_keys: keys::SigningKeys::start(sealing_keys).map_err(no_threads)?,
+            signing_keys: SigningKeys::start(sealing_keys).map_err(no_threads)?,
             records,
             rate_limiter: RateLimiter::default(),
             passwords: Passwords::default(),
             usage: usage::Usage::default(),
-            verified: sync::Cache::new(VERIFIED_KEPT),
+            verified: sync::Cache::new(VERIFIED_CAPACITY),
             key_set: ArcSwapOption::empty(),
             clock: ClockWatch::default(),
             started: Timestamp::now(),
@@ -111,16 +114,17 @@ impl AuthorizationServer {
         })
     }
 
-    /// Learns what the nodes have seen of the clocks, before the first answer.
+    /// Reads the last instant that a node recorded. Call this before the first request is served:
+    /// the clock of this machine may be days behind.
     ///
     /// # Errors
-    /// Where the database gave no answer.
+    /// Fails if the database does not answer.
     pub async fn learn_seen(&self) -> Result<(), StoreError> {
         self.clock.learn(&self.store.read(store_clock::seen).await?);
         Ok(())
     }
 
-    /// The state that `GET /metrics` shows beside the counters.
+    /// The gauges of `GET /metrics`: the state of caches, pools, queues, keys and clocks at `now`.
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
         let keys = self.cache.cached_signing_keys();
         let signing = signing_at(&keys, now);
@@ -142,19 +146,19 @@ impl AuthorizationServer {
             signing_key_age: signing.map(|key| now.duration_since(key.signs_from)),
             signing_key_max_age: self.settings.signing_key_max_age,
             clock_difference_millis: self.clock.difference(),
-            clock_agreed: !self.clock.is_doubted(),
+            clock_agreed: !self.clock.is_paused(),
             started: self.started.seconds(),
             ..Snapshot::default()
         }
     }
 }
 
-/// What a verb needs of a request to an OAuth endpoint.
-pub struct Request {
+/// A form-encoded request to the token, introspection or revocation endpoint.
+pub struct FormRequest {
     /// The `Authorization` header.
     pub authorization: Option<String>,
-    /// The body.
+    /// The parameters of the body.
     pub parameters: Parameters,
-    /// Whence and when it came.
+    /// The context of the request.
     pub context: RequestContext,
 }

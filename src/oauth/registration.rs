@@ -6,9 +6,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::AuthorizationServer;
-use super::authorization::Authorization;
-use super::client_metadata::{Limits, Metadata, Registered, invalid, parse};
-use super::failure::{Reason, Whose};
+use super::authorization_header::AuthorizationHeader;
+use super::client_metadata::{
+    ClientMetadata, RegistrationLimits, ValidatedMetadata, invalid, parse,
+};
+use super::failures::FailureSubject;
+use super::reason::Reason;
 use crate::cache::ClientEntry;
 use crate::config::Registration;
 use crate::credential::{Credential, Kind};
@@ -26,24 +29,24 @@ use crate::store::registration_token::{self, RegistrationToken};
 #[derive(Debug, Serialize)]
 pub struct ClientInformation {
     client_id: String,
-    /// Only in the answer that made it: afterwards nobody knows it.
+    /// Only in the response that created it: afterwards Keyward only has its hash.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<String>,
     client_id_issued_at: i64,
-    /// Zero: it does not end by itself.
+    /// Zero: it does not expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret_expires_at: Option<i64>,
     registration_access_token: String,
     registration_client_uri: String,
     #[serde(flatten)]
-    metadata: Metadata,
+    metadata: ClientMetadata,
 }
 
-/// What registration needs of a request.
-pub struct Request {
+/// A request to a registration endpoint.
+pub struct RegistrationRequest {
     /// The `Authorization` header.
     pub authorization: Option<String>,
-    /// Whence and when it came.
+    /// The context of the request.
     pub context: RequestContext,
 }
 
@@ -53,40 +56,27 @@ pub struct Request {
 /// `invalid_token`, `invalid_client_metadata`, `invalid_redirect_uri`.
 pub async fn register(
     server: &AuthorizationServer,
-    request: &Request,
+    request: &RegistrationRequest,
     body: &[u8],
 ) -> Result<ClientInformation, Error> {
-    let initial = match server.settings.registration {
-        Registration::Off => return Err(Error::new(Code::AccessDenied, "Registration is off")),
-        Registration::Open => {
-            if let Some(wait) = server.rate_limiter.registered(request.context.client_ip) {
-                server.usage.metrics.count_rate_limited();
-                return Err(Error::too_many_requests(
-                    "Too many registrations from one network; try again later",
-                    wait,
-                ));
-            }
-            None
-        }
-        Registration::Token => Some(initial_access_token(server, request).await?),
-    };
+    let initial = check_may_register(server, request).await?;
     let limits = match &initial {
-        Some(token) => Limits::new(&token.scope, &token.resources),
-        None => Limits::new(
+        Some(token) => RegistrationLimits::new(&token.scope, &token.resources),
+        None => RegistrationLimits::new(
             &server.settings.registration_scope,
             &server.settings.registration_resources,
         ),
     };
-    let registered = Registered::check(server, parse(body)?)?;
+    let metadata = ValidatedMetadata::new(parse(body)?, server.settings.private_jwks_uri)?;
 
     let now = request.context.received_at;
     let access_token = Credential::generate(Kind::RegistrationAccessToken);
     let mut client = Client {
         registration_limits: Some(limits.to_json()?),
         registration_token_hash: Some(secret_hash::hash(&access_token)),
-        ..Client::new(String::new(), String::new(), registered.auth_method, now)
+        ..Client::new(String::new(), String::new(), metadata.auth_method, now)
     };
-    registered.write_to(&mut client, &limits, &server.issuer.management_audience())?;
+    metadata.apply(&mut client, &limits, &server.issuer.management_audience())?;
     let secret = domain::client::generate_secret(&client, now);
 
     let actor = match &initial {
@@ -94,32 +84,21 @@ pub async fn register(
         None => format!("client {}", client.client_id),
     };
     let recorder = Recorder::in_request(actor, &request.context);
-    let (row, secret_row) = (client.clone(), secret.as_ref().map(|(_, row)| row.clone()));
-    let account = server
+    let row = client.clone();
+    let secret_row = secret.as_ref().map(|(_, row)| row.clone());
+    client.account_id = server
         .store
         .write(now, move |transaction| {
-            let account_id = match &initial {
-                Some(token) => {
-                    if !registration_token::take_use(transaction, &token.id)? {
-                        return Err(invalid_token("The initial access token has no use left"));
-                    }
-                    token.account_id.clone()
-                }
-                None => {
-                    let kind = AccountKind::OpenRegistration;
-                    account::find_or_create(transaction, &recorder, kind)?.id
-                }
-            };
+            let account_id = take_account(transaction, &recorder, initial.as_ref())?;
             ensure_capacity(transaction, &account_id)?;
             let row = Client {
-                account_id: account_id.clone(),
+                account_id,
                 ..row.clone()
             };
             domain::client::create(transaction, &recorder, &row, secret_row.as_ref(), None)?;
-            Ok(account_id)
+            Ok::<_, Error>(row.account_id)
         })
         .await?;
-    client.account_id = account;
     tracing::info!(
         client_id = client.client_id,
         account = client.account_id,
@@ -133,51 +112,92 @@ pub async fn register(
     ))
 }
 
-/// Shows a client what is registered of it (RFC 7592 section 2.1).
+/// Checks that the setting `registration` allows the request. Returns the initial access token if it
+/// requires one.
+async fn check_may_register(
+    server: &AuthorizationServer,
+    request: &RegistrationRequest,
+) -> Result<Option<RegistrationToken>, Error> {
+    match server.settings.registration {
+        Registration::Off => Err(Error::new(Code::AccessDenied, "Registration is off")),
+        Registration::Open => match server.rate_limiter.registered(request.context.client_ip) {
+            Some(wait) => {
+                server.usage.metrics.count_rate_limited();
+                Err(Error::too_many_requests(
+                    "Too many registrations from one network; try again later",
+                    wait,
+                ))
+            }
+            None => Ok(None),
+        },
+        Registration::Token => initial_access_token(server, request).await.map(Some),
+    }
+}
+
+/// Takes one use of the initial access token. Returns the account of the new client: that of the
+/// token, or the one of open registration.
+fn take_account(
+    transaction: &mut crate::store::Transaction<'_>,
+    recorder: &Recorder,
+    initial: Option<&RegistrationToken>,
+) -> Result<String, Error> {
+    let Some(token) = initial else {
+        let kind = AccountKind::OpenRegistration;
+        return Ok(account::find_or_create(transaction, recorder, kind)?.id);
+    };
+    if registration_token::take_use(transaction, &token.id)? {
+        Ok(token.account_id.clone())
+    } else {
+        Err(invalid_token("The initial access token has no uses left"))
+    }
+}
+
+/// Reads the registration of a client (RFC 7592 section 2.1).
 ///
 /// # Errors
 /// `invalid_token`.
 pub async fn read(
     server: &AuthorizationServer,
-    request: &Request,
+    request: &RegistrationRequest,
     client_id: &str,
 ) -> Result<ClientInformation, Error> {
-    let (entry, access_token) = registrant(server, request, client_id).await?;
+    let (entry, access_token) = authenticate_registrant(server, request, client_id).await?;
     Ok(information(server, &entry.client, None, &access_token))
 }
 
-/// Replaces what is registered of a client (RFC 7592 section 2.2).
+/// Replaces the registered metadata of a client (RFC 7592 section 2.2).
 ///
 /// # Errors
 /// `invalid_token`, `invalid_client_metadata`, `invalid_redirect_uri`.
 pub async fn update(
     server: &AuthorizationServer,
-    request: &Request,
+    request: &RegistrationRequest,
     client_id: &str,
     body: &[u8],
 ) -> Result<ClientInformation, Error> {
-    let (entry, access_token) = registrant(server, request, client_id).await?;
+    let (entry, access_token) = authenticate_registrant(server, request, client_id).await?;
     check_update(server, &entry, &access_token, body)?;
-    let registered = Registered::check(server, parse(body)?)?;
+    let metadata = ValidatedMetadata::new(parse(body)?, server.settings.private_jwks_uri)?;
 
     let now = request.context.received_at;
-    let (id, management) = (client_id.to_owned(), server.issuer.management_audience());
-    let proven = entry.client.registration_token_hash.clone();
+    let id = client_id.to_owned();
+    let management = server.issuer.management_audience();
+    let authenticated_hash = entry.client.registration_token_hash.clone();
     let recorder = Recorder::in_request(format!("client {id}"), &request.context);
     let (client, secret) = server
         .store
         .write(now, move |transaction| {
             let database = transaction.database();
             let found = client::find(database, &id)?;
-            let mut client = check_still_proven(found, proven.as_ref())?;
+            let mut client = check_still_registered(found, authenticated_hash.as_ref())?;
             let secrets = client_secret::list(database, &id)?;
             let before = client.resources.clone();
-            let limits = Limits::of(&client)?;
-            registered.write_to(&mut client, &limits, &management)?;
-            // The right to introspect is for the resource servers that it was given for.
+            let limits = RegistrationLimits::of(&client)?;
+            metadata.apply(&mut client, &limits, &management)?;
+            // The right to introspect was granted for these resource servers only.
             if client.may_introspect && !client.resources.is_subset(&before) {
                 return Err(invalid(
-                    "resources: only an operator gives other ones to a client that introspects",
+                    "resources: only an operator can add resource servers to a client that introspects",
                 ));
             }
             domain::client::update(transaction, &recorder, Action::ClientUpdate, &client)?;
@@ -204,26 +224,28 @@ pub async fn update(
     Ok(information(server, &client, secret, &access_token))
 }
 
-/// Deletes a client (RFC 7592 section 2.3): its secrets, its keys and all its tokens are refused
-/// from then on.
+/// Deletes a client (RFC 7592 section 2.3). Its secrets, API keys and tokens are refused from then
+/// on.
 ///
 /// # Errors
 /// `invalid_token`.
 pub async fn delete(
     server: &AuthorizationServer,
-    request: &Request,
+    request: &RegistrationRequest,
     client_id: &str,
 ) -> Result<(), Error> {
-    let (entry, _) = registrant(server, request, client_id).await?;
+    let (entry, _) = authenticate_registrant(server, request, client_id).await?;
     let id = entry.client.client_id.clone();
     let now = request.context.received_at;
-    let proven = entry.client.registration_token_hash.clone();
+    let authenticated_hash = entry.client.registration_token_hash.clone();
     let recorder = Recorder::in_request(format!("client {id}"), &request.context);
     server
         .store
         .write(now, move |transaction| {
-            let client =
-                check_still_proven(client::find(transaction.database(), &id)?, proven.as_ref())?;
+            let client = check_still_registered(
+                client::find(transaction.database(), &id)?,
+                authenticated_hash.as_ref(),
+            )?;
             domain::client::delete(transaction, &recorder, &client)?;
             Ok::<_, Error>(())
         })
@@ -232,28 +254,37 @@ pub async fn delete(
     Ok(())
 }
 
-/// Under the lock: what was taken away since the registration access token was looked at stays away.
-fn check_still_proven(found: Option<Client>, proven: Option<&String>) -> Result<Client, Error> {
-    let still = found.filter(|client| {
-        client.registration_token_hash.as_ref() == proven && client.disabled_at.is_none()
-    });
-    still.ok_or_else(|| invalid_token("The client or its registration access token is gone"))
+/// Checks again, within the transaction, that the client exists and is enabled, and that its
+/// registration access token is still the one that was authenticated.
+fn check_still_registered(
+    found: Option<Client>,
+    authenticated_hash: Option<&String>,
+) -> Result<Client, Error> {
+    found
+        .filter(|client| {
+            client.registration_token_hash.as_ref() == authenticated_hash
+                && client.disabled_at.is_none()
+        })
+        .ok_or_else(|| {
+            invalid_token("The client or its registration access token no longer exists")
+        })
 }
 
-/// Refuses one more client if the account has reached its limit: registrations must not fill the disk.
+/// Refuses one more client if the account has reached its limit: registrations must not fill the
+/// disk.
 fn ensure_capacity(
     transaction: &mut crate::store::Transaction<'_>,
     account_id: &str,
 ) -> Result<(), Error> {
     let database = transaction.database();
-    let most = account::find(database, account_id)?.map_or(0, |account| account.client_limit());
-    if client::has_as_many(database, account_id, most)? {
+    let limit = account::find(database, account_id)?.map_or(0, |account| account.client_limit());
+    if client::has_as_many(database, account_id, limit)? {
         return Err(Error::new(
             Code::AccessDenied,
-            "The account has as many clients as it can have",
+            "The account has reached its maximum number of clients",
         )
         .detail(format!(
-            "account {account_id} has {most} clients, the most that it can have"
+            "account {account_id} has reached its maximum of {limit} clients"
         )));
     }
     Ok(())
@@ -265,31 +296,27 @@ fn invalid_token(description: &'static str) -> Error {
 
 fn failed(
     server: &AuthorizationServer,
-    request: &Request,
+    request: &RegistrationRequest,
     client_id: Option<&str>,
     reason: &Reason,
 ) -> Error {
-    let whose = Whose {
+    let subject = FailureSubject {
         client_id,
         client: None,
         target: client_id.unwrap_or_default(),
     };
-    server.failed(
-        &request.context,
-        &whose,
-        reason,
-        invalid_token("The token is missing, unknown, used up or ended"),
-    )
+    let refusal = invalid_token("The token is missing, unknown, expired or has no uses left");
+    server.record_failed_authentication(&request.context, &subject, reason, refusal)
 }
 
 /// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1).
 fn bearer(authorization: Option<&str>, kind: Kind) -> Option<Credential> {
-    Credential::parse(Authorization::parse(authorization?)?.bearer()?, kind)
+    Credential::parse(AuthorizationHeader::parse(authorization?)?.bearer()?, kind)
 }
 
 async fn initial_access_token(
     server: &AuthorizationServer,
-    request: &Request,
+    request: &RegistrationRequest,
 ) -> Result<RegistrationToken, Error> {
     let Some(presented) = bearer(request.authorization.as_deref(), Kind::InitialAccessToken) else {
         return Err(failed(server, request, None, &Reason::no_initial_token()));
@@ -338,10 +365,11 @@ async fn initial_access_token(
     Ok(token)
 }
 
-/// RFC 7592 section 2: whoever holds the registration access token of the client that the URL names.
-async fn registrant(
+/// Authenticates the request by the registration access token of the client that the URL names (RFC
+/// 7592 section 2).
+async fn authenticate_registrant(
     server: &AuthorizationServer,
-    request: &Request,
+    request: &RegistrationRequest,
     client_id: &str,
 ) -> Result<(Arc<ClientEntry>, Credential), Error> {
     let Some(presented) = bearer(
@@ -361,11 +389,11 @@ async fn registrant(
         .and_then(|entry| entry.client.registration_token_hash.clone());
     match (entry, hash) {
         (Some(entry), Some(hash)) => {
-            let right = StoredSecret::new(hash).matches(&presented);
-            if right && entry.client.disabled_at.is_none() {
+            let matches = StoredSecret::new(hash).matches(&presented);
+            if matches && entry.client.disabled_at.is_none() {
                 return Ok((entry, presented));
             }
-            let reason = if right {
+            let reason = if matches {
                 Reason::client_disabled()
             } else {
                 Reason::wrong_registration_token()
@@ -384,76 +412,84 @@ async fn registrant(
     }
 }
 
-/// RFC 7592 section 2.2: what an update must hold and must not. The members of the answer that a client
-/// must not send are passed over where they are as the answer had them: libraries send all that they
-/// were given.
+/// Checks the members that an update must, or must not, have (RFC 7592 section 2.2). Members that a
+/// client must not change are accepted if they are unchanged, since libraries send back all that they
+/// received.
 fn check_update(
     server: &AuthorizationServer,
     entry: &ClientEntry,
     access_token: &Credential,
     body: &[u8],
 ) -> Result<(), Error> {
-    let value: Value = serde_json::from_slice(body)
+    let sent: Value = serde_json::from_slice(body)
         .map_err(|error| invalid(format!("The client metadata is unreadable: {error}")))?;
     let client = &entry.client;
-    if value["client_id"] != client.client_id.as_str() {
-        return Err(invalid("client_id must be there, and be the client's own"));
+    if sent["client_id"] != client.client_id.as_str() {
+        return Err(invalid(
+            "client_id must be present, and be the client's own",
+        ));
     }
-    let given = |member: &str| value.get(member).filter(|value| !value.is_null());
-    let unchanged = [
-        (
-            "registration_access_token",
-            given("registration_access_token").is_none_or(|value| {
-                let presented = value
-                    .as_str()
-                    .and_then(|text| Credential::parse(text, Kind::RegistrationAccessToken));
-                presented.is_some_and(|presented| {
-                    presented.fingerprint().matches(&access_token.fingerprint())
-                })
-            }),
-        ),
-        (
-            "registration_client_uri",
-            given("registration_client_uri")
-                .is_none_or(|value| *value == registration_client_uri(server, client)),
-        ),
-        (
-            "client_id_issued_at",
-            given("client_id_issued_at").is_none_or(|value| *value == client.created_at.seconds()),
-        ),
-        (
-            "client_secret_expires_at",
-            given("client_secret_expires_at").is_none_or(|value| {
-                *value == 0
-                    || entry
-                        .secrets
-                        .iter()
-                        .any(|secret| secret.expires_at.is_some_and(|end| *value == end.seconds()))
-            }),
-        ),
-    ];
-    if let Some((member, _)) = unchanged.iter().find(|(_, unchanged)| !unchanged) {
-        return Err(invalid(format!(
-            "{member} cannot be changed: leave it out, or send it as it was in the answer"
-        )));
-    }
-    if let Some(presented) = value.get("client_secret") {
-        let presented = presented
-            .as_str()
-            .and_then(|text| Credential::parse(text, Kind::ClientSecret));
-        let own = presented.is_some_and(|presented| {
-            entry
-                .secrets
-                .iter()
-                .any(|own| own.secret.matches(&presented))
-        });
-        if !own {
-            return Err(invalid(
-                "client_secret must be the client's own, or left out",
-            ));
+    for member in UNCHANGEABLE {
+        let value = sent.get(member).filter(|value| !value.is_null());
+        if value.is_some_and(|value| !is_unchanged(server, entry, access_token, member, value)) {
+            return Err(invalid(format!(
+                "{member} cannot be changed: omit it, or send it as it was in the response"
+            )));
         }
     }
-    Ok(())
+    let Some(value) = sent.get("client_secret") else {
+        return Ok(());
+    };
+    let is_own = sent_credential(value, Kind::ClientSecret).is_some_and(|sent| {
+        entry
+            .secrets
+            .iter()
+            .any(|secret| secret.secret.matches(&sent))
+    });
+    if is_own {
+        Ok(())
+    } else {
+        Err(invalid(
+            "client_secret must be the client's own, or omitted",
+        ))
+    }
+}
+
+/// The members of the response that a client can send back but not change.
+const UNCHANGEABLE: [&str; 4] = [
+    "registration_access_token",
+    "registration_client_uri",
+    "client_id_issued_at",
+    "client_secret_expires_at",
+];
+
+fn is_unchanged(
+    server: &AuthorizationServer,
+    entry: &ClientEntry,
+    access_token: &Credential,
+    member: &str,
+    value: &Value,
+) -> bool {
+    let client = &entry.client;
+    match member {
+        "registration_access_token" => sent_credential(value, Kind::RegistrationAccessToken)
+            .is_some_and(|sent| sent.fingerprint().matches(&access_token.fingerprint())),
+        "registration_client_uri" => *value == registration_client_uri(server, client),
+        "client_id_issued_at" => *value == client.created_at.seconds(),
+        "client_secret_expires_at" => *value == 0 || is_secret_expiry(entry, value),
+        _ => false,
+    }
+}
+
+fn sent_credential(value: &Value, kind: Kind) -> Option<Credential> {
+    Credential::parse(value.as_str()?, kind)
+}
+
+fn is_secret_expiry(entry: &ClientEntry, value: &Value) -> bool {
+    entry
+        .secrets
+        .iter()
+        .any(|secret| secret.expires_at.is_some_and(|end| *value == end.seconds()))
 }
 
 fn registration_client_uri(server: &AuthorizationServer, client: &Client) -> String {
@@ -475,6 +511,6 @@ fn information(
         client_id_issued_at: client.created_at.seconds(),
         registration_access_token: access_token.expose().to_owned(),
         registration_client_uri: registration_client_uri(server, client),
-        metadata: Metadata::of(client),
+        metadata: ClientMetadata::of(client),
     }
 }

@@ -1,65 +1,61 @@
-//! Revocation (RFC 7009): of access tokens and of API keys.
+//! Revocation (RFC 7009) of access tokens and API keys.
 
-use super::{AuthorizationServer, Request, access_token, api_key, client_authentication};
+use super::reason::Rejection;
+use super::token::presented::{self, PresentedToken};
+use super::{AuthorizationServer, FormRequest, client_auth};
 use crate::domain;
 use crate::error::{Code, Error};
 use crate::store::audit::Recorder;
 
-/// Answers a revocation request. Unknown, malformed or revoked already: nothing to do, and no error
-/// (section 2.2).
+/// Answers a revocation request. For an unknown, malformed or revoked token there is nothing to do,
+/// and this is no error (RFC 7009 section 2.2).
 ///
-/// Whatever is authentic is revoked, also where it has expired by the clock of this machine: that may be
-/// ahead, and on another node the token or the key is still active.
+/// Every authentic token is revoked, even if it has expired by the clock of this machine: that
+/// clock may be ahead, and on another node the token or API key may still be active.
 ///
 /// # Errors
-/// `invalid_client`; `unauthorized_client` for the token of another client, which stays as it is;
-/// and where it could not be written: then the token may live on, and the caller must know.
-pub async fn revoke(server: &AuthorizationServer, request: &Request) -> Result<(), Error> {
-    let caller = client_authentication::authenticate(server, request).await?;
+/// `invalid_client`; `unauthorized_client` for a token of another client, which is left as it is;
+/// and if the revocation cannot be written: then the token may stay active, and the caller must
+/// know.
+pub async fn revoke(server: &AuthorizationServer, request: &FormRequest) -> Result<(), Error> {
+    let caller = client_auth::authenticate(server, request).await?;
     let token = request.parameters.require("token")?;
+    let token = match presented::authenticate_for_revocation(server, token).await {
+        Ok(token) => token,
+        Err(Rejection::Inactive(_)) => return Ok(()),
+        Err(Rejection::Error(error)) => return Err(error),
+    };
+    if token.client_id() != caller.client_id() {
+        return Err(Error::new(
+            Code::UnauthorizedClient,
+            "The token was issued to another client",
+        ));
+    }
+    // Expired by every clock: it cannot become active again, and its revocation would be purged at
+    // once.
+    if let PresentedToken::AccessToken(claims) = &token
+        && server.clock.is_past(claims.expires_at())
+    {
+        return Ok(());
+    }
     let now = request.context.received_at;
     let account_id = caller.entry().client.account_id.clone();
     let recorder = Recorder::in_request(format!("client {}", caller.client_id()), &request.context);
-    let anothers = || {
-        Error::new(
-            Code::UnauthorizedClient,
-            "The token was issued to another client",
-        )
-    };
-
-    if token.starts_with("kwk_") {
-        let Ok(found) = api_key::authenticate(server, token).await? else {
-            return Ok(());
-        };
-        if found.key.client_id != caller.client_id() {
-            return Err(anothers());
-        }
-        // A leaked key must die, be it the last one.
-        let id = found.key.id.clone();
-        return server
-            .store
-            .write(now, move |transaction| {
-                domain::api_key::revoke(transaction, &recorder, &account_id, &id)?;
-                Ok(())
-            })
-            .await;
-    }
-    let Ok(verified) = access_token::verify_for_revocation(server, token).await? else {
-        return Ok(());
-    };
-    let claims = &verified.claims;
-    if claims.client_id != caller.client_id() {
-        return Err(anothers());
-    }
-    let (jti, expires_at) = (claims.jti.to_string(), claims.expires_at());
-    // By no clock can it be active again, and its revocation would be purged at once.
-    if server.clock.is_past(expires_at) {
-        return Ok(());
-    }
     server
         .store
         .write(now, move |transaction| {
-            domain::token::revoke(transaction, &recorder, &account_id, &jti, expires_at)?;
+            match &token {
+                // A leaked key must be revocable even if it is the client's last one.
+                PresentedToken::ApiKey(key) => {
+                    let id = &key.key.id;
+                    domain::api_key::revoke(transaction, &recorder, &account_id, id)?;
+                }
+                PresentedToken::AccessToken(claims) => {
+                    let jti = claims.jti.to_string();
+                    let expires_at = claims.expires_at();
+                    domain::token::revoke(transaction, &recorder, &account_id, &jti, expires_at)?;
+                }
+            }
             Ok(())
         })
         .await

@@ -1,54 +1,53 @@
 //! The token endpoint (RFC 6749 section 3.2).
 
-use super::access_token::{self, Grant, TokenResponse};
-use super::client_authentication::{self, AuthenticatedClient};
-use super::{AuthorizationServer, Request, client_credentials, token_exchange};
-use crate::error::{Code, Error};
+use super::grant::{
+    self, Grant, GrantType, PermittedGrantType, client_credentials, token_exchange,
+};
+use super::token::issue::{self, TokenResponse};
+use super::{AuthorizationServer, FormRequest, client_auth};
+use crate::error::Error;
 
-/// The grants that are offered.
-pub const GRANT_TYPES: [&str; 2] = [client_credentials::GRANT_TYPE, token_exchange::GRANT_TYPE];
-
-/// Answers a token request.
+/// Answers a token request: reads the grant type, authenticates, decides on the grant, and issues
+/// an access token.
 ///
 /// # Errors
 /// Those of RFC 6749 section 5.2 and RFC 8707 section 2.
 pub async fn token(
     server: &AuthorizationServer,
-    request: &Request,
+    request: &FormRequest,
 ) -> Result<TokenResponse, Error> {
-    let grant_type = request.parameters.require("grant_type")?;
-    if !GRANT_TYPES.contains(&grant_type) {
-        return Err(Error::new(
-            Code::UnsupportedGrantType,
-            format!("The grants are {}", GRANT_TYPES.join(", ")),
-        ));
-    }
-    if grant_type == token_exchange::GRANT_TYPE {
-        let grant = token_exchange::grant(server, request).await?;
-        return access_token::issue(server, grant, request.context.received_at).await;
-    }
-    let client = client_authentication::authenticate(server, request).await?;
-    let grant = granted(&client, grant_type, request);
-    let grant = grant.inspect_err(|error| {
-        server.note_refusal(
-            &request.context,
-            &client.entry().client,
-            client.client_id(),
-            error,
-        )
-    })?;
-    access_token::issue(server, grant, request.context.received_at).await
+    let grant_type = grant::requested_grant_type(&request.parameters)?;
+    let grant = authorize(server, request, grant_type).await?;
+    issue::issue(server, grant, request.context.received_at).await
 }
 
-/// What the client gets of what it asks for.
-fn granted(
-    client: &AuthenticatedClient,
-    grant_type: &str,
-    request: &Request,
+/// Authenticates the request as its grant type requires, and decides what is granted.
+async fn authorize(
+    server: &AuthorizationServer,
+    request: &FormRequest,
+    grant_type: GrantType,
 ) -> Result<Grant, Error> {
-    if !client.entry().client.may_use(grant_type) {
-        let refusal = format!("The client may not use the grant {grant_type}");
-        return Err(Error::new(Code::UnauthorizedClient, refusal).about(grant_type));
+    let parameters = &request.parameters;
+    match grant_type {
+        GrantType::ClientCredentials => {
+            let caller = client_auth::authenticate(server, request).await?;
+            let client = &caller.entry().client;
+            PermittedGrantType::check(client, grant_type)
+                .and_then(|permitted| client_credentials::grant(permitted, &caller, parameters))
+                .inspect_err(|refused| {
+                    let target = &client.client_id;
+                    server.record_refused_grant(&request.context, client, target, refused);
+                })
+        }
+        GrantType::TokenExchange => {
+            let key = token_exchange::authenticate(server, request).await?;
+            let client = &key.client.client;
+            PermittedGrantType::check(client, grant_type)
+                .and_then(|permitted| token_exchange::grant(permitted, &key, parameters))
+                .inspect_err(|refused| {
+                    let target = &key.key.key.id;
+                    server.record_refused_grant(&request.context, client, target, refused);
+                })
+        }
     }
-    client_credentials::grant(client, &request.parameters)
 }

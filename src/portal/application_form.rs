@@ -148,8 +148,8 @@ fn parse_auth_method(form: &Form) -> Result<AuthMethod, Error> {
         AuthMethod::ClientSecretBasic.as_str()
     };
     named
-        .parse()
-        .map_err(|reason: String| Error::new(Code::InvalidRequest, reason).field("auth_method"))
+        .parse::<AuthMethod>()
+        .map_err(|error| Error::new(Code::InvalidRequest, error).field("auth_method"))
 }
 
 /// Creates an application.

@@ -152,8 +152,8 @@ pub async fn invite(
     let created = async {
         let role: Role = form
             .get("role")
-            .parse()
-            .map_err(|reason: String| Error::new(Code::InvalidRequest, reason).field("role"))?;
+            .parse::<Role>()
+            .map_err(|error| Error::new(Code::InvalidRequest, error).field("role"))?;
         let account = Some(form.get("account"))
             .filter(|id| !id.is_empty() && user.is_operator() && role != Role::Operator);
         let email = form.text("email");
@@ -284,8 +284,8 @@ pub async fn set_role(
     let changed = async {
         let role = form
             .get("role")
-            .parse()
-            .map_err(|reason: String| Error::new(Code::InvalidRequest, reason).field("role"))?;
+            .parse::<Role>()
+            .map_err(|error| Error::new(Code::InvalidRequest, error).field("role"))?;
         user::set_role(
             &user.server.store,
             user.may(UsersWrite)?,

@@ -40,7 +40,8 @@ type Stream = Either<Connection, TlsStream<Connection>>;
 /// A stream with its HTTP version and the address of the peer, as actix-http takes it.
 type Accepted = (Stream, Protocol, Option<SocketAddr>);
 
-/// Starts the workers, each with an application of its own. Returns the future that ends when they do.
+/// Starts the workers, each with an application of its own. Returns the future that ends when they
+/// do.
 ///
 /// # Errors
 /// The system refuses threads or sockets, or TLS cannot be set up.

@@ -3,15 +3,16 @@
 use crate::config::{LiveSettings, Reload, Settings};
 use crate::net::tls::Certificate;
 use crate::oauth::AuthorizationServer;
-use crate::telemetry::Log;
+use crate::telemetry::Telemetry;
 
 /// Reads the settings from the same sources as at the start.
 pub type ReadSettings = Box<dyn Fn() -> Result<Settings, String> + Send>;
 
-/// Reloads the certificate, the settings and the log filter. Settings that cannot be used change nothing.
+/// Reloads the certificate, the settings and the log filter. Settings that cannot be used change
+/// nothing.
 pub(super) fn reload(
     server: &AuthorizationServer,
-    log: &Log,
+    telemetry: &Telemetry,
     read_settings: &ReadSettings,
     certificate: Option<&Certificate>,
 ) {
@@ -29,7 +30,7 @@ pub(super) fn reload(
         }
     };
     let changed = Changed::apply(&server.settings, settings);
-    if let Err(error) = log.set_filter(&server.settings.log) {
+    if let Err(error) = telemetry.set_filter(&server.settings.log) {
         tracing::error!(error = error.reason(), "cannot change the log filter");
     }
     tracing::info!(changed = changed.applied, "settings reloaded");
@@ -62,17 +63,15 @@ struct Changed {
 
 impl Changed {
     fn apply(live: &LiveSettings, new: Settings) -> Self {
-        let (applied, pending): (Vec<_>, Vec<_>) = live
-            .reload(new)
-            .into_iter()
-            .partition(|(_, reload)| *reload == Reload::Applied);
-        let join = |names: Vec<(&str, Reload)>| {
-            let names: Vec<_> = names.into_iter().map(|(name, _)| name).collect();
+        let changed = live.reload(new);
+        let names = |wanted: Reload| {
+            let names = changed.iter().filter(|(_, reload)| *reload == wanted);
+            let names: Vec<_> = names.map(|(name, _)| *name).collect();
             names.join(", ")
         };
         Changed {
-            applied: join(applied),
-            pending: join(pending),
+            applied: names(Reload::Applied),
+            pending: names(Reload::NeedsRestart),
         }
     }
 }

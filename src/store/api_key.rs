@@ -1,5 +1,6 @@
-//! API key: a named credential of a client that is presented straight to a resource server.
+//! API key: a named credential of a client that it presents directly to a resource server.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -19,46 +20,47 @@ use crate::scope::Scope;
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(treat_none_as_null = true)]
 pub struct ApiKey {
-    /// The id inside the key; its `jti` at introspection.
+    /// The id inside the key; the `jti` at introspection.
     pub id: String,
-    /// Whose it is.
+    /// The client that the key belongs to.
     pub client_id: String,
-    /// Unique within the client.
+    /// The display name, unique within the client.
     pub name: String,
-    /// Argon2id, as a PHC string.
+    /// The Argon2id hash of the key, as a PHC string.
     pub hash: String,
-    /// Its first characters, for lists.
+    /// The first characters of the key, for lists.
     pub shown: String,
-    /// A part of the client's scope; all of it where there is none here.
+    /// The scope of the key, a subset of the client's; none for all of the client's scope.
     pub scope: Option<Scope>,
-    /// Whether it may manage the client's keys.
+    /// Whether the key may manage the client's API keys.
     pub manage_keys: bool,
-    /// When it was made.
+    /// When the key was created.
     pub created_at: Timestamp,
-    /// From when on it is refused.
+    /// When the key expires; none if it does not.
     pub expires_at: Option<Timestamp>,
-    /// Who made it.
+    /// The actor who created the key.
     pub created_by: String,
-    /// Whence it may be presented.
+    /// The client IP addresses from which the key may be presented.
     pub allowed_ips: IpRanges,
-    /// When it was last presented and right, to the minute.
+    /// When the key last authenticated a request, to the minute.
     pub last_used_at: Option<Timestamp>,
-    /// The key that replaced it at a rotation; none for a key that was not rotated. Empty for one that was
-    /// rotated before this column existed and whose successor had been deleted by then.
+    /// The key that replaced this one at a rotation; none for a key that was not rotated. Empty for
+    /// a key that was rotated before this column existed and whose successor had been deleted by
+    /// then.
     pub replaced_by: Option<String>,
 }
 
 impl ApiKey {
-    /// Whether it has ended by `now`.
+    /// Whether the key has expired at `now`.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
 }
 
-/// The most ranges of one key.
+/// The maximum number of ranges of one key.
 const MAX_RANGES: usize = 50;
 
-/// Networks and addresses; none stands for anywhere.
+/// IP networks and addresses; an empty list stands for all addresses.
 #[derive(
     Clone,
     Debug,
@@ -75,12 +77,13 @@ pub struct IpRanges {
 }
 
 impl IpRanges {
-    /// With a space between.
+    /// The ranges, separated by spaces.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether the client IP lies in one of them, or there is none. One that is unknown lies in none.
+    /// Whether the client IP address is in one of the ranges, or there are none. An unknown address
+    /// is in no range.
     pub fn allow(&self, client_ip: ClientIp) -> bool {
         match client_ip {
             _ if self.ranges.is_empty() => true,
@@ -89,24 +92,25 @@ impl IpRanges {
         }
     }
 
-    /// From what people write, each a network or an address.
+    /// Parses ranges, each a network or an address.
     ///
     /// # Errors
-    /// A sentence that names the one that is neither.
-    pub fn from_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+    /// [`InvalidIpRanges`] if one is neither, or there are too many.
+    pub fn from_words<'a>(
+        words: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, InvalidIpRanges> {
         let range = |word: &str| {
             let range = word.parse().or_else(|_| {
                 word.parse::<IpAddr>()
                     .map(|address| IpNet::from(address.to_canonical()))
             });
-            let shown: String = word.chars().take(60).collect();
-            range.map(|range: IpNet| range.trunc()).map_err(|_| {
-                format!("{shown:?} is no IP address and no range, such as 203.0.113.0/24")
-            })
+            range
+                .map(|range: IpNet| range.trunc())
+                .map_err(|_| InvalidIpRanges::Range(word.chars().take(60).collect()))
         };
         let ranges: Vec<IpNet> = words.into_iter().map(range).collect::<Result<_, _>>()?;
         if ranges.len() > MAX_RANGES {
-            return Err(format!("{MAX_RANGES} ranges are the most"));
+            return Err(InvalidIpRanges::TooMany);
         }
         let text = ranges
             .iter()
@@ -117,10 +121,27 @@ impl IpRanges {
     }
 }
 
-impl FromStr for IpRanges {
-    type Err = String;
+/// A text that is not a list of [`IpRanges`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidIpRanges {
+    /// One of the ranges cannot be parsed.
+    #[error("{0:?} is no IP address and no range, such as 203.0.113.0/24")]
+    Range(String),
+    /// There are too many ranges.
+    #[error("{MAX_RANGES} ranges are the most")]
+    TooMany,
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl From<InvalidIpRanges> for Cow<'static, str> {
+    fn from(error: InvalidIpRanges) -> Self {
+        error.to_string().into()
+    }
+}
+
+impl FromStr for IpRanges {
+    type Err = InvalidIpRanges;
+
+    fn from_str(text: &str) -> Result<Self, InvalidIpRanges> {
         IpRanges::from_words(text.split(' ').filter(|word| !word.is_empty()))
     }
 }
@@ -147,10 +168,10 @@ impl Serialize for IpRanges {
     }
 }
 
-/// By its id.
+/// The key with this id, expired or not; none if it was revoked.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn find(database: &mut Database, id: &str) -> Result<Option<ApiKey>, StoreError> {
     Ok(api_keys::table
         .find(id)
@@ -159,10 +180,10 @@ pub fn find(database: &mut Database, id: &str) -> Result<Option<ApiKey>, StoreEr
         .optional()?)
 }
 
-/// Those of a client, the oldest first, ended ones too.
+/// The keys of a client, the oldest first, expired ones too.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn list(database: &mut Database, client_id: &str) -> Result<Vec<ApiKey>, StoreError> {
     let own = api_keys::table.filter(api_keys::client_id.eq(client_id));
     Ok(own
@@ -171,10 +192,10 @@ pub fn list(database: &mut Database, client_id: &str) -> Result<Vec<ApiKey>, Sto
         .load(database)?)
 }
 
-/// Adds one; the name must be free within the client.
+/// Inserts a key; its name must be free within the client.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn insert(transaction: &mut Transaction<'_>, key: &ApiKey) -> Result<(), StoreError> {
     diesel::insert_into(api_keys::table)
         .values(key)
@@ -183,10 +204,10 @@ pub fn insert(transaction: &mut Transaction<'_>, key: &ApiKey) -> Result<(), Sto
     Ok(())
 }
 
-/// Writes all of its columns.
+/// Updates all columns of a key.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn update(transaction: &mut Transaction<'_>, key: &ApiKey) -> Result<(), StoreError> {
     diesel::update(api_keys::table.find(&key.id))
         .set(key)
@@ -195,25 +216,26 @@ pub fn update(transaction: &mut Transaction<'_>, key: &ApiKey) -> Result<(), Sto
     Ok(())
 }
 
-/// A row of `revoked_api_keys`: an API key that was revoked lately and authenticates nobody.
+/// A row of `revoked_api_keys`: an API key that was revoked recently. It authenticates nobody, and
+/// tells a client that still presents it from an attacker who guesses.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
 pub struct RevokedApiKey {
     /// The id inside the key.
     pub id: String,
-    /// The client that it belonged to.
+    /// The client that the key belonged to.
     pub client_id: String,
-    /// Its name.
+    /// The display name.
     pub name: String,
-    /// Argon2id, as a PHC string.
+    /// The Argon2id hash of the key, as a PHC string.
     pub hash: String,
-    /// When it was revoked.
+    /// When the key was revoked.
     pub revoked_at: Timestamp,
 }
 
-/// A revoked API key by its id.
+/// The recently revoked API key with this id.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn find_revoked(
     database: &mut Database,
     id: &str,
@@ -225,10 +247,10 @@ pub fn find_revoked(
         .optional()?)
 }
 
-/// The ids and names of a client's API keys, those that were revoked lately too.
+/// The ids and names of a client's API keys, recently revoked ones too.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn names(
     database: &mut Database,
     client_id: &str,
@@ -246,11 +268,10 @@ pub fn names(
     Ok(names)
 }
 
-/// Removes one, and keeps for a while what tells it from a key that never was; nothing happens if it is
-/// gone already.
+/// Revokes a key, if it exists, and records it among the recently revoked keys.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn delete(
     transaction: &mut Transaction<'_>,
     id: &str,
@@ -274,11 +295,12 @@ pub fn delete(
     Ok(())
 }
 
-/// Writes when each of these was last used. No node keeps that in memory, so it is no change.
+/// Records when each of these keys was last used. No node caches that, so it adds no change to the
+/// feed.
 ///
 /// # Errors
-/// Where the database gave no answer.
-pub fn note_used(database: &mut Database, used: &[(String, Timestamp)]) -> Result<(), StoreError> {
+/// [`StoreError`] if the database did not answer.
+pub fn touch(database: &mut Database, used: &[(String, Timestamp)]) -> Result<(), StoreError> {
     for (id, at) in used {
         // Another node may have written a later one.
         let earlier = api_keys::last_used_at
@@ -291,21 +313,107 @@ pub fn note_used(database: &mut Database, used: &[(String, Timestamp)]) -> Resul
     Ok(())
 }
 
-/// Removes up to `limit` that expired, and as many that were revoked, before `moment`; returns how many.
+/// Deletes up to `limit` keys that expired before `before`, and as many recently revoked keys that
+/// were revoked before it; returns how many.
 ///
 /// # Errors
-/// Where the database gave no answer.
-pub fn purge(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
+/// [`StoreError`] if the database did not answer.
+pub fn purge(database: &mut Database, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
     let expired = "DELETE FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
     let expired = diesel::sql_query(expired)
-        .bind::<BigInt, _>(moment)
+        .bind::<BigInt, _>(before)
         .bind::<BigInt, _>(limit)
         .execute(database)?;
     let revoked = "DELETE FROM revoked_api_keys WHERE id IN \
                    (SELECT id FROM revoked_api_keys WHERE revoked_at < $1 ORDER BY revoked_at LIMIT $2)";
     Ok(expired
         + diesel::sql_query(revoked)
-            .bind::<BigInt, _>(moment)
+            .bind::<BigInt, _>(before)
             .bind::<BigInt, _>(limit)
             .execute(database)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_normalised() {
+        for (text, expected) in [
+            ("", Ok("")),
+            ("203.0.113.7", Ok("203.0.113.7/32")),
+            (
+                "203.0.113.7/24  2001:db8::1/32",
+                Ok("203.0.113.0/24 2001:db8::/32"),
+            ),
+            ("::ffff:203.0.113.7", Ok("203.0.113.7/32")),
+            (
+                "203.0.113.0/33",
+                Err("\"203.0.113.0/33\" is no IP address and no range, such as 203.0.113.0/24"),
+            ),
+            (
+                "example.com",
+                Err("\"example.com\" is no IP address and no range, such as 203.0.113.0/24"),
+            ),
+        ] {
+            let parsed = text.parse::<IpRanges>().map_err(|error| error.to_string());
+            let parsed = parsed
+                .as_ref()
+                .map(IpRanges::as_str)
+                .map_err(String::as_str);
+            assert_eq!(parsed, expected, "{text}");
+        }
+        let many = |count| std::iter::repeat_n("203.0.113.7", count);
+        assert!(IpRanges::from_words(many(MAX_RANGES)).is_ok());
+        assert_eq!(
+            IpRanges::from_words(many(MAX_RANGES + 1)).err(),
+            Some(InvalidIpRanges::TooMany)
+        );
+    }
+
+    #[test]
+    fn an_address_must_be_in_a_range() {
+        let known = |address: &str| ClientIp::from(address.parse::<IpAddr>().unwrap());
+        for (ranges, client_ip, allowed) in [
+            ("", known("198.51.100.1"), true),
+            ("", ClientIp::Unknown, true),
+            ("203.0.113.0/24", known("203.0.113.255"), true),
+            ("203.0.113.0/24", known("203.0.114.0"), false),
+            ("203.0.113.0/24", known("::ffff:203.0.113.1"), true),
+            ("203.0.113.0/24", known("2001:db8::1"), false),
+            ("203.0.113.0/24 2001:db8::/32", known("2001:db8::1"), true),
+            ("0.0.0.0/0", ClientIp::Unknown, false),
+        ] {
+            let ranges: IpRanges = ranges.parse().unwrap();
+            assert_eq!(ranges.allow(client_ip), allowed, "{ranges} {client_ip}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_expired_from_its_expiry_on() {
+        let at = |seconds: i64| Timestamp::from_seconds(1_800_000_000 + seconds);
+        let key = |expires_at| ApiKey {
+            id: String::new(),
+            client_id: String::new(),
+            name: String::new(),
+            hash: String::new(),
+            shown: String::new(),
+            scope: None,
+            manage_keys: false,
+            created_at: at(0),
+            expires_at,
+            created_by: String::new(),
+            allowed_ips: IpRanges::default(),
+            last_used_at: None,
+            replaced_by: None,
+        };
+        for (expires_at, now, expired) in [
+            (None, 1_000_000, false),
+            (Some(at(10)), 9, false),
+            (Some(at(10)), 10, true),
+            (Some(at(10)), 11, true),
+        ] {
+            assert_eq!(key(expires_at).is_expired(at(now)), expired, "{now}");
+        }
+    }
 }

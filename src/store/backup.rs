@@ -1,4 +1,4 @@
-//! Backup and restore of a SQLite database, while it is in use.
+//! Backup and restore of a SQLite database while it is in use.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -16,18 +16,18 @@ use crate::error::{Code, Error};
 /// What a restore does with a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Treatment {
-    /// The rows of the backup take the place of the present ones.
+    /// The rows of the backup replace the current ones.
     Replace,
-    /// The rows of the backup are added to the present ones, which win.
+    /// The rows of the backup are added to the current ones, which take precedence.
     Merge,
-    /// The present rows stay.
+    /// The current rows stay.
     Keep,
-    /// All rows go.
+    /// All rows are deleted.
     Clear,
 }
 
-/// Every table. A revocation, a used assertion and an audit entry are never undone by a restore; the signing
-/// keys of today have signed the tokens of today.
+/// Every table. A restore never undoes a revocation, the use of an assertion or an audit entry. The
+/// current signing keys stay, since they have signed the current tokens.
 const TABLES: &[(&str, Treatment)] = &[
     ("accounts", Treatment::Replace),
     ("clients", Treatment::Replace),
@@ -44,6 +44,8 @@ const TABLES: &[(&str, Treatment)] = &[
     ("signing_keys", Treatment::Keep),
     ("deployment", Treatment::Keep),
     ("counters", Treatment::Keep),
+    // Of the version before, for its nodes during an upgrade.
+    ("counts", Treatment::Keep),
     ("clock", Treatment::Keep),
     ("leader", Treatment::Keep),
     ("changes", Treatment::Keep),
@@ -54,16 +56,16 @@ const TABLES: &[(&str, Treatment)] = &[
     ("idempotency_keys", Treatment::Clear),
 ];
 
-/// In the names of files that are not complete yet.
+/// Parts of the names of temporary files.
 const PARTIAL: &str = "partial";
 const STAGED: &str = "restore";
 
-/// How a restore was done.
+/// The outcome of a restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restored {
-    /// There was no database: the backup became it.
+    /// There was no database; it was created from the backup.
     Created,
-    /// The rows of the backup replaced those of a database that is there, and may be in use.
+    /// The rows of the backup replaced those of an existing database, which may be in use.
     Replaced,
 }
 
@@ -99,10 +101,11 @@ fn names(database: &mut Database, query: &str) -> Result<Vec<String>, StoreError
 
 /// Writes a consistent copy of the database to a new file that only its owner can read.
 ///
-/// The copy is complete and on disk when this returns; until then it has another name.
+/// The copy is complete and on disk when this returns; until then it has a temporary name.
 ///
 /// # Errors
-/// Where the database is not SQLite, the file exists already, or one of them cannot be read or written.
+/// [`Error`] if the database is not SQLite, the file exists already, or one of them cannot be read
+/// or written.
 pub fn backup(url: &DatabaseUrl, file: &Path) -> Result<(), Error> {
     sqlite(url)?;
     if file.exists() {
@@ -122,7 +125,7 @@ pub fn backup(url: &DatabaseUrl, file: &Path) -> Result<(), Error> {
     let draft = beside(file, PARTIAL);
     let done = copy(&mut session.database, &draft).and_then(|_lock| publish(&draft, file));
     if done.is_err() {
-        // Best effort: what matters is told by the error.
+        // Best effort: the caller gets the first error.
         let _ = std::fs::remove_file(&draft);
     }
     done
@@ -139,7 +142,8 @@ fn prefix(file: &Path, word: &str) -> String {
     )
 }
 
-/// Removes what earlier ones of the same name have left that were killed: who is at work holds a lock.
+/// Removes the temporary files of processes that were killed. A running process holds a lock on its
+/// file.
 fn remove_stale(file: &Path, word: &str) {
     let prefix = prefix(file, word);
     for entry in std::fs::read_dir(folder_of(file))
@@ -167,8 +171,8 @@ fn folder_of(file: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
-/// `VACUUM INTO` reads one snapshot, whatever is written meanwhile, and writes into an empty file. Gives the lock
-/// that says that the copy is in use: see [`remove_stale`].
+/// Copies the database with `VACUUM INTO`, which reads one snapshot and needs an empty file.
+/// Returns the lock that marks the copy as in use: see [`remove_stale`].
 fn copy(from: &mut Database, to: &Path) -> Result<File, Error> {
     let draft = OpenOptions::new()
         .write(true)
@@ -176,7 +180,7 @@ fn copy(from: &mut Database, to: &Path) -> Result<File, Error> {
         .mode(0o600)
         .open(to)
         .map_err(file_error(to))?;
-    // Where the file system knows no locks, nobody else gets one either.
+    // On a file system without locks no other process gets one either.
     let _ = draft.try_lock();
     let vacuum = diesel::sql_query("VACUUM INTO ?").bind::<Text, _>(to.to_string_lossy());
     vacuum.execute(from).map_err(StoreError::from)?;
@@ -187,7 +191,7 @@ fn copy(from: &mut Database, to: &Path) -> Result<File, Error> {
 }
 
 fn publish(draft: &Path, file: &Path) -> Result<(), Error> {
-    // A link, unlike a rename, never takes the place of a file that is there.
+    // A link, unlike a rename, never replaces an existing file.
     std::fs::hard_link(draft, file).map_err(file_error(file))?;
     std::fs::remove_file(draft).map_err(file_error(draft))?;
     let folder = folder_of(file);
@@ -196,14 +200,14 @@ fn publish(draft: &Path, file: &Path) -> Result<(), Error> {
         .map_err(file_error(folder))
 }
 
-/// Brings back what a backup holds. Servers that use the database see it within a second.
+/// Restores a backup. Servers that use the database see it within a second.
 ///
-/// What was revoked, disabled or deleted as a key since the backup stays so, as far as the present database
-/// can still tell. Sessions and invitations end.
+/// What was revoked or disabled since the backup stays so, as far as the current database still has
+/// a record of it. All sessions and invitations are deleted.
 ///
 /// # Errors
-/// Where the database is not SQLite, the file is no backup of this or an older version, or the present
-/// database cannot be read.
+/// [`Error`] if the database is not SQLite, the file is not a backup of this or an older version,
+/// or the current database cannot be read.
 pub fn restore(
     url: &DatabaseUrl,
     file: &Path,
@@ -235,7 +239,7 @@ pub fn restore(
         &with_suffix(&staged, "-wal"),
         &with_suffix(&staged, "-shm"),
     ] {
-        // Best effort: it is a copy.
+        // Best effort: these are copies.
         let _ = std::fs::remove_file(path);
     }
     done
@@ -247,7 +251,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// A copy of the backup, checked and brought up to date, that only its owner can read; gives its lock.
+/// Copies the backup to a private file, checks it and migrates it; returns the lock of the copy.
 fn stage(file: &Path, staged: &Path) -> Result<File, Error> {
     let refused = |reason: String| {
         Error::new(
@@ -255,9 +259,9 @@ fn stage(file: &Path, staged: &Path) -> Result<File, Error> {
             format!("{}: {reason}", file.display()),
         )
     };
-    let away = |error: diesel::ConnectionError| refused(error.to_string());
+    let unreadable = |error: diesel::ConnectionError| refused(error.to_string());
     let mut source =
-        Database::Sqlite(SqliteConnection::establish(&file.to_string_lossy()).map_err(away)?);
+        Database::Sqlite(SqliteConnection::establish(&file.to_string_lossy()).map_err(unreadable)?);
     let lock = copy(&mut source, staged).map_err(|error| refused(error.reason().to_owned()))?;
     drop(source);
     let url = DatabaseUrl::Sqlite(staged.to_owned());
@@ -279,7 +283,7 @@ fn stage(file: &Path, staged: &Path) -> Result<File, Error> {
         return Err(refused("no backup of a Keyward database".to_owned()));
     }
     migrate(&mut session).map_err(|error| refused(error.to_string()))?;
-    // All in one file, and on disk.
+    // Moves everything into one file, on disk.
     sql(&mut session.database, "PRAGMA wal_checkpoint(TRUNCATE)").ok();
     drop(session);
     File::open(staged)
@@ -289,7 +293,7 @@ fn stage(file: &Path, staged: &Path) -> Result<File, Error> {
 }
 
 fn create(staged: &Path, target: &Path) -> Result<Restored, Error> {
-    // An empty file, and what is left of a database that is gone, would spoil the new one.
+    // An empty file, or the write-ahead log of a deleted database, would corrupt the new one.
     for stale in [
         target.to_owned(),
         with_suffix(target, "-wal"),
@@ -320,7 +324,8 @@ fn replace(
         .execute(&mut session.database)
         .map_err(StoreError::from)?;
     let replaced = transaction(&mut session, |database| {
-        // The lock of all writers first, and a number without an entry: followers see the gap and reload.
+        // Locks the writers first, and skips an id of the change feed, so that every node reloads
+        // its cache.
         sql(database, "UPDATE main.change_counter SET value = value + 1")?;
         sql(database, "PRAGMA defer_foreign_keys = ON")?;
         sql(
@@ -362,9 +367,9 @@ fn replace(
     Ok(Restored::Replaced)
 }
 
-/// What the present database knows to be revoked or disabled stays so.
+/// Keeps what the current database has recorded as revoked or disabled.
 fn keep_revoked(database: &mut Database, now: Timestamp) -> Result<(), StoreError> {
-    // A client that was deleted since comes back, its tokens do not.
+    // A client that was deleted since the backup is restored, but its tokens stay inactive.
     let void = "UPDATE main.clients SET \
                 disabled_at = COALESCE((SELECT disabled_at FROM temp.before WHERE before.client_id = clients.client_id), \
                                        disabled_at), \
@@ -388,7 +393,7 @@ fn keep_revoked(database: &mut Database, now: Timestamp) -> Result<(), StoreErro
 mod tests {
     use super::*;
 
-    /// A table that nobody has thought about would be lost, or come back, by accident.
+    /// A table without a treatment would be lost, or restored, by accident.
     #[test]
     fn every_table_has_a_treatment() -> Result<(), StoreError> {
         let mut session = DatabaseUrl::Sqlite(":memory:".into()).connect()?;

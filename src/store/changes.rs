@@ -1,7 +1,7 @@
-//! The feed that all nodes follow: what has changed, so that memory drops it.
+//! The change feed: what has changed, so that every node evicts it from its cache.
 //!
-//! The counter's row is locked by every change, on every node, until its commit. So the ids become
-//! visible in their order, and whoever has seen number 7 will never find a late number 6.
+//! Every change, on every node, locks the row of the counter until its commit. So ids become
+//! visible in order: a node that has seen change 7 never finds a change 6 that it has not seen.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -11,21 +11,21 @@ use super::schema::{change_counter, changes};
 use super::{Database, StoreError};
 use crate::clock::Timestamp;
 
-/// Something of which nodes keep a copy in memory.
+/// A change to something that nodes cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// A client, its secrets, or what it may introspect.
+    /// A client, its secrets or its resource servers changed.
     Client(String),
-    /// An API key, by its id.
+    /// The API key with this id changed.
     ApiKey(String),
     /// A token was revoked.
     Revocation {
-        /// The token's `jti`.
+        /// The `jti` of the token.
         jti: String,
-        /// When the token ends by itself.
+        /// When the token expires.
         expires_at: Timestamp,
     },
-    /// The signing keys.
+    /// A signing key changed.
     SigningKeys,
 }
 
@@ -64,7 +64,8 @@ impl Change {
     }
 }
 
-/// Takes the lock of all who change, until the transaction ends; gives the newest id.
+/// Locks the row of the counter, which serialises all writers until the transaction ends; returns
+/// the newest id.
 pub(super) fn lock(database: &mut Database) -> Result<i64, StoreError> {
     let row = change_counter::table.find(1);
     diesel::update(row)
@@ -73,8 +74,9 @@ pub(super) fn lock(database: &mut Database) -> Result<i64, StoreError> {
     Ok(row.select(change_counter::value).first(database)?)
 }
 
-/// Appends these after `newest`, under the lock. They carry the time of the database, where that has a
-/// clock of its own: by the clock of a node that is behind they could be purged before all have read them.
+/// Appends changes after `newest`, under the lock. Their time is that of the database server, if it
+/// has a clock of its own: by the clock of a node that is slow they could be purged before every
+/// node has read them.
 pub(super) fn append(
     database: &mut Database,
     newest: i64,
@@ -103,11 +105,11 @@ pub(super) fn append(
     Ok(())
 }
 
-/// Leaves a number without an entry, under the lock of [`Store::write`](super::Store::write): whoever follows
-/// finds a gap, and reads everything again.
+/// Skips an id, under the lock of [`Store::write`](super::Store::write): every node finds the gap
+/// and reloads its cache.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn skip(database: &mut Database) -> Result<(), StoreError> {
     diesel::update(change_counter::table.find(1))
         .set(change_counter::value.eq(change_counter::value + 1))
@@ -115,8 +117,8 @@ pub fn skip(database: &mut Database) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Writes, and changes nothing. On Postgres no row is touched: a server that takes no changes refuses
-/// the statement as such. On SQLite a page goes to disk, since a disk that is full shows at nothing less.
+/// Writes without changing anything. On Postgres the statement updates no row: a read-only server
+/// refuses it all the same. On SQLite it writes a page, since nothing less fails on a full disk.
 pub(super) fn try_to_write(database: &mut Database) -> Result<(), StoreError> {
     match database {
         Database::Postgres(connection) => {
@@ -125,7 +127,7 @@ pub(super) fn try_to_write(database: &mut Database) -> Result<(), StoreError> {
                 .set(same)
                 .execute(connection)?;
         }
-        // A row that stays the same SQLite does not write; this it does.
+        // SQLite does not write a row that stays the same, but it writes this.
         Database::Sqlite(connection) => connection.batch_execute("PRAGMA user_version = 1")?,
     }
     Ok(())
@@ -134,7 +136,7 @@ pub(super) fn try_to_write(database: &mut Database) -> Result<(), StoreError> {
 /// The id of the newest change.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn newest(database: &mut Database) -> Result<i64, StoreError> {
     Ok(change_counter::table
         .find(1)
@@ -142,11 +144,11 @@ pub fn newest(database: &mut Database) -> Result<i64, StoreError> {
         .first(database)?)
 }
 
-/// What has changed after number `seen`, in order, a thousand at the most, each with its id.
-/// `None` stands for a kind that a newer Keyward wrote.
+/// Up to 1000 changes after the one with the id `seen`, in order, each with its id. A change is
+/// `None` if a newer version of Keyward wrote a kind that this version does not know.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn after(database: &mut Database, seen: i64) -> Result<Vec<(i64, Option<Change>)>, StoreError> {
     let rows: Vec<(i64, String, String)> = changes::table
         .filter(changes::id.gt(seen))
@@ -160,14 +162,14 @@ pub fn after(database: &mut Database, seen: i64) -> Result<Vec<(i64, Option<Chan
         .collect())
 }
 
-/// Removes entries from before `moment`, of the `limit` oldest; tells how many.
+/// Deletes, of the `limit` oldest changes, those from before `before`; returns how many.
 ///
 /// # Errors
-/// Where the database gave no answer.
-pub fn purge(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
-    let sentence = "DELETE FROM changes WHERE changed_at < $1 AND id IN (SELECT id FROM changes ORDER BY id LIMIT $2)";
-    Ok(diesel::sql_query(sentence)
-        .bind::<BigInt, _>(moment)
+/// [`StoreError`] if the database did not answer.
+pub fn purge(database: &mut Database, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    let sql = "DELETE FROM changes WHERE changed_at < $1 AND id IN (SELECT id FROM changes ORDER BY id LIMIT $2)";
+    Ok(diesel::sql_query(sql)
+        .bind::<BigInt, _>(before)
         .bind::<BigInt, _>(limit)
         .execute(database)?)
 }

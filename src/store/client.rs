@@ -1,12 +1,12 @@
 //! Client (RFC 6749 section 2): an application of an account.
 
-use std::fmt;
-use std::str::FromStr;
-
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
+use strum::{Display, EnumCount, EnumString, IntoStaticStr, VariantNames};
 
 use super::audit::{Action, Recorder};
+use super::grant_type::{GrantType, GrantTypes};
+use super::names::{UnknownName, named_in_json};
 use super::resource_server::Resources;
 use super::schema::{api_keys, client_secrets, clients, revoked_api_keys};
 use super::{Change, Database, StoreError, Transaction};
@@ -15,45 +15,51 @@ use crate::credential::random_bytes;
 use crate::scope::Scope;
 
 /// How a client authenticates at Keyward's own endpoints (RFC 7591 section 2,
-/// `token_endpoint_auth_method`). A client uses only the one it is registered with, save that
-/// basic and post serve for each other.
+/// `token_endpoint_auth_method`). A client must use the method it is registered with, except that
+/// `client_secret_basic` and `client_secret_post` are interchangeable.
 #[derive(
     Clone,
     Copy,
     Debug,
     PartialEq,
     Eq,
+    Display,
+    EnumCount,
+    EnumString,
+    IntoStaticStr,
+    VariantNames,
     diesel::expression::AsExpression,
     diesel::deserialize::FromSqlRow,
+)]
+#[strum(
+    serialize_all = "snake_case",
+    parse_err_ty = UnknownName,
+    parse_err_fn = unknown_auth_method
 )]
 #[diesel(sql_type = diesel::sql_types::Text)]
 pub enum AuthMethod {
     /// The secret in an HTTP Basic header.
     ClientSecretBasic,
-    /// The secret in the body.
+    /// The secret in the request body.
     ClientSecretPost,
     /// A signed assertion (RFC 7523).
     PrivateKeyJwt,
 }
 
 impl AuthMethod {
-    /// Every one there is, in the order of the metadata document.
-    pub const ALL: [AuthMethod; 3] = [
+    /// All methods, in the order of the metadata document.
+    pub const ALL: [AuthMethod; AuthMethod::COUNT] = [
         AuthMethod::ClientSecretBasic,
         AuthMethod::ClientSecretPost,
         AuthMethod::PrivateKeyJwt,
     ];
 
     /// The registered name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            AuthMethod::ClientSecretBasic => "client_secret_basic",
-            AuthMethod::ClientSecretPost => "client_secret_post",
-            AuthMethod::PrivateKeyJwt => "private_key_jwt",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
-    /// Whether it needs a client secret.
+    /// Whether the method needs a client secret.
     pub const fn uses_secret(self) -> bool {
         matches!(
             self,
@@ -62,45 +68,12 @@ impl AuthMethod {
     }
 }
 
-impl FromStr for AuthMethod {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        AuthMethod::ALL
-            .into_iter()
-            .find(|method| method.as_str() == text)
-            .ok_or_else(|| {
-                format!(
-                    "the authentication methods are {}",
-                    AuthMethod::ALL.map(AuthMethod::as_str).join(", ")
-                )
-            })
-    }
+fn unknown_auth_method(_: &str) -> UnknownName {
+    let names = AuthMethod::VARIANTS.join(", ");
+    UnknownName(format!("the authentication methods are {names}"))
 }
 
-impl<'de> serde::Deserialize<'de> for AuthMethod {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
-    }
-}
-
-impl schemars::JsonSchema for AuthMethod {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "AuthMethod".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"type": "string", "enum": AuthMethod::ALL.map(AuthMethod::as_str)})
-    }
-}
-
-impl fmt::Display for AuthMethod {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+named_in_json!(AuthMethod, DisabledBy);
 
 /// Who disabled a client.
 #[derive(
@@ -109,52 +82,25 @@ impl fmt::Display for AuthMethod {
     Debug,
     PartialEq,
     Eq,
+    EnumString,
+    IntoStaticStr,
+    VariantNames,
     diesel::expression::AsExpression,
     diesel::deserialize::FromSqlRow,
 )]
+#[strum(serialize_all = "snake_case")]
 #[diesel(sql_type = diesel::sql_types::Text)]
 pub enum DisabledBy {
-    /// An operator, who alone enables it again.
+    /// An operator. Only an operator can enable the client again.
     Operator,
-    /// Somebody of the client's own account.
+    /// A user or a client of the client's own account.
     Account,
 }
 
 impl DisabledBy {
-    /// As it is stored and shown.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            DisabledBy::Operator => "operator",
-            DisabledBy::Account => "account",
-        }
-    }
-}
-
-impl FromStr for DisabledBy {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = [DisabledBy::Operator, DisabledBy::Account]
-            .into_iter()
-            .find(|by| by.as_str() == text);
-        found.ok_or_else(|| format!("a client is disabled by operator or account, not by {text:?}"))
-    }
-}
-
-impl serde::Serialize for DisabledBy {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl schemars::JsonSchema for DisabledBy {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "DisabledBy".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let names = [DisabledBy::Operator, DisabledBy::Account].map(DisabledBy::as_str);
-        schemars::json_schema!({"type": "string", "enum": names})
+    /// The name in the database and in JSON.
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -162,48 +108,48 @@ impl schemars::JsonSchema for DisabledBy {
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(treat_none_as_null = true)]
 pub struct Client {
-    /// What the client is known by.
+    /// The id (RFC 6749 section 2.2).
     pub client_id: String,
-    /// Whose it is.
+    /// The account that the client belongs to.
     pub account_id: String,
-    /// What people call it (`client_name`).
+    /// The display name (`client_name`).
     pub name: String,
-    /// How it authenticates.
+    /// How the client authenticates.
     pub auth_method: AuthMethod,
-    /// The grants that it may use (RFC 7591 section 2), with a space between.
-    pub grant_types: String,
-    /// The most that it may ask for.
+    /// The grant types that the client may use.
+    pub grant_types: GrantTypes,
+    /// The scope that the client may request.
     pub scope: Scope,
-    /// The resource servers for which it may ask for tokens.
+    /// The resource servers that the client may request tokens for.
     pub resources: Resources,
-    /// Whether it may call the introspection endpoint.
+    /// Whether the client may call the introspection endpoint.
     pub may_introspect: bool,
-    /// Its public keys (RFC 7517), for `private_key_jwt`.
+    /// The client's JWK Set (RFC 7517), for `private_key_jwt`.
     pub jwks: Option<String>,
-    /// Where its public keys are, instead.
+    /// The URI of the client's JWK Set, instead of `jwks`.
     pub jwks_uri: Option<String>,
-    /// The other registered members (RFC 7591), as a JSON object.
+    /// The other registered metadata (RFC 7591), as a JSON object.
     pub metadata: String,
-    /// For a client that registered itself: the most that it may give itself, as JSON.
+    /// For a client that registered itself: the limits of what it may register, as JSON.
     pub registration_limits: Option<String>,
-    /// Of its registration access token (RFC 7592), where it has one.
+    /// The hash of the registration access token (RFC 7592), if the client has one.
     pub registration_token_hash: Option<String>,
-    /// Since when it is refused.
+    /// When the client was disabled; none if it is enabled.
     pub disabled_at: Option<Timestamp>,
-    /// Tokens issued until then are revoked. Only "revoke all" of before there was a
-    /// [`Client::token_epoch`] has written it.
+    /// Tokens issued until then are revoked. Versions without [`Client::token_epoch`] wrote it to
+    /// revoke all tokens of the client.
     pub tokens_void_before: Timestamp,
-    /// When it was made.
+    /// When the client was created.
     pub created_at: Timestamp,
-    /// How often all tokens were revoked. A token is active only under the number that it was issued
-    /// under, so no clock has a say in it.
+    /// How often all tokens of the client were revoked. A token is active only while this is the
+    /// number that it was issued under, so that revocation does not depend on clocks.
     pub token_epoch: i64,
-    /// Who disabled it, where it is disabled.
+    /// Who disabled the client; none if it is enabled.
     pub disabled_by: Option<DisabledBy>,
 }
 
 impl Client {
-    /// A new one that may nothing yet.
+    /// A client without scope, grant types or credentials.
     pub fn new(name: String, account_id: String, auth_method: AuthMethod, now: Timestamp) -> Self {
         Client {
             client_id: uuid::Builder::from_random_bytes(random_bytes())
@@ -212,7 +158,7 @@ impl Client {
             account_id,
             name,
             auth_method,
-            grant_types: String::new(),
+            grant_types: GrantTypes::default(),
             scope: Scope::default(),
             resources: Resources::default(),
             may_introspect: false,
@@ -229,12 +175,14 @@ impl Client {
         }
     }
 
-    /// Whether a token, issued under that epoch in that millisecond, was revoked with all of the client's.
+    /// Whether a token that was issued under this epoch, in this millisecond, was revoked together
+    /// with all tokens of the client.
     pub fn has_revoked(&self, token_epoch: i64, issued_at: Timestamp) -> bool {
         token_epoch != self.token_epoch || issued_at <= self.tokens_void_before
     }
 
-    /// Refuses all that it presents. What an operator disabled stays so, whoever disables it too.
+    /// Disables the client. If an operator disabled it before, only an operator can enable it
+    /// again.
     pub fn disable(&mut self, by: DisabledBy, now: Timestamp) {
         self.disabled_at.get_or_insert(now);
         if self.disabled_by != Some(DisabledBy::Operator) {
@@ -242,27 +190,27 @@ impl Client {
         }
     }
 
-    /// Takes that back.
+    /// Enables the client again.
     pub fn enable(&mut self) {
         (self.disabled_at, self.disabled_by) = (None, None);
     }
 
-    /// Whether it may use this grant.
-    pub fn may_use(&self, grant_type: &str) -> bool {
-        self.grant_types.split(' ').any(|own| own == grant_type)
+    /// Whether the client is registered for this grant type.
+    pub fn may_use(&self, grant_type: GrantType) -> bool {
+        self.grant_types.contains(grant_type)
     }
 }
 
-/// Whether `text` could be the id of a client (RFC 6749 appendix A.1) or of any other row. What
-/// could not be one is not worth a look, and Postgres takes no NUL.
+/// Whether `text` has the form of a client id (RFC 6749 appendix A.1) or of the id of another row.
+/// Nothing else is looked up; Postgres would refuse a NUL.
 pub fn could_be_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// By its `client_id`.
+/// The client with this id.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn find(database: &mut Database, client_id: &str) -> Result<Option<Client>, StoreError> {
     if !could_be_id(client_id) {
         return Ok(None);
@@ -274,19 +222,20 @@ pub fn find(database: &mut Database, client_id: &str) -> Result<Option<Client>, 
         .optional()?)
 }
 
-/// All of them, or those of one account, the oldest first, from behind one, `limit` at the most.
+/// Up to `limit` clients of one account or of all, the oldest first, starting after the client that
+/// `after` identifies.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn list(
     database: &mut Database,
     account_id: Option<&str>,
     after: Option<(Timestamp, String)>,
     limit: i64,
 ) -> Result<Vec<Client>, StoreError> {
-    let (moment, id) = after.unwrap_or((Timestamp::EPOCH, String::new()));
-    let later = clients::created_at.gt(moment).or(clients::created_at
-        .eq(moment)
+    let (created_at, id) = after.unwrap_or((Timestamp::EPOCH, String::new()));
+    let later = clients::created_at.gt(created_at).or(clients::created_at
+        .eq(created_at)
         .and(clients::client_id.gt(id)));
     let all = clients::table
         .filter(later)
@@ -301,10 +250,10 @@ pub fn list(
     })
 }
 
-/// Whether there is any.
+/// Whether there is a client.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn any(database: &mut Database) -> Result<bool, StoreError> {
     Ok(clients::table
         .select(clients::client_id)
@@ -313,11 +262,11 @@ pub fn any(database: &mut Database) -> Result<bool, StoreError> {
         .is_some())
 }
 
-/// Those of this id, or whose names hold this text whatever its case; of one account where one is named;
-/// by name, `limit` at the most.
+/// Up to `limit` clients of one account or of all whose id is `text` or whose name contains it in
+/// any case, by name.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn search(
     database: &mut Database,
     account_id: Option<&str>,
@@ -352,11 +301,11 @@ pub fn search(
     })
 }
 
-/// The different pairs of scope and resource servers that the clients of an account have, without the clients that
-/// an operator disabled.
+/// The distinct pairs of scope and resource servers of an account's clients, except those that an
+/// operator disabled.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn grants(
     database: &mut Database,
     account_id: &str,
@@ -370,12 +319,13 @@ pub fn grants(
         .load(database)?)
 }
 
-/// The scope and the resource servers of a client of the account that has this scope token and may use this
-/// resource server: of any, or of the one with the most of them. A client that an operator disabled gives nothing.
-/// An empty token is any scope, an empty identifier a client without a resource server.
+/// The scope and the resource servers of a client of the account that has this scope token and this
+/// resource server: of any such client, or of the one with the most. Clients that an operator
+/// disabled do not count. An empty token stands for any scope, an empty identifier for a client
+/// without resource servers.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn holder(
     database: &mut Database,
     account_id: &str,
@@ -387,7 +337,7 @@ pub fn holder(
     let has_token = replace(scope(), format!(" {token} "), " ")
         .ne(scope())
         .or(token.is_empty().into_sql::<Bool>());
-    // No text but the empty one has two spaces in a row.
+    // Only for an empty list does this give two spaces in a row.
     let resources = || {
         " ".into_sql::<Text>()
             .concat(clients::resources)
@@ -416,10 +366,10 @@ fn not_disabled_by_operator() -> _ {
         .or(clients::disabled_by.ne(operator))
 }
 
-/// Whether the account has `most` clients or more. It counts no further than that.
+/// Whether the account has at least `most` clients. It does not count further than that.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn has_as_many(
     database: &mut Database,
     account_id: &str,
@@ -439,10 +389,11 @@ pub fn has_as_many(
         .is_some())
 }
 
-/// Puts another identifier in the place of one, in all clients that may use it, and records that.
+/// Replaces the identifier of a resource server in all clients that may use it, with an entry in
+/// the audit for each.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn rename_resource(
     transaction: &mut Transaction<'_>,
     old: &str,
@@ -470,24 +421,24 @@ pub fn rename_resource(
 }
 
 diesel::define_sql_function! {
-    /// As both databases have it, case-sensitive.
+    /// Replaces all occurrences of `from`, case-sensitively.
     fn replace(text: diesel::sql_types::Text, from: diesel::sql_types::Text, to: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }
 
 diesel::define_sql_function! {
-    /// In characters.
+    /// The length in characters.
     fn length(text: diesel::sql_types::Text) -> diesel::sql_types::Integer;
 }
 
 diesel::define_sql_function! {
-    /// As both databases have it; SQLite knows of ASCII alone.
+    /// Lower case; SQLite converts only ASCII.
     fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }
 
-/// Adds one.
+/// Inserts a client.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn insert(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), StoreError> {
     diesel::insert_into(clients::table)
         .values(client)
@@ -496,10 +447,10 @@ pub fn insert(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), 
     Ok(())
 }
 
-/// Writes all of its columns.
+/// Updates all columns of a client.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn update(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), StoreError> {
     diesel::update(clients::table.find(&client.client_id))
         .set(client)
@@ -508,11 +459,11 @@ pub fn update(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), 
     Ok(())
 }
 
-/// Revokes all tokens of all clients. Nodes must read everything again
-/// ([`changes::skip`](super::changes::skip)): an entry for each client would be too much.
+/// Revokes all tokens of all clients. The caller must make the nodes reload their caches
+/// ([`changes::skip`](super::changes::skip)), since this adds no change for each client.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn revoke_all_tokens(transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
     diesel::update(clients::table)
         .set(clients::token_epoch.eq(clients::token_epoch + 1))
@@ -520,11 +471,11 @@ pub fn revoke_all_tokens(transaction: &mut Transaction<'_>) -> Result<(), StoreE
     Ok(())
 }
 
-/// Removes it with its secrets and API keys. Its tokens are void from then on, since they are
-/// checked against the client that they name.
+/// Deletes a client with its secrets and API keys. Its tokens are inactive from then on, since a
+/// token is active only while its client exists.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn delete(transaction: &mut Transaction<'_>, client_id: &str) -> Result<(), StoreError> {
     let keys: Vec<String> = api_keys::table
         .filter(api_keys::client_id.eq(client_id))

@@ -1,5 +1,5 @@
-//! Client secret: what a client authenticates with at Keyward's own endpoints. A client may have
-//! several live ones, so that it can rotate without downtime.
+//! Client secret: a client authenticates with it at Keyward's own endpoints. A client may have
+//! several active secrets, so that it can rotate them without downtime.
 
 use diesel::prelude::*;
 
@@ -14,24 +14,24 @@ use crate::crypto::secret_hash;
 pub struct ClientSecret {
     /// The id inside the secret.
     pub id: String,
-    /// Whose it is.
+    /// The client that it belongs to.
     pub client_id: String,
-    /// Argon2id, as a PHC string.
+    /// The Argon2id hash of the secret, as a PHC string.
     pub hash: String,
-    /// When it was made.
+    /// When the secret was created.
     pub created_at: Timestamp,
-    /// From when on it is refused.
+    /// When the secret expires; none if it does not.
     pub expires_at: Option<Timestamp>,
 }
 
 impl ClientSecret {
-    /// Whether it is refused at this moment.
+    /// Whether the secret has expired at `now`.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
 }
 
-/// A new secret in full, for the one answer that shows it, beside its row.
+/// Generates a secret: in full, for the one response that shows it, and its row.
 pub fn generate(
     client_id: &str,
     expires_at: Option<Timestamp>,
@@ -48,10 +48,10 @@ pub fn generate(
     (secret, row)
 }
 
-/// Those of a client, the oldest first, ended ones too.
+/// The secrets of a client, the oldest first, expired ones too.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn list(database: &mut Database, client_id: &str) -> Result<Vec<ClientSecret>, StoreError> {
     Ok(client_secrets::table
         .filter(client_secrets::client_id.eq(client_id))
@@ -60,10 +60,10 @@ pub fn list(database: &mut Database, client_id: &str) -> Result<Vec<ClientSecret
         .load(database)?)
 }
 
-/// Adds one.
+/// Inserts a secret.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn insert(transaction: &mut Transaction<'_>, secret: &ClientSecret) -> Result<(), StoreError> {
     diesel::insert_into(client_secrets::table)
         .values(secret)
@@ -72,32 +72,32 @@ pub fn insert(transaction: &mut Transaction<'_>, secret: &ClientSecret) -> Resul
     Ok(())
 }
 
-/// Ends all of a client's at `end`; those that were to end sooner do.
+/// Lets all secrets of a client expire at `expiry`, except those that expire earlier.
 ///
 /// # Errors
-/// Where the database gave no answer.
-pub fn end_all(
+/// [`StoreError`] if the database did not answer.
+pub fn expire_all(
     transaction: &mut Transaction<'_>,
     client_id: &str,
-    end: Timestamp,
+    expiry: Timestamp,
 ) -> Result<(), StoreError> {
     let later = client_secrets::expires_at
         .is_null()
-        .or(client_secrets::expires_at.gt(end));
+        .or(client_secrets::expires_at.gt(expiry));
     let own = client_secrets::table
         .filter(client_secrets::client_id.eq(client_id))
         .filter(later);
     diesel::update(own)
-        .set(client_secrets::expires_at.eq(end))
+        .set(client_secrets::expires_at.eq(expiry))
         .execute(transaction.modify())?;
     transaction.changed(Change::Client(client_id.to_owned()));
     Ok(())
 }
 
-/// Removes all of a client's.
+/// Deletes all secrets of a client.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn delete_all(transaction: &mut Transaction<'_>, client_id: &str) -> Result<(), StoreError> {
     diesel::delete(client_secrets::table.filter(client_secrets::client_id.eq(client_id)))
         .execute(transaction.modify())?;
@@ -105,10 +105,10 @@ pub fn delete_all(transaction: &mut Transaction<'_>, client_id: &str) -> Result<
     Ok(())
 }
 
-/// Removes one of a client's; tells whether it was there.
+/// Deletes a secret of a client; returns whether there was one.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn delete(
     transaction: &mut Transaction<'_>,
     client_id: &str,

@@ -1,16 +1,16 @@
-//! The clock of the database's machine, and the last moment that a node of the deployment trusted.
+//! The clock of the database server, and the last time at which a node trusted its own clock.
 
 use diesel::prelude::*;
 
 use super::schema::clock;
 use super::{Database, StoreError};
 use crate::clock::Timestamp;
-use crate::clock::watch::Seen;
+use crate::clock::watch::Recorded;
 
-/// What the clock of the database's machine says; `None` on SQLite, which has the clock of this machine.
+/// The time by the clock of the database server; `None` on SQLite, which runs on this machine.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn database_now(database: &mut Database) -> Result<Option<Timestamp>, StoreError> {
     let Database::Postgres(connection) = database else {
         return Ok(None);
@@ -21,32 +21,32 @@ pub fn database_now(database: &mut Database) -> Result<Option<Timestamp>, StoreE
     Ok(Some(Timestamp::from_millis(millis.get_result(connection)?)))
 }
 
-/// The later of `now` and the clock of the database's machine, for what must not come too early.
+/// The later of `now` and the time of the database server, for events that must not come too early.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn not_before(database: &mut Database, now: Timestamp) -> Result<Timestamp, StoreError> {
     Ok(database_now(database)?.map_or(now, |theirs| theirs.max(now)))
 }
 
-/// What was written down.
+/// The row of `clock`.
 ///
 /// # Errors
-/// Where the database gave no answer.
-pub fn seen(database: &mut Database) -> Result<Seen, StoreError> {
+/// [`StoreError`] if the database did not answer.
+pub fn seen(database: &mut Database) -> Result<Recorded, StoreError> {
     let columns = (clock::seen_at, clock::begun_at, clock::resets);
     let (at, begun_at, resets) = clock::table.find(1).select(columns).first(database)?;
-    Ok(Seen {
+    Ok(Recorded {
         at,
         begun_at,
         resets,
     })
 }
 
-/// Writes a moment down that is trusted.
+/// Records a time at which a node trusted its clock.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn write_seen(database: &mut Database, now: Timestamp) -> Result<(), StoreError> {
     diesel::update(clock::table.find(1))
         .set(clock::seen_at.eq(now))
@@ -54,10 +54,11 @@ pub fn write_seen(database: &mut Database, now: Timestamp) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Writes the first moment of a new database down; where there is one already it stays.
+/// Records the first time that a node read on a new database. A time that is recorded already
+/// stays.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn write_begun(database: &mut Database, now: Timestamp) -> Result<(), StoreError> {
     let first = clock::table
         .find(1)
@@ -68,10 +69,10 @@ pub fn write_begun(database: &mut Database, now: Timestamp) -> Result<(), StoreE
     Ok(())
 }
 
-/// Sets the last moment back, because an operator says so.
+/// Sets the last trusted time back, at the request of an operator.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn reset_seen(database: &mut Database, now: Timestamp) -> Result<(), StoreError> {
     let row = clock::table.find(1);
     diesel::update(row)

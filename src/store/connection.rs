@@ -1,4 +1,4 @@
-//! One connection, to SQLite or to Postgres, and how it is made.
+//! One connection, to SQLite or Postgres, and how it is established.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -17,34 +17,34 @@ use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::deadline::Deadline;
-use super::postgres_tls::{Bridge, Patience, Seen};
-use super::postgres_url::{PostgresUrl, Server, SslMode, TlsOptions};
+use super::postgres_tls::{Bridge, Observed, Timeouts};
+use super::postgres_url::{InvalidUrl, PostgresUrl, Server, SslMode, TlsOptions};
 use super::{StoreError, transaction};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
-/// By which a SQLite file is known to be a database of Keyward's, of whatever version.
+/// The tables by which a SQLite file is recognised as a database of any version of Keyward.
 pub(super) const KEYWARD_TABLES: [&str; 3] = ["__diesel_schema_migrations", "clients", "changes"];
 
-/// What becomes of a database that is not there.
+/// What to do if the database does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IfMissing {
-    /// It is made.
-    Make,
-    /// It stays so, and whoever wanted it is told.
+    /// Create it.
+    Create,
+    /// Return an error.
     Refuse,
 }
 
-/// One connection, to either database; the queries are the same.
+/// One connection to either database; the queries are the same.
 #[derive(diesel::MultiConnection)]
 pub enum Database {
-    /// A file on this machine.
+    /// A SQLite file on this machine.
     Sqlite(SqliteConnection),
-    /// A server that many nodes share.
+    /// A Postgres server, which many nodes can share.
     Postgres(PgConnection),
 }
 
-/// Which database, as its URL says.
+/// The URL of a database.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     /// `sqlite://PATH`
@@ -54,9 +54,9 @@ pub enum DatabaseUrl {
 }
 
 impl std::str::FromStr for DatabaseUrl {
-    type Err = String;
+    type Err = InvalidUrl;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
         if let Some(path) = text.strip_prefix("sqlite://")
             && !path.is_empty()
         {
@@ -65,7 +65,7 @@ impl std::str::FromStr for DatabaseUrl {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             return text.parse().map(DatabaseUrl::Postgres);
         }
-        Err("write sqlite://PATH or postgres://…".to_owned())
+        Err(InvalidUrl::new("write sqlite://PATH or postgres://…"))
     }
 }
 
@@ -75,7 +75,7 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// Without the password.
+/// Leaves the password out.
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -85,95 +85,97 @@ impl fmt::Display for DatabaseUrl {
     }
 }
 
-/// What became of the statements on a connection since it was last asked.
+/// The last failure of a statement on a connection during the current try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
-    /// None failed, or the database is SQLite, which waits for its neighbours by itself.
+pub(super) enum Failure {
+    /// No statement failed, or the database is SQLite, which waits for other writers by itself.
     None = 0,
-    /// One met another transaction (SQLSTATE 40001).
+    /// A statement conflicted with another transaction (SQLSTATE 40001).
     Conflict = 1,
     /// The connection broke.
     Lost = 2,
-    /// The server takes no changes on this connection.
+    /// The server accepts no writes on this connection.
     ReadOnly = 3,
-    /// One failed for a reason that diesel has no name for: a deadlock, a full disk, a fault.
+    /// A statement failed for a reason that diesel has no kind for: a deadlock, a full disk, an
+    /// internal error.
     Other = 4,
 }
 
-/// A connection and what became of its statements.
+/// A connection and the failure of its last try.
 pub(super) struct Session {
     pub database: Database,
-    /// On connections whose statements are stopped when their caller's time is over.
+    /// The deadline, on connections whose statements are cancelled.
     pub deadline: Option<Deadline>,
-    trouble: Arc<AtomicU8>,
-    /// What the bytes go through must live as long.
+    failure: Arc<AtomicU8>,
+    /// The TLS bridge must live as long as the connection.
     _connector: Arc<Connector>,
 }
 
 impl Session {
-    pub fn trouble(&self) -> Trouble {
-        match self.trouble.load(Ordering::Relaxed) {
-            1 => Trouble::Conflict,
-            2 => Trouble::Lost,
-            3 => Trouble::ReadOnly,
-            4 => Trouble::Other,
-            _ => Trouble::None,
+    pub fn failure(&self) -> Failure {
+        match self.failure.load(Ordering::Relaxed) {
+            1 => Failure::Conflict,
+            2 => Failure::Lost,
+            3 => Failure::ReadOnly,
+            4 => Failure::Other,
+            _ => Failure::None,
         }
     }
 
-    /// Before each try: forgets what was, and sets when its caller's time is over.
+    /// Starts a try: resets the failure, and sets the deadline.
     pub fn begin(&self, until: Instant) {
-        self.trouble.store(Trouble::None as u8, Ordering::Relaxed);
+        self.failure.store(Failure::None as u8, Ordering::Relaxed);
         if let Some(deadline) = &self.deadline {
             deadline.set(until);
         }
     }
 }
 
-fn trouble_of(error: &Error) -> Trouble {
+fn failure_of(error: &Error) -> Failure {
     match error {
-        Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Trouble::Conflict,
+        Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Failure::Conflict,
         Error::DatabaseError(
             DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
             _,
         )
-        | Error::BrokenTransactionManager => Trouble::Lost,
-        Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => Trouble::ReadOnly,
-        Error::DatabaseError(DatabaseErrorKind::Unknown, _) => Trouble::Other,
-        _ => Trouble::None,
+        | Error::BrokenTransactionManager => Failure::Lost,
+        Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => Failure::ReadOnly,
+        Error::DatabaseError(DatabaseErrorKind::Unknown, _) => Failure::Other,
+        _ => Failure::None,
     }
 }
 
-/// How what is said to the database is protected on its way.
+/// How the connection to the database is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// It stays on this machine.
+    /// It does not leave this machine.
     Local,
-    /// By TLS.
+    /// It uses TLS.
     Tls {
         /// `1.2` or `1.3`.
         version: &'static str,
         /// Whether the server's certificate was verified.
         verified: bool,
     },
-    /// Anybody in between can read and change it.
+    /// It crosses a network unencrypted.
     Plain {
-        /// Whether `sslmode=disable` asks for it.
-        wanted: bool,
+        /// Whether the URL asks for that with `sslmode=disable`.
+        requested: bool,
     },
 }
 
 impl Transport {
-    /// What to say of it, where nobody has asked for it to be so.
+    /// The warning to log, if the connection is unencrypted and the operator has not asked for
+    /// that.
     pub fn warning(self) -> Option<&'static str> {
-        (self == Transport::Plain { wanted: false }).then_some(
-            "what is said to Postgres crosses a network in the clear, for its server offers no TLS: give it a certificate and \
-             add sslmode=verify-full to database_url, or sslmode=disable where that network is safe",
+        (self == Transport::Plain { requested: false }).then_some(
+            "the connection to Postgres crosses a network in the clear, since the server offers no TLS: give it a certificate and \
+             add sslmode=verify-full to database_url, or sslmode=disable if the network is trusted",
         )
     }
 }
 
-/// As part of a sentence.
+/// A phrase such as `by TLS 1.3, with its certificate verified`.
 impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -188,7 +190,7 @@ impl fmt::Display for Transport {
             } => {
                 write!(
                     f,
-                    "by TLS {version}, with whoever answers (sslmode=verify-full would verify its certificate)"
+                    "by TLS {version}, without verification of the certificate (sslmode=verify-full would verify it)"
                 )
             }
             Transport::Plain { .. } => f.write_str("in the clear"),
@@ -196,7 +198,7 @@ impl fmt::Display for Transport {
     }
 }
 
-/// Makes connections to one database.
+/// Opens connections to one database.
 pub(super) struct Connector {
     url: DatabaseUrl,
     servers: Vec<Server>,
@@ -206,7 +208,8 @@ pub(super) struct Connector {
 
 impl Connector {
     /// # Errors
-    /// Where the URL and libpq's variables do not fit together, or the system gives no socket.
+    /// [`StoreError`] if the URL contradicts libpq's environment variables, or the operating system
+    /// gives no socket.
     pub fn new(url: &DatabaseUrl) -> Result<Self, StoreError> {
         let mut connector = Connector {
             url: url.clone(),
@@ -217,11 +220,11 @@ impl Connector {
         if let DatabaseUrl::Postgres(url) = url {
             let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
             let unusable =
-                |reason: String| StoreError::Unavailable(format!("database_url: {reason}"));
+                |error: InvalidUrl| StoreError::Unavailable(format!("database_url: {error}"));
             connector.servers = url.servers(&variable).map_err(unusable)?;
             connector.tls = url.tls(&variable).map_err(unusable)?;
             if let Some(options) = connector.options() {
-                let bridge = Bridge::start(&connector.servers, &options, patience(url));
+                let bridge = Bridge::start(&connector.servers, &options, timeouts(url));
                 let bridge = bridge.map_err(|error| {
                     StoreError::Unavailable(format!("no socket for TLS to Postgres: {error}"))
                 })?;
@@ -232,7 +235,8 @@ impl Connector {
         Ok(connector)
     }
 
-    /// TLS where it is asked for, and where a network lies in between and nobody says otherwise.
+    /// The TLS options: as configured, and `sslmode=prefer` for a server that is not on this
+    /// machine.
     fn options(&self) -> Option<TlsOptions> {
         if self.servers.iter().all(Server::is_socket) {
             return None;
@@ -251,10 +255,10 @@ impl Connector {
         }
     }
 
-    /// How what is said to the database is protected, as far as a connection was made.
+    /// How the last connection was protected.
     pub fn transport(&self) -> Transport {
         let plain = Transport::Plain {
-            wanted: self
+            requested: self
                 .tls
                 .as_ref()
                 .is_some_and(|options| options.mode == SslMode::Disable),
@@ -266,47 +270,52 @@ impl Connector {
             .tls
             .as_ref()
             .is_some_and(|options| options.roots.is_some());
-        match self.bridge.as_ref().map_or(Seen::Nothing, Bridge::seen) {
-            Seen::Tls12 => Transport::Tls {
+        match self
+            .bridge
+            .as_ref()
+            .map_or(Observed::Nothing, Bridge::observed)
+        {
+            Observed::Tls12 => Transport::Tls {
                 version: "1.2",
                 verified,
             },
-            Seen::Tls13 => Transport::Tls {
+            Observed::Tls13 => Transport::Tls {
                 version: "1.3",
                 verified,
             },
-            Seen::Plain if self.servers.iter().all(Server::is_local) => Transport::Local,
-            Seen::Plain | Seen::Nothing => plain,
+            Observed::Plain if self.servers.iter().all(Server::is_local) => Transport::Local,
+            Observed::Plain | Observed::Nothing => plain,
         }
     }
 
     pub fn connect(self: &Arc<Self>) -> Result<Session, StoreError> {
-        let trouble = Arc::new(AtomicU8::new(Trouble::None as u8));
-        let away = |error: ConnectionError| StoreError::Unavailable(self.told(&error));
+        let failure = Arc::new(AtomicU8::new(Failure::None as u8));
+        let away = |error: ConnectionError| StoreError::Unavailable(self.describe(&error));
         let database = match &self.url {
             DatabaseUrl::Sqlite(path) => {
                 let mut connection =
                     SqliteConnection::establish(&path.to_string_lossy()).map_err(away)?;
-                // The time-out comes first, so that the others wait for a neighbour too.
+                // The timeout comes first, so that the following statements wait for other
+                // connections too.
                 connection.batch_execute("PRAGMA busy_timeout = 3000")?;
                 write_ahead(&mut connection)?;
-                // Promise 1: what was answered is on disk.
+                // What has been confirmed to a client must be on disk.
                 connection.batch_execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")?;
                 Database::Sqlite(connection)
             }
             DatabaseUrl::Postgres(url) => {
                 let mut connection = self.establish(url).map_err(away)?;
-                // Statements that the server keeps by name belong to its session, and behind a pooler
-                // each transaction may run in another one.
+                // Prepared statements belong to a session of the server, and behind a transaction
+                // pooler each transaction may run in another session.
                 connection.set_prepared_statement_cache_size(CacheSize::Disabled);
-                let noted = trouble.clone();
+                let recorded = failure.clone();
                 connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
                     if let InstrumentationEvent::FinishQuery {
                         error: Some(error), ..
                     } = event
-                        && noted.load(Ordering::Relaxed) != Trouble::Lost as u8
+                        && recorded.load(Ordering::Relaxed) != Failure::Lost as u8
                     {
-                        noted.store(trouble_of(error) as u8, Ordering::Relaxed);
+                        recorded.store(failure_of(error) as u8, Ordering::Relaxed);
                     }
                 });
                 Database::Postgres(connection)
@@ -315,19 +324,19 @@ impl Connector {
         Ok(Session {
             database,
             deadline: None,
-            trouble,
+            failure,
             _connector: self.clone(),
         })
     }
 
     fn establish(&self, url: &PostgresUrl) -> Result<PgConnection, ConnectionError> {
-        // A libpq that knows TLS by itself is not to speak it too.
+        // A libpq that supports TLS must not add its own.
         let mut replaced = vec![
             ("sslmode", "disable".to_owned()),
             ("gssencmode", "disable".to_owned()),
             ("sslrootcert", String::new()),
         ];
-        // A server that went away without a word must not hang a connection for minutes.
+        // A server that vanishes without closing its connections must not block them for minutes.
         for (name, value) in [
             ("connect_timeout", "2"),
             ("tcp_user_timeout", "4000"),
@@ -342,10 +351,10 @@ impl Connector {
         let Some(bridge) = &self.bridge else {
             return PgConnection::establish(&url.for_libpq(&replaced));
         };
-        // A server that offers no TLS, and need not, is spoken to without the detour from then on.
-        if self.servers.len() == 1 && bridge.seen() == Seen::Plain {
+        // A server that offers no TLS, where none is required, is contacted directly from then on.
+        if self.servers.len() == 1 && bridge.observed() == Observed::Plain {
             return PgConnection::establish(&url.for_libpq(&replaced))
-                .inspect_err(|_| bridge.forget());
+                .inspect_err(|_| bridge.reset_observed());
         }
         let number = |(index, server): (usize, &Server)| match server.is_socket() {
             true => (server.host.clone(), server.port.to_string()),
@@ -360,8 +369,8 @@ impl Connector {
         PgConnection::establish(&url.for_libpq(&replaced))
     }
 
-    /// What libpq says, without the bridge in between.
-    fn told(&self, error: &ConnectionError) -> String {
+    /// The error message of libpq, without the address of the bridge.
+    fn describe(&self, error: &ConnectionError) -> String {
         let text = error.to_string();
         let Some(bridge) = &self.bridge else {
             return text.trim().to_owned();
@@ -379,31 +388,33 @@ impl Connector {
     }
 }
 
-fn patience(url: &PostgresUrl) -> Patience {
-    let least = Patience::default();
+fn timeouts(url: &PostgresUrl) -> Timeouts {
+    let default = Timeouts::default();
     let number = |name: &str| {
         url.get(name)
             .and_then(|value| value.trim().parse::<u64>().ok())
             .filter(|number| *number > 0)
     };
-    Patience {
-        connect: number("connect_timeout").map_or(least.connect, Duration::from_secs),
+    Timeouts {
+        connect: number("connect_timeout").map_or(default.connect, Duration::from_secs),
         unacknowledged: number("tcp_user_timeout")
-            .map_or(least.unacknowledged, Duration::from_millis),
-        keepalive_idle: number("keepalives_idle").map_or(least.keepalive_idle, Duration::from_secs),
+            .map_or(default.unacknowledged, Duration::from_millis),
+        keepalive_idle: number("keepalives_idle")
+            .map_or(default.keepalive_idle, Duration::from_secs),
     }
 }
 
 impl DatabaseUrl {
-    /// One connection, outside of the pools.
+    /// Opens one connection, outside of the pools.
     pub(super) fn connect(&self) -> Result<Session, StoreError> {
         Arc::new(Connector::new(self)?).connect()
     }
 
-    /// Whether there is no database of Keyward's yet: no file, or one without tables. Changes nothing.
+    /// Whether there is no database of Keyward yet: no file, or one without tables. Changes
+    /// nothing.
     ///
     /// # Errors
-    /// Where it holds something else, or gives no answer.
+    /// [`StoreError`] if the file is something else, or the database did not answer.
     pub fn is_missing(&self) -> Result<bool, StoreError> {
         match self {
             DatabaseUrl::Sqlite(path) => Ok(!holds_keyward(path)?),
@@ -413,7 +424,7 @@ impl DatabaseUrl {
         }
     }
 
-    /// What to say where it gave no answer; the error is about the setting.
+    /// The error to show for the setting `database_url`.
     pub fn explain(&self, error: &StoreError) -> crate::error::Error {
         let reason = match error {
             StoreError::Missing => format!(
@@ -424,7 +435,8 @@ impl DatabaseUrl {
         crate::error::Error::unavailable(reason).field("database_url")
     }
 
-    /// A SQLite file belongs to its owner alone. One that holds something else is not touched.
+    /// Creates a SQLite file, which only its owner can read. A file that is something else is not
+    /// touched.
     pub(super) fn prepare(&self, if_missing: IfMissing) -> Result<(), StoreError> {
         let DatabaseUrl::Sqlite(path) = self else {
             return Ok(());
@@ -434,15 +446,15 @@ impl DatabaseUrl {
                 return Err(StoreError::Missing);
             }
             self.prepare_folder()?;
-            tracing::info!(file = %path.display(), "this database is new");
+            tracing::info!(file = %path.display(), "creating the database");
             create_private(path).map_err(|error| unusable(path, &error))?;
         }
         make_private(path);
         Ok(())
     }
 
-    /// The folder of a SQLite file belongs to its owner alone, too. It is made where it is not there, but no
-    /// folder around it: that is most likely a mistyped path.
+    /// Creates the folder of a SQLite file, which only its owner can read, but not its parent
+    /// folders: if they are missing, the path is most likely mistyped.
     pub(super) fn prepare_folder(&self) -> Result<(), StoreError> {
         let DatabaseUrl::Sqlite(path) = self else {
             return Ok(());
@@ -468,7 +480,7 @@ fn unusable(path: &Path, reason: &dyn fmt::Display) -> StoreError {
     StoreError::Unavailable(format!("{}: {reason}", path.display()))
 }
 
-/// Whether this file is a database of Keyward's. `false` where there is no file, or nothing in it.
+/// Whether the file is a database of Keyward. `false` if there is no file, or it is empty.
 fn holds_keyward(path: &Path) -> Result<bool, StoreError> {
     match std::fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
@@ -477,19 +489,19 @@ fn holds_keyward(path: &Path) -> Result<bool, StoreError> {
         Ok(metadata) if metadata.len() == 0 => return Ok(false),
         Ok(_) => {}
     }
-    let strange = |reason: &dyn fmt::Display| {
+    let foreign = |reason: &dyn fmt::Display| {
         unusable(path, &format!("this is no database of Keyward's: {reason}"))
     };
     let mut connection = SqliteConnection::establish(&path.to_string_lossy())
         .map_err(|error| unusable(path, &error))?;
-    // Nothing that writes: the file may be anybody's.
+    // Read only: the file may belong to another program.
     connection.batch_execute("PRAGMA busy_timeout = 3000")?;
     let tables = sql_query("SELECT name FROM sqlite_master WHERE type = 'table'")
         .load::<Name>(&mut connection);
     let tables = match tables {
         Ok(tables) => tables,
         Err(Error::DatabaseError(_, reason)) if reason.message().contains("not a database") => {
-            return Err(strange(&reason.message()));
+            return Err(foreign(&reason.message()));
         }
         Err(error) => return Err(unusable(path, &error)),
     };
@@ -497,7 +509,7 @@ fn holds_keyward(path: &Path) -> Result<bool, StoreError> {
     match KEYWARD_TABLES.iter().find(|name| !known(name)) {
         None => Ok(true),
         Some(_) if tables.is_empty() => Ok(false),
-        Some(missing) => Err(strange(&format!("it has no table {missing}"))),
+        Some(missing) => Err(foreign(&format!("it has no table {missing}"))),
     }
 }
 
@@ -507,7 +519,8 @@ struct Name {
     name: String,
 }
 
-/// Of several connections that do this to a new file at once, SQLite refuses all but one without a wait.
+/// Switches to write-ahead logging. If several connections do this to a new file at once, SQLite
+/// refuses all but one without waiting.
 fn write_ahead(connection: &mut SqliteConnection) -> Result<(), Error> {
     let started = Instant::now();
     loop {
@@ -532,8 +545,8 @@ fn create_private(path: &Path) -> std::io::Result<()> {
         .map(drop)
 }
 
-/// A database that was copied into place by hand may be readable by others. SQLite gives its write-ahead log
-/// the permissions of the file.
+/// Makes the file private: a database that was copied into place may be readable by others. SQLite
+/// gives its write-ahead log the permissions of the file.
 fn make_private(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let Ok(mode) = std::fs::metadata(path).map(|metadata| metadata.permissions().mode()) else {
@@ -544,16 +557,16 @@ fn make_private(path: &Path) {
     }
     match std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)) {
         Ok(()) => {
-            tracing::warn!(file = %path.display(), mode = format!("{:o}", mode & 0o777), "others could read this database; its mode is 600 now")
+            tracing::warn!(file = %path.display(), mode = format!("{:o}", mode & 0o777), "the database was readable by other users; set its mode to 600")
         }
         Err(error) => {
-            tracing::warn!(file = %path.display(), %error, "others can read this database: chmod 600")
+            tracing::warn!(file = %path.display(), %error, "the database is readable by other users; run chmod 600")
         }
     }
 }
 
-/// Makes and changes the tables where that is pending. Where nothing is, nothing is written: a database that
-/// takes no changes can be read.
+/// Runs pending migrations. If there are none, nothing is written, so that a read-only database can
+/// be read.
 pub(super) fn bring_up_to_date(
     session: &mut Session,
     if_missing: IfMissing,
@@ -565,7 +578,7 @@ pub(super) fn bring_up_to_date(
     }
 }
 
-/// Nodes that start at once wait for each other here.
+/// Runs pending migrations. Nodes that start at the same time wait for each other.
 pub(super) fn migrate(session: &mut Session) -> Result<(), StoreError> {
     let migrated = transaction(session, |database| {
         match database {
@@ -579,15 +592,15 @@ pub(super) fn migrate(session: &mut Session) -> Result<(), StoreError> {
             pending(database, &applied)?;
         }
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
-            StoreError::Fault(format!("migrations: {error}"))
+            StoreError::Internal(format!("migrations: {error}"))
         };
         database
             .run_pending_migrations(MIGRATIONS)
             .map(drop)
             .map_err(failed)
     });
-    migrated.map_err(|failed| match session.trouble() {
-        Trouble::ReadOnly => StoreError::Unavailable(
+    migrated.map_err(|failed| match session.failure() {
+        Failure::ReadOnly => StoreError::Unavailable(
             "it is read-only, and its tables are not those of this version of Keyward yet"
                 .to_owned(),
         ),
@@ -595,9 +608,9 @@ pub(super) fn migrate(session: &mut Session) -> Result<(), StoreError> {
     })
 }
 
-/// The versions of the migrations that were applied; `None` where the database has no tables yet.
+/// The versions of the migrations that were applied; `None` if the database has no tables yet.
 fn applied_migrations(database: &mut Database) -> Result<Option<Vec<String>>, StoreError> {
-    let there = match database {
+    let exists = match database {
         Database::Sqlite(_) => {
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name = '__diesel_schema_migrations'"
         }
@@ -606,7 +619,7 @@ fn applied_migrations(database: &mut Database) -> Result<Option<Vec<String>>, St
                                   WHERE name IS NOT NULL"
         }
     };
-    if sql_query(there).load::<Name>(database)?.is_empty() {
+    if sql_query(exists).load::<Name>(database)?.is_empty() {
         return Ok(None);
     }
     let applied = sql_query("SELECT version AS name FROM __diesel_schema_migrations")
@@ -614,20 +627,20 @@ fn applied_migrations(database: &mut Database) -> Result<Option<Vec<String>>, St
     Ok(Some(applied.into_iter().map(|row| row.name).collect()))
 }
 
-/// How many migrations are to be applied yet. What a newer Keyward has made of the tables, this one cannot know
-/// how to keep.
+/// How many migrations are pending. Fails if a newer version of Keyward has migrated the database,
+/// since this version does not know its tables.
 fn pending(database: &mut Database, applied: &[String]) -> Result<usize, StoreError> {
     let known = match database {
         Database::Sqlite(_) => versions::<diesel::sqlite::Sqlite>(),
         Database::Postgres(_) => versions::<diesel::pg::Pg>(),
     };
-    let known = known.map_err(|error| StoreError::Fault(format!("migrations: {error}")))?;
+    let known = known.map_err(|error| StoreError::Internal(format!("migrations: {error}")))?;
     match applied.iter().find(|version| !known.contains(version)) {
         None => Ok(known
             .iter()
             .filter(|version| !applied.contains(version))
             .count()),
-        Some(version) => Err(StoreError::Fault(format!(
+        Some(version) => Err(StoreError::Internal(format!(
             "a newer Keyward has changed its tables ({version}), which this one does not know: start the newer one"
         ))),
     }
@@ -639,4 +652,62 @@ fn versions<B: diesel::backend::Backend>() -> diesel::migration::Result<Vec<Stri
         .iter()
         .map(|migration| migration.name().version().to_string())
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scheme_selects_the_database() {
+        for (text, shown) in [
+            ("sqlite://data/keyward.db", Some("sqlite://data/keyward.db")),
+            (
+                "sqlite:///var/lib/keyward.db",
+                Some("sqlite:///var/lib/keyward.db"),
+            ),
+            (
+                "postgres://db.example/keyward",
+                Some("postgres://db.example/keyward"),
+            ),
+            (
+                "postgresql://ada:secret@db.example/k",
+                Some("postgres://ada:***@db.example/k"),
+            ),
+            ("sqlite://", None),
+            ("sqlite:data.db", None),
+            ("mysql://db.example/keyward", None),
+            ("POSTGRES://db.example/keyward", None),
+            ("", None),
+        ] {
+            let url = text.parse::<DatabaseUrl>().ok();
+            assert_eq!(url.map(|url| url.to_string()).as_deref(), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_transport_is_described() {
+        let tls = |verified| Transport::Tls {
+            version: "1.3",
+            verified,
+        };
+        for (transport, description, warned) in [
+            (Transport::Local, "on this machine", false),
+            (
+                tls(true),
+                "by TLS 1.3, with its certificate verified",
+                false,
+            ),
+            (
+                tls(false),
+                "by TLS 1.3, without verification of the certificate (sslmode=verify-full would verify it)",
+                false,
+            ),
+            (Transport::Plain { requested: true }, "in the clear", false),
+            (Transport::Plain { requested: false }, "in the clear", true),
+        ] {
+            assert_eq!(transport.to_string(), description);
+            assert_eq!(transport.warning().is_some(), warned, "{description}");
+        }
+    }
 }

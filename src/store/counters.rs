@@ -143,8 +143,8 @@ pub fn list_of_clients(
     Ok(selected.select(Counter::as_select()).load(database)?)
 }
 
-/// The clients with the largest sums of `metric` since `from`, in one account or in all: account and
-/// client, the largest sum first.
+/// The clients with the largest sums of `metric` since `from`, in one account or in all: account
+/// and client, the largest sum first.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.

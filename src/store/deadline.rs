@@ -1,11 +1,11 @@
-//! Stops statements whose caller no longer waits, so that they do not keep a connection, a
-//! processor and the disk from others.
+//! Cancels statements whose caller no longer waits, so that they do not occupy a connection, a
+//! processor and the disk.
 //!
-//! Postgres does it by itself (`statement_timeout`). SQLite offers an interrupt, which diesel does
-//! not hand out; what diesel does offer is functions of our own that may fail. So on a connection
-//! with a [`Deadline`] each table's name stands for a temporary view of that table, with a condition
-//! that is evaluated for each row that a statement visits, and fails once the deadline is over.
-//! SQLite merges such a view into the statement, so indexes serve as they do without it.
+//! Postgres has `statement_timeout` for that. SQLite has an interrupt, which diesel does not
+//! expose, but diesel supports custom SQL functions, which may fail. So on a connection with a
+//! [`Deadline`] each table is shadowed by a temporary view of it with a condition that is evaluated
+//! for each row that a statement visits, and fails once the deadline has passed. SQLite merges such
+//! a view into the statement, so indexes are used as without it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,14 +19,14 @@ use diesel::sqlite::Sqlite;
 
 use super::{Database, StoreError};
 
-/// Until when the statements of one connection may run.
+/// The deadline of the statements on one connection.
 pub(super) struct Deadline {
     created: Instant,
     /// Milliseconds since `created`.
     at: Arc<AtomicU64>,
 }
 
-/// The value of the condition: true, or an error that ends the statement.
+/// The value of the condition: true, or an error that cancels the statement.
 #[derive(Debug)]
 struct InTime(bool);
 
@@ -52,11 +52,11 @@ struct Table {
 }
 
 impl Deadline {
-    /// Prepares a new connection, so that [`Deadline::set`] has effect on it. On SQLite the
-    /// connection serves for reading alone from then on.
+    /// Prepares a new connection, so that [`Deadline::set`] applies to it. On SQLite the connection
+    /// can only be used for reading from then on.
     ///
     /// # Errors
-    /// Where the database gave no answer.
+    /// [`StoreError`] if the database did not answer.
     pub(super) fn install(database: &mut Database) -> Result<Self, StoreError> {
         let deadline = Deadline {
             created: Instant::now(),
@@ -65,8 +65,9 @@ impl Deadline {
         let Database::Sqlite(connection) = database else {
             return Ok(deadline);
         };
-        let (created, at) = (deadline.created, deadline.at.clone());
-        // Not deterministic, or SQLite would ask once for each statement.
+        let created = deadline.created;
+        let at = deadline.at.clone();
+        // SQLite would evaluate a deterministic function once per statement.
         keyward_in_time_utils::register_nondeterministic_impl(connection, move || {
             InTime(millis(created.elapsed()) < at.load(Ordering::Relaxed))
         })?;
@@ -83,8 +84,8 @@ impl Deadline {
         Ok(deadline)
     }
 
-    /// Sets when the time of the next statements is over. On SQLite they fail from then on; on Postgres
-    /// what is [`left`](Self::left) has to become their [`set_statement_timeout`].
+    /// Sets the deadline of the next statements. SQLite cancels them when it has passed; on
+    /// Postgres the caller passes the [time left](Self::left) to [`set_statement_timeout`].
     pub(super) fn set(&self, until: Instant) {
         self.at.store(
             millis(until.saturating_duration_since(self.created)),
@@ -92,7 +93,7 @@ impl Deadline {
         );
     }
 
-    /// How much time is left.
+    /// The time until the deadline.
     pub(super) fn left(&self) -> Duration {
         Duration::from_millis(
             self.at
@@ -102,11 +103,11 @@ impl Deadline {
     }
 }
 
-/// Lets each further statement of the transaction under way take so long at the most. On SQLite a
-/// [`Deadline`] does that.
+/// Limits the duration of each further statement of the current transaction. Does nothing on
+/// SQLite, where the [`Deadline`] applies by itself.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub(super) fn set_statement_timeout(
     database: &mut Database,
     timeout: Duration,
@@ -166,7 +167,8 @@ mod tests {
             .number)
     }
 
-    /// What finds nothing, in the shapes that the lists have: by the table, by an index, by a group.
+    /// What finds nothing, in the shapes that the lists have: by the table, by an index, by a
+    /// group.
     const SLOW: [&str; 4] = [
         "SELECT COUNT(*) AS number FROM rows a JOIN rows b ON a.word = b.word || 'x'",
         "SELECT COUNT(*) AS number FROM rows a, rows b WHERE a.word || b.word = 'none'",
@@ -175,7 +177,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_statement_stops_when_its_time_is_over() {
+    fn a_statement_is_cancelled_at_its_deadline() {
         let (mut database, deadline) = filled();
         for sql in SLOW {
             let started = Instant::now();
@@ -197,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_one_has_its_own_time_and_sees_all_rows() {
+    fn each_statement_has_its_own_deadline_and_sees_all_rows() {
         let (mut database, deadline) = filled();
         let _ = limited((&mut database, &deadline), Duration::ZERO, |database| {
             number(database, SLOW[1])
@@ -217,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn indexes_serve_as_before() {
+    fn indexes_are_used_under_a_deadline() {
         let (mut database, deadline) = filled();
         for (sql, index) in [
             (

@@ -11,24 +11,24 @@ use crate::scope::Scope;
 /// A row of `invitations`.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
 pub struct Invitation {
-    /// Whose password it sets; a user has one invitation at the most.
+    /// The user whose password it sets. A user has at most one invitation.
     pub user_id: String,
     /// The id inside the link.
     pub id: String,
-    /// Argon2id of what is in the link, as a PHC string.
+    /// The Argon2id hash of the credential in the link, as a PHC string.
     pub hash: String,
-    /// When it was made.
+    /// When the invitation was created.
     pub created_at: Timestamp,
-    /// From when on it is refused.
+    /// When the invitation expires.
     pub expires_at: Timestamp,
-    /// The rights of whoever made it.
+    /// The rights of the actor who created it.
     pub rights: Scope,
 }
 
-/// By the id inside the link.
+/// The invitation with this id, which is inside the link.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn find(database: &mut Database, id: &str) -> Result<Option<Invitation>, StoreError> {
     let named = invitations::table.filter(invitations::id.eq(id));
     Ok(named
@@ -37,10 +37,10 @@ pub fn find(database: &mut Database, id: &str) -> Result<Option<Invitation>, Sto
         .optional()?)
 }
 
-/// Of a user.
+/// The invitation of a user.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn find_of_user(
     database: &mut Database,
     user_id: &str,
@@ -52,20 +52,20 @@ pub fn find_of_user(
         .optional()?)
 }
 
-/// All of them.
+/// All invitations, expired ones too.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn list(database: &mut Database) -> Result<Vec<Invitation>, StoreError> {
     Ok(invitations::table
         .select(Invitation::as_select())
         .load(database)?)
 }
 
-/// Puts it in the place of whichever the user had.
+/// Inserts an invitation, and deletes the one that the user had.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn replace(
     transaction: &mut Transaction<'_>,
     invitation: &Invitation,
@@ -77,24 +77,24 @@ pub fn replace(
     Ok(())
 }
 
-/// Ends a user's; nothing happens where there is none.
+/// Deletes the invitation of a user, if there is one.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn delete(transaction: &mut Transaction<'_>, user_id: &str) -> Result<(), StoreError> {
     diesel::delete(invitations::table.find(user_id)).execute(transaction.modify())?;
     Ok(())
 }
 
-/// Removes up to `limit` that have ended by `moment`; tells how many.
+/// Deletes up to `limit` invitations that expired before `before`; returns how many.
 ///
 /// # Errors
-/// Where the database gave no answer.
-pub fn purge(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
-    let sentence = "DELETE FROM invitations WHERE user_id IN \
+/// [`StoreError`] if the database did not answer.
+pub fn purge(database: &mut Database, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    let sql = "DELETE FROM invitations WHERE user_id IN \
                     (SELECT user_id FROM invitations WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
-    Ok(diesel::sql_query(sentence)
-        .bind::<BigInt, _>(moment)
+    Ok(diesel::sql_query(sql)
+        .bind::<BigInt, _>(before)
         .bind::<BigInt, _>(limit)
         .execute(database)?)
 }

@@ -1,11 +1,15 @@
-//! The nouns and their rows. A file per noun: its row, its invariants, its queries. Nothing
-//! outside this folder queries the database.
+//! The entities and their rows. Each entity has a file with its row, its invariants and its
+//! queries. Nothing outside this module queries the database.
 //!
-//! Reading gives `Result<Option<T>, StoreError>`: "not there" and "could not look" are different
-//! types. Changing goes through [`Store::write`], one transaction that also appends to `changes`
-//! what every node has to drop from memory.
+//! A read returns `Result<Option<T>, StoreError>`: "does not exist" and "could not read" are
+//! different types.
+//!
+//! There are two kinds of writes. [`Store::write`] is **tracked**: in one transaction it changes
+//! what people or programs manage, appends to the change feed what every node must evict from its
+//! cache, and requires an entry in the audit. [`Store::write_untracked`] bypasses the feed and the
+//! audit: it is for rows that no node caches, such as token records, used assertions, counters and
+//! expired rows.
 
-use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -24,16 +28,17 @@ pub mod audit;
 pub mod backup;
 pub mod changes;
 pub mod client;
-pub mod client_assertion;
 pub mod client_secret;
 pub mod clock;
+pub mod cluster_settings;
 mod connection;
 pub mod counters;
 mod deadline;
-pub mod deployment;
+pub mod grant_type;
 pub mod idempotency;
 pub mod invitation;
 pub mod leader;
+mod names;
 mod pool;
 mod postgres_tls;
 mod postgres_url;
@@ -45,41 +50,32 @@ pub mod signing_key;
 mod sql;
 pub mod token;
 pub mod token_records;
+pub mod used_jti;
 pub mod user;
 
 pub use changes::Change;
-use connection::{Connector, Session, Trouble};
+use connection::{Connector, Failure, Session};
 pub use connection::{Database, DatabaseUrl, IfMissing, Transport};
 use deadline::Deadline;
-use pool::{Lane, Overtime, PATIENCE};
+pub use names::UnknownName;
+use pool::{OnDeadline, Pool, TIMEOUT};
 
-/// Why the database gave no answer. It says nothing about whether a thing exists.
-#[derive(Clone, Debug)]
+/// Why the database did not answer. It never means that a row does not exist.
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is none, and this was not to make one.
+    /// The database does not exist, and the caller did not ask to create it.
+    #[error("there is no database; `keyward serve` or `keyward migrate` makes one")]
     Missing,
-    /// It answers, and takes no changes: a standby, or a server that is set so.
+    /// The database answers but accepts no writes: a standby, or a server that is set to read-only.
+    #[error("the database is read-only")]
     ReadOnly,
-    /// It cannot be reached, is busy for too long, full or read-only: worth another try.
+    /// The database is unreachable, full or busy for too long. A retry may succeed.
+    #[error("database unavailable: {0}")]
     Unavailable(String),
-    /// It answered what cannot be: a fault of Keyward's own.
-    Fault(String),
+    /// The database refused a statement or returned an impossible value: a bug of Keyward.
+    #[error("database fault: {0}")]
+    Internal(String),
 }
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StoreError::Missing => {
-                f.write_str("there is no database; `keyward serve` or `keyward migrate` makes one")
-            }
-            StoreError::ReadOnly => f.write_str("the database is read-only"),
-            StoreError::Unavailable(reason) => write!(f, "database unavailable: {reason}"),
-            StoreError::Fault(reason) => write!(f, "database fault: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for StoreError {}
 
 impl From<diesel::result::Error> for StoreError {
     fn from(error: diesel::result::Error) -> Self {
@@ -91,14 +87,14 @@ impl From<diesel::result::Error> for StoreError {
                 | DatabaseErrorKind::NotNullViolation
                 | DatabaseErrorKind::CheckViolation,
                 _,
-            ) => StoreError::Fault(error.to_string()),
+            ) => StoreError::Internal(error.to_string()),
             Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => StoreError::ReadOnly,
-            // Neither database tells diesel more than a sentence about being locked, full, shut
-            // down or unreachable: they all come as `Unknown`, or with the transaction's end.
+            // diesel has no kinds for a database that is locked, full, shut down or unreachable: it
+            // reports them as `Unknown`, or when the transaction ends.
             Error::DatabaseError(..)
             | Error::BrokenTransactionManager
             | Error::RollbackErrorOnCommit { .. } => StoreError::Unavailable(error.to_string()),
-            _ => StoreError::Fault(error.to_string()),
+            _ => StoreError::Internal(error.to_string()),
         }
     }
 }
@@ -109,54 +105,57 @@ impl From<StoreError> for Error {
             StoreError::Missing | StoreError::ReadOnly | StoreError::Unavailable(_) => {
                 Error::unavailable(error.to_string())
             }
-            StoreError::Fault(_) => Error::server_error(error.to_string()),
+            StoreError::Internal(_) => Error::server_error(error.to_string()),
         }
     }
 }
 
-/// The most reports at a time. Management has one connection more, so that pages and look-ups go on.
+/// How many reports run at a time. The management pool has one connection more, for pages and
+/// look-ups.
 const REPORTS: usize = 3;
 
-/// The most reports at a time of one account.
+/// How many reports of one account run at a time.
 const REPORTS_OF_AN_ACCOUNT: usize = 2;
 
-/// How long a report waits for its turn.
+/// How long a report waits for a permit.
 const REPORT_TURN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Stands for the operators among the accounts. No account has this id.
+/// Stands for the operators among the ids of accounts. No account has this id.
 const OPERATORS: &str = "";
 
 type Listener = Box<dyn Fn(&[Change]) + Send + Sync>;
 
-/// The database: SQLite or Postgres behind the same calls. Each kind of work has connections of its
-/// own, so that what is slow never keeps tokens and introspections waiting.
+/// The database: SQLite or Postgres behind one interface. Each kind of work has its own connection
+/// pool, so that slow queries never delay tokens and introspections.
 pub struct Store {
     url: DatabaseUrl,
     connector: Arc<Connector>,
-    /// Follows the change feed.
-    follower: Lane,
-    /// Look-ups by a key that tokens, introspections and authentication wait for.
-    hot_path: Lane,
-    /// Everything that people and the management API read.
-    management: Lane,
-    /// SQLite has one writer at a time: they queue here, fairly, and not in its busy loop.
-    writers: Lane,
+    /// Polls the change feed.
+    follower: Pool,
+    /// Look-ups by a key for tokens, introspections and authentication.
+    hot_path: Pool,
+    /// Reads of people and the management API.
+    management: Pool,
+    /// SQLite has one writer at a time. Writers queue here, fairly, rather than in SQLite's busy
+    /// loop.
+    writers: Pool,
     reports: Arc<Semaphore>,
     report_limit: ConcurrencyLimit,
     listener: OnceLock<Listener>,
-    /// When it was last found out whether changes can be written, and what came of it.
+    /// When the database was last checked for writability, and the result.
     writable: Mutex<Option<(Instant, Result<(), StoreError>)>>,
 }
 
-/// For how long is taken as true what was found out about writing.
-const WRITABLE_KEPT: Duration = Duration::from_secs(1);
+/// How long the result of a check for writability is cached.
+const WRITABLE_TTL: Duration = Duration::from_secs(1);
 
 impl Store {
-    /// Opens the database, and brings its tables up to date where they are not. A file that holds something else
-    /// is left as it is.
+    /// Opens the database, and runs pending migrations. A file that is not a database of Keyward is
+    /// not touched.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] where there is none and none is to be made; where it cannot be reached or migrated.
+    /// [`StoreError::Missing`] if the database does not exist and `if_missing` says not to create
+    /// it; another [`StoreError`] if it cannot be reached or migrated.
     pub fn open(url: &DatabaseUrl, if_missing: IfMissing) -> Result<Arc<Self>, StoreError> {
         url.prepare(if_missing)?;
         let connector = Arc::new(Connector::new(url)?);
@@ -171,13 +170,13 @@ impl Store {
                 .thread_name_pattern("pool")
                 .build(),
         );
-        let lane = |size, overtime| Lane::new(&connector, size, overtime, &threads);
+        let pool = |size, on_deadline| Pool::new(&connector, size, on_deadline, &threads);
         Ok(Arc::new(Store {
             url: url.clone(),
-            follower: lane(1, Overtime::Finish),
-            hot_path: lane(4, Overtime::Finish),
-            management: lane(4, Overtime::Stop),
-            writers: lane(writers, Overtime::Finish),
+            follower: pool(1, OnDeadline::Finish),
+            hot_path: pool(4, OnDeadline::Finish),
+            management: pool(4, OnDeadline::Cancel),
+            writers: pool(writers, OnDeadline::Finish),
             reports: Arc::new(Semaphore::new(REPORTS)),
             report_limit: ConcurrencyLimit::new(REPORTS_OF_AN_ACCOUNT),
             connector,
@@ -186,21 +185,21 @@ impl Store {
         }))
     }
 
-    /// How what is said to the database is protected on its way.
+    /// How the connection to the database is protected.
     pub fn transport(&self) -> Transport {
         self.connector.transport()
     }
 
-    /// Whether changes can be written: not to a standby, a read-only server or a full disk. Found out
-    /// once a second at the most, however often it is asked.
+    /// Checks that the database accepts writes: not on a standby, a read-only server or a full
+    /// disk. The result is cached for a second.
     ///
     /// # Errors
-    /// [`StoreError`] where they cannot.
+    /// [`StoreError`] if it does not.
     pub async fn check_writable(&self) -> Result<(), StoreError> {
         let now = Instant::now();
-        let known = self.writable.lock().clone();
-        if let Some((at, result)) = known
-            && now.duration_since(at) < WRITABLE_KEPT
+        let cached = self.writable.lock().clone();
+        if let Some((at, result)) = cached
+            && now.duration_since(at) < WRITABLE_TTL
         {
             return result;
         }
@@ -209,12 +208,13 @@ impl Store {
         result
     }
 
-    /// Which database this is.
+    /// The URL of the database.
     pub fn url(&self) -> &DatabaseUrl {
         &self.url
     }
 
-    /// The connection pools by name, each with its open connections, those in use, and the most it opens.
+    /// The connection pools by name, each with the numbers of open connections, of connections in
+    /// use, and the maximum.
     pub fn pool_states(&self) -> Vec<(&'static str, [u32; 3])> {
         vec![
             ("follower", self.follower.state()),
@@ -224,18 +224,20 @@ impl Store {
         ]
     }
 
-    /// Who is told of each change of this process, right after its commit and before its answer.
+    /// Sets the listener that is called with each change of this process, after its commit and
+    /// before its response.
     pub fn on_change(&self, listener: impl Fn(&[Change]) + Send + Sync + 'static) {
-        // A second listener would be a second directory, which nothing makes.
+        // Nothing sets a second listener: there is one cache per process.
         let _ = self.listener.set(Box::new(listener));
     }
 
-    /// Looks something up by its key for a token, an introspection or an authentication. It costs
-    /// the same however many rows there are; all else is for [`Store::read`] and [`Store::report`].
-    /// Where the connection broke or the question met a change, it is asked again, here and in those.
+    /// Looks something up by its key for a token, an introspection or an authentication. The cost
+    /// must not depend on the number of rows; all other reads use [`Store::read`] and
+    /// [`Store::report`]. Reads are retried if the connection broke or the read conflicted with a
+    /// write.
     ///
     /// # Errors
-    /// [`StoreError`] where the database gave no answer.
+    /// [`StoreError`] if the database did not answer.
     pub async fn lookup<T, E>(
         &self,
         work: impl Fn(&mut Database) -> Result<T, E> + Send + 'static,
@@ -247,11 +249,11 @@ impl Store {
         self.hot_path.run(move |session| read(session, &work)).await
     }
 
-    /// Reads for people and the management API, what takes few rows. Its statements are stopped when
-    /// the caller's time is over.
+    /// Reads a few rows for people and the management API. Statements are cancelled after a
+    /// timeout.
     ///
     /// # Errors
-    /// [`StoreError`] where the database gave no answer.
+    /// [`StoreError`] if the database did not answer.
     pub async fn read<T, E>(
         &self,
         work: impl Fn(&mut Database) -> Result<T, E> + Send + 'static,
@@ -265,12 +267,13 @@ impl Store {
             .await
     }
 
-    /// Like [`Store::read`], for what may have to read many rows: lists, searches, sums. Few run at a
-    /// time, and of one account fewer than that; `account` is none for operators.
+    /// Like [`Store::read`], for queries that may have to read many rows: lists, searches, sums.
+    /// The number of concurrent reports is limited, in total and for each account; `account` is
+    /// none for operators.
     ///
     /// # Errors
-    /// [`Error::busy`] where the account's own reports take all of its share for too long;
-    /// [`StoreError`] where the database gave no answer.
+    /// [`Error::busy`] if the account's other reports take all of its permits for too long;
+    /// [`StoreError`] if the database did not answer.
     pub async fn report<T: Send + 'static>(
         &self,
         account: Option<&str>,
@@ -293,35 +296,35 @@ impl Store {
         let held = (share, turn);
         self.management
             .run(move |session| {
-                // Held as long as the statements run, even where nobody waits for them any more.
+                // Held as long as the statements run, even if the caller no longer waits.
                 let _held = &held;
                 read(session, &work)
             })
             .await
     }
 
-    /// Reads the change feed, on a connection of its own; for the thread that follows it.
+    /// Reads the change feed on a connection of its own, for the thread that polls it.
     ///
     /// # Errors
-    /// [`StoreError`] where the database gave no answer.
+    /// [`StoreError`] if the database did not answer.
     pub fn follow<T>(
         &self,
         work: impl Fn(&mut Database) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.follower
-            .with_connection(Instant::now() + PATIENCE, |session| read(session, &work))
+            .with_connection(Instant::now() + TIMEOUT, |session| read(session, &work))
     }
 
-    /// Changes something, in one transaction: all of it, durably, or nothing. A change that leaves no entry
-    /// in the audit is a fault, and is rolled back. Those who change wait
-    /// for each other on all nodes, so that what `work` looked up first still holds when it writes.
+    /// Runs a tracked write in one transaction, which is committed durably or not at all. A write
+    /// without an entry in the audit is a bug, and is rolled back. Tracked writes are serialised on
+    /// all nodes, so that what `work` reads cannot change before it writes.
     ///
-    /// `work` is done again where it met another transaction (SQLSTATE 40001, 40P01) or the connection
-    /// broke before the commit: what it did is then gone without a trace. Where the connection breaks
-    /// during the commit nobody knows, and the caller is told.
+    /// `work` is retried if it conflicted with another transaction (SQLSTATE 40001, 40P01) or the
+    /// connection broke before the commit, since it then had no effect. If the connection breaks
+    /// during the commit, the outcome is unknown, and the caller gets an error.
     ///
     /// # Errors
-    /// What `work` refuses, and [`StoreError`] where the database gave no answer.
+    /// The errors of `work`, and [`StoreError`] if the database did not answer.
     pub async fn write<T, E>(
         self: &Arc<Self>,
         now: Timestamp,
@@ -344,7 +347,7 @@ impl Store {
                     };
                     let result = work(&mut transaction)?;
                     if transaction.modified && !transaction.audited {
-                        return Err(StoreError::Fault(
+                        return Err(StoreError::Internal(
                             "a change without an entry in the audit".to_owned(),
                         )
                         .into());
@@ -361,10 +364,11 @@ impl Store {
             .await
     }
 
-    /// Adds or removes rows of which no node keeps a copy: records, assertions, what has ended.
+    /// Runs an untracked write in one transaction: it inserts, updates or deletes rows that no node
+    /// caches, without the change feed and the audit.
     ///
     /// # Errors
-    /// [`StoreError`] where the database gave no answer.
+    /// [`StoreError`] if the database did not answer.
     pub async fn write_untracked<T: Send + 'static>(
         &self,
         work: impl Fn(&mut Database) -> Result<T, StoreError> + Send + 'static,
@@ -374,24 +378,24 @@ impl Store {
             .await
     }
 
-    /// Like [`Store::append`], for threads of their own, and for work that may be done twice: it is done
-    /// again also where nobody knows whether it was committed.
+    /// Like [`Store::write_untracked`], for dedicated threads and for idempotent work: it is
+    /// retried even if the outcome of the commit is unknown.
     ///
     /// # Errors
-    /// [`StoreError`] where the database gave no answer.
-    pub fn append_twice_blocking<T>(
+    /// [`StoreError`] if the database did not answer.
+    pub fn write_idempotent_blocking<T>(
         &self,
         work: impl Fn(&mut Database) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.writers
-            .with_connection(Instant::now() + PATIENCE, |session| {
+            .with_connection(Instant::now() + TIMEOUT, |session| {
                 transaction(session, &work).map_err(|failed| Failed::Retry(failed.into_error()))
             })
     }
 }
 
-/// A change under way. The nouns' own functions record what they changed. It is committed only where an
-/// entry of the audit says what was done.
+/// The transaction of a tracked write. The functions of the entities record their changes in it. It
+/// is committed only with an entry in the audit.
 pub struct Transaction<'a> {
     database: &'a mut Database,
     changes: Vec<Change>,
@@ -400,12 +404,12 @@ pub struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
-    /// For look-ups within the change.
+    /// The connection, for reads within the transaction.
     pub fn database(&mut self) -> &mut Database {
         self.database
     }
 
-    /// For writing rows that people or programs manage.
+    /// The connection, for writes of rows that people or programs manage.
     fn modify(&mut self) -> &mut Database {
         self.modified = true;
         self.database
@@ -416,11 +420,11 @@ impl Transaction<'_> {
     }
 }
 
-/// By how many milliseconds the clock of the database's machine is ahead of `now`; `None` on SQLite,
-/// where both are one.
+/// By how many milliseconds the clock of the database server is ahead of `now`; `None` on SQLite,
+/// which runs on this machine.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn clock_difference(
     database: &mut Database,
     now: Timestamp,
@@ -428,11 +432,11 @@ pub fn clock_difference(
     Ok(clock::database_now(database)?.map(|theirs| theirs.millis() - now.millis()))
 }
 
-/// Why one try gave nothing.
+/// Why one try failed.
 enum Failed<E> {
-    /// It stays so, or it is not known what came of it.
+    /// A retry is pointless, or the outcome is unknown.
     Final(E),
-    /// It left no trace, and another try may go better.
+    /// The try had no effect, and a retry may succeed.
     Retry(E),
 }
 
@@ -442,10 +446,10 @@ impl<E> Failed<E> {
         error
     }
 
-    fn of(trouble: Trouble, error: E) -> Self {
-        match trouble {
-            Trouble::None => Failed::Final(error),
-            Trouble::Conflict | Trouble::Lost | Trouble::ReadOnly | Trouble::Other => {
+    fn of(failure: Failure, error: E) -> Self {
+        match failure {
+            Failure::None => Failed::Final(error),
+            Failure::Conflict | Failure::Lost | Failure::ReadOnly | Failure::Other => {
                 Failed::Retry(error)
             }
         }
@@ -462,23 +466,23 @@ fn read<T, E: From<StoreError>>(
         .filter(|_| matches!(session.database, Database::Postgres(_)))
         .map(Deadline::left);
     let Some(timeout) = timeout else {
-        return work(&mut session.database).map_err(|error| Failed::of(session.trouble(), error));
+        return work(&mut session.database).map_err(|error| Failed::of(session.failure(), error));
     };
-    // Within a transaction, since a pooler may hand the next one to another connection.
+    // Within a transaction, since a pooler may run the next statement on another connection.
     let result = transaction(session, |database| {
         deadline::set_statement_timeout(database, timeout)?;
         work(database)
     });
-    // It changes nothing, so a commit whose answer was lost does no harm.
-    result.map_err(|failed| Failed::of(session.trouble(), failed.into_error()))
+    // A read can be retried even if the outcome of its commit is unknown.
+    result.map_err(|failed| Failed::of(session.failure(), failed.into_error()))
 }
 
-/// One try at a transaction. On SQLite the first statement of `work` must write: it then waits for its
-/// turn, while a transaction that has read before cannot be lifted to writing behind a neighbour's back.
+/// One try at a transaction. On SQLite the first statement of `work` must write: SQLite cannot
+/// upgrade a read transaction once another writer has committed (`SQLITE_BUSY_SNAPSHOT`).
 ///
-/// On Postgres it is READ COMMITTED, whatever the server's default is: those who change hold the lock
-/// of all who change, and what they look up under it is what was committed last. A stricter level would
-/// take its view from before the lock, and refuse.
+/// On Postgres the isolation level is READ COMMITTED, whatever the default of the server: writers
+/// hold the lock of the change counter, and must read what was committed last. At a stricter level
+/// the snapshot would be from before the lock, and the transaction would be refused.
 fn transaction<T, E: From<StoreError>>(
     session: &mut Session,
     work: impl FnOnce(&mut Database) -> Result<T, E>,
@@ -490,25 +494,26 @@ fn transaction<T, E: From<StoreError>>(
         ),
         database @ Database::Sqlite(_) => Database::begin_transaction(database),
     };
-    begun.map_err(|error| Failed::of(session.trouble(), StoreError::from(error).into()))?;
+    begun.map_err(|error| Failed::of(session.failure(), StoreError::from(error).into()))?;
     match work(&mut session.database) {
         Ok(value) => match Database::commit_transaction(&mut session.database) {
             Ok(()) => Ok(value),
             Err(error) => {
-                let (trouble, error) = (session.trouble(), StoreError::from(error).into());
-                // A server that answers has not committed; one that does not may have.
-                Err(if trouble == Trouble::Lost {
+                let failure = session.failure();
+                let error = StoreError::from(error).into();
+                // A server that answers has not committed; a server that does not answer may have.
+                Err(if failure == Failure::Lost {
                     Failed::Final(error)
                 } else {
-                    Failed::of(trouble, error)
+                    Failed::of(failure, error)
                 })
             }
         },
         Err(error) => {
-            let trouble = session.trouble();
-            // Where this fails, the connection is broken, and the server has rolled back.
+            let failure = session.failure();
+            // If this fails, the connection is broken, and the server rolls back by itself.
             let _ = Database::rollback_transaction(&mut session.database);
-            Err(Failed::of(trouble, error))
+            Err(Failed::of(failure, error))
         }
     }
 }

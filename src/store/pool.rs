@@ -1,4 +1,4 @@
-//! Connections kept ready, in a pool for each kind of work, so that none waits for another.
+//! Connection pools, one for each kind of work, so that no kind of work waits for another.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -10,38 +10,39 @@ use diesel::r2d2::R2D2Connection;
 use scheduled_thread_pool::ScheduledThreadPool;
 use tokio::sync::Semaphore;
 
-use super::connection::{Connector, Session, Trouble};
+use super::connection::{Connector, Failure, Session};
 use super::deadline::Deadline;
 use super::{Database, Failed, StoreError};
+use crate::span::{self, Scope};
 
-/// How long one look into the database may take before the answer is "could not look": the wait for
-/// a connection, the work and all its retries together.
-pub(super) const PATIENCE: Duration = Duration::from_secs(4);
+/// How long one unit of work may take until it fails as unavailable: the wait for a connection, the
+/// work and all its retries together.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How long to wait for a connection.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A pooled connection and what is known of its health.
+/// A pooled connection and its health.
 struct Pooled {
     session: Session,
     broken: bool,
-    /// The [`Lane::troubles`] at which it was last known to be well.
-    well_at: u64,
+    /// The [`Pool::failure_epoch`] of its last successful ping.
+    checked_epoch: u64,
 }
 
-/// What becomes of a statement that is under way when its caller's time is over.
+/// What happens to a running statement when its deadline passes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Overtime {
-    /// It goes on to its end: look-ups by a key, and what changes something.
+pub(super) enum OnDeadline {
+    /// It runs to its end: look-ups by a key, and writes.
     Finish,
-    /// It is stopped: what may have to read many rows.
-    Stop,
+    /// It is cancelled: queries that may have to read many rows.
+    Cancel,
 }
 
-/// Connects to the database that the URL names, and never tries the other kind.
+/// Opens and checks connections for r2d2.
 struct Manager {
     connector: Arc<Connector>,
-    overtime: Overtime,
+    on_deadline: OnDeadline,
 }
 
 impl r2d2::ManageConnection for Manager {
@@ -50,13 +51,13 @@ impl r2d2::ManageConnection for Manager {
 
     fn connect(&self) -> Result<Pooled, StoreError> {
         let mut session = self.connector.connect()?;
-        if self.overtime == Overtime::Stop {
+        if self.on_deadline == OnDeadline::Cancel {
             session.deadline = Some(Deadline::install(&mut session.database)?);
         }
         Ok(Pooled {
             session,
             broken: false,
-            well_at: 0,
+            checked_epoch: 0,
         })
     }
 
@@ -65,63 +66,64 @@ impl r2d2::ManageConnection for Manager {
     }
 
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
-        // Whoever panicked in the middle of a transaction has left it open.
+        // A thread that panicked during a transaction has left it open.
         pooled.broken || Database::is_broken_transaction_manager(&mut pooled.session.database)
     }
 }
 
-/// Connections for one kind of work, with no more work let in than there are connections.
+/// The connections for one kind of work, and as many permits to use them.
 #[derive(Clone)]
-pub(super) struct Lane {
-    pool: r2d2::Pool<Manager>,
+pub(super) struct Pool {
+    connections: r2d2::Pool<Manager>,
     permits: Arc<Semaphore>,
-    /// Counts failures; after one, each connection is tested once before it is used again. In good
-    /// times a test at each check-out would cost a round trip.
-    troubles: Arc<AtomicU64>,
+    /// Counts lost connections. After a loss each connection is pinged once before it is used
+    /// again; a ping at every check-out would cost a round trip each time.
+    failure_epoch: Arc<AtomicU64>,
 }
 
-impl Lane {
+impl Pool {
     pub(super) fn new(
         connector: &Arc<Connector>,
         size: u32,
-        overtime: Overtime,
+        on_deadline: OnDeadline,
         threads: &Arc<ScheduledThreadPool>,
     ) -> Self {
-        let pool = r2d2::Pool::builder()
+        let connections = r2d2::Pool::builder()
             .max_size(size)
             .min_idle(Some(0))
             .test_on_check_out(false)
-            .connection_timeout(CONNECT_PATIENCE)
+            .connection_timeout(CONNECT_TIMEOUT)
             .error_handler(Box::new(LogPoolError))
             .thread_pool(threads.clone())
             .build_unchecked(Manager {
                 connector: connector.clone(),
-                overtime,
+                on_deadline,
             });
-        Lane {
-            pool,
+        Pool {
+            connections,
             permits: Arc::new(Semaphore::new(size as usize)),
-            troubles: Arc::default(),
+            failure_epoch: Arc::default(),
         }
     }
 
-    /// Open connections, those in use, and the most that are opened.
+    /// The numbers of open connections, of connections in use, and the maximum.
     pub(super) fn state(&self) -> [u32; 3] {
-        let state = self.pool.state();
+        let state = self.connections.state();
         [
             state.connections,
             state.connections.saturating_sub(state.idle_connections),
-            self.pool.max_size(),
+            self.connections.max_size(),
         ]
     }
 
-    /// Does some work, and does it again where it failed without a trace and another try may go better.
+    /// Runs `work`, and retries it if it failed without any effect and a retry may succeed.
     pub(super) fn with_connection<T, E: From<StoreError>>(
         &self,
         deadline: Instant,
         work: impl Fn(&mut Session) -> Result<T, Failed<E>>,
     ) -> Result<T, E> {
-        let (mut tries, mut budget) = (0, BUDGET);
+        let mut tries = 0;
+        let mut budget = BUDGET;
         loop {
             let mut pooled = self.healthy_connection(deadline)?;
             pooled.session.begin(deadline);
@@ -129,23 +131,21 @@ impl Lane {
                 Ok(value) => return Ok(value),
                 Err(failed) => failed,
             };
-            let trouble = pooled.session.trouble();
-            let lost = match trouble {
-                Trouble::Lost => true,
-                Trouble::Conflict | Trouble::ReadOnly => false,
-                Trouble::None | Trouble::Other => pooled.session.database.ping().is_err(),
+            let failure = pooled.session.failure();
+            let lost = match failure {
+                Failure::Lost => true,
+                Failure::Conflict | Failure::ReadOnly => false,
+                Failure::None | Failure::Other => pooled.session.database.ping().is_err(),
             };
             if lost {
-                self.troubles.fetch_add(1, Ordering::Relaxed);
+                self.failure_epoch.fetch_add(1, Ordering::Relaxed);
             }
-            // After a failover a new connection may lead to a server that takes changes.
-            pooled.broken = lost || trouble == Trouble::ReadOnly;
+            // After a failover a new connection may reach a server that accepts writes.
+            pooled.broken = lost || failure == Failure::ReadOnly;
             drop(pooled);
             tries += 1;
-            let (wait, left) = (
-                pause(tries),
-                price(trouble).and_then(|price| budget.checked_sub(price)),
-            );
+            let wait = pause(tries);
+            let left = price(failure).and_then(|price| budget.checked_sub(price));
             match (failed, left) {
                 (Failed::Retry(_), Some(left)) if Instant::now() + wait < deadline => budget = left,
                 (Failed::Retry(error) | Failed::Final(error), _) => return Err(error),
@@ -159,16 +159,19 @@ impl Lane {
         deadline: Instant,
     ) -> Result<r2d2::PooledConnection<Manager>, StoreError> {
         loop {
-            let wait = CONNECT_PATIENCE.min(deadline.saturating_duration_since(Instant::now()));
-            let pooled = self.pool.get_timeout(wait.max(Duration::from_millis(1)));
+            let wait = CONNECT_TIMEOUT.min(deadline.saturating_duration_since(Instant::now()));
+            let pooled = self
+                .connections
+                .get_timeout(wait.max(Duration::from_millis(1)));
             let mut pooled = pooled.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-            let troubles = self.troubles.load(Ordering::Relaxed);
-            if pooled.well_at == troubles {
+            let failure_epoch = self.failure_epoch.load(Ordering::Relaxed);
+            if pooled.checked_epoch == failure_epoch {
                 return Ok(pooled);
             }
-            // A failed one is dropped, and there are only so many from before the trouble.
+            // A broken connection is dropped, and only those from before the failure are checked,
+            // so this ends.
             pooled.broken = pooled.session.database.ping().is_err();
-            pooled.well_at = troubles;
+            pooled.checked_epoch = failure_epoch;
             if !pooled.broken {
                 return Ok(pooled);
             }
@@ -184,41 +187,44 @@ impl Lane {
         E: From<StoreError> + Send + 'static,
     {
         let too_long = || StoreError::Unavailable("no answer in time".to_owned());
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let permit =
             tokio::time::timeout_at(deadline.into(), self.permits.clone().acquire_owned()).await;
         let permit = permit.map_err(|_| too_long())?.map_err(|_| too_long())?;
-        let lane = self.clone();
-        let task = tokio::task::spawn_blocking(move || {
-            // Held as long as the thread is, even where nobody waits for it any more.
+        let pool = self.clone();
+        let scope = Scope::child(
+            || tracing::debug_span!(target: span::TARGET, "database", otel.kind = "client"),
+        );
+        let task = scope.spawn_blocking(move || {
+            // Held as long as the thread runs, even if the caller no longer waits.
             let _permit = permit;
-            lane.with_connection(deadline, work)
+            pool.with_connection(deadline, work)
         });
         match tokio::time::timeout_at(deadline.into(), task).await {
             Ok(Ok(result)) => result,
-            Ok(Err(stopped)) => Err(StoreError::Fault(stopped.to_string()).into()),
+            Ok(Err(stopped)) => Err(StoreError::Internal(stopped.to_string()).into()),
             Err(_) => Err(too_long().into()),
         }
     }
 }
 
-/// What all retries of one piece of work may cost together.
+/// The budget for all retries of one unit of work.
 const BUDGET: u32 = 20;
 
-/// What another try costs after this; nothing is tried again for no reason.
-fn price(trouble: Trouble) -> Option<u32> {
-    match trouble {
-        // Somebody else got on, so they end.
-        Trouble::Conflict => Some(1),
-        // Connections that went stale; a deadlock, which has no name of its own, among faults that stay.
-        Trouble::Lost | Trouble::Other => Some(5),
-        // One more, by a new connection.
-        Trouble::ReadOnly => Some(BUDGET),
-        Trouble::None => None,
+/// The cost of a retry after this failure; none if a retry is pointless.
+fn price(failure: Failure) -> Option<u32> {
+    match failure {
+        // Another transaction made progress, so conflicts end.
+        Failure::Conflict => Some(1),
+        // Stale connections; deadlocks, which diesel reports like errors that persist.
+        Failure::Lost | Failure::Other => Some(5),
+        // One retry, on a new connection.
+        Failure::ReadOnly => Some(BUDGET),
+        Failure::None => None,
     }
 }
 
-/// The pause after so many tries. Those who met must not meet again, so part of it is random.
+/// The pause after so many tries, partly random, so that transactions that met do not meet again.
 fn pause(tries: u32) -> Duration {
     let longest = 5_u64.saturating_mul(1 << tries.min(6));
     let random = std::hash::RandomState::new().build_hasher().finish();
@@ -230,6 +236,42 @@ struct LogPoolError;
 
 impl r2d2::HandleError<StoreError> for LogPoolError {
     fn handle_error(&self, error: StoreError) {
-        tracing::warn!(reason = %error, "no connection to the database");
+        tracing::warn!(%error, "cannot connect to the database");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_are_bounded() {
+        for (tries, longest) in [
+            (1, 10),
+            (2, 20),
+            (3, 40),
+            (6, 320),
+            (7, 320),
+            (u32::MAX, 320),
+        ] {
+            for _ in 0..50 {
+                let pause = pause(tries).as_millis();
+                assert!((longest / 2..=longest).contains(&pause), "{tries}: {pause}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_budget_limits_the_retries() {
+        for (failure, retries) in [
+            (Failure::None, 0),
+            (Failure::ReadOnly, 1),
+            (Failure::Lost, 4),
+            (Failure::Other, 4),
+            (Failure::Conflict, 20),
+        ] {
+            let affordable = price(failure).map_or(0, |price| BUDGET / price);
+            assert_eq!(affordable, retries, "{failure:?}");
+        }
     }
 }

@@ -1,10 +1,11 @@
-//! TLS to Postgres. The libpq that is built in has none: OpenSSL needs Perl to be built, and this
-//! needs nothing but Rust and a C compiler. So libpq connects to a socket of this process, and what
-//! it says goes on by rustls to the server that the URL names.
+//! TLS to Postgres. The bundled libpq has no TLS: that would take OpenSSL, which needs Perl to
+//! build, while Keyward needs nothing but Rust and a C compiler. So libpq connects to a Unix socket
+//! of this process, a bridge, which forwards its bytes over rustls to the server that the URL
+//! names.
 //!
-//! The socket takes nobody but this process. What it cannot do for libpq: channel binding, for which
-//! libpq would have to see the server's certificate. The server's offer of it is left out of what
-//! libpq reads, because libpq breaks off where it is offered on a connection that it takes for plain.
+//! The socket accepts connections of this process only. Channel binding is not supported, since
+//! libpq would have to see the server's certificate for that. The server's offer of it is removed
+//! from what libpq reads, because libpq closes a connection without TLS on which it is offered.
 
 use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
@@ -29,64 +30,70 @@ use tokio_rustls::TlsConnector;
 
 use super::postgres_url::{Roots, Server, SslMode, TlsOptions};
 
-/// Where no `connect_timeout` is set.
+/// The timeout for connecting if `connect_timeout` is not set.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The most that a message before the end of the authentication may hold.
+/// The maximum length of a message before the end of the authentication.
 const LARGEST_MESSAGE: usize = 64 * 1024;
 
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 const CANCEL_REQUEST: [u8; 4] = [0x04, 0xd2, 0x16, 0x2e];
 
-/// What the last connection to a server turned out to be.
+/// The protection of the last connection to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum Observed {
     Nothing,
     Plain,
     Tls12,
     Tls13,
 }
 
-impl Seen {
+impl Observed {
     fn of(number: u8) -> Self {
-        [Seen::Nothing, Seen::Plain, Seen::Tls12, Seen::Tls13]
-            .get(usize::from(number))
-            .copied()
-            .unwrap_or(Seen::Nothing)
+        [
+            Observed::Nothing,
+            Observed::Plain,
+            Observed::Tls12,
+            Observed::Tls13,
+        ]
+        .get(usize::from(number))
+        .copied()
+        .unwrap_or(Observed::Nothing)
     }
 }
 
-/// How long to wait for what on the way to a server.
+/// The timeouts of the connections to a server.
 #[derive(Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct Timeouts {
     pub connect: Duration,
-    /// How long what was sent may stay without an answer of the machine.
+    /// How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`).
     pub unacknowledged: Duration,
     pub keepalive_idle: Duration,
 }
 
-/// Sockets of this process, one for each server, whose connections go on by TLS. Ends when dropped.
+/// Unix sockets of this process, one for each server, whose connections are forwarded over TLS.
+/// They are closed when the bridge is dropped.
 pub(super) struct Bridge {
-    /// What libpq takes as `host`. The port is the server's number, from 1 on.
+    /// The `host` for libpq. The `port` is the number of the server, counted from 1.
     pub host: String,
-    seen: Arc<AtomicU8>,
+    observed: Arc<AtomicU8>,
     _running: oneshot::Sender<()>,
     #[cfg(not(target_os = "linux"))]
     _folder: Folder,
 }
 
-struct Far {
+struct Upstream {
     server: Server,
     options: TlsOptions,
-    patience: Patience,
-    seen: Arc<AtomicU8>,
+    timeouts: Timeouts,
+    observed: Arc<AtomicU8>,
 }
 
-/// Why there is no connection.
-enum Failure {
-    /// Nobody answers: the next server may.
+/// Why a connection failed.
+enum ConnectError {
+    /// The server does not answer; libpq tries the next one.
     Unreachable(String),
-    /// Whoever answers is not to be talked to.
+    /// The server answers, but must not be used.
     Refused(String),
 }
 
@@ -94,11 +101,11 @@ impl Bridge {
     /// Opens the sockets and starts the thread that serves them.
     ///
     /// # Errors
-    /// Where the system gives no socket or no thread.
+    /// The error of the operating system if it gives no socket or starts no thread.
     pub fn start(
         servers: &[Server],
         options: &TlsOptions,
-        patience: Patience,
+        timeouts: Timeouts,
     ) -> std::io::Result<Self> {
         let name = format!(
             "keyward-{}-{}",
@@ -111,7 +118,7 @@ impl Bridge {
         let folder = Folder::new(&name)?;
         #[cfg(not(target_os = "linux"))]
         let host = folder.0.display().to_string();
-        let seen = Arc::new(AtomicU8::new(Seen::Nothing as u8));
+        let observed = Arc::new(AtomicU8::new(Observed::Nothing as u8));
         let mut listeners = Vec::new();
         for (index, server) in servers
             .iter()
@@ -120,15 +127,15 @@ impl Bridge {
         {
             let listener = listen(&format!("{host}/.s.PGSQL.{}", index + 1))?;
             listener.set_nonblocking(true)?;
-            let far = Far {
+            let upstream = Upstream {
                 server: server.clone(),
                 options: options.clone(),
-                patience,
-                seen: seen.clone(),
+                timeouts,
+                observed: observed.clone(),
             };
-            listeners.push((listener, Arc::new(far)));
+            listeners.push((listener, Arc::new(upstream)));
         }
-        let (running, ended) = oneshot::channel();
+        let (running, closed) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -136,34 +143,35 @@ impl Bridge {
             .name("postgres-tls".to_owned())
             .spawn(move || {
                 runtime.block_on(async {
-                    for (listener, far) in listeners {
-                        tokio::spawn(accept(listener, far));
+                    for (listener, upstream) in listeners {
+                        tokio::spawn(accept(listener, upstream));
                     }
-                    // Nothing is ever sent: it ends with the bridge.
-                    let _ = ended.await;
+                    // Nothing is ever sent: the channel closes when the bridge is dropped.
+                    let _ = closed.await;
                 });
             })?;
         Ok(Bridge {
             host,
-            seen,
+            observed,
             _running: running,
             #[cfg(not(target_os = "linux"))]
             _folder: folder,
         })
     }
 
-    /// What the last connection turned out to be.
-    pub fn seen(&self) -> Seen {
-        Seen::of(self.seen.load(Ordering::Relaxed))
+    /// The protection of the last connection.
+    pub fn observed(&self) -> Observed {
+        Observed::of(self.observed.load(Ordering::Relaxed))
     }
 
-    /// The next connection finds out again.
-    pub fn forget(&self) {
-        self.seen.store(Seen::Nothing as u8, Ordering::Relaxed);
+    /// Lets the next connection ask the server for TLS again.
+    pub fn reset_observed(&self) {
+        self.observed
+            .store(Observed::Nothing as u8, Ordering::Relaxed);
     }
 }
 
-/// Without a name in the file system: nothing to clean up, and no folder that must be writable.
+/// Listens on an abstract address, which leaves nothing to clean up and needs no writable folder.
 #[cfg(target_os = "linux")]
 fn listen(path: &str) -> std::io::Result<UnixListener> {
     use std::os::linux::net::SocketAddrExt;
@@ -176,7 +184,7 @@ fn listen(path: &str) -> std::io::Result<UnixListener> {
     UnixListener::bind(path)
 }
 
-/// A folder of our own, for as long as the bridge stands.
+/// A private folder, which is removed with the bridge.
 #[cfg(not(target_os = "linux"))]
 struct Folder(std::path::PathBuf);
 
@@ -197,27 +205,29 @@ impl Drop for Folder {
     }
 }
 
-async fn accept(listener: UnixListener, far: Arc<Far>) {
+async fn accept(listener: UnixListener, upstream: Arc<Upstream>) {
     let listener = match tokio::net::UnixListener::from_std(listener) {
         Ok(listener) => listener,
-        Err(error) => return tracing::error!(reason = %error, "no socket for TLS to Postgres"),
+        Err(error) => {
+            return tracing::error!(%error, "cannot listen for connections to forward to Postgres");
+        }
     };
     loop {
         match listener.accept().await {
-            Ok((near, _)) => {
-                tokio::spawn(serve(near, far.clone()));
+            Ok((local, _)) => {
+                tokio::spawn(serve(local, upstream.clone()));
             }
             Err(error) => {
-                tracing::warn!(reason = %error, "cannot take a connection for TLS to Postgres");
+                tracing::warn!(%error, "cannot accept a connection to forward to Postgres");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
     }
 }
 
-async fn serve(mut near: UnixStream, far: Arc<Far>) {
-    // Another process, even of the same user, has no business here.
-    let own = near
+async fn serve(mut local: UnixStream, upstream: Arc<Upstream>) {
+    // Other processes, even of the same user, are rejected.
+    let own = local
         .peer_cred()
         .ok()
         .and_then(|peer| peer.pid())
@@ -225,29 +235,30 @@ async fn serve(mut near: UnixStream, far: Arc<Far>) {
     if own != Some(std::process::id()) {
         return;
     }
-    // What libpq says first, before anything is known of the server.
-    let Ok(startup) = read_startup(&mut near).await else {
+    // libpq sends its first message before the server is contacted.
+    let Ok(startup) = read_startup(&mut local).await else {
         return;
     };
-    // An error on the way ends the connection, which libpq tells.
-    let _ = match far.open().await {
-        Ok(Stream::Tls(server)) => carry(near, *server, &startup).await,
-        Ok(Stream::Plain(server)) => carry(near, server, &startup).await,
-        Err(failure) => near.write_all(&failure.message()).await,
+    // An I/O error closes the connection, and libpq reports that.
+    let _ = match upstream.open().await {
+        Ok(Stream::Tls(server)) => forward(local, *server, &startup).await,
+        Ok(Stream::Plain(server)) => forward(local, server, &startup).await,
+        Err(error) => local.write_all(&error.message()).await,
     };
 }
 
-async fn read_startup(near: &mut UnixStream) -> std::io::Result<Vec<u8>> {
+async fn read_startup(local: &mut UnixStream) -> std::io::Result<Vec<u8>> {
     let mut message = vec![0; 4];
-    near.read_exact(&mut message).await?;
+    local.read_exact(&mut message).await?;
     let length = message_length(&message)?;
     message.resize(length, 0);
-    near.read_exact(message.get_mut(4..).unwrap_or_default())
+    local
+        .read_exact(message.get_mut(4..).unwrap_or_default())
         .await?;
     Ok(message)
 }
 
-/// The length that a message says it has, its own four bytes included.
+/// The length field of a message, which includes its own four bytes.
 fn message_length(bytes: &[u8]) -> std::io::Result<usize> {
     let length = bytes
         .try_into()
@@ -259,43 +270,44 @@ fn message_length(bytes: &[u8]) -> std::io::Result<usize> {
         .ok_or_else(|| {
             std::io::Error::new(
                 std::io::ErrorKind::InvalidData,
-                "a message of no possible length",
+                "a message with an invalid length",
             )
         })
 }
 
-/// Bytes both ways, until one side ends.
-async fn carry<S: AsyncRead + AsyncWrite + Unpin>(
-    mut near: UnixStream,
-    mut far: S,
+/// Forwards bytes in both directions until one side closes the connection.
+async fn forward<S: AsyncRead + AsyncWrite + Unpin>(
+    mut local: UnixStream,
+    mut upstream: S,
     startup: &[u8],
 ) -> std::io::Result<()> {
-    far.write_all(startup).await?;
-    far.flush().await?;
+    upstream.write_all(startup).await?;
+    upstream.flush().await?;
     if startup.get(4..8) != Some(&CANCEL_REQUEST) {
-        carry_offer(&mut near, &mut far).await?;
+        forward_authentication_request(&mut local, &mut upstream).await?;
     }
-    tokio::io::copy_bidirectional_with_sizes(&mut near, &mut far, 16 * 1024, 16 * 1024)
+    tokio::io::copy_bidirectional_with_sizes(&mut local, &mut upstream, 16 * 1024, 16 * 1024)
         .await
         .map(drop)
 }
 
-/// Carries what the server says until it asks for a password, or asks for none.
-async fn carry_offer<S: AsyncRead + Unpin>(
-    near: &mut UnixStream,
-    far: &mut S,
+/// Forwards the server's messages up to its authentication request.
+async fn forward_authentication_request<S: AsyncRead + Unpin>(
+    local: &mut UnixStream,
+    upstream: &mut S,
 ) -> std::io::Result<()> {
     loop {
         let mut head = [0; 5];
-        far.read_exact(&mut head).await?;
+        upstream.read_exact(&mut head).await?;
         let [kind, length @ ..] = head;
         let mut body = vec![0; message_length(&length)? - 4];
-        far.read_exact(&mut body).await?;
+        upstream.read_exact(&mut body).await?;
         if kind == b'R' {
             body = without_channel_binding(&body);
         }
         let length = u32::try_from(body.len() + 4).unwrap_or(u32::MAX);
-        near.write_all(&[&[kind], length.to_be_bytes().as_slice(), &body].concat())
+        local
+            .write_all(&[&[kind], length.to_be_bytes().as_slice(), &body].concat())
             .await?;
         if kind == b'R' || kind == b'E' {
             return Ok(());
@@ -303,7 +315,8 @@ async fn carry_offer<S: AsyncRead + Unpin>(
     }
 }
 
-/// An offer of SASL mechanisms without those that bind to the channel; every other message as it is.
+/// Removes the SASL mechanisms with channel binding from an authentication request; any other
+/// message is unchanged.
 fn without_channel_binding(body: &[u8]) -> Vec<u8> {
     const SASL: [u8; 4] = 10_u32.to_be_bytes();
     match body.strip_prefix(&SASL) {
@@ -317,17 +330,23 @@ fn without_channel_binding(body: &[u8]) -> Vec<u8> {
     }
 }
 
+/// Why there is no usable TLS configuration.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct TlsError(String);
+
 enum Stream {
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
     Plain(TcpStream),
 }
 
-impl Failure {
-    /// As a Postgres says it. By the first code libpq goes on to the next server.
+impl ConnectError {
+    /// The error as a message of Postgres. After the first code libpq tries the next
+    /// server.
     fn message(&self) -> Vec<u8> {
         let (code, reason) = match self {
-            Failure::Unreachable(reason) => ("57P03", reason),
-            Failure::Refused(reason) => ("08006", reason),
+            ConnectError::Unreachable(reason) => ("57P03", reason),
+            ConnectError::Refused(reason) => ("08006", reason),
         };
         let fields = format!(
             "SFATAL\0VFATAL\0C{code}\0M{}\0\0",
@@ -338,10 +357,11 @@ impl Failure {
     }
 }
 
-impl Far {
-    async fn open(&self) -> Result<Stream, Failure> {
-        let too_long = |_| Failure::Unreachable(format!("{} does not answer in time", self.name()));
-        tokio::time::timeout(self.patience.connect * 2, self.open_at_leisure())
+impl Upstream {
+    async fn open(&self) -> Result<Stream, ConnectError> {
+        let too_long =
+            |_| ConnectError::Unreachable(format!("{} does not answer in time", self.name()));
+        tokio::time::timeout(self.timeouts.connect * 2, self.open_without_timeout())
             .await
             .map_err(too_long)?
     }
@@ -350,18 +370,19 @@ impl Far {
         format!("{} port {}", self.server.host, self.server.port)
     }
 
-    async fn open_at_leisure(&self) -> Result<Stream, Failure> {
+    async fn open_without_timeout(&self) -> Result<Stream, ConnectError> {
         let mut stream = self.connect().await?;
         let broken =
-            |error: std::io::Error| Failure::Unreachable(format!("{}: {error}", self.name()));
+            |error: std::io::Error| ConnectError::Unreachable(format!("{}: {error}", self.name()));
         if !self.options.direct {
             stream.write_all(&SSL_REQUEST).await.map_err(broken)?;
-            // One byte and no more: what came after it would have been said by nobody known.
+            // One byte only: anything after it would not be authenticated by TLS.
             let answer = stream.read_u8().await.map_err(broken)?;
             match (answer, self.options.mode) {
                 (b'S', _) => {}
                 (b'N', SslMode::Prefer | SslMode::Disable) => {
-                    self.seen.store(Seen::Plain as u8, Ordering::Relaxed);
+                    self.observed
+                        .store(Observed::Plain as u8, Ordering::Relaxed);
                     return Ok(Stream::Plain(stream));
                 }
                 (b'N', mode) => {
@@ -370,22 +391,23 @@ impl Far {
                         self.name(),
                         mode.as_str()
                     );
-                    return Err(Failure::Refused(reason));
+                    return Err(ConnectError::Refused(reason));
                 }
                 _ => {
-                    return Err(Failure::Refused(format!(
+                    return Err(ConnectError::Refused(format!(
                         "{} answers the question for TLS as no Postgres does",
                         self.name()
                     )));
                 }
             }
         }
-        let config = client_config(&self.options).map_err(Failure::Refused)?;
+        let config =
+            client_config(&self.options).map_err(|error| ConnectError::Refused(error.0))?;
         let address = stream.peer_addr().map_err(broken)?.ip();
         let name = match ServerName::try_from(self.server.host.clone()) {
             Ok(name) => name,
             Err(_) if self.options.mode == SslMode::VerifyFull => {
-                return Err(Failure::Refused(format!(
+                return Err(ConnectError::Refused(format!(
                     "{}: no certificate can be for such a host",
                     self.name()
                 )));
@@ -395,18 +417,18 @@ impl Far {
         let tls = TlsConnector::from(Arc::new(config))
             .connect(name, stream)
             .await;
-        let tls = tls.map_err(|error| Failure::Refused(self.explain(&error)))?;
-        let seen = match tls.get_ref().1.protocol_version() {
-            Some(rustls::ProtocolVersion::TLSv1_3) => Seen::Tls13,
-            _ => Seen::Tls12,
+        let tls = tls.map_err(|error| ConnectError::Refused(self.explain(&error)))?;
+        let observed = match tls.get_ref().1.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_3) => Observed::Tls13,
+            _ => Observed::Tls12,
         };
-        self.seen.store(seen as u8, Ordering::Relaxed);
+        self.observed.store(observed as u8, Ordering::Relaxed);
         Ok(Stream::Tls(Box::new(tls)))
     }
 
-    async fn connect(&self) -> Result<TcpStream, Failure> {
+    async fn connect(&self) -> Result<TcpStream, ConnectError> {
         let unreachable =
-            |error: std::io::Error| Failure::Unreachable(format!("{}: {error}", self.name()));
+            |error: std::io::Error| ConnectError::Unreachable(format!("{}: {error}", self.name()));
         let host = self
             .server
             .address
@@ -417,43 +439,46 @@ impl Far {
             .await
             .map_err(unreachable)?
             .collect();
-        let mut failure = Failure::Unreachable(format!("{}: the name has no address", self.name()));
+        let mut last_error =
+            ConnectError::Unreachable(format!("{}: the name has no address", self.name()));
         for address in addresses {
-            match tokio::time::timeout(self.patience.connect, TcpStream::connect(address)).await {
+            match tokio::time::timeout(self.timeouts.connect, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
                     self.tune(&stream).map_err(unreachable)?;
                     return Ok(stream);
                 }
-                Ok(Err(error)) => failure = unreachable(error),
+                Ok(Err(error)) => last_error = unreachable(error),
                 Err(_) => {
-                    failure =
-                        Failure::Unreachable(format!("{} does not answer in time", self.name()))
+                    last_error = ConnectError::Unreachable(format!(
+                        "{} does not answer in time",
+                        self.name()
+                    ))
                 }
             }
         }
-        Err(failure)
+        Err(last_error)
     }
 
-    /// A server that went away without a word must not hang a connection for minutes.
+    /// Sets socket options, so that a server that vanishes does not block a connection for minutes.
     fn tune(&self, stream: &TcpStream) -> std::io::Result<()> {
         stream.set_nodelay(true)?;
         let socket = SockRef::from(stream);
         #[cfg(target_os = "linux")]
-        socket.set_tcp_user_timeout(Some(self.patience.unacknowledged))?;
+        socket.set_tcp_user_timeout(Some(self.timeouts.unacknowledged))?;
         socket.set_tcp_keepalive(
             &TcpKeepalive::new()
-                .with_time(self.patience.keepalive_idle)
+                .with_time(self.timeouts.keepalive_idle)
                 .with_interval(Duration::from_secs(2)),
         )
     }
 
-    /// What is wrong, by the name of the setting that mends it.
+    /// Describes an error, with the parameter that may fix it.
     fn explain(&self, error: &std::io::Error) -> String {
         let reason = error
             .get_ref()
             .and_then(|inner| inner.downcast_ref::<rustls::Error>());
         let explained = match reason {
-            // A bad signature: another CA of the same name.
+            // A bad signature means a different CA of the same name.
             Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
                 match &self.options.roots {
                     Some(Roots::File(file)) => {
@@ -480,8 +505,8 @@ impl Far {
     }
 }
 
-/// Read for each connection, so that renewed files count.
-fn client_config(options: &TlsOptions) -> Result<ClientConfig, String> {
+/// Builds the TLS configuration, for each connection anew, so that renewed files take effect.
+fn client_config(options: &TlsOptions) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let algorithms = provider.signature_verification_algorithms;
     let versions: Vec<_> = [
@@ -494,7 +519,7 @@ fn client_config(options: &TlsOptions) -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(provider);
     let builder = builder
         .with_protocol_versions(&versions)
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| TlsError(error.to_string()))?;
     let (roots, named) = match &options.roots {
         None => (None, Vec::new()),
         Some(roots) => trusted(roots).map(|(roots, named)| (Some(roots), named))?,
@@ -511,61 +536,65 @@ fn client_config(options: &TlsOptions) -> Result<ClientConfig, String> {
     let mut config = match &options.client {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
-            let said = |name: &str, file: &std::path::Path, error: &dyn std::fmt::Display| {
-                format!("{name}={}: {error}", file.display())
+            let describe = |name: &str, file: &std::path::Path, error: &dyn std::fmt::Display| {
+                TlsError(format!("{name}={}: {error}", file.display()))
             };
             let chain = CertificateDer::pem_file_iter(certificate)
                 .and_then(Iterator::collect::<Result<Vec<_>, _>>);
-            let chain = chain.map_err(|error| said("sslcert", certificate, &error))?;
-            let private =
-                PrivateKeyDer::from_pem_file(key).map_err(|error| said("sslkey", key, &error))?;
+            let chain = chain.map_err(|error| describe("sslcert", certificate, &error))?;
+            let private = PrivateKeyDer::from_pem_file(key)
+                .map_err(|error| describe("sslkey", key, &error))?;
             builder
                 .with_client_auth_cert(chain, private)
-                .map_err(|error| said("sslcert", certificate, &error))?
+                .map_err(|error| describe("sslcert", certificate, &error))?
         }
     };
     config.alpn_protocols = vec![b"postgresql".to_vec()];
     config.enable_sni = options.sni;
-    // There are few connections, and each is to be looked at whole.
+    // There are few connections, and each must be verified in full.
     config.resumption = Resumption::disabled();
     Ok(config)
 }
 
-fn trusted(roots: &Roots) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), String> {
+fn trusted(roots: &Roots) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), TlsError> {
     let mut store = RootCertStore::empty();
     let Roots::File(file) = roots else {
         let loaded = rustls_native_certs::load_native_certs();
         store.add_parsable_certificates(loaded.certs);
         return match store.is_empty() {
             true => {
-                Err("this system has no certificates of CAs; name a file by sslrootcert".to_owned())
+                let reason = "this system has no certificates of CAs; name a file by sslrootcert";
+                Err(TlsError(reason.to_owned()))
             }
             false => Ok((store, Vec::new())),
         };
     };
-    let said = |error: &dyn std::fmt::Display| format!("sslrootcert={}: {error}", file.display());
+    let describe = |error: &dyn std::fmt::Display| {
+        TlsError(format!("sslrootcert={}: {error}", file.display()))
+    };
     let certificates =
         CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let certificates = certificates.map_err(|error| said(&error))?;
+    let certificates = certificates.map_err(|error| describe(&error))?;
     for certificate in &certificates {
         store
             .add(certificate.clone())
-            .map_err(|error| said(&error))?;
+            .map_err(|error| describe(&error))?;
     }
     if store.is_empty() {
-        Err(said(&"there is no certificate in it"))
+        Err(describe(&"there is no certificate in it"))
     } else {
         Ok((store, certificates))
     }
 }
 
-/// As strict as the `sslmode`. In any case the server must hold the key of its certificate.
+/// Verifies the server's certificate as strictly as the `sslmode` requires. The handshake proves in
+/// any case that the server has the private key of its certificate.
 #[derive(Debug)]
 struct Verifier {
-    /// None: whoever answers.
+    /// The trusted CAs; none if the certificate is not verified.
     roots: Option<RootCertStore>,
-    /// The certificates of `sslrootcert`. Many a server has a certificate that it signed itself, which
-    /// is named there: it is trusted as it stands.
+    /// The certificates of `sslrootcert`. A self-signed certificate of the server may be among
+    /// them, and is then trusted as it is.
     named: Vec<CertificateDer<'static>>,
     by_name: bool,
     algorithms: WebPkiSupportedAlgorithms,
@@ -622,9 +651,9 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
-        Patience {
+        Timeouts {
             connect: CONNECT_TIMEOUT,
             unacknowledged: Duration::from_secs(4),
             keepalive_idle: Duration::from_secs(5),
@@ -637,7 +666,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_offer_without_channel_binding() {
+    fn channel_binding_is_removed_from_the_offer() {
         let offer = |names: &str| [&[0, 0, 0, 10], names.as_bytes()].concat();
         assert_eq!(
             without_channel_binding(&offer("SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0")),
@@ -653,7 +682,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_cannot_be() {
+    fn impossible_lengths_are_refused() {
         for (bytes, wanted) in [
             ([0, 0, 0, 4], Some(4)),
             ([0, 0, 0, 3], None),

@@ -1,12 +1,15 @@
-//! `postgres://…`: read here and not by libpq, whose messages repeat what they cannot read, and with
-//! it parts of a password. What is handed to libpq is put together from what was read.
+//! Parses `postgres://…` URLs. libpq does not parse them, since its error messages quote what it
+//! cannot parse, which may be part of a password. It gets a connection string that is built from
+//! the parsed parameters.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use zeroize::Zeroizing;
 
-/// Parameters that libpq takes as they are.
+/// Parameters that are passed to libpq.
 const FOR_LIBPQ: [&str; 24] = [
     "application_name",
     "client_encoding",
@@ -34,7 +37,7 @@ const FOR_LIBPQ: [&str; 24] = [
     "user",
 ];
 
-/// Parameters of TLS, which Keyward speaks itself.
+/// Parameters of TLS, which Keyward implements itself.
 const FOR_TLS: [&str; 10] = [
     "sslcert",
     "sslcertmode",
@@ -48,10 +51,11 @@ const FOR_TLS: [&str; 10] = [
     "ssl_min_protocol_version",
 ];
 
-/// What stands for "as it is": Keyward does without.
+/// Parameters that are ignored, unless their value is `require`.
 const WITHOUT_EFFECT: [&str; 2] = ["channel_binding", "gssencmode"];
 
-/// Parameters of libpq that Keyward refuses, because a connection that leaves them out is another one.
+/// Parameters of libpq that Keyward refuses, because it does not support them and ignoring them
+/// would not be safe.
 const REFUSED: [&str; 5] = [
     "replication",
     "service",
@@ -60,7 +64,7 @@ const REFUSED: [&str; 5] = [
     "sslcrldir",
 ];
 
-/// Characters that stand for themselves where the URL is shown.
+/// The characters that are percent-encoded when the URL is displayed.
 const SHOWN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -71,79 +75,74 @@ const SHOWN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b',');
 
 /// How the connection is protected (the setting `sslmode`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum SslMode {
-    /// In the clear.
+    /// No TLS.
     Disable,
-    /// TLS where the server offers it.
+    /// TLS if the server offers it.
     Prefer,
-    /// TLS, with whoever answers.
+    /// TLS, without verifying the server's certificate.
     Require,
-    /// TLS with a server whose certificate was issued by the CA of `sslrootcert`.
+    /// TLS, with a certificate issued by a CA of `sslrootcert`.
     VerifyCa,
-    /// The same, and the certificate is for the host of the URL.
+    /// Like [`SslMode::VerifyCa`], and the certificate is valid for the host of the URL.
     VerifyFull,
 }
 
 impl SslMode {
-    /// As it is written in the URL.
+    /// The value in the URL.
     pub fn as_str(self) -> &'static str {
-        match self {
-            SslMode::Disable => "disable",
-            SslMode::Prefer => "prefer",
-            SslMode::Require => "require",
-            SslMode::VerifyCa => "verify-ca",
-            SslMode::VerifyFull => "verify-full",
-        }
+        self.into()
     }
 }
 
-/// Which CAs are trusted.
+/// The CAs that are trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Roots {
-    /// Those of the system.
+    /// The CAs of the operating system.
     System,
-    /// Those of a PEM file.
+    /// The CAs in a PEM file.
     File(PathBuf),
 }
 
-/// How to speak TLS with the server.
+/// The TLS options of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsOptions {
-    /// What is asked of the server.
+    /// How the connection is protected.
     pub mode: SslMode,
-    /// Who vouches for it; nobody for `prefer` and `require` by themselves.
+    /// The trusted CAs; none if the certificate is not verified.
     pub roots: Option<Roots>,
-    /// A certificate of our own and its key, as PEM files.
+    /// The client certificate and its private key, as PEM files.
     pub client: Option<(PathBuf, PathBuf)>,
-    /// TLS from the first byte (PostgreSQL 17), and not after a question in the clear.
+    /// Whether TLS starts with the first byte (PostgreSQL 17), without a plaintext SSLRequest.
     pub direct: bool,
-    /// Whether the name of the host is sent ahead.
+    /// Whether the host is sent as SNI (RFC 6066 section 3).
     pub sni: bool,
-    /// TLS 1.2 is spoken.
+    /// Whether TLS 1.2 is allowed.
     pub tls12: bool,
-    /// TLS 1.3 is spoken.
+    /// Whether TLS 1.3 is allowed.
     pub tls13: bool,
 }
 
-/// One server of those that the URL names.
+/// One of the servers that the URL names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// As it is written: a name, an address, or the folder of a Unix socket.
+    /// A host name, an IP address, or the folder of a Unix socket.
     pub host: String,
-    /// An address to connect to, whatever the name.
+    /// The IP address to connect to instead of resolving `host`.
     pub address: Option<String>,
-    /// The port.
+    /// The TCP port.
     pub port: u16,
 }
 
 impl Server {
-    /// Whether it is reached by a Unix socket.
+    /// Whether the server is reached through a Unix socket.
     pub fn is_socket(&self) -> bool {
         self.address.is_none() && (self.host.is_empty() || self.host.starts_with(['/', '@']))
     }
 
-    /// Whether no network lies in between.
+    /// Whether the server is on this machine.
     pub fn is_local(&self) -> bool {
         let host = self.address.as_ref().unwrap_or(&self.host);
         let loopback = host
@@ -154,24 +153,38 @@ impl Server {
     }
 }
 
-/// Where a Postgres is, and how to reach it. No message shows its password, and none repeats what
-/// cannot be read, which may be a part of one.
+/// A parsed `postgres://` URL. Neither [`fmt::Display`] nor an error shows the password, and errors
+/// do not quote what cannot be parsed, which may be part of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl {
-    /// libpq's names with their values, each once.
-    parameters: Vec<(&'static str, String)>,
+    /// libpq's names of the parameters and their values, each name once. Zeroed when dropped, since
+    /// one of them is the password.
+    parameters: Vec<(&'static str, Zeroizing<String>)>,
+}
+
+/// Why a `postgres://` URL is invalid. The message does not quote the URL.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidUrl(Cow<'static, str>);
+
+impl InvalidUrl {
+    pub(super) fn new(message: &'static str) -> Self {
+        InvalidUrl(message.into())
+    }
 }
 
 impl std::str::FromStr for PostgresUrl {
-    type Err = String;
+    type Err = InvalidUrl;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
         let rest = text
             .strip_prefix("postgres://")
             .or_else(|| text.strip_prefix("postgresql://"))
-            .ok_or("write postgres://…")?;
+            .ok_or(InvalidUrl("write postgres://…".into()))?;
         if rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err("it holds a space, a tab or a line end; write %20 for a space".to_owned());
+            return Err(InvalidUrl(
+                "it holds a space, a tab or a line end; write %20 for a space".into(),
+            ));
         }
         let mut url = PostgresUrl {
             parameters: Vec::new(),
@@ -187,7 +200,7 @@ impl std::str::FromStr for PostgresUrl {
             || name.contains(['@', '/'])
             || user.is_empty() && query.contains('@')
         {
-            return Err("it cannot be told where the password ends; write @ as %40, / as %2F and : as %3A in it".to_owned());
+            return Err(InvalidUrl("it cannot be told where the password ends; write @ as %40, / as %2F and : as %3A in it".into()));
         }
         let (user, password) = user
             .split_once(':')
@@ -206,7 +219,7 @@ impl std::str::FromStr for PostgresUrl {
 }
 
 impl PostgresUrl {
-    /// The value of one of libpq's parameters.
+    /// The value of a parameter, by libpq's name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.parameters
             .iter()
@@ -216,24 +229,30 @@ impl PostgresUrl {
 
     fn set(&mut self, name: &'static str, value: String) {
         self.parameters.retain(|(known, _)| *known != name);
-        self.parameters.push((name, value));
+        self.parameters.push((name, Zeroizing::new(value)));
     }
 
-    fn set_decoded(&mut self, name: &'static str, text: &str, what: &str) -> Result<(), String> {
+    fn set_decoded(
+        &mut self,
+        name: &'static str,
+        text: &str,
+        part: &str,
+    ) -> Result<(), InvalidUrl> {
         if !text.is_empty() {
-            self.set(name, decode(text, what)?);
+            self.set(name, decode(text, part)?);
         }
         Ok(())
     }
 
-    fn set_servers(&mut self, text: &str) -> Result<(), String> {
-        let (mut hosts, mut ports) = (Vec::new(), Vec::new());
+    fn set_servers(&mut self, text: &str) -> Result<(), InvalidUrl> {
+        let mut hosts = Vec::new();
+        let mut ports = Vec::new();
         for server in text.split(',') {
             let (host, port) = match server.strip_prefix('[').map(|inner| inner.split_once(']')) {
                 Some(Some((address, rest))) if rest.is_empty() || rest.starts_with(':') => {
                     (address, rest.strip_prefix(':'))
                 }
-                Some(_) => return Err("an IPv6 address is not closed with ]".to_owned()),
+                Some(_) => return Err(InvalidUrl("an IPv6 address is not closed with ]".into())),
                 None => server
                     .split_once(':')
                     .map_or((server, None), |(host, port)| (host, Some(port))),
@@ -250,30 +269,32 @@ impl PostgresUrl {
         Ok(())
     }
 
-    /// The `index`th of the query. A name that is not known may be a part of a password.
-    fn set_parameter(&mut self, index: usize, pair: &str) -> Result<(), String> {
-        let (name, value) = pair
-            .split_once('=')
-            .ok_or_else(|| format!("parameter {index} after the ? has no value"))?;
+    /// Parses the `index`th parameter of the query. Errors do not quote an unknown name, which may
+    /// be part of a password.
+    fn set_parameter(&mut self, index: usize, pair: &str) -> Result<(), InvalidUrl> {
+        let (name, value) = pair.split_once('=').ok_or_else(|| {
+            InvalidUrl(format!("parameter {index} after the ? has no value").into())
+        })?;
         let value = decode(
             value,
             &format!("the value of parameter {index} after the ?"),
         )?;
-        // As JDBC's URLs have it, and libpq takes it.
+        // JDBC's spelling, which libpq accepts.
         let (name, value) = if (name, value.as_str()) == ("ssl", "true") {
             ("sslmode", "require".to_owned())
         } else {
             (name, value)
         };
         if let Some(name) = REFUSED.iter().find(|refused| **refused == name) {
-            return Err(format!("Keyward has no {name}"));
+            return Err(InvalidUrl(format!("Keyward has no {name}").into()));
         }
         let mut known = FOR_LIBPQ.into_iter().chain(FOR_TLS).chain(WITHOUT_EFFECT);
         let name = known.find(|known| *known == name);
-        let name = name
-            .ok_or_else(|| format!("parameter {index} after the ? is none that Postgres knows"))?;
+        let name = name.ok_or_else(|| {
+            InvalidUrl(format!("parameter {index} after the ? is none that Postgres knows").into())
+        })?;
         if WITHOUT_EFFECT.contains(&name) && value == "require" {
-            return Err(format!("Keyward has no {name}=require"));
+            return Err(InvalidUrl(format!("Keyward has no {name}=require").into()));
         }
         self.set(name, value);
         Ok(())
@@ -282,17 +303,17 @@ impl PostgresUrl {
     /// The servers, in the order in which they are tried.
     ///
     /// # Errors
-    /// A sentence without values, where the URL or libpq's variables contradict themselves.
+    /// [`InvalidUrl`] if the URL or libpq's environment variables contradict themselves.
     pub fn servers(
         &self,
         variable: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Vec<Server>, String> {
+    ) -> Result<Vec<Server>, InvalidUrl> {
         let value = |name: &str, variable_name: &str| {
             self.get(name)
                 .map(str::to_owned)
                 .or_else(|| variable(variable_name))
         };
-        let (hosts, addresses) = (value("host", "PGHOST"), value("hostaddr", "PGHOSTADDR"));
+        let hosts = value("host", "PGHOST");
         let split = |list: &Option<String>| {
             list.as_deref()
                 .unwrap_or_default()
@@ -300,11 +321,9 @@ impl PostgresUrl {
                 .map(str::to_owned)
                 .collect::<Vec<_>>()
         };
-        let (names, addresses, ports) = (
-            split(&hosts),
-            split(&addresses),
-            split(&value("port", "PGPORT")),
-        );
+        let names = split(&hosts);
+        let addresses = split(&value("hostaddr", "PGHOSTADDR"));
+        let ports = split(&value("port", "PGPORT"));
         let count = if hosts.is_some() {
             names.len()
         } else {
@@ -313,7 +332,9 @@ impl PostgresUrl {
         if addresses.len() > 1 && addresses.len() != count
             || ports.len() > 1 && ports.len() != count
         {
-            return Err("there are not as many ports or addresses as hosts".to_owned());
+            return Err(InvalidUrl(
+                "there are not as many ports or addresses as hosts".into(),
+            ));
         }
         (0..count)
             .map(|index| {
@@ -321,16 +342,7 @@ impl PostgresUrl {
                     .get(index)
                     .filter(|address| !address.is_empty())
                     .cloned();
-                let port = ports
-                    .get(index)
-                    .or(ports.first())
-                    .map_or("", String::as_str);
-                let port = if port.is_empty() { "5432" } else { port };
-                let port = port
-                    .parse()
-                    .ok()
-                    .filter(|port| *port > 0)
-                    .ok_or("the port is no number from 1 to 65535")?;
+                let port = parse_port(ports.get(index).or(ports.first()))?;
                 let host = names
                     .get(index)
                     .filter(|host| !host.is_empty())
@@ -345,137 +357,194 @@ impl PostgresUrl {
             .collect()
     }
 
-    /// How to speak TLS, as the URL says, else libpq's variables; `None` where nobody says anything.
+    /// The TLS options of the URL, or of libpq's environment variables; `None` if neither has any.
     ///
     /// # Errors
-    /// A sentence that names the parameter.
+    /// [`InvalidUrl`], which names the parameter.
     pub fn tls(
         &self,
         variable: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Option<TlsOptions>, String> {
-        let value = |name: &str, variable_name: &str| {
-            self.get(name)
-                .map(str::to_owned)
-                .or_else(|| variable(variable_name))
-                .filter(|value| !value.is_empty())
-        };
-        let one_of = |name: &str, allowed: &str| Err(format!("{name} is one of {allowed}"));
+    ) -> Result<Option<TlsOptions>, InvalidUrl> {
         if variable("PGSERVICE").is_some() {
-            return Err("Keyward reads no service files: take PGSERVICE away, and write all of it into the URL".to_owned());
+            return Err(InvalidUrl::new(
+                "Keyward reads no service files: take PGSERVICE away, and write all of it into the URL",
+            ));
         }
-        let mode = match value("sslmode", "PGSSLMODE").as_deref() {
-            None => None,
-            Some("disable") => Some(SslMode::Disable),
-            Some("allow" | "prefer") => Some(SslMode::Prefer),
-            Some("require") => Some(SslMode::Require),
-            Some("verify-ca") => Some(SslMode::VerifyCa),
-            Some("verify-full") => Some(SslMode::VerifyFull),
-            Some(_) => {
-                return one_of(
-                    "sslmode",
-                    "disable, prefer, require, verify-ca, verify-full",
-                );
-            }
+        let parameters = TlsParameters {
+            url: self,
+            variable,
         };
-        let roots = value("sslrootcert", "PGSSLROOTCERT").map(|value| match value.as_str() {
-            "system" => Roots::System,
-            file => Roots::File(PathBuf::from(file)),
-        });
-        let (mode, roots) = match (mode, roots) {
-            (Some(SslMode::Disable), roots) => (SslMode::Disable, roots),
-            (Some(SslMode::VerifyCa), None) => {
-                return Err("sslmode=verify-ca needs sslrootcert, a PEM file".to_owned());
-            }
-            (Some(SslMode::VerifyFull), roots) => {
-                (SslMode::VerifyFull, Some(roots.unwrap_or(Roots::System)))
-            }
-            // Anybody can have a certificate of the system's CAs: without the name it says nothing.
-            (None, Some(Roots::System)) => (SslMode::VerifyFull, Some(Roots::System)),
-            (Some(_), Some(Roots::System)) => {
-                return Err("sslrootcert=system needs sslmode=verify-full".to_owned());
-            }
-            (Some(SslMode::Require), Some(roots)) => (SslMode::VerifyCa, Some(roots)),
-            (Some(mode), roots) => (mode, roots),
-            (None, Some(roots)) => (SslMode::Prefer, Some(roots)),
-            (None, None) if FOR_TLS.iter().any(|name| self.get(name).is_some()) => {
-                (SslMode::Prefer, None)
-            }
-            (None, None) => return Ok(None),
+        let Some((mode, roots)) = parameters.mode_and_roots()? else {
+            return Ok(None);
         };
-        let client = match (value("sslcert", "PGSSLCERT"), value("sslkey", "PGSSLKEY")) {
-            _ if value("sslcertmode", "PGSSLCERTMODE").as_deref() == Some("disable") => None,
-            (Some(certificate), Some(key)) => {
-                Some((PathBuf::from(certificate), PathBuf::from(key)))
-            }
-            (None, None) => None,
-            _ => return Err("sslcert and sslkey belong together".to_owned()),
-        };
-        let direct = match value("sslnegotiation", "PGSSLNEGOTIATION").as_deref() {
-            None | Some("postgres") => false,
-            Some("direct") if mode >= SslMode::Require => true,
-            Some("direct") => {
-                return Err("sslnegotiation=direct needs sslmode=require or more".to_owned());
-            }
-            Some(_) => return one_of("sslnegotiation", "postgres, direct"),
-        };
-        let tls13_alone =
-            match value("ssl_min_protocol_version", "PGSSLMINPROTOCOLVERSION").as_deref() {
-                // Less than TLS 1.2 is never spoken.
-                None | Some("TLSv1" | "TLSv1.1" | "TLSv1.2") => false,
-                Some("TLSv1.3") => true,
-                Some(_) => return one_of("ssl_min_protocol_version", "TLSv1.2, TLSv1.3"),
-            };
-        let tls12_alone =
-            match value("ssl_max_protocol_version", "PGSSLMAXPROTOCOLVERSION").as_deref() {
-                None | Some("TLSv1.3") => false,
-                Some("TLSv1.2") if !tls13_alone => true,
-                Some(_) => {
-                    return one_of(
-                        "ssl_max_protocol_version",
-                        "TLSv1.2, TLSv1.3, and no less than ssl_min_protocol_version",
-                    );
-                }
-            };
-        if variable("PGSSLCRL")
-            .or_else(|| variable("PGSSLCRLDIR"))
-            .is_some()
+        let client = parameters.client_certificate()?;
+        let direct = parameters.direct(mode)?;
+        let (tls12, tls13) = parameters.versions()?;
+        if ["PGSSLCRL", "PGSSLCRLDIR"]
+            .iter()
+            .any(|name| variable(name).is_some())
         {
-            return Err("Keyward has no sslcrl: take PGSSLCRL and PGSSLCRLDIR away".to_owned());
+            return Err(InvalidUrl::new(
+                "Keyward has no sslcrl: take PGSSLCRL and PGSSLCRLDIR away",
+            ));
         }
-        let sni = value("sslsni", "PGSSLSNI").as_deref() != Some("0");
         Ok(Some(TlsOptions {
             mode,
             roots,
             client,
             direct,
-            sni,
-            tls12: !tls13_alone,
-            tls13: !tls12_alone,
+            sni: parameters.value("sslsni").as_deref() != Some("0"),
+            tls12,
+            tls13,
         }))
     }
 
-    /// What libpq is handed, with `replaced` in place of what the URL says.
-    pub fn for_libpq(&self, replaced: &[(&'static str, String)]) -> String {
+    /// The connection string for libpq, with the values of `replaced` instead of the URL's.
+    pub fn for_libpq(&self, replaced: &[(&'static str, String)]) -> Zeroizing<String> {
+        let quoted = |name: &str, value: &str| {
+            let escaped = Zeroizing::new(value.replace('\\', "\\\\").replace('\'', "\\'"));
+            Zeroizing::new(format!("{name}='{}'", *escaped))
+        };
+        let is_replaced = |name: &str| replaced.iter().any(|(other, _)| *other == name);
         let own = self
             .parameters
             .iter()
-            .filter(|(name, _)| FOR_LIBPQ.contains(name));
-        let own = own.filter(|(name, _)| !replaced.iter().any(|(other, _)| other == name));
-        let quoted = |(name, value): &(&'static str, String)| {
-            format!(
-                "{name}='{}'",
-                value.replace('\\', "\\\\").replace('\'', "\\'")
-            )
-        };
-        own.chain(replaced)
-            .map(quoted)
-            .collect::<Vec<_>>()
-            .join(" ")
+            .filter(|(name, _)| FOR_LIBPQ.contains(name) && !is_replaced(name))
+            .map(|(name, value)| quoted(name, value));
+        let replaced = replaced.iter().map(|(name, value)| quoted(name, value));
+        let parts: Vec<Zeroizing<String>> = own.chain(replaced).collect();
+        let parts: Vec<&str> = parts.iter().map(|part| part.as_str()).collect();
+        Zeroizing::new(parts.join(" "))
     }
 }
 
-/// Says what is wrong and never repeats it.
-fn decode(text: &str, what: &str) -> Result<String, String> {
+/// Parses a port; the default is Postgres's.
+fn parse_port(text: Option<&String>) -> Result<u16, InvalidUrl> {
+    let text = text.map_or("", String::as_str);
+    if text.is_empty() {
+        return Ok(5432);
+    }
+    text.parse()
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or(InvalidUrl::new("the port is no number from 1 to 65535"))
+}
+
+/// The TLS parameters of a URL, each with its environment variable as the default.
+struct TlsParameters<'a> {
+    url: &'a PostgresUrl,
+    variable: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl TlsParameters<'_> {
+    /// The value of `sslmode` in the URL or else of `PGSSLMODE`, and so on.
+    fn value(&self, name: &str) -> Option<String> {
+        let variable = || (self.variable)(&format!("PG{}", name.to_uppercase().replace('_', "")));
+        self.url
+            .get(name)
+            .map(str::to_owned)
+            .or_else(variable)
+            .filter(|value| !value.is_empty())
+    }
+
+    fn one_of<T>(name: &str, allowed: &str) -> Result<T, InvalidUrl> {
+        Err(InvalidUrl(format!("{name} is one of {allowed}").into()))
+    }
+
+    fn mode(&self) -> Result<Option<SslMode>, InvalidUrl> {
+        Ok(Some(match self.value("sslmode").as_deref() {
+            None => return Ok(None),
+            Some("disable") => SslMode::Disable,
+            Some("allow" | "prefer") => SslMode::Prefer,
+            Some("require") => SslMode::Require,
+            Some("verify-ca") => SslMode::VerifyCa,
+            Some("verify-full") => SslMode::VerifyFull,
+            Some(_) => {
+                let allowed = "disable, prefer, require, verify-ca, verify-full";
+                return Self::one_of("sslmode", allowed);
+            }
+        }))
+    }
+
+    /// The mode and the trusted CAs, which depend on each other as in libpq.
+    fn mode_and_roots(&self) -> Result<Option<(SslMode, Option<Roots>)>, InvalidUrl> {
+        let roots = self.value("sslrootcert").map(|value| match value.as_str() {
+            "system" => Roots::System,
+            file => Roots::File(PathBuf::from(file)),
+        });
+        Ok(Some(match (self.mode()?, roots) {
+            (Some(SslMode::Disable), roots) => (SslMode::Disable, roots),
+            (Some(SslMode::VerifyCa), None) => {
+                return Err(InvalidUrl::new(
+                    "sslmode=verify-ca needs sslrootcert, a PEM file",
+                ));
+            }
+            (Some(SslMode::VerifyFull), roots) => {
+                (SslMode::VerifyFull, Some(roots.unwrap_or(Roots::System)))
+            }
+            // Anybody can get a certificate from a public CA, so it proves nothing without the host
+            // name.
+            (None, Some(Roots::System)) => (SslMode::VerifyFull, Some(Roots::System)),
+            (Some(_), Some(Roots::System)) => {
+                return Err(InvalidUrl::new(
+                    "sslrootcert=system needs sslmode=verify-full",
+                ));
+            }
+            (Some(SslMode::Require), Some(roots)) => (SslMode::VerifyCa, Some(roots)),
+            (Some(mode), roots) => (mode, roots),
+            (None, Some(roots)) => (SslMode::Prefer, Some(roots)),
+            (None, None) if FOR_TLS.iter().any(|name| self.url.get(name).is_some()) => {
+                (SslMode::Prefer, None)
+            }
+            (None, None) => return Ok(None),
+        }))
+    }
+
+    fn client_certificate(&self) -> Result<Option<(PathBuf, PathBuf)>, InvalidUrl> {
+        if self.value("sslcertmode").as_deref() == Some("disable") {
+            return Ok(None);
+        }
+        match (self.value("sslcert"), self.value("sslkey")) {
+            (Some(certificate), Some(key)) => {
+                Ok(Some((PathBuf::from(certificate), PathBuf::from(key))))
+            }
+            (None, None) => Ok(None),
+            _ => Err(InvalidUrl::new("sslcert and sslkey belong together")),
+        }
+    }
+
+    fn direct(&self, mode: SslMode) -> Result<bool, InvalidUrl> {
+        match self.value("sslnegotiation").as_deref() {
+            None | Some("postgres") => Ok(false),
+            Some("direct") if mode >= SslMode::Require => Ok(true),
+            Some("direct") => Err(InvalidUrl::new(
+                "sslnegotiation=direct needs sslmode=require or more",
+            )),
+            Some(_) => Self::one_of("sslnegotiation", "postgres, direct"),
+        }
+    }
+
+    /// Whether TLS 1.2 and TLS 1.3 are allowed. Versions below TLS 1.2 are never used.
+    fn versions(&self) -> Result<(bool, bool), InvalidUrl> {
+        let tls12 = match self.value("ssl_min_protocol_version").as_deref() {
+            None | Some("TLSv1" | "TLSv1.1" | "TLSv1.2") => true,
+            Some("TLSv1.3") => false,
+            Some(_) => return Self::one_of("ssl_min_protocol_version", "TLSv1.2, TLSv1.3"),
+        };
+        let tls13 = match self.value("ssl_max_protocol_version").as_deref() {
+            None | Some("TLSv1.3") => true,
+            Some("TLSv1.2") if tls12 => false,
+            Some(_) => {
+                let allowed = "TLSv1.2, TLSv1.3, and no less than ssl_min_protocol_version";
+                return Self::one_of("ssl_max_protocol_version", allowed);
+            }
+        };
+        Ok((tls12, tls13))
+    }
+}
+
+/// Percent-decodes a part of the URL. The error does not quote it.
+fn decode(text: &str, part: &str) -> Result<String, InvalidUrl> {
     let bytes = text.as_bytes();
     let hex = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
     if bytes
@@ -483,20 +552,20 @@ fn decode(text: &str, what: &str) -> Result<String, String> {
         .enumerate()
         .any(|(at, byte)| *byte == b'%' && !(hex(at + 1) && hex(at + 2)))
     {
-        return Err(format!(
-            "{what} has a % that is not followed by two hexadecimal digits; write %25 for the sign itself"
-        ));
+        return Err(InvalidUrl(format!(
+            "{part} has a % that is not followed by two hexadecimal digits; write %25 for the sign itself"
+        ).into()));
     }
     let decoded = percent_decode_str(text)
         .decode_utf8()
-        .map_err(|_| format!("{what} is not UTF-8"))?;
+        .map_err(|_| InvalidUrl(format!("{part} is not UTF-8").into()))?;
     if decoded.contains('\0') {
-        return Err(format!("{what} holds a zero byte"));
+        return Err(InvalidUrl(format!("{part} holds a zero byte").into()));
     }
     Ok(decoded.into_owned())
 }
 
-/// Without the password.
+/// Leaves the password out.
 impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |name: &str| {
@@ -530,7 +599,7 @@ impl fmt::Display for PostgresUrl {
         let mut sign = '?';
         for (name, value) in &self.parameters {
             if !["user", "password", "host", "port", "dbname"].contains(name) {
-                // Some put credentials there.
+                // These may contain credentials.
                 let hidden = ["options", "sslpassword"].contains(name);
                 let value = if hidden {
                     "***".to_owned()
@@ -545,7 +614,7 @@ impl fmt::Display for PostgresUrl {
     }
 }
 
-/// A folder of a Unix socket is no path of the URL.
+/// The folder of a Unix socket must not look like the path of the URL.
 const NON_HOST: &AsciiSet = &SHOWN.add(b'/').add(b':').add(b',');
 
 #[cfg(test)]
@@ -558,7 +627,7 @@ mod tests {
     }
 
     #[test]
-    fn what_libpq_is_handed() {
+    fn the_connection_string_is_quoted() {
         for (text, wanted) in [
             ("postgres://", ""),
             ("postgres://db.example", "host='db.example'"),
@@ -595,14 +664,14 @@ mod tests {
                 "dbname='kw' host='h' application_name='a'",
             ),
         ] {
-            assert_eq!(read(text).for_libpq(&[]), wanted, "{text}");
+            assert_eq!(read(text).for_libpq(&[]).as_str(), wanted, "{text}");
         }
         let replaced = read("postgres://h:1/kw").for_libpq(&[("host", "@x".to_owned())]);
-        assert_eq!(replaced, "dbname='kw' port='1' host='@x'");
+        assert_eq!(replaced.as_str(), "dbname='kw' port='1' host='@x'");
     }
 
     #[test]
-    fn shown_without_secrets() {
+    fn a_displayed_url_has_no_password() {
         for (text, wanted) in [
             ("postgres://db.example", "postgres://db.example/"),
             ("postgres://u:TOPSECRET@h:1/kw", "postgres://u:***@h:1/kw"),
@@ -635,7 +704,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_without_a_word_of_the_secret() {
+    fn errors_do_not_quote_the_password() {
         for text in [
             "postgres://u:TOP%SECRET@h/kw",
             "postgres://u:TOPSECRET%@h/kw",
@@ -661,19 +730,20 @@ mod tests {
             "postgres://h/kw?sslmode=prefer&sslrootcert=system",
             "postgres://h/kw?sslcert=SECRET",
         ] {
-            let refused = text
+            let message = text
                 .parse::<PostgresUrl>()
                 .err()
-                .unwrap_or_else(|| panic!("{text}"));
+                .unwrap_or_else(|| panic!("{text}"))
+                .to_string();
             assert!(
-                !refused.contains("TOP") && !refused.contains("SECRET"),
-                "{text}: {refused}"
+                !message.contains("TOP") && !message.contains("SECRET"),
+                "{text}: {message}"
             );
         }
     }
 
     #[test]
-    fn what_is_asked_of_the_server() {
+    fn tls_options_follow_libpq() {
         let mode = |text: &str| {
             read(text)
                 .tls(&|_| None)
@@ -734,7 +804,7 @@ mod tests {
     }
 
     #[test]
-    fn which_servers() {
+    fn hosts_addresses_and_ports_are_paired() {
         let servers = |text: &str| {
             let servers = read(text).servers(&|_| None).unwrap();
             servers

@@ -1,5 +1,5 @@
-//! Initial access token (RFC 7591 section 1.2): fixes the account of the clients that register
-//! with it and the most that they can ask for.
+//! Initial access token (RFC 7591 section 1.2). It determines the account of the clients that
+//! register with it, and limits their scope and resource servers.
 
 use diesel::prelude::*;
 
@@ -14,26 +14,26 @@ use crate::scope::Scope;
 pub struct RegistrationToken {
     /// The id inside the token.
     pub id: String,
-    /// Whose the registered clients will be.
+    /// The account that the registered clients belong to.
     pub account_id: String,
-    /// Argon2id, as a PHC string.
+    /// The Argon2id hash of the token, as a PHC string.
     pub hash: String,
-    /// The most that they can have.
+    /// The scope that the clients can register for.
     pub scope: Scope,
-    /// The resource servers that they can have.
+    /// The resource servers that the clients can register for.
     pub resources: Resources,
-    /// How many more clients can register with it; any number where there is none.
+    /// How many more clients can register with it; none if the number is unlimited.
     pub uses_left: Option<i64>,
-    /// When it was made.
+    /// When the token was created.
     pub created_at: Timestamp,
-    /// From when on it is refused.
+    /// When the token expires; none if it does not.
     pub expires_at: Option<Timestamp>,
 }
 
-/// By its id.
+/// The token with this id, expired or not.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn find(database: &mut Database, id: &str) -> Result<Option<RegistrationToken>, StoreError> {
     Ok(registration_tokens::table
         .find(id)
@@ -42,10 +42,10 @@ pub fn find(database: &mut Database, id: &str) -> Result<Option<RegistrationToke
         .optional()?)
 }
 
-/// All of them, the oldest first.
+/// All tokens, the oldest first.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn list(database: &mut Database) -> Result<Vec<RegistrationToken>, StoreError> {
     let ordered = registration_tokens::table
         .order((registration_tokens::created_at, registration_tokens::id));
@@ -54,10 +54,10 @@ pub fn list(database: &mut Database) -> Result<Vec<RegistrationToken>, StoreErro
         .load(database)?)
 }
 
-/// Adds one.
+/// Inserts a token.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn insert(
     transaction: &mut Transaction<'_>,
     token: &RegistrationToken,
@@ -68,10 +68,10 @@ pub fn insert(
     Ok(())
 }
 
-/// Takes one use of it; tells whether there was one left.
+/// Consumes one use of a token; returns whether there was one left.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn take_use(transaction: &mut Transaction<'_>, id: &str) -> Result<bool, StoreError> {
     let Some(token) = find(transaction.database, id)? else {
         return Ok(false);
@@ -88,10 +88,10 @@ pub fn take_use(transaction: &mut Transaction<'_>, id: &str) -> Result<bool, Sto
     Ok(true)
 }
 
-/// Removes one; tells whether it was there.
+/// Deletes a token; returns whether there was one.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn delete(transaction: &mut Transaction<'_>, id: &str) -> Result<bool, StoreError> {
     Ok(diesel::delete(registration_tokens::table.find(id)).execute(transaction.modify())? > 0)
 }

@@ -1,12 +1,14 @@
-//! Resource server: an API that accepts tokens and keys, known by its identifier, a URI, which is
-//! the `aud` of its tokens (RFC 8707). It has a client of its own to introspect with.
+//! Resource server: an API that accepts access tokens and API keys. Its identifier is a URI (RFC
+//! 8707), the `aud` of its tokens. It has a client of its own to introspect with.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use diesel::prelude::*;
 use serde::{Serialize, Serializer};
+use strum::{EnumCount, EnumString, IntoStaticStr, VariantNames};
 
+use super::names::{UnknownName, named_in_json};
 use super::schema::{clients, resource_servers};
 use super::{Change, Database, StoreError, Transaction};
 use crate::clock::Timestamp;
@@ -21,90 +23,65 @@ use crate::uri::{ExternalUri, UriError};
     Default,
     PartialEq,
     Eq,
+    EnumCount,
+    EnumString,
+    IntoStaticStr,
+    VariantNames,
     diesel::expression::AsExpression,
     diesel::deserialize::FromSqlRow,
+)]
+// RFC 7515 section 4.1.9: media types are case-insensitive.
+#[strum(
+    ascii_case_insensitive,
+        parse_err_ty = UnknownName,
+    parse_err_fn = unknown_typ
 )]
 #[diesel(sql_type = diesel::sql_types::Text)]
 pub enum TokenTyp {
     /// `at+jwt`, as RFC 9068 section 2.1 asks for.
     #[default]
+    #[strum(serialize = "at+jwt")]
     AtJwt,
-    /// `JWT`, for libraries that refuse what they do not know.
+    /// `JWT`, for libraries that refuse a type they do not know.
+    #[strum(serialize = "JWT")]
     Jwt,
 }
 
 impl TokenTyp {
-    /// Every one there is, the default first.
-    pub const ALL: [TokenTyp; 2] = [TokenTyp::AtJwt, TokenTyp::Jwt];
+    /// All types, the default first.
+    pub const ALL: [TokenTyp; TokenTyp::COUNT] = [TokenTyp::AtJwt, TokenTyp::Jwt];
 
-    /// As it stands in the header.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            TokenTyp::AtJwt => "at+jwt",
-            TokenTyp::Jwt => "JWT",
-        }
+    /// The value of the header.
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-impl FromStr for TokenTyp {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        // RFC 7515 section 4.1.9: media types know no case.
-        let found = TokenTyp::ALL
-            .into_iter()
-            .find(|typ| typ.as_str().eq_ignore_ascii_case(text));
-        found.ok_or_else(|| {
-            format!(
-                "the typ of tokens is {}",
-                TokenTyp::ALL.map(TokenTyp::as_str).join(" or ")
-            )
-        })
-    }
+fn unknown_typ(_: &str) -> UnknownName {
+    let names = TokenTyp::VARIANTS.join(" or ");
+    UnknownName(format!("the typ of tokens is {names}"))
 }
 
-impl Serialize for TokenTyp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for TokenTyp {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
-    }
-}
-
-impl schemars::JsonSchema for TokenTyp {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "TokenTyp".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"type": "string", "enum": TokenTyp::ALL.map(TokenTyp::as_str)})
-    }
-}
+named_in_json!(TokenTyp);
 
 /// The path of the management API below the issuer.
 const MANAGEMENT_PATH: &str = "/api/v1";
 
-/// The audience of the management API of this issuer: a resource that has to be given to a client and
-/// is asked for like any other (RFC 8707).
+/// The audience of the management API of this issuer: a resource that is granted to clients and
+/// requested like any other (RFC 8707).
 pub fn management_audience(issuer: &str) -> String {
     format!("{}{MANAGEMENT_PATH}", issuer.trim_end_matches('/'))
 }
 
-/// Whether no resource server may have this identifier, since it names the issuer itself or anything
-/// at or below its management API, in whatever spelling.
+/// Whether the identifier is reserved: it names the issuer itself, or a URI at or below its
+/// management API, in any spelling.
 pub fn is_reserved(identifier: &str, issuer: &str) -> bool {
     let (Ok(named), Ok(issuer)) = (url::Url::parse(identifier), url::Url::parse(issuer)) else {
         return false;
     };
-    // Plain http and https of one host are one server to whoever reads a token's audience.
-    let place = |url: &url::Url| (url.host_str().map(str::to_lowercase), url.port());
-    if place(&named) != place(&issuer) || !matches!(named.scheme(), "http" | "https") {
+    // To a reader of a token's audience, http and https of one host are one server.
+    let authority = |url: &url::Url| (url.host_str().map(str::to_lowercase), url.port());
+    if authority(&named) != authority(&issuer) || !matches!(named.scheme(), "http" | "https") {
         return false;
     }
     let path = |url: &url::Url| {
@@ -131,15 +108,15 @@ pub fn is_reserved(identifier: &str, issuer: &str) -> bool {
 pub struct ResourceServer {
     /// An absolute URI without a fragment (RFC 8707 section 2).
     pub identifier: String,
-    /// What people call it.
+    /// The display name.
     pub name: String,
-    /// The scope tokens that it knows.
+    /// The scope tokens that the resource server knows.
     pub scope: Scope,
-    /// The client that it introspects with.
+    /// The client that the resource server introspects with.
     pub client_id: String,
-    /// When it was made.
+    /// When the resource server was created.
     pub created_at: Timestamp,
-    /// The header `typ` of its tokens.
+    /// The header `typ` of the resource server's tokens.
     pub token_typ: TokenTyp,
 }
 
@@ -157,50 +134,56 @@ pub struct ResourceServer {
 pub struct Resources(String);
 
 impl Resources {
-    /// The identifiers with a space between, which no URI holds.
+    /// The identifiers, separated by spaces, which no URI contains.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// In order.
+    /// The identifiers, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0
             .split(' ')
             .filter(|identifier| !identifier.is_empty())
     }
 
-    /// Whether each of them is in `other` too.
+    /// Whether each identifier is also in `other`.
     pub fn is_subset(&self, other: &Resources) -> bool {
         self.iter().all(|own| other.contains(own))
     }
 
-    /// Whether `identifier` is one of them, character by character.
+    /// Whether `identifier` is in the set, compared byte by byte.
     pub fn contains(&self, identifier: &str) -> bool {
         self.iter().any(|own| own == identifier)
     }
 }
 
-/// Whether a resource server may be known by this name: the rule that identifiers have always kept.
+/// Whether `text` has the form of an identifier. Identifiers of earlier versions satisfy this rule,
+/// too.
 fn could_be_identifier(text: &str) -> bool {
     text.len() <= crate::uri::MAX_LENGTH
         && text.contains(':')
         && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Checks that `identifier` may name a new resource server.
+/// Checks that `identifier` can be the identifier of a new resource server.
 ///
 /// # Errors
-/// Where it is no absolute URI, has a fragment or is too long, or where others could read it otherwise.
+/// [`UriError`] if it is not an absolute URI, has a fragment, is too long, or is ambiguous.
 pub fn check_identifier(identifier: &str) -> Result<(), UriError> {
     ExternalUri::parse(identifier)
         .and_then(ExternalUri::for_resource)
         .map(drop)
 }
+
+/// A text that cannot be the identifier of a resource server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:.100?} is no identifier of a resource server: it is an absolute URI")]
+pub struct InvalidIdentifier(String);
 
 impl<'a> FromIterator<&'a str> for Resources {
     fn from_iter<I: IntoIterator<Item = &'a str>>(identifiers: I) -> Self {
@@ -210,17 +193,15 @@ impl<'a> FromIterator<&'a str> for Resources {
 }
 
 impl FromStr for Resources {
-    type Err = String;
+    type Err = InvalidIdentifier;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidIdentifier> {
         let identifiers = text.split(' ').filter(|identifier| !identifier.is_empty());
         match identifiers
             .clone()
             .find(|identifier| !could_be_identifier(identifier))
         {
-            Some(wrong) => Err(format!(
-                "{wrong:.100?} is no identifier of a resource server: it is an absolute URI"
-            )),
+            Some(invalid) => Err(InvalidIdentifier(invalid.to_owned())),
             None => Ok(identifiers.collect()),
         }
     }
@@ -242,10 +223,10 @@ impl Serialize for Resources {
     }
 }
 
-/// By its identifier.
+/// The resource server with this identifier.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn find(
     database: &mut Database,
     identifier: &str,
@@ -260,10 +241,10 @@ pub fn find(
         .optional()?)
 }
 
-/// All of them, by identifier.
+/// All resource servers, by identifier.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn list(database: &mut Database) -> Result<Vec<ResourceServer>, StoreError> {
     Ok(resource_servers::table
         .order(resource_servers::identifier)
@@ -271,10 +252,10 @@ pub fn list(database: &mut Database) -> Result<Vec<ResourceServer>, StoreError> 
         .load(database)?)
 }
 
-/// Whether there is any.
+/// Whether there is a resource server.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn any(database: &mut Database) -> Result<bool, StoreError> {
     Ok(resource_servers::table
         .select(resource_servers::identifier)
@@ -283,19 +264,19 @@ pub fn any(database: &mut Database) -> Result<bool, StoreError> {
         .is_some())
 }
 
-/// The identifiers of those that introspect with this client.
+/// The identifiers of the resource servers that introspect with this client.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn of_client(database: &mut Database, client_id: &str) -> Result<Vec<String>, StoreError> {
     let own = resource_servers::table.filter(resource_servers::client_id.eq(client_id));
     Ok(own.select(resource_servers::identifier).load(database)?)
 }
 
-/// The clients that may ask for tokens for it.
+/// The ids of the clients that may request tokens for the resource server.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn users(database: &mut Database, identifier: &str) -> Result<Vec<String>, StoreError> {
     let all: Vec<(String, Resources)> = clients::table
         .filter(clients::resources.ne(""))
@@ -308,10 +289,10 @@ pub fn users(database: &mut Database, identifier: &str) -> Result<Vec<String>, S
         .collect())
 }
 
-/// Of these resource servers, the ones whose tokens have this `typ`.
+/// Those of `resources` whose tokens have this `typ`.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn with_typ(
     database: &mut Database,
     resources: &Resources,
@@ -326,10 +307,11 @@ pub fn with_typ(
         .collect())
 }
 
-/// Changes the `typ` of its tokens; the clients that may use it are read anew.
+/// Changes the `typ` of the resource server's tokens, and evicts the clients that may use it from
+/// the caches.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn set_typ(
     transaction: &mut Transaction<'_>,
     identifier: &str,
@@ -344,10 +326,10 @@ pub fn set_typ(
     Ok(())
 }
 
-/// Adds one; the identifier must be free.
+/// Inserts a resource server; its identifier must be free.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn insert(
     transaction: &mut Transaction<'_>,
     server: &ResourceServer,
@@ -359,10 +341,10 @@ pub fn insert(
     Ok(())
 }
 
-/// Removes one; its client is the caller's to remove.
+/// Deletes a resource server, but not its client.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn delete(
     transaction: &mut Transaction<'_>,
     server: &ResourceServer,
@@ -371,4 +353,43 @@ pub fn delete(
         .execute(transaction.modify())?;
     transaction.changed(Change::Client(server.client_id.clone()));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_issuer_and_its_management_api_are_reserved() {
+        const ISSUER: &str = "https://auth.example/tenant/";
+        for (identifier, reserved) in [
+            ("https://auth.example/tenant", true),
+            ("http://auth.example/tenant/", true),
+            ("https://AUTH.example/Tenant/api/v1", true),
+            ("https://auth.example/tenant/api/v1/clients", true),
+            ("https://auth.example//tenant/%61pi/v1/", true),
+            ("https://auth.example/tenant/api/v2", false),
+            ("https://auth.example/", false),
+            ("https://auth.example:8443/tenant", false),
+            ("https://orders.example/tenant", false),
+            ("urn:auth.example", false),
+            ("no URI", false),
+        ] {
+            assert_eq!(is_reserved(identifier, ISSUER), reserved, "{identifier}");
+        }
+        assert!(is_reserved(&management_audience(ISSUER), ISSUER));
+    }
+
+    #[test]
+    fn resources_are_an_ordered_set() {
+        let resources: Resources = "urn:b  urn:a urn:b".parse().unwrap();
+        assert_eq!(resources.as_str(), "urn:a urn:b");
+        assert!(resources.contains("urn:a") && !resources.contains("urn"));
+        let one: Resources = "urn:b".parse().unwrap();
+        assert!(one.is_subset(&resources) && !resources.is_subset(&one));
+        assert!(Resources::default().is_subset(&one));
+        for text in ["orders", "urn:\u{e9}", "urn:a\turn:b"] {
+            assert!(text.parse::<Resources>().is_err(), "{text}");
+        }
+    }
 }

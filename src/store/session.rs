@@ -1,50 +1,38 @@
 //! Session: a browser in which a user has signed in to the portal.
 
-use std::str::FromStr;
-
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
+use strum::{EnumString, IntoStaticStr};
 
 use super::schema::sessions;
 use super::{Database, StoreError, Transaction};
 use crate::clock::Timestamp;
 
-/// What the user has proven so far.
+/// How far the user has authenticated.
 #[derive(
     Clone,
     Copy,
     Debug,
     PartialEq,
     Eq,
+    EnumString,
+    IntoStaticStr,
     diesel::expression::AsExpression,
     diesel::deserialize::FromSqlRow,
 )]
+#[strum(serialize_all = "snake_case")]
 #[diesel(sql_type = diesel::sql_types::Text)]
-pub enum Proven {
-    /// The password, and the second factor is still to come.
+pub enum AuthLevel {
+    /// By the password alone; the second factor is still missing.
     Password,
-    /// All that is asked for.
+    /// With every factor that is required.
     All,
 }
 
-impl Proven {
-    /// Its name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Proven::Password => "password",
-            Proven::All => "all",
-        }
-    }
-}
-
-impl FromStr for Proven {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = [Proven::Password, Proven::All]
-            .into_iter()
-            .find(|proven| proven.as_str() == text);
-        found.ok_or_else(|| format!("nothing is proven by {text:?}"))
+impl AuthLevel {
+    /// The value in the database.
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -53,30 +41,30 @@ impl FromStr for Proven {
 pub struct Session {
     /// The id inside the cookie.
     pub id: String,
-    /// Whose it is.
+    /// The user who signed in.
     pub user_id: String,
-    /// Argon2id of the cookie, as a PHC string.
+    /// The Argon2id hash of the cookie, as a PHC string.
     pub hash: String,
-    /// What the user has proven.
-    pub proven: Proven,
-    /// Whence it began.
+    /// How far the user has authenticated.
+    pub proven: AuthLevel,
+    /// The client IP address of the sign-in.
     pub address: String,
-    /// What the browser calls itself.
+    /// The `User-Agent` of the sign-in.
     pub agent: String,
     /// When the user signed in.
     pub created_at: Timestamp,
-    /// When it was last used, to the minute.
+    /// When the session was last used, to the minute.
     pub last_seen_at: Timestamp,
-    /// When it ends, used or not.
+    /// When the session expires, used or not.
     pub expires_at: Timestamp,
-    /// How many wrong codes of the second factor were entered in it.
+    /// How many wrong codes of the second factor were entered in the session.
     pub wrong_codes: i64,
 }
 
-/// By its id.
+/// The session with this id, expired or not.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn find(database: &mut Database, id: &str) -> Result<Option<Session>, StoreError> {
     Ok(sessions::table
         .find(id)
@@ -85,10 +73,10 @@ pub fn find(database: &mut Database, id: &str) -> Result<Option<Session>, StoreE
         .optional()?)
 }
 
-/// Those of a user, the newest first, ended ones too.
+/// The sessions of a user, the newest first, expired ones too.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn list(database: &mut Database, user_id: &str) -> Result<Vec<Session>, StoreError> {
     let own = sessions::table.filter(sessions::user_id.eq(user_id));
     Ok(own
@@ -97,10 +85,10 @@ pub fn list(database: &mut Database, user_id: &str) -> Result<Vec<Session>, Stor
         .load(database)?)
 }
 
-/// Adds one.
+/// Inserts a session.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn insert(transaction: &mut Transaction<'_>, session: &Session) -> Result<(), StoreError> {
     diesel::insert_into(sessions::table)
         .values(session)
@@ -108,10 +96,10 @@ pub fn insert(transaction: &mut Transaction<'_>, session: &Session) -> Result<()
     Ok(())
 }
 
-/// Counts a wrong code of the second factor.
+/// Counts a wrong code of the second factor in a session.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn add_wrong_code(transaction: &mut Transaction<'_>, id: &str) -> Result<(), StoreError> {
     let counted = diesel::update(sessions::table.find(id))
         .set(sessions::wrong_codes.eq(sessions::wrong_codes + 1));
@@ -119,50 +107,50 @@ pub fn add_wrong_code(transaction: &mut Transaction<'_>, id: &str) -> Result<(),
     Ok(())
 }
 
-/// Writes when it was last used.
+/// Records that a session was used at `now`.
 ///
 /// # Errors
-/// Where the database gave no answer.
-pub fn note_seen(database: &mut Database, id: &str, now: Timestamp) -> Result<(), StoreError> {
+/// [`StoreError`] if the database did not answer.
+pub fn touch(database: &mut Database, id: &str, now: Timestamp) -> Result<(), StoreError> {
     diesel::update(sessions::table.find(id))
         .set(sessions::last_seen_at.eq(now))
         .execute(database)?;
     Ok(())
 }
 
-/// Ends one; nothing happens where it has ended already.
+/// Deletes a session, if it exists.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn delete(transaction: &mut Transaction<'_>, id: &str) -> Result<(), StoreError> {
     diesel::delete(sessions::table.find(id)).execute(transaction.modify())?;
     Ok(())
 }
 
-/// Ends all of a user's, save one where one is named.
+/// Deletes all sessions of a user, except the session `keep` if given.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn delete_all(
     transaction: &mut Transaction<'_>,
     user_id: &str,
-    save: Option<&str>,
+    keep: Option<&str>,
 ) -> Result<(), StoreError> {
     let own = sessions::table
         .filter(sessions::user_id.eq(user_id))
-        .filter(sessions::id.ne(save.unwrap_or_default()));
+        .filter(sessions::id.ne(keep.unwrap_or_default()));
     diesel::delete(own).execute(transaction.modify())?;
     Ok(())
 }
 
-/// Removes up to `limit` that have ended by `moment`; tells how many.
+/// Deletes up to `limit` sessions that expired before `before`; returns how many.
 ///
 /// # Errors
-/// Where the database gave no answer.
-pub fn purge(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
-    let sentence = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
-    Ok(diesel::sql_query(sentence)
-        .bind::<BigInt, _>(moment)
+/// [`StoreError`] if the database did not answer.
+pub fn purge(database: &mut Database, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    let sql = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+    Ok(diesel::sql_query(sql)
+        .bind::<BigInt, _>(before)
         .bind::<BigInt, _>(limit)
         .execute(database)?)
 }

@@ -1,12 +1,10 @@
-//! Signing key: signs access tokens. Its public half is published, its private half lies sealed.
+//! Signing key: signs access tokens. The public key is published; the private key is stored sealed.
 //!
-//! What a key is for at any moment follows from its row and the clock alone, so that all nodes
-//! agree without talking: published, then signing, then retiring, then gone.
-
-use std::fmt;
-use std::str::FromStr;
+//! The state of a key is a pure function of its row and the time, so that all nodes agree without
+//! communicating: published, then signing, then retiring, then gone.
 
 use diesel::prelude::*;
+use strum::{Display, EnumString, IntoStaticStr};
 
 use super::schema::signing_keys;
 use super::{Change, Database, StoreError, Transaction};
@@ -19,89 +17,69 @@ use crate::clock::Timestamp;
     Debug,
     PartialEq,
     Eq,
+    EnumString,
+    IntoStaticStr,
     diesel::expression::AsExpression,
     diesel::deserialize::FromSqlRow,
 )]
 #[diesel(sql_type = diesel::sql_types::Text)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
+    #[strum(serialize = "RS256")]
     Rs256,
     /// ECDSA on P-256 with SHA-256.
+    #[strum(serialize = "ES256")]
     Es256,
     /// Ed25519.
+    #[strum(serialize = "EdDSA")]
     EdDsa,
 }
 
 impl Algorithm {
-    /// The registered name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Algorithm::Rs256 => "RS256",
-            Algorithm::Es256 => "ES256",
-            Algorithm::EdDsa => "EdDSA",
-        }
+    /// The name in the IANA registry, as in a JWS header.
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-impl FromStr for Algorithm {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa]
-            .into_iter()
-            .find(|algorithm| algorithm.as_str() == text)
-            .ok_or_else(|| format!("no signature algorithm {text:?}"))
-    }
-}
-
-/// What a key is for at a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The state of a signing key.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
+#[strum(serialize_all = "snake_case")]
 pub enum State {
-    /// In the JWKS, so that everybody has it before it signs.
+    /// In the JWKS, so that resource servers have it before it signs.
     Published,
-    /// Signs.
+    /// Signs new tokens.
     Signing,
-    /// Signs no more, but tokens that it signed may live.
+    /// Signs no new tokens; still in the JWKS, since tokens that it signed may be active.
     Retiring,
-    /// In no use; what it signed is refused.
+    /// No longer in use; tokens that it signed are refused.
     Gone,
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            State::Published => "published",
-            State::Signing => "signing",
-            State::Retiring => "retiring",
-            State::Gone => "gone",
-        })
-    }
 }
 
 /// A row of `signing_keys`.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(primary_key(kid), treat_none_as_null = true)]
 pub struct SigningKey {
-    /// The RFC 7638 thumbprint of the public half.
+    /// The RFC 7638 thumbprint of the public key.
     pub kid: String,
-    /// How it signs.
+    /// The algorithm that the key signs with.
     pub algorithm: Algorithm,
-    /// The public half (RFC 7517), as JSON.
+    /// The public key as a JWK (RFC 7517).
     pub public_jwk: String,
-    /// The private half, sealed with the key file.
+    /// The private key, encrypted with the sealing key.
     pub private_sealed: String,
-    /// When it was made, and published.
+    /// When the key was created and published.
     pub created_at: Timestamp,
-    /// From when on it signs.
+    /// When the key begins to sign.
     pub signs_from: Timestamp,
-    /// Until when it signs; without end while no other key is to follow.
+    /// When the key stops signing; none while no other key is to follow.
     pub signs_until: Option<Timestamp>,
-    /// Until when it is published: the last token that it signed has ended by then.
+    /// When the key is removed from the JWKS: every token that it signed has expired by then.
     pub published_until: Option<Timestamp>,
 }
 
 impl SigningKey {
-    /// What the key is for at `now`.
+    /// The state of the key at `now`.
     pub fn state(&self, now: Timestamp) -> State {
         if self.published_until.is_some_and(|end| end <= now) {
             State::Gone
@@ -115,8 +93,8 @@ impl SigningKey {
     }
 }
 
-/// Of these, the one that signs at `now`: of several, the last that began. Where all are yet to
-/// begin this node's clock is behind, and the first of them signs.
+/// The key that signs at `now`: of several, the one that began to sign last. If all keys are yet to
+/// begin, this node's clock is slow, and the first of them signs.
 pub fn signing_at(keys: &[SigningKey], now: Timestamp) -> Option<&SigningKey> {
     let of = |state| keys.iter().filter(move |key| key.state(now) == state);
     let order = |key: &&SigningKey| (key.signs_from, key.kid.clone());
@@ -125,19 +103,19 @@ pub fn signing_at(keys: &[SigningKey], now: Timestamp) -> Option<&SigningKey> {
         .or_else(|| of(State::Published).min_by_key(order))
 }
 
-/// All of them, the oldest first.
+/// All keys, the oldest first.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn list(database: &mut Database) -> Result<Vec<SigningKey>, StoreError> {
     let ordered = signing_keys::table.order((signing_keys::created_at, signing_keys::kid));
     Ok(ordered.select(SigningKey::as_select()).load(database)?)
 }
 
-/// Adds one.
+/// Inserts a key.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn insert(transaction: &mut Transaction<'_>, key: &SigningKey) -> Result<(), StoreError> {
     diesel::insert_into(signing_keys::table)
         .values(key)
@@ -146,14 +124,90 @@ pub fn insert(transaction: &mut Transaction<'_>, key: &SigningKey) -> Result<(),
     Ok(())
 }
 
-/// Writes all of its columns.
+/// Updates all columns of a key.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn update(transaction: &mut Transaction<'_>, key: &SigningKey) -> Result<(), StoreError> {
     diesel::update(signing_keys::table.find(&key.kid))
         .set(key)
         .execute(transaction.modify())?;
     transaction.changed(Change::SigningKeys);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(1_800_000_000 + seconds)
+    }
+
+    fn key(kid: &str, signs_from: i64, end: Option<(i64, i64)>) -> SigningKey {
+        SigningKey {
+            kid: kid.to_owned(),
+            algorithm: Algorithm::Rs256,
+            public_jwk: String::new(),
+            private_sealed: String::new(),
+            created_at: at(0),
+            signs_from: at(signs_from),
+            signs_until: end.map(|(signs_until, _)| at(signs_until)),
+            published_until: end.map(|(_, published_until)| at(published_until)),
+        }
+    }
+
+    #[test]
+    fn the_state_follows_from_the_row_and_the_time() {
+        let rotated = key("a", 10, Some((20, 30)));
+        let current = key("b", 10, None);
+        let withdrawn = key("c", 10, Some((5, 5)));
+        for (key, now, state) in [
+            (&rotated, 0, State::Published),
+            (&rotated, 9, State::Published),
+            (&rotated, 10, State::Signing),
+            (&rotated, 19, State::Signing),
+            (&rotated, 20, State::Retiring),
+            (&rotated, 29, State::Retiring),
+            (&rotated, 30, State::Gone),
+            (&current, 9, State::Published),
+            (&current, 1_000_000, State::Signing),
+            (&withdrawn, 4, State::Published),
+            (&withdrawn, 5, State::Gone),
+        ] {
+            assert_eq!(key.state(at(now)), state, "{} {now}", key.kid);
+        }
+        let states = [
+            State::Published,
+            State::Signing,
+            State::Retiring,
+            State::Gone,
+        ];
+        assert_eq!(
+            states.map(|state| state.to_string()),
+            ["published", "signing", "retiring", "gone"]
+        );
+    }
+
+    #[test]
+    fn one_key_signs_at_any_time() {
+        let rotation = [
+            key("a", 10, Some((20, 30))),
+            key("b", 20, Some((40, 50))),
+            key("c", 20, None),
+        ];
+        for (keys, now, kid) in [
+            (&rotation[..], 10, Some("a")),
+            (&rotation, 19, Some("a")),
+            (&rotation, 20, Some("c")),
+            (&rotation, 60, Some("c")),
+            // A slow clock: the first key that is published signs already.
+            (&rotation, 0, Some("a")),
+            (&rotation[..2], 45, None),
+            (&[], 0, None),
+        ] {
+            let signing = signing_at(keys, at(now)).map(|key| key.kid.as_str());
+            assert_eq!(signing, kid, "{now}");
+        }
+    }
 }

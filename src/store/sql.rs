@@ -1,4 +1,4 @@
-//! How the domain's own types lie in their columns.
+//! How the types of the entities are stored in columns.
 
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql};
@@ -8,8 +8,9 @@ use diesel::sql_types::{BigInt, Text};
 use super::account::AccountKind;
 use super::api_key::IpRanges;
 use super::client::{AuthMethod, DisabledBy};
+use super::grant_type::GrantTypes;
 use super::resource_server::{Resources, TokenTyp};
-use super::session::Proven;
+use super::session::AuthLevel;
 use super::signing_key::Algorithm;
 use super::user::Role;
 use crate::clock::Timestamp;
@@ -33,7 +34,7 @@ where
     }
 }
 
-/// Types with a canonical text: written as `as_str`, read by `FromStr`.
+/// Stores types with a canonical text: written with `as_str`, read with `FromStr`.
 macro_rules! stored_as_text {
     ($($type:ty),*) => {$(
         impl<DB: Backend> FromSql<Text, DB> for $type
@@ -63,8 +64,9 @@ stored_as_text!(
     TokenTyp,
     AuthMethod,
     DisabledBy,
+    GrantTypes,
     Algorithm,
     IpRanges,
     Role,
-    Proven
+    AuthLevel
 );

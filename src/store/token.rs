@@ -1,7 +1,7 @@
-//! Access tokens: a record of each that was issued, never the token itself, and the revocations.
+//! Records of the access tokens that were issued, never the tokens themselves, and revocations.
 //!
-//! Introspection and revocation do not need the record: they rest on the signature and on what is
-//! revoked.
+//! Introspection and revocation do not need the records: they check the signature and the
+//! revocations.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
@@ -15,34 +15,35 @@ use crate::clock::Timestamp;
 /// A row of `tokens`.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize, schemars::JsonSchema)]
 pub struct Token {
-    /// A UUIDv7: in order of time.
+    /// The `jti` of the token: a UUIDv7, so that ids are in the order of time.
     pub jti: String,
-    /// For whom it was issued.
+    /// The client that it was issued to.
     pub client_id: String,
-    /// What it may.
+    /// The scope of the token.
     pub scope: String,
-    /// For which resource servers, with a space between.
+    /// The resource servers in its `aud`, separated by spaces.
     pub audience: String,
-    /// When.
+    /// When the token was issued.
     pub issued_at: Timestamp,
-    /// When it ends by itself.
+    /// When the token expires.
     pub expires_at: Timestamp,
     /// The [`Client::token_epoch`](super::client::Client::token_epoch) that it was issued under.
     #[serde(skip)]
     pub token_epoch: i64,
-    /// The API key that it was exchanged for, and without which it is refused.
+    /// The API key that was exchanged for the token. The token is active only while the key is.
     pub api_key_id: Option<String>,
 }
 
-/// The millisecond in which a token was issued, which its `jti`, a UUIDv7, carries.
+/// The millisecond in which a token was issued, read from its `jti`, a UUIDv7 (RFC 9562 section
+/// 5.7).
 pub fn issued_at(jti: Uuid) -> Timestamp {
     Timestamp::from_millis(i64::try_from(jti.as_u128() >> 80).unwrap_or(i64::MAX))
 }
 
-/// Adds many at once; those that are there already stay as they are.
+/// Inserts many records at once, and leaves those that exist already unchanged.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn insert_all(database: &mut Database, rows: &[Token]) -> Result<(), StoreError> {
     match database {
         Database::Sqlite(database) => {
@@ -78,10 +79,10 @@ pub fn insert_all(database: &mut Database, rows: &[Token]) -> Result<(), StoreEr
     Ok(())
 }
 
-/// By its `jti`.
+/// The record of the token with this `jti`.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn find(database: &mut Database, jti: &str) -> Result<Option<Token>, StoreError> {
     Ok(tokens::table
         .find(jti)
@@ -90,11 +91,12 @@ pub fn find(database: &mut Database, jti: &str) -> Result<Option<Token>, StoreEr
         .optional()?)
 }
 
-/// The live ones of a client, the newest first, from before the token `before`. There is no index by client, which every issued
-/// token would pay for: this walks what is live.
+/// The records of a client's tokens that have not expired at `now` and are older than the token
+/// `before`, the newest first. There is no index by client, since every issued token would have to
+/// update it: this scans the unexpired records.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn list(
     database: &mut Database,
     client_id: &str,
@@ -112,10 +114,10 @@ pub fn list(
         .load(database)?)
 }
 
-/// Revokes one; tells whether it was not so before.
+/// Revokes a token; returns whether it was not revoked before.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn revoke(
     transaction: &mut Transaction<'_>,
     jti: &str,
@@ -137,10 +139,10 @@ pub fn revoke(
     Ok(true)
 }
 
-/// Whether it was revoked.
+/// Whether the token was revoked individually.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn is_revoked(database: &mut Database, jti: &str) -> Result<bool, StoreError> {
     Ok(revocations::table
         .find(jti)
@@ -150,10 +152,10 @@ pub fn is_revoked(database: &mut Database, jti: &str) -> Result<bool, StoreError
         .is_some())
 }
 
-/// The revocations of tokens that live at `now`, `limit` at the most.
+/// The `jti` and expiry of up to `limit` revoked tokens that have not expired at `now`.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn live_revocations(
     database: &mut Database,
     now: Timestamp,
@@ -166,31 +168,31 @@ pub fn live_revocations(
         .load(database)?)
 }
 
-/// Removes records of tokens that have expired by `moment`, of the `limit` oldest; tells how many. It
-/// looks no further: while the oldest live, a purge costs the same however many rows there are.
+/// Deletes, of the `limit` oldest records, those of tokens that expired before `before`; returns
+/// how many. It scans no further, so its cost does not grow with the number of unexpired records.
 ///
 /// # Errors
-/// Where the database gave no answer.
-pub fn purge(database: &mut Database, moment: Timestamp, limit: i64) -> Result<usize, StoreError> {
-    let sentence = "DELETE FROM tokens WHERE expires_at <= $1 AND jti IN (SELECT jti FROM tokens ORDER BY jti LIMIT $2)";
-    Ok(diesel::sql_query(sentence)
-        .bind::<BigInt, _>(moment)
+/// [`StoreError`] if the database did not answer.
+pub fn purge(database: &mut Database, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    let sql = "DELETE FROM tokens WHERE expires_at <= $1 AND jti IN (SELECT jti FROM tokens ORDER BY jti LIMIT $2)";
+    Ok(diesel::sql_query(sql)
+        .bind::<BigInt, _>(before)
         .bind::<BigInt, _>(limit)
         .execute(database)?)
 }
 
-/// Removes revocations in the same way.
+/// Deletes revocations in the same way as [`purge`].
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn purge_revocations(
     database: &mut Database,
-    moment: Timestamp,
+    before: Timestamp,
     limit: i64,
 ) -> Result<usize, StoreError> {
-    let sentence = "DELETE FROM revocations WHERE expires_at <= $1 AND jti IN (SELECT jti FROM revocations ORDER BY jti LIMIT $2)";
-    Ok(diesel::sql_query(sentence)
-        .bind::<BigInt, _>(moment)
+    let sql = "DELETE FROM revocations WHERE expires_at <= $1 AND jti IN (SELECT jti FROM revocations ORDER BY jti LIMIT $2)";
+    Ok(diesel::sql_query(sql)
+        .bind::<BigInt, _>(before)
         .bind::<BigInt, _>(limit)
         .execute(database)?)
 }

@@ -1,35 +1,39 @@
-//! Writes token records, many in one commit: whoever comes while a commit is under way shares the
-//! next one. The caller goes on when its own record is on disk.
+//! Group commit of token records: all records that arrive during a commit share the next one. A
+//! caller continues when its own record is on disk.
 
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::pool::PATIENCE;
+use super::pool::TIMEOUT;
 use super::token::{self, Token};
 use super::{Store, StoreError};
+use crate::span::{self, Scope};
 
 /// The most records in one commit.
 const BATCH: usize = 500;
 
-/// How many records may wait; past it the answer is "could not write".
+/// How many records may wait to be written. Further ones are refused as unavailable.
 const QUEUE: usize = 4000;
 
-type Job = (Token, oneshot::Sender<Result<(), String>>);
+type Reply = oneshot::Sender<Result<(), StoreError>>;
 
-/// Where the record of each issued token goes.
+/// A record to write, the reply to its caller, and the scope of the request that issued the token.
+type Job = (Token, (Reply, Scope));
+
+/// The writer of token records.
 pub enum TokenRecords {
-    /// On disk before the answer.
+    /// Each record is on disk before the token response.
     On(mpsc::Sender<Job>),
-    /// Nowhere: issuing writes nothing.
+    /// No records: issuing a token writes nothing.
     Off,
 }
 
 impl TokenRecords {
-    /// Starts the writer, a thread of its own that ends when this is dropped.
+    /// Starts the writer on a thread of its own, which ends when the value is dropped.
     ///
     /// # Errors
-    /// Where the system gives no thread.
+    /// The error of the operating system if it starts no thread.
     pub fn start(store: Arc<Store>) -> std::io::Result<Self> {
         let (sender, mut receiver) = mpsc::channel::<Job>(QUEUE);
         std::thread::Builder::new()
@@ -38,12 +42,20 @@ impl TokenRecords {
                 let mut jobs = Vec::with_capacity(BATCH);
                 while receiver.blocking_recv_many(&mut jobs, BATCH) > 0 {
                     let (rows, callers): (Vec<_>, Vec<_>) = jobs.drain(..).unzip();
-                    let written =
-                        store.append_twice_blocking(|database| token::insert_all(database, &rows));
-                    let answer = written.map_err(|error| error.to_string());
-                    for caller in callers {
-                        // A caller that has hung up needs no answer.
-                        let _ = caller.send(answer.clone());
+                    let write = || {
+                        store.write_idempotent_blocking(|database| {
+                            token::insert_all(database, &rows)
+                        })
+                    };
+                    // One commit serves many requests. What it logs carries the ids of the first.
+                    let written = match callers.first() {
+                        Some((_, scope)) => scope.in_scope(write),
+                        None => write(),
+                    };
+                    for (caller, scope) in callers {
+                        drop(scope);
+                        // A caller that no longer waits needs no result.
+                        let _ = caller.send(written.clone());
                     }
                 }
             })?;
@@ -58,24 +70,27 @@ impl TokenRecords {
         }
     }
 
-    /// Writes one; it is on disk when this returns.
+    /// Writes a record, and returns when it is on disk.
     ///
     /// # Errors
-    /// Where it could not be written, or not in time.
+    /// [`StoreError`] if the record was not written, or not in time.
     pub async fn write(&self, row: Token) -> Result<(), StoreError> {
         let TokenRecords::On(sender) = self else {
             return Ok(());
         };
-        let (answer, written) = oneshot::channel();
-        if sender.try_send((row, answer)).is_err() {
+        let (result, written) = oneshot::channel();
+        let scope = Scope::child(
+            || tracing::debug_span!(target: span::TARGET, "token record", otel.kind = "client"),
+        );
+        if sender.try_send((row, (result, scope))).is_err() {
             return Err(StoreError::Unavailable(
                 "too many token records are waiting".to_owned(),
             ));
         }
-        match tokio::time::timeout(PATIENCE, written).await {
-            Ok(Ok(result)) => result.map_err(StoreError::Unavailable),
-            Ok(Err(_)) => Err(StoreError::Fault(
-                "the writer of token records has ended".to_owned(),
+        match tokio::time::timeout(TIMEOUT, written).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(StoreError::Internal(
+                "the writer of token records has stopped".to_owned(),
             )),
             Err(_) => Err(StoreError::Unavailable(
                 "the token record was not written in time".to_owned(),

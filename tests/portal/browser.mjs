@@ -161,7 +161,7 @@ export async function eventually(what, look, patience = 30_000) {
     const found = await look()
     if (found) return found
     assert.ok(Date.now() < end, `${what} did not come`)
-    await new Promise((done) => setTimeout(done, 250))
+    await new Promise((done) => setTimeout(done, 100))
   }
 }
 

@@ -18,10 +18,11 @@ const words = (page) => page.evaluate(() => {
 })
 
 /**
- * What is wrong with a page as it stands, by both lights and at both widths. What axe looks at does not depend on the
- * language: a test in Rust holds the two to the same messages.
+ * What is wrong with a page as it stands. What axe looks at does not depend on the language: a test in Rust holds the
+ * two to the same messages. The first state of each page is looked at in both colour schemes, at both widths; its
+ * further states, such as a form with errors, in one of them.
  */
-export async function inspect(page, language, thorough) {
+export async function inspect(page, language, first) {
   const wrong = []
   const lang = await page.locator('html').getAttribute('lang')
   if (lang !== language) wrong.push(`lang is ${lang}`)
@@ -39,7 +40,7 @@ export async function inspect(page, language, thorough) {
   const pairs = language === 'fr' ? [[PHONE, 'dark'], [DESK, 'light']] : [[PHONE, 'light'], [DESK, 'dark']]
   // From the one that it is at: each change draws the page anew.
   if (page.viewportSize().width === DESK.width) pairs.reverse()
-  for (const [size, colorScheme] of thorough ? pairs : []) {
+  for (const [size, colorScheme] of first ? pairs : pairs.slice(1)) {
     await Promise.all([page.setViewportSize(size), page.emulateMedia({ colorScheme })])
     const found = language === 'en' ? await axe(page) : []
     for (const one of [...found, ...await overflow(page)]) wrong.push(`${size.width} ${colorScheme}: ${one}`)

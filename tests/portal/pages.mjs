@@ -21,8 +21,8 @@ async function look(page, language, name) {
   const found = patterns.filter(([, pattern]) => pattern.test(path)).sort(([one], [other]) => one.split('{').length - other.split('{').length)[0]
   const first = found && !looked.has(`${language} ${found[0]}`)
   if (found) looked.add(`${language} ${found[0]}`)
-  const wrong = await inspect(page, language, input.thorough)
-  if (language === 'en' && first && input.thorough) wrong.push(...await keyboard(page))
+  const wrong = await inspect(page, language, first)
+  if (language === 'en' && first) wrong.push(...await keyboard(page))
   findings.push(...wrong.map((words) => `${language} ${name}: ${words}`))
 }
 
@@ -342,7 +342,7 @@ async function preparing() {
   }
 }
 
-const languages = input.thorough ? ['en', 'fr'] : ['en']
+const languages = ['en', 'fr']
 
 const both = (part) => Object.defineProperty(async () => {
   for (const language of languages) await part(language)

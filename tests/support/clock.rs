@@ -34,7 +34,7 @@ fn library() -> &'static str {
         let said = Command::new("faketime")
             .args(["-m", "-f", "+0s", "printenv", "LD_PRELOAD"])
             .output();
-        let said = said.expect("faketime: run the tests by tests/run, which installs the tools");
+        let said = said.expect("the test must say that it needs Tool::Faketime");
         String::from_utf8(said.stdout).unwrap().trim().to_owned()
     })
 }

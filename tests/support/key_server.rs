@@ -28,6 +28,7 @@ pub enum Answer {
 
 type Answers = Arc<Mutex<HashMap<String, Answer>>>;
 type Hits = Arc<Mutex<HashMap<String, usize>>>;
+type Requests = Arc<Mutex<Vec<String>>>;
 
 pub struct KeyServer {
     pub port: u16,
@@ -35,6 +36,7 @@ pub struct KeyServer {
     pub authority: PathBuf,
     answers: Answers,
     hits: Hits,
+    requests: Requests,
 }
 
 impl KeyServer {
@@ -62,17 +64,19 @@ impl KeyServer {
         );
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (answers, hits) = (Answers::default(), Hits::default());
+        let (answers, hits, requests) = (Answers::default(), Hits::default(), Requests::default());
         let server = KeyServer {
             port,
             authority,
             answers: answers.clone(),
             hits: hits.clone(),
+            requests: requests.clone(),
         };
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (config, answers, hits) = (config.clone(), answers.clone(), hits.clone());
-                std::thread::spawn(move || serve(stream, config, &answers, &hits));
+                let requests = requests.clone();
+                std::thread::spawn(move || serve(stream, config, &answers, &hits, &requests));
             }
         });
         server
@@ -90,6 +94,11 @@ impl KeyServer {
         self.answer(path, Answer::Document(json!({ "keys": keys }).to_string()));
     }
 
+    /// The requests that came, as text.
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+
     /// How many requests came for a path.
     pub fn hits(&self, path: &str) -> usize {
         self.hits.lock().unwrap().get(path).copied().unwrap_or(0)
@@ -97,18 +106,22 @@ impl KeyServer {
 }
 
 /// Errors are those of a node that has hung up.
-fn serve(stream: TcpStream, config: Arc<rustls::ServerConfig>, answers: &Answers, hits: &Hits) {
+fn serve(
+    stream: TcpStream,
+    config: Arc<rustls::ServerConfig>,
+    answers: &Answers,
+    hits: &Hits,
+    requests: &Requests,
+) {
     let mut stream =
         rustls::StreamOwned::new(rustls::ServerConnection::new(config).unwrap(), stream);
     let mut request = [0; 4096];
     let Ok(length) = stream.read(&mut request) else {
         return;
     };
-    let path = String::from_utf8_lossy(&request[..length])
-        .split(' ')
-        .nth(1)
-        .unwrap_or_default()
-        .to_owned();
+    let text = String::from_utf8_lossy(&request[..length]).into_owned();
+    let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
+    requests.lock().unwrap().push(text);
     *hits.lock().unwrap().entry(path.clone()).or_default() += 1;
     let answer = answers.lock().unwrap().get(&path).cloned();
     let written = match answer {

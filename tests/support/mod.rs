@@ -1,15 +1,21 @@
 //! A world of its own for each test: a fresh database, a keys folder, nodes as real processes.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use serde_json::Value;
+
+use tools::variable;
+
+#[macro_use]
+pub mod tools;
 
 pub mod clock;
 pub mod jwt;
@@ -25,7 +31,7 @@ pub enum Backend {
     Postgres,
 }
 
-/// Runs each function once on SQLite and once on Postgres.
+/// Runs each function once on SQLite and once on Postgres, each time with a new [`World`] or [`EmptyWorld`].
 macro_rules! on_both {
     ($($(#[$attribute:meta])* fn $name:ident($world:ident: $type:ty) $body:block)*) => {$(
         $(#[$attribute])*
@@ -36,12 +42,42 @@ macro_rules! on_both {
 
             #[test]
             fn sqlite() {
-                run($crate::support::World::new($crate::support::Backend::Sqlite));
+                run(<$type>::new($crate::support::Backend::Sqlite));
             }
 
             #[test]
             fn postgres() {
-                run($crate::support::World::new($crate::support::Backend::Postgres));
+                needs!($crate::support::tools::Tool::Postgres);
+                run(<$type>::new($crate::support::Backend::Postgres));
+            }
+        }
+    )*};
+}
+
+/// Like `on_both!`, and once more on a Postgres whose transactions are serializable by default.
+macro_rules! on_both_and_serializable {
+    ($($(#[$attribute:meta])* fn $name:ident($world:ident: World) $body:block)*) => {$(
+        $(#[$attribute])*
+        mod $name {
+            use super::*;
+
+            fn run($world: World) $body
+
+            #[test]
+            fn sqlite() {
+                run(World::sqlite());
+            }
+
+            #[test]
+            fn postgres() {
+                needs!($crate::support::tools::Tool::Postgres);
+                run(World::postgres());
+            }
+
+            #[test]
+            fn serializable() {
+                needs!($crate::support::tools::Tool::Postgres);
+                run(World::serializable());
             }
         }
     )*};
@@ -57,9 +93,90 @@ pub struct World {
     postgres_name: Option<String>,
 }
 
+/// A [`World`] whose database has no tables yet.
+pub struct EmptyWorld(World);
+
+impl EmptyWorld {
+    pub fn new(backend: Backend) -> Self {
+        EmptyWorld(World::create(backend, None))
+    }
+}
+
+impl std::ops::Deref for EmptyWorld {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.0
+    }
+}
+
+/// What a first start makes, to be copied: the tables, a signing key and the key that seals it. To make it
+/// takes a second of CPU time, which hundreds of tests would spend.
+struct Template {
+    folder: PathBuf,
+    postgres_name: Option<String>,
+}
+
+impl Template {
+    fn of(backend: Backend) -> &'static Template {
+        static SQLITE: LazyLock<Template> = LazyLock::new(|| Template::make(Backend::Sqlite));
+        static POSTGRES: LazyLock<Template> = LazyLock::new(|| Template::make(Backend::Postgres));
+        match backend {
+            Backend::Sqlite => &SQLITE,
+            Backend::Postgres => &POSTGRES,
+        }
+    }
+
+    fn make(backend: Backend) -> Template {
+        remove_templates_of_ended_processes(backend);
+        let name = format!("keyward_template_{}", std::process::id());
+        let mut world = World::create_named(backend, name, None);
+        assert!(world.start().stop().success());
+        // Nodes with other settings and no clock have seen this database.
+        world.execute("DELETE FROM deployment");
+        world.execute("UPDATE clock SET begun_at = 0");
+        let folder = world.folder.clone();
+        let postgres_name = world.postgres_name.take();
+        std::mem::forget(world);
+        Template {
+            folder,
+            postgres_name,
+        }
+    }
+}
+
+/// Nothing runs at the end of a test run, so the next one cleans up.
+fn remove_templates_of_ended_processes(backend: Backend) {
+    let ended = |name: &str| {
+        let pid = name.strip_prefix("keyward_template_")?;
+        (!Path::new("/proc").join(pid).exists()).then_some(())
+    };
+    match backend {
+        Backend::Sqlite => {
+            for entry in std::fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
+                if ended(&entry.file_name().to_string_lossy()).is_some() {
+                    let _ = std::fs::remove_dir_all(entry.path());
+                }
+            }
+        }
+        Backend::Postgres => {
+            let mut connection =
+                PgConnection::establish(&format!("{}/postgres", postgres_url())).unwrap();
+            let names = diesel::dsl::sql::<diesel::sql_types::Text>(
+                "SELECT datname::text FROM pg_database WHERE datname LIKE 'keyward\\_template\\_%'",
+            );
+            let names: Vec<String> = names.get_results(&mut connection).unwrap();
+            for name in names.iter().filter(|name| ended(name).is_some()) {
+                // Another process may do the same.
+                let _ = connection
+                    .batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+            }
+        }
+    }
+}
+
 fn postgres_url() -> String {
-    std::env::var("TEST_POSTGRES_URL")
-        .expect("TEST_POSTGRES_URL: run the tests by tests/run, which starts a Postgres")
+    variable("TEST_POSTGRES_URL")
 }
 
 /// The port of the Postgres that all tests share.
@@ -68,26 +185,72 @@ pub fn postgres_port() -> u16 {
 }
 
 impl World {
+    /// As a first start leaves it.
     pub fn new(backend: Backend) -> Self {
+        World::create(backend, Some(Template::of(backend)))
+    }
+
+    pub fn sqlite() -> Self {
+        World::new(Backend::Sqlite)
+    }
+
+    pub fn postgres() -> Self {
+        World::new(Backend::Postgres)
+    }
+
+    /// On a Postgres whose transactions are serializable where a statement does not say otherwise.
+    pub fn serializable() -> Self {
+        let world = World::postgres();
+        let name = world.postgres_name.as_deref().unwrap();
+        admin(&format!(
+            "ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'"
+        ));
+        world
+    }
+
+    /// On a Postgres of the test's own, which has no tables yet.
+    pub fn on(url: String) -> Self {
+        let mut world = World::create(Backend::Sqlite, None);
+        (world.backend, world.database_url) = (Backend::Postgres, url);
+        world
+    }
+
+    fn create(backend: Backend, template: Option<&Template>) -> Self {
         let name = format!(
             "keyward_{}_{}",
             std::process::id(),
             NEXT.fetch_add(1, Ordering::Relaxed)
         );
+        World::create_named(backend, name, template)
+    }
+
+    fn create_named(backend: Backend, name: String, template: Option<&Template>) -> Self {
         let folder = std::env::temp_dir().join(&name);
         std::fs::create_dir_all(&folder).unwrap();
+        if let Some(template) = template {
+            let keys = folder.join("keys");
+            std::fs::DirBuilder::new()
+                .mode(0o700)
+                .create(&keys)
+                .unwrap();
+            std::fs::copy(
+                template.folder.join("keys/sealing.key"),
+                keys.join("sealing.key"),
+            )
+            .unwrap();
+        }
         let (database_url, postgres_name) = match backend {
-            Backend::Sqlite => (
-                format!("sqlite://{}", folder.join("keyward.db").display()),
-                None,
-            ),
-            Backend::Postgres => {
-                admin(&format!("CREATE DATABASE {name}"));
-                if let Ok(isolation) = std::env::var("TEST_POSTGRES_ISOLATION") {
-                    admin(&format!(
-                        "ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'"
-                    ));
+            Backend::Sqlite => {
+                let file = folder.join("keyward.db");
+                if let Some(template) = template {
+                    std::fs::copy(template.folder.join("keyward.db"), &file).unwrap();
                 }
+                (format!("sqlite://{}", file.display()), None)
+            }
+            Backend::Postgres => {
+                let of = template.and_then(|template| template.postgres_name.as_deref());
+                let of = of.map_or_else(String::new, |template| format!(" TEMPLATE {template}"));
+                admin(&format!("CREATE DATABASE {name}{of}"));
                 (format!("{}/{name}", postgres_url()), Some(name))
             }
         };
@@ -97,17 +260,6 @@ impl World {
             database_url,
             postgres_name,
         }
-    }
-
-    /// On a Postgres of the test's own.
-    pub fn on(url: String) -> Self {
-        let mut world = World::sqlite();
-        (world.backend, world.database_url) = (Backend::Postgres, url);
-        world
-    }
-
-    pub fn sqlite() -> Self {
-        World::new(Backend::Sqlite)
     }
 
     /// The binary with this world's settings and no others.
@@ -135,7 +287,15 @@ impl World {
 
     /// A command that succeeds, with `--json`.
     pub fn cli(&self, arguments: &[&str]) -> Value {
-        let output = self.run(&[&["--json"], arguments].concat());
+        let mut output = self.run(&[&["--json"], arguments].concat());
+        // A command gives the database a few seconds, and a busy machine may take them all.
+        for _ in 0..5 {
+            let err = String::from_utf8_lossy(&output.stderr);
+            if output.status.success() || !err.contains("no answer in time") {
+                break;
+            }
+            output = self.run(&[&["--json"], arguments].concat());
+        }
         let (out, err) = (
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr),
@@ -277,6 +437,29 @@ impl World {
     }
 }
 
+impl World {
+    /// Writes a self-signed certificate for 127.0.0.1 and its key to these files; gives the certificate.
+    pub fn certificate(&self, cert: &str, key: &str) -> String {
+        let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        self.file(key, &certified.signing_key.serialize_pem());
+        self.file(cert, &certified.cert.pem());
+        certified.cert.pem()
+    }
+
+    /// A node that speaks TLS with a certificate in `cert.pem`.
+    pub fn start_with_tls(&self) -> Node {
+        self.certificate("cert.pem", "key.pem");
+        self.start_with(&["--tls-cert", "cert.pem", "--tls-key", "key.pem"])
+    }
+
+    /// curl in this world's folder, without its progress.
+    pub fn curl(&self, arguments: &[&str]) -> Output {
+        let mut curl = Command::new("curl");
+        curl.arg("-s").args(arguments).current_dir(&self.folder);
+        curl.output().unwrap()
+    }
+}
+
 fn admin(statement: &str) {
     PgConnection::establish(&format!("{}/postgres", postgres_url()))
         .unwrap()
@@ -363,7 +546,7 @@ impl Node {
                 kept.lock().unwrap().push(line);
             }
         });
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(30).mul_f64(overload());
         let address = loop {
             let found = logs.lock().unwrap().iter().find_map(|line| {
                 let line: Value = serde_json::from_str(line).ok()?;
@@ -401,7 +584,7 @@ impl Node {
         self.logs.lock().unwrap().join("\n")
     }
 
-    /// The log line of a request, by the id in its answer.
+    /// The line of a request in the access log, by the id in its answer.
     pub fn log_of(&self, reply: &Reply) -> Value {
         let id = reply.header("x-request-id").unwrap();
         eventually("the log line", || {
@@ -410,7 +593,7 @@ impl Node {
                 .lock()
                 .unwrap()
                 .iter()
-                .find(|line| line.contains(id))
+                .find(|line| line.contains(id) && line.contains("keyward::request"))
                 .cloned()?;
             serde_json::from_str(&line).ok()
         })
@@ -440,6 +623,11 @@ impl Node {
 
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
+    }
+
+    /// Of a node that speaks TLS.
+    pub fn https_url(&self, path: &str) -> String {
+        self.url(path).replace("http://", "https://")
     }
 
     /// The audience of the management API.
@@ -542,12 +730,7 @@ impl Node {
     }
 
     pub fn signal(&self, signal: &str) {
-        let done = Command::new("kill")
-            .arg(format!("-{signal}"))
-            .arg(self.pid().to_string())
-            .status()
-            .unwrap();
-        assert!(done.success());
+        send_signal(self.pid(), signal);
     }
 
     /// The exit status of a node that was told to stop.
@@ -586,13 +769,36 @@ impl Drop for Node {
     }
 }
 
+/// Sends a signal, by its name without `SIG`, to a process that runs.
+pub fn send_signal(pid: u32, signal: &str) {
+    assert!(try_signal(pid, signal), "no process {pid}");
+}
+
+/// Sends a signal to a process that may have ended; says whether it was there.
+pub fn try_signal(pid: u32, signal: &str) -> bool {
+    use rustix::process::{Pid, Signal, kill_process};
+    let signal = match signal {
+        "TERM" => Signal::TERM,
+        "INT" => Signal::INT,
+        "HUP" => Signal::HUP,
+        "USR1" => Signal::USR1,
+        "STOP" => Signal::STOP,
+        "CONT" => Signal::CONT,
+        "KILL" => Signal::KILL,
+        other => panic!("no signal {other}"),
+    };
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    // One that ended already is a zombie until its parent waits, and takes a signal.
+    kill_process(pid, signal).is_ok()
+}
+
 fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .proxy(None);
     config
-        .timeout_global(Some(Duration::from_secs(30)))
+        .timeout_global(Some(Duration::from_secs(60)))
         .build()
         .new_agent()
 }
@@ -647,24 +853,54 @@ impl Reply {
     }
 }
 
+/// Checks each case, and fails at the end where some failed: the first does not hide the others.
+pub fn each_case<T>(cases: impl IntoIterator<Item = T>, mut check: impl FnMut(T)) {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    let failed = cases
+        .into_iter()
+        .map(|case| catch_unwind(AssertUnwindSafe(|| check(case))))
+        .filter(Result::is_err)
+        .count();
+    assert_eq!(failed, 0, "cases failed; their messages are above");
+}
+
 /// Waits for something that is promised soon; fails after ten seconds.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     within(Duration::from_secs(10), what, &mut look)
 }
 
-/// Waits for something that is promised within a time.
+/// Waits for something that is promised within a time, by a machine that has the processors for it. Where
+/// more wants to run than processors are there, the promise takes as many times longer.
 pub fn within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
+    let mut limit = limit;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(
-            began.elapsed() < limit,
-            "{what} did not come within {limit:?}"
-        );
+        if began.elapsed() >= limit {
+            let patient = limit.mul_f64(overload());
+            assert!(
+                began.elapsed() < patient,
+                "{what} did not come within {limit:?}"
+            );
+            limit = patient;
+        }
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// How many times more threads were ready to run in the last minute than there are processors, one at least.
+fn overload() -> f64 {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: f64 = load
+        .split(' ')
+        .next()
+        .unwrap_or_default()
+        .parse()
+        .unwrap_or(1.0);
+    let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
+    (load / processors as f64).clamp(1.0, 20.0)
 }
 
 /// A file of the repository.

@@ -8,28 +8,13 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
-use super::within;
+use super::{send_signal, tools, try_signal, within};
 
-/// The program that the variable names, else where Debian has it.
-fn program(variable: &str, usual: &str) -> PathBuf {
-    std::env::var(variable).map_or_else(|_| PathBuf::from(usual), PathBuf::from)
+fn postgres_bin() -> &'static Path {
+    tools::postgres_programs().expect("the test must say that it needs Tool::PostgresPrograms")
 }
 
-fn postgres_bin() -> PathBuf {
-    std::env::var("TEST_POSTGRES_BIN").map_or_else(
-        |_| {
-            let versions = std::fs::read_dir("/usr/lib/postgresql")
-                .expect("TEST_POSTGRES_BIN: run the tests by tests/run");
-            versions
-                .map(|version| version.unwrap().path().join("bin"))
-                .max()
-                .unwrap()
-        },
-        PathBuf::from,
-    )
-}
-
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
@@ -167,20 +152,13 @@ impl Cluster {
     pub fn signal(&self, signal: &str) {
         let pid_file = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
         let postmaster = pid_file.lines().next().unwrap().to_owned();
-        let children = Command::new("ps")
-            .args(["-o", "pid=", "--ppid", &postmaster])
-            .output()
-            .unwrap()
-            .stdout;
-        let children = String::from_utf8(children).unwrap();
-        let all = std::iter::once(postmaster.as_str()).chain(children.split_whitespace());
-        // One may have ended meanwhile.
-        let _ = Command::new("kill")
-            .arg(format!("-{signal}"))
-            .args(all)
-            .stderr(Stdio::null())
-            .status()
-            .unwrap();
+        let postmaster: i32 = postmaster.parse().unwrap();
+        let all = procfs::process::all_processes().unwrap().flatten();
+        let stats = all.filter_map(|process| process.stat().ok());
+        let family = stats.filter(|stat| stat.pid == postmaster || stat.ppid == postmaster);
+        for pid in family.map(|stat| u32::try_from(stat.pid).unwrap()) {
+            try_signal(pid, signal);
+        }
     }
 
     pub fn url(&self, database: &str) -> String {
@@ -222,7 +200,7 @@ impl Pooler {
         );
         let file = folder.join("pgbouncer.ini");
         std::fs::write(&file, settings).unwrap();
-        let mut command = unprivileged(&program("TEST_PGBOUNCER", "/usr/sbin/pgbouncer"));
+        let mut command = unprivileged(&tools::pgbouncer());
         let child = command
             .arg(&file)
             .stdout(Stdio::null())
@@ -243,10 +221,7 @@ impl Pooler {
 impl Drop for Pooler {
     fn drop(&mut self) {
         // By the process that was started: `runuser` passes SIGTERM on.
-        let _ = Command::new("kill")
-            .arg("-TERM")
-            .arg(self.child.id().to_string())
-            .status();
+        send_signal(self.child.id(), "TERM");
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
     }

@@ -1,59 +1,64 @@
 "use strict";
 
-const methods = ["get", "post", "put", "patch", "delete"];
+const METHODS = ["get", "post", "put", "patch", "delete"];
 
-function element(name, attributes, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
+function createElement(name, attributes, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
 }
 
-function resolve(api, thing) {
-  let found = thing;
-  while (found && found.$ref) found = found.$ref.slice(2).split("/").reduce((at, key) => at[key], api);
-  return found || {};
+// Follows the references of an OpenAPI document.
+function resolve(api, object) {
+  let resolved = object;
+  while (resolved && resolved.$ref) {
+    resolved = resolved.$ref.slice(2).split("/").reduce((parent, key) => parent[key], api);
+  }
+  return resolved || {};
 }
 
-// A body to begin with: one value for each member.
-function example(api, schema, depth) {
-  const found = resolve(api, schema);
-  if (found.examples) return found.examples[0];
-  if (found.enum) return found.enum[0];
-  if (found.anyOf) return example(api, found.anyOf[0], depth);
-  const type = Array.isArray(found.type) ? found.type[0] : found.type;
+// An example of a request body, with a value for each member of its schema.
+function exampleOf(api, schema, depth) {
+  const resolved = resolve(api, schema);
+  if (resolved.examples) return resolved.examples[0];
+  if (resolved.enum) return resolved.enum[0];
+  if (resolved.anyOf) return exampleOf(api, resolved.anyOf[0], depth);
+  const type = Array.isArray(resolved.type) ? resolved.type[0] : resolved.type;
   if (type === "object" && depth < 4) {
-    const members = Object.entries(found.properties || {});
-    return Object.fromEntries(members.map(([name, member]) => [name, example(api, member, depth + 1)]));
+    const members = Object.entries(resolved.properties || {});
+    return Object.fromEntries(members.map(([name, member]) => [name, exampleOf(api, member, depth + 1)]));
   }
   return { string: "", integer: 1, number: 1, boolean: false, array: [], object: {} }[type] ?? null;
 }
 
-function show(api, path, method, operation) {
-  const inputs = (operation.parameters || []).map((parameter) => {
-    const input = element("input", { "data-in": parameter.in, "data-name": parameter.name, autocomplete: "off" });
-    const words = `${parameter.name} (${parameter.in}${parameter.required ? ", needed" : ""})`;
-    return element("label", {}, parameter.description ? `${words}: ${parameter.description}` : words, input);
-  });
-  const content = operation.requestBody && Object.entries(operation.requestBody.content)[0];
-  const body = element("textarea", { "aria-label": "Body", spellcheck: "false" });
-  if (content) {
-    const begin = example(api, content[1].schema, 0);
-    body.value = content[0] === "application/json" ? JSON.stringify(begin, null, 2) : new URLSearchParams(begin).toString();
-  }
-  const rows = Object.entries(operation.responses).map(([status, response]) =>
-    element("tr", {}, element("th", { scope: "row" }, status), element("td", {}, resolve(api, response).description)));
-  const answer = element("pre", { "aria-live": "polite" });
-  const button = element("button", { type: "button" }, "Send");
-  const fields = element("div", {}, ...inputs);
-  button.addEventListener("click", () => send(path, method, fields, content && [content[0], body.value], answer));
-  return element("details", {},
-    element("summary", {}, element("code", { class: "method" }, method.toUpperCase()), element("code", {}, path), " ", operation.summary),
-    element("p", {}, operation.description || ""), element("table", {}, ...rows), fields,
-    ...(content ? [element("p", {}, content[0]), body] : []), element("p", {}, button), answer);
+function parameterInput(parameter) {
+  const input = createElement("input", { "data-in": parameter.in, "data-name": parameter.name, autocomplete: "off" });
+  const name = `${parameter.name} (${parameter.in}${parameter.required ? ", required" : ""})`;
+  return createElement("label", {}, parameter.description ? `${name}: ${parameter.description}` : name, input);
 }
 
-async function send(path, method, fields, content, answer) {
+function renderOperation(api, path, method, operation) {
+  const parameters = (operation.parameters || []).map(parameterInput);
+  const content = operation.requestBody && Object.entries(operation.requestBody.content)[0];
+  const body = createElement("textarea", { "aria-label": "Request body", spellcheck: "false" });
+  if (content) {
+    const example = exampleOf(api, content[1].schema, 0);
+    body.value = content[0] === "application/json" ? JSON.stringify(example, null, 2) : new URLSearchParams(example).toString();
+  }
+  const responses = Object.entries(operation.responses).map(([status, response]) =>
+    createElement("tr", {}, createElement("th", { scope: "row" }, status), createElement("td", {}, resolve(api, response).description)));
+  const output = createElement("pre", { "aria-live": "polite" });
+  const button = createElement("button", { type: "button" }, "Send request");
+  const fields = createElement("div", {}, ...parameters);
+  button.addEventListener("click", () => sendRequest(path, method, fields, content && [content[0], body.value], output));
+  return createElement("details", {},
+    createElement("summary", {}, createElement("code", { class: "method" }, method.toUpperCase()), createElement("code", {}, path), " ", operation.summary),
+    createElement("p", {}, operation.description || ""), createElement("table", {}, ...responses), fields,
+    ...(content ? [createElement("p", {}, content[0]), body] : []), createElement("p", {}, button), output);
+}
+
+async function sendRequest(path, method, fields, content, output) {
   let target = path;
   const query = new URLSearchParams();
   const headers = {};
@@ -71,26 +76,26 @@ async function send(path, method, fields, content, answer) {
   try {
     const response = await fetch(url, { method: method.toUpperCase(), headers, body: content ? content[1] : undefined, credentials: "omit" });
     const text = await response.text();
-    const head = [...response.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
-    answer.textContent = `${response.status} ${response.statusText}\n${head}\n\n${text}`;
+    const responseHeaders = [...response.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
+    output.textContent = `${response.status} ${response.statusText}\n${responseHeaders}\n\n${text}`;
   } catch (error) {
-    answer.textContent = String(error);
+    output.textContent = String(error);
   }
 }
 
-async function begin() {
+async function renderApi() {
   const main = document.getElementById("operations");
   const api = await (await fetch("openapi.json")).json();
   main.replaceChildren();
-  for (const { name } of api.tags) {
-    main.append(element("h2", {}, name));
+  for (const { name, description } of api.tags) {
+    main.append(createElement("h2", {}, name), createElement("p", {}, description));
     for (const [path, operations] of Object.entries(api.paths)) {
-      for (const method of methods) {
+      for (const method of METHODS) {
         const operation = operations[method];
-        if (operation && operation.tags.includes(name)) main.append(show(api, path, method, operation));
+        if (operation && operation.tags.includes(name)) main.append(renderOperation(api, path, method, operation));
       }
     }
   }
 }
 
-begin().catch((error) => { document.getElementById("operations").textContent = String(error); });
+renderApi().catch((error) => { document.getElementById("operations").textContent = String(error); });

@@ -1,92 +1,90 @@
 //! `/api/v1/accounts`
 
+use std::sync::Arc;
+
 use actix_web::web::{Path, Payload};
-use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-use super::*;
+use super::{Created, Creation, Page, ok};
+use crate::http::extract::ApiRequest;
+use crate::http::operation::HandlerResult;
 use crate::manage::account::{self, AccountPatch};
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
-/// A new account.
+/// The account to create.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewAccount {
-    /// What to call it; unique.
+pub(in crate::http) struct CreateAccount {
+    /// The display name. It must be unique.
     #[schemars(length(min = 1, max = 100))]
     name: String,
 }
 
-/// What of an account is to change.
+/// Changes of an account. Members that are left out stay as they are.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Change {
-    /// Whether its users must have a second factor to get into the portal.
+pub(in crate::http) struct UpdateAccount {
+    /// Whether users need a second factor to use the portal.
     requires_second_factor: Option<bool>,
-    /// How many clients its own people, and registration, can bring it to; null is the default. For operators,
-    /// with the right `keyward:accounts:write`.
-    #[serde(default, deserialize_with = "given")]
+    /// The maximum number of clients, of which users and registration can create as many as are
+    /// left; null for the default. Only operators with the right `keyward:accounts:write` can change
+    /// it.
+    #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Option<u32>", range(min = 0, max = 1_000_000_000))]
     max_clients: Option<Option<u32>>,
 }
 
-/// Null where it is given: a value of its own.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
+/// Distinguishes null from a member that is left out.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
-/// GET
-pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
-    let page = async {
-        let actor = actor(&server, &request).await?;
-        let accounts = account::list(&server.store, actor.may(AccountsRead)?).await?;
-        Page::of(accounts, &query(&request)?, |account| &account.id)
-    };
-    ok(&request, page.await)
+/// `GET /api/v1/accounts`
+pub(in crate::http) async fn list(api: ApiRequest) -> HandlerResult {
+    let permit = api.permit(AccountsRead).await?;
+    let accounts = account::list(api.store(), permit).await?;
+    Ok(ok(&Page::of(accounts, &api.query()?, |account| {
+        &account.id
+    })?))
 }
 
-/// POST
-pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let made = async {
-        let creation: Creation<NewAccount> = Creation::read(&server, &request, payload).await?;
-        let permit = creation.actor.may(AccountsWrite)?;
-        let make = async {
-            Ok(Made::again(
-                account::create(&server.store, permit, &creation.body.name).await?,
-            ))
-        };
-        let show = async |target: String| {
-            let all = account::list(&server.store, creation.actor.may(AccountsRead)?).await?;
-            Ok(all.into_iter().find(|account| account.id == target))
-        };
-        creation.once(&server, make, show).await
+/// `POST /api/v1/accounts`
+pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> HandlerResult {
+    let creation: Creation<CreateAccount> = Creation::read(&api, payload).await?;
+    let permit = creation.actor.may(AccountsWrite)?;
+    let create = async {
+        let created = account::create(api.store(), permit, &creation.body.name).await?;
+        Ok(Created::without_secrets(created))
     };
-    answer(&request, made.await)
+    let find = async |id: String| {
+        let all = account::list(api.store(), creation.actor.may(AccountsRead)?).await?;
+        Ok(all.into_iter().find(|account| account.id == id))
+    };
+    creation.run(&api, create, find).await
 }
 
-/// PATCH `/{id}`
-pub async fn update(
-    server: Server,
-    request: HttpRequest,
+/// `PATCH /api/v1/accounts/{id}`
+pub(in crate::http) async fn update(
+    api: ApiRequest,
     id: Path<String>,
     payload: Payload,
-) -> HttpResponse {
-    let changed = async {
-        let actor = actor(&server, &request).await?;
-        let Change {
-            requires_second_factor,
-            max_clients,
-        } = body(&request, payload).await?;
-        let change = AccountPatch {
-            requires_second_factor: requires_second_factor
-                .map(|required| Ok::<_, Error>((actor.may(UsersWrite)?, required)))
-                .transpose()?,
-            max_clients: max_clients
-                .map(|most| Ok::<_, Error>((actor.may(AccountsWrite)?, most)))
-                .transpose()?,
-        };
-        account::update(&server.store, change, &id).await
+) -> HandlerResult {
+    let actor = Arc::new(api.actor().await?);
+    let patch: UpdateAccount = api.json(payload).await?;
+    // Each change requires a right of its own.
+    let requires_second_factor = match patch.requires_second_factor {
+        Some(required) => Some((actor.may(UsersWrite)?, required)),
+        None => None,
     };
-    ok(&request, changed.await)
+    let max_clients = match patch.max_clients {
+        Some(maximum) => Some((actor.may(AccountsWrite)?, maximum)),
+        None => None,
+    };
+    let change = AccountPatch {
+        requires_second_factor,
+        max_clients,
+    };
+    let changed = account::update(api.store(), change, &id).await?;
+    Ok(ok(&changed))
 }

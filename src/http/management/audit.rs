@@ -1,64 +1,46 @@
 //! `/api/v1/audit`
 
-use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::*;
+use super::{Page, ok, page_size, rows_of};
+use crate::http::extract::ApiRequest;
+use crate::http::operation::HandlerResult;
 use crate::manage::actor::AuditRead;
 use crate::manage::audit;
 use crate::store::audit::AuditFilter;
 
-/// Which entries are wanted.
+/// The audit entries to list.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Which {
-    /// Of this account, by id.
+pub(in crate::http) struct ListAuditQuery {
+    /// Entries of the account with this id.
     account: Option<String>,
-    /// Of this thing.
+    /// Entries about the object with this id.
     target: Option<String>,
-    /// Of this kind, such as `client.create`.
+    /// Entries of this action, such as `client.create`.
     action: Option<String>,
-    /// By this one.
+    /// Entries of what this actor did.
     actor: Option<String>,
+    /// The maximum number of items; 50 by default.
     #[schemars(range(min = 1, max = 200))]
     limit: Option<usize>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
-/// GET
-pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
-    let page = async {
-        let permit = actor(&server, &request).await?.may(AuditRead)?;
-        let Which {
-            account,
-            target,
-            action,
-            actor,
-            limit,
-            cursor,
-        } = query(&request)?;
-        let limit = Paging {
-            limit,
-            cursor: None,
-        }
-        .limit()?;
-        let filter = AuditFilter {
-            account_id: account,
-            target,
-            action,
-            actor,
-            before: cursor,
-        };
-        let entries = audit::list(
-            &server.store,
-            permit,
-            filter,
-            i64::try_from(limit + 1).unwrap_or(i64::MAX),
-        )
-        .await?;
-        Ok(Page::from(entries, limit, |entry| &entry.id))
+/// `GET /api/v1/audit`
+pub(in crate::http) async fn list(api: ApiRequest) -> HandlerResult {
+    let permit = api.permit(AuditRead).await?;
+    let query: ListAuditQuery = api.query()?;
+    let size = page_size(query.limit)?;
+    let filter = AuditFilter {
+        account_id: query.account,
+        target: query.target,
+        action: query.action,
+        actor: query.actor,
+        before: query.cursor,
     };
-    ok(&request, page.await)
+    let entries = audit::list(api.store(), permit, filter, rows_of(size)).await?;
+    Ok(ok(&Page::from_rows(entries, size, |entry| &entry.id)))
 }

@@ -1,220 +1,202 @@
 //! `/api/v1/clients`
 
+use actix_web::http::StatusCode;
 use actix_web::web::{Path, Payload};
-use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::*;
+use super::{
+    Changed, Created, Creation, Page, if_match, no_content, ok, page_size, respond, rows_of,
+    with_etag,
+};
+use crate::http::extract::ApiRequest;
+use crate::http::operation::HandlerResult;
 use crate::manage::actor::{ClientsRead, ClientsWrite, TokensRevoke};
 use crate::manage::client::{self, ClientPatch, ClientView};
+use crate::scope::Scope;
 use crate::store::client::AuthMethod;
 
-/// A new client.
+/// The client to create.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewClient {
-    /// What to call it.
+pub(in crate::http) struct CreateClient {
+    /// The display name.
     #[schemars(length(min = 1, max = 100))]
     name: String,
-    /// Whose, by id or name; the caller's own where it is left out.
+    /// The id or the name of the owning account; the caller's account by default.
     account: Option<String>,
-    /// The most that it may ask for.
+    /// The allowed scope.
     #[serde(default)]
     scope: Scope,
-    /// The resource servers for which it may ask for tokens.
+    /// The resource servers for which the client can get tokens.
     #[serde(default)]
     resources: Vec<String>,
-    /// Whether it may introspect what is meant for these.
+    /// Whether the client may introspect tokens for its resource servers.
     #[serde(default)]
     introspect: bool,
-    /// How it authenticates; `client_secret_basic` where it is left out.
+    /// How the client authenticates; `client_secret_basic` by default.
     auth_method: Option<AuthMethod>,
-    /// Its public keys, for `private_key_jwt`: a JWK Set.
+    /// The public keys of the client for `private_key_jwt`, as a JWK Set.
     jwks: Option<Value>,
 }
 
-/// What of a client is to change; what is left out stays.
+/// Changes of a client. Members that are left out stay as they are.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Change {
+pub(in crate::http) struct UpdateClient {
+    /// The display name.
     #[schemars(length(min = 1, max = 100))]
     name: Option<String>,
+    /// The allowed scope.
     scope: Option<Scope>,
+    /// The resource servers for which the client can get tokens.
     resources: Option<Vec<String>>,
+    /// Whether the client may introspect tokens for its resource servers.
     introspect: Option<bool>,
+    /// How the client authenticates.
     auth_method: Option<AuthMethod>,
+    /// The public keys of the client for `private_key_jwt`, as a JWK Set.
     jwks: Option<Value>,
-    /// Whether anything that the client presents is taken.
+    /// Whether the client can authenticate, and its tokens and API keys are active.
     enabled: Option<bool>,
 }
 
-/// Which clients are wanted.
+/// The clients to list.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Which {
-    /// Of this account, by id or name.
+pub(in crate::http) struct ListClientsQuery {
+    /// Clients of the account with this id or name.
     account: Option<String>,
+    /// The maximum number of items; 50 by default.
     #[schemars(range(min = 1, max = 200))]
     limit: Option<usize>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
-/// GET
-pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
-    let page = async {
-        let permit = actor(&server, &request).await?.may(ClientsRead)?;
-        let Which {
-            account,
-            limit,
-            cursor,
-        } = query(&request)?;
-        let limit = Paging {
-            limit,
-            cursor: None,
-        }
-        .limit()?;
-        let rows = i64::try_from(limit + 1).unwrap_or(i64::MAX);
-        let clients = client::list(&server.store, permit, account, cursor, rows).await?;
-        Ok(Page::from(clients, limit, |client| &client.client_id))
-    };
-    ok(&request, page.await)
-}
-
-/// POST
-pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let made = async {
-        let mut creation: Creation<NewClient> = Creation::read(&server, &request, payload).await?;
-        let permit = creation.actor.may(ClientsWrite)?;
-        let wanted = &mut creation.body;
-        let new = client::NewClient {
-            name: std::mem::take(&mut wanted.name),
-            account: wanted.account.take(),
-            scope: std::mem::take(&mut wanted.scope),
-            resources: std::mem::take(&mut wanted.resources),
-            may_introspect: wanted.introspect,
-            auth_method: wanted.auth_method.unwrap_or(AuthMethod::ClientSecretBasic),
-            jwks: wanted.jwks.take().map(|jwks| jwks.to_string()),
-        };
-        let make = async {
-            let made = client::create(&server.store, permit, new).await?;
-            let mut answer = Made::again(ClientView::from(made.client));
-            answer.client_secret = made.secret.map(|secret| secret.expose().to_owned());
-            answer.api_key = Some(made.api_key.expose().to_owned());
-            answer.warnings = made.warning.iter().map(ToString::to_string).collect();
-            Ok(answer)
-        };
-        let show = async |target: String| {
-            client::show(&server.store, creation.actor.may(ClientsRead)?, &target)
-                .await
-                .map(Some)
-        };
-        creation.once(&server, make, show).await
-    };
-    answer(&request, made.await)
-}
-
-/// GET `/{client_id}`
-pub async fn show(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
-    let shown = async {
-        let permit = actor(&server, &request).await?.may(ClientsRead)?;
-        client::show(&server.store, permit, &id).await
-    };
-    tagged(&request, shown.await)
-}
-
-/// PATCH `/{client_id}`
-pub async fn update(
-    server: Server,
-    request: HttpRequest,
-    id: Path<String>,
-    payload: Payload,
-) -> HttpResponse {
-    let changed = async {
-        let permit = actor(&server, &request).await?.may(ClientsWrite)?;
-        let wanted: Change = body(&request, payload).await?;
-        let change = ClientPatch {
-            name: wanted.name,
-            scope: wanted.scope,
-            resources: wanted.resources,
-            may_introspect: wanted.introspect,
-            auth_method: wanted.auth_method,
-            jwks: wanted.jwks.map(|jwks| jwks.to_string()),
-            enabled: wanted.enabled,
-            expected: expected(&request),
-        };
-        let changed = client::update(&server.store, permit, &id, change).await?;
-        let warnings = changed.warning.iter().map(ToString::to_string).collect();
-        Ok(Changed {
-            thing: changed.client,
-            warnings,
-        })
-    };
-    tagged_changed(&request, changed.await)
-}
-
-/// DELETE `/{client_id}`
-pub async fn delete(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
-    let done = async {
-        let permit = actor(&server, &request).await?.may(ClientsWrite)?;
-        client::delete(&server.store, permit, &id).await
-    };
-    nothing(&request, done.await)
-}
-
-/// POST `/{client_id}/revoke-tokens`
-pub async fn revoke_tokens(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
-    let done = async {
-        let permit = actor(&server, &request).await?.may(TokensRevoke)?;
-        client::revoke_tokens(&server.store, permit, &id)
-            .await
-            .map(drop)
-    };
-    nothing(&request, done.await)
-}
-
-/// A registration access token, and where it is presented (RFC 7592 section 3).
+/// A registration access token (RFC 7592 section 3).
 #[derive(Serialize, JsonSchema)]
-pub struct RegistrationAccess {
-    /// It is in this answer and in no other.
+pub(in crate::http) struct RegistrationAccess {
+    /// The token. No other response shows it.
     registration_access_token: String,
+    /// The URL at which the token is presented.
     registration_client_uri: String,
 }
 
-/// POST `/{client_id}/registration-access-token`
-pub async fn renew_registration_token(
-    server: Server,
-    request: HttpRequest,
-    id: Path<String>,
-) -> HttpResponse {
-    let renewed = async {
-        let permit = actor(&server, &request).await?.may(ClientsWrite)?;
-        let token = client::renew_registration_token(&server.store, permit, &id).await?;
-        let registration_client_uri = server.issuer.endpoint(&format!("/oauth/register/{id}"));
-        let registration_access_token = token.expose().to_owned();
-        Ok((
-            StatusCode::CREATED,
-            RegistrationAccess {
-                registration_access_token,
-                registration_client_uri,
-            },
-        ))
-    };
-    answer(&request, renewed.await)
+/// `GET /api/v1/clients`
+pub(in crate::http) async fn list(api: ApiRequest) -> HandlerResult {
+    let permit = api.permit(ClientsRead).await?;
+    let ListClientsQuery {
+        account,
+        limit,
+        cursor,
+    } = api.query()?;
+    let size = page_size(limit)?;
+    let clients = client::list(api.store(), permit, account, cursor, rows_of(size)).await?;
+    let page = Page::from_rows(clients, size, |client| &client.client_id);
+    Ok(ok(&page))
 }
 
-/// DELETE `/{client_id}/registration-access-token`
-pub async fn revoke_registration_token(
-    server: Server,
-    request: HttpRequest,
-    id: Path<String>,
-) -> HttpResponse {
-    let done = async {
-        let permit = actor(&server, &request).await?.may(ClientsWrite)?;
-        client::revoke_registration_token(&server.store, permit, &id)
-            .await
-            .map(drop)
+/// `POST /api/v1/clients`
+pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> HandlerResult {
+    let mut creation: Creation<CreateClient> = Creation::read(&api, payload).await?;
+    let permit = creation.actor.may(ClientsWrite)?;
+    let body = &mut creation.body;
+    let new = client::NewClient {
+        name: std::mem::take(&mut body.name),
+        account: body.account.take(),
+        scope: std::mem::take(&mut body.scope),
+        resources: std::mem::take(&mut body.resources),
+        may_introspect: body.introspect,
+        auth_method: body.auth_method.unwrap_or(AuthMethod::ClientSecretBasic),
+        jwks: body.jwks.take().map(|jwks| jwks.to_string()),
     };
-    nothing(&request, done.await)
+    let create = async {
+        let made = client::create(api.store(), permit, new).await?;
+        let mut created = Created::without_secrets(ClientView::from(made.client));
+        created.client_secret = made.secret.map(|secret| secret.expose().to_owned());
+        created.api_key = Some(made.api_key.expose().to_owned());
+        created.warnings = made.warning.iter().map(ToString::to_string).collect();
+        Ok(created)
+    };
+    let find = async |id: String| {
+        let permit = creation.actor.may(ClientsRead)?;
+        client::show(api.store(), permit, &id).await.map(Some)
+    };
+    creation.run(&api, create, find).await
+}
+
+/// `GET /api/v1/clients/{client_id}`
+pub(in crate::http) async fn show(api: ApiRequest, id: Path<String>) -> HandlerResult {
+    let permit = api.permit(ClientsRead).await?;
+    let client = client::show(api.store(), permit, &id).await?;
+    Ok(with_etag(&Changed {
+        object: client,
+        warnings: Vec::new(),
+    }))
+}
+
+/// `PATCH /api/v1/clients/{client_id}`
+pub(in crate::http) async fn update(
+    api: ApiRequest,
+    id: Path<String>,
+    payload: Payload,
+) -> HandlerResult {
+    let permit = api.permit(ClientsWrite).await?;
+    let patch: UpdateClient = api.json(payload).await?;
+    let change = ClientPatch {
+        name: patch.name,
+        scope: patch.scope,
+        resources: patch.resources,
+        may_introspect: patch.introspect,
+        auth_method: patch.auth_method,
+        jwks: patch.jwks.map(|jwks| jwks.to_string()),
+        enabled: patch.enabled,
+        expected: if_match(&api.head),
+    };
+    let changed = client::update(api.store(), permit, &id, change).await?;
+    let warnings = changed.warning.iter().map(ToString::to_string).collect();
+    Ok(with_etag(&Changed {
+        object: changed.client,
+        warnings,
+    }))
+}
+
+/// `DELETE /api/v1/clients/{client_id}`
+pub(in crate::http) async fn delete(api: ApiRequest, id: Path<String>) -> HandlerResult {
+    let permit = api.permit(ClientsWrite).await?;
+    client::delete(api.store(), permit, &id).await?;
+    Ok(no_content())
+}
+
+/// `POST /api/v1/clients/{client_id}/revoke-tokens`
+pub(in crate::http) async fn revoke_tokens(api: ApiRequest, id: Path<String>) -> HandlerResult {
+    let permit = api.permit(TokensRevoke).await?;
+    client::revoke_tokens(api.store(), permit, &id).await?;
+    Ok(no_content())
+}
+
+/// `POST /api/v1/clients/{client_id}/registration-access-token`
+pub(in crate::http) async fn renew_registration_token(
+    api: ApiRequest,
+    id: Path<String>,
+) -> HandlerResult {
+    let permit = api.permit(ClientsWrite).await?;
+    let token = client::renew_registration_token(api.store(), permit, &id).await?;
+    let access = RegistrationAccess {
+        registration_access_token: token.expose().to_owned(),
+        registration_client_uri: api.server.issuer.endpoint(&format!("/oauth/register/{id}")),
+    };
+    Ok(respond(StatusCode::CREATED, &access))
+}
+
+/// `DELETE /api/v1/clients/{client_id}/registration-access-token`
+pub(in crate::http) async fn revoke_registration_token(
+    api: ApiRequest,
+    id: Path<String>,
+) -> HandlerResult {
+    let permit = api.permit(ClientsWrite).await?;
+    client::revoke_registration_token(api.store(), permit, &id).await?;
+    Ok(no_content())
 }

@@ -1,116 +1,112 @@
 //! `/api/v1/clients/{client_id}/keys`
 
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
 use actix_web::web::{Path, Payload};
-use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::*;
+use super::{Created, Creation, Page, Rotation, no_content, ok, respond};
 use crate::credential::Credential;
+use crate::error::{Code, Error};
+use crate::http::extract::ApiRequest;
+use crate::http::operation::HandlerResult;
 use crate::manage::actor::{KeysRead, KeysWrite};
 use crate::manage::api_key::{self, ApiKeyView};
+use crate::scope::Scope;
 use crate::store::api_key::IpRanges;
 
-/// A new API key.
+/// The API key to create.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewKey {
-    /// Unique among the client's keys.
+pub(in crate::http) struct CreateKey {
+    /// The name. It must be unique among the keys of the client.
     #[schemars(length(min = 1, max = 100))]
     name: String,
-    /// A part of the client's scope; all of it where it is left out.
+    /// A subset of the scope of the client; the whole scope of the client by default.
     scope: Option<Scope>,
-    /// For how long it lives, in seconds; without end where it is left out.
+    /// The lifetime in seconds; the key does not expire by default.
     #[schemars(range(min = 1))]
     expires_in: Option<u32>,
-    /// Addresses and ranges from which it may be presented; from anywhere where there is none.
+    /// The IP addresses and ranges that may present the key; all addresses by default.
     #[serde(default)]
     allowed_ips: Vec<String>,
-    /// Whether it may manage the client's keys.
+    /// Whether the key may manage the keys of the client.
     #[serde(default)]
     manage_keys: bool,
 }
 
-fn made(key: &Credential, view: ApiKeyView) -> Made<ApiKeyView> {
-    let mut answer = Made::again(view);
-    answer.api_key = Some(key.expose().to_owned());
-    answer.authorization = Some(api_key::authorization_header(key.expose()));
-    answer
+fn with_key(key: &Credential, view: ApiKeyView) -> Created<ApiKeyView> {
+    let mut created = Created::without_secrets(view);
+    created.api_key = Some(key.expose().to_owned());
+    created.authorization = Some(api_key::authorization_header(key.expose()));
+    created
 }
 
-/// GET
-pub async fn list(server: Server, request: HttpRequest, client_id: Path<String>) -> HttpResponse {
-    let page = async {
-        let permit = actor(&server, &request).await?.may(KeysRead)?;
-        let keys = api_key::list(&server.store, permit, &client_id).await?;
-        Page::of(keys, &query(&request)?, |key| &key.id)
-    };
-    ok(&request, page.await)
+/// `GET /api/v1/clients/{client_id}/keys`
+pub(in crate::http) async fn list(api: ApiRequest, client_id: Path<String>) -> HandlerResult {
+    let permit = api.permit(KeysRead).await?;
+    let keys = api_key::list(api.store(), permit, &client_id).await?;
+    Ok(ok(&Page::of(keys, &api.query()?, |key| &key.id)?))
 }
 
-/// POST
-pub async fn create(
-    server: Server,
-    request: HttpRequest,
+/// `POST /api/v1/clients/{client_id}/keys`
+pub(in crate::http) async fn create(
+    api: ApiRequest,
     client_id: Path<String>,
     payload: Payload,
-) -> HttpResponse {
-    let made = async {
-        let mut creation: Creation<NewKey> = Creation::read(&server, &request, payload).await?;
-        let permit = creation.actor.may(KeysWrite)?;
-        let wanted = &mut creation.body;
-        let ranges = IpRanges::from_words(wanted.allowed_ips.iter().map(String::as_str));
-        let now = Timestamp::now();
-        let new = api_key::NewApiKey {
-            name: std::mem::take(&mut wanted.name),
-            scope: wanted.scope.take(),
-            expires_at: wanted
-                .expires_in
-                .map(|seconds| now.saturating_add(Duration::from_secs(seconds.into()))),
-            allowed_ips: ranges
-                .map_err(|reason| Error::new(Code::InvalidRequest, reason).field("allowed_ips"))?,
-            manage_keys: wanted.manage_keys,
-        };
-        let make = async {
-            let (key, view) = api_key::create(&server.store, permit, &client_id, new).await?;
-            Ok(made(&key, view))
-        };
-        let show = async |target: String| {
-            let all =
-                api_key::list(&server.store, creation.actor.may(KeysRead)?, &client_id).await?;
-            Ok(all.into_iter().find(|key| key.id == target))
-        };
-        creation.once(&server, make, show).await
+) -> HandlerResult {
+    let mut creation: Creation<CreateKey> = Creation::read(&api, payload).await?;
+    let permit = creation.actor.may(KeysWrite)?;
+    let body = &mut creation.body;
+    let allowed_ips = IpRanges::from_words(body.allowed_ips.iter().map(String::as_str))
+        .map_err(|reason| Error::new(Code::InvalidRequest, reason).field("allowed_ips"))?;
+    let lifetime = body
+        .expires_in
+        .map(|seconds| Duration::from_secs(seconds.into()));
+    let new = api_key::NewApiKey {
+        name: std::mem::take(&mut body.name),
+        scope: body.scope.take(),
+        expires_at: lifetime.map(|lifetime| api.now().saturating_add(lifetime)),
+        allowed_ips,
+        manage_keys: body.manage_keys,
     };
-    answer(&request, made.await)
+    let create = async {
+        let created = api_key::create(api.store(), permit, &client_id, new);
+        let (key, view) = created.await?;
+        Ok(with_key(&key, view))
+    };
+    let find = async |id: String| {
+        let permit = creation.actor.may(KeysRead)?;
+        let all = api_key::list(api.store(), permit, &client_id).await?;
+        Ok(all.into_iter().find(|key| key.id == id))
+    };
+    creation.run(&api, create, find).await
 }
 
-/// POST `/{id}/rotate`
-pub async fn rotate(
-    server: Server,
-    request: HttpRequest,
+/// `POST /api/v1/clients/{client_id}/keys/{id}/rotate`
+pub(in crate::http) async fn rotate(
+    api: ApiRequest,
     path: Path<(String, String)>,
     payload: Payload,
-) -> HttpResponse {
-    let rotated = async {
-        let permit = actor(&server, &request).await?.may(KeysWrite)?;
-        let wanted: Rotation = body(&request, payload).await?;
-        let (key, view) =
-            api_key::rotate(&server.store, permit, &path.0, &path.1, wanted.grace()).await?;
-        Ok((StatusCode::CREATED, made(&key, view)))
-    };
-    answer(&request, rotated.await)
+) -> HandlerResult {
+    let (client_id, id) = path.into_inner();
+    let permit = api.permit(KeysWrite).await?;
+    let rotation: Rotation = api.json(payload).await?;
+    let grace = rotation.grace();
+    let rotated = api_key::rotate(api.store(), permit, &client_id, &id, grace);
+    let (key, view) = rotated.await?;
+    Ok(respond(StatusCode::CREATED, &with_key(&key, view)))
 }
 
-/// DELETE `/{id}`
-pub async fn delete(
-    server: Server,
-    request: HttpRequest,
+/// `DELETE /api/v1/clients/{client_id}/keys/{id}`
+pub(in crate::http) async fn delete(
+    api: ApiRequest,
     path: Path<(String, String)>,
-) -> HttpResponse {
-    let done = async {
-        let permit = actor(&server, &request).await?.may(KeysWrite)?;
-        api_key::delete(&server.store, permit, &path.0, &path.1).await
-    };
-    nothing(&request, done.await)
+) -> HandlerResult {
+    let (client_id, id) = path.into_inner();
+    let permit = api.permit(KeysWrite).await?;
+    api_key::delete(api.store(), permit, &client_id, &id).await?;
+    Ok(no_content())
 }

@@ -1,107 +1,228 @@
-//! `/api/v1/…`: all that the command line can do, over HTTP. Callers present access tokens for the
-//! management API, an audience of its own; their scope says what they may, and within which account.
+//! The management API, `/api/v1/…`. Callers present access tokens for the management API, which is a
+//! resource of its own; their scope decides what they may do, and within which account.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, ETAG, Header, IF_MATCH, IfMatch};
-use actix_web::web::{Data, Payload};
+use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::extract::{self, parse};
-use super::{context, error};
-use crate::clock::{Timestamp, parse_duration};
+use super::extract::{ApiRequest, parse_json};
+use crate::clock::parse_duration;
 use crate::error::{Code, Error};
-use crate::manage::actor::Actor;
+use crate::manage::actor::{Actor, Permit};
 use crate::manage::idempotency::IdempotencyKey;
+use crate::manage::rights::RightType;
 use crate::manage::version;
-use crate::oauth::access_token::{Audience, NotInForce};
-use crate::oauth::authorization::Authorization;
-use crate::oauth::failure::Whose;
-use crate::oauth::{AuthorizationServer, access_token};
-use crate::scope::Scope;
+use crate::oauth::authorization_header::AuthorizationHeader;
+use crate::oauth::failures::FailureSubject;
+use crate::oauth::reason::Rejection;
+use crate::oauth::token::access_token::Audience;
+use crate::oauth::token::presented;
 
-pub mod accounts;
-pub mod audit;
-pub mod clients;
-pub mod keys;
-pub mod registration_tokens;
-pub mod resources;
-pub mod secrets;
-pub mod signing_keys;
-pub mod tokens;
-pub mod traffic;
-pub mod users;
-
-/// What every handler gets.
-pub type Server = Data<AuthorizationServer>;
+pub(super) mod accounts;
+pub(super) mod audit;
+pub(super) mod clients;
+pub(super) mod keys;
+pub(super) mod registration_tokens;
+pub(super) mod resources;
+pub(super) mod secrets;
+pub(super) mod signing_keys;
+pub(super) mod tokens;
+pub(super) mod traffic;
+pub(super) mod users;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
-const DEFAULT_PAGE: usize = 50;
-const LARGEST_PAGE: usize = 200;
 
-/// Which part of a list is wanted.
+/// The longest `Idempotency-Key`, in bytes.
+const MAX_IDEMPOTENCY_KEY: usize = 255;
+
+/// The number of items on a page, unless `limit` says otherwise.
+const DEFAULT_PAGE_SIZE: usize = 50;
+
+const MAX_PAGE_SIZE: usize = 200;
+
+/// For how long rotated credentials stay valid, unless `grace` says otherwise.
+const DEFAULT_GRACE: Duration = Duration::from_secs(24 * 3600);
+
+impl ApiRequest {
+    /// The caller of the management API: the bearer of an active access token for the management API
+    /// and for no other resource server.
+    ///
+    /// # Errors
+    /// `invalid_token`, `invalid_request`, or `temporarily_unavailable`.
+    pub(super) async fn actor(&self) -> Result<Actor, Error> {
+        let server = &self.server;
+        let header = self.authorization()?.and_then(AuthorizationHeader::parse);
+        let Some(token) = header.as_ref().and_then(AuthorizationHeader::bearer) else {
+            return Err(Error::new(
+                Code::InvalidToken,
+                "An access token is required, as Authorization: Bearer",
+            ));
+        };
+        let resolved = presented::resolve_access_token(server, token, self.now()).await;
+        let active = resolved.map_err(|rejection| match rejection {
+            Rejection::Inactive(reason) => {
+                let refusal = Error::new(Code::InvalidToken, "The access token is not active");
+                let subject = FailureSubject::default();
+                server.record_failed_authentication(&self.context, &subject, &reason, refusal)
+            }
+            Rejection::Error(error) => error,
+        })?;
+        let claims = &active.claims;
+        let client = &active.client;
+        let audience = server.issuer.management_audience();
+        check_audience(&claims.aud, &audience)?;
+        // The scope and the resources of a client may have been reduced since it got the token.
+        if !client.client.resources.contains(&audience) {
+            return Err(Error::new(
+                Code::InvalidToken,
+                "The client is no longer allowed to use the management API",
+            ));
+        }
+        let scope = claims.remaining_scope(&client.client);
+        let name = format!("client {}", claims.client_id);
+        let account = &client.client.account_id;
+        Ok(Actor::bearer(name, account, &scope, &self.context))
+    }
+
+    /// The permit of the caller for `right`.
+    ///
+    /// # Errors
+    /// `insufficient_scope`; otherwise as for [`ApiRequest::actor`].
+    async fn permit<R: RightType>(&self, right: R) -> Result<Permit<R>, Error> {
+        Arc::new(self.actor().await?).may(right)
+    }
+}
+
+/// Checks that a token is for the management API alone. Any other audience of the token could present
+/// it here.
+fn check_audience(presented: &Audience, management: &str) -> Result<(), Error> {
+    if matches!(presented, Audience::One(one) if one == management) {
+        return Ok(());
+    }
+    let description = if presented.iter().any(|one| one == management) {
+        format!(
+            "The access token is for other resource servers too; ask for one with resource={management} alone"
+        )
+    } else {
+        format!(
+            "The access token is for another resource server; the management API is {management}"
+        )
+    };
+    Err(Error::new(Code::InvalidToken, description))
+}
+
+/// The page of a list to return.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Paging {
-    /// How many at the most; 50 where it is left out.
+pub(super) struct Paging {
+    /// The maximum number of items; 50 by default.
     #[schemars(range(min = 1, max = 200))]
     limit: Option<usize>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
-impl Paging {
-    fn limit(&self) -> Result<usize, Error> {
-        match self.limit.unwrap_or(DEFAULT_PAGE) {
-            limit @ 1..=LARGEST_PAGE => Ok(limit),
-            _ => Err(Error::new(
-                Code::InvalidRequest,
-                format!("A page has between one and {LARGEST_PAGE} rows"),
-            )
-            .field("limit")),
+/// The number of items on a page.
+fn page_size(limit: Option<usize>) -> Result<usize, Error> {
+    match limit.unwrap_or(DEFAULT_PAGE_SIZE) {
+        size @ 1..=MAX_PAGE_SIZE => Ok(size),
+        _ => Err(Error::new(
+            Code::InvalidRequest,
+            format!("The limit must be between 1 and {MAX_PAGE_SIZE}"),
+        )
+        .field("limit")),
+    }
+}
+
+/// The number of rows to query for a page: one more than it has shows whether there is a next page.
+fn rows_of(page_size: usize) -> i64 {
+    i64::try_from(page_size + 1).unwrap_or(i64::MAX)
+}
+
+fn unknown_cursor() -> Error {
+    Error::new(
+        Code::InvalidRequest,
+        "The cursor does not belong to this list",
+    )
+    .field("cursor")
+}
+
+/// A page of a list.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Page{T}")]
+pub(super) struct Page<T> {
+    items: Vec<T>,
+    /// The `cursor` of the next page; null on the last page.
+    next_cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A page of a list that is in memory as a whole.
+    fn of(all: Vec<T>, paging: &Paging, id: impl Fn(&T) -> &str) -> Result<Self, Error> {
+        let size = page_size(paging.limit)?;
+        let start = match &paging.cursor {
+            None => 0,
+            Some(cursor) => {
+                let last = all.iter().position(|item| id(item) == cursor);
+                last.ok_or_else(unknown_cursor)? + 1
+            }
+        };
+        let rows = all.into_iter().skip(start).take(size + 1).collect();
+        Ok(Page::from_rows(rows, size, id))
+    }
+
+    /// A page of the result of a query for [`rows_of`] the page.
+    fn from_rows(mut rows: Vec<T>, size: usize, id: impl Fn(&T) -> &str) -> Self {
+        let has_next = rows.len() > size;
+        rows.truncate(size);
+        let last = rows.last().filter(|_| has_next);
+        Page {
+            next_cursor: last.map(|last| id(last).to_owned()),
+            items: rows,
         }
     }
 }
 
-/// A span of time: seconds, or as people write it.
-pub struct Span(Duration);
+/// A duration in a request.
+pub(super) struct DurationInput(Duration);
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for DurationInput {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Written {
+        enum DurationRepr {
             Seconds(u32),
             Text(String),
         }
-        let wanted = |_| {
-            serde::de::Error::custom(
-                "a span of time is a number of seconds, or a text such as \"24h\"",
-            )
+        let expected = |_| {
+            serde::de::Error::custom("a duration is a number of seconds, or a text such as \"24h\"")
         };
-        match Written::deserialize(deserializer).map_err(wanted)? {
-            Written::Seconds(seconds) => Ok(Span(Duration::from_secs(seconds.into()))),
-            Written::Text(text) => parse_duration(&text)
-                .map(Span)
+        match DurationRepr::deserialize(deserializer).map_err(expected)? {
+            DurationRepr::Seconds(seconds) => {
+                Ok(DurationInput(Duration::from_secs(seconds.into())))
+            }
+            DurationRepr::Text(text) => parse_duration(&text)
+                .map(DurationInput)
                 .map_err(serde::de::Error::custom),
         }
     }
 }
 
-impl JsonSchema for Span {
+impl JsonSchema for DurationInput {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Span".into()
+        "Duration".into()
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "description": "Seconds, or a number with s, m, h or d behind it",
+            "description": "Seconds, or a number with the unit s, m, h or d",
             "anyOf": [
                 {"type": "integer", "minimum": 0, "maximum": u32::MAX},
                 {"type": "string", "pattern": "^[0-9]{1,4}[smhd]?$"},
@@ -111,107 +232,50 @@ impl JsonSchema for Span {
     }
 }
 
-/// How credentials are rotated.
+/// The rotation of credentials.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Rotation {
-    /// For how long the old ones go on; a day where it is left out.
-    grace: Option<Span>,
+pub(super) struct Rotation {
+    /// For how long the old credentials stay valid; a day by default.
+    grace: Option<DurationInput>,
 }
 
 impl Rotation {
     fn grace(&self) -> Duration {
-        self.grace
-            .as_ref()
-            .map_or(Duration::from_secs(24 * 3600), |span| span.0)
+        self.grace.as_ref().map_or(DEFAULT_GRACE, |grace| grace.0)
     }
 }
 
-/// A part of a list.
+/// A created object with its secrets, which no other response shows.
 #[derive(Serialize, JsonSchema)]
-pub struct Page<T> {
-    items: Vec<T>,
-    /// Where the next page begins; nothing on the last one.
-    next_cursor: Option<String>,
-}
-
-impl<T> Page<T> {
-    /// Of a short list that is all in memory.
-    fn of(all: Vec<T>, paging: &Paging, id: impl Fn(&T) -> &str) -> Result<Self, Error> {
-        let limit = paging.limit()?;
-        let begin = match &paging.cursor {
-            None => 0,
-            Some(cursor) => match all.iter().position(|item| id(item) == cursor) {
-                Some(place) => place + 1,
-                None => {
-                    return Err(Error::new(
-                        Code::InvalidRequest,
-                        "There is no such place in the list",
-                    )
-                    .field("cursor"));
-                }
-            },
-        };
-        Ok(Page::from(
-            all.into_iter().skip(begin).take(limit + 1).collect(),
-            limit,
-            id,
-        ))
-    }
-
-    /// Of one row more than the page has, where there are more.
-    fn from(mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> &str) -> Self {
-        let more = items.len() > limit;
-        items.truncate(limit);
-        let next_cursor = items
-            .last()
-            .filter(|_| more)
-            .map(|last| id(last).to_owned());
-        Page { items, next_cursor }
-    }
-}
-
-/// A new thing with its secrets, which are in this answer and in no other.
-#[derive(Serialize, JsonSchema)]
-pub struct Made<T> {
+#[schemars(rename = "Created{T}")]
+pub(super) struct Created<T> {
     #[serde(flatten)]
-    thing: T,
+    object: T,
     /// The client secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<String>,
     /// The API key.
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key: Option<String>,
-    /// The ready `Authorization` header of the API key.
+    /// The complete value of the `Authorization` header for the API key.
     #[serde(skip_serializing_if = "Option::is_none")]
     authorization: Option<String>,
     /// The initial access token.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
-    /// What was done all the same, and is most likely not meant: a scope that none of the resource servers
-    /// describes.
+    /// Probable mistakes, which were accepted all the same: a scope that no resource server of the
+    /// client describes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     warnings: Vec<String>,
 }
 
-/// A thing that was changed.
-#[derive(Serialize, JsonSchema)]
-pub struct Changed<T> {
-    #[serde(flatten)]
-    thing: T,
-    /// What was done all the same, and is most likely not meant: a scope that none of the resource servers
-    /// describes.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default)]
-    warnings: Vec<String>,
-}
-
-impl<T> Made<T> {
-    /// Without a secret, as a repetition is answered.
-    fn again(thing: T) -> Self {
-        Made {
-            thing,
+impl<T> Created<T> {
+    /// An object that has no secrets, or whose secrets are not shown again.
+    fn without_secrets(object: T) -> Self {
+        Created {
+            object,
             client_secret: None,
             api_key: None,
             authorization: None,
@@ -221,174 +285,98 @@ impl<T> Made<T> {
     }
 }
 
-/// Who calls: the bearer of an active access token for the management API, and for nothing else.
-async fn caller(server: &AuthorizationServer, request: &HttpRequest) -> Result<Actor, Error> {
-    let header = extract::authorization(request)?;
-    let header = header.as_deref().and_then(Authorization::parse);
-    let context = context::of(server, request);
-    let now = context.received_at;
-    let Some(token) = header.as_ref().and_then(Authorization::bearer) else {
-        return Err(Error::new(
-            Code::InvalidToken,
-            "An access token is needed, as Authorization: Bearer",
-        ));
-    };
-    let refused = |NotInForce(reason)| {
-        let refusal = Error::new(Code::InvalidToken, "The access token is not in force");
-        server.failed(&context, &Whose::default(), &reason, refusal)
-    };
-    let verified = access_token::verify(server, token, now)
-        .await?
-        .map_err(refused)?;
-    let claims = &verified.claims;
-    let client = access_token::in_force(server, claims, now)
-        .await?
-        .map_err(refused)?;
-    let audience = server.issuer.management_audience();
-    // Whoever is shown a token that is for others too could present it here.
-    if !matches!(&claims.aud, Audience::One(one) if *one == audience) {
-        let reason = if claims.aud.iter().any(|one| one == audience) {
-            format!(
-                "The access token is for other resource servers too; ask for one with resource={audience} alone"
-            )
-        } else {
-            format!(
-                "The access token is for another resource server; the management API is {audience}"
-            )
-        };
-        return Err(Error::new(Code::InvalidToken, reason));
-    }
-    // What was taken from the client is gone from its tokens here, too.
-    if !client.client.resources.contains(&audience) {
-        return Err(Error::new(
-            Code::InvalidToken,
-            "The client may not use the management API any more",
-        ));
-    }
-    let scope: Scope = claims
-        .scope
-        .parse()
-        .map_err(|_| Error::server_error("an issued scope is unreadable"))?;
-    let scope = scope.intersection(&client.client.scope);
-    let name = format!("client {}", claims.client_id);
-    Ok(Actor::bearer(
-        name,
-        &client.client.account_id,
-        &scope,
-        &context,
-    ))
+/// An object after a change.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Changed{T}")]
+pub(super) struct Changed<T> {
+    #[serde(flatten)]
+    object: T,
+    /// Probable mistakes, which were accepted all the same: a scope that no resource server of the
+    /// client describes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    warnings: Vec<String>,
 }
 
-/// A request that reads, or changes what is there.
-async fn actor(server: &AuthorizationServer, request: &HttpRequest) -> Result<Arc<Actor>, Error> {
-    Ok(Arc::new(caller(server, request).await?))
-}
-
-/// A request that makes something: its body, and what the same request made before, if it came with
-/// an Idempotency-Key.
+/// A request that creates an object.
 struct Creation<B> {
     actor: Arc<Actor>,
     body: B,
-    once: Option<IdempotencyKey>,
+    /// The `Idempotency-Key`, if the request has one.
+    idempotency_key: Option<IdempotencyKey>,
 }
 
 impl<B: DeserializeOwned> Creation<B> {
-    async fn read(
-        server: &AuthorizationServer,
-        request: &HttpRequest,
-        payload: Payload,
-    ) -> Result<Self, Error> {
-        let caller = caller(server, request).await?;
-        let bytes = extract::json_body(request, payload, Code::InvalidRequest).await?;
-        let body = parse("body", &bytes)?;
-        let key = request
-            .headers()
-            .get(IDEMPOTENCY_KEY)
-            .map(|value| value.to_str().unwrap_or_default());
-        if key.is_some_and(|key| key.is_empty() || key.len() > 255) {
-            let wrong = Error::new(
-                Code::InvalidRequest,
-                "Idempotency-Key has between one and 255 printable characters",
-            );
-            return Err(wrong.field("Idempotency-Key"));
-        }
-        let request = [request.path().as_bytes(), b"\0", &bytes].concat();
-        let once = key.map(|key| IdempotencyKey::new(caller.name(), key, &request));
+    /// Authenticates the caller, and reads the body and the `Idempotency-Key`.
+    async fn read(api: &ApiRequest, payload: Payload) -> Result<Self, Error> {
+        let caller = api.actor().await?;
+        let bytes = api.json_bytes(payload, Code::InvalidRequest).await?;
+        let body = parse_json(&bytes)?;
+        let request = [api.head.path().as_bytes(), b"\0", &bytes].concat();
+        let key = idempotency_key(&api.head)?
+            .map(|key| IdempotencyKey::new(caller.name(), key, &request));
         Ok(Creation {
-            actor: Arc::new(caller.with_idempotency_key(once.clone())),
+            actor: Arc::new(caller.with_idempotency_key(key.clone())),
             body,
-            once,
+            idempotency_key: key,
         })
     }
 
-    /// Makes a thing, or shows the one that the same request made before: also where both came at
-    /// once, and only one of them could make it.
-    async fn once<T>(
+    /// Creates the object with `create`, or finds the object that an earlier request with the same
+    /// `Idempotency-Key` created. Of concurrent requests with one key, one creates the object and the
+    /// others find it.
+    async fn run<T: Serialize>(
         &self,
-        server: &AuthorizationServer,
-        make: impl Future<Output = Result<Made<T>, Error>>,
-        show: impl AsyncFnOnce(String) -> Result<Option<T>, Error>,
-    ) -> Result<(StatusCode, Made<T>), Error> {
-        let target = match self.made_before(server).await? {
-            Some(target) => target,
-            None => match make.await {
+        api: &ApiRequest,
+        create: impl Future<Output = Result<Created<T>, Error>>,
+        find: impl AsyncFnOnce(String) -> Result<Option<T>, Error>,
+    ) -> Result<HttpResponse, Error> {
+        let id = match self.created_before(api).await? {
+            Some(id) => id,
+            None => match create.await {
                 Err(error) if error.code() == Code::AlreadyDone => {
-                    self.made_before(server).await?.ok_or(error)?
+                    self.created_before(api).await?.ok_or(error)?
                 }
-                made => return Ok((StatusCode::CREATED, made?)),
+                created => return Ok(respond(StatusCode::CREATED, &created?)),
             },
         };
-        let thing = show(target).await?;
-        let gone = || {
+        let found = find(id).await?;
+        let object = found.ok_or_else(|| {
             Error::new(
                 Code::NotFound,
-                "What this request made before is gone again",
+                "The object that this request created earlier was deleted",
             )
-        };
-        Ok((StatusCode::OK, Made::again(thing.ok_or_else(gone)?)))
+        })?;
+        Ok(respond(StatusCode::OK, &Created::without_secrets(object)))
     }
 
-    /// What the same request made before.
-    async fn made_before(&self, server: &AuthorizationServer) -> Result<Option<String>, Error> {
-        match &self.once {
-            Some(once) => once.previous_result(&server.store).await,
+    /// The id of the object that an earlier request with the same `Idempotency-Key` created.
+    async fn created_before(&self, api: &ApiRequest) -> Result<Option<String>, Error> {
+        match &self.idempotency_key {
+            Some(key) => key.previous_result(api.store()).await,
             None => Ok(None),
         }
     }
 }
 
-async fn body<B: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<B, Error> {
-    parse(
-        "body",
-        &extract::json_body(request, payload, Code::InvalidRequest).await?,
-    )
-}
-
-/// Reads the query, and names the parameter that is wrong.
-fn query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<Q, Error> {
-    let pairs: Vec<(String, String)> = form_urlencoded::parse(request.query_string().as_bytes())
-        .into_owned()
-        .collect();
-    let mut members = serde_json::Map::new();
-    for (name, value) in pairs {
-        // `limit` is the one number.
-        let value = if name == "limit" {
-            value
-                .parse()
-                .map_or(Value::String(value), |number: u64| number.into())
-        } else {
-            value.into()
-        };
-        if members.insert(name.clone(), value).is_some() {
-            return Err(Error::new(Code::InvalidRequest, "A parameter is given twice").field(name));
-        }
+/// The `Idempotency-Key` header.
+fn idempotency_key(request: &HttpRequest) -> Result<Option<&str>, Error> {
+    let Some(value) = request.headers().get(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    match value.to_str().unwrap_or_default() {
+        key if (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len()) => Ok(Some(key)),
+        _ => Err(Error::new(
+            Code::InvalidRequest,
+            format!("Idempotency-Key must have 1 to {MAX_IDEMPOTENCY_KEY} printable characters"),
+        )
+        .field("Idempotency-Key")),
     }
-    parse("query", Value::Object(members).to_string().as_bytes())
 }
 
-/// The versions of which the change was made to one (RFC 9110 section 13.1.1): the strong tags of all
-/// `If-Match` lines. Where there is such a line without a tag that could match, none does.
-fn expected(request: &HttpRequest) -> Option<Vec<String>> {
+/// The entity tags of `If-Match` (RFC 9110 section 13.1.1): the strong tags of all lines of the
+/// header. An unreadable header matches no version.
+fn if_match(request: &HttpRequest) -> Option<Vec<String>> {
     if !request.headers().contains_key(IF_MATCH) {
         return None;
     }
@@ -404,50 +392,137 @@ fn expected(request: &HttpRequest) -> Option<Vec<String>> {
     }
 }
 
-fn answer<T: Serialize>(
-    request: &HttpRequest,
-    result: Result<(StatusCode, T), Error>,
-) -> HttpResponse {
-    match result {
-        Ok((status, body)) => HttpResponse::build(status)
-            .insert_header((CACHE_CONTROL, "no-store"))
-            .json(body),
-        Err(refused) => error::problem(request, &refused),
+/// A JSON response that no cache keeps.
+fn respond(status: StatusCode, body: &impl Serialize) -> HttpResponse {
+    HttpResponse::build(status)
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(body)
+}
+
+fn ok(body: &impl Serialize) -> HttpResponse {
+    respond(StatusCode::OK, body)
+}
+
+/// The current state of an object, with its entity tag. Warnings do not change the tag.
+fn with_etag<T: Serialize>(changed: &Changed<T>) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((ETAG, format!("\"{}\"", version(&changed.object))))
+        .json(changed)
+}
+
+fn no_content() -> HttpResponse {
+    HttpResponse::NoContent().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn if_match_has_the_strong_tags_of_all_lines() {
+        for (lines, expected) in [
+            (&[][..], None),
+            (&["*"], None),
+            (&["\"a\""], Some(&["a"][..])),
+            (&["\"a\", \"b\""], Some(&["a", "b"])),
+            (&["\"a\"", "\"b\""], Some(&["a", "b"])),
+            (&["W/\"a\", \"b\""], Some(&["b"])),
+            (&["W/\"a\""], Some(&[])),
+            (&["a"], Some(&[])),
+            (&[""], Some(&[])),
+        ] {
+            let mut request = TestRequest::default();
+            for line in lines {
+                request = request.append_header((IF_MATCH, *line));
+            }
+            let found = if_match(&request.to_http_request());
+            let found: Option<Vec<&str>> = found
+                .as_ref()
+                .map(|tags| tags.iter().map(String::as_str).collect());
+            assert_eq!(found.as_deref(), expected, "{lines:?}");
+        }
     }
-}
 
-fn ok<T: Serialize>(request: &HttpRequest, result: Result<T, Error>) -> HttpResponse {
-    answer(request, result.map(|body| (StatusCode::OK, body)))
-}
-
-/// With the entity tag of what is shown.
-fn tagged<T: Serialize>(request: &HttpRequest, result: Result<T, Error>) -> HttpResponse {
-    tagged_changed(
-        request,
-        result.map(|thing| Changed {
-            thing,
-            warnings: Vec::new(),
-        }),
-    )
-}
-
-/// With the entity tag of the thing, which is the same whatever was warned of.
-fn tagged_changed<T: Serialize>(
-    request: &HttpRequest,
-    result: Result<Changed<T>, Error>,
-) -> HttpResponse {
-    match result {
-        Ok(body) => HttpResponse::Ok()
-            .insert_header((CACHE_CONTROL, "no-store"))
-            .insert_header((ETAG, format!("\"{}\"", version(&body.thing))))
-            .json(body),
-        Err(refused) => error::problem(request, &refused),
+    #[test]
+    fn an_idempotency_key_has_a_bounded_length() {
+        let longest = "k".repeat(MAX_IDEMPOTENCY_KEY);
+        let too_long = "k".repeat(MAX_IDEMPOTENCY_KEY + 1);
+        for (value, expected) in [
+            ("k", Some("k")),
+            (&longest, Some(&*longest)),
+            (&too_long, None),
+            ("", None),
+            ("\u{e9}", None),
+        ] {
+            let request = TestRequest::default().insert_header((IDEMPOTENCY_KEY, value));
+            let request = request.to_http_request();
+            let found = idempotency_key(&request);
+            assert_eq!(found.ok().flatten(), expected, "{value}");
+        }
+        let without = TestRequest::default().to_http_request();
+        assert_eq!(idempotency_key(&without).unwrap(), None);
     }
-}
 
-fn nothing(request: &HttpRequest, result: Result<(), Error>) -> HttpResponse {
-    match result {
-        Ok(()) => HttpResponse::NoContent().finish(),
-        Err(refused) => error::problem(request, &refused),
+    #[test]
+    fn a_list_is_read_page_by_page() {
+        let all = || -> Vec<String> { ["a", "b", "c"].map(str::to_owned).into() };
+        for (limit, cursor, expected) in [
+            (None, None, Some((3, None))),
+            (Some(3), None, Some((3, None))),
+            (Some(2), None, Some((2, Some("b")))),
+            (Some(2), Some("b"), Some((1, None))),
+            (Some(1), Some("a"), Some((1, Some("b")))),
+            (Some(1), Some("c"), Some((0, None))),
+            (Some(1), Some("x"), None),
+            (Some(0), None, None),
+            (Some(201), None, None),
+        ] {
+            let paging = Paging {
+                limit,
+                cursor: cursor.map(str::to_owned),
+            };
+            let page = Page::of(all(), &paging, |item| item).ok();
+            let found = page
+                .as_ref()
+                .map(|page| (page.items.len(), page.next_cursor.as_deref()));
+            assert_eq!(found, expected, "{limit:?} {cursor:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_must_be_for_the_management_api_alone() {
+        let management = "https://issuer.example/api/v1";
+        let other = "https://api.example";
+        let many = |all: &[&str]| Audience::Many(all.iter().map(|&one| one.into()).collect());
+        for (audience, expected) in [
+            (Audience::One(management.into()), true),
+            (Audience::One(other.into()), false),
+            (many(&[management, other]), false),
+            (many(&[other]), false),
+        ] {
+            let checked = check_audience(&audience, management);
+            assert_eq!(checked.is_ok(), expected, "{:?}", checked.err());
+        }
+    }
+
+    #[test]
+    fn a_duration_is_seconds_or_a_text_with_a_unit() {
+        for (json, seconds) in [
+            ("0", Some(0)),
+            ("90", Some(90)),
+            ("\"90\"", Some(90)),
+            ("\"24h\"", Some(24 * 3600)),
+            ("\"2d\"", Some(2 * 24 * 3600)),
+            ("-1", None),
+            ("1.5", None),
+            ("\"soon\"", None),
+            ("null", None),
+        ] {
+            let read = serde_json::from_str::<DurationInput>(json).ok();
+            assert_eq!(read.map(|duration| duration.0.as_secs()), seconds, "{json}");
+        }
     }
 }

@@ -3,83 +3,75 @@
 use std::time::Duration;
 
 use actix_web::web::{Path, Payload};
-use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::*;
+use super::{Created, Creation, Page, no_content, ok};
+use crate::http::extract::ApiRequest;
+use crate::http::operation::HandlerResult;
 use crate::manage::actor::{RegistrationRead, RegistrationWrite};
-use crate::manage::registration_token;
+use crate::manage::registration_token::{self, NewRegistrationToken};
+use crate::scope::Scope;
 
-/// A new initial access token.
+/// The initial access token to create.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewRegistrationToken {
-    /// Whose the clients will be, by id or name; the caller's own where it is left out.
+pub(in crate::http) struct CreateRegistrationToken {
+    /// The id or the name of the account that will own the clients; the caller's account by default.
     account: Option<String>,
-    /// The most that they can have.
+    /// The scope that the clients can register.
     #[serde(default)]
     scope: Scope,
-    /// The resource servers that they can have.
+    /// The resource servers that the clients can register.
     #[serde(default)]
     resources: Vec<String>,
-    /// How many clients can register; any number where it is left out.
+    /// How many clients can register; no limit by default.
     #[schemars(range(min = 1))]
     uses: Option<u32>,
-    /// For how long it lives, in seconds; without end where it is left out.
+    /// The lifetime in seconds; the token does not expire by default.
     #[schemars(range(min = 1))]
     expires_in: Option<u32>,
 }
 
-/// GET
-pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
-    let page = async {
-        let actor = actor(&server, &request).await?;
-        let tokens = registration_token::list(&server.store, actor.may(RegistrationRead)?).await?;
-        Page::of(tokens, &query(&request)?, |token| &token.id)
-    };
-    ok(&request, page.await)
+/// `GET /api/v1/registration-tokens`
+pub(in crate::http) async fn list(api: ApiRequest) -> HandlerResult {
+    let permit = api.permit(RegistrationRead).await?;
+    let tokens = registration_token::list(api.store(), permit).await?;
+    Ok(ok(&Page::of(tokens, &api.query()?, |token| &token.id)?))
 }
 
-/// POST
-pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let made = async {
-        let creation: Creation<NewRegistrationToken> =
-            Creation::read(&server, &request, payload).await?;
-        let (permit, wanted) = (creation.actor.may(RegistrationWrite)?, &creation.body);
-        let new = registration_token::NewRegistrationToken {
-            account: wanted.account.clone(),
-            scope: wanted.scope.clone(),
-            resources: wanted.resources.clone(),
-            uses: wanted.uses.map(i64::from),
-            lifetime: wanted
-                .expires_in
-                .map(|seconds| Duration::from_secs(seconds.into())),
-        };
-        let make = async {
-            let (token, view, warning) =
-                registration_token::create(&server.store, permit, new).await?;
-            let mut answer = Made::again(view);
-            answer.token = Some(token.expose().to_owned());
-            answer.warnings = warning.iter().map(ToString::to_string).collect();
-            Ok(answer)
-        };
-        let show = async |target: String| {
-            let all =
-                registration_token::list(&server.store, creation.actor.may(RegistrationRead)?)
-                    .await?;
-            Ok(all.into_iter().find(|token| token.id == target))
-        };
-        creation.once(&server, make, show).await
+/// `POST /api/v1/registration-tokens`
+pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> HandlerResult {
+    let creation: Creation<CreateRegistrationToken> = Creation::read(&api, payload).await?;
+    let permit = creation.actor.may(RegistrationWrite)?;
+    let body = &creation.body;
+    let new = NewRegistrationToken {
+        account: body.account.clone(),
+        scope: body.scope.clone(),
+        resources: body.resources.clone(),
+        uses: body.uses.map(i64::from),
+        lifetime: body
+            .expires_in
+            .map(|seconds| Duration::from_secs(seconds.into())),
     };
-    answer(&request, made.await)
+    let create = async {
+        let (token, view, warning) = registration_token::create(api.store(), permit, new).await?;
+        let mut created = Created::without_secrets(view);
+        created.token = Some(token.expose().to_owned());
+        created.warnings = warning.iter().map(ToString::to_string).collect();
+        Ok(created)
+    };
+    let find = async |id: String| {
+        let permit = creation.actor.may(RegistrationRead)?;
+        let all = registration_token::list(api.store(), permit).await?;
+        Ok(all.into_iter().find(|token| token.id == id))
+    };
+    creation.run(&api, create, find).await
 }
 
-/// DELETE `/{id}`
-pub async fn delete(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
-    let done = async {
-        let permit = actor(&server, &request).await?.may(RegistrationWrite)?;
-        registration_token::delete(&server.store, permit, &id).await
-    };
-    nothing(&request, done.await)
+/// `DELETE /api/v1/registration-tokens/{id}`
+pub(in crate::http) async fn delete(api: ApiRequest, id: Path<String>) -> HandlerResult {
+    let permit = api.permit(RegistrationWrite).await?;
+    registration_token::delete(api.store(), permit, &id).await?;
+    Ok(no_content())
 }

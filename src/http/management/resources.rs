@@ -1,109 +1,107 @@
-//! `/api/v1/resource-servers`
+//! `/api/v1/resource-servers`. The identifier of a resource server is a URI, so it is in the query
+//! instead of the path.
 
 use actix_web::web::Payload;
-use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::*;
+use super::{Created, Creation, Page, no_content, ok};
+use crate::error::{Code, Error};
+use crate::http::extract::ApiRequest;
+use crate::http::operation::HandlerResult;
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
-use crate::manage::resource_server::{self, TokenTyp};
+use crate::manage::resource_server::{self, NewResourceServer, TokenTyp};
+use crate::scope::Scope;
 
-/// A new resource server.
+/// The resource server to create.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewResourceServer {
-    /// Its URI, which will be the `aud` of its tokens.
+pub(in crate::http) struct CreateResourceServer {
+    /// The identifier, a URI, which is the `aud` of tokens for the resource server.
     #[schemars(length(max = 512))]
     identifier: String,
-    /// What to call it.
+    /// The display name.
     #[schemars(length(min = 1, max = 100))]
     name: String,
-    /// The scope that it knows.
+    /// The scope that the resource server describes.
     #[serde(default)]
     scope: Scope,
-    /// The header `typ` of its tokens; `at+jwt` where it is left out.
+    /// The header parameter `typ` of tokens for the resource server; `at+jwt` by default.
     #[serde(default)]
     token_typ: TokenTyp,
 }
 
-/// What of a resource server is to change.
+/// Changes of a resource server.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Change {
-    /// The header `typ` of its tokens, from the next one on.
+pub(in crate::http) struct UpdateResourceServer {
+    /// The header parameter `typ` of tokens that are issued from now on.
     token_typ: TokenTyp,
 }
 
-/// Which one.
+/// The resource server to change or delete.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Which {
-    /// Its URI.
+pub(in crate::http) struct ResourceServerQuery {
+    /// The identifier of the resource server.
     identifier: String,
 }
 
-/// GET
-pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
-    let page = async {
-        let actor = actor(&server, &request).await?;
-        let servers = resource_server::list(&server.store, actor.may(ResourcesRead)?).await?;
-        Page::of(servers, &query(&request)?, |server| &server.identifier)
-    };
-    ok(&request, page.await)
+/// `GET /api/v1/resource-servers`
+pub(in crate::http) async fn list(api: ApiRequest) -> HandlerResult {
+    let permit = api.permit(ResourcesRead).await?;
+    let servers = resource_server::list(api.store(), permit).await?;
+    let page = Page::of(servers, &api.query()?, |server| &server.identifier)?;
+    Ok(ok(&page))
 }
 
-/// POST
-pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let made = async {
-        let creation: Creation<NewResourceServer> =
-            Creation::read(&server, &request, payload).await?;
-        let (permit, new) = (creation.actor.may(ResourcesWrite)?, &creation.body);
-        let make = async {
-            let new = resource_server::NewResourceServer {
-                identifier: new.identifier.clone(),
-                name: new.name.clone(),
-                scope: new.scope.clone(),
-                token_typ: new.token_typ,
-            };
-            let made = resource_server::create(&server.store, permit, new).await?;
-            let mut answer = Made::again(made.server.into());
-            answer.client_secret = Some(made.secret.expose().to_owned());
-            Ok(answer)
-        };
-        let show = async |target: String| {
-            let all =
-                resource_server::list(&server.store, creation.actor.may(ResourcesRead)?).await?;
-            Ok(all.into_iter().find(|server| server.identifier == target))
-        };
-        creation.once(&server, make, show).await
+/// `POST /api/v1/resource-servers`
+pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> HandlerResult {
+    let creation: Creation<CreateResourceServer> = Creation::read(&api, payload).await?;
+    let permit = creation.actor.may(ResourcesWrite)?;
+    let body = &creation.body;
+    let new = NewResourceServer {
+        identifier: body.identifier.clone(),
+        name: body.name.clone(),
+        scope: body.scope.clone(),
+        token_typ: body.token_typ,
     };
-    answer(&request, made.await)
+    let create = async {
+        let made = resource_server::create(api.store(), permit, new).await?;
+        let mut created = Created::without_secrets(made.server.into());
+        created.client_secret = Some(made.secret.expose().to_owned());
+        Ok(created)
+    };
+    let find = async |identifier: String| {
+        let permit = creation.actor.may(ResourcesRead)?;
+        let all = resource_server::list(api.store(), permit).await?;
+        Ok(all
+            .into_iter()
+            .find(|server| server.identifier == identifier))
+    };
+    creation.run(&api, create, find).await
 }
 
-/// PATCH, with the identifier in the query
-pub async fn update(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let changed = async {
-        let permit = actor(&server, &request).await?.may(ResourcesWrite)?;
-        let Which { identifier } = query(&request)?;
-        let Change { token_typ } = body(&request, payload).await?;
-        resource_server::update(&server.store, permit, &identifier, token_typ).await
-    };
-    ok(&request, changed.await)
+/// `PATCH /api/v1/resource-servers?identifier=…`
+pub(in crate::http) async fn update(api: ApiRequest, payload: Payload) -> HandlerResult {
+    let permit = api.permit(ResourcesWrite).await?;
+    let ResourceServerQuery { identifier } = api.query()?;
+    let UpdateResourceServer { token_typ } = api.json(payload).await?;
+    let changed = resource_server::update(api.store(), permit, &identifier, token_typ).await?;
+    Ok(ok(&changed))
 }
 
-/// DELETE, with the identifier in the query: it is a URI.
-pub async fn delete(server: Server, request: HttpRequest) -> HttpResponse {
-    let done = async {
-        let permit = actor(&server, &request).await?.may(ResourcesWrite)?;
-        let Which { identifier } = query(&request)?;
-        if identifier.contains('\0') {
-            return Err(Error::new(
-                Code::NotFound,
-                "There is no such resource server",
-            ));
-        }
-        resource_server::delete(&server.store, permit, &identifier).await
-    };
-    nothing(&request, done.await)
+/// `DELETE /api/v1/resource-servers?identifier=…`
+pub(in crate::http) async fn delete(api: ApiRequest) -> HandlerResult {
+    let permit = api.permit(ResourcesWrite).await?;
+    let ResourceServerQuery { identifier } = api.query()?;
+    // Postgres stores no text with a zero byte, and refuses to look for one.
+    if identifier.contains('\0') {
+        return Err(Error::new(
+            Code::NotFound,
+            "There is no such resource server",
+        ));
+    }
+    resource_server::delete(api.store(), permit, &identifier).await?;
+    Ok(no_content())
 }

@@ -1,132 +1,116 @@
 //! `/api/v1/clients/{client_id}/secrets`
 
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
 use actix_web::web::{Path, Payload};
-use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::*;
+use super::{Created, Creation, Page, Rotation, no_content, ok, respond};
+use crate::clock::Timestamp;
 use crate::credential::Credential;
+use crate::error::{Code, Error};
+use crate::http::extract::ApiRequest;
+use crate::http::operation::HandlerResult;
 use crate::manage::actor::{KeysRead, KeysWrite};
 use crate::manage::secret;
 use crate::store::client_secret::ClientSecret;
 
-/// A new secret.
+/// The client secret to create.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewSecret {
-    /// For how long it lives, in seconds; without end where it is left out.
+pub(in crate::http) struct CreateSecret {
+    /// The lifetime in seconds; the secret does not expire by default.
     #[schemars(range(min = 1))]
     expires_in: Option<u32>,
 }
 
-/// A secret as management shows it: never in full.
+/// A client secret without its value.
 #[derive(Serialize, JsonSchema)]
-pub struct SecretView {
-    pub id: String,
-    pub client_id: String,
-    pub created_at: Timestamp,
-    pub expires_at: Option<Timestamp>,
+pub(in crate::http) struct SecretView {
+    id: String,
+    client_id: String,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
 }
 
 impl From<ClientSecret> for SecretView {
     fn from(secret: ClientSecret) -> Self {
-        let ClientSecret {
-            id,
-            client_id,
-            created_at,
-            expires_at,
-            ..
-        } = secret;
         SecretView {
-            id,
-            client_id,
-            created_at,
-            expires_at,
+            id: secret.id,
+            client_id: secret.client_id,
+            created_at: secret.created_at,
+            expires_at: secret.expires_at,
         }
     }
 }
 
-fn made(secret: &Credential, row: ClientSecret) -> Made<SecretView> {
-    let mut answer = Made::again(SecretView::from(row));
-    answer.client_secret = Some(secret.expose().to_owned());
-    answer
+fn with_secret(secret: &Credential, row: ClientSecret) -> Created<SecretView> {
+    let mut created = Created::without_secrets(SecretView::from(row));
+    created.client_secret = Some(secret.expose().to_owned());
+    created
 }
 
-/// GET
-pub async fn list(server: Server, request: HttpRequest, client_id: Path<String>) -> HttpResponse {
-    let page = async {
-        let permit = actor(&server, &request).await?.may(KeysRead)?;
-        let secrets = secret::list(&server.store, permit, &client_id).await?;
-        let views = secrets.into_iter().map(SecretView::from).collect();
-        Page::of(views, &query(&request)?, |secret| &secret.id)
-    };
-    ok(&request, page.await)
+/// `GET /api/v1/clients/{client_id}/secrets`
+pub(in crate::http) async fn list(api: ApiRequest, client_id: Path<String>) -> HandlerResult {
+    let permit = api.permit(KeysRead).await?;
+    let secrets = secret::list(api.store(), permit, &client_id).await?;
+    let views = secrets.into_iter().map(SecretView::from).collect();
+    Ok(ok(&Page::of(views, &api.query()?, |secret| &secret.id)?))
 }
 
-/// POST
-pub async fn create(
-    server: Server,
-    request: HttpRequest,
+/// `POST /api/v1/clients/{client_id}/secrets`
+pub(in crate::http) async fn create(
+    api: ApiRequest,
     client_id: Path<String>,
     payload: Payload,
-) -> HttpResponse {
-    let done = async {
-        let creation: Creation<NewSecret> = Creation::read(&server, &request, payload).await?;
-        let permit = creation.actor.may(KeysWrite)?;
-        let lifetime = creation
-            .body
-            .expires_in
-            .map(|seconds| Duration::from_secs(seconds.into()));
-        if lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
-            return Err(
-                Error::new(Code::InvalidRequest, "It would have ended when it is made")
-                    .field("expires_in"),
-            );
-        }
-        let make = async {
-            let (secret, row) = secret::create(&server.store, permit, &client_id, lifetime).await?;
-            Ok(made(&secret, row))
-        };
-        let show = async |target: String| {
-            let all =
-                secret::list(&server.store, creation.actor.may(KeysRead)?, &client_id).await?;
-            Ok(all
-                .into_iter()
-                .find(|secret| secret.id == target)
-                .map(SecretView::from))
-        };
-        creation.once(&server, make, show).await
+) -> HandlerResult {
+    let creation: Creation<CreateSecret> = Creation::read(&api, payload).await?;
+    let permit = creation.actor.may(KeysWrite)?;
+    let lifetime = creation
+        .body
+        .expires_in
+        .map(|seconds| Duration::from_secs(seconds.into()));
+    if lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
+        return Err(
+            Error::new(Code::InvalidRequest, "The lifetime must be positive").field("expires_in"),
+        );
+    }
+    let create = async {
+        let created = secret::create(api.store(), permit, &client_id, lifetime);
+        let (secret, row) = created.await?;
+        Ok(with_secret(&secret, row))
     };
-    answer(&request, done.await)
+    let find = async |id: String| {
+        let permit = creation.actor.may(KeysRead)?;
+        let all = secret::list(api.store(), permit, &client_id).await?;
+        let found = all.into_iter().find(|secret| secret.id == id);
+        Ok(found.map(SecretView::from))
+    };
+    creation.run(&api, create, find).await
 }
 
-/// POST `/rotate`
-pub async fn rotate(
-    server: Server,
-    request: HttpRequest,
+/// `POST /api/v1/clients/{client_id}/secrets/rotate`
+pub(in crate::http) async fn rotate(
+    api: ApiRequest,
     client_id: Path<String>,
     payload: Payload,
-) -> HttpResponse {
-    let rotated = async {
-        let permit = actor(&server, &request).await?.may(KeysWrite)?;
-        let wanted: Rotation = body(&request, payload).await?;
-        let (secret, row) =
-            secret::rotate(&server.store, permit, &client_id, wanted.grace()).await?;
-        Ok((StatusCode::CREATED, made(&secret, row)))
-    };
-    answer(&request, rotated.await)
+) -> HandlerResult {
+    let permit = api.permit(KeysWrite).await?;
+    let rotation: Rotation = api.json(payload).await?;
+    let rotated = secret::rotate(api.store(), permit, &client_id, rotation.grace());
+    let (secret, row) = rotated.await?;
+    Ok(respond(StatusCode::CREATED, &with_secret(&secret, row)))
 }
 
-/// DELETE `/{id}`
-pub async fn delete(
-    server: Server,
-    request: HttpRequest,
+/// `DELETE /api/v1/clients/{client_id}/secrets/{id}`
+pub(in crate::http) async fn delete(
+    api: ApiRequest,
     path: Path<(String, String)>,
-) -> HttpResponse {
-    let done = async {
-        let permit = actor(&server, &request).await?.may(KeysWrite)?;
-        secret::delete(&server.store, permit, &path.0, &path.1).await
-    };
-    nothing(&request, done.await)
+) -> HandlerResult {
+    let (client_id, id) = path.into_inner();
+    let permit = api.permit(KeysWrite).await?;
+    secret::delete(api.store(), permit, &client_id, &id).await?;
+    Ok(no_content())
 }

@@ -1,84 +1,73 @@
 //! `/api/v1/signing-keys`
 
+use actix_web::http::StatusCode;
 use actix_web::web::{Path, Payload};
-use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::*;
+use super::{Page, ok, respond};
+use crate::http::extract::ApiRequest;
+use crate::http::operation::HandlerResult;
 use crate::manage::actor::{SigningKeysRead, SigningKeysWrite};
 use crate::manage::signing_key::{self, RetirementMode, SigningKeyServices};
 
-/// A private key from elsewhere.
+/// The private key to import.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Import {
-    /// PKCS#8, PKCS#1 or SEC1; RSA of 2048 bits or more, P-256 or Ed25519.
+pub(in crate::http) struct ImportSigningKey {
+    /// PEM with PKCS#8, PKCS#1 or SEC1: an RSA key of 2048 bits or more, a P-256 or an Ed25519 key.
     pem: String,
 }
 
-/// How a key is retired.
+/// How a signing key is retired.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Retirement {
-    /// It leaked: trust it no more, and refuse the tokens that it signed.
+pub(in crate::http) struct RetireSigningKey {
+    /// Whether the key is compromised: it is unpublished now, and all tokens that it signed are
+    /// refused.
     #[serde(default)]
     now: bool,
 }
 
-/// GET
-pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
-    let page = async {
-        let actor = actor(&server, &request).await?;
-        let keys = signing_key::list(&server.store, actor.may(SigningKeysRead)?).await?;
-        Page::of(keys, &query(&request)?, |key| &key.kid)
-    };
-    ok(&request, page.await)
+/// `GET /api/v1/signing-keys`
+pub(in crate::http) async fn list(api: ApiRequest) -> HandlerResult {
+    let permit = api.permit(SigningKeysRead).await?;
+    let keys = signing_key::list(api.store(), permit).await?;
+    Ok(ok(&Page::of(keys, &api.query()?, |key| &key.kid)?))
 }
 
-/// POST `/rotate`
-pub async fn rotate(server: Server, request: HttpRequest) -> HttpResponse {
-    let made = async {
-        let permit = actor(&server, &request).await?.may(SigningKeysWrite)?;
-        let services = SigningKeyServices::of(&server).await?;
-        let key = signing_key::rotate(services, permit).await?;
-        Ok((StatusCode::CREATED, key))
-    };
-    answer(&request, made.await)
+/// `POST /api/v1/signing-keys/rotate`
+pub(in crate::http) async fn rotate(api: ApiRequest) -> HandlerResult {
+    let permit = api.permit(SigningKeysWrite).await?;
+    let services = SigningKeyServices::of(&api.server).await?;
+    let key = signing_key::rotate(services, permit).await?;
+    Ok(respond(StatusCode::CREATED, &key))
 }
 
-/// POST `/import`
-pub async fn import(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let made = async {
-        let permit = actor(&server, &request).await?.may(SigningKeysWrite)?;
-        let Import { pem } = body(&request, payload).await?;
-        let services = SigningKeyServices::of(&server).await?;
-        let imported = signing_key::import(services, permit, pem.as_bytes()).await;
-        Ok((
-            StatusCode::CREATED,
-            imported.map_err(|error| error.field("pem"))?,
-        ))
-    };
-    answer(&request, made.await)
+/// `POST /api/v1/signing-keys/import`
+pub(in crate::http) async fn import(api: ApiRequest, payload: Payload) -> HandlerResult {
+    let permit = api.permit(SigningKeysWrite).await?;
+    let ImportSigningKey { pem } = api.json(payload).await?;
+    let services = SigningKeyServices::of(&api.server).await?;
+    let imported = signing_key::import(services, permit, pem.as_bytes());
+    let key = imported.await.map_err(|error| error.field("pem"))?;
+    Ok(respond(StatusCode::CREATED, &key))
 }
 
-/// POST `/{kid}/retire`
-pub async fn retire(
-    server: Server,
-    request: HttpRequest,
+/// `POST /api/v1/signing-keys/{kid}/retire`
+pub(in crate::http) async fn retire(
+    api: ApiRequest,
     kid: Path<String>,
     payload: Payload,
-) -> HttpResponse {
-    let done = async {
-        let permit = actor(&server, &request).await?.may(SigningKeysWrite)?;
-        let Retirement { now } = body(&request, payload).await?;
-        let mode = if now {
-            RetirementMode::Immediate
-        } else {
-            RetirementMode::Graceful
-        };
-        let services = SigningKeyServices::of(&server).await?;
-        signing_key::retire(services, permit, &kid, mode).await
+) -> HandlerResult {
+    let permit = api.permit(SigningKeysWrite).await?;
+    let retirement: RetireSigningKey = api.json(payload).await?;
+    let mode = if retirement.now {
+        RetirementMode::Immediate
+    } else {
+        RetirementMode::Graceful
     };
-    ok(&request, done.await)
+    let services = SigningKeyServices::of(&api.server).await?;
+    let key = signing_key::retire(services, permit, &kid, mode).await?;
+    Ok(ok(&key))
 }

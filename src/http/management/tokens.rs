@@ -1,81 +1,64 @@
 //! `/api/v1/tokens`
 
 use actix_web::web::Payload;
-use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use uuid::Uuid;
 
-use super::*;
+use super::{Page, no_content, ok, page_size, rows_of, unknown_cursor};
+use crate::http::extract::ApiRequest;
+use crate::http::operation::HandlerResult;
 use crate::manage::actor::{TokensRead, TokensRevoke};
 use crate::manage::token::{self, TokenView};
 
-/// Which tokens are wanted.
+/// The tokens to list.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Which {
-    /// Of this client.
+pub(in crate::http) struct ListTokensQuery {
+    /// Tokens of the client with this id.
     client: String,
+    /// The maximum number of items; 50 by default.
     #[schemars(range(min = 1, max = 200))]
     limit: Option<usize>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
-/// A token, its `jti`, or an API key.
+/// The token to inspect or to revoke.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Presented {
+pub(in crate::http) struct PresentedToken {
+    /// An access token, the `jti` of one, or an API key.
     token: String,
 }
 
-/// GET
-pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
-    let page = async {
-        let permit = actor(&server, &request).await?.may(TokensRead)?;
-        let Which {
-            client,
-            limit,
-            cursor,
-        } = query(&request)?;
-        let limit = Paging {
-            limit,
-            cursor: None,
-        }
-        .limit()?;
-        if cursor
-            .as_deref()
-            .is_some_and(|cursor| uuid::Uuid::parse_str(cursor).is_err())
-        {
-            return Err(
-                Error::new(Code::InvalidRequest, "There is no such place in the list")
-                    .field("cursor"),
-            );
-        }
-        let rows = i64::try_from(limit + 1).unwrap_or(i64::MAX);
-        let tokens = token::list(&server, permit, &client, cursor, rows).await?;
-        Ok(Page::from(tokens, limit, |view: &TokenView| {
-            &view.token.jti
-        }))
-    };
-    ok(&request, page.await)
+/// `GET /api/v1/tokens`
+pub(in crate::http) async fn list(api: ApiRequest) -> HandlerResult {
+    let permit = api.permit(TokensRead).await?;
+    let query: ListTokensQuery = api.query()?;
+    let size = page_size(query.limit)?;
+    let cursor = query.cursor;
+    if let Some(cursor) = &cursor {
+        Uuid::parse_str(cursor).map_err(|_| unknown_cursor())?;
+    }
+    let rows = rows_of(size);
+    let tokens = token::list(&api.server, permit, &query.client, cursor, rows).await?;
+    let page = Page::from_rows(tokens, size, |view: &TokenView| &view.token.jti);
+    Ok(ok(&page))
 }
 
-/// POST `/inspect`
-pub async fn inspect(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let found = async {
-        let actor = actor(&server, &request).await?;
-        let Presented { token } = body(&request, payload).await?;
-        token::inspect(&server, actor.may(TokensRead)?, &token).await
-    };
-    ok(&request, found.await)
+/// `POST /api/v1/tokens/inspect`
+pub(in crate::http) async fn inspect(api: ApiRequest, payload: Payload) -> HandlerResult {
+    let permit = api.permit(TokensRead).await?;
+    let PresentedToken { token } = api.json(payload).await?;
+    let inspection = token::inspect(&api.server, permit, &token).await?;
+    Ok(ok(&inspection))
 }
 
-/// POST `/revoke`
-pub async fn revoke(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let done = async {
-        let permit = actor(&server, &request).await?.may(TokensRevoke)?;
-        let Presented { token } = body(&request, payload).await?;
-        token::revoke(&server, permit, &token).await
-    };
-    nothing(&request, done.await)
+/// `POST /api/v1/tokens/revoke`
+pub(in crate::http) async fn revoke(api: ApiRequest, payload: Payload) -> HandlerResult {
+    let permit = api.permit(TokensRevoke).await?;
+    let PresentedToken { token } = api.json(payload).await?;
+    token::revoke(&api.server, permit, &token).await?;
+    Ok(no_content())
 }

@@ -1,16 +1,14 @@
 //! `/api/v1/traffic`
 
-use actix_web::{HttpRequest, HttpResponse};
-
-use super::*;
+use super::ok;
+use crate::http::extract::ApiRequest;
+use crate::http::operation::HandlerResult;
 use crate::manage::actor::TokensRead;
 use crate::manage::traffic;
 
-/// GET
-pub async fn overview(server: Server, request: HttpRequest) -> HttpResponse {
-    let traffic = async {
-        let permit = actor(&server, &request).await?.may(TokensRead)?;
-        traffic::overview(&server.store, permit).await
-    };
-    ok(&request, traffic.await)
+/// `GET /api/v1/traffic`
+pub(in crate::http) async fn overview(api: ApiRequest) -> HandlerResult {
+    let permit = api.permit(TokensRead).await?;
+    let overview = traffic::overview(api.store(), permit).await?;
+    Ok(ok(&overview))
 }

@@ -1,158 +1,134 @@
 //! `/api/v1/users`
 
+use actix_web::http::StatusCode;
 use actix_web::web::{Path, Payload};
-use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::*;
+use super::{Created, Creation, Page, no_content, ok, respond};
+use crate::clock::Timestamp;
+use crate::http::extract::ApiRequest;
+use crate::http::operation::HandlerResult;
 use crate::manage::actor::{UsersRead, UsersWrite};
 use crate::manage::{invitation, user};
 use crate::store::user::Role;
 
-/// A new user.
+/// The user to create.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewUser {
-    /// What the user signs in with.
+pub(in crate::http) struct CreateUser {
+    /// The e-mail address with which the user signs in.
     #[schemars(email)]
     email: String,
+    /// The role of the user.
     role: Role,
-    /// Whose, by id or name; the caller's own where it is left out.
+    /// The id or the name of the account; the caller's account by default.
     account: Option<String>,
 }
 
-/// A password.
+/// The password to set.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewPassword {
+pub(in crate::http) struct SetPassword {
     #[schemars(length(min = 10, max = 1024))]
     password: String,
 }
 
-/// What of a user is to change.
+/// Changes of a user.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Change {
-    /// What the user becomes. An operator stays one, and nobody else becomes one.
+pub(in crate::http) struct UpdateUser {
+    /// The new role. The role of an operator cannot be changed, and nobody can become an operator.
     role: Role,
 }
 
-/// A link by which a user sets a password, once.
+/// A link with which a user sets a password once.
 #[derive(Serialize, JsonSchema)]
-pub struct Link {
-    /// To be given to the user; it is in this answer and in no other.
+pub(in crate::http) struct InvitationLink {
+    /// The link to give to the user. No other response shows it.
     link: String,
-    /// Until when it is good.
+    /// When the link expires.
     expires_at: Timestamp,
 }
 
-/// GET
-pub async fn list(server: Server, request: HttpRequest) -> HttpResponse {
-    let page = async {
-        let actor = actor(&server, &request).await?;
-        let users = user::list(&server.store, actor.may(UsersRead)?).await?;
-        Page::of(users, &query(&request)?, |user| &user.id)
-    };
-    ok(&request, page.await)
+/// `GET /api/v1/users`
+pub(in crate::http) async fn list(api: ApiRequest) -> HandlerResult {
+    let permit = api.permit(UsersRead).await?;
+    let users = user::list(api.store(), permit).await?;
+    Ok(ok(&Page::of(users, &api.query()?, |user| &user.id)?))
 }
 
-/// POST
-pub async fn create(server: Server, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let made = async {
-        let creation: Creation<NewUser> = Creation::read(&server, &request, payload).await?;
-        let (permit, new) = (creation.actor.may(UsersWrite)?, &creation.body);
-        let make = async {
-            let made = user::create(
-                &server.store,
-                permit,
-                &new.email,
-                new.role,
-                new.account.clone(),
-            )
-            .await?;
-            Ok(Made::again(made))
-        };
-        let show = async |target: String| {
-            let all = user::list(&server.store, creation.actor.may(UsersRead)?).await?;
-            Ok(all.into_iter().find(|user| user.email == target))
-        };
-        creation.once(&server, make, show).await
-    };
-    answer(&request, made.await)
-}
-
-/// PUT `/{id}/password`
-pub async fn set_password(
-    server: Server,
-    request: HttpRequest,
-    id: Path<String>,
-    payload: Payload,
-) -> HttpResponse {
-    let done = async {
-        let permit = actor(&server, &request).await?.may(UsersWrite)?;
-        let wanted: NewPassword = body(&request, payload).await?;
-        user::set_password(
-            &server.store,
-            &server.passwords,
+/// `POST /api/v1/users`
+pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> HandlerResult {
+    let creation: Creation<CreateUser> = Creation::read(&api, payload).await?;
+    let permit = creation.actor.may(UsersWrite)?;
+    let body = &creation.body;
+    let create = async {
+        let created = user::create(
+            api.store(),
             permit,
-            &id,
-            wanted.password,
-        )
-        .await
+            &body.email,
+            body.role,
+            body.account.clone(),
+        );
+        Ok(Created::without_secrets(created.await?))
     };
-    ok(&request, done.await)
+    let find = async |email: String| {
+        let all = user::list(api.store(), creation.actor.may(UsersRead)?).await?;
+        Ok(all.into_iter().find(|user| user.email == email))
+    };
+    creation.run(&api, create, find).await
 }
 
-/// PATCH `/{id}`
-pub async fn update(
-    server: Server,
-    request: HttpRequest,
+/// `PUT /api/v1/users/{id}/password`
+pub(in crate::http) async fn set_password(
+    api: ApiRequest,
     id: Path<String>,
     payload: Payload,
-) -> HttpResponse {
-    let changed = async {
-        let permit = actor(&server, &request).await?.may(UsersWrite)?;
-        let wanted: Change = body(&request, payload).await?;
-        user::set_role(&server.store, permit, &id, wanted.role).await
-    };
-    ok(&request, changed.await)
+) -> HandlerResult {
+    let permit = api.permit(UsersWrite).await?;
+    let SetPassword { password } = api.json(payload).await?;
+    let passwords = &api.server.passwords;
+    let user = user::set_password(api.store(), passwords, permit, &id, password);
+    Ok(ok(&user.await?))
 }
 
-/// POST `/{id}/invitation`
-pub async fn invite(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
-    let made = async {
-        let permit = actor(&server, &request).await?.may(UsersWrite)?;
-        let (link, expires_at) = invitation::create(&server.store, permit, &id).await?;
-        Ok((
-            StatusCode::CREATED,
-            Link {
-                link: invitation::url(&server.issuer, &link),
-                expires_at,
-            },
-        ))
-    };
-    answer(&request, made.await)
-}
-
-/// DELETE `/{id}/second-factor`
-pub async fn reset_second_factor(
-    server: Server,
-    request: HttpRequest,
+/// `PATCH /api/v1/users/{id}`
+pub(in crate::http) async fn update(
+    api: ApiRequest,
     id: Path<String>,
-) -> HttpResponse {
-    let done = async {
-        let permit = actor(&server, &request).await?.may(UsersWrite)?;
-        user::reset_second_factor(&server.store, permit, &id).await
-    };
-    nothing(&request, done.await)
+    payload: Payload,
+) -> HandlerResult {
+    let permit = api.permit(UsersWrite).await?;
+    let UpdateUser { role } = api.json(payload).await?;
+    let user = user::set_role(api.store(), permit, &id, role).await?;
+    Ok(ok(&user))
 }
 
-/// DELETE `/{id}`
-pub async fn delete(server: Server, request: HttpRequest, id: Path<String>) -> HttpResponse {
-    let done = async {
-        let permit = actor(&server, &request).await?.may(UsersWrite)?;
-        user::delete(&server.store, permit, &id).await
+/// `POST /api/v1/users/{id}/invitation`
+pub(in crate::http) async fn invite(api: ApiRequest, id: Path<String>) -> HandlerResult {
+    let permit = api.permit(UsersWrite).await?;
+    let (credential, expires_at) = invitation::create(api.store(), permit, &id).await?;
+    let invitation = InvitationLink {
+        link: invitation::url(&api.server.issuer, &credential),
+        expires_at,
     };
-    nothing(&request, done.await)
+    Ok(respond(StatusCode::CREATED, &invitation))
+}
+
+/// `DELETE /api/v1/users/{id}/second-factor`
+pub(in crate::http) async fn reset_second_factor(
+    api: ApiRequest,
+    id: Path<String>,
+) -> HandlerResult {
+    let permit = api.permit(UsersWrite).await?;
+    user::reset_second_factor(api.store(), permit, &id).await?;
+    Ok(no_content())
+}
+
+/// `DELETE /api/v1/users/{id}`
+pub(in crate::http) async fn delete(api: ApiRequest, id: Path<String>) -> HandlerResult {
+    let permit = api.permit(UsersWrite).await?;
+    user::delete(api.store(), permit, &id).await?;
+    Ok(no_content())
 }

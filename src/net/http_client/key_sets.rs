@@ -1,19 +1,19 @@
-//! The key sets that clients publish at a `jwks_uri`, cached so that a slow server of one partner delays neither
-//! clients whose keys are cached nor other partners.
+//! The key sets that clients publish at a `jwks_uri`, cached so that a slow server of one partner
+//! delays neither clients whose keys are cached nor other partners.
 //!
-//! - There is one fetch at a time for each URI, each host and each account; all requests for the same key set
-//!   wait for the same fetch.
-//! - A key set is refreshed in the background from half of [`FRESH`] on. The cached one is used meanwhile, and
-//!   up to [`STALE`] while the partner's server fails.
-//! - A fetch waits up to [`PERMIT_TIMEOUT`] for its permits. After a failure the next fetch waits for [`RETRY`],
-//!   then twice as long each time, up to [`RETRY_MAX`].
-//! - A key id that is not in the cached set starts a fetch only every [`RETRY`], and less often while these
-//!   fetches find no new key: anybody can make up key ids.
+//! - There is one fetch at a time for each URI, each host and each account; all requests for the
+//!   same key set wait for the same fetch.
+//! - A key set is refreshed in the background from half of [`FRESH`] on. The cached one is used
+//!   meanwhile, and up to [`STALE`] while the partner's server fails.
+//! - A fetch waits up to [`PERMIT_TIMEOUT`] for its permits. After a failure the next fetch waits
+//!   for [`RETRY`], then twice as long each time, up to [`RETRY_MAX`].
+//! - A key id that is not in the cached set starts a fetch only every [`RETRY`], and less often
+//!   while these fetches find no new key: anybody can make up key ids.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -22,6 +22,7 @@ use ureq::Agent;
 use super::Addresses;
 use crate::concurrency_limit::{ConcurrencyLimit, Permit};
 use crate::crypto::jws::JwkSet;
+use crate::span::{self, Scope};
 
 /// How long a fetched key set is fresh. From half of it on it is refreshed.
 const FRESH: Duration = Duration::from_secs(5 * 60);
@@ -35,7 +36,8 @@ const RETRY: Duration = Duration::from_secs(10);
 /// The longest time between two fetches after failures in a row.
 const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
 
-/// The longest time between two fetches for unknown key ids: a real new key is found within a minute.
+/// The longest time between two fetches for unknown key ids: a real new key is found within a
+/// minute.
 const UNKNOWN_KEY_RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// The time to the next fetch after one that got no permit.
@@ -50,7 +52,8 @@ const MAX_FETCHES: usize = 16;
 /// The most memory that the cache uses, in bytes, approximately.
 const MAX_MEMORY: u64 = 32 * 1024 * 1024;
 
-/// The memory of a parsed key set, in multiples of its text, and of an entry without keys, in bytes.
+/// The memory of a parsed key set, in multiples of its text, and of an entry without keys, in
+/// bytes.
 const PARSED_SIZE: u64 = 3;
 const ENTRY_SIZE: u64 = 1024;
 
@@ -60,8 +63,8 @@ pub(super) struct KeySets {
     fetcher: Fetcher,
 }
 
-/// The cache entry of one URI. The weight is stored in it, since quick_cache requires that the weight of an
-/// entry does not change while it is cached.
+/// The cache entry of one URI. The weight is stored in it, since quick_cache requires that the
+/// weight of an entry does not change while it is cached.
 #[derive(Clone)]
 struct Entry {
     source: Arc<Mutex<Source>>,
@@ -111,7 +114,8 @@ enum Step {
 /// Why there is no key set.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum JwksError {
-    /// The limit of concurrent fetches is reached: of all, of the host or of the account. Worth a retry soon.
+    /// The limit of concurrent fetches is reached: of all, of the host or of the account. Worth a
+    /// retry soon.
     #[error("too many fetches at a time from this host, for this account or in all")]
     Busy,
     /// The fetch failed. The text is for the log.
@@ -234,7 +238,7 @@ impl KeySets {
             JwksError::Busy => JwksError::Busy,
         };
         let mut fetch = {
-            let mut state = lock(&source);
+            let mut state = source.lock();
             match state.step(kid, Instant::now()) {
                 Step::Use(keys) => return Ok(keys),
                 Step::UseAndRefresh(keys) => {
@@ -254,7 +258,7 @@ impl KeySets {
         };
         // The channel closes when the fetch ends, however it ends.
         while fetch.changed().await.is_ok() {}
-        let state = lock(&source);
+        let state = source.lock();
         match state.usable(Instant::now()) {
             Some((keys, _)) => Ok(keys),
             None => Err(with_uri(state.last_error())),
@@ -292,28 +296,36 @@ impl KeySets {
         let source = source.clone();
         let uri = uri.to_owned();
         let account = account.to_owned();
-        tokio::spawn(async move {
+        let scope = Scope::child(|| {
+            tracing::debug_span!(
+                target: span::TARGET,
+                "fetch jwks_uri",
+                otel.kind = "client",
+                url.full = uri,
+                otel.status_code = tracing::field::Empty
+            )
+        });
+        let span = scope.span().clone();
+        let fetch_and_store = async move {
             let started = Instant::now();
             let outcome = key_sets.fetcher.fetch(&uri, &account).await;
             if let Err(error) = &outcome {
+                span.record("otel.status_code", "ERROR");
                 tracing::warn!(uri, %error, "cannot fetch a client's keys");
             }
             let text_size = outcome.as_ref().map_or(0, |(_, size)| *size as u64);
             let fetched = outcome.is_ok();
             let keys = outcome.map(|(keys, _)| Arc::new(keys));
-            lock(&source).complete(keys, reason, started);
+            source.lock().complete(keys, reason, started);
             if fetched {
                 let weight = ENTRY_SIZE + PARSED_SIZE * text_size;
                 key_sets.cache.insert(uri, Entry { source, weight });
             }
             drop(under_way);
-        });
+        };
+        tokio::spawn(scope.run(fetch_and_store));
         fetch
     }
-}
-
-fn lock(source: &Mutex<Source>) -> MutexGuard<'_, Source> {
-    source.lock()
 }
 
 /// Fetches key sets, a limited number at a time.
@@ -341,7 +353,7 @@ impl Fetcher {
             .ok_or(JwksError::Busy)?;
         let agent = self.agent.clone();
         let owned_uri = uri.to_owned();
-        let fetched = tokio::task::spawn_blocking(move || {
+        let fetched = Scope::current().spawn_blocking(move || {
             // Held until the thread is done, even if the task is cancelled.
             let _permits = permits;
             super::get(&agent, &owned_uri)

@@ -1,5 +1,5 @@
-//! What the nodes serve with: commands beside them must reckon with the same issuer and times, though
-//! their own settings say otherwise.
+//! The settings that all nodes of a cluster share. Commands that run beside the nodes use the same
+//! issuer and durations, even if their own settings differ.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,53 +10,54 @@ use super::schema::deployment;
 use super::{Database, DatabaseUrl, StoreError, Transaction, client, resource_server};
 use crate::clock::Timestamp;
 
-/// For how long after its last use another issuer cannot be taken in silence: tokens of it are still around,
-/// and a node that serves with it may be.
+/// How long after its last use an issuer counts as in use: tokens of it may still be active, and
+/// nodes may still serve with it. Until then it is not replaced without the operator's consent.
 const RECENT: Duration = Duration::from_secs(3600);
 
-/// The one row of `deployment`.
+/// The only row of `deployment`.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = deployment)]
-pub struct Deployment {
+pub struct ClusterSettings {
     id: i32,
-    /// The issuer.
+    /// The issuer (RFC 8414 section 2).
     pub issuer: String,
     jwks_max_age: i64,
     token_ttl: i64,
     written_at: Timestamp,
-    /// When a node last said that it serves with this issuer.
+    /// When a node last reported that it serves with this issuer.
     pub used_at: Timestamp,
     settings: String,
-    /// Whether the issuer is a setting, and not the default that follows the address listened on.
+    /// Whether the issuer is configured, and not the default derived from the listen address.
     pub issuer_set: bool,
 }
 
-/// A setting that two nodes of a deployment do not agree on.
+/// A setting that differs between two nodes of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Its name.
+    /// The name of the setting.
     pub setting: String,
-    /// The value of this node.
+    /// The value on this node.
     pub own: String,
-    /// The value of the node that started last.
+    /// The value on the node that started last.
     pub other: String,
 }
 
-/// What came of a node that wants to serve.
+/// The outcome of [`join`].
 pub enum Joined {
-    /// It serves.
+    /// The node may serve.
     Serves {
-        /// The settings that differ from those that others served with a short time ago.
+        /// The settings that differ from those of nodes that served recently.
         differences: Vec<Difference>,
-        /// The issuer that was in use a short time ago, where it was another one.
+        /// The issuer that was recently in use, if it was a different one.
         replaced: Option<String>,
     },
-    /// Another issuer was in use a short time ago.
-    OtherIssuer(Deployment),
+    /// A different issuer was recently in use.
+    OtherIssuer(ClusterSettings),
 }
 
-impl Deployment {
-    /// What a node serves with that starts now; `issuer_set` where the issuer is not the default.
+impl ClusterSettings {
+    /// The settings of a node that starts at `now`. `issuer_set` says whether the issuer is
+    /// configured.
     pub fn new(
         issuer: String,
         issuer_set: bool,
@@ -66,7 +67,7 @@ impl Deployment {
         now: Timestamp,
     ) -> Self {
         let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-        Deployment {
+        ClusterSettings {
             id: 1,
             issuer,
             jwks_max_age: seconds(jwks_max_age),
@@ -78,10 +79,10 @@ impl Deployment {
         }
     }
 
-    /// The settings that `other` has otherwise. One that either does not know, being of another version, is
-    /// none of them.
-    pub fn differences(&self, other: &Deployment) -> Vec<Difference> {
-        let read = |row: &Deployment| {
+    /// The settings that differ from those of `other`. Settings that one of the two versions does
+    /// not know are ignored.
+    pub fn differences(&self, other: &ClusterSettings) -> Vec<Difference> {
+        let read = |row: &ClusterSettings| {
             serde_json::from_str::<BTreeMap<String, String>>(&row.settings).unwrap_or_default()
         };
         let mut others = read(other);
@@ -98,41 +99,42 @@ impl Deployment {
             .collect()
     }
 
-    /// How long resource servers may keep the published keys.
+    /// How long resource servers may cache the JWKS.
     pub fn jwks_max_age(&self) -> Duration {
         Duration::from_secs(u64::try_from(self.jwks_max_age).unwrap_or(0))
     }
 
-    /// How long a token lives.
+    /// The lifetime of access tokens.
     pub fn token_ttl(&self) -> Duration {
         Duration::from_secs(u64::try_from(self.token_ttl).unwrap_or(0))
     }
 }
 
-/// What the nodes serve with, where one has started.
+/// The settings of the cluster; none before the first node has started.
 ///
 /// # Errors
-/// Where the database gave no answer.
-pub fn find(database: &mut Database) -> Result<Option<Deployment>, StoreError> {
+/// [`StoreError`] if the database did not answer.
+pub fn find(database: &mut Database) -> Result<Option<ClusterSettings>, StoreError> {
     Ok(deployment::table
         .find(1)
-        .select(Deployment::as_select())
+        .select(ClusterSettings::as_select())
         .first(database)
         .optional()?)
 }
 
-/// The audience of the management API; unknown before the first node has started.
+/// The audience of the management API; none before the first node has started.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn management_audience(database: &mut Database) -> Result<Option<String>, StoreError> {
-    Ok(find(database)?.map(|deployment| resource_server::management_audience(&deployment.issuer)))
+    Ok(find(database)?.map(|cluster| resource_server::management_audience(&cluster.issuer)))
 }
 
-/// The issuer that the nodes serve with, of a database that may not be there and is left as it is.
+/// The issuer of the cluster; none if no node has started or the database does not exist, in which
+/// case it is not created.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn issuer_of(url: &DatabaseUrl) -> Result<Option<String>, StoreError> {
     if url.is_missing()? {
         return Ok(None);
@@ -144,16 +146,16 @@ pub fn issuer_of(url: &DatabaseUrl) -> Result<Option<String>, StoreError> {
         .optional()?)
 }
 
-/// Writes down what this node serves with. A time that was longer before counts until what was issued or
-/// fetched under it has expired: a node that serves with it may not have been restarted yet. Another issuer
-/// that was in use a short time ago is left in its place unless `may_replace` allows it.
+/// Records the settings of a node that starts. A duration that was longer before remains until
+/// everything issued or cached under it has expired, since nodes may still serve with it. A
+/// different issuer that was recently in use is replaced only if `may_replace` allows it.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn join(
     transaction: &mut Transaction<'_>,
-    own: &Deployment,
-    may_replace: impl FnOnce(&Deployment) -> bool,
+    own: &ClusterSettings,
+    may_replace: impl FnOnce(&ClusterSettings) -> bool,
 ) -> Result<Joined, StoreError> {
     let Some(before) = find(transaction.database)? else {
         diesel::insert_into(deployment::table)
@@ -164,8 +166,8 @@ pub fn join(
             replaced: None,
         });
     };
-    // By one clock, where there is one: the nodes' may differ.
-    let own = &Deployment {
+    // By the clock of the database server, if there is one: the clocks of the nodes may differ.
+    let own = &ClusterSettings {
         written_at: super::clock::database_now(transaction.database)?.unwrap_or(own.written_at),
         ..own.clone()
     };
@@ -183,7 +185,7 @@ pub fn join(
     }
     let age = own.written_at.duration_since(before.written_at);
     let longest = |own: i64, before: i64, counts: bool| if counts { own.max(before) } else { own };
-    let row = Deployment {
+    let row = ClusterSettings {
         jwks_max_age: longest(
             own.jwks_max_age,
             before.jwks_max_age,
@@ -207,16 +209,16 @@ pub fn join(
     })
 }
 
-/// Says that a node still serves with this issuer; gives what all serve with, which is another issuer where
-/// somebody changed it.
+/// Records that a node still serves with this issuer; returns the settings of the cluster, whose
+/// issuer differs if another node has replaced it.
 ///
 /// # Errors
-/// Where the database gave no answer.
+/// [`StoreError`] if the database did not answer.
 pub fn touch(
     database: &mut Database,
     issuer: &str,
     now: Timestamp,
-) -> Result<Option<Deployment>, StoreError> {
+) -> Result<Option<ClusterSettings>, StoreError> {
     let own = deployment::table.find(1).filter(
         deployment::issuer
             .eq(issuer)

@@ -2,19 +2,20 @@
 
 use serde::Serialize;
 
-use super::{AuthorizationServer, token_endpoint};
+use super::AuthorizationServer;
 use crate::config::Registration;
 use crate::crypto::jws::SignatureAlgorithm;
 use crate::store::client::AuthMethod;
+use crate::store::grant_type::GrantType;
 
-/// RFC 8414 section 2; the last two are what OpenID Connect Discovery asks of a document, for
-/// libraries that know only that one.
+/// The metadata document (RFC 8414 section 2). The last two members are required by OpenID Connect
+/// Discovery, for libraries that only know that document.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 #[expect(missing_docs, reason = "the names are the RFC's")]
-pub struct Metadata {
+pub struct ServerMetadata {
     pub issuer: String,
-    /// Always there, since libraries refuse a document without it; `response_types_supported` says what
-    /// it serves.
+    /// Always present, since some libraries refuse a document without it.
+    /// `response_types_supported` says that it serves no response type.
     pub authorization_endpoint: String,
     pub token_endpoint: String,
     pub jwks_uri: String,
@@ -23,8 +24,9 @@ pub struct Metadata {
     pub introspection_endpoint: String,
     pub revocation_endpoint: String,
     pub grant_types_supported: Vec<&'static str>,
-    /// The authorization endpoint serves none. Yet the member is required, and one without elements must
-    /// be left out (RFC 8414 sections 2 and 3.2): `none` is the registered name for nothing.
+    /// The authorization endpoint serves no response type. The member is required, and must not be
+    /// an empty array (RFC 8414 sections 2 and 3.2), so it holds the registered response type
+    /// `none`.
     pub response_types_supported: Vec<&'static str>,
     pub token_endpoint_auth_methods_supported: Vec<&'static str>,
     pub token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
@@ -36,12 +38,12 @@ pub struct Metadata {
     pub id_token_signing_alg_values_supported: Vec<&'static str>,
 }
 
-/// What this server is and where.
-pub fn metadata(server: &AuthorizationServer) -> Metadata {
+/// The metadata of this server.
+pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
     let endpoint = |path| server.issuer.endpoint(path);
     let methods: Vec<_> = AuthMethod::ALL.map(AuthMethod::as_str).into();
     let algorithms: Vec<_> = SignatureAlgorithm::NAMES.map(|(name, _)| name).into();
-    Metadata {
+    ServerMetadata {
         issuer: server.issuer.to_string(),
         authorization_endpoint: endpoint("/oauth/authorize"),
         token_endpoint: endpoint("/oauth/token"),
@@ -50,7 +52,7 @@ pub fn metadata(server: &AuthorizationServer) -> Metadata {
             .then(|| endpoint("/oauth/register")),
         introspection_endpoint: endpoint("/oauth/introspect"),
         revocation_endpoint: endpoint("/oauth/revoke"),
-        grant_types_supported: token_endpoint::GRANT_TYPES.into(),
+        grant_types_supported: GrantType::NAMES.to_vec(),
         response_types_supported: vec!["none"],
         token_endpoint_auth_methods_supported: methods.clone(),
         token_endpoint_auth_signing_alg_values_supported: algorithms.clone(),

@@ -1,30 +1,31 @@
-//! The shapes of what the protocol's endpoints read and answer, for `/openapi.json` alone: they are
-//! read where the RFC is obeyed.
-#![expect(dead_code, reason = "described, never made")]
+//! The requests and responses of the protocol's endpoints, for `/openapi.json` alone. The endpoints
+//! themselves read and write them as their RFCs say.
+#![expect(dead_code, reason = "described, never constructed")]
 
 use schemars::JsonSchema;
 use serde_json::Value;
 
-/// RFC 6749 section 4.4.2, RFC 8707, RFC 7523, RFC 8693.
+/// A token request (RFC 6749 section 4.4.2, RFC 8707, RFC 7523, RFC 8693).
 #[derive(JsonSchema)]
-pub struct Token {
+pub(super) struct TokenRequest {
     #[schemars(extend("examples" = ["client_credentials"]))]
     grant_type: String,
     scope: Option<String>,
-    /// May be repeated.
+    /// The identifier of a resource server. May be repeated.
     resource: Option<String>,
     client_id: Option<String>,
     client_secret: Option<String>,
     client_assertion: Option<String>,
     client_assertion_type: Option<String>,
-    /// An API key to exchange.
+    /// The API key to exchange, for the token exchange grant.
     subject_token: Option<String>,
     subject_token_type: Option<String>,
 }
 
-/// RFC 7662 section 2.1, RFC 7009 section 2.1.
+/// An introspection or revocation request (RFC 7662 section 2.1, RFC 7009 section 2.1).
 #[derive(JsonSchema)]
-pub struct Presented {
+pub(super) struct TokenForm {
+    /// An access token or an API key.
     token: String,
     token_type_hint: Option<String>,
     client_id: Option<String>,
@@ -33,18 +34,18 @@ pub struct Presented {
     client_assertion_type: Option<String>,
 }
 
-/// What a request must be allowed to do, and for whom it must be meant.
+/// What forward authentication requires of the credential.
 #[derive(JsonSchema)]
-pub struct Needed {
-    /// May be repeated; all of it is needed.
+pub(super) struct RequiredAccess {
+    /// A scope that the credential must have. May be repeated; all of them are required.
     scope: Option<String>,
-    /// May be repeated; one of them is enough.
+    /// A resource server that the credential must be for. May be repeated; one of them is enough.
     audience: Option<String>,
 }
 
-/// RFC 7591 section 2.
+/// Client metadata (RFC 7591 section 2).
 #[derive(JsonSchema)]
-pub struct ClientMetadata {
+pub(super) struct ClientMetadata {
     client_id: Option<String>,
     client_name: Option<String>,
     token_endpoint_auth_method: Option<String>,
@@ -56,9 +57,9 @@ pub struct ClientMetadata {
     contacts: Option<Vec<String>>,
 }
 
-/// RFC 7591 section 3.2.1.
+/// A client information response (RFC 7591 section 3.2.1).
 #[derive(JsonSchema)]
-pub struct ClientInformation {
+pub(super) struct ClientInformation {
     client_id: String,
     client_secret: Option<String>,
     client_id_issued_at: i64,
@@ -69,23 +70,23 @@ pub struct ClientInformation {
     metadata: ClientMetadata,
 }
 
-/// RFC 7517 section 5.
+/// A JWK Set (RFC 7517 section 5).
 #[derive(JsonSchema)]
-pub struct KeySet {
+pub(super) struct JwkSet {
     keys: Vec<Value>,
 }
 
-/// Alive, or ready.
+/// The health of the server.
 #[derive(JsonSchema)]
-pub struct Health {
+pub(super) struct Health {
     status: String,
-    /// What is wrong but does not keep the server from serving.
+    /// Problems that do not keep the server from serving.
     #[serde(skip_serializing_if = "Option::is_none")]
     warnings: Option<Vec<String>>,
 }
 
-/// A JSON document.
+/// An OpenAPI document.
 #[derive(JsonSchema)]
-pub struct Document {
+pub(super) struct Document {
     openapi: String,
 }

@@ -1,0 +1,686 @@
+//! The table of all operations of the HTTP API. Both the routes and `/openapi.json` are made from it.
+
+use super::management::{
+    Changed, Created, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens,
+    resources, secrets, signing_keys, tokens, traffic, users,
+};
+use super::operation::Operation as Op;
+use super::{api_keys, documents, health, metrics, oauth, schemas, verify, well_known};
+use crate::manage::api_key::ApiKeyView;
+use crate::manage::client::ClientView;
+use crate::manage::registration_token::RegistrationTokenView;
+use crate::manage::resource_server::ResourceServerView;
+use crate::manage::signing_key::SigningKeyView;
+use crate::manage::token::{Inspection, TokenView};
+use crate::manage::traffic::Traffic;
+use crate::manage::user::UserView;
+use crate::oauth::introspection::Introspection;
+use crate::oauth::server_metadata::ServerMetadata;
+use crate::oauth::token::issue::TokenResponse;
+use crate::oauth::usage::TimedRoute;
+use crate::store::account::Account;
+use crate::store::audit::AuditEntry;
+use secrets::SecretView;
+
+/// All operations.
+pub fn operations() -> Vec<Op> {
+    let groups = [
+        oauth_endpoints(),
+        registration_endpoints(),
+        own_api_keys(),
+        management_of_accounts_and_users(),
+        management_of_clients(),
+        management_of_credentials(),
+        management_of_resource_servers(),
+        management_of_signing_keys(),
+        management_of_tokens(),
+        public_endpoints(),
+    ];
+    groups.into_iter().flatten().collect()
+}
+
+fn oauth_endpoints() -> Vec<Op> {
+    vec![
+        Op::post(
+            "/oauth/token",
+            "getToken",
+            "Get an access token",
+            oauth::token,
+        )
+        .form::<schemas::TokenRequest>()
+        .returns::<TokenResponse>(200, "The access token")
+        .by_client()
+        .timed(TimedRoute::Token),
+        Op::post(
+            "/oauth/introspect",
+            "introspect",
+            "Introspect an access token or an API key",
+            oauth::introspect,
+        )
+        .form::<schemas::TokenForm>()
+        .returns::<Introspection>(200, "Whether it is active, and its metadata")
+        .by_client()
+        .errors(&[403])
+        .timed(TimedRoute::Introspection),
+        Op::post(
+            "/oauth/revoke",
+            "revoke",
+            "Revoke an access token or an API key",
+            oauth::revoke,
+        )
+        .form::<schemas::TokenForm>()
+        .returns_empty(200, "Revoked, or was not active")
+        .by_client(),
+        Op::get(
+            "/oauth/authorize",
+            "authorize",
+            "Authorization endpoint; no response type is supported",
+            oauth::authorize,
+        )
+        .oauth_errors(&[400]),
+        Op::post(
+            "/oauth/authorize",
+            "authorizeByPost",
+            "Authorization endpoint; no response type is supported",
+            oauth::authorize,
+        )
+        .oauth_errors(&[400]),
+    ]
+}
+
+fn registration_endpoints() -> Vec<Op> {
+    vec![
+        Op::post(
+            "/oauth/register",
+            "register",
+            "Register a client",
+            oauth::register,
+        )
+        .json::<schemas::ClientMetadata>()
+        .returns::<schemas::ClientInformation>(
+            201,
+            "The client; its secret is shown in this response only",
+        )
+        .by_registration_token()
+        .errors(&[403]),
+        Op::get(
+            "/oauth/register/{client_id}",
+            "readRegistration",
+            "Read a registration",
+            oauth::read_registration,
+        )
+        .returns::<schemas::ClientInformation>(200, "The client")
+        .by_registration_token(),
+        Op::put(
+            "/oauth/register/{client_id}",
+            "updateRegistration",
+            "Replace a registration",
+            oauth::update_registration,
+        )
+        .json::<schemas::ClientMetadata>()
+        .returns::<schemas::ClientInformation>(200, "The client")
+        .by_registration_token(),
+        Op::delete(
+            "/oauth/register/{client_id}",
+            "deleteRegistration",
+            "Delete a client that registered itself",
+            oauth::delete_registration,
+        )
+        .returns_empty(204, "Deleted")
+        .by_registration_token(),
+    ]
+}
+
+fn own_api_keys() -> Vec<Op> {
+    vec![
+        Op::get(
+            "/apiKeys",
+            "listOwnKeys",
+            "List the API keys of the client",
+            api_keys::list,
+        )
+        .returns::<api_keys::OwnKeys>(200, "The API keys, without their secrets")
+        .by_api_key(),
+        Op::post(
+            "/apiKeys",
+            "createOwnKey",
+            "Create an API key",
+            api_keys::create,
+        )
+        .json::<api_keys::CreateOwnKey>()
+        .returns::<api_keys::OwnKey>(
+            201,
+            "The API key; the whole key is shown in this response only",
+        )
+        .by_api_key()
+        .errors(&[409]),
+        Op::delete(
+            "/apiKeys/{id}",
+            "deleteOwnKey",
+            "Delete an API key",
+            api_keys::delete,
+        )
+        .returns_empty(204, "Deleted")
+        .by_api_key()
+        .errors(&[404, 409]),
+    ]
+}
+
+fn management_of_accounts_and_users() -> Vec<Op> {
+    vec![
+        Op::get(
+            "/api/v1/accounts",
+            "listAccounts",
+            "List accounts",
+            accounts::list,
+        )
+        .query::<Paging>()
+        .returns::<Page<Account>>(200, "Accounts, sorted by name")
+        .requires("keyward:accounts:read"),
+        Op::post(
+            "/api/v1/accounts",
+            "createAccount",
+            "Create an account",
+            accounts::create,
+        )
+        .json::<accounts::CreateAccount>()
+        .creates::<Created<Account>>()
+        .requires("keyward:accounts:write"),
+        Op::patch(
+            "/api/v1/accounts/{id}",
+            "updateAccount",
+            "Change whether an account requires a second factor, or its maximum number of clients",
+            accounts::update,
+        )
+        .json::<accounts::UpdateAccount>()
+        .returns::<Account>(200, "The changed account")
+        .requires("keyward:users:write"),
+        Op::get("/api/v1/users", "listUsers", "List users", users::list)
+            .query::<Paging>()
+            .returns::<Page<UserView>>(200, "Users, sorted by e-mail address")
+            .requires("keyward:users:read"),
+        Op::post(
+            "/api/v1/users",
+            "createUser",
+            "Create a user",
+            users::create,
+        )
+        .json::<users::CreateUser>()
+        .creates::<Created<UserView>>()
+        .requires("keyward:users:write"),
+        Op::put(
+            "/api/v1/users/{id}/password",
+            "setPassword",
+            "Set the password of a user",
+            users::set_password,
+        )
+        .json::<users::SetPassword>()
+        .returns::<UserView>(200, "The changed user")
+        .requires("keyward:users:write"),
+        Op::post(
+            "/api/v1/users/{id}/invitation",
+            "inviteUser",
+            "Create a link with which a user sets a password",
+            users::invite,
+        )
+        .returns::<users::InvitationLink>(
+            201,
+            "The link, shown in this response only; it replaces an earlier link",
+        )
+        .requires("keyward:users:write"),
+        Op::delete(
+            "/api/v1/users/{id}/second-factor",
+            "resetSecondFactor",
+            "Remove the second factor of a user",
+            users::reset_second_factor,
+        )
+        .returns_empty(204, "Removed; all sessions of the user are terminated")
+        .requires("keyward:users:write"),
+        Op::patch(
+            "/api/v1/users/{id}",
+            "updateUser",
+            "Change the role of a user",
+            users::update,
+        )
+        .json::<users::UpdateUser>()
+        .returns::<UserView>(200, "The changed user")
+        .requires("keyward:users:write")
+        .errors(&[409]),
+        Op::delete(
+            "/api/v1/users/{id}",
+            "deleteUser",
+            "Delete a user",
+            users::delete,
+        )
+        .returns_empty(204, "Deleted")
+        .requires("keyward:users:write"),
+        Op::get(
+            "/api/v1/audit",
+            "listAudit",
+            "List audit entries",
+            audit::list,
+        )
+        .query::<audit::ListAuditQuery>()
+        .returns::<Page<AuditEntry>>(200, "Audit entries, newest first")
+        .requires("keyward:audit:read"),
+    ]
+}
+
+fn management_of_clients() -> Vec<Op> {
+    vec![
+        Op::get(
+            "/api/v1/clients",
+            "listClients",
+            "List clients",
+            clients::list,
+        )
+        .query::<clients::ListClientsQuery>()
+        .returns::<Page<ClientView>>(200, "Clients, oldest first")
+        .requires("keyward:clients:read"),
+        Op::post(
+            "/api/v1/clients",
+            "createClient",
+            "Create a client",
+            clients::create,
+        )
+        .json::<clients::CreateClient>()
+        .creates::<Created<ClientView>>()
+        .requires("keyward:clients:write"),
+        Op::get(
+            "/api/v1/clients/{client_id}",
+            "showClient",
+            "Show a client",
+            clients::show,
+        )
+        .returns::<ClientView>(200, "The client, with its ETag")
+        .requires("keyward:clients:read"),
+        Op::patch(
+            "/api/v1/clients/{client_id}",
+            "updateClient",
+            "Change a client",
+            clients::update,
+        )
+        .json::<clients::UpdateClient>()
+        .returns::<Changed<ClientView>>(200, "The changed client, with its new ETag")
+        .requires("keyward:clients:write")
+        .conditional(),
+        Op::delete(
+            "/api/v1/clients/{client_id}",
+            "deleteClient",
+            "Delete a client",
+            clients::delete,
+        )
+        .returns_empty(204, "Deleted, with its secrets, API keys and tokens")
+        .requires("keyward:clients:write")
+        .errors(&[409]),
+        Op::post(
+            "/api/v1/clients/{client_id}/revoke-tokens",
+            "revokeTokens",
+            "Revoke all tokens of a client",
+            clients::revoke_tokens,
+        )
+        .returns_empty(204, "Revoked")
+        .requires("keyward:tokens:revoke"),
+        Op::post(
+            "/api/v1/clients/{client_id}/registration-access-token",
+            "renewRegistrationAccessToken",
+            "Replace the registration access token of a client that registered itself",
+            clients::renew_registration_token,
+        )
+        .returns::<clients::RegistrationAccess>(
+            201,
+            "The new token, shown in this response only; the previous one is revoked",
+        )
+        .requires("keyward:clients:write")
+        .errors(&[409]),
+        Op::delete(
+            "/api/v1/clients/{client_id}/registration-access-token",
+            "revokeRegistrationAccessToken",
+            "Revoke the registration access token of a client that registered itself",
+            clients::revoke_registration_token,
+        )
+        .returns_empty(204, "Revoked; the client itself is unchanged")
+        .requires("keyward:clients:write")
+        .errors(&[409]),
+    ]
+}
+
+fn management_of_credentials() -> Vec<Op> {
+    vec![
+        Op::get(
+            "/api/v1/clients/{client_id}/secrets",
+            "listSecrets",
+            "List the secrets of a client",
+            secrets::list,
+        )
+        .query::<Paging>()
+        .returns::<Page<SecretView>>(200, "The secrets, without their values")
+        .requires("keyward:keys:read"),
+        Op::post(
+            "/api/v1/clients/{client_id}/secrets",
+            "createSecret",
+            "Create a client secret",
+            secrets::create,
+        )
+        .json::<secrets::CreateSecret>()
+        .creates::<Created<SecretView>>()
+        .requires("keyward:keys:write"),
+        Op::post(
+            "/api/v1/clients/{client_id}/secrets/rotate",
+            "rotateSecrets",
+            "Create a client secret that replaces all others",
+            secrets::rotate,
+        )
+        .json::<Rotation>()
+        .returns::<Created<SecretView>>(
+            201,
+            "The new secret; the others expire after the grace period",
+        )
+        .requires("keyward:keys:write")
+        .errors(&[409]),
+        Op::delete(
+            "/api/v1/clients/{client_id}/secrets/{id}",
+            "deleteSecret",
+            "Delete a client secret",
+            secrets::delete,
+        )
+        .returns_empty(204, "Deleted")
+        .requires("keyward:keys:write"),
+        Op::get(
+            "/api/v1/clients/{client_id}/keys",
+            "listKeys",
+            "List the API keys of a client",
+            keys::list,
+        )
+        .query::<Paging>()
+        .returns::<Page<ApiKeyView>>(200, "The API keys, without their secrets")
+        .requires("keyward:keys:read"),
+        Op::post(
+            "/api/v1/clients/{client_id}/keys",
+            "createKey",
+            "Create an API key",
+            keys::create,
+        )
+        .json::<keys::CreateKey>()
+        .creates::<Created<ApiKeyView>>()
+        .requires("keyward:keys:write"),
+        Op::post(
+            "/api/v1/clients/{client_id}/keys/{id}/rotate",
+            "rotateKey",
+            "Create an API key that replaces another",
+            keys::rotate,
+        )
+        .json::<Rotation>()
+        .returns::<Created<ApiKeyView>>(
+            201,
+            "The new API key; the old one expires after the grace period",
+        )
+        .requires("keyward:keys:write")
+        .errors(&[409]),
+        Op::delete(
+            "/api/v1/clients/{client_id}/keys/{id}",
+            "deleteKey",
+            "Delete an API key",
+            keys::delete,
+        )
+        .returns_empty(204, "Deleted")
+        .requires("keyward:keys:write")
+        .errors(&[409]),
+        Op::get(
+            "/api/v1/registration-tokens",
+            "listRegistrationTokens",
+            "List initial access tokens",
+            registration_tokens::list,
+        )
+        .query::<Paging>()
+        .returns::<Page<RegistrationTokenView>>(200, "The tokens, without their secrets")
+        .requires("keyward:registration:read"),
+        Op::post(
+            "/api/v1/registration-tokens",
+            "createRegistrationToken",
+            "Create an initial access token",
+            registration_tokens::create,
+        )
+        .json::<registration_tokens::CreateRegistrationToken>()
+        .creates::<Created<RegistrationTokenView>>()
+        .requires("keyward:registration:write"),
+        Op::delete(
+            "/api/v1/registration-tokens/{id}",
+            "deleteRegistrationToken",
+            "Delete an initial access token",
+            registration_tokens::delete,
+        )
+        .returns_empty(204, "Deleted")
+        .requires("keyward:registration:write"),
+    ]
+}
+
+fn management_of_resource_servers() -> Vec<Op> {
+    vec![
+        Op::get(
+            "/api/v1/resource-servers",
+            "listResourceServers",
+            "List resource servers",
+            resources::list,
+        )
+        .query::<Paging>()
+        .returns::<Page<ResourceServerView>>(200, "Resource servers, sorted by identifier")
+        .requires("keyward:resources:read"),
+        Op::post(
+            "/api/v1/resource-servers",
+            "createResourceServer",
+            "Create a resource server",
+            resources::create,
+        )
+        .json::<resources::CreateResourceServer>()
+        .creates::<Created<ResourceServerView>>()
+        .requires("keyward:resources:write"),
+        Op::patch(
+            "/api/v1/resource-servers",
+            "updateResourceServer",
+            "Change the typ of tokens for a resource server",
+            resources::update,
+        )
+        .query::<resources::ResourceServerQuery>()
+        .json::<resources::UpdateResourceServer>()
+        .returns::<ResourceServerView>(200, "The changed resource server")
+        .requires("keyward:resources:write"),
+        Op::delete(
+            "/api/v1/resource-servers",
+            "deleteResourceServer",
+            "Delete a resource server and its client",
+            resources::delete,
+        )
+        .query::<resources::ResourceServerQuery>()
+        .returns_empty(204, "Deleted")
+        .requires("keyward:resources:write")
+        .errors(&[409]),
+    ]
+}
+
+fn management_of_signing_keys() -> Vec<Op> {
+    vec![
+        Op::get(
+            "/api/v1/signing-keys",
+            "listSigningKeys",
+            "List signing keys",
+            signing_keys::list,
+        )
+        .query::<Paging>()
+        .returns::<Page<SigningKeyView>>(200, "The signing keys, with their states")
+        .requires("keyward:signing-keys:read"),
+        Op::post(
+            "/api/v1/signing-keys/rotate",
+            "rotateSigningKey",
+            "Create a signing key that replaces the present one",
+            signing_keys::rotate,
+        )
+        .returns::<SigningKeyView>(
+            201,
+            "The new key; it is published now, and signs once all caches can have it",
+        )
+        .requires("keyward:signing-keys:write"),
+        Op::post(
+            "/api/v1/signing-keys/import",
+            "importSigningKey",
+            "Import a private key as a signing key",
+            signing_keys::import,
+        )
+        .json::<signing_keys::ImportSigningKey>()
+        .returns::<SigningKeyView>(
+            201,
+            "The imported key; it is published now, and signs once all caches can have it",
+        )
+        .requires("keyward:signing-keys:write")
+        .note(
+            "The caller must have every other right as well, including `keyward:operator`: \
+             with a signing key one can sign tokens with any right.",
+        )
+        .errors(&[409]),
+        Op::post(
+            "/api/v1/signing-keys/{kid}/retire",
+            "retireSigningKey",
+            "Retire a signing key",
+            signing_keys::retire,
+        )
+        .json::<signing_keys::RetireSigningKey>()
+        .returns::<SigningKeyView>(
+            200,
+            "The key, with the times until it signs and is published",
+        )
+        .requires("keyward:signing-keys:write")
+        .errors(&[409]),
+    ]
+}
+
+fn management_of_tokens() -> Vec<Op> {
+    vec![
+        Op::get(
+            "/api/v1/tokens",
+            "listTokens",
+            "List the unexpired access tokens of a client",
+            tokens::list,
+        )
+        .query::<tokens::ListTokensQuery>()
+        .returns::<Page<TokenView>>(200, "Token records, newest first")
+        .requires("keyward:tokens:read"),
+        Op::post(
+            "/api/v1/tokens/inspect",
+            "inspectToken",
+            "Show whether an access token or an API key is active, and why not",
+            tokens::inspect,
+        )
+        .json::<tokens::PresentedToken>()
+        .returns::<Inspection>(200, "Its state and its metadata")
+        .requires("keyward:tokens:read"),
+        Op::post(
+            "/api/v1/tokens/revoke",
+            "revokeToken",
+            "Revoke an access token or an API key",
+            tokens::revoke,
+        )
+        .json::<tokens::PresentedToken>()
+        .returns_empty(204, "Revoked")
+        .requires("keyward:tokens:revoke"),
+        Op::get(
+            "/api/v1/traffic",
+            "showTraffic",
+            "Show usage statistics",
+            traffic::overview,
+        )
+        .returns::<Traffic>(200, "Statistics of all nodes, delayed by a few seconds")
+        .requires("keyward:tokens:read"),
+    ]
+}
+
+fn public_endpoints() -> Vec<Op> {
+    vec![
+        Op::get(
+            "/.well-known/jwks.json",
+            "publishedKeys",
+            "Get the public keys that verify access tokens",
+            well_known::jwks,
+        )
+        .returns_as::<schemas::JwkSet>(200, "A JWK Set", "application/jwk-set+json")
+        .returns_empty(304, "Not modified")
+        .any_origin(),
+        Op::get(
+            "/.well-known/oauth-authorization-server",
+            "metadata",
+            "Get the authorization server metadata (RFC 8414)",
+            well_known::metadata,
+        )
+        .returns::<ServerMetadata>(200, "The metadata")
+        .any_origin(),
+        Op::get(
+            "/.well-known/openid-configuration",
+            "openidConfiguration",
+            "Get the same metadata at the path of OpenID Connect Discovery",
+            well_known::metadata,
+        )
+        .returns::<ServerMetadata>(200, "The metadata")
+        .any_origin(),
+        // Proxies ask with the method of the request that they hold.
+        Op::any_method(
+            "/verify",
+            "verify",
+            "Authenticate a request for a proxy (forward authentication)",
+            verify::verify,
+        )
+        .query::<schemas::RequiredAccess>()
+        .returns_empty(
+            200,
+            "Allowed. X-Keyward-Client-Id, X-Keyward-Account, X-Keyward-Scope and \
+             X-Keyward-Token-Id describe the credential. A scope of more than 2,048 bytes is \
+             narrowed to the required scope, and X-Keyward-Scope-Truncated is true",
+        )
+        .errors(&[400, 401, 403, 429, 503]),
+        Op::get("/healthz", "healthz", "Check liveness", health::healthz)
+            .returns::<schemas::Health>(200, "Alive"),
+        Op::get("/readyz", "readyz", "Check readiness", health::readyz)
+            .returns::<schemas::Health>(200, "Ready to serve")
+            .errors(&[503]),
+        Op::get(
+            "/metrics",
+            "metrics",
+            "Get metrics for Prometheus",
+            metrics::metrics,
+        )
+        .returns_as::<String>(
+            200,
+            "Metrics in the Prometheus text format, or in OpenMetrics where Accept asks for it",
+            "text/plain",
+        ),
+        Op::get(
+            "/openapi.json",
+            "openapi",
+            "Get this document",
+            documents::openapi,
+        )
+        .returns::<schemas::Document>(200, "An OpenAPI 3.1 document"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    #[test]
+    fn operations_of_one_path_declare_the_same_route_options() {
+        let mut options = BTreeMap::new();
+        for operation in operations() {
+            let declared = *options.entry(operation.path).or_insert(operation.options);
+            assert_eq!(operation.options, declared, "{}", operation.path);
+        }
+    }
+
+    #[test]
+    fn operation_ids_are_unique() {
+        let mut ids = BTreeSet::new();
+        for operation in operations() {
+            assert!(ids.insert(operation.id), "{} is not unique", operation.id);
+        }
+    }
+}

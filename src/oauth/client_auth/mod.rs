@@ -1,0 +1,290 @@
+//! Client authentication (RFC 6749 section 2.3, RFC 7523 section 2.2), for all endpoints. One file
+//! per authentication method checks what [`authenticate`] found in the request.
+//!
+//! [`authenticate`] is the only function that makes an [`AuthenticatedClient`], and every operation
+//! that needs one takes it as an argument.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::authorization_header::AuthorizationHeader;
+use super::failures::FailureSubject;
+use super::reason::{Reason, Rejection};
+use super::{AuthorizationServer, FormRequest};
+use crate::cache::ClientEntry;
+use crate::error::{Code, Error};
+use crate::store::client::could_be_id;
+
+pub mod private_key_jwt;
+mod secret;
+
+/// The proof that a request was sent by this client.
+pub struct AuthenticatedClient {
+    entry: Arc<ClientEntry>,
+}
+
+impl AuthenticatedClient {
+    /// The client, with its secrets and resource servers.
+    pub fn entry(&self) -> &ClientEntry {
+        &self.entry
+    }
+
+    /// A shared reference to the client.
+    pub fn shared(&self) -> Arc<ClientEntry> {
+        self.entry.clone()
+    }
+
+    /// The client id.
+    pub fn client_id(&self) -> &str {
+        &self.entry.client.client_id
+    }
+}
+
+/// The credential that a request presents.
+enum PresentedCredential<'a> {
+    /// A client secret, in the `Authorization` header or in the body.
+    Secret {
+        client_id: Cow<'a, str>,
+        secret: Cow<'a, str>,
+    },
+    /// A client assertion (RFC 7523 section 2.2), with the `client_id` of the body if there is one.
+    Assertion {
+        client_id: Option<&'a str>,
+        assertion: &'a str,
+    },
+}
+
+impl PresentedCredential<'_> {
+    /// The client id that the credential claims. It is used to find the client, and proves nothing.
+    fn claimed_client_id(&self) -> Option<String> {
+        let claimed = match self {
+            PresentedCredential::Secret { client_id, .. } => Some(client_id.clone().into_owned()),
+            PresentedCredential::Assertion {
+                client_id: Some(client_id),
+                ..
+            } => Some((*client_id).to_owned()),
+            PresentedCredential::Assertion { assertion, .. } => {
+                private_key_jwt::unverified_subject(assertion)
+            }
+        };
+        claimed.filter(|id| could_be_id(id))
+    }
+}
+
+/// Authenticates the client that sent a request.
+///
+/// # Errors
+/// `invalid_request` if the request uses two authentication methods at once; `invalid_client`, with
+/// the same description and after about the same time for every cause; too many requests if
+/// authentication failed too often.
+pub async fn authenticate(
+    server: &AuthorizationServer,
+    request: &FormRequest,
+) -> Result<AuthenticatedClient, Error> {
+    let now = request.context.received_at;
+    let credential = match presented_credential(request) {
+        Ok(credential) => credential,
+        Err(Rejection::Error(error)) => return Err(error),
+        Err(Rejection::Inactive(reason)) => {
+            return Err(reject(server, request, None, None, reason));
+        }
+    };
+    let client_id = credential.claimed_client_id();
+    let was_cached = client_id
+        .as_deref()
+        .is_some_and(|id| server.cache.has_cached_client(id));
+    let entry = match &client_id {
+        Some(client_id) => server.cache.client(client_id).await?,
+        None => None,
+    };
+    let checked = match &credential {
+        PresentedCredential::Secret { secret, .. } => {
+            secret::check(entry.as_deref(), secret, now).map_err(Rejection::from)
+        }
+        PresentedCredential::Assertion { assertion, .. } => {
+            private_key_jwt::check(server, entry.as_deref(), assertion, now).await
+        }
+    };
+    let reason = match (&entry, checked) {
+        (Some(entry), Ok(())) => {
+            return Ok(AuthenticatedClient {
+                entry: entry.clone(),
+            });
+        }
+        (None, Ok(())) => Reason::unknown_client(),
+        (_, Err(Rejection::Inactive(reason))) => reason,
+        (_, Err(Rejection::Error(error))) => return Err(error),
+    };
+    // Each failure takes one database lookup. Otherwise its duration would tell which clients are
+    // cached, and so which ones exist.
+    if was_cached && let Some(client_id) = &client_id {
+        server.cache.dummy_lookup(client_id).await;
+    }
+    Err(reject(
+        server,
+        request,
+        client_id.as_deref(),
+        entry.as_deref(),
+        reason,
+    ))
+}
+
+/// Records the failure, and returns the error to answer with.
+fn reject(
+    server: &AuthorizationServer,
+    request: &FormRequest,
+    client_id: Option<&str>,
+    entry: Option<&ClientEntry>,
+    reason: Reason,
+) -> Error {
+    let subject = FailureSubject {
+        client_id,
+        client: entry.map(|entry| &entry.client),
+        target: client_id.unwrap_or_default(),
+    };
+    let reason = match client_id {
+        Some(client_id) => reason.of_client(client_id),
+        None => reason,
+    };
+    let refusal = Error::invalid_client();
+    server.record_failed_authentication(&request.context, &subject, &reason, refusal)
+}
+
+/// Finds the credential in a request. RFC 6749 section 2.3: "The client MUST NOT use more than one
+/// authentication method in each request."
+///
+/// # Errors
+/// [`Rejection::Error`] with `invalid_request` if the request is ambiguous; [`Rejection::Inactive`]
+/// if it has no complete credential.
+fn presented_credential(request: &FormRequest) -> Result<PresentedCredential<'_>, Rejection> {
+    let parameters = &request.parameters;
+    let client_id = parameters.get("client_id");
+    let secret = parameters.get("client_secret");
+    let assertion = parameters.get("client_assertion");
+    let assertion_type = parameters.get("client_assertion_type");
+    let used = [
+        request.authorization.is_some(),
+        secret.is_some(),
+        assertion.is_some() || assertion_type.is_some(),
+    ];
+    if used.into_iter().filter(|used| *used).count() > 1 {
+        return Err(invalid_request(
+            "The request uses more than one method of client authentication",
+        ));
+    }
+    if let Some(header) = &request.authorization {
+        return basic_credential(header, client_id);
+    }
+    if let Some(assertion) = assertion {
+        return match assertion_type {
+            Some(private_key_jwt::ASSERTION_TYPE) => Ok(PresentedCredential::Assertion {
+                client_id,
+                assertion,
+            }),
+            _ => Err(invalid_request(
+                "client_assertion_type is missing or not the one for JWTs",
+            )),
+        };
+    }
+    match (client_id, secret) {
+        (Some(client_id), Some(secret)) => Ok(PresentedCredential::Secret {
+            client_id: client_id.into(),
+            secret: secret.into(),
+        }),
+        (None, Some(_)) => Err(Reason::secret_without_client().into()),
+        _ => Err(Reason::no_authentication().into()),
+    }
+}
+
+/// The client id and secret of an `Authorization: Basic` header (RFC 6749 section 2.3.1).
+fn basic_credential<'a>(
+    header: &str,
+    client_id: Option<&str>,
+) -> Result<PresentedCredential<'a>, Rejection> {
+    let (name, secret) = AuthorizationHeader::parse(header)
+        .and_then(|header| header.client_credentials())
+        .ok_or_else(Reason::unreadable_authorization)?;
+    if client_id.is_some_and(|id| id != name) {
+        return Err(invalid_request(
+            "client_id is not the one of the Authorization header",
+        ));
+    }
+    Ok(PresentedCredential::Secret {
+        client_id: name.into(),
+        secret: secret.into(),
+    })
+}
+
+fn invalid_request(description: &'static str) -> Rejection {
+    Error::new(Code::InvalidRequest, description).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client_ip::ClientIp;
+    use crate::clock::Timestamp;
+    use crate::oauth::parameters::Parameters;
+    use crate::request_context::{RequestContext, RequestId};
+    use crate::trace_context::TraceContext;
+
+    const ASSERTION_TYPE: &str =
+        "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+    fn request(authorization: Option<&str>, body: &str) -> FormRequest {
+        let form = Some("application/x-www-form-urlencoded");
+        FormRequest {
+            authorization: authorization.map(str::to_owned),
+            parameters: Parameters::parse(form, body.as_bytes()).unwrap(),
+            context: RequestContext {
+                client_ip: ClientIp::Unknown,
+                received_at: Timestamp::EPOCH,
+                request_id: RequestId::new(Timestamp::EPOCH, &[0; 10]),
+                trace: TraceContext::new(None, 0, 0),
+            },
+        }
+    }
+
+    #[test]
+    fn a_request_presents_one_credential() {
+        let assertion = format!("client_assertion=x&{ASSERTION_TYPE}");
+        let assertion_and_id = format!("{assertion}&client_id=app");
+        let assertion_and_secret = format!("{assertion}&client_secret=x");
+        // app:secret
+        let basic = Some("Basic YXBwOnNlY3JldA==");
+        for (authorization, body, expected) in [
+            (basic, "", Ok(Some("app"))),
+            (basic, "client_id=app", Ok(Some("app"))),
+            (None, "client_id=app&client_secret=x", Ok(Some("app"))),
+            (None, &*assertion, Ok(None)),
+            (None, &*assertion_and_id, Ok(Some("app"))),
+            (None, "", Err("no_authentication")),
+            (None, "client_id=app", Err("no_authentication")),
+            (None, "client_secret=x", Err("secret_without_client")),
+            (Some("Basic !"), "", Err("unreadable_authorization")),
+            (Some("Bearer x"), "", Err("unreadable_authorization")),
+            (basic, "client_id=other", Err("invalid_request")),
+            (basic, "client_secret=x", Err("invalid_request")),
+            (basic, &*assertion, Err("invalid_request")),
+            (None, &*assertion_and_secret, Err("invalid_request")),
+            (None, "client_assertion=x", Err("invalid_request")),
+            (
+                None,
+                "client_assertion=x&client_assertion_type=y",
+                Err("invalid_request"),
+            ),
+        ] {
+            let request = request(authorization, body);
+            let found = match presented_credential(&request) {
+                Ok(credential) => Ok(credential.claimed_client_id()),
+                Err(Rejection::Inactive(reason)) => Err(reason.code()),
+                Err(Rejection::Error(error)) => Err(error.code().as_str()),
+            };
+            assert_eq!(
+                found.as_ref().map(Option::as_deref),
+                expected.as_ref().map(|id| *id),
+                "{authorization:?} {body}"
+            );
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Reasons: why an authentication failed, or why a token, an API key or a client credential is not
+//! accepted. The table of all reasons, each with its code and its English sentence.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::store::StoreError;
+
+/// Why an authentication failed, or why a token is not active. Reasons are written to the log and
+/// the audit, and are never part of a response to the caller.
+///
+/// `Display` gives an English sentence; translations go by [`Reason::code`] and
+/// [`Reason::parameters`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    code: &'static str,
+    parameters: Vec<(&'static str, Value)>,
+    text: String,
+}
+
+impl Reason {
+    /// The stable code of the reason, such as `token_revoked`.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The values that the sentence names, as a JSON object. Instants are milliseconds since the
+    /// epoch.
+    pub fn parameters(&self) -> Map<String, Value> {
+        self.parameters
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect()
+    }
+
+    /// The same reason with the client named in its sentence.
+    #[must_use]
+    pub fn of_client(mut self, client_id: &str) -> Self {
+        self.text = format!("client {client_id}: {}", self.text);
+        self
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The outcome of a check that did not accept a token, an API key or a client credential.
+#[derive(Debug)]
+pub enum Rejection {
+    /// The credential is not active or not valid, for this reason.
+    Inactive(Reason),
+    /// Whether it is active could not be determined, or the request itself is wrong.
+    Error(Error),
+}
+
+impl From<Reason> for Rejection {
+    fn from(reason: Reason) -> Self {
+        Rejection::Inactive(reason)
+    }
+}
+
+impl From<Error> for Rejection {
+    fn from(error: Error) -> Self {
+        Rejection::Error(error)
+    }
+}
+
+impl From<StoreError> for Rejection {
+    fn from(error: StoreError) -> Self {
+        Rejection::Error(error.into())
+    }
+}
+
+/// A value that a reason's sentence names.
+trait Parameter {
+    fn value(self) -> Value;
+}
+
+impl Parameter for &str {
+    fn value(self) -> Value {
+        self.into()
+    }
+}
+
+impl Parameter for i64 {
+    fn value(self) -> Value {
+        self.into()
+    }
+}
+
+impl Parameter for Timestamp {
+    fn value(self) -> Value {
+        self.millis().into()
+    }
+}
+
+macro_rules! reasons {
+    ($($code:ident($($parameter:ident: $type:ty),*) = $text:literal;)*) => {
+        impl Reason {
+            $(
+                #[doc = $text]
+                pub fn $code($($parameter: $type),*) -> Self {
+                    Reason {
+                        code: stringify!($code),
+                        parameters: vec![$((stringify!($parameter), $parameter.value())),*],
+                        text: format!($text),
+                    }
+                }
+            )*
+        }
+
+        /// The codes of all reasons, each with the names of its parameters.
+        pub const ALL_REASONS: &[(&str, &[&str])] = &[$((stringify!($code), &[$(stringify!($parameter)),*])),*];
+    };
+}
+
+// A released code never changes: audit entries keep it for a year, and operators translate it.
+reasons! {
+    // Client authentication.
+    no_authentication() = "no client authentication in the request";
+    unreadable_authorization() = "unreadable Authorization header";
+    secret_without_client() = "client_secret without client_id";
+    unknown_client() = "unknown client";
+    client_disabled() = "the client is disabled";
+    wrong_method(method: &str) = "the client is registered with {method}";
+    not_a_secret() = "what was presented is not a client secret, or is mistyped";
+    no_such_secret(id: &str) = "it has no secret {id}";
+    wrong_secret(id: &str) = "wrong secret, under the id {id}";
+    secret_ended(id: &str, at: Timestamp) = "secret {id} expired at {at}";
+
+    // Client authentication by a signed assertion (private_key_jwt).
+    assertion_not_a_jwt(detail: &str) = "the assertion is not a JWT: {detail}";
+    assertion_algorithm() = "the assertion is signed with an algorithm that is not accepted";
+    assertion_critical_header() = "the assertion has a critical header that is not understood";
+    assertion_no_keys() = "the client has no keys";
+    assertion_keys_unreadable(detail: &str) = "the client's jwks: {detail}";
+    assertion_keys_unreachable(detail: &str) = "{detail}";
+    assertion_no_usable_key(detail: &str) = "none of the client's keys can verify an assertion: {detail}";
+    assertion_no_fitting_key() = "the client has no key that matches the assertion";
+    assertion_wrong_signature() = "the signature of the assertion is not by the client's key";
+    assertion_unreadable(detail: &str) = "the assertion: {detail}";
+    assertion_wrong_client() = "iss and sub of the assertion are not the client's id";
+    assertion_wrong_audience(aud: &str) = "aud of the assertion is {aud}, and not the issuer alone";
+    assertion_for_token_endpoint() = "aud of the assertion is the token endpoint, and not the issuer: let the client name the issuer (Spring Security: the parameters converter's JWT client assertion customizer), or turn assertion_for_token_endpoint on";
+    assertion_ended(seconds: i64) = "the assertion expired {seconds} s ago";
+    assertion_too_long(seconds: i64, most: i64) = "the assertion expires in {seconds} s, and {most} s is the maximum";
+    assertion_not_begun(seconds: i64) = "the assertion is not valid before {seconds} s from now";
+    assertion_used() = "the assertion has been used before";
+
+    // Dynamic client registration.
+    no_initial_token() = "no initial access token";
+    unknown_initial_token() = "unknown initial access token";
+    wrong_initial_token() = "wrong initial access token";
+    initial_token_ended() = "the initial access token has expired";
+    initial_token_used_up() = "the initial access token has no uses left";
+    no_registration_token() = "no registration access token";
+    wrong_registration_token() = "wrong registration access token";
+    not_registered_by_itself() = "unknown client, or one that did not register itself";
+
+    // Access tokens.
+    token_too_long() = "too long for a token";
+    not_a_token() = "not a JWT";
+    token_header_unreadable() = "unreadable header";
+    token_wrong_type() = "not of the type at+jwt or JWT";
+    token_critical_header() = "a critical header that is not understood";
+    token_unknown_key() = "signed by an unknown key";
+    token_signing_key_retired() = "its signing key is retired";
+    token_wrong_algorithm() = "the algorithm is not that of its key";
+    token_signature_unreadable() = "unreadable signature";
+    token_wrong_signature() = "wrong signature";
+    token_claims_unreadable() = "unreadable claims";
+    token_of_another_issuer() = "issued by another issuer";
+    token_ended() = "expired";
+    token_ended_by_later_clock() =
+        "expired by the last instant that a node recorded; the clock of this machine is more than a day behind it";
+    token_revoked() = "revoked";
+    all_tokens_revoked() = "all of the client's tokens were revoked";
+    token_api_key_ended() = "the API key that it was exchanged for has expired or was revoked";
+    token_without_record() = "there is no record of a token with this jti";
+
+    // API keys.
+    not_a_key() = "not an API key, or mistyped";
+    no_such_key() = "no such API key";
+    key_revoked(name: &str) = "the API key {name} was revoked";
+    wrong_key() = "wrong API key";
+    key_ended() = "expired";
+    address_not_allowed() = "presented from an IP address that is not allowed";
+
+    // Token requests of an authenticated client that asks for more than it is allowed.
+    scope_malformed() = "asked for a scope that is not well-formed";
+    scope_not_allowed(scope: &str) = "asked for the scope {scope}, which the client is not allowed";
+    resource_not_allowed(resource: &str) = "asked for the resource server {resource}, which the client is not allowed";
+    grant_type_not_allowed(grant_type: &str) = "asked for the grant type {grant_type}, which the client is not allowed";
+
+    // Requests to a resource server with an active token or API key.
+    insufficient_scope(scope: &str) = "the request needed the scope {scope}";
+    wrong_resource_server(resource: &str) = "presented to {resource}, which is not in its audience";
+
+    // Portal users.
+    wrong_password() = "wrong e-mail address or password";
+    wrong_current_password() = "wrong current password";
+    wrong_second_factor() = "wrong second-factor code";
+    second_factor_locked() = "the second factor is locked after too many wrong codes";
+
+    // Failures by unknown callers, summed up.
+    failures_left_out(count: i64) = "{count} more failures by unknown callers were not recorded";
+
+    // Tokens and API keys.
+    owner_deleted() = "its client is deleted";
+    owner_disabled() = "its client is disabled";
+    not_for_caller() = "not intended for the caller";
+}

@@ -1,0 +1,165 @@
+//! Issuing of access tokens: claims, signature, and the durable record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::access_token::{Audience, Claims};
+use crate::clock::Timestamp;
+use crate::credential::random_bytes;
+use crate::error::Error;
+use crate::oauth::AuthorizationServer;
+use crate::oauth::grant::Grant;
+use crate::oauth::signing_keys::SigningKeyPair;
+use crate::scope::Scope;
+use crate::store::signing_key::{self, State};
+use crate::store::token::Token;
+
+/// The successful response of the token endpoint (RFC 6749 section 5.1).
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct TokenResponse {
+    /// The JWT access token.
+    pub access_token: String,
+    /// The type of the issued token, in the response of a token exchange (RFC 8693 section 2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<&'static str>,
+    /// `Bearer`.
+    pub token_type: &'static str,
+    /// The lifetime of the token, in seconds.
+    pub expires_in: u64,
+    /// The granted scope; omitted when empty.
+    #[serde(skip_serializing_if = "Scope::is_empty")]
+    pub scope: Scope,
+}
+
+/// The key pair that signs at `now`.
+///
+/// # Errors
+/// Fails if no key signs, if the key was sealed with another sealing key file, or if the database
+/// does not answer.
+pub async fn current_signing_key(
+    server: &AuthorizationServer,
+    now: Timestamp,
+) -> Result<Arc<SigningKeyPair>, Error> {
+    let no_key = || Error::server_error("no signing key is active");
+    let keys = server.cache.signing_keys().await?;
+    let row = signing_key::signing_at(&keys, now).ok_or_else(no_key)?;
+    if let Ok(key) = server.signing_keys.open(row) {
+        return Ok(key);
+    }
+    // The sealing key was rotated, and the cached row is still the one sealed with the old key.
+    let keys = server.store.lookup(signing_key::list).await?;
+    let row = signing_key::signing_at(&keys, now).ok_or_else(no_key)?;
+    Ok(server.signing_keys.open(row)?)
+}
+
+/// Issues an access token for `grant`. When this returns, the token's record is durable and the
+/// response can be sent.
+///
+/// # Errors
+/// Fails if no key can sign, if the record cannot be written, or if the token was revoked
+/// meanwhile.
+pub async fn issue(
+    server: &AuthorizationServer,
+    grant: Grant,
+    now: Timestamp,
+) -> Result<TokenResponse, Error> {
+    let token_ttl = server.settings.token_ttl;
+    let lifetime = grant
+        .not_after()
+        .map_or(token_ttl, |end| end.duration_since(now).min(token_ttl));
+    let claims = claims(server, &grant, lifetime, now);
+    let payload =
+        serde_json::to_vec(&claims).map_err(|error| Error::server_error(error.to_string()))?;
+
+    let typ = grant.client().token_typ(grant.resources());
+    let key = current_signing_key(server, now).await?;
+    let kid = key.kid.clone();
+    let record = Token {
+        jti: claims.jti.to_string(),
+        client_id: claims.client_id,
+        scope: claims.scope.into(),
+        audience: grant.resources().as_str().to_owned(),
+        issued_at: now,
+        expires_at: Timestamp::from_seconds(claims.exp),
+        token_epoch: claims.token_epoch,
+        api_key_id: claims.api_key,
+    };
+    // Concurrently: the disk writes while a processor signs.
+    let recorded = async { Ok::<_, Error>(server.records.write(record).await?) };
+    let (access_token, ()) =
+        tokio::try_join!(server.signing_keys.sign(key, typ, payload), recorded)?;
+    check_not_revoked_meanwhile(server, &grant, &kid, now).await?;
+    server
+        .usage
+        .count_token(&grant.client().client, grant.grant_type(), now);
+    Ok(TokenResponse {
+        access_token,
+        issued_token_type: grant.issued_token_type(),
+        token_type: "Bearer",
+        expires_in: lifetime.as_secs(),
+        scope: grant.into_scope(),
+    })
+}
+
+/// Refuses to return a token that was revoked while it was signed: by revoking all of the client's
+/// tokens, or with the client, the API key or the signing key.
+async fn check_not_revoked_meanwhile(
+    server: &AuthorizationServer,
+    grant: &Grant,
+    kid: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let revoked = || Error::unavailable("the token was revoked while it was signed");
+    let granted_to = &grant.client().client;
+    let client = server.cache.client(&granted_to.client_id).await?;
+    if client.is_none_or(|entry| {
+        entry.client.disabled_at.is_some() || entry.client.token_epoch != granted_to.token_epoch
+    }) {
+        return Err(revoked());
+    }
+    if let Some(id) = grant.api_key_id()
+        && server.cache.api_key(id).await?.is_none()
+    {
+        return Err(revoked());
+    }
+    let keys = server.cache.signing_keys().await?;
+    if keys
+        .iter()
+        .any(|key| key.kid == kid && key.state(now) != State::Gone)
+    {
+        Ok(())
+    } else {
+        Err(revoked())
+    }
+}
+
+fn claims(
+    server: &AuthorizationServer,
+    grant: &Grant,
+    lifetime: Duration,
+    now: Timestamp,
+) -> Claims {
+    let client = &grant.client().client;
+    // A node whose clock was ahead may have written `tokens_void_before`, before token epochs
+    // existed. A token issued now must be later than that.
+    let millisecond = now.millis().max(client.tokens_void_before.millis() + 1);
+    let jti = uuid::Builder::from_unix_timestamp_millis(
+        u64::try_from(millisecond).unwrap_or(0),
+        &random_bytes(),
+    )
+    .into_uuid();
+    Claims {
+        iss: server.issuer.as_str().to_owned(),
+        sub: grant.subject().to_owned(),
+        client_id: client.client_id.clone(),
+        aud: Audience::of(grant.resources(), server.issuer.as_str()),
+        exp: now.saturating_add(lifetime).seconds(),
+        iat: now.seconds(),
+        jti,
+        scope: grant.scope().clone(),
+        api_key: grant.api_key_id().map(str::to_owned),
+        token_epoch: client.token_epoch,
+    }
+}

@@ -1,0 +1,397 @@
+//! The resolver: determines what a presented token or API key is, and whether it is active.
+//! Introspection, revocation, forward authentication, token exchange, `/apiKeys`, the management
+//! API and `keyward token` use this module and nothing else, so a new kind of credential is added
+//! here.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::access_token::{Audience, Claims};
+use super::{api_key, verify};
+use crate::cache::{ApiKeyEntry, ClientEntry};
+use crate::client_ip::ClientIp;
+use crate::clock::Timestamp;
+use crate::config::Issuer;
+use crate::credential::{Credential, Fingerprint, Kind};
+use crate::error::Error;
+use crate::metrics::CredentialKind;
+use crate::oauth::AuthorizationServer;
+use crate::oauth::failures::FailureSubject;
+use crate::oauth::reason::{Reason, Rejection};
+use crate::request_context::RequestContext;
+use crate::scope::Scope;
+use crate::store::{self, StoreError};
+
+/// How a token or API key was presented.
+#[derive(Clone, Copy, Default)]
+pub struct Presentation {
+    /// The client IP address that it was presented from. `None` where the caller of Keyward is not
+    /// the one who presented it, as in introspection: then the allowed IP ranges of an API key are
+    /// not checked.
+    pub client_ip: Option<ClientIp>,
+}
+
+impl Presentation {
+    /// A token or API key that the sender of this request presents.
+    pub fn by_sender(context: &RequestContext) -> Self {
+        Presentation {
+            client_ip: Some(context.client_ip),
+        }
+    }
+}
+
+/// An authentic token or API key, which may be inactive: Keyward issued it, and it is unaltered.
+#[derive(Clone)]
+pub enum PresentedToken {
+    /// The claims of an access token whose signature was verified.
+    AccessToken(Arc<Claims>),
+    /// An API key whose secret is correct.
+    ApiKey(Arc<ApiKeyEntry>),
+}
+
+impl PresentedToken {
+    /// The client that it belongs to.
+    pub fn client_id(&self) -> &str {
+        match self {
+            PresentedToken::AccessToken(claims) => &claims.client_id,
+            PresentedToken::ApiKey(key) => &key.key.client_id,
+        }
+    }
+}
+
+/// An active access token.
+pub struct ActiveAccessToken {
+    /// The claims.
+    pub claims: Arc<Claims>,
+    /// The client that the token was issued to.
+    pub client: Arc<ClientEntry>,
+}
+
+/// An active API key.
+pub struct ActiveApiKey {
+    /// The API key.
+    pub key: Arc<ApiKeyEntry>,
+    /// The client that the key belongs to.
+    pub client: Arc<ClientEntry>,
+}
+
+impl ActiveApiKey {
+    /// The scope of the key: its own part of its client's present scope.
+    pub fn scope(&self) -> Cow<'_, Scope> {
+        let client_scope = &self.client.client.scope;
+        match &self.key.key.scope {
+            Some(own) => Cow::Owned(own.intersection(client_scope)),
+            None => Cow::Borrowed(client_scope),
+        }
+    }
+}
+
+/// An active token or API key.
+pub enum ActiveToken {
+    /// An access token.
+    AccessToken(ActiveAccessToken),
+    /// An API key.
+    ApiKey(ActiveApiKey),
+}
+
+impl ActiveToken {
+    /// The client that it belongs to.
+    pub fn client(&self) -> &Arc<ClientEntry> {
+        match self {
+            ActiveToken::AccessToken(token) => &token.client,
+            ActiveToken::ApiKey(key) => &key.client,
+        }
+    }
+
+    /// The `jti` of the token, or the id of the API key.
+    pub fn id(&self) -> String {
+        match self {
+            ActiveToken::AccessToken(token) => token.claims.jti.to_string(),
+            ActiveToken::ApiKey(key) => key.key.key.id.clone(),
+        }
+    }
+
+    /// The scope, without what the client has lost since.
+    pub fn scope(&self) -> Cow<'_, Scope> {
+        match self {
+            ActiveToken::AccessToken(token) => token.claims.remaining_scope(&token.client.client),
+            ActiveToken::ApiKey(key) => key.scope(),
+        }
+    }
+
+    /// The audience, without the resource servers that the client has lost since; `None` if none is
+    /// left.
+    pub fn audience(&self, issuer: &Issuer) -> Option<Cow<'_, Audience>> {
+        match self {
+            ActiveToken::AccessToken(token) => {
+                token.claims.remaining_audience(&token.client.client)
+            }
+            ActiveToken::ApiKey(key) => {
+                let resources = &key.client.client.resources;
+                Some(Cow::Owned(Audience::of(resources, issuer.as_str())))
+            }
+        }
+    }
+
+    /// When it was issued, to the second.
+    pub fn issued_at(&self) -> Timestamp {
+        match self {
+            ActiveToken::AccessToken(token) => Timestamp::from_seconds(token.claims.iat),
+            ActiveToken::ApiKey(key) => key.key.key.created_at,
+        }
+    }
+
+    /// When it expires; `None` for an API key without an expiry.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        match self {
+            ActiveToken::AccessToken(token) => Some(token.claims.expires_at()),
+            ActiveToken::ApiKey(key) => key.key.key.expires_at,
+        }
+    }
+}
+
+/// The kind of a presented token, by its prefix. Whatever has no prefix counts as an access token.
+pub fn kind(presented: &str) -> CredentialKind {
+    if Kind::ApiKey.is_prefix_of(presented) {
+        CredentialKind::ApiKey
+    } else {
+        CredentialKind::AccessToken
+    }
+}
+
+/// Resolves a presented token or API key that must be active at `now`.
+///
+/// # Errors
+/// [`Rejection::Inactive`] if it is not; [`Rejection::Error`] if neither the cache nor the database
+/// can answer.
+pub async fn resolve(
+    server: &AuthorizationServer,
+    presented: &str,
+    presentation: Presentation,
+    now: Timestamp,
+) -> Result<ActiveToken, Rejection> {
+    match kind(presented) {
+        CredentialKind::AccessToken => resolve_access_token(server, presented, now)
+            .await
+            .map(ActiveToken::AccessToken),
+        CredentialKind::ApiKey => resolve_api_key(server, presented, presentation, now)
+            .await
+            .map(ActiveToken::ApiKey),
+    }
+}
+
+/// [`resolve`], for an endpoint that accepts access tokens only.
+///
+/// # Errors
+/// As [`resolve`].
+pub async fn resolve_access_token(
+    server: &AuthorizationServer,
+    presented: &str,
+    now: Timestamp,
+) -> Result<ActiveAccessToken, Rejection> {
+    under_lease(server, async || {
+        let claims = verify::verify(server, presented, now).await?;
+        let client = verify::check_active(server, &claims, now).await?;
+        Ok(ActiveAccessToken { claims, client })
+    })
+    .await
+}
+
+/// [`resolve`], for an endpoint that accepts API keys only.
+///
+/// # Errors
+/// As [`resolve`].
+pub async fn resolve_api_key(
+    server: &AuthorizationServer,
+    presented: &str,
+    presentation: Presentation,
+    now: Timestamp,
+) -> Result<ActiveApiKey, Rejection> {
+    under_lease(server, async || {
+        let key = api_key::authenticate(server, presented).await?;
+        let client = api_key::check_active(server, &key, presentation.client_ip, now).await?;
+        Ok(ActiveApiKey { key, client })
+    })
+    .await
+}
+
+/// Resolves again if the cache lease expired meanwhile: the process may have been suspended between
+/// a look into the cache and its answer. This holds for active and inactive tokens alike.
+async fn under_lease<T>(
+    server: &AuthorizationServer,
+    resolve: impl AsyncFn() -> Result<T, Rejection>,
+) -> Result<T, Rejection> {
+    let resolved = server.cache.under_lease(async || match resolve().await {
+        Ok(active) => Ok(Ok(active)),
+        Err(Rejection::Inactive(reason)) => Ok(Err(reason)),
+        Err(Rejection::Error(error)) => Err(error),
+    });
+    Ok(resolved.await??)
+}
+
+/// Authenticates a presented token or API key, which may be inactive.
+///
+/// # Errors
+/// [`Rejection::Inactive`] if Keyward did not issue it; [`Rejection::Error`] if neither the cache
+/// nor the database can answer.
+pub async fn authenticate(
+    server: &AuthorizationServer,
+    presented: &str,
+    now: Timestamp,
+) -> Result<PresentedToken, Rejection> {
+    match kind(presented) {
+        CredentialKind::AccessToken => verify::verify(server, presented, now)
+            .await
+            .map(PresentedToken::AccessToken),
+        CredentialKind::ApiKey => api_key::authenticate(server, presented)
+            .await
+            .map(PresentedToken::ApiKey),
+    }
+}
+
+/// Authenticates a token or API key that is to be revoked. It may have expired by the clock of this
+/// machine, which may be ahead: on another node it may still be active.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn authenticate_for_revocation(
+    server: &AuthorizationServer,
+    presented: &str,
+) -> Result<PresentedToken, Rejection> {
+    match kind(presented) {
+        CredentialKind::AccessToken => verify::verify_for_revocation(server, presented)
+            .await
+            .map(PresentedToken::AccessToken),
+        CredentialKind::ApiKey => api_key::authenticate(server, presented)
+            .await
+            .map(PresentedToken::ApiKey),
+    }
+}
+
+/// Finds the access token with this `jti` by its record.
+///
+/// # Errors
+/// [`Rejection::Inactive`] if there is no such record; [`Rejection::Error`] if the database does
+/// not answer.
+pub async fn find_by_jti(
+    server: &AuthorizationServer,
+    jti: Uuid,
+) -> Result<PresentedToken, Rejection> {
+    let record = server
+        .store
+        .read(move |database| store::token::find(database, &jti.to_string()))
+        .await?;
+    record
+        .and_then(|record| Claims::from_record(&record, server.issuer.as_str()))
+        .map(|claims| PresentedToken::AccessToken(Arc::new(claims)))
+        .ok_or_else(|| Reason::token_without_record().into())
+}
+
+/// Checks that an authentic token or API key is active at `now`.
+///
+/// # Errors
+/// As [`resolve`].
+pub async fn check_active(
+    server: &AuthorizationServer,
+    token: PresentedToken,
+    presentation: Presentation,
+    now: Timestamp,
+) -> Result<ActiveToken, Rejection> {
+    match token {
+        PresentedToken::AccessToken(claims) => {
+            let client = verify::check_active(server, &claims, now).await?;
+            Ok(ActiveToken::AccessToken(ActiveAccessToken {
+                claims,
+                client,
+            }))
+        }
+        PresentedToken::ApiKey(key) => {
+            let client = api_key::check_active(server, &key, presentation.client_ip, now).await?;
+            Ok(ActiveToken::ApiKey(ActiveApiKey { key, client }))
+        }
+    }
+}
+
+/// The error to answer with when a presented token or API key was rejected: `refusal` if it is
+/// inactive, which is counted and recorded as a failure of its owner.
+pub async fn refuse(
+    server: &AuthorizationServer,
+    context: &RequestContext,
+    presented: &str,
+    rejection: Rejection,
+    refusal: Error,
+) -> Error {
+    let reason = match rejection {
+        Rejection::Inactive(reason) => reason,
+        Rejection::Error(error) => return error,
+    };
+    // Best effort: if the store does not answer, the owner is recorded as unknown.
+    let (id, owner) = find_owner(server, presented).await.unwrap_or_default();
+    let subject = FailureSubject {
+        client_id: None,
+        client: owner.as_ref().map(|owner| &owner.client),
+        target: &id,
+    };
+    server.record_failed_authentication(context, &subject, &reason, refusal)
+}
+
+/// The id and the client of an inactive token or API key: of a token whose signature was verified,
+/// or of an API key by the id that it contains.
+async fn find_owner(
+    server: &AuthorizationServer,
+    presented: &str,
+) -> Result<(String, Option<Arc<ClientEntry>>), StoreError> {
+    let fingerprint = Fingerprint::of(presented.as_bytes());
+    if let Some(token) = server.verified.get(&fingerprint) {
+        let owner = server.cache.client(&token.claims.client_id).await?;
+        return Ok((token.claims.jti.to_string(), owner));
+    }
+    let Some(key) = Credential::parse(presented, Kind::ApiKey) else {
+        return Ok((String::new(), None));
+    };
+    let owner = find_key_owner(server, key.id()).await.unwrap_or_default();
+    Ok((key.id().to_owned(), owner))
+}
+
+/// The client of an API key, which may be revoked.
+async fn find_key_owner(
+    server: &AuthorizationServer,
+    id: &str,
+) -> Result<Option<Arc<ClientEntry>>, StoreError> {
+    let client_id = match server.cache.api_key(id).await? {
+        Some(entry) => entry.key.client_id.clone(),
+        None => match server.cache.revoked_api_key(id).await? {
+            Some(entry) => entry.key.client_id.clone(),
+            None => return Ok(None),
+        },
+    };
+    server.cache.client(&client_id).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prefix_tells_an_api_key_from_an_access_token() {
+        let key = Credential::generate(Kind::ApiKey);
+        let secret = Credential::generate(Kind::ClientSecret);
+        for (presented, expected) in [
+            (key.expose(), CredentialKind::ApiKey),
+            ("kwk_", CredentialKind::ApiKey),
+            ("kwk_mistyped", CredentialKind::ApiKey),
+            ("kwk", CredentialKind::AccessToken),
+            ("KWK_", CredentialKind::AccessToken),
+            (secret.expose(), CredentialKind::AccessToken),
+            (
+                "eyJ0eXAiOiJhdCtqd3QifQ.e30.c2ln",
+                CredentialKind::AccessToken,
+            ),
+            ("", CredentialKind::AccessToken),
+        ] {
+            assert_eq!(kind(presented), expected, "{presented}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The programs and servers of others that some tests need, and whether they are there.
+//!
+//! A test that needs one begins with `needs!(Tool::…)`. Where the tool is missing, the test returns at once,
+//! and the first of these tests prints a line that says so. With `TEST_REQUIRE_ALL=1`, which `tests/run` sets,
+//! a missing tool is a failure.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{LazyLock, Mutex};
+
+/// Something that is not part of a Rust toolchain or of every Linux system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tool {
+    /// A running server on which a database is created for each test.
+    Postgres,
+    /// `initdb` and `pg_ctl`, for servers that a test stops and configures.
+    PostgresPrograms,
+    PgBouncer,
+    /// Python with the packages of `tests/interop/python/requirements.txt`.
+    Python,
+    /// Node.js with the packages of `tests/interop/javascript/package.json`.
+    Node,
+    Go,
+    /// Go 1.21 or newer. Debian 12 has an older one, so this is never required.
+    RecentGo,
+    /// A JDK with the jars of `tests/interop/java/pom.xml`.
+    Java,
+    Chromium,
+    Nginx,
+    Promtool,
+    Faketime,
+    Curl,
+    /// The command that gives a program a terminal.
+    Script,
+    /// Git, in a clone.
+    Git,
+    /// The registry, for a program with dependencies of its own.
+    CratesIo,
+}
+
+impl Tool {
+    const fn name(self) -> &'static str {
+        match self {
+            Tool::Postgres => "Postgres (TEST_POSTGRES_URL)",
+            Tool::PostgresPrograms => "initdb and pg_ctl (TEST_POSTGRES_BIN)",
+            Tool::PgBouncer => "PgBouncer (TEST_PGBOUNCER)",
+            Tool::Python => "Python with client libraries (TEST_PYTHON)",
+            Tool::Node => "Node.js with client libraries (TEST_NODE_DIR)",
+            Tool::Go => "Go",
+            Tool::RecentGo => "Go 1.21",
+            Tool::Java => "Java with client libraries (TEST_JAVA_DIR)",
+            Tool::Chromium => "Chromium (TEST_CHROMIUM)",
+            Tool::Nginx => "nginx (TEST_NGINX)",
+            Tool::Promtool => "promtool (TEST_PROMTOOL)",
+            Tool::Faketime => "libfaketime",
+            Tool::Curl => "curl",
+            Tool::Script => "script",
+            Tool::Git => "Git",
+            Tool::CratesIo => "crates.io (TEST_CRATES_IO)",
+        }
+    }
+
+    fn is_there(self) -> bool {
+        match self {
+            Tool::Postgres => std::env::var_os("TEST_POSTGRES_URL").is_some(),
+            Tool::PostgresPrograms => postgres_programs().is_some() && can_be_unprivileged(),
+            Tool::PgBouncer => pgbouncer().is_file() && can_be_unprivileged(),
+            Tool::Python => std::env::var_os("TEST_PYTHON").is_some(),
+            Tool::Node => std::env::var_os("TEST_NODE_DIR").is_some() && on_path("node"),
+            Tool::Go => on_path("go"),
+            Tool::RecentGo => on_path("go") && is_recent_go(),
+            Tool::Java => std::env::var_os("TEST_JAVA_DIR").is_some() && on_path("java"),
+            Tool::Chromium => std::env::var_os("TEST_CHROMIUM").is_some(),
+            Tool::Nginx => std::env::var_os("TEST_NGINX").is_some(),
+            Tool::Promtool => std::env::var_os("TEST_PROMTOOL").is_some(),
+            Tool::Faketime => on_path("faketime"),
+            Tool::Curl => on_path("curl"),
+            Tool::Script => on_path("script"),
+            Tool::Git => on_path("git") && super::repository(".git").exists(),
+            Tool::CratesIo => std::env::var_os("TEST_CRATES_IO").is_some(),
+        }
+    }
+
+    /// Whether a test that needs this can run. Where it is missing, this says so, or panics if
+    /// everything is required.
+    pub fn is_usable(self) -> bool {
+        if self.is_there() {
+            return true;
+        }
+        assert!(
+            self == Tool::RecentGo || std::env::var_os("TEST_REQUIRE_ALL").is_none(),
+            "{} is missing, and TEST_REQUIRE_ALL is set",
+            self.name()
+        );
+        static REPORTED: Mutex<BTreeSet<Tool>> = Mutex::new(BTreeSet::new());
+        if REPORTED.lock().unwrap().insert(self) {
+            // libtest captures what is printed by macros, but not what is written to the stream.
+            let line = format!(
+                "\nskipped: all tests that need {}; `tests/run` runs them\n",
+                self.name()
+            );
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }
+        false
+    }
+}
+
+/// Returns from a test whose tools are missing, with a printed line.
+macro_rules! needs {
+    ($($tool:expr),+ $(,)?) => {
+        if !($($tool.is_usable())&&+) {
+            return;
+        }
+    };
+}
+
+/// Whether `go version` prints `go version go1.N…` with N of at least 21.
+fn is_recent_go() -> bool {
+    let output = Command::new("go")
+        .env("GOTOOLCHAIN", "local")
+        .arg("version")
+        .output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let minor = text.ok().and_then(|text| {
+        let version = text.split(" go1.").nth(1)?;
+        version
+            .split(|c: char| !c.is_ascii_digit())
+            .next()?
+            .parse::<u32>()
+            .ok()
+    });
+    minor.is_some_and(|minor| minor >= 21)
+}
+
+fn on_path(program: &str) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
+}
+
+/// Postgres and PgBouncer refuse to run as root.
+fn can_be_unprivileged() -> bool {
+    !super::postgres::is_root() || on_path("runuser")
+}
+
+/// The value of a variable that `tests/run` sets.
+pub fn variable(name: &str) -> String {
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: the test must say which tool it needs"))
+}
+
+/// The folder of `initdb` and `pg_ctl`: Debian keeps them out of `PATH`.
+pub fn postgres_programs() -> Option<&'static Path> {
+    static FOLDER: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+        if let Some(folder) = std::env::var_os("TEST_POSTGRES_BIN") {
+            return Some(PathBuf::from(folder));
+        }
+        let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+        versions
+            .filter_map(|version| Some(version.ok()?.path().join("bin")))
+            .filter(|folder| folder.join("initdb").is_file())
+            .max()
+    });
+    FOLDER.as_deref()
+}
+
+pub fn pgbouncer() -> PathBuf {
+    std::env::var_os("TEST_PGBOUNCER").map_or_else(|| "/usr/sbin/pgbouncer".into(), PathBuf::from)
+}
+
+/// A command of the Python environment that `TEST_PYTHON` is in.
+pub fn python_tool(name: &str) -> Command {
+    Command::new(Path::new(&variable("TEST_PYTHON")).with_file_name(name))
+}
+
+pub fn python(script: &str) -> Command {
+    let mut command = Command::new(variable("TEST_PYTHON"));
+    command.arg(super::repository("tests/interop/python").join(script));
+    command
+}
+
+/// A script beside which Node.js finds the packages.
+pub fn node(script: &str) -> Command {
+    let mut command = Command::new("node");
+    command.arg(Path::new(&variable("TEST_NODE_DIR")).join(script));
+    command
+}
+
+pub fn go(folder: &Path) -> Command {
+    let mut command = Command::new("go");
+    command
+        .args(["run", "."])
+        .current_dir(folder)
+        .env("GOCACHE", super::repository("target/interop-go-cache"))
+        .env("GOTOOLCHAIN", "local");
+    command
+}
