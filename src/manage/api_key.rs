@@ -342,6 +342,11 @@ fn replaced(old: &ApiKey, successor_id: &str, end: Timestamp) -> ApiKey {
     }
 }
 
+/// The value of the `Authorization` header that presents an API key: Basic, with the key as the user name.
+pub fn authorization_header(api_key: &str) -> String {
+    format!("Basic {}", STANDARD.encode(api_key))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -415,9 +420,4 @@ mod tests {
         let refused = ensure_capacity(&keys(MAX_API_KEYS)).unwrap_err();
         assert_eq!(refused.code(), Code::Conflict);
     }
-}
-
-/// The value of the `Authorization` header that presents an API key: Basic, with the key as the user name.
-pub fn authorization_header(api_key: &str) -> String {
-    format!("Basic {}", STANDARD.encode(api_key))
 }

@@ -21,7 +21,10 @@ use crate::manage::client::{AuthMethod, ClientView};
 use crate::scope::Scope;
 
 /// The page with the program in the language that the query names.
-pub async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
+///
+/// # Errors
+/// `not_found` if the user cannot see the application.
+pub(super) async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
     let application = Application::find(&user, &id).await?;
     let client = &application.client;
     let chosen = user.query("language");
