@@ -5,6 +5,7 @@
 //! - [`store`]: tables, rows and queries. The only module that uses diesel.
 //! - [`oauth`]: operations of the protocol, a file for each RFC or step, without HTTP.
 //! - [`manage`]: operations of administration. Each demands a permit.
+//! - [`domain`]: operations that `oauth` and `manage` share. Each writes its audit entry.
 //! - [`http`] (the API), [`portal`] (the web UI) and [`cli`]: the entry points.
 //! - [`server`]: the composition root.
 //!

@@ -5,8 +5,8 @@
 //! Log lines of an entered scope carry the request id and the trace id.
 //!
 //! The ids are always there: they are copied into a thread-local, which costs little. Spans of
-//! `tracing` cost more, and are created only where they are used: for traces that are sampled for
-//! export, or at the log level `debug`.
+//! `tracing` cost more, and are created only for traces that are sampled, while something takes
+//! them: the exporter, or the log at the level `debug`.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -57,7 +57,11 @@ impl Scope {
             trace,
             recorded: false,
         };
-        let span = with_ids(Some(request), span);
+        let span = if trace.is_sampled() {
+            with_ids(Some(request), span)
+        } else {
+            Span::none()
+        };
         Scope {
             request: Some(CurrentRequest {
                 recorded: !span.is_disabled(),

@@ -262,7 +262,7 @@ mod tests {
     fn the_sampler_takes_a_share_of_trace_ids() {
         for (ratio, share) in [(0.0, 0), (0.25, 250), (0.5, 500), (1.0, 1000), (7.0, 1000)] {
             let sampler = Sampler::new(ratio);
-            let ids = (0..1000_u128).map(|n| TraceId((7 << 64) | (n << 56) / 1000));
+            let ids = (0..1000_u128).map(|n| TraceId((7 << 64) | ((n << 56) / 1000)));
             assert_eq!(
                 ids.filter(|id| sampler.samples(*id)).count(),
                 share,

@@ -194,7 +194,7 @@ fn a_day_of_traffic(world: &World) {
                 let part = count * [44, 26, 16, 9, 5][place] / 100;
                 add(
                     moment / hour * hour,
-                    (account, client),
+                    (account.as_str(), client.as_str()),
                     what.to_owned(),
                     part,
                 );

@@ -36,7 +36,8 @@ on_both_and_serializable! {
         world.execute(&format!("INSERT INTO client_assertions VALUES ('lately', {})", (jwt::now() - 23 * 3600) * 1000));
         // A key that ended long ago, and one that never ends.
         world.execute(&format!("INSERT INTO api_keys (id, client_id, name, hash, shown, manage_keys, created_at, expires_at) VALUES ('old', '{}', 'old', '', '', FALSE, 1, 1000)", client.id));
-        world.execute("INSERT INTO counters VALUES (1000, '', '', 'a', 1), (1000, '', '', 'b', 1), (9999999999999, '', '', 'a', 1)");
+        world.execute("INSERT INTO counters (bucket_start, account_id, client_id, metric, count) VALUES \
+             (1000, '', '', 'a', 1), (1000, '', '', 'b', 1), (9999999999999, '', '', 'a', 1)");
         world.execute("INSERT INTO changes VALUES (-5, 'client', 'x', 1000)");
         let rest = |table: &str| world.count(&format!("SELECT count(*) FROM {table}"));
         within(std::time::Duration::from_secs(20), "the purge", || {

@@ -20,8 +20,7 @@ use crate::config::Registration;
 use crate::credential::{Credential, new_id, random_bytes};
 use crate::error::{Code, Error};
 use crate::manage::actor::{
-    AccountsWrite, Actor, ClientsWrite, KeysWrite, RegistrationWrite, ResourcesWrite,
-    SigningKeysWrite, UsersWrite,
+    AccountsWrite, Actor, ClientsWrite, KeysWrite, RegistrationWrite, ResourcesWrite, UsersWrite,
 };
 use crate::manage::api_key::{self, IpRanges, NewApiKey};
 use crate::manage::client::{self, AuthMethod, NewClient};
@@ -380,7 +379,8 @@ impl Demo<'_> {
         let policy = RotationPolicy {
             jwks_max_age: settings.jwks_max_age,
             token_ttl: settings.token_ttl,
-            max_age: settings.signing_key_max_age,
+            // The first key is due for rotation immediately.
+            max_age: Duration::ZERO,
         };
         let file = context.sealing_keys_or_new(&self.store).await?;
         let services = SigningKeyServices {
@@ -389,8 +389,9 @@ impl Demo<'_> {
             policy,
         };
         signing_key::ensure(services, self.days_ago(42)).await?;
-        let operator = self.operator(self.days_ago(9));
-        signing_key::rotate(services, operator.may(SigningKeysWrite)?).await?;
+        // A rotation on request counts from the present, since a key must be published before it signs.
+        let keys = self.store.read(crate::store::signing_key::list).await?;
+        signing_key::rotate_if_due(services, &keys, self.days_ago(9)).await?;
         Ok(())
     }
 

@@ -132,7 +132,8 @@ pub async fn update(
                 account.max_clients = limit.map(i64::from);
             }
             account::update(transaction, &account)?;
-            let (action, id) = (Action::AccountUpdate, account.id.as_str());
+            let action = Action::AccountUpdate;
+            let id = account.id.as_str();
             if let Some((permit, _)) = &requires_second_factor {
                 permit.audit(transaction, action, Some(id), id)?;
             } else if let Some((permit, _)) = &max_clients {

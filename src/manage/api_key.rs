@@ -189,7 +189,8 @@ pub async fn rotate(
     grace: Duration,
 ) -> Result<(Credential, ApiKeyView), Error> {
     let now = permit.now();
-    let (client_id, id) = (client_id.to_owned(), id.to_owned());
+    let client_id = client_id.to_owned();
+    let id = id.to_owned();
     store
         .write(now, move |transaction| {
             let client = find_editable(transaction.database(), &permit, &client_id)?;
@@ -238,7 +239,8 @@ pub async fn delete(
     id: &str,
 ) -> Result<(), Error> {
     let now = permit.now();
-    let (client_id, id) = (client_id.to_owned(), id.to_owned());
+    let client_id = client_id.to_owned();
+    let id = id.to_owned();
     store
         .write(now, move |transaction| {
             let client = find_editable(transaction.database(), &permit, &client_id)?;

@@ -408,7 +408,8 @@ pub async fn warning(
     _: Permit<ClientsRead>,
     client: &ClientView,
 ) -> Result<Option<Warning>, Error> {
-    let (scope, resources) = (client.scope.clone(), client.resources.clone());
+    let scope = client.scope.clone();
+    let resources = client.resources.clone();
     store
         .read(move |database| find_undescribed(database, &scope, &resources))
         .await

@@ -377,7 +377,8 @@ mod tests {
     #[test]
     fn rights_need_the_management_api_and_are_not_for_self_registered_clients() {
         use Grantee::{Client, SelfRegistered};
-        let cases: [(Grantee, &str, &[&str], Result<(), &str>); 9] = [
+        type Case<'a> = (Grantee, &'a str, &'a [&'a str], Result<(), &'a str>);
+        let cases: [Case<'_>; 9] = [
             (Client, "", &[], Ok(())),
             (Client, "a", &["https://x"], Ok(())),
             (Client, "keyward:keys:read", &[MANAGEMENT], Ok(())),

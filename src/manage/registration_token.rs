@@ -84,7 +84,8 @@ pub async fn create(
             .field("expires_in"));
     }
     let token = Credential::generate(Kind::InitialAccessToken);
-    let (id, hash) = (token.id().to_owned(), secret_hash::hash(&token));
+    let id = token.id().to_owned();
+    let hash = secret_hash::hash(&token);
     let (row, warning) = store
         .write(now, move |transaction| {
             let account = account::resolve(transaction, &permit, new.account.as_deref())?;

@@ -150,7 +150,7 @@ impl Rights {
     /// This set and one more right.
     #[must_use]
     pub const fn with(self, right: Right) -> Self {
-        Rights(self.0 | 1 << right as u32)
+        Rights(self.0 | (1 << right as u32))
     }
 
     /// The rights in either set.

@@ -226,7 +226,7 @@ fn find_loss(
 ) -> Result<(Loss, Vec<SigningKey>), StoreError> {
     let is_lost_key = |key: &SigningKey| {
         let is_in_use = matches!(key.state(now), State::Signing | State::Published);
-        is_in_use && !file.is_some_and(|file| SigningKeyPair::open(key, file).is_ok())
+        is_in_use && file.is_none_or(|file| SigningKeyPair::open(key, file).is_err())
     };
     let is_lost_factor = |user: &User| {
         let opens = |sealed: &str, file: &SealingKeyFile| {
@@ -235,7 +235,7 @@ fn find_loss(
         };
         user.totp_sealed
             .as_deref()
-            .is_some_and(|sealed| !file.is_some_and(|file| opens(sealed, file)))
+            .is_some_and(|sealed| file.is_none_or(|file| !opens(sealed, file)))
     };
     let mut lost_keys = signing_key::list(database)?;
     lost_keys.retain(is_lost_key);

@@ -169,7 +169,8 @@ pub async fn delete(
     client_id: &str,
     id: &str,
 ) -> Result<(), Error> {
-    let (client_id, id) = (client_id.to_owned(), id.to_owned());
+    let client_id = client_id.to_owned();
+    let id = id.to_owned();
     store
         .write(permit.now(), move |transaction| {
             let client = find_editable(transaction.database(), &permit, &client_id)?;

@@ -409,7 +409,8 @@ async fn add(
     key: SigningKeyPair,
     requested: RequestedAt,
 ) -> Result<SigningKeyView, Error> {
-    let (policy, now) = (services.policy, requested.now);
+    let policy = services.policy;
+    let now = requested.now;
     let sealing_keys = services.sealing_keys.clone();
     services
         .store
@@ -479,9 +480,11 @@ async fn write_retirement(
     successor: Option<SigningKeyPair>,
     requested: RequestedAt,
 ) -> Result<Option<SigningKeyView>, Error> {
-    let (policy, now) = (services.policy, requested.now);
+    let policy = services.policy;
+    let now = requested.now;
     let sealing_keys = services.sealing_keys.clone();
-    let (permit, kid) = (permit.clone(), kid.to_owned());
+    let permit = permit.clone();
+    let kid = kid.to_owned();
     services
         .store
         .write(now, move |transaction| {
@@ -764,7 +767,8 @@ mod tests {
     fn a_key_signs_until_the_next_one_begins_and_stays_published_for_its_last_token() {
         // The keys; the time; when each stops signing, and when it stops being published.
         type End = Option<i64>;
-        let cases: Vec<(&str, Vec<SigningKey>, i64, Vec<(End, End)>)> = vec![
+        type Case<'a> = (&'a str, Vec<SigningKey>, i64, Vec<(End, End)>);
+        let cases: Vec<Case<'_>> = vec![
             ("a single key", vec![key("a", 0)], 10, vec![(None, None)]),
             (
                 "a key with a successor",

@@ -250,12 +250,15 @@ impl Visit for EndedSpan {
     }
 }
 
+/// Sends an encoded request to the collector.
+type Post = dyn Fn(&[u8]) -> Result<(), FetchError> + Send;
+
 /// Sends batches to the collector.
 struct BatchSender {
     /// The `service.instance.id` of this process.
     instance: String,
     counts: Arc<Counts>,
-    post: Box<dyn Fn(&[u8]) -> Result<(), FetchError> + Send>,
+    post: Box<Post>,
     /// The last batch was not accepted.
     failing: bool,
 }

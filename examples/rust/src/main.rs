@@ -169,7 +169,7 @@ impl Client {
 async fn send<T: serde::de::DeserializeOwned + Send + 'static>(
     call: impl FnOnce() -> Result<ureq::http::Response<ureq::Body>, ureq::Error> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let read = move || Ok::<_, ureq::Error>(call()?.body_mut().read_to_string()?);
+    let read = move || call()?.body_mut().read_to_string();
     let unavailable = |error: &dyn std::fmt::Display| Refusal::Unavailable(error.to_string());
     let body = web::block(read)
         .await
