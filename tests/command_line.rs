@@ -74,7 +74,7 @@ on_both! {
         assert_eq!(Browser::new(&node).open(link).status, 200);
         let set = world.cli(&["user", "set-role", "ann@acme.example", "developer"]);
         assert_eq!((&set["role"], &set["invited_until"], &invited["email"]), (&json!("developer"), &invited["expires_at"], &set["email"]));
-        assert!(world.refused(&["user", "set-role", "ann@acme.example", "operator"]).contains("no account"));
+        assert!(world.refused(&["user", "set-role", "ann@acme.example", "operator"]).contains("does not belong to an account"));
         let again = world.cli(&["--issuer", "https://id.example", "user", "invite", "ann@acme.example"]);
         assert!(again["link"].as_str().unwrap().starts_with("https://id.example/portal/invitation#kwv_"));
         assert_eq!(Browser::new(&node).open(link).status, 404, "the newer link is in its place");

@@ -150,10 +150,10 @@ on_both! {
         let (english, french) = (browser("en"), browser("fr"));
         let profile = "/portal/profile";
         for (password, said, dit) in [
-            ("password123", "most common passwords", "les plus courants"),
-            ("Password1!", "most common passwords", "les plus courants"),
-            ("1234567890", "most common passwords", "les plus courants"),
-            ("qwertyuiop", "most common passwords", "les plus courants"),
+            ("password123", "most common passwords", "des plus courants"),
+            ("Password1!", "most common passwords", "des plus courants"),
+            ("1234567890", "most common passwords", "des plus courants"),
+            ("qwertyuiop", "most common passwords", "des plus courants"),
             ("keyward123", "name of this service", "le nom de ce service"),
             ("bartholomew12", "your email address", "votre adresse e-mail"),
             ("northwind2026", "name of this service", "le nom de ce service"),
@@ -208,7 +208,7 @@ on_both! {
         prove(&rightful, "111111");
         let told = prove(&rightful, &code(&secret, 1));
         assert_eq!(told.status, 200, "{}", told.body);
-        assert!(told.body.contains("3 wrong codes of the second factor were entered elsewhere"), "{}", told.body);
+        assert!(told.body.contains("Someone entered 3 wrong verification codes for your account"), "{}", told.body);
         assert!(is_in(&rightful) && told.body.contains("href=\"/portal/profile\""));
         assert_eq!(world.count("SELECT wrong_codes FROM users"), 0, "in a row");
         assert_eq!(prove(&half(&node), &codes[0]).leads_to(), "/portal", "told once");

@@ -170,9 +170,7 @@ impl SecondFactorChange {
                     );
                 }
                 // Sealed here and not earlier, because the sealing key may be rotated meanwhile.
-                let sealed = sealing_keys
-                    .seal(&second_factor::seal_context(user), secret)
-                    .map_err(Error::from)?;
+                let sealed = sealing_keys.seal(&second_factor::seal_context(user), secret)?;
                 user.totp_sealed = Some(sealed);
                 user.totp_last_step = *step;
                 user.recovery_hashes.clone_from(recovery_hashes);

@@ -53,9 +53,7 @@ impl Enrolment {
     }
 
     fn new(sealing_keys: &SealingKeyFile, user: &User, secret: &[u8]) -> Result<Self, Error> {
-        let sealed = sealing_keys
-            .seal(&seal_context(user), secret)
-            .map_err(Error::from)?;
+        let sealed = sealing_keys.seal(&seal_context(user), secret)?;
         let totp = totp(secret, &user.email)?;
         let url = totp
             .to_url()
@@ -80,10 +78,10 @@ pub(super) fn unseal_enrolment(
     sealing_keys
         .unseal(&seal_context(user), sealed)
         .map(Zeroizing::new)
-        .map_err(|reason| {
+        .map_err(|error| {
             Error::new(Code::InvalidRequest, "The form is out of date; start again")
                 .phrase("form-stale", [])
-                .detail(reason.to_string())
+                .detail(error.to_string())
         })
 }
 

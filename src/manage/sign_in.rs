@@ -378,14 +378,9 @@ fn issue_device_token(
         .and_then(|token| verify_device_token(server, user, token, now))
         .unwrap_or_else(random_bytes::<16>);
     let expires_at = now.saturating_add(DEVICE_TOKEN_TTL);
-    server
-        .signing_keys
-        .sealing_keys()
-        .seal(
-            &device_token_context(user),
-            &encode_device_token(device, expires_at),
-        )
-        .map_err(Error::from)
+    let sealing_keys = server.signing_keys.sealing_keys();
+    let content = encode_device_token(device, expires_at);
+    Ok(sealing_keys.seal(&device_token_context(user), &content)?)
 }
 
 /// The device id of a token that is valid for this user.

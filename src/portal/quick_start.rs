@@ -23,8 +23,8 @@ use crate::scope::Scope;
 /// The page with the program in the language that the query names.
 ///
 /// # Errors
-/// The application is not visible to the user, or the database did not answer.
-pub async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
+/// `not_found` if the user cannot see the application.
+pub(super) async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
     let application = Application::find(&user, &id).await?;
     let client = &application.client;
     let chosen = user.query("language");
