@@ -1,91 +1,59 @@
-//! Arrows point down only: see `src/lib.rs`.
+//! Modules depend on lower layers only, as the tables of `docs/architecture.md` say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::support::repository;
 
-/// What each part may use, beside the ground floor.
-const ARROWS: &[(&str, &[&str])] = &[
-    ("main", &["cli"]),
-    (
-        "cli",
-        &[
-            "server",
-            "telemetry",
-            "http",
-            "bootstrap",
-            "manage",
-            "oauth",
-            "net",
-            "cache",
-            "store",
-            "crypto",
-        ],
-    ),
-    (
-        "server",
-        &[
-            "http",
-            "portal",
-            "jobs",
-            "net",
-            "telemetry",
-            "manage",
-            "oauth",
-            "cache",
-            "store",
-            "crypto",
-        ],
-    ),
-    ("jobs", &["manage", "oauth", "cache", "net", "store"]),
-    ("http", &["oauth", "manage", "store", "net", "telemetry"]),
-    ("portal", &["manage", "http"]),
-    ("bootstrap", &["manage", "store", "crypto"]),
-    (
-        "manage",
-        &["oauth", "domain", "store", "crypto", "rate_limit"],
-    ),
-    (
-        "oauth",
-        &["cache", "domain", "net", "store", "crypto", "rate_limit"],
-    ),
-    ("domain", &["store"]),
-    ("net", &["crypto"]),
-    ("telemetry", &["net"]),
-    ("cache", &["store", "crypto"]),
-    ("store", &["crypto"]),
-    ("crypto", &[]),
-    ("rate_limit", &[]),
-    ("config", &["store"]),
-    ("error", &[]),
-    ("metrics", &[]),
-    ("credential", &[]),
-    ("scope", &[]),
-    ("concurrency_limit", &[]),
-    ("uri", &["crypto"]),
-];
+/// What the portal may use of `http`. The rest of `http` is the API.
+const SHARED_WITH_THE_PORTAL: [&str; 4] =
+    ["context", "extract", "error::LogReason", "error::status"];
 
-/// What the portal shares with the door for machines: how a request is read, what its log line says, and
-/// the status of an error. The rest of `http` is for machines.
-const SHARED_BY_THE_DOORS: [&str; 4] = ["context", "extract", "error::LogReason", "error::status"];
+/// The words in backquotes.
+fn quoted(text: &str) -> BTreeSet<String> {
+    text.split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
+}
 
-const GROUND_FLOOR: &[&str] = &[
-    "client_ip",
-    "clock",
-    "config",
-    "credential",
-    "error",
-    "metrics",
-    "request_context",
-    "scope",
-    "span",
-    "concurrency_limit",
-    "trace_context",
-    "uri",
-];
+/// What each module may use, and the foundation that all may use.
+fn allowed() -> (BTreeMap<String, BTreeSet<String>>, BTreeSet<String>) {
+    let page = std::fs::read_to_string(repository("docs/architecture.md")).unwrap();
+    let layers = page
+        .split("\n## ")
+        .find(|part| part.starts_with("Layers"))
+        .unwrap();
+    let rows = layers.lines().filter(|line| line.starts_with("| `"));
+    let mut modules: BTreeMap<_, _> = rows
+        .map(|row| {
+            let cells: Vec<&str> = row.split('|').collect();
+            (
+                cells[1].trim().trim_matches('`').to_owned(),
+                quoted(cells[3]),
+            )
+        })
+        .collect();
+    let foundation = layers
+        .split("\n\n")
+        .find(|part| part.starts_with("Foundation"))
+        .unwrap();
+    let (names, exceptions) = foundation.split_once("Of these").unwrap();
+    // "`config` uses `store` … and `uri` uses `crypto`."
+    let exceptions: Vec<String> = exceptions
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect();
+    for pair in exceptions.chunks(2).take(2) {
+        modules.insert(pair[0].clone(), BTreeSet::from([pair[1].clone()]));
+    }
+    (modules, quoted(names))
+}
 
-/// Every file, with the part of the house that it belongs to.
+/// Every file, with the top-level module that it belongs to.
 fn files(folder: &Path, part: Option<&str>, found: &mut Vec<(String, std::path::PathBuf)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -100,10 +68,15 @@ fn files(folder: &Path, part: Option<&str>, found: &mut Vec<(String, std::path::
 
 #[test]
 fn modules_depend_on_lower_layers_only() {
-    let allowed: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
+    let (allowed, foundation) = allowed();
+    assert!(
+        allowed.len() > 15 && foundation.len() > 8,
+        "the tables were not found"
+    );
     let mut found = Vec::new();
     files(&repository("src"), None, &mut found);
-    let (mut wrong, mut arrows) = (Vec::new(), 0);
+    let mut wrong = Vec::new();
+    let mut dependencies = 0;
     for (part, path) in found {
         for line in std::fs::read_to_string(&path)
             .unwrap()
@@ -115,14 +88,14 @@ fn modules_depend_on_lower_layers_only() {
                     .chars()
                     .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
                     .collect();
-                let down = used == part
-                    || GROUND_FLOOR.contains(&used.as_str())
+                let is_allowed = used == part
+                    || foundation.contains(&used)
                     || allowed
                         .get(part.as_str())
-                        .is_some_and(|parts| parts.contains(&used.as_str()));
-                arrows += 1;
-                // A `{` after `crate::` would slip past this reading.
-                if !down || used.is_empty() {
+                        .is_some_and(|modules| modules.contains(&used));
+                dependencies += 1;
+                // A `{` after `crate::` would not be read.
+                if !is_allowed || used.is_empty() {
                     wrong.push(format!("{}: {line}", path.display()));
                 }
             }
@@ -130,14 +103,14 @@ fn modules_depend_on_lower_layers_only() {
     }
     assert!(
         wrong.is_empty(),
-        "arrows that point up:\n{}",
+        "dependencies that docs/architecture.md does not list:\n{}",
         wrong.join("\n")
     );
-    assert!(arrows > 100, "the arrows were not found");
+    assert!(dependencies > 100, "the dependencies were not found");
 }
 
 #[test]
-fn the_portal_takes_nothing_of_the_other_door_but_what_both_share() {
+fn the_portal_uses_only_what_the_api_shares_with_it() {
     let mut found = Vec::new();
     files(&repository("src/portal"), Some("portal"), &mut found);
     let mut uses = 0;
@@ -148,7 +121,7 @@ fn the_portal_takes_nothing_of_the_other_door_but_what_both_share() {
         };
         for used in text.split("crate::http").skip(1) {
             let named = used.strip_prefix("::").unwrap_or_default();
-            let shared = SHARED_BY_THE_DOORS.iter().any(|name| {
+            let shared = SHARED_WITH_THE_PORTAL.iter().any(|name| {
                 named.strip_prefix(name).is_some_and(|rest| {
                     !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
                 })
@@ -165,18 +138,21 @@ fn the_portal_takes_nothing_of_the_other_door_but_what_both_share() {
     assert!(uses > 3, "the uses were not found");
 }
 
-/// The ground floor does not know the house; of the store, `config` reads the URL and the names.
 #[test]
-fn only_the_store_queries_and_only_the_doors_speak_http() {
+fn only_the_store_uses_diesel_and_only_entry_points_use_actix() {
     let mut found = Vec::new();
     files(&repository("src"), None, &mut found);
     for (part, path) in found {
         let text = std::fs::read_to_string(&path).unwrap();
         let queries = text.contains("diesel::prelude") || text.contains("RunQueryDsl");
-        assert!(part == "store" || !queries, "{} queries", path.display());
+        assert!(
+            part == "store" || !queries,
+            "{} uses diesel",
+            path.display()
+        );
         let actix = text.contains("actix_web::")
             && !["http", "portal", "server", "jobs", "cli"].contains(&part.as_str());
-        assert!(!actix, "{} speaks HTTP", path.display());
+        assert!(!actix, "{} uses actix", path.display());
         assert!(
             path.ends_with("oauth/grant/client_credentials.rs") || !text.contains("oxide_auth::"),
             "{}",

@@ -208,5 +208,8 @@ fn a_database_that_others_can_read_is_made_private() {
     std::fs::set_permissions(&database, std::fs::Permissions::from_mode(0o644)).unwrap();
     let node = world.start();
     assert_eq!(mode(&database), 0o600);
-    assert!(node.logs().contains("the database was readable by other users"));
+    assert!(
+        node.logs()
+            .contains("the database was readable by other users")
+    );
 }

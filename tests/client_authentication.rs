@@ -154,7 +154,10 @@ fn guessing_is_throttled_and_nobody_is_locked_out() {
     let replies: Vec<u16> = (0..5)
         .map(|_| node.token_reply(&wrong, &[]).status)
         .collect();
-    assert!(replies.contains(&429), "a right secret resets nothing: {replies:?}");
+    assert!(
+        replies.contains(&429),
+        "a right secret resets nothing: {replies:?}"
+    );
 }
 
 /// Nothing secret is logged, whatever is presented and however it is refused.

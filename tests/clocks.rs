@@ -301,7 +301,7 @@ fn changes_take_effect_at_once_on_nodes_whose_clocks_differ() {
         let ready = node.get("/readyz");
         assert_eq!(ready.status, 200);
         assert_eq!(
-            ready.body.contains("let NTP set both"),
+            ready.body.contains("synchronize both with NTP"),
             difference != 0.0,
             "{}",
             ready.body
