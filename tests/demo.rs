@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::support::portal::Browser;
-use crate::support::{Client, World};
+use crate::support::{Backend, EmptyWorld, Client, World};
 
 fn text<'a>(document: &'a Value, member: &str) -> &'a str {
     document[member]
@@ -85,7 +85,7 @@ on_both! {
 
         let operator = Browser::new(&node);
         operator.sign_in("operator@keyward.example", password);
-        let overview = operator.get("/portal").body;
+        let overview = operator.get("/portal/overview").body;
         // The table of the busiest clients, which comes from the counts.
         assert!(overview.contains("Warehouse sync") && overview.contains("Settlement"), "{overview}");
         let audit = operator.get("/portal/audit").body;
@@ -94,14 +94,14 @@ on_both! {
         // A partner sees its own account, and why its requests failed.
         let partner = Browser::new(&node);
         partner.sign_in("camille@verdier.example", password);
-        let overview = partner.get("/portal").body;
+        let overview = partner.get("/portal/overview").body;
         assert!(overview.contains("Boutique en ligne") && !overview.contains("Warehouse sync"), "{overview}");
     }
 }
 
 #[test]
 fn without_a_database_named_it_is_a_file_of_its_own() {
-    let world = World::sqlite();
+    let world = EmptyWorld::new(Backend::Sqlite);
     let mut command = world.command(&["demo"]);
     let output = command.env_remove("KEYWARD_DATABASE_URL").output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
