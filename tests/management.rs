@@ -454,7 +454,7 @@ on_both! {
             entries["items"].as_array().unwrap().first().cloned()
         });
         assert_eq!(found["request_id"].as_str(), refused.header("x-request-id"));
-        assert!(found["reason"].as_str().unwrap().contains("no client secret"), "{found}");
+        assert!(found["reason"].as_str().unwrap().contains("not a client secret"), "{found}");
         assert!(get(&node, &token, "/audit?actor=command%20line")["items"].as_array().unwrap().len() >= 2);
     }
 }
