@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::support::portal::Browser;
-use crate::support::{Backend, EmptyWorld, Client, World};
+use crate::support::{Backend, Client, EmptyWorld, World};
 
 fn text<'a>(document: &'a Value, member: &str) -> &'a str {
     document[member]

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::postgres::{Cluster, Pooler};
 use crate::support::tools::Tool;
-use crate::support::{Backend, Node, World, each_case, postgres_port, within};
+use crate::support::{Backend, EmptyWorld, Node, World, each_case, postgres_port, within};
 
 /// So many at once, `each` of them by each of so many threads; gives the statuses.
 fn at_once(threads: usize, each: usize, work: impl Fn() -> u16 + Sync) -> Vec<u16> {
@@ -29,7 +29,7 @@ fn register(node: &Node, initial: &str) -> u16 {
 #[test]
 fn nodes_work_behind_a_transaction_pooler() {
     needs!(Tool::Postgres, Tool::PgBouncer);
-    let direct = World::new(Backend::Postgres);
+    let direct = EmptyWorld::new(Backend::Postgres);
     let pooler = Pooler::to("127.0.0.1", postgres_port(), "postgres");
     let name = direct.database_url.rsplit('/').next().unwrap();
     let world = World::on(format!(
@@ -363,7 +363,7 @@ fn tokens_are_introspected_on_a_read_only_server() {
     node.token(&client);
 
     // Tables that are not there yet cannot be made.
-    let empty = World::new(Backend::Postgres);
+    let empty = EmptyWorld::new(Backend::Postgres);
     let name = empty.database_url.rsplit('/').next().unwrap().to_owned();
     empty.execute(&format!(
         "ALTER DATABASE {name} SET default_transaction_read_only = on"
