@@ -246,6 +246,8 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
     ("DELETE /apiKeys/{id}", ApiKey, ""),
     ("GET /verify", AnyToken, ""),
     ("GET /.well-known/jwks.json", Nothing, ""),
+    ("GET /oauth/authorize", Nothing, ""),
+    ("POST /oauth/authorize", Nothing, ""),
     ("GET /.well-known/oauth-authorization-server", Nothing, ""),
     ("GET /.well-known/openid-configuration", Nothing, ""),
     ("GET /healthz", Nothing, ""),
@@ -1317,9 +1319,9 @@ on_both! {
             refused(&reply, 403, "only an operator can enable it");
             assert_eq!(reply.json()["field"], "enabled");
             let shown = browser.get(&page).body;
-            assert!(shown.contains("disabled by an operator") && !shown.contains(&format!("{page}/enable\"")), "{shown}");
+            assert!(shown.contains("An operator disabled this application") && !shown.contains(&format!("{page}/enable\"")), "{shown}");
             let reply = browser.act(&format!("{page}/enable"), &[]);
-            assert!(reply.status != 303 && reply.body.contains("only an operator can enable it"), "{way}: {} {}", reply.status, reply.body);
+            assert!(reply.status != 303 && reply.body.contains("Only an operator can enable it"), "{way}: {} {}", reply.status, reply.body);
             assert_eq!(by(), "operator", "{way}");
             node.token_reply(&client, &[]).refused(401, "invalid_client");
             let listed = world.run(&["client", "list"]);
@@ -1381,10 +1383,10 @@ on_both! {
         let browser = Browser::of(&node, "op@keyward.example");
         let form = [("name", "x"), ("resources", "urn:orders"), ("more_scope", "bogus")];
         let page = format!("/portal/applications/{}", client.id);
-        assert!(browser.act("/portal/applications", &form).body.contains("none of the resource servers has bogus"));
+        assert!(browser.act("/portal/applications", &form).body.contains("No resource server has bogus"));
         let saved = browser.act(&format!("{page}/edit"), &form);
-        assert!(browser.get(saved.header("location").unwrap()).body.contains("none of the resource servers has bogus"));
-        assert!(!browser.get(&page).body.contains("none of the resource servers"), "not for ever");
+        assert!(browser.get(saved.header("location").unwrap()).body.contains("No resource server has bogus"));
+        assert!(!browser.get(&page).body.contains("No resource server has"), "not for ever");
     }
 
     fn a_new_issuer_keeps_who_manages(world: World) {
