@@ -602,7 +602,7 @@ fn an_ordinary_first_start_warns_of_nothing() {
     let world = EmptyWorld::new(Backend::Sqlite);
     let node = world.start_with(&["--bootstrap"]);
     node.get("/healthz");
-    assert!(node.logs().contains("new database") || node.logs().contains("database is new"));
+    assert!(node.logs().contains("creating the database"));
     assert!(
         !node.logs().contains("WARN") && !node.logs().contains("ERROR"),
         "{}",

@@ -153,10 +153,12 @@ impl Cluster {
         let pid_file = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
         let postmaster = pid_file.lines().next().unwrap().to_owned();
         let postmaster: i32 = postmaster.parse().unwrap();
+        // The postmaster first: once it is stopped, it forks no more backends.
+        try_signal(u32::try_from(postmaster).unwrap(), signal);
         let all = procfs::process::all_processes().unwrap().flatten();
         let stats = all.filter_map(|process| process.stat().ok());
-        let family = stats.filter(|stat| stat.pid == postmaster || stat.ppid == postmaster);
-        for pid in family.map(|stat| u32::try_from(stat.pid).unwrap()) {
+        let backends = stats.filter(|stat| stat.ppid == postmaster);
+        for pid in backends.map(|stat| u32::try_from(stat.pid).unwrap()) {
             try_signal(pid, signal);
         }
     }
