@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::credential::random_bytes;
 use crate::crypto::sealing_key::SealingKeyFile;
 use crate::crypto::secret_hash;
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::store::user::User;
 
 /// The number of recovery codes in a set.
@@ -78,11 +78,7 @@ pub(super) fn unseal_enrolment(
     sealing_keys
         .unseal(&seal_context(user), sealed)
         .map(Zeroizing::new)
-        .map_err(|error| {
-            Error::new(Code::InvalidRequest, "The form is out of date; start again")
-                .phrase("form-stale", [])
-                .detail(error.to_string())
-        })
+        .map_err(|error| refusal::enrolment_expired().detail(error.to_string()))
 }
 
 /// The associated data under which a user's secret is sealed: one user's secret cannot be unsealed
