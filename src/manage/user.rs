@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::crypto::password::Password;
 pub use crate::crypto::password::Passwords;
 use crate::error::{Code, Error};
+use crate::secret::SecretString;
 use crate::store::audit::Action;
 use crate::store::invitation::{self, Invitation};
 pub use crate::store::user::Role;
@@ -171,7 +172,7 @@ pub async fn list(store: &Arc<Store>, permit: Permit<UsersRead>) -> Result<Vec<U
 /// `invalid_request` if the password is too weak.
 pub(super) async fn usable_password(
     store: &Arc<Store>,
-    text: String,
+    password: SecretString,
     email: &str,
 ) -> Result<Password, Error> {
     let issuer = store
@@ -179,7 +180,7 @@ pub(super) async fn usable_password(
         .await?
         .map(|cluster| cluster.issuer);
     let related = [email, issuer.as_deref().unwrap_or_default()];
-    Password::choose(text, &related)
+    Password::choose(password, &related)
         .map_err(|weakness| invalid(weakness.description()).phrase(weakness.message(), []))
 }
 
@@ -192,7 +193,7 @@ pub async fn set_password(
     passwords: &Passwords,
     permit: Permit<UsersWrite>,
     email: &str,
-    password: String,
+    password: SecretString,
 ) -> Result<UserView, Error> {
     let password = usable_password(store, password, email)
         .await
