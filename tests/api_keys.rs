@@ -1,4 +1,4 @@
-//! API keys: how they are made, managed and used; their exchange for tokens.
+//! API keys: creating, managing and using them, and exchanging them for tokens.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -132,8 +132,7 @@ fn live_keys(world: &World, client: &Client) -> i64 {
     ))
 }
 
-/// The operator gets one answer, whether they hold the token or have read its `jti`, and the list says the
-/// same.
+/// The operator gets the same answer for the token, for its `jti` and in the list of tokens.
 fn ended_with_its_key(world: &World, node: &Node, client: &Client, token: &str) {
     let jti = text(&jwt::claims(token), "jti").to_owned();
     for named in [token, &jti] {
@@ -236,13 +235,15 @@ on_both! {
             world.cli(&["key", "delete", &client.id, text(key, "id")]);
         }
         assert!(world.refused(&["key", "delete", &client.id, id_of(&client.api_key)]).contains("last"));
-        // A leaked one must die, be it the last; then the operator makes another.
+        // A leaked key can be revoked even if it is the last one; the operator then creates
+        // another.
         world.cli(&["token", "revoke", &client.api_key]);
         assert_eq!(world.cli(&["key", "list", &client.id]), json!([]));
         make(&world, &client, &["--name", "Default", "--manage-keys"]);
     }
 
-    /// A key that a key makes has no more than its maker, nor for longer, nor from elsewhere.
+    /// A key created with another key has no more scope, no longer lifetime and no wider IP ranges
+    /// than that key.
     fn a_key_creates_another_key(world: World) {
         let client = world.client("read write");
         let node = world.start();
@@ -329,7 +330,8 @@ on_both! {
         let (last, rest) = (mistyped.chars().last().unwrap(), &mistyped[..mistyped.len() - 1]);
         assert_eq!(verify(&node, &format!("{rest}{}", if last == '0' { '1' } else { '0' }), &[]), 401);
         assert_eq!(list(&node, &client.api_key).len(), 6);
-        // The running server writes it within seconds; one that stops, before it ends.
+        // A running server writes the last use within seconds; a server that stops writes it before
+        // it exits.
         let written = |key: &str| {
             let keys = world.cli(&["key", "list", &client.id]);
             let row = keys.as_array().unwrap().iter().find(|row| row["id"] == id_of(key)).unwrap().clone();
@@ -544,7 +546,7 @@ on_both_and_serializable! {
             let client = world.client("read");
             let second = make(&world, &client, &["--name", "Second", "--manage-keys"]);
             let keys = [client.api_key.as_str(), text(&second, "api_key")];
-            // Each deletes itself.
+            // Each key deletes itself.
             let statuses = all_at_once(&|number, node| delete(node, keys[number], id_of(keys[number])), 2);
             assert_eq!((of(&statuses, 204), of(&statuses, 409), live_keys(&world, &client)), (1, 1, 1), "round {round}: {statuses:?}");
         }
@@ -619,7 +621,7 @@ on_both_and_serializable! {
             assert!(node.get(path).json()["grant_types_supported"].as_array().unwrap().contains(&json!(EXCHANGE)), "{path}");
         }
 
-        // A key serves nowhere as a client's secret.
+        // An API key is not accepted as a client's secret.
         for secret in [key.as_str(), client.api_key.as_str()] {
             let pretender = Client { secret: secret.to_owned(), ..client.clone() };
             node.token_reply(&pretender, &[]).refused(401, "invalid_client");
@@ -693,7 +695,7 @@ fn a_key_is_accepted_in_each_form_of_presenting_it() {
         .each_ref()
         .map(|(name, value)| (*name, value.as_str()));
     refused(&node.get_with("/apiKeys", &twice), 400, "twice");
-    // The key is looked at before the body.
+    // The key is checked before the body is parsed.
     refused(
         &ask(&node, "POST", "/apiKeys", "", "{"),
         401,
@@ -815,7 +817,7 @@ fn a_key_is_accepted_from_its_ip_ranges_only() {
     );
 }
 
-/// The official SDK of the platform whose key API this is.
+/// Runs the official SDK of the platform whose key API Keyward implements.
 fn sdk(world: World, mut command: Command) {
     let client = world.client("read write");
     let plain = make(&world, &world.client("read"), &["--name", "Plain"]);

@@ -1,4 +1,4 @@
-//! `keyward backup` and `keyward restore`, beside a server that goes on.
+//! `keyward backup` and `keyward restore` while a server is running.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -41,7 +41,7 @@ fn a_backup_made_under_load_is_restored_into_an_empty_place() {
     );
     assert!(node.stop().success());
 
-    // Another machine: the file, and the sealing key.
+    // On another machine: the backup file and the sealing key.
     let other = EmptyWorld::new(Backend::Sqlite);
     std::fs::create_dir_all(other.folder.join("keys")).unwrap();
     std::fs::copy(
@@ -161,7 +161,8 @@ fn a_file_that_is_no_backup_is_refused_and_changes_nothing() {
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// What a backup left that was killed goes with the next one of that name; one that is at work stays.
+/// The temporary file of a killed backup is removed by the next backup to the same name; the file
+/// of a running backup is kept.
 #[test]
 fn the_files_that_a_killed_backup_left_are_removed() {
     let world = World::sqlite();
@@ -178,7 +179,7 @@ fn the_files_that_a_killed_backup_left_are_removed() {
     world.cli(&["backup", &path(&world, "copy.db")]);
     assert!(!stale.exists());
     assert!(other.exists() && kept.exists() && busy.exists());
-    // The same for a restore.
+    // The same applies to a restore.
     let stale = file(".keyward.db.restore-999999");
     world.cli(&["restore", &path(&world, "copy.db")]);
     assert!(!stale.exists());

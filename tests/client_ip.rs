@@ -1,5 +1,5 @@
-//! The client IP behind proxies: IP ranges of keys, rate limits, the log line; and the place of a request in
-//! a distributed trace.
+//! The client IP behind proxies: IP ranges of keys, rate limits and the log line; and the trace
+//! context of a request.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{Node, World, eventually};
 
-/// The status of `/verify` for a request with these headers, sent byte by byte as they are.
+/// The status of `/verify` for a request with these headers, sent byte by byte without changes.
 fn verify(node: &Node, key: &str, headers: &[&[u8]]) -> u16 {
     let mut stream = TcpStream::connect(node.base.trim_start_matches("http://")).unwrap();
     let mut request = format!(
@@ -69,10 +69,10 @@ on_both! {
             (&[b"X-Forwarded-For: [2001:db8::1]:443"], Some(&v6)),
             (&[b"X-Forwarded-For: 2001:db8::1"], Some(&v6)),
             (&[b"X-Forwarded-For: 127.0.0.9"], Some(&inside)),
-            // The other header is not read.
+            // The header that is not configured is ignored.
             (&[b"Forwarded: for=203.0.113.9"], Some(&inside)),
             (&[b"Forwarded: for=127.0.0.1", b"X-Forwarded-For: 203.0.113.9"], Some(&outside)),
-            // Nobody knows: no range contains it.
+            // The client IP is unknown: no range contains it.
             (&[b"X-Forwarded-For: \xff"], None),
             (&[b"X-Forwarded-For: 203.0.113.9, \xff"], None),
             (&[b"X-Forwarded-For: "], None),
@@ -133,7 +133,8 @@ fn the_forwarded_header_is_read_where_it_is_configured() {
     }
 }
 
-/// A stranger whose client IP is unknown uses up neither the proxy's count nor anybody else's.
+/// An unauthenticated caller with an unknown client IP uses up neither the proxy's count nor
+/// another caller's.
 #[test]
 fn an_unknown_client_ip_has_a_count_of_its_own() {
     let world = World::sqlite();

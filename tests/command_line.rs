@@ -1,5 +1,5 @@
-//! The command line: documents on standard output, words on standard error, exit status 0, 1, 2;
-//! beside a running server, which sees each change within a second.
+//! The command line: documents go to standard output, messages to standard error, and the exit
+//! status is 0, 1 or 2. A running server sees each change within a second.
 
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ on_both! {
             world.client_with(&["--account", account]);
             assert_eq!(world.cli(&["client", "list", "--account", account]).as_array().unwrap().len(), 1);
         }
-        // Without a name the oldest is meant.
+        // If no account is named, the oldest one is used.
         assert_eq!(world.cli(&["client", "create", "--name", "X"])["account"], json!(id));
         let names: Vec<Value> = world.cli(&["account", "list"]).as_array().unwrap().iter().map(|row| row["name"].clone()).collect();
         assert_eq!(names, ["Acme", "Other"]);
@@ -145,7 +145,7 @@ on_both! {
         assert_eq!(inspect(&client.api_key)["active"], json!(true));
         let rows = world.cli(&["token", "list", "--client", &client.id]);
         assert_eq!((rows.as_array().unwrap().len(), &rows[0]["scope"], &rows[0]["revoked"]), (1, &json!("a"), &json!(false)));
-        // By what lists and logs show of it, too.
+        // A token can also be named by the `jti` that lists and logs show.
         let second = crate::support::jwt::claims(&node.token(&client))["jti"].as_str().unwrap().to_owned();
         assert_eq!(inspect(&second)["active"], json!(true));
         world.cli(&["token", "revoke", &second]);
@@ -197,7 +197,7 @@ fn output_is_for_people_and_wrong_usage_has_status_two() {
     }
     let (status, out, _) = said(&["--help"]);
     assert!(status == 0 && out.contains("--token-ttl") && out.contains("KEYWARD_TOKEN_TTL"));
-    // Reading into a closed pipe is no failure.
+    // Writing to a closed pipe is not an error.
     let line = format!("{} client list | true", env!("CARGO_BIN_EXE_keyward"));
     let piped = world
         .command(&[])
@@ -222,7 +222,7 @@ fn output_is_for_people_and_wrong_usage_has_status_two() {
     );
 }
 
-/// Client-facing words are stable.
+/// Names of commands and flags are a stable interface.
 #[test]
 fn each_command_of_the_contract_exists() {
     let world = World::sqlite();
@@ -280,7 +280,7 @@ fn each_command_of_the_contract_exists() {
     );
 }
 
-/// Arguments show in the list of processes: a token can come on standard input.
+/// Arguments are visible in the process list, so a token can be given on standard input.
 #[test]
 fn tokens_are_read_from_standard_input() {
     use std::io::Write;

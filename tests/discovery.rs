@@ -1,4 +1,4 @@
-//! Metadata (RFC 8414), the published keys (RFC 7517), and what every answer has.
+//! Metadata (RFC 8414), the published keys (RFC 7517), and the headers of every response.
 
 use serde_json::json;
 
@@ -50,8 +50,8 @@ fn metadata_says_what_is_offered() {
         node.get("/.well-known/openid-configuration").json(),
         document
     );
-    // What the authorization endpoint offers is what it does: nothing, said in the RFC's words, and nobody
-    // is sent on to an address that nobody has checked.
+    // The authorization endpoint supports no response type, answers with the RFC's error, and never
+    // redirects to a URI that was not validated.
     assert_eq!(document["response_types_supported"], json!(["none"]));
     assert!(document.get("code_challenge_methods_supported").is_none());
     let question = "?response_type=code&client_id=x&redirect_uri=https://evil.example/&state=s";
@@ -127,7 +127,7 @@ fn the_issuer_is_exact() {
                     .json(),
                 document
             );
-            // With a proxy that takes the path off, and with one that leaves it on.
+            // With a proxy that strips the path, and with one that keeps it.
             let fields = [("grant_type", "client_credentials")];
             for prefix in [prefix, ""] {
                 assert_eq!(
@@ -195,7 +195,7 @@ fn keys_are_published_for_caches() {
         ["alg", "e", "kid", "kty", "n", "use"],
         "the public half and nothing else"
     );
-    // RFC 7638: the kid is the thumbprint.
+    // The `kid` is the thumbprint of RFC 7638.
     let canonical = format!(r#"{{"e":{},"kty":"RSA","n":{}}}"#, key["e"], key["n"]);
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
     assert_eq!(key["kid"], json!(jwt::encode(digest.as_ref())));
@@ -246,7 +246,7 @@ fn every_answer_has_a_request_id() {
     }
 }
 
-/// Browsers ask beforehand whether a page of another origin may read a document (CORS).
+/// Browsers send a preflight request before a page of another origin reads a document (CORS).
 #[test]
 fn cors_is_allowed_for_public_documents_only() {
     let world = World::sqlite();
@@ -300,7 +300,7 @@ fn cors_is_allowed_for_public_documents_only() {
     );
 }
 
-/// The scheme of the issuer decides, with TLS of its own and behind a proxy.
+/// HSTS depends on the scheme of the issuer, with Keyward's own TLS and behind a proxy.
 #[test]
 fn answers_carry_nosniff_and_hsts() {
     each_case(

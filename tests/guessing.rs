@@ -1,5 +1,5 @@
-//! Guesses at passwords and codes, and what they leave behind: nothing an attacker can do buys more of
-//! them, ends the sessions of others, or fills the audit.
+//! Guessing of passwords and codes, and its side effects: an attacker cannot get more attempts, end
+//! the sessions of others, or fill the audit.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -35,14 +35,14 @@ fn code(secret: &str, steps: i64) -> String {
     .to_string()
 }
 
-/// Waits until a code is good for a few more requests.
+/// Waits until the current TOTP step has time for a few more requests.
 fn early_in_a_step() {
     while keyward::clock::Timestamp::now().seconds() % 30 > 20 {
         std::thread::sleep(Duration::from_millis(100));
     }
 }
 
-/// Sets up a second factor; gives its secret and the recovery codes.
+/// Sets up two-step verification. Returns the secret and the recovery codes.
 fn enrol(browser: &Browser<'_>) -> (String, Vec<String>) {
     early_in_a_step();
     let form = browser.get(SET_UP);
@@ -59,7 +59,7 @@ fn enrol(browser: &Browser<'_>) -> (String, Vec<String>) {
     )
 }
 
-/// A browser that knows the password.
+/// A browser that has passed the password step only.
 fn half<'a>(node: &'a Node) -> Browser<'a> {
     let browser = Browser::new(node);
     let reply = browser.sign_in(ADA, PASSWORD);
@@ -75,7 +75,7 @@ fn is_in(browser: &Browser<'_>) -> bool {
     browser.status("/portal/profile") == 200
 }
 
-/// A failed authentication as this client, from this address behind a trusted proxy.
+/// Sends a wrong secret for this client, from this address behind a trusted proxy.
 fn fail_as(node: &Node, client_id: &str, client_ip: &str) -> Reply {
     let authorization = basic(client_id, "wrong");
     let headers = [
@@ -86,8 +86,8 @@ fn fail_as(node: &Node, client_id: &str, client_ip: &str) -> Reply {
     node.post("/oauth/token", &headers, b"grant_type=client_credentials")
 }
 
-/// Failures as these clients from these addresses, one behind the other on one connection, so that a slow
-/// machine has a flood too. Gives how many had which status.
+/// Sends failures for these clients from these addresses, pipelined on one connection so that a
+/// slow machine also gets a flood. Returns how many responses had each status.
 fn pipelined(node: &Node, callers: &[(String, String)]) -> BTreeMap<u16, usize> {
     let mut stream =
         std::net::TcpStream::connect(node.base.strip_prefix("http://").unwrap()).unwrap();
@@ -123,14 +123,14 @@ fn pipelined(node: &Node, callers: &[(String, String)]) -> BTreeMap<u16, usize> 
     found
 }
 
-/// An IPv6 address in a network of its own.
+/// An IPv6 address in a /64 of its own.
 fn somewhere(number: usize) -> String {
     format!("2001:db8:{number:x}::1")
 }
 
 on_both! {
-    /// Common passwords, and those made of the user's and the product's names, are refused with the reason,
-    /// wherever they are set.
+    /// Common passwords, and passwords derived from the user's or the product's name, are refused
+    /// with the reason wherever a password is set.
     fn common_passwords_are_refused_with_the_reason(world: World) {
         world.cli(&["account", "create", "--name", "One"]);
         person(&world, "bartholomew@one.example", "administrator", Some("One"));
@@ -170,7 +170,8 @@ on_both! {
         assert_eq!(set("six quiet otters build dams").0, Some(0));
     }
 
-    /// Whoever knows the password alone ends no session of the rightful user, however often they sign in.
+    /// An attacker who knows only the password cannot end a session of the rightful user by signing
+    /// in repeatedly.
     fn sessions_without_the_second_factor_replace_no_full_session(world: World) {
         one(&world);
         let node = world.start();
@@ -188,7 +189,7 @@ on_both! {
         assert_eq!(world.count(&format!("{longest} 'all'")), 12 * 3_600_000);
     }
 
-    /// Wrong codes in a row are counted for the user, on all nodes, and lock the second factor.
+    /// Consecutive wrong codes are counted per user, on all nodes, and lock two-step verification.
     fn wrong_codes_lock_the_second_factor(world: World) {
         one(&world);
         let (node, other) = (world.start(), world.start());
@@ -202,7 +203,7 @@ on_both! {
         let failures = "SELECT count(*) FROM audit WHERE action = 'session.failure' AND reason_code = 'wrong_second_factor'";
         assert_eq!(world.count(failures), 3, "each is recorded with the change that counts it");
 
-        // The user is told, but not of own slips.
+        // The user sees a warning, but not about their own typing errors.
         early_in_a_step();
         let rightful = half(&node);
         prove(&rightful, "111111");
@@ -213,7 +214,7 @@ on_both! {
         assert_eq!(world.count("SELECT wrong_codes FROM users"), 0, "in a row");
         assert_eq!(prove(&half(&node), &codes[0]).leads_to(), "/portal", "told once");
 
-        // The hundredth wrong one is the last that is compared.
+        // The hundredth wrong code is the last one that is compared.
         world.execute("UPDATE users SET wrong_codes = 99, totp_last_step = 0");
         early_in_a_step();
         assert_eq!(prove(&half(&other), "000000").status, 403);
@@ -221,10 +222,10 @@ on_both! {
         assert_eq!(refused.status, 403);
         assert!(refused.body.contains("Too many wrong codes."), "{}", refused.body);
         assert_eq!(world.count("SELECT wrong_codes FROM users"), 100);
-        // A recovery code cannot be guessed, and gets the user in.
+        // A recovery code is too long to guess, so it is still accepted.
         assert_eq!(prove(&half(&other), &codes[1]).status, 200);
         assert_eq!(world.count("SELECT wrong_codes FROM users"), 0);
-        // So does a new password.
+        // A new password unlocks the account as well.
         world.execute("UPDATE users SET wrong_codes = 100, totp_last_step = 0");
         assert_eq!(prove(&half(&node), &code(&secret, 0)).status, 403);
         let mut child = world.command(&["user", "set-password", ADA]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
@@ -234,7 +235,7 @@ on_both! {
         assert!(matches!(prove(&half(&node), &code(&secret, 0)).status, 200 | 303));
     }
 
-    /// Whoever sits at an open session does not make the account their own.
+    /// A person at somebody else's open session cannot take over the account.
     fn the_second_factor_asks_for_the_password(world: World) {
         one(&world);
         let node = world.start();
@@ -259,7 +260,8 @@ on_both! {
         assert_eq!(done.shown("codes").lines().count(), 10, "the code was not used up");
     }
 
-    /// A flood of failures by nobody known leaves a bounded number of entries, and hides none of the others.
+    /// A flood of failures by unknown callers leaves a bounded number of entries, and hides no
+    /// other entry.
     fn a_flood_of_unknown_callers_fills_no_audit_and_hides_nobody(world: World) {
         let client = world.client("read");
         let node = world.start_with(&["--trusted-proxies", "127.0.0.1"]);
@@ -268,8 +270,8 @@ on_both! {
         let complete = || {
             rows("account_id IS NOT NULL") > 0 && rows("reason_code = 'failures_left_out'") > 0 && rows("account_id IS NULL") >= 100
         };
-        // Entries wait in memory for five seconds, and are lost where the database gives no answer then: on a busy
-        // machine it may take another flood.
+        // Entries are buffered in memory for five seconds, and are lost if the database does not
+        // answer then: a busy machine may need another flood.
         let limit = Duration::from_secs(180);
         while !complete() {
             assert!(began.elapsed() < limit, "no such entries after {limit:?}");
@@ -292,12 +294,12 @@ on_both! {
             }
         }
         let unknown = rows("account_id IS NULL");
-        // A burst of 100, ten a second from then on, and an entry a minute for those left out.
+        // A burst of 100 is recorded, then ten per second, and one entry a minute counts the rest.
         let seconds = i64::try_from(began.elapsed().as_secs()).unwrap() + 2;
         let allowed = 100 + 10 * seconds + seconds / 60 + 1;
         assert!(unknown <= allowed, "{unknown} rows in {seconds} s");
         let known = rows("account_id IS NOT NULL");
-        // They are kept for thirty days, and then go by themselves.
+        // These entries are purged after thirty days.
         assert_eq!(rows("account_id IS NULL AND expires_at - happened_at = 2592000000"), unknown);
         assert_eq!(rows("account_id IS NOT NULL AND expires_at IS NOT NULL"), 0);
         world.execute("UPDATE audit SET expires_at = 1000 WHERE expires_at IS NOT NULL");
@@ -306,12 +308,12 @@ on_both! {
         assert!(rows("account_id IS NOT NULL") >= known);
     }
 
-    /// Whoever changes something, through whichever entry point, leaves an entry with the request.
+    /// Each change, through any entry point, writes an audit entry with the request id.
     fn every_change_is_in_the_audit(world: World) {
         one(&world);
         let node = world.start_with(&["--registration", "open", "--registration-scope", "read"]);
         let id = |reply: &Reply| reply.header("x-request-id").unwrap().to_owned();
-        // (action, actor, target), by the request that did it.
+        // (action, actor, target) of each request.
         let mut expected: Vec<(Reply, &str, String, String)> = Vec::new();
         let user = format!("user {ADA}");
 
@@ -359,7 +361,7 @@ on_both! {
         expected.push((revoked, "api_key.revoke", format!("client {}", client.id), key_id(&client.api_key)));
         assert_eq!(node.form("/oauth/revoke", Some(&client.basic()), &[("token", &client.api_key)]).status, 200);
 
-        // A user at the portal.
+        // Changes made in the portal.
         let (ada, other) = (Browser::new(&node), Browser::of(&node, ADA));
         let mut by_user = |reply: Reply, action: &'static str| {
             assert!(matches!(reply.status, 200 | 303), "{action}: {} {}", reply.status, reply.body);
@@ -399,7 +401,7 @@ on_both! {
         for (action, count) in [("token.revoke", 1), ("api_key.revoke", 1)] {
             assert_eq!(world.count(&format!("SELECT count(*) FROM audit WHERE action = '{action}'")), count, "{action}");
         }
-        // What is made beside what was asked for, and what Keyward does by itself.
+        // Objects that are created as a side effect, and changes by Keyward itself.
         for (action, condition) in [
             ("account.create", "actor LIKE 'client %'"),
             ("signing_key.create", "actor = 'Keyward' AND target <> ''"),
@@ -433,8 +435,8 @@ fn jti_of(token: &str) -> String {
     claims["jti"].as_str().unwrap().to_owned()
 }
 
-/// What an address over its limit sends counts against nobody else, and more of a provider's network than
-/// one /64 is limited too.
+/// Failures of an address over its limit do not count against other callers, and a provider's
+/// network of more than one /64 is limited as well.
 #[test]
 fn floods_do_not_spend_the_rate_limit_of_others() {
     let world = World::sqlite();
@@ -447,7 +449,7 @@ fn floods_do_not_spend_the_rate_limit_of_others() {
     let here = || "203.0.113.1".to_owned();
     let first = pipelined(&node, &callers(200, &|n| (format!("made-up-{n}"), here())));
     assert!(first[&401] >= 100 && first[&429] > 0, "{first:?}");
-    // In the name of a client: refused, and not counted against it.
+    // Failures with a client's id are refused, and not counted against the client.
     pipelined(&node, &callers(100, &|_| (client.id.clone(), here())));
     let elsewhere = pipelined(
         &node,
@@ -459,7 +461,7 @@ fn floods_do_not_spend_the_rate_limit_of_others() {
         "as if nobody had failed before"
     );
 
-    // The counts of a user outlive all that is made up.
+    // The count of a user is not evicted by counts of made-up names.
     let stranger = Browser::saying(&node, "x-forwarded-for", "203.0.113.7");
     let began = Instant::now();
     let guess = || stranger.sign_in(ADA, "wrong password 1").status;
@@ -478,7 +480,7 @@ fn floods_do_not_spend_the_rate_limit_of_others() {
         "{compared} guesses were compared, {allowed} are allowed"
     );
 
-    // Many networks of 64 bits in one of 56.
+    // Many /64 networks in one /56.
     let neighbours = pipelined(
         &node,
         &callers(1000, &|n| {
@@ -491,7 +493,7 @@ fn floods_do_not_spend_the_rate_limit_of_others() {
     );
 }
 
-/// The link of an invitation is a page for those without a script, too: it asks for the link.
+/// Without JavaScript, the page of an invitation link asks for the link.
 #[test]
 fn an_invitation_works_without_a_script() {
     let world = World::sqlite();
@@ -505,7 +507,7 @@ fn an_invitation_works_without_a_script() {
         page.body
     );
     assert!(!hidden(&page, "/portal/invitation").is_empty());
-    // What was in the path once is no page.
+    // The former URL, with the secret in the path, does not exist.
     assert_eq!(browser.status("/portal/invitation/kwv_x"), 404);
     eventually("the log line", || {
         node.logs().contains("/portal/invitation").then_some(())

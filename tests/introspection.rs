@@ -1,4 +1,4 @@
-//! Introspection: RFC 7662.
+//! Introspection (RFC 7662).
 
 use serde_json::{Value, json};
 
@@ -78,14 +78,14 @@ on_both! {
             claims[name] = value;
             format!("{}.{}.{signature}", part(&header), part(&claims))
         };
-        // Signed by a stranger's key that bears the name of ours.
+        // A token signed by an unknown key that has the `kid` of Keyward's key.
         let stranger = jwt::Pair::new("RS256");
         let with_typ = |header: &Value, typ: &str| {
             let mut header = header.clone();
             header["typ"] = json!(typ);
             header
         };
-        // HS256 with the published key as the secret: the classic confusion.
+        // Algorithm confusion: HS256 with the published key as the secret.
         let jwk = node.get("/.well-known/jwks.json").json()["keys"][0].clone();
         let confused = |secret: &[u8]| {
             let head = json!({"typ": "at+jwt", "alg": "HS256", "kid": header["kid"]});
@@ -154,7 +154,7 @@ on_both! {
     }
 }
 
-/// RFC 7519 section 4.1.4: at the second of `exp` it is over.
+/// RFC 7519 section 4.1.4: a token has expired from the second of `exp` on.
 #[test]
 fn a_token_is_inactive_from_the_second_it_expires() {
     let world = World::sqlite();
@@ -179,7 +179,7 @@ fn a_token_is_inactive_from_the_second_it_expires() {
     }
     assert!(seen_active);
     let reason = world.cli(&["token", "inspect", &token]);
-    // Another issuer is in force for the command line than for the node, which listens elsewhere.
+    // The command line uses another issuer than the node, which listens elsewhere.
     assert_eq!(reason["active"], json!(false));
     let own = world.cli(&["--issuer", &node.base, "token", "inspect", &token]);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! No input whatever gets a 500: odd bytes, odd lengths, odd orders, over a raw socket.
+//! No input is answered with 500: odd bytes, lengths and orders, sent over a raw socket.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -78,7 +78,7 @@ fn odd_requests_are_refused_and_the_server_lives() {
     for (what, request) in &cases {
         let mut request = request.clone();
         if *what == "a length beyond all bounds" {
-            // The sender goes away in the middle.
+            // The client disconnects in the middle of the request.
             let mut stream =
                 TcpStream::connect(node.base.strip_prefix("http://").unwrap()).unwrap();
             stream.write_all(&request).unwrap();
@@ -99,7 +99,7 @@ fn odd_requests_are_refused_and_the_server_lives() {
         let status = answer.split(' ').nth(1).unwrap_or("closed");
         assert!(!status.starts_with('5'), "{what}: {answer}");
     }
-    // Every byte there is, as each of the parameters.
+    // Each byte value, in each of the parameters.
     each_case(0..=255u8, |byte| {
         let body = format!(
             "grant_type=client_credentials&scope=%{byte:02X}&client_id=%{byte:02X}&client_secret=%{byte:02X}&resource=%{byte:02X}"
@@ -137,7 +137,7 @@ fn odd_requests_are_refused_and_the_server_lives() {
     node.token(&client);
 }
 
-/// The address in the log, and for the throttle, is the one that the configured proxies vouch for.
+/// The client IP in the log and for the rate limiter is the one reported by the configured proxies.
 #[test]
 fn the_clients_address_is_logged() {
     let world = World::sqlite();

@@ -1,16 +1,16 @@
-//! The management API: rights, accounts, pages, versions, repetitions, the audit.
+//! The management API: rights, accounts, pagination, versions, idempotency, the audit.
 
 use serde_json::{Value, json};
 
 use crate::support::{Client, Node, Reply, World, each_case, eventually};
 
-/// A caller with these rights, and a token for the management API.
+/// A token for the management API with these rights.
 fn caller(world: &World, node: &Node, account: &str, rights: &str) -> String {
     let client = world.manager(node, &["--account", account], rights);
     node.token(&client)
 }
 
-/// A token that may do everything.
+/// A token with all rights.
 pub fn operator(world: &World, node: &Node) -> String {
     world.cli(&["account", "create", "--name", "Operators"]);
     let all = crate::rights::all_rights().join(" ");
@@ -95,7 +95,8 @@ on_both! {
         assert!(secret["client_secret"].as_str().unwrap().starts_with("kws_"));
         assert_eq!(get(&node, &token, &format!("{path}/secrets"))["items"].as_array().unwrap().len(), 2);
         gone(&format!("{path}/secrets/{}", secret["id"].as_str().unwrap()));
-        // A new secret beside the old one for an hour; then in its place at once, as often as one likes.
+        // A rotation keeps the old secret for an hour; later rotations replace it at once, any
+        // number of times.
         let rotated = |grace: Value| {
             let made = make(&format!("{path}/secrets/rotate"), json!({"grace": grace}));
             Client { secret: made["client_secret"].as_str().unwrap().to_owned(), ..client.clone() }
@@ -165,7 +166,7 @@ on_both! {
         assert!(!node.active(&world.client_with(&["--introspect"]), &access));
     }
 
-    /// Nobody sees another account's anything, not even whether it exists.
+    /// No object of another account is visible, not even its existence.
     fn accounts_do_not_see_each_other(world: World) {
         let node = world.start();
         for name in ["One", "Two"] {
@@ -211,14 +212,14 @@ on_both! {
         ] {
             problem(&call(&node, &one, method, &path, &body), 404, None);
         }
-        // An account's administrators say for themselves whether a second factor is needed.
+        // An account's administrators decide whether the account requires two-step verification.
         let own = call(&node, &one, "PATCH", "/accounts/One", &json!({"requires_second_factor": true}));
         assert_eq!((own.status, &own.json()["name"]), (200, &json!("One")));
         problem(&call(&node, &one, "POST", "/clients", &json!({"name": "x", "account": "Two"})), 404, None);
         for path in ["/accounts", "/clients", "/users", "/audit", "/registration-tokens"] {
             assert!(!get(&node, &one, path).to_string().contains(&two), "{path}");
         }
-        // What reaches beyond an account is for operators, whatever the scope says.
+        // Operations beyond an account require an operator, whatever the scope says.
         for (method, path, body) in [
             ("POST", "/accounts", json!({"name": "x"})),
             ("POST", "/resource-servers", json!({"identifier": "urn:x", "name": "x"})),
@@ -228,15 +229,15 @@ on_both! {
             problem(&call(&node, &one, method, path, &body), 403, None);
         }
         problem(&call(&node, &one, "POST", "/users", &json!({"email": "x@y.example", "role": "operator"})), 403, Some("role"));
-        // Nor can a right be given that one has not.
+        // A caller cannot grant a right that it does not have.
         problem(&call(&node, &one, "POST", "/clients", &json!({"name": "x", "scope": "keyward:operator"})), 400, Some("scope"));
         problem(&call(&node, &one, "POST", "/registration-tokens", &json!({"scope": "keyward:operator"})), 400, Some("scope"));
         assert_eq!(call(&node, &one, "POST", "/clients", &json!({"name": "x", "scope": "keyward:clients:read", "resources": [node.management()]})).status, 201);
         assert!(node.token_reply(&theirs, &[]).status == 200, "and theirs is as it was");
     }
 
-    /// Whoever may make credentials for a client, or change it, could act as it: so nobody may who has
-    /// less over Keyward than it has.
+    /// A caller that can create credentials for a client, or change it, could act as that client.
+    /// So callers with fewer rights than the client are refused.
     fn nobody_gains_rights_by_a_stronger_client(world: World) {
         let api = world.resource("urn:api");
         world.resource("urn:other");
@@ -261,11 +262,12 @@ on_both! {
         ] {
             problem(&call(&node, &weak, method, &format!("{path}{suffix}"), &body), 403, None);
         }
-        // A narrowed token of the strong client is as weak as it says.
+        // A token with a reduced scope has only the rights in that scope, even if its client has
+        // more.
         let narrowed = node.token_reply(&strong, &[("scope", "keyward:keys:write")]).json()["access_token"].as_str().unwrap().to_owned();
         problem(&call(&node, &narrowed, "POST", &format!("{path}/secrets"), &json!({})), 403, None);
 
-        // An account passes on what an operator gave to it, and nothing else.
+        // An account can grant only what an operator granted to it.
         for (body, status, field) in [
             (json!({"name": "a", "scope": "read", "resources": ["urn:api"]}), 201, None),
             (json!({"name": "b", "scope": "admin"}), 400, Some("scope")),
@@ -282,10 +284,10 @@ on_both! {
         problem(&call(&node, &weak, "PATCH", &own, &json!({"resources": ["urn:other"]})), 400, Some("resources"));
         problem(&call(&node, &weak, "PATCH", &own, &json!({"introspect": true})), 403, Some("introspect"));
         problem(&call(&node, &weak, "POST", "/registration-tokens", &json!({"scope": "admin"})), 400, Some("scope"));
-        // The clients of resource servers belong to nobody's account.
+        // The introspection clients of resource servers belong to no partner's account.
         problem(&call(&node, &weak, "POST", &format!("/clients/{}/secrets", api.id), &json!({})), 404, None);
 
-        // What is taken from a client is gone from its tokens.
+        // Rights that a client loses are lost by its existing tokens as well.
         let token = node.token(&strong);
         assert_eq!(call(&node, &token, "GET", "/clients", &Value::Null).status, 200);
         world.cli(&["client", "update", &strong.id, "--scope", "keyward:keys:read"]);
@@ -293,7 +295,7 @@ on_both! {
             (call(&node, &token, "PATCH", &own, &json!({"name": "x"})).status == 403).then_some(())
         });
 
-        // Another account's token tells nothing, whoever has got hold of its name.
+        // A token of another account cannot be inspected, even by a caller that knows its `jti`.
         let theirs = world.client_with(&["--account", "Resource servers", "--scope", "x"]);
         let foreign = node.token(&theirs);
         let jti = crate::support::jwt::claims(&foreign)["jti"].as_str().unwrap().to_owned();
@@ -305,7 +307,7 @@ on_both! {
             assert_eq!(revoked.json()["detail"], "Nothing to revoke: there is no record of a token with this jti");
         }
 
-        // The same rotation twice, and NUL where a name belongs.
+        // The same rotation twice, and a NUL character in a name.
         let keys = format!("{own}/keys/{}/rotate", limited.api_key.split('_').nth(1).unwrap());
         assert_eq!(call(&node, &weak, "POST", &keys, &json!({"grace": 60})).status, 201);
         problem(&call(&node, &weak, "POST", &keys, &json!({"grace": 60})), 409, None);
@@ -379,7 +381,7 @@ on_both! {
         assert_eq!(change(first.header("etag").unwrap(), "Third").status, 200);
         let last = change("*", "Fourth");
         assert_eq!(last.status, 200);
-        // RFC 9110 section 13.1.1: any one of several may match, and a weak one never does.
+        // RFC 9110 section 13.1.1: any of several entity tags may match, and a weak one never does.
         let mut current = last.header("etag").unwrap().to_owned();
         for (number, written) in ["\"zzz\", TAG", "TAG,\"zzz\"", "\"zzz\" ,, W/\"zzz\",\tTAG "].into_iter().enumerate() {
             let changed = change(&written.replace("TAG", &current), &format!("List {number}"));
@@ -408,7 +410,8 @@ on_both! {
         assert!(again.json().get("client_secret").is_none(), "its secret is not shown twice");
         problem(&once("a", "Another"), 422, None);
         problem(&once("", "x"), 400, Some("Idempotency-Key"));
-        // Of many at once too, and where what the first one made would stand in the way of the others.
+        // The same applies to concurrent requests, and if the object created by the first would
+        // conflict with the others.
         for (path, body, table) in [
             ("/clients".to_owned(), json!({"name": "Many"}), "clients"),
             ("/accounts".to_owned(), json!({"name": "Many"}), "accounts"),
@@ -445,7 +448,7 @@ on_both! {
         assert_eq!((made["request_id"].as_str(), made["address"].as_str()), (reply.header("x-request-id"), Some("127.0.0.1")));
         assert!(made["actor"].as_str().unwrap().starts_with("client "));
 
-        // A refused request, found in a minute by whoever owns the client.
+        // The owner of a client can find its refused request quickly.
         let client = world.client_with(&["--account", "Operators"]);
         let wrong = Client { secret: client.secret.replace("kws_", "kws_0"), ..client.clone() };
         let refused = node.token_reply(&wrong, &[]);
@@ -615,7 +618,7 @@ fn the_description_is_complete_and_its_page_loads_nothing_from_elsewhere() {
                 ids.insert(operation["operationId"].to_string()),
                 "{operation}"
             );
-            // What is described is there: anything but a 404 for the path, or a 405.
+            // Each described operation exists: the answer is not a 404 for the path, nor a 405.
             let concrete = path
                 .replace("{client_id}", "x")
                 .replace("{id}", "x")
@@ -634,7 +637,7 @@ fn the_description_is_complete_and_its_page_loads_nothing_from_elsewhere() {
     assert!(operations > 40, "{operations}");
     let printed = world.cli(&["openapi"]);
     assert_eq!(printed["paths"], document["paths"]);
-    // Every reference leads somewhere.
+    // Every `$ref` resolves.
     let text = document.to_string();
     for reference in text.split("\"$ref\":\"#").skip(1) {
         let pointer = reference.split('"').next().unwrap();

@@ -1,4 +1,4 @@
-//! `/metrics`: what Prometheus reads.
+//! `/metrics`: the exposition formats, the values, and the alert rules.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -291,7 +291,7 @@ fn names(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// An alert on a metric that is not there never fires.
+/// An alert on a metric that does not exist never fires.
 #[test]
 fn rules_and_dashboard_use_metrics_that_exist() {
     let world = World::sqlite();
@@ -307,7 +307,7 @@ fn rules_and_dashboard_use_metrics_that_exist() {
     );
     node.introspect(&world.resource("urn:api"), "nonsense");
     node.get("/verify");
-    // Shown while there is one.
+    // Present only if Keyward serves TLS itself.
     let mut known = names("keyward_tls_certificate_not_after_timestamp_seconds");
     known.extend(names(&eventually("the metrics", || Some(scrape(&node)))));
 

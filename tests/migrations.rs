@@ -1,4 +1,5 @@
-//! Each migration can be undone, on both databases, and brings over what a database of the version before it holds.
+//! Each migration can be undone, on both databases, and keeps the data of a database of the
+//! previous version.
 
 use diesel::migration::MigrationSource;
 use diesel::prelude::*;
@@ -112,7 +113,7 @@ const POSTGRES_SCHEMA: &str = "SELECT * FROM ( \
        FROM pg_constraint WHERE connamespace = 'public'::regnamespace \
      ) AS lines WHERE line NOT LIKE '%diesel%' ORDER BY 1";
 
-/// Goes up step by step; each step is also undone and done again.
+/// Applies the migrations one by one; each is also undone and applied again.
 macro_rules! up_down_up {
     ($connection:ty, $url:expr, $schema:expr) => {{
         let mut connection = <$connection>::establish($url).unwrap();
@@ -124,7 +125,7 @@ macro_rules! up_down_up {
             MigrationSource::<<$connection as Connection>::Backend>::migrations(&source).unwrap();
         all.sort_by_key(|migration| migration.name().to_string());
         assert!(!all.is_empty());
-        // Makes the table of the migrations that ran.
+        // Creates the table of applied migrations.
         assert!(connection.applied_migrations().unwrap().is_empty());
         let empty = schema(&mut connection);
         for migration in &all {

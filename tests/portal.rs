@@ -1,5 +1,5 @@
-//! The portal as people meet it: journeys in a real browser, which the scripts in `tests/portal/` go.
-//! Each asserts what is seen, and what it did: what was shown is tried out at the server.
+//! The portal in a real browser, driven by the scripts in `tests/portal/`. Each script checks what
+//! is shown, and tries shown credentials at the server.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -32,7 +32,8 @@ fn set_password(world: &World, email: &str) {
     assert!(child.wait().unwrap().success());
 }
 
-/// A partner with people and applications, an API, and an operator; all that a script wants to know of them.
+/// Creates a partner with users and applications, an API, and an operator. Returns what the scripts
+/// need to know of them.
 fn prepare(world: &World) -> Value {
     let resource = world.cli(&[
         "resource",
@@ -93,8 +94,8 @@ fn prepare(world: &World) -> Value {
     })
 }
 
-/// Runs a journey. Where the script asks for something by a line that begins with `?`, it is done, and
-/// answered by a line.
+/// Runs a script. A line of its output that begins with `?` is a request to the test, which
+/// performs it and answers with a line.
 fn journey(world: &World, node: &Node, name: &str, mut input: Value, mut asked: impl FnMut(&str)) {
     input["base"] = json!(node.base);
     let mut command = tools::node("portal/run.mjs");
@@ -102,7 +103,7 @@ fn journey(world: &World, node: &Node, name: &str, mut input: Value, mut asked: 
         .arg(name)
         .env("JOURNEY", input.to_string())
         .env("TEST_CHROMIUM", variable("TEST_CHROMIUM"));
-    // Failures are told on one stream with what came before them.
+    // Standard error goes to a file, to be printed after standard output if the script fails.
     let file = world.folder.join("said");
     let mut child = command
         .stdin(Stdio::piped())
@@ -134,7 +135,7 @@ fn go(world: &World, name: &str, flags: &[&str]) {
     journey(world, &node, name, input, |what| panic!("asked for {what}"));
 }
 
-/// The paths of all pages: whatever answers GET, from the list of routes itself.
+/// The paths of all pages: the routes that answer GET.
 fn pages() -> Vec<String> {
     let source = std::fs::read_to_string(repository("src/portal/mod.rs")).unwrap();
     let routes = source.split(".service(at(").skip(1);
@@ -146,7 +147,7 @@ fn pages() -> Vec<String> {
         .collect()
 }
 
-/// What a day like any other leaves behind, for the pictures: written as the nodes write it.
+/// Counters of an ordinary day, for the screenshots, in the form in which nodes write them.
 fn a_day_of_traffic(world: &World) {
     let mut rows = BTreeMap::new();
     let mut add = |moment: i64, owner: (&str, &str), metric: String, count: i64| {
@@ -178,7 +179,7 @@ fn a_day_of_traffic(world: &World) {
     });
     for ago in 0..23 * 60 {
         let moment = now - ago * minute;
-        // More by day than by night, and never twice the same.
+        // More by day than by night, and never the same twice.
         let day = 8 - ((moment / hour) % 24 - 13).abs() / 2;
         let chance = (ago * ago * 31 + ago * 17) % 13;
         let tokens = 14 * day + 3 * chance + if ago % 15 == 0 { 20 } else { 0 };
@@ -243,7 +244,7 @@ fn the_list_of_pages_is_found_in_the_routes() {
     );
 }
 
-// What pages look like does not depend on the database: most journeys are on one of the two.
+// Pages do not depend on the database, so most scripts run on one of the two.
 
 #[test]
 fn people_sign_in_are_invited_and_prove_a_second_factor() {

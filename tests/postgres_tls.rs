@@ -1,5 +1,5 @@
-//! TLS to Postgres: as strict as `sslmode` says, with a reason that names the setting, and never in the
-//! clear where it was asked for.
+//! TLS to Postgres: as strict as `sslmode` says, with errors that name the setting, and never in
+//! clear text if TLS was requested.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,7 +20,7 @@ impl Authority {
         Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// A certificate and its key, in PEM.
+    /// A certificate and its private key, in PEM.
     fn issue(&self, hosts: &[&str], common_name: &str) -> (String, String) {
         let mut params = CertificateParams::new(
             hosts
@@ -40,7 +40,7 @@ impl Authority {
     }
 }
 
-/// Whether the tables are reached by this URL; else what was said.
+/// Runs `keyward migrate` with this URL. The error is what the command printed.
 fn migrate(world: &World, url: &str, trusted: Option<&Path>) -> Result<(), String> {
     let mut command = world.command(&["migrate"]);
     command
@@ -111,7 +111,7 @@ fn each_sslmode_is_as_strict_as_it_says() {
         ("127.0.0.1", "sslmode=prefer"),
         ("127.0.0.1", "ssl=true"),
         ("0.0.0.0", ""),
-        // The first does not answer.
+        // The first host does not answer.
         (
             &format!("127.0.0.1:1,db.example:{port}"),
             "sslmode=verify-full&sslrootcert=ca.pem&hostaddr=127.0.0.1,127.0.0.1",
@@ -172,7 +172,7 @@ fn each_sslmode_is_as_strict_as_it_says() {
             "sslrootcert=empty.pem",
         ),
         ("127.0.0.1", "sslmode=verify-ca", "sslrootcert"),
-        // In the clear because that is asked for, and there the server lets nobody in.
+        // Clear text because it was requested; the server refuses such connections.
         ("127.0.0.1", "sslmode=disable", "no encryption"),
         ("127.0.0.1", "", "no encryption"),
     ] {
@@ -193,7 +193,7 @@ fn each_sslmode_is_as_strict_as_it_says() {
         "{refused}"
     );
 
-    // A certificate of our own instead of a password.
+    // A client certificate instead of a password.
     cluster.execute("ALTER DATABASE kw OWNER TO certified; GRANT kw TO certified");
     let certified = |query: &str| {
         format!(
@@ -218,7 +218,7 @@ fn each_sslmode_is_as_strict_as_it_says() {
 
     cluster.execute("ALTER DATABASE kw OWNER TO kw");
 
-    // All of a node's connections, and what `check` says of them.
+    // All connections of a node use TLS, and `check` reports it.
     let strict = url("db.example", "sslmode=verify-full&sslrootcert=ca.pem");
     let node = world.start_with(&["--database-url", &strict]);
     let client = world.client("a");
@@ -238,7 +238,7 @@ fn each_sslmode_is_as_strict_as_it_says() {
         database_finding(&world, &url("0.0.0.0", "")),
         (true, "TLS 1.3, without verification")
     );
-    // The server breaks all connections: new ones are made, by TLS again.
+    // The server closes all connections: the new ones use TLS again.
     cluster.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'kw'");
     within(Duration::from_secs(30), "a token", || {
         (node.token_reply(&client, &[]).status == 200).then_some(())
@@ -246,7 +246,7 @@ fn each_sslmode_is_as_strict_as_it_says() {
     assert_eq!(world.count(&by("NOT ssl")), 0);
     drop(node);
 
-    // A certificate that the server signed itself, named as it stands.
+    // A self-signed certificate, named in `sslrootcert`.
     let own = Authority::new();
     set_certificate((own.0.pem(), own.0.key().serialize_pem()));
     cluster.reload();
@@ -276,7 +276,7 @@ fn each_sslmode_is_as_strict_as_it_says() {
     );
 }
 
-/// The word on the database that `check` has, as far as it is one of these.
+/// Whether `check` reports the database as fine, and which of these texts the finding contains.
 fn database_finding(world: &World, url: &str) -> (bool, &'static str) {
     let output = world.run(&["--json", "check", "--database-url", url]);
     let findings: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -326,7 +326,7 @@ fn a_server_without_tls_is_refused_where_tls_is_required() {
         (true, "on this machine")
     );
 
-    // This address leads to the same server, and is no loopback by name.
+    // This address leads to the same server, and is not a loopback address by its text.
     let across = world.database_url.replace("127.0.0.1", "0.0.0.0");
     assert_eq!(database_finding(&world, &across), (false, "in the clear"));
     let warned = |url: &str| {

@@ -1,4 +1,4 @@
-//! Dynamic registration and its management: RFC 7591, RFC 7592.
+//! Dynamic registration and its management (RFC 7591, RFC 7592).
 
 use serde_json::{Value, json};
 
@@ -88,7 +88,8 @@ on_both_and_serializable! {
         assert!(updated.json().get("contacts").is_none(), "an update replaces");
         assert_eq!(node.token_reply(&registered, &[]).json()["scope"], "read write");
 
-        // To a key of its own and back: the old secret ends, and a new one comes.
+        // Changes to `private_key_jwt` and back: the old secret is deleted, and a new one is
+        // created.
         let pair = jwt::Pair::new("ES256");
         let keyed = json!({"client_id": registered.id, "token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [pair.public_jwk("k")]}});
         let reply = node.json("PUT", &uri, Some(&own), &keyed);
@@ -311,7 +312,7 @@ fn wrong_metadata_is_refused() {
         node.json("PUT", &uri, Some(&own), &body)
             .refused(400, "invalid_client_metadata");
     }
-    // A library sends back all that it was given.
+    // Libraries send back all members that they received.
     let mut update = made.json();
     update["client_name"] = json!("Renamed");
     let updated = node.json("PUT", &uri, Some(&own), &update);
@@ -394,8 +395,8 @@ fn registration_can_be_open_or_off() {
     );
 }
 
-/// Redirect URIs that browsers, proxies and libraries read in different ways, or that lead to somebody
-/// else.
+/// Redirect URIs that browsers, proxies and libraries interpret in different ways, or that lead to
+/// another host.
 const REFUSED_REDIRECT_URIS: &[&str] = &[
     "javascript:alert(1)",
     "data:text/html,x",
@@ -428,7 +429,7 @@ const REFUSED_REDIRECT_URIS: &[&str] = &[
     "",
 ];
 
-/// The same of web addresses, for the members that hold one.
+/// The same for web URLs, for the members that hold one.
 const REFUSED_PAGES: &[&str] = &[
     "https://a.example/\n",
     " https://a.example/",

@@ -1,4 +1,4 @@
-//! Revocation: RFC 7009.
+//! Revocation (RFC 7009).
 
 use crate::support::World;
 
@@ -17,7 +17,7 @@ on_both! {
         assert!(world.refused(&["token", "revoke", "--client", "nobody"]).contains("no client nobody"));
     }
 
-    /// A key that leaks while its client is disabled must not live again with the client.
+    /// A key that leaks while its client is disabled must not become active again with the client.
     fn an_inactive_token_is_revoked_all_the_same(world: World) {
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
@@ -64,7 +64,7 @@ on_both_and_serializable! {
         assert!(node.active(&api, &kept), "the others live");
         assert_eq!(world.count("SELECT count(*) FROM revocations"), 1);
 
-        // A leaked key dies, be it the last one.
+        // A leaked key can be revoked even if it is the last one.
         assert_eq!(node.revoke(&client, &client.api_key).status, 200);
         assert!(!node.active(&api, &client.api_key));
         assert_eq!(node.revoke(&client, &client.api_key).status, 200, "it is unknown now");

@@ -1,4 +1,4 @@
-//! Signing keys: made, rotated, imported, retired; promise 3.
+//! Signing keys: creation, rotation, import and retirement (promise 3).
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ fn states(world: &World) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Verifies a token with what the node publishes now, as a resource server would.
+/// Verifies a token with the published keys, as a resource server would.
 fn verifies(node: &Node, token: &str) -> bool {
     let set: jsonwebtoken::jwk::JwkSet =
         serde_json::from_value(node.get("/.well-known/jwks.json").json()).unwrap();
@@ -43,9 +43,9 @@ fn verifies(node: &Node, token: &str) -> bool {
 
 on_both! {
     /// A new key is published for the max-age before it signs; the old one until its last token has
-    /// ended; and at no moment does a resource server fail that honours `Cache-Control`.
+    /// expired; and a resource server that honours `Cache-Control` can always verify.
     fn rotation_is_seamless(world: World) {
-        // A command that rotates must know what the nodes promise: the same settings.
+        // A command that rotates must use the durations of the nodes: the same settings.
         let settings = ["--jwks-max-age", "2", "--token-ttl", "3", "--issuer", "http://auth.example"];
         let client = world.client_with(&["--introspect"]);
         let nodes = [world.start_with(&settings), world.start_with(&settings)];
@@ -72,7 +72,7 @@ on_both! {
             std::thread::sleep(Duration::from_millis(20));
         }
         assert!(published.elapsed() >= Duration::from_millis(1900), "not before the max-age was over");
-        // The last token of the old key is good until it ends.
+        // The last token of the old key is valid until it expires.
         let exp = jwt::claims(&last_old.0)["exp"].as_i64().unwrap();
         while jwt::now() < exp - 1 {
             assert!(verifies(&nodes[1], &last_old.0), "until its end");
@@ -83,7 +83,7 @@ on_both! {
         assert!(states(&world).contains(&(old, "gone".to_owned())));
     }
 
-    /// A command without the server's settings reckons with the server's times all the same.
+    /// A command without the server's settings uses the server's durations all the same.
     fn a_command_with_other_settings_rotates_by_those_of_the_server(world: World) {
         let node = world.start_with(&["--jwks-max-age", "600", "--token-ttl", "7200"]);
         let old = node.kids().remove(0);
@@ -105,7 +105,7 @@ on_both! {
         let nodes = [world.start_with(&settings), world.start_with(&settings)];
         let first = kid_of(&nodes[0].token(&client));
         within(Duration::from_secs(15), "another key", || (kid_of(&nodes[0].token(&client)) != first).then_some(()));
-        // Of two nodes one acted.
+        // Only one of the two nodes rotated the key.
         assert!(states(&world).len() <= 3, "{:?}", states(&world));
         for node in &nodes {
             assert!(verifies(node, &node.token(&client)));
@@ -123,7 +123,7 @@ on_both! {
             let mode = std::fs::metadata(world.folder.join("keyward.db")).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
-        // With another key file nothing opens, and the start says so.
+        // With another sealing key no signing key opens, and the start fails with that reason.
         std::fs::remove_file(&file).unwrap();
         let Err(said) = world.try_start(&[]) else { panic!("it started with another key file") };
         assert!(said.contains("sealing.key") && said.contains("sealed"), "{said}");
@@ -131,7 +131,7 @@ on_both! {
         for command in [&["signing-key", "rotate"] as &[&str], &["signing-key", "retire", "--now", &kid]] {
             assert!(world.refused(command).contains("sealing.key"), "{command:?}");
         }
-        // One of another installation would seal what no node can open.
+        // A sealing key of another installation would seal keys that no node can open.
         let stranger = EmptyWorld::new(Backend::Sqlite);
         stranger.start().stop();
         std::fs::copy(stranger.folder.join("keys/sealing.key"), &file).unwrap();
@@ -156,20 +156,20 @@ on_both_and_serializable! {
         let token = node.token(&client);
         let first = kid_of(&token);
 
-        // The one that signs gets a successor, and stays published.
+        // The signing key gets a successor, and stays published.
         world.cli(&command(&["signing-key", "retire", &first]));
         let second = within(Duration::from_secs(8), "the successor", || Some(kid_of(&node.token(&client))).filter(|kid| *kid != first));
         assert!(node.active(&client, &token) && verifies(&node, &token));
         assert!(world.refused(&command(&["signing-key", "retire", &first])).contains("retiring already"));
 
-        // One that is about to sign simply goes, and the one before it goes on.
+        // A pending key is deleted, and its predecessor keeps signing.
         let third = world.cli(&command(&["signing-key", "rotate"]))["kid"].as_str().unwrap().to_owned();
         world.cli(&command(&["signing-key", "retire", &third]));
         let row = world.cli(&["signing-key", "list"]);
         let of = |kid: &str| row.as_array().unwrap().iter().find(|row| row["kid"] == kid).unwrap().clone();
         assert_eq!((&of(&third)["state"], &of(&second)["signs_until"]), (&json!("gone"), &Value::Null));
 
-        // A leaked one is trusted no more, at once; a fresh one signs at once.
+        // A leaked key is rejected at once, and a new one signs at once.
         let leaked = node.token(&client);
         assert_eq!(kid_of(&leaked), second);
         assert!(node.active(&client, &leaked));
@@ -215,7 +215,7 @@ on_both_and_serializable! {
     }
 }
 
-/// What reads no JWK, such as HAProxy's `jwt_verify`, gets the same key in PEM.
+/// Software that reads no JWK Set, such as HAProxy's `jwt_verify`, can use the same key in PEM.
 #[test]
 fn public_keys_are_shown_in_pem() {
     needs!(Tool::Python);
@@ -266,7 +266,7 @@ fn public_keys_are_shown_in_pem() {
             shown["pem"].as_str().unwrap(),
             "ready for a file"
         );
-        // A library that reads PEM verifies with it.
+        // A library that reads PEM verifies a token with it.
         let verify = "import jwt, sys; jwt.decode(sys.argv[1], sys.argv[2], algorithms=[sys.argv[3]], options={'verify_aud': False})";
         let pem = shown["pem"].as_str().unwrap();
         let mut python = std::process::Command::new(variable("TEST_PYTHON"));
@@ -288,8 +288,8 @@ fn public_keys_are_shown_in_pem() {
     );
 }
 
-/// The node that answered "retired at once" refuses at once what the key signed, however late the
-/// database's answers to looks come that began before.
+/// A node that answered "retired at once" refuses the key's tokens at once, even if results of
+/// database queries that began earlier arrive later.
 #[test]
 fn a_key_retired_at_once_is_refused_at_once_on_the_same_node() {
     needs!(Tool::Postgres);

@@ -1,4 +1,4 @@
-//! The token endpoint: RFC 6749 sections 3.2, 4.4 and 5, RFC 8707, RFC 9068.
+//! The token endpoint (RFC 6749 sections 3.2, 4.4 and 5, RFC 8707, RFC 9068).
 
 use serde_json::json;
 
@@ -219,14 +219,14 @@ fn wrong_requests_are_refused() {
         );
         reply.refused(*status, error);
     });
-    // Parameters in the query are none.
+    // Parameters in the query are ignored.
     node.form(
         "/oauth/token?grant_type=client_credentials",
         Some(&basic),
         &[],
     )
     .refused(400, "invalid_request");
-    // The client of a resource server checks tokens, and gets none.
+    // The introspection client of a resource server gets no tokens.
     node.token_reply(&api, &[])
         .refused(400, "unauthorized_client");
     each_case(
@@ -240,7 +240,7 @@ fn wrong_requests_are_refused() {
             );
         },
     );
-    // With charset and in capitals it is the same media type.
+    // The media type is compared without case and parameters.
     let headers = [
         ("authorization", basic.as_str()),
         (
@@ -273,7 +273,7 @@ fn token_records_are_kept_where_that_is_set() {
                 .len(),
             rows
         );
-        // Introspection and revocation are the same in both.
+        // Introspection and revocation work the same with and without records.
         assert!(node.active(&api, &tokens[0]));
         assert_eq!(node.revoke(&client, &tokens[0]).status, 200);
         assert!(!node.active(&api, &tokens[0]));
@@ -303,7 +303,8 @@ fn a_record_never_holds_the_token() {
 }
 
 on_both! {
-    /// Only where all audiences agree; and what is changed holds for the next token, on every node.
+    /// The `typ` applies only if all audiences ask for it; a change applies to the next token, on
+    /// every node.
     fn the_typ_is_the_one_that_the_resource_server_asks_for(world: World) {
         let plain = "https://plain.example/";
         let api = world.cli(&["resource", "create", "--identifier", plain, "--name", "Plain", "--token-typ", "JWT"]);
@@ -325,7 +326,7 @@ on_both! {
         };
         let (own, token) = typ(&node, &client, &[plain]);
         assert_eq!(own, "JWT");
-        // Our own verification takes it, and nothing else that is not one of ours.
+        // Keyward accepts both types, and no other type.
         assert!(node.active(&api, &token) && second.active(&api, &token));
         let verified = node.get_with(&format!("/verify?audience={plain}"), &[("authorization", &format!("Bearer {token}"))]);
         assert_eq!(verified.status, 200, "{}", verified.body);

@@ -1,4 +1,4 @@
-//! Pure functions whose rules are tables.
+//! Pure functions, tested with tables.
 
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ fn credentials() {
         for (other, _) in kinds.into_iter().filter(|(other, _)| *other != kind) {
             assert!(Credential::parse(text, other).is_none());
         }
-        // A typing error anywhere is refused by the checksum alone.
+        // The checksum detects a typing error anywhere.
         for place in 4..text.len() {
             let mut wrong = text.to_owned();
             let replacement = if wrong.as_bytes()[place] == b'x' {

@@ -1,4 +1,4 @@
-//! `/verify`: what a proxy is told about a request that it holds; and a real nginx that asks.
+//! `/verify`: forward authentication, called directly and by a real nginx.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -24,7 +24,7 @@ fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 
-/// What `/verify` answers to a request with this `Authorization`.
+/// The response of `/verify` to a request with this `Authorization` header.
 fn ask(node: &Node, query: &str, authorization: &str) -> Reply {
     let header = [("authorization", authorization)];
     node.get_with(
@@ -37,7 +37,7 @@ fn ask(node: &Node, query: &str, authorization: &str) -> Reply {
     )
 }
 
-/// The identity in the answer: client, account, scope, token.
+/// The identity headers of the response: client, account, scope, token.
 fn identity(reply: &Reply) -> [String; 4] {
     assert_eq!((reply.status, reply.body.as_str()), (200, ""));
     assert_eq!(reply.header("cache-control"), Some("no-store"));
@@ -49,7 +49,7 @@ fn identity(reply: &Reply) -> [String; 4] {
     })
 }
 
-/// Asserts a refusal as RFC 6750 section 3 says, and that it names nobody.
+/// Asserts an error as RFC 6750 section 3 defines it, without identity headers.
 fn refused(reply: &Reply, status: u16, challenge: &str, context: &str) {
     assert_eq!(
         (reply.status, reply.header("www-authenticate")),
@@ -181,7 +181,7 @@ fn invalid_credentials_are_refused() {
     ] {
         refused(&ask(&node, "?scope=a", &header), 401, challenge, what);
     }
-    // Neither a token nor a key is anywhere in these.
+    // None of these contains a token or an API key.
     each_case(
         [
             client.basic(),
@@ -204,7 +204,7 @@ fn invalid_credentials_are_refused() {
             );
         },
     );
-    // A variable of the proxy that is not set lets nobody through.
+    // An unset variable of the proxy lets nothing through.
     each_case(
         [
             "?scope=",
@@ -249,7 +249,7 @@ fn invalid_credentials_are_refused() {
             );
         },
     );
-    // Guessing is slowed down, and who has a right one is not.
+    // Failures are rate limited, and a valid credential still passes.
     let reply = (0..200)
         .map(|_| ask(&node, "", "Bearer x"))
         .find(|reply| reply.status == 429)
@@ -261,7 +261,7 @@ fn invalid_credentials_are_refused() {
     });
 }
 
-/// An API behind the proxy, which tells what it was sent.
+/// An API behind the proxy that answers with the request that it received.
 fn upstream() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -305,7 +305,7 @@ fn tell(connection: TcpStream) -> std::io::Result<()> {
         .write_all(format!("{head}{seen}").as_bytes())
 }
 
-/// The configuration that `docs/integrations.md` shows, between what makes it run as anybody, anywhere.
+/// The configuration in `docs/integrations.md`, with what is needed to run it in a test.
 fn configuration(world: &World, port: u16, keyward: &str, api: SocketAddr) -> String {
     let document =
         std::fs::read_to_string(crate::support::repository("docs/integrations.md")).unwrap();
@@ -637,7 +637,8 @@ fn nginx_protects_an_application_with_verify() {
     );
 }
 
-/// A scope of many words passes a proxy's buffers: it is narrowed to what was asked for, and says so.
+/// A long scope does not overflow a proxy's buffers: `/verify` returns only the scope that was
+/// asked for, and says so.
 #[test]
 fn a_long_scope_does_not_overflow_the_buffers_of_a_proxy() {
     let world = World::sqlite();
