@@ -123,7 +123,7 @@ fn verify(node: &Node, key: &str, headers: &[(&str, &str)]) -> u16 {
     .status
 }
 
-fn live_keys(world: &World, client: &Client) -> i64 {
+fn active_keys(world: &World, client: &Client) -> i64 {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
     let ended = format!("(expires_at IS NULL OR expires_at > {now})");
     world.count(&format!(
@@ -133,7 +133,7 @@ fn live_keys(world: &World, client: &Client) -> i64 {
 }
 
 /// The operator gets the same answer for the token, for its `jti` and in the list of tokens.
-fn ended_with_its_key(world: &World, node: &Node, client: &Client, token: &str) {
+fn is_inactive_like_its_key(world: &World, node: &Node, client: &Client, token: &str) {
     let jti = text(&jwt::claims(token), "jti").to_owned();
     for named in [token, &jti] {
         let inspected = world.cli(&["--issuer", &node.base, "token", "inspect", named]);
@@ -192,12 +192,12 @@ on_both! {
         let listed = world.cli(&["key", "list", &client.id]);
         let names: Vec<&str> = listed.as_array().unwrap().iter().map(|key| text(key, "name")).collect();
         assert_eq!(names.iter().filter(|name| **name == "Orders").count(), 1, "{names:?}");
-        assert_eq!(names.len(), 3, "the old one goes on for a while");
+        assert_eq!(names.len(), 3, "the old key is valid during the grace period");
 
         let (last, unknown) = (id_of(&other.api_key), "0123456789abcdef");
         let (long, most) = ("x".repeat(101), "ä".repeat(100));
         let create = |flags: &[&'static str]| [&["key", "create", client.id.as_str()], flags].concat().iter().map(ToString::to_string).collect::<Vec<_>>();
-        for (arguments, said) in [
+        each_case([
             (create(&["--name", ""]), "name"),
             (create(&["--name", " padded"]), "name"),
             (create(&["--name", "zero\u{200B}width"]), "name"),
@@ -214,11 +214,11 @@ on_both! {
             (["key", "delete", &client.id, unknown].map(str::to_owned).into(), unknown),
             (["key", "delete", &client.id, last].map(str::to_owned).into(), last),
             (["key", "delete", &other.id, last].map(str::to_owned).into(), "last"),
-        ] {
+        ], |(arguments, said)| {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             let error = world.refused(&arguments);
             assert!(error.contains(said), "{arguments:?}: {error}");
-        }
+        });
         for usage in [&["--expires-in", "0"][..], &["--expires-in", "soon"], &["--scope", "a\"b"], &["--name"]] {
             let status = world.run(&[&["key", "create", &client.id, "--name", "New"], usage].concat()).status.code();
             assert_eq!(status, Some(2), "{usage:?}");
@@ -229,7 +229,7 @@ on_both! {
             make(&world, &client, &["--name", &number.to_string()]);
         }
         assert!(world.refused(&["key", "create", &client.id, "--name", "Eleventh"]).contains("10"));
-        assert!(world.refused(&["key", "rotate", &client.id, text(&rotated, "id")]).contains("10"), "both would live");
+        assert!(world.refused(&["key", "rotate", &client.id, text(&rotated, "id")]).contains("10"), "there is no room for both");
         world.cli(&["key", "rotate", &client.id, text(&rotated, "id"), "--grace", "0"]);
         for key in world.cli(&["key", "list", &client.id]).as_array().unwrap().iter().skip(1) {
             world.cli(&["key", "delete", &client.id, text(key, "id")]);
@@ -271,7 +271,7 @@ on_both! {
         }
         world.cli(&["token", "revoke", &client.api_key]);
         for token in &tokens {
-            ended_with_its_key(&world, &node, &client, token);
+            is_inactive_like_its_key(&world, &node, &client, token);
         }
     }
 
@@ -296,8 +296,8 @@ on_both! {
         assert!(!node.active(&api, &token));
         assert_eq!(verify(&node, key, &[]), 401);
         refused(&ask(&node, "GET", "/apiKeys", &basic(key), ""), 401, "expired");
-        assert_eq!(list(&node, &client.api_key).len(), 9, "it is not shown, nor does it count");
-        assert_eq!(create(&node, &client.api_key, "Short").status, 201, "and gives up its name");
+        assert_eq!(list(&node, &client.api_key).len(), 9, "an expired key is neither listed nor counted");
+        assert_eq!(create(&node, &client.api_key, "Short").status, 201, "the name of an expired key can be reused");
     }
 
     fn a_key_is_limited_to_a_part_of_its_clients_scope(world: World) {
@@ -353,7 +353,7 @@ on_both! {
         assert_eq!(created(&before), created(&world.cli(&["key", "list", &client.id])));
     }
 
-    fn a_key_that_is_deleted_while_in_use(world: World) {
+    fn a_key_deleted_while_in_use_is_refused(world: World) {
         let client = world.client("read");
         let (one, two) = (world.start_with(&["--issuer", "http://auth.example"]), world.start_with(&["--issuer", "http://auth.example"]));
         for (here, there) in [(&one, &two), (&two, &one)] {
@@ -420,7 +420,7 @@ on_both_and_serializable! {
         }
 
         let (long, large) = (json!({"name": "x".repeat(101)}).to_string(), json!({"name": "x", "y": "z".repeat(70_000)}).to_string());
-        for (content_type, body, status) in [
+        each_case([
             ("application/json", "{\"name\": \"Default\"}", 409),
             ("application/json", long.as_str(), 400),
             ("application/json", "{\"name\": \"\"}", 400),
@@ -444,13 +444,13 @@ on_both_and_serializable! {
             ("application/x-www-form-urlencoded", "name=a", 400),
             ("", "{\"name\": \"a\"}", 400),
             ("application/json", large.as_str(), 413),
-        ] {
+        ], |(content_type, body, status)| {
             let authorization = basic(key);
             let headers = [("authorization", authorization.as_str()), ("content-type", content_type)];
             let headers = if content_type.is_empty() { &headers[..1] } else { &headers };
             let shown: String = body.chars().take(60).collect();
             refused(&node.post("/apiKeys", headers, body.as_bytes()), status, &format!("{content_type} {shown}"));
-        }
+        });
         refused(&node.post("/apiKeys", &[("authorization", &basic(key)), ("content-type", "application/json")], b"{\"name\": \"\xFF\"}"), 400, "no UTF-8");
         let headers = [("authorization", basic(key)), ("content-type", "Application/JSON; charset=utf-8".to_owned())];
         let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
@@ -463,7 +463,7 @@ on_both_and_serializable! {
         refused(&delete(&node, key, id_of(&other.api_key)), 404, "a key of another client");
         let reply = delete(&node, key, &other.api_key);
         refused(&reply, 404, "a whole key where its id belongs");
-        assert!(!reply.body.contains(&other.api_key), "not repeated: {}", reply.body);
+        assert!(!reply.body.contains(&other.api_key), "the value is repeated: {}", reply.body);
         assert_eq!(list(&node, &other.api_key).len(), 1);
         for (method, path, allow) in [("PUT", "/apiKeys", "GET, HEAD, POST"), ("GET", "/apiKeys/nobody", "DELETE"), ("PATCH", "/apiKeys/nobody", "DELETE")] {
             let reply = ask(&node, method, path, &basic(key), "");
@@ -511,10 +511,10 @@ on_both_and_serializable! {
         let lived = began.elapsed();
         assert!((Duration::from_secs(2)..Duration::from_secs(4)).contains(&lived), "{lived:?}");
         assert_eq!((verify(&node, &old, &[]), verify(&node, new, &[])), (401, 200));
-        assert_eq!(list(&node, new).len(), 2, "what has ended is no key any more");
+        assert_eq!(list(&node, new).len(), 2, "an expired key is unknown");
         assert_eq!(exchange(&node, &old, &[]).status, 400);
-        assert!(!node.active(&api, &token), "what it was exchanged for ends with it");
-        assert!(world.refused(&["key", "rotate", &client.id, id_of(&old)]).contains(id_of(&old)), "it has ended");
+        assert!(!node.active(&api, &token), "tokens of the key expire with it");
+        assert!(world.refused(&["key", "rotate", &client.id, id_of(&old)]).contains(id_of(&old)), "it has expired");
 
         let newest = world.cli(&["key", "rotate", &client.id, id_of(new), "--grace", "0s"]);
         within(SECOND, "the end", || (!node.active(&api, new)).then_some(()));
@@ -537,7 +537,7 @@ on_both_and_serializable! {
         assert_eq!((of(&statuses, 201), of(&statuses, 409)), (1, 9), "{statuses:?}");
         let statuses = all_at_once(&|number, node| create(node, &client.api_key, &number.to_string()), 20);
         assert_eq!((of(&statuses, 201), of(&statuses, 409)), (8, 12), "{statuses:?}");
-        assert_eq!(live_keys(&world, &client), 10);
+        assert_eq!(active_keys(&world, &client), 10);
         let all = list(&nodes[0], &client.api_key);
         let statuses = all_at_once(&|number, node| delete(node, &client.api_key, text(&all[1 + number / 2], "id")), 18);
         assert_eq!((of(&statuses, 204), of(&statuses, 404)), (9, 9), "{statuses:?}");
@@ -548,7 +548,7 @@ on_both_and_serializable! {
             let keys = [client.api_key.as_str(), text(&second, "api_key")];
             // Each key deletes itself.
             let statuses = all_at_once(&|number, node| delete(node, keys[number], id_of(keys[number])), 2);
-            assert_eq!((of(&statuses, 204), of(&statuses, 409), live_keys(&world, &client)), (1, 1, 1), "round {round}: {statuses:?}");
+            assert_eq!((of(&statuses, 204), of(&statuses, 409), active_keys(&world, &client)), (1, 1, 1), "round {round}: {statuses:?}");
         }
     }
 
@@ -572,7 +572,7 @@ on_both_and_serializable! {
         let seen = node.introspect(&api, token);
         assert_eq!((&seen["active"], &seen["token_type"], &seen["jti"]), (&json!(true), &json!("Bearer"), &claims["jti"]));
 
-        for (fields, scope, audience) in [
+        each_case([
             (&[("scope", "b")][..], "b", json!([API, "urn:two"])),
             (&[("scope", "b a")], "a b", json!([API, "urn:two"])),
             (&[("resource", "urn:two")], "a b", json!("urn:two")),
@@ -580,13 +580,13 @@ on_both_and_serializable! {
             (&[("resource", "urn:two"), ("resource", API)], "a b", json!([API, "urn:two"])),
             (&[("requested_token_type", TOKEN_TYPE)], "a b", json!([API, "urn:two"])),
             (&[("requested_token_type", "urn:ietf:params:oauth:token-type:jwt")], "a b", json!([API, "urn:two"])),
-        ] {
+        ], |(fields, scope, audience)| {
             let reply = exchange(&node, &key, fields);
             assert_eq!(reply.status, 200, "{fields:?}: {}", reply.body);
             let claims = jwt::claims(text(&reply.json(), "access_token"));
             assert_eq!((&claims["scope"], &claims["aud"]), (&json!(scope), &audience), "{fields:?}");
-        }
-        for (fields, error) in [
+        });
+        each_case([
             (&[("scope", "c")][..], "invalid_scope"),
             (&[("scope", "a c")], "invalid_scope"),
             (&[("scope", "\"")], "invalid_scope"),
@@ -598,14 +598,14 @@ on_both_and_serializable! {
             (&[("client_id", client.id.as_str()), ("client_secret", client.secret.as_str())], "invalid_request"),
             (&[("client_assertion", "x"), ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")], "invalid_request"),
             (&[("subject_token", key.as_str())], "invalid_request"),
-        ] {
+        ], |(fields, error)| {
             exchange(&node, &key, fields).refused(400, error);
-        }
+        });
         let grant = ("grant_type", EXCHANGE);
         for authorization in [client.basic(), basic(&key), format!("Bearer {key}")] {
             node.form("/oauth/token", Some(&authorization), &[grant, ("subject_token", &key), ("subject_token_type", KEY_TYPE)]).refused(400, "invalid_request");
         }
-        for fields in [
+        each_case([
             &[grant][..],
             &[grant, ("subject_token", &key)],
             &[grant, ("subject_token_type", KEY_TYPE)],
@@ -614,9 +614,9 @@ on_both_and_serializable! {
             &[grant, ("subject_token", &client.secret), ("subject_token_type", KEY_TYPE)],
             &[grant, ("subject_token", &key[1..]), ("subject_token_type", KEY_TYPE)],
             &[grant, ("subject_token", ""), ("subject_token_type", KEY_TYPE)],
-        ] {
+        ], |fields| {
             node.form("/oauth/token", None, fields).refused(400, "invalid_request");
-        }
+        });
         for path in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
             assert!(node.get(path).json()["grant_types_supported"].as_array().unwrap().contains(&json!(EXCHANGE)), "{path}");
         }
@@ -630,7 +630,7 @@ on_both_and_serializable! {
 
         let own = exchanged(&node, &client.api_key);
         assert_eq!(node.revoke(&client, &key).status, 200);
-        assert_eq!(node.introspect(&api, token), json!({"active": false}), "it ends with its key");
+        assert_eq!(node.introspect(&api, token), json!({"active": false}), "the token ends with its key");
         assert_eq!(verify(&node, token, &[]), 401);
         exchange(&node, &key, &[]).refused(400, "invalid_request");
         assert!(node.active(&api, &own), "that of another key does not");
@@ -641,7 +641,7 @@ on_both_and_serializable! {
 }
 
 #[test]
-fn a_key_is_accepted_in_each_form_of_presenting_it() {
+fn a_key_is_accepted_in_each_authentication_scheme() {
     let world = World::sqlite();
     let client = world.client("read");
     let node = world.start();
@@ -699,7 +699,7 @@ fn a_key_is_accepted_in_each_form_of_presenting_it() {
     refused(
         &ask(&node, "POST", "/apiKeys", "", "{"),
         401,
-        "unreadable, and nobody's",
+        "unreadable, and of no client",
     );
     assert!(!node.logs().contains(key), "no key in the log");
 }
@@ -764,7 +764,7 @@ fn a_key_is_accepted_from_its_ip_ranges_only() {
             assert_eq!(
                 verify(&direct, &key, &headers),
                 401,
-                "nobody vouches for {forwarded}"
+                "not from a trusted proxy: {forwarded}"
             );
             let reply = behind.get_with(
                 "/apiKeys",

@@ -32,7 +32,7 @@ on_both! {
     fn check_reports_each_fault(world: EmptyWorld) {
         let (status, findings) = check(&world, &[]);
         assert_eq!(status, 1);
-        assert_eq!(wrong(&findings), ["database", "key file", "issuer"], "nothing was made yet: {findings:?}");
+        assert_eq!(wrong(&findings), ["database", "key file", "issuer"], "nothing was created yet: {findings:?}");
         assert!(findings[0].2.contains("there is no database"), "{findings:?}");
         world.cli(&["migrate"]);
         assert_eq!(wrong(&check(&world, &[]).1), ["key file", "issuer"], "nothing was started yet");

@@ -445,22 +445,25 @@ fn a_jwks_uri_does_not_reach_inside() {
     keys.publish("/keys", &[pair.public_jwk("one")]);
     let trust = world.folder.join("ca.pem");
     let node = world.start_trusting(&trust, &[]);
-    for uri in [
-        "http://partner.example/keys",
-        "https://127.0.0.1/keys",
-        "https://[::1]/keys",
-        "https://10.0.0.1/keys",
-        "https://169.254.169.254/latest/meta-data",
-        "https://[::ffff:192.168.1.1]/",
-        "https://0.0.0.0/",
-        "https://2130706433/keys",
-        "ftp://partner.example/keys",
-        "file:///etc/passwd",
-        "keys",
-    ] {
-        let reply = register(&world, &node, uri);
-        reply.refused(400, "invalid_client_metadata");
-    }
+    each_case(
+        [
+            "http://partner.example/keys",
+            "https://127.0.0.1/keys",
+            "https://[::1]/keys",
+            "https://10.0.0.1/keys",
+            "https://169.254.169.254/latest/meta-data",
+            "https://[::ffff:192.168.1.1]/",
+            "https://0.0.0.0/",
+            "https://2130706433/keys",
+            "ftp://partner.example/keys",
+            "file:///etc/passwd",
+            "keys",
+        ],
+        |uri| {
+            let reply = register(&world, &node, uri);
+            reply.refused(400, "invalid_client_metadata");
+        },
+    );
     // A host name is checked by the addresses that it resolves to at the time of the request.
     let reply = register(&world, &node, &keys.uri("localhost", "/keys"));
     assert_eq!(reply.status, 201, "{}", reply.body);

@@ -1,6 +1,6 @@
 //! Client authentication (RFC 6749 section 2.3) at each endpoint that requires it.
 
-use crate::support::{Client, Node, Reply, World, basic, eventually};
+use crate::support::{Client, Node, Reply, World, basic, each_case, eventually};
 
 const ENDPOINTS: [&str; 3] = ["/oauth/token", "/oauth/introspect", "/oauth/revoke"];
 
@@ -108,7 +108,7 @@ on_both! {
         assert_eq!(reply.json()["error_description"], "Client authentication failed");
         assert!(node.log_of(&reply)["reason"].as_str().unwrap().contains("disabled"));
         world.cli(&["client", "enable", &client.id]);
-        eventually("it to be back", || (node.token_reply(&client, &[]).status == 200).then_some(()));
+        eventually("the client to be enabled", || (node.token_reply(&client, &[]).status == 200).then_some(()));
     }
 }
 
@@ -157,7 +157,7 @@ fn guessing_is_throttled_and_nobody_is_locked_out() {
         .collect();
     assert!(
         replies.contains(&429),
-        "a right secret resets nothing: {replies:?}"
+        "a right secret does not reset the count: {replies:?}"
     );
 }
 
@@ -198,13 +198,16 @@ fn no_secret_reaches_the_log() {
         "the log says who it was"
     );
     let signature = token.rsplit('.').next().unwrap();
-    for secret in [
-        client.secret.as_str(),
-        &client.secret[21..],
-        &client.api_key,
-        signature,
-        &client.basic()[6..],
-    ] {
-        assert!(!logs.contains(secret), "a secret is in the log");
-    }
+    each_case(
+        [
+            client.secret.as_str(),
+            &client.secret[21..],
+            &client.api_key,
+            signature,
+            &client.basic()[6..],
+        ],
+        |secret| {
+            assert!(!logs.contains(secret), "a secret is in the log");
+        },
+    );
 }

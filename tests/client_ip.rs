@@ -6,7 +6,7 @@ use std::net::TcpStream;
 
 use serde_json::Value;
 
-use crate::support::{Node, World, eventually};
+use crate::support::{Node, World, each_case, eventually};
 
 /// The status of `/verify` for a request with these headers, sent byte by byte without changes.
 fn verify(node: &Node, key: &str, headers: &[&[u8]]) -> u16 {
@@ -207,21 +207,24 @@ fn a_trace_is_continued() {
     );
     let span = line["span_id"].as_str().unwrap();
     assert!(span.len() == 16 && span != parent, "{line}");
-    for header in [
-        "",
-        "00",
-        &format!("00-{trace}-{parent}-01-x"),
-        &format!("00-{}-{parent}-01", "0".repeat(32)),
-        &format!("ff-{trace}-{parent}-01"),
-    ] {
-        let line = ask(&[("traceparent", header)]);
-        assert_eq!(line["parent_id"], Value::Null, "{header}");
-        let own = line["trace_id"].as_str().unwrap();
-        assert!(
-            own.len() == 32 && own != trace && own != "0".repeat(32),
-            "{header}: {line}"
-        );
-    }
+    each_case(
+        [
+            "",
+            "00",
+            &format!("00-{trace}-{parent}-01-x"),
+            &format!("00-{}-{parent}-01", "0".repeat(32)),
+            &format!("ff-{trace}-{parent}-01"),
+        ],
+        |header| {
+            let line = ask(&[("traceparent", header)]);
+            assert_eq!(line["parent_id"], Value::Null, "{header}");
+            let own = line["trace_id"].as_str().unwrap();
+            assert!(
+                own.len() == 32 && own != trace && own != "0".repeat(32),
+                "{header}: {line}"
+            );
+        },
+    );
     let line = ask(&[]);
     assert_eq!(
         line["trace_id"].as_str().unwrap(),

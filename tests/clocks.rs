@@ -45,7 +45,7 @@ fn rows(world: &World) -> Vec<i64> {
 }
 
 on_both! {
-    fn a_clock_that_is_wrong_for_a_while_revives_nothing(world: World) {
+    fn a_temporarily_wrong_clock_makes_nothing_active_again(world: World) {
         needs!(Tool::Faketime);
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
@@ -66,14 +66,14 @@ on_both! {
             assert_eq!(rows(&world), before, "{offset}");
             assert_eq!(node.kids(), kids, "no key was rotated by the wrong age");
         }
-        assert!(node.active(&api, &node.token(&client)), "it serves all the same");
+        assert!(node.active(&api, &node.token(&client)), "the node still serves");
         node.stop();
         let node = clock.start(&world, &["--issuer", "http://auth.example"]);
         assert!(!node.active(&api, &token), "nor does a restart");
     }
 
     /// A machine that starts with a wrong clock can compare it only with the stored time.
-    fn a_clock_that_is_wrong_at_the_start_ends_nothing(world: World) {
+    fn a_clock_that_is_wrong_at_the_start_ends_nothing_early(world: World) {
         needs!(Tool::Faketime);
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
@@ -98,7 +98,7 @@ on_both! {
 
     /// The revocation of a token that expired long ago is purged. If the clock then goes back to a
     /// time before the token's `exp`, the token is still inactive.
-    fn a_clock_that_goes_back_by_days_revives_nothing(world: World) {
+    fn a_clock_that_goes_back_by_days_makes_nothing_active_again(world: World) {
         needs!(Tool::Faketime);
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
@@ -125,7 +125,7 @@ on_both! {
 
     /// A token that has expired by the clock of the node that revokes it may still be active on
     /// every other node.
-    fn a_revocation_by_a_clock_that_is_ahead_holds(world: World) {
+    fn a_revocation_by_a_clock_that_is_ahead_stays_in_effect(world: World) {
         needs!(Tool::Faketime);
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
@@ -257,13 +257,13 @@ on_both! {
         assert!(node.active(&api, &later), "what is issued afterwards is active");
         clock.set("+0s");
         assert!(!node.active(&api, &token) && node.active(&api, &later));
-        listed(&world, &client, &[(&token, true), (&later, false)]);
+        assert_listed_as_revoked(&world, &client, &[(&token, true), (&later, false)]);
     }
 }
 
 /// Checks that the list of tokens, and the inspection by token and by `jti`, agree on which tokens
 /// are revoked.
-fn listed(world: &World, client: &Client, tokens: &[(&str, bool)]) {
+fn assert_listed_as_revoked(world: &World, client: &Client, tokens: &[(&str, bool)]) {
     let list = world.cli(&["token", "list", "--client", &client.id]);
     for (token, revoked) in tokens {
         let jti = jwt::claims(token)["jti"].as_str().unwrap().to_owned();
@@ -329,9 +329,9 @@ fn changes_take_effect_at_once_on_nodes_whose_clocks_differ() {
     let later: Vec<String> = nodes.iter().map(|node| node.token(&client)).collect();
     for token in &later {
         everywhere("tokens from after it", &|node| node.active(&api, token));
-        listed(&world, &client, &[(token, false)]);
+        assert_listed_as_revoked(&world, &client, &[(token, false)]);
     }
-    listed(
+    assert_listed_as_revoked(
         &world,
         &client,
         &[(&tokens[0], true), (&tokens[1], true), (&tokens[2], true)],

@@ -77,21 +77,21 @@ on_both! {
         assert!(world.refused(&["user", "set-role", "ann@acme.example", "operator"]).contains("does not belong to an account"));
         let again = world.cli(&["--issuer", "https://id.example", "user", "invite", "ann@acme.example"]);
         assert!(again["link"].as_str().unwrap().starts_with("https://id.example/portal/invitation#kwv_"));
-        assert_eq!(Browser::new(&node).open(link).status, 404, "the newer link is in its place");
+        assert_eq!(Browser::new(&node).open(link).status, 404, "the newer link replaces it");
         assert_eq!(world.cli(&["user", "reset-second-factor", "ann@acme.example"])["ok"], json!(true));
         for (switch, required) in [("on", true), ("off", false)] {
             let changed = world.cli(&["account", "update", "Acme", "--require-second-factor", switch]);
             assert_eq!(changed["requires_second_factor"], json!(required));
             assert_eq!(world.cli(&["account", "list"])[0], changed);
         }
-        for refused in [
+        each_case([
             &["user", "invite", "bob@acme.example"] as &[&str],
             &["user", "set-role", "bob@acme.example", "viewer"],
             &["user", "reset-second-factor", "bob@acme.example"],
             &["account", "update", "Nobody", "--require-second-factor", "on"],
-        ] {
+        ], |refused| {
             assert!(world.refused(refused).contains("There is no"), "{refused:?}");
-        }
+        });
     }
 
     fn secrets_are_rotated(world: World) {
@@ -131,7 +131,7 @@ on_both! {
         assert!(world.refused(&["resource", "delete", "https://api.example/"]).contains("no resource server"));
         assert_eq!(world.count("SELECT count(*) FROM clients"), 0);
         assert!(world.refused(&["client", "create", "--name", "X", "--resource", "https://api.example/"]).contains("no resource server"));
-        assert_eq!(world.count("SELECT count(*) FROM clients"), 0, "nothing is half-done");
+        assert_eq!(world.count("SELECT count(*) FROM clients"), 0, "a refused command changes nothing");
     }
 
     fn tokens_are_inspected_listed_and_revoked(world: World) {
@@ -160,7 +160,7 @@ on_both! {
 }
 
 #[test]
-fn output_is_for_people_and_wrong_usage_has_status_two() {
+fn output_is_readable_and_wrong_usage_has_status_two() {
     let world = World::new(Backend::Sqlite);
     let client = world.client("read");
     let said = |arguments: &[&str]| {
@@ -181,20 +181,23 @@ fn output_is_for_people_and_wrong_usage_has_status_two() {
         (status, out.as_str(), err.trim()),
         (1, "", "keyward: There is no client nobody")
     );
-    for usage in [
-        &["client"] as &[&str],
-        &["client", "create"],
-        &["nonsense"],
-        &["token", "revoke"],
-        &["client", "create", "--name", "x", "--scope", "\""],
-        &["--no-bootstrap", "client", "list"],
-    ] {
-        let (status, out, err) = said(usage);
-        assert!(
-            status == 2 && out.is_empty() && !err.is_empty(),
-            "{usage:?}: {out}{err}"
-        );
-    }
+    each_case(
+        [
+            &["client"] as &[&str],
+            &["client", "create"],
+            &["nonsense"],
+            &["token", "revoke"],
+            &["client", "create", "--name", "x", "--scope", "\""],
+            &["--no-bootstrap", "client", "list"],
+        ],
+        |usage| {
+            let (status, out, err) = said(usage);
+            assert!(
+                status == 2 && out.is_empty() && !err.is_empty(),
+                "{usage:?}: {out}{err}"
+            );
+        },
+    );
     let (status, out, _) = said(&["--help"]);
     assert!(status == 0 && out.contains("--token-ttl") && out.contains("KEYWARD_TOKEN_TTL"));
     // Writing to a closed pipe is not an error.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::tools::Tool;
-use crate::support::{Node, World, within};
+use crate::support::{Node, World, each_case, within};
 
 const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
 
@@ -276,19 +276,22 @@ fn bodies_arrive_whole() {
         answer
     };
     let large_head = format!("x-large: {}\r\n", "y".repeat(24_000));
-    for (length, more) in [
-        (60_000, ""),
-        (9_000, large_head.as_str()),
-        (65_000, large_head.as_str()),
-    ] {
-        let request = format!(
-            "{}{}",
-            head(&format!("{more}content-length: {length}\r\n")),
-            form(length)
-        );
-        let answer = ask(request.as_bytes());
-        assert!(answer.starts_with("HTTP/1.1 200"), "{length}: {answer}");
-    }
+    each_case(
+        [
+            (60_000, ""),
+            (9_000, large_head.as_str()),
+            (65_000, large_head.as_str()),
+        ],
+        |(length, more)| {
+            let request = format!(
+                "{}{}",
+                head(&format!("{more}content-length: {length}\r\n")),
+                form(length)
+            );
+            let answer = ask(request.as_bytes());
+            assert!(answer.starts_with("HTTP/1.1 200"), "{length}: {answer}");
+        },
+    );
     for size in [1, 7, 1000] {
         let body = form(20_000);
         let chunks: String = body

@@ -191,7 +191,10 @@ fn a_locked_file_is_answered_with_503() {
     holder.batch_execute("BEGIN IMMEDIATE").unwrap();
     unavailable(&node.token_reply(&client, &[]));
     unavailable(&node.revoke(&client, &token));
-    assert!(node.active(&api, &token), "readers go on beside a writer");
+    assert!(
+        node.active(&api, &token),
+        "readers are not blocked by a writer"
+    );
     holder.batch_execute("ROLLBACK").unwrap();
     recovered(&node, &api, &client, &token);
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::{World, each_case, jwt};
 
 #[test]
-fn metadata_says_what_is_offered() {
+fn metadata_describes_the_server() {
     let world = World::sqlite();
     let node = world.start();
     let document = node.get("/.well-known/oauth-authorization-server").json();
@@ -115,7 +115,7 @@ fn the_issuer_is_exact() {
                     ],
                 )
                 .json();
-            assert_eq!(document["issuer"], json!(issuer), "to the character");
+            assert_eq!(document["issuer"], json!(issuer), "exactly");
             let base = issuer.trim_end_matches('/');
             assert_eq!(
                 document["token_endpoint"],
@@ -202,48 +202,51 @@ fn keys_are_published_for_caches() {
 }
 
 #[test]
-fn every_answer_has_a_request_id() {
+fn every_response_has_a_request_id() {
     let world = World::sqlite();
     let node = world.start();
     let mut seen = std::collections::BTreeSet::new();
-    for (method, path, status) in [
-        ("GET", "/healthz", 200),
-        ("GET", "/readyz", 200),
-        ("HEAD", "/readyz", 200),
-        ("GET", "/.well-known/jwks.json", 200),
-        ("POST", "/.well-known/jwks.json", 405),
-        ("GET", "/oauth/revoke", 405),
-        ("DELETE", "/healthz", 405),
-        ("GET", "/", 303),
-        ("GET", "/nothing/here", 404),
-        ("GET", "/oauth/token/", 404),
-        ("GET", "/%00%ff/../..", 404),
-        ("POST", "/oauth/token", 400),
-    ] {
-        let reply = node.send(method, path, &[], b"");
-        assert_eq!(reply.status, status, "{method} {path}: {}", reply.body);
-        let line = node.log_of(&reply);
-        assert_eq!(
-            (line["status"].as_u64(), line["method"].as_str()),
-            (Some(u64::from(status)), Some(method))
-        );
-        assert!(seen.insert(line["request_id"].to_string()), "each its own");
-        if status == 405 {
-            assert!(reply.header("allow").is_some(), "{method} {path}");
-        }
-        if status == 404 {
+    each_case(
+        [
+            ("GET", "/healthz", 200),
+            ("GET", "/readyz", 200),
+            ("HEAD", "/readyz", 200),
+            ("GET", "/.well-known/jwks.json", 200),
+            ("POST", "/.well-known/jwks.json", 405),
+            ("GET", "/oauth/revoke", 405),
+            ("DELETE", "/healthz", 405),
+            ("GET", "/", 303),
+            ("GET", "/nothing/here", 404),
+            ("GET", "/oauth/token/", 404),
+            ("GET", "/%00%ff/../..", 404),
+            ("POST", "/oauth/token", 400),
+        ],
+        |(method, path, status)| {
+            let reply = node.send(method, path, &[], b"");
+            assert_eq!(reply.status, status, "{method} {path}: {}", reply.body);
+            let line = node.log_of(&reply);
             assert_eq!(
-                reply.header("content-type"),
-                Some("application/problem+json")
+                (line["status"].as_u64(), line["method"].as_str()),
+                (Some(u64::from(status)), Some(method))
             );
-            let problem = reply.json();
-            assert_eq!(
-                (&problem["status"], &problem["title"]),
-                (&json!(404), &json!("Not Found"))
-            );
-            assert_eq!(problem["requestId"].as_str(), reply.header("x-request-id"));
-        }
-    }
+            assert!(seen.insert(line["request_id"].to_string()), "each its own");
+            if status == 405 {
+                assert!(reply.header("allow").is_some(), "{method} {path}");
+            }
+            if status == 404 {
+                assert_eq!(
+                    reply.header("content-type"),
+                    Some("application/problem+json")
+                );
+                let problem = reply.json();
+                assert_eq!(
+                    (&problem["status"], &problem["title"]),
+                    (&json!(404), &json!("Not Found"))
+                );
+                assert_eq!(problem["requestId"].as_str(), reply.header("x-request-id"));
+            }
+        },
+    );
 }
 
 /// Browsers send a preflight request before a page of another origin reads a document (CORS).
@@ -302,7 +305,7 @@ fn cors_is_allowed_for_public_documents_only() {
 
 /// HSTS depends on the scheme of the issuer, with Keyward's own TLS and behind a proxy.
 #[test]
-fn answers_carry_nosniff_and_hsts() {
+fn responses_have_nosniff_and_hsts() {
     each_case(
         [
             ("https://auth.example", Some("max-age=31536000")),
@@ -311,23 +314,26 @@ fn answers_carry_nosniff_and_hsts() {
         |(issuer, told)| {
             let world = World::sqlite();
             let node = world.start_with(&["--issuer", issuer]);
-            for path in [
-                "/healthz",
-                "/openapi.json",
-                "/docs/docs.js",
-                "/.well-known/jwks.json",
-                "/nothing",
-                "/portal/sign-in",
-                "/verify",
-            ] {
-                let reply = node.get(path);
-                assert_eq!(reply.header("strict-transport-security"), told, "{path}");
-                assert_eq!(
-                    reply.header("x-content-type-options"),
-                    Some("nosniff"),
-                    "{path}"
-                );
-            }
+            each_case(
+                [
+                    "/healthz",
+                    "/openapi.json",
+                    "/docs/docs.js",
+                    "/.well-known/jwks.json",
+                    "/nothing",
+                    "/portal/sign-in",
+                    "/verify",
+                ],
+                |path| {
+                    let reply = node.get(path);
+                    assert_eq!(reply.header("strict-transport-security"), told, "{path}");
+                    assert_eq!(
+                        reply.header("x-content-type-options"),
+                        Some("nosniff"),
+                        "{path}"
+                    );
+                },
+            );
         },
     );
 }

@@ -188,7 +188,7 @@ on_both! {
 
         // Translators find all codes and their parameters in one list.
         let known: BTreeMap<&str, &[&str]> = ALL_REASONS.iter().copied().collect();
-        assert_eq!(known.len(), ALL_REASONS.len(), "each code once");
+        assert_eq!(known.len(), ALL_REASONS.len(), "each code occurs once");
         for (code, entry) in found {
             let parameters = entry["reason_parameters"].as_object().cloned().unwrap_or_default();
             assert!(known[code].iter().all(|name| parameters.contains_key(*name)) && known[code].len() == parameters.len(), "{entry}");

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::portal::{Browser, PASSWORD, hidden, person};
-use crate::support::{Node, Reply, World, basic, eventually, within};
+use crate::support::{Node, Reply, World, basic, each_case, eventually, within};
 
 const ADA: &str = "ada@one.example";
 const SECOND_FACTOR: &str = "/portal/second-factor";
 const SET_UP: &str = "/portal/profile/second-factor";
 
-fn one(world: &World) {
+fn create_account(world: &World) {
     world.cli(&["account", "create", "--name", "One"]);
     person(world, ADA, "administrator", Some("One"));
 }
@@ -36,7 +36,7 @@ fn code(secret: &str, steps: i64) -> String {
 }
 
 /// Waits until the current TOTP step has time for a few more requests.
-fn early_in_a_step() {
+fn wait_for_early_in_step() {
     while keyward::clock::Timestamp::now().seconds() % 30 > 20 {
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -44,7 +44,7 @@ fn early_in_a_step() {
 
 /// Sets up two-step verification. Returns the secret and the recovery codes.
 fn enrol(browser: &Browser<'_>) -> (String, Vec<String>) {
-    early_in_a_step();
+    wait_for_early_in_step();
     let form = browser.get(SET_UP);
     let secret = form.shown("secret");
     let done = browser.submit(
@@ -60,18 +60,18 @@ fn enrol(browser: &Browser<'_>) -> (String, Vec<String>) {
 }
 
 /// A browser that has passed the password step only.
-fn half<'a>(node: &'a Node) -> Browser<'a> {
+fn password_only<'a>(node: &'a Node) -> Browser<'a> {
     let browser = Browser::new(node);
     let reply = browser.sign_in(ADA, PASSWORD);
     assert_eq!(reply.status, 200, "{}", reply.body);
     browser
 }
 
-fn prove(browser: &Browser<'_>, code: &str) -> Reply {
+fn submit_code(browser: &Browser<'_>, code: &str) -> Reply {
     browser.fill(SECOND_FACTOR, SECOND_FACTOR, &[("code", code)])
 }
 
-fn is_in(browser: &Browser<'_>) -> bool {
+fn is_signed_in(browser: &Browser<'_>) -> bool {
     browser.status("/portal/profile") == 200
 }
 
@@ -124,7 +124,7 @@ fn pipelined(node: &Node, callers: &[(String, String)]) -> BTreeMap<u16, usize> 
 }
 
 /// An IPv6 address in a /64 of its own.
-fn somewhere(number: usize) -> String {
+fn address_in_network(number: usize) -> String {
     format!("2001:db8:{number:x}::1")
 }
 
@@ -149,7 +149,7 @@ on_both! {
         };
         let (english, french) = (browser("en"), browser("fr"));
         let profile = "/portal/profile";
-        for (password, said, dit) in [
+        each_case([
             ("password123", "most common passwords", "des plus courants"),
             ("Password1!", "most common passwords", "des plus courants"),
             ("1234567890", "most common passwords", "des plus courants"),
@@ -157,7 +157,7 @@ on_both! {
             ("keyward123", "name of this service", "le nom de ce service"),
             ("bartholomew12", "your email address", "votre adresse e-mail"),
             ("northwind2026", "name of this service", "le nom de ce service"),
-        ] {
+        ], |(password, said, dit)| {
             let (status, reason) = set(password);
             assert!(status == Some(1) && reason.contains("password") | reason.contains("easy to guess"), "{password}: {reason}");
             assert!(!reason.contains(password), "{reason}");
@@ -166,23 +166,23 @@ on_both! {
                 let error = reply.body.split("id=\"new-error\"").nth(1).and_then(|rest| rest.split("</").next()).unwrap_or_default();
                 assert!(error.contains(words), "{password}: {error}");
             }
-        }
+        });
         assert_eq!(set("six quiet otters build dams").0, Some(0));
     }
 
     /// An attacker who knows only the password cannot end a session of the rightful user by signing
     /// in repeatedly.
     fn sessions_without_the_second_factor_replace_no_full_session(world: World) {
-        one(&world);
+        create_account(&world);
         let node = world.start();
         let ada = Browser::of(&node, ADA);
         enrol(&ada);
-        let waiting = half(&node);
+        let waiting = password_only(&node);
         for _ in 0..52 {
-            half(&node);
+            password_only(&node);
         }
-        assert!(is_in(&ada), "the rightful session");
-        assert_eq!(waiting.get(SECOND_FACTOR).leads_to().split('?').next(), Some("/portal/sign-in"), "the oldest made room");
+        assert!(is_signed_in(&ada), "the rightful session");
+        assert_eq!(waiting.get(SECOND_FACTOR).leads_to().split('?').next(), Some("/portal/sign-in"), "the oldest session was replaced");
         assert_eq!(world.count("SELECT count(*) FROM sessions WHERE proven = 'password'"), 5);
         let longest = "SELECT max(expires_at - created_at) FROM sessions WHERE proven =";
         assert_eq!(world.count(&format!("{longest} 'password'")), 600_000, "ten minutes");
@@ -191,57 +191,57 @@ on_both! {
 
     /// Consecutive wrong codes are counted per user, on all nodes, and lock two-step verification.
     fn wrong_codes_lock_the_second_factor(world: World) {
-        one(&world);
+        create_account(&world);
         let (node, other) = (world.start(), world.start());
         let ada = Browser::of(&node, ADA);
         let (secret, codes) = enrol(&ada);
-        let stranger = half(&node);
-        for browser in [&stranger, &half(&other), &stranger] {
-            assert_eq!(prove(browser, "000000").status, 403);
+        let stranger = password_only(&node);
+        for browser in [&stranger, &password_only(&other), &stranger] {
+            assert_eq!(submit_code(browser, "000000").status, 403);
         }
         assert_eq!(world.count("SELECT wrong_codes FROM users"), 3);
         let failures = "SELECT count(*) FROM audit WHERE action = 'session.failure' AND reason_code = 'wrong_second_factor'";
         assert_eq!(world.count(failures), 3, "each is recorded with the change that counts it");
 
         // The user sees a warning, but not about their own typing errors.
-        early_in_a_step();
-        let rightful = half(&node);
-        prove(&rightful, "111111");
-        let told = prove(&rightful, &code(&secret, 1));
+        wait_for_early_in_step();
+        let rightful = password_only(&node);
+        submit_code(&rightful, "111111");
+        let told = submit_code(&rightful, &code(&secret, 1));
         assert_eq!(told.status, 200, "{}", told.body);
         assert!(told.body.contains("Someone entered 3 wrong verification codes for your account"), "{}", told.body);
-        assert!(is_in(&rightful) && told.body.contains("href=\"/portal/profile\""));
+        assert!(is_signed_in(&rightful) && told.body.contains("href=\"/portal/profile\""));
         assert_eq!(world.count("SELECT wrong_codes FROM users"), 0, "in a row");
-        assert_eq!(prove(&half(&node), &codes[0]).leads_to(), "/portal", "told once");
+        assert_eq!(submit_code(&password_only(&node), &codes[0]).leads_to(), "/portal", "told once");
 
         // The hundredth wrong code is the last one that is compared.
         world.execute("UPDATE users SET wrong_codes = 99, totp_last_step = 0");
-        early_in_a_step();
-        assert_eq!(prove(&half(&other), "000000").status, 403);
-        let refused = prove(&half(&node), &code(&secret, 0));
+        wait_for_early_in_step();
+        assert_eq!(submit_code(&password_only(&other), "000000").status, 403);
+        let refused = submit_code(&password_only(&node), &code(&secret, 0));
         assert_eq!(refused.status, 403);
         assert!(refused.body.contains("Too many wrong codes."), "{}", refused.body);
         assert_eq!(world.count("SELECT wrong_codes FROM users"), 100);
         // A recovery code is too long to guess, so it is still accepted.
-        assert_eq!(prove(&half(&other), &codes[1]).status, 200);
+        assert_eq!(submit_code(&password_only(&other), &codes[1]).status, 200);
         assert_eq!(world.count("SELECT wrong_codes FROM users"), 0);
         // A new password unlocks the account as well.
         world.execute("UPDATE users SET wrong_codes = 100, totp_last_step = 0");
-        assert_eq!(prove(&half(&node), &code(&secret, 0)).status, 403);
+        assert_eq!(submit_code(&password_only(&node), &code(&secret, 0)).status, 403);
         let mut child = world.command(&["user", "set-password", ADA]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
         assert!(child.wait().unwrap().success());
-        early_in_a_step();
-        assert!(matches!(prove(&half(&node), &code(&secret, 0)).status, 200 | 303));
+        wait_for_early_in_step();
+        assert!(matches!(submit_code(&password_only(&node), &code(&secret, 0)).status, 200 | 303));
     }
 
     /// A person at somebody else's open session cannot take over the account.
     fn the_second_factor_asks_for_the_password(world: World) {
-        one(&world);
+        create_account(&world);
         let node = world.start();
         let ada = Browser::of(&node, ADA);
         let form = ada.get(SET_UP);
-        early_in_a_step();
+        wait_for_early_in_step();
         let secret = form.shown("secret");
         let proof = code(&secret, 0);
         for fields in [&[("code", proof.as_str())] as &[(&str, &str)], &[("code", proof.as_str()), ("password", "wrong password 1")]] {
@@ -278,7 +278,7 @@ on_both! {
             std::thread::scope(|scope| {
                 let node = &node;
                 let flood = |first: usize| {
-                    let callers: Vec<_> = (0..250).map(|n| (String::new(), somewhere(first + n))).collect();
+                    let callers: Vec<_> = (0..250).map(|n| (String::new(), address_in_network(first + n))).collect();
                     pipelined(node, &callers)
                 };
                 let all: Vec<_> = (0..4).map(|thread| scope.spawn(move || flood(thread * 1000))).collect();
@@ -310,7 +310,7 @@ on_both! {
 
     /// Each change, through any entry point, writes an audit entry with the request id.
     fn every_change_is_in_the_audit(world: World) {
-        one(&world);
+        create_account(&world);
         let node = world.start_with(&["--registration", "open", "--registration-scope", "read"]);
         let id = |reply: &Reply| reply.header("x-request-id").unwrap().to_owned();
         // (action, actor, target) of each request.
@@ -337,7 +337,7 @@ on_both! {
         assert_eq!(revoked.status, 200);
         let jti = jti.unwrap_or_else(|| jti_of(token));
         expected.push((revoked, "token.revoke", itself.clone(), jti));
-        assert_eq!(node.form("/oauth/revoke", Some(&authorization), &[("token", token)]).status, 200, "twice is once");
+        assert_eq!(node.form("/oauth/revoke", Some(&authorization), &[("token", token)]).status, 200, "a repeated change has one entry");
 
         let deleted = node.send("DELETE", &path, &[("authorization", &format!("Bearer {access_token}"))], b"");
         assert_eq!(deleted.status, 204, "{}", deleted.body);
@@ -373,8 +373,8 @@ on_both! {
         let sessions = ada.get("/portal/profile");
         let end = sessions.body.split("action=\"").map(|rest| rest.split('"').next().unwrap()).find(|action| action.ends_with("/end"));
         by_user(ada.submit(&sessions, end.unwrap(), &[]), "session.end");
-        assert!(!is_in(&other));
-        early_in_a_step();
+        assert!(!is_signed_in(&other));
+        wait_for_early_in_step();
         let form = ada.get(SET_UP);
         let proof = code(&form.shown("secret"), 0);
         let codes = by_user(ada.submit(&form, SET_UP, &[("password", PASSWORD), ("code", &proof)]), "user.set_second_factor");
@@ -438,9 +438,9 @@ fn jti_of(token: &str) -> String {
 /// Failures of an address over its limit do not count against other callers, and a provider's
 /// network of more than one /64 is limited as well.
 #[test]
-fn floods_do_not_spend_the_rate_limit_of_others() {
+fn floods_do_not_use_up_the_limits_of_others() {
     let world = World::sqlite();
-    one(&world);
+    create_account(&world);
     let client = world.client("read");
     let node = world.start_with(&["--trusted-proxies", "127.0.0.1"]);
     let callers = |count: usize, of: &dyn Fn(usize) -> (String, String)| {
@@ -471,7 +471,7 @@ fn floods_do_not_spend_the_rate_limit_of_others() {
     }
     pipelined(
         &node,
-        &callers(400, &|n| (format!("other-{n}"), somewhere(n))),
+        &callers(400, &|n| (format!("other-{n}"), address_in_network(n))),
     );
     compared += (0..5).filter(|_| guess() == 403).count();
     let allowed = 10 + usize::try_from(began.elapsed().as_secs() / 30).unwrap();
@@ -497,7 +497,7 @@ fn floods_do_not_spend_the_rate_limit_of_others() {
 #[test]
 fn an_invitation_works_without_a_script() {
     let world = World::sqlite();
-    one(&world);
+    create_account(&world);
     let node = world.start();
     let browser = Browser::new(&node);
     let page = browser.get("/portal/invitation");

@@ -68,7 +68,7 @@ fn between(folder: &str, begin: &str, end: char) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_language_has_the_same_messages_with_the_same_things_in_them() {
+fn every_language_has_the_same_messages_with_the_same_variables() {
     let english = messages(Language::English);
     assert!(english.len() > 400, "the messages were not found");
     for language in Language::ALL {
@@ -90,7 +90,7 @@ fn every_language_has_the_same_messages_with_the_same_things_in_them() {
 }
 
 #[test]
-fn every_message_that_the_code_asks_for_exists() {
+fn every_message_used_in_the_code_exists() {
     let portal = "src/portal";
     let mut asked: BTreeSet<String> = BTreeSet::new();
     for begin in [
@@ -158,8 +158,8 @@ fn every_message_that_the_code_asks_for_exists() {
         .iter()
         .filter(|name| !known.contains_key(*name))
         .collect();
-    assert!(missing.is_empty(), "there are no words for {missing:?}");
-    assert!(asked.len() > 300, "what is asked for was not found");
+    assert!(missing.is_empty(), "missing messages: {missing:?}");
+    assert!(asked.len() > 300, "no used messages were found");
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn french_has_non_breaking_spaces_at_double_punctuation() {
 }
 
 #[test]
-fn dates_numbers_and_plurals_are_those_of_the_language() {
+fn dates_numbers_and_plurals_follow_the_language() {
     let moment = Timestamp::from_seconds(1_793_491_200 + 20 * 3600 + 18 * 60);
     let (english, french) = (Language::English, Language::French);
     assert!(

@@ -80,7 +80,7 @@ impl Drop for Serving {
 }
 
 #[test]
-fn the_server_goes_on_where_the_reader_of_its_log_ends() {
+fn the_server_keeps_running_when_its_log_reader_exits() {
     let world = World::sqlite();
     let mut serving = Serving::start(&world, Stdio::piped());
     let mut log = BufReader::new(serving.child.stderr.take().unwrap());
@@ -95,7 +95,7 @@ fn the_server_goes_on_where_the_reader_of_its_log_ends() {
 }
 
 #[test]
-fn the_server_goes_on_where_the_disk_of_its_log_is_full() {
+fn the_server_keeps_running_when_the_disk_of_its_log_is_full() {
     let world = World::sqlite();
     let full = std::fs::OpenOptions::new()
         .write(true)
@@ -122,7 +122,7 @@ fn the_server_goes_on_where_the_disk_of_its_log_is_full() {
 
 /// The reader of the pipe does not read at first, and then does.
 #[test]
-fn the_server_goes_on_where_the_reader_of_its_log_hangs() {
+fn the_server_keeps_running_when_its_log_reader_hangs() {
     let world = World::sqlite();
     let mut serving = Serving::start(&world, Stdio::piped());
     let mut log = serving.child.stderr.take().unwrap();
@@ -142,7 +142,7 @@ fn the_server_goes_on_where_the_reader_of_its_log_hangs() {
             .filter(|line| line.contains("/healthz"))
             .count()
             >= 1000,
-        "what waited is written"
+        "buffered lines are written"
     );
     assert!(text.contains("\"stopped\""), "to the last line");
 

@@ -109,7 +109,7 @@ on_both! {
         let client = newest.unwrap();
         node.token_reply(&second, &[]).refused(401, "invalid_client");
         let kept = world.count(&format!("SELECT count(*) FROM client_secrets WHERE client_id = '{}'", client.id));
-        assert_eq!(kept, 1, "without a grace the old ones are gone");
+        assert_eq!(kept, 1, "without a grace period the old ones are deleted");
 
         let key = make(&format!("{path}/keys"), json!({"name": "Second", "allowed_ips": ["127.0.0.1"], "expires_in": 60}));
         assert!(node.active(&server, key["api_key"].as_str().unwrap()));
@@ -180,7 +180,7 @@ on_both! {
         let path = format!("/clients/{}", theirs.id);
         let nowhere = "/clients/018f0000-0000-7000-8000-000000000000".to_owned();
         let key = theirs.api_key.split('_').nth(1).unwrap();
-        for (method, suffix, body) in [
+        each_case([
             ("GET", String::new(), Value::Null),
             ("PATCH", String::new(), json!({"name": "Mine"})),
             ("DELETE", String::new(), Value::Null),
@@ -192,26 +192,26 @@ on_both! {
             ("POST", "/keys".to_owned(), json!({"name": "x"})),
             ("DELETE", format!("/keys/{key}"), Value::Null),
             ("POST", format!("/keys/{key}/rotate"), json!({})),
-        ] {
+        ], |(method, suffix, body)| {
             let there = call(&node, &one, method, &format!("{path}{suffix}"), &body);
             let not_there = call(&node, &one, method, &format!("{nowhere}{suffix}"), &body);
             problem(&there, 404, None);
             let same = |reply: &Reply| reply.json()["detail"].as_str().unwrap().replace(&theirs.id, "ID").replace("018f0000-0000-7000-8000-000000000000", "ID");
             assert_eq!(same(&there), same(&not_there), "{method} {suffix}");
-        }
+        });
         for path in [format!("/clients?account={two}"), format!("/tokens?client={}", theirs.id), format!("/audit?account={two}")] {
             problem(&call(&node, &one, "GET", &path, &Value::Null), 404, None);
         }
-        for (method, path, body) in [
+        each_case([
             ("DELETE", "/users/bob@two.example".to_owned(), Value::Null),
             ("PATCH", "/users/bob@two.example".to_owned(), json!({"role": "administrator"})),
             ("PUT", "/users/bob@two.example/password".to_owned(), json!({"password": "correct horse battery"})),
             ("POST", "/users/bob@two.example/invitation".to_owned(), Value::Null),
             ("DELETE", "/users/bob@two.example/second-factor".to_owned(), Value::Null),
             ("PATCH", format!("/accounts/{two}"), json!({"requires_second_factor": true})),
-        ] {
+        ], |(method, path, body)| {
             problem(&call(&node, &one, method, &path, &body), 404, None);
-        }
+        });
         // An account's administrators decide whether the account requires two-step verification.
         let own = call(&node, &one, "PATCH", "/accounts/One", &json!({"requires_second_factor": true}));
         assert_eq!((own.status, &own.json()["name"]), (200, &json!("One")));
@@ -220,20 +220,20 @@ on_both! {
             assert!(!get(&node, &one, path).to_string().contains(&two), "{path}");
         }
         // Operations beyond an account require an operator, whatever the scope says.
-        for (method, path, body) in [
+        each_case([
             ("POST", "/accounts", json!({"name": "x"})),
             ("POST", "/resource-servers", json!({"identifier": "urn:x", "name": "x"})),
             ("GET", "/signing-keys", Value::Null),
             ("POST", "/signing-keys/rotate", Value::Null),
-        ] {
+        ], |(method, path, body)| {
             problem(&call(&node, &one, method, path, &body), 403, None);
-        }
+        });
         problem(&call(&node, &one, "POST", "/users", &json!({"email": "x@y.example", "role": "operator"})), 403, Some("role"));
         // A caller cannot grant a right that it does not have.
         problem(&call(&node, &one, "POST", "/clients", &json!({"name": "x", "scope": "keyward:operator"})), 400, Some("scope"));
         problem(&call(&node, &one, "POST", "/registration-tokens", &json!({"scope": "keyward:operator"})), 400, Some("scope"));
         assert_eq!(call(&node, &one, "POST", "/clients", &json!({"name": "x", "scope": "keyward:clients:read", "resources": [node.management()]})).status, 201);
-        assert!(node.token_reply(&theirs, &[]).status == 200, "and theirs is as it was");
+        assert!(node.token_reply(&theirs, &[]).status == 200, "the other account's object is unchanged");
     }
 
     /// A caller that can create credentials for a client, or change it, could act as that client.
@@ -250,7 +250,7 @@ on_both! {
         let path = format!("/clients/{}", strong.id);
         let key = strong.api_key.split('_').nth(1).unwrap();
         let pair = crate::support::jwt::Pair::new("ES256");
-        for (method, suffix, body) in [
+        each_case([
             ("POST", "/secrets".to_owned(), json!({})),
             ("POST", "/secrets/rotate".to_owned(), json!({})),
             ("POST", "/keys".to_owned(), json!({"name": "Mine"})),
@@ -259,27 +259,27 @@ on_both! {
             ("PATCH", String::new(), json!({"auth_method": "private_key_jwt", "jwks": {"keys": [pair.public_jwk("k")]}})),
             ("PATCH", String::new(), json!({"enabled": false, "name": "Mine"})),
             ("DELETE", String::new(), Value::Null),
-        ] {
+        ], |(method, suffix, body)| {
             problem(&call(&node, &weak, method, &format!("{path}{suffix}"), &body), 403, None);
-        }
+        });
         // A token with a reduced scope has only the rights in that scope, even if its client has
         // more.
         let narrowed = node.token_reply(&strong, &[("scope", "keyward:keys:write")]).json()["access_token"].as_str().unwrap().to_owned();
         problem(&call(&node, &narrowed, "POST", &format!("{path}/secrets"), &json!({})), 403, None);
 
         // An account can grant only what an operator granted to it.
-        for (body, status, field) in [
+        each_case([
             (json!({"name": "a", "scope": "read", "resources": ["urn:api"]}), 201, None),
             (json!({"name": "b", "scope": "admin"}), 400, Some("scope")),
             (json!({"name": "c", "resources": ["urn:other"]}), 400, Some("resources")),
             (json!({"name": "d", "introspect": true}), 403, Some("introspect")),
-        ] {
+        ], |(body, status, field)| {
             let reply = call(&node, &weak, "POST", "/clients", &body);
             assert_eq!(reply.status, status, "{body}: {}", reply.body);
             if status != 201 {
                 problem(&reply, status, field);
             }
-        }
+        });
         let own = format!("/clients/{}", limited.id);
         problem(&call(&node, &weak, "PATCH", &own, &json!({"resources": ["urn:other"]})), 400, Some("resources"));
         problem(&call(&node, &weak, "PATCH", &own, &json!({"introspect": true})), 403, Some("introspect"));
@@ -412,14 +412,14 @@ on_both! {
         problem(&once("", "x"), 400, Some("Idempotency-Key"));
         // The same applies to concurrent requests, and if the object created by the first would
         // conflict with the others.
-        for (path, body, table) in [
+        each_case([
             ("/clients".to_owned(), json!({"name": "Many"}), "clients"),
             ("/accounts".to_owned(), json!({"name": "Many"}), "accounts"),
             ("/users".to_owned(), json!({"email": "many@one.example", "role": "viewer"}), "users"),
             ("/resource-servers".to_owned(), json!({"identifier": "urn:many", "name": "Many"}), "resource_servers"),
             (format!("/clients/{}/keys", seen[1]), json!({"name": "Many"}), "api_keys"),
             (format!("/clients/{}/secrets", seen[1]), json!({}), "client_secrets"),
-        ] {
+        ], |(path, body, table)| {
             let count = || world.count(&format!("SELECT count(*) FROM {table}"));
             let before = count();
             let path = format!("/api/v1{path}");
@@ -432,10 +432,10 @@ on_both! {
             assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{path}: {statuses:?}");
             assert!(statuses.iter().all(|status| matches!(status, 200 | 201)), "{path}: {statuses:?}");
             assert_eq!(count() - before, 1, "{path}");
-        }
+        });
     }
 
-    fn the_audit_tells_who_did_what(world: World) {
+    fn the_audit_records_who_did_what(world: World) {
         let node = world.start();
         let token = operator(&world, &node);
         let reply = call(&node, &token, "POST", "/clients", &json!({"name": "Watched", "account": "Operators"}));
@@ -584,28 +584,31 @@ fn wrong_bodies_are_refused() {
             problem(&reply, status, field);
         },
     );
-    for (path, field) in [
-        ("/clients?limit=0", "limit"),
-        ("/clients?limit=x", "limit"),
-        ("/clients?limit=1&limit=2", "limit"),
-        ("/accounts?cursor=x", "cursor"),
-        ("/clients?nonsense=1", "nonsense"),
-    ] {
-        problem(
-            &call(&node, &token, "GET", path, &Value::Null),
-            400,
-            Some(field),
-        );
-    }
+    each_case(
+        [
+            ("/clients?limit=0", "limit"),
+            ("/clients?limit=x", "limit"),
+            ("/clients?limit=1&limit=2", "limit"),
+            ("/accounts?cursor=x", "cursor"),
+            ("/clients?nonsense=1", "nonsense"),
+        ],
+        |(path, field)| {
+            problem(
+                &call(&node, &token, "GET", path, &Value::Null),
+                400,
+                Some(field),
+            );
+        },
+    );
     assert_eq!(
         world.count("SELECT count(*) FROM clients") + world.count("SELECT count(*) FROM api_keys"),
         before,
-        "nothing is half-done"
+        "a refused request changes nothing"
     );
 }
 
 #[test]
-fn the_description_is_complete_and_its_page_loads_nothing_from_elsewhere() {
+fn the_openapi_document_is_complete_and_its_page_loads_nothing_from_other_hosts() {
     let world = World::sqlite();
     let node = world.start();
     let document = node.get("/openapi.json").json();
@@ -643,23 +646,26 @@ fn the_description_is_complete_and_its_page_loads_nothing_from_elsewhere() {
         let pointer = reference.split('"').next().unwrap();
         assert!(document.pointer(pointer).is_some(), "{pointer}");
     }
-    for (path, kind) in [
-        ("/docs", "text/html"),
-        ("/docs/docs.js", "text/javascript"),
-        ("/docs/docs.css", "text/css"),
-    ] {
-        let reply = node.get(path);
-        assert!(
-            reply.status == 200 && reply.header("content-type").unwrap().starts_with(kind),
-            "{path}"
-        );
-        assert!(
-            !reply.body.contains("http://")
-                && !reply.body.contains("https://")
-                && !reply.body.contains("src=\"//"),
-            "{path}"
-        );
-    }
+    each_case(
+        [
+            ("/docs", "text/html"),
+            ("/docs/docs.js", "text/javascript"),
+            ("/docs/docs.css", "text/css"),
+        ],
+        |(path, kind)| {
+            let reply = node.get(path);
+            assert!(
+                reply.status == 200 && reply.header("content-type").unwrap().starts_with(kind),
+                "{path}"
+            );
+            assert!(
+                !reply.body.contains("http://")
+                    && !reply.body.contains("https://")
+                    && !reply.body.contains("src=\"//"),
+                "{path}"
+            );
+        },
+    );
     assert!(
         node.get("/docs")
             .header("content-security-policy")

@@ -14,7 +14,7 @@ on_both! {
             all.into_iter().map(|one| one.join().unwrap()).collect()
         });
         let printed = nodes.iter().filter(|node| node.printed.contains("first-start")).count();
-        assert_eq!(printed, 1, "one of them filled the database");
+        assert_eq!(printed, 1, "one node filled the database");
         assert_eq!(world.count("SELECT count(*) FROM signing_keys"), 1);
         assert_eq!(world.count("SELECT count(*) FROM clients"), 2);
         let kids = nodes[0].kids();
@@ -35,7 +35,7 @@ on_both_and_serializable! {
             assert!(there.active(&api, &token) && there.active(&api, key) && here.active(&api, &token));
 
             assert_eq!(here.revoke(&client, &token).status, 200);
-            assert!(!here.active(&api, &token), "here at once");
+            assert!(!here.active(&api, &token), "on this node at once");
             within(SECOND, "the revocation there", || (!there.active(&api, &token)).then_some(()));
 
             let token = there.token(&client);
@@ -64,7 +64,7 @@ on_both_and_serializable! {
 /// A node that was suspended while the feed was purged must not continue as if there had been no
 /// changes.
 #[test]
-fn a_node_that_slept_while_the_feed_was_purged_reads_everything_again() {
+fn a_suspended_node_reloads_everything_after_the_feed_was_purged() {
     needs!(Tool::Postgres);
     for newer in [true, false] {
         let world = World::new(Backend::Postgres);
@@ -132,6 +132,6 @@ fn no_revoked_token_is_issued() {
     });
     assert!(
         node.active(&api, &node.token(&client)),
-        "the next one is alive"
+        "the next token is active"
     );
 }

@@ -264,7 +264,7 @@ fn promtool(arguments: &[&str], input: Option<&str>) -> (bool, String) {
 }
 
 #[test]
-fn prometheus_takes_the_text_and_the_rules() {
+fn promtool_accepts_the_metrics_and_the_rules() {
     needs!(Tool::Promtool);
     let world = World::sqlite();
     let client = world.client("a");
@@ -272,14 +272,17 @@ fn prometheus_takes_the_text_and_the_rules() {
     node.token(&client);
     let rules = repository("contrib/prometheus/keyward.rules.yml");
     let tests = repository("contrib/prometheus/keyward.rules.test.yml");
-    for (arguments, input) in [
-        (vec!["check", "metrics"], Some(scrape(&node))),
-        (vec!["check", "rules", rules.to_str().unwrap()], None),
-        (vec!["test", "rules", tests.to_str().unwrap()], None),
-    ] {
-        let (passed, said) = promtool(&arguments, input.as_deref());
-        assert!(passed, "{arguments:?}: {said}");
-    }
+    each_case(
+        [
+            (vec!["check", "metrics"], Some(scrape(&node))),
+            (vec!["check", "rules", rules.to_str().unwrap()], None),
+            (vec!["test", "rules", tests.to_str().unwrap()], None),
+        ],
+        |(arguments, input)| {
+            let (passed, said) = promtool(&arguments, input.as_deref());
+            assert!(passed, "{arguments:?}: {said}");
+        },
+    );
 }
 
 /// The names of metrics in an expression or a text.

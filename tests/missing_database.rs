@@ -8,7 +8,7 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 
 use crate::support::tools::Tool;
-use crate::support::{Backend, EmptyWorld};
+use crate::support::{Backend, EmptyWorld, each_case};
 
 /// One command of each kind that reads or changes existing objects.
 const COMMANDS: [&[&str]; 23] = [
@@ -125,25 +125,28 @@ fn commands_that_create_something_create_the_database() {
 #[test]
 fn a_mistyped_path_creates_no_folders() {
     let world = EmptyWorld::new(Backend::Sqlite);
-    for arguments in [
-        ["client", "create", "--name", "x"].as_slice(),
-        &["migrate"],
-        &["serve", "--listen", "127.0.0.1:0"],
-    ] {
-        let said = String::from_utf8(
-            world
-                .command(arguments)
-                .env("KEYWARD_DATABASE_URL", "sqlite://nope/x/y.db")
-                .output()
-                .unwrap()
-                .stderr,
-        );
-        let said = said.unwrap();
-        assert!(
-            said.contains("KEYWARD_DATABASE_URL") && said.contains("nope/x"),
-            "{said}"
-        );
-    }
+    each_case(
+        [
+            ["client", "create", "--name", "x"].as_slice(),
+            &["migrate"],
+            &["serve", "--listen", "127.0.0.1:0"],
+        ],
+        |arguments| {
+            let said = String::from_utf8(
+                world
+                    .command(arguments)
+                    .env("KEYWARD_DATABASE_URL", "sqlite://nope/x/y.db")
+                    .output()
+                    .unwrap()
+                    .stderr,
+            );
+            let said = said.unwrap();
+            assert!(
+                said.contains("KEYWARD_DATABASE_URL") && said.contains("nope/x"),
+                "{said}"
+            );
+        },
+    );
     assert_eq!(names(&world.folder), Vec::<String>::new());
 }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::support::World;
 use crate::support::tools::{Tool, python_tool, variable};
 
-fn passes(command: &mut Command) {
+fn assert_passes(command: &mut Command) {
     let output = command.output().unwrap();
     let said = format!(
         "{}{}",
@@ -23,7 +23,7 @@ fn the_openapi_document_is_valid() {
     let world = World::sqlite();
     let document = world.cli(&["openapi"]);
     let file = world.file("openapi.json", &document.to_string());
-    passes(python_tool("openapi-spec-validator").arg(file));
+    assert_passes(python_tool("openapi-spec-validator").arg(file));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn generated_requests_find_no_fault_and_no_undescribed_answer() {
         &(crate::rights::all_rights().join(" ") + " keyward:operator"),
     );
     let token = node.token(&client);
-    passes(
+    assert_passes(
         python_tool("st")
             .args(["run", &node.url("/openapi.json"), "--url", &node.base, "--max-examples", "10", "--workers", "1", "--seed", "1"])
             .args(["--header", &format!("Authorization: Bearer {token}"), "--no-color"])

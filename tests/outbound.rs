@@ -272,7 +272,7 @@ impl ConnectProxy {
 }
 
 #[test]
-fn keys_are_fetched_by_the_proxy() {
+fn keys_are_fetched_through_the_proxy() {
     let world = World::sqlite();
     // A host name that only the proxy can resolve.
     let keys = KeyServer::start(&world, &["keys.partner.example", "localhost"]);

@@ -22,7 +22,7 @@ impl Browser<'_> {
 }
 
 /// Creates an account with an administrator.
-fn one(world: &World) {
+fn create_account(world: &World) {
     world.cli(&["account", "create", "--name", "One"]);
     person(world, ADA, "administrator", Some("One"));
 }
@@ -42,7 +42,7 @@ fn application(world: &World, account: &str) -> (String, String) {
 }
 
 /// Whether the browser is signed in: the profile page is not a redirect to the sign-in page.
-fn is_in(browser: &Browser<'_>) -> bool {
+fn is_signed_in(browser: &Browser<'_>) -> bool {
     let reply = browser.get("/portal/profile");
     assert!(
         reply.status == 200 || reply.leads_to().starts_with("/portal/sign-in?next="),
@@ -54,12 +54,12 @@ fn is_in(browser: &Browser<'_>) -> bool {
 }
 
 /// The number of audit entries, without failures: a refused request must not change it.
-fn written(world: &World) -> i64 {
+fn audit_entries(world: &World) -> i64 {
     world.count("SELECT count(*) FROM audit WHERE action NOT LIKE '%.failure'")
 }
 
 /// Asserts the security headers, which each page has whatever its status.
-fn guarded(reply: &Reply, what: &str) {
+fn assert_security_headers(reply: &Reply, what: &str) {
     let policy = reply
         .header("content-security-policy")
         .unwrap_or_else(|| panic!("{what}: no policy"));
@@ -73,14 +73,17 @@ fn guarded(reply: &Reply, what: &str) {
             && !policy.contains("unsafe"),
         "{what}: {policy}"
     );
-    for (name, value) in [
-        ("x-content-type-options", "nosniff"),
-        ("cache-control", "no-store"),
-        ("referrer-policy", "same-origin"),
-        ("cross-origin-opener-policy", "same-origin"),
-    ] {
-        assert_eq!(reply.header(name), Some(value), "{what}: {name}");
-    }
+    each_case(
+        [
+            ("x-content-type-options", "nosniff"),
+            ("cache-control", "no-store"),
+            ("referrer-policy", "same-origin"),
+            ("cross-origin-opener-policy", "same-origin"),
+        ],
+        |(name, value)| {
+            assert_eq!(reply.header(name), Some(value), "{what}: {name}");
+        },
+    );
     assert!(reply.header("x-request-id").is_some(), "{what}");
 }
 
@@ -92,7 +95,7 @@ fn page(reply: &Reply, status: u16) -> &Reply {
         Some("text/html; charset=utf-8")
     );
     assert!(reply.body.starts_with("<!DOCTYPE html>") && reply.body.ends_with("</html>"));
-    guarded(reply, "the page");
+    assert_security_headers(reply, "the page");
     reply
 }
 
@@ -117,7 +120,7 @@ mod totp {
     }
 
     /// Waits until the current TOTP step has time for a few more requests.
-    pub fn wait_for_room() {
+    pub fn wait_for_early_in_step() {
         while Timestamp::now().seconds() % 30 > 24 {
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
@@ -126,7 +129,7 @@ mod totp {
 
 /// Sets up two-step verification. Returns the secret and the recovery codes.
 fn enrol(browser: &Browser<'_>) -> (String, Vec<String>) {
-    totp::wait_for_room();
+    totp::wait_for_early_in_step();
     let form = browser.get("/portal/profile/second-factor");
     let secret = form.shown("secret");
     let code = totp::code(&secret, 0);
@@ -147,7 +150,7 @@ fn enrol(browser: &Browser<'_>) -> (String, Vec<String>) {
 
 on_both! {
     fn users_sign_in_and_out(world: World) {
-        one(&world);
+        create_account(&world);
         let node = world.start();
         let browser = Browser::new(&node);
         // Whatever is wrong, the message is the same; and the password is not shown again.
@@ -170,7 +173,7 @@ on_both! {
             assert!(["HttpOnly", "SameSite=Lax", "Path=/"].iter().all(|wanted| attributes.contains(wanted)), "{cookie}");
             assert!(!attributes.contains(&"Secure"), "{cookie}");
         }
-        assert!(is_in(&browser));
+        assert!(is_signed_in(&browser));
 
         // Another browser gets another session; signing in again in the same browser ends the
         // previous one.
@@ -179,9 +182,9 @@ on_both! {
         let again = Browser::of(&node, ADA);
         let before = again.cookie("keyward");
         assert_eq!(again.act("/portal/sign-in", &[("email", ADA), ("password", PASSWORD)]).status, 303);
-        assert!(is_in(&again) && again.cookie("keyward") != before);
+        assert!(is_signed_in(&again) && again.cookie("keyward") != before);
         again.set_cookie("keyward", &before);
-        assert!(!is_in(&again));
+        assert!(!is_signed_in(&again));
 
         // After a change of the password this browser has a new cookie, and the other one is signed
         // out.
@@ -193,38 +196,38 @@ on_both! {
         let reply = browser.fill("/portal/profile", "/portal/profile/password", &[("current", PASSWORD), ("new", new)]);
         assert!(reply.leads_to().starts_with("/portal/profile"), "{}", reply.body);
         assert_ne!(browser.cookie("keyward"), first);
-        assert!(is_in(&browser) && !is_in(&other));
+        assert!(is_signed_in(&browser) && !is_signed_in(&other));
         let stale = Browser::new(&node);
         stale.set_cookie("keyward", &first);
-        assert!(!is_in(&stale));
+        assert!(!is_signed_in(&stale));
         assert_eq!((other.sign_in(ADA, PASSWORD).status, other.sign_in(ADA, new).status), (403, 303));
 
         // Sign out here, and end another browser's session from here.
         let sessions = browser.get("/portal/profile");
         let end = sessions.body.split("action=\"").map(|rest| rest.split('"').next().unwrap()).find(|action| action.ends_with("/end"));
         assert_eq!(browser.submit(&sessions, end.unwrap(), &[]).status, 303);
-        assert!(is_in(&browser) && !is_in(&other));
+        assert!(is_signed_in(&browser) && !is_signed_in(&other));
         let last = browser.cookie("keyward");
         let reply = browser.fill("/portal/profile", "/portal/sign-out", &[]);
         assert!(reply.leads_to().starts_with("/portal/sign-in") && browser.cookie("keyward").is_empty(), "{:?}", reply.all("set-cookie"));
         stale.set_cookie("keyward", &last);
-        assert!(!is_in(&stale));
+        assert!(!is_signed_in(&stale));
         // A cookie with a typing error belongs to no session.
         for wrong in [format!("{last}x"), last.replace("kwp_", "kws_"), last[..last.len() - 1].to_owned(), "\"".to_owned()] {
             stale.set_cookie("keyward", &wrong);
-            assert!(!is_in(&stale), "{wrong}");
+            assert!(!is_signed_in(&stale), "{wrong}");
         }
         // The sessions of a deleted user end.
         let gone = Browser::new(&node);
         assert_eq!(gone.sign_in(ADA, new).status, 303);
         world.cli(&["user", "delete", ADA]);
-        assert!(!is_in(&gone));
+        assert!(!is_signed_in(&gone));
     }
 
     /// Failed sign-ins are limited per client IP, and the rightful user can sign in from another
     /// one.
-    fn guesses_at_passwords_are_rate_limited(world: World) {
-        one(&world);
+    fn failed_sign_ins_are_rate_limited(world: World) {
+        create_account(&world);
         person(&world, BOB, "viewer", Some("One"));
         let node = world.start_with(&["--trusted-proxies", "127.0.0.1"]);
         let at = |address: &str| Browser::saying(&node, "x-forwarded-for", address);
@@ -240,9 +243,9 @@ on_both! {
         let wait: u64 = refused.header("retry-after").expect("Retry-After").parse().unwrap();
         assert!((1..=30).contains(&wait), "{wait}");
         assert_eq!(node.log_of(&refused)["code"], "temporarily_unavailable");
-        assert_eq!(here.sign_in("nobody@one.example", PASSWORD).status, 403, "of each name there are as many");
-        assert_eq!(here.sign_in(BOB, PASSWORD).status, 303, "somebody else from there");
-        assert_eq!(at("203.0.113.2").sign_in(ADA, PASSWORD).status, 303, "from elsewhere");
+        assert_eq!(here.sign_in("nobody@one.example", PASSWORD).status, 403, "unknown users have the same limit");
+        assert_eq!(here.sign_in(BOB, PASSWORD).status, 303, "another user from the same address");
+        assert_eq!(at("203.0.113.2").sign_in(ADA, PASSWORD).status, 303, "from another address");
         // A browser in which the user signed in before has a count of its own.
         assert_eq!(known.sign_in(BOB, "wrong password 1").status, 403);
         assert_eq!(known.sign_in(ADA, PASSWORD).status, 303);
@@ -264,32 +267,32 @@ on_both! {
     }
 
     fn sessions_end_when_idle_and_at_their_limit(world: World) {
-        one(&world);
+        create_account(&world);
         let node = world.start_with(&["--portal-idle", "2s", "--portal-session", "5s"]);
         let (used, left) = (Browser::of(&node, ADA), Browser::of(&node, ADA));
         let began = Instant::now();
         let ended = loop {
-            if !is_in(&used) {
+            if !is_signed_in(&used) {
                 break began.elapsed();
             }
-            assert!(began.elapsed() < Duration::from_secs(9), "it goes on for good");
+            assert!(began.elapsed() < Duration::from_secs(9), "the session does not end");
             std::thread::sleep(Duration::from_millis(300));
         };
-        assert!(ended > Duration::from_secs(4), "used, it lasts: {ended:?}");
+        assert!(ended > Duration::from_secs(4), "a session in use continues: {ended:?}");
         let unused = Browser::of(&node, ADA);
         std::thread::sleep(Duration::from_millis(2100));
-        assert!(!is_in(&unused) && !is_in(&left));
+        assert!(!is_signed_in(&unused) && !is_signed_in(&left));
     }
 
     /// A form that does not come from a page of this session changes nothing.
     fn forged_forms_are_refused(world: World) {
-        one(&world);
+        create_account(&world);
         let node = world.start();
         let (ada, other) = (Browser::of(&node, ADA), Browser::of(&node, ADA));
         let stranger = Browser::new(&node);
         let own = ada.form_token();
         let (others, strangers) = (other.form_token(), stranger.form_token());
-        let before = written(&world);
+        let before = audit_entries(&world);
         let action = "/portal/people";
         let host = node.base.strip_prefix("http://").unwrap().to_owned();
         let lookalike = format!("http://{host}.evil.example");
@@ -308,9 +311,9 @@ on_both! {
             let mut fields = vec![("email", BOB), ("role", "viewer")];
             fields.extend(token.map(|token| ("csrf_token", token)));
             let reply = ada.post(action, headers, &fields);
-            assert_eq!((reply.status, written(&world)), (403, before), "{what}: {}", reply.body);
+            assert_eq!((reply.status, audit_entries(&world)), (403, before), "{what}: {}", reply.body);
             page(&reply, 403);
-            assert!(is_in(&ada));
+            assert!(is_signed_in(&ada));
         });
         // The same applies to forms without a session.
         each_case([None, Some(own.as_str()), Some(others.as_str())], |token| {
@@ -335,7 +338,7 @@ on_both! {
     }
 
     fn an_invitation_works_once_and_sets_a_password(world: World) {
-        one(&world);
+        create_account(&world);
         let node = world.start();
         let ada = Browser::of(&node, ADA);
         let people = "/portal/people";
@@ -363,11 +366,11 @@ on_both! {
         let link = |browser: &Browser<'_>| shown(&browser.fill(&person, &format!("{person}/link"), &[]));
         let (second, third) = (link(&ada), link(&ada));
         page(&bob.open(&second), 404);
-        assert!(is_in(&bob));
+        assert!(is_signed_in(&bob));
         let elsewhere = Browser::new(&node);
         let open = elsewhere.open(&third);
         assert_eq!(elsewhere.submit(&open, ACCEPT, &[("password", "another horse battery")]).status, 303);
-        assert!(!is_in(&bob), "whoever was in is out");
+        assert!(!is_signed_in(&bob), "existing sessions end");
         page(&elsewhere.submit(&open, ACCEPT, &[("password", "a third horse battery")]), 404);
         assert_eq!((bob.sign_in(BOB, "a third horse battery").status, bob.sign_in(BOB, "another horse battery").status), (403, 303));
 
@@ -378,7 +381,7 @@ on_both! {
         let fifth = link(&ada);
         let open = elsewhere.open(&fifth);
         let secret = world.client("a").secret;
-        for wrong in [
+        each_case([
             fifth.replace("kwv_", "kws_"),
             format!("{fifth}x"),
             fifth[..fifth.len() - 1].to_owned(),
@@ -386,19 +389,19 @@ on_both! {
             "x".to_owned(),
             String::new(),
             "\0".to_owned(),
-        ] {
+        ], |wrong| {
             page(&elsewhere.open(&wrong), 404);
             for password in [PASSWORD, "short"] {
                 let reply = elsewhere.submit(&open, ACCEPT, &[("link", &wrong), ("password", password)]);
                 assert_eq!(reply.status, 404, "{wrong}: {}", reply.body);
             }
-        }
+        });
         // A form without its cookie changes nothing, and the link stays valid.
         let stranger = Browser::new(&node);
         let lost = stranger.post(ACCEPT, &[], &[("link", &fifth), ("password", PASSWORD)]);
         let open_again = stranger.submit(page(&lost, 403), INVITATION, &[("link", &fifth)]);
         assert!(lost.body.contains(fifth.split('#').nth(1).unwrap()) && page(&open_again, 200).body.contains(BOB));
-        assert_eq!(elsewhere.submit(&open, ACCEPT, &[("password", PASSWORD)]).status, 303, "and is as good as before");
+        assert_eq!(elsewhere.submit(&open, ACCEPT, &[("password", PASSWORD)]).status, 303, "the link is still valid");
         // The link of a deleted user is not valid.
         let sixth = link(&ada);
         world.cli(&["user", "delete", BOB]);
@@ -406,7 +409,7 @@ on_both! {
     }
 
     fn a_second_factor_is_enrolled_used_and_removed(world: World) {
-        one(&world);
+        create_account(&world);
         person(&world, BOB, "viewer", Some("One"));
         let node = world.start();
         let (bob, other) = (Browser::of(&node, BOB), Browser::of(&node, BOB));
@@ -425,7 +428,7 @@ on_both! {
 
         let (secret, codes) = enrol(&bob);
         assert_eq!(codes.len(), 10);
-        assert!(is_in(&bob) && !is_in(&other), "who had the password alone is out");
+        assert!(is_signed_in(&bob) && !is_signed_in(&other), "the session without the second step ended");
         assert!(bob.get(set_up).leads_to().ends_with("/profile"), "one is enough");
 
         // After the password, only the page for the code is available.
@@ -436,11 +439,11 @@ on_both! {
         for path in ["/portal/applications", "/portal/profile", set_up] {
             assert_eq!(half.get(path).leads_to(), "/portal/second-factor", "{path}");
         }
-        let asked = written(&world);
+        let asked = audit_entries(&world);
         let token = hidden(&question, "/portal/second-factor")[0].1.clone();
         for path in ["/portal/profile/password", "/portal/profile/second-factor/remove", "/portal/profile/recovery-codes"] {
             let reply = half.post(path, &[], &[("csrf_token", &token), ("current", PASSWORD), ("new", "another horse battery")]);
-            assert_eq!((reply.leads_to(), written(&world)), ("/portal/second-factor", asked), "{path}");
+            assert_eq!((reply.leads_to(), audit_entries(&world)), ("/portal/second-factor", asked), "{path}");
         }
         let answer = |browser: &Browser<'_>, code: &str| {
             let page = browser.get("/portal/second-factor");
@@ -450,13 +453,13 @@ on_both! {
         for wrong in [totp::code(&secret, 0), "000000".to_owned(), String::new(), "\0".to_owned()] {
             page(&answer(&half, &wrong), 403);
         }
-        totp::wait_for_room();
+        totp::wait_for_early_in_step();
         let code = totp::code(&secret, 1);
         assert_eq!(answer(&half, &format!(" {} {} ", &code[..3], &code[3..])).leads_to(), "/portal", "as people type it");
-        assert!(is_in(&half) && half.cookie("keyward") != before, "with a new cookie");
+        assert!(is_signed_in(&half) && half.cookie("keyward") != before, "with a new cookie");
         let stale = Browser::new(&node);
         stale.set_cookie("keyward", &before);
-        assert!(!is_in(&stale));
+        assert!(!is_signed_in(&stale));
         // A code is accepted once, and so is a recovery code.
         let again = Browser::new(&node);
         again.sign_in(BOB, PASSWORD);
@@ -465,14 +468,14 @@ on_both! {
         let third = Browser::new(&node);
         third.sign_in(BOB, PASSWORD);
         page(&answer(&third, &codes[0]), 403);
-        assert!(is_in(&again) && !third.cookie("keyward").is_empty());
+        assert!(is_signed_in(&again) && !third.cookie("keyward").is_empty());
 
         // New recovery codes replace the remaining ones.
         let renew = |code: &str| half.fill("/portal/profile", "/portal/profile/recovery-codes", &[("password", PASSWORD), ("code", code)]);
         assert_eq!(page(&renew(&codes[0]), 403).body.matches("id=\"codes\"").count(), 0);
         let renewed = page(&renew(&codes[1]), 200).shown("codes");
         assert!(!renewed.contains(&codes[2]) && renewed.lines().count() == 10);
-        assert!(!is_in(&third), "and end what others began");
+        assert!(!is_signed_in(&third), "and end sign-ins in progress");
         third.sign_in(BOB, PASSWORD);
         page(&answer(&third, &codes[2]), 403);
 
@@ -486,14 +489,14 @@ on_both! {
         let reset = format!("/portal/people/{id}/second-factor/reset");
         page(&half.act(&reset, &[]), 403);
         assert_eq!(ada.fill(&format!("/portal/people/{id}"), &reset, &[]).status, 303);
-        assert!(!is_in(&half));
+        assert!(!is_signed_in(&half));
         assert_eq!(world.count("SELECT count(*) FROM users WHERE totp_sealed IS NOT NULL OR recovery_hashes <> ''"), 0);
     }
 
     /// In an account that requires two-step verification, users can open nothing else before they
     /// set it up.
     fn an_account_can_require_a_second_factor(world: World) {
-        one(&world);
+        create_account(&world);
         person(&world, BOB, "developer", Some("One"));
         let (app, _) = application(&world, "One");
         let node = world.start();
@@ -504,13 +507,13 @@ on_both! {
         let set_up = "/portal/profile/second-factor";
         let form = bob.get(set_up);
         let token = hidden(&form, set_up)[0].1.clone();
-        let before = written(&world);
+        let before = audit_entries(&world);
         for path in ["/portal/applications".to_owned(), "/portal/profile".to_owned(), format!("/portal/applications/{app}/keys")] {
             assert_eq!(bob.get(&path).leads_to(), set_up, "{path}");
         }
         for path in [format!("/portal/applications/{app}/secrets"), "/portal/profile/password".to_owned()] {
             let reply = bob.post(&path, &[], &[("csrf_token", &token), ("current", PASSWORD), ("new", "another horse battery")]);
-            assert_eq!((reply.leads_to(), written(&world)), (set_up, before), "{path}");
+            assert_eq!((reply.leads_to(), audit_entries(&world)), (set_up, before), "{path}");
         }
         let (_, codes) = enrol(&bob);
         assert_eq!(bob.status("/portal/applications"), 200);
@@ -528,7 +531,7 @@ on_both! {
 
     fn each_role_sees_and_changes_what_it_may(world: World) {
         world.resource("urn:api");
-        one(&world);
+        create_account(&world);
         for (email, role) in [("vic@one.example", "viewer"), ("dan@one.example", "developer")] {
             person(&world, email, role, Some("One"));
         }
@@ -593,29 +596,29 @@ on_both! {
         let of_server = ["/accounts", "/resource-servers", "/resource-servers/delete", "/signing-keys/rotate"].map(|path| format!("/portal{path}"));
         let of_server = of_server.into_iter().chain([format!("/portal/signing-keys/{kid}/retire")]).collect::<Vec<_>>();
         let of_account: Vec<String> = of_people.into_iter().chain(of_person).chain(of_tokens).collect();
-        let before = written(&world);
-        for (browser, paths) in [
+        let before = audit_entries(&world);
+        each_case([
             (&viewer, of_clients.chain(of_keys).chain(of_account.clone()).chain(of_server.clone()).collect::<Vec<_>>()),
             (&developer, of_account.into_iter().chain(of_server.clone()).collect()),
             (&administrator, of_server),
-        ] {
+        ], |(browser, paths)| {
             for path in paths {
                 let reply = browser.act(&path, &form);
-                assert_eq!((reply.status, written(&world)), (403, before), "{path}: {}", reply.body);
+                assert_eq!((reply.status, audit_entries(&world)), (403, before), "{path}: {}", reply.body);
             }
-        }
+        });
         // A user cannot create a role above their own, nor lower their own role by mistake.
         let ada = people.as_array().unwrap().iter().find(|user| user["email"] == ADA).unwrap()["id"].as_str().unwrap();
-        for (path, role, status) in [
+        each_case([
             ("/portal/people".to_owned(), "operator", 403),
             ("/portal/people".to_owned(), "king", 400),
             (format!("/portal/people/{vic}/role"), "operator", 409),
             (format!("/portal/people/{ada}/role"), "viewer", 409),
             (format!("/portal/people/{ada}/remove"), "", 409),
-        ] {
+        ], |(path, role, status)| {
             let reply = administrator.act(&path, &[("email", "x@one.example"), ("role", role)]);
-            assert_eq!((reply.status, written(&world)), (status, before), "{path} {role}: {}", reply.body);
-        }
+            assert_eq!((reply.status, audit_entries(&world)), (status, before), "{path} {role}: {}", reply.body);
+        });
         // A changed role applies from the next request on.
         assert_eq!(administrator.act(&format!("/portal/people/{vic}/role"), &[("role", "developer")]).status, 303);
         assert_eq!(viewer.status(&format!("{application}/keys")), 200);
@@ -623,7 +626,7 @@ on_both! {
 
     /// Objects of other accounts do not exist for a user.
     fn users_do_not_see_other_accounts(world: World) {
-        one(&world);
+        create_account(&world);
         world.cli(&["account", "create", "--name", "Beta"]);
         let (app, key) = application(&world, "Beta");
         let bob = person(&world, "bob@beta.example", "viewer", Some("Beta"));
@@ -633,7 +636,7 @@ on_both! {
         let boss = world.cli(&["user", "list"]);
         let boss = boss.as_array().unwrap().iter().find(|user| user["role"] == "operator").unwrap()["id"].as_str().unwrap().to_owned();
         let beta = world.cli(&["account", "list"])[0]["id"].as_str().unwrap().to_owned();
-        let before = written(&world);
+        let before = audit_entries(&world);
         for path in [
             "", "/edit", "/disable", "/enable", "/delete", "/revoke-tokens", "/quick-start", "/secrets", "/secrets/rotate", "/keys",
         ]
@@ -650,7 +653,7 @@ on_both! {
             let reply = ada.act(&path, &[("name", "x"), ("role", "viewer"), ("grace", "0s"), ("required", "on")]);
             assert!(matches!(reply.status, 404 | 405), "{path}: {} {}", reply.status, reply.body);
             assert!(!(seen.status == 405 && reply.status == 405), "{path} is asked by one of them");
-            assert_eq!(written(&world), before, "{path}");
+            assert_eq!(audit_entries(&world), before, "{path}");
         }
         for path in ["/portal/applications", "/portal/people", "/portal/audit", "/portal/overview", "/portal/registration-tokens"] {
             for query in [String::new(), format!("?account={beta}"), format!("?target={app}"), "?account=Beta".to_owned()] {
@@ -676,7 +679,7 @@ on_both! {
 
     /// Secrets that are shown once are neither in the log nor, except for hashes, in the database.
     fn secrets_are_shown_once_and_stored_nowhere(world: World) {
-        one(&world);
+        create_account(&world);
         let (app, key) = application(&world, "One");
         let node = world.start_with(&["--log", "debug"]);
         let ada = Browser::of(&node, ADA);
@@ -711,42 +714,42 @@ on_both! {
         }
         // Wait until the collected failures have been written.
         crate::support::eventually("the failure", || (world.count("SELECT count(*) FROM audit WHERE action = 'session.failure'") > 0).then_some(()));
-        for (table, columns) in [
+        each_case([
             ("users", &["id", "email", "role", "password_hash", "totp_sealed", "recovery_hashes"] as &[&str]),
             ("sessions", &["id", "hash", "agent", "address"]),
             ("invitations", &["id", "hash"]),
             ("audit", &["actor", "action", "target", "reason", "reason_parameters"]),
             ("idempotency_keys", &["id", "request", "target"]),
-        ] {
+        ], |(table, columns)| {
             for column in columns {
                 for secret in &shown {
                     let query = format!("SELECT count(*) FROM {table} WHERE {column} LIKE '%{secret}%'");
                     assert_eq!(world.count(&query), 0, "{secret} in {table}.{column}");
                 }
             }
-        }
-        for (what, of_all) in [
+        });
+        each_case([
             ("users WHERE password_hash LIKE '$argon2id$v=19$m=19456,t=2,p=1$%'", "users"),
             ("sessions WHERE hash LIKE '$argon2id$%'", "sessions"),
             ("users WHERE recovery_hashes LIKE '$argon2id$% $argon2id$%' AND totp_sealed IS NOT NULL", "users WHERE totp_sealed IS NOT NULL"),
-        ] {
+        ], |(what, of_all)| {
             let count = |what: &str| world.count(&format!("SELECT count(*) FROM {what}"));
             assert!(count(what) > 0 && count(what) == count(of_all), "{what}");
-        }
+        });
         let again = ada.fill("/portal/people", "/portal/people", &[("email", "eve@one.example"), ("role", "viewer")]);
         page(&again, 200);
         assert_eq!(world.count("SELECT count(*) FROM invitations WHERE hash LIKE '$argon2id$%'"), 1);
     }
 
     /// A form that creates something creates it once, however often it is submitted.
-    fn a_form_sent_twice_acts_once(world: World) {
-        one(&world);
+    fn a_form_submitted_twice_is_executed_once(world: World) {
+        create_account(&world);
         let (app, key) = application(&world, "One");
         let node = world.start();
         let operator = operator(&world, &node);
         let ada = Browser::of(&node, ADA);
         let application = format!("/portal/applications/{app}");
-        for (browser, at, action, fields, count, more) in [
+        each_case([
             (&ada, "/portal/applications/new".to_owned(), "/portal/applications".to_owned(), vec![("name", "New")], "clients", 1),
             (&ada, format!("{application}/secrets"), format!("{application}/secrets"), vec![], "client_secrets", 1),
             (&ada, format!("{application}/secrets"), format!("{application}/secrets/rotate"), vec![("grace", "1h")], "client_secrets", 1),
@@ -756,7 +759,7 @@ on_both! {
             (&ada, "/portal/registration-tokens".to_owned(), "/portal/registration-tokens".to_owned(), vec![("uses", "1")], "registration_tokens", 1),
             (&operator, "/portal/accounts".to_owned(), "/portal/accounts".to_owned(), vec![("name", "New")], "accounts", 1),
             (&operator, "/portal/resource-servers".to_owned(), "/portal/resource-servers".to_owned(), vec![("identifier", "urn:new"), ("name", "New")], "resource_servers", 1),
-        ] {
+        ], |(browser, at, action, fields, count, more)| {
             let form = browser.get(&at);
             let count = || world.count(&format!("SELECT count(*) FROM {count}"));
             let before = count();
@@ -766,12 +769,12 @@ on_both! {
             assert_eq!((again.status, count() - before), (303, more), "{action}: {}", again.body);
             // The page has a new idempotency key, so it can create another object.
             assert_ne!(hidden(&browser.get(&at), &action), hidden(&form, &action), "{action}");
-        }
+        });
     }
 
     fn the_language_follows_the_choice_and_the_browser(world: World) {
         let node = world.start();
-        for (accepted, language) in [
+        each_case([
             ("", "en"),
             ("fr", "fr"),
             ("fr-CA, en;q=0.5", "fr"),
@@ -781,11 +784,11 @@ on_both! {
             ("*", "en"),
             ("fr;q=0", "en"),
             ("nonsense;;;", "en"),
-        ] {
+        ], |(accepted, language)| {
             let reply = Browser::saying(&node, "accept-language", accepted).get("/portal/sign-in");
             assert!(reply.body.contains(&format!("<html lang=\"{language}\">")), "{accepted}");
             assert!(reply.header("vary").is_some_and(|vary| vary.contains("Accept-Language")));
-        }
+        });
         let browser = Browser::saying(&node, "accept-language", "en");
         let english = browser.get("/portal/sign-in?next=/portal/people");
         let chosen = browser.submit(&english, "/portal/language", &[("language", "fr")]);
@@ -797,14 +800,14 @@ on_both! {
             let reply = browser.post("/portal/language", &[], &[("language", language), ("here", here)]);
             assert_eq!(reply.leads_to(), to, "{here}");
         }
-        assert!(browser.get("/portal/nothing").body.contains("<html lang=\"fr\">"), "of errors too");
+        assert!(browser.get("/portal/nothing").body.contains("<html lang=\"fr\">"), "error pages too");
         let back = browser.submit(&french, "/portal/language", &[("language", "en")]);
         assert!(browser.get(back.leads_to()).body.contains("<html lang=\"en\">"));
     }
 
     /// Redirects lead to a page of the portal, whatever the query says.
     fn redirects_stay_in_the_portal(world: World) {
-        one(&world);
+        create_account(&world);
         let node = world.start();
         let path = |next: &str| {
             let encoded: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
@@ -849,23 +852,23 @@ on_both! {
     }
 
     fn malformed_requests_are_refused(world: World) {
-        one(&world);
+        create_account(&world);
         let node = world.start();
         let (ada, stranger) = (Browser::of(&node, ADA), Browser::new(&node));
         each_case([&ada, &stranger], |browser| {
             for path in ["/portal/nothing", "/portal/people/x/y/z", "/portal/%00%ff", "/portal/assets/x/y", "/portal/invitation/"] {
                 page(&browser.get(path), 404);
             }
-            for (method, path, allow) in [
+            each_case([
                 ("GET", "/portal/sign-out", "POST"),
                 ("PUT", "/portal/sign-out", "POST"),
                 ("DELETE", "/portal/sign-in", "GET, HEAD, POST"),
                 ("POST", "/portal/overview", "GET, HEAD"),
                 ("PATCH", "/portal/people", "GET, HEAD, POST"),
-            ] {
+            ], |(method, path, allow)| {
                 let reply = browser.send(method, path, &[], b"");
                 assert_eq!(page(&reply, 405).header("allow"), Some(allow), "{method} {path}");
-            }
+            });
             let large = vec![b'x'; 70_000];
             for path in ["/portal/sign-in", "/portal/people", "/portal/language"] {
                 page(&browser.send("POST", path, &[("content-type", "application/x-www-form-urlencoded")], &large), 413);
@@ -898,7 +901,7 @@ on_both! {
 #[test]
 fn cookies_are_secure_behind_tls() {
     let world = World::sqlite();
-    one(&world);
+    create_account(&world);
     for (issuer, name, path) in [
         ("https://id.example", "__Host-keyward", "Path=/"),
         ("https://id.example/auth", "keyward", "Path=/auth"),
@@ -954,69 +957,72 @@ fn cookies_are_secure_behind_tls() {
 
 /// Links and resources of a page stay within the portal.
 #[test]
-fn pages_load_nothing_from_elsewhere() {
+fn pages_load_nothing_from_other_hosts() {
     let world = World::sqlite();
     let node = world.start();
     let operator = operator(&world, &node);
     let client = world.client("read");
     let app = client.id;
-    for path in [
-        "/portal/sign-in".to_owned(),
-        "/portal/nothing".to_owned(),
-        "/portal/overview".to_owned(),
-        "/portal/applications".to_owned(),
-        format!("/portal/applications/{app}"),
-        "/portal/signing-keys".to_owned(),
-        "/portal/profile/second-factor".to_owned(),
-    ] {
-        let browser = if path == "/portal/sign-in" {
-            &Browser::new(&node)
-        } else {
-            &operator
-        };
-        let reply = browser.get(&path);
-        guarded(&reply, &path);
-        assert!(
-            !reply.body.contains(" style=\"")
-                && !reply.body.contains("<style")
-                && !reply.body.contains(" onclick"),
-            "{path}"
-        );
-        for attribute in ["src=\"", "href=\"", "action=\""] {
-            for address in reply
+    each_case(
+        [
+            "/portal/sign-in".to_owned(),
+            "/portal/nothing".to_owned(),
+            "/portal/overview".to_owned(),
+            "/portal/applications".to_owned(),
+            format!("/portal/applications/{app}"),
+            "/portal/signing-keys".to_owned(),
+            "/portal/profile/second-factor".to_owned(),
+        ],
+        |path| {
+            let browser = if path == "/portal/sign-in" {
+                &Browser::new(&node)
+            } else {
+                &operator
+            };
+            let reply = browser.get(&path);
+            assert_security_headers(&reply, &path);
+            assert!(
+                !reply.body.contains(" style=\"")
+                    && !reply.body.contains("<style")
+                    && !reply.body.contains(" onclick"),
+                "{path}"
+            );
+            for attribute in ["src=\"", "href=\"", "action=\""] {
+                for address in reply
+                    .body
+                    .split(attribute)
+                    .skip(1)
+                    .map(|rest| rest.split('"').next().unwrap())
+                {
+                    assert!(
+                        address.starts_with("/portal") || address.starts_with(['#', '?']),
+                        "{path}: {attribute}{address}"
+                    );
+                }
+            }
+            for asset in reply
                 .body
-                .split(attribute)
+                .split("\"/portal/assets/")
                 .skip(1)
                 .map(|rest| rest.split('"').next().unwrap())
             {
-                assert!(
-                    address.starts_with("/portal") || address.starts_with(['#', '?']),
-                    "{path}: {attribute}{address}"
-                );
+                let asset = browser.get(&format!("/portal/assets/{asset}"));
+                assert_eq!(asset.status, 200);
+                assert!(asset.header("cache-control").unwrap().contains("immutable"));
+                assert_eq!(asset.header("x-content-type-options"), Some("nosniff"));
             }
-        }
-        for asset in reply
-            .body
-            .split("\"/portal/assets/")
-            .skip(1)
-            .map(|rest| rest.split('"').next().unwrap())
-        {
-            let asset = browser.get(&format!("/portal/assets/{asset}"));
-            assert_eq!(asset.status, 200);
-            assert!(asset.header("cache-control").unwrap().contains("immutable"));
-            assert_eq!(asset.header("x-content-type-options"), Some("nosniff"));
-        }
-    }
-    guarded(&operator.get("/portal"), "a redirect");
+        },
+    );
+    assert_security_headers(&operator.get("/portal"), "a redirect");
 }
 
 /// While the database is unavailable, a page says so and keeps the input, except passwords; service
 /// recovers by itself.
 #[test]
-fn forms_are_kept_while_the_database_is_away() {
+fn form_input_is_kept_while_the_database_is_unavailable() {
     needs!(Tool::Postgres);
     let world = World::new(Backend::Postgres);
-    one(&world);
+    create_account(&world);
     let mut url = url::Url::parse(&world.database_url).unwrap();
     let proxy = Proxy::to(format!(
         "{}:{}",

@@ -129,7 +129,7 @@ fn journey(world: &World, node: &Node, name: &str, mut input: Value, mut asked: 
     assert!(passed, "{said}{}", std::fs::read_to_string(&file).unwrap());
 }
 
-fn go(world: &World, name: &str, flags: &[&str]) {
+fn run_journey(world: &World, name: &str, flags: &[&str]) {
     let input = prepare(world);
     let node = world.start_with(flags);
     journey(world, &node, name, input, |what| panic!("asked for {what}"));
@@ -247,15 +247,15 @@ fn the_list_of_pages_is_found_in_the_routes() {
 // Pages do not depend on the database, so most scripts run on one of the two.
 
 #[test]
-fn people_sign_in_are_invited_and_prove_a_second_factor() {
+fn users_are_invited_sign_in_and_use_two_step_verification() {
     needs!(Tool::Postgres, Tool::Node, Tool::Chromium);
-    go(&World::postgres(), "people", &[]);
+    run_journey(&World::postgres(), "people", &[]);
 }
 
 #[test]
 fn developers_manage_applications_and_keys() {
     needs!(Tool::Postgres, Tool::Node, Tool::Chromium);
-    go(&World::postgres(), "applications", &[]);
+    run_journey(&World::postgres(), "applications", &[]);
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn every_page_is_accessible_translated_and_fits_the_screen() {
 }
 
 on_both! {
-    fn pages_say_so_where_the_database_or_the_session_is_gone(world: World) {
+    fn pages_report_a_missing_database_or_session(world: World) {
         needs!(Tool::Node, Tool::Chromium);
         let input = prepare(&world);
         match world.backend {

@@ -121,18 +121,18 @@ fn conflicting_transactions_are_retried() {
         let token = node.token(&client);
         assert!(node.active(&api, &token));
         assert_eq!(node.revoke(&client, &token).status, 200);
-        assert!(!node.active(&api, &token), "this node knows of it");
+        assert!(!node.active(&api, &token), "this node knows it");
         assert_eq!(register(&node, &initial), 201);
         assert_eq!(
             world.count("SELECT count(*) FROM clients"),
             before + round,
-            "each is there once"
+            "each exists once"
         );
         assert_eq!(world.count("SELECT count(*) FROM tokens"), round);
     }
     assert!(
         world.count("SELECT last_value FROM tried") > 40,
-        "they did meet"
+        "transactions conflicted"
     );
     assert!(world.count("SELECT last_value FROM committed") > 12);
 
@@ -188,7 +188,7 @@ fn nodes_recover_after_a_restart_of_postgres() {
         let token = node.token(&client);
         cluster.stop();
         if round % 2 == 0 {
-            within(Duration::from_secs(10), "that it is noticed", || {
+            within(Duration::from_secs(10), "the outage to be noticed", || {
                 (node.get("/readyz").status == 503).then_some(())
             });
         }
@@ -251,7 +251,7 @@ fn nodes_answer_503_while_postgres_is_frozen() {
 }
 
 fn not_ready(node: &Node) {
-    within(Duration::from_secs(10), "that it is noticed", || {
+    within(Duration::from_secs(10), "the outage to be noticed", || {
         let reply = node.get("/readyz");
         let reason = reply.json()["detail"]
             .as_str()
@@ -461,26 +461,30 @@ fn no_message_shows_a_part_of_the_password() {
             "mysql://kw:TOPSECRET@127.0.0.1/kw".to_owned(),
         ],
         |url| {
-            for (command, may_succeed) in [
-                (&["migrate"][..], false),
-                (&["config"], true),
-                (&["check"], false),
-                (&["--json", "serve"], false),
-            ] {
-                for by_flag in [true, false] {
-                    let mut command = world.command(command);
-                    if by_flag {
-                        command.args(["--database-url", &url]);
-                    } else {
-                        command.env("KEYWARD_DATABASE_URL", &url);
+            each_case(
+                [
+                    (&["migrate"][..], false),
+                    (&["config"], true),
+                    (&["check"], false),
+                    (&["--json", "serve"], false),
+                ],
+                |(command, may_succeed)| {
+                    for by_flag in [true, false] {
+                        let mut command = world.command(command);
+                        if by_flag {
+                            command.args(["--database-url", &url]);
+                        } else {
+                            command.env("KEYWARD_DATABASE_URL", &url);
+                        }
+                        let output = command.env("KEYWARD_LOG", "trace").output().unwrap();
+                        let words =
+                            String::from_utf8_lossy(&[output.stdout, output.stderr].concat())
+                                .into_owned();
+                        assert!(!shown(&words), "{url:?}: {words}");
+                        assert!(may_succeed || !output.status.success(), "{url:?}");
                     }
-                    let output = command.env("KEYWARD_LOG", "trace").output().unwrap();
-                    let words = String::from_utf8_lossy(&[output.stdout, output.stderr].concat())
-                        .into_owned();
-                    assert!(!shown(&words), "{url:?}: {words}");
-                    assert!(may_succeed || !output.status.success(), "{url:?}");
-                }
-            }
+                },
+            );
         },
     );
     // A URL given as the wrong argument.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::postgres::Cluster;
 use crate::support::tools::Tool;
-use crate::support::{Backend, World, within};
+use crate::support::{Backend, World, each_case, within};
 
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -95,97 +95,103 @@ fn each_sslmode_is_as_strict_as_it_says() {
         format!("postgres://kw:p%40ss%20word@{host}:{port}/kw?{query}{address}&connect_timeout=20")
     };
 
-    for (host, query) in [
-        ("db.example", "sslmode=verify-full&sslrootcert=ca.pem"),
-        (
-            "db.example",
-            "sslmode=verify-full&sslrootcert=ca.pem&ssl_min_protocol_version=TLSv1.3",
-        ),
-        (
-            "db.example",
-            "sslmode=verify-full&sslrootcert=ca.pem&ssl_max_protocol_version=TLSv1.2&sslsni=0",
-        ),
-        ("127.0.0.1", "sslmode=verify-ca&sslrootcert=ca.pem"),
-        ("127.0.0.1", "sslmode=require&sslrootcert=ca.pem"),
-        ("127.0.0.1", "sslmode=require"),
-        ("127.0.0.1", "sslmode=prefer"),
-        ("127.0.0.1", "ssl=true"),
-        ("0.0.0.0", ""),
-        // The first host does not answer.
-        (
-            &format!("127.0.0.1:1,db.example:{port}"),
-            "sslmode=verify-full&sslrootcert=ca.pem&hostaddr=127.0.0.1,127.0.0.1",
-        ),
-    ] {
-        let url = match host.contains(',') {
-            true => format!("postgres://kw:p%40ss%20word@{host}/kw?{query}&connect_timeout=20"),
-            false => url(host, query),
-        };
-        assert_eq!(migrate(&world, &url, None), Ok(()), "{host} {query}");
-    }
+    each_case(
+        [
+            ("db.example", "sslmode=verify-full&sslrootcert=ca.pem"),
+            (
+                "db.example",
+                "sslmode=verify-full&sslrootcert=ca.pem&ssl_min_protocol_version=TLSv1.3",
+            ),
+            (
+                "db.example",
+                "sslmode=verify-full&sslrootcert=ca.pem&ssl_max_protocol_version=TLSv1.2&sslsni=0",
+            ),
+            ("127.0.0.1", "sslmode=verify-ca&sslrootcert=ca.pem"),
+            ("127.0.0.1", "sslmode=require&sslrootcert=ca.pem"),
+            ("127.0.0.1", "sslmode=require"),
+            ("127.0.0.1", "sslmode=prefer"),
+            ("127.0.0.1", "ssl=true"),
+            ("0.0.0.0", ""),
+            // The first host does not answer.
+            (
+                &format!("127.0.0.1:1,db.example:{port}"),
+                "sslmode=verify-full&sslrootcert=ca.pem&hostaddr=127.0.0.1,127.0.0.1",
+            ),
+        ],
+        |(host, query)| {
+            let url = match host.contains(',') {
+                true => format!("postgres://kw:p%40ss%20word@{host}/kw?{query}&connect_timeout=20"),
+                false => url(host, query),
+            };
+            assert_eq!(migrate(&world, &url, None), Ok(()), "{host} {query}");
+        },
+    );
     assert_eq!(
         migrate(&world, &url("db.example", "sslmode=verify-full"), Some(&ca)),
         Ok(()),
         "a CA of the system"
     );
 
-    for (host, query, said) in [
-        (
-            "db.example",
-            "sslmode=verify-full&sslrootcert=other.pem",
-            "sslrootcert=other.pem",
-        ),
-        ("db.example", "sslmode=verify-full", "sslrootcert"),
-        (
-            "127.0.0.1",
-            "sslmode=verify-full&sslrootcert=ca.pem",
-            "db.example",
-        ),
-        (
-            "localhost",
-            "sslmode=verify-full&sslrootcert=ca.pem",
-            "db.example",
-        ),
-        (
-            "127.0.0.1",
-            "sslmode=verify-ca&sslrootcert=other.pem",
-            "sslrootcert=other.pem",
-        ),
-        (
-            "127.0.0.1",
-            "sslmode=require&sslrootcert=other.pem",
-            "sslrootcert=other.pem",
-        ),
-        (
-            "127.0.0.1",
-            "sslmode=prefer&sslrootcert=other.pem",
-            "sslrootcert=other.pem",
-        ),
-        (
-            "127.0.0.1",
-            "sslmode=verify-ca&sslrootcert=missing.pem",
-            "sslrootcert=missing.pem",
-        ),
-        (
-            "127.0.0.1",
-            "sslmode=verify-ca&sslrootcert=empty.pem",
-            "sslrootcert=empty.pem",
-        ),
-        ("127.0.0.1", "sslmode=verify-ca", "sslrootcert"),
-        // Clear text because it was requested; the server refuses such connections.
-        ("127.0.0.1", "sslmode=disable", "no encryption"),
-        ("127.0.0.1", "", "no encryption"),
-    ] {
-        let refused = migrate(&world, &url(host, query), None).unwrap_err();
-        assert!(
-            refused.contains(said) && !refused.contains("p@ss") && !refused.contains("%40"),
-            "{host} {query}: {refused}"
-        );
-        assert!(
-            !refused.contains(".s.PGSQL"),
-            "nobody knows that socket: {refused}"
-        );
-    }
+    each_case(
+        [
+            (
+                "db.example",
+                "sslmode=verify-full&sslrootcert=other.pem",
+                "sslrootcert=other.pem",
+            ),
+            ("db.example", "sslmode=verify-full", "sslrootcert"),
+            (
+                "127.0.0.1",
+                "sslmode=verify-full&sslrootcert=ca.pem",
+                "db.example",
+            ),
+            (
+                "localhost",
+                "sslmode=verify-full&sslrootcert=ca.pem",
+                "db.example",
+            ),
+            (
+                "127.0.0.1",
+                "sslmode=verify-ca&sslrootcert=other.pem",
+                "sslrootcert=other.pem",
+            ),
+            (
+                "127.0.0.1",
+                "sslmode=require&sslrootcert=other.pem",
+                "sslrootcert=other.pem",
+            ),
+            (
+                "127.0.0.1",
+                "sslmode=prefer&sslrootcert=other.pem",
+                "sslrootcert=other.pem",
+            ),
+            (
+                "127.0.0.1",
+                "sslmode=verify-ca&sslrootcert=missing.pem",
+                "sslrootcert=missing.pem",
+            ),
+            (
+                "127.0.0.1",
+                "sslmode=verify-ca&sslrootcert=empty.pem",
+                "sslrootcert=empty.pem",
+            ),
+            ("127.0.0.1", "sslmode=verify-ca", "sslrootcert"),
+            // Clear text because it was requested; the server refuses such connections.
+            ("127.0.0.1", "sslmode=disable", "no encryption"),
+            ("127.0.0.1", "", "no encryption"),
+        ],
+        |(host, query, said)| {
+            let refused = migrate(&world, &url(host, query), None).unwrap_err();
+            assert!(
+                refused.contains(said) && !refused.contains("p@ss") && !refused.contains("%40"),
+                "{host} {query}: {refused}"
+            );
+            assert!(
+                !refused.contains(".s.PGSQL"),
+                "the internal socket is not named: {refused}"
+            );
+        },
+    );
     let wrong = url("127.0.0.1", "sslmode=require").replace("p%40ss", "secret");
     let refused = migrate(&world, &wrong, None).unwrap_err();
     assert!(
@@ -319,7 +325,7 @@ fn a_server_without_tls_is_refused_where_tls_is_required() {
     }
     let mut command = world.command(&["migrate"]);
     let output = command.env("PGSSLMODE", "require").output().unwrap();
-    assert!(!output.status.success(), "libpq's own variable counts too");
+    assert!(!output.status.success(), "libpq's own variable applies too");
     migrate(&world, &world.database_url, None).unwrap();
     assert_eq!(
         database_finding(&world, &world.database_url),
@@ -336,7 +342,7 @@ fn a_server_without_tls_is_refused_where_tls_is_required() {
     };
     assert!(warned(&across));
     let wanted = format!("{across}?sslmode=disable");
-    assert!(!warned(&wanted), "it was asked for");
+    assert!(!warned(&wanted), "clear text was requested");
     assert_eq!(database_finding(&world, &wanted), (true, "in the clear"));
     assert!(!warned(&world.database_url));
 }

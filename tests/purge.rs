@@ -46,7 +46,7 @@ on_both_and_serializable! {
         assert_eq!(world.count("SELECT count(*) FROM counters WHERE bucket_start = 1000"), 0);
         assert_eq!(world.count("SELECT count(*) FROM counters WHERE bucket_start = 9999999999999"), 1);
         assert_eq!(world.count("SELECT count(*) FROM changes WHERE id < 0"), 0);
-        assert_eq!(world.count("SELECT count(*) FROM api_keys"), 1, "the one that lives");
+        assert_eq!(world.count("SELECT count(*) FROM api_keys"), 1, "the live row");
         let jti = jwt::claims(&live)["jti"].as_str().unwrap().to_owned();
         assert_eq!(world.count(&format!("SELECT count(*) FROM tokens WHERE jti = '{jti}'")), 1);
     }

@@ -198,7 +198,7 @@ fn the_quick_start_for_rust_gets_a_token() {
 }
 
 #[test]
-fn only_a_client_with_a_secret_has_one() {
+fn only_a_client_with_a_secret_has_a_quick_start() {
     let issuer = "https://auth.example/it's".parse().unwrap();
     for method in AuthMethod::ALL {
         let mut client = Client::new(

@@ -52,7 +52,7 @@ fn a_reload_applies_the_changed_settings() {
     );
     assert!(
         !reloaded.contains("portal_idle"),
-        "the flag wins, as at the start: {reloaded}"
+        "the flag has precedence, as at the start: {reloaded}"
     );
     let restart = line("after a restart");
     assert!(restart.contains("token_ttl"), "{restart}");
@@ -105,7 +105,7 @@ fn a_reload_reads_the_tls_files_again() {
             .contains("cannot reload the TLS certificate")
             .then_some(())
     });
-    assert!(accepted(&third), "the present one stays");
+    assert!(accepted(&third), "the current certificate stays in use");
     world.file("key.pem", &other.signing_key.serialize_pem());
     within(Duration::from_secs(30), "the fourth certificate", || {
         accepted(&other.cert.pem()).then_some(())
@@ -114,6 +114,9 @@ fn a_reload_reads_the_tls_files_again() {
     within(Duration::from_secs(30), "the missing file", || {
         node.logs().contains("cert.pem: ").then_some(())
     });
-    assert!(accepted(&other.cert.pem()), "the present one stays");
+    assert!(
+        accepted(&other.cert.pem()),
+        "the current certificate stays in use"
+    );
     assert!(node.stop().success());
 }

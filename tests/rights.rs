@@ -9,7 +9,7 @@ use keyward::store::user::Role;
 use serde_json::{Value, json};
 
 use crate::support::portal::{Browser, person};
-use crate::support::{Client, Node, Reply, World, repository, within};
+use crate::support::{Client, Node, Reply, World, each_case, repository, within};
 
 const OPERATOR_SCOPE: &str = "keyward:operator";
 
@@ -396,7 +396,7 @@ fn expected(needs: Needs, rights: &[&str]) -> Verdict {
 }
 
 #[test]
-fn every_operation_is_in_the_table_and_says_the_right_that_it_needs() {
+fn every_operation_is_in_the_table_and_names_its_required_right() {
     let world = World::sqlite();
     let node = world.start();
     let described = described(&node);
@@ -424,7 +424,7 @@ fn every_operation_is_in_the_table_and_says_the_right_that_it_needs() {
     assert_eq!(
         used,
         all_rights().into_iter().collect(),
-        "each right opens something, and nothing else does"
+        "each right is required by an operation, and no other scope is"
     );
     for (role, rights) in ROLES {
         let actual: BTreeSet<&str> = Rights::of_role(role)
@@ -831,20 +831,20 @@ on_both! {
         assert!(world.try_start(&["--issuer", "http://auth.example", "--registration-resources", "http://auth.example/api/v1"]).is_err());
     }
 
-    fn no_resource_server_passes_for_keyward(world: World) {
+    fn no_resource_server_can_impersonate_keyward(world: World) {
         let node = world.start_with(&["--issuer", "https://auth.example/tenant"]);
         let create = |identifier: &str, scope: &str| ["resource", "create", "--identifier", identifier, "--name", "x", "--scope", scope].map(str::to_owned);
-        for identifier in [
+        each_case([
             "https://auth.example/tenant", "https://auth.example/tenant/", "HTTPS://AUTH.example/tenant", "https://auth.example:443/tenant",
             "http://auth.example/tenant", "https://auth.example/x/../tenant", "https://auth.example/tenant?x=1",
             "https://auth.example/tenant/api/v1", "https://auth.example/tenant/api/v1/", "https://auth.example/tenant/api/v1/clients",
             "https://auth.example/tenant/API/V1", "https://auth.example/tenant/%61pi/v1", "https://auth.example//tenant//api//v1",
-        ] {
+        ], |identifier| {
             let said = world.refused(&create(identifier, "").each_ref().map(String::as_str));
             // Spellings that the parser would normalize are refused.
             let respelled = url::Url::parse(identifier).unwrap().as_str() != identifier;
             assert!(respelled || said.contains("Keyward itself"), "{identifier}: {said}");
-        }
+        });
         for identifier in ["https://auth.example/orders", "https://auth.example/tenant/orders", "https://auth.example:8443/tenant", "urn:auth.example:tenant"] {
             world.cli(&create(identifier, "read").each_ref().map(String::as_str));
         }
@@ -895,7 +895,7 @@ on_both! {
         assert_eq!(list(&node.token(&plain)).status, 403);
     }
 
-    fn a_signing_key_is_imported_by_who_has_every_right(world: World) {
+    fn importing_a_signing_key_requires_every_right(world: World) {
         let node = world.start();
         world.cli(&["account", "create", "--name", "One"]);
         let pem = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap().serialize_pem();
@@ -948,11 +948,11 @@ on_both! {
                 ("DELETE", format!("/users/{email}"), Value::Null),
             ]
         };
-        for (name, token, beyond) in [
+        each_case([
             ("users alone", &alone, &["viewer", "developer", "administrator"][..]),
             ("users and operator", &lifted, &["viewer", "developer", "administrator", "operator"]),
             ("a developer with users", &as_developer, &["administrator"]),
-        ] {
+        ], |(name, token, beyond)| {
             for role in beyond {
                 let email = match *role { "viewer" => "vic@one.example", "developer" => "dev@one.example", "administrator" => "ann@one.example", _ => "op@keyward.example" };
                 for (method, path, body) in acts(role, email) {
@@ -961,7 +961,7 @@ on_both! {
                     assert_eq!((reply.status, written()), (403, before), "{name}: {method} {path}: {}", reply.body);
                 }
             }
-        }
+        });
         // A change of the role cannot raise a user, and two-step verification cannot be taken away
         // from one with more rights.
         refused(&management(&node, &as_developer, "PATCH", "/users/vic@one.example", &json!({"role": "administrator"})), 403, "keyward:");
@@ -977,7 +977,7 @@ on_both! {
         let open = || Browser::new(&node).open(&link).status;
         assert_eq!(open(), 200);
         assert_eq!(management(&node, &as_administrator, "PATCH", "/users/vic@one.example", &json!({"role": "developer"})).status, 200);
-        assert_eq!(open(), 200, "it gives no more than its maker has");
+        assert_eq!(open(), 200, "it gives no more rights than its creator has");
         assert_eq!(management(&node, &as_administrator, "PATCH", "/users/vic@one.example", &json!({"role": "administrator"})).status, 200);
         assert_ne!(open(), 200);
 
@@ -1001,7 +1001,7 @@ on_both! {
         assert!(!taken.body.contains("already") && !taken.body.contains("bob@two.example"), "{}", taken.body);
     }
 
-    fn the_right_to_introspect_stays_where_it_was_given(world: World) {
+    fn the_right_to_introspect_cannot_be_moved(world: World) {
         world.cli(&["account", "create", "--name", "One"]);
         world.cli(&["account", "create", "--name", "Two"]);
         for identifier in ["https://crm.example", "https://pay.example"] {
@@ -1037,7 +1037,7 @@ on_both! {
         node.json("PUT", &format!("/oauth/register/{id}"), Some(own), &json!({"client_id": id, "resources": ["https://pay.example"]})).refused(400, "invalid_client_metadata");
     }
 
-    fn rights_taken_from_a_registered_client_do_not_come_back(world: World) {
+    fn a_registered_client_cannot_restore_removed_rights(world: World) {
         world.resource("urn:one");
         world.resource("urn:two");
         let token = initial(&world, &["--scope", "read write pay", "--resource", "urn:one", "--resource", "urn:two"]);
@@ -1118,7 +1118,7 @@ on_both! {
         assert_eq!(node.introspect(&two, &token)["aud"], json!("urn:two"));
     }
 
-    fn an_account_learns_nothing_of_another_and_revokes_its_own_tokens(world: World) {
+    fn an_account_learns_nothing_about_others_and_revokes_its_own_tokens(world: World) {
         for name in ["One", "Two"] {
             world.cli(&["account", "create", "--name", name]);
         }
@@ -1134,8 +1134,8 @@ on_both! {
         // wrong one.
         let id = |key: &str| key.split('_').nth(1).unwrap().to_owned();
         let other = world.client_with(&["--account", "Two"]).api_key;
-        let swapped = reissued(&other, &id(&theirs.api_key));
-        let nobody = reissued(&other, "0000000000000000");
+        let swapped = with_other_id(&other, &id(&theirs.api_key));
+        let nobody = with_other_id(&other, "0000000000000000");
         let inspect = |key: &str| management(&node, &token, "POST", "/tokens/inspect", &json!({"token": key})).json();
         let revoke = |key: &str| management(&node, &token, "POST", "/tokens/revoke", &json!({"token": key}));
         for key in [&theirs.api_key, &swapped] {
@@ -1143,7 +1143,7 @@ on_both! {
             let (one, none) = (revoke(key), revoke(&nobody));
             assert_eq!((one.status, &one.json()["detail"]), (none.status, &none.json()["detail"]));
         }
-        assert_eq!(inspect(&reissued(&other, &id(&ours.api_key)))["reason_code"], json!("wrong_key"), "of one's own it is said");
+        assert_eq!(inspect(&with_other_id(&other, &id(&ours.api_key)))["reason_code"], json!("wrong_key"), "the reason is given for an own key");
         assert_eq!(inspect(&ours.api_key)["active"], json!(true));
 
         let servers = management(&node, &token, "GET", "/resource-servers", &Value::Null).json();
@@ -1235,7 +1235,7 @@ on_both! {
         assert_eq!(world.run(&["account", "update", "One", "--max-clients", "many"]).status.code(), Some(2));
     }
 
-    fn an_account_grants_each_scope_where_it_has_it(world: World) {
+    fn an_account_grants_a_scope_only_for_resource_servers_where_it_has_it(world: World) {
         world.cli(&["account", "create", "--name", "One"]);
         for identifier in ["urn:crm", "urn:bank"] {
             world.resource(identifier);
@@ -1277,7 +1277,7 @@ on_both! {
             world.cli(&["client", "disable", id]);
         }
         beyond(create("write", json!(["urn:bank"])));
-        assert_eq!(change(&given, json!({"name": "y"})).status, 200, "it keeps what it has");
+        assert_eq!(change(&given, json!({"name": "y"})).status, 200, "the client keeps its scope");
 
         // A check that would read very many clients is refused, and changes nothing.
         let operator = node.token(&world.manager(&node, &[], &OPERATOR.join(" ")));
@@ -1288,7 +1288,7 @@ on_both! {
         }
         refused(&create(&words.join(" "), json!(["urn:crm"])), 400, "several clients");
         assert_eq!(create(&words[1..].join(" "), json!(["urn:crm"])).status, 201);
-        assert_eq!(create(&words.join(" "), json!(["urn:crm"])).status, 201, "one more client has nearly all of it now");
+        assert_eq!(create(&words.join(" "), json!(["urn:crm"])).status, 201, "one more client has nearly all pairs now");
     }
 
     fn only_an_operator_enables_what_an_operator_disabled(world: World) {
@@ -1322,7 +1322,7 @@ on_both! {
             ("the portal", &|| assert_eq!(Browser::of(&node, "op@keyward.example").act(&format!("{page}/disable"), &[]).status, 303)),
         ];
         for (way, disable) in of_operator {
-            assert_eq!(enabled(&developer, false).status, 200, "an operator's word counts beside theirs");
+            assert_eq!(enabled(&developer, false).status, 200, "the operator's decision stays in effect");
             disable();
             assert_eq!(enabled(&developer, false).json()["disabled_by"], "operator", "{way}");
             let reply = enabled(&developer, true);
@@ -1342,7 +1342,7 @@ on_both! {
         }
     }
 
-    fn a_scope_that_no_resource_server_has_is_warned_of(world: World) {
+    fn a_scope_that_no_resource_server_describes_causes_a_warning(world: World) {
         world.cli(&["resource", "create", "--identifier", "urn:orders", "--name", "Orders", "--scope", "orders:read orders:write"]);
         world.resource("urn:quiet");
         let client = world.client_with(&["--scope", "orders:read", "--resource", "urn:orders"]);
@@ -1351,23 +1351,23 @@ on_both! {
             assert!(output.status.success());
             String::from_utf8_lossy(&output.stderr).into_owned()
         };
-        for arguments in [
+        each_case([
             &["client", "update", &client.id, "--scope", "orders:read bogus"][..],
             &["client", "create", "--name", "x", "--scope", "bogus orders:write", "--resource", "urn:orders"],
             &["registration-token", "create", "--scope", "bogus", "--resource", "urn:orders"],
-        ] {
+        ], |arguments| {
             let warning = said(arguments);
             assert!(warning.contains("describes the scope bogus; they describe: orders:read orders:write"), "{arguments:?}: {warning}");
-        }
-        for arguments in [
+        });
+        each_case([
             &["client", "update", &client.id, "--scope", "orders:read orders:write"][..],
             &["client", "update", &client.id, "--name", "Renamed"],
             // A resource server that describes no scopes may have any.
             &["client", "create", "--name", "x", "--scope", "bogus", "--resource", "urn:orders", "--resource", "urn:quiet"],
             &["client", "create", "--name", "x", "--scope", "bogus"],
-        ] {
+        ], |arguments| {
             assert_eq!(said(arguments), "", "{arguments:?}");
-        }
+        });
 
         // The response of the API has the warning, and the entity tag of the client.
         let node = world.start();
@@ -1396,10 +1396,10 @@ on_both! {
         assert!(browser.act("/portal/applications", &form).body.contains("No resource server has bogus"));
         let saved = browser.act(&format!("{page}/edit"), &form);
         assert!(browser.get(saved.header("location").unwrap()).body.contains("No resource server has bogus"));
-        assert!(!browser.get(&page).body.contains("No resource server has"), "not for ever");
+        assert!(!browser.get(&page).body.contains("No resource server has"), "not forever");
     }
 
-    fn a_new_issuer_keeps_who_manages(world: World) {
+    fn a_new_issuer_keeps_the_rights_of_clients(world: World) {
         let node = world.start_with(&["--issuer", "http://one.example"]);
         let client = world.manager(&node, &[], "keyward:clients:read");
         assert_eq!(node.management(), "http://one.example/api/v1");
@@ -1413,7 +1413,7 @@ on_both! {
 }
 
 /// An API key with this id, the secret of another key, and a valid checksum.
-fn reissued(key: &str, id: &str) -> String {
+fn with_other_id(key: &str, id: &str) -> String {
     let parts: Vec<&str> = key.split('_').collect();
     let body = format!("{}_{id}_{}", parts[0], &parts[2][..parts[2].len() - 6]);
     format!("{body}{}", checksum(&body))

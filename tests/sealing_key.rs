@@ -34,21 +34,21 @@ on_both! {
         assert!(said.contains("sealing-key reset"), "{said}");
     }
 
-    fn copies_are_brought_to_nodes_before_and_after_a_rotation(world: World) {
+    fn a_rotation_with_copies_of_the_file_leaves_nodes_working(world: World) {
         let node = world.start();
         let lines = || std::fs::read_to_string(world.folder.join("keys/sealing.key")).unwrap().lines().count();
         world.cli(&["sealing-key", "rotate", "--prepare"]);
         assert_eq!(lines(), 2);
         assert!(world.refused(&["sealing-key", "rotate", "--prepare"]).contains("prepared already"));
         assert_eq!(world.cli(&["sealing-key", "rotate"])["keys_in_file"], 2);
-        assert_eq!(lines(), 2, "the old one still opens what nodes seal meanwhile");
+        assert_eq!(lines(), 2, "the old key still opens what nodes seal meanwhile");
         assert_eq!(world.cli(&["sealing-key", "prune"])["keys_in_file"], 1);
         assert_eq!(lines(), 1);
         assert!(node.stop().success());
         drop(world.start());
     }
 
-    fn a_lost_sealing_key_is_named_and_service_comes_back(world: World) {
+    fn a_lost_sealing_key_is_reported_and_can_be_reset(world: World) {
         let client = world.client("a");
         let operator = person(&world, "op@keyward.example", "operator", None);
         let flags = ["--issuer", "http://auth.example"];
@@ -76,7 +76,7 @@ on_both! {
         let new = reset["new_signing_key"].as_str().unwrap().to_owned();
         let node = world.start_with(&flags);
         let kids = node.kids();
-        assert!(kids.contains(&kid) && kids.contains(&new), "the lost one stays published: {kids:?}");
+        assert!(kids.contains(&kid) && kids.contains(&new), "the lost key stays published: {kids:?}");
         let verify = |token: &str| node.get_with("/verify", &[("authorization", &format!("Bearer {token}"))]).status;
         assert_eq!((verify(&token), verify(&node.token(&client))), (200, 200));
         assert_eq!(crate::support::jwt::header(&node.token(&client))["kid"], new.as_str());
@@ -87,7 +87,7 @@ on_both! {
         assert_eq!((&again["second_factors"][0], again.get("new_signing_key")), (&"op@keyward.example".into(), None));
     }
 
-    fn a_node_that_runs_goes_on_after_a_reset(world: World) {
+    fn a_running_node_keeps_serving_after_a_reset(world: World) {
         let client = world.client("a");
         let node = world.start();
         let old = node.kids()[0].clone();
@@ -101,7 +101,7 @@ on_both! {
 }
 
 /// Runs concurrent rotations beside a node that serves and seals: no secret is lost.
-fn rotate_at_once(world: &World, rounds: usize) {
+fn rotate_concurrently(world: &World, rounds: usize) {
     let client = world.client("a");
     let node = world.start();
     node.token(&client);
@@ -177,8 +177,8 @@ fn rotate_at_once(world: &World, rounds: usize) {
 }
 
 on_both! {
-    fn rotations_at_once_lose_nothing(world: World) {
-        rotate_at_once(&world, 3);
+    fn concurrent_rotations_lose_nothing(world: World) {
+        rotate_concurrently(&world, 3);
     }
 }
 

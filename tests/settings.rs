@@ -33,7 +33,7 @@ fn entry(
 }
 
 #[test]
-fn each_source_wins_over_the_next() {
+fn each_source_has_precedence_over_the_next() {
     let world = World::sqlite();
     let of = |environment: &[(&str, &str)], flags: &[&str]| {
         let (value, source) = entry(&world, "token_ttl", environment, flags);
@@ -239,24 +239,27 @@ fn a_wrong_value_is_named_as_it_was_given() {
                 _ => refused(&world, &[], &[]),
             };
             std::fs::remove_file(world.folder.join("keyward.toml")).unwrap();
-            for (said, label) in [
-                (by_flag, flag),
-                (by_variable, variable),
-                (by_file, format!("keyward.toml line 3: {name}")),
-            ] {
-                assert!(
-                    said.contains(&label) && said.contains(expected),
-                    "{label}: {said}"
-                );
-                let shown =
-                    !value.is_empty() && said.contains(value.split('"').next().unwrap_or_default());
-                assert_eq!(
-                    shown,
-                    !SECRET.contains(&name) && !value.is_empty(),
-                    "{label}: {said}"
-                );
-                assert!(!said.contains("hunter2"), "{said}");
-            }
+            each_case(
+                [
+                    (by_flag, flag),
+                    (by_variable, variable),
+                    (by_file, format!("keyward.toml line 3: {name}")),
+                ],
+                |(said, label)| {
+                    assert!(
+                        said.contains(&label) && said.contains(expected),
+                        "{label}: {said}"
+                    );
+                    let shown = !value.is_empty()
+                        && said.contains(value.split('"').next().unwrap_or_default());
+                    assert_eq!(
+                        shown,
+                        !SECRET.contains(&name) && !value.is_empty(),
+                        "{label}: {said}"
+                    );
+                    assert!(!said.contains("hunter2"), "{said}");
+                },
+            );
             // A value that was meant for another setting; some settings accept any text.
             let mut command = world.command(&["config"]);
             let output = command
@@ -611,7 +614,7 @@ on_both! {
         let of = |flags: &[&str]| entry(&world, "issuer", &[], flags);
         assert_eq!(of(&[]).0, "http://127.0.0.1:8080");
         assert!(of(&[]).1.starts_with("default"));
-        assert!(!world.folder.join("keyward.db").exists(), "config makes no database");
+        assert!(!world.folder.join("keyward.db").exists(), "config creates no database");
         let node = world.start_with(&["--issuer", "http://auth.example/t"]);
         assert_eq!(of(&[]), ("http://auth.example/t".to_owned(), "database".to_owned()));
         let findings = world.run(&["--json", "check"]);
@@ -637,7 +640,7 @@ on_both! {
         let said = refuses(&["--issuer", "http://another.example"]);
         assert!(said.contains("--issuer: ") && said.contains("http://another.example"), "{said}");
         assert!(refuses(&["--issuer", "http://auth.example/t/"]).contains("slash"));
-        assert!(refuses(&[]).contains("issuer (its default)"), "a setting that was forgotten");
+        assert!(refuses(&[]).contains("issuer (its default)"), "a forgotten setting");
         assert_eq!(entry(&world, "issuer", &[], &[]).0, issuer, "nothing changed");
         world.start_with(&["--issuer", issuer]).stop();
 
@@ -651,7 +654,7 @@ on_both! {
         world.start_with(&["--issuer", issuer]).stop();
         // A default issuer follows the listen address, and replaces only another default.
         world.start_with(&["--issuer", "http://127.0.0.1:9", "--change-issuer"]).stop();
-        let Err(said) = world.try_start(&[]) else { panic!("it took the place of an issuer that was set") };
+        let Err(said) = world.try_start(&[]) else { panic!("it replaced an issuer that was set") };
         assert!(said.contains("http://127.0.0.1:9") && said.contains("--change-issuer"), "{said}");
         let first = world.start_with(&["--change-issuer"]);
         let second = world.start();

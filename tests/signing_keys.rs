@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::database_away::proxied;
 use crate::support::tools::{Tool, variable};
-use crate::support::{Backend, EmptyWorld, Node, World, eventually, jwt, within};
+use crate::support::{Backend, EmptyWorld, Node, World, each_case, eventually, jwt, within};
 
 fn kid_of(token: &str) -> String {
     jwt::header(token)["kid"].as_str().unwrap().to_owned()
@@ -75,11 +75,11 @@ on_both! {
         // The last token of the old key is valid until it expires.
         let exp = jwt::claims(&last_old.0)["exp"].as_i64().unwrap();
         while jwt::now() < exp - 1 {
-            assert!(verifies(&nodes[1], &last_old.0), "until its end");
+            assert!(verifies(&nodes[1], &last_old.0), "until it expires");
             assert!(nodes[1].active(&client, &last_old.0));
             std::thread::sleep(Duration::from_millis(50));
         }
-        within(Duration::from_secs(15), "the old key to go", || (!nodes[0].kids().contains(&old)).then_some(()));
+        within(Duration::from_secs(15), "the old key to be retired", || (!nodes[0].kids().contains(&old)).then_some(()));
         assert!(states(&world).contains(&(old, "gone".to_owned())));
     }
 
@@ -127,7 +127,7 @@ on_both! {
         std::fs::remove_file(&file).unwrap();
         let Err(said) = world.try_start(&[]) else { panic!("it started with another key file") };
         assert!(said.contains("sealing.key") && said.contains("sealed"), "{said}");
-        assert!(!file.exists(), "and none is made where keys are sealed with another");
+        assert!(!file.exists(), "no sealing key is created if keys are sealed with another one");
         for command in [&["signing-key", "rotate"] as &[&str], &["signing-key", "retire", "--now", &kid]] {
             assert!(world.refused(command).contains("sealing.key"), "{command:?}");
         }
@@ -138,7 +138,7 @@ on_both! {
         for command in [&["signing-key", "rotate"] as &[&str], &["signing-key", "retire", "--now", &kid]] {
             assert!(world.refused(command).contains("another sealing.key"), "{command:?}");
         }
-        let Err(said) = world.try_start(&[]) else { panic!("it started with a stranger's key file") };
+        let Err(said) = world.try_start(&[]) else { panic!("it started with an unrelated key file") };
         assert!(said.contains(&kid), "{said}");
         world.file("keys/sealing.key", "nonsense");
         assert!(world.try_start(&[]).is_err());
@@ -176,7 +176,7 @@ on_both_and_serializable! {
         world.cli(&command(&["signing-key", "retire", "--now", &second]));
         within(Duration::from_secs(1), "the end of the leaked key", || (!node.active(&client, &leaked)).then_some(()));
         assert!(!node.kids().contains(&second));
-        assert!(node.active(&client, &token), "what the others signed is good");
+        assert!(node.active(&client, &token), "tokens of the other keys are valid");
         let fresh = node.token(&client);
         assert!(![&first, &second, &third].contains(&&kid_of(&fresh)) && node.active(&client, &fresh));
         assert!(world.refused(&["signing-key", "retire", "nothing"]).contains("no signing key"));
@@ -201,16 +201,16 @@ on_both_and_serializable! {
             assert!(verifies(&node, &token) && node.active(&client, &token), "{algorithm}");
             assert!(world.refused(&import).contains("already"));
         }
-        for (what, pem) in [
+        each_case([
             ("no key", "hello".to_owned()),
             ("empty", String::new()),
             ("a public key", rcgen::KeyPair::generate().unwrap().public_key_pem()),
             ("a curve that does not sign here", rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap().serialize_pem()),
-        ] {
+        ], |(what, pem)| {
             let file = world.file("bad.pem", &pem);
             let said = world.refused(&["signing-key", "import", file.to_str().unwrap()]);
             assert!(!said.is_empty() && !said.contains("PRIVATE"), "{what}: {said}");
-        }
+        });
         assert!(world.refused(&["signing-key", "import", "/nowhere.pem"]).contains("/nowhere.pem"));
     }
 }
@@ -223,63 +223,67 @@ fn public_keys_are_shown_in_pem() {
     let client = world.client("read");
     let node = world.start_with(&["--jwks-max-age", "0"]);
     let mut algorithms = std::collections::BTreeSet::new();
-    for generate in [
-        None,
-        Some(&rcgen::PKCS_ECDSA_P256_SHA256),
-        Some(&rcgen::PKCS_ED25519),
-    ] {
-        if let Some(algorithm) = generate {
-            let file = world.file(
-                "key.pem",
-                &rcgen::KeyPair::generate_for(algorithm)
-                    .unwrap()
-                    .serialize_pem(),
+    each_case(
+        [
+            None,
+            Some(&rcgen::PKCS_ECDSA_P256_SHA256),
+            Some(&rcgen::PKCS_ED25519),
+        ],
+        |generate| {
+            if let Some(algorithm) = generate {
+                let file = world.file(
+                    "key.pem",
+                    &rcgen::KeyPair::generate_for(algorithm)
+                        .unwrap()
+                        .serialize_pem(),
+                );
+                world.cli(&[
+                    "--jwks-max-age",
+                    "0",
+                    "signing-key",
+                    "import",
+                    file.to_str().unwrap(),
+                ]);
+            }
+            let signs = || {
+                let token = node.token(&client);
+                (jwt::header(&token)["alg"] != "RS256" || generate.is_none()).then_some(token)
+            };
+            let token = within(Duration::from_secs(20), "the imported key signs", || {
+                signs().filter(|token| {
+                    !algorithms.contains(jwt::header(token)["alg"].as_str().unwrap())
+                })
+            });
+            let alg = jwt::header(&token)["alg"].as_str().unwrap().to_owned();
+            algorithms.insert(alg.clone());
+            let kid = kid_of(&token);
+            let shown = world.cli(&["signing-key", "show", &kid, "--pem"]);
+            assert_eq!(
+                (&shown["kid"], &shown["jwk"]["kid"], &shown["state"]),
+                (&json!(kid), &json!(kid), &json!("signing"))
             );
-            world.cli(&[
-                "--jwks-max-age",
-                "0",
-                "signing-key",
-                "import",
-                file.to_str().unwrap(),
-            ]);
-        }
-        let signs = || {
-            let token = node.token(&client);
-            (jwt::header(&token)["alg"] != "RS256" || generate.is_none()).then_some(token)
-        };
-        let token = within(Duration::from_secs(20), "the imported key signs", || {
-            signs()
-                .filter(|token| !algorithms.contains(jwt::header(token)["alg"].as_str().unwrap()))
-        });
-        let alg = jwt::header(&token)["alg"].as_str().unwrap().to_owned();
-        algorithms.insert(alg.clone());
-        let kid = kid_of(&token);
-        let shown = world.cli(&["signing-key", "show", &kid, "--pem"]);
-        assert_eq!(
-            (&shown["kid"], &shown["jwk"]["kid"], &shown["state"]),
-            (&json!(kid), &json!(kid), &json!("signing"))
-        );
-        assert!(shown["jwk"].get("d").is_none() && !shown.to_string().contains("PRIVATE"));
-        let printed = world.run(&["signing-key", "show", &kid, "--pem"]);
-        assert_eq!(
-            String::from_utf8(printed.stdout).unwrap(),
-            shown["pem"].as_str().unwrap(),
-            "ready for a file"
-        );
-        // A library that reads PEM verifies a token with it.
-        let verify = "import jwt, sys; jwt.decode(sys.argv[1], sys.argv[2], algorithms=[sys.argv[3]], options={'verify_aud': False})";
-        let pem = shown["pem"].as_str().unwrap();
-        let mut python = std::process::Command::new(variable("TEST_PYTHON"));
-        let output = python
-            .args(["-c", verify, &token, pem, &alg])
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{alg}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
+            assert!(shown["jwk"].get("d").is_none() && !shown.to_string().contains("PRIVATE"));
+            let printed = world.run(&["signing-key", "show", &kid, "--pem"]);
+            assert_eq!(
+                String::from_utf8(printed.stdout).unwrap(),
+                shown["pem"].as_str().unwrap(),
+                "ready for a file"
+            );
+            // A library that reads PEM verifies a token with it.
+            let verify = "import jwt, sys; jwt.decode(sys.argv[1], sys.argv[2], algorithms=[sys.argv[3]], options={'verify_aud': False})";
+            let pem = shown["pem"].as_str().unwrap();
+            let mut python = std::process::Command::new(variable("TEST_PYTHON"));
+            let output = python
+                .args(["-c", verify, &token, pem, &alg])
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success(),
+                "{alg}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        },
+    );
     assert_eq!(algorithms.len(), 3);
     assert!(
         world

@@ -70,7 +70,7 @@ fn hammer(node: &Node, token: &str, path: &str, stop: &AtomicBool) -> Vec<u16> {
 
 /// Operations on objects that are not cached yet: a token, and introspections of it and of an API
 /// key.
-fn works(node: &Node, api: &Client, client: &Client) -> Duration {
+fn time_of_requests(node: &Node, api: &Client, client: &Client) -> Duration {
     let began = Instant::now();
     let token = node.token(client);
     assert!(node.active(api, &token) && node.active(api, &client.api_key));
@@ -78,7 +78,7 @@ fn works(node: &Node, api: &Client, client: &Client) -> Duration {
 }
 
 on_both! {
-    fn slow_reports_hold_up_no_token_and_no_introspection(world: World) {
+    fn slow_reports_delay_no_token_and_no_introspection(world: World) {
         let api = world.resource("urn:api");
         let (busy, calm) = (account(&world, "Busy"), account(&world, "Calm"));
         let clients: Vec<Client> = (0..12).map(|_| world.client_with(&["--resource", "urn:api"])).collect();
@@ -103,7 +103,7 @@ on_both! {
                 .collect();
             // Each client is used for the first time while the reports run.
             for client in &clients {
-                works(node, &api, client);
+                time_of_requests(node, &api, client);
                 std::thread::sleep(Duration::from_millis(100));
             }
             // A revocation on another node is noticed, so the poller runs as well.
@@ -168,7 +168,7 @@ fn a_stuck_report_is_stopped() {
         });
         assert!(world.count(waiting) <= 2, "the share of one account");
         for client in &clients {
-            works(&node, &api, client);
+            time_of_requests(&node, &api, client);
         }
         let statuses: Vec<u16> = callers
             .into_iter()

@@ -116,7 +116,7 @@ on_both! {
         assert_eq!(reply.status, 303, "{}", reply.body);
     }
 
-    fn without_bootstrap_nothing_is_made(world: EmptyWorld) {
+    fn without_bootstrap_nothing_is_created(world: EmptyWorld) {
         let node = world.start();
         assert_eq!((node.printed.as_str(), world.count("SELECT count(*) FROM accounts")), ("", 0));
     }
@@ -148,7 +148,7 @@ on_both! {
 
     fn migrate_creates_the_tables_and_nothing_else(world: EmptyWorld) {
         assert_eq!(world.cli(&["migrate"])["ok"], true);
-        assert_eq!(world.cli(&["migrate"])["ok"], true, "twice does no harm");
+        assert_eq!(world.cli(&["migrate"])["ok"], true, "a second run does no harm");
         assert_eq!(world.count("SELECT count(*) FROM accounts"), 0);
     }
 }
@@ -197,7 +197,7 @@ on_both! {
 /// If the file system has space for the sealing key but not for the first secrets, no objects are
 /// created, so that the next start creates them.
 #[test]
-fn first_secrets_that_do_not_fit_are_not_made() {
+fn nothing_is_created_if_the_first_secrets_cannot_be_written() {
     needs!(Tool::Postgres, Tool::Curl);
     let world = EmptyWorld::new(Backend::Postgres);
     let plain = world.command(&["serve", "--listen", "127.0.0.1:0"]);
@@ -229,7 +229,10 @@ fn first_secrets_that_do_not_fit_are_not_made() {
 }
 
 /// Starts a server without waiting until it serves; its log goes to a file.
-fn starting(world: &World, flags: &[&str]) -> (std::process::Child, impl Fn() -> String + use<>) {
+fn start_without_waiting(
+    world: &World,
+    flags: &[&str],
+) -> (std::process::Child, impl Fn() -> String + use<>) {
     let log = world.folder.join("log");
     let mut command = world.command(&["serve", "--listen", "127.0.0.1:0", "--no-bootstrap"]);
     command
@@ -243,7 +246,7 @@ fn starting(world: &World, flags: &[&str]) -> (std::process::Child, impl Fn() ->
 
 /// A database that accepts connections and never sends anything.
 #[test]
-fn a_server_that_starts_can_be_stopped() {
+fn a_starting_server_can_be_stopped() {
     let world = EmptyWorld::new(Backend::Sqlite);
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!(
@@ -251,7 +254,7 @@ fn a_server_that_starts_can_be_stopped() {
         silent.local_addr().unwrap()
     );
     for name in ["TERM", "INT"] {
-        let (mut server, log) = starting(&world, &["--database-url", &url]);
+        let (mut server, log) = start_without_waiting(&world, &["--database-url", &url]);
         let _connection = silent.accept().unwrap();
         send_signal(server.id(), "HUP");
         std::thread::sleep(Duration::from_millis(100));
@@ -270,7 +273,7 @@ fn a_server_that_starts_can_be_stopped() {
 
 /// The settings are reloaded as soon as the server serves.
 #[test]
-fn a_reload_that_is_asked_for_during_the_start_is_kept() {
+fn a_reload_during_the_start_is_applied_later() {
     needs!(Tool::Postgres);
     use diesel::connection::SimpleConnection;
     use diesel::{Connection, PgConnection};
@@ -280,7 +283,7 @@ fn a_reload_that_is_asked_for_during_the_start_is_kept() {
     other
         .batch_execute("SELECT pg_advisory_lock(21182344966492740)")
         .unwrap();
-    let (mut server, log) = starting(&world, &[]);
+    let (mut server, log) = start_without_waiting(&world, &[]);
     eventually("the wait", || {
         (world.count("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())") > 0).then_some(())
     });
@@ -302,7 +305,7 @@ fn a_reload_that_is_asked_for_during_the_start_is_kept() {
 
 /// Unusable settings are found before anything is created, and named as they were given.
 #[test]
-fn a_start_that_fails_leaves_no_trace() {
+fn a_failed_start_leaves_no_files() {
     let world = EmptyWorld::new(Backend::Sqlite);
     world.file("a-file", "nothing");
     world.file(
@@ -429,7 +432,7 @@ fn the_first_start_in_a_terminal_shows_its_secrets() {
 
 /// If the first secrets cannot be stored anywhere, no objects are created.
 #[test]
-fn first_secrets_that_cannot_be_kept_are_not_made() {
+fn nothing_is_created_if_the_first_secrets_cannot_be_stored() {
     let world = EmptyWorld::new(Backend::Sqlite);
     let missing = world.folder.join("keys");
     for number in 1..=100 {
@@ -467,7 +470,7 @@ fn first_secrets_that_cannot_be_kept_are_not_made() {
 }
 
 #[test]
-fn an_operator_who_cannot_be_one_stops_the_start() {
+fn an_invalid_first_operator_stops_the_start() {
     let world = EmptyWorld::new(Backend::Sqlite);
     for (variable, value) in [
         ("KEYWARD_OPERATOR_PASSWORD", "short-one"),
@@ -502,7 +505,7 @@ fn the_keys_folder_of_the_repository_holds_a_readme_alone() {
 }
 
 #[test]
-fn the_server_speaks_https() {
+fn the_server_serves_https() {
     needs!(Tool::Curl);
     let world = EmptyWorld::new(Backend::Sqlite);
     let client = world.client("read");
@@ -521,21 +524,24 @@ fn the_server_speaks_https() {
     assert!(metadata.contains(&issuer), "{metadata}");
 
     world.file("broken.pem", "nothing");
-    for (cert, key) in [
-        ("broken.pem", "key.pem"),
-        ("cert.pem", "broken.pem"),
-        ("missing.pem", "key.pem"),
-    ] {
-        let Err(said) = world.try_start(&["--tls-cert", cert, "--tls-key", key]) else {
-            panic!("it started with {cert} and {key}")
-        };
-        let (setting, file) = if cert == "cert.pem" {
-            ("--tls-key", key)
-        } else {
-            ("--tls-cert", cert)
-        };
-        assert!(said.contains(setting) && said.contains(file), "{said}");
-    }
+    each_case(
+        [
+            ("broken.pem", "key.pem"),
+            ("cert.pem", "broken.pem"),
+            ("missing.pem", "key.pem"),
+        ],
+        |(cert, key)| {
+            let Err(said) = world.try_start(&["--tls-cert", cert, "--tls-key", key]) else {
+                panic!("it started with {cert} and {key}")
+            };
+            let (setting, file) = if cert == "cert.pem" {
+                ("--tls-key", key)
+            } else {
+                ("--tls-cert", cert)
+            };
+            assert!(said.contains(setting) && said.contains(file), "{said}");
+        },
+    );
 }
 
 #[test]
@@ -546,19 +552,22 @@ fn folders_belong_to_their_owner_alone() {
         "umask 000; {program} --database-url sqlite://data/keyward.db migrate && {program} --database-url sqlite://data/keyward.db signing-key rotate"
     );
     shell(&world, &line);
-    for (path, wanted) in [
-        ("data", 0o700),
-        ("data/keyward.db", 0o600),
-        ("keys", 0o700),
-        ("keys/sealing.key", 0o600),
-    ] {
-        let mode = std::fs::metadata(world.folder.join(path))
-            .unwrap()
-            .permissions()
-            .mode()
-            & 0o777;
-        assert_eq!(mode, wanted, "{path}");
-    }
+    each_case(
+        [
+            ("data", 0o700),
+            ("data/keyward.db", 0o600),
+            ("keys", 0o700),
+            ("keys/sealing.key", 0o600),
+        ],
+        |(path, wanted)| {
+            let mode = std::fs::metadata(world.folder.join(path))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777;
+            assert_eq!(mode, wanted, "{path}");
+        },
+    );
 }
 
 /// Output that is shown once must not be lost silently.
@@ -574,7 +583,7 @@ fn output_that_cannot_be_written_is_an_error() {
 }
 
 #[test]
-fn a_taken_address_is_named() {
+fn an_address_in_use_is_named() {
     let world = EmptyWorld::new(Backend::Sqlite);
     let node = world.start();
     let address = node.base.strip_prefix("http://").unwrap();
@@ -599,7 +608,7 @@ fn a_taken_address_is_named() {
 }
 
 #[test]
-fn an_ordinary_first_start_warns_of_nothing() {
+fn an_ordinary_first_start_logs_no_warnings() {
     let world = EmptyWorld::new(Backend::Sqlite);
     let node = world.start_with(&["--bootstrap"]);
     node.get("/healthz");

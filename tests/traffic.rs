@@ -41,7 +41,7 @@ fn wrong(client: &Client) -> Client {
 }
 
 on_both! {
-    fn the_counts_of_all_nodes_are_added(world: World) {
+    fn the_counters_of_all_nodes_are_added(world: World) {
         let api = world.resource("urn:api");
         let partner = world.cli(&["account", "create", "--name", "Partner"])["id"].as_str().unwrap().to_owned();
         let busy = world.client_with(&["--account", "Partner", "--resource", "urn:api"]);
@@ -107,7 +107,7 @@ on_both! {
         assert_eq!(traffic(&nodes[0], &operator)["top"][0]["name"], Value::Null);
     }
 
-    fn counts_outlive_the_node(world: World) {
+    fn counters_outlive_the_node(world: World) {
         let client = world.client("a");
         for round in 1..=2 {
             let node = world.start();
@@ -117,7 +117,7 @@ on_both! {
         }
     }
 
-    fn times_are_estimated_from_how_many_took_how_long(world: World) {
+    fn latencies_are_estimated_from_a_histogram(world: World) {
         let node = world.start();
         let operator = node.token(&world.manager(&node, &[], "keyward:tokens:read keyward:operator"));
         let minute = Timestamp::now().truncate_to(std::time::Duration::from_secs(60)).millis();

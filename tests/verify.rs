@@ -163,24 +163,27 @@ fn invalid_credentials_are_refused() {
         jwt::encode(r#"{"alg":"none","typ":"at+jwt"}"#),
         jwt::encode(jwt::claims(&token).to_string())
     );
-    for (what, header, challenge) in [
-        ("nothing", String::new(), NOTHING),
-        (
-            "a stranger's token",
-            bearer(&strange.token(&stranger)),
-            INVALID,
-        ),
-        ("a stranger's key", bearer(&stranger.api_key), INVALID),
-        ("another signature", bearer(&flipped), INVALID),
-        ("no signature", bearer(&unsigned), INVALID),
-        ("half a token", bearer(head), INVALID),
-        ("half a key", bearer(&key[..30]), INVALID),
-        ("a secret", bearer(&client.secret), INVALID),
-        ("a short word", bearer("x"), INVALID),
-        ("a long word", bearer(&"x".repeat(7000)), INVALID),
-    ] {
-        refused(&ask(&node, "?scope=a", &header), 401, challenge, what);
-    }
+    each_case(
+        [
+            ("nothing", String::new(), NOTHING),
+            (
+                "a token with an unknown key",
+                bearer(&strange.token(&stranger)),
+                INVALID,
+            ),
+            ("a stranger's key", bearer(&stranger.api_key), INVALID),
+            ("another signature", bearer(&flipped), INVALID),
+            ("no signature", bearer(&unsigned), INVALID),
+            ("half a token", bearer(head), INVALID),
+            ("half a key", bearer(&key[..30]), INVALID),
+            ("a secret", bearer(&client.secret), INVALID),
+            ("a short word", bearer("x"), INVALID),
+            ("a long word", bearer(&"x".repeat(7000)), INVALID),
+        ],
+        |(what, header, challenge)| {
+            refused(&ask(&node, "?scope=a", &header), 401, challenge, what);
+        },
+    );
     // None of these contains a token or an API key.
     each_case(
         [
@@ -245,7 +248,7 @@ fn invalid_credentials_are_refused() {
             assert_eq!(
                 ask(&node, query, &bearer(key)).status,
                 400,
-                "a wrong question: {query}"
+                "an invalid query: {query}"
             );
         },
     );
@@ -267,13 +270,13 @@ fn upstream() -> SocketAddr {
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for connection in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || drop(tell(connection)));
+            std::thread::spawn(move || drop(echo(connection)));
         }
     });
     address
 }
 
-fn tell(connection: TcpStream) -> std::io::Result<()> {
+fn echo(connection: TcpStream) -> std::io::Result<()> {
     let mut reader = BufReader::new(connection);
     let mut lines = Vec::new();
     loop {
@@ -315,17 +318,20 @@ fn configuration(world: &World, port: u16, keyward: &str, api: SocketAddr) -> St
         .and_then(|rest| rest.split("```").next())
         .expect("the configuration for nginx");
     let mut server = shown.to_owned();
-    for (there, here) in [
-        ("listen 80;", format!("listen 127.0.0.1:{port};")),
-        (
-            "server 127.0.0.1:8080;",
-            format!("server {};", keyward.trim_start_matches("http://")),
-        ),
-        ("http://127.0.0.1:9000", format!("http://{api}")),
-    ] {
-        assert!(server.contains(there), "{there}");
-        server = server.replace(there, &here);
-    }
+    each_case(
+        [
+            ("listen 80;", format!("listen 127.0.0.1:{port};")),
+            (
+                "server 127.0.0.1:8080;",
+                format!("server {};", keyward.trim_start_matches("http://")),
+            ),
+            ("http://127.0.0.1:9000", format!("http://{api}")),
+        ],
+        |(there, here)| {
+            assert!(server.contains(there), "{there}");
+            server = server.replace(there, &here);
+        },
+    );
     let folder = world.folder.display();
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {folder}/{kind};\n"))
@@ -463,70 +469,76 @@ fn nginx_protects_an_application_with_verify() {
         .unwrap()
         .to_owned();
 
-    for (how, authorization, id, scope) in [
-        (
-            "a token",
-            bearer(&token),
-            jwt::claims(&token)["jti"].as_str().unwrap(),
-            "orders:read orders:write",
-        ),
-        (
-            "a key",
-            bearer(&client.api_key),
-            client.api_key.split('_').nth(1).unwrap(),
-            "orders:read orders:write",
-        ),
-        (
-            "a key by Basic",
-            basic(&client.api_key),
-            client.api_key.split('_').nth(1).unwrap(),
-            "orders:read orders:write",
-        ),
-        (
-            "as curl -u KEY:",
-            basic(&format!("{}:", client.api_key)),
-            client.api_key.split('_').nth(1).unwrap(),
-            "orders:read orders:write",
-        ),
-        (
-            "from the right address",
-            bearer(&here_only),
-            here_only.split('_').nth(1).unwrap(),
-            "orders:read",
-        ),
-    ] {
-        let forged = [
-            ("authorization", authorization.as_str()),
-            ("x-keyward-client-id", "forged"),
-            ("x-keyward-scope", "forged"),
-            ("x-keyward-account", "forged"),
-            ("x-keyward-token-id", "forged"),
-            ("x-forwarded-for", "203.0.113.9"),
-        ];
-        let (status, _, seen) = nginx.send("GET", "/orders/1?scope=x&audience=y", &forged, b"");
-        assert_eq!(
-            (status, &seen["request"]),
-            (200, &json!("GET /orders/1?scope=x&audience=y HTTP/1.0")),
-            "{how}"
-        );
-        for (header, value) in [
-            ("client-id", client.id.as_str()),
-            ("account", &account),
-            ("scope", scope),
-            ("token-id", id),
-        ] {
+    each_case(
+        [
+            (
+                "a token",
+                bearer(&token),
+                jwt::claims(&token)["jti"].as_str().unwrap(),
+                "orders:read orders:write",
+            ),
+            (
+                "a key",
+                bearer(&client.api_key),
+                client.api_key.split('_').nth(1).unwrap(),
+                "orders:read orders:write",
+            ),
+            (
+                "a key by Basic",
+                basic(&client.api_key),
+                client.api_key.split('_').nth(1).unwrap(),
+                "orders:read orders:write",
+            ),
+            (
+                "as curl -u KEY:",
+                basic(&format!("{}:", client.api_key)),
+                client.api_key.split('_').nth(1).unwrap(),
+                "orders:read orders:write",
+            ),
+            (
+                "from the right address",
+                bearer(&here_only),
+                here_only.split('_').nth(1).unwrap(),
+                "orders:read",
+            ),
+        ],
+        |(how, authorization, id, scope)| {
+            let forged = [
+                ("authorization", authorization.as_str()),
+                ("x-keyward-client-id", "forged"),
+                ("x-keyward-scope", "forged"),
+                ("x-keyward-account", "forged"),
+                ("x-keyward-token-id", "forged"),
+                ("x-forwarded-for", "203.0.113.9"),
+            ];
+            let (status, _, seen) = nginx.send("GET", "/orders/1?scope=x&audience=y", &forged, b"");
             assert_eq!(
-                seen["headers"][format!("x-keyward-{header}")],
-                json!(value),
-                "{how}: {seen}"
+                (status, &seen["request"]),
+                (200, &json!("GET /orders/1?scope=x&audience=y HTTP/1.0")),
+                "{how}"
             );
-        }
-        assert_eq!(
-            seen["headers"]["authorization"],
-            Value::Null,
-            "the API needs no key"
-        );
-    }
+            each_case(
+                [
+                    ("client-id", client.id.as_str()),
+                    ("account", &account),
+                    ("scope", scope),
+                    ("token-id", id),
+                ],
+                |(header, value)| {
+                    assert_eq!(
+                        seen["headers"][format!("x-keyward-{header}")],
+                        json!(value),
+                        "{how}: {seen}"
+                    );
+                },
+            );
+            assert_eq!(
+                seen["headers"]["authorization"],
+                Value::Null,
+                "the API needs no key"
+            );
+        },
+    );
     let json_body = |authorization: &str| {
         nginx.send(
             "POST",
@@ -571,42 +583,45 @@ fn nginx_protects_an_application_with_verify() {
             format!("{NOTHING}, error=\"insufficient_scope\", scope=\"{scope}\""),
         )
     };
-    for (how, authorization, method, expected) in [
-        ("nothing", String::new(), "GET", (401, NOTHING.to_owned())),
-        ("nonsense", bearer("x"), "GET", (401, INVALID.to_owned())),
-        (
-            "for another API",
-            bearer(&elsewhere.api_key),
-            "GET",
-            (401, INVALID.to_owned()),
-        ),
-        (
-            "from another address",
-            bearer(&elsewhere_only),
-            "GET",
-            (401, INVALID.to_owned()),
-        ),
-        (
-            "may only read",
-            bearer(&reader.api_key),
-            "DELETE",
-            needs("orders:write"),
-        ),
-        (
-            "may only read",
-            bearer(&node.token(&reader)),
-            "PUT",
-            needs("orders:write"),
-        ),
-        (
-            "narrowed",
-            bearer(&here_only),
-            "POST",
-            needs("orders:write"),
-        ),
-    ] {
-        assert_eq!(challenge(&authorization, method), expected, "{how}");
-    }
+    each_case(
+        [
+            ("nothing", String::new(), "GET", (401, NOTHING.to_owned())),
+            ("nonsense", bearer("x"), "GET", (401, INVALID.to_owned())),
+            (
+                "for another API",
+                bearer(&elsewhere.api_key),
+                "GET",
+                (401, INVALID.to_owned()),
+            ),
+            (
+                "from another address",
+                bearer(&elsewhere_only),
+                "GET",
+                (401, INVALID.to_owned()),
+            ),
+            (
+                "may only read",
+                bearer(&reader.api_key),
+                "DELETE",
+                needs("orders:write"),
+            ),
+            (
+                "may only read",
+                bearer(&node.token(&reader)),
+                "PUT",
+                needs("orders:write"),
+            ),
+            (
+                "narrowed",
+                bearer(&here_only),
+                "POST",
+                needs("orders:write"),
+            ),
+        ],
+        |(how, authorization, method, expected)| {
+            assert_eq!(challenge(&authorization, method), expected, "{how}");
+        },
+    );
     assert_eq!(json_body(&bearer(&reader.api_key)).0, 403);
     let by_reader = [("authorization", bearer(&reader.api_key))];
     let by_reader = by_reader
@@ -616,7 +631,7 @@ fn nginx_protects_an_application_with_verify() {
     assert_eq!(
         nginx.send("GET", "/_keyward", &by_reader, b"").0,
         404,
-        "from inside alone"
+        "only from inside"
     );
 
     assert_eq!(node.revoke(&client, &token).status, 200);
@@ -633,7 +648,7 @@ fn nginx_protects_an_application_with_verify() {
     assert_eq!(
         challenge(&bearer(&client.api_key), "GET"),
         (503, String::new()),
-        "nobody passes unasked"
+        "no request passes without a check"
     );
 }
 
@@ -670,7 +685,7 @@ fn a_long_scope_does_not_overflow_the_buffers_of_a_proxy() {
     assert_eq!(
         (reply.status, reply.header("x-keyward-scope")),
         (200, None),
-        "nothing was asked for"
+        "no scope was requested"
     );
     assert_eq!(reply.header("x-keyward-client-id"), Some(wide.id.as_str()));
     let asked = scope.replace(' ', "+");

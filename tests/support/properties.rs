@@ -385,7 +385,7 @@ pub fn credential(data: &[u8]) {
         }
         assert!(
             !redacted(text).contains(&text[21..]),
-            "the secret is cut out"
+            "the secret is redacted"
         );
     }
     let logged = redacted(text);
@@ -598,7 +598,11 @@ pub fn client_ip(data: &[u8]) {
         let joined = [data, b", ", reported].concat();
         assert_eq!(resolve(&[&joined]), ClientIp::Known(client), "in one line");
         let one_line = sent.join(&b","[..]);
-        assert_eq!(resolve(&sent), resolve(&[&one_line]), "lines are a list");
+        assert_eq!(
+            resolve(&sent),
+            resolve(&[&one_line]),
+            "several lines are one list"
+        );
         let untrusted = Some(client);
         assert_eq!(
             proxies.client_ip(untrusted, header, sent.iter().copied()),
