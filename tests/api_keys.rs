@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::support::tools::{self, Tool};
-use crate::support::{Client, Node, Reply, World, each_case, eventually, jwt, within};
+use crate::support::{Client, Node, Reply, World, each_case, each_check, eventually, jwt, within};
 
 const SECOND: Duration = Duration::from_secs(1);
 const API: &str = "https://api.example/";
@@ -155,6 +155,237 @@ fn is_inactive_like_its_key(world: &World, node: &Node, client: &Client, token: 
         (&json!(true), &jwt::claims(token)["api_key"]),
         "{row}"
     );
+}
+
+/// A node, a client whose key manages keys, and another client.
+struct KeyApi<'a> {
+    world: &'a World,
+    node: Node,
+    client: Client,
+    other: Client,
+}
+
+impl KeyApi<'_> {
+    fn creates_lists_and_deletes_keys(&self) {
+        let KeyApi { node, .. } = self;
+        let key = &self.client.api_key;
+        let first = list(node, key);
+        let created = first[0]["createdDate"].clone();
+        assert_eq!(
+            first,
+            [
+                json!({"id": id_of(key), "name": "Default", "apiKey": &key[..25], "createdDate": created})
+            ]
+        );
+
+        let name = "\u{1F511}".repeat(100);
+        for name in ["Orders", "a", "O'Brien \"<b>\"", name.as_str()] {
+            let reply = create(node, key, name);
+            assert_eq!(reply.status, 201, "{}", reply.body);
+            assert_eq!(reply.header("cache-control"), Some("no-store"));
+            let made = reply.json();
+            let (id, whole) = (text(&made, "id"), text(&made, "apiKey"));
+            assert_eq!((id, text(&made, "name")), (id_of(whole), name));
+            assert_eq!(made.as_object().unwrap().len(), 4, "{made}");
+            let shown = list(node, key)
+                .into_iter()
+                .find(|key| key["id"] == *id)
+                .unwrap();
+            assert_eq!(
+                shown,
+                json!({"id": id, "name": name, "apiKey": &whole[..25], "createdDate": made["createdDate"]})
+            );
+            refused(
+                &ask(node, "GET", "/apiKeys", &basic(whole), ""),
+                403,
+                "it was not asked to manage keys",
+            );
+            refused(&create(node, whole, "x"), 403, "nor to make them");
+            refused(&delete(node, whole, id_of(key)), 403, "nor to delete them");
+            assert_eq!(verify(node, whole, &[]), 200);
+            let reply = delete(node, key, id);
+            assert_eq!((reply.status, reply.body.as_str()), (204, ""));
+            assert_eq!(verify(node, whole, &[]), 401, "from the next request on");
+            refused(&delete(node, key, id), 404, "the second time");
+        }
+    }
+
+    fn refuses_invalid_bodies(&self) {
+        let KeyApi { node, .. } = self;
+        let key = &self.client.api_key;
+        let (long, large) = (
+            json!({"name": "x".repeat(101)}).to_string(),
+            json!({"name": "x", "y": "z".repeat(70_000)}).to_string(),
+        );
+        each_case(
+            [
+                ("application/json", "{\"name\": \"Default\"}", 409),
+                ("application/json", long.as_str(), 400),
+                ("application/json", "{\"name\": \"\"}", 400),
+                ("application/json", "{\"name\": \" \"}", 400),
+                ("application/json", "{\"name\": \"a \"}", 400),
+                ("application/json", "{\"name\": \"zero\u{200B}width\"}", 400),
+                ("application/json", "{\"name\": \"\\u202Ereversed\"}", 400),
+                ("application/json", "{\"name\": \"\\u0000\"}", 400),
+                ("application/json", "{\"name\": \"\\ud800\"}", 400),
+                ("application/json", "{\"name\": null}", 400),
+                ("application/json", "{\"name\": 1}", 400),
+                ("application/json", "{\"name\": [\"a\"]}", 400),
+                (
+                    "application/json",
+                    "{\"name\": \"a\", \"name\": \"b\"}",
+                    400,
+                ),
+                ("application/json", "{}", 400),
+                ("application/json", "[]", 400),
+                ("application/json", "\"a\"", 400),
+                ("application/json", "{\"name\": \"a\"", 400),
+                ("application/json", "{\"name\": \"a\"} {}", 400),
+                ("application/json", "", 400),
+                ("text/plain", "{\"name\": \"a\"}", 400),
+                ("application/x-www-form-urlencoded", "name=a", 400),
+                ("", "{\"name\": \"a\"}", 400),
+                ("application/json", large.as_str(), 413),
+            ],
+            |(content_type, body, status)| {
+                let authorization = basic(key);
+                let headers = [
+                    ("authorization", authorization.as_str()),
+                    ("content-type", content_type),
+                ];
+                let headers = if content_type.is_empty() {
+                    &headers[..1]
+                } else {
+                    &headers
+                };
+                let shown: String = body.chars().take(60).collect();
+                refused(
+                    &node.post("/apiKeys", headers, body.as_bytes()),
+                    status,
+                    &format!("{content_type} {shown}"),
+                );
+            },
+        );
+        refused(
+            &node.post(
+                "/apiKeys",
+                &[
+                    ("authorization", &basic(key)),
+                    ("content-type", "application/json"),
+                ],
+                b"{\"name\": \"\xFF\"}",
+            ),
+            400,
+            "no UTF-8",
+        );
+        let headers = [
+            ("authorization", basic(key)),
+            ("content-type", "Application/JSON; charset=utf-8".to_owned()),
+        ];
+        let headers = headers
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
+        let made = node.post("/apiKeys", &headers, b"{\"name\": \"b\", \"more\": 1}");
+        assert_eq!(made.status, 201, "unknown members are ignored");
+        assert_eq!(delete(node, key, text(&made.json(), "id")).status, 204);
+    }
+
+    fn refuses_unknown_ids_and_methods(&self) {
+        let KeyApi {
+            node,
+            client,
+            other,
+            ..
+        } = self;
+        let key = &self.client.api_key;
+        for id in [
+            "nobody",
+            "0123456789abcdef",
+            id_of(&other.api_key),
+            &client.id,
+            "%00",
+            "%FF",
+            "a%2Fb",
+            "..%2F..",
+            "'%20OR%201=1",
+            &"x".repeat(3000),
+        ] {
+            let reply = delete(node, key, id);
+            assert_eq!(reply.status, 404, "{id}: {}", reply.body);
+        }
+        refused(
+            &delete(node, key, id_of(&other.api_key)),
+            404,
+            "a key of another client",
+        );
+        let reply = delete(node, key, &other.api_key);
+        refused(&reply, 404, "a whole key where its id belongs");
+        assert!(
+            !reply.body.contains(&other.api_key),
+            "the value is repeated: {}",
+            reply.body
+        );
+        assert_eq!(list(node, &other.api_key).len(), 1);
+        for (method, path, allow) in [
+            ("PUT", "/apiKeys", "GET, HEAD, POST"),
+            ("GET", "/apiKeys/nobody", "DELETE"),
+            ("PATCH", "/apiKeys/nobody", "DELETE"),
+        ] {
+            let reply = ask(node, method, path, &basic(key), "");
+            assert_eq!(
+                (reply.status, reply.header("allow")),
+                (405, Some(allow)),
+                "{method} {path}"
+            );
+        }
+    }
+
+    /// The last check, since it deletes the first key and disables the client.
+    fn limits_the_number_of_keys(&self) {
+        let KeyApi {
+            world,
+            node,
+            client,
+            ..
+        } = self;
+        let key = &self.client.api_key;
+        let numbers: Vec<String> = (2..=10).map(|number| number.to_string()).collect();
+        for name in &numbers {
+            assert_eq!(create(node, key, name).status, 201);
+        }
+        refused(&create(node, key, "Eleventh"), 409, "ten are the most");
+        for one in list(node, key)
+            .iter()
+            .filter(|one| one["name"] != "Default")
+        {
+            assert_eq!(delete(node, key, text(one, "id")).status, 204);
+        }
+        refused(&delete(node, key, id_of(key)), 409, "the last one");
+        let successor = make(world, client, &["--name", "Successor", "--manage-keys"]);
+        assert_eq!(
+            delete(node, key, id_of(key)).status,
+            204,
+            "itself, when there is another"
+        );
+        refused(
+            &ask(node, "GET", "/apiKeys", &basic(key), ""),
+            401,
+            "deleted",
+        );
+        assert_eq!(list(node, text(&successor, "api_key")).len(), 1);
+        world.cli(&["client", "disable", &client.id]);
+        let disabled = || {
+            Some(ask(
+                node,
+                "GET",
+                "/apiKeys",
+                &basic(text(&successor, "api_key")),
+                "",
+            ))
+            .filter(|reply| reply.status != 200)
+        };
+        refused(&within(SECOND, "the disabling", disabled), 401, "disabled");
+    }
 }
 
 on_both! {
@@ -388,104 +619,271 @@ on_both! {
     }
 }
 
+/// A key with a part of its client's scope, and a resource server that introspects.
+struct Exchange<'a> {
+    world: &'a World,
+    node: Node,
+    api: Client,
+    client: Client,
+    key: String,
+}
+
+impl Exchange<'_> {
+    fn the_response_has_a_token_with_the_scope_of_the_key(&self) {
+        let Exchange {
+            node,
+            api,
+            client,
+            key,
+            ..
+        } = self;
+        let reply = exchange(node, key, &[]);
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+        let answer = reply.json();
+        let token = text(&answer, "access_token");
+        let expected = json!({"access_token": token, "issued_token_type": TOKEN_TYPE, "token_type": "Bearer", "expires_in": 3600, "scope": "a b"});
+        assert_eq!(answer, expected, "and no refresh token");
+        let (header, claims) = (jwt::header(token), jwt::claims(token));
+        assert_eq!(
+            (&header["typ"], &header["alg"]),
+            (&json!("at+jwt"), &json!("RS256"))
+        );
+        for (claim, value) in [
+            ("iss", json!(node.base)),
+            ("sub", json!(client.id)),
+            ("client_id", json!(client.id)),
+            ("scope", json!("a b")),
+            ("aud", json!([API, "urn:two"])),
+        ] {
+            assert_eq!(claims[claim], value, "{claim}");
+        }
+        let seen = node.introspect(api, token);
+        assert_eq!(
+            (&seen["active"], &seen["token_type"], &seen["jti"]),
+            (&json!(true), &json!("Bearer"), &claims["jti"])
+        );
+    }
+
+    fn scope_and_audience_can_be_narrowed(&self) {
+        let Exchange { node, key, .. } = self;
+        each_case(
+            [
+                (&[("scope", "b")][..], "b", json!([API, "urn:two"])),
+                (&[("scope", "b a")], "a b", json!([API, "urn:two"])),
+                (&[("resource", "urn:two")], "a b", json!("urn:two")),
+                (
+                    &[("audience", "urn:two"), ("scope", "a")],
+                    "a",
+                    json!("urn:two"),
+                ),
+                (
+                    &[("resource", "urn:two"), ("resource", API)],
+                    "a b",
+                    json!([API, "urn:two"]),
+                ),
+                (
+                    &[("requested_token_type", TOKEN_TYPE)],
+                    "a b",
+                    json!([API, "urn:two"]),
+                ),
+                (
+                    &[(
+                        "requested_token_type",
+                        "urn:ietf:params:oauth:token-type:jwt",
+                    )],
+                    "a b",
+                    json!([API, "urn:two"]),
+                ),
+            ],
+            |(fields, scope, audience)| {
+                let reply = exchange(node, key, fields);
+                assert_eq!(reply.status, 200, "{fields:?}: {}", reply.body);
+                let claims = jwt::claims(text(&reply.json(), "access_token"));
+                assert_eq!(
+                    (&claims["scope"], &claims["aud"]),
+                    (&json!(scope), &audience),
+                    "{fields:?}"
+                );
+            },
+        );
+    }
+
+    fn invalid_requests_are_refused(&self) {
+        let Exchange {
+            node, client, key, ..
+        } = self;
+        let token = &exchanged(node, key);
+        each_case(
+            [
+                (&[("scope", "c")][..], "invalid_scope"),
+                (&[("scope", "a c")], "invalid_scope"),
+                (&[("scope", "\"")], "invalid_scope"),
+                (&[("resource", "urn:three")], "invalid_target"),
+                (&[("audience", "urn:three")], "invalid_target"),
+                (
+                    &[(
+                        "requested_token_type",
+                        "urn:ietf:params:oauth:token-type:refresh_token",
+                    )],
+                    "invalid_request",
+                ),
+                (
+                    &[("actor_token", "x"), ("actor_token_type", TOKEN_TYPE)],
+                    "invalid_request",
+                ),
+                (&[("client_id", client.id.as_str())], "invalid_request"),
+                (
+                    &[
+                        ("client_id", client.id.as_str()),
+                        ("client_secret", client.secret.as_str()),
+                    ],
+                    "invalid_request",
+                ),
+                (
+                    &[
+                        ("client_assertion", "x"),
+                        (
+                            "client_assertion_type",
+                            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+                        ),
+                    ],
+                    "invalid_request",
+                ),
+                (&[("subject_token", key.as_str())], "invalid_request"),
+            ],
+            |(fields, error)| {
+                exchange(node, key, fields).refused(400, error);
+            },
+        );
+        let grant = ("grant_type", EXCHANGE);
+        for authorization in [client.basic(), basic(key), format!("Bearer {key}")] {
+            node.form(
+                "/oauth/token",
+                Some(&authorization),
+                &[
+                    grant,
+                    ("subject_token", key),
+                    ("subject_token_type", KEY_TYPE),
+                ],
+            )
+            .refused(400, "invalid_request");
+        }
+        each_case(
+            [
+                &[grant][..],
+                &[grant, ("subject_token", key)],
+                &[grant, ("subject_token_type", KEY_TYPE)],
+                &[
+                    grant,
+                    ("subject_token", key),
+                    ("subject_token_type", TOKEN_TYPE),
+                ],
+                &[
+                    grant,
+                    ("subject_token", token),
+                    ("subject_token_type", KEY_TYPE),
+                ],
+                &[
+                    grant,
+                    ("subject_token", &client.secret),
+                    ("subject_token_type", KEY_TYPE),
+                ],
+                &[
+                    grant,
+                    ("subject_token", &key[1..]),
+                    ("subject_token_type", KEY_TYPE),
+                ],
+                &[
+                    grant,
+                    ("subject_token", ""),
+                    ("subject_token_type", KEY_TYPE),
+                ],
+            ],
+            |fields| {
+                node.form("/oauth/token", None, fields)
+                    .refused(400, "invalid_request");
+            },
+        );
+    }
+
+    fn the_metadata_lists_the_grant_type(&self) {
+        let Exchange { node, .. } = self;
+        for path in [
+            "/.well-known/oauth-authorization-server",
+            "/.well-known/openid-configuration",
+        ] {
+            assert!(
+                node.get(path).json()["grant_types_supported"]
+                    .as_array()
+                    .unwrap()
+                    .contains(&json!(EXCHANGE)),
+                "{path}"
+            );
+        }
+    }
+
+    fn a_key_is_not_accepted_as_the_secret_of_a_client(&self) {
+        let Exchange {
+            node, client, key, ..
+        } = self;
+        let token = &exchanged(node, key);
+        for secret in [key.as_str(), client.api_key.as_str()] {
+            let pretender = Client {
+                secret: secret.to_owned(),
+                ..client.clone()
+            };
+            node.token_reply(&pretender, &[])
+                .refused(401, "invalid_client");
+            node.form(
+                "/oauth/introspect",
+                Some(&pretender.basic()),
+                &[("token", token)],
+            )
+            .refused(401, "invalid_client");
+        }
+    }
+
+    /// The last check, since it revokes the key and disables the client.
+    fn the_token_ends_with_its_key(&self) {
+        let Exchange {
+            world,
+            node,
+            api,
+            client,
+            key,
+            ..
+        } = self;
+        let token = &exchanged(node, key);
+        let own = exchanged(node, &client.api_key);
+        assert_eq!(node.revoke(client, key).status, 200);
+        assert_eq!(
+            node.introspect(api, token),
+            json!({"active": false}),
+            "the token ends with its key"
+        );
+        assert_eq!(verify(node, token, &[]), 401);
+        exchange(node, key, &[]).refused(400, "invalid_request");
+        assert!(node.active(api, &own), "that of another key does not");
+        world.cli(&["client", "disable", &client.id]);
+        within(SECOND, "the disabling", || {
+            (!node.active(api, &own)).then_some(())
+        });
+        exchange(node, &client.api_key, &[]).refused(400, "invalid_request");
+    }
+}
+
 on_both_and_serializable! {
     fn keys_are_managed_over_http(world: World) {
         let client = world.client("read write");
         let other = world.client("read");
-        let node = world.start();
-        let key = &client.api_key;
-        let first = list(&node, key);
-        let created = first[0]["createdDate"].clone();
-        assert_eq!(first, [json!({"id": id_of(key), "name": "Default", "apiKey": &key[..25], "createdDate": created})]);
-
-        let name = "\u{1F511}".repeat(100);
-        for name in ["Orders", "a", "O'Brien \"<b>\"", name.as_str()] {
-            let reply = create(&node, key, name);
-            assert_eq!(reply.status, 201, "{}", reply.body);
-            assert_eq!(reply.header("cache-control"), Some("no-store"));
-            let made = reply.json();
-            let (id, whole) = (text(&made, "id"), text(&made, "apiKey"));
-            assert_eq!((id, text(&made, "name")), (id_of(whole), name));
-            assert_eq!(made.as_object().unwrap().len(), 4, "{made}");
-            let shown = list(&node, key).into_iter().find(|key| key["id"] == *id).unwrap();
-            assert_eq!(shown, json!({"id": id, "name": name, "apiKey": &whole[..25], "createdDate": made["createdDate"]}));
-            refused(&ask(&node, "GET", "/apiKeys", &basic(whole), ""), 403, "it was not asked to manage keys");
-            refused(&create(&node, whole, "x"), 403, "nor to make them");
-            refused(&delete(&node, whole, id_of(key)), 403, "nor to delete them");
-            assert_eq!(verify(&node, whole, &[]), 200);
-            let reply = delete(&node, key, id);
-            assert_eq!((reply.status, reply.body.as_str()), (204, ""));
-            assert_eq!(verify(&node, whole, &[]), 401, "from the next request on");
-            refused(&delete(&node, key, id), 404, "the second time");
-        }
-
-        let (long, large) = (json!({"name": "x".repeat(101)}).to_string(), json!({"name": "x", "y": "z".repeat(70_000)}).to_string());
-        each_case([
-            ("application/json", "{\"name\": \"Default\"}", 409),
-            ("application/json", long.as_str(), 400),
-            ("application/json", "{\"name\": \"\"}", 400),
-            ("application/json", "{\"name\": \" \"}", 400),
-            ("application/json", "{\"name\": \"a \"}", 400),
-            ("application/json", "{\"name\": \"zero\u{200B}width\"}", 400),
-            ("application/json", "{\"name\": \"\\u202Ereversed\"}", 400),
-            ("application/json", "{\"name\": \"\\u0000\"}", 400),
-            ("application/json", "{\"name\": \"\\ud800\"}", 400),
-            ("application/json", "{\"name\": null}", 400),
-            ("application/json", "{\"name\": 1}", 400),
-            ("application/json", "{\"name\": [\"a\"]}", 400),
-            ("application/json", "{\"name\": \"a\", \"name\": \"b\"}", 400),
-            ("application/json", "{}", 400),
-            ("application/json", "[]", 400),
-            ("application/json", "\"a\"", 400),
-            ("application/json", "{\"name\": \"a\"", 400),
-            ("application/json", "{\"name\": \"a\"} {}", 400),
-            ("application/json", "", 400),
-            ("text/plain", "{\"name\": \"a\"}", 400),
-            ("application/x-www-form-urlencoded", "name=a", 400),
-            ("", "{\"name\": \"a\"}", 400),
-            ("application/json", large.as_str(), 413),
-        ], |(content_type, body, status)| {
-            let authorization = basic(key);
-            let headers = [("authorization", authorization.as_str()), ("content-type", content_type)];
-            let headers = if content_type.is_empty() { &headers[..1] } else { &headers };
-            let shown: String = body.chars().take(60).collect();
-            refused(&node.post("/apiKeys", headers, body.as_bytes()), status, &format!("{content_type} {shown}"));
-        });
-        refused(&node.post("/apiKeys", &[("authorization", &basic(key)), ("content-type", "application/json")], b"{\"name\": \"\xFF\"}"), 400, "no UTF-8");
-        let headers = [("authorization", basic(key)), ("content-type", "Application/JSON; charset=utf-8".to_owned())];
-        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
-        assert_eq!(node.post("/apiKeys", &headers, b"{\"name\": \"b\", \"more\": 1}").status, 201, "what is unknown is ignored");
-
-        for id in ["nobody", "0123456789abcdef", id_of(&other.api_key), &client.id, "%00", "%FF", "a%2Fb", "..%2F..", "'%20OR%201=1", &"x".repeat(3000)] {
-            let reply = delete(&node, key, id);
-            assert_eq!(reply.status, 404, "{id}: {}", reply.body);
-        }
-        refused(&delete(&node, key, id_of(&other.api_key)), 404, "a key of another client");
-        let reply = delete(&node, key, &other.api_key);
-        refused(&reply, 404, "a whole key where its id belongs");
-        assert!(!reply.body.contains(&other.api_key), "the value is repeated: {}", reply.body);
-        assert_eq!(list(&node, &other.api_key).len(), 1);
-        for (method, path, allow) in [("PUT", "/apiKeys", "GET, HEAD, POST"), ("GET", "/apiKeys/nobody", "DELETE"), ("PATCH", "/apiKeys/nobody", "DELETE")] {
-            let reply = ask(&node, method, path, &basic(key), "");
-            assert_eq!((reply.status, reply.header("allow")), (405, Some(allow)), "{method} {path}");
-        }
-
-        let numbers: Vec<String> = (2..10).map(|number| number.to_string()).collect();
-        for name in &numbers {
-            assert_eq!(create(&node, key, name).status, 201);
-        }
-        refused(&create(&node, key, "Eleventh"), 409, "ten are the most");
-        for one in list(&node, key).iter().filter(|one| one["name"] != "Default") {
-            assert_eq!(delete(&node, key, text(one, "id")).status, 204);
-        }
-        refused(&delete(&node, key, id_of(key)), 409, "the last one");
-        let successor = make(&world, &client, &["--name", "Successor", "--manage-keys"]);
-        assert_eq!(delete(&node, key, id_of(key)).status, 204, "itself, when there is another");
-        refused(&ask(&node, "GET", "/apiKeys", &basic(key), ""), 401, "deleted");
-        assert_eq!(list(&node, text(&successor, "api_key")).len(), 1);
-        world.cli(&["client", "disable", &client.id]);
-        let disabled = || Some(ask(&node, "GET", "/apiKeys", &basic(text(&successor, "api_key")), "")).filter(|reply| reply.status != 200);
-        refused(&within(SECOND, "the disabling", disabled), 401, "disabled");
+        let api = KeyApi { world: &world, node: world.start(), client, other };
+        each_check(&api, &[
+            KeyApi::creates_lists_and_deletes_keys,
+            KeyApi::refuses_invalid_bodies,
+            KeyApi::refuses_unknown_ids_and_methods,
+            KeyApi::limits_the_number_of_keys,
+        ]);
     }
 
     fn a_rotated_key_works_until_its_grace_period_ends(world: World) {
@@ -556,87 +954,16 @@ on_both_and_serializable! {
         let api = world.resource(API);
         world.resource("urn:two");
         let client = world.client_with(&["--scope", "a b c", "--resource", API, "--resource", "urn:two"]);
-        let node = world.start();
         let key = text(&make(&world, &client, &["--name", "Narrow", "--scope", "a b"]), "api_key").to_owned();
-        let reply = exchange(&node, &key, &[]);
-        assert_eq!((reply.status, reply.header("cache-control")), (200, Some("no-store")), "{}", reply.body);
-        let answer = reply.json();
-        let token = text(&answer, "access_token");
-        let expected = json!({"access_token": token, "issued_token_type": TOKEN_TYPE, "token_type": "Bearer", "expires_in": 3600, "scope": "a b"});
-        assert_eq!(answer, expected, "and no refresh token");
-        let (header, claims) = (jwt::header(token), jwt::claims(token));
-        assert_eq!((&header["typ"], &header["alg"]), (&json!("at+jwt"), &json!("RS256")));
-        for (claim, value) in [("iss", json!(node.base)), ("sub", json!(client.id)), ("client_id", json!(client.id)), ("scope", json!("a b")), ("aud", json!([API, "urn:two"]))] {
-            assert_eq!(claims[claim], value, "{claim}");
-        }
-        let seen = node.introspect(&api, token);
-        assert_eq!((&seen["active"], &seen["token_type"], &seen["jti"]), (&json!(true), &json!("Bearer"), &claims["jti"]));
-
-        each_case([
-            (&[("scope", "b")][..], "b", json!([API, "urn:two"])),
-            (&[("scope", "b a")], "a b", json!([API, "urn:two"])),
-            (&[("resource", "urn:two")], "a b", json!("urn:two")),
-            (&[("audience", "urn:two"), ("scope", "a")], "a", json!("urn:two")),
-            (&[("resource", "urn:two"), ("resource", API)], "a b", json!([API, "urn:two"])),
-            (&[("requested_token_type", TOKEN_TYPE)], "a b", json!([API, "urn:two"])),
-            (&[("requested_token_type", "urn:ietf:params:oauth:token-type:jwt")], "a b", json!([API, "urn:two"])),
-        ], |(fields, scope, audience)| {
-            let reply = exchange(&node, &key, fields);
-            assert_eq!(reply.status, 200, "{fields:?}: {}", reply.body);
-            let claims = jwt::claims(text(&reply.json(), "access_token"));
-            assert_eq!((&claims["scope"], &claims["aud"]), (&json!(scope), &audience), "{fields:?}");
-        });
-        each_case([
-            (&[("scope", "c")][..], "invalid_scope"),
-            (&[("scope", "a c")], "invalid_scope"),
-            (&[("scope", "\"")], "invalid_scope"),
-            (&[("resource", "urn:three")], "invalid_target"),
-            (&[("audience", "urn:three")], "invalid_target"),
-            (&[("requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token")], "invalid_request"),
-            (&[("actor_token", "x"), ("actor_token_type", TOKEN_TYPE)], "invalid_request"),
-            (&[("client_id", client.id.as_str())], "invalid_request"),
-            (&[("client_id", client.id.as_str()), ("client_secret", client.secret.as_str())], "invalid_request"),
-            (&[("client_assertion", "x"), ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")], "invalid_request"),
-            (&[("subject_token", key.as_str())], "invalid_request"),
-        ], |(fields, error)| {
-            exchange(&node, &key, fields).refused(400, error);
-        });
-        let grant = ("grant_type", EXCHANGE);
-        for authorization in [client.basic(), basic(&key), format!("Bearer {key}")] {
-            node.form("/oauth/token", Some(&authorization), &[grant, ("subject_token", &key), ("subject_token_type", KEY_TYPE)]).refused(400, "invalid_request");
-        }
-        each_case([
-            &[grant][..],
-            &[grant, ("subject_token", &key)],
-            &[grant, ("subject_token_type", KEY_TYPE)],
-            &[grant, ("subject_token", &key), ("subject_token_type", TOKEN_TYPE)],
-            &[grant, ("subject_token", token), ("subject_token_type", KEY_TYPE)],
-            &[grant, ("subject_token", &client.secret), ("subject_token_type", KEY_TYPE)],
-            &[grant, ("subject_token", &key[1..]), ("subject_token_type", KEY_TYPE)],
-            &[grant, ("subject_token", ""), ("subject_token_type", KEY_TYPE)],
-        ], |fields| {
-            node.form("/oauth/token", None, fields).refused(400, "invalid_request");
-        });
-        for path in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
-            assert!(node.get(path).json()["grant_types_supported"].as_array().unwrap().contains(&json!(EXCHANGE)), "{path}");
-        }
-
-        // An API key is not accepted as a client's secret.
-        for secret in [key.as_str(), client.api_key.as_str()] {
-            let pretender = Client { secret: secret.to_owned(), ..client.clone() };
-            node.token_reply(&pretender, &[]).refused(401, "invalid_client");
-            node.form("/oauth/introspect", Some(&pretender.basic()), &[("token", token)]).refused(401, "invalid_client");
-        }
-
-        let own = exchanged(&node, &client.api_key);
-        assert_eq!(node.revoke(&client, &key).status, 200);
-        assert_eq!(node.introspect(&api, token), json!({"active": false}), "the token ends with its key");
-        assert_eq!(verify(&node, token, &[]), 401);
-        exchange(&node, &key, &[]).refused(400, "invalid_request");
-        assert!(node.active(&api, &own), "that of another key does not");
-        world.cli(&["client", "disable", &client.id]);
-        within(SECOND, "the disabling", || (!node.active(&api, &own)).then_some(()));
-        exchange(&node, &client.api_key, &[]).refused(400, "invalid_request");
+        let exchange = Exchange { world: &world, node: world.start(), api, client, key };
+        each_check(&exchange, &[
+            Exchange::the_response_has_a_token_with_the_scope_of_the_key,
+            Exchange::scope_and_audience_can_be_narrowed,
+            Exchange::invalid_requests_are_refused,
+            Exchange::the_metadata_lists_the_grant_type,
+            Exchange::a_key_is_not_accepted_as_the_secret_of_a_client,
+            Exchange::the_token_ends_with_its_key,
+        ]);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use keyward::oauth::reason::ALL_REASONS;
 use serde_json::{Value, json};
 
-use crate::support::{Client, World, eventually, jwt};
+use crate::support::{Client, World, each_case, eventually, jwt};
 
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -179,9 +179,9 @@ on_both! {
             (entries.len() >= expected.len() + codes.len()).then_some(entries)
         });
         let found: BTreeMap<&str, &Value> = entries.iter().map(|entry| (entry["reason_code"].as_str().unwrap(), entry)).collect();
-        for (code, parameters, reason) in &expected {
+        each_case(&expected, |(code, parameters, reason)| {
             assert_eq!((&found[code]["reason_parameters"], &found[code]["reason"]), (parameters, &json!(reason)), "{code}");
-        }
+        });
         let all: Vec<&str> = expected.iter().map(|(code, ..)| *code).chain(codes).collect();
         assert!(found.keys().all(|code| all.contains(code)) && all.iter().all(|code| found.contains_key(code)), "{:?}", found.keys());
         assert_eq!(entries.len(), all.len(), "each once");
@@ -189,9 +189,9 @@ on_both! {
         // Translators find all codes and their parameters in one list.
         let known: BTreeMap<&str, &[&str]> = ALL_REASONS.iter().copied().collect();
         assert_eq!(known.len(), ALL_REASONS.len(), "each code occurs once");
-        for (code, entry) in found {
+        each_case(found, |(code, entry)| {
             let parameters = entry["reason_parameters"].as_object().cloned().unwrap_or_default();
             assert!(known[code].iter().all(|name| parameters.contains_key(*name)) && known[code].len() == parameters.len(), "{entry}");
-        }
+        });
     }
 }

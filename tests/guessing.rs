@@ -128,6 +128,230 @@ fn address_in_network(number: usize) -> String {
     format!("2001:db8:{number:x}::1")
 }
 
+/// A change that must have one audit entry, with the request id of its response.
+struct Change {
+    response: Reply,
+    action: &'static str,
+    actor: String,
+    target: String,
+}
+
+impl Change {
+    fn new(response: Reply, action: &'static str, actor: String, target: String) -> Self {
+        Change {
+            response,
+            action,
+            actor,
+            target,
+        }
+    }
+}
+
+/// Registers a client, which changes itself, revokes a token, and deletes itself.
+fn changes_by_a_registered_client(world: &World, node: &Node) -> Vec<Change> {
+    let mut expected = Vec::new();
+    let registered = node.json(
+        "POST",
+        "/oauth/register",
+        None,
+        &json!({"client_name": "Self-made", "scope": "read"}),
+    );
+    assert_eq!(registered.status, 201, "{}", registered.body);
+    let information = registered.json();
+    let text = |name: &str| information[name].as_str().unwrap().to_owned();
+    let (client_id, secret, access_token) = (
+        text("client_id"),
+        text("client_secret"),
+        text("registration_access_token"),
+    );
+    let itself = format!("client {client_id}");
+    expected.push(Change::new(
+        registered,
+        "client.create",
+        itself.clone(),
+        client_id.clone(),
+    ));
+    let path = format!("/oauth/register/{client_id}");
+    let changed = node.json(
+        "PUT",
+        &path,
+        Some(&access_token),
+        &json!({"client_id": client_id, "client_name": "Renamed", "scope": "read"}),
+    );
+    assert_eq!(changed.status, 200, "{}", changed.body);
+    expected.push(Change::new(
+        changed,
+        "client.update",
+        itself.clone(),
+        client_id.clone(),
+    ));
+
+    let authorization = basic(&client_id, &secret);
+    let token = node
+        .form(
+            "/oauth/token",
+            Some(&authorization),
+            &[("grant_type", "client_credentials")],
+        )
+        .json();
+    let token = token["access_token"].as_str().unwrap();
+    let jti = world.cli(&["token", "inspect", token])["jti"]
+        .as_str()
+        .map(str::to_owned);
+    let revoked = node.form("/oauth/revoke", Some(&authorization), &[("token", token)]);
+    assert_eq!(revoked.status, 200);
+    let jti = jti.unwrap_or_else(|| jti_of(token));
+    expected.push(Change::new(revoked, "token.revoke", itself.clone(), jti));
+    assert_eq!(
+        node.form("/oauth/revoke", Some(&authorization), &[("token", token)])
+            .status,
+        200,
+        "a repeated change has one entry"
+    );
+
+    let deleted = node.send(
+        "DELETE",
+        &path,
+        &[("authorization", &format!("Bearer {access_token}"))],
+        b"",
+    );
+    assert_eq!(deleted.status, 204, "{}", deleted.body);
+    expected.push(Change::new(deleted, "client.delete", itself, client_id));
+    expected
+}
+
+/// Creates and deletes an API key with another one, which is then revoked.
+fn changes_by_an_api_key(world: &World, node: &Node) -> Vec<Change> {
+    let mut expected = Vec::new();
+    let client = world.client_with(&["--account", "One", "--scope", "read"]);
+    let key_id = |key: &str| key.split('_').nth(1).unwrap().to_owned();
+    let manager = format!("API key {}", key_id(&client.api_key));
+    let by_key = format!("Bearer {}", client.api_key);
+    let headers = [
+        ("authorization", by_key.as_str()),
+        ("content-type", "application/json"),
+    ];
+    let made = node.post("/apiKeys", &headers, br#"{"name": "Second"}"#);
+    assert_eq!(made.status, 201, "{}", made.body);
+    let second = made.json();
+    let made_id = second["id"].as_str().unwrap().to_owned();
+    expected.push(Change::new(
+        made,
+        "api_key.create",
+        manager.clone(),
+        made_id.clone(),
+    ));
+    let gone = node.send(
+        "DELETE",
+        &format!("/apiKeys/{made_id}"),
+        &[("authorization", &by_key)],
+        b"",
+    );
+    assert_eq!(gone.status, 204);
+    expected.push(Change::new(gone, "api_key.delete", manager, made_id));
+    let revoked = node.form(
+        "/oauth/revoke",
+        Some(&client.basic()),
+        &[("token", &client.api_key)],
+    );
+    assert_eq!(revoked.status, 200);
+    expected.push(Change::new(
+        revoked,
+        "api_key.revoke",
+        format!("client {}", client.id),
+        key_id(&client.api_key),
+    ));
+    assert_eq!(
+        node.form(
+            "/oauth/revoke",
+            Some(&client.basic()),
+            &[("token", &client.api_key)]
+        )
+        .status,
+        200
+    );
+    expected
+}
+
+/// Changes by a user in the portal.
+fn changes_in_the_portal(world: &World, node: &Node) -> Vec<Change> {
+    let mut expected = Vec::new();
+    let (ada, other) = (Browser::new(node), Browser::of(node, ADA));
+    let mut by_user = |reply: Reply, action: &'static str| {
+        assert!(
+            matches!(reply.status, 200 | 303),
+            "{action}: {} {}",
+            reply.status,
+            reply.body
+        );
+        let shown = reply
+            .body
+            .split("<code id=\"codes\">")
+            .nth(1)
+            .map(|rest| rest.split("</code>").next().unwrap().to_owned());
+        expected.push(Change::new(
+            reply,
+            action,
+            format!("user {ADA}"),
+            ADA.to_owned(),
+        ));
+        shown.unwrap_or_default()
+    };
+    by_user(ada.sign_in(ADA, PASSWORD), "session.create");
+    let sessions = ada.get("/portal/profile");
+    let end = sessions
+        .body
+        .split("action=\"")
+        .map(|rest| rest.split('"').next().unwrap())
+        .find(|action| action.ends_with("/end"));
+    by_user(ada.submit(&sessions, end.unwrap(), &[]), "session.end");
+    assert!(!is_signed_in(&other));
+    wait_for_early_in_step();
+    let form = ada.get(SET_UP);
+    let proof = code(&form.shown("secret"), 0);
+    let codes = by_user(
+        ada.submit(&form, SET_UP, &[("password", PASSWORD), ("code", &proof)]),
+        "user.set_second_factor",
+    );
+    let fields = [
+        ("password", PASSWORD),
+        ("code", codes.lines().next().unwrap()),
+    ];
+    let codes = by_user(
+        ada.fill("/portal/profile", "/portal/profile/recovery-codes", &fields),
+        "user.renew_recovery_codes",
+    );
+    let fields = [
+        ("password", PASSWORD),
+        ("code", codes.lines().next().unwrap()),
+    ];
+    by_user(
+        ada.act("/portal/profile/second-factor/remove", &fields),
+        "user.remove_second_factor",
+    );
+    let fields = [("current", PASSWORD), ("new", "another horse battery")];
+    by_user(
+        ada.fill("/portal/profile", "/portal/profile/password", &fields),
+        "user.change_password",
+    );
+    let link = world.cli(&["user", "invite", ADA])["link"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    by_user(
+        ada.fill("/portal/profile", "/portal/sign-out", &[]),
+        "session.end",
+    );
+    let open = ada.open(&link);
+    let accepted = ada.submit(
+        &open,
+        "/portal/invitation/password",
+        &[("password", PASSWORD)],
+    );
+    by_user(accepted, "user.accept_invitation");
+    expected
+}
+
 on_both! {
     /// Common passwords, and passwords derived from the user's or the product's name, are refused
     /// with the reason wherever a password is set.
@@ -312,102 +536,26 @@ on_both! {
     fn every_change_is_in_the_audit(world: World) {
         create_account(&world);
         let node = world.start_with(&["--registration", "open", "--registration-scope", "read"]);
-        let id = |reply: &Reply| reply.header("x-request-id").unwrap().to_owned();
-        // (action, actor, target) of each request.
-        let mut expected: Vec<(Reply, &str, String, String)> = Vec::new();
-        let user = format!("user {ADA}");
-
-        let registered = node.json("POST", "/oauth/register", None, &json!({"client_name": "Self-made", "scope": "read"}));
-        assert_eq!(registered.status, 201, "{}", registered.body);
-        let information = registered.json();
-        let text = |name: &str| information[name].as_str().unwrap().to_owned();
-        let (client_id, secret, access_token) = (text("client_id"), text("client_secret"), text("registration_access_token"));
-        let itself = format!("client {client_id}");
-        expected.push((registered, "client.create", itself.clone(), client_id.clone()));
-        let path = format!("/oauth/register/{client_id}");
-        let changed = node.json("PUT", &path, Some(&access_token), &json!({"client_id": client_id, "client_name": "Renamed", "scope": "read"}));
-        assert_eq!(changed.status, 200, "{}", changed.body);
-        expected.push((changed, "client.update", itself.clone(), client_id.clone()));
-
-        let authorization = basic(&client_id, &secret);
-        let token = node.form("/oauth/token", Some(&authorization), &[("grant_type", "client_credentials")]).json();
-        let token = token["access_token"].as_str().unwrap();
-        let jti = world.cli(&["token", "inspect", token])["jti"].as_str().map(str::to_owned);
-        let revoked = node.form("/oauth/revoke", Some(&authorization), &[("token", token)]);
-        assert_eq!(revoked.status, 200);
-        let jti = jti.unwrap_or_else(|| jti_of(token));
-        expected.push((revoked, "token.revoke", itself.clone(), jti));
-        assert_eq!(node.form("/oauth/revoke", Some(&authorization), &[("token", token)]).status, 200, "a repeated change has one entry");
-
-        let deleted = node.send("DELETE", &path, &[("authorization", &format!("Bearer {access_token}"))], b"");
-        assert_eq!(deleted.status, 204, "{}", deleted.body);
-        expected.push((deleted, "client.delete", itself, client_id));
-
-        let client = world.client_with(&["--account", "One", "--scope", "read"]);
-        let key_id = |key: &str| key.split('_').nth(1).unwrap().to_owned();
-        let manager = format!("API key {}", key_id(&client.api_key));
-        let by_key = format!("Bearer {}", client.api_key);
-        let headers = [("authorization", by_key.as_str()), ("content-type", "application/json")];
-        let made = node.post("/apiKeys", &headers, br#"{"name": "Second"}"#);
-        assert_eq!(made.status, 201, "{}", made.body);
-        let second = made.json();
-        let made_id = second["id"].as_str().unwrap().to_owned();
-        expected.push((made, "api_key.create", manager.clone(), made_id.clone()));
-        let gone = node.send("DELETE", &format!("/apiKeys/{made_id}"), &[("authorization", &by_key)], b"");
-        assert_eq!(gone.status, 204);
-        expected.push((gone, "api_key.delete", manager, made_id));
-        let revoked = node.form("/oauth/revoke", Some(&client.basic()), &[("token", &client.api_key)]);
-        assert_eq!(revoked.status, 200);
-        expected.push((revoked, "api_key.revoke", format!("client {}", client.id), key_id(&client.api_key)));
-        assert_eq!(node.form("/oauth/revoke", Some(&client.basic()), &[("token", &client.api_key)]).status, 200);
-
-        // Changes made in the portal.
-        let (ada, other) = (Browser::new(&node), Browser::of(&node, ADA));
-        let mut by_user = |reply: Reply, action: &'static str| {
-            assert!(matches!(reply.status, 200 | 303), "{action}: {} {}", reply.status, reply.body);
-            let shown = reply.body.split("<code id=\"codes\">").nth(1).map(|rest| rest.split("</code>").next().unwrap().to_owned());
-            expected.push((reply, action, user.clone(), ADA.to_owned()));
-            shown.unwrap_or_default()
-        };
-        by_user(ada.sign_in(ADA, PASSWORD), "session.create");
-        let sessions = ada.get("/portal/profile");
-        let end = sessions.body.split("action=\"").map(|rest| rest.split('"').next().unwrap()).find(|action| action.ends_with("/end"));
-        by_user(ada.submit(&sessions, end.unwrap(), &[]), "session.end");
-        assert!(!is_signed_in(&other));
-        wait_for_early_in_step();
-        let form = ada.get(SET_UP);
-        let proof = code(&form.shown("secret"), 0);
-        let codes = by_user(ada.submit(&form, SET_UP, &[("password", PASSWORD), ("code", &proof)]), "user.set_second_factor");
-        let fields = [("password", PASSWORD), ("code", codes.lines().next().unwrap())];
-        let codes = by_user(ada.fill("/portal/profile", "/portal/profile/recovery-codes", &fields), "user.renew_recovery_codes");
-        let fields = [("password", PASSWORD), ("code", codes.lines().next().unwrap())];
-        by_user(ada.act("/portal/profile/second-factor/remove", &fields), "user.remove_second_factor");
-        let fields = [("current", PASSWORD), ("new", "another horse battery")];
-        by_user(ada.fill("/portal/profile", "/portal/profile/password", &fields), "user.change_password");
-        let link = world.cli(&["user", "invite", ADA])["link"].as_str().unwrap().to_owned();
-        by_user(ada.fill("/portal/profile", "/portal/sign-out", &[]), "session.end");
-        let open = ada.open(&link);
-        let accepted = ada.submit(&open, "/portal/invitation/password", &[("password", PASSWORD)]);
-        by_user(accepted, "user.accept_invitation");
-
-        for (reply, action, actor, target) in &expected {
-            let found = world.count(&format!(
-                "SELECT count(*) FROM audit WHERE request_id = '{}' AND action = '{action}' AND actor = '{actor}' \
-                 AND target = '{target}' AND address = '127.0.0.1'",
-                id(reply)
-            ));
-            assert_eq!(found, 1, "{action} of {target} by {actor}");
-        }
-        for (action, count) in [("token.revoke", 1), ("api_key.revoke", 1)] {
-            assert_eq!(world.count(&format!("SELECT count(*) FROM audit WHERE action = '{action}'")), count, "{action}");
+        for changes in [changes_by_a_registered_client, changes_by_an_api_key, changes_in_the_portal] {
+            each_case(changes(&world, &node), |change| {
+                let Change { response, action, actor, target } = change;
+                let id = response.header("x-request-id").unwrap();
+                let found = world.count(&format!(
+                    "SELECT count(*) FROM audit WHERE request_id = '{id}' AND action = '{action}' AND actor = '{actor}' \
+                     AND target = '{target}' AND address = '127.0.0.1'",
+                ));
+                assert_eq!(found, 1, "{action} of {target} by {actor}");
+            });
         }
         // Objects that are created as a side effect, and changes by Keyward itself.
-        for (action, condition) in [
+        each_case([
+            ("token.revoke", "actor <> ''"),
+            ("api_key.revoke", "actor <> ''"),
             ("account.create", "actor LIKE 'client %'"),
             ("signing_key.create", "actor = 'Keyward' AND target <> ''"),
-        ] {
+        ], |(action, condition)| {
             assert_eq!(world.count(&format!("SELECT count(*) FROM audit WHERE action = '{action}' AND {condition}")), 1, "{action}");
-        }
+        });
     }
 
     fn registration_by_token_and_rotation_by_age_are_in_the_audit(world: World) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Node, Reply, World, each_case, eventually};
+use crate::support::{Client, Node, Reply, World, each_case, each_check, eventually};
 
 /// A token for the management API with these rights.
 fn caller(world: &World, node: &Node, account: &str, rights: &str) -> String {
@@ -46,124 +46,445 @@ fn problem(reply: &Reply, status: u16, field: Option<&str>) {
     );
 }
 
-on_both! {
-    fn the_api_can_do_what_the_command_line_can(world: World) {
+/// An account, a resource server and a client, created by the API.
+struct Api<'a> {
+    world: &'a World,
+    node: Node,
+    token: String,
+    account: String,
+    server: Client,
+    client: Client,
+    /// The path of the client.
+    path: String,
+}
+
+impl<'a> Api<'a> {
+    fn new(world: &'a World) -> Self {
         let node = world.start();
-        let token = operator(&world, &node);
-        let make = |path: &str, body: Value| {
-            let reply = call(&node, &token, "POST", path, &body);
-            assert_eq!(reply.status, 201, "{path}: {}", reply.body);
-            reply.json()
-        };
-        let gone = |path: &str| {
-            let reply = call(&node, &token, "DELETE", path, &Value::Null);
-            assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{path}");
-            problem(&call(&node, &token, "DELETE", path, &Value::Null), 404, None);
-        };
-        let account = make("/accounts", json!({"name": "Acme"}))["id"].as_str().unwrap().to_owned();
-        let api = make("/resource-servers", json!({"identifier": "https://api.example/", "name": "API", "scope": "read write"}));
-        let policy = |required: bool| {
-            let path = format!("/accounts/{account}");
-            call(&node, &token, "PATCH", &path, &json!({"requires_second_factor": required})).json()["requires_second_factor"].clone()
-        };
-        assert_eq!((policy(true), policy(false)), (json!(true), json!(false)));
-        let made = make("/clients", json!({"name": "App", "account": account, "scope": "read", "resources": ["https://api.example/"]}));
-        let client = Client {
-            id: made["client_id"].as_str().unwrap().to_owned(),
-            secret: made["client_secret"].as_str().unwrap().to_owned(),
-            api_key: made["api_key"].as_str().unwrap().to_owned(),
-        };
-        let server = Client {
-            id: api["client_id"].as_str().unwrap().to_owned(),
-            secret: api["client_secret"].as_str().unwrap().to_owned(),
+        let none = || Client {
+            id: String::new(),
+            secret: String::new(),
             api_key: String::new(),
         };
-        let access = node.token(&client);
-        assert!(node.active(&server, &access) && node.active(&server, &client.api_key));
-        let path = format!("/clients/{}", client.id);
-        let shown = get(&node, &token, &path);
-        assert_eq!((&shown["account"], &shown["enabled"]), (&json!(account), &json!(true)));
+        let mut api = Api {
+            token: operator(world, &node),
+            world,
+            node,
+            account: String::new(),
+            server: none(),
+            client: none(),
+            path: String::new(),
+        };
+        let account = api.create("/accounts", json!({"name": "Acme"}));
+        api.account = text(&account, "id");
+        let made = api.create(
+            "/resource-servers",
+            json!({"identifier": "https://api.example/", "name": "API", "scope": "read write"}),
+        );
+        api.server.id = text(&made, "client_id");
+        api.server.secret = text(&made, "client_secret");
+        let made = api.create(
+            "/clients",
+            json!({"name": "App", "account": api.account, "scope": "read", "resources": ["https://api.example/"]}),
+        );
+        api.client = Client {
+            id: text(&made, "client_id"),
+            secret: text(&made, "client_secret"),
+            api_key: text(&made, "api_key"),
+        };
+        api.path = format!("/clients/{}", api.client.id);
+        api
+    }
+
+    fn call(&self, method: &str, path: &str, body: &Value) -> Reply {
+        call(&self.node, &self.token, method, path, body)
+    }
+
+    fn get(&self, path: &str) -> Value {
+        get(&self.node, &self.token, path)
+    }
+
+    fn create(&self, path: &str, body: Value) -> Value {
+        let reply = self.call("POST", path, &body);
+        assert_eq!(reply.status, 201, "{path}: {}", reply.body);
+        reply.json()
+    }
+
+    /// Deletes an object. A second deletion does not find it.
+    fn delete(&self, path: &str) {
+        let reply = self.call("DELETE", path, &Value::Null);
+        assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{path}");
+        problem(&self.call("DELETE", path, &Value::Null), 404, None);
+    }
+
+    fn is_active(&self, token: &str) -> bool {
+        self.node.active(&self.server, token)
+    }
+
+    fn accounts_are_changed(&self) {
+        let path = format!("/accounts/{}", self.account);
+        for required in [true, false] {
+            let body = json!({"requires_second_factor": required});
+            let changed = self.call("PATCH", &path, &body).json();
+            assert_eq!(changed["requires_second_factor"], json!(required));
+        }
+    }
+
+    fn clients_are_changed(&self) {
+        let (node, client, path) = (&self.node, &self.client, &self.path);
+        assert!(self.is_active(&node.token(client)) && self.is_active(&client.api_key));
+        let shown = self.get(path);
+        assert_eq!(shown["account"], json!(self.account));
+        assert_eq!(shown["enabled"], json!(true));
         assert!(!shown.to_string().contains("kws_") && !shown.to_string().contains("argon2"));
 
-        let changed = call(&node, &token, "PATCH", &path, &json!({"enabled": false})).json();
+        let changed = self.call("PATCH", path, &json!({"enabled": false})).json();
         assert_eq!(changed["enabled"], json!(false));
-        node.token_reply(&client, &[]).refused(401, "invalid_client");
-        call(&node, &token, "PATCH", &path, &json!({"enabled": true, "name": "Renamed"}));
-        assert_eq!(node.token_reply(&client, &[]).status, 200);
+        node.token_reply(client, &[]).refused(401, "invalid_client");
+        self.call("PATCH", path, &json!({"enabled": true, "name": "Renamed"}));
+        assert_eq!(node.token_reply(client, &[]).status, 200);
+    }
 
-        let secret = make(&format!("{path}/secrets"), json!({"expires_in": 3600}));
-        assert!(secret["client_secret"].as_str().unwrap().starts_with("kws_"));
-        assert_eq!(get(&node, &token, &format!("{path}/secrets"))["items"].as_array().unwrap().len(), 2);
-        gone(&format!("{path}/secrets/{}", secret["id"].as_str().unwrap()));
-        // A rotation keeps the old secret for an hour; later rotations replace it at once, any
-        // number of times.
-        let rotated = |grace: Value| {
-            let made = make(&format!("{path}/secrets/rotate"), json!({"grace": grace}));
-            Client { secret: made["client_secret"].as_str().unwrap().to_owned(), ..client.clone() }
+    /// A rotation keeps the old secret for an hour; later rotations replace it at once, any number
+    /// of times.
+    fn secrets_are_created_and_rotated(&self) {
+        let path = format!("{}/secrets", self.path);
+        let status = |client: &Client| self.node.token_reply(client, &[]).status;
+        let secret = self.create(&path, json!({"expires_in": 3600}));
+        assert!(text(&secret, "client_secret").starts_with("kws_"));
+        assert_eq!(self.get(&path)["items"].as_array().unwrap().len(), 2);
+        self.delete(&format!("{path}/{}", text(&secret, "id")));
+
+        let rotate = |grace: Value| Client {
+            secret: text(
+                &self.create(&format!("{path}/rotate"), json!({"grace": grace})),
+                "client_secret",
+            ),
+            ..self.client.clone()
         };
-        let second = rotated(json!("1h"));
-        assert_eq!((node.token_reply(&client, &[]).status, node.token_reply(&second, &[]).status), (200, 200));
-        let listed = get(&node, &token, &format!("{path}/secrets"))["items"].clone();
-        assert!(listed[0]["expires_at"].is_string() && listed[1]["expires_at"].is_null(), "{listed}");
-        let newest = (0..25).map(|_| rotated(json!(0))).collect::<Vec<_>>().pop();
-        let client = newest.unwrap();
-        node.token_reply(&second, &[]).refused(401, "invalid_client");
-        let kept = world.count(&format!("SELECT count(*) FROM client_secrets WHERE client_id = '{}'", client.id));
+        let second = rotate(json!("1h"));
+        assert_eq!((status(&self.client), status(&second)), (200, 200));
+        let listed = self.get(&path)["items"].clone();
+        assert!(
+            listed[0]["expires_at"].is_string() && listed[1]["expires_at"].is_null(),
+            "{listed}"
+        );
+        let newest = (0..25).map(|_| rotate(json!(0))).last().unwrap();
+        assert_eq!((status(&second), status(&newest)), (401, 200));
+        let kept = self.get(&path)["items"].as_array().unwrap().len();
         assert_eq!(kept, 1, "without a grace period the old ones are deleted");
+    }
 
-        let key = make(&format!("{path}/keys"), json!({"name": "Second", "allowed_ips": ["127.0.0.1"], "expires_in": 60}));
-        assert!(node.active(&server, key["api_key"].as_str().unwrap()));
-        assert!(key["authorization"].as_str().unwrap().starts_with("Basic "));
-        let id = key["id"].as_str().unwrap();
-        let rotated = make(&format!("{path}/keys/{id}/rotate"), json!({"grace": 0}));
-        assert!(!node.active(&server, key["api_key"].as_str().unwrap()) && node.active(&server, rotated["api_key"].as_str().unwrap()));
-        gone(&format!("{path}/keys/{}", rotated["id"].as_str().unwrap()));
+    fn keys_are_created_and_rotated(&self) {
+        let path = format!("{}/keys", self.path);
+        let limits = json!({"name": "Second", "allowed_ips": ["127.0.0.1"], "expires_in": 60});
+        let key = self.create(&path, limits);
+        assert!(self.is_active(&text(&key, "api_key")));
+        assert!(text(&key, "authorization").starts_with("Basic "));
+        let rotated = self.create(
+            &format!("{path}/{}/rotate", text(&key, "id")),
+            json!({"grace": 0}),
+        );
+        assert!(!self.is_active(&text(&key, "api_key")));
+        assert!(self.is_active(&text(&rotated, "api_key")));
+        self.delete(&format!("{path}/{}", text(&rotated, "id")));
+    }
 
-        let access = node.token(&client);
-        assert_eq!(get(&node, &token, &format!("/tokens?client={}", client.id))["items"].as_array().unwrap().len(), 5);
-        let inspected = call(&node, &token, "POST", "/tokens/inspect", &json!({"token": access})).json();
+    fn tokens_are_listed_inspected_and_revoked(&self) {
+        let client =
+            self.world
+                .client_with(&["--scope", "read", "--resource", "https://api.example/"]);
+        let token = self.node.token(&client);
+        let listed = self.get(&format!("/tokens?client={}", client.id));
+        assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+        let body = json!({"token": token});
+        let inspected = self.call("POST", "/tokens/inspect", &body).json();
         assert_eq!(inspected["active"], json!(true));
-        assert_eq!(call(&node, &token, "POST", "/tokens/revoke", &json!({"token": access})).status, 204);
-        assert!(!node.active(&server, &access), "at once");
-        let access = node.token(&client);
-        assert_eq!(call(&node, &token, "POST", &format!("{path}/revoke-tokens"), &Value::Null).status, 204);
-        assert!(!node.active(&server, &access), "at once");
+        assert_eq!(self.call("POST", "/tokens/revoke", &body).status, 204);
+        assert!(!self.is_active(&token), "at once");
+        let token = self.node.token(&client);
+        let all = format!("/clients/{}/revoke-tokens", client.id);
+        assert_eq!(self.call("POST", &all, &Value::Null).status, 204);
+        assert!(!self.is_active(&token), "at once");
+        self.delete(&format!("/clients/{}", client.id));
+    }
 
-        make("/users", json!({"email": "Ann@Acme.example", "role": "developer", "account": "Acme"}));
-        let users = get(&node, &token, "/users");
-        assert_eq!((&users["items"][0]["email"], &users["items"][0]["has_password"]), (&json!("ann@acme.example"), &json!(false)));
-        let user = users["items"][0]["id"].as_str().unwrap().to_owned();
-        let set = call(&node, &token, "PUT", &format!("/users/{user}/password"), &json!({"password": "correct horse battery"}));
-        assert_eq!((set.status, &set.json()["has_password"]), (200, &json!(true)));
-        problem(&call(&node, &token, "PUT", &format!("/users/{user}/password"), &json!({"password": "short"})), 400, Some("password"));
-        let role = |role: &str| call(&node, &token, "PATCH", &format!("/users/{user}"), &json!({"role": role}));
+    fn users_are_created_changed_and_deleted(&self) {
+        let user = json!({"email": "Ann@Acme.example", "role": "developer", "account": "Acme"});
+        self.create("/users", user);
+        let first = || self.get("/users")["items"][0].clone();
+        assert_eq!(first()["email"], json!("ann@acme.example"));
+        assert_eq!(first()["has_password"], json!(false));
+        let path = format!("/users/{}", text(&first(), "id"));
+        let set = |password: &str| {
+            let body = json!({"password": password});
+            self.call("PUT", &format!("{path}/password"), &body)
+        };
+        let changed = set("correct horse battery");
+        assert_eq!(changed.status, 200);
+        assert_eq!(changed.json()["has_password"], json!(true));
+        problem(&set("short"), 400, Some("password"));
+
+        let role = |role: &str| self.call("PATCH", &path, &json!({"role": role}));
         let viewer = role("viewer");
-        assert_eq!((viewer.status, &viewer.json()["role"]), (200, &json!("viewer")));
+        assert_eq!(viewer.status, 200);
+        assert_eq!(viewer.json()["role"], json!("viewer"));
         problem(&role("operator"), 409, Some("role"));
         problem(&role("king"), 400, Some("role"));
-        let link = make(&format!("/users/{user}/invitation"), Value::Null);
-        assert!(link["link"].as_str().unwrap().starts_with(&format!("{}/portal/invitation#kwv_", node.base)), "{link}");
-        assert_eq!(get(&node, &token, "/users")["items"][0]["invited_until"], link["expires_at"]);
-        assert_eq!(role("developer").json()["invited_until"], link["expires_at"]);
-        let reset = call(&node, &token, "DELETE", &format!("/users/{user}/second-factor"), &Value::Null);
+
+        let invitation = format!("{path}/invitation");
+        let link = self.create(&invitation, Value::Null);
+        let begin = format!("{}/portal/invitation#kwv_", self.node.base);
+        assert!(text(&link, "link").starts_with(&begin), "{link}");
+        assert_eq!(first()["invited_until"], link["expires_at"]);
+        assert_eq!(
+            role("developer").json()["invited_until"],
+            link["expires_at"]
+        );
+        let reset = self.call("DELETE", &format!("{path}/second-factor"), &Value::Null);
         assert_eq!((reset.status, reset.body.as_str()), (204, ""));
-        gone(&format!("/users/{user}"));
-        problem(&call(&node, &token, "POST", &format!("/users/{user}/invitation"), &Value::Null), 404, None);
+        self.delete(&path);
+        problem(&self.call("POST", &invitation, &Value::Null), 404, None);
+    }
 
-        let initial = make("/registration-tokens", json!({"scope": "read", "uses": 1}));
-        assert_eq!(node.json("POST", "/oauth/register", initial["token"].as_str(), &json!({})).status, 201);
-        gone(&format!("/registration-tokens/{}", initial["id"].as_str().unwrap()));
+    fn registration_tokens_are_created_and_deleted(&self) {
+        let initial = self.create("/registration-tokens", json!({"scope": "read", "uses": 1}));
+        let token = initial["token"].as_str();
+        let registered = self.node.json("POST", "/oauth/register", token, &json!({}));
+        assert_eq!(registered.status, 201);
+        self.delete(&format!("/registration-tokens/{}", text(&initial, "id")));
+    }
 
-        let coming = make("/signing-keys/rotate", Value::Null);
-        let kid = coming["kid"].as_str().unwrap().to_owned();
-        assert_eq!(call(&node, &token, "POST", &format!("/signing-keys/{kid}/retire"), &json!({})).json()["state"], json!("gone"));
-        problem(&call(&node, &token, "POST", "/signing-keys/import", &json!({"pem": "none"})), 400, Some("pem"));
-        assert_eq!(get(&node, &token, "/signing-keys")["items"].as_array().unwrap().len(), 2);
+    fn signing_keys_are_rotated_and_retired(&self) {
+        let pending = self.create("/signing-keys/rotate", Value::Null);
+        let retire = format!("/signing-keys/{}/retire", text(&pending, "kid"));
+        let retired = self.call("POST", &retire, &json!({})).json();
+        assert_eq!(retired["state"], json!("gone"));
+        let import = self.call("POST", "/signing-keys/import", &json!({"pem": "none"}));
+        problem(&import, 400, Some("pem"));
+        let keys = self.get("/signing-keys");
+        assert_eq!(keys["items"].as_array().unwrap().len(), 2);
+    }
 
-        problem(&call(&node, &token, "DELETE", "/resource-servers?identifier=https://api.example/", &Value::Null), 409, None);
-        gone(&path);
-        gone("/resource-servers?identifier=https://api.example/");
-        assert!(!node.active(&world.client_with(&["--introspect"]), &access));
+    /// The last check, since it deletes the client and the resource server.
+    fn clients_and_resource_servers_are_deleted(&self) {
+        let server = "/resource-servers?identifier=https://api.example/";
+        problem(&self.call("DELETE", server, &Value::Null), 409, None);
+        self.delete(&self.path);
+        self.delete(server);
+        let caller = self.world.client_with(&["--introspect"]);
+        assert!(!self.node.active(&caller, &self.client.api_key));
+    }
+}
+
+fn text(object: &Value, member: &str) -> String {
+    match object[member].as_str() {
+        Some(text) => text.to_owned(),
+        None => panic!("no {member} in {object}"),
+    }
+}
+
+/// Lists of clients, three at a time.
+fn lists_are_paginated(_: &World, node: &Node, token: &str) {
+    for number in 0..7 {
+        call(
+            node,
+            token,
+            "POST",
+            "/clients",
+            &json!({"name": format!("Client {number}")}),
+        );
+    }
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = get(node, token, &format!("/clients?limit=3{cursor}"));
+        let items = page["items"].as_array().unwrap();
+        assert!(items.len() <= 3);
+        seen.extend(
+            items
+                .iter()
+                .map(|item| item["client_id"].as_str().unwrap().to_owned()),
+        );
+        let Some(next) = page["next_cursor"].as_str() else {
+            break;
+        };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(seen.len(), 8);
+    assert_eq!(
+        seen.iter().collect::<std::collections::BTreeSet<_>>().len(),
+        8,
+        "each once"
+    );
+}
+
+/// Changes of a client with `If-Match`.
+fn entity_tags_are_compared(world: &World, node: &Node, token: &str) {
+    let client = world.client("read");
+    let path = format!("/api/v1/clients/{}", client.id);
+    let bearer = format!("Bearer {token}");
+    let etag = node
+        .get_with(&path, &[("authorization", &bearer)])
+        .header("etag")
+        .unwrap()
+        .to_owned();
+    let change = |etag: &str, name: &str| {
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+            ("if-match", etag),
+        ];
+        node.send(
+            "PATCH",
+            &path,
+            &headers,
+            json!({"name": name}).to_string().as_bytes(),
+        )
+    };
+    let first = change(&etag, "First");
+    assert_eq!(first.status, 200);
+    assert_ne!(first.header("etag"), Some(etag.as_str()));
+    problem(&change(&etag, "Second"), 412, None);
+    assert_eq!(change(first.header("etag").unwrap(), "Third").status, 200);
+    let last = change("*", "Fourth");
+    assert_eq!(last.status, 200);
+    // RFC 9110 section 13.1.1: any of several entity tags may match, and a weak one never does.
+    let mut current = last.header("etag").unwrap().to_owned();
+    for (number, written) in ["\"zzz\", TAG", "TAG,\"zzz\"", "\"zzz\" ,, W/\"zzz\",\tTAG "]
+        .into_iter()
+        .enumerate()
+    {
+        let changed = change(&written.replace("TAG", &current), &format!("List {number}"));
+        assert_eq!(changed.status, 200, "{written}: {}", changed.body);
+        current = changed.header("etag").unwrap().to_owned();
+    }
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+        ("if-match", "\"zzz\""),
+        ("if-match", current.as_str()),
+    ];
+    let lines = node.send("PATCH", &path, &headers, br#"{"name": "Lines"}"#);
+    assert_eq!(
+        lines.status, 200,
+        "several lines are one list: {}",
+        lines.body
+    );
+    let current = lines.header("etag").unwrap().to_owned();
+    for refused in [
+        &format!("W/{current}"),
+        "\"zzz\", \"yyy\"",
+        "",
+        ",",
+        current.trim_matches('"'),
+        "\"*\"",
+    ] {
+        problem(&change(refused, "Never"), 412, None);
+    }
+}
+
+/// Creations with `Idempotency-Key`.
+fn creations_are_idempotent(world: &World, node: &Node, token: &str) {
+    let bearer = format!("Bearer {token}");
+    let client = world.client("read");
+    let once = |key: &str, name: &str| {
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+            ("idempotency-key", key),
+        ];
+        node.send(
+            "POST",
+            "/api/v1/clients",
+            &headers,
+            json!({"name": name}).to_string().as_bytes(),
+        )
+    };
+    let first = once("a", "Once");
+    assert_eq!(first.status, 201);
+    let again = once("a", "Once");
+    assert_eq!(
+        (again.status, &again.json()["client_id"]),
+        (200, &first.json()["client_id"])
+    );
+    assert!(
+        again.json().get("client_secret").is_none(),
+        "its secret is not shown twice"
+    );
+    problem(&once("a", "Another"), 422, None);
+    problem(&once("", "x"), 400, Some("Idempotency-Key"));
+    // The same applies to concurrent requests, and if the object created by the first would
+    // conflict with the others.
+    each_case(
+        [
+            ("/clients".to_owned(), json!({"name": "Many"}), "clients"),
+            ("/accounts".to_owned(), json!({"name": "Many"}), "accounts"),
+            (
+                "/users".to_owned(),
+                json!({"email": "many@one.example", "role": "viewer"}),
+                "users",
+            ),
+            (
+                "/resource-servers".to_owned(),
+                json!({"identifier": "urn:many", "name": "Many"}),
+                "resource_servers",
+            ),
+            (
+                format!("/clients/{}/keys", client.id),
+                json!({"name": "Many"}),
+                "api_keys",
+            ),
+            (
+                format!("/clients/{}/secrets", client.id),
+                json!({}),
+                "client_secrets",
+            ),
+        ],
+        |(path, body, table)| {
+            let count = || world.count(&format!("SELECT count(*) FROM {table}"));
+            let before = count();
+            let path = format!("/api/v1{path}");
+            let headers = [
+                ("authorization", bearer.as_str()),
+                ("content-type", "application/json"),
+                ("idempotency-key", table),
+            ];
+            let statuses: Vec<u16> = std::thread::scope(|scope| {
+                let send = || {
+                    node.send("POST", &path, &headers, body.to_string().as_bytes())
+                        .status
+                };
+                let all: Vec<_> = (0..8).map(|_| scope.spawn(send)).collect();
+                all.into_iter().map(|one| one.join().unwrap()).collect()
+            });
+            assert_eq!(
+                statuses.iter().filter(|status| **status == 201).count(),
+                1,
+                "{path}: {statuses:?}"
+            );
+            assert!(
+                statuses.iter().all(|status| matches!(status, 200 | 201)),
+                "{path}: {statuses:?}"
+            );
+            assert_eq!(count() - before, 1, "{path}");
+        },
+    );
+}
+
+on_both! {
+    fn the_api_can_do_what_the_command_line_can(world: World) {
+        let api = Api::new(&world);
+        each_check(&api, &[
+            Api::accounts_are_changed,
+            Api::clients_are_changed,
+            Api::secrets_are_created_and_rotated,
+            Api::keys_are_created_and_rotated,
+            Api::tokens_are_listed_inspected_and_revoked,
+            Api::users_are_created_changed_and_deleted,
+            Api::registration_tokens_are_created_and_deleted,
+            Api::signing_keys_are_rotated_and_retired,
+            Api::clients_and_resource_servers_are_deleted,
+        ]);
     }
 
     /// No object of another account is visible, not even its existence.
@@ -352,87 +673,8 @@ on_both! {
     fn lists_have_pages_and_changes_have_etags_and_idempotency_keys(world: World) {
         let node = world.start();
         let token = operator(&world, &node);
-        for number in 0..7 {
-            call(&node, &token, "POST", "/clients", &json!({"name": format!("Client {number}")}));
-        }
-        let (mut seen, mut cursor) = (Vec::new(), String::new());
-        loop {
-            let page = get(&node, &token, &format!("/clients?limit=3{cursor}"));
-            let items = page["items"].as_array().unwrap();
-            assert!(items.len() <= 3);
-            seen.extend(items.iter().map(|item| item["client_id"].as_str().unwrap().to_owned()));
-            let Some(next) = page["next_cursor"].as_str() else { break };
-            cursor = format!("&cursor={next}");
-        }
-        assert_eq!(seen.len(), 8);
-        assert_eq!(seen.iter().collect::<std::collections::BTreeSet<_>>().len(), 8, "each once");
-
-        let path = format!("/api/v1/clients/{}", seen[1]);
-        let bearer = format!("Bearer {token}");
-        let etag = node.get_with(&path, &[("authorization", &bearer)]).header("etag").unwrap().to_owned();
-        let change = |etag: &str, name: &str| {
-            let headers = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("if-match", etag)];
-            node.send("PATCH", &path, &headers, json!({"name": name}).to_string().as_bytes())
-        };
-        let first = change(&etag, "First");
-        assert_eq!(first.status, 200);
-        assert_ne!(first.header("etag"), Some(etag.as_str()));
-        problem(&change(&etag, "Second"), 412, None);
-        assert_eq!(change(first.header("etag").unwrap(), "Third").status, 200);
-        let last = change("*", "Fourth");
-        assert_eq!(last.status, 200);
-        // RFC 9110 section 13.1.1: any of several entity tags may match, and a weak one never does.
-        let mut current = last.header("etag").unwrap().to_owned();
-        for (number, written) in ["\"zzz\", TAG", "TAG,\"zzz\"", "\"zzz\" ,, W/\"zzz\",\tTAG "].into_iter().enumerate() {
-            let changed = change(&written.replace("TAG", &current), &format!("List {number}"));
-            assert_eq!(changed.status, 200, "{written}: {}", changed.body);
-            current = changed.header("etag").unwrap().to_owned();
-        }
-        let headers = [
-            ("authorization", bearer.as_str()), ("content-type", "application/json"),
-            ("if-match", "\"zzz\""), ("if-match", current.as_str()),
-        ];
-        let lines = node.send("PATCH", &path, &headers, br#"{"name": "Lines"}"#);
-        assert_eq!(lines.status, 200, "several lines are one list: {}", lines.body);
-        let current = lines.header("etag").unwrap().to_owned();
-        for refused in [&format!("W/{current}"), "\"zzz\", \"yyy\"", "", ",", current.trim_matches('"'), "\"*\""] {
-            problem(&change(refused, "Never"), 412, None);
-        }
-
-        let once = |key: &str, name: &str| {
-            let headers = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("idempotency-key", key)];
-            node.send("POST", "/api/v1/clients", &headers, json!({"name": name}).to_string().as_bytes())
-        };
-        let first = once("a", "Once");
-        assert_eq!(first.status, 201);
-        let again = once("a", "Once");
-        assert_eq!((again.status, &again.json()["client_id"]), (200, &first.json()["client_id"]));
-        assert!(again.json().get("client_secret").is_none(), "its secret is not shown twice");
-        problem(&once("a", "Another"), 422, None);
-        problem(&once("", "x"), 400, Some("Idempotency-Key"));
-        // The same applies to concurrent requests, and if the object created by the first would
-        // conflict with the others.
-        each_case([
-            ("/clients".to_owned(), json!({"name": "Many"}), "clients"),
-            ("/accounts".to_owned(), json!({"name": "Many"}), "accounts"),
-            ("/users".to_owned(), json!({"email": "many@one.example", "role": "viewer"}), "users"),
-            ("/resource-servers".to_owned(), json!({"identifier": "urn:many", "name": "Many"}), "resource_servers"),
-            (format!("/clients/{}/keys", seen[1]), json!({"name": "Many"}), "api_keys"),
-            (format!("/clients/{}/secrets", seen[1]), json!({}), "client_secrets"),
-        ], |(path, body, table)| {
-            let count = || world.count(&format!("SELECT count(*) FROM {table}"));
-            let before = count();
-            let path = format!("/api/v1{path}");
-            let headers = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("idempotency-key", table)];
-            let statuses: Vec<u16> = std::thread::scope(|scope| {
-                let send = || node.send("POST", &path, &headers, body.to_string().as_bytes()).status;
-                let all: Vec<_> = (0..8).map(|_| scope.spawn(send)).collect();
-                all.into_iter().map(|one| one.join().unwrap()).collect()
-            });
-            assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{path}: {statuses:?}");
-            assert!(statuses.iter().all(|status| matches!(status, 200 | 201)), "{path}: {statuses:?}");
-            assert_eq!(count() - before, 1, "{path}");
-        });
+        let checks: [fn(&World, &Node, &str); 3] = [lists_are_paginated, entity_tags_are_compared, creations_are_idempotent];
+        each_case(checks, |check| check(&world, &node, &token));
     }
 
     fn the_audit_records_who_did_what(world: World) {

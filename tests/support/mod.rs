@@ -744,7 +744,7 @@ impl Node {
 impl Drop for Node {
     #[expect(
         clippy::print_stderr,
-        reason = "what the node said is the first thing that one wants to know"
+        reason = "the end of the log explains most failures of a test"
     )]
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -859,6 +859,11 @@ pub fn each_case<T>(cases: impl IntoIterator<Item = T>, mut check: impl FnMut(T)
         .filter(Result::is_err)
         .count();
     assert_eq!(failed, 0, "cases failed; their messages are above");
+}
+
+/// Runs checks that share a state, in this order, and fails after the last one if any failed.
+pub fn each_check<S>(state: &S, checks: &[fn(&S)]) {
+    each_case(checks, |check| check(state));
 }
 
 /// Waits for a condition without a promised time limit: ten seconds, multiplied by the number of
