@@ -42,6 +42,12 @@ demo:
     [[ -e data/demo.db ]] || cargo run --release --locked -- demo --database-url sqlite://data/demo.db
     cargo run --release --locked -- serve --database-url sqlite://data/demo.db
 
+# Take the screenshots in docs/pictures again; needs what tests/run installs for the browser tests
+pictures:
+    mkdir -p "$TEST_NODE_DIR/portal"
+    cp tests/portal/*.mjs "$TEST_NODE_DIR/portal/"
+    TEST_REQUIRE_ALL=1 cargo test --locked --test keyward -- --ignored the_pictures_of_the_documentation
+
 # Run a fuzz target for SECONDS; needs a nightly toolchain and cargo-fuzz
 fuzz TARGET SECONDS="60":
     cargo +nightly fuzz run {{ TARGET }} -- -max_total_time={{ SECONDS }}

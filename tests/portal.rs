@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::proxy::Proxy;
 use crate::support::tools::{self, Tool, variable};
-use crate::support::{Backend, Node, World, repository};
+use crate::support::{Backend, EmptyWorld, Node, World, repository};
 
 const PASSWORD: &str = "six quiet otters build dams";
 const RESOURCE: &str = "https://orders.example/";
@@ -277,6 +277,25 @@ fn every_page_is_accessible_translated_and_fits_the_screen() {
     input["pages"] = json!(pages());
     let node = world.start();
     journey(&world, &node, "pages", input, |what| {
+        panic!("asked for {what}")
+    });
+}
+
+#[test]
+#[ignore = "writes docs/pictures: `just pictures`"]
+fn the_pictures_of_the_documentation_are_taken() {
+    needs!(Tool::Node, Tool::Chromium);
+    let world = EmptyWorld::new(Backend::Sqlite);
+    let sample = world.cli(&["demo"]);
+    let input = json!({
+        "password": sample["password"],
+        "operator": "operator@keyward.example",
+        "developer": "tomas@harbour.example",
+        "otherDeveloper": "sam@brightfield.example",
+        "screenshots": repository("docs/pictures"),
+    });
+    let node = world.start_with(&["--issuer", "http://127.0.0.1:8080"]);
+    journey(&world, &node, "pictures", input, |what| {
         panic!("asked for {what}")
     });
 }
