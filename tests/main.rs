@@ -63,3 +63,4 @@ mod traces;
 mod traffic;
 mod units;
 mod verify;
+mod workload_identity;

@@ -2,7 +2,7 @@
 
 use super::management::{
     Changed, Created, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens,
-    resources, secrets, signing_keys, tokens, traffic, users,
+    resources, secrets, signing_keys, tokens, traffic, trust_rules, users,
 };
 use super::operation::Operation as Op;
 use super::{api_keys, documents, health, metrics, oauth, schemas, verify, well_known};
@@ -13,6 +13,7 @@ use crate::manage::resource_server::ResourceServerView;
 use crate::manage::signing_key::SigningKeyView;
 use crate::manage::token::{Inspection, TokenView};
 use crate::manage::traffic::Traffic;
+use crate::manage::trust_rule::{TrustRuleView, TrustTest};
 use crate::manage::user::UserView;
 use crate::oauth::introspection::Introspection;
 use crate::oauth::server_metadata::ServerMetadata;
@@ -31,6 +32,7 @@ pub fn operations() -> Vec<Op> {
         management_of_accounts_and_users(),
         management_of_clients(),
         management_of_credentials(),
+        management_of_trust_rules(),
         management_of_resource_servers(),
         management_of_signing_keys(),
         management_of_tokens(),
@@ -452,6 +454,72 @@ fn management_of_credentials() -> Vec<Op> {
         )
         .returns_empty(204, "Deleted")
         .requires("keyward:registration:write"),
+    ]
+}
+
+fn management_of_trust_rules() -> Vec<Op> {
+    vec![
+        Op::get(
+            "/api/v1/trust-rules",
+            "listTrustRules",
+            "List trust rules",
+            trust_rules::list,
+        )
+        .query::<trust_rules::ListTrustRulesQuery>()
+        .returns::<Page<TrustRuleView>>(200, "The trust rules, the oldest first")
+        .requires("keyward:trust-rules:read"),
+        Op::post(
+            "/api/v1/trust-rules",
+            "createTrustRule",
+            "Create a trust rule: workloads with a matching JWT act as the client",
+            trust_rules::create,
+        )
+        .json::<trust_rules::CreateTrustRule>()
+        .creates::<Created<TrustRuleView>>()
+        .requires("keyward:trust-rules:write"),
+        Op::post(
+            "/api/v1/trust-rules/test",
+            "testTrustRules",
+            "Try a JWT out: which trust rule accepts it, or why none does",
+            trust_rules::test,
+        )
+        .json::<trust_rules::PresentedJwt>()
+        .returns::<TrustTest>(200, "What each trust rule for its issuer says")
+        .requires("keyward:trust-rules:read"),
+        Op::post(
+            "/api/v1/trust-rules/disable-issuer",
+            "disableTrustedIssuer",
+            "Disable all trust rules for an issuer",
+            trust_rules::disable_issuer,
+        )
+        .json::<trust_rules::DisableIssuer>()
+        .returns::<Vec<TrustRuleView>>(200, "The trust rules for the issuer")
+        .requires("keyward:trust-rules:write"),
+        Op::get(
+            "/api/v1/trust-rules/{id}",
+            "showTrustRule",
+            "Show a trust rule",
+            trust_rules::show,
+        )
+        .returns::<TrustRuleView>(200, "The trust rule")
+        .requires("keyward:trust-rules:read"),
+        Op::patch(
+            "/api/v1/trust-rules/{id}",
+            "updateTrustRule",
+            "Disable or enable a trust rule",
+            trust_rules::update,
+        )
+        .json::<trust_rules::UpdateTrustRule>()
+        .returns::<TrustRuleView>(200, "The changed trust rule")
+        .requires("keyward:trust-rules:write"),
+        Op::delete(
+            "/api/v1/trust-rules/{id}",
+            "deleteTrustRule",
+            "Delete a trust rule; tokens that it gave stay active",
+            trust_rules::delete,
+        )
+        .returns_empty(204, "Deleted")
+        .requires("keyward:trust-rules:write"),
     ]
 }
 

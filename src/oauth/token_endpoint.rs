@@ -1,7 +1,7 @@
 //! The token endpoint (RFC 6749 section 3.2).
 
 use super::grant::{
-    self, Grant, GrantType, PermittedGrantType, client_credentials, token_exchange,
+    self, Grant, GrantType, PermittedGrantType, client_credentials, jwt_bearer, token_exchange,
 };
 use super::token::issue::{self, TokenResponse};
 use super::{AuthorizationServer, FormRequest, client_auth};
@@ -40,12 +40,22 @@ async fn authorize(
                 })
         }
         GrantType::TokenExchange => {
-            let key = token_exchange::authenticate(server, request).await?;
-            let client = &key.client.client;
+            let subject = token_exchange::authenticate(server, request).await?;
+            let client = subject.client();
             PermittedGrantType::check(client, grant_type)
-                .and_then(|permitted| token_exchange::grant(permitted, &key, parameters))
+                .and_then(|permitted| token_exchange::grant(permitted, &subject, parameters))
                 .inspect_err(|refused| {
-                    let target = &key.key.key.id;
+                    let target = subject.id();
+                    server.record_refused_grant(&request.context, client, target, refused);
+                })
+        }
+        GrantType::JwtBearer => {
+            let workload = jwt_bearer::authenticate(server, request).await?;
+            let client = &workload.client().client;
+            PermittedGrantType::check(client, grant_type)
+                .and_then(|permitted| jwt_bearer::grant(permitted, &workload, None, parameters))
+                .inspect_err(|refused| {
+                    let target = &client.client_id;
                     server.record_refused_grant(&request.context, client, target, refused);
                 })
         }
