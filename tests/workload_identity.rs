@@ -194,7 +194,7 @@ on_both! {
             ("spiffe", "spiffe://acme.example", "ES256", &["--spiffe-id", "spiffe://acme.example/ns/payments/sa/batch"], json!({
                 "aud": [audience], "sub": "spiffe://acme.example/ns/payments/sa/batch",
             })),
-            ("aws", aws, "ES256", &["--role-arn", arn], json!({
+            ("aws", aws, "RS256", &["--role-arn", arn], json!({
                 "aud": audience, "sub": arn, "jti": "x", "https://sts.amazonaws.com/": {"aws_account": "123456789012", "principal_id": arn},
             })),
             ("gcp", "https://accounts.google.com", "RS256", &["--service-account", email], json!({

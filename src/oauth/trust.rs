@@ -204,11 +204,10 @@ impl<'a> ForeignJwt<'a> {
     /// The issuers whose rules may accept the JWT: its `iss`, and the trust domain of a SPIFFE ID,
     /// since a JWT-SVID need not have an `iss`.
     fn issuers(&self) -> Vec<&str> {
+        let iss = self.registered.iss.as_deref();
         let trust_domain = self.registered.sub.as_deref().and_then(trust_domain);
-        self.registered
-            .iss
-            .as_deref()
-            .into_iter()
+        let trust_domain = trust_domain.filter(|domain| iss != Some(domain));
+        iss.into_iter()
             .chain(trust_domain)
             .filter(|issuer| could_be_issuer(issuer))
             .collect()
@@ -261,14 +260,17 @@ pub async fn verify(
     presented: &PresentedJwt<'_>,
     context: &RequestContext,
 ) -> Result<Workload, Refused> {
-    let named = match presented.client_id {
-        Some(client_id) => server.cache.client(client_id).await?,
-        None => None,
+    let refused = match verify_for(server, presented, context).await {
+        Ok(workload) => return Ok(workload),
+        Err(refused) => refused,
     };
-    let verified = verify_for(server, presented, context).await;
-    verified.map_err(|refused| Refused {
-        client: refused.client.or(named),
-        ..refused
+    let client = match (refused.client, presented.client_id) {
+        (None, Some(client_id)) => server.cache.client(client_id).await?,
+        (client, _) => client,
+    };
+    Err(Refused {
+        rejection: refused.rejection,
+        client,
     })
 }
 

@@ -169,10 +169,14 @@ impl Condition {
     /// whose path can be read in two ways, satisfies none. Numbers and booleans are compared as
     /// JSON writes them. Of an array, one element has to satisfy the condition.
     pub fn matches(&self, claims: &Map<String, Value>) -> bool {
-        match find(claims, &self.claim) {
-            Some(Value::Array(elements)) => elements.iter().any(|one| self.accepts(one)),
-            Some(value) => self.accepts(value),
-            None => false,
+        self.accepted_value(claims).is_some()
+    }
+
+    /// The claim that satisfies the condition; of an array, the element that does.
+    fn accepted_value<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
+        match find(claims, &self.claim)? {
+            Value::Array(elements) => elements.iter().find(|one| self.accepts(one)),
+            value => self.accepts(value).then_some(value),
         }
     }
 
@@ -363,11 +367,11 @@ impl Conditions {
         &self.all
     }
 
-    /// The claims that the conditions are about, for the audit.
+    /// The claims that satisfy the conditions, for the audit.
     pub fn select(&self, claims: &Map<String, Value>) -> Map<String, Value> {
         self.all
             .iter()
-            .filter_map(|one| Some((one.claim.clone(), find(claims, &one.claim)?.clone())))
+            .filter_map(|one| Some((one.claim.clone(), one.accepted_value(claims)?.clone())))
             .collect()
     }
 }
