@@ -7,7 +7,7 @@ use crate::support::repository;
 
 /// What the portal may use of `http`. The rest of `http` is the API.
 const SHARED_WITH_THE_PORTAL: [&str; 4] =
-    ["context", "extract", "error::LogReason", "error::status"];
+    ["context", "extract", "error::LogError", "error::status"];
 
 /// The words in backquotes.
 fn quoted(text: &str) -> BTreeSet<String> {

@@ -44,7 +44,7 @@ mod signing_keys;
 
 use crate::config::Issuer;
 use crate::error::{Code, Error};
-use crate::http::error::LogReason;
+use crate::http::error::LogError;
 use crate::manage::AuthorizationServer;
 use form::Form;
 use page_error::{PageError, error_page};
@@ -330,7 +330,7 @@ fn method_not_allowed(context: &PageContext, allow: &str) -> HttpResponse {
     if let Ok(allow) = HeaderValue::from_str(allow) {
         response.headers_mut().insert(ALLOW, allow);
     }
-    page::set_log_reason(&mut response, &error);
+    page::set_log_error(&mut response, &error);
     response
 }
 
@@ -393,7 +393,7 @@ fn error_response(request: &HttpRequest, error: &PageError) -> HttpResponse {
             let id = context.request.request_id.to_string();
             let path = &context.path_and_query;
             let mut response = error_page(&context, error, form.as_ref(), Some(&id), path);
-            page::set_log_reason(&mut response, error);
+            page::set_log_error(&mut response, error);
             response
         }
         PageError::SignInRequired => {
@@ -410,9 +410,9 @@ fn error_response(request: &HttpRequest, error: &PageError) -> HttpResponse {
         }
         PageError::Resubmit(message) => {
             let mut response = sign_in::resubmit(context, message, &form.unwrap_or_default());
-            response.extensions_mut().insert(LogReason {
+            response.extensions_mut().insert(LogError {
                 code: Code::AccessDenied,
-                reason: (*message).to_owned(),
+                error: (*message).to_owned(),
             });
             response
         }
