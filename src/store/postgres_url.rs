@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use zeroize::Zeroizing;
 
+use crate::decimal;
+
 /// Parameters that are passed to libpq.
 const FOR_LIBPQ: [&str; 24] = [
     "application_name",
@@ -424,10 +426,9 @@ fn parse_port(text: Option<&String>) -> Result<u16, InvalidUrl> {
     if text.is_empty() {
         return Ok(5432);
     }
-    text.parse()
-        .ok()
+    decimal::parse(text)
         .filter(|port| *port > 0)
-        .ok_or(InvalidUrl::new("the port is no number from 1 to 65535"))
+        .ok_or(InvalidUrl::new("the port is not a number from 1 to 65535"))
 }
 
 /// The TLS parameters of a URL, each with its environment variable as the default.

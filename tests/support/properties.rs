@@ -696,7 +696,7 @@ pub fn accept_language(data: &[u8]) {
     }
 }
 
-/// A span of time is written in seconds so that it can be read again, and has a limit.
+/// A duration is written in seconds so that it can be read again, and has a limit.
 pub fn duration(data: &[u8]) {
     let Some(text) = text(data) else { return };
     match parse_duration(text) {
@@ -705,10 +705,7 @@ pub fn duration(data: &[u8]) {
             let seconds = duration.as_secs();
             assert_eq!(parse_duration(&seconds.to_string()), Ok(duration));
             assert_eq!(parse_duration(&format!("{seconds}s")), Ok(duration));
-            assert!(
-                text.bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'+')
-            );
+            assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric()));
         }
         Err(reason) => assert!(is_one_line(&reason.to_string()), "{reason:?}"),
     }
@@ -756,7 +753,7 @@ pub fn proxy_url(data: &[u8]) {
                 assert!(!shown.contains(SECRET) || others.iter().any(|part| part.contains(SECRET)));
             }
         }
-        Err(reason) => assert!(!reason.contains(SECRET)),
+        Err(reason) => assert!(!reason.to_string().contains(SECRET)),
     }
 }
 
