@@ -79,10 +79,10 @@ async fn check_key_visible<R: RightType>(
         return Ok(());
     };
     let client = match server.cache.api_key(credential.id()).await? {
-        Some(key) => server.cache.client(&key.key.client_id).await?,
+        Some(key) => server.cache.client(&key.client_id).await?,
         None => None,
     };
-    if client.is_some_and(|entry| permit.can_access(&entry.client.account_id)) {
+    if client.is_some_and(|client| permit.can_access(&client.account_id)) {
         Ok(())
     } else {
         Err(Reason::no_such_key().into())
@@ -124,8 +124,8 @@ async fn check_token_visible(
     claims: &Claims,
 ) -> Result<(), Rejection> {
     let client = server.cache.client(&claims.client_id).await?;
-    let visible = permit.is_operator()
-        || client.is_some_and(|entry| permit.can_access(&entry.client.account_id));
+    let visible =
+        permit.is_operator() || client.is_some_and(|client| permit.can_access(&client.account_id));
     if visible {
         Ok(())
     } else {
@@ -157,7 +157,7 @@ pub async fn inspect(
     match resolved {
         Ok(ActiveToken::AccessToken(_)) => Ok(Inspection::active(claims)),
         Ok(ActiveToken::ApiKey(active)) => {
-            let key = &active.key.key;
+            let key = &active.api_key;
             Ok(Inspection::active(Some(serde_json::json!({
                 "client_id": key.client_id,
                 "jti": key.id,
@@ -195,7 +195,7 @@ pub async fn revoke(
             let recorder = permit.recorder();
             match &token {
                 PresentedToken::ApiKey(key) => {
-                    domain::api_key::revoke(transaction, recorder, account_id, &key.key.id)?;
+                    domain::api_key::revoke(transaction, recorder, account_id, &key.id)?;
                 }
                 PresentedToken::AccessToken(claims) => {
                     let jti = claims.jti.to_string();

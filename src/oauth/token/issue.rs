@@ -93,7 +93,7 @@ pub async fn issue(
     check_not_revoked_meanwhile(server, &grant, &kid, now).await?;
     server
         .usage
-        .count_token(&grant.client().client, grant.grant_type(), now);
+        .count_token(grant.client(), grant.grant_type(), now);
     Ok(TokenResponse {
         access_token,
         issued_token_type: grant.issued_token_type(),
@@ -112,10 +112,10 @@ async fn check_not_revoked_meanwhile(
     now: Timestamp,
 ) -> Result<(), Error> {
     let revoked = || Error::unavailable("the token was revoked while it was signed");
-    let granted_to = &grant.client().client;
+    let granted_to = grant.client();
     let client = server.cache.client(&granted_to.client_id).await?;
-    if client.is_none_or(|entry| {
-        entry.client.disabled_at.is_some() || entry.client.token_epoch != granted_to.token_epoch
+    if client.is_none_or(|client| {
+        client.disabled_at.is_some() || client.token_epoch != granted_to.token_epoch
     }) {
         return Err(revoked());
     }
@@ -141,7 +141,7 @@ fn claims(
     lifetime: Duration,
     now: Timestamp,
 ) -> Claims {
-    let client = &grant.client().client;
+    let client = grant.client();
     // A node whose clock was ahead may have written `tokens_void_before`, before token epochs
     // existed. A token issued now must be later than that.
     let millisecond = now.millis().max(client.tokens_void_before.millis() + 1);
