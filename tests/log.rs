@@ -1,4 +1,5 @@
-//! The log: its fields are documented, and one that cannot be written stops nothing: no request, no start, no end.
+//! The log: its fields are documented, and a log that cannot be written blocks neither requests, nor the start,
+//! nor the stop of the server.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
@@ -82,7 +83,7 @@ impl Drop for Serving {
 }
 
 #[test]
-fn the_server_goes_on_where_the_reader_of_its_log_ends() {
+fn the_server_keeps_running_when_its_log_reader_exits() {
     let world = World::sqlite();
     let mut serving = Serving::start(&world, Stdio::piped());
     let mut log = BufReader::new(serving.child.stderr.take().unwrap());
@@ -97,7 +98,7 @@ fn the_server_goes_on_where_the_reader_of_its_log_ends() {
 }
 
 #[test]
-fn the_server_goes_on_where_the_disk_of_its_log_is_full() {
+fn the_server_keeps_running_when_the_disk_of_its_log_is_full() {
     let world = World::sqlite();
     let full = std::fs::OpenOptions::new()
         .write(true)
@@ -109,7 +110,7 @@ fn the_server_goes_on_where_the_disk_of_its_log_is_full() {
     }
     eventually("the count", || (serving.dropped() >= 20).then_some(()));
     serving.stops();
-    // Other commands have something to say there, too.
+    // Other commands write messages there as well.
     let full = std::fs::OpenOptions::new()
         .write(true)
         .open("/dev/full")
@@ -122,13 +123,13 @@ fn the_server_goes_on_where_the_disk_of_its_log_is_full() {
     assert!(status.unwrap().success());
 }
 
-/// The reader is there, but does not read; then it does.
+/// The reader of the pipe does not read at first, and then does.
 #[test]
-fn the_server_goes_on_where_the_reader_of_its_log_hangs() {
+fn the_server_keeps_running_when_its_log_reader_hangs() {
     let world = World::sqlite();
     let mut serving = Serving::start(&world, Stdio::piped());
     let mut log = serving.child.stderr.take().unwrap();
-    // Much more than the pipe holds.
+    // Much more than the capacity of the pipe.
     for _ in 0..1000 {
         serving.get("/healthz").unwrap();
     }
@@ -144,11 +145,11 @@ fn the_server_goes_on_where_the_reader_of_its_log_hangs() {
             .filter(|line| line.contains("/healthz"))
             .count()
             >= 1000,
-        "what waited is written"
+        "buffered lines are written"
     );
     assert!(text.contains("\"stopped\""), "to the last line");
 
-    // And one that never reads does not hold up the end.
+    // A reader that never reads does not delay the stop.
     let mut serving = Serving::start(&world, Stdio::piped());
     let log = serving.child.stderr.take().unwrap();
     for _ in 0..1000 {

@@ -9,12 +9,12 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use zeroize::Zeroizing;
 use zxcvbn::matching::patterns::MatchPattern;
 use zxcvbn::{Score, zxcvbn};
 
 use crate::credential::random_bytes;
 use crate::error::{Error, refusal};
+use crate::secret::SecretString;
 use crate::span::{self, Scope};
 
 /// The shortest password, in characters, and the longest, in bytes.
@@ -35,9 +35,9 @@ const MIN_RELATED: usize = 3;
 /// Words that are related to every user of the product.
 const PRODUCT: [&str; 2] = ["keyward", "portal"];
 
-/// A password that a person chose. It cannot be printed or serialised, and its memory is zeroed
-/// when it is dropped.
-pub struct Password(Zeroizing<String>);
+/// A password that a person chose.
+#[derive(Debug)]
+pub struct Password(SecretString);
 
 /// Why a password is refused (NIST SP 800-63B section 5.1.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +81,8 @@ impl Password {
     ///
     /// # Errors
     /// [`Weakness`] if the password is refused.
-    pub fn choose(text: String, related: &[&str]) -> Result<Self, Weakness> {
-        let text = Zeroizing::new(text);
+    pub fn choose(password: SecretString, related: &[&str]) -> Result<Self, Weakness> {
+        let text = password.expose();
         let distinct: BTreeSet<char> = text.chars().collect();
         let length = text.chars().count();
         if length < MIN_LENGTH
@@ -92,24 +92,23 @@ impl Password {
         {
             return Err(Weakness::Format);
         }
-        match weakness(&text, &words(related)) {
-            None => Ok(Password(text)),
+        match weakness(text, &words(related)) {
+            None => Ok(Password(password)),
             Some(weakness) => Err(weakness),
         }
     }
 
     /// A generated password, which needs no check.
-    pub fn generated(text: String) -> Self {
-        Password(Zeroizing::new(text))
+    pub fn generated(password: SecretString) -> Self {
+        Password(password)
     }
 
     /// A presented password. One that is longer than a password can be matches none.
-    pub fn presented(text: String) -> Self {
-        let text = Zeroizing::new(text);
-        if text.len() > MAX_LENGTH {
-            Password(Zeroizing::default())
+    pub fn presented(password: SecretString) -> Self {
+        if password.expose().len() > MAX_LENGTH {
+            Password(SecretString::default())
         } else {
-            Password(text)
+            Password(password)
         }
     }
 }
@@ -285,7 +284,7 @@ impl Passwords {
             let mut output = vec![0; params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN)];
             let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
             let done = argon2.hash_password_into_with_memory(
-                password.0.as_bytes(),
+                password.0.expose().as_bytes(),
                 &salt,
                 &mut output,
                 &mut blocks,
@@ -309,7 +308,7 @@ mod tests {
     ];
 
     fn refused(text: &str) -> Option<Weakness> {
-        Password::choose(text.to_owned(), &RELATED).err()
+        Password::choose(text.into(), &RELATED).err()
     }
 
     #[test]
@@ -359,6 +358,12 @@ mod tests {
         assert_eq!(refused(&"x".repeat(MAX_LENGTH + 1)), Some(Weakness::Format));
     }
 
+    #[test]
+    fn debug_masks_a_password() {
+        let presented = Password::presented("correct horse battery".into());
+        assert_eq!(format!("{presented:?}"), "Password(***)");
+    }
+
     /// While a flood by strangers holds all shared permits, a known caller still gets one.
     #[tokio::test]
     async fn a_permit_is_reserved_for_known_callers() {
@@ -370,7 +375,7 @@ mod tests {
             .expect_err("none is left");
         let known = passwords.permit(Caller::Known).await;
         assert!(known.is_ok());
-        let presented = Password::presented("correct horse battery".to_owned());
+        let presented = Password::presented("correct horse battery".into());
         assert_eq!(
             passwords
                 .matches(None, presented, Caller::Known)
@@ -380,7 +385,7 @@ mod tests {
             crate::error::Code::TemporarilyUnavailable
         );
         drop(known);
-        let presented = Password::presented("correct horse battery".to_owned());
+        let presented = Password::presented("correct horse battery".into());
         assert!(
             !passwords
                 .matches(None, presented, Caller::Known)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::actor::Permit;
 use super::policy::{find_editable, find_visible};
@@ -16,6 +17,7 @@ use crate::credential::{Credential, Kind};
 use crate::crypto::secret_hash;
 use crate::error::{Error, refusal};
 use crate::scope::Scope;
+use crate::secret::SecretString;
 pub use crate::store::api_key::IpRanges;
 use crate::store::api_key::{self, ApiKey};
 use crate::store::audit::Action;
@@ -322,8 +324,9 @@ fn replaced(old: &ApiKey, successor_id: &str, end: Timestamp) -> ApiKey {
 }
 
 /// The value of the `Authorization` header that presents an API key: Basic, with the key as the user name.
-pub fn authorization_header(api_key: &str) -> String {
-    format!("Basic {}", STANDARD.encode(api_key))
+pub fn authorization_header(api_key: &Credential) -> SecretString {
+    let encoded = Zeroizing::new(STANDARD.encode(api_key.expose()));
+    SecretString::new(["Basic ", &encoded].concat())
 }
 
 #[cfg(test)]

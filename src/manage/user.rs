@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::crypto::password::Password;
 pub use crate::crypto::password::Passwords;
 use crate::error::{Error, refusal};
+use crate::secret::SecretString;
 use crate::store::audit::Action;
 use crate::store::invitation::{self, Invitation};
 pub use crate::store::user::Role;
@@ -161,7 +162,7 @@ pub async fn list(store: &Arc<Store>, permit: Permit<UsersRead>) -> Result<Vec<U
 /// `invalid_request` if the password is too weak.
 pub(super) async fn usable_password(
     store: &Arc<Store>,
-    text: String,
+    password: SecretString,
     email: &str,
 ) -> Result<Password, Error> {
     let issuer = store
@@ -169,7 +170,7 @@ pub(super) async fn usable_password(
         .await?
         .map(|cluster| cluster.issuer);
     let related = [email, issuer.as_deref().unwrap_or_default()];
-    Ok(Password::choose(text, &related)?)
+    Ok(Password::choose(password, &related)?)
 }
 
 /// Sets a user's password and ends the user's sessions.
@@ -181,7 +182,7 @@ pub async fn set_password(
     passwords: &Passwords,
     permit: Permit<UsersWrite>,
     email: &str,
-    password: String,
+    password: SecretString,
 ) -> Result<UserView, Error> {
     let password = usable_password(store, password, email)
         .await

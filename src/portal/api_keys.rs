@@ -14,6 +14,7 @@ use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::clock::Timestamp;
+use crate::credential::Credential;
 use crate::error::{Code, Error, refusal};
 use crate::manage::actor::{ClientsRead, KeysRead, KeysWrite};
 use crate::manage::api_key::{
@@ -261,13 +262,7 @@ pub async fn create(
         api_key::create(&user.server.store, user.may(KeysWrite)?, &id, new).await
     };
     match recoverable(&user, created.await, &path(&application, ""))? {
-        Ok((key, view)) => Ok(key_page(
-            &user,
-            &application,
-            key.expose(),
-            &view,
-            "key-created",
-        )),
+        Ok((key, view)) => Ok(key_page(&user, &application, &key, &view, "key-created")),
         Err(error) => keys_page(&user, &application, &form, Some(&error)).await,
     }
 }
@@ -276,11 +271,12 @@ pub async fn create(
 fn key_page(
     user: &CurrentUser,
     application: &Application,
-    key: &str,
+    key: &Credential,
     view: &ApiKeyView,
     title: &str,
 ) -> HttpResponse {
-    let authorization = format!("Authorization: {}", authorization_header(key));
+    let authorization = format!("Authorization: {}", authorization_header(key).expose());
+    let key = key.expose();
     let try_it = format!(
         "curl -i -u {key}: {}",
         user.server.issuer.endpoint("/verify")
@@ -397,13 +393,7 @@ pub async fn rotate(
         .await
     };
     match recoverable(&user, created.await, &path(&application, ""))? {
-        Ok((new, view)) => Ok(key_page(
-            &user,
-            &application,
-            new.expose(),
-            &view,
-            "key-rotated",
-        )),
+        Ok((new, view)) => Ok(key_page(&user, &application, &new, &view, "key-rotated")),
         Err(error) => Ok(rotate_page(&user, &application, &key, &form, Some(&error))),
     }
 }

@@ -182,7 +182,7 @@ fn link_page(user: &CurrentUser, email: &str, link: &Credential) -> HttpResponse
         div.shown_once {
             p { strong { (user.t("shown-once")) } }
             p { (user.tr("link-text", &[("email", email.into())])) }
-            (copy(user, &user.t("link"), "link", &url))
+            (copy(user, &user.t("link"), "link", url.expose()))
             p { (user.tr("link-lifetime", &[("span", user.language.duration(invitation::INVITATION_TTL).into())])) }
         }
         p { a.button.primary href=(user.link("/people")) { (user.t("to-people")) } }

@@ -28,6 +28,7 @@ use crate::manage::idempotency::IdempotencyKey;
 use crate::manage::session::{self, ActiveSession};
 use crate::manage::sign_in::DEVICE_TOKEN_TTL;
 use crate::manage::{AuthorizationServer, RequestContext};
+use crate::secret::SecretString;
 
 const SESSION_COOKIE: &str = "keyward";
 const LANGUAGE_COOKIE: &str = "keyward_language";
@@ -60,7 +61,7 @@ pub struct PageContext {
     base: String,
     csrf_cookie: Option<String>,
     /// The device token of the browser, if it has one.
-    pub device_token: Option<String>,
+    pub device_token: Option<SecretString>,
 }
 
 impl PageContext {
@@ -79,7 +80,7 @@ impl PageContext {
             answers_form: request.method() == Method::POST,
             base: server.issuer.path().to_owned(),
             csrf_cookie: cookie(CSRF_COOKIE),
-            device_token: cookie(DEVICE_COOKIE),
+            device_token: cookie(DEVICE_COOKIE).map(SecretString::new),
             server: server.clone(),
         }
     }

@@ -712,8 +712,8 @@ reason-assertion-ended = { $seconds ->
 }
 reason-assertion-too-long = the assertion expires in { $seconds } seconds; the maximum is { $most }
 reason-assertion-not-begun = { $seconds ->
-    [one] the assertion is not valid for another second
-   *[other] the assertion is not valid for another { $seconds } seconds
+    [one] the assertion becomes valid in one second
+   *[other] the assertion becomes valid in { $seconds } seconds
 }
 reason-assertion-used = the assertion was already used
 reason-no-initial-token = no initial access token

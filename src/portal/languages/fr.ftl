@@ -718,8 +718,8 @@ reason-assertion-ended = { $seconds ->
 }
 reason-assertion-too-long = l’assertion expire dans { $seconds } secondes ; le maximum est { $most }
 reason-assertion-not-begun = { $seconds ->
-    [one] l’assertion n’est valide que dans { $seconds } seconde
-   *[other] l’assertion n’est valide que dans { $seconds } secondes
+    [one] l’assertion ne sera valide que dans { $seconds } seconde
+   *[other] l’assertion ne sera valide que dans { $seconds } secondes
 }
 reason-assertion-used = l’assertion a déjà été utilisée
 reason-no-initial-token = pas de jeton d’accès initial
@@ -727,11 +727,11 @@ reason-unknown-initial-token = jeton d’accès initial inconnu
 reason-wrong-initial-token = jeton d’accès initial incorrect
 reason-initial-token-ended = le jeton d’accès initial a expiré
 reason-initial-token-used-up = le jeton d’accès initial est épuisé
-reason-no-registration-token = pas de jeton d’accès à l’enregistrement
-reason-wrong-registration-token = jeton d’accès à l’enregistrement incorrect
+reason-no-registration-token = pas de jeton d’accès d’enregistrement
+reason-wrong-registration-token = jeton d’accès d’enregistrement incorrect
 reason-not-registered-by-itself = application inconnue, ou qui n’a pas été enregistrée dynamiquement
 reason-token-too-long = le jeton est trop long
-reason-not-a-token = n’est pas un JWT
+reason-not-a-token = ce n’est pas un JWT
 reason-token-header-unreadable = l’en-tête du jeton ne peut pas être analysé
 reason-token-wrong-type = le type du jeton n’est ni at+jwt ni JWT
 reason-token-critical-header = le jeton comporte un en-tête critique non pris en charge
