@@ -27,6 +27,8 @@ mod assets;
 mod audit;
 mod chart;
 mod components;
+mod cookies;
+mod csrf;
 mod form;
 pub mod language;
 mod overview;
