@@ -1,4 +1,4 @@
-# The commands that contributors use most. `just` lists them; CONTRIBUTING.md explains them.
+# Common development tasks. `just` lists them; CONTRIBUTING.md explains them.
 
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
@@ -15,21 +15,21 @@ lint:
     cargo fmt --check
     cargo clippy --all-targets --locked -- -D warnings
 
-# Install what is missing and run all checks and tests; arguments go to `cargo test`
+# Install missing tools and run all checks and tests; arguments are passed to `cargo test`
 test *ARGS:
     tests/run {{ ARGS }}
 
-# Run the tests whose path contains NAME on SQLite alone
+# Run the tests whose path contains NAME on SQLite only
 test-one NAME:
     cargo test --locked --lib -- {{ NAME }}
     cargo test --locked --test keyward -- {{ NAME }} --skip ::postgres
 
-# Run the tests whose path contains NAME on the Postgres that TEST_POSTGRES_URL names
+# Run the tests whose path contains NAME on the Postgres server of TEST_POSTGRES_URL
 test-postgres NAME:
     @[[ -n "${TEST_POSTGRES_URL:-}" ]] || { echo "set TEST_POSTGRES_URL first: see CONTRIBUTING.md" >&2; exit 1; }
     cargo test --locked --test keyward -- {{ NAME }} --skip ::sqlite
 
-# Write the files in tests/golden anew, where a change of them is meant
+# Rewrite the golden files in tests/golden, after an intended change
 golden:
     UPDATE_GOLDEN=1 cargo test --locked --test keyward golden::
 
@@ -37,28 +37,30 @@ golden:
 run *ARGS:
     cargo run --release --locked -- {{ ARGS }}
 
-# Serve data/demo.db; it is made, with sample data, where it is not there yet
+# Serve data/demo.db; if it does not exist, create it with sample data
 demo:
     [[ -e data/demo.db ]] || cargo run --release --locked -- demo --database-url sqlite://data/demo.db
     cargo run --release --locked -- serve --database-url sqlite://data/demo.db
 
-# Write the golden files anew; the differences belong into the review
-golden:
-    UPDATE_GOLDEN=1 cargo test --locked --test keyward golden
+# Take the screenshots in docs/pictures again; needs what tests/run installs for the browser tests
+pictures:
+    mkdir -p "$TEST_NODE_DIR/portal"
+    cp tests/portal/*.mjs "$TEST_NODE_DIR/portal/"
+    TEST_REQUIRE_ALL=1 cargo test --locked --test keyward -- --ignored the_pictures_of_the_documentation
 
-# Run a fuzz target for some seconds; needs a nightly toolchain and cargo-fuzz
+# Run a fuzz target for SECONDS; needs a nightly toolchain and cargo-fuzz
 fuzz TARGET SECONDS="60":
     cargo +nightly fuzz run {{ TARGET }} -- -max_total_time={{ SECONDS }}
 
-# Run each fuzz target for some seconds
+# Run each fuzz target for SECONDS
 fuzz-all SECONDS="60":
     for target in $(cargo +nightly fuzz list); do cargo +nightly fuzz run "$target" -- -max_total_time={{ SECONDS }}; done
 
-# Measure what tokens and introspections cost, as CPU time
+# Measure the CPU time of tokens and introspections
 bench *ARGS:
     cargo bench --locked -- {{ ARGS }}
 
-# The same, as instructions counted by valgrind
+# Measure the same in instructions, counted by valgrind
 bench-instructions:
     cargo bench --locked -- --callgrind
 

@@ -53,7 +53,8 @@ impl FirstOperator {
         let password = match (&new_password, password) {
             (None, Some(chosen)) => {
                 Password::choose(chosen.clone(), &[&email]).map_err(|weakness| {
-                    Error::server_error(weakness.description()).field("operator_password")
+                    let refused = Error::from(weakness);
+                    Error::server_error(refused.description()).field("operator_password")
                 })?
             }
             (generated, _) => Password::generated(generated.clone().unwrap_or_default()),

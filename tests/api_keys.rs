@@ -1,4 +1,4 @@
-//! API keys: how they are made, managed and used; their exchange for tokens.
+//! API keys: creating, managing and using them, and exchanging them for tokens.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::support::tools::{self, Tool};
-use crate::support::{Client, Node, Reply, World, each_case, eventually, jwt, within};
+use crate::support::{Client, Node, Reply, World, each_case, each_check, eventually, jwt, within};
 
 const SECOND: Duration = Duration::from_secs(1);
 const API: &str = "https://api.example/";
@@ -123,7 +123,7 @@ fn verify(node: &Node, key: &str, headers: &[(&str, &str)]) -> u16 {
     .status
 }
 
-fn live_keys(world: &World, client: &Client) -> i64 {
+fn active_keys(world: &World, client: &Client) -> i64 {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
     let ended = format!("(expires_at IS NULL OR expires_at > {now})");
     world.count(&format!(
@@ -132,9 +132,8 @@ fn live_keys(world: &World, client: &Client) -> i64 {
     ))
 }
 
-/// The operator gets one answer, whether they hold the token or have read its `jti`, and the list says the
-/// same.
-fn ended_with_its_key(world: &World, node: &Node, client: &Client, token: &str) {
+/// The operator gets the same answer for the token, for its `jti` and in the list of tokens.
+fn is_inactive_like_its_key(world: &World, node: &Node, client: &Client, token: &str) {
     let jti = text(&jwt::claims(token), "jti").to_owned();
     for named in [token, &jti] {
         let inspected = world.cli(&["--issuer", &node.base, "token", "inspect", named]);
@@ -156,6 +155,237 @@ fn ended_with_its_key(world: &World, node: &Node, client: &Client, token: &str) 
         (&json!(true), &jwt::claims(token)["api_key"]),
         "{row}"
     );
+}
+
+/// A node, a client whose key manages keys, and another client.
+struct KeyApi<'a> {
+    world: &'a World,
+    node: Node,
+    client: Client,
+    other: Client,
+}
+
+impl KeyApi<'_> {
+    fn creates_lists_and_deletes_keys(&self) {
+        let KeyApi { node, .. } = self;
+        let key = &self.client.api_key;
+        let first = list(node, key);
+        let created = first[0]["createdDate"].clone();
+        assert_eq!(
+            first,
+            [
+                json!({"id": id_of(key), "name": "Default", "apiKey": &key[..25], "createdDate": created})
+            ]
+        );
+
+        let name = "\u{1F511}".repeat(100);
+        for name in ["Orders", "a", "O'Brien \"<b>\"", name.as_str()] {
+            let reply = create(node, key, name);
+            assert_eq!(reply.status, 201, "{}", reply.body);
+            assert_eq!(reply.header("cache-control"), Some("no-store"));
+            let made = reply.json();
+            let (id, whole) = (text(&made, "id"), text(&made, "apiKey"));
+            assert_eq!((id, text(&made, "name")), (id_of(whole), name));
+            assert_eq!(made.as_object().unwrap().len(), 4, "{made}");
+            let shown = list(node, key)
+                .into_iter()
+                .find(|key| key["id"] == *id)
+                .unwrap();
+            assert_eq!(
+                shown,
+                json!({"id": id, "name": name, "apiKey": &whole[..25], "createdDate": made["createdDate"]})
+            );
+            refused(
+                &ask(node, "GET", "/apiKeys", &basic(whole), ""),
+                403,
+                "it was not asked to manage keys",
+            );
+            refused(&create(node, whole, "x"), 403, "nor to make them");
+            refused(&delete(node, whole, id_of(key)), 403, "nor to delete them");
+            assert_eq!(verify(node, whole, &[]), 200);
+            let reply = delete(node, key, id);
+            assert_eq!((reply.status, reply.body.as_str()), (204, ""));
+            assert_eq!(verify(node, whole, &[]), 401, "from the next request on");
+            refused(&delete(node, key, id), 404, "the second time");
+        }
+    }
+
+    fn refuses_invalid_bodies(&self) {
+        let KeyApi { node, .. } = self;
+        let key = &self.client.api_key;
+        let (long, large) = (
+            json!({"name": "x".repeat(101)}).to_string(),
+            json!({"name": "x", "y": "z".repeat(70_000)}).to_string(),
+        );
+        each_case(
+            [
+                ("application/json", "{\"name\": \"Default\"}", 409),
+                ("application/json", long.as_str(), 400),
+                ("application/json", "{\"name\": \"\"}", 400),
+                ("application/json", "{\"name\": \" \"}", 400),
+                ("application/json", "{\"name\": \"a \"}", 400),
+                ("application/json", "{\"name\": \"zero\u{200B}width\"}", 400),
+                ("application/json", "{\"name\": \"\\u202Ereversed\"}", 400),
+                ("application/json", "{\"name\": \"\\u0000\"}", 400),
+                ("application/json", "{\"name\": \"\\ud800\"}", 400),
+                ("application/json", "{\"name\": null}", 400),
+                ("application/json", "{\"name\": 1}", 400),
+                ("application/json", "{\"name\": [\"a\"]}", 400),
+                (
+                    "application/json",
+                    "{\"name\": \"a\", \"name\": \"b\"}",
+                    400,
+                ),
+                ("application/json", "{}", 400),
+                ("application/json", "[]", 400),
+                ("application/json", "\"a\"", 400),
+                ("application/json", "{\"name\": \"a\"", 400),
+                ("application/json", "{\"name\": \"a\"} {}", 400),
+                ("application/json", "", 400),
+                ("text/plain", "{\"name\": \"a\"}", 400),
+                ("application/x-www-form-urlencoded", "name=a", 400),
+                ("", "{\"name\": \"a\"}", 400),
+                ("application/json", large.as_str(), 413),
+            ],
+            |(content_type, body, status)| {
+                let authorization = basic(key);
+                let headers = [
+                    ("authorization", authorization.as_str()),
+                    ("content-type", content_type),
+                ];
+                let headers = if content_type.is_empty() {
+                    &headers[..1]
+                } else {
+                    &headers
+                };
+                let shown: String = body.chars().take(60).collect();
+                refused(
+                    &node.post("/apiKeys", headers, body.as_bytes()),
+                    status,
+                    &format!("{content_type} {shown}"),
+                );
+            },
+        );
+        refused(
+            &node.post(
+                "/apiKeys",
+                &[
+                    ("authorization", &basic(key)),
+                    ("content-type", "application/json"),
+                ],
+                b"{\"name\": \"\xFF\"}",
+            ),
+            400,
+            "no UTF-8",
+        );
+        let headers = [
+            ("authorization", basic(key)),
+            ("content-type", "Application/JSON; charset=utf-8".to_owned()),
+        ];
+        let headers = headers
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
+        let made = node.post("/apiKeys", &headers, b"{\"name\": \"b\", \"more\": 1}");
+        assert_eq!(made.status, 201, "unknown members are ignored");
+        assert_eq!(delete(node, key, text(&made.json(), "id")).status, 204);
+    }
+
+    fn refuses_unknown_ids_and_methods(&self) {
+        let KeyApi {
+            node,
+            client,
+            other,
+            ..
+        } = self;
+        let key = &self.client.api_key;
+        for id in [
+            "nobody",
+            "0123456789abcdef",
+            id_of(&other.api_key),
+            &client.id,
+            "%00",
+            "%FF",
+            "a%2Fb",
+            "..%2F..",
+            "'%20OR%201=1",
+            &"x".repeat(3000),
+        ] {
+            let reply = delete(node, key, id);
+            assert_eq!(reply.status, 404, "{id}: {}", reply.body);
+        }
+        refused(
+            &delete(node, key, id_of(&other.api_key)),
+            404,
+            "a key of another client",
+        );
+        let reply = delete(node, key, &other.api_key);
+        refused(&reply, 404, "a whole key where its id belongs");
+        assert!(
+            !reply.body.contains(&other.api_key),
+            "the value is repeated: {}",
+            reply.body
+        );
+        assert_eq!(list(node, &other.api_key).len(), 1);
+        for (method, path, allow) in [
+            ("PUT", "/apiKeys", "GET, HEAD, POST"),
+            ("GET", "/apiKeys/nobody", "DELETE"),
+            ("PATCH", "/apiKeys/nobody", "DELETE"),
+        ] {
+            let reply = ask(node, method, path, &basic(key), "");
+            assert_eq!(
+                (reply.status, reply.header("allow")),
+                (405, Some(allow)),
+                "{method} {path}"
+            );
+        }
+    }
+
+    /// The last check, since it deletes the first key and disables the client.
+    fn limits_the_number_of_keys(&self) {
+        let KeyApi {
+            world,
+            node,
+            client,
+            ..
+        } = self;
+        let key = &self.client.api_key;
+        let numbers: Vec<String> = (2..=10).map(|number| number.to_string()).collect();
+        for name in &numbers {
+            assert_eq!(create(node, key, name).status, 201);
+        }
+        refused(&create(node, key, "Eleventh"), 409, "ten are the most");
+        for one in list(node, key)
+            .iter()
+            .filter(|one| one["name"] != "Default")
+        {
+            assert_eq!(delete(node, key, text(one, "id")).status, 204);
+        }
+        refused(&delete(node, key, id_of(key)), 409, "the last one");
+        let successor = make(world, client, &["--name", "Successor", "--manage-keys"]);
+        assert_eq!(
+            delete(node, key, id_of(key)).status,
+            204,
+            "itself, when there is another"
+        );
+        refused(
+            &ask(node, "GET", "/apiKeys", &basic(key), ""),
+            401,
+            "deleted",
+        );
+        assert_eq!(list(node, text(&successor, "api_key")).len(), 1);
+        world.cli(&["client", "disable", &client.id]);
+        let disabled = || {
+            Some(ask(
+                node,
+                "GET",
+                "/apiKeys",
+                &basic(text(&successor, "api_key")),
+                "",
+            ))
+            .filter(|reply| reply.status != 200)
+        };
+        refused(&within(SECOND, "the disabling", disabled), 401, "disabled");
+    }
 }
 
 on_both! {
@@ -193,12 +423,12 @@ on_both! {
         let listed = world.cli(&["key", "list", &client.id]);
         let names: Vec<&str> = listed.as_array().unwrap().iter().map(|key| text(key, "name")).collect();
         assert_eq!(names.iter().filter(|name| **name == "Orders").count(), 1, "{names:?}");
-        assert_eq!(names.len(), 3, "the old one goes on for a while");
+        assert_eq!(names.len(), 3, "the old key is valid during the grace period");
 
         let (last, unknown) = (id_of(&other.api_key), "0123456789abcdef");
         let (long, most) = ("x".repeat(101), "ä".repeat(100));
         let create = |flags: &[&'static str]| [&["key", "create", client.id.as_str()], flags].concat().iter().map(ToString::to_string).collect::<Vec<_>>();
-        for (arguments, said) in [
+        each_case([
             (create(&["--name", ""]), "name"),
             (create(&["--name", " padded"]), "name"),
             (create(&["--name", "zero\u{200B}width"]), "name"),
@@ -215,11 +445,11 @@ on_both! {
             (["key", "delete", &client.id, unknown].map(str::to_owned).into(), unknown),
             (["key", "delete", &client.id, last].map(str::to_owned).into(), last),
             (["key", "delete", &other.id, last].map(str::to_owned).into(), "last"),
-        ] {
+        ], |(arguments, said)| {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             let error = world.refused(&arguments);
             assert!(error.contains(said), "{arguments:?}: {error}");
-        }
+        });
         for usage in [&["--expires-in", "0"][..], &["--expires-in", "soon"], &["--scope", "a\"b"], &["--name"]] {
             let status = world.run(&[&["key", "create", &client.id, "--name", "New"], usage].concat()).status.code();
             assert_eq!(status, Some(2), "{usage:?}");
@@ -230,19 +460,21 @@ on_both! {
             make(&world, &client, &["--name", &number.to_string()]);
         }
         assert!(world.refused(&["key", "create", &client.id, "--name", "Eleventh"]).contains("10"));
-        assert!(world.refused(&["key", "rotate", &client.id, text(&rotated, "id")]).contains("10"), "both would live");
+        assert!(world.refused(&["key", "rotate", &client.id, text(&rotated, "id")]).contains("10"), "there is no room for both");
         world.cli(&["key", "rotate", &client.id, text(&rotated, "id"), "--grace", "0"]);
         for key in world.cli(&["key", "list", &client.id]).as_array().unwrap().iter().skip(1) {
             world.cli(&["key", "delete", &client.id, text(key, "id")]);
         }
         assert!(world.refused(&["key", "delete", &client.id, id_of(&client.api_key)]).contains("last"));
-        // A leaked one must die, be it the last; then the operator makes another.
+        // A leaked key can be revoked even if it is the last one; the operator then creates
+        // another.
         world.cli(&["token", "revoke", &client.api_key]);
         assert_eq!(world.cli(&["key", "list", &client.id]), json!([]));
         make(&world, &client, &["--name", "Default", "--manage-keys"]);
     }
 
-    /// A key that a key makes has no more than its maker, nor for longer, nor from elsewhere.
+    /// A key created with another key has no more scope, no longer lifetime and no wider IP ranges
+    /// than that key.
     fn a_key_creates_another_key(world: World) {
         let client = world.client("read write");
         let node = world.start();
@@ -270,7 +502,7 @@ on_both! {
         }
         world.cli(&["token", "revoke", &client.api_key]);
         for token in &tokens {
-            ended_with_its_key(&world, &node, &client, token);
+            is_inactive_like_its_key(&world, &node, &client, token);
         }
     }
 
@@ -295,8 +527,8 @@ on_both! {
         assert!(!node.active(&api, &token));
         assert_eq!(verify(&node, key, &[]), 401);
         refused(&ask(&node, "GET", "/apiKeys", &basic(key), ""), 401, "expired");
-        assert_eq!(list(&node, &client.api_key).len(), 9, "it is not shown, nor does it count");
-        assert_eq!(create(&node, &client.api_key, "Short").status, 201, "and gives up its name");
+        assert_eq!(list(&node, &client.api_key).len(), 9, "an expired key is neither listed nor counted");
+        assert_eq!(create(&node, &client.api_key, "Short").status, 201, "the name of an expired key can be reused");
     }
 
     fn a_key_is_limited_to_a_part_of_its_clients_scope(world: World) {
@@ -329,7 +561,8 @@ on_both! {
         let (last, rest) = (mistyped.chars().last().unwrap(), &mistyped[..mistyped.len() - 1]);
         assert_eq!(verify(&node, &format!("{rest}{}", if last == '0' { '1' } else { '0' }), &[]), 401);
         assert_eq!(list(&node, &client.api_key).len(), 6);
-        // The running server writes it within seconds; one that stops, before it ends.
+        // A running server writes the last use within seconds; a server that stops writes it before
+        // it exits.
         let written = |key: &str| {
             let keys = world.cli(&["key", "list", &client.id]);
             let row = keys.as_array().unwrap().iter().find(|row| row["id"] == id_of(key)).unwrap().clone();
@@ -351,7 +584,7 @@ on_both! {
         assert_eq!(created(&before), created(&world.cli(&["key", "list", &client.id])));
     }
 
-    fn a_key_that_is_deleted_while_in_use(world: World) {
+    fn a_key_deleted_while_in_use_is_refused(world: World) {
         let client = world.client("read");
         let (one, two) = (world.start_with(&["--issuer", "http://auth.example"]), world.start_with(&["--issuer", "http://auth.example"]));
         for (here, there) in [(&one, &two), (&two, &one)] {
@@ -386,104 +619,271 @@ on_both! {
     }
 }
 
+/// A key with a part of its client's scope, and a resource server that introspects.
+struct Exchange<'a> {
+    world: &'a World,
+    node: Node,
+    api: Client,
+    client: Client,
+    key: String,
+}
+
+impl Exchange<'_> {
+    fn the_response_has_a_token_with_the_scope_of_the_key(&self) {
+        let Exchange {
+            node,
+            api,
+            client,
+            key,
+            ..
+        } = self;
+        let reply = exchange(node, key, &[]);
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+        let answer = reply.json();
+        let token = text(&answer, "access_token");
+        let expected = json!({"access_token": token, "issued_token_type": TOKEN_TYPE, "token_type": "Bearer", "expires_in": 3600, "scope": "a b"});
+        assert_eq!(answer, expected, "and no refresh token");
+        let (header, claims) = (jwt::header(token), jwt::claims(token));
+        assert_eq!(
+            (&header["typ"], &header["alg"]),
+            (&json!("at+jwt"), &json!("RS256"))
+        );
+        for (claim, value) in [
+            ("iss", json!(node.base)),
+            ("sub", json!(client.id)),
+            ("client_id", json!(client.id)),
+            ("scope", json!("a b")),
+            ("aud", json!([API, "urn:two"])),
+        ] {
+            assert_eq!(claims[claim], value, "{claim}");
+        }
+        let seen = node.introspect(api, token);
+        assert_eq!(
+            (&seen["active"], &seen["token_type"], &seen["jti"]),
+            (&json!(true), &json!("Bearer"), &claims["jti"])
+        );
+    }
+
+    fn scope_and_audience_can_be_narrowed(&self) {
+        let Exchange { node, key, .. } = self;
+        each_case(
+            [
+                (&[("scope", "b")][..], "b", json!([API, "urn:two"])),
+                (&[("scope", "b a")], "a b", json!([API, "urn:two"])),
+                (&[("resource", "urn:two")], "a b", json!("urn:two")),
+                (
+                    &[("audience", "urn:two"), ("scope", "a")],
+                    "a",
+                    json!("urn:two"),
+                ),
+                (
+                    &[("resource", "urn:two"), ("resource", API)],
+                    "a b",
+                    json!([API, "urn:two"]),
+                ),
+                (
+                    &[("requested_token_type", TOKEN_TYPE)],
+                    "a b",
+                    json!([API, "urn:two"]),
+                ),
+                (
+                    &[(
+                        "requested_token_type",
+                        "urn:ietf:params:oauth:token-type:jwt",
+                    )],
+                    "a b",
+                    json!([API, "urn:two"]),
+                ),
+            ],
+            |(fields, scope, audience)| {
+                let reply = exchange(node, key, fields);
+                assert_eq!(reply.status, 200, "{fields:?}: {}", reply.body);
+                let claims = jwt::claims(text(&reply.json(), "access_token"));
+                assert_eq!(
+                    (&claims["scope"], &claims["aud"]),
+                    (&json!(scope), &audience),
+                    "{fields:?}"
+                );
+            },
+        );
+    }
+
+    fn invalid_requests_are_refused(&self) {
+        let Exchange {
+            node, client, key, ..
+        } = self;
+        let token = &exchanged(node, key);
+        each_case(
+            [
+                (&[("scope", "c")][..], "invalid_scope"),
+                (&[("scope", "a c")], "invalid_scope"),
+                (&[("scope", "\"")], "invalid_scope"),
+                (&[("resource", "urn:three")], "invalid_target"),
+                (&[("audience", "urn:three")], "invalid_target"),
+                (
+                    &[(
+                        "requested_token_type",
+                        "urn:ietf:params:oauth:token-type:refresh_token",
+                    )],
+                    "invalid_request",
+                ),
+                (
+                    &[("actor_token", "x"), ("actor_token_type", TOKEN_TYPE)],
+                    "invalid_request",
+                ),
+                (&[("client_id", client.id.as_str())], "invalid_request"),
+                (
+                    &[
+                        ("client_id", client.id.as_str()),
+                        ("client_secret", client.secret.as_str()),
+                    ],
+                    "invalid_request",
+                ),
+                (
+                    &[
+                        ("client_assertion", "x"),
+                        (
+                            "client_assertion_type",
+                            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+                        ),
+                    ],
+                    "invalid_request",
+                ),
+                (&[("subject_token", key.as_str())], "invalid_request"),
+            ],
+            |(fields, error)| {
+                exchange(node, key, fields).refused(400, error);
+            },
+        );
+        let grant = ("grant_type", EXCHANGE);
+        for authorization in [client.basic(), basic(key), format!("Bearer {key}")] {
+            node.form(
+                "/oauth/token",
+                Some(&authorization),
+                &[
+                    grant,
+                    ("subject_token", key),
+                    ("subject_token_type", KEY_TYPE),
+                ],
+            )
+            .refused(400, "invalid_request");
+        }
+        each_case(
+            [
+                &[grant][..],
+                &[grant, ("subject_token", key)],
+                &[grant, ("subject_token_type", KEY_TYPE)],
+                &[
+                    grant,
+                    ("subject_token", key),
+                    ("subject_token_type", TOKEN_TYPE),
+                ],
+                &[
+                    grant,
+                    ("subject_token", token),
+                    ("subject_token_type", KEY_TYPE),
+                ],
+                &[
+                    grant,
+                    ("subject_token", &client.secret),
+                    ("subject_token_type", KEY_TYPE),
+                ],
+                &[
+                    grant,
+                    ("subject_token", &key[1..]),
+                    ("subject_token_type", KEY_TYPE),
+                ],
+                &[
+                    grant,
+                    ("subject_token", ""),
+                    ("subject_token_type", KEY_TYPE),
+                ],
+            ],
+            |fields| {
+                node.form("/oauth/token", None, fields)
+                    .refused(400, "invalid_request");
+            },
+        );
+    }
+
+    fn the_metadata_lists_the_grant_type(&self) {
+        let Exchange { node, .. } = self;
+        for path in [
+            "/.well-known/oauth-authorization-server",
+            "/.well-known/openid-configuration",
+        ] {
+            assert!(
+                node.get(path).json()["grant_types_supported"]
+                    .as_array()
+                    .unwrap()
+                    .contains(&json!(EXCHANGE)),
+                "{path}"
+            );
+        }
+    }
+
+    fn a_key_is_not_accepted_as_the_secret_of_a_client(&self) {
+        let Exchange {
+            node, client, key, ..
+        } = self;
+        let token = &exchanged(node, key);
+        for secret in [key.as_str(), client.api_key.as_str()] {
+            let pretender = Client {
+                secret: secret.to_owned(),
+                ..client.clone()
+            };
+            node.token_reply(&pretender, &[])
+                .refused(401, "invalid_client");
+            node.form(
+                "/oauth/introspect",
+                Some(&pretender.basic()),
+                &[("token", token)],
+            )
+            .refused(401, "invalid_client");
+        }
+    }
+
+    /// The last check, since it revokes the key and disables the client.
+    fn the_token_ends_with_its_key(&self) {
+        let Exchange {
+            world,
+            node,
+            api,
+            client,
+            key,
+            ..
+        } = self;
+        let token = &exchanged(node, key);
+        let own = exchanged(node, &client.api_key);
+        assert_eq!(node.revoke(client, key).status, 200);
+        assert_eq!(
+            node.introspect(api, token),
+            json!({"active": false}),
+            "the token ends with its key"
+        );
+        assert_eq!(verify(node, token, &[]), 401);
+        exchange(node, key, &[]).refused(400, "invalid_request");
+        assert!(node.active(api, &own), "that of another key does not");
+        world.cli(&["client", "disable", &client.id]);
+        within(SECOND, "the disabling", || {
+            (!node.active(api, &own)).then_some(())
+        });
+        exchange(node, &client.api_key, &[]).refused(400, "invalid_request");
+    }
+}
+
 on_both_and_serializable! {
     fn keys_are_managed_over_http(world: World) {
         let client = world.client("read write");
         let other = world.client("read");
-        let node = world.start();
-        let key = &client.api_key;
-        let first = list(&node, key);
-        let created = first[0]["createdDate"].clone();
-        assert_eq!(first, [json!({"id": id_of(key), "name": "Default", "apiKey": &key[..25], "createdDate": created})]);
-
-        let name = "\u{1F511}".repeat(100);
-        for name in ["Orders", "a", "O'Brien \"<b>\"", name.as_str()] {
-            let reply = create(&node, key, name);
-            assert_eq!(reply.status, 201, "{}", reply.body);
-            assert_eq!(reply.header("cache-control"), Some("no-store"));
-            let made = reply.json();
-            let (id, whole) = (text(&made, "id"), text(&made, "apiKey"));
-            assert_eq!((id, text(&made, "name")), (id_of(whole), name));
-            assert_eq!(made.as_object().unwrap().len(), 4, "{made}");
-            let shown = list(&node, key).into_iter().find(|key| key["id"] == *id).unwrap();
-            assert_eq!(shown, json!({"id": id, "name": name, "apiKey": &whole[..25], "createdDate": made["createdDate"]}));
-            refused(&ask(&node, "GET", "/apiKeys", &basic(whole), ""), 403, "it was not asked to manage keys");
-            refused(&create(&node, whole, "x"), 403, "nor to make them");
-            refused(&delete(&node, whole, id_of(key)), 403, "nor to delete them");
-            assert_eq!(verify(&node, whole, &[]), 200);
-            let reply = delete(&node, key, id);
-            assert_eq!((reply.status, reply.body.as_str()), (204, ""));
-            assert_eq!(verify(&node, whole, &[]), 401, "from the next request on");
-            refused(&delete(&node, key, id), 404, "the second time");
-        }
-
-        let (long, large) = (json!({"name": "x".repeat(101)}).to_string(), json!({"name": "x", "y": "z".repeat(70_000)}).to_string());
-        for (content_type, body, status) in [
-            ("application/json", "{\"name\": \"Default\"}", 409),
-            ("application/json", long.as_str(), 400),
-            ("application/json", "{\"name\": \"\"}", 400),
-            ("application/json", "{\"name\": \" \"}", 400),
-            ("application/json", "{\"name\": \"a \"}", 400),
-            ("application/json", "{\"name\": \"zero\u{200B}width\"}", 400),
-            ("application/json", "{\"name\": \"\\u202Ereversed\"}", 400),
-            ("application/json", "{\"name\": \"\\u0000\"}", 400),
-            ("application/json", "{\"name\": \"\\ud800\"}", 400),
-            ("application/json", "{\"name\": null}", 400),
-            ("application/json", "{\"name\": 1}", 400),
-            ("application/json", "{\"name\": [\"a\"]}", 400),
-            ("application/json", "{\"name\": \"a\", \"name\": \"b\"}", 400),
-            ("application/json", "{}", 400),
-            ("application/json", "[]", 400),
-            ("application/json", "\"a\"", 400),
-            ("application/json", "{\"name\": \"a\"", 400),
-            ("application/json", "{\"name\": \"a\"} {}", 400),
-            ("application/json", "", 400),
-            ("text/plain", "{\"name\": \"a\"}", 400),
-            ("application/x-www-form-urlencoded", "name=a", 400),
-            ("", "{\"name\": \"a\"}", 400),
-            ("application/json", large.as_str(), 413),
-        ] {
-            let authorization = basic(key);
-            let headers = [("authorization", authorization.as_str()), ("content-type", content_type)];
-            let headers = if content_type.is_empty() { &headers[..1] } else { &headers };
-            let shown: String = body.chars().take(60).collect();
-            refused(&node.post("/apiKeys", headers, body.as_bytes()), status, &format!("{content_type} {shown}"));
-        }
-        refused(&node.post("/apiKeys", &[("authorization", &basic(key)), ("content-type", "application/json")], b"{\"name\": \"\xFF\"}"), 400, "no UTF-8");
-        let headers = [("authorization", basic(key)), ("content-type", "Application/JSON; charset=utf-8".to_owned())];
-        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
-        assert_eq!(node.post("/apiKeys", &headers, b"{\"name\": \"b\", \"more\": 1}").status, 201, "what is unknown is ignored");
-
-        for id in ["nobody", "0123456789abcdef", id_of(&other.api_key), &client.id, "%00", "%FF", "a%2Fb", "..%2F..", "'%20OR%201=1", &"x".repeat(3000)] {
-            let reply = delete(&node, key, id);
-            assert_eq!(reply.status, 404, "{id}: {}", reply.body);
-        }
-        refused(&delete(&node, key, id_of(&other.api_key)), 404, "a key of another client");
-        let reply = delete(&node, key, &other.api_key);
-        refused(&reply, 404, "a whole key where its id belongs");
-        assert!(!reply.body.contains(&other.api_key), "not repeated: {}", reply.body);
-        assert_eq!(list(&node, &other.api_key).len(), 1);
-        for (method, path, allow) in [("PUT", "/apiKeys", "GET, HEAD, POST"), ("GET", "/apiKeys/nobody", "DELETE"), ("PATCH", "/apiKeys/nobody", "DELETE")] {
-            let reply = ask(&node, method, path, &basic(key), "");
-            assert_eq!((reply.status, reply.header("allow")), (405, Some(allow)), "{method} {path}");
-        }
-
-        let numbers: Vec<String> = (2..10).map(|number| number.to_string()).collect();
-        for name in &numbers {
-            assert_eq!(create(&node, key, name).status, 201);
-        }
-        refused(&create(&node, key, "Eleventh"), 409, "ten are the most");
-        for one in list(&node, key).iter().filter(|one| one["name"] != "Default") {
-            assert_eq!(delete(&node, key, text(one, "id")).status, 204);
-        }
-        refused(&delete(&node, key, id_of(key)), 409, "the last one");
-        let successor = make(&world, &client, &["--name", "Successor", "--manage-keys"]);
-        assert_eq!(delete(&node, key, id_of(key)).status, 204, "itself, when there is another");
-        refused(&ask(&node, "GET", "/apiKeys", &basic(key), ""), 401, "deleted");
-        assert_eq!(list(&node, text(&successor, "api_key")).len(), 1);
-        world.cli(&["client", "disable", &client.id]);
-        let disabled = || Some(ask(&node, "GET", "/apiKeys", &basic(text(&successor, "api_key")), "")).filter(|reply| reply.status != 200);
-        refused(&within(SECOND, "the disabling", disabled), 401, "disabled");
+        let api = KeyApi { world: &world, node: world.start(), client, other };
+        each_check(&api, &[
+            KeyApi::creates_lists_and_deletes_keys,
+            KeyApi::refuses_invalid_bodies,
+            KeyApi::refuses_unknown_ids_and_methods,
+            KeyApi::limits_the_number_of_keys,
+        ]);
     }
 
     fn a_rotated_key_works_until_its_grace_period_ends(world: World) {
@@ -509,10 +909,10 @@ on_both_and_serializable! {
         let lived = began.elapsed();
         assert!((Duration::from_secs(2)..Duration::from_secs(4)).contains(&lived), "{lived:?}");
         assert_eq!((verify(&node, &old, &[]), verify(&node, new, &[])), (401, 200));
-        assert_eq!(list(&node, new).len(), 2, "what has ended is no key any more");
+        assert_eq!(list(&node, new).len(), 2, "an expired key is unknown");
         assert_eq!(exchange(&node, &old, &[]).status, 400);
-        assert!(!node.active(&api, &token), "what it was exchanged for ends with it");
-        assert!(world.refused(&["key", "rotate", &client.id, id_of(&old)]).contains(id_of(&old)), "it has ended");
+        assert!(!node.active(&api, &token), "tokens of the key expire with it");
+        assert!(world.refused(&["key", "rotate", &client.id, id_of(&old)]).contains(id_of(&old)), "it has expired");
 
         let newest = world.cli(&["key", "rotate", &client.id, id_of(new), "--grace", "0s"]);
         within(SECOND, "the end", || (!node.active(&api, new)).then_some(()));
@@ -535,7 +935,7 @@ on_both_and_serializable! {
         assert_eq!((of(&statuses, 201), of(&statuses, 409)), (1, 9), "{statuses:?}");
         let statuses = all_at_once(&|number, node| create(node, &client.api_key, &number.to_string()), 20);
         assert_eq!((of(&statuses, 201), of(&statuses, 409)), (8, 12), "{statuses:?}");
-        assert_eq!(live_keys(&world, &client), 10);
+        assert_eq!(active_keys(&world, &client), 10);
         let all = list(&nodes[0], &client.api_key);
         let statuses = all_at_once(&|number, node| delete(node, &client.api_key, text(&all[1 + number / 2], "id")), 18);
         assert_eq!((of(&statuses, 204), of(&statuses, 404)), (9, 9), "{statuses:?}");
@@ -544,9 +944,9 @@ on_both_and_serializable! {
             let client = world.client("read");
             let second = make(&world, &client, &["--name", "Second", "--manage-keys"]);
             let keys = [client.api_key.as_str(), text(&second, "api_key")];
-            // Each deletes itself.
+            // Each key deletes itself.
             let statuses = all_at_once(&|number, node| delete(node, keys[number], id_of(keys[number])), 2);
-            assert_eq!((of(&statuses, 204), of(&statuses, 409), live_keys(&world, &client)), (1, 1, 1), "round {round}: {statuses:?}");
+            assert_eq!((of(&statuses, 204), of(&statuses, 409), active_keys(&world, &client)), (1, 1, 1), "round {round}: {statuses:?}");
         }
     }
 
@@ -554,92 +954,21 @@ on_both_and_serializable! {
         let api = world.resource(API);
         world.resource("urn:two");
         let client = world.client_with(&["--scope", "a b c", "--resource", API, "--resource", "urn:two"]);
-        let node = world.start();
         let key = text(&make(&world, &client, &["--name", "Narrow", "--scope", "a b"]), "api_key").to_owned();
-        let reply = exchange(&node, &key, &[]);
-        assert_eq!((reply.status, reply.header("cache-control")), (200, Some("no-store")), "{}", reply.body);
-        let answer = reply.json();
-        let token = text(&answer, "access_token");
-        let expected = json!({"access_token": token, "issued_token_type": TOKEN_TYPE, "token_type": "Bearer", "expires_in": 3600, "scope": "a b"});
-        assert_eq!(answer, expected, "and no refresh token");
-        let (header, claims) = (jwt::header(token), jwt::claims(token));
-        assert_eq!((&header["typ"], &header["alg"]), (&json!("at+jwt"), &json!("RS256")));
-        for (claim, value) in [("iss", json!(node.base)), ("sub", json!(client.id)), ("client_id", json!(client.id)), ("scope", json!("a b")), ("aud", json!([API, "urn:two"]))] {
-            assert_eq!(claims[claim], value, "{claim}");
-        }
-        let seen = node.introspect(&api, token);
-        assert_eq!((&seen["active"], &seen["token_type"], &seen["jti"]), (&json!(true), &json!("Bearer"), &claims["jti"]));
-
-        for (fields, scope, audience) in [
-            (&[("scope", "b")][..], "b", json!([API, "urn:two"])),
-            (&[("scope", "b a")], "a b", json!([API, "urn:two"])),
-            (&[("resource", "urn:two")], "a b", json!("urn:two")),
-            (&[("audience", "urn:two"), ("scope", "a")], "a", json!("urn:two")),
-            (&[("resource", "urn:two"), ("resource", API)], "a b", json!([API, "urn:two"])),
-            (&[("requested_token_type", TOKEN_TYPE)], "a b", json!([API, "urn:two"])),
-            (&[("requested_token_type", "urn:ietf:params:oauth:token-type:jwt")], "a b", json!([API, "urn:two"])),
-        ] {
-            let reply = exchange(&node, &key, fields);
-            assert_eq!(reply.status, 200, "{fields:?}: {}", reply.body);
-            let claims = jwt::claims(text(&reply.json(), "access_token"));
-            assert_eq!((&claims["scope"], &claims["aud"]), (&json!(scope), &audience), "{fields:?}");
-        }
-        for (fields, error) in [
-            (&[("scope", "c")][..], "invalid_scope"),
-            (&[("scope", "a c")], "invalid_scope"),
-            (&[("scope", "\"")], "invalid_scope"),
-            (&[("resource", "urn:three")], "invalid_target"),
-            (&[("audience", "urn:three")], "invalid_target"),
-            (&[("requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token")], "invalid_request"),
-            (&[("actor_token", "x"), ("actor_token_type", TOKEN_TYPE)], "invalid_request"),
-            (&[("client_id", client.id.as_str())], "invalid_request"),
-            (&[("client_id", client.id.as_str()), ("client_secret", client.secret.as_str())], "invalid_request"),
-            (&[("client_assertion", "x"), ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")], "invalid_request"),
-            (&[("subject_token", key.as_str())], "invalid_request"),
-        ] {
-            exchange(&node, &key, fields).refused(400, error);
-        }
-        let grant = ("grant_type", EXCHANGE);
-        for authorization in [client.basic(), basic(&key), format!("Bearer {key}")] {
-            node.form("/oauth/token", Some(&authorization), &[grant, ("subject_token", &key), ("subject_token_type", KEY_TYPE)]).refused(400, "invalid_request");
-        }
-        for fields in [
-            &[grant][..],
-            &[grant, ("subject_token", &key)],
-            &[grant, ("subject_token_type", KEY_TYPE)],
-            &[grant, ("subject_token", &key), ("subject_token_type", TOKEN_TYPE)],
-            &[grant, ("subject_token", token), ("subject_token_type", KEY_TYPE)],
-            &[grant, ("subject_token", &client.secret), ("subject_token_type", KEY_TYPE)],
-            &[grant, ("subject_token", &key[1..]), ("subject_token_type", KEY_TYPE)],
-            &[grant, ("subject_token", ""), ("subject_token_type", KEY_TYPE)],
-        ] {
-            node.form("/oauth/token", None, fields).refused(400, "invalid_request");
-        }
-        for path in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
-            assert!(node.get(path).json()["grant_types_supported"].as_array().unwrap().contains(&json!(EXCHANGE)), "{path}");
-        }
-
-        // A key serves nowhere as a client's secret.
-        for secret in [key.as_str(), client.api_key.as_str()] {
-            let pretender = Client { secret: secret.to_owned(), ..client.clone() };
-            node.token_reply(&pretender, &[]).refused(401, "invalid_client");
-            node.form("/oauth/introspect", Some(&pretender.basic()), &[("token", token)]).refused(401, "invalid_client");
-        }
-
-        let own = exchanged(&node, &client.api_key);
-        assert_eq!(node.revoke(&client, &key).status, 200);
-        assert_eq!(node.introspect(&api, token), json!({"active": false}), "it ends with its key");
-        assert_eq!(verify(&node, token, &[]), 401);
-        exchange(&node, &key, &[]).refused(400, "invalid_request");
-        assert!(node.active(&api, &own), "that of another key does not");
-        world.cli(&["client", "disable", &client.id]);
-        within(SECOND, "the disabling", || (!node.active(&api, &own)).then_some(()));
-        exchange(&node, &client.api_key, &[]).refused(400, "invalid_request");
+        let exchange = Exchange { world: &world, node: world.start(), api, client, key };
+        each_check(&exchange, &[
+            Exchange::the_response_has_a_token_with_the_scope_of_the_key,
+            Exchange::scope_and_audience_can_be_narrowed,
+            Exchange::invalid_requests_are_refused,
+            Exchange::the_metadata_lists_the_grant_type,
+            Exchange::a_key_is_not_accepted_as_the_secret_of_a_client,
+            Exchange::the_token_ends_with_its_key,
+        ]);
     }
 }
 
 #[test]
-fn a_key_is_accepted_in_each_form_of_presenting_it() {
+fn a_key_is_accepted_in_each_authentication_scheme() {
     let world = World::sqlite();
     let client = world.client("read");
     let node = world.start();
@@ -693,11 +1022,11 @@ fn a_key_is_accepted_in_each_form_of_presenting_it() {
         .each_ref()
         .map(|(name, value)| (*name, value.as_str()));
     refused(&node.get_with("/apiKeys", &twice), 400, "twice");
-    // The key is looked at before the body.
+    // The key is checked before the body is parsed.
     refused(
         &ask(&node, "POST", "/apiKeys", "", "{"),
         401,
-        "unreadable, and nobody's",
+        "unreadable, and of no client",
     );
     assert!(!node.logs().contains(key), "no key in the log");
 }
@@ -762,7 +1091,7 @@ fn a_key_is_accepted_from_its_ip_ranges_only() {
             assert_eq!(
                 verify(&direct, &key, &headers),
                 401,
-                "nobody vouches for {forwarded}"
+                "not from a trusted proxy: {forwarded}"
             );
             let reply = behind.get_with(
                 "/apiKeys",
@@ -815,7 +1144,7 @@ fn a_key_is_accepted_from_its_ip_ranges_only() {
     );
 }
 
-/// The official SDK of the platform whose key API this is.
+/// Runs the official SDK of the platform whose key API Keyward implements.
 fn sdk(world: World, mut command: Command) {
     let client = world.client("read write");
     let plain = make(&world, &world.client("read"), &["--name", "Plain"]);

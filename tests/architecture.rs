@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::support::repository;
 
-/// What the portal may use of `http`. The rest of `http` is the API.
+/// The items of `http` that the portal may use. The rest of `http` is the API.
 const SHARED_WITH_THE_PORTAL: [&str; 4] =
     ["context", "extract", "error::LogReason", "error::status"];
 
@@ -18,7 +18,7 @@ fn quoted(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// What each module may use, and the foundation that all may use.
+/// The dependencies allowed for each module, and the foundation modules that all may use.
 fn allowed() -> (BTreeMap<String, BTreeSet<String>>, BTreeSet<String>) {
     let page = std::fs::read_to_string(repository("docs/architecture.md")).unwrap();
     let layers = page
@@ -54,7 +54,7 @@ fn allowed() -> (BTreeMap<String, BTreeSet<String>>, BTreeSet<String>) {
     (modules, quoted(names))
 }
 
-/// Every file, with the top-level module that it belongs to.
+/// Each source file, with the top-level module that it belongs to.
 fn files(folder: &Path, part: Option<&str>, found: &mut Vec<(String, std::path::PathBuf)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -95,7 +95,7 @@ fn modules_depend_on_lower_layers_only() {
                         .get(part.as_str())
                         .is_some_and(|modules| modules.contains(&used));
                 dependencies += 1;
-                // A `{` after `crate::` would not be read.
+                // The parser below does not read a `{` after `crate::`.
                 if !is_allowed || used.is_empty() {
                     wrong.push(format!("{}: {line}", path.display()));
                 }
@@ -272,7 +272,7 @@ fn the_portal_uses_only_what_the_api_shares_with_it() {
     files(&repository("src/portal"), Some("portal"), &mut found);
     let mut uses = 0;
     for (_, path) in found {
-        // Pictures are in that folder too.
+        // The folder also has images.
         let Ok(text) = std::fs::read_to_string(&path) else {
             continue;
         };
@@ -318,8 +318,9 @@ fn only_the_store_uses_diesel_and_only_entry_points_use_actix() {
     }
 }
 
-/// Rows that people or programs manage are written by `Transaction::modify`, which wants an entry in the
-/// audit. Beside it stand the audit itself, what goes with an entry, and what a node serves with.
+/// Rows that users or programs manage are written by `Transaction::modify`, which requires an audit
+/// entry. The exceptions are the audit itself, rows that belong to an entry, and the settings that
+/// a node serves with.
 #[test]
 fn every_change_asks_for_an_audit_entry() {
     let mut found = Vec::new();

@@ -1,11 +1,11 @@
-//! `keyward backup` and `keyward restore`, beside a server that goes on.
+//! `keyward backup` and `keyward restore` while a server is running.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::tools::Tool;
-use crate::support::{Backend, EmptyWorld, World, eventually};
+use crate::support::{Backend, EmptyWorld, World, each_case, eventually};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -41,7 +41,7 @@ fn a_backup_made_under_load_is_restored_into_an_empty_place() {
     );
     assert!(node.stop().success());
 
-    // Another machine: the file, and the sealing key.
+    // On another machine: the backup file and the sealing key.
     let other = EmptyWorld::new(Backend::Sqlite);
     std::fs::create_dir_all(other.folder.join("keys")).unwrap();
     std::fs::copy(
@@ -61,7 +61,7 @@ fn a_backup_made_under_load_is_restored_into_an_empty_place() {
     assert_eq!(
         other.count(&format!("SELECT count(*) FROM tokens WHERE jti = '{jti}'")),
         1,
-        "the record came along"
+        "the record was restored"
     );
 }
 
@@ -101,24 +101,27 @@ fn a_restore_reaches_a_running_server_and_revives_nothing_that_was_revoked() {
     assert_eq!(
         world.cli(&["client", "show", &kept.id])["disabled_by"],
         "operator",
-        "who disabled it since"
+        "disabled since the backup"
     );
     world.cli(&["client", "enable", &kept.id]);
     eventually("the enabled client", || {
         (node.token_reply(&kept, &[]).status == 200).then_some(())
     });
-    for (token, why) in [
-        (&revoked, "revoked"),
-        (&all_revoked, "all revoked"),
-        (&of_deleted, "its client was deleted"),
-    ] {
-        assert!(!node.active(&api, token), "{why}");
-    }
+    each_case(
+        [
+            (&revoked, "revoked"),
+            (&all_revoked, "all revoked"),
+            (&of_deleted, "its client was deleted"),
+        ],
+        |(token, why)| {
+            assert!(!node.active(&api, token), "{why}");
+        },
+    );
     assert!(
         !node.active(&api, &kept.api_key),
         "an API key that was revoked"
     );
-    assert!(node.active(&api, &lost.api_key), "one that came back");
+    assert!(node.active(&api, &lost.api_key), "a restored API key");
     assert!(node.active(&api, &node.token(&kept)));
     assert_eq!(
         world.count("SELECT count(*) FROM audit WHERE action = 'database.restore'"),
@@ -127,7 +130,7 @@ fn a_restore_reaches_a_running_server_and_revives_nothing_that_was_revoked() {
     assert_eq!(
         world.count("SELECT count(*) FROM audit WHERE action = 'client.delete'"),
         1,
-        "the audit of since is kept"
+        "newer audit entries are kept"
     );
 }
 
@@ -161,7 +164,8 @@ fn a_file_that_is_no_backup_is_refused_and_changes_nothing() {
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// What a backup left that was killed goes with the next one of that name; one that is at work stays.
+/// The temporary file of a killed backup is removed by the next backup to the same name; the file
+/// of a running backup is kept.
 #[test]
 fn the_files_that_a_killed_backup_left_are_removed() {
     let world = World::sqlite();
@@ -178,7 +182,7 @@ fn the_files_that_a_killed_backup_left_are_removed() {
     world.cli(&["backup", &path(&world, "copy.db")]);
     assert!(!stale.exists());
     assert!(other.exists() && kept.exists() && busy.exists());
-    // The same for a restore.
+    // The same applies to a restore.
     let stale = file(".keyward.db.restore-999999");
     world.cli(&["restore", &path(&world, "copy.db")]);
     assert!(!stale.exists());

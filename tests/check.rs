@@ -1,4 +1,4 @@
-//! `keyward check`: what is wrong, and how to mend it.
+//! `keyward check` diagnoses an installation and suggests fixes.
 
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ on_both! {
     fn check_reports_each_fault(world: EmptyWorld) {
         let (status, findings) = check(&world, &[]);
         assert_eq!(status, 1);
-        assert_eq!(wrong(&findings), ["database", "key file", "issuer"], "nothing was made yet: {findings:?}");
+        assert_eq!(wrong(&findings), ["database", "key file", "issuer"], "nothing was created yet: {findings:?}");
         assert!(findings[0].2.contains("there is no database"), "{findings:?}");
         world.cli(&["migrate"]);
         assert_eq!(wrong(&check(&world, &[]).1), ["key file", "issuer"], "nothing was started yet");
@@ -41,12 +41,12 @@ on_both! {
         let issuer = ["--issuer", node.base.as_str()];
         let (status, findings) = check(&world, &issuer);
         assert_eq!((status, wrong(&findings)), (0, vec![]), "{findings:?}");
-        // SQLite has a file whose permissions matter.
+        // On SQLite, the permissions of the database file are checked as well.
         assert_eq!(findings.len(), if world.backend == crate::support::Backend::Sqlite { 8 } else { 7 });
-        // What the nodes serve with lies in the database: no flag is needed.
+        // The settings that the nodes serve with are in the database: no flag is needed.
         assert_eq!(wrong(&check(&world, &[]).1), Vec::<&str>::new());
 
-        // Another installation at the issuer's address.
+        // Another installation answers at the issuer's address.
         let stranger = EmptyWorld::new(Backend::Sqlite);
         let other_node = stranger.start();
         assert_eq!(wrong(&check(&world, &["--issuer", &other_node.base]).1), ["published keys"]);

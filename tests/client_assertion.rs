@@ -1,4 +1,4 @@
-//! `private_key_jwt`: RFC 7523.
+//! Client authentication by `private_key_jwt` (RFC 7523).
 
 use serde_json::{Value, json};
 
@@ -61,13 +61,13 @@ on_both! {
             assert!(node.log_of(&again)["reason"].as_str().unwrap().contains("used before"));
             ask(&second, &assertion).refused(401, "invalid_client");
 
-            // The same jti with another end is the same assertion to us.
+            // An assertion with the same `jti` and another `exp` counts as the same assertion.
             let mut claims = good_claims(&node, &id);
             assert_eq!(ask(&node, &pair.sign(&header(&pair), &claims)).status, 200);
             claims["exp"] = json!(jwt::now() + 90);
             ask(&node, &pair.sign(&header(&pair), &claims)).refused(401, "invalid_client");
 
-            // Without a jti what was signed is its name.
+            // Without a `jti`, the signed content identifies the assertion.
             let mut nameless = good_claims(&node, &id);
             nameless.as_object_mut().unwrap().remove("jti");
             let assertion = pair.sign(&header(&pair), &nameless);
@@ -178,7 +178,7 @@ fn wrong_assertions_are_refused() {
         );
         assert!(reply.json()["error_description"].is_string());
     });
-    // A minute of difference between the clocks does no harm.
+    // Clocks that differ by less than a minute are accepted.
     each_case(
         [
             ("exp", json!(now - 30)),
@@ -190,14 +190,15 @@ fn wrong_assertions_are_refused() {
             assert_eq!(reply.status, 200, "{name}: {}", reply.body);
         },
     );
-    // Without `kid` the keys are tried.
+    // Without a `kid`, each key is tried.
     assert_eq!(
         ask(&node, &pair.sign(&json!({"alg": "ES256"}), &good)).status,
         200
     );
-    // RFC 7519 section 4.1.3: an array of one is as good as the string, and some libraries write no other.
+    // RFC 7519 section 4.1.3: an array of one is equivalent to the string, and some libraries
+    // always write an array.
     assert_eq!(ask(&node, &with("aud", json!([node.base]))).status, 200);
-    // A client with a key has no secret, and none can be made for it.
+    // A client that uses `private_key_jwt` has no secret, and none can be created for it.
     assert!(
         world
             .refused(&["secret", "create", &id])
@@ -219,7 +220,7 @@ fn the_token_endpoint_is_an_audience_only_where_that_is_set() {
         claims["aud"] = audience;
         assert_eq!(ask(&node, &pair.sign(&header(&pair), &claims)).status, 200);
     }
-    // Without it the refusal says what to change, on either side.
+    // While the setting is off, the error says what to change in the client or in the settings.
     let strict = world.start_with(&["--issuer", &node.base]);
     let mut claims = good_claims(&node, &id);
     claims["aud"] = json!(node.url("/oauth/token"));
@@ -233,8 +234,8 @@ fn the_token_endpoint_is_an_audience_only_where_that_is_set() {
     );
 }
 
-/// What other implementations put beside a good key, none of which is one for us.
-fn passed_over() -> Vec<Value> {
+/// Entries that other implementations put in a key set. Keyward ignores them.
+fn ignored_keys() -> Vec<Value> {
     let good = jwt::Pair::new("RS256").public_jwk("other");
     let with = |member: &str, value: Value| {
         let mut key = good.clone();
@@ -260,7 +261,7 @@ fn passed_over() -> Vec<Value> {
     ]
 }
 
-/// Ways to write a good key that are not quite those of the RFCs.
+/// Valid keys written in ways that deviate slightly from the RFCs.
 fn deviations() -> Vec<(&'static str, jwt::Pair, Value)> {
     use base64::Engine;
     use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
@@ -323,13 +324,14 @@ fn deviations() -> Vec<(&'static str, jwt::Pair, Value)> {
 }
 
 on_both! {
-    /// At registration, by the command line, by the management API and at a jwks_uri alike.
+    /// Keys are read in the same way at registration, by the command line, by the management API
+    /// and from a `jwks_uri`.
     fn key_sets_of_other_implementations_are_read(world: World) {
         let keys = KeyServer::start(&world, &["localhost"]);
         let node = world.start_trusting(&world.folder.join("ca.pem"), &["--private-jwks-uri", "on"]);
         let operator = crate::management::operator(&world, &node);
         let initial = world.cli(&["registration-token", "create", "--scope", "read"])["token"].as_str().unwrap().to_owned();
-        let served = |what: &str, id: &Value, pair: &jwt::Pair| {
+        let accepts = |what: &str, id: &Value, pair: &jwt::Pair| {
             let id = id.as_str().unwrap();
             for name in if pair.algorithm() == "EdDSA" { vec!["EdDSA", "Ed25519"] } else { vec![pair.algorithm()] } {
                 let reply = ask(&node, &pair.sign(&json!({"alg": name, "kid": "one"}), &good_claims(&node, id)));
@@ -338,44 +340,44 @@ on_both! {
         };
         let method = "private_key_jwt";
         for (what, pair, key) in deviations() {
-            // Twice under one name, and last of all.
+            // Two keys share one `kid`; the one that verifies is the last of the set.
             let twin = jwt::Pair::new(pair.algorithm()).public_jwk("one");
-            let members = [passed_over(), vec![twin, key]].concat();
+            let members = [ignored_keys(), vec![twin, key]].concat();
             let set = json!({"keys": members});
             let file = world.file("set.json", &set.to_string());
             let arguments = ["client", "create", "--name", what, "--scope", "read", "--auth-method", method, "--jwks"];
             let made = world.cli(&[&arguments, &[file.to_str().unwrap()] as &[&str]].concat());
-            served(what, &made["client_id"], &pair);
+            accepts(what, &made["client_id"], &pair);
 
             let body = json!({"name": what, "scope": "read", "auth_method": method, "jwks": set});
             let made = node.json("POST", "/api/v1/clients", Some(&operator), &body);
             assert_eq!(made.status, 201, "{what}: {}", made.body);
-            served(what, &made.json()["client_id"], &pair);
+            accepts(what, &made.json()["client_id"], &pair);
 
             let body = json!({"token_endpoint_auth_method": method, "jwks": set});
             let made = node.json("POST", "/oauth/register", Some(&initial), &body);
             assert_eq!(made.status, 201, "{what}: {}", made.body);
-            served(what, &made.json()["client_id"], &pair);
+            accepts(what, &made.json()["client_id"], &pair);
             let own = made.json()["registration_access_token"].as_str().unwrap().to_owned();
             let uri = made.json()["registration_client_uri"].as_str().unwrap().strip_prefix(&node.base).unwrap().to_owned();
             let body = json!({"token_endpoint_auth_method": method, "jwks": set, "client_id": made.json()["client_id"]});
             assert_eq!(node.json("PUT", &uri, Some(&own), &body).status, 200, "{what}");
-            served(what, &made.json()["client_id"], &pair);
+            accepts(what, &made.json()["client_id"], &pair);
 
-            // A URI of its own each time: keys of one that was asked for lately are kept.
+            // Each set has its own URI, because keys that were fetched recently are cached.
             let path = format!("/keys?{}", made.json()["client_id"].as_str().unwrap());
             keys.publish(&path, set["keys"].as_array().unwrap());
             let made = register(&world, &node, &keys.uri("localhost", &path));
             assert_eq!(made.status, 201, "{what}: {}", made.body);
-            served(what, &made.json()["client_id"], &pair);
+            accepts(what, &made.json()["client_id"], &pair);
         }
 
-        // None that can serve, or one that is no secret any longer: nobody keeps such a set.
+        // A set without a usable key, or with a private key, is not stored.
         let good = jwt::Pair::new("ES256").public_jwk("one");
         let mut private = good.clone();
         private["d"] = json!("AAAA");
         let secret = json!({"kty": "oct", "k": "AAAA"});
-        for set in [passed_over(), vec![], vec![good.clone(), private], vec![good, secret]] {
+        for set in [ignored_keys(), vec![], vec![good.clone(), private], vec![good, secret]] {
             let set = json!({"keys": set});
             let file = world.file("set.json", &set.to_string());
             let arguments = ["client", "create", "--name", "x", "--auth-method", method, "--jwks", file.to_str().unwrap()];
@@ -408,7 +410,7 @@ fn keys_are_fetched_from_a_jwks_uri() {
     let old = jwt::Pair::new("ES256");
     keys.publish("/keys", &[old.public_jwk("one")]);
     let trust = world.folder.join("ca.pem");
-    // The node reads the system's authorities from this file.
+    // The node reads the system's certificate authorities from this file.
     let node = world.start_trusting(&trust, &["--private-jwks-uri", "on"]);
     let reply = register(&world, &node, &keys.uri("localhost", "/keys"));
     assert_eq!(reply.status, 201, "{}", reply.body);
@@ -420,7 +422,8 @@ fn keys_are_fetched_from_a_jwks_uri() {
     }
     assert_eq!(keys.hits("/keys"), 1, "the keys are kept");
 
-    // The partner rotates: an unknown kid is looked up again, though not at once for each request.
+    // When the partner rotates, an unknown `kid` causes a new fetch, but not at once for each
+    // request.
     let new = jwt::Pair::new("RS256");
     keys.publish("/keys", &[new.public_jwk("two")]);
     let attempt = || {
@@ -442,23 +445,26 @@ fn a_jwks_uri_does_not_reach_inside() {
     keys.publish("/keys", &[pair.public_jwk("one")]);
     let trust = world.folder.join("ca.pem");
     let node = world.start_trusting(&trust, &[]);
-    for uri in [
-        "http://partner.example/keys",
-        "https://127.0.0.1/keys",
-        "https://[::1]/keys",
-        "https://10.0.0.1/keys",
-        "https://169.254.169.254/latest/meta-data",
-        "https://[::ffff:192.168.1.1]/",
-        "https://0.0.0.0/",
-        "https://2130706433/keys",
-        "ftp://partner.example/keys",
-        "file:///etc/passwd",
-        "keys",
-    ] {
-        let reply = register(&world, &node, uri);
-        reply.refused(400, "invalid_client_metadata");
-    }
-    // A name is judged by where it leads, when it is asked.
+    each_case(
+        [
+            "http://partner.example/keys",
+            "https://127.0.0.1/keys",
+            "https://[::1]/keys",
+            "https://10.0.0.1/keys",
+            "https://169.254.169.254/latest/meta-data",
+            "https://[::ffff:192.168.1.1]/",
+            "https://0.0.0.0/",
+            "https://2130706433/keys",
+            "ftp://partner.example/keys",
+            "file:///etc/passwd",
+            "keys",
+        ],
+        |uri| {
+            let reply = register(&world, &node, uri);
+            reply.refused(400, "invalid_client_metadata");
+        },
+    );
+    // A host name is checked by the addresses that it resolves to at the time of the request.
     let reply = register(&world, &node, &keys.uri("localhost", "/keys"));
     assert_eq!(reply.status, 201, "{}", reply.body);
     let id = reply.json()["client_id"].as_str().unwrap().to_owned();

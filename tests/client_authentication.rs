@@ -1,10 +1,10 @@
-//! Client authentication at every endpoint that wants it: RFC 6749 section 2.3.
+//! Client authentication (RFC 6749 section 2.3) at each endpoint that requires it.
 
-use crate::support::{Client, Node, Reply, World, basic, eventually};
+use crate::support::{Client, Node, Reply, World, basic, each_case, eventually};
 
 const ENDPOINTS: [&str; 3] = ["/oauth/token", "/oauth/introspect", "/oauth/revoke"];
 
-/// A request that is right but for its authentication.
+/// A request that is valid except for its authentication.
 fn ask(node: &Node, endpoint: &str, authorization: Option<&str>, fields: &[(&str, &str)]) -> Reply {
     let own: &[(&str, &str)] = if endpoint == "/oauth/token" {
         &[("grant_type", "client_credentials")]
@@ -108,7 +108,7 @@ on_both! {
         assert_eq!(reply.json()["error_description"], "Client authentication failed");
         assert!(node.log_of(&reply)["reason"].as_str().unwrap().contains("disabled"));
         world.cli(&["client", "enable", &client.id]);
-        eventually("it to be back", || (node.token_reply(&client, &[]).status == 200).then_some(()));
+        eventually("the client to be enabled", || (node.token_reply(&client, &[]).status == 200).then_some(()));
     }
 }
 
@@ -127,8 +127,8 @@ fn two_authorization_headers_are_refused() {
         .refused(400, "invalid_request");
 }
 
-/// Promise 6: the answer to guessing becomes "too many", and the rightful client gets in all the
-/// while, from the same address too.
+/// Promise 6: failed attempts are answered with 429 after a while, and the rightful client can
+/// authenticate all the time, even from the same address.
 #[test]
 fn guessing_is_throttled_and_nobody_is_locked_out() {
     let world = World::sqlite();
@@ -150,17 +150,18 @@ fn guessing_is_throttled_and_nobody_is_locked_out() {
     late.refused(429, "temporarily_unavailable");
     node.token(&client);
     node.token(&other);
-    // Another attempt is allowed from time to time, so on a slow machine the first may be.
+    // The rate limiter lets an attempt through now and then, so on a slow machine the first one may
+    // pass.
     let replies: Vec<u16> = (0..5)
         .map(|_| node.token_reply(&wrong, &[]).status)
         .collect();
     assert!(
         replies.contains(&429),
-        "a right secret resets nothing: {replies:?}"
+        "a right secret does not reset the count: {replies:?}"
     );
 }
 
-/// Nothing secret is logged, whatever is presented and however it is refused.
+/// No secret is logged, whatever is presented and for whatever reason it is refused.
 #[test]
 fn no_secret_reaches_the_log() {
     let world = World::sqlite();
@@ -174,7 +175,7 @@ fn no_secret_reaches_the_log() {
         None,
         &[("client_id", &client.id)],
     );
-    // People mix them up, and put them into URLs.
+    // Users confuse the kinds of credential, and put them into URLs.
     node.token_reply(
         &Client {
             id: client.secret.clone(),
@@ -197,13 +198,16 @@ fn no_secret_reaches_the_log() {
         "the log says who it was"
     );
     let signature = token.rsplit('.').next().unwrap();
-    for secret in [
-        client.secret.as_str(),
-        &client.secret[21..],
-        &client.api_key,
-        signature,
-        &client.basic()[6..],
-    ] {
-        assert!(!logs.contains(secret), "a secret is in the log");
-    }
+    each_case(
+        [
+            client.secret.as_str(),
+            &client.secret[21..],
+            &client.api_key,
+            signature,
+            &client.basic()[6..],
+        ],
+        |secret| {
+            assert!(!logs.contains(secret), "a secret is in the log");
+        },
+    );
 }

@@ -1,14 +1,14 @@
-//! The client IP behind proxies: IP ranges of keys, rate limits, the log line; and the place of a request in
-//! a distributed trace.
+//! The client IP behind proxies: IP ranges of keys, rate limits and the log line; and the trace
+//! context of a request.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use serde_json::Value;
 
-use crate::support::{Node, World, eventually};
+use crate::support::{Node, World, each_case, eventually};
 
-/// The status of `/verify` for a request with these headers, sent byte by byte as they are.
+/// The status of `/verify` for a request with these headers, sent byte by byte without changes.
 fn verify(node: &Node, key: &str, headers: &[&[u8]]) -> u16 {
     let mut stream = TcpStream::connect(node.base.trim_start_matches("http://")).unwrap();
     let mut request = format!(
@@ -69,10 +69,10 @@ on_both! {
             (&[b"X-Forwarded-For: [2001:db8::1]:443"], Some(&v6)),
             (&[b"X-Forwarded-For: 2001:db8::1"], Some(&v6)),
             (&[b"X-Forwarded-For: 127.0.0.9"], Some(&inside)),
-            // The other header is not read.
+            // The header that is not configured is ignored.
             (&[b"Forwarded: for=203.0.113.9"], Some(&inside)),
             (&[b"Forwarded: for=127.0.0.1", b"X-Forwarded-For: 203.0.113.9"], Some(&outside)),
-            // Nobody knows: no range contains it.
+            // The client IP is unknown: no range contains it.
             (&[b"X-Forwarded-For: \xff"], None),
             (&[b"X-Forwarded-For: 203.0.113.9, \xff"], None),
             (&[b"X-Forwarded-For: "], None),
@@ -133,7 +133,8 @@ fn the_forwarded_header_is_read_where_it_is_configured() {
     }
 }
 
-/// A stranger whose client IP is unknown uses up neither the proxy's count nor anybody else's.
+/// An unauthenticated caller with an unknown client IP uses up neither the proxy's count nor
+/// another caller's.
 #[test]
 fn an_unknown_client_ip_has_a_count_of_its_own() {
     let world = World::sqlite();
@@ -206,21 +207,24 @@ fn a_trace_is_continued() {
     );
     let span = line["span_id"].as_str().unwrap();
     assert!(span.len() == 16 && span != parent, "{line}");
-    for header in [
-        "",
-        "00",
-        &format!("00-{trace}-{parent}-01-x"),
-        &format!("00-{}-{parent}-01", "0".repeat(32)),
-        &format!("ff-{trace}-{parent}-01"),
-    ] {
-        let line = ask(&[("traceparent", header)]);
-        assert_eq!(line["parent_id"], Value::Null, "{header}");
-        let own = line["trace_id"].as_str().unwrap();
-        assert!(
-            own.len() == 32 && own != trace && own != "0".repeat(32),
-            "{header}: {line}"
-        );
-    }
+    each_case(
+        [
+            "",
+            "00",
+            &format!("00-{trace}-{parent}-01-x"),
+            &format!("00-{}-{parent}-01", "0".repeat(32)),
+            &format!("ff-{trace}-{parent}-01"),
+        ],
+        |header| {
+            let line = ask(&[("traceparent", header)]);
+            assert_eq!(line["parent_id"], Value::Null, "{header}");
+            let own = line["trace_id"].as_str().unwrap();
+            assert!(
+                own.len() == 32 && own != trace && own != "0".repeat(32),
+                "{header}: {line}"
+            );
+        },
+    );
     let line = ask(&[]);
     assert_eq!(
         line["trace_id"].as_str().unwrap(),

@@ -1,5 +1,5 @@
-//! Promise 2, whatever clocks say: what was revoked stays revoked, on nodes whose clocks are wrong, jump
-//! or go back.
+//! Promise 2 does not depend on clocks: what was revoked stays revoked, on nodes whose clocks are
+//! wrong, jump or go back.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::{Backend, Client, Node, World, jwt, within};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The time in which a purge comes around, twice.
+/// Twice the interval of the purge.
 const PURGED: Duration = Duration::from_secs(20);
 
 fn metric(node: &Node, name: &str) -> f64 {
@@ -35,7 +35,7 @@ fn paused(node: &Node) {
     assert!(node.logs().contains("clocks disagree"), "{}", node.logs());
 }
 
-/// What must outlast a clock that is wrong: a revocation, a used assertion, the audit, a session.
+/// Rows that must survive a wrong clock: a revocation, a used assertion, audit entries, a session.
 fn rows(world: &World) -> Vec<i64> {
     let tables = ["revocations", "client_assertions", "audit", "changes"];
     tables
@@ -45,7 +45,7 @@ fn rows(world: &World) -> Vec<i64> {
 }
 
 on_both! {
-    fn a_clock_that_is_wrong_for_a_while_revives_nothing(world: World) {
+    fn a_temporarily_wrong_clock_makes_nothing_active_again(world: World) {
         needs!(Tool::Faketime);
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
@@ -66,14 +66,14 @@ on_both! {
             assert_eq!(rows(&world), before, "{offset}");
             assert_eq!(node.kids(), kids, "no key was rotated by the wrong age");
         }
-        assert!(node.active(&api, &node.token(&client)), "it serves all the same");
+        assert!(node.active(&api, &node.token(&client)), "the node still serves");
         node.stop();
         let node = clock.start(&world, &["--issuer", "http://auth.example"]);
         assert!(!node.active(&api, &token), "nor does a restart");
     }
 
-    /// A machine that starts with a wrong clock has nothing to compare it with but what is stored.
-    fn a_clock_that_is_wrong_at_the_start_ends_nothing(world: World) {
+    /// A machine that starts with a wrong clock can compare it only with the stored time.
+    fn a_clock_that_is_wrong_at_the_start_ends_nothing_early(world: World) {
         needs!(Tool::Faketime);
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
@@ -96,9 +96,9 @@ on_both! {
         assert!(!node.active(&api, &token));
     }
 
-    /// The revocation of a token that expired long ago is purged. Where the clock goes back to when the
-    /// token was alive, it is expired all the same.
-    fn a_clock_that_goes_back_by_days_revives_nothing(world: World) {
+    /// The revocation of a token that expired long ago is purged. If the clock then goes back to a
+    /// time before the token's `exp`, the token is still inactive.
+    fn a_clock_that_goes_back_by_days_makes_nothing_active_again(world: World) {
         needs!(Tool::Faketime);
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
@@ -123,8 +123,9 @@ on_both! {
         paused(&node);
     }
 
-    /// What has expired by the clock of the node that revokes it may be active everywhere else.
-    fn a_revocation_by_a_clock_that_is_ahead_holds(world: World) {
+    /// A token that has expired by the clock of the node that revokes it may still be active on
+    /// every other node.
+    fn a_revocation_by_a_clock_that_is_ahead_stays_in_effect(world: World) {
         needs!(Tool::Faketime);
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
@@ -141,7 +142,7 @@ on_both! {
             let keys = [key(&format!("node {offset}")), key(&format!("operator {offset}"))];
             let kid = jwt::header(&leaked)["kid"].as_str().unwrap().to_owned();
             if rotated {
-                // By the wrong clock it is gone.
+                // By the wrong clock the token has expired.
                 world.cli(&["signing-key", "rotate"]);
                 world.execute(&format!("UPDATE signing_keys SET signs_from = 1 WHERE kid <> '{kid}'"));
             }
@@ -166,14 +167,14 @@ on_both! {
         assert_eq!(world.count("SELECT count(*) FROM revocations"), 4);
     }
 
-    /// What a clock says that was ahead in the first seconds of a new database is not written down.
+    /// The time of a clock that was ahead in the first seconds of a new database is not recorded.
     fn a_clock_that_is_ahead_at_the_first_start_is_not_recorded(world: World) {
         needs!(Tool::Faketime);
         let clock = Clock::new(&world, "node");
         clock.set("+400d");
         let node = clock.start(&world, &["--issuer", "http://auth.example"]);
         within(PURGED, "the first look", || (world.count("SELECT begun_at FROM clock") > 0).then_some(()));
-        // A purge comes around.
+        // Wait until a purge has run.
         std::thread::sleep(SECOND * 7);
         clock.set("+0s");
         let api = world.resource("urn:api");
@@ -187,8 +188,8 @@ on_both! {
         assert_eq!(node.get("/readyz").json(), json!({"status": "ready"}));
     }
 
-    /// A node whose clock was ahead wrote a moment down that has not come yet. It is said everywhere, and there is
-    /// a way on.
+    /// A node whose clock was ahead recorded a time in the future. Every node and command reports
+    /// it, and `keyward clock reset` repairs it.
     fn a_recorded_time_in_the_future_is_reported_and_can_be_reset(world: World) {
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
@@ -224,7 +225,8 @@ on_both! {
 
         world.cli(&["clock", "reset"]);
         within(PURGED, "a token that is active", || {
-            // One that is signed meanwhile is revoked with all of them, and not handed out.
+            // A token that is being signed during the reset is revoked with all others, and not
+            // returned.
             let reply = node.token_reply(&client, &[]);
             (reply.status == 200 && node.active(&api, reply.json()["access_token"].as_str()?)).then_some(())
         });
@@ -238,7 +240,7 @@ on_both! {
         assert!(world.refused(&["clock", "reset"]).contains("Nothing to reset"));
     }
 
-    /// "Revoke all" by a clock that went back since the token was issued.
+    /// All tokens of a client are revoked by a clock that went back after they were issued.
     fn all_tokens_are_revoked_after_the_clock_went_back(world: World) {
         needs!(Tool::Faketime);
         let api = world.resource("urn:api");
@@ -255,12 +257,13 @@ on_both! {
         assert!(node.active(&api, &later), "what is issued afterwards is active");
         clock.set("+0s");
         assert!(!node.active(&api, &token) && node.active(&api, &later));
-        listed(&world, &client, &[(&token, true), (&later, false)]);
+        assert_listed_as_revoked(&world, &client, &[(&token, true), (&later, false)]);
     }
 }
 
-/// Whether the list says that these were revoked, and the inspection, by token and by `jti`, the same.
-fn listed(world: &World, client: &Client, tokens: &[(&str, bool)]) {
+/// Checks that the list of tokens, and the inspection by token and by `jti`, agree on which tokens
+/// are revoked.
+fn assert_listed_as_revoked(world: &World, client: &Client, tokens: &[(&str, bool)]) {
     let list = world.cli(&["token", "list", "--client", &client.id]);
     for (token, revoked) in tokens {
         let jti = jwt::claims(token)["jti"].as_str().unwrap().to_owned();
@@ -279,7 +282,8 @@ fn listed(world: &World, client: &Client, tokens: &[(&str, bool)]) {
     }
 }
 
-/// Three nodes, of which one is six seconds behind and one six ahead: "at once" is by no clock.
+/// Of three nodes, one clock is six seconds behind and one is six seconds ahead: changes that take
+/// effect at once must not depend on a clock.
 #[test]
 fn changes_take_effect_at_once_on_nodes_whose_clocks_differ() {
     needs!(Tool::Postgres, Tool::Faketime);
@@ -313,7 +317,7 @@ fn changes_take_effect_at_once_on_nodes_whose_clocks_differ() {
         }
     };
 
-    // Revoke all, at the first node's time.
+    // Revoke all tokens, at the first node's time.
     let tokens: Vec<String> = nodes.iter().map(|node| node.token(&client)).collect();
     for token in &tokens {
         assert!(nodes.iter().all(|node| node.active(&api, token)));
@@ -325,15 +329,15 @@ fn changes_take_effect_at_once_on_nodes_whose_clocks_differ() {
     let later: Vec<String> = nodes.iter().map(|node| node.token(&client)).collect();
     for token in &later {
         everywhere("tokens from after it", &|node| node.active(&api, token));
-        listed(&world, &client, &[(token, false)]);
+        assert_listed_as_revoked(&world, &client, &[(token, false)]);
     }
-    listed(
+    assert_listed_as_revoked(
         &world,
         &client,
         &[(&tokens[0], true), (&tokens[1], true), (&tokens[2], true)],
     );
 
-    // Another secret, and the old one good no more.
+    // A new secret replaces the old one, which is no longer accepted.
     let made = world.cli(&["secret", "rotate", &client.id, "--grace", "0"]);
     let new = Client {
         secret: made["client_secret"].as_str().unwrap().to_owned(),
@@ -346,7 +350,7 @@ fn changes_take_effect_at_once_on_nodes_whose_clocks_differ() {
         node.token_reply(&new, &[]).status == 200
     });
 
-    // A signing key that leaked.
+    // Retire a leaked signing key.
     let leaked = nodes.each_ref().map(|node| node.token(&new));
     let kid = jwt::header(&leaked[0])["kid"].as_str().unwrap().to_owned();
     world.cli(&["signing-key", "retire", "--now", &kid]);
@@ -363,7 +367,7 @@ fn changes_take_effect_at_once_on_nodes_whose_clocks_differ() {
     }
 }
 
-/// A change that a node writes whose clock is far behind must not look old enough to be purged.
+/// A change written by a node whose clock is far behind must not look old enough to be purged.
 #[test]
 fn changes_by_a_node_that_is_far_behind_are_not_purged() {
     needs!(Tool::Postgres, Tool::Faketime);

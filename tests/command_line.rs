@@ -1,5 +1,5 @@
-//! The command line: documents on standard output, words on standard error, exit status 0, 1, 2;
-//! beside a running server, which sees each change within a second.
+//! The command line: documents go to standard output, messages to standard error, and the exit
+//! status is 0, 1 or 2. A running server sees each change within a second.
 
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ on_both! {
             world.client_with(&["--account", account]);
             assert_eq!(world.cli(&["client", "list", "--account", account]).as_array().unwrap().len(), 1);
         }
-        // Without a name the oldest is meant.
+        // If no account is named, the oldest one is used.
         assert_eq!(world.cli(&["client", "create", "--name", "X"])["account"], json!(id));
         let names: Vec<Value> = world.cli(&["account", "list"]).as_array().unwrap().iter().map(|row| row["name"].clone()).collect();
         assert_eq!(names, ["Acme", "Other"]);
@@ -77,21 +77,21 @@ on_both! {
         assert!(world.refused(&["user", "set-role", "ann@acme.example", "operator"]).contains("does not belong to an account"));
         let again = world.cli(&["--issuer", "https://id.example", "user", "invite", "ann@acme.example"]);
         assert!(again["link"].as_str().unwrap().starts_with("https://id.example/portal/invitation#kwv_"));
-        assert_eq!(Browser::new(&node).open(link).status, 404, "the newer link is in its place");
+        assert_eq!(Browser::new(&node).open(link).status, 404, "the newer link replaces it");
         assert_eq!(world.cli(&["user", "reset-second-factor", "ann@acme.example"])["ok"], json!(true));
         for (switch, required) in [("on", true), ("off", false)] {
             let changed = world.cli(&["account", "update", "Acme", "--require-second-factor", switch]);
             assert_eq!(changed["requires_second_factor"], json!(required));
             assert_eq!(world.cli(&["account", "list"])[0], changed);
         }
-        for refused in [
+        each_case([
             &["user", "invite", "bob@acme.example"] as &[&str],
             &["user", "set-role", "bob@acme.example", "viewer"],
             &["user", "reset-second-factor", "bob@acme.example"],
             &["account", "update", "Nobody", "--require-second-factor", "on"],
-        ] {
+        ], |refused| {
             assert!(world.refused(refused).contains("There is no"), "{refused:?}");
-        }
+        });
     }
 
     fn secrets_are_rotated(world: World) {
@@ -131,7 +131,7 @@ on_both! {
         assert!(world.refused(&["resource", "delete", "https://api.example/"]).contains("no resource server"));
         assert_eq!(world.count("SELECT count(*) FROM clients"), 0);
         assert!(world.refused(&["client", "create", "--name", "X", "--resource", "https://api.example/"]).contains("no resource server"));
-        assert_eq!(world.count("SELECT count(*) FROM clients"), 0, "nothing is half-done");
+        assert_eq!(world.count("SELECT count(*) FROM clients"), 0, "a refused command changes nothing");
     }
 
     fn tokens_are_inspected_listed_and_revoked(world: World) {
@@ -145,7 +145,7 @@ on_both! {
         assert_eq!(inspect(&client.api_key)["active"], json!(true));
         let rows = world.cli(&["token", "list", "--client", &client.id]);
         assert_eq!((rows.as_array().unwrap().len(), &rows[0]["scope"], &rows[0]["revoked"]), (1, &json!("a"), &json!(false)));
-        // By what lists and logs show of it, too.
+        // A token can also be named by the `jti` that lists and logs show.
         let second = crate::support::jwt::claims(&node.token(&client))["jti"].as_str().unwrap().to_owned();
         assert_eq!(inspect(&second)["active"], json!(true));
         world.cli(&["token", "revoke", &second]);
@@ -160,7 +160,7 @@ on_both! {
 }
 
 #[test]
-fn output_is_for_people_and_wrong_usage_has_status_two() {
+fn output_is_readable_and_wrong_usage_has_status_two() {
     let world = World::new(Backend::Sqlite);
     let client = world.client("read");
     let said = |arguments: &[&str]| {
@@ -181,23 +181,26 @@ fn output_is_for_people_and_wrong_usage_has_status_two() {
         (status, out.as_str(), err.trim()),
         (1, "", "keyward: There is no client nobody")
     );
-    for usage in [
-        &["client"] as &[&str],
-        &["client", "create"],
-        &["nonsense"],
-        &["token", "revoke"],
-        &["client", "create", "--name", "x", "--scope", "\""],
-        &["--no-bootstrap", "client", "list"],
-    ] {
-        let (status, out, err) = said(usage);
-        assert!(
-            status == 2 && out.is_empty() && !err.is_empty(),
-            "{usage:?}: {out}{err}"
-        );
-    }
+    each_case(
+        [
+            &["client"] as &[&str],
+            &["client", "create"],
+            &["nonsense"],
+            &["token", "revoke"],
+            &["client", "create", "--name", "x", "--scope", "\""],
+            &["--no-bootstrap", "client", "list"],
+        ],
+        |usage| {
+            let (status, out, err) = said(usage);
+            assert!(
+                status == 2 && out.is_empty() && !err.is_empty(),
+                "{usage:?}: {out}{err}"
+            );
+        },
+    );
     let (status, out, _) = said(&["--help"]);
     assert!(status == 0 && out.contains("--token-ttl") && out.contains("KEYWARD_TOKEN_TTL"));
-    // Reading into a closed pipe is no failure.
+    // Writing to a closed pipe is not an error.
     let line = format!("{} client list | true", env!("CARGO_BIN_EXE_keyward"));
     let piped = world
         .command(&[])
@@ -222,7 +225,7 @@ fn output_is_for_people_and_wrong_usage_has_status_two() {
     );
 }
 
-/// Client-facing words are stable.
+/// Names of commands and flags are a stable interface.
 #[test]
 fn each_command_of_the_contract_exists() {
     let world = World::sqlite();
@@ -280,7 +283,7 @@ fn each_command_of_the_contract_exists() {
     );
 }
 
-/// Arguments show in the list of processes: a token can come on standard input.
+/// Arguments are visible in the process list, so a token can be given on standard input.
 #[test]
 fn tokens_are_read_from_standard_input() {
     use std::io::Write;

@@ -1,5 +1,5 @@
-//! One careless or hostile peer does not stop the others: connections that say nothing, do not read, or
-//! never come to an end.
+//! A careless or hostile peer does not affect others: connections that send nothing, do not read,
+//! or never finish.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::tools::Tool;
-use crate::support::{Node, World, within};
+use crate::support::{Node, World, each_case, within};
 
 const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
 
-/// A connection that takes as little as the system lets it.
+/// A connection with the smallest receive buffer that the system allows.
 fn narrow(node: &Node) -> TcpStream {
     let address: SocketAddr = node.base.strip_prefix("http://").unwrap().parse().unwrap();
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
@@ -68,7 +68,7 @@ fn served_at_once(node: &Node) {
 fn idle_connections_are_closed() {
     let world = World::sqlite();
     let node = world.start_with_descriptors(256, &[]);
-    // Of each of three addresses less than one may have.
+    // From each of three addresses, fewer than the limit of one address.
     let silent: Vec<TcpStream> = (0..240)
         .map(|number| connect_from(&node, number % 3))
         .collect();
@@ -92,7 +92,8 @@ fn idle_connections_are_closed() {
     assert_eq!(warnings, 1, "once a minute\n{}", node.logs());
 }
 
-/// Keeps so many connections open from each of these addresses, each with a request whose body never comes.
+/// Keeps `each` connections open from each of these addresses, each with a request whose body never
+/// arrives.
 fn hold_bodies(node: &Node, addresses: u8, each: usize, stop: &AtomicBool) {
     let target: SocketAddr = node.base.strip_prefix("http://").unwrap().parse().unwrap();
     let begun = b"POST /oauth/token HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 60000\r\n\r\na";
@@ -123,7 +124,8 @@ fn hold_bodies(node: &Node, addresses: u8, each: usize, stop: &AtomicBool) {
     }
 }
 
-/// Whoever holds all connections of a small table in the middle of bodies keeps nobody out.
+/// A peer that holds all connections of a small table while their bodies are incomplete does not
+/// lock others out.
 #[test]
 fn bodies_that_never_arrive_time_out() {
     let world = World::sqlite();
@@ -250,7 +252,7 @@ fn pipelined_requests_are_answered_in_order() {
     assert!(answers.ends_with("{\"status\":\"ok\"}"));
 }
 
-/// Heads and bodies up to the limits arrive, however they are cut.
+/// Heads and bodies up to the limits are read, however they are split into packets.
 #[test]
 fn bodies_arrive_whole() {
     let world = World::sqlite();
@@ -274,19 +276,22 @@ fn bodies_arrive_whole() {
         answer
     };
     let large_head = format!("x-large: {}\r\n", "y".repeat(24_000));
-    for (length, more) in [
-        (60_000, ""),
-        (9_000, large_head.as_str()),
-        (65_000, large_head.as_str()),
-    ] {
-        let request = format!(
-            "{}{}",
-            head(&format!("{more}content-length: {length}\r\n")),
-            form(length)
-        );
-        let answer = ask(request.as_bytes());
-        assert!(answer.starts_with("HTTP/1.1 200"), "{length}: {answer}");
-    }
+    each_case(
+        [
+            (60_000, ""),
+            (9_000, large_head.as_str()),
+            (65_000, large_head.as_str()),
+        ],
+        |(length, more)| {
+            let request = format!(
+                "{}{}",
+                head(&format!("{more}content-length: {length}\r\n")),
+                form(length)
+            );
+            let answer = ask(request.as_bytes());
+            assert!(answer.starts_with("HTTP/1.1 200"), "{length}: {answer}");
+        },
+    );
     for size in [1, 7, 1000] {
         let body = form(20_000);
         let chunks: String = body
@@ -306,7 +311,7 @@ fn bodies_arrive_whole() {
     }
 }
 
-/// The rest of a body that is too large is read for a short time, and then no more.
+/// The rest of a body that is too large is read for a short time only.
 #[test]
 fn the_rest_of_a_refused_body_is_not_read_for_ever() {
     let world = World::sqlite();
@@ -325,7 +330,7 @@ fn the_rest_of_a_refused_body_is_not_read_for_ever() {
             began.elapsed()
         );
     }
-    // One that trickles is not waited for either.
+    // A body that arrives slowly is not waited for either.
     let mut stream = node.connect();
     stream
         .write_all(b"POST /oauth/token HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 99999999\r\n\r\n")
@@ -337,7 +342,7 @@ fn the_rest_of_a_refused_body_is_not_read_for_ever() {
     }
 }
 
-/// A connection is kept for a next request, but the next request has to come.
+/// A connection is kept alive for another request, but that request has to arrive in time.
 #[test]
 fn a_further_request_times_out_where_it_stays_incomplete() {
     let world = World::sqlite();
@@ -370,7 +375,7 @@ fn unfinished_tls_handshakes_are_closed() {
     needs!(Tool::Curl);
     let world = World::sqlite();
     let node = world.start_with_tls();
-    // More than any bound on handshakes at a time.
+    // More than any limit on concurrent handshakes.
     let mut silent: Vec<TcpStream> = (0..600).map(|_| node.connect()).collect();
     for stream in silent.iter_mut().step_by(2) {
         stream.write_all(b"\x16\x03\x01\x02\x00\x01").unwrap();

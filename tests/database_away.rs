@@ -1,5 +1,5 @@
-//! Promise 4: with the database away 503, never a hang and never a false `active`; and all is well
-//! again by itself when it is back.
+//! Promise 4: while the database is unavailable, the answer is 503, never a hang and never a false
+//! `active`; and service recovers by itself.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ pub fn proxied(world: &World) -> (Proxy, String) {
     (proxy, url.into())
 }
 
-/// What must hold while the database is away, once a second has passed.
+/// Checks that must hold while the database is unavailable, once a second has passed.
 fn degraded(node: &Node, api: &Client, client: &Client, token: &str) {
     let fields = [("token", token)];
     let began = Instant::now();
@@ -71,7 +71,7 @@ fn recovered(node: &Node, api: &Client, client: &Client, token: &str) {
         (node.token_reply(client, &[]).status == 200).then_some(())
     });
     assert!(node.active(api, token));
-    // Not one connection from before the trouble is used unseen.
+    // Connections from before the outage are tested before they are used.
     for _ in 0..20 {
         assert!(node.active(api, &node.token(client)));
     }
@@ -87,10 +87,10 @@ fn through_a_proxy(records: &str, away: impl Fn(&Proxy)) {
     assert!(node.active(&api, &token));
 
     away(&proxy);
-    // Until the lease ends, memory may still answer: then nothing does.
+    // Until the lease ends, the cache may still answer; after that, no request succeeds.
     std::thread::sleep(Duration::from_millis(1100));
     degraded(&node, &api, &client, &token);
-    // What changes meanwhile is known as soon as the node answers again.
+    // Changes made during the outage take effect as soon as the node answers again.
     world.cli(&["client", "create", "--name", "Meanwhile"]);
     let revoked = node.get("/healthz").status == 200;
     assert!(revoked);
@@ -113,7 +113,7 @@ fn silent_connections_are_answered_with_503() {
     through_a_proxy("on", Proxy::swallow);
 }
 
-/// A revocation on another node while this one is cut off: it must never be overlooked.
+/// A revocation on another node while this node is cut off must never be missed.
 #[test]
 fn changes_made_during_an_outage_take_effect() {
     needs!(Tool::Postgres);
@@ -155,7 +155,7 @@ fn changes_made_during_an_outage_take_effect() {
     });
 }
 
-/// SIGTERM ends a node whose database hangs.
+/// SIGTERM stops a node whose database hangs.
 #[test]
 fn the_server_stops_while_the_database_hangs() {
     needs!(Tool::Postgres);
@@ -176,7 +176,7 @@ fn the_server_stops_while_the_database_hangs() {
     proxy.mend();
 }
 
-/// SQLite is locked by somebody for long.
+/// Another process holds the lock of the SQLite file for a long time.
 #[test]
 fn a_locked_file_is_answered_with_503() {
     use diesel::connection::SimpleConnection;
@@ -191,7 +191,10 @@ fn a_locked_file_is_answered_with_503() {
     holder.batch_execute("BEGIN IMMEDIATE").unwrap();
     unavailable(&node.token_reply(&client, &[]));
     unavailable(&node.revoke(&client, &token));
-    assert!(node.active(&api, &token), "readers go on beside a writer");
+    assert!(
+        node.active(&api, &token),
+        "readers are not blocked by a writer"
+    );
     holder.batch_execute("ROLLBACK").unwrap();
     recovered(&node, &api, &client, &token);
 }

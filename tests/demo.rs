@@ -1,4 +1,4 @@
-//! `keyward demo`: what it fills a database with, read back by the command line and the portal.
+//! `keyward demo`: the sample data, read back by the command line and the portal.
 
 use std::collections::BTreeSet;
 
@@ -72,7 +72,7 @@ on_both! {
         let (partner, orders) = (client(&made["client"]), client(&made["resource"]));
         check_credentials(&world, &partner.id);
 
-        // What is printed works.
+        // The printed credentials work.
         let node = world.start();
         assert!(node.active(&orders, &node.token(&partner)));
         assert!(node.active(&orders, &partner.api_key));
@@ -86,7 +86,7 @@ on_both! {
         let operator = Browser::new(&node);
         operator.sign_in("operator@keyward.example", password);
         let overview = operator.get("/portal/overview").body;
-        // The table of the busiest clients, which comes from the counts.
+        // The table of the busiest clients is built from the counters.
         assert!(overview.contains("Warehouse sync") && overview.contains("Settlement"), "{overview}");
         let audit = operator.get("/portal/audit").body;
         assert!(audit.contains("Trial") || audit.contains("disabled"), "{audit}");

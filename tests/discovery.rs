@@ -1,11 +1,11 @@
-//! Metadata (RFC 8414), the published keys (RFC 7517), and what every answer has.
+//! Metadata (RFC 8414), the published keys (RFC 7517), and the headers of every response.
 
 use serde_json::json;
 
 use crate::support::{World, each_case, jwt};
 
 #[test]
-fn metadata_says_what_is_offered() {
+fn metadata_describes_the_server() {
     let world = World::sqlite();
     let node = world.start();
     let document = node.get("/.well-known/oauth-authorization-server").json();
@@ -50,8 +50,8 @@ fn metadata_says_what_is_offered() {
         node.get("/.well-known/openid-configuration").json(),
         document
     );
-    // What the authorization endpoint offers is what it does: nothing, said in the RFC's words, and nobody
-    // is sent on to an address that nobody has checked.
+    // The authorization endpoint supports no response type, answers with the RFC's error, and never
+    // redirects to a URI that was not validated.
     assert_eq!(document["response_types_supported"], json!(["none"]));
     assert!(document.get("code_challenge_methods_supported").is_none());
     let question = "?response_type=code&client_id=x&redirect_uri=https://evil.example/&state=s";
@@ -115,7 +115,7 @@ fn the_issuer_is_exact() {
                     ],
                 )
                 .json();
-            assert_eq!(document["issuer"], json!(issuer), "to the character");
+            assert_eq!(document["issuer"], json!(issuer), "exactly");
             let base = issuer.trim_end_matches('/');
             assert_eq!(
                 document["token_endpoint"],
@@ -127,7 +127,7 @@ fn the_issuer_is_exact() {
                     .json(),
                 document
             );
-            // With a proxy that takes the path off, and with one that leaves it on.
+            // With a proxy that strips the path, and with one that keeps it.
             let fields = [("grant_type", "client_credentials")];
             for prefix in [prefix, ""] {
                 assert_eq!(
@@ -195,58 +195,61 @@ fn keys_are_published_for_caches() {
         ["alg", "e", "kid", "kty", "n", "use"],
         "the public half and nothing else"
     );
-    // RFC 7638: the kid is the thumbprint.
+    // The `kid` is the thumbprint of RFC 7638.
     let canonical = format!(r#"{{"e":{},"kty":"RSA","n":{}}}"#, key["e"], key["n"]);
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
     assert_eq!(key["kid"], json!(jwt::encode(digest.as_ref())));
 }
 
 #[test]
-fn every_answer_has_a_request_id() {
+fn every_response_has_a_request_id() {
     let world = World::sqlite();
     let node = world.start();
     let mut seen = std::collections::BTreeSet::new();
-    for (method, path, status) in [
-        ("GET", "/healthz", 200),
-        ("GET", "/readyz", 200),
-        ("HEAD", "/readyz", 200),
-        ("GET", "/.well-known/jwks.json", 200),
-        ("POST", "/.well-known/jwks.json", 405),
-        ("GET", "/oauth/revoke", 405),
-        ("DELETE", "/healthz", 405),
-        ("GET", "/", 303),
-        ("GET", "/nothing/here", 404),
-        ("GET", "/oauth/token/", 404),
-        ("GET", "/%00%ff/../..", 404),
-        ("POST", "/oauth/token", 400),
-    ] {
-        let reply = node.send(method, path, &[], b"");
-        assert_eq!(reply.status, status, "{method} {path}: {}", reply.body);
-        let line = node.log_of(&reply);
-        assert_eq!(
-            (line["status"].as_u64(), line["method"].as_str()),
-            (Some(u64::from(status)), Some(method))
-        );
-        assert!(seen.insert(line["request_id"].to_string()), "each its own");
-        if status == 405 {
-            assert!(reply.header("allow").is_some(), "{method} {path}");
-        }
-        if status == 404 {
+    each_case(
+        [
+            ("GET", "/healthz", 200),
+            ("GET", "/readyz", 200),
+            ("HEAD", "/readyz", 200),
+            ("GET", "/.well-known/jwks.json", 200),
+            ("POST", "/.well-known/jwks.json", 405),
+            ("GET", "/oauth/revoke", 405),
+            ("DELETE", "/healthz", 405),
+            ("GET", "/", 303),
+            ("GET", "/nothing/here", 404),
+            ("GET", "/oauth/token/", 404),
+            ("GET", "/%00%ff/../..", 404),
+            ("POST", "/oauth/token", 400),
+        ],
+        |(method, path, status)| {
+            let reply = node.send(method, path, &[], b"");
+            assert_eq!(reply.status, status, "{method} {path}: {}", reply.body);
+            let line = node.log_of(&reply);
             assert_eq!(
-                reply.header("content-type"),
-                Some("application/problem+json")
+                (line["status"].as_u64(), line["method"].as_str()),
+                (Some(u64::from(status)), Some(method))
             );
-            let problem = reply.json();
-            assert_eq!(
-                (&problem["status"], &problem["title"]),
-                (&json!(404), &json!("Not Found"))
-            );
-            assert_eq!(problem["requestId"].as_str(), reply.header("x-request-id"));
-        }
-    }
+            assert!(seen.insert(line["request_id"].to_string()), "each its own");
+            if status == 405 {
+                assert!(reply.header("allow").is_some(), "{method} {path}");
+            }
+            if status == 404 {
+                assert_eq!(
+                    reply.header("content-type"),
+                    Some("application/problem+json")
+                );
+                let problem = reply.json();
+                assert_eq!(
+                    (&problem["status"], &problem["title"]),
+                    (&json!(404), &json!("Not Found"))
+                );
+                assert_eq!(problem["requestId"].as_str(), reply.header("x-request-id"));
+            }
+        },
+    );
 }
 
-/// Browsers ask beforehand whether a page of another origin may read a document (CORS).
+/// Browsers send a preflight request before a page of another origin reads a document (CORS).
 #[test]
 fn cors_is_allowed_for_public_documents_only() {
     let world = World::sqlite();
@@ -300,9 +303,9 @@ fn cors_is_allowed_for_public_documents_only() {
     );
 }
 
-/// The scheme of the issuer decides, with TLS of its own and behind a proxy.
+/// HSTS depends on the scheme of the issuer, with Keyward's own TLS and behind a proxy.
 #[test]
-fn answers_carry_nosniff_and_hsts() {
+fn responses_have_nosniff_and_hsts() {
     each_case(
         [
             ("https://auth.example", Some("max-age=31536000")),
@@ -311,23 +314,26 @@ fn answers_carry_nosniff_and_hsts() {
         |(issuer, told)| {
             let world = World::sqlite();
             let node = world.start_with(&["--issuer", issuer]);
-            for path in [
-                "/healthz",
-                "/openapi.json",
-                "/docs/docs.js",
-                "/.well-known/jwks.json",
-                "/nothing",
-                "/portal/sign-in",
-                "/verify",
-            ] {
-                let reply = node.get(path);
-                assert_eq!(reply.header("strict-transport-security"), told, "{path}");
-                assert_eq!(
-                    reply.header("x-content-type-options"),
-                    Some("nosniff"),
-                    "{path}"
-                );
-            }
+            each_case(
+                [
+                    "/healthz",
+                    "/openapi.json",
+                    "/docs/docs.js",
+                    "/.well-known/jwks.json",
+                    "/nothing",
+                    "/portal/sign-in",
+                    "/verify",
+                ],
+                |path| {
+                    let reply = node.get(path);
+                    assert_eq!(reply.header("strict-transport-security"), told, "{path}");
+                    assert_eq!(
+                        reply.header("x-content-type-options"),
+                        Some("nosniff"),
+                        "{path}"
+                    );
+                },
+            );
         },
     );
 }

@@ -1,4 +1,4 @@
-//! Promise 1: what was answered survives `kill -9` at any moment.
+//! Promise 1: what was answered survives `kill -9` at any time.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -19,7 +19,8 @@ on_both! {
                 for worker in 0..4 {
                     let (node, client, issued, registered, over, initial) = (&node, &client, &issued, &registered, &over, &initial);
                     scope.spawn(move || {
-                        // A request that the kill cuts off has no answer, and so no promise.
+                        // A request that is interrupted by the kill has no response, so nothing was
+                        // promised.
                         let quiet = |work: &mut dyn FnMut()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_ok();
                         while !over.load(Ordering::Relaxed) {
                             let going_on = quiet(&mut || {

@@ -1,4 +1,5 @@
-//! The resource servers of `examples/`, each as its README runs it, in front of a real server.
+//! The resource servers of `examples/`, each started as its README says, with a real Keyward
+//! server.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -94,7 +95,7 @@ impl ResourceServer {
         self.get(Some(&format!("Bearer {token}")))
     }
 
-    /// Refuses with this error, as RFC 6750 section 3 says.
+    /// Asserts that the request is refused with this error (RFC 6750 section 3).
     #[track_caller]
     fn refuses(&self, authorization: &str, status: u16, error: &str, what: &str) {
         let response = self.get(Some(authorization));
@@ -127,7 +128,8 @@ impl Drop for ResourceServer {
     }
 }
 
-/// A server whose signing key the test has, so that the test can sign what Keyward would never issue.
+/// A server whose signing key the test knows, so that the test can sign tokens that Keyward would
+/// never issue.
 struct Fixture {
     world: World,
     node: Node,
@@ -138,7 +140,7 @@ struct Fixture {
     tokens: Tokens,
 }
 
-/// Issued before the signing key is rotated.
+/// A token issued before the signing key was rotated.
 struct Tokens {
     valid: String,
     for_invoices: String,
@@ -241,7 +243,8 @@ fn issue(node: &Node, client: &Client, fields: &[(&str, &str)]) -> String {
     reply.json()["access_token"].as_str().unwrap().to_owned()
 }
 
-/// `build` prepares the resource server, and returns what makes a command that starts it.
+/// Builds a resource server and checks it. `build` returns a function that creates the command to
+/// start it.
 fn check(build: impl FnOnce(&World) -> Box<dyn Fn() -> Command>) {
     let fixture = Fixture::new();
     let command = build(&fixture.world);
@@ -265,7 +268,8 @@ fn check(build: impl FnOnce(&World) -> Box<dyn Fn() -> Command>) {
     takes_api_keys(&fixture, &offline);
     limits_how_often_it_fetches_keys(&fixture, &offline);
 
-    // The revocation is known at once to a resource server that asks, and at the token's end to one that does not.
+    // A resource server that uses introspection refuses a revoked token at once; one that verifies
+    // offline accepts it until it expires.
     assert_eq!(fixture.node.revoke(&fixture.partner, token).status, 200);
     assert!(!asking.accepts(token));
     assert!(offline.accepts(token));
@@ -277,7 +281,8 @@ fn check(build: impl FnOnce(&World) -> Box<dyn Fn() -> Command>) {
         });
     }
 
-    // Without the server, offline verification goes on. Nothing else is known, which is no reason for a 401.
+    // While Keyward is down, offline verification still works. What cannot be verified offline is
+    // not answered with 401.
     let (_, key) = fixture.api_key("Last", SCOPE);
     fixture.node.stop();
     assert!(offline.accepts(&token));
@@ -430,7 +435,7 @@ fn succeeds(command: &mut Command) {
 #[test]
 fn the_rust_example_protects_its_resource() {
     check(|_| {
-        // With `--test` alone cargo leaves examples out.
+        // With `--test`, cargo does not build examples.
         let mut build = Command::new(env!("CARGO"));
         build
             .args(["build", "--locked", "--example", "resource-server"])
@@ -442,7 +447,7 @@ fn the_rust_example_protects_its_resource() {
     });
 }
 
-/// The example that the tests build has the dependencies that `examples/rust` names.
+/// The example built by the tests has the dependencies that `examples/rust` names.
 #[test]
 fn the_rust_example_has_the_versions_of_the_server() {
     let read = |path: &str| -> toml::Table {

@@ -1,12 +1,11 @@
-//! Failed authentications in the audit: each has a sentence, and a code with parameters for those who
-//! speak another language.
+//! Failures in the audit: each has an English sentence, and a code with parameters for translation.
 
 use std::collections::BTreeMap;
 
 use keyward::oauth::reason::ALL_REASONS;
 use serde_json::{Value, json};
 
-use crate::support::{Client, World, eventually, jwt};
+use crate::support::{Client, World, each_case, eventually, jwt};
 
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -24,7 +23,7 @@ on_both! {
             );
             eventually("the refusal in the audit", || (world.count(&noted) == 1).then_some(()));
         }
-        // Of one that asks again and again, some are enough.
+        // Of repeated failures of one client, only some are recorded.
         for _ in 0..40 {
             node.token_reply(&client, &[("scope", "b")]).refused(400, "invalid_scope");
         }
@@ -55,7 +54,7 @@ on_both! {
         eventually("the end of the key", || (verify("", &key) == 401).then_some(()));
         node.revoke(&client, &token);
         assert_eq!(verify("", &token), 401);
-        // Its id alone proves nothing: the name of the key is for whoever held it.
+        // The keys of another client are accepted as before.
         assert_eq!(verify("", &stranger.api_key), 200);
 
         let expected = [
@@ -73,7 +72,7 @@ on_both! {
             let entry = |entry: &Value| json!([entry["action"], entry["target"], entry["reason_code"], entry["reason_parameters"], entry["client_id"]]);
             (entries.map(entry).collect::<Vec<_>>() == expected).then_some(())
         });
-        // For a while, not for ever.
+        // Revoked keys are remembered for 30 days.
         assert_eq!(world.count("SELECT count(*) FROM revoked_api_keys"), 1);
         world.clocks_are_trusted();
         world.execute("UPDATE revoked_api_keys SET revoked_at = 1000");
@@ -180,19 +179,19 @@ on_both! {
             (entries.len() >= expected.len() + codes.len()).then_some(entries)
         });
         let found: BTreeMap<&str, &Value> = entries.iter().map(|entry| (entry["reason_code"].as_str().unwrap(), entry)).collect();
-        for (code, parameters, reason) in &expected {
+        each_case(&expected, |(code, parameters, reason)| {
             assert_eq!((&found[code]["reason_parameters"], &found[code]["reason"]), (parameters, &json!(reason)), "{code}");
-        }
+        });
         let all: Vec<&str> = expected.iter().map(|(code, ..)| *code).chain(codes).collect();
         assert!(found.keys().all(|code| all.contains(code)) && all.iter().all(|code| found.contains_key(code)), "{:?}", found.keys());
         assert_eq!(entries.len(), all.len(), "each once");
 
-        // Whoever translates them finds all of them, and their parameters, in one list.
+        // Translators find all codes and their parameters in one list.
         let known: BTreeMap<&str, &[&str]> = ALL_REASONS.iter().copied().collect();
-        assert_eq!(known.len(), ALL_REASONS.len(), "each code once");
-        for (code, entry) in found {
+        assert_eq!(known.len(), ALL_REASONS.len(), "each code occurs once");
+        each_case(found, |(code, entry)| {
             let parameters = entry["reason_parameters"].as_object().cloned().unwrap_or_default();
             assert!(known[code].iter().all(|name| parameters.contains_key(*name)) && known[code].len() == parameters.len(), "{entry}");
-        }
+        });
     }
 }

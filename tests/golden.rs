@@ -1,6 +1,8 @@
-//! What programs and people rely on, in files that are checked in: a change of it is seen in review.
+//! Golden files: interfaces that programs and users rely on are checked in, so that reviewers see a
+//! change.
 //!
-//! Where a change is meant, `UPDATE_GOLDEN=1 cargo test --test keyward golden::` writes the files anew.
+//! After an intended change, `UPDATE_GOLDEN=1 cargo test --test keyward golden::` rewrites the
+//! files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -56,7 +58,7 @@ fn subcommands(help: &str) -> Vec<&str> {
         .collect()
 }
 
-/// A setting in the help of `serve`: its flag with the value's name, and what is written below.
+/// The settings in the help of `serve`: for each flag, the name of its value and its description.
 fn settings(help: &str) -> BTreeMap<String, (String, String)> {
     let mut settings = BTreeMap::new();
     let mut flag = String::new();
@@ -77,7 +79,7 @@ fn settings(help: &str) -> BTreeMap<String, (String, String)> {
 #[test]
 fn the_openapi_document_is_the_one_checked_in() {
     let mut document = World::sqlite().cli(&["openapi"]);
-    // The version changes with each release, whatever else does.
+    // The version changes with each release and is left out.
     document["info"]["version"] = "VERSION".into();
     let text = serde_json::to_string_pretty(&document).unwrap();
     compare("openapi.json", &format!("{text}\n"));
@@ -109,7 +111,7 @@ fn the_help_of_each_command_is_the_one_checked_in() {
         let help = help(&world, &words);
         let below = subcommands(&help).into_iter().rev();
         waiting.extend(below.map(|name| [&command[..], &[name.to_owned()]].concat()));
-        // The settings are the same for each command, and in a file of their own.
+        // The settings are the same for each command and have their own golden file.
         let own = help.split("\nSettings:").next().unwrap().trim_end();
         let title = words.join(" ");
         writeln!(text, "## keyward {title}\n\n{own}\n").unwrap();
@@ -131,7 +133,8 @@ fn the_settings_are_those_checked_in() {
     compare("settings.txt", &text);
 }
 
-/// Otherwise it would be missing in `keyward config`, in reloads and in the comparison of nodes.
+/// A setting that is missing there is also missing in `keyward config`, in reloads and in the
+/// comparison of nodes.
 #[test]
 fn each_setting_of_the_help_is_in_config() {
     let world = World::sqlite();
@@ -158,7 +161,7 @@ fn the_metrics_are_those_checked_in() {
     node.token_reply(&wrong, &[]);
     node.introspect(&world.resource("urn:api"), "nonsense");
     node.get("/verify");
-    // The metrics of this answer itself are in the next.
+    // The metrics of this response itself appear in the next one.
     node.get("/metrics");
     let scraped = node.get("/metrics").body;
     let mut lines = BTreeSet::new();
@@ -167,7 +170,7 @@ fn the_metrics_are_those_checked_in() {
             lines.insert(line.to_owned());
             continue;
         }
-        // The names of the labels, without their values.
+        // Label names without their values.
         let (name, labels) = line
             .split(' ')
             .next()

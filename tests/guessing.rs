@@ -1,5 +1,5 @@
-//! Guesses at passwords and codes, and what they leave behind: nothing an attacker can do buys more of
-//! them, ends the sessions of others, or fills the audit.
+//! Guessing of passwords and codes, and its side effects: an attacker cannot get more attempts, end
+//! the sessions of others, or fill the audit.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::portal::{Browser, PASSWORD, hidden, person};
-use crate::support::{Node, Reply, World, basic, eventually, within};
+use crate::support::{Node, Reply, World, basic, each_case, eventually, within};
 
 const ADA: &str = "ada@one.example";
 const SECOND_FACTOR: &str = "/portal/second-factor";
 const SET_UP: &str = "/portal/profile/second-factor";
 
-fn one(world: &World) {
+fn create_account(world: &World) {
     world.cli(&["account", "create", "--name", "One"]);
     person(world, ADA, "administrator", Some("One"));
 }
@@ -35,16 +35,16 @@ fn code(secret: &str, steps: i64) -> String {
     .to_string()
 }
 
-/// Waits until a code is good for a few more requests.
-fn early_in_a_step() {
+/// Waits until the current TOTP step has time for a few more requests.
+fn wait_for_early_in_step() {
     while keyward::clock::Timestamp::now().seconds() % 30 > 20 {
         std::thread::sleep(Duration::from_millis(100));
     }
 }
 
-/// Sets up a second factor; gives its secret and the recovery codes.
+/// Sets up two-step verification. Returns the secret and the recovery codes.
 fn enrol(browser: &Browser<'_>) -> (String, Vec<String>) {
-    early_in_a_step();
+    wait_for_early_in_step();
     let form = browser.get(SET_UP);
     let secret = form.shown("secret");
     let done = browser.submit(
@@ -59,23 +59,23 @@ fn enrol(browser: &Browser<'_>) -> (String, Vec<String>) {
     )
 }
 
-/// A browser that knows the password.
-fn half<'a>(node: &'a Node) -> Browser<'a> {
+/// A browser that has passed the password step only.
+fn password_only<'a>(node: &'a Node) -> Browser<'a> {
     let browser = Browser::new(node);
     let reply = browser.sign_in(ADA, PASSWORD);
     assert_eq!(reply.status, 200, "{}", reply.body);
     browser
 }
 
-fn prove(browser: &Browser<'_>, code: &str) -> Reply {
+fn submit_code(browser: &Browser<'_>, code: &str) -> Reply {
     browser.fill(SECOND_FACTOR, SECOND_FACTOR, &[("code", code)])
 }
 
-fn is_in(browser: &Browser<'_>) -> bool {
+fn is_signed_in(browser: &Browser<'_>) -> bool {
     browser.status("/portal/profile") == 200
 }
 
-/// A failed authentication as this client, from this address behind a trusted proxy.
+/// Sends a wrong secret for this client, from this address behind a trusted proxy.
 fn fail_as(node: &Node, client_id: &str, client_ip: &str) -> Reply {
     let authorization = basic(client_id, "wrong");
     let headers = [
@@ -86,8 +86,8 @@ fn fail_as(node: &Node, client_id: &str, client_ip: &str) -> Reply {
     node.post("/oauth/token", &headers, b"grant_type=client_credentials")
 }
 
-/// Failures as these clients from these addresses, one behind the other on one connection, so that a slow
-/// machine has a flood too. Gives how many had which status.
+/// Sends failures for these clients from these addresses, pipelined on one connection so that a
+/// slow machine also gets a flood. Returns how many responses had each status.
 fn pipelined(node: &Node, callers: &[(String, String)]) -> BTreeMap<u16, usize> {
     let mut stream =
         std::net::TcpStream::connect(node.base.strip_prefix("http://").unwrap()).unwrap();
@@ -123,14 +123,238 @@ fn pipelined(node: &Node, callers: &[(String, String)]) -> BTreeMap<u16, usize> 
     found
 }
 
-/// An IPv6 address in a network of its own.
-fn somewhere(number: usize) -> String {
+/// An IPv6 address in a /64 of its own.
+fn address_in_network(number: usize) -> String {
     format!("2001:db8:{number:x}::1")
 }
 
+/// A change that must have one audit entry, with the request id of its response.
+struct Change {
+    response: Reply,
+    action: &'static str,
+    actor: String,
+    target: String,
+}
+
+impl Change {
+    fn new(response: Reply, action: &'static str, actor: String, target: String) -> Self {
+        Change {
+            response,
+            action,
+            actor,
+            target,
+        }
+    }
+}
+
+/// Registers a client, which changes itself, revokes a token, and deletes itself.
+fn changes_by_a_registered_client(world: &World, node: &Node) -> Vec<Change> {
+    let mut expected = Vec::new();
+    let registered = node.json(
+        "POST",
+        "/oauth/register",
+        None,
+        &json!({"client_name": "Self-made", "scope": "read"}),
+    );
+    assert_eq!(registered.status, 201, "{}", registered.body);
+    let information = registered.json();
+    let text = |name: &str| information[name].as_str().unwrap().to_owned();
+    let (client_id, secret, access_token) = (
+        text("client_id"),
+        text("client_secret"),
+        text("registration_access_token"),
+    );
+    let itself = format!("client {client_id}");
+    expected.push(Change::new(
+        registered,
+        "client.create",
+        itself.clone(),
+        client_id.clone(),
+    ));
+    let path = format!("/oauth/register/{client_id}");
+    let changed = node.json(
+        "PUT",
+        &path,
+        Some(&access_token),
+        &json!({"client_id": client_id, "client_name": "Renamed", "scope": "read"}),
+    );
+    assert_eq!(changed.status, 200, "{}", changed.body);
+    expected.push(Change::new(
+        changed,
+        "client.update",
+        itself.clone(),
+        client_id.clone(),
+    ));
+
+    let authorization = basic(&client_id, &secret);
+    let token = node
+        .form(
+            "/oauth/token",
+            Some(&authorization),
+            &[("grant_type", "client_credentials")],
+        )
+        .json();
+    let token = token["access_token"].as_str().unwrap();
+    let jti = world.cli(&["token", "inspect", token])["jti"]
+        .as_str()
+        .map(str::to_owned);
+    let revoked = node.form("/oauth/revoke", Some(&authorization), &[("token", token)]);
+    assert_eq!(revoked.status, 200);
+    let jti = jti.unwrap_or_else(|| jti_of(token));
+    expected.push(Change::new(revoked, "token.revoke", itself.clone(), jti));
+    assert_eq!(
+        node.form("/oauth/revoke", Some(&authorization), &[("token", token)])
+            .status,
+        200,
+        "a repeated change has one entry"
+    );
+
+    let deleted = node.send(
+        "DELETE",
+        &path,
+        &[("authorization", &format!("Bearer {access_token}"))],
+        b"",
+    );
+    assert_eq!(deleted.status, 204, "{}", deleted.body);
+    expected.push(Change::new(deleted, "client.delete", itself, client_id));
+    expected
+}
+
+/// Creates and deletes an API key with another one, which is then revoked.
+fn changes_by_an_api_key(world: &World, node: &Node) -> Vec<Change> {
+    let mut expected = Vec::new();
+    let client = world.client_with(&["--account", "One", "--scope", "read"]);
+    let key_id = |key: &str| key.split('_').nth(1).unwrap().to_owned();
+    let manager = format!("API key {}", key_id(&client.api_key));
+    let by_key = format!("Bearer {}", client.api_key);
+    let headers = [
+        ("authorization", by_key.as_str()),
+        ("content-type", "application/json"),
+    ];
+    let made = node.post("/apiKeys", &headers, br#"{"name": "Second"}"#);
+    assert_eq!(made.status, 201, "{}", made.body);
+    let second = made.json();
+    let made_id = second["id"].as_str().unwrap().to_owned();
+    expected.push(Change::new(
+        made,
+        "api_key.create",
+        manager.clone(),
+        made_id.clone(),
+    ));
+    let gone = node.send(
+        "DELETE",
+        &format!("/apiKeys/{made_id}"),
+        &[("authorization", &by_key)],
+        b"",
+    );
+    assert_eq!(gone.status, 204);
+    expected.push(Change::new(gone, "api_key.delete", manager, made_id));
+    let revoked = node.form(
+        "/oauth/revoke",
+        Some(&client.basic()),
+        &[("token", &client.api_key)],
+    );
+    assert_eq!(revoked.status, 200);
+    expected.push(Change::new(
+        revoked,
+        "api_key.revoke",
+        format!("client {}", client.id),
+        key_id(&client.api_key),
+    ));
+    assert_eq!(
+        node.form(
+            "/oauth/revoke",
+            Some(&client.basic()),
+            &[("token", &client.api_key)]
+        )
+        .status,
+        200
+    );
+    expected
+}
+
+/// Changes by a user in the portal.
+fn changes_in_the_portal(world: &World, node: &Node) -> Vec<Change> {
+    let mut expected = Vec::new();
+    let (ada, other) = (Browser::new(node), Browser::of(node, ADA));
+    let mut by_user = |reply: Reply, action: &'static str| {
+        assert!(
+            matches!(reply.status, 200 | 303),
+            "{action}: {} {}",
+            reply.status,
+            reply.body
+        );
+        let shown = reply
+            .body
+            .split("<code id=\"codes\">")
+            .nth(1)
+            .map(|rest| rest.split("</code>").next().unwrap().to_owned());
+        expected.push(Change::new(
+            reply,
+            action,
+            format!("user {ADA}"),
+            ADA.to_owned(),
+        ));
+        shown.unwrap_or_default()
+    };
+    by_user(ada.sign_in(ADA, PASSWORD), "session.create");
+    let sessions = ada.get("/portal/profile");
+    let end = sessions
+        .body
+        .split("action=\"")
+        .map(|rest| rest.split('"').next().unwrap())
+        .find(|action| action.ends_with("/end"));
+    by_user(ada.submit(&sessions, end.unwrap(), &[]), "session.end");
+    assert!(!is_signed_in(&other));
+    wait_for_early_in_step();
+    let form = ada.get(SET_UP);
+    let proof = code(&form.shown("secret"), 0);
+    let codes = by_user(
+        ada.submit(&form, SET_UP, &[("password", PASSWORD), ("code", &proof)]),
+        "user.set_second_factor",
+    );
+    let fields = [
+        ("password", PASSWORD),
+        ("code", codes.lines().next().unwrap()),
+    ];
+    let codes = by_user(
+        ada.fill("/portal/profile", "/portal/profile/recovery-codes", &fields),
+        "user.renew_recovery_codes",
+    );
+    let fields = [
+        ("password", PASSWORD),
+        ("code", codes.lines().next().unwrap()),
+    ];
+    by_user(
+        ada.act("/portal/profile/second-factor/remove", &fields),
+        "user.remove_second_factor",
+    );
+    let fields = [("current", PASSWORD), ("new", "another horse battery")];
+    by_user(
+        ada.fill("/portal/profile", "/portal/profile/password", &fields),
+        "user.change_password",
+    );
+    let link = world.cli(&["user", "invite", ADA])["link"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    by_user(
+        ada.fill("/portal/profile", "/portal/sign-out", &[]),
+        "session.end",
+    );
+    let open = ada.open(&link);
+    let accepted = ada.submit(
+        &open,
+        "/portal/invitation/password",
+        &[("password", PASSWORD)],
+    );
+    by_user(accepted, "user.accept_invitation");
+    expected
+}
+
 on_both! {
-    /// Common passwords, and those made of the user's and the product's names, are refused with the reason,
-    /// wherever they are set.
+    /// Common passwords, and passwords derived from the user's or the product's name, are refused
+    /// with the reason wherever a password is set.
     fn common_passwords_are_refused_with_the_reason(world: World) {
         world.cli(&["account", "create", "--name", "One"]);
         person(&world, "bartholomew@one.example", "administrator", Some("One"));
@@ -149,7 +373,7 @@ on_both! {
         };
         let (english, french) = (browser("en"), browser("fr"));
         let profile = "/portal/profile";
-        for (password, said, dit) in [
+        each_case([
             ("password123", "most common passwords", "des plus courants"),
             ("Password1!", "most common passwords", "des plus courants"),
             ("1234567890", "most common passwords", "des plus courants"),
@@ -157,7 +381,7 @@ on_both! {
             ("keyward123", "name of this service", "le nom de ce service"),
             ("bartholomew12", "your email address", "votre adresse e-mail"),
             ("northwind2026", "name of this service", "le nom de ce service"),
-        ] {
+        ], |(password, said, dit)| {
             let (status, reason) = set(password);
             assert!(status == Some(1) && reason.contains("password") | reason.contains("easy to guess"), "{password}: {reason}");
             assert!(!reason.contains(password), "{reason}");
@@ -166,81 +390,82 @@ on_both! {
                 let error = reply.body.split("id=\"new-error\"").nth(1).and_then(|rest| rest.split("</").next()).unwrap_or_default();
                 assert!(error.contains(words), "{password}: {error}");
             }
-        }
+        });
         assert_eq!(set("six quiet otters build dams").0, Some(0));
     }
 
-    /// Whoever knows the password alone ends no session of the rightful user, however often they sign in.
+    /// An attacker who knows only the password cannot end a session of the rightful user by signing
+    /// in repeatedly.
     fn sessions_without_the_second_factor_replace_no_full_session(world: World) {
-        one(&world);
+        create_account(&world);
         let node = world.start();
         let ada = Browser::of(&node, ADA);
         enrol(&ada);
-        let waiting = half(&node);
+        let waiting = password_only(&node);
         for _ in 0..52 {
-            half(&node);
+            password_only(&node);
         }
-        assert!(is_in(&ada), "the rightful session");
-        assert_eq!(waiting.get(SECOND_FACTOR).leads_to().split('?').next(), Some("/portal/sign-in"), "the oldest made room");
+        assert!(is_signed_in(&ada), "the rightful session");
+        assert_eq!(waiting.get(SECOND_FACTOR).leads_to().split('?').next(), Some("/portal/sign-in"), "the oldest session was replaced");
         assert_eq!(world.count("SELECT count(*) FROM sessions WHERE proven = 'password'"), 5);
         let longest = "SELECT max(expires_at - created_at) FROM sessions WHERE proven =";
         assert_eq!(world.count(&format!("{longest} 'password'")), 600_000, "ten minutes");
         assert_eq!(world.count(&format!("{longest} 'all'")), 12 * 3_600_000);
     }
 
-    /// Wrong codes in a row are counted for the user, on all nodes, and lock the second factor.
+    /// Consecutive wrong codes are counted per user, on all nodes, and lock two-step verification.
     fn wrong_codes_lock_the_second_factor(world: World) {
-        one(&world);
+        create_account(&world);
         let (node, other) = (world.start(), world.start());
         let ada = Browser::of(&node, ADA);
         let (secret, codes) = enrol(&ada);
-        let stranger = half(&node);
-        for browser in [&stranger, &half(&other), &stranger] {
-            assert_eq!(prove(browser, "000000").status, 403);
+        let stranger = password_only(&node);
+        for browser in [&stranger, &password_only(&other), &stranger] {
+            assert_eq!(submit_code(browser, "000000").status, 403);
         }
         assert_eq!(world.count("SELECT wrong_codes FROM users"), 3);
         let failures = "SELECT count(*) FROM audit WHERE action = 'session.failure' AND reason_code = 'wrong_second_factor'";
         assert_eq!(world.count(failures), 3, "each is recorded with the change that counts it");
 
-        // The user is told, but not of own slips.
-        early_in_a_step();
-        let rightful = half(&node);
-        prove(&rightful, "111111");
-        let told = prove(&rightful, &code(&secret, 1));
+        // The user sees a warning, but not about their own typing errors.
+        wait_for_early_in_step();
+        let rightful = password_only(&node);
+        submit_code(&rightful, "111111");
+        let told = submit_code(&rightful, &code(&secret, 1));
         assert_eq!(told.status, 200, "{}", told.body);
         assert!(told.body.contains("Someone entered 3 wrong verification codes for your account"), "{}", told.body);
-        assert!(is_in(&rightful) && told.body.contains("href=\"/portal/profile\""));
+        assert!(is_signed_in(&rightful) && told.body.contains("href=\"/portal/profile\""));
         assert_eq!(world.count("SELECT wrong_codes FROM users"), 0, "in a row");
-        assert_eq!(prove(&half(&node), &codes[0]).leads_to(), "/portal", "told once");
+        assert_eq!(submit_code(&password_only(&node), &codes[0]).leads_to(), "/portal", "told once");
 
-        // The hundredth wrong one is the last that is compared.
+        // The hundredth wrong code is the last one that is compared.
         world.execute("UPDATE users SET wrong_codes = 99, totp_last_step = 0");
-        early_in_a_step();
-        assert_eq!(prove(&half(&other), "000000").status, 403);
-        let refused = prove(&half(&node), &code(&secret, 0));
+        wait_for_early_in_step();
+        assert_eq!(submit_code(&password_only(&other), "000000").status, 403);
+        let refused = submit_code(&password_only(&node), &code(&secret, 0));
         assert_eq!(refused.status, 403);
         assert!(refused.body.contains("Too many wrong codes."), "{}", refused.body);
         assert_eq!(world.count("SELECT wrong_codes FROM users"), 100);
-        // A recovery code cannot be guessed, and gets the user in.
-        assert_eq!(prove(&half(&other), &codes[1]).status, 200);
+        // A recovery code is too long to guess, so it is still accepted.
+        assert_eq!(submit_code(&password_only(&other), &codes[1]).status, 200);
         assert_eq!(world.count("SELECT wrong_codes FROM users"), 0);
-        // So does a new password.
+        // A new password unlocks the account as well.
         world.execute("UPDATE users SET wrong_codes = 100, totp_last_step = 0");
-        assert_eq!(prove(&half(&node), &code(&secret, 0)).status, 403);
+        assert_eq!(submit_code(&password_only(&node), &code(&secret, 0)).status, 403);
         let mut child = world.command(&["user", "set-password", ADA]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
         assert!(child.wait().unwrap().success());
-        early_in_a_step();
-        assert!(matches!(prove(&half(&node), &code(&secret, 0)).status, 200 | 303));
+        wait_for_early_in_step();
+        assert!(matches!(submit_code(&password_only(&node), &code(&secret, 0)).status, 200 | 303));
     }
 
-    /// Whoever sits at an open session does not make the account their own.
+    /// A person at somebody else's open session cannot take over the account.
     fn the_second_factor_asks_for_the_password(world: World) {
-        one(&world);
+        create_account(&world);
         let node = world.start();
         let ada = Browser::of(&node, ADA);
         let form = ada.get(SET_UP);
-        early_in_a_step();
+        wait_for_early_in_step();
         let secret = form.shown("secret");
         let proof = code(&secret, 0);
         for fields in [&[("code", proof.as_str())] as &[(&str, &str)], &[("code", proof.as_str()), ("password", "wrong password 1")]] {
@@ -259,7 +484,8 @@ on_both! {
         assert_eq!(done.shown("codes").lines().count(), 10, "the code was not used up");
     }
 
-    /// A flood of failures by nobody known leaves a bounded number of entries, and hides none of the others.
+    /// A flood of failures by unknown callers leaves a bounded number of entries, and hides no
+    /// other entry.
     fn a_flood_of_unknown_callers_fills_no_audit_and_hides_nobody(world: World) {
         let client = world.client("read");
         let node = world.start_with(&["--trusted-proxies", "127.0.0.1"]);
@@ -268,15 +494,15 @@ on_both! {
         let complete = || {
             rows("account_id IS NOT NULL") > 0 && rows("reason_code = 'failures_left_out'") > 0 && rows("account_id IS NULL") >= 100
         };
-        // Entries wait in memory for five seconds, and are lost where the database gives no answer then: on a busy
-        // machine it may take another flood.
+        // Entries are buffered in memory for five seconds, and are lost if the database does not
+        // answer then: a busy machine may need another flood.
         let limit = Duration::from_secs(180);
         while !complete() {
             assert!(began.elapsed() < limit, "no such entries after {limit:?}");
             std::thread::scope(|scope| {
                 let node = &node;
                 let flood = |first: usize| {
-                    let callers: Vec<_> = (0..250).map(|n| (String::new(), somewhere(first + n))).collect();
+                    let callers: Vec<_> = (0..250).map(|n| (String::new(), address_in_network(first + n))).collect();
                     pipelined(node, &callers)
                 };
                 let all: Vec<_> = (0..4).map(|thread| scope.spawn(move || flood(thread * 1000))).collect();
@@ -292,12 +518,12 @@ on_both! {
             }
         }
         let unknown = rows("account_id IS NULL");
-        // A burst of 100, ten a second from then on, and an entry a minute for those left out.
+        // A burst of 100 is recorded, then ten per second, and one entry a minute counts the rest.
         let seconds = i64::try_from(began.elapsed().as_secs()).unwrap() + 2;
         let allowed = 100 + 10 * seconds + seconds / 60 + 1;
         assert!(unknown <= allowed, "{unknown} rows in {seconds} s");
         let known = rows("account_id IS NOT NULL");
-        // They are kept for thirty days, and then go by themselves.
+        // These entries are purged after thirty days.
         assert_eq!(rows("account_id IS NULL AND expires_at - happened_at = 2592000000"), unknown);
         assert_eq!(rows("account_id IS NOT NULL AND expires_at IS NOT NULL"), 0);
         world.execute("UPDATE audit SET expires_at = 1000 WHERE expires_at IS NOT NULL");
@@ -306,106 +532,30 @@ on_both! {
         assert!(rows("account_id IS NOT NULL") >= known);
     }
 
-    /// Whoever changes something, through whichever entry point, leaves an entry with the request.
+    /// Each change, through any entry point, writes an audit entry with the request id.
     fn every_change_is_in_the_audit(world: World) {
-        one(&world);
+        create_account(&world);
         let node = world.start_with(&["--registration", "open", "--registration-scope", "read"]);
-        let id = |reply: &Reply| reply.header("x-request-id").unwrap().to_owned();
-        // (action, actor, target), by the request that did it.
-        let mut expected: Vec<(Reply, &str, String, String)> = Vec::new();
-        let user = format!("user {ADA}");
-
-        let registered = node.json("POST", "/oauth/register", None, &json!({"client_name": "Self-made", "scope": "read"}));
-        assert_eq!(registered.status, 201, "{}", registered.body);
-        let information = registered.json();
-        let text = |name: &str| information[name].as_str().unwrap().to_owned();
-        let (client_id, secret, access_token) = (text("client_id"), text("client_secret"), text("registration_access_token"));
-        let itself = format!("client {client_id}");
-        expected.push((registered, "client.create", itself.clone(), client_id.clone()));
-        let path = format!("/oauth/register/{client_id}");
-        let changed = node.json("PUT", &path, Some(&access_token), &json!({"client_id": client_id, "client_name": "Renamed", "scope": "read"}));
-        assert_eq!(changed.status, 200, "{}", changed.body);
-        expected.push((changed, "client.update", itself.clone(), client_id.clone()));
-
-        let authorization = basic(&client_id, &secret);
-        let token = node.form("/oauth/token", Some(&authorization), &[("grant_type", "client_credentials")]).json();
-        let token = token["access_token"].as_str().unwrap();
-        let jti = world.cli(&["token", "inspect", token])["jti"].as_str().map(str::to_owned);
-        let revoked = node.form("/oauth/revoke", Some(&authorization), &[("token", token)]);
-        assert_eq!(revoked.status, 200);
-        let jti = jti.unwrap_or_else(|| jti_of(token));
-        expected.push((revoked, "token.revoke", itself.clone(), jti));
-        assert_eq!(node.form("/oauth/revoke", Some(&authorization), &[("token", token)]).status, 200, "twice is once");
-
-        let deleted = node.send("DELETE", &path, &[("authorization", &format!("Bearer {access_token}"))], b"");
-        assert_eq!(deleted.status, 204, "{}", deleted.body);
-        expected.push((deleted, "client.delete", itself, client_id));
-
-        let client = world.client_with(&["--account", "One", "--scope", "read"]);
-        let key_id = |key: &str| key.split('_').nth(1).unwrap().to_owned();
-        let manager = format!("API key {}", key_id(&client.api_key));
-        let by_key = format!("Bearer {}", client.api_key);
-        let headers = [("authorization", by_key.as_str()), ("content-type", "application/json")];
-        let made = node.post("/apiKeys", &headers, br#"{"name": "Second"}"#);
-        assert_eq!(made.status, 201, "{}", made.body);
-        let second = made.json();
-        let made_id = second["id"].as_str().unwrap().to_owned();
-        expected.push((made, "api_key.create", manager.clone(), made_id.clone()));
-        let gone = node.send("DELETE", &format!("/apiKeys/{made_id}"), &[("authorization", &by_key)], b"");
-        assert_eq!(gone.status, 204);
-        expected.push((gone, "api_key.delete", manager, made_id));
-        let revoked = node.form("/oauth/revoke", Some(&client.basic()), &[("token", &client.api_key)]);
-        assert_eq!(revoked.status, 200);
-        expected.push((revoked, "api_key.revoke", format!("client {}", client.id), key_id(&client.api_key)));
-        assert_eq!(node.form("/oauth/revoke", Some(&client.basic()), &[("token", &client.api_key)]).status, 200);
-
-        // A user at the portal.
-        let (ada, other) = (Browser::new(&node), Browser::of(&node, ADA));
-        let mut by_user = |reply: Reply, action: &'static str| {
-            assert!(matches!(reply.status, 200 | 303), "{action}: {} {}", reply.status, reply.body);
-            let shown = reply.body.split("<code id=\"codes\">").nth(1).map(|rest| rest.split("</code>").next().unwrap().to_owned());
-            expected.push((reply, action, user.clone(), ADA.to_owned()));
-            shown.unwrap_or_default()
-        };
-        by_user(ada.sign_in(ADA, PASSWORD), "session.create");
-        let sessions = ada.get("/portal/profile");
-        let end = sessions.body.split("action=\"").map(|rest| rest.split('"').next().unwrap()).find(|action| action.ends_with("/end"));
-        by_user(ada.submit(&sessions, end.unwrap(), &[]), "session.end");
-        assert!(!is_in(&other));
-        early_in_a_step();
-        let form = ada.get(SET_UP);
-        let proof = code(&form.shown("secret"), 0);
-        let codes = by_user(ada.submit(&form, SET_UP, &[("password", PASSWORD), ("code", &proof)]), "user.set_second_factor");
-        let fields = [("password", PASSWORD), ("code", codes.lines().next().unwrap())];
-        let codes = by_user(ada.fill("/portal/profile", "/portal/profile/recovery-codes", &fields), "user.renew_recovery_codes");
-        let fields = [("password", PASSWORD), ("code", codes.lines().next().unwrap())];
-        by_user(ada.act("/portal/profile/second-factor/remove", &fields), "user.remove_second_factor");
-        let fields = [("current", PASSWORD), ("new", "another horse battery")];
-        by_user(ada.fill("/portal/profile", "/portal/profile/password", &fields), "user.change_password");
-        let link = world.cli(&["user", "invite", ADA])["link"].as_str().unwrap().to_owned();
-        by_user(ada.fill("/portal/profile", "/portal/sign-out", &[]), "session.end");
-        let open = ada.open(&link);
-        let accepted = ada.submit(&open, "/portal/invitation/password", &[("password", PASSWORD)]);
-        by_user(accepted, "user.accept_invitation");
-
-        for (reply, action, actor, target) in &expected {
-            let found = world.count(&format!(
-                "SELECT count(*) FROM audit WHERE request_id = '{}' AND action = '{action}' AND actor = '{actor}' \
-                 AND target = '{target}' AND address = '127.0.0.1'",
-                id(reply)
-            ));
-            assert_eq!(found, 1, "{action} of {target} by {actor}");
+        for changes in [changes_by_a_registered_client, changes_by_an_api_key, changes_in_the_portal] {
+            each_case(changes(&world, &node), |change| {
+                let Change { response, action, actor, target } = change;
+                let id = response.header("x-request-id").unwrap();
+                let found = world.count(&format!(
+                    "SELECT count(*) FROM audit WHERE request_id = '{id}' AND action = '{action}' AND actor = '{actor}' \
+                     AND target = '{target}' AND address = '127.0.0.1'",
+                ));
+                assert_eq!(found, 1, "{action} of {target} by {actor}");
+            });
         }
-        for (action, count) in [("token.revoke", 1), ("api_key.revoke", 1)] {
-            assert_eq!(world.count(&format!("SELECT count(*) FROM audit WHERE action = '{action}'")), count, "{action}");
-        }
-        // What is made beside what was asked for, and what Keyward does by itself.
-        for (action, condition) in [
+        // Objects that are created as a side effect, and changes by Keyward itself.
+        each_case([
+            ("token.revoke", "actor <> ''"),
+            ("api_key.revoke", "actor <> ''"),
             ("account.create", "actor LIKE 'client %'"),
             ("signing_key.create", "actor = 'Keyward' AND target <> ''"),
-        ] {
+        ], |(action, condition)| {
             assert_eq!(world.count(&format!("SELECT count(*) FROM audit WHERE action = '{action}' AND {condition}")), 1, "{action}");
-        }
+        });
     }
 
     fn registration_by_token_and_rotation_by_age_are_in_the_audit(world: World) {
@@ -433,12 +583,12 @@ fn jti_of(token: &str) -> String {
     claims["jti"].as_str().unwrap().to_owned()
 }
 
-/// What an address over its limit sends counts against nobody else, and more of a provider's network than
-/// one /64 is limited too.
+/// Failures of an address over its limit do not count against other callers, and a provider's
+/// network of more than one /64 is limited as well.
 #[test]
-fn floods_do_not_spend_the_rate_limit_of_others() {
+fn floods_do_not_use_up_the_limits_of_others() {
     let world = World::sqlite();
-    one(&world);
+    create_account(&world);
     let client = world.client("read");
     let node = world.start_with(&["--trusted-proxies", "127.0.0.1"]);
     let callers = |count: usize, of: &dyn Fn(usize) -> (String, String)| {
@@ -447,7 +597,7 @@ fn floods_do_not_spend_the_rate_limit_of_others() {
     let here = || "203.0.113.1".to_owned();
     let first = pipelined(&node, &callers(200, &|n| (format!("made-up-{n}"), here())));
     assert!(first[&401] >= 100 && first[&429] > 0, "{first:?}");
-    // In the name of a client: refused, and not counted against it.
+    // Failures with a client's id are refused, and not counted against the client.
     pipelined(&node, &callers(100, &|_| (client.id.clone(), here())));
     let elsewhere = pipelined(
         &node,
@@ -459,7 +609,7 @@ fn floods_do_not_spend_the_rate_limit_of_others() {
         "as if nobody had failed before"
     );
 
-    // The counts of a user outlive all that is made up.
+    // The count of a user is not evicted by counts of made-up names.
     let stranger = Browser::saying(&node, "x-forwarded-for", "203.0.113.7");
     let began = Instant::now();
     let guess = || stranger.sign_in(ADA, "wrong password 1").status;
@@ -469,7 +619,7 @@ fn floods_do_not_spend_the_rate_limit_of_others() {
     }
     pipelined(
         &node,
-        &callers(400, &|n| (format!("other-{n}"), somewhere(n))),
+        &callers(400, &|n| (format!("other-{n}"), address_in_network(n))),
     );
     compared += (0..5).filter(|_| guess() == 403).count();
     let allowed = 10 + usize::try_from(began.elapsed().as_secs() / 30).unwrap();
@@ -478,7 +628,7 @@ fn floods_do_not_spend_the_rate_limit_of_others() {
         "{compared} guesses were compared, {allowed} are allowed"
     );
 
-    // Many networks of 64 bits in one of 56.
+    // Many /64 networks in one /56.
     let neighbours = pipelined(
         &node,
         &callers(1000, &|n| {
@@ -491,11 +641,11 @@ fn floods_do_not_spend_the_rate_limit_of_others() {
     );
 }
 
-/// The link of an invitation is a page for those without a script, too: it asks for the link.
+/// Without JavaScript, the page of an invitation link asks for the link.
 #[test]
 fn an_invitation_works_without_a_script() {
     let world = World::sqlite();
-    one(&world);
+    create_account(&world);
     let node = world.start();
     let browser = Browser::new(&node);
     let page = browser.get("/portal/invitation");
@@ -505,7 +655,7 @@ fn an_invitation_works_without_a_script() {
         page.body
     );
     assert!(!hidden(&page, "/portal/invitation").is_empty());
-    // What was in the path once is no page.
+    // The former URL, with the secret in the path, does not exist.
     assert_eq!(browser.status("/portal/invitation/kwv_x"), 404);
     eventually("the log line", || {
         node.logs().contains("/portal/invitation").then_some(())

@@ -1,4 +1,4 @@
-//! HTTP/2: by ALPN with TLS, in the clear where it is set, and within limits.
+//! HTTP/2: by ALPN with TLS, in clear text where it is enabled, and within limits.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -100,7 +100,7 @@ fn connect(node: &Node) -> TcpStream {
     stream
 }
 
-/// `GET /`, with fields without an index (RFC 7541 section 6.2.2).
+/// `GET /` with literal header fields without indexing (RFC 7541 section 6.2.2).
 fn get(stream: u32, fields: usize) -> Vec<u8> {
     let mut block = vec![0x82, 0x86, 0x84, 0x41, 1, b'x'];
     for _ in 0..fields {
@@ -109,7 +109,7 @@ fn get(stream: u32, fields: usize) -> Vec<u8> {
     frame(1, 0x5, stream, &block)
 }
 
-/// The first byte of the header block of the first answer: the status, by its index.
+/// The status of the first response: the first byte of its header block is an index.
 fn status(stream: &mut TcpStream) -> Option<u8> {
     loop {
         let mut head = [0; 9];
@@ -135,7 +135,7 @@ fn http2_streams_and_headers_are_limited() {
         "400, index 12 of the static table"
     );
 
-    // Streams that are opened and given up at once, again and again.
+    // Streams that are opened and reset at once, repeatedly.
     let mut stream = connect(&node);
     let mut flood = Vec::new();
     for number in 0..20_000 {
@@ -147,7 +147,8 @@ fn http2_streams_and_headers_are_limited() {
     let _ = stream.read_to_end(&mut rest);
     assert_eq!(node.get("/healthz").status, 200);
 
-    // Thousands at a time: some are served, the others refused at once, all are answered.
+    // Thousands of concurrent streams: some are served, the others are refused at once, and all are
+    // answered.
     let mut stream = connect(&node);
     let requests: Vec<u8> = (0..2000)
         .flat_map(|number| get(2 * number + 1, 0))

@@ -1,4 +1,4 @@
-//! Client libraries that others wrote, unmodified: what they find, get, prove and end.
+//! Unmodified third-party client libraries: discovery, tokens, verification and revocation.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::tools::{self, Tool, variable};
 use crate::support::{World, jwt, repository};
 
-/// Runs a script with all that it may need in its environment.
+/// Runs a script with the URLs and credentials that it may need in its environment.
 fn script(world: World, mut command: Command) {
     let resource = "https://api.example/";
     let api = world.resource(resource);
@@ -71,8 +71,8 @@ fn public_jwk(key: &rcgen::KeyPair) -> serde_json::Value {
     json!({"kty": "RSA", "n": jwt::encode(n), "e": jwt::encode(e), "use": "sig", "alg": "RS256", "kid": "interop"})
 }
 
-/// Runs a script that is a resource server itself: it says where it listens, and is then told what there is to
-/// authenticate with.
+/// Runs a script that is a resource server: it prints its address, and reads the credentials to
+/// test with.
 fn resource_server(world: &World, mut command: Command) {
     use std::io::{BufRead, BufReader, Read, Write};
     use std::process::Stdio;
@@ -83,7 +83,7 @@ fn resource_server(world: &World, mut command: Command) {
         &json!({"keys": [public_jwk(&key)]}).to_string(),
     );
     let node = world.start();
-    // Whatever it says goes into a file: a full pipe must not hold it up.
+    // Its output goes to a file, so that a full pipe does not block it.
     let errors = std::fs::File::create(world.folder.join("stderr")).unwrap();
     let said = || std::fs::read_to_string(world.folder.join("stderr")).unwrap();
     command
@@ -123,7 +123,7 @@ fn resource_server(world: &World, mut command: Command) {
     );
 }
 
-// On SQLite alone: what a library sees does not depend on the database.
+// On SQLite only: what a library sees does not depend on the database.
 
 #[test]
 fn authlib_works_with_keyward() {
@@ -155,22 +155,22 @@ fn golang_jwt_verifies_offline() {
     script(World::sqlite(), tools::go(&repository("tests/interop/go")));
 }
 
-/// The chain of an MCP client that knows nothing but the server's URL: 401, protected resource metadata,
-/// authorization server metadata, a token for that resource, the call.
+/// The discovery of an MCP client that knows only the server's URL: 401, protected resource
+/// metadata, authorization server metadata, a token for that resource, the call.
 #[test]
 fn the_python_mcp_sdk_finds_its_way_from_a_401_to_the_call() {
     needs!(Tool::Python);
     resource_server(&World::sqlite(), tools::python("mcp_sdk.py"));
 }
 
-/// The same chain.
+/// The same discovery with the JavaScript SDK.
 #[test]
 fn the_javascript_mcp_sdk_finds_its_way_from_a_401_to_the_call() {
     needs!(Tool::Node);
     resource_server(&World::sqlite(), tools::node("mcp_sdk.mjs"));
 }
 
-/// Also what `docs/integrations.md` says to users of Spring.
+/// Also checks the Spring configuration in `docs/integrations.md`.
 #[test]
 fn spring_security_and_nimbus_work_with_keyward() {
     needs!(Tool::Java);
@@ -306,7 +306,8 @@ fn the_oauth2_crate_works_with_keyward() {
         .unwrap();
     assert!(seen.active());
     assert_eq!(seen.client_id().unwrap().as_str(), own.id);
-    // This library wants to revoke over TLS alone; so the request is sent as it would send it.
+    // This library only revokes over TLS, so the test sends the request that the library would
+    // send.
     let reply = node.form(
         "/oauth/revoke",
         Some(&own.basic()),

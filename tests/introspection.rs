@@ -1,8 +1,8 @@
-//! Introspection: RFC 7662.
+//! Introspection (RFC 7662).
 
 use serde_json::{Value, json};
 
-use crate::support::{World, eventually, jwt};
+use crate::support::{World, each_case, eventually, jwt};
 
 const API: &str = "https://api.example/";
 
@@ -42,11 +42,11 @@ on_both! {
         let for_one = node.token_reply(&client, &[("resource", "urn:one")]).json()["access_token"].as_str().unwrap().to_owned();
         let for_both = node.token(&client);
         let for_issuer = node.token(&without);
-        for (token, what, seen_by) in [
+        each_case([
             (&for_one, "for one", [true, false, false, false]),
             (&for_both, "for both", [true, true, true, false]),
             (&for_issuer, "for the issuer", [false, false, false, true]),
-        ] {
+        ], |(token, what, seen_by)| {
             for (caller, seen) in [&one, &two, &gateway, &plain_introspector].into_iter().zip(seen_by) {
                 let answer = node.introspect(caller, token);
                 assert_eq!(answer["active"], json!(seen), "{what}: {answer}");
@@ -54,9 +54,9 @@ on_both! {
                     assert_eq!(answer, json!({"active": false}), "and nothing else");
                 }
             }
-        }
+        });
         let reply = node.form("/oauth/introspect", Some(&client.basic()), &[("token", &for_one)]);
-        assert_eq!(reply.status, 403, "it may not introspect, its own token neither: {}", reply.body);
+        assert_eq!(reply.status, 403, "a client without the right cannot even introspect its own token: {}", reply.body);
         node.form("/oauth/introspect", Some(&one.basic()), &[]).refused(400, "invalid_request");
         node.form("/oauth/introspect", Some(&one.basic()), &[("token", "a"), ("token", "a")]).refused(400, "invalid_request");
         for hint in ["access_token", "refresh_token", "nonsense", "\u{0}"] {
@@ -78,14 +78,14 @@ on_both! {
             claims[name] = value;
             format!("{}.{}.{signature}", part(&header), part(&claims))
         };
-        // Signed by a stranger's key that bears the name of ours.
+        // A token signed by an unknown key that has the `kid` of Keyward's key.
         let stranger = jwt::Pair::new("RS256");
         let with_typ = |header: &Value, typ: &str| {
             let mut header = header.clone();
             header["typ"] = json!(typ);
             header
         };
-        // HS256 with the published key as the secret: the classic confusion.
+        // Algorithm confusion: HS256 with the published key as the secret.
         let jwk = node.get("/.well-known/jwks.json").json()["keys"][0].clone();
         let confused = |secret: &[u8]| {
             let head = json!({"typ": "at+jwt", "alg": "HS256", "kid": header["kid"]});
@@ -146,7 +146,7 @@ on_both! {
         world.cli(&["token", "revoke", "--client", &client.id]);
         eventually("all revoked", || (!node.active(&api, &before)).then_some(()));
         let after = node.token(&client);
-        assert!(node.active(&api, &after), "what is issued afterwards is in force");
+        assert!(node.active(&api, &after), "later tokens are active");
         assert!(node.active(&api, &client.api_key), "keys are no tokens");
         let listed = world.cli(&["token", "list", "--client", &client.id]);
         let states: Vec<bool> = listed.as_array().unwrap().iter().map(|row| row["revoked"].as_bool().unwrap()).collect();
@@ -154,7 +154,7 @@ on_both! {
     }
 }
 
-/// RFC 7519 section 4.1.4: at the second of `exp` it is over.
+/// RFC 7519 section 4.1.4: a token has expired from the second of `exp` on.
 #[test]
 fn a_token_is_inactive_from_the_second_it_expires() {
     let world = World::sqlite();
@@ -169,17 +169,17 @@ fn a_token_is_inactive_from_the_second_it_expires() {
         let active = node.active(&api, &token);
         let after = jwt::now();
         if after < exp {
-            assert!(active, "before its end");
+            assert!(active, "before it expires");
             seen_active = true;
         } else if before >= exp {
-            assert!(!active, "at its end");
+            assert!(!active, "when it expires");
             break;
         }
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     assert!(seen_active);
     let reason = world.cli(&["token", "inspect", &token]);
-    // Another issuer is in force for the command line than for the node, which listens elsewhere.
+    // The command line uses another issuer than the node, which listens elsewhere.
     assert_eq!(reason["active"], json!(false));
     let own = world.cli(&["--issuer", &node.base, "token", "inspect", &token]);
     assert_eq!(

@@ -1,17 +1,17 @@
-//! The portal's words: each language has all of them, with the same things in them.
+//! The portal's messages: each language has all of them, with the same variables.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use fluent_bundle::FluentResource;
 use keyward::clock::Timestamp;
-use keyward::crypto::password::Weakness;
+use keyward::error::refusal::ALL_REFUSALS;
 use keyward::oauth::reason::ALL_REASONS;
-use keyward::portal::language::Language;
+use keyward::portal::language::{Language, message_id};
 use keyward::store::audit::Action;
 
 use crate::support::repository;
 
-/// Each message with the names of what stands in it.
+/// Each message with the names of its variables.
 fn messages(language: Language) -> BTreeMap<String, BTreeSet<String>> {
     let path = repository("src/portal/languages").join(format!("{}.ftl", language.code()));
     let text = std::fs::read_to_string(path).unwrap();
@@ -43,13 +43,13 @@ fn messages(language: Language) -> BTreeMap<String, BTreeSet<String>> {
     found
 }
 
-/// The texts between these two, in all files of a folder.
+/// The texts between `begin` and `end` in all files of a folder.
 fn between(folder: &str, begin: &str, end: char) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for entry in std::fs::read_dir(repository(folder)).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "rs") {
-            // As if each expression were on one line.
+            // Line breaks within an expression are removed.
             let text: String = std::fs::read_to_string(&path)
                 .unwrap()
                 .split_whitespace()
@@ -68,7 +68,7 @@ fn between(folder: &str, begin: &str, end: char) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_language_has_the_same_messages_with_the_same_things_in_them() {
+fn every_language_has_the_same_messages_with_the_same_variables() {
     let english = messages(Language::English);
     assert!(english.len() > 400, "the messages were not found");
     for language in Language::ALL {
@@ -90,7 +90,7 @@ fn every_language_has_the_same_messages_with_the_same_things_in_them() {
 }
 
 #[test]
-fn every_message_that_the_code_asks_for_exists() {
+fn every_message_used_in_the_code_exists() {
     let portal = "src/portal";
     let mut asked: BTreeSet<String> = BTreeSet::new();
     for begin in [
@@ -111,7 +111,7 @@ fn every_message_that_the_code_asks_for_exists() {
         let field = name.split('"').nth(1).unwrap_or_default().replace('_', "-");
         asked.insert(format!("field-{field}"));
     }
-    // Of forms, not of messages.
+    // Names of form fields, not of messages.
     for field in [
         "name",
         "email",
@@ -129,18 +129,7 @@ fn every_message_that_the_code_asks_for_exists() {
     }
     asked.remove("field-");
     asked.extend(["en", "fr"].iter().flat_map(|_| ["scope".to_owned()]));
-    for phrase in ["src/manage", "src/portal", "src/oauth", "src/store"]
-        .into_iter()
-        .flat_map(|folder| between(folder, ".phrase(\"", '"'))
-    {
-        asked.insert(format!("error-{phrase}"));
-    }
-    for weakness in Weakness::ALL {
-        asked.insert(format!("error-{}", weakness.message()));
-    }
-    for (code, _) in ALL_REASONS {
-        asked.insert(format!("reason-{}", code.replace('_', "-")));
-    }
+
     for action in Action::ALL {
         let message = action.as_str().replace(['.', '_'], "-");
         asked.insert(format!("action-{message}"));
@@ -153,13 +142,50 @@ fn every_message_that_the_code_asks_for_exists() {
     {
         asked.insert(format!("error-{}", code.0.replace('_', "-")));
     }
+    asked.extend(translated_messages().map(|(id, _)| id));
     let known = messages(Language::English);
     let missing: Vec<_> = asked
         .iter()
         .filter(|name| !known.contains_key(*name))
         .collect();
-    assert!(missing.is_empty(), "there are no words for {missing:?}");
-    assert!(asked.len() > 300, "what is asked for was not found");
+    assert!(missing.is_empty(), "missing messages: {missing:?}");
+    assert!(asked.len() > 300, "no used messages were found");
+}
+
+/// The ids of the messages for all refusals and reasons, each with the parameters of its code.
+fn translated_messages() -> impl Iterator<Item = (String, &'static [&'static str])> {
+    [("refusal", ALL_REFUSALS), ("reason", ALL_REASONS)]
+        .into_iter()
+        .flat_map(|(prefix, table)| {
+            table
+                .iter()
+                .map(move |(code, parameters)| (message_id(prefix, code), *parameters))
+        })
+}
+
+#[test]
+fn a_translated_message_uses_only_the_parameters_of_its_code() {
+    let known = messages(Language::English);
+    for (id, parameters) in translated_messages() {
+        for variable in &known[&id] {
+            // Variables are read up to the first character that is not a letter.
+            let declared = parameters
+                .iter()
+                .any(|parameter| parameter.split('_').next() == Some(variable.as_str()));
+            assert!(declared, "{id} uses ${variable}, not one of {parameters:?}");
+        }
+    }
+}
+
+#[test]
+fn every_message_of_a_refusal_or_reason_has_its_code() {
+    let expected: BTreeSet<String> = translated_messages().map(|(id, _)| id).collect();
+    let unused: Vec<String> = messages(Language::English)
+        .into_keys()
+        .filter(|id| id.starts_with("refusal-") || id.starts_with("reason-"))
+        .filter(|id| !expected.contains(id))
+        .collect();
+    assert!(unused.is_empty(), "{unused:?}");
 }
 
 #[test]
@@ -179,7 +205,7 @@ fn french_has_non_breaking_spaces_at_double_punctuation() {
 }
 
 #[test]
-fn dates_numbers_and_plurals_are_those_of_the_language() {
+fn dates_numbers_and_plurals_follow_the_language() {
     let moment = Timestamp::from_seconds(1_793_491_200 + 20 * 3600 + 18 * 60);
     let (english, french) = (Language::English, Language::French);
     assert!(
@@ -204,7 +230,7 @@ fn dates_numbers_and_plurals_are_those_of_the_language() {
         (english.number(0.5), french.number(0.5)),
         ("0.5".to_owned(), "0,5".to_owned())
     );
-    // French counts nothing in the singular, English in the plural.
+    // Zero is singular in French and plural in English.
     let zero = std::time::Duration::ZERO;
     assert_eq!(
         (english.duration(zero), french.duration(zero)),

@@ -1,4 +1,4 @@
-//! No input whatever gets a 500: odd bytes, odd lengths, odd orders, over a raw socket.
+//! No input is answered with 500: odd bytes, lengths and orders, sent over a raw socket.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -18,7 +18,7 @@ fn raw(base: &str, request: &[u8]) -> String {
 }
 
 #[test]
-fn odd_requests_are_refused_and_the_server_lives() {
+fn malformed_requests_are_refused_and_the_server_keeps_running() {
     let world = World::sqlite();
     let client = world.client("read");
     let node = world.start();
@@ -51,7 +51,7 @@ fn odd_requests_are_refused_and_the_server_lives() {
             .concat(),
         ),
         (
-            "a length that is no number",
+            "a length that is not a number",
             format!("{head}content-length: x\r\n\r\n").into_bytes(),
         ),
         (
@@ -67,7 +67,7 @@ fn odd_requests_are_refused_and_the_server_lives() {
             format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n").into_bytes(),
         ),
         (
-            "a length beyond all bounds",
+            "a length that overflows",
             format!("{head}content-length: 99999999999\r\n\r\nx").into_bytes(),
         ),
         (
@@ -77,8 +77,8 @@ fn odd_requests_are_refused_and_the_server_lives() {
     ];
     for (what, request) in &cases {
         let mut request = request.clone();
-        if *what == "a length beyond all bounds" {
-            // The sender goes away in the middle.
+        if *what == "a length that overflows" {
+            // The client disconnects in the middle of the request.
             let mut stream =
                 TcpStream::connect(node.base.strip_prefix("http://").unwrap()).unwrap();
             stream.write_all(&request).unwrap();
@@ -99,7 +99,7 @@ fn odd_requests_are_refused_and_the_server_lives() {
         let status = answer.split(' ').nth(1).unwrap_or("closed");
         assert!(!status.starts_with('5'), "{what}: {answer}");
     }
-    // Every byte there is, as each of the parameters.
+    // Each byte value, in each of the parameters.
     each_case(0..=255u8, |byte| {
         let body = format!(
             "grant_type=client_credentials&scope=%{byte:02X}&client_id=%{byte:02X}&client_secret=%{byte:02X}&resource=%{byte:02X}"
@@ -137,9 +137,9 @@ fn odd_requests_are_refused_and_the_server_lives() {
     node.token(&client);
 }
 
-/// The address in the log, and for the throttle, is the one that the configured proxies vouch for.
+/// The client IP in the log and for the rate limiter is the one reported by the configured proxies.
 #[test]
-fn the_clients_address_is_logged() {
+fn the_client_ip_is_logged() {
     let world = World::sqlite();
     let plain = world.start();
     let behind = world.start_with(&["--trusted-proxies", "127.0.0.1,10.0.0.0/8"]);
@@ -152,15 +152,18 @@ fn the_clients_address_is_logged() {
         "127.0.0.1",
         "never by trusting a header"
     );
-    for (forwarded, seen) in [
-        ("203.0.113.9", "203.0.113.9"),
-        ("198.51.100.1, 203.0.113.9", "203.0.113.9"),
-        ("198.51.100.1, 203.0.113.9, 10.1.2.3", "203.0.113.9"),
-        ("nonsense", "unknown"),
-        ("203.0.113.9, nonsense, 10.1.2.3", "unknown"),
-        ("::ffff:203.0.113.9", "203.0.113.9"),
-        ("2001:db8::1", "2001:db8::1"),
-    ] {
-        assert_eq!(address(&behind, forwarded), seen, "{forwarded}");
-    }
+    each_case(
+        [
+            ("203.0.113.9", "203.0.113.9"),
+            ("198.51.100.1, 203.0.113.9", "203.0.113.9"),
+            ("198.51.100.1, 203.0.113.9, 10.1.2.3", "203.0.113.9"),
+            ("nonsense", "unknown"),
+            ("203.0.113.9, nonsense, 10.1.2.3", "unknown"),
+            ("::ffff:203.0.113.9", "203.0.113.9"),
+            ("2001:db8::1", "2001:db8::1"),
+        ],
+        |(forwarded, seen)| {
+            assert_eq!(address(&behind, forwarded), seen, "{forwarded}");
+        },
+    );
 }

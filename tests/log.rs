@@ -1,4 +1,4 @@
-//! A log that cannot be written stops nothing: no request, no start, no end.
+//! A log that cannot be written blocks neither requests, nor the start, nor the stop of the server.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -80,7 +80,7 @@ impl Drop for Serving {
 }
 
 #[test]
-fn the_server_goes_on_where_the_reader_of_its_log_ends() {
+fn the_server_keeps_running_when_its_log_reader_exits() {
     let world = World::sqlite();
     let mut serving = Serving::start(&world, Stdio::piped());
     let mut log = BufReader::new(serving.child.stderr.take().unwrap());
@@ -95,7 +95,7 @@ fn the_server_goes_on_where_the_reader_of_its_log_ends() {
 }
 
 #[test]
-fn the_server_goes_on_where_the_disk_of_its_log_is_full() {
+fn the_server_keeps_running_when_the_disk_of_its_log_is_full() {
     let world = World::sqlite();
     let full = std::fs::OpenOptions::new()
         .write(true)
@@ -107,7 +107,7 @@ fn the_server_goes_on_where_the_disk_of_its_log_is_full() {
     }
     eventually("the count", || (serving.dropped() >= 20).then_some(()));
     serving.stops();
-    // Other commands have something to say there, too.
+    // Other commands write messages there as well.
     let full = std::fs::OpenOptions::new()
         .write(true)
         .open("/dev/full")
@@ -120,13 +120,13 @@ fn the_server_goes_on_where_the_disk_of_its_log_is_full() {
     assert!(status.unwrap().success());
 }
 
-/// The reader is there, but does not read; then it does.
+/// The reader of the pipe does not read at first, and then does.
 #[test]
-fn the_server_goes_on_where_the_reader_of_its_log_hangs() {
+fn the_server_keeps_running_when_its_log_reader_hangs() {
     let world = World::sqlite();
     let mut serving = Serving::start(&world, Stdio::piped());
     let mut log = serving.child.stderr.take().unwrap();
-    // Much more than the pipe holds.
+    // Much more than the capacity of the pipe.
     for _ in 0..1000 {
         serving.get("/healthz").unwrap();
     }
@@ -142,11 +142,11 @@ fn the_server_goes_on_where_the_reader_of_its_log_hangs() {
             .filter(|line| line.contains("/healthz"))
             .count()
             >= 1000,
-        "what waited is written"
+        "buffered lines are written"
     );
     assert!(text.contains("\"stopped\""), "to the last line");
 
-    // And one that never reads does not hold up the end.
+    // A reader that never reads does not delay the stop.
     let mut serving = Serving::start(&world, Stdio::piped());
     let log = serving.child.stderr.take().unwrap();
     for _ in 0..1000 {

@@ -1,5 +1,6 @@
-//! One binary; a file for each thing that it tests. Everything is real: the binary as a process, its
-//! HTTP, SQLite files, a Postgres (which `tests/run` starts), the client libraries of others.
+//! One test binary, with a file for each subject. Everything is real: the binary as a process,
+//! HTTP, SQLite files, a Postgres server (started by `tests/run`), and third-party client
+//! libraries.
 #![expect(
     clippy::panic,
     clippy::unwrap_used,

@@ -1,16 +1,16 @@
-//! The management API: rights, accounts, pages, versions, repetitions, the audit.
+//! The management API: rights, accounts, pagination, versions, idempotency, the audit.
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Node, Reply, World, each_case, eventually};
+use crate::support::{Client, Node, Reply, World, each_case, each_check, eventually};
 
-/// A caller with these rights, and a token for the management API.
+/// A token for the management API with these rights.
 fn caller(world: &World, node: &Node, account: &str, rights: &str) -> String {
     let client = world.manager(node, &["--account", account], rights);
     node.token(&client)
 }
 
-/// A token that may do everything.
+/// A token with all rights.
 pub fn operator(world: &World, node: &Node) -> String {
     world.cli(&["account", "create", "--name", "Operators"]);
     let all = crate::rights::all_rights().join(" ");
@@ -46,126 +46,448 @@ fn problem(reply: &Reply, status: u16, field: Option<&str>) {
     );
 }
 
-on_both! {
-    fn the_api_can_do_what_the_command_line_can(world: World) {
+/// An account, a resource server and a client, created by the API.
+struct Api<'a> {
+    world: &'a World,
+    node: Node,
+    token: String,
+    account: String,
+    server: Client,
+    client: Client,
+    /// The path of the client.
+    path: String,
+}
+
+impl<'a> Api<'a> {
+    fn new(world: &'a World) -> Self {
         let node = world.start();
-        let token = operator(&world, &node);
-        let make = |path: &str, body: Value| {
-            let reply = call(&node, &token, "POST", path, &body);
-            assert_eq!(reply.status, 201, "{path}: {}", reply.body);
-            reply.json()
-        };
-        let gone = |path: &str| {
-            let reply = call(&node, &token, "DELETE", path, &Value::Null);
-            assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{path}");
-            problem(&call(&node, &token, "DELETE", path, &Value::Null), 404, None);
-        };
-        let account = make("/accounts", json!({"name": "Acme"}))["id"].as_str().unwrap().to_owned();
-        let api = make("/resource-servers", json!({"identifier": "https://api.example/", "name": "API", "scope": "read write"}));
-        let policy = |required: bool| {
-            let path = format!("/accounts/{account}");
-            call(&node, &token, "PATCH", &path, &json!({"requires_second_factor": required})).json()["requires_second_factor"].clone()
-        };
-        assert_eq!((policy(true), policy(false)), (json!(true), json!(false)));
-        let made = make("/clients", json!({"name": "App", "account": account, "scope": "read", "resources": ["https://api.example/"]}));
-        let client = Client {
-            id: made["client_id"].as_str().unwrap().to_owned(),
-            secret: made["client_secret"].as_str().unwrap().to_owned(),
-            api_key: made["api_key"].as_str().unwrap().to_owned(),
-        };
-        let server = Client {
-            id: api["client_id"].as_str().unwrap().to_owned(),
-            secret: api["client_secret"].as_str().unwrap().to_owned(),
+        let none = || Client {
+            id: String::new(),
+            secret: String::new(),
             api_key: String::new(),
         };
-        let access = node.token(&client);
-        assert!(node.active(&server, &access) && node.active(&server, &client.api_key));
-        let path = format!("/clients/{}", client.id);
-        let shown = get(&node, &token, &path);
-        assert_eq!((&shown["account"], &shown["enabled"]), (&json!(account), &json!(true)));
-        assert!(!shown.to_string().contains("kws_") && !shown.to_string().contains("argon2"));
-
-        let changed = call(&node, &token, "PATCH", &path, &json!({"enabled": false})).json();
-        assert_eq!(changed["enabled"], json!(false));
-        node.token_reply(&client, &[]).refused(401, "invalid_client");
-        call(&node, &token, "PATCH", &path, &json!({"enabled": true, "name": "Renamed"}));
-        assert_eq!(node.token_reply(&client, &[]).status, 200);
-
-        let secret = make(&format!("{path}/secrets"), json!({"expires_in": 3600}));
-        assert!(secret["client_secret"].as_str().unwrap().starts_with("kws_"));
-        assert_eq!(get(&node, &token, &format!("{path}/secrets"))["items"].as_array().unwrap().len(), 2);
-        gone(&format!("{path}/secrets/{}", secret["id"].as_str().unwrap()));
-        // A new secret beside the old one for an hour; then in its place at once, as often as one likes.
-        let rotated = |grace: Value| {
-            let made = make(&format!("{path}/secrets/rotate"), json!({"grace": grace}));
-            Client { secret: made["client_secret"].as_str().unwrap().to_owned(), ..client.clone() }
+        let mut api = Api {
+            token: operator(world, &node),
+            world,
+            node,
+            account: String::new(),
+            server: none(),
+            client: none(),
+            path: String::new(),
         };
-        let second = rotated(json!("1h"));
-        assert_eq!((node.token_reply(&client, &[]).status, node.token_reply(&second, &[]).status), (200, 200));
-        let listed = get(&node, &token, &format!("{path}/secrets"))["items"].clone();
-        assert!(listed[0]["expires_at"].is_string() && listed[1]["expires_at"].is_null(), "{listed}");
-        let newest = (0..25).map(|_| rotated(json!(0))).collect::<Vec<_>>().pop();
-        let client = newest.unwrap();
-        node.token_reply(&second, &[]).refused(401, "invalid_client");
-        let kept = world.count(&format!("SELECT count(*) FROM client_secrets WHERE client_id = '{}'", client.id));
-        assert_eq!(kept, 1, "without a grace the old ones are gone");
-
-        let key = make(&format!("{path}/keys"), json!({"name": "Second", "allowed_ips": ["127.0.0.1"], "expires_in": 60}));
-        assert!(node.active(&server, key["api_key"].as_str().unwrap()));
-        assert!(key["authorization"].as_str().unwrap().starts_with("Basic "));
-        let id = key["id"].as_str().unwrap();
-        let rotated = make(&format!("{path}/keys/{id}/rotate"), json!({"grace": 0}));
-        assert!(!node.active(&server, key["api_key"].as_str().unwrap()) && node.active(&server, rotated["api_key"].as_str().unwrap()));
-        gone(&format!("{path}/keys/{}", rotated["id"].as_str().unwrap()));
-
-        let access = node.token(&client);
-        assert_eq!(get(&node, &token, &format!("/tokens?client={}", client.id))["items"].as_array().unwrap().len(), 5);
-        let inspected = call(&node, &token, "POST", "/tokens/inspect", &json!({"token": access})).json();
-        assert_eq!(inspected["active"], json!(true));
-        assert_eq!(call(&node, &token, "POST", "/tokens/revoke", &json!({"token": access})).status, 204);
-        assert!(!node.active(&server, &access), "at once");
-        let access = node.token(&client);
-        assert_eq!(call(&node, &token, "POST", &format!("{path}/revoke-tokens"), &Value::Null).status, 204);
-        assert!(!node.active(&server, &access), "at once");
-
-        make("/users", json!({"email": "Ann@Acme.example", "role": "developer", "account": "Acme"}));
-        let users = get(&node, &token, "/users");
-        assert_eq!((&users["items"][0]["email"], &users["items"][0]["has_password"]), (&json!("ann@acme.example"), &json!(false)));
-        let user = users["items"][0]["id"].as_str().unwrap().to_owned();
-        let set = call(&node, &token, "PUT", &format!("/users/{user}/password"), &json!({"password": "correct horse battery"}));
-        assert_eq!((set.status, &set.json()["has_password"]), (200, &json!(true)));
-        problem(&call(&node, &token, "PUT", &format!("/users/{user}/password"), &json!({"password": "short"})), 400, Some("password"));
-        let role = |role: &str| call(&node, &token, "PATCH", &format!("/users/{user}"), &json!({"role": role}));
-        let viewer = role("viewer");
-        assert_eq!((viewer.status, &viewer.json()["role"]), (200, &json!("viewer")));
-        problem(&role("operator"), 409, Some("role"));
-        problem(&role("king"), 400, Some("role"));
-        let link = make(&format!("/users/{user}/invitation"), Value::Null);
-        assert!(link["link"].as_str().unwrap().starts_with(&format!("{}/portal/invitation#kwv_", node.base)), "{link}");
-        assert_eq!(get(&node, &token, "/users")["items"][0]["invited_until"], link["expires_at"]);
-        assert_eq!(role("developer").json()["invited_until"], link["expires_at"]);
-        let reset = call(&node, &token, "DELETE", &format!("/users/{user}/second-factor"), &Value::Null);
-        assert_eq!((reset.status, reset.body.as_str()), (204, ""));
-        gone(&format!("/users/{user}"));
-        problem(&call(&node, &token, "POST", &format!("/users/{user}/invitation"), &Value::Null), 404, None);
-
-        let initial = make("/registration-tokens", json!({"scope": "read", "uses": 1}));
-        assert_eq!(node.json("POST", "/oauth/register", initial["token"].as_str(), &json!({})).status, 201);
-        gone(&format!("/registration-tokens/{}", initial["id"].as_str().unwrap()));
-
-        let coming = make("/signing-keys/rotate", Value::Null);
-        let kid = coming["kid"].as_str().unwrap().to_owned();
-        assert_eq!(call(&node, &token, "POST", &format!("/signing-keys/{kid}/retire"), &json!({})).json()["state"], json!("gone"));
-        problem(&call(&node, &token, "POST", "/signing-keys/import", &json!({"pem": "none"})), 400, Some("pem"));
-        assert_eq!(get(&node, &token, "/signing-keys")["items"].as_array().unwrap().len(), 2);
-
-        problem(&call(&node, &token, "DELETE", "/resource-servers?identifier=https://api.example/", &Value::Null), 409, None);
-        gone(&path);
-        gone("/resource-servers?identifier=https://api.example/");
-        assert!(!node.active(&world.client_with(&["--introspect"]), &access));
+        let account = api.create("/accounts", json!({"name": "Acme"}));
+        api.account = text(&account, "id");
+        let made = api.create(
+            "/resource-servers",
+            json!({"identifier": "https://api.example/", "name": "API", "scope": "read write"}),
+        );
+        api.server.id = text(&made, "client_id");
+        api.server.secret = text(&made, "client_secret");
+        let made = api.create(
+            "/clients",
+            json!({"name": "App", "account": api.account, "scope": "read", "resources": ["https://api.example/"]}),
+        );
+        api.client = Client {
+            id: text(&made, "client_id"),
+            secret: text(&made, "client_secret"),
+            api_key: text(&made, "api_key"),
+        };
+        api.path = format!("/clients/{}", api.client.id);
+        api
     }
 
-    /// Nobody sees another account's anything, not even whether it exists.
+    fn call(&self, method: &str, path: &str, body: &Value) -> Reply {
+        call(&self.node, &self.token, method, path, body)
+    }
+
+    fn get(&self, path: &str) -> Value {
+        get(&self.node, &self.token, path)
+    }
+
+    fn create(&self, path: &str, body: Value) -> Value {
+        let reply = self.call("POST", path, &body);
+        assert_eq!(reply.status, 201, "{path}: {}", reply.body);
+        reply.json()
+    }
+
+    /// Deletes an object. A second deletion does not find it.
+    fn delete(&self, path: &str) {
+        let reply = self.call("DELETE", path, &Value::Null);
+        assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{path}");
+        problem(&self.call("DELETE", path, &Value::Null), 404, None);
+    }
+
+    fn is_active(&self, token: &str) -> bool {
+        self.node.active(&self.server, token)
+    }
+
+    fn accounts_are_changed(&self) {
+        let path = format!("/accounts/{}", self.account);
+        for required in [true, false] {
+            let body = json!({"requires_second_factor": required});
+            let changed = self.call("PATCH", &path, &body).json();
+            assert_eq!(changed["requires_second_factor"], json!(required));
+        }
+    }
+
+    fn clients_are_changed(&self) {
+        let (node, client, path) = (&self.node, &self.client, &self.path);
+        assert!(self.is_active(&node.token(client)) && self.is_active(&client.api_key));
+        let shown = self.get(path);
+        assert_eq!(shown["account"], json!(self.account));
+        assert_eq!(shown["enabled"], json!(true));
+        assert!(!shown.to_string().contains("kws_") && !shown.to_string().contains("argon2"));
+
+        let changed = self.call("PATCH", path, &json!({"enabled": false})).json();
+        assert_eq!(changed["enabled"], json!(false));
+        node.token_reply(client, &[]).refused(401, "invalid_client");
+        self.call("PATCH", path, &json!({"enabled": true, "name": "Renamed"}));
+        assert_eq!(node.token_reply(client, &[]).status, 200);
+    }
+
+    /// A rotation keeps the old secret for an hour; later rotations replace it at once, any number
+    /// of times.
+    fn secrets_are_created_and_rotated(&self) {
+        let path = format!("{}/secrets", self.path);
+        let status = |client: &Client| self.node.token_reply(client, &[]).status;
+        let secret = self.create(&path, json!({"expires_in": 3600}));
+        assert!(text(&secret, "client_secret").starts_with("kws_"));
+        assert_eq!(self.get(&path)["items"].as_array().unwrap().len(), 2);
+        self.delete(&format!("{path}/{}", text(&secret, "id")));
+
+        let rotate = |grace: Value| Client {
+            secret: text(
+                &self.create(&format!("{path}/rotate"), json!({"grace": grace})),
+                "client_secret",
+            ),
+            ..self.client.clone()
+        };
+        let second = rotate(json!("1h"));
+        assert_eq!((status(&self.client), status(&second)), (200, 200));
+        let listed = self.get(&path)["items"].clone();
+        assert!(
+            listed[0]["expires_at"].is_string() && listed[1]["expires_at"].is_null(),
+            "{listed}"
+        );
+        let newest = (0..25).map(|_| rotate(json!(0))).last().unwrap();
+        assert_eq!((status(&second), status(&newest)), (401, 200));
+        let kept = self.get(&path)["items"].as_array().unwrap().len();
+        assert_eq!(kept, 1, "without a grace period the old ones are deleted");
+    }
+
+    fn keys_are_created_and_rotated(&self) {
+        let path = format!("{}/keys", self.path);
+        let limits = json!({"name": "Second", "allowed_ips": ["127.0.0.1"], "expires_in": 60});
+        let key = self.create(&path, limits);
+        assert!(self.is_active(&text(&key, "api_key")));
+        assert!(text(&key, "authorization").starts_with("Basic "));
+        let rotated = self.create(
+            &format!("{path}/{}/rotate", text(&key, "id")),
+            json!({"grace": 0}),
+        );
+        assert!(!self.is_active(&text(&key, "api_key")));
+        assert!(self.is_active(&text(&rotated, "api_key")));
+        self.delete(&format!("{path}/{}", text(&rotated, "id")));
+    }
+
+    fn tokens_are_listed_inspected_and_revoked(&self) {
+        let client =
+            self.world
+                .client_with(&["--scope", "read", "--resource", "https://api.example/"]);
+        let token = self.node.token(&client);
+        let listed = self.get(&format!("/tokens?client={}", client.id));
+        assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+        let body = json!({"token": token});
+        let inspected = self.call("POST", "/tokens/inspect", &body).json();
+        assert_eq!(inspected["active"], json!(true));
+        assert_eq!(self.call("POST", "/tokens/revoke", &body).status, 204);
+        assert!(!self.is_active(&token), "at once");
+        let token = self.node.token(&client);
+        let all = format!("/clients/{}/revoke-tokens", client.id);
+        assert_eq!(self.call("POST", &all, &Value::Null).status, 204);
+        assert!(!self.is_active(&token), "at once");
+        self.delete(&format!("/clients/{}", client.id));
+    }
+
+    fn users_are_created_changed_and_deleted(&self) {
+        let user = json!({"email": "Ann@Acme.example", "role": "developer", "account": "Acme"});
+        self.create("/users", user);
+        let first = || self.get("/users")["items"][0].clone();
+        assert_eq!(first()["email"], json!("ann@acme.example"));
+        assert_eq!(first()["has_password"], json!(false));
+        let path = format!("/users/{}", text(&first(), "id"));
+        let set = |password: &str| {
+            let body = json!({"password": password});
+            self.call("PUT", &format!("{path}/password"), &body)
+        };
+        let changed = set("correct horse battery");
+        assert_eq!(changed.status, 200);
+        assert_eq!(changed.json()["has_password"], json!(true));
+        problem(&set("short"), 400, Some("password"));
+
+        let role = |role: &str| self.call("PATCH", &path, &json!({"role": role}));
+        let viewer = role("viewer");
+        assert_eq!(viewer.status, 200);
+        assert_eq!(viewer.json()["role"], json!("viewer"));
+        problem(&role("operator"), 409, Some("role"));
+        problem(&role("king"), 400, Some("role"));
+
+        let invitation = format!("{path}/invitation");
+        let link = self.create(&invitation, Value::Null);
+        let begin = format!("{}/portal/invitation#kwv_", self.node.base);
+        assert!(text(&link, "link").starts_with(&begin), "{link}");
+        assert_eq!(first()["invited_until"], link["expires_at"]);
+        assert_eq!(
+            role("developer").json()["invited_until"],
+            link["expires_at"]
+        );
+        let reset = self.call("DELETE", &format!("{path}/second-factor"), &Value::Null);
+        assert_eq!((reset.status, reset.body.as_str()), (204, ""));
+        self.delete(&path);
+        problem(&self.call("POST", &invitation, &Value::Null), 404, None);
+    }
+
+    fn registration_tokens_are_created_and_deleted(&self) {
+        let initial = self.create("/registration-tokens", json!({"scope": "read", "uses": 1}));
+        let token = initial["token"].as_str();
+        let registered = self.node.json("POST", "/oauth/register", token, &json!({}));
+        assert_eq!(registered.status, 201);
+        self.delete(&format!("/registration-tokens/{}", text(&initial, "id")));
+    }
+
+    fn signing_keys_are_rotated_and_retired(&self) {
+        let pending = self.create("/signing-keys/rotate", Value::Null);
+        let retire = format!("/signing-keys/{}/retire", text(&pending, "kid"));
+        let retired = self.call("POST", &retire, &json!({})).json();
+        assert_eq!(retired["state"], json!("gone"));
+        let import = self.call("POST", "/signing-keys/import", &json!({"pem": "none"}));
+        problem(&import, 400, Some("pem"));
+        let keys = self.get("/signing-keys");
+        assert_eq!(keys["items"].as_array().unwrap().len(), 2);
+    }
+
+    /// The last check, since it deletes the client and the resource server.
+    fn clients_and_resource_servers_are_deleted(&self) {
+        let server = "/resource-servers?identifier=https://api.example/";
+        problem(&self.call("DELETE", server, &Value::Null), 409, None);
+        self.delete(&self.path);
+        self.delete(server);
+        let caller = self.world.client_with(&["--introspect"]);
+        assert!(!self.node.active(&caller, &self.client.api_key));
+    }
+}
+
+fn text(object: &Value, member: &str) -> String {
+    match object[member].as_str() {
+        Some(text) => text.to_owned(),
+        None => panic!("no {member} in {object}"),
+    }
+}
+
+/// Lists of clients, three at a time.
+fn lists_are_paginated(_: &World, node: &Node, token: &str) {
+    for number in 0..7 {
+        call(
+            node,
+            token,
+            "POST",
+            "/clients",
+            &json!({"name": format!("Client {number}")}),
+        );
+    }
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = get(node, token, &format!("/clients?limit=3{cursor}"));
+        let items = page["items"].as_array().unwrap();
+        assert!(items.len() <= 3);
+        seen.extend(
+            items
+                .iter()
+                .map(|item| item["client_id"].as_str().unwrap().to_owned()),
+        );
+        let Some(next) = page["next_cursor"].as_str() else {
+            break;
+        };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(seen.len(), 8);
+    assert_eq!(
+        seen.iter().collect::<std::collections::BTreeSet<_>>().len(),
+        8,
+        "each once"
+    );
+}
+
+/// Changes of a client with `If-Match`.
+fn entity_tags_are_compared(world: &World, node: &Node, token: &str) {
+    let client = world.client("read");
+    let path = format!("/api/v1/clients/{}", client.id);
+    let bearer = format!("Bearer {token}");
+    let etag = node
+        .get_with(&path, &[("authorization", &bearer)])
+        .header("etag")
+        .unwrap()
+        .to_owned();
+    let change = |etag: &str, name: &str| {
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+            ("if-match", etag),
+        ];
+        node.send(
+            "PATCH",
+            &path,
+            &headers,
+            json!({"name": name}).to_string().as_bytes(),
+        )
+    };
+    let first = change(&etag, "First");
+    assert_eq!(first.status, 200);
+    assert_ne!(first.header("etag"), Some(etag.as_str()));
+    problem(&change(&etag, "Second"), 412, None);
+    assert_eq!(change(first.header("etag").unwrap(), "Third").status, 200);
+    let last = change("*", "Fourth");
+    assert_eq!(last.status, 200);
+    // RFC 9110 section 13.1.1: any of several entity tags may match, and a weak one never does.
+    let mut current = last.header("etag").unwrap().to_owned();
+    for (number, written) in ["\"zzz\", TAG", "TAG,\"zzz\"", "\"zzz\" ,, W/\"zzz\",\tTAG "]
+        .into_iter()
+        .enumerate()
+    {
+        let changed = change(&written.replace("TAG", &current), &format!("List {number}"));
+        assert_eq!(changed.status, 200, "{written}: {}", changed.body);
+        current = changed.header("etag").unwrap().to_owned();
+    }
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+        ("if-match", "\"zzz\""),
+        ("if-match", current.as_str()),
+    ];
+    let lines = node.send("PATCH", &path, &headers, br#"{"name": "Lines"}"#);
+    assert_eq!(
+        lines.status, 200,
+        "several lines are one list: {}",
+        lines.body
+    );
+    let current = lines.header("etag").unwrap().to_owned();
+    for refused in [
+        &format!("W/{current}"),
+        "\"zzz\", \"yyy\"",
+        "",
+        ",",
+        current.trim_matches('"'),
+        "\"*\"",
+    ] {
+        problem(&change(refused, "Never"), 412, None);
+    }
+}
+
+/// Creations with `Idempotency-Key`.
+fn creations_are_idempotent(world: &World, node: &Node, token: &str) {
+    let bearer = format!("Bearer {token}");
+    let client = world.client("read");
+    let once = |key: &str, name: &str| {
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+            ("idempotency-key", key),
+        ];
+        node.send(
+            "POST",
+            "/api/v1/clients",
+            &headers,
+            json!({"name": name}).to_string().as_bytes(),
+        )
+    };
+    let first = once("a", "Once");
+    assert_eq!(first.status, 201);
+    let again = once("a", "Once");
+    assert_eq!(
+        (again.status, &again.json()["client_id"]),
+        (200, &first.json()["client_id"])
+    );
+    assert!(
+        again.json().get("client_secret").is_none(),
+        "its secret is not shown twice"
+    );
+    problem(&once("a", "Another"), 422, None);
+    problem(&once("", "x"), 400, Some("Idempotency-Key"));
+    // The same applies to concurrent requests, and if the object created by the first would
+    // conflict with the others.
+    each_case(
+        [
+            ("/clients".to_owned(), json!({"name": "Many"}), "clients"),
+            ("/accounts".to_owned(), json!({"name": "Many"}), "accounts"),
+            (
+                "/users".to_owned(),
+                json!({"email": "many@one.example", "role": "viewer"}),
+                "users",
+            ),
+            (
+                "/resource-servers".to_owned(),
+                json!({"identifier": "urn:many", "name": "Many"}),
+                "resource_servers",
+            ),
+            (
+                format!("/clients/{}/keys", client.id),
+                json!({"name": "Many"}),
+                "api_keys",
+            ),
+            (
+                format!("/clients/{}/secrets", client.id),
+                json!({}),
+                "client_secrets",
+            ),
+        ],
+        |(path, body, table)| {
+            let count = || world.count(&format!("SELECT count(*) FROM {table}"));
+            let before = count();
+            let path = format!("/api/v1{path}");
+            let headers = [
+                ("authorization", bearer.as_str()),
+                ("content-type", "application/json"),
+                ("idempotency-key", table),
+            ];
+            let statuses: Vec<u16> = std::thread::scope(|scope| {
+                let send = || {
+                    node.send("POST", &path, &headers, body.to_string().as_bytes())
+                        .status
+                };
+                let all: Vec<_> = (0..8).map(|_| scope.spawn(send)).collect();
+                all.into_iter().map(|one| one.join().unwrap()).collect()
+            });
+            assert_eq!(
+                statuses.iter().filter(|status| **status == 201).count(),
+                1,
+                "{path}: {statuses:?}"
+            );
+            assert!(
+                statuses.iter().all(|status| matches!(status, 200 | 201)),
+                "{path}: {statuses:?}"
+            );
+            assert_eq!(count() - before, 1, "{path}");
+        },
+    );
+}
+
+on_both! {
+    fn the_api_can_do_what_the_command_line_can(world: World) {
+        let api = Api::new(&world);
+        each_check(&api, &[
+            Api::accounts_are_changed,
+            Api::clients_are_changed,
+            Api::secrets_are_created_and_rotated,
+            Api::keys_are_created_and_rotated,
+            Api::tokens_are_listed_inspected_and_revoked,
+            Api::users_are_created_changed_and_deleted,
+            Api::registration_tokens_are_created_and_deleted,
+            Api::signing_keys_are_rotated_and_retired,
+            Api::clients_and_resource_servers_are_deleted,
+        ]);
+    }
+
+    /// No object of another account is visible, not even its existence.
     fn accounts_do_not_see_each_other(world: World) {
         let node = world.start();
         for name in ["One", "Two"] {
@@ -179,7 +501,7 @@ on_both! {
         let path = format!("/clients/{}", theirs.id);
         let nowhere = "/clients/018f0000-0000-7000-8000-000000000000".to_owned();
         let key = theirs.api_key.split('_').nth(1).unwrap();
-        for (method, suffix, body) in [
+        each_case([
             ("GET", String::new(), Value::Null),
             ("PATCH", String::new(), json!({"name": "Mine"})),
             ("DELETE", String::new(), Value::Null),
@@ -191,52 +513,52 @@ on_both! {
             ("POST", "/keys".to_owned(), json!({"name": "x"})),
             ("DELETE", format!("/keys/{key}"), Value::Null),
             ("POST", format!("/keys/{key}/rotate"), json!({})),
-        ] {
+        ], |(method, suffix, body)| {
             let there = call(&node, &one, method, &format!("{path}{suffix}"), &body);
             let not_there = call(&node, &one, method, &format!("{nowhere}{suffix}"), &body);
             problem(&there, 404, None);
             let same = |reply: &Reply| reply.json()["detail"].as_str().unwrap().replace(&theirs.id, "ID").replace("018f0000-0000-7000-8000-000000000000", "ID");
             assert_eq!(same(&there), same(&not_there), "{method} {suffix}");
-        }
+        });
         for path in [format!("/clients?account={two}"), format!("/tokens?client={}", theirs.id), format!("/audit?account={two}")] {
             problem(&call(&node, &one, "GET", &path, &Value::Null), 404, None);
         }
-        for (method, path, body) in [
+        each_case([
             ("DELETE", "/users/bob@two.example".to_owned(), Value::Null),
             ("PATCH", "/users/bob@two.example".to_owned(), json!({"role": "administrator"})),
             ("PUT", "/users/bob@two.example/password".to_owned(), json!({"password": "correct horse battery"})),
             ("POST", "/users/bob@two.example/invitation".to_owned(), Value::Null),
             ("DELETE", "/users/bob@two.example/second-factor".to_owned(), Value::Null),
             ("PATCH", format!("/accounts/{two}"), json!({"requires_second_factor": true})),
-        ] {
+        ], |(method, path, body)| {
             problem(&call(&node, &one, method, &path, &body), 404, None);
-        }
-        // An account's administrators say for themselves whether a second factor is needed.
+        });
+        // An account's administrators decide whether the account requires two-step verification.
         let own = call(&node, &one, "PATCH", "/accounts/One", &json!({"requires_second_factor": true}));
         assert_eq!((own.status, &own.json()["name"]), (200, &json!("One")));
         problem(&call(&node, &one, "POST", "/clients", &json!({"name": "x", "account": "Two"})), 404, None);
         for path in ["/accounts", "/clients", "/users", "/audit", "/registration-tokens"] {
             assert!(!get(&node, &one, path).to_string().contains(&two), "{path}");
         }
-        // What reaches beyond an account is for operators, whatever the scope says.
-        for (method, path, body) in [
+        // Operations beyond an account require an operator, whatever the scope says.
+        each_case([
             ("POST", "/accounts", json!({"name": "x"})),
             ("POST", "/resource-servers", json!({"identifier": "urn:x", "name": "x"})),
             ("GET", "/signing-keys", Value::Null),
             ("POST", "/signing-keys/rotate", Value::Null),
-        ] {
+        ], |(method, path, body)| {
             problem(&call(&node, &one, method, path, &body), 403, None);
-        }
+        });
         problem(&call(&node, &one, "POST", "/users", &json!({"email": "x@y.example", "role": "operator"})), 403, Some("role"));
-        // Nor can a right be given that one has not.
+        // A caller cannot grant a right that it does not have.
         problem(&call(&node, &one, "POST", "/clients", &json!({"name": "x", "scope": "keyward:operator"})), 400, Some("scope"));
         problem(&call(&node, &one, "POST", "/registration-tokens", &json!({"scope": "keyward:operator"})), 400, Some("scope"));
         assert_eq!(call(&node, &one, "POST", "/clients", &json!({"name": "x", "scope": "keyward:clients:read", "resources": [node.management()]})).status, 201);
-        assert!(node.token_reply(&theirs, &[]).status == 200, "and theirs is as it was");
+        assert!(node.token_reply(&theirs, &[]).status == 200, "the other account's object is unchanged");
     }
 
-    /// Whoever may make credentials for a client, or change it, could act as it: so nobody may who has
-    /// less over Keyward than it has.
+    /// A caller that can create credentials for a client, or change it, could act as that client.
+    /// So callers with fewer rights than the client are refused.
     fn nobody_gains_rights_by_a_stronger_client(world: World) {
         let api = world.resource("urn:api");
         world.resource("urn:other");
@@ -249,7 +571,7 @@ on_both! {
         let path = format!("/clients/{}", strong.id);
         let key = strong.api_key.split('_').nth(1).unwrap();
         let pair = crate::support::jwt::Pair::new("ES256");
-        for (method, suffix, body) in [
+        each_case([
             ("POST", "/secrets".to_owned(), json!({})),
             ("POST", "/secrets/rotate".to_owned(), json!({})),
             ("POST", "/keys".to_owned(), json!({"name": "Mine"})),
@@ -258,34 +580,35 @@ on_both! {
             ("PATCH", String::new(), json!({"auth_method": "private_key_jwt", "jwks": {"keys": [pair.public_jwk("k")]}})),
             ("PATCH", String::new(), json!({"enabled": false, "name": "Mine"})),
             ("DELETE", String::new(), Value::Null),
-        ] {
+        ], |(method, suffix, body)| {
             problem(&call(&node, &weak, method, &format!("{path}{suffix}"), &body), 403, None);
-        }
-        // A narrowed token of the strong client is as weak as it says.
+        });
+        // A token with a reduced scope has only the rights in that scope, even if its client has
+        // more.
         let narrowed = node.token_reply(&strong, &[("scope", "keyward:keys:write")]).json()["access_token"].as_str().unwrap().to_owned();
         problem(&call(&node, &narrowed, "POST", &format!("{path}/secrets"), &json!({})), 403, None);
 
-        // An account passes on what an operator gave to it, and nothing else.
-        for (body, status, field) in [
+        // An account can grant only what an operator granted to it.
+        each_case([
             (json!({"name": "a", "scope": "read", "resources": ["urn:api"]}), 201, None),
             (json!({"name": "b", "scope": "admin"}), 400, Some("scope")),
             (json!({"name": "c", "resources": ["urn:other"]}), 400, Some("resources")),
             (json!({"name": "d", "introspect": true}), 403, Some("introspect")),
-        ] {
+        ], |(body, status, field)| {
             let reply = call(&node, &weak, "POST", "/clients", &body);
             assert_eq!(reply.status, status, "{body}: {}", reply.body);
             if status != 201 {
                 problem(&reply, status, field);
             }
-        }
+        });
         let own = format!("/clients/{}", limited.id);
         problem(&call(&node, &weak, "PATCH", &own, &json!({"resources": ["urn:other"]})), 400, Some("resources"));
         problem(&call(&node, &weak, "PATCH", &own, &json!({"introspect": true})), 403, Some("introspect"));
         problem(&call(&node, &weak, "POST", "/registration-tokens", &json!({"scope": "admin"})), 400, Some("scope"));
-        // The clients of resource servers belong to nobody's account.
+        // The introspection clients of resource servers belong to no partner's account.
         problem(&call(&node, &weak, "POST", &format!("/clients/{}/secrets", api.id), &json!({})), 404, None);
 
-        // What is taken from a client is gone from its tokens.
+        // Rights that a client loses are lost by its existing tokens as well.
         let token = node.token(&strong);
         assert_eq!(call(&node, &token, "GET", "/clients", &Value::Null).status, 200);
         world.cli(&["client", "update", &strong.id, "--scope", "keyward:keys:read"]);
@@ -293,7 +616,7 @@ on_both! {
             (call(&node, &token, "PATCH", &own, &json!({"name": "x"})).status == 403).then_some(())
         });
 
-        // Another account's token tells nothing, whoever has got hold of its name.
+        // A token of another account cannot be inspected, even by a caller that knows its `jti`.
         let theirs = world.client_with(&["--account", "Resource servers", "--scope", "x"]);
         let foreign = node.token(&theirs);
         let jti = crate::support::jwt::claims(&foreign)["jti"].as_str().unwrap().to_owned();
@@ -305,7 +628,7 @@ on_both! {
             assert_eq!(revoked.json()["detail"], "Nothing to revoke: there is no record of a token with this jti");
         }
 
-        // The same rotation twice, and NUL where a name belongs.
+        // The same rotation twice, and a NUL character in a name.
         let keys = format!("{own}/keys/{}/rotate", limited.api_key.split('_').nth(1).unwrap());
         assert_eq!(call(&node, &weak, "POST", &keys, &json!({"grace": 60})).status, 201);
         problem(&call(&node, &weak, "POST", &keys, &json!({"grace": 60})), 409, None);
@@ -350,89 +673,11 @@ on_both! {
     fn lists_have_pages_and_changes_have_etags_and_idempotency_keys(world: World) {
         let node = world.start();
         let token = operator(&world, &node);
-        for number in 0..7 {
-            call(&node, &token, "POST", "/clients", &json!({"name": format!("Client {number}")}));
-        }
-        let (mut seen, mut cursor) = (Vec::new(), String::new());
-        loop {
-            let page = get(&node, &token, &format!("/clients?limit=3{cursor}"));
-            let items = page["items"].as_array().unwrap();
-            assert!(items.len() <= 3);
-            seen.extend(items.iter().map(|item| item["client_id"].as_str().unwrap().to_owned()));
-            let Some(next) = page["next_cursor"].as_str() else { break };
-            cursor = format!("&cursor={next}");
-        }
-        assert_eq!(seen.len(), 8);
-        assert_eq!(seen.iter().collect::<std::collections::BTreeSet<_>>().len(), 8, "each once");
-
-        let path = format!("/api/v1/clients/{}", seen[1]);
-        let bearer = format!("Bearer {token}");
-        let etag = node.get_with(&path, &[("authorization", &bearer)]).header("etag").unwrap().to_owned();
-        let change = |etag: &str, name: &str| {
-            let headers = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("if-match", etag)];
-            node.send("PATCH", &path, &headers, json!({"name": name}).to_string().as_bytes())
-        };
-        let first = change(&etag, "First");
-        assert_eq!(first.status, 200);
-        assert_ne!(first.header("etag"), Some(etag.as_str()));
-        problem(&change(&etag, "Second"), 412, None);
-        assert_eq!(change(first.header("etag").unwrap(), "Third").status, 200);
-        let last = change("*", "Fourth");
-        assert_eq!(last.status, 200);
-        // RFC 9110 section 13.1.1: any one of several may match, and a weak one never does.
-        let mut current = last.header("etag").unwrap().to_owned();
-        for (number, written) in ["\"zzz\", TAG", "TAG,\"zzz\"", "\"zzz\" ,, W/\"zzz\",\tTAG "].into_iter().enumerate() {
-            let changed = change(&written.replace("TAG", &current), &format!("List {number}"));
-            assert_eq!(changed.status, 200, "{written}: {}", changed.body);
-            current = changed.header("etag").unwrap().to_owned();
-        }
-        let headers = [
-            ("authorization", bearer.as_str()), ("content-type", "application/json"),
-            ("if-match", "\"zzz\""), ("if-match", current.as_str()),
-        ];
-        let lines = node.send("PATCH", &path, &headers, br#"{"name": "Lines"}"#);
-        assert_eq!(lines.status, 200, "several lines are one list: {}", lines.body);
-        let current = lines.header("etag").unwrap().to_owned();
-        for refused in [&format!("W/{current}"), "\"zzz\", \"yyy\"", "", ",", current.trim_matches('"'), "\"*\""] {
-            problem(&change(refused, "Never"), 412, None);
-        }
-
-        let once = |key: &str, name: &str| {
-            let headers = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("idempotency-key", key)];
-            node.send("POST", "/api/v1/clients", &headers, json!({"name": name}).to_string().as_bytes())
-        };
-        let first = once("a", "Once");
-        assert_eq!(first.status, 201);
-        let again = once("a", "Once");
-        assert_eq!((again.status, &again.json()["client_id"]), (200, &first.json()["client_id"]));
-        assert!(again.json().get("client_secret").is_none(), "its secret is not shown twice");
-        problem(&once("a", "Another"), 422, None);
-        problem(&once("", "x"), 400, Some("Idempotency-Key"));
-        // Of many at once too, and where what the first one made would stand in the way of the others.
-        for (path, body, table) in [
-            ("/clients".to_owned(), json!({"name": "Many"}), "clients"),
-            ("/accounts".to_owned(), json!({"name": "Many"}), "accounts"),
-            ("/users".to_owned(), json!({"email": "many@one.example", "role": "viewer"}), "users"),
-            ("/resource-servers".to_owned(), json!({"identifier": "urn:many", "name": "Many"}), "resource_servers"),
-            (format!("/clients/{}/keys", seen[1]), json!({"name": "Many"}), "api_keys"),
-            (format!("/clients/{}/secrets", seen[1]), json!({}), "client_secrets"),
-        ] {
-            let count = || world.count(&format!("SELECT count(*) FROM {table}"));
-            let before = count();
-            let path = format!("/api/v1{path}");
-            let headers = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("idempotency-key", table)];
-            let statuses: Vec<u16> = std::thread::scope(|scope| {
-                let send = || node.send("POST", &path, &headers, body.to_string().as_bytes()).status;
-                let all: Vec<_> = (0..8).map(|_| scope.spawn(send)).collect();
-                all.into_iter().map(|one| one.join().unwrap()).collect()
-            });
-            assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{path}: {statuses:?}");
-            assert!(statuses.iter().all(|status| matches!(status, 200 | 201)), "{path}: {statuses:?}");
-            assert_eq!(count() - before, 1, "{path}");
-        }
+        let checks: [fn(&World, &Node, &str); 3] = [lists_are_paginated, entity_tags_are_compared, creations_are_idempotent];
+        each_case(checks, |check| check(&world, &node, &token));
     }
 
-    fn the_audit_tells_who_did_what(world: World) {
+    fn the_audit_records_who_did_what(world: World) {
         let node = world.start();
         let token = operator(&world, &node);
         let reply = call(&node, &token, "POST", "/clients", &json!({"name": "Watched", "account": "Operators"}));
@@ -445,7 +690,7 @@ on_both! {
         assert_eq!((made["request_id"].as_str(), made["address"].as_str()), (reply.header("x-request-id"), Some("127.0.0.1")));
         assert!(made["actor"].as_str().unwrap().starts_with("client "));
 
-        // A refused request, found in a minute by whoever owns the client.
+        // The owner of a client can find its refused request quickly.
         let client = world.client_with(&["--account", "Operators"]);
         let wrong = Client { secret: client.secret.replace("kws_", "kws_0"), ..client.clone() };
         let refused = node.token_reply(&wrong, &[]);
@@ -581,28 +826,31 @@ fn wrong_bodies_are_refused() {
             problem(&reply, status, field);
         },
     );
-    for (path, field) in [
-        ("/clients?limit=0", "limit"),
-        ("/clients?limit=x", "limit"),
-        ("/clients?limit=1&limit=2", "limit"),
-        ("/accounts?cursor=x", "cursor"),
-        ("/clients?nonsense=1", "nonsense"),
-    ] {
-        problem(
-            &call(&node, &token, "GET", path, &Value::Null),
-            400,
-            Some(field),
-        );
-    }
+    each_case(
+        [
+            ("/clients?limit=0", "limit"),
+            ("/clients?limit=x", "limit"),
+            ("/clients?limit=1&limit=2", "limit"),
+            ("/accounts?cursor=x", "cursor"),
+            ("/clients?nonsense=1", "nonsense"),
+        ],
+        |(path, field)| {
+            problem(
+                &call(&node, &token, "GET", path, &Value::Null),
+                400,
+                Some(field),
+            );
+        },
+    );
     assert_eq!(
         world.count("SELECT count(*) FROM clients") + world.count("SELECT count(*) FROM api_keys"),
         before,
-        "nothing is half-done"
+        "a refused request changes nothing"
     );
 }
 
 #[test]
-fn the_description_is_complete_and_its_page_loads_nothing_from_elsewhere() {
+fn the_openapi_document_is_complete_and_its_page_loads_nothing_from_other_hosts() {
     let world = World::sqlite();
     let node = world.start();
     let document = node.get("/openapi.json").json();
@@ -615,7 +863,7 @@ fn the_description_is_complete_and_its_page_loads_nothing_from_elsewhere() {
                 ids.insert(operation["operationId"].to_string()),
                 "{operation}"
             );
-            // What is described is there: anything but a 404 for the path, or a 405.
+            // Each described operation exists: the answer is not a 404 for the path, nor a 405.
             let concrete = path
                 .replace("{client_id}", "x")
                 .replace("{id}", "x")
@@ -634,29 +882,32 @@ fn the_description_is_complete_and_its_page_loads_nothing_from_elsewhere() {
     assert!(operations > 40, "{operations}");
     let printed = world.cli(&["openapi"]);
     assert_eq!(printed["paths"], document["paths"]);
-    // Every reference leads somewhere.
+    // Every `$ref` resolves.
     let text = document.to_string();
     for reference in text.split("\"$ref\":\"#").skip(1) {
         let pointer = reference.split('"').next().unwrap();
         assert!(document.pointer(pointer).is_some(), "{pointer}");
     }
-    for (path, kind) in [
-        ("/docs", "text/html"),
-        ("/docs/docs.js", "text/javascript"),
-        ("/docs/docs.css", "text/css"),
-    ] {
-        let reply = node.get(path);
-        assert!(
-            reply.status == 200 && reply.header("content-type").unwrap().starts_with(kind),
-            "{path}"
-        );
-        assert!(
-            !reply.body.contains("http://")
-                && !reply.body.contains("https://")
-                && !reply.body.contains("src=\"//"),
-            "{path}"
-        );
-    }
+    each_case(
+        [
+            ("/docs", "text/html"),
+            ("/docs/docs.js", "text/javascript"),
+            ("/docs/docs.css", "text/css"),
+        ],
+        |(path, kind)| {
+            let reply = node.get(path);
+            assert!(
+                reply.status == 200 && reply.header("content-type").unwrap().starts_with(kind),
+                "{path}"
+            );
+            assert!(
+                !reply.body.contains("http://")
+                    && !reply.body.contains("https://")
+                    && !reply.body.contains("src=\"//"),
+                "{path}"
+            );
+        },
+    );
     assert!(
         node.get("/docs")
             .header("content-security-policy")

@@ -1,4 +1,4 @@
-//! Promises 2 and 8: what is answered on one node is in force on every other within a second.
+//! Promises 2 and 8: what is answered on one node takes effect on every other within a second.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ on_both! {
             all.into_iter().map(|one| one.join().unwrap()).collect()
         });
         let printed = nodes.iter().filter(|node| node.printed.contains("first-start")).count();
-        assert_eq!(printed, 1, "one of them filled the database");
+        assert_eq!(printed, 1, "one node filled the database");
         assert_eq!(world.count("SELECT count(*) FROM signing_keys"), 1);
         assert_eq!(world.count("SELECT count(*) FROM clients"), 2);
         let kids = nodes[0].kids();
@@ -35,7 +35,7 @@ on_both_and_serializable! {
             assert!(there.active(&api, &token) && there.active(&api, key) && here.active(&api, &token));
 
             assert_eq!(here.revoke(&client, &token).status, 200);
-            assert!(!here.active(&api, &token), "here at once");
+            assert!(!here.active(&api, &token), "on this node at once");
             within(SECOND, "the revocation there", || (!there.active(&api, &token)).then_some(()));
 
             let token = there.token(&client);
@@ -50,7 +50,8 @@ on_both_and_serializable! {
                 within(SECOND, "the enabling", || (node.token_reply(&client, &[]).status == 200).then_some(()));
             }
         }
-        // A client that one node has never heard of, and was asked about already.
+        // A request with an unknown client id does not keep the node from finding a client that is
+        // created later.
         let id = "018f0000-0000-7000-8000-000000000000";
         let ghost = crate::support::Client { id: id.to_owned(), ..client.clone() };
         assert_eq!(one.token_reply(&ghost, &[]).status, 401);
@@ -60,9 +61,10 @@ on_both_and_serializable! {
     }
 }
 
-/// A node that slept while the feed was purged must not go on as if nothing had been in it.
+/// A node that was suspended while the feed was purged must not continue as if there had been no
+/// changes.
 #[test]
-fn a_node_that_slept_while_the_feed_was_purged_reads_everything_again() {
+fn a_suspended_node_reloads_everything_after_the_feed_was_purged() {
     needs!(Tool::Postgres);
     for newer in [true, false] {
         let world = World::new(Backend::Postgres);
@@ -84,7 +86,7 @@ fn a_node_that_slept_while_the_feed_was_purged_reads_everything_again() {
             world.client("a");
         }
         slept.signal("CONT");
-        // Also once it follows the feed again, and so trusts its memory.
+        // Also when the node follows the feed again and answers from its cache.
         std::thread::sleep(SECOND);
         for _ in 0..10 {
             assert!(
@@ -96,7 +98,8 @@ fn a_node_that_slept_while_the_feed_was_purged_reads_everything_again() {
     }
 }
 
-/// All of a client's tokens are revoked while one is written down: it must not be handed out dead.
+/// All of a client's tokens are revoked while one is being recorded: that token must not be
+/// returned.
 #[test]
 fn no_revoked_token_is_issued() {
     needs!(Tool::Postgres);
@@ -129,6 +132,6 @@ fn no_revoked_token_is_issued() {
     });
     assert!(
         node.active(&api, &node.token(&client)),
-        "the next one is alive"
+        "the next token is active"
     );
 }

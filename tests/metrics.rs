@@ -1,4 +1,4 @@
-//! `/metrics`: what Prometheus reads.
+//! `/metrics`: the exposition formats, the values, and the alert rules.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -264,7 +264,7 @@ fn promtool(arguments: &[&str], input: Option<&str>) -> (bool, String) {
 }
 
 #[test]
-fn prometheus_takes_the_text_and_the_rules() {
+fn promtool_accepts_the_metrics_and_the_rules() {
     needs!(Tool::Promtool);
     let world = World::sqlite();
     let client = world.client("a");
@@ -272,14 +272,17 @@ fn prometheus_takes_the_text_and_the_rules() {
     node.token(&client);
     let rules = repository("contrib/prometheus/keyward.rules.yml");
     let tests = repository("contrib/prometheus/keyward.rules.test.yml");
-    for (arguments, input) in [
-        (vec!["check", "metrics"], Some(scrape(&node))),
-        (vec!["check", "rules", rules.to_str().unwrap()], None),
-        (vec!["test", "rules", tests.to_str().unwrap()], None),
-    ] {
-        let (passed, said) = promtool(&arguments, input.as_deref());
-        assert!(passed, "{arguments:?}: {said}");
-    }
+    each_case(
+        [
+            (vec!["check", "metrics"], Some(scrape(&node))),
+            (vec!["check", "rules", rules.to_str().unwrap()], None),
+            (vec!["test", "rules", tests.to_str().unwrap()], None),
+        ],
+        |(arguments, input)| {
+            let (passed, said) = promtool(&arguments, input.as_deref());
+            assert!(passed, "{arguments:?}: {said}");
+        },
+    );
 }
 
 /// The names of metrics in an expression or a text.
@@ -291,7 +294,7 @@ fn names(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// An alert on a metric that is not there never fires.
+/// An alert on a metric that does not exist never fires.
 #[test]
 fn rules_and_dashboard_use_metrics_that_exist() {
     let world = World::sqlite();
@@ -307,7 +310,7 @@ fn rules_and_dashboard_use_metrics_that_exist() {
     );
     node.introspect(&world.resource("urn:api"), "nonsense");
     node.get("/verify");
-    // Shown while there is one.
+    // Present only if Keyward serves TLS itself.
     let mut known = names("keyward_tls_certificate_not_after_timestamp_seconds");
     known.extend(names(&eventually("the metrics", || Some(scrape(&node)))));
 

@@ -1,4 +1,5 @@
-//! Each migration can be undone, on both databases, and brings over what a database of the version before it holds.
+//! Each migration can be undone, on both databases, and keeps the data of a database of the
+//! previous version.
 
 use diesel::migration::MigrationSource;
 use diesel::prelude::*;
@@ -7,7 +8,7 @@ use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 use serde_json::{Value, json};
 
 use crate::support::tools::Tool;
-use crate::support::{Backend, EmptyWorld, Node, World, eventually, repository};
+use crate::support::{Backend, EmptyWorld, Node, World, each_case, eventually, repository};
 
 const FACTS_IN_COLUMNS: &str =
     include_str!("../migrations/2026-11-27-200000_facts_in_columns/down.sql");
@@ -79,20 +80,20 @@ on_both! {
         register(&world.start_with(&["--registration", "open"]));
         assert_eq!(world.count("SELECT count(*) FROM accounts"), 3, "the accounts are found again");
 
-        for (owner, metric, count) in [
+        each_case([
             ("bucket_start = 60000 AND account_id = '' AND client_id = ''", "token_took:100", 7),
             ("bucket_start = 0 AND account_id = '0123456789abcDEF' AND client_id = ''", "asked", 8),
             ("bucket_start = 0 AND account_id = '0123456789abcDEF' AND client_id = 'de1e7ed0-0000-4000-8000-000000000000'", "failures", 9),
             (&format!("account_id <> '' AND client_id = '{}'", client.id), "tokens", 1),
             ("account_id <> '' AND client_id = ''", "tokens", 1),
             ("account_id = '' AND client_id = ''", "tokens", 1),
-        ] {
+        ], |(owner, metric, count)| {
             let query = format!("SELECT count(*) FROM counters WHERE {owner} AND metric = '{metric}' AND count = {count}");
             assert_eq!(world.count(&query), 1, "{owner} {metric}");
-        }
+        });
     }
 
-    fn a_partner_may_use_the_name_of_an_account_of_keyward(world: World) {
+    fn a_partner_account_may_have_the_name_of_a_keyward_account(world: World) {
         world.cli(&["account", "create", "--name", "Resource servers"]);
         world.resource("urn:api");
         let query = "SELECT count(*) FROM accounts WHERE kind = 'resource_servers' AND name = 'Resource servers 2'";
@@ -112,7 +113,7 @@ const POSTGRES_SCHEMA: &str = "SELECT * FROM ( \
        FROM pg_constraint WHERE connamespace = 'public'::regnamespace \
      ) AS lines WHERE line NOT LIKE '%diesel%' ORDER BY 1";
 
-/// Goes up step by step; each step is also undone and done again.
+/// Applies the migrations one by one; each is also undone and applied again.
 macro_rules! up_down_up {
     ($connection:ty, $url:expr, $schema:expr) => {{
         let mut connection = <$connection>::establish($url).unwrap();
@@ -124,7 +125,7 @@ macro_rules! up_down_up {
             MigrationSource::<<$connection as Connection>::Backend>::migrations(&source).unwrap();
         all.sort_by_key(|migration| migration.name().to_string());
         assert!(!all.is_empty());
-        // Makes the table of the migrations that ran.
+        // Creates the table of applied migrations.
         assert!(connection.applied_migrations().unwrap().is_empty());
         let empty = schema(&mut connection);
         for migration in &all {

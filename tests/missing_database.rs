@@ -1,5 +1,5 @@
-//! Commands in another folder than the deployment's, or with a mistyped database: they make nothing, and change
-//! nothing that is not Keyward's.
+//! Commands in a folder without a database, or with a mistyped database URL: they create nothing,
+//! and change nothing that is not Keyward's.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -8,9 +8,9 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 
 use crate::support::tools::Tool;
-use crate::support::{Backend, EmptyWorld};
+use crate::support::{Backend, EmptyWorld, each_case};
 
-/// One of each kind that reads, or changes what is there.
+/// One command of each kind that reads or changes existing objects.
 const COMMANDS: [&[&str]; 23] = [
     &["account", "list"],
     &["account", "update", "x", "--max-clients", "3"],
@@ -103,7 +103,7 @@ fn commands_create_no_tables_on_postgres() {
     assert!(!world.folder.join("keys").exists());
 }
 
-/// Commands that make things may come before the first start.
+/// Commands that create objects may run before the first start.
 #[test]
 fn commands_that_create_something_create_the_database() {
     let world = EmptyWorld::new(Backend::Sqlite);
@@ -121,29 +121,32 @@ fn commands_that_create_something_create_the_database() {
     assert!(!world.folder.join("keys").exists());
 }
 
-/// No folder is made around the one of the database.
+/// Parent folders of the database's folder are not created.
 #[test]
 fn a_mistyped_path_creates_no_folders() {
     let world = EmptyWorld::new(Backend::Sqlite);
-    for arguments in [
-        ["client", "create", "--name", "x"].as_slice(),
-        &["migrate"],
-        &["serve", "--listen", "127.0.0.1:0"],
-    ] {
-        let said = String::from_utf8(
-            world
-                .command(arguments)
-                .env("KEYWARD_DATABASE_URL", "sqlite://nope/x/y.db")
-                .output()
-                .unwrap()
-                .stderr,
-        );
-        let said = said.unwrap();
-        assert!(
-            said.contains("KEYWARD_DATABASE_URL") && said.contains("nope/x"),
-            "{said}"
-        );
-    }
+    each_case(
+        [
+            ["client", "create", "--name", "x"].as_slice(),
+            &["migrate"],
+            &["serve", "--listen", "127.0.0.1:0"],
+        ],
+        |arguments| {
+            let said = String::from_utf8(
+                world
+                    .command(arguments)
+                    .env("KEYWARD_DATABASE_URL", "sqlite://nope/x/y.db")
+                    .output()
+                    .unwrap()
+                    .stderr,
+            );
+            let said = said.unwrap();
+            assert!(
+                said.contains("KEYWARD_DATABASE_URL") && said.contains("nope/x"),
+                "{said}"
+            );
+        },
+    );
     assert_eq!(names(&world.folder), Vec::<String>::new());
 }
 

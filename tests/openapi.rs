@@ -1,5 +1,5 @@
-//! The description of the API, held against the API: a validator, and property tests that make requests
-//! from the description and look for a fault, an undescribed answer, or a body of another shape.
+//! The OpenAPI document, checked against the API by a validator, a linter and generated requests
+//! that look for a server error, an undescribed status, or a body of another shape.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::support::World;
 use crate::support::tools::{Tool, python_tool, variable};
 
-fn passes(command: &mut Command) {
+fn assert_passes(command: &mut Command) {
     let output = command.output().unwrap();
     let said = format!(
         "{}{}",
@@ -23,7 +23,7 @@ fn the_openapi_document_is_valid() {
     let world = World::sqlite();
     let document = world.cli(&["openapi"]);
     let file = world.file("openapi.json", &document.to_string());
-    passes(python_tool("openapi-spec-validator").arg(file));
+    assert_passes(python_tool("openapi-spec-validator").arg(file));
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_linter_finds_no_problem() {
     );
     let folder = PathBuf::from(variable("TEST_NODE_DIR"));
     let mut linter = Command::new(folder.join("node_modules/.bin/redocly"));
-    // What everybody may ask refuses nobody: no 4xx to describe.
+    // Public operations have no 4xx response to describe.
     linter
         .args([
             "lint",
@@ -60,7 +60,7 @@ fn a_linter_finds_no_problem() {
     assert!(output.status.success());
 }
 
-/// On Postgres, which refuses texts that SQLite takes.
+/// On Postgres, which refuses some texts that SQLite accepts.
 #[test]
 fn generated_requests_find_no_fault_and_no_undescribed_answer() {
     needs!(Tool::Postgres, Tool::Python);
@@ -72,11 +72,12 @@ fn generated_requests_find_no_fault_and_no_undescribed_answer() {
         &(crate::rights::all_rights().join(" ") + " keyward:operator"),
     );
     let token = node.token(&client);
-    passes(
+    assert_passes(
         python_tool("st")
             .args(["run", &node.url("/openapi.json"), "--url", &node.base, "--max-examples", "10", "--workers", "1", "--seed", "1"])
             .args(["--header", &format!("Authorization: Bearer {token}"), "--no-color"])
-            // Making RSA keys takes long, and /verify answers every method; they are tested elsewhere.
+            // Generating RSA keys is slow, and /verify answers every method; both are tested
+            // elsewhere.
             .args(["--exclude-path-regex", "/rotate$|/retire$|/verify$"])
             .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,response_headers_conformance,unsupported_method"])
             .current_dir(&world.folder),

@@ -1,4 +1,4 @@
-//! Requests to the outside: slow and hostile servers behind a `jwks_uri`, the outgoing proxy, and
+//! Outgoing requests: slow and hostile servers behind a `jwks_uri`, the outgoing proxy, and
 //! certificate authorities of the operator's own.
 
 use std::io::{BufRead, BufReader, Write};
@@ -15,7 +15,7 @@ use crate::support::{Node, Reply, World, each_case, eventually, jwt, within};
 
 const PRIVATE: [&str; 2] = ["--private-jwks-uri", "on"];
 
-/// A node that trusts the server's authority and reaches inner addresses.
+/// A node that trusts the key server's certificate authority and may connect to private addresses.
 fn start(world: &World, keys: &KeyServer, flags: &[&str]) -> Node {
     world.start_with(&[&["--outbound-ca", keys.authority.to_str().unwrap()], flags].concat())
 }
@@ -57,7 +57,7 @@ fn a_silent_server_of_one_partner_delays_no_other() {
     let pair = jwt::Pair::new("ES256");
     keys.publish("/good", &[pair.public_jwk("one")]);
     let node = start(&world, &keys, &PRIVATE);
-    // It accepts, and does not even greet.
+    // It accepts connections, and sends nothing, not even a TLS handshake.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent_port = silent.local_addr().unwrap().port();
     let hostile = registration_token(&world, "Hostile");
@@ -103,7 +103,7 @@ fn a_silent_server_of_one_partner_delays_no_other() {
         for one in burst {
             let (status, took) = one.join().unwrap();
             assert!(matches!(status, 401 | 429 | 503), "{status}");
-            // Two seconds for a turn, or five for the fetch, and what a busy machine adds.
+            // Two seconds for a permit, or five for the fetch, plus the delay of a busy machine.
             assert!(took < Duration::from_secs(15), "{took:?}");
         }
     });
@@ -157,7 +157,7 @@ fn cached_keys_are_used_while_the_server_fails_and_key_ids_are_made_up() {
             ),
         )
     };
-    // Ten seconds after the fetch before, and not for each key id.
+    // One fetch ten seconds after the previous one, not one per key id.
     within(
         Duration::from_secs(30),
         "a fetch for an unknown key id",
@@ -223,14 +223,14 @@ fn wrong_answers_of_key_servers_are_refused() {
             "{path}: {:?}",
             began.elapsed()
         );
-        // Not asked again at once.
+        // The server is not asked again at once.
         attempt(&node, &pair, &id);
         assert_eq!(keys.hits(path), 1, "{path}");
     }
     assert_eq!(keys.hits("/elsewhere"), 0);
 }
 
-/// A proxy for CONNECT, which leads every name to one port of this machine.
+/// A proxy for CONNECT that connects every name to one port of this machine.
 struct ConnectProxy {
     port: u16,
     /// The heads of the requests.
@@ -272,9 +272,9 @@ impl ConnectProxy {
 }
 
 #[test]
-fn keys_are_fetched_by_the_proxy() {
+fn keys_are_fetched_through_the_proxy() {
     let world = World::sqlite();
-    // A name that only the proxy can resolve.
+    // A host name that only the proxy can resolve.
     let keys = KeyServer::start(&world, &["keys.partner.example", "localhost"]);
     let proxy = ConnectProxy::to(keys.port);
     let pair = jwt::Pair::new("ES256");
@@ -298,7 +298,7 @@ fn keys_are_fetched_by_the_proxy() {
     );
     assert!(!node.logs().contains("sesame"));
 
-    // What can be told by the URL is refused here, whatever the proxy would do.
+    // URLs that are refused by their text alone are refused here, whatever the proxy would do.
     let id = register(&node, &token, &keys.uri("localhost", "/keys"));
     let reply = attempt(&node, &pair, &id);
     reply.refused(401, "invalid_client");

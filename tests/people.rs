@@ -1,5 +1,5 @@
-//! People at the portal, without a browser: what one would not show well. Getting in and out, forms that
-//! others send, who sees what, what is written down; and a database that is away.
+//! The portal over HTTP, without a browser: sign-in and sign-out, forged forms, visibility per
+//! role, the audit; and pages while the database is unavailable.
 
 use std::time::{Duration, Instant};
 
@@ -11,18 +11,18 @@ use crate::support::{Backend, Node, Reply, World, each_case};
 const ADA: &str = "ada@one.example";
 const BOB: &str = "bob@one.example";
 
-/// Where a password is set by a link.
+/// The path that the form of an invitation is posted to.
 const ACCEPT: &str = "/portal/invitation/password";
 
 impl Browser<'_> {
-    /// Sets a password by a link.
+    /// Sets a password with an invitation link.
     fn accept(&self, link: &str, password: &str) -> Reply {
         self.submit(&self.open(link), ACCEPT, &[("password", password)])
     }
 }
 
-/// An account with its administrator.
-fn one(world: &World) {
+/// Creates an account with an administrator.
+fn create_account(world: &World) {
     world.cli(&["account", "create", "--name", "One"]);
     person(world, ADA, "administrator", Some("One"));
 }
@@ -32,7 +32,7 @@ fn operator<'a>(world: &World, node: &'a Node) -> Browser<'a> {
     Browser::of(node, "op@keyward.example")
 }
 
-/// An application of an account, with an API key's id.
+/// Creates an application of an account. Returns its client id and the id of its API key.
 fn application(world: &World, account: &str) -> (String, String) {
     let client = world.client_with(&["--account", account, "--scope", "read"]);
     (
@@ -41,8 +41,8 @@ fn application(world: &World, account: &str) -> (String, String) {
     )
 }
 
-/// Whether somebody is in: a page, and not the way to the sign-in.
-fn is_in(browser: &Browser<'_>) -> bool {
+/// Whether the browser is signed in: the profile page is not a redirect to the sign-in page.
+fn is_signed_in(browser: &Browser<'_>) -> bool {
     let reply = browser.get("/portal/profile");
     assert!(
         reply.status == 200 || reply.leads_to().starts_with("/portal/sign-in?next="),
@@ -53,13 +53,13 @@ fn is_in(browser: &Browser<'_>) -> bool {
     reply.status == 200
 }
 
-/// All that is written down, as one number: what was refused must not change it.
-fn written(world: &World) -> i64 {
+/// The number of audit entries, without failures: a refused request must not change it.
+fn audit_entries(world: &World) -> i64 {
     world.count("SELECT count(*) FROM audit WHERE action NOT LIKE '%.failure'")
 }
 
-/// Every page, whatever its status, has what browsers heed.
-fn guarded(reply: &Reply, what: &str) {
+/// Asserts the security headers, which each page has whatever its status.
+fn assert_security_headers(reply: &Reply, what: &str) {
     let policy = reply
         .header("content-security-policy")
         .unwrap_or_else(|| panic!("{what}: no policy"));
@@ -73,18 +73,21 @@ fn guarded(reply: &Reply, what: &str) {
             && !policy.contains("unsafe"),
         "{what}: {policy}"
     );
-    for (name, value) in [
-        ("x-content-type-options", "nosniff"),
-        ("cache-control", "no-store"),
-        ("referrer-policy", "same-origin"),
-        ("cross-origin-opener-policy", "same-origin"),
-    ] {
-        assert_eq!(reply.header(name), Some(value), "{what}: {name}");
-    }
+    each_case(
+        [
+            ("x-content-type-options", "nosniff"),
+            ("cache-control", "no-store"),
+            ("referrer-policy", "same-origin"),
+            ("cross-origin-opener-policy", "same-origin"),
+        ],
+        |(name, value)| {
+            assert_eq!(reply.header(name), Some(value), "{what}: {name}");
+        },
+    );
     assert!(reply.header("x-request-id").is_some(), "{what}");
 }
 
-/// A page of the portal with this status.
+/// Asserts that the response is a page of the portal with this status.
 fn page(reply: &Reply, status: u16) -> &Reply {
     assert_eq!(reply.status, status, "{}", reply.body);
     assert_eq!(
@@ -92,7 +95,7 @@ fn page(reply: &Reply, status: u16) -> &Reply {
         Some("text/html; charset=utf-8")
     );
     assert!(reply.body.starts_with("<!DOCTYPE html>") && reply.body.ends_with("</html>"));
-    guarded(reply, "the page");
+    assert_security_headers(reply, "the page");
     reply
 }
 
@@ -100,7 +103,7 @@ mod totp {
     use keyward::clock::Timestamp;
     use totp_rs::{Builder, Secret};
 
-    /// The code of a step, counted from now.
+    /// The TOTP code of the step `steps` after the current one.
     pub fn code(secret: &str, steps: i64) -> String {
         let secret = Secret::try_from_base32(secret).unwrap();
         let totp = Builder::new()
@@ -116,17 +119,17 @@ mod totp {
         .to_string()
     }
 
-    /// Far enough from the end of a step for a few requests.
-    pub fn wait_for_room() {
+    /// Waits until the current TOTP step has time for a few more requests.
+    pub fn wait_for_early_in_step() {
         while Timestamp::now().seconds() % 30 > 24 {
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
     }
 }
 
-/// Sets up a second factor; gives the secret and the recovery codes.
+/// Sets up two-step verification. Returns the secret and the recovery codes.
 fn enrol(browser: &Browser<'_>) -> (String, Vec<String>) {
-    totp::wait_for_room();
+    totp::wait_for_early_in_step();
     let form = browser.get("/portal/profile/second-factor");
     let secret = form.shown("secret");
     let code = totp::code(&secret, 0);
@@ -147,10 +150,10 @@ fn enrol(browser: &Browser<'_>) -> (String, Vec<String>) {
 
 on_both! {
     fn users_sign_in_and_out(world: World) {
-        one(&world);
+        create_account(&world);
         let node = world.start();
         let browser = Browser::new(&node);
-        // The same words for whatever is wrong; and the password is not shown again.
+        // Whatever is wrong, the message is the same; and the password is not shown again.
         let refusals = [(ADA, "wrong password 1"), ("nobody@one.example", PASSWORD), ("", ""), ("\0", "wrong password 1"), (ADA, "")].map(|(email, password)| {
             let reply = browser.sign_in(email, password);
             page(&reply, 403);
@@ -170,19 +173,21 @@ on_both! {
             assert!(["HttpOnly", "SameSite=Lax", "Path=/"].iter().all(|wanted| attributes.contains(wanted)), "{cookie}");
             assert!(!attributes.contains(&"Secure"), "{cookie}");
         }
-        assert!(is_in(&browser));
+        assert!(is_signed_in(&browser));
 
-        // Another sign-in is another session, and in the same browser the end of the one before.
+        // Another browser gets another session; signing in again in the same browser ends the
+        // previous one.
         let (first, other) = (browser.cookie("keyward"), Browser::of(&node, ADA));
         assert_ne!(first, other.cookie("keyward"));
         let again = Browser::of(&node, ADA);
         let before = again.cookie("keyward");
         assert_eq!(again.act("/portal/sign-in", &[("email", ADA), ("password", PASSWORD)]).status, 303);
-        assert!(is_in(&again) && again.cookie("keyward") != before);
+        assert!(is_signed_in(&again) && again.cookie("keyward") != before);
         again.set_cookie("keyward", &before);
-        assert!(!is_in(&again));
+        assert!(!is_signed_in(&again));
 
-        // A new password: a new cookie here, and the other browser is out.
+        // After a change of the password this browser has a new cookie, and the other one is signed
+        // out.
         for (current, new, status) in [("wrong password 1", "another horse battery", 400), (PASSWORD, "2 shrt", 400)] {
             let reply = browser.fill("/portal/profile", "/portal/profile/password", &[("current", current), ("new", new)]);
             assert!(page(&reply, status).body.contains("role=\"alert\"") && !reply.body.contains(new) && !reply.body.contains(current));
@@ -191,37 +196,38 @@ on_both! {
         let reply = browser.fill("/portal/profile", "/portal/profile/password", &[("current", PASSWORD), ("new", new)]);
         assert!(reply.leads_to().starts_with("/portal/profile"), "{}", reply.body);
         assert_ne!(browser.cookie("keyward"), first);
-        assert!(is_in(&browser) && !is_in(&other));
+        assert!(is_signed_in(&browser) && !is_signed_in(&other));
         let stale = Browser::new(&node);
         stale.set_cookie("keyward", &first);
-        assert!(!is_in(&stale));
+        assert!(!is_signed_in(&stale));
         assert_eq!((other.sign_in(ADA, PASSWORD).status, other.sign_in(ADA, new).status), (403, 303));
 
-        // Out: here, and of another browser from here.
+        // Sign out here, and end another browser's session from here.
         let sessions = browser.get("/portal/profile");
         let end = sessions.body.split("action=\"").map(|rest| rest.split('"').next().unwrap()).find(|action| action.ends_with("/end"));
         assert_eq!(browser.submit(&sessions, end.unwrap(), &[]).status, 303);
-        assert!(is_in(&browser) && !is_in(&other));
+        assert!(is_signed_in(&browser) && !is_signed_in(&other));
         let last = browser.cookie("keyward");
         let reply = browser.fill("/portal/profile", "/portal/sign-out", &[]);
         assert!(reply.leads_to().starts_with("/portal/sign-in") && browser.cookie("keyward").is_empty(), "{:?}", reply.all("set-cookie"));
         stale.set_cookie("keyward", &last);
-        assert!(!is_in(&stale));
-        // A mistyped cookie is nobody's.
+        assert!(!is_signed_in(&stale));
+        // A cookie with a typing error belongs to no session.
         for wrong in [format!("{last}x"), last.replace("kwp_", "kws_"), last[..last.len() - 1].to_owned(), "\"".to_owned()] {
             stale.set_cookie("keyward", &wrong);
-            assert!(!is_in(&stale), "{wrong}");
+            assert!(!is_signed_in(&stale), "{wrong}");
         }
-        // Deleted, and out.
+        // The sessions of a deleted user end.
         let gone = Browser::new(&node);
         assert_eq!(gone.sign_in(ADA, new).status, 303);
         world.cli(&["user", "delete", ADA]);
-        assert!(!is_in(&gone));
+        assert!(!is_signed_in(&gone));
     }
 
-    /// Guessing is slowed down, from where it comes, and the rightful user gets in from elsewhere.
-    fn guesses_at_passwords_are_rate_limited(world: World) {
-        one(&world);
+    /// Failed sign-ins are limited per client IP, and the rightful user can sign in from another
+    /// one.
+    fn failed_sign_ins_are_rate_limited(world: World) {
+        create_account(&world);
         person(&world, BOB, "viewer", Some("One"));
         let node = world.start_with(&["--trusted-proxies", "127.0.0.1"]);
         let at = |address: &str| Browser::saying(&node, "x-forwarded-for", address);
@@ -237,56 +243,56 @@ on_both! {
         let wait: u64 = refused.header("retry-after").expect("Retry-After").parse().unwrap();
         assert!((1..=30).contains(&wait), "{wait}");
         assert_eq!(node.log_of(&refused)["code"], "temporarily_unavailable");
-        assert_eq!(here.sign_in("nobody@one.example", PASSWORD).status, 403, "of each name there are as many");
-        assert_eq!(here.sign_in(BOB, PASSWORD).status, 303, "somebody else from there");
-        assert_eq!(at("203.0.113.2").sign_in(ADA, PASSWORD).status, 303, "from elsewhere");
-        // Where the user got in before, only what is guessed there counts.
+        assert_eq!(here.sign_in("nobody@one.example", PASSWORD).status, 403, "unknown users have the same limit");
+        assert_eq!(here.sign_in(BOB, PASSWORD).status, 303, "another user from the same address");
+        assert_eq!(at("203.0.113.2").sign_in(ADA, PASSWORD).status, 303, "from another address");
+        // A browser in which the user signed in before has a count of its own.
         assert_eq!(known.sign_in(BOB, "wrong password 1").status, 403);
         assert_eq!(known.sign_in(ADA, PASSWORD).status, 303);
         known.fill("/portal/profile", "/portal/sign-out", &[]);
         let guesses: Vec<u16> = (0..11).map(|_| known.sign_in(ADA, "wrong password 1").status).collect();
         assert_eq!((&guesses[..10], guesses[10]), (&[403; 10][..], 429));
-        // Right ones do not count, however many.
+        // Successful sign-ins are not counted.
         for _ in 0..12 {
             assert_eq!(at("203.0.113.3").sign_in(ADA, PASSWORD).status, 303);
         }
-        // Of many at once no more are looked at.
+        // Of concurrent attempts, no more passwords are compared.
         let looked_at: Vec<u16> = std::thread::scope(|scope| {
             let all: Vec<_> = (0..30).map(|_| scope.spawn(|| at("203.0.113.4").sign_in(ADA, "wrong password 1").status)).collect();
             all.into_iter().map(|one| one.join().unwrap()).collect()
         });
         assert!(looked_at.iter().filter(|status| **status == 403).count() <= 10, "{looked_at:?}");
-        // Those that had to wait for too long were looked at by nobody.
+        // Attempts that wait too long for a hash permit are refused without a comparison.
         assert!(looked_at.iter().all(|status| matches!(status, 403 | 429 | 503)), "{looked_at:?}");
     }
 
     fn sessions_end_when_idle_and_at_their_limit(world: World) {
-        one(&world);
+        create_account(&world);
         let node = world.start_with(&["--portal-idle", "2s", "--portal-session", "5s"]);
         let (used, left) = (Browser::of(&node, ADA), Browser::of(&node, ADA));
         let began = Instant::now();
         let ended = loop {
-            if !is_in(&used) {
+            if !is_signed_in(&used) {
                 break began.elapsed();
             }
-            assert!(began.elapsed() < Duration::from_secs(9), "it goes on for good");
+            assert!(began.elapsed() < Duration::from_secs(9), "the session does not end");
             std::thread::sleep(Duration::from_millis(300));
         };
-        assert!(ended > Duration::from_secs(4), "used, it lasts: {ended:?}");
+        assert!(ended > Duration::from_secs(4), "a session in use continues: {ended:?}");
         let unused = Browser::of(&node, ADA);
         std::thread::sleep(Duration::from_millis(2100));
-        assert!(!is_in(&unused) && !is_in(&left));
+        assert!(!is_signed_in(&unused) && !is_signed_in(&left));
     }
 
-    /// A form that no page of this session made does nothing.
+    /// A form that does not come from a page of this session changes nothing.
     fn forged_forms_are_refused(world: World) {
-        one(&world);
+        create_account(&world);
         let node = world.start();
         let (ada, other) = (Browser::of(&node, ADA), Browser::of(&node, ADA));
         let stranger = Browser::new(&node);
         let own = ada.form_token();
         let (others, strangers) = (other.form_token(), stranger.form_token());
-        let before = written(&world);
+        let before = audit_entries(&world);
         let action = "/portal/people";
         let host = node.base.strip_prefix("http://").unwrap().to_owned();
         let lookalike = format!("http://{host}.evil.example");
@@ -305,18 +311,18 @@ on_both! {
             let mut fields = vec![("email", BOB), ("role", "viewer")];
             fields.extend(token.map(|token| ("csrf_token", token)));
             let reply = ada.post(action, headers, &fields);
-            assert_eq!((reply.status, written(&world)), (403, before), "{what}: {}", reply.body);
+            assert_eq!((reply.status, audit_entries(&world)), (403, before), "{what}: {}", reply.body);
             page(&reply, 403);
-            assert!(is_in(&ada));
+            assert!(is_signed_in(&ada));
         });
-        // Nor the forms of whoever has not signed in.
+        // The same applies to forms without a session.
         each_case([None, Some(own.as_str()), Some(others.as_str())], |token| {
             let mut fields = vec![("email", ADA), ("password", PASSWORD)];
             fields.extend(token.map(|token| ("csrf_token", token)));
             page(&stranger.post("/portal/sign-in", &[], &fields), 403);
             assert!(stranger.cookie("keyward").is_empty());
         });
-        // Nobody's session: what was typed waits for the sign-in, and is sent again by hand.
+        // Without a session, the input is kept for the sign-in, and submitted again by the user.
         let late = stranger.post(action, &[], &[("csrf_token", &own), ("email", BOB), ("role", "viewer")]);
         page(&late, 403);
         let waiting = stranger.submit(&late, "/portal/sign-in", &[("email", ADA), ("password", PASSWORD)]);
@@ -324,7 +330,7 @@ on_both! {
         assert_eq!(world.count("SELECT count(*) FROM users"), 1);
         page(&stranger.submit(&waiting, action, &[]), 200);
         assert_eq!(world.count("SELECT count(*) FROM users"), 2);
-        // Our own pages do.
+        // Forms of the portal's own pages are accepted.
         each_case([&[("sec-fetch-site", "same-origin")] as &[(&str, &str)], &[("origin", node.base.as_str())], &[]], |headers| {
             let reply = ada.post("/portal/people/second-factor", headers, &[("csrf_token", &own), ("required", "")]);
             assert_eq!(reply.status, 303, "{headers:?}: {}", reply.body);
@@ -332,18 +338,18 @@ on_both! {
     }
 
     fn an_invitation_works_once_and_sets_a_password(world: World) {
-        one(&world);
+        create_account(&world);
         let node = world.start();
         let ada = Browser::of(&node, ADA);
         let people = "/portal/people";
         let invited = ada.fill(people, people, &[("email", BOB), ("role", "developer")]);
         let shown = |reply: &Reply| page(reply, 200).shown("link");
         let first = shown(&invited);
-        // The secret is in the fragment: no request, and so no proxy's log, has it.
+        // The secret is in the fragment, so it is in no request and in no proxy's log.
         assert!(first.starts_with(&format!("{}/portal/invitation#kwv_", node.base)), "{first}");
         assert!(!ada.get(people).body.contains("kwv_"), "shown once");
 
-        // To look at it does not use it up; a weak password keeps it.
+        // Opening the link does not use it up, and a weak password leaves it valid.
         let bob = Browser::new(&node);
         for link in [&first, first.split('#').nth(1).unwrap(), &format!(" {first} ")] {
             assert!(page(&bob.open(link), 200).body.contains(BOB));
@@ -354,28 +360,28 @@ on_both! {
         page(&bob.open(&first), 404);
         assert_eq!(bob.sign_in(BOB, PASSWORD).status, 303);
 
-        // A newer one takes its place; the password and the sessions stay until it is used.
+        // A newer link replaces it; the password and the sessions stay until the new link is used.
         let id = world.cli(&["user", "list"])[1]["id"].as_str().unwrap().to_owned();
         let person = format!("{people}/{id}");
         let link = |browser: &Browser<'_>| shown(&browser.fill(&person, &format!("{person}/link"), &[]));
         let (second, third) = (link(&ada), link(&ada));
         page(&bob.open(&second), 404);
-        assert!(is_in(&bob));
+        assert!(is_signed_in(&bob));
         let elsewhere = Browser::new(&node);
         let open = elsewhere.open(&third);
         assert_eq!(elsewhere.submit(&open, ACCEPT, &[("password", "another horse battery")]).status, 303);
-        assert!(!is_in(&bob), "whoever was in is out");
+        assert!(!is_signed_in(&bob), "existing sessions end");
         page(&elsewhere.submit(&open, ACCEPT, &[("password", "a third horse battery")]), 404);
         assert_eq!((bob.sign_in(BOB, "a third horse battery").status, bob.sign_in(BOB, "another horse battery").status), (403, 303));
 
-        // It ends.
+        // The link expires.
         let fourth = link(&ada);
         world.execute("UPDATE invitations SET expires_at = 1000");
         page(&elsewhere.open(&fourth), 404);
         let fifth = link(&ada);
         let open = elsewhere.open(&fifth);
         let secret = world.client("a").secret;
-        for wrong in [
+        each_case([
             fifth.replace("kwv_", "kws_"),
             format!("{fifth}x"),
             fifth[..fifth.len() - 1].to_owned(),
@@ -383,37 +389,37 @@ on_both! {
             "x".to_owned(),
             String::new(),
             "\0".to_owned(),
-        ] {
+        ], |wrong| {
             page(&elsewhere.open(&wrong), 404);
             for password in [PASSWORD, "short"] {
                 let reply = elsewhere.submit(&open, ACCEPT, &[("link", &wrong), ("password", password)]);
                 assert_eq!(reply.status, 404, "{wrong}: {}", reply.body);
             }
-        }
-        // A form without its cookie does nothing, and the link is not lost.
+        });
+        // A form without its cookie changes nothing, and the link stays valid.
         let stranger = Browser::new(&node);
         let lost = stranger.post(ACCEPT, &[], &[("link", &fifth), ("password", PASSWORD)]);
         let open_again = stranger.submit(page(&lost, 403), INVITATION, &[("link", &fifth)]);
         assert!(lost.body.contains(fifth.split('#').nth(1).unwrap()) && page(&open_again, 200).body.contains(BOB));
-        assert_eq!(elsewhere.submit(&open, ACCEPT, &[("password", PASSWORD)]).status, 303, "and is as good as before");
-        // Whoever is gone has none.
+        assert_eq!(elsewhere.submit(&open, ACCEPT, &[("password", PASSWORD)]).status, 303, "the link is still valid");
+        // The link of a deleted user is not valid.
         let sixth = link(&ada);
         world.cli(&["user", "delete", BOB]);
         page(&elsewhere.open(&sixth), 404);
     }
 
     fn a_second_factor_is_enrolled_used_and_removed(world: World) {
-        one(&world);
+        create_account(&world);
         person(&world, BOB, "viewer", Some("One"));
         let node = world.start();
         let (bob, other) = (Browser::of(&node, BOB), Browser::of(&node, BOB));
         let set_up = "/portal/profile/second-factor";
-        // Nothing is set up by a wrong code, and the form keeps its secret.
+        // A wrong code sets up nothing, and the form keeps its secret.
         let form = bob.get(set_up);
         let wrong = bob.submit(&form, set_up, &[("password", PASSWORD), ("code", "000000x")]);
         assert_eq!(page(&wrong, 403).shown("secret"), form.shown("secret"));
         assert_eq!(world.count("SELECT count(*) FROM users WHERE totp_sealed IS NOT NULL"), 0);
-        // Nor by the form of somebody else, whose secret it is.
+        // The same applies to the secret from another user's form.
         let ada = Browser::of(&node, ADA);
         let theirs = ada.get(set_up);
         let sealed = hidden(&theirs, set_up).into_iter().find(|(name, _)| name == "sealed").unwrap().1;
@@ -422,10 +428,10 @@ on_both! {
 
         let (secret, codes) = enrol(&bob);
         assert_eq!(codes.len(), 10);
-        assert!(is_in(&bob) && !is_in(&other), "who had the password alone is out");
+        assert!(is_signed_in(&bob) && !is_signed_in(&other), "the session without the second step ended");
         assert!(bob.get(set_up).leads_to().ends_with("/profile"), "one is enough");
 
-        // The password alone opens nothing but the next question.
+        // After the password, only the page for the code is available.
         let half = Browser::new(&node);
         let question = half.sign_in(BOB, PASSWORD);
         page(&question, 200);
@@ -433,28 +439,28 @@ on_both! {
         for path in ["/portal/applications", "/portal/profile", set_up] {
             assert_eq!(half.get(path).leads_to(), "/portal/second-factor", "{path}");
         }
-        let asked = written(&world);
+        let asked = audit_entries(&world);
         let token = hidden(&question, "/portal/second-factor")[0].1.clone();
         for path in ["/portal/profile/password", "/portal/profile/second-factor/remove", "/portal/profile/recovery-codes"] {
             let reply = half.post(path, &[], &[("csrf_token", &token), ("current", PASSWORD), ("new", "another horse battery")]);
-            assert_eq!((reply.leads_to(), written(&world)), ("/portal/second-factor", asked), "{path}");
+            assert_eq!((reply.leads_to(), audit_entries(&world)), ("/portal/second-factor", asked), "{path}");
         }
         let answer = |browser: &Browser<'_>, code: &str| {
             let page = browser.get("/portal/second-factor");
             browser.submit(&page, "/portal/second-factor", &[("code", code)])
         };
-        // The code that set it up was used by that.
+        // The code that confirmed the setup has been used.
         for wrong in [totp::code(&secret, 0), "000000".to_owned(), String::new(), "\0".to_owned()] {
             page(&answer(&half, &wrong), 403);
         }
-        totp::wait_for_room();
+        totp::wait_for_early_in_step();
         let code = totp::code(&secret, 1);
         assert_eq!(answer(&half, &format!(" {} {} ", &code[..3], &code[3..])).leads_to(), "/portal", "as people type it");
-        assert!(is_in(&half) && half.cookie("keyward") != before, "with a new cookie");
+        assert!(is_signed_in(&half) && half.cookie("keyward") != before, "with a new cookie");
         let stale = Browser::new(&node);
         stale.set_cookie("keyward", &before);
-        assert!(!is_in(&stale));
-        // A code serves once, a recovery code too.
+        assert!(!is_signed_in(&stale));
+        // A code is accepted once, and so is a recovery code.
         let again = Browser::new(&node);
         again.sign_in(BOB, PASSWORD);
         page(&answer(&again, &code), 403);
@@ -462,34 +468,35 @@ on_both! {
         let third = Browser::new(&node);
         third.sign_in(BOB, PASSWORD);
         page(&answer(&third, &codes[0]), 403);
-        assert!(is_in(&again) && !third.cookie("keyward").is_empty());
+        assert!(is_signed_in(&again) && !third.cookie("keyward").is_empty());
 
-        // New ones take the place of those that are left.
+        // New recovery codes replace the remaining ones.
         let renew = |code: &str| half.fill("/portal/profile", "/portal/profile/recovery-codes", &[("password", PASSWORD), ("code", code)]);
         assert_eq!(page(&renew(&codes[0]), 403).body.matches("id=\"codes\"").count(), 0);
         let renewed = page(&renew(&codes[1]), 200).shown("codes");
         assert!(!renewed.contains(&codes[2]) && renewed.lines().count() == 10);
-        assert!(!is_in(&third), "and end what others began");
+        assert!(!is_signed_in(&third), "and end sign-ins in progress");
         third.sign_in(BOB, PASSWORD);
         page(&answer(&third, &codes[2]), 403);
 
-        // Guesses of codes are counted as those of passwords are.
+        // Wrong codes are limited like wrong passwords.
         let statuses: Vec<u16> = (0..20).map(|_| answer(&third, "000000").status).collect();
         assert!(statuses.contains(&429) && statuses.iter().all(|status| matches!(status, 403 | 429)), "{statuses:?}");
         page(&answer(&third, renewed.lines().next().unwrap()), 429);
 
-        // An administrator takes it away from whoever lost it; a viewer cannot.
+        // An administrator can reset it for a user who lost it; a viewer cannot.
         let id = world.cli(&["user", "list"])[1]["id"].as_str().unwrap().to_owned();
         let reset = format!("/portal/people/{id}/second-factor/reset");
         page(&half.act(&reset, &[]), 403);
         assert_eq!(ada.fill(&format!("/portal/people/{id}"), &reset, &[]).status, 303);
-        assert!(!is_in(&half));
+        assert!(!is_signed_in(&half));
         assert_eq!(world.count("SELECT count(*) FROM users WHERE totp_sealed IS NOT NULL OR recovery_hashes <> ''"), 0);
     }
 
-    /// An account that requires a second factor lets nobody anywhere but to where they set one up.
+    /// In an account that requires two-step verification, users can open nothing else before they
+    /// set it up.
     fn an_account_can_require_a_second_factor(world: World) {
-        one(&world);
+        create_account(&world);
         person(&world, BOB, "developer", Some("One"));
         let (app, _) = application(&world, "One");
         let node = world.start();
@@ -500,18 +507,18 @@ on_both! {
         let set_up = "/portal/profile/second-factor";
         let form = bob.get(set_up);
         let token = hidden(&form, set_up)[0].1.clone();
-        let before = written(&world);
+        let before = audit_entries(&world);
         for path in ["/portal/applications".to_owned(), "/portal/profile".to_owned(), format!("/portal/applications/{app}/keys")] {
             assert_eq!(bob.get(&path).leads_to(), set_up, "{path}");
         }
         for path in [format!("/portal/applications/{app}/secrets"), "/portal/profile/password".to_owned()] {
             let reply = bob.post(&path, &[], &[("csrf_token", &token), ("current", PASSWORD), ("new", "another horse battery")]);
-            assert_eq!((reply.leads_to(), written(&world)), (set_up, before), "{path}");
+            assert_eq!((reply.leads_to(), audit_entries(&world)), (set_up, before), "{path}");
         }
         let (_, codes) = enrol(&bob);
         assert_eq!(bob.status("/portal/applications"), 200);
         let remove = "/portal/profile/second-factor/remove";
-        // Another phone: without a second factor there is nothing but the page that sets one up.
+        // After a reset, the user can open only the page that sets it up.
         let reply = bob.act(remove, &[("password", PASSWORD), ("code", &codes[0])]);
         assert_eq!((reply.leads_to(), world.count("SELECT count(*) FROM users WHERE totp_sealed IS NOT NULL")), (set_up, 0));
         assert_eq!(bob.get("/portal/applications").leads_to(), set_up);
@@ -524,7 +531,7 @@ on_both! {
 
     fn each_role_sees_and_changes_what_it_may(world: World) {
         world.resource("urn:api");
-        one(&world);
+        create_account(&world);
         for (email, role) in [("vic@one.example", "viewer"), ("dan@one.example", "developer")] {
             person(&world, email, role, Some("One"));
         }
@@ -565,7 +572,7 @@ on_both! {
         ] {
             let all = [&viewer, &developer, &administrator, &operator];
             assert_eq!(all.map(|browser| browser.status(&path)), statuses, "{path}");
-            // And there are links to what one may see, from the menu and from the application.
+            // The menu and the application's page link to what the role may see.
             let below = path.trim_start_matches("/portal/").contains('/');
             if below && !path.starts_with(&application) || path.ends_with("/rotate") || path.ends_with("/revoke") {
                 continue;
@@ -576,7 +583,7 @@ on_both! {
             }
         }
 
-        // What one may not, one cannot by a form either.
+        // Forms for what the role may not do are refused.
         let form = [("name", "x"), ("email", "x@one.example"), ("role", "viewer"), ("grace", "0s"), ("identifier", "urn:x"), ("uses", "1"), ("required", "on")];
         let of_clients = ["/portal/applications".to_owned()].into_iter().chain(
             ["/edit", "/disable", "/enable", "/delete", "/revoke-tokens", "/secrets", "/secrets/rotate", "/secrets/x/delete", "/keys"]
@@ -589,37 +596,37 @@ on_both! {
         let of_server = ["/accounts", "/resource-servers", "/resource-servers/delete", "/signing-keys/rotate"].map(|path| format!("/portal{path}"));
         let of_server = of_server.into_iter().chain([format!("/portal/signing-keys/{kid}/retire")]).collect::<Vec<_>>();
         let of_account: Vec<String> = of_people.into_iter().chain(of_person).chain(of_tokens).collect();
-        let before = written(&world);
-        for (browser, paths) in [
+        let before = audit_entries(&world);
+        each_case([
             (&viewer, of_clients.chain(of_keys).chain(of_account.clone()).chain(of_server.clone()).collect::<Vec<_>>()),
             (&developer, of_account.into_iter().chain(of_server.clone()).collect()),
             (&administrator, of_server),
-        ] {
+        ], |(browser, paths)| {
             for path in paths {
                 let reply = browser.act(&path, &form);
-                assert_eq!((reply.status, written(&world)), (403, before), "{path}: {}", reply.body);
+                assert_eq!((reply.status, audit_entries(&world)), (403, before), "{path}: {}", reply.body);
             }
-        }
-        // Nobody makes what is above them, nor steps down by a slip.
+        });
+        // A user cannot create a role above their own, nor lower their own role by mistake.
         let ada = people.as_array().unwrap().iter().find(|user| user["email"] == ADA).unwrap()["id"].as_str().unwrap();
-        for (path, role, status) in [
+        each_case([
             ("/portal/people".to_owned(), "operator", 403),
             ("/portal/people".to_owned(), "king", 400),
             (format!("/portal/people/{vic}/role"), "operator", 409),
             (format!("/portal/people/{ada}/role"), "viewer", 409),
             (format!("/portal/people/{ada}/remove"), "", 409),
-        ] {
+        ], |(path, role, status)| {
             let reply = administrator.act(&path, &[("email", "x@one.example"), ("role", role)]);
-            assert_eq!((reply.status, written(&world)), (status, before), "{path} {role}: {}", reply.body);
-        }
-        // What a role may changes with the next request.
+            assert_eq!((reply.status, audit_entries(&world)), (status, before), "{path} {role}: {}", reply.body);
+        });
+        // A changed role applies from the next request on.
         assert_eq!(administrator.act(&format!("/portal/people/{vic}/role"), &[("role", "developer")]).status, 303);
         assert_eq!(viewer.status(&format!("{application}/keys")), 200);
     }
 
-    /// Another account's things are not there.
+    /// Objects of other accounts do not exist for a user.
     fn users_do_not_see_other_accounts(world: World) {
-        one(&world);
+        create_account(&world);
         world.cli(&["account", "create", "--name", "Beta"]);
         let (app, key) = application(&world, "Beta");
         let bob = person(&world, "bob@beta.example", "viewer", Some("Beta"));
@@ -629,7 +636,7 @@ on_both! {
         let boss = world.cli(&["user", "list"]);
         let boss = boss.as_array().unwrap().iter().find(|user| user["role"] == "operator").unwrap()["id"].as_str().unwrap().to_owned();
         let beta = world.cli(&["account", "list"])[0]["id"].as_str().unwrap().to_owned();
-        let before = written(&world);
+        let before = audit_entries(&world);
         for path in [
             "", "/edit", "/disable", "/enable", "/delete", "/revoke-tokens", "/quick-start", "/secrets", "/secrets/rotate", "/keys",
         ]
@@ -646,32 +653,33 @@ on_both! {
             let reply = ada.act(&path, &[("name", "x"), ("role", "viewer"), ("grace", "0s"), ("required", "on")]);
             assert!(matches!(reply.status, 404 | 405), "{path}: {} {}", reply.status, reply.body);
             assert!(!(seen.status == 405 && reply.status == 405), "{path} is asked by one of them");
-            assert_eq!(written(&world), before, "{path}");
+            assert_eq!(audit_entries(&world), before, "{path}");
         }
         for path in ["/portal/applications", "/portal/people", "/portal/audit", "/portal/overview", "/portal/registration-tokens"] {
             for query in [String::new(), format!("?account={beta}"), format!("?target={app}"), "?account=Beta".to_owned()] {
                 let seen = ada.get(&format!("{path}{query}"));
                 assert!(matches!(seen.status, 200 | 404), "{path}{query}: {}", seen.status);
-                // What was asked for is said again.
+                // The page repeats the value of the query.
                 let asked = query.split('=').nth(1).unwrap_or("nothing");
                 let body = seen.body.replace(asked, "");
                 assert!(!body.contains("Beta") && !body.contains(&app) && !body.contains("bob@beta"), "{path}{query}: {body}");
             }
         }
-        // A form that names another account makes it in one's own, or nowhere.
+        // A form that names another account creates the object in the user's own account, or is
+        // refused.
         let reply = ada.act("/portal/applications", &[("name", "Mine"), ("account", &beta)]);
         assert!(matches!(reply.status, 200 | 404), "{}", reply.body);
         assert_eq!(world.count(&format!("SELECT count(*) FROM clients WHERE account_id = '{beta}'")), 1);
-        // Operators see them all.
+        // Operators see all accounts.
         for path in [format!("/portal/applications/{app}"), format!("/portal/people/{bob}"), "/portal/accounts".to_owned()] {
             assert_eq!(operator.status(&path), 200, "{path}");
         }
         assert!(operator.get("/portal/accounts").body.contains("Beta"));
     }
 
-    /// What is shown once is nowhere else: neither in the log nor, but for hashes, in the database.
+    /// Secrets that are shown once are neither in the log nor, except for hashes, in the database.
     fn secrets_are_shown_once_and_stored_nowhere(world: World) {
-        one(&world);
+        create_account(&world);
         let (app, key) = application(&world, "One");
         let node = world.start_with(&["--log", "debug"]);
         let ada = Browser::of(&node, ADA);
@@ -693,7 +701,7 @@ on_both! {
         let (secret, codes) = enrol(&ada);
         secrets.extend(codes.iter().cloned());
         secrets.push(secret);
-        // Where they do not belong, too.
+        // Secrets in the wrong place are not logged either.
         bob.sign_in(&secrets[4], "a wrong password");
         bob.get(&format!("/portal/applications/{}", secrets[4]));
         bob.get(&format!("/portal/nothing/{}?x={}", secrets[5], secrets[5]));
@@ -704,44 +712,44 @@ on_both! {
         for secret in &shown {
             assert!(!logs.contains(secret) && !logs.contains(&secret.replace('-', "")), "{secret} is in the log");
         }
-        // After what is collected was written.
+        // Wait until the collected failures have been written.
         crate::support::eventually("the failure", || (world.count("SELECT count(*) FROM audit WHERE action = 'session.failure'") > 0).then_some(()));
-        for (table, columns) in [
+        each_case([
             ("users", &["id", "email", "role", "password_hash", "totp_sealed", "recovery_hashes"] as &[&str]),
             ("sessions", &["id", "hash", "agent", "address"]),
             ("invitations", &["id", "hash"]),
             ("audit", &["actor", "action", "target", "reason", "reason_parameters"]),
             ("idempotency_keys", &["id", "request", "target"]),
-        ] {
+        ], |(table, columns)| {
             for column in columns {
                 for secret in &shown {
                     let query = format!("SELECT count(*) FROM {table} WHERE {column} LIKE '%{secret}%'");
                     assert_eq!(world.count(&query), 0, "{secret} in {table}.{column}");
                 }
             }
-        }
-        for (what, of_all) in [
+        });
+        each_case([
             ("users WHERE password_hash LIKE '$argon2id$v=19$m=19456,t=2,p=1$%'", "users"),
             ("sessions WHERE hash LIKE '$argon2id$%'", "sessions"),
             ("users WHERE recovery_hashes LIKE '$argon2id$% $argon2id$%' AND totp_sealed IS NOT NULL", "users WHERE totp_sealed IS NOT NULL"),
-        ] {
+        ], |(what, of_all)| {
             let count = |what: &str| world.count(&format!("SELECT count(*) FROM {what}"));
             assert!(count(what) > 0 && count(what) == count(of_all), "{what}");
-        }
+        });
         let again = ada.fill("/portal/people", "/portal/people", &[("email", "eve@one.example"), ("role", "viewer")]);
         page(&again, 200);
         assert_eq!(world.count("SELECT count(*) FROM invitations WHERE hash LIKE '$argon2id$%'"), 1);
     }
 
-    /// A form that makes something makes it once, however often it is sent.
-    fn a_form_sent_twice_acts_once(world: World) {
-        one(&world);
+    /// A form that creates something creates it once, however often it is submitted.
+    fn a_form_submitted_twice_is_executed_once(world: World) {
+        create_account(&world);
         let (app, key) = application(&world, "One");
         let node = world.start();
         let operator = operator(&world, &node);
         let ada = Browser::of(&node, ADA);
         let application = format!("/portal/applications/{app}");
-        for (browser, at, action, fields, count, more) in [
+        each_case([
             (&ada, "/portal/applications/new".to_owned(), "/portal/applications".to_owned(), vec![("name", "New")], "clients", 1),
             (&ada, format!("{application}/secrets"), format!("{application}/secrets"), vec![], "client_secrets", 1),
             (&ada, format!("{application}/secrets"), format!("{application}/secrets/rotate"), vec![("grace", "1h")], "client_secrets", 1),
@@ -751,7 +759,7 @@ on_both! {
             (&ada, "/portal/registration-tokens".to_owned(), "/portal/registration-tokens".to_owned(), vec![("uses", "1")], "registration_tokens", 1),
             (&operator, "/portal/accounts".to_owned(), "/portal/accounts".to_owned(), vec![("name", "New")], "accounts", 1),
             (&operator, "/portal/resource-servers".to_owned(), "/portal/resource-servers".to_owned(), vec![("identifier", "urn:new"), ("name", "New")], "resource_servers", 1),
-        ] {
+        ], |(browser, at, action, fields, count, more)| {
             let form = browser.get(&at);
             let count = || world.count(&format!("SELECT count(*) FROM {count}"));
             let before = count();
@@ -759,14 +767,14 @@ on_both! {
             assert!(matches!(first.status, 200 | 303), "{action}: {}", first.body);
             let again = browser.submit(&form, &action, &fields);
             assert_eq!((again.status, count() - before), (303, more), "{action}: {}", again.body);
-            // A fresh form makes another, or says why not.
+            // The page has a new idempotency key, so it can create another object.
             assert_ne!(hidden(&browser.get(&at), &action), hidden(&form, &action), "{action}");
-        }
+        });
     }
 
     fn the_language_follows_the_choice_and_the_browser(world: World) {
         let node = world.start();
-        for (accepted, language) in [
+        each_case([
             ("", "en"),
             ("fr", "fr"),
             ("fr-CA, en;q=0.5", "fr"),
@@ -776,30 +784,30 @@ on_both! {
             ("*", "en"),
             ("fr;q=0", "en"),
             ("nonsense;;;", "en"),
-        ] {
+        ], |(accepted, language)| {
             let reply = Browser::saying(&node, "accept-language", accepted).get("/portal/sign-in");
             assert!(reply.body.contains(&format!("<html lang=\"{language}\">")), "{accepted}");
             assert!(reply.header("vary").is_some_and(|vary| vary.contains("Accept-Language")));
-        }
+        });
         let browser = Browser::saying(&node, "accept-language", "en");
         let english = browser.get("/portal/sign-in?next=/portal/people");
         let chosen = browser.submit(&english, "/portal/language", &[("language", "fr")]);
         assert!(chosen.leads_to().starts_with("/portal/sign-in"), "{}", chosen.leads_to());
         let french = browser.get(chosen.leads_to());
         assert!(french.body.contains("<html lang=\"fr\">"));
-        // What is no language changes nothing, and what leads elsewhere leads here.
+        // An unknown language changes nothing, and a redirect to another site leads to the portal.
         for (language, here, to) in [("xx", "/portal/sign-in", "/portal/sign-in"), ("fr", "https://evil.example/portal/", "/portal"), ("fr", "//evil.example", "/portal")] {
             let reply = browser.post("/portal/language", &[], &[("language", language), ("here", here)]);
             assert_eq!(reply.leads_to(), to, "{here}");
         }
-        assert!(browser.get("/portal/nothing").body.contains("<html lang=\"fr\">"), "of errors too");
+        assert!(browser.get("/portal/nothing").body.contains("<html lang=\"fr\">"), "error pages too");
         let back = browser.submit(&french, "/portal/language", &[("language", "en")]);
         assert!(browser.get(back.leads_to()).body.contains("<html lang=\"en\">"));
     }
 
-    /// Wherever the address says one wants to go, it is a page of the portal.
+    /// Redirects lead to a page of the portal, whatever the query says.
     fn redirects_stay_in_the_portal(world: World) {
-        one(&world);
+        create_account(&world);
         let node = world.start();
         let path = |next: &str| {
             let encoded: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
@@ -836,7 +844,7 @@ on_both! {
             assert_eq!(reply.leads_to(), to, "{next:?}");
             assert!(reply.header("x").is_none());
         });
-        // A page that one had to sign in for is the one that one comes to.
+        // After signing in, the user gets the page that they asked for.
         let stranger = Browser::new(&node);
         let asked = stranger.get("/portal/people?x=1&y=%26");
         let reply = stranger.fill(asked.leads_to(), "/portal/sign-in", &[("email", ADA), ("password", PASSWORD)]);
@@ -844,37 +852,37 @@ on_both! {
     }
 
     fn malformed_requests_are_refused(world: World) {
-        one(&world);
+        create_account(&world);
         let node = world.start();
         let (ada, stranger) = (Browser::of(&node, ADA), Browser::new(&node));
         each_case([&ada, &stranger], |browser| {
             for path in ["/portal/nothing", "/portal/people/x/y/z", "/portal/%00%ff", "/portal/assets/x/y", "/portal/invitation/"] {
                 page(&browser.get(path), 404);
             }
-            for (method, path, allow) in [
+            each_case([
                 ("GET", "/portal/sign-out", "POST"),
                 ("PUT", "/portal/sign-out", "POST"),
                 ("DELETE", "/portal/sign-in", "GET, HEAD, POST"),
                 ("POST", "/portal/overview", "GET, HEAD"),
                 ("PATCH", "/portal/people", "GET, HEAD, POST"),
-            ] {
+            ], |(method, path, allow)| {
                 let reply = browser.send(method, path, &[], b"");
                 assert_eq!(page(&reply, 405).header("allow"), Some(allow), "{method} {path}");
-            }
+            });
             let large = vec![b'x'; 70_000];
             for path in ["/portal/sign-in", "/portal/people", "/portal/language"] {
                 page(&browser.send("POST", path, &[("content-type", "application/x-www-form-urlencoded")], &large), 413);
             }
         });
-        // What one may ask for by GET, one may ask for by HEAD.
+        // Each path that answers GET also answers HEAD.
         each_case(["/portal/sign-in", "/portal/invitation/x", "/portal/assets/x/portal.css"], |path| {
             let reply = stranger.send("HEAD", path, &[], b"");
             assert_eq!((reply.status, reply.body.as_str()), (stranger.status(path), ""), "{path}");
         });
-        // Where it begins, for whom.
+        // The start page depends on whether the user is signed in.
         assert_eq!((stranger.get("/").leads_to(), stranger.get("/portal").leads_to()), ("/portal", "/portal/sign-in"));
         assert_eq!((ada.get("/portal").leads_to(), ada.get("/portal/").leads_to()), ("/portal/applications", "/portal/applications"));
-        // No input whatever gets a 500.
+        // No input is answered with 500.
         let token = ada.form_token();
         each_case(["/portal/applications", "/portal/people", "/portal/registration-tokens", "/portal/profile/password", "/portal/profile/second-factor", "/portal/people/second-factor"], |path| {
             for value in ["\0", "\u{202e}", &"x".repeat(5000), "-1", "99999999999999999999d", "[]", "\""] {
@@ -889,11 +897,11 @@ on_both! {
     }
 }
 
-/// Cookies that TLS alone carries, and that no neighbour's site can set.
+/// With an https issuer, cookies are sent over TLS only and cannot be set by a sibling domain.
 #[test]
 fn cookies_are_secure_behind_tls() {
     let world = World::sqlite();
-    one(&world);
+    create_account(&world);
     for (issuer, name, path) in [
         ("https://id.example", "__Host-keyward", "Path=/"),
         ("https://id.example/auth", "keyward", "Path=/auth"),
@@ -937,7 +945,7 @@ fn cookies_are_secure_behind_tls() {
         let [cookie] = out.all("set-cookie")[..] else {
             panic!("{:?}", out.all("set-cookie"))
         };
-        // Without these a browser would not take it back.
+        // A browser removes a cookie only if these attributes match.
         assert!(
             ["Secure", path]
                 .iter()
@@ -947,70 +955,74 @@ fn cookies_are_secure_behind_tls() {
     }
 }
 
-/// Where a page leads to, and what it loads, is all here.
+/// Links and resources of a page stay within the portal.
 #[test]
-fn pages_load_nothing_from_elsewhere() {
+fn pages_load_nothing_from_other_hosts() {
     let world = World::sqlite();
     let node = world.start();
     let operator = operator(&world, &node);
     let client = world.client("read");
     let app = client.id;
-    for path in [
-        "/portal/sign-in".to_owned(),
-        "/portal/nothing".to_owned(),
-        "/portal/overview".to_owned(),
-        "/portal/applications".to_owned(),
-        format!("/portal/applications/{app}"),
-        "/portal/signing-keys".to_owned(),
-        "/portal/profile/second-factor".to_owned(),
-    ] {
-        let browser = if path == "/portal/sign-in" {
-            &Browser::new(&node)
-        } else {
-            &operator
-        };
-        let reply = browser.get(&path);
-        guarded(&reply, &path);
-        assert!(
-            !reply.body.contains(" style=\"")
-                && !reply.body.contains("<style")
-                && !reply.body.contains(" onclick"),
-            "{path}"
-        );
-        for attribute in ["src=\"", "href=\"", "action=\""] {
-            for address in reply
+    each_case(
+        [
+            "/portal/sign-in".to_owned(),
+            "/portal/nothing".to_owned(),
+            "/portal/overview".to_owned(),
+            "/portal/applications".to_owned(),
+            format!("/portal/applications/{app}"),
+            "/portal/signing-keys".to_owned(),
+            "/portal/profile/second-factor".to_owned(),
+        ],
+        |path| {
+            let browser = if path == "/portal/sign-in" {
+                &Browser::new(&node)
+            } else {
+                &operator
+            };
+            let reply = browser.get(&path);
+            assert_security_headers(&reply, &path);
+            assert!(
+                !reply.body.contains(" style=\"")
+                    && !reply.body.contains("<style")
+                    && !reply.body.contains(" onclick"),
+                "{path}"
+            );
+            for attribute in ["src=\"", "href=\"", "action=\""] {
+                for address in reply
+                    .body
+                    .split(attribute)
+                    .skip(1)
+                    .map(|rest| rest.split('"').next().unwrap())
+                {
+                    assert!(
+                        address.starts_with("/portal") || address.starts_with(['#', '?']),
+                        "{path}: {attribute}{address}"
+                    );
+                }
+            }
+            for asset in reply
                 .body
-                .split(attribute)
+                .split("\"/portal/assets/")
                 .skip(1)
                 .map(|rest| rest.split('"').next().unwrap())
             {
-                assert!(
-                    address.starts_with("/portal") || address.starts_with(['#', '?']),
-                    "{path}: {attribute}{address}"
-                );
+                let asset = browser.get(&format!("/portal/assets/{asset}"));
+                assert_eq!(asset.status, 200);
+                assert!(asset.header("cache-control").unwrap().contains("immutable"));
+                assert_eq!(asset.header("x-content-type-options"), Some("nosniff"));
             }
-        }
-        for asset in reply
-            .body
-            .split("\"/portal/assets/")
-            .skip(1)
-            .map(|rest| rest.split('"').next().unwrap())
-        {
-            let asset = browser.get(&format!("/portal/assets/{asset}"));
-            assert_eq!(asset.status, 200);
-            assert!(asset.header("cache-control").unwrap().contains("immutable"));
-            assert_eq!(asset.header("x-content-type-options"), Some("nosniff"));
-        }
-    }
-    guarded(&operator.get("/portal"), "a redirect");
+        },
+    );
+    assert_security_headers(&operator.get("/portal"), "a redirect");
 }
 
-/// A page that says so and keeps what was typed, but for passwords; and all is well again by itself.
+/// While the database is unavailable, a page says so and keeps the input, except passwords; service
+/// recovers by itself.
 #[test]
-fn forms_are_kept_while_the_database_is_away() {
+fn form_input_is_kept_while_the_database_is_unavailable() {
     needs!(Tool::Postgres);
     let world = World::new(Backend::Postgres);
-    one(&world);
+    create_account(&world);
     let mut url = url::Url::parse(&world.database_url).unwrap();
     let proxy = Proxy::to(format!(
         "{}:{}",
@@ -1058,13 +1070,13 @@ fn forms_are_kept_while_the_database_is_away() {
         );
     }
     assert!(entering.body.contains(ADA));
-    // What needs no database is there.
+    // Pages that need no database still work.
     assert_eq!(stranger.status("/portal/sign-in"), 200);
     proxy.mend();
     crate::support::within(Duration::from_secs(15), "the recovery", || {
         (node.get("/readyz").status == 200).then_some(())
     });
-    // What was kept is sent as it stands, with the passwords typed anew.
+    // The kept input is submitted unchanged, with the passwords typed again.
     page(&ada.submit(&kept, "/portal/people", &[]), 200);
     assert_eq!(world.count("SELECT count(*) FROM users"), 2);
     assert_eq!(

@@ -1,5 +1,5 @@
-//! The portal as people meet it: journeys in a real browser, which the scripts in `tests/portal/` go.
-//! Each asserts what is seen, and what it did: what was shown is tried out at the server.
+//! The portal in a real browser, driven by the scripts in `tests/portal/`. Each script checks what
+//! is shown, and tries shown credentials at the server.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::proxy::Proxy;
 use crate::support::tools::{self, Tool, variable};
-use crate::support::{Backend, Node, World, repository};
+use crate::support::{Backend, EmptyWorld, Node, World, repository};
 
 const PASSWORD: &str = "six quiet otters build dams";
 const RESOURCE: &str = "https://orders.example/";
@@ -32,7 +32,8 @@ fn set_password(world: &World, email: &str) {
     assert!(child.wait().unwrap().success());
 }
 
-/// A partner with people and applications, an API, and an operator; all that a script wants to know of them.
+/// Creates a partner with users and applications, an API, and an operator. Returns what the scripts
+/// need to know of them.
 fn prepare(world: &World) -> Value {
     let resource = world.cli(&[
         "resource",
@@ -93,8 +94,8 @@ fn prepare(world: &World) -> Value {
     })
 }
 
-/// Runs a journey. Where the script asks for something by a line that begins with `?`, it is done, and
-/// answered by a line.
+/// Runs a script. A line of its output that begins with `?` is a request to the test, which
+/// performs it and answers with a line.
 fn journey(world: &World, node: &Node, name: &str, mut input: Value, mut asked: impl FnMut(&str)) {
     input["base"] = json!(node.base);
     let mut command = tools::node("portal/run.mjs");
@@ -102,7 +103,7 @@ fn journey(world: &World, node: &Node, name: &str, mut input: Value, mut asked: 
         .arg(name)
         .env("JOURNEY", input.to_string())
         .env("TEST_CHROMIUM", variable("TEST_CHROMIUM"));
-    // Failures are told on one stream with what came before them.
+    // Standard error goes to a file, to be printed after standard output if the script fails.
     let file = world.folder.join("said");
     let mut child = command
         .stdin(Stdio::piped())
@@ -128,13 +129,13 @@ fn journey(world: &World, node: &Node, name: &str, mut input: Value, mut asked: 
     assert!(passed, "{said}{}", std::fs::read_to_string(&file).unwrap());
 }
 
-fn go(world: &World, name: &str, flags: &[&str]) {
+fn run_journey(world: &World, name: &str, flags: &[&str]) {
     let input = prepare(world);
     let node = world.start_with(flags);
     journey(world, &node, name, input, |what| panic!("asked for {what}"));
 }
 
-/// The paths of all pages: whatever answers GET, from the list of routes itself.
+/// The paths of all pages: the routes that answer GET.
 fn pages() -> Vec<String> {
     let source = std::fs::read_to_string(repository("src/portal/mod.rs")).unwrap();
     let routes = source.split(".service(at(").skip(1);
@@ -146,7 +147,7 @@ fn pages() -> Vec<String> {
         .collect()
 }
 
-/// What a day like any other leaves behind, for the pictures: written as the nodes write it.
+/// Counters of an ordinary day, for the screenshots, in the form in which nodes write them.
 fn a_day_of_traffic(world: &World) {
     let mut rows = BTreeMap::new();
     let mut add = |moment: i64, owner: (&str, &str), metric: String, count: i64| {
@@ -178,7 +179,7 @@ fn a_day_of_traffic(world: &World) {
     });
     for ago in 0..23 * 60 {
         let moment = now - ago * minute;
-        // More by day than by night, and never twice the same.
+        // More by day than by night, and never the same twice.
         let day = 8 - ((moment / hour) % 24 - 13).abs() / 2;
         let chance = (ago * ago * 31 + ago * 17) % 13;
         let tokens = 14 * day + 3 * chance + if ago % 15 == 0 { 20 } else { 0 };
@@ -243,18 +244,18 @@ fn the_list_of_pages_is_found_in_the_routes() {
     );
 }
 
-// What pages look like does not depend on the database: most journeys are on one of the two.
+// Pages do not depend on the database, so most scripts run on one of the two.
 
 #[test]
-fn people_sign_in_are_invited_and_prove_a_second_factor() {
+fn users_are_invited_sign_in_and_use_two_step_verification() {
     needs!(Tool::Postgres, Tool::Node, Tool::Chromium);
-    go(&World::postgres(), "people", &[]);
+    run_journey(&World::postgres(), "people", &[]);
 }
 
 #[test]
 fn developers_manage_applications_and_keys() {
     needs!(Tool::Postgres, Tool::Node, Tool::Chromium);
-    go(&World::postgres(), "applications", &[]);
+    run_journey(&World::postgres(), "applications", &[]);
 }
 
 #[test]
@@ -280,8 +281,27 @@ fn every_page_is_accessible_translated_and_fits_the_screen() {
     });
 }
 
+#[test]
+#[ignore = "writes docs/pictures: `just pictures`"]
+fn the_pictures_of_the_documentation_are_taken() {
+    needs!(Tool::Node, Tool::Chromium);
+    let world = EmptyWorld::new(Backend::Sqlite);
+    let sample = world.cli(&["demo"]);
+    let input = json!({
+        "password": sample["password"],
+        "operator": "operator@keyward.example",
+        "developer": "tomas@harbour.example",
+        "otherDeveloper": "sam@brightfield.example",
+        "screenshots": repository("docs/pictures"),
+    });
+    let node = world.start_with(&["--issuer", "http://127.0.0.1:8080"]);
+    journey(&world, &node, "pictures", input, |what| {
+        panic!("asked for {what}")
+    });
+}
+
 on_both! {
-    fn pages_say_so_where_the_database_or_the_session_is_gone(world: World) {
+    fn pages_report_a_missing_database_or_session(world: World) {
         needs!(Tool::Node, Tool::Chromium);
         let input = prepare(&world);
         match world.backend {

@@ -1,5 +1,5 @@
-//! Postgres as it is in real deployments: behind a pooler, restarted, frozen, read-only, with
-//! transactions that meet.
+//! Postgres in production conditions: behind a pooler, restarted, frozen, read-only, and with
+//! conflicting transactions.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::support::postgres::{Cluster, Pooler};
 use crate::support::tools::Tool;
 use crate::support::{Backend, EmptyWorld, Node, World, each_case, postgres_port, within};
 
-/// So many at once, `each` of them by each of so many threads; gives the statuses.
+/// Runs `work` in `threads` threads, `each` times in each. Returns the statuses.
 fn at_once(threads: usize, each: usize, work: impl Fn() -> u16 + Sync) -> Vec<u16> {
     std::thread::scope(|scope| {
         let all: Vec<_> = (0..threads)
@@ -79,8 +79,8 @@ fn nodes_work_behind_a_transaction_pooler() {
     }
 }
 
-/// Statements fail as they do where transactions meet: each third in the course of the transaction, by a
-/// conflict and by a deadlock, and each fourth at the commit.
+/// Statements fail as they do if transactions conflict: every third one within the transaction,
+/// with a serialization failure or a deadlock, and every fourth one at the commit.
 #[test]
 fn conflicting_transactions_are_retried() {
     needs!(Tool::Postgres);
@@ -92,7 +92,7 @@ fn conflicting_transactions_are_retried() {
         .as_str()
         .unwrap()
         .to_owned();
-    // A sequence does not go back with the transaction.
+    // A sequence is not rolled back with the transaction.
     world.execute(
         "CREATE SEQUENCE tried;
          CREATE SEQUENCE committed;
@@ -121,22 +121,22 @@ fn conflicting_transactions_are_retried() {
         let token = node.token(&client);
         assert!(node.active(&api, &token));
         assert_eq!(node.revoke(&client, &token).status, 200);
-        assert!(!node.active(&api, &token), "this node knows of it");
+        assert!(!node.active(&api, &token), "this node knows it");
         assert_eq!(register(&node, &initial), 201);
         assert_eq!(
             world.count("SELECT count(*) FROM clients"),
             before + round,
-            "each is there once"
+            "each exists once"
         );
         assert_eq!(world.count("SELECT count(*) FROM tokens"), round);
     }
     assert!(
         world.count("SELECT last_value FROM tried") > 40,
-        "they did meet"
+        "transactions conflicted"
     );
     assert!(world.count("SELECT last_value FROM committed") > 12);
 
-    // What never ends is given up, in good time.
+    // A conflict that never ends is given up in time.
     world.execute("CREATE OR REPLACE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'met' USING ERRCODE = '40001'; END $$");
     let began = Instant::now();
     let reply = node.token_reply(&client, &[]);
@@ -151,7 +151,7 @@ fn conflicting_transactions_are_retried() {
     );
 }
 
-/// An engine whose transactions are serializable unless it is told otherwise.
+/// A server whose default isolation level is serializable.
 #[test]
 fn concurrent_registrations_succeed_where_serializable_is_the_default() {
     needs!(Tool::Postgres);
@@ -169,7 +169,7 @@ fn concurrent_registrations_succeed_where_serializable_is_the_default() {
     assert_eq!(world.count("SELECT count(*) FROM clients"), 120);
 }
 
-/// Nobody is refused for the connections that were there before.
+/// Broken connections from before the restart cause no errors.
 #[test]
 fn nodes_recover_after_a_restart_of_postgres() {
     needs!(Tool::PostgresPrograms);
@@ -188,7 +188,7 @@ fn nodes_recover_after_a_restart_of_postgres() {
         let token = node.token(&client);
         cluster.stop();
         if round % 2 == 0 {
-            within(Duration::from_secs(10), "that it is noticed", || {
+            within(Duration::from_secs(10), "the outage to be noticed", || {
                 (node.get("/readyz").status == 503).then_some(())
             });
         }
@@ -210,7 +210,7 @@ fn nodes_recover_after_a_restart_of_postgres() {
     }
 }
 
-/// However many wait, each has its answer in the time that is meant.
+/// Every waiting request is answered within the time limit, however many there are.
 #[test]
 fn nodes_answer_503_while_postgres_is_frozen() {
     needs!(Tool::PostgresPrograms);
@@ -241,7 +241,7 @@ fn nodes_answer_503_while_postgres_is_frozen() {
         status
     });
     assert_eq!(statuses, [503; 24]);
-    // Four seconds, and what a busy machine adds.
+    // Four seconds, plus the delay of a busy machine.
     let slowest = slowest.into_inner().unwrap();
     assert!(slowest < Duration::from_millis(5500), "{slowest:?}");
     cluster.signal("CONT");
@@ -251,7 +251,7 @@ fn nodes_answer_503_while_postgres_is_frozen() {
 }
 
 fn not_ready(node: &Node) {
-    within(Duration::from_secs(10), "that it is noticed", || {
+    within(Duration::from_secs(10), "the outage to be noticed", || {
         let reply = node.get("/readyz");
         let reason = reply.json()["detail"]
             .as_str()
@@ -264,7 +264,8 @@ fn not_ready(node: &Node) {
     });
 }
 
-/// As after a failover, or where a service guards a full disk. The setting counts for new sessions alone.
+/// A read-only server, as after a failover or when a service protects a full disk. The setting
+/// applies to new sessions only.
 #[test]
 fn changes_are_refused_on_a_read_only_server() {
     needs!(Tool::Postgres);
@@ -303,7 +304,8 @@ fn changes_are_refused_on_a_read_only_server() {
     assert_eq!(node.revoke(&client, &token).status, 200);
 }
 
-/// Nothing is pending, so nothing has to be written: commands read, and a node that restarts serves what it can.
+/// If no migration is pending, nothing has to be written: commands read, and a restarted node
+/// serves what it can.
 #[test]
 fn tokens_are_introspected_on_a_read_only_server() {
     needs!(Tool::Postgres);
@@ -362,7 +364,7 @@ fn tokens_are_introspected_on_a_read_only_server() {
     });
     node.token(&client);
 
-    // Tables that are not there yet cannot be made.
+    // Missing tables cannot be created.
     let empty = EmptyWorld::new(Backend::Postgres);
     let name = empty.database_url.rsplit('/').next().unwrap().to_owned();
     empty.execute(&format!(
@@ -375,7 +377,7 @@ fn tokens_are_introspected_on_a_read_only_server() {
     );
 }
 
-/// The file must not grow, as on a full disk.
+/// The database file cannot grow, as on a full disk.
 #[test]
 fn a_full_disk_is_answered_with_503() {
     let world = World::sqlite();
@@ -424,7 +426,7 @@ on_both! {
     }
 }
 
-/// A URL that is wrong in any way: the message says what, and nothing of it.
+/// An error about a URL says what is wrong, and repeats no part of the URL.
 #[test]
 fn no_message_shows_a_part_of_the_password() {
     let world = World::sqlite();
@@ -459,29 +461,33 @@ fn no_message_shows_a_part_of_the_password() {
             "mysql://kw:TOPSECRET@127.0.0.1/kw".to_owned(),
         ],
         |url| {
-            for (command, may_succeed) in [
-                (&["migrate"][..], false),
-                (&["config"], true),
-                (&["check"], false),
-                (&["--json", "serve"], false),
-            ] {
-                for by_flag in [true, false] {
-                    let mut command = world.command(command);
-                    if by_flag {
-                        command.args(["--database-url", &url]);
-                    } else {
-                        command.env("KEYWARD_DATABASE_URL", &url);
+            each_case(
+                [
+                    (&["migrate"][..], false),
+                    (&["config"], true),
+                    (&["check"], false),
+                    (&["--json", "serve"], false),
+                ],
+                |(command, may_succeed)| {
+                    for by_flag in [true, false] {
+                        let mut command = world.command(command);
+                        if by_flag {
+                            command.args(["--database-url", &url]);
+                        } else {
+                            command.env("KEYWARD_DATABASE_URL", &url);
+                        }
+                        let output = command.env("KEYWARD_LOG", "trace").output().unwrap();
+                        let words =
+                            String::from_utf8_lossy(&[output.stdout, output.stderr].concat())
+                                .into_owned();
+                        assert!(!shown(&words), "{url:?}: {words}");
+                        assert!(may_succeed || !output.status.success(), "{url:?}");
                     }
-                    let output = command.env("KEYWARD_LOG", "trace").output().unwrap();
-                    let words = String::from_utf8_lossy(&[output.stdout, output.stderr].concat())
-                        .into_owned();
-                    assert!(!shown(&words), "{url:?}: {words}");
-                    assert!(may_succeed || !output.status.success(), "{url:?}");
-                }
-            }
+                },
+            );
         },
     );
-    // In the wrong place.
+    // A URL given as the wrong argument.
     let url = format!("postgres://kw:TOPSECRET@{nowhere}");
     each_case(
         [

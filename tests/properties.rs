@@ -1,5 +1,6 @@
-//! The properties of `support/properties.rs`, on the seeds of the fuzz targets and on mutations of them. The
-//! mutations are the same in each run; `PROPERTY_SEED` and `PROPERTY_RUNS` choose others and more.
+//! Runs the properties of `support/properties.rs` on the seeds of the fuzz targets and on mutations
+//! of them. The mutations are the same in each run; `PROPERTY_SEED` and `PROPERTY_RUNS` choose
+//! others and more.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::path::Path;
 use crate::support::properties::{ALL, Property};
 use crate::support::repository;
 
-/// Mutations of a property in the ordinary tests.
+/// Mutations per property in the ordinary tests.
 const RUNS: u64 = 2000;
 
 /// The properties that take more than a tenth of a millisecond.
@@ -18,7 +19,7 @@ const SLOW: [(&str, u64); 4] = [
     ("settings_file", 20),
 ];
 
-/// Parts of what the parsers read, to insert.
+/// Tokens of the parsed formats, to insert.
 const DICTIONARY: &[&str] = &[
     " ",
     "\t",
@@ -100,7 +101,7 @@ const DICTIONARY: &[&str] = &[
     "hunter2",
 ];
 
-/// A pseudo-random generator (xorshift64*), which gives the same numbers on all machines.
+/// A pseudo-random generator (xorshift64*) that returns the same numbers on all machines.
 struct Random(u64);
 
 impl Random {

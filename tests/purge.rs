@@ -1,4 +1,4 @@
-//! Promise 7: ended rows go, in small batches, in the background.
+//! Promise 7: expired rows are deleted in small batches in the background.
 
 use crate::support::{World, jwt, within};
 
@@ -16,7 +16,7 @@ on_both_and_serializable! {
         let node = world.start();
         let live = node.token(&client);
         assert_eq!(node.revoke(&client, &live).status, 200);
-        // Rows that ended long ago, older than the live ones by their key.
+        // Rows that expired long ago, with primary keys before those of the live rows.
         for table in ["tokens", "revocations"] {
             for number in 0..1200 {
                 if number % 200 == 0 {
@@ -31,10 +31,10 @@ on_both_and_serializable! {
             }
         }
         world.execute("INSERT INTO client_assertions VALUES ('a', 1000), ('b', 9999999999999)");
-        // Kept a day longer: a clock that is a little wrong must not bring it back.
+        // Kept a day longer, so that a slightly wrong clock cannot make a token active again.
         world.execute(&format!("INSERT INTO revocations VALUES ('lately', {})", (jwt::now() - 23 * 3600) * 1000));
         world.execute(&format!("INSERT INTO client_assertions VALUES ('lately', {})", (jwt::now() - 23 * 3600) * 1000));
-        // A key that ended long ago, and one that never ends.
+        // A key that expired long ago, and one that never expires.
         world.execute(&format!("INSERT INTO api_keys (id, client_id, name, hash, shown, manage_keys, created_at, expires_at) VALUES ('old', '{}', 'old', '', '', FALSE, 1, 1000)", client.id));
         world.execute("INSERT INTO counters (bucket_start, account_id, client_id, metric, count) VALUES \
              (1000, '', '', 'a', 1), (1000, '', '', 'b', 1), (9999999999999, '', '', 'a', 1)");
@@ -46,7 +46,7 @@ on_both_and_serializable! {
         assert_eq!(world.count("SELECT count(*) FROM counters WHERE bucket_start = 1000"), 0);
         assert_eq!(world.count("SELECT count(*) FROM counters WHERE bucket_start = 9999999999999"), 1);
         assert_eq!(world.count("SELECT count(*) FROM changes WHERE id < 0"), 0);
-        assert_eq!(world.count("SELECT count(*) FROM api_keys"), 1, "the one that lives");
+        assert_eq!(world.count("SELECT count(*) FROM api_keys"), 1, "the live row");
         let jti = jwt::claims(&live)["jti"].as_str().unwrap().to_owned();
         assert_eq!(world.count(&format!("SELECT count(*) FROM tokens WHERE jti = '{jti}'")), 1);
     }

@@ -1,5 +1,5 @@
-//! The quick start of an application: each program as the portal gives it, prepared and run as the
-//! portal says, with its own toolchain.
+//! The quick start of an application: each program is prepared and run as the portal says, with its
+//! own toolchain.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -14,13 +14,13 @@ use serde_json::json;
 use crate::support::tools::Tool;
 use crate::support::{Node, World, jwt, repository};
 
-/// What a shell, a format string, a URL, a comment or the templates themselves would trip over.
+/// Characters with a meaning in a shell, a format string, a URL, a comment or the templates.
 const SCOPE: &str = "o'clock $HOME ${HOME} $(id) `id` a&b;c 1+1 100% 100%25 %s {x} {{resource}} */ // # @x <b> ~ !!";
 const RESOURCE: &str = "https://orders.example/o'clock/$HOME/$(id)/*/?a=1+1&b=%2F%25s&c=(scope);!";
-/// In the place of the path that an issuer may have; the server does not mind.
+/// Stands for the path that an issuer may have; the server ignores it.
 const QUERY: &str = "?o'clock=$HOME&a=1+1";
 
-/// A folder that is the same each time, so that what was compiled for it serves again.
+/// A folder with a fixed path, so that compiled dependencies are reused.
 struct Project {
     snippet: Snippet,
     folder: PathBuf,
@@ -56,6 +56,8 @@ impl Project {
             .env("PATH", std::env::join_paths(folders).unwrap())
             .env("CARGO_TARGET_DIR", cache.join("rust"))
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            // The quick start is compiled as by a user, not linted as this repository.
+            .env_remove("RUSTC_WORKSPACE_WRAPPER")
             .env("GOCACHE", repository("target/interop-go-cache"))
             .env("GOTOOLCHAIN", "local")
             .env_remove("CLIENT_SECRET")
@@ -71,7 +73,7 @@ impl Project {
         .unwrap();
     }
 
-    /// The token alone.
+    /// Returns the token that the program prints.
     fn token(&self, secret: &str) -> String {
         let output = self.shell(self.snippet.run(), Some(secret));
         let (out, err) = (
@@ -84,7 +86,7 @@ impl Project {
         token.to_owned()
     }
 
-    /// What it says where it gets none.
+    /// Returns the error that the program prints.
     fn refused(&self, secret: Option<&str>) -> String {
         let output = self.shell(self.snippet.run(), secret);
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -113,7 +115,8 @@ fn run(snippet: Snippet) {
         world.resource(RESOURCE),
         world.resource("https://other.example/"),
     );
-    // May use both, so that the token is for one only because the program says so.
+    // The client may use both resource servers, so the token's single audience comes from the
+    // program's request.
     let client = world.client_with(&[
         "--scope",
         SCOPE,
@@ -124,7 +127,7 @@ fn run(snippet: Snippet) {
     ]);
     let bare = world.client("");
     let node = world.start();
-    // As they are in the Basic header.
+    // The programs put these into the Basic header without percent-encoding.
     for plain in [&client.id, &client.secret] {
         assert!(
             plain
@@ -197,7 +200,7 @@ fn the_quick_start_for_rust_gets_a_token() {
 }
 
 #[test]
-fn only_a_client_with_a_secret_has_one() {
+fn only_a_client_with_a_secret_has_a_quick_start() {
     let issuer = "https://auth.example/it's".parse().unwrap();
     for method in AuthMethod::ALL {
         let mut client = Client::new(

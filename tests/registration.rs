@@ -1,4 +1,4 @@
-//! Dynamic registration and its management: RFC 7591, RFC 7592.
+//! Dynamic registration and its management (RFC 7591, RFC 7592).
 
 use serde_json::{Value, json};
 
@@ -59,14 +59,14 @@ on_both_and_serializable! {
         assert_eq!(made.status, 201, "{}", made.body);
         assert_eq!(made.header("cache-control"), Some("no-store"));
         let document = made.json();
-        for (member, value) in [
+        each_case([
             ("client_name", json!("Machine \u{2603}")), ("scope", json!("read")), ("resources", json!(["urn:api"])),
             ("grant_types", json!(["client_credentials"])), ("response_types", json!([])), ("client_secret_expires_at", json!(0)),
             ("token_endpoint_auth_method", json!("client_secret_basic")), ("contacts", json!(["ops@partner.example"])),
             ("software_id", json!("x")), ("client_name#fr", Value::Null),
-        ] {
+        ], |(member, value)| {
             assert_eq!(document[member], value, "{member}");
-        }
+        });
         assert!((document["client_id_issued_at"].as_i64().unwrap() - jwt::now()).abs() < 5);
         let own = document["registration_access_token"].as_str().unwrap().to_owned();
         assert!(own.starts_with("kwr_") && token.starts_with("kwi_") && client(&made).secret.starts_with("kws_"));
@@ -88,7 +88,8 @@ on_both_and_serializable! {
         assert!(updated.json().get("contacts").is_none(), "an update replaces");
         assert_eq!(node.token_reply(&registered, &[]).json()["scope"], "read write");
 
-        // To a key of its own and back: the old secret ends, and a new one comes.
+        // Changes to `private_key_jwt` and back: the old secret is deleted, and a new one is
+        // created.
         let pair = jwt::Pair::new("ES256");
         let keyed = json!({"client_id": registered.id, "token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [pair.public_jwk("k")]}});
         let reply = node.json("PUT", &uri, Some(&own), &keyed);
@@ -285,7 +286,7 @@ fn wrong_metadata_is_refused() {
     assert_eq!(
         world.count("SELECT count(*) FROM clients"),
         before,
-        "nothing is half-done"
+        "a refused request changes nothing"
     );
     for wrong in [None, Some("kwi_x"), Some("x")] {
         node.json("POST", "/oauth/register", wrong, &json!({}))
@@ -298,20 +299,23 @@ fn wrong_metadata_is_refused() {
         .unwrap()
         .to_owned();
     let (uri, id) = (path(&made, &node), made.json()["client_id"].clone());
-    for body in [
-        json!({}),
-        json!({"client_id": "another"}),
-        json!({"client_id": id, "scope": "read admin"}),
-        json!({"client_id": id, "client_secret": "guess"}),
-        json!({"client_id": id, "registration_access_token": "another"}),
-        json!({"client_id": id, "registration_client_uri": "https://evil.example/"}),
-        json!({"client_id": id, "client_id_issued_at": 1}),
-        json!({"client_id": id, "client_secret_expires_at": 1}),
-    ] {
-        node.json("PUT", &uri, Some(&own), &body)
-            .refused(400, "invalid_client_metadata");
-    }
-    // A library sends back all that it was given.
+    each_case(
+        [
+            json!({}),
+            json!({"client_id": "another"}),
+            json!({"client_id": id, "scope": "read admin"}),
+            json!({"client_id": id, "client_secret": "guess"}),
+            json!({"client_id": id, "registration_access_token": "another"}),
+            json!({"client_id": id, "registration_client_uri": "https://evil.example/"}),
+            json!({"client_id": id, "client_id_issued_at": 1}),
+            json!({"client_id": id, "client_secret_expires_at": 1}),
+        ],
+        |body| {
+            node.json("PUT", &uri, Some(&own), &body)
+                .refused(400, "invalid_client_metadata");
+        },
+    );
+    // Libraries send back all members that they received.
     let mut update = made.json();
     update["client_name"] = json!("Renamed");
     let updated = node.json("PUT", &uri, Some(&own), &update);
@@ -394,8 +398,8 @@ fn registration_can_be_open_or_off() {
     );
 }
 
-/// Redirect URIs that browsers, proxies and libraries read in different ways, or that lead to somebody
-/// else.
+/// Redirect URIs that browsers, proxies and libraries interpret in different ways, or that lead to
+/// another host.
 const REFUSED_REDIRECT_URIS: &[&str] = &[
     "javascript:alert(1)",
     "data:text/html,x",
@@ -428,7 +432,7 @@ const REFUSED_REDIRECT_URIS: &[&str] = &[
     "",
 ];
 
-/// The same of web addresses, for the members that hold one.
+/// The same for web URLs, for the members that hold one.
 const REFUSED_PAGES: &[&str] = &[
     "https://a.example/\n",
     " https://a.example/",
@@ -445,7 +449,7 @@ const REFUSED_PAGES: &[&str] = &[
 ];
 
 #[test]
-fn uris_are_validated_the_same_way_everywhere() {
+fn uris_are_validated_in_the_same_way_everywhere() {
     let world = World::sqlite();
     let token = initial(&world, &[]);
     let node = world.start();

@@ -1,4 +1,4 @@
-//! SIGHUP and renewed TLS files: what can change while the server runs.
+//! SIGHUP and renewed TLS files: settings that can change while the server runs.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn a_reload_applies_the_changed_settings() {
                 .map(str::to_owned)
         })
     };
-    // Several settings together.
+    // Several settings change together.
     world.file(
         "keyward.toml",
         &format!(
@@ -52,11 +52,12 @@ fn a_reload_applies_the_changed_settings() {
     );
     assert!(
         !reloaded.contains("portal_idle"),
-        "the flag wins, as at the start: {reloaded}"
+        "the flag has precedence, as at the start: {reloaded}"
     );
     let restart = line("after a restart");
     assert!(restart.contains("token_ttl"), "{restart}");
-    // The filter: what is in order is no longer logged, a refusal is, with the address that the proxy gives.
+    // With the new filter, successful requests are not logged; refused ones are, with the client IP
+    // from the proxy.
     let quiet = node.get("/healthz");
     let refused = node.get_with("/verify", &[("x-forwarded-for", "203.0.113.9")]);
     assert_eq!(node.log_of(&refused)["address"], "203.0.113.9");
@@ -81,13 +82,13 @@ fn a_reload_reads_the_tls_files_again() {
         reply.status.success()
     };
     assert!(accepted(&first));
-    // By itself.
+    // The server notices the new files by itself.
     let second = world.certificate("cert.pem", "key.pem");
     within(Duration::from_secs(30), "the second certificate", || {
         accepted(&second).then_some(())
     });
     assert!(!accepted(&first));
-    // Replaced by renaming, as some tools do, and at once with SIGHUP.
+    // The files are replaced by a rename, as some tools do, followed by SIGHUP.
     let third = world.certificate("new-cert.pem", "new-key.pem");
     for (from, to) in [("new-key.pem", "key.pem"), ("new-cert.pem", "cert.pem")] {
         std::fs::rename(world.folder.join(from), world.folder.join(to)).unwrap();
@@ -96,7 +97,7 @@ fn a_reload_reads_the_tls_files_again() {
     within(Duration::from_secs(30), "the third certificate", || {
         accepted(&third).then_some(())
     });
-    // A pair that does not fit together, and one that is no certificate.
+    // A certificate that does not match the key, and a file that is not a certificate.
     let other = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
     world.file("cert.pem", &other.cert.pem());
     within(Duration::from_secs(30), "the refusal", || {
@@ -104,7 +105,7 @@ fn a_reload_reads_the_tls_files_again() {
             .contains("cannot reload the TLS certificate")
             .then_some(())
     });
-    assert!(accepted(&third), "the present one stays");
+    assert!(accepted(&third), "the current certificate stays in use");
     world.file("key.pem", &other.signing_key.serialize_pem());
     within(Duration::from_secs(30), "the fourth certificate", || {
         accepted(&other.cert.pem()).then_some(())
@@ -113,6 +114,9 @@ fn a_reload_reads_the_tls_files_again() {
     within(Duration::from_secs(30), "the missing file", || {
         node.logs().contains("cert.pem: ").then_some(())
     });
-    assert!(accepted(&other.cert.pem()), "the present one stays");
+    assert!(
+        accepted(&other.cert.pem()),
+        "the current certificate stays in use"
+    );
     assert!(node.stop().success());
 }

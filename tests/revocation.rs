@@ -1,4 +1,4 @@
-//! Revocation: RFC 7009.
+//! Revocation (RFC 7009).
 
 use crate::support::World;
 
@@ -12,13 +12,13 @@ on_both! {
         world.cli(&[&issuer[..], &["token", "revoke", &token]].concat());
         crate::support::within(std::time::Duration::from_secs(1), "the revocation", || (!node.active(&api, &token)).then_some(()));
         world.cli(&[&issuer[..], &["token", "revoke", &client.api_key]].concat());
-        crate::support::within(std::time::Duration::from_secs(1), "the key's end", || (!node.active(&api, &client.api_key)).then_some(()));
+        crate::support::within(std::time::Duration::from_secs(1), "the revocation of the key", || (!node.active(&api, &client.api_key)).then_some(()));
         assert!(world.refused(&["token", "revoke", "nonsense"]).contains("Nothing to revoke"));
         assert!(world.refused(&["token", "revoke", "--client", "nobody"]).contains("no client nobody"));
     }
 
-    /// A key that leaks while its client is disabled must not live again with the client.
-    fn an_inactive_token_is_revoked_all_the_same(world: World) {
+    /// A key that leaks while its client is disabled must not become active again with the client.
+    fn an_inactive_token_can_be_revoked(world: World) {
         let api = world.resource("urn:api");
         let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
         let node = world.start();
@@ -61,13 +61,13 @@ on_both_and_serializable! {
             assert_eq!((reply.status, reply.body.as_str()), (200, ""), "{times}");
             assert!(!node.active(&api, &token), "at once");
         }
-        assert!(node.active(&api, &kept), "the others live");
+        assert!(node.active(&api, &kept), "the other tokens stay active");
         assert_eq!(world.count("SELECT count(*) FROM revocations"), 1);
 
-        // A leaked key dies, be it the last one.
+        // A leaked key can be revoked even if it is the last one.
         assert_eq!(node.revoke(&client, &client.api_key).status, 200);
         assert!(!node.active(&api, &client.api_key));
-        assert_eq!(node.revoke(&client, &client.api_key).status, 200, "it is unknown now");
+        assert_eq!(node.revoke(&client, &client.api_key).status, 200, "the token is unknown now");
 
         for (what, unknown) in [("a word", "nonsense"), ("dots", "a.b.c"), ("a NUL", "\u{0}"), ("a long one", &"x".repeat(20_000))] {
             let reply = node.revoke(&client, unknown);

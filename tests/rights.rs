@@ -1,6 +1,6 @@
-//! Who may do what, as tables: each operation of the HTTP API and each route of the portal, for each kind
-//! of caller. The operations come from what the server itself describes, so one that is missing in a table
-//! fails here. Then the ways by which somebody could come to more rights than they have.
+//! Authorization as tables: each operation of the HTTP API and each route of the portal, for each
+//! kind of caller. The operations come from the server's own description, so one that is missing in
+//! a table fails a test. Further tests cover the ways in which a caller could gain rights.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,22 +9,22 @@ use keyward::store::user::Role;
 use serde_json::{Value, json};
 
 use crate::support::portal::{Browser, person};
-use crate::support::{Client, Node, Reply, World, repository, within};
+use crate::support::{Client, Node, Reply, World, each_case, repository, within};
 
 const OPERATOR_SCOPE: &str = "keyward:operator";
 
-/// The scope tokens of all rights, without the one that lifts a caller above all accounts.
+/// The scope tokens of all rights, except the one that makes a caller an operator.
 pub fn all_rights() -> Vec<&'static str> {
     let tokens = rights::Right::ALL.iter().map(|right| right.as_str());
     tokens.filter(|token| *token != OPERATOR_SCOPE).collect()
 }
 
-/// What a caller needs.
+/// The credential or right that an operation requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Needs {
-    /// Nothing at all.
+    /// No credential.
     Nothing,
-    /// A client's own credentials.
+    /// Client authentication.
     Client,
     /// An initial access token, or a registration access token.
     RegistrationToken,
@@ -34,15 +34,16 @@ enum Needs {
     AnyToken,
     /// This right, within the caller's account.
     Right(&'static str),
-    /// This right, and to be an operator.
+    /// This right, and the operator's right.
     Operator(&'static str),
-    /// This right, and every other one.
+    /// This right and all others.
     Every(&'static str),
 }
 
 use Needs::{AnyToken, ApiKey, Every, Nothing, Operator, RegistrationToken, Right};
 
-/// Every operation, what it needs, and a body that gets past the check of rights and then does nothing.
+/// Each operation, what it requires, and a body that passes the check of rights and then changes
+/// nothing.
 const OPERATIONS: &[(&str, Needs, &str)] = &[
     ("GET /api/v1/accounts", Right("keyward:accounts:read"), ""),
     (
@@ -315,7 +316,7 @@ const ROLES: [(Role, &[&str]); 4] = [
     (Role::Operator, OPERATOR),
 ];
 
-/// Every operation that the server describes, with the right that it names there.
+/// Each operation that the server describes, with the right that it names there.
 fn described(node: &Node) -> BTreeMap<String, Option<String>> {
     let document = node.get("/openapi.json").json();
     let mut found = BTreeMap::new();
@@ -336,7 +337,7 @@ fn described(node: &Node) -> BTreeMap<String, Option<String>> {
     found
 }
 
-/// Asks for an operation, of things that are not there.
+/// Calls an operation on objects that do not exist.
 fn ask(node: &Node, operation: &str, body: &str, authorization: Option<&str>) -> Reply {
     let (method, path) = operation.split_once(' ').unwrap();
     let path = path
@@ -359,9 +360,9 @@ fn ask(node: &Node, operation: &str, body: &str, authorization: Option<&str>) ->
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Allowed,
-    /// 403: it is known who asks, and they may not.
+    /// 403: authenticated, but not allowed.
     Forbidden,
-    /// 401: what was presented is good for nothing here.
+    /// 401: the credential is not accepted here.
     Unauthorized,
 }
 
@@ -395,7 +396,7 @@ fn expected(needs: Needs, rights: &[&str]) -> Verdict {
 }
 
 #[test]
-fn every_operation_is_in_the_table_and_says_the_right_that_it_needs() {
+fn every_operation_is_in_the_table_and_names_its_required_right() {
     let world = World::sqlite();
     let node = world.start();
     let described = described(&node);
@@ -423,7 +424,7 @@ fn every_operation_is_in_the_table_and_says_the_right_that_it_needs() {
     assert_eq!(
         used,
         all_rights().into_iter().collect(),
-        "each right opens something, and nothing else does"
+        "each right is required by an operation, and no other scope is"
     );
     for (role, rights) in ROLES {
         let actual: BTreeSet<&str> = Rights::of_role(role)
@@ -455,11 +456,12 @@ on_both! {
         for right in all_rights().iter().chain(&[OPERATOR_SCOPE]) {
             callers.push((format!("{right} alone"), with(&[right]), vec![right]));
         }
-        // A strong client that asks for less has less.
+        // A client with all rights that requests a narrower scope has only the rights of that
+        // scope.
         let strong = world.manager(&node, &of_one, &OPERATOR.join(" "));
         let narrowed = node.token_reply(&strong, &[("scope", "keyward:audit:read")]).json()["access_token"].as_str().unwrap().to_owned();
         callers.push(("narrowed".to_owned(), bearer(&narrowed), vec!["keyward:audit:read"]));
-        // An API key that is exchanged.
+        // An API key that was exchanged for a token.
         let exchanged = node.form("/oauth/token", None, &[
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"), ("subject_token", &strong.api_key),
             ("subject_token_type", "urn:keyward:token-type:api_key"), ("scope", "keyward:keys:read"),
@@ -468,7 +470,8 @@ on_both! {
         callers.push(("exchanged".to_owned(), bearer(&exchanged), vec!["keyward:keys:read"]));
         for (name, authorization, rights) in &callers {
             for (operation, needs, body) in OPERATIONS {
-                // A token is no credential of the others; failures there are counted, so one is enough.
+                // The other operations do not accept tokens; failures there are rate limited, so
+                // one caller is enough.
                 if !matches!(needs, Right(_) | Operator(_) | Every(_)) && !name.ends_with("of operator") {
                     continue;
                 }
@@ -477,7 +480,7 @@ on_both! {
             }
         }
 
-        // What is good for nothing at the management API, however much it says.
+        // Credentials that the management API does not accept, whatever their scope.
         let words = "accounts:read users:read users:write clients:write operator";
         let initial = world.cli(&["registration-token", "create", "--account", "One", "--scope", words]);
         let registered = node.json("POST", "/oauth/register", initial["token"].as_str(), &json!({})).json();
@@ -515,11 +518,11 @@ on_both! {
                     continue;
                 }
                 let reply = ask(&node, operation, body, authorization.as_deref());
-                // Whoever presents what is no token at all is slowed down after a while.
+                // Presenting something that is not a token is rate limited after a while.
                 assert!(reply.status == 401 || reply.status == 429, "{operation}, {name}: {} {}", reply.status, reply.body);
             }
         }
-        // And without a credential, the other endpoints.
+        // The other operations without a credential.
         for (operation, needs, body) in OPERATIONS {
             let wanted = if *needs == Nothing { Verdict::Allowed } else { Verdict::Unauthorized };
             let reply = ask(&node, operation, body, None);
@@ -528,8 +531,8 @@ on_both! {
     }
 }
 
-/// Every route of the portal: its path, its methods, and the right that it needs; none where every member
-/// may, or where nobody has signed in yet.
+/// Each route of the portal: its path, its methods, and the right that it requires; none if every
+/// user may open it, or if it needs no session.
 const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ("", "get", None),
     ("/", "get", None),
@@ -756,7 +759,7 @@ on_both! {
             for (path, methods, right) in ROUTES {
                 let Some(right) = right else { continue };
                 let (path, allowed) = (format!("/portal{}", real(path)), rights.contains(right));
-                // Of accounts beyond their own nobody but an operator sees even that they exist.
+                // Only an operator sees that other accounts exist.
                 if methods.contains("get") {
                     let status = browser.get(&path).status;
                     if allowed {
@@ -793,7 +796,7 @@ fn refused(reply: &Reply, status: u16, what: &str) {
 on_both! {
     fn a_client_that_registers_itself_gets_no_rights(world: World) {
         world.cli(&["account", "create", "--name", "Partner"]);
-        // The words that an API uses for itself give no rights over Keyward.
+        // Scopes without the prefix belong to other APIs, and give no rights over Keyward.
         let words = "users:read users:write operator";
         world.cli(&["resource", "create", "--identifier", "https://crm.example", "--name", "CRM", "--scope", words]);
         let token = initial(&world, &["--account", "Partner", "--scope", words, "--resource", "https://crm.example"]);
@@ -815,7 +818,7 @@ on_both! {
         let new = json!({"email": "eve@partner.example", "role": "administrator"});
         assert_eq!(management(&node, &node.token(&client), "POST", "/users", &new).status, 401);
 
-        // Nobody gives it any afterwards, an operator neither.
+        // Nobody can grant it rights afterwards, not even an operator.
         for flags in [["--scope", "keyward:users:write"], ["--resource", &audience]] {
             assert!(world.refused(&[&["client", "update", &client.id], &flags[..]].concat()).contains("registers itself"));
         }
@@ -828,20 +831,20 @@ on_both! {
         assert!(world.try_start(&["--issuer", "http://auth.example", "--registration-resources", "http://auth.example/api/v1"]).is_err());
     }
 
-    fn no_resource_server_passes_for_keyward(world: World) {
+    fn no_resource_server_can_impersonate_keyward(world: World) {
         let node = world.start_with(&["--issuer", "https://auth.example/tenant"]);
         let create = |identifier: &str, scope: &str| ["resource", "create", "--identifier", identifier, "--name", "x", "--scope", scope].map(str::to_owned);
-        for identifier in [
+        each_case([
             "https://auth.example/tenant", "https://auth.example/tenant/", "HTTPS://AUTH.example/tenant", "https://auth.example:443/tenant",
             "http://auth.example/tenant", "https://auth.example/x/../tenant", "https://auth.example/tenant?x=1",
             "https://auth.example/tenant/api/v1", "https://auth.example/tenant/api/v1/", "https://auth.example/tenant/api/v1/clients",
             "https://auth.example/tenant/API/V1", "https://auth.example/tenant/%61pi/v1", "https://auth.example//tenant//api//v1",
-        ] {
+        ], |identifier| {
             let said = world.refused(&create(identifier, "").each_ref().map(String::as_str));
-            // Spellings that the parser would change are refused as such.
+            // Spellings that the parser would normalize are refused.
             let respelled = url::Url::parse(identifier).unwrap().as_str() != identifier;
             assert!(respelled || said.contains("Keyward itself"), "{identifier}: {said}");
-        }
+        });
         for identifier in ["https://auth.example/orders", "https://auth.example/tenant/orders", "https://auth.example:8443/tenant", "urn:auth.example:tenant"] {
             world.cli(&create(identifier, "read").each_ref().map(String::as_str));
         }
@@ -856,7 +859,7 @@ on_both! {
         world.resource("urn:orders");
         let node = world.start();
         let audience = node.management();
-        // Rights without the resource, and words that are no rights, are refused with what is wrong.
+        // Rights without the resource, and unknown rights, are refused with the reason.
         assert!(world.refused(&["client", "create", "--name", "x", "--scope", "keyward:clients:read"]).contains(&audience));
         assert!(world.refused(&["client", "create", "--name", "x", "--scope", "keyward:nonsense", "--resource", &audience]).contains("keyward:nonsense"));
         let both = world.client_with(&["--resource", "urn:orders", "--resource", &audience, "--scope", "read keyward:clients:read keyward:operator"]);
@@ -871,7 +874,7 @@ on_both! {
         refused(&list(&orders), 401, "another resource server");
         node.token_reply(&world.client("read"), &[("resource", &audience)]).refused(400, "invalid_target");
 
-        // What the client loses its tokens lose: the resource, then a right.
+        // What the client loses, its tokens lose: first the resource, then a right.
         let reader = world.manager(&node, &[], "keyward:clients:read keyward:users:read");
         let held = node.token(&reader);
         world.cli(&["client", "update", &reader.id, "--scope", "keyward:users:read"]);
@@ -879,26 +882,27 @@ on_both! {
         world.cli(&["client", "update", &reader.id, "--scope", "", "--resource", ""]);
         within(std::time::Duration::from_secs(1), "the end of the resource", || (list(&held).status == 401).then_some(()));
 
-        // The API gives it too, by who has the rights, and to nobody beyond them.
+        // The API can grant the resource too, by callers that have the rights, and only those
+        // rights.
         let giver = world.manager(&node, &[], "keyward:operator keyward:clients:write keyward:clients:read");
         let giver = node.token(&giver);
         let new = |scope: &str| management(&node, &giver, "POST", "/clients", &json!({"name": "x", "scope": scope, "resources": [audience]}));
         assert_eq!(new("keyward:clients:read").status, 201);
         refused(&new("keyward:users:write"), 400, "keyward:users:write");
         refused(&management(&node, &giver, "POST", "/clients", &json!({"name": "x", "scope": "keyward:clients:read"})), 400, &audience);
-        // Words without the prefix are anybody's, and no rights.
+        // Scopes without the prefix can be granted by anybody, and are not rights.
         let plain = world.client_with(&["--resource", &audience, "--scope", "clients:read operator"]);
         assert_eq!(list(&node.token(&plain)).status, 403);
     }
 
-    fn a_signing_key_is_imported_by_who_has_every_right(world: World) {
+    fn importing_a_signing_key_requires_every_right(world: World) {
         let node = world.start();
         world.cli(&["account", "create", "--name", "One"]);
         let pem = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap().serialize_pem();
         let import = |token: &str| management(&node, token, "POST", "/signing-keys/import", &json!({"pem": pem}));
         let with = |rights: &[&str]| node.token(&world.manager(&node, &["--account", "One"], &rights.join(" ")));
         let before = node.kids();
-        // Whoever knows the key signs tokens of any client with any right.
+        // The holder of a signing key can sign tokens of any client with any right.
         refused(&import(&with(&["keyward:signing-keys:write", "keyward:operator"])), 403, "keyward:accounts:read");
         for missing in OPERATOR.iter().filter(|right| **right != "keyward:signing-keys:write") {
             let others: Vec<&str> = OPERATOR.iter().copied().filter(|right| right != missing).collect();
@@ -906,7 +910,7 @@ on_both! {
             refused(&import(&with(&others)), 403, what);
         }
         assert_eq!(node.kids(), before);
-        // Rotating and retiring need their own right alone: nobody learns a key from them.
+        // Rotating and retiring require only their own right: they reveal no private key.
         let keeper = with(&["keyward:signing-keys:write", "keyward:operator"]);
         let made = management(&node, &keeper, "POST", "/signing-keys/rotate", &json!({}));
         assert_eq!(made.status, 201, "{}", made.body);
@@ -944,11 +948,11 @@ on_both! {
                 ("DELETE", format!("/users/{email}"), Value::Null),
             ]
         };
-        for (name, token, beyond) in [
+        each_case([
             ("users alone", &alone, &["viewer", "developer", "administrator"][..]),
             ("users and operator", &lifted, &["viewer", "developer", "administrator", "operator"]),
             ("a developer with users", &as_developer, &["administrator"]),
-        ] {
+        ], |(name, token, beyond)| {
             for role in beyond {
                 let email = match *role { "viewer" => "vic@one.example", "developer" => "dev@one.example", "administrator" => "ann@one.example", _ => "op@keyward.example" };
                 for (method, path, body) in acts(role, email) {
@@ -957,8 +961,9 @@ on_both! {
                     assert_eq!((reply.status, written()), (403, before), "{name}: {method} {path}: {}", reply.body);
                 }
             }
-        }
-        // Nor lifted by a change of the role, nor by taking away what protects them.
+        });
+        // A change of the role cannot raise a user, and two-step verification cannot be taken away
+        // from one with more rights.
         refused(&management(&node, &as_developer, "PATCH", "/users/vic@one.example", &json!({"role": "administrator"})), 403, "keyward:");
         for token in [&alone, &as_developer] {
             assert_eq!(management(&node, token, "PATCH", "/accounts/One", &json!({"requires_second_factor": false})).status, 403);
@@ -967,16 +972,16 @@ on_both! {
         assert_eq!(management(&node, &as_administrator, "DELETE", "/users/op@keyward.example", &Value::Null).status, 404);
         assert_eq!(management(&node, &lifted, "POST", "/users", &json!({"email": "x@one.example", "role": "operator"})).status, 403);
 
-        // A link that somebody with fewer rights made ends when the user gains more.
+        // An invitation link created by a user with fewer rights ends when its user gains more.
         let link = management(&node, &as_developer, "POST", "/users/vic@one.example/invitation", &Value::Null).json()["link"].as_str().unwrap().to_owned();
         let open = || Browser::new(&node).open(&link).status;
         assert_eq!(open(), 200);
         assert_eq!(management(&node, &as_administrator, "PATCH", "/users/vic@one.example", &json!({"role": "developer"})).status, 200);
-        assert_eq!(open(), 200, "it gives no more than its maker has");
+        assert_eq!(open(), 200, "it gives no more rights than its creator has");
         assert_eq!(management(&node, &as_administrator, "PATCH", "/users/vic@one.example", &json!({"role": "administrator"})).status, 200);
         assert_ne!(open(), 200);
 
-        // Who has all rights of the role may.
+        // A caller with all rights of the role may manage the user.
         for (token, role, email) in [(&as_developer, "developer", "dev@one.example"), (&as_administrator, "administrator", "ann@one.example"), (&as_operator, "operator", "op@keyward.example")] {
             for (method, path, body) in acts(role, email) {
                 if method == "PATCH" {
@@ -988,7 +993,7 @@ on_both! {
         }
         assert_eq!(management(&node, &as_administrator, "PATCH", "/accounts/One", &json!({"requires_second_factor": false})).status, 200);
 
-        // An address of another account is not said to be one.
+        // An e-mail address of another account is not reported as such.
         world.cli(&["account", "create", "--name", "Two"]);
         person(&world, "bob@two.example", "viewer", Some("Two"));
         let taken = management(&node, &as_administrator, "POST", "/users", &json!({"email": "bob@two.example", "role": "viewer"}));
@@ -996,7 +1001,7 @@ on_both! {
         assert!(!taken.body.contains("already") && !taken.body.contains("bob@two.example"), "{}", taken.body);
     }
 
-    fn the_right_to_introspect_stays_where_it_was_given(world: World) {
+    fn the_right_to_introspect_cannot_be_moved(world: World) {
         world.cli(&["account", "create", "--name", "One"]);
         world.cli(&["account", "create", "--name", "Two"]);
         for identifier in ["https://crm.example", "https://pay.example"] {
@@ -1018,13 +1023,13 @@ on_both! {
         assert_eq!(developer.act(&format!("/portal/applications/{}/edit", gateway.id), &form).status, 403);
         assert!(!node.active(&gateway, &theirs));
         assert_eq!(management(&node, &token, "PATCH", &path, &json!({"name": "Gateway"})).status, 200);
-        // An operator may, and a client may give up a part.
+        // An operator may change it, and a client may give up a part.
         world.cli(&["client", "update", &gateway.id, "--resource", "https://crm.example", "--resource", "https://pay.example"]);
         assert!(crate::support::eventually("the wider right", || node.active(&gateway, &theirs).then_some(true)));
         assert_eq!(management(&node, &token, "PATCH", &path, &json!({"resources": ["https://crm.example"]})).status, 200);
         assert!(!node.active(&gateway, &theirs));
 
-        // A client that registered itself does not move it either.
+        // A client that registered itself cannot move it either.
         let initial = initial(&world, &["--account", "One", "--resource", "https://crm.example", "--resource", "https://pay.example"]);
         let made = node.json("POST", "/oauth/register", Some(&initial), &json!({"resources": ["https://crm.example"]})).json();
         let (id, own) = (made["client_id"].as_str().unwrap(), made["registration_access_token"].as_str().unwrap());
@@ -1032,7 +1037,7 @@ on_both! {
         node.json("PUT", &format!("/oauth/register/{id}"), Some(own), &json!({"client_id": id, "resources": ["https://pay.example"]})).refused(400, "invalid_client_metadata");
     }
 
-    fn rights_taken_from_a_registered_client_do_not_come_back(world: World) {
+    fn a_registered_client_cannot_restore_removed_rights(world: World) {
         world.resource("urn:one");
         world.resource("urn:two");
         let token = initial(&world, &["--scope", "read write pay", "--resource", "urn:one", "--resource", "urn:two"]);
@@ -1048,7 +1053,7 @@ on_both! {
         let kept = put(&own, json!({"client_id": client.id})).json();
         assert_eq!((&kept["scope"], &kept["resources"]), (&json!("read"), &json!(["urn:one"])));
         node.token_reply(&client, &[("scope", "pay")]).refused(400, "invalid_scope");
-        // Also where it had given itself less already; a new name alone sets no limit.
+        // Also if it had reduced its own scope before; a new name alone sets no limit.
         let modest = initial(&world, &["--scope", "read write"]);
         let modest = node.json("POST", "/oauth/register", Some(&modest), &json!({"scope": "read"})).json();
         let (id, token) = (modest["client_id"].as_str().unwrap(), modest["registration_access_token"].as_str().unwrap());
@@ -1059,7 +1064,7 @@ on_both! {
         world.cli(&["client", "update", id, "--scope", "read"]);
         assert_eq!(widen(), 400);
 
-        // Its registration access token is renewed and revoked, by the command line and by the API.
+        // Its registration access token is renewed and revoked by the command line and by the API.
         let renewed = world.cli(&["client", "renew-registration-token", &client.id]);
         assert_eq!(renewed["registration_client_uri"], made["registration_client_uri"]);
         let second = renewed["registration_access_token"].as_str().unwrap();
@@ -1078,7 +1083,7 @@ on_both! {
         node.json("GET", &path, Some(&third), &Value::Null).refused(401, "invalid_token");
         assert_eq!(node.token_reply(&client, &[]).status, 200, "the client stays as it is");
 
-        // And in the portal.
+        // The same in the portal.
         person(&world, "op@keyward.example", "operator", None);
         let browser = Browser::of(&node, "op@keyward.example");
         let page = browser.act(&format!("/portal/applications/{}/renew-registration-token", client.id), &[]);
@@ -1113,7 +1118,7 @@ on_both! {
         assert_eq!(node.introspect(&two, &token)["aud"], json!("urn:two"));
     }
 
-    fn an_account_learns_nothing_of_another_and_revokes_its_own_tokens(world: World) {
+    fn an_account_learns_nothing_about_others_and_revokes_its_own_tokens(world: World) {
         for name in ["One", "Two"] {
             world.cli(&["account", "create", "--name", name]);
         }
@@ -1125,11 +1130,12 @@ on_both! {
         let ours = world.client_with(&["--account", "One", "--scope", "read", "--resource", "urn:ours"]);
         let token = node.token(&world.manager(&node, &["--account", "One"], &DEVELOPER.join(" ")));
 
-        // An id of another account's key looks like one of no key at all, with a right secret and a wrong one.
+        // The id of another account's key looks like an unknown id, with a right secret and with a
+        // wrong one.
         let id = |key: &str| key.split('_').nth(1).unwrap().to_owned();
         let other = world.client_with(&["--account", "Two"]).api_key;
-        let swapped = reissued(&other, &id(&theirs.api_key));
-        let nobody = reissued(&other, "0000000000000000");
+        let swapped = with_other_id(&other, &id(&theirs.api_key));
+        let nobody = with_other_id(&other, "0000000000000000");
         let inspect = |key: &str| management(&node, &token, "POST", "/tokens/inspect", &json!({"token": key})).json();
         let revoke = |key: &str| management(&node, &token, "POST", "/tokens/revoke", &json!({"token": key}));
         for key in [&theirs.api_key, &swapped] {
@@ -1137,7 +1143,7 @@ on_both! {
             let (one, none) = (revoke(key), revoke(&nobody));
             assert_eq!((one.status, &one.json()["detail"]), (none.status, &none.json()["detail"]));
         }
-        assert_eq!(inspect(&reissued(&other, &id(&ours.api_key)))["reason_code"], json!("wrong_key"), "of one's own it is said");
+        assert_eq!(inspect(&with_other_id(&other, &id(&ours.api_key)))["reason_code"], json!("wrong_key"), "the reason is given for an own key");
         assert_eq!(inspect(&ours.api_key)["active"], json!(true));
 
         let servers = management(&node, &token, "GET", "/resource-servers", &Value::Null).json();
@@ -1148,7 +1154,8 @@ on_both! {
         let all = management(&node, &operator, "GET", "/resource-servers", &Value::Null).json();
         assert!(all["items"].as_array().unwrap().iter().all(|server| server["client_id"].is_string()) && all["items"].as_array().unwrap().len() == 2);
 
-        // A leak ends by whoever may end each of its parts; more takes the rights of the client.
+        // To disable a client and revoke its tokens takes the rights for those operations; anything
+        // more takes all rights of the client.
         let strong = world.client_with(&["--account", "One", "--scope", &ADMINISTRATOR.join(" "), "--resource", &audience]);
         let held = node.token(&strong);
         let path = format!("/clients/{}", strong.id);
@@ -1159,7 +1166,7 @@ on_both! {
         assert_eq!(management(&node, &token, "PATCH", &path, &json!({"enabled": true})).status, 403);
         assert_eq!(management(&node, &token, "POST", &format!("{path}/secrets"), &json!({})).status, 403);
 
-        // Exchanging an API key is a grant like any other.
+        // The exchange of an API key is a grant type like any other.
         let grants = |body: Value| {
             let initial = initial(&world, &["--account", "One"]);
             let made = node.json("POST", "/oauth/register", Some(&initial), &body).json();
@@ -1183,7 +1190,7 @@ on_both! {
         let token = node.token(&world.manager(&node, &["--account", "One"], &ADMINISTRATOR.join(" ")));
         let create = |scope: &str, resources: Value| management(&node, &token, "POST", "/clients", &json!({"name": "x", "scope": scope, "resources": resources}));
         assert_eq!(create("Write read:all", json!(["urn:api:more"])).status, 201);
-        // Neither a part of a word, nor another case, nor a pattern.
+        // Part of a scope token, another case, or a pattern does not match.
         for scope in ["read", "all", "write", "WRITE", "read%", "%", "read:al_"] {
             refused(&create(scope, json!([])), 400, scope);
         }
@@ -1205,7 +1212,8 @@ on_both! {
         refused(&create("", json!([])), 409, "6 clients");
         world.client_with(&["--account", "One"]);
 
-        // Null is the default, and what is left out stays; both at once need both rights, or nothing changes.
+        // Null restores the default, and an omitted member stays; changing both requires both
+        // rights, or nothing changes.
         let change = |token: &str, body: Value| management(&node, token, "PATCH", "/accounts/One", &body);
         let all = node.token(&world.manager(&node, &[], &OPERATOR.join(" ")));
         let back = change(&operator, json!({"max_clients": null}));
@@ -1227,7 +1235,7 @@ on_both! {
         assert_eq!(world.run(&["account", "update", "One", "--max-clients", "many"]).status.code(), Some(2));
     }
 
-    fn an_account_grants_each_scope_where_it_has_it(world: World) {
+    fn an_account_grants_a_scope_only_for_resource_servers_where_it_has_it(world: World) {
         world.cli(&["account", "create", "--name", "One"]);
         for identifier in ["urn:crm", "urn:bank"] {
             world.resource(identifier);
@@ -1241,7 +1249,7 @@ on_both! {
         let initial = |scope: &str, resources: Value| management(&node, &token, "POST", "/registration-tokens", &json!({"scope": scope, "resources": resources}));
         let beyond = |reply: Reply| refused(&reply, 400, "the scope write for urn:bank");
 
-        // A token has each word of its scope for each of its audiences.
+        // A token has each scope token for each of its audiences.
         beyond(create("write", json!(["urn:bank"])));
         beyond(create("read write", json!(["urn:bank", "urn:crm"])));
         beyond(change(&crm, json!({"resources": ["urn:bank"]})));
@@ -1252,7 +1260,7 @@ on_both! {
         refused(&create("write", json!([])), 400, "the scope write without a resource server");
         refused(&change(&crm, json!({"resources": []})), 400, "without a resource server");
 
-        // What it has it gives, from several clients and in part.
+        // An account can grant what its clients have, combined from several clients and in part.
         assert_eq!(create("read", json!(["urn:bank", "urn:crm"])).status, 201);
         assert_eq!(create("write", json!(["urn:crm"])).status, 201);
         assert_eq!(create("", json!(["urn:bank"])).status, 201);
@@ -1260,7 +1268,8 @@ on_both! {
         assert_eq!(change(&crm, json!({"resources": ["urn:crm"], "scope": "read write"})).status, 200);
         assert_eq!(initial("read", json!(["urn:crm", "urn:bank"])).status, 201);
 
-        // An operator gives more, and takes it back: nobody has it from a client that an operator disabled.
+        // An operator grants more, and takes it back: a client that an operator disabled does not
+        // count.
         let given = world.client_with(&["--account", "One", "--scope", "write", "--resource", "urn:bank"]);
         let made = create("write", json!(["urn:bank"]));
         assert_eq!(made.status, 201, "{}", made.body);
@@ -1268,9 +1277,9 @@ on_both! {
             world.cli(&["client", "disable", id]);
         }
         beyond(create("write", json!(["urn:bank"])));
-        assert_eq!(change(&given, json!({"name": "y"})).status, 200, "it keeps what it has");
+        assert_eq!(change(&given, json!({"name": "y"})).status, 200, "the client keeps its scope");
 
-        // What takes a look at very many clients is refused, and nothing is lost.
+        // A check that would read very many clients is refused, and changes nothing.
         let operator = node.token(&world.manager(&node, &[], &OPERATOR.join(" ")));
         let words: Vec<String> = (0..17).map(|number| format!("word{number}")).collect();
         for word in &words {
@@ -1279,7 +1288,7 @@ on_both! {
         }
         refused(&create(&words.join(" "), json!(["urn:crm"])), 400, "several clients");
         assert_eq!(create(&words[1..].join(" "), json!(["urn:crm"])).status, 201);
-        assert_eq!(create(&words.join(" "), json!(["urn:crm"])).status, 201, "one more client has nearly all of it now");
+        assert_eq!(create(&words.join(" "), json!(["urn:crm"])).status, 201, "one more client has nearly all pairs now");
     }
 
     fn only_an_operator_enables_what_an_operator_disabled(world: World) {
@@ -1296,7 +1305,7 @@ on_both! {
         let browser = Browser::of(&node, "dev@one.example");
         let page = format!("/portal/applications/{}", client.id);
 
-        // Their own they enable again, by the API and in the portal.
+        // The account's own people enable again what they disabled, by the API and in the portal.
         assert_eq!(by(), Value::Null);
         assert_eq!(enabled(&developer, false).json()["disabled_by"], "account");
         assert_eq!(enabled(&developer, true).json()["disabled_by"], Value::Null);
@@ -1305,14 +1314,15 @@ on_both! {
         assert_eq!(browser.act(&format!("{page}/enable"), &[]).status, 303);
         assert_eq!(node.token_reply(&client, &[]).status, 200);
 
-        // An operator's, by whichever way, they do not, nor by disabling it themselves.
+        // They cannot enable what an operator disabled, in any way, not even after disabling it
+        // themselves.
         let of_operator: [(&str, &dyn Fn()); 3] = [
             ("the command line", &|| drop(world.cli(&["client", "disable", &client.id]))),
             ("the API", &|| assert_eq!(enabled(&operator, false).status, 200)),
             ("the portal", &|| assert_eq!(Browser::of(&node, "op@keyward.example").act(&format!("{page}/disable"), &[]).status, 303)),
         ];
         for (way, disable) in of_operator {
-            assert_eq!(enabled(&developer, false).status, 200, "an operator's word counts beside theirs");
+            assert_eq!(enabled(&developer, false).status, 200, "the operator's decision stays in effect");
             disable();
             assert_eq!(enabled(&developer, false).json()["disabled_by"], "operator", "{way}");
             let reply = enabled(&developer, true);
@@ -1332,7 +1342,7 @@ on_both! {
         }
     }
 
-    fn a_scope_that_no_resource_server_has_is_warned_of(world: World) {
+    fn a_scope_that_no_resource_server_describes_causes_a_warning(world: World) {
         world.cli(&["resource", "create", "--identifier", "urn:orders", "--name", "Orders", "--scope", "orders:read orders:write"]);
         world.resource("urn:quiet");
         let client = world.client_with(&["--scope", "orders:read", "--resource", "urn:orders"]);
@@ -1341,25 +1351,25 @@ on_both! {
             assert!(output.status.success());
             String::from_utf8_lossy(&output.stderr).into_owned()
         };
-        for arguments in [
+        each_case([
             &["client", "update", &client.id, "--scope", "orders:read bogus"][..],
             &["client", "create", "--name", "x", "--scope", "bogus orders:write", "--resource", "urn:orders"],
             &["registration-token", "create", "--scope", "bogus", "--resource", "urn:orders"],
-        ] {
+        ], |arguments| {
             let warning = said(arguments);
             assert!(warning.contains("describes the scope bogus; they describe: orders:read orders:write"), "{arguments:?}: {warning}");
-        }
-        for arguments in [
+        });
+        each_case([
             &["client", "update", &client.id, "--scope", "orders:read orders:write"][..],
             &["client", "update", &client.id, "--name", "Renamed"],
-            // One of them that describes no scopes may have any.
+            // A resource server that describes no scopes may have any.
             &["client", "create", "--name", "x", "--scope", "bogus", "--resource", "urn:orders", "--resource", "urn:quiet"],
             &["client", "create", "--name", "x", "--scope", "bogus"],
-        ] {
+        ], |arguments| {
             assert_eq!(said(arguments), "", "{arguments:?}");
-        }
+        });
 
-        // Over HTTP the answer says it, and the entity tag is that of the client.
+        // The response of the API has the warning, and the entity tag of the client.
         let node = world.start();
         let operator = node.token(&world.manager(&node, &[], &OPERATOR.join(" ")));
         let ask = |method: &str, path: &str, scope: &str| {
@@ -1378,7 +1388,7 @@ on_both! {
         for reply in [new("orders:write"), ask("PATCH", &path, "orders:write"), ask("POST", "/registration-tokens", "orders:write")] {
             assert!(reply.status < 300 && reply.json().get("warnings").is_none(), "{}", reply.body);
         }
-        // And the portal, after it was saved.
+        // The portal shows the warning after saving.
         person(&world, "op@keyward.example", "operator", None);
         let browser = Browser::of(&node, "op@keyward.example");
         let form = [("name", "x"), ("resources", "urn:orders"), ("more_scope", "bogus")];
@@ -1386,10 +1396,10 @@ on_both! {
         assert!(browser.act("/portal/applications", &form).body.contains("No resource server has bogus"));
         let saved = browser.act(&format!("{page}/edit"), &form);
         assert!(browser.get(saved.header("location").unwrap()).body.contains("No resource server has bogus"));
-        assert!(!browser.get(&page).body.contains("No resource server has"), "not for ever");
+        assert!(!browser.get(&page).body.contains("No resource server has"), "not forever");
     }
 
-    fn a_new_issuer_keeps_who_manages(world: World) {
+    fn a_new_issuer_keeps_the_rights_of_clients(world: World) {
         let node = world.start_with(&["--issuer", "http://one.example"]);
         let client = world.manager(&node, &[], "keyward:clients:read");
         assert_eq!(node.management(), "http://one.example/api/v1");
@@ -1402,8 +1412,8 @@ on_both! {
     }
 }
 
-/// A key of this id with the secret of another, and a right checksum.
-fn reissued(key: &str, id: &str) -> String {
+/// An API key with this id, the secret of another key, and a valid checksum.
+fn with_other_id(key: &str, id: &str) -> String {
     let parts: Vec<&str> = key.split('_').collect();
     let body = format!("{}_{id}_{}", parts[0], &parts[2][..parts[2].len() - 6]);
     format!("{body}{}", checksum(&body))

@@ -1,4 +1,4 @@
-//! The sealing key: rotated while nodes serve, and lost.
+//! The sealing key: rotation while nodes serve, and loss.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
@@ -20,7 +20,7 @@ on_both! {
         assert_ne!(before, after);
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
 
-        // The node opens a key that was sealed with the new one, and seals with it.
+        // The node opens a signing key that was sealed with the new sealing key, and seals with it.
         world.cli(&["signing-key", "rotate"]);
         node.token(&client);
         assert!(node.stop().success());
@@ -28,27 +28,27 @@ on_both! {
         node.token(&client);
         assert_eq!(node.get_with("/verify", &[("authorization", &format!("Bearer {token}"))]).status, 401, "another issuer");
 
-        // The old key opens nothing any more.
+        // Nothing is sealed with the old key any more.
         std::fs::write(&file, before).unwrap();
         let said = world.refused(&["signing-key", "rotate"]);
         assert!(said.contains("sealing-key reset"), "{said}");
     }
 
-    fn copies_are_brought_to_nodes_before_and_after_a_rotation(world: World) {
+    fn a_rotation_with_copies_of_the_file_leaves_nodes_working(world: World) {
         let node = world.start();
         let lines = || std::fs::read_to_string(world.folder.join("keys/sealing.key")).unwrap().lines().count();
         world.cli(&["sealing-key", "rotate", "--prepare"]);
         assert_eq!(lines(), 2);
         assert!(world.refused(&["sealing-key", "rotate", "--prepare"]).contains("prepared already"));
         assert_eq!(world.cli(&["sealing-key", "rotate"])["keys_in_file"], 2);
-        assert_eq!(lines(), 2, "the old one still opens what nodes seal meanwhile");
+        assert_eq!(lines(), 2, "the old key still opens what nodes seal meanwhile");
         assert_eq!(world.cli(&["sealing-key", "prune"])["keys_in_file"], 1);
         assert_eq!(lines(), 1);
         assert!(node.stop().success());
         drop(world.start());
     }
 
-    fn a_lost_sealing_key_is_named_and_service_comes_back(world: World) {
+    fn a_lost_sealing_key_is_reported_and_can_be_reset(world: World) {
         let client = world.client("a");
         let operator = person(&world, "op@keyward.example", "operator", None);
         let flags = ["--issuer", "http://auth.example"];
@@ -76,18 +76,18 @@ on_both! {
         let new = reset["new_signing_key"].as_str().unwrap().to_owned();
         let node = world.start_with(&flags);
         let kids = node.kids();
-        assert!(kids.contains(&kid) && kids.contains(&new), "the lost one stays published: {kids:?}");
+        assert!(kids.contains(&kid) && kids.contains(&new), "the lost key stays published: {kids:?}");
         let verify = |token: &str| node.get_with("/verify", &[("authorization", &format!("Bearer {token}"))]).status;
         assert_eq!((verify(&token), verify(&node.token(&client))), (200, 200));
         assert_eq!(crate::support::jwt::header(&node.token(&client))["kid"], new.as_str());
         assert_eq!(world.count("SELECT count(*) FROM audit WHERE action = 'sealing_key.reset'"), 1);
-        // Once more there are only the second factors left, and the new key goes on signing.
+        // A second reset names only the TOTP secrets, and the new signing key keeps signing.
         let again = world.cli(&["sealing-key", "reset", "--yes"]);
         assert_eq!(again["signing_keys"], serde_json::json!([]));
         assert_eq!((&again["second_factors"][0], again.get("new_signing_key")), (&"op@keyward.example".into(), None));
     }
 
-    fn a_node_that_runs_goes_on_after_a_reset(world: World) {
+    fn a_running_node_keeps_serving_after_a_reset(world: World) {
         let client = world.client("a");
         let node = world.start();
         let old = node.kids()[0].clone();
@@ -100,8 +100,8 @@ on_both! {
     }
 }
 
-/// Commands that rotate at once, beside each other and a node that serves and seals: nothing is lost.
-fn rotate_at_once(world: &World, rounds: usize) {
+/// Runs concurrent rotations beside a node that serves and seals: no secret is lost.
+fn rotate_concurrently(world: &World, rounds: usize) {
     let client = world.client("a");
     let node = world.start();
     node.token(&client);
@@ -142,7 +142,7 @@ fn rotate_at_once(world: &World, rounds: usize) {
         );
         node.token(&client);
     }
-    // One that is killed in the middle of it harms nothing.
+    // A rotation that is killed half way does no harm.
     for delay in 0..rounds * 2 {
         let mut child = world
             .command(&["sealing-key", "rotate"])
@@ -177,12 +177,12 @@ fn rotate_at_once(world: &World, rounds: usize) {
 }
 
 on_both! {
-    fn rotations_at_once_lose_nothing(world: World) {
-        rotate_at_once(&world, 3);
+    fn concurrent_rotations_lose_nothing(world: World) {
+        rotate_concurrently(&world, 3);
     }
 }
 
-/// A folder that is full leaves no empty file behind, and the key file as it was.
+/// If the folder is full, no empty file is left behind, and the key file stays as it was.
 #[test]
 fn a_rotation_that_cannot_write_leaves_nothing_behind() {
     let world = World::sqlite();
@@ -197,7 +197,7 @@ fn a_rotation_that_cannot_write_leaves_nothing_behind() {
             .collect::<Vec<_>>()
     };
     let before = std::fs::read_to_string(folder.join("sealing.key")).unwrap();
-    // Files of no more than 0 bytes can be written: like a disk without room, but for everything beside the database.
+    // Files cannot be larger than 0 bytes, as on a full disk, except those of the database.
     let plain = world.command(&["sealing-key", "rotate", "--prepare"]);
     let mut command = Command::new("bash");
     command

@@ -1,4 +1,4 @@
-//! Settings: flag, environment, file, default; and what is unknown or unreadable.
+//! Settings: precedence of flag, environment, file and default; unknown and unreadable settings.
 
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ fn entry(
 }
 
 #[test]
-fn each_source_wins_over_the_next() {
+fn each_source_has_precedence_over_the_next() {
     let world = World::sqlite();
     let of = |environment: &[(&str, &str)], flags: &[&str]| {
         let (value, source) = entry(&world, "token_ttl", environment, flags);
@@ -56,7 +56,7 @@ fn each_source_wins_over_the_next() {
         entry(&world, "token_records", &[], &["--config", "other.toml"]).0,
         "off"
     );
-    // The file counts for a command as it does for the server.
+    // Commands read the file as the server does.
     world.file("keyward.toml", "jwks_max_age = 5\n");
     let node = world.start();
     assert_eq!(
@@ -132,7 +132,7 @@ fn every_setting_of_the_contract_exists() {
     );
 }
 
-/// What a command that is refused says first.
+/// The first line that a refused command prints.
 fn refused(world: &World, environment: &[(&str, &str)], flags: &[&str]) -> String {
     let mut command = world.command(&[&["config"], flags].concat());
     command.envs(environment.iter().copied());
@@ -147,12 +147,12 @@ fn refused(world: &World, environment: &[(&str, &str)], flags: &[&str]) -> Strin
     said.lines().next().unwrap_or_default().to_owned()
 }
 
-/// Every setting, from every source: the error names the setting as it was given, the value unless it may hold
-/// a secret, and what is expected.
+/// For each setting and each source, the error names the setting as it was given, the value unless
+/// it may be a secret, and what is expected.
 #[test]
 fn a_wrong_value_is_named_as_it_was_given() {
     const SECRET: &[&str] = &["database_url", "outbound_proxy", "operator_password"];
-    // Any text will do for the last ones.
+    // The last settings accept any text.
     let table: &[(&str, Option<(&str, &str)>)] = &[
         ("listen", Some(("nowhere", "an IP address and a port"))),
         ("issuer", Some(("foo", "such as https://auth.example"))),
@@ -226,7 +226,7 @@ fn a_wrong_value_is_named_as_it_was_given() {
                 &format!("# A comment.\n\n{name} = {value:?}\n"),
             );
             let by_file = match name {
-                // The tests set it in the environment, which comes first.
+                // The tests set this one in the environment, which has precedence.
                 "database_url" => String::from_utf8_lossy(
                     &world
                         .command(&["config"])
@@ -239,25 +239,28 @@ fn a_wrong_value_is_named_as_it_was_given() {
                 _ => refused(&world, &[], &[]),
             };
             std::fs::remove_file(world.folder.join("keyward.toml")).unwrap();
-            for (said, label) in [
-                (by_flag, flag),
-                (by_variable, variable),
-                (by_file, format!("keyward.toml line 3: {name}")),
-            ] {
-                assert!(
-                    said.contains(&label) && said.contains(expected),
-                    "{label}: {said}"
-                );
-                let shown =
-                    !value.is_empty() && said.contains(value.split('"').next().unwrap_or_default());
-                assert_eq!(
-                    shown,
-                    !SECRET.contains(&name) && !value.is_empty(),
-                    "{label}: {said}"
-                );
-                assert!(!said.contains("hunter2"), "{said}");
-            }
-            // What was meant for another setting; some take any text.
+            each_case(
+                [
+                    (by_flag, flag),
+                    (by_variable, variable),
+                    (by_file, format!("keyward.toml line 3: {name}")),
+                ],
+                |(said, label)| {
+                    assert!(
+                        said.contains(&label) && said.contains(expected),
+                        "{label}: {said}"
+                    );
+                    let shown = !value.is_empty()
+                        && said.contains(value.split('"').next().unwrap_or_default());
+                    assert_eq!(
+                        shown,
+                        !SECRET.contains(&name) && !value.is_empty(),
+                        "{label}: {said}"
+                    );
+                    assert!(!said.contains("hunter2"), "{said}");
+                },
+            );
+            // A value that was meant for another setting; some settings accept any text.
             let mut command = world.command(&["config"]);
             let output = command
                 .env(
@@ -370,7 +373,7 @@ fn unknown_and_unreadable_settings_are_named() {
     refuses(&[], &[], &["keyward.toml: "]);
 }
 
-/// What only shows when it is used is named by its setting too.
+/// An error that only appears when the setting is used names the setting too.
 #[test]
 fn a_setting_that_cannot_be_used_is_named_as_it_was_given() {
     let world = World::sqlite();
@@ -455,7 +458,8 @@ fn a_setting_that_cannot_be_used_is_named_as_it_was_given() {
     );
 }
 
-/// Kubernetes makes these for each Service in the namespace; one named keyward must not stop the start.
+/// Kubernetes creates these variables for each Service in the namespace; a Service named keyward
+/// must not prevent the start.
 #[test]
 fn variables_of_a_kubernetes_service_are_ignored() {
     let world = World::sqlite();
@@ -480,7 +484,7 @@ fn variables_of_a_kubernetes_service_are_ignored() {
         ("KEYWARD_PORT_53_UDP_PROTO", "udp"),
         ("KEYWARD_PORT_53_UDP_PORT", "53"),
         ("KEYWARD_PORT_53_UDP_ADDR", "fd00::7"),
-        // Of a Service named keyward-postgres.
+        // Variables of a Service named keyward-postgres.
         ("KEYWARD_POSTGRES_SERVICE_HOST", "10.96.0.8"),
         ("KEYWARD_POSTGRES_PORT", "tcp://10.96.0.8:5432"),
         ("KEYWARD_POSTGRES_PORT_5432_TCP_ADDR", "10.96.0.8"),
@@ -515,7 +519,7 @@ fn variables_of_a_kubernetes_service_are_ignored() {
     );
 }
 
-/// An issuer is what clients and browsers make of it when they parse it, or it is refused with the reason.
+/// An issuer that clients and browsers would parse into another URL is refused with the reason.
 #[test]
 fn ambiguous_issuers_are_refused() {
     let world = World::sqlite();
@@ -592,7 +596,7 @@ fn ambiguous_issuers_are_refused() {
         entry(&world, "issuer", &[], &["--listen", "[::1]:81"]).0,
         "http://[::1]:81"
     );
-    // An issuer is a URL, in which addresses have one spelling and no zone.
+    // In a URL, an IPv6 address has one spelling and no zone.
     for (listen, issuer) in [
         ("[::ffff:127.0.0.1]:81", "http://[::ffff:7f00:1]:81"),
         ("[fe80::1%1]:80", "http://[fe80::1]"),
@@ -605,12 +609,12 @@ fn ambiguous_issuers_are_refused() {
 }
 
 on_both! {
-    /// `config`, `check` and the links of invitations have the same issuer.
+    /// `config`, `check` and invitation links use the same issuer.
     fn all_commands_use_the_issuer_of_the_nodes(world: EmptyWorld) {
         let of = |flags: &[&str]| entry(&world, "issuer", &[], flags);
         assert_eq!(of(&[]).0, "http://127.0.0.1:8080");
         assert!(of(&[]).1.starts_with("default"));
-        assert!(!world.folder.join("keyward.db").exists(), "config makes no database");
+        assert!(!world.folder.join("keyward.db").exists(), "config creates no database");
         let node = world.start_with(&["--issuer", "http://auth.example/t"]);
         assert_eq!(of(&[]), ("http://auth.example/t".to_owned(), "database".to_owned()));
         let findings = world.run(&["--json", "check"]);
@@ -624,7 +628,7 @@ on_both! {
         drop(node);
     }
 
-    /// A node that would take the deployment over with another issuer does not start.
+    /// A node with another issuer than the deployment's does not start.
     fn another_issuer_on_the_same_database_is_refused(world: World) {
         let issuer = "http://auth.example/t";
         let one = world.start_with(&["--issuer", issuer]);
@@ -636,11 +640,11 @@ on_both! {
         let said = refuses(&["--issuer", "http://another.example"]);
         assert!(said.contains("--issuer: ") && said.contains("http://another.example"), "{said}");
         assert!(refuses(&["--issuer", "http://auth.example/t/"]).contains("slash"));
-        assert!(refuses(&[]).contains("issuer (its default)"), "a setting that was forgotten");
+        assert!(refuses(&[]).contains("issuer (its default)"), "a forgotten setting");
         assert_eq!(entry(&world, "issuer", &[], &[]).0, issuer, "nothing changed");
         world.start_with(&["--issuer", issuer]).stop();
 
-        // Also after it stopped, for an hour.
+        // The same applies for an hour after the first node stopped.
         one.stop();
         refuses(&["--issuer", "http://another.example"]);
         world.start_with(&["--issuer", "http://another.example", "--change-issuer"]).stop();
@@ -648,9 +652,9 @@ on_both! {
         world.start_with(&["--issuer", "http://another.example"]).stop();
         world.execute("UPDATE deployment SET written_at = written_at - 3700000, used_at = used_at - 3700000");
         world.start_with(&["--issuer", issuer]).stop();
-        // A default follows the address that is listened on, and takes no place but another default's.
+        // A default issuer follows the listen address, and replaces only another default.
         world.start_with(&["--issuer", "http://127.0.0.1:9", "--change-issuer"]).stop();
-        let Err(said) = world.try_start(&[]) else { panic!("it took the place of an issuer that was set") };
+        let Err(said) = world.try_start(&[]) else { panic!("it replaced an issuer that was set") };
         assert!(said.contains("http://127.0.0.1:9") && said.contains("--change-issuer"), "{said}");
         let first = world.start_with(&["--change-issuer"]);
         let second = world.start();

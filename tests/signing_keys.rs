@@ -1,4 +1,4 @@
-//! Signing keys: made, rotated, imported, retired; promise 3.
+//! Signing keys: creation, rotation, import and retirement (promise 3).
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::database_away::proxied;
 use crate::support::tools::{Tool, variable};
-use crate::support::{Backend, EmptyWorld, Node, World, eventually, jwt, within};
+use crate::support::{Backend, EmptyWorld, Node, World, each_case, eventually, jwt, within};
 
 fn kid_of(token: &str) -> String {
     jwt::header(token)["kid"].as_str().unwrap().to_owned()
@@ -23,7 +23,7 @@ fn states(world: &World) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Verifies a token with what the node publishes now, as a resource server would.
+/// Verifies a token with the published keys, as a resource server would.
 fn verifies(node: &Node, token: &str) -> bool {
     let set: jsonwebtoken::jwk::JwkSet =
         serde_json::from_value(node.get("/.well-known/jwks.json").json()).unwrap();
@@ -43,9 +43,9 @@ fn verifies(node: &Node, token: &str) -> bool {
 
 on_both! {
     /// A new key is published for the max-age before it signs; the old one until its last token has
-    /// ended; and at no moment does a resource server fail that honours `Cache-Control`.
+    /// expired; and a resource server that honours `Cache-Control` can always verify.
     fn rotation_is_seamless(world: World) {
-        // A command that rotates must know what the nodes promise: the same settings.
+        // A command that rotates must use the durations of the nodes: the same settings.
         let settings = ["--jwks-max-age", "2", "--token-ttl", "3", "--issuer", "http://auth.example"];
         let client = world.client_with(&["--introspect"]);
         let nodes = [world.start_with(&settings), world.start_with(&settings)];
@@ -72,18 +72,18 @@ on_both! {
             std::thread::sleep(Duration::from_millis(20));
         }
         assert!(published.elapsed() >= Duration::from_millis(1900), "not before the max-age was over");
-        // The last token of the old key is good until it ends.
+        // The last token of the old key is valid until it expires.
         let exp = jwt::claims(&last_old.0)["exp"].as_i64().unwrap();
         while jwt::now() < exp - 1 {
-            assert!(verifies(&nodes[1], &last_old.0), "until its end");
+            assert!(verifies(&nodes[1], &last_old.0), "until it expires");
             assert!(nodes[1].active(&client, &last_old.0));
             std::thread::sleep(Duration::from_millis(50));
         }
-        within(Duration::from_secs(15), "the old key to go", || (!nodes[0].kids().contains(&old)).then_some(()));
+        within(Duration::from_secs(15), "the old key to be retired", || (!nodes[0].kids().contains(&old)).then_some(()));
         assert!(states(&world).contains(&(old, "gone".to_owned())));
     }
 
-    /// A command without the server's settings reckons with the server's times all the same.
+    /// A command without the server's settings uses the server's durations all the same.
     fn a_command_with_other_settings_rotates_by_those_of_the_server(world: World) {
         let node = world.start_with(&["--jwks-max-age", "600", "--token-ttl", "7200"]);
         let old = node.kids().remove(0);
@@ -105,7 +105,7 @@ on_both! {
         let nodes = [world.start_with(&settings), world.start_with(&settings)];
         let first = kid_of(&nodes[0].token(&client));
         within(Duration::from_secs(15), "another key", || (kid_of(&nodes[0].token(&client)) != first).then_some(()));
-        // Of two nodes one acted.
+        // Only one of the two nodes rotated the key.
         assert!(states(&world).len() <= 3, "{:?}", states(&world));
         for node in &nodes {
             assert!(verifies(node, &node.token(&client)));
@@ -123,22 +123,22 @@ on_both! {
             let mode = std::fs::metadata(world.folder.join("keyward.db")).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
-        // With another key file nothing opens, and the start says so.
+        // With another sealing key no signing key opens, and the start fails with that reason.
         std::fs::remove_file(&file).unwrap();
         let Err(said) = world.try_start(&[]) else { panic!("it started with another key file") };
         assert!(said.contains("sealing.key") && said.contains("sealed"), "{said}");
-        assert!(!file.exists(), "and none is made where keys are sealed with another");
+        assert!(!file.exists(), "no sealing key is created if keys are sealed with another one");
         for command in [&["signing-key", "rotate"] as &[&str], &["signing-key", "retire", "--now", &kid]] {
             assert!(world.refused(command).contains("sealing.key"), "{command:?}");
         }
-        // One of another installation would seal what no node can open.
+        // A sealing key of another installation would seal keys that no node can open.
         let stranger = EmptyWorld::new(Backend::Sqlite);
         stranger.start().stop();
         std::fs::copy(stranger.folder.join("keys/sealing.key"), &file).unwrap();
         for command in [&["signing-key", "rotate"] as &[&str], &["signing-key", "retire", "--now", &kid]] {
             assert!(world.refused(command).contains("another sealing.key"), "{command:?}");
         }
-        let Err(said) = world.try_start(&[]) else { panic!("it started with a stranger's key file") };
+        let Err(said) = world.try_start(&[]) else { panic!("it started with an unrelated key file") };
         assert!(said.contains(&kid), "{said}");
         world.file("keys/sealing.key", "nonsense");
         assert!(world.try_start(&[]).is_err());
@@ -156,27 +156,27 @@ on_both_and_serializable! {
         let token = node.token(&client);
         let first = kid_of(&token);
 
-        // The one that signs gets a successor, and stays published.
+        // The signing key gets a successor, and stays published.
         world.cli(&command(&["signing-key", "retire", &first]));
         let second = within(Duration::from_secs(8), "the successor", || Some(kid_of(&node.token(&client))).filter(|kid| *kid != first));
         assert!(node.active(&client, &token) && verifies(&node, &token));
         assert!(world.refused(&command(&["signing-key", "retire", &first])).contains("retiring already"));
 
-        // One that is about to sign simply goes, and the one before it goes on.
+        // A pending key is deleted, and its predecessor keeps signing.
         let third = world.cli(&command(&["signing-key", "rotate"]))["kid"].as_str().unwrap().to_owned();
         world.cli(&command(&["signing-key", "retire", &third]));
         let row = world.cli(&["signing-key", "list"]);
         let of = |kid: &str| row.as_array().unwrap().iter().find(|row| row["kid"] == kid).unwrap().clone();
         assert_eq!((&of(&third)["state"], &of(&second)["signs_until"]), (&json!("gone"), &Value::Null));
 
-        // A leaked one is trusted no more, at once; a fresh one signs at once.
+        // A leaked key is rejected at once, and a new one signs at once.
         let leaked = node.token(&client);
         assert_eq!(kid_of(&leaked), second);
         assert!(node.active(&client, &leaked));
         world.cli(&command(&["signing-key", "retire", "--now", &second]));
         within(Duration::from_secs(1), "the end of the leaked key", || (!node.active(&client, &leaked)).then_some(()));
         assert!(!node.kids().contains(&second));
-        assert!(node.active(&client, &token), "what the others signed is good");
+        assert!(node.active(&client, &token), "tokens of the other keys are valid");
         let fresh = node.token(&client);
         assert!(![&first, &second, &third].contains(&&kid_of(&fresh)) && node.active(&client, &fresh));
         assert!(world.refused(&["signing-key", "retire", "nothing"]).contains("no signing key"));
@@ -201,21 +201,21 @@ on_both_and_serializable! {
             assert!(verifies(&node, &token) && node.active(&client, &token), "{algorithm}");
             assert!(world.refused(&import).contains("already"));
         }
-        for (what, pem) in [
+        each_case([
             ("no key", "hello".to_owned()),
             ("empty", String::new()),
             ("a public key", rcgen::KeyPair::generate().unwrap().public_key_pem()),
             ("a curve that does not sign here", rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap().serialize_pem()),
-        ] {
+        ], |(what, pem)| {
             let file = world.file("bad.pem", &pem);
             let said = world.refused(&["signing-key", "import", file.to_str().unwrap()]);
             assert!(!said.is_empty() && !said.contains("PRIVATE"), "{what}: {said}");
-        }
+        });
         assert!(world.refused(&["signing-key", "import", "/nowhere.pem"]).contains("/nowhere.pem"));
     }
 }
 
-/// What reads no JWK, such as HAProxy's `jwt_verify`, gets the same key in PEM.
+/// Software that reads no JWK Set, such as HAProxy's `jwt_verify`, can use the same key in PEM.
 #[test]
 fn public_keys_are_shown_in_pem() {
     needs!(Tool::Python);
@@ -223,63 +223,67 @@ fn public_keys_are_shown_in_pem() {
     let client = world.client("read");
     let node = world.start_with(&["--jwks-max-age", "0"]);
     let mut algorithms = std::collections::BTreeSet::new();
-    for generate in [
-        None,
-        Some(&rcgen::PKCS_ECDSA_P256_SHA256),
-        Some(&rcgen::PKCS_ED25519),
-    ] {
-        if let Some(algorithm) = generate {
-            let file = world.file(
-                "key.pem",
-                &rcgen::KeyPair::generate_for(algorithm)
-                    .unwrap()
-                    .serialize_pem(),
+    each_case(
+        [
+            None,
+            Some(&rcgen::PKCS_ECDSA_P256_SHA256),
+            Some(&rcgen::PKCS_ED25519),
+        ],
+        |generate| {
+            if let Some(algorithm) = generate {
+                let file = world.file(
+                    "key.pem",
+                    &rcgen::KeyPair::generate_for(algorithm)
+                        .unwrap()
+                        .serialize_pem(),
+                );
+                world.cli(&[
+                    "--jwks-max-age",
+                    "0",
+                    "signing-key",
+                    "import",
+                    file.to_str().unwrap(),
+                ]);
+            }
+            let signs = || {
+                let token = node.token(&client);
+                (jwt::header(&token)["alg"] != "RS256" || generate.is_none()).then_some(token)
+            };
+            let token = within(Duration::from_secs(20), "the imported key signs", || {
+                signs().filter(|token| {
+                    !algorithms.contains(jwt::header(token)["alg"].as_str().unwrap())
+                })
+            });
+            let alg = jwt::header(&token)["alg"].as_str().unwrap().to_owned();
+            algorithms.insert(alg.clone());
+            let kid = kid_of(&token);
+            let shown = world.cli(&["signing-key", "show", &kid, "--pem"]);
+            assert_eq!(
+                (&shown["kid"], &shown["jwk"]["kid"], &shown["state"]),
+                (&json!(kid), &json!(kid), &json!("signing"))
             );
-            world.cli(&[
-                "--jwks-max-age",
-                "0",
-                "signing-key",
-                "import",
-                file.to_str().unwrap(),
-            ]);
-        }
-        let signs = || {
-            let token = node.token(&client);
-            (jwt::header(&token)["alg"] != "RS256" || generate.is_none()).then_some(token)
-        };
-        let token = within(Duration::from_secs(20), "the imported key signs", || {
-            signs()
-                .filter(|token| !algorithms.contains(jwt::header(token)["alg"].as_str().unwrap()))
-        });
-        let alg = jwt::header(&token)["alg"].as_str().unwrap().to_owned();
-        algorithms.insert(alg.clone());
-        let kid = kid_of(&token);
-        let shown = world.cli(&["signing-key", "show", &kid, "--pem"]);
-        assert_eq!(
-            (&shown["kid"], &shown["jwk"]["kid"], &shown["state"]),
-            (&json!(kid), &json!(kid), &json!("signing"))
-        );
-        assert!(shown["jwk"].get("d").is_none() && !shown.to_string().contains("PRIVATE"));
-        let printed = world.run(&["signing-key", "show", &kid, "--pem"]);
-        assert_eq!(
-            String::from_utf8(printed.stdout).unwrap(),
-            shown["pem"].as_str().unwrap(),
-            "ready for a file"
-        );
-        // A library that reads PEM verifies with it.
-        let verify = "import jwt, sys; jwt.decode(sys.argv[1], sys.argv[2], algorithms=[sys.argv[3]], options={'verify_aud': False})";
-        let pem = shown["pem"].as_str().unwrap();
-        let mut python = std::process::Command::new(variable("TEST_PYTHON"));
-        let output = python
-            .args(["-c", verify, &token, pem, &alg])
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{alg}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
+            assert!(shown["jwk"].get("d").is_none() && !shown.to_string().contains("PRIVATE"));
+            let printed = world.run(&["signing-key", "show", &kid, "--pem"]);
+            assert_eq!(
+                String::from_utf8(printed.stdout).unwrap(),
+                shown["pem"].as_str().unwrap(),
+                "ready for a file"
+            );
+            // A library that reads PEM verifies a token with it.
+            let verify = "import jwt, sys; jwt.decode(sys.argv[1], sys.argv[2], algorithms=[sys.argv[3]], options={'verify_aud': False})";
+            let pem = shown["pem"].as_str().unwrap();
+            let mut python = std::process::Command::new(variable("TEST_PYTHON"));
+            let output = python
+                .args(["-c", verify, &token, pem, &alg])
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success(),
+                "{alg}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        },
+    );
     assert_eq!(algorithms.len(), 3);
     assert!(
         world
@@ -288,8 +292,8 @@ fn public_keys_are_shown_in_pem() {
     );
 }
 
-/// The node that answered "retired at once" refuses at once what the key signed, however late the
-/// database's answers to looks come that began before.
+/// A node that answered "retired at once" refuses the key's tokens at once, even if results of
+/// database queries that began earlier arrive later.
 #[test]
 fn a_key_retired_at_once_is_refused_at_once_on_the_same_node() {
     needs!(Tool::Postgres);

@@ -10,10 +10,10 @@ use serde_json::Value;
 use crate::support::tools::Tool;
 use crate::support::{Backend, Client, Node, World, eventually, within};
 
-/// Filters that both halves of the audit's rows pass singly, and none together.
+/// Each filter alone matches half of the audit entries, and together they match none.
 const FINDS_NOTHING: &str = "/api/v1/audit?actor=first&action=second";
 
-/// Much to read: audit entries of an account, and counts of as many clients.
+/// Inserts many rows: audit entries of an account, and counters of as many clients.
 fn fill(world: &World, account: &str, rows: u32) {
     let hour = keyward::clock::Timestamp::now()
         .truncate_to(Duration::from_secs(3600))
@@ -50,8 +50,8 @@ fn reader(world: &World, node: &Node, account: &str) -> String {
     ))
 }
 
-/// Calls `path` again and again until told to stop; each answer is the report or a refusal that says
-/// when to try again. Gives the statuses.
+/// Calls `path` repeatedly until `stop` is set; each response is the report, or an error with
+/// `Retry-After`. Returns the statuses.
 fn hammer(node: &Node, token: &str, path: &str, stop: &AtomicBool) -> Vec<u16> {
     let mut statuses = Vec::new();
     while !stop.load(Ordering::Relaxed) {
@@ -68,8 +68,9 @@ fn hammer(node: &Node, token: &str, path: &str, stop: &AtomicBool) -> Vec<u16> {
     statuses
 }
 
-/// Whatever is not in memory yet: a token, and introspections of it and of an API key.
-fn works(node: &Node, api: &Client, client: &Client) -> Duration {
+/// Operations on objects that are not cached yet: a token, and introspections of it and of an API
+/// key.
+fn time_of_requests(node: &Node, api: &Client, client: &Client) -> Duration {
     let began = Instant::now();
     let token = node.token(client);
     assert!(node.active(api, &token) && node.active(api, &client.api_key));
@@ -77,7 +78,7 @@ fn works(node: &Node, api: &Client, client: &Client) -> Duration {
 }
 
 on_both! {
-    fn slow_reports_hold_up_no_token_and_no_introspection(world: World) {
+    fn slow_reports_delay_no_token_and_no_introspection(world: World) {
         let api = world.resource("urn:api");
         let (busy, calm) = (account(&world, "Busy"), account(&world, "Calm"));
         let clients: Vec<Client> = (0..12).map(|_| world.client_with(&["--resource", "urn:api"])).collect();
@@ -100,17 +101,17 @@ on_both! {
                     scope.spawn(move || hammer(node, token, path, stop))
                 })
                 .collect();
-            // Each client for the first time, while the reports run.
+            // Each client is used for the first time while the reports run.
             for client in &clients {
-                works(node, &api, client);
+                time_of_requests(node, &api, client);
                 std::thread::sleep(Duration::from_millis(100));
             }
-            // What another node revokes is heard of, so the follower goes on too.
+            // A revocation on another node is noticed, so the poller runs as well.
             let token = nodes[1].token(&clients[0]);
             assert!(node.active(&api, &token));
             assert_eq!(nodes[1].revoke(&clients[0], &token).status, 200);
             eventually("the revocation", || (!node.active(&api, &token)).then_some(()));
-            // Others may look at their own things.
+            // Other accounts can read their own reports.
             for path in [format!("/api/v1/accounts/{calm}"), "/api/v1/clients".to_owned(), "/api/v1/audit".to_owned()] {
                 within(Duration::from_secs(30), &path, || {
                     let reply = node.json("GET", &path, Some(&of_calm), &Value::Null);
@@ -130,7 +131,7 @@ fn node_operator(world: &World, node: &Node) -> String {
     node.token(&world.manager(node, &[], "keyward:tokens:read keyward:operator"))
 }
 
-/// So that a failed assertion does not wait for the hammers for ever.
+/// Stops the threads if an assertion fails.
 struct StopOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for StopOnDrop<'_> {
@@ -139,7 +140,7 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// A statement that never comes to its end by itself is stopped, and does not go on without a caller.
+/// A statement that never ends by itself is stopped, and does not run on without a caller.
 #[test]
 fn a_stuck_report_is_stopped() {
     needs!(Tool::Postgres);
@@ -159,7 +160,7 @@ fn a_stuck_report_is_stopped() {
         let callers: Vec<_> = (0..8)
             .map(|_| scope.spawn(|| node.json("GET", "/api/v1/audit", Some(&token), &Value::Null)))
             .collect();
-        // Of the lists alone: what is purged and noted waits for the lock as well.
+        // Only statements of the lists: the purge and the counters wait for the lock as well.
         let waiting = "SELECT count(*) FROM pg_stat_activity \
                    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'SELECT %audit%ORDER BY%'";
         eventually("a report that waits", || {
@@ -167,7 +168,7 @@ fn a_stuck_report_is_stopped() {
         });
         assert!(world.count(waiting) <= 2, "the share of one account");
         for client in &clients {
-            works(&node, &api, client);
+            time_of_requests(&node, &api, client);
         }
         let statuses: Vec<u16> = callers
             .into_iter()

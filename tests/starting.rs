@@ -1,4 +1,4 @@
-//! The first command, stopping, TLS.
+//! The first start, stopping, and TLS.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ fn shell(world: &World, line: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What the first start wrote to the file that it names.
+/// The path and content of the file that the first start names.
 fn secrets_file(world: &World, printed: &str) -> (PathBuf, String) {
     let path = printed
         .lines()
@@ -50,7 +50,7 @@ fn secrets_file(world: &World, printed: &str) -> (PathBuf, String) {
     (path, text)
 }
 
-/// Pastes everything from the first `export` on, and asserts what it prints.
+/// Runs everything from the first `export` on in a shell, and checks the output.
 fn paste(world: &World, text: &str) {
     let indented = text.lines().filter_map(|line| line.strip_prefix("  "));
     let lines: Vec<&str> = indented
@@ -69,7 +69,7 @@ fn paste(world: &World, text: &str) {
 }
 
 on_both! {
-    /// Each command that the first start shows works when it is pasted; and a log gets no secret.
+    /// Each command that the first start shows works when pasted; and the log has no secret.
     fn the_first_start_writes_commands_that_work_to_a_file(world: EmptyWorld) {
         needs!(Tool::Curl);
         let node = world.start_with(&["--bootstrap"]);
@@ -86,7 +86,7 @@ on_both! {
         assert_eq!(again.printed, "", "once, and never again");
         assert_eq!(std::fs::read_to_string(path).unwrap(), text);
         assert_eq!(std::fs::read_dir(world.folder.join("keys")).unwrap().count(), 2, "no second file");
-        // The first client is as good as before.
+        // The first client still works.
         paste(&world, &text.replace(&format!("KEYWARD={}", text.lines().find_map(|line| line.trim().strip_prefix("export KEYWARD=")).unwrap()), &format!("KEYWARD={}", again.base)));
     }
 
@@ -116,12 +116,12 @@ on_both! {
         assert_eq!(reply.status, 303, "{}", reply.body);
     }
 
-    fn without_bootstrap_nothing_is_made(world: EmptyWorld) {
+    fn without_bootstrap_nothing_is_created(world: EmptyWorld) {
         let node = world.start();
         assert_eq!((node.printed.as_str(), world.count("SELECT count(*) FROM accounts")), ("", 0));
     }
 
-    /// SIGTERM: requests in flight are answered, and nothing is lost.
+    /// On SIGTERM, requests in flight are answered, and nothing is lost.
     fn stopping_is_graceful(world: EmptyWorld) {
         let client = world.client("a");
         let node = world.start();
@@ -129,7 +129,8 @@ on_both! {
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    // Until the door is closed; an answer that comes is a good one.
+                    // Requests are sent until the port is closed; each response that arrives is
+                    // complete.
                     while let Ok(reply) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| node.token_reply(&client, &[]))) {
                         assert_eq!(reply.status, 200, "{}", reply.body);
                         issued.fetch_add(1, Ordering::Relaxed);
@@ -147,13 +148,13 @@ on_both! {
 
     fn migrate_creates_the_tables_and_nothing_else(world: EmptyWorld) {
         assert_eq!(world.cli(&["migrate"])["ok"], true);
-        assert_eq!(world.cli(&["migrate"])["ok"], true, "twice does no harm");
+        assert_eq!(world.cli(&["migrate"])["ok"], true, "a second run does no harm");
         assert_eq!(world.count("SELECT count(*) FROM accounts"), 0);
     }
 }
 
 on_both! {
-    /// Somebody has worked with it: the first start is over, though there is no account yet.
+    /// A database that was used is not new, even if it has no account yet.
     fn a_database_in_use_is_not_new(world: EmptyWorld) {
         assert!(world.start().stop().success());
         world.cli(&["user", "create", "--email", "ann@ops.example", "--role", "operator"]);
@@ -162,20 +163,20 @@ on_both! {
         assert_eq!(world.cli(&["user", "list"]).as_array().unwrap().len(), 1);
         assert_eq!(world.count("SELECT count(*) FROM clients"), 0);
         assert!(node.stop().success());
-        // Somebody who is not there any more has been there.
+        // The database also counts as used if its only user was deleted.
         world.cli(&["user", "delete", "ann@ops.example"]);
         assert_eq!(world.start_with(&["--bootstrap"]).printed, "");
         assert_eq!(world.count("SELECT count(*) FROM users"), 0);
     }
 
-    /// What only started has made nothing that anybody has to keep.
+    /// A start alone creates nothing that has to be kept.
     fn a_database_that_was_only_served_is_new(world: EmptyWorld) {
         assert!(world.start().stop().success());
         let node = world.start_with(&["--bootstrap"]);
         assert!(node.printed.contains("first-start.txt"), "{}", node.printed);
     }
 
-    /// The secrets are in the file, so a notice that nobody gets stops nothing.
+    /// The secrets are in the file, so a notice that cannot be printed does not stop the start.
     fn standard_output_that_is_full_does_not_stop_the_first_start(world: EmptyWorld) {
         for json in [false, true] {
             let log = world.folder.join("log");
@@ -193,14 +194,14 @@ on_both! {
     }
 }
 
-/// A file system with room for the sealing key and not for the first secrets: nothing is made, so that the next
-/// start makes it.
+/// If the file system has space for the sealing key but not for the first secrets, no objects are
+/// created, so that the next start creates them.
 #[test]
-fn first_secrets_that_do_not_fit_are_not_made() {
+fn nothing_is_created_if_the_first_secrets_cannot_be_written() {
     needs!(Tool::Postgres, Tool::Curl);
     let world = EmptyWorld::new(Backend::Postgres);
     let plain = world.command(&["serve", "--listen", "127.0.0.1:0"]);
-    // Of each file 1024 bytes fit.
+    // Files are limited to 1024 bytes.
     let mut command = Command::new("bash");
     command
         .args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""])
@@ -227,8 +228,11 @@ fn first_secrets_that_do_not_fit_are_not_made() {
     paste(&world, &text);
 }
 
-/// Starts a server of which nobody waits that it serves; its log goes to a file.
-fn starting(world: &World, flags: &[&str]) -> (std::process::Child, impl Fn() -> String + use<>) {
+/// Starts a server without waiting until it serves; its log goes to a file.
+fn start_without_waiting(
+    world: &World,
+    flags: &[&str],
+) -> (std::process::Child, impl Fn() -> String + use<>) {
     let log = world.folder.join("log");
     let mut command = world.command(&["serve", "--listen", "127.0.0.1:0", "--no-bootstrap"]);
     command
@@ -240,9 +244,9 @@ fn starting(world: &World, flags: &[&str]) -> (std::process::Child, impl Fn() ->
     })
 }
 
-/// A database that takes connections and never says a word.
+/// A database that accepts connections and never sends anything.
 #[test]
-fn a_server_that_starts_can_be_stopped() {
+fn a_starting_server_can_be_stopped() {
     let world = EmptyWorld::new(Backend::Sqlite);
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!(
@@ -250,7 +254,7 @@ fn a_server_that_starts_can_be_stopped() {
         silent.local_addr().unwrap()
     );
     for name in ["TERM", "INT"] {
-        let (mut server, log) = starting(&world, &["--database-url", &url]);
+        let (mut server, log) = start_without_waiting(&world, &["--database-url", &url]);
         let _connection = silent.accept().unwrap();
         send_signal(server.id(), "HUP");
         std::thread::sleep(Duration::from_millis(100));
@@ -267,19 +271,19 @@ fn a_server_that_starts_can_be_stopped() {
     assert!(!world.folder.join("keys").exists());
 }
 
-/// The settings are read again as soon as it serves.
+/// The settings are reloaded as soon as the server serves.
 #[test]
-fn a_reload_that_is_asked_for_during_the_start_is_kept() {
+fn a_reload_during_the_start_is_applied_later() {
     needs!(Tool::Postgres);
     use diesel::connection::SimpleConnection;
     use diesel::{Connection, PgConnection};
     let world = EmptyWorld::new(Backend::Postgres);
     let mut other = PgConnection::establish(&world.database_url).unwrap();
-    // The lock of those who make the tables.
+    // The lock that is held while tables are created.
     other
         .batch_execute("SELECT pg_advisory_lock(21182344966492740)")
         .unwrap();
-    let (mut server, log) = starting(&world, &[]);
+    let (mut server, log) = start_without_waiting(&world, &[]);
     eventually("the wait", || {
         (world.count("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())") > 0).then_some(())
     });
@@ -299,9 +303,9 @@ fn a_reload_that_is_asked_for_during_the_start_is_kept() {
     assert!(server.wait().unwrap().success());
 }
 
-/// What cannot be used is found before anything is made, and named as it was given.
+/// Unusable settings are found before anything is created, and named as they were given.
 #[test]
-fn a_start_that_fails_leaves_no_trace() {
+fn a_failed_start_leaves_no_files() {
     let world = EmptyWorld::new(Backend::Sqlite);
     world.file("a-file", "nothing");
     world.file(
@@ -376,7 +380,7 @@ fn a_start_that_fails_leaves_no_trace() {
     });
 }
 
-/// A terminal shows everything, and no file is written.
+/// In a terminal everything is printed, and no file is written.
 #[test]
 fn the_first_start_in_a_terminal_shows_its_secrets() {
     needs!(Tool::Curl, Tool::Script);
@@ -426,9 +430,9 @@ fn the_first_start_in_a_terminal_shows_its_secrets() {
     terminal.wait().unwrap();
 }
 
-/// Where the first secrets can be kept nowhere, nothing is made.
+/// If the first secrets cannot be stored anywhere, no objects are created.
 #[test]
-fn first_secrets_that_cannot_be_kept_are_not_made() {
+fn nothing_is_created_if_the_first_secrets_cannot_be_stored() {
     let world = EmptyWorld::new(Backend::Sqlite);
     let missing = world.folder.join("keys");
     for number in 1..=100 {
@@ -450,7 +454,7 @@ fn first_secrets_that_cannot_be_kept_are_not_made() {
         "{said}"
     );
     assert_eq!(world.count("SELECT count(*) FROM accounts"), 0);
-    // A file from before is never overwritten.
+    // An existing file is never overwritten.
     std::fs::write(missing.join("first-start.txt"), "before").unwrap();
     std::fs::remove_file(missing.join("first-start-2.txt")).unwrap();
     let node = world.start_with(&["--bootstrap"]);
@@ -466,7 +470,7 @@ fn first_secrets_that_cannot_be_kept_are_not_made() {
 }
 
 #[test]
-fn an_operator_who_cannot_be_one_stops_the_start() {
+fn an_invalid_first_operator_stops_the_start() {
     let world = EmptyWorld::new(Backend::Sqlite);
     for (variable, value) in [
         ("KEYWARD_OPERATOR_PASSWORD", "short-one"),
@@ -501,7 +505,7 @@ fn the_keys_folder_of_the_repository_holds_a_readme_alone() {
 }
 
 #[test]
-fn the_server_speaks_https() {
+fn the_server_serves_https() {
     needs!(Tool::Curl);
     let world = EmptyWorld::new(Backend::Sqlite);
     let client = world.client("read");
@@ -520,21 +524,24 @@ fn the_server_speaks_https() {
     assert!(metadata.contains(&issuer), "{metadata}");
 
     world.file("broken.pem", "nothing");
-    for (cert, key) in [
-        ("broken.pem", "key.pem"),
-        ("cert.pem", "broken.pem"),
-        ("missing.pem", "key.pem"),
-    ] {
-        let Err(said) = world.try_start(&["--tls-cert", cert, "--tls-key", key]) else {
-            panic!("it started with {cert} and {key}")
-        };
-        let (setting, file) = if cert == "cert.pem" {
-            ("--tls-key", key)
-        } else {
-            ("--tls-cert", cert)
-        };
-        assert!(said.contains(setting) && said.contains(file), "{said}");
-    }
+    each_case(
+        [
+            ("broken.pem", "key.pem"),
+            ("cert.pem", "broken.pem"),
+            ("missing.pem", "key.pem"),
+        ],
+        |(cert, key)| {
+            let Err(said) = world.try_start(&["--tls-cert", cert, "--tls-key", key]) else {
+                panic!("it started with {cert} and {key}")
+            };
+            let (setting, file) = if cert == "cert.pem" {
+                ("--tls-key", key)
+            } else {
+                ("--tls-cert", cert)
+            };
+            assert!(said.contains(setting) && said.contains(file), "{said}");
+        },
+    );
 }
 
 #[test]
@@ -545,22 +552,25 @@ fn folders_belong_to_their_owner_alone() {
         "umask 000; {program} --database-url sqlite://data/keyward.db migrate && {program} --database-url sqlite://data/keyward.db signing-key rotate"
     );
     shell(&world, &line);
-    for (path, wanted) in [
-        ("data", 0o700),
-        ("data/keyward.db", 0o600),
-        ("keys", 0o700),
-        ("keys/sealing.key", 0o600),
-    ] {
-        let mode = std::fs::metadata(world.folder.join(path))
-            .unwrap()
-            .permissions()
-            .mode()
-            & 0o777;
-        assert_eq!(mode, wanted, "{path}");
-    }
+    each_case(
+        [
+            ("data", 0o700),
+            ("data/keyward.db", 0o600),
+            ("keys", 0o700),
+            ("keys/sealing.key", 0o600),
+        ],
+        |(path, wanted)| {
+            let mode = std::fs::metadata(world.folder.join(path))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777;
+            assert_eq!(mode, wanted, "{path}");
+        },
+    );
 }
 
-/// What is shown once must not be lost without a word.
+/// Output that is shown once must not be lost silently.
 #[test]
 fn output_that_cannot_be_written_is_an_error() {
     let world = EmptyWorld::new(Backend::Sqlite);
@@ -573,7 +583,7 @@ fn output_that_cannot_be_written_is_an_error() {
 }
 
 #[test]
-fn a_taken_address_is_named() {
+fn an_address_in_use_is_named() {
     let world = EmptyWorld::new(Backend::Sqlite);
     let node = world.start();
     let address = node.base.strip_prefix("http://").unwrap();
@@ -581,7 +591,7 @@ fn a_taken_address_is_named() {
         panic!("two on one address")
     };
     assert!(said.contains(address), "{said}");
-    // And it leaves no trace.
+    // The failed start leaves no files.
     let other = EmptyWorld::new(Backend::Sqlite);
     let urls = [
         "--database-url",
@@ -598,7 +608,7 @@ fn a_taken_address_is_named() {
 }
 
 #[test]
-fn an_ordinary_first_start_warns_of_nothing() {
+fn an_ordinary_first_start_logs_no_warnings() {
     let world = EmptyWorld::new(Backend::Sqlite);
     let node = world.start_with(&["--bootstrap"]);
     node.get("/healthz");

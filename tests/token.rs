@@ -1,4 +1,4 @@
-//! The token endpoint: RFC 6749 sections 3.2, 4.4 and 5, RFC 8707, RFC 9068.
+//! The token endpoint (RFC 6749 sections 3.2, 4.4 and 5, RFC 8707, RFC 9068).
 
 use serde_json::json;
 
@@ -26,7 +26,7 @@ on_both! {
         for wrong in ["https://one.example", "https://other.example/", "one", "urn:two#x", "\u{0}", "\"", ""] {
             let reply = node.token_reply(&both, &[("resource", one), ("audience", wrong)]);
             if wrong.is_empty() {
-                assert_eq!(reply.status, 200, "without a value it counts as not given");
+                assert_eq!(reply.status, 200, "an empty value counts as not given");
             } else {
                 reply.refused(400, "invalid_target");
             }
@@ -38,15 +38,15 @@ on_both! {
         let client = world.client("read write admin:all");
         let plain = world.client("");
         let node = world.start();
-        for (asked, granted) in [
+        each_case([
             ("", "admin:all read write"),
             ("read", "read"),
             ("write read", "read write"),
             ("  write   write ", "write"),
-        ] {
+        ], |(asked, granted)| {
             let reply = node.token_reply(&client, &[("scope", asked)]);
             assert_eq!(reply.json()["scope"], granted, "{asked:?}: {}", reply.body);
-        }
+        });
         for refused in ["delete", "read delete", "Read", "read,write", "\"", "r\\", "lire\u{e9}", "a\u{0}b", "read\u{a0}write"] {
             node.token_reply(&client, &[("scope", refused)]).refused(400, "invalid_scope");
         }
@@ -58,7 +58,7 @@ on_both! {
 }
 
 on_both_and_serializable! {
-    fn a_token_is_what_rfc_9068_says(world: World) {
+    fn a_token_has_the_form_of_rfc_9068(world: World) {
         let api = world.resource("https://api.example/");
         let client = world.client_with(&["--scope", "write read", "--resource", "https://api.example/"]);
         let node = world.start_with(&["--token-ttl", "120"]);
@@ -74,15 +74,15 @@ on_both_and_serializable! {
         let (header, claims) = (jwt::header(token), jwt::claims(token));
         assert_eq!((&header["typ"], &header["alg"]), (&json!("at+jwt"), &json!("RS256")));
         assert_eq!(node.kids(), [header["kid"].as_str().unwrap()]);
-        for (claim, value) in [
+        each_case([
             ("iss", json!(node.base)),
             ("sub", json!(client.id)),
             ("client_id", json!(client.id)),
             ("aud", json!("https://api.example/")),
             ("scope", json!("read write")),
-        ] {
+        ], |(claim, value)| {
             assert_eq!(claims[claim], value, "{claim}");
-        }
+        });
         assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 120);
         assert!((jwt::now() - claims["iat"].as_i64().unwrap()).abs() <= 2);
         assert!(claims.get("nbf").is_none());
@@ -219,14 +219,14 @@ fn wrong_requests_are_refused() {
         );
         reply.refused(*status, error);
     });
-    // Parameters in the query are none.
+    // Parameters in the query are ignored.
     node.form(
         "/oauth/token?grant_type=client_credentials",
         Some(&basic),
         &[],
     )
     .refused(400, "invalid_request");
-    // The client of a resource server checks tokens, and gets none.
+    // The introspection client of a resource server gets no tokens.
     node.token_reply(&api, &[])
         .refused(400, "unauthorized_client");
     each_case(
@@ -240,7 +240,7 @@ fn wrong_requests_are_refused() {
             );
         },
     );
-    // With charset and in capitals it is the same media type.
+    // The media type is compared without case and parameters.
     let headers = [
         ("authorization", basic.as_str()),
         (
@@ -253,7 +253,7 @@ fn wrong_requests_are_refused() {
 }
 
 #[test]
-fn token_records_are_kept_where_that_is_set() {
+fn token_records_follow_the_setting() {
     for (records, rows) in [("on", 5usize), ("off", 0)] {
         let world = World::sqlite();
         let api = world.resource("https://api.example/");
@@ -273,7 +273,7 @@ fn token_records_are_kept_where_that_is_set() {
                 .len(),
             rows
         );
-        // Introspection and revocation are the same in both.
+        // Introspection and revocation work the same with and without records.
         assert!(node.active(&api, &tokens[0]));
         assert_eq!(node.revoke(&client, &tokens[0]).status, 200);
         assert!(!node.active(&api, &tokens[0]));
@@ -303,8 +303,9 @@ fn a_record_never_holds_the_token() {
 }
 
 on_both! {
-    /// Only where all audiences agree; and what is changed holds for the next token, on every node.
-    fn the_typ_is_the_one_that_the_resource_server_asks_for(world: World) {
+    /// The `typ` applies only if all audiences ask for it; a change applies to the next token, on
+    /// every node.
+    fn the_typ_follows_the_resource_server(world: World) {
         let plain = "https://plain.example/";
         let api = world.cli(&["resource", "create", "--identifier", plain, "--name", "Plain", "--token-typ", "JWT"]);
         assert_eq!(api["token_typ"], "JWT");
@@ -325,7 +326,7 @@ on_both! {
         };
         let (own, token) = typ(&node, &client, &[plain]);
         assert_eq!(own, "JWT");
-        // Our own verification takes it, and nothing else that is not one of ours.
+        // Keyward accepts both types, and no other type.
         assert!(node.active(&api, &token) && second.active(&api, &token));
         let verified = node.get_with(&format!("/verify?audience={plain}"), &[("authorization", &format!("Bearer {token}"))]);
         assert_eq!(verified.status, 200, "{}", verified.body);
@@ -337,7 +338,7 @@ on_both! {
             assert!(!node.active(&api, &forged), "{typ}");
         }
         assert_eq!(typ(&node, &client, &["https://standard.example/"]).0, "at+jwt");
-        assert_eq!(typ(&node, &client, &[]).0, "at+jwt", "they do not agree");
+        assert_eq!(typ(&node, &client, &[]).0, "at+jwt", "the resource servers do not agree");
         assert_eq!(typ(&node, &none, &[]).0, "at+jwt", "for the issuer");
 
         world.cli(&["resource", "update", "https://standard.example/", "--token-typ", "JWT"]);
@@ -348,7 +349,7 @@ on_both! {
         for node in [&node, &second] {
             eventually("the change", || (typ(node, &client, &[plain]).0 == "at+jwt").then_some(()));
         }
-        assert!(node.active(&api, &token), "what was issued before goes on");
+        assert!(node.active(&api, &token), "earlier tokens stay valid");
         assert!(world.refused(&["resource", "update", "urn:nobody", "--token-typ", "JWT"]).contains("urn:nobody"));
     }
 }

@@ -1,4 +1,5 @@
-//! Traces: spans go to an OTLP collector, and the context of a request follows its work.
+//! Traces: spans are sent to an OTLP collector, and the context of a request is kept across
+//! threads.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -55,7 +56,7 @@ impl Collector {
     }
 }
 
-/// Reads a request for `/v1/traces`, and answers it.
+/// Reads a request for `/v1/traces` and answers it.
 fn receive(stream: TcpStream) -> Value {
     let mut reader = BufReader::new(&stream);
     let mut line = String::new();
@@ -161,7 +162,7 @@ fn traces_that_are_not_sampled_are_not_exported() {
     let sampled = TRACE.replace("0a", "0b");
     token_request(&node, &client, &format!("00-{sampled}-{PARENT}-01"));
     collector.span("POST /oauth/token");
-    // What had been recorded before would have been exported before, or with it.
+    // Spans recorded earlier would have been exported earlier, or with this one.
     let spans = collector.spans.lock().unwrap();
     assert!(
         spans.iter().all(|span| span["traceId"] == *sampled),

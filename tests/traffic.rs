@@ -1,4 +1,4 @@
-//! What is going on: counted on all nodes, read in one place.
+//! The traffic report: counted on all nodes, read in one place.
 
 use keyward::clock::Timestamp;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ fn traffic(node: &Node, token: &str) -> Value {
     reply.json()
 }
 
-/// The token of a client of this account.
+/// A management token for a client of this account.
 fn caller(world: &World, node: &Node, account: &str, scope: &str) -> String {
     node.token(&world.manager(node, &["--account", account], scope))
 }
@@ -41,7 +41,7 @@ fn wrong(client: &Client) -> Client {
 }
 
 on_both! {
-    fn the_counts_of_all_nodes_are_added(world: World) {
+    fn the_counters_of_all_nodes_are_added(world: World) {
         let api = world.resource("urn:api");
         let partner = world.cli(&["account", "create", "--name", "Partner"])["id"].as_str().unwrap().to_owned();
         let busy = world.client_with(&["--account", "Partner", "--resource", "urn:api"]);
@@ -52,7 +52,7 @@ on_both! {
             let tokens: Vec<String> = (0..3).map(|_| node.token(&busy)).collect();
             assert!(node.active(&api, &tokens[0]) && node.active(&api, &busy.api_key) && !node.active(&api, "nonsense"));
             node.token_reply(&wrong(&busy), &[]).refused(401, "invalid_client");
-            // What is refused to an authenticated client is a failure of it too.
+            // A refused request of an authenticated client counts as its failure too.
             node.token_reply(&busy, &[("scope", "more")]).refused(400, "invalid_scope");
             let verify = |query: &str| node.get_with(&format!("/verify{query}"), &[("authorization", &format!("Bearer {}", busy.api_key))]);
             assert_eq!((verify("").status, verify("?scope=more").status), (200, 403));
@@ -65,7 +65,7 @@ on_both! {
         let none = caller(&world, &nodes[1], "Partner", "keyward:clients:read");
         assert_eq!(ask(&nodes[0], &none).status, 403);
 
-        // What the nodes have counted is written every few seconds.
+        // Nodes write their counters every few seconds.
         let seen = eventually("all counts", || {
             let seen = traffic(&nodes[0], &operator);
             (sums(&seen["hours"]) == [6 + 3, 7, 7]).then_some(seen)
@@ -94,7 +94,7 @@ on_both! {
         let last = top.last().unwrap();
         assert_eq!((&last["client_id"], &last["tokens"], &last["introspections"]), (&json!(quiet.id), &json!(0), &json!(1)));
 
-        // An account sees its own, and nothing of the server.
+        // An account sees its own counters, and none of the server's.
         let seen = traffic(&nodes[1], &own);
         assert_eq!(seen.get("server"), None);
         assert_eq!(sums(&seen["hours"]), [6 + 3, 4, 6]);
@@ -102,12 +102,12 @@ on_both! {
         assert_eq!((top.len(), &top[0]["client_id"]), (4, &json!(busy.id)));
         assert!(top.iter().all(|client| client["account"] == json!(partner)));
 
-        // One that is gone still stands there, without its name.
+        // A deleted client is still listed, without its name.
         world.cli(&["client", "delete", &busy.id]);
         assert_eq!(traffic(&nodes[0], &operator)["top"][0]["name"], Value::Null);
     }
 
-    fn counts_outlive_the_node(world: World) {
+    fn counters_outlive_the_node(world: World) {
         let client = world.client("a");
         for round in 1..=2 {
             let node = world.start();
@@ -117,7 +117,7 @@ on_both! {
         }
     }
 
-    fn times_are_estimated_from_how_many_took_how_long(world: World) {
+    fn latencies_are_estimated_from_a_histogram(world: World) {
         let node = world.start();
         let operator = node.token(&world.manager(&node, &[], "keyward:tokens:read keyward:operator"));
         let minute = Timestamp::now().truncate_to(std::time::Duration::from_secs(60)).millis();
@@ -125,12 +125,12 @@ on_both! {
             world.execute(&format!("INSERT INTO counters VALUES ({minute}, '', '', '{metric}', {count})"));
         }
         let latencies = traffic(&node, &operator)["server"]["introspection"].clone();
-        // 90 between 0.7 and 1 ms, 10 between 3 and 5.
+        // 90 requests between 0.7 and 1 ms, 10 between 3 and 5 ms.
         assert_eq!(latencies["hour"], json!({"requests": 100, "p50": 0.867, "p95": 4.0, "p99": 4.8}));
         let empty = json!({"requests": 0, "p50": null, "p95": null, "p99": null});
         let spans = latencies["five_minutes"].as_array().unwrap();
         assert_eq!((spans.len(), spans[0]["requests"].as_i64(), &spans[0]["p50"]), (12, Some(0), &Value::Null));
-        // Long ago is not now.
+        // Old counters are not included.
         world.execute(&format!("UPDATE counters SET bucket_start = bucket_start - 3 * 3600000 WHERE bucket_start = {minute}"));
         let latencies = traffic(&node, &operator)["server"]["introspection"].clone();
         assert_eq!((&latencies["hour"], &latencies["day"]["requests"]), (&empty, &json!(100)));

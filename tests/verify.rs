@@ -1,4 +1,4 @@
-//! `/verify`: what a proxy is told about a request that it holds; and a real nginx that asks.
+//! `/verify`: forward authentication, called directly and by a real nginx.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,7 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::support::tools::{Tool, variable};
-use crate::support::{Backend, EmptyWorld, Node, Reply, World, each_case, eventually, jwt, within};
+use crate::support::{
+    Backend, Client, EmptyWorld, Node, Reply, World, each_case, each_check, eventually, jwt, within,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const ORDERS: &str = "https://orders.example/";
@@ -24,7 +26,7 @@ fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 
-/// What `/verify` answers to a request with this `Authorization`.
+/// The response of `/verify` to a request with this `Authorization` header.
 fn ask(node: &Node, query: &str, authorization: &str) -> Reply {
     let header = [("authorization", authorization)];
     node.get_with(
@@ -37,7 +39,7 @@ fn ask(node: &Node, query: &str, authorization: &str) -> Reply {
     )
 }
 
-/// The identity in the answer: client, account, scope, token.
+/// The identity headers of the response: client, account, scope, token.
 fn identity(reply: &Reply) -> [String; 4] {
     assert_eq!((reply.status, reply.body.as_str()), (200, ""));
     assert_eq!(reply.header("cache-control"), Some("no-store"));
@@ -49,7 +51,7 @@ fn identity(reply: &Reply) -> [String; 4] {
     })
 }
 
-/// Asserts a refusal as RFC 6750 section 3 says, and that it names nobody.
+/// Asserts an error as RFC 6750 section 3 defines it, without identity headers.
 fn refused(reply: &Reply, status: u16, challenge: &str, context: &str) {
     assert_eq!(
         (reply.status, reply.header("www-authenticate")),
@@ -163,25 +165,28 @@ fn invalid_credentials_are_refused() {
         jwt::encode(r#"{"alg":"none","typ":"at+jwt"}"#),
         jwt::encode(jwt::claims(&token).to_string())
     );
-    for (what, header, challenge) in [
-        ("nothing", String::new(), NOTHING),
-        (
-            "a stranger's token",
-            bearer(&strange.token(&stranger)),
-            INVALID,
-        ),
-        ("a stranger's key", bearer(&stranger.api_key), INVALID),
-        ("another signature", bearer(&flipped), INVALID),
-        ("no signature", bearer(&unsigned), INVALID),
-        ("half a token", bearer(head), INVALID),
-        ("half a key", bearer(&key[..30]), INVALID),
-        ("a secret", bearer(&client.secret), INVALID),
-        ("a short word", bearer("x"), INVALID),
-        ("a long word", bearer(&"x".repeat(7000)), INVALID),
-    ] {
-        refused(&ask(&node, "?scope=a", &header), 401, challenge, what);
-    }
-    // Neither a token nor a key is anywhere in these.
+    each_case(
+        [
+            ("nothing", String::new(), NOTHING),
+            (
+                "a token with an unknown key",
+                bearer(&strange.token(&stranger)),
+                INVALID,
+            ),
+            ("a stranger's key", bearer(&stranger.api_key), INVALID),
+            ("another signature", bearer(&flipped), INVALID),
+            ("no signature", bearer(&unsigned), INVALID),
+            ("half a token", bearer(head), INVALID),
+            ("half a key", bearer(&key[..30]), INVALID),
+            ("a secret", bearer(&client.secret), INVALID),
+            ("a short word", bearer("x"), INVALID),
+            ("a long word", bearer(&"x".repeat(7000)), INVALID),
+        ],
+        |(what, header, challenge)| {
+            refused(&ask(&node, "?scope=a", &header), 401, challenge, what);
+        },
+    );
+    // None of these contains a token or an API key.
     each_case(
         [
             client.basic(),
@@ -204,7 +209,7 @@ fn invalid_credentials_are_refused() {
             );
         },
     );
-    // A variable of the proxy that is not set lets nobody through.
+    // An unset variable of the proxy lets nothing through.
     each_case(
         [
             "?scope=",
@@ -245,11 +250,11 @@ fn invalid_credentials_are_refused() {
             assert_eq!(
                 ask(&node, query, &bearer(key)).status,
                 400,
-                "a wrong question: {query}"
+                "an invalid query: {query}"
             );
         },
     );
-    // Guessing is slowed down, and who has a right one is not.
+    // Failures are rate limited, and a valid credential still passes.
     let reply = (0..200)
         .map(|_| ask(&node, "", "Bearer x"))
         .find(|reply| reply.status == 429)
@@ -261,19 +266,19 @@ fn invalid_credentials_are_refused() {
     });
 }
 
-/// An API behind the proxy, which tells what it was sent.
+/// An API behind the proxy that answers with the request that it received.
 fn upstream() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for connection in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || drop(tell(connection)));
+            std::thread::spawn(move || drop(echo(connection)));
         }
     });
     address
 }
 
-fn tell(connection: TcpStream) -> std::io::Result<()> {
+fn echo(connection: TcpStream) -> std::io::Result<()> {
     let mut reader = BufReader::new(connection);
     let mut lines = Vec::new();
     loop {
@@ -305,7 +310,7 @@ fn tell(connection: TcpStream) -> std::io::Result<()> {
         .write_all(format!("{head}{seen}").as_bytes())
 }
 
-/// The configuration that `docs/integrations.md` shows, between what makes it run as anybody, anywhere.
+/// The configuration in `docs/integrations.md`, with what is needed to run it in a test.
 fn configuration(world: &World, port: u16, keyward: &str, api: SocketAddr) -> String {
     let document =
         std::fs::read_to_string(crate::support::repository("docs/integrations.md")).unwrap();
@@ -315,17 +320,20 @@ fn configuration(world: &World, port: u16, keyward: &str, api: SocketAddr) -> St
         .and_then(|rest| rest.split("```").next())
         .expect("the configuration for nginx");
     let mut server = shown.to_owned();
-    for (there, here) in [
-        ("listen 80;", format!("listen 127.0.0.1:{port};")),
-        (
-            "server 127.0.0.1:8080;",
-            format!("server {};", keyward.trim_start_matches("http://")),
-        ),
-        ("http://127.0.0.1:9000", format!("http://{api}")),
-    ] {
-        assert!(server.contains(there), "{there}");
-        server = server.replace(there, &here);
-    }
+    each_case(
+        [
+            ("listen 80;", format!("listen 127.0.0.1:{port};")),
+            (
+                "server 127.0.0.1:8080;",
+                format!("server {};", keyward.trim_start_matches("http://")),
+            ),
+            ("http://127.0.0.1:9000", format!("http://{api}")),
+        ],
+        |(there, here)| {
+            assert!(server.contains(there), "{there}");
+            server = server.replace(there, &here);
+        },
+    );
     let folder = world.folder.display();
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {folder}/{kind};\n"))
@@ -416,228 +424,218 @@ impl Drop for Nginx {
     }
 }
 
-#[test]
-fn nginx_protects_an_application_with_verify() {
-    needs!(Tool::Nginx);
-    let world = World::sqlite();
-    world.resource(ORDERS);
-    let of = |scope: &str| world.client_with(&["--scope", scope, "--resource", ORDERS]);
-    let (client, reader, elsewhere) = (
-        of("orders:read orders:write"),
-        of("orders:read"),
-        world.client("orders:read orders:write"),
-    );
-    let elsewhere_only = [
-        "key",
-        "create",
-        &client.id,
-        "--name",
-        "Elsewhere",
-        "--allow-ip",
-        "203.0.113.0/24",
-    ];
-    let elsewhere_only = world.cli(&elsewhere_only)["api_key"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let here_only = [
-        "key",
-        "create",
-        &client.id,
-        "--name",
-        "Here",
-        "--scope",
-        "orders:read",
-        "--allow-ip",
-        "127.0.0.1",
-    ];
-    let here_only = world.cli(&here_only)["api_key"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let node = world.start_with(&["--trusted-proxies", "127.0.0.1"]);
-    let nginx = Nginx::start(&world, &node.base);
-    let token = node.token(&client);
-    let account = ask(&node, "", &bearer(&token))
-        .header("x-keyward-account")
-        .unwrap()
-        .to_owned();
+/// nginx in front of the orders API, a node, and callers of it.
+struct Protected {
+    world: World,
+    node: Node,
+    nginx: Nginx,
+    client: Client,
+    /// May only read.
+    reader: Client,
+    /// Has the scope, but for no resource server.
+    other_api: Client,
+    token: String,
+    /// A key that is valid from another address than the test's.
+    key_of_other_address: String,
+    /// A key that may only read, from the test's address.
+    key_of_this_address: String,
+}
 
-    for (how, authorization, id, scope) in [
-        (
-            "a token",
-            bearer(&token),
-            jwt::claims(&token)["jti"].as_str().unwrap(),
-            "orders:read orders:write",
-        ),
-        (
-            "a key",
-            bearer(&client.api_key),
-            client.api_key.split('_').nth(1).unwrap(),
-            "orders:read orders:write",
-        ),
-        (
-            "a key by Basic",
-            basic(&client.api_key),
-            client.api_key.split('_').nth(1).unwrap(),
-            "orders:read orders:write",
-        ),
-        (
-            "as curl -u KEY:",
-            basic(&format!("{}:", client.api_key)),
-            client.api_key.split('_').nth(1).unwrap(),
-            "orders:read orders:write",
-        ),
-        (
-            "from the right address",
-            bearer(&here_only),
-            here_only.split('_').nth(1).unwrap(),
-            "orders:read",
-        ),
-    ] {
-        let forged = [
-            ("authorization", authorization.as_str()),
-            ("x-keyward-client-id", "forged"),
-            ("x-keyward-scope", "forged"),
-            ("x-keyward-account", "forged"),
-            ("x-keyward-token-id", "forged"),
-            ("x-forwarded-for", "203.0.113.9"),
-        ];
-        let (status, _, seen) = nginx.send("GET", "/orders/1?scope=x&audience=y", &forged, b"");
-        assert_eq!(
-            (status, &seen["request"]),
-            (200, &json!("GET /orders/1?scope=x&audience=y HTTP/1.0")),
-            "{how}"
-        );
-        for (header, value) in [
-            ("client-id", client.id.as_str()),
-            ("account", &account),
-            ("scope", scope),
-            ("token-id", id),
-        ] {
-            assert_eq!(
-                seen["headers"][format!("x-keyward-{header}")],
-                json!(value),
-                "{how}: {seen}"
-            );
+impl Protected {
+    fn start() -> Self {
+        let world = World::sqlite();
+        world.resource(ORDERS);
+        let of = |scope: &str| world.client_with(&["--scope", scope, "--resource", ORDERS]);
+        let (client, reader) = (of("orders:read orders:write"), of("orders:read"));
+        let other_api = world.client("orders:read orders:write");
+        let key = |flags: &[&str]| {
+            let create = ["key", "create", &client.id];
+            let made = world.cli(&[&create, flags].concat());
+            made["api_key"].as_str().unwrap().to_owned()
+        };
+        let elsewhere = ["--name", "Elsewhere", "--allow-ip", "203.0.113.0/24"];
+        let key_of_other_address = key(&elsewhere);
+        let here = ["--name", "Here", "--allow-ip", "127.0.0.1"];
+        let key_of_this_address = key(&[&here[..], &["--scope", "orders:read"]].concat());
+        let node = world.start_with(&["--trusted-proxies", "127.0.0.1"]);
+        let nginx = Nginx::start(&world, &node.base);
+        Protected {
+            token: node.token(&client),
+            world,
+            node,
+            nginx,
+            client,
+            reader,
+            other_api,
+            key_of_other_address,
+            key_of_this_address,
         }
-        assert_eq!(
-            seen["headers"]["authorization"],
-            Value::Null,
-            "the API needs no key"
-        );
     }
-    let json_body = |authorization: &str| {
-        nginx.send(
-            "POST",
-            "/orders/",
-            &[
-                ("authorization", authorization),
-                ("content-type", "application/json"),
-            ],
-            b"{\"a\": 1}",
-        )
-    };
-    let (status, _, seen) = json_body(&basic(&client.api_key));
-    assert_eq!(
-        (status, &seen["body"]),
-        (200, &json!("{\"a\": 1}")),
-        "the body arrives"
-    );
 
-    let challenge = |authorization: &str, method: &str| {
+    fn post(&self, authorization: &str) -> (u16, Value) {
+        let headers = [
+            ("authorization", authorization),
+            ("content-type", "application/json"),
+        ];
+        let (status, _, seen) = self.nginx.send("POST", "/orders/", &headers, b"{\"a\": 1}");
+        (status, seen)
+    }
+
+    fn get(&self, path: &str, authorization: &str) -> u16 {
+        let headers = [("authorization", authorization)];
+        self.nginx.send("GET", path, &headers, b"").0
+    }
+
+    /// The status and the challenges of a request that must not reach the API.
+    fn challenge(&self, authorization: &str, method: &str) -> (u16, String) {
         let header = [("authorization", authorization)];
-        let (status, headers, seen) = nginx.send(
-            method,
-            "/orders/1",
-            if authorization.is_empty() {
-                &[]
-            } else {
-                &header
-            },
-            b"",
-        );
-        assert_eq!(seen, Value::Null, "it did not reach the API");
+        let sent: &[_] = match authorization {
+            "" => &[],
+            _ => &header,
+        };
+        let (status, headers, seen) = self.nginx.send(method, "/orders/1", sent, b"");
+        assert_eq!(seen, Value::Null, "the request reached the API");
         let challenges: Vec<_> = headers
             .get_all("www-authenticate")
             .iter()
             .map(|value| value.to_str().unwrap().to_owned())
             .collect();
         (status, challenges.join(" | "))
-    };
-    let needs = |scope: &str| {
-        (
-            403,
-            format!("{NOTHING}, error=\"insufficient_scope\", scope=\"{scope}\""),
-        )
-    };
-    for (how, authorization, method, expected) in [
-        ("nothing", String::new(), "GET", (401, NOTHING.to_owned())),
-        ("nonsense", bearer("x"), "GET", (401, INVALID.to_owned())),
-        (
-            "for another API",
-            bearer(&elsewhere.api_key),
-            "GET",
-            (401, INVALID.to_owned()),
-        ),
-        (
-            "from another address",
-            bearer(&elsewhere_only),
-            "GET",
-            (401, INVALID.to_owned()),
-        ),
-        (
-            "may only read",
-            bearer(&reader.api_key),
-            "DELETE",
-            needs("orders:write"),
-        ),
-        (
-            "may only read",
-            bearer(&node.token(&reader)),
-            "PUT",
-            needs("orders:write"),
-        ),
-        (
-            "narrowed",
-            bearer(&here_only),
-            "POST",
-            needs("orders:write"),
-        ),
-    ] {
-        assert_eq!(challenge(&authorization, method), expected, "{how}");
     }
-    assert_eq!(json_body(&bearer(&reader.api_key)).0, 403);
-    let by_reader = [("authorization", bearer(&reader.api_key))];
-    let by_reader = by_reader
-        .each_ref()
-        .map(|(name, value)| (*name, value.as_str()));
-    assert_eq!(nginx.send("GET", "/orders/1", &by_reader, b"").0, 200);
-    assert_eq!(
-        nginx.send("GET", "/_keyward", &by_reader, b"").0,
-        404,
-        "from inside alone"
-    );
 
-    assert_eq!(node.revoke(&client, &token).status, 200);
-    assert_eq!(
-        challenge(&bearer(&token), "GET"),
-        (401, INVALID.to_owned()),
-        "from the next request on"
-    );
-    let guesses = (0..200)
-        .map(|_| challenge("Bearer x", "GET").0)
-        .find(|status| *status != 401);
-    assert_eq!(guesses, Some(429));
-    drop(node);
-    assert_eq!(
-        challenge(&bearer(&client.api_key), "GET"),
-        (503, String::new()),
-        "nobody passes unasked"
+    fn allowed_requests_reach_the_api_with_the_identity(&self) {
+        let account = ask(&self.node, "", &bearer(&self.token))
+            .header("x-keyward-account")
+            .unwrap()
+            .to_owned();
+        let id = |key: &str| key.split('_').nth(1).unwrap().to_owned();
+        let jti = jwt::claims(&self.token)["jti"].as_str().unwrap().to_owned();
+        let key = &self.client.api_key;
+        let here = &self.key_of_this_address;
+        let scope = "orders:read orders:write";
+        each_case(
+            [
+                ("a token", bearer(&self.token), jti, scope),
+                ("a key", bearer(key), id(key), scope),
+                ("a key by Basic", basic(key), id(key), scope),
+                ("as curl -u KEY:", basic(&format!("{key}:")), id(key), scope),
+                ("from its address", bearer(here), id(here), "orders:read"),
+            ],
+            |(how, authorization, id, scope)| {
+                let forged = [
+                    ("authorization", authorization.as_str()),
+                    ("x-keyward-client-id", "forged"),
+                    ("x-keyward-scope", "forged"),
+                    ("x-keyward-account", "forged"),
+                    ("x-keyward-token-id", "forged"),
+                    ("x-forwarded-for", "203.0.113.9"),
+                ];
+                let path = "/orders/1?scope=x&audience=y";
+                let (status, _, seen) = self.nginx.send("GET", path, &forged, b"");
+                let request = json!(format!("GET {path} HTTP/1.0"));
+                assert_eq!((status, &seen["request"]), (200, &request), "{how}");
+                let headers = &seen["headers"];
+                assert_eq!(headers["x-keyward-client-id"], self.client.id, "{how}");
+                assert_eq!(headers["x-keyward-account"], account, "{how}");
+                assert_eq!(headers["x-keyward-scope"], scope, "{how}");
+                assert_eq!(headers["x-keyward-token-id"], id, "{how}");
+                assert_eq!(headers["authorization"], Value::Null, "{how}");
+            },
+        );
+        let (status, seen) = self.post(&basic(key));
+        assert_eq!((status, &seen["body"]), (200, &json!("{\"a\": 1}")));
+    }
+
+    fn other_requests_are_challenged(&self) {
+        let invalid = (401, INVALID.to_owned());
+        let needs_write = (
+            403,
+            format!("{NOTHING}, error=\"insufficient_scope\", scope=\"orders:write\""),
+        );
+        let reader_token = bearer(&self.node.token(&self.reader));
+        let reader = bearer(&self.reader.api_key);
+        let elsewhere = bearer(&self.key_of_other_address);
+        let here = bearer(&self.key_of_this_address);
+        each_case(
+            [
+                ("nothing", "", "GET", (401, NOTHING.to_owned())),
+                ("nonsense", "Bearer x", "GET", invalid.clone()),
+                (
+                    "for another API",
+                    &bearer(&self.other_api.api_key),
+                    "GET",
+                    invalid.clone(),
+                ),
+                ("from another address", &elsewhere, "GET", invalid),
+                (
+                    "a key that may only read",
+                    &reader,
+                    "DELETE",
+                    needs_write.clone(),
+                ),
+                (
+                    "a token that may only read",
+                    &reader_token,
+                    "PUT",
+                    needs_write.clone(),
+                ),
+                ("a key with a part of the scope", &here, "POST", needs_write),
+            ],
+            |(how, authorization, method, expected)| {
+                assert_eq!(self.challenge(authorization, method), expected, "{how}");
+            },
+        );
+        assert_eq!(self.post(&reader).0, 403);
+        assert_eq!(self.get("/orders/1", &reader), 200);
+        assert_eq!(self.get("/_keyward", &reader), 404, "only from inside");
+    }
+
+    fn a_revoked_token_is_refused(&self) {
+        let token = self.node.token(&self.client);
+        assert_eq!(self.node.revoke(&self.client, &token).status, 200);
+        let refused = self.challenge(&bearer(&token), "GET");
+        assert_eq!(refused, (401, INVALID.to_owned()));
+    }
+
+    fn failures_are_rate_limited(&self) {
+        let limited = (0..200)
+            .map(|_| self.challenge("Bearer x", "GET").0)
+            .find(|status| *status != 401);
+        assert_eq!(limited, Some(429));
+    }
+
+    /// The last check, since it stops the node.
+    fn no_request_passes_without_keyward(&self) {
+        self.node.signal("KILL");
+        eventually("the end of the node", || {
+            TcpStream::connect(self.node.base.trim_start_matches("http://"))
+                .is_err()
+                .then_some(())
+        });
+        let refused = self.challenge(&bearer(&self.client.api_key), "GET");
+        let log = self.nginx.log(&self.world);
+        assert_eq!(refused, (503, String::new()), "{log}");
+    }
+}
+
+#[test]
+fn nginx_protects_an_application_with_verify() {
+    needs!(Tool::Nginx);
+    let protected = Protected::start();
+    each_check(
+        &protected,
+        &[
+            Protected::allowed_requests_reach_the_api_with_the_identity,
+            Protected::other_requests_are_challenged,
+            Protected::a_revoked_token_is_refused,
+            Protected::failures_are_rate_limited,
+            Protected::no_request_passes_without_keyward,
+        ],
     );
 }
 
-/// A scope of many words passes a proxy's buffers: it is narrowed to what was asked for, and says so.
+/// A long scope does not overflow a proxy's buffers: `/verify` returns only the scope that was
+/// asked for, and says so.
 #[test]
 fn a_long_scope_does_not_overflow_the_buffers_of_a_proxy() {
     let world = World::sqlite();
@@ -669,7 +667,7 @@ fn a_long_scope_does_not_overflow_the_buffers_of_a_proxy() {
     assert_eq!(
         (reply.status, reply.header("x-keyward-scope")),
         (200, None),
-        "nothing was asked for"
+        "no scope was requested"
     );
     assert_eq!(reply.header("x-keyward-client-id"), Some(wide.id.as_str()));
     let asked = scope.replace(' ', "+");

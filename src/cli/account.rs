@@ -26,7 +26,7 @@ pub enum Account {
         /// The account, by id or name
         account: String,
 
-        /// Require two-factor authentication of its users in the portal
+        /// Require two-step verification of its users in the portal
         #[arg(
             long,
             value_name = "on|off",
@@ -116,7 +116,7 @@ impl Account {
                         "does not require"
                     };
                     words.push(format!(
-                        "The account {account} {does} two-factor authentication"
+                        "The account {account} {does} two-step verification"
                     ));
                 }
                 Ok(Output::new(&changed, words.join("\n")))

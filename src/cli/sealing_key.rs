@@ -74,7 +74,7 @@ impl SealingKey {
 
 fn done(rotated: &Rotated) -> Output {
     let sealed = format!(
-        "Re-encrypted {} signing keys and {} second factors with the new key",
+        "Re-encrypted {} signing keys and {} TOTP secrets with the new key",
         rotated.signing_keys, rotated.second_factors
     );
     let next = match rotated.keys_in_file {

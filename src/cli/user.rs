@@ -42,7 +42,7 @@ pub enum User {
         /// administrator, developer or viewer
         role: Role,
     },
-    /// Remove the second factor of a user who lost it
+    /// Reset two-step verification of a user who lost their device and recovery codes
     ResetSecondFactor { email: String },
     /// Set the password of a user, read from standard input
     SetPassword { email: String },
@@ -113,7 +113,7 @@ impl User {
             User::ResetSecondFactor { email } => {
                 user::reset_second_factor(&store, operator.may(UsersWrite)?, &email).await?;
                 Ok(Output::done(format!(
-                    "Removed the second factor of {email}"
+                    "Reset two-step verification of {email}"
                 )))
             }
             User::SetPassword { email } => {

@@ -172,7 +172,7 @@ pub struct Settings {
     #[arg(long, global = true, env = "KEYWARD_PORTAL_SESSION", value_name = "DURATION", default_value = "12h", value_parser = parse_duration)]
     pub portal_session: Duration,
 
-    /// Require two-factor authentication of operators in the portal; accounts decide for their own users
+    /// Require two-step verification of operators in the portal; accounts decide for their own users
     #[arg(
         long,
         global = true,

@@ -8,13 +8,12 @@ use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use parking_lot::Mutex;
-use strum::EnumCount;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zxcvbn::matching::patterns::MatchPattern;
 use zxcvbn::{Score, zxcvbn};
 
 use crate::credential::random_bytes;
-use crate::error::Error;
+use crate::error::{Error, refusal};
 use crate::secret::SecretString;
 use crate::span::{self, Scope};
 
@@ -40,9 +39,8 @@ const PRODUCT: [&str; 2] = ["keyward", "portal"];
 #[derive(Debug)]
 pub struct Password(SecretString);
 
-/// Why a password is refused (NIST SP 800-63B section 5.1.1.2). The name of the variant is the
-/// message that each language has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumCount)]
+/// Why a password is refused (NIST SP 800-63B section 5.1.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weakness {
     /// Too short, too long, with a control character, or with too few different characters.
     Format,
@@ -62,52 +60,17 @@ pub enum Weakness {
     Guessable,
 }
 
-impl Weakness {
-    /// All reasons.
-    pub const ALL: [Weakness; Weakness::COUNT] = [
-        Weakness::Format,
-        Weakness::Personal,
-        Weakness::Common,
-        Weakness::Keyboard,
-        Weakness::Repeated,
-        Weakness::Sequence,
-        Weakness::Date,
-        Weakness::Guessable,
-    ];
-
-    /// The id of its message in the languages of the portal.
-    pub const fn message(self) -> &'static str {
-        match self {
-            Weakness::Format => "password-unusable",
-            Weakness::Personal => "password-personal",
-            Weakness::Common => "password-common",
-            Weakness::Keyboard => "password-keyboard",
-            Weakness::Repeated => "password-repeated",
-            Weakness::Sequence => "password-sequence",
-            Weakness::Date => "password-date",
-            Weakness::Guessable => "password-guessable",
-        }
-    }
-
-    /// The message in English, for the API and the command line.
-    pub const fn description(self) -> &'static str {
-        match self {
-            Weakness::Format => {
-                "A password has at least 10 characters, five of them different, no control characters, and at most 1024 bytes"
-            }
-            Weakness::Personal => {
-                "The password contains the e-mail address or the name of this service: it is easy to guess"
-            }
-            Weakness::Common => {
-                "The password is, or resembles, one of the most common ones: it is easy to guess"
-            }
-            Weakness::Keyboard => {
-                "Keys that are next to each other on the keyboard are easy to guess"
-            }
-            Weakness::Repeated => "A password that repeats the same characters is easy to guess",
-            Weakness::Sequence => "Sequences such as abc or 1234 are easy to guess",
-            Weakness::Date => "Dates and years are easy to guess",
-            Weakness::Guessable => "The password is easy to guess: add another word or two",
+impl From<Weakness> for Error {
+    fn from(weakness: Weakness) -> Self {
+        match weakness {
+            Weakness::Format => refusal::password_format(),
+            Weakness::Personal => refusal::password_personal(),
+            Weakness::Common => refusal::password_common(),
+            Weakness::Keyboard => refusal::password_keyboard(),
+            Weakness::Repeated => refusal::password_repeated(),
+            Weakness::Sequence => refusal::password_sequence(),
+            Weakness::Date => refusal::password_date(),
+            Weakness::Guessable => refusal::password_guessable(),
         }
     }
 }

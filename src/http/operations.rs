@@ -191,7 +191,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         Op::patch(
             "/api/v1/accounts/{id}",
             "updateAccount",
-            "Change whether an account requires a second factor, or its maximum number of clients",
+            "Change whether an account requires two-step verification, or its maximum number of clients",
             accounts::update,
         )
         .json::<accounts::UpdateAccount>()
@@ -233,7 +233,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         Op::delete(
             "/api/v1/users/{id}/second-factor",
             "resetSecondFactor",
-            "Remove the second factor of a user",
+            "Reset two-step verification of a user",
             users::reset_second_factor,
         )
         .returns_empty(204, "Removed; all sessions of the user are terminated")

@@ -32,7 +32,7 @@ pub(super) enum RunOn {
 /// A background job.
 pub(super) struct Job {
     name: &'static str,
-    /// From the end of one run to the start of the next.
+    /// From the start of one run to the start of the next. A run that takes longer delays the next.
     period: Duration,
     on: RunOn,
     run: BoxedRun,

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::config::Issuer;
 use crate::credential::{Credential, Kind};
 use crate::crypto::secret_hash::{self, StoredSecret};
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::request_context::RequestContext;
 use crate::secret::SecretString;
 use crate::store::audit::Action;
@@ -135,13 +135,7 @@ pub async fn accept(
     password: SecretString,
     context: &RequestContext,
 ) -> Result<String, Error> {
-    let invalid_link = || {
-        Error::new(
-            Code::NotFound,
-            "The link was used or replaced, or has expired",
-        )
-        .phrase("invitation-gone", [])
-    };
+    let invalid_link = refusal::invitation_invalid;
     let link = parse_link(link).ok_or_else(invalid_link)?;
     // Before the expensive hash, so that guessing links cannot exhaust the CPU.
     let email = find_email(server, &link, context.received_at)

@@ -8,11 +8,11 @@ use super::sign_in::{
     wrong_code,
 };
 use super::user::usable_password;
-use super::{AuthorizationServer, invalid, not_found};
+use super::{AuthorizationServer, not_found};
 use crate::credential::Credential;
 use crate::crypto::password::{Caller, Password};
 use crate::crypto::sealing_key::SealingKeyFile;
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::request_context::RequestContext;
 use crate::secret::{SecretBytes, SecretString};
 use crate::store::audit::Action;
@@ -162,10 +162,7 @@ impl SecondFactorChange {
                 recovery_hashes,
             } => {
                 if user.totp_sealed.is_some() {
-                    return Err(
-                        Error::new(Code::Conflict, "There is a second factor already")
-                            .phrase("second-factor-there", []),
-                    );
+                    return Err(refusal::second_factor_exists());
                 }
                 // Sealed here and not earlier, because the sealing key may be rotated meanwhile.
                 let sealed =
@@ -260,9 +257,7 @@ pub async fn change_password(
         .matches(stored, presented, Caller::Known)
         .await?;
     if unchanged {
-        return Err(invalid("The new password is the current one")
-            .phrase("password-same", [])
-            .field("new"));
+        return Err(refusal::password_unchanged().field("new"));
     }
     let hash = server.passwords.hash(new).await?;
     let old = session.row.clone();

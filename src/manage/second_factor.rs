@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::credential::random_bytes;
 use crate::crypto::sealing_key::SealingKeyFile;
 use crate::crypto::secret_hash;
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::secret::{SecretBytes, SecretString};
 use crate::store::user::User;
 
@@ -82,11 +82,7 @@ pub(super) fn unseal_enrolment(
 ) -> Result<SecretBytes, Error> {
     sealing_keys
         .unseal(&seal_context(user), sealed)
-        .map_err(|error| {
-            Error::new(Code::InvalidRequest, "The form is out of date; start again")
-                .phrase("form-stale", [])
-                .detail(error.to_string())
-        })
+        .map_err(|error| refusal::enrolment_expired().detail(error.to_string()))
 }
 
 /// The associated data under which a user's secret is sealed: one user's secret cannot be unsealed

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::session::{ActiveSession, ensure_active, new_session, recorder};
 use super::user::{MAX_EMAIL, check_email};
-use super::{AuthorizationServer, invalid, not_found};
+use super::{AuthorizationServer, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, random_bytes};
 use crate::crypto::password::{Caller, Password};
 use crate::crypto::sealing_key::SealingKeyFile;
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::manage::second_factor::{self, CodeCheck};
 use crate::oauth::reason::Reason;
 use crate::oauth::usage::FailureSource;
@@ -424,8 +424,7 @@ pub(super) fn start_attempt<'a>(
         .attempt(by, context.client_ip)
         .map_err(|wait| {
             let seconds = wait.as_secs().max(1);
-            Error::too_many_requests("Too many failed attempts; try again later", wait)
-                .phrase("too-many-failures", [("seconds", seconds.into())])
+            refusal::too_many_failures(seconds).retry_in(wait)
         })
 }
 
@@ -473,12 +472,7 @@ fn reject(
     server
         .usage
         .record_failure(failure_entry(email, user, context, reason), of);
-    Error::new(
-        Code::AccessDenied,
-        "The email address or the password is wrong",
-    )
-    .phrase("sign-in-wrong", [])
-    .detail(reason.to_string())
+    refusal::sign_in_failed().detail(reason.to_string())
 }
 
 /// Counts a wrong code, and makes the error to show. [`check_code`] has already recorded a wrong
@@ -497,18 +491,11 @@ pub(super) fn reject_code(
     let reason = Reason::second_factor_locked();
     let user = Some(&session.user);
     reject(server, attempt, session.email(), user, context, &reason);
-    Error::new(
-        Code::AccessDenied,
-        "Two-step verification is locked after too many wrong codes; set a new password, or use a recovery code",
-    )
-    .phrase("second-factor-locked", [])
-    .field("code")
+    refusal::second_factor_locked().field("code")
 }
 
 pub(super) fn wrong_code() -> Error {
-    Error::new(Code::AccessDenied, "The code is wrong, or was already used")
-        .phrase("code-wrong", [])
-        .field("code")
+    refusal::wrong_code().field("code")
 }
 
 /// Verifies the password again before a sensitive change: somebody at an unlocked computer may not
@@ -531,9 +518,7 @@ pub(super) async fn confirm_password(
     }
     let reason = Reason::wrong_current_password();
     reject(server, attempt, session.email(), user, context, &reason);
-    Err(invalid("The current password is wrong")
-        .phrase("current-password-wrong", [])
-        .field(field))
+    Err(refusal::wrong_current_password().field(field))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, refusal};
 use crate::manage::actor::{ClientsRead, KeysRead, KeysWrite};
 use crate::manage::api_key::{
     self, ApiKeyView, IpRanges, MAX_API_KEYS, NewApiKey, authorization_header,
@@ -247,9 +247,7 @@ pub async fn create(
             .split([' ', ',', '\n', '\r', '\t'])
             .filter(|word| !word.is_empty());
         let allowed_ips = IpRanges::from_words(ranges).map_err(|reason| {
-            Error::new(Code::InvalidRequest, reason)
-                .phrase("ip-unusable", [])
-                .field("allowed_ips")
+            refusal::api_key_ip_ranges(&reason.to_string()).field("allowed_ips")
         })?;
         let expires_at = form
             .duration("expires_in")?
@@ -314,12 +312,10 @@ async fn find(
         &application.client.client_id,
     )
     .await?;
-    let not_found =
-        || Error::new(Code::NotFound, "The API key does not exist").phrase("key-gone", []);
     Ok(keys
         .into_iter()
         .find(|key| key.id == id)
-        .ok_or_else(not_found)?)
+        .ok_or_else(refusal::api_key_unknown)?)
 }
 
 fn last_used(user: &CurrentUser, key: &ApiKeyView) -> String {

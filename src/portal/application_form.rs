@@ -14,7 +14,7 @@ use super::page::{NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::credential::Credential;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, refusal};
 use crate::manage::account;
 use crate::manage::actor::{AccountsRead, ClientsWrite};
 use crate::manage::api_key::authorization_header;
@@ -134,9 +134,7 @@ fn parse_scope(form: &Form) -> Result<Scope, Error> {
         .chain([more.as_str()])
         .collect();
     let unusable = |error: crate::scope::InvalidScope| {
-        Error::new(Code::InvalidScope, error.to_string())
-            .phrase("scope-unusable", [])
-            .field("more_scope")
+        refusal::invalid_scope(&error.to_string()).field("more_scope")
     };
     words.join(" ").parse().map_err(unusable)
 }

@@ -5,7 +5,7 @@ use actix_web::http::header::{HOST, HeaderMap, HeaderName, ORIGIN};
 use actix_web::web::Data;
 
 use crate::credential::Fingerprint;
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::manage::AuthorizationServer;
 
 /// Compares CSRF tokens in constant time. An empty token matches nothing.
@@ -25,11 +25,7 @@ pub(super) fn check_same_origin(request: &HttpRequest) -> Result<(), Error> {
     if is_same_origin(request.headers(), issuer.as_deref()) {
         return Ok(());
     }
-    Err(Error::new(
-        Code::AccessDenied,
-        "This form was submitted from another site",
-    )
-    .phrase("other-site", []))
+    Err(refusal::cross_site_form())
 }
 
 /// Whether the browser says that this site sent the request: by `Sec-Fetch-Site`, else by `Origin`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::clock::parse_duration;
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::scope::{InvalidScope, Scope};
 use crate::secret::SecretString;
 
@@ -92,9 +92,7 @@ impl Form {
             "" => Ok(None),
             text => match parse_duration(text) {
                 Ok(duration) => Ok(Some(duration)),
-                Err(error) => Err(Error::new(Code::InvalidRequest, error.to_string())
-                    .phrase("span-unusable", [])
-                    .field(name)),
+                Err(error) => Err(refusal::invalid_duration(&error.to_string()).field(name)),
             },
         }
     }
@@ -107,11 +105,9 @@ impl Form {
     pub fn scope(&self, name: &'static str) -> Result<Scope, Error> {
         let words: Vec<&str> = self.all(name).collect();
         let words = words.join(" ").replace(',', " ");
-        words.parse().map_err(|error: InvalidScope| {
-            Error::new(Code::InvalidScope, error.to_string())
-                .phrase("scope-unusable", [])
-                .field(name)
-        })
+        words
+            .parse()
+            .map_err(|error: InvalidScope| refusal::invalid_scope(&error.to_string()).field(name))
     }
 
     /// The fields that may be shown again: neither secrets nor the CSRF token.

@@ -266,7 +266,7 @@ fn recovery_codes_page(user: &CurrentUser, codes: &[SecretString]) -> HttpRespon
 
 /// The page with an error of the second factor's form that the user can correct.
 async fn second_factor_error(user: &CurrentUser, error: Error) -> Result<HttpResponse, PageError> {
-    if error.said().is_some() {
+    if error.refusal().is_some() {
         return profile_page(user, Some((ProfileForm::SecondFactor, &error))).await;
     }
     Err(error.into())

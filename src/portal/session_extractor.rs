@@ -17,7 +17,7 @@ use fluent_bundle::FluentValue;
 use maud::Markup;
 
 use super::form::{CSRF_TOKEN, Form, IDEMPOTENCY_KEY};
-use super::language::{Arguments, Language};
+use super::language::{Arguments, Language, message_id};
 use super::page_error::PageError;
 use super::{cookies, csrf};
 use crate::clock::Timestamp;
@@ -117,12 +117,9 @@ impl PageContext {
 
     /// The description of an error in the language of the page.
     pub fn localize(&self, error: &Error) -> String {
-        match error.said() {
-            Some(phrase) => self.language.phrase(phrase),
-            None => self.t(&format!(
-                "error-{}",
-                error.code().as_str().replace('_', "-")
-            )),
+        match error.refusal() {
+            Some(message) => self.language.refusal(message),
+            None => self.t(&message_id("error", error.code().as_str())),
         }
     }
 

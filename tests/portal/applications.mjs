@@ -29,7 +29,7 @@ async function makingAKey() {
   await titled(page, 'API keys of Order import')
   await shows(page, 'If it was leaked, rotate it and expire the old key immediately.')
   assert.equal(await control(page, /^Revoke/).count(), 0)
-  // What limits a key is folded away until it is wanted.
+  // The fields for limits are collapsed at first.
   assert.equal(await page.locator('#allowed_ips').isVisible(), false)
   await fill(page, { name: 'Nightly import' })
   await press(page, 'Create key')
@@ -47,7 +47,7 @@ async function makingAKey() {
   await copy.click()
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), key)
   await page.getByText('Copied').waitFor()
-  // Without a clipboard (no TLS) the old way is taken.
+  // Without the clipboard API (no TLS), the script falls back to `execCommand`.
   await page.evaluate(() => {
     navigator.clipboard.writeText = () => Promise.reject(new Error('none'))
     document.addEventListener('copy', () => { globalThis.taken = document.getSelection().toString() || document.activeElement.value })
@@ -85,7 +85,7 @@ async function makingAKey() {
   await fill(page, { allowed_ips: '203.0.113.0/24\n2001:db8::/32' })
   await press(page, 'Create key')
   await titled(page, 'API key created')
-  // From here it is refused.
+  // The key is refused from this address.
   assert.equal(await verify(await given(page, 'key')), 401)
   await press(page, 'Go to API keys')
   const limited = await row(page, 'Warehouse').innerText()
@@ -119,7 +119,7 @@ async function theLifeOfAKey() {
   assert.equal(await row(page, 'Reports').count(), 2)
   await shot(page, 'api-keys')
 
-  // Of what was used it says so before it is revoked; that is written some seconds later.
+  // The confirmation shows the last use, which is written some seconds later.
   const used = row(page, 'Reports').filter({ hasText: 'just now' }).filter({ has: page.locator('td:has-text("Never")') })
   await eventually('the last use', async () => {
     await page.reload()
@@ -151,7 +151,7 @@ async function theMostKeys() {
     await fill(page, { name: `Depot ${number}` })
     await press(page, 'Create key')
   }
-  // A form from before there were ten.
+  // A form that was loaded before there were ten keys.
   await to(page, path)
   await shows(page, 'You’ve reached the limit of 10 keys', '“Last used” shows which.')
   assert.equal(await control(page, 'Create key').count(), 0)
@@ -179,7 +179,7 @@ async function anApplication() {
   await notice(ours, 'You already submitted this form. Nothing was created twice.')
   await to(ours, '/applications')
   assert.equal(await row(ours, 'Returns').count(), 1)
-  // What the account has not got cannot be taken by a form of one's own either.
+  // A forged form cannot grant what the account does not have either.
   await press(ours, 'New application')
   await ours.locator('[name=scope]').first().evaluate((box) => { box.value = 'keyward:operate' })
   await fill(ours, { name: 'Too much', scope: 'keyward:operate' })
@@ -257,7 +257,7 @@ async function asAnOperator() {
   await press(other, 'Filter')
   await shows(other, 'Courier app')
   await lacks(other, 'Order import')
-  // Others' applications are not there.
+  // Applications of other accounts do not exist.
   assert.equal((await to(guest, `/applications/${own}`)).status(), 404)
   for (const one of [guest, other]) await leave(one)
 }
@@ -306,7 +306,7 @@ async function secretsAndTokens() {
   await lacks(page, third.split('_')[1])
 
   await to(page, `/applications/${id}`)
-  // Failures are written in batches, so each is waited for.
+  // Failures are written in batches, so the test waits for each.
   await reloadedUntil(page, 'not a valid client secret')
   for (const other of [second, third, input.import.client_secret]) await reloadedUntil(page, `unknown secret ${other.split('_')[1]}: deleted, or of another application`)
   await shot(page, 'application')

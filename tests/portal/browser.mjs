@@ -1,4 +1,4 @@
-// What all journeys stand on: a browser that lets nothing pass unseen, and the words for what people do.
+// Helpers of all scripts: a browser that records every problem, and functions for what users do.
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
@@ -20,7 +20,7 @@ export const input = JSON.parse(process.env.JOURNEY)
 export const PASSWORD = input.password
 
 let browser
-// What no page may do, whatever the journey is about: checked at its end.
+// Problems that no page may have. They are checked at the end of each script.
 const problems = []
 
 export async function launch() {
@@ -29,10 +29,10 @@ export async function launch() {
 
 export async function close() {
   await browser.close()
-  assert.deepEqual(problems, [], 'what no page may do')
+  assert.deepEqual(problems, [], 'problems of pages')
 }
 
-/** A browser of somebody's own: nothing is shared with the others but the program. */
+/** A separate browser context, with its own cookies. */
 export async function visitor(options = {}) {
   const context = await browser.newContext({ viewport: DESK, locale: 'en-GB', baseURL: input.base, reducedMotion: 'reduce', ...options })
   context.setDefaultTimeout(15_000)
@@ -49,13 +49,13 @@ function watch(page) {
   const at = () => new URL(page.url(), input.base).pathname
   page.on('pageerror', (error) => problems.push(`${at()}: ${error.stack}`))
   page.on('console', (message) => {
-    // Of pages that are answered with 4xx on purpose; what pages load themselves is looked at below.
+    // Some pages are answered with 4xx on purpose; the resources of pages are checked below.
     if (message.type() === 'error' && !message.text().startsWith('Failed to load resource: the server responded')) {
       problems.push(`${at()}: console: ${message.text()}`)
     }
   })
   page.on('request', (request) => {
-    if (!request.url().startsWith(`${input.base}/`)) problems.push(`${at()}: asks ${request.url()}`)
+    if (!request.url().startsWith(`${input.base}/`)) problems.push(`${at()}: requests ${request.url()}`)
   })
   page.on('response', (response) => {
     if (response.status() >= 400 && response.request().resourceType() !== 'document') {
@@ -65,7 +65,7 @@ function watch(page) {
   page.on('dialog', (dialog) => { problems.push(`${at()}: a dialog`); dialog.dismiss() })
 }
 
-/** Does something that leads to another page, and waits for that; gives its answer. */
+/** Performs an action that leads to another page, and waits for it. Returns its response. */
 export async function leads(page, act) {
   const answered = page.waitForEvent('response', (response) =>
     response.request().isNavigationRequest() && (response.status() < 300 || response.status() >= 400))
@@ -76,7 +76,7 @@ export async function leads(page, act) {
 
 export const to = async (page, path) => page.goto(`/portal${path}`)
 
-/** A button or a link by its name, in the content unless said otherwise. */
+/** A button or a link by its name, by default within the content. */
 export const control = (page, name, within = 'main') =>
   page.locator(within).getByRole('button', { name, exact: true }).or(page.locator(within).getByRole('link', { name, exact: true }))
 
@@ -107,7 +107,7 @@ export async function notice(page, wanted) {
   assert.equal((await found.innerText()).trim(), wanted)
 }
 
-/** That a form came back with what is wrong: above it, and beside the field, which has the focus. */
+/** Asserts that a form shows its error above and beside the field, and that the field has the focus. */
 export async function wrong(page, field, words) {
   const alert = page.getByRole('alert')
   assert.ok((await alert.innerText()).includes(words), await alert.innerText())
@@ -138,7 +138,7 @@ export async function signIn(page, email, password = PASSWORD) {
   return press(page, 'Sign in')
 }
 
-/** Somebody who has signed in, in a browser of their own. */
+/** A signed-in user in a separate browser context. */
 export async function member(email, options) {
   const page = await visitor(options)
   await signIn(page, email)
@@ -148,13 +148,13 @@ export async function member(email, options) {
 
 export const signOut = (page) => press(page, 'Sign out', 'header')
 
-/** A text that a page gives to be copied. */
+/** A text that a page shows for copying. */
 export const given = (page, id) => page.locator(`#${id}`).textContent()
 
 /** The row of a table that has this text. */
 export const row = (page, text) => page.locator('tbody tr').filter({ hasText: text })
 
-/** Looks again until it is so: what is counted and noted is written every five seconds. */
+/** Reloads until the condition holds: counters and failures are written every five seconds. */
 export async function eventually(what, look, patience = 30_000) {
   const end = Date.now() + patience
   for (;;) {
@@ -172,13 +172,13 @@ export const reloadedUntil = (page, words) => eventually(`${words} at ${page.url
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 
-/** Has the test do something beside the browser. */
+/** Asks the Rust test to perform an action outside the browser. */
 export async function done(what) {
   process.stdout.write(`?${what}\n`)
   assert.equal((await lines.next()).value, what)
 }
 
-// The server, as programs see it
+// Requests of programs
 
 export const basic = (id, secret) => `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`
 
@@ -191,7 +191,7 @@ export async function form(path, authorization, fields) {
 
 export const token = (id, secret, fields) => form('/oauth/token', basic(id, secret), { grant_type: 'client_credentials', ...fields })
 
-/** Registers a client (RFC 7591); gives its metadata, or the error. */
+/** Registers a client (RFC 7591). Returns its metadata, or the error. */
 export async function register(bearer, metadata) {
   const answer = await fetch(`${input.base}/oauth/register`, {
     method: 'POST', headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' }, body: JSON.stringify(metadata),
@@ -199,10 +199,10 @@ export async function register(bearer, metadata) {
   return answer.json()
 }
 
-/** Whether a key is taken: 200, or else 401. */
+/** Whether an API key is accepted: 200, otherwise 401. */
 export const verify = async (key) => (await fetch(`${input.base}/verify`, { headers: { authorization: basic(key, '') } })).status
 
-/** A code of the second factor (RFC 6238); `steps` of half a minute from now. */
+/** A TOTP code (RFC 6238), `steps` of 30 seconds from now. */
 export function code(secret, steps = 0) {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
   const bits = [...secret].map((sign) => alphabet.indexOf(sign).toString(2).padStart(5, '0')).join('')
@@ -214,7 +214,7 @@ export function code(secret, steps = 0) {
   return String(number % 1_000_000).padStart(6, '0')
 }
 
-// What holds of every page
+// Checks for every page
 
 export async function axe(page) {
   if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(AXE)
@@ -226,7 +226,7 @@ export async function axe(page) {
   return violations.map((own) => `${own.rule}: ${own.nodes.join(' | ')}`)
 }
 
-/** What goes over the right edge. */
+/** The elements that overflow the right edge. */
 export const overflow = (page) => page.evaluate(() => {
   const wide = document.documentElement.scrollWidth - innerWidth
   if (wide <= 0) return []
@@ -246,7 +246,7 @@ export const focused = (page) => page.evaluate(() => {
   return own === document.body ? null : own.id || own.name || own.textContent.trim()
 })
 
-/** Goes on with the Tab key until this has the focus. */
+/** Presses the Tab key until this element has the focus. */
 export async function tabTo(page, locator) {
   for (let presses = 0; presses < 150; presses += 1) {
     await page.keyboard.press('Tab')

@@ -1,13 +1,13 @@
-// What holds of every page, in every language, by every light, at every width.
+// Checks for every page, in every language, colour scheme and width.
 import {
   DESK, PHONE, axe, input, overflow,
 } from './browser.mjs'
 
 const ENGLISH = /(?<![\p{L}_])(the|and|your|you|of|with|from|this|that|which|its|are|is|for|not|have|been|made|ended|ends|never|none|nothing|revoke|rotate|delete|sign|password|name|role|account|keys?|servers?|people|last|new|show|just|now|ago|always|wrong|must|cannot|need|back|start|copy|when|who|what|why)(?![\p{L}_])/iu
-// What people typed, and what is called like that in all languages.
+// Texts that users entered, and names that are the same in all languages.
 const GIVEN = /Order import|Parcel tracking|Orders API|Acme Logistics|Resource servers|By the keyboard|By hand|[\w.+-]+@[\w.-]+|Mozilla\/5\.0[^\n]*|Page [\w, ]+/g
 
-/** The words that people read or hear, without code and without what they typed. */
+/** The words that users read or hear, without code and without their own input. */
 const words = (page) => page.evaluate(() => {
   const copy = document.body.cloneNode(true)
   const hear = [...copy.querySelectorAll('*')].flatMap((own) => ['aria-label', 'title', 'alt', 'placeholder', 'data-label', 'data-copied', 'data-pause', 'data-resume'].map((name) => own.getAttribute(name)).filter(Boolean))
@@ -18,9 +18,9 @@ const words = (page) => page.evaluate(() => {
 })
 
 /**
- * What is wrong with a page as it stands. What axe looks at does not depend on the language: a test in Rust holds the
- * two to the same messages. The first state of each page is looked at in both colour schemes, at both widths; its
- * further states, such as a form with errors, in one of them.
+ * The problems of a page in its present state. The checks of axe do not depend on the language, since a Rust test
+ * ensures that both have the same messages. The first state of each page is checked in both colour schemes and at both
+ * widths; its other states, such as a form with errors, in one of them.
  */
 export async function inspect(page, language, first) {
   const wrong = []
@@ -38,7 +38,7 @@ export async function inspect(page, language, first) {
   }
   if ((await page.locator('h1').count()) !== 1) wrong.push('not one h1')
   const pairs = language === 'fr' ? [[PHONE, 'dark'], [DESK, 'light']] : [[PHONE, 'light'], [DESK, 'dark']]
-  // From the one that it is at: each change draws the page anew.
+  // The current width comes first, because each change renders the page again.
   if (page.viewportSize().width === DESK.width) pairs.reverse()
   for (const [size, colorScheme] of first ? pairs : pairs.slice(1)) {
     await Promise.all([page.setViewportSize(size), page.emulateMedia({ colorScheme })])
@@ -48,7 +48,7 @@ export async function inspect(page, language, first) {
   return wrong
 }
 
-/** Whether the Tab key reaches all that can be done, in the order of the page, and shows where it is. */
+/** Asserts that the Tab key reaches all controls in the order of the page, with a visible focus. */
 export async function keyboard(page) {
   const count = await page.evaluate(() => {
     const wanted = 'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]'

@@ -1,4 +1,4 @@
-// What operators see and do: the overview after real traffic, resource servers, registration, signing keys, the audit.
+// Pages of operators: the overview after real traffic, resource servers, registration, signing keys, the audit.
 import assert from 'node:assert/strict'
 import {
   PASSWORD, PHONE, basic, control, done, eventually, fill, form, given, input, lacks, leads, leave, member, notice,
@@ -15,7 +15,7 @@ async function theOverview() {
   page = await member(operator)
   await titled(page, 'Overview')
   await shows(page, 'No traffic yet')
-  // The tests' clock goes on when it is told to.
+  // The clock of the page only advances when the test advances it.
   await page.clock.install()
   await to(page, '/overview')
   for (let round = 0; round < 12; round += 1) {
@@ -37,7 +37,7 @@ async function theOverview() {
   const busiest = await page.locator('section[aria-labelledby=top] tbody tr').allInnerTexts()
   assert.deepEqual(busiest.map((line) => line.split(/\s*\t\s*/).map((cell) => cell.trim()).slice(0, 5)),
     [['Order import', '12', '6', '0', '0'], ['Parcel tracking', '4', '0', '0', '3']])
-  // The numbers are there as a table; while somebody reads them nothing moves.
+  // The numbers are also available as a table, which is not refreshed while it is open.
   const numbers = page.locator('[aria-labelledby=rate-title]')
   await numbers.locator('summary').click()
   assert.ok((await numbers.locator('tbody').innerText()).includes('16'))
@@ -57,7 +57,7 @@ async function theOverview() {
   await eventually('the refreshing', () => asked.length > 0)
   await press(page, 'Order import')
   await titled(page, 'Order import')
-  // Who has signed out elsewhere is not left before old numbers.
+  // A user who signed out in another tab does not keep seeing old numbers.
   await to(page, '/overview')
   const other = await tab(page)
   await to(other, '/profile')
@@ -230,7 +230,7 @@ async function theAudit() {
   await press(page, 'Filter')
   await shows(page, 'not a valid client secret')
 
-  // More than a page of it; of one application so many would be answered as too many.
+  // More than one page of failures, of several applications, since one would be rate limited.
   for (let number = 0; number < 26; number += 1) {
     for (const own of [input.import, input.tracking]) await token(own.client_id, 'not the secret')
   }
@@ -243,7 +243,7 @@ async function theAudit() {
   await press(page, 'Older entries')
   await shows(page, 'Signing key retired')
   assert.ok((await page.locator('tbody tr').count()) > 3)
-  // The filter stays with the pages.
+  // The next page keeps the filter.
   await to(page, '/audit?action=authentication.failure')
   await press(page, 'Older entries')
   assert.deepEqual([...new Set(await page.locator('tbody tr td:nth-child(2)').allInnerTexts())].map((cell) => cell.trim()), ['Authentication failed'])

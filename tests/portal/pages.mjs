@@ -1,4 +1,4 @@
-// Every page, in both languages, by both lights, on a phone and on a desk; and what can be done on it with the keyboard alone.
+// Every page in both languages, in both colour schemes, on a phone and on a desktop; and with the keyboard only.
 import assert from 'node:assert/strict'
 import {
   PASSWORD, PHONE, code, content, control, eventually, fill, given, input, leads, leave, press, register, row, shot, tab, tabTo,
@@ -14,10 +14,10 @@ const looked = new Set()
 
 const patterns = input.pages.map((path) => [path, new RegExp(`^/portal${path.replace(/\{\w+\}/g, '[^/]+')}$`)])
 
-/** Looks at a page as it stands. */
+/** Checks a page in its present state. */
 async function look(page, language, name) {
   const path = new URL(page.url()).pathname
-  // `/applications/new` is one of its own, and no application.
+  // `/applications/new` is a page of its own, not an application.
   const found = patterns.filter(([, pattern]) => pattern.test(path)).sort(([one], [other]) => one.split('{').length - other.split('{').length)[0]
   const first = found && !looked.has(`${language} ${found[0]}`)
   if (found) looked.add(`${language} ${found[0]}`)
@@ -30,7 +30,7 @@ const send = (page, within = 'main') => leads(page, () => page.locator(`${within
 const button = (page, action) => leads(page, () => page.locator(`form[action$="${action}"] button:not([type=button])`).first().click())
 const unchecked = (page) => page.locator('main form').evaluateAll((all) => all.forEach((form) => { form.noValidate = true }))
 
-/** Somebody in a browser of this language. */
+/** A visitor with a browser of this language. */
 async function someone(language, email, password = PASSWORD) {
   const page = await visitor({ locale: language === 'fr' ? 'fr-FR' : 'en-GB' })
   if (email) {
@@ -295,7 +295,7 @@ async function operating(language) {
   await leave(page)
 }
 
-/** An account that has nothing yet. */
+/** The pages of an empty account. */
 async function beginning(language) {
   const page = await someone(language, operator)
   const name = `Page ${language} begins`
@@ -326,7 +326,7 @@ async function beginning(language) {
 async function preparing() {
   for (let round = 0; round < 20; round += 1) await token(input.import.client_id, input.import.client_secret)
   await token(input.import.client_id, 'not the secret')
-  // An application without API key's room for another.
+  // An application with the maximum number of API keys.
   const page = await someone('en', developer)
   for (let number = 2; number <= 10; number += 1) {
     await to(page, `${full}/keys`)
@@ -404,7 +404,7 @@ async function withoutAScript() {
   await press(page, 'Create key')
   assert.equal(await title(page), 'API key created')
   assert.equal(await verify(await page.locator('#key').textContent()), 200)
-  // What needs a script is not there without one.
+  // Controls that need JavaScript are absent without it.
   assert.equal(await page.locator('[data-copy]:visible').count(), 0)
   await press(page, 'Go to API keys')
   assert.equal(await row(page, 'By hand').count(), 1)
@@ -427,7 +427,7 @@ async function pictures() {
 
 async function allOfThem() {
   const missed = languages.flatMap((language) => input.pages.filter((path) => !looked.has(`${language} ${path}`)).map((path) => `${language} ${path}`))
-  assert.deepEqual(missed, [], 'pages that nobody looked at')
+  assert.deepEqual(missed, [], 'unchecked pages')
   assert.equal(findings.length, 0, `\n${findings.join('\n')}`)
 }
 

@@ -1,4 +1,4 @@
-// Getting in and out, and the people of an account.
+// Sign-in and sign-out, and the users of an account.
 import assert from 'node:assert/strict'
 import {
   PASSWORD, code, control, eventually, fill, given, input, lacks, leads, leave, member, notice, press, row, shows,
@@ -33,7 +33,7 @@ async function signingInAndOut() {
   await leave(page)
 }
 
-/** Follows an invitation link, whose secret a script posts. */
+/** Opens an invitation link; a script posts its secret. */
 async function open(page, link) {
   await page.goto(link)
   await eventually('the page of the link', async () =>
@@ -45,7 +45,7 @@ async function anInvitation() {
   await admin.context().grantPermissions(['clipboard-read', 'clipboard-write'])
   await press(admin, 'People', 'nav')
   await fill(admin, { email: 'not an address', role: 'developer' })
-  // The browser's own check is not all there is.
+  // The server validates the address too, not only the browser.
   await admin.locator('main form').first().evaluate((own) => { own.noValidate = true })
   await press(admin, 'Invite a person')
   await wrong(admin, 'email', 'Enter a valid email address.')
@@ -57,7 +57,7 @@ async function anInvitation() {
   const link = await admin.evaluate(() => navigator.clipboard.readText())
   assert.equal(link, await given(admin, 'link'))
   assert.ok(link.startsWith(`${input.base}/portal/invitation#kwv_`))
-  // The form sent twice makes nobody twice.
+  // Submitting the form twice creates one user.
   await leads(admin, () => admin.reload())
   await notice(admin, 'You already submitted this form. Nothing was created twice.')
   await titled(admin, 'People')
@@ -109,7 +109,7 @@ async function changingThePassword() {
   await wrong(elsewhere, null, 'Wrong email address or password.')
   await signIn(elsewhere, NEW, `${WORDS}, two`)
   await titled(elsewhere, 'Applications')
-  // One session is ended from the other.
+  // A session is ended from another one.
   await to(here, '/profile')
   await press(here, 'Sign out')
   await notice(here, 'Session signed out.')
@@ -119,7 +119,7 @@ async function changingThePassword() {
   await leave(elsewhere)
 }
 
-/** Not at the end of a half minute: a code is for one. */
+/** Waits until the TOTP step is not about to end. */
 const steady = () => eventually('a half minute', () => Date.now() % 30_000 < 26_000)
 
 async function enrol(page, password = PASSWORD) {
@@ -220,7 +220,7 @@ async function anAccountThatRequiresIt() {
   await to(page, '/applications')
   await titled(page, 'Applications')
 
-  // Who has lost the phone is helped by the operator.
+  // An operator helps a user who lost the phone.
   const other = await member(operator)
   await to(other, '/people')
   await press(other, administrator)
@@ -274,7 +274,7 @@ async function roles() {
   await signIn(page, viewer)
   await wrong(page, null, 'Wrong email address or password.')
 
-  // Nobody removes themselves, by whichever way.
+  // Users cannot remove themselves in any way.
   await press(admin, administrator)
   await shows(admin, 'This is you')
   assert.equal(await control(admin, 'Remove').count(), 0)

@@ -1,4 +1,4 @@
-// Runs one journey, by its name; says what went wrong and fails.
+// Runs the script of this name. Prints the error and fails if there is one.
 import {
   close, launch,
 } from './browser.mjs'

@@ -1,4 +1,4 @@
-// When something is in the way: no session, the wrong role, another tab, another user, no database.
+// Error conditions: no session, the wrong role, another tab, another user, no database.
 import assert from 'node:assert/strict'
 import {
   PASSWORD, done, eventually, fill, given, input, leave, member, notice, press, row, shows, signIn, signOut, tab,
@@ -19,7 +19,7 @@ async function aLinkWhileSignedOut() {
   await press(page, 'Sign in')
   await titled(page, 'API keys of Order import')
   assert.ok(page.url().endsWith(`${KEYS}?from=mail`))
-  // Nobody is led elsewhere.
+  // No redirect leads to another site.
   for (const away of ['https://elsewhere.example/', '//elsewhere.example', '/portal/../oauth', '/portal//elsewhere.example', '/portal\\elsewhere.example']) {
     await signOut(page)
     await page.goto(`/portal/sign-in?next=${encodeURIComponent(away)}`)
@@ -39,7 +39,7 @@ async function theWrongRole() {
   await titled(page, 'Applications')
   assert.equal((await to(page, '/nothing')).status(), 404)
   await titled(page, 'Not found')
-  // The answer to a form, asked for by its address.
+  // The URL of a form's response, opened by GET.
   assert.equal((await to(page, `/applications/${own}/enable`)).status(), 405)
   await press(page, 'Go to start page')
   await leave(page)
@@ -57,7 +57,7 @@ async function aSessionThatEnded() {
   assert.equal((await press(page, 'Create key')).status(), 403)
   await titled(page, 'Sign in')
   await notice(page, 'Your session has expired. Sign in again; we kept what you entered.')
-  // A mistake on the way loses nothing.
+  // A wrong password in between loses no input.
   await fill(page, { email: developer, password: 'wrong' })
   await press(page, 'Sign in')
   await fill(page, { password: PASSWORD })
@@ -72,7 +72,7 @@ async function aSessionThatEnded() {
   await press(page, 'Go to API keys')
   assert.match(await row(page, 'Night shift').innerText(), /orders:read\s+127\.0\.0\.0\/8/)
 
-  // The same for a form with passwords: they are asked for again, and not kept.
+  // The same for a form with passwords, which are not kept and have to be entered again.
   await to(page, '/profile')
   await fill(page, { current: PASSWORD, new: 'a word that is new' })
   await to(other, '/profile')
@@ -105,7 +105,7 @@ async function twoUsersInOneBrowser() {
   await signOut(other)
   await signIn(other, administrator)
   await titled(other, 'Applications')
-  // The form was made for somebody else: it is not done as the one who is here now.
+  // The form belongs to another user's session, so it is not executed in the present one.
   assert.equal((await press(page, 'Disable application')).status(), 403)
   await shows(page, 'This form is from an earlier session, or your browser blocks cookies. Nothing was changed.')
   assert.equal((await token(own, input.import.client_secret)).status, 200)
@@ -115,7 +115,7 @@ async function twoUsersInOneBrowser() {
   assert.equal((await token(own, input.import.client_secret)).error, 'invalid_client')
   await press(page, 'Enable')
 
-  // A form for signing in that was left open.
+  // A sign-in form that was left open.
   const late = await tab(page)
   await signOut(page)
   await to(late, '/sign-in')
@@ -155,7 +155,7 @@ async function noDatabase() {
   await shows(page, 'Nothing was changed.', 'We kept what you entered.', 'Through the storm')
   await done('back')
   await eventually('the database', async () => (await fetch(`${input.base}/readyz`)).ok)
-  // A connection from before the trouble may still have to be found broken.
+  // A broken connection from before the outage may still be in the pool.
   await eventually('the key', async () => (await press(page, 'Submit again')).status() !== 503)
   await titled(page, 'API key created')
   assert.equal(await verify(await given(page, 'key')), 200)

@@ -1,4 +1,4 @@
-//! A wall clock of its own for a process, which the test sets: libfaketime.
+//! A separate wall clock for a process, set by the test (libfaketime).
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ pub struct Clock {
     pids: RefCell<Vec<u32>>,
 }
 
-/// What the library shares between processes stays behind where one was killed, and would be in the way of
-/// the next one of that number.
+/// The library leaves shared memory behind if a process is killed, which would affect the next
+/// process with the same id.
 impl Drop for Clock {
     fn drop(&mut self) {
         for pid in self.pids.borrow().iter() {
@@ -27,7 +27,7 @@ impl Drop for Clock {
     }
 }
 
-/// Where the library lies: the command that preloads it says so.
+/// The path of the library, as printed by the command that preloads it.
 fn library() -> &'static str {
     static LIBRARY: OnceLock<String> = OnceLock::new();
     LIBRARY.get_or_init(|| {
@@ -40,7 +40,7 @@ fn library() -> &'static str {
 }
 
 impl Clock {
-    /// Right at first.
+    /// A clock that is right at first.
     pub fn new(world: &World, name: &str) -> Self {
         let clock = Clock {
             file: world.folder.join(format!("clock-{name}")),
@@ -50,15 +50,15 @@ impl Clock {
         clock
     }
 
-    /// By so much it is wrong from now on: `+2h`, `-6s`.
+    /// Sets the offset from now on: `+2h`, `-6s`.
     pub fn set(&self, offset: &str) {
-        // Renamed, so that nobody reads half of it.
+        // Replaced by a rename, so that no process reads half of it.
         let draft = self.file.with_extension("draft");
         std::fs::write(&draft, format!("{offset}\n")).unwrap();
         std::fs::rename(&draft, &self.file).unwrap();
     }
 
-    /// Gives a process this wall clock, and none but that: clocks that nobody sets stay as they are.
+    /// Gives a process this wall clock; its monotonic clocks stay as they are.
     pub fn give_to(&self, command: &mut Command) {
         command
             .env("LD_PRELOAD", library())
@@ -77,7 +77,7 @@ impl Clock {
         node
     }
 
-    /// A command that succeeds.
+    /// Runs a command that must succeed.
     pub fn run(&self, world: &World, arguments: &[&str]) {
         let mut command = world.command(arguments);
         self.give_to(&mut command);

@@ -1,4 +1,4 @@
-//! JWTs made and taken apart by hand: what a library would refuse to make is what has to be tried.
+//! JWTs encoded and decoded by hand, because a library would refuse to make the invalid ones.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair};
@@ -10,7 +10,7 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// One of the three parts, as JSON.
+/// One of the three parts of a token, as JSON.
 pub fn part(token: &str, index: usize) -> Value {
     serde_json::from_slice(
         &URL_SAFE_NO_PAD

@@ -1,4 +1,5 @@
-//! A partner's HTTPS server for `jwks_uri`, with a certificate that a node has to be told to trust.
+//! A partner's HTTPS server for `jwks_uri`, with a certificate that a node has to be configured to
+//! trust.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -11,18 +12,18 @@ use serde_json::{Value, json};
 
 use super::World;
 
-/// What the server does at a path.
+/// The response to requests for a path.
 #[derive(Clone)]
 pub enum Answer {
-    /// This document, with 200.
+    /// 200 with this document.
     Document(String),
-    /// This status line and header lines, without a body.
+    /// This status line and these header lines, without a body.
     Head(String),
-    /// It reads the request and says nothing.
+    /// Reads the request and sends nothing.
     Nothing,
-    /// The answer's bytes, one at a time, for as long as somebody reads.
+    /// Sends the response byte by byte, for as long as the client reads.
     Drip,
-    /// A body without an end.
+    /// Sends a body that never ends.
     Endless,
 }
 
@@ -32,7 +33,7 @@ type Requests = Arc<Mutex<Vec<String>>>;
 
 pub struct KeyServer {
     pub port: u16,
-    /// The certificate authority of its certificate, in PEM.
+    /// The certificate authority that issued its certificate, in PEM.
     pub authority: PathBuf,
     answers: Answers,
     hits: Hits,
@@ -40,7 +41,8 @@ pub struct KeyServer {
 }
 
 impl KeyServer {
-    /// With a certificate for these names; `ca.pem` in the world's folder is its authority.
+    /// Starts with a certificate for these names, and writes its certificate authority to `ca.pem`
+    /// in the world's folder.
     pub fn start(world: &World, names: &[&str]) -> Self {
         let certified = rcgen::generate_simple_self_signed(
             names
@@ -94,18 +96,18 @@ impl KeyServer {
         self.answer(path, Answer::Document(json!({ "keys": keys }).to_string()));
     }
 
-    /// The requests that came, as text.
+    /// The received requests, as text.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 
-    /// How many requests came for a path.
+    /// The number of requests for a path.
     pub fn hits(&self, path: &str) -> usize {
         self.hits.lock().unwrap().get(path).copied().unwrap_or(0)
     }
 }
 
-/// Errors are those of a node that has hung up.
+/// Errors occur when the node closes the connection.
 fn serve(
     stream: TcpStream,
     config: Arc<rustls::ServerConfig>,
@@ -141,7 +143,7 @@ fn serve(
             "HTTP/1.1 {head}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
         ),
         Some(Answer::Nothing) => {
-            // Until the node hangs up.
+            // Until the node closes the connection.
             let _ = stream.read(&mut request);
             return;
         }

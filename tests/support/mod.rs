@@ -1,4 +1,5 @@
-//! A world of its own for each test: a fresh database, a keys folder, nodes as real processes.
+//! An isolated environment for each test: a new database, a keys folder, and nodes as real
+//! processes.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::DirBuilderExt;
@@ -86,7 +87,7 @@ macro_rules! on_both_and_serializable {
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// A database and a folder.
+/// A database and a folder for one test.
 pub struct World {
     pub backend: Backend,
     pub folder: PathBuf,
@@ -111,8 +112,8 @@ impl std::ops::Deref for EmptyWorld {
     }
 }
 
-/// What a first start makes, to be copied: the tables, a signing key and the key that seals it. To make it
-/// takes a second of CPU time, which hundreds of tests would spend.
+/// The result of a first start, to be copied: the tables, a signing key and the key that seals it.
+/// Creating it takes a second of CPU time, which hundreds of tests would spend.
 struct Template {
     folder: PathBuf,
     postgres_name: Option<String>,
@@ -133,7 +134,7 @@ impl Template {
         let name = format!("keyward_template_{}", std::process::id());
         let mut world = World::create_named(backend, name, None);
         assert!(world.start().stop().success());
-        // Nodes with other settings and no clock have seen this database.
+        // No node has recorded its settings or the time in this database.
         world.execute("DELETE FROM deployment");
         world.execute("UPDATE clock SET begun_at = 0");
         let folder = world.folder.clone();
@@ -146,7 +147,7 @@ impl Template {
     }
 }
 
-/// Nothing runs at the end of a test run, so the next one cleans up.
+/// No code runs at the end of a test run, so the next run cleans up.
 fn remove_templates_of_ended_processes(backend: Backend) {
     let ended = |name: &str| {
         let pid = name.strip_prefix("keyward_template_")?;
@@ -168,7 +169,7 @@ fn remove_templates_of_ended_processes(backend: Backend) {
             );
             let names: Vec<String> = names.get_results(&mut connection).unwrap();
             for name in names.iter().filter(|name| ended(name).is_some()) {
-                // Another process may do the same.
+                // Another process may be removing it too.
                 let _ = connection
                     .batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
             }
@@ -186,7 +187,7 @@ pub fn postgres_port() -> u16 {
 }
 
 impl World {
-    /// As a first start leaves it.
+    /// A world as a first start leaves it.
     pub fn new(backend: Backend) -> Self {
         World::create(backend, Some(Template::of(backend)))
     }
@@ -199,7 +200,7 @@ impl World {
         World::new(Backend::Postgres)
     }
 
-    /// On a Postgres whose transactions are serializable where a statement does not say otherwise.
+    /// A world on Postgres whose transactions are serializable unless a statement says otherwise.
     pub fn serializable() -> Self {
         let world = World::postgres();
         let name = world.postgres_name.as_deref().unwrap();
@@ -209,7 +210,7 @@ impl World {
         world
     }
 
-    /// On a Postgres of the test's own, which has no tables yet.
+    /// A world on the test's own Postgres, without tables.
     pub fn on(url: String) -> Self {
         let mut world = World::create(Backend::Sqlite, None);
         (world.backend, world.database_url) = (Backend::Postgres, url);
@@ -263,7 +264,7 @@ impl World {
         }
     }
 
-    /// The binary with this world's settings and no others.
+    /// The binary with this world's settings and no others in its environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
         command.current_dir(&self.folder).stdin(Stdio::null());
@@ -276,7 +277,7 @@ impl World {
             .env("KEYWARD_DATABASE_URL", &self.database_url)
             .args(arguments);
         if arguments.contains(&"serve") {
-            // Never the default port: other tests, and whoever works on this machine, have one too.
+            // Never the default port, which may be in use on this machine.
             command.env("KEYWARD_LISTEN", "127.0.0.1:0");
         }
         command
@@ -286,7 +287,7 @@ impl World {
         self.command(arguments).output().unwrap()
     }
 
-    /// A command that succeeds, with `--json`.
+    /// Runs a command with `--json` that must succeed. Returns its document.
     pub fn cli(&self, arguments: &[&str]) -> Value {
         let output = self.run(&[&["--json"], arguments].concat());
         let (out, err) = (
@@ -297,7 +298,7 @@ impl World {
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {out}"))
     }
 
-    /// A command that is refused with status 1; gives what it said.
+    /// Runs a command that must fail with status 1. Returns what it printed.
     pub fn refused(&self, arguments: &[&str]) -> String {
         let output = self.run(&[&["--json"], arguments].concat());
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -319,12 +320,12 @@ impl World {
             .unwrap_or_else(|logs| panic!("the node did not start: {logs}"))
     }
 
-    /// Gives what it said where it does not start.
+    /// Starts a node. The error is what it printed.
     pub fn try_start(&self, flags: &[&str]) -> Result<Node, String> {
         Node::start(self.command(&["serve"]), flags)
     }
 
-    /// A node that may have so many open descriptors.
+    /// A node with this limit of open file descriptors.
     pub fn start_with_descriptors(&self, limit: u32, flags: &[&str]) -> Node {
         let plain = self.command(&["serve"]);
         let mut command = Command::new("bash");
@@ -369,7 +370,7 @@ impl World {
         )
     }
 
-    /// A resource server, with the client that it introspects with.
+    /// Creates a resource server. Returns its introspection client.
     pub fn resource(&self, identifier: &str) -> Client {
         Client::from(&self.cli(&[
             "resource",
@@ -381,7 +382,7 @@ impl World {
         ]))
     }
 
-    /// One number from the database, beside the server.
+    /// Queries one number directly from the database.
     pub fn count(&self, query: &str) -> i64 {
         let sql = diesel::dsl::sql::<diesel::sql_types::BigInt>(query);
         match self.backend {
@@ -400,12 +401,12 @@ impl World {
         }
     }
 
-    /// As if nodes had run for a while: on a new database nothing is purged for ten minutes.
+    /// Marks the clocks as steady: on a new database nothing is purged for ten minutes.
     pub fn clocks_are_trusted(&self) {
         self.execute(&format!("UPDATE clock SET seen_at = {}", jwt::now() * 1000));
     }
 
-    /// A statement, beside the server.
+    /// Executes a statement directly on the database.
     pub fn execute(&self, statement: &str) {
         match self.backend {
             Backend::Sqlite => {
@@ -431,7 +432,8 @@ impl World {
 }
 
 impl World {
-    /// Writes a self-signed certificate for 127.0.0.1 and its key to these files; gives the certificate.
+    /// Writes a self-signed certificate for 127.0.0.1 and its key to these files. Returns the
+    /// certificate.
     pub fn certificate(&self, cert: &str, key: &str) -> String {
         let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
         self.file(key, &certified.signing_key.serialize_pem());
@@ -445,7 +447,7 @@ impl World {
         self.start_with(&["--tls-cert", "cert.pem", "--tls-key", "key.pem"])
     }
 
-    /// curl in this world's folder, without its progress.
+    /// Runs curl in this world's folder, without its progress bar.
     pub fn curl(&self, arguments: &[&str]) -> Output {
         let mut curl = Command::new("curl");
         curl.arg("-s").args(arguments).current_dir(&self.folder);
@@ -472,7 +474,7 @@ impl Drop for World {
     }
 }
 
-/// An id and a secret.
+/// A client's id, secret and API key.
 #[derive(Clone, Debug)]
 pub struct Client {
     pub id: String,
@@ -503,7 +505,7 @@ pub fn basic(id: &str, secret: &str) -> String {
     )
 }
 
-/// A `keyward serve` of its own.
+/// A running `keyward serve` process.
 pub struct Node {
     child: Child,
     pub base: String,
@@ -521,7 +523,8 @@ impl Node {
             command.arg("--no-bootstrap");
         }
         command.args(flags.iter().filter(|flag| **flag != "--bootstrap"));
-        // Printed before it serves: a file has all of it then, and nobody needs to read along.
+        // The output is printed before the server serves, so a file has all of it, and no thread
+        // has to read it.
         let out = std::env::temp_dir().join(format!(
             "keyward_out_{}_{}",
             std::process::id(),
@@ -592,7 +595,7 @@ impl Node {
         })
     }
 
-    /// A connection of one's own.
+    /// A new TCP connection to the node.
     pub fn connect(&self) -> std::net::TcpStream {
         let stream =
             std::net::TcpStream::connect(self.base.strip_prefix("http://").unwrap()).unwrap();
@@ -618,7 +621,7 @@ impl Node {
         format!("{}{path}", self.base)
     }
 
-    /// Of a node that speaks TLS.
+    /// The URL of a path on a node that serves TLS.
     pub fn https_url(&self, path: &str) -> String {
         self.url(path).replace("http://", "https://")
     }
@@ -687,7 +690,7 @@ impl Node {
         self.form("/oauth/token", Some(&client.basic()), &fields)
     }
 
-    /// The token of one that succeeds.
+    /// The token of a request that must succeed.
     pub fn token(&self, client: &Client) -> String {
         let reply = self.token_reply(client, &[]);
         assert_eq!(reply.status, 200, "{}", reply.body);
@@ -726,12 +729,12 @@ impl Node {
         send_signal(self.pid(), signal);
     }
 
-    /// The exit status of a node that was told to stop.
+    /// The exit status of a node that was asked to stop, or has stopped already.
     pub fn stop_or_gone(mut self) -> std::process::ExitStatus {
         self.child.wait().unwrap()
     }
 
-    /// SIGTERM; gives the exit status.
+    /// Sends SIGTERM. Returns the exit status.
     pub fn stop(mut self) -> std::process::ExitStatus {
         self.signal("TERM");
         self.child.wait().unwrap()
@@ -741,7 +744,7 @@ impl Node {
 impl Drop for Node {
     #[expect(
         clippy::print_stderr,
-        reason = "what the node said is the first thing that one wants to know"
+        reason = "the end of the log explains most failures of a test"
     )]
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -762,12 +765,12 @@ impl Drop for Node {
     }
 }
 
-/// Sends a signal, by its name without `SIG`, to a process that runs.
+/// Sends a signal, by its name without `SIG`, to a running process.
 pub fn send_signal(pid: u32, signal: &str) {
     assert!(try_signal(pid, signal), "no process {pid}");
 }
 
-/// Sends a signal to a process that may have ended; says whether it was there.
+/// Sends a signal to a process that may have ended. Returns whether it existed.
 pub fn try_signal(pid: u32, signal: &str) -> bool {
     use rustix::process::{Pid, Signal, kill_process};
     let signal = match signal {
@@ -781,7 +784,7 @@ pub fn try_signal(pid: u32, signal: &str) -> bool {
         other => panic!("no signal {other}"),
     };
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    // One that ended already is a zombie until its parent waits, and takes a signal.
+    // An ended process is a zombie until its parent waits for it, and accepts signals.
     kill_process(pid, signal).is_ok()
 }
 
@@ -796,7 +799,7 @@ fn agent() -> ureq::Agent {
         .new_agent()
 }
 
-/// An answer, read whole.
+/// A complete response.
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
@@ -822,7 +825,7 @@ impl Reply {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
-    /// Asserts an OAuth error (RFC 6749 section 5.2), and what all answers have.
+    /// Asserts an OAuth error (RFC 6749 section 5.2) and the headers of every response.
     pub fn refused(&self, status: u16, error: &str) -> &Self {
         assert_eq!(
             (self.status, self.json()["error"].as_str()),
@@ -846,7 +849,8 @@ impl Reply {
     }
 }
 
-/// Checks each case, and fails at the end where some failed: the first does not hide the others.
+/// Checks each case, and fails after the last one if any failed, so that a failure does not hide
+/// others.
 pub fn each_case<T>(cases: impl IntoIterator<Item = T>, mut check: impl FnMut(T)) {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     let failed = cases
@@ -857,13 +861,18 @@ pub fn each_case<T>(cases: impl IntoIterator<Item = T>, mut check: impl FnMut(T)
     assert_eq!(failed, 0, "cases failed; their messages are above");
 }
 
-/// Waits for something that comes soon, for which no time is promised: ten seconds, and as many times longer as
-/// more threads want to run than there are processors.
+/// Runs checks that share a state, in this order, and fails after the last one if any failed.
+pub fn each_check<S>(state: &S, checks: &[fn(&S)]) {
+    each_case(checks, |check| check(state));
+}
+
+/// Waits for a condition without a promised time limit: ten seconds, multiplied by the number of
+/// runnable threads per processor.
 pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     within(Duration::from_secs(10).mul_f64(overload()), what, look)
 }
 
-/// Waits for something that is promised within a time, however busy the machine is.
+/// Waits for a condition that must hold within a promised time, however busy the machine is.
 pub fn within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
@@ -878,7 +887,7 @@ pub fn within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T
     }
 }
 
-/// How many times more threads were ready to run in the last minute than there are processors, one at least.
+/// The runnable threads per processor in the last minute, at least one.
 fn overload() -> f64 {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load: f64 = load
@@ -891,7 +900,7 @@ fn overload() -> f64 {
     (load / processors as f64).clamp(1.0, 20.0)
 }
 
-/// A file of the repository.
+/// The path of a file in the repository.
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }

@@ -1,4 +1,4 @@
-//! A browser without a screen: it keeps cookies, and reads the forms of a page.
+//! A minimal browser: it keeps cookies and reads the forms of a page.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,10 +7,10 @@ use std::process::Stdio;
 
 use super::{Node, Reply, World};
 
-/// What everybody signs in with.
+/// The password of all users.
 pub const PASSWORD: &str = "correct horse battery";
 
-/// Makes a user with [`PASSWORD`]; gives the id.
+/// Creates a user with [`PASSWORD`]. Returns the id.
 pub fn person(world: &World, email: &str, role: &str, account: Option<&str>) -> String {
     let account: Vec<&str> = account
         .iter()
@@ -39,13 +39,13 @@ pub fn person(world: &World, email: &str, role: &str, account: Option<&str>) -> 
     made["id"].as_str().unwrap().to_owned()
 }
 
-/// Where an invitation link is posted.
+/// The path that an invitation link is posted to.
 pub const INVITATION: &str = "/portal/invitation";
 
 pub struct Browser<'a> {
     node: &'a Node,
     cookies: RefCell<BTreeMap<String, String>>,
-    /// What it says with each request.
+    /// A header that is sent with each request.
     headers: Vec<(&'static str, String)>,
 }
 
@@ -58,7 +58,7 @@ impl<'a> Browser<'a> {
         }
     }
 
-    /// One that says this with each request.
+    /// A browser that sends this header with each request.
     pub fn saying(node: &'a Node, name: &'static str, value: &str) -> Self {
         Browser {
             headers: vec![(name, value.to_owned())],
@@ -66,7 +66,7 @@ impl<'a> Browser<'a> {
         }
     }
 
-    /// One in which somebody has signed in.
+    /// A browser in which this user has signed in.
     pub fn of(node: &'a Node, email: &str) -> Self {
         let browser = Browser::new(node);
         let reply = browser.sign_in(email, PASSWORD);
@@ -109,12 +109,12 @@ impl<'a> Browser<'a> {
         self.send("GET", path, &[], b"")
     }
 
-    /// The status of a page alone.
+    /// The status of a page.
     pub fn status(&self, path: &str) -> u16 {
         self.get(path).status
     }
 
-    /// A form with these fields and no others.
+    /// Submits a form with exactly these fields.
     pub fn post(&self, path: &str, headers: &[(&str, &str)], fields: &[(&str, &str)]) -> Reply {
         let body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
@@ -127,7 +127,7 @@ impl<'a> Browser<'a> {
         self.send("POST", path, &headers, body.as_bytes())
     }
 
-    /// A form of a page: what is hidden in it, and these fields.
+    /// Submits a form of a page with its hidden fields and these fields.
     pub fn submit(&self, page: &Reply, action: &str, fields: &[(&str, &str)]) -> Reply {
         let hidden = hidden(page, action);
         let mut all: Vec<(&str, &str)> = hidden
@@ -139,12 +139,12 @@ impl<'a> Browser<'a> {
         self.post(action, &[("sec-fetch-site", "same-origin")], &all)
     }
 
-    /// The same, of the page at this path.
+    /// Loads the page at this path and submits its form.
     pub fn fill(&self, path: &str, action: &str, fields: &[(&str, &str)]) -> Reply {
         self.submit(&self.get(path), action, fields)
     }
 
-    /// A form of this session, wherever its page is.
+    /// Submits a form with this session's CSRF token.
     pub fn act(&self, action: &str, fields: &[(&str, &str)]) -> Reply {
         let token = self.form_token();
         self.post(
@@ -154,7 +154,7 @@ impl<'a> Browser<'a> {
         )
     }
 
-    /// What the forms of this session carry.
+    /// The CSRF token of this session.
     pub fn form_token(&self) -> String {
         let page = self.get("/portal/profile");
         let page = if page.status == 200 {
@@ -173,12 +173,12 @@ impl<'a> Browser<'a> {
         )
     }
 
-    /// The page of an invitation link, as somebody gets it who pastes the link.
+    /// The page of an invitation link, as after pasting the link.
     pub fn open(&self, link: &str) -> Reply {
         self.fill(INVITATION, INVITATION, &[("link", link)])
     }
 
-    /// The cookie of this name; empty where there is none.
+    /// The value of a cookie, or an empty string.
     pub fn cookie(&self, name: &str) -> String {
         self.cookies.borrow().get(name).cloned().unwrap_or_default()
     }
@@ -191,7 +191,7 @@ impl<'a> Browser<'a> {
 }
 
 impl Reply {
-    /// A header that may come several times.
+    /// The values of a header that may occur several times.
     pub fn all(&self, name: &str) -> Vec<&str> {
         self.headers
             .get_all(name)
@@ -200,7 +200,7 @@ impl Reply {
             .collect()
     }
 
-    /// Where it leads to; empty where it stays.
+    /// The target of a redirect, or an empty string.
     pub fn leads_to(&self) -> &str {
         if self.status == 303 {
             self.header("location").unwrap()
@@ -209,7 +209,7 @@ impl Reply {
         }
     }
 
-    /// What a page shows to be copied, by the id of its element.
+    /// A value that a page shows for copying, by the id of its element.
     pub fn shown(&self, id: &str) -> String {
         let (_, rest) = self
             .body

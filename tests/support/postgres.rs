@@ -1,4 +1,4 @@
-//! A Postgres and a PgBouncer of a test's own, to stop, freeze and set up as it likes.
+//! A Postgres server and a PgBouncer for one test, which can stop, freeze and configure them.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ fn new_folder(kind: &str) -> PathBuf {
     folder
 }
 
-/// Runs until it is dropped. The user `postgres` gets in without a password.
+/// A server that runs until it is dropped. The user `postgres` needs no password.
 pub struct Cluster {
     pub folder: PathBuf,
     pub port: u16,
@@ -104,7 +104,7 @@ impl Cluster {
         self.folder.join("data")
     }
 
-    /// A file that the server can read, and nobody else.
+    /// Writes a file that only the server can read.
     pub fn file(&self, name: &str, content: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt;
         let path = self.folder.join(name);
@@ -143,7 +143,7 @@ impl Cluster {
         assert!(self.control(&["stop", "--mode=fast"]));
     }
 
-    /// Takes on changed files.
+    /// Reloads changed configuration files.
     pub fn reload(&self) {
         assert!(self.control(&["reload"]));
     }
@@ -153,7 +153,7 @@ impl Cluster {
         let pid_file = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
         let postmaster = pid_file.lines().next().unwrap().to_owned();
         let postmaster: i32 = postmaster.parse().unwrap();
-        // The postmaster first: once it is stopped, it forks no more backends.
+        // The postmaster is stopped first, so that it forks no more backends.
         try_signal(u32::try_from(postmaster).unwrap(), signal);
         let all = procfs::process::all_processes().unwrap().flatten();
         let stats = all.filter_map(|process| process.stat().ok());
@@ -222,7 +222,7 @@ impl Pooler {
 
 impl Drop for Pooler {
     fn drop(&mut self) {
-        // By the process that was started: `runuser` passes SIGTERM on.
+        // The signal goes to the started process: `runuser` passes SIGTERM on.
         send_signal(self.child.id(), "TERM");
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.folder);

@@ -137,8 +137,8 @@ pub fn authorization_header(data: &[u8]) {
     );
 }
 
-/// Accepted bodies mean what the URL standard's parser reads in them, and repeat nothing but `resource` and
-/// `audience`.
+/// Accepted bodies mean the same to the URL standard's parser, and only `resource` and `audience`
+/// may be repeated.
 pub fn form_parameters(data: &[u8]) {
     let parsed = Parameters::parse(Some(FORM), data);
     let with_charset =
@@ -217,7 +217,7 @@ fn has_float(value: &Value) -> bool {
     }
 }
 
-/// A generic JSON body is an object and nothing behind it; a wrong member is named.
+/// A generic JSON body is an object without trailing data; an error names the wrong member.
 pub fn json_body(data: &[u8]) {
     type Body = BTreeMap<String, Vec<u32>>;
     let parsed: Result<Body, Error> = extract::parse_json(data);
@@ -280,7 +280,7 @@ pub fn jws(data: &[u8]) {
 const ED25519_X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 const ED25519_JWS: &str = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
 
-/// The one JWS of RFC 8037's example key that is known verifies, and no other text does.
+/// The only known JWS of RFC 8037's example key verifies, and no other text does.
 pub fn jws_signature(data: &[u8]) {
     let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": ED25519_X});
     let key = PublicKey::from_jwk(jwk.as_object().unwrap()).unwrap();
@@ -290,8 +290,8 @@ pub fn jws_signature(data: &[u8]) {
     assert_eq!(verifies(text), text == ED25519_JWS);
 }
 
-/// A set that can be registered can be used, holds no secret, and is read the same in another layout. A key
-/// that is accepted keeps its material when it is written as RFC 7518 asks.
+/// A key set that can be registered can be used, has no private key, and is read the same in
+/// another layout. An accepted key keeps its material when it is written as RFC 7518 asks.
 pub fn jwk_set(data: &[u8]) {
     let Ok(value) = serde_json::from_slice::<Value>(data) else {
         return;
@@ -385,7 +385,7 @@ pub fn credential(data: &[u8]) {
         }
         assert!(
             !redacted(text).contains(&text[21..]),
-            "the secret is cut out"
+            "the secret is redacted"
         );
     }
     let logged = redacted(text);
@@ -393,7 +393,7 @@ pub fn credential(data: &[u8]) {
     for (start, _) in logged.match_indices("kw") {
         assert!(logged.get(start..start + 70).and_then(parse).is_none());
     }
-    // The same shape without a valid checksum is cut out too, wherever it stands.
+    // A text of the same shape without a valid checksum is redacted too, wherever it occurs.
     let [before, after] = lines(text);
     let surrounded = format!("{before}{VALID}000000{after}");
     assert!(
@@ -566,7 +566,7 @@ pub fn issuer(data: &[u8]) {
     assert!(metadata.starts_with("/.well-known/oauth-authorization-server"));
 }
 
-/// What the client sends does not change the client IP that a trusted proxy reports behind it.
+/// The client's own headers do not change the client IP that a trusted proxy reports after them.
 pub fn client_ip(data: &[u8]) {
     let proxies: TrustedProxies = "10.0.0.0/8, 2001:db8:aa::/48".parse().unwrap();
     let peer = Some("10.0.0.1".parse().unwrap());
@@ -598,7 +598,11 @@ pub fn client_ip(data: &[u8]) {
         let joined = [data, b", ", reported].concat();
         assert_eq!(resolve(&[&joined]), ClientIp::Known(client), "in one line");
         let one_line = sent.join(&b","[..]);
-        assert_eq!(resolve(&sent), resolve(&[&one_line]), "lines are a list");
+        assert_eq!(
+            resolve(&sent),
+            resolve(&[&one_line]),
+            "several lines are one list"
+        );
         let untrusted = Some(client);
         assert_eq!(
             proxies.client_ip(untrusted, header, sent.iter().copied()),
@@ -612,7 +616,7 @@ pub fn client_ip(data: &[u8]) {
     }
 }
 
-/// What is accepted as a network contains its own addresses, and is written so that it can be read again.
+/// An accepted network contains its own addresses, and its text can be parsed again.
 pub fn ip_ranges(data: &[u8]) {
     let Some(text) = text(data) else { return };
     let proxies = text.parse::<TrustedProxies>();
@@ -630,7 +634,8 @@ pub fn ip_ranges(data: &[u8]) {
             (_, Ok(network)) => vec![network.network(), network.broadcast()],
             _ => continue,
         };
-        // A network of IPv6 that is wider than the IPv4-mapped addresses does not stand for IPv4.
+        // An IPv6 network that is wider than the IPv4-mapped addresses does not contain IPv4
+        // addresses.
         if addresses
             .iter()
             .map(|address| address.to_canonical().is_ipv4())
@@ -651,7 +656,7 @@ pub fn ip_ranges(data: &[u8]) {
     }
 }
 
-/// A trace is continued where its ids stand in the header, and begins anew otherwise.
+/// A trace is continued if the header has valid ids, and begins anew otherwise.
 pub fn traceparent(data: &[u8]) {
     let context = TraceContext::new(Some(data), 7, 9);
     let fresh = TraceContext::new(None, 7, 9);
@@ -696,7 +701,7 @@ pub fn accept_language(data: &[u8]) {
     }
 }
 
-/// A span of time is written in seconds so that it can be read again, and has a limit.
+/// A duration has a limit, and its text in seconds can be parsed again.
 pub fn duration(data: &[u8]) {
     let Some(text) = text(data) else { return };
     match parse_duration(text) {
@@ -714,7 +719,7 @@ pub fn duration(data: &[u8]) {
     }
 }
 
-/// Identifiers that may be written may be named in a request, and the set is canonical.
+/// Identifiers that can be stored can be requested, and the set is canonical.
 pub fn resources(data: &[u8]) {
     let Some(text) = text(data) else { return };
     if check_identifier(text).is_ok() {
@@ -738,7 +743,7 @@ pub fn resources(data: &[u8]) {
     }
 }
 
-/// What is shown of a proxy's URL can be read again, and has no password.
+/// The displayed proxy URL can be parsed again, and has no password.
 pub fn proxy_url(data: &[u8]) {
     let Some(text) = text(data) else { return };
     match text.parse::<ProxyUrl>() {
@@ -760,8 +765,8 @@ pub fn proxy_url(data: &[u8]) {
     }
 }
 
-/// What is shown of a database URL can be read again and means the same, without the password; what libpq
-/// is handed says the same as the URL.
+/// The displayed database URL can be parsed again and means the same, without the password; the
+/// connection string for libpq means the same as the URL.
 pub fn database_url(data: &[u8]) {
     let Some(text) = text(data) else { return };
     let url = match text.parse::<DatabaseUrl>() {
@@ -838,7 +843,7 @@ fn conninfo(text: &str) -> BTreeMap<String, String> {
     }
 }
 
-/// A key that is imported is published without its private half, under its thumbprint.
+/// An imported key is published without its private half, under its thumbprint.
 pub fn private_key_pem(data: &[u8]) {
     let Ok(key) = SigningKeyPair::from_pem(data) else {
         return;
@@ -935,8 +940,8 @@ pub fn settings_file(data: &[u8]) {
     }
 }
 
-/// Variables of others are ignored; those that look like a setting are one, or are refused without their
-/// value.
+/// Variables of other programs are ignored; a variable that looks like a setting is a setting, or
+/// is refused without its value.
 pub fn environment(data: &[u8]) {
     let Some(text) = text(data) else { return };
     if text.contains('\0') {

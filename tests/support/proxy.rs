@@ -1,4 +1,5 @@
-//! Stands between a node and Postgres, and can be cut, made to swallow everything, or made to answer late.
+//! A proxy between a node and Postgres that can break connections, swallow all data, or delay
+//! answers.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -55,13 +56,13 @@ impl Proxy {
         }
     }
 
-    /// From now on half of the answers come late by so much.
+    /// Delays half of the answers by this time from now on.
     pub fn jitter(&self, late: Duration) {
         self.late
             .store(u64::try_from(late.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
-    /// Connections break, and new ones are refused.
+    /// Closes all connections and refuses new ones.
     pub fn cut(&self) {
         self.state.store(CUT, Ordering::Relaxed);
         for stream in self.streams.lock().unwrap().drain(..) {
@@ -69,7 +70,7 @@ impl Proxy {
         }
     }
 
-    /// Connections stay, and nothing comes through.
+    /// Keeps connections open and forwards nothing.
     pub fn swallow(&self) {
         self.state.store(SWALLOWING, Ordering::Relaxed);
     }

@@ -1,8 +1,8 @@
-//! The programs and servers of others that some tests need, and whether they are there.
+//! The third-party programs and servers that some tests need, and whether they are available.
 //!
-//! A test that needs one begins with `needs!(Tool::…)`. Where the tool is missing, the test returns at once,
-//! and the first of these tests prints a line that says so. With `TEST_REQUIRE_ALL=1`, which `tests/run` sets,
-//! a missing tool is a failure.
+//! A test that needs one begins with `needs!(Tool::…)`. If the tool is missing, the test returns at
+//! once, and the first such test prints a line that says so. With `TEST_REQUIRE_ALL=1`, which
+//! `tests/run` sets, a missing tool is a failure.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -32,11 +32,11 @@ pub enum Tool {
     Promtool,
     Faketime,
     Curl,
-    /// The command that gives a program a terminal.
+    /// The command that runs a program in a terminal.
     Script,
-    /// Git, in a clone.
+    /// Git, in a clone of the repository.
     Git,
-    /// The registry, for a program with dependencies of its own.
+    /// The package registry, for a program with dependencies of its own.
     CratesIo,
 }
 
@@ -83,7 +83,7 @@ impl Tool {
         }
     }
 
-    /// Whether a test that needs this can run. Where it is missing, this says so, or panics if
+    /// Whether a test that needs this tool can run. If it is missing, prints so, or panics if
     /// everything is required.
     pub fn is_usable(self) -> bool {
         if self.is_there() {
@@ -96,7 +96,7 @@ impl Tool {
         );
         static REPORTED: Mutex<BTreeSet<Tool>> = Mutex::new(BTreeSet::new());
         if REPORTED.lock().unwrap().insert(self) {
-            // libtest captures what is printed by macros, but not what is written to the stream.
+            // libtest captures the output of print macros, but not direct writes to the stream.
             let line = format!(
                 "\nskipped: all tests that need {}; `tests/run` runs them\n",
                 self.name()

@@ -25,7 +25,7 @@ pub(in crate::http) struct CreateAccount {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct UpdateAccount {
-    /// Whether users need a second factor to use the portal.
+    /// Whether users must use two-step verification (a second factor) in the portal.
     requires_second_factor: Option<bool>,
     /// The maximum number of clients, of which users and registration can create as many as are
     /// left; null for the default. Only operators with the right `keyward:accounts:write` can change

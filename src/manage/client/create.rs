@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{AuthMethod, check_auth_method, check_can_allow_introspection, checked_jwks};
 use crate::credential::Credential;
 use crate::domain;
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::manage::actor::Permit;
 use crate::manage::api_key::{self, NewApiKey};
 use crate::manage::policy::{GrantRequest, Grantee, Warning, check_grant, known_resources};
@@ -133,12 +133,5 @@ fn ensure_capacity(database: &mut Database, account: &Account) -> Result<(), Err
     if !client::has_as_many(database, &account.id, limit)? {
         return Ok(());
     }
-    Err(Error::new(
-        Code::Conflict,
-        format!("The account has reached its limit of {limit} clients; ask an operator"),
-    )
-    .phrase(
-        "clients-full",
-        [("most", usize::try_from(limit).unwrap_or(0).into())],
-    ))
+    Err(refusal::client_limit(limit))
 }

@@ -9,11 +9,11 @@ use super::actor::Permit;
 pub use super::policy::Warning;
 use super::policy::{find_editable, find_undescribed, find_visible};
 use super::rights::{ClientsRead, ClientsWrite, RightType, TokensRevoke};
-use super::{MAX_NAME_LENGTH, account, invalid};
+use super::{MAX_NAME_LENGTH, account};
 use crate::clock::Timestamp;
 use crate::crypto::jws::JwkSet;
 use crate::domain;
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::scope::Scope;
 use crate::store::audit::Action;
 use crate::store::client::{self, Client};
@@ -220,12 +220,7 @@ fn disable_row<R: RightType>(permit: &Permit<R>, client: &mut Client) {
 
 fn enable_row<R: RightType>(permit: &Permit<R>, client: &mut Client) -> Result<(), Error> {
     if client.disabled_by == Some(DisabledBy::Operator) && !permit.is_operator() {
-        return Err(Error::new(
-            Code::AccessDenied,
-            "An operator disabled this client, so only an operator can enable it",
-        )
-        .phrase("disabled-by-operator", [])
-        .field("enabled"));
+        return Err(refusal::client_disabled_by_operator().field("enabled"));
     }
     client.enable();
     Ok(())
@@ -246,11 +241,13 @@ pub async fn delete(
             let database = transaction.database();
             let client = find_editable(database, &permit, &id)?;
             if let Some(identifier) = resource_server::of_client(database, &id)?.first() {
-                let reason = format!("The resource server {identifier} introspects with this client; delete that instead");
-                return Err(Error::new(Code::Conflict, reason)
-                    .phrase("client-introspects", [("resource", (*identifier).as_str().into())]));
+                return Err(refusal::client_of_resource_server(identifier));
             }
-            Ok(domain::client::delete(transaction, permit.recorder(), &client)?)
+            Ok(domain::client::delete(
+                transaction,
+                permit.recorder(),
+                &client,
+            )?)
         })
         .await
 }
@@ -317,34 +314,22 @@ fn check_can_allow_introspection<R: RightType>(permit: &Permit<R>) -> Result<(),
     if permit.is_operator() {
         return Ok(());
     }
-    Err(Error::new(
-        Code::AccessDenied,
-        "Only an operator can let a client introspect",
-    )
-    .phrase("introspection-beyond-you", [])
-    .field("introspect"))
+    Err(refusal::introspection_needs_operator().field("introspect"))
 }
 
 /// Checks a JWK Set and returns it as compact JSON.
 fn checked_jwks(text: &str) -> Result<String, Error> {
-    let jwks: Value = serde_json::from_str(text).map_err(|error| {
-        invalid(format!("jwks: {error}"))
-            .phrase("jwks-unusable", [])
-            .field("jwks")
-    })?;
+    let jwks: Value = serde_json::from_str(text)
+        .map_err(|error| refusal::jwks_invalid(&format!("jwks: {error}")).field("jwks"))?;
     JwkSet::check_registered(&jwks)
-        .map_err(|reason| invalid(reason).phrase("jwks-unusable", []).field("jwks"))?;
+        .map_err(|reason| refusal::jwks_invalid(&reason.to_string()).field("jwks"))?;
     Ok(jwks.to_string())
 }
 
 fn check_auth_method(client: &Client) -> Result<(), Error> {
     let has_keys = client.jwks.is_some() || client.jwks_uri.is_some();
     if client.auth_method == AuthMethod::PrivateKeyJwt && !has_keys {
-        return Err(
-            invalid("private_key_jwt needs the client's public keys (jwks)")
-                .phrase("jwks-missing", [])
-                .field("jwks"),
-        );
+        return Err(refusal::jwks_required().field("jwks"));
     }
     Ok(())
 }

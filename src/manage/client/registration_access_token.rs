@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Access, ClientView, edit};
 use crate::credential::{Credential, Kind};
 use crate::crypto::secret_hash;
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::manage::actor::Permit;
 use crate::manage::rights::ClientsWrite;
 use crate::store::Store;
@@ -70,9 +70,5 @@ fn check_self_registered(client: &Client) -> Result<(), Error> {
     if client.registration_limits.is_some() {
         return Ok(());
     }
-    Err(Error::new(
-        Code::Conflict,
-        "The client did not register itself, so it has no registration access token",
-    )
-    .phrase("unregistered", []))
+    Err(refusal::client_not_self_registered())
 }

@@ -6,7 +6,7 @@ use super::{
     Access, AuthMethod, ClientView, check_auth_method, check_can_allow_introspection, checked_jwks,
     disable_row, edit, enable_row,
 };
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::manage::actor::Permit;
 use crate::manage::policy::{GrantRequest, Grantee, Warning, check_grant, known_resources};
 use crate::manage::rights::{ClientsWrite, RightType};
@@ -148,11 +148,7 @@ fn check_version(client: &Client, expected: Option<&[String]>) -> Result<(), Err
     if expected.contains(&version(&ClientView::from(client.clone()))) {
         return Ok(());
     }
-    Err(Error::new(
-        Code::PreconditionFailed,
-        "The client has changed in the meantime; read it again",
-    )
-    .phrase("changed-meanwhile", []))
+    Err(refusal::client_changed())
 }
 
 /// Replaces the scope or the resource servers of a client, as far as the actor can grant them.
@@ -209,12 +205,7 @@ fn check_introspected_resources<R: RightType>(
     let extends = *resources != client.resources
         && (resources.is_empty() || !resources.is_subset(&client.resources));
     if client.may_introspect && !permit.is_operator() && extends {
-        return Err(Error::new(
-            Code::AccessDenied,
-            "Only an operator can give other resource servers to a client that introspects",
-        )
-        .phrase("introspection-moves", [])
-        .field("resources"));
+        return Err(refusal::introspected_resources_need_operator().field("resources"));
     }
     Ok(())
 }

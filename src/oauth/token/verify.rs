@@ -81,7 +81,7 @@ async fn verify_with(
     let kid = jws.header.kid.as_deref().unwrap_or_default();
     let key = trusted_key(kid).ok_or_else(Reason::token_unknown_key)?;
     // RFC 8725 section 3.1: the algorithm is the key's; the header can only agree with it.
-    if jws.header.algorithm() != Some(key.algorithm.into()) {
+    if jws.header.algorithm() != Some(key.algorithm) {
         return Err(Reason::token_wrong_algorithm().into());
     }
     if !server.signing_keys.verify(key, &jws) {

@@ -1,4 +1,4 @@
-// An assertion as golang-jwt makes it, and with it most of Go: its `aud` is an array of one.
+// A client assertion by golang-jwt, which writes `aud` as an array of one.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Spring Security as a resource server and as a client, with the recipes of docs/integrations.md, and Nimbus' SDK for
+// Spring Security as a resource server and as a client, with the configuration in docs/integrations.md, and Nimbus' SDK for
 // dynamic registration.
 
 import com.nimbusds.jose.jwk.RSAKey;
@@ -80,7 +80,7 @@ public class SpringSecurity {
         throw new AssertionError("not refused: " + reason);
     }
 
-    // What Spring Boot makes of `issuer-uri` alone, for a resource server with the token type JWT; and the recipe for
+    // The decoder that Spring Boot creates for `issuer-uri`, for a resource server with the token type JWT; and the one for
     // at+jwt.
     static void resourceServer() {
         var secret = registration(System.getenv("CLIENT_ID")).clientSecret(System.getenv("CLIENT_SECRET")).build();
@@ -113,7 +113,7 @@ public class SpringSecurity {
         return new RSAKey.Builder((RSAPublicKey) half).privateKey(secret).keyID("interop").build();
     }
 
-    // As it comes it names the token endpoint in `aud`; with the customizer it names the issuer.
+    // By default `aud` is the token endpoint; with the customizer it is the issuer.
     static void privateKeyJwt() throws Exception {
         var keyed = registration(System.getenv("JWT_CLIENT_ID"))
             .clientAuthenticationMethod(ClientAuthenticationMethod.PRIVATE_KEY_JWT)
@@ -139,7 +139,7 @@ public class SpringSecurity {
         System.out.println("client: private_key_jwt with the issuer as audience");
     }
 
-    // An update made of all that the registration was answered with.
+    // An update with all members of the registration response.
     static void registration() throws Exception {
         var metadata = new ClientMetadata();
         metadata.setName("Nimbus");
@@ -155,7 +155,7 @@ public class SpringSecurity {
             new ClientUpdateRequest(made.getRegistrationURI(), made.getID(), made.getRegistrationAccessToken(), changed, made.getSecret());
         check(information(update.toHTTPRequest()).getMetadata().getName().equals("Nimbus, renamed"), "the name");
 
-        // All of the answer, as Nimbus writes it.
+        // The whole response, as Nimbus serializes it.
         HTTPRequest all = update.toHTTPRequest();
         all.setBody(made.toJSONObject().toJSONString());
         check(information(all).getID().equals(made.getID()), "the id");

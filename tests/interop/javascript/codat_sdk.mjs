@@ -21,7 +21,7 @@ const refused = (status, call, kind = errors.ErrorMessage) =>
     return true
   })
 
-// Every release of this SDK takes a 204 for an error, since it wants a body, which a 204 cannot have.
+// Every release of this SDK reports a 204 as an error, since it requires a body, which a 204 cannot have.
 const remove = (keys, apiKeyId) => refused(204, keys.deleteApiKey({ apiKeyId }), errors.SDKError)
 
 const keys = sdk(basic(API_KEY))
@@ -75,6 +75,6 @@ for (const key of everything) if (key.id !== first.id) await remove(keys, key.id
 assert.deepEqual((await keys.listApiKeys()).results.map((key) => key.id), [first.id])
 await refused(401, sdk(basic(made.apiKey)).listApiKeys())
 await refused(404, keys.deleteApiKey({ apiKeyId: made.id }))
-// The SDK has no model of this answer.
+// The SDK has no model for this response.
 await refused(409, keys.deleteApiKey({ apiKeyId: first.id }), errors.SDKError)
 console.log('delete: gone at once; the last one stays')

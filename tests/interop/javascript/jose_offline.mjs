@@ -1,4 +1,4 @@
-// jose as a resource server that checks tokens with the published keys alone.
+// jose as a resource server that verifies tokens offline with the published keys.
 import assert from 'node:assert/strict'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 

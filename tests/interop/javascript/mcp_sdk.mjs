@@ -1,7 +1,7 @@
 // The official MCP SDK for TypeScript, as a client and as the server that it calls.
 //
-// Prints the URL of the MCP server once it listens, and then reads what there is to authenticate with from standard
-// input: the resource server has to be named by that URL first.
+// Prints the URL of the MCP server once it listens, and then reads the credentials from standard input: the resource
+// server has to be created with that URL first.
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
@@ -23,7 +23,7 @@ const listener = app.listen(0, '127.0.0.1')
 await new Promise((resolve) => listener.once('listening', resolve))
 const url = new URL(`http://127.0.0.1:${listener.address().port}/mcp`)
 
-// As docs/integrations.md has it.
+// As in docs/integrations.md.
 const keys = createRemoteJWKSet(new URL(`${ISSUER}/.well-known/jwks.json`), { cacheMaxAge: 300_000 })
 const presented = []
 const verifier = {

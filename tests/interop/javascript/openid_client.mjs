@@ -22,7 +22,7 @@ const options = { algorithm: 'oauth2', execute: [oauth.allowInsecureRequests], t
 const discover = (id, authentication) => oauth.discovery(server, id, {}, authentication, options)
 const sorted = (scope) => scope.split(' ').sort()
 
-// openid-client throws an error of another kind where the answer has WWW-Authenticate, as it must after Basic.
+// openid-client throws another kind of error if the response has WWW-Authenticate, which Basic requires.
 const refused = async (call, status, error) => {
   await assert.rejects(call, (e) => {
     assert.equal(e.status ?? e.response?.status, status, e)

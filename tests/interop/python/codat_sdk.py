@@ -36,7 +36,7 @@ def refused(status, call, kind=errors.ErrorMessage):
 
 
 def delete(keys, key_id):
-    """Every release of this SDK takes a 204 for an error, since it wants a body, which a 204 cannot have."""
+    """Every release of this SDK reports a 204 as an error, since it requires a body, which a 204 cannot have."""
     refused(204, lambda: keys.delete_api_key(request={"api_key_id": key_id}), errors.ResponseValidationError)
 
 
@@ -88,6 +88,6 @@ for key in everything:
 assert [key.id for key in keys.list_api_keys().results] == [first.id]
 refused(401, sdk(basic(made.api_key)).list_api_keys)
 refused(404, lambda: keys.delete_api_key(request={"api_key_id": made.id}))
-# The SDK has no model of this answer.
+# The SDK has no model for this response.
 refused(409, lambda: keys.delete_api_key(request={"api_key_id": first.id}), errors.SDKError)
 print("delete: gone at once; the last one stays")

@@ -1,7 +1,7 @@
 """The official MCP SDK for Python, as a client and as the server that it calls.
 
-Prints the URL of the MCP server once it listens, and then reads what there is to authenticate with from standard
-input: the resource server has to be named by that URL first."""
+Prints the URL of the MCP server once it listens, and then reads the credentials from standard input: the resource
+server has to be created with that URL first."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ presented = []
 
 
 class Verifier:
-    """As docs/integrations.md has it."""
+    """As in docs/integrations.md."""
 
     keys = jwt.PyJWKClient(ISSUER + "/.well-known/jwks.json", lifespan=300)
 

@@ -1,4 +1,4 @@
-"""PyJWT as a resource server that checks tokens with the published keys alone."""
+"""PyJWT as a resource server that verifies tokens offline with the published keys."""
 
 import base64
 import json
