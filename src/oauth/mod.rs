@@ -33,6 +33,7 @@ pub mod failures;
 pub mod forward_auth;
 pub mod grant;
 pub mod introspection;
+pub mod issuance;
 pub mod jwks;
 pub mod parameters;
 pub mod reason;

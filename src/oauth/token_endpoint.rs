@@ -3,7 +3,7 @@
 use super::grant::{
     self, Grant, GrantType, PermittedGrantType, client_credentials, token_exchange,
 };
-use super::token::issue::{self, TokenResponse};
+use super::issuance::{self, TokenResponse};
 use super::{AuthorizationServer, FormRequest, client_auth};
 use crate::error::Error;
 
@@ -18,7 +18,7 @@ pub async fn token(
 ) -> Result<TokenResponse, Error> {
     let grant_type = grant::requested_grant_type(&request.parameters)?;
     let grant = authorize(server, request, grant_type).await?;
-    issue::issue(server, grant, request.context.received_at).await
+    issuance::issue(server, grant, request.context.received_at).await
 }
 
 /// Authenticates the request as its grant type requires, and decides what is granted.

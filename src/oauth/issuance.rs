@@ -1,17 +1,17 @@
-//! Issuing of access tokens: claims, signature, and the durable record.
+//! Issuance of access tokens for a [`Grant`]: claims, signature, and the durable record.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::access_token::{Audience, Claims};
+use super::AuthorizationServer;
+use super::grant::Grant;
+use super::signing_keys::SigningKeyPair;
+use super::token::access_token::{Audience, Claims};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
 use crate::error::Error;
-use crate::oauth::AuthorizationServer;
-use crate::oauth::grant::Grant;
-use crate::oauth::signing_keys::SigningKeyPair;
 use crate::scope::Scope;
 use crate::store::signing_key::{self, State};
 use crate::store::token::Token;
