@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
-use crate::config::{Issuer, Secret};
+use crate::config::Issuer;
 use crate::credential::{Credential, new_id};
 use crate::crypto::password::{Password, Passwords};
 use crate::error::Error;
@@ -15,6 +15,7 @@ use crate::manage::client::{self as manage_client, NewClient};
 use crate::manage::resource_server::{self as manage_resource_server, NewResourceServer, TokenTyp};
 use crate::manage::user as manage_user;
 use crate::scope::Scope;
+use crate::secret::SecretString;
 use crate::store::client::{self, AuthMethod};
 use crate::store::{Database, Store, StoreError, account, audit, resource_server, user};
 
@@ -29,14 +30,14 @@ pub struct Bootstrap {
     scope: Scope,
     email: String,
     /// The password of the operator, if it was generated.
-    new_password: Option<String>,
+    new_password: Option<SecretString>,
 }
 
 /// The operator that the first start creates.
 pub struct FirstOperator {
     email: String,
     password: Password,
-    new_password: Option<String>,
+    new_password: Option<SecretString>,
 }
 
 impl FirstOperator {
@@ -44,16 +45,18 @@ impl FirstOperator {
     ///
     /// # Errors
     /// An invalid e-mail address or a weak password; the error names the setting.
-    pub fn new(email: &str, password: Option<&Secret>) -> Result<Self, Error> {
+    pub fn new(email: &str, password: Option<&SecretString>) -> Result<Self, Error> {
         let email = manage_user::check_email(email).map_err(|error| {
             Error::server_error(error.reason().to_owned()).field("operator_email")
         })?;
-        let new_password = password.is_none().then(new_id);
+        let new_password = password.is_none().then(|| SecretString::new(new_id()));
         let password = match (&new_password, password) {
-            (None, Some(chosen)) => Password::choose(chosen.expose().to_owned(), &[&email])
-                .map_err(|weakness| {
-                    Error::server_error(weakness.description()).field("operator_password")
-                })?,
+            (None, Some(chosen)) => {
+                Password::choose(chosen.clone(), &[&email]).map_err(|weakness| {
+                    let refused = Error::from(weakness);
+                    Error::server_error(refused.description()).field("operator_password")
+                })?
+            }
             (generated, _) => Password::generated(generated.clone().unwrap_or_default()),
         };
         Ok(FirstOperator {
@@ -157,7 +160,7 @@ impl Bootstrap {
         document["api_key"] = json!(self.api_key.expose());
         document["resource"]["client_secret"] = json!(self.introspection_secret.expose());
         if let Some(password) = &self.new_password {
-            document["operator"]["password"] = json!(password);
+            document["operator"]["password"] = json!(password.expose());
         }
         document
     }
@@ -197,8 +200,8 @@ impl Bootstrap {
         let api_key = self.api_key.expose();
         let password = self
             .new_password
-            .as_deref()
-            .unwrap_or("as set in operator_password");
+            .as_ref()
+            .map_or("as set in operator_password", SecretString::expose);
         format!(
             r#"
 This database is new. The following secrets are shown only once.

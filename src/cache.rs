@@ -374,8 +374,8 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::jws::SignatureAlgorithm;
     use crate::store::audit::{Action, Recorder};
-    use crate::store::signing_key::Algorithm;
     use crate::store::{DatabaseUrl, IfMissing, changes};
 
     fn opened(name: &str) -> (Arc<Store>, Arc<Cache>, Poller) {
@@ -389,7 +389,7 @@ mod tests {
     fn key(kid: &str) -> SigningKey {
         SigningKey {
             kid: kid.to_owned(),
-            algorithm: Algorithm::Rs256,
+            algorithm: SignatureAlgorithm::Rs256,
             public_jwk: String::new(),
             private_sealed: String::new(),
             created_at: Timestamp::EPOCH,

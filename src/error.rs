@@ -5,8 +5,13 @@
 //! [`StoreError`](crate::store::StoreError), which becomes [`Code::TemporarilyUnavailable`] and
 //! nothing else.
 
+pub mod message;
+pub mod refusal;
+
 use std::borrow::Cow;
 use std::time::Duration;
+
+use self::message::Message;
 
 /// The kind of an error, named by the RFC that defines it where there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::VariantArray)]
@@ -89,63 +94,53 @@ impl Code {
 
 /// Why an operation was not performed. It displays as its public description.
 #[derive(Debug, thiserror::Error)]
-#[error("{description}")]
+#[error("{}", .description.text())]
 pub struct Error {
     code: Code,
-    description: Cow<'static, str>,
+    description: Description,
     detail: Option<String>,
     retry_after: Option<Duration>,
     field: Option<Box<str>>,
-    phrase: Option<Box<Phrase>>,
     subject: Option<Box<str>>,
 }
 
-/// The message that says the description of an [`Error`] in other languages.
+/// The public description of an [`Error`].
 #[derive(Debug)]
-pub struct Phrase {
-    /// The name of the message.
-    pub name: &'static str,
-    /// The values in the message, by name.
-    pub values: Vec<(&'static str, Value)>,
+enum Description {
+    /// In English only.
+    English(Cow<'static, str>),
+    /// A refusal, which the portal shows in the language of the page.
+    Refusal(Box<Message>),
 }
 
-/// A value in a [`Phrase`]. Languages format numbers in different ways.
-#[derive(Clone, Debug)]
-pub enum Value {
-    /// A text.
-    Text(String),
-    /// A number.
-    Number(i64),
-}
-
-impl From<&str> for Value {
-    fn from(text: &str) -> Self {
-        Value::Text(text.to_owned())
-    }
-}
-
-impl From<usize> for Value {
-    fn from(number: usize) -> Self {
-        Value::Number(i64::try_from(number).unwrap_or(i64::MAX))
-    }
-}
-
-impl From<u64> for Value {
-    fn from(number: u64) -> Self {
-        Value::Number(i64::try_from(number).unwrap_or(i64::MAX))
+impl Description {
+    fn text(&self) -> &str {
+        match self {
+            Description::English(text) => text,
+            Description::Refusal(message) => message.text(),
+        }
     }
 }
 
 impl Error {
-    /// An error with its public description, which must not contain secrets.
+    /// An error with its public description in English, which must not contain secrets. Where the
+    /// portal shows it to a person who can act on it, it is a function of [`refusal`] instead.
     pub fn new(code: Code, description: impl Into<Cow<'static, str>>) -> Self {
+        Error::described(code, Description::English(description.into()))
+    }
+
+    /// A refusal of the table in [`refusal`].
+    fn refused(code: Code, message: Message) -> Self {
+        Error::described(code, Description::Refusal(Box::new(message)))
+    }
+
+    fn described(code: Code, description: Description) -> Self {
         Error {
             code,
-            description: description.into(),
+            description,
             detail: None,
             retry_after: None,
             field: None,
-            phrase: None,
             subject: None,
         }
     }
@@ -157,17 +152,10 @@ impl Error {
         self
     }
 
-    /// Adds the message that says the description in other languages, with the values in it.
+    /// Adds after how long the request may be retried: `wait`, but at least a second.
     #[must_use]
-    pub fn phrase<const N: usize>(
-        mut self,
-        name: &'static str,
-        values: [(&'static str, Value); N],
-    ) -> Self {
-        self.phrase = Some(Box::new(Phrase {
-            name,
-            values: values.into(),
-        }));
+    pub fn retry_in(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait.max(Duration::from_secs(1)));
         self
     }
 
@@ -193,19 +181,7 @@ impl Error {
 
     /// The caller failed too often, and may retry after `wait`.
     pub fn too_many_requests(description: &'static str, wait: Duration) -> Self {
-        let mut error = Error::new(Code::TooManyRequests, description);
-        error.retry_after = Some(wait.max(Duration::from_secs(1)));
-        error
-    }
-
-    /// The caller's earlier slow requests use all of its share, and must finish first.
-    pub fn busy(detail: impl Into<String>) -> Self {
-        let mut error = Error::new(
-            Code::TooManyRequests,
-            "Too many slow requests at once; wait until earlier ones finish",
-        );
-        error.retry_after = Some(Duration::from_secs(2));
-        error.detail(detail)
+        Error::new(Code::TooManyRequests, description).retry_in(wait)
     }
 
     /// The request cannot be served now, and may be retried in a moment.
@@ -218,9 +194,9 @@ impl Error {
 
     /// The request cannot be served now, for a reason that callers may know.
     pub fn not_ready(description: &'static str, detail: impl Into<String>) -> Self {
-        let mut error = Error::new(Code::TemporarilyUnavailable, description);
-        error.retry_after = Some(Duration::from_secs(1));
-        error.detail(detail)
+        Error::new(Code::TemporarilyUnavailable, description)
+            .retry_in(Duration::from_secs(1))
+            .detail(detail)
     }
 
     /// An internal error of Keyward.
@@ -246,12 +222,12 @@ impl Error {
 
     /// The public description.
     pub fn description(&self) -> &str {
-        &self.description
+        self.description.text()
     }
 
     /// The exact reason for the log: the detail, or the description of an error without one.
     pub fn reason(&self) -> &str {
-        self.detail.as_deref().unwrap_or(&self.description)
+        self.detail.as_deref().unwrap_or(self.description.text())
     }
 
     /// The scope, the resource server or the grant type that was requested and refused.
@@ -264,9 +240,13 @@ impl Error {
         self.field.as_deref()
     }
 
-    /// The message that says the description in other languages.
-    pub fn said(&self) -> Option<&Phrase> {
-        self.phrase.as_deref()
+    /// The description of a refusal, which can be translated. `None` for an error that exists in
+    /// English only.
+    pub fn refusal(&self) -> Option<&Message> {
+        match &self.description {
+            Description::English(_) => None,
+            Description::Refusal(message) => Some(message),
+        }
     }
 
     /// The scope that the request requires.
@@ -292,6 +272,31 @@ mod tests {
         let error = error.detail("private");
         assert_eq!((error.description(), error.reason()), ("public", "private"));
         assert_eq!(error.to_string(), "public");
+    }
+
+    #[test]
+    fn a_refusal_is_described_by_its_message() {
+        let error = refusal::name_length(100, 101).field("name");
+        let message = error.refusal().unwrap();
+        assert_eq!(error.code(), Code::InvalidRequest);
+        assert_eq!(error.description(), message.text());
+        assert_eq!(
+            error.to_string(),
+            "A name must have between 1 and 100 characters; this one has 101"
+        );
+        assert_eq!(message.code(), "name_length");
+        assert_eq!(
+            message.parameters(),
+            [("limit", 100.into()), ("length", 101.into())]
+        );
+        assert!(Error::new(Code::Conflict, "").refusal().is_none());
+    }
+
+    #[test]
+    fn the_codes_of_refusals_are_unique() {
+        let codes: std::collections::BTreeSet<_> =
+            refusal::ALL_REFUSALS.iter().map(|(code, _)| code).collect();
+        assert_eq!(codes.len(), refusal::ALL_REFUSALS.len());
     }
 
     #[test]

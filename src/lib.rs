@@ -33,6 +33,7 @@ pub mod portal;
 pub mod rate_limit;
 pub mod request_context;
 pub mod scope;
+pub mod secret;
 pub mod server;
 pub mod span;
 pub mod store;

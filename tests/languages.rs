@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fluent_bundle::FluentResource;
 use keyward::clock::Timestamp;
-use keyward::crypto::password::Weakness;
+use keyward::error::refusal::ALL_REFUSALS;
 use keyward::oauth::reason::ALL_REASONS;
-use keyward::portal::language::Language;
+use keyward::portal::language::{Language, message_id};
 use keyward::store::audit::Action;
 
 use crate::support::repository;
@@ -129,18 +129,7 @@ fn every_message_used_in_the_code_exists() {
     }
     asked.remove("field-");
     asked.extend(["en", "fr"].iter().flat_map(|_| ["scope".to_owned()]));
-    for phrase in ["src/manage", "src/portal", "src/oauth", "src/store"]
-        .into_iter()
-        .flat_map(|folder| between(folder, ".phrase(\"", '"'))
-    {
-        asked.insert(format!("error-{phrase}"));
-    }
-    for weakness in Weakness::ALL {
-        asked.insert(format!("error-{}", weakness.message()));
-    }
-    for (code, _) in ALL_REASONS {
-        asked.insert(format!("reason-{}", code.replace('_', "-")));
-    }
+
     for action in Action::ALL {
         let message = action.as_str().replace(['.', '_'], "-");
         asked.insert(format!("action-{message}"));
@@ -153,6 +142,7 @@ fn every_message_used_in_the_code_exists() {
     {
         asked.insert(format!("error-{}", code.0.replace('_', "-")));
     }
+    asked.extend(translated_messages().map(|(id, _)| id));
     let known = messages(Language::English);
     let missing: Vec<_> = asked
         .iter()
@@ -160,6 +150,42 @@ fn every_message_used_in_the_code_exists() {
         .collect();
     assert!(missing.is_empty(), "missing messages: {missing:?}");
     assert!(asked.len() > 300, "no used messages were found");
+}
+
+/// The ids of the messages for all refusals and reasons, each with the parameters of its code.
+fn translated_messages() -> impl Iterator<Item = (String, &'static [&'static str])> {
+    [("refusal", ALL_REFUSALS), ("reason", ALL_REASONS)]
+        .into_iter()
+        .flat_map(|(prefix, table)| {
+            table
+                .iter()
+                .map(move |(code, parameters)| (message_id(prefix, code), *parameters))
+        })
+}
+
+#[test]
+fn a_translated_message_uses_only_the_parameters_of_its_code() {
+    let known = messages(Language::English);
+    for (id, parameters) in translated_messages() {
+        for variable in &known[&id] {
+            // Variables are read up to the first character that is not a letter.
+            let declared = parameters
+                .iter()
+                .any(|parameter| parameter.split('_').next() == Some(variable.as_str()));
+            assert!(declared, "{id} uses ${variable}, not one of {parameters:?}");
+        }
+    }
+}
+
+#[test]
+fn every_message_of_a_refusal_or_reason_has_its_code() {
+    let expected: BTreeSet<String> = translated_messages().map(|(id, _)| id).collect();
+    let unused: Vec<String> = messages(Language::English)
+        .into_keys()
+        .filter(|id| id.starts_with("refusal-") || id.starts_with("reason-"))
+        .filter(|id| !expected.contains(id))
+        .collect();
+    assert!(unused.is_empty(), "{unused:?}");
 }
 
 #[test]

@@ -6,9 +6,10 @@ use crate::support::each_case;
 use keyward::clock::{Timestamp, parse_duration};
 use keyward::config::Issuer;
 use keyward::credential::{Credential, Kind};
+use keyward::crypto::jws::SignatureAlgorithm;
 use keyward::net::http_client::is_public;
 use keyward::scope::Scope;
-use keyward::store::signing_key::{Algorithm, SigningKey, State, signing_at};
+use keyward::store::signing_key::{SigningKey, State, signing_at};
 
 #[test]
 fn scopes_are_parsed_and_compared() {
@@ -263,7 +264,7 @@ fn the_state_of_a_signing_key_depends_on_the_time() {
     let at = Timestamp::from_seconds;
     let key = |kid: &str, from, until: Option<i64>, published: Option<i64>| SigningKey {
         kid: kid.to_owned(),
-        algorithm: Algorithm::Rs256,
+        algorithm: SignatureAlgorithm::Rs256,
         public_jwk: String::new(),
         private_sealed: String::new(),
         created_at: at(0),

@@ -7,9 +7,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::Context;
@@ -18,6 +15,7 @@ use crate::bootstrap;
 use crate::clock::Timestamp;
 use crate::config::Registration;
 use crate::credential::{Credential, new_id, random_bytes};
+use crate::crypto::jws::{PrivateKey, SignatureAlgorithm};
 use crate::error::{Code, Error};
 use crate::manage::actor::{
     AccountsWrite, Actor, ClientsWrite, KeysWrite, RegistrationWrite, ResourcesWrite, UsersWrite,
@@ -36,6 +34,7 @@ use crate::oauth::reason::Reason;
 use crate::oauth::usage::TimedRoute;
 use crate::oauth::{AuthorizationServer, registration};
 use crate::request_context::RequestId;
+use crate::secret::SecretString;
 use crate::store::client::Client;
 use crate::store::{DatabaseUrl, Store};
 use crate::trace_context::TraceContext;
@@ -256,7 +255,7 @@ pub async fn run(mut context: Context) -> Result<Output, Error> {
     context.settings.registration = Registration::Token;
     context.check_settings()?;
     let store = new_store(&context).await?;
-    let password = new_id();
+    let password = SecretString::new(new_id());
     let demo = Demo {
         server: context.authorization_server().await?,
         passwords: Passwords::default(),
@@ -304,7 +303,7 @@ struct Demo<'a> {
     server: AuthorizationServer,
     passwords: Passwords,
     /// The password of all users.
-    password: &'a str,
+    password: &'a SecretString,
     now: Timestamp,
 }
 
@@ -409,7 +408,7 @@ impl Demo<'_> {
         user::create(&self.store, permit.clone(), email, role, account).await?;
         match password {
             Password::Set => {
-                let text = self.password.to_owned();
+                let text = self.password.clone();
                 user::set_password(&self.store, &self.passwords, permit, email, text).await?;
             }
             Password::Invited => {
@@ -775,19 +774,12 @@ fn refusal() -> Error {
 
 /// A public key as a JWK Set; the private key is discarded.
 fn public_key() -> Result<String, Error> {
-    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(internal)?;
-    // An uncompressed point: one byte, then both coordinates (SEC 1 section 2.3.3).
-    let point = pair.public_key().as_ref();
-    let (x, y) = point[1..].split_at(32);
-    let jwk = json!({
-        "kty": "EC",
-        "crv": "P-256",
-        "alg": "ES256",
-        "use": "sig",
-        "kid": new_id(),
-        "x": URL_SAFE_NO_PAD.encode(x),
-        "y": URL_SAFE_NO_PAD.encode(y),
-    });
+    let algorithm = SignatureAlgorithm::Es256;
+    let private = PrivateKey::generate(algorithm).map_err(internal)?;
+    let mut jwk = private.public_key().map_err(internal)?.to_jwk();
+    jwk["alg"] = json!(algorithm.as_str());
+    jwk["use"] = json!("sig");
+    jwk["kid"] = json!(new_id());
     Ok(json!({"keys": [jwk]}).to_string())
 }
 
@@ -831,7 +823,7 @@ impl Noise {
 /// The next steps, with the password and the credentials, which are shown only once.
 fn shown(
     context: &Context,
-    password: &str,
+    password: &SecretString,
     client: &CreatedClient,
     resource_server: &CreatedResourceServer,
 ) -> Output {
@@ -848,6 +840,7 @@ fn shown(
                 })
             }))
             .collect();
+    let password = password.expose();
     let secret = client.secret.as_ref().map(Credential::expose);
     let document = json!({
         "database": database,

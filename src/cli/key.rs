@@ -130,7 +130,8 @@ impl Key {
 }
 
 fn created(key: &Credential, view: &ApiKeyView) -> Output {
-    let authorization = api_key::authorization_header(key.expose());
+    let header = api_key::authorization_header(key);
+    let authorization = header.expose();
     let words = format!(
         "Created the API key {} ({}). It is shown only once:\n  {}\n  Authorization: {authorization}",
         view.name,

@@ -12,6 +12,7 @@ use crate::manage::actor::{SigningKeysRead, SigningKeysWrite};
 use crate::manage::signing_key::{
     self, RetirementMode, RotationPolicy, SigningKeyServices, SigningKeyView,
 };
+use crate::secret::SecretBytes;
 
 #[derive(Subcommand)]
 pub enum SigningKey {
@@ -106,10 +107,11 @@ impl SigningKey {
                 let pem = pem.map_err(|error| {
                     Error::new(Code::InvalidRequest, format!("{}: {error}", file.display()))
                 })?;
+                let pem = SecretBytes::new(pem);
                 let key = signing_key::import(
                     services(&context.sealing_keys_or_new(&store).await?),
                     operator.may(SigningKeysWrite)?,
-                    &pem,
+                    pem.expose(),
                 )
                 .await?;
                 Ok(pending(&key))

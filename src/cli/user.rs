@@ -4,6 +4,7 @@ use std::io::Read;
 
 use clap::Subcommand;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::Context;
 use super::output::Output;
@@ -11,6 +12,7 @@ use crate::error::{Code, Error};
 use crate::manage::actor::{UsersRead, UsersWrite};
 use crate::manage::invitation;
 use crate::manage::user::{self, Passwords};
+use crate::secret::SecretString;
 use crate::store::user::Role;
 
 #[derive(Subcommand)]
@@ -92,6 +94,7 @@ impl User {
                 let (link, expires_at) =
                     invitation::create(&store, operator.may(UsersWrite)?, &email).await?;
                 let link = invitation::url(&issuer, &link);
+                let link = link.expose();
                 let document = json!({"email": email, "link": link, "expires_at": expires_at});
                 Ok(Output::new(
                     &document,
@@ -114,13 +117,14 @@ impl User {
                 )))
             }
             User::SetPassword { email } => {
-                let mut password = String::new();
+                let mut password = Zeroizing::new(String::new());
                 let read = std::io::stdin().read_to_string(&mut password);
                 read.map_err(|error| {
                     Error::new(Code::InvalidRequest, format!("standard input: {error}"))
                 })?;
-                let password = password.trim_end_matches(['\r', '\n']).to_owned();
-                let (permit, passwords) = (operator.may(UsersWrite)?, Passwords::default());
+                let password = SecretString::from(password.trim_end_matches(['\r', '\n']));
+                let permit = operator.may(UsersWrite)?;
+                let passwords = Passwords::default();
                 let user = user::set_password(&store, &passwords, permit, &email, password).await?;
                 Ok(Output::new(
                     &user,

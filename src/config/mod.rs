@@ -15,6 +15,7 @@ use crate::client_ip::{ForwardedHeader, TrustedProxies};
 use crate::clock::parse_duration;
 use crate::error::Error;
 use crate::scope::Scope;
+use crate::secret::SecretString;
 use crate::store::DatabaseUrl;
 use crate::store::resource_server::Resources;
 use crate::trace_context::Sampler;
@@ -29,7 +30,7 @@ mod values;
 pub use issuer::Issuer;
 pub use live::{LiveSettings, Reload};
 pub use sources::{SettingEntry, Sources, read};
-pub use values::{OtlpEndpoint, ProxyUrl, Registration, SampleRatio, Secret, Switch};
+pub use values::{OtlpEndpoint, ProxyUrl, Registration, SampleRatio, Switch};
 use values::{
     jwks_max_age, listen_address, log_filter, max_connections, registration_scope, token_ttl,
 };
@@ -276,7 +277,7 @@ pub struct Settings {
         value_name = "PASSWORD",
         hide_env_values = true
     )]
-    pub operator_password: Option<Secret>,
+    pub operator_password: Option<SecretString>,
 }
 
 impl Settings {

@@ -6,38 +6,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use zeroize::Zeroizing;
 
 use crate::clock::parse_duration;
 use crate::scope::{InvalidScope, Scope};
 use crate::trace_context::Sampler;
 
 const PROXY_FORM: &str = "expected http://[USER:PASSWORD@]HOST:PORT";
-
-/// A secret value: never printed, zeroed when dropped.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Zeroizing<String>);
-
-impl Secret {
-    /// The secret in clear.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Secret {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Secret(Zeroizing::new(text.to_owned())))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// `on` or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

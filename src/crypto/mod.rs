@@ -1,7 +1,8 @@
-//! Cryptography: JSON Web Signatures, password hashing, hashing of generated secrets, and the sealing
+//! Cryptography: JSON Web Signatures and JSON Web Tokens, password hashing, hashing of generated secrets, and the sealing
 //! of secrets in the database.
 
 pub mod jws;
+pub mod jwt;
 pub mod password;
 pub mod sealing_key;
 pub mod secret_hash;

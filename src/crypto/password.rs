@@ -8,14 +8,13 @@ use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use parking_lot::Mutex;
-use strum::EnumCount;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use zeroize::Zeroizing;
 use zxcvbn::matching::patterns::MatchPattern;
 use zxcvbn::{Score, zxcvbn};
 
 use crate::credential::random_bytes;
-use crate::error::Error;
+use crate::error::{Error, refusal};
+use crate::secret::SecretString;
 use crate::span::{self, Scope};
 
 /// The shortest password, in characters, and the longest, in bytes.
@@ -36,13 +35,12 @@ const MIN_RELATED: usize = 3;
 /// Words that are related to every user of the product.
 const PRODUCT: [&str; 2] = ["keyward", "portal"];
 
-/// A password that a person chose. It cannot be printed or serialised, and its memory is zeroed
-/// when it is dropped.
-pub struct Password(Zeroizing<String>);
+/// A password that a person chose.
+#[derive(Debug)]
+pub struct Password(SecretString);
 
-/// Why a password is refused (NIST SP 800-63B section 5.1.1.2). The name of the variant is the
-/// message that each language has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumCount)]
+/// Why a password is refused (NIST SP 800-63B section 5.1.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weakness {
     /// Too short, too long, with a control character, or with too few different characters.
     Format,
@@ -62,52 +60,17 @@ pub enum Weakness {
     Guessable,
 }
 
-impl Weakness {
-    /// All reasons.
-    pub const ALL: [Weakness; Weakness::COUNT] = [
-        Weakness::Format,
-        Weakness::Personal,
-        Weakness::Common,
-        Weakness::Keyboard,
-        Weakness::Repeated,
-        Weakness::Sequence,
-        Weakness::Date,
-        Weakness::Guessable,
-    ];
-
-    /// The id of its message in the languages of the portal.
-    pub const fn message(self) -> &'static str {
-        match self {
-            Weakness::Format => "password-unusable",
-            Weakness::Personal => "password-personal",
-            Weakness::Common => "password-common",
-            Weakness::Keyboard => "password-keyboard",
-            Weakness::Repeated => "password-repeated",
-            Weakness::Sequence => "password-sequence",
-            Weakness::Date => "password-date",
-            Weakness::Guessable => "password-guessable",
-        }
-    }
-
-    /// The message in English, for the API and the command line.
-    pub const fn description(self) -> &'static str {
-        match self {
-            Weakness::Format => {
-                "A password has at least 10 characters, five of them different, no control characters, and at most 1024 bytes"
-            }
-            Weakness::Personal => {
-                "The password contains the e-mail address or the name of this service: it is easy to guess"
-            }
-            Weakness::Common => {
-                "The password is, or resembles, one of the most common ones: it is easy to guess"
-            }
-            Weakness::Keyboard => {
-                "Keys that are next to each other on the keyboard are easy to guess"
-            }
-            Weakness::Repeated => "A password that repeats the same characters is easy to guess",
-            Weakness::Sequence => "Sequences such as abc or 1234 are easy to guess",
-            Weakness::Date => "Dates and years are easy to guess",
-            Weakness::Guessable => "The password is easy to guess: add another word or two",
+impl From<Weakness> for Error {
+    fn from(weakness: Weakness) -> Self {
+        match weakness {
+            Weakness::Format => refusal::password_format(),
+            Weakness::Personal => refusal::password_personal(),
+            Weakness::Common => refusal::password_common(),
+            Weakness::Keyboard => refusal::password_keyboard(),
+            Weakness::Repeated => refusal::password_repeated(),
+            Weakness::Sequence => refusal::password_sequence(),
+            Weakness::Date => refusal::password_date(),
+            Weakness::Guessable => refusal::password_guessable(),
         }
     }
 }
@@ -118,8 +81,8 @@ impl Password {
     ///
     /// # Errors
     /// [`Weakness`] if the password is refused.
-    pub fn choose(text: String, related: &[&str]) -> Result<Self, Weakness> {
-        let text = Zeroizing::new(text);
+    pub fn choose(password: SecretString, related: &[&str]) -> Result<Self, Weakness> {
+        let text = password.expose();
         let distinct: BTreeSet<char> = text.chars().collect();
         let length = text.chars().count();
         if length < MIN_LENGTH
@@ -129,24 +92,23 @@ impl Password {
         {
             return Err(Weakness::Format);
         }
-        match weakness(&text, &words(related)) {
-            None => Ok(Password(text)),
+        match weakness(text, &words(related)) {
+            None => Ok(Password(password)),
             Some(weakness) => Err(weakness),
         }
     }
 
     /// A generated password, which needs no check.
-    pub fn generated(text: String) -> Self {
-        Password(Zeroizing::new(text))
+    pub fn generated(password: SecretString) -> Self {
+        Password(password)
     }
 
     /// A presented password. One that is longer than a password can be matches none.
-    pub fn presented(text: String) -> Self {
-        let text = Zeroizing::new(text);
-        if text.len() > MAX_LENGTH {
-            Password(Zeroizing::default())
+    pub fn presented(password: SecretString) -> Self {
+        if password.expose().len() > MAX_LENGTH {
+            Password(SecretString::default())
         } else {
-            Password(text)
+            Password(password)
         }
     }
 }
@@ -322,7 +284,7 @@ impl Passwords {
             let mut output = vec![0; params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN)];
             let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
             let done = argon2.hash_password_into_with_memory(
-                password.0.as_bytes(),
+                password.0.expose().as_bytes(),
                 &salt,
                 &mut output,
                 &mut blocks,
@@ -346,7 +308,7 @@ mod tests {
     ];
 
     fn refused(text: &str) -> Option<Weakness> {
-        Password::choose(text.to_owned(), &RELATED).err()
+        Password::choose(text.into(), &RELATED).err()
     }
 
     #[test]
@@ -396,6 +358,12 @@ mod tests {
         assert_eq!(refused(&"x".repeat(MAX_LENGTH + 1)), Some(Weakness::Format));
     }
 
+    #[test]
+    fn debug_masks_a_password() {
+        let presented = Password::presented("correct horse battery".into());
+        assert_eq!(format!("{presented:?}"), "Password(***)");
+    }
+
     /// While a flood by strangers holds all shared permits, a known caller still gets one.
     #[tokio::test]
     async fn a_permit_is_reserved_for_known_callers() {
@@ -407,7 +375,7 @@ mod tests {
             .expect_err("none is left");
         let known = passwords.permit(Caller::Known).await;
         assert!(known.is_ok());
-        let presented = Password::presented("correct horse battery".to_owned());
+        let presented = Password::presented("correct horse battery".into());
         assert_eq!(
             passwords
                 .matches(None, presented, Caller::Known)
@@ -417,7 +385,7 @@ mod tests {
             crate::error::Code::TemporarilyUnavailable
         );
         drop(known);
-        let presented = Password::presented("correct horse battery".to_owned());
+        let presented = Password::presented("correct horse battery".into());
         assert!(
             !passwords
                 .matches(None, presented, Caller::Known)

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::credential::random_bytes;
 use crate::error::{Code, Error};
+use crate::secret::SecretBytes;
 
 /// The name of the sealing key file in the keys folder.
 pub const KEY_FILE: &str = "sealing.key";
@@ -110,15 +111,16 @@ impl Lines {
         (!keys.is_empty()).then_some(Lines { text, keys })
     }
 
-    fn unseal(&self, name: &str, nonce: [u8; NONCE_LEN], sealed: &[u8]) -> Option<Vec<u8>> {
+    fn unseal(&self, name: &str, nonce: [u8; NONCE_LEN], sealed: &[u8]) -> Option<SecretBytes> {
         self.keys.iter().find_map(|key| {
-            let mut sealed = sealed.to_vec();
+            let mut secret = Zeroizing::new(sealed.to_vec());
             let nonce = Nonce::assume_unique_for_key(nonce);
-            Some(
-                key.open_in_place(nonce, Aad::from(name.as_bytes()), &mut sealed)
-                    .ok()?
-                    .to_vec(),
-            )
+            let length = key
+                .open_in_place(nonce, Aad::from(name.as_bytes()), &mut secret)
+                .ok()?
+                .len();
+            secret.truncate(length);
+            Some(secret.into())
         })
     }
 }
@@ -204,7 +206,9 @@ impl SealingKeyFile {
             path: KEY_FILE.into(),
         })?;
         let nonce: [u8; NONCE_LEN] = random_bytes();
-        let mut sealed = secret.to_vec();
+        // The secret is encrypted in place: growing the buffer would leave a copy in memory.
+        let mut sealed = Vec::with_capacity(secret.len() + AES_256_GCM.tag_len());
+        sealed.extend_from_slice(secret);
         key.seal_in_place_append_tag(
             Nonce::assume_unique_for_key(nonce),
             Aad::from(name.as_bytes()),
@@ -219,7 +223,7 @@ impl SealingKeyFile {
     /// # Errors
     /// Fails if it was encrypted under another name, with a key that is not in the file, or not at
     /// all.
-    pub fn unseal(&self, name: &str, sealed: &str) -> Result<Vec<u8>, SealingKeyError> {
+    pub fn unseal(&self, name: &str, sealed: &str) -> Result<SecretBytes, SealingKeyError> {
         let other_key = || SealingKeyError::OtherKey(name.to_owned());
         let bytes = STANDARD.decode(sealed).map_err(|_| other_key())?;
         let (nonce, sealed) = bytes
@@ -425,8 +429,9 @@ mod tests {
             crate::credential::new_id()
         ));
         let file = SealingKeyFile::open_or_make(&folder).unwrap();
+        let unseal = |sealed: &str| file.unseal("a name", sealed).unwrap();
         let sealed = file.seal("a name", b"a secret").unwrap();
-        assert_eq!(file.unseal("a name", &sealed).unwrap(), b"a secret");
+        assert_eq!(unseal(&sealed).expose(), b"a secret");
         for (name, sealed) in [
             ("another name", sealed.as_str()),
             ("a name", ""),
@@ -447,11 +452,8 @@ mod tests {
         let other_process = SealingKeyFile::open(&folder).unwrap();
         std::fs::write(folder.join(KEY_FILE), format!("{}\n{}\n", *new, *old[0])).unwrap();
         let by_new_key = other_process.seal("a name", b"another secret").unwrap();
-        assert_eq!(
-            file.unseal("a name", &by_new_key).unwrap(),
-            b"another secret"
-        );
-        assert_eq!(file.unseal("a name", &sealed).unwrap(), b"a secret");
+        assert_eq!(unseal(&by_new_key).expose(), b"another secret");
+        assert_eq!(unseal(&sealed).expose(), b"a secret");
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

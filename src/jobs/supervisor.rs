@@ -72,38 +72,24 @@ pub(super) async fn run(
             .as_ref()
             .is_none_or(|election| election.is_leader(clock::since_boot()))
     };
-    supervise(jobs, is_leader, Counted(server)).await;
-}
-
-/// Where the outcomes of runs are counted.
-trait Counters: Clone + Send + Sync + 'static {
-    fn metrics(&self) -> &Metrics;
-}
-
-#[derive(Clone)]
-struct Counted(Arc<AuthorizationServer>);
-
-impl Counters for Counted {
-    fn metrics(&self) -> &Metrics {
-        &self.0.usage.metrics
-    }
+    supervise(jobs, is_leader, server.usage.metrics.clone()).await;
 }
 
 async fn supervise(
     jobs: Vec<Job>,
     is_leader: impl Fn() -> bool + Clone + Send + Sync + 'static,
-    counters: impl Counters,
+    metrics: Arc<Metrics>,
 ) {
     let mut tasks = JoinSet::new();
     let mut running: HashMap<Id, Arc<Job>> = HashMap::new();
     for job in jobs {
-        counters.metrics().add_job(job.name, job.period);
+        metrics.add_job(job.name, job.period);
         let job = Arc::new(job);
         let task = run_job(
             job.clone(),
             Duration::ZERO,
             is_leader.clone(),
-            counters.clone(),
+            metrics.clone(),
         );
         running.insert(tasks.spawn(task).id(), job);
     }
@@ -120,9 +106,9 @@ async fn supervise(
             error = reason,
             "background job stopped: restarting it"
         );
-        counters.metrics().count_job(job.name, JobOutcome::Panic);
+        metrics.count_job(job.name, JobOutcome::Panic);
         let delay = RESTART_DELAY + job.period;
-        let task = run_job(job.clone(), delay, is_leader.clone(), counters.clone());
+        let task = run_job(job.clone(), delay, is_leader.clone(), metrics.clone());
         running.insert(tasks.spawn(task).id(), job);
     }
 }
@@ -131,7 +117,7 @@ async fn run_job(
     job: Arc<Job>,
     delay: Duration,
     is_leader: impl Fn() -> bool,
-    counters: impl Counters,
+    metrics: Arc<Metrics>,
 ) {
     tokio::time::sleep(delay).await;
     let mut ticks = tokio::time::interval(job.period);
@@ -140,15 +126,13 @@ async fn run_job(
     loop {
         ticks.tick().await;
         if job.on == RunOn::Leader && !is_leader() {
-            counters.metrics().clear_job_success(job.name);
+            metrics.clear_job_success(job.name);
             continue;
         }
         match (job.run)().await {
             Ok(()) => {
-                counters.metrics().count_job(job.name, JobOutcome::Success);
-                counters
-                    .metrics()
-                    .set_job_success(job.name, Timestamp::now());
+                metrics.count_job(job.name, JobOutcome::Success);
+                metrics.set_job_success(job.name, Timestamp::now());
                 if let Some(count) = failures.end() {
                     tracing::info!(
                         job = job.name,
@@ -158,7 +142,7 @@ async fn run_job(
                 }
             }
             Err(error) => {
-                counters.metrics().count_job(job.name, JobOutcome::Failure);
+                metrics.count_job(job.name, JobOutcome::Failure);
                 if let Some(count) = failures.add() {
                     tracing::warn!(
                         job = job.name,
@@ -197,12 +181,6 @@ mod tests {
 
     use super::*;
     use crate::metrics::{Format, Snapshot};
-
-    impl Counters for Arc<Metrics> {
-        fn metrics(&self) -> &Metrics {
-            self
-        }
-    }
 
     #[derive(Default)]
     struct Runs(AtomicUsize);
@@ -273,11 +251,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_job_that_fails_or_panics_runs_again_and_is_counted() {
-        let (failing, panicking, fine) = (
-            Arc::new(Runs::default()),
-            Arc::new(Runs::default()),
-            Arc::new(Runs::default()),
-        );
+        let failing = Arc::new(Runs::default());
+        let panicking = Arc::new(Runs::default());
+        let fine = Arc::new(Runs::default());
         let period = Duration::from_secs(1);
         let jobs = vec![
             Job::new("failing", period, RunOn::EveryNode, &failing, fail_twice),

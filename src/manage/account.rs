@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::actor::Permit;
 use super::rights::{AccountsRead, AccountsWrite, RightType, UsersWrite};
 use super::{check_name, invalid, not_found};
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::store::account;
 pub use crate::store::account::{Account, AccountKind};
 use crate::store::audit::Action;
@@ -27,12 +27,7 @@ pub async fn create(
         .write(permit.now(), move |transaction| {
             permit.ensure_first_use(transaction)?;
             if account::find(transaction.database(), &account.name)?.is_some() {
-                return Err(Error::new(
-                    Code::Conflict,
-                    format!("The account {} already exists", account.name),
-                )
-                .phrase("name-taken", [])
-                .field("name"));
+                return Err(refusal::account_exists(&account.name).field("name"));
             }
             account::insert(transaction, &account)?;
             permit.audit(

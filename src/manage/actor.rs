@@ -13,9 +13,9 @@ pub use super::rights::{
 use super::rights::{Right, Rights};
 use crate::clock::Timestamp;
 use crate::config::Issuer;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, refusal};
 use crate::request_context::RequestContext;
-use crate::scope::{RIGHTS_PREFIX, Scope};
+use crate::scope::Scope;
 use crate::store::Transaction;
 use crate::store::audit::{Action, Recorder};
 use crate::store::user::Role;
@@ -230,18 +230,8 @@ impl<R: RightType> Permit<R> {
         for token in scope.rights() {
             let refused = match token.parse::<Right>() {
                 Ok(right) if self.actor.rights.contains(right) => continue,
-                Ok(_) => Error::new(
-                    Code::InvalidScope,
-                    format!("You cannot grant the right {token}, which you do not have"),
-                )
-                .phrase("right-beyond-you", [("right", token.into())]),
-                Err(_) => Error::new(
-                    Code::InvalidScope,
-                    format!(
-                        "There is no right {token}; scope tokens that begin with {RIGHTS_PREFIX} are reserved for rights over Keyward"
-                    ),
-                )
-                .phrase("right-unknown", [("right", token.into())]),
+                Ok(_) => refusal::right_not_held(token),
+                Err(_) => refusal::right_unknown(token),
             };
             return Err(refused.field("scope"));
         }
@@ -260,19 +250,9 @@ impl<R: RightType> Permit<R> {
             .next();
         let refused = match (role, missing) {
             (Role::Operator, None) if self.is_operator() => return Ok(()),
-            (Role::Operator, _) => {
-                Error::new(Code::AccessDenied, "Only an operator can manage operators")
-                    .phrase("operator-role", [])
-            }
+            (Role::Operator, _) => refusal::operators_manage_operators(),
             (_, None) => return Ok(()),
-            (_, Some(missing)) => {
-                let missing = missing.as_str();
-                Error::new(
-                    Code::AccessDenied,
-                    format!("The role {role} has the right {missing}, which you do not have"),
-                )
-                .phrase("role-beyond-you", [("right", missing.into())])
-            }
+            (_, Some(missing)) => refusal::role_right_not_held(role.as_str(), missing.as_str()),
         };
         Err(refused.field("role"))
     }

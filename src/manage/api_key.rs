@@ -6,16 +6,18 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::actor::Permit;
 use super::policy::{find_editable, find_visible};
 use super::rights::{KeysRead, KeysWrite};
-use super::{check_name, invalid, not_found};
+use super::{check_name, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
 use crate::crypto::secret_hash;
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::scope::Scope;
+use crate::secret::SecretString;
 pub use crate::store::api_key::IpRanges;
 use crate::store::api_key::{self, ApiKey};
 use crate::store::audit::Action;
@@ -121,9 +123,7 @@ pub async fn create(
     let now = permit.now();
     check_name(&new.name)?;
     if new.expires_at.is_some_and(|end| end <= now) {
-        return Err(invalid("The expiry of a key must be in the future")
-            .phrase("end-in-past", [])
-            .field("expires_at"));
+        return Err(refusal::expiry_in_the_past("key").field("expires_at"));
     }
     let client_id = client_id.to_owned();
     store
@@ -133,10 +133,7 @@ pub async fn create(
             if let Some(scope) = &new.scope
                 && !scope.is_subset(&client.scope)
             {
-                let reason = format!("The client has only the scope {:?}", client.scope.as_str());
-                return Err(Error::new(Code::InvalidScope, reason)
-                    .phrase("scope-beyond-client", [])
-                    .field("scope"));
+                return Err(refusal::api_key_scope(client.scope.as_str()).field("scope"));
             }
             let active = active_keys(transaction.database(), &client_id, now)?;
             ensure_capacity(&active)?;
@@ -204,10 +201,7 @@ pub async fn rotate(
                 ensure_capacity(&active)?;
             }
             if old.replaced_by.is_some() {
-                return Err(
-                    Error::new(Code::Conflict, "This API key was rotated already")
-                        .phrase("key-rotated", []),
-                );
+                return Err(refusal::api_key_already_rotated());
             }
             let (key, row) = generate(&client, successor(old, now), permit.actor(), now);
             if grace.is_zero() {
@@ -254,11 +248,7 @@ pub async fn delete(
                 .ok_or_else(|| not_found("API key", &id))?;
             let active = active_keys(transaction.database(), &client_id, now)?;
             if !key.is_expired(now) && active.len() == 1 {
-                return Err(Error::new(
-                    Code::Conflict,
-                    "The last API key cannot be deleted; create another one first",
-                )
-                .phrase("last-key", []));
+                return Err(refusal::api_key_is_last());
             }
             api_key::delete(transaction, &id, now)?;
             permit.audit(
@@ -285,13 +275,7 @@ fn ensure_capacity(active: &[ApiKey]) -> Result<(), Error> {
     if active.len() < MAX_API_KEYS {
         return Ok(());
     }
-    Err(Error::new(
-        Code::Conflict,
-        format!(
-            "Maximum number of API keys reached: a client can have at most {MAX_API_KEYS}; delete one first"
-        ),
-    )
-    .phrase("keys-full", [("most", MAX_API_KEYS.into())]))
+    Err(refusal::api_key_limit(MAX_API_KEYS))
 }
 
 /// Makes a name available: an active key keeps its name, an expired one is deleted for it.
@@ -303,12 +287,7 @@ fn reclaim_name(
     now: Timestamp,
 ) -> Result<(), Error> {
     if active.iter().any(|key| key.name == name) {
-        return Err(Error::new(
-            Code::Conflict,
-            "The client already has an API key with this name",
-        )
-        .phrase("name-taken", [])
-        .field("name"));
+        return Err(refusal::api_key_name_taken().field("name"));
     }
     let expired = api_key::list(transaction.database(), client_id)?
         .into_iter()
@@ -345,13 +324,15 @@ fn replaced(old: &ApiKey, successor_id: &str, end: Timestamp) -> ApiKey {
 }
 
 /// The value of the `Authorization` header that presents an API key: Basic, with the key as the user name.
-pub fn authorization_header(api_key: &str) -> String {
-    format!("Basic {}", STANDARD.encode(api_key))
+pub fn authorization_header(api_key: &Credential) -> SecretString {
+    let encoded = Zeroizing::new(STANDARD.encode(api_key.expose()));
+    SecretString::new(["Basic ", &encoded].concat())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_seconds(1_800_000_000 + seconds)

@@ -14,13 +14,13 @@ use super::policy::{
     known_resources, management_audience,
 };
 use super::rights::{ClientsRead, ClientsWrite, Right, RightType, TokensRevoke};
-use super::{MAX_NAME_LENGTH, account, check_name, invalid, version};
+use super::{MAX_NAME_LENGTH, account, check_name, version};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
 use crate::crypto::jws::JwkSet;
 use crate::crypto::secret_hash;
 use crate::domain;
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::oauth::client_metadata::RegistrationLimits;
 use crate::scope::{Scope, is_right};
 use crate::store::account::Account;
@@ -298,14 +298,7 @@ fn ensure_capacity(database: &mut Database, account: &Account) -> Result<(), Err
     if !client::has_as_many(database, &account.id, limit)? {
         return Ok(());
     }
-    Err(Error::new(
-        Code::Conflict,
-        format!("The account has reached its limit of {limit} clients; ask an operator"),
-    )
-    .phrase(
-        "clients-full",
-        [("most", usize::try_from(limit).unwrap_or(0).into())],
-    ))
+    Err(refusal::client_limit(limit))
 }
 
 /// What an actor can grant to a client, as a form offers it.
@@ -494,11 +487,7 @@ fn check_version(client: &Client, expected: Option<&[String]>) -> Result<(), Err
     if expected.contains(&version(&ClientView::from(client.clone()))) {
         return Ok(());
     }
-    Err(Error::new(
-        Code::PreconditionFailed,
-        "The client has changed in the meantime; read it again",
-    )
-    .phrase("changed-meanwhile", []))
+    Err(refusal::client_changed())
 }
 
 /// Replaces the scope or the resource servers of a client, as far as the actor can grant them.
@@ -555,12 +544,7 @@ fn check_introspected_resources<R: RightType>(
     let extends = *resources != client.resources
         && (resources.is_empty() || !resources.is_subset(&client.resources));
     if client.may_introspect && !permit.is_operator() && extends {
-        return Err(Error::new(
-            Code::AccessDenied,
-            "Only an operator can give other resource servers to a client that introspects",
-        )
-        .phrase("introspection-moves", [])
-        .field("resources"));
+        return Err(refusal::introspected_resources_need_operator().field("resources"));
     }
     Ok(())
 }
@@ -621,12 +605,7 @@ fn disable_row<R: RightType>(permit: &Permit<R>, client: &mut Client) {
 
 fn enable_row<R: RightType>(permit: &Permit<R>, client: &mut Client) -> Result<(), Error> {
     if client.disabled_by == Some(DisabledBy::Operator) && !permit.is_operator() {
-        return Err(Error::new(
-            Code::AccessDenied,
-            "An operator disabled this client, so only an operator can enable it",
-        )
-        .phrase("disabled-by-operator", [])
-        .field("enabled"));
+        return Err(refusal::client_disabled_by_operator().field("enabled"));
     }
     client.enable();
     Ok(())
@@ -647,11 +626,13 @@ pub async fn delete(
             let database = transaction.database();
             let client = find_editable(database, &permit, &id)?;
             if let Some(identifier) = resource_server::of_client(database, &id)?.first() {
-                let reason = format!("The resource server {identifier} introspects with this client; delete that instead");
-                return Err(Error::new(Code::Conflict, reason)
-                    .phrase("client-introspects", [("resource", (*identifier).as_str().into())]));
+                return Err(refusal::client_of_resource_server(identifier));
             }
-            Ok(domain::client::delete(transaction, permit.recorder(), &client)?)
+            Ok(domain::client::delete(
+                transaction,
+                permit.recorder(),
+                &client,
+            )?)
         })
         .await
 }
@@ -739,23 +720,14 @@ fn check_self_registered(client: &Client) -> Result<(), Error> {
     if client.registration_limits.is_some() {
         return Ok(());
     }
-    Err(Error::new(
-        Code::Conflict,
-        "The client did not register itself, so it has no registration access token",
-    )
-    .phrase("unregistered", []))
+    Err(refusal::client_not_self_registered())
 }
 
 fn check_can_allow_introspection<R: RightType>(permit: &Permit<R>) -> Result<(), Error> {
     if permit.is_operator() {
         return Ok(());
     }
-    Err(Error::new(
-        Code::AccessDenied,
-        "Only an operator can let a client introspect",
-    )
-    .phrase("introspection-beyond-you", [])
-    .field("introspect"))
+    Err(refusal::introspection_needs_operator().field("introspect"))
 }
 
 /// The access to a client that a change of it takes.
@@ -793,24 +765,17 @@ async fn edit<R: RightType + Send + Sync + 'static, T: Send + 'static>(
 
 /// Checks a JWK Set and returns it as compact JSON.
 fn checked_jwks(text: &str) -> Result<String, Error> {
-    let jwks: Value = serde_json::from_str(text).map_err(|error| {
-        invalid(format!("jwks: {error}"))
-            .phrase("jwks-unusable", [])
-            .field("jwks")
-    })?;
+    let jwks: Value = serde_json::from_str(text)
+        .map_err(|error| refusal::jwks_invalid(&format!("jwks: {error}")).field("jwks"))?;
     JwkSet::check_registered(&jwks)
-        .map_err(|reason| invalid(reason).phrase("jwks-unusable", []).field("jwks"))?;
+        .map_err(|reason| refusal::jwks_invalid(&reason.to_string()).field("jwks"))?;
     Ok(jwks.to_string())
 }
 
 fn check_auth_method(client: &Client) -> Result<(), Error> {
     let has_keys = client.jwks.is_some() || client.jwks_uri.is_some();
     if client.auth_method == AuthMethod::PrivateKeyJwt && !has_keys {
-        return Err(
-            invalid("private_key_jwt needs the client's public keys (jwks)")
-                .phrase("jwks-missing", [])
-                .field("jwks"),
-        );
+        return Err(refusal::jwks_required().field("jwks"));
     }
     Ok(())
 }

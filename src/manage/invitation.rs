@@ -10,8 +10,9 @@ use crate::clock::Timestamp;
 use crate::config::Issuer;
 use crate::credential::{Credential, Kind};
 use crate::crypto::secret_hash::{self, StoredSecret};
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::request_context::RequestContext;
+use crate::secret::SecretString;
 use crate::store::audit::Action;
 use crate::store::invitation::{self, Invitation};
 use crate::store::user::{self, User};
@@ -25,12 +26,16 @@ const PATH: &str = "/portal/invitation";
 
 /// The link as it is given to the user. The secret is in the fragment, which browsers do not send,
 /// so it is not in any proxy's log; the page posts it.
-pub fn url(issuer: &Issuer, link: &Credential) -> String {
-    format!("{}#{}", issuer.endpoint(PATH), link.expose())
+pub fn url(issuer: &Issuer, link: &Credential) -> SecretString {
+    SecretString::new([&issuer.endpoint(PATH), "#", link.expose()].concat())
 }
 
-/// The secret in what was pasted: the whole link, or only its fragment.
-fn secret_of(link: &str) -> &str {
+/// The credential in a pasted link: the whole link, or only its fragment.
+fn parse_link(link: &str) -> Option<Credential> {
+    Credential::parse(fragment_of(link), Kind::Invitation)
+}
+
+fn fragment_of(link: &str) -> &str {
     link.rsplit('#').next().unwrap_or_default().trim()
 }
 
@@ -86,20 +91,32 @@ pub async fn find(
     link: &str,
     now: Timestamp,
 ) -> Result<Option<String>, Error> {
-    let link = link.to_owned();
+    match parse_link(link) {
+        Some(credential) => find_email(server, &credential, now).await,
+        None => Ok(None),
+    }
+}
+
+async fn find_email(
+    server: &AuthorizationServer,
+    link: &Credential,
+    now: Timestamp,
+) -> Result<Option<String>, Error> {
+    let link = link.clone();
     server
         .store
         .read(move |database| Ok(user_of(database, &link, now)?.map(|user| user.email)))
         .await
 }
 
-fn user_of(database: &mut Database, link: &str, now: Timestamp) -> Result<Option<User>, Error> {
-    let Some(credential) = Credential::parse(secret_of(link), Kind::Invitation) else {
-        return Ok(None);
-    };
+fn user_of(
+    database: &mut Database,
+    credential: &Credential,
+    now: Timestamp,
+) -> Result<Option<User>, Error> {
     let found = invitation::find(database, credential.id())?;
     let active = found.filter(|row| {
-        row.expires_at > now && StoredSecret::new(row.hash.clone()).matches(&credential)
+        row.expires_at > now && StoredSecret::new(row.hash.clone()).matches(credential)
     });
     match active {
         Some(row) => Ok(user::find(database, &row.user_id)?),
@@ -115,25 +132,19 @@ fn user_of(database: &mut Database, link: &str, now: Timestamp) -> Result<Option
 pub async fn accept(
     server: &AuthorizationServer,
     link: &str,
-    password: String,
+    password: SecretString,
     context: &RequestContext,
 ) -> Result<String, Error> {
-    let invalid_link = || {
-        Error::new(
-            Code::NotFound,
-            "The link was used or replaced, or has expired",
-        )
-        .phrase("invitation-gone", [])
-    };
+    let invalid_link = refusal::invitation_invalid;
+    let link = parse_link(link).ok_or_else(invalid_link)?;
     // Before the expensive hash, so that guessing links cannot exhaust the CPU.
-    let email = find(server, link, context.received_at)
+    let email = find_email(server, &link, context.received_at)
         .await?
         .ok_or_else(invalid_link)?;
     let password = usable_password(&server.store, password, &email)
         .await
         .map_err(|error| error.field("password"))?;
     let hash = server.passwords.hash(password).await?;
-    let link = link.to_owned();
     let now = context.received_at;
     let context = context.clone();
     server
@@ -174,7 +185,17 @@ mod tests {
             ("https://auth.example/portal/invitation#", ""),
             ("", ""),
         ] {
-            assert_eq!(secret_of(pasted), secret, "{pasted:?}");
+            assert_eq!(fragment_of(pasted), secret, "{pasted:?}");
         }
+    }
+
+    #[test]
+    fn debug_masks_a_link() {
+        let issuer: Issuer = "https://auth.example".parse().unwrap();
+        let credential = Credential::generate(Kind::Invitation);
+        let link = url(&issuer, &credential);
+        assert_eq!(format!("{link:?}"), "***");
+        let parsed = parse_link(link.expose()).unwrap();
+        assert_eq!(parsed.expose(), credential.expose());
     }
 }

@@ -8,6 +8,7 @@
 use serde::Serialize;
 
 use crate::credential::Fingerprint;
+use crate::error::refusal::{self, not_found};
 use crate::error::{Code, Error};
 
 pub mod account;
@@ -37,11 +38,6 @@ pub mod user;
 pub use crate::oauth::AuthorizationServer;
 pub use crate::request_context::RequestContext;
 
-fn not_found(kind: &str, id: &str) -> Error {
-    Error::new(Code::NotFound, format!("There is no {kind} {id}"))
-        .phrase("not-there", [("name", id.into())])
-}
-
 fn invalid(description: impl Into<String>) -> Error {
     Error::new(Code::InvalidRequest, description.into())
 }
@@ -61,18 +57,10 @@ const MAX_NAME_LENGTH: usize = 100;
 fn check_name(name: &str) -> Result<(), Error> {
     let length = name.chars().count();
     if !(1..=MAX_NAME_LENGTH).contains(&length) {
-        return Err(invalid(format!(
-            "A name must have between 1 and {MAX_NAME_LENGTH} characters; this one has {length}"
-        ))
-        .phrase("name-length", [("most", MAX_NAME_LENGTH.into())])
-        .field("name"));
+        return Err(refusal::name_length(MAX_NAME_LENGTH, length).field("name"));
     }
     if name.trim() != name || name.chars().any(is_invisible) {
-        return Err(invalid(
-            "A name must not begin or end with a space, or contain invisible characters",
-        )
-        .phrase("name-invisible", [])
-        .field("name"));
+        return Err(refusal::name_characters().field("name"));
     }
     Ok(())
 }

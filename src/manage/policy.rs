@@ -10,7 +10,7 @@ use std::fmt;
 use super::actor::Permit;
 use super::rights::RightType;
 use super::{invalid, not_found};
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::scope::{Scope, is_right};
 use crate::store::client::{self, Client};
 use crate::store::resource_server::{self, Resources};
@@ -45,11 +45,7 @@ pub(super) fn find_editable<R: RightType>(
     let client = find_visible(database, permit, client_id)?;
     match permit.check_grantable(&client.scope) {
         Ok(()) => Ok(client),
-        Err(_) => Err(Error::new(
-            Code::AccessDenied,
-            "The client has rights that you do not have",
-        )
-        .phrase("client-beyond-you", [])),
+        Err(_) => Err(refusal::client_has_more_rights()),
     }
 }
 
@@ -94,9 +90,7 @@ pub(super) fn known_resources<R: RightType>(
         if management.as_ref() != Some(identifier)
             && resource_server::find(database, identifier)?.is_none()
         {
-            let unknown =
-                invalid(format!("There is no resource server {identifier}")).field("resources");
-            return Err(unknown.phrase("not-there", [("name", identifier.as_str().into())]));
+            return Err(refusal::resource_unknown(identifier).field("resources"));
         }
     }
     Ok(identifiers.iter().map(String::as_str).collect())
@@ -164,26 +158,14 @@ fn check_management_access(request: &GrantRequest<'_>, management: &str) -> Resu
     let right = request.scope.rights().next();
     match (request.grantee, right, has_management) {
         (Grantee::SelfRegistered, Some(right), _) => {
-            let reason = format!(
-                "{right} is a right over Keyward, which a client that registers itself cannot have"
-            );
-            Err(Error::new(Code::InvalidScope, reason)
-                .phrase("right-of-registrant", [("right", right.into())])
-                .field("scope"))
+            Err(refusal::registrant_right(right).field("scope"))
         }
-        (Grantee::SelfRegistered, None, true) => Err(invalid(format!(
-            "{management} is the management API, which a client that registers itself cannot use"
-        ))
-        .phrase("management-of-registrant", [])
-        .field("resources")),
-        (Grantee::Client, Some(right), false) => Err(invalid(format!(
-            "The right {right} has an effect only together with the resource {management}"
-        ))
-        .phrase(
-            "right-without-management",
-            [("right", right.into()), ("resource", management.into())],
-        )
-        .field("resources")),
+        (Grantee::SelfRegistered, None, true) => {
+            Err(refusal::registrant_management(management).field("resources"))
+        }
+        (Grantee::Client, Some(right), false) => {
+            Err(refusal::right_needs_management(right, management).field("resources"))
+        }
         _ => Ok(()),
     }
 }
@@ -240,37 +222,17 @@ fn check_delegable(database: &mut Database, request: &GrantRequest<'_>) -> Resul
 }
 
 fn too_many_pairs() -> Error {
-    let reason = "Too many combinations of a scope token and a resource server to check; create several clients instead";
-    Error::new(Code::InvalidScope, reason)
-        .phrase("pairs-too-many", [])
-        .field("scope")
+    refusal::too_many_combinations().field("scope")
 }
 
 fn not_delegable(token: &str, identifier: &str) -> Error {
     if token.is_empty() {
-        return invalid(format!(
-            "No client of the account can use {identifier}; ask an operator"
-        ))
-        .phrase("resource-beyond-account", [("resource", identifier.into())])
-        .field("resources");
+        return refusal::resource_not_in_account(identifier).field("resources");
     }
     if identifier.is_empty() {
-        let reason = format!(
-            "No client of the account has the scope {token} without a resource server; ask an operator"
-        );
-        return Error::new(Code::InvalidScope, reason)
-            .phrase("scope-beyond-account", [("scope", token.into())])
-            .field("scope");
+        return refusal::scope_not_in_account(token).field("scope");
     }
-    Error::new(
-        Code::InvalidScope,
-        format!("No client of the account has the scope {token} for {identifier}; ask an operator"),
-    )
-    .phrase(
-        "pair-beyond-account",
-        [("scope", token.into()), ("resource", identifier.into())],
-    )
-    .field("scope")
+    refusal::scope_and_resource_not_in_account(token, identifier).field("scope")
 }
 
 /// The pairs of a resource server and a scope token in a grant. The empty text stands for "no scope
@@ -363,6 +325,7 @@ fn undescribed(scope: &Scope, described: &[Scope]) -> Option<Warning> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::message::Message;
 
     const MANAGEMENT: &str = "https://issuer.example/api/v1";
 
@@ -387,26 +350,26 @@ mod tests {
                 Client,
                 "keyward:keys:read",
                 &["https://x"],
-                Err("right-without-management"),
+                Err("right_needs_management"),
             ),
             (
                 Client,
                 "keyward:keys:read",
                 &[],
-                Err("right-without-management"),
+                Err("right_needs_management"),
             ),
             (SelfRegistered, "a", &["https://x"], Ok(())),
             (
                 SelfRegistered,
                 "keyward:keys:read",
                 &[MANAGEMENT],
-                Err("right-of-registrant"),
+                Err("registrant_right"),
             ),
             (
                 SelfRegistered,
                 "a",
                 &[MANAGEMENT],
-                Err("management-of-registrant"),
+                Err("registrant_management"),
             ),
         ];
         for (grantee, tokens, identifiers, expected) in cases {
@@ -419,7 +382,7 @@ mod tests {
                 current: None,
             };
             let checked = check_management_access(&request, MANAGEMENT);
-            let checked = checked.map_err(|error| error.said().map(|phrase| phrase.name));
+            let checked = checked.map_err(|error| error.refusal().map(Message::code));
             assert_eq!(
                 checked,
                 expected.map_err(Some),
@@ -487,13 +450,13 @@ mod tests {
     #[test]
     fn a_refusal_names_the_scope_the_resource_server_or_the_pair() {
         let cases = [
-            ("", "https://x", "resource-beyond-account"),
-            ("a", "", "scope-beyond-account"),
-            ("a", "https://x", "pair-beyond-account"),
+            ("", "https://x", "resource_not_in_account"),
+            ("a", "", "scope_not_in_account"),
+            ("a", "https://x", "scope_and_resource_not_in_account"),
         ];
         for (token, identifier, expected) in cases {
             let refused = not_delegable(token, identifier);
-            assert_eq!(refused.said().map(|phrase| phrase.name), Some(expected));
+            assert_eq!(refused.refusal().map(Message::code), Some(expected));
         }
     }
 

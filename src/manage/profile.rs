@@ -1,8 +1,6 @@
 //! What users change about their own sign-in: the password, the second factor and the recovery
 //! codes.
 
-use zeroize::Zeroizing;
-
 use super::second_factor::{self, CodeCheck, Enrolment, RecoveryCodes};
 use super::session::{ActiveSession, ensure_active, new_session, recorder};
 use super::sign_in::{
@@ -10,12 +8,13 @@ use super::sign_in::{
     wrong_code,
 };
 use super::user::usable_password;
-use super::{AuthorizationServer, invalid, not_found};
+use super::{AuthorizationServer, not_found};
 use crate::credential::Credential;
 use crate::crypto::password::{Caller, Password};
 use crate::crypto::sealing_key::SealingKeyFile;
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::request_context::RequestContext;
+use crate::secret::{SecretBytes, SecretString};
 use crate::store::audit::Action;
 use crate::store::session::{self, Session};
 use crate::store::user::{self, User};
@@ -23,11 +22,12 @@ use crate::store::{Transaction, invitation};
 
 /// What a change of the second factor must be confirmed with, so that an unlocked computer is not
 /// enough.
-pub struct Confirmation<'a> {
+#[derive(Debug)]
+pub struct Confirmation {
     /// The user's password.
-    pub password: &'a str,
+    pub password: SecretString,
     /// A code of the current second factor, or of the one to be enrolled.
-    pub code: &'a str,
+    pub code: SecretString,
 }
 
 /// Starts the enrolment of a second factor with a new secret. Nothing is stored yet.
@@ -62,15 +62,15 @@ pub async fn enrol(
     server: &AuthorizationServer,
     session: &ActiveSession,
     sealed: &str,
-    confirmation: Confirmation<'_>,
+    confirmation: Confirmation,
     context: &RequestContext,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<SecretString>, Error> {
     let user = &session.user;
     let sealing_keys = server.signing_keys.sealing_keys();
     let secret = second_factor::unseal_enrolment(sealing_keys, user, sealed)?;
-    let password = confirmation.password.to_owned();
+    let Confirmation { password, code } = confirmation;
     let verified = confirm_password(server, session, password, "password", context).await?;
-    let step = second_factor::totp_step(&secret, user, confirmation.code, context.received_at)?;
+    let step = second_factor::totp_step(secret.expose(), user, &code, context.received_at)?;
     let step = step.ok_or_else(wrong_code)?;
     let codes = RecoveryCodes::generate();
     let change = SecondFactorChange::Enrol {
@@ -90,14 +90,14 @@ pub async fn enrol(
 pub async fn renew_recovery_codes(
     server: &AuthorizationServer,
     session: &ActiveSession,
-    confirmation: Confirmation<'_>,
+    confirmation: Confirmation,
     context: &RequestContext,
-) -> Result<Vec<String>, Error> {
-    let password = confirmation.password.to_owned();
+) -> Result<Vec<SecretString>, Error> {
+    let Confirmation { password, code } = confirmation;
     let verified = confirm_password(server, session, password, "password", context).await?;
     let codes = RecoveryCodes::generate();
     let change = SecondFactorChange::RenewRecoveryCodes {
-        code: confirmation.code.to_owned(),
+        code,
         recovery_hashes: codes.hashes(),
     };
     apply(server, session, verified, change, context).await?;
@@ -112,14 +112,12 @@ pub async fn renew_recovery_codes(
 pub async fn remove_second_factor(
     server: &AuthorizationServer,
     session: &ActiveSession,
-    confirmation: Confirmation<'_>,
+    confirmation: Confirmation,
     context: &RequestContext,
 ) -> Result<(), Error> {
-    let password = confirmation.password.to_owned();
+    let Confirmation { password, code } = confirmation;
     let verified = confirm_password(server, session, password, "password", context).await?;
-    let change = SecondFactorChange::Remove {
-        code: confirmation.code.to_owned(),
-    };
+    let change = SecondFactorChange::Remove { code };
     apply(server, session, verified, change, context).await
 }
 
@@ -127,17 +125,17 @@ pub async fn remove_second_factor(
 enum SecondFactorChange {
     /// Enrol a secret of which the user has entered the code of time step `step`.
     Enrol {
-        secret: Zeroizing<Vec<u8>>,
+        secret: SecretBytes,
         step: i64,
         recovery_hashes: String,
     },
     /// Replace the recovery codes, if the code is right.
     RenewRecoveryCodes {
-        code: String,
+        code: SecretString,
         recovery_hashes: String,
     },
     /// Remove the second factor, if the code is right.
-    Remove { code: String },
+    Remove { code: SecretString },
 }
 
 impl SecondFactorChange {
@@ -164,13 +162,11 @@ impl SecondFactorChange {
                 recovery_hashes,
             } => {
                 if user.totp_sealed.is_some() {
-                    return Err(
-                        Error::new(Code::Conflict, "There is a second factor already")
-                            .phrase("second-factor-there", []),
-                    );
+                    return Err(refusal::second_factor_exists());
                 }
                 // Sealed here and not earlier, because the sealing key may be rotated meanwhile.
-                let sealed = sealing_keys.seal(&second_factor::seal_context(user), secret)?;
+                let sealed =
+                    sealing_keys.seal(&second_factor::seal_context(user), secret.expose())?;
                 user.totp_sealed = Some(sealed);
                 user.totp_last_step = *step;
                 user.recovery_hashes.clone_from(recovery_hashes);
@@ -246,8 +242,8 @@ async fn apply(
 pub async fn change_password(
     server: &AuthorizationServer,
     session: &ActiveSession,
-    current: String,
-    new: String,
+    current: SecretString,
+    new: SecretString,
     context: &RequestContext,
 ) -> Result<Credential, Error> {
     let presented = Password::presented(new.clone());
@@ -261,9 +257,7 @@ pub async fn change_password(
         .matches(stored, presented, Caller::Known)
         .await?;
     if unchanged {
-        return Err(invalid("The new password is the current one")
-            .phrase("password-same", [])
-            .field("new"));
+        return Err(refusal::password_unchanged().field("new"));
     }
     let hash = server.passwords.hash(new).await?;
     let old = session.row.clone();

@@ -8,11 +8,11 @@ use serde::Serialize;
 use super::actor::Permit;
 use super::policy::{GrantRequest, Grantee, Warning, check_grant, known_resources};
 use super::rights::{RegistrationRead, RegistrationWrite};
-use super::{account, invalid, not_found};
+use super::{account, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
 use crate::crypto::secret_hash;
-use crate::error::Error;
+use crate::error::{Error, refusal};
 use crate::scope::Scope;
 use crate::store::Store;
 use crate::store::audit::Action;
@@ -74,14 +74,10 @@ pub async fn create(
 ) -> Result<(Credential, RegistrationTokenView, Option<Warning>), Error> {
     let now = permit.now();
     if new.uses.is_some_and(|uses| uses < 1) {
-        return Err(invalid("The number of uses must be at least one")
-            .phrase("uses-missing", [])
-            .field("uses"));
+        return Err(refusal::uses_required().field("uses"));
     }
     if new.lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
-        return Err(invalid("The expiry of a token must be in the future")
-            .phrase("end-in-past", [])
-            .field("expires_in"));
+        return Err(refusal::expiry_in_the_past("token").field("expires_in"));
     }
     let token = Credential::generate(Kind::InitialAccessToken);
     let id = token.id().to_owned();

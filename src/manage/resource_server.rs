@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::actor::Permit;
 use super::rights::{ResourcesRead, ResourcesWrite};
-use super::{account, check_name, invalid, not_found};
+use super::{account, check_name, not_found};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::scope::Scope;
 use crate::store::audit::Action;
 use crate::store::client::{self, AuthMethod, Client};
@@ -98,12 +98,7 @@ pub(crate) fn insert(
     check_scope(&new.scope)?;
     permit.ensure_first_use(transaction)?;
     if resource_server::find(transaction.database(), &new.identifier)?.is_some() {
-        return Err(Error::new(
-            Code::Conflict,
-            format!("The resource server {} already exists", new.identifier),
-        )
-        .phrase("name-taken", [])
-        .field("identifier"));
+        return Err(refusal::resource_server_exists(&new.identifier).field("identifier"));
     }
     let now = permit.now();
     let account = account::of_resource_servers(transaction, permit)?;
@@ -143,20 +138,12 @@ fn check_identifier(
     permit: &Permit<ResourcesWrite>,
     identifier: &str,
 ) -> Result<(), Error> {
-    resource_server::check_identifier(identifier).map_err(|error| {
-        invalid(error.to_string())
-            .phrase("identifier-unusable", [])
-            .field("identifier")
-    })?;
+    resource_server::check_identifier(identifier)
+        .map_err(|error| refusal::identifier_invalid(&error.to_string()).field("identifier"))?;
     let issuer = cluster_settings::find(transaction.database())?.map(|cluster| cluster.issuer);
     let issuer = issuer.or_else(|| permit.assumed_issuer().map(ToString::to_string));
     if issuer.is_some_and(|issuer| resource_server::is_reserved(identifier, &issuer)) {
-        let reason = format!(
-            "{identifier} is Keyward itself: neither the issuer nor a URI at or below its management API can be a resource server"
-        );
-        return Err(invalid(reason)
-            .phrase("identifier-reserved", [])
-            .field("identifier"));
+        return Err(refusal::identifier_reserved(identifier).field("identifier"));
     }
     Ok(())
 }
@@ -165,11 +152,7 @@ fn check_scope(scope: &Scope) -> Result<(), Error> {
     let Some(right) = scope.rights().next() else {
         return Ok(());
     };
-    let reason =
-        format!("{right} looks like a right over Keyward, which a resource server cannot have");
-    Err(Error::new(Code::InvalidScope, reason)
-        .phrase("right-of-resource-server", [("right", right.into())])
-        .field("scope"))
+    Err(refusal::resource_server_right(right).field("scope"))
 }
 
 /// Changes the `typ` header of tokens for a resource server, from the next token on.
@@ -249,12 +232,11 @@ pub async fn delete(
             let server = found.ok_or_else(|| not_found("resource server", &identifier))?;
             let users = resource_server::users(database, &identifier)?;
             if let Some(user) = users.first() {
-                let reason = format!(
-                    "{} clients can use {identifier}, among them {user}; change them first",
-                    users.len()
-                );
-                return Err(Error::new(Code::Conflict, reason)
-                    .phrase("resource-in-use", [("count", users.len().into())]));
+                return Err(refusal::resource_server_in_use(
+                    users.len(),
+                    &identifier,
+                    user,
+                ));
             }
             resource_server::delete(transaction, &server)?;
             client::delete(transaction, &server.client_id)?;

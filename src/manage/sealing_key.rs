@@ -199,7 +199,7 @@ fn reseal_second_factors(
         let Ok(secret) = file.unseal(&context, sealed) else {
             continue;
         };
-        user.totp_sealed = Some(file.seal(&context, &secret)?);
+        user.totp_sealed = Some(file.seal(&context, secret.expose())?);
         user::update(transaction, &user)?;
         count += 1;
     }

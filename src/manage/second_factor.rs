@@ -9,22 +9,27 @@ use crate::clock::Timestamp;
 use crate::credential::random_bytes;
 use crate::crypto::sealing_key::SealingKeyFile;
 use crate::crypto::secret_hash;
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
+use crate::secret::{SecretBytes, SecretString};
 use crate::store::user::User;
 
 /// The number of recovery codes in a set.
 const RECOVERY_CODES: usize = 10;
+
+/// The number of base 32 digits of a recovery code.
+const RECOVERY_CODE_LENGTH: usize = 16;
 
 /// The number of wrong codes in a row after which TOTP codes are no longer accepted, on all nodes
 /// (NIST SP 800-63B section 5.2.2). A new password or a recovery code ends the lock.
 const MAX_WRONG_CODES: i64 = 100;
 
 /// A second factor to be enrolled. It is stored once the user has entered a code from it.
+#[derive(Debug)]
 pub struct Enrolment {
     /// The secret in base32, to be typed.
-    pub secret: String,
+    pub secret: SecretString,
     /// The `otpauth://` URL, to be scanned as a QR code.
-    pub url: String,
+    pub url: SecretString,
     /// The secret, sealed for this user: the form carries it until a code confirms it.
     pub sealed: String,
 }
@@ -35,8 +40,8 @@ impl Enrolment {
     /// # Errors
     /// `server_error` if the secret cannot be sealed.
     pub(super) fn generate(sealing_keys: &SealingKeyFile, user: &User) -> Result<Self, Error> {
-        let secret: [u8; 20] = random_bytes();
-        Enrolment::new(sealing_keys, user, &secret)
+        let secret = Zeroizing::new(random_bytes::<20>());
+        Enrolment::new(sealing_keys, user, secret.as_slice())
     }
 
     /// The same enrolment again, for a form that is shown again after a wrong code.
@@ -49,7 +54,7 @@ impl Enrolment {
         sealed: &str,
     ) -> Result<Self, Error> {
         let secret = unseal_enrolment(sealing_keys, user, sealed)?;
-        Enrolment::new(sealing_keys, user, &secret)
+        Enrolment::new(sealing_keys, user, secret.expose())
     }
 
     fn new(sealing_keys: &SealingKeyFile, user: &User, secret: &[u8]) -> Result<Self, Error> {
@@ -59,8 +64,8 @@ impl Enrolment {
             .to_url()
             .map_err(|error| Error::server_error(error.to_string()))?;
         Ok(Enrolment {
-            secret: totp.secret().to_base32(),
-            url,
+            secret: SecretString::new(totp.secret().to_base32()),
+            url: SecretString::new(url),
             sealed,
         })
     }
@@ -74,15 +79,10 @@ pub(super) fn unseal_enrolment(
     sealing_keys: &SealingKeyFile,
     user: &User,
     sealed: &str,
-) -> Result<Zeroizing<Vec<u8>>, Error> {
+) -> Result<SecretBytes, Error> {
     sealing_keys
         .unseal(&seal_context(user), sealed)
-        .map(Zeroizing::new)
-        .map_err(|error| {
-            Error::new(Code::InvalidRequest, "The form is out of date; start again")
-                .phrase("form-stale", [])
-                .detail(error.to_string())
-        })
+        .map_err(|error| refusal::enrolment_expired().detail(error.to_string()))
 }
 
 /// The associated data under which a user's secret is sealed: one user's secret cannot be unsealed
@@ -107,16 +107,17 @@ fn totp(secret: &[u8], email: &str) -> Result<Totp, Error> {
 pub(super) fn totp_step(
     secret: &[u8],
     user: &User,
-    code: &str,
+    code: &SecretString,
     now: Timestamp,
 ) -> Result<Option<i64>, Error> {
-    let code: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+    let code = filtered(code, |c| (!c.is_whitespace()).then_some(c));
+    let code = code.expose();
     if code.len() != 6 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(None);
     }
     let seconds = u64::try_from(now.seconds()).unwrap_or(0);
     let step = totp(secret, &user.email)?
-        .check(&code, seconds)
+        .check(code, seconds)
         .and_then(|step| i64::try_from(step).ok());
     // RFC 6238 section 5.2: "The verifier MUST NOT accept the second attempt of the OTP".
     Ok(step.filter(|step| *step > user.totp_last_step))
@@ -141,7 +142,7 @@ pub(super) enum CodeCheck {
 pub(super) fn consume_code(
     sealing_keys: &SealingKeyFile,
     user: &mut User,
-    code: &str,
+    code: &SecretString,
     now: Timestamp,
 ) -> Result<CodeCheck, Error> {
     let locked = user.wrong_codes >= MAX_WRONG_CODES;
@@ -163,14 +164,14 @@ pub(super) fn consume_code(
 fn consume_totp_code(
     sealing_keys: &SealingKeyFile,
     user: &mut User,
-    code: &str,
+    code: &SecretString,
     now: Timestamp,
 ) -> Result<bool, Error> {
     let Some(sealed) = &user.totp_sealed else {
         return Ok(false);
     };
     let secret = match sealing_keys.unseal(&seal_context(user), sealed) {
-        Ok(secret) => Zeroizing::new(secret),
+        Ok(secret) => secret,
         Err(error) => {
             // The sealing key was lost. Recovery codes are hashed, not sealed, and still work.
             tracing::error!(
@@ -181,7 +182,7 @@ fn consume_totp_code(
             return Ok(false);
         }
     };
-    match totp_step(&secret, user, code, now)? {
+    match totp_step(secret.expose(), user, code, now)? {
         Some(step) => {
             user.totp_last_step = step;
             Ok(true)
@@ -190,7 +191,7 @@ fn consume_totp_code(
     }
 }
 
-fn consume_recovery_code(user: &mut User, code: &str) -> bool {
+fn consume_recovery_code(user: &mut User, code: &SecretString) -> bool {
     let Some(code) = RecoveryCode::parse(code) else {
         return false;
     };
@@ -213,6 +214,7 @@ pub(super) fn clear(user: &mut User) {
 }
 
 /// A new set of recovery codes.
+#[derive(Debug)]
 pub(super) struct RecoveryCodes(Vec<RecoveryCode>);
 
 impl RecoveryCodes {
@@ -231,60 +233,73 @@ impl RecoveryCodes {
     }
 
     /// The codes, as they are shown to the user.
-    pub(super) fn display(&self) -> Vec<String> {
+    pub(super) fn display(&self) -> Vec<SecretString> {
         self.0.iter().map(RecoveryCode::display).collect()
     }
 }
 
 /// A one-time code for signing in without the device: 80 random bits, so a cheap hash is safe.
-struct RecoveryCode(String);
+#[derive(Debug)]
+struct RecoveryCode(SecretString);
+
+/// The characters of a code that `filter` keeps or replaces, in a buffer that never grows: growing
+/// it would leave a copy of the code in memory.
+fn filtered(code: &SecretString, filter: impl Fn(char) -> Option<char>) -> SecretString {
+    let code = code.expose();
+    let mut kept = String::with_capacity(code.len());
+    kept.extend(code.chars().filter_map(filter));
+    SecretString::new(kept)
+}
 
 /// Crockford's base 32: no two of its characters look alike.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 impl RecoveryCode {
     fn generate() -> Self {
-        let bytes: [u8; 16] = random_bytes();
-        RecoveryCode(
-            bytes
-                .iter()
-                .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
-                .collect(),
-        )
+        let bytes = Zeroizing::new(random_bytes::<RECOVERY_CODE_LENGTH>());
+        let digits = bytes
+            .iter()
+            .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
+        let mut code = String::with_capacity(RECOVERY_CODE_LENGTH);
+        code.extend(digits);
+        RecoveryCode(SecretString::new(code))
     }
 
     /// Parses a code as people type it: any case, with or without hyphens and spaces, and with `o`,
     /// `i` and `l` for the digits they resemble.
-    fn parse(text: &str) -> Option<Self> {
-        let code: String = text
-            .chars()
-            .filter(|c| !c.is_whitespace() && *c != '-')
-            .map(|c| match c.to_ascii_lowercase() {
-                'o' => '0',
-                'i' | 'l' => '1',
-                other => other,
-            })
-            .collect();
-        let valid = code.len() == 16 && code.bytes().all(|byte| ALPHABET.contains(&byte));
-        valid.then_some(RecoveryCode(code))
+    fn parse(text: &SecretString) -> Option<Self> {
+        let code = filtered(text, |c| match c.to_ascii_lowercase() {
+            '-' => None,
+            c if c.is_whitespace() => None,
+            'o' => Some('0'),
+            'i' | 'l' => Some('1'),
+            other => Some(other),
+        });
+        let digits = code.expose().as_bytes();
+        let is_valid = digits.len() == RECOVERY_CODE_LENGTH
+            && digits.iter().all(|digit| ALPHABET.contains(digit));
+        is_valid.then_some(RecoveryCode(code))
     }
 
-    fn display(&self) -> String {
-        let groups: Vec<_> = self
-            .0
-            .as_bytes()
-            .chunks(4)
-            .map(String::from_utf8_lossy)
-            .collect();
-        groups.join("-")
+    /// The code in groups of four, separated by hyphens.
+    fn display(&self) -> SecretString {
+        let code = self.0.expose();
+        let mut groups = String::with_capacity(code.len() + code.len() / 4);
+        for (index, digit) in code.chars().enumerate() {
+            if index > 0 && index % 4 == 0 {
+                groups.push('-');
+            }
+            groups.push(digit);
+        }
+        SecretString::new(groups)
     }
 
     fn hash(&self) -> String {
-        secret_hash::hash_high_entropy(&self.0)
+        secret_hash::hash_high_entropy(self.0.expose())
     }
 
     fn matches(&self, hash: &str) -> bool {
-        secret_hash::verify_high_entropy(&self.0, hash)
+        secret_hash::verify_high_entropy(self.0.expose(), hash)
     }
 }
 
@@ -306,7 +321,7 @@ mod tests {
     }
 
     fn step(user: &User, code: &str, now: i64) -> Option<i64> {
-        totp_step(SECRET, user, code, Timestamp::from_seconds(now)).unwrap()
+        totp_step(SECRET, user, &code.into(), Timestamp::from_seconds(now)).unwrap()
     }
 
     #[test]
@@ -364,8 +379,8 @@ mod tests {
 
     #[test]
     fn recovery_codes_are_read_as_people_type_them() {
-        let code = RecoveryCode("0123456789abcdef".to_owned());
-        assert_eq!(code.display(), "0123-4567-89ab-cdef");
+        let code = RecoveryCode("0123456789abcdef".into());
+        assert_eq!(code.display().expose(), "0123-4567-89ab-cdef");
         for (text, same) in [
             ("0123-4567-89ab-cdef", true),
             ("0123456789ABCDEF", true),
@@ -375,9 +390,9 @@ mod tests {
             ("0123-4567-89ab-cdef0", false),
             ("u123-4567-89ab-cdef", false),
         ] {
-            let parsed = RecoveryCode::parse(text).map(|parsed| parsed.0);
+            let parsed = RecoveryCode::parse(&text.into());
             assert_eq!(
-                parsed.as_deref() == Some("0123456789abcdef"),
+                parsed.is_some_and(|parsed| parsed.0.expose() == "0123456789abcdef"),
                 same,
                 "{text:?}"
             );
@@ -393,7 +408,26 @@ mod tests {
         assert_eq!(shown.len(), RECOVERY_CODES);
         assert!(consume_recovery_code(&mut user, &shown[3]));
         assert!(!consume_recovery_code(&mut user, &shown[3]));
-        assert!(consume_recovery_code(&mut user, &shown[4].to_uppercase()));
+        assert!(consume_recovery_code(
+            &mut user,
+            &shown[4].expose().to_uppercase().as_str().into()
+        ));
         assert_eq!(user.recovery_hashes.split(' ').count(), RECOVERY_CODES - 2);
+    }
+
+    #[test]
+    fn debug_masks_secrets_and_recovery_codes() {
+        let enrolment = Enrolment {
+            secret: "GEZDGNBV".into(),
+            url: "otpauth://totp/Keyward:ada?secret=GEZDGNBV".into(),
+            sealed: "c2VhbGVk".to_owned(),
+        };
+        assert!(!format!("{enrolment:?}").contains("GEZDGNBV"));
+        let codes = RecoveryCodes::generate();
+        let shown = format!("{codes:?} {:?}", codes.display());
+        for code in &codes.0 {
+            assert!(!shown.contains(code.0.expose()), "{shown}");
+            assert!(!shown.contains(code.display().expose()), "{shown}");
+        }
     }
 }

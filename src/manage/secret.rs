@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::actor::Permit;
+use super::not_found;
 use super::policy::{find_editable, find_visible};
 use super::rights::{KeysRead, KeysWrite};
-use super::{invalid, not_found};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::store::audit::Action;
 use crate::store::client::{Client, could_be_id};
 use crate::store::client_secret;
@@ -95,11 +95,7 @@ fn check_uses_secret(client: &Client) -> Result<(), Error> {
     if client.auth_method.uses_secret() {
         return Ok(());
     }
-    Err(invalid(format!(
-        "The client authenticates by {}, without a secret",
-        client.auth_method
-    ))
-    .phrase("no-secrets-used", []))
+    Err(refusal::secret_not_used(client.auth_method.as_str()))
 }
 
 /// Refuses one more secret if the client has [`MAX_SECRETS`] active ones, and evicts the oldest expired
@@ -123,11 +119,7 @@ fn check_limit(secrets: &[ClientSecret], now: Timestamp) -> Result<(), Error> {
     if active.count() < MAX_SECRETS {
         return Ok(());
     }
-    Err(Error::new(
-        Code::Conflict,
-        format!("A client can have at most {MAX_SECRETS} active secrets; delete one first"),
-    )
-    .phrase("secrets-full", [("most", MAX_SECRETS.into())]))
+    Err(refusal::secret_limit(MAX_SECRETS))
 }
 
 /// Of secrets in order of age: the oldest expired ones that one more secret would push beyond

@@ -10,7 +10,7 @@ use super::idempotency::IdempotencyKey;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, Kind};
 use crate::crypto::secret_hash::{self, StoredSecret};
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::request_context::RequestContext;
 use crate::store::Transaction;
 use crate::store::account::{self, Account};
@@ -141,10 +141,7 @@ pub(super) fn ensure_active(
     transaction: &mut Transaction<'_>,
     row: &Session,
 ) -> Result<Session, Error> {
-    session::find(transaction.database(), &row.id)?.ok_or_else(|| {
-        Error::new(Code::AccessDenied, "The session has ended; sign in again")
-            .phrase("session-over", [])
-    })
+    session::find(transaction.database(), &row.id)?.ok_or_else(refusal::session_ended)
 }
 
 /// The audit recorder for what the user does in this request.

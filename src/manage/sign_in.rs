@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use super::session::{ActiveSession, ensure_active, new_session, recorder};
 use super::user::{MAX_EMAIL, check_email};
-use super::{AuthorizationServer, invalid, not_found};
+use super::{AuthorizationServer, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, random_bytes};
 use crate::crypto::password::{Caller, Password};
 use crate::crypto::sealing_key::SealingKeyFile;
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::manage::second_factor::{self, CodeCheck};
 use crate::oauth::reason::Reason;
 use crate::oauth::usage::FailureSource;
 use crate::rate_limit::{Attempt, AttemptBy};
 use crate::request_context::RequestContext;
+use crate::secret::SecretString;
 use crate::store::Transaction;
 use crate::store::audit::{self, Action, AuditEntry, Recorder};
 use crate::store::session::{self, AuthLevel, Session};
@@ -26,23 +27,25 @@ use crate::store::user::{self, User};
 pub const DEVICE_TOKEN_TTL: Duration = Duration::from_secs(180 * 24 * 3600);
 
 /// What a sign-in form submits.
+#[derive(Debug)]
 pub struct Credentials {
     /// The email address.
     pub email: String,
     /// The password.
-    pub password: String,
+    pub password: SecretString,
     /// The browser's `User-Agent`.
     pub user_agent: String,
     /// The device token of the browser, if it has one.
-    pub device_token: Option<String>,
+    pub device_token: Option<SecretString>,
 }
 
 /// The result of a successful step of a sign-in.
+#[derive(Debug)]
 pub struct SignInOutcome {
     /// The session cookie. If the user has a second factor, the session awaits it.
     pub cookie: Credential,
     /// A device token for the browser, once the sign-in is complete.
-    pub device_token: Option<String>,
+    pub device_token: Option<SecretString>,
     /// The number of wrong second-factor codes that other browsers entered since the user last
     /// signed in. More than zero means that somebody else knows the password.
     pub wrong_codes: i64,
@@ -81,7 +84,7 @@ pub async fn sign_in(
         .store
         .read(move |database| user::find_by_email(database, &name))
         .await?;
-    let device_token = credentials.device_token.as_deref();
+    let device_token = credentials.device_token.as_ref();
     let device = found
         .as_ref()
         .zip(device_token)
@@ -267,8 +270,8 @@ fn evict_oldest(
 pub async fn verify_second_factor(
     server: &AuthorizationServer,
     session: &ActiveSession,
-    code: &str,
-    device_token: Option<&str>,
+    code: &SecretString,
+    device_token: Option<&SecretString>,
     context: &RequestContext,
 ) -> Result<SignInOutcome, Error> {
     let user = &session.user;
@@ -290,7 +293,7 @@ pub async fn verify_second_factor(
         context,
     );
     let pending = session.row.clone();
-    let code = code.to_owned();
+    let code = code.clone();
     let sealing_keys = server.signing_keys.sealing_keys().clone();
     let request = context.clone();
     let result = server
@@ -337,7 +340,7 @@ pub(super) fn check_code(
     transaction: &mut Transaction<'_>,
     sealing_keys: &SealingKeyFile,
     user: &mut User,
-    code: &str,
+    code: &SecretString,
     context: &RequestContext,
 ) -> Result<CodeCheck, Error> {
     let check = second_factor::consume_code(sealing_keys, user, code, context.received_at)?;
@@ -371,31 +374,32 @@ fn device_token_context(user: &User) -> String {
 fn issue_device_token(
     server: &AuthorizationServer,
     user: &User,
-    current: Option<&str>,
+    current: Option<&SecretString>,
     now: Timestamp,
-) -> Result<String, Error> {
+) -> Result<SecretString, Error> {
     let device = current
         .and_then(|token| verify_device_token(server, user, token, now))
         .unwrap_or_else(random_bytes::<16>);
     let expires_at = now.saturating_add(DEVICE_TOKEN_TTL);
     let sealing_keys = server.signing_keys.sealing_keys();
     let content = encode_device_token(device, expires_at);
-    Ok(sealing_keys.seal(&device_token_context(user), &content)?)
+    let sealed = sealing_keys.seal(&device_token_context(user), &content)?;
+    Ok(SecretString::new(sealed))
 }
 
 /// The device id of a token that is valid for this user.
 fn verify_device_token(
     server: &AuthorizationServer,
     user: &User,
-    token: &str,
+    token: &SecretString,
     now: Timestamp,
 ) -> Option<[u8; 16]> {
     let content = server
         .signing_keys
         .sealing_keys()
-        .unseal(&device_token_context(user), token)
+        .unseal(&device_token_context(user), token.expose())
         .ok()?;
-    decode_device_token(&content, now)
+    decode_device_token(content.expose(), now)
 }
 
 fn encode_device_token(device: [u8; 16], expires_at: Timestamp) -> Vec<u8> {
@@ -420,8 +424,7 @@ pub(super) fn start_attempt<'a>(
         .attempt(by, context.client_ip)
         .map_err(|wait| {
             let seconds = wait.as_secs().max(1);
-            Error::too_many_requests("Too many failed attempts; try again later", wait)
-                .phrase("too-many-failures", [("seconds", seconds.into())])
+            refusal::too_many_failures(seconds).retry_in(wait)
         })
 }
 
@@ -469,12 +472,7 @@ fn reject(
     server
         .usage
         .record_failure(failure_entry(email, user, context, reason), of);
-    Error::new(
-        Code::AccessDenied,
-        "The email address or the password is wrong",
-    )
-    .phrase("sign-in-wrong", [])
-    .detail(reason.to_string())
+    refusal::sign_in_failed().detail(reason.to_string())
 }
 
 /// Counts a wrong code, and makes the error to show. [`check_code`] has already recorded a wrong
@@ -493,18 +491,11 @@ pub(super) fn reject_code(
     let reason = Reason::second_factor_locked();
     let user = Some(&session.user);
     reject(server, attempt, session.email(), user, context, &reason);
-    Error::new(
-        Code::AccessDenied,
-        "Two-step verification is locked after too many wrong codes; set a new password, or use a recovery code",
-    )
-    .phrase("second-factor-locked", [])
-    .field("code")
+    refusal::second_factor_locked().field("code")
 }
 
 pub(super) fn wrong_code() -> Error {
-    Error::new(Code::AccessDenied, "The code is wrong, or was already used")
-        .phrase("code-wrong", [])
-        .field("code")
+    refusal::wrong_code().field("code")
 }
 
 /// Verifies the password again before a sensitive change: somebody at an unlocked computer may not
@@ -515,7 +506,7 @@ pub(super) fn wrong_code() -> Error {
 pub(super) async fn confirm_password(
     server: &AuthorizationServer,
     session: &ActiveSession,
-    password: String,
+    password: SecretString,
     field: &'static str,
     context: &RequestContext,
 ) -> Result<VerifiedPassword, Error> {
@@ -527,14 +518,13 @@ pub(super) async fn confirm_password(
     }
     let reason = Reason::wrong_current_password();
     reject(server, attempt, session.email(), user, context, &reason);
-    Err(invalid("The current password is wrong")
-        .phrase("current-password-wrong", [])
-        .field(field))
+    Err(refusal::wrong_current_password().field(field))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credential::Kind;
 
     #[test]
     fn email_addresses_are_compared_in_lower_case_without_spaces() {
@@ -546,6 +536,26 @@ mod tests {
             assert_eq!(normalize_email(typed), expected, "{typed:?}");
         }
         assert_eq!(normalize_email(&"a".repeat(5_000)).len(), MAX_EMAIL);
+    }
+
+    #[test]
+    fn debug_masks_what_a_sign_in_form_submits() {
+        let credentials = Credentials {
+            email: "ada@acme.example".to_owned(),
+            password: "correct horse".into(),
+            user_agent: "Firefox".to_owned(),
+            device_token: Some("c2VhbGVk".into()),
+        };
+        let outcome = SignInOutcome {
+            cookie: Credential::generate(Kind::Session),
+            device_token: Some("c2VhbGVk".into()),
+            wrong_codes: 0,
+        };
+        let shown = format!("{credentials:?} {outcome:?}");
+        assert!(shown.contains("ada@acme.example"), "{shown}");
+        for secret in ["correct horse", "c2VhbGVk", outcome.cookie.expose()] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
     }
 
     #[test]

@@ -10,7 +10,8 @@ use super::{account, invalid, not_found, second_factor};
 use crate::clock::Timestamp;
 use crate::crypto::password::Password;
 pub use crate::crypto::password::Passwords;
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
+use crate::secret::SecretString;
 use crate::store::audit::Action;
 use crate::store::invitation::{self, Invitation};
 pub use crate::store::user::Role;
@@ -62,9 +63,7 @@ pub(crate) fn check_email(email: &str) -> Result<String, Error> {
         .filter(|(name, host)| !name.is_empty() && host.contains('.') && !host.contains('@'));
     let printable = email.len() <= MAX_EMAIL && email.bytes().all(|byte| byte.is_ascii_graphic());
     if parts.is_none() || !printable {
-        return Err(invalid("This is not a valid email address")
-            .phrase("email-unusable", [])
-            .field("email"));
+        return Err(refusal::email_invalid().field("email"));
     }
     Ok(email)
 }
@@ -114,17 +113,9 @@ pub async fn create(
 /// creation must fail; that the address belongs to a user of another account is not disclosed.
 fn address_taken(permit: &Permit<UsersWrite>, user: &User) -> Error {
     let error = if permit.can_access(user.account_id.as_deref().unwrap_or_default()) {
-        Error::new(
-            Code::Conflict,
-            format!("The user {} already exists", user.email),
-        )
-        .phrase("email-taken", [])
+        refusal::user_exists(&user.email)
     } else {
-        Error::new(
-            Code::Conflict,
-            "This email address cannot be used; ask an operator",
-        )
-        .phrase("email-reserved", [])
+        refusal::email_reserved()
     };
     error.field("email")
 }
@@ -171,7 +162,7 @@ pub async fn list(store: &Arc<Store>, permit: Permit<UsersRead>) -> Result<Vec<U
 /// `invalid_request` if the password is too weak.
 pub(super) async fn usable_password(
     store: &Arc<Store>,
-    text: String,
+    password: SecretString,
     email: &str,
 ) -> Result<Password, Error> {
     let issuer = store
@@ -179,8 +170,7 @@ pub(super) async fn usable_password(
         .await?
         .map(|cluster| cluster.issuer);
     let related = [email, issuer.as_deref().unwrap_or_default()];
-    Password::choose(text, &related)
-        .map_err(|weakness| invalid(weakness.description()).phrase(weakness.message(), []))
+    Ok(Password::choose(password, &related)?)
 }
 
 /// Sets a user's password and ends the user's sessions.
@@ -192,7 +182,7 @@ pub async fn set_password(
     passwords: &Passwords,
     permit: Permit<UsersWrite>,
     email: &str,
-    password: String,
+    password: SecretString,
 ) -> Result<UserView, Error> {
     let password = usable_password(store, password, email)
         .await
@@ -234,12 +224,7 @@ pub async fn set_role(
         move |transaction, user| {
             check_not_self(&actor, user)?;
             if (role == Role::Operator) != (user.role == Role::Operator) {
-                return Err(Error::new(
-                    Code::Conflict,
-                    "An operator does not belong to an account: delete the user and create another",
-                )
-                .phrase("operator-role", [])
-                .field("role"));
+                return Err(refusal::operator_has_no_account().field("role"));
             }
             granter.check_role(role)?;
             // The creator of a pending link may have fewer rights than the user will have.
@@ -282,11 +267,7 @@ async fn update(
 /// lock everybody out by mistake.
 pub(super) fn check_not_self(actor: &str, user: &User) -> Result<(), Error> {
     if actor == format!("user {}", user.email) {
-        return Err(Error::new(
-            Code::Conflict,
-            "You cannot do this to your own user; ask another administrator",
-        )
-        .phrase("not-yourself", []));
+        return Err(refusal::own_user());
     }
     Ok(())
 }
@@ -363,11 +344,7 @@ pub(super) fn find_editable(
         .ok_or_else(|| not_found("user", email_or_id))?;
     match permit.check_role(user.role) {
         Ok(()) => Ok(user),
-        Err(_) => Err(Error::new(
-            Code::AccessDenied,
-            "The user has rights that you do not have",
-        )
-        .phrase("user-beyond-you", [])),
+        Err(_) => Err(refusal::user_has_more_rights()),
     }
 }
 

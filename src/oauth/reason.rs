@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::error::message::{Message, Parameter};
 use crate::store::StoreError;
 
 /// Why an authentication failed, or why a token is not active. Reasons are written to the log and
@@ -15,38 +16,33 @@ use crate::store::StoreError;
 /// `Display` gives an English sentence; translations go by [`Reason::code`] and
 /// [`Reason::parameters`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason {
-    code: &'static str,
-    parameters: Vec<(&'static str, Value)>,
-    text: String,
-}
+pub struct Reason(Message);
 
 impl Reason {
     /// The stable code of the reason, such as `token_revoked`.
     pub fn code(&self) -> &'static str {
-        self.code
+        self.0.code()
     }
 
     /// The values that the sentence names, as a JSON object. Instants are milliseconds since the
     /// epoch.
     pub fn parameters(&self) -> Map<String, Value> {
-        self.parameters
-            .iter()
+        let parameters = self.0.parameters().iter();
+        parameters
             .map(|(name, value)| ((*name).to_owned(), value.clone()))
             .collect()
     }
 
     /// The same reason with the client named in its sentence.
     #[must_use]
-    pub fn of_client(mut self, client_id: &str) -> Self {
-        self.text = format!("client {client_id}: {}", self.text);
-        self
+    pub fn of_client(self, client_id: &str) -> Self {
+        Reason(self.0.prefixed(format_args!("client {client_id}: ")))
     }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.0.text())
     }
 }
 
@@ -77,40 +73,15 @@ impl From<StoreError> for Rejection {
     }
 }
 
-/// A value that a reason's sentence names.
-trait Parameter {
-    fn value(self) -> Value;
-}
-
-impl Parameter for &str {
-    fn value(self) -> Value {
-        self.into()
-    }
-}
-
-impl Parameter for i64 {
-    fn value(self) -> Value {
-        self.into()
-    }
-}
-
-impl Parameter for Timestamp {
-    fn value(self) -> Value {
-        self.millis().into()
-    }
-}
-
 macro_rules! reasons {
     ($($code:ident($($parameter:ident: $type:ty),*) = $text:literal;)*) => {
         impl Reason {
             $(
                 #[doc = $text]
                 pub fn $code($($parameter: $type),*) -> Self {
-                    Reason {
-                        code: stringify!($code),
-                        parameters: vec![$((stringify!($parameter), $parameter.value())),*],
-                        text: format!($text),
-                    }
+                    let parameters = vec![$((stringify!($parameter), $parameter.value())),*];
+                    let text = format_args!($text);
+                    Reason(Message::new(stringify!($code), parameters, text))
                 }
             )*
         }

@@ -9,7 +9,7 @@ use super::form::Form;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::manage::account::{self, Account, AccountPatch};
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
@@ -98,10 +98,7 @@ fn edit_path(id: &str) -> String {
 
 async fn find(user: &CurrentUser, id: &str) -> Result<Account, PageError> {
     let accounts = account::partners(&user.server.store, user.may(AccountsRead)?).await?;
-    let not_found = || {
-        Error::new(Code::NotFound, "The account does not exist")
-            .phrase("not-there", [("name", id.into())])
-    };
+    let not_found = || refusal::not_found("account", id);
     let account = accounts.into_iter().find(|account| account.id == id);
     Ok(account.ok_or_else(not_found)?)
 }
@@ -155,9 +152,7 @@ pub async fn edit(
         text => match text.parse() {
             Ok(max) => Some(max),
             Err(_) => {
-                let error = Error::new(Code::InvalidRequest, "max_clients is not a number")
-                    .phrase("number-unusable", [])
-                    .field("max_clients");
+                let error = refusal::invalid_integer("max_clients").field("max_clients");
                 return Ok(edit_page(&user, &account, &form, Some(&error)));
             }
         },

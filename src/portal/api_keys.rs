@@ -14,7 +14,8 @@ use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::clock::Timestamp;
-use crate::error::{Code, Error};
+use crate::credential::Credential;
+use crate::error::{Code, Error, refusal};
 use crate::manage::actor::{ClientsRead, KeysRead, KeysWrite};
 use crate::manage::api_key::{
     self, ApiKeyView, IpRanges, MAX_API_KEYS, NewApiKey, authorization_header,
@@ -246,9 +247,7 @@ pub async fn create(
             .split([' ', ',', '\n', '\r', '\t'])
             .filter(|word| !word.is_empty());
         let allowed_ips = IpRanges::from_words(ranges).map_err(|reason| {
-            Error::new(Code::InvalidRequest, reason)
-                .phrase("ip-unusable", [])
-                .field("allowed_ips")
+            refusal::api_key_ip_ranges(&reason.to_string()).field("allowed_ips")
         })?;
         let expires_at = form
             .duration("expires_in")?
@@ -263,13 +262,7 @@ pub async fn create(
         api_key::create(&user.server.store, user.may(KeysWrite)?, &id, new).await
     };
     match recoverable(&user, created.await, &path(&application, ""))? {
-        Ok((key, view)) => Ok(key_page(
-            &user,
-            &application,
-            key.expose(),
-            &view,
-            "key-created",
-        )),
+        Ok((key, view)) => Ok(key_page(&user, &application, &key, &view, "key-created")),
         Err(error) => keys_page(&user, &application, &form, Some(&error)).await,
     }
 }
@@ -278,11 +271,12 @@ pub async fn create(
 fn key_page(
     user: &CurrentUser,
     application: &Application,
-    key: &str,
+    key: &Credential,
     view: &ApiKeyView,
     title: &str,
 ) -> HttpResponse {
-    let authorization = format!("Authorization: {}", authorization_header(key));
+    let authorization = format!("Authorization: {}", authorization_header(key).expose());
+    let key = key.expose();
     let try_it = format!(
         "curl -i -u {key}: {}",
         user.server.issuer.endpoint("/verify")
@@ -318,12 +312,10 @@ async fn find(
         &application.client.client_id,
     )
     .await?;
-    let not_found =
-        || Error::new(Code::NotFound, "The API key does not exist").phrase("key-gone", []);
     Ok(keys
         .into_iter()
         .find(|key| key.id == id)
-        .ok_or_else(not_found)?)
+        .ok_or_else(refusal::api_key_unknown)?)
 }
 
 fn last_used(user: &CurrentUser, key: &ApiKeyView) -> String {
@@ -401,13 +393,7 @@ pub async fn rotate(
         .await
     };
     match recoverable(&user, created.await, &path(&application, ""))? {
-        Ok((new, view)) => Ok(key_page(
-            &user,
-            &application,
-            new.expose(),
-            &view,
-            "key-rotated",
-        )),
+        Ok((new, view)) => Ok(key_page(&user, &application, &new, &view, "key-rotated")),
         Err(error) => Ok(rotate_page(&user, &application, &key, &form, Some(&error))),
     }
 }

@@ -13,7 +13,8 @@ use super::form::Form;
 use super::page::{NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
-use crate::error::{Code, Error};
+use crate::credential::Credential;
+use crate::error::{Code, Error, refusal};
 use crate::manage::account;
 use crate::manage::actor::{AccountsRead, ClientsWrite};
 use crate::manage::api_key::authorization_header;
@@ -133,9 +134,7 @@ fn parse_scope(form: &Form) -> Result<Scope, Error> {
         .chain([more.as_str()])
         .collect();
     let unusable = |error: crate::scope::InvalidScope| {
-        Error::new(Code::InvalidScope, error.to_string())
-            .phrase("scope-unusable", [])
-            .field("more_scope")
+        refusal::invalid_scope(&error.to_string()).field("more_scope")
     };
     words.join(" ").parse().map_err(unusable)
 }
@@ -173,12 +172,11 @@ pub async fn create(
             let application = Application {
                 client: created.client.into(),
             };
-            let secret = created.secret.as_ref().map(|secret| secret.expose());
             Ok(created_page(
                 &user,
                 &application,
-                secret,
-                created.api_key.expose(),
+                created.secret.as_ref(),
+                &created.api_key,
                 created.warning.as_ref(),
             ))
         }
@@ -189,24 +187,24 @@ pub async fn create(
 fn created_page(
     user: &CurrentUser,
     application: &Application,
-    secret: Option<&str>,
-    api_key: &str,
+    secret: Option<&Credential>,
+    api_key: &Credential,
     warning: Option<&Warning>,
 ) -> HttpResponse {
     let client = &application.client;
     let token_endpoint = user.server.issuer.endpoint("/oauth/token");
-    let authorization = format!("Authorization: {}", authorization_header(api_key));
+    let authorization = format!("Authorization: {}", authorization_header(api_key).expose());
     let content = html! {
         @if let Some(warning) = warning { (scope_warning(user, warning)) }
         div.shown_once {
             p { strong { (user.t("shown-once")) } }
             (copy(user, &user.t("column-client-id"), "client-id", &client.client_id))
-            @if let Some(secret) = secret {
+            @if let Some(secret) = secret.map(Credential::expose) {
                 (copy(user, &user.t("client-secret"), "client-secret", secret))
                 (copy(user, &user.t("first-token"), "first-token",
                     &format!("curl -u {}:{secret} -d grant_type=client_credentials {token_endpoint}", client.client_id)))
             }
-            (copy(user, &user.t("first-key"), "api-key", api_key))
+            (copy(user, &user.t("first-key"), "api-key", api_key.expose()))
             (copy(user, &user.t("ready-header"), "header", &authorization))
         }
         p {

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use serde_json::{Map, Value};
 
 use super::components::{Field, empty, table};
+use super::language::{argument, message_id};
 use super::page::{NavItem, PageHeader, user_page};
 use super::page_error::PageError;
 use super::session_extractor::CurrentUser;
@@ -19,7 +20,7 @@ const PAGE_SIZE: usize = 50;
 
 /// The message for an action.
 pub fn action_message(action: &str) -> String {
-    format!("action-{}", action.replace(['.', '_'], "-"))
+    message_id("action", action)
 }
 
 /// Why an authentication failed, in the language of the page. Reasons without a message are shown
@@ -29,7 +30,7 @@ pub fn failure_text(user: &CurrentUser, entry: &AuditEntry) -> Markup {
     let Some(code) = &entry.reason_code else {
         return english();
     };
-    let message = reason_message(code);
+    let message = message_id("reason", code);
     if !user.language.has_message(&message) {
         return english();
     }
@@ -38,21 +39,15 @@ pub fn failure_text(user: &CurrentUser, entry: &AuditEntry) -> Markup {
         .as_deref()
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default();
-    let arguments: Vec<(&'static str, FluentValue<'_>)> = PARAMETERS
+    let arguments: Vec<(&str, FluentValue<'_>)> = parameters
         .iter()
-        .filter_map(|&name| {
-            let value = parameters.get(name)?;
-            Some((
-                name,
-                match (name, value.as_i64()) {
-                    ("at", Some(millis)) => user
-                        .language
-                        .relative_text(Timestamp::from_millis(millis), user.now())
-                        .into(),
-                    (_, Some(number)) => FluentValue::from(number),
-                    _ => FluentValue::from(value.as_str().unwrap_or_default().to_owned()),
-                },
-            ))
+        .map(|(name, value)| match (name.as_str(), value.as_i64()) {
+            ("at", Some(millis)) => {
+                let instant = Timestamp::from_millis(millis);
+                let text = user.language.relative_text(instant, user.now());
+                ("at", text.into())
+            }
+            (name, _) => (name, argument(value)),
         })
         .collect();
     // The message of a library about the client's input, which exists in English only.
@@ -62,26 +57,6 @@ pub fn failure_text(user: &CurrentUser, entry: &AuditEntry) -> Markup {
         @if let Some(detail) = detail { br; code lang="en" { (detail) } }
     }
 }
-
-/// The message for the code of a reason.
-pub fn reason_message(code: &str) -> String {
-    format!("reason-{}", code.replace('_', "-"))
-}
-
-/// The parameters of reasons. `at` is an instant.
-const PARAMETERS: [&str; 11] = [
-    "id",
-    "at",
-    "method",
-    "aud",
-    "seconds",
-    "most",
-    "scope",
-    "resource",
-    "grant_type",
-    "name",
-    "count",
-];
 
 /// The filter that the query holds, as it was typed.
 struct AuditQuery {

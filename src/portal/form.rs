@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::clock::parse_duration;
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::scope::{InvalidScope, Scope};
+use crate::secret::SecretString;
 
 /// The field with the CSRF token.
 pub const CSRF_TOKEN: &str = "csrf_token";
@@ -15,14 +18,19 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency_key";
 /// The fields that are never sent back to the browser: passwords and one-time codes.
 const SECRET_FIELDS: [&str; 4] = ["current", "new", "password", "code"];
 
-/// The fields of a form, in order.
+/// The fields of a form, in order. Some values are secrets, so all of them are zeroed when dropped.
 #[derive(Clone, Default)]
-pub struct Form(Vec<(String, String)>);
+pub struct Form(Vec<(String, Zeroizing<String>)>);
 
 impl Form {
     /// Parses `application/x-www-form-urlencoded`. Bytes that are not UTF-8 are replaced.
     pub fn parse(body: &[u8]) -> Self {
-        Form(form_urlencoded::parse(body).into_owned().collect())
+        let fields = form_urlencoded::parse(body).into_owned();
+        Form(
+            fields
+                .map(|(name, value)| (name, Zeroizing::new(value)))
+                .collect(),
+        )
     }
 
     /// A form with these values filled in.
@@ -30,7 +38,7 @@ impl Form {
         Form(
             fields
                 .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned())))
                 .collect(),
         )
     }
@@ -43,6 +51,16 @@ impl Form {
     /// The first value of a text field, trimmed.
     pub fn text(&self, name: &str) -> &str {
         self.get(name).trim()
+    }
+
+    /// The first value of a password field, as it was typed.
+    pub fn password(&self, name: &str) -> SecretString {
+        self.get(name).into()
+    }
+
+    /// The first value of a field with a one-time code, trimmed.
+    pub fn code(&self, name: &str) -> SecretString {
+        self.text(name).into()
     }
 
     /// The first value of a field, trimmed; `None` if it is empty.
@@ -74,9 +92,7 @@ impl Form {
             "" => Ok(None),
             text => match parse_duration(text) {
                 Ok(duration) => Ok(Some(duration)),
-                Err(error) => Err(Error::new(Code::InvalidRequest, error.to_string())
-                    .phrase("span-unusable", [])
-                    .field(name)),
+                Err(error) => Err(refusal::invalid_duration(&error.to_string()).field(name)),
             },
         }
     }
@@ -89,11 +105,9 @@ impl Form {
     pub fn scope(&self, name: &'static str) -> Result<Scope, Error> {
         let words: Vec<&str> = self.all(name).collect();
         let words = words.join(" ").replace(',', " ");
-        words.parse().map_err(|error: InvalidScope| {
-            Error::new(Code::InvalidScope, error.to_string())
-                .phrase("scope-unusable", [])
-                .field(name)
-        })
+        words
+            .parse()
+            .map_err(|error: InvalidScope| refusal::invalid_scope(&error.to_string()).field(name))
     }
 
     /// The fields that may be shown again: neither secrets nor the CSRF token.

@@ -9,11 +9,12 @@ use actix_web::http::header::{AcceptLanguage, Header, Preference, Quality};
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use maud::{Markup, html};
+use serde_json::Value;
 use time::OffsetDateTime;
 use unic_langid::LanguageIdentifier;
 
 use crate::clock::Timestamp;
-use crate::error::{Phrase, Value};
+use crate::error::message::Message;
 
 /// A language of the portal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +83,21 @@ fn format_number(value: &FluentValue<'_>, separator: &str, decimal_mark: &str) -
 }
 
 /// The arguments of a message.
-pub type Arguments<'a> = [(&'static str, FluentValue<'a>)];
+pub type Arguments<'a> = [(&'a str, FluentValue<'a>)];
+
+/// The Fluent id of the message for a code, such as `reason-unknown-client`.
+pub fn message_id(prefix: &str, code: &str) -> String {
+    format!("{prefix}-{}", code.replace(['_', '.'], "-"))
+}
+
+/// A parameter of a [`Message`] as an argument. Languages format numbers in different ways.
+pub fn argument(parameter: &Value) -> FluentValue<'static> {
+    match (parameter.as_i64(), parameter) {
+        (Some(number), _) => FluentValue::from(number),
+        (None, Value::String(text)) => FluentValue::from(text.clone()),
+        (None, other) => FluentValue::from(other.to_string()),
+    }
+}
 
 impl Language {
     /// All languages. The first is the default.
@@ -159,18 +174,14 @@ impl Language {
             .into_owned()
     }
 
-    /// The description of an error.
-    pub fn phrase(self, phrase: &Phrase) -> String {
-        let value = |value: &Value| match value {
-            Value::Text(text) => FluentValue::from(text.clone()),
-            Value::Number(number) => FluentValue::from(*number),
-        };
-        let values: Vec<_> = phrase
-            .values
+    /// The description of a refusal.
+    pub fn refusal(self, message: &Message) -> String {
+        let arguments: Vec<_> = message
+            .parameters()
             .iter()
-            .map(|(name, given)| (*name, value(given)))
+            .map(|(name, value)| (*name, argument(value)))
             .collect();
-        self.text(&format!("error-{}", phrase.name), &values)
+        self.text(&message_id("refusal", message.code()), &arguments)
     }
 
     /// A number in the format of the language.

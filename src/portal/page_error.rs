@@ -83,7 +83,7 @@ pub fn recoverable<T>(
         Code::InvalidRequest | Code::InvalidScope | Code::Conflict | Code::PreconditionFailed => {
             Ok(Err(error))
         }
-        Code::AccessDenied if error.said().is_some() => Ok(Err(error)),
+        Code::AccessDenied if error.refusal().is_some() => Ok(Err(error)),
         _ => Err(error.into()),
     }
 }
@@ -109,7 +109,7 @@ pub fn error_page(
         .and(form)
         .filter(|_| error.code() == Code::TemporarilyUnavailable);
     let content = html! {
-        p { @if error.said().is_some() { (context.localize(error)) } @else { (context.t(&format!("failed-{name}-text"))) } }
+        p { @if error.refusal().is_some() { (context.localize(error)) } @else { (context.t(&format!("failed-{name}-text"))) } }
         @if let Some(form) = resubmission {
             p { (context.t("failed-resubmit")) }
             (resubmit_form(context, form, form.get(CSRF_TOKEN), path))

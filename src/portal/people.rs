@@ -10,7 +10,7 @@ use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::credential::Credential;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, refusal};
 use crate::manage::account::{self, AccountPatch};
 use crate::manage::actor::{AccountsRead, UsersRead, UsersWrite};
 use crate::manage::invitation;
@@ -182,7 +182,7 @@ fn link_page(user: &CurrentUser, email: &str, link: &Credential) -> HttpResponse
         div.shown_once {
             p { strong { (user.t("shown-once")) } }
             p { (user.tr("link-text", &[("email", email.into())])) }
-            (copy(user, &user.t("link"), "link", &url))
+            (copy(user, &user.t("link"), "link", url.expose()))
             p { (user.tr("link-lifetime", &[("span", user.language.duration(invitation::INVITATION_TTL).into())])) }
         }
         p { a.button.primary href=(user.link("/people")) { (user.t("to-people")) } }
@@ -201,12 +201,10 @@ fn link_page(user: &CurrentUser, email: &str, link: &Credential) -> HttpResponse
 
 async fn find(user: &CurrentUser, id: &str) -> Result<UserView, PageError> {
     let users = user::list(&user.server.store, user.may(UsersRead)?).await?;
-    let not_found =
-        || Error::new(Code::NotFound, "The user does not exist").phrase("person-gone", []);
     Ok(users
         .into_iter()
         .find(|person| person.id == id)
-        .ok_or_else(not_found)?)
+        .ok_or_else(refusal::user_unknown)?)
 }
 
 /// The page of a user.

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, PreEscaped, html};
 use qrcode::{Color, QrCode};
+use zeroize::Zeroizing;
 
 use super::components::{self, Field, badge, copy, hidden, table};
 use super::form::{CSRF_TOKEN, Form};
@@ -14,6 +15,7 @@ use crate::error::{Code, Error};
 use crate::manage::profile::{self, Confirmation};
 use crate::manage::second_factor::Enrolment;
 use crate::manage::session::{self, SessionView};
+use crate::secret::SecretString;
 
 /// The user's own page.
 pub async fn show(user: CurrentUser) -> Result<HttpResponse, PageError> {
@@ -117,8 +119,8 @@ fn sessions_section(user: &CurrentUser, sessions: &[SessionView]) -> Markup {
 pub async fn change_password(
     AuthenticatedForm { user, form }: AuthenticatedForm,
 ) -> Result<HttpResponse, PageError> {
-    let current = form.get("current").to_owned();
-    let new = form.get("new").to_owned();
+    let current = form.password("current");
+    let new = form.password("new");
     match profile::change_password(&user.server, &user.session, current, new, &user.request).await {
         Ok(cookie) => {
             let cookies = [user.session_cookie(cookie.expose())];
@@ -155,8 +157,8 @@ fn enrolment_page(
             li { p { (user.t("second-factor-app")) } }
             li {
                 p { (user.t("second-factor-scan")) }
-                (qr_code(user, &enrolment.url))
-                (copy(user, &user.t("second-factor-type"), "secret", &enrolment.secret))
+                (qr_code(user, enrolment.url.expose()))
+                (copy(user, &user.t("second-factor-type"), "secret", enrolment.secret.expose()))
             }
             li {
                 (components::form(user, "/profile/second-factor", html! {
@@ -204,10 +206,10 @@ fn qr_code(user: &CurrentUser, url: &str) -> Markup {
 }
 
 /// The password and the code that a form confirms a change with.
-fn confirmation(form: &Form) -> Confirmation<'_> {
+fn confirmation(form: &Form) -> Confirmation {
     Confirmation {
-        password: form.get("password"),
-        code: form.text("code"),
+        password: form.password("password"),
+        code: form.code("code"),
     }
 }
 
@@ -239,12 +241,14 @@ pub async fn enrol(
     }
 }
 
-fn recovery_codes_page(user: &CurrentUser, codes: &[String]) -> HttpResponse {
+fn recovery_codes_page(user: &CurrentUser, codes: &[SecretString]) -> HttpResponse {
+    let shown: Vec<&str> = codes.iter().map(SecretString::expose).collect();
+    let lines = Zeroizing::new(shown.join("\n"));
     let content = html! {
         div.shown_once {
             p { strong { (user.t("shown-once")) } }
             p { (user.t("recovery-codes-text")) }
-            (copy(user, &user.t("recovery-codes"), "codes", &codes.join("\n")))
+            (copy(user, &user.t("recovery-codes"), "codes", &lines))
         }
         p { a.button.primary href=(user.link("")) { (user.t("recovery-codes-saved")) } }
     };
@@ -262,7 +266,7 @@ fn recovery_codes_page(user: &CurrentUser, codes: &[String]) -> HttpResponse {
 
 /// The page with an error of the second factor's form that the user can correct.
 async fn second_factor_error(user: &CurrentUser, error: Error) -> Result<HttpResponse, PageError> {
-    if error.said().is_some() {
+    if error.refusal().is_some() {
         return profile_page(user, Some((ProfileForm::SecondFactor, &error))).await;
     }
     Err(error.into())

@@ -10,7 +10,7 @@ use super::form::Form;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
-use crate::error::{Code, Error};
+use crate::error::{Error, refusal};
 use crate::manage::account;
 use crate::manage::actor::{AccountsRead, ClientsWrite, RegistrationRead, RegistrationWrite};
 use crate::manage::client::{self, Warning};
@@ -126,11 +126,10 @@ pub async fn create(
     let created = async {
         let uses = match form.text("uses") {
             "" => None,
-            text => Some(text.parse().map_err(|_| {
-                Error::new(Code::InvalidRequest, "The number of uses is not a number")
-                    .phrase("uses-missing", [])
-                    .field("uses")
-            })?),
+            text => {
+                let parsed = text.parse();
+                Some(parsed.map_err(|_| refusal::uses_required().field("uses"))?)
+            }
         };
         let new = NewRegistrationToken {
             account: form.optional("account").filter(|_| user.is_operator()),

@@ -8,7 +8,7 @@ use super::form::Form;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, refusal};
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
 use crate::manage::resource_server::{self, NewResourceServer, ResourceServerView, TokenTyp};
 
@@ -151,10 +151,7 @@ fn created_page(
 
 async fn find(user: &CurrentUser, identifier: &str) -> Result<ResourceServerView, PageError> {
     let servers = resource_server::list(&user.server.store, user.may(ResourcesRead)?).await?;
-    let not_found = || {
-        Error::new(Code::NotFound, "The resource server does not exist")
-            .phrase("not-there", [("name", identifier.into())])
-    };
+    let not_found = || refusal::not_found("resource server", identifier);
     let server = servers
         .into_iter()
         .find(|server| server.identifier == identifier);

@@ -17,17 +17,18 @@ use fluent_bundle::FluentValue;
 use maud::Markup;
 
 use super::form::{CSRF_TOKEN, Form, IDEMPOTENCY_KEY};
-use super::language::{Arguments, Language};
+use super::language::{Arguments, Language, message_id};
 use super::page_error::PageError;
 use crate::clock::Timestamp;
 use crate::credential::{Fingerprint, new_id};
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, refusal};
 use crate::http::extract;
 use crate::manage::actor::{Actor, Permit, RightType};
 use crate::manage::idempotency::IdempotencyKey;
 use crate::manage::session::{self, ActiveSession};
 use crate::manage::sign_in::DEVICE_TOKEN_TTL;
 use crate::manage::{AuthorizationServer, RequestContext};
+use crate::secret::SecretString;
 
 const SESSION_COOKIE: &str = "keyward";
 const LANGUAGE_COOKIE: &str = "keyward_language";
@@ -60,7 +61,7 @@ pub struct PageContext {
     base: String,
     csrf_cookie: Option<String>,
     /// The device token of the browser, if it has one.
-    pub device_token: Option<String>,
+    pub device_token: Option<SecretString>,
 }
 
 impl PageContext {
@@ -79,7 +80,7 @@ impl PageContext {
             answers_form: request.method() == Method::POST,
             base: server.issuer.path().to_owned(),
             csrf_cookie: cookie(CSRF_COOKIE),
-            device_token: cookie(DEVICE_COOKIE),
+            device_token: cookie(DEVICE_COOKIE).map(SecretString::new),
             server: server.clone(),
         }
     }
@@ -123,12 +124,9 @@ impl PageContext {
 
     /// The description of an error in the language of the page.
     pub fn localize(&self, error: &Error) -> String {
-        match error.said() {
-            Some(phrase) => self.language.phrase(phrase),
-            None => self.t(&format!(
-                "error-{}",
-                error.code().as_str().replace('_', "-")
-            )),
+        match error.refusal() {
+            Some(message) => self.language.refusal(message),
+            None => self.t(&message_id("error", error.code().as_str())),
         }
     }
 
@@ -363,11 +361,7 @@ fn check_same_origin(request: &HttpRequest) -> Result<(), Error> {
     if is_same_origin(request.headers(), issuer.as_deref()) {
         return Ok(());
     }
-    Err(Error::new(
-        Code::AccessDenied,
-        "This form was submitted from another site",
-    )
-    .phrase("other-site", []))
+    Err(refusal::cross_site_form())
 }
 
 /// Whether the browser says that this site sent the request: by `Sec-Fetch-Site`, else by `Origin`.

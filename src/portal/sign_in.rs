@@ -136,7 +136,7 @@ pub async fn sign_in(
 ) -> Result<HttpResponse, PageError> {
     let credentials = sign_in::Credentials {
         email: form.text("email").to_owned(),
-        password: form.get("password").to_owned(),
+        password: form.password("password"),
         user_agent,
         device_token: context.device_token.clone(),
     };
@@ -168,8 +168,8 @@ async fn proceed(
         .await?
         .map(Arc::new);
     let mut cookies = vec![context.session_cookie(cookie)];
-    let device_token = outcome.device_token.as_deref();
-    cookies.extend(device_token.map(|token| context.device_cookie(token)));
+    let device_token = outcome.device_token.as_ref();
+    cookies.extend(device_token.map(|token| context.device_cookie(token.expose())));
     let awaits_second_factor = context
         .session
         .as_ref()
@@ -318,8 +318,8 @@ pub async fn second_factor(
     let result = sign_in::verify_second_factor(
         &context.server,
         &session,
-        form.text("code"),
-        context.device_token.as_deref(),
+        &form.code("code"),
+        context.device_token.as_ref(),
         &context.request,
     )
     .await;
@@ -440,7 +440,7 @@ pub async fn accept_invitation(
     match invitation::accept(
         &context.server,
         link,
-        form.get("password").to_owned(),
+        form.password("password"),
         &context.request,
     )
     .await

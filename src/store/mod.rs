@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 
 use crate::clock::Timestamp;
 use crate::concurrency_limit::ConcurrencyLimit;
-use crate::error::Error;
+use crate::error::{Error, refusal};
 
 pub mod account;
 pub mod api_key;
@@ -119,6 +119,9 @@ const REPORTS_OF_AN_ACCOUNT: usize = 2;
 
 /// How long a report waits for a permit.
 const REPORT_TURN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// After how long a report without a permit may be retried.
+const REPORT_RETRY: Duration = Duration::from_secs(2);
 
 /// Stands for the operators among the ids of accounts. No account has this id.
 const OPERATORS: &str = "";
@@ -272,7 +275,7 @@ impl Store {
     /// none for operators.
     ///
     /// # Errors
-    /// [`Error::busy`] if the account's other reports take all of its permits for too long;
+    /// [`Code::TooManyRequests`](crate::error::Code::TooManyRequests) if the account's other reports take all of its permits for too long;
     /// [`StoreError`] if the database did not answer.
     pub async fn report<T: Send + 'static>(
         &self,
@@ -284,7 +287,9 @@ impl Store {
             .acquire(account.unwrap_or(OPERATORS), REPORT_TURN_TIMEOUT)
             .await;
         let busy = || {
-            Error::busy("the account's share of reports is in use").phrase("too-many-reports", [])
+            refusal::too_many_reports()
+                .retry_in(REPORT_RETRY)
+                .detail("the account's share of reports is in use")
         };
         let share = share.ok_or_else(busy)?;
         let turn =

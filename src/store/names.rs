@@ -47,10 +47,10 @@ pub(super) use named_in_json;
 
 #[cfg(test)]
 mod tests {
+    use crate::crypto::jws::SignatureAlgorithm;
     use crate::store::client::{AuthMethod, DisabledBy};
     use crate::store::resource_server::TokenTyp;
     use crate::store::session::AuthLevel;
-    use crate::store::signing_key::Algorithm;
     use crate::store::user::Role;
 
     /// The names are in databases, in the API and in the protocol.
@@ -67,7 +67,7 @@ mod tests {
         check!(DisabledBy: "operator" => Operator, "account" => Account);
         check!(TokenTyp: "at+jwt" => AtJwt, "JWT" => Jwt);
         check!(AuthLevel: "password" => Password, "all" => All);
-        check!(Algorithm: "RS256" => Rs256, "ES256" => Es256, "EdDSA" => EdDsa);
+        check!(SignatureAlgorithm: "RS256" => Rs256, "PS256" => Ps256, "ES256" => Es256, "EdDSA" => Ed25519);
         check!(Role: "operator" => Operator, "administrator" => Administrator, "developer" => Developer,
             "viewer" => Viewer);
     }

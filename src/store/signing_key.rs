@@ -4,43 +4,12 @@
 //! communicating: published, then signing, then retiring, then gone.
 
 use diesel::prelude::*;
-use strum::{Display, EnumString, IntoStaticStr};
+use strum::Display;
 
 use super::schema::signing_keys;
 use super::{Change, Database, StoreError, Transaction};
 use crate::clock::Timestamp;
-
-/// The JWS algorithm of a signing key (RFC 7518, RFC 8037).
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    EnumString,
-    IntoStaticStr,
-    diesel::expression::AsExpression,
-    diesel::deserialize::FromSqlRow,
-)]
-#[diesel(sql_type = diesel::sql_types::Text)]
-pub enum Algorithm {
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    #[strum(serialize = "RS256")]
-    Rs256,
-    /// ECDSA on P-256 with SHA-256.
-    #[strum(serialize = "ES256")]
-    Es256,
-    /// Ed25519.
-    #[strum(serialize = "EdDSA")]
-    EdDsa,
-}
-
-impl Algorithm {
-    /// The name in the IANA registry, as in a JWS header.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
+use crate::crypto::jws::SignatureAlgorithm;
 
 /// The state of a signing key.
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
@@ -63,7 +32,7 @@ pub struct SigningKey {
     /// The RFC 7638 thumbprint of the public key.
     pub kid: String,
     /// The algorithm that the key signs with.
-    pub algorithm: Algorithm,
+    pub algorithm: SignatureAlgorithm,
     /// The public key as a JWK (RFC 7517).
     pub public_jwk: String,
     /// The private key, encrypted with the sealing key.
@@ -147,7 +116,7 @@ mod tests {
     fn key(kid: &str, signs_from: i64, end: Option<(i64, i64)>) -> SigningKey {
         SigningKey {
             kid: kid.to_owned(),
-            algorithm: Algorithm::Rs256,
+            algorithm: SignatureAlgorithm::Rs256,
             public_jwk: String::new(),
             private_sealed: String::new(),
             created_at: at(0),

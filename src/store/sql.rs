@@ -11,9 +11,9 @@ use super::client::{AuthMethod, DisabledBy};
 use super::grant_type::GrantTypes;
 use super::resource_server::{Resources, TokenTyp};
 use super::session::AuthLevel;
-use super::signing_key::Algorithm;
 use super::user::Role;
 use crate::clock::Timestamp;
+use crate::crypto::jws::SignatureAlgorithm;
 use crate::scope::Scope;
 
 impl<DB: Backend> FromSql<BigInt, DB> for Timestamp
@@ -65,7 +65,7 @@ stored_as_text!(
     AuthMethod,
     DisabledBy,
     GrantTypes,
-    Algorithm,
+    SignatureAlgorithm,
     IpRanges,
     Role,
     AuthLevel

@@ -15,6 +15,7 @@ use crate::http::operation::HandlerResult;
 use crate::manage::actor::{ClientsRead, ClientsWrite, TokensRevoke};
 use crate::manage::client::{self, ClientPatch, ClientView};
 use crate::scope::Scope;
+use crate::secret::Disclosed;
 use crate::store::client::AuthMethod;
 
 /// The client to create.
@@ -115,8 +116,8 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
     let create = async {
         let made = client::create(api.store(), permit, new).await?;
         let mut created = Created::without_secrets(ClientView::from(made.client));
-        created.client_secret = made.secret.map(|secret| secret.expose().to_owned());
-        created.api_key = Some(made.api_key.expose().to_owned());
+        created.client_secret = made.secret.map(|secret| Disclosed::new(secret.expose()));
+        created.api_key = Some(Disclosed::new(made.api_key.expose()));
         created.warnings = made.warning.iter().map(ToString::to_string).collect();
         Ok(created)
     };

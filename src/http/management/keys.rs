@@ -15,6 +15,7 @@ use crate::http::operation::HandlerResult;
 use crate::manage::actor::{KeysRead, KeysWrite};
 use crate::manage::api_key::{self, ApiKeyView};
 use crate::scope::Scope;
+use crate::secret::Disclosed;
 use crate::store::api_key::IpRanges;
 
 /// The API key to create.
@@ -39,8 +40,8 @@ pub(in crate::http) struct CreateKey {
 
 fn with_key(key: &Credential, view: ApiKeyView) -> Created<ApiKeyView> {
     let mut created = Created::without_secrets(view);
-    created.api_key = Some(key.expose().to_owned());
-    created.authorization = Some(api_key::authorization_header(key.expose()));
+    created.api_key = Some(Disclosed::new(key.expose()));
+    created.authorization = Some(Disclosed::new(api_key::authorization_header(key)));
     created
 }
 

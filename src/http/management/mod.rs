@@ -24,6 +24,7 @@ use crate::oauth::failures::FailureSubject;
 use crate::oauth::reason::Rejection;
 use crate::oauth::token::access_token::Audience;
 use crate::oauth::token::presented;
+use crate::secret::Disclosed;
 
 pub(super) mod accounts;
 pub(super) mod audit;
@@ -254,16 +255,16 @@ pub(super) struct Created<T> {
     object: T,
     /// The client secret.
     #[serde(skip_serializing_if = "Option::is_none")]
-    client_secret: Option<String>,
+    client_secret: Option<Disclosed>,
     /// The API key.
     #[serde(skip_serializing_if = "Option::is_none")]
-    api_key: Option<String>,
+    api_key: Option<Disclosed>,
     /// The complete value of the `Authorization` header for the API key.
     #[serde(skip_serializing_if = "Option::is_none")]
-    authorization: Option<String>,
+    authorization: Option<Disclosed>,
     /// The initial access token.
     #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<String>,
+    token: Option<Disclosed>,
     /// Probable mistakes, which were accepted all the same: a scope that no resource server of the
     /// client describes.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -12,6 +12,7 @@ use crate::http::operation::HandlerResult;
 use crate::manage::actor::{RegistrationRead, RegistrationWrite};
 use crate::manage::registration_token::{self, NewRegistrationToken};
 use crate::scope::Scope;
+use crate::secret::Disclosed;
 
 /// The initial access token to create.
 #[derive(Deserialize, JsonSchema)]
@@ -57,7 +58,7 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
     let create = async {
         let (token, view, warning) = registration_token::create(api.store(), permit, new).await?;
         let mut created = Created::without_secrets(view);
-        created.token = Some(token.expose().to_owned());
+        created.token = Some(Disclosed::new(token.expose()));
         created.warnings = warning.iter().map(ToString::to_string).collect();
         Ok(created)
     };

@@ -12,6 +12,7 @@ use crate::http::operation::HandlerResult;
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
 use crate::manage::resource_server::{self, NewResourceServer, TokenTyp};
 use crate::scope::Scope;
+use crate::secret::Disclosed;
 
 /// The resource server to create.
 #[derive(Deserialize, JsonSchema)]
@@ -69,7 +70,7 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
     let create = async {
         let made = resource_server::create(api.store(), permit, new).await?;
         let mut created = Created::without_secrets(made.server.into());
-        created.client_secret = Some(made.secret.expose().to_owned());
+        created.client_secret = Some(Disclosed::new(made.secret.expose()));
         Ok(created)
     };
     let find = async |identifier: String| {

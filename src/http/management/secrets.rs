@@ -15,6 +15,7 @@ use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::{KeysRead, KeysWrite};
 use crate::manage::secret;
+use crate::secret::Disclosed;
 use crate::store::client_secret::ClientSecret;
 
 /// The client secret to create.
@@ -48,7 +49,7 @@ impl From<ClientSecret> for SecretView {
 
 fn with_secret(secret: &Credential, row: ClientSecret) -> Created<SecretView> {
     let mut created = Created::without_secrets(SecretView::from(row));
-    created.client_secret = Some(secret.expose().to_owned());
+    created.client_secret = Some(Disclosed::new(secret.expose()));
     created
 }
 

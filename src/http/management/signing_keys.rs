@@ -10,13 +10,14 @@ use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::{SigningKeysRead, SigningKeysWrite};
 use crate::manage::signing_key::{self, RetirementMode, SigningKeyServices};
+use crate::secret::SecretString;
 
 /// The private key to import.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct ImportSigningKey {
     /// PEM with PKCS#8, PKCS#1 or SEC1: an RSA key of 2048 bits or more, a P-256 or an Ed25519 key.
-    pem: String,
+    pem: SecretString,
 }
 
 /// How a signing key is retired.
@@ -49,7 +50,7 @@ pub(in crate::http) async fn import(api: ApiRequest, payload: Payload) -> Handle
     let permit = api.permit(SigningKeysWrite).await?;
     let ImportSigningKey { pem } = api.json(payload).await?;
     let services = SigningKeyServices::of(&api.server).await?;
-    let imported = signing_key::import(services, permit, pem.as_bytes());
+    let imported = signing_key::import(services, permit, pem.expose().as_bytes());
     let key = imported.await.map_err(|error| error.field("pem"))?;
     Ok(respond(StatusCode::CREATED, &key))
 }

@@ -11,6 +11,7 @@ use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::{UsersRead, UsersWrite};
 use crate::manage::{invitation, user};
+use crate::secret::{Disclosed, SecretString};
 use crate::store::user::Role;
 
 /// The user to create.
@@ -27,11 +28,11 @@ pub(in crate::http) struct CreateUser {
 }
 
 /// The password to set.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct SetPassword {
     #[schemars(length(min = 10, max = 1024))]
-    password: String,
+    password: SecretString,
 }
 
 /// Changes of a user.
@@ -43,10 +44,10 @@ pub(in crate::http) struct UpdateUser {
 }
 
 /// A link with which a user sets a password once.
-#[derive(Serialize, JsonSchema)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct InvitationLink {
     /// The link to give to the user. No other response shows it.
-    link: String,
+    link: Disclosed,
     /// When the link expires.
     expires_at: Timestamp,
 }
@@ -110,7 +111,7 @@ pub(in crate::http) async fn invite(api: ApiRequest, id: Path<String>) -> Handle
     let permit = api.permit(UsersWrite).await?;
     let (credential, expires_at) = invitation::create(api.store(), permit, &id).await?;
     let invitation = InvitationLink {
-        link: invitation::url(&api.server.issuer, &credential),
+        link: Disclosed::new(invitation::url(&api.server.issuer, &credential)),
         expires_at,
     };
     Ok(respond(StatusCode::CREATED, &invitation))
@@ -131,4 +132,25 @@ pub(in crate::http) async fn delete(api: ApiRequest, id: Path<String>) -> Handle
     let permit = api.permit(UsersWrite).await?;
     user::delete(api.store(), permit, &id).await?;
     Ok(no_content())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_masks_the_password_and_the_link() {
+        let body: SetPassword = serde_json::from_str(r#"{"password": "hunter2"}"#).unwrap();
+        assert_eq!(format!("{body:?}"), "SetPassword { password: *** }");
+        let link = InvitationLink {
+            link: Disclosed::new("https://auth.example/portal/invitation#kwv_a_b"),
+            expires_at: Timestamp::EPOCH,
+        };
+        assert!(!format!("{link:?}").contains("kwv_a_b"));
+        let json = serde_json::to_value(&link).unwrap();
+        assert_eq!(
+            json["link"],
+            "https://auth.example/portal/invitation#kwv_a_b"
+        );
+    }
 }

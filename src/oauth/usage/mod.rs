@@ -3,6 +3,7 @@
 //! requests does not make it grow without bound.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -43,7 +44,7 @@ pub enum FailureSource {
 #[derive(Default)]
 pub struct Usage {
     /// The Prometheus metrics of this process.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     key_uses: Mutex<HashMap<String, Timestamp>>,
     /// Failures that concern clients and users that exist.
     failures: Mutex<Vec<AuditEntry>>,

@@ -571,89 +571,93 @@ failed-fault-text = The server log has details under the request ID below.
 failed-refused = Request rejected
 failed-refused-text = The request is not valid.
 
-error-changed-meanwhile = Someone else changed this while you were editing. Review the current values; saving again overwrites them.
-error-client-beyond-you = This application has permissions you don’t have.
-error-disabled-by-operator = An operator disabled this application. Only an operator can enable it again.
-error-client-introspects = The resource server { $resource } uses this client for introspection. Delete the resource server instead.
-error-clients-full = { $most ->
-    [one] This account can have one application. Ask an operator to raise the limit.
-   *[other] This account can have { $most } applications. Ask an operator to raise the limit.
-}
-error-code-wrong = The code is wrong or was already used.
-error-current-password-wrong = The current password is wrong.
-error-email-reserved = You can’t use this email address here. Use another one, or ask an operator.
-error-email-taken = A person with this email address already exists.
-error-email-unusable = Enter a valid email address.
-error-end-in-past = Choose an expiry in the future.
-error-form-stale = This form is out of date. Start again.
-error-identifier-reserved = This URI belongs to Keyward. Use the URI of your own API.
-error-identifier-unusable = Enter a URI such as https://orders.example/, without a fragment.
-error-introspection-beyond-you = Only an operator can allow token introspection.
-error-introspection-moves = This application can introspect tokens, so only an operator can give it other resource servers.
-error-invitation-gone = The link was used or replaced, or has expired.
-error-ip-unusable = Enter IP addresses or ranges such as 203.0.113.0/24.
-error-jwks-missing = Enter the public keys for signed assertions.
-error-jwks-unusable = Enter a JWK Set with valid public keys.
-error-key-gone = This API key doesn’t exist. It was revoked or has expired.
-error-key-rotated = This API key was already rotated.
-error-keys-full = { $most ->
-    [one] You’ve reached the limit of one key. Revoke it first.
-   *[other] You’ve reached the limit of { $most } keys. Revoke one first.
-}
-error-last-key = You can’t revoke the last key. Rotate it instead. If it was leaked, expire the old key immediately.
-error-management-of-registrant = Applications that register themselves can’t use the management API.
-error-name-invisible = A name can’t start or end with a space or contain invisible characters.
-error-name-length = A name must have 1 to { $most } characters.
-error-name-taken = This name is already in use.
-error-no-secrets-used = This application doesn’t authenticate with a client secret.
-error-not-there = { $name } doesn’t exist.
-error-not-yourself = You can’t do this to yourself. Ask another administrator.
-error-number-unusable = Enter a whole number.
-error-operator-role = An operator doesn’t belong to an account. Remove this person and create them again.
-error-other-site = This form was submitted from another site. Nothing was changed.
-error-pair-beyond-account = None of your account’s applications has the scope { $scope } for { $resource }. Ask an operator.
-error-pairs-too-many = This combines too many scopes and resource servers for one application. Create several applications instead.
-error-password-same = This is already your password.
-error-password-unusable = A password must have at least 10 characters, five of them different, at most 1,024 bytes, and not be your email address.
-error-password-common = This is similar to one of the most common passwords. Use several unrelated words.
-error-password-date = Dates and years are easy to guess. Use several unrelated words.
-error-password-guessable = This password is easy to guess. Add a word or two.
-error-password-keyboard = Adjacent keys on a keyboard are easy to guess. Use several unrelated words.
-error-password-personal = Don’t use your email address or the name of this service. Use several unrelated words.
-error-password-repeated = Repeated characters are easy to guess. Use several different words.
-error-password-sequence = Sequences such as abc or 1234 are easy to guess. Use several unrelated words.
-error-person-gone = This person doesn’t exist.
-error-resource-beyond-account = None of your account’s applications can use { $resource }. Ask an operator.
-error-resource-in-use = { $count ->
-    [one] One application uses this resource server. Remove it from the application first.
-   *[other] { $count } applications use this resource server. Remove it from them first.
-}
-error-right-beyond-you = You don’t have the permission { $right }, so you can’t grant it.
-error-right-of-registrant = Applications that register themselves can’t have the permission { $right }.
-error-right-of-resource-server = Scopes that start with “keyward:” are reserved. Rename { $right }.
-error-right-unknown = The permission { $right } doesn’t exist. Scopes that start with “keyward:” are reserved.
-error-right-without-management = To use the permission { $right }, the application also needs the resource server { $resource }.
-error-role-beyond-you = This role has the permission { $right }, which you don’t have.
-error-scope-beyond-account = None of your account’s applications has the scope { $scope } without a resource server. Select one, or ask an operator.
-error-scope-beyond-client = The application doesn’t have all of this scope.
-error-scope-unusable = Enter scope tokens separated by spaces, without quotation marks or backslashes.
-error-second-factor-there = Two-step verification is already set up.
-error-second-factor-locked = Too many wrong codes. Use a recovery code, or ask an administrator for a link to set a new password.
-error-secrets-full = { $most ->
-    [one] You’ve reached the limit of one secret. Delete it first.
-   *[other] You’ve reached the limit of { $most } secrets. Delete one first.
-}
-error-session-over = Your session has expired. Sign in again.
-error-sign-in-wrong = Wrong email address or password.
-error-span-unusable = Enter a duration such as 30d.
-error-too-many-failures = { $seconds ->
+refusal-not-found = { $name } doesn’t exist.
+refusal-client-changed = Someone else changed this while you were editing. Review the current values; saving again overwrites them.
+refusal-name-length = A name must have 1 to { $limit } characters.
+refusal-name-characters = A name can’t start or end with a space or contain invisible characters.
+refusal-expiry-in-the-past = Choose an expiry in the future.
+refusal-too-many-reports = Your account has too many slow requests in progress. Try again in a few seconds.
+refusal-cross-site-form = This form was submitted from another site. Nothing was changed.
+refusal-invalid-duration = Enter a duration such as 30d.
+refusal-invalid-integer = Enter a whole number.
+refusal-invalid-scope = Enter scope tokens separated by spaces, without quotation marks or backslashes.
+refusal-right-not-held = You don’t have the permission { $right }, so you can’t grant it.
+refusal-right-unknown = The permission { $right } doesn’t exist. Scopes that start with “keyward:” are reserved.
+refusal-right-needs-management = To use the permission { $right }, the application also needs the resource server { $resource }.
+refusal-registrant-right = Applications that register themselves can’t have the permission { $right }.
+refusal-registrant-management = Applications that register themselves can’t use the management API.
+refusal-resource-unknown = { $name } doesn’t exist.
+refusal-resource-not-in-account = None of your account’s applications can use { $resource }. Ask an operator.
+refusal-scope-not-in-account = None of your account’s applications has the scope { $scope } without a resource server. Select one, or ask an operator.
+refusal-scope-and-resource-not-in-account = None of your account’s applications has the scope { $scope } for { $resource }. Ask an operator.
+refusal-too-many-combinations = This combines too many scopes and resource servers for one application. Create several applications instead.
+refusal-account-exists = This name is already in use.
+refusal-user-exists = A person with this email address already exists.
+refusal-user-unknown = This person doesn’t exist.
+refusal-user-has-more-rights = This person has permissions you don’t have.
+refusal-email-invalid = Enter a valid email address.
+refusal-email-reserved = You can’t use this email address here. Use another one, or ask an operator.
+refusal-role-right-not-held = This role has the permission { $right }, which you don’t have.
+refusal-operators-manage-operators = Only an operator can manage operators.
+refusal-operator-has-no-account = An operator doesn’t belong to an account. Remove this person and create them again.
+refusal-own-user = You can’t do this to yourself. Ask another administrator.
+refusal-invitation-invalid = The link was used or replaced, or has expired.
+refusal-too-many-failures = { $seconds ->
     [one] Too many failed attempts. Try again in one second.
    *[other] Too many failed attempts. Try again in { $seconds } seconds.
 }
-error-too-many-reports = Your account has too many slow requests in progress. Try again in a few seconds.
-error-user-beyond-you = This person has permissions you don’t have.
-error-unregistered = This application didn’t register itself, so it has no registration access token.
-error-uses-missing = Enter a number of uses of at least one.
+refusal-sign-in-failed = Wrong email address or password.
+refusal-session-ended = Your session has expired. Sign in again.
+refusal-wrong-current-password = The current password is wrong.
+refusal-wrong-code = The code is wrong or was already used.
+refusal-second-factor-locked = Too many wrong codes. Use a recovery code, or ask an administrator for a link to set a new password.
+refusal-second-factor-exists = Two-step verification is already set up.
+refusal-enrolment-expired = This form is out of date. Start again.
+refusal-password-unchanged = This is already your password.
+refusal-password-format = A password must have at least 10 characters, five of them different, at most 1,024 bytes, and not be your email address.
+refusal-password-personal = Don’t use your email address or the name of this service. Use several unrelated words.
+refusal-password-common = This is similar to one of the most common passwords. Use several unrelated words.
+refusal-password-keyboard = Adjacent keys on a keyboard are easy to guess. Use several unrelated words.
+refusal-password-repeated = Repeated characters are easy to guess. Use several different words.
+refusal-password-sequence = Sequences such as abc or 1234 are easy to guess. Use several unrelated words.
+refusal-password-date = Dates and years are easy to guess. Use several unrelated words.
+refusal-password-guessable = This password is easy to guess. Add a word or two.
+refusal-client-limit = { $limit ->
+    [one] This account can have one application. Ask an operator to raise the limit.
+   *[other] This account can have { $limit } applications. Ask an operator to raise the limit.
+}
+refusal-client-has-more-rights = This application has permissions you don’t have.
+refusal-client-disabled-by-operator = An operator disabled this application. Only an operator can enable it again.
+refusal-client-of-resource-server = The resource server { $resource } uses this client for introspection. Delete the resource server instead.
+refusal-client-not-self-registered = This application didn’t register itself, so it has no registration access token.
+refusal-introspection-needs-operator = Only an operator can allow token introspection.
+refusal-introspected-resources-need-operator = This application can introspect tokens, so only an operator can give it other resource servers.
+refusal-jwks-invalid = Enter a JWK Set with valid public keys.
+refusal-jwks-required = Enter the public keys for signed assertions.
+refusal-secret-limit = { $limit ->
+    [one] You’ve reached the limit of one secret. Delete it first.
+   *[other] You’ve reached the limit of { $limit } secrets. Delete one first.
+}
+refusal-secret-not-used = This application doesn’t authenticate with a client secret.
+refusal-uses-required = Enter a number of uses of at least one.
+refusal-api-key-unknown = This API key doesn’t exist. It was revoked or has expired.
+refusal-api-key-name-taken = This name is already in use.
+refusal-api-key-limit = { $limit ->
+    [one] You’ve reached the limit of one key. Revoke it first.
+   *[other] You’ve reached the limit of { $limit } keys. Revoke one first.
+}
+refusal-api-key-scope = The application doesn’t have all of this scope.
+refusal-api-key-ip-ranges = Enter IP addresses or ranges such as 203.0.113.0/24.
+refusal-api-key-already-rotated = This API key was already rotated.
+refusal-api-key-is-last = You can’t revoke the last key. Rotate it instead. If it was leaked, expire the old key immediately.
+refusal-resource-server-exists = This name is already in use.
+refusal-resource-server-in-use = { $count ->
+    [one] One application uses this resource server. Remove it from the application first.
+   *[other] { $count } applications use this resource server. Remove it from them first.
+}
+refusal-identifier-invalid = Enter a URI such as https://orders.example/, without a fragment.
+refusal-identifier-reserved = This URI belongs to Keyward. Use the URI of your own API.
+refusal-resource-server-right = Scopes that start with “keyward:” are reserved. Rename { $right }.
 
 ## Errors without a message of their own, by error code
 

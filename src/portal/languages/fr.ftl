@@ -577,89 +577,93 @@ failed-fault-text = Le journal du serveur contient des détails sous l’identif
 failed-refused = Requête refusée
 failed-refused-text = La requête n’est pas valide.
 
-error-changed-meanwhile = Une autre personne a modifié ces données entre-temps. Vérifiez les valeurs actuelles ; un nouvel enregistrement les remplacera.
-error-client-beyond-you = Cette application dispose d’autorisations que vous n’avez pas.
-error-disabled-by-operator = Un opérateur a désactivé cette application. Seul un opérateur peut la réactiver.
-error-client-introspects = Le serveur de ressources { $resource } utilise ce client pour l’introspection. Supprimez plutôt le serveur de ressources.
-error-clients-full = { $most ->
-    [one] Ce compte est limité à une application. Demandez à un opérateur de relever la limite.
-   *[other] Ce compte est limité à { $most } applications. Demandez à un opérateur de relever la limite.
-}
-error-code-wrong = Le code est incorrect ou a déjà été utilisé.
-error-current-password-wrong = Le mot de passe actuel est incorrect.
-error-email-reserved = Cette adresse e-mail ne peut pas être utilisée ici. Choisissez-en une autre ou contactez un opérateur.
-error-email-taken = Une personne avec cette adresse e-mail existe déjà.
-error-email-unusable = Saisissez une adresse e-mail valide.
-error-end-in-past = Choisissez une date d’expiration future.
-error-form-stale = Ce formulaire n’est plus à jour. Recommencez.
-error-identifier-reserved = Cet URI appartient à Keyward. Indiquez l’URI de votre propre API.
-error-identifier-unusable = Saisissez un URI tel que https://orders.example/, sans fragment.
-error-introspection-beyond-you = Seul un opérateur peut autoriser l’introspection des jetons.
-error-introspection-moves = Cette application peut introspecter des jetons : seul un opérateur peut lui attribuer d’autres serveurs de ressources.
-error-invitation-gone = Le lien a été utilisé ou remplacé, ou il a expiré.
-error-ip-unusable = Saisissez des adresses IP ou des plages telles que 203.0.113.0/24.
-error-jwks-missing = Saisissez les clés publiques des assertions signées.
-error-jwks-unusable = Saisissez un JWK Set avec des clés publiques valides.
-error-key-gone = Cette clé d’API n’existe pas. Elle a été révoquée ou a expiré.
-error-key-rotated = Cette clé d’API a déjà été renouvelée.
-error-keys-full = { $most ->
-    [one] Vous avez atteint la limite d’une clé. Révoquez-la d’abord.
-   *[other] Vous avez atteint la limite de { $most } clés. Révoquez-en d’abord une.
-}
-error-last-key = La dernière clé ne peut pas être révoquée. Renouvelez-la plutôt. En cas de fuite, faites expirer immédiatement l’ancienne clé.
-error-management-of-registrant = Une application qui s’enregistre elle-même ne peut pas utiliser l’API d’administration.
-error-name-invisible = Un nom ne peut ni commencer ni se terminer par un espace, ni contenir de caractères invisibles.
-error-name-length = Un nom doit comporter de 1 à { $most } caractères.
-error-name-taken = Ce nom est déjà utilisé.
-error-no-secrets-used = Cette application ne s’authentifie pas avec un secret client.
-error-not-there = { $name } n’existe pas.
-error-not-yourself = Vous ne pouvez pas effectuer cette action sur vous-même. Demandez à un autre administrateur.
-error-number-unusable = Saisissez un nombre entier.
-error-operator-role = Un opérateur n’appartient à aucun compte. Retirez cette personne et créez-la à nouveau.
-error-other-site = Ce formulaire a été envoyé depuis un autre site. Rien n’a été modifié.
-error-pair-beyond-account = Aucune application de votre compte n’a la portée { $scope } pour { $resource }. Contactez un opérateur.
-error-pairs-too-many = Cela combine trop de portées et de serveurs de ressources pour une seule application. Créez plutôt plusieurs applications.
-error-password-same = C’est déjà votre mot de passe.
-error-password-unusable = Un mot de passe doit comporter au moins 10 caractères, dont cinq différents, et au plus 1 024 octets, et ne pas être votre adresse e-mail.
-error-password-common = Ce mot de passe ressemble à l’un des plus courants. Choisissez plusieurs mots sans lien entre eux.
-error-password-date = Les dates et les années sont faciles à deviner. Choisissez plusieurs mots sans lien entre eux.
-error-password-guessable = Ce mot de passe est facile à deviner. Ajoutez un mot ou deux.
-error-password-keyboard = Les touches voisines du clavier sont faciles à deviner. Choisissez plusieurs mots sans lien entre eux.
-error-password-personal = N’utilisez ni votre adresse e-mail ni le nom de ce service. Choisissez plusieurs mots sans lien entre eux.
-error-password-repeated = Les caractères répétés sont faciles à deviner. Choisissez plusieurs mots différents.
-error-password-sequence = Les suites telles que abc ou 1234 sont faciles à deviner. Choisissez plusieurs mots sans lien entre eux.
-error-person-gone = Cette personne n’existe pas.
-error-resource-beyond-account = Aucune application de votre compte ne peut utiliser { $resource }. Contactez un opérateur.
-error-resource-in-use = { $count ->
-    [one] Une application utilise ce serveur de ressources. Retirez-le d’abord de l’application.
-   *[other] { $count } applications utilisent ce serveur de ressources. Retirez-le d’abord de ces applications.
-}
-error-right-beyond-you = Vous ne disposez pas de l’autorisation { $right } et ne pouvez donc pas l’accorder.
-error-right-of-registrant = Une application qui s’enregistre elle-même ne peut pas recevoir l’autorisation { $right }.
-error-right-of-resource-server = Les portées qui commencent par « keyward: » sont réservées. Renommez { $right }.
-error-right-unknown = L’autorisation { $right } n’existe pas. Les portées qui commencent par « keyward: » sont réservées.
-error-right-without-management = Pour utiliser l’autorisation { $right }, l’application doit aussi avoir le serveur de ressources { $resource }.
-error-role-beyond-you = Ce rôle comporte l’autorisation { $right }, dont vous ne disposez pas.
-error-scope-beyond-account = Aucune application de votre compte n’a la portée { $scope } sans serveur de ressources. Sélectionnez-en un ou contactez un opérateur.
-error-scope-beyond-client = L’application n’a pas toute cette portée.
-error-scope-unusable = Saisissez des portées séparées par des espaces, sans guillemets ni barres obliques inverses.
-error-second-factor-there = La validation en deux étapes est déjà configurée.
-error-second-factor-locked = Trop de codes incorrects. Utilisez un code de secours, ou demandez à un administrateur un lien pour définir un nouveau mot de passe.
-error-secrets-full = { $most ->
-    [one] Vous avez atteint la limite d’un secret. Supprimez-le d’abord.
-   *[other] Vous avez atteint la limite de { $most } secrets. Supprimez-en d’abord un.
-}
-error-session-over = Votre session a expiré. Reconnectez-vous.
-error-sign-in-wrong = Adresse e-mail ou mot de passe incorrect.
-error-span-unusable = Saisissez une durée telle que 30d.
-error-too-many-failures = { $seconds ->
+refusal-not-found = { $name } n’existe pas.
+refusal-client-changed = Une autre personne a modifié ces données entre-temps. Vérifiez les valeurs actuelles ; un nouvel enregistrement les remplacera.
+refusal-name-length = Un nom doit comporter de 1 à { $limit } caractères.
+refusal-name-characters = Un nom ne peut ni commencer ni se terminer par un espace, ni contenir de caractères invisibles.
+refusal-expiry-in-the-past = Choisissez une date d’expiration future.
+refusal-too-many-reports = Votre compte a trop de requêtes lentes en cours. Réessayez dans quelques secondes.
+refusal-cross-site-form = Ce formulaire a été envoyé depuis un autre site. Rien n’a été modifié.
+refusal-invalid-duration = Saisissez une durée telle que 30d.
+refusal-invalid-integer = Saisissez un nombre entier.
+refusal-invalid-scope = Saisissez des portées séparées par des espaces, sans guillemets ni barres obliques inverses.
+refusal-right-not-held = Vous ne disposez pas de l’autorisation { $right } et ne pouvez donc pas l’accorder.
+refusal-right-unknown = L’autorisation { $right } n’existe pas. Les portées qui commencent par « keyward: » sont réservées.
+refusal-right-needs-management = Pour utiliser l’autorisation { $right }, l’application doit aussi avoir le serveur de ressources { $resource }.
+refusal-registrant-right = Une application qui s’enregistre elle-même ne peut pas recevoir l’autorisation { $right }.
+refusal-registrant-management = Une application qui s’enregistre elle-même ne peut pas utiliser l’API d’administration.
+refusal-resource-unknown = { $name } n’existe pas.
+refusal-resource-not-in-account = Aucune application de votre compte ne peut utiliser { $resource }. Contactez un opérateur.
+refusal-scope-not-in-account = Aucune application de votre compte n’a la portée { $scope } sans serveur de ressources. Sélectionnez-en un ou contactez un opérateur.
+refusal-scope-and-resource-not-in-account = Aucune application de votre compte n’a la portée { $scope } pour { $resource }. Contactez un opérateur.
+refusal-too-many-combinations = Cela combine trop de portées et de serveurs de ressources pour une seule application. Créez plutôt plusieurs applications.
+refusal-account-exists = Ce nom est déjà utilisé.
+refusal-user-exists = Une personne avec cette adresse e-mail existe déjà.
+refusal-user-unknown = Cette personne n’existe pas.
+refusal-user-has-more-rights = Cette personne dispose d’autorisations que vous n’avez pas.
+refusal-email-invalid = Saisissez une adresse e-mail valide.
+refusal-email-reserved = Cette adresse e-mail ne peut pas être utilisée ici. Choisissez-en une autre ou contactez un opérateur.
+refusal-role-right-not-held = Ce rôle comporte l’autorisation { $right }, dont vous ne disposez pas.
+refusal-operators-manage-operators = Seul un opérateur peut gérer les opérateurs.
+refusal-operator-has-no-account = Un opérateur n’appartient à aucun compte. Retirez cette personne et créez-la à nouveau.
+refusal-own-user = Vous ne pouvez pas effectuer cette action sur vous-même. Demandez à un autre administrateur.
+refusal-invitation-invalid = Le lien a été utilisé ou remplacé, ou il a expiré.
+refusal-too-many-failures = { $seconds ->
     [one] Trop de tentatives infructueuses. Réessayez dans { $seconds } seconde.
    *[other] Trop de tentatives infructueuses. Réessayez dans { $seconds } secondes.
 }
-error-too-many-reports = Votre compte a trop de requêtes lentes en cours. Réessayez dans quelques secondes.
-error-user-beyond-you = Cette personne dispose d’autorisations que vous n’avez pas.
-error-unregistered = Cette application ne s’est pas enregistrée elle-même : elle n’a pas de jeton d’accès d’enregistrement.
-error-uses-missing = Saisissez un nombre d’utilisations d’au moins un.
+refusal-sign-in-failed = Adresse e-mail ou mot de passe incorrect.
+refusal-session-ended = Votre session a expiré. Reconnectez-vous.
+refusal-wrong-current-password = Le mot de passe actuel est incorrect.
+refusal-wrong-code = Le code est incorrect ou a déjà été utilisé.
+refusal-second-factor-locked = Trop de codes incorrects. Utilisez un code de secours, ou demandez à un administrateur un lien pour définir un nouveau mot de passe.
+refusal-second-factor-exists = La validation en deux étapes est déjà configurée.
+refusal-enrolment-expired = Ce formulaire n’est plus à jour. Recommencez.
+refusal-password-unchanged = C’est déjà votre mot de passe.
+refusal-password-format = Un mot de passe doit comporter au moins 10 caractères, dont cinq différents, et au plus 1 024 octets, et ne pas être votre adresse e-mail.
+refusal-password-personal = N’utilisez ni votre adresse e-mail ni le nom de ce service. Choisissez plusieurs mots sans lien entre eux.
+refusal-password-common = Ce mot de passe ressemble à l’un des plus courants. Choisissez plusieurs mots sans lien entre eux.
+refusal-password-keyboard = Les touches voisines du clavier sont faciles à deviner. Choisissez plusieurs mots sans lien entre eux.
+refusal-password-repeated = Les caractères répétés sont faciles à deviner. Choisissez plusieurs mots différents.
+refusal-password-sequence = Les suites telles que abc ou 1234 sont faciles à deviner. Choisissez plusieurs mots sans lien entre eux.
+refusal-password-date = Les dates et les années sont faciles à deviner. Choisissez plusieurs mots sans lien entre eux.
+refusal-password-guessable = Ce mot de passe est facile à deviner. Ajoutez un mot ou deux.
+refusal-client-limit = { $limit ->
+    [one] Ce compte est limité à une application. Demandez à un opérateur de relever la limite.
+   *[other] Ce compte est limité à { $limit } applications. Demandez à un opérateur de relever la limite.
+}
+refusal-client-has-more-rights = Cette application dispose d’autorisations que vous n’avez pas.
+refusal-client-disabled-by-operator = Un opérateur a désactivé cette application. Seul un opérateur peut la réactiver.
+refusal-client-of-resource-server = Le serveur de ressources { $resource } utilise ce client pour l’introspection. Supprimez plutôt le serveur de ressources.
+refusal-client-not-self-registered = Cette application ne s’est pas enregistrée elle-même : elle n’a pas de jeton d’accès d’enregistrement.
+refusal-introspection-needs-operator = Seul un opérateur peut autoriser l’introspection des jetons.
+refusal-introspected-resources-need-operator = Cette application peut introspecter des jetons : seul un opérateur peut lui attribuer d’autres serveurs de ressources.
+refusal-jwks-invalid = Saisissez un JWK Set avec des clés publiques valides.
+refusal-jwks-required = Saisissez les clés publiques des assertions signées.
+refusal-secret-limit = { $limit ->
+    [one] Vous avez atteint la limite d’un secret. Supprimez-le d’abord.
+   *[other] Vous avez atteint la limite de { $limit } secrets. Supprimez-en d’abord un.
+}
+refusal-secret-not-used = Cette application ne s’authentifie pas avec un secret client.
+refusal-uses-required = Saisissez un nombre d’utilisations d’au moins un.
+refusal-api-key-unknown = Cette clé d’API n’existe pas. Elle a été révoquée ou a expiré.
+refusal-api-key-name-taken = Ce nom est déjà utilisé.
+refusal-api-key-limit = { $limit ->
+    [one] Vous avez atteint la limite d’une clé. Révoquez-la d’abord.
+   *[other] Vous avez atteint la limite de { $limit } clés. Révoquez-en d’abord une.
+}
+refusal-api-key-scope = L’application n’a pas toute cette portée.
+refusal-api-key-ip-ranges = Saisissez des adresses IP ou des plages telles que 203.0.113.0/24.
+refusal-api-key-already-rotated = Cette clé d’API a déjà été renouvelée.
+refusal-api-key-is-last = La dernière clé ne peut pas être révoquée. Renouvelez-la plutôt. En cas de fuite, faites expirer immédiatement l’ancienne clé.
+refusal-resource-server-exists = Ce nom est déjà utilisé.
+refusal-resource-server-in-use = { $count ->
+    [one] Une application utilise ce serveur de ressources. Retirez-le d’abord de l’application.
+   *[other] { $count } applications utilisent ce serveur de ressources. Retirez-le d’abord de ces applications.
+}
+refusal-identifier-invalid = Saisissez un URI tel que https://orders.example/, sans fragment.
+refusal-identifier-reserved = Cet URI appartient à Keyward. Indiquez l’URI de votre propre API.
+refusal-resource-server-right = Les portées qui commencent par « keyward: » sont réservées. Renommez { $right }.
 
 ## Erreurs sans message propre, par code d’erreur
 

@@ -1,0 +1,116 @@
+//! Refusals: errors that the portal shows in the language of the page. The table of all of them,
+//! each with its kind and its English sentence, which is the public description of the error. The
+//! portal's language files have each sentence as `refusal-` and the code.
+
+use super::message::{Message, Parameter};
+use super::{Code, Error};
+use crate::scope::RIGHTS_PREFIX;
+
+macro_rules! refusals {
+    ($($code:ident($($parameter:ident: $type:ty),*) = $kind:ident, $text:literal;)*) => {
+        $(
+            #[doc = $text]
+            pub fn $code($($parameter: $type),*) -> Error {
+                let parameters = vec![$((stringify!($parameter), $parameter.value())),*];
+                let text = format_args!($text);
+                Error::refused(Code::$kind, Message::new(stringify!($code), parameters, text))
+            }
+        )*
+
+        /// The codes of all refusals, each with the names of its parameters.
+        pub const ALL_REFUSALS: &[(&str, &[&str])] =
+            &[$((stringify!($code), &[$(stringify!($parameter)),*])),*];
+    };
+}
+
+refusals! {
+    // Any object.
+    not_found(kind: &str, name: &str) = NotFound, "There is no {kind} {name}";
+    client_changed() = PreconditionFailed, "The client has changed in the meantime; read it again";
+    name_length(limit: usize, length: usize) = InvalidRequest, "A name must have between 1 and {limit} characters; this one has {length}";
+    name_characters() = InvalidRequest, "A name must not begin or end with a space, or contain invisible characters";
+    expiry_in_the_past(kind: &str) = InvalidRequest, "The expiry of a {kind} must be in the future";
+    too_many_reports() = TooManyRequests, "Too many slow requests at once; wait until earlier ones finish";
+
+    // Fields of forms in the portal.
+    cross_site_form() = AccessDenied, "This form was submitted from another site";
+    invalid_duration(detail: &str) = InvalidRequest, "{detail}";
+    invalid_integer(name: &str) = InvalidRequest, "{name} is not a number";
+    invalid_scope(detail: &str) = InvalidScope, "{detail}";
+
+    // Rights, scopes and resource servers that cannot be granted.
+    right_not_held(right: &str) = InvalidScope, "You cannot grant the right {right}, which you do not have";
+    right_unknown(right: &str) = InvalidScope, "There is no right {right}; scope tokens that begin with {RIGHTS_PREFIX} are reserved for rights over Keyward";
+    right_needs_management(right: &str, resource: &str) = InvalidRequest, "The right {right} has an effect only together with the resource {resource}";
+    registrant_right(right: &str) = InvalidScope, "{right} is a right over Keyward, which a client that registers itself cannot have";
+    registrant_management(resource: &str) = InvalidRequest, "{resource} is the management API, which a client that registers itself cannot use";
+    resource_unknown(name: &str) = InvalidRequest, "There is no resource server {name}";
+    resource_not_in_account(resource: &str) = InvalidRequest, "No client of the account can use {resource}; ask an operator";
+    scope_not_in_account(scope: &str) = InvalidScope, "No client of the account has the scope {scope} without a resource server; ask an operator";
+    scope_and_resource_not_in_account(scope: &str, resource: &str) = InvalidScope, "No client of the account has the scope {scope} for {resource}; ask an operator";
+    too_many_combinations() = InvalidScope, "Too many combinations of a scope token and a resource server to check; create several clients instead";
+
+    // Accounts and users.
+    account_exists(name: &str) = Conflict, "The account {name} already exists";
+    user_exists(email: &str) = Conflict, "The user {email} already exists";
+    user_unknown() = NotFound, "The user does not exist";
+    user_has_more_rights() = AccessDenied, "The user has rights that you do not have";
+    email_invalid() = InvalidRequest, "This is not a valid email address";
+    email_reserved() = Conflict, "This email address cannot be used; ask an operator";
+    role_right_not_held(role: &str, right: &str) = AccessDenied, "The role {role} has the right {right}, which you do not have";
+    operators_manage_operators() = AccessDenied, "Only an operator can manage operators";
+    operator_has_no_account() = Conflict, "An operator does not belong to an account: delete the user and create another";
+    own_user() = Conflict, "You cannot do this to your own user; ask another administrator";
+    invitation_invalid() = NotFound, "The link was used or replaced, or has expired";
+
+    // Sign-in, passwords and the second factor.
+    too_many_failures(seconds: u64) = TooManyRequests, "Too many failed attempts; try again later";
+    sign_in_failed() = AccessDenied, "The email address or the password is wrong";
+    session_ended() = AccessDenied, "The session has ended; sign in again";
+    wrong_current_password() = InvalidRequest, "The current password is wrong";
+    wrong_code() = AccessDenied, "The code is wrong, or was already used";
+    second_factor_locked() = AccessDenied, "Two-step verification is locked after too many wrong codes; set a new password, or use a recovery code";
+    second_factor_exists() = Conflict, "There is a second factor already";
+    enrolment_expired() = InvalidRequest, "The form is out of date; start again";
+    password_unchanged() = InvalidRequest, "The new password is the current one";
+    password_format() = InvalidRequest, "A password has at least 10 characters, five of them different, no control characters, and at most 1024 bytes";
+    password_personal() = InvalidRequest, "The password contains the e-mail address or the name of this service: it is easy to guess";
+    password_common() = InvalidRequest, "The password is, or resembles, one of the most common ones: it is easy to guess";
+    password_keyboard() = InvalidRequest, "Keys that are next to each other on the keyboard are easy to guess";
+    password_repeated() = InvalidRequest, "A password that repeats the same characters is easy to guess";
+    password_sequence() = InvalidRequest, "Sequences such as abc or 1234 are easy to guess";
+    password_date() = InvalidRequest, "Dates and years are easy to guess";
+    password_guessable() = InvalidRequest, "The password is easy to guess: add another word or two";
+
+    // Clients.
+    client_limit(limit: i64) = Conflict, "The account has reached its limit of {limit} clients; ask an operator";
+    client_has_more_rights() = AccessDenied, "The client has rights that you do not have";
+    client_disabled_by_operator() = AccessDenied, "An operator disabled this client, so only an operator can enable it";
+    client_of_resource_server(resource: &str) = Conflict, "The resource server {resource} introspects with this client; delete that instead";
+    client_not_self_registered() = Conflict, "The client did not register itself, so it has no registration access token";
+    introspection_needs_operator() = AccessDenied, "Only an operator can let a client introspect";
+    introspected_resources_need_operator() = AccessDenied, "Only an operator can give other resource servers to a client that introspects";
+    jwks_invalid(detail: &str) = InvalidRequest, "{detail}";
+    jwks_required() = InvalidRequest, "private_key_jwt needs the client's public keys (jwks)";
+
+    // Client secrets and initial access tokens.
+    secret_limit(limit: usize) = Conflict, "A client can have at most {limit} active secrets; delete one first";
+    secret_not_used(method: &str) = InvalidRequest, "The client authenticates by {method}, without a secret";
+    uses_required() = InvalidRequest, "The number of uses must be at least one";
+
+    // API keys.
+    api_key_unknown() = NotFound, "The API key does not exist";
+    api_key_name_taken() = Conflict, "The client already has an API key with this name";
+    api_key_limit(limit: usize) = Conflict, "Maximum number of API keys reached: a client can have at most {limit}; delete one first";
+    api_key_scope(scope: &str) = InvalidScope, "The client has only the scope {scope:?}";
+    api_key_ip_ranges(detail: &str) = InvalidRequest, "{detail}";
+    api_key_already_rotated() = Conflict, "This API key was rotated already";
+    api_key_is_last() = Conflict, "The last API key cannot be deleted; create another one first";
+
+    // Resource servers.
+    resource_server_exists(identifier: &str) = Conflict, "The resource server {identifier} already exists";
+    resource_server_in_use(count: usize, identifier: &str, user: &str) = Conflict, "{count} clients can use {identifier}, among them {user}; change them first";
+    identifier_invalid(detail: &str) = InvalidRequest, "{detail}";
+    identifier_reserved(identifier: &str) = InvalidRequest, "{identifier} is Keyward itself: neither the issuer nor a URI at or below its management API can be a resource server";
+    resource_server_right(right: &str) = InvalidScope, "{right} looks like a right over Keyward, which a resource server cannot have";
+}
