@@ -479,7 +479,7 @@ mod tests {
             passed(&[(0, year), (5, 0), (604, 0), (605, 0)]),
             [Some(None), None, None, Some(Some(605))]
         );
-        // It is ahead from a second start on: what passed before goes on from the first.
+        // The clock is ahead only after the second start: the time before continues from the first.
         assert_eq!(
             passed(&[(100, year), (700, year)]),
             [Some(None), Some(Some(1200))]

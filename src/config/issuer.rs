@@ -104,7 +104,7 @@ impl Issuer {
         &self.0
     }
 
-    /// Whether the issuer is an `https` URL, whoever terminates TLS.
+    /// Whether the issuer is an `https` URL. Keyward or a proxy terminates TLS.
     pub fn is_https(&self) -> bool {
         self.0
             .get(..6)

@@ -72,7 +72,7 @@ async fn check_key_visible<R: RightType>(
     permit: &Permit<R>,
     presented: &str,
 ) -> Result<(), Rejection> {
-    // Text that is not an API key is told by its checksum alone.
+    // The checksum alone shows whether the text is an API key.
     let Some(credential) =
         Credential::parse(presented, Kind::ApiKey).filter(|_| !permit.is_operator())
     else {
@@ -102,7 +102,7 @@ fn client_of_revoked(
     })
 }
 
-/// Authenticates an access token, given in full or by its `jti` as it stands in a list or a log, or an
+/// Authenticates an access token, given in full or by the `jti` from a list or a log, or an
 /// API key that the actor can see. `verify` authenticates what is given in full.
 async fn authenticate<R: RightType>(
     server: &AuthorizationServer,

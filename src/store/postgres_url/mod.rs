@@ -141,7 +141,10 @@ impl std::str::FromStr for PostgresUrl {
             || name.contains(['@', '/'])
             || user.is_empty() && query.contains('@')
         {
-            return Err(InvalidUrl("it cannot be told where the password ends; write @ as %40, / as %2F and : as %3A in it".into()));
+            return Err(InvalidUrl(
+                "the end of the password is ambiguous; write @ as %40, / as %2F and : as %3A in it"
+                    .into(),
+            ));
         }
         let (user, password) = user
             .split_once(':')
