@@ -1,4 +1,5 @@
-//! The table of all operations of the HTTP API. Both the routes and `/openapi.json` are made from it.
+//! The table of all operations of the HTTP API. Both the routes and `/openapi.json` are made from it,
+//! so what is not listed here can be neither called nor read about.
 
 use super::management::{
     Changed, Created, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens,
@@ -10,20 +11,21 @@ use crate::manage::api_key::ApiKeyView;
 use crate::manage::client::ClientView;
 use crate::manage::registration_token::RegistrationTokenView;
 use crate::manage::resource_server::ResourceServerView;
+use crate::manage::rights::Right;
 use crate::manage::signing_key::SigningKeyView;
 use crate::manage::token::{Inspection, TokenView};
 use crate::manage::traffic::Traffic;
 use crate::manage::trust_rule::{TrustRuleView, TrustTest};
 use crate::manage::user::UserView;
 use crate::oauth::introspection::Introspection;
+use crate::oauth::issuance::TokenResponse;
 use crate::oauth::server_metadata::ServerMetadata;
-use crate::oauth::token::issue::TokenResponse;
 use crate::oauth::usage::TimedRoute;
 use crate::store::account::Account;
 use crate::store::audit::AuditEntry;
 use secrets::SecretView;
 
-/// All operations.
+/// All operations, in the order of `/openapi.json`.
 pub fn operations() -> Vec<Op> {
     let groups = [
         oauth_endpoints(),
@@ -178,7 +180,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         )
         .query::<Paging>()
         .returns::<Page<Account>>(200, "Accounts, sorted by name")
-        .requires("keyward:accounts:read"),
+        .requires(Right::AccountsRead),
         Op::post(
             "/api/v1/accounts",
             "createAccount",
@@ -187,7 +189,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         )
         .json::<accounts::CreateAccount>()
         .creates::<Created<Account>>()
-        .requires("keyward:accounts:write"),
+        .requires(Right::AccountsWrite),
         Op::patch(
             "/api/v1/accounts/{id}",
             "updateAccount",
@@ -196,11 +198,11 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         )
         .json::<accounts::UpdateAccount>()
         .returns::<Account>(200, "The changed account")
-        .requires("keyward:users:write"),
+        .requires(Right::UsersWrite),
         Op::get("/api/v1/users", "listUsers", "List users", users::list)
             .query::<Paging>()
             .returns::<Page<UserView>>(200, "Users, sorted by e-mail address")
-            .requires("keyward:users:read"),
+            .requires(Right::UsersRead),
         Op::post(
             "/api/v1/users",
             "createUser",
@@ -209,7 +211,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         )
         .json::<users::CreateUser>()
         .creates::<Created<UserView>>()
-        .requires("keyward:users:write"),
+        .requires(Right::UsersWrite),
         Op::put(
             "/api/v1/users/{id}/password",
             "setPassword",
@@ -218,7 +220,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         )
         .json::<users::SetPassword>()
         .returns::<UserView>(200, "The changed user")
-        .requires("keyward:users:write"),
+        .requires(Right::UsersWrite),
         Op::post(
             "/api/v1/users/{id}/invitation",
             "inviteUser",
@@ -229,7 +231,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
             201,
             "The link, shown in this response only; it replaces an earlier link",
         )
-        .requires("keyward:users:write"),
+        .requires(Right::UsersWrite),
         Op::delete(
             "/api/v1/users/{id}/second-factor",
             "resetSecondFactor",
@@ -237,7 +239,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
             users::reset_second_factor,
         )
         .returns_empty(204, "Removed; all sessions of the user are terminated")
-        .requires("keyward:users:write"),
+        .requires(Right::UsersWrite),
         Op::patch(
             "/api/v1/users/{id}",
             "updateUser",
@@ -246,7 +248,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         )
         .json::<users::UpdateUser>()
         .returns::<UserView>(200, "The changed user")
-        .requires("keyward:users:write")
+        .requires(Right::UsersWrite)
         .errors(&[409]),
         Op::delete(
             "/api/v1/users/{id}",
@@ -255,7 +257,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
             users::delete,
         )
         .returns_empty(204, "Deleted")
-        .requires("keyward:users:write"),
+        .requires(Right::UsersWrite),
         Op::get(
             "/api/v1/audit",
             "listAudit",
@@ -264,7 +266,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         )
         .query::<audit::ListAuditQuery>()
         .returns::<Page<AuditEntry>>(200, "Audit entries, newest first")
-        .requires("keyward:audit:read"),
+        .requires(Right::AuditRead),
     ]
 }
 
@@ -278,7 +280,7 @@ fn management_of_clients() -> Vec<Op> {
         )
         .query::<clients::ListClientsQuery>()
         .returns::<Page<ClientView>>(200, "Clients, oldest first")
-        .requires("keyward:clients:read"),
+        .requires(Right::ClientsRead),
         Op::post(
             "/api/v1/clients",
             "createClient",
@@ -287,7 +289,7 @@ fn management_of_clients() -> Vec<Op> {
         )
         .json::<clients::CreateClient>()
         .creates::<Created<ClientView>>()
-        .requires("keyward:clients:write"),
+        .requires(Right::ClientsWrite),
         Op::get(
             "/api/v1/clients/{client_id}",
             "showClient",
@@ -295,7 +297,7 @@ fn management_of_clients() -> Vec<Op> {
             clients::show,
         )
         .returns::<ClientView>(200, "The client, with its ETag")
-        .requires("keyward:clients:read"),
+        .requires(Right::ClientsRead),
         Op::patch(
             "/api/v1/clients/{client_id}",
             "updateClient",
@@ -304,7 +306,7 @@ fn management_of_clients() -> Vec<Op> {
         )
         .json::<clients::UpdateClient>()
         .returns::<Changed<ClientView>>(200, "The changed client, with its new ETag")
-        .requires("keyward:clients:write")
+        .requires(Right::ClientsWrite)
         .conditional(),
         Op::delete(
             "/api/v1/clients/{client_id}",
@@ -313,7 +315,7 @@ fn management_of_clients() -> Vec<Op> {
             clients::delete,
         )
         .returns_empty(204, "Deleted, with its secrets, API keys and tokens")
-        .requires("keyward:clients:write")
+        .requires(Right::ClientsWrite)
         .errors(&[409]),
         Op::post(
             "/api/v1/clients/{client_id}/revoke-tokens",
@@ -322,7 +324,7 @@ fn management_of_clients() -> Vec<Op> {
             clients::revoke_tokens,
         )
         .returns_empty(204, "Revoked")
-        .requires("keyward:tokens:revoke"),
+        .requires(Right::TokensRevoke),
         Op::post(
             "/api/v1/clients/{client_id}/registration-access-token",
             "renewRegistrationAccessToken",
@@ -333,7 +335,7 @@ fn management_of_clients() -> Vec<Op> {
             201,
             "The new token, shown in this response only; the previous one is revoked",
         )
-        .requires("keyward:clients:write")
+        .requires(Right::ClientsWrite)
         .errors(&[409]),
         Op::delete(
             "/api/v1/clients/{client_id}/registration-access-token",
@@ -342,7 +344,7 @@ fn management_of_clients() -> Vec<Op> {
             clients::revoke_registration_token,
         )
         .returns_empty(204, "Revoked; the client itself is unchanged")
-        .requires("keyward:clients:write")
+        .requires(Right::ClientsWrite)
         .errors(&[409]),
     ]
 }
@@ -357,7 +359,7 @@ fn management_of_credentials() -> Vec<Op> {
         )
         .query::<Paging>()
         .returns::<Page<SecretView>>(200, "The secrets, without their values")
-        .requires("keyward:keys:read"),
+        .requires(Right::KeysRead),
         Op::post(
             "/api/v1/clients/{client_id}/secrets",
             "createSecret",
@@ -366,7 +368,7 @@ fn management_of_credentials() -> Vec<Op> {
         )
         .json::<secrets::CreateSecret>()
         .creates::<Created<SecretView>>()
-        .requires("keyward:keys:write"),
+        .requires(Right::KeysWrite),
         Op::post(
             "/api/v1/clients/{client_id}/secrets/rotate",
             "rotateSecrets",
@@ -378,7 +380,7 @@ fn management_of_credentials() -> Vec<Op> {
             201,
             "The new secret; the others expire after the grace period",
         )
-        .requires("keyward:keys:write")
+        .requires(Right::KeysWrite)
         .errors(&[409]),
         Op::delete(
             "/api/v1/clients/{client_id}/secrets/{id}",
@@ -387,7 +389,7 @@ fn management_of_credentials() -> Vec<Op> {
             secrets::delete,
         )
         .returns_empty(204, "Deleted")
-        .requires("keyward:keys:write"),
+        .requires(Right::KeysWrite),
         Op::get(
             "/api/v1/clients/{client_id}/keys",
             "listKeys",
@@ -396,7 +398,7 @@ fn management_of_credentials() -> Vec<Op> {
         )
         .query::<Paging>()
         .returns::<Page<ApiKeyView>>(200, "The API keys, without their secrets")
-        .requires("keyward:keys:read"),
+        .requires(Right::KeysRead),
         Op::post(
             "/api/v1/clients/{client_id}/keys",
             "createKey",
@@ -405,7 +407,7 @@ fn management_of_credentials() -> Vec<Op> {
         )
         .json::<keys::CreateKey>()
         .creates::<Created<ApiKeyView>>()
-        .requires("keyward:keys:write"),
+        .requires(Right::KeysWrite),
         Op::post(
             "/api/v1/clients/{client_id}/keys/{id}/rotate",
             "rotateKey",
@@ -417,7 +419,7 @@ fn management_of_credentials() -> Vec<Op> {
             201,
             "The new API key; the old one expires after the grace period",
         )
-        .requires("keyward:keys:write")
+        .requires(Right::KeysWrite)
         .errors(&[409]),
         Op::delete(
             "/api/v1/clients/{client_id}/keys/{id}",
@@ -426,7 +428,7 @@ fn management_of_credentials() -> Vec<Op> {
             keys::delete,
         )
         .returns_empty(204, "Deleted")
-        .requires("keyward:keys:write")
+        .requires(Right::KeysWrite)
         .errors(&[409]),
         Op::get(
             "/api/v1/registration-tokens",
@@ -436,7 +438,7 @@ fn management_of_credentials() -> Vec<Op> {
         )
         .query::<Paging>()
         .returns::<Page<RegistrationTokenView>>(200, "The tokens, without their secrets")
-        .requires("keyward:registration:read"),
+        .requires(Right::RegistrationRead),
         Op::post(
             "/api/v1/registration-tokens",
             "createRegistrationToken",
@@ -445,7 +447,7 @@ fn management_of_credentials() -> Vec<Op> {
         )
         .json::<registration_tokens::CreateRegistrationToken>()
         .creates::<Created<RegistrationTokenView>>()
-        .requires("keyward:registration:write"),
+        .requires(Right::RegistrationWrite),
         Op::delete(
             "/api/v1/registration-tokens/{id}",
             "deleteRegistrationToken",
@@ -453,7 +455,7 @@ fn management_of_credentials() -> Vec<Op> {
             registration_tokens::delete,
         )
         .returns_empty(204, "Deleted")
-        .requires("keyward:registration:write"),
+        .requires(Right::RegistrationWrite),
     ]
 }
 
@@ -467,7 +469,7 @@ fn management_of_trust_rules() -> Vec<Op> {
         )
         .query::<trust_rules::ListTrustRulesQuery>()
         .returns::<Page<TrustRuleView>>(200, "The trust rules, the oldest first")
-        .requires("keyward:trust-rules:read"),
+        .requires(Right::TrustRulesRead),
         Op::post(
             "/api/v1/trust-rules",
             "createTrustRule",
@@ -476,7 +478,7 @@ fn management_of_trust_rules() -> Vec<Op> {
         )
         .json::<trust_rules::CreateTrustRule>()
         .creates::<Created<TrustRuleView>>()
-        .requires("keyward:trust-rules:write"),
+        .requires(Right::TrustRulesWrite),
         Op::post(
             "/api/v1/trust-rules/test",
             "testTrustRules",
@@ -485,7 +487,7 @@ fn management_of_trust_rules() -> Vec<Op> {
         )
         .json::<trust_rules::PresentedJwt>()
         .returns::<TrustTest>(200, "What each trust rule for its issuer says")
-        .requires("keyward:trust-rules:read"),
+        .requires(Right::TrustRulesRead),
         Op::post(
             "/api/v1/trust-rules/disable-issuer",
             "disableTrustedIssuer",
@@ -494,7 +496,7 @@ fn management_of_trust_rules() -> Vec<Op> {
         )
         .json::<trust_rules::DisableIssuer>()
         .returns::<Vec<TrustRuleView>>(200, "The trust rules for the issuer")
-        .requires("keyward:trust-rules:write"),
+        .requires(Right::TrustRulesWrite),
         Op::get(
             "/api/v1/trust-rules/{id}",
             "showTrustRule",
@@ -502,7 +504,7 @@ fn management_of_trust_rules() -> Vec<Op> {
             trust_rules::show,
         )
         .returns::<TrustRuleView>(200, "The trust rule")
-        .requires("keyward:trust-rules:read"),
+        .requires(Right::TrustRulesRead),
         Op::patch(
             "/api/v1/trust-rules/{id}",
             "updateTrustRule",
@@ -511,7 +513,7 @@ fn management_of_trust_rules() -> Vec<Op> {
         )
         .json::<trust_rules::UpdateTrustRule>()
         .returns::<TrustRuleView>(200, "The changed trust rule")
-        .requires("keyward:trust-rules:write"),
+        .requires(Right::TrustRulesWrite),
         Op::delete(
             "/api/v1/trust-rules/{id}",
             "deleteTrustRule",
@@ -519,7 +521,7 @@ fn management_of_trust_rules() -> Vec<Op> {
             trust_rules::delete,
         )
         .returns_empty(204, "Deleted")
-        .requires("keyward:trust-rules:write"),
+        .requires(Right::TrustRulesWrite),
     ]
 }
 
@@ -533,7 +535,7 @@ fn management_of_resource_servers() -> Vec<Op> {
         )
         .query::<Paging>()
         .returns::<Page<ResourceServerView>>(200, "Resource servers, sorted by identifier")
-        .requires("keyward:resources:read"),
+        .requires(Right::ResourcesRead),
         Op::post(
             "/api/v1/resource-servers",
             "createResourceServer",
@@ -542,7 +544,7 @@ fn management_of_resource_servers() -> Vec<Op> {
         )
         .json::<resources::CreateResourceServer>()
         .creates::<Created<ResourceServerView>>()
-        .requires("keyward:resources:write"),
+        .requires(Right::ResourcesWrite),
         Op::patch(
             "/api/v1/resource-servers",
             "updateResourceServer",
@@ -552,7 +554,7 @@ fn management_of_resource_servers() -> Vec<Op> {
         .query::<resources::ResourceServerQuery>()
         .json::<resources::UpdateResourceServer>()
         .returns::<ResourceServerView>(200, "The changed resource server")
-        .requires("keyward:resources:write"),
+        .requires(Right::ResourcesWrite),
         Op::delete(
             "/api/v1/resource-servers",
             "deleteResourceServer",
@@ -561,7 +563,7 @@ fn management_of_resource_servers() -> Vec<Op> {
         )
         .query::<resources::ResourceServerQuery>()
         .returns_empty(204, "Deleted")
-        .requires("keyward:resources:write")
+        .requires(Right::ResourcesWrite)
         .errors(&[409]),
     ]
 }
@@ -576,7 +578,7 @@ fn management_of_signing_keys() -> Vec<Op> {
         )
         .query::<Paging>()
         .returns::<Page<SigningKeyView>>(200, "The signing keys, with their states")
-        .requires("keyward:signing-keys:read"),
+        .requires(Right::SigningKeysRead),
         Op::post(
             "/api/v1/signing-keys/rotate",
             "rotateSigningKey",
@@ -587,7 +589,7 @@ fn management_of_signing_keys() -> Vec<Op> {
             201,
             "The new key; it is published now, and signs once all caches can have it",
         )
-        .requires("keyward:signing-keys:write"),
+        .requires(Right::SigningKeysWrite),
         Op::post(
             "/api/v1/signing-keys/import",
             "importSigningKey",
@@ -599,7 +601,7 @@ fn management_of_signing_keys() -> Vec<Op> {
             201,
             "The imported key; it is published now, and signs once all caches can have it",
         )
-        .requires("keyward:signing-keys:write")
+        .requires(Right::SigningKeysWrite)
         .note(
             "The caller must have every other right as well, including `keyward:operator`: \
              with a signing key one can sign tokens with any right.",
@@ -616,7 +618,7 @@ fn management_of_signing_keys() -> Vec<Op> {
             200,
             "The key, with the times until it signs and is published",
         )
-        .requires("keyward:signing-keys:write")
+        .requires(Right::SigningKeysWrite)
         .errors(&[409]),
     ]
 }
@@ -631,7 +633,7 @@ fn management_of_tokens() -> Vec<Op> {
         )
         .query::<tokens::ListTokensQuery>()
         .returns::<Page<TokenView>>(200, "Token records, newest first")
-        .requires("keyward:tokens:read"),
+        .requires(Right::TokensRead),
         Op::post(
             "/api/v1/tokens/inspect",
             "inspectToken",
@@ -640,7 +642,7 @@ fn management_of_tokens() -> Vec<Op> {
         )
         .json::<tokens::PresentedToken>()
         .returns::<Inspection>(200, "Its state and its metadata")
-        .requires("keyward:tokens:read"),
+        .requires(Right::TokensRead),
         Op::post(
             "/api/v1/tokens/revoke",
             "revokeToken",
@@ -649,7 +651,7 @@ fn management_of_tokens() -> Vec<Op> {
         )
         .json::<tokens::PresentedToken>()
         .returns_empty(204, "Revoked")
-        .requires("keyward:tokens:revoke"),
+        .requires(Right::TokensRevoke),
         Op::get(
             "/api/v1/traffic",
             "showTraffic",
@@ -657,7 +659,7 @@ fn management_of_tokens() -> Vec<Op> {
             traffic::overview,
         )
         .returns::<Traffic>(200, "Statistics of all nodes, delayed by a few seconds")
-        .requires("keyward:tokens:read"),
+        .requires(Right::TokensRead),
     ]
 }
 
@@ -688,7 +690,7 @@ fn public_endpoints() -> Vec<Op> {
         )
         .returns::<ServerMetadata>(200, "The metadata")
         .any_origin(),
-        // Proxies ask with the method of the request that they hold.
+        // A reverse proxy sends its subrequest with the method of the original request.
         Op::any_method(
             "/verify",
             "verify",

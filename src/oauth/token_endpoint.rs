@@ -3,7 +3,7 @@
 use super::grant::{
     self, Grant, GrantType, PermittedGrantType, client_credentials, jwt_bearer, token_exchange,
 };
-use super::token::issue::{self, TokenResponse};
+use super::issuance::{self, TokenResponse};
 use super::{AuthorizationServer, FormRequest, client_auth};
 use crate::error::Error;
 
@@ -18,7 +18,7 @@ pub async fn token(
 ) -> Result<TokenResponse, Error> {
     let grant_type = grant::requested_grant_type(&request.parameters)?;
     let grant = authorize(server, request, grant_type).await?;
-    issue::issue(server, grant, request.context.received_at).await
+    issuance::issue(server, grant, request.context.received_at).await
 }
 
 /// Authenticates the request as its grant type requires, and decides what is granted.
@@ -31,7 +31,7 @@ async fn authorize(
     match grant_type {
         GrantType::ClientCredentials => {
             let caller = client_auth::authenticate(server, request).await?;
-            let client = &caller.entry().client;
+            let client = caller.client();
             PermittedGrantType::check(client, grant_type)
                 .and_then(|permitted| client_credentials::grant(permitted, &caller, parameters))
                 .inspect_err(|refused| {
@@ -51,7 +51,7 @@ async fn authorize(
         }
         GrantType::JwtBearer => {
             let workload = jwt_bearer::authenticate(server, request).await?;
-            let client = &workload.client().client;
+            let client = workload.client();
             PermittedGrantType::check(client, grant_type)
                 .and_then(|permitted| jwt_bearer::grant(permitted, &workload, None, parameters))
                 .inspect_err(|refused| {

@@ -26,7 +26,7 @@ use crate::error::Error;
 use crate::net::http_client::JwksError;
 use crate::request_context::RequestContext;
 use crate::store::audit::{self, Action, Recorder};
-use crate::store::client::could_be_id;
+use crate::store::client::{Client, could_be_id};
 use crate::store::trust_rule::TrustRule;
 use crate::store::{StoreError, used_jti};
 
@@ -81,10 +81,10 @@ impl Workload {
         server: &AuthorizationServer,
         jti: &str,
     ) -> Result<(), StoreError> {
-        let account = Some(self.client.client.account_id.as_str());
+        let account = Some(self.client.account_id.as_str());
         let mut entry = self.recorder.entry(Action::TokenIssue, account, jti);
         let details = json!({
-            "client_id": self.client.client.client_id,
+            "client_id": self.client.client_id,
             "trust_rule": self.rule.id,
             "issuer": self.rule.issuer,
             "claims": self.claims,
@@ -149,7 +149,7 @@ impl Refused {
             Rejection::Inactive(reason) => reason,
             Rejection::Error(error) => return error,
         };
-        let client = self.client.as_ref().map(|entry| &entry.client);
+        let client = self.client.as_deref().map(|entry| -> &Client { entry });
         let subject = FailureSubject {
             client_id: presented.client_id.filter(|id| could_be_id(id)),
             client,
@@ -481,7 +481,7 @@ async fn enabled_client(
 ) -> Result<Arc<ClientEntry>, Rejection> {
     let client = server.cache.client(&rule.client_id).await?;
     let client = client.ok_or_else(Reason::unknown_client)?;
-    if client.client.disabled_at.is_some() {
+    if client.disabled_at.is_some() {
         return Err(Reason::client_disabled().into());
     }
     Ok(client)

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Created, Creation, Page, no_content, ok};
+use super::{Created, Creation, Page, PageSize, no_content, ok};
 use crate::error::{Code, Error};
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
@@ -71,7 +71,7 @@ pub(in crate::http) struct ListTrustRulesQuery {
     client_id: Option<String>,
     /// The maximum number of items; 50 by default.
     #[schemars(range(min = 1, max = 200))]
-    limit: Option<usize>,
+    limit: Option<PageSize>,
     /// `next_cursor` of the previous page.
     cursor: Option<String>,
 }

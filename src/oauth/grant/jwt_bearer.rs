@@ -58,7 +58,7 @@ pub fn grant(
     issued_token_type: Option<&'static str>,
     parameters: &Parameters,
 ) -> Result<Grant, Error> {
-    let client = &workload.client().client;
+    let client = workload.client();
     let requested = parameters.get("scope").map(parse_scope).transpose()?;
     let resources = decide_resources(&client.resources, parameters)?;
     let scope = decide_scope(&client.scope, requested.as_ref())?;

@@ -36,16 +36,16 @@ impl Subject {
     /// The client that the subject acts as.
     pub fn client(&self) -> &Client {
         match self {
-            Subject::ApiKey(key) => &key.client.client,
-            Subject::Workload(workload) => &workload.client().client,
+            Subject::ApiKey(key) => &key.client,
+            Subject::Workload(workload) => workload.client(),
         }
     }
 
     /// The id of the API key, or of the client.
     pub fn id(&self) -> &str {
         match self {
-            Subject::ApiKey(key) => &key.key.key.id,
-            Subject::Workload(workload) => &workload.client().client.client_id,
+            Subject::ApiKey(key) => &key.api_key.id,
+            Subject::Workload(workload) => &workload.client().client_id,
         }
     }
 }
@@ -109,19 +109,19 @@ pub fn grant(
 /// `invalid_scope`, `invalid_target`.
 fn grant_of_api_key(
     grant_type: PermittedGrantType,
-    key: &ActiveApiKey,
+    subject: &ActiveApiKey,
     parameters: &Parameters,
 ) -> Result<Grant, Error> {
     let requested = parameters.get("scope").map(parse_scope).transpose()?;
-    let resources = decide_resources(&key.client.client.resources, parameters)?;
-    let scope = decide_scope(&key.scope(), requested.as_ref())?;
+    let resources = decide_resources(&subject.client.resources, parameters)?;
+    let scope = decide_scope(&subject.scope(), requested.as_ref())?;
     Ok(Grant {
         grant_type,
-        client: key.client.clone(),
+        client: subject.client.clone(),
         scope,
         resources,
-        not_after: key.key.key.expires_at,
-        api_key: Some(key.key.clone()),
+        not_after: subject.api_key.expires_at,
+        api_key: Some(subject.api_key.clone()),
         issued_token_type: Some(ACCESS_TOKEN),
         workload: None,
     })
