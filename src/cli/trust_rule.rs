@@ -54,7 +54,7 @@ pub struct Create {
 
     /// `iss` of the JWTs, or a SPIFFE trust domain such as spiffe://acme.example
     #[arg(long, value_name = "URL", required_unless_present = "preset")]
-    issuer: Option<String>,
+    trusted_issuer: Option<String>,
 
     /// File with the issuer's JWK Set, for an issuer that cannot be reached
     #[arg(long, value_name = "FILE", conflicts_with = "jwks_uri")]
@@ -136,7 +136,7 @@ pub struct DisableTarget {
 
     /// Disable all rules for this issuer
     #[arg(long, value_name = "URL")]
-    issuer: Option<String>,
+    trusted_issuer: Option<String>,
 }
 
 impl Create {
@@ -144,7 +144,7 @@ impl Create {
         let jwks = self.jwks.as_deref().map(read_text_file).transpose()?;
         let rule = NewTrustRule {
             client_id: self.client_id,
-            issuer: self.issuer.unwrap_or_default(),
+            issuer: self.trusted_issuer.unwrap_or_default(),
             jwks,
             jwks_uri: self.jwks_uri,
             audience: self.audience,
@@ -202,10 +202,10 @@ impl TrustRule {
                 let permit = operator.may(TrustRulesWrite)?;
                 Ok(shown(&trust_rule::disable(&store, permit, &id).await?))
             }
-            TrustRule::Disable(DisableTarget { issuer, .. }) => {
+            TrustRule::Disable(DisableTarget { trusted_issuer, .. }) => {
                 let store = context.store()?;
                 let permit = operator.may(TrustRulesWrite)?;
-                let issuer = issuer.unwrap_or_default();
+                let issuer = trusted_issuer.unwrap_or_default();
                 let disabled = trust_rule::disable_issuer(&store, permit, &issuer).await?;
                 Ok(listed(&disabled))
             }

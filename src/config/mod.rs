@@ -149,7 +149,7 @@ pub struct Settings {
     )]
     pub assertion_for_token_endpoint: Switch,
 
-    /// Allow `jwks_uri` at loopback, private and link-local addresses
+    /// Allow `jwks_uri`, and issuers of trust rules, at loopback, private and link-local addresses
     #[arg(
         long,
         global = true,

@@ -1,6 +1,42 @@
-//! JSON Web Tokens (RFC 7519): whether the time claims allow a JWT to be accepted.
+//! JSON Web Tokens (RFC 7519): whether the audience and the time claims allow a JWT to be accepted.
+
+use serde::Deserialize;
 
 use crate::clock::Timestamp;
+
+/// RFC 7519 section 4.1.3: "an array of case-sensitive strings", or "a single case-sensitive
+/// string".
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub enum JwtAudience {
+    /// A string.
+    One(String),
+    /// An array.
+    Many(Vec<String>),
+}
+
+impl JwtAudience {
+    /// The audience, if there is exactly one. An array could name a second server, which could then
+    /// replay the JWT here.
+    pub fn sole(&self) -> Option<&str> {
+        match self {
+            JwtAudience::One(one) => Some(one),
+            JwtAudience::Many(many) => match many.as_slice() {
+                [one] => Some(one),
+                _ => None,
+            },
+        }
+    }
+
+    /// The audience for the log, shortened.
+    pub fn shown(&self) -> String {
+        let text = match self {
+            JwtAudience::One(one) => format!("{one:?}"),
+            JwtAudience::Many(many) => format!("{many:?}"),
+        };
+        text.chars().take(200).collect()
+    }
+}
 
 /// The time claims of a JWT (RFC 7519 sections 4.1.4 to 4.1.6), in seconds since the epoch.
 #[derive(Clone, Copy, Debug)]

@@ -89,7 +89,7 @@ pub fn apply(
     let issuer = match (rule.issuer.is_empty(), issuer) {
         (false, _) => rule.issuer,
         (true, Some(issuer)) => issuer,
-        (true, None) => return Err(form.missing("issuer")),
+        (true, None) => return Err(form.missing("trusted-issuer")),
     };
     let mut conditions = form.conditions;
     conditions.extend(rule.conditions);

@@ -14,14 +14,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::AuthorizationServer;
-use super::client_auth::private_key_jwt::AssertionAudience;
 use super::failures::FailureSubject;
 use super::reason::{Reason, Rejection};
 use crate::cache::{ClientEntry, TrustRuleEntry};
 use crate::clock::Timestamp;
 use crate::credential::Fingerprint;
 use crate::crypto::jws::{Jws, SignatureAlgorithm, SignatureError};
-use crate::crypto::jwt::{TimeClaims, TimeError};
+use crate::crypto::jwt::{JwtAudience, TimeClaims, TimeError};
 use crate::error::Error;
 use crate::net::http_client::JwksError;
 use crate::request_context::RequestContext;
@@ -164,7 +163,7 @@ impl Refused {
 struct RegisteredClaims {
     iss: Option<String>,
     sub: Option<String>,
-    aud: AssertionAudience,
+    aud: JwtAudience,
     exp: f64,
     nbf: Option<f64>,
     iat: Option<f64>,
@@ -491,7 +490,7 @@ async fn enabled_client(
 fn check_audience(
     server: &AuthorizationServer,
     rule: &TrustRule,
-    audience: &AssertionAudience,
+    audience: &JwtAudience,
     recipient: Recipient,
 ) -> Result<(), Reason> {
     let issuer = server.issuer.as_str();

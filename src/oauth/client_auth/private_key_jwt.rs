@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::config::Issuer;
 use crate::credential::Fingerprint;
 use crate::crypto::jws::{JwkSet, Jws, SignatureError};
-use crate::crypto::jwt::{TimeClaims, TimeError};
+use crate::crypto::jwt::{JwtAudience, TimeClaims, TimeError};
 use crate::error::Error;
 use crate::net::http_client::JwksError;
 use crate::oauth::AuthorizationServer;
@@ -29,7 +29,7 @@ const MAX_LIFETIME: i64 = 3600;
 struct AssertionClaims {
     iss: String,
     sub: String,
-    aud: AssertionAudience,
+    aud: JwtAudience,
     exp: f64,
     nbf: Option<f64>,
     iat: Option<f64>,
@@ -39,38 +39,6 @@ struct AssertionClaims {
 impl AssertionClaims {
     fn times(&self) -> TimeClaims {
         TimeClaims::new(self.exp, self.nbf, self.iat)
-    }
-}
-
-/// RFC 7519 section 4.1.3: "an array of case-sensitive strings", or "a single case-sensitive
-/// string".
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(in crate::oauth) enum AssertionAudience {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl AssertionAudience {
-    /// The audience, if there is exactly one. An array could name a second server, which could then
-    /// replay the assertion here.
-    pub(in crate::oauth) fn sole(&self) -> Option<&str> {
-        match self {
-            AssertionAudience::One(one) => Some(one),
-            AssertionAudience::Many(many) => match many.as_slice() {
-                [one] => Some(one),
-                _ => None,
-            },
-        }
-    }
-
-    /// The audience for the log, shortened.
-    pub(in crate::oauth) fn shown(&self) -> String {
-        let text = match self {
-            AssertionAudience::One(one) => format!("{one:?}"),
-            AssertionAudience::Many(many) => format!("{many:?}"),
-        };
-        text.chars().take(200).collect()
     }
 }
 
