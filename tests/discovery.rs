@@ -46,6 +46,16 @@ fn metadata_describes_the_server() {
             json!(["RS256", "PS256", "ES256", "EdDSA", "Ed25519"])
         );
     });
+    each_case(
+        [
+            "introspection_signing_alg_values_supported",
+            "id_token_signing_alg_values_supported",
+        ],
+        |member| {
+            let algorithms = json!(["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]);
+            assert_eq!(document[member], algorithms, "{member}");
+        },
+    );
     assert_eq!(
         node.get("/.well-known/openid-configuration").json(),
         document

@@ -11,6 +11,7 @@
 #[macro_use]
 mod support;
 
+mod algorithms;
 mod api_keys;
 mod architecture;
 mod backup;
@@ -55,6 +56,7 @@ mod revocation;
 mod rights;
 mod sealing_key;
 mod settings;
+mod signed_introspection;
 mod signing_keys;
 mod slow_reports;
 mod starting;

@@ -4,6 +4,7 @@ use super::management::{
     Changed, Created, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens,
     resources, secrets, signing_keys, tokens, traffic, users,
 };
+use super::oauth::SIGNED_INTROSPECTION;
 use super::operation::Operation as Op;
 use super::{api_keys, documents, health, metrics, oauth, schemas, verify, well_known};
 use crate::manage::api_key::ApiKeyView;
@@ -59,6 +60,15 @@ fn oauth_endpoints() -> Vec<Op> {
         )
         .form::<schemas::TokenForm>()
         .returns::<Introspection>(200, "Whether it is active, and its metadata")
+        .returns_as::<String>(
+            200,
+            "The same as the claim `token_introspection` of a signed JWT (RFC 9701)",
+            SIGNED_INTROSPECTION,
+        )
+        .note(
+            "With `Accept: application/token-introspection+jwt` the response is a signed JWT \
+             (RFC 9701), of which `token_introspection` is the JSON response.",
+        )
         .by_client()
         .errors(&[403])
         .timed(TimedRoute::Introspection),
@@ -478,7 +488,7 @@ fn management_of_resource_servers() -> Vec<Op> {
         Op::patch(
             "/api/v1/resource-servers",
             "updateResourceServer",
-            "Change the typ of tokens for a resource server",
+            "Change the typ or the signature algorithm of tokens for a resource server",
             resources::update,
         )
         .query::<resources::ResourceServerQuery>()
@@ -512,9 +522,10 @@ fn management_of_signing_keys() -> Vec<Op> {
         Op::post(
             "/api/v1/signing-keys/rotate",
             "rotateSigningKey",
-            "Create a signing key that replaces the present one",
+            "Create a signing key that replaces the present one of its algorithm",
             signing_keys::rotate,
         )
+        .query::<signing_keys::RotateSigningKey>()
         .returns::<SigningKeyView>(
             201,
             "The new key; it is published now, and signs once all caches can have it",

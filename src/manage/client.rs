@@ -625,7 +625,7 @@ pub async fn delete(
         .write(permit.now(), move |transaction| {
             let database = transaction.database();
             let client = find_editable(database, &permit, &id)?;
-            if let Some(identifier) = resource_server::of_client(database, &id)?.first() {
+            if let Some((identifier, _)) = resource_server::of_client(database, &id)?.first() {
                 return Err(refusal::client_of_resource_server(identifier));
             }
             Ok(domain::client::delete(

@@ -1,10 +1,12 @@
-//! Introspection (RFC 7662) of access tokens and API keys.
+//! Introspection (RFC 7662) of access tokens and API keys, on request signed (RFC 9701).
 
 use serde::Serialize;
 
 use super::client_auth::{self, AuthenticatedClient};
 use super::reason::{Reason, Rejection};
+use super::signing_keys::JwtTyp;
 use super::token::access_token::Audience;
+use super::token::issue::current_signing_key;
 use super::token::presented::{self, ActiveToken, Presentation};
 use super::{AuthorizationServer, FormRequest};
 use crate::clock::Timestamp;
@@ -47,6 +49,34 @@ pub struct Active {
     jti: String,
 }
 
+/// The format of an introspection response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseFormat {
+    /// A JSON object (RFC 7662 section 2.2).
+    Json,
+    /// A signed JWT (RFC 9701 section 5).
+    Jwt,
+}
+
+/// An introspection response in the requested format.
+pub enum IntrospectionResponse {
+    /// The JSON object.
+    Json(Introspection),
+    /// The signed JWT, in compact serialization.
+    Jwt(String),
+}
+
+/// The claims of a signed introspection response (RFC 9701 section 5). There is no `exp` and no
+/// `sub`, and the audience is a client, so that no recipient takes it for an access token.
+#[derive(Serialize)]
+struct ResponseClaims<'a> {
+    iss: &'a str,
+    /// The caller.
+    aud: &'a str,
+    iat: i64,
+    token_introspection: &'a Introspection,
+}
+
 /// Answers an introspection request.
 ///
 /// # Errors
@@ -55,7 +85,8 @@ pub struct Active {
 pub async fn introspect(
     server: &AuthorizationServer,
     request: &FormRequest,
-) -> Result<Introspection, Error> {
+    format: ResponseFormat,
+) -> Result<IntrospectionResponse, Error> {
     let caller = client_auth::authenticate(server, request).await?;
     if !caller.entry().client.may_introspect {
         return Err(Error::new(
@@ -80,13 +111,43 @@ pub async fn introspect(
     server
         .usage
         .count_introspection(&caller.entry().client, owner, kind, now);
-    Ok(match found {
+    let introspection = match found {
         Ok((_, active)) => Introspection::Active(Box::new(active)),
         Err(reason) => {
             tracing::debug!(caller = caller.client_id(), %reason, "inactive");
             Introspection::INACTIVE
         }
+    };
+    Ok(match format {
+        ResponseFormat::Json => IntrospectionResponse::Json(introspection),
+        ResponseFormat::Jwt => {
+            IntrospectionResponse::Jwt(sign(server, &caller, &introspection, now).await?)
+        }
     })
+}
+
+/// Signs a response for the caller, with the algorithm of the resource servers that introspect with
+/// it, if they have the same, and with RS256 otherwise.
+async fn sign(
+    server: &AuthorizationServer,
+    caller: &AuthenticatedClient,
+    introspection: &Introspection,
+    now: Timestamp,
+) -> Result<String, Error> {
+    let claims = ResponseClaims {
+        iss: server.issuer.as_str(),
+        aud: caller.client_id(),
+        iat: now.seconds(),
+        token_introspection: introspection,
+    };
+    let payload =
+        serde_json::to_vec(&claims).map_err(|error| Error::server_error(error.to_string()))?;
+    let algorithm = caller.entry().introspection_algorithm;
+    let key = current_signing_key(server, algorithm, now).await?;
+    server
+        .signing_keys
+        .sign(key, JwtTyp::TokenIntrospection, payload)
+        .await
 }
 
 /// Resolves the token, and checks that the caller is in its audience.

@@ -149,6 +149,7 @@ diesel::table! {
         client_id -> Text,
         created_at -> BigInt,
         token_typ -> Text,
+        signing_algorithm -> Text,
     }
 }
 

@@ -845,7 +845,7 @@ fn conninfo(text: &str) -> BTreeMap<String, String> {
 
 /// An imported key is published without its private half, under its thumbprint.
 pub fn private_key_pem(data: &[u8]) {
-    let Ok(key) = SigningKeyPair::from_pem(data) else {
+    let Ok(key) = SigningKeyPair::from_pem(data, None) else {
         return;
     };
     let jwk: Value = serde_json::from_str(&key.public_jwk).unwrap();
@@ -858,7 +858,7 @@ pub fn private_key_pem(data: &[u8]) {
     assert_eq!(jwk["kid"], key.kid.as_str());
     assert_eq!(PublicKey::from_jwk(members).unwrap().thumbprint(), key.kid);
     assert_eq!(JwkSet::check_registered(&json!({"keys": [jwk]})), Ok(()));
-    let again = SigningKeyPair::from_pem(&[b"a comment\n", data].concat()).unwrap();
+    let again = SigningKeyPair::from_pem(&[b"a comment\n", data].concat(), None).unwrap();
     assert_eq!(again.public_jwk, key.public_jwk);
 }
 

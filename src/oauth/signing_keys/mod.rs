@@ -8,16 +8,16 @@ use parking_lot::RwLock;
 use tokio::sync::oneshot;
 
 use crate::crypto::jws::Jws;
+pub use crate::crypto::jws::SignatureAlgorithm;
 use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::Error;
 use crate::span::{self, Scope};
-use crate::store::resource_server::TokenTyp;
 use crate::store::signing_key::SigningKey;
 
 mod key_pair;
 
 use key_pair::public_key;
-pub use key_pair::{SigningKeyError, SigningKeyPair, public_pem};
+pub use key_pair::{JwtTyp, SigningKeyError, SigningKeyPair, public_pem};
 
 /// The maximum number of signatures that wait for a thread; more are answered with 503.
 const MAX_QUEUE_LENGTH: usize = 2000;
@@ -30,7 +30,7 @@ const MAX_PUBLIC_KEYS: usize = 64;
 /// A signature that a caller waits for.
 struct Job {
     key: Arc<SigningKeyPair>,
-    typ: TokenTyp,
+    typ: JwtTyp,
     claims: Vec<u8>,
     reply: oneshot::Sender<Result<String, SigningKeyError>>,
     scope: Scope,
@@ -109,7 +109,7 @@ impl SigningKeys {
     pub async fn sign(
         &self,
         key: Arc<SigningKeyPair>,
-        typ: TokenTyp,
+        typ: JwtTyp,
         claims: Vec<u8>,
     ) -> Result<String, Error> {
         let (reply, signed) = oneshot::channel();

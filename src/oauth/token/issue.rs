@@ -8,10 +8,11 @@ use serde::Serialize;
 use super::access_token::{Audience, Claims};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
+use crate::crypto::jws::SignatureAlgorithm;
 use crate::error::Error;
 use crate::oauth::AuthorizationServer;
 use crate::oauth::grant::Grant;
-use crate::oauth::signing_keys::SigningKeyPair;
+use crate::oauth::signing_keys::{JwtTyp, SigningKeyPair};
 use crate::scope::Scope;
 use crate::store::signing_key::{self, State};
 use crate::store::token::Token;
@@ -33,24 +34,25 @@ pub struct TokenResponse {
     pub scope: Scope,
 }
 
-/// The key pair that signs at `now`.
+/// The key pair that signs at `now` where `algorithm` is asked for: see [`signing_key::signing_at`].
 ///
 /// # Errors
 /// Fails if no key signs, if the key was sealed with another sealing key file, or if the database
 /// does not answer.
 pub async fn current_signing_key(
     server: &AuthorizationServer,
+    algorithm: SignatureAlgorithm,
     now: Timestamp,
 ) -> Result<Arc<SigningKeyPair>, Error> {
     let no_key = || Error::server_error("no signing key is active");
     let keys = server.cache.signing_keys().await?;
-    let row = signing_key::signing_at(&keys, now).ok_or_else(no_key)?;
+    let row = signing_key::signing_at(&keys, algorithm, now).ok_or_else(no_key)?;
     if let Ok(key) = server.signing_keys.open(row) {
         return Ok(key);
     }
     // The sealing key was rotated, and the cached row is still the one sealed with the old key.
     let keys = server.store.lookup(signing_key::list).await?;
-    let row = signing_key::signing_at(&keys, now).ok_or_else(no_key)?;
+    let row = signing_key::signing_at(&keys, algorithm, now).ok_or_else(no_key)?;
     Ok(server.signing_keys.open(row)?)
 }
 
@@ -73,8 +75,9 @@ pub async fn issue(
     let payload =
         serde_json::to_vec(&claims).map_err(|error| Error::server_error(error.to_string()))?;
 
-    let typ = grant.client().token_typ(grant.resources());
-    let key = current_signing_key(server, now).await?;
+    let format = grant.client().token_format(grant.resources());
+    let typ = JwtTyp::AccessToken(format.typ);
+    let key = current_signing_key(server, format.signing_algorithm, now).await?;
     let kid = key.kid.clone();
     let record = Token {
         jti: claims.jti.to_string(),

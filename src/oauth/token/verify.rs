@@ -81,7 +81,7 @@ async fn verify_with(
     let kid = jws.header.kid.as_deref().unwrap_or_default();
     let key = trusted_key(kid).ok_or_else(Reason::token_unknown_key)?;
     // RFC 8725 section 3.1: the algorithm is the key's; the header can only agree with it.
-    if jws.header.algorithm() != Some(key.algorithm.into()) {
+    if jws.header.algorithm() != Some(key.algorithm) {
         return Err(Reason::token_wrong_algorithm().into());
     }
     if !server.signing_keys.verify(key, &jws) {
@@ -103,7 +103,7 @@ async fn verify_with(
 }
 
 /// RFC 9068 section 4: a JWT of another kind is not an access token. The type `JWT` is safe here
-/// too, since the signing keys sign nothing but access tokens.
+/// too: of all that the signing keys sign, access tokens alone have it.
 fn check_header(header: &Header) -> Result<(), Reason> {
     let typ = header.typ.as_deref().unwrap_or_default();
     // RFC 7515 section 4.1.9: the prefix `application/` is optional.
@@ -186,6 +186,10 @@ mod tests {
             (json!({}), Some("token_wrong_type")),
             (json!({"typ": ""}), Some("token_wrong_type")),
             (json!({"typ": "dpop+jwt"}), Some("token_wrong_type")),
+            (
+                json!({"typ": "token-introspection+jwt"}),
+                Some("token_wrong_type"),
+            ),
             (json!({"typ": "application/"}), Some("token_wrong_type")),
             (json!({"typ": "text/at+jwt"}), Some("token_wrong_type")),
             (

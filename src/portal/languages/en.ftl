@@ -433,6 +433,8 @@ field-token-typ = Token type
 help-token-typ = The typ header of its access tokens. Choose JWT if the API’s library rejects at+jwt, as Spring Security does.
 typ-at-jwt = at+jwt (RFC 9068)
 typ-jwt = JWT
+field-signing-alg = Signature algorithm
+help-signing-alg = The algorithm that signs its access tokens. Until the first key of another algorithm than RS256 may sign, tokens are signed with RS256.
 introspect-line = Introspect a token
 to-resource-servers = Go to resource servers
 done-resource-deleted = Resource server deleted.
@@ -458,10 +460,12 @@ done-registration-deleted = Initial access token deleted.
 
 ## Signing keys
 
-signing-keys-text = These keys sign access tokens. A new key is published before it signs, and an old key stays published until its last token has expired.
+signing-keys-text = These keys sign access tokens, with the algorithm that the resource server asks for. A new key is published before it signs, and an old key stays published until its last token has expired.
 signing-keys-timeline = Timeline
 signing-key-rotate = Rotate key
 signing-key-rotate-text = Publishes a new key now. It starts signing once every resource server can have fetched it.
+field-algorithm = Algorithm
+help-algorithm = The new key replaces the key of this algorithm.
 key-state-published = Published
 key-state-signing = Signing
 key-state-retiring = Retiring

@@ -439,6 +439,8 @@ field-token-typ = Type de jeton
 help-token-typ = L’en-tête typ de ses jetons d’accès. Choisissez JWT si la bibliothèque de l’API refuse at+jwt, comme Spring Security.
 typ-at-jwt = at+jwt (RFC 9068)
 typ-jwt = JWT
+field-signing-alg = Algorithme de signature
+help-signing-alg = L’algorithme qui signe ses jetons d’accès. Tant que la première clé d’un autre algorithme que RS256 ne peut pas encore signer, les jetons sont signés avec RS256.
 introspect-line = Introspecter un jeton
 to-resource-servers = Voir les serveurs de ressources
 done-resource-deleted = Serveur de ressources supprimé.
@@ -464,10 +466,12 @@ done-registration-deleted = Jeton d’accès initial supprimé.
 
 ## Clés de signature
 
-signing-keys-text = Ces clés signent les jetons d’accès. Une nouvelle clé est publiée avant de signer, et une ancienne clé reste publiée jusqu’à l’expiration de son dernier jeton.
+signing-keys-text = Ces clés signent les jetons d’accès, avec l’algorithme que demande le serveur de ressources. Une nouvelle clé est publiée avant de signer, et une ancienne clé reste publiée jusqu’à l’expiration de son dernier jeton.
 signing-keys-timeline = Chronologie
 signing-key-rotate = Renouveler la clé
 signing-key-rotate-text = Publie une nouvelle clé maintenant. Elle commence à signer dès que chaque serveur de ressources a pu la récupérer.
+field-algorithm = Algorithme
+help-algorithm = La nouvelle clé remplace la clé de cet algorithme.
 key-state-published = Publiée
 key-state-signing = Active
 key-state-retiring = En cours de retrait
