@@ -74,7 +74,7 @@ async fn decide(
             return Err(presented::refuse(server, context, presented, rejection, refusal).await);
         }
     };
-    let client = &token.client().client;
+    let client = token.client();
     let Some(audience) = token.audience(&server.issuer) else {
         return Err(wrong_audience()
             .detail("the client is no longer allowed any of the token's resource servers"));

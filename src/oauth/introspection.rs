@@ -3,15 +3,16 @@
 use serde::Serialize;
 
 use super::client_auth::{self, AuthenticatedClient};
+use super::issuance::current_signing_key;
 use super::reason::{Reason, Rejection};
 use super::signing_keys::JwtTyp;
 use super::token::access_token::Audience;
-use super::token::issue::current_signing_key;
 use super::token::presented::{self, ActiveToken, Presentation};
 use super::{AuthorizationServer, FormRequest};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::scope::Scope;
+use crate::store::client::Client;
 
 /// The introspection response (RFC 7662 section 2.2).
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -88,7 +89,7 @@ pub async fn introspect(
     format: ResponseFormat,
 ) -> Result<IntrospectionResponse, Error> {
     let caller = client_auth::authenticate(server, request).await?;
-    if !caller.entry().client.may_introspect {
+    if !caller.client().may_introspect {
         return Err(Error::new(
             Code::AccessDenied,
             "The client is not allowed to introspect",
@@ -106,15 +107,18 @@ pub async fn introspect(
         Err(Rejection::Inactive(reason)) => Err(reason),
         Err(Rejection::Error(error)) => return Err(error),
     };
-    let owner = found.as_ref().ok().map(|(token, _)| &token.client().client);
+    let owner: Option<&Client> = match &found {
+        Ok((token, _)) => Some(token.client()),
+        Err(_) => None,
+    };
     let kind = presented::kind(token);
     server
         .usage
-        .count_introspection(&caller.entry().client, owner, kind, now);
+        .count_introspection(caller.client(), owner, kind, now);
     let introspection = match found {
         Ok((_, active)) => Introspection::Active(Box::new(active)),
         Err(reason) => {
-            tracing::debug!(caller = caller.client_id(), %reason, "inactive");
+            tracing::debug!(client_id = caller.client_id(), %reason, "inactive");
             Introspection::INACTIVE
         }
     };
@@ -142,7 +146,7 @@ async fn sign(
     };
     let payload =
         serde_json::to_vec(&claims).map_err(|error| Error::server_error(error.to_string()))?;
-    let algorithm = caller.entry().introspection_algorithm;
+    let algorithm = caller.client().introspection_algorithm;
     let key = current_signing_key(server, algorithm, now).await?;
     server
         .signing_keys
@@ -181,9 +185,8 @@ fn is_audience_of(
     caller: &AuthenticatedClient,
     audience: &str,
 ) -> bool {
-    let entry = caller.entry();
-    let own = &entry.resource_servers;
-    let usable = &entry.client.resources;
+    let own = &caller.client().resource_servers;
+    let usable = &caller.client().resources;
     if own.is_empty() && usable.is_empty() {
         return audience == server.issuer.as_str();
     }
@@ -191,7 +194,7 @@ fn is_audience_of(
 }
 
 fn response(server: &AuthorizationServer, token: &ActiveToken, aud: Audience) -> Active {
-    let client_id = &token.client().client.client_id;
+    let client_id = &token.client().client_id;
     let (sub, token_type) = match token {
         ActiveToken::AccessToken(token) => (&token.claims.sub, "Bearer"),
         ActiveToken::ApiKey(_) => (client_id, "api_key"),

@@ -3,7 +3,7 @@
 use super::grant::{
     self, Grant, GrantType, PermittedGrantType, client_credentials, token_exchange,
 };
-use super::token::issue::{self, TokenResponse};
+use super::issuance::{self, TokenResponse};
 use super::{AuthorizationServer, FormRequest, client_auth};
 use crate::error::Error;
 
@@ -18,7 +18,7 @@ pub async fn token(
 ) -> Result<TokenResponse, Error> {
     let grant_type = grant::requested_grant_type(&request.parameters)?;
     let grant = authorize(server, request, grant_type).await?;
-    issue::issue(server, grant, request.context.received_at).await
+    issuance::issue(server, grant, request.context.received_at).await
 }
 
 /// Authenticates the request as its grant type requires, and decides what is granted.
@@ -31,7 +31,7 @@ async fn authorize(
     match grant_type {
         GrantType::ClientCredentials => {
             let caller = client_auth::authenticate(server, request).await?;
-            let client = &caller.entry().client;
+            let client = caller.client();
             PermittedGrantType::check(client, grant_type)
                 .and_then(|permitted| client_credentials::grant(permitted, &caller, parameters))
                 .inspect_err(|refused| {
@@ -40,12 +40,12 @@ async fn authorize(
                 })
         }
         GrantType::TokenExchange => {
-            let key = token_exchange::authenticate(server, request).await?;
-            let client = &key.client.client;
+            let subject = token_exchange::authenticate(server, request).await?;
+            let client = &subject.client;
             PermittedGrantType::check(client, grant_type)
-                .and_then(|permitted| token_exchange::grant(permitted, &key, parameters))
+                .and_then(|permitted| token_exchange::grant(permitted, &subject, parameters))
                 .inspect_err(|refused| {
-                    let target = &key.key.key.id;
+                    let target = &subject.api_key.id;
                     server.record_refused_grant(&request.context, client, target, refused);
                 })
         }

@@ -39,7 +39,7 @@ impl Grant {
     /// The `sub` of the token. No grant type involves a resource owner, so it is the client
     /// (RFC 9068 section 2.2).
     pub fn subject(&self) -> &str {
-        &self.client.client.client_id
+        &self.client.client_id
     }
 
     /// The client that the token is issued to.
@@ -69,7 +69,7 @@ impl Grant {
 
     /// The id of the API key that the token depends on: it is refused once the key is.
     pub fn api_key_id(&self) -> Option<&str> {
-        self.api_key.as_ref().map(|key| key.key.id.as_str())
+        self.api_key.as_ref().map(|key| key.id.as_str())
     }
 
     /// The `issued_token_type` of the response (RFC 8693 section 2.2.1), for token exchange.

@@ -4,6 +4,7 @@
 //! here.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -56,7 +57,7 @@ impl PresentedToken {
     pub fn client_id(&self) -> &str {
         match self {
             PresentedToken::AccessToken(claims) => &claims.client_id,
-            PresentedToken::ApiKey(key) => &key.key.client_id,
+            PresentedToken::ApiKey(key) => &key.client_id,
         }
     }
 }
@@ -72,7 +73,7 @@ pub struct ActiveAccessToken {
 /// An active API key.
 pub struct ActiveApiKey {
     /// The API key.
-    pub key: Arc<ApiKeyEntry>,
+    pub api_key: Arc<ApiKeyEntry>,
     /// The client that the key belongs to.
     pub client: Arc<ClientEntry>,
 }
@@ -80,8 +81,8 @@ pub struct ActiveApiKey {
 impl ActiveApiKey {
     /// The scope of the key: its own part of its client's present scope.
     pub fn scope(&self) -> Cow<'_, Scope> {
-        let client_scope = &self.client.client.scope;
-        match &self.key.key.scope {
+        let client_scope = &self.client.scope;
+        match &self.api_key.scope {
             Some(own) => Cow::Owned(own.intersection(client_scope)),
             None => Cow::Borrowed(client_scope),
         }
@@ -109,14 +110,14 @@ impl ActiveToken {
     pub fn id(&self) -> String {
         match self {
             ActiveToken::AccessToken(token) => token.claims.jti.to_string(),
-            ActiveToken::ApiKey(key) => key.key.key.id.clone(),
+            ActiveToken::ApiKey(active) => active.api_key.id.clone(),
         }
     }
 
     /// The scope, without what the client has lost since.
     pub fn scope(&self) -> Cow<'_, Scope> {
         match self {
-            ActiveToken::AccessToken(token) => token.claims.remaining_scope(&token.client.client),
+            ActiveToken::AccessToken(token) => token.claims.remaining_scope(&token.client),
             ActiveToken::ApiKey(key) => key.scope(),
         }
     }
@@ -125,11 +126,9 @@ impl ActiveToken {
     /// left.
     pub fn audience(&self, issuer: &Issuer) -> Option<Cow<'_, Audience>> {
         match self {
-            ActiveToken::AccessToken(token) => {
-                token.claims.remaining_audience(&token.client.client)
-            }
+            ActiveToken::AccessToken(token) => token.claims.remaining_audience(&token.client),
             ActiveToken::ApiKey(key) => {
-                let resources = &key.client.client.resources;
+                let resources = &key.client.resources;
                 Some(Cow::Owned(Audience::of(resources, issuer.as_str())))
             }
         }
@@ -139,7 +138,7 @@ impl ActiveToken {
     pub fn issued_at(&self) -> Timestamp {
         match self {
             ActiveToken::AccessToken(token) => Timestamp::from_seconds(token.claims.iat),
-            ActiveToken::ApiKey(key) => key.key.key.created_at,
+            ActiveToken::ApiKey(active) => active.api_key.created_at,
         }
     }
 
@@ -147,7 +146,7 @@ impl ActiveToken {
     pub fn expires_at(&self) -> Option<Timestamp> {
         match self {
             ActiveToken::AccessToken(token) => Some(token.claims.expires_at()),
-            ActiveToken::ApiKey(key) => key.key.key.expires_at,
+            ActiveToken::ApiKey(active) => active.api_key.expires_at,
         }
     }
 }
@@ -212,7 +211,10 @@ pub async fn resolve_api_key(
     under_lease(server, async || {
         let key = api_key::authenticate(server, presented).await?;
         let client = api_key::check_active(server, &key, presentation.client_ip, now).await?;
-        Ok(ActiveApiKey { key, client })
+        Ok(ActiveApiKey {
+            api_key: key,
+            client,
+        })
     })
     .await
 }
@@ -309,7 +311,10 @@ pub async fn check_active(
         }
         PresentedToken::ApiKey(key) => {
             let client = api_key::check_active(server, &key, presentation.client_ip, now).await?;
-            Ok(ActiveToken::ApiKey(ActiveApiKey { key, client }))
+            Ok(ActiveToken::ApiKey(ActiveApiKey {
+                api_key: key,
+                client,
+            }))
         }
     }
 }
@@ -331,7 +336,7 @@ pub async fn refuse(
     let (id, owner) = find_owner(server, presented).await.unwrap_or_default();
     let subject = FailureSubject {
         client_id: None,
-        client: owner.as_ref().map(|owner| &owner.client),
+        client: owner.as_deref().map(Deref::deref),
         target: &id,
     };
     server.record_failed_authentication(context, &subject, &reason, refusal)
@@ -361,9 +366,9 @@ async fn find_key_owner(
     id: &str,
 ) -> Result<Option<Arc<ClientEntry>>, StoreError> {
     let client_id = match server.cache.api_key(id).await? {
-        Some(entry) => entry.key.client_id.clone(),
+        Some(key) => key.client_id.clone(),
         None => match server.cache.revoked_api_key(id).await? {
-            Some(entry) => entry.key.client_id.clone(),
+            Some(key) => key.client_id.clone(),
             None => return Ok(None),
         },
     };
