@@ -43,7 +43,7 @@ fn metadata_describes_the_server() {
             &document[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")];
         assert_eq!(
             *algorithms,
-            json!(["RS256", "PS256", "ES256", "EdDSA", "Ed25519"])
+            json!(["RS256", "PS256", "ES256", "EdDSA", "Ed25519", "ML-DSA-44"])
         );
     });
     each_case(
@@ -52,7 +52,7 @@ fn metadata_describes_the_server() {
             "id_token_signing_alg_values_supported",
         ],
         |member| {
-            let algorithms = json!(["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]);
+            let algorithms = json!(["RS256", "PS256", "ES256", "EdDSA", "Ed25519", "ML-DSA-44"]);
             assert_eq!(document[member], algorithms, "{member}");
         },
     );

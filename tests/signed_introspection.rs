@@ -169,7 +169,7 @@ fn the_accept_header_decides() {
     let metadata = node.get("/.well-known/oauth-authorization-server").json();
     assert_eq!(
         metadata["introspection_signing_alg_values_supported"],
-        json!(["RS256", "PS256", "ES256", "EdDSA", "Ed25519"])
+        json!(["RS256", "PS256", "ES256", "EdDSA", "Ed25519", "ML-DSA-44"])
     );
     for absent in [
         "introspection_encryption_alg_values_supported",

@@ -32,7 +32,8 @@ pub enum Resource {
         #[arg(long, value_name = "TYP", default_value = "at+jwt")]
         token_typ: TokenTyp,
 
-        /// Algorithm that signs its tokens: RS256, PS256, ES256 or Ed25519
+        /// Algorithm that signs its tokens: RS256, PS256, ES256, Ed25519 or
+        /// ML-DSA-44
         #[arg(long, value_name = "ALG", default_value = "RS256")]
         signing_alg: SignatureAlgorithm,
     },
@@ -44,8 +45,8 @@ pub enum Resource {
         #[arg(long, value_name = "TYP", required_unless_present = "signing_alg")]
         token_typ: Option<TokenTyp>,
 
-        /// Algorithm that signs its tokens: RS256, PS256, ES256 or Ed25519. While no key of the algorithm
-        /// can sign, tokens are signed with RS256
+        /// Algorithm that signs its tokens: RS256, PS256, ES256, Ed25519 or ML-DSA-44. While no key
+        /// of the algorithm can sign, tokens are signed with RS256
         #[arg(long, value_name = "ALG")]
         signing_alg: Option<SignatureAlgorithm>,
     },

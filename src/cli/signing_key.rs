@@ -30,7 +30,7 @@ pub enum SigningKey {
     },
     /// Create a key; it starts to sign when every cached JWK Set has expired
     Rotate {
-        /// Algorithm that the key signs with: RS256, PS256, ES256 or Ed25519
+        /// Algorithm that the key signs with: RS256, PS256, ES256, Ed25519 or ML-DSA-44
         #[arg(long, value_name = "ALG", default_value = "RS256")]
         algorithm: SignatureAlgorithm,
     },
@@ -38,7 +38,7 @@ pub enum SigningKey {
     Import {
         file: PathBuf,
 
-        /// Algorithm that the key signs with [default: RS256, ES256 or Ed25519, by the kind of the key]
+        /// Algorithm that the key signs with [default: by the kind of the key, for RSA RS256]
         #[arg(long, value_name = "ALG")]
         algorithm: Option<SignatureAlgorithm>,
     },

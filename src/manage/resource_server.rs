@@ -33,7 +33,8 @@ pub struct ResourceServerView {
     pub client_id: Option<String>,
     /// The `typ` header of tokens for the resource server.
     pub token_typ: TokenTyp,
-    /// The algorithm that signs tokens for the resource server: `RS256`, `PS256`, `ES256` or `EdDSA`.
+    /// The algorithm that signs tokens for the resource server: `RS256`, `PS256`, `ES256`,
+    /// `EdDSA` or `ML-DSA-44`.
     pub signing_alg: SignatureAlgorithm,
     /// When the resource server was created.
     pub created_at: Timestamp,

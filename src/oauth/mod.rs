@@ -151,7 +151,7 @@ impl AuthorizationServer {
         let ages = SignatureAlgorithm::ALL
             .iter()
             .filter_map(|algorithm| signing_with(&keys, *algorithm, now))
-            .map(|key| now.duration_since(key.signs_from));
+            .map(|key| now.duration_since(key.signs_from.max(key.created_at)));
         let verified = CacheState {
             entries: self.verified.len(),
             hits: self.verified.hits(),

@@ -346,6 +346,9 @@ fn written_jwk(key: &PublicKey) -> Map<String, Value> {
             json!({"kty": "EC", "crv": "P-256", "x": encode(&point[1..33]), "y": encode(&point[33..])})
         }
         PublicKey::Ed25519(x) => json!({"kty": "OKP", "crv": "Ed25519", "x": encode(x)}),
+        PublicKey::MlDsa44(key) => {
+            json!({"kty": "AKP", "alg": "ML-DSA-44", "pub": encode(key)})
+        }
     };
     jwk.as_object().cloned().unwrap()
 }
@@ -847,7 +850,7 @@ pub fn private_key_pem(data: &[u8]) {
     };
     let jwk: Value = serde_json::from_str(&key.public_jwk).unwrap();
     let members = jwk.as_object().unwrap();
-    let known = ["kty", "crv", "x", "y", "n", "e", "kid", "alg", "use"];
+    let known = ["kty", "crv", "x", "y", "n", "e", "pub", "kid", "alg", "use"];
     assert!(
         members.keys().all(|name| known.contains(&name.as_str())),
         "{members:?}"

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An algorithm of signatures, by which Keyward signs or which it accepts (RFC 7518 section 3.1,
-/// RFC 8037, RFC 9864).
+/// RFC 8037, RFC 9864, RFC 9964).
 #[derive(
     Clone,
     Copy,
@@ -27,29 +27,33 @@ pub enum SignatureAlgorithm {
     Es256,
     /// Ed25519.
     Ed25519,
+    /// ML-DSA-44, a post-quantum signature of 2420 bytes (FIPS 204).
+    MlDsa44,
 }
 
 /// The name is not that of a supported signature algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the signature algorithms are RS256, PS256, ES256 and Ed25519 (or EdDSA)")]
+#[error("the signature algorithms are RS256, PS256, ES256, Ed25519 (or EdDSA) and ML-DSA-44")]
 pub struct UnknownAlgorithm;
 
 impl SignatureAlgorithm {
     /// All algorithms, the default first.
-    pub const ALL: [SignatureAlgorithm; 4] = [
+    pub const ALL: [SignatureAlgorithm; 5] = [
         SignatureAlgorithm::Rs256,
         SignatureAlgorithm::Ps256,
         SignatureAlgorithm::Es256,
         SignatureAlgorithm::Ed25519,
+        SignatureAlgorithm::MlDsa44,
     ];
 
     /// The registered names. Ed25519 has two: `EdDSA` of RFC 8037 and `Ed25519` of RFC 9864.
-    pub const NAMES: [(&'static str, SignatureAlgorithm); 5] = [
+    pub const NAMES: [(&'static str, SignatureAlgorithm); 6] = [
         ("RS256", SignatureAlgorithm::Rs256),
         ("PS256", SignatureAlgorithm::Ps256),
         ("ES256", SignatureAlgorithm::Es256),
         ("EdDSA", SignatureAlgorithm::Ed25519),
         ("Ed25519", SignatureAlgorithm::Ed25519),
+        ("ML-DSA-44", SignatureAlgorithm::MlDsa44),
     ];
 
     /// The algorithm with this registered name.
@@ -74,6 +78,7 @@ impl SignatureAlgorithm {
             SignatureAlgorithm::Ps256 => "PS256",
             SignatureAlgorithm::Es256 => "ES256",
             SignatureAlgorithm::Ed25519 => "EdDSA",
+            SignatureAlgorithm::MlDsa44 => "ML-DSA-44",
         }
     }
 }

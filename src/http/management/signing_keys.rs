@@ -16,10 +16,11 @@ use crate::secret::SecretString;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct ImportSigningKey {
-    /// PEM with PKCS#8, PKCS#1 or SEC1: an RSA key of 2048 bits or more, a P-256 or an Ed25519 key.
+    /// PEM with PKCS#8, PKCS#1 or SEC1: an RSA key of 2048 bits or more, a P-256, an Ed25519
+    /// or an ML-DSA-44 key.
     pem: SecretString,
     /// The algorithm that the key signs with. The default depends on the kind of the key: `RS256`,
-    /// `ES256` or `EdDSA`.
+    /// `ES256`, `EdDSA` or `ML-DSA-44`.
     algorithm: Option<SignatureAlgorithm>,
 }
 

@@ -18,7 +18,7 @@ use crate::oauth::signing_keys::{SigningKeyPair, public_pem};
 use crate::store::Store;
 use crate::store::audit::{Action, Recorder};
 use crate::store::resource_server;
-use crate::store::signing_key::{self, SigningKey, signing_at};
+use crate::store::signing_key::{self, SigningKey, State, signing_at};
 
 mod retirement;
 mod schedule;
@@ -171,7 +171,7 @@ pub async fn ensure(services: SigningKeyServices<'_>, now: Timestamp) -> Result<
     // Finds a wrong sealing key file now, instead of at the first token request.
     let keys = opened_keys(store, sealing_keys, now).await?;
     let default = SignatureAlgorithm::default();
-    if signing_at(&keys, default, now).is_some() {
+    if can_sign(&keys, now) {
         return store
             .write(now, move |transaction| {
                 reschedule_at_start(transaction, policy, now)
@@ -184,7 +184,7 @@ pub async fn ensure(services: SigningKeyServices<'_>, now: Timestamp) -> Result<
         .write(now, move |transaction| {
             let keys = signing_key::list(transaction.database())?;
             // Another node may have created one meanwhile.
-            if signing_at(&keys, default, now).is_none() {
+            if !can_sign(&keys, now) {
                 let row = sealed_row(&key, &sealing_keys, now)?;
                 signing_key::insert(transaction, &row)?;
                 Recorder::keyward(now).record(
@@ -197,6 +197,16 @@ pub async fn ensure(services: SigningKeyServices<'_>, now: Timestamp) -> Result<
             reschedule_at_start(transaction, policy, now)
         })
         .await
+}
+
+/// Whether tokens can be signed until the rotation has created the keys that are missing: a key signs,
+/// or one for RS256 is about to.
+fn can_sign(keys: &[SigningKey], now: Timestamp) -> bool {
+    keys.iter().any(|key| match key.state(now) {
+        State::Signing => true,
+        State::Published => key.algorithm == SignatureAlgorithm::default(),
+        State::Retiring | State::Gone => false,
+    })
 }
 
 /// Generates a key that replaces the present one of its algorithm once every resource server can have

@@ -105,9 +105,9 @@ impl SigningKeyPair {
         }
     }
 
-    /// Reads a private key in PEM: PKCS#8, PKCS#1 or SEC1; RSA of 2048 to 8192 bits, P-256 or
-    /// Ed25519. Without an algorithm, the key is for the usual one of its kind: RS256, ES256 or
-    /// Ed25519.
+    /// Reads a private key in PEM: PKCS#8, PKCS#1 or SEC1; RSA of 2048 to 8192 bits, P-256,
+    /// Ed25519 or ML-DSA-44. Without an algorithm, the key is for the usual one of its kind: an RSA
+    /// key for RS256, and the others for the only one that there is.
     ///
     /// # Errors
     /// [`SigningKeyError`] if it is none of these, or is not a key for `algorithm`.

@@ -13,7 +13,8 @@ use crate::oauth::reason::{Reason, Rejection};
 use crate::store::resource_server::TokenTyp;
 use crate::store::signing_key::{SigningKey, State};
 
-/// The maximum length of a token, in bytes. Issued tokens are about a tenth of that.
+/// The maximum length of a token, in bytes. Issued tokens are about a tenth of that, with ML-DSA-44 a
+/// quarter.
 const MAX_LENGTH: usize = 16 * 1024;
 
 /// A token whose signature was verified. It may still be inactive: see [`check_active`].
