@@ -24,6 +24,7 @@ mod connections;
 mod database_away;
 mod demo;
 mod discovery;
+mod dpop;
 mod durability;
 mod examples;
 mod failure;

@@ -39,6 +39,10 @@ pub enum Client {
         /// File with the JWK Set of its public keys, for private_key_jwt
         #[arg(long, value_name = "FILE")]
         jwks: Option<PathBuf>,
+
+        /// Require a DPoP proof with each token request, so that its tokens are bound to its key
+        #[arg(long)]
+        dpop_bound_access_tokens: bool,
     },
     /// List clients
     List {
@@ -72,6 +76,10 @@ pub enum Client {
 
         #[arg(long, value_name = "FILE")]
         jwks: Option<PathBuf>,
+
+        /// Require a DPoP proof with each token request, or not
+        #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "true|false", hide_possible_values = true)]
+        dpop_bound_access_tokens: Option<bool>,
     },
     /// Disable a client: everything that it presents is refused
     Disable { client_id: String },
@@ -102,6 +110,7 @@ impl Client {
                 introspect,
                 auth_method,
                 jwks,
+                dpop_bound_access_tokens,
             } => {
                 let jwks = jwks.as_deref().map(read).transpose()?;
                 let Limits { scope, resources } = limits;
@@ -113,6 +122,7 @@ impl Client {
                     may_introspect: introspect,
                     auth_method,
                     jwks,
+                    dpop_bound_access_tokens,
                 };
                 Ok(created(
                     client::create(&store, operator.may(ClientsWrite)?, new).await?,
@@ -147,6 +157,7 @@ impl Client {
                 introspect,
                 auth_method,
                 jwks,
+                dpop_bound_access_tokens,
             } => {
                 let jwks = jwks.as_deref().map(read).transpose()?;
                 let resources = resources.map(|all| {
@@ -161,6 +172,7 @@ impl Client {
                     may_introspect: introspect,
                     auth_method,
                     jwks,
+                    dpop_bound_access_tokens,
                     ..ClientPatch::default()
                 };
                 let changed =
@@ -243,6 +255,7 @@ fn shown(client: &ClientView) -> Output {
         ("scope", client.scope.to_string()),
         ("resources", client.resources.as_str().to_owned()),
         ("introspect", client.introspect.to_string()),
+        ("dpop_bound", client.dpop_bound_access_tokens.to_string()),
         (
             "enabled",
             client.disabled_by.map_or_else(

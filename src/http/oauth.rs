@@ -6,6 +6,7 @@ use actix_web::web::{Path, Payload};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
+use super::dpop;
 use super::extract::ApiRequest;
 use super::operation::HandlerResult;
 use crate::error::{Code, Error};
@@ -14,8 +15,9 @@ use crate::oauth::{introspection, registration, revocation, token_endpoint};
 /// `POST /oauth/token`
 pub(super) async fn token(api: ApiRequest, payload: Payload) -> HandlerResult {
     let request = api.form(payload).await?;
-    let response = token_endpoint::token(&api.server, &request).await?;
-    Ok(private_json(StatusCode::OK, response))
+    let issued = token_endpoint::token(&api.server, &request, &dpop::header(&api.head)).await?;
+    dpop::offer_nonce(&api.head, issued.next_nonce);
+    Ok(private_json(StatusCode::OK, issued.response))
 }
 
 /// `GET` and `POST /oauth/authorize`. The metadata names this endpoint, since libraries require the

@@ -53,6 +53,8 @@ pub struct NewClient {
     pub auth_method: AuthMethod,
     /// The client's public keys for `private_key_jwt`: a JWK Set as JSON.
     pub jwks: Option<String>,
+    /// Whether the client must send a DPoP proof with each token request (RFC 9449 section 5.2).
+    pub dpop_bound_access_tokens: bool,
 }
 
 /// A new client with its credentials, which cannot be read again later.
@@ -90,6 +92,8 @@ pub struct ClientPatch {
     pub auth_method: Option<AuthMethod>,
     /// The new public keys: a JWK Set as JSON.
     pub jwks: Option<String>,
+    /// Whether the client must send a DPoP proof with each token request.
+    pub dpop_bound_access_tokens: Option<bool>,
     /// Whether the credentials and tokens of the client are accepted.
     pub enabled: Option<bool>,
     /// The versions, by `If-Match`, of which the client must have one; any version if absent.
@@ -105,6 +109,7 @@ impl ClientPatch {
             may_introspect,
             auth_method,
             jwks,
+            dpop_bound_access_tokens,
             enabled,
             expected: _,
         } = self;
@@ -113,7 +118,8 @@ impl ClientPatch {
             && resources.is_none()
             && may_introspect.is_none()
             && auth_method.is_none()
-            && jwks.is_none();
+            && jwks.is_none()
+            && dpop_bound_access_tokens.is_none();
         *enabled == Some(false) && nothing_else
     }
 }
@@ -132,6 +138,7 @@ pub struct ClientView {
     pub introspect: bool,
     pub jwks: Option<Value>,
     pub jwks_uri: Option<String>,
+    pub dpop_bound_access_tokens: bool,
     pub enabled: bool,
     /// Who disabled the client, if it is disabled. Only an operator can enable what an operator disabled.
     pub disabled_by: Option<DisabledBy>,
@@ -158,6 +165,7 @@ impl From<Client> for ClientView {
                 .jwks
                 .and_then(|jwks| serde_json::from_str(&jwks).ok()),
             jwks_uri: client.jwks_uri,
+            dpop_bound_access_tokens: client.dpop_bound_access_tokens,
             enabled: client.disabled_at.is_none(),
             disabled_by: client.disabled_by,
             self_registered: client.registration_limits.is_some(),
@@ -215,6 +223,7 @@ pub(crate) fn insert(
         resources,
         may_introspect: new.may_introspect,
         jwks: new.jwks.as_deref().map(checked_jwks).transpose()?,
+        dpop_bound_access_tokens: new.dpop_bound_access_tokens,
         ..Client::new(new.name, account.id, new.auth_method, now)
     };
     check_auth_method(&client)?;
@@ -467,6 +476,9 @@ fn apply(
     }
     if let Some(auth_method) = patch.auth_method {
         client.auth_method = auth_method;
+    }
+    if let Some(bound) = patch.dpop_bound_access_tokens {
+        client.dpop_bound_access_tokens = bound;
     }
     match patch.enabled {
         Some(true) => enable_row(permit, client)?,

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::client_auth::{self, AuthenticatedClient};
 use super::reason::{Reason, Rejection};
 use super::token::access_token::Audience;
+use super::token::binding::Binding;
 use super::token::presented::{self, ActiveToken, Presentation};
 use super::{AuthorizationServer, FormRequest};
 use crate::clock::Timestamp;
@@ -36,7 +37,7 @@ pub struct Active {
     #[schemars(with = "String")]
     scope: Scope,
     client_id: String,
-    /// `Bearer` or `api_key`.
+    /// `Bearer`, `DPoP` or `api_key`.
     token_type: &'static str,
     iss: String,
     sub: String,
@@ -45,6 +46,10 @@ pub struct Active {
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<i64>,
     jti: String,
+    /// The key that the token is bound to, if any. The resource server must check it (RFC 9449
+    /// section 6.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Binding>,
 }
 
 /// Answers an introspection request.
@@ -72,8 +77,7 @@ pub async fn introspect(
     let now = request.context.received_at;
     let found = match find(server, &caller, token, now).await {
         Ok(found) => Ok(found),
-        Err(Rejection::Inactive(reason)) => Err(reason),
-        Err(Rejection::Error(error)) => return Err(error),
+        Err(rejection) => Err(rejection.into_reason()?),
     };
     let owner = found.as_ref().ok().map(|(token, _)| &token.client().client);
     let kind = presented::kind(token);
@@ -96,8 +100,9 @@ async fn find(
     presented: &str,
     now: Timestamp,
 ) -> Result<(ActiveToken, Active), Rejection> {
-    // The caller is not the one who presented the token, so its IP address is unknown.
-    let presentation = Presentation { client_ip: None };
+    // The caller is not the one who presented the token, so the sender's IP address and proof are
+    // unknown.
+    let presentation = Presentation::default();
     let token = presented::resolve(server, presented, presentation, now).await?;
     let audience = token
         .audience(&server.issuer)
@@ -131,9 +136,12 @@ fn is_audience_of(
 
 fn response(server: &AuthorizationServer, token: &ActiveToken, aud: Audience) -> Active {
     let client_id = &token.client().client.client_id;
-    let (sub, token_type) = match token {
-        ActiveToken::AccessToken(token) => (&token.claims.sub, "Bearer"),
-        ActiveToken::ApiKey(_) => (client_id, "api_key"),
+    let (sub, cnf, token_type) = match token {
+        ActiveToken::AccessToken(token) => {
+            let cnf = token.claims.cnf.as_ref();
+            (&token.claims.sub, cnf, Binding::token_type(cnf))
+        }
+        ActiveToken::ApiKey(_) => (client_id, None, "api_key"),
     };
     Active {
         active: true,
@@ -146,5 +154,6 @@ fn response(server: &AuthorizationServer, token: &ActiveToken, aud: Audience) ->
         iat: token.issued_at().seconds(),
         exp: token.expires_at().map(Timestamp::seconds),
         jti: token.id(),
+        cnf: cnf.cloned(),
     }
 }

@@ -27,6 +27,7 @@ use crate::store::{Store, StoreError};
 pub mod authorization_header;
 pub mod client_auth;
 pub mod client_metadata;
+pub mod dpop;
 pub mod failures;
 pub mod forward_auth;
 pub mod grant;

@@ -39,6 +39,7 @@ pub fn grant(
         not_after: None,
         api_key: None,
         issued_token_type: None,
+        binding: None,
     })
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::parameters::Parameters;
+use super::token::binding::Binding;
 use crate::cache::{ApiKeyEntry, ClientEntry};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
@@ -28,6 +29,7 @@ pub struct Grant {
     not_after: Option<Timestamp>,
     api_key: Option<Arc<ApiKeyEntry>>,
     issued_token_type: Option<&'static str>,
+    binding: Option<Binding>,
 }
 
 impl Grant {
@@ -70,6 +72,16 @@ impl Grant {
     /// The id of the API key that the token depends on: it is refused once the key is.
     pub fn api_key_id(&self) -> Option<&str> {
         self.api_key.as_ref().map(|key| key.key.id.as_str())
+    }
+
+    /// The key that the token is bound to, if any.
+    pub fn binding(&self) -> Option<&Binding> {
+        self.binding.as_ref()
+    }
+
+    /// Binds the token to a key.
+    pub fn bind(&mut self, binding: Binding) {
+        self.binding = Some(binding);
     }
 
     /// The `issued_token_type` of the response (RFC 8693 section 2.2.1), for token exchange.

@@ -3,6 +3,7 @@
 
 use super::{Grant, PermittedGrantType, decide_resources, decide_scope, parse_scope};
 use crate::error::{Code, Error};
+use crate::oauth::dpop::Possession;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::token::presented::{self, ActiveApiKey, Presentation};
 use crate::oauth::{AuthorizationServer, FormRequest};
@@ -26,7 +27,7 @@ pub async fn authenticate(
     request: &FormRequest,
 ) -> Result<ActiveApiKey, Error> {
     let key = subject_token(&request.parameters, request.authorization.is_some())?;
-    let presentation = Presentation::by_sender(&request.context);
+    let presentation = Presentation::by_sender(&request.context, Possession::Bearer);
     match presented::resolve_api_key(server, key, presentation, request.context.received_at).await {
         Ok(key) => Ok(key),
         Err(rejection) => {
@@ -57,6 +58,7 @@ pub fn grant(
         not_after: key.key.key.expires_at,
         api_key: Some(key.key.clone()),
         issued_token_type: Some(ACCESS_TOKEN),
+        binding: None,
     })
 }
 

@@ -3,6 +3,7 @@
 
 pub mod access_token;
 mod api_key;
+pub mod binding;
 pub mod issue;
 pub mod presented;
 pub mod verify;
