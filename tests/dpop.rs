@@ -187,7 +187,7 @@ on_both! {
         bound_token(&node, &client, &prover);
         let path = format!("/oauth/register/{}", client.id);
         let access = text("registration_access_token");
-        let updated = node.json("PUT", &path, Some(&access), &json!({"client_name": "Self"}));
+        let updated = node.json("PUT", &path, Some(&access), &json!({"client_id": client.id, "client_name": "Self"}));
         assert_eq!(updated.json()["dpop_bound_access_tokens"], false, "{}", updated.body);
         assert_eq!(node.token_reply(&client, &[]).status, 200);
     }

@@ -204,8 +204,10 @@ fn created_page(
             (copy(user, &user.t("column-client-id"), "client-id", &client.client_id))
             @if let Some(secret) = secret.map(Credential::expose) {
                 (copy(user, &user.t("client-secret"), "client-secret", secret))
-                (copy(user, &user.t("first-token"), "first-token",
-                    &format!("curl -u {}:{secret} -d grant_type=client_credentials {token_endpoint}", client.client_id)))
+                @if !client.dpop_bound_access_tokens {
+                    (copy(user, &user.t("first-token"), "first-token",
+                        &format!("curl -u {}:{secret} -d grant_type=client_credentials {token_endpoint}", client.client_id)))
+                }
             }
             (copy(user, &user.t("first-key"), "api-key", api_key.expose()))
             (copy(user, &user.t("ready-header"), "header", &authorization))

@@ -1,6 +1,8 @@
 //! A DPoP proof (RFC 9449 sections 4.2 and 4.3): parsing, the signature, and the checks of its
 //! claims.
 
+use std::fmt::Display;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -25,6 +27,9 @@ const MAX_LENGTH: usize = 8 * 1024;
 
 /// The maximum length of `jti`, in bytes.
 const MAX_JTI_LENGTH: usize = 512;
+
+/// How much of a text of the caller is shown in a reason, in characters.
+const MAX_SHOWN: usize = 200;
 
 /// How far `iat` may be from the time of this node, in seconds, either way.
 const MAX_AGE: i64 = 60;
@@ -186,7 +191,8 @@ impl Proof {
                 "longer than {MAX_LENGTH} bytes"
             )));
         }
-        let jws = Jws::parse(text).map_err(|error| ProofError::NotAJwt(error.to_string()))?;
+        let jws =
+            Jws::parse(text).map_err(|error| ProofError::NotAJwt(shown(&error.to_string())))?;
         if !is_dpop_type(jws.header.typ.as_deref()) {
             return Err(ProofError::Type);
         }
@@ -194,7 +200,7 @@ impl Proof {
         if algorithm == SignatureAlgorithm::Rs256 {
             return Err(ProofError::Algorithm);
         }
-        let unusable = |error: &dyn std::fmt::Display| ProofError::Key(error.to_string());
+        let unusable = |error: &dyn Display| ProofError::Key(shown(&error.to_string()));
         let header: ProofHeader = jws.header_members().map_err(|error| unusable(&error))?;
         let jwk = Jwk::parse(&header.jwk).map_err(|error| unusable(&error))?;
         let key = jwk
@@ -205,7 +211,7 @@ impl Proof {
             return Err(ProofError::Signature);
         }
         let claims: ProofClaims = jws.claims().map_err(|error| match error {
-            DecodeError::Json(detail) => ProofError::Claims(detail),
+            DecodeError::Json(detail) => ProofError::Claims(shown(&detail)),
             other => ProofError::Claims(other.to_string()),
         })?;
         if !(1..=MAX_JTI_LENGTH).contains(&claims.jti.len()) {
@@ -245,8 +251,8 @@ impl Proof {
             return Ok(());
         }
         Err(ProofError::Url {
-            given: shown(&self.claims.htu),
-            expected: shown(&target.url),
+            given: shown_url(&self.claims.htu),
+            expected: shown_url(&target.url),
         })
     }
 
@@ -310,9 +316,14 @@ fn is_dpop_type(typ: Option<&str>) -> bool {
 /// A text of the caller as a log may show it.
 fn shown(text: &str) -> String {
     text.chars()
-        .filter(char::is_ascii_graphic)
-        .take(200)
+        .filter(|c| !c.is_control())
+        .take(MAX_SHOWN)
         .collect()
+}
+
+/// A URL as a log may show it: without its query, which may contain secrets.
+fn shown_url(url: &str) -> String {
+    shown(url.split(['?', '#']).next().unwrap_or_default())
 }
 
 #[cfg(test)]
