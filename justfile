@@ -44,6 +44,7 @@ demo:
 
 # Take the screenshots in docs/pictures again; needs what tests/run installs for the browser tests
 pictures:
+    @[[ -n "${TEST_NODE_DIR:-}" && -n "${TEST_CHROMIUM:-}" ]] || { echo "set TEST_NODE_DIR and TEST_CHROMIUM first: see CONTRIBUTING.md" >&2; exit 1; }
     mkdir -p "$TEST_NODE_DIR/portal"
     cp tests/portal/*.mjs "$TEST_NODE_DIR/portal/"
     TEST_REQUIRE_ALL=1 cargo test --locked --test keyward -- --ignored the_pictures_of_the_documentation

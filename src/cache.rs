@@ -3,7 +3,7 @@
 //!
 //! Every change appends to the feed `changes`. Each node polls the feed several times a second and
 //! evicts what has changed. **A lease makes that safe**: a node answers from its cache only while
-//! its last successful poll is younger than [`LEASE`](lease::LEASE). After that it asks the store,
+//! its last successful poll is younger than `LEASE`. After that it asks the store,
 //! and if the store does not answer, the node does not answer either. So a revocation that one node
 //! has confirmed takes effect on every node within a second, even if the database is unreachable.
 //!

@@ -44,23 +44,25 @@ pub enum ForwardedHeader {
     Forwarded,
 }
 
+/// A text in a list of networks that is neither a network nor an address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not an IP address or a network such as 10.0.0.0/8")]
+pub struct InvalidNetwork(pub String);
+
 /// The reverse proxies whose forwarding header is trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl FromStr for TrustedProxies {
-    type Err = String;
+    type Err = InvalidNetwork;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
         let names = text
             .split(',')
             .map(str::trim)
             .filter(|name| !name.is_empty());
-        let networks = names.map(|name| {
-            parse_network(name).ok_or_else(|| {
-                format!("{name:?} is not an IP address or a network such as 10.0.0.0/8")
-            })
-        });
+        let networks =
+            names.map(|name| parse_network(name).ok_or_else(|| InvalidNetwork(name.to_owned())));
         networks.collect::<Result<_, _>>().map(TrustedProxies)
     }
 }

@@ -8,6 +8,8 @@ use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::decimal;
+
 pub mod watch;
 
 /// An instant in UTC, in milliseconds since the Unix epoch: the resolution of a UUIDv7.
@@ -155,28 +157,111 @@ impl schemars::JsonSchema for Timestamp {
     }
 }
 
+/// The longest duration that a setting or a parameter can have: a hundred years.
+const MAX_DURATION: u64 = 100 * 366 * 24 * 60 * 60;
+
+/// A text that is not a duration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidDuration {
+    /// It is not a number with a unit.
+    #[error("{0:?} is not a duration; write seconds, or a number with s, m, h or d, such as 90d")]
+    Syntax(String),
+    /// It is longer than the maximum.
+    #[error("{0:?} is longer than a hundred years")]
+    TooLong(String),
+}
+
 /// Parses a duration: `90d`, `24h`, `15m`, `30s`, or a number of seconds.
 ///
 /// # Errors
-/// A sentence that says what is expected.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let invalid = || {
-        format!(
-            "{text:?} is no span of time; write seconds, or a number with s, m, h or d, such as 90d"
-        )
+/// [`InvalidDuration`] for any other text, and for more than a hundred years.
+pub fn parse_duration(text: &str) -> Result<Duration, InvalidDuration> {
+    let syntax = || InvalidDuration::Syntax(text.to_owned());
+    let too_long = || InvalidDuration::TooLong(text.to_owned());
+    let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(end) => text.split_at(end),
+        None => (text, ""),
     };
-    let digits = text.trim_end_matches(|last: char| last.is_ascii_alphabetic());
-    let number: u64 = digits.parse().map_err(|_| invalid())?;
-    let seconds = match &text[digits.len()..] {
+    let seconds: u64 = match unit {
         "" | "s" => 1,
         "m" => 60,
         "h" => 60 * 60,
         "d" => 24 * 60 * 60,
-        _ => return Err(invalid()),
+        _ => return Err(syntax()),
     };
-    let max = 100 * 366 * 24 * 60 * 60;
-    match number.checked_mul(seconds) {
-        Some(total) if total <= max => Ok(Duration::from_secs(total)),
-        _ => Err(format!("{text:?} is longer than a hundred years")),
+    if digits.is_empty() {
+        return Err(syntax());
+    }
+    let total = decimal::parse::<u64>(digits).and_then(|number| number.checked_mul(seconds));
+    match total {
+        Some(total) if total <= MAX_DURATION => Ok(Duration::from_secs(total)),
+        _ => Err(too_long()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_a_number_with_a_unit() {
+        for (text, seconds) in [
+            ("0", 0),
+            ("90", 90),
+            ("0090", 90),
+            ("30s", 30),
+            ("15m", 900),
+            ("24h", 86_400),
+            ("90d", 7_776_000),
+            ("36600d", MAX_DURATION),
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                Ok(Duration::from_secs(seconds)),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn any_other_text_is_not_a_duration() {
+        for text in [
+            "",
+            "d",
+            "+5",
+            "-5",
+            "+5d",
+            " 5",
+            "5 ",
+            "5\n",
+            "\t5",
+            "5 d",
+            "5D",
+            "5w",
+            "5dd",
+            "5d5",
+            "1.5h",
+            "1e3",
+            "0x10",
+            "\u{0665}",
+            "5\u{0665}",
+            "90days",
+        ] {
+            let expected = InvalidDuration::Syntax(text.to_owned());
+            assert_eq!(parse_duration(text), Err(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_duration_has_a_maximum() {
+        for text in [
+            "36601d",
+            "3162240001",
+            "18446744073709551615d",
+            "99999999999999999999999",
+        ] {
+            let expected = InvalidDuration::TooLong(text.to_owned());
+            assert_eq!(parse_duration(text), Err(expected), "{text:?}");
+        }
     }
 }

@@ -21,6 +21,7 @@ pub mod concurrency_limit;
 pub mod config;
 pub mod credential;
 pub mod crypto;
+pub mod decimal;
 pub mod domain;
 pub mod error;
 pub mod http;

@@ -160,6 +160,17 @@ pub struct CacheState {
     pub misses: u64,
 }
 
+/// The state of a pool of database connections.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PoolState {
+    /// Open connections.
+    pub open: u32,
+    /// Open connections that are in use.
+    pub in_use: u32,
+    /// The maximum number of open connections.
+    pub max: u32,
+}
+
 /// The values that are read at the moment of a scrape.
 #[derive(Debug, Default)]
 pub struct Snapshot {
@@ -167,9 +178,8 @@ pub struct Snapshot {
     pub cache_fresh: bool,
     /// The caches, by name.
     pub caches: Vec<(&'static str, CacheState)>,
-    /// The connection pools, by name: connections that are open, those in use, and the most there
-    /// may be.
-    pub pools: Vec<(&'static str, [u32; 3])>,
+    /// The connection pools, by name.
+    pub pools: Vec<(&'static str, PoolState)>,
     /// The bounded queues, by name, with their lengths.
     pub queues: Vec<(&'static str, usize)>,
     /// The age of the key that signs now.
@@ -595,15 +605,17 @@ impl Metrics {
                 );
             }
         }
-        for (pool, [open, in_use, most]) in &snapshot.pools {
+        for (pool, state) in &snapshot.pools {
             let labels = PoolLabels { pool };
             self.pool_connections
                 .get_or_create(&labels)
-                .set(i64::from(*open));
+                .set(i64::from(state.open));
             self.pool_in_use
                 .get_or_create(&labels)
-                .set(i64::from(*in_use));
-            self.pool_max.get_or_create(&labels).set(i64::from(*most));
+                .set(i64::from(state.in_use));
+            self.pool_max
+                .get_or_create(&labels)
+                .set(i64::from(state.max));
         }
         for (queue, length) in &snapshot.queues {
             self.queue_length

@@ -88,7 +88,7 @@ impl Scope {
 }
 
 /// The error for text that is not a valid scope.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidScope;
 
 impl fmt::Display for InvalidScope {

@@ -19,9 +19,11 @@ use crate::error::Error;
 mod json_lines;
 mod log_queue;
 mod otlp;
+mod text_lines;
 
 use json_lines::JsonLines;
 use log_queue::LogQueue;
+use text_lines::{Style, TextLines};
 
 /// How long the end of the process waits for a log or a collector that does not accept data.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -146,7 +148,11 @@ fn format_layer(queue: Arc<LogQueue>, role: Role) -> BoxedLayer {
     if role == Role::Server && !terminal {
         layer.event_format(JsonLines).boxed()
     } else {
-        layer.with_target(false).with_ansi(terminal).boxed()
+        let style = if terminal { Style::Ansi } else { Style::Plain };
+        layer
+            .with_ansi(terminal)
+            .event_format(TextLines::new(style))
+            .boxed()
     }
 }
 

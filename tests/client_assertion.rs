@@ -58,7 +58,7 @@ on_both! {
             assert_eq!(reply.status, 200, "{algorithm}: {}", reply.body);
             let again = ask(&node, &assertion);
             again.refused(401, "invalid_client");
-            assert!(node.log_of(&again)["reason"].as_str().unwrap().contains("used before"));
+            assert!(node.log_of(&again)["error"].as_str().unwrap().contains("used before"));
             ask(&second, &assertion).refused(401, "invalid_client");
 
             // An assertion with the same `jti` and another `exp` counts as the same assertion.
@@ -227,7 +227,7 @@ fn the_token_endpoint_is_an_audience_only_where_that_is_set() {
     let refused = ask(&strict, &pair.sign(&header(&pair), &claims));
     refused.refused(401, "invalid_client");
     let line = strict.log_of(&refused);
-    let reason = line["reason"].as_str().unwrap();
+    let reason = line["error"].as_str().unwrap();
     assert!(
         reason.contains("assertion_for_token_endpoint") && reason.contains("Spring"),
         "{reason}"
@@ -472,7 +472,7 @@ fn a_jwks_uri_does_not_reach_inside() {
     reply.refused(401, "invalid_client");
     assert_eq!(keys.hits("/keys"), 0, "no connection was made");
     eventually("the reason", || {
-        node.log_of(&reply)["reason"]
+        node.log_of(&reply)["error"]
             .as_str()?
             .contains("jwks_uri")
             .then_some(())

@@ -90,7 +90,7 @@ on_both! {
         client.secret = brief["client_secret"].as_str().unwrap().to_owned();
         eventually("the brief secret", || (node.token_reply(&client, &[]).status == 200).then_some(()));
         eventually("its end", || (node.token_reply(&client, &[]).status == 401).then_some(()));
-        let reason = node.log_of(&node.token_reply(&client, &[]))["reason"].as_str().unwrap().to_owned();
+        let reason = node.log_of(&node.token_reply(&client, &[]))["error"].as_str().unwrap().to_owned();
         assert!(reason.contains("expired at"), "{reason}");
         let rows = world.cli(&["secret", "list", &client.id]);
         assert!(rows.as_array().unwrap().iter().all(|row| row["id"].is_string()));
@@ -106,7 +106,7 @@ on_both! {
         let reply = eventually("the refusal", || Some(node.token_reply(&client, &[])).filter(|reply| reply.status == 401));
         reply.refused(401, "invalid_client");
         assert_eq!(reply.json()["error_description"], "Client authentication failed");
-        assert!(node.log_of(&reply)["reason"].as_str().unwrap().contains("disabled"));
+        assert!(node.log_of(&reply)["error"].as_str().unwrap().contains("disabled"));
         world.cli(&["client", "enable", &client.id]);
         eventually("the client to be enabled", || (node.token_reply(&client, &[]).status == 200).then_some(()));
     }

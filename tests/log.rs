@@ -1,11 +1,14 @@
-//! A log that cannot be written blocks neither requests, nor the start, nor the stop of the server.
+//! The log: its fields are documented, and a log that cannot be written blocks neither requests, nor the start,
+//! nor the stop of the server.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use crate::support::{World, eventually, within};
+use crate::support::{World, eventually, repository, within};
 
 struct Serving {
     child: Child,
@@ -154,4 +157,80 @@ fn the_server_keeps_running_when_its_log_reader_hangs() {
     }
     serving.stops();
     drop(log);
+}
+
+/// The arguments of a macro call, from behind its opening parenthesis.
+fn macro_arguments(text: &str) -> Vec<String> {
+    let mut arguments = vec![String::new()];
+    let mut depth = 0;
+    let mut in_string = false;
+    let mut escaped = false;
+    for c in text.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if in_string => escaped = true,
+            '"' => in_string = !in_string,
+            _ if in_string => {}
+            ')' if depth == 0 => break,
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            ',' if depth == 0 => {
+                arguments.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        arguments.last_mut().unwrap().push(c);
+    }
+    arguments
+}
+
+/// The names of the fields in the log macros of a source file.
+fn logged_fields(source: &str) -> BTreeSet<String> {
+    let mut fields = BTreeSet::new();
+    for level in ["error", "warn", "info", "debug", "trace"] {
+        for call in source.split(&format!("tracing::{level}!(")).skip(1) {
+            let named = macro_arguments(call).into_iter().filter_map(|argument| {
+                let argument = argument.trim();
+                let is_field = !argument.is_empty()
+                    && !argument.starts_with('"')
+                    && !argument.starts_with("target:");
+                let name = argument.split('=').next()?.trim();
+                is_field.then(|| name.trim_start_matches(['%', '?']).to_owned())
+            });
+            fields.extend(named);
+        }
+    }
+    fields
+}
+
+fn sources(folder: &Path, found: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+/// One meaning has one name: a new field is a row of the table in the documentation, or one of its names.
+#[test]
+fn the_fields_of_log_lines_are_those_that_the_documentation_lists() {
+    let mut source = String::new();
+    sources(&repository("src"), &mut source);
+    let page = std::fs::read_to_string(repository("docs/operations.md")).unwrap();
+    let section = page
+        .split("\n#")
+        .find(|section| section.starts_with("## Fields of log lines"))
+        .unwrap();
+    let documented: BTreeSet<String> = section
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .filter_map(|line| line.split('|').nth(1))
+        .flat_map(|names| names.split('`').skip(1).step_by(2))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(logged_fields(&source), documented);
 }

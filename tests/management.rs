@@ -169,8 +169,9 @@ impl<'a> Api<'a> {
             listed[0]["expires_at"].is_string() && listed[1]["expires_at"].is_null(),
             "{listed}"
         );
-        let newest = (0..25).map(|_| rotate(json!(0))).last().unwrap();
-        assert_eq!((status(&second), status(&newest)), (401, 200));
+        let rotated: Vec<_> = (0..25).map(|_| rotate(json!(0))).collect();
+        let newest = rotated.last().unwrap();
+        assert_eq!((status(&second), status(newest)), (401, 200));
         let kept = self.get(&path)["items"].as_array().unwrap().len();
         assert_eq!(kept, 1, "without a grace period the old ones are deleted");
     }

@@ -47,7 +47,7 @@ fn attempt(node: &Node, pair: &jwt::Pair, id: &str) -> Reply {
 }
 
 fn reason(node: &Node, reply: &Reply) -> String {
-    node.log_of(reply)["reason"].as_str().unwrap().to_owned()
+    node.log_of(reply)["error"].as_str().unwrap().to_owned()
 }
 
 #[test]

@@ -148,80 +148,164 @@ fn enrol(browser: &Browser<'_>) -> (String, Vec<String>) {
     )
 }
 
+/// Whatever is wrong, the message is the same; and the password is not shown again.
+fn wrong_credentials_get_one_message(_: &World, node: &Node) {
+    let browser = Browser::new(node);
+    let refusals = [
+        (ADA, "wrong password 1"),
+        ("nobody@one.example", PASSWORD),
+        ("", ""),
+        ("\0", "wrong password 1"),
+        (ADA, ""),
+    ]
+    .map(|(email, password)| {
+        let reply = browser.sign_in(email, password);
+        page(&reply, 403);
+        assert!(browser.cookie("keyward").is_empty(), "{email}");
+        assert!(
+            password.is_empty() || !reply.body.contains(password),
+            "{email}"
+        );
+        match email {
+            "" => reply.body.clone(),
+            _ => reply
+                .body
+                .replace(&format!("value=\"{email}\""), "value=\"\""),
+        }
+    });
+    assert!(
+        refusals.iter().all(|body| *body == refusals[0]),
+        "{refusals:#?}"
+    );
+}
+
+fn the_cookies_of_a_sign_in_are_restricted(_: &World, node: &Node) {
+    let browser = Browser::new(node);
+    let reply = browser.sign_in(&ADA.to_uppercase(), PASSWORD);
+    assert_eq!(reply.leads_to(), "/portal");
+    let [session, known] = reply.all("set-cookie")[..] else {
+        panic!("{:?}", reply.all("set-cookie"))
+    };
+    assert!(
+        session.starts_with("keyward=kwp_") && !session.contains("Max-Age"),
+        "{session}"
+    );
+    assert!(
+        known.starts_with("keyward_known=") && known.contains("Max-Age="),
+        "{known}"
+    );
+    for cookie in [session, known] {
+        let attributes: Vec<&str> = cookie.split("; ").skip(1).collect();
+        for wanted in ["HttpOnly", "SameSite=Lax", "Path=/"] {
+            assert!(attributes.contains(&wanted), "{wanted}: {cookie}");
+        }
+        assert!(!attributes.contains(&"Secure"), "{cookie}");
+    }
+    assert!(is_signed_in(&browser));
+}
+
+/// Another browser gets another session; signing in again in the same browser ends the previous one.
+fn each_browser_has_one_session(_: &World, node: &Node) {
+    let (first, second) = (Browser::of(node, ADA), Browser::of(node, ADA));
+    assert_ne!(first.cookie("keyward"), second.cookie("keyward"));
+    let before = second.cookie("keyward");
+    let fields = [("email", ADA), ("password", PASSWORD)];
+    assert_eq!(second.act("/portal/sign-in", &fields).status, 303);
+    assert!(is_signed_in(&second) && second.cookie("keyward") != before);
+    second.set_cookie("keyward", &before);
+    assert!(!is_signed_in(&second) && is_signed_in(&first));
+}
+
+fn a_changed_password_ends_other_sessions(world: &World, node: &Node) {
+    person(world, BOB, "viewer", Some("One"));
+    let (browser, other, stale) = (
+        Browser::of(node, BOB),
+        Browser::of(node, BOB),
+        Browser::new(node),
+    );
+    stale.set_cookie("keyward", &browser.cookie("keyward"));
+    let change = |current: &str, new: &str| {
+        let fields = [("current", current), ("new", new)];
+        browser.fill("/portal/profile", "/portal/profile/password", &fields)
+    };
+    let new = "another horse battery";
+    for (current, new) in [("wrong password 1", new), (PASSWORD, "2 shrt")] {
+        let reply = change(current, new);
+        assert!(page(&reply, 400).body.contains("role=\"alert\""));
+        assert!(!reply.body.contains(new) && !reply.body.contains(current));
+    }
+    let reply = change(PASSWORD, new);
+    assert!(
+        reply.leads_to().starts_with("/portal/profile"),
+        "{}",
+        reply.body
+    );
+    assert!(is_signed_in(&browser), "the session has a new cookie");
+    assert!(!is_signed_in(&stale) && !is_signed_in(&other));
+    assert_eq!(other.sign_in(BOB, PASSWORD).status, 403);
+    assert_eq!(other.sign_in(BOB, new).status, 303);
+    world.cli(&["user", "delete", BOB]);
+    assert!(
+        !is_signed_in(&browser),
+        "the sessions of a deleted user end"
+    );
+}
+
+fn sessions_end_by_signing_out(world: &World, node: &Node) {
+    let user = "cleo@one.example";
+    person(world, user, "viewer", Some("One"));
+    let (browser, other, stale) = (
+        Browser::of(node, user),
+        Browser::of(node, user),
+        Browser::new(node),
+    );
+    let sessions = browser.get("/portal/profile");
+    let end = sessions
+        .body
+        .split("action=\"")
+        .map(|rest| rest.split('"').next().unwrap())
+        .find(|action| action.ends_with("/end"));
+    assert_eq!(browser.submit(&sessions, end.unwrap(), &[]).status, 303);
+    assert!(
+        is_signed_in(&browser) && !is_signed_in(&other),
+        "the other session ended"
+    );
+
+    let last = browser.cookie("keyward");
+    // A cookie with a typing error belongs to no session.
+    let mistyped = [
+        format!("{last}x"),
+        last.replace("kwp_", "kws_"),
+        last[..last.len() - 1].to_owned(),
+        "\"".to_owned(),
+    ];
+    for wrong in mistyped {
+        stale.set_cookie("keyward", &wrong);
+        assert!(!is_signed_in(&stale), "{wrong}");
+    }
+    let reply = browser.fill("/portal/profile", "/portal/sign-out", &[]);
+    assert!(reply.leads_to().starts_with("/portal/sign-in"));
+    assert!(
+        browser.cookie("keyward").is_empty(),
+        "{:?}",
+        reply.all("set-cookie")
+    );
+    stale.set_cookie("keyward", &last);
+    assert!(!is_signed_in(&stale));
+}
+
 on_both! {
     fn users_sign_in_and_out(world: World) {
         create_account(&world);
         let node = world.start();
-        let browser = Browser::new(&node);
-        // Whatever is wrong, the message is the same; and the password is not shown again.
-        let refusals = [(ADA, "wrong password 1"), ("nobody@one.example", PASSWORD), ("", ""), ("\0", "wrong password 1"), (ADA, "")].map(|(email, password)| {
-            let reply = browser.sign_in(email, password);
-            page(&reply, 403);
-            assert!(browser.cookie("keyward").is_empty() && (password.is_empty() || !reply.body.contains(password)), "{email}");
-            let body = reply.body.clone();
-            if email.is_empty() { body } else { body.replace(&format!("value=\"{email}\""), "value=\"\"") }
-        });
-        assert!(refusals.iter().all(|body| *body == refusals[0]), "{refusals:#?}");
-
-        let reply = browser.sign_in(&ADA.to_uppercase(), PASSWORD);
-        assert_eq!(reply.leads_to(), "/portal");
-        let [session, known] = reply.all("set-cookie")[..] else { panic!("{:?}", reply.all("set-cookie")) };
-        assert!(session.starts_with("keyward=kwp_") && !session.contains("Max-Age"), "{session}");
-        assert!(known.starts_with("keyward_known=") && known.contains("Max-Age="), "{known}");
-        for cookie in [session, known] {
-            let attributes: Vec<&str> = cookie.split("; ").skip(1).collect();
-            assert!(["HttpOnly", "SameSite=Lax", "Path=/"].iter().all(|wanted| attributes.contains(wanted)), "{cookie}");
-            assert!(!attributes.contains(&"Secure"), "{cookie}");
-        }
-        assert!(is_signed_in(&browser));
-
-        // Another browser gets another session; signing in again in the same browser ends the
-        // previous one.
-        let (first, other) = (browser.cookie("keyward"), Browser::of(&node, ADA));
-        assert_ne!(first, other.cookie("keyward"));
-        let again = Browser::of(&node, ADA);
-        let before = again.cookie("keyward");
-        assert_eq!(again.act("/portal/sign-in", &[("email", ADA), ("password", PASSWORD)]).status, 303);
-        assert!(is_signed_in(&again) && again.cookie("keyward") != before);
-        again.set_cookie("keyward", &before);
-        assert!(!is_signed_in(&again));
-
-        // After a change of the password this browser has a new cookie, and the other one is signed
-        // out.
-        for (current, new, status) in [("wrong password 1", "another horse battery", 400), (PASSWORD, "2 shrt", 400)] {
-            let reply = browser.fill("/portal/profile", "/portal/profile/password", &[("current", current), ("new", new)]);
-            assert!(page(&reply, status).body.contains("role=\"alert\"") && !reply.body.contains(new) && !reply.body.contains(current));
-        }
-        let new = "another horse battery";
-        let reply = browser.fill("/portal/profile", "/portal/profile/password", &[("current", PASSWORD), ("new", new)]);
-        assert!(reply.leads_to().starts_with("/portal/profile"), "{}", reply.body);
-        assert_ne!(browser.cookie("keyward"), first);
-        assert!(is_signed_in(&browser) && !is_signed_in(&other));
-        let stale = Browser::new(&node);
-        stale.set_cookie("keyward", &first);
-        assert!(!is_signed_in(&stale));
-        assert_eq!((other.sign_in(ADA, PASSWORD).status, other.sign_in(ADA, new).status), (403, 303));
-
-        // Sign out here, and end another browser's session from here.
-        let sessions = browser.get("/portal/profile");
-        let end = sessions.body.split("action=\"").map(|rest| rest.split('"').next().unwrap()).find(|action| action.ends_with("/end"));
-        assert_eq!(browser.submit(&sessions, end.unwrap(), &[]).status, 303);
-        assert!(is_signed_in(&browser) && !is_signed_in(&other));
-        let last = browser.cookie("keyward");
-        let reply = browser.fill("/portal/profile", "/portal/sign-out", &[]);
-        assert!(reply.leads_to().starts_with("/portal/sign-in") && browser.cookie("keyward").is_empty(), "{:?}", reply.all("set-cookie"));
-        stale.set_cookie("keyward", &last);
-        assert!(!is_signed_in(&stale));
-        // A cookie with a typing error belongs to no session.
-        for wrong in [format!("{last}x"), last.replace("kwp_", "kws_"), last[..last.len() - 1].to_owned(), "\"".to_owned()] {
-            stale.set_cookie("keyward", &wrong);
-            assert!(!is_signed_in(&stale), "{wrong}");
-        }
-        // The sessions of a deleted user end.
-        let gone = Browser::new(&node);
-        assert_eq!(gone.sign_in(ADA, new).status, 303);
-        world.cli(&["user", "delete", ADA]);
-        assert!(!is_signed_in(&gone));
+        let checks: [fn(&World, &Node); 5] = [
+            wrong_credentials_get_one_message,
+            the_cookies_of_a_sign_in_are_restricted,
+            each_browser_has_one_session,
+            a_changed_password_ends_other_sessions,
+            sessions_end_by_signing_out,
+        ];
+        each_case(checks, |check| check(&world, &node));
     }
 
     /// Failed sign-ins are limited per client IP, and the rightful user can sign in from another

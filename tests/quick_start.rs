@@ -56,6 +56,8 @@ impl Project {
             .env("PATH", std::env::join_paths(folders).unwrap())
             .env("CARGO_TARGET_DIR", cache.join("rust"))
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            // The quick start is compiled as by a user, not linted as this repository.
+            .env_remove("RUSTC_WORKSPACE_WRAPPER")
             .env("GOCACHE", repository("target/interop-go-cache"))
             .env("GOTOOLCHAIN", "local")
             .env_remove("CLIENT_SECRET")

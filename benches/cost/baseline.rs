@@ -1,5 +1,5 @@
-//! What Keyward is compared with, each in a child process of its own: the bare signature, the bare
-//! verification, and an actix-web server that does nothing.
+//! The baselines, each in a separate child process: a bare signature, a bare verification, and an
+//! actix-web server with an empty handler.
 
 use std::hint::black_box;
 use std::io::{BufRead, Write};
@@ -14,10 +14,10 @@ use aws_lc_rs::signature::{
 use crate::Outcome;
 use crate::process::DONE;
 
-/// As long as the part of a token that is signed.
+/// Has the length of the signed part of a token.
 const MESSAGE: [u8; 600] = [b'k'; 600];
 
-/// Is the worker of this name until its standard input ends.
+/// Runs the worker of this name until its standard input ends.
 pub fn work(name: &str) -> Outcome<()> {
     if name == "empty" {
         return empty();
@@ -45,8 +45,8 @@ pub fn work(name: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// Answers 200 with nothing, with as many threads as Keyward: one for each processor. A POST has its
-/// body read first. Its first line is the address.
+/// Answers 200 without a body, with as many threads as Keyward: one per processor. Reads the body
+/// of a POST first. The first line of its output is its address.
 fn empty() -> Outcome<()> {
     let server = HttpServer::new(|| {
         let resource = web::resource("/").get(async || HttpResponse::Ok().finish());

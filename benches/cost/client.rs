@@ -1,4 +1,4 @@
-//! The least HTTP client that will do: kept connections, ready-made request bytes, blocking reads.
+//! A minimal HTTP client: persistent connections, prepared request bytes, blocking reads.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::Outcome;
 
-/// A kept connection.
+/// A persistent connection.
 pub struct Connection {
     stream: TcpStream,
     answer: Vec<u8>,
@@ -22,7 +22,7 @@ impl Connection {
         })
     }
 
-    /// Sends a request; gives the body of its answer, which has to be a 200 with a length.
+    /// Sends a request. Returns the body of its response, which must be a 200 with a length.
     fn send(&mut self, request: &[u8]) -> Outcome<&[u8]> {
         self.stream.write_all(request)?;
         self.answer.clear();
@@ -46,7 +46,7 @@ impl Connection {
     }
 }
 
-/// Where the body begins and ends, once all of the head is there.
+/// The range of the body, once the head is complete.
 fn frame(answer: &[u8]) -> Outcome<Option<(usize, usize)>> {
     let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
         return Ok(None);
@@ -64,11 +64,11 @@ fn frame(answer: &[u8]) -> Outcome<Option<(usize, usize)>> {
     Ok(Some((body, body + length.parse::<usize>()?)))
 }
 
-/// A number of connections to one server, a thread for each while they are driven.
+/// Connections to one server, each with a thread while they are in use.
 pub struct Connections(Vec<Connection>);
 
 impl Connections {
-    /// Opens them, and makes the server see each by one `request`.
+    /// Opens the connections, and sends one `request` on each.
     pub fn open(address: SocketAddr, number: usize, request: &[u8]) -> Outcome<Self> {
         let mut connections = Connections(
             (0..number)
@@ -79,8 +79,8 @@ impl Connections {
         Ok(connections)
     }
 
-    /// Sends `count` requests, the numbers 0 to `count` - 1, as fast as answers come; gives what
-    /// was read from the answers.
+    /// Sends `count` requests, numbered from 0, as fast as responses arrive. Returns what was read
+    /// from the responses.
     pub fn drive<'a, T: Send>(
         &mut self,
         count: usize,
@@ -111,12 +111,12 @@ impl Connections {
     }
 }
 
-/// A GET.
+/// The bytes of a GET request.
 pub fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: keyward\r\n\r\n").into_bytes()
 }
 
-/// A POST of a form with Basic authentication.
+/// The bytes of a POST request with a form and Basic authentication.
 pub fn post(path: &str, authorization: &str, form: &str) -> Vec<u8> {
     let length = form.len();
     format!(

@@ -1,4 +1,4 @@
-//! The server under measurement: the real binary, with a database and keys of its own.
+//! The measured server: the real binary, with a new database and new keys.
 
 use std::fs::{File, read_to_string};
 use std::net::SocketAddr;
@@ -19,11 +19,11 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_keyward");
 const RESOURCE: &str = "https://api.example.com";
 const ALIKE: [&str; 4] = ["--name", "Bench", "--scope", "orders:read orders:write"];
 
-/// A running server, with a client and a resource server to ask as.
+/// A running server, with a client and a resource server for requests.
 pub struct Keyward {
-    /// The server's.
+    /// The server's process.
     pub process: Process,
-    /// The client's.
+    /// The client's API key.
     pub api_key: String,
     meter: Meter,
     address: SocketAddr,
@@ -33,7 +33,7 @@ pub struct Keyward {
 }
 
 impl Keyward {
-    /// Sets one up under this name, and starts it with these flags.
+    /// Creates a server of this name, and starts it with these flags.
     pub fn start(meter: Meter, name: &str, flags: &[&str]) -> Outcome<Self> {
         let folder = Folder::new(name)?;
         make(&folder, &["account", "create", "--name", "Bench"])?;
@@ -50,7 +50,7 @@ impl Keyward {
             &[&["client", "create", "--resource", RESOURCE], &ALIKE[..]].concat(),
         )?;
 
-        // To a file, as under a service manager; and from there the address is read.
+        // The log goes to a file, as under a service manager; the address is read from there.
         let log = folder.file("log");
         let mut command = meter.command(Path::new(PROGRAM), &folder);
         set(&mut command, &folder)
@@ -86,14 +86,14 @@ impl Keyward {
         })
     }
 
-    /// What a token costs; and the tokens.
+    /// The cost of a token, and the issued tokens.
     pub fn tokens(&self, connections: usize, count: usize) -> Outcome<(Cost, Vec<String>)> {
         let read =
             |body: &[u8]| Ok(text(&serde_json::from_slice(body)?, "access_token")?.to_owned());
         self.drive(connections, count, |_| &self.token_request, read)
     }
 
-    /// What it costs to introspect these, one after the other; all of them have to be in force.
+    /// The cost of introspecting these tokens, one after the other. All of them must be active.
     pub fn introspect(&self, connections: usize, count: usize, tokens: &[String]) -> Outcome<Cost> {
         let ask = |token: &String| {
             post(
@@ -120,7 +120,7 @@ impl Keyward {
             .0)
     }
 
-    /// What it costs to hand out the public keys.
+    /// The cost of a request for the published keys.
     pub fn jwks(&self, connections: usize, count: usize) -> Outcome<Cost> {
         Ok(self
             .drive(connections, count, |_| &self.jwks_request, |_| Ok(()))?
@@ -141,7 +141,7 @@ impl Keyward {
     }
 }
 
-/// The settings, and nothing of where this happens to run.
+/// Only these settings, and nothing from the environment.
 fn set<'a>(command: &'a mut Command, folder: &Folder) -> &'a mut Command {
     for (name, _) in
         std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KEYWARD_"))
@@ -156,7 +156,7 @@ fn set<'a>(command: &'a mut Command, folder: &Folder) -> &'a mut Command {
     command.arg(format!("--keys-dir={}", folder.file("keys").display()))
 }
 
-/// Runs a command of the command line; gives its document.
+/// Runs a command. Returns its document.
 fn make(folder: &Folder, arguments: &[&str]) -> Outcome<Value> {
     let output = set(&mut Command::new(PROGRAM), folder)
         .arg("--json")
@@ -173,7 +173,7 @@ fn make(folder: &Folder, arguments: &[&str]) -> Outcome<Value> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// The address, from the log line that says "serving".
+/// The address in the log line "serving".
 fn serving(log: &str) -> Option<SocketAddr> {
     let mut lines = log
         .lines()

@@ -1,19 +1,19 @@
-//! `cargo bench`: what Keyward's requests cost, as ratios to what they cannot do without.
+//! `cargo bench`: the cost of Keyward's requests, as ratios to operations that they need anyway.
 //!
-//! Absolute times are worth nothing on another machine or at another hour. So each figure is a
-//! ratio within one run: to a bare RSA signature, a bare verification, an actix-web server that does
-//! nothing. Rounds of all of them take turns, each ratio is of one round, and the median is
-//! printed with the least and the most. This never fails for being slow.
+//! Absolute times are not comparable between machines or times of day. So each figure is a ratio
+//! within one run: to a bare RSA signature, a bare verification, or an actix-web server with an
+//! empty handler. Rounds of all measurements alternate, each ratio is of one round, and the table
+//! has the median with the minimum and the maximum. A slow result is never a failure.
 //!
 //! ```text
 //! cargo bench                          CPU time, and instructions where perf can count them
 //! cargo bench -- --callgrind           instructions in user mode, counted by valgrind
-//! cargo bench -- --tokens 1000000      memory over so many tokens (20000 unless told)
-//! cargo bench -- --rounds 9            more rounds (7 unless told; 1 with callgrind)
+//! cargo bench -- --tokens 1000000      memory after this many tokens (default: 20000)
+//! cargo bench -- --rounds 9            number of rounds (default: 7; 1 with callgrind)
 //! ```
 #![expect(
     clippy::print_stdout,
-    reason = "a table on standard output is what this is for"
+    reason = "the result is a table on standard output"
 )]
 
 use std::collections::BTreeMap;
@@ -28,13 +28,13 @@ use client::{Connections, get, post};
 use keyward::Keyward;
 use process::{Cost, Meter, Worker};
 
-/// For tools that measure and may fail anywhere.
+/// An error of any kind.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// The argument that makes this program one of its own child processes.
+/// The argument with which this program runs as a worker.
 const WORKER: &str = "--worker";
 
-/// A line of the table: what is measured, what it is compared with, the ratio that the project aims at.
+/// A line of the table: the measurement, its baselines, and the ratio that the project aims at.
 type Line = (&'static str, &'static [&'static str], Option<f64>);
 
 const SIGNATURE: &str = "bare RSA-2048 signature";
@@ -45,7 +45,7 @@ const TOKEN_8: &str = "token, 8 connections";
 const TOKEN_64: &str = "token, 64 connections";
 const TOKEN_UNRECORDED: &str = "token, 64, records off";
 const TOKEN_UNLOGGED: &str = "token, 64, no request log";
-const INTROSPECT_NEW: &str = "introspect a token never seen";
+const INTROSPECT_NEW: &str = "introspect a new token";
 const INTROSPECT_AGAIN: &str = "introspect it again";
 const INTROSPECT_UNLOGGED: &str = "introspect again, no request log";
 const INTROSPECT_KEY: &str = "introspect an API key";
@@ -67,7 +67,7 @@ const TABLE: [Line; 13] = [
     (JWKS, &[EMPTY], None),
 ];
 
-/// What each line of the table cost, once.
+/// The cost of each line of the table, in one round.
 #[derive(Default)]
 struct Round(BTreeMap<&'static str, Cost>);
 
@@ -78,17 +78,17 @@ impl Round {
     }
 }
 
-/// How many operations make a measurement.
+/// Operations per measurement.
 struct Counts {
     token: usize,
     verification: usize,
     request: usize,
 }
 
-/// Connections of what is not a token request.
+/// Connections for requests other than token requests.
 const CONNECTIONS: usize = 16;
 
-/// The processes that take turns.
+/// The processes that are measured in turn.
 struct Bench {
     meter: Meter,
     counts: Counts,
@@ -129,7 +129,7 @@ impl Bench {
         })
     }
 
-    /// Measures everything once.
+    /// Measures one round.
     fn round(&mut self) -> Outcome<Round> {
         let Counts {
             token,
@@ -187,7 +187,7 @@ impl Bench {
     }
 }
 
-/// The value in the middle, with the least and the most.
+/// The median, the minimum and the maximum.
 fn spread(mut values: Vec<f64>) -> Option<(f64, f64, f64)> {
     values.sort_by(f64::total_cmp);
     Some((
@@ -197,7 +197,7 @@ fn spread(mut values: Vec<f64>) -> Option<(f64, f64, f64)> {
     ))
 }
 
-/// Prints the table of one kind of cost, where it was measured.
+/// Prints the table of one kind of cost, if it was measured.
 fn print(title: &str, rounds: &[Round], cost: impl Fn(&Cost) -> Option<f64>) {
     let value = |round: &Round, what: &str| cost(round.0.get(what)?);
     println!(
@@ -237,7 +237,7 @@ fn print(title: &str, rounds: &[Round], cost: impl Fn(&Cost) -> Option<f64>) {
     }
 }
 
-/// Issues tokens, and watches how memory grows.
+/// Issues tokens and reports memory.
 fn memory(count: usize) -> Outcome<()> {
     println!(
         "\n{:38} {:>9}   {:>9}",
@@ -273,11 +273,12 @@ fn main() -> Outcome<()> {
         let mut value = || {
             arguments
                 .next()
-                .ok_or_else(|| format!("{argument} wants a value"))
+                .ok_or_else(|| format!("{argument} requires a value"))
         };
         match argument.as_str() {
             WORKER => return baseline::work(&value()?),
-            // From `cargo bench`, and not from `cargo test --benches`, which has no business here.
+            // Set by `cargo bench`, but not by `cargo test --benches`, which should measure
+            // nothing.
             "--bench" => wanted = true,
             "--callgrind" => callgrind = true,
             "--tokens" => tokens = value()?.parse()?,
@@ -319,7 +320,7 @@ fn main() -> Outcome<()> {
         }
     }
     let mut bench = Bench::start(meter)?;
-    // The first round fills caches and starts threads, and does not count.
+    // The first round fills caches and starts threads, and is not counted.
     bench.round()?;
     let costs = (0..rounds)
         .map(|_| bench.round())

@@ -1,4 +1,4 @@
-//! Child processes, and what they cost.
+//! Child processes, and the measurement of their cost.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,21 +10,21 @@ use std::time::Duration;
 
 use crate::Outcome;
 
-/// Where everything is put: in the target folder, so that the disk is a real one.
+/// The folder of all files: in the target folder, which is on a real disk.
 const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
 
-/// A new folder, removed in the end.
+/// A new folder, removed when it is dropped.
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// Under this name.
+    /// Creates a folder of this name.
     pub fn new(name: &str) -> Outcome<Self> {
         let path = Path::new(SCRATCH).join(format!("cost-{}-{name}", std::process::id()));
         fs::create_dir_all(&path)?;
         Ok(Folder(path))
     }
 
-    /// What lies in it under this name.
+    /// The path of a file in the folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
@@ -32,19 +32,19 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What cannot be removed lies in the target folder, where it harms nobody.
+        // A file that cannot be removed stays in the target folder, where it does no harm.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
-/// A child process with a folder, killed in the end.
+/// A child process with a folder, killed when it is dropped.
 pub struct Process {
     child: Child,
     folder: Folder,
 }
 
 impl Process {
-    /// Starts it.
+    /// Starts the process.
     pub fn start(folder: Folder, command: &mut Command) -> Outcome<Self> {
         let child = command
             .spawn()
@@ -52,7 +52,7 @@ impl Process {
         Ok(Process { child, folder })
     }
 
-    /// Whether it has not ended.
+    /// Whether the process is running.
     pub fn runs(&mut self) -> Outcome<bool> {
         Ok(self.child.try_wait()?.is_none())
     }
@@ -63,7 +63,7 @@ impl Process {
             .join(file)
     }
 
-    /// Of its memory, in KiB: what is resident (`VmRSS:`), or ever was (`VmHWM:`).
+    /// Memory in KiB: resident (`VmRSS:`) or the maximum (`VmHWM:`).
     pub fn memory(&self, what: &str) -> Outcome<u64> {
         let status = fs::read_to_string(self.proc("status"))?;
         let line = status
@@ -73,12 +73,12 @@ impl Process {
         Ok(line.trim_end_matches("kB").trim().parse()?)
     }
 
-    /// The nanoseconds on a processor of each thread.
+    /// The CPU time of each thread, in nanoseconds.
     fn runtimes(&self) -> Outcome<HashMap<PathBuf, u64>> {
         let mut runtimes = HashMap::new();
         for task in fs::read_dir(self.proc("task"))? {
             let task = task?.path();
-            // Between the listing and the look it may have ended.
+            // The thread may have ended since it was listed.
             let Ok(text) = fs::read_to_string(task.join("schedstat")) else {
                 continue;
             };
@@ -91,7 +91,7 @@ impl Process {
         }
     }
 
-    /// Makes callgrind write down what was spent since the last time, and sums it up.
+    /// Makes callgrind dump the cost since the last dump, and sums it up.
     fn dump(&self) -> Outcome<u64> {
         let asked = Command::new("vgdb")
             .arg(format!("--pid={}", self.child.id()))
@@ -103,7 +103,7 @@ impl Process {
         let mut total = None;
         for file in fs::read_dir(&self.folder.0)? {
             let file = file?.path();
-            // It appends a number.
+            // callgrind appends a number to the name.
             if file
                 .file_name()
                 .is_some_and(|name| name.to_string_lossy().starts_with(DUMP))
@@ -121,43 +121,45 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The name of callgrind's files.
+/// The prefix of callgrind's files.
 const DUMP: &str = "callgrind.out";
 
-/// Keeps callgrind's last file, where there is one, under this name.
+/// Keeps callgrind's last dump, if there is one, under this name.
 pub fn name_dump(name: &str) {
     let file = Path::new(SCRATCH).join(DUMP);
     let _ = fs::rename(&file, file.with_extension(name));
 }
 
-/// What one operation of a process costs.
+/// The cost of one operation of a process.
 #[derive(Clone, Copy)]
 pub struct Cost {
-    /// Nanoseconds on a processor, in the kernel too. Not under callgrind, where time means nothing.
+    /// CPU time in nanoseconds, including the kernel's. Not measured under callgrind, where time is
+    /// meaningless.
     pub nanos: Option<f64>,
-    /// Instructions, where something counts them: in the kernel too with perf, not with callgrind.
+    /// Instructions, if they can be counted: perf includes the kernel's, callgrind does not.
     pub instructions: Option<f64>,
 }
 
 /// How cost is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Meter {
-    /// CPU time alone.
+    /// Only CPU time.
     Time,
     /// CPU time, and instructions from the processor's counters.
     TimeAndPerf,
-    /// Instructions in user mode, by callgrind, under which a process is some fifty times slower.
+    /// Instructions in user mode, counted by callgrind, under which a process is some fifty times
+    /// slower.
     Callgrind,
 }
 
 impl Meter {
-    /// The best that this machine has; callgrind where it is wanted.
+    /// The best method of this machine, or callgrind if requested.
     pub fn choose(callgrind: bool) -> Outcome<Self> {
         if callgrind {
             let there = ["valgrind", "vgdb"]
@@ -181,13 +183,13 @@ impl Meter {
         })
     }
 
-    /// The command that runs `program` so that it can be measured.
+    /// The command that runs `program` under the meter.
     pub fn command(self, program: &Path, folder: &Folder) -> Command {
         if self != Meter::Callgrind {
             return Command::new(program);
         }
         let mut command = Command::new("valgrind");
-        // Fair to threads, or one that waits for a lock starves.
+        // Fair scheduling, because a thread that waits for a lock would starve otherwise.
         command.args(["--quiet", "--tool=callgrind", "--fair-sched=yes"]);
         command
             .arg(format!(
@@ -198,7 +200,7 @@ impl Meter {
         command
     }
 
-    /// What `process` spends on one operation while `work` makes it do `count` of them.
+    /// The cost of one operation of `process`, while `work` makes it perform `count` of them.
     pub fn measure<T>(
         self,
         process: &Process,
@@ -207,7 +209,7 @@ impl Meter {
     ) -> Outcome<(Cost, T)> {
         let each = |all: u64| Some(all as f64 / count as f64);
         if self == Meter::Callgrind {
-            // A dump tells what was spent since the one before it: so the start drops out.
+            // A dump has the cost since the previous one, so the cost of the start is excluded.
             process.dump()?;
             let result = work()?;
             return Ok((
@@ -226,7 +228,7 @@ impl Meter {
         let before = process.runtimes()?;
         let result = work()?;
         let after = process.runtimes()?;
-        // By thread: one that has idled may end, and would take its past along.
+        // Per thread, because an idle thread may end and its time with it.
         let spent = after
             .iter()
             .map(|(task, runtime)| runtime - before.get(task).unwrap_or(&0));
@@ -243,7 +245,7 @@ impl Meter {
 
 const EVENTS: &str = "instructions:u,instructions:k";
 
-/// `perf stat` on a process that runs already.
+/// `perf stat` on a running process.
 struct Perf(Child);
 
 impl Perf {
@@ -261,7 +263,7 @@ impl Perf {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
-        // It says nothing when it has begun.
+        // perf does not report that it has begun.
         sleep(Duration::from_millis(200));
         Ok(Perf(child))
     }
@@ -282,7 +284,7 @@ impl Perf {
     }
 }
 
-/// The sum of both events in what `perf stat -x,` prints; nothing where one is not supported.
+/// The sum of both events in the output of `perf stat -x,`, or none if one is not supported.
 fn instructions(said: &str) -> Option<u64> {
     let counts = said.lines().filter(|line| line.contains(",instructions:"));
     let counts: Vec<u64> = counts
@@ -291,19 +293,20 @@ fn instructions(said: &str) -> Option<u64> {
     (counts.len() == 2).then(|| counts.iter().sum())
 }
 
-/// This program once more, doing what it is told on its standard input (see `baseline`).
+/// A child process that runs this program as a worker, which reads its instructions from standard
+/// input (see `baseline`).
 pub struct Worker {
-    /// The child.
+    /// The child process.
     pub process: Process,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
 }
 
-/// What a worker says when it has done what it was told.
+/// The line that a worker prints when it has finished.
 pub const DONE: &str = "done";
 
 impl Worker {
-    /// Starts the one of this name.
+    /// Starts the worker of this name.
     pub fn start(meter: Meter, name: &str) -> Outcome<Self> {
         let folder = Folder::new(name)?;
         let mut command = meter.command(&std::env::current_exe()?, &folder);
@@ -321,12 +324,12 @@ impl Worker {
         })
     }
 
-    /// Its next line.
+    /// Reads the worker's next line.
     pub fn hear(&mut self) -> Outcome<String> {
         hear(&mut self.stdout)
     }
 
-    /// What it spends on one operation, of `count`.
+    /// The cost of one operation, of `count`.
     pub fn measure(&mut self, meter: Meter, count: usize) -> Outcome<Cost> {
         let Worker {
             process,

@@ -24,8 +24,8 @@ import (
 const scope = "orders:read"
 
 var (
-	// errInvalidToken means that the caller presented no valid credential: 401. Any other error means that
-	// this could not be found out: 503.
+	// errInvalidToken means that the caller presented no valid credential: 401. Any other error means
+	// that the credential could not be checked: 503.
 	errInvalidToken = errors.New("invalid token")
 
 	httpClient = &http.Client{Timeout: 5 * time.Second}
@@ -41,7 +41,7 @@ type claims struct {
 type server struct {
 	issuer, audience       string
 	clientID, clientSecret string
-	// introspectJWTs asks about JWTs too, so that a revoked one is refused at once.
+	// introspectJWTs enables introspection of JWTs too, so that a revoked one is refused at once.
 	introspectJWTs bool
 	keys           keyfunc.Keyfunc
 }
@@ -91,7 +91,7 @@ func fetchKeys(jwksURL string) (keyfunc.Keyfunc, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The library starts without keys where it cannot fetch them; then every token would be refused.
+	// If the library cannot fetch the keys, it starts without any and would refuse every token.
 	fetched, err := keys.Storage().KeyReadAll(context.Background())
 	if err == nil && len(fetched) == 0 {
 		err = fmt.Errorf("no keys at %s", jwksURL)
@@ -126,7 +126,7 @@ func (s *server) protect(scope string, handler func(http.ResponseWriter, *http.R
 	}
 }
 
-// authenticate verifies JWTs offline and asks the authorization server about everything else.
+// authenticate verifies JWTs offline and introspects everything else.
 func (s *server) authenticate(ctx context.Context, authorization string) (*claims, error) {
 	token, err := credential(authorization)
 	if err != nil {
@@ -182,8 +182,8 @@ func (s *server) verify(token string) (*claims, error) {
 	return caller, nil
 }
 
-// introspect asks whether a token or an API key is active (RFC 7662). Keyward answers so only to a resource
-// server that the token is meant for.
+// introspect checks a token or an API key (RFC 7662). Keyward describes a token only to a resource
+// server in its audience.
 func (s *server) introspect(ctx context.Context, token string) (*claims, error) {
 	form := url.Values{"token": {token}}.Encode()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.issuer+"/oauth/introspect", strings.NewReader(form))

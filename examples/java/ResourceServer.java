@@ -171,8 +171,8 @@ public final class ResourceServer {
   }
 
   /**
-   * Asks whether a token or an API key is active (RFC 7662). Keyward answers so only to a resource server that the
-   * token is meant for.
+   * Introspects a token or an API key (RFC 7662). Keyward describes a token only to a resource server in its
+   * audience.
    */
   private Caller introspect(String token) throws Exception {
     var request =

@@ -7,7 +7,7 @@ const audience = required('AUDIENCE')
 const clientId = required('CLIENT_ID')
 const clientSecret = required('CLIENT_SECRET')
 const port = Number(process.env.PORT ?? 9000)
-// Ask about JWTs too, so that a revoked one is refused at once.
+// Introspect JWTs too, so that a revoked one is refused at once.
 const introspectJwts = process.env.INTROSPECT_JWTS === 'true'
 
 // The published keys: fetched again after five minutes, and for an unknown kid, at most once in five seconds.
@@ -53,7 +53,7 @@ async function verify(token) {
     })
     return payload
   } catch (error) {
-    // What jose throws where it cannot fetch the keys.
+    // The errors of jose if it cannot fetch the keys.
     const unavailable = ['ERR_JWKS_TIMEOUT', 'ERR_JOSE_GENERIC'].includes(error.code)
     if (error instanceof errors.JOSEError && !unavailable) throw new InvalidToken(error.message)
     throw error
@@ -61,8 +61,7 @@ async function verify(token) {
 }
 
 /**
- * Asks whether a token or an API key is active (RFC 7662). Keyward answers so only to a resource server that the
- * token is meant for.
+ * Introspects a token or an API key (RFC 7662). Keyward describes a token only to a resource server in its audience.
  */
 async function introspect(token) {
   const credentials = [clientId, clientSecret].map(encodeURIComponent).join(':')

@@ -13,7 +13,7 @@ ISSUER = os.environ["ISSUER"]
 AUDIENCE = os.environ["AUDIENCE"]
 CLIENT = (os.environ["CLIENT_ID"], os.environ["CLIENT_SECRET"])
 PORT = int(os.environ.get("PORT", "9000"))
-# Ask about JWTs too, so that a revoked one is refused at once.
+# Introspect JWTs too, so that a revoked one is refused at once.
 INTROSPECT_JWTS = os.environ.get("INTROSPECT_JWTS") == "true"
 
 # The published keys: fetched again after five minutes, and for an unknown kid, at most once in five seconds.

@@ -1,9 +1,10 @@
 //! The entries of the cache, and how they are loaded from the store.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::clock::Timestamp;
+use crate::crypto::jws::JwkSet;
 use crate::crypto::secret_hash::StoredSecret;
 use crate::store::api_key::{self, ApiKey, RevokedApiKey};
 use crate::store::client::{self, Client};
@@ -11,23 +12,26 @@ use crate::store::client_secret;
 use crate::store::resource_server::{self, Resources, TokenTyp};
 use crate::store::{Database, StoreError};
 
-/// A client with everything that authentication and introspection need to know about it.
+/// A client with everything that authentication and introspection need to know about it. Dereferences
+/// to its row.
 pub struct ClientEntry {
-    /// The row.
-    pub client: Client,
+    row: Client,
     /// The client's secrets, expired ones too.
     pub secrets: Vec<SecretEntry>,
     /// The identifiers of the resource servers that introspect with this client.
     pub resource_servers: Vec<String>,
     /// Those of the client's resource servers whose tokens have the `typ` JWT.
     plain_jwt: Resources,
+    /// The keys of the row's `jwks`, once they were needed. They are bounded like the text: its size
+    /// and the number of its keys are limited when it is registered.
+    jwks: OnceLock<Result<Arc<JwkSet>, serde_json::Error>>,
 }
 
 impl Deref for ClientEntry {
     type Target = Client;
 
     fn deref(&self) -> &Client {
-        &self.client
+        &self.row
     }
 }
 
@@ -45,6 +49,14 @@ impl ClientEntry {
         } else {
             TokenTyp::AtJwt
         }
+    }
+
+    /// The keys of the client's `jwks`, parsed at the first call; `None` if the client has no `jwks`.
+    /// Most clients never authenticate by an assertion, and hold no parsed keys.
+    pub fn jwks(&self) -> Option<Result<&Arc<JwkSet>, &serde_json::Error>> {
+        let text = self.row.jwks.as_deref()?;
+        let parse = || serde_json::from_str(text).map(Arc::new);
+        Some(self.jwks.get_or_init(parse).as_ref())
     }
 
     pub(super) fn load(
@@ -67,11 +79,12 @@ impl ClientEntry {
             .map(|client| client.resources.clone())
             .unwrap_or_default();
         let plain_jwt = resource_server::with_typ(database, &resources, TokenTyp::Jwt)?;
-        Ok(client.map(|client| ClientEntry {
-            client,
+        Ok(client.map(|row| ClientEntry {
+            row,
             secrets,
             resource_servers,
             plain_jwt,
+            jwks: OnceLock::new(),
         }))
     }
 }
@@ -86,10 +99,9 @@ pub struct SecretEntry {
     pub secret: StoredSecret,
 }
 
-/// An API key.
+/// An API key. Dereferences to its row.
 pub struct ApiKeyEntry {
-    /// The row.
-    pub key: ApiKey,
+    row: ApiKey,
     /// The hash that a presented key is compared with.
     pub secret: StoredSecret,
 }
@@ -98,14 +110,13 @@ impl Deref for ApiKeyEntry {
     type Target = ApiKey;
 
     fn deref(&self) -> &ApiKey {
-        &self.key
+        &self.row
     }
 }
 
-/// An API key that was revoked recently.
+/// An API key that was revoked recently. Dereferences to its row.
 pub struct RevokedKeyEntry {
-    /// The row.
-    pub key: RevokedApiKey,
+    row: RevokedApiKey,
     /// The hash that a presented key is compared with.
     pub secret: StoredSecret,
 }
@@ -114,7 +125,7 @@ impl Deref for RevokedKeyEntry {
     type Target = RevokedApiKey;
 
     fn deref(&self) -> &RevokedApiKey {
-        &self.key
+        &self.row
     }
 }
 
@@ -128,17 +139,51 @@ pub(super) struct LoadedApiKey {
 
 impl LoadedApiKey {
     pub(super) fn load(database: &mut Database, id: &str) -> Result<Self, StoreError> {
-        if let Some(key) = api_key::find(database, id)? {
-            let secret = StoredSecret::new(key.hash.clone());
+        if let Some(row) = api_key::find(database, id)? {
+            let secret = StoredSecret::new(row.hash.clone());
             return Ok(LoadedApiKey {
-                key: Some(Arc::new(ApiKeyEntry { key, secret })),
+                key: Some(Arc::new(ApiKeyEntry { row, secret })),
                 revoked: None,
             });
         }
-        let revoked = api_key::find_revoked(database, id)?.map(|key| {
-            let secret = StoredSecret::new(key.hash.clone());
-            Arc::new(RevokedKeyEntry { key, secret })
+        let revoked = api_key::find_revoked(database, id)?.map(|row| {
+            let secret = StoredSecret::new(row.hash.clone());
+            Arc::new(RevokedKeyEntry { row, secret })
         });
         Ok(LoadedApiKey { key: None, revoked })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::client::AuthMethod;
+
+    fn entry(jwks: Option<&str>) -> ClientEntry {
+        let method = AuthMethod::PrivateKeyJwt;
+        let mut row = Client::new("A".to_owned(), "B".to_owned(), method, Timestamp::EPOCH);
+        row.jwks = jwks.map(str::to_owned);
+        ClientEntry {
+            row,
+            secrets: Vec::new(),
+            resource_servers: Vec::new(),
+            plain_jwt: Resources::default(),
+            jwks: OnceLock::new(),
+        }
+    }
+
+    #[test]
+    fn a_jwk_set_is_parsed_once() {
+        let client = entry(Some(r#"{"keys": []}"#));
+        let keys = || client.jwks().and_then(Result::ok).unwrap();
+        assert!(client.jwks.get().is_none());
+        assert!(Arc::ptr_eq(keys(), keys()));
+    }
+
+    #[test]
+    fn a_client_may_have_no_jwk_set_or_an_unreadable_one() {
+        assert!(entry(None).jwks().is_none());
+        let client = entry(Some("{"));
+        assert!(client.jwks().unwrap().is_err());
     }
 }

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use super::Context;
 use super::output::Output;
 use crate::config::Switch;
+use crate::decimal;
 use crate::error::Error;
 use crate::manage::account::{self, AccountPatch};
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
@@ -45,16 +46,21 @@ pub enum Account {
 #[derive(Clone, Copy)]
 pub struct ClientLimit(Option<u32>);
 
-impl FromStr for ClientLimit {
-    type Err = String;
+/// A text that is not a [`ClientLimit`].
+#[derive(Debug, thiserror::Error)]
+#[error("expected a number or \"default\"")]
+pub struct InvalidClientLimit;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for ClientLimit {
+    type Err = InvalidClientLimit;
+
+    fn from_str(text: &str) -> Result<Self, InvalidClientLimit> {
         match text {
             "default" => Ok(ClientLimit(None)),
-            text => text
-                .parse()
-                .map(|max| ClientLimit(Some(max)))
-                .map_err(|_| "expected a number or \"default\"".to_owned()),
+            text => {
+                let max = decimal::parse(text).ok_or(InvalidClientLimit)?;
+                Ok(ClientLimit(Some(max)))
+            }
         }
     }
 }

@@ -29,8 +29,9 @@ struct Finding {
     detail: String,
 }
 
-/// What a check found: a description of the good state, or the problem with its fix.
-type Outcome = Result<String, String>;
+/// The result of one check, of which people read both cases: a description of the good state (or what the
+/// next checks need), or the problem with its fix.
+type Outcome<T = String> = Result<T, String>;
 
 /// Nodes publish a new signing key within a second. A check that follows a rotation waits this long
 /// for it before it reports the key as missing.
@@ -130,7 +131,7 @@ fn database_file(path: &Path) -> Outcome {
     }
 }
 
-fn sealing_keys(folder: &Path) -> Result<SealingKeyFile, String> {
+fn sealing_keys(folder: &Path) -> Outcome<SealingKeyFile> {
     let path = folder.join(KEY_FILE);
     let failed = |error| {
         format!(
@@ -199,7 +200,7 @@ async fn clock(store: &std::sync::Arc<Store>) -> Outcome {
     }
 }
 
-fn check_issuer(issuer: &str, url: &str, document: Result<String, String>) -> Outcome {
+fn check_issuer(issuer: &str, url: &str, document: Outcome) -> Outcome {
     let text = document.map_err(|reason| {
         format!(
             "{url}: {reason}; check that the server is running and that the reverse proxy forwards this path"

@@ -12,7 +12,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::bootstrap::FirstOperator;
 use crate::cache::Cache;
-use crate::clock::{Timestamp, parse_duration};
+use crate::clock::{InvalidDuration, Timestamp, parse_duration};
 use crate::config::{self, Issuer, Settings, Sources};
 use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::Error;
@@ -257,7 +257,7 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         let read = config::read(&again.0, again.1.clone(), std::env::vars_os());
         let cli = read.and_then(|(matches, _)| Cli::from_arg_matches(&matches));
         cli.map(|cli| cli.settings)
-            .map_err(|error| error.to_string().trim().to_owned())
+            .map_err(|error| Error::server_error(error.to_string().trim()))
     });
     let read = config::read(&command, arguments, std::env::vars_os());
     let parsed = read.and_then(|(matches, sources)| {
@@ -405,9 +405,18 @@ struct Limits {
     resources: Vec<String>,
 }
 
-fn parse_lifetime(text: &str) -> Result<Duration, String> {
+/// A text that is not the lifetime of a credential.
+#[derive(Debug, thiserror::Error)]
+enum InvalidLifetime {
+    #[error(transparent)]
+    Duration(#[from] InvalidDuration),
+    #[error("must be longer than zero")]
+    Zero,
+}
+
+fn parse_lifetime(text: &str) -> Result<Duration, InvalidLifetime> {
     match parse_duration(text)? {
-        Duration::ZERO => Err("must be longer than zero".to_owned()),
+        Duration::ZERO => Err(InvalidLifetime::Zero),
         lifetime => Ok(lifetime),
     }
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::output::{Output, when};
 use super::{Context, Lifetime, Limits};
+use crate::decimal;
 use crate::error::Error;
 use crate::manage::actor::{RegistrationRead, RegistrationWrite};
 use crate::manage::registration_token::{self, NewRegistrationToken};
@@ -21,7 +22,7 @@ pub enum RegistrationToken {
         limits: Limits,
 
         /// Number of clients that can be registered with it [default: unlimited]
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = parse_uses)]
         uses: Option<i64>,
 
         #[command(flatten)]
@@ -98,4 +99,13 @@ impl RegistrationToken {
             }
         }
     }
+}
+
+/// A text that is not a number of uses.
+#[derive(Debug, thiserror::Error)]
+#[error("expected a number")]
+struct InvalidUses;
+
+fn parse_uses(text: &str) -> Result<i64, InvalidUses> {
+    decimal::parse(text).ok_or(InvalidUses)
 }

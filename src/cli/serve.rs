@@ -90,7 +90,7 @@ impl Serve {
             match (print(&text), first_start.and_then(|shown| shown.recovery)) {
                 (Ok(()), _) => {}
                 (Err(error), None) => {
-                    tracing::warn!(reason = error.reason(), "cannot write to standard output")
+                    tracing::warn!(error = error.reason(), "cannot write to standard output")
                 }
                 (Err(error), Some(recovery)) => {
                     let lost = "the first secrets were created but are lost; create new ones with";
@@ -301,7 +301,7 @@ impl SecretsFile {
 
     fn remove(&self) {
         if let Err(error) = std::fs::remove_file(&self.path) {
-            tracing::warn!(file = %self.path.display(), reason = %error, "cannot remove an empty file");
+            tracing::warn!(file = %self.path.display(), %error, "cannot remove an empty file");
         }
     }
 }

@@ -5,12 +5,12 @@
 //! tokens that are active again once the clock is right. So the wall clock is compared with a clock
 //! that cannot be set, [`since_boot`](super::since_boot), with the clock of the database, and at
 //! the start of a process with the last instant that a node recorded in the database. While two of
-//! them disagree, and for [`PAUSE`] after that, nothing of the kind is done.
+//! them disagree, and for `PAUSE` after that, nothing of the kind is done.
 //!
 //! A clock that is wrong for longer than that is not believed at once either. Rows are purged by
 //! [`Agreed::passed`], which advances from the recorded instant at twice the pace of time at most,
 //! so a clock that is a year ahead for an hour makes an hour of difference. On a new database
-//! nothing is recorded, and so nothing purged, until the clocks have been steady for [`PAUSE`];
+//! nothing is recorded, and so nothing purged, until the clocks have been steady for `PAUSE`;
 //! until then the first instant that a node read is used. Whatever had expired before the recorded
 //! instant is expired for good ([`ClockWatch::is_past`]), since a clock that is days behind no
 //! longer finds the revocations of tokens that it would take for active.
@@ -479,7 +479,7 @@ mod tests {
             passed(&[(0, year), (5, 0), (604, 0), (605, 0)]),
             [Some(None), None, None, Some(Some(605))]
         );
-        // It is ahead from a second start on: what passed before goes on from the first.
+        // The clock is ahead only after the second start: the time before continues from the first.
         assert_eq!(
             passed(&[(100, year), (700, year)]),
             [Some(None), Some(Some(1200))]

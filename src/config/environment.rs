@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Command;
 
 use super::sources::{ENVIRONMENT_PREFIX, did_you_mean, refuse, similar};
+use crate::decimal;
 
 /// Refuses variables that look like settings but are not, and values that are not UTF-8.
 pub(super) fn check_environment(
@@ -51,7 +52,7 @@ pub(super) fn check_environment(
 /// setting is not ignored.
 fn is_service_variable(name: &str, value: &str) -> bool {
     let protocol = |text: &str| ["TCP", "UDP", "SCTP"].contains(&text.to_uppercase().as_str());
-    let port = |text: &str| text.parse::<u16>().is_ok();
+    let port = |text: &str| decimal::parse::<u16>(text).is_some();
     let address = |text: &str| text.parse::<IpAddr>().is_ok();
     let url = || {
         value.split_once("://").is_some_and(|(scheme, authority)| {

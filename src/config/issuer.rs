@@ -10,55 +10,71 @@ use crate::store::resource_server;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer(String);
 
-impl FromStr for Issuer {
-    type Err = String;
+/// A text that is not an [`Issuer`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidIssuer {
+    /// It has no scheme.
+    #[error("expected a URL, such as https://auth.example")]
+    NoScheme,
+    /// The scheme is neither `https` nor `http`.
+    #[error("expected a URL that begins with https:// or http://, such as https://auth.example")]
+    OtherScheme,
+    /// It has a query or a fragment.
+    #[error("an issuer has no query and no fragment (RFC 8414 section 2)")]
+    QueryOrFragment,
+    /// It has a character that clients could read in different ways.
+    #[error(
+        "an issuer is printable ASCII without spaces, backslashes, quotes, braces and percent signs; write a name in other letters in its ASCII form, xn--…"
+    )]
+    Character,
+    /// It cannot be parsed as a URL.
+    #[error(transparent)]
+    Url(#[from] url::ParseError),
+    /// It has a user name or a password.
+    #[error("an issuer has no user name and no password")]
+    UserInfo,
+    /// Its port is 0.
+    #[error("port 0 cannot be used in an issuer")]
+    PortZero,
+    /// Its path has an empty segment.
+    #[error("an issuer has no empty segments in its path")]
+    EmptySegment,
+    /// Clients would request another URL, which is this one.
+    #[error("clients would read it as another URL; write {0}")]
+    ReadAs(String),
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (scheme, rest) = text
-            .split_once(':')
-            .ok_or("expected a URL, such as https://auth.example")?;
-        if !["http", "https"].contains(&scheme.to_ascii_lowercase().as_str())
-            || !rest.starts_with("//")
-        {
-            return Err(
-                "expected a URL that begins with https:// or http://, such as https://auth.example"
-                    .to_owned(),
-            );
-        }
+impl FromStr for Issuer {
+    type Err = InvalidIssuer;
+
+    fn from_str(text: &str) -> Result<Self, InvalidIssuer> {
+        let (scheme, rest) = text.split_once(':').ok_or(InvalidIssuer::NoScheme)?;
+        let is_http = ["http", "https"].contains(&scheme.to_ascii_lowercase().as_str());
+        let after_scheme = rest.strip_prefix("//").filter(|_| is_http);
+        let after_scheme = after_scheme.ok_or(InvalidIssuer::OtherScheme)?;
         if text.contains(['?', '#']) {
-            return Err("an issuer has no query and no fragment (RFC 8414 section 2)".to_owned());
+            return Err(InvalidIssuer::QueryOrFragment);
         }
-        if !text
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && !b"{}<>\"\\^`|%".contains(&byte))
-        {
-            let plain = "an issuer is printable ASCII without spaces, backslashes, quotes, braces and percent signs";
-            return Err(format!(
-                "{plain}; write a name in other letters in its ASCII form, xn--…"
-            ));
+        if !text.bytes().all(is_issuer_byte) {
+            return Err(InvalidIssuer::Character);
         }
-        let url = url::Url::parse(text).map_err(|error| error.to_string())?;
-        if !url.username().is_empty()
-            || url.password().is_some()
-            || rest[2..]
-                .split('/')
-                .next()
-                .is_some_and(|host| host.contains('@'))
-        {
-            return Err("an issuer has no user name and no password".to_owned());
+        let url = url::Url::parse(text)?;
+        let (authority, path) = match after_scheme.find('/') {
+            Some(slash) => after_scheme.split_at(slash),
+            None => (after_scheme, ""),
+        };
+        if !url.username().is_empty() || url.password().is_some() || authority.contains('@') {
+            return Err(InvalidIssuer::UserInfo);
         }
         if url.port() == Some(0) {
-            return Err("port 0 cannot be used in an issuer".to_owned());
+            return Err(InvalidIssuer::PortZero);
         }
         if url.path().contains("//") {
-            return Err("an issuer has no empty segments in its path".to_owned());
+            return Err(InvalidIssuer::EmptySegment);
         }
         // HTTP clients request the URL as they parsed it. Upper case in the host and a default port are
         // equivalent (RFC 3986 section 6.2); any other change by the parser would be another URL.
         let parsed = url.as_str();
-        let (authority, path) = rest[2..]
-            .find('/')
-            .map_or((&rest[2..], ""), |slash| rest[2..].split_at(slash));
         let default_port = if scheme == "https" { ":443" } else { ":80" };
         let host = authority
             .strip_suffix(default_port)
@@ -66,13 +82,15 @@ impl FromStr for Issuer {
             .to_ascii_lowercase();
         let expected = format!("{scheme}://{host}{path}");
         if parsed != expected && parsed.strip_suffix('/') != Some(&expected) {
-            return Err(format!(
-                "clients would read it as another URL; write {}",
-                parsed.trim_end_matches('/')
-            ));
+            let read_as = parsed.trim_end_matches('/');
+            return Err(InvalidIssuer::ReadAs(read_as.to_owned()));
         }
         Ok(Issuer(text.to_owned()))
     }
+}
+
+fn is_issuer_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"{}<>\"\\^`|%".contains(&byte)
 }
 
 impl Issuer {
@@ -86,7 +104,7 @@ impl Issuer {
         &self.0
     }
 
-    /// Whether the issuer is an `https` URL, whoever terminates TLS.
+    /// Whether the issuer is an `https` URL. Keyward or a proxy terminates TLS.
     pub fn is_https(&self) -> bool {
         self.0
             .get(..6)
@@ -153,5 +171,72 @@ impl Issuer {
 impl fmt::Display for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuer_is_kept_as_it_was_written() {
+        for text in [
+            "https://auth.example",
+            "https://auth.example/",
+            "https://auth.example:443",
+            "https://Auth.Example/tenant/a",
+            "http://127.0.0.1:8080",
+            "http://[::1]:8080",
+            "https://xn--bcher-kva.example",
+        ] {
+            let issuer: Result<Issuer, _> = text.parse();
+            assert_eq!(issuer.as_ref().map(Issuer::as_str), Ok(text));
+        }
+    }
+
+    #[test]
+    fn an_issuer_that_clients_could_misread_is_refused() {
+        use InvalidIssuer::{
+            Character, EmptySegment, NoScheme, OtherScheme, PortZero, QueryOrFragment, ReadAs, Url,
+            UserInfo,
+        };
+        for (text, expected) in [
+            ("", NoScheme),
+            ("auth.example", NoScheme),
+            ("ftp://auth.example", OtherScheme),
+            ("https:auth.example", OtherScheme),
+            ("https:/auth.example", OtherScheme),
+            (" https://auth.example", OtherScheme),
+            ("https://auth.example?a", QueryOrFragment),
+            ("https://auth.example#a", QueryOrFragment),
+            ("https://auth.example\n", Character),
+            ("https://auth.\texample", Character),
+            ("https://auth.example/a b", Character),
+            ("https://auth.example/%61", Character),
+            ("https://auth.example\\a", Character),
+            ("https://b\u{fc}cher.example", Character),
+            ("https://", Url(url::ParseError::EmptyHost)),
+            (
+                "https://auth.example:+80",
+                Url(url::ParseError::InvalidPort),
+            ),
+            ("https://user@auth.example", UserInfo),
+            ("https://:pw@auth.example", UserInfo),
+            ("https://@auth.example", UserInfo),
+            ("https:///user@auth.example", UserInfo),
+            ("https://auth.example:0", PortZero),
+            ("https://auth.example//a", EmptySegment),
+            (
+                "https://auth.example/a/../b",
+                ReadAs("https://auth.example/b".to_owned()),
+            ),
+            ("http://127.1", ReadAs("http://127.0.0.1".to_owned())),
+            (
+                "https://auth.example:0443",
+                ReadAs("https://auth.example".to_owned()),
+            ),
+        ] {
+            assert_eq!(text.parse::<Issuer>(), Err(expected), "{text:?}");
+        }
     }
 }

@@ -242,7 +242,7 @@ pub struct Settings {
     )]
     pub http2_cleartext: Switch,
 
-    /// HTTP proxy for outgoing requests, as http://[USER:PASSWORD@]HOST:PORT; it must refuse internal addresses
+    /// HTTP proxy for outgoing requests, as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT; it must refuse internal addresses
     #[arg(
         long,
         global = true,

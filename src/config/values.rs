@@ -7,11 +7,59 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::clock::parse_duration;
+use crate::clock::{InvalidDuration, parse_duration};
+use crate::decimal;
 use crate::scope::{InvalidScope, Scope};
 use crate::trace_context::Sampler;
 
-const PROXY_FORM: &str = "expected http://[USER:PASSWORD@]HOST:PORT";
+/// A text that is not a value of its setting. The message says what is expected, and quotes no value
+/// that may hold a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidValue {
+    /// Not an address to listen on.
+    #[error("expected an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080")]
+    ListenAddress,
+    /// Not a [`ProxyUrl`].
+    #[error("expected http://[USER:PASSWORD@]HOST:PORT")]
+    ProxyUrl,
+    /// Not an [`OtlpEndpoint`].
+    #[error(
+        "expected the base URL of a collector, without user name and query, such as http://127.0.0.1:4318"
+    )]
+    OtlpEndpoint,
+    /// Not a [`SampleRatio`].
+    #[error("expected a number from 0 to 1, such as 0.1")]
+    SampleRatio,
+    /// Not a duration.
+    #[error(transparent)]
+    Duration(#[from] InvalidDuration),
+    /// A lifetime of tokens that is too short or too long.
+    #[error("the lifetime must be between 1 second and 30 days")]
+    TokenTtl,
+    /// A `max-age` of the key set that is too long.
+    #[error("resource servers can cache the keys for a week at most")]
+    JwksMaxAge,
+    /// Not a scope.
+    #[error(transparent)]
+    Scope(#[from] InvalidScope),
+    /// A scope with a right of the management API.
+    #[error("openly registered clients must not get the right {0}")]
+    RegistrationRight(String),
+    /// A limit of connections that is too low, or not a number.
+    #[error("expected a number of 16 or more")]
+    MaxConnections,
+    /// A word in a log filter that is neither a level nor a directive.
+    #[error("{word:?} is not a log level; use one of {levels}", word = .0, levels = LOG_LEVELS.join(", "))]
+    LogLevel(String),
+    /// A log filter that cannot be parsed, with the parser's message.
+    #[error("{0}")]
+    LogFilter(String),
+}
+
+const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// The lowest limit of connections.
+const MIN_CONNECTIONS: usize = 16;
 
 /// `on` or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -53,15 +101,11 @@ pub enum DpopNonce {
 pub struct ProxyUrl(url::Url);
 
 impl FromStr for ProxyUrl {
-    type Err = String;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let proxy = url::Url::parse(text).ok().filter(|url| {
-            let nothing_else =
-                matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
-            matches!(url.scheme(), "http" | "https") && url.host_str().is_some() && nothing_else
-        });
-        proxy.map(ProxyUrl).ok_or_else(|| PROXY_FORM.to_owned())
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let proxy = parse_http_url(text).filter(|url| matches!(url.path(), "" | "/"));
+        proxy.map(ProxyUrl).ok_or(InvalidValue::ProxyUrl)
     }
 }
 
@@ -88,31 +132,35 @@ impl fmt::Debug for ProxyUrl {
     }
 }
 
-pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        "expected an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned()
-    })
+/// Parses an `http` or `https` URL with a host, and without a query or a fragment. The URL parser would
+/// drop spaces, tabs and line ends, read a backslash as a slash, and add a missing `//`.
+fn parse_http_url(text: &str) -> Option<url::Url> {
+    let altered = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
+    if text.contains(altered) || !text.contains("://") {
+        return None;
+    }
+    let url = url::Url::parse(text).ok()?;
+    let is_http = matches!(url.scheme(), "http" | "https") && url.host_str().is_some();
+    let ends_with_path = url.query().is_none() && url.fragment().is_none();
+    Some(url).filter(|_| is_http && ends_with_path)
 }
 
-/// The base URL of an OTLP receiver over HTTP.
+pub(super) fn listen_address(text: &str) -> Result<SocketAddr, InvalidValue> {
+    text.parse().map_err(|_| InvalidValue::ListenAddress)
+}
+
+/// The base URL of an OTLP receiver over HTTP, as it was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtlpEndpoint(String);
 
 impl FromStr for OtlpEndpoint {
-    type Err = String;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let url = url::Url::parse(text).ok().filter(|url| {
-            let plain = url.username().is_empty()
-                && url.password().is_none()
-                && url.query().is_none()
-                && url.fragment().is_none();
-            matches!(url.scheme(), "http" | "https") && url.host_str().is_some() && plain
-        });
-        url.map(|_| OtlpEndpoint(text.to_owned())).ok_or_else(|| {
-            "expected the base URL of a collector, without user name and query, such as http://127.0.0.1:4318"
-                .to_owned()
-        })
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        match parse_http_url(text) {
+            Some(_) if text.is_ascii() && !text.contains('@') => Ok(OtlpEndpoint(text.to_owned())),
+            _ => Err(InvalidValue::OtlpEndpoint),
+        }
     }
 }
 
@@ -134,12 +182,14 @@ impl fmt::Display for OtlpEndpoint {
 pub struct SampleRatio(f64);
 
 impl FromStr for SampleRatio {
-    type Err = String;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         match text.parse() {
-            Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(SampleRatio(ratio)),
-            _ => Err("expected a number from 0 to 1, such as 0.1".to_owned()),
+            Ok(ratio) if (0.0..=1.0).contains(&ratio) && !text.starts_with(['+', '-']) => {
+                Ok(SampleRatio(ratio))
+            }
+            _ => Err(InvalidValue::SampleRatio),
         }
     }
 }
@@ -157,67 +207,226 @@ impl fmt::Display for SampleRatio {
     }
 }
 
-pub(super) fn token_ttl(text: &str) -> Result<Duration, String> {
-    within(
-        text,
-        1,
-        30 * 24 * 3600,
-        "the lifetime must be between 1 second and 30 days",
-    )
+pub(super) fn token_ttl(text: &str) -> Result<Duration, InvalidValue> {
+    match parse_duration(text)? {
+        ttl if (1..=30 * 24 * 3600).contains(&ttl.as_secs()) => Ok(ttl),
+        _ => Err(InvalidValue::TokenTtl),
+    }
 }
 
-pub(super) fn jwks_max_age(text: &str) -> Result<Duration, String> {
-    within(
-        text,
-        0,
-        7 * 24 * 3600,
-        "resource servers can cache the keys for a week at most",
-    )
-}
-
-fn within(text: &str, min: u64, max: u64, rule: &str) -> Result<Duration, String> {
-    let duration = parse_duration(text)?;
-    if (min..=max).contains(&duration.as_secs()) {
-        Ok(duration)
-    } else {
-        Err(rule.to_owned())
+pub(super) fn jwks_max_age(text: &str) -> Result<Duration, InvalidValue> {
+    match parse_duration(text)? {
+        max_age if max_age.as_secs() <= 7 * 24 * 3600 => Ok(max_age),
+        _ => Err(InvalidValue::JwksMaxAge),
     }
 }
 
 /// Parses a scope, which must not contain a right of the management API (`keyward:…`).
-pub(super) fn registration_scope(text: &str) -> Result<Scope, String> {
-    let scope: Scope = text
-        .parse()
-        .map_err(|error: InvalidScope| error.to_string())?;
+pub(super) fn registration_scope(text: &str) -> Result<Scope, InvalidValue> {
+    let scope: Scope = text.parse()?;
     if let Some(right) = scope.rights().next() {
-        return Err(format!(
-            "openly registered clients must not get the right {right}"
-        ));
+        return Err(InvalidValue::RegistrationRight(right.to_owned()));
     }
     Ok(scope)
 }
 
-pub(super) fn max_connections(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number) if number >= 16 => Ok(number),
-        _ => Err("expected a number of 16 or more".to_owned()),
-    }
+pub(super) fn max_connections(text: &str) -> Result<usize, InvalidValue> {
+    decimal::parse(text)
+        .filter(|number| *number >= MIN_CONNECTIONS)
+        .ok_or(InvalidValue::MaxConnections)
 }
 
-pub(super) fn log_filter(text: &str) -> Result<String, String> {
+pub(super) fn log_filter(text: &str) -> Result<String, InvalidValue> {
     // A bare word that is not a level would be read as a module name, and would silence all others.
-    let levels = ["off", "error", "warn", "info", "debug", "trace"];
-    if let Some(word) = text
+    let unknown = text
         .split(',')
-        .find(|word| !word.contains('=') && !levels.contains(&word.trim()))
-    {
-        return Err(format!(
-            "{word:?} is not a log level; use one of {}",
-            levels.join(", ")
-        ));
+        .find(|word| !word.contains('=') && !LOG_LEVELS.contains(&word.trim()));
+    if let Some(word) = unknown {
+        return Err(InvalidValue::LogLevel(word.to_owned()));
     }
     match tracing_subscriber::EnvFilter::try_new(text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(InvalidValue::LogFilter(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_otlp_endpoint_is_a_plain_base_url() {
+        for (text, traces_url) in [
+            ("http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"),
+            ("https://collector:443/", "https://collector:443/v1/traces"),
+            ("http://[::1]:4318/otlp", "http://[::1]:4318/otlp/v1/traces"),
+        ] {
+            let endpoint = text.parse::<OtlpEndpoint>().unwrap();
+            assert_eq!(endpoint.to_string(), text);
+            assert_eq!(endpoint.traces_url(), traces_url);
+        }
+        for text in [
+            "",
+            "localhost:4318",
+            "127.0.0.1:4318",
+            "http:",
+            "http://",
+            "http:collector",
+            "http:/collector",
+            "grpc://collector",
+            "http://collector:4318?a",
+            "http://collector:4318#a",
+            "http://user@collector",
+            "http://user:pw@collector",
+            "http://@collector",
+            " http://collector",
+            "http://collector ",
+            "\thttp://collector",
+            "http://coll\tector",
+            "http://collector\n",
+            "http://collector\r\n",
+            "http://col\nlector",
+            "http://collector/a b",
+            "http:\\\\collector",
+            "http://collector\\a",
+            "http://b\u{fc}cher",
+            "http://collector:+4318",
+            "http://collector:99999",
+        ] {
+            let expected = Err(InvalidValue::OtlpEndpoint);
+            assert_eq!(text.parse::<OtlpEndpoint>(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_url_has_a_host_and_no_path() {
+        for (text, shown) in [
+            ("http://proxy.example:3128", "http://proxy.example:3128/"),
+            ("https://proxy.example/", "https://proxy.example/"),
+            (
+                "http://u:p%20w@proxy.example",
+                "http://u:***@proxy.example/",
+            ),
+        ] {
+            assert_eq!(text.parse::<ProxyUrl>().unwrap().to_string(), shown);
+        }
+        for text in [
+            "",
+            "proxy.example:3128",
+            "http:proxy.example",
+            "socks5://proxy.example",
+            "http://proxy.example/a",
+            "http://proxy.example?a",
+            "http://proxy.example#a",
+            " http://proxy.example",
+            "http://proxy.example\n",
+            "http://proxy\t.example",
+            "http://u:p w@proxy.example",
+            "http://proxy.example\\",
+        ] {
+            let expected = Err(InvalidValue::ProxyUrl);
+            assert_eq!(text.parse::<ProxyUrl>(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_sample_ratio_is_from_0_to_1() {
+        for (text, ratio) in [
+            ("0", 0.0),
+            ("1", 1.0),
+            ("0.25", 0.25),
+            (".5", 0.5),
+            ("1e-3", 0.001),
+        ] {
+            assert_eq!(text.parse(), Ok(SampleRatio(ratio)), "{text:?}");
+        }
+        for text in [
+            "", "+0.5", "-0", "-0.1", "1.1", "10%", " 0.5", "0.5\n", "nan", "inf",
+        ] {
+            let expected = Err(InvalidValue::SampleRatio);
+            assert_eq!(text.parse::<SampleRatio>(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn durations_of_settings_have_limits() {
+        let syntax = |text: &str| InvalidDuration::Syntax(text.to_owned()).into();
+        for (text, expected) in [
+            ("1", Ok(1)),
+            ("30d", Ok(2_592_000)),
+            ("0", Err(InvalidValue::TokenTtl)),
+            ("31d", Err(InvalidValue::TokenTtl)),
+            ("+60", Err(syntax("+60"))),
+        ] {
+            let ttl = token_ttl(text).map(|ttl| ttl.as_secs());
+            assert_eq!(ttl, expected, "{text:?}");
+        }
+        for (text, expected) in [
+            ("0", Ok(0)),
+            ("7d", Ok(604_800)),
+            ("8d", Err(InvalidValue::JwksMaxAge)),
+            ("-1", Err(syntax("-1"))),
+        ] {
+            let max_age = jwks_max_age(text).map(|max_age| max_age.as_secs());
+            assert_eq!(max_age, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_connections_is_a_number_of_16_or_more() {
+        for (text, expected) in [("16", Some(16)), ("1000", Some(1000)), ("0016", Some(16))] {
+            assert_eq!(max_connections(text).ok(), expected, "{text:?}");
+        }
+        for text in ["", "15", "+16", "-16", " 16", "16\n", "1e3", "16.0"] {
+            let expected = Err(InvalidValue::MaxConnections);
+            assert_eq!(max_connections(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_to_listen_on_is_an_ip_address_and_a_port() {
+        for text in ["127.0.0.1:8080", "[::1]:0"] {
+            assert_eq!(listen_address(text), Ok(text.parse().unwrap()));
+        }
+        for text in [
+            "",
+            "localhost:80",
+            "127.0.0.1",
+            "127.0.0.1:+80",
+            "127.1:80",
+            "::1:80",
+            "127.0.0.1:80\n",
+        ] {
+            let expected = Err(InvalidValue::ListenAddress);
+            assert_eq!(listen_address(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_of_a_log_filter_is_a_level_or_a_directive() {
+        for text in ["info", "off", "warn,keyward=debug", "info,actix_http=trace"] {
+            assert_eq!(log_filter(text), Ok(text.to_owned()));
+        }
+        for (text, word) in [
+            ("verbose", "verbose"),
+            ("", ""),
+            ("info,sqlx", "sqlx"),
+            ("INFO", "INFO"),
+        ] {
+            let expected = InvalidValue::LogLevel(word.to_owned());
+            assert_eq!(log_filter(text), Err(expected), "{text:?}");
+        }
+        assert!(matches!(
+            log_filter("keyward=loud"),
+            Err(InvalidValue::LogFilter(_))
+        ));
+    }
+
+    #[test]
+    fn open_registration_cannot_give_rights() {
+        let right = InvalidValue::RegistrationRight("keyward:keys:read".to_owned());
+        assert_eq!(registration_scope("a keyward:keys:read"), Err(right));
+        assert_eq!(registration_scope("a\"b"), Err(InvalidScope.into()));
+        assert!(registration_scope("a b").is_ok());
     }
 }

@@ -167,7 +167,7 @@ const SHARED_PERMITS: usize = 2;
 /// How many more are reserved for [`Caller::Known`].
 const RESERVED_PERMITS: usize = 1;
 
-/// How long a caller waits for a permit before it is told to retry later.
+/// How long a caller waits for a permit before it gets an error that asks it to retry later.
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The caller of a password comparison.

@@ -433,8 +433,8 @@ fn create_file(folder: &Path, path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Creates the keys folder if it does not exist, readable by its owner alone: whoever can write
-/// into it can replace the key. Parent folders are not created.
+/// Creates the keys folder if it does not exist, readable by its owner only: a user who can
+/// write into it can replace the key. Parent folders are not created.
 ///
 /// # Errors
 /// Fails if the folder cannot be created.

@@ -18,7 +18,7 @@ use crate::error::{Code, Error};
 use crate::manage::actor::{Actor, KeysRead, KeysWrite};
 use crate::manage::api_key::{self, ApiKeyView, NewApiKey};
 use crate::oauth::authorization_header::AuthorizationHeader;
-use crate::oauth::dpop::Possession;
+use crate::oauth::possession::Possession;
 use crate::oauth::token::presented::{self, ActiveApiKey, Presentation};
 
 /// One of the client's own API keys.
@@ -75,7 +75,7 @@ pub(super) async fn create(api: ApiRequest, payload: Payload) -> HandlerResult {
     let CreateOwnKey { name } = api.json(payload).await?;
     let name = name.ok_or_else(|| Error::new(Code::InvalidRequest, "The name is missing"))?;
     // Never more than the presented key has, nor for longer, nor from other addresses.
-    let presented = &manager.key.key.key;
+    let presented = &manager.active.api_key;
     let new = NewApiKey {
         name,
         scope: presented.scope.clone(),
@@ -100,7 +100,7 @@ pub(super) async fn delete(api: ApiRequest, id: Path<String>) -> HandlerResult {
 
 /// The caller: the bearer of an active API key that may manage the keys of its client.
 struct KeyManager {
-    key: ActiveApiKey,
+    active: ActiveApiKey,
     actor: Arc<Actor>,
 }
 
@@ -114,8 +114,8 @@ impl KeyManager {
         let server = &api.server;
         let presentation = Presentation::by_sender(&api.context, Possession::Bearer);
         let resolved = presented::resolve_api_key(server, presented, presentation, api.now()).await;
-        let key = match resolved {
-            Ok(key) => key,
+        let active = match resolved {
+            Ok(active) => active,
             Err(rejection) => {
                 let refusal = Error::new(Code::InvalidToken, "No valid API key was presented");
                 let refused =
@@ -123,23 +123,23 @@ impl KeyManager {
                 return Err(refused.await);
             }
         };
-        let row = &key.key.key;
-        if !row.manage_keys {
+        let key = &active.api_key;
+        if !key.manage_keys {
             return Err(Error::new(
                 Code::AccessDenied,
                 "This API key has no right to manage keys",
             ));
         }
-        let account = &key.client.client.account_id;
-        let actor = Actor::key_manager(&row.id, account, &key.scope(), &api.context);
+        let account = &active.client.account_id;
+        let actor = Actor::key_manager(&key.id, account, &active.scope(), &api.context);
         Ok(KeyManager {
-            key,
+            active,
             actor: Arc::new(actor),
         })
     }
 
     fn client_id(&self) -> &str {
-        &self.key.key.key.client_id
+        &self.active.api_key.client_id
     }
 }
 

@@ -22,12 +22,21 @@ const REALM: &str = "keyward";
 /// large, and the attribute is optional (RFC 6750 section 3).
 const MAX_SCOPE_IN_CHALLENGE: usize = 2048;
 
-/// The exact reason of a failure, kept in the extensions of the response for the access log.
-pub struct LogReason {
+/// Why a request failed, kept in the extensions of the response for the access log.
+pub struct LogError {
     /// The error code.
     pub code: Code,
-    /// The reason, for operators.
-    pub reason: String,
+    /// The exact reason, for operators.
+    pub error: String,
+}
+
+impl From<&Error> for LogError {
+    fn from(error: &Error) -> Self {
+        LogError {
+            code: error.code(),
+            error: error.reason().to_owned(),
+        }
+    }
 }
 
 /// The HTTP status of an error code.
@@ -83,10 +92,7 @@ pub(super) fn response(request: &HttpRequest, error: &Error) -> HttpResponse {
             .body(problem_body(request, error).to_string()),
         ErrorFormat::Codat => builder.json(codat_body(request, error)),
     };
-    response.extensions_mut().insert(LogReason {
-        code: error.code(),
-        reason: error.reason().to_owned(),
-    });
+    response.extensions_mut().insert(LogError::from(error));
     response
 }
 
@@ -311,7 +317,7 @@ mod tests {
             assert_eq!(response.status(), StatusCode::CONFLICT);
             assert_eq!(header(&response, "content-type"), content_type);
             assert_eq!(header(&response, "cache-control"), "no-store");
-            assert!(response.extensions().contains::<LogReason>());
+            assert!(response.extensions().contains::<LogError>());
         }
     }
 

@@ -17,7 +17,7 @@ use percent_encoding::percent_decode_str;
 use tracing::Span;
 use tracing::field::Empty;
 
-use super::error::LogReason;
+use super::error::LogError;
 use super::in_flight::{InFlight, TrackedBody};
 use super::route::RouteOptions;
 use super::{context, error};
@@ -142,7 +142,7 @@ fn record<B>(
 ) {
     let request = response.request();
     let extensions = response.response().extensions();
-    let reason = extensions.get::<LogReason>();
+    let failure = extensions.get::<LogError>();
     if let Some(timed) = RouteOptions::of(request).timed {
         server
             .usage
@@ -150,14 +150,14 @@ fn record<B>(
     }
     let route = request.match_pattern();
     let status = response.status().as_u16();
-    let code = reason.map(|reason| reason.code.as_str());
+    let code = failure.map(|failure| failure.code.as_str());
     let method = request.method().as_str();
     record_span(span, method, route.as_deref(), status, code);
     server
         .usage
         .metrics
         .count_response(route, status, code, duration);
-    log(context, response, reason, duration);
+    log(context, response, failure, duration);
 }
 
 /// Writes the line of the access log. The query is left out, since it may hold personal data or
@@ -165,7 +165,7 @@ fn record<B>(
 fn log<B>(
     context: &RequestContext,
     response: &ServiceResponse<B>,
-    reason: Option<&LogReason>,
+    failure: Option<&LogError>,
     duration: Duration,
 ) {
     let request = response.request();
@@ -183,12 +183,12 @@ fn log<B>(
     let span_id = context.trace.span.encode(&mut span_buffer);
     let parent_id = context.trace.parent;
     let parent_id = parent_id.map(|parent| parent.encode(&mut parent_buffer));
-    match reason.map(|LogReason { code, reason }| (code.as_str(), redacted(reason))) {
-        Some((code, reason)) if response.status().is_server_error() => {
-            tracing::error!(target: "keyward::request", request_id = id, method, path, status, micros, %address, trace_id, span_id, parent_id, code, reason = &*reason);
+    match failure.map(|LogError { code, error }| (code.as_str(), redacted(error))) {
+        Some((code, error)) if response.status().is_server_error() => {
+            tracing::error!(target: "keyward::request", request_id = id, method, path, status, micros, %address, trace_id, span_id, parent_id, code, error = &*error);
         }
-        Some((code, reason)) => {
-            tracing::warn!(target: "keyward::request", request_id = id, method, path, status, micros, %address, trace_id, span_id, parent_id, code, reason = &*reason);
+        Some((code, error)) => {
+            tracing::warn!(target: "keyward::request", request_id = id, method, path, status, micros, %address, trace_id, span_id, parent_id, code, error = &*error);
         }
         None => {
             tracing::info!(target: "keyward::request", request_id = id, method, path, status, micros, %address, trace_id, span_id, parent_id);

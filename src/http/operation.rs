@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::route::{Cors, ErrorFormat, RouteOptions};
 use super::{dpop, error};
 use crate::error::{Code, Error};
+use crate::manage::rights::Right;
 use crate::oauth::usage::TimedRoute;
 
 /// The media type of JSON bodies.
@@ -200,9 +201,10 @@ impl Operation {
         self.errors(&[400, 401, 403, 429, 503])
     }
 
-    /// The operation belongs to the management API, and requires this scope.
-    pub(super) fn requires(mut self, scope: &'static str) -> Self {
-        self.authentication = Authentication::Management(scope);
+    /// The operation belongs to the management API, and requires this right, which is the name of a
+    /// scope token.
+    pub(super) fn requires(mut self, right: Right) -> Self {
+        self.authentication = Authentication::Management(right.as_str());
         self.errors(&[400, 401, 403, 404, 429, 503])
     }
 

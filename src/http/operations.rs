@@ -1,4 +1,5 @@
-//! The table of all operations of the HTTP API. Both the routes and `/openapi.json` are made from it.
+//! The table of all operations of the HTTP API. Both the routes and `/openapi.json` are made from it,
+//! so what is not listed here can be neither called nor read about.
 
 use super::management::{
     Changed, Created, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens,
@@ -10,19 +11,20 @@ use crate::manage::api_key::ApiKeyView;
 use crate::manage::client::ClientView;
 use crate::manage::registration_token::RegistrationTokenView;
 use crate::manage::resource_server::ResourceServerView;
+use crate::manage::rights::Right;
 use crate::manage::signing_key::SigningKeyView;
 use crate::manage::token::{Inspection, TokenView};
 use crate::manage::traffic::Traffic;
 use crate::manage::user::UserView;
 use crate::oauth::introspection::Introspection;
+use crate::oauth::issuance::TokenResponse;
 use crate::oauth::server_metadata::ServerMetadata;
-use crate::oauth::token::issue::TokenResponse;
 use crate::oauth::usage::TimedRoute;
 use crate::store::account::Account;
 use crate::store::audit::AuditEntry;
 use secrets::SecretView;
 
-/// All operations.
+/// All operations, in the order of `/openapi.json`.
 pub fn operations() -> Vec<Op> {
     let groups = [
         oauth_endpoints(),
@@ -177,7 +179,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         )
         .query::<Paging>()
         .returns::<Page<Account>>(200, "Accounts, sorted by name")
-        .requires("keyward:accounts:read"),
+        .requires(Right::AccountsRead),
         Op::post(
             "/api/v1/accounts",
             "createAccount",
@@ -186,7 +188,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         )
         .json::<accounts::CreateAccount>()
         .creates::<Created<Account>>()
-        .requires("keyward:accounts:write"),
+        .requires(Right::AccountsWrite),
         Op::patch(
             "/api/v1/accounts/{id}",
             "updateAccount",
@@ -195,11 +197,11 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         )
         .json::<accounts::UpdateAccount>()
         .returns::<Account>(200, "The changed account")
-        .requires("keyward:users:write"),
+        .requires(Right::UsersWrite),
         Op::get("/api/v1/users", "listUsers", "List users", users::list)
             .query::<Paging>()
             .returns::<Page<UserView>>(200, "Users, sorted by e-mail address")
-            .requires("keyward:users:read"),
+            .requires(Right::UsersRead),
         Op::post(
             "/api/v1/users",
             "createUser",
@@ -208,7 +210,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         )
         .json::<users::CreateUser>()
         .creates::<Created<UserView>>()
-        .requires("keyward:users:write"),
+        .requires(Right::UsersWrite),
         Op::put(
             "/api/v1/users/{id}/password",
             "setPassword",
@@ -217,7 +219,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         )
         .json::<users::SetPassword>()
         .returns::<UserView>(200, "The changed user")
-        .requires("keyward:users:write"),
+        .requires(Right::UsersWrite),
         Op::post(
             "/api/v1/users/{id}/invitation",
             "inviteUser",
@@ -228,7 +230,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
             201,
             "The link, shown in this response only; it replaces an earlier link",
         )
-        .requires("keyward:users:write"),
+        .requires(Right::UsersWrite),
         Op::delete(
             "/api/v1/users/{id}/second-factor",
             "resetSecondFactor",
@@ -236,7 +238,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
             users::reset_second_factor,
         )
         .returns_empty(204, "Removed; all sessions of the user are terminated")
-        .requires("keyward:users:write"),
+        .requires(Right::UsersWrite),
         Op::patch(
             "/api/v1/users/{id}",
             "updateUser",
@@ -245,7 +247,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         )
         .json::<users::UpdateUser>()
         .returns::<UserView>(200, "The changed user")
-        .requires("keyward:users:write")
+        .requires(Right::UsersWrite)
         .errors(&[409]),
         Op::delete(
             "/api/v1/users/{id}",
@@ -254,7 +256,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
             users::delete,
         )
         .returns_empty(204, "Deleted")
-        .requires("keyward:users:write"),
+        .requires(Right::UsersWrite),
         Op::get(
             "/api/v1/audit",
             "listAudit",
@@ -263,7 +265,7 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         )
         .query::<audit::ListAuditQuery>()
         .returns::<Page<AuditEntry>>(200, "Audit entries, newest first")
-        .requires("keyward:audit:read"),
+        .requires(Right::AuditRead),
     ]
 }
 
@@ -277,7 +279,7 @@ fn management_of_clients() -> Vec<Op> {
         )
         .query::<clients::ListClientsQuery>()
         .returns::<Page<ClientView>>(200, "Clients, oldest first")
-        .requires("keyward:clients:read"),
+        .requires(Right::ClientsRead),
         Op::post(
             "/api/v1/clients",
             "createClient",
@@ -286,7 +288,7 @@ fn management_of_clients() -> Vec<Op> {
         )
         .json::<clients::CreateClient>()
         .creates::<Created<ClientView>>()
-        .requires("keyward:clients:write"),
+        .requires(Right::ClientsWrite),
         Op::get(
             "/api/v1/clients/{client_id}",
             "showClient",
@@ -294,7 +296,7 @@ fn management_of_clients() -> Vec<Op> {
             clients::show,
         )
         .returns::<ClientView>(200, "The client, with its ETag")
-        .requires("keyward:clients:read"),
+        .requires(Right::ClientsRead),
         Op::patch(
             "/api/v1/clients/{client_id}",
             "updateClient",
@@ -303,7 +305,7 @@ fn management_of_clients() -> Vec<Op> {
         )
         .json::<clients::UpdateClient>()
         .returns::<Changed<ClientView>>(200, "The changed client, with its new ETag")
-        .requires("keyward:clients:write")
+        .requires(Right::ClientsWrite)
         .conditional(),
         Op::delete(
             "/api/v1/clients/{client_id}",
@@ -312,7 +314,7 @@ fn management_of_clients() -> Vec<Op> {
             clients::delete,
         )
         .returns_empty(204, "Deleted, with its secrets, API keys and tokens")
-        .requires("keyward:clients:write")
+        .requires(Right::ClientsWrite)
         .errors(&[409]),
         Op::post(
             "/api/v1/clients/{client_id}/revoke-tokens",
@@ -321,7 +323,7 @@ fn management_of_clients() -> Vec<Op> {
             clients::revoke_tokens,
         )
         .returns_empty(204, "Revoked")
-        .requires("keyward:tokens:revoke"),
+        .requires(Right::TokensRevoke),
         Op::post(
             "/api/v1/clients/{client_id}/registration-access-token",
             "renewRegistrationAccessToken",
@@ -332,7 +334,7 @@ fn management_of_clients() -> Vec<Op> {
             201,
             "The new token, shown in this response only; the previous one is revoked",
         )
-        .requires("keyward:clients:write")
+        .requires(Right::ClientsWrite)
         .errors(&[409]),
         Op::delete(
             "/api/v1/clients/{client_id}/registration-access-token",
@@ -341,7 +343,7 @@ fn management_of_clients() -> Vec<Op> {
             clients::revoke_registration_token,
         )
         .returns_empty(204, "Revoked; the client itself is unchanged")
-        .requires("keyward:clients:write")
+        .requires(Right::ClientsWrite)
         .errors(&[409]),
     ]
 }
@@ -356,7 +358,7 @@ fn management_of_credentials() -> Vec<Op> {
         )
         .query::<Paging>()
         .returns::<Page<SecretView>>(200, "The secrets, without their values")
-        .requires("keyward:keys:read"),
+        .requires(Right::KeysRead),
         Op::post(
             "/api/v1/clients/{client_id}/secrets",
             "createSecret",
@@ -365,7 +367,7 @@ fn management_of_credentials() -> Vec<Op> {
         )
         .json::<secrets::CreateSecret>()
         .creates::<Created<SecretView>>()
-        .requires("keyward:keys:write"),
+        .requires(Right::KeysWrite),
         Op::post(
             "/api/v1/clients/{client_id}/secrets/rotate",
             "rotateSecrets",
@@ -377,7 +379,7 @@ fn management_of_credentials() -> Vec<Op> {
             201,
             "The new secret; the others expire after the grace period",
         )
-        .requires("keyward:keys:write")
+        .requires(Right::KeysWrite)
         .errors(&[409]),
         Op::delete(
             "/api/v1/clients/{client_id}/secrets/{id}",
@@ -386,7 +388,7 @@ fn management_of_credentials() -> Vec<Op> {
             secrets::delete,
         )
         .returns_empty(204, "Deleted")
-        .requires("keyward:keys:write"),
+        .requires(Right::KeysWrite),
         Op::get(
             "/api/v1/clients/{client_id}/keys",
             "listKeys",
@@ -395,7 +397,7 @@ fn management_of_credentials() -> Vec<Op> {
         )
         .query::<Paging>()
         .returns::<Page<ApiKeyView>>(200, "The API keys, without their secrets")
-        .requires("keyward:keys:read"),
+        .requires(Right::KeysRead),
         Op::post(
             "/api/v1/clients/{client_id}/keys",
             "createKey",
@@ -404,7 +406,7 @@ fn management_of_credentials() -> Vec<Op> {
         )
         .json::<keys::CreateKey>()
         .creates::<Created<ApiKeyView>>()
-        .requires("keyward:keys:write"),
+        .requires(Right::KeysWrite),
         Op::post(
             "/api/v1/clients/{client_id}/keys/{id}/rotate",
             "rotateKey",
@@ -416,7 +418,7 @@ fn management_of_credentials() -> Vec<Op> {
             201,
             "The new API key; the old one expires after the grace period",
         )
-        .requires("keyward:keys:write")
+        .requires(Right::KeysWrite)
         .errors(&[409]),
         Op::delete(
             "/api/v1/clients/{client_id}/keys/{id}",
@@ -425,7 +427,7 @@ fn management_of_credentials() -> Vec<Op> {
             keys::delete,
         )
         .returns_empty(204, "Deleted")
-        .requires("keyward:keys:write")
+        .requires(Right::KeysWrite)
         .errors(&[409]),
         Op::get(
             "/api/v1/registration-tokens",
@@ -435,7 +437,7 @@ fn management_of_credentials() -> Vec<Op> {
         )
         .query::<Paging>()
         .returns::<Page<RegistrationTokenView>>(200, "The tokens, without their secrets")
-        .requires("keyward:registration:read"),
+        .requires(Right::RegistrationRead),
         Op::post(
             "/api/v1/registration-tokens",
             "createRegistrationToken",
@@ -444,7 +446,7 @@ fn management_of_credentials() -> Vec<Op> {
         )
         .json::<registration_tokens::CreateRegistrationToken>()
         .creates::<Created<RegistrationTokenView>>()
-        .requires("keyward:registration:write"),
+        .requires(Right::RegistrationWrite),
         Op::delete(
             "/api/v1/registration-tokens/{id}",
             "deleteRegistrationToken",
@@ -452,7 +454,7 @@ fn management_of_credentials() -> Vec<Op> {
             registration_tokens::delete,
         )
         .returns_empty(204, "Deleted")
-        .requires("keyward:registration:write"),
+        .requires(Right::RegistrationWrite),
     ]
 }
 
@@ -466,7 +468,7 @@ fn management_of_resource_servers() -> Vec<Op> {
         )
         .query::<Paging>()
         .returns::<Page<ResourceServerView>>(200, "Resource servers, sorted by identifier")
-        .requires("keyward:resources:read"),
+        .requires(Right::ResourcesRead),
         Op::post(
             "/api/v1/resource-servers",
             "createResourceServer",
@@ -475,7 +477,7 @@ fn management_of_resource_servers() -> Vec<Op> {
         )
         .json::<resources::CreateResourceServer>()
         .creates::<Created<ResourceServerView>>()
-        .requires("keyward:resources:write"),
+        .requires(Right::ResourcesWrite),
         Op::patch(
             "/api/v1/resource-servers",
             "updateResourceServer",
@@ -485,7 +487,7 @@ fn management_of_resource_servers() -> Vec<Op> {
         .query::<resources::ResourceServerQuery>()
         .json::<resources::UpdateResourceServer>()
         .returns::<ResourceServerView>(200, "The changed resource server")
-        .requires("keyward:resources:write"),
+        .requires(Right::ResourcesWrite),
         Op::delete(
             "/api/v1/resource-servers",
             "deleteResourceServer",
@@ -494,7 +496,7 @@ fn management_of_resource_servers() -> Vec<Op> {
         )
         .query::<resources::ResourceServerQuery>()
         .returns_empty(204, "Deleted")
-        .requires("keyward:resources:write")
+        .requires(Right::ResourcesWrite)
         .errors(&[409]),
     ]
 }
@@ -509,7 +511,7 @@ fn management_of_signing_keys() -> Vec<Op> {
         )
         .query::<Paging>()
         .returns::<Page<SigningKeyView>>(200, "The signing keys, with their states")
-        .requires("keyward:signing-keys:read"),
+        .requires(Right::SigningKeysRead),
         Op::post(
             "/api/v1/signing-keys/rotate",
             "rotateSigningKey",
@@ -520,7 +522,7 @@ fn management_of_signing_keys() -> Vec<Op> {
             201,
             "The new key; it is published now, and signs once all caches can have it",
         )
-        .requires("keyward:signing-keys:write"),
+        .requires(Right::SigningKeysWrite),
         Op::post(
             "/api/v1/signing-keys/import",
             "importSigningKey",
@@ -532,7 +534,7 @@ fn management_of_signing_keys() -> Vec<Op> {
             201,
             "The imported key; it is published now, and signs once all caches can have it",
         )
-        .requires("keyward:signing-keys:write")
+        .requires(Right::SigningKeysWrite)
         .note(
             "The caller must have every other right as well, including `keyward:operator`: \
              with a signing key one can sign tokens with any right.",
@@ -549,7 +551,7 @@ fn management_of_signing_keys() -> Vec<Op> {
             200,
             "The key, with the times until it signs and is published",
         )
-        .requires("keyward:signing-keys:write")
+        .requires(Right::SigningKeysWrite)
         .errors(&[409]),
     ]
 }
@@ -564,7 +566,7 @@ fn management_of_tokens() -> Vec<Op> {
         )
         .query::<tokens::ListTokensQuery>()
         .returns::<Page<TokenView>>(200, "Token records, newest first")
-        .requires("keyward:tokens:read"),
+        .requires(Right::TokensRead),
         Op::post(
             "/api/v1/tokens/inspect",
             "inspectToken",
@@ -573,7 +575,7 @@ fn management_of_tokens() -> Vec<Op> {
         )
         .json::<tokens::PresentedToken>()
         .returns::<Inspection>(200, "Its state and its metadata")
-        .requires("keyward:tokens:read"),
+        .requires(Right::TokensRead),
         Op::post(
             "/api/v1/tokens/revoke",
             "revokeToken",
@@ -582,7 +584,7 @@ fn management_of_tokens() -> Vec<Op> {
         )
         .json::<tokens::PresentedToken>()
         .returns_empty(204, "Revoked")
-        .requires("keyward:tokens:revoke"),
+        .requires(Right::TokensRevoke),
         Op::get(
             "/api/v1/traffic",
             "showTraffic",
@@ -590,7 +592,7 @@ fn management_of_tokens() -> Vec<Op> {
             traffic::overview,
         )
         .returns::<Traffic>(200, "Statistics of all nodes, delayed by a few seconds")
-        .requires("keyward:tokens:read"),
+        .requires(Right::TokensRead),
     ]
 }
 
@@ -621,7 +623,7 @@ fn public_endpoints() -> Vec<Op> {
         )
         .returns::<ServerMetadata>(200, "The metadata")
         .any_origin(),
-        // Proxies ask with the method of the request that they hold.
+        // A reverse proxy sends its subrequest with the method of the original request.
         Op::any_method(
             "/verify",
             "verify",

@@ -61,9 +61,9 @@ pub async fn join(
             replaced,
         } => {
             warn_of(&differences);
-            if let Some(before) = replaced {
+            if let Some(previous) = replaced {
                 tracing::warn!(
-                    before,
+                    previous,
                     issuer = issuer.as_str(),
                     "the issuer was changed: tokens, links and sessions of the previous issuer are refused; restart \
                      every node that still serves with it"

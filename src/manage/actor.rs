@@ -43,7 +43,7 @@ impl Actor {
         }
     }
 
-    /// The command line, which has every right: whoever can run it can read and write the database.
+    /// The command line, which has every right: a user who can run it can read and write the database.
     pub fn command_line(now: Timestamp) -> Self {
         Actor::new(
             Recorder::without_request("command line".to_owned(), now),

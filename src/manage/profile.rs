@@ -38,7 +38,7 @@ pub fn begin_enrolment(
     server: &AuthorizationServer,
     session: &ActiveSession,
 ) -> Result<Enrolment, Error> {
-    Enrolment::generate(server.signing_keys.sealing_keys(), &session.user)
+    Enrolment::generate(server.sealing_keys(), &session.user)
 }
 
 /// The enrolment of a form that is shown again after a wrong code.
@@ -50,7 +50,7 @@ pub fn resume_enrolment(
     session: &ActiveSession,
     sealed: &str,
 ) -> Result<Enrolment, Error> {
-    Enrolment::resume(server.signing_keys.sealing_keys(), &session.user, sealed)
+    Enrolment::resume(server.sealing_keys(), &session.user, sealed)
 }
 
 /// Enrols the second factor. Returns the recovery codes, which are shown once.
@@ -66,7 +66,7 @@ pub async fn enrol(
     context: &RequestContext,
 ) -> Result<Vec<SecretString>, Error> {
     let user = &session.user;
-    let sealing_keys = server.signing_keys.sealing_keys();
+    let sealing_keys = server.sealing_keys();
     let secret = second_factor::unseal_enrolment(sealing_keys, user, sealed)?;
     let Confirmation { password, code } = confirmation;
     let verified = confirm_password(server, session, password, "password", context).await?;
@@ -202,7 +202,7 @@ async fn apply(
     context: &RequestContext,
 ) -> Result<(), Error> {
     let attempt = start_attempt(server, &attempt_in_session(session), context)?;
-    let sealing_keys = server.signing_keys.sealing_keys().clone();
+    let sealing_keys = server.sealing_keys().clone();
     let actor = session.actor(context, None);
     let row = session.row.clone();
     let request = context.clone();

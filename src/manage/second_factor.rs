@@ -175,8 +175,7 @@ fn consume_totp_code(
         Err(error) => {
             // The sealing key was lost. Recovery codes are hashed, not sealed, and still work.
             tracing::error!(
-                user = user.id,
-                %error,
+                user_id = user.id, %error,
                 "cannot unseal the secret of a second factor"
             );
             return Ok(false);

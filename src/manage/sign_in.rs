@@ -294,7 +294,7 @@ pub async fn verify_second_factor(
     );
     let pending = session.row.clone();
     let code = code.clone();
-    let sealing_keys = server.signing_keys.sealing_keys().clone();
+    let sealing_keys = server.sealing_keys().clone();
     let request = context.clone();
     let result = server
         .store
@@ -381,7 +381,7 @@ fn issue_device_token(
         .and_then(|token| verify_device_token(server, user, token, now))
         .unwrap_or_else(random_bytes::<16>);
     let expires_at = now.saturating_add(DEVICE_TOKEN_TTL);
-    let sealing_keys = server.signing_keys.sealing_keys();
+    let sealing_keys = server.sealing_keys();
     let content = encode_device_token(device, expires_at);
     let sealed = sealing_keys.seal(&device_token_context(user), &content)?;
     Ok(SecretString::new(sealed))
@@ -395,7 +395,6 @@ fn verify_device_token(
     now: Timestamp,
 ) -> Option<[u8; 16]> {
     let content = server
-        .signing_keys
         .sealing_keys()
         .unseal(&device_token_context(user), token.expose())
         .ok()?;
@@ -419,13 +418,10 @@ pub(super) fn start_attempt<'a>(
     by: &AttemptBy<'_>,
     context: &RequestContext,
 ) -> Result<Attempt<'a>, Error> {
-    server
-        .rate_limiter
-        .attempt(by, context.client_ip)
-        .map_err(|wait| {
-            let seconds = wait.as_secs().max(1);
-            refusal::too_many_failures(seconds).retry_in(wait)
-        })
+    server.start_attempt(by, context.client_ip).map_err(|wait| {
+        let seconds = wait.as_secs().max(1);
+        refusal::too_many_failures(seconds).retry_in(wait)
+    })
 }
 
 /// Attempts within an open session are counted per session.

@@ -72,17 +72,17 @@ async fn check_key_visible<R: RightType>(
     permit: &Permit<R>,
     presented: &str,
 ) -> Result<(), Rejection> {
-    // Text that is not an API key is told by its checksum alone.
+    // The checksum alone shows whether the text is an API key.
     let Some(credential) =
         Credential::parse(presented, Kind::ApiKey).filter(|_| !permit.is_operator())
     else {
         return Ok(());
     };
     let client = match server.cache.api_key(credential.id()).await? {
-        Some(key) => server.cache.client(&key.key.client_id).await?,
+        Some(key) => server.cache.client(&key.client_id).await?,
         None => None,
     };
-    if client.is_some_and(|entry| permit.can_access(&entry.client.account_id)) {
+    if client.is_some_and(|client| permit.can_access(&client.account_id)) {
         Ok(())
     } else {
         Err(Reason::no_such_key().into())
@@ -102,7 +102,7 @@ fn client_of_revoked(
     })
 }
 
-/// Authenticates an access token, given in full or by its `jti` as it stands in a list or a log, or an
+/// Authenticates an access token, given in full or by the `jti` from a list or a log, or an
 /// API key that the actor can see. `verify` authenticates what is given in full.
 async fn authenticate<R: RightType>(
     server: &AuthorizationServer,
@@ -124,8 +124,8 @@ async fn check_token_visible(
     claims: &Claims,
 ) -> Result<(), Rejection> {
     let client = server.cache.client(&claims.client_id).await?;
-    let visible = permit.is_operator()
-        || client.is_some_and(|entry| permit.can_access(&entry.client.account_id));
+    let visible =
+        permit.is_operator() || client.is_some_and(|client| permit.can_access(&client.account_id));
     if visible {
         Ok(())
     } else {
@@ -157,7 +157,7 @@ pub async fn inspect(
     match resolved {
         Ok(ActiveToken::AccessToken(_)) => Ok(Inspection::active(claims)),
         Ok(ActiveToken::ApiKey(active)) => {
-            let key = &active.key.key;
+            let key = &active.api_key;
             Ok(Inspection::active(Some(serde_json::json!({
                 "client_id": key.client_id,
                 "jti": key.id,
@@ -194,7 +194,7 @@ pub async fn revoke(
             let recorder = permit.recorder();
             match &token {
                 PresentedToken::ApiKey(key) => {
-                    domain::api_key::revoke(transaction, recorder, account_id, &key.key.id)?;
+                    domain::api_key::revoke(transaction, recorder, account_id, &key.id)?;
                 }
                 PresentedToken::AccessToken(claims) => {
                     let jti = claims.jti.to_string();

@@ -273,12 +273,12 @@ impl Connections {
             .is_none_or(|warned| now - warned >= WARNING_INTERVAL)
         {
             table.warned_at = Some(now);
-            let address = address.map(tracing::field::display);
+            let peer = address.map(tracing::field::display);
             tracing::warn!(
                 open = table.rows.len(),
                 limit = self.limit,
                 evicted = self.evicted(),
-                address,
+                peer,
                 "{message}"
             );
         }

@@ -93,7 +93,7 @@ impl Certificate {
             Ok(renewed) if renewed.cert == self.current.load().cert => {}
             Ok(renewed) => {
                 self.current.store(renewed);
-                tracing::info!(cert = %self.cert.display(), "TLS certificate reloaded");
+                tracing::info!(file = %self.cert.display(), "TLS certificate reloaded");
             }
             Err(error) => {
                 tracing::error!(

@@ -2,7 +2,8 @@
 
 use super::AuthorizationServer;
 use super::authorization_header::AuthorizationHeader;
-use super::dpop::{DpopHeader, DpopRequest, Possession, Target};
+use super::dpop::{DpopHeader, DpopRequest, Target};
+use super::possession::Possession;
 use super::reason::Reason;
 use super::token::presented::{self, Presentation};
 use crate::error::{Code, Error};
@@ -90,7 +91,7 @@ async fn decide(
             return Err(presented::refuse(server, context, presented, rejection, refusal).await);
         }
     };
-    let client = &token.client().client;
+    let client = token.client();
     let Some(audience) = token.audience(&server.issuer) else {
         return Err(wrong_audience()
             .detail("the client is no longer allowed any of the token's resource servers"));

@@ -2,15 +2,16 @@
 
 use serde::Serialize;
 
+use super::binding::Binding;
 use super::client_auth::{self, AuthenticatedClient};
 use super::reason::{Reason, Rejection};
 use super::token::access_token::Audience;
-use super::token::binding::Binding;
 use super::token::presented::{self, ActiveToken, Presentation};
 use super::{AuthorizationServer, FormRequest};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::scope::Scope;
+use crate::store::client::Client;
 
 /// The introspection response (RFC 7662 section 2.2).
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -62,7 +63,7 @@ pub async fn introspect(
     request: &FormRequest,
 ) -> Result<Introspection, Error> {
     let caller = client_auth::authenticate(server, request).await?;
-    if !caller.entry().client.may_introspect {
+    if !caller.client().may_introspect {
         return Err(Error::new(
             Code::AccessDenied,
             "The client is not allowed to introspect",
@@ -79,15 +80,18 @@ pub async fn introspect(
         Ok(found) => Ok(found),
         Err(rejection) => Err(rejection.into_reason()?),
     };
-    let owner = found.as_ref().ok().map(|(token, _)| &token.client().client);
+    let owner: Option<&Client> = match &found {
+        Ok((token, _)) => Some(token.client()),
+        Err(_) => None,
+    };
     let kind = presented::kind(token);
     server
         .usage
-        .count_introspection(&caller.entry().client, owner, kind, now);
+        .count_introspection(caller.client(), owner, kind, now);
     Ok(match found {
         Ok((_, active)) => Introspection::Active(Box::new(active)),
         Err(reason) => {
-            tracing::debug!(caller = caller.client_id(), %reason, "inactive");
+            tracing::debug!(client_id = caller.client_id(), %reason, "inactive");
             Introspection::INACTIVE
         }
     })
@@ -125,9 +129,8 @@ fn is_audience_of(
     caller: &AuthenticatedClient,
     audience: &str,
 ) -> bool {
-    let entry = caller.entry();
-    let own = &entry.resource_servers;
-    let usable = &entry.client.resources;
+    let own = &caller.client().resource_servers;
+    let usable = &caller.client().resources;
     if own.is_empty() && usable.is_empty() {
         return audience == server.issuer.as_str();
     }
@@ -135,7 +138,7 @@ fn is_audience_of(
 }
 
 fn response(server: &AuthorizationServer, token: &ActiveToken, aud: Audience) -> Active {
-    let client_id = &token.client().client.client_id;
+    let client_id = &token.client().client_id;
     let (sub, cnf, token_type) = match token {
         ActiveToken::AccessToken(token) => {
             let cnf = token.claims.cnf.as_ref();

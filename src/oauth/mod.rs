@@ -3,11 +3,13 @@
 //! `http/` writes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use quick_cache::sync;
 
 use crate::cache::Cache;
+use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
 use crate::clock::watch::ClockWatch;
 use crate::config::{Issuer, LiveSettings, Settings};
@@ -17,7 +19,7 @@ use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::Error;
 use crate::metrics::{CacheState, Snapshot};
 use crate::net::http_client::HttpClient;
-use crate::rate_limit::RateLimiter;
+use crate::rate_limit::{Attempt, AttemptBy, RateLimiter};
 use crate::request_context::RequestContext;
 use crate::store::clock as store_clock;
 use crate::store::signing_key::signing_at;
@@ -25,6 +27,7 @@ use crate::store::token_records::TokenRecords;
 use crate::store::{Store, StoreError};
 
 pub mod authorization_header;
+pub mod binding;
 pub mod client_auth;
 pub mod client_metadata;
 pub mod dpop;
@@ -32,8 +35,10 @@ pub mod failures;
 pub mod forward_auth;
 pub mod grant;
 pub mod introspection;
+pub mod issuance;
 pub mod jwks;
 pub mod parameters;
+pub mod possession;
 pub mod reason;
 pub mod registration;
 pub mod revocation;
@@ -50,35 +55,36 @@ use token::verify::VerifiedToken;
 /// The capacity of the cache of verified tokens. An entry takes about a kilobyte.
 const VERIFIED_CAPACITY: usize = 8_000;
 
-/// The authorization server: the state that all operations share, for one issuer.
+/// The authorization server: the state that all operations share, for one issuer. The crate can use
+/// the services that more than the protocol needs; the rest is private to `oauth`.
 pub struct AuthorizationServer {
     /// The settings, of which some can be reloaded.
-    pub settings: LiveSettings,
+    pub(crate) settings: LiveSettings,
     /// The issuer identifier (RFC 8414 section 2), exactly as it is in the tokens.
-    pub issuer: Issuer,
+    pub(crate) issuer: Issuer,
     /// The database.
-    pub store: Arc<Store>,
+    pub(crate) store: Arc<Store>,
     /// The in-memory cache of clients, API keys, revocations and signing keys.
-    pub cache: Arc<Cache>,
-    /// The signing key pairs and the threads that sign.
-    pub signing_keys: SigningKeys,
-    /// The writer of token records.
-    pub records: TokenRecords,
-    /// The rate limiter of failed authentications.
-    pub rate_limiter: RateLimiter,
+    pub(crate) cache: Arc<Cache>,
     /// Hashing and verification of passwords.
-    pub passwords: Passwords,
+    pub(crate) passwords: Passwords,
     /// Counters and audit entries that are written in batches.
-    pub usage: usage::Usage,
+    pub(crate) usage: usage::Usage,
+    /// Comparison of the clocks of this machine, the database and the other nodes.
+    pub(crate) clock: ClockWatch,
+    /// The signing key pairs and the threads that sign.
+    signing_keys: SigningKeys,
+    /// The writer of token records.
+    records: TokenRecords,
+    /// The rate limiter of failed authentications.
+    rate_limiter: RateLimiter,
     /// The HTTP client that fetches the JWK Sets of clients (`jwks_uri`).
-    pub http_client: HttpClient,
+    http_client: HttpClient,
     /// The current JWK Set document.
-    pub key_set: ArcSwapOption<jwks::KeySet>,
+    key_set: ArcSwapOption<jwks::KeySet>,
     /// The cache of tokens whose signature was verified. It says nothing about whether they are
     /// active.
-    pub verified: sync::Cache<Fingerprint, Arc<VerifiedToken>>,
-    /// Comparison of the clocks of this machine, the database and the other nodes.
-    pub clock: ClockWatch,
+    verified: sync::Cache<Fingerprint, Arc<VerifiedToken>>,
     started: Timestamp,
 }
 
@@ -123,6 +129,23 @@ impl AuthorizationServer {
     pub async fn learn_seen(&self) -> Result<(), StoreError> {
         self.clock.learn(&self.store.read(store_clock::seen).await?);
         Ok(())
+    }
+
+    /// The sealing keys, which encrypt private signing keys and the secrets of second factors.
+    pub(crate) fn sealing_keys(&self) -> &SealingKeyFile {
+        self.signing_keys.sealing_keys()
+    }
+
+    /// Counts an attempt to authenticate, before its password or code is checked.
+    ///
+    /// # Errors
+    /// How long to wait, if the caller failed too often.
+    pub(crate) fn start_attempt<'a>(
+        &'a self,
+        by: &AttemptBy<'_>,
+        client_ip: ClientIp,
+    ) -> Result<Attempt<'a>, Duration> {
+        self.rate_limiter.attempt(by, client_ip)
     }
 
     /// The gauges of `GET /metrics`: the state of caches, pools, queues, keys and clocks at `now`.

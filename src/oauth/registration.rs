@@ -101,7 +101,7 @@ pub async fn register(
         .await?;
     tracing::info!(
         client_id = client.client_id,
-        account = client.account_id,
+        account_id = client.account_id,
         "client registered"
     );
     Ok(information(
@@ -162,7 +162,7 @@ pub async fn read(
     client_id: &str,
 ) -> Result<ClientInformation, Error> {
     let (entry, access_token) = authenticate_registrant(server, request, client_id).await?;
-    Ok(information(server, &entry.client, None, &access_token))
+    Ok(information(server, &entry, None, &access_token))
 }
 
 /// Replaces the registered metadata of a client (RFC 7592 section 2.2).
@@ -182,7 +182,7 @@ pub async fn update(
     let now = request.context.received_at;
     let id = client_id.to_owned();
     let management = server.issuer.management_audience();
-    let authenticated_hash = entry.client.registration_token_hash.clone();
+    let authenticated_hash = entry.registration_token_hash.clone();
     let recorder = Recorder::in_request(format!("client {id}"), &request.context);
     let (client, secret) = server
         .store
@@ -235,9 +235,9 @@ pub async fn delete(
     client_id: &str,
 ) -> Result<(), Error> {
     let (entry, _) = authenticate_registrant(server, request, client_id).await?;
-    let id = entry.client.client_id.clone();
+    let id = entry.client_id.clone();
     let now = request.context.received_at;
-    let authenticated_hash = entry.client.registration_token_hash.clone();
+    let authenticated_hash = entry.registration_token_hash.clone();
     let recorder = Recorder::in_request(format!("client {id}"), &request.context);
     server
         .store
@@ -386,11 +386,11 @@ async fn authenticate_registrant(
     let entry = server.cache.client(client_id).await?;
     let hash = entry
         .as_ref()
-        .and_then(|entry| entry.client.registration_token_hash.clone());
+        .and_then(|entry| entry.registration_token_hash.clone());
     match (entry, hash) {
         (Some(entry), Some(hash)) => {
             let matches = StoredSecret::new(hash).matches(&presented);
-            if matches && entry.client.disabled_at.is_none() {
+            if matches && entry.disabled_at.is_none() {
                 return Ok((entry, presented));
             }
             let reason = if matches {
@@ -423,7 +423,7 @@ fn check_update(
 ) -> Result<(), Error> {
     let sent: Value = serde_json::from_slice(body)
         .map_err(|error| invalid(format!("The client metadata is unreadable: {error}")))?;
-    let client = &entry.client;
+    let client: &Client = entry;
     if sent["client_id"] != client.client_id.as_str() {
         return Err(invalid(
             "client_id must be present, and be the client's own",
@@ -470,7 +470,7 @@ fn is_unchanged(
     member: &str,
     value: &Value,
 ) -> bool {
-    let client = &entry.client;
+    let client: &Client = entry;
     match member {
         "registration_access_token" => sent_credential(value, Kind::RegistrationAccessToken)
             .is_some_and(|sent| sent.fingerprint().matches(&access_token.fingerprint())),

@@ -37,7 +37,7 @@ pub async fn revoke(server: &AuthorizationServer, request: &FormRequest) -> Resu
         return Ok(());
     }
     let now = request.context.received_at;
-    let account_id = caller.entry().client.account_id.clone();
+    let account_id = caller.client().account_id.clone();
     let recorder = Recorder::in_request(format!("client {}", caller.client_id()), &request.context);
     server
         .store
@@ -45,7 +45,7 @@ pub async fn revoke(server: &AuthorizationServer, request: &FormRequest) -> Resu
             match &token {
                 // A leaked key must be revocable even if it is the client's last one.
                 PresentedToken::ApiKey(key) => {
-                    let id = &key.key.id;
+                    let id = &key.id;
                     domain::api_key::revoke(transaction, &recorder, &account_id, id)?;
                 }
                 PresentedToken::AccessToken(claims) => {

@@ -4,8 +4,8 @@ use super::dpop::{self, DpopHeader, DpopRequest, Target, VerifiedProof};
 use super::grant::{
     self, Grant, GrantType, PermittedGrantType, client_credentials, token_exchange,
 };
+use super::issuance::{self, TokenResponse};
 use super::reason::{Reason, Rejection};
-use super::token::issue::{self, TokenResponse};
 use super::{AuthorizationServer, FormRequest, client_auth};
 use crate::error::Error;
 
@@ -33,7 +33,7 @@ pub async fn token(
     let mut grant = authorize(server, request, grant_type).await?;
     let proof = bind(server, request, dpop, &mut grant).await?;
     Ok(IssuedToken {
-        response: issue::issue(server, grant, now).await?,
+        response: issuance::issue(server, grant, now).await?,
         next_nonce: proof.and_then(|proof| dpop::next_nonce(server, &proof, now)),
     })
 }
@@ -46,7 +46,7 @@ async fn bind(
     dpop: &DpopHeader,
     grant: &mut Grant,
 ) -> Result<Option<VerifiedProof>, Error> {
-    let client = &grant.client().client;
+    let client = grant.client();
     if *dpop == DpopHeader::Absent && !client.dpop_bound_access_tokens {
         return Ok(None);
     }
@@ -96,7 +96,7 @@ async fn authorize(
     match grant_type {
         GrantType::ClientCredentials => {
             let caller = client_auth::authenticate(server, request).await?;
-            let client = &caller.entry().client;
+            let client = caller.client();
             PermittedGrantType::check(client, grant_type)
                 .and_then(|permitted| client_credentials::grant(permitted, &caller, parameters))
                 .inspect_err(|refused| {
@@ -105,12 +105,12 @@ async fn authorize(
                 })
         }
         GrantType::TokenExchange => {
-            let key = token_exchange::authenticate(server, request).await?;
-            let client = &key.client.client;
+            let subject = token_exchange::authenticate(server, request).await?;
+            let client = &subject.client;
             PermittedGrantType::check(client, grant_type)
-                .and_then(|permitted| token_exchange::grant(permitted, &key, parameters))
+                .and_then(|permitted| token_exchange::grant(permitted, &subject, parameters))
                 .inspect_err(|refused| {
-                    let target = &key.key.key.id;
+                    let target = &subject.api_key.id;
                     server.record_refused_grant(&request.context, client, target, refused);
                 })
         }

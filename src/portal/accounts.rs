@@ -9,6 +9,7 @@ use super::form::Form;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
+use crate::decimal;
 use crate::error::{Error, refusal};
 use crate::manage::account::{self, Account, AccountPatch};
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
@@ -149,9 +150,9 @@ pub async fn edit(
     let account = find(&user, &id).await?;
     let max_clients = match form.text("max_clients") {
         "" => None,
-        text => match text.parse() {
-            Ok(max) => Some(max),
-            Err(_) => {
+        text => match decimal::parse(text) {
+            Some(max) => Some(max),
+            None => {
                 let error = refusal::invalid_integer("max_clients").field("max_clients");
                 return Ok(edit_page(&user, &account, &form, Some(&error)));
             }

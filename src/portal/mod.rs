@@ -27,6 +27,8 @@ mod assets;
 mod audit;
 mod chart;
 mod components;
+mod cookies;
+mod csrf;
 mod form;
 pub mod language;
 mod overview;
@@ -44,8 +46,9 @@ mod signing_keys;
 
 use crate::config::Issuer;
 use crate::error::{Code, Error};
-use crate::http::error::LogReason;
+use crate::http::error::LogError;
 use crate::manage::AuthorizationServer;
+use application_actions::{Action, confirm, perform};
 use form::Form;
 use page_error::{PageError, error_page};
 use session_extractor::PageContext;
@@ -140,40 +143,37 @@ fn pages(config: &mut web::ServiceConfig) {
         .service(at(
             "/applications/{id}/disable",
             [
-                get(application_actions::confirm_disable),
-                post(application_actions::disable),
+                get(confirm(Action::Disable)),
+                post(perform(Action::Disable)),
             ],
         ))
         .service(at(
             "/applications/{id}/enable",
-            [post(application_actions::enable)],
+            [post(perform(Action::Enable))],
         ))
         .service(at(
             "/applications/{id}/delete",
-            [
-                get(application_actions::confirm_delete),
-                post(application_actions::delete),
-            ],
+            [get(confirm(Action::Delete)), post(perform(Action::Delete))],
         ))
         .service(at(
             "/applications/{id}/revoke-tokens",
             [
-                get(application_actions::confirm_revoke_tokens),
-                post(application_actions::revoke_tokens),
+                get(confirm(Action::RevokeTokens)),
+                post(perform(Action::RevokeTokens)),
             ],
         ))
         .service(at(
             "/applications/{id}/renew-registration-token",
             [
-                get(application_actions::confirm_renew_registration),
-                post(application_actions::renew_registration),
+                get(confirm(Action::RenewRegistrationToken)),
+                post(perform(Action::RenewRegistrationToken)),
             ],
         ))
         .service(at(
             "/applications/{id}/revoke-registration-token",
             [
-                get(application_actions::confirm_revoke_registration),
-                post(application_actions::revoke_registration),
+                get(confirm(Action::RevokeRegistrationToken)),
+                post(perform(Action::RevokeRegistrationToken)),
             ],
         ))
         .service(at(
@@ -330,7 +330,7 @@ fn method_not_allowed(context: &PageContext, allow: &str) -> HttpResponse {
     if let Ok(allow) = HeaderValue::from_str(allow) {
         response.headers_mut().insert(ALLOW, allow);
     }
-    page::set_log_reason(&mut response, &error);
+    page::set_log_error(&mut response, &error);
     response
 }
 
@@ -393,7 +393,7 @@ fn error_response(request: &HttpRequest, error: &PageError) -> HttpResponse {
             let id = context.request.request_id.to_string();
             let path = &context.path_and_query;
             let mut response = error_page(&context, error, form.as_ref(), Some(&id), path);
-            page::set_log_reason(&mut response, error);
+            page::set_log_error(&mut response, error);
             response
         }
         PageError::SignInRequired => {
@@ -410,9 +410,9 @@ fn error_response(request: &HttpRequest, error: &PageError) -> HttpResponse {
         }
         PageError::Resubmit(message) => {
             let mut response = sign_in::resubmit(context, message, &form.unwrap_or_default());
-            response.extensions_mut().insert(LogReason {
+            response.extensions_mut().insert(LogError {
                 code: Code::AccessDenied,
-                reason: (*message).to_owned(),
+                error: (*message).to_owned(),
             });
             response
         }

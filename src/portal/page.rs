@@ -12,7 +12,7 @@ use super::form::CSRF_TOKEN;
 use super::language::Language;
 use super::session_extractor::{CurrentUser, PageContext};
 use crate::error::Error;
-use crate::http::error::LogReason;
+use crate::http::error::LogError;
 use crate::manage::actor::{
     AccountsWrite, AuditRead, ClientsRead, KeysRead, RegistrationRead, ResourcesWrite,
     SigningKeysRead, TokensRead, UsersRead,
@@ -217,17 +217,14 @@ fn respond(
     }
     let mut response = response.body(page.into_string());
     if let Some(error) = error {
-        set_log_reason(&mut response, error);
+        set_log_error(&mut response, error);
     }
     response
 }
 
-/// Hands the reason of a refusal to the access log.
-pub fn set_log_reason(response: &mut HttpResponse, error: &Error) {
-    response.extensions_mut().insert(LogReason {
-        code: error.code(),
-        reason: error.reason().to_owned(),
-    });
+/// Hands an error to the access log.
+pub fn set_log_error(response: &mut HttpResponse, error: &Error) {
+    response.extensions_mut().insert(LogError::from(error));
 }
 
 fn body(context: &PageContext, header: &PageHeader<'_>, content: Markup) -> Markup {

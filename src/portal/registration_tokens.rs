@@ -10,6 +10,7 @@ use super::form::Form;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
+use crate::decimal;
 use crate::error::{Error, refusal};
 use crate::manage::account;
 use crate::manage::actor::{AccountsRead, ClientsWrite, RegistrationRead, RegistrationWrite};
@@ -127,8 +128,8 @@ pub async fn create(
         let uses = match form.text("uses") {
             "" => None,
             text => {
-                let parsed = text.parse();
-                Some(parsed.map_err(|_| refusal::uses_required().field("uses"))?)
+                let uses = decimal::parse(text);
+                Some(uses.ok_or_else(|| refusal::uses_required().field("uses"))?)
             }
         };
         let new = NewRegistrationToken {

@@ -7,10 +7,10 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use actix_web::cookie::{Cookie, SameSite};
+use actix_web::cookie::Cookie;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
-use actix_web::http::header::{HOST, HeaderMap, HeaderName, ORIGIN, USER_AGENT};
+use actix_web::http::header::USER_AGENT;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use fluent_bundle::FluentValue;
@@ -19,9 +19,10 @@ use maud::Markup;
 use super::form::{CSRF_TOKEN, Form, IDEMPOTENCY_KEY};
 use super::language::{Arguments, Language, message_id};
 use super::page_error::PageError;
+use super::{cookies, csrf};
 use crate::clock::Timestamp;
-use crate::credential::{Fingerprint, new_id};
-use crate::error::{Code, Error, refusal};
+use crate::credential::new_id;
+use crate::error::{Code, Error};
 use crate::http::extract;
 use crate::manage::actor::{Actor, Permit, RightType};
 use crate::manage::idempotency::IdempotencyKey;
@@ -29,14 +30,6 @@ use crate::manage::session::{self, ActiveSession};
 use crate::manage::sign_in::DEVICE_TOKEN_TTL;
 use crate::manage::{AuthorizationServer, RequestContext};
 use crate::secret::SecretString;
-
-const SESSION_COOKIE: &str = "keyward";
-const LANGUAGE_COOKIE: &str = "keyward_language";
-/// Binds forms to the browser before there is a session.
-const CSRF_COOKIE: &str = "keyward_browser";
-/// Holds the device token, which gives the browser its own sign-in rate limit. It authorizes
-/// nothing.
-const DEVICE_COOKIE: &str = "keyward_known";
 
 /// The number of session cookies that are tried. A neighbouring host under the same domain can add
 /// cookies of the same name.
@@ -67,8 +60,8 @@ pub struct PageContext {
 impl PageContext {
     /// The context of a request whose session is not looked up.
     pub fn anonymous(server: &Data<AuthorizationServer>, request: &HttpRequest) -> Self {
-        let cookie = |name: &str| cookie_values(server, request, name).into_iter().next();
-        let chosen = cookie(LANGUAGE_COOKIE).and_then(|code| Language::from_code(&code));
+        let cookie = |name: &str| cookies::values(server, request, name).into_iter().next();
+        let chosen = cookie(cookies::LANGUAGE).and_then(|code| Language::from_code(&code));
         PageContext {
             language: chosen.unwrap_or_else(|| Language::negotiate(request)),
             request: crate::http::context::of(server, request),
@@ -79,8 +72,8 @@ impl PageContext {
                 .map_or_else(|| "/portal".to_owned(), ToString::to_string),
             answers_form: request.method() == Method::POST,
             base: server.issuer.path().to_owned(),
-            csrf_cookie: cookie(CSRF_COOKIE),
-            device_token: cookie(DEVICE_COOKIE).map(SecretString::new),
+            csrf_cookie: cookie(cookies::CSRF),
+            device_token: cookie(cookies::DEVICE).map(SecretString::new),
             server: server.clone(),
         }
     }
@@ -131,40 +124,31 @@ impl PageContext {
     }
 
     fn cookie(&self, name: &str, value: String) -> Cookie<'static> {
-        let path = match self.base.as_str() {
-            "" => "/",
-            base => base,
-        };
-        Cookie::build(cookie_name(&self.server, name), value)
-            .path(path.to_owned())
-            .http_only(true)
-            .secure(requires_tls(&self.server))
-            .same_site(SameSite::Lax)
-            .finish()
+        cookies::build(&self.server, name, value)
     }
 
     /// The session cookie. The browser deletes it when it closes.
     pub fn session_cookie(&self, value: &str) -> Cookie<'static> {
-        self.cookie(SESSION_COOKIE, value.to_owned())
+        self.cookie(cookies::SESSION, value.to_owned())
     }
 
     /// The removal of the session cookie.
     pub fn expired_session_cookie(&self) -> Cookie<'static> {
-        let mut cookie = self.cookie(SESSION_COOKIE, String::new());
+        let mut cookie = self.cookie(cookies::SESSION, String::new());
         cookie.make_removal();
         cookie
     }
 
     /// The cookie with the chosen language, for a year.
     pub fn language_cookie(&self, language: Language) -> Cookie<'static> {
-        let mut cookie = self.cookie(LANGUAGE_COOKIE, language.code().to_owned());
+        let mut cookie = self.cookie(cookies::LANGUAGE, language.code().to_owned());
         cookie.set_max_age(time::Duration::days(365));
         cookie
     }
 
     /// The cookie with a device token.
     pub fn device_cookie(&self, value: &str) -> Cookie<'static> {
-        let mut cookie = self.cookie(DEVICE_COOKIE, value.to_owned());
+        let mut cookie = self.cookie(cookies::DEVICE, value.to_owned());
         cookie.set_max_age(time::Duration::try_from(DEVICE_TOKEN_TTL).unwrap_or_default());
         cookie
     }
@@ -187,46 +171,12 @@ impl PageContext {
         }
         let value = new_id();
         self.csrf_cookie = Some(value.clone());
-        Some(self.cookie(CSRF_COOKIE, value))
+        Some(self.cookie(cookies::CSRF, value))
     }
 
     fn has_valid_csrf_token(&self, form: &Form) -> bool {
-        csrf_tokens_match(&self.csrf_token(), form.get(CSRF_TOKEN))
+        csrf::tokens_match(&self.csrf_token(), form.get(CSRF_TOKEN))
     }
-}
-
-/// Compares CSRF tokens in constant time. An empty token matches nothing.
-fn csrf_tokens_match(expected: &str, presented: &str) -> bool {
-    !expected.is_empty()
-        && Fingerprint::of(expected.as_bytes()).matches(&Fingerprint::of(presented.as_bytes()))
-}
-
-/// Whether cookies are sent over TLS only.
-fn requires_tls(server: &AuthorizationServer) -> bool {
-    server.settings.tls_cert.is_some() || server.issuer.as_str().starts_with("https://")
-}
-
-/// The name of a cookie. With the `__Host-` prefix (RFC 6265bis section 4.1.3.2) no other host of
-/// the same domain can set it; the prefix needs TLS and the path `/`.
-fn cookie_name(server: &AuthorizationServer, name: &str) -> String {
-    if requires_tls(server) && server.issuer.path().is_empty() {
-        format!("__Host-{name}")
-    } else {
-        name.to_owned()
-    }
-}
-
-/// All values of a cookie in the request.
-fn cookie_values(server: &AuthorizationServer, request: &HttpRequest, name: &str) -> Vec<String> {
-    let name = cookie_name(server, name);
-    let Ok(cookies) = request.cookies() else {
-        return Vec::new();
-    };
-    cookies
-        .iter()
-        .filter(|cookie| cookie.name() == name)
-        .map(|cookie| cookie.value().to_owned())
-        .collect()
 }
 
 /// The context of a request, with the session of its cookie.
@@ -235,8 +185,8 @@ async fn page_context(request: &HttpRequest) -> Result<PageContext, PageError> {
         return Err(Error::server_error("the portal has no server in its app data").into());
     };
     let mut context = PageContext::anonymous(server, request);
-    let cookies = cookie_values(server, request, SESSION_COOKIE);
-    for value in cookies.into_iter().take(MAX_SESSION_COOKIES) {
+    let presented = cookies::values(server, request, cookies::SESSION);
+    for value in presented.into_iter().take(MAX_SESSION_COOKIES) {
         context.session = session::resume(server, &value, context.now())
             .await?
             .map(Arc::new);
@@ -341,7 +291,7 @@ pub struct AnonymousForm {
 }
 
 async fn read_form(request: &HttpRequest, mut payload: Payload) -> Result<Form, PageError> {
-    check_same_origin(request)?;
+    csrf::check_same_origin(request)?;
     let payload = web::Payload::from_request(request, &mut payload)
         .await
         .map_err(|error| {
@@ -351,35 +301,6 @@ async fn read_form(request: &HttpRequest, mut payload: Payload) -> Result<Form, 
     // The layout middleware needs it for pages from which the form can be submitted again.
     request.extensions_mut().insert(form.clone());
     Ok(form)
-}
-
-/// Rejects forms of other sites, as a second defence beside the CSRF token.
-fn check_same_origin(request: &HttpRequest) -> Result<(), Error> {
-    let issuer = request
-        .app_data::<Data<AuthorizationServer>>()
-        .map(|server| server.issuer.origin());
-    if is_same_origin(request.headers(), issuer.as_deref()) {
-        return Ok(());
-    }
-    Err(refusal::cross_site_form())
-}
-
-/// Whether the browser says that this site sent the request: by `Sec-Fetch-Site`, else by `Origin`.
-/// A request with neither is not of a browser, so no other site can have made somebody's browser
-/// send it.
-fn is_same_origin(headers: &HeaderMap, issuer: Option<&str>) -> bool {
-    let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let site = header(HeaderName::from_static("sec-fetch-site"));
-    if let Some(site) = site {
-        return matches!(site, "same-origin" | "none");
-    }
-    let Some(origin) = header(ORIGIN) else {
-        return true;
-    };
-    // A reverse proxy may have changed the host, so the issuer's origin counts too.
-    let host = origin.split_once("://").map(|(_, host)| host);
-    // `null` has no host; neither has a request over HTTP/2, so that two missing hosts do not match.
-    issuer == Some(origin) || host.is_some() && host == header(HOST)
 }
 
 type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, PageError>>>>;
@@ -459,83 +380,5 @@ impl FromRequest for AuthenticatedForm {
             }
             Ok(AuthenticatedForm { user, form })
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use actix_web::http::header::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn csrf_tokens_match_only_themselves() {
-        for (expected, presented, matches) in [
-            ("token", "token", true),
-            ("token", "Token", false),
-            ("token", "token2", false),
-            ("token", "", false),
-            ("", "", false),
-            ("", "token", false),
-        ] {
-            let found = csrf_tokens_match(expected, presented);
-            assert_eq!(found, matches, "{expected:?} and {presented:?}");
-        }
-    }
-
-    #[test]
-    fn forms_of_other_sites_are_recognized() {
-        let issuer = Some("https://auth.example");
-        for (name, headers, same) in [
-            ("not a browser", &[][..], true),
-            (
-                "same origin",
-                &[("sec-fetch-site", "same-origin")][..],
-                true,
-            ),
-            ("typed address", &[("sec-fetch-site", "none")][..], true),
-            ("other site", &[("sec-fetch-site", "cross-site")][..], false),
-            (
-                "other host of the site",
-                &[("sec-fetch-site", "same-site")][..],
-                false,
-            ),
-            (
-                "Sec-Fetch-Site wins over Origin",
-                &[
-                    ("sec-fetch-site", "cross-site"),
-                    ("origin", "https://auth.example"),
-                ][..],
-                false,
-            ),
-            (
-                "origin of the issuer",
-                &[("origin", "https://auth.example")][..],
-                true,
-            ),
-            (
-                "origin of the host",
-                &[
-                    ("origin", "http://10.0.0.1:8080"),
-                    ("host", "10.0.0.1:8080"),
-                ][..],
-                true,
-            ),
-            (
-                "other origin",
-                &[("origin", "https://evil.example"), ("host", "auth.example")][..],
-                false,
-            ),
-            ("opaque origin", &[("origin", "null")][..], false),
-        ] {
-            let mut map = HeaderMap::new();
-            for (name, value) in headers {
-                map.insert(
-                    HeaderName::from_static(name),
-                    HeaderValue::from_static(value),
-                );
-            }
-            assert_eq!(is_same_origin(&map, issuer), same, "{name}");
-        }
     }
 }

@@ -27,7 +27,7 @@ const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may take to shut down.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long requests in flight may take after the server was told to stop, in seconds.
+/// How long requests in flight may take after the server was asked to stop, in seconds.
 const SHUTDOWN_SECONDS: u64 = 30;
 
 /// The HTTP/2 flow-control windows: how much of a body a peer may send before a handler reads it.

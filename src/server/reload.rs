@@ -1,12 +1,13 @@
 //! SIGHUP: reads the settings and the TLS files again.
 
 use crate::config::{LiveSettings, Reload, Settings};
+use crate::error::Error;
 use crate::net::tls::Certificate;
 use crate::oauth::AuthorizationServer;
 use crate::telemetry::Telemetry;
 
 /// Reads the settings from the same sources as at the start.
-pub type ReadSettings = Box<dyn Fn() -> Result<Settings, String> + Send>;
+pub type ReadSettings = Box<dyn Fn() -> Result<Settings, Error> + Send>;
 
 /// Reloads the certificate, the settings and the log filter. Settings that cannot be used change
 /// nothing.
@@ -23,7 +24,7 @@ pub(super) fn reload(
         Ok(settings) => settings,
         Err(error) => {
             tracing::error!(
-                error,
+                error = error.reason(),
                 "cannot reload the settings: the present ones stay in use"
             );
             return;
@@ -45,11 +46,12 @@ pub(super) fn reload(
 fn read_checked(
     server: &AuthorizationServer,
     read_settings: &ReadSettings,
-) -> Result<Settings, String> {
+) -> Result<Settings, Error> {
     let settings = read_settings()?;
     settings.check(&server.issuer).map_err(|error| {
         let setting = error.wrong_field().unwrap_or_default();
-        format!("{setting}: {}", error.reason())
+        let reason = format!("{setting}: {}", error.reason());
+        error.detail(reason)
     })?;
     Ok(settings)
 }

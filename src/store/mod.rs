@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use crate::clock::Timestamp;
 use crate::concurrency_limit::ConcurrencyLimit;
 use crate::error::{Error, refusal};
+use crate::metrics::PoolState;
 
 pub mod account;
 pub mod api_key;
@@ -216,9 +217,8 @@ impl Store {
         &self.url
     }
 
-    /// The connection pools by name, each with the numbers of open connections, of connections in
-    /// use, and the maximum.
-    pub fn pool_states(&self) -> Vec<(&'static str, [u32; 3])> {
+    /// The states of the connection pools, by name.
+    pub fn pool_states(&self) -> Vec<(&'static str, PoolState)> {
         vec![
             ("follower", self.follower.state()),
             ("hot_path", self.hot_path.state()),

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use super::connection::{Connector, Failure, Session};
 use super::deadline::Deadline;
 use super::{Database, Failed, StoreError};
+use crate::metrics::PoolState;
 use crate::span::{self, Scope};
 
 /// How long one unit of work may take until it fails as unavailable: the wait for a connection, the
@@ -106,14 +107,14 @@ impl Pool {
         }
     }
 
-    /// The numbers of open connections, of connections in use, and the maximum.
-    pub(super) fn state(&self) -> [u32; 3] {
+    /// The state of the pool for the metrics.
+    pub(super) fn state(&self) -> PoolState {
         let state = self.connections.state();
-        [
-            state.connections,
-            state.connections.saturating_sub(state.idle_connections),
-            self.connections.max_size(),
-        ]
+        PoolState {
+            open: state.connections,
+            in_use: state.connections.saturating_sub(state.idle_connections),
+            max: self.connections.max_size(),
+        }
     }
 
     /// Runs `work`, and retries it if it failed without any effect and a retry may succeed.

@@ -505,7 +505,7 @@ impl Upstream {
     }
 }
 
-/// Builds the TLS configuration, for each connection anew, so that renewed files take effect.
+/// Builds the TLS configuration, again for each connection, so that renewed files take effect.
 fn client_config(options: &TlsOptions) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let algorithms = provider.signature_verification_algorithms;

@@ -772,10 +772,7 @@ pub fn duration(data: &[u8]) {
             let seconds = duration.as_secs();
             assert_eq!(parse_duration(&seconds.to_string()), Ok(duration));
             assert_eq!(parse_duration(&format!("{seconds}s")), Ok(duration));
-            assert!(
-                text.bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'+')
-            );
+            assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric()));
         }
         Err(reason) => assert!(is_one_line(&reason.to_string()), "{reason:?}"),
     }
@@ -823,7 +820,7 @@ pub fn proxy_url(data: &[u8]) {
                 assert!(!shown.contains(SECRET) || others.iter().any(|part| part.contains(SECRET)));
             }
         }
-        Err(reason) => assert!(!reason.contains(SECRET)),
+        Err(reason) => assert!(!reason.to_string().contains(SECRET)),
     }
 }
 

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-/// For how long the published keys are kept: no longer than the `max-age` of the JWK Set.
+/// How long the published keys are cached: no longer than the `max-age` of the JWK Set.
 const KEYS_MAX_AGE: Duration = Duration::from_secs(300);
 
 /// How long to wait, after a request for the keys, until an unknown `kid` leads to another one.
@@ -52,7 +52,7 @@ enum Refusal {
     InvalidToken,
     /// The credential is valid and lacks this scope.
     InsufficientScope(&'static str),
-    /// Whether the credential is valid cannot be found out.
+    /// The credential could not be checked.
     Unavailable(String),
 }
 
@@ -145,8 +145,8 @@ impl Client {
         send(move || request.call()).await
     }
 
-    /// Asks whether a token or an API key is active (RFC 7662). Keyward answers so only to a resource server
-    /// that the token is meant for.
+    /// Introspects a token or an API key (RFC 7662). Keyward describes a token only to a resource
+    /// server in its audience.
     async fn introspect(&self, token: &str) -> Result<Claims, Refusal> {
         let basic = BASE64_STANDARD.encode(format!("{}:{}", self.client_id, self.client_secret));
         let request = self
@@ -182,7 +182,7 @@ struct ResourceServer {
     validation: Validation,
     keys: Mutex<KeyCache>,
     authorization_server: Client,
-    /// Ask about JWTs too, so that a revoked one is refused at once.
+    /// Introspect JWTs too, so that a revoked one is refused at once.
     introspect_jwts: bool,
 }
 
@@ -234,7 +234,7 @@ impl ResourceServer {
         }
     }
 
-    /// Verifies JWTs offline and asks the authorization server about everything else.
+    /// Verifies JWTs offline and introspects everything else.
     async fn authenticate(&self, token: &str) -> Result<Claims, Refusal> {
         if token.matches('.').count() != 2 {
             return self.authorization_server.introspect(token).await;

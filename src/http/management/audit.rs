@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Page, ok, page_size, rows_of};
+use super::{Page, PageSize, ok, page_size, rows_of};
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::AuditRead;
@@ -24,7 +24,7 @@ pub(in crate::http) struct ListAuditQuery {
     actor: Option<String>,
     /// The maximum number of items; 50 by default.
     #[schemars(range(min = 1, max = 200))]
-    limit: Option<usize>,
+    limit: Option<PageSize>,
     /// `next_cursor` of the previous page.
     cursor: Option<String>,
 }

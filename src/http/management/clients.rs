@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Changed, Created, Creation, Page, if_match, no_content, ok, page_size, respond, rows_of,
-    with_etag,
+    Changed, Created, Creation, Page, PageSize, if_match, no_content, ok, page_size, respond,
+    rows_of, with_etag,
 };
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
@@ -76,7 +76,7 @@ pub(in crate::http) struct ListClientsQuery {
     account: Option<String>,
     /// The maximum number of items; 50 by default.
     #[schemars(range(min = 1, max = 200))]
-    limit: Option<usize>,
+    limit: Option<PageSize>,
     /// `next_cursor` of the previous page.
     cursor: Option<String>,
 }

@@ -15,13 +15,15 @@ use serde::{Deserialize, Serialize};
 use super::dpop;
 use super::extract::{ApiRequest, parse_json};
 use crate::clock::parse_duration;
+use crate::decimal;
 use crate::error::{Code, Error};
 use crate::manage::actor::{Actor, Permit};
 use crate::manage::idempotency::IdempotencyKey;
 use crate::manage::rights::RightType;
 use crate::manage::version;
 use crate::oauth::authorization_header::AuthorizationHeader;
-use crate::oauth::dpop::{DpopRequest, Possession};
+use crate::oauth::dpop::DpopRequest;
+use crate::oauth::possession::Possession;
 use crate::oauth::token::access_token::Audience;
 use crate::oauth::token::presented::{self, ActiveAccessToken, Presentation};
 use crate::secret::Disclosed;
@@ -87,15 +89,15 @@ impl ApiRequest {
         let audience = server.issuer.management_audience();
         check_audience(&claims.aud, &audience)?;
         // The scope and the resources of a client may have been reduced since it got the token.
-        if !client.client.resources.contains(&audience) {
+        if !client.resources.contains(&audience) {
             return Err(Error::new(
                 Code::InvalidToken,
                 "The client is no longer allowed to use the management API",
             ));
         }
-        let scope = claims.remaining_scope(&client.client);
+        let scope = claims.remaining_scope(client);
         let name = format!("client {}", claims.client_id);
-        let account = &client.client.account_id;
+        let account = &client.account_id;
         Ok(Actor::bearer(name, account, &scope, &self.context))
     }
 
@@ -150,14 +152,40 @@ fn check_audience(presented: &Audience, management: &str) -> Result<(), Error> {
 pub(super) struct Paging {
     /// The maximum number of items; 50 by default.
     #[schemars(range(min = 1, max = 200))]
-    limit: Option<usize>,
+    limit: Option<PageSize>,
     /// `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
+/// The query parameter `limit`: a number of items.
+#[derive(Clone, Copy)]
+pub(super) struct PageSize(usize);
+
+impl<'de> Deserialize<'de> for PageSize {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        let size = decimal::parse(&text).map(PageSize);
+        size.ok_or_else(|| serde::de::Error::custom("expected a number"))
+    }
+}
+
+impl JsonSchema for PageSize {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        usize::schema_name()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        usize::json_schema(generator)
+    }
+}
+
 /// The number of items on a page.
-fn page_size(limit: Option<usize>) -> Result<usize, Error> {
-    match limit.unwrap_or(DEFAULT_PAGE_SIZE) {
+fn page_size(limit: Option<PageSize>) -> Result<usize, Error> {
+    match limit.map_or(DEFAULT_PAGE_SIZE, |PageSize(size)| size) {
         size @ 1..=MAX_PAGE_SIZE => Ok(size),
         _ => Err(Error::new(
             Code::InvalidRequest,
@@ -507,7 +535,7 @@ mod tests {
             (Some(201), None, None),
         ] {
             let paging = Paging {
-                limit,
+                limit: limit.map(PageSize),
                 cursor: cursor.map(str::to_owned),
             };
             let page = Page::of(all(), &paging, |item| item).ok();
@@ -515,6 +543,22 @@ mod tests {
                 .as_ref()
                 .map(|page| (page.items.len(), page.next_cursor.as_deref()));
             assert_eq!(found, expected, "{limit:?} {cursor:?}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_a_number_of_digits_alone() {
+        for (json, expected) in [
+            ("\"1\"", Some(1)),
+            ("\"050\"", Some(50)),
+            ("\"\"", None),
+            ("\"+5\"", None),
+            ("\"-5\"", None),
+            ("\" 5\"", None),
+            ("\"5x\"", None),
+        ] {
+            let read = serde_json::from_str::<PageSize>(json).ok();
+            assert_eq!(read.map(|PageSize(size)| size), expected, "{json}");
         }
     }
 
@@ -545,6 +589,7 @@ mod tests {
             ("-1", None),
             ("1.5", None),
             ("\"soon\"", None),
+            ("\"+90\"", None),
             ("null", None),
         ] {
             let read = serde_json::from_str::<DurationInput>(json).ok();

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Page, no_content, ok, page_size, rows_of, unknown_cursor};
+use super::{Page, PageSize, no_content, ok, page_size, rows_of, unknown_cursor};
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::{TokensRead, TokensRevoke};
@@ -19,7 +19,7 @@ pub(in crate::http) struct ListTokensQuery {
     client: String,
     /// The maximum number of items; 50 by default.
     #[schemars(range(min = 1, max = 200))]
-    limit: Option<usize>,
+    limit: Option<PageSize>,
     /// `next_cursor` of the previous page.
     cursor: Option<String>,
 }

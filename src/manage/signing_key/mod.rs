@@ -49,7 +49,7 @@ impl<'a> SigningKeyServices<'a> {
     pub async fn of(server: &'a AuthorizationServer) -> Result<Self, Error> {
         Ok(SigningKeyServices {
             store: &server.store,
-            sealing_keys: server.signing_keys.sealing_keys(),
+            sealing_keys: server.sealing_keys(),
             policy: RotationPolicy::effective(&server.store, &server.settings).await?,
         })
     }

@@ -281,7 +281,7 @@ impl KeySets {
         }
     }
 
-    /// Starts a fetch, which goes on if the caller is cancelled.
+    /// Starts a fetch, which continues if the caller is cancelled.
     fn start(
         self: &Arc<Self>,
         state: &mut Source,
@@ -435,7 +435,7 @@ mod tests {
             steps(&source, Some("b"), start, &[0, 200]),
             ["wait", "wait"]
         );
-        // A fetch that was cancelled, such as at a shutdown, blocks nobody.
+        // A fetch that was cancelled, for example at a shutdown, blocks no later one.
         drop(under_way);
         assert_eq!(
             steps(&source, Some("a"), start, &[200]),

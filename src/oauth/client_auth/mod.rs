@@ -5,6 +5,7 @@
 //! that needs one takes it as an argument.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::authorization_header::AuthorizationHeader;
@@ -25,7 +26,7 @@ pub struct AuthenticatedClient {
 
 impl AuthenticatedClient {
     /// The client, with its secrets and resource servers.
-    pub fn entry(&self) -> &ClientEntry {
+    pub fn client(&self) -> &ClientEntry {
         &self.entry
     }
 
@@ -36,7 +37,7 @@ impl AuthenticatedClient {
 
     /// The client id.
     pub fn client_id(&self) -> &str {
-        &self.entry.client.client_id
+        &self.entry.client_id
     }
 }
 
@@ -138,7 +139,7 @@ fn reject(
 ) -> Error {
     let subject = FailureSubject {
         client_id,
-        client: entry.map(|entry| &entry.client),
+        client: entry.map(Deref::deref),
         target: client_id.unwrap_or_default(),
     };
     let reason = match client_id {

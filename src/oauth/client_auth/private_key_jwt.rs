@@ -98,7 +98,7 @@ pub(super) async fn check(
     assertion: &str,
     now: Timestamp,
 ) -> Result<(), Rejection> {
-    let client = &entry.ok_or_else(Reason::unknown_client)?.client;
+    let client = entry.ok_or_else(Reason::unknown_client)?;
     if client.disabled_at.is_some() {
         return Err(Reason::client_disabled().into());
     }
@@ -137,14 +137,12 @@ fn signature_reason(error: SignatureError) -> Reason {
 /// The keys of the client: its `jwks`, or what its `jwks_uri` holds.
 async fn keys(
     server: &AuthorizationServer,
-    client: &Client,
+    client: &ClientEntry,
     kid: Option<&str>,
 ) -> Result<Arc<JwkSet>, Rejection> {
-    match (&client.jwks, &client.jwks_uri) {
-        (Some(jwks), _) => match serde_json::from_str(jwks) {
-            Ok(keys) => Ok(Arc::new(keys)),
-            Err(error) => Err(Reason::assertion_keys_unreadable(&error.to_string()).into()),
-        },
+    match (client.jwks(), &client.jwks_uri) {
+        (Some(Ok(keys)), _) => Ok(keys.clone()),
+        (Some(Err(error)), _) => Err(Reason::assertion_keys_unreadable(&error.to_string()).into()),
         (None, Some(uri)) => match server.http_client.jwks(uri, &client.account_id, kid).await {
             Ok(keys) => Ok(keys),
             Err(JwksError::Fetch(reason)) => {

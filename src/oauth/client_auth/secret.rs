@@ -39,7 +39,7 @@ pub(super) fn check(
     if let Some(expired_at) = stored.expires_at.filter(|end| *end <= now) {
         return Err(Reason::secret_ended(&stored.id, expired_at));
     }
-    let client = &entry.client;
+    let client = entry;
     if client.disabled_at.is_some() {
         return Err(Reason::client_disabled());
     }

@@ -29,7 +29,7 @@ pub fn grant(
     parameters: &Parameters,
 ) -> Result<Grant, Error> {
     let requested = parameters.get("scope").map(parse_scope).transpose()?;
-    let resources = decide_resources(&client.entry().client.resources, parameters)?;
+    let resources = decide_resources(&client.client().resources, parameters)?;
     let scope = negotiate_scope(client, requested.as_ref())?;
     Ok(Grant {
         grant_type,
@@ -104,7 +104,7 @@ fn negotiate_scope(
                 extensions: Extensions::new(),
             },
             Output::Negotiate { bound_client, .. } => {
-                let scope = decide_scope(&client.entry().client.scope, requested)?;
+                let scope = decide_scope(&client.client().scope, requested)?;
                 let pre_grant = PreGrant {
                     client_id: bound_client.client_id.clone().into_owned(),
                     redirect_uri: redirect_uri.clone(),

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::binding::Binding;
 use super::parameters::Parameters;
-use super::token::binding::Binding;
 use crate::cache::{ApiKeyEntry, ClientEntry};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
@@ -41,7 +41,7 @@ impl Grant {
     /// The `sub` of the token. No grant type involves a resource owner, so it is the client
     /// (RFC 9068 section 2.2).
     pub fn subject(&self) -> &str {
-        &self.client.client.client_id
+        &self.client.client_id
     }
 
     /// The client that the token is issued to.
@@ -71,7 +71,7 @@ impl Grant {
 
     /// The id of the API key that the token depends on: it is refused once the key is.
     pub fn api_key_id(&self) -> Option<&str> {
-        self.api_key.as_ref().map(|key| key.key.id.as_str())
+        self.api_key.as_ref().map(|key| key.id.as_str())
     }
 
     /// The key that the token is bound to, if any.

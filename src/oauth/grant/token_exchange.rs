@@ -3,8 +3,8 @@
 
 use super::{Grant, PermittedGrantType, decide_resources, decide_scope, parse_scope};
 use crate::error::{Code, Error};
-use crate::oauth::dpop::Possession;
 use crate::oauth::parameters::Parameters;
+use crate::oauth::possession::Possession;
 use crate::oauth::token::presented::{self, ActiveApiKey, Presentation};
 use crate::oauth::{AuthorizationServer, FormRequest};
 
@@ -44,19 +44,19 @@ pub async fn authenticate(
 /// `invalid_scope`, `invalid_target`.
 pub fn grant(
     grant_type: PermittedGrantType,
-    key: &ActiveApiKey,
+    subject: &ActiveApiKey,
     parameters: &Parameters,
 ) -> Result<Grant, Error> {
     let requested = parameters.get("scope").map(parse_scope).transpose()?;
-    let resources = decide_resources(&key.client.client.resources, parameters)?;
-    let scope = decide_scope(&key.scope(), requested.as_ref())?;
+    let resources = decide_resources(&subject.client.resources, parameters)?;
+    let scope = decide_scope(&subject.scope(), requested.as_ref())?;
     Ok(Grant {
         grant_type,
-        client: key.client.clone(),
+        client: subject.client.clone(),
         scope,
         resources,
-        not_after: key.key.key.expires_at,
-        api_key: Some(key.key.clone()),
+        not_after: subject.api_key.expires_at,
+        api_key: Some(subject.api_key.clone()),
         issued_token_type: Some(ACCESS_TOKEN),
         binding: None,
     })

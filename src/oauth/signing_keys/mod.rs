@@ -60,7 +60,7 @@ impl SigningKeys {
                 .spawn(move || {
                     while let Ok(job) = jobs.recv() {
                         let signed = job.scope.in_scope(|| job.key.sign(job.typ, &job.claims));
-                        // The span ends before the caller goes on.
+                        // The span ends before the caller continues.
                         drop(job.scope);
                         // The caller may have gone.
                         let _ = job.reply.send(signed);

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::binding::Binding;
 use crate::clock::Timestamp;
+use crate::oauth::binding::Binding;
 use crate::scope::Scope;
 use crate::store::client::Client;
 use crate::store::resource_server::Resources;

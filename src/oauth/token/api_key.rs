@@ -32,9 +32,7 @@ pub(super) async fn authenticate(
         };
     }
     let reason = match server.cache.revoked_api_key(credential.id()).await? {
-        Some(revoked) if revoked.secret.matches(&credential) => {
-            Reason::key_revoked(&revoked.key.name)
-        }
+        Some(revoked) if revoked.secret.matches(&credential) => Reason::key_revoked(&revoked.name),
         Some(_) => Reason::no_such_key(),
         None => {
             // An unknown key takes as long as a known one.
@@ -58,18 +56,18 @@ pub(super) async fn check_active(
     client_ip: Option<ClientIp>,
     now: Timestamp,
 ) -> Result<Arc<ClientEntry>, Rejection> {
-    if key.key.is_expired(now) {
+    if key.is_expired(now) {
         return Err(Reason::key_ended().into());
     }
-    let Some(client) = server.cache.client(&key.key.client_id).await? else {
+    let Some(client) = server.cache.client(&key.client_id).await? else {
         return Err(Reason::owner_deleted().into());
     };
-    if client.client.disabled_at.is_some() {
+    if client.disabled_at.is_some() {
         return Err(Reason::owner_disabled().into());
     }
-    if client_ip.is_some_and(|client_ip| !key.key.allowed_ips.allow(client_ip)) {
+    if client_ip.is_some_and(|client_ip| !key.allowed_ips.allow(client_ip)) {
         return Err(Reason::address_not_allowed().into());
     }
-    server.usage.record_key_use(&key.key.id, now);
+    server.usage.record_key_use(&key.id, now);
     Ok(client)
 }

@@ -1,9 +1,7 @@
-//! Access tokens and API keys: how access tokens are issued and verified, and the one place that
-//! determines what a presented token or API key is.
+//! Access tokens and API keys that are presented: the one place that determines what they are and
+//! whether they are active. They are issued by [`issuance`](super::issuance).
 
 pub mod access_token;
 mod api_key;
-pub mod binding;
-pub mod issue;
 pub mod presented;
 pub mod verify;

@@ -4,6 +4,7 @@
 //! here.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -18,8 +19,9 @@ use crate::credential::{Credential, Fingerprint, Kind};
 use crate::error::Error;
 use crate::metrics::CredentialKind;
 use crate::oauth::AuthorizationServer;
-use crate::oauth::dpop::{self, Possession, VerifiedProof};
+use crate::oauth::dpop::{self, VerifiedProof};
 use crate::oauth::failures::FailureSubject;
+use crate::oauth::possession::{self, Possession};
 use crate::oauth::reason::{Reason, Rejection};
 use crate::request_context::RequestContext;
 use crate::scope::Scope;
@@ -60,7 +62,7 @@ impl PresentedToken {
     pub fn client_id(&self) -> &str {
         match self {
             PresentedToken::AccessToken(claims) => &claims.client_id,
-            PresentedToken::ApiKey(key) => &key.key.client_id,
+            PresentedToken::ApiKey(key) => &key.client_id,
         }
     }
 }
@@ -78,7 +80,7 @@ pub struct ActiveAccessToken {
 /// An active API key.
 pub struct ActiveApiKey {
     /// The API key.
-    pub key: Arc<ApiKeyEntry>,
+    pub api_key: Arc<ApiKeyEntry>,
     /// The client that the key belongs to.
     pub client: Arc<ClientEntry>,
 }
@@ -86,8 +88,8 @@ pub struct ActiveApiKey {
 impl ActiveApiKey {
     /// The scope of the key: its own part of its client's present scope.
     pub fn scope(&self) -> Cow<'_, Scope> {
-        let client_scope = &self.client.client.scope;
-        match &self.key.key.scope {
+        let client_scope = &self.client.scope;
+        match &self.api_key.scope {
             Some(own) => Cow::Owned(own.intersection(client_scope)),
             None => Cow::Borrowed(client_scope),
         }
@@ -123,14 +125,14 @@ impl ActiveToken {
     pub fn id(&self) -> String {
         match self {
             ActiveToken::AccessToken(token) => token.claims.jti.to_string(),
-            ActiveToken::ApiKey(key) => key.key.key.id.clone(),
+            ActiveToken::ApiKey(active) => active.api_key.id.clone(),
         }
     }
 
     /// The scope, without what the client has lost since.
     pub fn scope(&self) -> Cow<'_, Scope> {
         match self {
-            ActiveToken::AccessToken(token) => token.claims.remaining_scope(&token.client.client),
+            ActiveToken::AccessToken(token) => token.claims.remaining_scope(&token.client),
             ActiveToken::ApiKey(key) => key.scope(),
         }
     }
@@ -139,11 +141,9 @@ impl ActiveToken {
     /// left.
     pub fn audience(&self, issuer: &Issuer) -> Option<Cow<'_, Audience>> {
         match self {
-            ActiveToken::AccessToken(token) => {
-                token.claims.remaining_audience(&token.client.client)
-            }
+            ActiveToken::AccessToken(token) => token.claims.remaining_audience(&token.client),
             ActiveToken::ApiKey(key) => {
-                let resources = &key.client.client.resources;
+                let resources = &key.client.resources;
                 Some(Cow::Owned(Audience::of(resources, issuer.as_str())))
             }
         }
@@ -153,7 +153,7 @@ impl ActiveToken {
     pub fn issued_at(&self) -> Timestamp {
         match self {
             ActiveToken::AccessToken(token) => Timestamp::from_seconds(token.claims.iat),
-            ActiveToken::ApiKey(key) => key.key.key.created_at,
+            ActiveToken::ApiKey(active) => active.api_key.created_at,
         }
     }
 
@@ -161,7 +161,7 @@ impl ActiveToken {
     pub fn expires_at(&self) -> Option<Timestamp> {
         match self {
             ActiveToken::AccessToken(token) => Some(token.claims.expires_at()),
-            ActiveToken::ApiKey(key) => key.key.key.expires_at,
+            ActiveToken::ApiKey(active) => active.api_key.expires_at,
         }
     }
 }
@@ -212,7 +212,7 @@ pub async fn resolve_access_token(
         let claims = verify::verify(server, presented, now).await?;
         let client = verify::check_active(server, &claims, now).await?;
         let binding = claims.cnf.as_ref();
-        let proof = dpop::check_possession(server, binding, &presentation.possession, now)?;
+        let proof = possession::check(server, binding, &presentation.possession, now)?;
         let token = ActiveAccessToken {
             claims,
             client,
@@ -259,8 +259,11 @@ pub async fn resolve_api_key(
         let key = api_key::authenticate(server, presented).await?;
         let client = api_key::check_active(server, &key, presentation.client_ip, now).await?;
         // An API key is bound to no key.
-        dpop::check_possession(server, None, &presentation.possession, now)?;
-        Ok(ActiveApiKey { key, client })
+        possession::check(server, None, &presentation.possession, now)?;
+        Ok(ActiveApiKey {
+            api_key: key,
+            client,
+        })
     })
     .await
 }
@@ -357,7 +360,10 @@ pub async fn check_active(
         }
         PresentedToken::ApiKey(key) => {
             let client = api_key::check_active(server, &key, None, now).await?;
-            Ok(ActiveToken::ApiKey(ActiveApiKey { key, client }))
+            Ok(ActiveToken::ApiKey(ActiveApiKey {
+                api_key: key,
+                client,
+            }))
         }
     }
 }
@@ -381,7 +387,7 @@ pub async fn refuse(
     let (id, owner) = find_owner(server, presented).await.unwrap_or_default();
     let subject = FailureSubject {
         client_id: None,
-        client: owner.as_ref().map(|owner| &owner.client),
+        client: owner.as_deref().map(Deref::deref),
         target: &id,
     };
     server.record_failed_authentication(context, &subject, &reason, refusal)
@@ -411,9 +417,9 @@ async fn find_key_owner(
     id: &str,
 ) -> Result<Option<Arc<ClientEntry>>, StoreError> {
     let client_id = match server.cache.api_key(id).await? {
-        Some(entry) => entry.key.client_id.clone(),
+        Some(key) => key.client_id.clone(),
         None => match server.cache.revoked_api_key(id).await? {
-            Some(entry) => entry.key.client_id.clone(),
+            Some(key) => key.client_id.clone(),
             None => return Ok(None),
         },
     };

@@ -81,7 +81,7 @@ async fn verify_with(
     let kid = jws.header.kid.as_deref().unwrap_or_default();
     let key = trusted_key(kid).ok_or_else(Reason::token_unknown_key)?;
     // RFC 8725 section 3.1: the algorithm is the key's; the header can only agree with it.
-    if jws.header.algorithm() != Some(key.algorithm.into()) {
+    if jws.header.algorithm() != Some(key.algorithm) {
         return Err(Reason::token_wrong_algorithm().into());
     }
     if !server.signing_keys.verify(key, &jws) {
@@ -133,16 +133,13 @@ pub async fn check_active(
     now: Timestamp,
 ) -> Result<Arc<ClientEntry>, Rejection> {
     check_not_expired(claims.expires_at(), now, server.clock.past())?;
-    let Some(entry) = server.cache.client(&claims.client_id).await? else {
+    let Some(client) = server.cache.client(&claims.client_id).await? else {
         return Err(Reason::owner_deleted().into());
     };
-    if entry.client.disabled_at.is_some() {
+    if client.disabled_at.is_some() {
         return Err(Reason::owner_disabled().into());
     }
-    if entry
-        .client
-        .has_revoked(claims.token_epoch, claims.issued_at())
-    {
+    if client.has_revoked(claims.token_epoch, claims.issued_at()) {
         return Err(Reason::all_tokens_revoked().into());
     }
     if server.cache.is_revoked(claims.jti).await? {
@@ -150,11 +147,11 @@ pub async fn check_active(
     }
     if let Some(id) = &claims.api_key {
         let key = server.cache.api_key(id).await?;
-        if key.is_none_or(|key| key.key.is_expired(now)) {
+        if key.is_none_or(|key| key.is_expired(now)) {
             return Err(Reason::token_api_key_ended().into());
         }
     }
-    Ok(entry)
+    Ok(client)
 }
 
 /// `past` is the last instant of which every clock agrees that it has passed: see

@@ -21,17 +21,13 @@ use crate::manage::actor::{
     AccountsWrite, Actor, ClientsWrite, KeysWrite, RegistrationWrite, ResourcesWrite, UsersWrite,
 };
 use crate::manage::api_key::{self, IpRanges, NewApiKey};
-use crate::manage::client::{self, AuthMethod, NewClient};
+use crate::manage::client::{self, NewClient};
 use crate::manage::registration_token::{self, NewRegistrationToken};
 use crate::manage::resource_server::{self, NewResourceServer, TokenTyp};
 use crate::manage::signing_key::{self, RotationPolicy, SigningKeyServices};
 use crate::manage::user::{self, Passwords, Role};
 use crate::manage::{RequestContext, account, invitation, secret};
-use crate::metrics::CredentialKind;
-use crate::oauth::failures::FailureSubject;
 use crate::oauth::grant::GrantType;
-use crate::oauth::reason::Reason;
-use crate::oauth::usage::TimedRoute;
 use crate::oauth::{AuthorizationServer, registration};
 use crate::request_context::RequestId;
 use crate::secret::SecretString;
@@ -39,210 +35,21 @@ use crate::store::client::Client;
 use crate::store::{DatabaseUrl, Store};
 use crate::trace_context::TraceContext;
 
+mod activity;
+mod samples;
+
+use samples::{
+    ACCOUNTS, BOUTIQUE, CLIENTS, FRAUD_SCORING, OLD_IMPORTER, OPERATOR, POINT_OF_SALE,
+    PRICE_CHECKER, Password, RESOURCE_SERVERS, SETTLEMENT, SampleClient, WAREHOUSE_SYNC,
+    identifier,
+};
+
 /// The database, where no other one is named.
 const DATABASE: &str = "sqlite://data/demo.db";
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// The path of each resource server below this URL, its name and its scope.
-const API: &str = "https://api.example.com";
-const RESOURCE_SERVERS: [(&str, &str, &str); 3] = [
-    ("orders", "Orders API", "orders:read orders:write"),
-    (
-        "invoices",
-        "Invoices API",
-        "invoices:read invoices:write invoices:export",
-    ),
-    (
-        "inventory",
-        "Inventory API",
-        "inventory:read inventory:write",
-    ),
-];
-
-const OPERATOR: &str = "operator@keyward.example";
-
-/// An account, with its users.
-struct SampleAccount {
-    name: &'static str,
-    /// The users have addresses in this domain.
-    domain: &'static str,
-    days_ago: u32,
-    users: &'static [(&'static str, Role, Password)],
-}
-
-/// Whether a user has a password yet.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Password {
-    Set,
-    /// The user has an invitation.
-    Invited,
-}
-
-const ACCOUNTS: [SampleAccount; 4] = [
-    SampleAccount {
-        name: "Harbour Logistics",
-        domain: "harbour.example",
-        days_ago: 41,
-        users: &[
-            ("ines", Role::Administrator, Password::Set),
-            ("tomas", Role::Developer, Password::Set),
-            ("yuki", Role::Viewer, Password::Set),
-        ],
-    },
-    SampleAccount {
-        name: "Maison Verdier",
-        domain: "verdier.example",
-        days_ago: 33,
-        users: &[
-            ("camille", Role::Administrator, Password::Set),
-            ("louis", Role::Developer, Password::Invited),
-        ],
-    },
-    SampleAccount {
-        name: "Brightfield Retail",
-        domain: "brightfield.example",
-        days_ago: 24,
-        users: &[
-            ("priya", Role::Administrator, Password::Set),
-            ("sam", Role::Developer, Password::Set),
-        ],
-    },
-    SampleAccount {
-        name: "Kestrel Payments",
-        domain: "kestrel.example",
-        days_ago: 12,
-        users: &[("amara", Role::Administrator, Password::Set)],
-    },
-];
-
-/// A client, with what it does in an hour of the middle of the day.
-struct SampleClient {
-    /// The place of its account in [`ACCOUNTS`].
-    account: usize,
-    name: &'static str,
-    scope: &'static str,
-    resource_servers: &'static [&'static str],
-    auth_method: AuthMethod,
-    days_ago: u32,
-    tokens: u64,
-    introspections: u64,
-    verifications: u64,
-}
-
-const CLIENTS: [SampleClient; 9] = [
-    SampleClient {
-        account: 0,
-        name: "Warehouse sync",
-        scope: "orders:read orders:write inventory:read inventory:write",
-        resource_servers: &["orders", "inventory"],
-        auth_method: AuthMethod::ClientSecretBasic,
-        days_ago: 40,
-        tokens: 110,
-        introspections: 340,
-        verifications: 60,
-    },
-    SampleClient {
-        account: 0,
-        name: "Route planner",
-        scope: "orders:read",
-        resource_servers: &["orders"],
-        auth_method: AuthMethod::PrivateKeyJwt,
-        days_ago: 36,
-        tokens: 75,
-        introspections: 0,
-        verifications: 180,
-    },
-    SampleClient {
-        account: 0,
-        name: "Old importer",
-        scope: "orders:write",
-        resource_servers: &["orders"],
-        auth_method: AuthMethod::ClientSecretPost,
-        days_ago: 40,
-        tokens: 0,
-        introspections: 0,
-        verifications: 0,
-    },
-    SampleClient {
-        account: 1,
-        name: "Boutique en ligne",
-        scope: "orders:read orders:write",
-        resource_servers: &["orders"],
-        auth_method: AuthMethod::ClientSecretBasic,
-        days_ago: 32,
-        tokens: 60,
-        introspections: 210,
-        verifications: 0,
-    },
-    SampleClient {
-        account: 1,
-        name: "Comptabilité",
-        scope: "invoices:read invoices:export",
-        resource_servers: &["invoices"],
-        auth_method: AuthMethod::PrivateKeyJwt,
-        days_ago: 30,
-        tokens: 14,
-        introspections: 40,
-        verifications: 0,
-    },
-    SampleClient {
-        account: 2,
-        name: "Point of sale",
-        scope: "orders:write inventory:read",
-        resource_servers: &["orders", "inventory"],
-        auth_method: AuthMethod::ClientSecretBasic,
-        days_ago: 23,
-        tokens: 95,
-        introspections: 120,
-        verifications: 220,
-    },
-    SampleClient {
-        account: 2,
-        name: "Price checker",
-        scope: "inventory:read",
-        resource_servers: &["inventory"],
-        auth_method: AuthMethod::ClientSecretBasic,
-        days_ago: 19,
-        tokens: 0,
-        introspections: 260,
-        verifications: 90,
-    },
-    SampleClient {
-        account: 3,
-        name: "Settlement",
-        scope: "invoices:read invoices:write",
-        resource_servers: &["invoices"],
-        auth_method: AuthMethod::PrivateKeyJwt,
-        days_ago: 11,
-        tokens: 38,
-        introspections: 85,
-        verifications: 0,
-    },
-    SampleClient {
-        account: 3,
-        name: "Fraud scoring",
-        scope: "orders:read",
-        resource_servers: &["orders"],
-        auth_method: AuthMethod::ClientSecretBasic,
-        days_ago: 10,
-        tokens: 0,
-        introspections: 0,
-        verifications: 0,
-    },
-];
-
-/// Indexes into [`CLIENTS`].
-const WAREHOUSE_SYNC: usize = 0;
-const OLD_IMPORTER: usize = 2;
-const BOUTIQUE: usize = 3;
-const COMPTABILITE: usize = 4;
-const POINT_OF_SALE: usize = 5;
-const PRICE_CHECKER: usize = 6;
-const SETTLEMENT: usize = 7;
-const FRAUD_SCORING: usize = 8;
 
 /// Creates the sample data.
 pub async fn run(mut context: Context) -> Result<Output, Error> {
@@ -627,150 +434,10 @@ impl Demo<'_> {
         registration::register(&self.server, &request, metadata.to_string().as_bytes()).await?;
         Ok(())
     }
-
-    /// Records failed authentications and refused requests, with the most common reasons.
-    fn record_failures(&self, clients: &[CreatedClient], keys: &ApiKeys) {
-        let yesterday = self.days_ago(1);
-        let by_client = [
-            (BOUTIQUE, 1, Reason::wrong_secret("mQ3rT8kZ")),
-            (BOUTIQUE, 26, Reason::not_a_secret()),
-            (OLD_IMPORTER, 2, Reason::client_disabled()),
-            (OLD_IMPORTER, 5, Reason::client_disabled()),
-            (OLD_IMPORTER, 9, Reason::client_disabled()),
-            (OLD_IMPORTER, 31, Reason::client_disabled()),
-            (
-                POINT_OF_SALE,
-                4,
-                Reason::wrong_method("client_secret_basic"),
-            ),
-            (COMPTABILITE, 7, Reason::assertion_ended(94)),
-            (
-                COMPTABILITE,
-                12,
-                Reason::assertion_wrong_audience("https://auth.example.com"),
-            ),
-            (SETTLEMENT, 3, Reason::assertion_no_fitting_key()),
-            (SETTLEMENT, 70, Reason::assertion_used()),
-            (FRAUD_SCORING, 6, Reason::client_disabled()),
-        ];
-        for (place, hours, reason) in by_client {
-            let client = &clients[place].client;
-            let named = Some(client.client_id.as_str());
-            self.fail(hours, place, named, client, &client.client_id, &reason);
-        }
-        let by_key = [
-            (BOUTIQUE, 8, &keys.expired, Reason::key_ended()),
-            (BOUTIQUE, 16, &keys.expired, Reason::key_ended()),
-            (
-                PRICE_CHECKER,
-                2,
-                &keys.revoked,
-                Reason::key_revoked("Build server"),
-            ),
-            (
-                PRICE_CHECKER,
-                19,
-                &keys.revoked,
-                Reason::key_revoked("Build server"),
-            ),
-            (
-                PRICE_CHECKER,
-                54,
-                &keys.revoked,
-                Reason::key_revoked("Build server"),
-            ),
-            (
-                POINT_OF_SALE,
-                11,
-                &keys.active[POINT_OF_SALE],
-                Reason::address_not_allowed(),
-            ),
-        ];
-        for (place, hours, key, reason) in by_key {
-            self.fail(hours, place, None, &clients[place].client, key, &reason);
-        }
-        let refused = Reason::insufficient_scope("inventory:write");
-        for hours in [1, 13, 22] {
-            let at = self.now.saturating_sub(hours * HOUR);
-            let (client, key) = (&clients[PRICE_CHECKER].client, &keys.active[PRICE_CHECKER]);
-            let request = self.request(2, 60, at);
-            self.server
-                .record_refused_verification(&request, client, key, &refused);
-        }
-        let stranger = FailureSubject {
-            client_id: Some("orders-app"),
-            client: None,
-            target: "orders-app",
-        };
-        let request = self.request(3, 99, yesterday);
-        self.server.record_failed_authentication(
-            &request,
-            &stranger,
-            &Reason::unknown_client(),
-            refusal(),
-        );
-    }
-
-    fn fail(
-        &self,
-        hours: u32,
-        place: usize,
-        client_id: Option<&str>,
-        client: &Client,
-        target: &str,
-        reason: &Reason,
-    ) {
-        let subject = FailureSubject {
-            client_id,
-            client: Some(client),
-            target,
-        };
-        let at = self.now.saturating_sub(hours * HOUR + hours * MINUTE / 3);
-        let network = u8::try_from(CLIENTS[place].account).unwrap_or_default();
-        let request = self.request(network, 21, at);
-        self.server
-            .record_failed_authentication(&request, &subject, reason, refusal());
-    }
-
-    /// Counts the requests of the last 24 hours, which the charts show.
-    fn count_requests(&self, clients: &[CreatedClient], keys: &ApiKeys, asking: &Client) {
-        let usage = &self.server.usage;
-        let mut noise = Noise(0x6B65_7977_6172_6421);
-        for minutes in 1..24 * 60 {
-            let at = self.now.saturating_sub(minutes * MINUTE);
-            let busy = busy_percent(at);
-            for (created, key) in clients.iter().zip(&keys.active) {
-                let (client, sample) = (&created.client, created.sample);
-                for _ in 0..noise.in_minute(sample.tokens * busy / 100) {
-                    usage.count_token(client, GrantType::ClientCredentials, at);
-                    usage.count_time(TimedRoute::Token, noise.latency(900), at);
-                }
-                for _ in 0..noise.in_minute(sample.introspections * busy / 100) {
-                    let kind = CredentialKind::ApiKey;
-                    usage.count_introspection(asking, Some(client), kind, at);
-                    usage.count_time(TimedRoute::Introspection, noise.latency(220), at);
-                    usage.record_key_use(key, at);
-                }
-                for _ in 0..noise.in_minute(sample.verifications * busy / 100) {
-                    usage.count_verification(client, at);
-                    usage.record_key_use(key, at);
-                }
-            }
-        }
-    }
-}
-
-/// The identifier of a resource server.
-fn identifier(path: &str) -> String {
-    format!("{API}/{path}")
 }
 
 fn internal(error: impl std::fmt::Display) -> Error {
     Error::server_error(error.to_string())
-}
-
-fn refusal() -> Error {
-    Error::new(Code::InvalidClient, "Client authentication failed")
 }
 
 /// A public key as a JWK Set; the private key is discarded.
@@ -782,43 +449,6 @@ fn public_key() -> Result<String, Error> {
     jwk["use"] = json!("sig");
     jwk["kid"] = json!(new_id());
     Ok(json!({"keys": [jwk]}).to_string())
-}
-
-/// Traffic in an hour of the day (UTC), in percent of the daily maximum.
-fn busy_percent(at: Timestamp) -> u64 {
-    const BUSY: [u64; 24] = [
-        12, 10, 9, 9, 11, 18, 34, 58, 82, 96, 100, 98, 90, 95, 99, 97, 92, 84, 70, 52, 38, 28, 20,
-        15,
-    ];
-    let hour = at.seconds().div_euclid(3600).rem_euclid(24);
-    usize::try_from(hour).map_or(0, |hour| BUSY[hour])
-}
-
-/// Pseudo-random numbers, the same in each run (xorshift).
-struct Noise(u64);
-
-impl Noise {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-
-    /// How many requests come in a minute, of which `in_hour` come in an hour.
-    fn in_minute(&mut self, in_hour: u64) -> u64 {
-        (in_hour + self.below(60)) / 60
-    }
-
-    /// A duration around `usual` microseconds: now and then much longer, as on a busy machine.
-    fn latency(&mut self, usual: u64) -> Duration {
-        let slow = match self.below(200) {
-            0 => 12,
-            1..=9 => 3,
-            _ => 1,
-        };
-        Duration::from_micros(usual * slow + self.below(usual))
-    }
 }
 
 /// The next steps, with the password and the credentials, which are shown only once.

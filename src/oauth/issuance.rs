@@ -1,18 +1,18 @@
-//! Issuing of access tokens: claims, signature, and the durable record.
+//! Issuance of access tokens for a [`Grant`]: claims, signature, and the durable record.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::access_token::{Audience, Claims};
+use super::AuthorizationServer;
 use super::binding::Binding;
+use super::grant::Grant;
+use super::signing_keys::SigningKeyPair;
+use super::token::access_token::{Audience, Claims};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
 use crate::error::Error;
-use crate::oauth::AuthorizationServer;
-use crate::oauth::grant::Grant;
-use crate::oauth::signing_keys::SigningKeyPair;
 use crate::scope::Scope;
 use crate::store::signing_key::{self, State};
 use crate::store::token::Token;
@@ -94,7 +94,7 @@ pub async fn issue(
     check_not_revoked_meanwhile(server, &grant, &kid, now).await?;
     server
         .usage
-        .count_token(&grant.client().client, grant.grant_type(), now);
+        .count_token(grant.client(), grant.grant_type(), now);
     Ok(TokenResponse {
         access_token,
         issued_token_type: grant.issued_token_type(),
@@ -113,10 +113,10 @@ async fn check_not_revoked_meanwhile(
     now: Timestamp,
 ) -> Result<(), Error> {
     let revoked = || Error::unavailable("the token was revoked while it was signed");
-    let granted_to = &grant.client().client;
+    let granted_to = grant.client();
     let client = server.cache.client(&granted_to.client_id).await?;
-    if client.is_none_or(|entry| {
-        entry.client.disabled_at.is_some() || entry.client.token_epoch != granted_to.token_epoch
+    if client.is_none_or(|client| {
+        client.disabled_at.is_some() || client.token_epoch != granted_to.token_epoch
     }) {
         return Err(revoked());
     }
@@ -142,7 +142,7 @@ fn claims(
     lifetime: Duration,
     now: Timestamp,
 ) -> Claims {
-    let client = &grant.client().client;
+    let client = grant.client();
     // A node whose clock was ahead may have written `tokens_void_before`, before token epochs
     // existed. A token issued now must be later than that.
     let millisecond = now.millis().max(client.tokens_void_before.millis() + 1);
