@@ -1,5 +1,5 @@
 //! A bounded read-through cache of what the hot path needs: clients with their secrets, API keys,
-//! revocations and the rows of the signing keys.
+//! trust rules, revocations and the rows of the signing keys.
 //!
 //! Every change appends to the feed `changes`. Each node polls the feed several times a second and
 //! evicts what has changed. **A lease makes that safe**: a node answers from its cache only while
@@ -33,7 +33,7 @@ mod lease;
 mod poller;
 
 use entries::LoadedApiKey;
-pub use entries::{ApiKeyEntry, ClientEntry, RevokedKeyEntry, SecretEntry};
+pub use entries::{ApiKeyEntry, ClientEntry, RevokedKeyEntry, SecretEntry, TrustRuleEntry};
 use lease::{Lease, Reading, since_boot};
 pub use poller::{CHANGES_RETENTION, Poller};
 
@@ -43,6 +43,8 @@ const EVICTION_DELAY: Duration = Duration::from_secs(60);
 
 const CLIENTS_CAPACITY: usize = 20_000;
 const API_KEYS_CAPACITY: usize = 20_000;
+/// The number of issuers whose trust rules are cached, also of those that have none.
+const ISSUERS_CAPACITY: usize = 1_000;
 const REVOCATIONS_CAPACITY: usize = 200_000;
 
 /// The cache: see the [module](self).
@@ -51,6 +53,8 @@ pub struct Cache {
     clients: sync::Cache<String, Option<Arc<ClientEntry>>>,
     api_keys: sync::Cache<String, Option<Arc<ApiKeyEntry>>>,
     revoked_keys: sync::Cache<String, Option<Arc<RevokedKeyEntry>>>,
+    /// The trust rules of each issuer.
+    trust_rules: sync::Cache<String, Arc<[Arc<TrustRuleEntry>]>>,
     revocations: RwLock<Revocations>,
     signing_keys: ArcSwap<Vec<SigningKey>>,
     /// Counts this process's changes to the signing keys.
@@ -86,6 +90,7 @@ impl Cache {
             clients: sync::Cache::new(CLIENTS_CAPACITY),
             api_keys: sync::Cache::new(API_KEYS_CAPACITY),
             revoked_keys: sync::Cache::new(API_KEYS_CAPACITY),
+            trust_rules: sync::Cache::new(ISSUERS_CAPACITY),
             revocations: RwLock::default(),
             signing_keys: ArcSwap::default(),
             key_changes: AtomicU64::new(0),
@@ -255,6 +260,31 @@ impl Cache {
             .await
     }
 
+    /// The trust rules of an issuer, the oldest first, disabled and expired ones too.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the rules are not cached and the database did not answer.
+    pub async fn trust_rules(
+        &self,
+        issuer: &str,
+    ) -> Result<Arc<[Arc<TrustRuleEntry>]>, StoreError> {
+        if self.is_fresh()
+            && let Some(cached) = self.trust_rules.get(issuer)
+        {
+            return Ok(cached);
+        }
+        let generation = self.generation();
+        let owned_issuer = issuer.to_owned();
+        let loaded = self
+            .store
+            .lookup(move |database| TrustRuleEntry::load(database, &owned_issuer))
+            .await?;
+        self.insert_if_current(generation, || {
+            self.trust_rules.insert(issuer.to_owned(), loaded.clone())
+        });
+        Ok(loaded)
+    }
+
     /// Whether the token with this `jti` was revoked individually.
     ///
     /// # Errors
@@ -338,6 +368,7 @@ impl Cache {
                         revocations.complete = false;
                     }
                 }
+                Change::TrustRules(issuer) => drop(self.trust_rules.remove(issuer)),
                 // The poller reads all signing keys again.
                 Change::SigningKeys => {}
             }
@@ -351,6 +382,7 @@ impl Cache {
         self.clients.clear();
         self.api_keys.clear();
         self.revoked_keys.clear();
+        self.trust_rules.clear();
         let mut revocations = self.revocations.write();
         revocations.complete = revoked.len() <= REVOCATIONS_CAPACITY;
         revocations.expiries.extend(

@@ -21,6 +21,8 @@ pub enum Code {
     /// RFC 6749 section 5.2.
     InvalidClient,
     /// RFC 6749 section 5.2.
+    InvalidGrant,
+    /// RFC 6749 section 5.2.
     UnauthorizedClient,
     /// RFC 6749 section 5.2.
     UnsupportedGrantType,
@@ -70,6 +72,7 @@ impl Code {
         match self {
             Code::InvalidRequest => "invalid_request",
             Code::InvalidClient => "invalid_client",
+            Code::InvalidGrant => "invalid_grant",
             Code::UnauthorizedClient => "unauthorized_client",
             Code::UnsupportedGrantType => "unsupported_grant_type",
             Code::UnsupportedResponseType => "unsupported_response_type",

@@ -27,7 +27,11 @@ fn metadata_describes_the_server() {
     let exchange = "urn:ietf:params:oauth:grant-type:token-exchange";
     assert_eq!(
         document["grant_types_supported"],
-        json!(["client_credentials", exchange])
+        json!([
+            "client_credentials",
+            exchange,
+            "urn:ietf:params:oauth:grant-type:jwt-bearer"
+        ])
     );
     let methods = json!([
         "client_secret_basic",

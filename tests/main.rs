@@ -65,3 +65,4 @@ mod traces;
 mod traffic;
 mod units;
 mod verify;
+mod workload_identity;

@@ -235,4 +235,5 @@ properties! {
     scope
     settings_file
     traceparent
+    trust_condition
 }

@@ -10,6 +10,7 @@ use crate::store::api_key::{self, ApiKey, RevokedApiKey};
 use crate::store::client::{self, Client};
 use crate::store::client_secret;
 use crate::store::resource_server::{self, Resources, TokenFormat};
+use crate::store::trust_rule::{self, TrustRule};
 use crate::store::{Database, StoreError};
 
 /// A client with everything that authentication and introspection need to know about it. Dereferences
@@ -146,6 +147,42 @@ impl Deref for RevokedKeyEntry {
 
     fn deref(&self) -> &RevokedApiKey {
         &self.row
+    }
+}
+
+/// A trust rule.
+pub struct TrustRuleEntry {
+    /// The row.
+    pub rule: TrustRule,
+    /// The rule's own keys, if it has some, or why they cannot be read.
+    pub keys: Option<Result<Arc<JwkSet>, String>>,
+}
+
+impl Deref for TrustRuleEntry {
+    type Target = TrustRule;
+
+    fn deref(&self) -> &TrustRule {
+        &self.rule
+    }
+}
+
+impl TrustRuleEntry {
+    /// Loads the rules of an issuer, the oldest first.
+    pub(super) fn load(
+        database: &mut Database,
+        issuer: &str,
+    ) -> Result<Arc<[Arc<TrustRuleEntry>]>, StoreError> {
+        let parse = |jwks: &String| {
+            serde_json::from_str(jwks)
+                .map(Arc::new)
+                .map_err(|error| error.to_string())
+        };
+        let entry = |rule: TrustRule| {
+            let keys = rule.jwks.as_ref().map(parse);
+            Arc::new(TrustRuleEntry { rule, keys })
+        };
+        let rules = trust_rule::of_issuer(database, issuer)?;
+        Ok(rules.into_iter().map(entry).collect())
     }
 }
 

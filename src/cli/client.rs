@@ -1,13 +1,14 @@
 //! `keyward client`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{ArgAction, Subcommand};
 use serde_json::json;
 
 use super::output::Output;
+use super::token::read_text_file;
 use super::{Context, Limits};
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::manage::actor::{ClientsRead, ClientsWrite};
 use crate::manage::client::{self, ClientPatch, ClientView, CreatedClient, NewClient};
 use crate::scope::Scope;
@@ -103,7 +104,7 @@ impl Client {
                 auth_method,
                 jwks,
             } => {
-                let jwks = jwks.as_deref().map(read).transpose()?;
+                let jwks = jwks.as_deref().map(read_text_file).transpose()?;
                 let Limits { scope, resources } = limits;
                 let new = NewClient {
                     name,
@@ -148,7 +149,7 @@ impl Client {
                 auth_method,
                 jwks,
             } => {
-                let jwks = jwks.as_deref().map(read).transpose()?;
+                let jwks = jwks.as_deref().map(read_text_file).transpose()?;
                 let resources = resources.map(|all| {
                     all.into_iter()
                         .filter(|identifier| !identifier.is_empty())
@@ -201,11 +202,6 @@ impl Client {
             }
         }
     }
-}
-
-fn read(file: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(file)
-        .map_err(|error| Error::new(Code::InvalidRequest, format!("{}: {error}", file.display())))
 }
 
 fn created(created: CreatedClient) -> Output {

@@ -43,6 +43,7 @@ mod secret;
 mod serve;
 mod signing_key;
 mod token;
+mod trust_rule;
 mod user;
 
 use output::Output;
@@ -100,6 +101,9 @@ enum Command {
     /// Manage the API keys of a client
     #[command(subcommand)]
     Key(key::Key),
+    /// Manage trust rules: workloads of other issuers that act as a client (workload identity)
+    #[command(subcommand)]
+    TrustRule(trust_rule::TrustRule),
     /// Manage resource servers (APIs that accept tokens)
     #[command(subcommand)]
     Resource(resource::Resource),
@@ -338,6 +342,7 @@ fn execute(command: Command, context: Context, json: bool) -> Result<Output, Err
             Command::Key(command) => command.run(context).await,
             Command::Client(command) => command.run(context).await,
             Command::Secret(command) => command.run(context).await,
+            Command::TrustRule(command) => command.run(context).await,
             Command::Resource(command) => command.run(context).await,
             Command::RegistrationToken(command) => command.run(context).await,
             Command::SigningKey(command) => command.run(context).await,

@@ -1,6 +1,7 @@
 //! `keyward token`
 
 use std::io::Read;
+use std::path::Path;
 
 use clap::{Args, Subcommand};
 
@@ -49,6 +50,25 @@ fn read_token(argument: String) -> Result<String, Error> {
     if argument != "-" {
         return Ok(argument);
     }
+    read_stdin()
+}
+
+/// The content of a file, or of standard input if the path is `-`.
+pub(super) fn read_file_or_stdin(path: &Path) -> Result<String, Error> {
+    if path == Path::new("-") {
+        return read_stdin();
+    }
+    read_text_file(path)
+}
+
+/// The content of a file.
+pub(super) fn read_text_file(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Error::new(Code::InvalidRequest, format!("{}: {error}", path.display())))
+}
+
+/// A token on standard input.
+fn read_stdin() -> Result<String, Error> {
     let mut token = String::new();
     let read = std::io::stdin().take(MAX_TOKEN).read_to_string(&mut token);
     read.map_err(|error| Error::new(Code::InvalidRequest, format!("standard input: {error}")))?;

@@ -41,6 +41,7 @@ impl From<&Error> for LogError {
 pub fn status(code: Code) -> StatusCode {
     match code {
         Code::InvalidRequest
+        | Code::InvalidGrant
         | Code::UnauthorizedClient
         | Code::UnsupportedGrantType
         | Code::UnsupportedResponseType
@@ -209,9 +210,10 @@ mod tests {
 
     use super::*;
 
-    const CODES: [(Code, u16, &str); 23] = [
+    const CODES: [(Code, u16, &str); 24] = [
         (Code::InvalidRequest, 400, "invalid_request"),
         (Code::InvalidClient, 401, "invalid_client"),
+        (Code::InvalidGrant, 400, "invalid_grant"),
         (Code::UnauthorizedClient, 400, "unauthorized_client"),
         (Code::UnsupportedGrantType, 400, "unsupported_grant_type"),
         (

@@ -3,7 +3,7 @@
 
 use super::management::{
     Changed, Created, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens,
-    resources, secrets, signing_keys, tokens, traffic, users,
+    resources, secrets, signing_keys, tokens, traffic, trust_rules, users,
 };
 use super::oauth::SIGNED_INTROSPECTION;
 use super::operation::Operation as Op;
@@ -16,6 +16,7 @@ use crate::manage::rights::Right;
 use crate::manage::signing_key::SigningKeyView;
 use crate::manage::token::{Inspection, TokenView};
 use crate::manage::traffic::Traffic;
+use crate::manage::trust_rule::{TrustRuleView, TrustTest};
 use crate::manage::user::UserView;
 use crate::oauth::introspection::Introspection;
 use crate::oauth::issuance::TokenResponse;
@@ -34,6 +35,7 @@ pub fn operations() -> Vec<Op> {
         management_of_accounts_and_users(),
         management_of_clients(),
         management_of_credentials(),
+        management_of_trust_rules(),
         management_of_resource_servers(),
         management_of_signing_keys(),
         management_of_tokens(),
@@ -464,6 +466,72 @@ fn management_of_credentials() -> Vec<Op> {
         )
         .returns_empty(204, "Deleted")
         .requires(Right::RegistrationWrite),
+    ]
+}
+
+fn management_of_trust_rules() -> Vec<Op> {
+    vec![
+        Op::get(
+            "/api/v1/trust-rules",
+            "listTrustRules",
+            "List trust rules",
+            trust_rules::list,
+        )
+        .query::<trust_rules::ListTrustRulesQuery>()
+        .returns::<Page<TrustRuleView>>(200, "The trust rules, the oldest first")
+        .requires(Right::TrustRulesRead),
+        Op::post(
+            "/api/v1/trust-rules",
+            "createTrustRule",
+            "Create a trust rule: workloads with a matching JWT act as the client",
+            trust_rules::create,
+        )
+        .json::<trust_rules::CreateTrustRule>()
+        .creates::<Created<TrustRuleView>>()
+        .requires(Right::TrustRulesWrite),
+        Op::post(
+            "/api/v1/trust-rules/test",
+            "testTrustRules",
+            "Try a JWT out: which trust rule accepts it, or why none does",
+            trust_rules::test,
+        )
+        .json::<trust_rules::PresentedJwt>()
+        .returns::<TrustTest>(200, "What each trust rule for its issuer says")
+        .requires(Right::TrustRulesRead),
+        Op::post(
+            "/api/v1/trust-rules/disable-issuer",
+            "disableTrustedIssuer",
+            "Disable all trust rules for an issuer",
+            trust_rules::disable_issuer,
+        )
+        .json::<trust_rules::DisableIssuer>()
+        .returns::<Vec<TrustRuleView>>(200, "The trust rules for the issuer")
+        .requires(Right::TrustRulesWrite),
+        Op::get(
+            "/api/v1/trust-rules/{id}",
+            "showTrustRule",
+            "Show a trust rule",
+            trust_rules::show,
+        )
+        .returns::<TrustRuleView>(200, "The trust rule")
+        .requires(Right::TrustRulesRead),
+        Op::patch(
+            "/api/v1/trust-rules/{id}",
+            "updateTrustRule",
+            "Disable or enable a trust rule",
+            trust_rules::update,
+        )
+        .json::<trust_rules::UpdateTrustRule>()
+        .returns::<TrustRuleView>(200, "The changed trust rule")
+        .requires(Right::TrustRulesWrite),
+        Op::delete(
+            "/api/v1/trust-rules/{id}",
+            "deleteTrustRule",
+            "Delete a trust rule; tokens that it gave stay active",
+            trust_rules::delete,
+        )
+        .returns_empty(204, "Deleted")
+        .requires(Right::TrustRulesWrite),
     ]
 }
 

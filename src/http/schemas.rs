@@ -17,7 +17,9 @@ pub(super) struct TokenRequest {
     client_secret: Option<String>,
     client_assertion: Option<String>,
     client_assertion_type: Option<String>,
-    /// The API key to exchange, for the token exchange grant.
+    /// A JWT of another issuer, for the jwt-bearer grant.
+    assertion: Option<String>,
+    /// The API key, or the JWT of another issuer, to exchange, for the token exchange grant.
     subject_token: Option<String>,
     subject_token_type: Option<String>,
 }

@@ -32,6 +32,8 @@ pub mod sign_in;
 pub mod signing_key;
 pub mod token;
 pub mod traffic;
+pub mod trust_preset;
+pub mod trust_rule;
 pub mod user;
 
 /// The services that operations use, for entry points that depend on management alone.

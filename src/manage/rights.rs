@@ -36,6 +36,12 @@ pub enum Right {
     /// Create, rotate and delete client secrets and API keys.
     #[strum(serialize = "keyward:keys:write")]
     KeysWrite,
+    /// Read trust rules, and try a JWT out on them.
+    #[strum(serialize = "keyward:trust-rules:read")]
+    TrustRulesRead,
+    /// Create, disable, enable and delete trust rules.
+    #[strum(serialize = "keyward:trust-rules:write")]
+    TrustRulesWrite,
     /// Read resource servers.
     #[strum(serialize = "keyward:resources:read")]
     ResourcesRead,
@@ -127,6 +133,8 @@ impl Rights {
         Right::ClientsWrite,
         Right::KeysRead,
         Right::KeysWrite,
+        Right::TrustRulesRead,
+        Right::TrustRulesWrite,
         Right::TokensRead,
         Right::TokensRevoke,
         Right::AuditRead,
@@ -221,6 +229,8 @@ right_types! {
     ClientsWrite
     KeysRead
     KeysWrite
+    TrustRulesRead
+    TrustRulesWrite
     ResourcesRead
     ResourcesWrite
     RegistrationRead

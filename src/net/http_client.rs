@@ -1,7 +1,7 @@
-//! Outgoing HTTP requests: to the `jwks_uri` of clients, and to this server's own metadata for
-//! `keyward check`.
+//! Outgoing HTTP requests: to the `jwks_uri` of clients, to the issuers of trust rules, and to this
+//! server's own metadata for `keyward check`.
 //!
-//! A `jwks_uri` is chosen by a partner, so requests to it are protected against server-side request
+//! A `jwks_uri` or an issuer is chosen by a partner, so requests to it are protected against server-side request
 //! forgery (SSRF): https only, no redirects, a small response within a short time, and every
 //! address that the name resolves to is checked where the connection is made. With an outgoing
 //! proxy it is the proxy that resolves names and makes connections, so the proxy has to refuse
@@ -28,7 +28,7 @@ use crate::span;
 mod key_sets;
 
 pub use key_sets::JwksError;
-use key_sets::KeySets;
+use key_sets::{KeySets, Location};
 
 /// The time from the start of a request to the last byte of its response.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,7 +36,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest body of a response, in bytes.
 const MAX_BODY: u64 = 64 * 1024;
 
-/// Fetches the key sets that clients publish at a `jwks_uri`, and caches them.
+/// Fetches the key sets that clients and issuers publish, and caches them.
 pub struct HttpClient {
     key_sets: Arc<KeySets>,
 }
@@ -69,7 +69,23 @@ impl HttpClient {
         account: &str,
         kid: Option<&str>,
     ) -> Result<Arc<JwkSet>, JwksError> {
-        self.key_sets.get(uri, account, kid).await
+        let location = Location::JwksUri(uri.to_owned());
+        self.key_sets.get(&location, account, kid).await
+    }
+
+    /// Returns the keys of another issuer, which its discovery document names, for a trust rule of
+    /// `account`. Otherwise as [`HttpClient::jwks`].
+    ///
+    /// # Errors
+    /// [`JwksError`] if no key set is cached and none could be fetched.
+    pub async fn issuer_keys(
+        &self,
+        issuer: &str,
+        account: &str,
+        kid: Option<&str>,
+    ) -> Result<Arc<JwkSet>, JwksError> {
+        let location = Location::Issuer(issuer.to_owned());
+        self.key_sets.get(&location, account, kid).await
     }
 }
 
@@ -114,7 +130,7 @@ impl UnrestrictedClient {
     /// # Errors
     /// [`FetchError`] if there is no response, or its status is not 200.
     pub fn get(&self, url: &str) -> Result<String, FetchError> {
-        get(&self.0, url)
+        get(&self.0, url, TIMEOUT)
     }
 
     /// Sends a JSON document.
@@ -144,10 +160,11 @@ pub fn fetch_unrestricted(settings: &Settings, url: &str) -> Result<String, Fetc
     client.get(url)
 }
 
-/// Sends a GET request, and returns the body of a response with the status 200. Within a request
-/// the trace is continued.
-fn get(agent: &Agent, uri: &str) -> Result<String, FetchError> {
-    let mut request = agent.get(uri).header("Accept", "application/json");
+/// Sends a GET request, and returns the body of a response with the status 200 that arrives within
+/// the timeout. Within a request the trace is continued.
+fn get(agent: &Agent, uri: &str, timeout: Duration) -> Result<String, FetchError> {
+    let request = agent.get(uri).header("Accept", "application/json");
+    let mut request = request.config().timeout_global(Some(timeout)).build();
     if let Some(current) = span::current() {
         request = request.header("traceparent", current.trace.traceparent());
     }

@@ -67,8 +67,12 @@ pub async fn issue(
     };
     // Concurrently: the disk writes while a processor signs.
     let recorded = async { Ok::<_, Error>(server.records.write(record).await?) };
-    let (access_token, ()) =
-        tokio::try_join!(server.signing_keys.sign(key, typ, payload), recorded)?;
+    let audited = audit_workload(server, &grant, claims.jti);
+    let (access_token, (), ()) = tokio::try_join!(
+        server.signing_keys.sign(key, typ, payload),
+        recorded,
+        audited
+    )?;
     check_not_revoked_meanwhile(server, &grant, &kid, now).await?;
     server
         .usage
@@ -82,8 +86,20 @@ pub async fn issue(
     })
 }
 
+/// Writes the audit entry of a token for a workload of another issuer.
+async fn audit_workload(
+    server: &AuthorizationServer,
+    grant: &Grant,
+    jti: uuid::Uuid,
+) -> Result<(), Error> {
+    if let Some(workload) = grant.workload() {
+        workload.record_token(server, &jti.to_string()).await?;
+    }
+    Ok(())
+}
+
 /// Refuses to return a token that was revoked while it was signed: by revoking all of the client's
-/// tokens, or with the client, the API key or the signing key.
+/// tokens, or with the client, the API key, the trust rule or the signing key.
 async fn check_not_revoked_meanwhile(
     server: &AuthorizationServer,
     grant: &Grant,
@@ -100,6 +116,11 @@ async fn check_not_revoked_meanwhile(
     }
     if let Some(id) = grant.api_key_id()
         && server.cache.api_key(id).await?.is_none()
+    {
+        return Err(revoked());
+    }
+    if let Some(workload) = grant.workload()
+        && !workload.is_trusted(server).await?
     {
         return Err(revoked());
     }

@@ -43,6 +43,7 @@ pub mod server_metadata;
 pub mod signing_keys;
 pub mod token;
 pub mod token_endpoint;
+pub mod trust;
 pub mod usage;
 
 use parameters::Parameters;

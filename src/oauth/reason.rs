@@ -124,6 +124,26 @@ reasons! {
     assertion_not_begun(seconds: i64) = "the assertion is not valid before {seconds} s from now";
     assertion_used() = "the assertion has been used before";
 
+    // Workload identity: a JWT of another issuer, and the trust rules for it.
+    trust_own_issuer() = "a token that Keyward issued is not accepted as an assertion";
+    trust_token_type(typ: &str) = "a JWT of the type {typ} is not accepted as an assertion";
+    trust_no_issuer() = "the JWT has no iss, and no SPIFFE ID as its sub";
+    trust_issuer_unknown(issuer: &str) = "there is no trust rule for the issuer {issuer}";
+    trust_no_rule_matches(issuer: &str) = "none of the trust rules for the issuer {issuer} matches";
+    trust_rule_ambiguous() = "trust rules of several clients match; the request must name one of them as client_id";
+    trust_condition_unmet(rule: &str, condition: &str) = "trust rule {rule}: the JWT does not meet the condition {condition}";
+    trust_rule_disabled(rule: &str) = "trust rule {rule} is disabled";
+    trust_rule_ended(rule: &str, at: Timestamp) = "trust rule {rule} expired at {at}";
+    trust_wrong_audience(rule: &str, expected: &str, aud: &str) = "trust rule {rule}: aud of the JWT is {aud}, and not {expected} alone";
+    trust_token_ended(rule: &str, seconds: i64) = "trust rule {rule}: the JWT expired {seconds} s ago";
+    trust_token_too_long(rule: &str, seconds: i64, most: i64) = "trust rule {rule}: the JWT expires in {seconds} s, and {most} s is the maximum";
+    trust_token_not_begun(rule: &str, seconds: i64) = "trust rule {rule}: the JWT is not valid before {seconds} s from now";
+    trust_keys_unreachable(rule: &str, detail: &str) = "trust rule {rule}: the issuer's keys cannot be fetched: {detail}";
+    trust_keys_unusable(rule: &str, detail: &str) = "trust rule {rule}: none of the issuer's keys can verify the JWT: {detail}";
+    trust_no_fitting_key(rule: &str) = "trust rule {rule}: the issuer has no key that matches the JWT";
+    trust_wrong_signature(rule: &str) = "trust rule {rule}: the signature of the JWT is not by the issuer's key";
+    trust_token_used(rule: &str) = "trust rule {rule}: the JWT has been used before, and the rule accepts each only once";
+
     // Dynamic client registration.
     no_initial_token() = "no initial access token";
     unknown_initial_token() = "unknown initial access token";

@@ -1,7 +1,7 @@
 //! The token endpoint (RFC 6749 section 3.2).
 
 use super::grant::{
-    self, Grant, GrantType, PermittedGrantType, client_credentials, token_exchange,
+    self, Grant, GrantType, PermittedGrantType, client_credentials, jwt_bearer, token_exchange,
 };
 use super::issuance::{self, TokenResponse};
 use super::{AuthorizationServer, FormRequest, client_auth};
@@ -41,11 +41,21 @@ async fn authorize(
         }
         GrantType::TokenExchange => {
             let subject = token_exchange::authenticate(server, request).await?;
-            let client = &subject.client;
+            let client = subject.client();
             PermittedGrantType::check(client, grant_type)
                 .and_then(|permitted| token_exchange::grant(permitted, &subject, parameters))
                 .inspect_err(|refused| {
-                    let target = &subject.api_key.id;
+                    let target = subject.id();
+                    server.record_refused_grant(&request.context, client, target, refused);
+                })
+        }
+        GrantType::JwtBearer => {
+            let workload = jwt_bearer::authenticate(server, request).await?;
+            let client = workload.client();
+            PermittedGrantType::check(client, grant_type)
+                .and_then(|permitted| jwt_bearer::grant(permitted, &workload, None, parameters))
+                .inspect_err(|refused| {
+                    let target = &client.client_id;
                     server.record_refused_grant(&request.context, client, target, refused);
                 })
         }

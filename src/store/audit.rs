@@ -98,12 +98,22 @@ pub enum Action {
     SigningKeyRotate,
     #[strum(serialize = "signing_key.update")]
     SigningKeyUpdate,
+    #[strum(serialize = "token.issue")]
+    TokenIssue,
     #[strum(serialize = "token.refused")]
     TokenRefused,
     #[strum(serialize = "token.revoke")]
     TokenRevoke,
     #[strum(serialize = "token.revoke_all")]
     TokenRevokeAll,
+    #[strum(serialize = "trust_rule.create")]
+    TrustRuleCreate,
+    #[strum(serialize = "trust_rule.delete")]
+    TrustRuleDelete,
+    #[strum(serialize = "trust_rule.disable")]
+    TrustRuleDisable,
+    #[strum(serialize = "trust_rule.enable")]
+    TrustRuleEnable,
     #[strum(serialize = "user.accept_invitation")]
     UserAcceptInvitation,
     #[strum(serialize = "user.change_password")]
@@ -156,6 +166,7 @@ impl Action {
                 | Action::SessionCreate
                 | Action::SigningKeyCreate
                 | Action::SigningKeyRotate
+                | Action::TrustRuleCreate
                 | Action::UserCreate
         )
     }
@@ -191,6 +202,11 @@ pub struct AuditEntry {
     pub request_id: Option<String>,
     /// For a failure: the client whose credential was presented or whose id was given.
     pub client_id: Option<String>,
+    /// Further facts: for a token that was issued by a trust rule, the client, the rule, and the
+    /// claims that its conditions were compared with.
+    #[serde(serialize_with = "as_json_object")]
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
+    pub details: Option<String>,
 }
 
 fn as_json_object<S: Serializer>(json: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -368,6 +384,7 @@ impl Recorder {
             address: self.client_ip.map(|client_ip| client_ip.to_string()),
             request_id: self.request_id.clone(),
             client_id: None,
+            details: None,
         }
     }
 

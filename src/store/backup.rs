@@ -35,6 +35,7 @@ const TABLES: &[(&str, Treatment)] = &[
     ("api_keys", Treatment::Replace),
     ("resource_servers", Treatment::Replace),
     ("registration_tokens", Treatment::Replace),
+    ("trust_rules", Treatment::Replace),
     ("users", Treatment::Replace),
     ("audit", Treatment::Merge),
     ("tokens", Treatment::Merge),
@@ -332,6 +333,10 @@ fn replace(
             database,
             "CREATE TEMP TABLE before AS SELECT client_id, disabled_at, disabled_by, tokens_void_before, token_epoch FROM main.clients",
         )?;
+        sql(
+            database,
+            "CREATE TEMP TABLE trust_before AS SELECT id, disabled_at, disabled_by FROM main.trust_rules",
+        )?;
         for (table, treatment) in TABLES {
             if matches!(treatment, Treatment::Replace | Treatment::Clear) {
                 sql(database, &format!("DELETE FROM main.{table}"))?;
@@ -361,6 +366,7 @@ fn replace(
         keep_revoked(database, now)?;
         audit::insert_all(database, std::slice::from_ref(entry), None)?;
         sql(database, "DROP TABLE temp.before")?;
+        sql(database, "DROP TABLE temp.trust_before")?;
         Ok::<_, StoreError>(())
     });
     replaced.map_err(Failed::into_error)?;
@@ -386,6 +392,19 @@ fn keep_revoked(database: &mut Database, now: Timestamp) -> Result<(), StoreErro
         database,
         "DELETE FROM main.api_keys WHERE id IN (SELECT id FROM main.revoked_api_keys)",
     )?;
+    // A trust rule that was deleted since the backup is restored, but disabled.
+    let disabled = "UPDATE main.trust_rules SET \
+                    disabled_at = COALESCE((SELECT disabled_at FROM temp.trust_before WHERE trust_before.id = trust_rules.id), \
+                                           disabled_at), \
+                    disabled_by = COALESCE((SELECT disabled_by FROM temp.trust_before WHERE trust_before.id = trust_rules.id), \
+                                           disabled_by)";
+    sql(database, disabled)?;
+    let deleted = "UPDATE main.trust_rules SET disabled_at = COALESCE(disabled_at, ?), \
+                   disabled_by = COALESCE(disabled_by, 'account') \
+                   WHERE id NOT IN (SELECT id FROM temp.trust_before)";
+    diesel::sql_query(deleted)
+        .bind::<BigInt, _>(now)
+        .execute(database)?;
     Ok(())
 }
 

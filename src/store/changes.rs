@@ -27,6 +27,8 @@ pub enum Change {
     },
     /// A signing key changed.
     SigningKeys,
+    /// A trust rule of this issuer changed.
+    TrustRules(String),
 }
 
 impl Change {
@@ -36,12 +38,13 @@ impl Change {
             Change::ApiKey(_) => "api_key",
             Change::Revocation { .. } => "revocation",
             Change::SigningKeys => "signing_keys",
+            Change::TrustRules(_) => "trust_rules",
         }
     }
 
     fn subject(&self) -> String {
         match self {
-            Change::Client(id) | Change::ApiKey(id) => id.clone(),
+            Change::Client(id) | Change::ApiKey(id) | Change::TrustRules(id) => id.clone(),
             Change::Revocation { jti, expires_at } => format!("{jti} {}", expires_at.millis()),
             Change::SigningKeys => String::new(),
         }
@@ -52,6 +55,7 @@ impl Change {
             "client" => Some(Change::Client(subject)),
             "api_key" => Some(Change::ApiKey(subject)),
             "signing_keys" => Some(Change::SigningKeys),
+            "trust_rules" => Some(Change::TrustRules(subject)),
             "revocation" => {
                 let (jti, expires_at) = subject.split_once(' ')?;
                 Some(Change::Revocation {

@@ -9,7 +9,7 @@ use super::grant_type::{GrantType, GrantTypes};
 use super::names::{UnknownName, named_in_json};
 use super::resource_server::Resources;
 use super::schema::{api_keys, client_secrets, clients, revoked_api_keys};
-use super::{Change, Database, StoreError, Transaction};
+use super::{Change, Database, StoreError, Transaction, trust_rule};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
 use crate::scope::Scope;
@@ -471,7 +471,7 @@ pub fn revoke_all_tokens(transaction: &mut Transaction<'_>) -> Result<(), StoreE
     Ok(())
 }
 
-/// Deletes a client with its secrets and API keys. Its tokens are inactive from then on, since a
+/// Deletes a client with its secrets, API keys and trust rules. Its tokens are inactive from then on, since a
 /// token is active only while its client exists.
 ///
 /// # Errors
@@ -487,6 +487,7 @@ pub fn delete(transaction: &mut Transaction<'_>, client_id: &str) -> Result<(), 
         .execute(transaction.modify())?;
     let revoked = revoked_api_keys::table.filter(revoked_api_keys::client_id.eq(client_id));
     diesel::delete(revoked).execute(transaction.modify())?;
+    trust_rule::delete_of_client(transaction, client_id)?;
     diesel::delete(clients::table.find(client_id)).execute(transaction.modify())?;
     transaction.changed(Change::Client(client_id.to_owned()));
     for key in keys {

@@ -16,6 +16,9 @@ pub enum GrantType {
     /// Token exchange (RFC 8693).
     #[strum(serialize = "urn:ietf:params:oauth:grant-type:token-exchange")]
     TokenExchange,
+    /// A JWT of another issuer as the authorization grant (RFC 7523 section 2.1).
+    #[strum(serialize = "urn:ietf:params:oauth:grant-type:jwt-bearer")]
+    JwtBearer,
 }
 
 impl GrantType {
@@ -97,10 +100,14 @@ mod tests {
     use super::*;
 
     const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+    const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
     #[test]
     fn a_grant_type_has_one_name() {
-        assert_eq!(GrantType::NAMES, ["client_credentials", TOKEN_EXCHANGE]);
+        assert_eq!(
+            GrantType::NAMES,
+            ["client_credentials", TOKEN_EXCHANGE, JWT_BEARER]
+        );
         for name in GrantType::NAMES {
             let parsed: GrantType = name.parse().unwrap();
             assert_eq!(parsed.as_str(), *name);

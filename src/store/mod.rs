@@ -51,6 +51,7 @@ pub mod signing_key;
 mod sql;
 pub mod token;
 pub mod token_records;
+pub mod trust_rule;
 pub mod used_jti;
 pub mod user;
 

@@ -119,6 +119,26 @@ diesel::table! {
         request_id -> Nullable<Text>,
         client_id -> Nullable<Text>,
         expires_at -> Nullable<BigInt>,
+        details -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    trust_rules (id) {
+        id -> Text,
+        account_id -> Text,
+        client_id -> Text,
+        issuer -> Text,
+        jwks -> Nullable<Text>,
+        jwks_uri -> Nullable<Text>,
+        audience -> Nullable<Text>,
+        conditions -> Text,
+        single_use -> Bool,
+        expires_at -> Nullable<BigInt>,
+        disabled_at -> Nullable<BigInt>,
+        disabled_by -> Nullable<Text>,
+        created_at -> BigInt,
+        created_by -> Text,
     }
 }
 

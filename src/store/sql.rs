@@ -11,6 +11,7 @@ use super::client::{AuthMethod, DisabledBy};
 use super::grant_type::GrantTypes;
 use super::resource_server::{Resources, TokenTyp};
 use super::session::AuthLevel;
+use super::trust_rule::Conditions;
 use super::user::Role;
 use crate::clock::Timestamp;
 use crate::crypto::jws::SignatureAlgorithm;
@@ -68,5 +69,6 @@ stored_as_text!(
     SignatureAlgorithm,
     IpRanges,
     Role,
-    AuthLevel
+    AuthLevel,
+    Conditions
 );

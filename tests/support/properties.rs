@@ -30,6 +30,7 @@ use keyward::scope::Scope;
 use keyward::store::DatabaseUrl;
 use keyward::store::api_key::IpRanges;
 use keyward::store::resource_server::{Resources, check_identifier};
+use keyward::store::trust_rule::{Condition, Conditions, Operator};
 use keyward::trace_context::{TraceContext, digits};
 use keyward::uri::ExternalUri;
 use serde_json::{Map, Value, json};
@@ -62,6 +63,7 @@ pub const ALL: &[Property] = &[
     ("scope", scope),
     ("settings_file", settings_file),
     ("traceparent", traceparent),
+    ("trust_condition", trust_condition),
 ];
 
 /// A secret in the seeds. No message may repeat it.
@@ -976,5 +978,44 @@ pub fn environment(data: &[u8]) {
             !message.contains(SECRET) || own.iter().any(|(name, _)| name.contains(SECRET)),
             "{message}"
         );
+    }
+}
+
+/// A condition has one text form and one JSON form. Whatever it accepts begins with its literal prefix, and an
+/// exact one accepts one value alone. The input is a condition and a value.
+pub fn trust_condition(data: &[u8]) {
+    let Some(input) = text(data) else { return };
+    let [condition, value] = lines(input);
+    let _ = condition.parse::<Conditions>();
+    let Ok(parsed) = condition.parse::<Condition>() else {
+        return;
+    };
+    assert!(!parsed.claim().is_empty() && is_one_line(parsed.claim()));
+    let shown = parsed.to_string();
+    assert_eq!(shown, condition);
+    let all = Conditions::new(vec![parsed.clone()]).unwrap();
+    let again: Conditions = all.as_str().parse().unwrap();
+    assert_eq!(again, all, "through JSON");
+    let accepts = |value: &Value| {
+        let claims = Map::from_iter([(parsed.claim().to_owned(), value.clone())]);
+        let accepted = parsed.matches(&claims);
+        assert_eq!(all.select(&claims).len(), usize::from(accepted));
+        accepted
+    };
+    let accepted = accepts(&json!(value));
+    assert_eq!(accepted, accepts(&json!([null, value])), "in an array");
+    assert!(!accepts(&Value::Null) && !accepts(&json!({"a": value})));
+    assert!(!parsed.matches(&Map::new()));
+    if accepted {
+        assert!(
+            value.starts_with(parsed.literal_prefix()),
+            "{shown} {value:?}"
+        );
+        assert!(!parsed.is_exact() || value == parsed.literal_prefix());
+    }
+    // A pattern matches its own text, since a wildcard also stands for asterisks.
+    if let Ok(pattern) = Condition::new("c", Operator::Glob, value) {
+        let claims = Map::from_iter([("c".to_owned(), json!(value))]);
+        assert!(pattern.matches(&claims), "{value:?}");
     }
 }

@@ -50,7 +50,8 @@ impl Jwk {
         if holds_secret(jwk) {
             return Err("it is a private or symmetric key".into());
         }
-        if let Some(used) = text(jwk, "use")?.filter(|used| *used != "sig") {
+        // SPIFFE marks the keys of JWT-SVIDs with a use of their own.
+        if let Some(used) = text(jwk, "use")?.filter(|used| !["sig", "jwt-svid"].contains(used)) {
             return Err(format!("its use is {}, not sig", printable(used)).into());
         }
         if let Some(operations) = jwk.get("key_ops") {

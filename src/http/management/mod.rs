@@ -37,6 +37,7 @@ pub(super) mod secrets;
 pub(super) mod signing_keys;
 pub(super) mod tokens;
 pub(super) mod traffic;
+pub(super) mod trust_rules;
 pub(super) mod users;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";

@@ -1,8 +1,9 @@
-//! The key sets that clients publish at a `jwks_uri`, cached so that a slow server of one partner
-//! delays neither clients whose keys are cached nor other partners.
+//! The key sets that clients publish at a `jwks_uri`, and those of other issuers, cached so that a
+//! slow server of one partner delays neither clients whose keys are cached nor other partners.
 //!
-//! - There is one fetch at a time for each URI, each host and each account; all requests for the
-//!   same key set wait for the same fetch.
+//! - There is one fetch at a time for each location, each host and each account; all requests for
+//!   the same key set wait for the same fetch. The fetch of an issuer's keys reads its discovery
+//!   document and then the key set that the document names.
 //! - A key set is refreshed in the background from half of [`FRESH`] on. The cached one is used
 //!   meanwhile, and up to [`STALE`] while the partner's server fails.
 //! - A fetch waits up to [`PERMIT_TIMEOUT`] for its permits. After a failure the next fetch waits
@@ -10,6 +11,7 @@
 //! - A key id that is not in the cached set starts a fetch only every [`RETRY`], and less often
 //!   while these fetches find no new key: anybody can make up key ids.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,7 +21,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use ureq::Agent;
 
-use super::Addresses;
+use super::{Addresses, FetchError, TIMEOUT};
 use crate::concurrency_limit::{ConcurrencyLimit, Permit};
 use crate::crypto::jws::JwkSet;
 use crate::span::{self, Scope};
@@ -30,7 +32,7 @@ const FRESH: Duration = Duration::from_secs(5 * 60);
 /// How long a key set is used while it cannot be refreshed.
 const STALE: Duration = Duration::from_secs(60 * 60);
 
-/// The shortest time between two fetches of one URI.
+/// The shortest time between two fetches of one location.
 const RETRY: Duration = Duration::from_secs(10);
 
 /// The longest time between two fetches after failures in a row.
@@ -57,13 +59,40 @@ const MAX_MEMORY: u64 = 32 * 1024 * 1024;
 const PARSED_SIZE: u64 = 3;
 const ENTRY_SIZE: u64 = 1024;
 
+/// Where a key set is published.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Location {
+    /// At this URL.
+    JwksUri(String),
+    /// At the `jwks_uri` in the discovery document of this issuer (OpenID Connect Discovery 1.0
+    /// section 4, RFC 8414 section 3).
+    Issuer(String),
+}
+
+impl Location {
+    fn url(&self) -> &str {
+        match self {
+            Location::JwksUri(url) | Location::Issuer(url) => url,
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Location::JwksUri(url) => write!(f, "jwks_uri {url}"),
+            Location::Issuer(url) => write!(f, "issuer {url}"),
+        }
+    }
+}
+
 /// The cache, with what fills it.
 pub(super) struct KeySets {
-    cache: Cache<String, Entry, ByMemory>,
+    cache: Cache<Location, Entry, ByMemory>,
     fetcher: Fetcher,
 }
 
-/// The cache entry of one URI. The weight is stored in it, since quick_cache requires that the
+/// The cache entry of one location. The weight is stored in it, since quick_cache requires that the
 /// weight of an entry does not change while it is cached.
 #[derive(Clone)]
 struct Entry {
@@ -74,13 +103,13 @@ struct Entry {
 #[derive(Clone)]
 struct ByMemory;
 
-impl Weighter<String, Entry> for ByMemory {
-    fn weight(&self, uri: &String, entry: &Entry) -> u64 {
-        uri.len() as u64 + entry.weight
+impl Weighter<Location, Entry> for ByMemory {
+    fn weight(&self, location: &Location, entry: &Entry) -> u64 {
+        location.url().len() as u64 + entry.weight
     }
 }
 
-/// The state of one URI.
+/// The state of one location.
 #[derive(Default)]
 struct Source {
     /// The newest key set, and when its fetch was started.
@@ -210,7 +239,7 @@ fn backoff(first: Duration, times: u32, max: Duration) -> Duration {
 }
 
 impl KeySets {
-    /// An empty cache. With [`Addresses::Public`] a URI whose host is private is refused.
+    /// An empty cache. With [`Addresses::Public`] a URL whose host is private is refused.
     pub(super) fn new(agent: Agent, addresses: Addresses) -> Self {
         let fetcher = Fetcher {
             agent,
@@ -225,16 +254,16 @@ impl KeySets {
         }
     }
 
-    /// See [`super::HttpClient::jwks`].
+    /// See [`super::HttpClient::jwks`] and [`super::HttpClient::issuer_keys`].
     pub(super) async fn get(
         self: &Arc<Self>,
-        uri: &str,
+        location: &Location,
         account: &str,
         kid: Option<&str>,
     ) -> Result<Arc<JwkSet>, JwksError> {
-        let source = self.source(uri);
-        let with_uri = |error| match error {
-            JwksError::Fetch(reason) => JwksError::Fetch(format!("jwks_uri {uri}: {reason}")),
+        let source = self.source(location);
+        let with_location = |error| match error {
+            JwksError::Fetch(reason) => JwksError::Fetch(format!("{location}: {reason}")),
             JwksError::Busy => JwksError::Busy,
         };
         let mut fetch = {
@@ -242,7 +271,7 @@ impl KeySets {
             match state.step(kid, Instant::now()) {
                 Step::Use(keys) => return Ok(keys),
                 Step::UseAndRefresh(keys) => {
-                    self.start(&mut state, &source, uri, account, FetchReason::Refresh);
+                    self.start(&mut state, &source, location, account, FetchReason::Refresh);
                     return Ok(keys);
                 }
                 Step::Wait(fetch) => fetch,
@@ -251,9 +280,9 @@ impl KeySets {
                         (Some(_), Some(_)) => FetchReason::UnknownKey,
                         _ => FetchReason::Refresh,
                     };
-                    self.start(&mut state, &source, uri, account, reason)
+                    self.start(&mut state, &source, location, account, reason)
                 }
-                Step::Refuse(error) => return Err(with_uri(error)),
+                Step::Refuse(error) => return Err(with_location(error)),
             }
         };
         // The channel closes when the fetch ends, however it ends.
@@ -261,12 +290,12 @@ impl KeySets {
         let state = source.lock();
         match state.usable(Instant::now()) {
             Some((keys, _)) => Ok(keys),
-            None => Err(with_uri(state.last_error())),
+            None => Err(with_location(state.last_error())),
         }
     }
 
-    fn source(&self, uri: &str) -> Arc<Mutex<Source>> {
-        if let Some(entry) = self.cache.get(uri) {
+    fn source(&self, location: &Location) -> Arc<Mutex<Source>> {
+        if let Some(entry) = self.cache.get(location) {
             return entry.source;
         }
         let new = || {
@@ -275,7 +304,7 @@ impl KeySets {
                 weight: ENTRY_SIZE,
             })
         };
-        match self.cache.get_or_insert_with(uri, new) {
+        match self.cache.get_or_insert_with(location, new) {
             Ok(entry) => entry.source,
             Err(never) => match never {},
         }
@@ -286,7 +315,7 @@ impl KeySets {
         self: &Arc<Self>,
         state: &mut Source,
         source: &Arc<Mutex<Source>>,
-        uri: &str,
+        location: &Location,
         account: &str,
         reason: FetchReason,
     ) -> watch::Receiver<()> {
@@ -294,24 +323,32 @@ impl KeySets {
         state.fetch = Some(fetch.clone());
         let key_sets = self.clone();
         let source = source.clone();
-        let uri = uri.to_owned();
+        let location = location.clone();
         let account = account.to_owned();
         let scope = Scope::child(|| {
             tracing::debug_span!(
                 target: span::TARGET,
                 "fetch jwks_uri",
                 otel.kind = "client",
-                url.full = uri,
+                url.full = location.url(),
                 otel.status_code = tracing::field::Empty
             )
         });
         let span = scope.span().clone();
         let fetch_and_store = async move {
             let started = Instant::now();
-            let outcome = key_sets.fetcher.fetch(&uri, &account).await;
+            let outcome = key_sets.fetcher.fetch(&location, &account).await;
             if let Err(error) = &outcome {
                 span.record("otel.status_code", "ERROR");
-                tracing::warn!(uri, %error, "cannot fetch a client's keys");
+                let uri = location.url();
+                match location {
+                    Location::JwksUri(_) => {
+                        tracing::warn!(uri, %error, "cannot fetch a client's keys");
+                    }
+                    Location::Issuer(_) => {
+                        tracing::warn!(uri, %error, "cannot fetch an issuer's keys");
+                    }
+                }
             }
             let text_size = outcome.as_ref().map_or(0, |(_, size)| *size as u64);
             let fetched = outcome.is_ok();
@@ -319,7 +356,7 @@ impl KeySets {
             source.lock().complete(keys, reason, started);
             if fetched {
                 let weight = ENTRY_SIZE + PARSED_SIZE * text_size;
-                key_sets.cache.insert(uri, Entry { source, weight });
+                key_sets.cache.insert(location, Entry { source, weight });
             }
             drop(under_way);
         };
@@ -339,12 +376,13 @@ struct Fetcher {
 
 impl Fetcher {
     /// Returns the key set and the size of its text in bytes.
-    async fn fetch(&self, uri: &str, account: &str) -> Result<(JwkSet, usize), JwksError> {
-        let failed = |error: &dyn std::fmt::Display| JwksError::Fetch(error.to_string());
-        let url = url::Url::parse(uri).map_err(|error| failed(&error))?;
-        if self.addresses == Addresses::Public && super::has_private_host(&url) {
-            return Err(failed(&"its host is a private address"));
-        }
+    async fn fetch(
+        &self,
+        location: &Location,
+        account: &str,
+    ) -> Result<(JwkSet, usize), JwksError> {
+        let failed = |error: &dyn fmt::Display| JwksError::Fetch(error.to_string());
+        let url = check_url(location.url(), self.addresses).map_err(|error| failed(&error))?;
         let host = url.host_str().unwrap_or_default();
         let permits = tokio::time::timeout(PERMIT_TIMEOUT, self.permits(host, account))
             .await
@@ -352,11 +390,12 @@ impl Fetcher {
             .flatten()
             .ok_or(JwksError::Busy)?;
         let agent = self.agent.clone();
-        let owned_uri = uri.to_owned();
+        let addresses = self.addresses;
+        let location = location.clone();
         let fetched = Scope::current().spawn_blocking(move || {
             // Held until the thread is done, even if the task is cancelled.
             let _permits = permits;
-            super::get(&agent, &owned_uri)
+            fetch_text(&agent, addresses, &location)
         });
         let text = fetched
             .await
@@ -376,6 +415,84 @@ impl Fetcher {
         let any = self.permits.clone().acquire_owned().await.ok()?;
         Some((account, host, any))
     }
+}
+
+/// Why the text of a key set could not be fetched.
+#[derive(Debug, thiserror::Error)]
+enum FetchTextError {
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error("{0} cannot be used: {1}")]
+    Url(String, String),
+    #[error("its host is a private address")]
+    PrivateHost,
+    #[error("the discovery document cannot be read: {0}")]
+    Document(#[from] serde_json::Error),
+    #[error("the discovery document is of another issuer, {0}")]
+    OtherIssuer(String),
+}
+
+/// Parses a URL, and refuses a private host unless every address may be connected to.
+fn check_url(text: &str, addresses: Addresses) -> Result<url::Url, FetchTextError> {
+    let url = url::Url::parse(text)
+        .map_err(|error| FetchTextError::Url(text.to_owned(), error.to_string()))?;
+    if addresses == Addresses::Public && super::has_private_host(&url) {
+        return Err(FetchTextError::PrivateHost);
+    }
+    Ok(url)
+}
+
+/// Fetches the text of a key set; with an issuer, its discovery document first. All requests
+/// together take up to [`TIMEOUT`]. It blocks.
+fn fetch_text(
+    agent: &Agent,
+    addresses: Addresses,
+    location: &Location,
+) -> Result<String, FetchTextError> {
+    let started = Instant::now();
+    let get = |url: &str| super::get(agent, url, TIMEOUT.saturating_sub(started.elapsed()));
+    match location {
+        Location::JwksUri(uri) => Ok(get(uri)?),
+        Location::Issuer(issuer) => {
+            let [openid, oauth] = discovery_urls(issuer, addresses)?;
+            let document = match get(&openid) {
+                Err(FetchError::Status(_)) => get(&oauth)?,
+                other => other?,
+            };
+            let uri = jwks_uri_of(&document, issuer)?;
+            check_url(&uri, addresses)?;
+            Ok(get(&uri)?)
+        }
+    }
+}
+
+/// The URLs of an issuer's discovery document: of OpenID Connect Discovery 1.0 (section 4.1), and
+/// of RFC 8414 (section 3.1), which inserts its path before that of the issuer.
+fn discovery_urls(issuer: &str, addresses: Addresses) -> Result<[String; 2], FetchTextError> {
+    let mut url = check_url(issuer, addresses)?;
+    let openid = format!(
+        "{}/.well-known/openid-configuration",
+        issuer.trim_end_matches('/')
+    );
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&format!("/.well-known/oauth-authorization-server{path}"));
+    Ok([openid, url.into()])
+}
+
+/// The `jwks_uri` of a discovery document, whose `issuer` must be the one that it was fetched for
+/// (RFC 8414 section 3.3): otherwise one issuer could vouch for another.
+fn jwks_uri_of(document: &str, issuer: &str) -> Result<String, FetchTextError> {
+    #[derive(serde::Deserialize)]
+    struct Metadata {
+        issuer: String,
+        jwks_uri: String,
+    }
+    let metadata: Metadata = serde_json::from_str(document)?;
+    if metadata.issuer != issuer {
+        let shown = metadata.issuer.chars().take(200).collect();
+        return Err(FetchTextError::OtherIssuer(shown));
+    }
+    Ok(metadata.jwks_uri)
 }
 
 #[cfg(test)]
@@ -407,6 +524,51 @@ mod tests {
             Step::Refuse(_) => "refuse",
         };
         seconds.iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_discovery_document_is_that_of_its_issuer() {
+        let with_path = "https://id.example/tenant/";
+        for (issuer, urls) in [
+            (
+                "https://id.example",
+                [
+                    "https://id.example/.well-known/openid-configuration",
+                    "https://id.example/.well-known/oauth-authorization-server",
+                ],
+            ),
+            (
+                with_path,
+                [
+                    "https://id.example/tenant/.well-known/openid-configuration",
+                    "https://id.example/.well-known/oauth-authorization-server/tenant",
+                ],
+            ),
+        ] {
+            assert_eq!(discovery_urls(issuer, Addresses::Public).unwrap(), urls);
+        }
+        assert!(discovery_urls("https://127.0.0.1", Addresses::Public).is_err());
+        assert!(discovery_urls("https://127.0.0.1", Addresses::Any).is_ok());
+        let document = |issuer: &str| {
+            format!(r#"{{"issuer": "{issuer}", "jwks_uri": "https://keys.example/"}}"#)
+        };
+        let uri = jwks_uri_of(&document(with_path), with_path);
+        assert_eq!(uri.unwrap(), "https://keys.example/");
+        for other in ["https://id.example/tenant", "https://evil.example/"] {
+            let refused = jwks_uri_of(&document(other), with_path);
+            assert!(
+                matches!(refused, Err(FetchTextError::OtherIssuer(_))),
+                "{other}"
+            );
+        }
+        for text in [
+            "",
+            "[]",
+            "{}",
+            r#"{"issuer": "https://id.example/tenant/"}"#,
+        ] {
+            assert!(jwks_uri_of(text, with_path).is_err(), "{text}");
+        }
     }
 
     #[test]

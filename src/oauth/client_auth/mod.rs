@@ -1,5 +1,7 @@
 //! Client authentication (RFC 6749 section 2.3, RFC 7523 section 2.2), for all endpoints. One file
-//! per authentication method checks what [`authenticate`] found in the request.
+//! per authentication method checks what [`authenticate`] found in the request. A client assertion
+//! of another issuer authenticates its client by a trust rule ([`trust`](super::trust)), whatever
+//! method the client is registered with.
 //!
 //! [`authenticate`] is the only function that makes an [`AuthenticatedClient`], and every operation
 //! that needs one takes it as an argument.
@@ -11,6 +13,7 @@ use std::sync::Arc;
 use super::authorization_header::AuthorizationHeader;
 use super::failures::FailureSubject;
 use super::reason::{Reason, Rejection};
+use super::trust::Workload;
 use super::{AuthorizationServer, FormRequest};
 use crate::cache::ClientEntry;
 use crate::error::{Code, Error};
@@ -18,10 +21,13 @@ use crate::store::client::could_be_id;
 
 pub mod private_key_jwt;
 mod secret;
+mod workload;
 
 /// The proof that a request was sent by this client.
 pub struct AuthenticatedClient {
     entry: Arc<ClientEntry>,
+    /// The workload that acts as the client, if a trust rule authenticated it.
+    workload: Option<Arc<Workload>>,
 }
 
 impl AuthenticatedClient {
@@ -39,6 +45,11 @@ impl AuthenticatedClient {
     pub fn client_id(&self) -> &str {
         &self.entry.client_id
     }
+
+    /// The workload that acts as the client, if a trust rule authenticated it.
+    pub fn workload(&self) -> Option<Arc<Workload>> {
+        self.workload.clone()
+    }
 }
 
 /// The credential that a request presents.
@@ -52,7 +63,17 @@ enum PresentedCredential<'a> {
     Assertion {
         client_id: Option<&'a str>,
         assertion: &'a str,
+        kind: AssertionKind,
     },
+}
+
+/// The `client_assertion_type` of an assertion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AssertionKind {
+    /// A JWT (RFC 7523 section 2.2), of the client itself or of another issuer.
+    JwtBearer,
+    /// A SPIFFE JWT-SVID (draft-ietf-oauth-spiffe-client-auth section 3.1).
+    JwtSpiffe,
 }
 
 impl PresentedCredential<'_> {
@@ -99,20 +120,39 @@ pub async fn authenticate(
         None => None,
     };
     let checked = match &credential {
-        PresentedCredential::Secret { secret, .. } => {
-            secret::check(entry.as_deref(), secret, now).map_err(Rejection::from)
-        }
-        PresentedCredential::Assertion { assertion, .. } => {
-            private_key_jwt::check(server, entry.as_deref(), assertion, now).await
+        PresentedCredential::Secret { secret, .. } => secret::check(entry.as_deref(), secret, now)
+            .map(|()| None)
+            .map_err(Rejection::from),
+        PresentedCredential::Assertion {
+            client_id: named,
+            assertion,
+            kind,
+        } => {
+            if workload::applies(server, *named, assertion, *kind).await? {
+                workload::check(server, *named, assertion, &request.context)
+                    .await
+                    .map(Some)
+            } else {
+                private_key_jwt::check(server, entry.as_deref(), assertion, now)
+                    .await
+                    .map(|()| None)
+            }
         }
     };
     let reason = match (&entry, checked) {
-        (Some(entry), Ok(())) => {
+        (_, Ok(Some(workload))) => {
             return Ok(AuthenticatedClient {
-                entry: entry.clone(),
+                entry: workload.client().clone(),
+                workload: Some(Arc::new(workload)),
             });
         }
-        (None, Ok(())) => Reason::unknown_client(),
+        (Some(entry), Ok(None)) => {
+            return Ok(AuthenticatedClient {
+                entry: entry.clone(),
+                workload: None,
+            });
+        }
+        (None, Ok(None)) => Reason::unknown_client(),
         (_, Err(Rejection::Inactive(reason))) => reason,
         (_, Err(Rejection::Error(error))) => return Err(error),
     };
@@ -177,15 +217,20 @@ fn presented_credential(request: &FormRequest) -> Result<PresentedCredential<'_>
         return basic_credential(header, client_id);
     }
     if let Some(assertion) = assertion {
-        return match assertion_type {
-            Some(private_key_jwt::ASSERTION_TYPE) => Ok(PresentedCredential::Assertion {
-                client_id,
-                assertion,
-            }),
-            _ => Err(invalid_request(
-                "client_assertion_type is missing or not the one for JWTs",
-            )),
+        let kind = match assertion_type {
+            Some(private_key_jwt::ASSERTION_TYPE) => AssertionKind::JwtBearer,
+            Some(workload::SPIFFE_ASSERTION_TYPE) => AssertionKind::JwtSpiffe,
+            _ => {
+                return Err(invalid_request(
+                    "client_assertion_type is missing or not one for JWTs",
+                ));
+            }
         };
+        return Ok(PresentedCredential::Assertion {
+            client_id,
+            assertion,
+            kind,
+        });
     }
     match (client_id, secret) {
         (Some(client_id), Some(secret)) => Ok(PresentedCredential::Secret {

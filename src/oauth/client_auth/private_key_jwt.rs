@@ -46,7 +46,7 @@ impl AssertionClaims {
 /// string".
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum AssertionAudience {
+pub(in crate::oauth) enum AssertionAudience {
     One(String),
     Many(Vec<String>),
 }
@@ -54,7 +54,7 @@ enum AssertionAudience {
 impl AssertionAudience {
     /// The audience, if there is exactly one. An array could name a second server, which could then
     /// replay the assertion here.
-    fn sole(&self) -> Option<&str> {
+    pub(in crate::oauth) fn sole(&self) -> Option<&str> {
         match self {
             AssertionAudience::One(one) => Some(one),
             AssertionAudience::Many(many) => match many.as_slice() {
@@ -65,7 +65,7 @@ impl AssertionAudience {
     }
 
     /// The audience for the log, shortened.
-    fn shown(&self) -> String {
+    pub(in crate::oauth) fn shown(&self) -> String {
         let text = match self {
             AssertionAudience::One(one) => format!("{one:?}"),
             AssertionAudience::Many(many) => format!("{many:?}"),

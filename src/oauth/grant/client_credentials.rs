@@ -31,14 +31,16 @@ pub fn grant(
     let requested = parameters.get("scope").map(parse_scope).transpose()?;
     let resources = decide_resources(&client.client().resources, parameters)?;
     let scope = negotiate_scope(client, requested.as_ref())?;
+    let workload = client.workload();
     Ok(Grant {
         grant_type,
         client: client.shared(),
         scope,
         resources,
-        not_after: None,
+        not_after: workload.as_ref().and_then(|workload| workload.not_after()),
         api_key: None,
         issued_token_type: None,
+        workload,
     })
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::parameters::Parameters;
+use super::trust::Workload;
 use crate::cache::{ApiKeyEntry, ClientEntry};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
@@ -13,6 +14,7 @@ pub use crate::store::grant_type::{GrantType, GrantTypes};
 use crate::store::resource_server::Resources;
 
 pub mod client_credentials;
+pub mod jwt_bearer;
 mod permitted;
 pub mod token_exchange;
 
@@ -28,6 +30,7 @@ pub struct Grant {
     not_after: Option<Timestamp>,
     api_key: Option<Arc<ApiKeyEntry>>,
     issued_token_type: Option<&'static str>,
+    workload: Option<Arc<Workload>>,
 }
 
 impl Grant {
@@ -75,6 +78,11 @@ impl Grant {
     /// The `issued_token_type` of the response (RFC 8693 section 2.2.1), for token exchange.
     pub fn issued_token_type(&self) -> Option<&'static str> {
         self.issued_token_type
+    }
+
+    /// The workload of another issuer that acts as the client, if it is one.
+    pub fn workload(&self) -> Option<&Arc<Workload>> {
+        self.workload.as_ref()
     }
 }
 
@@ -233,6 +241,10 @@ mod tests {
             (
                 "grant_type=urn:ietf:params:oauth:grant-type:token-exchange",
                 Ok(GrantType::TokenExchange),
+            ),
+            (
+                "grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer",
+                Ok(GrantType::JwtBearer),
             ),
             ("grant_type=password", Err(Code::UnsupportedGrantType)),
             ("grant_type=", Err(Code::InvalidRequest)),

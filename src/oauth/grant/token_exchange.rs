@@ -1,11 +1,15 @@
-//! Token exchange (RFC 8693) of an API key for a short-lived JWT access token, so that resource
-//! servers only need to understand JWTs.
+//! Token exchange (RFC 8693): of an API key for a short-lived JWT access token, so that resource
+//! servers only need to understand JWTs; and of a JWT of another issuer, which a trust rule accepts.
 
-use super::{Grant, PermittedGrantType, decide_resources, decide_scope, parse_scope};
+use std::sync::Arc;
+
+use super::{Grant, PermittedGrantType, decide_resources, decide_scope, jwt_bearer, parse_scope};
 use crate::error::{Code, Error};
 use crate::oauth::parameters::Parameters;
 use crate::oauth::token::presented::{self, ActiveApiKey, Presentation};
+use crate::oauth::trust::Workload;
 use crate::oauth::{AuthorizationServer, FormRequest};
+use crate::store::client::Client;
 
 /// The `subject_token_type` of an API key.
 pub const API_KEY: &str = "urn:keyward:token-type:api_key";
@@ -13,25 +17,87 @@ pub const API_KEY: &str = "urn:keyward:token-type:api_key";
 /// The `issued_token_type` (RFC 8693 section 3).
 pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
-/// A `requested_token_type` that an access token satisfies too.
+/// The `subject_token_type` of a JWT of another issuer, and a `requested_token_type` that an access
+/// token satisfies too.
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
-/// Authenticates the request by its subject token, which must be an active API key.
+/// The `subject_token_type` of an ID token of another issuer.
+const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+
+/// Whom the subject token authenticates.
+pub enum Subject {
+    /// The holder of an API key.
+    ApiKey(ActiveApiKey),
+    /// A workload of another issuer.
+    Workload(Arc<Workload>),
+}
+
+impl Subject {
+    /// The client that the subject acts as.
+    pub fn client(&self) -> &Client {
+        match self {
+            Subject::ApiKey(key) => &key.client,
+            Subject::Workload(workload) => workload.client(),
+        }
+    }
+
+    /// The id of the API key, or of the client.
+    pub fn id(&self) -> &str {
+        match self {
+            Subject::ApiKey(key) => &key.api_key.id,
+            Subject::Workload(workload) => &workload.client().client_id,
+        }
+    }
+}
+
+/// A subject token, of which only the type has been checked.
+#[derive(Debug, PartialEq, Eq)]
+enum SubjectToken<'a> {
+    ApiKey(&'a str),
+    Jwt(&'a str),
+}
+
+/// Authenticates the request by its subject token: an active API key, or a JWT that a trust rule
+/// accepts.
 ///
 /// # Errors
-/// `invalid_request` if the request is not an exchange of an API key alone, or if the key is not
-/// active (RFC 8693 section 2.2.2).
+/// `invalid_request` if the request is not an exchange of such a token alone, or if the token is not
+/// accepted (RFC 8693 section 2.2.2).
 pub async fn authenticate(
     server: &AuthorizationServer,
     request: &FormRequest,
-) -> Result<ActiveApiKey, Error> {
-    let key = subject_token(&request.parameters, request.authorization.is_some())?;
+) -> Result<Subject, Error> {
+    let key = match subject_token(&request.parameters, request.authorization.is_some())? {
+        SubjectToken::ApiKey(key) => key,
+        SubjectToken::Jwt(jwt) => {
+            let refusal = invalid("subject_token is not accepted by a trust rule");
+            let workload = jwt_bearer::authenticate_jwt(server, request, jwt, refusal).await?;
+            return Ok(Subject::Workload(workload));
+        }
+    };
     let presentation = Presentation::by_sender(&request.context);
     match presented::resolve_api_key(server, key, presentation, request.context.received_at).await {
-        Ok(key) => Ok(key),
+        Ok(key) => Ok(Subject::ApiKey(key)),
         Err(rejection) => {
             let refusal = invalid("subject_token is not an active API key");
             Err(presented::refuse(server, &request.context, key, rejection, refusal).await)
+        }
+    }
+}
+
+/// Decides what the subject is granted.
+///
+/// # Errors
+/// `invalid_scope`, `invalid_target`.
+pub fn grant(
+    grant_type: PermittedGrantType,
+    subject: &Subject,
+    parameters: &Parameters,
+) -> Result<Grant, Error> {
+    match subject {
+        Subject::ApiKey(key) => grant_of_api_key(grant_type, key, parameters),
+        Subject::Workload(workload) => {
+            jwt_bearer::grant(grant_type, workload, Some(ACCESS_TOKEN), parameters)
         }
     }
 }
@@ -41,7 +107,7 @@ pub async fn authenticate(
 ///
 /// # Errors
 /// `invalid_scope`, `invalid_target`.
-pub fn grant(
+fn grant_of_api_key(
     grant_type: PermittedGrantType,
     subject: &ActiveApiKey,
     parameters: &Parameters,
@@ -57,17 +123,25 @@ pub fn grant(
         not_after: subject.api_key.expires_at,
         api_key: Some(subject.api_key.clone()),
         issued_token_type: Some(ACCESS_TOKEN),
+        workload: None,
     })
 }
 
-/// The API key of the request (RFC 8693 section 2.1).
-fn subject_token(parameters: &Parameters, has_authorization: bool) -> Result<&str, Error> {
-    let key = parameters.require("subject_token")?;
-    if parameters.require("subject_token_type")? != API_KEY {
-        return Err(invalid(
-            "subject_token_type must be urn:keyward:token-type:api_key",
-        ));
-    }
+/// The subject token of the request (RFC 8693 section 2.1).
+fn subject_token(
+    parameters: &Parameters,
+    has_authorization: bool,
+) -> Result<SubjectToken<'_>, Error> {
+    let text = parameters.require("subject_token")?;
+    let token = match parameters.require("subject_token_type")? {
+        API_KEY => SubjectToken::ApiKey(text),
+        JWT | ID_TOKEN => SubjectToken::Jwt(text),
+        _ => {
+            return Err(invalid(
+                "subject_token_type must be urn:keyward:token-type:api_key, urn:ietf:params:oauth:token-type:jwt or urn:ietf:params:oauth:token-type:id_token",
+            ));
+        }
+    };
     if parameters
         .get("requested_token_type")
         .is_some_and(|wanted| wanted != ACCESS_TOKEN && wanted != JWT)
@@ -79,16 +153,19 @@ fn subject_token(parameters: &Parameters, has_authorization: bool) -> Result<&st
             "Delegation is not supported: actor_token must not be sent",
         ));
     }
-    // The API key authenticates its client. Other client authentication could only contradict it.
-    let authenticates_client = ["client_id", "client_secret", "client_assertion"]
-        .iter()
-        .any(|name| parameters.get(name).is_some());
+    // The subject token authenticates its client. Other client authentication could only contradict
+    // it; but trust rules of several clients may accept a JWT, and client_id chooses among them.
+    let names = match token {
+        SubjectToken::ApiKey(_) => &["client_secret", "client_assertion", "client_id"][..],
+        SubjectToken::Jwt(_) => &["client_secret", "client_assertion"],
+    };
+    let authenticates_client = names.iter().any(|name| parameters.get(name).is_some());
     if authenticates_client || has_authorization {
         return Err(invalid(
-            "The API key authenticates the client: no other client authentication must be sent",
+            "The subject token authenticates the client: no other client authentication must be sent",
         ));
     }
-    Ok(key)
+    Ok(token)
 }
 
 fn invalid(description: &'static str) -> Error {
@@ -134,7 +211,46 @@ mod tests {
                 Parameters::parse(Some("application/x-www-form-urlencoded"), body.as_bytes())
                     .unwrap();
             let found = subject_token(&parameters, has_authorization);
-            assert_eq!(found.ok(), accepted.then_some("kwk_x"), "{name}");
+            let expected = accepted.then_some(SubjectToken::ApiKey("kwk_x"));
+            assert_eq!(found.ok(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_exchange_is_of_a_jwt_of_another_issuer() {
+        for (body, accepted) in [
+            (
+                "subject_token_type=urn:ietf:params:oauth:token-type:jwt",
+                true,
+            ),
+            (
+                "subject_token_type=urn:ietf:params:oauth:token-type:id_token",
+                true,
+            ),
+            (
+                "subject_token_type=urn:ietf:params:oauth:token-type:jwt&client_id=c",
+                true,
+            ),
+            (
+                "subject_token_type=urn:ietf:params:oauth:token-type:jwt&client_secret=s",
+                false,
+            ),
+            (
+                "subject_token_type=urn:ietf:params:oauth:token-type:access_token",
+                false,
+            ),
+            (
+                "subject_token_type=urn:ietf:params:oauth:token-type:saml2",
+                false,
+            ),
+            ("", false),
+        ] {
+            let body = format!("subject_token=a.b.c&{body}");
+            let form = Some("application/x-www-form-urlencoded");
+            let parameters = Parameters::parse(form, body.as_bytes()).unwrap();
+            let found = subject_token(&parameters, false);
+            let expected = accepted.then_some(SubjectToken::Jwt("a.b.c"));
+            assert_eq!(found.ok(), expected, "{body}");
         }
     }
 }

@@ -1,0 +1,579 @@
+//! Trust rules: which JWTs of other issuers act as a client (workload identity).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::actor::Permit;
+use super::policy::{find_editable, find_visible, management_audience};
+use super::rights::{RightType, TrustRulesRead, TrustRulesWrite};
+use super::{AuthorizationServer, invalid, not_found};
+use crate::clock::Timestamp;
+use crate::crypto::jws::JwkSet;
+use crate::error::{Code, Error, refusal};
+use crate::oauth::reason::Rejection;
+use crate::oauth::trust::{self, Trial};
+use crate::store::audit::Action;
+use crate::store::client::{DisabledBy, could_be_id};
+use crate::store::resource_server;
+use crate::store::trust_rule::{self, Conditions, TrustRule, breadth};
+pub use crate::store::trust_rule::{Condition, Operator};
+use crate::store::{Database, Store, Transaction, audit};
+use crate::uri::ExternalUri;
+
+/// The maximum number of trust rules of a client.
+pub const MAX_RULES: usize = 20;
+
+/// The maximum length of an audience, in bytes.
+const MAX_AUDIENCE: usize = 512;
+
+/// The scheme of a SPIFFE trust domain.
+const SPIFFE: &str = "spiffe://";
+
+/// The properties of a new trust rule.
+#[derive(Clone, Debug, Default)]
+pub struct NewTrustRule {
+    /// The client that a matching workload acts as.
+    pub client_id: String,
+    /// The `iss` of the JWTs, or a SPIFFE trust domain such as `spiffe://acme.example`.
+    pub issuer: String,
+    /// The issuer's keys as a JWK Set, if they are not to be fetched.
+    pub jwks: Option<String>,
+    /// The URL of the issuer's keys, if its discovery document is not to be asked for it.
+    pub jwks_uri: Option<String>,
+    /// The `aud` of the JWTs; the issuer identifier of Keyward if absent.
+    pub audience: Option<String>,
+    /// The conditions, all of which a JWT must meet.
+    pub conditions: Vec<Condition>,
+    /// Whether each JWT is accepted only once.
+    pub single_use: bool,
+    /// How long the rule is valid; without limit if absent.
+    pub lifetime: Option<Duration>,
+}
+
+/// A trust rule as management shows it.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub struct TrustRuleView {
+    /// The id of the rule.
+    pub id: String,
+    /// The account of the client.
+    pub account: String,
+    /// The client that a matching workload acts as.
+    pub client_id: String,
+    /// The `iss` of the JWTs, or a SPIFFE trust domain.
+    pub issuer: String,
+    /// The issuer's keys, if they are not fetched.
+    pub jwks: Option<Map<String, Value>>,
+    /// The URL of the issuer's keys, if its discovery document is not asked for it.
+    pub jwks_uri: Option<String>,
+    /// The `aud` of the JWTs; null stands for the issuer identifier of Keyward.
+    pub audience: Option<String>,
+    /// The conditions, all of which a JWT must meet.
+    pub conditions: Vec<Condition>,
+    /// Whether each JWT is accepted only once.
+    pub single_use: bool,
+    /// Whether the rule is enabled.
+    pub enabled: bool,
+    /// Who disabled the rule; null if it is enabled. A rule that an operator disabled, only an
+    /// operator can enable.
+    pub disabled_by: Option<DisabledBy>,
+    /// When the rule was created.
+    pub created_at: Timestamp,
+    /// Who created the rule.
+    pub created_by: String,
+    /// When the rule expires; null if it does not.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl From<TrustRule> for TrustRuleView {
+    fn from(rule: TrustRule) -> Self {
+        TrustRuleView {
+            id: rule.id,
+            account: rule.account_id,
+            client_id: rule.client_id,
+            issuer: rule.issuer,
+            jwks: rule
+                .jwks
+                .as_deref()
+                .and_then(|jwks| serde_json::from_str(jwks).ok()),
+            jwks_uri: rule.jwks_uri,
+            audience: rule.audience,
+            conditions: rule.conditions.as_slice().to_vec(),
+            single_use: rule.single_use,
+            enabled: rule.disabled_at.is_none(),
+            disabled_by: rule.disabled_by,
+            created_at: rule.created_at,
+            created_by: rule.created_by,
+            expires_at: rule.expires_at,
+        }
+    }
+}
+
+/// Creates a trust rule. Who can have a workload act as a client has all of the client's rights, so
+/// this takes what creating a secret of the client takes. The warning is about conditions that are
+/// probably too broad.
+///
+/// # Errors
+/// `invalid_request` for an issuer, keys, an audience or conditions that cannot be used, and for
+/// conditions that trust a whole platform; `not_found` for an unknown client; `access_denied` for a
+/// client with more rights than the actor; `conflict` if the client has [`MAX_RULES`].
+pub async fn create(
+    store: &Arc<Store>,
+    permit: Permit<TrustRulesWrite>,
+    new: NewTrustRule,
+) -> Result<(TrustRuleView, Option<String>), Error> {
+    let now = permit.now();
+    let (conditions, warning) = check_new(&new)?;
+    let id = audit::new_id(now);
+    let row = store
+        .write(now, move |transaction| {
+            check_not_own_issuer(transaction.database(), &permit, &new.issuer)?;
+            let client = find_editable(transaction.database(), &permit, &new.client_id)?;
+            permit.ensure_first_use(transaction)?;
+            if trust_rule::of_client(transaction.database(), &client.client_id)?.len() >= MAX_RULES
+            {
+                return Err(Error::new(
+                    Code::Conflict,
+                    format!("A client can have at most {MAX_RULES} trust rules; delete one first"),
+                ));
+            }
+            let row = TrustRule {
+                id: id.clone(),
+                account_id: client.account_id,
+                client_id: client.client_id,
+                issuer: new.issuer.clone(),
+                jwks: new.jwks.clone(),
+                jwks_uri: new.jwks_uri.clone(),
+                audience: new.audience.clone(),
+                conditions: conditions.clone(),
+                single_use: new.single_use,
+                expires_at: new.lifetime.map(|lifetime| now.saturating_add(lifetime)),
+                disabled_at: None,
+                disabled_by: None,
+                created_at: now,
+                created_by: permit.actor().to_owned(),
+            };
+            trust_rule::insert(transaction, &row)?;
+            audit_rule(transaction, &permit, Action::TrustRuleCreate, &row)?;
+            Ok::<_, Error>(row)
+        })
+        .await?;
+    Ok((row.into(), warning))
+}
+
+fn audit_rule(
+    transaction: &mut Transaction<'_>,
+    permit: &Permit<TrustRulesWrite>,
+    action: Action,
+    rule: &TrustRule,
+) -> Result<(), Error> {
+    permit.audit(transaction, action, Some(&rule.account_id), &rule.id)
+}
+
+/// Checks what can be checked without the database.
+fn check_new(new: &NewTrustRule) -> Result<(Conditions, Option<String>), Error> {
+    if new.lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
+        return Err(refusal::expiry_in_the_past("trust rule").field("expires_in"));
+    }
+    check_issuer(new)?;
+    check_keys(new)?;
+    if let Some(audience) = &new.audience {
+        let is_visible = audience.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_visible || !(1..=MAX_AUDIENCE).contains(&audience.len()) {
+            return Err(invalid(format!(
+                "The audience must have 1 to {MAX_AUDIENCE} visible ASCII characters"
+            ))
+            .field("audience"));
+        }
+    }
+    let conditions = Conditions::new(new.conditions.clone())
+        .map_err(|error| invalid(error.to_string()).field("conditions"))?;
+    let warning = breadth::check(&new.issuer, &conditions)
+        .map_err(|error| invalid(format!("Too broad: {error}")).field("conditions"))?;
+    Ok((conditions, warning))
+}
+
+fn check_issuer(new: &NewTrustRule) -> Result<(), Error> {
+    let refused = |reason: String| invalid(format!("The issuer {reason}")).field("issuer");
+    if let Some(domain) = new.issuer.strip_prefix(SPIFFE) {
+        let is_name = domain.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte)
+        });
+        if domain.is_empty() || domain.len() > 255 || !is_name {
+            return Err(refused(
+                "must be a trust domain, such as spiffe://acme.example, without a path".to_owned(),
+            ));
+        }
+        if new.jwks.is_none() && new.jwks_uri.is_none() {
+            return Err(refused(
+                "is a SPIFFE trust domain: give its bundle (jwks), or its bundle endpoint (jwks_uri)"
+                    .to_owned(),
+            ));
+        }
+        return Ok(());
+    }
+    ExternalUri::parse(&new.issuer)
+        .and_then(|uri| uri.for_keys(|_| true))
+        .map_err(|error| refused(error.to_string()))?;
+    if new.issuer.contains('?') {
+        return Err(refused("must have no query".to_owned()));
+    }
+    Ok(())
+}
+
+fn check_keys(new: &NewTrustRule) -> Result<(), Error> {
+    match (&new.jwks, &new.jwks_uri) {
+        (Some(_), Some(_)) => Err(invalid("Give jwks or jwks_uri, and not both").field("jwks")),
+        (Some(jwks), None) => {
+            let refused = |reason: String| invalid(reason).field("jwks");
+            let set: Value = serde_json::from_str(jwks)
+                .map_err(|error| refused(format!("jwks is not JSON: {error}")))?;
+            JwkSet::check_registered(&set).map_err(|error| refused(error.to_string()))
+        }
+        (None, Some(uri)) => ExternalUri::parse(uri)
+            .and_then(|uri| uri.for_keys(|_| true))
+            .map(drop)
+            .map_err(|error| invalid(format!("The jwks_uri {error}")).field("jwks_uri")),
+        (None, None) => Ok(()),
+    }
+}
+
+/// Tokens of Keyward itself are for resource servers; none of them may come back as a workload.
+fn check_not_own_issuer<R: RightType>(
+    database: &mut Database,
+    permit: &Permit<R>,
+    issuer: &str,
+) -> Result<(), Error> {
+    let own = management_audience(database, permit)?;
+    if own.as_deref() == Some(&resource_server::management_audience(issuer)) {
+        return Err(invalid("The issuer is Keyward itself").field("issuer"));
+    }
+    Ok(())
+}
+
+/// Lists the trust rules that the actor can see, of one client or of all, the oldest first.
+///
+/// # Errors
+/// `not_found` for an unknown client.
+pub async fn list(
+    store: &Arc<Store>,
+    permit: Permit<TrustRulesRead>,
+    client_id: Option<String>,
+) -> Result<Vec<TrustRuleView>, Error> {
+    let own_account = permit.account().map(str::to_owned);
+    let rules = store
+        .report(own_account.as_deref(), move |database| match &client_id {
+            Some(client_id) => {
+                find_visible(database, &permit, client_id)?;
+                Ok(trust_rule::of_client(database, client_id)?)
+            }
+            None => Ok(trust_rule::list(database, permit.account())?),
+        })
+        .await?;
+    Ok(rules.into_iter().map(TrustRuleView::from).collect())
+}
+
+/// Shows a trust rule.
+///
+/// # Errors
+/// `not_found`.
+pub async fn show(
+    store: &Arc<Store>,
+    permit: Permit<TrustRulesRead>,
+    id: &str,
+) -> Result<TrustRuleView, Error> {
+    let id = id.to_owned();
+    store
+        .read(move |database| Ok(find_rule(database, &permit, &id)?.into()))
+        .await
+}
+
+fn find_rule<R: RightType>(
+    database: &mut Database,
+    permit: &Permit<R>,
+    id: &str,
+) -> Result<TrustRule, Error> {
+    let found = if could_be_id(id) {
+        trust_rule::find(database, id)?
+    } else {
+        None
+    };
+    found
+        .filter(|rule| permit.can_access(&rule.account_id))
+        .ok_or_else(|| not_found("trust rule", id))
+}
+
+/// Finds a rule whose client the actor can create credentials for.
+fn find_editable_rule(
+    database: &mut Database,
+    permit: &Permit<TrustRulesWrite>,
+    id: &str,
+) -> Result<TrustRule, Error> {
+    let rule = find_rule(database, permit, id)?;
+    find_editable(database, permit, &rule.client_id)?;
+    Ok(rule)
+}
+
+fn disabled_by(permit: &Permit<TrustRulesWrite>) -> DisabledBy {
+    if permit.is_operator() {
+        DisabledBy::Operator
+    } else {
+        DisabledBy::Account
+    }
+}
+
+/// Disables a trust rule: from then on it accepts no JWT. Tokens that it gave before stay active.
+///
+/// # Errors
+/// `not_found`; `access_denied` for a client with more rights than the actor.
+pub async fn disable(
+    store: &Arc<Store>,
+    permit: Permit<TrustRulesWrite>,
+    id: &str,
+) -> Result<TrustRuleView, Error> {
+    let id = id.to_owned();
+    store
+        .write(permit.now(), move |transaction| {
+            let rule = find_editable_rule(transaction.database(), &permit, &id)?;
+            disable_rule(transaction, &permit, rule)
+        })
+        .await
+}
+
+fn disable_rule(
+    transaction: &mut Transaction<'_>,
+    permit: &Permit<TrustRulesWrite>,
+    mut rule: TrustRule,
+) -> Result<TrustRuleView, Error> {
+    let by = disabled_by(permit);
+    if rule.disabled_by == Some(DisabledBy::Operator) || rule.disabled_by == Some(by) {
+        return Ok(rule.into());
+    }
+    let since = rule.disabled_at.unwrap_or(permit.now());
+    trust_rule::set_disabled(transaction, &rule, Some((since, by)))?;
+    (rule.disabled_at, rule.disabled_by) = (Some(since), Some(by));
+    audit_rule(transaction, permit, Action::TrustRuleDisable, &rule)?;
+    Ok(rule.into())
+}
+
+/// Disables all trust rules for an issuer that the actor can change, such as after its keys were
+/// stolen. Returns the rules of the issuer that the actor can see.
+///
+/// # Errors
+/// `access_denied` for a client with more rights than the actor.
+pub async fn disable_issuer(
+    store: &Arc<Store>,
+    permit: Permit<TrustRulesWrite>,
+    issuer: &str,
+) -> Result<Vec<TrustRuleView>, Error> {
+    if !trust::could_be_issuer(issuer) {
+        return Ok(Vec::new());
+    }
+    let issuer = issuer.to_owned();
+    store
+        .write(permit.now(), move |transaction| {
+            let mut disabled = Vec::new();
+            for rule in trust_rule::of_issuer(transaction.database(), &issuer)? {
+                if permit.can_access(&rule.account_id) {
+                    find_editable(transaction.database(), &permit, &rule.client_id)?;
+                    disabled.push(disable_rule(transaction, &permit, rule)?);
+                }
+            }
+            Ok(disabled)
+        })
+        .await
+}
+
+/// Enables a trust rule.
+///
+/// # Errors
+/// `not_found`; `access_denied` for a client with more rights than the actor, and for a rule that an
+/// operator disabled.
+pub async fn enable(
+    store: &Arc<Store>,
+    permit: Permit<TrustRulesWrite>,
+    id: &str,
+) -> Result<TrustRuleView, Error> {
+    let id = id.to_owned();
+    store
+        .write(permit.now(), move |transaction| {
+            let mut rule = find_editable_rule(transaction.database(), &permit, &id)?;
+            if rule.disabled_at.is_none() {
+                return Ok(rule.into());
+            }
+            if rule.disabled_by == Some(DisabledBy::Operator) && !permit.is_operator() {
+                return Err(Error::new(
+                    Code::AccessDenied,
+                    "An operator disabled this trust rule, so only an operator can enable it",
+                ));
+            }
+            trust_rule::set_disabled(transaction, &rule, None)?;
+            (rule.disabled_at, rule.disabled_by) = (None, None);
+            audit_rule(transaction, &permit, Action::TrustRuleEnable, &rule)?;
+            Ok(rule.into())
+        })
+        .await
+}
+
+/// Deletes a trust rule: from then on it accepts no JWT. Tokens that it gave before stay active.
+///
+/// # Errors
+/// `not_found`; `access_denied` for a client with more rights than the actor.
+pub async fn delete(
+    store: &Arc<Store>,
+    permit: Permit<TrustRulesWrite>,
+    id: &str,
+) -> Result<(), Error> {
+    let id = id.to_owned();
+    store
+        .write(permit.now(), move |transaction| {
+            let rule = find_editable_rule(transaction.database(), &permit, &id)?;
+            trust_rule::delete(transaction, &rule)?;
+            audit_rule(transaction, &permit, Action::TrustRuleDelete, &rule)
+        })
+        .await
+}
+
+/// What a trust rule says about a JWT that was tried out.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct RuleTrial {
+    /// The id of the rule.
+    pub id: String,
+    /// The client that a matching workload acts as.
+    pub client_id: String,
+    /// Whether the rule accepts the JWT.
+    pub accepted: bool,
+    /// Why it does not, in English.
+    pub reason: Option<String>,
+    /// The stable code of the reason.
+    pub reason_code: Option<String>,
+}
+
+impl From<Trial> for RuleTrial {
+    fn from(trial: Trial) -> Self {
+        RuleTrial {
+            id: trial.rule.id.clone(),
+            client_id: trial.rule.client_id.clone(),
+            accepted: trial.reason.is_none(),
+            reason: trial.reason.as_ref().map(ToString::to_string),
+            reason_code: trial.reason.map(|reason| reason.code().to_owned()),
+        }
+    }
+}
+
+/// The result of trying a JWT out.
+#[derive(Debug, Default, Serialize, schemars::JsonSchema)]
+pub struct TrustTest {
+    /// Whether a rule accepts the JWT.
+    pub accepted: bool,
+    /// Why no rule can accept it, whatever the conditions are; null if some rules are for its
+    /// issuer.
+    pub reason: Option<String>,
+    /// The stable code of the reason.
+    pub reason_code: Option<String>,
+    /// The rules for the issuer of the JWT, the oldest first.
+    pub rules: Vec<RuleTrial>,
+    /// The claims of the JWT, as they were sent.
+    pub claims: Option<Map<String, Value>>,
+}
+
+/// Tries a JWT out on all trust rules that the actor can see, without using it up.
+///
+/// # Errors
+/// `temporarily_unavailable` if the issuer's keys cannot be asked for now; a
+/// [`StoreError`](crate::store::StoreError) if the database cannot be queried.
+pub async fn test(
+    server: &AuthorizationServer,
+    permit: Permit<TrustRulesRead>,
+    jwt: &str,
+) -> Result<TrustTest, Error> {
+    let is_visible = |rule: &TrustRule| permit.can_access(&rule.account_id);
+    let tried = trust::try_out(server, jwt.trim(), is_visible, permit.now()).await;
+    let trials = match tried {
+        Ok(trials) => trials,
+        Err(Rejection::Inactive(reason)) => {
+            return Ok(TrustTest {
+                reason: Some(reason.to_string()),
+                reason_code: Some(reason.code().to_owned()),
+                ..TrustTest::default()
+            });
+        }
+        Err(Rejection::Error(error)) => return Err(error),
+    };
+    let rules: Vec<RuleTrial> = trials.rules.into_iter().map(RuleTrial::from).collect();
+    let reason = trials.reason.filter(|_| rules.is_empty());
+    Ok(TrustTest {
+        accepted: rules.iter().any(|rule| rule.accepted),
+        reason: reason.as_ref().map(ToString::to_string),
+        reason_code: reason.map(|reason| reason.code().to_owned()),
+        rules,
+        claims: Some(trials.claims),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_names_an_issuer_and_how_to_get_its_keys() {
+        let keys = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "use": "jwt-svid",
+            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+        let private = keys.replace("\"x\"", "\"d\": \"AA\", \"x\"");
+        let some = |text: &str| Some(text.to_owned());
+        for (issuer, jwks, jwks_uri, accepted) in [
+            ("https://id.example", None, None, true),
+            ("https://id.example/tenant/", None, None, true),
+            ("https://id.example", some(keys), None, true),
+            (
+                "https://id.example",
+                None,
+                some("https://id.example/keys"),
+                true,
+            ),
+            ("https://kubernetes.default.svc", some(keys), None, true),
+            ("spiffe://acme.example", some(keys), None, true),
+            (
+                "spiffe://acme.example",
+                None,
+                some("https://spire.example/"),
+                true,
+            ),
+            ("spiffe://acme.example", None, None, false),
+            ("spiffe://acme.example/batch", some(keys), None, false),
+            ("spiffe://", some(keys), None, false),
+            ("http://id.example", None, None, false),
+            ("https://id.example?tenant=1", None, None, false),
+            ("https://id.example#x", None, None, false),
+            ("id.example", None, None, false),
+            ("", None, None, false),
+            (
+                "https://id.example",
+                some(keys),
+                some("https://id.example/keys"),
+                false,
+            ),
+            (
+                "https://id.example",
+                None,
+                some("http://id.example/keys"),
+                false,
+            ),
+            ("https://id.example", some("{}"), None, false),
+            ("https://id.example", some("x"), None, false),
+            ("https://id.example", some(&private), None, false),
+        ] {
+            let new = NewTrustRule {
+                client_id: "c1".to_owned(),
+                issuer: issuer.to_owned(),
+                jwks,
+                jwks_uri,
+                conditions: vec!["sub=spiffe://acme.example/batch".parse().unwrap()],
+                ..NewTrustRule::default()
+            };
+            assert_eq!(check_new(&new).is_ok(), accepted, "{new:?}");
+        }
+    }
+}

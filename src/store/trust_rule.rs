@@ -1,0 +1,168 @@
+//! Trust rule: lets a JWT of another issuer act as a client, if its claims satisfy the rule's
+//! conditions (workload identity).
+
+use diesel::prelude::*;
+
+use super::client::DisabledBy;
+use super::schema::trust_rules;
+use super::{Change, Database, StoreError, Transaction};
+use crate::clock::Timestamp;
+
+pub mod breadth;
+pub mod conditions;
+
+pub use conditions::{Condition, Conditions, InvalidCondition, Operator};
+
+/// A row of `trust_rules`.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
+pub struct TrustRule {
+    /// A UUIDv7.
+    pub id: String,
+    /// The account of the client.
+    pub account_id: String,
+    /// The client that a matching workload acts as.
+    pub client_id: String,
+    /// The issuer: the `iss` of its tokens, or a SPIFFE trust domain such as
+    /// `spiffe://acme.example`.
+    pub issuer: String,
+    /// The issuer's keys as a JWK Set, if they are not to be fetched.
+    pub jwks: Option<String>,
+    /// The URL of the issuer's keys. Without it, and without `jwks`, the issuer's discovery document
+    /// names it.
+    pub jwks_uri: Option<String>,
+    /// The `aud` of the tokens; none stands for the issuer identifier of Keyward.
+    pub audience: Option<String>,
+    /// The conditions, all of which a token must satisfy.
+    pub conditions: Conditions,
+    /// Whether each token is accepted only once.
+    pub single_use: bool,
+    /// When the rule expires; none if it does not.
+    pub expires_at: Option<Timestamp>,
+    /// When the rule was disabled; none if it is enabled.
+    pub disabled_at: Option<Timestamp>,
+    /// Who disabled the rule; none if it is enabled. What an operator disabled, only an operator can
+    /// enable.
+    pub disabled_by: Option<DisabledBy>,
+    /// When the rule was created.
+    pub created_at: Timestamp,
+    /// The actor who created the rule.
+    pub created_by: String,
+}
+
+impl TrustRule {
+    /// Whether the rule has expired at `now`.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+}
+
+/// The rule with this id.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn find(database: &mut Database, id: &str) -> Result<Option<TrustRule>, StoreError> {
+    Ok(trust_rules::table
+        .find(id)
+        .select(TrustRule::as_select())
+        .first(database)
+        .optional()?)
+}
+
+/// The rules of an issuer, the oldest first, disabled and expired ones too.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn of_issuer(database: &mut Database, issuer: &str) -> Result<Vec<TrustRule>, StoreError> {
+    Ok(trust_rules::table
+        .filter(trust_rules::issuer.eq(issuer))
+        .order((trust_rules::created_at, trust_rules::id))
+        .select(TrustRule::as_select())
+        .load(database)?)
+}
+
+/// The rules of a client, the oldest first.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn of_client(database: &mut Database, client_id: &str) -> Result<Vec<TrustRule>, StoreError> {
+    Ok(trust_rules::table
+        .filter(trust_rules::client_id.eq(client_id))
+        .order((trust_rules::created_at, trust_rules::id))
+        .select(TrustRule::as_select())
+        .load(database)?)
+}
+
+/// The rules of an account, or of all accounts, the oldest first.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn list(
+    database: &mut Database,
+    account_id: Option<&str>,
+) -> Result<Vec<TrustRule>, StoreError> {
+    let all = trust_rules::table
+        .order((trust_rules::created_at, trust_rules::id))
+        .select(TrustRule::as_select());
+    Ok(match account_id {
+        Some(account_id) => all
+            .filter(trust_rules::account_id.eq(account_id))
+            .load(database)?,
+        None => all.load(database)?,
+    })
+}
+
+/// Inserts a rule.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn insert(transaction: &mut Transaction<'_>, rule: &TrustRule) -> Result<(), StoreError> {
+    diesel::insert_into(trust_rules::table)
+        .values(rule)
+        .execute(transaction.modify())?;
+    transaction.changed(Change::TrustRules(rule.issuer.clone()));
+    Ok(())
+}
+
+/// Disables a rule, or enables it.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn set_disabled(
+    transaction: &mut Transaction<'_>,
+    rule: &TrustRule,
+    disabled: Option<(Timestamp, DisabledBy)>,
+) -> Result<(), StoreError> {
+    let (disabled_at, disabled_by) = disabled.unzip();
+    diesel::update(trust_rules::table.find(&rule.id))
+        .set((
+            trust_rules::disabled_at.eq(disabled_at),
+            trust_rules::disabled_by.eq(disabled_by),
+        ))
+        .execute(transaction.modify())?;
+    transaction.changed(Change::TrustRules(rule.issuer.clone()));
+    Ok(())
+}
+
+/// Deletes a rule.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn delete(transaction: &mut Transaction<'_>, rule: &TrustRule) -> Result<(), StoreError> {
+    diesel::delete(trust_rules::table.find(&rule.id)).execute(transaction.modify())?;
+    transaction.changed(Change::TrustRules(rule.issuer.clone()));
+    Ok(())
+}
+
+/// Deletes the rules of a client.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub(super) fn delete_of_client(
+    transaction: &mut Transaction<'_>,
+    client_id: &str,
+) -> Result<(), StoreError> {
+    for rule in of_client(transaction.database, client_id)? {
+        delete(transaction, &rule)?;
+    }
+    Ok(())
+}
