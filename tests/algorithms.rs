@@ -206,7 +206,11 @@ on_both! {
         assert_eq!(listed["signing_alg"], "PS256");
         let row = world.cli(&["resource", "list"]);
         assert!(row.as_array().unwrap().iter().any(|row| row["identifier"] == "urn:Ed25519" && row["signing_alg"] == "EdDSA"), "{row}");
-        assert!(world.refused(&["resource", "update", "urn:plain", "--signing-alg", "HS256"]).contains("Ed25519"));
+        let refused = world.run(&["resource", "update", "urn:plain", "--signing-alg", "HS256"]);
+        assert_eq!(refused.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.contains("RS256, PS256, ES256, Ed25519"), "{said}");
+        assert_eq!(world.run(&["resource", "update", "urn:plain"]).status.code(), Some(2), "nothing to change");
 
         let rotated = call("POST", "/signing-keys/rotate?algorithm=Ed25519", Value::Null);
         assert_eq!((rotated.status, &rotated.json()["algorithm"]), (201, &json!("EdDSA")), "{}", rotated.body);

@@ -8,8 +8,7 @@ use super::operation::HandlerResult;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::oauth::AuthorizationServer;
-use crate::oauth::issuance::current_signing_key;
-use crate::oauth::signing_keys::SignatureAlgorithm;
+use crate::oauth::signing_keys::{SignatureAlgorithm, current_signing_key};
 use crate::store::{StoreError, changes};
 
 /// `GET /healthz`

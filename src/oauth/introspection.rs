@@ -4,9 +4,8 @@ use serde::Serialize;
 
 use super::binding::Binding;
 use super::client_auth::{self, AuthenticatedClient};
-use super::issuance::current_signing_key;
 use super::reason::{Reason, Rejection};
-use super::signing_keys::JwtTyp;
+use super::signing_keys::{JwtTyp, current_signing_key};
 use super::token::access_token::Audience;
 use super::token::presented::{self, ActiveToken, Presentation};
 use super::{AuthorizationServer, FormRequest};

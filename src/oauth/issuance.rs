@@ -1,6 +1,5 @@
 //! Issuance of access tokens for a [`Grant`]: claims, signature, and the durable record.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -8,14 +7,13 @@ use serde::Serialize;
 use super::AuthorizationServer;
 use super::binding::Binding;
 use super::grant::Grant;
-use super::signing_keys::{JwtTyp, SigningKeyPair};
+use super::signing_keys::{JwtTyp, current_signing_key};
 use super::token::access_token::{Audience, Claims};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
-use crate::crypto::jws::SignatureAlgorithm;
 use crate::error::Error;
 use crate::scope::Scope;
-use crate::store::signing_key::{self, State};
+use crate::store::signing_key::State;
 use crate::store::token::Token;
 
 /// The successful response of the token endpoint (RFC 6749 section 5.1).
@@ -33,28 +31,6 @@ pub struct TokenResponse {
     /// The granted scope; omitted when empty.
     #[serde(skip_serializing_if = "Scope::is_empty")]
     pub scope: Scope,
-}
-
-/// The key pair that signs at `now` where `algorithm` is asked for: see [`signing_key::signing_at`].
-///
-/// # Errors
-/// Fails if no key signs, if the key was sealed with another sealing key file, or if the database
-/// does not answer.
-pub async fn current_signing_key(
-    server: &AuthorizationServer,
-    algorithm: SignatureAlgorithm,
-    now: Timestamp,
-) -> Result<Arc<SigningKeyPair>, Error> {
-    let no_key = || Error::server_error("no signing key is active");
-    let keys = server.cache.signing_keys().await?;
-    let row = signing_key::signing_at(&keys, algorithm, now).ok_or_else(no_key)?;
-    if let Ok(key) = server.signing_keys.open(row) {
-        return Ok(key);
-    }
-    // The sealing key was rotated, and the cached row is still the one sealed with the old key.
-    let keys = server.store.lookup(signing_key::list).await?;
-    let row = signing_key::signing_at(&keys, algorithm, now).ok_or_else(no_key)?;
-    Ok(server.signing_keys.open(row)?)
 }
 
 /// Issues an access token for `grant`. When this returns, the token's record is durable and the
