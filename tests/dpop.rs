@@ -549,7 +549,7 @@ fn the_proxy_names_the_request_that_the_proof_is_for() {
     let untrusting = world.start_with(&["--issuer", &node.base]);
     let reply = verify(&untrusting, &dpop, &[&fresh()]);
     challenged(&reply, "invalid_dpop_proof", "not from a trusted proxy");
-    let reason = untrusting.log_of(&reply)["reason"].to_string();
+    let reason = untrusting.log_of(&reply)["error"].to_string();
     assert!(reason.contains("trusted_proxies"), "{reason}");
 }
 
