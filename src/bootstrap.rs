@@ -12,7 +12,9 @@ use crate::crypto::password::{Password, Passwords};
 use crate::error::Error;
 use crate::manage::actor::{Actor, ClientsWrite, ResourcesWrite, UsersWrite};
 use crate::manage::client::{self as manage_client, NewClient};
-use crate::manage::resource_server::{self as manage_resource_server, NewResourceServer, TokenTyp};
+use crate::manage::resource_server::{
+    self as manage_resource_server, NewResourceServer, TokenFormat,
+};
 use crate::manage::user as manage_user;
 use crate::scope::Scope;
 use crate::secret::SecretString;
@@ -120,7 +122,7 @@ pub async fn bootstrap(
                 identifier: "https://api.example.com".to_owned(),
                 name: "Example API".to_owned(),
                 scope: scope.clone(),
-                token_typ: TokenTyp::default(),
+                token_format: TokenFormat::default(),
             };
             let resource = manage_resource_server::insert(transaction, &resources_write, new)?;
             let new = NewClient {
@@ -131,6 +133,7 @@ pub async fn bootstrap(
                 may_introspect: false,
                 auth_method: AuthMethod::ClientSecretBasic,
                 jwks: None,
+                dpop_bound_access_tokens: false,
             };
             let created = manage_client::insert(transaction, &clients_write, new)?;
             let bootstrap = Bootstrap {

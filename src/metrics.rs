@@ -182,9 +182,9 @@ pub struct Snapshot {
     pub pools: Vec<(&'static str, PoolState)>,
     /// The bounded queues, by name, with their lengths.
     pub queues: Vec<(&'static str, usize)>,
-    /// The age of the key that signs now.
+    /// The age of the key that signs now; with several algorithms, of the oldest.
     pub signing_key_age: Option<Duration>,
-    /// The age at which the signing key is rotated.
+    /// The age at which signing keys are rotated.
     pub signing_key_max_age: Duration,
     /// The `notAfter` of the TLS certificate that is served, in seconds since the epoch.
     pub tls_certificate_not_after: Option<i64>,
@@ -450,14 +450,14 @@ impl Metrics {
             "Spans that were not exported: the queue was full, or the collector did not accept them",
             self.spans_dropped.clone(),
         );
-        let age = "Time since the signing key in use began to sign";
+        let age = "Time since the signing key in use began to sign; with several algorithms, of the oldest";
         registry.register_with_unit(
             "signing_key_age",
             age,
             Unit::Seconds,
             self.signing_key_age.clone(),
         );
-        let max_age = "The age at which the signing key is rotated";
+        let max_age = "The age at which signing keys are rotated";
         registry.register_with_unit(
             "signing_key_max_age",
             max_age,

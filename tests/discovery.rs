@@ -47,9 +47,19 @@ fn metadata_describes_the_server() {
             &document[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")];
         assert_eq!(
             *algorithms,
-            json!(["RS256", "PS256", "ES256", "EdDSA", "Ed25519"])
+            json!(["RS256", "PS256", "ES256", "EdDSA", "Ed25519", "ML-DSA-44"])
         );
     });
+    each_case(
+        [
+            "introspection_signing_alg_values_supported",
+            "id_token_signing_alg_values_supported",
+        ],
+        |member| {
+            let algorithms = json!(["RS256", "PS256", "ES256", "EdDSA", "Ed25519", "ML-DSA-44"]);
+            assert_eq!(document[member], algorithms, "{member}");
+        },
+    );
     assert_eq!(
         node.get("/.well-known/openid-configuration").json(),
         document

@@ -11,6 +11,7 @@
 #[macro_use]
 mod support;
 
+mod algorithms;
 mod api_keys;
 mod architecture;
 mod backup;
@@ -24,6 +25,7 @@ mod connections;
 mod database_away;
 mod demo;
 mod discovery;
+mod dpop;
 mod durability;
 mod examples;
 mod failure;
@@ -55,6 +57,7 @@ mod revocation;
 mod rights;
 mod sealing_key;
 mod settings;
+mod signed_introspection;
 mod signing_keys;
 mod slow_reports;
 mod starting;

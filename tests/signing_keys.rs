@@ -8,7 +8,7 @@ use crate::database_away::proxied;
 use crate::support::tools::{Tool, variable};
 use crate::support::{Backend, EmptyWorld, Node, World, each_case, eventually, jwt, within};
 
-fn kid_of(token: &str) -> String {
+pub fn kid_of(token: &str) -> String {
     jwt::header(token)["kid"].as_str().unwrap().to_owned()
 }
 
@@ -24,7 +24,7 @@ fn states(world: &World) -> Vec<(String, String)> {
 }
 
 /// Verifies a token with the published keys, as a resource server would.
-fn verifies(node: &Node, token: &str) -> bool {
+pub fn verifies(node: &Node, token: &str) -> bool {
     let set: jsonwebtoken::jwk::JwkSet =
         serde_json::from_value(node.get("/.well-known/jwks.json").json()).unwrap();
     let Some(key) = set.find(&kid_of(token)) else {
@@ -183,9 +183,14 @@ on_both_and_serializable! {
     }
 
     fn imported_keys_sign(world: World) {
-        let client = world.client_with(&["--introspect"]);
         let settings = ["--jwks-max-age", "0"];
         let node = world.start_with(&settings);
+        let mut flags = vec!["--introspect"];
+        for algorithm in ["RS256", "ES256", "EdDSA"] {
+            world.cli(&["resource", "create", "--identifier", resource_of(algorithm), "--name", "API", "--signing-alg", algorithm]);
+            flags.extend(["--resource", resource_of(algorithm)]);
+        }
+        let client = world.client_with(&flags);
         let kinds = [("RS256", &rcgen::PKCS_RSA_SHA256), ("ES256", &rcgen::PKCS_ECDSA_P256_SHA256), ("EdDSA", &rcgen::PKCS_ED25519)];
         for (algorithm, kind) in kinds {
             let pem = world.file("imported.pem", &rcgen::KeyPair::generate_for(kind).unwrap().serialize_pem());
@@ -194,7 +199,8 @@ on_both_and_serializable! {
             assert_eq!(row["algorithm"], json!(algorithm));
             let kid = row["kid"].as_str().unwrap();
             let token = eventually("the imported key to sign", || {
-                let token = node.token(&client);
+                let reply = node.token_reply(&client, &[("resource", resource_of(algorithm))]);
+                let token = reply.json()["access_token"].as_str().unwrap().to_owned();
                 (kid_of(&token) == kid).then_some(token)
             });
             assert_eq!(jwt::header(&token)["alg"], json!(algorithm));
@@ -215,76 +221,62 @@ on_both_and_serializable! {
     }
 }
 
+fn resource_of(algorithm: &str) -> &'static str {
+    match algorithm {
+        "RS256" => "urn:rsa",
+        "ES256" => "urn:ec",
+        _ => "urn:ed",
+    }
+}
+
 /// Software that reads no JWK Set, such as HAProxy's `jwt_verify`, can use the same key in PEM.
 #[test]
 fn public_keys_are_shown_in_pem() {
     needs!(Tool::Python);
     let world = World::sqlite();
-    let client = world.client("read");
     let node = world.start_with(&["--jwks-max-age", "0"]);
-    let mut algorithms = std::collections::BTreeSet::new();
-    each_case(
-        [
-            None,
-            Some(&rcgen::PKCS_ECDSA_P256_SHA256),
-            Some(&rcgen::PKCS_ED25519),
-        ],
-        |generate| {
-            if let Some(algorithm) = generate {
-                let file = world.file(
-                    "key.pem",
-                    &rcgen::KeyPair::generate_for(algorithm)
-                        .unwrap()
-                        .serialize_pem(),
-                );
-                world.cli(&[
-                    "--jwks-max-age",
-                    "0",
-                    "signing-key",
-                    "import",
-                    file.to_str().unwrap(),
-                ]);
-            }
-            let signs = || {
-                let token = node.token(&client);
-                (jwt::header(&token)["alg"] != "RS256" || generate.is_none()).then_some(token)
-            };
-            let token = within(Duration::from_secs(20), "the imported key signs", || {
-                signs().filter(|token| {
-                    !algorithms.contains(jwt::header(token)["alg"].as_str().unwrap())
-                })
-            });
-            let alg = jwt::header(&token)["alg"].as_str().unwrap().to_owned();
-            algorithms.insert(alg.clone());
-            let kid = kid_of(&token);
-            let shown = world.cli(&["signing-key", "show", &kid, "--pem"]);
-            assert_eq!(
-                (&shown["kid"], &shown["jwk"]["kid"], &shown["state"]),
-                (&json!(kid), &json!(kid), &json!("signing"))
-            );
-            assert!(shown["jwk"].get("d").is_none() && !shown.to_string().contains("PRIVATE"));
-            let printed = world.run(&["signing-key", "show", &kid, "--pem"]);
-            assert_eq!(
-                String::from_utf8(printed.stdout).unwrap(),
-                shown["pem"].as_str().unwrap(),
-                "ready for a file"
-            );
-            // A library that reads PEM verifies a token with it.
-            let verify = "import jwt, sys; jwt.decode(sys.argv[1], sys.argv[2], algorithms=[sys.argv[3]], options={'verify_aud': False})";
-            let pem = shown["pem"].as_str().unwrap();
-            let mut python = std::process::Command::new(variable("TEST_PYTHON"));
-            let output = python
-                .args(["-c", verify, &token, pem, &alg])
-                .output()
-                .unwrap();
-            assert!(
-                output.status.success(),
-                "{alg}: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-        },
-    );
-    assert_eq!(algorithms.len(), 3);
+    let mut flags = Vec::new();
+    for algorithm in ["RS256", "ES256", "EdDSA"] {
+        let identifier = resource_of(algorithm);
+        let create = ["resource", "create", "--name", "API"];
+        let options = ["--identifier", identifier, "--signing-alg", algorithm];
+        world.cli(&[create, options].concat());
+        flags.extend(["--resource", identifier]);
+    }
+    let client = world.client_with(&flags);
+    each_case(["RS256", "ES256", "EdDSA"], |alg| {
+        let token = eventually("a token signed with the algorithm", || {
+            let reply = node.token_reply(&client, &[("resource", resource_of(alg))]);
+            let token = reply.json()["access_token"].as_str().unwrap().to_owned();
+            (jwt::header(&token)["alg"] == alg).then_some(token)
+        });
+        let kid = kid_of(&token);
+        let shown = world.cli(&["signing-key", "show", &kid, "--pem"]);
+        assert_eq!(
+            (&shown["kid"], &shown["jwk"]["kid"], &shown["state"]),
+            (&json!(kid), &json!(kid), &json!("signing"))
+        );
+        assert!(shown["jwk"].get("d").is_none() && !shown.to_string().contains("PRIVATE"));
+        let printed = world.run(&["signing-key", "show", &kid, "--pem"]);
+        assert_eq!(
+            String::from_utf8(printed.stdout).unwrap(),
+            shown["pem"].as_str().unwrap(),
+            "ready for a file"
+        );
+        // A library that reads PEM verifies a token with it.
+        let verify = "import jwt, sys; jwt.decode(sys.argv[1], sys.argv[2], algorithms=[sys.argv[3]], options={'verify_aud': False})";
+        let pem = shown["pem"].as_str().unwrap();
+        let mut python = std::process::Command::new(variable("TEST_PYTHON"));
+        let output = python
+            .args(["-c", verify, &token, pem, alg])
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{alg}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    });
     assert!(
         world
             .refused(&["signing-key", "show", "nobody"])

@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use crate::Outcome;
@@ -33,14 +33,16 @@ pub struct Keyward {
 }
 
 impl Keyward {
-    /// Creates a server of this name, and starts it with these flags.
-    pub fn start(meter: Meter, name: &str, flags: &[&str]) -> Outcome<Self> {
+    /// Creates a server of this name, whose tokens are signed with this algorithm, and starts it with
+    /// these flags.
+    pub fn start(meter: Meter, name: &str, algorithm: &str, flags: &[&str]) -> Outcome<Self> {
         let folder = Folder::new(name)?;
         make(&folder, &["account", "create", "--name", "Bench"])?;
         let resource = make(
             &folder,
             &[
-                &["resource", "create", "--identifier", RESOURCE],
+                &["resource", "create", "--identifier", RESOURCE][..],
+                &["--signing-alg", algorithm][..],
                 &ALIKE[..],
             ]
             .concat(),
@@ -71,7 +73,7 @@ impl Keyward {
             }
             sleep(Duration::from_millis(20));
         };
-        Ok(Keyward {
+        let server = Keyward {
             process,
             api_key: text(&client, "api_key")?.to_owned(),
             meter,
@@ -83,7 +85,25 @@ impl Keyward {
             ),
             jwks_request: get("/.well-known/jwks.json"),
             introspector: basic(&resource)?,
-        })
+        };
+        server.wait_for(algorithm)?;
+        Ok(server)
+    }
+
+    /// Waits until tokens are signed with this algorithm: its first key does not sign at once.
+    fn wait_for(&self, algorithm: &str) -> Outcome<()> {
+        let signed = |token: &String| -> Outcome<bool> {
+            let header = token.split('.').next().unwrap_or_default();
+            let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header)?)?;
+            Ok(header["alg"] == algorithm)
+        };
+        for _ in 0..600 {
+            if self.tokens(1, 1)?.1.first().map(signed).transpose()? == Some(true) {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(100));
+        }
+        Err(format!("no token was signed with {algorithm}").into())
     }
 
     /// The cost of a token, and the issued tokens.

@@ -45,13 +45,15 @@ const TOKEN_8: &str = "token, 8 connections";
 const TOKEN_64: &str = "token, 64 connections";
 const TOKEN_UNRECORDED: &str = "token, 64, records off";
 const TOKEN_UNLOGGED: &str = "token, 64, no request log";
+const TOKEN_ES256: &str = "token, 64 connections, ES256";
+const TOKEN_ED25519: &str = "token, 64 connections, Ed25519";
 const INTROSPECT_NEW: &str = "introspect a new token";
 const INTROSPECT_AGAIN: &str = "introspect it again";
 const INTROSPECT_UNLOGGED: &str = "introspect again, no request log";
 const INTROSPECT_KEY: &str = "introspect an API key";
 const JWKS: &str = "JWKS";
 
-const TABLE: [Line; 13] = [
+const TABLE: [Line; 15] = [
     (SIGNATURE, &[], None),
     (VERIFICATION, &[], None),
     (EMPTY, &[], None),
@@ -60,6 +62,8 @@ const TABLE: [Line; 13] = [
     (TOKEN_64, &[SIGNATURE], Some(1.10)),
     (TOKEN_UNRECORDED, &[SIGNATURE], None),
     (TOKEN_UNLOGGED, &[SIGNATURE], None),
+    (TOKEN_ES256, &[TOKEN_64], None),
+    (TOKEN_ED25519, &[TOKEN_64], None),
     (INTROSPECT_NEW, &[EMPTY, VERIFICATION], Some(1.5)),
     (INTROSPECT_AGAIN, &[EMPTY], Some(3.0)),
     (INTROSPECT_UNLOGGED, &[EMPTY], None),
@@ -99,6 +103,8 @@ struct Bench {
     usual: Keyward,
     unrecorded: Keyward,
     unlogged: Keyward,
+    es256: Keyward,
+    ed25519: Keyward,
 }
 
 impl Bench {
@@ -123,9 +129,16 @@ impl Bench {
             verifier: Worker::start(meter, "verify")?,
             empty_address: empty.hear()?.parse()?,
             empty,
-            usual: Keyward::start(meter, "usual", &[])?,
-            unrecorded: Keyward::start(meter, "unrecorded", &["--token-records=off"])?,
-            unlogged: Keyward::start(meter, "unlogged", &["--log=info,keyward::request=warn"])?,
+            usual: Keyward::start(meter, "usual", "RS256", &[])?,
+            unrecorded: Keyward::start(meter, "unrecorded", "RS256", &["--token-records=off"])?,
+            unlogged: Keyward::start(
+                meter,
+                "unlogged",
+                "RS256",
+                &["--log=info,keyward::request=warn"],
+            )?,
+            es256: Keyward::start(meter, "es256", "ES256", &["--jwks-max-age=0"])?,
+            ed25519: Keyward::start(meter, "ed25519", "EdDSA", &["--jwks-max-age=0"])?,
         })
     }
 
@@ -145,6 +158,8 @@ impl Bench {
         costs.note(TOKEN_UNRECORDED, self.unrecorded.tokens(64, token)?.0);
         let (cost, others) = self.unlogged.tokens(64, token)?;
         costs.note(TOKEN_UNLOGGED, cost);
+        costs.note(TOKEN_ES256, self.es256.tokens(64, token)?.0);
+        costs.note(TOKEN_ED25519, self.ed25519.tokens(64, token)?.0);
 
         tokens.extend(more);
         let (usual, unlogged) = (&self.usual, &self.unlogged);
@@ -244,7 +259,7 @@ fn memory(count: usize) -> Outcome<()> {
         "memory of a fresh server, in MiB", "resident", "at most"
     );
     let mib = |kib: u64| kib as f64 / 1024.0;
-    let server = Keyward::start(Meter::Time, "memory", &[])?;
+    let server = Keyward::start(Meter::Time, "memory", "RS256", &[])?;
     let mut issued = 0;
     for percent in [0, 1, 5, 10, 25, 50, 75, 100] {
         while issued < count * percent / 100 {

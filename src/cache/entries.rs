@@ -4,12 +4,12 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use crate::clock::Timestamp;
-use crate::crypto::jws::JwkSet;
+use crate::crypto::jws::{JwkSet, SignatureAlgorithm};
 use crate::crypto::secret_hash::StoredSecret;
 use crate::store::api_key::{self, ApiKey, RevokedApiKey};
 use crate::store::client::{self, Client};
 use crate::store::client_secret;
-use crate::store::resource_server::{self, Resources, TokenTyp};
+use crate::store::resource_server::{self, Resources, TokenFormat};
 use crate::store::trust_rule::{self, TrustRule};
 use crate::store::{Database, StoreError};
 
@@ -21,8 +21,10 @@ pub struct ClientEntry {
     pub secrets: Vec<SecretEntry>,
     /// The identifiers of the resource servers that introspect with this client.
     pub resource_servers: Vec<String>,
-    /// Those of the client's resource servers whose tokens have the `typ` JWT.
-    plain_jwt: Resources,
+    /// The algorithm that signs introspection responses for the client (RFC 9701).
+    pub introspection_algorithm: SignatureAlgorithm,
+    /// Those of the client's resource servers whose tokens do not have the default format.
+    token_formats: Vec<(String, TokenFormat)>,
     /// The keys of the row's `jwks`, once they were needed. They are bounded like the text: its size
     /// and the number of its keys are limited when it is registered.
     jwks: OnceLock<Result<Arc<JwkSet>, serde_json::Error>>,
@@ -37,18 +39,24 @@ impl Deref for ClientEntry {
 }
 
 impl ClientEntry {
-    /// The header `typ` of a token for these resource servers: `JWT` if all of them ask for that,
-    /// and `at+jwt` (RFC 9068 section 2.1) otherwise.
-    pub fn token_typ(&self, resources: &Resources) -> TokenTyp {
-        let agreed = !self.plain_jwt.is_empty()
-            && !resources.is_empty()
-            && resources
-                .iter()
-                .all(|identifier| self.plain_jwt.contains(identifier));
-        if agreed {
-            TokenTyp::Jwt
-        } else {
-            TokenTyp::AtJwt
+    /// The format of a token for these resource servers: what all of them ask for, and otherwise
+    /// the `typ` `at+jwt` (RFC 9068 section 2.1) and the algorithm RS256.
+    pub fn token_format(&self, resources: &Resources) -> TokenFormat {
+        // Most clients have no resource server with another format.
+        if self.token_formats.is_empty() {
+            return TokenFormat::default();
+        }
+        let formats = || {
+            resources.iter().map(|identifier| {
+                self.token_formats
+                    .iter()
+                    .find(|(own, _)| own == identifier)
+                    .map_or_else(TokenFormat::default, |(_, format)| *format)
+            })
+        };
+        TokenFormat {
+            typ: unanimous(formats().map(|format| format.typ)),
+            signing_algorithm: unanimous(formats().map(|format| format.signing_algorithm)),
         }
     }
 
@@ -74,19 +82,31 @@ impl ClientEntry {
                 secret: StoredSecret::new(row.hash),
             })
             .collect();
-        let resource_servers = resource_server::of_client(database, client_id)?;
+        let (resource_servers, algorithms): (Vec<_>, Vec<_>) =
+            resource_server::of_client(database, client_id)?
+                .into_iter()
+                .unzip();
         let resources = client
             .as_ref()
             .map(|client| client.resources.clone())
             .unwrap_or_default();
-        let plain_jwt = resource_server::with_typ(database, &resources, TokenTyp::Jwt)?;
+        let token_formats = resource_server::token_formats(database, &resources)?;
         Ok(client.map(|row| ClientEntry {
             row,
             secrets,
             resource_servers,
-            plain_jwt,
+            introspection_algorithm: unanimous(algorithms.into_iter()),
+            token_formats,
             jwks: OnceLock::new(),
         }))
+    }
+}
+
+/// What all of the resource servers ask for; the default if they do not agree, or if there are none.
+fn unanimous<T: Copy + Default + PartialEq>(mut asked: impl Iterator<Item = T>) -> T {
+    match asked.next() {
+        Some(first) if asked.all(|other| other == first) => first,
+        _ => T::default(),
     }
 }
 
@@ -196,6 +216,20 @@ mod tests {
     use super::*;
     use crate::store::client::AuthMethod;
 
+    #[test]
+    fn resource_servers_that_do_not_agree_get_the_default() {
+        use SignatureAlgorithm::{Ed25519, Es256, Rs256};
+        for (asked, expected) in [
+            (&[][..], Rs256),
+            (&[Es256], Es256),
+            (&[Es256, Es256], Es256),
+            (&[Es256, Ed25519], Rs256),
+            (&[Es256, Rs256], Rs256),
+        ] {
+            assert_eq!(unanimous(asked.iter().copied()), expected, "{asked:?}");
+        }
+    }
+
     fn entry(jwks: Option<&str>) -> ClientEntry {
         let method = AuthMethod::PrivateKeyJwt;
         let mut row = Client::new("A".to_owned(), "B".to_owned(), method, Timestamp::EPOCH);
@@ -204,7 +238,8 @@ mod tests {
             row,
             secrets: Vec::new(),
             resource_servers: Vec::new(),
-            plain_jwt: Resources::default(),
+            introspection_algorithm: SignatureAlgorithm::default(),
+            token_formats: Vec::new(),
             jwks: OnceLock::new(),
         }
     }

@@ -12,12 +12,14 @@ use super::output::Output;
 use crate::clock::Timestamp;
 use crate::clock::watch::{ClockWatch, TOLERANCE};
 use crate::config::Issuer;
+use crate::crypto::jws::SignatureAlgorithm;
 use crate::crypto::sealing_key::{KEY_FILE, SealingKeyFile};
 use crate::error::Error;
 use crate::manage::signing_key::{LOST_FILE_HELP, opened_keys};
 use crate::net::http_client;
 use crate::store::clock as store_clock;
-use crate::store::signing_key::{self, State, signing_at};
+use crate::store::resource_server;
+use crate::store::signing_key::{self, SigningKey, State, signing_at, signing_with};
 use crate::store::{DatabaseUrl, Store, StoreError, clock_difference};
 
 /// The result of one check.
@@ -160,10 +162,27 @@ async fn signing(
     let keys = opened_keys(store, sealing_keys, now)
         .await
         .map_err(|error| error.reason().to_owned())?;
-    let key = signing_at(&keys, now).ok_or(
+    let asked = store
+        .read(resource_server::signing_algorithms)
+        .await
+        .map_err(|error| error.to_string())?;
+    let default = signing_at(&keys, SignatureAlgorithm::default(), now).ok_or(
         "there is no active signing key; start `keyward serve`, or run: keyward signing-key rotate",
     )?;
-    Ok(format!("{} signs with {}", key.kid, key.algorithm.as_str()))
+    let describe = |key: &SigningKey| format!("{} signs with {}", key.kid, key.algorithm.as_str());
+    let mut found = vec![describe(default)];
+    for algorithm in SignatureAlgorithm::ALL {
+        match signing_with(&keys, algorithm, now) {
+            Some(key) if key.kid != default.kid => found.push(describe(key)),
+            None if asked.contains(&algorithm) => found.push(format!(
+                "no key signs with {} yet, and tokens are signed with {} until one does",
+                algorithm.as_str(),
+                default.algorithm.as_str()
+            )),
+            _ => {}
+        }
+    }
+    Ok(found.join("; "))
 }
 
 async fn clock(store: &std::sync::Arc<Store>) -> Outcome {

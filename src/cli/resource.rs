@@ -7,7 +7,9 @@ use super::Context;
 use super::output::Output;
 use crate::error::Error;
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
-use crate::manage::resource_server::{self, NewResourceServer, TokenTyp};
+use crate::manage::resource_server::{
+    self, NewResourceServer, ResourceServerChanges, SignatureAlgorithm, TokenFormat, TokenTyp,
+};
 use crate::scope::Scope;
 
 #[derive(Subcommand)]
@@ -29,14 +31,24 @@ pub enum Resource {
         /// Header `typ` of its tokens: at+jwt, or JWT for libraries that do not accept at+jwt
         #[arg(long, value_name = "TYP", default_value = "at+jwt")]
         token_typ: TokenTyp,
+
+        /// Algorithm that signs its tokens: RS256, PS256, ES256, Ed25519 or
+        /// ML-DSA-44
+        #[arg(long, value_name = "ALG", default_value = "RS256")]
+        signing_alg: SignatureAlgorithm,
     },
     /// Change a resource server
     Update {
         identifier: String,
 
         /// Header `typ` of its tokens: at+jwt, or JWT for libraries that do not accept at+jwt
-        #[arg(long, value_name = "TYP")]
-        token_typ: TokenTyp,
+        #[arg(long, value_name = "TYP", required_unless_present = "signing_alg")]
+        token_typ: Option<TokenTyp>,
+
+        /// Algorithm that signs its tokens: RS256, PS256, ES256, Ed25519 or ML-DSA-44. While no key
+        /// of the algorithm can sign, tokens are signed with RS256
+        #[arg(long, value_name = "ALG")]
+        signing_alg: Option<SignatureAlgorithm>,
     },
     /// List all resource servers
     List,
@@ -59,13 +71,17 @@ impl Resource {
                 name,
                 scope,
                 token_typ,
+                signing_alg,
             } => {
                 let permit = operator.may(ResourcesWrite)?;
                 let new = NewResourceServer {
                     identifier,
                     name,
                     scope,
-                    token_typ,
+                    token_format: TokenFormat {
+                        typ: token_typ,
+                        signing_algorithm: signing_alg,
+                    },
                 };
                 let created = resource_server::create(&store, permit, new).await?;
                 let server = created.server;
@@ -83,14 +99,19 @@ impl Resource {
             Resource::Update {
                 identifier,
                 token_typ,
+                signing_alg,
             } => {
                 let permit = operator.may(ResourcesWrite)?;
-                let server =
-                    resource_server::update(&store, permit, &identifier, token_typ).await?;
+                let changes = ResourceServerChanges {
+                    token_typ,
+                    signing_algorithm: signing_alg,
+                };
+                let server = resource_server::update(&store, permit, &identifier, changes).await?;
                 let words = format!(
-                    "New tokens for {} have the typ {}",
+                    "New tokens for {} have the typ {} and are signed with {}",
                     server.identifier,
-                    server.token_typ.as_str()
+                    server.token_typ.as_str(),
+                    server.signing_algorithm.as_str()
                 );
                 Ok(Output::new(&server, words))
             }
@@ -102,12 +123,13 @@ impl Resource {
                         server.identifier.clone(),
                         server.name.clone(),
                         server.scope.to_string(),
+                        server.signing_alg.as_str().to_owned(),
                         client_id,
                     ]
                 });
                 Ok(Output::table(
                     &servers,
-                    ["IDENTIFIER", "NAME", "SCOPE", "CLIENT_ID"],
+                    ["IDENTIFIER", "NAME", "SCOPE", "ALG", "CLIENT_ID"],
                     rows,
                 ))
             }

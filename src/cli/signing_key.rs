@@ -7,6 +7,7 @@ use clap::Subcommand;
 use super::Context;
 use super::output::{Output, when};
 use crate::clock::Timestamp;
+use crate::crypto::jws::SignatureAlgorithm;
 use crate::error::{Code, Error};
 use crate::manage::actor::{SigningKeysRead, SigningKeysWrite};
 use crate::manage::signing_key::{
@@ -28,9 +29,19 @@ pub enum SigningKey {
         pem: bool,
     },
     /// Create a key; it starts to sign when every cached JWK Set has expired
-    Rotate,
+    Rotate {
+        /// Algorithm that the key signs with: RS256, PS256, ES256, Ed25519 or ML-DSA-44
+        #[arg(long, value_name = "ALG", default_value = "RS256")]
+        algorithm: SignatureAlgorithm,
+    },
     /// Import a private key in PEM; it starts to sign in the same way
-    Import { file: PathBuf },
+    Import {
+        file: PathBuf,
+
+        /// Algorithm that the key signs with [default: by the kind of the key, for RSA RS256]
+        #[arg(long, value_name = "ALG")]
+        algorithm: Option<SignatureAlgorithm>,
+    },
     /// Stop signing with a key; it stays published until the last token that it signed has expired
     Retire {
         #[arg(allow_hyphen_values = true)]
@@ -94,15 +105,16 @@ impl SigningKey {
                 };
                 Ok(Output::new(&shown, words))
             }
-            SigningKey::Rotate => {
+            SigningKey::Rotate { algorithm } => {
                 let key = signing_key::rotate(
                     services(&context.sealing_keys_or_new(&store).await?),
                     operator.may(SigningKeysWrite)?,
+                    algorithm,
                 )
                 .await?;
                 Ok(pending(&key))
             }
-            SigningKey::Import { file } => {
+            SigningKey::Import { file, algorithm } => {
                 let pem = std::fs::read(&file);
                 let pem = pem.map_err(|error| {
                     Error::new(Code::InvalidRequest, format!("{}: {error}", file.display()))
@@ -112,6 +124,7 @@ impl SigningKey {
                     services(&context.sealing_keys_or_new(&store).await?),
                     operator.may(SigningKeysWrite)?,
                     pem.expose(),
+                    algorithm,
                 )
                 .await?;
                 Ok(pending(&key))
@@ -153,8 +166,8 @@ fn pending(key: &SigningKeyView) -> Output {
     Output::new(
         key,
         format!(
-            "The key {} is published, and signs from {}",
-            key.kid, key.signs_from
+            "The {} key {} is published, and signs from {}",
+            key.algorithm, key.kid, key.signs_from
         ),
     )
 }

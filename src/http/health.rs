@@ -8,7 +8,7 @@ use super::operation::HandlerResult;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::oauth::AuthorizationServer;
-use crate::oauth::issuance::current_signing_key;
+use crate::oauth::signing_keys::{SignatureAlgorithm, current_signing_key};
 use crate::store::{StoreError, changes};
 
 /// `GET /healthz`
@@ -16,7 +16,7 @@ pub(super) async fn healthz() -> HandlerResult {
     Ok(HttpResponse::Ok().json(json!({"status": "ok"})))
 }
 
-/// `GET /readyz`: the database is reached and takes changes, and a signing key is active. Problems
+/// `GET /readyz`: the database is reached and takes changes, and the signing keys can be opened. Problems
 /// with the clocks are warnings beside `ready`: a node whose clock is wrong still refuses what was
 /// revoked, and with a wrong clock of the database server no node at all would be ready.
 pub(super) async fn readyz(api: ApiRequest) -> HandlerResult {
@@ -47,8 +47,10 @@ async fn check_ready(server: &AuthorizationServer, now: Timestamp) -> Result<(),
     writable.map_err(not_writable)?;
     let signing_keys = server.cache.signing_keys().await;
     signing_keys.map_err(unreachable)?;
-    let signing_key = current_signing_key(server, now).await;
-    signing_key.map_err(no_signing_key)?;
+    for algorithm in SignatureAlgorithm::ALL {
+        let signing_key = current_signing_key(server, algorithm, now).await;
+        signing_key.map_err(no_signing_key)?;
+    }
     Ok(())
 }
 

@@ -163,14 +163,18 @@ fn operation_object(operation: &Operation, generator: &mut SchemaGenerator) -> V
 fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Map<String, Value> {
     let mut responses = Map::new();
     for success in &operation.successes {
-        let mut response = json!({
-            "description": success.description,
-            "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
-        });
+        // Responses of one status differ in their media type.
+        let response = responses
+            .entry(success.status.to_string())
+            .or_insert_with(|| {
+                json!({
+                    "description": success.description,
+                    "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
+                })
+            });
         if let Some((media_type, schema)) = success.body {
-            response["content"] = json!({media_type: {"schema": schema(generator)}});
+            response["content"][media_type] = json!({"schema": schema(generator)});
         }
-        responses.insert(success.status.to_string(), response);
     }
     let format = operation.options.error_format.name();
     for status in &operation.errors {
@@ -304,7 +308,7 @@ fn security_schemes() -> Value {
         },
         "management": {
             "type": "oauth2",
-            "description": "An access token for the management API",
+            "description": "An access token for the management API, as a Bearer token or by DPoP",
             "flows": {"clientCredentials": {"tokenUrl": "/oauth/token", "scopes": scopes}},
         },
     })

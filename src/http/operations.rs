@@ -5,6 +5,7 @@ use super::management::{
     Changed, Created, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens,
     resources, secrets, signing_keys, tokens, traffic, trust_rules, users,
 };
+use super::oauth::SIGNED_INTROSPECTION;
 use super::operation::Operation as Op;
 use super::{api_keys, documents, health, metrics, oauth, schemas, verify, well_known};
 use crate::manage::api_key::ApiKeyView;
@@ -53,6 +54,7 @@ fn oauth_endpoints() -> Vec<Op> {
         )
         .form::<schemas::TokenRequest>()
         .returns::<TokenResponse>(200, "The access token")
+        .note("A DPoP proof in the header DPoP binds the token to its key (RFC 9449).")
         .by_client()
         .timed(TimedRoute::Token),
         Op::post(
@@ -63,6 +65,15 @@ fn oauth_endpoints() -> Vec<Op> {
         )
         .form::<schemas::TokenForm>()
         .returns::<Introspection>(200, "Whether it is active, and its metadata")
+        .returns_as::<String>(
+            200,
+            "The same as the claim `token_introspection` of a signed JWT (RFC 9701)",
+            SIGNED_INTROSPECTION,
+        )
+        .note(
+            "With `Accept: application/token-introspection+jwt` the response is a signed JWT \
+             (RFC 9701), of which `token_introspection` is the JSON response.",
+        )
         .by_client()
         .errors(&[403])
         .timed(TimedRoute::Introspection),
@@ -548,7 +559,7 @@ fn management_of_resource_servers() -> Vec<Op> {
         Op::patch(
             "/api/v1/resource-servers",
             "updateResourceServer",
-            "Change the typ of tokens for a resource server",
+            "Change the typ or the signature algorithm of tokens for a resource server",
             resources::update,
         )
         .query::<resources::ResourceServerQuery>()
@@ -582,9 +593,10 @@ fn management_of_signing_keys() -> Vec<Op> {
         Op::post(
             "/api/v1/signing-keys/rotate",
             "rotateSigningKey",
-            "Create a signing key that replaces the present one",
+            "Create a signing key that replaces the present one of its algorithm",
             signing_keys::rotate,
         )
+        .query::<signing_keys::RotateSigningKey>()
         .returns::<SigningKeyView>(
             201,
             "The new key; it is published now, and signs once all caches can have it",
@@ -703,6 +715,11 @@ fn public_endpoints() -> Vec<Op> {
             "Allowed. X-Keyward-Client-Id, X-Keyward-Account, X-Keyward-Scope and \
              X-Keyward-Token-Id describe the credential. A scope of more than 2,048 bytes is \
              narrowed to the required scope, and X-Keyward-Scope-Truncated is true",
+        )
+        .note(
+            "For a token that is bound by DPoP (RFC 9449), a trusted proxy forwards the header DPoP, and \
+             names the request by X-Original-Method and X-Original-URL, or by X-Forwarded-Method, \
+             X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-Uri.",
         )
         .errors(&[400, 401, 403, 429, 503]),
         Op::get("/healthz", "healthz", "Check liveness", health::healthz)

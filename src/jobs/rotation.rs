@@ -1,31 +1,50 @@
-//! Rotates the signing key when it has reached its maximum age.
+//! Creates signing keys for the algorithms that resource servers ask for, rotates those that have
+//! reached their maximum age, and retires those whose algorithm is no longer used.
 
 use std::sync::Arc;
 
 use super::clocks;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::manage::signing_key::{self, SigningKeyServices};
+use crate::manage::signing_key::{self, DueChange, SigningKeyServices};
 use crate::oauth::AuthorizationServer;
+use crate::store::resource_server;
 
-/// Rotates the key if it is due by the clock of this node and by the instant that all clocks agree
-/// on. The transaction that inserts the new key checks once more that it is due.
+/// Makes one change if it is due by the clock of this node and by the instant that all clocks agree
+/// on. The transaction that makes it checks once more that it is due.
 pub(super) async fn run(server: Arc<AuthorizationServer>) -> Result<(), Error> {
     let services = SigningKeyServices::of(&server).await?;
     let keys = server.cache.cached_signing_keys();
-    if !signing_key::is_due(&keys, services.policy, Timestamp::now()) {
+    let asked = server.store.read(resource_server::signing_algorithms);
+    let asked = asked.await?;
+    if signing_key::due_change(&keys, &asked, services.policy, Timestamp::now()).is_none() {
         return Ok(());
     }
     let Some((agreed, _)) = clocks::compare(&server).await? else {
         return Ok(());
     };
-    let rotated = signing_key::rotate_if_due(services, &keys, agreed.now).await?;
-    if let Some(key) = rotated {
-        tracing::info!(
+    let made = signing_key::make_due_change(services, &keys, &asked, agreed.now).await?;
+    let Some((change, key)) = made else {
+        return Ok(());
+    };
+    match change {
+        DueChange::Create(_) => tracing::info!(
             kid = key.kid,
+            alg = key.algorithm,
+            signs_from = %key.signs_from,
+            "signing key created: a resource server asks for its algorithm"
+        ),
+        DueChange::Rotate(_) => tracing::info!(
+            kid = key.kid,
+            alg = key.algorithm,
             signs_from = %key.signs_from,
             "signing key rotated: it reached its maximum age"
-        );
+        ),
+        DueChange::Retire(_) => tracing::info!(
+            kid = key.kid,
+            alg = key.algorithm,
+            "signing key retired: no resource server asks for its algorithm"
+        ),
     }
     Ok(())
 }

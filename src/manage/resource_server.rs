@@ -9,13 +9,14 @@ use super::rights::{ResourcesRead, ResourcesWrite};
 use super::{account, check_name, not_found};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
+pub use crate::crypto::jws::SignatureAlgorithm;
 use crate::error::{Error, refusal};
 use crate::scope::Scope;
 use crate::store::audit::Action;
 use crate::store::client::{self, AuthMethod, Client};
 use crate::store::client_secret;
 use crate::store::resource_server;
-pub use crate::store::resource_server::{ResourceServer, TokenTyp};
+pub use crate::store::resource_server::{ResourceServer, TokenFormat, TokenTyp};
 use crate::store::{Store, Transaction, cluster_settings};
 
 /// A resource server as management shows it.
@@ -32,6 +33,9 @@ pub struct ResourceServerView {
     pub client_id: Option<String>,
     /// The `typ` header of tokens for the resource server.
     pub token_typ: TokenTyp,
+    /// The algorithm that signs tokens for the resource server: `RS256`, `PS256`, `ES256`,
+    /// `EdDSA` or `ML-DSA-44`.
+    pub signing_alg: SignatureAlgorithm,
     /// When the resource server was created.
     pub created_at: Timestamp,
 }
@@ -44,6 +48,7 @@ impl From<ResourceServer> for ResourceServerView {
             scope: server.scope,
             client_id: Some(server.client_id),
             token_typ: server.token_typ,
+            signing_alg: server.signing_algorithm,
             created_at: server.created_at,
         }
     }
@@ -58,8 +63,17 @@ pub struct NewResourceServer {
     pub name: String,
     /// The scope tokens that the resource server understands.
     pub scope: Scope,
-    /// The `typ` header of tokens for the resource server.
-    pub token_typ: TokenTyp,
+    /// The format of tokens for the resource server.
+    pub token_format: TokenFormat,
+}
+
+/// Changes of a resource server.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ResourceServerChanges {
+    /// The `typ` header of tokens for the resource server, if it changes.
+    pub token_typ: Option<TokenTyp>,
+    /// The algorithm that signs tokens for the resource server, if it changes.
+    pub signing_algorithm: Option<SignatureAlgorithm>,
 }
 
 /// A new resource server with the secret of its client, which cannot be read again later.
@@ -121,7 +135,8 @@ pub(crate) fn insert(
         scope: new.scope,
         client_id: client.client_id,
         created_at: now,
-        token_typ: new.token_typ,
+        token_typ: new.token_format.typ,
+        signing_algorithm: new.token_format.signing_algorithm,
     };
     resource_server::insert(transaction, &server)?;
     permit.audit(
@@ -155,7 +170,8 @@ fn check_scope(scope: &Scope) -> Result<(), Error> {
     Err(refusal::resource_server_right(right).field("scope"))
 }
 
-/// Changes the `typ` header of tokens for a resource server, from the next token on.
+/// Changes the format of tokens for a resource server, from the next token on. An algorithm for which
+/// there is no key yet is used as soon as its first key may sign.
 ///
 /// # Errors
 /// `not_found`.
@@ -163,19 +179,23 @@ pub async fn update(
     store: &Arc<Store>,
     permit: Permit<ResourcesWrite>,
     identifier: &str,
-    token_typ: TokenTyp,
+    changes: ResourceServerChanges,
 ) -> Result<ResourceServer, Error> {
     let identifier = identifier.to_owned();
     store
         .write(permit.now(), move |transaction| {
             let found = resource_server::find(transaction.database(), &identifier)?;
             let server = found.ok_or_else(|| not_found("resource server", &identifier))?;
-            resource_server::set_typ(transaction, &identifier, token_typ)?;
-            permit.audit(transaction, Action::ResourceUpdate, None, &identifier)?;
-            Ok(ResourceServer {
-                token_typ,
+            let server = ResourceServer {
+                token_typ: changes.token_typ.unwrap_or(server.token_typ),
+                signing_algorithm: changes
+                    .signing_algorithm
+                    .unwrap_or(server.signing_algorithm),
                 ..server
-            })
+            };
+            resource_server::set_token_format(transaction, &server)?;
+            permit.audit(transaction, Action::ResourceUpdate, None, &identifier)?;
+            Ok(server)
         })
         .await
 }

@@ -13,6 +13,7 @@ use super::rights::SigningKeysWrite;
 use super::second_factor;
 use super::signing_key::{RotationPolicy, generate, reschedule, sealed_row};
 use crate::clock::Timestamp;
+use crate::crypto::jws::SignatureAlgorithm;
 use crate::crypto::sealing_key::{
     KEY_FILE, LockedSealingKeyFile, PREPARED, SealingKeyFile, make_folder,
 };
@@ -279,7 +280,8 @@ pub async fn assess(
 }
 
 /// Restores service after the loss of the sealing key: creates a sealing key file if there is none that
-/// can be read, and a signing key in place of those that cannot be opened.
+/// can be read, and an RS256 signing key if that of the database cannot be opened. Lost keys of other
+/// algorithms are replaced by the next run of the rotation.
 ///
 /// A lost signing key has not leaked, so it stays published until the last token that it signed has
 /// expired. The new one signs immediately, before resource servers may have fetched it; a resource server
@@ -307,7 +309,7 @@ pub async fn reset(
             SealingKeyFile::open_or_make(folder)?
         }
     };
-    let successor = generate().await?;
+    let successor = generate(SignatureAlgorithm::default()).await?;
     store
         .write(now, move |transaction| {
             let (mut loss, lost_keys) =
@@ -355,10 +357,10 @@ fn refuse_intact(loss: &Loss) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether there is a key that can sign in place of every other: see [`signing_key::signing_at`].
 fn signs(transaction: &mut Transaction<'_>, now: Timestamp) -> Result<bool, StoreError> {
-    Ok(signing_key::list(transaction.database())?
-        .iter()
-        .any(|key| key.state(now) == State::Signing))
+    let keys = signing_key::list(transaction.database())?;
+    Ok(signing_key::signing_with(&keys, SignatureAlgorithm::default(), now).is_some())
 }
 
 /// Renames a sealing key file that cannot be read, instead of deleting it: somebody may still repair it.

@@ -1,9 +1,11 @@
-//! Introspection (RFC 7662) of access tokens and API keys.
+//! Introspection (RFC 7662) of access tokens and API keys, on request signed (RFC 9701).
 
 use serde::Serialize;
 
+use super::binding::Binding;
 use super::client_auth::{self, AuthenticatedClient};
 use super::reason::{Reason, Rejection};
+use super::signing_keys::{JwtTyp, current_signing_key};
 use super::token::access_token::Audience;
 use super::token::presented::{self, ActiveToken, Presentation};
 use super::{AuthorizationServer, FormRequest};
@@ -37,7 +39,7 @@ pub struct Active {
     #[schemars(with = "String")]
     scope: Scope,
     client_id: String,
-    /// `Bearer` or `api_key`.
+    /// `Bearer`, `DPoP` or `api_key`.
     token_type: &'static str,
     iss: String,
     sub: String,
@@ -46,6 +48,38 @@ pub struct Active {
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<i64>,
     jti: String,
+    /// The key that the token is bound to, if any. The resource server must check it (RFC 9449
+    /// section 6.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Binding>,
+}
+
+/// The format of an introspection response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseFormat {
+    /// A JSON object (RFC 7662 section 2.2).
+    Json,
+    /// A signed JWT (RFC 9701 section 5).
+    Jwt,
+}
+
+/// An introspection response in the requested format.
+pub enum IntrospectionResponse {
+    /// The JSON object.
+    Json(Introspection),
+    /// The signed JWT, in compact serialization.
+    Jwt(String),
+}
+
+/// The claims of a signed introspection response (RFC 9701 section 5). There is no `exp` and no
+/// `sub`, and the audience is a client, so that no recipient takes it for an access token.
+#[derive(Serialize)]
+struct ResponseClaims<'a> {
+    iss: &'a str,
+    /// The caller.
+    aud: &'a str,
+    iat: i64,
+    token_introspection: &'a Introspection,
 }
 
 /// Answers an introspection request.
@@ -56,7 +90,8 @@ pub struct Active {
 pub async fn introspect(
     server: &AuthorizationServer,
     request: &FormRequest,
-) -> Result<Introspection, Error> {
+    format: ResponseFormat,
+) -> Result<IntrospectionResponse, Error> {
     let caller = client_auth::authenticate(server, request).await?;
     if !caller.client().may_introspect {
         return Err(Error::new(
@@ -73,8 +108,7 @@ pub async fn introspect(
     let now = request.context.received_at;
     let found = match find(server, &caller, token, now).await {
         Ok(found) => Ok(found),
-        Err(Rejection::Inactive(reason)) => Err(reason),
-        Err(Rejection::Error(error)) => return Err(error),
+        Err(rejection) => Err(rejection.into_reason()?),
     };
     let owner: Option<&Client> = match &found {
         Ok((token, _)) => Some(token.client()),
@@ -84,13 +118,43 @@ pub async fn introspect(
     server
         .usage
         .count_introspection(caller.client(), owner, kind, now);
-    Ok(match found {
+    let introspection = match found {
         Ok((_, active)) => Introspection::Active(Box::new(active)),
         Err(reason) => {
             tracing::debug!(client_id = caller.client_id(), %reason, "inactive");
             Introspection::INACTIVE
         }
+    };
+    Ok(match format {
+        ResponseFormat::Json => IntrospectionResponse::Json(introspection),
+        ResponseFormat::Jwt => {
+            IntrospectionResponse::Jwt(sign(server, &caller, &introspection, now).await?)
+        }
     })
+}
+
+/// Signs a response for the caller, with the algorithm of the resource servers that introspect with
+/// it, if they have the same, and with RS256 otherwise.
+async fn sign(
+    server: &AuthorizationServer,
+    caller: &AuthenticatedClient,
+    introspection: &Introspection,
+    now: Timestamp,
+) -> Result<String, Error> {
+    let claims = ResponseClaims {
+        iss: server.issuer.as_str(),
+        aud: caller.client_id(),
+        iat: now.seconds(),
+        token_introspection: introspection,
+    };
+    let payload =
+        serde_json::to_vec(&claims).map_err(|error| Error::server_error(error.to_string()))?;
+    let algorithm = caller.client().introspection_algorithm;
+    let key = current_signing_key(server, algorithm, now).await?;
+    server
+        .signing_keys
+        .sign(key, JwtTyp::TokenIntrospection, payload)
+        .await
 }
 
 /// Resolves the token, and checks that the caller is in its audience.
@@ -100,8 +164,9 @@ async fn find(
     presented: &str,
     now: Timestamp,
 ) -> Result<(ActiveToken, Active), Rejection> {
-    // The caller is not the one who presented the token, so its IP address is unknown.
-    let presentation = Presentation { client_ip: None };
+    // The caller is not the one who presented the token, so the sender's IP address and proof are
+    // unknown.
+    let presentation = Presentation::default();
     let token = presented::resolve(server, presented, presentation, now).await?;
     let audience = token
         .audience(&server.issuer)
@@ -134,9 +199,12 @@ fn is_audience_of(
 
 fn response(server: &AuthorizationServer, token: &ActiveToken, aud: Audience) -> Active {
     let client_id = &token.client().client_id;
-    let (sub, token_type) = match token {
-        ActiveToken::AccessToken(token) => (&token.claims.sub, "Bearer"),
-        ActiveToken::ApiKey(_) => (client_id, "api_key"),
+    let (sub, cnf, token_type) = match token {
+        ActiveToken::AccessToken(token) => {
+            let cnf = token.claims.cnf.as_ref();
+            (&token.claims.sub, cnf, Binding::token_type(cnf))
+        }
+        ActiveToken::ApiKey(_) => (client_id, None, "api_key"),
     };
     Active {
         active: true,
@@ -149,5 +217,6 @@ fn response(server: &AuthorizationServer, token: &ActiveToken, aud: Audience) ->
         iat: token.issued_at().seconds(),
         exp: token.expires_at().map(Timestamp::seconds),
         jti: token.id(),
+        cnf: cnf.cloned(),
     }
 }

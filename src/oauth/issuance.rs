@@ -1,19 +1,19 @@
 //! Issuance of access tokens for a [`Grant`]: claims, signature, and the durable record.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::AuthorizationServer;
+use super::binding::Binding;
 use super::grant::Grant;
-use super::signing_keys::SigningKeyPair;
+use super::signing_keys::{JwtTyp, current_signing_key};
 use super::token::access_token::{Audience, Claims};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
 use crate::error::Error;
 use crate::scope::Scope;
-use crate::store::signing_key::{self, State};
+use crate::store::signing_key::State;
 use crate::store::token::Token;
 
 /// The successful response of the token endpoint (RFC 6749 section 5.1).
@@ -24,34 +24,13 @@ pub struct TokenResponse {
     /// The type of the issued token, in the response of a token exchange (RFC 8693 section 2.2.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issued_token_type: Option<&'static str>,
-    /// `Bearer`.
+    /// `Bearer`, or `DPoP` for a token that is bound to the key of a DPoP proof.
     pub token_type: &'static str,
     /// The lifetime of the token, in seconds.
     pub expires_in: u64,
     /// The granted scope; omitted when empty.
     #[serde(skip_serializing_if = "Scope::is_empty")]
     pub scope: Scope,
-}
-
-/// The key pair that signs at `now`.
-///
-/// # Errors
-/// Fails if no key signs, if the key was sealed with another sealing key file, or if the database
-/// does not answer.
-pub async fn current_signing_key(
-    server: &AuthorizationServer,
-    now: Timestamp,
-) -> Result<Arc<SigningKeyPair>, Error> {
-    let no_key = || Error::server_error("no signing key is active");
-    let keys = server.cache.signing_keys().await?;
-    let row = signing_key::signing_at(&keys, now).ok_or_else(no_key)?;
-    if let Ok(key) = server.signing_keys.open(row) {
-        return Ok(key);
-    }
-    // The sealing key was rotated, and the cached row is still the one sealed with the old key.
-    let keys = server.store.lookup(signing_key::list).await?;
-    let row = signing_key::signing_at(&keys, now).ok_or_else(no_key)?;
-    Ok(server.signing_keys.open(row)?)
 }
 
 /// Issues an access token for `grant`. When this returns, the token's record is durable and the
@@ -73,8 +52,9 @@ pub async fn issue(
     let payload =
         serde_json::to_vec(&claims).map_err(|error| Error::server_error(error.to_string()))?;
 
-    let typ = grant.client().token_typ(grant.resources());
-    let key = current_signing_key(server, now).await?;
+    let format = grant.client().token_format(grant.resources());
+    let typ = JwtTyp::AccessToken(format.typ);
+    let key = current_signing_key(server, format.signing_algorithm, now).await?;
     let kid = key.kid.clone();
     let record = Token {
         jti: claims.jti.to_string(),
@@ -101,7 +81,7 @@ pub async fn issue(
     Ok(TokenResponse {
         access_token,
         issued_token_type: grant.issued_token_type(),
-        token_type: "Bearer",
+        token_type: Binding::token_type(grant.binding()),
         expires_in: lifetime.as_secs(),
         scope: grant.into_scope(),
     })
@@ -182,5 +162,6 @@ fn claims(
         scope: grant.scope().clone(),
         api_key: grant.api_key_id().map(str::to_owned),
         token_epoch: client.token_epoch,
+        cnf: grant.binding().cloned(),
     }
 }

@@ -22,13 +22,15 @@ use crate::net::http_client::HttpClient;
 use crate::rate_limit::{Attempt, AttemptBy, RateLimiter};
 use crate::request_context::RequestContext;
 use crate::store::clock as store_clock;
-use crate::store::signing_key::signing_at;
+use crate::store::signing_key::signing_with;
 use crate::store::token_records::TokenRecords;
 use crate::store::{Store, StoreError};
 
 pub mod authorization_header;
+pub mod binding;
 pub mod client_auth;
 pub mod client_metadata;
+pub mod dpop;
 pub mod failures;
 pub mod forward_auth;
 pub mod grant;
@@ -36,6 +38,7 @@ pub mod introspection;
 pub mod issuance;
 pub mod jwks;
 pub mod parameters;
+pub mod possession;
 pub mod reason;
 pub mod registration;
 pub mod revocation;
@@ -47,7 +50,7 @@ pub mod trust;
 pub mod usage;
 
 use parameters::Parameters;
-use signing_keys::SigningKeys;
+use signing_keys::{SignatureAlgorithm, SigningKeys};
 use token::verify::VerifiedToken;
 
 /// The capacity of the cache of verified tokens. An entry takes about a kilobyte.
@@ -149,7 +152,10 @@ impl AuthorizationServer {
     /// The gauges of `GET /metrics`: the state of caches, pools, queues, keys and clocks at `now`.
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
         let keys = self.cache.cached_signing_keys();
-        let signing = signing_at(&keys, now);
+        let ages = SignatureAlgorithm::ALL
+            .iter()
+            .filter_map(|algorithm| signing_with(&keys, *algorithm, now))
+            .map(|key| now.duration_since(key.signs_from.max(key.created_at)));
         let verified = CacheState {
             entries: self.verified.len(),
             hits: self.verified.hits(),
@@ -165,7 +171,7 @@ impl AuthorizationServer {
                 ("signatures", self.signing_keys.waiting()),
                 ("token_records", self.records.waiting()),
             ],
-            signing_key_age: signing.map(|key| now.duration_since(key.signs_from)),
+            signing_key_age: ages.max(),
             signing_key_max_age: self.settings.signing_key_max_age,
             clock_difference_millis: self.clock.difference(),
             clock_agreed: !self.clock.is_paused(),

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::AuthorizationServer;
+use super::dpop::proof::ALGORITHMS;
 use crate::config::Registration;
 use crate::crypto::jws::SignatureAlgorithm;
 use crate::store::client::AuthMethod;
@@ -32,8 +33,11 @@ pub struct ServerMetadata {
     pub token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     pub introspection_endpoint_auth_methods_supported: Vec<&'static str>,
     pub introspection_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    /// RFC 9701 section 7. Encryption is not supported, so its members are absent.
+    pub introspection_signing_alg_values_supported: Vec<&'static str>,
     pub revocation_endpoint_auth_methods_supported: Vec<&'static str>,
     pub revocation_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    pub dpop_signing_alg_values_supported: Vec<&'static str>,
     pub subject_types_supported: Vec<&'static str>,
     pub id_token_signing_alg_values_supported: Vec<&'static str>,
 }
@@ -42,7 +46,7 @@ pub struct ServerMetadata {
 pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
     let endpoint = |path| server.issuer.endpoint(path);
     let methods: Vec<_> = AuthMethod::ALL.map(AuthMethod::as_str).into();
-    let algorithms: Vec<_> = SignatureAlgorithm::NAMES.map(|(name, _)| name).into();
+    let algorithms = SignatureAlgorithm::names();
     ServerMetadata {
         issuer: server.issuer.to_string(),
         authorization_endpoint: endpoint("/oauth/authorize"),
@@ -58,9 +62,11 @@ pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
         token_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
         introspection_endpoint_auth_methods_supported: methods.clone(),
         introspection_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
+        introspection_signing_alg_values_supported: algorithms.clone(),
         revocation_endpoint_auth_methods_supported: methods,
-        revocation_endpoint_auth_signing_alg_values_supported: algorithms,
+        revocation_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
+        dpop_signing_alg_values_supported: ALGORITHMS.to_vec(),
         subject_types_supported: vec!["public"],
-        id_token_signing_alg_values_supported: vec!["RS256"],
+        id_token_signing_alg_values_supported: algorithms,
     }
 }

@@ -144,9 +144,9 @@ impl Refused {
         presented: &PresentedJwt<'_>,
         refusal: Error,
     ) -> Error {
-        let reason = match self.rejection {
-            Rejection::Inactive(reason) => reason,
-            Rejection::Error(error) => return error,
+        let reason = match self.rejection.into_reason() {
+            Ok(reason) => reason,
+            Err(error) => return error,
         };
         let client = self.client.as_deref().map(|entry| -> &Client { entry });
         let subject = FailureSubject {
@@ -735,9 +735,9 @@ mod tests {
     #[test]
     fn a_jwt_is_valid_for_a_while() {
         let at = Timestamp::from_seconds;
-        let day = 24 * 3600;
+        let day: i32 = 24 * 3600;
         for (exp, nbf, now, past, single_use, refused) in [
-            (10_000, None, 9_000, 0, false, None),
+            (10_000, None::<i32>, 9_000, 0, false, None),
             (10_000, None, 10_059, 0, false, None),
             (10_000, None, 10_060, 0, false, Some("trust_token_ended")),
             (10_000 + day, None, 10_000, 0, false, None),
@@ -762,8 +762,7 @@ mod tests {
             (10_000, None, 9_000, 10_060, false, None),
             (10_000, None, 9_000, 10_060, true, Some("trust_token_ended")),
         ] {
-            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-            let times = TimeClaims::new(exp as f64, nbf.map(|nbf: i32| f64::from(nbf)), None);
+            let times = TimeClaims::new(f64::from(exp), nbf.map(f64::from), None);
             let found = check_times(&rule(single_use), &times, at(now), at(past));
             let found = found.err().map(|reason| reason.code());
             assert_eq!(found, refused, "{exp} {nbf:?} at {now}");

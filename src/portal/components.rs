@@ -7,6 +7,7 @@ use super::session_extractor::PageContext;
 use crate::clock::{Timestamp, parse_duration};
 use crate::credential::new_id;
 use crate::error::Error;
+use crate::manage::signing_key::SignatureAlgorithm;
 
 /// A hidden field.
 pub fn hidden(name: &str, value: &str) -> Markup {
@@ -41,6 +42,20 @@ pub fn idempotent_form(
 /// A form that is only a button.
 pub fn button(context: &PageContext, action: &str, label: &str, class: &str) -> Markup {
     form(context, action, html! { button class=(class) { (label) } })
+}
+
+/// The choices of a select of signature algorithms. Ed25519 has the name that people know it by.
+pub fn algorithm_choices(
+    algorithms: impl IntoIterator<Item = SignatureAlgorithm>,
+) -> Vec<(String, String)> {
+    let choice = |algorithm: SignatureAlgorithm| {
+        let label = match algorithm {
+            SignatureAlgorithm::Ed25519 => "Ed25519 (EdDSA)",
+            other => other.as_str(),
+        };
+        (algorithm.as_str().to_owned(), label.to_owned())
+    };
+    algorithms.into_iter().map(choice).collect()
 }
 
 /// A form field with its label, help and error.

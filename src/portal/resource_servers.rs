@@ -10,7 +10,10 @@ use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::error::{Code, Error, refusal};
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
-use crate::manage::resource_server::{self, NewResourceServer, ResourceServerView, TokenTyp};
+use crate::manage::resource_server::{
+    self, NewResourceServer, ResourceServerChanges, ResourceServerView, SignatureAlgorithm,
+    TokenFormat, TokenTyp,
+};
 
 /// All resource servers, and the form to create another.
 pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
@@ -33,7 +36,7 @@ async fn servers_page(
                 (Field::new(user, "identifier", error).help("help-identifier").input("url", submitted.get("identifier")))
                 (Field::new(user, "name", error).input("text", submitted.get("name")))
                 (Field::new(user, "scope", error).optional().help("help-resource-scope").input("text", submitted.get("scope")))
-                (Field::new(user, "token-typ", error).help("help-token-typ").select(&token_typ_choices(user), submitted.get("token-typ")))
+                (token_format_fields(user, submitted.get("token-typ"), submitted.get("signing-alg"), error))
                 button.primary { (user.t("resource-create")) }
             }))
         }
@@ -73,6 +76,18 @@ fn rows(user: &CurrentUser, servers: &[ResourceServerView]) -> Markup {
     table(user, &user.t("menu-resource-servers"), &columns, &rows)
 }
 
+fn token_format_fields(
+    user: &CurrentUser,
+    token_typ: &str,
+    signing_alg: &str,
+    error: Option<&Error>,
+) -> Markup {
+    html! {
+        (Field::new(user, "token-typ", error).help("help-token-typ").select(&token_typ_choices(user), token_typ))
+        (Field::new(user, "signing-alg", error).help("help-signing-alg").select(&components::algorithm_choices(SignatureAlgorithm::ALL), signing_alg))
+    }
+}
+
 fn token_typ_choices(user: &CurrentUser) -> Vec<(String, String)> {
     let named = |typ: TokenTyp| match typ {
         TokenTyp::AtJwt => user.t("typ-at-jwt"),
@@ -97,18 +112,35 @@ fn parse_token_typ(form: &Form) -> Result<TokenTyp, Error> {
     }
 }
 
+/// The chosen signature algorithm of the tokens; the default if nothing was chosen.
+fn parse_signing_algorithm(form: &Form) -> Result<SignatureAlgorithm, Error> {
+    match form.text("signing-alg") {
+        "" => Ok(SignatureAlgorithm::default()),
+        chosen => chosen.parse().map_err(|_| {
+            Error::new(
+                Code::InvalidRequest,
+                format!("{chosen} is not a signature algorithm"),
+            )
+            .field("signing-alg")
+        }),
+    }
+}
+
 /// Creates a resource server.
 pub async fn create(
     AuthenticatedForm { user, form }: AuthenticatedForm,
 ) -> Result<HttpResponse, PageError> {
     let created = async {
         let scope = form.scope("scope")?;
-        let token_typ = parse_token_typ(&form)?;
+        let token_format = TokenFormat {
+            typ: parse_token_typ(&form)?,
+            signing_algorithm: parse_signing_algorithm(&form)?,
+        };
         let new = NewResourceServer {
             identifier: form.text("identifier").to_owned(),
             name: form.text("name").to_owned(),
             scope,
-            token_typ,
+            token_format,
         };
         resource_server::create(&user.server.store, user.may(ResourcesWrite)?, new).await
     };
@@ -168,13 +200,16 @@ fn queried_identifier(user: &CurrentUser) -> Result<String, Error> {
 pub async fn show_edit(user: CurrentUser) -> Result<HttpResponse, PageError> {
     user.may(ResourcesWrite)?;
     let server = find(&user, &queried_identifier(&user)?).await?;
-    Ok(edit_page(&user, &server, server.token_typ.as_str(), None))
+    let token_typ = server.token_typ.as_str();
+    let signing_alg = server.signing_alg.as_str();
+    Ok(edit_page(&user, &server, token_typ, signing_alg, None))
 }
 
 fn edit_page(
     user: &CurrentUser,
     server: &ResourceServerView,
     token_typ: &str,
+    signing_alg: &str,
     error: Option<&Error>,
 ) -> HttpResponse {
     let content = html! {
@@ -184,7 +219,7 @@ fn edit_page(
         }
         (components::form(user, "/resource-servers/edit", html! {
             (hidden("identifier", &server.identifier))
-            (Field::new(user, "token-typ", error).help("help-token-typ").select(&token_typ_choices(user), token_typ))
+            (token_format_fields(user, token_typ, signing_alg, error))
             div.buttons {
                 button.primary { (user.t("save")) }
                 a.button href=(user.link("/resource-servers")) { (user.t("cancel")) }
@@ -205,16 +240,21 @@ pub async fn edit(
 ) -> Result<HttpResponse, PageError> {
     let identifier = form.get("identifier");
     let updated = async {
-        let token_typ = parse_token_typ(&form)?;
+        let changes = ResourceServerChanges {
+            token_typ: Some(parse_token_typ(&form)?),
+            signing_algorithm: Some(parse_signing_algorithm(&form)?),
+        };
         let permit = user.may(ResourcesWrite)?;
-        resource_server::update(&user.server.store, permit, identifier, token_typ).await
+        resource_server::update(&user.server.store, permit, identifier, changes).await
     };
     match recoverable(&user, updated.await, "/resource-servers")? {
         Ok(_) => Ok(done(&user, "/resource-servers", "saved")),
         Err(error) => {
             let server = find(&user, identifier).await?;
-            let chosen = form.text("token-typ");
-            Ok(edit_page(&user, &server, chosen, Some(&error)))
+            let token_typ = form.text("token-typ");
+            let signing_alg = form.text("signing-alg");
+            let page = edit_page(&user, &server, token_typ, signing_alg, Some(&error));
+            Ok(page)
         }
     }
 }

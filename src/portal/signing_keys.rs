@@ -5,14 +5,16 @@ use actix_web::web::Path;
 use maud::{Markup, html};
 
 use super::chart;
-use super::components::{self, badge, confirmation, table};
+use super::components::{self, Field, badge, confirmation, table};
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::clock::Timestamp;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::manage::actor::{SigningKeysRead, SigningKeysWrite};
-use crate::manage::signing_key::{self, RetirementMode, SigningKeyServices, SigningKeyView};
+use crate::manage::signing_key::{
+    self, RetirementMode, SignatureAlgorithm, SigningKeyServices, SigningKeyView,
+};
 
 /// All signing keys.
 pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
@@ -27,7 +29,10 @@ pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
             section aria-labelledby="rotate-key" {
                 h2 #rotate-key { (user.t("signing-key-rotate")) }
                 p { (user.t("signing-key-rotate-text")) }
-                (components::button(&user, "/signing-keys/rotate", &user.t("signing-key-rotate"), "primary"))
+                (components::form(&user, "/signing-keys/rotate", html! {
+                    (Field::new(&user, "algorithm", None).help("help-algorithm").select(&components::algorithm_choices(SignatureAlgorithm::ALL), ""))
+                    button.primary { (user.t("signing-key-rotate")) }
+                }))
             }
         }
     };
@@ -81,11 +86,20 @@ fn rows(user: &CurrentUser, keys: &[SigningKeyView]) -> Markup {
 
 /// Publishes a new key, which replaces the current one.
 pub async fn rotate(
-    AuthenticatedForm { user, .. }: AuthenticatedForm,
+    AuthenticatedForm { user, form }: AuthenticatedForm,
 ) -> Result<HttpResponse, PageError> {
     let permit = user.may(SigningKeysWrite)?;
+    let algorithm = match form.text("algorithm") {
+        "" => SignatureAlgorithm::default(),
+        chosen => chosen.parse().map_err(|_| {
+            Error::new(
+                Code::InvalidRequest,
+                format!("{chosen} is not a signature algorithm"),
+            )
+        })?,
+    };
     let services = SigningKeyServices::of(&user.server).await?;
-    signing_key::rotate(services, permit).await?;
+    signing_key::rotate(services, permit, algorithm).await?;
     Ok(done(&user, "/signing-keys", "signing-key-rotated"))
 }
 

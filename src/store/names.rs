@@ -67,7 +67,8 @@ mod tests {
         check!(DisabledBy: "operator" => Operator, "account" => Account);
         check!(TokenTyp: "at+jwt" => AtJwt, "JWT" => Jwt);
         check!(AuthLevel: "password" => Password, "all" => All);
-        check!(SignatureAlgorithm: "RS256" => Rs256, "PS256" => Ps256, "ES256" => Es256, "EdDSA" => Ed25519);
+        check!(SignatureAlgorithm: "RS256" => Rs256, "PS256" => Ps256, "ES256" => Es256, "EdDSA" => Ed25519,
+            "ML-DSA-44" => MlDsa44);
         check!(Role: "operator" => Operator, "administrator" => Administrator, "developer" => Developer,
             "viewer" => Viewer);
     }

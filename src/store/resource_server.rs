@@ -12,6 +12,7 @@ use super::names::{UnknownName, named_in_json};
 use super::schema::{clients, resource_servers};
 use super::{Change, Database, StoreError, Transaction};
 use crate::clock::Timestamp;
+use crate::crypto::jws::SignatureAlgorithm;
 use crate::scope::Scope;
 use crate::uri::{ExternalUri, UriError};
 
@@ -63,6 +64,15 @@ fn unknown_typ(_: &str) -> UnknownName {
 }
 
 named_in_json!(TokenTyp);
+
+/// The form of a resource server's access tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenFormat {
+    /// The header `typ`.
+    pub typ: TokenTyp,
+    /// The signature algorithm.
+    pub signing_algorithm: SignatureAlgorithm,
+}
 
 /// The path of the management API below the issuer.
 const MANAGEMENT_PATH: &str = "/api/v1";
@@ -118,6 +128,19 @@ pub struct ResourceServer {
     pub created_at: Timestamp,
     /// The header `typ` of the resource server's tokens.
     pub token_typ: TokenTyp,
+    /// The algorithm that signs the resource server's tokens.
+    #[serde(rename = "signing_alg")]
+    pub signing_algorithm: SignatureAlgorithm,
+}
+
+impl ResourceServer {
+    /// The form of the resource server's access tokens.
+    pub fn token_format(&self) -> TokenFormat {
+        TokenFormat {
+            typ: self.token_typ,
+            signing_algorithm: self.signing_algorithm,
+        }
+    }
 }
 
 /// An ordered set of resource server identifiers.
@@ -264,13 +287,33 @@ pub fn any(database: &mut Database) -> Result<bool, StoreError> {
         .is_some())
 }
 
-/// The identifiers of the resource servers that introspect with this client.
+/// The resource servers that introspect with this client: their identifiers, and the algorithms that
+/// sign their tokens.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
-pub fn of_client(database: &mut Database, client_id: &str) -> Result<Vec<String>, StoreError> {
-    let own = resource_servers::table.filter(resource_servers::client_id.eq(client_id));
-    Ok(own.select(resource_servers::identifier).load(database)?)
+pub fn of_client(
+    database: &mut Database,
+    client_id: &str,
+) -> Result<Vec<(String, SignatureAlgorithm)>, StoreError> {
+    Ok(resource_servers::table
+        .filter(resource_servers::client_id.eq(client_id))
+        .select((
+            resource_servers::identifier,
+            resource_servers::signing_algorithm,
+        ))
+        .load(database)?)
+}
+
+/// The algorithms that sign the tokens of resource servers.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn signing_algorithms(database: &mut Database) -> Result<Vec<SignatureAlgorithm>, StoreError> {
+    Ok(resource_servers::table
+        .select(resource_servers::signing_algorithm)
+        .distinct()
+        .load(database)?)
 }
 
 /// The ids of the clients that may request tokens for the resource server.
@@ -289,38 +332,47 @@ pub fn users(database: &mut Database, identifier: &str) -> Result<Vec<String>, S
         .collect())
 }
 
-/// Those of `resources` whose tokens have this `typ`.
+/// Those of `resources` whose tokens do not have the default format.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
-pub fn with_typ(
+pub fn token_formats(
     database: &mut Database,
     resources: &Resources,
-    typ: TokenTyp,
-) -> Result<Resources, StoreError> {
-    let all = resource_servers::table.filter(resource_servers::token_typ.eq(typ));
-    let all: Vec<String> = all.select(resource_servers::identifier).load(database)?;
+) -> Result<Vec<(String, TokenFormat)>, StoreError> {
+    let default = TokenFormat::default();
+    let all: Vec<ResourceServer> = resource_servers::table
+        .filter(
+            resource_servers::token_typ
+                .ne(default.typ)
+                .or(resource_servers::signing_algorithm.ne(default.signing_algorithm)),
+        )
+        .select(ResourceServer::as_select())
+        .load(database)?;
     Ok(all
-        .iter()
-        .map(String::as_str)
-        .filter(|identifier| resources.contains(identifier))
+        .into_iter()
+        .filter(|server| resources.contains(&server.identifier))
+        .map(|server| (server.identifier.clone(), server.token_format()))
         .collect())
 }
 
-/// Changes the `typ` of the resource server's tokens, and evicts the clients that may use it from
-/// the caches.
+/// Writes the format of the resource server's tokens, and evicts the clients that may use it, and
+/// the one that it introspects with, from the caches.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
-pub fn set_typ(
+pub fn set_token_format(
     transaction: &mut Transaction<'_>,
-    identifier: &str,
-    typ: TokenTyp,
+    server: &ResourceServer,
 ) -> Result<(), StoreError> {
-    let row = diesel::update(resource_servers::table.find(identifier));
-    row.set(resource_servers::token_typ.eq(typ))
+    diesel::update(resource_servers::table.find(&server.identifier))
+        .set((
+            resource_servers::token_typ.eq(server.token_typ),
+            resource_servers::signing_algorithm.eq(server.signing_algorithm),
+        ))
         .execute(transaction.modify())?;
-    for client_id in users(transaction.database, identifier)? {
+    transaction.changed(Change::Client(server.client_id.clone()));
+    for client_id in users(transaction.database, &server.identifier)? {
         transaction.changed(Change::Client(client_id));
     }
     Ok(())

@@ -31,6 +31,7 @@ diesel::table! {
         created_at -> BigInt,
         token_epoch -> BigInt,
         disabled_by -> Nullable<Text>,
+        dpop_bound_access_tokens -> Bool,
     }
 }
 
@@ -169,6 +170,7 @@ diesel::table! {
         client_id -> Text,
         created_at -> BigInt,
         token_typ -> Text,
+        signing_algorithm -> Text,
     }
 }
 

@@ -1,7 +1,9 @@
-//! Signing key: signs access tokens. The public key is published; the private key is stored sealed.
+//! Signing key: signs access tokens, with one algorithm (RFC 8725 section 3.1). The public key is published; the private key is stored sealed.
 //!
 //! The state of a key is a pure function of its row and the time, so that all nodes agree without
 //! communicating: published, then signing, then retiring, then gone.
+
+use std::cmp::Ordering;
 
 use diesel::prelude::*;
 use strum::Display;
@@ -62,14 +64,35 @@ impl SigningKey {
     }
 }
 
-/// The key that signs at `now`: of several, the one that began to sign last. If all keys are yet to
-/// begin, this node's clock is slow, and the first of them signs.
-pub fn signing_at(keys: &[SigningKey], now: Timestamp) -> Option<&SigningKey> {
-    let of = |state| keys.iter().filter(move |key| key.state(now) == state);
-    let order = |key: &&SigningKey| (key.signs_from, key.kid.clone());
-    of(State::Signing)
-        .max_by_key(order)
-        .or_else(|| of(State::Published).min_by_key(order))
+/// The key of `algorithm` that signs at `now`: of several, the one that began to sign last.
+pub fn signing_with(
+    keys: &[SigningKey],
+    algorithm: SignatureAlgorithm,
+    now: Timestamp,
+) -> Option<&SigningKey> {
+    keys.iter()
+        .filter(|key| key.algorithm == algorithm && key.state(now) == State::Signing)
+        .max_by(|a, b| by_start(a, b))
+}
+
+/// The key that signs at `now` where `algorithm` is asked for. While no key of that algorithm signs,
+/// because the first one is yet to be published for long enough, tokens are signed with RS256. If
+/// all keys are yet to begin, this node's clock is slow, and the first of them signs.
+pub fn signing_at(
+    keys: &[SigningKey],
+    algorithm: SignatureAlgorithm,
+    now: Timestamp,
+) -> Option<&SigningKey> {
+    let in_state = |state| keys.iter().filter(move |key| key.state(now) == state);
+    signing_with(keys, algorithm, now)
+        .or_else(|| signing_with(keys, SignatureAlgorithm::default(), now))
+        .or_else(|| in_state(State::Signing).max_by(|a, b| by_start(a, b)))
+        .or_else(|| in_state(State::Published).min_by(|a, b| by_start(a, b)))
+}
+
+/// The order in which keys begin to sign.
+fn by_start(a: &SigningKey, b: &SigningKey) -> Ordering {
+    (a.signs_from, &a.kid).cmp(&(b.signs_from, &b.kid))
 }
 
 /// All keys, the oldest first.
@@ -159,24 +182,39 @@ mod tests {
     }
 
     #[test]
-    fn one_key_signs_at_any_time() {
+    fn one_key_of_each_algorithm_signs_at_any_time() {
+        use SignatureAlgorithm::{Es256, Ps256, Rs256};
+        let of = |algorithm, key| SigningKey { algorithm, ..key };
         let rotation = [
             key("a", 10, Some((20, 30))),
             key("b", 20, Some((40, 50))),
             key("c", 20, None),
+            of(Es256, key("d", 30, Some((40, 50)))),
+            of(Es256, key("e", 40, None)),
         ];
-        for (keys, now, kid) in [
-            (&rotation[..], 10, Some("a")),
-            (&rotation, 19, Some("a")),
-            (&rotation, 20, Some("c")),
-            (&rotation, 60, Some("c")),
+        let imported = [of(Es256, key("f", 10, None)), key("g", 20, None)];
+        for (keys, algorithm, now, kid) in [
+            (&rotation[..], Rs256, 10, Some("a")),
+            (&rotation, Rs256, 19, Some("a")),
+            (&rotation, Rs256, 20, Some("c")),
+            (&rotation, Rs256, 60, Some("c")),
+            // RS256, until a key of the algorithm signs.
+            (&rotation, Es256, 29, Some("c")),
+            (&rotation, Es256, 30, Some("d")),
+            (&rotation, Es256, 39, Some("d")),
+            (&rotation, Es256, 40, Some("e")),
+            (&rotation, Ps256, 60, Some("c")),
             // A slow clock: the first key that is published signs already.
-            (&rotation, 0, Some("a")),
-            (&rotation[..2], 45, None),
-            (&[], 0, None),
+            (&rotation, Rs256, 0, Some("a")),
+            (&rotation, Es256, 0, Some("a")),
+            (&rotation[..2], Rs256, 45, None),
+            // There is no key for RS256 yet.
+            (&imported, Rs256, 19, Some("f")),
+            (&imported, Rs256, 20, Some("g")),
+            (&[], Rs256, 0, None),
         ] {
-            let signing = signing_at(keys, at(now)).map(|key| key.kid.as_str());
-            assert_eq!(signing, kid, "{now}");
+            let signing = signing_at(keys, algorithm, at(now)).map(|key| key.kid.as_str());
+            assert_eq!(signing, kid, "{algorithm:?} {now}");
         }
     }
 }

@@ -115,8 +115,9 @@ async function accountsAndResourceServers() {
   await to(page, '/resource-servers')
   await press(page, 'Edit Shipments API')
   await titled(page, 'Shipments API')
-  assert.equal(await page.locator('select').inputValue(), 'at+jwt')
-  await fill(page, { 'token-typ': 'JWT' })
+  assert.equal(await page.locator('select[name=token-typ]').inputValue(), 'at+jwt')
+  assert.equal(await page.locator('select[name=signing-alg]').inputValue(), 'RS256')
+  await fill(page, { 'token-typ': 'JWT', 'signing-alg': 'ES256' })
   await press(page, 'Save')
   await notice(page, 'Saved.')
 
@@ -126,6 +127,10 @@ async function accountsAndResourceServers() {
   const own = { client_id: await given(page, 'client-id'), client_secret: await given(page, 'client-secret') }
   const { access_token: issued } = await token(own.client_id, own.client_secret)
   assert.equal(JSON.parse(Buffer.from(issued.split('.')[0], 'base64url')).typ, 'JWT')
+  await eventually('the algorithm', async () => {
+    const { access_token: next } = await token(own.client_id, own.client_secret)
+    return JSON.parse(Buffer.from(next.split('.')[0], 'base64url')).alg === 'ES256'
+  })
   assert.equal((await introspect(made, issued)).active, true)
   assert.equal((await introspect(input.resource, issued)).active, false)
 
@@ -186,7 +191,7 @@ async function registration() {
 
 async function signingKeys() {
   await press(page, 'Signing keys', 'nav')
-  const kids = async () => (await (await fetch(`${input.base}/.well-known/jwks.json`)).json()).keys.map((key) => key.kid)
+  const kids = async () => (await (await fetch(`${input.base}/.well-known/jwks.json`)).json()).keys.filter((key) => key.alg === 'RS256').map((key) => key.kid)
   const signs = async () => JSON.parse(Buffer.from((await token(input.import.client_id, input.import.client_secret)).access_token.split('.')[0], 'base64url')).kid
   const [first] = await kids()
   assert.match(await row(page, first).innerText(), /Signing/)

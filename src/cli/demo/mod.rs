@@ -23,7 +23,7 @@ use crate::manage::actor::{
 use crate::manage::api_key::{self, IpRanges, NewApiKey};
 use crate::manage::client::{self, NewClient};
 use crate::manage::registration_token::{self, NewRegistrationToken};
-use crate::manage::resource_server::{self, NewResourceServer, TokenTyp};
+use crate::manage::resource_server::{self, NewResourceServer, TokenFormat};
 use crate::manage::signing_key::{self, RotationPolicy, SigningKeyServices};
 use crate::manage::user::{self, Passwords, Role};
 use crate::manage::{RequestContext, account, invitation, secret};
@@ -197,7 +197,7 @@ impl Demo<'_> {
         signing_key::ensure(services, self.days_ago(42)).await?;
         // A rotation on request counts from the present, since a key must be published before it signs.
         let keys = self.store.read(crate::store::signing_key::list).await?;
-        signing_key::rotate_if_due(services, &keys, self.days_ago(9)).await?;
+        signing_key::make_due_change(services, &keys, &[], self.days_ago(9)).await?;
         Ok(())
     }
 
@@ -234,7 +234,7 @@ impl Demo<'_> {
                 identifier: identifier(path),
                 name: name.to_owned(),
                 scope: scope.parse().map_err(internal)?,
-                token_typ: TokenTyp::default(),
+                token_format: TokenFormat::default(),
             };
             let resource =
                 resource_server::create(&self.store, operator.may(ResourcesWrite)?, new).await?;
@@ -297,6 +297,7 @@ impl Demo<'_> {
                 may_introspect: false,
                 auth_method: sample.auth_method,
                 jwks: (!uses_secret).then(public_key).transpose()?,
+                dpop_bound_access_tokens: false,
             };
             let at = self.days_ago(sample.days_ago).saturating_add(3 * HOUR);
             let permit = self.operator(at).may(ClientsWrite)?;

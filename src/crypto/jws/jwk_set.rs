@@ -14,8 +14,8 @@ const MAX_KEYS: usize = 20;
 /// The maximum number of keys that are tried for one signature.
 const MAX_KEYS_TRIED: usize = 10;
 
-/// The members that only private and symmetric keys have (RFC 7518 section 6).
-const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+/// The members that only private and symmetric keys have (RFC 7518 section 6, RFC 9964 section 3).
+const PRIVATE_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
 /// Why a JWS was not accepted as signed by one of a set of keys.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Jwk {
     ///
     /// # Errors
     /// [`InvalidKey`] with the reason why it cannot verify a signature.
-    fn parse(jwk: &Value) -> Result<Self, InvalidKey> {
+    pub fn parse(jwk: &Value) -> Result<Self, InvalidKey> {
         let jwk = jwk.as_object().ok_or("it is not a JSON object")?;
         if holds_secret(jwk) {
             return Err("it is a private or symmetric key".into());
@@ -85,6 +85,11 @@ impl Jwk {
             algorithm,
             key,
         })
+    }
+
+    /// The key, if it can be used with this algorithm.
+    pub fn key_for(&self, algorithm: SignatureAlgorithm) -> Option<&PublicKey> {
+        self.fits(algorithm, None).then_some(&self.key)
     }
 
     /// Whether a signature with this algorithm and `kid` may have been made with this key.
@@ -321,6 +326,18 @@ mod tests {
             ),
             (json!({"kty": "oct", "k": "AQ"}), "symmetric"),
             (json!({"kty": "AKP", "pub": "AQ"}), "AKP"),
+            (
+                json!({"kty": "AKP", "alg": "ML-DSA-65", "pub": "AQ"}),
+                "AKP for ML-DSA-44",
+            ),
+            (
+                json!({"kty": "AKP", "alg": "ML-DSA-44", "pub": "AQ"}),
+                "unusable",
+            ),
+            (
+                json!({"kty": "AKP", "alg": "ML-DSA-44", "pub": "AQ", "priv": "AQ"}),
+                "private",
+            ),
         ] {
             let refused = Jwk::parse(&jwk).unwrap_err();
             assert!(refused.to_string().contains(reason), "{jwk}: {refused}");

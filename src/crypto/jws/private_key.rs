@@ -5,8 +5,8 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
-    RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, ML_DSA_44_SIGNING,
+    PqdsaKeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
 };
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
@@ -28,6 +28,7 @@ enum Pair {
     Rsa(RsaKeyPair),
     P256(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
+    MlDsa44(PqdsaKeyPair),
 }
 
 impl PrivateKey {
@@ -51,10 +52,15 @@ impl PrivateKey {
                 let pair = Ed25519KeyPair::generate().map_err(failed)?;
                 PrivateKey::from_encodable(&pair, "cannot encode the Ed25519 key")
             }
+            SignatureAlgorithm::MlDsa44 => {
+                let pair = PqdsaKeyPair::generate(&ML_DSA_44_SIGNING).map_err(failed)?;
+                PrivateKey::from_encodable(&pair.private_key(), "cannot encode the ML-DSA-44 key")
+            }
         }
     }
 
-    /// Reads a key in PEM: PKCS#8, PKCS#1 or SEC1; RSA of 2048 to 8192 bits, P-256 or Ed25519.
+    /// Reads a key in PEM: PKCS#8, PKCS#1 or SEC1; RSA of 2048 to 8192 bits, P-256,
+    /// Ed25519 or ML-DSA-44.
     ///
     /// # Errors
     /// [`InvalidKey`] if it is none of these.
@@ -101,7 +107,8 @@ impl PrivateKey {
     /// Reads a key in PKCS#8 (RFC 5958).
     ///
     /// # Errors
-    /// [`InvalidKey`] if it is not an RSA key of 2048 bits or more, a P-256 or an Ed25519 key.
+    /// [`InvalidKey`] if it is not an RSA key of 2048 bits or more, a P-256, an Ed25519 or an
+    /// ML-DSA-44 key.
     pub fn from_pkcs8(pkcs8: SecretBytes) -> Result<Self, InvalidKey> {
         let der = pkcs8.expose();
         let pair = if let Ok(pair) = RsaKeyPair::from_pkcs8(der) {
@@ -110,8 +117,12 @@ impl PrivateKey {
             Pair::P256(pair)
         } else if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der) {
             Pair::Ed25519(pair)
+        } else if let Ok(pair) = PqdsaKeyPair::from_pkcs8(&ML_DSA_44_SIGNING, der) {
+            Pair::MlDsa44(pair)
         } else {
-            return Err("not an RSA key of 2048 bits or more, nor a P-256 or Ed25519 key".into());
+            return Err(
+                "not an RSA key of 2048 bits or more, nor a P-256, Ed25519 or ML-DSA-44 key".into(),
+            );
         };
         Ok(PrivateKey { pair, pkcs8 })
     }
@@ -127,6 +138,7 @@ impl PrivateKey {
             Pair::Rsa(_) => SignatureAlgorithm::Rs256,
             Pair::P256(_) => SignatureAlgorithm::Es256,
             Pair::Ed25519(_) => SignatureAlgorithm::Ed25519,
+            Pair::MlDsa44(_) => SignatureAlgorithm::MlDsa44,
         }
     }
 
@@ -154,6 +166,7 @@ impl PrivateKey {
                 let key = pair.public_key().as_ref().try_into();
                 Ok(PublicKey::Ed25519(key.map_err(|_| "unusable Ed25519 key")?))
             }
+            Pair::MlDsa44(pair) => Ok(PublicKey::MlDsa44(pair.public_key().as_ref().to_vec())),
         }
     }
 
@@ -179,6 +192,10 @@ impl PrivateKey {
             (Pair::Ed25519(pair), SignatureAlgorithm::Ed25519) => pair
                 .try_sign(message)
                 .map(|signature| signature.as_ref().to_vec()),
+            (Pair::MlDsa44(pair), SignatureAlgorithm::MlDsa44) => {
+                let mut signature = vec![0; ML_DSA_44_SIGNING.signature_len()];
+                pair.sign(message, &mut signature).map(|_| signature)
+            }
             _ => return Err("the key is not one of that algorithm".into()),
         };
         signature.map_err(|_| "the key does not sign".into())
@@ -217,16 +234,26 @@ mod tests {
             );
             let again = PrivateKey::from_pkcs8(key.pkcs8().clone()).unwrap();
             assert_eq!(again.public_key().unwrap(), public);
+            let written = public.to_jwk();
+            let read = PublicKey::from_jwk(written.as_object().unwrap());
+            assert_eq!(read.as_ref(), Ok(&public), "{algorithm:?}");
+            assert!(
+                public
+                    .to_pem()
+                    .unwrap()
+                    .starts_with("-----BEGIN PUBLIC KEY")
+            );
         }
     }
 
     #[test]
     fn a_key_signs_with_its_own_algorithms_alone() {
-        use SignatureAlgorithm::{Ed25519, Es256, Ps256, Rs256};
+        use SignatureAlgorithm::{Ed25519, Es256, MlDsa44, Ps256, Rs256};
         for (own, others) in [
-            (Ps256, &[Es256, Ed25519][..]),
-            (Es256, &[Rs256, Ps256, Ed25519]),
-            (Ed25519, &[Rs256, Ps256, Es256]),
+            (Ps256, &[Es256, Ed25519, MlDsa44][..]),
+            (Es256, &[Rs256, Ps256, Ed25519, MlDsa44]),
+            (Ed25519, &[Rs256, Ps256, Es256, MlDsa44]),
+            (MlDsa44, &[Rs256, Ps256, Es256, Ed25519]),
         ] {
             let key = PrivateKey::generate(own).unwrap();
             for other in others {

@@ -1,11 +1,12 @@
-//! Public keys as JWKs write them (RFC 7518 section 6, RFC 8037 section 2), for verifying signatures.
+//! Public keys as JWKs write them (RFC 7518 section 6, RFC 8037 section 2, RFC 9964), for verifying
+//! signatures.
 
 use std::borrow::Cow;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    ECDSA_P256_SHA256_FIXED, ED25519, ML_DSA_44, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
     RSA_PSS_2048_8192_SHA256, RsaPublicKeyComponents,
 };
 use base64::Engine;
@@ -25,6 +26,9 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(false),
 );
+
+/// The length of an ML-DSA-44 public key, in bytes (FIPS 204 section 4).
+const ML_DSA_44_LENGTH: usize = 1312;
 
 /// Why a key or a JWK Set cannot be used. The message holds nothing of a private key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,10 +73,12 @@ pub enum PublicKey {
     P256([u8; 65]),
     /// An Ed25519 key.
     Ed25519([u8; 32]),
+    /// An ML-DSA-44 key, of 1312 bytes.
+    MlDsa44(Vec<u8>),
 }
 
 impl PublicKey {
-    /// Reads the key of a JWK (RFC 7518 section 6, RFC 8037 section 2).
+    /// Reads the key of a JWK (RFC 7518 section 6, RFC 8037 section 2, RFC 9964 section 3).
     ///
     /// # Errors
     /// [`InvalidKey`] with the reason.
@@ -97,12 +103,22 @@ impl PublicKey {
                         .map_err(|_| InvalidKey::from("the member x is not 32 octets long"))?,
                 )
             }
+            // The algorithm is part of such a key.
+            (Some("AKP"), _) if text(jwk, "alg")? == Some("ML-DSA-44") => {
+                let key = octets(jwk, "pub")?;
+                // The library would also read another encoding, which no JWK has.
+                if key.len() != ML_DSA_44_LENGTH {
+                    return Err("the member pub is unusable: it is not 1312 octets long".into());
+                }
+                PublicKey::MlDsa44(key)
+            }
             (None, _) => return Err("the member kty is missing".into()),
             (Some(kind), curve) => {
                 let curve = curve
                     .map(|curve| format!(" on {}", printable(curve)))
                     .unwrap_or_default();
-                let accepted = "RSA, EC on P-256 and OKP on Ed25519 are accepted";
+                let accepted =
+                    "RSA, EC on P-256, OKP on Ed25519 and AKP for ML-DSA-44 are accepted";
                 return Err(
                     format!("a key of the kind {}{curve}: {accepted}", printable(kind)).into(),
                 );
@@ -139,6 +155,9 @@ impl PublicKey {
                 json!({"kty": "EC", "crv": "P-256", "x": x, "y": y})
             }
             PublicKey::Ed25519(x) => json!({"kty": "OKP", "crv": "Ed25519", "x": encode(x)}),
+            PublicKey::MlDsa44(key) => {
+                json!({"kty": "AKP", "alg": "ML-DSA-44", "pub": encode(key)})
+            }
         }
     }
 
@@ -147,6 +166,7 @@ impl PublicKey {
             PublicKey::Rsa { .. } => SignatureAlgorithm::Rs256,
             PublicKey::P256(_) => SignatureAlgorithm::Es256,
             PublicKey::Ed25519(_) => SignatureAlgorithm::Ed25519,
+            PublicKey::MlDsa44(_) => SignatureAlgorithm::MlDsa44,
         }
     }
 
@@ -159,6 +179,7 @@ impl PublicKey {
                 SignatureAlgorithm::Rs256 | SignatureAlgorithm::Ps256
             ) | (PublicKey::P256(_), SignatureAlgorithm::Es256)
                 | (PublicKey::Ed25519(_), SignatureAlgorithm::Ed25519)
+                | (PublicKey::MlDsa44(_), SignatureAlgorithm::MlDsa44)
         )
     }
 
@@ -179,6 +200,9 @@ impl PublicKey {
             }
             (PublicKey::Ed25519(x), SignatureAlgorithm::Ed25519) => {
                 ParsedPublicKey::new(&ED25519, x)
+            }
+            (PublicKey::MlDsa44(key), SignatureAlgorithm::MlDsa44) => {
+                ParsedPublicKey::new(&ML_DSA_44, key)
             }
             _ => return Err("the key is not one of that algorithm".into()),
         };
@@ -203,7 +227,7 @@ impl PublicKey {
         Ok(pem)
     }
 
-    /// The thumbprint of the key (RFC 7638), with SHA-256.
+    /// The thumbprint of the key (RFC 7638; RFC 9964 section 6 for ML-DSA-44), with SHA-256.
     pub fn thumbprint(&self) -> String {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let canonical = match self {
@@ -217,6 +241,12 @@ impl PublicKey {
             }
             PublicKey::Ed25519(x) => {
                 format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, encode(x))
+            }
+            PublicKey::MlDsa44(key) => {
+                format!(
+                    r#"{{"alg":"ML-DSA-44","kty":"AKP","pub":"{}"}}"#,
+                    encode(key)
+                )
             }
         };
         encode(digest(&SHA256, canonical.as_bytes()).as_ref())

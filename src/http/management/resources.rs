@@ -10,7 +10,9 @@ use crate::error::{Code, Error};
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
-use crate::manage::resource_server::{self, NewResourceServer, TokenTyp};
+use crate::manage::resource_server::{
+    self, NewResourceServer, ResourceServerChanges, SignatureAlgorithm, TokenFormat, TokenTyp,
+};
 use crate::scope::Scope;
 use crate::secret::Disclosed;
 
@@ -30,6 +32,10 @@ pub(in crate::http) struct CreateResourceServer {
     /// The header parameter `typ` of tokens for the resource server; `at+jwt` by default.
     #[serde(default)]
     token_typ: TokenTyp,
+    /// The algorithm that signs tokens for the resource server; `RS256` by default. `Ed25519` and
+    /// `EdDSA` are the same.
+    #[serde(default)]
+    signing_alg: SignatureAlgorithm,
 }
 
 /// Changes of a resource server.
@@ -37,7 +43,10 @@ pub(in crate::http) struct CreateResourceServer {
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct UpdateResourceServer {
     /// The header parameter `typ` of tokens that are issued from now on.
-    token_typ: TokenTyp,
+    token_typ: Option<TokenTyp>,
+    /// The algorithm that signs tokens from now on. While no key of the algorithm can sign, because
+    /// its first key is yet to be published for long enough, tokens are signed with `RS256`.
+    signing_alg: Option<SignatureAlgorithm>,
 }
 
 /// The resource server to change or delete.
@@ -65,7 +74,10 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
         identifier: body.identifier.clone(),
         name: body.name.clone(),
         scope: body.scope.clone(),
-        token_typ: body.token_typ,
+        token_format: TokenFormat {
+            typ: body.token_typ,
+            signing_algorithm: body.signing_alg,
+        },
     };
     let create = async {
         let made = resource_server::create(api.store(), permit, new).await?;
@@ -87,8 +99,15 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
 pub(in crate::http) async fn update(api: ApiRequest, payload: Payload) -> HandlerResult {
     let permit = api.permit(ResourcesWrite).await?;
     let ResourceServerQuery { identifier } = api.query()?;
-    let UpdateResourceServer { token_typ } = api.json(payload).await?;
-    let changed = resource_server::update(api.store(), permit, &identifier, token_typ).await?;
+    let UpdateResourceServer {
+        token_typ,
+        signing_alg,
+    } = api.json(payload).await?;
+    let changes = ResourceServerChanges {
+        token_typ,
+        signing_algorithm: signing_alg,
+    };
+    let changed = resource_server::update(api.store(), permit, &identifier, changes).await?;
     Ok(ok(&changed))
 }
 

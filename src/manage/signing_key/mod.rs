@@ -10,13 +10,15 @@ use super::actor::Permit;
 use super::not_found;
 use super::rights::{SigningKeysRead, SigningKeysWrite};
 use crate::clock::Timestamp;
+pub use crate::crypto::jws::SignatureAlgorithm;
 use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::{Code, Error};
 use crate::oauth::AuthorizationServer;
 use crate::oauth::signing_keys::{SigningKeyPair, public_pem};
 use crate::store::Store;
 use crate::store::audit::{Action, Recorder};
-use crate::store::signing_key::{self, SigningKey, signing_at};
+use crate::store::resource_server;
+use crate::store::signing_key::{self, SigningKey, State, signing_at};
 
 mod retirement;
 mod schedule;
@@ -24,8 +26,8 @@ mod sealing;
 
 pub use retirement::{RetirementMode, retire};
 pub(super) use schedule::reschedule;
-use schedule::{RequestedAt, reschedule_at_start, with_lead};
-pub use schedule::{RotationPolicy, is_due};
+pub use schedule::{DueChange, RotationPolicy, due_change};
+use schedule::{RequestedAt, reschedule_at_start, retired, with_lead};
 use sealing::check_opens;
 pub(super) use sealing::sealed_row;
 pub use sealing::{LOST_FILE_HELP, open_or_create_sealing_keys, open_sealing_keys, opened_keys};
@@ -146,7 +148,8 @@ pub async fn check(
     sealing_keys: &SealingKeyFile,
     now: Timestamp,
 ) -> Result<(), Error> {
-    match signing_at(&opened_keys(store, sealing_keys, now).await?, now) {
+    let keys = opened_keys(store, sealing_keys, now).await?;
+    match signing_at(&keys, SignatureAlgorithm::default(), now) {
         Some(_) => Ok(()),
         None => Err(Error::unavailable(
             "no signing key is active, and the database is read-only",
@@ -167,20 +170,21 @@ pub async fn ensure(services: SigningKeyServices<'_>, now: Timestamp) -> Result<
     } = services;
     // Finds a wrong sealing key file now, instead of at the first token request.
     let keys = opened_keys(store, sealing_keys, now).await?;
-    if signing_at(&keys, now).is_some() {
+    let default = SignatureAlgorithm::default();
+    if can_sign(&keys, now) {
         return store
             .write(now, move |transaction| {
                 reschedule_at_start(transaction, policy, now)
             })
             .await;
     }
-    let key = generate().await?;
+    let key = generate(default).await?;
     let sealing_keys = sealing_keys.clone();
     store
         .write(now, move |transaction| {
             let keys = signing_key::list(transaction.database())?;
             // Another node may have created one meanwhile.
-            if signing_at(&keys, now).is_none() {
+            if !can_sign(&keys, now) {
                 let row = sealed_row(&key, &sealing_keys, now)?;
                 signing_key::insert(transaction, &row)?;
                 Recorder::keyward(now).record(
@@ -195,66 +199,105 @@ pub async fn ensure(services: SigningKeyServices<'_>, now: Timestamp) -> Result<
         .await
 }
 
-/// Generates a key that replaces the present one once every resource server can have it.
+/// Whether tokens can be signed until the rotation has created the keys that are missing: a key signs,
+/// or one for RS256 is about to.
+fn can_sign(keys: &[SigningKey], now: Timestamp) -> bool {
+    keys.iter().any(|key| match key.state(now) {
+        State::Signing => true,
+        State::Published => key.algorithm == SignatureAlgorithm::default(),
+        State::Retiring | State::Gone => false,
+    })
+}
+
+/// Generates a key that replaces the present one of its algorithm once every resource server can have
+/// it.
 ///
 /// # Errors
 /// `server_error` if no key can be generated or sealed.
 pub async fn rotate(
     services: SigningKeyServices<'_>,
     permit: Permit<SigningKeysWrite>,
+    algorithm: SignatureAlgorithm,
 ) -> Result<SigningKeyView, Error> {
     let requested = RequestedAt::of(&permit);
-    let key = generate().await?;
+    let key = generate(algorithm).await?;
     add(services, permit, Action::SigningKeyRotate, key, requested).await
 }
 
-/// Rotates the signing key if [`is_due`] at `now`, a time that the clocks agree on. Every node calls
-/// this; one of them rotates.
+/// Makes the [`DueChange`] of `keys` at `now`, a time that the clocks agree on, if there is one. Every
+/// node may call this; one of them makes the change. `asked` are the algorithms that resource servers
+/// ask for.
 ///
 /// # Errors
 /// `server_error` if no key can be generated or sealed.
-pub async fn rotate_if_due(
+pub async fn make_due_change(
     services: SigningKeyServices<'_>,
     keys: &[SigningKey],
+    asked: &[SignatureAlgorithm],
     now: Timestamp,
-) -> Result<Option<SigningKeyView>, Error> {
+) -> Result<Option<(DueChange, SigningKeyView)>, Error> {
     let policy = services.policy;
-    if !is_due(keys, policy, now) {
+    let Some(due) = due_change(keys, asked, policy, now) else {
         return Ok(None);
-    }
+    };
     let requested = RequestedAt::at(now);
-    let key = generate().await?;
+    let generated = match &due {
+        DueChange::Create(algorithm) | DueChange::Rotate(algorithm) => {
+            Some(generate(*algorithm).await?)
+        }
+        DueChange::Retire(_) => None,
+    };
     let sealing_keys = services.sealing_keys.clone();
     services
         .store
         .write(now, move |transaction| {
-            if !is_due(&signing_key::list(transaction.database())?, policy, now) {
+            let keys = signing_key::list(transaction.database())?;
+            let asked = resource_server::signing_algorithms(transaction.database())?;
+            if due_change(&keys, &asked, policy, now).as_ref() != Some(&due) {
                 return Ok(None);
             }
-            let row = sealed_row(&key, &sealing_keys, now)?;
-            let row = with_lead(transaction, row, policy, requested)?;
-            signing_key::insert(transaction, &row)?;
+            let action = match &due {
+                DueChange::Create(_) => Action::SigningKeyCreate,
+                DueChange::Rotate(_) => Action::SigningKeyRotate,
+                DueChange::Retire(_) => Action::SigningKeyRetire,
+            };
+            let row = match (&due, &generated) {
+                (DueChange::Retire(kid), _) => {
+                    let row = retired(find(&keys, kid)?.clone(), policy, now);
+                    signing_key::update(transaction, &row)?;
+                    row
+                }
+                (_, Some(key)) => {
+                    let row = sealed_row(key, &sealing_keys, now)?;
+                    let row = with_lead(transaction, row, policy, requested)?;
+                    signing_key::insert(transaction, &row)?;
+                    row
+                }
+                (_, None) => return Ok(None),
+            };
             reschedule(transaction, policy, now)?;
-            Recorder::keyward(now).record(transaction, Action::SigningKeyRotate, None, &row.kid)?;
-            Ok(Some(SigningKeyView::at(&row, now)))
+            Recorder::keyward(now).record(transaction, action, None, &row.kid)?;
+            Ok(Some((due.clone(), SigningKeyView::at(&row, now))))
         })
         .await
 }
 
-/// Imports a private key in PEM, which replaces the present one once every resource server can have it.
-/// Whoever knows the key can sign tokens with any scope, so the actor must have every right already.
+/// Imports a private key in PEM, which replaces the present one of its algorithm once every resource
+/// server can have it. Without an algorithm, it is the usual one for a key of its kind. The holder of
+/// the key can sign tokens with any scope, so the actor must have every right already.
 ///
 /// # Errors
-/// `invalid_request` for an unusable key; `conflict` for one that exists already; `access_denied` if the
+/// `invalid_request` for a key that is unusable or not for `algorithm`; `conflict` for one that exists already; `access_denied` if the
 /// actor lacks a right.
 pub async fn import(
     services: SigningKeyServices<'_>,
     permit: Permit<SigningKeysWrite>,
     pem: &[u8],
+    algorithm: Option<SignatureAlgorithm>,
 ) -> Result<SigningKeyView, Error> {
     permit.check_every_right()?;
     let requested = RequestedAt::of(&permit);
-    let key = SigningKeyPair::from_pem(pem)
+    let key = SigningKeyPair::from_pem(pem, algorithm)
         .map_err(|error| Error::new(Code::InvalidRequest, error.to_string()))?;
     add(services, permit, Action::SigningKeyImport, key, requested).await
 }
@@ -290,8 +333,8 @@ async fn add(
         .await
 }
 
-/// Generates an RSA key pair on a thread for blocking work.
-pub(super) async fn generate() -> Result<SigningKeyPair, Error> {
-    let generated = tokio::task::spawn_blocking(SigningKeyPair::generate).await;
+/// Generates a key pair on a thread for blocking work: for RSA this takes long.
+pub(super) async fn generate(algorithm: SignatureAlgorithm) -> Result<SigningKeyPair, Error> {
+    let generated = tokio::task::spawn_blocking(move || SigningKeyPair::generate(algorithm)).await;
     Ok(generated.map_err(|error| Error::server_error(error.to_string()))??)
 }

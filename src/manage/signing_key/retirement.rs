@@ -1,14 +1,16 @@
 //! Retirement of signing keys.
 
-use super::schedule::{RequestedAt, reschedule, with_lead};
+use super::schedule::{RequestedAt, RotationPolicy, is_used, reschedule, retired, with_lead};
 use super::sealing::{check_opens, sealed_row};
 use super::{SigningKeyServices, SigningKeyView, find, generate};
 use crate::clock::Timestamp;
+use crate::crypto::jws::SignatureAlgorithm;
 use crate::error::{Code, Error};
 use crate::manage::actor::Permit;
 use crate::manage::rights::SigningKeysWrite;
 use crate::oauth::signing_keys::SigningKeyPair;
 use crate::store::audit::Action;
+use crate::store::resource_server;
 use crate::store::signing_key::{self, SigningKey, State};
 
 /// How a key is retired.
@@ -20,8 +22,8 @@ pub enum RetirementMode {
     Immediate,
 }
 
-/// Retires a key. If no other key would sign, a successor is generated. A graceful retirement lets the
-/// key sign until the successor can take over.
+/// Retires a key. If its algorithm is used and no other key would sign with it, a successor is
+/// generated. A graceful retirement lets the key sign until the successor can take over.
 ///
 /// # Errors
 /// `not_found`; `conflict` if the key is retired already.
@@ -37,8 +39,15 @@ pub async fn retire(
         // for which other writers wait.
         let keys = services.store.read(signing_key::list).await?;
         check_opens(&keys, services.sealing_keys, requested.now)?;
-        let successor = match plan_retirement(&keys, kid, mode, requested.now)?.successor {
-            Some(_) => Some(generate().await?),
+        let asked = services.store.read(resource_server::signing_algorithms);
+        let retirement = Retirement {
+            keys: &keys,
+            asked: &asked.await?,
+            policy: services.policy,
+            now: requested.now,
+        };
+        let successor = match retirement.plan(kid, mode)?.successor {
+            Some((algorithm, _)) => Some(generate(algorithm).await?),
             None => None,
         };
         let retired = write_retirement(services, &permit, kid, mode, successor, requested);
@@ -48,7 +57,7 @@ pub async fn retire(
     }
 }
 
-/// Retires a key in one transaction; `None` if that takes a successor and none was generated, since the
+/// Retires a key in one transaction; `None` if that takes a successor that was not generated, since the
 /// keys have changed in between.
 async fn write_retirement(
     services: SigningKeyServices<'_>,
@@ -68,14 +77,24 @@ async fn write_retirement(
         .write(now, move |transaction| {
             let keys = signing_key::list(transaction.database())?;
             check_opens(&keys, &sealing_keys, now)?;
-            let plan = plan_retirement(&keys, &kid, mode, now)?;
-            if plan.successor.is_some() && successor.is_none() {
+            let retirement = Retirement {
+                keys: &keys,
+                asked: &resource_server::signing_algorithms(transaction.database())?,
+                policy,
+                now,
+            };
+            let plan = retirement.plan(&kid, mode)?;
+            let generated = successor.as_ref().map(|key| key.algorithm);
+            if plan
+                .successor
+                .is_some_and(|(algorithm, _)| Some(algorithm) != generated)
+            {
                 return Ok(None);
             }
             if let Some(key) = &plan.ended {
                 signing_key::update(transaction, key)?;
             }
-            if let (Some(start), Some(successor)) = (plan.successor, &successor) {
+            if let (Some((_, start)), Some(successor)) = (plan.successor, &successor) {
                 let row = sealed_row(successor, &sealing_keys, now)?;
                 let row = match start {
                     SuccessorStart::Immediate => SigningKey {
@@ -105,57 +124,111 @@ enum SuccessorStart {
 /// The changes that retire a key.
 #[derive(Debug)]
 struct RetirementPlan {
-    /// The key, if it stops signing and being published now.
+    /// The key, if it stops signing now.
     ended: Option<SigningKey>,
-    /// When the successor signs, if one is needed.
-    successor: Option<SuccessorStart>,
+    /// The algorithm of the successor and when it signs, if one is needed.
+    successor: Option<(SignatureAlgorithm, SuccessorStart)>,
 }
 
-fn plan_retirement(
-    keys: &[SigningKey],
-    kid: &str,
-    mode: RetirementMode,
+/// What a retirement depends on.
+struct Retirement<'a> {
+    keys: &'a [SigningKey],
+    /// The algorithms that resource servers ask for.
+    asked: &'a [SignatureAlgorithm],
+    policy: RotationPolicy,
     now: Timestamp,
-) -> Result<RetirementPlan, Error> {
-    let key = find(keys, kid)?;
-    let state = key.state(now);
-    let is_retired = match mode {
-        // The key may be gone by this machine's clock alone, which may be ahead.
-        RetirementMode::Immediate => key.published_until == Some(Timestamp::EPOCH),
-        RetirementMode::Graceful => matches!(state, State::Retiring | State::Gone),
-    };
-    if is_retired {
-        return Err(Error::new(
-            Code::Conflict,
-            format!("The signing key {kid} is {state} already"),
-        ));
-    }
-    let another_is = |wanted: State| {
-        keys.iter()
-            .any(|other| other.kid != kid && other.state(now) == wanted)
-    };
-    if mode == RetirementMode::Immediate || state == State::Published {
-        let ended = SigningKey {
-            // The epoch, not `now`: by a clock that is behind, `now` is in the future.
-            signs_until: Some(Timestamp::EPOCH),
-            published_until: Some(Timestamp::EPOCH),
-            ..key.clone()
+}
+
+impl Retirement<'_> {
+    fn plan(&self, kid: &str, mode: RetirementMode) -> Result<RetirementPlan, Error> {
+        let key = find(self.keys, kid)?;
+        let state = key.state(self.now);
+        let is_retired = match mode {
+            // The key may be gone by this machine's clock alone, which may be ahead.
+            RetirementMode::Immediate => key.published_until == Some(Timestamp::EPOCH),
+            RetirementMode::Graceful => matches!(state, State::Retiring | State::Gone),
         };
-        return Ok(RetirementPlan {
+        if is_retired {
+            return Err(Error::new(
+                Code::Conflict,
+                format!("The signing key {kid} is {state} already"),
+            ));
+        }
+        let ended = if mode == RetirementMode::Immediate || state == State::Published {
+            SigningKey {
+                // The epoch, not `now`: by a clock that is behind, `now` is in the future.
+                signs_until: Some(Timestamp::EPOCH),
+                published_until: Some(Timestamp::EPOCH),
+                ..key.clone()
+            }
+        } else if is_used(key.algorithm, self.asked) {
+            // It signs until its successor does.
+            let successor = (key.algorithm, SuccessorStart::AfterLead);
+            return Ok(RetirementPlan {
+                ended: None,
+                successor: (!self.another_is(key, State::Published)).then_some(successor),
+            });
+        } else {
+            retired(key.clone(), self.policy, self.now)
+        };
+        Ok(RetirementPlan {
             ended: Some(ended),
-            successor: (!another_is(State::Signing)).then_some(SuccessorStart::Immediate),
-        });
+            successor: self.successor_at_once(key),
+        })
     }
-    Ok(RetirementPlan {
-        ended: None,
-        successor: (!another_is(State::Published)).then_some(SuccessorStart::AfterLead),
-    })
+
+    /// The successor of a key that stops signing before another one can take over.
+    fn successor_at_once(&self, key: &SigningKey) -> Option<(SignatureAlgorithm, SuccessorStart)> {
+        let default = SignatureAlgorithm::default();
+        let others_sign = |algorithm: SignatureAlgorithm| {
+            self.others(key).any(|other| {
+                other.algorithm == algorithm && other.state(self.now) == State::Signing
+            })
+        };
+        if !is_used(key.algorithm, self.asked) {
+            let any_signs = SignatureAlgorithm::ALL.into_iter().any(others_sign);
+            return (!any_signs).then_some((default, SuccessorStart::Immediate));
+        }
+        if others_sign(key.algorithm) {
+            return None;
+        }
+        if key.algorithm == default || !others_sign(default) {
+            return Some((key.algorithm, SuccessorStart::Immediate));
+        }
+        // Tokens are signed with RS256 until a key of this algorithm may sign.
+        let successor = (key.algorithm, SuccessorStart::AfterLead);
+        (!self.another_is(key, State::Published)).then_some(successor)
+    }
+
+    fn others(&self, key: &SigningKey) -> impl Iterator<Item = &SigningKey> {
+        self.keys.iter().filter(move |other| other.kid != key.kid)
+    }
+
+    /// Whether another key of the same algorithm is in this state.
+    fn another_is(&self, key: &SigningKey, state: State) -> bool {
+        self.others(key)
+            .any(|other| other.algorithm == key.algorithm && other.state(self.now) == state)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::schedule::fixtures::{TAIL, at, ending, key, leaked};
+    use super::super::schedule::fixtures::{POLICY, TAIL, at, ending, es256, key, leaked};
     use super::*;
+
+    fn plan(
+        keys: &[SigningKey],
+        asked: &[SignatureAlgorithm],
+        mode: RetirementMode,
+    ) -> Result<RetirementPlan, Error> {
+        let retirement = Retirement {
+            keys,
+            asked,
+            policy: POLICY,
+            now: at(10),
+        };
+        retirement.plan("a", mode)
+    }
 
     #[test]
     fn a_retirement_generates_a_successor_only_if_no_other_key_signs() {
@@ -210,12 +283,89 @@ mod tests {
             ),
         ];
         for (name, keys, mode, (ends, successor)) in cases {
-            let plan = plan_retirement(&keys, "a", mode, at(10)).unwrap();
-            assert_eq!(plan.successor, successor, "{name}");
+            let plan = plan(&keys, &[], mode).unwrap();
+            let start = plan.successor.map(|(_, start)| start);
+            assert_eq!(start, successor, "{name}");
             assert_eq!(plan.ended.is_some(), ends, "{name}");
             if let Some(ended) = plan.ended {
                 assert_eq!(ended.state(at(-1_000_000)), State::Gone, "{name}");
             }
+        }
+    }
+
+    #[test]
+    fn the_keys_of_another_algorithm_do_not_replace_a_key() {
+        use RetirementMode::{Graceful, Immediate};
+        use SignatureAlgorithm::{Es256, Rs256};
+        use SuccessorStart::AfterLead;
+        let rsa = || key("b", 0);
+        let retiring = es256(key("a", 0));
+        // The keys; whether ES256 is used; how "a" is retired; its state then, and its successor.
+        type Plan = (State, Option<(SignatureAlgorithm, SuccessorStart)>);
+        let cases: Vec<(&str, Vec<SigningKey>, bool, RetirementMode, Plan)> = vec![
+            (
+                "gracefully",
+                vec![retiring.clone(), rsa()],
+                true,
+                Graceful,
+                (State::Signing, Some((Es256, AfterLead))),
+            ),
+            (
+                "leaked: RS256 signs in its place until the successor does",
+                vec![retiring.clone(), rsa()],
+                true,
+                Immediate,
+                (State::Gone, Some((Es256, AfterLead))),
+            ),
+            (
+                "leaked, with a successor that is published",
+                vec![retiring.clone(), rsa(), es256(key("c", 302))],
+                true,
+                Immediate,
+                (State::Gone, None),
+            ),
+            (
+                "leaked, and nothing else signs",
+                vec![retiring.clone()],
+                true,
+                Immediate,
+                (State::Gone, Some((Es256, SuccessorStart::Immediate))),
+            ),
+            (
+                "no longer used, gracefully",
+                vec![retiring.clone(), rsa()],
+                false,
+                Graceful,
+                (State::Retiring, None),
+            ),
+            (
+                "no longer used, and leaked",
+                vec![retiring.clone(), rsa()],
+                false,
+                Immediate,
+                (State::Gone, None),
+            ),
+            (
+                "not used, and nothing else signs",
+                vec![retiring.clone()],
+                false,
+                Graceful,
+                (State::Retiring, Some((Rs256, SuccessorStart::Immediate))),
+            ),
+            (
+                "RS256 leaked, and only ES256 signs",
+                vec![key("a", 0), es256(key("b", 0))],
+                true,
+                Immediate,
+                (State::Gone, Some((Rs256, SuccessorStart::Immediate))),
+            ),
+        ];
+        for (name, keys, is_asked, mode, (state, successor)) in cases {
+            let asked: &[_] = if is_asked { &[Es256] } else { &[] };
+            let plan = plan(&keys, asked, mode).unwrap();
+            assert_eq!(plan.successor, successor, "{name}");
+            let after = plan.ended.unwrap_or_else(|| keys[0].clone());
+            assert_eq!(after.state(at(10)), state, "{name}");
         }
     }
 
@@ -233,7 +383,7 @@ mod tests {
             (vec![key("b", 0)], Graceful, Err(Code::NotFound)),
         ];
         for (index, (keys, mode, expected)) in cases.into_iter().enumerate() {
-            let planned = plan_retirement(&keys, "a", mode, at(10));
+            let planned = plan(&keys, &[], mode);
             let planned = planned.map(drop).map_err(|error| error.code());
             assert_eq!(planned, expected, "case {index}");
         }

@@ -1,18 +1,20 @@
 //! The schedule of signing keys: when each key begins and stops to sign, and until when it is
-//! published. Each node computes it from the rows and the time.
+//! published. Each node computes it from the rows and the time. The keys of each algorithm have a
+//! schedule of their own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{self, Timestamp};
 use crate::config::Settings;
+use crate::crypto::jws::SignatureAlgorithm;
 use crate::error::Error;
 use crate::manage::actor::Permit;
 use crate::manage::rights::SigningKeysWrite;
 use crate::store::audit::{Action, Recorder};
 use crate::store::clock as store_clock;
 use crate::store::cluster_settings::{self, ClusterSettings};
-use crate::store::signing_key::{self, SigningKey, State, signing_at};
+use crate::store::signing_key::{self, SigningKey, State, signing_with};
 use crate::store::{Store, Transaction};
 
 /// How long a new key is published beyond the JWKS `max-age` before it signs: until every node publishes
@@ -70,13 +72,59 @@ pub(super) fn is_in_use(key: &SigningKey, now: Timestamp) -> bool {
     matches!(key.state(now), State::Signing | State::Published)
 }
 
-/// Whether the signing key has reached its maximum age and has no successor yet.
-pub fn is_due(keys: &[SigningKey], policy: RotationPolicy, now: Timestamp) -> bool {
-    signing_at(keys, now).is_some_and(|key| {
+/// A change of the signing keys that is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DueChange {
+    /// An algorithm is used and has no key: the first key of the algorithm is to be created.
+    Create(SignatureAlgorithm),
+    /// The key of the algorithm has reached its maximum age and has no successor yet.
+    Rotate(SignatureAlgorithm),
+    /// The key with this `kid` has reached its maximum age, and its algorithm is no longer used.
+    Retire(String),
+}
+
+/// Whether tokens are signed with `algorithm`: some resource server asks for it, or it is the
+/// default, which signs tokens for the issuer and for resource servers that do not agree.
+pub(super) fn is_used(algorithm: SignatureAlgorithm, asked: &[SignatureAlgorithm]) -> bool {
+    algorithm == SignatureAlgorithm::default() || asked.contains(&algorithm)
+}
+
+/// The first change that is due at `now`. `asked` are the algorithms that resource servers ask for.
+pub fn due_change(
+    keys: &[SigningKey],
+    asked: &[SignatureAlgorithm],
+    policy: RotationPolicy,
+    now: Timestamp,
+) -> Option<DueChange> {
+    let due_age = policy.max_age.saturating_sub(policy.publish_lead());
+    SignatureAlgorithm::ALL.into_iter().find_map(|algorithm| {
+        let is_used = is_used(algorithm, asked);
+        let Some(key) = signing_with(keys, algorithm, now) else {
+            let has_key = keys
+                .iter()
+                .any(|key| key.algorithm == algorithm && is_in_use(key, now));
+            return (is_used && !has_key).then_some(DueChange::Create(algorithm));
+        };
         // The row of a key that signs without a lead says "from the epoch".
         let age = now.duration_since(key.signs_from.max(key.created_at));
-        key.signs_until.is_none() && age >= policy.max_age.saturating_sub(policy.publish_lead())
+        if key.signs_until.is_some() || age < due_age {
+            return None;
+        }
+        Some(if is_used {
+            DueChange::Rotate(algorithm)
+        } else {
+            DueChange::Retire(key.kid.clone())
+        })
     })
+}
+
+/// A key that signs no longer from `now` on, and stays published for the tokens that it signed.
+pub(super) fn retired(key: SigningKey, policy: RotationPolicy, now: Timestamp) -> SigningKey {
+    SigningKey {
+        signs_until: Some(now),
+        published_until: Some(now.saturating_add(policy.publish_tail())),
+        ..key
+    }
 }
 
 /// When a new key was requested. Until its row is written it takes a while: a key is generated, and
@@ -164,14 +212,20 @@ fn changed<'a>(
         .map(|(_, after)| after)
 }
 
-/// The schedule: each key that signs now or later signs until the next one begins, and stays published
-/// until the last token that it signed has expired.
+/// The schedule: each key that signs now or later signs until the next one of its algorithm begins,
+/// and stays published until the last token that it signed has expired.
 fn schedule(keys: &[SigningKey], policy: RotationPolicy, now: Timestamp) -> Vec<SigningKey> {
     let mut in_use: Vec<&SigningKey> = keys.iter().filter(|key| is_in_use(key, now)).collect();
     in_use.sort_by(|a, b| (a.signs_from, &a.kid).cmp(&(b.signs_from, &b.kid)));
     let next_start = |kid: &str| {
         let index = in_use.iter().position(|key| key.kid == kid)?;
-        Some(in_use.get(index + 1).map(|next| next.signs_from))
+        let algorithm = in_use[index].algorithm;
+        let mut later = in_use[index + 1..].iter();
+        Some(
+            later
+                .find(|next| next.algorithm == algorithm)
+                .map(|next| next.signs_from),
+        )
     };
     keys.iter()
         .map(|key| {
@@ -199,7 +253,6 @@ fn schedule(keys: &[SigningKey], policy: RotationPolicy, now: Timestamp) -> Vec<
 #[cfg(test)]
 pub(super) mod fixtures {
     use super::*;
-    use crate::crypto::jws::SignatureAlgorithm;
 
     pub(in super::super) const POLICY: RotationPolicy = RotationPolicy {
         jwks_max_age: Duration::from_secs(300),
@@ -222,6 +275,14 @@ pub(super) mod fixtures {
             signs_from: at(signs_from),
             signs_until: None,
             published_until: None,
+        }
+    }
+
+    /// The same key, for ES256.
+    pub(in super::super) fn es256(key: SigningKey) -> SigningKey {
+        SigningKey {
+            algorithm: SignatureAlgorithm::Es256,
+            ..key
         }
     }
 
@@ -252,7 +313,7 @@ pub(super) mod fixtures {
 
 #[cfg(test)]
 mod tests {
-    use super::fixtures::{POLICY, TAIL, at, ending, key, leaked};
+    use super::fixtures::{POLICY, TAIL, at, ending, es256, key, leaked};
     use super::*;
 
     #[test]
@@ -303,6 +364,28 @@ mod tests {
                 vec![(Some(302), Some(100_000)), (None, None)],
             ),
             (
+                "each algorithm on its own",
+                vec![
+                    key("a", 0),
+                    es256(key("b", 302)),
+                    key("c", 500),
+                    es256(key("d", 700)),
+                ],
+                10,
+                vec![
+                    (Some(500), Some(500 + TAIL)),
+                    (Some(700), Some(700 + TAIL)),
+                    (None, None),
+                    (None, None),
+                ],
+            ),
+            (
+                "a key of another algorithm is no successor",
+                vec![key("a", 0), es256(key("b", 302))],
+                10,
+                vec![(None, None), (None, None)],
+            ),
+            (
                 "a key that is gone stays gone",
                 vec![ending("a", 0, 302, 1000), key("b", 302)],
                 2000,
@@ -332,36 +415,110 @@ mod tests {
 
     #[test]
     fn a_key_is_replaced_in_time_to_be_published_before_the_old_one_is_too_old() {
-        let max_age: i64 = 90 * 24 * 3600;
-        let due = max_age - 302;
+        use DueChange::{Create, Retire, Rotate};
+        use SignatureAlgorithm::{Es256, Rs256};
+        let due = 90 * 24 * 3600 - 302;
         let from_the_epoch = SigningKey {
             signs_from: Timestamp::EPOCH,
             ..key("a", 0)
         };
-        let cases: [(&str, Vec<SigningKey>, i64, bool); 7] = [
-            ("young", vec![key("a", 0)], 10, false),
-            ("just before", vec![key("a", 0)], due - 1, false),
-            ("due", vec![key("a", 0)], due, true),
-            ("overdue", vec![key("a", 0)], max_age * 2, true),
+        let young = || key("a", due);
+        let retire = |kid: &str| Some(Retire(kid.to_owned()));
+        type Case<'a> = (&'a str, Vec<SigningKey>, bool, i64, Option<DueChange>);
+        // The keys; whether a resource server asks for ES256; the time; what is due.
+        let cases: Vec<Case<'_>> = vec![
+            ("young", vec![key("a", 0)], false, 10, None),
+            ("just before", vec![key("a", 0)], false, due - 1, None),
+            ("due", vec![key("a", 0)], false, due, Some(Rotate(Rs256))),
+            (
+                "overdue",
+                vec![key("a", 0)],
+                false,
+                due * 2,
+                Some(Rotate(Rs256)),
+            ),
             (
                 "with a successor",
                 vec![
                     ending("a", 0, due + 302, due + 302 + TAIL),
                     key("b", due + 302),
                 ],
-                due + 1,
                 false,
+                due + 1,
+                None,
             ),
             (
                 "signs from the epoch, counted from its creation",
                 vec![from_the_epoch],
-                10,
                 false,
+                10,
+                None,
             ),
-            ("no key at all", vec![], due, false),
+            ("no key at all", vec![], false, due, Some(Create(Rs256))),
+            (
+                "an algorithm that is asked for and has no key",
+                vec![key("a", 0)],
+                true,
+                10,
+                Some(Create(Es256)),
+            ),
+            (
+                "its first key is published",
+                vec![key("a", 0), es256(key("b", 302))],
+                true,
+                10,
+                None,
+            ),
+            (
+                "its key is due",
+                vec![young(), es256(key("b", 0))],
+                true,
+                due,
+                Some(Rotate(Es256)),
+            ),
+            (
+                "its key is retiring, and it is asked for again",
+                vec![key("a", 0), es256(ending("b", 0, 5, 5 + TAIL))],
+                true,
+                10,
+                Some(Create(Es256)),
+            ),
+            (
+                "an algorithm that is no longer asked for, whose key is young",
+                vec![young(), es256(key("b", 0))],
+                false,
+                due - 1,
+                None,
+            ),
+            (
+                "an algorithm that is no longer asked for, whose key is old",
+                vec![young(), es256(key("b", 0))],
+                false,
+                due,
+                retire("b"),
+            ),
         ];
-        for (name, keys, now, expected) in cases {
-            assert_eq!(is_due(&keys, POLICY, at(now)), expected, "{name}");
+        for (name, keys, is_asked, now, expected) in cases {
+            let asked: &[_] = if is_asked { &[Es256] } else { &[] };
+            assert_eq!(
+                due_change(&keys, asked, POLICY, at(now)),
+                expected,
+                "{name}"
+            );
         }
+    }
+
+    #[test]
+    fn a_retired_key_stays_published_for_its_last_token() {
+        let key = retired(key("a", 0), POLICY, at(10));
+        for (now, state) in [
+            (10, State::Retiring),
+            (10 + TAIL - 1, State::Retiring),
+            (10 + TAIL, State::Gone),
+        ] {
+            assert_eq!(key.state(at(now)), state, "{now}");
+        }
+        let scheduled = schedule(std::slice::from_ref(&key), POLICY, at(10));
+        assert_eq!(changed(&[key], &scheduled).count(), 0);
     }
 }

@@ -12,9 +12,6 @@ use crate::error::Error;
 use crate::store::resource_server::TokenTyp;
 use crate::store::signing_key::SigningKey;
 
-/// The algorithm of generated keys.
-const GENERATED: SignatureAlgorithm = SignatureAlgorithm::Rs256;
-
 /// What a new key signs once, to show that it can.
 const SELF_TEST: &[u8] = b"keyward";
 
@@ -63,20 +60,44 @@ pub struct SigningKeyPair {
     /// The public half as a JWK with `kid`, `alg` and `use` (RFC 7517).
     pub public_jwk: String,
     private: PrivateKey,
-    /// The encoded JWS header and the dot after it, for each `typ`. These keys sign access tokens
-    /// and nothing else, so a token with the `typ` JWT cannot be a JWT of another kind.
-    headers: [(TokenTyp, String); 2],
+    /// The encoded JWS header and the dot after it, for each `typ`.
+    headers: [(JwtTyp, String); 3],
+}
+
+/// The header `typ` of what signing keys sign. The type tells access tokens from JWTs of other kinds
+/// (RFC 8725 section 3.11), so only access tokens may have `JWT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JwtTyp {
+    /// An access token.
+    AccessToken(TokenTyp),
+    /// An introspection response (RFC 9701 section 5).
+    TokenIntrospection,
+}
+
+impl JwtTyp {
+    const ALL: [JwtTyp; 3] = [
+        JwtTyp::AccessToken(TokenTyp::AtJwt),
+        JwtTyp::AccessToken(TokenTyp::Jwt),
+        JwtTyp::TokenIntrospection,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            JwtTyp::AccessToken(typ) => typ.as_str(),
+            JwtTyp::TokenIntrospection => "token-introspection+jwt",
+        }
+    }
 }
 
 impl SigningKeyPair {
-    /// Generates an RSA key of 2048 bits. This takes some 100 ms of CPU time: too long for a
+    /// Generates a key for `algorithm`. An RSA key takes some 100 ms of CPU time: too long for a
     /// request.
     ///
     /// # Errors
     /// [`SigningKeyError`] if the cryptographic library fails.
-    pub fn generate() -> Result<Self, SigningKeyError> {
+    pub fn generate(algorithm: SignatureAlgorithm) -> Result<Self, SigningKeyError> {
         loop {
-            let key = SigningKeyPair::new(PrivateKey::generate(GENERATED)?, GENERATED)?;
+            let key = SigningKeyPair::new(PrivateKey::generate(algorithm)?, algorithm)?;
             // A key id that begins like a flag would be awkward on the command line.
             if !key.kid.starts_with('-') {
                 return Ok(key);
@@ -84,14 +105,27 @@ impl SigningKeyPair {
         }
     }
 
-    /// Reads a private key in PEM: PKCS#8, PKCS#1 or SEC1; RSA of 2048 to 8192 bits, P-256 or
-    /// Ed25519.
+    /// Reads a private key in PEM: PKCS#8, PKCS#1 or SEC1; RSA of 2048 to 8192 bits, P-256,
+    /// Ed25519 or ML-DSA-44. Without an algorithm, the key is for the usual one of its kind: an RSA
+    /// key for RS256, and the others for the only one that there is.
     ///
     /// # Errors
-    /// [`SigningKeyError`] if it is none of these.
-    pub fn from_pem(pem: &[u8]) -> Result<Self, SigningKeyError> {
+    /// [`SigningKeyError`] if it is none of these, or is not a key for `algorithm`.
+    pub fn from_pem(
+        pem: &[u8],
+        algorithm: Option<SignatureAlgorithm>,
+    ) -> Result<Self, SigningKeyError> {
         let private = PrivateKey::from_pem(pem)?;
-        let algorithm = private.default_algorithm();
+        let usual = private.default_algorithm();
+        let algorithm = algorithm.unwrap_or(usual);
+        if !private.public_key()?.is_for(algorithm) {
+            let reason = format!(
+                "a key for {} cannot sign with {}",
+                usual.as_str(),
+                algorithm.as_str()
+            );
+            return Err(SigningKeyError::Unusable(reason.into()));
+        }
         SigningKeyPair::new(private, algorithm)
     }
 
@@ -102,8 +136,8 @@ impl SigningKeyPair {
         jwk["kid"] = json!(kid);
         jwk["alg"] = json!(algorithm.as_str());
         jwk["use"] = json!("sig");
-        // RFC 9068 section 2.1
-        let headers = TokenTyp::ALL.map(|typ| {
+        // RFC 9068 section 2.1, RFC 9701 section 5
+        let headers = JwtTyp::ALL.map(|typ| {
             let header =
                 json!({"typ": typ.as_str(), "alg": algorithm.as_str(), "kid": kid}).to_string();
             (typ, format!("{}.", URL_SAFE_NO_PAD.encode(header)))
@@ -149,7 +183,7 @@ impl SigningKeyPair {
     }
 
     /// Signs `claims`, as a JWS in compact serialization (RFC 7515 section 7.1).
-    pub(super) fn sign(&self, typ: TokenTyp, claims: &[u8]) -> Result<String, SigningKeyError> {
+    pub(super) fn sign(&self, typ: JwtTyp, claims: &[u8]) -> Result<String, SigningKeyError> {
         let header = self
             .headers
             .iter()
@@ -197,18 +231,22 @@ mod tests {
 
     #[test]
     fn a_token_is_signed_with_the_algorithm_of_its_key() {
-        for algorithm in [
-            SignatureAlgorithm::Rs256,
-            SignatureAlgorithm::Ps256,
-            SignatureAlgorithm::Es256,
-            SignatureAlgorithm::Ed25519,
-        ] {
-            let key =
-                SigningKeyPair::new(PrivateKey::generate(algorithm).unwrap(), algorithm).unwrap();
-            let token = key.sign(TokenTyp::AtJwt, b"{}").unwrap();
+        for algorithm in SignatureAlgorithm::ALL {
+            let key = SigningKeyPair::generate(algorithm).unwrap();
+            for (typ, name) in [
+                (JwtTyp::AccessToken(TokenTyp::AtJwt), "at+jwt"),
+                (JwtTyp::AccessToken(TokenTyp::Jwt), "JWT"),
+                (JwtTyp::TokenIntrospection, "token-introspection+jwt"),
+            ] {
+                let token = key.sign(typ, b"{}").unwrap();
+                let header = Jws::parse(&token).unwrap().header;
+                assert_eq!(header.typ.as_deref(), Some(name));
+            }
+            let token = key
+                .sign(JwtTyp::AccessToken(TokenTyp::AtJwt), b"{}")
+                .unwrap();
             let jws = Jws::parse(&token).unwrap();
             assert_eq!(jws.header.alg, algorithm.as_str());
-            assert_eq!(jws.header.typ.as_deref(), Some("at+jwt"));
             assert_eq!(jws.header.kid.as_deref(), Some(key.kid.as_str()));
             let published: Value = serde_json::from_str(&key.public_jwk).unwrap();
             assert_eq!(published["alg"], algorithm.as_str());

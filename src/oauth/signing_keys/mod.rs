@@ -7,17 +7,19 @@ use aws_lc_rs::signature::ParsedPublicKey;
 use parking_lot::RwLock;
 use tokio::sync::oneshot;
 
+use super::AuthorizationServer;
+use crate::clock::Timestamp;
 use crate::crypto::jws::Jws;
+pub use crate::crypto::jws::SignatureAlgorithm;
 use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::Error;
 use crate::span::{self, Scope};
-use crate::store::resource_server::TokenTyp;
-use crate::store::signing_key::SigningKey;
+use crate::store::signing_key::{self, SigningKey};
 
 mod key_pair;
 
 use key_pair::public_key;
-pub use key_pair::{SigningKeyError, SigningKeyPair, public_pem};
+pub use key_pair::{JwtTyp, SigningKeyError, SigningKeyPair, public_pem};
 
 /// The maximum number of signatures that wait for a thread; more are answered with 503.
 const MAX_QUEUE_LENGTH: usize = 2000;
@@ -27,10 +29,32 @@ const MAX_QUEUE_LENGTH: usize = 2000;
 const MAX_KEY_PAIRS: usize = 16;
 const MAX_PUBLIC_KEYS: usize = 64;
 
+/// The key pair that signs at `now` where `algorithm` is asked for: see [`signing_key::signing_at`].
+///
+/// # Errors
+/// Fails if no key signs, if the key was sealed with another sealing key file, or if the database
+/// does not answer.
+pub async fn current_signing_key(
+    server: &AuthorizationServer,
+    algorithm: SignatureAlgorithm,
+    now: Timestamp,
+) -> Result<Arc<SigningKeyPair>, Error> {
+    let no_key = || Error::server_error("no signing key is active");
+    let keys = server.cache.signing_keys().await?;
+    let row = signing_key::signing_at(&keys, algorithm, now).ok_or_else(no_key)?;
+    if let Ok(key) = server.signing_keys.open(row) {
+        return Ok(key);
+    }
+    // The sealing key was rotated, and the cached row is still the one sealed with the old key.
+    let keys = server.store.lookup(signing_key::list).await?;
+    let row = signing_key::signing_at(&keys, algorithm, now).ok_or_else(no_key)?;
+    Ok(server.signing_keys.open(row)?)
+}
+
 /// A signature that a caller waits for.
 struct Job {
     key: Arc<SigningKeyPair>,
-    typ: TokenTyp,
+    typ: JwtTyp,
     claims: Vec<u8>,
     reply: oneshot::Sender<Result<String, SigningKeyError>>,
     scope: Scope,
@@ -109,7 +133,7 @@ impl SigningKeys {
     pub async fn sign(
         &self,
         key: Arc<SigningKeyPair>,
-        typ: TokenTyp,
+        typ: JwtTyp,
         claims: Vec<u8>,
     ) -> Result<String, Error> {
         let (reply, signed) = oneshot::channel();
