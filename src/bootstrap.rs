@@ -133,6 +133,7 @@ pub async fn bootstrap(
                 may_introspect: false,
                 auth_method: AuthMethod::ClientSecretBasic,
                 jwks: None,
+                dpop_bound_access_tokens: false,
             };
             let created = manage_client::insert(transaction, &clients_write, new)?;
             let bootstrap = Bootstrap {

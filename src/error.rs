@@ -32,6 +32,10 @@ pub enum Code {
     InvalidScope,
     /// RFC 8707 section 2.
     InvalidTarget,
+    /// RFC 9449 sections 5 and 7.1.
+    InvalidDpopProof,
+    /// RFC 9449 sections 8 and 9.
+    UseDpopNonce,
     /// RFC 6750 section 3.1.
     InvalidToken,
     /// RFC 6750 section 3.1.
@@ -78,6 +82,8 @@ impl Code {
             Code::UnsupportedResponseType => "unsupported_response_type",
             Code::InvalidScope => "invalid_scope",
             Code::InvalidTarget => "invalid_target",
+            Code::InvalidDpopProof => "invalid_dpop_proof",
+            Code::UseDpopNonce => "use_dpop_nonce",
             Code::InvalidToken => "invalid_token",
             Code::InsufficientScope => "insufficient_scope",
             Code::InvalidClientMetadata => "invalid_client_metadata",
@@ -105,6 +111,14 @@ pub struct Error {
     retry_after: Option<Duration>,
     field: Option<Box<str>>,
     subject: Option<Box<str>>,
+    dpop: Option<Box<DpopChallenge>>,
+}
+
+/// What a response asks of the DPoP proof of the next request (RFC 9449 sections 7.1 to 9).
+#[derive(Debug)]
+pub struct DpopChallenge {
+    /// The nonce that the proof must have.
+    pub nonce: Option<String>,
 }
 
 /// The public description of an [`Error`].
@@ -145,6 +159,7 @@ impl Error {
             retry_after: None,
             field: None,
             subject: None,
+            dpop: None,
         }
     }
 
@@ -166,6 +181,14 @@ impl Error {
     #[must_use]
     pub fn about(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into().into());
+        self
+    }
+
+    /// Adds that the caller must prove possession of its key by DPoP, with this nonce if there is
+    /// one.
+    #[must_use]
+    pub fn dpop_challenge(mut self, nonce: Option<String>) -> Self {
+        self.dpop = Some(Box::new(DpopChallenge { nonce }));
         self
     }
 
@@ -216,6 +239,11 @@ impl Error {
         let needed = needed.into();
         let description = format!("This requires the scope {needed}");
         Error::new(Code::InsufficientScope, description).about(needed)
+    }
+
+    /// What the response asks of the next DPoP proof, if the caller must send one.
+    pub fn dpop(&self) -> Option<&DpopChallenge> {
+        self.dpop.as_deref()
     }
 
     /// The kind of the error.

@@ -232,6 +232,59 @@ fn is_uri_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte)
 }
 
+/// Scheme, host, port and path of an `http` or `https` URL, without query and fragment, in the normal
+/// form of RFC 3986 sections 6.2.2 and 6.2.3: the scheme and the host in lower case, no default port,
+/// no dot segments, and no percent-encoding of unreserved characters. Two URLs with the same normal
+/// form are equivalent. `None` if the text is no such URL, or contains a user name.
+pub fn normalized_http_url(text: &str) -> Option<String> {
+    let text = text.split(['?', '#']).next().unwrap_or_default();
+    if !text.bytes().all(is_uri_byte) || !percent_encodings_are_whole(text) {
+        return None;
+    }
+    let (scheme, rest) = text.split_once(':')?;
+    let is_http = ["http", "https"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known));
+    let authority = authority(rest);
+    if !is_http || authority.is_empty() || authority.contains('@') {
+        return None;
+    }
+    Some(Url::parse(&normalized_percent_encoding(text)).ok()?.into())
+}
+
+/// Whether two `http` or `https` URLs are equivalent, without query and fragment: the same text, or the
+/// same normal form.
+pub fn is_same_http_url(one: &str, other: &str) -> bool {
+    let without_query = |url: &str| url.find(['?', '#']).unwrap_or(url.len());
+    let one = &one[..without_query(one)];
+    let other = &other[..without_query(other)];
+    one == other || {
+        let normalized = normalized_http_url(one);
+        normalized.is_some() && normalized == normalized_http_url(other)
+    }
+}
+
+/// RFC 3986 sections 6.2.2.1 and 6.2.2.2: unreserved characters are decoded, and the digits of all
+/// other percent-encodings are in upper case. Each percent sign must be followed by two digits.
+fn normalized_percent_encoding(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut normalized = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        match u8::from_str_radix(digits, 16) {
+            Ok(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+                normalized.push(char::from(byte));
+            }
+            _ => {
+                normalized.push('%');
+                normalized.push_str(&digits.to_ascii_uppercase());
+            }
+        }
+        normalized.push_str(rest);
+    }
+    normalized
+}
+
 fn percent_encodings_are_whole(text: &str) -> bool {
     let mut parts = text.split('%');
     parts.next();
@@ -377,6 +430,56 @@ mod tests {
         ] {
             let refused = redirect(text).unwrap_err().to_string();
             assert!(!refused.contains("hunter2"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn equivalent_http_urls_have_one_normal_form() {
+        let normal = "https://api.example/a/B~c%2Fd";
+        for text in [
+            "https://api.example/a/B~c%2Fd",
+            "HTTPS://API.Example/a/B~c%2Fd",
+            "https://api.example:443/a/B~c%2Fd",
+            "https://api.example:/a/B~c%2Fd",
+            "https://api.example/a/%42%7ec%2fd",
+            "https://api.example/./x/../a/B~c%2Fd",
+            "https://api.example/x/%2E%2e/a/B~c%2Fd",
+            "https://api.example/a/B~c%2Fd?x=/..%zz",
+            "https://api.example/a/B~c%2Fd#part",
+            "https://%61pi.example/a/B~c%2Fd",
+        ] {
+            assert_eq!(normalized_http_url(text).as_deref(), Some(normal), "{text}");
+        }
+        for (text, other) in [
+            ("https://api.example", "https://api.example/"),
+            ("http://api.example:80/a", "http://api.example/a"),
+            ("http://api.example:443/a", "http://api.example:443/a"),
+            ("http://[::0001]:8080/a/", "http://[::1]:8080/a/"),
+            ("https://api.example/a//b", "https://api.example/a//b"),
+            ("https://api.example/a%2Bb+c", "https://api.example/a%2Bb+c"),
+        ] {
+            assert_eq!(normalized_http_url(text).as_deref(), Some(other), "{text}");
+        }
+        for text in [
+            "",
+            "/a",
+            "api.example/a",
+            "https:",
+            "https:///a",
+            "https:a",
+            "https:\\\\api.example/a",
+            "https://@api.example/a",
+            "https://user:hunter2@api.example/a",
+            "https://api.example/a b",
+            "https://api.example/%",
+            "https://api.example/%4",
+            "https://api.example/%zz",
+            "https://api.example:99999/",
+            "https://api.example/\u{e9}",
+            "ftp://api.example/a",
+            "urn:api",
+        ] {
+            assert_eq!(normalized_http_url(text), None, "{text:?}");
         }
     }
 

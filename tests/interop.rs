@@ -144,6 +144,24 @@ fn openid_client_works_with_keyward() {
 }
 
 #[test]
+fn openid_client_binds_its_tokens_by_dpop() {
+    needs!(Tool::Node);
+    let world = World::sqlite();
+    let node = world.start_with(&["--dpop-nonce", "required"]);
+    let client = world.manager(&node, &[], "keyward:clients:read keyward:operator");
+    let mut command = tools::node("openid_client_dpop.mjs");
+    command
+        .env("ISSUER", &node.base)
+        .env("CLIENT_ID", &client.id)
+        .env("CLIENT_SECRET", &client.secret)
+        .env("RESOURCE", node.management());
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
 fn jose_verifies_offline() {
     needs!(Tool::Node);
     script(World::sqlite(), tools::node("jose_offline.mjs"));

@@ -25,6 +25,7 @@ mod connections;
 mod database_away;
 mod demo;
 mod discovery;
+mod dpop;
 mod durability;
 mod examples;
 mod failure;

@@ -219,10 +219,12 @@ properties! {
     client_metadata
     credential
     database_url
+    dpop_proof
     duration
     environment
     external_uri
     form_parameters
+    http_url
     ip_ranges
     issuer
     json_body

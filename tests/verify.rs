@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::support::dpop::{Prover, changed, hash};
 use crate::support::tools::{Tool, variable};
 use crate::support::{
     Backend, Client, EmptyWorld, Node, Reply, World, each_case, each_check, eventually, jwt, within,
@@ -17,6 +18,14 @@ use crate::support::{
 
 const SECOND: Duration = Duration::from_secs(1);
 const ORDERS: &str = "https://orders.example/";
+
+/// The public URL of a request to the API behind the proxy.
+const ORDER: &str = "https://orders.example/orders/1";
+
+fn access_token(reply: &Reply) -> String {
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    reply.json()["access_token"].as_str().unwrap().to_owned()
+}
 
 fn basic(text: &str) -> String {
     format!("Basic {}", STANDARD.encode(text))
@@ -442,7 +451,7 @@ struct Protected {
 }
 
 impl Protected {
-    fn start() -> Self {
+    fn start(flags: &[&str]) -> Self {
         let world = World::sqlite();
         world.resource(ORDERS);
         let of = |scope: &str| world.client_with(&["--scope", scope, "--resource", ORDERS]);
@@ -457,7 +466,7 @@ impl Protected {
         let key_of_other_address = key(&elsewhere);
         let here = ["--name", "Here", "--allow-ip", "127.0.0.1"];
         let key_of_this_address = key(&[&here[..], &["--scope", "orders:read"]].concat());
-        let node = world.start_with(&["--trusted-proxies", "127.0.0.1"]);
+        let node = world.start_with(&[&["--trusted-proxies", "127.0.0.1"], flags].concat());
         let nginx = Nginx::start(&world, &node.base);
         Protected {
             token: node.token(&client),
@@ -546,6 +555,70 @@ impl Protected {
         assert_eq!((status, &seen["body"]), (200, &json!("{\"a\": 1}")));
     }
 
+    fn a_bound_token_needs_a_proof_for_the_request(&self) {
+        let prover = Prover::new("ES256");
+        let token = access_token(&self.ask_token(&prover.for_token(&self.node)));
+        let dpop = format!("DPoP {token}");
+        let used = prover.with_token("GET", ORDER, &token);
+        let (status, _, seen) = self.send(&dpop, &used);
+        assert_eq!(status, 200, "{}", self.nginx.log(&self.world));
+        assert_eq!(seen["headers"]["x-keyward-client-id"], self.client.id);
+        assert_eq!(seen["headers"]["dpop"], Value::Null);
+        let other = "https://orders.example/orders/2";
+        let stolen = prover.with_token("GET", other, &token);
+        each_case(
+            [
+                ("used", &dpop, used, "invalid_dpop_proof"),
+                ("another URL", &dpop, stolen.clone(), "invalid_dpop_proof"),
+                (
+                    "another method",
+                    &dpop,
+                    prover.with_token("POST", ORDER, &token),
+                    "invalid_dpop_proof",
+                ),
+                (
+                    "as Bearer",
+                    &bearer(&token),
+                    prover.with_token("GET", ORDER, &token),
+                    "invalid_token",
+                ),
+            ],
+            |(what, authorization, proof, error)| {
+                let (status, headers, seen) = self.send(authorization, &proof);
+                assert_eq!((status, seen), (401, Value::Null), "{what}");
+                let challenge = headers["www-authenticate"].to_str().unwrap();
+                let expected = format!("DPoP realm=\"keyward\", error=\"{error}\", algs=");
+                assert!(challenge.starts_with(&expected), "{what}: {challenge}");
+            },
+        );
+        // The headers that name the request, sent by the client, have no effect.
+        let forged = [
+            ("authorization", dpop.as_str()),
+            ("dpop", stolen.as_str()),
+            ("x-original-url", other),
+            ("x-forwarded-uri", "/orders/2"),
+        ];
+        let (status, _, _) = self.nginx.send("GET", "/orders/1", &forged, b"");
+        assert_eq!(status, 401);
+    }
+
+    fn send(&self, authorization: &str, proof: &str) -> (u16, ureq::http::HeaderMap, Value) {
+        let headers = [("authorization", authorization), ("dpop", proof)];
+        self.nginx.send("GET", "/orders/1?page=2", &headers, b"")
+    }
+
+    /// The reply to a token request with this proof.
+    fn ask_token(&self, proof: &str) -> Reply {
+        let authorization = self.client.basic();
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("authorization", authorization.as_str()),
+            ("dpop", proof),
+        ];
+        let body = b"grant_type=client_credentials";
+        self.node.post("/oauth/token", &headers, body)
+    }
+
     fn other_requests_are_challenged(&self) {
         let invalid = (401, INVALID.to_owned());
         let needs_write = (
@@ -621,17 +694,45 @@ impl Protected {
 #[test]
 fn nginx_protects_an_application_with_verify() {
     needs!(Tool::Nginx);
-    let protected = Protected::start();
+    let protected = Protected::start(&[]);
     each_check(
         &protected,
         &[
             Protected::allowed_requests_reach_the_api_with_the_identity,
+            Protected::a_bound_token_needs_a_proof_for_the_request,
             Protected::other_requests_are_challenged,
             Protected::a_revoked_token_is_refused,
             Protected::failures_are_rate_limited,
             Protected::no_request_passes_without_keyward,
         ],
     );
+}
+
+#[test]
+fn nginx_passes_on_the_nonces_of_dpop() {
+    needs!(Tool::Nginx);
+    let protected = Protected::start(&["--dpop-nonce", "required"]);
+    let prover = Prover::new("EdDSA");
+    let nonce =
+        |headers: &ureq::http::HeaderMap| headers["dpop-nonce"].to_str().unwrap().to_owned();
+    let endpoint = protected.node.url("/oauth/token");
+    let asked = protected.ask_token(&prover.for_token(&protected.node));
+    asked.refused(400, "use_dpop_nonce");
+    let first = asked.header("dpop-nonce").unwrap();
+    let claims = changed(Prover::claims("POST", &endpoint), &json!({"nonce": first}));
+    let token = access_token(&protected.ask_token(&prover.sign(&claims)));
+    let dpop = format!("DPoP {token}");
+    let (status, headers, seen) = protected.send(&dpop, &prover.with_token("GET", ORDER, &token));
+    assert_eq!((status, seen), (401, Value::Null));
+    let challenge = headers["www-authenticate"].to_str().unwrap();
+    assert!(
+        challenge.contains("error=\"use_dpop_nonce\""),
+        "{challenge}"
+    );
+    let changes = json!({"ath": hash(&token), "nonce": nonce(&headers)});
+    let proof = prover.sign(&changed(Prover::claims("GET", ORDER), &changes));
+    let (status, _, _) = protected.send(&dpop, &proof);
+    assert_eq!(status, 200, "{}", protected.nginx.log(&protected.world));
 }
 
 /// A long scope does not overflow a proxy's buffers: `/verify` returns only the scope that was

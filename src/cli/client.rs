@@ -40,6 +40,10 @@ pub enum Client {
         /// File with the JWK Set of its public keys, for private_key_jwt
         #[arg(long, value_name = "FILE")]
         jwks: Option<PathBuf>,
+
+        /// Require a DPoP proof with each token request, so that its tokens are bound to its key
+        #[arg(long)]
+        dpop_bound_access_tokens: bool,
     },
     /// List clients
     List {
@@ -73,6 +77,10 @@ pub enum Client {
 
         #[arg(long, value_name = "FILE")]
         jwks: Option<PathBuf>,
+
+        /// Require a DPoP proof with each token request, or not
+        #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "true|false", hide_possible_values = true)]
+        dpop_bound_access_tokens: Option<bool>,
     },
     /// Disable a client: everything that it presents is refused
     Disable { client_id: String },
@@ -103,6 +111,7 @@ impl Client {
                 introspect,
                 auth_method,
                 jwks,
+                dpop_bound_access_tokens,
             } => {
                 let jwks = jwks.as_deref().map(read_text_file).transpose()?;
                 let Limits { scope, resources } = limits;
@@ -114,6 +123,7 @@ impl Client {
                     may_introspect: introspect,
                     auth_method,
                     jwks,
+                    dpop_bound_access_tokens,
                 };
                 Ok(created(
                     client::create(&store, operator.may(ClientsWrite)?, new).await?,
@@ -148,6 +158,7 @@ impl Client {
                 introspect,
                 auth_method,
                 jwks,
+                dpop_bound_access_tokens,
             } => {
                 let jwks = jwks.as_deref().map(read_text_file).transpose()?;
                 let resources = resources.map(|all| {
@@ -162,6 +173,7 @@ impl Client {
                     may_introspect: introspect,
                     auth_method,
                     jwks,
+                    dpop_bound_access_tokens,
                     ..ClientPatch::default()
                 };
                 let changed =
@@ -239,6 +251,7 @@ fn shown(client: &ClientView) -> Output {
         ("scope", client.scope.to_string()),
         ("resources", client.resources.as_str().to_owned()),
         ("introspect", client.introspect.to_string()),
+        ("dpop_bound", client.dpop_bound_access_tokens.to_string()),
         (
             "enabled",
             client.disabled_by.map_or_else(

@@ -7,11 +7,12 @@ use arc_swap::ArcSwap;
 use super::Settings;
 
 /// The settings that [`LiveSettings::reload`] applies. Changes of others need a restart.
-const RELOADABLE: [&str; 11] = [
+const RELOADABLE: [&str; 12] = [
     "registration",
     "registration_scope",
     "registration_resources",
     "assertion_for_token_endpoint",
+    "dpop_nonce",
     "audit_kept",
     "portal_idle",
     "portal_session",
@@ -73,6 +74,7 @@ impl LiveSettings {
             registration_scope: new.registration_scope,
             registration_resources: new.registration_resources,
             assertion_for_token_endpoint: new.assertion_for_token_endpoint,
+            dpop_nonce: new.dpop_nonce,
             audit_kept: new.audit_kept,
             portal_idle: new.portal_idle,
             portal_session: new.portal_session,
@@ -122,6 +124,7 @@ mod tests {
         "--registration-scope=other",
         "--registration-resources=https://api.example",
         "--assertion-for-token-endpoint=on",
+        "--dpop-nonce=required",
         "--private-jwks-uri=on",
         "--audit-kept=1d",
         "--portal-idle=1m",

@@ -30,7 +30,7 @@ mod values;
 pub use issuer::Issuer;
 pub use live::{LiveSettings, Reload};
 pub use sources::{SettingEntry, Sources, read};
-pub use values::{OtlpEndpoint, ProxyUrl, Registration, SampleRatio, Switch};
+pub use values::{DpopNonce, OtlpEndpoint, ProxyUrl, Registration, SampleRatio, Switch};
 use values::{
     jwks_max_age, listen_address, log_filter, max_connections, registration_scope, token_ttl,
 };
@@ -148,6 +148,17 @@ pub struct Settings {
         hide_possible_values = true
     )]
     pub assertion_for_token_endpoint: Switch,
+
+    /// Require a nonce in DPoP proofs: `off` or `required`
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_DPOP_NONCE",
+        value_name = "MODE",
+        default_value = "off",
+        hide_possible_values = true
+    )]
+    pub dpop_nonce: DpopNonce,
 
     /// Allow `jwks_uri` at loopback, private and link-local addresses
     #[arg(
@@ -355,6 +366,7 @@ impl Settings {
             registration_scope,
             registration_resources,
             assertion_for_token_endpoint,
+            dpop_nonce,
             private_jwks_uri,
             audit_kept,
             portal_idle,
@@ -393,6 +405,7 @@ impl Settings {
                 "assertion_for_token_endpoint",
                 name(assertion_for_token_endpoint),
             ),
+            ("dpop_nonce", name(dpop_nonce)),
             ("private_jwks_uri", name(private_jwks_uri)),
             ("audit_kept", seconds(audit_kept)),
             ("portal_idle", seconds(portal_idle)),

@@ -87,6 +87,15 @@ pub enum Registration {
     Off,
 }
 
+/// Whether DPoP proofs must have a nonce of this server (RFC 9449 section 8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DpopNonce {
+    /// A nonce is not required.
+    Off,
+    /// Each proof must have one.
+    Required,
+}
+
 /// The URL of an HTTP proxy (RFC 9110 section 9.3.6, CONNECT). `Display` and `Debug` mask its password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyUrl(url::Url);

@@ -79,6 +79,6 @@ impl TimeClaims {
     clippy::cast_possible_truncation,
     reason = "`as` saturates, and fractions of a second do not matter"
 )]
-fn whole_seconds(date: f64) -> i64 {
+pub fn whole_seconds(date: f64) -> i64 {
     (date as i64).clamp(-1 << 50, 1 << 50)
 }

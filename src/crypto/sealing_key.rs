@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::RwLock;
@@ -84,7 +86,36 @@ struct SealingKeys {
 /// The content of the sealing key file.
 struct Lines {
     text: Zeroizing<String>,
-    keys: Vec<LessSafeKey>,
+    keys: Vec<SealingKey>,
+}
+
+/// One key of the file.
+struct SealingKey {
+    /// For encryption.
+    aead: LessSafeKey,
+    /// From which the keys of message authentication codes are derived.
+    derivation: hmac::Key,
+}
+
+/// The length of a message authentication code, in bytes.
+pub const MAC_LENGTH: usize = 16;
+
+impl SealingKey {
+    fn new(bytes: &[u8]) -> Option<Self> {
+        Some(SealingKey {
+            aead: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).ok()?),
+            derivation: hmac::Key::new(hmac::HMAC_SHA256, bytes),
+        })
+    }
+
+    /// The message authentication code of `message`, by a key of its own for each purpose.
+    fn mac(&self, purpose: &str, message: &[u8]) -> [u8; MAC_LENGTH] {
+        let key = hmac::sign(&self.derivation, purpose.as_bytes());
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()), message);
+        let mut mac = [0; MAC_LENGTH];
+        mac.copy_from_slice(&tag.as_ref()[..MAC_LENGTH]);
+        mac
+    }
 }
 
 impl Lines {
@@ -99,9 +130,7 @@ impl Lines {
             let line = line.trim();
             let encoded = line.strip_prefix(PREPARED).unwrap_or(line);
             let bytes = Zeroizing::new(STANDARD.decode(encoded).ok()?);
-            Some(LessSafeKey::new(
-                UnboundKey::new(&AES_256_GCM, &bytes).ok()?,
-            ))
+            SealingKey::new(&bytes)
         };
         let keys: Vec<_> = text
             .lines()
@@ -116,6 +145,7 @@ impl Lines {
             let mut secret = Zeroizing::new(sealed.to_vec());
             let nonce = Nonce::assume_unique_for_key(nonce);
             let length = key
+                .aead
                 .open_in_place(nonce, Aad::from(name.as_bytes()), &mut secret)
                 .ok()?
                 .len();
@@ -209,12 +239,13 @@ impl SealingKeyFile {
         // The secret is encrypted in place: growing the buffer would leave a copy in memory.
         let mut sealed = Vec::with_capacity(secret.len() + AES_256_GCM.tag_len());
         sealed.extend_from_slice(secret);
-        key.seal_in_place_append_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(name.as_bytes()),
-            &mut sealed,
-        )
-        .map_err(|_| SealingKeyError::Seal(name.to_owned()))?;
+        key.aead
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(name.as_bytes()),
+                &mut sealed,
+            )
+            .map_err(|_| SealingKeyError::Seal(name.to_owned()))?;
         Ok(STANDARD.encode([nonce.as_slice(), &sealed].concat()))
     }
 
@@ -241,6 +272,30 @@ impl SealingKeyFile {
             .read()
             .unseal(name, *nonce, sealed)
             .ok_or_else(other_key)
+    }
+
+    /// A message authentication code (HMAC-SHA256, truncated to 128 bits) by a key that is derived
+    /// from the first key of the file for this purpose alone. Every node of the deployment can
+    /// verify it.
+    ///
+    /// # Errors
+    /// Fails if the file was not read.
+    pub fn mac(&self, purpose: &str, message: &[u8]) -> Result<[u8; MAC_LENGTH], SealingKeyError> {
+        let lines = self.0.read.read();
+        let key = lines.keys.first().ok_or_else(|| SealingKeyError::NoKey {
+            path: KEY_FILE.into(),
+        })?;
+        Ok(key.mac(purpose, message))
+    }
+
+    /// Whether `mac` is the code that [`SealingKeyFile::mac`] returns for this message with any key
+    /// of the file: also one from before a rotation, or one that another node uses already.
+    pub fn verify_mac(&self, purpose: &str, message: &[u8], mac: &[u8]) -> bool {
+        let lines = self.0.read.read();
+        lines
+            .keys
+            .iter()
+            .any(|key| verify_slices_are_equal(&key.mac(purpose, message), mac).is_ok())
     }
 
     /// Reads the file again. Returns whether it has changed.

@@ -18,6 +18,7 @@ use crate::error::{Code, Error};
 use crate::manage::actor::{Actor, KeysRead, KeysWrite};
 use crate::manage::api_key::{self, ApiKeyView, NewApiKey};
 use crate::oauth::authorization_header::AuthorizationHeader;
+use crate::oauth::possession::Possession;
 use crate::oauth::token::presented::{self, ActiveApiKey, Presentation};
 
 /// One of the client's own API keys.
@@ -111,7 +112,7 @@ impl KeyManager {
             .and_then(AuthorizationHeader::token)
             .unwrap_or_default();
         let server = &api.server;
-        let presentation = Presentation::by_sender(&api.context);
+        let presentation = Presentation::by_sender(&api.context, Possession::Bearer);
         let resolved = presented::resolve_api_key(server, presented, presentation, api.now()).await;
         let active = match resolved {
             Ok(active) => active,

@@ -7,10 +7,12 @@ use actix_web::http::header::{
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde_json::{Value, json};
 
+use super::dpop::DPOP_NONCE;
 use super::route::{ErrorFormat, RouteOptions};
 use crate::credential::redacted;
 use crate::error::{Code, Error};
 use crate::oauth::authorization_header::AuthorizationHeader;
+use crate::oauth::dpop::proof::ALGORITHMS;
 use crate::request_context::RequestContext;
 
 /// Names the protection space (RFC 7617 section 2).
@@ -47,6 +49,8 @@ pub fn status(code: Code) -> StatusCode {
         | Code::UnsupportedResponseType
         | Code::InvalidScope
         | Code::InvalidTarget
+        | Code::InvalidDpopProof
+        | Code::UseDpopNonce
         | Code::InvalidClientMetadata
         | Code::InvalidRedirectUri => StatusCode::BAD_REQUEST,
         Code::InvalidClient | Code::InvalidToken => StatusCode::UNAUTHORIZED,
@@ -62,6 +66,21 @@ pub fn status(code: Code) -> StatusCode {
         Code::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
     }
+}
+
+/// The HTTP status of an error in the response to this request.
+fn status_in(request: &HttpRequest, code: Code) -> StatusCode {
+    match code {
+        // RFC 9449 section 7.1: 401 at a resource server; section 5: 400 at the token endpoint.
+        Code::InvalidDpopProof | Code::UseDpopNonce if !is_oauth_endpoint(request) => {
+            StatusCode::UNAUTHORIZED
+        }
+        code => status(code),
+    }
+}
+
+fn is_oauth_endpoint(request: &HttpRequest) -> bool {
+    RouteOptions::of(request).error_format == ErrorFormat::OAuth
 }
 
 /// The response to a request that failed.
@@ -80,7 +99,7 @@ pub(super) fn response(request: &HttpRequest, error: &Error) -> HttpResponse {
 
 /// The status and the headers of an error response.
 fn builder(request: &HttpRequest, error: &Error) -> HttpResponseBuilder {
-    let mut builder = HttpResponse::build(status(error.code()));
+    let mut builder = HttpResponse::build(status_in(request, error.code()));
     builder.insert_header((CACHE_CONTROL, "no-store"));
     if matches!(error.code(), Code::ContentTooLarge | Code::RequestTimeout) {
         // The unread rest of the body would be taken for the next request on this connection.
@@ -93,6 +112,9 @@ fn builder(request: &HttpRequest, error: &Error) -> HttpResponseBuilder {
     if let Some(challenge) = challenge(request, error) {
         builder.insert_header((WWW_AUTHENTICATE, challenge));
     }
+    if let Some(nonce) = error.dpop().and_then(|dpop| dpop.nonce.as_deref()) {
+        builder.insert_header((DPOP_NONCE, nonce));
+    }
     builder
 }
 
@@ -103,31 +125,55 @@ fn challenge(request: &HttpRequest, error: &Error) -> Option<String> {
         Code::InvalidClient if request.headers().contains_key(AUTHORIZATION) => {
             Some(format!("Basic realm=\"{REALM}\""))
         }
-        // RFC 6750 section 3.1: no error code for a request without a token.
-        Code::InvalidToken if !presents_token(request) => Some(format!("Bearer realm=\"{REALM}\"")),
-        Code::InvalidToken => Some(format!("Bearer realm=\"{REALM}\", error=\"invalid_token\"")),
+        Code::InvalidDpopProof | Code::UseDpopNonce if is_oauth_endpoint(request) => None,
+        Code::InvalidToken | Code::InvalidDpopProof | Code::UseDpopNonce => {
+            Some(match presented_scheme(request) {
+                // RFC 6750 section 3.1: no error code for a request without a token.
+                None => format!("Bearer realm=\"{REALM}\""),
+                Some(scheme) => token_challenge(scheme, error, ""),
+            })
+        }
         Code::InsufficientScope => {
             let scope = error
                 .needed_scope()
                 .filter(|scope| scope.len() <= MAX_SCOPE_IN_CHALLENGE)
                 .map(|scope| format!(", scope=\"{scope}\""))
                 .unwrap_or_default();
-            Some(format!(
-                "Bearer realm=\"{REALM}\", error=\"insufficient_scope\"{scope}"
-            ))
+            let scheme = presented_scheme(request).unwrap_or(TokenScheme::Bearer);
+            Some(token_challenge(scheme, error, &scope))
         }
         _ => None,
     }
 }
 
-fn presents_token(request: &HttpRequest) -> bool {
-    let header = request
-        .headers()
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    header
-        .and_then(AuthorizationHeader::parse)
-        .is_some_and(|header| header.token().is_some_and(|token| !token.is_empty()))
+/// The scheme by which a request presents a token or API key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TokenScheme {
+    /// Bearer, or Basic with an API key.
+    Bearer,
+    Dpop,
+}
+
+/// The challenge of an error: by RFC 6750 section 3, or by RFC 9449 section 7.1 if the caller must
+/// use DPoP.
+fn token_challenge(scheme: TokenScheme, error: &Error, attributes: &str) -> String {
+    let code = error.code().as_str();
+    if scheme == TokenScheme::Bearer && error.dpop().is_none() {
+        return format!("Bearer realm=\"{REALM}\", error=\"{code}\"{attributes}");
+    }
+    let algorithms = ALGORITHMS.join(" ");
+    format!("DPoP realm=\"{REALM}\", error=\"{code}\"{attributes}, algs=\"{algorithms}\"")
+}
+
+/// The scheme of the token or API key that the request presents; none if it presents none.
+fn presented_scheme(request: &HttpRequest) -> Option<TokenScheme> {
+    let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let header = AuthorizationHeader::parse(header)?;
+    let (token, scheme) = match header.dpop() {
+        Some(token) => (token, TokenScheme::Dpop),
+        None => (header.token()?, TokenScheme::Bearer),
+    };
+    (!token.is_empty()).then_some(scheme)
 }
 
 /// The body of RFC 6749 section 5.2.
@@ -140,7 +186,7 @@ fn oauth_body(error: &Error) -> Value {
 
 /// The body of RFC 9457 section 3.
 fn problem_body(request: &HttpRequest, error: &Error) -> Value {
-    let status = status(error.code());
+    let status = status_in(request, error.code());
     let mut body = json!({
         "type": "about:blank",
         "title": status.canonical_reason(),
@@ -158,7 +204,7 @@ fn problem_body(request: &HttpRequest, error: &Error) -> Value {
 /// The body that the SDKs of the Codat platform read.
 fn codat_body(request: &HttpRequest, error: &Error) -> Value {
     json!({
-        "statusCode": status(error.code()).as_u16(),
+        "statusCode": status_in(request, error.code()).as_u16(),
         "service": "PublicApi",
         "error": redacted(error.description()),
         "correlationId": request_id(request),
@@ -210,7 +256,7 @@ mod tests {
 
     use super::*;
 
-    const CODES: [(Code, u16, &str); 24] = [
+    const CODES: [(Code, u16, &str); 26] = [
         (Code::InvalidRequest, 400, "invalid_request"),
         (Code::InvalidClient, 401, "invalid_client"),
         (Code::InvalidGrant, 400, "invalid_grant"),
@@ -223,6 +269,8 @@ mod tests {
         ),
         (Code::InvalidScope, 400, "invalid_scope"),
         (Code::InvalidTarget, 400, "invalid_target"),
+        (Code::InvalidDpopProof, 400, "invalid_dpop_proof"),
+        (Code::UseDpopNonce, 400, "use_dpop_nonce"),
         (Code::InvalidToken, 401, "invalid_token"),
         (Code::InsufficientScope, 403, "insufficient_scope"),
         (Code::InvalidClientMetadata, 400, "invalid_client_metadata"),
@@ -314,6 +362,59 @@ mod tests {
             let found = challenge(&request.to_http_request(), &error);
             assert_eq!(found.as_deref(), expected, "{authorization:?} {error:?}");
         }
+    }
+
+    #[test]
+    fn challenges_of_dpop_follow_rfc_9449() {
+        let algs = "algs=\"ES256 PS256 EdDSA Ed25519\"";
+        let invalid_proof = || Error::new(Code::InvalidDpopProof, "").dpop_challenge(None);
+        let nonce = || Error::new(Code::UseDpopNonce, "").dpop_challenge(Some("n".to_owned()));
+        let unproven = || Error::new(Code::InvalidToken, "").dpop_challenge(None);
+        let inactive = || Error::new(Code::InvalidToken, "");
+        let oauth = ErrorFormat::OAuth;
+        let problem = ErrorFormat::Problem;
+        for (authorization, format, error, status, expected, nonce) in [
+            (
+                "DPoP x",
+                problem,
+                invalid_proof(),
+                401,
+                "invalid_dpop_proof",
+                "",
+            ),
+            ("DPoP x", problem, nonce(), 401, "use_dpop_nonce", "n"),
+            ("DPoP x", problem, unproven(), 401, "invalid_token", ""),
+            ("DPoP x", problem, inactive(), 401, "invalid_token", ""),
+            ("Bearer x", problem, unproven(), 401, "invalid_token", ""),
+            ("Basic YTpi", oauth, invalid_proof(), 400, "", ""),
+            ("Basic YTpi", oauth, nonce(), 400, "", "n"),
+        ] {
+            let options = RouteOptions {
+                error_format: format,
+                ..RouteOptions::default()
+            };
+            let request = TestRequest::default()
+                .insert_header((AUTHORIZATION, authorization))
+                .app_data(options)
+                .to_http_request();
+            let response = response(&request, &error);
+            let expected = match expected {
+                "" => String::new(),
+                code => format!("DPoP realm=\"keyward\", error=\"{code}\", {algs}"),
+            };
+            assert_eq!(response.status().as_u16(), status, "{error:?}");
+            assert_eq!(header(&response, "www-authenticate"), expected, "{error:?}");
+            assert_eq!(header(&response, "dpop-nonce"), nonce, "{error:?}");
+            assert_eq!(header(&response, "cache-control"), "no-store");
+        }
+        let insufficient = Error::insufficient_scope("a");
+        let request = TestRequest::default().insert_header((AUTHORIZATION, "DPoP x"));
+        let response = response(&request.to_http_request(), &insufficient);
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        assert_eq!(
+            header(&response, "www-authenticate"),
+            format!("DPoP realm=\"keyward\", error=\"insufficient_scope\", scope=\"a\", {algs}")
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use actix_web::web::{Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
+use super::dpop;
 use super::extract::ApiRequest;
 use super::operation::{HandlerResult, JSON};
 use crate::error::{Code, Error};
@@ -18,8 +19,9 @@ pub(super) const SIGNED_INTROSPECTION: &str = "application/token-introspection+j
 /// `POST /oauth/token`
 pub(super) async fn token(api: ApiRequest, payload: Payload) -> HandlerResult {
     let request = api.form(payload).await?;
-    let response = token_endpoint::token(&api.server, &request).await?;
-    Ok(private_json(StatusCode::OK, response))
+    let issued = token_endpoint::token(&api.server, &request, &dpop::header(&api.head)).await?;
+    dpop::offer_nonce(&api.head, issued.next_nonce);
+    Ok(private_json(StatusCode::OK, issued.response))
 }
 
 /// `GET` and `POST /oauth/authorize`. The metadata names this endpoint, since libraries require the

@@ -308,7 +308,7 @@ fn security_schemes() -> Value {
         },
         "management": {
             "type": "oauth2",
-            "description": "An access token for the management API",
+            "description": "An access token for the management API, as a Bearer token or by DPoP",
             "flows": {"clientCredentials": {"tokenUrl": "/oauth/token", "scopes": scopes}},
         },
     })

@@ -5,8 +5,8 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Route};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::error;
 use super::route::{Cors, ErrorFormat, RouteOptions};
+use super::{dpop, error};
 use crate::error::{Code, Error};
 use crate::manage::rights::Right;
 use crate::oauth::usage::TimedRoute;
@@ -319,7 +319,13 @@ fn routes<Args: FromRequest + 'static>(
                 Ok(arguments) => handler.call(arguments).await,
                 Err(error) => Err(extraction_error(&error.into())),
             };
-            result.unwrap_or_else(|error| error::response(&request, &error))
+            match result {
+                Ok(mut response) => {
+                    dpop::add_nonce(&request, &mut response);
+                    response
+                }
+                Err(error) => error::response(&request, &error),
+            }
         }
     };
     Box::new(move || base().to(serve.clone()))

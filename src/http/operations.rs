@@ -54,6 +54,7 @@ fn oauth_endpoints() -> Vec<Op> {
         )
         .form::<schemas::TokenRequest>()
         .returns::<TokenResponse>(200, "The access token")
+        .note("A DPoP proof in the header DPoP binds the token to its key (RFC 9449).")
         .by_client()
         .timed(TimedRoute::Token),
         Op::post(
@@ -714,6 +715,11 @@ fn public_endpoints() -> Vec<Op> {
             "Allowed. X-Keyward-Client-Id, X-Keyward-Account, X-Keyward-Scope and \
              X-Keyward-Token-Id describe the credential. A scope of more than 2,048 bytes is \
              narrowed to the required scope, and X-Keyward-Scope-Truncated is true",
+        )
+        .note(
+            "For a token that is bound by DPoP (RFC 9449), a trusted proxy forwards the header DPoP, and \
+             names the request by X-Original-Method and X-Original-URL, or by X-Forwarded-Method, \
+             X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-Uri.",
         )
         .errors(&[400, 401, 403, 429, 503]),
         Op::get("/healthz", "healthz", "Check liveness", health::healthz)

@@ -56,6 +56,8 @@ pub(super) struct ClientMetadata {
     resources: Option<Vec<String>>,
     jwks: Option<Value>,
     jwks_uri: Option<String>,
+    /// Whether the client always sends a DPoP proof (RFC 9449 section 5.2).
+    dpop_bound_access_tokens: Option<bool>,
     contacts: Option<Vec<String>>,
 }
 

@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
 
+use super::dpop;
 use super::extract::ApiRequest;
 use super::operation::HandlerResult;
 use crate::error::{Code, Error};
@@ -20,11 +21,14 @@ pub(super) async fn verify(api: ApiRequest) -> HandlerResult {
     let request = ForwardAuthRequest {
         // Proxies expect 401 and 403: a header that is unreadable authenticates nobody.
         authorization: api.authorization().unwrap_or_default().map(str::to_owned),
+        dpop: dpop::header(&api.head),
+        original: dpop::original_request(&api),
         scope,
         audiences,
         context: api.context.clone(),
     };
     let identity = forward_auth::authenticate(&api.server, &request).await?;
+    dpop::offer_nonce(&api.head, identity.next_nonce);
     let mut builder = HttpResponse::Ok();
     builder
         .insert_header((CACHE_CONTROL, "no-store"))

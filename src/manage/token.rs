@@ -15,7 +15,7 @@ use crate::error::{Code, Error};
 use crate::oauth::AuthorizationServer;
 use crate::oauth::reason::{Reason, Rejection};
 use crate::oauth::token::access_token::Claims;
-use crate::oauth::token::presented::{self, ActiveToken, Presentation, PresentedToken};
+use crate::oauth::token::presented::{self, ActiveToken, PresentedToken};
 use crate::store::client::Client;
 use crate::store::token::Token;
 use crate::store::{self, Database, StoreError, Transaction};
@@ -151,7 +151,7 @@ pub async fn inspect(
             check_token_visible(server, &permit, verified).await?;
             claims = serde_json::to_value(verified.as_ref()).ok();
         }
-        presented::check_active(server, token, Presentation::default(), now).await
+        presented::check_active(server, token, now).await
     }
     .await;
     match resolved {
@@ -165,8 +165,7 @@ pub async fn inspect(
                 "scope": active.scope(),
             }))))
         }
-        Err(Rejection::Inactive(reason)) => Ok(Inspection::inactive(&reason, claims)),
-        Err(Rejection::Error(error)) => Err(error),
+        Err(rejection) => Ok(Inspection::inactive(&rejection.into_reason()?, claims)),
     }
 }
 
@@ -183,9 +182,9 @@ pub async fn revoke(
     let verify = async || presented::authenticate_for_revocation(server, token).await;
     let token = authenticate(server, &permit, token, verify)
         .await
-        .map_err(|rejection| match rejection {
-            Rejection::Inactive(reason) => nothing_to_revoke(&reason),
-            Rejection::Error(error) => error,
+        .map_err(|rejection| match rejection.into_reason() {
+            Ok(reason) => nothing_to_revoke(&reason),
+            Err(error) => error,
         })?;
     server
         .store

@@ -13,7 +13,6 @@ use super::{AuthorizationServer, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::crypto::jws::JwkSet;
 use crate::error::{Code, Error, refusal};
-use crate::oauth::reason::Rejection;
 use crate::oauth::trust::{self, Trial};
 use crate::store::audit::Action;
 use crate::store::client::{DisabledBy, could_be_id};
@@ -493,14 +492,14 @@ pub async fn test(
     let tried = trust::try_out(server, jwt.trim(), is_visible, permit.now()).await;
     let trials = match tried {
         Ok(trials) => trials,
-        Err(Rejection::Inactive(reason)) => {
+        Err(rejection) => {
+            let reason = rejection.into_reason()?;
             return Ok(TrustTest {
                 reason: Some(reason.to_string()),
                 reason_code: Some(reason.code().to_owned()),
                 ..TrustTest::default()
             });
         }
-        Err(Rejection::Error(error)) => return Err(error),
     };
     let rules: Vec<RuleTrial> = trials.rules.into_iter().map(RuleTrial::from).collect();
     let reason = trials.reason.filter(|_| rules.is_empty());

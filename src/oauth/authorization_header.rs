@@ -1,5 +1,5 @@
-//! The `Authorization` header (RFC 9110 section 11.6.2) with the schemes Basic (RFC 7617) and
-//! Bearer (RFC 6750).
+//! The `Authorization` header (RFC 9110 section 11.6.2) with the schemes Basic (RFC 7617), Bearer
+//! (RFC 6750) and DPoP (RFC 9449).
 
 use std::borrow::Cow;
 
@@ -22,6 +22,8 @@ pub enum AuthorizationHeader {
     Basic(String, Option<String>),
     /// Bearer: the token.
     Bearer(String),
+    /// DPoP: the access token, which the header `DPoP` has a proof for.
+    Dpop(String),
 }
 
 impl AuthorizationHeader {
@@ -31,6 +33,9 @@ impl AuthorizationHeader {
         let credentials = credentials.trim();
         if scheme.eq_ignore_ascii_case("Bearer") {
             return Some(AuthorizationHeader::Bearer(credentials.to_owned()));
+        }
+        if scheme.eq_ignore_ascii_case("DPoP") {
+            return Some(AuthorizationHeader::Dpop(credentials.to_owned()));
         }
         if !scheme.eq_ignore_ascii_case("Basic") {
             return None;
@@ -58,8 +63,8 @@ impl AuthorizationHeader {
         }
     }
 
-    /// The token or API key that is presented to a resource server: by Bearer, or an API key by
-    /// Basic, with the colon that `curl -u KEY:` sends or without.
+    /// The token or API key that is presented without proof to a resource server: by Bearer, or an
+    /// API key by Basic, with the colon that `curl -u KEY:` sends or without.
     pub fn token(&self) -> Option<&str> {
         match self {
             AuthorizationHeader::Bearer(token) => Some(token),
@@ -68,7 +73,15 @@ impl AuthorizationHeader {
             {
                 Some(key)
             }
-            AuthorizationHeader::Basic(..) => None,
+            AuthorizationHeader::Basic(..) | AuthorizationHeader::Dpop(_) => None,
+        }
+    }
+
+    /// The access token of a DPoP header.
+    pub fn dpop(&self) -> Option<&str> {
+        match self {
+            AuthorizationHeader::Dpop(token) => Some(token),
+            AuthorizationHeader::Basic(..) | AuthorizationHeader::Bearer(_) => None,
         }
     }
 
@@ -76,7 +89,7 @@ impl AuthorizationHeader {
     pub fn bearer(&self) -> Option<&str> {
         match self {
             AuthorizationHeader::Bearer(token) => Some(token),
-            AuthorizationHeader::Basic(..) => None,
+            AuthorizationHeader::Basic(..) | AuthorizationHeader::Dpop(_) => None,
         }
     }
 }
@@ -90,7 +103,8 @@ mod tests {
     }
 
     #[test]
-    fn the_schemes_are_basic_and_bearer() {
+    fn the_schemes_are_basic_bearer_and_dpop() {
+        let dpop = |token: &str| Some(AuthorizationHeader::Dpop(token.to_owned()));
         let bearer = |token: &str| Some(AuthorizationHeader::Bearer(token.to_owned()));
         let user = |user: &str, password: Option<&str>| {
             let password = password.map(str::to_owned);
@@ -108,7 +122,9 @@ mod tests {
             ("Basic !", None),
             // Not UTF-8.
             ("Basic /w==", None),
-            ("DPoP a.b.c", None),
+            ("DPoP a.b.c", dpop("a.b.c")),
+            ("dpop a.b.c", dpop("a.b.c")),
+            ("Digest a", None),
             ("a.b.c", None),
             ("", None),
         ] {
@@ -144,6 +160,7 @@ mod tests {
             (basic("kwk_x"), Some("kwk_x"), None),
             (basic("kwk_x:"), Some("kwk_x"), None),
             (basic("kwk_x:secret"), None, None),
+            ("DPoP kwk_x".to_owned(), None, None),
         ] {
             let header = AuthorizationHeader::parse(&value).unwrap();
             assert_eq!(

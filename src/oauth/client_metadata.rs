@@ -42,6 +42,9 @@ pub struct ClientMetadata {
     jwks: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jwks_uri: Option<String>,
+    /// RFC 9449 section 5.2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dpop_bound_access_tokens: Option<bool>,
     #[serde(flatten)]
     passthrough: PassthroughMetadata,
 }
@@ -83,6 +86,7 @@ impl ClientMetadata {
                 .as_deref()
                 .and_then(|jwks| serde_json::from_str(jwks).ok()),
             jwks_uri: client.jwks_uri.clone(),
+            dpop_bound_access_tokens: Some(client.dpop_bound_access_tokens),
             passthrough: serde_json::from_str(&client.metadata).unwrap_or_default(),
         }
     }
@@ -153,6 +157,7 @@ pub struct ValidatedMetadata {
     resources: Option<Vec<String>>,
     jwks: Option<String>,
     jwks_uri: Option<String>,
+    dpop_bound_access_tokens: bool,
     passthrough: String,
 }
 
@@ -185,6 +190,7 @@ impl ValidatedMetadata {
             resources: metadata.resources,
             jwks,
             jwks_uri: metadata.jwks_uri,
+            dpop_bound_access_tokens: metadata.dpop_bound_access_tokens.unwrap_or(false),
             passthrough: to_json(&metadata.passthrough)?,
         })
     }
@@ -244,6 +250,7 @@ impl ValidatedMetadata {
         client.grant_types.clone_from(&self.grant_types);
         client.jwks.clone_from(&self.jwks);
         client.jwks_uri.clone_from(&self.jwks_uri);
+        client.dpop_bound_access_tokens = self.dpop_bound_access_tokens;
         client.metadata.clone_from(&self.passthrough);
         Ok(())
     }

@@ -89,6 +89,18 @@ impl AuthorizationServer {
         self.record_refusal(Action::TokenRefused, context, client, target, &reason);
     }
 
+    /// Counts and records that an authenticated client was refused a token because of its DPoP
+    /// proof. `target` is the client id, or the id of the API key that was exchanged.
+    pub fn record_refused_proof(
+        &self,
+        context: &RequestContext,
+        client: &Client,
+        target: &str,
+        reason: &Reason,
+    ) {
+        self.record_refusal(Action::TokenRefused, context, client, target, reason);
+    }
+
     /// Counts and records that forward authentication refused an active token or API key of
     /// `client`. `target` is the id of the token or API key.
     pub fn record_refused_verification(

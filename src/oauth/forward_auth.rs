@@ -2,6 +2,8 @@
 
 use super::AuthorizationServer;
 use super::authorization_header::AuthorizationHeader;
+use super::dpop::{DpopHeader, DpopRequest, Target};
+use super::possession::Possession;
 use super::reason::Reason;
 use super::token::presented::{self, Presentation};
 use crate::error::{Code, Error};
@@ -13,6 +15,11 @@ use crate::scope::Scope;
 pub struct ForwardAuthRequest {
     /// The `Authorization` header of the request that the proxy holds.
     pub authorization: Option<String>,
+    /// The `DPoP` header of the request that the proxy holds.
+    pub dpop: DpopHeader,
+    /// The method and the URL of the request that the proxy holds; if the proxy does not say, what
+    /// is missing. Needed only for DPoP.
+    pub original: Result<Target, String>,
     /// The scope that the token or API key must have.
     pub scope: Scope,
     /// The resource servers of which one must be in the audience; if empty, any audience is
@@ -32,13 +39,16 @@ pub struct Identity {
     pub scope: Scope,
     /// The `jti` of the token, or the id of the API key.
     pub token_id: String,
+    /// The nonce that the client must use in its next DPoP proof, if it should change.
+    pub next_nonce: Option<String>,
 }
 
 /// Decides on a request.
 ///
 /// # Errors
 /// `invalid_token` (RFC 6750 section 3.1) if there is no active token or API key, or if it is for
-/// another resource server; `insufficient_scope` if its scope does not cover the required one.
+/// another resource server; `invalid_dpop_proof` or `use_dpop_nonce` (RFC 9449 section 7.1) if its
+/// DPoP proof is not valid; `insufficient_scope` if its scope does not cover the required one.
 pub async fn authenticate(
     server: &AuthorizationServer,
     request: &ForwardAuthRequest,
@@ -46,9 +56,13 @@ pub async fn authenticate(
     let decided = decide(server, request).await;
     server.usage.metrics.count_decision(match &decided {
         Ok(_) => Decision::Allowed,
-        Err(error) if error.code() == Code::InvalidToken => Decision::Unauthenticated,
-        Err(error) if error.code() == Code::InsufficientScope => Decision::InsufficientScope,
-        Err(_) => Decision::Error,
+        Err(error) => match error.code() {
+            Code::InvalidToken | Code::InvalidDpopProof | Code::UseDpopNonce => {
+                Decision::Unauthenticated
+            }
+            Code::InsufficientScope => Decision::InsufficientScope,
+            _ => Decision::Error,
+        },
     });
     decided
 }
@@ -62,10 +76,13 @@ async fn decide(
         .authorization
         .as_deref()
         .and_then(AuthorizationHeader::parse);
-    let Some(presented) = header.as_ref().and_then(AuthorizationHeader::token) else {
+    let Some((presented, possession)) = header
+        .as_ref()
+        .and_then(|header| presented_with(header, request))
+    else {
         return Err(invalid_token("The request has no token and no API key"));
     };
-    let presentation = Presentation::by_sender(context);
+    let presentation = Presentation::by_sender(context, possession);
     let resolved = presented::resolve(server, presented, presentation, context.received_at).await;
     let token = match resolved {
         Ok(token) => token,
@@ -84,6 +101,7 @@ async fn decide(
         account: client.account_id.clone(),
         scope: token.scope().into_owned(),
         token_id: token.id(),
+        next_nonce: token.next_nonce().map(str::to_owned),
     };
     let refuse = |reason: Reason, error: Error| {
         server.record_refused_verification(context, client, &identity.token_id, &reason);
@@ -101,6 +119,23 @@ async fn decide(
     }
     server.usage.count_verification(client, context.received_at);
     Ok(identity)
+}
+
+/// The token or API key of a request, with what its sender shows of the key that it is bound to.
+fn presented_with<'a>(
+    header: &'a AuthorizationHeader,
+    request: &'a ForwardAuthRequest,
+) -> Option<(&'a str, Possession<'a>)> {
+    if let Some(token) = header.dpop() {
+        let proof = DpopRequest {
+            header: &request.dpop,
+            target: request.original.as_ref().map_err(String::as_str),
+            access_token: Some(token),
+        };
+        return Some((token, Possession::Dpop(proof)));
+    }
+    let presented = header.token()?;
+    Some((presented, Possession::Bearer))
 }
 
 fn invalid_token(description: &'static str) -> Error {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::binding::Binding;
 use super::client_auth::{self, AuthenticatedClient};
 use super::reason::{Reason, Rejection};
 use super::signing_keys::{JwtTyp, current_signing_key};
@@ -38,7 +39,7 @@ pub struct Active {
     #[schemars(with = "String")]
     scope: Scope,
     client_id: String,
-    /// `Bearer` or `api_key`.
+    /// `Bearer`, `DPoP` or `api_key`.
     token_type: &'static str,
     iss: String,
     sub: String,
@@ -47,6 +48,10 @@ pub struct Active {
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<i64>,
     jti: String,
+    /// The key that the token is bound to, if any. The resource server must check it (RFC 9449
+    /// section 6.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Binding>,
 }
 
 /// The format of an introspection response.
@@ -103,8 +108,7 @@ pub async fn introspect(
     let now = request.context.received_at;
     let found = match find(server, &caller, token, now).await {
         Ok(found) => Ok(found),
-        Err(Rejection::Inactive(reason)) => Err(reason),
-        Err(Rejection::Error(error)) => return Err(error),
+        Err(rejection) => Err(rejection.into_reason()?),
     };
     let owner: Option<&Client> = match &found {
         Ok((token, _)) => Some(token.client()),
@@ -160,8 +164,9 @@ async fn find(
     presented: &str,
     now: Timestamp,
 ) -> Result<(ActiveToken, Active), Rejection> {
-    // The caller is not the one who presented the token, so its IP address is unknown.
-    let presentation = Presentation { client_ip: None };
+    // The caller is not the one who presented the token, so the sender's IP address and proof are
+    // unknown.
+    let presentation = Presentation::default();
     let token = presented::resolve(server, presented, presentation, now).await?;
     let audience = token
         .audience(&server.issuer)
@@ -194,9 +199,12 @@ fn is_audience_of(
 
 fn response(server: &AuthorizationServer, token: &ActiveToken, aud: Audience) -> Active {
     let client_id = &token.client().client_id;
-    let (sub, token_type) = match token {
-        ActiveToken::AccessToken(token) => (&token.claims.sub, "Bearer"),
-        ActiveToken::ApiKey(_) => (client_id, "api_key"),
+    let (sub, cnf, token_type) = match token {
+        ActiveToken::AccessToken(token) => {
+            let cnf = token.claims.cnf.as_ref();
+            (&token.claims.sub, cnf, Binding::token_type(cnf))
+        }
+        ActiveToken::ApiKey(_) => (client_id, None, "api_key"),
     };
     Active {
         active: true,
@@ -209,5 +217,6 @@ fn response(server: &AuthorizationServer, token: &ActiveToken, aud: Audience) ->
         iat: token.issued_at().seconds(),
         exp: token.expires_at().map(Timestamp::seconds),
         jti: token.id(),
+        cnf: cnf.cloned(),
     }
 }

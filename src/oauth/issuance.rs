@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::AuthorizationServer;
+use super::binding::Binding;
 use super::grant::Grant;
 use super::signing_keys::{JwtTyp, current_signing_key};
 use super::token::access_token::{Audience, Claims};
@@ -23,7 +24,7 @@ pub struct TokenResponse {
     /// The type of the issued token, in the response of a token exchange (RFC 8693 section 2.2.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issued_token_type: Option<&'static str>,
-    /// `Bearer`.
+    /// `Bearer`, or `DPoP` for a token that is bound to the key of a DPoP proof.
     pub token_type: &'static str,
     /// The lifetime of the token, in seconds.
     pub expires_in: u64,
@@ -80,7 +81,7 @@ pub async fn issue(
     Ok(TokenResponse {
         access_token,
         issued_token_type: grant.issued_token_type(),
-        token_type: "Bearer",
+        token_type: Binding::token_type(grant.binding()),
         expires_in: lifetime.as_secs(),
         scope: grant.into_scope(),
     })
@@ -161,5 +162,6 @@ fn claims(
         scope: grant.scope().clone(),
         api_key: grant.api_key_id().map(str::to_owned),
         token_epoch: client.token_epoch,
+        cnf: grant.binding().cloned(),
     }
 }

@@ -27,8 +27,10 @@ use crate::store::token_records::TokenRecords;
 use crate::store::{Store, StoreError};
 
 pub mod authorization_header;
+pub mod binding;
 pub mod client_auth;
 pub mod client_metadata;
+pub mod dpop;
 pub mod failures;
 pub mod forward_auth;
 pub mod grant;
@@ -36,6 +38,7 @@ pub mod introspection;
 pub mod issuance;
 pub mod jwks;
 pub mod parameters;
+pub mod possession;
 pub mod reason;
 pub mod registration;
 pub mod revocation;

@@ -51,8 +51,39 @@ impl fmt::Display for Reason {
 pub enum Rejection {
     /// The credential is not active or not valid, for this reason.
     Inactive(Reason),
+    /// The token is active, but its sender did not prove that the token is its own; boxed, since it
+    /// is rare.
+    Unproven(Box<Unproven>),
     /// Whether it is active could not be determined, or the request itself is wrong.
     Error(Error),
+}
+
+/// Why a request does not prove possession of the key that its token is bound to.
+#[derive(Debug)]
+pub struct Unproven {
+    /// The reason, for the owner of the client.
+    pub reason: Reason,
+    /// The error to answer with.
+    pub refusal: Error,
+}
+
+impl Rejection {
+    /// The rejection of a request without proof of possession.
+    pub fn unproven(reason: Reason, refusal: Error) -> Self {
+        Rejection::Unproven(Box::new(Unproven { reason, refusal }))
+    }
+
+    /// The reason why the credential was not accepted.
+    ///
+    /// # Errors
+    /// The error of [`Rejection::Error`]: whether to accept the credential is unknown.
+    pub fn into_reason(self) -> Result<Reason, Error> {
+        match self {
+            Rejection::Inactive(reason) => Ok(reason),
+            Rejection::Unproven(unproven) => Ok(unproven.reason),
+            Rejection::Error(error) => Err(error),
+        }
+    }
 }
 
 impl From<Reason> for Rejection {
@@ -174,6 +205,27 @@ reasons! {
     all_tokens_revoked() = "all of the client's tokens were revoked";
     token_api_key_ended() = "the API key that it was exchanged for has expired or was revoked";
     token_without_record() = "there is no record of a token with this jti";
+    token_without_proof() = "presented as a Bearer token, although it is bound to a key";
+    token_not_bound() = "presented with a DPoP proof, although it is not bound to a key";
+
+    // DPoP proofs, at the token endpoint and with an access token.
+    dpop_missing() = "no DPoP proof in the request";
+    dpop_header() = "the header DPoP is given more than once, or is not text";
+    dpop_not_a_jwt(detail: &str) = "the DPoP proof is not a JWT: {detail}";
+    dpop_wrong_type() = "typ of the DPoP proof is not dpop+jwt";
+    dpop_algorithm() = "the DPoP proof is signed with an algorithm that is not accepted";
+    dpop_critical_header() = "the DPoP proof has a critical header that is not understood";
+    dpop_unusable_key(detail: &str) = "jwk of the DPoP proof: {detail}";
+    dpop_wrong_signature() = "the signature of the DPoP proof is not by its key";
+    dpop_unreadable(detail: &str) = "the DPoP proof: {detail}";
+    dpop_wrong_method(given: &str, expected: &str) = "htm of the DPoP proof is {given}, and the method is {expected}";
+    dpop_wrong_url(given: &str, expected: &str) = "htu of the DPoP proof is {given}, and the URL is {expected}";
+    dpop_unknown_request(missing: &str) = "the DPoP proof cannot be checked, because the proxy does not say which request it is for: {missing}";
+    dpop_wrong_time(seconds: i64) = "iat of the DPoP proof is {seconds} s behind the time of the server";
+    dpop_wrong_access_token() = "ath of the DPoP proof is not the hash of the access token";
+    dpop_wrong_key() = "the DPoP proof is by another key than the one that the token is bound to";
+    dpop_nonce() = "the DPoP proof has no valid nonce";
+    dpop_used() = "the DPoP proof has been used before";
 
     // API keys.
     not_a_key() = "not an API key, or mistyped";

@@ -1,6 +1,5 @@
 //! Revocation (RFC 7009) of access tokens and API keys.
 
-use super::reason::Rejection;
 use super::token::presented::{self, PresentedToken};
 use super::{AuthorizationServer, FormRequest, client_auth};
 use crate::domain;
@@ -22,8 +21,7 @@ pub async fn revoke(server: &AuthorizationServer, request: &FormRequest) -> Resu
     let token = request.parameters.require("token")?;
     let token = match presented::authenticate_for_revocation(server, token).await {
         Ok(token) => token,
-        Err(Rejection::Inactive(_)) => return Ok(()),
-        Err(Rejection::Error(error)) => return Err(error),
+        Err(rejection) => return rejection.into_reason().map(drop),
     };
     if token.client_id() != caller.client_id() {
         return Err(Error::new(

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::AuthorizationServer;
+use super::dpop::proof::ALGORITHMS;
 use crate::config::Registration;
 use crate::crypto::jws::SignatureAlgorithm;
 use crate::store::client::AuthMethod;
@@ -36,6 +37,7 @@ pub struct ServerMetadata {
     pub introspection_signing_alg_values_supported: Vec<&'static str>,
     pub revocation_endpoint_auth_methods_supported: Vec<&'static str>,
     pub revocation_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    pub dpop_signing_alg_values_supported: Vec<&'static str>,
     pub subject_types_supported: Vec<&'static str>,
     pub id_token_signing_alg_values_supported: Vec<&'static str>,
 }
@@ -63,6 +65,7 @@ pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
         introspection_signing_alg_values_supported: algorithms.clone(),
         revocation_endpoint_auth_methods_supported: methods,
         revocation_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
+        dpop_signing_alg_values_supported: ALGORITHMS.to_vec(),
         subject_types_supported: vec!["public"],
         id_token_signing_alg_values_supported: algorithms,
     }

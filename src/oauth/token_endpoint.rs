@@ -1,24 +1,89 @@
-//! The token endpoint (RFC 6749 section 3.2).
+//! The token endpoint (RFC 6749 section 3.2), with DPoP (RFC 9449 section 5).
 
+use super::dpop::{self, DpopHeader, DpopRequest, Target, VerifiedProof};
 use super::grant::{
     self, Grant, GrantType, PermittedGrantType, client_credentials, jwt_bearer, token_exchange,
 };
 use super::issuance::{self, TokenResponse};
+use super::reason::{Reason, Rejection};
 use super::{AuthorizationServer, FormRequest, client_auth};
 use crate::error::Error;
 
-/// Answers a token request: reads the grant type, authenticates, decides on the grant, and issues
-/// an access token.
+/// A successful response.
+pub struct IssuedToken {
+    /// The body.
+    pub response: TokenResponse,
+    /// The header `DPoP-Nonce`: the nonce that the client must use from now on (RFC 9449 section
+    /// 8.2).
+    pub next_nonce: Option<String>,
+}
+
+/// Answers a token request: reads the grant type, authenticates, decides on the grant, binds it to
+/// the key of the DPoP proof if there is one, and issues an access token.
 ///
 /// # Errors
-/// Those of RFC 6749 section 5.2 and RFC 8707 section 2.
+/// Those of RFC 6749 section 5.2, RFC 8707 section 2 and RFC 9449 sections 5 and 8.
 pub async fn token(
     server: &AuthorizationServer,
     request: &FormRequest,
-) -> Result<TokenResponse, Error> {
+    dpop: &DpopHeader,
+) -> Result<IssuedToken, Error> {
+    let now = request.context.received_at;
     let grant_type = grant::requested_grant_type(&request.parameters)?;
-    let grant = authorize(server, request, grant_type).await?;
-    issuance::issue(server, grant, request.context.received_at).await
+    let mut grant = authorize(server, request, grant_type).await?;
+    let proof = bind(server, request, dpop, &mut grant).await?;
+    Ok(IssuedToken {
+        response: issuance::issue(server, grant, now).await?,
+        next_nonce: proof.and_then(|proof| dpop::next_nonce(server, &proof, now)),
+    })
+}
+
+/// Binds the token to the key of the DPoP proof, and marks the proof as used. A client that is
+/// registered with `dpop_bound_access_tokens` must send one (RFC 9449 section 5.2).
+async fn bind(
+    server: &AuthorizationServer,
+    request: &FormRequest,
+    dpop: &DpopHeader,
+    grant: &mut Grant,
+) -> Result<Option<VerifiedProof>, Error> {
+    let client = grant.client();
+    if *dpop == DpopHeader::Absent && !client.dpop_bound_access_tokens {
+        return Ok(None);
+    }
+    match check_proof(server, request, dpop).await {
+        Ok(proof) => {
+            grant.bind(proof.binding().clone());
+            Ok(Some(proof))
+        }
+        Err(Rejection::Unproven(unproven)) => {
+            let target = grant.api_key_id().unwrap_or(&client.client_id);
+            let reason: &Reason = &unproven.reason;
+            server.record_refused_proof(&request.context, client, target, reason);
+            Err(unproven.refusal.detail(reason.to_string()))
+        }
+        Err(Rejection::Error(error)) => Err(error),
+        Err(Rejection::Inactive(reason)) => Err(Error::server_error(reason.to_string())),
+    }
+}
+
+/// Checks the DPoP proof of a token request, and that it was not used before.
+async fn check_proof(
+    server: &AuthorizationServer,
+    request: &FormRequest,
+    header: &DpopHeader,
+) -> Result<VerifiedProof, Rejection> {
+    let target = Target {
+        method: "POST".to_owned(),
+        url: server.issuer.endpoint("/oauth/token"),
+    };
+    let dpop = DpopRequest {
+        header,
+        target: Ok(&target),
+        access_token: None,
+    };
+    let proof = dpop::check(server, &dpop, request.context.received_at)?;
+    dpop::claim(server, &proof).await?;
+    Ok(proof)
 }
 
 /// Authenticates the request as its grant type requires, and decides what is granted.

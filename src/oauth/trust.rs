@@ -145,9 +145,9 @@ impl Refused {
         presented: &PresentedJwt<'_>,
         refusal: Error,
     ) -> Error {
-        let reason = match self.rejection {
-            Rejection::Inactive(reason) => reason,
-            Rejection::Error(error) => return error,
+        let reason = match self.rejection.into_reason() {
+            Ok(reason) => reason,
+            Err(error) => return error,
         };
         let client = self.client.as_deref().map(|entry| -> &Client { entry });
         let subject = FailureSubject {

@@ -52,6 +52,7 @@ pub async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, P
             dl.facts {
                 dt { (user.t("column-client-id")) } dd { (copy_inline(&user, "client-id", &client.client_id)) }
                 dt { (user.t("field-auth-method")) } dd { (user.t(&format!("method-{}", client.auth_method.replace('_', "-")))) }
+                @if client.dpop_bound_access_tokens { dt { (user.t("field-dpop-bound-access-tokens")) } dd { (user.t("required")) } }
                 dt { (user.t("field-scope")) } dd { @if client.scope.is_empty() { (user.t("nothing")) } @for word in client.scope.iter() { code { (word) } " " } }
                 dt { (user.t("field-resources")) } dd { @if client.resources.is_empty() { (user.t("nothing")) } @for word in client.resources.iter() { code { (word) } " " } }
                 dt { (user.t("column-created")) } dd { (user.language.date_time(client.created_at)) }

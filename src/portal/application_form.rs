@@ -114,12 +114,14 @@ fn authentication_fields(user: &CurrentUser, submitted: &Form, error: Option<&Er
         })
         .to_vec();
     let open = submitted.get("auth_method") == AuthMethod::PrivateKeyJwt.as_str()
+        || submitted.checked("dpop_bound_access_tokens")
         || error.is_some_and(|error| error.wrong_field() == Some("jwks"));
     html! {
         details.more open[open] {
             summary { (user.t("application-authentication")) }
             (Field::new(user, "auth_method", error).help("help-auth-method").select(&methods, submitted.get("auth_method")))
             (Field::new(user, "jwks", error).optional().help("help-jwks").textarea(submitted.get("jwks")))
+            (Field::new(user, "dpop_bound_access_tokens", error).help("help-dpop-bound-access-tokens").checkbox(submitted.checked("dpop_bound_access_tokens")))
         }
     }
 }
@@ -164,6 +166,7 @@ pub async fn create(
             may_introspect: false,
             auth_method: parse_auth_method(&form)?,
             jwks: form.optional("jwks"),
+            dpop_bound_access_tokens: form.checked("dpop_bound_access_tokens"),
         };
         client::create(&user.server.store, user.may(ClientsWrite)?, new).await
     };
@@ -201,8 +204,10 @@ fn created_page(
             (copy(user, &user.t("column-client-id"), "client-id", &client.client_id))
             @if let Some(secret) = secret.map(Credential::expose) {
                 (copy(user, &user.t("client-secret"), "client-secret", secret))
-                (copy(user, &user.t("first-token"), "first-token",
-                    &format!("curl -u {}:{secret} -d grant_type=client_credentials {token_endpoint}", client.client_id)))
+                @if !client.dpop_bound_access_tokens {
+                    (copy(user, &user.t("first-token"), "first-token",
+                        &format!("curl -u {}:{secret} -d grant_type=client_credentials {token_endpoint}", client.client_id)))
+                }
             }
             (copy(user, &user.t("first-key"), "api-key", api_key.expose()))
             (copy(user, &user.t("ready-header"), "header", &authorization))
@@ -256,6 +261,9 @@ pub async fn show_edit(user: CurrentUser, id: Path<String>) -> Result<HttpRespon
     );
     if client.introspect {
         fields.push(("introspect", "on"));
+    }
+    if client.dpop_bound_access_tokens {
+        fields.push(("dpop_bound_access_tokens", "on"));
     }
     edit_page(&user, &application, &Form::filled(&fields), None).await
 }
@@ -327,6 +335,7 @@ pub async fn edit(
             may_introspect: user.is_operator().then_some(introspect),
             auth_method: Some(parse_auth_method(&form)?),
             jwks: form.optional("jwks"),
+            dpop_bound_access_tokens: Some(form.checked("dpop_bound_access_tokens")),
             enabled: None,
             expected: form.optional("version").map(|version| vec![version]),
         };

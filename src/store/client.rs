@@ -146,6 +146,8 @@ pub struct Client {
     pub token_epoch: i64,
     /// Who disabled the client; none if it is enabled.
     pub disabled_by: Option<DisabledBy>,
+    /// Whether the client must send a DPoP proof with each token request (RFC 9449 section 5.2).
+    pub dpop_bound_access_tokens: bool,
 }
 
 impl Client {
@@ -172,6 +174,7 @@ impl Client {
             created_at: now,
             token_epoch: 0,
             disabled_by: None,
+            dpop_bound_access_tokens: false,
         }
     }
 

@@ -31,6 +31,7 @@ diesel::table! {
         created_at -> BigInt,
         token_epoch -> BigInt,
         disabled_by -> Nullable<Text>,
+        dpop_bound_access_tokens -> Bool,
     }
 }
 

@@ -1,11 +1,18 @@
 //! The ids of JWTs that may be used once, such as client assertions (RFC 7523 section 3, item 7): a
-//! used id is refused on all nodes until it expires.
+//! used id is refused on all nodes until it expires. DPoP proofs (RFC 9449 section 11.1) are kept
+//! here too.
+
+use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 use super::{Database, StoreError};
 use crate::clock::Timestamp;
+use crate::clock::watch::MAX_CLOCK_ERROR;
+
+/// How long an id of [`claim_briefly`] is kept after it has expired.
+const BRIEF_RETENTION: Duration = Duration::from_secs(3600);
 
 /// Marks `id` as used until `expires_at`. Returns whether it was unused before.
 ///
@@ -21,6 +28,21 @@ pub fn claim(database: &mut Database, id: &str, expires_at: Timestamp) -> Result
     .bind::<BigInt, _>(expires_at)
     .execute(database)?;
     Ok(claimed > 0)
+}
+
+/// [`claim`] for ids that are used with each request, such as those of DPoP proofs: they are deleted
+/// an hour after `expires_at`, and not a day after it, since there are many of them. A node whose
+/// clock is further behind than that accepts such a JWT again, as it accepts an expired token.
+///
+/// # Errors
+/// As [`claim`].
+pub fn claim_briefly(
+    database: &mut Database,
+    id: &str,
+    expires_at: Timestamp,
+) -> Result<bool, StoreError> {
+    let earlier = MAX_CLOCK_ERROR.saturating_sub(BRIEF_RETENTION);
+    claim(database, id, expires_at.saturating_sub(earlier))
 }
 
 /// Deletes up to `limit` ids that expired before `before`. Returns how many.

@@ -19,6 +19,7 @@ use tools::variable;
 pub mod tools;
 
 pub mod clock;
+pub mod dpop;
 pub mod jwt;
 pub mod key_server;
 pub mod portal;

@@ -23,6 +23,7 @@ use keyward::http::extract;
 use keyward::net::http_client::is_public;
 use keyward::oauth::authorization_header::AuthorizationHeader;
 use keyward::oauth::client_metadata;
+use keyward::oauth::dpop::proof::Proof;
 use keyward::oauth::parameters::{Parameters, form_decode};
 use keyward::oauth::signing_keys::SigningKeyPair;
 use keyward::portal::language::Language;
@@ -32,7 +33,7 @@ use keyward::store::api_key::IpRanges;
 use keyward::store::resource_server::{Resources, check_identifier};
 use keyward::store::trust_rule::{Condition, Conditions, Operator};
 use keyward::trace_context::{TraceContext, digits};
-use keyward::uri::ExternalUri;
+use keyward::uri::{ExternalUri, is_same_http_url, normalized_http_url};
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -47,10 +48,12 @@ pub const ALL: &[Property] = &[
     ("client_metadata", client_metadata),
     ("credential", credential),
     ("database_url", database_url),
+    ("dpop_proof", dpop_proof),
     ("duration", duration),
     ("environment", environment),
     ("external_uri", external_uri),
     ("form_parameters", form_parameters),
+    ("http_url", http_url),
     ("ip_ranges", ip_ranges),
     ("issuer", issuer),
     ("json_body", json_body),
@@ -96,6 +99,7 @@ pub fn authorization_header(data: &[u8]) {
     let parts = |header: &str| match AuthorizationHeader::parse(header) {
         None => (String::new(), None, None),
         Some(AuthorizationHeader::Bearer(token)) => ("Bearer".to_owned(), Some(token), None),
+        Some(AuthorizationHeader::Dpop(token)) => ("DPoP".to_owned(), Some(token), None),
         Some(AuthorizationHeader::Basic(user, password)) => {
             ("Basic".to_owned(), Some(user), password)
         }
@@ -111,6 +115,11 @@ pub fn authorization_header(data: &[u8]) {
                 assert_eq!(token, token.trim());
                 assert_eq!(parsed.bearer(), Some(token.as_str()));
                 assert_eq!(parsed.token(), Some(token.as_str()));
+                assert!(parsed.client_credentials().is_none());
+            }
+            AuthorizationHeader::Dpop(token) => {
+                assert_eq!(parsed.dpop(), Some(token.as_str()));
+                assert!(parsed.bearer().is_none() && parsed.token().is_none());
                 assert!(parsed.client_credentials().is_none());
             }
             AuthorizationHeader::Basic(user, password) => {
@@ -290,6 +299,59 @@ pub fn jws_signature(data: &[u8]) {
     let verifies = |text: &str| Jws::parse(text).is_ok_and(|jws| jws.is_signed_by(&key));
     let Some(text) = text(data) else { return };
     assert_eq!(verifies(text), text == ED25519_JWS);
+}
+
+/// An accepted DPoP proof is signed with the public key in its header, and has one spelling.
+pub fn dpop_proof(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let proof = match Proof::parse(text) {
+        Ok(proof) => proof,
+        Err(error) => {
+            assert!(is_one_line(error.description()));
+            assert!(is_one_line(&error.reason().to_string()), "{error:?}");
+            return;
+        }
+    };
+    assert!(text.len() <= 8 * 1024);
+    assert_eq!((proof.thumbprint.len(), proof.id().len()), (43, 64));
+    let jws = Jws::parse(text).unwrap();
+    assert!(["ES256", "PS256", "EdDSA", "Ed25519"].contains(&jws.header.alg.as_str()));
+    let header: Map<String, Value> = jws.header_members().unwrap();
+    let jwk = header["jwk"].as_object().unwrap();
+    let secret = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+    assert!(!secret.iter().any(|name| jwk.contains_key(*name)));
+    let key = PublicKey::from_jwk(jwk).unwrap();
+    assert_eq!(key.thumbprint(), proof.thumbprint);
+    let algorithm = jws.header.algorithm().unwrap();
+    assert!(jws.is_signed_by(&key.parsed(algorithm).unwrap()));
+    let signed = jws.signed;
+    for other in [
+        format!("{text}="),
+        format!("{signed}.AAAA"),
+        format!("{text} "),
+    ] {
+        assert!(Proof::parse(&other).is_err(), "{other:?}");
+    }
+}
+
+/// The normal form of an HTTP URL is its own normal form, equivalent to it, and without query.
+pub fn http_url(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let [one, other] = lines(text);
+    assert_eq!(is_same_http_url(one, other), is_same_http_url(other, one));
+    assert!(is_same_http_url(one, one));
+    let Some(normal) = normalized_http_url(one) else {
+        return;
+    };
+    assert_eq!(normalized_http_url(&normal).as_ref(), Some(&normal));
+    assert!(is_same_http_url(one, &normal));
+    assert!(!normal.contains(['?', '#', '\\']));
+    let url = Url::parse(&normal).unwrap();
+    assert!(matches!(url.scheme(), "http" | "https") && url.username().is_empty());
+    assert_eq!(url.as_str(), normal);
+    if normalized_http_url(other).is_some_and(|other| other != normal) {
+        assert!(!is_same_http_url(one, other));
+    }
 }
 
 /// A key set that can be registered can be used, has no private key, and is read the same in

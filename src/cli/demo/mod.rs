@@ -297,6 +297,7 @@ impl Demo<'_> {
                 may_introspect: false,
                 auth_method: sample.auth_method,
                 jwks: (!uses_secret).then(public_key).transpose()?,
+                dpop_bound_access_tokens: false,
             };
             let at = self.days_ago(sample.days_ago).saturating_add(3 * HOUR);
             let permit = self.operator(at).may(ClientsWrite)?;

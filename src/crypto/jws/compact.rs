@@ -111,6 +111,15 @@ impl<'a> Jws<'a> {
         decode_json(self.payload)
     }
 
+    /// Decodes members of the JOSE header that [`Header`] does not have, such as `jwk`.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the header does not have these members.
+    pub fn header_members<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        let header = self.signed.split_once('.').map_or("", |(header, _)| header);
+        decode_json(header)
+    }
+
     /// Whether the signature was made with this key.
     pub fn is_signed_by(&self, key: &ParsedPublicKey) -> bool {
         key.verify_sig(self.signed.as_bytes(), &self.signature)

@@ -45,7 +45,7 @@ impl Jwk {
     ///
     /// # Errors
     /// [`InvalidKey`] with the reason why it cannot verify a signature.
-    fn parse(jwk: &Value) -> Result<Self, InvalidKey> {
+    pub fn parse(jwk: &Value) -> Result<Self, InvalidKey> {
         let jwk = jwk.as_object().ok_or("it is not a JSON object")?;
         if holds_secret(jwk) {
             return Err("it is a private or symmetric key".into());
@@ -85,6 +85,11 @@ impl Jwk {
             algorithm,
             key,
         })
+    }
+
+    /// The key, if it can be used with this algorithm.
+    pub fn key_for(&self, algorithm: SignatureAlgorithm) -> Option<&PublicKey> {
+        self.fits(algorithm, None).then_some(&self.key)
     }
 
     /// Whether a signature with this algorithm and `kid` may have been made with this key.

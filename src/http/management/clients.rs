@@ -40,6 +40,9 @@ pub(in crate::http) struct CreateClient {
     auth_method: Option<AuthMethod>,
     /// The public keys of the client for `private_key_jwt`, as a JWK Set.
     jwks: Option<Value>,
+    /// Whether the client must send a DPoP proof with each token request (RFC 9449 section 5.2).
+    #[serde(default)]
+    dpop_bound_access_tokens: bool,
 }
 
 /// Changes of a client. Members that are left out stay as they are.
@@ -59,6 +62,8 @@ pub(in crate::http) struct UpdateClient {
     auth_method: Option<AuthMethod>,
     /// The public keys of the client for `private_key_jwt`, as a JWK Set.
     jwks: Option<Value>,
+    /// Whether the client must send a DPoP proof with each token request (RFC 9449 section 5.2).
+    dpop_bound_access_tokens: Option<bool>,
     /// Whether the client can authenticate, and its tokens and API keys are active.
     enabled: Option<bool>,
 }
@@ -112,6 +117,7 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
         may_introspect: body.introspect,
         auth_method: body.auth_method.unwrap_or(AuthMethod::ClientSecretBasic),
         jwks: body.jwks.take().map(|jwks| jwks.to_string()),
+        dpop_bound_access_tokens: body.dpop_bound_access_tokens,
     };
     let create = async {
         let made = client::create(api.store(), permit, new).await?;
@@ -153,6 +159,7 @@ pub(in crate::http) async fn update(
         may_introspect: patch.introspect,
         auth_method: patch.auth_method,
         jwks: patch.jwks.map(|jwks| jwks.to_string()),
+        dpop_bound_access_tokens: patch.dpop_bound_access_tokens,
         enabled: patch.enabled,
         expected: if_match(&api.head),
     };

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::dpop;
 use super::extract::{ApiRequest, parse_json};
 use crate::clock::parse_duration;
 use crate::decimal;
@@ -21,10 +22,10 @@ use crate::manage::idempotency::IdempotencyKey;
 use crate::manage::rights::RightType;
 use crate::manage::version;
 use crate::oauth::authorization_header::AuthorizationHeader;
-use crate::oauth::failures::FailureSubject;
-use crate::oauth::reason::Rejection;
+use crate::oauth::dpop::DpopRequest;
+use crate::oauth::possession::Possession;
 use crate::oauth::token::access_token::Audience;
-use crate::oauth::token::presented;
+use crate::oauth::token::presented::{self, ActiveAccessToken, Presentation};
 use crate::secret::Disclosed;
 
 pub(super) mod accounts;
@@ -55,28 +56,35 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(24 * 3600);
 
 impl ApiRequest {
     /// The caller of the management API: the bearer of an active access token for the management API
-    /// and for no other resource server.
+    /// and for no other resource server, who proves possession of the key that it is bound to, if any.
     ///
     /// # Errors
-    /// `invalid_token`, `invalid_request`, or `temporarily_unavailable`.
+    /// `invalid_token`, `invalid_dpop_proof`, `use_dpop_nonce`, `invalid_request`, or
+    /// `temporarily_unavailable`.
     pub(super) async fn actor(&self) -> Result<Actor, Error> {
         let server = &self.server;
         let header = self.authorization()?.and_then(AuthorizationHeader::parse);
-        let Some(token) = header.as_ref().and_then(AuthorizationHeader::bearer) else {
-            return Err(Error::new(
-                Code::InvalidToken,
-                "An access token is required, as Authorization: Bearer",
-            ));
-        };
-        let resolved = presented::resolve_access_token(server, token, self.now()).await;
-        let active = resolved.map_err(|rejection| match rejection {
-            Rejection::Inactive(reason) => {
-                let refusal = Error::new(Code::InvalidToken, "The access token is not active");
-                let subject = FailureSubject::default();
-                server.record_failed_authentication(&self.context, &subject, &reason, refusal)
+        let active = match header.as_ref() {
+            Some(AuthorizationHeader::Bearer(token)) => {
+                self.resolve(token, Possession::Bearer).await?
             }
-            Rejection::Error(error) => error,
-        })?;
+            Some(AuthorizationHeader::Dpop(token)) => {
+                let target = dpop::own_target(self);
+                let proof = DpopRequest {
+                    header: &dpop::header(&self.head),
+                    target: Ok(&target),
+                    access_token: Some(token),
+                };
+                self.resolve(token, Possession::Dpop(proof)).await?
+            }
+            Some(AuthorizationHeader::Basic(..)) | None => {
+                return Err(Error::new(
+                    Code::InvalidToken,
+                    "An access token is required, as Authorization: Bearer or DPoP",
+                ));
+            }
+        };
+        dpop::offer_nonce(&self.head, active.next_nonce);
         let claims = &active.claims;
         let client = &active.client;
         let audience = server.issuer.management_audience();
@@ -92,6 +100,24 @@ impl ApiRequest {
         let name = format!("client {}", claims.client_id);
         let account = &client.account_id;
         Ok(Actor::bearer(name, account, &scope, &self.context))
+    }
+
+    /// Resolves the access token of the caller.
+    async fn resolve(
+        &self,
+        token: &str,
+        possession: Possession<'_>,
+    ) -> Result<ActiveAccessToken, Error> {
+        let presentation = Presentation::by_sender(&self.context, possession);
+        let resolved =
+            presented::resolve_access_token(&self.server, token, presentation, self.now()).await;
+        match resolved {
+            Ok(active) => Ok(active),
+            Err(rejection) => {
+                let refusal = Error::new(Code::InvalidToken, "The access token is not active");
+                Err(presented::refuse(&self.server, &self.context, token, rejection, refusal).await)
+            }
+        }
     }
 
     /// The permit of the caller for `right`.

@@ -39,6 +39,8 @@ pub struct NewClient {
     pub auth_method: AuthMethod,
     /// The client's public keys for `private_key_jwt`: a JWK Set as JSON.
     pub jwks: Option<String>,
+    /// Whether the client must send a DPoP proof with each token request (RFC 9449 section 5.2).
+    pub dpop_bound_access_tokens: bool,
 }
 
 /// A new client with its credentials, which cannot be read again later.
@@ -101,6 +103,7 @@ pub(crate) fn insert(
         resources,
         may_introspect: new.may_introspect,
         jwks: new.jwks.as_deref().map(checked_jwks).transpose()?,
+        dpop_bound_access_tokens: new.dpop_bound_access_tokens,
         ..Client::new(new.name, account.id, new.auth_method, now)
     };
     check_auth_method(&client)?;

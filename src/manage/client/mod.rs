@@ -47,6 +47,7 @@ pub struct ClientView {
     pub introspect: bool,
     pub jwks: Option<Value>,
     pub jwks_uri: Option<String>,
+    pub dpop_bound_access_tokens: bool,
     pub enabled: bool,
     /// Who disabled the client, if it is disabled. Only an operator can enable what an operator disabled.
     pub disabled_by: Option<DisabledBy>,
@@ -73,6 +74,7 @@ impl From<Client> for ClientView {
                 .jwks
                 .and_then(|jwks| serde_json::from_str(&jwks).ok()),
             jwks_uri: client.jwks_uri,
+            dpop_bound_access_tokens: client.dpop_bound_access_tokens,
             enabled: client.disabled_at.is_none(),
             disabled_by: client.disabled_by,
             self_registered: client.registration_limits.is_some(),

@@ -41,6 +41,8 @@ pub struct ClientPatch {
     pub auth_method: Option<AuthMethod>,
     /// The new public keys: a JWK Set as JSON.
     pub jwks: Option<String>,
+    /// Whether the client must send a DPoP proof with each token request.
+    pub dpop_bound_access_tokens: Option<bool>,
     /// Whether the credentials and tokens of the client are accepted.
     pub enabled: Option<bool>,
     /// The versions, by `If-Match`, of which the client must have one; any version if absent.
@@ -56,6 +58,7 @@ impl ClientPatch {
             may_introspect,
             auth_method,
             jwks,
+            dpop_bound_access_tokens,
             enabled,
             expected: _,
         } = self;
@@ -64,7 +67,8 @@ impl ClientPatch {
             && resources.is_none()
             && may_introspect.is_none()
             && auth_method.is_none()
-            && jwks.is_none();
+            && jwks.is_none()
+            && dpop_bound_access_tokens.is_none();
         *enabled == Some(false) && nothing_else
     }
 }
@@ -128,6 +132,9 @@ fn apply(
     }
     if let Some(auth_method) = patch.auth_method {
         client.auth_method = auth_method;
+    }
+    if let Some(bound) = patch.dpop_bound_access_tokens {
+        client.dpop_bound_access_tokens = bound;
     }
     match patch.enabled {
         Some(true) => enable_row(permit, client)?,
@@ -245,6 +252,13 @@ mod tests {
                 patch(|patch| {
                     patch.enabled = Some(false);
                     patch.jwks = Some("{}".to_owned());
+                }),
+                false,
+            ),
+            (
+                patch(|patch| {
+                    patch.enabled = Some(false);
+                    patch.dpop_bound_access_tokens = Some(false);
                 }),
                 false,
             ),

@@ -106,8 +106,8 @@ pub async fn authenticate(
     let now = request.context.received_at;
     let credential = match presented_credential(request) {
         Ok(credential) => credential,
-        Err(Rejection::Error(error)) => return Err(error),
-        Err(Rejection::Inactive(reason)) => {
+        Err(rejection) => {
+            let reason = rejection.into_reason()?;
             return Err(reject(server, request, None, None, reason));
         }
     };
@@ -153,8 +153,7 @@ pub async fn authenticate(
             });
         }
         (None, Ok(None)) => Reason::unknown_client(),
-        (_, Err(Rejection::Inactive(reason))) => reason,
-        (_, Err(Rejection::Error(error))) => return Err(error),
+        (_, Err(rejection)) => rejection.into_reason()?,
     };
     // Each failure takes one database lookup. Otherwise its duration would tell which clients are
     // cached, and so which ones exist.
@@ -323,8 +322,9 @@ mod tests {
             let request = request(authorization, body);
             let found = match presented_credential(&request) {
                 Ok(credential) => Ok(credential.claimed_client_id()),
-                Err(Rejection::Inactive(reason)) => Err(reason.code()),
-                Err(Rejection::Error(error)) => Err(error.code().as_str()),
+                Err(rejection) => Err(rejection
+                    .into_reason()
+                    .map_or_else(|error| error.code().as_str(), |reason| reason.code())),
             };
             assert_eq!(
                 found.as_ref().map(Option::as_deref),

@@ -41,6 +41,7 @@ pub fn grant(
         api_key: None,
         issued_token_type: None,
         workload,
+        binding: None,
     })
 }
 

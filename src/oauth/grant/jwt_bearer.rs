@@ -71,6 +71,7 @@ pub fn grant(
         api_key: None,
         issued_token_type,
         workload: Some(workload.clone()),
+        binding: None,
     })
 }
 

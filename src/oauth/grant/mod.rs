@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::binding::Binding;
 use super::parameters::Parameters;
 use super::trust::Workload;
 use crate::cache::{ApiKeyEntry, ClientEntry};
@@ -31,6 +32,7 @@ pub struct Grant {
     api_key: Option<Arc<ApiKeyEntry>>,
     issued_token_type: Option<&'static str>,
     workload: Option<Arc<Workload>>,
+    binding: Option<Binding>,
 }
 
 impl Grant {
@@ -73,6 +75,16 @@ impl Grant {
     /// The id of the API key that the token depends on: it is refused once the key is.
     pub fn api_key_id(&self) -> Option<&str> {
         self.api_key.as_ref().map(|key| key.id.as_str())
+    }
+
+    /// The key that the token is bound to, if any.
+    pub fn binding(&self) -> Option<&Binding> {
+        self.binding.as_ref()
+    }
+
+    /// Binds the token to a key.
+    pub fn bind(&mut self, binding: Binding) {
+        self.binding = Some(binding);
     }
 
     /// The `issued_token_type` of the response (RFC 8693 section 2.2.1), for token exchange.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Grant, PermittedGrantType, decide_resources, decide_scope, jwt_bearer, parse_scope};
 use crate::error::{Code, Error};
 use crate::oauth::parameters::Parameters;
+use crate::oauth::possession::Possession;
 use crate::oauth::token::presented::{self, ActiveApiKey, Presentation};
 use crate::oauth::trust::Workload;
 use crate::oauth::{AuthorizationServer, FormRequest};
@@ -75,7 +76,7 @@ pub async fn authenticate(
             return Ok(Subject::Workload(workload));
         }
     };
-    let presentation = Presentation::by_sender(&request.context);
+    let presentation = Presentation::by_sender(&request.context, Possession::Bearer);
     match presented::resolve_api_key(server, key, presentation, request.context.received_at).await {
         Ok(key) => Ok(Subject::ApiKey(key)),
         Err(rejection) => {
@@ -124,6 +125,7 @@ fn grant_of_api_key(
         api_key: Some(subject.api_key.clone()),
         issued_token_type: Some(ACCESS_TOKEN),
         workload: None,
+        binding: None,
     })
 }
 

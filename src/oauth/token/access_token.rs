@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
+use crate::oauth::binding::Binding;
 use crate::scope::Scope;
 use crate::store::client::Client;
 use crate::store::resource_server::Resources;
@@ -72,6 +73,9 @@ pub struct Claims {
     /// never revoked all at once.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub token_epoch: i64,
+    /// The key that the token is bound to, if any (RFC 7800 section 3.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Binding>,
 }
 
 #[expect(
@@ -83,7 +87,8 @@ fn is_zero(number: &i64) -> bool {
 }
 
 impl Claims {
-    /// The claims of an issued token, rebuilt from its record. `None` if the record is unreadable.
+    /// The claims of an issued token, rebuilt from its record, which does not have `cnf`. `None` if
+    /// the record is unreadable.
     pub fn from_record(record: &Token, issuer: &str) -> Option<Self> {
         let resources: Resources = record.audience.parse().ok()?;
         Some(Claims {
@@ -97,6 +102,7 @@ impl Claims {
             scope: record.scope.parse().ok()?,
             api_key: record.api_key_id.clone(),
             token_epoch: record.token_epoch,
+            cnf: None,
         })
     }
 
@@ -175,6 +181,7 @@ mod tests {
             scope: scope.parse().unwrap(),
             api_key: None,
             token_epoch: 0,
+            cnf: None,
         }
     }
 
@@ -196,7 +203,7 @@ mod tests {
     fn optional_claims_are_omitted_when_empty() {
         let mut claims = claims("", "urn:a");
         let plain = serde_json::to_value(&claims).unwrap();
-        for absent in ["scope", "api_key", "token_epoch"] {
+        for absent in ["scope", "api_key", "token_epoch", "cnf"] {
             assert!(plain.get(absent).is_none(), "{absent}");
         }
         assert_eq!(
@@ -206,10 +213,16 @@ mod tests {
         claims.scope = "b a".parse().unwrap();
         claims.api_key = Some("key".to_owned());
         claims.token_epoch = 2;
+        claims.cnf = Some(Binding::Jwk("thumbprint".to_owned()));
         let full = serde_json::to_value(&claims).unwrap();
         assert_eq!(
             (&full["scope"], &full["api_key"], &full["token_epoch"]),
             (&json!("a b"), &json!("key"), &json!(2))
+        );
+        assert_eq!(full["cnf"], json!({"jkt": "thumbprint"}));
+        assert_eq!(
+            serde_json::from_value::<Claims>(full).unwrap().cnf,
+            claims.cnf
         );
         assert_eq!(
             claims.issued_at(),

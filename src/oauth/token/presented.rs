@@ -19,7 +19,9 @@ use crate::credential::{Credential, Fingerprint, Kind};
 use crate::error::Error;
 use crate::metrics::CredentialKind;
 use crate::oauth::AuthorizationServer;
+use crate::oauth::dpop::{self, VerifiedProof};
 use crate::oauth::failures::FailureSubject;
+use crate::oauth::possession::{self, Possession};
 use crate::oauth::reason::{Reason, Rejection};
 use crate::request_context::RequestContext;
 use crate::scope::Scope;
@@ -27,18 +29,21 @@ use crate::store::{self, StoreError};
 
 /// How a token or API key was presented.
 #[derive(Clone, Copy, Default)]
-pub struct Presentation {
+pub struct Presentation<'a> {
     /// The client IP address that it was presented from. `None` where the caller of Keyward is not
     /// the one who presented it, as in introspection: then the allowed IP ranges of an API key are
     /// not checked.
     pub client_ip: Option<ClientIp>,
+    /// What the sender shows of the key that the token may be bound to.
+    pub possession: Possession<'a>,
 }
 
-impl Presentation {
+impl<'a> Presentation<'a> {
     /// A token or API key that the sender of this request presents.
-    pub fn by_sender(context: &RequestContext) -> Self {
+    pub fn by_sender(context: &RequestContext, possession: Possession<'a>) -> Self {
         Presentation {
             client_ip: Some(context.client_ip),
+            possession,
         }
     }
 }
@@ -68,6 +73,8 @@ pub struct ActiveAccessToken {
     pub claims: Arc<Claims>,
     /// The client that the token was issued to.
     pub client: Arc<ClientEntry>,
+    /// The nonce that the client must use in its next DPoP proof, if it should change.
+    pub next_nonce: Option<String>,
 }
 
 /// An active API key.
@@ -103,6 +110,14 @@ impl ActiveToken {
         match self {
             ActiveToken::AccessToken(token) => &token.client,
             ActiveToken::ApiKey(key) => &key.client,
+        }
+    }
+
+    /// The nonce that the client must use in its next DPoP proof, if it should change.
+    pub fn next_nonce(&self) -> Option<&str> {
+        match self {
+            ActiveToken::AccessToken(token) => token.next_nonce.as_deref(),
+            ActiveToken::ApiKey(_) => None,
         }
     }
 
@@ -160,19 +175,21 @@ pub fn kind(presented: &str) -> CredentialKind {
     }
 }
 
-/// Resolves a presented token or API key that must be active at `now`.
+/// Resolves a presented token or API key that must be active at `now`, and whose sender must prove
+/// possession of the key that it is bound to.
 ///
 /// # Errors
-/// [`Rejection::Inactive`] if it is not; [`Rejection::Error`] if neither the cache nor the database
-/// can answer.
+/// [`Rejection::Inactive`] if it is not active; [`Rejection::Unproven`] if its sender does not prove
+/// possession; [`Rejection::Error`] if the proof must have a nonce, or if neither the cache nor the
+/// database can answer.
 pub async fn resolve(
     server: &AuthorizationServer,
     presented: &str,
-    presentation: Presentation,
+    presentation: Presentation<'_>,
     now: Timestamp,
 ) -> Result<ActiveToken, Rejection> {
     match kind(presented) {
-        CredentialKind::AccessToken => resolve_access_token(server, presented, now)
+        CredentialKind::AccessToken => resolve_access_token(server, presented, presentation, now)
             .await
             .map(ActiveToken::AccessToken),
         CredentialKind::ApiKey => resolve_api_key(server, presented, presentation, now)
@@ -188,14 +205,44 @@ pub async fn resolve(
 pub async fn resolve_access_token(
     server: &AuthorizationServer,
     presented: &str,
+    presentation: Presentation<'_>,
     now: Timestamp,
 ) -> Result<ActiveAccessToken, Rejection> {
-    under_lease(server, async || {
+    let (mut token, proof) = under_lease(server, async || {
         let claims = verify::verify(server, presented, now).await?;
         let client = verify::check_active(server, &claims, now).await?;
-        Ok(ActiveAccessToken { claims, client })
+        let binding = claims.cnf.as_ref();
+        let proof = possession::check(server, binding, &presentation.possession, now)?;
+        let token = ActiveAccessToken {
+            claims,
+            client,
+            next_nonce: None,
+        };
+        Ok((token, proof))
     })
-    .await
+    .await?;
+    if let Some(proof) = proof {
+        claim_proof(server, &mut token, &proof, now).await?;
+    }
+    Ok(token)
+}
+
+/// Marks the proof that was presented with an active token as used, and checks once more that the
+/// token is active: the database may have taken longer than the cache lease.
+async fn claim_proof(
+    server: &AuthorizationServer,
+    token: &mut ActiveAccessToken,
+    proof: &VerifiedProof,
+    now: Timestamp,
+) -> Result<(), Rejection> {
+    dpop::claim(server, proof).await?;
+    let claims = &token.claims;
+    token.client = under_lease(server, async || {
+        verify::check_active(server, claims, now).await
+    })
+    .await?;
+    token.next_nonce = dpop::next_nonce(server, proof, now);
+    Ok(())
 }
 
 /// [`resolve`], for an endpoint that accepts API keys only.
@@ -205,12 +252,14 @@ pub async fn resolve_access_token(
 pub async fn resolve_api_key(
     server: &AuthorizationServer,
     presented: &str,
-    presentation: Presentation,
+    presentation: Presentation<'_>,
     now: Timestamp,
 ) -> Result<ActiveApiKey, Rejection> {
     under_lease(server, async || {
         let key = api_key::authenticate(server, presented).await?;
         let client = api_key::check_active(server, &key, presentation.client_ip, now).await?;
+        // An API key is bound to no key.
+        possession::check(server, None, &presentation.possession, now)?;
         Ok(ActiveApiKey {
             api_key: key,
             client,
@@ -226,11 +275,10 @@ async fn under_lease<T>(
     resolve: impl AsyncFn() -> Result<T, Rejection>,
 ) -> Result<T, Rejection> {
     let resolved = server.cache.under_lease(async || match resolve().await {
-        Ok(active) => Ok(Ok(active)),
-        Err(Rejection::Inactive(reason)) => Ok(Err(reason)),
         Err(Rejection::Error(error)) => Err(error),
+        decided => Ok(decided),
     });
-    Ok(resolved.await??)
+    resolved.await?
 }
 
 /// Authenticates a presented token or API key, which may be inactive.
@@ -291,14 +339,14 @@ pub async fn find_by_jti(
         .ok_or_else(|| Reason::token_without_record().into())
 }
 
-/// Checks that an authentic token or API key is active at `now`.
+/// Checks that an authentic token or API key is active at `now`, for somebody who did not present it
+/// as its holder.
 ///
 /// # Errors
 /// As [`resolve`].
 pub async fn check_active(
     server: &AuthorizationServer,
     token: PresentedToken,
-    presentation: Presentation,
     now: Timestamp,
 ) -> Result<ActiveToken, Rejection> {
     match token {
@@ -307,10 +355,11 @@ pub async fn check_active(
             Ok(ActiveToken::AccessToken(ActiveAccessToken {
                 claims,
                 client,
+                next_nonce: None,
             }))
         }
         PresentedToken::ApiKey(key) => {
-            let client = api_key::check_active(server, &key, presentation.client_ip, now).await?;
+            let client = api_key::check_active(server, &key, None, now).await?;
             Ok(ActiveToken::ApiKey(ActiveApiKey {
                 api_key: key,
                 client,
@@ -320,7 +369,8 @@ pub async fn check_active(
 }
 
 /// The error to answer with when a presented token or API key was rejected: `refusal` if it is
-/// inactive, which is counted and recorded as a failure of its owner.
+/// inactive, that of the rejection if its sender did not prove possession. Both are counted and
+/// recorded as a failure of its owner.
 pub async fn refuse(
     server: &AuthorizationServer,
     context: &RequestContext,
@@ -328,8 +378,9 @@ pub async fn refuse(
     rejection: Rejection,
     refusal: Error,
 ) -> Error {
-    let reason = match rejection {
-        Rejection::Inactive(reason) => reason,
+    let (reason, refusal) = match rejection {
+        Rejection::Inactive(reason) => (reason, refusal),
+        Rejection::Unproven(unproven) => (unproven.reason, unproven.refusal),
         Rejection::Error(error) => return error,
     };
     // Best effort: if the store does not answer, the owner is recorded as unknown.

@@ -1,0 +1,52 @@
+//! The key that an access token is bound to, so that only the holder of the key can use the token.
+
+use serde::{Deserialize, Serialize};
+
+/// The confirmation method of a sender-constrained access token: the claim `cnf` (RFC 7800 section
+/// 3.1) and the member of the same name in the introspection response. Exactly one method is
+/// allowed; a token with an unknown one is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum Binding {
+    /// The RFC 7638 thumbprint of the key that signs the client's DPoP proofs (RFC 9449 section
+    /// 6.1).
+    #[serde(rename = "jkt")]
+    Jwk(String),
+}
+
+impl Binding {
+    /// The `token_type` of a token with this binding, or with none.
+    pub const fn token_type(binding: Option<&Binding>) -> &'static str {
+        match binding {
+            None => "Bearer",
+            Some(Binding::Jwk(_)) => "DPoP",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_claim_has_one_known_confirmation_method() {
+        let binding = Binding::Jwk("thumbprint".to_owned());
+        let claim = json!({"jkt": "thumbprint"});
+        assert_eq!(serde_json::to_value(&binding).unwrap(), claim);
+        assert_eq!(serde_json::from_value::<Binding>(claim).unwrap(), binding);
+        for claim in [
+            json!({}),
+            json!(null),
+            json!("thumbprint"),
+            json!({"jkt": 7}),
+            json!({"jwk": {}}),
+            json!({"jkt": "a", "jwk": {}}),
+        ] {
+            assert!(
+                serde_json::from_value::<Binding>(claim.clone()).is_err(),
+                "{claim}"
+            );
+        }
+    }
+}
