@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The confirmation method of a sender-constrained access token: the claim `cnf` (RFC 7800 section
 /// 3.1) and the member of the same name in the introspection response. Exactly one method is
 /// allowed; a token with an unknown one is refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Binding {
     /// The RFC 7638 thumbprint of the key that signs the client's DPoP proofs (RFC 9449 section
     /// 6.1).
@@ -20,6 +20,27 @@ impl Binding {
             None => "Bearer",
             Some(Binding::Jwk(_)) => "DPoP",
         }
+    }
+}
+
+/// Written by hand: the derived schema would be a choice of one.
+impl schemars::JsonSchema for Binding {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Binding".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "description": "The key that the token is bound to (RFC 7800 section 3.1).",
+            "properties": {
+                "jkt": {
+                    "type": "string",
+                    "description": "The RFC 7638 thumbprint of the key of the DPoP proofs (RFC 9449 section 6.1).",
+                },
+            },
+            "required": ["jkt"],
+        })
     }
 }
 

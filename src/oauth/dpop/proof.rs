@@ -13,7 +13,7 @@ use super::Target;
 use super::nonce::NonceStatus;
 use crate::clock::Timestamp;
 use crate::credential::Fingerprint;
-use crate::crypto::jws::{DecodeError, Jwk, Jws, SignatureAlgorithm, SignatureError};
+use crate::crypto::jws::{DecodeError, Jwk, Jws, SignatureError};
 use crate::crypto::jwt::whole_seconds;
 use crate::oauth::reason::Reason;
 use crate::uri::is_same_http_url;
@@ -197,7 +197,7 @@ impl Proof {
             return Err(ProofError::Type);
         }
         let algorithm = jws.accepted_algorithm()?;
-        if algorithm == SignatureAlgorithm::Rs256 {
+        if !ALGORITHMS.contains(&jws.header.alg.as_str()) {
             return Err(ProofError::Algorithm);
         }
         let unusable = |error: &dyn Display| ProofError::Key(shown(&error.to_string()));
@@ -331,7 +331,7 @@ mod tests {
     use serde_json::{Map, json};
 
     use super::*;
-    use crate::crypto::jws::PrivateKey;
+    use crate::crypto::jws::{PrivateKey, SignatureAlgorithm};
 
     const NOW: i64 = 1_800_000_000;
     const URL: &str = "https://api.example/orders";
@@ -418,6 +418,7 @@ mod tests {
             (json!({"alg": "none"}), "dpop_algorithm"),
             (json!({"alg": "HS256"}), "dpop_algorithm"),
             (json!({"alg": "RS256"}), "dpop_algorithm"),
+            (json!({"alg": "ML-DSA-44"}), "dpop_algorithm"),
             (json!({"alg": "ES512"}), "dpop_algorithm"),
             (json!({"alg": "PS256"}), "dpop_unusable_key"),
             (json!({"crit": ["exp"]}), "dpop_critical_header"),
