@@ -100,16 +100,19 @@ fn through_a_proxy(records: &str, away: impl Fn(&Proxy)) {
 
 #[test]
 fn broken_connections_are_answered_with_503_until_they_recover() {
+    needs!(Tool::Postgres);
     through_a_proxy("on", Proxy::cut);
 }
 
 #[test]
 fn broken_connections_without_token_records_are_answered_with_503() {
+    needs!(Tool::Postgres);
     through_a_proxy("off", Proxy::cut);
 }
 
 #[test]
 fn silent_connections_are_answered_with_503() {
+    needs!(Tool::Postgres);
     through_a_proxy("on", Proxy::swallow);
 }
 

@@ -739,6 +739,7 @@ fn nginx_passes_on_the_nonces_of_dpop() {
 /// asked for, and says so.
 #[test]
 fn a_long_scope_does_not_overflow_the_buffers_of_a_proxy() {
+    needs!(Tool::Nginx);
     let world = World::sqlite();
     world.resource(ORDERS);
     let words: Vec<String> = (0..210)
