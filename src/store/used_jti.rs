@@ -32,7 +32,7 @@ pub fn claim(database: &mut Database, id: &str, expires_at: Timestamp) -> Result
 
 /// [`claim`] for ids that are used with each request, such as those of DPoP proofs: they are deleted
 /// an hour after `expires_at`, and not a day after it, since there are many of them. A node whose
-/// clock is further behind than that accepts such a JWT again, as it accepts an expired token.
+/// clock is further behind must refuse the JWT: see [`is_kept_briefly`].
 ///
 /// # Errors
 /// As [`claim`].
@@ -41,8 +41,18 @@ pub fn claim_briefly(
     id: &str,
     expires_at: Timestamp,
 ) -> Result<bool, StoreError> {
-    let earlier = MAX_CLOCK_ERROR.saturating_sub(BRIEF_RETENTION);
-    claim(database, id, expires_at.saturating_sub(earlier))
+    claim(database, id, brief(expires_at))
+}
+
+/// Whether an id of [`claim_briefly`] is still kept, given the last instant of which every clock
+/// agrees that it has passed. If not, whether the JWT was used before is unknown.
+pub fn is_kept_briefly(expires_at: Timestamp, past: Timestamp) -> bool {
+    brief(expires_at) > past
+}
+
+/// The expiry that makes an id be deleted [`BRIEF_RETENTION`] after `expires_at`.
+fn brief(expires_at: Timestamp) -> Timestamp {
+    expires_at.saturating_sub(MAX_CLOCK_ERROR.saturating_sub(BRIEF_RETENTION))
 }
 
 /// Deletes up to `limit` ids that expired before `before`. Returns how many.

@@ -108,7 +108,7 @@ fn check_proof(
         None => NonceStatus::Absent,
     };
     let required = server.settings.dpop_nonce == DpopNonce::Required;
-    let valid_until = proof.check_times(&status, required, now)?;
+    let valid_until = proof.check_times(&status, required, now, server.clock.past())?;
     Ok(VerifiedProof {
         id: proof.id(),
         binding: Binding::Jwk(proof.thumbprint),

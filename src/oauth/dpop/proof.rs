@@ -16,6 +16,7 @@ use crate::credential::Fingerprint;
 use crate::crypto::jws::{DecodeError, Jwk, Jws, SignatureError};
 use crate::crypto::jwt::whole_seconds;
 use crate::oauth::reason::Reason;
+use crate::store::used_jti;
 use crate::uri::is_same_http_url;
 
 /// The accepted signature algorithms: those of FAPI 2.0 (Security Profile section 5.4.1). Ed25519
@@ -284,6 +285,7 @@ impl Proof {
         nonce: &NonceStatus,
         nonce_required: bool,
         now: Timestamp,
+        past: Timestamp,
     ) -> Result<Timestamp, ProofError> {
         let issued_at = whole_seconds(self.claims.iat);
         let away = now.seconds() - issued_at;
@@ -296,7 +298,9 @@ impl Proof {
             ),
             NonceStatus::Valid { until } => (MAX_AGE_WITH_NONCE, *until),
         };
-        if away.abs() > max_age {
+        // By `past`, the last instant of which every clock agrees that it has passed, the id of a
+        // used proof may have been purged; the clock of this node is then behind.
+        if away.abs() > max_age || !used_jti::is_kept_briefly(valid_until, past) {
             return Err(ProofError::Time(away));
         }
         Ok(valid_until)
@@ -588,9 +592,28 @@ mod tests {
             (json!(NOW - 3600), valid, true, refused),
             (json!(NOW + 3600), valid, true, refused),
         ] {
-            let found = proof(&json!({"iat": iat})).check_times(&nonce, required, at(NOW));
+            let found = proof(&json!({"iat": iat})).check_times(&nonce, required, at(NOW), at(0));
             let found = found.map_err(|error| code(&error));
             assert_eq!(found, expected, "{iat} {nonce:?} {required}");
+        }
+    }
+
+    /// A node whose clock is behind must not accept a proof whose use has been forgotten.
+    #[test]
+    fn a_proof_is_refused_once_its_id_may_have_been_purged() {
+        let at = Timestamp::from_seconds;
+        let nonce = NonceStatus::Valid {
+            until: at(NOW + 61),
+        };
+        // The id of a proof that is valid until NOW + 61 is purged an hour later, when `past`, which
+        // is a day behind the clocks, is 23 hours before that.
+        let purged = NOW + 61 - 23 * 3600;
+        for (past, accepted) in [(0, true), (purged - 1, true), (purged, false), (NOW, false)] {
+            for nonce in [NonceStatus::Absent, nonce] {
+                let found =
+                    proof(&json!({"iat": NOW})).check_times(&nonce, false, at(NOW), at(past));
+                assert_eq!(found.is_ok(), accepted, "{past} {nonce:?}");
+            }
         }
     }
 
