@@ -68,9 +68,10 @@ fn add_routes(config: &mut web::ServiceConfig) {
         }
         of_path.push(operation);
     }
-    // actix tries one path after the other: in the order of the table, but those with parameters
-    // last, since each of them takes a regular expression.
-    paths.sort_by_key(|path| path.contains('{'));
+    // actix tries one path after the other: in the order of the table, but those of the management
+    // API after those that every request of a resource server or a proxy takes, and those with
+    // parameters last, since each of them takes a regular expression.
+    paths.sort_by_key(|path| (path.contains('{'), path.starts_with("/api/v1")));
     for path in paths {
         config.service(resource(path, &by_path[path]));
     }
