@@ -166,7 +166,7 @@ async fn find(
 ) -> Result<(ActiveToken, Active), Rejection> {
     // The caller is not the one who presented the token, so the sender's IP address and proof are
     // unknown.
-    let presentation = Presentation::default();
+    let presentation = Presentation::by_another();
     let token = presented::resolve(server, presented, presentation, now).await?;
     let audience = token
         .audience(&server.issuer)

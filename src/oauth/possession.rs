@@ -9,11 +9,10 @@ use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 
 /// What the sender of an access token shows of the key that the token may be bound to.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub enum Possession<'a> {
     /// The sender of the token is not the sender of the request, as in introspection: the binding
     /// is not checked.
-    #[default]
     NotChecked,
     /// Nothing: the token is presented as a Bearer token.
     Bearer,

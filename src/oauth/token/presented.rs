@@ -28,7 +28,7 @@ use crate::scope::Scope;
 use crate::store::{self, StoreError};
 
 /// How a token or API key was presented.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct Presentation<'a> {
     /// The client IP address that it was presented from. `None` where the caller of Keyward is not
     /// the one who presented it, as in introspection: then the allowed IP ranges of an API key are
@@ -44,6 +44,15 @@ impl<'a> Presentation<'a> {
         Presentation {
             client_ip: Some(context.client_ip),
             possession,
+        }
+    }
+
+    /// A token or API key that the sender of this request asks about, and did not present as its
+    /// holder.
+    pub const fn by_another() -> Self {
+        Presentation {
+            client_ip: None,
+            possession: Possession::NotChecked,
         }
     }
 }
