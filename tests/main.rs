@@ -32,6 +32,7 @@ mod failure;
 mod golden;
 mod guessing;
 mod http2;
+mod id_jag;
 mod interop;
 mod introspection;
 mod languages;

@@ -4,9 +4,11 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::id_jag::{self, IdJag};
 use crate::crypto::jws::{Jws, SignatureAlgorithm, SignatureError};
 use crate::crypto::jwt::{JwtAudience, TimeClaims};
 use crate::oauth::reason::Reason;
+use crate::store::trust_rule::RuleKind;
 
 /// The maximum length of an issuer that is looked up, in bytes.
 const MAX_ISSUER: usize = 512;
@@ -29,13 +31,15 @@ pub(super) struct ForeignJwt<'a> {
     pub(super) algorithm: SignatureAlgorithm,
     pub(super) claims: Map<String, Value>,
     pub(super) registered: RegisteredClaims,
+    /// The claims of an ID-JAG, if it is one.
+    pub(super) id_jag: Option<IdJag>,
 }
 
 impl<'a> ForeignJwt<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, Reason> {
         let jws =
             Jws::parse(text).map_err(|error| Reason::assertion_not_a_jwt(&error.to_string()))?;
-        check_type(jws.header.typ.as_deref())?;
+        let kind = kind_of(jws.header.typ.as_deref())?;
         let algorithm = jws.accepted_algorithm().map_err(|error| match error {
             SignatureError::CriticalHeader => Reason::assertion_critical_header(),
             _ => Reason::assertion_algorithm(),
@@ -45,12 +49,25 @@ impl<'a> ForeignJwt<'a> {
             .map_err(|error| Reason::assertion_unreadable(&error.to_string()))?;
         let registered = RegisteredClaims::deserialize(&claims)
             .map_err(|error| Reason::assertion_unreadable(&error.to_string()))?;
+        let id_jag = match kind {
+            RuleKind::Workload => None,
+            RuleKind::IdJag => Some(IdJag::parse(&claims)?),
+        };
         Ok(ForeignJwt {
+            id_jag,
             jws,
             algorithm,
             claims,
             registered,
         })
+    }
+
+    /// The kind of the rules that may accept the JWT.
+    pub(super) fn kind(&self) -> RuleKind {
+        match self.id_jag {
+            None => RuleKind::Workload,
+            Some(_) => RuleKind::IdJag,
+        }
     }
 
     /// The issuers whose rules may accept the JWT: its `iss`, and the trust domain of a SPIFFE ID,
@@ -71,24 +88,34 @@ impl<'a> ForeignJwt<'a> {
     }
 }
 
-/// Refuses a JWT whose type says that it is for something else (RFC 8725 section 3.11): an access
-/// token (`at+jwt`) is for resource servers. Platforms write `JWT`, `JOSE` or nothing.
-fn check_type(typ: Option<&str>) -> Result<(), Reason> {
+/// The kind of the rules for JWTs of this type. Platforms write `JWT`, `JOSE` or nothing. A JWT
+/// whose type says that it is for something else is refused (RFC 8725 section 3.11): an access token
+/// (`at+jwt`) is for resource servers.
+fn kind_of(typ: Option<&str>) -> Result<RuleKind, Reason> {
     let Some(typ) = typ else {
-        return Ok(());
+        return Ok(RuleKind::Workload);
     };
     let lower = typ.to_ascii_lowercase();
     match lower.strip_prefix("application/").unwrap_or(&lower) {
-        "jwt" | "jose" | "client-authentication+jwt" => Ok(()),
-        _ => {
-            let shown: String = typ
-                .chars()
-                .filter(char::is_ascii_graphic)
-                .take(40)
-                .collect();
-            Err(Reason::trust_token_type(&shown))
-        }
+        "jwt" | "jose" | "client-authentication+jwt" => Ok(RuleKind::Workload),
+        id_jag::TYP => Ok(RuleKind::IdJag),
+        _ => Err(unexpected_type(typ)),
     }
+}
+
+/// The reason for refusing a JWT of this type.
+pub(super) fn unexpected_type(typ: &str) -> Reason {
+    let shown: String = typ
+        .chars()
+        .filter(char::is_ascii_graphic)
+        .take(40)
+        .collect();
+    Reason::trust_token_type(&shown)
+}
+
+/// Whether the type of a JWT says that it is an ID-JAG.
+pub fn is_id_jag(text: &str) -> bool {
+    Jws::parse(text).is_ok_and(|jws| kind_of(jws.header.typ.as_deref()) == Ok(RuleKind::IdJag))
 }
 
 /// The trust domain of a SPIFFE ID, as a URI.
@@ -107,21 +134,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_jwt_of_another_type_is_refused() {
-        for (typ, accepted) in [
-            (None, true),
-            (Some("JWT"), true),
-            (Some("jwt"), true),
-            (Some("JOSE"), true),
-            (Some("application/jwt"), true),
-            (Some("client-authentication+jwt"), true),
-            (Some("at+jwt"), false),
-            (Some("application/at+jwt"), false),
-            (Some("oauth-id-jag+jwt"), false),
-            (Some("dpop+jwt"), false),
-            (Some(""), false),
+    fn the_type_of_a_jwt_decides_which_rules_are_for_it() {
+        let (workload, id_jag) = (Some(RuleKind::Workload), Some(RuleKind::IdJag));
+        for (typ, kind) in [
+            (None, workload),
+            (Some("JWT"), workload),
+            (Some("jwt"), workload),
+            (Some("JOSE"), workload),
+            (Some("application/jwt"), workload),
+            (Some("client-authentication+jwt"), workload),
+            (Some("oauth-id-jag+jwt"), id_jag),
+            (Some("application/oauth-id-jag+jwt"), id_jag),
+            (Some("at+jwt"), None),
+            (Some("application/at+jwt"), None),
+            (Some("dpop+jwt"), None),
+            (Some(""), None),
         ] {
-            assert_eq!(check_type(typ).is_ok(), accepted, "{typ:?}");
+            assert_eq!(kind_of(typ).ok(), kind, "{typ:?}");
         }
     }
 

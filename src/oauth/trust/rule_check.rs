@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::Recipient;
+use super::PresentedAs;
 use super::foreign_jwt::ForeignJwt;
 use super::issuer_keys::Signatures;
 use crate::cache::{ClientEntry, TrustRuleEntry};
@@ -12,11 +12,15 @@ use crate::clock::Timestamp;
 use crate::crypto::jwt::{JwtAudience, TimeClaims, TimeError};
 use crate::oauth::AuthorizationServer;
 use crate::oauth::reason::{Reason, Rejection};
-use crate::store::trust_rule::TrustRule;
+use crate::store::trust_rule::{RuleKind, TrustRule};
 
 /// How far in the future a JWT may expire, in seconds. Managed identities of Azure get tokens for a
 /// day and some hours.
 const MAX_LIFETIME: i64 = 48 * 3600;
+
+/// How far in the future an ID-JAG may expire, in seconds. Identity providers issue them for some
+/// minutes.
+const MAX_ID_JAG_LIFETIME: i64 = 3600;
 
 /// Why one rule does not accept a JWT.
 pub(super) struct Failure {
@@ -32,7 +36,7 @@ pub(super) async fn check(
     server: &AuthorizationServer,
     rule: &TrustRuleEntry,
     jwt: &ForeignJwt<'_>,
-    recipient: Recipient,
+    presented_as: PresentedAs,
     now: Timestamp,
     signatures: &mut Signatures,
 ) -> Result<Arc<ClientEntry>, Failure> {
@@ -48,14 +52,15 @@ pub(super) async fn check(
             is_meant,
         }
     };
-    check_conditions(rule, &jwt.claims)
+    check_client(rule, jwt)
+        .and_then(|()| check_conditions(rule, &jwt.claims))
         .map_err(Rejection::from)
         .map_err(failure(false))?;
     check_rule(rule, now)
         .map_err(Rejection::from)
         .map_err(failure(true))?;
     let client = enabled_client(server, rule).await.map_err(failure(true))?;
-    check_audience(server, rule, &jwt.registered.aud, recipient)
+    check_audience(server, rule, &jwt.registered.aud, presented_as)
         .and_then(|()| check_times(rule, &jwt.times(), now, server.clock.past()))
         .map_err(Rejection::from)
         .map_err(failure(true))?;
@@ -64,6 +69,17 @@ pub(super) async fn check(
         .await
         .map_err(failure(true))?;
     Ok(client)
+}
+
+/// An ID-JAG is for one client: another client must not use it.
+fn check_client(rule: &TrustRule, jwt: &ForeignJwt<'_>) -> Result<(), Reason> {
+    match &jwt.id_jag {
+        Some(id_jag) if id_jag.client_id != rule.client_id => {
+            let shown: String = id_jag.client_id.chars().take(200).collect();
+            Err(Reason::id_jag_wrong_client(&rule.id, &shown))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_conditions(rule: &TrustRule, claims: &Map<String, Value>) -> Result<(), Reason> {
@@ -100,13 +116,13 @@ fn check_audience(
     server: &AuthorizationServer,
     rule: &TrustRule,
     audience: &JwtAudience,
-    recipient: Recipient,
+    presented_as: PresentedAs,
 ) -> Result<(), Reason> {
     let issuer = server.issuer.as_str();
     let expected = rule.audience.as_deref().unwrap_or(issuer);
     let is_endpoint = |sole: &str| {
         rule.audience.is_none()
-            && recipient == Recipient::IssuerOrTokenEndpoint
+            && presented_as == PresentedAs::Grant
             && sole == server.issuer.endpoint("/oauth/token")
     };
     match audience.sole() {
@@ -131,9 +147,13 @@ fn check_times(
     if rule.single_use && times.refused_from() <= past {
         return Err(Reason::trust_token_ended(id, times.expired_for(now)));
     }
-    times.check(now, MAX_LIFETIME).map_err(|error| match error {
+    let max_lifetime = match rule.kind {
+        RuleKind::Workload => MAX_LIFETIME,
+        RuleKind::IdJag => MAX_ID_JAG_LIFETIME,
+    };
+    times.check(now, max_lifetime).map_err(|error| match error {
         TimeError::Expired { seconds } => Reason::trust_token_ended(id, seconds),
-        TimeError::TooLong { seconds } => Reason::trust_token_too_long(id, seconds, MAX_LIFETIME),
+        TimeError::TooLong { seconds } => Reason::trust_token_too_long(id, seconds, max_lifetime),
         TimeError::NotYetValid { seconds } => Reason::trust_token_not_begun(id, seconds),
     })
 }
@@ -160,6 +180,7 @@ pub(super) mod tests {
             disabled_by: None,
             created_at: Timestamp::EPOCH,
             created_by: "test".to_owned(),
+            kind: RuleKind::Workload,
         }
     }
 

@@ -8,12 +8,12 @@ use super::foreign_jwt::ForeignJwt;
 use super::issuer_keys::Signatures;
 use super::rule_check::{Failure, check};
 use super::rule_choice::no_rule;
-use super::{Recipient, rules_for};
+use super::{PresentedAs, rules_for};
 use crate::cache::TrustRuleEntry;
 use crate::clock::Timestamp;
 use crate::oauth::AuthorizationServer;
 use crate::oauth::reason::{Reason, Rejection};
-use crate::store::trust_rule::TrustRule;
+use crate::store::trust_rule::{RuleKind, TrustRule};
 
 /// What a trust rule says about a JWT that is tried out.
 pub struct Trial {
@@ -34,7 +34,7 @@ pub struct Trials {
 }
 
 /// Tries a JWT out on the rules that `is_visible` selects, without using it up. Audiences are
-/// accepted as for an authorization grant.
+/// accepted as for an authorization grant. An ID-JAG is tried out as if its own client had sent it.
 ///
 /// # Errors
 /// [`Rejection::Inactive`] if the text is not a JWT that any rule could accept;
@@ -50,9 +50,12 @@ pub async fn try_out(
     rules.retain(|rule| is_visible(&rule.rule));
     let mut trials = Vec::with_capacity(rules.len());
     let mut signatures = Signatures::default();
-    let recipient = Recipient::IssuerOrTokenEndpoint;
+    let presented_as = match jwt.kind() {
+        RuleKind::Workload => PresentedAs::Grant,
+        RuleKind::IdJag => PresentedAs::IdJag,
+    };
     for rule in rules {
-        let checked = check(server, &rule, &jwt, recipient, now, &mut signatures).await;
+        let checked = check(server, &rule, &jwt, presented_as, now, &mut signatures).await;
         let reason = match checked {
             Ok(_) => None,
             Err(Failure {
