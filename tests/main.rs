@@ -61,6 +61,7 @@ mod settings;
 mod signed_introspection;
 mod signing_keys;
 mod slow_reports;
+mod spire;
 mod starting;
 mod token;
 mod traces;
