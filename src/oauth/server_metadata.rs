@@ -42,11 +42,24 @@ pub struct ServerMetadata {
     pub id_token_signing_alg_values_supported: Vec<&'static str>,
 }
 
-/// The metadata of this server.
+/// The metadata of this server: what its security profile leaves.
 pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
     let endpoint = |path| server.issuer.endpoint(path);
-    let methods: Vec<_> = AuthMethod::ALL.map(AuthMethod::as_str).into();
-    let algorithms = SignatureAlgorithm::names();
+    let profile = server.settings.security_profile;
+    let methods: Vec<_> = AuthMethod::ALL
+        .into_iter()
+        .filter(|method| profile.allows_auth_method(*method))
+        .map(AuthMethod::as_str)
+        .collect();
+    let algorithms: Vec<_> = SignatureAlgorithm::NAMES
+        .into_iter()
+        .filter(|(_, algorithm)| profile.allows_algorithm(*algorithm))
+        .map(|(name, _)| name)
+        .collect();
+    let grant_types = GrantType::ALL
+        .iter()
+        .filter(|grant_type| profile.allows_grant_type(**grant_type))
+        .map(|grant_type| grant_type.as_str());
     ServerMetadata {
         issuer: server.issuer.to_string(),
         authorization_endpoint: endpoint("/oauth/authorize"),
@@ -56,7 +69,7 @@ pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
             .then(|| endpoint("/oauth/register")),
         introspection_endpoint: endpoint("/oauth/introspect"),
         revocation_endpoint: endpoint("/oauth/revoke"),
-        grant_types_supported: GrantType::NAMES.to_vec(),
+        grant_types_supported: grant_types.collect(),
         response_types_supported: vec!["none"],
         token_endpoint_auth_methods_supported: methods.clone(),
         token_endpoint_auth_signing_alg_values_supported: algorithms.clone(),

@@ -32,6 +32,7 @@ diesel::table! {
         token_epoch -> BigInt,
         disabled_by -> Nullable<Text>,
         dpop_bound_access_tokens -> Bool,
+        profile -> Text,
     }
 }
 

@@ -10,6 +10,7 @@ use super::api_key::IpRanges;
 use super::client::{AuthMethod, DisabledBy};
 use super::grant_type::GrantTypes;
 use super::resource_server::{Resources, TokenTyp};
+use super::security_profile::SecurityProfile;
 use super::session::AuthLevel;
 use super::trust_rule::Conditions;
 use super::user::Role;
@@ -70,5 +71,6 @@ stored_as_text!(
     IpRanges,
     Role,
     AuthLevel,
-    Conditions
+    Conditions,
+    SecurityProfile
 );

@@ -30,7 +30,7 @@ pub async fn authenticate(
 /// Authenticates the request by a JWT of another issuer, which a trust rule must accept.
 ///
 /// # Errors
-/// `refusal` if none does.
+/// `refusal` if none does, or if the security profile of the client does not allow it.
 pub(super) async fn authenticate_jwt(
     server: &AuthorizationServer,
     request: &FormRequest,
@@ -43,7 +43,16 @@ pub(super) async fn authenticate_jwt(
         recipient: Recipient::IssuerOrTokenEndpoint,
     };
     match trust::verify(server, &presented, &request.context).await {
-        Ok(workload) => Ok(Arc::new(workload)),
+        Ok(workload) => {
+            let workload = Arc::new(workload);
+            let client = workload.client();
+            workload.check_profile(server).map_err(|reason| {
+                let target = &client.client_id;
+                server.record_refused_token(&request.context, client, target, &reason);
+                refusal.detail(reason.to_string())
+            })?;
+            Ok(workload)
+        }
         Err(refused) => Err(refused.record(server, &request.context, &presented, refusal)),
     }
 }
