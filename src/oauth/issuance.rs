@@ -67,6 +67,7 @@ pub async fn issue(
         expires_at: Timestamp::from_seconds(claims.exp),
         token_epoch: claims.token_epoch,
         api_key_id: claims.api_key,
+        cnf: grant.binding().map(Binding::to_json).transpose()?,
     };
     // Concurrently: the disk writes while a processor signs.
     let recorded = async { Ok::<_, Error>(server.records.write(record).await?) };

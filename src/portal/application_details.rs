@@ -166,7 +166,10 @@ fn tokens_section(
         .iter()
         .map(|view| {
             vec![
-                html! { code { (view.token.jti) } },
+                html! {
+                    code { (view.token.jti) }
+                    @if view.cnf.is_some() { " " (badge("plain", &user.t("bound-to-key"))) }
+                },
                 html! { span.words { (view.token.scope) } },
                 user.relative(view.token.issued_at),
                 user.relative(view.token.expires_at),

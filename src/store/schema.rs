@@ -211,6 +211,7 @@ diesel::table! {
         expires_at -> BigInt,
         token_epoch -> BigInt,
         api_key_id -> Nullable<Text>,
+        cnf -> Nullable<Text>,
     }
 }
 

@@ -302,6 +302,7 @@ tokens = Active tokens
 tokens-none = No active tokens.
 tokens-off = This server doesn’t store token records.
 tokens-more = Only the latest are shown.
+bound-to-key = bound to a key
 revoke-all = Revoke all tokens
 revoked = Revoked
 active = Active

@@ -308,6 +308,7 @@ tokens = Jetons actifs
 tokens-none = Aucun jeton actif.
 tokens-off = Ce serveur n’enregistre pas les jetons.
 tokens-more = Seuls les plus récents sont affichés.
+bound-to-key = lié à une clé
 revoke-all = Révoquer tous les jetons
 revoked = Révoqué
 active = Actif
