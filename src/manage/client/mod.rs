@@ -18,6 +18,7 @@ use crate::scope::Scope;
 use crate::store::audit::Action;
 use crate::store::client::{self, Client};
 pub use crate::store::client::{AuthMethod, DisabledBy};
+pub use crate::store::grant_type::GrantType;
 use crate::store::resource_server;
 pub use crate::store::resource_server::Resources;
 pub use crate::store::security_profile::SecurityProfile;

@@ -313,12 +313,13 @@ quick-start = Quick start
 quick-start-text = Get a first access token in your language. The code reads the client secret from the environment: never put secrets in code.
 quick-start-languages = Languages
 quick-start-secret = Put the client secret in the environment. It was shown when it was created; if you lost it, create another one.
+quick-start-key = Put the private key into a file, as a JWK with the alg and the kid of its registered public key, and the path of the file into the environment.
 quick-start-environment = Environment
 quick-start-prepare = Install dependencies
 quick-start-save = Save this as { $file }
 quick-start-run = Run it
 quick-start-none = This client can’t get tokens; it only introspects them.
-quick-start-assertion = This application authenticates with a signed assertion (RFC 7523). Sign a JWT with its private key, and send it to the token endpoint as client_assertion, with these values:
+quick-start-assertion = The program signs an assertion (RFC 7523) with the private key. Other libraries need these values:
 token-endpoint = Token endpoint
 
 ## Client secrets

@@ -319,12 +319,13 @@ quick-start = Démarrage rapide
 quick-start-text = Obtenez un premier jeton d’accès dans votre langage. Le code lit le secret client dans l’environnement : ne placez jamais de secret dans le code.
 quick-start-languages = Langages
 quick-start-secret = Placez le secret client dans l’environnement. Il a été affiché à sa création ; si vous l’avez perdu, créez-en un autre.
+quick-start-key = Placez la clé privée dans un fichier, sous forme de JWK avec l’alg et le kid de la clé publique enregistrée, et le chemin du fichier dans l’environnement.
 quick-start-environment = Environnement
 quick-start-prepare = Installer les dépendances
 quick-start-save = Enregistrer ceci dans { $file }
 quick-start-run = Exécuter
 quick-start-none = Ce client ne peut pas obtenir de jetons : il ne fait que les introspecter.
-quick-start-assertion = Cette application s’authentifie avec une assertion signée (RFC 7523). Signez un JWT avec sa clé privée et envoyez-le au point de terminaison des jetons dans client_assertion, avec ces valeurs :
+quick-start-assertion = Le programme signe une assertion (RFC 7523) avec la clé privée. Les autres bibliothèques ont besoin de ces valeurs :
 token-endpoint = Point de terminaison des jetons
 
 ## Secrets client
