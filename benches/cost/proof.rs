@@ -1,11 +1,10 @@
 //! DPoP proofs (RFC 9449 section 4.2) for token requests.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use keyward::clock::Timestamp;
 use serde_json::json;
 
 use crate::Outcome;
@@ -36,9 +35,9 @@ impl Prover {
 
     /// A new proof, which can be used once.
     pub fn proof(&self) -> Outcome<String> {
-        let issued_at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let claims = json!({
-            "jti": uuid::Uuid::now_v7(), "htm": "POST", "htu": self.url, "iat": issued_at,
+            "jti": uuid::Uuid::now_v7(), "htm": "POST", "htu": self.url,
+            "iat": Timestamp::now().seconds(),
         });
         let claims = URL_SAFE_NO_PAD.encode(claims.to_string());
         let message = format!("{}.{claims}", self.header);
