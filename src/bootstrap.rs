@@ -134,6 +134,8 @@ pub async fn bootstrap(
                 auth_method: AuthMethod::ClientSecretBasic,
                 jwks: None,
                 dpop_bound_access_tokens: false,
+                certificate_name: None,
+                tls_client_certificate_bound_access_tokens: false,
             };
             let created = manage_client::insert(transaction, &clients_write, new)?;
             let bootstrap = Bootstrap {

@@ -5,6 +5,8 @@
 use schemars::JsonSchema;
 use serde_json::Value;
 
+use crate::crypto::x509::CertificateNames;
+
 /// A token request (RFC 6749 section 4.4.2, RFC 8707, RFC 7523, RFC 8693).
 #[derive(JsonSchema)]
 pub(super) struct TokenRequest {
@@ -58,6 +60,10 @@ pub(super) struct ClientMetadata {
     jwks_uri: Option<String>,
     /// Whether the client always sends a DPoP proof (RFC 9449 section 5.2).
     dpop_bound_access_tokens: Option<bool>,
+    /// Whether the client always presents a certificate (RFC 8705 section 3.4).
+    tls_client_certificate_bound_access_tokens: Option<bool>,
+    #[schemars(flatten)]
+    certificate_names: CertificateNames,
     contacts: Option<Vec<String>>,
 }
 

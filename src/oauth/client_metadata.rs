@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::config::Switch;
 use crate::crypto::jws::JwkSet;
+use crate::crypto::x509::{CertificateName, CertificateNames};
 use crate::error::{Code, Error};
 use crate::net::http_client;
 use crate::scope::Scope;
@@ -45,6 +46,11 @@ pub struct ClientMetadata {
     /// RFC 9449 section 5.2.
     #[serde(skip_serializing_if = "Option::is_none")]
     dpop_bound_access_tokens: Option<bool>,
+    /// RFC 8705 section 3.4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_client_certificate_bound_access_tokens: Option<bool>,
+    #[serde(flatten)]
+    certificate_names: CertificateNames,
     #[serde(flatten)]
     passthrough: PassthroughMetadata,
 }
@@ -87,6 +93,10 @@ impl ClientMetadata {
                 .and_then(|jwks| serde_json::from_str(jwks).ok()),
             jwks_uri: client.jwks_uri.clone(),
             dpop_bound_access_tokens: Some(client.dpop_bound_access_tokens),
+            tls_client_certificate_bound_access_tokens: Some(
+                client.tls_client_certificate_bound_access_tokens,
+            ),
+            certificate_names: CertificateNames::of(client.certificate_name.as_ref()),
             passthrough: serde_json::from_str(&client.metadata).unwrap_or_default(),
         }
     }
@@ -158,6 +168,8 @@ pub struct ValidatedMetadata {
     jwks: Option<String>,
     jwks_uri: Option<String>,
     dpop_bound_access_tokens: bool,
+    tls_client_certificate_bound_access_tokens: bool,
+    certificate_name: Option<CertificateName>,
     passthrough: String,
 }
 
@@ -191,6 +203,13 @@ impl ValidatedMetadata {
             jwks,
             jwks_uri: metadata.jwks_uri,
             dpop_bound_access_tokens: metadata.dpop_bound_access_tokens.unwrap_or(false),
+            tls_client_certificate_bound_access_tokens: metadata
+                .tls_client_certificate_bound_access_tokens
+                .unwrap_or(false),
+            certificate_name: metadata
+                .certificate_names
+                .into_name()
+                .map_err(|error| invalid(error.to_string()))?,
             passthrough: to_json(&metadata.passthrough)?,
         })
     }
@@ -251,8 +270,14 @@ impl ValidatedMetadata {
         client.jwks.clone_from(&self.jwks);
         client.jwks_uri.clone_from(&self.jwks_uri);
         client.dpop_bound_access_tokens = self.dpop_bound_access_tokens;
+        client.tls_client_certificate_bound_access_tokens =
+            self.tls_client_certificate_bound_access_tokens;
+        client.certificate_name.clone_from(&self.certificate_name);
         client.metadata.clone_from(&self.passthrough);
-        Ok(())
+        match client.metadata_problem() {
+            Some(problem) => Err(invalid(problem.to_string())),
+            None => Ok(()),
+        }
     }
 }
 

@@ -40,12 +40,40 @@ pub struct ServerMetadata {
     pub dpop_signing_alg_values_supported: Vec<&'static str>,
     pub subject_types_supported: Vec<&'static str>,
     pub id_token_signing_alg_values_supported: Vec<&'static str>,
+    /// RFC 8705 section 3.3.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tls_client_certificate_bound_access_tokens: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtls_endpoint_aliases: Option<MtlsEndpointAliases>,
+}
+
+/// The endpoints for clients that present a certificate (RFC 8705 section 5).
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[expect(missing_docs, reason = "the names are the RFC's")]
+pub struct MtlsEndpointAliases {
+    pub token_endpoint: String,
+    pub introspection_endpoint: String,
+    pub revocation_endpoint: String,
+}
+
+/// The authentication methods that a client can use here: those with a certificate only if
+/// certificates can arrive, and can be verified.
+pub fn auth_methods(server: &AuthorizationServer) -> impl Iterator<Item = AuthMethod> {
+    let certificates = server.settings.accepts_client_certificates();
+    let authorities = server.client_authorities().is_some();
+    let is_usable = move |method: &AuthMethod| match method {
+        AuthMethod::TlsClientAuth => certificates && authorities,
+        AuthMethod::SelfSignedTlsClientAuth => certificates,
+        _ => true,
+    };
+    AuthMethod::ALL.into_iter().filter(is_usable)
 }
 
 /// The metadata of this server.
 pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
     let endpoint = |path| server.issuer.endpoint(path);
-    let methods: Vec<_> = AuthMethod::ALL.map(AuthMethod::as_str).into();
+    let methods: Vec<_> = auth_methods(server).map(AuthMethod::as_str).collect();
+    let mtls_base_url = server.settings.mtls_base_url.as_ref();
     let algorithms = SignatureAlgorithm::names();
     ServerMetadata {
         issuer: server.issuer.to_string(),
@@ -68,5 +96,11 @@ pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
         dpop_signing_alg_values_supported: ALGORITHMS.to_vec(),
         subject_types_supported: vec!["public"],
         id_token_signing_alg_values_supported: algorithms,
+        tls_client_certificate_bound_access_tokens: server.settings.accepts_client_certificates(),
+        mtls_endpoint_aliases: mtls_base_url.map(|base| MtlsEndpointAliases {
+            token_endpoint: base.endpoint("/oauth/token"),
+            introspection_endpoint: base.endpoint("/oauth/introspect"),
+            revocation_endpoint: base.endpoint("/oauth/revoke"),
+        }),
     }
 }

@@ -1,13 +1,15 @@
-//! The token endpoint (RFC 6749 section 3.2), with DPoP (RFC 9449 section 5).
+//! The token endpoint (RFC 6749 section 3.2), with DPoP (RFC 9449 section 5) and certificate-bound
+//! tokens (RFC 8705 section 3).
 
+use super::binding::Binding;
 use super::dpop::{self, DpopHeader, DpopRequest, Target, VerifiedProof};
 use super::grant::{
     self, Grant, GrantType, PermittedGrantType, client_credentials, jwt_bearer, token_exchange,
 };
 use super::issuance::{self, TokenResponse};
-use super::reason::{Reason, Rejection};
+use super::reason::{Reason, Rejection, Unproven};
 use super::{AuthorizationServer, FormRequest, client_auth};
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// A successful response.
 pub struct IssuedToken {
@@ -38,8 +40,9 @@ pub async fn token(
     })
 }
 
-/// Binds the token to the key of the DPoP proof, and marks the proof as used. A client that is
-/// registered with `dpop_bound_access_tokens` must send one (RFC 9449 section 5.2).
+/// Binds the token to the key of the DPoP proof, and marks the proof as used; without a proof, to the
+/// client certificate. A client that is registered with `dpop_bound_access_tokens` must send a proof
+/// (RFC 9449 section 5.2).
 async fn bind(
     server: &AuthorizationServer,
     request: &FormRequest,
@@ -48,7 +51,13 @@ async fn bind(
 ) -> Result<Option<VerifiedProof>, Error> {
     let client = grant.client();
     if *dpop == DpopHeader::Absent && !client.dpop_bound_access_tokens {
-        return Ok(None);
+        return bind_to_certificate(server, request, grant).map(|()| None);
+    }
+    if client.tls_client_certificate_bound_access_tokens {
+        let reason = Reason::certificate_with_proof();
+        let description = "The client is registered for certificate-bound access tokens";
+        let refusal = Error::new(Code::InvalidDpopProof, description);
+        return Err(refuse(server, request, grant, &reason, refusal));
     }
     match check_proof(server, request, dpop).await {
         Ok(proof) => {
@@ -56,14 +65,55 @@ async fn bind(
             Ok(Some(proof))
         }
         Err(Rejection::Unproven(unproven)) => {
-            let target = grant.api_key_id().unwrap_or(&client.client_id);
-            let reason: &Reason = &unproven.reason;
-            server.record_refused_proof(&request.context, client, target, reason);
-            Err(unproven.refusal.detail(reason.to_string()))
+            let Unproven { reason, refusal } = *unproven;
+            Err(refuse(server, request, grant, &reason, refusal))
         }
         Err(Rejection::Error(error)) => Err(error),
         Err(Rejection::Inactive(reason)) => Err(Error::server_error(reason.to_string())),
     }
+}
+
+/// Records that the token was refused for lack of proof of possession. Returns the error to answer
+/// with.
+fn refuse(
+    server: &AuthorizationServer,
+    request: &FormRequest,
+    grant: &Grant,
+    reason: &Reason,
+    refusal: Error,
+) -> Error {
+    let client = grant.client();
+    let target = grant.api_key_id().unwrap_or(&client.client_id);
+    server.record_refused_proof(&request.context, client, target, reason);
+    refusal.detail(reason.to_string())
+}
+
+/// Binds the token to the client certificate of the request (RFC 8705 section 3): always for a
+/// client that authenticates by certificate, and for one that is registered with
+/// `tls_client_certificate_bound_access_tokens`, which must present one.
+fn bind_to_certificate(
+    server: &AuthorizationServer,
+    request: &FormRequest,
+    grant: &mut Grant,
+) -> Result<(), Error> {
+    let client = grant.client();
+    let is_required = client.tls_client_certificate_bound_access_tokens;
+    if !is_required && !client.auth_method.uses_certificate() {
+        return Ok(());
+    }
+    let reason = match request.context.client_certificate.chain() {
+        Ok(Some(chain)) => {
+            grant.bind(Binding::Certificate(chain.thumbprint().to_owned()));
+            return Ok(());
+        }
+        // An API key or a JWT of another issuer stands for the client without its certificate.
+        Ok(None) if !is_required => return Ok(()),
+        Ok(None) => Reason::certificate_missing(),
+        Err(error) => Reason::certificate_unreadable(&error.to_string()),
+    };
+    let description = "The client must present a certificate, which its access tokens are bound to";
+    let refusal = Error::new(Code::InvalidRequest, description);
+    Err(refuse(server, request, grant, &reason, refusal))
 }
 
 /// Checks the DPoP proof of a token request, and that it was not used before.

@@ -19,7 +19,7 @@ use super::reason::{Reason, Rejection};
 use crate::cache::{ClientEntry, TrustRuleEntry};
 use crate::clock::Timestamp;
 use crate::credential::Fingerprint;
-use crate::crypto::jws::{Jws, SignatureAlgorithm, SignatureError};
+use crate::crypto::jws::{Jws, SignatureAlgorithm, SignatureError, WantedKey};
 use crate::crypto::jwt::{JwtAudience, TimeClaims, TimeError};
 use crate::error::Error;
 use crate::net::http_client::JwksError;
@@ -607,7 +607,7 @@ async fn verify_signature(
         (Some(Err(error)), _) => return Err(SignatureFailure::Unusable(error.clone())),
         (None, uri) => {
             let fetched = match uri {
-                Some(uri) => http.jwks(uri, &rule.account_id, kid).await,
+                Some(uri) => http.jwks(uri, &rule.account_id, kid.map(WantedKey::Kid)).await,
                 None => http.issuer_keys(&rule.issuer, &rule.account_id, kid).await,
             };
             fetched.map_err(|error| match error {

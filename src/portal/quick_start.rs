@@ -43,6 +43,12 @@ pub(super) async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResp
                 }
             }
             (steps(&user, &application, chosen, &values))
+        } @else if uses_certificate(client) {
+            p { (user.t("quick-start-certificate")) }
+            dl.facts {
+                dt { (user.t("token-endpoint")) } dd { code { (certificate_token_endpoint(&user)) } }
+                dt { (user.t("column-client-id")) } dd { code { (client.client_id) } }
+            }
         } @else if client.auth_method != AuthMethod::PrivateKeyJwt.as_str() {
             p { (user.t("quick-start-none")) }
         } @else {
@@ -59,6 +65,22 @@ pub(super) async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResp
         ..PageHeader::titled(user.t("quick-start"))
     };
     Ok(user_page(&user, NavItem::Applications, header, content))
+}
+
+fn uses_certificate(client: &ClientView) -> bool {
+    client
+        .auth_method
+        .parse()
+        .is_ok_and(AuthMethod::uses_certificate)
+}
+
+/// The token endpoint for clients with certificates.
+fn certificate_token_endpoint(user: &CurrentUser) -> String {
+    let path = "/oauth/token";
+    match &user.server.settings.mtls_base_url {
+        Some(base) => base.endpoint(path),
+        None => user.server.issuer.endpoint(path),
+    }
 }
 
 fn steps(
@@ -100,7 +122,10 @@ impl SnippetValues {
     /// The full scope of the client, for its first resource server. `None` if the client has no
     /// secret, or may not use the client credentials grant.
     pub fn for_client(client: &ClientView, issuer: &Issuer) -> Option<Self> {
-        let by_secret = client.auth_method != AuthMethod::PrivateKeyJwt.as_str();
+        let by_secret = client
+            .auth_method
+            .parse()
+            .is_ok_and(AuthMethod::uses_secret);
         (by_secret
             && client
                 .grant_types

@@ -32,6 +32,8 @@ diesel::table! {
         token_epoch -> BigInt,
         disabled_by -> Nullable<Text>,
         dpop_bound_access_tokens -> Bool,
+        certificate_name -> Nullable<Text>,
+        tls_client_certificate_bound_access_tokens -> Bool,
     }
 }
 

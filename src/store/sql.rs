@@ -15,6 +15,7 @@ use super::trust_rule::Conditions;
 use super::user::Role;
 use crate::clock::Timestamp;
 use crate::crypto::jws::SignatureAlgorithm;
+use crate::crypto::x509::CertificateName;
 use crate::scope::Scope;
 
 impl<DB: Backend> FromSql<BigInt, DB> for Timestamp
@@ -67,6 +68,7 @@ stored_as_text!(
     DisabledBy,
     GrantTypes,
     SignatureAlgorithm,
+    CertificateName,
     IpRanges,
     Role,
     AuthLevel,

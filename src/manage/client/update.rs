@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    Access, AuthMethod, ClientView, check_auth_method, check_can_allow_introspection, checked_jwks,
+    Access, AuthMethod, ClientView, check_metadata, check_can_allow_introspection, checked_jwks,
     disable_row, edit, enable_row,
 };
+use crate::crypto::x509::CertificateName;
 use crate::error::{Error, refusal};
 use crate::manage::actor::Permit;
 use crate::manage::policy::{GrantRequest, Grantee, Warning, check_grant, known_resources};
@@ -43,6 +44,10 @@ pub struct ClientPatch {
     pub jwks: Option<String>,
     /// Whether the client must send a DPoP proof with each token request.
     pub dpop_bound_access_tokens: Option<bool>,
+    /// The new name that the client's certificate must have.
+    pub certificate_name: Option<CertificateName>,
+    /// Whether the client must present a certificate with each token request.
+    pub tls_client_certificate_bound_access_tokens: Option<bool>,
     /// Whether the credentials and tokens of the client are accepted.
     pub enabled: Option<bool>,
     /// The versions, by `If-Match`, of which the client must have one; any version if absent.
@@ -59,6 +64,8 @@ impl ClientPatch {
             auth_method,
             jwks,
             dpop_bound_access_tokens,
+            certificate_name,
+            tls_client_certificate_bound_access_tokens,
             enabled,
             expected: _,
         } = self;
@@ -68,7 +75,9 @@ impl ClientPatch {
             && may_introspect.is_none()
             && auth_method.is_none()
             && jwks.is_none()
-            && dpop_bound_access_tokens.is_none();
+            && dpop_bound_access_tokens.is_none()
+            && certificate_name.is_none()
+            && tls_client_certificate_bound_access_tokens.is_none();
         *enabled == Some(false) && nothing_else
     }
 }
@@ -136,6 +145,12 @@ fn apply(
     if let Some(bound) = patch.dpop_bound_access_tokens {
         client.dpop_bound_access_tokens = bound;
     }
+    if let Some(bound) = patch.tls_client_certificate_bound_access_tokens {
+        client.tls_client_certificate_bound_access_tokens = bound;
+    }
+    if patch.certificate_name.is_some() {
+        client.certificate_name = patch.certificate_name;
+    }
     match patch.enabled {
         Some(true) => enable_row(permit, client)?,
         Some(false) => disable_row(permit, client),
@@ -144,7 +159,7 @@ fn apply(
     if let Some(jwks) = patch.jwks {
         client.jwks = Some(checked_jwks(&jwks)?);
     }
-    check_auth_method(client)?;
+    check_metadata(client)?;
     Ok(warning)
 }
 
@@ -259,6 +274,13 @@ mod tests {
                 patch(|patch| {
                     patch.enabled = Some(false);
                     patch.dpop_bound_access_tokens = Some(false);
+                }),
+                false,
+            ),
+            (
+                patch(|patch| {
+                    patch.enabled = Some(false);
+                    patch.tls_client_certificate_bound_access_tokens = Some(false);
                 }),
                 false,
             ),
