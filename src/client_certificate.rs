@@ -240,7 +240,11 @@ impl ForwardedCertificate {
             CertificateHeader::Off => Err(InvalidCertificate::Header("is not read")),
             CertificateHeader::ClientCert => {
                 let mut certificates = vec![byte_sequence(line)?];
-                for item in self.chain.iter().flat_map(|line| line.split(|b| *b == b',')) {
+                for item in self
+                    .chain
+                    .iter()
+                    .flat_map(|line| line.split(|b| *b == b','))
+                {
                     // RFC 9110 section 5.6.1.2: empty elements of a list are ignored.
                     if !item.trim_ascii().is_empty() {
                         certificates.push(byte_sequence(item)?);
@@ -274,7 +278,9 @@ fn escaped_pem(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidCerti
     let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
     match certificates {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(InvalidCertificate::Header("is not a percent-encoded PEM text")),
+        _ => Err(InvalidCertificate::Header(
+            "is not a percent-encoded PEM text",
+        )),
     }
 }
 
@@ -304,7 +310,9 @@ fn envoy_element(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidCer
             Some(_) => return Err(malformed),
         };
     }
-    let certificate = certificate.map(|text| escaped_pem(text.as_bytes())).transpose()?;
+    let certificate = certificate
+        .map(|text| escaped_pem(text.as_bytes()))
+        .transpose()?;
     let chain = chain.map(|text| escaped_pem(text.as_bytes())).transpose()?;
     match (certificate, chain) {
         (None, None) => Err(InvalidCertificate::Header("has neither Cert nor Chain")),
@@ -390,7 +398,12 @@ mod tests {
             (ClientCert, &*bytes(&leaf), &[][..], &one),
             (ClientCert, &unpadded, &[], &one),
             (ClientCert, &bytes(&leaf), &[&*bytes(&ca)], &two),
-            (ClientCert, &bytes(&leaf), &[&*format!(" , {}", bytes(&ca)), ""], &two),
+            (
+                ClientCert,
+                &bytes(&leaf),
+                &[&*format!(" , {}", bytes(&ca)), ""],
+                &two,
+            ),
             (XSslClientCert, &pem, &[], &one),
             // Not a header of nginx.
             (XSslClientCert, &pem, &["garbage"], &one),
@@ -399,7 +412,11 @@ mod tests {
             (XForwardedClientCert, &envoy_only_chain, &[], &two),
         ] {
             let found = read(header, &[line], chain);
-            assert_eq!(found.as_ref(), Ok(&Some(expected.clone())), "{header:?} {line}");
+            assert_eq!(
+                found.as_ref(),
+                Ok(&Some(expected.clone())),
+                "{header:?} {line}"
+            );
         }
         for header in [ClientCert, XSslClientCert, XForwardedClientCert] {
             assert_eq!(read(header, &[], &[]), Ok(None));
@@ -446,7 +463,12 @@ mod tests {
             ),
             (XForwardedClientCert, &[&cert], &[], pairs),
             (XForwardedClientCert, &[&envoy("Cert=\"CERT")], &[], pairs),
-            (XForwardedClientCert, &[&envoy("Cert=\"CERT\"x")], &[], pairs),
+            (
+                XForwardedClientCert,
+                &[&envoy("Cert=\"CERT\"x")],
+                &[],
+                pairs,
+            ),
             (
                 XForwardedClientCert,
                 &["Hash=00;URI=spiffe://a"],
@@ -465,10 +487,24 @@ mod tests {
                 &[],
                 Header("has several elements"),
             ),
-            (XForwardedClientCert, &[&envoy("Cert=CERT;Chain=OTHER")], &[], contradiction),
-            (XForwardedClientCert, &[&envoy("Cert=CERTOTHER")], &[], contradiction),
+            (
+                XForwardedClientCert,
+                &[&envoy("Cert=CERT;Chain=OTHER")],
+                &[],
+                contradiction,
+            ),
+            (
+                XForwardedClientCert,
+                &[&envoy("Cert=CERTOTHER")],
+                &[],
+                contradiction,
+            ),
         ] {
-            assert_eq!(read(header, lines, chain), Err(expected), "{header:?} {lines:?}");
+            assert_eq!(
+                read(header, lines, chain),
+                Err(expected),
+                "{header:?} {lines:?}"
+            );
         }
     }
 
@@ -485,6 +521,9 @@ mod tests {
     #[test]
     fn a_thumbprint_is_the_hash_in_base64url() {
         // The SHA-256 of "abc" (FIPS 180-4).
-        assert_eq!(thumbprint(b"abc"), "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
+        assert_eq!(
+            thumbprint(b"abc"),
+            "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0"
+        );
     }
 }

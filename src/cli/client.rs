@@ -323,7 +323,9 @@ fn shown(client: &ClientView) -> Output {
         ),
         (
             "mtls_bound",
-            client.tls_client_certificate_bound_access_tokens.to_string(),
+            client
+                .tls_client_certificate_bound_access_tokens
+                .to_string(),
         ),
         (
             "enabled",

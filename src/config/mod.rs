@@ -31,7 +31,9 @@ mod values;
 pub use issuer::Issuer;
 pub use live::{LiveSettings, Reload};
 pub use sources::{SettingEntry, Sources, read};
-pub use values::{DpopNonce, MtlsBaseUrl, OtlpEndpoint, ProxyUrl, Registration, SampleRatio, Switch};
+pub use values::{
+    DpopNonce, MtlsBaseUrl, OtlpEndpoint, ProxyUrl, Registration, SampleRatio, Switch,
+};
 use values::{
     jwks_max_age, listen_address, log_filter, max_connections, registration_scope, token_ttl,
 };
@@ -349,7 +351,8 @@ impl Settings {
         if self.client_certificate_header != CertificateHeader::Off
             && self.trusted_proxies.is_empty()
         {
-            let reason = "the header is read from trusted proxies only, and trusted_proxies is empty";
+            let reason =
+                "the header is read from trusted proxies only, and trusted_proxies is empty";
             return Err(Error::server_error(reason).field("client_certificate_header"));
         }
         Ok(())

@@ -143,7 +143,8 @@ impl FromStr for MtlsBaseUrl {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        let has_credentials = |url: &url::Url| !url.username().is_empty() || url.password().is_some();
+        let has_credentials =
+            |url: &url::Url| !url.username().is_empty() || url.password().is_some();
         parse_http_url(text)
             .filter(|url| url.scheme() == "https" && !has_credentials(url))
             .map(MtlsBaseUrl)

@@ -122,7 +122,10 @@ impl ClientAuthorities {
 
 fn chain_error(error: &CertificateError) -> ChainError {
     match error {
-        CertificateError::UnknownIssuer => ChainError::UnknownAuthority,
+        // A bad signature is that of an authority with the same name and another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            ChainError::UnknownAuthority
+        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => ChainError::Expired,
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             ChainError::NotValidYet
@@ -150,10 +153,9 @@ fn read(file: &Path, provider: &Arc<CryptoProvider>) -> Result<Authorities, Erro
     if roots.is_empty() {
         return Err(unusable(&"there is no certificate in it"));
     }
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-            .build()
-            .map_err(|error| unusable(&error))?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .build()
+        .map_err(|error| unusable(&error))?;
     Ok(Authorities {
         certificates,
         verifier,

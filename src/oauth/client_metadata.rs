@@ -214,6 +214,11 @@ impl ValidatedMetadata {
         })
     }
 
+    /// The authentication method.
+    pub fn auth_method(&self) -> AuthMethod {
+        self.auth_method
+    }
+
     /// Applies the metadata to the row of a client. Scope and resource servers that it does not ask
     /// for are set to the limits. `management_audience` is the audience of the management API,
     /// which cannot be registered.

@@ -22,6 +22,7 @@ use crate::net::client_authorities::ClientAuthorities;
 use crate::net::http_client::HttpClient;
 use crate::rate_limit::{Attempt, AttemptBy, RateLimiter};
 use crate::request_context::RequestContext;
+use crate::store::client::AuthMethod;
 use crate::store::clock as store_clock;
 use crate::store::signing_key::signing_with;
 use crate::store::token_records::TokenRecords;
@@ -148,6 +149,21 @@ impl AuthorizationServer {
     /// The certificate authorities for client certificates, if there are any.
     pub(crate) fn client_authorities(&self) -> Option<&Arc<ClientAuthorities>> {
         self.client_authorities.as_ref()
+    }
+
+    /// The authentication methods that a client can use here: those with a certificate only if
+    /// certificates can arrive, and `tls_client_auth` only with certificate authorities.
+    fn auth_methods(&self) -> impl Iterator<Item = AuthMethod> + use<> {
+        let certificates = self.settings.accepts_client_certificates();
+        let authorities = self.client_authorities.is_some();
+        let is_usable = move |method: &AuthMethod| match method {
+            AuthMethod::TlsClientAuth => certificates && authorities,
+            AuthMethod::SelfSignedTlsClientAuth => certificates,
+            AuthMethod::ClientSecretBasic
+            | AuthMethod::ClientSecretPost
+            | AuthMethod::PrivateKeyJwt => true,
+        };
+        AuthMethod::ALL.into_iter().filter(is_usable)
     }
 
     /// Counts an attempt to authenticate, before its password or code is checked.

@@ -21,7 +21,7 @@ use crate::error::{Code, Error};
 use crate::request_context::RequestContext;
 use crate::store::account::{self, AccountKind};
 use crate::store::audit::{Action, Recorder};
-use crate::store::client::{self, Client};
+use crate::store::client::{self, AuthMethod, Client};
 use crate::store::client_secret;
 use crate::store::registration_token::{self, RegistrationToken};
 
@@ -67,7 +67,7 @@ pub async fn register(
             &server.settings.registration_resources,
         ),
     };
-    let metadata = ValidatedMetadata::new(parse(body)?, server.settings.private_jwks_uri)?;
+    let metadata = validate(server, body)?;
 
     let now = request.context.received_at;
     let access_token = Credential::generate(Kind::RegistrationAccessToken);
@@ -152,6 +152,20 @@ fn take_account(
     }
 }
 
+/// Validates client metadata. The authentication method must be one that the server supports.
+fn validate(server: &AuthorizationServer, body: &[u8]) -> Result<ValidatedMetadata, Error> {
+    let metadata = ValidatedMetadata::new(parse(body)?, server.settings.private_jwks_uri)?;
+    let method = metadata.auth_method();
+    if server.auth_methods().any(|supported| supported == method) {
+        return Ok(metadata);
+    }
+    let supported: Vec<_> = server.auth_methods().map(AuthMethod::as_str).collect();
+    Err(invalid(format!(
+        "token_endpoint_auth_method: {method} is not supported here; the supported ones are {}",
+        supported.join(", ")
+    )))
+}
+
 /// Reads the registration of a client (RFC 7592 section 2.1).
 ///
 /// # Errors
@@ -177,7 +191,7 @@ pub async fn update(
 ) -> Result<ClientInformation, Error> {
     let (entry, access_token) = authenticate_registrant(server, request, client_id).await?;
     check_update(server, &entry, &access_token, body)?;
-    let metadata = ValidatedMetadata::new(parse(body)?, server.settings.private_jwks_uri)?;
+    let metadata = validate(server, body)?;
 
     let now = request.context.received_at;
     let id = client_id.to_owned();

@@ -56,23 +56,10 @@ pub struct MtlsEndpointAliases {
     pub revocation_endpoint: String,
 }
 
-/// The authentication methods that a client can use here: those with a certificate only if
-/// certificates can arrive, and can be verified.
-pub fn auth_methods(server: &AuthorizationServer) -> impl Iterator<Item = AuthMethod> {
-    let certificates = server.settings.accepts_client_certificates();
-    let authorities = server.client_authorities().is_some();
-    let is_usable = move |method: &AuthMethod| match method {
-        AuthMethod::TlsClientAuth => certificates && authorities,
-        AuthMethod::SelfSignedTlsClientAuth => certificates,
-        _ => true,
-    };
-    AuthMethod::ALL.into_iter().filter(is_usable)
-}
-
 /// The metadata of this server.
 pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
     let endpoint = |path| server.issuer.endpoint(path);
-    let methods: Vec<_> = auth_methods(server).map(AuthMethod::as_str).collect();
+    let methods: Vec<_> = server.auth_methods().map(AuthMethod::as_str).collect();
     let mtls_base_url = server.settings.mtls_base_url.as_ref();
     let algorithms = SignatureAlgorithm::names();
     ServerMetadata {

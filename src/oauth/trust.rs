@@ -607,7 +607,10 @@ async fn verify_signature(
         (Some(Err(error)), _) => return Err(SignatureFailure::Unusable(error.clone())),
         (None, uri) => {
             let fetched = match uri {
-                Some(uri) => http.jwks(uri, &rule.account_id, kid.map(WantedKey::Kid)).await,
+                Some(uri) => {
+                    http.jwks(uri, &rule.account_id, kid.map(WantedKey::Kid))
+                        .await
+                }
                 None => http.issuer_keys(&rule.issuer, &rule.account_id, kid).await,
             };
             fetched.map_err(|error| match error {

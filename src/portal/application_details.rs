@@ -42,7 +42,8 @@ pub async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, P
         _ => None,
     };
     let certificate = client.certificate_names.clone().into_name().ok().flatten();
-    let certificate = certificate.map(|name| (name_kind_message(name.kind()), name.name().to_owned()));
+    let certificate =
+        certificate.map(|name| (name_kind_message(name.kind()), name.name().to_owned()));
     let content = html! {
         p.badges { (state(&user, client)) @if client.introspect { " " (badge("plain", &user.t("introspects"))) } }
         @if client.disabled_by == Some(DisabledBy::Operator) && !user.is_operator() {

@@ -193,9 +193,11 @@ fn parse_certificate_name(form: &Form) -> Result<Option<CertificateName>, Error>
     };
     let kind = form.get("certificate_name_kind").parse::<NameKind>();
     let kind = kind.unwrap_or(NameKind::SubjectDn);
-    CertificateName::new(kind, &name).map(Some).map_err(|error| {
-        refusal::certificate_name_invalid(&error.to_string()).field("certificate_name")
-    })
+    CertificateName::new(kind, &name)
+        .map(Some)
+        .map_err(|error| {
+            refusal::certificate_name_invalid(&error.to_string()).field("certificate_name")
+        })
 }
 
 /// Creates an application.

@@ -178,7 +178,9 @@ enum Security {
         asking: Arc<ServerConfig>,
         other: Arc<ServerConfig>,
     },
-    ClearText { http2_cleartext: bool },
+    ClearText {
+        http2_cleartext: bool,
+    },
 }
 
 impl Security {

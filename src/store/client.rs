@@ -266,8 +266,9 @@ impl Client {
                 .certificate_name
                 .is_none()
                 .then_some(MetadataProblem::NoCertificateName),
-            AuthMethod::SelfSignedTlsClientAuth => (!has_key_set(JwkSet::has_certificates))
-                .then_some(MetadataProblem::NoCertificate),
+            AuthMethod::SelfSignedTlsClientAuth => {
+                (!has_key_set(JwkSet::has_certificates)).then_some(MetadataProblem::NoCertificate)
+            }
         }
     }
 }

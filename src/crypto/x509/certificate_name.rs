@@ -103,7 +103,8 @@ impl CertificateName {
             NameKind::SanIp => expected("an IP address", name.parse::<IpAddr>().is_ok())?,
             NameKind::SanEmail => {
                 let parts = name.rsplit_once('@');
-                let fits = parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+                let fits =
+                    parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
                 expected("an e-mail address", fits)?;
             }
         }
@@ -133,7 +134,9 @@ impl CertificateName {
         let name = self.name();
         if self.kind == NameKind::SubjectDn {
             let subject = DistinguishedName::of(certificate.subject());
-            return name.parse().is_ok_and(|expected: DistinguishedName| expected == subject);
+            return name
+                .parse()
+                .is_ok_and(|expected: DistinguishedName| expected == subject);
         }
         let Ok(Some(alternatives)) = certificate.subject_alternative_name() else {
             return false;
@@ -291,7 +294,8 @@ mod tests {
 
     #[test]
     fn at_most_one_member_names_the_certificate() {
-        let names = |json: serde_json::Value| -> CertificateNames { serde_json::from_value(json).unwrap() };
+        let names =
+            |json: serde_json::Value| -> CertificateNames { serde_json::from_value(json).unwrap() };
         let one = serde_json::json!({"tls_client_auth_san_dns": "a.example"});
         let name = names(one.clone()).into_name().unwrap();
         assert_eq!(name.as_ref().map(CertificateName::name), Some("a.example"));
@@ -301,7 +305,8 @@ mod tests {
         let two = serde_json::json!({"tls_client_auth_san_dns": "a.example", "tls_client_auth_san_ip": "192.0.2.7"});
         assert_eq!(names(two).into_name(), Err(InvalidNames::Several));
         let wrong = serde_json::json!({"tls_client_auth_san_ip": "a.example"});
-        let expected = InvalidNames::Invalid(NameKind::SanIp, InvalidName::Expected("an IP address"));
+        let expected =
+            InvalidNames::Invalid(NameKind::SanIp, InvalidName::Expected("an IP address"));
         assert_eq!(names(wrong).into_name(), Err(expected));
     }
 

@@ -187,7 +187,9 @@ fn parse_value(text: &str) -> Result<(Value, &str), InvalidDistinguishedName> {
     let invalid = InvalidDistinguishedName::Value;
     let text = text.trim_start();
     if let Some(hexadecimal) = text.strip_prefix('#') {
-        let end = hexadecimal.find([',', ';', '+']).unwrap_or(hexadecimal.len());
+        let end = hexadecimal
+            .find([',', ';', '+'])
+            .unwrap_or(hexadecimal.len());
         let (digits, after) = hexadecimal.split_at(end);
         let der = octets(digits.trim_end()).ok_or_else(|| invalid.clone())?;
         return match Any::from_der(&der) {
@@ -226,7 +228,10 @@ fn unescape<'a>(text: &'a str, ends: &[char]) -> Option<(Vec<u8>, &'a str)> {
             value.extend(octet);
             rest = &after[2..];
         } else {
-            let escaped = after.chars().next().filter(|c| " \"#+,;<=>\\".contains(*c))?;
+            let escaped = after
+                .chars()
+                .next()
+                .filter(|c| " \"#+,;<=>\\".contains(*c))?;
             value.extend_from_slice(&after.as_bytes()[..escaped.len_utf8()]);
             rest = &after[escaped.len_utf8()..];
         }
@@ -270,17 +275,32 @@ mod tests {
     #[test]
     fn one_name_has_many_notations() {
         let name = subject(&[
-            (DnType::CountryName, DnValue::PrintableString("DE".try_into().unwrap())),
+            (
+                DnType::CountryName,
+                DnValue::PrintableString("DE".try_into().unwrap()),
+            ),
             (DnType::OrganizationName, utf8("Müller, Sons + Co")),
-            (DnType::CommonName, DnValue::BmpString("Batch  Client".try_into().unwrap())),
+            (
+                DnType::CommonName,
+                DnValue::BmpString("Batch  Client".try_into().unwrap()),
+            ),
         ]);
         for (text, equal) in [
             (r"CN=Batch Client,O=Müller\, Sons \+ Co,C=DE", true),
             (r"CN=Batch Client,O=M\C3\BCller\2c Sons \2B Co,C=DE", true),
-            (r#"cn = batch client , o = "müller, sons + co" , c = de"#, true),
+            (
+                r#"cn = batch client , o = "müller, sons + co" , c = de"#,
+                true,
+            ),
             (r"commonName=Batch Client;O=MÜLLER\, SONS \+ CO;C=DE", true),
-            (r"2.5.4.3=\ Batch   Client\20,OID.2.5.4.10=Müller\, Sons \+ Co,C=DE", true),
-            (r"CN=#0c0c426174636820436c69656e74,O=Müller\, Sons \+ Co,C=DE", true),
+            (
+                r"2.5.4.3=\ Batch   Client\20,OID.2.5.4.10=Müller\, Sons \+ Co,C=DE",
+                true,
+            ),
+            (
+                r"CN=#0c0c426174636820436c69656e74,O=Müller\, Sons \+ Co,C=DE",
+                true,
+            ),
             (r"C=DE,O=Müller\, Sons \+ Co,CN=Batch Client", false),
             (r"CN=Batch Client,O=Müller\, Sons \+ Co", false),
             (r"CN=Batch Client+O=Müller\, Sons \+ Co,C=DE", false),
@@ -298,7 +318,10 @@ mod tests {
     fn a_relative_name_is_a_set() {
         let parse = |text: &str| text.parse::<DistinguishedName>().unwrap();
         // RFC 4514 section 4.
-        assert_eq!(parse("OU=Sales+CN=J.  Smith,DC=example,DC=net"), parse("CN=J. Smith+OU=Sales,DC=example,DC=net"));
+        assert_eq!(
+            parse("OU=Sales+CN=J.  Smith,DC=example,DC=net"),
+            parse("CN=J. Smith+OU=Sales,DC=example,DC=net")
+        );
         assert_ne!(parse("OU=Sales+CN=x"), parse("OU=Sales,CN=x"));
         assert_ne!(parse("DC=example,DC=net"), parse("DC=net,DC=example"));
         assert_ne!(parse("CN=a+CN=a"), parse("CN=a"));

@@ -4,5 +4,7 @@
 mod certificate_name;
 mod distinguished_name;
 
-pub use certificate_name::{CertificateName, CertificateNames, InvalidName, InvalidNames, NameKind};
+pub use certificate_name::{
+    CertificateName, CertificateNames, InvalidName, InvalidNames, NameKind,
+};
 pub use distinguished_name::{DistinguishedName, InvalidDistinguishedName};

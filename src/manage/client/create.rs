@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{AuthMethod, check_metadata, check_can_allow_introspection, checked_jwks};
+use super::{AuthMethod, check_can_allow_introspection, check_metadata, checked_jwks};
 use crate::credential::Credential;
 use crate::crypto::x509::CertificateName;
 use crate::domain;

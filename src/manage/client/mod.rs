@@ -340,9 +340,9 @@ fn checked_jwks(text: &str) -> Result<String, Error> {
 /// # Errors
 /// `invalid_request` if several are set, or one cannot be a name of its kind.
 pub fn certificate_name(names: CertificateNames) -> Result<Option<CertificateName>, Error> {
-    names
-        .into_name()
-        .map_err(|error| refusal::certificate_name_invalid(&error.to_string()).field("certificate_name"))
+    names.into_name().map_err(|error| {
+        refusal::certificate_name_invalid(&error.to_string()).field("certificate_name")
+    })
 }
 
 fn check_metadata(client: &Client) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Access, AuthMethod, ClientView, check_metadata, check_can_allow_introspection, checked_jwks,
+    Access, AuthMethod, ClientView, check_can_allow_introspection, check_metadata, checked_jwks,
     disable_row, edit, enable_row,
 };
 use crate::crypto::x509::CertificateName;

@@ -47,7 +47,13 @@ pub(super) async fn check(
         .map_err(|error| Reason::certificate_unreadable(&error.to_string()))?;
     check_validity(&certificate, now)?;
     if client.auth_method == AuthMethod::TlsClientAuth {
-        Ok(check_authority_and_name(server, client, chain, &certificate, now)?)
+        Ok(check_authority_and_name(
+            server,
+            client,
+            chain,
+            &certificate,
+            now,
+        )?)
     } else {
         check_registered(server, client, chain).await
     }
@@ -83,13 +89,15 @@ fn check_authority_and_name(
     if certificate.is_ca() {
         return Err(Reason::certificate_of_authority());
     }
-    authorities.verify(chain, now).map_err(|error| match error {
-        ChainError::UnknownAuthority => Reason::certificate_unknown_authority(),
-        ChainError::Expired => Reason::certificate_chain_ended(),
-        ChainError::NotValidYet => Reason::certificate_chain_not_begun(),
-        ChainError::WrongPurpose => Reason::certificate_wrong_purpose(),
-        ChainError::Other(detail) => Reason::certificate_not_valid(&detail),
-    })?;
+    authorities
+        .verify(chain, now)
+        .map_err(|error| match error {
+            ChainError::UnknownAuthority => Reason::certificate_unknown_authority(),
+            ChainError::Expired => Reason::certificate_chain_ended(),
+            ChainError::NotValidYet => Reason::certificate_chain_not_begun(),
+            ChainError::WrongPurpose => Reason::certificate_wrong_purpose(),
+            ChainError::Other(detail) => Reason::certificate_not_valid(&detail),
+        })?;
     let name = client
         .certificate_name
         .as_ref()

@@ -282,9 +282,13 @@ fn presented_credential(request: &FormRequest) -> Result<PresentedCredential<'_>
         (Some(client_id), None) if assertion_type.is_none() => {
             Ok(PresentedCredential::Certificate { client_id })
         }
-        (None, None) if assertion_type.is_none() && request.context.client_certificate.is_present() => Err(invalid_request(
-            "client_id is missing: a client certificate does not name the client",
-        )),
+        (None, None)
+            if assertion_type.is_none() && request.context.client_certificate.is_present() =>
+        {
+            Err(invalid_request(
+                "client_id is missing: a client certificate does not name the client",
+            ))
+        }
         _ => Err(Reason::no_authentication().into()),
     }
 }

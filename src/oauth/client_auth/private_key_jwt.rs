@@ -112,7 +112,11 @@ pub(super) async fn keys(
     match (client.jwks(), &client.jwks_uri) {
         (Some(Ok(keys)), _) => Ok(keys.clone()),
         (Some(Err(error)), _) => Err(Reason::assertion_keys_unreadable(&error.to_string()).into()),
-        (None, Some(uri)) => match server.http_client.jwks(uri, &client.account_id, wanted).await {
+        (None, Some(uri)) => match server
+            .http_client
+            .jwks(uri, &client.account_id, wanted)
+            .await
+        {
             Ok(keys) => Ok(keys),
             Err(JwksError::Fetch(reason)) => {
                 Err(Reason::assertion_keys_unreachable(&reason).into())
