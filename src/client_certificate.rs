@@ -443,7 +443,7 @@ mod tests {
             (ClientCert, &[&*bytes, &bytes][..], &[][..], Repeated),
             (ClientCert, &["", &bytes], &[], Repeated),
             (ClientCert, &[&huge], &[], TooLarge),
-            (ClientCert, &[&bytes], &[&huge], TooLarge),
+            (ClientCert, &[&bytes], &[&*huge], TooLarge),
             (ClientCert, &[&bytes], &long, TooMany),
             (ClientCert, &["x"], &[], sequence),
             (ClientCert, &[":x:"], &[], sequence),

@@ -516,7 +516,9 @@ mod tests {
         start: Instant,
         seconds: &[u64],
     ) -> Vec<&'static str> {
-        let name = |at: &u64| match source.step(kid, start + Duration::from_secs(*at)) {
+        let name = |at: &u64| match source
+            .step(kid.map(WantedKey::Kid), start + Duration::from_secs(*at))
+        {
             Step::Use(_) => "use",
             Step::UseAndRefresh(_) => "use and refresh",
             Step::Wait(_) => "wait",
