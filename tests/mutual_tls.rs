@@ -326,6 +326,30 @@ fn a_certificate_can_be_asked_for_on_one_host_name_alone() {
 }
 
 #[test]
+fn settings_without_effect_are_refused() {
+    let world = World::sqlite();
+    world.file("empty.pem", "");
+    each_case(
+        [
+            (
+                &["--tls-client-certificate", "on"][..],
+                "only with tls_cert and tls_key",
+            ),
+            (
+                &["--client-certificate-header", "client-cert"],
+                "trusted_proxies is empty",
+            ),
+            (&["--tls-client-ca", "missing.pem"], "missing.pem"),
+            (&["--tls-client-ca", "empty.pem"], "no certificate in it"),
+        ],
+        |(flags, reason)| {
+            let refused = world.try_start(flags).map(drop).unwrap_err();
+            assert!(refused.contains(reason), "{flags:?}: {refused}");
+        },
+    );
+}
+
+#[test]
 fn http2_connections_have_a_certificate_too() {
     needs!(Tool::Curl);
     let world = World::sqlite();

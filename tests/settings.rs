@@ -80,9 +80,6 @@ fn every_setting_of_the_contract_exists() {
             ("registration", "open", "open"),
             ("trusted_proxies", "10.0.0.0/8, ::1", "10.0.0.0/8,::1/128"),
             ("forwarded_header", "forwarded", "forwarded"),
-            ("client_certificate_header", "client-cert", "client-cert"),
-            ("tls_client_certificate", "on", "on"),
-            ("tls_client_ca", "ca.pem", "ca.pem"),
             (
                 "mtls_base_url",
                 "https://mtls.example/",

@@ -342,7 +342,8 @@ mod tests {
             (SanIp, "::ffff:192.0.2.7", false),
             (SanEmail, "Batch@acme.EXAMPLE", true),
             (SanEmail, "batch@acme.example", false),
-            (SubjectDn, "CN=batch", false),
+            (SubjectDn, "CN=batch", true),
+            (SubjectDn, "CN=other", false),
         ] {
             let name = CertificateName::new(kind, name).unwrap();
             assert_eq!(name.matches(&certificate), matches, "{}", name.as_str());

@@ -262,8 +262,8 @@ help-rights = Ce que cette application peut faire dans Keyward. Sélectionnez au
 help-auth-method = Le secret client est le plus simple. Avec une clé privée, aucun secret n’est jamais transmis.
 help-jwks = Obligatoire pour les assertions signées : les clés publiques au format JSON.
 help-dpop-bound-access-tokens = Chaque demande de jeton doit comporter une preuve DPoP ; les jetons ne sont utilisables qu’avec la clé de cette preuve.
-help-certificate-name = Obligatoire pour les certificats d’une autorité de certification : le nom que le certificat doit comporter.
-help-tls-client-certificate-bound-access-tokens = Chaque demande de jeton doit présenter un certificat client ; les jetons ne sont utilisables qu’avec ce certificat.
+help-certificate-name = Obligatoire pour les certificats d’une autorité de certification : le nom que le certificat doit comporter.
+help-tls-client-certificate-bound-access-tokens = Chaque demande de jeton doit présenter un certificat client ; les jetons ne sont utilisables qu’avec ce certificat.
 help-introspect = Permet de vérifier si les jetons destinés à ses serveurs de ressources sont actifs.
 method-client-secret-basic = Secret client (en-tête Basic)
 method-client-secret-post = Secret client (corps de la requête)
@@ -332,7 +332,7 @@ quick-start-save = Enregistrer ceci dans { $file }
 quick-start-run = Exécuter
 quick-start-none = Ce client ne peut pas obtenir de jetons : il ne fait que les introspecter.
 quick-start-assertion = Cette application s’authentifie avec une assertion signée (RFC 7523). Signez un JWT avec sa clé privée et envoyez-le au point de terminaison des jetons dans client_assertion, avec ces valeurs :
-quick-start-certificate = Cette application s’authentifie avec son certificat client (RFC 8705). Envoyez une demande de jeton par TLS mutuel, avec son client_id dans le formulaire :
+quick-start-certificate = Cette application s’authentifie avec son certificat client (RFC 8705). Envoyez une demande de jeton par TLS mutuel, avec son client_id dans le formulaire :
 token-endpoint = Point de terminaison des jetons
 
 ## Secrets client
@@ -754,7 +754,7 @@ reason-assertion-not-begun = { $seconds ->
 }
 reason-assertion-used = l’assertion a déjà été utilisée
 reason-certificate-missing = pas de certificat client dans la requête
-reason-certificate-unreadable = le certificat client est illisible : { $detail }
+reason-certificate-unreadable = le certificat client est illisible : { $detail }
 reason-certificate-ended = le certificat client a expiré { $at }
 reason-certificate-not-begun = le certificat client n’est pas valide avant { $at }
 reason-certificate-no-authorities = aucune autorité de certification n’est configurée pour les certificats clients
@@ -763,7 +763,7 @@ reason-certificate-unknown-authority = le certificat client n’est pas émis pa
 reason-certificate-chain-ended = un certificat intermédiaire a expiré
 reason-certificate-chain-not-begun = un certificat intermédiaire n’est pas encore valide
 reason-certificate-wrong-purpose = le certificat client n’est pas destiné à l’authentification des clients
-reason-certificate-not-valid = le certificat client n’est pas valide : { $detail }
+reason-certificate-not-valid = le certificat client n’est pas valide : { $detail }
 reason-certificate-no-name = le client est enregistré sans nom de certificat
 reason-certificate-wrong-name = le certificat client ne comporte pas le nom enregistré, { $kind } { $name }
 reason-certificate-not-registered = le certificat client d’empreinte SHA-256 { $thumbprint } n’est pas enregistré
