@@ -136,6 +136,8 @@ pub async fn bootstrap(
                 jwks: None,
                 dpop_bound_access_tokens: false,
                 profile: SecurityProfile::None,
+                certificate_name: None,
+                tls_client_certificate_bound_access_tokens: false,
             };
             let created = manage_client::insert(transaction, &clients_write, new)?;
             let bootstrap = Bootstrap {

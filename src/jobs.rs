@@ -8,6 +8,7 @@
 //! | `cluster_settings_check` | 60 s | every node |
 //! | `connection_sweep` | 1 s | every node |
 //! | `certificate_reload` | 2 s | every node with a TLS certificate |
+//! | `client_authorities_reload` | 2 s | every node with certificate authorities for clients |
 //! | `purge` | 5 s | the leader |
 //! | `signing_key_rotation` | 1 s | the leader |
 //!
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::net::client_authorities::ClientAuthorities;
 use crate::net::connections::Connections;
 use crate::net::tls::Certificate;
 use crate::oauth::AuthorizationServer;
@@ -35,6 +37,15 @@ use cluster_settings::SettingsCheck;
 use election::Election;
 use supervisor::{Job, RunOn};
 
+/// Files that are read again when they change.
+#[derive(Clone)]
+pub struct ReloadedFiles {
+    /// The TLS certificate of the server.
+    pub certificate: Option<Arc<Certificate>>,
+    /// The certificate authorities for client certificates.
+    pub client_authorities: Option<Arc<ClientAuthorities>>,
+}
+
 /// The background jobs of a node that runs.
 pub struct Jobs {
     election: Option<Arc<Election>>,
@@ -45,7 +56,7 @@ pub struct Jobs {
 pub fn start(
     server: &Arc<AuthorizationServer>,
     connections: &Arc<Connections>,
-    certificate: Option<&Arc<Certificate>>,
+    files: &ReloadedFiles,
 ) -> Jobs {
     // Processes that share a SQLite file run on one machine: nothing is saved that would be worth a
     // write to the disk every two seconds.
@@ -95,13 +106,22 @@ pub fn start(
             rotation::run,
         ),
     ];
-    if let Some(certificate) = certificate {
+    if let Some(certificate) = &files.certificate {
         jobs.push(Job::new(
             "certificate_reload",
             Duration::from_secs(2),
             RunOn::EveryNode,
             certificate,
             reload_certificate,
+        ));
+    }
+    if let Some(authorities) = &files.client_authorities {
+        jobs.push(Job::new(
+            "client_authorities_reload",
+            Duration::from_secs(2),
+            RunOn::EveryNode,
+            authorities,
+            reload_client_authorities,
         ));
     }
     if let Some(election) = &election {
@@ -147,6 +167,12 @@ async fn sweep_connections(connections: Arc<Connections>) -> Result<(), Error> {
 
 async fn reload_certificate(certificate: Arc<Certificate>) -> Result<(), Error> {
     tokio::task::spawn_blocking(move || certificate.reload_if_changed())
+        .await
+        .map_err(|error| Error::server_error(error.to_string()))
+}
+
+async fn reload_client_authorities(authorities: Arc<ClientAuthorities>) -> Result<(), Error> {
+    tokio::task::spawn_blocking(move || authorities.reload_if_changed())
         .await
         .map_err(|error| Error::server_error(error.to_string()))
 }

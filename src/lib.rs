@@ -15,6 +15,7 @@
 pub mod bootstrap;
 pub mod cache;
 pub mod cli;
+pub mod client_certificate;
 pub mod client_ip;
 pub mod clock;
 pub mod concurrency_limit;

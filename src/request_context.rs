@@ -1,9 +1,10 @@
-//! The context of one request: client IP, time, request id and place in a distributed trace.
+//! The context of one request: client IP and certificate, time, request id and place in a distributed trace.
 
 use std::fmt;
 
 use uuid::Uuid;
 
+use crate::client_certificate::ClientCertificate;
 use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
 use crate::trace_context::{Digits, TraceContext};
@@ -14,6 +15,8 @@ use crate::trace_context::{Digits, TraceContext};
 pub struct RequestContext {
     /// The client IP.
     pub client_ip: ClientIp,
+    /// The client certificate, of the connection or by a trusted proxy.
+    pub client_certificate: ClientCertificate,
     /// When the head of the request was received: the one `now` of everything that the request does.
     pub received_at: Timestamp,
     /// The request id.

@@ -8,11 +8,11 @@ use actix_web::{App, web};
 
 use crate::cache::{self, Cache};
 use crate::clock::Timestamp;
-use crate::config::{Issuer, Settings};
+use crate::config::{Issuer, MtlsBaseUrl, Settings};
 use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::Error;
 use crate::http;
-use crate::jobs::{self, cluster_settings};
+use crate::jobs::{self, ReloadedFiles, cluster_settings};
 use crate::manage::signing_key::{self, RotationPolicy, SigningKeyServices};
 use crate::net::connections::Connections;
 use crate::net::listener;
@@ -27,6 +27,7 @@ mod accept;
 mod reload;
 mod signals;
 
+use accept::AskedClients;
 pub use cluster_settings::IssuerChange;
 pub use reload::ReadSettings;
 use signals::Action;
@@ -137,7 +138,11 @@ impl Server {
         let certificate = listener.certificate.clone();
         let max_connections = listener.max_connections;
         let connections = connections(max_connections, &oauth);
-        let jobs = jobs::start(&oauth, &connections, certificate.as_ref());
+        let files = ReloadedFiles {
+            certificate: certificate.clone(),
+            client_authorities: oauth.client_authorities().cloned(),
+        };
+        let jobs = jobs::start(&oauth, &connections, &files);
         let process = web::Data::new(http::ProcessState {
             connections: connections.clone(),
             telemetry: telemetry.clone(),
@@ -157,12 +162,15 @@ impl Server {
                     .configure(|config| http::routes(&issuer, config))
             }
         };
-        let http2_cleartext = oauth.settings.http2_cleartext.is_on();
-        let running = accept::start(listener, &connections, http2_cleartext, application)?;
+        let options = accept::Options {
+            http2_cleartext: oauth.settings.http2_cleartext.is_on(),
+            asked_clients: asked_clients(&oauth),
+        };
+        let running = accept::start(listener, &connections, options, application)?;
         log_start(&oauth, max_connections);
         let reload = {
             let oauth = oauth.clone();
-            move || reload::reload(&oauth, &telemetry, &read_settings, certificate.as_deref())
+            move || reload::reload(&oauth, &telemetry, &read_settings, &files)
         };
         tokio::spawn(handle_signals(
             signals,
@@ -224,6 +232,19 @@ fn connections(max_connections: usize, oauth: &web::Data<AuthorizationServer>) -
         max_connections,
         Box::new(move |address| oauth.settings.trusted_proxies.contains(address)),
     )
+}
+
+/// Which clients are asked for a certificate: those that use the host name of `mtls_base_url`, if
+/// it is another one than that of the issuer.
+fn asked_clients(oauth: &AuthorizationServer) -> AskedClients {
+    if !oauth.settings.tls_client_certificate.is_on() {
+        return AskedClients::Nobody;
+    }
+    let base_url = oauth.settings.mtls_base_url.as_ref();
+    match base_url.and_then(MtlsBaseUrl::host_name) {
+        Some(host) if !oauth.issuer.has_host(host) => AskedClients::OfHost(host.to_owned()),
+        _ => AskedClients::Everybody,
+    }
 }
 
 fn log_start(oauth: &AuthorizationServer, max_connections: usize) {

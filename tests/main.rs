@@ -43,6 +43,7 @@ mod many_nodes;
 mod metrics;
 mod migrations;
 mod missing_database;
+mod mutual_tls;
 mod openapi;
 mod outbound;
 mod people;

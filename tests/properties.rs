@@ -215,10 +215,12 @@ macro_rules! properties {
 properties! {
     accept_language
     authorization_header
+    client_certificate
     client_ip
     client_metadata
     credential
     database_url
+    distinguished_name
     dpop_proof
     duration
     environment

@@ -80,6 +80,11 @@ fn every_setting_of_the_contract_exists() {
             ("registration", "open", "open"),
             ("trusted_proxies", "10.0.0.0/8, ::1", "10.0.0.0/8,::1/128"),
             ("forwarded_header", "forwarded", "forwarded"),
+            (
+                "mtls_base_url",
+                "https://mtls.example/",
+                "https://mtls.example",
+            ),
             ("log", "debug", "debug"),
             (
                 "otlp_endpoint",
@@ -186,6 +191,10 @@ fn a_wrong_value_is_named_as_it_was_given() {
             "forwarded_header",
             Some(("x-real-ip", "x-forwarded-for or forwarded")),
         ),
+        (
+            "client_certificate_header",
+            Some(("x-client-cert", "x-forwarded-client-cert")),
+        ),
         ("log", Some(("verbose", "debug"))),
         ("max_connections", Some(("15", "16 or more"))),
         ("http2_cleartext", Some(("yes", "on or off"))),
@@ -199,6 +208,12 @@ fn a_wrong_value_is_named_as_it_was_given() {
         ("keys_dir", None),
         ("tls_cert", None),
         ("tls_key", None),
+        ("tls_client_certificate", Some(("optional", "on or off"))),
+        ("tls_client_ca", None),
+        (
+            "mtls_base_url",
+            Some(("http://mtls.example", "such as https://mtls.auth.example")),
+        ),
         ("operator_email", None),
         ("operator_password", None),
     ];

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Subcommand};
+use clap::{ArgAction, Args, Subcommand};
 use serde_json::json;
 
 use super::output::Output;
 use super::token::read_text_file;
 use super::{Context, Limits};
+use crate::crypto::x509::{CertificateName, CertificateNames};
 use crate::error::Error;
 use crate::manage::actor::{ClientsRead, ClientsWrite};
 use crate::manage::client::{self, ClientPatch, ClientView, CreatedClient, NewClient};
@@ -34,11 +35,11 @@ pub enum Client {
         #[arg(long)]
         introspect: bool,
 
-        /// Client authentication method: client_secret_basic, client_secret_post or private_key_jwt
+        /// Client authentication method: client_secret_basic, client_secret_post, private_key_jwt, tls_client_auth or self_signed_tls_client_auth
         #[arg(long, value_name = "METHOD", default_value = "client_secret_basic")]
         auth_method: AuthMethod,
 
-        /// File with the JWK Set of its public keys, for private_key_jwt
+        /// File with the JWK Set of its public keys, for private_key_jwt, or of its certificates (x5c), for self_signed_tls_client_auth
         #[arg(long, value_name = "FILE")]
         jwks: Option<PathBuf>,
 
@@ -49,6 +50,12 @@ pub enum Client {
         /// Security profile: none or fapi2
         #[arg(long, value_name = "PROFILE", default_value = "none")]
         profile: SecurityProfile,
+        #[command(flatten)]
+        certificate_name: CertificateNameArgs,
+
+        /// Require a client certificate with each token request, so that its tokens are bound to it
+        #[arg(long)]
+        tls_client_certificate_bound_access_tokens: bool,
     },
     /// List clients
     List {
@@ -89,6 +96,12 @@ pub enum Client {
 
         #[arg(long, value_name = "PROFILE")]
         profile: Option<SecurityProfile>,
+        #[command(flatten)]
+        certificate_name: CertificateNameArgs,
+
+        /// Require a client certificate with each token request, or not
+        #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "true|false", hide_possible_values = true)]
+        tls_client_certificate_bound_access_tokens: Option<bool>,
     },
     /// Disable a client: everything that it presents is refused
     Disable { client_id: String },
@@ -100,6 +113,42 @@ pub enum Client {
     RevokeRegistrationToken { client_id: String },
     /// Delete a client with its secrets, API keys and tokens
     Delete { client_id: String },
+}
+
+/// The name that the certificate of a client must have, for tls_client_auth
+#[derive(Args)]
+pub struct CertificateNameArgs {
+    /// Subject of the client's certificate, as in RFC 4514, for tls_client_auth
+    #[arg(long, value_name = "DN")]
+    tls_client_auth_subject_dn: Option<String>,
+
+    /// DNS name in the client's certificate, for tls_client_auth
+    #[arg(long, value_name = "NAME")]
+    tls_client_auth_san_dns: Option<String>,
+
+    /// URI in the client's certificate, for tls_client_auth
+    #[arg(long, value_name = "URI")]
+    tls_client_auth_san_uri: Option<String>,
+
+    /// IP address in the client's certificate, for tls_client_auth
+    #[arg(long, value_name = "ADDRESS")]
+    tls_client_auth_san_ip: Option<String>,
+
+    /// E-mail address in the client's certificate, for tls_client_auth
+    #[arg(long, value_name = "EMAIL")]
+    tls_client_auth_san_email: Option<String>,
+}
+
+impl CertificateNameArgs {
+    fn name(self) -> Result<Option<CertificateName>, Error> {
+        client::certificate_name(CertificateNames {
+            tls_client_auth_subject_dn: self.tls_client_auth_subject_dn,
+            tls_client_auth_san_dns: self.tls_client_auth_san_dns,
+            tls_client_auth_san_uri: self.tls_client_auth_san_uri,
+            tls_client_auth_san_ip: self.tls_client_auth_san_ip,
+            tls_client_auth_san_email: self.tls_client_auth_san_email,
+        })
+    }
 }
 
 impl Client {
@@ -121,6 +170,8 @@ impl Client {
                 jwks,
                 dpop_bound_access_tokens,
                 profile,
+                certificate_name,
+                tls_client_certificate_bound_access_tokens,
             } => {
                 let jwks = jwks.as_deref().map(read_text_file).transpose()?;
                 let Limits { scope, resources } = limits;
@@ -134,6 +185,8 @@ impl Client {
                     jwks,
                     dpop_bound_access_tokens,
                     profile,
+                    certificate_name: certificate_name.name()?,
+                    tls_client_certificate_bound_access_tokens,
                 };
                 Ok(created(
                     client::create(&store, operator.may(ClientsWrite)?, new).await?,
@@ -170,6 +223,8 @@ impl Client {
                 jwks,
                 dpop_bound_access_tokens,
                 profile,
+                certificate_name,
+                tls_client_certificate_bound_access_tokens,
             } => {
                 let jwks = jwks.as_deref().map(read_text_file).transpose()?;
                 let resources = resources.map(|all| {
@@ -186,6 +241,8 @@ impl Client {
                     jwks,
                     dpop_bound_access_tokens,
                     profile,
+                    certificate_name: certificate_name.name()?,
+                    tls_client_certificate_bound_access_tokens,
                     ..ClientPatch::default()
                 };
                 let changed =
@@ -236,13 +293,19 @@ fn created(created: CreatedClient) -> Output {
         "Created the client {}. Its secrets are shown only once:\n  client_id      {}\n  client_secret  {}\n  API key        {}",
         view.name,
         view.client_id,
-        secret.unwrap_or("(none: it authenticates with its private key)"),
+        secret.unwrap_or("(none: it authenticates with its key or certificate)"),
         api_key.unwrap_or("(none: its security profile does not allow API keys)"),
     );
     let mut document = json!(view);
     document["client_secret"] = json!(secret);
     document["api_key"] = json!(api_key);
     Output::new(&document, words).warning(created.warning.as_ref())
+}
+
+/// The name that the certificate must have, for people.
+fn certificate_name(client: &ClientView) -> Option<String> {
+    let name = client.certificate_names.clone().into_name().ok()??;
+    Some(format!("{} {}", name.kind().as_str(), name.name()))
 }
 
 fn state(client: &ClientView) -> String {
@@ -265,6 +328,16 @@ fn shown(client: &ClientView) -> Output {
         ("introspect", client.introspect.to_string()),
         ("dpop_bound", client.dpop_bound_access_tokens.to_string()),
         ("profile", client.profile.as_str().to_owned()),
+        (
+            "certificate",
+            certificate_name(client).unwrap_or_else(|| "(any)".to_owned()),
+        ),
+        (
+            "mtls_bound",
+            client
+                .tls_client_certificate_bound_access_tokens
+                .to_string(),
+        ),
         (
             "enabled",
             client.disabled_by.map_or_else(

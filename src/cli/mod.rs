@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::http;
 use crate::manage::actor::Actor;
 use crate::manage::signing_key as keys;
-use crate::net::http_client;
+use crate::net::{client_authorities, http_client};
 use crate::oauth::AuthorizationServer;
 use crate::scope::Scope;
 use crate::server::ReadSettings;
@@ -201,6 +201,7 @@ impl Context {
         let checked = settings.check(&settings.issuer());
         let checked = checked
             .and_then(|()| http_client::check(settings))
+            .and_then(|()| client_authorities::check(settings))
             .and_then(|()| SealingKeyFile::check_folder(&settings.keys_dir));
         checked.map_err(|error| self.sources.explain(error))
     }

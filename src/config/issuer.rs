@@ -129,6 +129,11 @@ impl Issuer {
         )
     }
 
+    /// Whether the host is this one.
+    pub fn has_host(&self, name: &str) -> bool {
+        url::Url::parse(&self.0).is_ok_and(|url| url.domain() == Some(name))
+    }
+
     /// Scheme, host and port exactly as they were set.
     fn authority(&self) -> &str {
         let whole = self.0.trim_end_matches('/');

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use super::Settings;
 
 /// The settings that [`LiveSettings::reload`] applies. Changes of others need a restart.
-const RELOADABLE: [&str; 13] = [
+const RELOADABLE: [&str; 14] = [
     "registration",
     "registration_scope",
     "registration_resources",
@@ -20,6 +20,7 @@ const RELOADABLE: [&str; 13] = [
     "operator_second_factor",
     "trusted_proxies",
     "forwarded_header",
+    "client_certificate_header",
     "log",
 ];
 
@@ -83,6 +84,7 @@ impl LiveSettings {
             operator_second_factor: new.operator_second_factor,
             trusted_proxies: new.trusted_proxies,
             forwarded_header: new.forwarded_header,
+            client_certificate_header: new.client_certificate_header,
             log: new.log,
             ..old.clone()
         };
@@ -135,9 +137,13 @@ mod tests {
         "--operator-second-factor=on",
         "--trusted-proxies=10.0.0.1",
         "--forwarded-header=forwarded",
+        "--client-certificate-header=client-cert",
         "--log=debug",
         "--tls-cert=cert.pem",
         "--tls-key=key.pem",
+        "--tls-client-certificate=on",
+        "--tls-client-ca=ca.pem",
+        "--mtls-base-url=https://mtls.auth.example",
         "--max-connections=16",
         "--http2-cleartext=on",
         "--outbound-proxy=http://proxy.example:3128",

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::client_certificate::CertificateHeader;
 use crate::client_ip::{ForwardedHeader, TrustedProxies};
 use crate::clock::parse_duration;
 use crate::error::Error;
@@ -31,7 +32,9 @@ mod values;
 pub use issuer::Issuer;
 pub use live::{LiveSettings, Reload};
 pub use sources::{SettingEntry, Sources, read};
-pub use values::{DpopNonce, OtlpEndpoint, ProxyUrl, Registration, SampleRatio, Switch};
+pub use values::{
+    DpopNonce, MtlsBaseUrl, OtlpEndpoint, ProxyUrl, Registration, SampleRatio, Switch,
+};
 use values::{
     jwks_max_age, listen_address, log_filter, max_connections, registration_scope, token_ttl,
 };
@@ -40,7 +43,7 @@ use values::{
 const SECRET_SETTINGS: [&str; 3] = ["database_url", "outbound_proxy", "operator_password"];
 
 /// Settings that may differ between the nodes of a deployment, and the issuer, which is compared separately.
-const NODE_SETTINGS: [&str; 15] = [
+const NODE_SETTINGS: [&str; 16] = [
     "listen",
     "issuer",
     "database_url",
@@ -48,6 +51,7 @@ const NODE_SETTINGS: [&str; 15] = [
     "log",
     "tls_cert",
     "tls_key",
+    "tls_client_ca",
     "max_connections",
     "http2_cleartext",
     "outbound_proxy",
@@ -226,6 +230,17 @@ pub struct Settings {
     )]
     pub forwarded_header: ForwardedHeader,
 
+    /// Header in which trusted proxies send the client certificate: `client-cert` (RFC 9440), `x-ssl-client-cert` (nginx), `x-forwarded-client-cert` (Envoy) or `off`
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_CLIENT_CERTIFICATE_HEADER",
+        value_name = "HEADER",
+        default_value = "off",
+        hide_possible_values = true
+    )]
+    pub client_certificate_header: CertificateHeader,
+
     /// Log level (error, warn, info, debug, trace), or a filter by module
     #[arg(long, global = true, env = "KEYWARD_LOG", value_name = "FILTER", default_value = "info", value_parser = log_filter)]
     pub log: String,
@@ -237,6 +252,30 @@ pub struct Settings {
     /// Private key of the certificate, in PEM
     #[arg(long, global = true, env = "KEYWARD_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+
+    /// Ask clients for a certificate, with TLS of this server (mutual TLS, RFC 8705)
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_TLS_CLIENT_CERTIFICATE",
+        value_name = "on|off",
+        default_value = "off",
+        hide_possible_values = true
+    )]
+    pub tls_client_certificate: Switch,
+
+    /// Certificate authorities for client certificates (`tls_client_auth`), in PEM
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_TLS_CLIENT_CA",
+        value_name = "FILE"
+    )]
+    pub tls_client_ca: Option<PathBuf>,
+
+    /// Base URL of the endpoints for clients with certificates, as `mtls_endpoint_aliases` (RFC 8705) [default: the issuer]
+    #[arg(long, global = true, env = "KEYWARD_MTLS_BASE_URL", value_name = "URL")]
+    pub mtls_base_url: Option<MtlsBaseUrl>,
 
     /// Maximum number of open connections [default: as file descriptors allow, up to 10000]
     #[arg(long, global = true, env = "KEYWARD_MAX_CONNECTIONS", value_name = "NUMBER", value_parser = max_connections)]
@@ -306,7 +345,8 @@ impl Settings {
     /// Checks settings against each other and against the effective issuer.
     ///
     /// # Errors
-    /// Open registration would give access to the management API.
+    /// Open registration would give access to the management API; client certificates could not
+    /// arrive.
     pub fn check(&self, issuer: &Issuer) -> Result<(), Error> {
         if self
             .registration_resources
@@ -315,7 +355,24 @@ impl Settings {
             let reason = "openly registered clients must not use the management API";
             return Err(Error::server_error(reason).field("registration_resources"));
         }
+        if self.tls_client_certificate.is_on() && self.tls_cert.is_none() {
+            let reason = "clients can be asked for a certificate only with tls_cert and tls_key";
+            return Err(Error::server_error(reason).field("tls_client_certificate"));
+        }
+        if self.client_certificate_header != CertificateHeader::Off
+            && self.trusted_proxies.is_empty()
+        {
+            let reason =
+                "the header is read from trusted proxies only, and trusted_proxies is empty";
+            return Err(Error::server_error(reason).field("client_certificate_header"));
+        }
         Ok(())
+    }
+
+    /// Whether requests can have a client certificate, of the connection or by a trusted proxy.
+    pub fn accepts_client_certificates(&self) -> bool {
+        self.tls_client_certificate.is_on()
+            || self.client_certificate_header != CertificateHeader::Off
     }
 
     /// The issuer as set, else `http://` (or `https://`, with a certificate) and the listen address.
@@ -386,9 +443,13 @@ impl Settings {
             operator_second_factor,
             trusted_proxies,
             forwarded_header,
+            client_certificate_header,
             log,
             tls_cert,
             tls_key,
+            tls_client_certificate,
+            tls_client_ca,
+            mtls_base_url,
             max_connections,
             http2_cleartext,
             outbound_proxy,
@@ -426,9 +487,16 @@ impl Settings {
             ("operator_second_factor", name(operator_second_factor)),
             ("trusted_proxies", text(trusted_proxies)),
             ("forwarded_header", name(forwarded_header)),
+            ("client_certificate_header", name(client_certificate_header)),
             ("log", text(log)),
             ("tls_cert", path(tls_cert)),
             ("tls_key", path(tls_key)),
+            ("tls_client_certificate", name(tls_client_certificate)),
+            ("tls_client_ca", path(tls_client_ca)),
+            (
+                "mtls_base_url",
+                mtls_base_url.as_ref().map(ToString::to_string),
+            ),
             (
                 "max_connections",
                 max_connections.map(|number| number.to_string()),

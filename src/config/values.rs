@@ -27,6 +27,9 @@ pub enum InvalidValue {
         "expected the base URL of a collector, without user name and query, such as http://127.0.0.1:4318"
     )]
     OtlpEndpoint,
+    /// Not an [`MtlsBaseUrl`].
+    #[error("expected an https URL without query, such as https://mtls.auth.example")]
+    MtlsBaseUrl,
     /// Not a [`SampleRatio`].
     #[error("expected a number from 0 to 1, such as 0.1")]
     SampleRatio,
@@ -129,6 +132,41 @@ impl fmt::Display for ProxyUrl {
 impl fmt::Debug for ProxyUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
+    }
+}
+
+/// The base URL of the endpoints for clients with certificates (RFC 8705 section 5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MtlsBaseUrl(url::Url);
+
+impl FromStr for MtlsBaseUrl {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let has_credentials =
+            |url: &url::Url| !url.username().is_empty() || url.password().is_some();
+        parse_http_url(text)
+            .filter(|url| url.scheme() == "https" && !has_credentials(url))
+            .map(MtlsBaseUrl)
+            .ok_or(InvalidValue::MtlsBaseUrl)
+    }
+}
+
+impl MtlsBaseUrl {
+    /// The URL of a path of Keyward, such as `/oauth/token`.
+    pub fn endpoint(&self, path: &str) -> String {
+        format!("{}{path}", self.0.as_str().trim_end_matches('/'))
+    }
+
+    /// The host, if it is a name.
+    pub fn host_name(&self) -> Option<&str> {
+        self.0.domain()
+    }
+}
+
+impl fmt::Display for MtlsBaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str().trim_end_matches('/'))
     }
 }
 

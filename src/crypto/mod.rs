@@ -6,3 +6,4 @@ pub mod jwt;
 pub mod password;
 pub mod sealing_key;
 pub mod secret_hash;
+pub mod x509;

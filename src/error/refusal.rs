@@ -111,6 +111,10 @@ refusals! {
     introspection_needs_operator() = AccessDenied, "Only an operator can let a client introspect";
     introspected_resources_need_operator() = AccessDenied, "Only an operator can give other resource servers to a client that introspects";
     jwks_invalid(detail: &str) = InvalidRequest, "{detail}";
+    certificate_name_invalid(detail: &str) = InvalidRequest, "{detail}";
+    certificate_name_required() = InvalidRequest, "tls_client_auth needs one of tls_client_auth_subject_dn, tls_client_auth_san_dns, tls_client_auth_san_uri, tls_client_auth_san_ip, tls_client_auth_san_email";
+    certificate_required() = InvalidRequest, "self_signed_tls_client_auth needs the client's certificates (x5c in jwks)";
+    one_binding() = InvalidRequest, "dpop_bound_access_tokens and tls_client_certificate_bound_access_tokens exclude each other";
     jwks_required() = InvalidRequest, "private_key_jwt needs the client's public keys (jwks)";
 
     profile_auth_method(profile: &str, method: &str) = InvalidRequest, "The security profile {profile} does not allow the authentication method {method}";

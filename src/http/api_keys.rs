@@ -112,7 +112,8 @@ impl KeyManager {
             .and_then(AuthorizationHeader::token)
             .unwrap_or_default();
         let server = &api.server;
-        let presentation = Presentation::by_sender(&api.context, Possession::Bearer);
+        let possession = Possession::Bearer(&api.context.client_certificate);
+        let presentation = Presentation::by_sender(&api.context, possession);
         let resolved = presented::resolve_api_key(server, presented, presentation, api.now()).await;
         let active = match resolved {
             Ok(active) => active,

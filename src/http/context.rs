@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue, X_FORWARDED_FOR};
 use actix_web::{HttpMessage, HttpRequest};
 
+use crate::client_certificate::{CertificateHeader, ClientCertificate, ForwardedCertificate};
 use crate::client_ip::{ClientIp, ForwardedHeader};
 use crate::clock::Timestamp;
 use crate::config::Settings;
@@ -14,6 +15,7 @@ use crate::oauth::AuthorizationServer;
 use crate::request_context::{RequestContext, RequestId};
 use crate::trace_context::TraceContext;
 
+const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The context of `request`. The outermost middleware has made it; in a service without that
@@ -40,6 +42,7 @@ fn new(settings: &Settings, request: &HttpRequest, received_at: Timestamp) -> Re
     let request_id = RequestId::new(received_at, &for_id);
     RequestContext {
         client_ip: client_ip(request, settings),
+        client_certificate: client_certificate(request, settings),
         received_at,
         request_id,
         trace: TraceContext::new(
@@ -78,6 +81,48 @@ fn client_ip(request: &HttpRequest, settings: &Settings) -> ClientIp {
         settings.forwarded_header,
         lines.map(HeaderValue::as_bytes),
     )
+}
+
+/// The client certificate: what a trusted proxy forwards, or that of the connection of another
+/// peer. A trusted proxy sends the requests of others, so the certificate of its own connection is
+/// never that of a client.
+fn client_certificate(request: &HttpRequest, settings: &Settings) -> ClientCertificate {
+    if !settings.accepts_client_certificates() {
+        return ClientCertificate::NONE;
+    }
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    let by_proxy = peer.is_none_or(|peer| settings.trusted_proxies.contains(peer));
+    match certificate_header(settings.client_certificate_header) {
+        Some(name) if by_proxy && peer.is_some() => {
+            let lines = |name| {
+                let values = request.headers().get_all(name);
+                values.map(|value| value.as_bytes().to_vec()).collect()
+            };
+            ClientCertificate::forwarded(ForwardedCertificate {
+                header: settings.client_certificate_header,
+                certificate: lines(&name),
+                chain: match settings.client_certificate_header {
+                    CertificateHeader::ClientCert => lines(&CLIENT_CERT_CHAIN),
+                    _ => Vec::new(),
+                },
+            })
+        }
+        _ if by_proxy => ClientCertificate::NONE,
+        _ => request
+            .conn_data::<ClientCertificate>()
+            .cloned()
+            .unwrap_or_default(),
+    }
+}
+
+fn certificate_header(header: CertificateHeader) -> Option<HeaderName> {
+    let name = match header {
+        CertificateHeader::Off => return None,
+        CertificateHeader::ClientCert => "client-cert",
+        CertificateHeader::XSslClientCert => "x-ssl-client-cert",
+        CertificateHeader::XForwardedClientCert => "x-forwarded-client-cert",
+    };
+    Some(HeaderName::from_static(name))
 }
 
 /// Warns once for each process, since anybody can send the header.

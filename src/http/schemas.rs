@@ -5,6 +5,7 @@
 use schemars::JsonSchema;
 use serde_json::Value;
 
+use crate::crypto::x509::CertificateNames;
 use crate::store::security_profile::SecurityProfile;
 
 /// A token request (RFC 6749 section 4.4.2, RFC 8707, RFC 7523, RFC 8693).
@@ -63,6 +64,10 @@ pub(super) struct ClientMetadata {
     /// The security profile that the client follows. It can be set here, and is removed by
     /// management alone.
     profile: Option<SecurityProfile>,
+    /// Whether the client always presents a certificate (RFC 8705 section 3.4).
+    tls_client_certificate_bound_access_tokens: Option<bool>,
+    #[schemars(flatten)]
+    certificate_names: CertificateNames,
     contacts: Option<Vec<String>>,
 }
 

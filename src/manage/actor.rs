@@ -323,6 +323,7 @@ impl<R: RightType> Permit<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client_certificate::ClientCertificate;
     use crate::client_ip::ClientIp;
     use crate::request_context::RequestId;
     use crate::trace_context::TraceContext;
@@ -330,6 +331,7 @@ mod tests {
     fn context() -> RequestContext {
         RequestContext {
             client_ip: ClientIp::Unknown,
+            client_certificate: ClientCertificate::NONE,
             received_at: Timestamp::from_seconds(1_800_000_000),
             request_id: RequestId::new(Timestamp::EPOCH, &[0; 10]),
             trace: TraceContext::new(None, 5, 9),

@@ -21,7 +21,7 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Proxy, config::Config};
 
 use crate::config::Settings;
-use crate::crypto::jws::JwkSet;
+use crate::crypto::jws::{JwkSet, WantedKey};
 use crate::error::Error;
 use crate::span;
 
@@ -59,7 +59,7 @@ impl HttpClient {
     }
 
     /// Returns the key set at a `jwks_uri` of a client of `account`: the cached one, or one that is
-    /// fetched if none is cached or the cached one has no key with the id `kid`.
+    /// fetched if none is cached or the cached one does not have the key or certificate that is wanted.
     ///
     /// # Errors
     /// [`JwksError`] if no key set is cached and none could be fetched.
@@ -67,10 +67,10 @@ impl HttpClient {
         &self,
         uri: &str,
         account: &str,
-        kid: Option<&str>,
+        wanted: Option<WantedKey<'_>>,
     ) -> Result<Arc<JwkSet>, JwksError> {
         let location = Location::JwksUri(uri.to_owned());
-        self.key_sets.get(&location, account, kid).await
+        self.key_sets.get(&location, account, wanted).await
     }
 
     /// Returns the keys of another issuer, which its discovery document names, for a trust rule of
@@ -85,7 +85,8 @@ impl HttpClient {
         kid: Option<&str>,
     ) -> Result<Arc<JwkSet>, JwksError> {
         let location = Location::Issuer(issuer.to_owned());
-        self.key_sets.get(&location, account, kid).await
+        let wanted = kid.map(WantedKey::Kid);
+        self.key_sets.get(&location, account, wanted).await
     }
 }
 

@@ -4,7 +4,9 @@
 //! [`Connection`](connections::Connection), and [`http`](crate::http) tells its
 //! [`Activity`](connections::Activity) when a request begins and ends.
 
+pub mod client_authorities;
 pub mod connections;
+mod file_state;
 pub mod http_client;
 pub mod listener;
 pub mod tls;

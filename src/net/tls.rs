@@ -2,18 +2,25 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use rustls::ServerConfig;
-use rustls::crypto::CryptoProvider;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+};
 
+use super::file_state::{FilePolls, file_state};
 use crate::error::Error;
+
+/// How much memory the certificates of one client may take, in bytes. The connection keeps them.
+const MAX_CLIENT_CERTIFICATES: usize = 16 * 1024;
 
 /// A certificate chain with its key, from two PEM files.
 #[derive(Debug)]
@@ -22,33 +29,7 @@ pub struct Certificate {
     key: PathBuf,
     provider: Arc<CryptoProvider>,
     current: ArcSwap<CertifiedKey>,
-    polls: Mutex<Polls>,
-}
-
-/// Modification time, size and inode of a file. They change when the file is written or replaced.
-type FileState = Option<(SystemTime, u64, u64)>;
-
-/// The states of the two files, as [`Certificate::reload_if_changed`] saw them.
-#[derive(Debug)]
-struct Polls {
-    loaded: [FileState; 2],
-    last: [FileState; 2],
-}
-
-impl Polls {
-    /// Whether the files differ from the loaded ones and were the same in two polls in a row:
-    /// certificate and key are two files, and one of them is written first.
-    fn is_settled_change(&mut self, now: [FileState; 2]) -> bool {
-        let settled = now == self.last;
-        self.last = now;
-        // A missing file is a change as well: the next start would fail, so the log should say so
-        // now.
-        let changed = settled && now != self.loaded;
-        if changed {
-            self.loaded = now;
-        }
-        changed
-    }
+    polls: Mutex<FilePolls<2>>,
 }
 
 impl Certificate {
@@ -66,10 +47,7 @@ impl Certificate {
             key: key.to_owned(),
             provider,
             current,
-            polls: Mutex::new(Polls {
-                loaded,
-                last: loaded,
-            }),
+            polls: Mutex::new(FilePolls::new(loaded)),
         }))
     }
 
@@ -77,13 +55,22 @@ impl Certificate {
     ///
     /// # Errors
     /// The cryptographic library supports no protocol version.
-    pub fn server_config(self: &Arc<Self>) -> Result<ServerConfig, rustls::Error> {
-        let mut config = ServerConfig::builder_with_provider(self.provider.clone())
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_cert_resolver(self.clone());
+    pub fn server_config(
+        self: &Arc<Self>,
+        client: ClientCertificateRequest,
+    ) -> Result<Arc<ServerConfig>, rustls::Error> {
+        let config = ServerConfig::builder_with_provider(self.provider.clone())
+            .with_safe_default_protocol_versions()?;
+        let config = match client {
+            ClientCertificateRequest::None => config.with_no_client_auth(),
+            ClientCertificateRequest::Optional => {
+                let verifier = AnyClientCertificate(self.provider.clone());
+                config.with_client_cert_verifier(Arc::new(verifier))
+            }
+        };
+        let mut config = config.with_cert_resolver(self.clone());
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(config)
+        Ok(Arc::new(config))
     }
 
     /// Reads the files again. A pair that cannot be used is logged, and the present one stays in
@@ -121,13 +108,6 @@ impl Certificate {
     }
 }
 
-/// The state of a file; `None` if there is no such file or it cannot be read.
-fn file_state(path: &Path) -> FileState {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
-}
-
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.current.load_full())
@@ -153,37 +133,64 @@ fn read(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result<Arc<Certif
     Ok(Arc::new(pair))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Whether clients are asked for a certificate in the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificateRequest {
+    /// They are not asked.
+    None,
+    /// They are asked, and need not have one.
+    Optional,
+}
 
-    #[test]
-    fn files_are_reloaded_once_they_have_changed_and_stay_the_same() {
-        let state = |number: u64| Some((SystemTime::UNIX_EPOCH, number, number));
-        let old = [state(1), state(1)];
-        let half = [state(2), state(1)];
-        let new = [state(2), state(2)];
-        let gone = [None, state(2)];
-        let mut polls = Polls {
-            loaded: old,
-            last: old,
-        };
-        for (step, (now, changed)) in [
-            (old, false),
-            (half, false),
-            (new, false),
-            (new, true),
-            (new, false),
-            (gone, false),
-            (gone, true),
-            (new, false),
-            (new, true),
-            (new, false),
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            assert_eq!(polls.is_settled_change(now), changed, "step {step}");
+/// Accepts every client certificate whose private key the client proves to have. A certificate
+/// means nothing before the client authenticates with it (`oauth/client_auth/certificate.rs`): only
+/// then is it known which certificates the client may have, and they may be self-signed.
+#[derive(Debug)]
+struct AnyClientCertificate(Arc<CryptoProvider>);
+
+impl ClientCertVerifier for AnyClientCertificate {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let above: usize = intermediates.iter().map(|one| one.len()).sum();
+        if end_entity.len() + above > MAX_CLIENT_CERTIFICATES {
+            return Err(CertificateError::ApplicationVerificationFailure.into());
         }
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

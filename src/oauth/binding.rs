@@ -14,13 +14,16 @@ pub enum Binding {
     /// 6.1).
     #[serde(rename = "jkt")]
     Jwk(String),
+    /// The base64url-encoded SHA-256 hash of the client certificate in DER (RFC 8705 section 3.1).
+    #[serde(rename = "x5t#S256")]
+    Certificate(String),
 }
 
 impl Binding {
     /// The `token_type` of a token with this binding, or with none.
     pub const fn token_type(binding: Option<&Binding>) -> &'static str {
         match binding {
-            None => "Bearer",
+            None | Some(Binding::Certificate(_)) => "Bearer",
             Some(Binding::Jwk(_)) => "DPoP",
         }
     }
@@ -29,6 +32,7 @@ impl Binding {
     pub const fn method(&self) -> &'static str {
         match self {
             Binding::Jwk(_) => "jkt",
+            Binding::Certificate(_) => "x5t#S256",
         }
     }
 
@@ -52,7 +56,7 @@ impl Binding {
     }
 }
 
-/// Written by hand: the derived schema would be a choice of one.
+/// Written by hand: the derived schema would be a choice of objects.
 impl schemars::JsonSchema for Binding {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Binding".into()
@@ -67,8 +71,13 @@ impl schemars::JsonSchema for Binding {
                     "type": "string",
                     "description": "The RFC 7638 thumbprint of the key of the DPoP proofs (RFC 9449 section 6.1).",
                 },
+                "x5t#S256": {
+                    "type": "string",
+                    "description": "The SHA-256 thumbprint of the client certificate (RFC 8705 section 3.1).",
+                },
             },
-            "required": ["jkt"],
+            "minProperties": 1,
+            "maxProperties": 1,
         })
     }
 }
@@ -81,12 +90,24 @@ mod tests {
 
     #[test]
     fn the_claim_has_one_known_confirmation_method() {
-        let binding = Binding::Jwk("thumbprint".to_owned());
-        assert_eq!(binding.to_json().unwrap(), r#"{"jkt":"thumbprint"}"#);
-        let claim = json!({"jkt": "thumbprint"});
-        assert!(claim.get(binding.method()).is_some());
-        assert_eq!(serde_json::to_value(&binding).unwrap(), claim);
-        assert_eq!(serde_json::from_value::<Binding>(claim).unwrap(), binding);
+        for (binding, claim, token_type) in [
+            (
+                Binding::Jwk("thumbprint".to_owned()),
+                json!({"jkt": "thumbprint"}),
+                "DPoP",
+            ),
+            (
+                Binding::Certificate("thumbprint".to_owned()),
+                json!({"x5t#S256": "thumbprint"}),
+                "Bearer",
+            ),
+        ] {
+            assert_eq!(binding.to_json().unwrap(), claim.to_string());
+            assert!(claim.get(binding.method()).is_some());
+            assert_eq!(serde_json::to_value(&binding).unwrap(), claim);
+            assert_eq!(Binding::token_type(Some(&binding)), token_type);
+            assert_eq!(serde_json::from_value::<Binding>(claim).unwrap(), binding);
+        }
         for claim in [
             json!({}),
             json!(null),
@@ -94,6 +115,8 @@ mod tests {
             json!({"jkt": 7}),
             json!({"jwk": {}}),
             json!({"jkt": "a", "jwk": {}}),
+            json!({"jkt": "a", "x5t#S256": "b"}),
+            json!({"x5t": "a"}),
         ] {
             assert!(
                 serde_json::from_value::<Binding>(claim.clone()).is_err(),

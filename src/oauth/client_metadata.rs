@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::config::Switch;
 use crate::crypto::jws::JwkSet;
+use crate::crypto::x509::{CertificateName, CertificateNames};
 use crate::error::{Code, Error};
 use crate::net::http_client;
 use crate::scope::Scope;
@@ -49,6 +50,11 @@ pub struct ClientMetadata {
     /// An extension member: the security profile that the client follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<String>,
+    /// RFC 8705 section 3.4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_client_certificate_bound_access_tokens: Option<bool>,
+    #[serde(flatten)]
+    certificate_names: CertificateNames,
     #[serde(flatten)]
     passthrough: PassthroughMetadata,
 }
@@ -94,6 +100,10 @@ impl ClientMetadata {
             profile: Some(client.profile)
                 .filter(|profile| *profile != SecurityProfile::None)
                 .map(|profile| profile.as_str().to_owned()),
+            tls_client_certificate_bound_access_tokens: Some(
+                client.tls_client_certificate_bound_access_tokens,
+            ),
+            certificate_names: CertificateNames::of(client.certificate_name.as_ref()),
             passthrough: serde_json::from_str(&client.metadata).unwrap_or_default(),
         }
     }
@@ -167,6 +177,8 @@ pub struct ValidatedMetadata {
     dpop_bound_access_tokens: bool,
     profile: Option<SecurityProfile>,
     server_profile: SecurityProfile,
+    tls_client_certificate_bound_access_tokens: bool,
+    certificate_name: Option<CertificateName>,
     passthrough: String,
 }
 
@@ -207,8 +219,20 @@ impl ValidatedMetadata {
             dpop_bound_access_tokens: metadata.dpop_bound_access_tokens.unwrap_or(false),
             profile: profile.map_err(|error| invalid(format!("profile: {error}")))?,
             server_profile,
+            tls_client_certificate_bound_access_tokens: metadata
+                .tls_client_certificate_bound_access_tokens
+                .unwrap_or(false),
+            certificate_name: metadata
+                .certificate_names
+                .into_name()
+                .map_err(|error| invalid(error.to_string()))?,
             passthrough: to_json(&metadata.passthrough)?,
         })
+    }
+
+    /// The authentication method.
+    pub fn auth_method(&self) -> AuthMethod {
+        self.auth_method
     }
 
     /// Applies the metadata to the row of a client. Scope and resource servers that it does not ask
@@ -269,8 +293,14 @@ impl ValidatedMetadata {
         client.jwks.clone_from(&self.jwks);
         client.jwks_uri.clone_from(&self.jwks_uri);
         client.dpop_bound_access_tokens = self.dpop_bound_access_tokens;
+        client.tls_client_certificate_bound_access_tokens =
+            self.tls_client_certificate_bound_access_tokens;
+        client.certificate_name.clone_from(&self.certificate_name);
         client.metadata.clone_from(&self.passthrough);
-        Ok(())
+        match client.metadata_problem() {
+            Some(problem) => Err(invalid(problem.to_string())),
+            None => Ok(()),
+        }
     }
 }
 

@@ -135,7 +135,9 @@ fn presented_with<'a>(
         return Some((token, Possession::Dpop(proof)));
     }
     let presented = header.token()?;
-    Some((presented, Possession::Bearer))
+    // The certificate of the connection itself is that of the proxy.
+    let certificate = request.context.client_certificate.if_forwarded();
+    Some((presented, Possession::Bearer(certificate)))
 }
 
 fn invalid_token(description: &'static str) -> Error {

@@ -18,10 +18,11 @@ use crate::crypto::password::Passwords;
 use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::Error;
 use crate::metrics::{CacheState, Snapshot};
+use crate::net::client_authorities::ClientAuthorities;
 use crate::net::http_client::HttpClient;
 use crate::rate_limit::{Attempt, AttemptBy, RateLimiter};
 use crate::request_context::RequestContext;
-use crate::store::client::Client;
+use crate::store::client::{AuthMethod, Client};
 use crate::store::clock as store_clock;
 use crate::store::security_profile::SecurityProfile;
 use crate::store::signing_key::signing_with;
@@ -83,6 +84,8 @@ pub struct AuthorizationServer {
     rate_limiter: RateLimiter,
     /// The HTTP client that fetches the JWK Sets of clients (`jwks_uri`).
     http_client: HttpClient,
+    /// The certificate authorities for client certificates, if there are any.
+    client_authorities: Option<Arc<ClientAuthorities>>,
     /// The current JWK Set document.
     key_set: ArcSwapOption<jwks::KeySet>,
     /// The cache of tokens whose signature was verified. It says nothing about whether they are
@@ -108,6 +111,11 @@ impl AuthorizationServer {
         let no_threads = |error: std::io::Error| Error::server_error(error.to_string());
         Ok(AuthorizationServer {
             http_client: HttpClient::new(&settings)?,
+            client_authorities: settings
+                .tls_client_ca
+                .as_deref()
+                .map(ClientAuthorities::load)
+                .transpose()?,
             issuer,
             store,
             cache,
@@ -143,6 +151,26 @@ impl AuthorizationServer {
     /// The sealing keys, which encrypt private signing keys and the secrets of second factors.
     pub(crate) fn sealing_keys(&self) -> &SealingKeyFile {
         self.signing_keys.sealing_keys()
+    }
+
+    /// The certificate authorities for client certificates, if there are any.
+    pub(crate) fn client_authorities(&self) -> Option<&Arc<ClientAuthorities>> {
+        self.client_authorities.as_ref()
+    }
+
+    /// The authentication methods that a client can use here: those with a certificate only if
+    /// certificates can arrive, and `tls_client_auth` only with certificate authorities.
+    fn auth_methods(&self) -> impl Iterator<Item = AuthMethod> + use<> {
+        let certificates = self.settings.accepts_client_certificates();
+        let authorities = self.client_authorities.is_some();
+        let is_usable = move |method: &AuthMethod| match method {
+            AuthMethod::TlsClientAuth => certificates && authorities,
+            AuthMethod::SelfSignedTlsClientAuth => certificates,
+            AuthMethod::ClientSecretBasic
+            | AuthMethod::ClientSecretPost
+            | AuthMethod::PrivateKeyJwt => true,
+        };
+        AuthMethod::ALL.into_iter().filter(is_usable)
     }
 
     /// Counts an attempt to authenticate, before its password or code is checked.

@@ -5,6 +5,7 @@ use super::AuthorizationServer;
 use super::binding::Binding;
 use super::dpop::{self, DpopRequest, VerifiedProof};
 use super::reason::{Reason, Rejection};
+use crate::client_certificate::ClientCertificate;
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 
@@ -14,14 +15,14 @@ pub enum Possession<'a> {
     /// The sender of the token is not the sender of the request, as in introspection: the binding
     /// is not checked.
     NotChecked,
-    /// Nothing: the token is presented as a Bearer token.
-    Bearer,
+    /// The token is presented as a Bearer token, with this client certificate if there is one.
+    Bearer(&'a ClientCertificate),
     /// A proof: the token is presented with the scheme DPoP.
     Dpop(DpopRequest<'a>),
 }
 
 /// Checks what the sender of an active access token shows of the key that the token is bound to
-/// (RFC 9449 section 7.1). Returns the proof, if there is one, for
+/// (RFC 9449 section 7.1, RFC 8705 section 3). Returns the proof, if there is one, for
 /// [`dpop::claim`].
 ///
 /// # Errors
@@ -38,14 +39,17 @@ pub fn check(
         Err(Rejection::unproven(reason, refusal))
     };
     match (possession, binding) {
-        (Possession::NotChecked, _) | (Possession::Bearer, None) => Ok(None),
-        (Possession::Bearer, Some(Binding::Jwk(_))) => refuse(
+        (Possession::NotChecked, _) | (Possession::Bearer(_), None) => Ok(None),
+        (Possession::Bearer(certificate), Some(Binding::Certificate(thumbprint))) => {
+            check_certificate(certificate, thumbprint).map(|()| None)
+        }
+        (Possession::Bearer(_), Some(Binding::Jwk(_))) => refuse(
             Reason::token_without_proof(),
             "The access token is bound to a key: present it as Authorization: DPoP, with a proof",
         ),
-        (Possession::Dpop(_), None) => refuse(
+        (Possession::Dpop(_), None | Some(Binding::Certificate(_))) => refuse(
             Reason::token_not_bound(),
-            "The access token is not bound to a key: present it as Authorization: Bearer",
+            "The access token is not bound to a key of DPoP proofs: present it as Authorization: Bearer",
         ),
         (Possession::Dpop(request), Some(binding)) => {
             let proof = dpop::check(server, request, now)?;
@@ -59,4 +63,25 @@ pub fn check(
             }
         }
     }
+}
+
+/// Checks that the sender's certificate is the one that the token is bound to (RFC 8705 section 3).
+fn check_certificate(certificate: &ClientCertificate, thumbprint: &str) -> Result<(), Rejection> {
+    let (reason, description) = match certificate.chain() {
+        Ok(Some(chain)) if chain.thumbprint() == thumbprint => return Ok(()),
+        Ok(Some(_)) => (
+            Reason::token_wrong_certificate(),
+            "The access token is bound to another client certificate",
+        ),
+        Ok(None) => (
+            Reason::token_without_certificate(),
+            "The access token is bound to a client certificate, and the request has none",
+        ),
+        Err(error) => (
+            Reason::certificate_unreadable(&error.to_string()),
+            "The access token is bound to a client certificate, and that of the request is unreadable",
+        ),
+    };
+    let refusal = Error::new(Code::InvalidToken, description);
+    Err(Rejection::unproven(reason, refusal))
 }

@@ -161,7 +161,25 @@ reasons! {
     profile_workload(profile: &str) = "the security profile {profile} does not allow a JWT of another issuer in place of the client's own key";
     profile_algorithm(profile: &str, algorithm: &str) = "the security profile {profile} does not allow an assertion signed with {algorithm}";
     profile_audience(profile: &str, aud: &str) = "aud of the assertion is {aud}, and the security profile {profile} requires the issuer as a string";
-    profile_unbound(profile: &str) = "the security profile {profile} requires a token that is bound to a key, and the request has no DPoP proof";
+    profile_unbound(profile: &str) = "the security profile {profile} requires a token that is bound to a key, and the request has neither a DPoP proof nor a client certificate";
+    // Client certificates (mutual TLS), at the token endpoint and with an access token.
+    certificate_missing() = "no client certificate in the request";
+    certificate_unreadable(detail: &str) = "the client certificate cannot be read: {detail}";
+    certificate_ended(at: Timestamp) = "the client certificate expired at {at}";
+    certificate_not_begun(at: Timestamp) = "the client certificate is not valid before {at}";
+    certificate_no_authorities() = "no certificate authorities are configured for client certificates (tls_client_ca)";
+    certificate_of_authority() = "the client certificate is one of a certificate authority";
+    certificate_unknown_authority() = "the client certificate does not chain to a configured certificate authority";
+    certificate_chain_ended() = "a certificate above the client certificate has expired";
+    certificate_chain_not_begun() = "a certificate above the client certificate is not valid yet";
+    certificate_wrong_purpose() = "the client certificate is not for client authentication (extended key usage)";
+    certificate_not_valid(detail: &str) = "the client certificate is not valid: {detail}";
+    certificate_no_name() = "the client is registered without a name of its certificate";
+    certificate_wrong_name(kind: &str, name: &str) = "the client certificate does not have the registered name, {kind} {name}";
+    certificate_not_registered(thumbprint: &str) = "the client certificate with the SHA-256 thumbprint {thumbprint} is not registered in the client's keys (x5c)";
+    certificate_with_proof() = "sent a DPoP proof, although the client is registered for certificate-bound tokens";
+    token_without_certificate() = "presented without a client certificate, although it is bound to one";
+    token_wrong_certificate() = "presented with another client certificate than the one that it is bound to";
 
     // Workload identity: a JWT of another issuer, and the trust rules for it.
     trust_own_issuer() = "a token that Keyward issued is not accepted as an assertion";

@@ -21,7 +21,7 @@ use crate::error::{Code, Error};
 use crate::request_context::RequestContext;
 use crate::store::account::{self, AccountKind};
 use crate::store::audit::{Action, Recorder};
-use crate::store::client::{self, Client};
+use crate::store::client::{self, AuthMethod, Client};
 use crate::store::client_secret;
 use crate::store::registration_token::{self, RegistrationToken};
 
@@ -116,7 +116,16 @@ pub async fn register(
 fn validated(server: &AuthorizationServer, body: &[u8]) -> Result<ValidatedMetadata, Error> {
     let settings = server.settings.current();
     let profile = settings.security_profile;
-    ValidatedMetadata::new(parse(body)?, settings.private_jwks_uri, profile)
+    let metadata = ValidatedMetadata::new(parse(body)?, settings.private_jwks_uri, profile)?;
+    let method = metadata.auth_method();
+    if server.auth_methods().any(|supported| supported == method) {
+        return Ok(metadata);
+    }
+    let supported: Vec<_> = server.auth_methods().map(AuthMethod::as_str).collect();
+    Err(invalid(format!(
+        "token_endpoint_auth_method: {method} is not supported here; the supported ones are {}",
+        supported.join(", ")
+    )))
 }
 
 /// Checks that the setting `registration` allows the request. Returns the initial access token if it

@@ -45,14 +45,29 @@ pub struct ServerMetadata {
     pub dpop_signing_alg_values_supported: Vec<&'static str>,
     pub subject_types_supported: Vec<&'static str>,
     pub id_token_signing_alg_values_supported: Vec<&'static str>,
+    /// RFC 8705 section 3.3.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tls_client_certificate_bound_access_tokens: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtls_endpoint_aliases: Option<MtlsEndpointAliases>,
+}
+
+/// The endpoints for clients that present a certificate (RFC 8705 section 5).
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[expect(missing_docs, reason = "the names are the RFC's")]
+pub struct MtlsEndpointAliases {
+    pub token_endpoint: String,
+    pub introspection_endpoint: String,
+    pub revocation_endpoint: String,
 }
 
 /// The metadata of this server: what its security profile leaves.
 pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
     let endpoint = |path| server.issuer.endpoint(path);
+    let mtls_base_url = server.settings.mtls_base_url.as_ref();
     let profile = server.settings.security_profile;
-    let mut methods: Vec<_> = AuthMethod::ALL
-        .into_iter()
+    let mut methods: Vec<_> = server
+        .auth_methods()
         .filter(|method| profile.allows_auth_method(*method))
         .map(AuthMethod::as_str)
         .collect();
@@ -94,5 +109,11 @@ pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
         dpop_signing_alg_values_supported: ALGORITHMS.to_vec(),
         subject_types_supported: vec!["public"],
         id_token_signing_alg_values_supported: algorithms,
+        tls_client_certificate_bound_access_tokens: server.settings.accepts_client_certificates(),
+        mtls_endpoint_aliases: mtls_base_url.map(|base| MtlsEndpointAliases {
+            token_endpoint: base.endpoint("/oauth/token"),
+            introspection_endpoint: base.endpoint("/oauth/introspect"),
+            revocation_endpoint: base.endpoint("/oauth/revoke"),
+        }),
     }
 }

@@ -1,14 +1,15 @@
-//! The token endpoint (RFC 6749 section 3.2), with DPoP (RFC 9449 section 5).
+//! The token endpoint (RFC 6749 section 3.2), with DPoP (RFC 9449 section 5) and certificate-bound
+//! tokens (RFC 8705 section 3).
 
+use super::binding::Binding;
 use super::dpop::{self, DpopHeader, DpopRequest, Target, VerifiedProof};
 use super::grant::{
     self, Grant, GrantType, PermittedGrantType, client_credentials, jwt_bearer, token_exchange,
 };
 use super::issuance::{self, TokenResponse};
-use super::reason::{Reason, Rejection};
+use super::reason::{Reason, Rejection, Unproven};
 use super::{AuthorizationServer, FormRequest, client_auth};
 use crate::error::{Code, Error};
-use crate::store::security_profile::SecurityProfile;
 
 /// A successful response.
 pub struct IssuedToken {
@@ -41,9 +42,9 @@ pub async fn token(
     })
 }
 
-/// Binds the token to the key of the DPoP proof, and marks the proof as used. A client that is
-/// registered with `dpop_bound_access_tokens` must send one (RFC 9449 section 5.2), and so must one
-/// whose security profile requires bound tokens.
+/// Binds the token to the key of the DPoP proof, and marks the proof as used; without a proof, to the
+/// client certificate. A client that is registered with `dpop_bound_access_tokens` must send a proof
+/// (RFC 9449 section 5.2).
 async fn bind(
     server: &AuthorizationServer,
     request: &FormRequest,
@@ -51,41 +52,79 @@ async fn bind(
     grant: &mut Grant,
 ) -> Result<Option<VerifiedProof>, Error> {
     let client = grant.client();
-    let profile = server.security_profile(client);
-    let must_bind = client.dpop_bound_access_tokens || profile.requires_bound_tokens();
-    if *dpop == DpopHeader::Absent && !must_bind {
-        return Ok(None);
+    if *dpop == DpopHeader::Absent && !client.dpop_bound_access_tokens {
+        return bind_to_certificate(server, request, grant).map(|()| None);
     }
-    let checked = match dpop {
-        DpopHeader::Absent if profile.requires_bound_tokens() => Err(unbound(profile)),
-        _ => check_proof(server, request, dpop).await,
-    };
-    match checked {
+    if client.tls_client_certificate_bound_access_tokens {
+        let reason = Reason::certificate_with_proof();
+        let description = "The client is registered for certificate-bound access tokens";
+        let refusal = Error::new(Code::InvalidDpopProof, description);
+        return Err(refuse(server, request, grant, &reason, refusal));
+    }
+    match check_proof(server, request, dpop).await {
         Ok(proof) => {
             grant.bind(proof.binding().clone());
             Ok(Some(proof))
         }
         Err(Rejection::Unproven(unproven)) => {
-            let target = grant.api_key_id().unwrap_or(&client.client_id);
-            let reason: &Reason = &unproven.reason;
-            server.record_refused_token(&request.context, client, target, reason);
-            Err(unproven.refusal.detail(reason.to_string()))
+            let Unproven { reason, refusal } = *unproven;
+            Err(refuse(server, request, grant, &reason, refusal))
         }
         Err(Rejection::Error(error)) => Err(error),
         Err(Rejection::Inactive(reason)) => Err(Error::server_error(reason.to_string())),
     }
 }
 
-/// The rejection of a request without proof where the security profile requires a bound token.
-fn unbound(profile: SecurityProfile) -> Rejection {
-    let refusal = Error::new(
-        Code::InvalidDpopProof,
-        "This client gets only tokens that are bound to a key: a DPoP proof is required",
-    );
-    Rejection::unproven(
-        Reason::profile_unbound(profile.as_str()),
-        refusal.dpop_challenge(None),
-    )
+/// Records that the token was refused for lack of proof of possession. Returns the error to answer
+/// with.
+fn refuse(
+    server: &AuthorizationServer,
+    request: &FormRequest,
+    grant: &Grant,
+    reason: &Reason,
+    refusal: Error,
+) -> Error {
+    let client = grant.client();
+    let target = grant.api_key_id().unwrap_or(&client.client_id);
+    server.record_refused_token(&request.context, client, target, reason);
+    refusal.detail(reason.to_string())
+}
+
+/// Binds the token to the client certificate of the request (RFC 8705 section 3): always for a
+/// client that authenticates by certificate, and for one that is registered with
+/// `tls_client_certificate_bound_access_tokens`, which must present one. A security profile that
+/// requires bound tokens accepts a certificate in place of a DPoP proof.
+fn bind_to_certificate(
+    server: &AuthorizationServer,
+    request: &FormRequest,
+    grant: &mut Grant,
+) -> Result<(), Error> {
+    let client = grant.client();
+    let profile = server.security_profile(client);
+    let is_required = client.tls_client_certificate_bound_access_tokens;
+    let must_bind = is_required || profile.requires_bound_tokens();
+    if !must_bind && !client.auth_method.uses_certificate() {
+        return Ok(());
+    }
+    let reason = match request.context.client_certificate.chain() {
+        Ok(Some(chain)) => {
+            grant.bind(Binding::Certificate(chain.thumbprint().to_owned()));
+            return Ok(());
+        }
+        // An API key or a JWT of another issuer stands for the client without its certificate.
+        Ok(None) if !must_bind => return Ok(()),
+        Ok(None) if !is_required => {
+            let description = "This client gets only tokens that are bound to a key: a DPoP proof or a client certificate is required";
+            let refusal = Error::new(Code::InvalidDpopProof, description).dpop_challenge(None);
+            let reason = Reason::profile_unbound(profile.as_str());
+            return Err(refuse(server, request, grant, &reason, refusal));
+        }
+        Ok(None) => Reason::certificate_missing(),
+        Err(error) => Reason::certificate_unreadable(&error.to_string()),
+    };
+    let description = "The client must present a certificate, which its access tokens are bound to";
+    let refusal = Error::new(Code::InvalidRequest, description);
+    Err(refuse(server, request, grant, &reason, refusal))
 }
 
 /// Checks the DPoP proof of a token request, and that it was not used before.

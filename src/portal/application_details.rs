@@ -5,6 +5,7 @@ use actix_web::web::Path;
 use maud::{Markup, html};
 
 use super::application::Application;
+use super::application_form::name_kind_message;
 use super::audit::failure_text;
 use super::components::{self, badge, table};
 use super::page::{self, NavItem, PageHeader, user_page};
@@ -40,6 +41,9 @@ pub async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, P
         Some("saved") => client::warning(store, user.may(ClientsRead)?, client).await?,
         _ => None,
     };
+    let certificate = client.certificate_names.clone().into_name().ok().flatten();
+    let certificate =
+        certificate.map(|name| (name_kind_message(name.kind()), name.name().to_owned()));
     let content = html! {
         p.badges { (state(&user, client)) @if client.introspect { " " (badge("plain", &user.t("introspects"))) } }
         @if client.disabled_by == Some(DisabledBy::Operator) && !user.is_operator() {
@@ -52,6 +56,8 @@ pub async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, P
             dl.facts {
                 dt { (user.t("column-client-id")) } dd { (copy_inline(&user, "client-id", &client.client_id)) }
                 dt { (user.t("field-auth-method")) } dd { (user.t(&format!("method-{}", client.auth_method.replace('_', "-")))) }
+                @if let Some((kind, name)) = &certificate { dt { (user.t(kind)) } dd { (name) } }
+                @if client.tls_client_certificate_bound_access_tokens { dt { (user.t("field-tls-client-certificate-bound-access-tokens")) } dd { (user.t("required")) } }
                 @if client.dpop_bound_access_tokens { dt { (user.t("field-dpop-bound-access-tokens")) } dd { (user.t("required")) } }
                 @if client.profile != SecurityProfile::None { dt { (user.t("field-profile")) } dd { (profile_name(&user, client.profile)) } }
                 dt { (user.t("field-scope")) } dd { @if client.scope.is_empty() { (user.t("nothing")) } @for word in client.scope.iter() { code { (word) } " " } }
@@ -97,7 +103,8 @@ fn actions(user: &CurrentUser, application: &Application) -> Markup {
     let to = |below: &str, message: &str| html! { a.button href=(user.link(&application.path(below))) { (user.t(message)) } };
     let can_edit = user.can(ClientsWrite);
     let gets_tokens = !application.client.grant_types.is_empty();
-    let uses_secret = application.client.auth_method != AuthMethod::PrivateKeyJwt.as_str();
+    let method = application.client.auth_method.parse();
+    let uses_secret = method.is_ok_and(AuthMethod::uses_secret);
     html! {
         div.buttons {
             @if gets_tokens { (to("/quick-start", "quick-start")) }

@@ -14,6 +14,7 @@ use super::page::{NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::credential::Credential;
+use crate::crypto::x509::{CertificateName, NameKind};
 use crate::error::{Code, Error, refusal};
 use crate::manage::account;
 use crate::manage::actor::{AccountsRead, ClientsWrite};
@@ -104,6 +105,25 @@ fn access_fields(
     }
 }
 
+/// The fields of the part of the form that is folded away at first.
+const AUTHENTICATION_FIELDS: [&str; 4] = [
+    "auth_method",
+    "jwks",
+    "certificate_name",
+    "tls_client_certificate_bound_access_tokens",
+];
+
+/// The message for a kind of name in a certificate.
+pub(super) const fn name_kind_message(kind: NameKind) -> &'static str {
+    match kind {
+        NameKind::SubjectDn => "certificate-subject-dn",
+        NameKind::SanDns => "certificate-san-dns",
+        NameKind::SanUri => "certificate-san-uri",
+        NameKind::SanIp => "certificate-san-ip",
+        NameKind::SanEmail => "certificate-san-email",
+    }
+}
+
 /// The fields for how the application authenticates.
 fn authentication_fields(user: &CurrentUser, submitted: &Form, error: Option<&Error>) -> Markup {
     let server_profile = user.server.settings.security_profile;
@@ -120,14 +140,28 @@ fn authentication_fields(user: &CurrentUser, submitted: &Form, error: Option<&Er
     let profiles: Vec<(String, String)> = SecurityProfile::ALL
         .map(|profile| (profile.as_str().to_owned(), profile_name(user, profile)))
         .into();
-    let open = submitted.get("auth_method") == AuthMethod::PrivateKeyJwt.as_str()
+    let kinds: Vec<(String, String)> = NameKind::ALL
+        .iter()
+        .map(|kind| (kind.as_str().to_owned(), user.t(name_kind_message(*kind))))
+        .collect();
+    let has_secret = submitted
+        .get("auth_method")
+        .parse()
+        .map_or(true, AuthMethod::uses_secret);
+    let open = !has_secret
         || submitted.checked("dpop_bound_access_tokens")
-        || error.is_some_and(|error| matches!(error.wrong_field(), Some("jwks" | "auth_method")));
+        || submitted.checked("tls_client_certificate_bound_access_tokens")
+        || error
+            .and_then(Error::wrong_field)
+            .is_some_and(|field| AUTHENTICATION_FIELDS.contains(&field));
     html! {
         details.more open[open] {
             summary { (user.t("application-authentication")) }
             (Field::new(user, "auth_method", error).help("help-auth-method").select(&methods, submitted.get("auth_method")))
             (Field::new(user, "jwks", error).optional().help("help-jwks").textarea(submitted.get("jwks")))
+            (Field::new(user, "certificate_name_kind", error).select(&kinds, submitted.get("certificate_name_kind")))
+            (Field::new(user, "certificate_name", error).optional().help("help-certificate-name").input("text", submitted.get("certificate_name")))
+            (Field::new(user, "tls_client_certificate_bound_access_tokens", error).help("help-tls-client-certificate-bound-access-tokens").checkbox(submitted.checked("tls_client_certificate_bound_access_tokens")))
             (Field::new(user, "dpop_bound_access_tokens", error).help("help-dpop-bound-access-tokens").checkbox(submitted.checked("dpop_bound_access_tokens")))
             (Field::new(user, "profile", error).help("help-profile").select(&profiles, submitted.get("profile")))
         }
@@ -171,6 +205,20 @@ fn parse_profile(form: &Form) -> Result<SecurityProfile, Error> {
     }
 }
 
+/// The name of the certificate of a submitted form; `None` if the field is empty.
+fn parse_certificate_name(form: &Form) -> Result<Option<CertificateName>, Error> {
+    let Some(name) = form.optional("certificate_name") else {
+        return Ok(None);
+    };
+    let kind = form.get("certificate_name_kind").parse::<NameKind>();
+    let kind = kind.unwrap_or(NameKind::SubjectDn);
+    CertificateName::new(kind, &name)
+        .map(Some)
+        .map_err(|error| {
+            refusal::certificate_name_invalid(&error.to_string()).field("certificate_name")
+        })
+}
+
 /// Creates an application.
 pub async fn create(
     AuthenticatedForm { user, form }: AuthenticatedForm,
@@ -186,6 +234,9 @@ pub async fn create(
             jwks: form.optional("jwks"),
             dpop_bound_access_tokens: form.checked("dpop_bound_access_tokens"),
             profile: parse_profile(&form)?,
+            certificate_name: parse_certificate_name(&form)?,
+            tls_client_certificate_bound_access_tokens: form
+                .checked("tls_client_certificate_bound_access_tokens"),
         };
         client::create(&user.server.store, user.may(ClientsWrite)?, new).await
     };
@@ -222,7 +273,7 @@ fn created_page(
             (copy(user, &user.t("column-client-id"), "client-id", &client.client_id))
             @if let Some(secret) = secret.map(Credential::expose) {
                 (copy(user, &user.t("client-secret"), "client-secret", secret))
-                @if !client.dpop_bound_access_tokens {
+                @if !client.dpop_bound_access_tokens && !client.tls_client_certificate_bound_access_tokens {
                     (copy(user, &user.t("first-token"), "first-token",
                         &format!("curl -u {}:{secret} -d grant_type=client_credentials {token_endpoint}", client.client_id)))
                 }
@@ -285,6 +336,14 @@ pub async fn show_edit(user: CurrentUser, id: Path<String>) -> Result<HttpRespon
     }
     if client.dpop_bound_access_tokens {
         fields.push(("dpop_bound_access_tokens", "on"));
+    }
+    if client.tls_client_certificate_bound_access_tokens {
+        fields.push(("tls_client_certificate_bound_access_tokens", "on"));
+    }
+    let certificate_name = client.certificate_names.clone().into_name().ok().flatten();
+    if let Some(name) = &certificate_name {
+        fields.push(("certificate_name_kind", name.kind().as_str()));
+        fields.push(("certificate_name", name.name()));
     }
     edit_page(&user, &application, &Form::filled(&fields), None).await
 }
@@ -358,6 +417,10 @@ pub async fn edit(
             jwks: form.optional("jwks"),
             dpop_bound_access_tokens: Some(form.checked("dpop_bound_access_tokens")),
             profile: Some(parse_profile(&form)?),
+            certificate_name: parse_certificate_name(&form)?,
+            tls_client_certificate_bound_access_tokens: Some(
+                form.checked("tls_client_certificate_bound_access_tokens"),
+            ),
             enabled: None,
             expected: form.optional("version").map(|version| vec![version]),
         };

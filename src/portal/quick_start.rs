@@ -45,6 +45,12 @@ pub(super) async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResp
                 }
             }
             (steps(&user, &application, chosen, values))
+        } @else if uses_certificate(client) {
+            p { (user.t("quick-start-certificate")) }
+            dl.facts {
+                dt { (user.t("token-endpoint")) } dd { code { (certificate_token_endpoint(&user)) } }
+                dt { (user.t("column-client-id")) } dd { code { (client.client_id) } }
+            }
         } @else {
             p { (user.t("quick-start-none")) }
         }
@@ -62,6 +68,22 @@ pub(super) async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResp
         ..PageHeader::titled(user.t("quick-start"))
     };
     Ok(user_page(&user, NavItem::Applications, header, content))
+}
+
+fn uses_certificate(client: &ClientView) -> bool {
+    client
+        .auth_method
+        .parse()
+        .is_ok_and(AuthMethod::uses_certificate)
+}
+
+/// The token endpoint for clients with certificates.
+fn certificate_token_endpoint(user: &CurrentUser) -> String {
+    let path = "/oauth/token";
+    match &user.server.settings.mtls_base_url {
+        Some(base) => base.endpoint(path),
+        None => user.server.issuer.endpoint(path),
+    }
 }
 
 fn steps(
@@ -124,7 +146,7 @@ pub struct SnippetValues {
 
 impl SnippetValues {
     /// The full scope of the client, for its first resource server. `None` if the client may not use
-    /// the client credentials grant. `server_profile` is the security profile of the server.
+    /// the client credentials grant, or authenticates by certificate. `server_profile` is the security profile of the server.
     pub fn for_client(
         client: &ClientView,
         issuer: &Issuer,
@@ -133,6 +155,7 @@ impl SnippetValues {
         let authentication = match client.auth_method.parse().ok()? {
             AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => Authentication::Secret,
             AuthMethod::PrivateKeyJwt => Authentication::PrivateKey,
+            AuthMethod::TlsClientAuth | AuthMethod::SelfSignedTlsClientAuth => return None,
         };
         let profile = client.profile.max(server_profile);
         let mut grants = client.grant_types.iter();

@@ -13,13 +13,17 @@ use actix_service::{
 };
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Server};
+use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use tokio_util::either::Either;
 
 use super::Listener;
+use crate::client_certificate::ClientCertificate;
 use crate::net::connections::{Activity, Connection, Connections};
+use crate::net::tls::{Certificate, ClientCertificateRequest};
 
 /// How long a peer may take to send the head of its first request.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,6 +44,26 @@ type Stream = Either<Connection, TlsStream<Connection>>;
 /// A stream with its HTTP version and the address of the peer, as actix-http takes it.
 type Accepted = (Stream, Protocol, Option<SocketAddr>);
 
+/// Which clients are asked for a certificate in the TLS handshake. A browser that has one would ask
+/// its user which to present, so a host name of its own is best (RFC 8705 section 5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AskedClients {
+    /// None.
+    Nobody,
+    /// All.
+    Everybody,
+    /// Those that ask for this host name (RFC 6066 section 3).
+    OfHost(String),
+}
+
+/// How a listener serves.
+pub struct Options {
+    /// Whether HTTP/2 is accepted in clear text.
+    pub http2_cleartext: bool,
+    /// Which clients are asked for a certificate.
+    pub asked_clients: AskedClients,
+}
+
 /// Starts the workers, each with an application of its own. Returns the future that ends when they
 /// do.
 ///
@@ -48,7 +72,7 @@ type Accepted = (Stream, Protocol, Option<SocketAddr>);
 pub fn start<F, I, S, B>(
     listener: Listener,
     connections: &Arc<Connections>,
-    http2_cleartext: bool,
+    options: Options,
     application: F,
 ) -> io::Result<Server>
 where
@@ -71,10 +95,13 @@ where
     let stopping = server.graceful_shutdown_signal();
     let (name, security) = match &listener.certificate {
         Some(certificate) => {
-            let config = certificate.server_config().map_err(io::Error::other)?;
-            ("https", Security::Tls(Arc::new(config).into()))
+            let security = Security::tls(certificate, options.asked_clients);
+            ("https", security.map_err(io::Error::other)?)
         }
-        None => ("http", Security::ClearText { http2_cleartext }),
+        None => {
+            let http2_cleartext = options.http2_cleartext;
+            ("http", Security::ClearText { http2_cleartext })
+        }
     };
     let connections = connections.clone();
     let server = server.listen(name, listener.socket, move || {
@@ -106,6 +133,9 @@ where
             })
             .on_connect_ext(|stream: &Stream, data| {
                 data.insert(activity(stream).clone());
+                if let Some(certificate) = client_certificate(stream) {
+                    data.insert(certificate);
+                }
             })
             .finish(map_config(application, |()| AppConfig::default()));
         accept.and_then(http)
@@ -127,20 +157,69 @@ fn activity(stream: &Stream) -> &Arc<Activity> {
     }
 }
 
+/// The certificate that the client presented in the handshake, or in the one that its session
+/// resumes; none if it presented none.
+fn client_certificate(stream: &Stream) -> Option<ClientCertificate> {
+    let Either::Right(stream) = stream else {
+        return None;
+    };
+    let certificates = stream.get_ref().1.peer_certificates()?;
+    Some(ClientCertificate::of_connection(certificates))
+}
+
 /// How connections of a listener are protected.
 #[derive(Clone)]
 enum Security {
     Tls(TlsAcceptor),
-    ClearText { http2_cleartext: bool },
+    /// TLS that asks for a client certificate for one host name alone. Sessions are not shared: one
+    /// without a certificate cannot be resumed where one is asked for.
+    TlsByHost {
+        host: String,
+        asking: Arc<ServerConfig>,
+        other: Arc<ServerConfig>,
+    },
+    ClearText {
+        http2_cleartext: bool,
+    },
 }
 
 impl Security {
+    fn tls(certificate: &Arc<Certificate>, asked: AskedClients) -> Result<Self, rustls::Error> {
+        let config = |request| certificate.server_config(request);
+        Ok(match asked {
+            AskedClients::Nobody => Security::Tls(config(ClientCertificateRequest::None)?.into()),
+            AskedClients::Everybody => {
+                Security::Tls(config(ClientCertificateRequest::Optional)?.into())
+            }
+            AskedClients::OfHost(host) => Security::TlsByHost {
+                host,
+                asking: config(ClientCertificateRequest::Optional)?,
+                other: config(ClientCertificateRequest::None)?,
+            },
+        })
+    }
+
     /// Performs the TLS handshake, if any, and finds out the HTTP version.
     async fn negotiate(&self, connection: Connection) -> io::Result<Accepted> {
         let peer = connection.peer();
         let (stream, http2) = match self {
             Security::Tls(acceptor) => {
                 let stream = acceptor.accept(connection).await?;
+                let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                (Either::Right(stream), http2)
+            }
+            Security::TlsByHost {
+                host,
+                asking,
+                other,
+            } => {
+                let start = LazyConfigAcceptor::new(Acceptor::default(), connection).await?;
+                let name = start.client_hello().server_name().map(str::to_owned);
+                let config = match name {
+                    Some(name) if name.eq_ignore_ascii_case(host) => asking,
+                    _ => other,
+                };
+                let stream = start.into_stream(config.clone()).await?;
                 let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 (Either::Right(stream), http2)
             }

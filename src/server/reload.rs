@@ -2,23 +2,26 @@
 
 use crate::config::{LiveSettings, Reload, Settings};
 use crate::error::Error;
-use crate::net::tls::Certificate;
+use crate::jobs::ReloadedFiles;
 use crate::oauth::AuthorizationServer;
 use crate::telemetry::Telemetry;
 
 /// Reads the settings from the same sources as at the start.
 pub type ReadSettings = Box<dyn Fn() -> Result<Settings, Error> + Send>;
 
-/// Reloads the certificate, the settings and the log filter. Settings that cannot be used change
+/// Reloads the certificate, the client certificate authorities, the settings and the log filter. Settings that cannot be used change
 /// nothing.
 pub(super) fn reload(
     server: &AuthorizationServer,
     telemetry: &Telemetry,
     read_settings: &ReadSettings,
-    certificate: Option<&Certificate>,
+    files: &ReloadedFiles,
 ) {
-    if let Some(certificate) = certificate {
+    if let Some(certificate) = &files.certificate {
         certificate.reload();
+    }
+    if let Some(authorities) = &files.client_authorities {
+        authorities.reload();
     }
     let settings = match read_checked(server, read_settings) {
         Ok(settings) => settings,

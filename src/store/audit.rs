@@ -451,6 +451,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::client_certificate::ClientCertificate;
     use crate::request_context::RequestId;
     use crate::trace_context::TraceContext;
 
@@ -490,6 +491,7 @@ mod tests {
         let now = Timestamp::from_seconds(1_800_000_000);
         let context = RequestContext {
             client_ip: ClientIp::Unknown,
+            client_certificate: ClientCertificate::NONE,
             received_at: now,
             request_id: RequestId::new(now, &[0; 10]),
             trace: TraceContext::new(None, 5, 9),

@@ -13,6 +13,8 @@ use super::security_profile::SecurityProfile;
 use super::{Change, Database, StoreError, Transaction, trust_rule};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
+use crate::crypto::jws::JwkSet;
+use crate::crypto::x509::{CertificateName, NameKind};
 use crate::scope::Scope;
 
 /// How a client authenticates at Keyward's own endpoints (RFC 7591 section 2,
@@ -45,6 +47,10 @@ pub enum AuthMethod {
     ClientSecretPost,
     /// A signed assertion (RFC 7523).
     PrivateKeyJwt,
+    /// A client certificate of a certificate authority (RFC 8705 section 2.1).
+    TlsClientAuth,
+    /// A client certificate that is registered itself (RFC 8705 section 2.2).
+    SelfSignedTlsClientAuth,
 }
 
 impl AuthMethod {
@@ -53,6 +59,8 @@ impl AuthMethod {
         AuthMethod::ClientSecretBasic,
         AuthMethod::ClientSecretPost,
         AuthMethod::PrivateKeyJwt,
+        AuthMethod::TlsClientAuth,
+        AuthMethod::SelfSignedTlsClientAuth,
     ];
 
     /// The registered name.
@@ -65,6 +73,14 @@ impl AuthMethod {
         matches!(
             self,
             AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost
+        )
+    }
+
+    /// Whether the method needs a client certificate (RFC 8705 section 2).
+    pub const fn uses_certificate(self) -> bool {
+        matches!(
+            self,
+            AuthMethod::TlsClientAuth | AuthMethod::SelfSignedTlsClientAuth
         )
     }
 }
@@ -125,7 +141,7 @@ pub struct Client {
     pub resources: Resources,
     /// Whether the client may call the introspection endpoint.
     pub may_introspect: bool,
-    /// The client's JWK Set (RFC 7517), for `private_key_jwt`.
+    /// The client's JWK Set (RFC 7517), for `private_key_jwt` and `self_signed_tls_client_auth`.
     pub jwks: Option<String>,
     /// The URI of the client's JWK Set, instead of `jwks`.
     pub jwks_uri: Option<String>,
@@ -151,6 +167,11 @@ pub struct Client {
     pub dpop_bound_access_tokens: bool,
     /// The security profile that the client follows. That of the server applies too.
     pub profile: SecurityProfile,
+    /// The name that the client's certificate must have, for `tls_client_auth`.
+    pub certificate_name: Option<CertificateName>,
+    /// Whether the client must present a certificate with each token request, which its tokens are
+    /// bound to (RFC 8705 section 3.4).
+    pub tls_client_certificate_bound_access_tokens: bool,
 }
 
 impl Client {
@@ -179,6 +200,8 @@ impl Client {
             disabled_by: None,
             dpop_bound_access_tokens: false,
             profile: SecurityProfile::None,
+            certificate_name: None,
+            tls_client_certificate_bound_access_tokens: false,
         }
     }
 
@@ -205,6 +228,52 @@ impl Client {
     /// Whether the client is registered for this grant type.
     pub fn may_use(&self, grant_type: GrantType) -> bool {
         self.grant_types.contains(grant_type)
+    }
+}
+
+/// Why a client can neither authenticate nor get tokens as it is registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MetadataProblem {
+    /// There is no key that could verify an assertion.
+    #[error("private_key_jwt needs jwks or jwks_uri")]
+    NoKeys,
+    /// There is no certificate.
+    #[error("self_signed_tls_client_auth needs jwks_uri, or jwks with a certificate (x5c)")]
+    NoCertificate,
+    /// There is no name of the certificate.
+    #[error("tls_client_auth needs one of {}", NameKind::NAMES.join(", "))]
+    NoCertificateName,
+    /// A token is bound to one key.
+    #[error(
+        "dpop_bound_access_tokens and tls_client_certificate_bound_access_tokens exclude each other"
+    )]
+    TwoBindings,
+}
+
+impl Client {
+    /// What is wrong with the metadata for the authentication method and the bound tokens, if
+    /// anything is.
+    pub fn metadata_problem(&self) -> Option<MetadataProblem> {
+        if self.dpop_bound_access_tokens && self.tls_client_certificate_bound_access_tokens {
+            return Some(MetadataProblem::TwoBindings);
+        }
+        let has_key_set = |fits: fn(&JwkSet) -> bool| {
+            let jwks = self.jwks.as_deref();
+            let parsed = jwks.and_then(|text| serde_json::from_str(text).ok());
+            self.jwks_uri.is_some() || parsed.as_ref().is_some_and(fits)
+        };
+        match self.auth_method {
+            AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => None,
+            AuthMethod::PrivateKeyJwt => (!has_key_set(|keys| keys.why_unusable().is_none()))
+                .then_some(MetadataProblem::NoKeys),
+            AuthMethod::TlsClientAuth => self
+                .certificate_name
+                .is_none()
+                .then_some(MetadataProblem::NoCertificateName),
+            AuthMethod::SelfSignedTlsClientAuth => {
+                (!has_key_set(JwkSet::has_certificates)).then_some(MetadataProblem::NoCertificate)
+            }
+        }
     }
 }
 

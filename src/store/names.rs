@@ -64,7 +64,8 @@ mod tests {
             )*};
         }
         check!(AuthMethod: "client_secret_basic" => ClientSecretBasic, "client_secret_post" => ClientSecretPost,
-            "private_key_jwt" => PrivateKeyJwt);
+            "private_key_jwt" => PrivateKeyJwt, "tls_client_auth" => TlsClientAuth,
+            "self_signed_tls_client_auth" => SelfSignedTlsClientAuth);
         check!(DisabledBy: "operator" => Operator, "account" => Account);
         check!(TokenTyp: "at+jwt" => AtJwt, "JWT" => Jwt);
         check!(SecurityProfile: "none" => None, "fapi2" => Fapi2);
@@ -86,7 +87,7 @@ mod tests {
             refused.map(|error| error.to_string()),
             [
                 "the roles are operator, administrator, developer, viewer",
-                "the authentication methods are client_secret_basic, client_secret_post, private_key_jwt",
+                "the authentication methods are client_secret_basic, client_secret_post, private_key_jwt, tls_client_auth, self_signed_tls_client_auth",
                 "the typ of tokens is at+jwt or JWT",
             ]
         );

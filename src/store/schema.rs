@@ -33,6 +33,8 @@ diesel::table! {
         disabled_by -> Nullable<Text>,
         dpop_bound_access_tokens -> Bool,
         profile -> Text,
+        certificate_name -> Nullable<Text>,
+        tls_client_certificate_bound_access_tokens -> Bool,
     }
 }
 

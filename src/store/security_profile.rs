@@ -59,9 +59,13 @@ impl SecurityProfile {
     /// mutual TLS or `private_key_jwt`).
     pub const fn allows_auth_method(self, method: AuthMethod) -> bool {
         match (self, method) {
-            (SecurityProfile::None, _) | (SecurityProfile::Fapi2, AuthMethod::PrivateKeyJwt) => {
-                true
-            }
+            (SecurityProfile::None, _)
+            | (
+                SecurityProfile::Fapi2,
+                AuthMethod::PrivateKeyJwt
+                | AuthMethod::TlsClientAuth
+                | AuthMethod::SelfSignedTlsClientAuth,
+            ) => true,
             (
                 SecurityProfile::Fapi2,
                 AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost,

@@ -16,6 +16,7 @@ use super::trust_rule::{Conditions, RuleKind};
 use super::user::Role;
 use crate::clock::Timestamp;
 use crate::crypto::jws::SignatureAlgorithm;
+use crate::crypto::x509::CertificateName;
 use crate::scope::Scope;
 
 impl<DB: Backend> FromSql<BigInt, DB> for Timestamp
@@ -68,6 +69,7 @@ stored_as_text!(
     DisabledBy,
     GrantTypes,
     SignatureAlgorithm,
+    CertificateName,
     IpRanges,
     Role,
     AuthLevel,

@@ -22,6 +22,7 @@ pub mod clock;
 pub mod dpop;
 pub mod jwt;
 pub mod key_server;
+pub mod mutual_tls;
 pub mod portal;
 pub mod postgres;
 pub mod properties;

@@ -13,11 +13,13 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use clap::{CommandFactory, FromArgMatches};
 use ipnet::IpNet;
+use keyward::client_certificate::{CertificateHeader, ClientCertificate, ForwardedCertificate};
 use keyward::client_ip::{ClientIp, ForwardedHeader, TrustedProxies};
 use keyward::clock::parse_duration;
 use keyward::config::{self, Issuer, ProxyUrl, Settings};
 use keyward::credential::{Credential, Kind, redacted};
 use keyward::crypto::jws::{Jwk, JwkSet, Jws, PublicKey, SignatureAlgorithm};
+use keyward::crypto::x509::DistinguishedName;
 use keyward::error::{Code, Error};
 use keyward::http::extract;
 use keyward::net::http_client::is_public;
@@ -44,10 +46,12 @@ pub type Property = (&'static str, fn(&[u8]));
 pub const ALL: &[Property] = &[
     ("accept_language", accept_language),
     ("authorization_header", authorization_header),
+    ("client_certificate", client_certificate),
     ("client_ip", client_ip),
     ("client_metadata", client_metadata),
     ("credential", credential),
     ("database_url", database_url),
+    ("distinguished_name", distinguished_name),
     ("dpop_proof", dpop_proof),
     ("duration", duration),
     ("environment", environment),
@@ -681,6 +685,50 @@ pub fn client_ip(data: &[u8]) {
             unknown => assert_eq!(unknown.to_string(), "unknown"),
         }
     }
+}
+
+/// A forwarded certificate has one reading: written as RFC 9440 says, it is the same one. An element
+/// that the sender put before the proxy's is never taken for it.
+pub fn client_certificate(data: &[u8]) {
+    let read = |header, line: &[u8], chain: Vec<Vec<u8>>| {
+        let certificate = ClientCertificate::forwarded(ForwardedCertificate {
+            header,
+            certificate: vec![line.to_vec()],
+            chain,
+        });
+        let chain = certificate.chain().map(|chain| chain.cloned());
+        (certificate.is_present(), chain)
+    };
+    for header in [
+        CertificateHeader::ClientCert,
+        CertificateHeader::XSslClientCert,
+        CertificateHeader::XForwardedClientCert,
+    ] {
+        let (present, chain) = read(header, data, Vec::new());
+        assert_eq!(present, !data.trim_ascii().is_empty());
+        let Ok(Some(chain)) = chain else { continue };
+        let item = |der: &[u8]| format!(":{}:", STANDARD.encode(der)).into_bytes();
+        let above: Vec<Vec<u8>> = chain.intermediates().iter().map(|der| item(der)).collect();
+        let (_, again) = read(CertificateHeader::ClientCert, &item(chain.leaf()), above);
+        assert_eq!(again, Ok(Some(chain)));
+        if header == CertificateHeader::XForwardedClientCert {
+            let forged = [b"Hash=00,", data].concat();
+            assert!(read(header, &forged, Vec::new()).1.is_err());
+        }
+    }
+}
+
+/// A distinguished name does not depend on the case of its text, and has other names before and
+/// after it as parts of their own.
+pub fn distinguished_name(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let Ok(name) = text.parse::<DistinguishedName>() else {
+        return;
+    };
+    assert_eq!(text.to_ascii_uppercase().parse().as_ref(), Ok(&name));
+    assert_eq!(text.to_ascii_lowercase().parse().as_ref(), Ok(&name));
+    let longer: DistinguishedName = format!("DC=x,{text}").parse().unwrap();
+    assert_ne!(longer, name);
 }
 
 /// An accepted network contains its own addresses, and its text can be parsed again.

@@ -35,6 +35,7 @@ pub enum Tool {
     Promtool,
     Faketime,
     Curl,
+    Openssl,
     /// The command that runs a program in a terminal.
     Script,
     /// Git, in a clone of the repository.
@@ -60,6 +61,7 @@ impl Tool {
             Tool::Promtool => "promtool (TEST_PROMTOOL)",
             Tool::Faketime => "libfaketime",
             Tool::Curl => "curl",
+            Tool::Openssl => "OpenSSL",
             Tool::Script => "script",
             Tool::Git => "Git",
             Tool::CratesIo => "crates.io (TEST_CRATES_IO)",
@@ -82,6 +84,7 @@ impl Tool {
             Tool::Promtool => std::env::var_os("TEST_PROMTOOL").is_some(),
             Tool::Faketime => on_path("faketime"),
             Tool::Curl => on_path("curl"),
+            Tool::Openssl => on_path("openssl"),
             Tool::Script => on_path("script"),
             Tool::Git => on_path("git") && super::repository(".git").exists(),
             Tool::CratesIo => std::env::var_os("TEST_CRATES_IO").is_some(),

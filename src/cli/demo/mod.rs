@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::Context;
 use super::output::Output;
 use crate::bootstrap;
+use crate::client_certificate::ClientCertificate;
 use crate::clock::Timestamp;
 use crate::config::Registration;
 use crate::credential::{Credential, new_id, random_bytes};
@@ -162,6 +163,7 @@ impl Demo<'_> {
         let request_id = RequestId::new(received_at, &random_bytes());
         RequestContext {
             client_ip: IpAddr::V4(Ipv4Addr::from(octets)).into(),
+            client_certificate: ClientCertificate::NONE,
             received_at,
             request_id,
             trace: TraceContext::new(None, request_id.as_u128(), 1),
@@ -301,6 +303,8 @@ impl Demo<'_> {
                 jwks: (!uses_secret).then(public_key).transpose()?,
                 dpop_bound_access_tokens: false,
                 profile: SecurityProfile::None,
+                certificate_name: None,
+                tls_client_certificate_bound_access_tokens: false,
             };
             let at = self.days_ago(sample.days_ago).saturating_add(3 * HOUR);
             let permit = self.operator(at).may(ClientsWrite)?;

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::public_key::{InvalidKey, PublicKey, printable, text};
 use super::{Jws, SignatureAlgorithm};
+use crate::client_certificate::{check_certificate, thumbprint};
 
 /// The maximum number of keys in a registered JWK Set.
 const MAX_KEYS: usize = 20;
@@ -99,10 +102,26 @@ impl Jwk {
     }
 }
 
+/// The thumbprint of the certificate in a JWK: the first one of its `x5c`.
+fn certificate(jwk: &Value) -> Option<String> {
+    let text = jwk.get("x5c")?.as_array()?.first()?.as_str()?;
+    let der = STANDARD.decode(text).ok()?;
+    check_certificate(&der).ok().map(|()| thumbprint(&der))
+}
+
 fn holds_secret(jwk: &Map<String, Value>) -> bool {
     PRIVATE_MEMBERS
         .iter()
         .any(|member| jwk.contains_key(*member))
+}
+
+/// What a JWK Set is looked up for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WantedKey<'a> {
+    /// The key with this `kid`.
+    Kid(&'a str),
+    /// The certificate with this SHA-256 thumbprint (RFC 8705 section 2.2).
+    Certificate(&'a str),
 }
 
 /// The keys of a client's JWK Set that can verify a signature. Other keys are ignored (RFC 7517
@@ -113,6 +132,9 @@ pub struct JwkSet {
     keys: Arc<[Jwk]>,
     /// Why the first ignored key was ignored.
     ignored: Option<Arc<str>>,
+    /// The SHA-256 thumbprints of the certificates of all members: the first of each `x5c` (RFC 7517
+    /// section 4.7).
+    certificates: Arc<[String]>,
 }
 
 impl TryFrom<Value> for JwkSet {
@@ -125,6 +147,7 @@ impl TryFrom<Value> for JwkSet {
             .ok_or("a JWK Set is an object with an array keys")?;
         let mut keys = Vec::new();
         let mut ignored = None;
+        let certificates = members.iter().filter_map(certificate).collect();
         for (place, member) in members.iter().enumerate() {
             match Jwk::parse(member) {
                 Ok(key) => keys.push(key),
@@ -138,12 +161,13 @@ impl TryFrom<Value> for JwkSet {
         Ok(JwkSet {
             keys: keys.into(),
             ignored,
+            certificates,
         })
     }
 }
 
 impl JwkSet {
-    /// Checks a JWK Set that is to be registered: it must have a usable key, and no private or
+    /// Checks a JWK Set that is to be registered: it must have a usable key or a certificate, and no private or
     /// symmetric key, which would be compromised by sending it.
     ///
     /// # Errors
@@ -170,11 +194,26 @@ impl JwkSet {
         }
         let parsed = JwkSet::try_from(set.clone())?;
         match parsed.why_unusable() {
-            Some(reason) => {
+            Some(reason) if parsed.certificates.is_empty() => {
                 Err(format!("jwks holds no key that can verify an assertion: {reason}").into())
             }
-            None => Ok(()),
+            _ => Ok(()),
         }
+    }
+
+    /// Whether the set has the key or the certificate.
+    pub fn has(&self, wanted: WantedKey<'_>) -> bool {
+        match wanted {
+            WantedKey::Kid(kid) => self.find(kid).is_some(),
+            WantedKey::Certificate(thumbprint) => {
+                self.certificates.iter().any(|own| own == thumbprint)
+            }
+        }
+    }
+
+    /// Whether the set has a certificate.
+    pub fn has_certificates(&self) -> bool {
+        !self.certificates.is_empty()
     }
 
     /// The key with this `kid`.

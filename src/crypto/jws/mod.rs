@@ -12,6 +12,6 @@ mod public_key;
 
 pub use algorithm::SignatureAlgorithm;
 pub use compact::{DecodeError, Header, Jws, JwsError};
-pub use jwk_set::{Jwk, JwkSet, SignatureError};
+pub use jwk_set::{Jwk, JwkSet, SignatureError, WantedKey};
 pub use private_key::PrivateKey;
 pub use public_key::{InvalidKey, PublicKey};

@@ -10,6 +10,7 @@ use super::{
     Changed, Created, Creation, Page, PageSize, if_match, no_content, ok, page_size, respond,
     rows_of, with_etag,
 };
+use crate::crypto::x509::CertificateNames;
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::{ClientsRead, ClientsWrite, TokensRevoke};
@@ -39,7 +40,8 @@ pub(in crate::http) struct CreateClient {
     introspect: bool,
     /// How the client authenticates; `client_secret_basic` by default.
     auth_method: Option<AuthMethod>,
-    /// The public keys of the client for `private_key_jwt`, as a JWK Set.
+    /// The public keys of the client for `private_key_jwt`, or its certificates for
+    /// `self_signed_tls_client_auth`, as a JWK Set.
     jwks: Option<Value>,
     /// Whether the client must send a DPoP proof with each token request (RFC 9449 section 5.2).
     #[serde(default)]
@@ -47,6 +49,20 @@ pub(in crate::http) struct CreateClient {
     /// The security profile that the client must follow; `none` by default.
     #[serde(default)]
     profile: SecurityProfile,
+    /// Whether the client must present a certificate with each token request (RFC 8705 section 3.4).
+    #[serde(default)]
+    tls_client_certificate_bound_access_tokens: bool,
+    /// The subject of the client's certificate, as in RFC 4514. `tls_client_auth` needs this or one of
+    /// the following members (RFC 8705 section 2.1.2).
+    tls_client_auth_subject_dn: Option<String>,
+    /// A DNS name in the certificate.
+    tls_client_auth_san_dns: Option<String>,
+    /// A URI in the certificate.
+    tls_client_auth_san_uri: Option<String>,
+    /// An IP address in the certificate.
+    tls_client_auth_san_ip: Option<String>,
+    /// An e-mail address in the certificate.
+    tls_client_auth_san_email: Option<String>,
 }
 
 /// Changes of a client. Members that are left out stay as they are.
@@ -64,12 +80,26 @@ pub(in crate::http) struct UpdateClient {
     introspect: Option<bool>,
     /// How the client authenticates.
     auth_method: Option<AuthMethod>,
-    /// The public keys of the client for `private_key_jwt`, as a JWK Set.
+    /// The public keys of the client for `private_key_jwt`, or its certificates for
+    /// `self_signed_tls_client_auth`, as a JWK Set.
     jwks: Option<Value>,
     /// Whether the client must send a DPoP proof with each token request (RFC 9449 section 5.2).
     dpop_bound_access_tokens: Option<bool>,
     /// The security profile that the client must follow.
     profile: Option<SecurityProfile>,
+    /// Whether the client must present a certificate with each token request (RFC 8705 section 3.4).
+    tls_client_certificate_bound_access_tokens: Option<bool>,
+    /// The subject of the client's certificate, as in RFC 4514. It, or one of the following
+    /// members, replaces the present name (RFC 8705 section 2.1.2).
+    tls_client_auth_subject_dn: Option<String>,
+    /// A DNS name in the certificate.
+    tls_client_auth_san_dns: Option<String>,
+    /// A URI in the certificate.
+    tls_client_auth_san_uri: Option<String>,
+    /// An IP address in the certificate.
+    tls_client_auth_san_ip: Option<String>,
+    /// An e-mail address in the certificate.
+    tls_client_auth_san_email: Option<String>,
     /// Whether the client can authenticate, and its tokens and API keys are active.
     enabled: Option<bool>,
 }
@@ -115,6 +145,13 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
     let mut creation: Creation<CreateClient> = Creation::read(&api, payload).await?;
     let permit = creation.actor.may(ClientsWrite)?;
     let body = &mut creation.body;
+    let names = CertificateNames {
+        tls_client_auth_subject_dn: body.tls_client_auth_subject_dn.take(),
+        tls_client_auth_san_dns: body.tls_client_auth_san_dns.take(),
+        tls_client_auth_san_uri: body.tls_client_auth_san_uri.take(),
+        tls_client_auth_san_ip: body.tls_client_auth_san_ip.take(),
+        tls_client_auth_san_email: body.tls_client_auth_san_email.take(),
+    };
     let new = client::NewClient {
         name: std::mem::take(&mut body.name),
         account: body.account.take(),
@@ -125,6 +162,8 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
         jwks: body.jwks.take().map(|jwks| jwks.to_string()),
         dpop_bound_access_tokens: body.dpop_bound_access_tokens,
         profile: body.profile,
+        certificate_name: client::certificate_name(names)?,
+        tls_client_certificate_bound_access_tokens: body.tls_client_certificate_bound_access_tokens,
     };
     let create = async {
         let made = client::create(api.store(), permit, new).await?;
@@ -159,6 +198,13 @@ pub(in crate::http) async fn update(
 ) -> HandlerResult {
     let permit = api.permit(ClientsWrite).await?;
     let patch: UpdateClient = api.json(payload).await?;
+    let names = CertificateNames {
+        tls_client_auth_subject_dn: patch.tls_client_auth_subject_dn,
+        tls_client_auth_san_dns: patch.tls_client_auth_san_dns,
+        tls_client_auth_san_uri: patch.tls_client_auth_san_uri,
+        tls_client_auth_san_ip: patch.tls_client_auth_san_ip,
+        tls_client_auth_san_email: patch.tls_client_auth_san_email,
+    };
     let change = ClientPatch {
         name: patch.name,
         scope: patch.scope,
@@ -168,6 +214,9 @@ pub(in crate::http) async fn update(
         jwks: patch.jwks.map(|jwks| jwks.to_string()),
         dpop_bound_access_tokens: patch.dpop_bound_access_tokens,
         profile: patch.profile,
+        certificate_name: client::certificate_name(names)?,
+        tls_client_certificate_bound_access_tokens: patch
+            .tls_client_certificate_bound_access_tokens,
         enabled: patch.enabled,
         expected: if_match(&api.head),
     };

@@ -66,7 +66,8 @@ impl ApiRequest {
         let header = self.authorization()?.and_then(AuthorizationHeader::parse);
         let active = match header.as_ref() {
             Some(AuthorizationHeader::Bearer(token)) => {
-                self.resolve(token, Possession::Bearer).await?
+                let possession = Possession::Bearer(&self.context.client_certificate);
+                self.resolve(token, possession).await?
             }
             Some(AuthorizationHeader::Dpop(token)) => {
                 let target = dpop::own_target(self);

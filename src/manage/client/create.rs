@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{AuthMethod, check_auth_method, check_can_allow_introspection, checked_jwks};
+use super::{AuthMethod, check_can_allow_introspection, check_metadata, checked_jwks};
 use crate::credential::Credential;
+use crate::crypto::x509::CertificateName;
 use crate::domain;
 use crate::error::{Error, refusal};
 use crate::manage::actor::Permit;
@@ -38,12 +39,17 @@ pub struct NewClient {
     pub may_introspect: bool,
     /// The client authentication method.
     pub auth_method: AuthMethod,
-    /// The client's public keys for `private_key_jwt`: a JWK Set as JSON.
+    /// The client's public keys for `private_key_jwt`, or its certificates for
+    /// `self_signed_tls_client_auth`: a JWK Set as JSON.
     pub jwks: Option<String>,
     /// Whether the client must send a DPoP proof with each token request (RFC 9449 section 5.2).
     pub dpop_bound_access_tokens: bool,
     /// The security profile that the client must follow.
     pub profile: SecurityProfile,
+    /// The name that the client's certificate must have, for `tls_client_auth`.
+    pub certificate_name: Option<CertificateName>,
+    /// Whether the client must present a certificate with each token request (RFC 8705 section 3.4).
+    pub tls_client_certificate_bound_access_tokens: bool,
 }
 
 /// A new client with its credentials, which cannot be read again later.
@@ -109,9 +115,11 @@ pub(crate) fn insert(
         jwks: new.jwks.as_deref().map(checked_jwks).transpose()?,
         dpop_bound_access_tokens: new.dpop_bound_access_tokens,
         profile: new.profile,
+        certificate_name: new.certificate_name,
+        tls_client_certificate_bound_access_tokens: new.tls_client_certificate_bound_access_tokens,
         ..Client::new(new.name, account.id, new.auth_method, now)
     };
-    check_auth_method(&client)?;
+    check_metadata(&client)?;
     let (secret, secret_row) = domain::client::generate_secret(&client, now).unzip();
     let first_key = NewApiKey {
         name: FIRST_KEY_NAME.to_owned(),

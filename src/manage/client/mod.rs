@@ -12,11 +12,12 @@ use super::rights::{ClientsRead, ClientsWrite, RightType, TokensRevoke};
 use super::{MAX_NAME_LENGTH, account};
 use crate::clock::Timestamp;
 use crate::crypto::jws::JwkSet;
+use crate::crypto::x509::{CertificateName, CertificateNames};
 use crate::domain;
 use crate::error::{Error, refusal};
 use crate::scope::Scope;
 use crate::store::audit::Action;
-use crate::store::client::{self, Client};
+use crate::store::client::{self, Client, MetadataProblem};
 pub use crate::store::client::{AuthMethod, DisabledBy};
 pub use crate::store::grant_type::GrantType;
 use crate::store::resource_server;
@@ -51,6 +52,9 @@ pub struct ClientView {
     pub jwks_uri: Option<String>,
     pub dpop_bound_access_tokens: bool,
     pub profile: SecurityProfile,
+    pub tls_client_certificate_bound_access_tokens: bool,
+    #[serde(flatten)]
+    pub certificate_names: CertificateNames,
     pub enabled: bool,
     /// Who disabled the client, if it is disabled. Only an operator can enable what an operator disabled.
     pub disabled_by: Option<DisabledBy>,
@@ -79,6 +83,9 @@ impl From<Client> for ClientView {
             jwks_uri: client.jwks_uri,
             dpop_bound_access_tokens: client.dpop_bound_access_tokens,
             profile: client.profile,
+            tls_client_certificate_bound_access_tokens: client
+                .tls_client_certificate_bound_access_tokens,
+            certificate_names: CertificateNames::of(client.certificate_name.as_ref()),
             enabled: client.disabled_at.is_none(),
             disabled_by: client.disabled_by,
             self_registered: client.registration_limits.is_some(),
@@ -332,10 +339,19 @@ fn checked_jwks(text: &str) -> Result<String, Error> {
     Ok(jwks.to_string())
 }
 
-fn check_auth_method(client: &Client) -> Result<(), Error> {
-    let has_keys = client.jwks.is_some() || client.jwks_uri.is_some();
-    if client.auth_method == AuthMethod::PrivateKeyJwt && !has_keys {
-        return Err(refusal::jwks_required().field("jwks"));
+/// The name of the certificate that members of client metadata give.
+///
+/// # Errors
+/// `invalid_request` if several are set, or one cannot be a name of its kind.
+pub fn certificate_name(names: CertificateNames) -> Result<Option<CertificateName>, Error> {
+    names.into_name().map_err(|error| {
+        refusal::certificate_name_invalid(&error.to_string()).field("certificate_name")
+    })
+}
+
+fn check_metadata(client: &Client) -> Result<(), Error> {
+    if let Some(problem) = client.metadata_problem() {
+        return Err(refuse_metadata(problem));
     }
     let profile = client.profile;
     if !profile.allows_auth_method(client.auth_method) {
@@ -343,4 +359,17 @@ fn check_auth_method(client: &Client) -> Result<(), Error> {
         return Err(refusal::profile_auth_method(profile.as_str(), method).field("auth_method"));
     }
     Ok(())
+}
+
+fn refuse_metadata(problem: MetadataProblem) -> Error {
+    match problem {
+        MetadataProblem::NoKeys => refusal::jwks_required().field("jwks"),
+        MetadataProblem::NoCertificate => refusal::certificate_required().field("jwks"),
+        MetadataProblem::NoCertificateName => {
+            refusal::certificate_name_required().field("certificate_name")
+        }
+        MetadataProblem::TwoBindings => {
+            refusal::one_binding().field("tls_client_certificate_bound_access_tokens")
+        }
+    }
 }

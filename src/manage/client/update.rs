@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    Access, AuthMethod, ClientView, SecurityProfile, check_auth_method,
-    check_can_allow_introspection, checked_jwks, disable_row, edit, enable_row,
+    Access, AuthMethod, ClientView, SecurityProfile, check_can_allow_introspection, check_metadata,
+    checked_jwks, disable_row, edit, enable_row,
 };
+use crate::crypto::x509::CertificateName;
 use crate::error::{Error, refusal};
 use crate::manage::actor::Permit;
 use crate::manage::policy::{GrantRequest, Grantee, Warning, check_grant, known_resources};
@@ -45,6 +46,10 @@ pub struct ClientPatch {
     pub dpop_bound_access_tokens: Option<bool>,
     /// The new security profile.
     pub profile: Option<SecurityProfile>,
+    /// The new name that the client's certificate must have.
+    pub certificate_name: Option<CertificateName>,
+    /// Whether the client must present a certificate with each token request.
+    pub tls_client_certificate_bound_access_tokens: Option<bool>,
     /// Whether the credentials and tokens of the client are accepted.
     pub enabled: Option<bool>,
     /// The versions, by `If-Match`, of which the client must have one; any version if absent.
@@ -62,6 +67,8 @@ impl ClientPatch {
             jwks,
             dpop_bound_access_tokens,
             profile,
+            certificate_name,
+            tls_client_certificate_bound_access_tokens,
             enabled,
             expected: _,
         } = self;
@@ -72,7 +79,9 @@ impl ClientPatch {
             && auth_method.is_none()
             && jwks.is_none()
             && dpop_bound_access_tokens.is_none()
-            && profile.is_none();
+            && profile.is_none()
+            && certificate_name.is_none()
+            && tls_client_certificate_bound_access_tokens.is_none();
         *enabled == Some(false) && nothing_else
     }
 }
@@ -143,6 +152,12 @@ fn apply(
     if let Some(profile) = patch.profile {
         client.profile = profile;
     }
+    if let Some(bound) = patch.tls_client_certificate_bound_access_tokens {
+        client.tls_client_certificate_bound_access_tokens = bound;
+    }
+    if patch.certificate_name.is_some() {
+        client.certificate_name = patch.certificate_name;
+    }
     match patch.enabled {
         Some(true) => enable_row(permit, client)?,
         Some(false) => disable_row(permit, client),
@@ -151,7 +166,7 @@ fn apply(
     if let Some(jwks) = patch.jwks {
         client.jwks = Some(checked_jwks(&jwks)?);
     }
-    check_auth_method(client)?;
+    check_metadata(client)?;
     Ok(warning)
 }
 
@@ -273,6 +288,7 @@ mod tests {
                 patch(|patch| {
                     patch.enabled = Some(false);
                     patch.profile = Some(SecurityProfile::None);
+                    patch.tls_client_certificate_bound_access_tokens = Some(false);
                 }),
                 false,
             ),

@@ -23,7 +23,7 @@ use ureq::Agent;
 
 use super::{Addresses, FetchError, TIMEOUT};
 use crate::concurrency_limit::{ConcurrencyLimit, Permit};
-use crate::crypto::jws::JwkSet;
+use crate::crypto::jws::{JwkSet, WantedKey};
 use crate::span::{self, Scope};
 
 /// How long a fetched key set is fresh. From half of it on it is refreshed.
@@ -153,7 +153,7 @@ pub enum JwksError {
 }
 
 impl Source {
-    fn step(&self, kid: Option<&str>, now: Instant) -> Step {
+    fn step(&self, wanted: Option<WantedKey<'_>>, now: Instant) -> Step {
         let cached = self.usable(now);
         let fetch = self
             .fetch
@@ -163,7 +163,7 @@ impl Source {
             .last_fetch
             .is_none_or(|(started, pause)| now.saturating_duration_since(started) >= pause);
         match cached {
-            Some((keys, age)) if kid.is_none_or(|kid| keys.find(kid).is_some()) => {
+            Some((keys, age)) if wanted.is_none_or(|wanted| keys.has(wanted)) => {
                 if age >= FRESH / 2 && due && fetch.is_none() {
                     Step::UseAndRefresh(keys)
                 } else {
@@ -259,7 +259,7 @@ impl KeySets {
         self: &Arc<Self>,
         location: &Location,
         account: &str,
-        kid: Option<&str>,
+        wanted: Option<WantedKey<'_>>,
     ) -> Result<Arc<JwkSet>, JwksError> {
         let source = self.source(location);
         let with_location = |error| match error {
@@ -268,7 +268,7 @@ impl KeySets {
         };
         let mut fetch = {
             let mut state = source.lock();
-            match state.step(kid, Instant::now()) {
+            match state.step(wanted, Instant::now()) {
                 Step::Use(keys) => return Ok(keys),
                 Step::UseAndRefresh(keys) => {
                     self.start(&mut state, &source, location, account, FetchReason::Refresh);
@@ -276,7 +276,7 @@ impl KeySets {
                 }
                 Step::Wait(fetch) => fetch,
                 Step::Fetch => {
-                    let reason = match (kid, &state.keys) {
+                    let reason = match (wanted, &state.keys) {
                         (Some(_), Some(_)) => FetchReason::UnknownKey,
                         _ => FetchReason::Refresh,
                     };
@@ -516,7 +516,9 @@ mod tests {
         start: Instant,
         seconds: &[u64],
     ) -> Vec<&'static str> {
-        let name = |at: &u64| match source.step(kid, start + Duration::from_secs(*at)) {
+        let name = |at: &u64| match source
+            .step(kid.map(WantedKey::Kid), start + Duration::from_secs(*at))
+        {
             Step::Use(_) => "use",
             Step::UseAndRefresh(_) => "use and refresh",
             Step::Wait(_) => "wait",

@@ -1,4 +1,4 @@
-//! Client authentication (RFC 6749 section 2.3, RFC 7523 section 2.2), for all endpoints. One file
+//! Client authentication (RFC 6749 section 2.3, RFC 7523 section 2.2, RFC 8705 section 2), for all endpoints. One file
 //! per authentication method checks what [`authenticate`] found in the request. A client assertion
 //! of another issuer authenticates its client by a trust rule ([`trust`](super::trust)), whatever
 //! method the client is registered with.
@@ -19,6 +19,7 @@ use crate::cache::ClientEntry;
 use crate::error::{Code, Error};
 use crate::store::client::could_be_id;
 
+mod certificate;
 pub mod private_key_jwt;
 mod secret;
 mod workload;
@@ -67,6 +68,9 @@ enum PresentedCredential<'a> {
         assertion: &'a str,
         kind: AssertionKind,
     },
+    /// The client certificate of the request, with the `client_id` of the body, which RFC 8705
+    /// section 2 requires. There may be no certificate: then the client is not authenticated.
+    Certificate { client_id: &'a str },
 }
 
 /// The `client_assertion_type` of an assertion.
@@ -83,7 +87,8 @@ impl PresentedCredential<'_> {
     fn claimed_client_id(&self) -> Option<String> {
         let claimed = match self {
             PresentedCredential::Secret { client_id, .. } => Some(client_id.clone().into_owned()),
-            PresentedCredential::Assertion {
+            PresentedCredential::Certificate { client_id }
+            | PresentedCredential::Assertion {
                 client_id: Some(client_id),
                 ..
             } => Some((*client_id).to_owned()),
@@ -121,7 +126,17 @@ pub async fn authenticate(
         Some(client_id) => server.cache.client(client_id).await?,
         None => None,
     };
+    if let Some(entry) = &entry
+        && is_second_method(server, request, &credential, entry).await?
+    {
+        return Err(two_methods());
+    }
     let checked = match &credential {
+        PresentedCredential::Certificate { .. } => {
+            certificate::check(server, entry.as_deref(), &request.context)
+                .await
+                .map(|()| None)
+        }
         PresentedCredential::Secret { secret, .. } => secret::check(entry.as_deref(), secret, now)
             .map(|()| None)
             .map_err(Rejection::from),
@@ -196,6 +211,35 @@ fn check_profile(
     }
 }
 
+/// Whether the request has a credential beside a client certificate that already authenticates the
+/// client. A certificate beside the credential of another client is none: tokens may be bound to it,
+/// and a proxy may forward every certificate.
+async fn is_second_method(
+    server: &AuthorizationServer,
+    request: &FormRequest,
+    credential: &PresentedCredential<'_>,
+    entry: &ClientEntry,
+) -> Result<bool, Error> {
+    let context = &request.context;
+    if matches!(credential, PresentedCredential::Certificate { .. })
+        || !entry.auth_method.uses_certificate()
+        || !context.client_certificate.is_present()
+    {
+        return Ok(false);
+    }
+    match certificate::check(server, Some(entry), context).await {
+        Ok(()) => Ok(true),
+        Err(rejection) => rejection.into_reason().map(|_| false),
+    }
+}
+
+fn two_methods() -> Error {
+    Error::new(
+        Code::InvalidRequest,
+        "The request uses more than one method of client authentication",
+    )
+}
+
 /// Records the failure, and returns the error to answer with.
 fn reject(
     server: &AuthorizationServer,
@@ -235,9 +279,7 @@ fn presented_credential(request: &FormRequest) -> Result<PresentedCredential<'_>
         assertion.is_some() || assertion_type.is_some(),
     ];
     if used.into_iter().filter(|used| *used).count() > 1 {
-        return Err(invalid_request(
-            "The request uses more than one method of client authentication",
-        ));
+        return Err(two_methods().into());
     }
     if let Some(header) = &request.authorization {
         return basic_credential(header, client_id);
@@ -264,6 +306,16 @@ fn presented_credential(request: &FormRequest) -> Result<PresentedCredential<'_>
             secret: secret.into(),
         }),
         (None, Some(_)) => Err(Reason::secret_without_client().into()),
+        (Some(client_id), None) if assertion_type.is_none() => {
+            Ok(PresentedCredential::Certificate { client_id })
+        }
+        (None, None)
+            if assertion_type.is_none() && request.context.client_certificate.is_present() =>
+        {
+            Err(invalid_request(
+                "client_id is missing: a client certificate does not name the client",
+            ))
+        }
         _ => Err(Reason::no_authentication().into()),
     }
 }
@@ -294,6 +346,7 @@ fn invalid_request(description: &'static str) -> Rejection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client_certificate::ClientCertificate;
     use crate::client_ip::ClientIp;
     use crate::clock::Timestamp;
     use crate::oauth::parameters::Parameters;
@@ -310,6 +363,7 @@ mod tests {
             parameters: Parameters::parse(form, body.as_bytes()).unwrap(),
             context: RequestContext {
                 client_ip: ClientIp::Unknown,
+                client_certificate: ClientCertificate::NONE,
                 received_at: Timestamp::EPOCH,
                 request_id: RequestId::new(Timestamp::EPOCH, &[0; 10]),
                 trace: TraceContext::new(None, 0, 0),
@@ -331,7 +385,7 @@ mod tests {
             (None, &*assertion, Ok(None)),
             (None, &*assertion_and_id, Ok(Some("app"))),
             (None, "", Err("no_authentication")),
-            (None, "client_id=app", Err("no_authentication")),
+            (None, "client_id=app", Ok(Some("app"))),
             (None, "client_secret=x", Err("secret_without_client")),
             (Some("Basic !"), "", Err("unreadable_authorization")),
             (Some("Bearer x"), "", Err("unreadable_authorization")),

@@ -9,7 +9,7 @@ use crate::cache::ClientEntry;
 use crate::clock::Timestamp;
 use crate::config::{Issuer, Switch};
 use crate::credential::Fingerprint;
-use crate::crypto::jws::{JwkSet, Jws, SignatureError};
+use crate::crypto::jws::{JwkSet, Jws, SignatureError, WantedKey};
 use crate::crypto::jwt::{JwtAudience, TimeClaims, TimeError};
 use crate::error::Error;
 use crate::net::http_client::JwksError;
@@ -82,7 +82,8 @@ pub(super) async fn check(
     if !profile.allows_algorithm(algorithm) {
         return Err(Reason::profile_algorithm(profile.as_str(), &jws.header.alg).into());
     }
-    let keys = keys(server, client, jws.header.kid.as_deref()).await?;
+    let kid = jws.header.kid.as_deref().map(WantedKey::Kid);
+    let keys = keys(server, client, kid).await?;
     keys.verify(&jws, algorithm).map_err(signature_reason)?;
     let claims: AssertionClaims = jws
         .claims()
@@ -109,15 +110,19 @@ fn signature_reason(error: SignatureError) -> Reason {
 }
 
 /// The keys of the client: its `jwks`, or what its `jwks_uri` holds.
-async fn keys(
+pub(super) async fn keys(
     server: &AuthorizationServer,
     client: &ClientEntry,
-    kid: Option<&str>,
+    wanted: Option<WantedKey<'_>>,
 ) -> Result<Arc<JwkSet>, Rejection> {
     match (client.jwks(), &client.jwks_uri) {
         (Some(Ok(keys)), _) => Ok(keys.clone()),
         (Some(Err(error)), _) => Err(Reason::assertion_keys_unreadable(&error.to_string()).into()),
-        (None, Some(uri)) => match server.http_client.jwks(uri, &client.account_id, kid).await {
+        (None, Some(uri)) => match server
+            .http_client
+            .jwks(uri, &client.account_id, wanted)
+            .await
+        {
             Ok(keys) => Ok(keys),
             Err(JwksError::Fetch(reason)) => {
                 Err(Reason::assertion_keys_unreachable(&reason).into())

@@ -77,7 +77,8 @@ pub async fn authenticate(
             return Ok(Subject::Workload(workload));
         }
     };
-    let presentation = Presentation::by_sender(&request.context, Possession::Bearer);
+    let possession = Possession::Bearer(&request.context.client_certificate);
+    let presentation = Presentation::by_sender(&request.context, possession);
     match presented::resolve_api_key(server, key, presentation, request.context.received_at).await {
         Ok(key) => Ok(Subject::ApiKey(key)),
         Err(rejection) => {

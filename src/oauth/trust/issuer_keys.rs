@@ -2,7 +2,7 @@
 
 use super::foreign_jwt::ForeignJwt;
 use crate::cache::TrustRuleEntry;
-use crate::crypto::jws::SignatureError;
+use crate::crypto::jws::{SignatureError, WantedKey};
 use crate::error::Error;
 use crate::net::http_client::JwksError;
 use crate::oauth::AuthorizationServer;
@@ -90,7 +90,10 @@ async fn verify_signature(
         (Some(Err(error)), _) => return Err(SignatureFailure::Unusable(error.clone())),
         (None, uri) => {
             let fetched = match uri {
-                Some(uri) => http.jwks(uri, &rule.account_id, kid).await,
+                Some(uri) => {
+                    http.jwks(uri, &rule.account_id, kid.map(WantedKey::Kid))
+                        .await
+                }
                 None => http.issuer_keys(&rule.issuer, &rule.account_id, kid).await,
             };
             fetched.map_err(|error| match error {

@@ -1,0 +1,156 @@
+//! `tls_client_auth` and `self_signed_tls_client_auth`: client authentication by a client
+//! certificate (RFC 8705 section 2). The TLS handshake proved that the sender has the private key;
+//! this file has the rules for which certificates are a client's.
+
+use x509_parser::certificate::X509Certificate;
+
+use super::private_key_jwt;
+use crate::cache::ClientEntry;
+use crate::client_certificate::CertificateChain;
+use crate::clock::Timestamp;
+use crate::crypto::jws::WantedKey;
+use crate::net::client_authorities::ChainError;
+use crate::oauth::AuthorizationServer;
+use crate::oauth::reason::{Reason, Rejection};
+use crate::request_context::RequestContext;
+use crate::store::client::{AuthMethod, Client};
+
+/// Checks that the certificate of the request is one of the client's.
+///
+/// # Errors
+/// [`Rejection::Inactive`] if it is not; [`Rejection::Error`] if too many key fetches are in
+/// progress.
+pub(super) async fn check(
+    server: &AuthorizationServer,
+    entry: Option<&ClientEntry>,
+    context: &RequestContext,
+) -> Result<(), Rejection> {
+    let now = context.received_at;
+    let chain = context.client_certificate.chain();
+    let client = entry.ok_or_else(|| match chain {
+        Ok(None) => Reason::no_authentication(),
+        _ => Reason::unknown_client(),
+    })?;
+    if client.disabled_at.is_some() {
+        return Err(Reason::client_disabled().into());
+    }
+    if !client.auth_method.uses_certificate() {
+        return Err(match chain {
+            Ok(None) => Reason::no_authentication().into(),
+            _ => Reason::wrong_method(client.auth_method.as_str()).into(),
+        });
+    }
+    let chain = chain
+        .map_err(|error| Reason::certificate_unreadable(&error.to_string()))?
+        .ok_or_else(Reason::certificate_missing)?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(chain.leaf())
+        .map_err(|error| Reason::certificate_unreadable(&error.to_string()))?;
+    check_validity(&certificate, now)?;
+    if client.auth_method == AuthMethod::TlsClientAuth {
+        Ok(check_authority_and_name(
+            server,
+            client,
+            chain,
+            &certificate,
+            now,
+        )?)
+    } else {
+        check_registered(server, client, chain).await
+    }
+}
+
+/// The validity period (RFC 5280 section 4.1.2.5), of certificates that are registered themselves,
+/// too: an expired one is refused until the client registers its successor.
+fn check_validity(certificate: &X509Certificate<'_>, now: Timestamp) -> Result<(), Reason> {
+    let validity = certificate.validity();
+    let not_before = Timestamp::from_seconds(validity.not_before.timestamp());
+    let not_after = Timestamp::from_seconds(validity.not_after.timestamp());
+    if now.seconds() < not_before.seconds() {
+        Err(Reason::certificate_not_begun(not_before))
+    } else if now.seconds() > not_after.seconds() {
+        Err(Reason::certificate_ended(not_after))
+    } else {
+        Ok(())
+    }
+}
+
+/// RFC 8705 section 2.1: the certificate chains to a configured certificate authority, and has the
+/// registered name.
+fn check_authority_and_name(
+    server: &AuthorizationServer,
+    client: &Client,
+    chain: &CertificateChain,
+    certificate: &X509Certificate<'_>,
+    now: Timestamp,
+) -> Result<(), Reason> {
+    let authorities = server
+        .client_authorities()
+        .ok_or_else(Reason::certificate_no_authorities)?;
+    if certificate.is_ca() {
+        return Err(Reason::certificate_of_authority());
+    }
+    authorities
+        .verify(chain, now)
+        .map_err(|error| match error {
+            ChainError::UnknownAuthority => Reason::certificate_unknown_authority(),
+            ChainError::Expired => Reason::certificate_chain_ended(),
+            ChainError::NotValidYet => Reason::certificate_chain_not_begun(),
+            ChainError::WrongPurpose => Reason::certificate_wrong_purpose(),
+            ChainError::Other(detail) => Reason::certificate_not_valid(&detail),
+        })?;
+    let name = client
+        .certificate_name
+        .as_ref()
+        .ok_or_else(Reason::certificate_no_name)?;
+    if name.matches(certificate) {
+        Ok(())
+    } else {
+        Err(Reason::certificate_wrong_name(
+            name.kind().as_str(),
+            name.name(),
+        ))
+    }
+}
+
+/// RFC 8705 section 2.2: the certificate is one of those in the client's `jwks` or `jwks_uri`.
+async fn check_registered(
+    server: &AuthorizationServer,
+    client: &ClientEntry,
+    chain: &CertificateChain,
+) -> Result<(), Rejection> {
+    let thumbprint = chain.thumbprint();
+    let wanted = WantedKey::Certificate(thumbprint);
+    let keys = private_key_jwt::keys(server, client, Some(wanted)).await?;
+    if keys.has(wanted) {
+        Ok(())
+    } else {
+        Err(Reason::certificate_not_registered(thumbprint).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_valid_for_a_while() {
+        let mut params = CertificateParams::default();
+        params.not_before = date_time_ymd(2026, 1, 1);
+        params.not_after = date_time_ymd(2026, 2, 1);
+        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let (_, certificate) = x509_parser::parse_x509_certificate(certificate.der()).unwrap();
+        // 2026-01-01 and 2026-02-01.
+        let (begin, end) = (1_767_225_600, 1_769_904_000);
+        for (now, expected) in [
+            (begin - 1, Some("certificate_not_begun")),
+            (begin, None),
+            (end, None),
+            (end + 1, Some("certificate_ended")),
+        ] {
+            let checked = check_validity(&certificate, Timestamp::from_seconds(now));
+            assert_eq!(checked.err().map(|reason| reason.code()), expected, "{now}");
+        }
+    }
+}
