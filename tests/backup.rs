@@ -4,8 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde_json::json;
+
 use crate::support::tools::Tool;
-use crate::support::{Backend, EmptyWorld, World, each_case, eventually};
+use crate::support::{Backend, EmptyWorld, World, each_case, eventually, jwt};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -132,6 +134,76 @@ fn a_restore_reaches_a_running_server_and_revives_nothing_that_was_revoked() {
         1,
         "newer audit entries are kept"
     );
+}
+
+/// A trust rule that was disabled or deleted since the backup accepts no JWT after the restore, and
+/// one that was created since then is gone.
+#[test]
+fn a_restore_revives_no_trust_rule() {
+    let world = World::sqlite();
+    let node = world.start();
+    let pair = jwt::Pair::new("ES256");
+    let keys = json!({"keys": [pair.public_jwk("one")]}).to_string();
+    let keys = world.file("keys.json", &keys);
+    let client = world.client("read");
+    let rule = |subject: &str| {
+        let made = world.cli(&[
+            "trust-rule",
+            "create",
+            &client.id,
+            "--trusted-issuer",
+            "https://id.example",
+            "--jwks",
+            keys.to_str().unwrap(),
+            "--condition",
+            &format!("sub={subject}"),
+        ]);
+        made["id"].as_str().unwrap().to_owned()
+    };
+    let is_accepted = |subject: &str| {
+        let claims = json!({"iss": "https://id.example", "sub": subject, "aud": node.base, "exp": jwt::now() + 60});
+        let assertion = pair.sign(&json!({"alg": "ES256", "kid": "one"}), &claims);
+        let fields = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            ("assertion", &assertion),
+        ];
+        node.form("/oauth/token", None, &fields).status == 200
+    };
+    let (kept, disabled, deleted, disabled_before) = (
+        rule("kept"),
+        rule("disabled"),
+        rule("deleted"),
+        rule("disabled-before"),
+    );
+    world.cli(&["trust-rule", "disable", &disabled_before]);
+    let file = path(&world, "copy.db");
+    world.cli(&["backup", &file]);
+    world.cli(&["trust-rule", "disable", &disabled]);
+    world.cli(&["trust-rule", "delete", &deleted]);
+    world.cli(&["trust-rule", "enable", &disabled_before]);
+    let newer = rule("newer");
+    eventually("the newer rule", || is_accepted("newer").then_some(()));
+
+    world.cli(&["restore", &file]);
+    eventually("the restored database", || {
+        (!is_accepted("newer")).then_some(())
+    });
+    assert!(is_accepted("kept"));
+    let enabled = |id: &str| world.cli(&["trust-rule", "show", id])["enabled"].clone();
+    assert_eq!(enabled(&kept), true);
+    assert_eq!(enabled(&disabled), false);
+    assert_eq!(enabled(&deleted), false);
+    assert!(
+        world
+            .refused(&["trust-rule", "show", &newer])
+            .contains("There is no trust rule")
+    );
+    for subject in ["disabled", "deleted"] {
+        assert!(!is_accepted(subject), "{subject}");
+    }
+    // It can be enabled by hand.
+    world.cli(&["trust-rule", "enable", &deleted]);
+    eventually("the enabled rule", || is_accepted("deleted").then_some(()));
 }
 
 #[test]

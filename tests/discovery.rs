@@ -36,7 +36,8 @@ fn metadata_describes_the_server() {
     let methods = json!([
         "client_secret_basic",
         "client_secret_post",
-        "private_key_jwt"
+        "private_key_jwt",
+        "spiffe_jwt"
     ]);
     each_case(["token", "introspection", "revocation"], |endpoint| {
         assert_eq!(

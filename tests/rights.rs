@@ -699,6 +699,36 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
         Some("keyward:users:write"),
     ),
     (
+        "/applications/{id}/trust-rules",
+        "get",
+        Some("keyward:trust-rules:read"),
+    ),
+    (
+        "/applications/{id}/trust-rules/new",
+        "get post",
+        Some("keyward:trust-rules:write"),
+    ),
+    (
+        "/applications/{id}/trust-rules/test",
+        "get post",
+        Some("keyward:trust-rules:read"),
+    ),
+    (
+        "/applications/{id}/trust-rules/{rule}/disable",
+        "post",
+        Some("keyward:trust-rules:write"),
+    ),
+    (
+        "/applications/{id}/trust-rules/{rule}/enable",
+        "post",
+        Some("keyward:trust-rules:write"),
+    ),
+    (
+        "/applications/{id}/trust-rules/{rule}/delete",
+        "get post",
+        Some("keyward:trust-rules:write"),
+    ),
+    (
         "/resource-servers",
         "get post",
         Some("keyward:resources:write"),
@@ -787,10 +817,12 @@ on_both! {
         let vic = people.as_array().unwrap().iter().find(|user| user["email"] == "vic@one.example").unwrap()["id"].as_str().unwrap();
         let account = world.cli(&["account", "list"])[0]["id"].as_str().unwrap().to_owned();
         let initial = world.cli(&["registration-token", "create", "--account", "One"]);
+        let rule = world.cli(&["trust-rule", "create", &app.id, "--trusted-issuer", "https://id.example", "--condition", "sub=batch"]);
+        let rule = rule["id"].as_str().unwrap();
         let kid = node.kids()[0].clone();
         let real = |path: &str| {
             let id = if path.starts_with("/people") { vic } else if path.starts_with("/accounts") { &account } else if path.starts_with("/registration-tokens") { initial["id"].as_str().unwrap() } else { &app.id };
-            path.replace("{id}", id).replace("{key}", key).replace("{secret}", secret).replace("{kid}", &kid)
+            path.replace("{id}", id).replace("{key}", key).replace("{secret}", secret).replace("{kid}", &kid).replace("{rule}", rule)
         };
         let written = || world.count("SELECT count(*) FROM audit WHERE action NOT LIKE '%.failure'");
         let form = [("name", "x"), ("email", "x@one.example"), ("role", "viewer"), ("grace", "0s"), ("identifier", "urn:x"), ("uses", "1"), ("required", "on")];

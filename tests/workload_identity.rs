@@ -1,10 +1,13 @@
 //! Workload identity: JWTs of other issuers that act as a client by a trust rule, shaped as each
 //! platform shapes them.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::dpop::changed;
 use crate::support::key_server::{Answer, KeyServer};
 use crate::support::{Client, Node, Reply, World, each_case, eventually, jwt, within};
 
@@ -951,6 +954,170 @@ fn slow_huge_and_lying_issuers_are_refused() {
     assert_eq!(server.hits(&format!("/private{OPENID}")), 0);
 }
 
+/// Keys that an issuer must not publish, and key sets that are not one, verify nothing.
+#[test]
+fn key_sets_that_cannot_be_trusted_verify_nothing() {
+    let world = World::sqlite();
+    let server = KeyServer::start(&world, &["localhost"]);
+    let node = start(&world, &server);
+    let pair = jwt::Pair::new("ES256");
+    let jwk = |members: Value| changed(pair.public_jwk("one"), &members);
+    let set = |keys: Value| Answer::Document(json!({"keys": keys}).to_string());
+    let symmetric = json!({"kty": "oct", "kid": "one", "k": jwt::encode([7; 32]), "alg": "HS256"});
+    server.publish("/good", &[pair.public_jwk("one")]);
+    let good = server.uri("localhost", "/good");
+    let cases = [
+        (
+            "/private",
+            set(json!([jwk(json!({"d": "AQ"}))])),
+            "private or symmetric",
+        ),
+        (
+            "/symmetric",
+            set(json!([symmetric])),
+            "private or symmetric",
+        ),
+        (
+            "/encryption",
+            set(json!([jwk(json!({"use": "enc"}))])),
+            "use is enc",
+        ),
+        (
+            "/signer",
+            set(json!([jwk(json!({"key_ops": ["sign"]}))])),
+            "key_ops",
+        ),
+        (
+            "/algorithm",
+            set(json!([jwk(json!({"alg": "RS256"}))])),
+            "alg, RS256",
+        ),
+        ("/empty", set(json!([])), "can verify the JWT"),
+        (
+            "/list",
+            Answer::Document("[]".to_owned()),
+            "cannot be fetched",
+        ),
+        (
+            "/page",
+            Answer::Document("<html>".to_owned()),
+            "cannot be fetched",
+        ),
+        ("/endless", Answer::Endless, "larger than"),
+        (
+            "/moved",
+            Answer::Head(format!("302 Found\r\nlocation: {good}")),
+            "302",
+        ),
+        ("/good", set(json!([pair.public_jwk("one")])), ""),
+    ];
+    for (path, answer, why) in cases {
+        server.answer(path, answer);
+        let client = world.client("read");
+        let keys = server.uri("localhost", path);
+        let fixed = [
+            "trust-rule",
+            "create",
+            &client.id,
+            "--trusted-issuer",
+            "https://id.example",
+        ];
+        rule(
+            &world,
+            &[&fixed[..], &["--jwks-uri", &keys, "--condition", "sub=job"]].concat(),
+        );
+        let token = pair.sign(
+            // The key of the header must never be used.
+            &json!({"alg": "ES256", "kid": "one", "jwk": pair.public_jwk("one"), "jku": good}),
+            &json!({"iss": "https://id.example", "sub": "job", "aud": node.base, "exp": jwt::now() + 60}),
+        );
+        let reply = within(SECOND * 20, "the rule", || {
+            let reply = grant(&node, &token, &[("client_id", &client.id)]);
+            let is_unknown = reply.status != 200 && reason(&node, &reply).contains("no trust rule");
+            (!is_unknown).then_some(reply)
+        });
+        if why.is_empty() {
+            assert_eq!(client_of(&reply), client.id);
+        } else {
+            assert!(matches!(reply.status, 400 | 429), "{path}: {}", reply.body);
+            let said = reason(&node, &reply);
+            assert!(said.contains(why), "{path}: {said}");
+        }
+    }
+}
+
+/// A rule that is disabled while the keys of its issuer are fetched is refused when they arrive.
+#[test]
+fn what_is_disabled_while_keys_are_fetched_is_refused() {
+    let world = World::sqlite();
+    let server = KeyServer::start(&world, &["localhost"]);
+    let node = start(&world, &server);
+    let pair = jwt::Pair::new("ES256");
+    let caller = world.resource("urn:api");
+    let manager = world.manager(
+        &node,
+        &[],
+        "keyward:trust-rules:write keyward:clients:write",
+    );
+    let manager = node.token(&manager);
+    for (place, what) in ["rule", "client"].into_iter().enumerate() {
+        let path = format!("/keys-{place}");
+        let released = Arc::new(AtomicBool::new(false));
+        let keys = json!({"keys": [pair.public_jwk("one")]}).to_string();
+        server.answer(&path, Answer::Held(released.clone(), keys));
+        let client = world.client("read");
+        let uri = server.uri("localhost", &path);
+        let fixed = [
+            "trust-rule",
+            "create",
+            &client.id,
+            "--trusted-issuer",
+            "https://id.example",
+        ];
+        let id = rule(
+            &world,
+            &[&fixed[..], &["--jwks-uri", &uri, "--condition", "sub=job"]].concat(),
+        );
+        let token = pair.sign(
+            &json!({"alg": "ES256", "kid": "one"}),
+            &json!({"iss": "https://id.example", "sub": "job", "aud": node.base, "exp": jwt::now() + 60}),
+        );
+        // As client authentication, where no token is issued that could be checked once more.
+        let fields = [
+            ("client_id", &*client.id),
+            ("client_assertion_type", BEARER),
+            ("client_assertion", &token),
+            ("token", &caller.secret),
+        ];
+        let revoke = || node.form("/oauth/revoke", None, &fields).status;
+        let (before, status) = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                within(SECOND * 5, "the rule", || {
+                    let status = revoke();
+                    (server.hits(&path) > 0).then_some(status)
+                })
+            });
+            within(SECOND * 5, "the fetch", || {
+                (server.hits(&path) > 0).then_some(())
+            });
+            let (path, body) = match what {
+                "rule" => (
+                    format!("/api/v1/trust-rules/{id}"),
+                    json!({"enabled": false}),
+                ),
+                _ => (
+                    format!("/api/v1/clients/{}", client.id),
+                    json!({"enabled": false}),
+                ),
+            };
+            let disabled = node.json("PATCH", &path, Some(&manager), &body).status;
+            released.store(true, std::sync::atomic::Ordering::Relaxed);
+            (disabled, waiting.join().unwrap())
+        });
+        assert_eq!((before, status), (200, 401), "{what}");
+    }
+}
+
 #[test]
 fn a_dry_run_says_rule_by_rule_why_none_accepts() {
     let world = World::sqlite();
@@ -1032,4 +1199,133 @@ fn a_dry_run_says_rule_by_rule_why_none_accepts() {
         said.contains("no trust rule for the issuer https://id.example"),
         "{said}"
     );
+}
+
+/// The commands on the pages of the platforms create rules that accept the tokens of the platform.
+/// The request of the main page gets a token.
+#[test]
+fn the_commands_of_the_documentation_work() {
+    let world = World::sqlite();
+    let node = world.start();
+    let audience = node.base.clone();
+    let arn = "arn:aws:iam::123456789012:role/batch";
+    let email = "batch@acme.iam.gserviceaccount.com";
+    let github = |claims: Value| changed(github_claims(&audience), &claims);
+    let gitlab = |claims: Value| {
+        let own = json!({"aud": audience, "project_path": "acme/app", "ref_protected": "true"});
+        changed(own, &claims)
+    };
+    // For each page, for each of its commands in their order: the claims of a token that its rule
+    // accepts. The issuer is that of the rule.
+    let pages = [
+        (
+            "github-actions",
+            vec![
+                github(json!({})),
+                github(json!({"repository_id": "123456", "environment": "production"})),
+            ],
+        ),
+        (
+            "gitlab",
+            vec![
+                gitlab(json!({"ref": "main", "ref_type": "branch"})),
+                gitlab(json!({"ref": "v1", "ref_type": "tag"})),
+            ],
+        ),
+        (
+            "kubernetes",
+            vec![json!({
+                "aud": [audience], "sub": "system:serviceaccount:payments:batch",
+                "kubernetes.io": {"namespace": "payments", "serviceaccount": {"name": "batch", "uid": "u"}},
+            })],
+        ),
+        (
+            "spiffe",
+            vec![
+                json!({"aud": [audience], "sub": "spiffe://acme.example/ns/payments/sa/batch", "iss": null}),
+            ],
+        ),
+        (
+            "aws",
+            vec![json!({
+                "aud": audience, "sub": arn, "https://sts.amazonaws.com/": {"aws_account": "123456789012"},
+            })],
+        ),
+        (
+            "google-cloud",
+            vec![
+                json!({"aud": audience, "sub": "1", "azp": "1", "email": email, "email_verified": true}),
+            ],
+        ),
+        (
+            "azure",
+            vec![
+                json!({"aud": "api://keyward", "oid": "OBJECT", "sub": "OBJECT", "tid": "TENANT"}),
+            ],
+        ),
+    ];
+    for (page, tokens) in pages {
+        let pair = jwt::Pair::new("ES256");
+        let keys = world.file(
+            "keys.json",
+            &json!({"keys": [pair.public_jwk("one")]}).to_string(),
+        );
+        let commands = documented(
+            &format!("docs/workload-identity/{page}.md"),
+            "keyward trust-rule create ",
+        );
+        assert_eq!(commands.len(), tokens.len(), "{page}: {commands:?}");
+        for (command, claims) in commands.iter().zip(tokens) {
+            let client = world.client("read");
+            let mut words: Vec<&str> = command.split_whitespace().skip(1).collect();
+            for word in &mut words {
+                match *word {
+                    "CLIENT_ID" => *word = &client.id,
+                    "jwks.json" | "bundle.json" => *word = keys.to_str().unwrap(),
+                    _ => {}
+                }
+            }
+            // The issuers of the platforms are not reached from a test.
+            if !words.contains(&"--jwks") {
+                words.extend(["--jwks", keys.to_str().unwrap()]);
+            }
+            let made = world.cli(&words);
+            let own = json!({"iss": made["issuer"], "iat": jwt::now(), "exp": jwt::now() + 300});
+            let claims = changed(own, &claims);
+            let token = pair.sign(&json!({"alg": "ES256", "kid": "one"}), &claims);
+            let request = documented(
+                "docs/workload-identity.md",
+                "curl https://auth.example/oauth/token -d",
+            );
+            let request = request[0]
+                .replace("https://auth.example", &node.base)
+                .replace(
+                    "-d resource=https://orders.example/",
+                    &format!("-d client_id={}", client.id),
+                );
+            let reply = within(SECOND, "the rule", || {
+                let output = std::process::Command::new("sh")
+                    .args(["-c", &format!("{request} -sS")])
+                    .env("JWT", &token)
+                    .output()
+                    .unwrap();
+                let reply: Value = serde_json::from_slice(&output.stdout).unwrap();
+                (reply["token_type"] == "Bearer").then_some(reply)
+            });
+            let issued = jwt::claims(reply["access_token"].as_str().unwrap());
+            assert_eq!(issued["client_id"], client.id, "{command}");
+        }
+    }
+}
+
+/// The commands of a page that begin with `start`, each on one line.
+fn documented(page: &str, start: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(crate::support::repository(page)).unwrap();
+    let joined = text.replace("\\\n", " ");
+    joined
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| line.starts_with(start))
+        .map(str::to_owned)
+        .collect()
 }

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::manage::actor::{TrustRulesRead, TrustRulesWrite};
 use crate::manage::trust_preset::{self, Preset, WorkloadName};
 use crate::manage::trust_rule::{
-    self, Condition, NewTrustRule, RuleTrial, TrustRuleView, TrustTest,
+    self, Condition, NewTrustRule, RuleKind, RuleTrial, TrustRuleView, TrustTest,
 };
 
 #[derive(Subcommand)]
@@ -45,6 +45,10 @@ pub struct Create {
     /// Client that a matching workload acts as
     client_id: String,
 
+    /// Accept JWTs of workloads, which act as the client, or ID-JAGs of users, which the client presents
+    #[arg(long, value_name = "KIND", default_value = RuleKind::Workload.as_str(), value_parser = clap::builder::PossibleValuesParser::new(RuleKind::NAMES))]
+    kind: String,
+
     /// Fill issuer and conditions for the workloads of a platform
     #[arg(long, value_name = "PLATFORM", value_parser = clap::builder::PossibleValuesParser::new(Preset::NAMES))]
     preset: Option<String>,
@@ -73,9 +77,9 @@ pub struct Create {
     #[arg(long = "condition", value_name = "CONDITION")]
     conditions: Vec<Condition>,
 
-    /// Accept each JWT only once
-    #[arg(long)]
-    single_use: bool,
+    /// Accept each JWT only once [default: true for ID-JAGs, false for workloads]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    single_use: Option<bool>,
 
     #[command(flatten)]
     expires_in: Lifetime,
@@ -142,7 +146,10 @@ pub struct DisableTarget {
 impl Create {
     fn rule(self) -> Result<NewTrustRule, Error> {
         let jwks = self.jwks.as_deref().map(read_text_file).transpose()?;
+        // clap accepts the names of kinds only.
+        let kind: RuleKind = self.kind.parse().unwrap_or_default();
         let rule = NewTrustRule {
+            kind,
             client_id: self.client_id,
             issuer: self.trusted_issuer.unwrap_or_default(),
             jwks,
@@ -184,7 +191,8 @@ impl TrustRule {
             TrustRule::Create(create) => {
                 let store = context.store()?;
                 let permit = operator.may(TrustRulesWrite)?;
-                let (rule, warning) = trust_rule::create(&store, permit, create.rule()?).await?;
+                let (rule, broad) = trust_rule::create(&store, permit, create.rule()?).await?;
+                let warning = broad.map(|broad| broad.to_string());
                 Ok(shown(&rule).warning(warning.as_ref()))
             }
             TrustRule::List { client } => {
@@ -274,6 +282,7 @@ fn shown(rule: &TrustRuleView) -> Output {
     };
     let lines: Vec<String> = [
         ("id", rule.id.clone()),
+        ("kind", rule.kind.as_str().to_owned()),
         ("client_id", rule.client_id.clone()),
         ("issuer", rule.issuer.clone()),
         ("keys", keys.to_owned()),

@@ -50,6 +50,26 @@ refusals! {
     scope_and_resource_not_in_account(scope: &str, resource: &str) = InvalidScope, "No client of the account has the scope {scope} for {resource}; ask an operator";
     too_many_combinations() = InvalidScope, "Too many combinations of a scope token and a resource server to check; create several clients instead";
 
+    // Trust rules.
+    trust_rules_full(limit: usize) = Conflict, "A client can have at most {limit} trust rules; delete one first";
+    trust_rule_disabled_by_operator() = AccessDenied, "An operator disabled this trust rule, so only an operator can enable it";
+    trust_issuer(detail: &str) = InvalidRequest, "The issuer {detail}";
+    trust_issuer_own() = InvalidRequest, "The issuer is Keyward itself";
+    trust_domain() = InvalidRequest, "The issuer must be a trust domain, such as spiffe://acme.example, without a path";
+    trust_domain_keys() = InvalidRequest, "The issuer is a SPIFFE trust domain: give its bundle (jwks), or its bundle endpoint (jwks_uri)";
+    trust_keys_twice() = InvalidRequest, "Give jwks or jwks_uri, and not both";
+    trust_jwks(detail: &str) = InvalidRequest, "The jwks cannot be used: {detail}";
+    trust_jwks_uri(detail: &str) = InvalidRequest, "The jwks_uri {detail}";
+    trust_audience(limit: usize) = InvalidRequest, "The audience must have 1 to {limit} visible ASCII characters";
+    trust_id_jag_issuer() = InvalidRequest, "The issuer of ID-JAGs must be an https URL";
+    trust_id_jag_audience() = InvalidRequest, "The audience of ID-JAGs is the issuer identifier of Keyward, and cannot be set";
+    trust_conditions(detail: &str) = InvalidRequest, "{detail}";
+    trust_no_identity(detail: &str) = InvalidRequest, "Too broad: {detail}";
+    trust_shared_issuer(issuer: &str, forms: &str) = InvalidRequest, "Too broad: {issuer} issues tokens to all of its customers, and the conditions do not confine the rule to one of them: add one of {forms}";
+    trust_preset_value(preset: &str, flag: &str) = InvalidRequest, "The preset {preset} needs --{flag}";
+    trust_preset_value_unused(preset: &str, flag: &str) = InvalidRequest, "The preset {preset} has no use for --{flag}";
+    trust_preset_value_malformed(flag: &str, example: &str) = InvalidRequest, "--{flag} must be such as {example}";
+
     // Accounts and users.
     account_exists(name: &str) = Conflict, "The account {name} already exists";
     user_exists(email: &str) = Conflict, "The user {email} already exists";

@@ -1,15 +1,24 @@
 //! Presets: the issuer, the audience and the conditions of a trust rule for the workloads of one
 //! platform.
 
-use strum::VariantNames;
+use serde_json::{Map, Value, json};
+use strum::{VariantArray, VariantNames};
 
 use super::invalid;
-use super::trust_rule::{Condition, NewTrustRule, Operator};
-use crate::error::Error;
+use super::trust_rule::{Condition, NewTrustRule, Operator, RuleKind};
+use crate::error::{Error, refusal};
 
 /// A platform that gives its workloads JWTs.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantNames,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    strum::VariantNames,
 )]
 #[strum(serialize_all = "kebab-case")]
 pub enum Preset {
@@ -32,6 +41,68 @@ pub enum Preset {
 impl Preset {
     /// The names of all presets.
     pub const NAMES: &'static [&'static str] = <Preset as VariantNames>::VARIANTS;
+
+    /// All presets.
+    pub const ALL: &'static [Preset] = <Preset as VariantArray>::VARIANTS;
+
+    /// The name on the command line.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// What the preset needs of a [`WorkloadName`], by the names of its fields.
+    pub fn required(self) -> &'static [&'static str] {
+        match self {
+            Preset::GithubActions => &["repository"],
+            Preset::Gitlab => &["project"],
+            Preset::Kubernetes => &["namespace", "service_account"],
+            Preset::Spiffe => &["spiffe_id"],
+            Preset::Aws => &["role_arn"],
+            Preset::Gcp => &["service_account"],
+            Preset::Azure => &["tenant", "object_id"],
+        }
+    }
+
+    /// What else the preset can use of a [`WorkloadName`], by the names of its fields.
+    pub fn optional(self) -> &'static [&'static str] {
+        match self {
+            Preset::GithubActions => &["repository_id", "ref", "environment"],
+            Preset::Gitlab => &["ref"],
+            _ => &[],
+        }
+    }
+
+    /// An issuer as customers of the platform have it, for sample tokens.
+    pub fn example_issuer(self) -> &'static str {
+        match self {
+            Preset::GithubActions => "https://token.actions.githubusercontent.com",
+            Preset::Gitlab => "https://gitlab.com",
+            Preset::Kubernetes => "https://kubernetes.default.svc.cluster.local",
+            Preset::Spiffe => "spiffe://acme.example",
+            Preset::Aws => "https://0b2cd5a3.tokens.sts.global.api.aws",
+            Preset::Gcp => "https://accounts.google.com",
+            Preset::Azure => {
+                "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0"
+            }
+        }
+    }
+
+    /// The issuer that the preset fills in; none if each customer of the platform has its own.
+    pub fn default_issuer(self, name: &WorkloadName) -> Option<String> {
+        let shared = match self {
+            Preset::GithubActions | Preset::Gitlab | Preset::Gcp => self.example_issuer(),
+            Preset::Kubernetes | Preset::Aws => return None,
+            Preset::Spiffe => {
+                let id = name.spiffe_id.as_deref()?;
+                return crate::oauth::trust::trust_domain(id).map(str::to_owned);
+            }
+            Preset::Azure => {
+                let tenant = name.tenant.as_deref()?;
+                return Some(format!("https://login.microsoftonline.com/{tenant}/v2.0"));
+            }
+        };
+        Some(shared.to_owned())
+    }
 }
 
 /// What identifies a workload on its platform. Each preset needs some of it, and refuses the rest.
@@ -71,12 +142,16 @@ pub fn apply(
     name: WorkloadName,
     rule: NewTrustRule,
 ) -> Result<NewTrustRule, Error> {
+    if rule.kind != RuleKind::Workload {
+        return Err(invalid("Presets are for workloads, and not for ID-JAGs").field("preset"));
+    }
+    let default_issuer = preset.default_issuer(&name);
     let mut form = Form {
         preset: preset.into(),
         name,
         conditions: Vec::new(),
     };
-    let issuer = match preset {
+    match preset {
         Preset::GithubActions => form.github()?,
         Preset::Gitlab => form.gitlab()?,
         Preset::Kubernetes => form.kubernetes()?,
@@ -84,12 +159,15 @@ pub fn apply(
         Preset::Aws => form.aws()?,
         Preset::Gcp => form.gcp()?,
         Preset::Azure => form.azure()?,
-    };
+    }
     form.check_unused()?;
-    let issuer = match (rule.issuer.is_empty(), issuer) {
+    let issuer = match (rule.issuer.is_empty(), default_issuer) {
         (false, _) => rule.issuer,
         (true, Some(issuer)) => issuer,
-        (true, None) => return Err(form.missing("trusted-issuer")),
+        (true, None) => {
+            let missing = refusal::trust_preset_value(form.preset, "trusted-issuer");
+            return Err(missing.field("issuer"));
+        }
     };
     let mut conditions = form.conditions;
     conditions.extend(rule.conditions);
@@ -100,6 +178,15 @@ pub fn apply(
     })
 }
 
+/// The name of the form field and the JSON member for a flag.
+fn field_of(flag: &str) -> String {
+    flag.replace('-', "_")
+}
+
+fn malformed(flag: &str, example: &str) -> Error {
+    refusal::trust_preset_value_malformed(flag, example).field(field_of(flag))
+}
+
 struct Form {
     preset: &'static str,
     name: WorkloadName,
@@ -108,7 +195,7 @@ struct Form {
 
 impl Form {
     fn missing(&self, flag: &str) -> Error {
-        invalid(format!("The preset {} needs --{flag}", self.preset)).field(flag)
+        refusal::trust_preset_value(self.preset, flag).field(field_of(flag))
     }
 
     fn require(&self, value: Option<String>, flag: &str) -> Result<String, Error> {
@@ -117,12 +204,12 @@ impl Form {
 
     fn exact(&mut self, claim: &str, value: &str) -> Result<(), Error> {
         let condition = Condition::new(claim, Operator::Exact, value)
-            .map_err(|error| invalid(format!("{claim}: {error}")))?;
+            .map_err(|error| refusal::trust_conditions(&format!("{claim}: {error}")))?;
         self.conditions.push(condition);
         Ok(())
     }
 
-    fn github(&mut self) -> Result<Option<String>, Error> {
+    fn github(&mut self) -> Result<(), Error> {
         let repository = self.name.repository.take();
         let repository = self.require(repository, "repository")?;
         if repository
@@ -131,47 +218,34 @@ impl Form {
             .count()
             != 2
         {
-            return Err(invalid("--repository must be OWNER/REPOSITORY").field("repository"));
+            return Err(malformed("repository", "acme/app"));
         }
         self.exact("repository", &repository)?;
         if let Some(id) = self.name.repository_id.take() {
             self.exact("repository_id", &id)?;
         }
         if let Some(git_ref) = self.name.git_ref.take() {
-            let full = if git_ref.starts_with("refs/") {
-                git_ref
-            } else {
-                format!("refs/heads/{git_ref}")
-            };
-            self.exact("ref", &full)?;
+            self.exact("ref", &github_ref(&git_ref))?;
         }
         if let Some(environment) = self.name.environment.take() {
             self.exact("environment", &environment)?;
         }
-        Ok(Some(
-            "https://token.actions.githubusercontent.com".to_owned(),
-        ))
+        Ok(())
     }
 
-    fn gitlab(&mut self) -> Result<Option<String>, Error> {
+    fn gitlab(&mut self) -> Result<(), Error> {
         let project = self.name.project.take();
         let project = self.require(project, "project")?;
         self.exact("project_path", &project)?;
         if let Some(git_ref) = self.name.git_ref.take() {
-            let (kind, short) = match git_ref.strip_prefix("refs/tags/") {
-                Some(tag) => ("tag", tag),
-                None => (
-                    "branch",
-                    git_ref.strip_prefix("refs/heads/").unwrap_or(&git_ref),
-                ),
-            };
+            let (kind, short) = gitlab_ref(&git_ref);
             self.exact("ref_type", kind)?;
             self.exact("ref", short)?;
         }
-        Ok(Some("https://gitlab.com".to_owned()))
+        Ok(())
     }
 
-    fn kubernetes(&mut self) -> Result<Option<String>, Error> {
+    fn kubernetes(&mut self) -> Result<(), Error> {
         let namespace = self.name.namespace.take();
         let namespace = self.require(namespace, "namespace")?;
         let account = self.name.service_account.take();
@@ -179,50 +253,43 @@ impl Form {
         self.exact(
             "sub",
             &format!("system:serviceaccount:{namespace}:{account}"),
-        )?;
-        Ok(None)
+        )
     }
 
-    fn spiffe(&mut self) -> Result<Option<String>, Error> {
+    fn spiffe(&mut self) -> Result<(), Error> {
         let id = self.name.spiffe_id.take();
         let id = self.require(id, "spiffe-id")?;
-        let malformed = || {
-            invalid("--spiffe-id must be such as spiffe://acme.example/ns/payments/sa/batch")
-                .field("spiffe-id")
-        };
-        let domain = crate::oauth::trust::trust_domain(&id).ok_or_else(malformed)?;
-        self.exact("sub", &id)?;
-        Ok(Some(domain.to_owned()))
+        if crate::oauth::trust::trust_domain(&id).is_none() {
+            let example = "spiffe://acme.example/ns/payments/sa/batch";
+            return Err(malformed("spiffe-id", example));
+        }
+        self.exact("sub", &id)
     }
 
-    fn aws(&mut self) -> Result<Option<String>, Error> {
+    fn aws(&mut self) -> Result<(), Error> {
         let arn = self.name.role_arn.take();
         let arn = self.require(arn, "role-arn")?;
         if !arn.starts_with("arn:") {
-            return Err(invalid("--role-arn must begin with arn:").field("role-arn"));
+            let example = "arn:aws:iam::123456789012:role/batch";
+            return Err(malformed("role-arn", example));
         }
-        self.exact("sub", &arn)?;
-        Ok(None)
+        self.exact("sub", &arn)
     }
 
-    fn gcp(&mut self) -> Result<Option<String>, Error> {
+    fn gcp(&mut self) -> Result<(), Error> {
         let email = self.name.service_account.take();
         let email = self.require(email, "service-account")?;
         self.exact("email", &email)?;
-        self.exact("email_verified", "true")?;
-        Ok(Some("https://accounts.google.com".to_owned()))
+        self.exact("email_verified", "true")
     }
 
-    fn azure(&mut self) -> Result<Option<String>, Error> {
+    fn azure(&mut self) -> Result<(), Error> {
         let tenant = self.name.tenant.take();
         let tenant = self.require(tenant, "tenant")?;
         let object = self.name.object_id.take();
         let object = self.require(object, "object-id")?;
         self.exact("oid", &object)?;
-        self.exact("tid", &tenant)?;
-        Ok(Some(format!(
-            "https://login.microsoftonline.com/{tenant}/v2.0"
-        )))
+        self.exact("tid", &tenant)
     }
 
     /// Refuses values that the preset has not used: without them the rule would be broader than its
@@ -244,12 +311,175 @@ impl Form {
         ];
         match left.into_iter().find(|(_, value)| value.is_some()) {
             None => Ok(()),
-            Some((flag, _)) => Err(invalid(format!(
-                "The preset {} has no use for --{flag}",
-                self.preset
-            ))
-            .field(flag)),
+            Some((flag, _)) => {
+                Err(refusal::trust_preset_value_unused(self.preset, flag).field(field_of(flag)))
+            }
         }
+    }
+}
+
+/// The claims of a sample token of the platform, for a workload of this name. What the name leaves
+/// open has an example value.
+pub fn sample(
+    preset: Preset,
+    name: &WorkloadName,
+    issuer: &str,
+    audience: &str,
+) -> Map<String, Value> {
+    let or = |value: &Option<String>, example: &str| match value {
+        Some(value) => value.clone(),
+        None => example.to_owned(),
+    };
+    let mut claims = match preset {
+        Preset::GithubActions => github_sample(name),
+        Preset::Gitlab => gitlab_sample(name),
+        Preset::Kubernetes => {
+            let namespace = or(&name.namespace, "payments");
+            let account = or(&name.service_account, "batch");
+            json!({
+                "sub": format!("system:serviceaccount:{namespace}:{account}"),
+                "kubernetes.io": {
+                    "namespace": namespace,
+                    "node": {"name": "node-1"},
+                    "pod": {"name": format!("{account}-7d4b9"), "uid": "5e9f3ad2-0b4c-4b6e-9a3c-0c6f8d1d2e11"},
+                    "serviceaccount": {"name": account, "uid": "14ee3fa4-a7e2-420f-9f9a-dbc4507c3798"},
+                },
+            })
+        }
+        Preset::Spiffe => {
+            json!({"sub": or(&name.spiffe_id, "spiffe://acme.example/ns/payments/sa/batch")})
+        }
+        Preset::Aws => {
+            let arn = or(&name.role_arn, "arn:aws:iam::123456789012:role/batch");
+            let account = arn.split(':').nth(4).unwrap_or_default().to_owned();
+            json!({
+                "sub": arn,
+                "jti": "0b2cd5a3-6fd8-4a6f-9f8f-6f0a4c6f1b77",
+                "https://sts.amazonaws.com/": {"aws_account": account, "principal_id": arn},
+            })
+        }
+        Preset::Gcp => json!({
+            "sub": "104029292853099978293",
+            "azp": "104029292853099978293",
+            "email": or(&name.service_account, "batch@acme.iam.gserviceaccount.com"),
+            "email_verified": true,
+        }),
+        Preset::Azure => {
+            let object = or(&name.object_id, "b9f1d2c3-1c2d-4f3e-8a9b-2f6f7d1e0a55");
+            json!({
+                "sub": object,
+                "oid": object,
+                "tid": or(&name.tenant, "72f988bf-86f1-41af-91ab-2d7cd011db47"),
+                "idtyp": "app",
+                "ver": "2.0",
+            })
+        }
+    };
+    // A JWT-SVID has no `iss`.
+    if preset != Preset::Spiffe {
+        claims["iss"] = issuer.into();
+    }
+    claims["aud"] = audience.into();
+    match claims {
+        Value::Object(claims) => claims,
+        _ => Map::new(),
+    }
+}
+
+/// The claims of a sample token of an issuer that no preset is for.
+pub fn sample_without_preset(
+    kind: RuleKind,
+    client_id: &str,
+    issuer: &str,
+    audience: &str,
+) -> Map<String, Value> {
+    let issuer = if issuer.is_empty() {
+        "https://id.example"
+    } else {
+        issuer
+    };
+    let mut claims = json!({"iss": issuer, "aud": audience, "sub": "batch"});
+    if kind == RuleKind::IdJag {
+        claims["sub"] = "00u1b2c3d4".into();
+        claims["email"] = "ada@acme.example".into();
+        claims["client_id"] = client_id.into();
+        claims["jti"] = "9e43f81b64a33f20".into();
+    }
+    match claims {
+        Value::Object(claims) => claims,
+        _ => Map::new(),
+    }
+}
+
+fn github_sample(name: &WorkloadName) -> Value {
+    let repository = name.repository.as_deref().unwrap_or("acme/app");
+    let owner = repository.split('/').next().unwrap_or_default();
+    let git_ref = name.git_ref.as_deref().map(github_ref);
+    let git_ref = git_ref.unwrap_or_else(|| "refs/heads/main".to_owned());
+    let context = match &name.environment {
+        Some(environment) => format!("environment:{environment}"),
+        None => format!("ref:{git_ref}"),
+    };
+    let mut claims = json!({
+        "sub": format!("repo:{repository}:{context}"),
+        "repository": repository,
+        "repository_id": name.repository_id.as_deref().unwrap_or("123456"),
+        "repository_owner": owner,
+        "repository_owner_id": "9919",
+        "repository_visibility": "private",
+        "ref": git_ref,
+        "ref_type": if git_ref.starts_with("refs/tags/") { "tag" } else { "branch" },
+        "event_name": "push",
+        "actor": "ada",
+        "run_id": "10837624512",
+        "workflow": "deploy",
+        "job_workflow_ref": format!("{repository}/.github/workflows/deploy.yml@{git_ref}"),
+        "runner_environment": "github-hosted",
+    });
+    if let Some(environment) = &name.environment {
+        claims["environment"] = environment.as_str().into();
+    }
+    claims
+}
+
+fn gitlab_sample(name: &WorkloadName) -> Value {
+    let project = name.project.as_deref().unwrap_or("acme/app");
+    let namespace = project
+        .rsplit_once('/')
+        .map_or("", |(namespace, _)| namespace);
+    let (ref_type, git_ref) = gitlab_ref(name.git_ref.as_deref().unwrap_or("main"));
+    json!({
+        "sub": format!("project_path:{project}:ref_type:{ref_type}:ref:{git_ref}"),
+        "project_id": "4217",
+        "project_path": project,
+        "namespace_id": "72",
+        "namespace_path": namespace,
+        "user_login": "ada",
+        "pipeline_source": "push",
+        "job_id": "6302",
+        "ref": git_ref,
+        "ref_type": ref_type,
+        "ref_protected": "true",
+    })
+}
+
+/// The full reference that GitHub writes.
+fn github_ref(git_ref: &str) -> String {
+    if git_ref.starts_with("refs/") {
+        git_ref.to_owned()
+    } else {
+        format!("refs/heads/{git_ref}")
+    }
+}
+
+/// The type and the short name of a reference, as GitLab writes them.
+fn gitlab_ref(git_ref: &str) -> (&'static str, &str) {
+    match git_ref.strip_prefix("refs/tags/") {
+        Some(tag) => ("tag", tag),
+        None => (
+            "branch",
+            git_ref.strip_prefix("refs/heads/").unwrap_or(git_ref),
+        ),
     }
 }
 
@@ -376,7 +606,14 @@ mod tests {
                 issuer: issuer.to_owned(),
                 ..NewTrustRule::default()
             };
-            let made = apply(preset.parse().unwrap(), name, rule).unwrap();
+            let preset: Preset = preset.parse().unwrap();
+            let made = apply(preset, name.clone(), rule).unwrap();
+            // A token of the platform for this workload meets all conditions.
+            let claims = sample(preset, &name, &made.issuer, "https://auth.example");
+            for condition in &made.conditions {
+                assert!(condition.matches(&claims), "{condition}: {claims:?}");
+            }
+            let preset = preset.as_str();
             assert_eq!(made.issuer, expected_issuer, "{preset}");
             let texts: Vec<String> = made.conditions.iter().map(ToString::to_string).collect();
             assert_eq!(texts.join(" "), conditions, "{preset}");

@@ -9,16 +9,19 @@ use serde_json::{Map, Value};
 use super::actor::Permit;
 use super::policy::{find_editable, find_visible, management_audience};
 use super::rights::{RightType, TrustRulesRead, TrustRulesWrite};
-use super::{AuthorizationServer, invalid, not_found};
+use super::{AuthorizationServer, not_found};
 use crate::clock::Timestamp;
 use crate::crypto::jws::JwkSet;
-use crate::error::{Code, Error, refusal};
+use crate::error::{Error, refusal};
+use crate::oauth::reason::Reason;
 use crate::oauth::trust::{self, Trial};
 use crate::store::audit::Action;
 use crate::store::client::{DisabledBy, could_be_id};
 use crate::store::resource_server;
+pub use crate::store::trust_rule::breadth::BroadCondition;
+use crate::store::trust_rule::breadth::TooBroad;
 use crate::store::trust_rule::{self, Conditions, TrustRule, breadth};
-pub use crate::store::trust_rule::{Condition, Operator};
+pub use crate::store::trust_rule::{Condition, InvalidCondition, Operator, RuleKind};
 use crate::store::{Database, Store, Transaction, audit};
 use crate::uri::ExternalUri;
 
@@ -34,7 +37,9 @@ const SPIFFE: &str = "spiffe://";
 /// The properties of a new trust rule.
 #[derive(Clone, Debug, Default)]
 pub struct NewTrustRule {
-    /// The client that a matching workload acts as.
+    /// What the rule is for.
+    pub kind: RuleKind,
+    /// The client that a matching workload acts as, or that presents the ID-JAGs.
     pub client_id: String,
     /// The `iss` of the JWTs, or a SPIFFE trust domain such as `spiffe://acme.example`.
     pub issuer: String,
@@ -44,10 +49,10 @@ pub struct NewTrustRule {
     pub jwks_uri: Option<String>,
     /// The `aud` of the JWTs; the issuer identifier of Keyward if absent.
     pub audience: Option<String>,
-    /// The conditions, all of which a JWT must meet.
+    /// The conditions, all of which a JWT must meet. A rule for ID-JAGs needs none.
     pub conditions: Vec<Condition>,
-    /// Whether each JWT is accepted only once.
-    pub single_use: bool,
+    /// Whether each JWT is accepted only once; by default each ID-JAG is, and no JWT of a workload.
+    pub single_use: Option<bool>,
     /// How long the rule is valid; without limit if absent.
     pub lifetime: Option<Duration>,
 }
@@ -57,9 +62,12 @@ pub struct NewTrustRule {
 pub struct TrustRuleView {
     /// The id of the rule.
     pub id: String,
+    /// `workload`: JWTs of workloads, which act as the client. `id_jag`: ID-JAGs, which the client
+    /// presents for its users.
+    pub kind: RuleKind,
     /// The account of the client.
     pub account: String,
-    /// The client that a matching workload acts as.
+    /// The client that a matching workload acts as, or that presents the ID-JAGs.
     pub client_id: String,
     /// The `iss` of the JWTs, or a SPIFFE trust domain.
     pub issuer: String,
@@ -90,6 +98,7 @@ impl From<TrustRule> for TrustRuleView {
     fn from(rule: TrustRule) -> Self {
         TrustRuleView {
             id: rule.id,
+            kind: rule.kind,
             account: rule.account_id,
             client_id: rule.client_id,
             issuer: rule.issuer,
@@ -111,8 +120,8 @@ impl From<TrustRule> for TrustRuleView {
 }
 
 /// Creates a trust rule. Who can have a workload act as a client has all of the client's rights, so
-/// this takes what creating a secret of the client takes. The warning is about conditions that are
-/// probably too broad.
+/// this takes what creating a secret of the client takes. Also returns the condition that is
+/// probably too broad, if there is one.
 ///
 /// # Errors
 /// `invalid_request` for an issuer, keys, an audience or conditions that cannot be used, and for
@@ -122,9 +131,9 @@ pub async fn create(
     store: &Arc<Store>,
     permit: Permit<TrustRulesWrite>,
     new: NewTrustRule,
-) -> Result<(TrustRuleView, Option<String>), Error> {
+) -> Result<(TrustRuleView, Option<BroadCondition>), Error> {
     let now = permit.now();
-    let (conditions, warning) = check_new(&new)?;
+    let (conditions, broad) = check_new(&new)?;
     let id = audit::new_id(now);
     let row = store
         .write(now, move |transaction| {
@@ -133,10 +142,7 @@ pub async fn create(
             permit.ensure_first_use(transaction)?;
             if trust_rule::of_client(transaction.database(), &client.client_id)?.len() >= MAX_RULES
             {
-                return Err(Error::new(
-                    Code::Conflict,
-                    format!("A client can have at most {MAX_RULES} trust rules; delete one first"),
-                ));
+                return Err(refusal::trust_rules_full(MAX_RULES));
             }
             let row = TrustRule {
                 id: id.clone(),
@@ -147,19 +153,20 @@ pub async fn create(
                 jwks_uri: new.jwks_uri.clone(),
                 audience: new.audience.clone(),
                 conditions: conditions.clone(),
-                single_use: new.single_use,
+                single_use: new.single_use.unwrap_or(new.kind == RuleKind::IdJag),
                 expires_at: new.lifetime.map(|lifetime| now.saturating_add(lifetime)),
                 disabled_at: None,
                 disabled_by: None,
                 created_at: now,
                 created_by: permit.actor().to_owned(),
+                kind: new.kind,
             };
             trust_rule::insert(transaction, &row)?;
             audit_rule(transaction, &permit, Action::TrustRuleCreate, &row)?;
             Ok::<_, Error>(row)
         })
         .await?;
-    Ok((row.into(), warning))
+    Ok((row.into(), broad))
 }
 
 fn audit_rule(
@@ -171,70 +178,105 @@ fn audit_rule(
     permit.audit(transaction, action, Some(&rule.account_id), &rule.id)
 }
 
-/// Checks what can be checked without the database.
-fn check_new(new: &NewTrustRule) -> Result<(Conditions, Option<String>), Error> {
+/// The conditions that a new rule would have, whether or not the rest of it is complete, and the one
+/// that is probably too broad, if there is one.
+///
+/// # Errors
+/// `invalid_request` for conditions that cannot be used.
+pub fn preview(new: &NewTrustRule) -> Result<(Vec<Condition>, Option<BroadCondition>), Error> {
+    let all = all_conditions(new)?;
+    let broad = Conditions::new(all.clone())
+        .ok()
+        .and_then(|conditions| breadth::check(&new.issuer, &conditions).ok().flatten());
+    Ok((all, broad))
+}
+
+/// The condition of a rule that is probably too broad, if there is one.
+pub fn broad_condition(rule: &TrustRuleView) -> Option<BroadCondition> {
+    let conditions = Conditions::new(rule.conditions.clone()).ok()?;
+    breadth::check(&rule.issuer, &conditions).ok().flatten()
+}
+
+fn check_new(new: &NewTrustRule) -> Result<(Conditions, Option<BroadCondition>), Error> {
     if new.lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
         return Err(refusal::expiry_in_the_past("trust rule").field("expires_in"));
     }
     check_issuer(new)?;
     check_keys(new)?;
+    if new.kind == RuleKind::IdJag && new.audience.is_some() {
+        return Err(refusal::trust_id_jag_audience().field("audience"));
+    }
     if let Some(audience) = &new.audience {
         let is_visible = audience.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_visible || !(1..=MAX_AUDIENCE).contains(&audience.len()) {
-            return Err(invalid(format!(
-                "The audience must have 1 to {MAX_AUDIENCE} visible ASCII characters"
-            ))
-            .field("audience"));
+            return Err(refusal::trust_audience(MAX_AUDIENCE).field("audience"));
         }
     }
-    let conditions = Conditions::new(new.conditions.clone())
-        .map_err(|error| invalid(error.to_string()).field("conditions"))?;
-    let warning = breadth::check(&new.issuer, &conditions)
-        .map_err(|error| invalid(format!("Too broad: {error}")).field("conditions"))?;
-    Ok((conditions, warning))
+    let conditions = Conditions::new(all_conditions(new)?)
+        .map_err(|error| refusal::trust_conditions(&error.to_string()).field("conditions"))?;
+    let broad = breadth::check(&new.issuer, &conditions)
+        .map_err(|error| too_broad(&error).field("conditions"))?;
+    Ok((conditions, broad))
+}
+
+fn too_broad(error: &TooBroad) -> Error {
+    match error {
+        TooBroad::NoIdentity => refusal::trust_no_identity(&error.to_string()),
+        TooBroad::SharedIssuer { issuer, forms } => refusal::trust_shared_issuer(issuer, forms),
+    }
+}
+
+/// The conditions of the rule. An ID-JAG is for the client that presents it; this condition says so
+/// where the rule is shown.
+fn all_conditions(new: &NewTrustRule) -> Result<Vec<Condition>, Error> {
+    let mut all = new.conditions.clone();
+    if new.kind == RuleKind::IdJag && !all.iter().any(|one| one.claim() == "client_id") {
+        let own = Condition::new("client_id", Operator::Exact, &new.client_id)
+            .map_err(|error| refusal::trust_conditions(&error.to_string()).field("conditions"))?;
+        all.insert(0, own);
+    }
+    Ok(all)
 }
 
 fn check_issuer(new: &NewTrustRule) -> Result<(), Error> {
-    let refused = |reason: String| invalid(format!("The issuer {reason}")).field("issuer");
+    let refused = |detail: &str| refusal::trust_issuer(detail).field("issuer");
     if let Some(domain) = new.issuer.strip_prefix(SPIFFE) {
         let is_name = domain.bytes().all(|byte| {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte)
         });
         if domain.is_empty() || domain.len() > 255 || !is_name {
-            return Err(refused(
-                "must be a trust domain, such as spiffe://acme.example, without a path".to_owned(),
-            ));
+            return Err(refusal::trust_domain().field("issuer"));
         }
         if new.jwks.is_none() && new.jwks_uri.is_none() {
-            return Err(refused(
-                "is a SPIFFE trust domain: give its bundle (jwks), or its bundle endpoint (jwks_uri)"
-                    .to_owned(),
-            ));
+            return Err(refusal::trust_domain_keys().field("jwks"));
+        }
+        if new.kind == RuleKind::IdJag {
+            return Err(refusal::trust_id_jag_issuer().field("issuer"));
         }
         return Ok(());
     }
     ExternalUri::parse(&new.issuer)
         .and_then(|uri| uri.for_keys(|_| true))
-        .map_err(|error| refused(error.to_string()))?;
+        .map_err(|error| refused(&error.to_string()))?;
     if new.issuer.contains('?') {
-        return Err(refused("must have no query".to_owned()));
+        return Err(refused("must have no query"));
     }
     Ok(())
 }
 
 fn check_keys(new: &NewTrustRule) -> Result<(), Error> {
     match (&new.jwks, &new.jwks_uri) {
-        (Some(_), Some(_)) => Err(invalid("Give jwks or jwks_uri, and not both").field("jwks")),
+        (Some(_), Some(_)) => Err(refusal::trust_keys_twice().field("jwks")),
         (Some(jwks), None) => {
-            let refused = |reason: String| invalid(reason).field("jwks");
+            let refused = |detail: &str| refusal::trust_jwks(detail).field("jwks");
             let set: Value = serde_json::from_str(jwks)
-                .map_err(|error| refused(format!("jwks is not JSON: {error}")))?;
-            JwkSet::check_registered(&set).map_err(|error| refused(error.to_string()))
+                .map_err(|error| refused(&format!("not JSON: {error}")))?;
+            JwkSet::check_registered(&set).map_err(|error| refused(&error.to_string()))
         }
         (None, Some(uri)) => ExternalUri::parse(uri)
             .and_then(|uri| uri.for_keys(|_| true))
             .map(drop)
-            .map_err(|error| invalid(format!("The jwks_uri {error}")).field("jwks_uri")),
+            .map_err(|error| refusal::trust_jwks_uri(&error.to_string()).field("jwks_uri")),
         (None, None) => Ok(()),
     }
 }
@@ -247,7 +289,7 @@ fn check_not_own_issuer<R: RightType>(
 ) -> Result<(), Error> {
     let own = management_audience(database, permit)?;
     if own.as_deref() == Some(&resource_server::management_audience(issuer)) {
-        return Err(invalid("The issuer is Keyward itself").field("issuer"));
+        return Err(refusal::trust_issuer_own().field("issuer"));
     }
     Ok(())
 }
@@ -403,10 +445,7 @@ pub async fn enable(
                 return Ok(rule.into());
             }
             if rule.disabled_by == Some(DisabledBy::Operator) && !permit.is_operator() {
-                return Err(Error::new(
-                    Code::AccessDenied,
-                    "An operator disabled this trust rule, so only an operator can enable it",
-                ));
+                return Err(refusal::trust_rule_disabled_by_operator());
             }
             trust_rule::set_disabled(transaction, &rule, None)?;
             (rule.disabled_at, rule.disabled_by) = (None, None);
@@ -448,6 +487,10 @@ pub struct RuleTrial {
     pub reason: Option<String>,
     /// The stable code of the reason.
     pub reason_code: Option<String>,
+    /// The values that the reason names, for translations.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub reason_parameters: Map<String, Value>,
 }
 
 impl From<Trial> for RuleTrial {
@@ -457,6 +500,11 @@ impl From<Trial> for RuleTrial {
             client_id: trial.rule.client_id.clone(),
             accepted: trial.reason.is_none(),
             reason: trial.reason.as_ref().map(ToString::to_string),
+            reason_parameters: trial
+                .reason
+                .as_ref()
+                .map(Reason::parameters)
+                .unwrap_or_default(),
             reason_code: trial.reason.map(|reason| reason.code().to_owned()),
         }
     }
@@ -472,6 +520,10 @@ pub struct TrustTest {
     pub reason: Option<String>,
     /// The stable code of the reason.
     pub reason_code: Option<String>,
+    /// The values that the reason names, for translations.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub reason_parameters: Map<String, Value>,
     /// The rules for the issuer of the JWT, the oldest first.
     pub rules: Vec<RuleTrial>,
     /// The claims of the JWT, as they were sent.
@@ -497,6 +549,7 @@ pub async fn test(
             return Ok(TrustTest {
                 reason: Some(reason.to_string()),
                 reason_code: Some(reason.code().to_owned()),
+                reason_parameters: reason.parameters(),
                 ..TrustTest::default()
             });
         }
@@ -506,6 +559,7 @@ pub async fn test(
     Ok(TrustTest {
         accepted: rules.iter().any(|rule| rule.accepted),
         reason: reason.as_ref().map(ToString::to_string),
+        reason_parameters: reason.as_ref().map(Reason::parameters).unwrap_or_default(),
         reason_code: reason.map(|reason| reason.code().to_owned()),
         rules,
         claims: Some(trials.claims),
@@ -573,6 +627,47 @@ mod tests {
                 ..NewTrustRule::default()
             };
             assert_eq!(check_new(&new).is_ok(), accepted, "{new:?}");
+        }
+    }
+
+    #[test]
+    fn a_rule_for_id_jags_is_for_one_client_and_for_the_issuer_identifier() {
+        let id_jag = || NewTrustRule {
+            kind: RuleKind::IdJag,
+            client_id: "c1".to_owned(),
+            issuer: "https://idp.example".to_owned(),
+            ..NewTrustRule::default()
+        };
+        let texts = |new: &NewTrustRule| -> Vec<String> {
+            let (conditions, _) = check_new(new).unwrap();
+            conditions.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(texts(&id_jag()), ["client_id=c1"]);
+        let with_condition = NewTrustRule {
+            conditions: vec!["email^=ada@".parse().unwrap()],
+            ..id_jag()
+        };
+        assert_eq!(texts(&with_condition), ["client_id=c1", "email^=ada@"]);
+        let workload = NewTrustRule {
+            kind: RuleKind::Workload,
+            ..id_jag()
+        };
+        let with_audience = NewTrustRule {
+            audience: Some("https://other.example".to_owned()),
+            ..id_jag()
+        };
+        let of_trust_domain = NewTrustRule {
+            issuer: "spiffe://acme.example".to_owned(),
+            jwks_uri: Some("https://spire.example/".to_owned()),
+            ..id_jag()
+        };
+        // Google signs for everybody.
+        let shared = NewTrustRule {
+            issuer: "https://accounts.google.com".to_owned(),
+            ..id_jag()
+        };
+        for refused in [workload, with_audience, of_trust_domain, shared] {
+            assert!(check_new(&refused).is_err(), "{refused:?}");
         }
     }
 }

@@ -87,7 +87,7 @@ pub async fn issue(
     })
 }
 
-/// Writes the audit entry of a token for a workload of another issuer.
+/// Writes the audit entry of a token that a JWT of another issuer was exchanged for.
 async fn audit_workload(
     server: &AuthorizationServer,
     grant: &Grant,
@@ -153,7 +153,7 @@ fn claims(
     .into_uuid();
     Claims {
         iss: server.issuer.as_str().to_owned(),
-        sub: grant.subject().to_owned(),
+        sub: grant.subject(),
         client_id: client.client_id.clone(),
         aud: Audience::of(grant.resources(), server.issuer.as_str()),
         exp: now.saturating_add(lifetime).seconds(),

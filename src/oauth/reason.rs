@@ -193,6 +193,10 @@ reasons! {
     trust_no_fitting_key(rule: &str) = "trust rule {rule}: the issuer has no key that matches the JWT";
     trust_wrong_signature(rule: &str) = "trust rule {rule}: the signature of the JWT is not by the issuer's key";
     trust_token_used(rule: &str) = "trust rule {rule}: the JWT has been used before, and the rule accepts each only once";
+    id_jag_claim_missing(claim: &str) = "the ID-JAG has no {claim}";
+    id_jag_claim_unsupported(claim: &str) = "the claim {claim} of the ID-JAG is not supported";
+    id_jag_wrong_client(rule: &str, client: &str) = "trust rule {rule}: client_id of the ID-JAG is {client}, and not the client of the rule";
+    id_jag_wrong_key() = "the ID-JAG is bound to a key, and the request does not prove possession of it";
 
     // Dynamic client registration.
     no_initial_token() = "no initial access token";

@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::AuthorizationServer;
+use super::client_auth::SPIFFE_JWT;
 use super::dpop::proof::ALGORITHMS;
+use super::trust::id_jag;
 use crate::config::Registration;
 use crate::crypto::jws::SignatureAlgorithm;
 use crate::store::client::AuthMethod;
@@ -25,6 +27,8 @@ pub struct ServerMetadata {
     pub introspection_endpoint: String,
     pub revocation_endpoint: String,
     pub grant_types_supported: Vec<&'static str>,
+    /// draft-ietf-oauth-identity-assertion-authz-grant: the jwt-bearer grant accepts ID-JAGs.
+    pub authorization_grant_profiles_supported: Vec<&'static str>,
     /// The authorization endpoint serves no response type. The member is required, and must not be
     /// an empty array (RFC 8414 sections 2 and 3.2), so it holds the registered response type
     /// `none`.
@@ -59,8 +63,10 @@ pub struct MtlsEndpointAliases {
 /// The metadata of this server.
 pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
     let endpoint = |path| server.issuer.endpoint(path);
-    let methods: Vec<_> = server.auth_methods().map(AuthMethod::as_str).collect();
     let mtls_base_url = server.settings.mtls_base_url.as_ref();
+    // A trust rule accepts a JWT-SVID whatever method its client is registered with.
+    let mut methods: Vec<_> = server.auth_methods().map(AuthMethod::as_str).collect();
+    methods.push(SPIFFE_JWT);
     let algorithms = SignatureAlgorithm::names();
     ServerMetadata {
         issuer: server.issuer.to_string(),
@@ -72,6 +78,7 @@ pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
         introspection_endpoint: endpoint("/oauth/introspect"),
         revocation_endpoint: endpoint("/oauth/revoke"),
         grant_types_supported: GrantType::NAMES.to_vec(),
+        authorization_grant_profiles_supported: vec![id_jag::PROFILE],
         response_types_supported: vec!["none"],
         token_endpoint_auth_methods_supported: methods.clone(),
         token_endpoint_auth_signing_alg_values_supported: algorithms.clone(),

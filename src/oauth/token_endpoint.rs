@@ -21,7 +21,8 @@ pub struct IssuedToken {
 }
 
 /// Answers a token request: reads the grant type, authenticates, decides on the grant, binds it to
-/// the key of the DPoP proof if there is one, and issues an access token.
+/// the key of the DPoP proof if there is one, marks a JWT that serves once as used, and issues an
+/// access token.
 ///
 /// # Errors
 /// Those of RFC 6749 section 5.2, RFC 8707 section 2 and RFC 9449 sections 5 and 8.
@@ -34,6 +35,7 @@ pub async fn token(
     let grant_type = grant::requested_grant_type(&request.parameters)?;
     let mut grant = authorize(server, request, grant_type).await?;
     let proof = bind(server, request, dpop, &mut grant).await?;
+    jwt_bearer::complete(server, request, &grant).await?;
     Ok(IssuedToken {
         response: issuance::issue(server, grant, now).await?,
         next_nonce: proof.and_then(|proof| dpop::next_nonce(server, &proof, now)),

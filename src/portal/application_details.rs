@@ -12,7 +12,7 @@ use super::page::{self, NavItem, PageHeader, user_page};
 use super::page_error::PageError;
 use super::session_extractor::CurrentUser;
 use crate::manage::actor::{
-    AuditRead, ClientsRead, ClientsWrite, KeysRead, TokensRead, TokensRevoke,
+    AuditRead, ClientsRead, ClientsWrite, KeysRead, TokensRead, TokensRevoke, TrustRulesRead,
 };
 use crate::manage::client::{self, AuthMethod, ClientView, DisabledBy, Warning};
 use crate::manage::{audit, token};
@@ -103,6 +103,7 @@ fn actions(user: &CurrentUser, application: &Application) -> Markup {
                 @if gets_tokens { (to("/keys", "menu-api-keys")) }
                 @if uses_secret { (to("/secrets", "secrets")) }
             }
+            @if gets_tokens && user.can(TrustRulesRead) { (to("/trust-rules", "trust-rules")) }
             @if can_edit {
                 (to("/edit", "edit"))
                 @if application.client.enabled { (to("/disable", "disable")) }

@@ -26,19 +26,26 @@ pub fn action_message(action: &str) -> String {
 /// Why an authentication failed, in the language of the page. Reasons without a message are shown
 /// in English.
 pub fn failure_text(user: &CurrentUser, entry: &AuditEntry) -> Markup {
-    let english = || html! { span lang="en" { (entry.reason.as_deref().unwrap_or_default()) } };
-    let Some(code) = &entry.reason_code else {
-        return english();
-    };
-    let message = message_id("reason", code);
-    if !user.language.has_message(&message) {
-        return english();
-    }
+    let english = entry.reason.as_deref().unwrap_or_default();
     let parameters: Map<String, Value> = entry
         .reason_parameters
         .as_deref()
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default();
+    reason_text(user, entry.reason_code.as_deref(), &parameters, english)
+}
+
+/// A reason in the language of the page; in English if there is no message for its code.
+pub fn reason_text(
+    user: &CurrentUser,
+    code: Option<&str>,
+    parameters: &Map<String, Value>,
+    english: &str,
+) -> Markup {
+    let message = code.map(|code| message_id("reason", code));
+    let Some(message) = message.filter(|message| user.language.has_message(message)) else {
+        return html! { span lang="en" { (english) } };
+    };
     let arguments: Vec<(&str, FluentValue<'_>)> = parameters
         .iter()
         .map(|(name, value)| match (name.as_str(), value.as_i64()) {
@@ -187,7 +194,7 @@ fn rows(user: &CurrentUser, entries: &[AuditEntry]) -> Markup {
                 user.language.date_time(entry.happened_at),
                 html! { (if user.language.has_message(&message) { user.t(&message) } else { entry.action.clone() }) },
                 html! { (actor_name(user, &entry.actor)) },
-                html! { span.words { (entry.target) } @if entry.reason.is_some() { br; (failure_text(user, entry)) } },
+                html! { span.words { (entry.target) } @if entry.reason.is_some() { br; (failure_text(user, entry)) } (details(user, entry)) },
                 html! { code.short { (entry.address.as_deref().unwrap_or("–")) } },
             ]
         })
@@ -204,6 +211,33 @@ fn rows(user: &CurrentUser, entries: &[AuditEntry]) -> Markup {
         ],
         &rows,
     )
+}
+
+/// What an entry reports beyond its columns: of a token that a trust rule gave, the rule, the issuer
+/// and the claims that its conditions were compared with.
+fn details(user: &CurrentUser, entry: &AuditEntry) -> Markup {
+    let details: Map<String, Value> = entry
+        .details
+        .as_deref()
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    html! {
+        @for (name, value) in &details {
+            @let message = message_id("detail", name);
+            @let label = if user.language.has_message(&message) { user.t(&message) } else { name.clone() };
+            div.detail {
+                (label) ": "
+                @match value {
+                    Value::Object(members) => { @for (name, value) in members { code { (name) "=" (text(value)) } " " } }
+                    value => { code { (text(value)) } }
+                }
+            }
+        }
+    }
 }
 
 /// An actor: users by their email address, others by their kind and id.
@@ -227,6 +261,11 @@ pub fn actor_name(user: &CurrentUser, actor: &str) -> Markup {
                 rest.strip_prefix("access token ").unwrap_or(rest)
             )
         }
+        Some(("trust", rest)) => format!(
+            "{} {}",
+            user.t("detail-trust-rule"),
+            rest.strip_prefix("rule ").unwrap_or(rest)
+        ),
         _ if actor == "nobody" => user.t("nobody"),
         _ if actor == "command line" => user.t("command-line"),
         _ => actor.to_owned(),

@@ -43,6 +43,8 @@ mod secrets;
 mod session_extractor;
 mod sign_in;
 mod signing_keys;
+mod trust_rule_form;
+mod trust_rules;
 
 use crate::config::Issuer;
 use crate::error::{Code, Error};
@@ -204,6 +206,30 @@ fn pages(config: &mut web::ServiceConfig) {
         .service(at(
             "/applications/{id}/keys/{key}/revoke",
             [get(api_keys::confirm_revoke), post(api_keys::revoke)],
+        ))
+        .service(at(
+            "/applications/{id}/trust-rules",
+            [get(trust_rules::list)],
+        ))
+        .service(at(
+            "/applications/{id}/trust-rules/new",
+            [get(trust_rule_form::show), post(trust_rule_form::submit)],
+        ))
+        .service(at(
+            "/applications/{id}/trust-rules/test",
+            [get(trust_rules::show_test), post(trust_rules::test)],
+        ))
+        .service(at(
+            "/applications/{id}/trust-rules/{rule}/disable",
+            [post(trust_rules::disable)],
+        ))
+        .service(at(
+            "/applications/{id}/trust-rules/{rule}/enable",
+            [post(trust_rules::enable)],
+        ))
+        .service(at(
+            "/applications/{id}/trust-rules/{rule}/delete",
+            [get(trust_rules::confirm_delete), post(trust_rules::delete)],
         ))
         .service(at("/people", [get(people::list), post(people::invite)]))
         .service(at(

@@ -142,6 +142,7 @@ diesel::table! {
         disabled_by -> Nullable<Text>,
         created_at -> BigInt,
         created_by -> Text,
+        kind -> Text,
     }
 }
 

@@ -11,7 +11,7 @@ use super::client::{AuthMethod, DisabledBy};
 use super::grant_type::GrantTypes;
 use super::resource_server::{Resources, TokenTyp};
 use super::session::AuthLevel;
-use super::trust_rule::Conditions;
+use super::trust_rule::{Conditions, RuleKind};
 use super::user::Role;
 use crate::clock::Timestamp;
 use crate::crypto::jws::SignatureAlgorithm;
@@ -72,5 +72,6 @@ stored_as_text!(
     IpRanges,
     Role,
     AuthLevel,
-    Conditions
+    Conditions,
+    RuleKind
 );

@@ -2,8 +2,10 @@
 //! conditions (workload identity).
 
 use diesel::prelude::*;
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use super::client::DisabledBy;
+use super::names::{UnknownName, named_in_json};
 use super::schema::trust_rules;
 use super::{Change, Database, StoreError, Transaction};
 use crate::clock::Timestamp;
@@ -12,6 +14,52 @@ pub mod breadth;
 pub mod conditions;
 
 pub use conditions::{Condition, Conditions, InvalidCondition, Operator};
+
+/// What a trust rule is for.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    EnumString,
+    IntoStaticStr,
+    VariantNames,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+)]
+#[strum(
+    serialize_all = "snake_case",
+    parse_err_ty = UnknownName,
+    parse_err_fn = unknown_kind
+)]
+#[diesel(sql_type = diesel::sql_types::Text)]
+pub enum RuleKind {
+    /// JWTs of workloads, which need no other credential.
+    #[default]
+    Workload,
+    /// Identity Assertion JWT Authorization Grants (draft-ietf-oauth-identity-assertion-authz-grant):
+    /// JWTs about a user, which the authenticated client presents.
+    IdJag,
+}
+
+impl RuleKind {
+    /// The names of all kinds.
+    pub const NAMES: &'static [&'static str] = <RuleKind as VariantNames>::VARIANTS;
+
+    /// The name in the database and in JSON.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+fn unknown_kind(_: &str) -> UnknownName {
+    let names = RuleKind::NAMES.join(", ");
+    UnknownName(format!("the kinds of trust rules are {names}"))
+}
+
+named_in_json!(RuleKind);
 
 /// A row of `trust_rules`.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
@@ -47,6 +95,8 @@ pub struct TrustRule {
     pub created_at: Timestamp,
     /// The actor who created the rule.
     pub created_by: String,
+    /// What the rule is for.
+    pub kind: RuleKind,
 }
 
 impl TrustRule {

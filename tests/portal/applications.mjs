@@ -1,6 +1,7 @@
 // API keys and applications, as a partner's developer and as an operator.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -319,6 +320,85 @@ async function secretsAndTokens() {
   assert.equal((await token(id, fourth)).status, 200)
 }
 
+async function trustingAWorkload() {
+  const rules = `/applications/${own}/trust-rules`
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const jwks = JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'one' }] })
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const jwt = (claims) => {
+    const now = Math.floor(Date.now() / 1000)
+    const signed = `${part({ alg: 'ES256', kid: 'one', typ: 'JWT' })}.${part({ iss: 'https://kubernetes.default.svc', aud: [input.base], iat: now, exp: now + 300, ...claims })}`
+    return `${signed}.${sign('sha256', signed, { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`
+  }
+  const pod = jwt({ sub: 'system:serviceaccount:payments:batch', 'kubernetes.io': { namespace: 'payments' } })
+  const exchange = () => form('/oauth/token', null, { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion: pod, client_id: own })
+  assert.equal((await exchange()).error, 'invalid_grant')
+
+  await to(page, `/applications/${own}`)
+  await press(page, 'Trust rules')
+  await titled(page, 'Trust rules of Order import')
+  await shows(page, 'No trust rules')
+  await press(page, 'New trust rule')
+  await press(page, 'Kubernetes')
+  await titled(page, 'New trust rule: Kubernetes')
+  // The sample follows what is typed.
+  await fill(page, { namespace: 'payments', service_account: 'batch', issuer: 'https://kubernetes.default.svc' })
+  const preview = page.locator('#preview')
+  await eventually('the preview', async () => (await preview.innerText()).includes('sub=system:serviceaccount:payments:batch'))
+  assert.match(await preview.locator('tr').filter({ hasText: 'kubernetes.io.namespace' }).innerText(), /payments/)
+  await fill(page, { conditions: 'kubernetes.io.namespace=orders' })
+  await eventually('the unmet condition', async () => /orders\s+Not met by the sample/.test(await preview.innerText()))
+  await fill(page, { conditions: 'sub^=system:' })
+  await page.locator('details.more').evaluate((keys) => { keys.open = true })
+  await fill(page, { jwks: 'nonsense' })
+  await press(page, 'Create trust rule')
+  await wrong(page, 'jwks', 'Enter a JWK Set with valid public keys.')
+  assert.equal(await page.locator('#namespace').inputValue(), 'payments')
+  await fill(page, { jwks, conditions: '' })
+  await shot(page, 'trust-rule', { fullPage: true })
+  await press(page, 'Create trust rule')
+  await notice(page, 'Trust rule created.')
+  await eventually('the token', async () => (await exchange()).token_type === 'Bearer')
+  await shot(page, 'trust-rules')
+
+  await press(page, 'Test a token')
+  await fill(page, { jwt: pod })
+  await press(page, 'Test a token')
+  await shows(page, 'A trust rule accepts this token.', 'Accepted', 'system:serviceaccount:payments:batch')
+  assert.equal(await page.locator('#jwt').inputValue(), '', 'a token is not sent back')
+  await fill(page, { jwt: jwt({ sub: 'system:serviceaccount:payments:other' }) })
+  await press(page, 'Test a token')
+  await shows(page, 'No trust rule accepts this token.', 'the JWT doesn’t meet the condition sub=system:serviceaccount:payments:batch')
+  await fill(page, { jwt: jwt({ iss: 'https://other.example' }) })
+  await press(page, 'Test a token')
+  await shows(page, 'there is no trust rule for the issuer https://other.example')
+  await fill(page, { jwt: 'nonsense' })
+  await press(page, 'Test a token')
+  await shows(page, 'No trust rule accepts this token.')
+  await shot(page, 'trust-rule-test')
+
+  // The audit says which rule and which claims gave the token.
+  await to(page, '/audit?action=token.issue')
+  await shows(page, 'Token issued by a trust rule', 'Issuer: https://kubernetes.default.svc', 'Claims: sub=system:serviceaccount:payments:batch')
+  await to(page, rules)
+  await press(page, /^Disable/)
+  await notice(page, 'Trust rule disabled. Workloads can no longer authenticate with it.')
+  assert.equal((await exchange()).error, 'invalid_grant')
+  await press(page, /^Enable/)
+  await notice(page, 'Trust rule enabled.')
+  assert.equal((await exchange()).token_type, 'Bearer')
+  await press(page, /^Delete/)
+  await press(page, 'Delete trust rule')
+  await notice(page, 'Trust rule deleted.')
+  assert.equal((await exchange()).error, 'invalid_grant')
+  // A rule that trusts a whole platform is refused.
+  await to(page, `${rules}/new?platform=custom`)
+  await fill(page, { issuer: 'https://token.actions.githubusercontent.com', conditions: 'sub~=**' })
+  await press(page, 'Create trust rule')
+  const alert = await page.getByRole('alert').innerText()
+  assert.ok(alert.includes('issues tokens to all of its customers'), alert)
+}
+
 async function theQuickStart() {
   await to(page, `/applications/${own}/quick-start`)
   const signs = { curl: 'curl ', Python: 'import requests', JavaScript: 'await fetch(', Go: 'package main', Java: 'class QuickStart', Rust: 'fn main()' }
@@ -341,4 +421,4 @@ async function theQuickStart() {
   await leave(page)
 }
 
-export default [makingAKey, theLifeOfAKey, theMostKeys, anApplication, asAnOperator, secretsAndTokens, theQuickStart]
+export default [makingAKey, theLifeOfAKey, theMostKeys, anApplication, asAnOperator, secretsAndTokens, trustingAWorkload, theQuickStart]

@@ -5,7 +5,7 @@ import {
 
 const ENGLISH = /(?<![\p{L}_])(the|and|your|you|of|with|from|this|that|which|its|are|is|for|not|have|been|made|ended|ends|never|none|nothing|revoke|rotate|delete|sign|password|name|role|account|keys?|servers?|people|last|new|show|just|now|ago|always|wrong|must|cannot|need|back|start|copy|when|who|what|why)(?![\p{L}_])/iu
 // Texts that users entered, and names that are the same in all languages.
-const GIVEN = /Order import|Parcel tracking|Orders API|Acme Logistics|Resource servers|By the keyboard|By hand|[\w.+-]+@[\w.-]+|Mozilla\/5\.0[^\n]*|Page [\w, ]+/g
+const GIVEN = /Order import|Parcel tracking|Orders API|Acme Logistics|Resource servers|By the keyboard|By hand|[\w.+-]+@[\w.-]+|Mozilla\/5\.0[^\n]*|arn:[\w:/]+|Page [\w, ]+/g
 
 /** The words that users read or hear, without code and without their own input. */
 const words = (page) => page.evaluate(() => {

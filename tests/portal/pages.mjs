@@ -1,7 +1,7 @@
 // Every page in both languages, in both colour schemes, on a phone and on a desktop; and with the keyboard only.
 import assert from 'node:assert/strict'
 import {
-  PASSWORD, PHONE, code, content, control, eventually, fill, given, input, leads, leave, press, register, row, shot, tab, tabTo,
+  PASSWORD, PHONE, code, content, control, eventually, fill, given, input, leads, leave, press, register, row, shot, shows, tab, tabTo,
   title, titled, to, token, verify, visitor,
 } from './browser.mjs'
 import { inspect, keyboard } from './looks.mjs'
@@ -210,6 +210,53 @@ async function developing(language) {
   await leave(page)
 }
 
+async function trusting(language) {
+  const page = await someone(language, developer)
+  const see = (name) => look(page, language, name)
+  const rules = `${own}/trust-rules`
+  const go = async (path, name) => { await to(page, rules + path); await see(name) }
+  const submit = (step) => leads(page, () => page.locator(`button[value=${step}]`).click())
+  await go('', 'trust rules, none')
+  await go('/new', 'platforms')
+  const all = ['github-actions', 'gitlab', 'kubernetes', 'spiffe', 'aws', 'gcp', 'azure', 'custom', 'id-jag']
+  // The forms differ in their texts only.
+  for (const platform of language === 'fr' ? all : ['github-actions', 'id-jag']) {
+    await go(`/new?platform=${platform}`, `trust rule for ${platform}`)
+  }
+  await go('/new?platform=kubernetes', 'trust rule')
+  await unchecked(page)
+  await submit('create')
+  await see('trust rule, wrong')
+  const long = 'abcdefghijk'.repeat(5)
+  await fill(page, { namespace: long, service_account: 'batch', issuer: `https://${language}.example`, conditions: 'sub=other' })
+  await submit('preview')
+  await see('trust rule, preview')
+  await fill(page, { conditions: '' })
+  await submit('create')
+  await see('trust rules')
+  await go('/new?platform=spiffe', 'trust rule with keys')
+  await fill(page, { spiffe_id: 'spiffe://acme.example/batch', jwks: 'nonsense', jwks_uri: 'http://nonsense' })
+  await submit('create')
+  await see('trust rule, wrong keys')
+  await go('/test', 'test a token')
+  await fill(page, { jwt: 'nonsense' })
+  await send(page)
+  await see('test a token, no JWT')
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const claims = { iss: `https://${language}.example`, aud: 'x', exp: 1, sub: 'other', list: ['a', 'b'], nested: { 'kubernetes.io': { namespace: long } } }
+  await fill(page, { jwt: `${part({ alg: 'ES256' })}.${part(claims)}.AAAA` })
+  await send(page)
+  await see('test a token, refused')
+  await to(page, rules)
+  await button(page, '/disable')
+  await see('trust rules, disabled')
+  await leads(page, () => page.locator('a[href$="/delete"]').first().click())
+  await see('delete a trust rule')
+  await send(page)
+  await see('trust rules, deleted')
+  await leave(page)
+}
+
 async function administering(language) {
   const page = await someone(language, administrator)
   const see = (name) => look(page, language, name)
@@ -408,6 +455,19 @@ async function withoutAScript() {
   assert.equal(await page.locator('[data-copy]:visible').count(), 0)
   await press(page, 'Go to API keys')
   assert.equal(await row(page, 'By hand').count(), 1)
+  // The guided form of a trust rule shows its preview by a button.
+  await to(page, `${own}/trust-rules/new`)
+  await press(page, 'GitHub Actions')
+  await press(page, 'Preview')
+  await shows(page, 'Fill in the form to see which claims the rule checks.')
+  await page.locator('#repository').fill('acme/by-hand')
+  await press(page, 'Preview')
+  assert.match(await row(page, 'repository_owner').first().innerText(), /acme/)
+  await shows(page, /repository=acme\/by-hand\s+Met/)
+  await press(page, 'Create trust rule')
+  await shows(page, 'Trust rule created.', 'repository=acme/by-hand')
+  await press(page, /^Delete/)
+  await press(page, 'Delete trust rule')
   await page.locator('header').getByRole('button', { name: 'Français' }).click()
   await page.locator('html[lang=fr]').waitFor()
   await leads(page, () => page.locator('form[action$="/sign-out"] button').click())
@@ -432,5 +492,5 @@ async function allOfThem() {
 }
 
 export default [
-  withoutAMouse, withoutAScript, preparing, ...[beginning, gettingIn, developing, administering, operating].map(both), pictures, allOfThem,
+  withoutAMouse, withoutAScript, preparing, ...[beginning, gettingIn, developing, trusting, administering, operating].map(both), pictures, allOfThem,
 ]

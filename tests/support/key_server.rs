@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub enum Answer {
     Drip,
     /// Sends a body that never ends.
     Endless,
+    /// Waits until the flag is set, and then sends 200 with this document.
+    Held(Arc<AtomicBool>, String),
 }
 
 type Answers = Arc<Mutex<HashMap<String, Answer>>>;
@@ -132,6 +135,16 @@ fn serve(
             "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
         ),
         Some(Answer::Document(body)) => {
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            )
+        }
+        Some(Answer::Held(released, body)) => {
+            while !released.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
             write!(
                 stream,
                 "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",

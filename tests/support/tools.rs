@@ -25,6 +25,9 @@ pub enum Tool {
     Go,
     /// Go 1.21 or newer. Debian 12 has an older one, so this is never required.
     RecentGo,
+    /// A folder with `spire-server` and `spire-agent`, which take long to build, so this is never
+    /// required.
+    Spire,
     /// A JDK with the jars of `tests/interop/java/pom.xml`.
     Java,
     Chromium,
@@ -51,6 +54,7 @@ impl Tool {
             Tool::Node => "Node.js with client libraries (TEST_NODE_DIR)",
             Tool::Go => "Go",
             Tool::RecentGo => "Go 1.21",
+            Tool::Spire => "SPIRE (TEST_SPIRE)",
             Tool::Java => "Java with client libraries (TEST_JAVA_DIR)",
             Tool::Chromium => "Chromium (TEST_CHROMIUM)",
             Tool::Nginx => "nginx (TEST_NGINX)",
@@ -73,6 +77,7 @@ impl Tool {
             Tool::Node => std::env::var_os("TEST_NODE_DIR").is_some() && on_path("node"),
             Tool::Go => on_path("go"),
             Tool::RecentGo => on_path("go") && is_recent_go(),
+            Tool::Spire => std::env::var_os("TEST_SPIRE").is_some(),
             Tool::Java => std::env::var_os("TEST_JAVA_DIR").is_some() && on_path("java"),
             Tool::Chromium => std::env::var_os("TEST_CHROMIUM").is_some(),
             Tool::Nginx => std::env::var_os("TEST_NGINX").is_some(),
@@ -93,7 +98,8 @@ impl Tool {
             return true;
         }
         assert!(
-            self == Tool::RecentGo || std::env::var_os("TEST_REQUIRE_ALL").is_none(),
+            matches!(self, Tool::RecentGo | Tool::Spire)
+                || std::env::var_os("TEST_REQUIRE_ALL").is_none(),
             "{} is missing, and TEST_REQUIRE_ALL is set",
             self.name()
         );

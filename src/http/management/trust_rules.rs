@@ -12,13 +12,18 @@ use crate::error::{Code, Error};
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::{TrustRulesRead, TrustRulesWrite};
-use crate::manage::trust_rule::{self, Condition, NewTrustRule};
+use crate::manage::trust_rule::{self, Condition, NewTrustRule, RuleKind};
 
 /// The trust rule to create.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct CreateTrustRule {
-    /// The client that a matching workload acts as.
+    /// `workload`, the default: JWTs of workloads, which act as the client. `id_jag`: ID-JAGs
+    /// (draft-ietf-oauth-identity-assertion-authz-grant), which the client presents for its users.
+    #[serde(default)]
+    #[schemars(extend("default" = "workload"))]
+    kind: RuleKind,
+    /// The client that a matching workload acts as, or that presents the ID-JAGs.
     client_id: String,
     /// The `iss` of the JWTs, or a SPIFFE trust domain such as `spiffe://acme.example`.
     issuer: String,
@@ -28,12 +33,13 @@ pub(in crate::http) struct CreateTrustRule {
     jwks_uri: Option<String>,
     /// The `aud` of the JWTs; the issuer identifier of Keyward by default.
     audience: Option<String>,
-    /// The conditions, all of which a JWT must meet.
-    #[schemars(length(min = 1, max = 10))]
-    conditions: Vec<Condition>,
-    /// Whether each JWT is accepted only once.
+    /// The conditions, all of which a JWT must meet. A rule for workloads needs at least one.
     #[serde(default)]
-    single_use: bool,
+    #[schemars(length(max = 10))]
+    conditions: Vec<Condition>,
+    /// Whether each JWT is accepted only once. The default is true for ID-JAGs, and false for
+    /// workloads, whose platforms let them use a JWT again.
+    single_use: Option<bool>,
     /// The lifetime in seconds; the rule does not expire by default.
     #[schemars(range(min = 1))]
     expires_in: Option<u32>,
@@ -99,6 +105,7 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
         );
     }
     let new = NewTrustRule {
+        kind: body.kind,
         client_id: body.client_id.clone(),
         issuer: body.issuer.clone(),
         jwks: body.jwks.as_ref().map(Value::to_string),
@@ -111,9 +118,9 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
             .map(|seconds| Duration::from_secs(seconds.into())),
     };
     let create = async {
-        let (view, warning) = trust_rule::create(api.store(), permit, new).await?;
+        let (view, broad) = trust_rule::create(api.store(), permit, new).await?;
         let mut created = Created::without_secrets(view);
-        created.warnings = warning.into_iter().collect();
+        created.warnings = broad.iter().map(ToString::to_string).collect();
         Ok(created)
     };
     let find = async |id: String| {

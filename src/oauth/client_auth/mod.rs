@@ -24,6 +24,8 @@ pub mod private_key_jwt;
 mod secret;
 mod workload;
 
+pub use workload::SPIFFE_JWT;
+
 /// The proof that a request was sent by this client.
 pub struct AuthenticatedClient {
     entry: Arc<ClientEntry>,

@@ -6,12 +6,16 @@ use super::AssertionKind;
 use crate::crypto::jws::Jws;
 use crate::oauth::AuthorizationServer;
 use crate::oauth::reason::Rejection;
-use crate::oauth::trust::{self, PresentedJwt, Recipient, Workload};
+use crate::oauth::trust::{self, PresentedAs, PresentedJwt, Workload};
 use crate::request_context::RequestContext;
 use crate::store::StoreError;
 
 /// The `client_assertion_type` of a JWT-SVID.
 pub const SPIFFE_ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
+
+/// The name of authentication by a JWT-SVID in the server metadata
+/// (draft-ietf-oauth-spiffe-client-auth). No client registers it.
+pub const SPIFFE_JWT: &str = "spiffe_jwt";
 
 /// Whether an assertion is to be checked by trust rules: a JWT-SVID always, another JWT if the
 /// request names a client that has a rule for its issuer. All others are assertions of the client
@@ -72,9 +76,12 @@ pub(super) async fn check(
     let presented = PresentedJwt {
         text: assertion,
         client_id,
-        recipient: Recipient::Issuer,
+        presented_as: PresentedAs::ClientAssertion,
     };
-    trust::verify(server, &presented, context)
+    let workload = trust::verify(server, &presented, context)
         .await
-        .map_err(|refused| refused.rejection)
+        .map_err(|refused| refused.rejection)?;
+    let used = workload.use_up(server).await;
+    used.map_err(|refused| refused.rejection)?;
+    Ok(workload)
 }

@@ -41,10 +41,14 @@ impl Grant {
         self.grant_type.grant_type()
     }
 
-    /// The `sub` of the token. No grant type involves a resource owner, so it is the client
-    /// (RFC 9068 section 2.2).
-    pub fn subject(&self) -> &str {
-        &self.client.client_id
+    /// The `sub` of the token (RFC 9068 section 2.2): the user of an ID-JAG, and otherwise the
+    /// client, since no other grant involves a resource owner.
+    pub fn subject(&self) -> String {
+        let user = self
+            .workload
+            .as_ref()
+            .and_then(|workload| workload.subject());
+        user.unwrap_or_else(|| self.client.client_id.clone())
     }
 
     /// The client that the token is issued to.
@@ -92,7 +96,8 @@ impl Grant {
         self.issued_token_type
     }
 
-    /// The workload of another issuer that acts as the client, if it is one.
+    /// The workload of another issuer that acts as the client, or the user of an ID-JAG, if there is
+    /// one.
     pub fn workload(&self) -> Option<&Arc<Workload>> {
         self.workload.as_ref()
     }

@@ -11,6 +11,7 @@ use crate::oauth::token::presented::{self, ActiveApiKey, Presentation};
 use crate::oauth::trust::Workload;
 use crate::oauth::{AuthorizationServer, FormRequest};
 use crate::store::client::Client;
+use crate::store::grant_type::GrantType;
 
 /// The `subject_token_type` of an API key.
 pub const API_KEY: &str = "urn:keyward:token-type:api_key";
@@ -71,8 +72,8 @@ pub async fn authenticate(
     let key = match subject_token(&request.parameters, request.authorization.is_some())? {
         SubjectToken::ApiKey(key) => key,
         SubjectToken::Jwt(jwt) => {
-            let refusal = invalid("subject_token is not accepted by a trust rule");
-            let workload = jwt_bearer::authenticate_jwt(server, request, jwt, refusal).await?;
+            let refusal = jwt_bearer::refusal(GrantType::TokenExchange);
+            let workload = jwt_bearer::authenticate_workload(server, request, jwt, refusal).await?;
             return Ok(Subject::Workload(workload));
         }
     };

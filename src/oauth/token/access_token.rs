@@ -50,7 +50,7 @@ impl Audience {
 pub struct Claims {
     /// The issuer identifier.
     pub iss: String,
-    /// The subject. For a grant without a resource owner this is the client (RFC 9068 section 2.2).
+    /// The subject (RFC 9068 section 2.2): the user of an ID-JAG, otherwise the client.
     pub sub: String,
     /// The client that the token was issued to.
     pub client_id: String,
@@ -87,8 +87,8 @@ fn is_zero(number: &i64) -> bool {
 }
 
 impl Claims {
-    /// The claims of an issued token, rebuilt from its record, which does not have `cnf`. `None` if
-    /// the record is unreadable.
+    /// The claims of an issued token, rebuilt from its record, which has neither `cnf` nor the `sub`
+    /// of a user. `None` if the record is unreadable.
     pub fn from_record(record: &Token, issuer: &str) -> Option<Self> {
         let resources: Resources = record.audience.parse().ok()?;
         Some(Claims {

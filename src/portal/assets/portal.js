@@ -1,4 +1,4 @@
-// Copy buttons, countdowns and refreshing. Pages work without this script.
+// Copy buttons, countdowns, previews and refreshing. Pages work without this script.
 'use strict'
 
 for (const button of document.querySelectorAll('[data-copy]')) {
@@ -66,6 +66,24 @@ if (refreshing) {
     content.replaceWith(page.getElementById('refreshed'))
     text.textContent = page.querySelector('[data-refresh]').firstChild.textContent
   }, Number(refreshing.dataset.refresh) * 1000)
+}
+
+// The preview of a guided form, while the user types.
+const guided = document.querySelector('[data-preview] form')
+if (guided) {
+  let timer
+  guided.addEventListener('input', () => {
+    clearTimeout(timer)
+    timer = setTimeout(async () => {
+      const fields = new URLSearchParams(new FormData(guided))
+      fields.set('step', 'preview')
+      const response = await fetch(guided.action, { method: 'POST', body: fields, redirect: 'manual' }).catch(() => null)
+      if (!response?.ok) return
+      const page = new DOMParser().parseFromString(await response.text(), 'text/html')
+      const fresh = page.getElementById(guided.parentElement.dataset.preview)
+      if (fresh) document.getElementById(fresh.id).replaceWith(fresh)
+    }, 300)
+  })
 }
 
 // The secret of an invitation is in the fragment, which is in no server log. Remove it from the history too.

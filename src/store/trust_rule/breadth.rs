@@ -1,6 +1,8 @@
 //! Whether the conditions of a trust rule identify a workload, or would trust everybody who can get
 //! a token of the issuer.
 
+use std::fmt;
+
 use super::conditions::{Condition, Conditions};
 
 /// The claims that identify a workload. At least one condition must be on one of them, or on a
@@ -92,22 +94,36 @@ pub enum TooBroad {
     NoIdentity,
     /// Every customer of a shared issuer could satisfy the conditions.
     #[error(
-        "{issuer} issues tokens to all of its customers, and the conditions do not confine the rule to one of them: {advice}"
+        "{issuer} issues tokens to all of its customers, and the conditions do not confine the rule to one of them: add one of {forms}"
     )]
     SharedIssuer {
         /// The issuer.
         issuer: &'static str,
         /// Which conditions would.
-        advice: String,
+        forms: String,
     },
 }
 
-/// Checks that the conditions identify a workload of the issuer. Returns a warning if they accept
-/// every workload of a cluster or a trust domain.
+/// The condition of a rule that accepts every workload of a cluster or a trust domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BroadCondition(pub String);
+
+impl fmt::Display for BroadCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let condition = &self.0;
+        write!(
+            f,
+            "the condition {condition} accepts every workload of the cluster or the trust domain; confine it to a namespace or a path"
+        )
+    }
+}
+
+/// Checks that the conditions identify a workload of the issuer. Returns the condition that is
+/// probably too broad, if they accept every workload of a cluster or a trust domain.
 ///
 /// # Errors
 /// [`TooBroad`] if they do not identify any, or any customer of a shared issuer satisfies them.
-pub fn check(issuer: &str, conditions: &Conditions) -> Result<Option<String>, TooBroad> {
+pub fn check(issuer: &str, conditions: &Conditions) -> Result<Option<BroadCondition>, TooBroad> {
     if let Some(shared) = SHARED_ISSUERS
         .iter()
         .find(|one| is_same(one.issuer, issuer))
@@ -116,7 +132,7 @@ pub fn check(issuer: &str, conditions: &Conditions) -> Result<Option<String>, To
         if !is_confined {
             return Err(TooBroad::SharedIssuer {
                 issuer: shared.issuer,
-                advice: advice(shared),
+                forms: confining_forms(shared),
             });
         }
     }
@@ -128,12 +144,7 @@ pub fn check(issuer: &str, conditions: &Conditions) -> Result<Option<String>, To
         return Err(TooBroad::NoIdentity);
     }
     let everybody = identity.iter().all(|one| accepts_everybody(one));
-    Ok(everybody.then(|| {
-        format!(
-            "the condition {} accepts every workload of the cluster or the trust domain; confine it to a namespace or a path",
-            identity[0]
-        )
-    }))
+    Ok(everybody.then(|| BroadCondition(identity[0].to_string())))
 }
 
 /// Whether two spellings name the same issuer. A rule whose issuer is written differently matches
@@ -160,7 +171,7 @@ fn confines(shared: &SharedIssuer, condition: &Condition) -> bool {
     })
 }
 
-fn advice(shared: &SharedIssuer) -> String {
+fn confining_forms(shared: &SharedIssuer) -> String {
     let forms: Vec<String> = shared
         .confined_by
         .iter()
@@ -169,7 +180,7 @@ fn advice(shared: &SharedIssuer) -> String {
             Owner(before, delimiter) => format!("{claim}^={before}NAME{delimiter}…"),
         })
         .collect();
-    format!("add one of {}", forms.join(", "))
+    forms.join(", ")
 }
 
 /// Whether a condition leaves open all that distinguishes the service accounts of a Kubernetes
