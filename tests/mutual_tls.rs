@@ -113,7 +113,7 @@ on_both! {
         let codes: Vec<&str> = cases.iter().map(|(_, code)| *code).collect();
         recorded(&world, &batch, &codes);
         let failures = format!("SELECT count(*) FROM audit WHERE client_id = '{}' AND reason_code IS NOT NULL", batch.id);
-        assert_eq!(world.count(&failures), cases.len() as i64);
+        assert_eq!(usize::try_from(world.count(&failures)), Ok(cases.len()));
         // A certificate does not name the client, and one of the client's methods is enough.
         let with_certificate = TlsClient::new(&world, &node, Some(&good));
         let grant = ("grant_type", "client_credentials");

@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use crate::crypto::x509::CertificateNames;
+use crate::manage::client::CertificateNames;
 use crate::store::security_profile::SecurityProfile;
 
 /// A token request (RFC 6749 section 4.4.2, RFC 8707, RFC 7523, RFC 8693).

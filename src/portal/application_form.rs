@@ -14,14 +14,13 @@ use super::page::{NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::credential::Credential;
-use crate::crypto::x509::{CertificateName, NameKind};
 use crate::error::{Code, Error, refusal};
 use crate::manage::account;
 use crate::manage::actor::{AccountsRead, ClientsWrite};
 use crate::manage::api_key::authorization_header;
 use crate::manage::client::{
-    self, AuthMethod, ClientPatch, ClientView, Grantable, NewClient, Resources, SecurityProfile,
-    Warning,
+    self, AuthMethod, CertificateName, ClientPatch, ClientView, Grantable, NameKind, NewClient,
+    Resources, SecurityProfile, Warning,
 };
 use crate::manage::version;
 use crate::scope::{Scope, is_right};

@@ -10,11 +10,10 @@ use super::{
     Changed, Created, Creation, Page, PageSize, if_match, no_content, ok, page_size, respond,
     rows_of, with_etag,
 };
-use crate::crypto::x509::CertificateNames;
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::{ClientsRead, ClientsWrite, TokensRevoke};
-use crate::manage::client::{self, ClientPatch, ClientView};
+use crate::manage::client::{self, CertificateNames, ClientPatch, ClientView};
 use crate::scope::Scope;
 use crate::secret::Disclosed;
 use crate::store::client::AuthMethod;

@@ -12,7 +12,7 @@ use super::rights::{ClientsRead, ClientsWrite, RightType, TokensRevoke};
 use super::{MAX_NAME_LENGTH, account};
 use crate::clock::Timestamp;
 use crate::crypto::jws::JwkSet;
-use crate::crypto::x509::{CertificateName, CertificateNames};
+pub use crate::crypto::x509::{CertificateName, CertificateNames, NameKind};
 use crate::domain;
 use crate::error::{Error, refusal};
 use crate::scope::Scope;
