@@ -96,10 +96,10 @@ impl Timestamp {
     }
 }
 
-/// Reads the wall clock in nanoseconds since the epoch, for the times of spans.
+/// Reads the wall clock in nanoseconds since the epoch, for the times of spans and log lines.
 #[expect(
     clippy::disallowed_methods,
-    reason = "a span needs more than milliseconds, and decides nothing"
+    reason = "spans and log lines need more than milliseconds, and decide nothing"
 )]
 pub fn unix_nanos() -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);

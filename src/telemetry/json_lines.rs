@@ -1,16 +1,17 @@
 //! The JSON format of log lines.
 
 use std::cell::Cell;
-use std::fmt;
+use std::fmt::{self, Write};
+use std::time::Duration;
 
 use serde::ser::{SerializeMap, Serializer};
 use tracing::{Event, Subscriber};
 use tracing_serde::{AsSerde, SerdeMapVisitor};
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::clock::{self, Timestamp};
 use crate::span::{self, CurrentRequest};
 use crate::trace_context::digits;
 
@@ -24,6 +25,38 @@ pub(super) struct JsonLines;
 thread_local! {
     /// A buffer for a line, reused.
     static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static TIME: Cell<LineTime> = const { Cell::new(LineTime::new()) };
+}
+
+/// The time of the thread's last line, RFC 3339 in UTC with microseconds. Lines come by the
+/// thousand in a second, so the part down to the second is formatted once a second.
+#[derive(Default)]
+struct LineTime {
+    second: i64,
+    text: String,
+}
+
+impl LineTime {
+    const fn new() -> Self {
+        LineTime {
+            second: 0,
+            text: String::new(),
+        }
+    }
+
+    fn format(&mut self, since_epoch: Duration) -> Result<&str, fmt::Error> {
+        /// The length of `2026-01-31T23:59:59`.
+        const TO_THE_SECOND: usize = 19;
+        let second = i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX);
+        if self.text.is_empty() || self.second != second {
+            self.text.clear();
+            write!(self.text, "{}", Timestamp::from_seconds(second))?;
+            self.second = second;
+        }
+        self.text.truncate(TO_THE_SECOND);
+        write!(self.text, ".{:06}Z", since_epoch.subsec_micros())?;
+        Ok(&self.text)
+    }
 }
 
 impl<S, N> FormatEvent<S, N> for JsonLines
@@ -37,15 +70,18 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut timestamp = String::new();
-        SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
         // Taken, not borrowed: a field may log something while it is formatted.
-        let mut line = LINE.take();
+        let (mut line, mut time) = (LINE.take(), TIME.take());
         line.clear();
-        let result = write_json(&mut line, &timestamp, event, span::current())
-            .map_err(|_| fmt::Error)
+        let now = Duration::from_nanos(clock::unix_nanos());
+        let result = time
+            .format(now)
+            .and_then(|timestamp| {
+                write_json(&mut line, timestamp, event, span::current()).map_err(|_| fmt::Error)
+            })
             .and_then(|()| writer.write_str(str::from_utf8(&line).map_err(|_| fmt::Error)?));
         LINE.set(line);
+        TIME.set(time);
         result
     }
 }
@@ -71,4 +107,26 @@ fn write_json(
     map.end()?;
     line.push(b'\n');
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_line_follows_the_clock_to_the_microsecond() {
+        let mut time = LineTime::new();
+        for (second, micros, text) in [
+            (0, 0, "1970-01-01T00:00:00.000000Z"),
+            (0, 999_999, "1970-01-01T00:00:00.999999Z"),
+            (1_795_834_927, 7, "2026-11-28T03:02:07.000007Z"),
+            (1_795_834_927, 120_000, "2026-11-28T03:02:07.120000Z"),
+            // The clock was set back.
+            (1_795_834_926, 1, "2026-11-28T03:02:06.000001Z"),
+            (0, 1, "1970-01-01T00:00:00.000001Z"),
+        ] {
+            let now = Duration::from_secs(second) + Duration::from_micros(micros);
+            assert_eq!(time.format(now).unwrap(), text);
+        }
+    }
 }
